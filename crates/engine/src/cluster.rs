@@ -1,0 +1,95 @@
+//! The seam to Kubernetes: its API and Helm.
+
+use async_trait::async_trait;
+use kubewright_hosts::Holes;
+use kubewright_model::desired::{Desired, DesiredRelease};
+use kubewright_model::ids::{Namespace, NodeName, Owner, ReleaseName};
+use kubewright_model::object::{Manifest, ObjectId};
+use kubewright_model::observed::{ClusterSeen, Seen};
+use kubewright_model::plan::Condition;
+use kubewright_model::units::Span;
+
+/// What came of looking whether a condition holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Checked {
+    /// It holds.
+    pub holds: bool,
+    /// What was seen, in one sentence: `2 of 3 nodes Ready, k3s-agent-2 is not: container runtime is down`.
+    pub saw: String,
+    /// The last lines of the log or the events that tell the cause, when it does not hold.
+    pub log: Vec<String>,
+    /// The likely cause and what to do, when it does not hold.
+    pub hint: Option<String>,
+}
+
+/// Hands on a cluster. What a method is told to delete it deletes only if it carries our mark.
+#[async_trait]
+pub trait ClusterApi: Send + Sync {
+    /// Looks at everything that a plan needs: by lists, never one by one.
+    ///
+    /// [`Seen::Absent`] only when every server's host was reached and none of them serves.
+    async fn observe(&self, desired: &Desired) -> Seen<ClusterSeen>;
+
+    /// Applies objects; returns whether anything changed.
+    async fn apply(&self, objects: &[Manifest], owner: &Owner, holes: &Holes) -> Result<bool, ClusterError>;
+
+    /// Deletes objects. Those that are gone are no error.
+    async fn delete(&self, objects: &[ObjectId], owner: &Owner) -> Result<(), ClusterError>;
+
+    /// Installs or upgrades a release and waits for its workloads; `tell` hears what is waited for.
+    async fn install(
+        &self,
+        release: &DesiredRelease,
+        owner: &Owner,
+        holes: &Holes,
+        tell: &(dyn Fn(String) + Send + Sync),
+    ) -> Result<bool, ClusterError>;
+
+    /// Removes a release. One that is gone is no error.
+    async fn remove(&self, name: &ReleaseName, namespace: &Namespace) -> Result<(), ClusterError>;
+
+    /// Puts no new pods on a node, or puts them again.
+    async fn cordon(&self, node: &NodeName, cordoned: bool) -> Result<(), ClusterError>;
+
+    /// Moves a node's pods away, as their disruption budgets allow.
+    async fn drain(
+        &self,
+        node: &NodeName,
+        timeout: Span,
+        tell: &(dyn Fn(String) + Send + Sync),
+    ) -> Result<(), ClusterError>;
+
+    /// Takes a node, and its etcd member if it has one, out of the cluster's books. One that is gone is no error.
+    async fn forget(&self, node: &NodeName) -> Result<(), ClusterError>;
+
+    /// Looks once whether a condition holds.
+    async fn check(&self, condition: &Condition) -> Result<Checked, ClusterError>;
+}
+
+/// Why hands on a cluster failed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ClusterError {
+    /// No server of the API answers. It may pass.
+    #[error("the Kubernetes API does not answer: {0}")]
+    Unreachable(String),
+    /// The API asks for patience: a conflict, too many requests. It may pass.
+    #[error("the Kubernetes API is busy: {0}")]
+    Busy(String),
+    /// It was refused, and will be again.
+    #[error("{what}: {why}")]
+    Refused {
+        /// What was tried.
+        what: String,
+        /// What was answered.
+        why: String,
+        /// The events or log lines that tell the cause.
+        log: Vec<String>,
+    },
+}
+
+impl ClusterError {
+    /// Whether it may pass by itself.
+    pub fn may_pass(&self) -> bool {
+        matches!(self, Self::Unreachable(_) | Self::Busy(_))
+    }
+}

@@ -1,0 +1,137 @@
+//! Hands on a host: how a host is looked at and changed.
+//!
+//! Start reading at [`Hosts`], the seam between the engine and hosts. Its rules stand in `docs/contracts/hosts.md`.
+//!
+//! # Invariants
+//!
+//! - Nothing here decides: it answers what was asked and does what was said.
+//! - Nothing here retries; errors are classified and the engine tries again.
+//! - One look is one round trip, and one change is one more.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use kubewright_model::desired::Way;
+use kubewright_model::host::HostResource;
+use kubewright_model::ids::{HoleName, NodeName};
+use kubewright_model::observed::{HostSeen, Seen};
+use kubewright_model::plan::{HostChange, Recipe};
+use kubewright_model::secret::Secret;
+
+/// What is asked of a host in one look.
+#[derive(Clone, Copy, Debug)]
+pub struct Probe<'a> {
+    /// Which host.
+    pub host: &'a NodeName,
+    /// How it is reached.
+    pub way: &'a Way,
+    /// The resources whose state is wanted.
+    pub resources: &'a [HostResource],
+}
+
+/// Values for holes, as far as they are known.
+pub type Holes = BTreeMap<HoleName, Secret>;
+
+/// What a change or a recipe came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Something was changed.
+    pub changed: bool,
+    /// Values that a recipe gave.
+    pub gave: Holes,
+}
+
+/// Hands on hosts: looks and changes, in one round trip each.
+#[async_trait]
+pub trait Hosts: Send + Sync {
+    /// Looks at a host. A host that cannot be reached is [`Seen::Unknown`], never [`Seen::Absent`].
+    async fn observe(&self, probe: Probe<'_>) -> Seen<HostSeen>;
+
+    /// Makes the resources of a change true. Doing it twice changes nothing the second time.
+    async fn change(&self, change: &HostChange, holes: &Holes) -> Result<Report, HostError>;
+
+    /// Runs a recipe. `tell` hears what is waited for.
+    async fn run(
+        &self,
+        host: &NodeName,
+        way: &Way,
+        recipe: &Recipe,
+        holes: &Holes,
+        tell: &(dyn Fn(String) + Send + Sync),
+    ) -> Result<Report, HostError>;
+}
+
+/// The layer at which reaching or changing a host failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Layer {
+    /// The name could not be looked up.
+    Name,
+    /// No TCP connection.
+    Tcp,
+    /// Something that is no SSH server answered.
+    Banner,
+    /// The host's key is not the one that we know.
+    HostKey,
+    /// None of our keys was taken.
+    Authentication,
+    /// sudo refused.
+    Sudo,
+    /// A command failed.
+    Command,
+}
+
+/// Why hands on a host failed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum HostError {
+    /// The host could not be reached. It may pass.
+    #[error("{host} cannot be reached ({layer:?}): {why}")]
+    Unreachable {
+        /// Which host.
+        host: NodeName,
+        /// At which layer.
+        layer: Layer,
+        /// What was seen.
+        why: String,
+    },
+    /// Something on the host is in use by others: a package manager's lock. It may pass.
+    #[error("{what} on {host} is busy: {why}")]
+    Busy {
+        /// Which host.
+        host: NodeName,
+        /// What is busy.
+        what: String,
+        /// Who holds it.
+        why: String,
+    },
+    /// A command failed. It will not pass by itself.
+    #[error("{what} failed on {host}: {why}")]
+    Failed {
+        /// Which host.
+        host: NodeName,
+        /// What was tried.
+        what: String,
+        /// What was seen last.
+        why: String,
+        /// The last lines of the log that tells most.
+        log: Vec<String>,
+    },
+    /// A hole has no value. A bug of ours.
+    #[error("no value for {hole} on {host}")]
+    Hole {
+        /// Which host.
+        host: NodeName,
+        /// Which hole.
+        hole: HoleName,
+    },
+}
+
+impl HostError {
+    /// Whether it may pass by itself.
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::Unreachable { layer, .. } => matches!(layer, Layer::Name | Layer::Tcp | Layer::Banner),
+            Self::Busy { .. } => true,
+            Self::Failed { .. } | Self::Hole { .. } => false,
+        }
+    }
+}

@@ -1,0 +1,361 @@
+//! What the spec means in full: every machine named, every file's text known.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::digest::Digest;
+use crate::host::HostResource;
+use crate::ids::{ClusterName, Namespace, NodeName, Owner, PlaceName, PoolName, ProviderName, ReleaseName, Vmid};
+use crate::net::{Cidr, HostPort};
+use crate::object::Manifest;
+use crate::plan::{Condition, Recipe};
+use crate::spec::kubernetes::{Datastore, Distribution};
+use crate::spec::load_balancers::LoadBalancer;
+use crate::spec::pools::Role;
+use crate::spec::secrets::SecretRef;
+use crate::text::Text;
+use crate::units::Size;
+use crate::version::Version;
+
+/// What the spec means in full.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Desired {
+    /// The cluster's name.
+    pub cluster: ClusterName,
+    /// The mark of everything that is ours.
+    pub owner: Owner,
+    /// The cluster itself.
+    pub kubernetes: DesiredKubernetes,
+    /// Machines, in the order of the file.
+    pub machines: Vec<DesiredMachine>,
+    /// Hosts, one for each machine, and the hypervisors that need a word from us.
+    pub hosts: Vec<DesiredHost>,
+    /// Kubernetes' nodes.
+    pub members: Vec<DesiredMember>,
+    /// Load balancers that a provider runs. Those on hosts are files of those hosts.
+    pub load_balancers: Vec<DesiredLoadBalancer>,
+    /// Groups of objects, in the order in which they are applied.
+    pub objects: Vec<DesiredObjects>,
+    /// Helm releases, in the order in which they are installed.
+    pub releases: Vec<DesiredRelease>,
+    /// What proves that the cluster works.
+    pub checks: Vec<DesiredCheck>,
+    /// Where the secrets are that holes name.
+    pub secrets: BTreeMap<String, SecretRef>,
+    /// Agents that may be out of service at once.
+    pub max_unavailable: u32,
+    /// The cluster may not be destroyed.
+    pub protected: bool,
+    /// Parts of the spec that this version of the program has no hands for, by name.
+    pub missing: Vec<Missing>,
+}
+
+impl Desired {
+    /// The machine with this name.
+    pub fn machine(&self, name: &NodeName) -> Option<&DesiredMachine> {
+        self.machines.iter().find(|machine| machine.name == *name)
+    }
+
+    /// The members of the control plane.
+    pub fn servers(&self) -> impl Iterator<Item = &DesiredMember> {
+        self.members.iter().filter(|member| member.role.is_server())
+    }
+}
+
+/// A part of the spec that this version of the program has no hands for.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Missing {
+    /// The part: `provider hetzner`, `distribution talos`.
+    pub what: String,
+    /// What cannot be done without it.
+    pub effect: String,
+}
+
+/// The cluster itself.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DesiredKubernetes {
+    /// The distribution.
+    pub distribution: Distribution,
+    /// Its exact version.
+    pub version: Version,
+    /// Where the API server keeps its data.
+    pub datastore: Datastore,
+    /// Where clients reach the API.
+    pub endpoint: HostPort,
+    /// The pods' network.
+    pub pod_network: Cidr,
+    /// The Services' network.
+    pub service_network: Cidr,
+}
+
+/// A machine.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DesiredMachine {
+    /// The machine's name.
+    pub name: NodeName,
+    /// Its pool.
+    pub pool: PoolName,
+    /// Its provider.
+    pub provider: ProviderName,
+    /// The provider's place for it: a Proxmox node, a Hetzner location.
+    pub place: PlaceName,
+    /// Its address.
+    pub address: Option<IpAddr>,
+    /// Processor cores.
+    pub cores: Option<u32>,
+    /// Memory.
+    pub memory: Option<Size>,
+    /// The system disk.
+    pub disk: Option<Size>,
+    /// What it is made of.
+    pub body: Arc<Body>,
+    /// The provider's number for it, where the spec chooses it.
+    pub vmid: Option<Vmid>,
+    /// Tags or labels beside our own.
+    pub tags: Vec<String>,
+    /// Started with its hypervisor.
+    pub on_boot: bool,
+}
+
+/// What a machine is made of: the part that is the same for a whole pool.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Body {
+    /// A Proxmox container.
+    Lxc(LxcBody),
+    /// A Proxmox virtual machine.
+    Vm(VmBody),
+    /// A Hetzner server.
+    Server(ServerBody),
+    /// A host that exists already.
+    Existing,
+    /// A virtual machine on this computer.
+    Local,
+}
+
+/// A Proxmox container.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LxcBody {
+    /// The container template's volume.
+    pub template: String,
+    /// The storage for the root disk.
+    pub storage: String,
+    /// The bridge of the network card.
+    pub bridge: String,
+    /// The VLAN tag.
+    pub vlan: Option<u16>,
+    /// The network's prefix length.
+    pub prefix: Option<u8>,
+    /// The default gateway.
+    pub gateway: Option<IpAddr>,
+    /// DNS servers.
+    pub nameservers: Vec<IpAddr>,
+    /// DNS search domains.
+    pub search_domains: Vec<String>,
+    /// Root of the hypervisor's user namespace.
+    pub privileged: bool,
+    /// `fuse`, `keyctl`, `mknod`, `nesting`.
+    pub features: Vec<String>,
+    /// Raw lines of the configuration; they go over SSH, not through the API.
+    pub raw: Vec<String>,
+    /// Swap.
+    pub swap: Option<Size>,
+}
+
+/// A Proxmox virtual machine.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct VmBody {
+    /// The template's VMID.
+    pub template: Vmid,
+    /// The template's name.
+    pub template_name: Option<String>,
+    /// A linked clone.
+    pub linked: bool,
+    /// The storage for disks.
+    pub storage: String,
+    /// The bridge of the network card.
+    pub bridge: String,
+    /// The VLAN tag.
+    pub vlan: Option<u16>,
+    /// The network's prefix length.
+    pub prefix: Option<u8>,
+    /// The default gateway.
+    pub gateway: Option<IpAddr>,
+    /// DNS servers.
+    pub nameservers: Vec<IpAddr>,
+    /// DNS search domains.
+    pub search_domains: Vec<String>,
+    /// The CPU type.
+    pub cpu: String,
+    /// The bus and number of the system disk: `scsi0`, `virtio0`.
+    pub disk_slot: String,
+    /// The disk's format.
+    pub format: String,
+    /// The SCSI controller.
+    pub scsi_controller: String,
+    /// An I/O thread of its own.
+    pub io_thread: bool,
+    /// The guest agent is in the template.
+    pub agent: bool,
+    /// Queues of the network card.
+    pub network_queues: Option<u32>,
+    /// Further disks.
+    pub extra_disks: Vec<Size>,
+}
+
+/// A Hetzner server.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ServerBody {
+    /// The server type.
+    pub server_type: String,
+    /// The image.
+    pub image: String,
+    /// The private network.
+    pub network: Option<String>,
+    /// A public IPv4 address.
+    pub public_ipv4: bool,
+    /// A public IPv6 address.
+    pub public_ipv6: bool,
+    /// The placement group.
+    pub placement_group: Option<String>,
+    /// The firewall.
+    pub firewall: Option<String>,
+}
+
+/// How a host is reached.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Way {
+    /// The address.
+    pub address: Option<IpAddr>,
+    /// The name, where there is no address: a hypervisor's.
+    pub name: Option<String>,
+    /// The SSH port.
+    pub port: u16,
+    /// The user.
+    pub user: Arc<str>,
+    /// The private key's file.
+    pub key_file: Option<Arc<str>>,
+    /// The host to go through.
+    pub jump: Option<Arc<str>>,
+}
+
+/// A host and everything that should be true of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DesiredHost {
+    /// The host's name.
+    pub name: NodeName,
+    /// The machine that it runs on; none for a hypervisor.
+    pub machine: Option<NodeName>,
+    /// How it is reached.
+    pub way: Way,
+    /// Everything that should be true of it, in the order in which it is made true.
+    pub resources: Vec<HostResource>,
+}
+
+/// A node of Kubernetes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DesiredMember {
+    /// The node's name.
+    pub name: NodeName,
+    /// Its pool.
+    pub pool: PoolName,
+    /// What it does.
+    pub role: Role,
+    /// Its labels.
+    pub labels: Arc<BTreeMap<String, String>>,
+    /// Its taints.
+    pub taints: Arc<Vec<String>>,
+    /// What its distribution does to make it a member, and to end it. None where the distribution has no compiler yet.
+    pub recipes: Option<MemberRecipes>,
+}
+
+/// What a distribution does with a member.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MemberRecipes {
+    /// Starts a new cluster; servers only.
+    pub init: Option<Arc<Recipe>>,
+    /// Joins the cluster.
+    pub join: Arc<Recipe>,
+    /// Puts the version that is wished in the place of the one that runs.
+    pub upgrade: Arc<Recipe>,
+    /// Leaves nothing of the distribution on the host.
+    pub leave: Arc<Recipe>,
+    /// Saves the datastore; servers only.
+    pub snapshot: Option<Arc<Recipe>>,
+    /// Puts a saved datastore back; servers only.
+    pub restore: Option<Arc<Recipe>>,
+}
+
+/// A load balancer that a provider runs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DesiredLoadBalancer {
+    /// The load balancer's name.
+    pub name: ClusterName,
+    /// Its provider.
+    pub provider: ProviderName,
+    /// Its settings.
+    pub spec: LoadBalancer,
+    /// Its targets.
+    pub targets: Vec<NodeName>,
+}
+
+/// Objects that are applied together.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DesiredObjects {
+    /// The group's name: `namespaces`, `routes`.
+    pub name: String,
+    /// The add-on or section of the spec that wants them.
+    pub part: String,
+    /// The objects.
+    pub manifests: Vec<Manifest>,
+    /// Releases whose CRDs or webhooks the objects need.
+    pub after: Vec<ReleaseName>,
+}
+
+/// A Helm release.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DesiredRelease {
+    /// The release's name.
+    pub name: ReleaseName,
+    /// Its namespace.
+    pub namespace: Namespace,
+    /// The add-on that wants it.
+    pub part: String,
+    /// The chart's name, its `oci://` address or its folder.
+    pub chart: String,
+    /// The repository's address.
+    pub repository: Option<String>,
+    /// The chart's version.
+    pub version: Option<Version>,
+    /// The values, ours with the user's on top. Holes stand in them as `‹hole:NAME›`.
+    pub values: Value,
+    /// Releases that must be there first.
+    pub after: Vec<ReleaseName>,
+    /// It makes pods ready to have a network, so nothing waits for Ready nodes before it.
+    pub before_ready: bool,
+}
+
+impl DesiredRelease {
+    /// The digest of what we would hand to Helm, without secrets.
+    pub fn fingerprint(&self) -> Digest {
+        Digest::of_value(&(&self.chart, &self.repository, &self.version, &self.values))
+    }
+}
+
+/// One thing that proves that the cluster works.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DesiredCheck {
+    /// The check's name, for people.
+    pub name: String,
+    /// What must hold.
+    pub condition: Condition,
+}
+
+/// The hole for a secret.
+pub fn secret_hole(name: &str) -> Text {
+    Text::hole(format!("secret/{name}"))
+}

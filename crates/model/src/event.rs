@@ -1,0 +1,155 @@
+//! What happens while a plan runs: the one enum that the journal, the terminal and the JSON output read.
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{ClusterName, HoleName, LeaseName, RunId, StepId};
+use crate::plan::{Ask, Fingerprint, Stage};
+
+/// The version of an event's JSON. A reader refuses versions that it does not know.
+pub const EVENT_FORMAT: u32 = 1;
+
+/// An event and when it happened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// [`EVENT_FORMAT`] of the program that wrote it.
+    pub format: u32,
+    /// The place in the run, from 0.
+    pub seq: u64,
+    /// Milliseconds since the run began, by the clock that the run lives in.
+    pub at: u64,
+    /// What happened.
+    pub event: Event,
+}
+
+/// How a step ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Outcome {
+    /// It changed something.
+    Done,
+    /// When its turn came, everything was true already.
+    AlreadyTrue,
+    /// It failed, and this is why.
+    Failed(Failure),
+    /// It never started, because this step before it did not end well.
+    Skipped {
+        /// The step that failed.
+        because: StepId,
+    },
+    /// It never started, because the run was stopped.
+    Cancelled,
+}
+
+/// Why a step failed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// What failed, and each cause below it.
+    pub causes: Vec<String>,
+    /// The last lines of the log that tells most.
+    pub log: Vec<String>,
+    /// What to do.
+    pub hint: Option<String>,
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum RunEnd {
+    /// Everything is as the spec says.
+    Complete,
+    /// Steps failed.
+    Failed,
+    /// All steps ended well, and yet planning again found something to do.
+    NotConverged,
+    /// The user stopped it.
+    Interrupted,
+}
+
+/// What happens while a plan runs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Event {
+    /// A run begins.
+    RunStarted {
+        /// Its name.
+        run: RunId,
+        /// The cluster.
+        cluster: ClusterName,
+        /// What was asked.
+        ask: Ask,
+        /// The plan that runs.
+        fingerprint: Fingerprint,
+        /// How many steps it has.
+        steps: usize,
+        /// The world is a pretend one.
+        simulated: bool,
+        /// Seconds since 1970, by the computer's clock.
+        wall: u64,
+    },
+    /// A step could start, and waits for a shared thing.
+    StepWaits {
+        /// Which step.
+        step: StepId,
+        /// For what.
+        lease: LeaseName,
+    },
+    /// A step begins. Written before the deed.
+    StepStarted {
+        /// Which step.
+        step: StepId,
+        /// Its heading.
+        stage: Stage,
+        /// Its words for people.
+        title: String,
+    },
+    /// A step tells what it does or waits for.
+    StepTells {
+        /// Which step.
+        step: StepId,
+        /// What.
+        message: String,
+    },
+    /// A step failed in a way that may pass, and is tried again.
+    StepRetries {
+        /// Which step.
+        step: StepId,
+        /// How often it was tried.
+        attempt: u32,
+        /// Milliseconds until the next try.
+        after: u64,
+        /// What failed.
+        error: String,
+    },
+    /// A step gave a value to a hole. The value itself is never written here.
+    HoleFilled {
+        /// Which step.
+        step: StepId,
+        /// Which hole.
+        hole: HoleName,
+    },
+    /// A step ended.
+    StepEnded {
+        /// Which step.
+        step: StepId,
+        /// How.
+        outcome: Outcome,
+    },
+    /// The user asked to stop: once, no new step starts; twice, running ones are given up.
+    StopAsked {
+        /// How often.
+        times: u32,
+    },
+    /// A run ends.
+    RunEnded {
+        /// How.
+        end: RunEnd,
+        /// Steps that were done, were already true, failed, or never started.
+        done: usize,
+        /// See `done`.
+        already: usize,
+        /// See `done`.
+        failed: usize,
+        /// See `done`.
+        left: usize,
+    },
+}

@@ -1,0 +1,218 @@
+//! Resources of a host: what may be true of it. The same words serve the wish and, in [`crate::observed`], the sight.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::digest::Digest;
+use crate::text::Text;
+
+/// One thing that should be true of a host.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum HostResource {
+    /// A package of the distribution is installed.
+    Package(String),
+    /// A kernel module is loaded, now and at every start.
+    Module(String),
+    /// A kernel setting has a value, now and at every start.
+    Sysctl {
+        /// `net.ipv4.ip_forward`.
+        key: String,
+        /// `1`.
+        value: String,
+    },
+    /// A file has this whole text.
+    File(FileWish),
+    /// A marked block of lines stands in a file that others own too.
+    Block {
+        /// The file's path.
+        path: String,
+        /// The block's lines.
+        lines: Vec<String>,
+    },
+    /// A file was downloaded and verified.
+    Download(DownloadWish),
+    /// A symbolic link.
+    Link {
+        /// The link's path.
+        path: String,
+        /// Where it leads.
+        target: String,
+    },
+    /// A systemd unit.
+    Unit(UnitWish),
+    /// A user with its keys.
+    User(UserWish),
+    /// The host's name.
+    Hostname(String),
+    /// `/etc/hosts` holds these names, in a block of ours.
+    HostsEntries(Vec<HostsEntry>),
+    /// The time zone.
+    Timezone(String),
+    /// The locale.
+    Locale(String),
+    /// Swap is off, now and at every start.
+    SwapOff,
+    /// The system's time service runs.
+    TimeSync,
+    /// The SSH daemon listens here and lets only keys in.
+    SshDaemon(SshDaemonWish),
+}
+
+impl HostResource {
+    /// What tells the resource from others of the same host: its kind and its name.
+    pub fn key(&self) -> String {
+        match self {
+            Self::Package(name) => format!("package {name}"),
+            Self::Module(name) => format!("module {name}"),
+            Self::Sysctl { key, .. } => format!("sysctl {key}"),
+            Self::File(file) => format!("file {}", file.path),
+            Self::Block { path, .. } => format!("block in {path}"),
+            Self::Download(download) => format!("download {}", download.path),
+            Self::Link { path, .. } => format!("link {path}"),
+            Self::Unit(unit) => format!("unit {}", unit.name),
+            Self::User(user) => format!("user {}", user.name),
+            Self::Hostname(_) => "hostname".into(),
+            Self::HostsEntries(_) => "block in /etc/hosts".into(),
+            Self::Timezone(_) => "time zone".into(),
+            Self::Locale(_) => "locale".into(),
+            Self::SwapOff => "swap".into(),
+            Self::TimeSync => "time service".into(),
+            Self::SshDaemon(_) => "ssh daemon".into(),
+        }
+    }
+}
+
+/// A file's wish.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct FileWish {
+    /// The absolute path.
+    pub path: String,
+    /// The whole text.
+    pub content: Text,
+    /// The mode.
+    pub mode: Mode,
+    /// `user:group`.
+    pub owner: String,
+}
+
+impl FileWish {
+    /// A file of root's.
+    pub fn new(path: impl Into<String>, content: impl Into<Text>, mode: u32) -> Self {
+        Self { path: path.into(), content: content.into(), mode: Mode(mode), owner: "root:root".into() }
+    }
+}
+
+/// A file's mode, shown in octal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Mode(pub u32);
+
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:04o}", self.0)
+    }
+}
+
+/// A file that comes from elsewhere.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct DownloadWish {
+    /// The absolute path on the host.
+    pub path: String,
+    /// What is downloaded.
+    pub artifact: Artifact,
+    /// The mode.
+    pub mode: Mode,
+}
+
+/// A published file of a known version.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Artifact {
+    /// What it is, for people: `k3s v1.31.4+k3s1`.
+    pub name: String,
+    /// Where it is published. `{arch}` stands for the host's architecture as the publisher writes it, with what
+    /// leads it: empty for amd64 and `-arm64` in K3s' case.
+    pub url: String,
+    /// How it is known to be the right one.
+    pub proof: Proof,
+}
+
+/// How a download is known to be the right one.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Proof {
+    /// Its digest, from the lock file.
+    Sha256(Digest),
+    /// The publisher's list of digests at this address; the first use writes the digest into the lock file.
+    Checksums {
+        /// The list's address.
+        url: String,
+        /// The file's name in the list.
+        file: String,
+    },
+}
+
+/// A unit's wish.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct UnitWish {
+    /// `k3s.service`.
+    pub name: String,
+    /// The unit file's whole text; none for a unit that a package brings.
+    pub content: Option<Text>,
+    /// Started at boot.
+    pub enabled: bool,
+    /// Whether and how it runs.
+    pub run: UnitRun,
+    /// The digest of everything that the unit reads (its file, its configuration, its program). It is written down on
+    /// the host when the unit starts, so a run that died between change and restart is made good by the next one.
+    pub reads: Digest,
+}
+
+/// Whether and how a unit runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum UnitRun {
+    /// It runs, and is restarted when what it reads has changed.
+    Running,
+    /// It was started once and has done its work.
+    Oneshot,
+    /// A recipe starts it the first time; after that as `Running`.
+    ByRecipe,
+}
+
+/// A user's wish.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct UserWish {
+    /// The login name.
+    pub name: String,
+    /// Public keys that may log in.
+    pub authorized_keys: Vec<String>,
+    /// May use sudo without a password.
+    pub sudo: bool,
+    /// Groups.
+    pub groups: Vec<String>,
+    /// The login shell.
+    pub shell: String,
+    /// The password's hash.
+    pub password_hash: Option<Text>,
+}
+
+/// A line of `/etc/hosts`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct HostsEntry {
+    /// The address.
+    pub address: IpAddr,
+    /// Its names.
+    pub names: Vec<String>,
+}
+
+/// The SSH daemon's wish.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct SshDaemonWish {
+    /// The port.
+    pub port: u16,
+    /// Only keys, and not root.
+    pub harden: bool,
+}

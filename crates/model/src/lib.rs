@@ -1,0 +1,34 @@
+//! The nouns of kubewright.
+//!
+//! Everything that travels between the rooms is defined here and nowhere else: what the user wrote ([`spec`]), what it
+//! means in full ([`desired`]), what was seen ([`observed`]), one difference ([`change`]), the ordered deeds ([`plan`]),
+//! what happens while they run ([`event`]), and what is wrong with the user's input ([`diagnostic`], [`codes`]).
+//!
+//! Start reading at [`spec::ClusterFile`], then [`desired::Desired`], then [`plan::Plan`].
+//!
+//! # Invariants
+//!
+//! - No I/O, no `async`, no clock, no randomness, no environment: values in, values out.
+//! - No `HashMap`: every collection has an order that is the same in each run.
+//! - No decision: a type here may refuse a value that is malformed in itself, never one that is merely unwise.
+//! - A secret has no `Serialize` and no readable `Debug` ([`secret::Secret`]).
+
+pub mod change;
+pub mod codes;
+pub mod desired;
+pub mod diagnostic;
+pub mod digest;
+pub mod event;
+pub mod host;
+pub mod ids;
+pub mod names;
+pub mod net;
+pub mod object;
+pub mod observed;
+pub mod plan;
+pub mod secret;
+pub mod source;
+pub mod spec;
+pub mod text;
+pub mod units;
+pub mod version;

@@ -1,0 +1,281 @@
+//! What was seen, and what could not be seen.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::digest::Digest;
+use crate::host::Mode;
+use crate::ids::{ClusterName, Namespace, NodeName, Owner, PlaceName, ProviderName, ReleaseName, Vmid};
+use crate::object::ObjectId;
+use crate::units::Size;
+use crate::version::Version;
+
+/// Why something could not be seen.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Why(pub String);
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What came of looking. "Could not look" is not "is not there".
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Seen<T> {
+    /// It is there.
+    Present(T),
+    /// It is certainly not there.
+    Absent,
+    /// Nobody could look.
+    Unknown(Why),
+}
+
+impl<T> Seen<T> {
+    /// Could not look, because.
+    pub fn unknown(why: impl Into<String>) -> Self {
+        Self::Unknown(Why(why.into()))
+    }
+
+    /// What is there, if it is.
+    pub fn present(&self) -> Option<&T> {
+        match self {
+            Self::Present(value) => Some(value),
+            Self::Absent | Self::Unknown(_) => None,
+        }
+    }
+
+    /// Why nobody could look, if so.
+    pub fn why_unknown(&self) -> Option<&Why> {
+        match self {
+            Self::Unknown(why) => Some(why),
+            Self::Present(_) | Self::Absent => None,
+        }
+    }
+}
+
+/// Everything that was seen in one round.
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Observed {
+    /// What each provider has.
+    pub providers: BTreeMap<ProviderName, Seen<Inventory>>,
+    /// Each host of a machine that is there. Hosts that are not in here were not there to be asked.
+    pub hosts: BTreeMap<NodeName, Seen<HostSeen>>,
+    /// Kubernetes' own view; absent when no member of a control plane runs anywhere.
+    pub cluster: Option<Seen<ClusterSeen>>,
+    /// The digests of texts with holes, once filled; by the text's fingerprint. A text that is not in here has a hole
+    /// whose value does not exist yet.
+    pub filled: BTreeMap<Digest, Digest>,
+}
+
+impl Observed {
+    /// A world in which certainly nothing is there, for the providers named.
+    pub fn nothing(providers: impl IntoIterator<Item = ProviderName>) -> Self {
+        Self {
+            providers: providers.into_iter().map(|name| (name, Seen::Present(Inventory::default()))).collect(),
+            cluster: Some(Seen::Absent),
+            ..Self::default()
+        }
+    }
+}
+
+/// All that a provider has of ours, and what stands in our way.
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Inventory {
+    /// Machines with our mark, by name.
+    pub machines: BTreeMap<NodeName, MachineSeen>,
+    /// Load balancers with our mark, by name.
+    pub load_balancers: BTreeMap<ClusterName, LoadBalancerSeen>,
+    /// Numbers, names and addresses that are taken by what is not ours.
+    pub taken: Vec<Taken>,
+}
+
+/// Something of somebody else's that stands where we want to build.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Taken {
+    /// Its name.
+    pub name: String,
+    /// Its number.
+    pub vmid: Option<Vmid>,
+}
+
+/// Whether a machine runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Power {
+    /// It runs.
+    Running,
+    /// It is off.
+    Stopped,
+}
+
+/// A machine that a provider has.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MachineSeen {
+    /// The mark that it carries.
+    pub owner: Owner,
+    /// Where it is; it may have been moved.
+    pub place: PlaceName,
+    /// The provider's number.
+    pub vmid: Option<Vmid>,
+    /// Whether it runs.
+    pub power: Power,
+    /// Its address.
+    pub address: Option<IpAddr>,
+    /// Processor cores.
+    pub cores: Option<u32>,
+    /// Memory.
+    pub memory: Option<Size>,
+    /// The system disk.
+    pub disk: Option<Size>,
+    /// Tags or labels beside our own.
+    pub tags: Vec<String>,
+    /// Started with its hypervisor.
+    pub on_boot: bool,
+    /// Container features.
+    pub features: Vec<String>,
+    /// Runs as root of the hypervisor's user namespace (containers).
+    pub privileged: Option<bool>,
+    /// The provider refuses to delete it.
+    pub protected: bool,
+}
+
+/// A load balancer that a provider has.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LoadBalancerSeen {
+    /// The mark that it carries.
+    pub owner: Owner,
+    /// Its public address.
+    pub address: Option<IpAddr>,
+    /// The digest of its settings.
+    pub settings: Digest,
+    /// Its targets, and whether each is healthy.
+    pub targets: BTreeMap<NodeName, bool>,
+}
+
+/// A host that answered.
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct HostSeen {
+    /// The operating system: `Debian 12`.
+    pub os: String,
+    /// The architecture: `amd64`, `arm64`.
+    pub arch: String,
+    /// Seconds that its clock is ahead of ours.
+    pub clock_skew: i64,
+    /// Installed packages, of those that were asked for.
+    pub packages: BTreeSet<String>,
+    /// Loaded modules, of those that were asked for.
+    pub modules: BTreeSet<String>,
+    /// Kernel settings that were asked for.
+    pub sysctls: BTreeMap<String, String>,
+    /// Files that were asked for and are there.
+    pub files: BTreeMap<String, FileSeen>,
+    /// The lines of our blocks, by file.
+    pub blocks: BTreeMap<String, Vec<String>>,
+    /// Links that were asked for and are there.
+    pub links: BTreeMap<String, String>,
+    /// Units that were asked for and are there.
+    pub units: BTreeMap<String, UnitSeen>,
+    /// The digest of what we set of each user that was asked for and is there.
+    pub users: BTreeMap<String, Digest>,
+    /// Single settings by the resource's key: host name, time zone, locale, swap, time service, SSH daemon.
+    pub settings: BTreeMap<String, String>,
+    /// What of Kubernetes is on the host, and what it belongs to.
+    pub kubernetes: Option<KubernetesSeen>,
+}
+
+/// A file that is there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileSeen {
+    /// The digest of its content.
+    pub digest: Digest,
+    /// Its mode.
+    pub mode: Mode,
+    /// `user:group`.
+    pub owner: String,
+}
+
+/// A unit that is there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnitSeen {
+    /// The digest of its file.
+    pub content: Option<Digest>,
+    /// Started at boot.
+    pub enabled: bool,
+    /// It runs.
+    pub active: bool,
+    /// What it read when it started, as we wrote it down then.
+    pub reads: Option<Digest>,
+}
+
+/// What of Kubernetes is on a host.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KubernetesSeen {
+    /// The version of the program that is there.
+    pub version: Option<Version>,
+    /// It has been made a member of a cluster: a datastore or an agent's certificates are there.
+    pub joined: bool,
+    /// A server of it runs.
+    pub serving: bool,
+}
+
+/// Kubernetes' own view.
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct ClusterSeen {
+    /// Nodes by name.
+    pub nodes: BTreeMap<NodeName, NodeSeen>,
+    /// Members of etcd by name; empty where there is none.
+    pub members: BTreeMap<NodeName, MemberSeen>,
+    /// Namespaces.
+    pub namespaces: BTreeSet<Namespace>,
+    /// Objects that carry our mark, with the digest of what we applied.
+    pub objects: BTreeMap<ObjectId, Digest>,
+    /// Helm releases.
+    pub releases: BTreeMap<ReleaseName, ReleaseSeen>,
+}
+
+/// A node as Kubernetes has it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeSeen {
+    /// The kubelet says that it is Ready.
+    pub ready: bool,
+    /// No new pods are put on it.
+    pub cordoned: bool,
+    /// The kubelet's version.
+    pub version: Version,
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+    /// Its taints.
+    pub taints: Vec<String>,
+    /// It is a member of the control plane.
+    pub server: bool,
+}
+
+/// A member of etcd.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemberSeen {
+    /// It votes; a learner does not yet.
+    pub voter: bool,
+    /// It answers.
+    pub healthy: bool,
+}
+
+/// A Helm release.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReleaseSeen {
+    /// Its namespace.
+    pub namespace: Namespace,
+    /// The mark that it carries, if it is ours.
+    pub owner: Option<Owner>,
+    /// The chart's version.
+    pub version: Option<Version>,
+    /// The digest of what we handed to Helm.
+    pub fingerprint: Option<Digest>,
+    /// It was deployed without failing.
+    pub deployed: bool,
+}

@@ -1,0 +1,485 @@
+//! The ordered deeds.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::change::{FieldChange, Reason, Subject};
+use crate::desired::{DesiredLoadBalancer, DesiredMachine, DesiredRelease, Way};
+use crate::digest::Digest;
+use crate::host::HostResource;
+use crate::ids::{
+    ClusterName, HoleName, LeaseName, Namespace, NodeName, Owner, PlaceName, ProviderName, ReleaseName, StepId, Vmid,
+};
+use crate::net::HostPort;
+use crate::object::{Manifest, ObjectId};
+use crate::spec::verify::{ApplicationCheck, CertificateCheck, PodCheck, ServiceProtocol, UrlCheck};
+use crate::text::Text;
+use crate::units::Span;
+use crate::version::Version;
+
+/// The version of a plan's JSON. A reader refuses versions that it does not know.
+pub const PLAN_FORMAT: u32 = 1;
+
+/// What is asked of the planner.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Ask {
+    /// Make the world as the spec says.
+    Apply,
+    /// Make these nodes anew.
+    Replace(Vec<NodeName>),
+    /// Make everything anew.
+    Rebuild,
+    /// Take everything away that is ours.
+    Destroy,
+    /// Save the datastore.
+    Backup,
+}
+
+/// Steps in order, plus notes. Safe to save and to show: it holds no secret.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// [`PLAN_FORMAT`] of the program that made it.
+    pub format: u32,
+    /// The cluster.
+    pub cluster: ClusterName,
+    /// What was asked.
+    pub ask: Ask,
+    /// What to do, in an order that a person would do it in. A step needs only earlier steps.
+    pub steps: Vec<Step>,
+    /// What will not be done, or should be known.
+    pub notes: Vec<Note>,
+    /// Tells two plans apart.
+    pub fingerprint: Fingerprint,
+}
+
+/// The digest of a plan's steps.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Fingerprint(pub Digest);
+
+impl Plan {
+    /// Puts steps and notes together.
+    pub fn new(cluster: ClusterName, ask: Ask, steps: Vec<Step>, notes: Vec<Note>) -> Self {
+        let fingerprint = Fingerprint(Digest::of_value(&steps));
+        Self { format: PLAN_FORMAT, cluster, ask, steps, notes, fingerprint }
+    }
+
+    /// Whether there is nothing to do.
+    pub fn is_empty(&self) -> bool {
+        self.steps.is_empty()
+    }
+
+    /// Whether something that was asked cannot be done.
+    pub fn is_blocked(&self) -> bool {
+        self.notes.iter().any(|note| note.weight == Weight::Blocks)
+    }
+
+    /// The step with this id.
+    pub fn step(&self, id: &StepId) -> Option<&Step> {
+        self.steps.iter().find(|step| step.id == *id)
+    }
+}
+
+/// A heading for people, and the word for `--only`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stage {
+    /// Machines are made.
+    Machines,
+    /// Hosts are set up.
+    Hosts,
+    /// Load balancers stand before the cluster.
+    LoadBalancers,
+    /// The control plane runs.
+    ControlPlane,
+    /// Agents join.
+    Workers,
+    /// The cluster gets its objects and releases.
+    Addons,
+    /// What has to go goes.
+    Removal,
+    /// Backups.
+    Backup,
+}
+
+impl Stage {
+    /// All stages, in order.
+    pub const ALL: [Self; 8] = [
+        Self::Machines,
+        Self::Hosts,
+        Self::LoadBalancers,
+        Self::ControlPlane,
+        Self::Workers,
+        Self::Addons,
+        Self::Removal,
+        Self::Backup,
+    ];
+
+    /// The stage's word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Machines => "machines",
+            Self::Hosts => "hosts",
+            Self::LoadBalancers => "load-balancers",
+            Self::ControlPlane => "control-plane",
+            Self::Workers => "workers",
+            Self::Addons => "addons",
+            Self::Removal => "removal",
+            Self::Backup => "backup",
+        }
+    }
+}
+
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.word())
+    }
+}
+
+/// One fully specified deed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Step {
+    /// The step's name, made of its deed and its subject.
+    pub id: StepId,
+    /// The heading.
+    pub stage: Stage,
+    /// What it is about.
+    pub subject: Subject,
+    /// The deed.
+    pub action: Action,
+    /// Field by field, for people.
+    pub fields: Vec<FieldChange>,
+    /// Why.
+    pub reason: Reason,
+    /// Steps that must be done before; all stand earlier in the plan.
+    pub needs: Vec<StepId>,
+    /// Shared things that are held while it runs.
+    pub takes: Vec<Lease>,
+    /// The add-on or section of the spec that wants it, for `--only`; empty when the stage says enough.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub part: String,
+}
+
+/// A shared thing with a width.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Lease {
+    /// The thing: `clone/proxade/local-lvm`, `etcd`.
+    pub thing: LeaseName,
+    /// How many may hold it at once.
+    pub width: u16,
+}
+
+impl Lease {
+    /// A shared thing and how many may hold it at once.
+    pub fn new(thing: impl Into<LeaseName>, width: u16) -> Self {
+        Self { thing: thing.into(), width }
+    }
+}
+
+/// A deed. The enum is closed: a new kind makes the compiler list every place to teach.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Action {
+    /// Make a machine; it is off afterwards.
+    CreateMachine(Box<DesiredMachine>),
+    /// Change a machine where it is.
+    UpdateMachine(Box<DesiredMachine>),
+    /// Turn a machine on and wait for its host.
+    StartMachine {
+        /// Whose.
+        provider: ProviderName,
+        /// Which.
+        name: NodeName,
+        /// How its host is reached.
+        way: Way,
+    },
+    /// Delete a machine with its disks.
+    DeleteMachine {
+        /// Whose.
+        provider: ProviderName,
+        /// Where it was seen.
+        place: PlaceName,
+        /// Which.
+        name: NodeName,
+        /// Its number, where the provider has numbers.
+        vmid: Option<Vmid>,
+        /// The mark that it must carry.
+        owner: Owner,
+    },
+    /// Make a load balancer, or change it.
+    SetLoadBalancer(Box<DesiredLoadBalancer>),
+    /// Delete a load balancer.
+    DeleteLoadBalancer {
+        /// Whose.
+        provider: ProviderName,
+        /// Which.
+        name: ClusterName,
+    },
+    /// Make these things true of a host.
+    ChangeHost(HostChange),
+    /// Run a distribution's recipe on a host.
+    RunRecipe {
+        /// On which host.
+        host: NodeName,
+        /// How it is reached.
+        way: Way,
+        /// What to do.
+        recipe: Arc<Recipe>,
+    },
+    /// Put no new pods on a node.
+    Cordon(NodeName),
+    /// Move a node's pods away, as their disruption budgets allow.
+    Drain {
+        /// Which node.
+        node: NodeName,
+        /// How long it may take.
+        timeout: Span,
+    },
+    /// Put pods on a node again.
+    Uncordon(NodeName),
+    /// Take a node, and its etcd member if it has one, out of the cluster's books.
+    ForgetMember(NodeName),
+    /// Apply objects.
+    ApplyObjects(Vec<Manifest>),
+    /// Delete objects that are ours.
+    DeleteObjects(Vec<ObjectId>),
+    /// Install or upgrade a release.
+    InstallRelease(Box<DesiredRelease>),
+    /// Remove a release.
+    RemoveRelease {
+        /// Which.
+        name: ReleaseName,
+        /// Where.
+        namespace: Namespace,
+    },
+    /// Wait until something holds.
+    Wait {
+        /// What.
+        condition: Condition,
+        /// How long at most.
+        timeout: Span,
+    },
+}
+
+/// What is to become true of one host in one step.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HostChange {
+    /// Which host.
+    pub host: NodeName,
+    /// How it is reached.
+    pub way: Way,
+    /// The resources that differ, in order.
+    pub make: Vec<HostResource>,
+    /// Blocks of ours to take out of files.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unmake: Vec<HostResource>,
+}
+
+/// What a recipe does to the cluster; the simulator goes by it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Effect {
+    /// Starts a new cluster.
+    Init,
+    /// Joins the control plane.
+    JoinServer,
+    /// Joins as an agent.
+    JoinAgent,
+    /// Runs another version.
+    Upgrade,
+    /// Leaves nothing on the host.
+    Leave,
+    /// Saves the datastore.
+    Snapshot,
+    /// Puts a saved datastore back.
+    Restore,
+}
+
+/// Commands and files of a distribution that have one effect.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recipe {
+    /// For people: `join the K3s control plane`.
+    pub title: String,
+    /// What it does to the cluster.
+    pub effect: Effect,
+    /// The version that it brings, where it brings one.
+    pub version: Option<Version>,
+    /// What is done, in order.
+    pub steps: Vec<RecipeStep>,
+    /// The holes that its output fills, and from where.
+    pub gives: Vec<Output>,
+}
+
+/// One part of a recipe.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum RecipeStep {
+    /// Run a program with its arguments; no shell.
+    Run(Vec<String>),
+    /// Run a program until it succeeds.
+    Until {
+        /// The program and its arguments.
+        command: Vec<String>,
+        /// What is waited for, for people.
+        what: String,
+        /// How long at most.
+        timeout: Span,
+        /// The unit whose log tells the cause when it fails.
+        log: Option<String>,
+    },
+    /// Write a file.
+    Write(crate::host::FileWish),
+    /// Remove a file.
+    Remove(String),
+    /// Start a unit and write down what it read.
+    Start {
+        /// The unit.
+        unit: String,
+        /// See [`crate::host::UnitWish::reads`].
+        reads: Digest,
+    },
+    /// Restart a unit and write down what it read.
+    Restart {
+        /// The unit.
+        unit: String,
+        /// See [`crate::host::UnitWish::reads`].
+        reads: Digest,
+    },
+}
+
+/// A hole that a recipe fills.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Output {
+    /// The hole.
+    pub hole: HoleName,
+    /// The file on the host that holds the value.
+    pub file: String,
+    /// Texts to replace in it: the address in a kubeconfig.
+    pub replace: Vec<(String, Text)>,
+}
+
+/// Something that can be waited for or checked.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Condition {
+    /// These nodes are Ready, and at least so many of them.
+    NodesReady {
+        /// Which.
+        nodes: Vec<NodeName>,
+        /// How many of them at least.
+        at_least: usize,
+    },
+    /// No pod of `kube-system` is failing.
+    SystemPods,
+    /// The API answers at its endpoint.
+    Api(HostPort),
+    /// Pods run.
+    Pods(PodCheck),
+    /// A URL answers.
+    Url(UrlCheck),
+    /// A URL answers on each of these nodes.
+    EachNode {
+        /// The URL; `{node}` stands for the node's address.
+        url: UrlCheck,
+        /// Which nodes.
+        nodes: Vec<NodeName>,
+    },
+    /// A service greets.
+    Service {
+        /// Where.
+        at: HostPort,
+        /// In which protocol.
+        protocol: ServiceProtocol,
+    },
+    /// Certificates are Ready.
+    Certificates(CertificateCheck),
+    /// Applications are Synced.
+    Applications(ApplicationCheck),
+    /// A release's workloads are available.
+    Release {
+        /// Which.
+        name: ReleaseName,
+        /// Where.
+        namespace: Namespace,
+    },
+    /// An ingress with this host name is there.
+    Route {
+        /// The host name.
+        host: String,
+    },
+    /// All targets of a load balancer are healthy.
+    Targets(ClusterName),
+}
+
+impl fmt::Display for Condition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NodesReady { nodes, at_least } if *at_least < nodes.len() => {
+                write!(f, "{at_least} of {} nodes Ready", nodes.len())
+            }
+            Self::NodesReady { nodes, .. } => match nodes.as_slice() {
+                [only] => write!(f, "node {only} Ready"),
+                many => write!(f, "{} nodes Ready", many.len()),
+            },
+            Self::SystemPods => f.write_str("system pods running"),
+            Self::Api(at) => write!(f, "the API answers at {at}"),
+            Self::Pods(check) => {
+                let place = check.namespace.as_ref().map_or("all namespaces", Namespace::as_str);
+                match check.per_node {
+                    true => write!(f, "one pod per node running in {place}"),
+                    false => write!(f, "{} or more pods running in {place}", check.at_least),
+                }
+            }
+            Self::Url(check) => match &check.host {
+                Some(host) => write!(f, "{} answers for {host}", check.url),
+                None => write!(f, "{} answers", check.url),
+            },
+            Self::EachNode { url, nodes } => write!(f, "{} answers on {} nodes", url.url, nodes.len()),
+            Self::Service { at, .. } => write!(f, "{at} greets"),
+            Self::Certificates(check) => write!(f, "{} or more certificates Ready", check.at_least),
+            Self::Applications(check) => write!(f, "{} applications Synced", check.count),
+            Self::Release { name, namespace } => write!(f, "release {namespace}/{name} available"),
+            Self::Route { host } => write!(f, "route {host}"),
+            Self::Targets(name) => write!(f, "targets of {name} healthy"),
+        }
+    }
+}
+
+/// How much a note weighs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Weight {
+    /// Good to know.
+    Tells,
+    /// Something is left as it is, and should not stay so.
+    Warns,
+    /// Something that was asked cannot be done now.
+    Blocks,
+}
+
+/// What will not be done, or should be known.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Note {
+    /// How much it weighs.
+    pub weight: Weight,
+    /// What it is about.
+    pub subject: Subject,
+    /// What, in one sentence without a full stop.
+    pub message: String,
+    /// What to do.
+    pub help: Option<String>,
+}
+
+/// A plan that breaks a promise. It is a bug of ours, found before anything was touched.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Violation {
+    /// The promise, by name.
+    pub rule: String,
+    /// The step that breaks it.
+    pub step: Option<StepId>,
+    /// How.
+    pub message: String,
+}

@@ -1,0 +1,370 @@
+//! What runs on the cluster. Every add-on becomes a Helm release whose values can be read in the plan and changed here.
+
+use indexmap::IndexMap;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::ids::{Namespace, ObjectName, PoolName, ReleaseName};
+use crate::net::{AddressRange, HostPort};
+use crate::spec::ingress::ServiceType;
+use crate::spec::secrets::SecretRef;
+use crate::units::{Size, Span};
+use crate::version::Version;
+
+/// What runs on the cluster.
+#[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct AddOns {
+    /// Addresses for LoadBalancer Services in a network of one's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metallb: Option<Metallb>,
+    /// Volumes.
+    #[serde(default)]
+    pub storage: Storage,
+    /// Processor and memory use of pods and nodes. K3s and RKE2 bring it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metrics_server: Option<Plain>,
+    /// Prometheus, Alertmanager, Grafana and their exporters (kube-prometheus-stack).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub monitoring: Option<Monitoring>,
+    /// Logs of all pods in one place (Loki with Promtail).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub loki: Option<Loki>,
+    /// HashiCorp Vault.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vault: Option<Vault>,
+    /// Certificates (cert-manager).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cert_manager: Option<CertManager>,
+    /// GitOps with Argo CD.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub argocd: Option<ArgoCd>,
+    /// Any Helm chart, by release name.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub charts: IndexMap<ReleaseName, Chart>,
+    /// Any manifest, by name.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub manifests: IndexMap<PoolName, ManifestSource>,
+}
+
+/// An add-on with nothing to choose but its version and its values.
+#[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Plain {
+    /// The chart's version. Without it: the one that this kubewright knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<Version>,
+    /// Further chart values; they win over ours.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub values: IndexMap<String, Value>,
+}
+
+/// MetalLB in layer 2 mode.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Metallb {
+    /// The chart's version, which is MetalLB's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<Version>,
+    /// Pools of addresses, by name. They touch no node, no endpoint and no gateway.
+    #[schemars(extend("minProperties" = 1))]
+    pub pools: IndexMap<PoolName, Vec<AddressRange>>,
+    /// The advertisement's name. Without it: `default-l2-adv`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub advertisement: Option<ObjectName>,
+    /// Further chart values; they win over ours.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub values: IndexMap<String, Value>,
+}
+
+/// Volumes.
+#[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Storage {
+    /// Folders of the nodes (local-path-provisioner). K3s brings it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub local_path: Option<Plain>,
+    /// An NFS server's folders.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nfs: Option<Nfs>,
+    /// A Synology NAS' volumes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub synology: Option<Synology>,
+}
+
+/// NFS.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Nfs {
+    /// The server.
+    pub server: String,
+    /// The folder that it exports.
+    pub path: String,
+    /// The StorageClass' name.
+    #[serde(default = "nfs_class")]
+    pub class: ObjectName,
+}
+
+fn nfs_class() -> ObjectName {
+    "nfs".into()
+}
+
+/// Synology's CSI driver.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Synology {
+    /// The NAS.
+    pub at: HostPort,
+    /// Speak HTTPS.
+    #[serde(default)]
+    pub https: bool,
+    /// The user.
+    pub user: String,
+    /// The password.
+    pub password: SecretRef,
+}
+
+/// Prometheus, Alertmanager, Grafana and their exporters.
+#[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Monitoring {
+    /// The chart's version. Without it: the one that this kubewright knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<Version>,
+    /// The release's name. Without it: `prometheus`, so that Grafana's Service is `prometheus-grafana`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub release: Option<ReleaseName>,
+    /// The namespace. Without it: `monitoring`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<Namespace>,
+    /// Prometheus' port on every node.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prometheus_node_port: Option<u16>,
+    /// Grafana's port on every node.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grafana_node_port: Option<u16>,
+    /// LoadBalancer Services beside the chart's own: a name and what it leads to.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub load_balancers: IndexMap<ObjectName, MonitoringTarget>,
+    /// Grafana's password. Without it, one is made and kept as a secret.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grafana_password: Option<SecretRef>,
+    /// How long metrics are kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retention: Option<Span>,
+    /// The size of Prometheus' volume; without it, metrics are gone with the pod.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub storage: Option<Size>,
+    /// Further chart values; they win over ours.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub values: IndexMap<String, Value>,
+}
+
+/// What a LoadBalancer Service of the monitoring leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum MonitoringTarget {
+    /// Prometheus, port 9090.
+    Prometheus,
+    /// Grafana, port 3000.
+    Grafana,
+    /// Alertmanager, port 9093.
+    Alertmanager,
+}
+
+/// Loki with Promtail.
+#[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Loki {
+    /// The chart's version (loki-stack). Without it: the one that this kubewright knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<Version>,
+    /// The namespace. Without it: `monitoring`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<Namespace>,
+    /// Collect the logs of all pods with Promtail.
+    #[serde(default = "crate::spec::kubernetes::yes")]
+    pub promtail: bool,
+    /// How long logs are kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retention: Option<Span>,
+    /// The size of Loki's volume; without it, logs are gone with the pod.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub storage: Option<Size>,
+    /// Further chart values; they win over ours.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub values: IndexMap<String, Value>,
+}
+
+/// How Vault runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum VaultMode {
+    /// In memory, open, for development.
+    Dev,
+    /// One server with its own storage.
+    Standalone,
+    /// Three servers with integrated storage.
+    #[default]
+    Ha,
+    /// Only the injector, for a Vault elsewhere.
+    Agent,
+}
+
+/// HashiCorp Vault.
+#[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Vault {
+    /// The chart's version. Without it: the one that this kubewright knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<Version>,
+    /// The namespace. Without it: `vault`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<Namespace>,
+    /// How it runs.
+    #[serde(default)]
+    pub mode: VaultMode,
+    /// The Vault elsewhere, for mode `agent`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+    /// Further chart values; they win over ours.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub values: IndexMap<String, Value>,
+}
+
+/// cert-manager.
+#[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct CertManager {
+    /// The chart's version. Without it: the one that this kubewright knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<Version>,
+    /// Argo CD installs it; here stand only its issuers and its namespace.
+    #[serde(default)]
+    pub by_argocd: bool,
+    /// ClusterIssuers, by name.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub issuers: IndexMap<ObjectName, Issuer>,
+    /// Further chart values; they win over ours.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub values: IndexMap<String, Value>,
+}
+
+/// A ClusterIssuer: exactly one of `acme`, `ca` and `selfSigned`.
+#[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Issuer {
+    /// From an ACME server, Let's Encrypt for one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acme: Option<Acme>,
+    /// From a CA whose Secret is in the cluster.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca: Option<ObjectName>,
+    /// Signed by themselves.
+    #[serde(default)]
+    pub self_signed: bool,
+}
+
+/// An ACME server, and how it is answered: exactly one of `http01` and `gandi`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Acme {
+    /// The server's address.
+    #[serde(default = "lets_encrypt")]
+    pub server: String,
+    /// The account's e-mail address.
+    pub email: String,
+    /// Answer over HTTP through this ingress class.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub http01: Option<String>,
+    /// Answer over DNS at Gandi, with the token from this Secret of cert-manager's namespace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gandi: Option<ObjectName>,
+}
+
+fn lets_encrypt() -> String {
+    "https://acme-v02.api.letsencrypt.org/directory".into()
+}
+
+/// Argo CD, and the application that holds all others.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ArgoCd {
+    /// The chart's version.
+    pub version: Version,
+    /// How it is reached.
+    #[serde(default)]
+    pub service: ServiceType,
+    /// Its address, when it is a LoadBalancer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<AddressRange>,
+    /// Serve plain HTTP, for a network that is one's own.
+    #[serde(default)]
+    pub insecure: bool,
+    /// The administrator's password. Without it, one is made and kept as a secret.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub admin_password: Option<SecretRef>,
+    /// The application that holds all others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub root: Option<RootApplication>,
+    /// Further chart values; they win over ours.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub values: IndexMap<String, Value>,
+}
+
+/// The application that holds all others.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RootApplication {
+    /// Its name.
+    #[serde(default = "root_app")]
+    pub name: ObjectName,
+    /// The Git repository.
+    pub repository: String,
+    /// The branch, tag or commit.
+    pub revision: String,
+    /// The folder in the repository.
+    pub path: String,
+    /// A token or password for the repository.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credentials: Option<SecretRef>,
+}
+
+fn root_app() -> ObjectName {
+    "root-app".into()
+}
+
+/// Any Helm chart: from a repository, from an OCI registry, or from a folder.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Chart {
+    /// The chart: a name in `repository`, an `oci://` address, or a folder that starts with `./`.
+    pub chart: String,
+    /// The repository's address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repository: Option<String>,
+    /// The chart's version; not for a folder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<Version>,
+    /// The namespace. It is made when it is not there.
+    pub namespace: Namespace,
+    /// Values.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub values: IndexMap<String, Value>,
+    /// Values that are secret, by their path: `auth.password`.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub secret_values: IndexMap<String, SecretRef>,
+}
+
+/// Any manifest: exactly one of `file` and `objects`.
+#[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ManifestSource {
+    /// A file beside this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
+    /// The objects themselves.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub objects: Vec<IndexMap<String, Value>>,
+}

@@ -1,0 +1,173 @@
+//! Backups and maintenance.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::spec::secrets::SecretRef;
+use crate::units::Span;
+
+/// What is backed up, when and where to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Backup {
+    /// When, as a cron expression of five fields.
+    pub schedule: String,
+    /// Snapshots of the datastore.
+    #[serde(default = "crate::spec::kubernetes::yes")]
+    pub datastore: bool,
+    /// All Kubernetes objects as YAML.
+    #[serde(default = "crate::spec::kubernetes::yes")]
+    pub objects: bool,
+    /// The machines themselves, by their provider (Proxmox: vzdump).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub machines: Option<MachineBackup>,
+    /// How many backups are kept.
+    #[serde(default)]
+    pub keep: Keep,
+    /// Where to: exactly one of `folder` and `s3`. Without it: on the servers only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<Destination>,
+    /// The age public keys that can open the backups.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub recipients: Vec<String>,
+}
+
+/// How many backups are kept.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Keep {
+    /// The newest ones.
+    #[serde(default = "five")]
+    #[schemars(range(min = 1))]
+    pub last: u32,
+    /// One for each of so many days.
+    #[serde(default)]
+    pub daily: u32,
+    /// One for each of so many weeks.
+    #[serde(default)]
+    pub weekly: u32,
+    /// One for each of so many months.
+    #[serde(default)]
+    pub monthly: u32,
+}
+
+impl Default for Keep {
+    fn default() -> Self {
+        Self { last: five(), daily: 0, weekly: 0, monthly: 0 }
+    }
+}
+
+// K3s' and RKE2's own default for etcd snapshots.
+fn five() -> u32 {
+    5
+}
+
+/// Backups of whole machines.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct MachineBackup {
+    /// When, as a cron expression of five fields.
+    pub schedule: String,
+    /// The provider's storage for them.
+    pub storage: String,
+    /// How many are kept.
+    #[serde(default)]
+    pub keep: Keep,
+}
+
+/// Where backups go.
+#[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Destination {
+    /// A folder of this computer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub folder: Option<String>,
+    /// An S3 bucket.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub s3: Option<S3>,
+}
+
+/// An S3 bucket.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct S3 {
+    /// The service's address.
+    pub endpoint: String,
+    /// The bucket.
+    pub bucket: String,
+    /// The region.
+    #[serde(default = "default_region")]
+    pub region: String,
+    /// The folder in the bucket.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub folder: Option<String>,
+    /// The access key.
+    pub access_key: SecretRef,
+    /// The secret key.
+    pub secret_key: SecretRef,
+}
+
+fn default_region() -> String {
+    "us-east-1".into()
+}
+
+/// How changes that disturb are made.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Maintenance {
+    /// How many agents may be out of service at once.
+    #[serde(default = "one_agent")]
+    #[schemars(range(min = 1))]
+    pub max_unavailable: u32,
+    /// How long a drain may take.
+    #[serde(default = "five_minutes")]
+    pub drain_timeout: Span,
+    /// When disturbing changes may start, as a cron expression of five fields; without it, at any time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<String>,
+    /// How long the window is open.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window_length: Option<Span>,
+    /// What happens to agents that cannot be reached during an upgrade.
+    #[serde(default)]
+    pub unreachable: Unreachable,
+    /// Keep the operating system's packages up to date, in a rolling way.
+    #[serde(default)]
+    pub update_os: bool,
+    /// Machines, load balancers and the cluster are protected: they are not destroyed while this is set.
+    #[serde(default)]
+    pub protect: bool,
+}
+
+impl Default for Maintenance {
+    fn default() -> Self {
+        Self {
+            max_unavailable: one_agent(),
+            drain_timeout: five_minutes(),
+            window: None,
+            window_length: None,
+            unreachable: Unreachable::default(),
+            update_os: false,
+            protect: false,
+        }
+    }
+}
+
+fn one_agent() -> u32 {
+    1
+}
+
+fn five_minutes() -> Span {
+    Span::from_secs(300)
+}
+
+/// What happens to agents that cannot be reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Unreachable {
+    /// They are left out, and the run says so.
+    #[default]
+    Skip,
+    /// They are shut off by their provider first.
+    Fence,
+}

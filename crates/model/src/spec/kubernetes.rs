@@ -1,0 +1,275 @@
+//! The distribution, its version, its networks and its API endpoint.
+
+use indexmap::IndexMap;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::ids::PoolName;
+use crate::net::{AddressRange, Cidr};
+use crate::version::Version;
+
+/// A way to install Kubernetes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Distribution {
+    /// K3s, one small binary.
+    K3s,
+    /// RKE2, Rancher's hardened distribution.
+    Rke2,
+    /// kubeadm, the Kubernetes project's own installer.
+    Kubeadm,
+    /// Talos, an operating system that is only Kubernetes.
+    Talos,
+}
+
+impl Distribution {
+    /// The distribution's name as its makers write it.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::K3s => "K3s",
+            Self::Rke2 => "RKE2",
+            Self::Kubeadm => "kubeadm",
+            Self::Talos => "Talos",
+        }
+    }
+}
+
+/// Where the API server keeps its data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Datastore {
+    /// etcd in the control plane itself.
+    #[default]
+    Etcd,
+    /// SQLite in the one server; K3s only, and never more than one server.
+    Sqlite,
+}
+
+/// The Kubernetes distribution, exactly.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Kubernetes {
+    /// Which distribution.
+    pub distribution: Distribution,
+    /// The exact version, as the distribution writes it: `v1.31.4+k3s1`, `v1.33.5+rke2r1`, `v1.31.4`. For Talos, the
+    /// version of Kubernetes; Talos' own is `talos.version`.
+    pub version: Version,
+    /// Where the API server keeps its data.
+    #[serde(default)]
+    pub datastore: Datastore,
+    /// The pods' network.
+    #[serde(default = "default_pod_network")]
+    pub pod_network: Cidr,
+    /// The Services' network.
+    #[serde(default = "default_service_network")]
+    pub service_network: Cidr,
+    /// The DNS domain inside of the cluster.
+    #[serde(default = "default_cluster_domain")]
+    pub cluster_domain: String,
+    /// Where clients reach the API.
+    #[serde(default)]
+    pub endpoint: Endpoint,
+    /// The pods' network plug-in. Without it: the distribution's own default.
+    #[serde(default)]
+    pub cni: Cni,
+    /// Encrypt Secrets in the datastore.
+    #[serde(default)]
+    pub encrypt_secrets: bool,
+    /// The container runtime, where the distribution does not bring its own (kubeadm).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub containerd: Option<Containerd>,
+    /// Settings for Talos; only with that distribution.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub talos: Option<Talos>,
+    /// Load images from an archive on each host instead of pulling them (K3s and RKE2).
+    #[serde(default)]
+    pub airgap_images: bool,
+    /// Further settings for the distribution's own configuration file on servers, in its own words. They may not set
+    /// what kubewright sets itself.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub server_config: IndexMap<String, Value>,
+    /// Further settings for the distribution's own configuration file on agents, in its own words.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub agent_config: IndexMap<String, Value>,
+}
+
+fn default_pod_network() -> Cidr {
+    Cidr::known("10.42.0.0/16")
+}
+
+fn default_service_network() -> Cidr {
+    Cidr::known("10.43.0.0/16")
+}
+
+fn default_cluster_domain() -> String {
+    "cluster.local".into()
+}
+
+/// Where clients reach the API. Without it: the address of a server, where there is one server.
+#[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Endpoint {
+    /// The address or DNS name that clients use. Without it, it is that of the load balancer or of the only server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
+    /// The port.
+    #[serde(default = "default_api_port")]
+    #[schemars(range(min = 1))]
+    pub port: u16,
+    /// The load balancer of this file that stands before the API, by name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub load_balancer: Option<String>,
+    /// A virtual IP that the servers hand on among themselves (kube-vip; on Talos its own).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub virtual_ip: Option<VirtualIp>,
+    /// Further names and addresses in the API's certificate.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub alternative_names: Vec<String>,
+}
+
+/// The Kubernetes API's usual port.
+pub const API_PORT: u16 = 6443;
+
+fn default_api_port() -> u16 {
+    API_PORT
+}
+
+/// An address that moves among the servers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct VirtualIp {
+    /// The address. It belongs to no machine.
+    pub address: AddressRange,
+    /// The network interface that holds it. Without it: the one with the default route.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interface: Option<String>,
+}
+
+/// The pods' network plug-in: at most one of these.
+#[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Cni {
+    /// Flannel.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flannel: Option<Flannel>,
+    /// Cilium.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cilium: Option<Cilium>,
+    /// Canal, RKE2's default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub canal: Option<Canal>,
+}
+
+/// How Flannel carries packets between nodes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum FlannelBackend {
+    /// UDP port 8472, works everywhere.
+    #[default]
+    Vxlan,
+    /// Plain routes; the hosts must be in one network.
+    HostGw,
+    /// Encrypted, UDP port 51820.
+    WireguardNative,
+}
+
+/// Flannel. On K3s it is built in; elsewhere it is applied from its manifest.
+#[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Flannel {
+    /// The version of the manifest, where it is not built in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<Version>,
+    /// How packets are carried.
+    #[serde(default)]
+    pub backend: FlannelBackend,
+    /// The interface for the traffic between nodes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interface: Option<String>,
+}
+
+/// Canal: Flannel's network with Calico's policies.
+#[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Canal {}
+
+/// Cilium, from its Helm chart.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Cilium {
+    /// The chart's version, which is Cilium's own.
+    pub version: Version,
+    /// Cilium does kube-proxy's work.
+    #[serde(default = "yes")]
+    pub kube_proxy_replacement: bool,
+    /// Announce LoadBalancer addresses in the local network.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub l2_announcements: Option<L2Announcements>,
+    /// Hubble, the view into the network.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hubble: Option<Hubble>,
+    /// Further chart values.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub values: IndexMap<String, Value>,
+}
+
+/// Addresses for LoadBalancer Services, announced by ARP and NDP.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct L2Announcements {
+    /// Pools of addresses, by name.
+    #[schemars(extend("minProperties" = 1))]
+    pub pools: IndexMap<PoolName, Vec<AddressRange>>,
+    /// The interfaces to announce on, as regular expressions. Without it: all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub interfaces: Vec<String>,
+}
+
+/// Hubble's parts.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Hubble {
+    /// The relay that joins the nodes' flows.
+    #[serde(default = "yes")]
+    pub relay: bool,
+    /// The web page.
+    #[serde(default = "yes")]
+    pub ui: bool,
+}
+
+pub(crate) fn yes() -> bool {
+    true
+}
+
+/// containerd, where the distribution does not bring it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Containerd {
+    /// The exact version.
+    pub version: Version,
+}
+
+/// Talos' own settings.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Talos {
+    /// The version of Talos.
+    pub version: Version,
+    /// The disk that Talos is installed on.
+    #[serde(default = "default_install_disk")]
+    pub install_disk: String,
+    /// The image factory's schematic id, for system extensions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schematic: Option<String>,
+    /// System extensions, in the image factory's words: `siderolabs/iscsi-tools`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub extensions: Vec<String>,
+    /// Patches to the machine configuration of all nodes, in Talos' own words.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub patches: Vec<IndexMap<String, Value>>,
+}
+
+fn default_install_disk() -> String {
+    "/dev/sda".into()
+}

@@ -1,0 +1,270 @@
+//! Text in, [`ClusterFile`] out, or everything that is wrong with its form, at once.
+//!
+//! The schema that editors use also does the checking here, so what an editor accepts and what kubewright accepts
+//! cannot differ. Its errors are turned into words by this module.
+
+use std::sync::OnceLock;
+
+use jsonschema::error::{TypeKind, ValidationErrorKind};
+use jsonschema::{ValidationError, Validator};
+use serde_json::Value;
+
+use crate::codes;
+use crate::diagnostic::{Diagnostic, SpecPath, nearest};
+use crate::source::{self, SourceMap};
+use crate::spec::formats::{FORMATS, format_named};
+use crate::spec::{ClusterFile, schema};
+
+/// A cluster file and where its parts stand.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// What the user wrote.
+    pub file: ClusterFile,
+    /// Where it stands in the source text.
+    pub places: SourceMap,
+}
+
+/// Reads a cluster file.
+///
+/// # Errors
+///
+/// Everything that is wrong with its form, located and sorted. Whether its values fit each other is the planner's.
+pub fn load(text: &str) -> Result<Loaded, Vec<Diagnostic>> {
+    let (value, places) = source::read(text)?;
+    let mut found: Vec<Diagnostic> = validator().iter_errors(&value).flat_map(|error| words(&error, &places)).collect();
+    if found.is_empty() {
+        match serde_json::from_value(value) {
+            Ok(file) => return Ok(Loaded { file, places }),
+            // The schema is made from the types, so this is a disagreement between the two and ours to mend.
+            Err(error) => found.push(Diagnostic::new(codes::SCHEMA, SpecPath::root(), error.to_string())),
+        }
+    }
+    places.locate(&mut found);
+    Err(found)
+}
+
+fn validator() -> &'static Validator {
+    static VALIDATOR: OnceLock<Validator> = OnceLock::new();
+    VALIDATOR.get_or_init(|| {
+        let options = FORMATS.iter().fold(jsonschema::draft202012::options(), |options, format| {
+            options.with_format(format.name, |text: &str| (format.check)(text).is_ok())
+        });
+        let built = options.should_validate_formats(true).build(schema::json_schema());
+        #[expect(clippy::expect_used, reason = "the schema is a constant of the program and a test builds it")]
+        built.expect("our own schema is valid")
+    })
+}
+
+/// Turns one error of the validator into diagnostics.
+fn words(error: &ValidationError<'_>, places: &SourceMap) -> Vec<Diagnostic> {
+    let path = SpecPath::pointer(error.instance_path().as_str());
+    let instance = error.instance();
+    match error.kind() {
+        ValidationErrorKind::AdditionalProperties { unexpected } => {
+            unexpected.iter().map(|name| unknown_field(&path, name, places)).collect()
+        }
+        ValidationErrorKind::Required { property } => {
+            let name = property.as_str().unwrap_or_default();
+            let place = if path.as_str().is_empty() { "the file".to_string() } else { format!("`{path}`") };
+            let message = format!("`{name}` is missing in {place}");
+            let described = schema::at(&path.then(name)).and_then(description);
+            let diagnostic = Diagnostic::new(codes::MISSING_FIELD, path.clone(), message);
+            let diagnostic = match places.key_place(&path) {
+                Some(key) => diagnostic.at(key),
+                None => diagnostic,
+            };
+            vec![match described {
+                Some(text) => diagnostic.help(format!("{name}: {text}")),
+                None => diagnostic,
+            }]
+        }
+        ValidationErrorKind::Type { kind } => vec![wrong_type(path, instance, kind)],
+        ValidationErrorKind::Enum { .. }
+        | ValidationErrorKind::Constant { .. }
+        | ValidationErrorKind::OneOfNotValid { .. } => {
+            vec![unknown_word(path, instance)]
+        }
+        ValidationErrorKind::Format { format } => vec![wrong_format(path, instance, format)],
+        ValidationErrorKind::PropertyNames { error } => words(error, places)
+            .into_iter()
+            .map(|mut inner| {
+                inner.path = error.instance().as_str().map_or(path.clone(), |name| path.then(name));
+                inner.at = places.key_place(&inner.path);
+                inner
+            })
+            .collect(),
+        _ => vec![outside(path, error)],
+    }
+}
+
+fn description(schema: &Value) -> Option<&str> {
+    schema.get("description").and_then(Value::as_str).and_then(|text| text.split("\n\n").next())
+}
+
+fn unknown_field(path: &SpecPath, name: &str, places: &SourceMap) -> Diagnostic {
+    let here = if path.as_str().is_empty() { "the file".to_string() } else { format!("`{path}`") };
+    let known: Vec<&str> = schema::at(path)
+        .and_then(|schema| schema.get("properties"))
+        .and_then(Value::as_object)
+        .map(|properties| properties.keys().map(String::as_str).collect())
+        .unwrap_or_default();
+    let at = path.then(name);
+    let diagnostic = Diagnostic::new(codes::UNKNOWN_FIELD, at.clone(), format!("{here} has no field `{name}`"));
+    let diagnostic = match nearest(name, known.iter().copied()) {
+        Some(near) => diagnostic.help(format!("did you mean `{near}`?")),
+        None => diagnostic.help(format!("known here: {}", known.join(", "))),
+    };
+    match places.key_place(&at) {
+        Some(place) => diagnostic.at(place),
+        None => diagnostic,
+    }
+}
+
+fn wrong_type(path: SpecPath, instance: &Value, kind: &TypeKind) -> Diagnostic {
+    if schema::is_secret(&path) && !instance.is_null() {
+        let mut diagnostic = Diagnostic::new(
+            codes::SECRET_IN_CLEAR,
+            path.clone(),
+            format!("`{path}` holds a value in clear text where a reference to a secret belongs"),
+        )
+        .help("write where the secret is: {env: NAME}, {file: PATH}, {command: [..]} or {sops: KEY}; and change the secret if this file was ever shared");
+        diagnostic.secret = true;
+        return diagnostic;
+    }
+    let wanted = match kind {
+        TypeKind::Single(one) => one.to_string(),
+        TypeKind::Multiple(set) => set.iter().map(|one| one.to_string()).collect::<Vec<_>>().join(" or "),
+    };
+    let message = format!("`{path}` is {}, it should be {}", type_name(instance), wanted_name(&wanted));
+    let diagnostic = Diagnostic::new(codes::WRONG_TYPE, path, message);
+    match (instance, wanted.as_str()) {
+        (Value::Null, "object") => diagnostic.help("write `{}` to have it with its defaults, or remove the line"),
+        (Value::Null, _) => diagnostic.help("write a value, or remove the line"),
+        (Value::String(text), "array") => diagnostic.help(format!("write a list: [{text}]")),
+        (Value::Number(number), "string") => diagnostic.help(format!("put it into quotes: \"{number}\"")),
+        (Value::Bool(yes), "string") => diagnostic.help(format!("put it into quotes: \"{yes}\"")),
+        _ => diagnostic,
+    }
+}
+
+fn type_name(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "empty",
+        Value::Bool(_) => "true or false",
+        Value::Number(_) => "a number",
+        Value::String(_) => "text",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "a mapping",
+    }
+}
+
+fn wanted_name(kind: &str) -> &str {
+    match kind {
+        "boolean" => "true or false",
+        "integer" => "a whole number",
+        "number" => "a number",
+        "string" => "text",
+        "array" => "a list",
+        "object" => "a mapping",
+        other => other,
+    }
+}
+
+fn unknown_word(path: SpecPath, instance: &Value) -> Diagnostic {
+    let known = schema::at(&path).map(schema::words).unwrap_or_default();
+    let word = instance.as_str().map_or_else(|| instance.to_string(), str::to_string);
+    let message = format!("`{path}` does not know `{word}`");
+    let all = known.join(", ");
+    let help = match nearest(&word, known.iter().copied()) {
+        Some(near) => format!("did you mean `{near}`? It knows: {all}"),
+        None => format!("it knows: {all}"),
+    };
+    Diagnostic::new(codes::UNKNOWN_WORD, path, message).help(help)
+}
+
+fn wrong_format(path: SpecPath, instance: &Value, format: &str) -> Diagnostic {
+    let text = instance.as_str().unwrap_or_default();
+    let name = format.replace('-', " ");
+    match format_named(format) {
+        Some(known) => {
+            let why = (known.check)(text).err().unwrap_or_default();
+            Diagnostic::new(codes::FORMAT, path, format!("`{text}` is not a {name}: {why}"))
+                .help(format!("for example `{}`", known.example))
+        }
+        // The formats of JSON Schema itself: `ip` for addresses.
+        None => Diagnostic::new(codes::FORMAT, path, format!("`{text}` is not an {name} address or value")),
+    }
+}
+
+fn outside(path: SpecPath, error: &ValidationError<'_>) -> Diagnostic {
+    let (code, message) = match error.kind() {
+        ValidationErrorKind::Minimum { limit } => (codes::OUT_OF_RANGE, format!("must be at least {limit}")),
+        ValidationErrorKind::Maximum { limit } => (codes::OUT_OF_RANGE, format!("must be at most {limit}")),
+        ValidationErrorKind::MinItems { .. } | ValidationErrorKind::MinProperties { .. } => {
+            (codes::OUT_OF_RANGE, "must not be empty".to_string())
+        }
+        ValidationErrorKind::Pattern { pattern } => (codes::OUT_OF_RANGE, format!("must match the pattern {pattern}")),
+        _ => (codes::SCHEMA, error.masked().to_string()),
+    };
+    let described = schema::at(&path).and_then(description);
+    let diagnostic = Diagnostic::new(code, path.clone(), format!("`{path}` {message}"));
+    match described {
+        Some(text) => diagnostic.help(text),
+        None => diagnostic,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DEVBOARD: &str = include_str!("../../../../examples/devboard/cluster.yaml");
+
+    fn broken(from: &str, to: &str) -> Vec<Diagnostic> {
+        assert!(DEVBOARD.contains(from), "{from}");
+        load(&DEVBOARD.replacen(from, to, 1)).unwrap_err()
+    }
+
+    #[test]
+    fn an_example_loads() {
+        let loaded = load(DEVBOARD).unwrap_or_else(|found| panic!("{found:#?}"));
+        assert_eq!(loaded.file.metadata.name.as_str(), "devboard");
+        assert_eq!(loaded.file.spec.pools.len(), 2);
+    }
+
+    #[test]
+    fn a_misspelt_field_has_its_place_and_the_near_word() {
+        let found = broken("addresses:", "adresses:");
+        assert_eq!(found[0].code, codes::UNKNOWN_FIELD);
+        assert_eq!(found[0].help.as_deref(), Some("did you mean `addresses`?"));
+        let place = found[0].at.unwrap();
+        assert_eq!((place.line, place.column, place.length), (24, 7, 8), "{found:#?}");
+    }
+
+    #[test]
+    fn all_errors_come_at_once() {
+        let text = DEVBOARD
+            .replace("role: agent", "role: agnet")
+            .replace("memory: 3Gi", "memory: 3GB")
+            .replace("name: devboard\n", "name: Dev_board\n");
+        let found = load(&text).unwrap_err();
+        let codes: Vec<_> = found.iter().map(|d| d.code).collect();
+        assert_eq!(codes, [codes::FORMAT, codes::UNKNOWN_WORD, codes::FORMAT], "{found:#?}");
+        assert!(found[1].help.as_deref().unwrap().starts_with("did you mean `agent`?"), "{found:#?}");
+        assert_eq!(found[2].message, "`3GB` is not a size: units are binary: write 3Gi");
+    }
+
+    #[test]
+    fn a_secret_in_clear_text_is_found_and_masked() {
+        let found = broken("tokenSecret: { env: PROXMOX_TOKEN_SECRET }", "tokenSecret: 1b2c-secret");
+        assert_eq!(found[0].code, codes::SECRET_IN_CLEAR);
+        assert!(found[0].secret);
+        assert!(!format!("{found:?}").contains("1b2c-secret"));
+    }
+
+    #[test]
+    fn an_empty_field_says_what_to_write() {
+        let found = broken("monitoring: {}", "monitoring:");
+        assert_eq!(found[0].help.as_deref(), Some("write `{}` to have it with its defaults, or remove the line"));
+    }
+}

@@ -1,0 +1,297 @@
+//! Pools: groups of nodes that are alike.
+
+use indexmap::IndexMap;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::names::NamePattern;
+use crate::net::{AddressRange, NumberRange};
+use crate::spec::hosts::HostSettings;
+use crate::units::Size;
+
+/// What the nodes of a pool do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Role {
+    /// The control plane, kept free of other work by a taint.
+    Server,
+    /// Work only.
+    Agent,
+    /// The control plane, and work.
+    Both,
+    /// No part of Kubernetes: a host that runs HAProxy before it.
+    LoadBalancer,
+}
+
+impl Role {
+    /// Whether nodes of this role are members of the control plane.
+    pub fn is_server(self) -> bool {
+        matches!(self, Self::Server | Self::Both)
+    }
+
+    /// Whether nodes of this role are nodes of Kubernetes.
+    pub fn is_node(self) -> bool {
+        self != Self::LoadBalancer
+    }
+}
+
+/// A group of nodes that are alike. Exactly one of `proxmox`, `hetzner`, `existing` and `local` says what they are
+/// made of.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Pool {
+    /// What the nodes do.
+    pub role: Role,
+    /// The nodes' names: a pattern with a counter (`k3s-agent-{n}` counts 1, 2, 3 and `{nn}` 01, 02, 03), or one name.
+    /// Without it: the cluster's name, the pool's name and a counter.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<NamePattern>,
+    /// The nodes' names one by one, where they follow no pattern.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub names: Vec<crate::ids::NodeName>,
+    /// The nodes' addresses: one, a range, or a list of both. They say how many nodes there are.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub addresses: Vec<AddressRange>,
+    /// How many nodes there are, where no addresses say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(max = 20000))]
+    pub count: Option<u32>,
+    /// Processor cores.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 512))]
+    pub cores: Option<u32>,
+    /// Memory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory: Option<Size>,
+    /// The system disk.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disk: Option<Size>,
+    /// Kubernetes labels.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub labels: IndexMap<String, String>,
+    /// Kubernetes taints: `key=value:NoSchedule`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub taints: Vec<String>,
+    /// Host settings for this pool, on top of the cluster's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hosts: Option<HostSettings>,
+    /// Machines at Proxmox.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proxmox: Option<ProxmoxMachines>,
+    /// Servers at Hetzner.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hetzner: Option<HetznerMachines>,
+    /// Hosts that exist already.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub existing: Option<ExistingMachines>,
+    /// Virtual machines on this computer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub local: Option<LocalMachines>,
+}
+
+/// Machines at Proxmox: exactly one of `lxc` and `vm`.
+#[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ProxmoxMachines {
+    /// The machines' VMIDs, one for each node: one, a range, or a list of both.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub vmids: Vec<NumberRange>,
+    /// The Proxmox nodes that the machines are placed on, in turn. Without it: `providers.proxmox.node`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub nodes: Vec<String>,
+    /// The storage for disks. Without it: `providers.proxmox.storage`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub storage: Option<String>,
+    /// Tags beside our own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
+    /// Start the machines when the Proxmox host starts.
+    #[serde(default = "crate::spec::kubernetes::yes")]
+    pub on_boot: bool,
+    /// Containers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lxc: Option<Lxc>,
+    /// Virtual machines.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vm: Option<Vm>,
+}
+
+/// Linux containers, set up so that Kubernetes runs in them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Lxc {
+    /// The container template: `local:vztmpl/debian-12-standard_12.7-1_amd64.tar.zst`.
+    #[schemars(extend("pattern" = "^[^:]+:vztmpl/"))]
+    pub template: String,
+    /// Run as root of the Proxmox host's user namespace. Kubernetes' kubelet needs it.
+    #[serde(default = "crate::spec::kubernetes::yes")]
+    pub privileged: bool,
+    /// Container features. Without it: fuse, keyctl, mknod and nesting.
+    #[serde(default = "default_features")]
+    pub features: Vec<LxcFeature>,
+    /// Raw lines for `/etc/pve/lxc/VMID.conf`, which the API does not accept; they are written over SSH. Without it:
+    /// what K3s needs (`lxc.mount.auto: proc:rw sys:rw cgroup:rw`, `lxc.apparmor.profile: unconfined`,
+    /// `lxc.cap.drop:`).
+    #[serde(default = "default_raw_lines")]
+    pub raw: Vec<String>,
+    /// Make `/dev/kmsg`, which the kubelet reads, at every start.
+    #[serde(default = "crate::spec::kubernetes::yes")]
+    pub kmsg: bool,
+    /// Swap; the kubelet wants none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub swap: Option<Size>,
+}
+
+/// A container feature, as `pct` calls it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum LxcFeature {
+    /// Mount FUSE file systems.
+    Fuse,
+    /// The keyctl system call.
+    Keyctl,
+    /// Make device nodes.
+    Mknod,
+    /// Containers inside of the container.
+    Nesting,
+}
+
+impl LxcFeature {
+    /// The feature's word in `features:`.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Fuse => "fuse",
+            Self::Keyctl => "keyctl",
+            Self::Mknod => "mknod",
+            Self::Nesting => "nesting",
+        }
+    }
+}
+
+fn default_features() -> Vec<LxcFeature> {
+    vec![LxcFeature::Fuse, LxcFeature::Keyctl, LxcFeature::Mknod, LxcFeature::Nesting]
+}
+
+fn default_raw_lines() -> Vec<String> {
+    ["lxc.mount.auto: proc:rw sys:rw cgroup:rw", "lxc.apparmor.profile: unconfined", "lxc.cap.drop:"]
+        .map(String::from)
+        .to_vec()
+}
+
+/// Virtual machines, cloned from a template.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Vm {
+    /// The template's VMID.
+    pub template: u32,
+    /// The template's name; checked before anything is cloned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub template_name: Option<String>,
+    /// Build the template from a cloud image when it is not there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub build: Option<TemplateBuild>,
+    /// A linked clone: quicker and smaller, tied to its template.
+    #[serde(default)]
+    pub linked: bool,
+    /// The CPU type that guests see.
+    #[serde(default = "default_cpu")]
+    pub cpu: String,
+    /// The bus of the system disk.
+    #[serde(default)]
+    pub bus: DiskBus,
+    /// The SCSI controller.
+    #[serde(default = "default_scsi")]
+    pub scsi_controller: String,
+    /// The disk's format.
+    #[serde(default)]
+    pub format: DiskFormat,
+    /// A thread of its own for the disk's I/O.
+    #[serde(default = "crate::spec::kubernetes::yes")]
+    pub io_thread: bool,
+    /// The guest agent is in the template.
+    #[serde(default)]
+    pub agent: bool,
+    /// Queues of the network card.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network_queues: Option<u32>,
+    /// Further disks.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub extra_disks: Vec<Size>,
+    /// The console's password for the user, already hashed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password_hash: Option<crate::spec::SecretRef>,
+}
+
+fn default_cpu() -> String {
+    "host".into()
+}
+
+fn default_scsi() -> String {
+    "virtio-scsi-single".into()
+}
+
+/// The bus of a disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum DiskBus {
+    /// VirtIO SCSI.
+    #[default]
+    Scsi,
+    /// VirtIO block.
+    Virtio,
+}
+
+/// The format of a disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum DiskFormat {
+    /// Plain: the quickest, and the only one on ZFS and LVM.
+    #[default]
+    Raw,
+    /// QEMU's own, with snapshots on file storages.
+    Qcow2,
+}
+
+/// A template made from a cloud image.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TemplateBuild {
+    /// The cloud image's address.
+    #[schemars(extend("pattern" = "^https://"))]
+    pub image: String,
+    /// The image's SHA-256.
+    #[schemars(extend("pattern" = "^[0-9a-f]{64}$"))]
+    pub sha256: String,
+}
+
+/// Servers at Hetzner.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct HetznerMachines {
+    /// The server type: `cx32`, `ccx23`, …
+    #[serde(rename = "type")]
+    pub server_type: String,
+    /// The location. Without it: `providers.hetzner.location`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub location: Option<String>,
+    /// The image. Without it: `providers.hetzner.image`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
+    /// Labels beside our own, at Hetzner.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub labels: IndexMap<String, String>,
+}
+
+/// Hosts that exist already: they are never made and never deleted.
+#[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ExistingMachines {
+    /// The addresses in Talos' maintenance mode, one for each node, where they differ from the nodes' own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub maintenance_addresses: Vec<AddressRange>,
+}
+
+/// Virtual machines on this computer.
+#[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct LocalMachines {}

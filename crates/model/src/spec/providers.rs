@@ -1,0 +1,192 @@
+//! Where machines come from, and with which credentials.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::net::{Cidr, NumberRange};
+use crate::spec::secrets::SecretRef;
+
+/// Where machines come from. Hosts that exist already need nothing here.
+#[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Providers {
+    /// Proxmox VE.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proxmox: Option<Proxmox>,
+    /// Hetzner Cloud.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hetzner: Option<Hetzner>,
+    /// Virtual machines on this computer, by QEMU.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub local: Option<Local>,
+}
+
+/// A Proxmox VE node or cluster, and its defaults for machines.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Proxmox {
+    /// The API's address: `https://proxade:8006`.
+    #[schemars(extend("pattern" = "^https://"))]
+    pub endpoint: String,
+    /// The API token's id: `root@pam!kubewright`.
+    #[schemars(extend("pattern" = "^[^@!]+@[^@!]+![^@!]+$"))]
+    pub token_id: String,
+    /// The API token's secret.
+    pub token_secret: SecretRef,
+    /// The SHA-256 fingerprint of the API's certificate, where no CA that this computer knows has signed it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fingerprint: Option<String>,
+    /// The Proxmox node for machines.
+    pub node: String,
+    /// The storage for disks.
+    #[serde(default = "default_storage")]
+    pub storage: String,
+    /// The storage for ISO files and container templates.
+    #[serde(default = "default_iso_storage")]
+    pub iso_storage: String,
+    /// The bridge for network cards.
+    #[serde(default = "default_bridge")]
+    pub bridge: String,
+    /// The VMIDs to choose from, for machines without one of their own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vmids: Option<NumberRange>,
+    /// Root's way into the Proxmox hosts by SSH, for what the API does not accept: raw `lxc.*` lines.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ssh: Option<ProxmoxSsh>,
+    /// The pool of Proxmox that machines are put into.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pool: Option<String>,
+}
+
+fn default_storage() -> String {
+    "local-lvm".into()
+}
+
+fn default_iso_storage() -> String {
+    "local".into()
+}
+
+fn default_bridge() -> String {
+    "vmbr0".into()
+}
+
+/// SSH to the Proxmox hosts themselves.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ProxmoxSsh {
+    /// The user. Only root may write `/etc/pve`.
+    #[serde(default = "root")]
+    pub user: String,
+    /// The port.
+    #[serde(default = "ssh_port")]
+    #[schemars(range(min = 1))]
+    pub port: u16,
+    /// The private key's file; without it, the SSH agent's keys.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_file: Option<String>,
+}
+
+pub(crate) fn root() -> String {
+    "root".into()
+}
+
+pub(crate) fn ssh_port() -> u16 {
+    22
+}
+
+/// A Hetzner Cloud project, and its defaults for servers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Hetzner {
+    /// The project's API token.
+    pub token: SecretRef,
+    /// The location of servers: `fsn1`, `nbg1`, `hel1`, …
+    pub location: String,
+    /// The network zone of private networks and load balancers.
+    #[serde(default = "default_zone")]
+    pub network_zone: String,
+    /// The image of servers.
+    #[serde(default = "default_image")]
+    pub image: String,
+    /// The private network that the servers are in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network: Option<HetznerNetwork>,
+    /// Spread the servers of the control plane over different physical machines.
+    #[serde(default = "crate::spec::kubernetes::yes")]
+    pub spread_servers: bool,
+    /// The firewall of servers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub firewall: Option<HetznerFirewall>,
+    /// Public IPv4 addresses for servers.
+    #[serde(default = "crate::spec::kubernetes::yes")]
+    pub public_ipv4: bool,
+    /// Public IPv6 addresses for servers.
+    #[serde(default = "crate::spec::kubernetes::yes")]
+    pub public_ipv6: bool,
+}
+
+fn default_zone() -> String {
+    "eu-central".into()
+}
+
+fn default_image() -> String {
+    "ubuntu-24.04".into()
+}
+
+/// A private network at Hetzner.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct HetznerNetwork {
+    /// The network's name.
+    pub name: String,
+    /// The network's whole range; `network.cidr` is its subnet.
+    pub ip_range: Cidr,
+}
+
+/// A firewall at Hetzner: what is not allowed in is refused.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct HetznerFirewall {
+    /// What may come in.
+    pub allow: Vec<FirewallRule>,
+}
+
+/// What a firewall rule is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum FirewallProtocol {
+    /// TCP, with a port.
+    Tcp,
+    /// UDP, with a port.
+    Udp,
+    /// ICMP, without a port.
+    Icmp,
+}
+
+/// One thing that may come in.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct FirewallRule {
+    /// TCP, UDP or ICMP.
+    pub protocol: FirewallProtocol,
+    /// A port or a run of ports: `80`, `30000-32767`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ports: Option<NumberRange>,
+    /// From where.
+    pub from: Vec<Cidr>,
+    /// What it is for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+}
+
+/// Virtual machines on this computer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Local {
+    /// The folder for disks and images.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub folder: Option<String>,
+    /// The address of the cloud image to start from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
+}

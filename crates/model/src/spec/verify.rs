@@ -1,0 +1,137 @@
+//! What proves that the cluster works.
+
+use indexmap::IndexMap;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{Namespace, NodeName};
+use crate::net::{HostPort, ServiceRef};
+
+/// What proves that the cluster works. That all nodes are Ready and all system pods run is always checked.
+#[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Verify {
+    /// Pods: how many run at least, and none that crashes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pods: Vec<PodCheck>,
+    /// URLs that answer, by name.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub urls: IndexMap<String, UrlCheck>,
+    /// Back-end services that answer in their own protocol, by name.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub services: IndexMap<String, ServiceCheck>,
+    /// Certificates that are Ready.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificates: Option<CertificateCheck>,
+    /// ArgoCD applications that are Synced.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub applications: Option<ApplicationCheck>,
+    /// Every target of every load balancer is healthy.
+    #[serde(default)]
+    pub load_balancers: bool,
+    /// URLs that answer on every node, by name; `{node}` stands for the node's address.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub each_node: IndexMap<String, UrlCheck>,
+}
+
+/// Pods of a namespace, or of all.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PodCheck {
+    /// The namespace; without it, all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<Namespace>,
+    /// Labels that the pods have: `app.kubernetes.io/name=grafana`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub selector: Option<String>,
+    /// How many run at least.
+    #[serde(default = "one")]
+    pub at_least: u32,
+    /// One pod on each node.
+    #[serde(default)]
+    pub per_node: bool,
+}
+
+fn one() -> u32 {
+    1
+}
+
+/// A URL that answers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct UrlCheck {
+    /// The URL.
+    #[schemars(extend("pattern" = "^https?://"))]
+    pub url: String,
+    /// The `Host` header, where it differs from the URL's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
+    /// The answers that are right.
+    #[serde(default = "ok_only")]
+    #[schemars(length(min = 1))]
+    pub status: Vec<u16>,
+}
+
+fn ok_only() -> Vec<u16> {
+    vec![200]
+}
+
+/// A protocol that a service greets in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ServiceProtocol {
+    /// The port opens.
+    Tcp,
+    /// PostgreSQL.
+    Postgresql,
+    /// MySQL and MariaDB.
+    Mysql,
+    /// Redis.
+    Redis,
+    /// AMQP 0-9-1, as RabbitMQ speaks it.
+    Amqp,
+    /// HTTP.
+    Http,
+    /// S3, as MinIO speaks it.
+    S3,
+}
+
+/// A back-end service.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ServiceCheck {
+    /// Where it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<HostPort>,
+    /// Where it is, when it is a Service of the cluster.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<ServiceRef>,
+    /// The protocol that it greets in.
+    pub protocol: ServiceProtocol,
+    /// The node from which it is reached; without it, each server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<NodeName>,
+}
+
+/// cert-manager's Certificates.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct CertificateCheck {
+    /// How many are Ready at least; all that exist must be.
+    #[serde(default = "one")]
+    pub at_least: u32,
+    /// ClusterIssuers that are Ready.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub issuers: Vec<crate::ids::ObjectName>,
+}
+
+/// ArgoCD's Applications.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ApplicationCheck {
+    /// How many there are; all are Synced.
+    pub count: u32,
+    /// Applications that may still be Progressing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub progressing: Vec<crate::ids::ObjectName>,
+}

@@ -1,0 +1,119 @@
+//! Text with holes: what a plan can say of a file before its secrets are known.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::digest::Digest;
+use crate::ids::HoleName;
+
+/// A piece of a [`Text`].
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Part {
+    /// Text that is known now.
+    Known(Arc<str>),
+    /// A value that only the executor knows.
+    Hole(HoleName),
+}
+
+/// Text made of known parts and holes. Safe to save and to show: a hole shows its name, never its value.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Text(Vec<Part>);
+
+impl Text {
+    /// Text without holes.
+    pub fn known(text: impl Into<Arc<str>>) -> Self {
+        Self(vec![Part::Known(text.into())])
+    }
+
+    /// A hole and nothing else.
+    pub fn hole(name: impl Into<HoleName>) -> Self {
+        Self(vec![Part::Hole(name.into())])
+    }
+
+    /// Adds known text at the end.
+    #[must_use]
+    pub fn and(mut self, text: impl Into<Arc<str>>) -> Self {
+        self.0.push(Part::Known(text.into()));
+        self
+    }
+
+    /// Adds a hole at the end.
+    #[must_use]
+    pub fn and_hole(mut self, name: impl Into<HoleName>) -> Self {
+        self.0.push(Part::Hole(name.into()));
+        self
+    }
+
+    /// The parts in order.
+    pub fn parts(&self) -> &[Part] {
+        &self.0
+    }
+
+    /// The names of the holes, in order.
+    pub fn holes(&self) -> impl Iterator<Item = &HoleName> {
+        self.0.iter().filter_map(|part| match part {
+            Part::Hole(name) => Some(name),
+            Part::Known(_) => None,
+        })
+    }
+
+    /// Whether everything is known.
+    pub fn is_complete(&self) -> bool {
+        self.holes().next().is_none()
+    }
+
+    /// The text with its holes filled, or the first hole that `value` does not know.
+    ///
+    /// # Errors
+    ///
+    /// The name of a hole without a value.
+    pub fn fill<'a>(&self, mut value: impl FnMut(&HoleName) -> Option<&'a str>) -> Result<String, HoleName> {
+        let mut filled = String::new();
+        for part in &self.0 {
+            match part {
+                Part::Known(text) => filled.push_str(text),
+                Part::Hole(name) => filled.push_str(value(name).ok_or_else(|| name.clone())?),
+            }
+        }
+        Ok(filled)
+    }
+
+    /// The digest of the text when it is complete.
+    pub fn digest(&self) -> Option<Digest> {
+        match self.0.as_slice() {
+            [Part::Known(only)] => Some(Digest::of(only.as_bytes())),
+            _ => self.fill(|_| None).ok().map(Digest::of),
+        }
+    }
+
+    /// The digest of the text as written, with its holes by name: what tells two texts apart before they are filled.
+    pub fn fingerprint(&self) -> Digest {
+        Digest::of(self.to_string())
+    }
+}
+
+/// Shows holes as `‹name›`.
+impl fmt::Display for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|part| match part {
+            Part::Known(text) => f.write_str(text),
+            Part::Hole(name) => write!(f, "‹{name}›"),
+        })
+    }
+}
+
+impl From<&str> for Text {
+    fn from(text: &str) -> Self {
+        Self::known(text)
+    }
+}
+
+impl From<String> for Text {
+    fn from(text: String) -> Self {
+        Self::known(text)
+    }
+}

@@ -1,0 +1,113 @@
+//! Hands on machines and load balancers.
+//!
+//! Start reading at [`Provider`], the seam between the engine and every provider. Its rules stand in
+//! `docs/contracts/provider.md`.
+//!
+//! # Invariants
+//!
+//! - Nothing here decides: anything of the form "if that, then rather this" is the planner's.
+//! - Nothing here retries; every error is classified here and nowhere else, and the engine tries again.
+//! - `observe` returns all that carries the owner mark and nothing else.
+
+use async_trait::async_trait;
+use kubewright_model::desired::{DesiredLoadBalancer, DesiredMachine};
+use kubewright_model::ids::{ClusterName, NodeName, Owner, PlaceName, Vmid};
+use kubewright_model::observed::{Inventory, LoadBalancerSeen, MachineSeen};
+
+/// What a provider is able to do at all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Capabilities {
+    /// It makes and deletes machines.
+    pub machines: bool,
+    /// It makes and deletes load balancers.
+    pub load_balancers: bool,
+    /// It grows a machine's disk in place.
+    pub resize: bool,
+}
+
+/// A machine that is to go, and everything by which it must be recognised first.
+#[derive(Clone, Copy, Debug)]
+pub struct Doomed<'a> {
+    /// Its name.
+    pub name: &'a NodeName,
+    /// Where it was seen.
+    pub place: &'a PlaceName,
+    /// Its number, where the provider has numbers.
+    pub vmid: Option<Vmid>,
+    /// The mark that it must carry.
+    pub owner: &'a Owner,
+}
+
+/// Hands on machines and load balancers.
+#[async_trait]
+pub trait Provider: Send + Sync {
+    /// What it is able to do at all.
+    fn can(&self) -> Capabilities;
+
+    /// All that carries the mark, and what of others stands in the way.
+    async fn observe(&self, owner: &Owner) -> Result<Inventory, ProviderError>;
+
+    /// Makes a machine, marked in the same request, and leaves it off. One that is there and matches is returned.
+    async fn create(&self, machine: &DesiredMachine, owner: &Owner) -> Result<MachineSeen, ProviderError>;
+
+    /// Changes a machine where it is.
+    async fn update(&self, machine: &DesiredMachine, owner: &Owner) -> Result<MachineSeen, ProviderError>;
+
+    /// Turns a machine on. One that runs is left alone.
+    async fn start(&self, name: &NodeName, owner: &Owner) -> Result<MachineSeen, ProviderError>;
+
+    /// Deletes a machine with its disks. One that is gone is no error.
+    async fn delete(&self, doomed: Doomed<'_>) -> Result<(), ProviderError>;
+
+    /// Makes a load balancer, or changes it.
+    async fn set_load_balancer(
+        &self,
+        wish: &DesiredLoadBalancer,
+        owner: &Owner,
+    ) -> Result<LoadBalancerSeen, ProviderError>;
+
+    /// Deletes a load balancer. One that is gone is no error.
+    async fn delete_load_balancer(&self, name: &ClusterName, owner: &Owner) -> Result<(), ProviderError>;
+}
+
+/// What kind of failure it is: the only thing that retries look at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// It may pass: a dropped connection, a 5xx.
+    Transient,
+    /// Something is locked or rationed; it passes when others are done.
+    Busy,
+    /// It is not there.
+    NotFound,
+    /// Something else is there.
+    Conflict,
+    /// We may not.
+    Denied,
+    /// There is no room left.
+    Quota,
+    /// The request was wrong.
+    Invalid,
+    /// A bug of ours.
+    Bug,
+}
+
+/// Why a provider failed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{provider}: {message}")]
+pub struct ProviderError {
+    /// Which provider.
+    pub provider: &'static str,
+    /// What kind of failure it is.
+    pub kind: ErrorKind,
+    /// What was seen, in the provider's own words.
+    pub message: String,
+    /// The last lines of the task's log.
+    pub log: Vec<String>,
+}
+
+impl ProviderError {
+    /// Whether it may pass by itself.
+    pub fn may_pass(&self) -> bool {
+        matches!(self.kind, ErrorKind::Transient | ErrorKind::Busy)
+    }
+}
