@@ -83,6 +83,29 @@ impl HostResource {
             Self::SshDaemon(_) => "ssh daemon".into(),
         }
     }
+
+    /// The value under [`Self::key`] in [`crate::observed::HostSeen::settings`] when the resource is true; none for
+    /// resources that are seen in another way.
+    pub fn setting(&self) -> Option<String> {
+        match self {
+            Self::Hostname(value) | Self::Timezone(value) | Self::Locale(value) => Some(value.clone()),
+            Self::SwapOff => Some("off".into()),
+            Self::TimeSync => Some("on".into()),
+            Self::SshDaemon(wish) => {
+                Some(format!("port {}{}", wish.port, if wish.harden { ", only keys, not root" } else { "" }))
+            }
+            Self::Download(wish) => Some(wish.artifact.mark().to_string()),
+            Self::Package(_)
+            | Self::Module(_)
+            | Self::Sysctl { .. }
+            | Self::File(_)
+            | Self::Block { .. }
+            | Self::Link { .. }
+            | Self::Unit(_)
+            | Self::User(_)
+            | Self::HostsEntries(_) => None,
+        }
+    }
 }
 
 /// A file's wish.
@@ -139,6 +162,13 @@ pub struct Artifact {
     pub proof: Proof,
 }
 
+impl Artifact {
+    /// What is written down on the host beside a download once it was verified, so that it is known again.
+    pub fn mark(&self) -> Digest {
+        Digest::of_value(self)
+    }
+}
+
 /// How a download is known to be the right one.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -178,7 +208,8 @@ pub enum UnitRun {
     Running,
     /// It was started once and has done its work.
     Oneshot,
-    /// A recipe starts it the first time; after that as `Running`.
+    /// A recipe starts it the first time. A unit that was started before (the host knows what it read then) is treated
+    /// as `Running`; one that never was is only written and enabled.
     ByRecipe,
 }
 
@@ -199,6 +230,13 @@ pub struct UserWish {
     pub password_hash: Option<Text>,
 }
 
+impl UserWish {
+    /// What is written down on the host once the user is as wished, so that it is known again.
+    pub fn mark(&self) -> Digest {
+        Digest::of_value(self)
+    }
+}
+
 /// A line of `/etc/hosts`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct HostsEntry {
@@ -206,6 +244,13 @@ pub struct HostsEntry {
     pub address: IpAddr,
     /// Its names.
     pub names: Vec<String>,
+}
+
+impl HostsEntry {
+    /// The line itself.
+    pub fn line(&self) -> String {
+        format!("{} {}", self.address, self.names.join(" "))
+    }
 }
 
 /// The SSH daemon's wish.

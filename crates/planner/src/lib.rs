@@ -1,1 +1,19 @@
-//! x
+//! The decisions of kubewright: what a spec means, what differs from the world, and what to do about it.
+//!
+//! Start reading at [`lower`] (spec in, desired state out), then [`diff`] and
+//! [`plan`]; [`check`] proves a finished plan.
+//!
+//! # Invariants
+//!
+//! - Pure and synchronous: no I/O, no clock, no randomness, no environment. Same inputs, same bytes.
+//! - No role depends on a position in a list.
+//! - What could not be seen is never acted on, and every refusal leaves a note.
+//! - Distributions and add-ons are compilers in here, one file each: they say what is to be done and do nothing.
+
+pub mod addons;
+pub mod check;
+pub mod diff;
+pub mod distributions;
+pub mod lower;
+pub mod plan;
+pub mod rules;

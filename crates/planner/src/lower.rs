@@ -1,0 +1,1 @@
+//! From the spec to what it means in full.
