@@ -1,1 +1,213 @@
-//! (being built)
+//! Proof that a finished plan keeps its promises. It knows nothing of how plans are made, so a mistake there is found
+//! here, before anything is touched.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use kubewright_model::change::Subject;
+use kubewright_model::desired::Desired;
+use kubewright_model::ids::{NodeName, StepId};
+use kubewright_model::observed::{Observed, Seen};
+use kubewright_model::plan::{Action, Ask, Effect, Plan, Step, Violation, Weight};
+use kubewright_model::text::{Part, Text};
+
+use crate::plan::{Voters, quorum};
+
+/// Everything that the plan promises and does not keep; empty, or a bug of ours.
+pub fn check(plan: &Plan, desired: &Desired, observed: &Observed) -> Vec<Violation> {
+    let mut found = Vec::new();
+    order(plan, &mut found);
+    ownership(plan, desired, observed, &mut found);
+    unknown_is_untouched(plan, observed, &mut found);
+    membership(plan, observed, &mut found);
+    quorum_is_kept(plan, observed, &mut found);
+    nothing_forgotten(plan, desired, observed, &mut found);
+    secrets_are_holes(plan, &mut found);
+    found
+}
+
+fn violation(rule: &str, step: &Step, message: impl Into<String>) -> Violation {
+    Violation { rule: rule.into(), step: Some(step.id.clone()), message: message.into() }
+}
+
+/// A step needs only earlier steps, its id is its own, and a lease has one width.
+fn order(plan: &Plan, found: &mut Vec<Violation>) {
+    let mut before: BTreeSet<&StepId> = BTreeSet::new();
+    let mut widths = BTreeMap::new();
+    for step in &plan.steps {
+        for need in step.needs.iter().filter(|need| !before.contains(need)) {
+            found.push(violation("needs are earlier", step, format!("needs {need}, which is not before it")));
+        }
+        if !before.insert(&step.id) {
+            found.push(violation("ids are unique", step, "a step of this id is there already"));
+        }
+        for lease in &step.takes {
+            let width = *widths.entry(&lease.thing).or_insert(lease.width);
+            if width != lease.width || width == 0 {
+                found.push(violation("a lease has one width", step, format!("{} has several widths", lease.thing)));
+            }
+        }
+    }
+}
+
+/// What is deleted carries our mark, and is not wished, or was asked for.
+fn ownership(plan: &Plan, desired: &Desired, observed: &Observed, found: &mut Vec<Violation>) {
+    let wanted: BTreeSet<&NodeName> = desired.machines.iter().map(|machine| &machine.name).collect();
+    for step in &plan.steps {
+        match &step.action {
+            Action::DeleteMachine { provider, name, owner, .. } => {
+                let seen = observed.providers.get(provider).and_then(Seen::present);
+                let marked = seen.and_then(|inventory| inventory.machines.get(name)).map(|machine| &machine.owner);
+                if *owner != desired.owner || marked != Some(&desired.owner) {
+                    found.push(violation("only ours is deleted", step, format!("{name} does not carry our mark")));
+                }
+                let asked = match &plan.ask {
+                    Ask::Destroy | Ask::Rebuild => true,
+                    Ask::Replace(nodes) => nodes.contains(name),
+                    Ask::Apply | Ask::Backup => false,
+                };
+                if wanted.contains(name) && !asked {
+                    found.push(violation("what is wished stays", step, format!("{name} is in the spec")));
+                }
+            }
+            Action::DeleteObjects(ids) => {
+                let seen = observed.cluster.as_ref().and_then(Seen::present);
+                for id in ids.iter().filter(|id| !seen.is_some_and(|seen| seen.objects.contains_key(id))) {
+                    found.push(violation("only ours is deleted", step, format!("{id} does not carry our mark")));
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Nothing is done to what could not be seen.
+fn unknown_is_untouched(plan: &Plan, observed: &Observed, found: &mut Vec<Violation>) {
+    let cluster_unknown = !matches!(observed.cluster, Some(Seen::Present(_) | Seen::Absent));
+    for step in &plan.steps {
+        let provider = match &step.action {
+            Action::CreateMachine(machine) | Action::UpdateMachine(machine) => Some(&machine.provider),
+            Action::StartMachine { provider, .. }
+            | Action::DeleteMachine { provider, .. }
+            | Action::DeleteLoadBalancer { provider, .. } => Some(provider),
+            Action::SetLoadBalancer(wish) => Some(&wish.provider),
+            _ => None,
+        };
+        if let Some(provider) = provider
+            && observed.providers.get(provider).is_none_or(|seen| seen.why_unknown().is_some())
+        {
+            found.push(violation("unknown is untouched", step, format!("provider {provider} was not seen")));
+        }
+        if let Action::ChangeHost(change) = &step.action
+            && matches!(observed.hosts.get(&change.host), Some(Seen::Unknown(_)))
+        {
+            found.push(violation("unknown is untouched", step, format!("host {} was not seen", change.host)));
+        }
+        let touches_cluster = match &step.action {
+            Action::RunRecipe { recipe, .. } => recipe.effect != Effect::Leave,
+            Action::ForgetMember(_)
+            | Action::ApplyObjects(_)
+            | Action::DeleteObjects(_)
+            | Action::InstallRelease(_)
+            | Action::RemoveRelease { .. } => true,
+            _ => false,
+        };
+        let fresh = matches!(plan.ask, Ask::Rebuild);
+        if touches_cluster && cluster_unknown && !fresh {
+            found.push(violation("unknown is untouched", step, "the cluster was not seen"));
+        }
+    }
+}
+
+/// One cluster is begun at most, only where none is, and etcd takes in one member at a time.
+fn membership(plan: &Plan, observed: &Observed, found: &mut Vec<Violation>) {
+    let alive = observed.cluster.as_ref().and_then(Seen::present).is_some();
+    let mut begun = 0;
+    for step in &plan.steps {
+        let Action::RunRecipe { recipe, .. } = &step.action else { continue };
+        let holds_etcd = step.takes.iter().any(|lease| lease.thing.as_str() == "etcd" && lease.width == 1);
+        match recipe.effect {
+            Effect::Init => {
+                begun += 1;
+                if begun > 1 || (alive && plan.ask != Ask::Rebuild) {
+                    found.push(violation("one cluster", step, "a cluster is there, or is begun twice"));
+                }
+            }
+            Effect::JoinServer if !holds_etcd => {
+                found.push(violation("one join at a time", step, "a server joins without holding etcd"));
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Members leave one after the other, and those that stay can always decide.
+fn quorum_is_kept(plan: &Plan, observed: &Observed, found: &mut Vec<Violation>) {
+    if matches!(plan.ask, Ask::Destroy | Ask::Rebuild) {
+        return;
+    }
+    let Some(seen) = observed.cluster.as_ref().and_then(Seen::present) else { return };
+    let mut voters = Voters::new(seen);
+    for step in &plan.steps {
+        let leaves = match &step.action {
+            Action::ForgetMember(name) | Action::DeleteMachine { name, .. } => name,
+            _ => continue,
+        };
+        if !voters.all.contains(leaves) {
+            continue;
+        }
+        if !voters.can_lose(leaves) {
+            found.push(violation("quorum is kept", step, voters.words(leaves)));
+        }
+        voters.all.remove(leaves);
+        voters.healthy.remove(leaves);
+        if voters.healthy.len() < quorum(voters.all.len()) {
+            found.push(violation("quorum is kept", step, "too few healthy members stay"));
+        }
+    }
+}
+
+/// A machine that is wished and is not there is made, or a note says why not.
+fn nothing_forgotten(plan: &Plan, desired: &Desired, observed: &Observed, found: &mut Vec<Violation>) {
+    if plan.ask != Ask::Apply {
+        return;
+    }
+    let noted: BTreeSet<&NodeName> =
+        plan.notes.iter().filter(|note| note.weight == Weight::Blocks).filter_map(|note| note.subject.node()).collect();
+    let made: BTreeSet<&NodeName> = plan
+        .steps
+        .iter()
+        .filter_map(|step| match (&step.action, &step.subject) {
+            (Action::CreateMachine(_), Subject::Machine(name)) => Some(name),
+            _ => None,
+        })
+        .collect();
+    for machine in &desired.machines {
+        let absent = matches!(crate::diff::machine::seen(machine, observed), Seen::Absent);
+        if absent && !made.contains(&machine.name) && !noted.contains(&machine.name) {
+            found.push(Violation {
+                rule: "nothing is forgotten".into(),
+                step: None,
+                message: format!("machine {} is neither made nor noted", machine.name),
+            });
+        }
+    }
+}
+
+/// Files that hold a secret hold it as a hole, and nobody but their owner reads them.
+fn secrets_are_holes(plan: &Plan, found: &mut Vec<Violation>) {
+    use kubewright_model::host::HostResource;
+    let is_secret = |text: &Text| {
+        text.parts().iter().any(|part| matches!(part, Part::Hole(name) if name.as_str().starts_with("secret/")))
+    };
+    for step in &plan.steps {
+        let Action::ChangeHost(change) = &step.action else { continue };
+        for resource in &change.make {
+            if let HostResource::File(file) = resource
+                && is_secret(&file.content)
+                && file.mode.0 & 0o007 != 0
+            {
+                found.push(violation("secrets are closed", step, format!("{} can be read by others", file.path)));
+            }
+        }
+    }
+}

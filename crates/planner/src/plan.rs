@@ -1,1 +1,134 @@
-//! (being built)
+//! What to do, in which order, and what not to do and why.
+//!
+//! The list is built layer by layer in the order in which a person would do it; a step needs only steps that stand
+//! before it, so there is no graph and no cycle. Every rule that keeps a cluster alive (one voter at a time, quorum,
+//! version skew, a sliding window of agents) is here and nowhere else.
+
+mod cluster;
+mod draft;
+mod hosts;
+mod machines;
+mod members;
+pub(crate) mod quorum;
+mod removal;
+mod standing;
+
+use std::collections::BTreeSet;
+
+use kubewright_model::change::{Reason, Subject};
+use kubewright_model::desired::Desired;
+use kubewright_model::ids::{NodeName, StepId};
+use kubewright_model::observed::{Inventory, Observed, Seen};
+use kubewright_model::plan::{Action, Ask, Note, Plan, Stage, Step, Weight};
+
+use draft::Draft;
+pub(crate) use quorum::{Voters, quorum};
+use standing::Standings;
+
+/// Plans what is asked. The world decides nothing but what it shows; the answer is the same for the same inputs.
+pub fn plan(desired: &Desired, observed: &Observed, ask: &Ask) -> Plan {
+    let none = BTreeSet::new();
+    let mut draft = match ask {
+        Ask::Apply => build(Draft::new(desired), observed, &none),
+        Ask::Replace(nodes) => replace(desired, observed, nodes),
+        Ask::Rebuild => rebuild(desired, observed),
+        Ask::Destroy => removal::destroy(Draft::new(desired), observed),
+        Ask::Backup => backup(desired, observed),
+    };
+    if *ask != Ask::Destroy {
+        draft.notes.splice(0..0, missing_hands(desired));
+    }
+    Plan::new(desired.cluster.clone(), ask.clone(), draft.steps, draft.notes)
+}
+
+/// Makes the world as the spec says. `anew` names the nodes that are to be made again although they are there.
+fn build<'a>(mut draft: Draft<'a>, observed: &Observed, anew: &BTreeSet<NodeName>) -> Draft<'a> {
+    let desired = draft.desired;
+    let standings = Standings::new(desired, observed, anew);
+    draft.notes.extend(standings.notes());
+    removal::replaced_nodes(&mut draft, observed, &standings, anew);
+    machines::plan(&mut draft, &standings);
+    hosts::plan(&mut draft, observed, &standings);
+    machines::load_balancers(&mut draft, observed);
+    members::plan(&mut draft, observed, &standings);
+    cluster::plan(&mut draft, observed, &standings);
+    removal::unwanted(&mut draft, observed, &standings);
+    draft
+}
+
+fn replace<'a>(desired: &'a Desired, observed: &Observed, nodes: &[NodeName]) -> Draft<'a> {
+    let mut draft = Draft::new(desired);
+    let known: BTreeSet<&NodeName> = desired.machines.iter().map(|machine| &machine.name).collect();
+    for name in nodes.iter().filter(|name| !known.contains(name)) {
+        let message = format!("there is no node `{name}` in the spec");
+        draft.note(Weight::Blocks, Subject::Member(name.clone()), message, "`kubewright status` lists the nodes");
+    }
+    let anew = quorum::replaceable(&mut draft, observed, nodes);
+    build(draft, observed, &anew)
+}
+
+/// Destroys and builds in one plan: what is built needs what stood in its place to be gone.
+fn rebuild<'a>(desired: &'a Desired, observed: &Observed) -> Draft<'a> {
+    let mut draft = removal::destroy(Draft::new(desired), observed);
+    if draft.notes.iter().any(|note| note.weight == Weight::Blocks) {
+        return draft;
+    }
+    // A new machine waits for the one of its own name, and for those that are not in the spec any more: they may hold
+    // its address or its number.
+    let unwanted = crate::diff::machine::doomed(desired, observed);
+    draft.before_machines = unwanted.into_iter().map(|(name, ..)| draft::id("delete", name)).collect();
+    build(draft, &after_destroy(desired, observed), &BTreeSet::new())
+}
+
+/// The world as the destruction leaves it: hosts that were there before us stay.
+fn after_destroy(desired: &Desired, observed: &Observed) -> Observed {
+    let providers = observed.providers.iter().map(|(name, seen)| {
+        let kept = seen.present().filter(|_| removal::is_existing(desired, name));
+        let taken = seen.present().map(|inventory| inventory.taken.clone()).unwrap_or_default();
+        (name.clone(), Seen::Present(kept.cloned().unwrap_or(Inventory { taken, ..Inventory::default() })))
+    });
+    // A host whose machine stays was cleaned; what it still has is looked at when its turn comes.
+    Observed { providers: providers.collect(), cluster: Some(Seen::Absent), ..Observed::default() }
+}
+
+fn backup<'a>(desired: &'a Desired, observed: &Observed) -> Draft<'a> {
+    let mut draft = Draft::new(desired);
+    let healthy = desired.servers().find_map(|member| {
+        let recipe = member.recipes.as_ref()?.snapshot.clone()?;
+        let node = observed.cluster.as_ref()?.present()?.nodes.get(&member.name)?;
+        let host = desired.hosts.iter().find(|host| host.name == member.name)?;
+        node.ready.then_some((member, host, recipe))
+    });
+    match healthy {
+        None => {
+            let message = "no server of the cluster is healthy, so there is nothing to save from";
+            draft.note(Weight::Blocks, Subject::Cluster, message, "`kubewright status` tells what is wrong");
+        }
+        Some((member, host, recipe)) => {
+            let action = Action::RunRecipe { host: host.name.clone(), way: host.way.clone(), recipe };
+            draft.add(Step {
+                id: StepId::new(format!("snapshot/{}", member.name)),
+                stage: Stage::Backup,
+                subject: Subject::Member(member.name.clone()),
+                action,
+                fields: Vec::new(),
+                reason: Reason::Asked("backup".into()),
+                needs: Vec::new(),
+                takes: Vec::new(),
+                part: String::new(),
+            });
+        }
+    }
+    draft
+}
+
+/// What this version of the program has no hands for, by name: it never pretends.
+fn missing_hands(desired: &Desired) -> Vec<Note> {
+    let notes = desired.missing.iter().map(|missing| Note {
+        weight: Weight::Blocks,
+        subject: Subject::Cluster,
+        message: format!("{} is not built yet: {}", missing.what, missing.effect),
+        help: None,
+    });
+    notes.collect()
+}

@@ -1,0 +1,183 @@
+//! Members, objects and releases.
+
+use std::collections::BTreeSet;
+
+use kubewright_model::change::{Change, FieldChange, Reason, Subject, Verb};
+use kubewright_model::desired::{Desired, DesiredMember, DesiredRelease};
+use kubewright_model::digest::Digest;
+use kubewright_model::ids::NodeName;
+use kubewright_model::object::{Manifest, ObjectId};
+use kubewright_model::observed::{ClusterSeen, NodeSeen, Observed, ReleaseSeen, Seen};
+
+use super::field;
+
+/// The label that every node of ours carries: the name of its pool.
+pub(crate) const POOL_LABEL: &str = "kubewright.dev/pool";
+
+/// Differences of members, objects and releases. Nothing can be said where the cluster could not be seen.
+pub(super) fn changes(desired: &Desired, observed: &Observed) -> Vec<Change> {
+    let nothing = ClusterSeen::default();
+    let seen = match &observed.cluster {
+        None | Some(Seen::Unknown(_)) => return Vec::new(),
+        Some(Seen::Absent) => &nothing,
+        Some(Seen::Present(seen)) => seen,
+    };
+    let mut changes = member_changes(desired, seen);
+    changes.extend(object_changes(desired, seen));
+    changes.extend(release_changes(desired, seen));
+    changes
+}
+
+fn member_changes(desired: &Desired, seen: &ClusterSeen) -> Vec<Change> {
+    let wanted = desired.members.iter().filter_map(|member| {
+        let subject = Subject::Member(member.name.clone());
+        match seen.nodes.get(&member.name) {
+            None => Some(Change { subject, verb: Verb::Create, fields: Vec::new(), reason: Reason::Missing }),
+            Some(node) => {
+                let version = field("version", Some(&node.version), Some(&desired.kubernetes.version));
+                let fields: Vec<_> = version.into_iter().chain(label_fields(member, node)).collect();
+                let change = Change { subject, verb: Verb::Update, fields, reason: Reason::Differs };
+                (!change.fields.is_empty()).then_some(change)
+            }
+        }
+    });
+    let unwanted = unwanted_nodes(desired, seen).into_iter().map(|name| Change {
+        subject: Subject::Member(name.clone()),
+        verb: Verb::Delete,
+        fields: Vec::new(),
+        reason: Reason::NotInSpec,
+    });
+    wanted.chain(unwanted).collect()
+}
+
+/// Nodes that carry our label and are not in the spec.
+pub(crate) fn unwanted_nodes<'a>(desired: &Desired, seen: &'a ClusterSeen) -> Vec<&'a NodeName> {
+    let wanted: BTreeSet<&NodeName> = desired.members.iter().map(|member| &member.name).collect();
+    let ours = seen.nodes.iter().filter(|(name, node)| !wanted.contains(name) && node.labels.contains_key(POOL_LABEL));
+    ours.map(|(name, _)| name).collect()
+}
+
+/// Labels and taints that a node lacks. What others have put on it stays.
+pub(crate) fn label_fields(member: &DesiredMember, node: &NodeSeen) -> Vec<FieldChange> {
+    let labels = member.labels.iter().filter_map(|(key, value)| {
+        let there = node.labels.get(key);
+        field(&format!("label {key}"), there, Some(value))
+    });
+    let taints = member.taints.iter().filter(|taint| !node.taints.contains(taint)).map(|taint| FieldChange {
+        field: format!("taint {taint}"),
+        from: None,
+        to: Some("set".into()),
+    });
+    labels.chain(taints).collect()
+}
+
+fn object_changes(desired: &Desired, seen: &ClusterSeen) -> Vec<Change> {
+    let wanted = desired.objects.iter().filter_map(|group| {
+        let fields: Vec<FieldChange> =
+            differing_objects(&group.manifests, seen).into_iter().map(|(_, field)| field).collect();
+        let verb = if fields.iter().all(|field| field.from.is_none()) { Verb::Create } else { Verb::Update };
+        let reason = if verb == Verb::Create { Reason::Missing } else { Reason::Differs };
+        let change = Change { subject: Subject::Objects(group.name.clone()), verb, fields, reason };
+        (!change.fields.is_empty()).then_some(change)
+    });
+    let unwanted = unwanted_objects(desired, seen);
+    let gone = (!unwanted.is_empty()).then(|| Change {
+        subject: Subject::Objects("not in the spec".into()),
+        verb: Verb::Delete,
+        fields: unwanted
+            .iter()
+            .map(|id| FieldChange { field: id.to_string(), from: Some("there".into()), to: None })
+            .collect(),
+        reason: Reason::NotInSpec,
+    });
+    wanted.chain(gone).collect()
+}
+
+/// The manifests that differ from what we applied last.
+pub(crate) fn differing_objects<'a>(manifests: &'a [Manifest], seen: &ClusterSeen) -> Vec<(&'a Manifest, FieldChange)> {
+    let differing = manifests.iter().filter_map(|manifest| {
+        let id = manifest.id().ok()?;
+        let wanted = Digest::of_value(manifest);
+        let there = seen.objects.get(&id);
+        let field = FieldChange {
+            field: id.to_string(),
+            from: there.map(|digest| digest.short().to_string()),
+            to: Some(wanted.short().to_string()),
+        };
+        (there != Some(&wanted)).then_some((manifest, field))
+    });
+    differing.collect()
+}
+
+/// Objects that carry our mark and are not in the spec.
+pub(crate) fn unwanted_objects<'a>(desired: &Desired, seen: &'a ClusterSeen) -> Vec<&'a ObjectId> {
+    let wanted: BTreeSet<ObjectId> = desired
+        .objects
+        .iter()
+        .flat_map(|group| group.manifests.iter().filter_map(|manifest| manifest.id().ok()))
+        .collect();
+    seen.objects.keys().filter(|id| !wanted.contains(id)).collect()
+}
+
+fn release_changes(desired: &Desired, seen: &ClusterSeen) -> Vec<Change> {
+    let wanted = desired.releases.iter().filter_map(|release| {
+        let subject = Subject::Release(release.name.clone());
+        match seen.releases.get(&release.name) {
+            None => {
+                let fields = release_fields(release, None);
+                Some(Change { subject, verb: Verb::Create, fields, reason: Reason::Missing })
+            }
+            Some(there) => {
+                let fields = release_fields(release, Some(there));
+                let change = Change { subject, verb: Verb::Update, fields, reason: Reason::Differs };
+                (!change.fields.is_empty()).then_some(change)
+            }
+        }
+    });
+    let unwanted = unwanted_releases(desired, seen).into_iter().map(|(name, _)| Change {
+        subject: Subject::Release(name.clone()),
+        verb: Verb::Delete,
+        fields: Vec::new(),
+        reason: Reason::NotInSpec,
+    });
+    wanted.chain(unwanted).collect()
+}
+
+/// What differs between a release that is wished and the one that is there.
+pub(crate) fn release_fields(release: &DesiredRelease, there: Option<&ReleaseSeen>) -> Vec<FieldChange> {
+    let Some(there) = there else {
+        return [
+            Some(FieldChange { field: "chart".into(), from: None, to: Some(release.chart.clone()) }),
+            field("version", None, release.version.as_ref()),
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
+    };
+    let wanted = release.fingerprint();
+    let values = (there.fingerprint.as_ref() != Some(&wanted)).then(|| FieldChange {
+        field: "values".into(),
+        from: there.fingerprint.as_ref().map(|digest| digest.short().to_string()),
+        to: Some(wanted.short().to_string()),
+    });
+    let version = release.version.as_ref().and_then(|wanted| field("version", there.version.as_ref(), Some(wanted)));
+    let status = (!there.deployed).then(|| FieldChange {
+        field: "status".into(),
+        from: Some("failed".into()),
+        to: Some("deployed".into()),
+    });
+    [version, values, status].into_iter().flatten().collect()
+}
+
+/// Releases that carry our mark and are not in the spec.
+pub(crate) fn unwanted_releases<'a>(
+    desired: &Desired,
+    seen: &'a ClusterSeen,
+) -> Vec<(&'a kubewright_model::ids::ReleaseName, &'a ReleaseSeen)> {
+    let wanted: BTreeSet<_> = desired.releases.iter().map(|release| &release.name).collect();
+    let ours = seen
+        .releases
+        .iter()
+        .filter(|(name, there)| there.owner.as_ref() == Some(&desired.owner) && !wanted.contains(name));
+    ours.collect()
+}

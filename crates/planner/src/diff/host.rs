@@ -1,0 +1,138 @@
+//! Hosts: which resources are not true, and why.
+
+use std::collections::BTreeMap;
+
+use kubewright_model::change::FieldChange;
+use kubewright_model::digest::Digest;
+use kubewright_model::host::{FileWish, HostResource, Proof, UnitRun, UnitWish};
+use kubewright_model::observed::{HostSeen, UnitSeen};
+
+/// A resource that is not true of a host.
+#[derive(Clone, Debug)]
+pub(crate) struct Differing<'a> {
+    /// The resource.
+    pub(crate) resource: &'a HostResource,
+    /// For people.
+    pub(crate) field: FieldChange,
+    /// Everything is as wished but a running unit that read something older.
+    pub(crate) stale: bool,
+}
+
+/// The resources that are not true, in the order of the wish.
+pub(crate) fn differing<'a>(
+    resources: &'a [HostResource],
+    seen: &HostSeen,
+    filled: &BTreeMap<Digest, Digest>,
+) -> Vec<Differing<'a>> {
+    let differing = resources.iter().filter_map(|resource| {
+        let (from, to, stale) = difference(resource, seen, filled)?;
+        Some(Differing { resource, field: FieldChange { field: resource.key(), from, to: Some(to) }, stale })
+    });
+    differing.collect()
+}
+
+type Difference = (Option<String>, String, bool);
+
+fn difference(resource: &HostResource, seen: &HostSeen, filled: &BTreeMap<Digest, Digest>) -> Option<Difference> {
+    let plain = |from: Option<&str>, to: &str| Some((from.map(str::to_string), to.to_string(), false));
+    match resource {
+        HostResource::Package(name) => (!seen.packages.contains(name)).then(|| (None, "installed".into(), false)),
+        HostResource::Module(name) => (!seen.modules.contains(name)).then(|| (None, "loaded".into(), false)),
+        HostResource::Sysctl { key, value } => {
+            let there = seen.sysctls.get(key).map(String::as_str);
+            if there == Some(value) { None } else { plain(there, value) }
+        }
+        HostResource::File(file) => file_difference(file, seen, filled),
+        HostResource::Block { path, lines } => lines_difference(seen.blocks.get(path), lines),
+        HostResource::HostsEntries(entries) => {
+            let lines: Vec<String> = entries.iter().map(|entry| entry.line()).collect();
+            lines_difference(seen.blocks.get("/etc/hosts"), &lines)
+        }
+        HostResource::Download(wish) => {
+            let there = seen.files.get(&wish.path);
+            let known = seen.settings.get(&resource.key()) == resource.setting().as_ref();
+            let right = match (&wish.artifact.proof, there) {
+                (Proof::Sha256(digest), Some(file)) => *digest == file.digest,
+                (Proof::Checksums { .. }, Some(_)) => known,
+                (_, None) => false,
+            };
+            let moded = there.is_some_and(|file| file.mode == wish.mode);
+            if right && moded { None } else { plain(there.map(|_| "another one"), &wish.artifact.name) }
+        }
+        HostResource::Link { path, target } => {
+            let there = seen.links.get(path).map(String::as_str);
+            if there == Some(target) { None } else { plain(there, target) }
+        }
+        HostResource::Unit(unit) => unit_difference(unit, seen.units.get(&unit.name)),
+        HostResource::User(user) => {
+            let there = seen.users.get(&user.name);
+            if there == Some(&user.mark()) { None } else { plain(there.map(|_| "differs"), "as wished") }
+        }
+        HostResource::Hostname(_)
+        | HostResource::Timezone(_)
+        | HostResource::Locale(_)
+        | HostResource::SwapOff
+        | HostResource::TimeSync
+        | HostResource::SshDaemon(_) => {
+            let wanted = resource.setting()?;
+            let there = seen.settings.get(&resource.key()).map(String::as_str);
+            if there == Some(wanted.as_str()) { None } else { plain(there, &wanted) }
+        }
+    }
+}
+
+fn file_difference(file: &FileWish, seen: &HostSeen, filled: &BTreeMap<Digest, Digest>) -> Option<Difference> {
+    // A text with holes that nobody filled yet names a secret that does not exist yet.
+    let wanted = file.content.digest().or_else(|| filled.get(&file.content.fingerprint()).cloned());
+    let to = |digest: Option<&Digest>| {
+        let digest = digest.map_or("a secret that is not made yet", Digest::short);
+        format!("{} {} {digest}", file.mode, file.owner)
+    };
+    let there = seen.files.get(&file.path);
+    let same = there.is_some_and(|there| {
+        Some(&there.digest) == wanted.as_ref() && there.mode == file.mode && there.owner == file.owner
+    });
+    let from = there.map(|there| format!("{} {} {}", there.mode, there.owner, there.digest.short()));
+    (!same).then(|| (from, to(wanted.as_ref()), false))
+}
+
+fn lines_difference(there: Option<&Vec<String>>, wanted: &[String]) -> Option<Difference> {
+    (there.map(Vec::as_slice) != Some(wanted)).then(|| (there.map(|lines| lines.join("\n")), wanted.join("\n"), false))
+}
+
+/// A unit that was never started and waits for its recipe differs only in its file and in being enabled.
+fn unit_difference(unit: &UnitWish, seen: Option<&UnitSeen>) -> Option<Difference> {
+    let Some(seen) = seen else { return Some((None, state(unit.enabled, runs_after(unit, None)), false)) };
+    let written = unit.content.as_ref().is_none_or(|content| content.digest() == seen.content);
+    let should_run = runs_after(unit, Some(seen));
+    let placed = written && unit.enabled == seen.enabled && (!should_run || seen.active);
+    let fresh = unit.run == UnitRun::Oneshot || !seen.active || seen.reads.as_ref() == Some(&unit.reads);
+    match (placed, fresh) {
+        (true, true) => None,
+        (true, false) => Some((Some("runs with what it read before".into()), "restarted".into(), true)),
+        (false, _) => Some((Some(state(seen.enabled, seen.active)), state(unit.enabled, should_run), false)),
+    }
+}
+
+fn runs_after(unit: &UnitWish, seen: Option<&UnitSeen>) -> bool {
+    match unit.run {
+        UnitRun::Running | UnitRun::Oneshot => true,
+        // The host remembers what it read only if it was started before.
+        UnitRun::ByRecipe => seen.is_some_and(|seen| seen.reads.is_some()),
+    }
+}
+
+fn state(enabled: bool, active: bool) -> String {
+    let enabled = if enabled { "enabled" } else { "disabled" };
+    format!("{enabled}, {}", if active { "runs" } else { "does not run" })
+}
+
+/// Whether making these resources true restarts a unit that Kubernetes runs in.
+pub(crate) fn restarts_kubernetes(differing: &[Differing<'_>], seen: &HostSeen) -> bool {
+    differing.iter().any(|difference| match difference.resource {
+        HostResource::Unit(unit) if unit.run == UnitRun::ByRecipe => {
+            seen.units.get(&unit.name).is_some_and(|there| there.active && there.reads.as_ref() != Some(&unit.reads))
+        }
+        _ => false,
+    })
+}

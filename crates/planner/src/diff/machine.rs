@@ -1,0 +1,187 @@
+//! Machines and load balancers: what differs, and what of it can be changed in place.
+
+use std::collections::BTreeMap;
+
+use kubewright_model::change::{Change, FieldChange, Reason, Subject, Verb};
+use kubewright_model::desired::{Body, Desired, DesiredLoadBalancer, DesiredMachine};
+use kubewright_model::digest::Digest;
+use kubewright_model::observed::{Inventory, LoadBalancerSeen, MachineSeen, Observed, Seen};
+
+use super::field;
+
+/// What was seen of a machine, wherever its provider has it.
+pub(crate) fn seen<'a>(machine: &DesiredMachine, observed: &'a Observed) -> Seen<&'a MachineSeen> {
+    match observed.providers.get(&machine.provider) {
+        None => Seen::unknown(format!("provider {} was not asked", machine.provider)),
+        Some(Seen::Unknown(why)) => Seen::Unknown(why.clone()),
+        Some(Seen::Absent) => Seen::Absent,
+        Some(Seen::Present(inventory)) => inventory.machines.get(&machine.name).map_or(Seen::Absent, Seen::Present),
+    }
+}
+
+/// All differences of machines, those that are ours and not in the spec at the end.
+pub(super) fn changes(desired: &Desired, observed: &Observed) -> Vec<Change> {
+    let wanted = desired.machines.iter().filter_map(|machine| {
+        let subject = Subject::Machine(machine.name.clone());
+        match seen(machine, observed) {
+            Seen::Unknown(_) => None,
+            Seen::Absent => {
+                Some(Change { subject, verb: Verb::Create, fields: whole(machine), reason: Reason::Missing })
+            }
+            Seen::Present(seen) => {
+                let fields = in_place(machine, seen);
+                let change = Change { subject, verb: Verb::Update, fields, reason: Reason::Differs };
+                (!change.fields.is_empty()).then_some(change)
+            }
+        }
+    });
+    let unwanted = doomed(desired, observed).into_iter().map(|(name, _, _)| Change {
+        subject: Subject::Machine(name.clone()),
+        verb: Verb::Delete,
+        fields: Vec::new(),
+        reason: Reason::NotInSpec,
+    });
+    wanted.chain(unwanted).collect()
+}
+
+/// Machines that carry our mark and are not in the spec any more, with their providers.
+pub(crate) fn doomed<'a>(
+    desired: &'a Desired,
+    observed: &'a Observed,
+) -> Vec<(&'a kubewright_model::ids::NodeName, &'a kubewright_model::ids::ProviderName, &'a MachineSeen)> {
+    let wanted: BTreeMap<_, _> = desired.machines.iter().map(|machine| (&machine.name, &machine.provider)).collect();
+    inventories(observed)
+        .flat_map(|(provider, inventory)| inventory.machines.iter().map(move |(name, seen)| (name, provider, seen)))
+        .filter(|(name, provider, seen)| seen.owner == desired.owner && wanted.get(name) != Some(provider))
+        .collect()
+}
+
+/// What each provider has, where it could be asked.
+pub(crate) fn inventories(
+    observed: &Observed,
+) -> impl Iterator<Item = (&kubewright_model::ids::ProviderName, &Inventory)> {
+    observed.providers.iter().filter_map(|(name, seen)| Some((name, seen.present()?)))
+}
+
+/// A new machine's settings, for people.
+pub(crate) fn whole(machine: &DesiredMachine) -> Vec<FieldChange> {
+    [
+        field("vmid", None, machine.vmid.as_ref()),
+        field("address", None, machine.address.as_ref()),
+        field("cores", None, machine.cores.as_ref()),
+        field("memory", None, machine.memory.as_ref()),
+        field("disk", None, machine.disk.as_ref()),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// What can be changed while the machine stays what it is. A disk only grows; see [`refused`].
+pub(crate) fn in_place(machine: &DesiredMachine, seen: &MachineSeen) -> Vec<FieldChange> {
+    let grows = machine.disk.zip(seen.disk).is_some_and(|(wanted, there)| wanted > there);
+    let tags = |tags: &[String]| {
+        let mut sorted = tags.to_vec();
+        sorted.sort();
+        sorted.join(" ")
+    };
+    [
+        machine.cores.as_ref().and_then(|cores| field("cores", seen.cores.as_ref(), Some(cores))),
+        machine.memory.as_ref().and_then(|memory| field("memory", seen.memory.as_ref(), Some(memory))),
+        grows.then(|| field("disk", seen.disk.as_ref(), machine.disk.as_ref())).flatten(),
+        field("tags", Some(&tags(&seen.tags)), Some(&tags(&machine.tags))),
+        field("on boot", Some(&seen.on_boot), Some(&machine.on_boot)),
+        features(machine).and_then(|wanted| field("features", Some(&sorted(&seen.features)), Some(&wanted))),
+    ]
+    .into_iter()
+    .flatten()
+    // What exists already is not ours to set.
+    .filter(|_| *machine.body != Body::Existing)
+    .collect()
+}
+
+fn features(machine: &DesiredMachine) -> Option<String> {
+    match &*machine.body {
+        Body::Lxc(lxc) => Some(sorted(&lxc.features)),
+        Body::Vm(_) | Body::Server(_) | Body::Existing | Body::Local => None,
+    }
+}
+
+fn sorted(words: &[String]) -> String {
+    let mut words = words.to_vec();
+    words.sort();
+    words.join(" ")
+}
+
+/// What the spec wants of a machine that is there and can be had only by making it anew, or not at all.
+pub(crate) fn refused(machine: &DesiredMachine, seen: &MachineSeen) -> Vec<String> {
+    let mut refused = Vec::new();
+    if let (Some(wanted), Some(there)) = (machine.disk, seen.disk)
+        && wanted < there
+    {
+        refused.push(format!("the disk has {there} and cannot shrink to {wanted}"));
+    }
+    if let (Body::Lxc(lxc), Some(privileged)) = (&*machine.body, seen.privileged)
+        && lxc.privileged != privileged
+    {
+        let word = |yes: bool| if yes { "privileged" } else { "unprivileged" };
+        refused.push(format!("it is {} and cannot become {} in place", word(privileged), word(lxc.privileged)));
+    }
+    if let (Some(wanted), Some(there)) = (machine.vmid, seen.vmid)
+        && wanted != there
+    {
+        refused.push(format!("its VMID is {there} and cannot become {wanted}"));
+    }
+    if let (Some(wanted), Some(there)) = (machine.address, seen.address)
+        && wanted != there
+    {
+        refused.push(format!("its address is {there} and cannot become {wanted} in place"));
+    }
+    refused
+}
+
+/// Load balancers that providers run.
+pub(super) fn load_balancer_changes(desired: &Desired, observed: &Observed) -> Vec<Change> {
+    let wanted = desired.load_balancers.iter().filter_map(|wish| {
+        let subject = Subject::LoadBalancer(wish.name.clone());
+        let inventory = observed.providers.get(&wish.provider)?.present()?;
+        match inventory.load_balancers.get(&wish.name) {
+            None => Some(Change { subject, verb: Verb::Create, fields: Vec::new(), reason: Reason::Missing }),
+            Some(seen) => {
+                let fields = load_balancer_fields(wish, seen);
+                let change = Change { subject, verb: Verb::Update, fields, reason: Reason::Differs };
+                (!change.fields.is_empty()).then_some(change)
+            }
+        }
+    });
+    let unwanted = inventories(observed).flat_map(|(_, inventory)| {
+        let known =
+            |name: &kubewright_model::ids::ClusterName| desired.load_balancers.iter().any(|wish| wish.name == *name);
+        inventory.load_balancers.iter().filter(move |(name, seen)| seen.owner == desired.owner && !known(name)).map(
+            |(name, _)| Change {
+                subject: Subject::LoadBalancer(name.clone()),
+                verb: Verb::Delete,
+                fields: Vec::new(),
+                reason: Reason::NotInSpec,
+            },
+        )
+    });
+    wanted.chain(unwanted).collect()
+}
+
+fn load_balancer_fields(wish: &DesiredLoadBalancer, seen: &LoadBalancerSeen) -> Vec<FieldChange> {
+    let settings = Digest::of_value(&wish.spec);
+    let names = |names: &mut dyn Iterator<Item = String>| {
+        let mut names: Vec<String> = names.collect();
+        names.sort();
+        names.join(" ")
+    };
+    let wanted = names(&mut wish.targets.iter().map(ToString::to_string));
+    let there = names(&mut seen.targets.keys().map(ToString::to_string));
+    let differs = (settings != seen.settings).then(|| FieldChange {
+        field: "settings".into(),
+        from: Some(seen.settings.short().to_string()),
+        to: Some(settings.short().to_string()),
+    });
+    [differs, field("targets", Some(&there), Some(&wanted))].into_iter().flatten().collect()
+}

@@ -1,0 +1,176 @@
+//! Objects and releases, as soon as the cluster can take them.
+
+use std::collections::BTreeSet;
+
+use kubewright_model::change::{Reason, Subject};
+use kubewright_model::desired::{DesiredObjects, DesiredRelease};
+use kubewright_model::ids::{NodeName, ReleaseName, StepId};
+use kubewright_model::observed::{ClusterSeen, Observed};
+use kubewright_model::plan::{Action, Condition, Lease, Stage, Step, Weight};
+use kubewright_model::units::Span;
+
+use super::draft::{Draft, id};
+use super::standing::{ClusterView, Standings};
+use crate::diff::cluster::{differing_objects, release_fields};
+
+/// Up to so many nodes, add-ons wait for all of them, so that their pods spread; beyond that a slow node would hold
+/// everything up.
+const WAIT_FOR_ALL: usize = 10;
+/// Of more nodes, add-ons wait for this many percent.
+const WAIT_PERCENT: usize = 90;
+/// Nodes are started within a few minutes; the rest is for slow links and long chains of joins.
+const NODES_TIMEOUT: Span = Span::from_secs(30 * 60);
+/// Releases that install at once: each pulls its images over the same link.
+const RELEASES: u16 = 4;
+
+pub(super) fn plan(draft: &mut Draft<'_>, observed: &Observed, standings: &Standings<'_>) {
+    let nothing = ClusterSeen::default();
+    let seen = match &standings.cluster {
+        ClusterView::Unknown(_) => return,
+        ClusterView::Absent => &nothing,
+        ClusterView::Present(seen) => *seen,
+    };
+    let will_serve = observed.cluster.as_ref().is_some_and(|seen| seen.why_unknown().is_none())
+        && (standings.cluster_seen().is_some() || has_api(draft));
+    if !will_serve {
+        return;
+    }
+    let desired = draft.desired;
+    let groups: Vec<&DesiredObjects> =
+        desired.objects.iter().filter(|group| !differing_objects(&group.manifests, seen).is_empty()).collect();
+    let releases: Vec<&DesiredRelease> = desired
+        .releases
+        .iter()
+        .filter(|release| !release_fields(release, seen.releases.get(&release.name)).is_empty())
+        .filter(|release| is_ours(draft, release, seen))
+        .collect();
+    let (early, late): (Vec<_>, Vec<_>) = groups.into_iter().partition(|group| group.after.is_empty());
+    for group in early {
+        objects(draft, group, seen);
+    }
+    let mut gate: Option<Option<StepId>> = None;
+    for release in in_order(releases) {
+        let opened = match release.before_ready {
+            true => None,
+            false => gate.get_or_insert_with(|| nodes_gate(draft, standings)).clone(),
+        };
+        install(draft, release, seen, opened);
+    }
+    for group in late {
+        objects(draft, group, seen);
+    }
+}
+
+/// Whether something in this plan, or before it, makes the API answer.
+fn has_api(draft: &Draft<'_>) -> bool {
+    draft.api.iter().any(|step| draft.has(step))
+}
+
+/// A release of the same name that others installed is not taken over silently.
+fn is_ours(draft: &mut Draft<'_>, release: &DesiredRelease, seen: &ClusterSeen) -> bool {
+    let foreign =
+        seen.releases.get(&release.name).is_some_and(|there| there.owner.as_ref() != Some(&draft.desired.owner));
+    if foreign {
+        let message = "a release of this name is there and not ours";
+        let help = "give yours another name, or remove the other one";
+        draft.note(Weight::Blocks, Subject::Release(release.name.clone()), message, help);
+    }
+    !foreign
+}
+
+/// Releases with those that they need before them; the order of the file otherwise.
+fn in_order(releases: Vec<&DesiredRelease>) -> Vec<&DesiredRelease> {
+    let waiting: BTreeSet<&ReleaseName> = releases.iter().map(|release| &release.name).collect();
+    let mut done: BTreeSet<&ReleaseName> = BTreeSet::new();
+    let mut ordered = Vec::new();
+    let mut rest = releases;
+    loop {
+        let ready =
+            |release: &&DesiredRelease| release.after.iter().all(|name| done.contains(name) || !waiting.contains(name));
+        let (now, later): (Vec<_>, Vec<_>) = rest.into_iter().partition(ready);
+        if now.is_empty() {
+            // Releases that need each other in a circle go in the order of the file.
+            ordered.extend(later);
+            return ordered;
+        }
+        done.extend(now.iter().map(|release| &release.name));
+        ordered.extend(now);
+        rest = later;
+    }
+}
+
+fn objects(draft: &mut Draft<'_>, group: &DesiredObjects, seen: &ClusterSeen) {
+    let found = differing_objects(&group.manifests, seen);
+    let (manifests, fields): (Vec<_>, Vec<_>) =
+        found.into_iter().map(|(manifest, field)| (manifest.clone(), field)).unzip();
+    let missing = fields.iter().all(|field| field.from.is_none());
+    let mut needs = draft.api.clone();
+    needs.push(id("objects", "namespaces"));
+    needs.extend(group.after.iter().map(|release| id("release", release)));
+    draft.add(Step {
+        id: id("objects", &group.name),
+        stage: Stage::Addons,
+        subject: Subject::Objects(group.name.clone()),
+        action: Action::ApplyObjects(manifests),
+        fields,
+        reason: if missing { Reason::Missing } else { Reason::Differs },
+        needs,
+        takes: Vec::new(),
+        part: group.part.clone(),
+    });
+}
+
+fn install(draft: &mut Draft<'_>, release: &DesiredRelease, seen: &ClusterSeen, gate: Option<StepId>) {
+    let there = seen.releases.get(&release.name);
+    let mut needs = draft.api.clone();
+    needs.extend(gate);
+    needs
+        .extend(draft.steps.iter().filter(|step| step.id.as_str().starts_with("objects/")).map(|step| step.id.clone()));
+    needs.extend(release.after.iter().map(|name| id("release", name)));
+    draft.add(Step {
+        id: id("release", &release.name),
+        stage: Stage::Addons,
+        subject: Subject::Release(release.name.clone()),
+        action: Action::InstallRelease(Box::new(release.clone())),
+        fields: release_fields(release, there),
+        reason: if there.is_some() { Reason::Differs } else { Reason::Missing },
+        needs,
+        takes: vec![Lease::new("releases", RELEASES)],
+        part: release.part.clone(),
+    });
+}
+
+/// The wait before pods are put on nodes; none when no node is on its way.
+fn nodes_gate(draft: &mut Draft<'_>, standings: &Standings<'_>) -> Option<StepId> {
+    let members = standings.nodes.iter().filter(|node| node.member.is_some() && !node.blocked());
+    let (nodes, ready): (Vec<NodeName>, Vec<bool>) =
+        members.map(|node| (node.name().clone(), node.seen.is_some_and(|seen| seen.ready))).unzip();
+    if ready.iter().all(|ready| *ready) {
+        return None;
+    }
+    let at_least = match nodes.len() {
+        few if few <= WAIT_FOR_ALL => few,
+        many => (many * WAIT_PERCENT).div_ceil(100),
+    };
+    let mut needs = draft.api.clone();
+    // What makes nodes Ready in the first place, a network for pods, comes before the wait for them.
+    needs.extend(
+        draft
+            .desired
+            .releases
+            .iter()
+            .filter(|release| release.before_ready)
+            .map(|release| id("release", &release.name)),
+    );
+    Some(draft.add(Step {
+        id: id("ready", "nodes for add-ons"),
+        stage: Stage::Addons,
+        subject: Subject::Cluster,
+        action: Action::Wait { condition: Condition::NodesReady { nodes, at_least }, timeout: NODES_TIMEOUT },
+        fields: Vec::new(),
+        reason: Reason::Follows("pods need nodes to run on".into()),
+        needs,
+        takes: Vec::new(),
+        part: String::new(),
+    }))
+}

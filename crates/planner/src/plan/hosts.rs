@@ -1,0 +1,98 @@
+//! Hosts are set up: everything that differs on a host in one step.
+//!
+//! A host on which that restarts Kubernetes is left to [`super::members`], which does so in an order that the cluster
+//! survives.
+
+use kubewright_model::change::{FieldChange, Reason, Subject};
+use kubewright_model::host::{HostResource, UnitRun};
+use kubewright_model::ids::StepId;
+use kubewright_model::observed::Observed;
+use kubewright_model::plan::{Action, HostChange, Stage, Step};
+
+use super::draft::{Draft, id};
+use super::machines;
+use super::standing::{Node, Standing, Standings};
+use crate::diff::host::{differing, restarts_kubernetes};
+
+pub(super) fn plan(draft: &mut Draft<'_>, observed: &Observed, standings: &Standings<'_>) {
+    machines::hypervisors(draft, observed, standings);
+    for node in &standings.nodes {
+        match &node.standing {
+            Standing::Blocked => {}
+            Standing::ToMake | Standing::Off(_) => {
+                let reason = Reason::Follows("its machine was just started".into());
+                let make = node.host.resources.clone();
+                change(draft, node, make, Vec::new(), reason, vec![id("start", node.name())]);
+            }
+            Standing::Answers(_, host) => {
+                if disturbs(node, observed) {
+                    continue;
+                }
+                let found = differing(&node.host.resources, host, &observed.filled);
+                if found.is_empty() {
+                    continue;
+                }
+                let (make, fields) = split(found);
+                change(draft, node, make, fields, Reason::Differs, vec![id("update", node.name())]);
+            }
+        }
+    }
+}
+
+/// Whether setting the host up disturbs a node that works: another version of Kubernetes, or a restart of it.
+pub(super) fn disturbs(node: &Node<'_>, observed: &Observed) -> bool {
+    let (Some(host), Some(_)) = (node.answers(), node.seen) else { return false };
+    let found = differing(&node.host.resources, host, &observed.filled);
+    restarts_kubernetes(&found, host)
+}
+
+/// The step that changes a host that works, as part of a rolling change. When another version follows, its recipe does
+/// the restart, so a unit that only needs one is left out here.
+pub(super) fn rolling_change(
+    draft: &mut Draft<'_>,
+    node: &Node<'_>,
+    observed: &Observed,
+    upgrade: bool,
+    needs: Vec<StepId>,
+) -> Option<StepId> {
+    let found = differing(&node.host.resources, node.answers()?, &observed.filled);
+    let found: Vec<_> = found
+        .into_iter()
+        .filter(|difference| {
+            let waits = matches!(difference.resource, HostResource::Unit(unit) if unit.run == UnitRun::ByRecipe);
+            !(upgrade && difference.stale && waits)
+        })
+        .collect();
+    if found.is_empty() {
+        return None;
+    }
+    let stale = found.iter().all(|difference| difference.stale);
+    let (make, fields) = split(found);
+    Some(change(draft, node, make, fields, if stale { Reason::Stale } else { Reason::Differs }, needs))
+}
+
+fn split(found: Vec<crate::diff::host::Differing<'_>>) -> (Vec<HostResource>, Vec<FieldChange>) {
+    found.into_iter().map(|difference| (difference.resource.clone(), difference.field)).unzip()
+}
+
+fn change(
+    draft: &mut Draft<'_>,
+    node: &Node<'_>,
+    make: Vec<HostResource>,
+    fields: Vec<FieldChange>,
+    reason: Reason,
+    needs: Vec<StepId>,
+) -> StepId {
+    let change = HostChange { host: node.host.name.clone(), way: node.host.way.clone(), make, unmake: Vec::new() };
+    draft.add(Step {
+        id: id("host", node.name()),
+        stage: Stage::Hosts,
+        subject: Subject::Host(node.name().clone()),
+        action: Action::ChangeHost(change),
+        fields,
+        reason,
+        needs,
+        takes: Vec::new(),
+        part: if node.member.is_some() { String::new() } else { "haproxy".into() },
+    })
+}

@@ -1,0 +1,189 @@
+//! Machines are made, changed and turned on; hypervisors get the lines that their API does not accept.
+
+use kubewright_model::change::{Reason, Subject};
+use kubewright_model::desired::{Body, DesiredHost, DesiredMachine};
+use kubewright_model::host::HostResource;
+use kubewright_model::ids::StepId;
+use kubewright_model::observed::Observed;
+use kubewright_model::plan::{Action, HostChange, Lease, Stage, Step, Weight};
+
+use super::draft::{Draft, id};
+use super::standing::{Node, Standing, Standings};
+use crate::diff;
+use crate::diff::machine as machine_diff;
+
+/// Proxmox locks a storage's volume group while a clone or an unpacked template is written; more at once only makes
+/// all of them run into the lock's time-out.
+const CREATES_PER_STORAGE: u16 = 1;
+/// Machines started at once on one hypervisor: more make each other's boot slower than one after the other.
+const STARTS_PER_PLACE: u16 = 8;
+
+pub(super) fn plan(draft: &mut Draft<'_>, standings: &Standings<'_>) {
+    for node in &standings.nodes {
+        match &node.standing {
+            Standing::Blocked => {}
+            Standing::ToMake => {
+                create(draft, node.machine);
+                raw_lines(draft, node);
+                start(draft, node, Reason::Follows("it was just made".into()));
+            }
+            Standing::Off(seen) => {
+                update(draft, node, seen);
+                raw_lines(draft, node);
+                start(draft, node, Reason::Differs);
+            }
+            Standing::Answers(seen, _) => update(draft, node, seen),
+        }
+    }
+}
+
+fn create(draft: &mut Draft<'_>, machine: &DesiredMachine) {
+    let mut needs = draft.before_machines.clone();
+    needs.push(id("delete", &machine.name));
+    let lease = match &*machine.body {
+        Body::Lxc(lxc) => Some(format!("create/{}/{}", machine.place, lxc.storage)),
+        Body::Vm(vm) => Some(format!("create/{}/{}", machine.place, vm.storage)),
+        Body::Server(_) | Body::Existing | Body::Local => None,
+    };
+    draft.add(Step {
+        id: id("create", &machine.name),
+        stage: Stage::Machines,
+        subject: Subject::Machine(machine.name.clone()),
+        action: Action::CreateMachine(Box::new(machine.clone())),
+        fields: machine_diff::whole(machine),
+        reason: Reason::Missing,
+        needs,
+        takes: lease.map(|thing| Lease::new(thing, CREATES_PER_STORAGE)).into_iter().collect(),
+        part: String::new(),
+    });
+}
+
+fn update(draft: &mut Draft<'_>, node: &Node<'_>, seen: &kubewright_model::observed::MachineSeen) {
+    let fields = machine_diff::in_place(node.machine, seen);
+    if seen.place != node.machine.place && *node.machine.body != Body::Existing {
+        let message = format!("it is on {} now; it stays the same machine", seen.place);
+        draft.note(Weight::Tells, Subject::Machine(node.name().clone()), message, "");
+    }
+    if fields.is_empty() {
+        return;
+    }
+    draft.add(Step {
+        id: id("update", node.name()),
+        stage: Stage::Machines,
+        subject: Subject::Machine(node.name().clone()),
+        action: Action::UpdateMachine(Box::new(node.machine.clone())),
+        fields,
+        reason: Reason::Differs,
+        needs: Vec::new(),
+        takes: Vec::new(),
+        part: String::new(),
+    });
+}
+
+fn start(draft: &mut Draft<'_>, node: &Node<'_>, reason: Reason) {
+    draft.add(Step {
+        id: id("start", node.name()),
+        stage: Stage::Machines,
+        subject: Subject::Machine(node.name().clone()),
+        action: Action::StartMachine {
+            provider: node.machine.provider.clone(),
+            name: node.name().clone(),
+            way: node.host.way.clone(),
+        },
+        fields: Vec::new(),
+        reason,
+        needs: vec![id("create", node.name()), id("update", node.name()), id("raw", node.name())],
+        takes: vec![Lease::new(format!("start/{}", node.machine.place), STARTS_PER_PLACE)],
+        part: String::new(),
+    });
+}
+
+/// The block of a container's configuration, which goes to the hypervisor's file between creation and start. Each
+/// container has its own step, so that none waits for another's creation.
+fn raw_lines(draft: &mut Draft<'_>, node: &Node<'_>) {
+    let Some((hypervisor, resource)) = raw_block(draft, node) else { return };
+    let change = HostChange {
+        host: hypervisor.name.clone(),
+        way: hypervisor.way.clone(),
+        make: vec![resource.clone()],
+        unmake: Vec::new(),
+    };
+    draft.add(Step {
+        id: id("raw", node.name()),
+        stage: Stage::Machines,
+        subject: Subject::Host(hypervisor.name.clone()),
+        action: Action::ChangeHost(change),
+        fields: Vec::new(),
+        reason: Reason::Follows(format!("the API does not accept raw lines for {}", node.name())),
+        needs: vec![id("create", node.name())],
+        takes: vec![Lease::new(format!("hypervisor/{}", hypervisor.name), STARTS_PER_PLACE)],
+        part: String::new(),
+    });
+}
+
+/// The hypervisor of a container and the block that is the container's.
+fn raw_block<'a>(draft: &Draft<'a>, node: &Node<'_>) -> Option<(&'a DesiredHost, &'a HostResource)> {
+    let Body::Lxc(_) = &*node.machine.body else { return None };
+    let path = format!("/etc/pve/lxc/{}.conf", node.machine.vmid?);
+    let place = node.machine.place.as_str();
+    let hypervisor = draft.hypervisor(place)?;
+    let block = hypervisor.resources.iter().find(|resource| match resource {
+        HostResource::Block { path: there, .. } => *there == path,
+        _ => false,
+    })?;
+    Some((hypervisor, block))
+}
+
+/// Blocks of hypervisors whose containers run already: written now, in force at the container's next start.
+pub(super) fn hypervisors(draft: &mut Draft<'_>, observed: &Observed, standings: &Standings<'_>) {
+    for node in &standings.nodes {
+        let Standing::Answers(..) = node.standing else { continue };
+        let Some((hypervisor, resource)) = raw_block(draft, node) else { continue };
+        let Some(seen) = observed.hosts.get(&hypervisor.name).and_then(|seen| seen.present()) else { continue };
+        let differing = diff::host::differing(std::slice::from_ref(resource), seen, &observed.filled);
+        if differing.is_empty() {
+            continue;
+        }
+        let fields = differing.into_iter().map(|difference| difference.field).collect();
+        raw_lines(draft, node);
+        if let Some(step) = draft.steps.last_mut() {
+            step.fields = fields;
+            step.reason = Reason::Differs;
+        }
+        let message = "the container's raw lines change, in force at its next start";
+        draft.note(Weight::Warns, Subject::Machine(node.name().clone()), message, "restart it when it suits you");
+    }
+}
+
+/// Load balancers that a provider runs.
+pub(super) fn load_balancers(draft: &mut Draft<'_>, observed: &Observed) {
+    let desired = draft.desired;
+    for change in diff::diff_load_balancers(desired, observed) {
+        let Subject::LoadBalancer(name) = &change.subject else { continue };
+        let (action, needs) = match desired.load_balancers.iter().find(|wish| wish.name == *name) {
+            Some(wish) => {
+                let targets: Vec<StepId> = wish.targets.iter().map(|target| id("create", target)).collect();
+                (Action::SetLoadBalancer(Box::new(wish.clone())), targets)
+            }
+            None => {
+                let owner = machine_diff::inventories(observed)
+                    .find(|(_, inventory)| inventory.load_balancers.contains_key(name))
+                    .map(|(provider, _)| provider.clone());
+                let Some(provider) = owner else { continue };
+                (Action::DeleteLoadBalancer { provider, name: name.clone() }, Vec::new())
+            }
+        };
+        let deed = if matches!(action, Action::SetLoadBalancer(_)) { "balance" } else { "unbalance" };
+        draft.add(Step {
+            id: id(deed, name),
+            stage: Stage::LoadBalancers,
+            subject: change.subject.clone(),
+            action,
+            fields: change.fields,
+            reason: change.reason,
+            needs,
+            takes: Vec::new(),
+            part: String::new(),
+        });
+    }
+}

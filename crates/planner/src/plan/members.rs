@@ -1,0 +1,284 @@
+//! Nodes become members: one starts the cluster, servers join one at a time, agents together; what works is changed
+//! one after the other.
+
+use std::sync::Arc;
+
+use kubewright_model::change::{Reason, Subject};
+use kubewright_model::desired::{DesiredMember, MemberRecipes};
+use kubewright_model::ids::{NodeName, StepId};
+use kubewright_model::observed::Observed;
+use kubewright_model::plan::{Action, Condition, Lease, Recipe, Stage, Step, Weight};
+use kubewright_model::units::Span;
+
+use super::draft::{Draft, id};
+use super::hosts;
+use super::quorum;
+use super::standing::{ClusterView, Node, Standing, Standings};
+use crate::diff::cluster::label_fields;
+
+/// etcd takes in one learner at a time and refuses a second ("too many learners in cluster").
+/// <https://etcd.io/docs/v3.5/learning/design-learner/>
+const ETCD_JOINS: u16 = 1;
+/// Agents that join at once. Each fetches its certificates from a server; beyond a hundred the servers' answers queue
+/// and nothing is won.
+const AGENT_JOINS: u16 = 100;
+/// A node that was joined is Ready within a minute or two; the rest is for images on a slow link.
+const READY_TIMEOUT: Span = Span::from_secs(15 * 60);
+
+pub(super) fn plan(draft: &mut Draft<'_>, observed: &Observed, standings: &Standings<'_>) {
+    draft.api = balancers(draft);
+    let members: Vec<&Node<'_>> =
+        standings.nodes.iter().filter(|node| node.member.is_some() && !node.blocked()).collect();
+    match &standings.cluster {
+        ClusterView::Unknown(why) => {
+            if !members.is_empty() {
+                let message = format!("the cluster cannot be looked at, so no member is touched: {why}");
+                draft.note(Weight::Blocks, Subject::Cluster, message, "mend that first, then plan again");
+            }
+        }
+        ClusterView::Absent => start_cluster(draft, &members),
+        ClusterView::Present(_) => {
+            for node in members.iter().filter(|node| node.seen.is_none()) {
+                join(draft, node);
+            }
+            roll(draft, observed, standings, &members);
+            labels(draft, &members);
+        }
+    }
+    ready(draft, &members);
+}
+
+/// Nobody serves: servers that were members before start by themselves when their hosts are right, so a new cluster
+/// is begun only where no server holds a datastore.
+fn start_cluster(draft: &mut Draft<'_>, members: &[&Node<'_>]) {
+    let was_joined = |node: &&&Node<'_>| {
+        node.answers().and_then(|host| host.kubernetes.as_ref()).is_some_and(|kubernetes| kubernetes.joined)
+    };
+    let servers: Vec<&&Node<'_>> = members.iter().filter(|node| role_is_server(node)).collect();
+    let asleep: Vec<StepId> =
+        servers.iter().filter(|node| was_joined(node)).map(|node| id("host", node.name())).collect();
+    let sleeping = !asleep.is_empty();
+    draft.api.extend(asleep);
+    // Nobody answers and nobody remembers a cluster: any server may begin, so the first that has a recipe does.
+    let seed = servers.iter().find(|node| recipes(node).is_some_and(|recipes| recipes.init.is_some()));
+    if !sleeping && let Some(node) = seed {
+        let recipe = recipes(node).and_then(|recipes| recipes.init.clone());
+        if let Some(recipe) = recipe {
+            let reason = Reason::Follows("no server of a cluster answers and none holds its data".into());
+            let lease = Lease::new("etcd", ETCD_JOINS);
+            let init = run(draft, node, "init", recipe, reason, vec![id("host", node.name())], vec![lease]);
+            draft.api.push(init);
+        }
+    }
+    for node in members {
+        if seed.is_some_and(|seed| !sleeping && seed.name() == node.name()) || was_joined(&node) {
+            continue;
+        }
+        join(draft, node);
+    }
+}
+
+fn role_is_server(node: &Node<'_>) -> bool {
+    node.member.is_some_and(|member| member.role.is_server())
+}
+
+fn recipes<'a>(node: &'a Node<'_>) -> Option<&'a MemberRecipes> {
+    node.member.and_then(|member| member.recipes.as_ref())
+}
+
+fn join(draft: &mut Draft<'_>, node: &Node<'_>) {
+    let Some(recipe) = recipes(node).map(|recipes| recipes.join.clone()) else { return };
+    let mut needs = vec![id("host", node.name()), id("forget", node.name())];
+    needs.extend(draft.api.iter().cloned());
+    let lease = if role_is_server(node) { Lease::new("etcd", ETCD_JOINS) } else { Lease::new("agents", AGENT_JOINS) };
+    run(draft, node, "join", recipe, Reason::Missing, needs, vec![lease]);
+}
+
+/// What stands before the API: hosts that are no nodes, and the providers' load balancers.
+fn balancers(draft: &Draft<'_>) -> Vec<StepId> {
+    let desired = draft.desired;
+    let hosts = desired.machines.iter().filter(|machine| !draft.is_member(&machine.name));
+    let hosts = hosts.map(|machine| id("host", &machine.name));
+    let balancers = desired.load_balancers.iter().map(|balancer| id("balance", &balancer.name));
+    hosts.chain(balancers).filter(|step| draft.has(step)).collect()
+}
+
+fn run(
+    draft: &mut Draft<'_>,
+    node: &Node<'_>,
+    deed: &str,
+    recipe: Arc<Recipe>,
+    reason: Reason,
+    needs: Vec<StepId>,
+    takes: Vec<Lease>,
+) -> StepId {
+    draft.add(Step {
+        id: id(deed, node.name()),
+        stage: stage(node),
+        subject: Subject::Member(node.name().clone()),
+        action: Action::RunRecipe { host: node.name().clone(), way: node.host.way.clone(), recipe },
+        fields: Vec::new(),
+        reason,
+        needs,
+        takes,
+        part: String::new(),
+    })
+}
+
+fn stage(node: &Node<'_>) -> Stage {
+    if role_is_server(node) { Stage::ControlPlane } else { Stage::Workers }
+}
+
+/// Changes that disturb nodes that work: servers one after the other, each Ready again before the next; then agents in
+/// a sliding window, drained when their version changes.
+fn roll(draft: &mut Draft<'_>, observed: &Observed, standings: &Standings<'_>, members: &[&Node<'_>]) {
+    let upgrades = |node: &Node<'_>| node.seen.is_some_and(|seen| seen.version != draft.desired.kubernetes.version);
+    let disturbed: Vec<(&Node<'_>, bool)> = members
+        .iter()
+        .filter(|node| node.seen.is_some() && node.answers().is_some())
+        .map(|node| (*node, upgrades(node)))
+        .filter(|(node, upgrade)| *upgrade || hosts::disturbs(node, observed))
+        .collect();
+    let window = draft.desired.max_unavailable.max(1) as usize;
+    let (servers, agents): (Vec<_>, Vec<_>) = disturbed.into_iter().partition(|(node, _)| role_is_server(node));
+    if let Some(why) =
+        quorum::forbids_restart(standings, &servers.iter().map(|(node, _)| node.name()).collect::<Vec<_>>())
+    {
+        draft.note(Weight::Blocks, Subject::Cluster, why, "bring the sick server back first, or replace it");
+        return;
+    }
+    let mut last: Vec<StepId> = Vec::new();
+    for (node, upgrade) in servers {
+        last = roll_one(draft, node, observed, upgrade, false, last).into_iter().collect();
+    }
+    let mut ends: Vec<StepId> = Vec::new();
+    for (i, (node, upgrade)) in agents.into_iter().enumerate() {
+        let before = if i < window { last.clone() } else { ends[i - window..=i - window].to_vec() };
+        let end = roll_one(draft, node, observed, upgrade, upgrade, before.clone());
+        ends.push(end.or_else(|| before.into_iter().next()).unwrap_or_else(|| id("none", node.name())));
+    }
+}
+
+/// Changes one node that works and waits until it is Ready; returns its last step.
+fn roll_one(
+    draft: &mut Draft<'_>,
+    node: &Node<'_>,
+    observed: &Observed,
+    upgrade: bool,
+    drain: bool,
+    after: Vec<StepId>,
+) -> Option<StepId> {
+    let name = node.name();
+    let mut needs = after;
+    if drain {
+        needs = vec![super::removal::cordon(draft, name, stage(node), needs)];
+        needs = vec![super::removal::drain(draft, name, stage(node), needs)];
+    }
+    if let Some(step) = hosts::rolling_change(draft, node, observed, upgrade, needs.clone()) {
+        needs = vec![step];
+    }
+    if upgrade && let Some(recipe) = recipes(node).map(|recipes| recipes.upgrade.clone()) {
+        let from = node.seen.map(|seen| seen.version.to_string()).unwrap_or_default();
+        let reason = Reason::Follows(format!("it runs {from}"));
+        needs = vec![run(draft, node, "upgrade", recipe, reason, needs, Vec::new())];
+    }
+    let wait = wait_ready(draft, format!("{name}"), vec![name.clone()], 1, stage(node), needs);
+    if !drain {
+        return Some(wait);
+    }
+    Some(draft.add(Step {
+        id: id("uncordon", name),
+        stage: stage(node),
+        subject: Subject::Member(name.clone()),
+        action: Action::Uncordon(name.clone()),
+        fields: Vec::new(),
+        reason: Reason::Follows("it was drained for the change".into()),
+        needs: vec![wait],
+        takes: Vec::new(),
+        part: String::new(),
+    }))
+}
+
+/// Labels and taints of nodes that are members already; new nodes bring theirs along.
+fn labels(draft: &mut Draft<'_>, members: &[&Node<'_>]) {
+    for node in members {
+        let (Some(member), Some(seen)) = (node.member, node.seen) else { continue };
+        let fields = label_fields(member, seen);
+        if fields.is_empty() {
+            continue;
+        }
+        let manifest = crate::lower::node_manifest(member);
+        draft.add(Step {
+            id: id("labels", node.name()),
+            stage: stage(node),
+            subject: Subject::Member(node.name().clone()),
+            action: Action::ApplyObjects(vec![manifest]),
+            fields,
+            reason: Reason::Differs,
+            needs: Vec::new(),
+            takes: Vec::new(),
+            part: String::new(),
+        });
+    }
+}
+
+/// One wait for each pool in which something happens or a node is not Ready.
+fn ready(draft: &mut Draft<'_>, members: &[&Node<'_>]) {
+    let mut pools: Vec<(&DesiredMember, Vec<&&Node<'_>>)> = Vec::new();
+    for node in members {
+        let Some(member) = node.member else { continue };
+        match pools.iter_mut().find(|(first, _)| first.pool == member.pool) {
+            Some((_, nodes)) => nodes.push(node),
+            None => pools.push((member, vec![node])),
+        }
+    }
+    for (member, nodes) in pools {
+        let woken = |node: &Node<'_>| {
+            // A node that works and is only set up anew stays Ready; one whose machine starts comes back.
+            matches!(node.standing, Standing::Off(_)) || node.seen.is_some_and(|seen| !seen.ready)
+        };
+        let waits: Vec<NodeName> = nodes
+            .iter()
+            .filter(|node| {
+                [id("init", node.name()), id("join", node.name())].iter().any(|step| draft.has(step)) || woken(node)
+            })
+            .map(|node| node.name().clone())
+            .collect();
+        if waits.is_empty() {
+            continue;
+        }
+        let needs = waits
+            .iter()
+            .flat_map(|name| [id("init", name), id("join", name), id("host", name), id("start", name)])
+            .chain(draft.api.iter().cloned())
+            .collect();
+        let at_least = waits.len();
+        let stage = if member.role.is_server() { Stage::ControlPlane } else { Stage::Workers };
+        wait_ready(draft, format!("pool {}", member.pool), waits, at_least, stage, needs);
+    }
+}
+
+fn wait_ready(
+    draft: &mut Draft<'_>,
+    name: String,
+    nodes: Vec<NodeName>,
+    at_least: usize,
+    stage: Stage,
+    needs: Vec<StepId>,
+) -> StepId {
+    let subject = match nodes.as_slice() {
+        [only] => Subject::Member(only.clone()),
+        _ => Subject::Cluster,
+    };
+    draft.add(Step {
+        id: id("ready", name),
+        stage,
+        subject,
+        action: Action::Wait { condition: Condition::NodesReady { nodes, at_least }, timeout: READY_TIMEOUT },
+        fields: Vec::new(),
+        reason: Reason::Follows("nodes were started".into()),
+        needs,
+        takes: Vec::new(),
+        part: String::new(),
+    })
+}

@@ -1,0 +1,298 @@
+//! What has to go: nodes that are replaced, what is ours and not in the spec any more, and everything at the end.
+//!
+//! The order is always cordon, drain, forget, delete. A destruction skips the first three: what they protect goes too.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use kubewright_model::change::{Reason, Subject};
+use kubewright_model::desired::{Body, Desired};
+use kubewright_model::ids::{NodeName, ProviderName, StepId};
+use kubewright_model::observed::{ClusterSeen, MachineSeen, Observed};
+use kubewright_model::plan::{Action, Lease, Stage, Step, Weight};
+use kubewright_model::units::Span;
+
+use super::draft::{Draft, id};
+use super::quorum::Voters;
+use super::standing::{ClusterView, Standings};
+use crate::diff::cluster::{unwanted_nodes, unwanted_objects, unwanted_releases};
+use crate::diff::machine;
+
+/// The usual length of a drain before it is given up, as `kubectl drain` users set it.
+const DRAIN_TIMEOUT: Span = Span::from_secs(300);
+/// Deletions at once at one place: each holds the storage's lock for a moment.
+const DELETES_PER_PLACE: u16 = 4;
+
+/// Whether the machines of a provider were there before us.
+pub(super) fn is_existing(desired: &Desired, provider: &ProviderName) -> bool {
+    desired.machines.iter().any(|machine| machine.provider == *provider && *machine.body == Body::Existing)
+}
+
+/// The nodes that are made anew go first; their joins need them forgotten.
+pub(super) fn replaced_nodes(
+    draft: &mut Draft<'_>,
+    observed: &Observed,
+    standings: &Standings<'_>,
+    anew: &BTreeSet<NodeName>,
+) {
+    let machines = draft.desired.machines.iter().filter(|machine| anew.contains(&machine.name));
+    for machine in machines.collect::<Vec<_>>() {
+        let reason = Reason::Asked(format!("replace {}", machine.name));
+        let gone = leave_cluster(draft, standings.cluster_seen(), &machine.name, &reason, Vec::new());
+        if let Some(seen) = machine::seen(machine, observed).present() {
+            delete(draft, &machine.name, &machine.provider, seen, reason, gone);
+        }
+    }
+}
+
+/// What carries our mark and is not in the spec any more.
+pub(super) fn unwanted(draft: &mut Draft<'_>, observed: &Observed, standings: &Standings<'_>) {
+    releases_and_objects(draft, standings);
+    let doomed = machine::doomed(draft.desired, observed);
+    let mut voters = standings.cluster_seen().map(Voters::new).unwrap_or_default();
+    // New servers join before old ones leave, so quorum only grows.
+    let joins: Vec<StepId> = draft.desired.servers().map(|member| id("join", &member.name)).collect();
+    let mut last_server: Option<StepId> = None;
+    for (name, provider, seen) in doomed {
+        if let ClusterView::Unknown(why) = &standings.cluster {
+            let message = format!("is not in the spec and stays: the cluster cannot be looked at: {why}");
+            draft.note(Weight::Blocks, Subject::Machine(name.clone()), message, "");
+            continue;
+        }
+        if !voters.can_lose(name) {
+            let message = format!("is not in the spec and stays: {}", voters.words(name));
+            draft.note(Weight::Blocks, Subject::Machine(name.clone()), message, "bring the sick members back first");
+            continue;
+        }
+        let is_voter = voters.all.remove(name);
+        voters.healthy.remove(name);
+        let after = if is_voter { joins.iter().cloned().chain(last_server.take()).collect() } else { Vec::new() };
+        let gone = leave_cluster(draft, standings.cluster_seen(), name, &Reason::NotInSpec, after);
+        if is_voter {
+            last_server = gone.last().cloned();
+        }
+        delete(draft, name, provider, seen, Reason::NotInSpec, gone);
+    }
+    let Some(seen) = standings.cluster_seen() else { return };
+    for name in unwanted_nodes(draft.desired, seen) {
+        if !draft.has(&id("forget", name)) {
+            leave_cluster(draft, Some(seen), name, &Reason::NotInSpec, Vec::new());
+        }
+    }
+}
+
+/// Takes a node out of the cluster; returns the last step, if the cluster knows the node at all.
+fn leave_cluster(
+    draft: &mut Draft<'_>,
+    cluster: Option<&ClusterSeen>,
+    name: &NodeName,
+    reason: &Reason,
+    after: Vec<StepId>,
+) -> Vec<StepId> {
+    let Some(cluster) = cluster else { return after };
+    let member = cluster.members.contains_key(name);
+    let Some(node) = cluster.nodes.get(name) else {
+        return if member { vec![forget(draft, name, reason, after)] } else { after };
+    };
+    let mut needs = after;
+    if !node.cordoned {
+        needs = vec![cordon(draft, name, Stage::Removal, needs)];
+    }
+    // A node that does not answer cannot be drained: its pods are gone with it.
+    if node.ready {
+        needs = vec![drain(draft, name, Stage::Removal, needs)];
+    }
+    vec![forget(draft, name, reason, needs)]
+}
+
+/// Puts no new pods on the node.
+pub(super) fn cordon(draft: &mut Draft<'_>, name: &NodeName, stage: Stage, needs: Vec<StepId>) -> StepId {
+    let action = Action::Cordon(name.clone());
+    let reason = Reason::Follows("its pods are about to move".into());
+    draft.add(step("cordon", name, stage, action, reason, needs))
+}
+
+/// Moves the node's pods away.
+pub(super) fn drain(draft: &mut Draft<'_>, name: &NodeName, stage: Stage, needs: Vec<StepId>) -> StepId {
+    let action = Action::Drain { node: name.clone(), timeout: DRAIN_TIMEOUT };
+    let reason = Reason::Follows("it is about to go out of service".into());
+    draft.add(step("drain", name, stage, action, reason, needs))
+}
+
+fn forget(draft: &mut Draft<'_>, name: &NodeName, reason: &Reason, needs: Vec<StepId>) -> StepId {
+    let mut step = step("forget", name, Stage::Removal, Action::ForgetMember(name.clone()), reason.clone(), needs);
+    step.takes = vec![Lease::new("etcd", 1)];
+    draft.add(step)
+}
+
+fn step(deed: &str, name: &NodeName, stage: Stage, action: Action, reason: Reason, needs: Vec<StepId>) -> Step {
+    Step {
+        id: id(deed, name),
+        stage,
+        subject: Subject::Member(name.clone()),
+        action,
+        fields: Vec::new(),
+        reason,
+        needs,
+        takes: Vec::new(),
+        part: String::new(),
+    }
+}
+
+fn delete(
+    draft: &mut Draft<'_>,
+    name: &NodeName,
+    provider: &ProviderName,
+    seen: &MachineSeen,
+    reason: Reason,
+    needs: Vec<StepId>,
+) {
+    if seen.protected {
+        let message = format!("{provider} protects it from being deleted");
+        draft.note(Weight::Blocks, Subject::Machine(name.clone()), message, "take the protection off by hand first");
+        return;
+    }
+    let action = Action::DeleteMachine {
+        provider: provider.clone(),
+        place: seen.place.clone(),
+        name: name.clone(),
+        vmid: seen.vmid,
+        owner: seen.owner.clone(),
+    };
+    draft.add(Step {
+        id: id("delete", name),
+        stage: Stage::Removal,
+        subject: Subject::Machine(name.clone()),
+        action,
+        fields: Vec::new(),
+        reason,
+        needs,
+        takes: vec![Lease::new(format!("delete/{}", seen.place), DELETES_PER_PLACE)],
+        part: String::new(),
+    });
+}
+
+fn releases_and_objects(draft: &mut Draft<'_>, standings: &Standings<'_>) {
+    let Some(seen) = standings.cluster_seen() else { return };
+    let mut removed = Vec::new();
+    for (name, release) in unwanted_releases(draft.desired, seen) {
+        removed.push(draft.add(Step {
+            id: id("remove", name),
+            stage: Stage::Removal,
+            subject: Subject::Release(name.clone()),
+            action: Action::RemoveRelease { name: name.clone(), namespace: release.namespace.clone() },
+            fields: Vec::new(),
+            reason: Reason::NotInSpec,
+            needs: Vec::new(),
+            takes: Vec::new(),
+            part: String::new(),
+        }));
+    }
+    let objects: Vec<_> = unwanted_objects(draft.desired, seen).into_iter().cloned().collect();
+    if objects.is_empty() {
+        return;
+    }
+    let fields = objects
+        .iter()
+        .map(|object| kubewright_model::change::FieldChange {
+            field: object.to_string(),
+            from: Some("there".into()),
+            to: None,
+        })
+        .collect();
+    draft.add(Step {
+        id: id("remove", "objects not in the spec"),
+        stage: Stage::Removal,
+        subject: Subject::Objects("not in the spec".into()),
+        action: Action::DeleteObjects(objects),
+        fields,
+        reason: Reason::NotInSpec,
+        // A release may need its namespace while it goes.
+        needs: removed,
+        takes: Vec::new(),
+        part: String::new(),
+    });
+}
+
+/// Everything that is ours goes: agents before servers, so that nothing talks to an API that is gone.
+pub(super) fn destroy<'a>(mut draft: Draft<'a>, observed: &Observed) -> Draft<'a> {
+    let desired = draft.desired;
+    if desired.protected {
+        let help = "take `maintenance.protect` out of the spec first";
+        draft.note(Weight::Blocks, Subject::Cluster, "the cluster is protected", help);
+        return draft;
+    }
+    for (name, seen) in &observed.providers {
+        if let Some(why) = seen.why_unknown() {
+            let message = format!("provider {name} could not be looked at: {why}");
+            draft.note(Weight::Blocks, Subject::Cluster, message, "what it has of ours would be left over");
+        }
+    }
+    let servers: BTreeSet<&NodeName> = desired.servers().map(|member| &member.name).collect();
+    let reason = Reason::Asked("destroy".into());
+    let cleaned = clean_existing(&mut draft, observed, &servers);
+    let mut agents_gone = Vec::new();
+    for pass in [false, true] {
+        for (provider, inventory) in machine::inventories(observed) {
+            if is_existing(desired, provider) {
+                continue;
+            }
+            let ours = inventory.machines.iter().filter(|(_, seen)| seen.owner == desired.owner);
+            for (name, seen) in ours.filter(|(name, _)| servers.contains(name) == pass) {
+                let needs: Vec<StepId> = if pass { agents_gone.clone() } else { cleaned.clone() };
+                delete(&mut draft, name, provider, seen, reason.clone(), needs);
+                if !pass {
+                    agents_gone.push(id("delete", name));
+                }
+            }
+        }
+    }
+    load_balancers(&mut draft, observed, &reason);
+    draft
+}
+
+/// Hosts that were there before us are left clean: what we put there goes, the hosts stay.
+fn clean_existing(draft: &mut Draft<'_>, observed: &Observed, servers: &BTreeSet<&NodeName>) -> Vec<StepId> {
+    let desired = draft.desired;
+    let hosts: BTreeMap<_, _> = desired.hosts.iter().map(|host| (&host.name, host)).collect();
+    let mut steps: Vec<StepId> = Vec::new();
+    for pass in [false, true] {
+        let before = steps.clone();
+        for member in desired.members.iter().filter(|member| servers.contains(&member.name) == pass) {
+            let existing = desired.machine(&member.name).is_some_and(|machine| *machine.body == Body::Existing);
+            let (Some(host), Some(recipes)) = (hosts.get(&member.name), &member.recipes) else { continue };
+            let there = observed
+                .hosts
+                .get(&member.name)
+                .and_then(|seen| seen.present())
+                .is_some_and(|seen| seen.kubernetes.is_some());
+            if !existing || !there {
+                continue;
+            }
+            let action =
+                Action::RunRecipe { host: host.name.clone(), way: host.way.clone(), recipe: recipes.leave.clone() };
+            let reason = Reason::Asked("destroy".into());
+            let needs = if pass { before.clone() } else { Vec::new() };
+            steps.push(draft.add(step("leave", &member.name, Stage::Removal, action, reason, needs)));
+        }
+    }
+    steps
+}
+
+fn load_balancers(draft: &mut Draft<'_>, observed: &Observed, reason: &Reason) {
+    for (provider, inventory) in machine::inventories(observed) {
+        let ours = inventory.load_balancers.iter().filter(|(_, seen)| seen.owner == draft.desired.owner);
+        for (name, _) in ours.collect::<Vec<_>>() {
+            draft.add(Step {
+                id: id("unbalance", name),
+                stage: Stage::Removal,
+                subject: Subject::LoadBalancer(name.clone()),
+                action: Action::DeleteLoadBalancer { provider: provider.clone(), name: name.clone() },
+                fields: Vec::new(),
+                reason: reason.clone(),
+                needs: Vec::new(),
+                takes: Vec::new(),
+                part: String::new(),
+            });
+        }
+    }
+}

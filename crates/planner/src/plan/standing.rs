@@ -1,0 +1,208 @@
+//! Where each node stands before anything is done: the one place that turns sight into "may be acted on".
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use kubewright_model::change::Subject;
+use kubewright_model::desired::{Body, Desired, DesiredHost, DesiredMachine, DesiredMember};
+use kubewright_model::ids::{NodeName, Owner, ProviderName, Vmid};
+use kubewright_model::observed::{ClusterSeen, HostSeen, MachineSeen, NodeSeen, Observed, Power, Seen};
+use kubewright_model::plan::{Note, Weight};
+
+use crate::diff::machine;
+
+/// Where a node's machine stands.
+pub(super) enum Standing<'a> {
+    /// It is to be made.
+    ToMake,
+    /// It is there and off.
+    Off(&'a MachineSeen),
+    /// It runs, and its host answered.
+    Answers(&'a MachineSeen, &'a HostSeen),
+    /// Nothing is done to it, and the note says why.
+    Blocked,
+}
+
+/// A node with all that is wished and known of it.
+pub(super) struct Node<'a> {
+    pub(super) machine: &'a DesiredMachine,
+    pub(super) host: &'a DesiredHost,
+    pub(super) member: Option<&'a DesiredMember>,
+    pub(super) standing: Standing<'a>,
+    /// The node as Kubernetes has it, unless it is to be made anew.
+    pub(super) seen: Option<&'a NodeSeen>,
+}
+
+impl Node<'_> {
+    /// The node's name.
+    pub(super) fn name(&self) -> &NodeName {
+        &self.machine.name
+    }
+
+    /// The host's state, when it answered.
+    pub(super) fn answers(&self) -> Option<&HostSeen> {
+        match self.standing {
+            Standing::Answers(_, host) => Some(host),
+            Standing::ToMake | Standing::Off(_) | Standing::Blocked => None,
+        }
+    }
+
+    /// Whether nothing may be done to it.
+    pub(super) fn blocked(&self) -> bool {
+        matches!(self.standing, Standing::Blocked)
+    }
+}
+
+/// What is known of the cluster.
+pub(super) enum ClusterView<'a> {
+    /// Nobody could look.
+    Unknown(String),
+    /// No member of a control plane runs anywhere.
+    Absent,
+    /// It answers.
+    Present(&'a ClusterSeen),
+}
+
+/// All nodes, in the order of the file.
+pub(super) struct Standings<'a> {
+    pub(super) nodes: Vec<Node<'a>>,
+    pub(super) cluster: ClusterView<'a>,
+    notes: Vec<Note>,
+}
+
+impl<'a> Standings<'a> {
+    /// Judges every node. `anew` names those that are to be made again although they are there.
+    pub(super) fn new(desired: &'a Desired, observed: &'a Observed, anew: &BTreeSet<NodeName>) -> Self {
+        let cluster = match &observed.cluster {
+            None => ClusterView::Unknown("nobody looked at the cluster".into()),
+            Some(Seen::Unknown(why)) => ClusterView::Unknown(why.to_string()),
+            Some(Seen::Absent) => ClusterView::Absent,
+            Some(Seen::Present(seen)) => ClusterView::Present(seen),
+        };
+        let nodes_seen = match &cluster {
+            ClusterView::Present(seen) => Some(&seen.nodes),
+            ClusterView::Unknown(_) | ClusterView::Absent => None,
+        };
+        let hosts: BTreeMap<&NodeName, &DesiredHost> = desired.hosts.iter().map(|host| (&host.name, host)).collect();
+        let members: BTreeMap<&NodeName, &DesiredMember> =
+            desired.members.iter().map(|member| (&member.name, member)).collect();
+        let taken = Obstacles::new(observed, &desired.owner);
+        let mut notes = Vec::new();
+        let nodes = desired.machines.iter().filter_map(|machine| {
+            let again = anew.contains(&machine.name);
+            let member = members.get(&machine.name).copied();
+            let seen = nodes_seen.and_then(|nodes| nodes.get(&machine.name)).filter(|_| !again);
+            let judged = if again { Ok(Standing::ToMake) } else { judge(machine, observed, &taken) };
+            let judged = judged.and_then(|standing| skew(desired, seen).map(|()| standing));
+            let standing = judged.unwrap_or_else(|(message, help)| {
+                let subject = Subject::Machine(machine.name.clone());
+                notes.push(Note { weight: Weight::Blocks, subject, message, help });
+                Standing::Blocked
+            });
+            Some(Node { machine, host: hosts.get(&machine.name)?, member, standing, seen })
+        });
+        let nodes = nodes.collect();
+        Self { nodes, cluster, notes }
+    }
+
+    /// Why nodes are blocked.
+    pub(super) fn notes(&self) -> impl Iterator<Item = Note> + '_ {
+        self.notes.iter().cloned()
+    }
+
+    /// The cluster's sight, when it answers.
+    pub(super) fn cluster_seen(&self) -> Option<&'a ClusterSeen> {
+        match self.cluster {
+            ClusterView::Present(seen) => Some(seen),
+            ClusterView::Unknown(_) | ClusterView::Absent => None,
+        }
+    }
+}
+
+type Refusal = (String, Option<String>);
+
+/// What is not ours and stands where we would build.
+struct Obstacles<'a> {
+    names: BTreeMap<(&'a ProviderName, &'a str), Option<Vmid>>,
+    vmids: BTreeMap<(&'a ProviderName, Vmid), &'a str>,
+}
+
+impl<'a> Obstacles<'a> {
+    fn new(observed: &'a Observed, owner: &Owner) -> Self {
+        let mut obstacles = Self { names: BTreeMap::new(), vmids: BTreeMap::new() };
+        for (provider, inventory) in machine::inventories(observed) {
+            let foreign = inventory
+                .machines
+                .iter()
+                .filter(|(_, seen)| seen.owner != *owner)
+                .map(|(name, seen)| (name.as_str(), seen.vmid));
+            let taken = inventory.taken.iter().map(|taken| (taken.name.as_str(), taken.vmid));
+            for (name, vmid) in foreign.chain(taken) {
+                obstacles.names.insert((provider, name), vmid);
+                if let Some(vmid) = vmid {
+                    obstacles.vmids.insert((provider, vmid), name);
+                }
+            }
+        }
+        obstacles
+    }
+
+    fn before(&self, machine: &DesiredMachine) -> Option<String> {
+        if let Some(vmid) = machine.vmid
+            && let Some(name) = self.vmids.get(&(&machine.provider, vmid))
+        {
+            return Some(format!("VMID {vmid} belongs to `{name}`, which is not ours"));
+        }
+        let taken = self.names.contains_key(&(&machine.provider, machine.name.as_str()));
+        taken.then(|| format!("the name `{}` belongs to a machine that is not ours", machine.name))
+    }
+}
+
+fn judge<'a>(
+    machine: &DesiredMachine,
+    observed: &'a Observed,
+    obstacles: &Obstacles<'_>,
+) -> Result<Standing<'a>, Refusal> {
+    match machine::seen(machine, observed) {
+        Seen::Unknown(why) => Err((format!("provider {} could not be looked at: {why}", machine.provider), None)),
+        Seen::Absent if *machine.body == Body::Existing => {
+            Err(("the host should exist already and is not there".into(), Some("look at its address".into())))
+        }
+        Seen::Absent => match obstacles.before(machine) {
+            Some(obstacle) => Err((obstacle, Some("choose another, or remove what is there by hand".into()))),
+            None => Ok(Standing::ToMake),
+        },
+        Seen::Present(seen) => {
+            if let Some(first) = machine::refused(machine, seen).into_iter().next() {
+                let help = format!("`kubewright replace {}` makes it anew; or take back the change", machine.name);
+                return Err((first, Some(help)));
+            }
+            if seen.power == Power::Stopped {
+                return Ok(Standing::Off(seen));
+            }
+            match observed.hosts.get(&machine.name) {
+                Some(Seen::Present(host)) => Ok(Standing::Answers(seen, host)),
+                Some(Seen::Unknown(why)) => Err((format!("the host cannot be looked at: {why}"), None)),
+                // A host that exists already and that a plan from nothing has not asked is looked at when its turn comes.
+                None if *machine.body == Body::Existing => Ok(Standing::Off(seen)),
+                Some(Seen::Absent) | None => Err(("the host was not looked at".into(), None)),
+            }
+        }
+    }
+}
+
+/// Kubernetes allows the next minor version, and no way back.
+/// <https://kubernetes.io/releases/version-skew-policy/>
+fn skew(desired: &Desired, seen: Option<&NodeSeen>) -> Result<(), Refusal> {
+    let Some(seen) = seen else { return Ok(()) };
+    let (wanted, there) = (&desired.kubernetes.version, &seen.version);
+    if wanted < there {
+        let help = "Kubernetes does not go back; restore a backup to return to an older version";
+        return Err((format!("it runs {there}, newer than {wanted} in the spec"), Some(help.into())));
+    }
+    let (major, minor) = there.minor();
+    if wanted.minor() > (major, minor + 1) {
+        let help = format!("upgrade to the newest v{major}.{} first; Kubernetes skips no minor version", minor + 1);
+        return Err((format!("it runs {there}, more than one minor version before {wanted}"), Some(help)));
+    }
+    Ok(())
+}
