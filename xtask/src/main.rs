@@ -1,3 +1,55 @@
-fn main() {
-    println!("Hello, world!");
+//! Chores of the project: `cargo xtask ci | tidy | gen | bench`. Not a layer: nothing depends on it.
+
+mod bench;
+mod ci;
+mod generate;
+mod reference;
+mod tidy;
+
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use clap::{Parser, Subcommand};
+
+/// Chores of the project.
+#[derive(Parser)]
+#[command(name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Subcommand)]
+enum Chore {
+    /// Everything that decides whether the project is green, with a table of how long each part took.
+    Ci,
+    /// The house rules: edges between crates, purity, budgets, names.
+    Tidy,
+    /// Writes what is generated: the JSON Schema and the reference pages.
+    Gen {
+        /// Writes nothing; fails when something is stale.
+        #[arg(long)]
+        check: bool,
+    },
+    /// Measures planning and rehearsing at several sizes. Asserts nothing.
+    Bench {
+        /// The sizes to plan, in nodes.
+        #[arg(long, value_delimiter = ',', default_values_t = [100, 1_000, 10_000])]
+        nodes: Vec<u32>,
+    },
+}
+
+fn main() -> anyhow::Result<()> {
+    match Arguments::parse().chore {
+        Chore::Ci => ci::run(),
+        Chore::Tidy => tidy::run(),
+        Chore::Gen { check } => generate::run(check),
+        Chore::Bench { nodes } => bench::run(&nodes),
+    }
+}
+
+/// The project's root.
+fn root() -> anyhow::Result<PathBuf> {
+    let here = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    here.parent().map(PathBuf::from).context("xtask lies in the root")
 }
