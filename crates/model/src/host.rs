@@ -48,7 +48,7 @@ pub enum HostResource {
     /// The host's name.
     Hostname(String),
     /// `/etc/hosts` holds these names, in a block of ours.
-    HostsEntries(Vec<HostsEntry>),
+    HostsEntries(std::sync::Arc<Vec<HostsEntry>>),
     /// The time zone.
     Timezone(String),
     /// The locale.
@@ -155,8 +155,8 @@ pub struct DownloadWish {
 pub struct Artifact {
     /// What it is, for people: `k3s v1.31.4+k3s1`.
     pub name: String,
-    /// Where it is published. `{arch}` stands for the host's architecture as the publisher writes it, with what
-    /// leads it: empty for amd64 and `-arm64` in K3s' case.
+    /// Where it is published. `{arch}` stands for the host's architecture (`amd64`, `arm64`), and `{-arch}` for nothing
+    /// on amd64 and for `-arm64` on arm64, as some publishers have it.
     pub url: String,
     /// How it is known to be the right one.
     pub proof: Proof,
@@ -179,7 +179,7 @@ pub enum Proof {
     Checksums {
         /// The list's address.
         url: String,
-        /// The file's name in the list.
+        /// The file's name in the list, with the same placeholders.
         file: String,
     },
 }

@@ -332,7 +332,7 @@ pub enum RecipeStep {
     },
     /// Write a file.
     Write(crate::host::FileWish),
-    /// Remove a file.
+    /// Remove a file, or a folder with all that is in it.
     Remove(String),
     /// Start a unit and write down what it read.
     Start {

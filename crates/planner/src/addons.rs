@@ -1,1 +1,133 @@
-//! (being built)
+//! Add-ons compile: each becomes a Helm release with values that can be read, and the objects beside it.
+//!
+//! The versions are those that this program knows to work together; the file may name others. Every value that is set
+//! here exists in the chart of that version; the user's values are put on top of ours and win.
+
+mod argocd;
+mod cert_manager;
+mod cilium;
+mod loki;
+mod metallb;
+mod monitoring;
+mod nginx;
+mod small;
+mod storage;
+mod vault;
+
+use indexmap::IndexMap;
+use kubewright_model::desired::{DesiredObjects, DesiredRelease};
+use kubewright_model::ids::{Namespace, ReleaseName};
+use kubewright_model::version::Version;
+use serde_json::{Map, Value};
+
+use crate::lower::{Context, SecretNames};
+
+/// All releases, in the order in which people would install them: network, addresses, certificates, ingress, storage,
+/// and what uses them.
+pub(crate) fn releases(context: &Context<'_>, secrets: &mut SecretNames) -> Vec<DesiredRelease> {
+    let addons = &context.file.spec.addons;
+    let mut releases = Vec::new();
+    releases.extend(context.file.spec.kubernetes.cni.cilium.as_ref().map(|cilium| cilium::release(context, cilium)));
+    releases.extend(addons.metallb.as_ref().map(metallb::release));
+    releases.extend(addons.cert_manager.as_ref().filter(|it| !it.by_argocd).map(cert_manager::release));
+    releases.extend(context.file.spec.ingress.nginx.as_ref().map(nginx::release));
+    releases.extend(addons.metrics_server.as_ref().map(small::metrics_server));
+    releases.extend(storage::releases(&addons.storage, secrets));
+    releases.extend(addons.monitoring.as_ref().map(|monitoring| monitoring::release(context, monitoring, secrets)));
+    releases.extend(addons.loki.as_ref().map(|loki| loki::release(context, loki)));
+    releases.extend(addons.vault.as_ref().map(vault::release));
+    releases.extend(addons.argocd.as_ref().map(argocd::release));
+    releases.extend(addons.charts.iter().map(|(name, chart)| small::chart(name, chart, secrets)));
+    releases
+}
+
+/// What add-ons want beside their charts.
+pub(crate) fn objects(context: &Context<'_>) -> Vec<DesiredObjects> {
+    let addons = &context.file.spec.addons;
+    let mut groups = Vec::new();
+    groups.extend(context.file.spec.kubernetes.cni.cilium.as_ref().and_then(cilium::objects));
+    groups.extend(addons.metallb.as_ref().map(metallb::objects));
+    groups.extend(addons.cert_manager.as_ref().map(cert_manager::objects));
+    groups.extend(addons.monitoring.as_ref().map(monitoring::objects));
+    groups.extend(addons.argocd.as_ref().and_then(argocd::objects));
+    groups
+}
+
+/// Namespaces whose pods use the host's network or its devices.
+pub(crate) fn privileged_namespaces(context: &Context<'_>) -> Vec<Namespace> {
+    let addons = &context.file.spec.addons;
+    let mut names: Vec<Namespace> = Vec::new();
+    names.extend(addons.metallb.as_ref().map(|_| metallb::NAMESPACE.into()));
+    names.extend(context.file.spec.ingress.nginx.as_ref().map(|_| nginx::NAMESPACE.into()));
+    names.extend(addons.monitoring.as_ref().map(monitoring::namespace));
+    names.extend(addons.loki.as_ref().map(loki::namespace));
+    names.extend(addons.storage.synology.as_ref().map(|_| storage::SYNOLOGY.into()));
+    names
+}
+
+/// A chart of a repository, as an add-on wants it.
+struct Recommended {
+    name: &'static str,
+    repository: &'static str,
+    chart: &'static str,
+    version: &'static str,
+}
+
+impl Recommended {
+    /// The release, with the user's version and values in the place of ours.
+    fn release(
+        &self,
+        namespace: Namespace,
+        part: &str,
+        version: Option<&Version>,
+        ours: Value,
+        theirs: &IndexMap<String, Value>,
+    ) -> DesiredRelease {
+        DesiredRelease {
+            name: ReleaseName::new(self.name),
+            namespace,
+            part: part.into(),
+            chart: self.chart.into(),
+            repository: Some(self.repository.into()),
+            version: Some(version.cloned().unwrap_or_else(|| Version::known(self.version))),
+            values: with(ours, theirs),
+            after: Vec::new(),
+            before_ready: false,
+        }
+    }
+}
+
+/// Values with others on top: maps are joined level by level, everything else is replaced, `null` takes away. It is
+/// what Helm does with several `--values`.
+fn with(under: Value, over: &IndexMap<String, Value>) -> Value {
+    let over: Map<String, Value> = over.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
+    merged(under, &Value::Object(over))
+}
+
+fn merged(under: Value, over: &Value) -> Value {
+    match (under, over) {
+        (Value::Object(mut under), Value::Object(over)) => {
+            for (key, value) in over {
+                let below = under.shift_remove(key).unwrap_or(Value::Null);
+                if !value.is_null() {
+                    under.insert(key.clone(), merged(below, value));
+                }
+            }
+            Value::Object(under)
+        }
+        (_, over) => over.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn values_are_joined_as_helm_does() {
+        let theirs = json!({ "a": { "c": 3, "d": null }, "e": [2] });
+        let merged = merged(json!({ "a": { "b": 1, "c": 2, "d": 4 }, "e": [1] }), &theirs);
+        assert_eq!(merged, json!({ "a": { "b": 1, "c": 3 }, "e": [2] }));
+    }
+}

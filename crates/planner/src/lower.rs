@@ -1,29 +1,166 @@
-//! From the spec to what it means in full.
+//! From the spec to what it means in full: every machine named, every file's text known.
+//!
+//! Lowering never fails: where the spec contradicts itself, the rules say so and the rest is lowered all the same, so
+//! that all errors come at once. One module for each part of the answer, in the order of the layers.
 
-use kubewright_model::desired::DesiredMember;
-use kubewright_model::object::Manifest;
+mod checks;
+pub(crate) mod endpoint;
+mod hosts;
+mod load_balancers;
+pub(crate) mod machines;
+pub(crate) mod members;
+pub(crate) mod objects;
+mod secrets;
 
-/// A Node's labels and taints as an object for server-side apply: it owns only what it names.
-pub fn node_manifest(member: &DesiredMember) -> Manifest {
-    let taints: Vec<serde_json::Value> = member.taints.iter().filter_map(|taint| taint_object(taint)).collect();
-    let mut node = serde_json::json!({
-        "apiVersion": "v1",
-        "kind": "Node",
-        "metadata": { "name": member.name, "labels": *member.labels },
-    });
-    if !taints.is_empty() {
-        node["spec"] = serde_json::json!({ "taints": taints });
-    }
-    Manifest(node)
+use kubewright_model::desired::{Desired, DesiredKubernetes, Missing};
+use kubewright_model::diagnostic::Diagnostic;
+use kubewright_model::ids::Owner;
+use kubewright_model::spec::{ClusterFile, Distribution};
+
+pub use members::node_manifest;
+pub(crate) use secrets::SecretNames;
+
+/// What every part of lowering looks at: the file, and what was derived from it first.
+pub(crate) struct Context<'a> {
+    /// What the user wrote.
+    pub(crate) file: &'a ClusterFile,
+    /// The nodes, one by one, in the order of the file.
+    pub(crate) nodes: Vec<machines::NodePlan<'a>>,
+    /// Where clients reach the API.
+    pub(crate) endpoint: kubewright_model::net::HostPort,
 }
 
-/// `key=value:Effect` as Kubernetes' API wants it.
-fn taint_object(taint: &str) -> Option<serde_json::Value> {
-    let (left, effect) = taint.rsplit_once(':')?;
-    let (key, value) = left.split_once('=').unwrap_or((left, ""));
-    let mut object = serde_json::json!({ "key": key, "effect": effect });
-    if !value.is_empty() {
-        object["value"] = value.into();
+/// What the spec means, and everything that is wrong with its values.
+pub fn lower(file: &ClusterFile) -> (Desired, Vec<Diagnostic>) {
+    let nodes = machines::nodes(file);
+    let endpoint = endpoint::endpoint(file, &nodes);
+    let context = Context { file, nodes, endpoint };
+    let mut secrets = SecretNames::default();
+    secrets.provider_tokens(&file.spec.providers);
+    let members = members::members(&context);
+    let hosts = hosts::hosts(&context, &mut secrets);
+    let releases = crate::addons::releases(&context, &mut secrets);
+    let objects = objects::objects(&context, &releases, &mut secrets);
+    let checks = checks::checks(&context, &releases);
+    let spec = &file.spec;
+    let desired = Desired {
+        cluster: file.metadata.name.clone(),
+        owner: Owner(file.metadata.name.clone()),
+        kubernetes: DesiredKubernetes {
+            distribution: spec.kubernetes.distribution,
+            version: spec.kubernetes.version.clone(),
+            datastore: spec.kubernetes.datastore,
+            endpoint: context.endpoint.clone(),
+            pod_network: spec.kubernetes.pod_network,
+            service_network: spec.kubernetes.service_network,
+        },
+        machines: machines::machines(&context),
+        hosts,
+        members,
+        load_balancers: load_balancers::load_balancers(&context),
+        objects,
+        releases,
+        checks,
+        secrets: secrets.places(),
+        max_unavailable: spec.maintenance.max_unavailable,
+        protected: spec.maintenance.protect,
+        missing: missing(file),
+    };
+    (desired, crate::rules::rules(file))
+}
+
+/// Parts of the spec that no compiler of this version knows, by name.
+fn missing(file: &ClusterFile) -> Vec<Missing> {
+    let distribution = file.spec.kubernetes.distribution;
+    let mut missing = Vec::new();
+    if distribution != Distribution::K3s {
+        missing.push(Missing {
+            what: format!("distribution {}", distribution.title()),
+            effect: "machines and hosts are planned, members are not".into(),
+        });
     }
-    Some(object)
+    if file.spec.addons.storage.local_path.is_some() && distribution != Distribution::K3s {
+        missing.push(Missing {
+            what: format!("local-path volumes on {}", distribution.title()),
+            effect: "no StorageClass for folders of the nodes is made".into(),
+        });
+    }
+    if file.spec.addons.argocd.as_ref().is_some_and(|argocd| argocd.admin_password.is_some()) {
+        missing.push(Missing {
+            what: "a chosen password for Argo CD".into(),
+            effect: "Argo CD makes its own, in the Secret argocd-initial-admin-secret".into(),
+        });
+    }
+    missing
+}
+
+#[cfg(test)]
+mod tests {
+    use kubewright_model::host::HostResource;
+    use kubewright_model::observed::Observed;
+    use kubewright_model::plan::Ask;
+    use kubewright_model::spec::load;
+
+    use super::*;
+
+    fn devboard() -> Desired {
+        let loaded = load(include_str!("../../../examples/devboard/cluster.yaml")).unwrap();
+        lower(&loaded.file).0
+    }
+
+    /// The hosts of DevBoard as text: what the hands get to see.
+    fn hosts_as_text(desired: &Desired) -> String {
+        let mut text = String::new();
+        for host in &desired.hosts {
+            text += &format!("# {} ({}@{:?})\n", host.name, host.way.user, host.way.address);
+            for resource in &host.resources {
+                text += &match resource {
+                    HostResource::File(file) => format!("{} {}\n{}\n", resource.key(), file.mode, file.content),
+                    HostResource::Unit(unit) => match &unit.content {
+                        Some(content) => format!("{} {:?}\n{content}\n", resource.key(), unit.run),
+                        None => format!("{} {:?}\n", resource.key(), unit.run),
+                    },
+                    HostResource::Block { lines, .. } => format!("{}\n{}\n", resource.key(), lines.join("\n")),
+                    other => format!("{}\n", other.key()),
+                };
+            }
+        }
+        text
+    }
+
+    #[test]
+    fn devboard_hosts() {
+        insta::assert_snapshot!(hosts_as_text(&devboard()));
+    }
+
+    #[test]
+    fn devboard_objects_and_values() {
+        let desired = devboard();
+        let releases: Vec<_> = desired.releases.iter().map(|release| serde_json::to_value(release).unwrap()).collect();
+        let objects: Vec<_> = desired.objects.iter().map(|group| serde_json::to_value(group).unwrap()).collect();
+        insta::assert_snapshot!(serde_saphyr::to_string(&serde_json::json!([releases, objects])).unwrap());
+    }
+
+    #[test]
+    fn devboard_recipes() {
+        let desired = devboard();
+        let member = desired.members[0].recipes.as_ref().unwrap();
+        let text = serde_saphyr::to_string(&serde_json::to_value(member).unwrap()).unwrap();
+        insta::assert_snapshot!(text);
+    }
+
+    #[test]
+    fn devboard_plan_from_nothing() {
+        let desired = devboard();
+        let nothing = Observed::nothing(["proxmox".into()]);
+        let plan = crate::plan::plan(&desired, &nothing, &Ask::Apply);
+        let line = |step: &kubewright_model::plan::Step| {
+            let needs: Vec<_> = step.needs.iter().map(ToString::to_string).collect();
+            let takes: Vec<_> = step.takes.iter().map(|lease| lease.thing.to_string()).collect();
+            format!("{} | {} | needs {} | takes {}\n", step.stage, step.id, needs.join(", "), takes.join(", "))
+        };
+        assert_eq!(plan.notes, []);
+        assert_eq!(crate::check::check(&plan, &desired, &nothing), []);
+        insta::assert_snapshot!(plan.steps.iter().map(line).collect::<String>());
+    }
 }

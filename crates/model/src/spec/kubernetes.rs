@@ -107,7 +107,7 @@ fn default_cluster_domain() -> String {
 }
 
 /// Where clients reach the API. Without it: the address of a server, where there is one server.
-#[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Endpoint {
     /// The address or DNS name that clients use. Without it, it is that of the load balancer or of the only server.
@@ -126,6 +126,12 @@ pub struct Endpoint {
     /// Further names and addresses in the API's certificate.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub alternative_names: Vec<String>,
+}
+
+impl Default for Endpoint {
+    fn default() -> Self {
+        Self { host: None, port: API_PORT, load_balancer: None, virtual_ip: None, alternative_names: Vec::new() }
+    }
 }
 
 /// The Kubernetes API's usual port.

@@ -1,0 +1,58 @@
+//! Argo CD and the application that holds all others.
+//! <https://argo-cd.readthedocs.io/en/stable/operator-manual/declarative-setup/>
+
+use kubewright_model::desired::{DesiredObjects, DesiredRelease};
+use kubewright_model::object::Manifest;
+use kubewright_model::spec::addons::ArgoCd;
+use kubewright_model::spec::ingress::ServiceType;
+use serde_json::json;
+
+use super::Recommended;
+use crate::lower::objects::group_after;
+
+const NAMESPACE: &str = "argocd";
+
+const CHART: Recommended = Recommended {
+    name: "argocd",
+    repository: "https://argoproj.github.io/argo-helm",
+    chart: "argo-cd",
+    version: "7.7.7",
+};
+
+pub(super) fn release(argocd: &ArgoCd) -> DesiredRelease {
+    let kind = match argocd.service {
+        ServiceType::LoadBalancer => "LoadBalancer",
+        ServiceType::NodePort => "NodePort",
+        ServiceType::ClusterIP => "ClusterIP",
+    };
+    let mut service = json!({ "type": kind });
+    if let Some(address) = argocd.address {
+        service["loadBalancerIP"] = address.first().to_string().into();
+    }
+    let values = json!({
+        "server": { "service": service },
+        // The key holds a dot: it is the parameter's whole name.
+        "configs": { "params": { "server.insecure": argocd.insecure } },
+    });
+    CHART.release(NAMESPACE.into(), "argocd", Some(&argocd.version), values, &argocd.values)
+}
+
+pub(super) fn objects(argocd: &ArgoCd) -> Option<DesiredObjects> {
+    let root = argocd.root.as_ref()?;
+    let application = Manifest(json!({
+        "apiVersion": "argoproj.io/v1alpha1",
+        "kind": "Application",
+        "metadata": { "name": root.name, "namespace": NAMESPACE },
+        "spec": {
+            "project": "default",
+            "source": { "repoURL": root.repository, "targetRevision": root.revision, "path": root.path },
+            "destination": { "server": "https://kubernetes.default.svc", "namespace": NAMESPACE },
+            "syncPolicy": {
+                "automated": { "prune": true, "selfHeal": true },
+                // Charts that do not make their own namespace find it made.
+                "syncOptions": ["CreateNamespace=true"],
+            },
+        },
+    }));
+    Some(group_after("argocd-root", "argocd", CHART.name.into(), vec![application]))
+}

@@ -1,0 +1,42 @@
+//! ingress-nginx.
+//! <https://github.com/kubernetes/ingress-nginx/tree/main/charts/ingress-nginx>
+
+use kubewright_model::desired::DesiredRelease;
+use kubewright_model::spec::ingress::{Nginx, NginxMode, ServiceType};
+use serde_json::json;
+
+use super::Recommended;
+
+pub(super) const NAMESPACE: &str = "ingress-nginx";
+
+const CHART: Recommended = Recommended {
+    name: "ingress-nginx",
+    repository: "https://kubernetes.github.io/ingress-nginx",
+    chart: "ingress-nginx",
+    version: "4.13.3",
+};
+
+pub(super) fn release(nginx: &Nginx) -> DesiredRelease {
+    let mut controller = json!({ "ingressClassResource": { "default": true } });
+    if nginx.mode == NginxMode::DaemonSet {
+        controller["kind"] = "DaemonSet".into();
+        // One pod on each node means on servers too.
+        controller["tolerations"] = json!([{ "operator": "Exists" }]);
+    }
+    if nginx.host_network {
+        controller["hostNetwork"] = true.into();
+        // With the host's network, the cluster's names are found only when asked for.
+        controller["dnsPolicy"] = "ClusterFirstWithHostNet".into();
+    }
+    let kind = match nginx.service {
+        ServiceType::LoadBalancer => "LoadBalancer",
+        ServiceType::NodePort => "NodePort",
+        ServiceType::ClusterIP => "ClusterIP",
+    };
+    controller["service"] = json!({ "type": kind });
+    if let Some(ports) = &nginx.node_ports {
+        controller["service"]["nodePorts"] = json!({ "http": ports.http, "https": ports.https });
+    }
+    let values = json!({ "controller": controller });
+    CHART.release(NAMESPACE.into(), "ingress", Some(&nginx.version), values, &nginx.values)
+}

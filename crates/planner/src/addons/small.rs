@@ -1,0 +1,53 @@
+//! Add-ons without objects of their own: metrics-server, and charts that the user names.
+
+use kubewright_model::desired::DesiredRelease;
+use kubewright_model::ids::ReleaseName;
+use kubewright_model::spec::addons::{Chart, Plain};
+use serde_json::{Value, json};
+
+use super::{Recommended, with};
+use crate::lower::SecretNames;
+
+/// <https://github.com/kubernetes-sigs/metrics-server/tree/master/charts/metrics-server>
+const METRICS_SERVER: Recommended = Recommended {
+    name: "metrics-server",
+    repository: "https://kubernetes-sigs.github.io/metrics-server/",
+    chart: "metrics-server",
+    version: "3.13.0",
+};
+
+pub(super) fn metrics_server(plain: &Plain) -> DesiredRelease {
+    METRICS_SERVER.release("kube-system".into(), "metrics-server", plain.version.as_ref(), json!({}), &plain.values)
+}
+
+/// A chart that the user names, with its secret values put at their paths.
+pub(super) fn chart(name: &ReleaseName, chart: &Chart, secrets: &mut SecretNames) -> DesiredRelease {
+    let mut values = with(json!({}), &chart.values);
+    for (path, place) in &chart.secret_values {
+        let hole = secrets.value(&format!("{name}.{path}"), Some(place));
+        put(&mut values, path, hole.into());
+    }
+    DesiredRelease {
+        name: name.clone(),
+        namespace: chart.namespace.clone(),
+        part: "charts".into(),
+        chart: chart.chart.clone(),
+        repository: chart.repository.clone(),
+        version: chart.version.clone(),
+        values,
+        after: Vec::new(),
+        before_ready: false,
+    }
+}
+
+/// Puts a value at a dotted path, making the maps on the way.
+fn put(values: &mut Value, path: &str, value: Value) {
+    let mut place = values;
+    for key in path.split('.') {
+        if !place.is_object() {
+            *place = json!({});
+        }
+        place = &mut place[key];
+    }
+    *place = value;
+}

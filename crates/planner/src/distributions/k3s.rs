@@ -1,0 +1,83 @@
+//! K3s: one binary, one configuration file, one unit, a token, and recipes.
+//!
+//! Nothing is piped from the network into a shell: the binary is a verified download, and the files that K3s' install
+//! script would write are written here. Servers are all alike: what makes one the first or a later member stands in a
+//! small file of its own that a recipe writes, and that K3s ignores once the datastore is there. Facts are K3s'
+//! documentation's (<https://docs.k3s.io>) and its `install.sh`'s, for v1.31 and later.
+
+mod config;
+mod recipes;
+mod units;
+
+use kubewright_model::digest::Digest;
+use kubewright_model::host::{Artifact, DownloadWish, FileWish, HostResource, Mode, Proof};
+use kubewright_model::text::Text;
+use kubewright_model::version::Version;
+
+pub(crate) use recipes::Recipes;
+
+use crate::lower::Context;
+use crate::lower::machines::NodePlan;
+
+const BINARY: &str = "/usr/local/bin/k3s";
+const CONFIG: &str = "/etc/rancher/k3s/config.yaml";
+const MEMBERSHIP: &str = "/etc/rancher/k3s/config.yaml.d/50-kubewright-membership.yaml";
+const TOKEN: &str = "/etc/rancher/k3s/token";
+const KUBECONFIG: &str = "/etc/rancher/k3s/k3s.yaml";
+const IMAGES: &str = "/var/lib/rancher/k3s/agent/images/k3s-airgap-images.tar.zst";
+/// The hole that holds the token, which we choose before the first server starts.
+const TOKEN_HOLE: &str = "secret/join-token";
+
+/// What K3s needs of a host, in order.
+pub(crate) fn host_resources(context: &Context<'_>, node: &NodePlan<'_>) -> Vec<HostResource> {
+    let kubernetes = &context.file.spec.kubernetes;
+    let mut resources = vec![
+        // K3s brings an iptables of its own and prefers the host's, which fits the host's kernel.
+        HostResource::Package("iptables".into()),
+        HostResource::Download(DownloadWish {
+            path: BINARY.into(),
+            artifact: artifact(&kubernetes.version, "k3s{-arch}"),
+            mode: Mode(0o755),
+        }),
+    ];
+    resources.extend(
+        ["kubectl", "crictl", "ctr"]
+            .map(|tool| HostResource::Link { path: format!("/usr/local/bin/{tool}"), target: BINARY.into() }),
+    );
+    if kubernetes.airgap_images {
+        resources.push(HostResource::Download(DownloadWish {
+            path: IMAGES.into(),
+            artifact: artifact(&kubernetes.version, "k3s-airgap-images-{arch}.tar.zst"),
+            mode: Mode(0o644),
+        }));
+    }
+    resources.push(HostResource::File(FileWish::new(TOKEN, Text::hole(TOKEN_HOLE), 0o600)));
+    resources.push(HostResource::File(FileWish::new(CONFIG, config::text(context, node), 0o600)));
+    resources.push(HostResource::Unit(units::unit(node.is_server(), reads(context, node))));
+    resources
+}
+
+/// A file of a K3s release. Releases hold a list of digests for each architecture.
+/// <https://github.com/k3s-io/k3s/releases>
+fn artifact(version: &Version, file: &str) -> Artifact {
+    // The `+` of a version is escaped in an address.
+    let base = format!("https://github.com/k3s-io/k3s/releases/download/{}", version.to_string().replace('+', "%2B"));
+    Artifact {
+        name: format!("{} {version}", file.split(['{', '.']).next().unwrap_or(file).trim_end_matches('-')),
+        url: format!("{base}/{file}"),
+        proof: Proof::Checksums { url: format!("{base}/sha256sum-{{arch}}.txt"), file: file.to_string() },
+    }
+}
+
+/// Everything that the unit reads: another of any of these needs a restart.
+fn reads(context: &Context<'_>, node: &NodePlan<'_>) -> Digest {
+    let program = artifact(&context.file.spec.kubernetes.version, "k3s{-arch}").mark();
+    let config = Digest::of(config::text(context, node));
+    let unit = Digest::of(units::text(node.is_server()));
+    Digest::of_value(&[program, config, unit, Text::hole(TOKEN_HOLE).fingerprint()])
+}
+
+/// The unit's name.
+fn unit_name(server: bool) -> &'static str {
+    if server { "k3s.service" } else { "k3s-agent.service" }
+}

@@ -1,0 +1,174 @@
+//! What is done to make a host a member, to change its version, and to leave nothing behind.
+
+use std::sync::Arc;
+
+use kubewright_model::desired::MemberRecipes;
+use kubewright_model::host::FileWish;
+use kubewright_model::plan::{Effect, Output, Recipe, RecipeStep};
+use kubewright_model::spec::kubernetes::Datastore;
+use kubewright_model::text::Text;
+use kubewright_model::units::Span;
+
+use super::{BINARY, KUBECONFIG, MEMBERSHIP, reads, unit_name};
+use crate::lower::Context;
+use crate::lower::machines::NodePlan;
+
+/// The first start pulls images and makes certificates; on a slow link it takes minutes.
+const START_TIMEOUT: Span = Span::from_secs(10 * 60);
+
+/// The recipes that are the same on every node.
+pub(crate) struct Recipes {
+    leave_server: Arc<Recipe>,
+    leave_agent: Arc<Recipe>,
+    snapshot: Option<Arc<Recipe>>,
+}
+
+impl Recipes {
+    pub(crate) fn new(context: &Context<'_>) -> Self {
+        let etcd = context.file.spec.kubernetes.datastore == Datastore::Etcd;
+        Self {
+            leave_server: Arc::new(leave(true)),
+            leave_agent: Arc::new(leave(false)),
+            // SQLite is a file that must not be copied while it is written; its backup is the machine's.
+            snapshot: etcd.then(|| Arc::new(snapshot())),
+        }
+    }
+
+    /// What is done with one node.
+    pub(crate) fn of(&self, context: &Context<'_>, node: &NodePlan<'_>) -> MemberRecipes {
+        let server = node.is_server();
+        MemberRecipes {
+            init: server.then(|| Arc::new(init(context, node))),
+            join: Arc::new(if server { join_server(context, node) } else { join_agent(context, node) }),
+            upgrade: Arc::new(upgrade(context, node)),
+            leave: if server { self.leave_server.clone() } else { self.leave_agent.clone() },
+            snapshot: self.snapshot.clone().filter(|_| server),
+            restore: None,
+        }
+    }
+}
+
+fn recipe(context: &Context<'_>, title: &str, effect: Effect, steps: Vec<RecipeStep>, gives: Vec<Output>) -> Recipe {
+    let version = Some(context.file.spec.kubernetes.version.clone());
+    Recipe { title: title.into(), effect, version, steps, gives }
+}
+
+/// The first server. With etcd it says so in the membership file; SQLite is what K3s does when nothing is said.
+fn init(context: &Context<'_>, node: &NodePlan<'_>) -> Recipe {
+    let membership = match context.file.spec.kubernetes.datastore {
+        Datastore::Etcd => RecipeStep::Write(FileWish::new(MEMBERSHIP, "cluster-init: true\n", 0o600)),
+        Datastore::Sqlite => RecipeStep::Remove(MEMBERSHIP.into()),
+    };
+    let steps = vec![membership, start(context, node), api_ready()];
+    recipe(context, "start the K3s cluster", Effect::Init, steps, vec![kubeconfig(context)])
+}
+
+fn join_server(context: &Context<'_>, node: &NodePlan<'_>) -> Recipe {
+    let text = Text::known("server: ").and_hole("cluster/server").and("\n");
+    let steps = vec![RecipeStep::Write(FileWish::new(MEMBERSHIP, text, 0o600)), start(context, node), api_ready()];
+    recipe(context, "join the K3s control plane", Effect::JoinServer, steps, vec![kubeconfig(context)])
+}
+
+/// An agent's unit is up at once; that it was let in shows by the kubeconfig that it writes for its kubelet.
+fn join_agent(context: &Context<'_>, node: &NodePlan<'_>) -> Recipe {
+    let joined = RecipeStep::Until {
+        command: ["test", "-s", "/var/lib/rancher/k3s/agent/kubelet.kubeconfig"].map(String::from).to_vec(),
+        what: "the agent is let in by a server".into(),
+        timeout: START_TIMEOUT,
+        log: Some(unit_name(false).into()),
+    };
+    recipe(context, "join K3s as an agent", Effect::JoinAgent, vec![start(context, node), joined], Vec::new())
+}
+
+/// The new binary is in its place already; containers go on while K3s restarts.
+/// <https://docs.k3s.io/upgrades/manual>
+fn upgrade(context: &Context<'_>, node: &NodePlan<'_>) -> Recipe {
+    let server = node.is_server();
+    let restart = RecipeStep::Restart { unit: unit_name(server).into(), reads: reads(context, node) };
+    let runs = RecipeStep::Until {
+        command: ["systemctl", "is-active", "--quiet", unit_name(server)].map(String::from).to_vec(),
+        what: format!("{} runs", unit_name(server)),
+        timeout: START_TIMEOUT,
+        log: Some(unit_name(server).into()),
+    };
+    let title = format!("run K3s {}", context.file.spec.kubernetes.version);
+    recipe(context, &title, Effect::Upgrade, vec![restart, if server { api_ready() } else { runs }], Vec::new())
+}
+
+fn start(context: &Context<'_>, node: &NodePlan<'_>) -> RecipeStep {
+    RecipeStep::Start { unit: unit_name(node.is_server()).into(), reads: reads(context, node) }
+}
+
+fn api_ready() -> RecipeStep {
+    RecipeStep::Until {
+        command: [BINARY, "kubectl", "--kubeconfig", KUBECONFIG, "get", "--raw", "/readyz"].map(String::from).to_vec(),
+        what: "the API server says that it is ready".into(),
+        timeout: START_TIMEOUT,
+        log: Some(unit_name(true).into()),
+    }
+}
+
+/// K3s writes its kubeconfig for the server itself; others reach the API at its endpoint.
+fn kubeconfig(context: &Context<'_>) -> Output {
+    Output {
+        hole: "cluster/kubeconfig".into(),
+        file: KUBECONFIG.into(),
+        replace: vec![("https://127.0.0.1:6443".into(), Text::known(format!("https://{}", context.endpoint)))],
+    }
+}
+
+/// <https://docs.k3s.io/cli/etcd-snapshot>
+fn snapshot() -> Recipe {
+    let command = [BINARY, "etcd-snapshot", "save", "--name", "kubewright"].map(String::from).to_vec();
+    Recipe {
+        title: "save a snapshot of etcd".into(),
+        effect: Effect::Snapshot,
+        version: None,
+        steps: vec![RecipeStep::Run(command)],
+        gives: Vec::new(),
+    }
+}
+
+/// Everything that K3s has started, mounted, linked and written is taken away; what was there before stays.
+fn leave(server: bool) -> Recipe {
+    let shell = |script: &str| RecipeStep::Run(vec!["/bin/sh".into(), "-c".into(), script.into()]);
+    let unit = unit_name(server);
+    let disable = ["systemctl", "disable", "--now", unit].map(String::from).to_vec();
+    let mut steps =
+        vec![RecipeStep::Run(disable), shell(STOP_CONTAINERS), shell(UNMOUNT), shell(UNLINK), shell(UNFILTER)];
+    let files = [
+        BINARY,
+        "/usr/local/bin/kubectl",
+        "/usr/local/bin/crictl",
+        "/usr/local/bin/ctr",
+        "/etc/rancher/k3s",
+        "/var/lib/rancher/k3s",
+        "/var/lib/kubelet",
+        "/run/k3s",
+        "/run/flannel",
+        "/var/lib/cni",
+    ];
+    steps.extend(files.map(|path| RecipeStep::Remove(path.into())));
+    steps.push(RecipeStep::Remove(format!("/etc/systemd/system/{unit}")));
+    steps.push(RecipeStep::Run(["systemctl", "daemon-reload"].map(String::from).to_vec()));
+    Recipe {
+        title: "leave nothing of K3s behind".into(),
+        effect: Effect::Leave,
+        version: None,
+        steps,
+        gives: Vec::new(),
+    }
+}
+
+/// Containers outlive their unit on purpose, so their shims are ended by name: they run from K3s' own data folder.
+const STOP_CONTAINERS: &str = "pkill -KILL -f '/var/lib/rancher/k3s/data/[^/]*/bin/containerd-shim' || true";
+
+/// The deepest mounts first.
+const UNMOUNT: &str = "awk '$2 ~ \"^(/run/k3s|/var/lib/rancher/k3s|/var/lib/kubelet/(pods|plugins)|/run/netns/cni-)\" { print $2 }' \
+    /proc/self/mounts | sort -r | while read -r mount; do umount -f \"$mount\" || umount -l \"$mount\"; done";
+
+const UNLINK: &str = "for link in cni0 flannel.1 flannel-v6.1 flannel-wg flannel-wg-v6 kube-ipvs0; do \
+    ip link show \"$link\" >/dev/null 2>&1 && ip link delete \"$link\"; done; true";
+
+const UNFILTER: &str = "for tool in iptables ip6tables; do command -v \"$tool-save\" >/dev/null || continue; \
+    \"$tool-save\" | grep -v -e KUBE- -e CNI- -e flannel | \"$tool-restore\"; done";

@@ -1,0 +1,53 @@
+//! The units that K3s' install script writes, line for line what they must say.
+//! <https://github.com/k3s-io/k3s/blob/v1.31.4%2Bk3s1/install.sh>
+
+use kubewright_model::digest::Digest;
+use kubewright_model::host::{UnitRun, UnitWish};
+use kubewright_model::text::Text;
+
+use super::unit_name;
+
+/// The unit of a server or an agent; a recipe starts it the first time.
+pub(super) fn unit(server: bool, reads: Digest) -> UnitWish {
+    UnitWish {
+        name: unit_name(server).into(),
+        content: Some(Text::known(text(server))),
+        enabled: true,
+        run: UnitRun::ByRecipe,
+        reads,
+    }
+}
+
+/// The unit's file. A server tells systemd when it is ready; an agent does not. Containers outlive a restart of K3s, so
+/// only the main process is killed.
+pub(super) fn text(server: bool) -> String {
+    let (kind, command) = if server { ("notify", "server") } else { ("exec", "agent") };
+    format!(
+        "[Unit]\n\
+         Description=Lightweight Kubernetes\n\
+         Documentation=https://k3s.io\n\
+         Wants=network-online.target\n\
+         After=network-online.target\n\
+         \n\
+         [Install]\n\
+         WantedBy=multi-user.target\n\
+         \n\
+         [Service]\n\
+         Type={kind}\n\
+         EnvironmentFile=-/etc/default/%N\n\
+         EnvironmentFile=-/etc/sysconfig/%N\n\
+         KillMode=process\n\
+         Delegate=yes\n\
+         User=root\n\
+         LimitNOFILE=1048576\n\
+         LimitNPROC=infinity\n\
+         LimitCORE=infinity\n\
+         TasksMax=infinity\n\
+         TimeoutStartSec=0\n\
+         Restart=always\n\
+         RestartSec=5s\n\
+         ExecStartPre=-/sbin/modprobe br_netfilter\n\
+         ExecStartPre=-/sbin/modprobe overlay\n\
+         ExecStart=/usr/local/bin/k3s {command}\n"
+    )
+}

@@ -1,0 +1,227 @@
+//! Everything that should be true of each host, in the order in which it is made true.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use indexmap::IndexMap;
+use kubewright_model::desired::{DesiredHost, Way};
+use kubewright_model::digest::Digest;
+use kubewright_model::host::{FileWish, HostResource, HostsEntry, SshDaemonWish, UnitRun, UnitWish, UserWish};
+use kubewright_model::ids::{NodeName, PlaceName};
+use kubewright_model::spec::hosts::{HostFile, Ssh};
+use kubewright_model::spec::{Distribution, HostSettings};
+use kubewright_model::text::Text;
+
+use super::machines::NodePlan;
+use super::{Context, SecretNames, load_balancers};
+use crate::distributions::k3s;
+
+/// Hosts of nodes, then the hypervisors that need a word from us.
+pub(super) fn hosts(context: &Context<'_>, secrets: &mut SecretNames) -> Vec<DesiredHost> {
+    let everyone = Arc::new(everyone(context));
+    let mut hosts: Vec<DesiredHost> = context
+        .nodes
+        .iter()
+        .map(|node| {
+            let settings = merged(&context.file.spec.hosts, node.pool.hosts.as_ref());
+            DesiredHost {
+                name: node.name.clone(),
+                machine: Some(node.name.clone()),
+                way: way(node, settings.ssh.as_ref()),
+                resources: resources(context, node, &settings, &everyone, secrets),
+            }
+        })
+        .collect();
+    hosts.extend(hypervisors(context));
+    hosts
+}
+
+fn way(node: &NodePlan<'_>, ssh: Option<&Ssh>) -> Way {
+    Way {
+        address: node.address,
+        name: node.address.is_none().then(|| node.name.to_string()),
+        port: ssh.map_or(22, |ssh| ssh.port),
+        user: ssh.map_or("root", |ssh| ssh.user.as_str()).into(),
+        key_file: ssh.and_then(|ssh| ssh.key_file.as_deref()).map(Arc::from),
+        jump: ssh.and_then(|ssh| ssh.jump.as_deref()).map(Arc::from),
+    }
+}
+
+fn resources(
+    context: &Context<'_>,
+    node: &NodePlan<'_>,
+    settings: &HostSettings,
+    everyone: &Arc<Vec<HostsEntry>>,
+    secrets: &mut SecretNames,
+) -> Vec<HostResource> {
+    let kubernetes = &context.file.spec.kubernetes;
+    // Talos has no shell and no files of ours: its machine configuration says all of this.
+    if kubernetes.distribution == Distribution::Talos {
+        return Vec::new();
+    }
+    let mut resources = vec![HostResource::Hostname(node.name.to_string())];
+    resources.extend(settings.packages.iter().cloned().map(HostResource::Package));
+    resources.extend(settings.modules.iter().cloned().map(HostResource::Module));
+    resources.extend(
+        settings.sysctls.iter().map(|(key, value)| HostResource::Sysctl { key: key.clone(), value: value.clone() }),
+    );
+    resources.extend(settings.users.iter().map(|(name, user)| HostResource::User(user_wish(name, user, secrets))));
+    resources.extend(settings.files.iter().map(|(path, file)| HostResource::File(file_wish(path, file, secrets))));
+    if settings.etc_hosts == Some(true) {
+        resources.push(HostResource::HostsEntries(everyone.clone()));
+    }
+    resources.extend(settings.timezone.clone().map(HostResource::Timezone));
+    resources.extend(settings.locale.clone().map(HostResource::Locale));
+    // The kubelet of kubeadm refuses to start beside swap; the others are told nothing unless the file says so.
+    if settings.swap_off.unwrap_or(kubernetes.distribution == Distribution::Kubeadm && node.is_node()) {
+        resources.push(HostResource::SwapOff);
+    }
+    if settings.time_sync == Some(true) {
+        resources.push(HostResource::TimeSync);
+    }
+    if node.lxc().is_some_and(|lxc| lxc.kmsg) {
+        resources.push(HostResource::Unit(kmsg_unit()));
+    }
+    if node.is_node() && kubernetes.distribution == Distribution::K3s {
+        resources.extend(k3s::host_resources(context, node));
+    }
+    resources.extend(load_balancers::haproxy_resources(context, node, secrets));
+    if let Some(ssh) = settings.ssh.as_ref().filter(|ssh| ssh.harden) {
+        resources.push(HostResource::SshDaemon(SshDaemonWish { port: ssh.port, harden: true }));
+    }
+    deduplicated(resources)
+}
+
+/// A package that two parts want is wanted once.
+fn deduplicated(resources: Vec<HostResource>) -> Vec<HostResource> {
+    let mut packages = std::collections::BTreeSet::new();
+    let keep = |resource: &HostResource| match resource {
+        HostResource::Package(name) => packages.insert(name.clone()),
+        _ => true,
+    };
+    let mut keep = keep;
+    resources.into_iter().filter(|resource| keep(resource)).collect()
+}
+
+/// A container has no `/dev/kmsg` unless its hypervisor gives it one, and the kubelet does not start without. A link
+/// made by hand is gone after a restart, because `/dev` is made anew: so a unit makes it before Kubernetes starts.
+fn kmsg_unit() -> UnitWish {
+    let content = "[Unit]\n\
+        Description=Give the kubelet its /dev/kmsg\n\
+        ConditionPathExists=!/dev/kmsg\n\
+        DefaultDependencies=no\n\
+        After=local-fs.target\n\
+        Before=k3s.service k3s-agent.service rke2-server.service rke2-agent.service kubelet.service\n\
+        \n\
+        [Service]\n\
+        Type=oneshot\n\
+        RemainAfterExit=yes\n\
+        ExecStart=/bin/ln -sf /dev/console /dev/kmsg\n\
+        \n\
+        [Install]\n\
+        WantedBy=multi-user.target\n";
+    UnitWish {
+        name: "kubewright-kmsg.service".into(),
+        content: Some(Text::known(content)),
+        enabled: true,
+        run: UnitRun::Oneshot,
+        reads: Digest::of(content),
+    }
+}
+
+fn user_wish(name: &str, user: &kubewright_model::spec::hosts::User, secrets: &mut SecretNames) -> UserWish {
+    let hash = user.password_hash.as_ref();
+    UserWish {
+        name: name.to_string(),
+        authorized_keys: user.authorized_keys.clone(),
+        sudo: user.sudo,
+        groups: user.groups.clone(),
+        shell: user.shell.clone(),
+        password_hash: hash.map(|hash| Text::hole(secrets.hole(&format!("password-hash-{name}"), Some(hash)))),
+    }
+}
+
+fn file_wish(path: &str, file: &HostFile, secrets: &mut SecretNames) -> FileWish {
+    let content = match (&file.content, &file.from) {
+        (_, Some(secret)) => Text::hole(secrets.hole(&format!("file{path}"), Some(secret))),
+        (content, None) => Text::known(content.as_deref().unwrap_or_default()),
+    };
+    // The schema allows only octal digits.
+    let mode = u32::from_str_radix(&file.mode, 8).unwrap_or(0o600);
+    let owner = if file.owner.contains(':') { file.owner.clone() } else { format!("{0}:{0}", file.owner) };
+    FileWish { owner, ..FileWish::new(path, content, mode) }
+}
+
+/// Every node's address and name, and the file's own aliases.
+fn everyone(context: &Context<'_>) -> Vec<HostsEntry> {
+    let nodes = context
+        .nodes
+        .iter()
+        .filter_map(|node| Some(HostsEntry { address: node.address?, names: vec![node.name.to_string()] }));
+    let aliases = context
+        .file
+        .spec
+        .hosts
+        .host_aliases
+        .iter()
+        .filter_map(|(address, names)| Some(HostsEntry { address: address.parse().ok()?, names: names.clone() }));
+    nodes.chain(aliases).collect()
+}
+
+/// A pool's settings on top of the cluster's: lists are joined, single values replace.
+fn merged(cluster: &HostSettings, pool: Option<&HostSettings>) -> HostSettings {
+    let Some(pool) = pool else { return cluster.clone() };
+    let mut packages = cluster.packages.clone();
+    packages.extend(pool.packages.iter().filter(|package| !cluster.packages.contains(package)).cloned());
+    let mut modules = cluster.modules.clone();
+    modules.extend(pool.modules.iter().filter(|module| !cluster.modules.contains(module)).cloned());
+    HostSettings {
+        ssh: pool.ssh.clone().or_else(|| cluster.ssh.clone()),
+        os: pool.os.clone().or_else(|| cluster.os.clone()),
+        packages,
+        files: joined(&cluster.files, &pool.files),
+        sysctls: joined(&cluster.sysctls, &pool.sysctls),
+        modules,
+        users: joined(&cluster.users, &pool.users),
+        locale: pool.locale.clone().or_else(|| cluster.locale.clone()),
+        timezone: pool.timezone.clone().or_else(|| cluster.timezone.clone()),
+        etc_hosts: pool.etc_hosts.or(cluster.etc_hosts),
+        host_aliases: joined(&cluster.host_aliases, &pool.host_aliases),
+        swap_off: pool.swap_off.or(cluster.swap_off),
+        time_sync: pool.time_sync.or(cluster.time_sync),
+    }
+}
+
+fn joined<T: Clone>(under: &IndexMap<String, T>, over: &IndexMap<String, T>) -> IndexMap<String, T> {
+    under.iter().chain(over).map(|(key, value)| (key.clone(), value.clone())).collect()
+}
+
+/// Hypervisors whose files must hold raw lines of their containers: the API does not accept those.
+fn hypervisors(context: &Context<'_>) -> Vec<DesiredHost> {
+    let Some(proxmox) = &context.file.spec.providers.proxmox else { return Vec::new() };
+    let Some(ssh) = &proxmox.ssh else { return Vec::new() };
+    let mut blocks: BTreeMap<PlaceName, Vec<HostResource>> = BTreeMap::new();
+    let machines = super::machines::machines(context);
+    for (machine, node) in machines.iter().zip(&context.nodes) {
+        let (Some(lxc), Some(vmid)) = (node.lxc(), machine.vmid) else { continue };
+        if !lxc.raw.is_empty() {
+            let path = format!("/etc/pve/lxc/{vmid}.conf");
+            let block = HostResource::Block { path, lines: lxc.raw.clone() };
+            blocks.entry(machine.place.clone()).or_default().push(block);
+        }
+    }
+    let hosts = blocks.into_iter().map(|(place, resources)| DesiredHost {
+        name: NodeName::new(place.as_str()),
+        machine: None,
+        way: Way {
+            address: None,
+            name: Some(place.to_string()),
+            port: ssh.port,
+            user: ssh.user.as_str().into(),
+            key_file: ssh.key_file.as_deref().map(Arc::from),
+            jump: None,
+        },
+        resources,
+    });
+    hosts.collect()
+}

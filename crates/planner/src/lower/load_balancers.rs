@@ -1,0 +1,143 @@
+//! Load balancers: those of a provider as they are, those on hosts as HAProxy's files.
+
+use std::fmt::Write as _;
+
+use kubewright_model::desired::DesiredLoadBalancer;
+use kubewright_model::digest::Digest;
+use kubewright_model::host::{FileWish, HostResource, UnitRun, UnitWish};
+use kubewright_model::ids::NodeName;
+use kubewright_model::spec::LoadBalancer;
+use kubewright_model::spec::kubernetes::API_PORT;
+use kubewright_model::spec::load_balancers::{Algorithm, Balancer, HealthProtocol, Listener};
+use kubewright_model::text::Text;
+
+use super::machines::NodePlan;
+use super::{Context, SecretNames};
+
+/// Load balancers that a provider runs.
+pub(super) fn load_balancers(context: &Context<'_>) -> Vec<DesiredLoadBalancer> {
+    let of_provider = context.file.spec.load_balancers.iter().filter(|(_, balancer)| balancer.by == Balancer::Hetzner);
+    let wishes = of_provider.map(|(name, balancer)| DesiredLoadBalancer {
+        name: name.clone(),
+        provider: "hetzner".into(),
+        spec: balancer.clone(),
+        targets: targets(context, balancer).map(|node| node.name.clone()).collect::<Vec<NodeName>>(),
+    });
+    wishes.collect()
+}
+
+/// The nodes that a load balancer sends to: the pools that it names; else servers for the API, and all nodes for the
+/// rest.
+fn targets<'c>(context: &'c Context<'_>, balancer: &LoadBalancer) -> impl Iterator<Item = &'c NodePlan<'c>> {
+    let only_api = balancer.listen.iter().all(|listener| listener.to == API_PORT);
+    let pools = balancer.targets.clone();
+    context.nodes.iter().filter(move |node| {
+        let named = pools.contains(node.pool_name);
+        let standard = pools.is_empty() && if only_api { node.is_server() } else { node.is_node() };
+        named || standard
+    })
+}
+
+/// HAProxy on a host, for every load balancer whose pool the host is in.
+pub(super) fn haproxy_resources(
+    context: &Context<'_>,
+    node: &NodePlan<'_>,
+    secrets: &mut SecretNames,
+) -> Vec<HostResource> {
+    let balancers = context.file.spec.load_balancers.iter();
+    let here: Vec<_> = balancers
+        .filter(|(_, balancer)| balancer.by == Balancer::Haproxy && balancer.pool.as_ref() == Some(node.pool_name))
+        .collect();
+    if here.is_empty() {
+        return Vec::new();
+    }
+    let mut text = Text::known(HEAD);
+    for (name, balancer) in here {
+        text = statistics(text, name.as_str(), balancer, secrets);
+        for listener in &balancer.listen {
+            text = text.and(frontend(context, name.as_str(), balancer, listener));
+        }
+    }
+    let reads = text.fingerprint();
+    vec![
+        HostResource::Package("haproxy".into()),
+        // The statistics' password is in it.
+        HostResource::File(FileWish { owner: "root:haproxy".into(), ..FileWish::new(CONFIG, text, 0o640) }),
+        HostResource::Unit(UnitWish {
+            name: "haproxy.service".into(),
+            content: None,
+            enabled: true,
+            run: UnitRun::Running,
+            reads: Digest::of_value(&reads),
+        }),
+    ]
+}
+
+const CONFIG: &str = "/etc/haproxy/haproxy.cfg";
+
+/// Time-outs for long connections: `kubectl exec` and watches stay open while nothing is said.
+const HEAD: &str = "global\n    \
+    log /dev/log local0\n    \
+    user haproxy\n    \
+    group haproxy\n    \
+    daemon\n\n\
+    defaults\n    \
+    log global\n    \
+    mode tcp\n    \
+    option tcplog\n    \
+    option dontlognull\n    \
+    timeout connect 5s\n    \
+    timeout client 1h\n    \
+    timeout server 1h\n    \
+    timeout check 5s\n";
+
+fn statistics(text: Text, name: &str, balancer: &LoadBalancer, secrets: &mut SecretNames) -> Text {
+    let Some(page) = &balancer.statistics else { return text };
+    let hole = secrets.hole(&format!("statistics-{name}"), Some(&page.password));
+    text.and(format!(
+        "\nfrontend statistics-{name}\n    bind :{}\n    mode http\n    stats enable\n    stats uri {}\n    stats auth {}:",
+        page.port, page.path, page.user
+    ))
+    .and_hole(hole)
+    .and("\n")
+}
+
+fn frontend(context: &Context<'_>, name: &str, balancer: &LoadBalancer, listener: &Listener) -> String {
+    let title = format!("{name}-{}", listener.port);
+    let algorithm = match balancer.algorithm {
+        Algorithm::RoundRobin => "roundrobin",
+        Algorithm::LeastConnections => "leastconn",
+    };
+    let mut text = format!(
+        "\nfrontend {title}\n    bind :{}\n    default_backend {title}\n\nbackend {title}\n    balance {algorithm}\n",
+        listener.port
+    );
+    text += &check(listener);
+    for node in targets(context, balancer) {
+        let address = node.address.map_or_else(|| node.name.to_string(), |address| address.to_string());
+        let _ = writeln!(text, "    server {} {address}:{} check{}", node.name, listener.to, check_options(listener));
+    }
+    text
+}
+
+/// The API tells by `/readyz` whether it serves; the rest by its own health check, or by its port.
+fn check(listener: &Listener) -> String {
+    let path = listener.health.as_ref().and_then(|health| health.path.as_deref());
+    match (path, listener.to) {
+        (Some(path), _) => format!("    option httpchk GET {path}\n"),
+        (None, API_PORT) => "    option httpchk GET /readyz\n    http-check expect status 200\n".into(),
+        (None, _) => String::new(),
+    }
+}
+
+fn check_options(listener: &Listener) -> String {
+    let health = listener.health.as_ref();
+    let port = health.and_then(|health| health.port).map(|port| format!(" port {port}")).unwrap_or_default();
+    // The API's certificate is the cluster's own; what is asked is only whether it is ready.
+    let tls = match health.map(|health| health.protocol) {
+        Some(HealthProtocol::Https) => " check-ssl verify none",
+        None if listener.to == API_PORT => " check-ssl verify none",
+        Some(HealthProtocol::Tcp | HealthProtocol::Http) | None => "",
+    };
+    format!("{port}{tls}")
+}

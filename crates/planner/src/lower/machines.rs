@@ -1,0 +1,246 @@
+//! Pools become nodes, and nodes become machines.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use kubewright_model::desired::{Body, DesiredMachine, LxcBody, ServerBody, VmBody};
+use kubewright_model::ids::{NodeName, PlaceName, PoolName, ProviderName, Vmid};
+use kubewright_model::names::NamePattern;
+use kubewright_model::spec::pools::{DiskBus, DiskFormat, HetznerMachines, Lxc, ProxmoxMachines, Role, Vm};
+use kubewright_model::spec::{ClusterFile, Pool};
+
+use super::Context;
+
+/// A node before it is looked at as a machine, a host or a member.
+pub(crate) struct NodePlan<'a> {
+    /// Its name.
+    pub(crate) name: NodeName,
+    /// Its pool's name.
+    pub(crate) pool_name: &'a PoolName,
+    /// Its pool.
+    pub(crate) pool: &'a Pool,
+    /// Its address.
+    pub(crate) address: Option<IpAddr>,
+    /// Its place in the pool, from 0.
+    pub(crate) index: usize,
+}
+
+impl NodePlan<'_> {
+    /// Its container settings, if it is one.
+    pub(crate) fn lxc(&self) -> Option<&Lxc> {
+        self.pool.proxmox.as_ref().and_then(|proxmox| proxmox.lxc.as_ref())
+    }
+
+    /// Whether it is a member of the control plane.
+    pub(crate) fn is_server(&self) -> bool {
+        self.pool.role.is_server()
+    }
+
+    /// Whether it is a node of Kubernetes.
+    pub(crate) fn is_node(&self) -> bool {
+        self.pool.role != Role::LoadBalancer
+    }
+}
+
+/// Every node of every pool, in the order of the file.
+pub(crate) fn nodes(file: &ClusterFile) -> Vec<NodePlan<'_>> {
+    file.spec.pools.iter().flat_map(|(name, pool)| pool_nodes(file, name, pool)).collect()
+}
+
+fn pool_nodes<'a>(file: &ClusterFile, pool_name: &'a PoolName, pool: &'a Pool) -> impl Iterator<Item = NodePlan<'a>> {
+    let addresses: Vec<IpAddr> = pool.addresses.iter().flat_map(|range| range.iter()).collect();
+    let count = match (pool.names.len(), addresses.len()) {
+        (0, 0) => pool.count.unwrap_or(0) as usize,
+        (0, addressed) => addressed,
+        (named, _) => named,
+    };
+    let standard = || NamePattern::new(format!("{}-{pool_name}-{{n}}", file.metadata.name));
+    let pattern = pool.name.clone().unwrap_or_else(standard);
+    (0..count).map(move |index| NodePlan {
+        name: pool.names.get(index).cloned().unwrap_or_else(|| pattern.name(index + 1)),
+        pool_name,
+        pool,
+        address: addresses.get(index).copied(),
+        index,
+    })
+}
+
+/// Every node as a machine.
+pub(super) fn machines(context: &Context<'_>) -> Vec<DesiredMachine> {
+    let mut free = FreeVmids::new(context);
+    let mut shared: Option<(&PoolName, Arc<Body>)> = None;
+    let machines = context.nodes.iter().map(|node| {
+        let body = match &shared {
+            Some((pool, body)) if *pool == node.pool_name => body.clone(),
+            _ => Arc::new(body(context.file, node.pool)),
+        };
+        shared = Some((node.pool_name, body.clone()));
+        let proxmox = node.pool.proxmox.as_ref();
+        let vmid = proxmox.and_then(|machines| vmid(machines, node.index).or_else(|| free.next()));
+        DesiredMachine {
+            name: node.name.clone(),
+            pool: node.pool_name.clone(),
+            provider: provider(node.pool),
+            place: place(context.file, node),
+            address: node.address,
+            cores: node.pool.cores,
+            memory: node.pool.memory,
+            disk: node.pool.disk,
+            body,
+            vmid,
+            tags: tags(node.pool),
+            on_boot: proxmox.is_some_and(|machines| machines.on_boot),
+        }
+    });
+    machines.collect()
+}
+
+fn provider(pool: &Pool) -> ProviderName {
+    let name = if pool.proxmox.is_some() {
+        "proxmox"
+    } else if pool.hetzner.is_some() {
+        "hetzner"
+    } else if pool.local.is_some() {
+        "local"
+    } else {
+        "existing"
+    };
+    name.into()
+}
+
+/// Proxmox nodes take turns, so that a pool spreads over all of them.
+fn place(file: &ClusterFile, node: &NodePlan<'_>) -> PlaceName {
+    let providers = &file.spec.providers;
+    if let Some(machines) = &node.pool.proxmox {
+        let turn = machines.nodes.get(node.index % machines.nodes.len().max(1));
+        let own = providers.proxmox.as_ref().map(|proxmox| &proxmox.node);
+        return turn.or(own).map_or_else(|| "unknown".into(), |place| place.as_str().into());
+    }
+    if let Some(machines) = &node.pool.hetzner {
+        let own = providers.hetzner.as_ref().map(|hetzner| &hetzner.location);
+        return machines.location.as_ref().or(own).map_or_else(|| "unknown".into(), |place| place.as_str().into());
+    }
+    if node.pool.local.is_some() { "here".into() } else { "there".into() }
+}
+
+fn tags(pool: &Pool) -> Vec<String> {
+    let proxmox = pool.proxmox.iter().flat_map(|machines| machines.tags.iter().cloned());
+    let hetzner = pool.hetzner.iter().flat_map(|machines| &machines.labels);
+    proxmox.chain(hetzner.map(|(key, value)| format!("{key}={value}"))).collect()
+}
+
+fn vmid(machines: &ProxmoxMachines, index: usize) -> Option<Vmid> {
+    machines.vmids.iter().flat_map(|range| range.iter()).nth(index).map(Vmid)
+}
+
+/// VMIDs of the reserved range that no pool names.
+struct FreeVmids {
+    range: std::ops::RangeInclusive<u32>,
+    taken: BTreeSet<u32>,
+}
+
+impl FreeVmids {
+    fn new(context: &Context<'_>) -> Self {
+        let reserved = context.file.spec.providers.proxmox.as_ref().and_then(|proxmox| proxmox.vmids);
+        let pools = context.file.spec.pools.values().filter_map(|pool| pool.proxmox.as_ref());
+        Self {
+            // An empty range when nothing is reserved.
+            range: reserved.map_or_else(|| 1..=0, |reserved| reserved.iter()),
+            taken: pools.flat_map(|machines| machines.vmids.iter().flat_map(|range| range.iter())).collect(),
+        }
+    }
+
+    fn next(&mut self) -> Option<Vmid> {
+        self.range.by_ref().find(|vmid| !self.taken.contains(vmid)).map(Vmid)
+    }
+}
+
+fn body(file: &ClusterFile, pool: &Pool) -> Body {
+    if let Some(machines) = &pool.proxmox {
+        if let Some(lxc) = &machines.lxc {
+            return Body::Lxc(lxc_body(file, machines, lxc));
+        }
+        if let Some(vm) = &machines.vm {
+            return Body::Vm(vm_body(file, machines, vm));
+        }
+    }
+    if let Some(machines) = &pool.hetzner {
+        return Body::Server(server_body(file, pool, machines));
+    }
+    if pool.local.is_some() { Body::Local } else { Body::Existing }
+}
+
+fn storage(file: &ClusterFile, machines: &ProxmoxMachines) -> String {
+    let own = file.spec.providers.proxmox.as_ref().map(|proxmox| proxmox.storage.clone());
+    machines.storage.clone().or(own).unwrap_or_default()
+}
+
+fn bridge(file: &ClusterFile) -> String {
+    file.spec.providers.proxmox.as_ref().map(|proxmox| proxmox.bridge.clone()).unwrap_or_default()
+}
+
+fn lxc_body(file: &ClusterFile, machines: &ProxmoxMachines, lxc: &Lxc) -> LxcBody {
+    let network = &file.spec.network;
+    LxcBody {
+        template: lxc.template.clone(),
+        storage: storage(file, machines),
+        bridge: bridge(file),
+        vlan: network.vlan,
+        prefix: network.cidr.map(|cidr| cidr.net().prefix_len()),
+        gateway: network.gateway,
+        nameservers: network.nameservers.clone(),
+        search_domains: network.search_domains.clone(),
+        privileged: lxc.privileged,
+        features: lxc.features.iter().map(|feature| feature.word().to_string()).collect(),
+        raw: lxc.raw.clone(),
+        swap: lxc.swap,
+    }
+}
+
+fn vm_body(file: &ClusterFile, machines: &ProxmoxMachines, vm: &Vm) -> VmBody {
+    let network = &file.spec.network;
+    let bus = match vm.bus {
+        DiskBus::Scsi => "scsi0",
+        DiskBus::Virtio => "virtio0",
+    };
+    let format = match vm.format {
+        DiskFormat::Raw => "raw",
+        DiskFormat::Qcow2 => "qcow2",
+    };
+    VmBody {
+        template: Vmid(vm.template),
+        template_name: vm.template_name.clone(),
+        linked: vm.linked,
+        storage: storage(file, machines),
+        bridge: bridge(file),
+        vlan: network.vlan,
+        prefix: network.cidr.map(|cidr| cidr.net().prefix_len()),
+        gateway: network.gateway,
+        nameservers: network.nameservers.clone(),
+        search_domains: network.search_domains.clone(),
+        cpu: vm.cpu.clone(),
+        disk_slot: bus.into(),
+        format: format.into(),
+        scsi_controller: vm.scsi_controller.clone(),
+        io_thread: vm.io_thread,
+        agent: vm.agent,
+        network_queues: vm.network_queues,
+        extra_disks: vm.extra_disks.clone(),
+    }
+}
+
+fn server_body(file: &ClusterFile, pool: &Pool, machines: &HetznerMachines) -> ServerBody {
+    let hetzner = file.spec.providers.hetzner.as_ref();
+    let cluster = &file.metadata.name;
+    let spread = hetzner.is_some_and(|hetzner| hetzner.spread_servers) && pool.role.is_server();
+    ServerBody {
+        server_type: machines.server_type.clone(),
+        image: machines.image.clone().or_else(|| hetzner.map(|hetzner| hetzner.image.clone())).unwrap_or_default(),
+        network: hetzner.and_then(|hetzner| hetzner.network.as_ref()).map(|network| network.name.clone()),
+        public_ipv4: hetzner.is_none_or(|hetzner| hetzner.public_ipv4),
+        public_ipv6: hetzner.is_none_or(|hetzner| hetzner.public_ipv6),
+        placement_group: spread.then(|| format!("{cluster}-servers")),
+        firewall: hetzner.and_then(|hetzner| hetzner.firewall.as_ref()).map(|_| cluster.to_string()),
+    }
+}

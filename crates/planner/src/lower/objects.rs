@@ -1,0 +1,191 @@
+//! Objects of the cluster: namespaces, ConfigMaps, Secrets, routes, and what add-ons want beside their charts.
+
+use std::collections::BTreeSet;
+
+use kubewright_model::desired::{DesiredObjects, DesiredRelease};
+use kubewright_model::ids::{Namespace, ReleaseName};
+use kubewright_model::object::{Manifest, ObjectKey};
+use kubewright_model::spec::Distribution;
+use serde_json::{Map, Value, json};
+
+use super::{Context, SecretNames};
+use crate::addons;
+
+/// Namespaces that every cluster has.
+const GIVEN: &[&str] = &["default", "kube-system", "kube-public", "kube-node-lease"];
+
+/// Groups of objects in the order in which they are applied: namespaces first, what needs a release last.
+pub(super) fn objects(
+    context: &Context<'_>,
+    releases: &[DesiredRelease],
+    secrets: &mut SecretNames,
+) -> Vec<DesiredObjects> {
+    let mut groups = vec![
+        group("config-maps", "config-maps", config_maps(context)),
+        group("secrets", "secrets", cluster_secrets(context, secrets)),
+        group("routes", "routes", routes(context)),
+        group("traefik", "ingress", traefik(context)),
+        group("manifests", "manifests", manifests(context)),
+    ];
+    groups.extend(addons::objects(context));
+    groups.retain(|group| !group.manifests.is_empty());
+    groups.insert(0, group("namespaces", "namespaces", namespaces(context, releases, &groups)));
+    groups.retain(|group| !group.manifests.is_empty());
+    for manifest in groups.iter_mut().flat_map(|group| &mut group.manifests) {
+        mark(manifest, context);
+    }
+    groups
+}
+
+/// Objects that are applied together and need no release.
+pub(crate) fn group(name: &str, part: &str, manifests: Vec<Manifest>) -> DesiredObjects {
+    DesiredObjects { name: name.into(), part: part.into(), manifests, after: Vec::new() }
+}
+
+/// Objects that need a release's CRDs or webhooks.
+pub(crate) fn group_after(name: &str, part: &str, release: ReleaseName, manifests: Vec<Manifest>) -> DesiredObjects {
+    DesiredObjects { after: vec![release], ..group(name, part, manifests) }
+}
+
+/// Our mark, on top of the labels that the object has.
+fn mark(manifest: &mut Manifest, context: &Context<'_>) {
+    let labels = manifest
+        .0
+        .pointer_mut("/metadata")
+        .and_then(Value::as_object_mut)
+        .map(|metadata| metadata.entry("labels").or_insert_with(|| Value::Object(Map::new())));
+    if let Some(labels) = labels {
+        labels["app.kubernetes.io/managed-by"] = "kubewright".into();
+        labels["kubewright.dev/cluster"] = context.file.metadata.name.as_str().into();
+    }
+}
+
+/// Those of the spec, and those that releases and objects are put into.
+fn namespaces(context: &Context<'_>, releases: &[DesiredRelease], groups: &[DesiredObjects]) -> Vec<Manifest> {
+    let wanted = context.file.spec.namespaces.iter().cloned();
+    let of_releases = releases.iter().map(|release| release.namespace.clone());
+    let of_objects =
+        groups.iter().flat_map(|group| group.manifests.iter().filter_map(|manifest| manifest.id().ok()?.namespace));
+    let privileged: BTreeSet<Namespace> = addons::privileged_namespaces(context).into_iter().collect();
+    let mut seen = BTreeSet::new();
+    let names = wanted.chain(of_releases).chain(of_objects);
+    let new = names.filter(|name| !GIVEN.contains(&name.as_str()) && seen.insert(name.clone()));
+    new.map(|name| {
+        // Pods that use the host's network are refused elsewhere where Pod Security is enforced.
+        let labels = match privileged.contains(&name) {
+            true => json!({ "pod-security.kubernetes.io/enforce": "privileged" }),
+            false => json!({}),
+        };
+        Manifest(json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name, "labels": labels } }))
+    })
+    .collect()
+}
+
+fn namespaced(api_version: &str, kind: &str, key: &ObjectKey) -> Value {
+    json!({
+        "apiVersion": api_version,
+        "kind": kind,
+        "metadata": { "name": key.name, "namespace": key.namespace },
+    })
+}
+
+fn config_maps(context: &Context<'_>) -> Vec<Manifest> {
+    let maps = context.file.spec.config_maps.iter().map(|(key, data)| {
+        let mut object = namespaced("v1", "ConfigMap", key);
+        object["data"] = json!(data);
+        Manifest(object)
+    });
+    maps.collect()
+}
+
+fn cluster_secrets(context: &Context<'_>, secrets: &mut SecretNames) -> Vec<Manifest> {
+    let spec = &context.file.spec.secrets;
+    let mut manifests = Vec::new();
+    for (kind, field, objects) in [("Secret", "stringData", &spec.objects), ("ConfigMap", "data", &spec.config_maps)] {
+        for (key, values) in objects {
+            let mut object = namespaced("v1", kind, key);
+            let holes: Map<String, Value> = values
+                .iter()
+                .map(|(name, place)| {
+                    let hole = secrets.value(&format!("{}.{}.{name}", key.namespace, key.name), Some(place));
+                    (name.clone(), hole.into())
+                })
+                .collect();
+            object[field] = Value::Object(holes);
+            manifests.push(Manifest(object));
+        }
+    }
+    manifests
+}
+
+/// The class that routes go through; none when the file wants no ingress controller.
+fn ingress_class(context: &Context<'_>) -> Option<&'static str> {
+    let ingress = &context.file.spec.ingress;
+    let distribution = context.file.spec.kubernetes.distribution;
+    match (&ingress.nginx, &ingress.traefik) {
+        _ if ingress.none => None,
+        (Some(_), _) => Some("nginx"),
+        (None, Some(_)) => Some("traefik"),
+        (None, None) => match distribution {
+            Distribution::K3s => Some("traefik"),
+            Distribution::Rke2 => Some("nginx"),
+            Distribution::Kubeadm | Distribution::Talos => None,
+        },
+    }
+}
+
+/// An Ingress lies in its Service's namespace and is named after its host.
+fn routes(context: &Context<'_>) -> Vec<Manifest> {
+    let class = ingress_class(context);
+    let routes = context.file.spec.ingress.routes.iter().map(|(host, route)| {
+        let name = host.split('.').next().unwrap_or(host);
+        let mut object = json!({
+            "apiVersion": "networking.k8s.io/v1",
+            "kind": "Ingress",
+            "metadata": { "name": format!("{name}-ingress"), "namespace": route.to.namespace },
+            "spec": {
+                "rules": [{
+                    "host": host,
+                    "http": { "paths": [{
+                        "path": route.path,
+                        "pathType": "Prefix",
+                        "backend": { "service": { "name": route.to.name, "port": { "number": route.to.port } } },
+                    }] },
+                }],
+            },
+        });
+        if let Some(class) = class {
+            object["spec"]["ingressClassName"] = class.into();
+        }
+        if let Some(issuer) = &route.issuer {
+            object["metadata"]["annotations"] = json!({ "cert-manager.io/cluster-issuer": issuer });
+        }
+        let issued = route.issuer.as_ref().map(|_| format!("{name}-tls"));
+        if let Some(secret) = route.tls_secret.as_ref().map(ToString::to_string).or(issued) {
+            object["spec"]["tls"] = json!([{ "hosts": [host], "secretName": secret }]);
+        }
+        Manifest(object)
+    });
+    routes.collect()
+}
+
+/// K3s' packaged Traefik takes values from an object of K3s' own.
+/// <https://docs.k3s.io/helm#customizing-packaged-components-with-helmchartconfig>
+fn traefik(context: &Context<'_>) -> Vec<Manifest> {
+    let Some(traefik) = &context.file.spec.ingress.traefik else { return Vec::new() };
+    if traefik.values.is_empty() || context.file.spec.kubernetes.distribution != Distribution::K3s {
+        return Vec::new();
+    }
+    let values = serde_saphyr::to_string(&json!(traefik.values)).unwrap_or_default();
+    vec![Manifest(json!({
+        "apiVersion": "helm.cattle.io/v1",
+        "kind": "HelmChartConfig",
+        "metadata": { "name": "traefik", "namespace": "kube-system" },
+        "spec": { "valuesContent": values },
+    }))]
+}
+
+fn manifests(context: &Context<'_>) -> Vec<Manifest> {
+    let sources = context.file.spec.addons.manifests.values();
+    sources.flat_map(|source| source.objects.iter().map(|object| Manifest(json!(object)))).collect()
+}

@@ -1,0 +1,47 @@
+//! Every secret gets a name; files and values hold the name as a hole.
+
+use std::collections::BTreeMap;
+
+use kubewright_model::ids::HoleName;
+use kubewright_model::spec::{Providers, SecretRef};
+
+/// The names of the secrets, and where each is to be found.
+#[derive(Default)]
+pub(crate) struct SecretNames {
+    places: BTreeMap<String, SecretRef>,
+}
+
+impl SecretNames {
+    /// The hole for a secret. Without a reference, or with `generate`, the executor makes the value on first use.
+    pub(crate) fn hole(&mut self, name: &str, reference: Option<&SecretRef>) -> HoleName {
+        let generated = reference.and_then(|reference| reference.generate.as_deref());
+        match (reference, generated) {
+            (Some(reference), None) => {
+                self.places.insert(name.to_string(), reference.clone());
+                HoleName::new(format!("secret/{name}"))
+            }
+            (_, Some(shared)) => HoleName::new(format!("secret/{shared}")),
+            (None, None) => HoleName::new(format!("secret/{name}")),
+        }
+    }
+
+    /// The hole as it stands in values and manifests.
+    pub(crate) fn value(&mut self, name: &str, reference: Option<&SecretRef>) -> String {
+        format!("‹hole:{}›", self.hole(name, reference))
+    }
+
+    /// The credentials of the providers, which no file holds and every call needs.
+    pub(super) fn provider_tokens(&mut self, providers: &Providers) {
+        if let Some(proxmox) = &providers.proxmox {
+            self.hole("proxmox-token", Some(&proxmox.token_secret));
+        }
+        if let Some(hetzner) = &providers.hetzner {
+            self.hole("hetzner-token", Some(&hetzner.token));
+        }
+    }
+
+    /// Where each secret is to be found.
+    pub(super) fn places(self) -> BTreeMap<String, SecretRef> {
+        self.places
+    }
+}
