@@ -1,13 +1,26 @@
 //! The loop: observe, plan, execute, record, and look again.
 //!
-//! Start reading at [`world::World`], the four seams to the outside, then [`cluster::ClusterApi`] and [`store::Store`].
+//! Start reading at [`Engine`], the few methods that all front ends call; then [`execute`]. The seams to the outside
+//! are [`world::World`], [`cluster::ClusterApi`] and [`store::Store`].
 //!
 //! # Invariants
 //!
 //! - The engine decides nothing about clusters: what to do is the planner's, how a thing is done is the hands'.
 //! - Only the engine retries, and every retry has an end.
 //! - There is one clock, tokio's. In the pretend world it is paused and jumps from event to event.
+//! - No secret gets into an event, a journal, a plan or an error.
 
 pub mod cluster;
+pub mod engine;
+pub mod execute;
+mod holes;
+pub mod journal;
+mod observe;
+mod retry;
+pub mod sim;
 pub mod store;
+pub mod verify;
 pub mod world;
+
+pub use engine::{Engine, EngineError, Loadout, Planned, Request, RunReport};
+pub use execute::Stop;

@@ -1,5 +1,7 @@
 //! What the world cannot tell us and we must keep: secrets, the cluster's identity, journals, the lock.
 
+pub mod folder;
+
 use kubewright_model::event::Record;
 use kubewright_model::ids::{ClusterName, RunId};
 use kubewright_model::secret::Secret;

@@ -32,6 +32,14 @@ pub enum HostResource {
         /// The block's lines.
         lines: Vec<String>,
     },
+    /// These lines stand in a file that another program writes anew now and then, so there are no marks around them.
+    /// They stand before the first `[section]`.
+    Lines {
+        /// The file's path.
+        path: String,
+        /// The lines.
+        lines: Vec<String>,
+    },
     /// A file was downloaded and verified.
     Download(DownloadWish),
     /// A symbolic link.
@@ -70,6 +78,7 @@ impl HostResource {
             Self::Sysctl { key, .. } => format!("sysctl {key}"),
             Self::File(file) => format!("file {}", file.path),
             Self::Block { path, .. } => format!("block in {path}"),
+            Self::Lines { path, .. } => format!("lines in {path}"),
             Self::Download(download) => format!("download {}", download.path),
             Self::Link { path, .. } => format!("link {path}"),
             Self::Unit(unit) => format!("unit {}", unit.name),
@@ -100,6 +109,7 @@ impl HostResource {
             | Self::Sysctl { .. }
             | Self::File(_)
             | Self::Block { .. }
+            | Self::Lines { .. }
             | Self::Link { .. }
             | Self::Unit(_)
             | Self::User(_)

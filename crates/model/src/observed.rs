@@ -175,7 +175,7 @@ pub struct HostSeen {
     pub sysctls: BTreeMap<String, String>,
     /// Files that were asked for and are there.
     pub files: BTreeMap<String, FileSeen>,
-    /// The lines of our blocks, by file.
+    /// The lines of our blocks, and the lines that were asked for and are there, by file.
     pub blocks: BTreeMap<String, Vec<String>>,
     /// Links that were asked for and are there.
     pub links: BTreeMap<String, String>,

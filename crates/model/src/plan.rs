@@ -163,6 +163,37 @@ pub struct Step {
     pub part: String,
 }
 
+impl Step {
+    /// The step in a few words, for people.
+    pub fn title(&self) -> String {
+        match &self.action {
+            Action::CreateMachine(machine) => format!("create machine {}", machine.name),
+            Action::UpdateMachine(machine) => format!("change machine {}", machine.name),
+            Action::StartMachine { name, .. } => format!("start machine {name}"),
+            Action::DeleteMachine { name, .. } => format!("delete machine {name}"),
+            Action::SetLoadBalancer(balancer) => format!("set load balancer {}", balancer.name),
+            Action::DeleteLoadBalancer { name, .. } => format!("delete load balancer {name}"),
+            Action::ChangeHost(change) => match change.make.as_slice() {
+                [only] => format!("{} on {}", only.key(), change.host),
+                many => format!("set up host {} ({} things)", change.host, many.len()),
+            },
+            Action::RunRecipe { host, recipe, .. } => format!("{} on {host}", recipe.title),
+            Action::Cordon(node) => format!("cordon {node}"),
+            Action::Drain { node, .. } => format!("drain {node}"),
+            Action::Uncordon(node) => format!("uncordon {node}"),
+            Action::ForgetMember(node) => format!("take {node} out of the cluster"),
+            Action::ApplyObjects(objects) => match &self.subject {
+                Subject::Objects(name) => format!("apply {name} ({} objects)", objects.len()),
+                subject => format!("apply labels of {subject}"),
+            },
+            Action::DeleteObjects(objects) => format!("delete {} objects", objects.len()),
+            Action::InstallRelease(release) => format!("install {} into {}", release.name, release.namespace),
+            Action::RemoveRelease { name, .. } => format!("remove release {name}"),
+            Action::Wait { condition, .. } => format!("wait until {condition}"),
+        }
+    }
+}
+
 /// A shared thing with a width.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Lease {

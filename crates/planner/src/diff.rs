@@ -4,7 +4,7 @@
 //! be seen has no differences; the plan leaves a note for it.
 
 pub(crate) mod cluster;
-pub(crate) mod host;
+pub mod host;
 pub(crate) mod machine;
 
 use std::collections::BTreeSet;

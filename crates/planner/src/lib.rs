@@ -15,5 +15,6 @@ pub mod check;
 pub mod diff;
 pub mod distributions;
 pub mod lower;
+pub mod only;
 pub mod plan;
 pub mod rules;

@@ -120,7 +120,7 @@ mod tests {
                         Some(content) => format!("{} {:?}\n{content}\n", resource.key(), unit.run),
                         None => format!("{} {:?}\n", resource.key(), unit.run),
                     },
-                    HostResource::Block { lines, .. } => format!("{}\n{}\n", resource.key(), lines.join("\n")),
+                    HostResource::Lines { lines, .. } => format!("{}\n{}\n", resource.key(), lines.join("\n")),
                     other => format!("{}\n", other.key()),
                 };
             }

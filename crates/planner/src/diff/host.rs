@@ -9,17 +9,17 @@ use kubewright_model::observed::{HostSeen, UnitSeen};
 
 /// A resource that is not true of a host.
 #[derive(Clone, Debug)]
-pub(crate) struct Differing<'a> {
+pub struct Differing<'a> {
     /// The resource.
-    pub(crate) resource: &'a HostResource,
+    pub resource: &'a HostResource,
     /// For people.
-    pub(crate) field: FieldChange,
+    pub field: FieldChange,
     /// Everything is as wished but a running unit that read something older.
-    pub(crate) stale: bool,
+    pub stale: bool,
 }
 
 /// The resources that are not true, in the order of the wish.
-pub(crate) fn differing<'a>(
+pub fn differing<'a>(
     resources: &'a [HostResource],
     seen: &HostSeen,
     filled: &BTreeMap<Digest, Digest>,
@@ -43,7 +43,9 @@ fn difference(resource: &HostResource, seen: &HostSeen, filled: &BTreeMap<Digest
             if there == Some(value) { None } else { plain(there, value) }
         }
         HostResource::File(file) => file_difference(file, seen, filled),
-        HostResource::Block { path, lines } => lines_difference(seen.blocks.get(path), lines),
+        HostResource::Block { path, lines } | HostResource::Lines { path, lines } => {
+            lines_difference(seen.blocks.get(path), lines)
+        }
         HostResource::HostsEntries(entries) => {
             let lines: Vec<String> = entries.iter().map(|entry| entry.line()).collect();
             lines_difference(seen.blocks.get("/etc/hosts"), &lines)

@@ -53,7 +53,7 @@ pub(crate) fn host_resources(context: &Context<'_>, node: &NodePlan<'_>) -> Vec<
     }
     resources.push(HostResource::File(FileWish::new(TOKEN, Text::hole(TOKEN_HOLE), 0o600)));
     resources.push(HostResource::File(FileWish::new(CONFIG, config::text(context, node), 0o600)));
-    resources.push(HostResource::Unit(units::unit(node.is_server(), reads(context, node))));
+    resources.push(HostResource::Unit(units::unit(node.is_server(), node.lxc().is_some(), reads(context, node))));
     resources
 }
 
@@ -73,7 +73,7 @@ fn artifact(version: &Version, file: &str) -> Artifact {
 fn reads(context: &Context<'_>, node: &NodePlan<'_>) -> Digest {
     let program = artifact(&context.file.spec.kubernetes.version, "k3s{-arch}").mark();
     let config = Digest::of(config::text(context, node));
-    let unit = Digest::of(units::text(node.is_server()));
+    let unit = Digest::of(units::text(node.is_server(), node.lxc().is_some()));
     Digest::of_value(&[program, config, unit, Text::hole(TOKEN_HOLE).fingerprint()])
 }
 

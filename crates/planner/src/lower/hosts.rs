@@ -206,7 +206,7 @@ fn hypervisors(context: &Context<'_>) -> Vec<DesiredHost> {
         let (Some(lxc), Some(vmid)) = (node.lxc(), machine.vmid) else { continue };
         if !lxc.raw.is_empty() {
             let path = format!("/etc/pve/lxc/{vmid}.conf");
-            let block = HostResource::Block { path, lines: lxc.raw.clone() };
+            let block = HostResource::Lines { path, lines: lxc.raw.clone() };
             blocks.entry(machine.place.clone()).or_default().push(block);
         }
     }

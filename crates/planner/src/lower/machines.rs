@@ -136,7 +136,7 @@ fn vmid(machines: &ProxmoxMachines, index: usize) -> Option<Vmid> {
 
 /// VMIDs of the reserved range that no pool names.
 struct FreeVmids {
-    range: std::ops::RangeInclusive<u32>,
+    range: Option<std::ops::RangeInclusive<u32>>,
     taken: BTreeSet<u32>,
 }
 
@@ -145,14 +145,13 @@ impl FreeVmids {
         let reserved = context.file.spec.providers.proxmox.as_ref().and_then(|proxmox| proxmox.vmids);
         let pools = context.file.spec.pools.values().filter_map(|pool| pool.proxmox.as_ref());
         Self {
-            // An empty range when nothing is reserved.
-            range: reserved.map_or_else(|| 1..=0, |reserved| reserved.iter()),
+            range: reserved.map(|reserved| reserved.iter()),
             taken: pools.flat_map(|machines| machines.vmids.iter().flat_map(|range| range.iter())).collect(),
         }
     }
 
     fn next(&mut self) -> Option<Vmid> {
-        self.range.by_ref().find(|vmid| !self.taken.contains(vmid)).map(Vmid)
+        self.range.as_mut()?.find(|vmid| !self.taken.contains(vmid)).map(Vmid)
     }
 }
 

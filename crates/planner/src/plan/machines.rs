@@ -128,7 +128,7 @@ fn raw_block<'a>(draft: &Draft<'a>, node: &Node<'_>) -> Option<(&'a DesiredHost,
     let place = node.machine.place.as_str();
     let hypervisor = draft.hypervisor(place)?;
     let block = hypervisor.resources.iter().find(|resource| match resource {
-        HostResource::Block { path: there, .. } => *there == path,
+        HostResource::Lines { path: there, .. } => *there == path,
         _ => false,
     })?;
     Some((hypervisor, block))

@@ -8,10 +8,10 @@ use kubewright_model::text::Text;
 use super::unit_name;
 
 /// The unit of a server or an agent; a recipe starts it the first time.
-pub(super) fn unit(server: bool, reads: Digest) -> UnitWish {
+pub(super) fn unit(server: bool, lxc: bool, reads: Digest) -> UnitWish {
     UnitWish {
         name: unit_name(server).into(),
-        content: Some(Text::known(text(server))),
+        content: Some(Text::known(text(server, lxc))),
         enabled: true,
         run: UnitRun::ByRecipe,
         reads,
@@ -19,8 +19,10 @@ pub(super) fn unit(server: bool, reads: Digest) -> UnitWish {
 }
 
 /// The unit's file. A server tells systemd when it is ready; an agent does not. Containers outlive a restart of K3s, so
-/// only the main process is killed.
-pub(super) fn text(server: bool) -> String {
+/// only the main process is killed. Inside of a container, containerd must know that it is in one: it would load an
+/// AppArmor profile into the hypervisor otherwise, and no pod would start where that is refused.
+pub(super) fn text(server: bool, lxc: bool) -> String {
+    let container = if lxc { "Environment=container=lxc\n" } else { "" };
     let (kind, command) = if server { ("notify", "server") } else { ("exec", "agent") };
     format!(
         "[Unit]\n\
@@ -36,6 +38,7 @@ pub(super) fn text(server: bool) -> String {
          Type={kind}\n\
          EnvironmentFile=-/etc/default/%N\n\
          EnvironmentFile=-/etc/sysconfig/%N\n\
+         {container}\
          KillMode=process\n\
          Delegate=yes\n\
          User=root\n\

@@ -1,0 +1,297 @@
+//! The few methods that every front end calls.
+
+use std::sync::Arc;
+
+use kubewright_model::desired::Desired;
+use kubewright_model::diagnostic::{Diagnostic, Severity};
+use kubewright_model::event::{Event, Failure, Record, RunEnd};
+use kubewright_model::ids::{ClusterName, RunId, StepId};
+use kubewright_model::observed::Observed;
+use kubewright_model::plan::{Ask, Note, Plan, Violation, Weight};
+use kubewright_model::source::SourceMap;
+use kubewright_model::spec::{self, ClusterFile};
+
+use crate::execute::{Hands, Recorder, Sink, Stop, Tally, execute};
+use crate::holes::{self, Filler};
+use crate::observe::observe;
+use crate::store::{Holder, Store, StoreError};
+use crate::verify::{CheckResult, verify};
+use crate::world::World;
+
+/// A spec that was read, and what it means.
+#[derive(Clone, Debug)]
+pub struct Loadout {
+    /// What the user wrote.
+    pub file: ClusterFile,
+    /// What it means in full.
+    pub desired: Desired,
+    /// What is probably not as it was meant.
+    pub warnings: Vec<Diagnostic>,
+    /// Where the parts of the spec stand in its text.
+    pub places: SourceMap,
+}
+
+/// A plan and the look that it was made from.
+#[derive(Clone, Debug)]
+pub struct Planned {
+    /// What was seen.
+    pub observed: Observed,
+    /// What is to be done.
+    pub plan: Plan,
+}
+
+/// What a run is asked to do.
+#[derive(Clone, Debug)]
+pub struct Request<'a> {
+    /// What is wished.
+    pub desired: &'a Desired,
+    /// What is asked.
+    pub ask: Ask,
+    /// Only these parts; empty for all.
+    pub only: &'a [String],
+    /// The plan that the user has agreed to; a run whose plan differs from it does nothing.
+    pub approved: Option<&'a Plan>,
+    /// The run's name.
+    pub run: RunId,
+    /// Who runs it, for the lock.
+    pub holder: Holder,
+}
+
+/// What a run came to.
+#[derive(Clone, Debug)]
+pub struct RunReport {
+    /// The run's name.
+    pub run: RunId,
+    /// How it ended.
+    pub end: RunEnd,
+    /// Steps that changed something.
+    pub done: usize,
+    /// Steps that found everything true.
+    pub already: usize,
+    /// Steps that never started.
+    pub left: usize,
+    /// Steps that failed, and why.
+    pub failed: Vec<(StepId, Failure)>,
+    /// What planning again found still to be done, when all steps ended well.
+    pub remaining: Vec<String>,
+    /// Notes of the plan that ran.
+    pub notes: Vec<Note>,
+}
+
+/// Why the engine did nothing, or stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The store failed, or another run holds the lock.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The plan cannot be carried out as it is; nothing was touched.
+    #[error("the plan is blocked")]
+    Blocked(Vec<Note>),
+    /// The world is not any more as it was when the plan was agreed to; nothing was touched.
+    #[error("the world has changed since the plan was made")]
+    Changed {
+        /// Steps of the agreed plan that are gone.
+        gone: Vec<String>,
+        /// Steps that are new.
+        new: Vec<String>,
+    },
+    /// Secrets that cannot be had; nothing was touched.
+    #[error("{} secrets are not available", .0.len())]
+    Secrets(Vec<String>),
+    /// The plan breaks a promise: a bug of ours, and nothing was touched.
+    #[error("BUG: the plan breaks a promise")]
+    Bug(Vec<Violation>),
+}
+
+/// The engine: a world, and a store for what the world cannot tell.
+#[derive(Clone)]
+pub struct Engine {
+    world: World,
+    store: Arc<dyn Store>,
+}
+
+impl Engine {
+    /// An engine for a world.
+    pub fn new(world: World, store: Arc<dyn Store>) -> Self {
+        Self { world, store }
+    }
+
+    /// Whether the world is a pretend one.
+    pub fn simulated(&self) -> bool {
+        self.world.simulated
+    }
+
+    /// Reads a spec.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong with it, located and sorted; warnings are among them.
+    pub fn load(text: &str) -> Result<Loadout, Vec<Diagnostic>> {
+        let spec::Loaded { file, places } = spec::load(text)?;
+        let (desired, mut found) = kubewright_planner::lower::lower(&file);
+        places.locate(&mut found);
+        if found.iter().any(|diagnostic| diagnostic.severity == Severity::Error) {
+            return Err(found);
+        }
+        Ok(Loadout { file, desired, warnings: found, places })
+    }
+
+    /// Looks at the world and plans.
+    ///
+    /// # Errors
+    ///
+    /// [`EngineError::Bug`] when the plan breaks a promise.
+    pub async fn plan(&self, desired: &Desired, ask: &Ask, only: &[String]) -> Result<Planned, EngineError> {
+        let observed = observe(&self.world, &*self.store, desired).await;
+        let plan = plan_from(desired, &observed, ask, only)?;
+        Ok(Planned { observed, plan })
+    }
+
+    /// Looks at the world.
+    pub async fn status(&self, desired: &Desired) -> Observed {
+        observe(&self.world, &*self.store, desired).await
+    }
+
+    /// Runs every check of the spec.
+    pub async fn verify(&self, desired: &Desired) -> Vec<CheckResult> {
+        verify(&self.world, desired).await
+    }
+
+    /// The runs of a cluster, oldest first.
+    ///
+    /// # Errors
+    ///
+    /// The store could not be read.
+    pub fn history(&self, cluster: &ClusterName) -> Result<Vec<RunId>, EngineError> {
+        Ok(self.store.runs(cluster)?)
+    }
+
+    /// A run's records.
+    ///
+    /// # Errors
+    ///
+    /// The store could not be read.
+    pub fn records(&self, cluster: &ClusterName, run: &RunId) -> Result<Vec<Record>, EngineError> {
+        Ok(self.store.journal(cluster, run)?)
+    }
+
+    /// Looks, plans, and makes it so; then looks and plans once more.
+    ///
+    /// # Errors
+    ///
+    /// Nothing was touched, or the journal could not be written.
+    pub async fn apply(&self, request: &Request<'_>, stop: &Stop, sink: Sink<'_>) -> Result<RunReport, EngineError> {
+        let desired = request.desired;
+        let _lock = self.store.lock(&desired.cluster, &request.holder)?;
+        let Planned { observed, plan } = self.plan(desired, &request.ask, request.only).await?;
+        self.may_run(request, &plan)?;
+        let journal = self.store.start_journal(&desired.cluster, &request.run)?;
+        let mut recorder = Recorder::new(journal, sink);
+        recorder.record(Event::RunStarted {
+            run: request.run.clone(),
+            cluster: desired.cluster.clone(),
+            ask: request.ask.clone(),
+            fingerprint: plan.fingerprint.clone(),
+            steps: plan.steps.len(),
+            simulated: self.world.simulated,
+            wall: request.holder.since,
+        })?;
+        let servers = serving(desired, &observed);
+        let filler = Filler::new(desired, &*self.store, self.world.simulated, servers);
+        let hands = Hands { world: &self.world, desired, filler, filled: observed.filled };
+        let tally = execute(&plan, &hands, stop, &mut recorder).await?;
+        let remaining = self.remaining(request, &tally).await?;
+        let end = end(&tally, &remaining);
+        recorder.record(Event::RunEnded {
+            end,
+            done: tally.done,
+            already: tally.already,
+            failed: tally.failed.len(),
+            left: tally.left,
+        })?;
+        if request.ask == Ask::Destroy && end == RunEnd::Complete {
+            // What the secrets opened is gone.
+            self.store.forget_secrets(&desired.cluster)?;
+        }
+        let Tally { done, already, failed, left, .. } = tally;
+        Ok(RunReport { run: request.run.clone(), end, done, already, left, failed, remaining, notes: plan.notes })
+    }
+
+    /// Everything that must be so before anything is touched.
+    fn may_run(&self, request: &Request<'_>, plan: &Plan) -> Result<(), EngineError> {
+        if plan.is_blocked() {
+            let blocking = plan.notes.iter().filter(|note| note.weight == Weight::Blocks);
+            return Err(EngineError::Blocked(blocking.cloned().collect()));
+        }
+        if let Some(approved) = request.approved
+            && approved.fingerprint != plan.fingerprint
+        {
+            return Err(difference(approved, plan));
+        }
+        let actions = plan.steps.iter().map(|step| &step.action);
+        let missing = holes::unavailable(request.desired, &*self.store, self.world.simulated, actions);
+        if missing.is_empty() { Ok(()) } else { Err(EngineError::Secrets(missing)) }
+    }
+
+    /// What is still to be done after all steps ended well.
+    async fn remaining(&self, request: &Request<'_>, tally: &Tally) -> Result<Vec<String>, EngineError> {
+        if tally.stopped || !tally.failed.is_empty() {
+            return Ok(Vec::new());
+        }
+        let again = match request.ask {
+            Ask::Apply | Ask::Replace(_) | Ask::Rebuild => Ask::Apply,
+            Ask::Destroy => Ask::Destroy,
+            // A backup changes nothing that a plan could find.
+            Ask::Backup => return Ok(Vec::new()),
+        };
+        let planned = self.plan(request.desired, &again, request.only).await?;
+        let steps = planned.plan.steps.iter().map(|step| format!("{}: {}", step.title(), step.reason));
+        let notes = planned.plan.notes.iter().filter(|note| note.weight == Weight::Blocks);
+        Ok(steps.chain(notes.map(|note| format!("{}: {}", note.subject, note.message))).collect())
+    }
+}
+
+/// Plans from a look, with proof.
+///
+/// # Errors
+///
+/// [`EngineError::Bug`] when the plan breaks a promise.
+pub fn plan_from(desired: &Desired, observed: &Observed, ask: &Ask, only: &[String]) -> Result<Plan, EngineError> {
+    let plan = kubewright_planner::plan::plan(desired, observed, ask);
+    let broken = kubewright_planner::check::check(&plan, desired, observed);
+    if !broken.is_empty() {
+        return Err(EngineError::Bug(broken));
+    }
+    Ok(kubewright_planner::only::only(plan, only))
+}
+
+fn end(tally: &Tally, remaining: &[String]) -> RunEnd {
+    if !tally.failed.is_empty() {
+        RunEnd::Failed
+    } else if tally.stopped {
+        RunEnd::Interrupted
+    } else if remaining.is_empty() {
+        RunEnd::Complete
+    } else {
+        RunEnd::NotConverged
+    }
+}
+
+fn difference(approved: &Plan, now: &Plan) -> EngineError {
+    let titles = |plan: &Plan, other: &Plan| {
+        let differs = |step: &&kubewright_model::plan::Step| other.step(&step.id) != Some(*step);
+        plan.steps.iter().filter(differs).map(kubewright_model::plan::Step::title).collect()
+    };
+    EngineError::Changed { gone: titles(approved, now), new: titles(now, approved) }
+}
+
+/// Addresses of servers that serve: those that join may go through any of them.
+fn serving(desired: &Desired, observed: &Observed) -> Vec<String> {
+    let Some(seen) = observed.cluster.as_ref().and_then(|seen| seen.present()) else { return Vec::new() };
+    let healthy = |name| match seen.members.get(name) {
+        Some(member) => member.healthy,
+        None => seen.nodes.get(name).is_some_and(|node| node.ready && node.server),
+    };
+    let servers = desired.servers().filter(|member| healthy(&member.name));
+    servers.filter_map(|member| desired.machine(&member.name)?.address).map(|address| address.to_string()).collect()
+}

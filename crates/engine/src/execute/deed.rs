@@ -1,0 +1,329 @@
+//! One step's deed: the action, by the hands that it needs.
+//!
+//! The only thing decided here is that what is already true is not done again, for hosts that were not there to be seen
+//! when the plan was made.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use kubewright_hosts::{HostError, Hosts, Probe};
+use kubewright_model::desired::{Desired, Way};
+use kubewright_model::digest::Digest;
+use kubewright_model::event::{Failure, Outcome};
+use kubewright_model::ids::{NodeName, ProviderName};
+use kubewright_model::observed::Seen;
+use kubewright_model::plan::{Action, Condition, Effect, HostChange, Recipe, Step};
+use kubewright_model::units::Span;
+use kubewright_planner::diff::host::differing;
+use kubewright_providers::{Doomed, Provider, ProviderError};
+use tokio::time::Instant;
+
+use super::Saying;
+use crate::cluster::{ClusterApi, ClusterError};
+use crate::holes::Filler;
+use crate::retry::retry;
+use crate::world::World;
+
+/// A machine that was just started answers within a minute or two; a slow one with its disk check within five.
+const BOOT: Duration = Duration::from_secs(600);
+/// Looks at something that is waited for start this far apart and slow down to [`LONGEST_LOOK`].
+const FIRST_LOOK: Duration = Duration::from_secs(1);
+/// Slow enough that hundreds of waits are no load, quick enough that people do not notice the difference.
+const LONGEST_LOOK: Duration = Duration::from_secs(5);
+
+/// Everything that deeds are done with.
+pub struct Hands<'a> {
+    pub(crate) world: &'a World,
+    pub(crate) desired: &'a Desired,
+    pub(crate) filler: Filler<'a>,
+    /// The digests of texts with holes, as far as their secrets exist.
+    pub(crate) filled: BTreeMap<Digest, Digest>,
+}
+
+pub(crate) type Tell<'t> = &'t (dyn Fn(Saying) + Send + Sync);
+
+/// Why a deed failed, on its way to becoming words.
+struct Fault {
+    causes: Vec<String>,
+    log: Vec<String>,
+    hint: Option<String>,
+}
+
+impl From<String> for Fault {
+    fn from(cause: String) -> Self {
+        Self { causes: vec![cause], log: Vec::new(), hint: None }
+    }
+}
+
+impl From<ProviderError> for Fault {
+    fn from(error: ProviderError) -> Self {
+        Self { causes: vec![error.to_string()], log: error.log, hint: None }
+    }
+}
+
+impl From<HostError> for Fault {
+    fn from(error: HostError) -> Self {
+        let causes = vec![error.to_string()];
+        let log = match error {
+            HostError::Failed { log, .. } => log,
+            _ => Vec::new(),
+        };
+        Self { causes, log, hint: None }
+    }
+}
+
+impl From<ClusterError> for Fault {
+    fn from(error: ClusterError) -> Self {
+        let causes = vec![error.to_string()];
+        let log = match error {
+            ClusterError::Refused { log, .. } => log,
+            ClusterError::Unreachable(_) | ClusterError::Busy(_) => Vec::new(),
+        };
+        Self { causes, log, hint: None }
+    }
+}
+
+/// Calls hands with retries, telling of each.
+macro_rules! patiently {
+    ($tell:expr, $call:expr) => {
+        retry(|| $call, |attempt, after, error| $tell(Saying::Retries { attempt, after, error })).await
+    };
+}
+
+impl Hands<'_> {
+    /// Does a step's deed.
+    pub(crate) async fn perform(&self, step: &Step, tell: Tell<'_>) -> Outcome {
+        match self.act(&step.action, !step.fields.is_empty(), tell).await {
+            Ok(true) => Outcome::Done,
+            Ok(false) => Outcome::AlreadyTrue,
+            Err(fault) => Outcome::Failed(Failure { causes: fault.causes, log: fault.log, hint: fault.hint }),
+        }
+    }
+
+    /// Does an action; returns whether anything changed. `seen` tells that the plan was made from a sight of it.
+    async fn act(&self, action: &Action, seen: bool, tell: Tell<'_>) -> Result<bool, Fault> {
+        match action {
+            Action::CreateMachine(_)
+            | Action::UpdateMachine(_)
+            | Action::StartMachine { .. }
+            | Action::DeleteMachine { .. }
+            | Action::SetLoadBalancer(_)
+            | Action::DeleteLoadBalancer { .. } => self.on_provider(action, tell).await,
+            Action::ChangeHost(change) => self.change_host(action, change, seen, tell).await,
+            Action::RunRecipe { host, way, recipe } => self.run_recipe(action, host, way, recipe, tell).await,
+            Action::Cordon(_)
+            | Action::Drain { .. }
+            | Action::Uncordon(_)
+            | Action::ForgetMember(_)
+            | Action::ApplyObjects(_)
+            | Action::DeleteObjects(_)
+            | Action::InstallRelease(_)
+            | Action::RemoveRelease { .. } => self.on_cluster(action, tell).await,
+            Action::Wait { condition, timeout } => self.wait(condition, *timeout, tell).await,
+        }
+    }
+
+    fn provider(&self, name: &ProviderName) -> Result<&Arc<dyn Provider>, Fault> {
+        let missing = || Fault::from(format!("this version has no hands for provider {name}"));
+        self.world.providers.get(name).ok_or_else(missing)
+    }
+
+    fn hosts(&self) -> Result<&Arc<dyn Hosts>, Fault> {
+        self.world.hosts.as_ref().ok_or_else(|| Fault::from("this version has no hands for hosts".to_string()))
+    }
+
+    fn cluster(&self) -> Result<&Arc<dyn ClusterApi>, Fault> {
+        self.world.cluster.as_ref().ok_or_else(|| Fault::from("this version has no hands for clusters".to_string()))
+    }
+
+    async fn on_provider(&self, action: &Action, tell: Tell<'_>) -> Result<bool, Fault> {
+        let owner = &self.desired.owner;
+        match action {
+            Action::CreateMachine(machine) => {
+                let provider = self.provider(&machine.provider)?;
+                patiently!(tell, provider.create(machine, owner))?;
+            }
+            Action::UpdateMachine(machine) => {
+                let provider = self.provider(&machine.provider)?;
+                patiently!(tell, provider.update(machine, owner))?;
+            }
+            Action::StartMachine { provider, name, way } => {
+                let provider = self.provider(provider)?;
+                patiently!(tell, provider.start(name, owner))?;
+                self.answers(name, way, tell).await?;
+            }
+            Action::DeleteMachine { provider, place, name, vmid, owner } => {
+                let provider = self.provider(provider)?;
+                let doomed = Doomed { name, place, vmid: *vmid, owner };
+                patiently!(tell, provider.delete(doomed))?;
+            }
+            Action::SetLoadBalancer(wish) => {
+                let provider = self.provider(&wish.provider)?;
+                patiently!(tell, provider.set_load_balancer(wish, owner))?;
+            }
+            Action::DeleteLoadBalancer { provider, name } => {
+                let provider = self.provider(provider)?;
+                patiently!(tell, provider.delete_load_balancer(name, owner))?;
+            }
+            _ => {}
+        }
+        Ok(true)
+    }
+
+    /// Waits until a host that was just started answers.
+    async fn answers(&self, host: &NodeName, way: &Way, tell: Tell<'_>) -> Result<(), Fault> {
+        let hands = self.hosts()?;
+        let deadline = Instant::now() + BOOT;
+        let mut wait = FIRST_LOOK;
+        loop {
+            let why = match hands.observe(Probe { host, way, resources: &[] }).await {
+                Seen::Present(_) => return Ok(()),
+                Seen::Absent => "nothing answers".to_string(),
+                Seen::Unknown(why) => why.to_string(),
+            };
+            if Instant::now() + wait > deadline {
+                return Err(Fault {
+                    causes: vec![
+                        format!("{host} was started and did not answer within {} minutes", BOOT.as_secs() / 60),
+                        why,
+                    ],
+                    log: Vec::new(),
+                    hint: Some("look at the machine's console; then run again".into()),
+                });
+            }
+            tell(Saying::Tells(format!("waiting for {host} to answer: {why}")));
+            tokio::time::sleep(wait).await;
+            wait = (wait * 2).min(LONGEST_LOOK);
+        }
+    }
+
+    /// A host that was not there when the plan was made is looked at first, and only what differs is done.
+    async fn change_host(
+        &self,
+        action: &Action,
+        change: &HostChange,
+        seen: bool,
+        tell: Tell<'_>,
+    ) -> Result<bool, Fault> {
+        let hands = self.hosts()?;
+        let holes = self.filler.values(action)?;
+        let mut narrowed = None;
+        if !seen {
+            let probe = Probe { host: &change.host, way: &change.way, resources: &change.make };
+            if let Seen::Present(host) = hands.observe(probe).await {
+                let make: Vec<_> = differing(&change.make, &host, &self.filled)
+                    .into_iter()
+                    .map(|found| found.resource.clone())
+                    .collect();
+                if make.is_empty() && change.unmake.is_empty() {
+                    return Ok(false);
+                }
+                narrowed = Some(HostChange { make, ..change.clone() });
+            }
+        }
+        let change = narrowed.as_ref().unwrap_or(change);
+        let report = patiently!(tell, hands.change(change, &holes))?;
+        Ok(report.changed)
+    }
+
+    async fn run_recipe(
+        &self,
+        action: &Action,
+        host: &NodeName,
+        way: &Way,
+        recipe: &Recipe,
+        tell: Tell<'_>,
+    ) -> Result<bool, Fault> {
+        if recipe.effect == Effect::Init {
+            self.nobody_serves().await?;
+        }
+        let hands = self.hosts()?;
+        let holes = self.filler.values(action)?;
+        let say = |message: String| tell(Saying::Tells(message));
+        let report = patiently!(tell, hands.run(host, way, recipe, &holes, &say))?;
+        for hole in report.gave.keys() {
+            tell(Saying::Filled(hole.clone()));
+        }
+        self.filler.give(report.gave)?;
+        let address = way.address.map(|address| address.to_string());
+        match (recipe.effect, address) {
+            (Effect::Init | Effect::JoinServer, Some(address)) => self.filler.serves(address),
+            (Effect::Leave, Some(address)) => self.filler.leaves(&address),
+            _ => {}
+        }
+        Ok(report.changed)
+    }
+
+    /// A cluster is begun only where none is; the plan was made a while ago, so this is asked once more.
+    async fn nobody_serves(&self) -> Result<(), Fault> {
+        match self.cluster()?.observe(self.desired).await {
+            Seen::Absent => Ok(()),
+            Seen::Present(_) => Err(Fault {
+                causes: vec!["a server of this cluster answers, so no new cluster is begun".into()],
+                log: Vec::new(),
+                hint: Some("run again: the next plan joins the one that is there".into()),
+            }),
+            Seen::Unknown(why) => Err(Fault::from(format!("nobody knows whether a cluster is there: {why}"))),
+        }
+    }
+
+    async fn on_cluster(&self, action: &Action, tell: Tell<'_>) -> Result<bool, Fault> {
+        let hands = self.cluster()?;
+        let owner = &self.desired.owner;
+        let say = |message: String| tell(Saying::Tells(message));
+        match action {
+            Action::Cordon(node) => patiently!(tell, hands.cordon(node, true))?,
+            Action::Uncordon(node) => patiently!(tell, hands.cordon(node, false))?,
+            Action::Drain { node, timeout } => patiently!(tell, hands.drain(node, *timeout, &say))?,
+            Action::ForgetMember(node) => {
+                patiently!(tell, hands.forget(node))?;
+                let host = self.desired.hosts.iter().find(|host| host.name == *node);
+                if let Some(address) = host.and_then(|host| host.way.address) {
+                    self.filler.leaves(&address.to_string());
+                }
+            }
+            Action::ApplyObjects(objects) => {
+                let holes = self.filler.values(action)?;
+                return Ok(patiently!(tell, hands.apply(objects, owner, &holes))?);
+            }
+            Action::DeleteObjects(objects) => patiently!(tell, hands.delete(objects, owner))?,
+            Action::InstallRelease(release) => {
+                let holes = self.filler.values(action)?;
+                return Ok(patiently!(tell, hands.install(release, owner, &holes, &say))?);
+            }
+            Action::RemoveRelease { name, namespace } => patiently!(tell, hands.remove(name, namespace))?,
+            _ => {}
+        }
+        Ok(true)
+    }
+
+    /// Looks until the condition holds. When it does not in time, the failure says what was seen last.
+    async fn wait(&self, condition: &Condition, timeout: Span, tell: Tell<'_>) -> Result<bool, Fault> {
+        let hands = self.cluster()?;
+        let deadline = Instant::now() + timeout.duration();
+        let mut wait = FIRST_LOOK;
+        let mut told = String::new();
+        let mut looked = false;
+        loop {
+            let checked = patiently!(tell, hands.check(condition))?;
+            if checked.holds {
+                return Ok(looked);
+            }
+            looked = true;
+            if Instant::now() + wait > deadline {
+                return Err(Fault {
+                    causes: vec![format!("after {timeout} it does not hold that {condition}"), checked.saw],
+                    log: checked.log,
+                    hint: checked.hint,
+                });
+            }
+            if checked.saw != told {
+                told.clone_from(&checked.saw);
+                tell(Saying::Tells(checked.saw));
+            }
+            tokio::time::sleep(wait).await;
+            wait = (wait * 2).min(LONGEST_LOOK);
+        }
+    }
+}

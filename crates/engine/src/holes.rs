@@ -1,0 +1,212 @@
+//! What a plan leaves open and only a run knows: secrets, and what recipes give.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::process::Command;
+
+use kubewright_hosts::Holes;
+use kubewright_model::desired::Desired;
+use kubewright_model::digest::Digest;
+use kubewright_model::host::HostResource;
+use kubewright_model::ids::HoleName;
+use kubewright_model::plan::{Action, Recipe, RecipeStep};
+use kubewright_model::secret::Secret;
+use kubewright_model::spec::SecretRef;
+use kubewright_model::text::Text;
+use serde_json::Value;
+
+use crate::store::Store;
+
+/// Fills holes during a run.
+pub(crate) struct Filler<'a> {
+    desired: &'a Desired,
+    store: &'a dyn Store,
+    simulated: bool,
+    known: RefCell<Holes>,
+    /// Addresses of servers that serve, for those that join.
+    servers: RefCell<Vec<String>>,
+}
+
+impl<'a> Filler<'a> {
+    pub(crate) fn new(desired: &'a Desired, store: &'a dyn Store, simulated: bool, servers: Vec<String>) -> Self {
+        Self { desired, store, simulated, known: RefCell::default(), servers: RefCell::new(servers) }
+    }
+
+    /// A server that serves from now on.
+    pub(crate) fn serves(&self, address: String) {
+        let mut servers = self.servers.borrow_mut();
+        if !servers.contains(&address) {
+            servers.push(address);
+        }
+    }
+
+    /// A server that serves no more.
+    pub(crate) fn leaves(&self, address: &str) {
+        self.servers.borrow_mut().retain(|server| server != address);
+    }
+
+    /// Values that a recipe gave. The kubeconfig is kept: the world cannot tell it again without a way into a server.
+    pub(crate) fn give(&self, gave: Holes) -> Result<(), String> {
+        for (name, value) in gave {
+            if let Some(kept) = name.as_str().strip_prefix("cluster/") {
+                let keep = self.store.keep_secret(&self.desired.cluster, kept, &value);
+                keep.map_err(|error| error.to_string())?;
+            }
+            self.known.borrow_mut().insert(name, value);
+        }
+        Ok(())
+    }
+
+    /// Values for all holes of an action.
+    pub(crate) fn values(&self, action: &Action) -> Result<Holes, String> {
+        wanted(action).into_iter().map(|name| self.value(&name).map(|value| (name, value))).collect()
+    }
+
+    fn value(&self, name: &HoleName) -> Result<Secret, String> {
+        if name.as_str() == "cluster/server" {
+            let servers = self.servers.borrow();
+            let address = servers.first().ok_or("no server is known that could be joined")?;
+            let port = self.desired.kubernetes.endpoint.port;
+            return Ok(Secret::new(format!("https://{}", kubewright_model::net::HostPort::new(address, port))));
+        }
+        if let Some(value) = self.known.borrow().get(name) {
+            return Ok(value.clone());
+        }
+        let secret = name.as_str().strip_prefix("secret/").ok_or_else(|| format!("nothing gives a value to {name}"))?;
+        let value = resolve(self.desired, self.store, secret, self.simulated)?;
+        self.known.borrow_mut().insert(name.clone(), value.clone());
+        Ok(value)
+    }
+}
+
+/// The value of a secret: where the spec says it is, or made on first use and kept.
+fn resolve(desired: &Desired, store: &dyn Store, name: &str, simulated: bool) -> Result<Secret, String> {
+    match desired.secrets.get(name) {
+        Some(place) if !simulated => read(place).map_err(|why| format!("secret `{name}` ({}): {why}", place.place())),
+        // In a pretend world nobody's secrets are asked for.
+        Some(_) | None => {
+            if let Some(kept) = store.secret(&desired.cluster, name).map_err(|error| error.to_string())? {
+                return Ok(kept);
+            }
+            let made = if simulated { Secret::new(Digest::of(name).to_string()) } else { random()? };
+            store.keep_secret(&desired.cluster, name, &made).map_err(|error| error.to_string())?;
+            Ok(made)
+        }
+    }
+}
+
+/// 32 random bytes as text: more than any password that people choose, and no character that a file must quote.
+fn random() -> Result<Secret, String> {
+    let mut bytes = [0_u8; 32];
+    getrandom::fill(&mut bytes).map_err(|error| format!("no random numbers: {error}"))?;
+    Ok(Secret::new(bytes.iter().map(|byte| format!("{byte:02x}")).collect()))
+}
+
+fn read(place: &SecretRef) -> Result<Secret, String> {
+    let text = match place {
+        SecretRef { env: Some(name), .. } => std::env::var(name).map_err(|_| "the variable is not set".to_string())?,
+        SecretRef { file: Some(path), .. } => std::fs::read_to_string(path).map_err(|error| error.to_string())?,
+        SecretRef { sops: Some(_), .. } => return Err("SOPS files are not read by this version".into()),
+        SecretRef { command, .. } => {
+            let (program, arguments) = command.split_first().ok_or("no place is given")?;
+            let output = Command::new(program).args(arguments).output().map_err(|error| error.to_string())?;
+            if !output.status.success() {
+                // What it printed may be the secret, so it is not shown.
+                return Err(format!("the command ended with {}", output.status));
+            }
+            String::from_utf8(output.stdout).map_err(|_| "the command's output is not text".to_string())?
+        }
+    };
+    let text = text.strip_suffix('\n').unwrap_or(&text).to_string();
+    if text.is_empty() { Err("it is empty".into()) } else { Ok(Secret::new(text)) }
+}
+
+/// Every secret of a plan that cannot be had, before anything is touched.
+pub(crate) fn unavailable<'p>(
+    desired: &Desired,
+    store: &dyn Store,
+    simulated: bool,
+    actions: impl Iterator<Item = &'p Action>,
+) -> Vec<String> {
+    let names: BTreeSet<HoleName> = actions.flat_map(wanted).collect();
+    let secrets = names.iter().filter_map(|name| name.as_str().strip_prefix("secret/"));
+    secrets.filter_map(|name| resolve(desired, store, name, simulated).err()).collect()
+}
+
+/// The digests of texts with holes, once filled, for those whose secrets exist already.
+pub(crate) fn filled(desired: &Desired, store: &dyn Store, simulated: bool) -> BTreeMap<Digest, Digest> {
+    let mut filled = BTreeMap::new();
+    let mut seen = BTreeSet::new();
+    let existing = |name: &HoleName| {
+        let name = name.as_str().strip_prefix("secret/")?;
+        match desired.secrets.get(name) {
+            Some(place) if !simulated => read(place).ok(),
+            Some(_) | None => store.secret(&desired.cluster, name).ok().flatten(),
+        }
+    };
+    for text in desired.hosts.iter().flat_map(|host| &host.resources).filter_map(file_text) {
+        let fingerprint = text.fingerprint();
+        if text.is_complete() || !seen.insert(fingerprint.clone()) {
+            continue;
+        }
+        let values: BTreeMap<HoleName, Secret> =
+            text.holes().filter_map(|name| Some((name.clone(), existing(name)?))).collect();
+        if let Ok(whole) = text.fill(|name| values.get(name).map(|value| value.expose().as_str())) {
+            filled.insert(fingerprint, Digest::of(whole));
+        }
+    }
+    filled
+}
+
+fn file_text(resource: &HostResource) -> Option<&Text> {
+    match resource {
+        HostResource::File(file) => Some(&file.content),
+        _ => None,
+    }
+}
+
+/// The holes of an action.
+fn wanted(action: &Action) -> BTreeSet<HoleName> {
+    let mut names = BTreeSet::new();
+    match action {
+        Action::ChangeHost(change) => {
+            for resource in &change.make {
+                let text = match resource {
+                    HostResource::File(file) => Some(&file.content),
+                    HostResource::Unit(unit) => unit.content.as_ref(),
+                    HostResource::User(user) => user.password_hash.as_ref(),
+                    _ => None,
+                };
+                names.extend(text.into_iter().flat_map(Text::holes).cloned());
+            }
+        }
+        Action::RunRecipe { recipe, .. } => names.extend(of_recipe(recipe)),
+        Action::ApplyObjects(objects) => objects.iter().for_each(|object| of_value(&object.0, &mut names)),
+        Action::InstallRelease(release) => of_value(&release.values, &mut names),
+        _ => {}
+    }
+    names
+}
+
+fn of_recipe(recipe: &Recipe) -> Vec<HoleName> {
+    let files = recipe.steps.iter().filter_map(|step| match step {
+        RecipeStep::Write(file) => Some(&file.content),
+        _ => None,
+    });
+    let replaced = recipe.gives.iter().flat_map(|output| output.replace.iter().map(|(_, text)| text));
+    files.chain(replaced).flat_map(Text::holes).cloned().collect()
+}
+
+/// Holes in JSON are texts such as `‹hole:secret/grafana-admin›`.
+fn of_value(value: &Value, names: &mut BTreeSet<HoleName>) {
+    match value {
+        Value::String(text) => {
+            for part in text.split("‹hole:").skip(1) {
+                names.extend(part.split_once('›').map(|(name, _)| HoleName::new(name)));
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|item| of_value(item, names)),
+        Value::Object(map) => map.values().for_each(|item| of_value(item, names)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}

@@ -1,0 +1,92 @@
+//! One look at the whole world. It may be stale and hold gaps; what could not be seen says so.
+
+use std::collections::BTreeMap;
+
+use futures::stream::{self, StreamExt as _};
+use kubewright_hosts::Probe;
+use kubewright_model::desired::{Desired, DesiredHost};
+use kubewright_model::ids::{NodeName, ProviderName};
+use kubewright_model::observed::{ClusterSeen, HostSeen, Inventory, Observed, Power, Seen};
+
+use crate::holes;
+use crate::store::Store;
+use crate::world::World;
+
+/// Hosts that are looked at together. One look is one round trip; beyond this the answers only queue in our own
+/// process, and every open connection costs a file descriptor.
+const LOOKS: usize = 256;
+
+/// Looks at providers, then at the hosts of machines that run, then at the cluster.
+pub(crate) async fn observe(world: &World, store: &dyn Store, desired: &Desired) -> Observed {
+    let providers = inventories(world, desired).await;
+    let hosts = hosts(world, desired, &providers).await;
+    let cluster = Some(cluster(world, desired, &providers).await);
+    Observed { providers, hosts, cluster, filled: holes::filled(desired, store, world.simulated) }
+}
+
+async fn inventories(world: &World, desired: &Desired) -> BTreeMap<ProviderName, Seen<Inventory>> {
+    let mut names: Vec<&ProviderName> = desired.machines.iter().map(|machine| &machine.provider).collect();
+    names.extend(desired.load_balancers.iter().map(|balancer| &balancer.provider));
+    names.extend(world.providers.keys());
+    names.sort();
+    names.dedup();
+    let looks = names.into_iter().map(|name| async move {
+        let seen = match world.providers.get(name) {
+            None => Seen::unknown(format!("this version has no hands for provider {name}")),
+            Some(provider) => match provider.observe(&desired.owner).await {
+                Ok(inventory) => Seen::Present(inventory),
+                Err(error) => Seen::unknown(error.to_string()),
+            },
+        };
+        (name.clone(), seen)
+    });
+    futures::future::join_all(looks).await.into_iter().collect()
+}
+
+/// Hosts whose machine runs, and hypervisors. A host without a running machine is not asked: it cannot answer.
+async fn hosts(
+    world: &World,
+    desired: &Desired,
+    providers: &BTreeMap<ProviderName, Seen<Inventory>>,
+) -> BTreeMap<NodeName, Seen<HostSeen>> {
+    let machines: BTreeMap<&NodeName, &ProviderName> =
+        desired.machines.iter().map(|machine| (&machine.name, &machine.provider)).collect();
+    let runs = |host: &&DesiredHost| match &host.machine {
+        None => providers.values().any(|seen| seen.present().is_some()),
+        Some(machine) => machines
+            .get(machine)
+            .and_then(|provider| providers.get(*provider)?.present()?.machines.get(machine))
+            .is_some_and(|seen| seen.power == Power::Running),
+    };
+    let looks = desired.hosts.iter().filter(runs).map(|host| async move {
+        let seen = match &world.hosts {
+            None => Seen::unknown("this version has no hands for hosts"),
+            Some(hands) => hands.observe(Probe { host: &host.name, way: &host.way, resources: &host.resources }).await,
+        };
+        (host.name.clone(), seen)
+    });
+    stream::iter(looks).buffer_unordered(LOOKS).collect().await
+}
+
+/// Where no server's machine is there, nothing can serve, and nobody needs to be asked.
+async fn cluster(
+    world: &World,
+    desired: &Desired,
+    providers: &BTreeMap<ProviderName, Seen<Inventory>>,
+) -> Seen<ClusterSeen> {
+    let nowhere = desired.servers().all(|member| {
+        let machine = desired.machine(&member.name);
+        machine.is_some_and(|machine| match providers.get(&machine.provider) {
+            Some(Seen::Present(inventory)) => !inventory.machines.contains_key(&member.name),
+            Some(Seen::Absent) => true,
+            Some(Seen::Unknown(_)) | None => false,
+        })
+    });
+    if nowhere {
+        return Seen::Absent;
+    }
+    match &world.cluster {
+        None => Seen::unknown("this version has no hands for clusters"),
+        Some(hands) => hands.observe(desired).await,
+    }
+}

@@ -1,0 +1,181 @@
+//! The store in a folder beside the spec: `.kubewright/CLUSTER/`.
+//!
+//! Secrets are files that only their owner reads. A journal is a file of JSON lines, flushed line by line. The lock is
+//! the operating system's, so it ends with the process that held it; the file beside it says who that is.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use kubewright_model::event::{EVENT_FORMAT, Record};
+use kubewright_model::ids::{ClusterName, RunId};
+use kubewright_model::secret::Secret;
+
+use super::{Holder, Journal, Lock, Store, StoreError};
+
+/// A store in a folder.
+#[derive(Clone, Debug)]
+pub struct FolderStore {
+    root: PathBuf,
+}
+
+impl FolderStore {
+    /// The store in this folder, which is made when something is kept in it for the first time.
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    /// Where a run's journal is.
+    pub fn journal_path(&self, cluster: &ClusterName, run: &RunId) -> PathBuf {
+        self.root.join(cluster.as_str()).join("journals").join(format!("{run}.jsonl"))
+    }
+
+    fn folder(&self, cluster: &ClusterName, name: &str) -> Result<PathBuf, StoreError> {
+        let folder = self.root.join(cluster.as_str()).join(name);
+        let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder);
+        made.map_err(|source| file("cannot make", &folder, source))?;
+        let ignore = self.root.join(".gitignore");
+        if !ignore.exists() {
+            // Secrets and journals stay out of the spec's Git repository.
+            fs::write(&ignore, "*\n").map_err(|source| file("cannot write", &ignore, source))?;
+        }
+        Ok(folder)
+    }
+
+    fn secret_path(&self, cluster: &ClusterName, name: &str) -> PathBuf {
+        // Names hold slashes where they come from paths.
+        self.root.join(cluster.as_str()).join("secrets").join(name.replace('/', "_"))
+    }
+}
+
+fn file(what: &'static str, path: &Path, source: std::io::Error) -> StoreError {
+    StoreError::File { what, path: path.display().to_string(), source }
+}
+
+/// Writes a file so that it is there whole or not at all, readable by its owner only.
+fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+    let beside = path.with_extension("new");
+    let written =
+        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside).and_then(|mut it| {
+            it.write_all(bytes)?;
+            it.sync_all()
+        });
+    written.map_err(|source| file("cannot write", &beside, source))?;
+    fs::rename(&beside, path).map_err(|source| file("cannot write", path, source))
+}
+
+impl Store for FolderStore {
+    fn secret(&self, cluster: &ClusterName, name: &str) -> Result<Option<Secret>, StoreError> {
+        let path = self.secret_path(cluster, name);
+        match fs::read_to_string(&path) {
+            Ok(value) => Ok(Some(Secret::new(value))),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(file("cannot read", &path, source)),
+        }
+    }
+
+    fn keep_secret(&self, cluster: &ClusterName, name: &str, secret: &Secret) -> Result<(), StoreError> {
+        self.folder(cluster, "secrets")?;
+        write_whole(&self.secret_path(cluster, name), secret.expose().as_bytes())
+    }
+
+    fn forget_secrets(&self, cluster: &ClusterName) -> Result<(), StoreError> {
+        let folder = self.root.join(cluster.as_str()).join("secrets");
+        match fs::remove_dir_all(&folder) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(file("cannot remove", &folder, error)),
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
+    fn lock(&self, cluster: &ClusterName, holder: &Holder) -> Result<Box<dyn Lock>, StoreError> {
+        let folder = self.folder(cluster, "")?;
+        let path = folder.join("lock");
+        let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
+        let lock = opened.map_err(|source| file("cannot open", &path, source))?;
+        let who = folder.join("holder.json");
+        if !lock.try_lock().is_ok() {
+            let told = fs::read(&who).ok().and_then(|text| serde_json::from_slice(&text).ok());
+            let unknown = Holder { who: "somebody".into(), pid: 0, since: 0, what: "a run".into() };
+            return Err(StoreError::Busy { cluster: cluster.clone(), holder: told.unwrap_or(unknown) });
+        }
+        write_whole(&who, &serde_json::to_vec(holder).unwrap_or_default())?;
+        Ok(Box::new(Held { _file: lock, holder: who }))
+    }
+
+    fn start_journal(&self, cluster: &ClusterName, run: &RunId) -> Result<Box<dyn Journal>, StoreError> {
+        self.folder(cluster, "journals")?;
+        let path = self.journal_path(cluster, run);
+        let opened = OpenOptions::new().append(true).create_new(true).mode(0o600).open(&path);
+        let lines = opened.map_err(|source| file("cannot make", &path, source))?;
+        Ok(Box::new(Lines { file: lines, path }))
+    }
+
+    fn runs(&self, cluster: &ClusterName) -> Result<Vec<RunId>, StoreError> {
+        let folder = self.root.join(cluster.as_str()).join("journals");
+        let entries = match fs::read_dir(&folder) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(source) => return Err(file("cannot list", &folder, source)),
+        };
+        let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+        let mut runs: Vec<RunId> = names.filter_map(|name| name.strip_suffix(".jsonl").map(RunId::from)).collect();
+        runs.sort();
+        Ok(runs)
+    }
+
+    fn journal(&self, cluster: &ClusterName, run: &RunId) -> Result<Vec<Record>, StoreError> {
+        let path = self.journal_path(cluster, run);
+        let opened = File::open(&path).map_err(|source| file("cannot open", &path, source))?;
+        let mut lines = Vec::new();
+        for line in BufReader::new(opened).split(b'\n') {
+            lines.push(line.map_err(|source| file("cannot read", &path, source))?);
+        }
+        read_lines(&lines, &path)
+    }
+}
+
+/// Records line by line. A run that was killed may have left half a line at the end, and only there.
+fn read_lines(lines: &[Vec<u8>], path: &Path) -> Result<Vec<Record>, StoreError> {
+    let mut records = Vec::new();
+    for (i, line) in lines.iter().enumerate() {
+        let malformed = |why: String| StoreError::Malformed { path: path.display().to_string(), line: i + 1, why };
+        match serde_json::from_slice::<Record>(line) {
+            Ok(record) if record.format != EVENT_FORMAT => {
+                return Err(malformed(format!("format {} is not known to this version", record.format)));
+            }
+            Ok(record) => records.push(record),
+            Err(_) if i + 1 == lines.len() => {}
+            Err(error) => return Err(malformed(error.to_string())),
+        }
+    }
+    Ok(records)
+}
+
+struct Held {
+    _file: File,
+    holder: PathBuf,
+}
+
+impl Lock for Held {}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        // The lock itself ends with its file; a holder's note that stays behind only tells who was last.
+        let _ = fs::remove_file(&self.holder);
+    }
+}
+
+struct Lines {
+    file: File,
+    path: PathBuf,
+}
+
+impl Journal for Lines {
+    fn write(&mut self, record: &Record) -> Result<(), StoreError> {
+        let mut line = serde_json::to_vec(record).unwrap_or_default();
+        line.push(b'\n');
+        let written = self.file.write_all(&line).and_then(|()| self.file.sync_data());
+        written.map_err(|source| file("cannot write", &self.path, source))
+    }
+}
