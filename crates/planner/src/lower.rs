@@ -5,6 +5,8 @@
 
 mod checks;
 pub(crate) mod endpoint;
+#[cfg(test)]
+mod examples;
 mod hosts;
 mod load_balancers;
 pub(crate) mod machines;
@@ -15,6 +17,7 @@ mod secrets;
 use kubewright_model::desired::{Desired, DesiredKubernetes, Missing};
 use kubewright_model::diagnostic::Diagnostic;
 use kubewright_model::ids::Owner;
+use kubewright_model::spec::load_balancers::Balancer;
 use kubewright_model::spec::{ClusterFile, Distribution};
 
 pub use members::node_manifest;
@@ -73,22 +76,37 @@ pub fn lower(file: &ClusterFile) -> (Desired, Vec<Diagnostic>) {
 fn missing(file: &ClusterFile) -> Vec<Missing> {
     let distribution = file.spec.kubernetes.distribution;
     let mut missing = Vec::new();
+    let spec = &file.spec;
+    let at_hetzner = spec.pools.values().any(|pool| pool.hetzner.is_some())
+        || spec.load_balancers.values().any(|balancer| balancer.by == Balancer::Hetzner);
+    if at_hetzner {
+        missing.push(Missing {
+            what: "provider Hetzner".into(),
+            effect: "its servers, networks and load balancers are planned, none is made".into(),
+        });
+    }
     if distribution != Distribution::K3s {
         missing.push(Missing {
             what: format!("distribution {}", distribution.title()),
             effect: "machines and hosts are planned, members are not".into(),
         });
     }
-    if file.spec.addons.storage.local_path.is_some() && distribution != Distribution::K3s {
+    if spec.addons.storage.local_path.is_some() && distribution != Distribution::K3s {
         missing.push(Missing {
             what: format!("local-path volumes on {}", distribution.title()),
             effect: "no StorageClass for folders of the nodes is made".into(),
         });
     }
-    if file.spec.addons.argocd.as_ref().is_some_and(|argocd| argocd.admin_password.is_some()) {
+    if spec.addons.argocd.as_ref().is_some_and(|argocd| argocd.admin_password.is_some()) {
         missing.push(Missing {
             what: "a chosen password for Argo CD".into(),
             effect: "Argo CD makes its own, in the Secret argocd-initial-admin-secret".into(),
+        });
+    }
+    if spec.backup.as_ref().is_some_and(|backup| backup.machines.is_some()) {
+        missing.push(Missing {
+            what: "backups of whole machines".into(),
+            effect: "the provider is told no schedule for them".into(),
         });
     }
     missing
