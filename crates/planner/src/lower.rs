@@ -91,6 +91,12 @@ fn missing(file: &ClusterFile) -> Vec<Missing> {
             effect: "machines and hosts are planned, members are not".into(),
         });
     }
+    if spec.kubernetes.cni.flannel.is_some() && distribution != Distribution::K3s {
+        missing.push(Missing {
+            what: format!("Flannel on {}", distribution.title()),
+            effect: "its manifest is not applied, so pods have no network".into(),
+        });
+    }
     if spec.addons.storage.local_path.is_some() && distribution != Distribution::K3s {
         missing.push(Missing {
             what: format!("local-path volumes on {}", distribution.title()),

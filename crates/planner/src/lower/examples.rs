@@ -1,5 +1,6 @@
 //! The example files, lowered: each fact that an example's document names stands in the answer, as one line of text.
 
+mod mlops;
 mod valaskjalf;
 
 use std::collections::BTreeSet;
@@ -7,23 +8,29 @@ use std::collections::BTreeSet;
 use kubewright_model::desired::{Body, Desired, DesiredMachine};
 use kubewright_model::diagnostic::Severity;
 use kubewright_model::host::HostResource;
-use kubewright_model::spec::load;
+use kubewright_model::spec::{ClusterFile, load};
 use serde_json::{Value, json, to_value};
 
 use super::lower;
 
+/// An example: its file, and what that means.
+struct Example {
+    file: ClusterFile,
+    desired: Desired,
+}
+
 /// The example's file means this, and nothing in it is wrong.
-fn lowered(text: &str) -> Desired {
+fn lowered(text: &str) -> Example {
     let loaded = load(text).unwrap_or_else(|found| panic!("{found:#?}"));
     let (desired, found) = lower(&loaded.file);
     let errors: Vec<_> = found.iter().filter(|diagnostic| diagnostic.severity == Severity::Error).collect();
     assert!(errors.is_empty(), "{errors:#?}");
-    desired
+    Example { file: loaded.file, desired }
 }
 
 /// Every expected line is there; what is not is shown beside the lines that begin alike.
-fn assert_facts(desired: &Desired, expected: &[&str]) {
-    let facts = facts(desired);
+fn assert_facts(example: &Example, expected: &[&str]) {
+    let facts = facts(example);
     let absent: Vec<&&str> = expected.iter().filter(|line| !facts.contains(**line)).collect();
     let start = |line: &str| line.split(':').next().unwrap_or_default().to_string();
     let near = |line: &str| facts.iter().filter(|fact| start(fact) == start(line)).cloned().collect::<Vec<_>>();
@@ -33,12 +40,14 @@ fn assert_facts(desired: &Desired, expected: &[&str]) {
 }
 
 /// What a version without all back ends cannot do with the example, by name.
-fn missing(desired: &Desired) -> Vec<&str> {
-    desired.missing.iter().map(|missing| missing.what.as_str()).collect()
+fn missing(example: &Example) -> Vec<&str> {
+    example.desired.missing.iter().map(|missing| missing.what.as_str()).collect()
 }
 
-fn facts(desired: &Desired) -> BTreeSet<String> {
+/// What the example means, line by line. Lines that start with `spec` are of what no compiler of this version takes up.
+fn facts(Example { file, desired }: &Example) -> BTreeSet<String> {
     let mut facts = BTreeSet::new();
+    leaves(&mut facts, "spec", to_value(&file.spec));
     leaves(&mut facts, "kubernetes", to_value(&desired.kubernetes));
     for machine in &desired.machines {
         facts.insert(machine_line(machine));

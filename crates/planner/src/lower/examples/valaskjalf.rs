@@ -4,9 +4,9 @@ use super::{assert_facts, lowered, missing};
 
 #[test]
 fn valaskjalf() {
-    let desired = lowered(include_str!("../../../../../examples/valaskjalf/cluster.yaml"));
+    let example = lowered(include_str!("../../../../../examples/valaskjalf/cluster.yaml"));
     assert_facts(
-        &desired,
+        &example,
         &[
             "kubernetes: distribution = rke2",
             "kubernetes: datastore = etcd",
@@ -44,7 +44,9 @@ fn valaskjalf() {
             "host valaskjalf-worker-3: file /etc/cloud/cloud.cfg.d/99-pve.cfg: datasource_list: [ConfigDrive, NoCloud]",
             "secret password-hash-odin: env ODIN_PASSWORD_HASH",
             "check nodes: 6 nodes Ready",
+            "spec: backup.machines.storage = local",
+            "spec: maintenance.updateOs = true",
         ],
     );
-    assert_eq!(missing(&desired), ["distribution RKE2", "backups of whole machines"]);
+    assert_eq!(missing(&example), ["distribution RKE2", "backups of whole machines"]);
 }
