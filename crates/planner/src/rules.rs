@@ -1,10 +1,60 @@
 //! What must hold between the values of a spec.
+//!
+//! The schema has already judged each value for itself, so here stands only what takes two values, or knowledge of
+//! Kubernetes and of the providers. One module for each hundred of the codes; every rule says what to write instead.
+//! Nothing here compares all nodes with all others: ranges are sorted and swept, names are looked up in ordered sets.
 
-use kubewright_model::diagnostic::Diagnostic;
-use kubewright_model::spec::ClusterFile;
+mod claims;
+mod names;
+mod network;
+
+use kubewright_model::diagnostic::{Diagnostic, SpecPath};
+use kubewright_model::spec::{ClusterFile, ClusterSpec, Pool};
+
+use crate::lower::machines::{self, NodePlan};
 
 /// Everything that is wrong with the values of a spec, at once. Places are not set yet.
 pub fn rules(file: &ClusterFile) -> Vec<Diagnostic> {
-    let _ = file;
-    Vec::new()
+    let facts = Facts { file, spec: &file.spec, nodes: machines::nodes(file) };
+    let mut found = Vec::new();
+    names::rules(&facts, &mut found);
+    network::rules(&facts, &mut found);
+    found
+}
+
+/// What all rules look at.
+struct Facts<'a> {
+    file: &'a ClusterFile,
+    spec: &'a ClusterSpec,
+    /// The nodes one by one, at most [`machines::MAX_NODES`].
+    nodes: Vec<NodePlan<'a>>,
+}
+
+/// A path below `spec`, for example `kubernetes/endpoint`.
+fn at(pointer: &str) -> SpecPath {
+    SpecPath::pointer(format!("/spec/{pointer}"))
+}
+
+/// How many addresses a pool lists. A range may hold more than there are numbers for nodes.
+fn addresses(pool: &Pool) -> u128 {
+    pool.addresses.iter().fold(0, |sum, range| sum.saturating_add(range.count()))
+}
+
+/// How many nodes a pool has, as lowering counts them.
+fn size(pool: &Pool) -> u128 {
+    match (pool.names.len(), addresses(pool)) {
+        (0, 0) => u128::from(pool.count.unwrap_or(0)),
+        (0, addressed) => addressed,
+        (named, _) => named as u128,
+    }
+}
+
+/// `1 node`, `3 nodes`.
+fn counted(number: u128, one: &str) -> String {
+    let end = match one {
+        _ if number == 1 => "",
+        "address" => "es",
+        _ => "s",
+    };
+    format!("{number} {one}{end}")
 }

@@ -1,5 +1,5 @@
 //! The index itself. 00xx form · 01xx names and nodes · 02xx network · 03xx machines · 04xx Kubernetes · 05xx load
-//! balancers and ingress · 06xx add-ons · 07xx secrets · 08xx verification, backup, maintenance.
+//! balancers and ingress · 06xx host settings · 07xx secrets · 08xx add-ons, backup, maintenance, verification.
 
 use super::{Code, Entry};
 use crate::diagnostic::Severity;
@@ -42,6 +42,97 @@ codes! {
         "The value is too small, too large, too short, too long, or of another pattern than the field allows.";
     16 Error SCHEMA = "not as the schema wants it",
         "The value breaks a rule of the schema that has no words of its own here.";
+    101 Error DUPLICATE_NAME = "two nodes with one name",
+        "A node's name is its host name, its machine's name and its name in Kubernetes, so no two nodes can share it. The \
+         second one would join as the first and take its place. Give the pools different patterns, such as \
+         `k3s-server-{n}` and `k3s-agent-{n}`.";
+    102 Error DUPLICATE_ADDRESS = "two nodes with one address",
+        "Two machines with one address steal each other's packets: the network works by turns, and nothing says why. Look \
+         for ranges that overlap and give each node an address of its own.";
+    103 Error DUPLICATE_VMID = "two machines with one VMID",
+        "A VMID names one guest in the whole Proxmox cluster. The second machine could not be made, or would be taken for \
+         the first. Look for ranges that overlap and give each machine a VMID of its own.";
+    104 Error NAME_WITHOUT_COUNTER = "one name for several nodes",
+        "The pool has several nodes and its name has no counter, so all of them would have the same name. Put `{n}` into the \
+         name (`k3s-agent-{n}` counts 1, 2, 3; `{nn}` counts 01, 02, 03), or list the names under `names`.";
+    105 Error NAMES_DISAGREE = "as many names as addresses",
+        "Names and addresses belong together one by one, the first to the first. There are more of the one than of the \
+         other, so some node would have no name or no address. Add what is missing, or remove what is too much.";
+    106 Error VMIDS_DISAGREE = "as many VMIDs as nodes",
+        "VMIDs belong to the nodes one by one, the first to the first. There are more or fewer of them than nodes. Correct \
+         the range, or leave `vmids` out and reserve a range in `providers.proxmox.vmids` to choose from.";
+    107 Error COUNT_DISAGREES = "the count and the list disagree",
+        "`count` says how many nodes there are where nothing else does. Here the pool's addresses or names say another \
+         number. Remove `count`, or make them agree.";
+    108 Error NAME_TWO_WAYS = "a pattern and a list of names",
+        "A pool's names come from a pattern (`name`) or from a list (`names`), never from both: it would not be clear which \
+         one holds. Remove one of the two.";
+    109 Error POOL_WITHOUT_NODES = "a pool that does not say its nodes",
+        "Nothing says how many nodes the pool has. Write `addresses` (`192.168.1.41-42` are two nodes), `names`, or \
+         `count`. A pool that shall be empty for now has `count: 0`.";
+    110 Error TOO_MANY_NODES = "more nodes than any cluster has",
+        "All pools together have more than 20,000 nodes; Kubernetes itself is tested up to 5,000. Most often it is an \
+         address range that ends in the wrong network: `10.0.0.10-10.1.0.20` are 65,547 addresses.";
+    111 Error NAME_TOO_LONG = "a node's name is too long",
+        "A host name has at most 63 characters, and with its counter filled in this one is longer. Without a pattern of its \
+         own a pool's nodes are called CLUSTER-POOL-1. Write a shorter `name`.";
+    112 Warning NAMESPACE_TWICE = "a namespace twice",
+        "The list names a namespace more than once. It is made once all the same; remove the second line so that nobody \
+         wonders which of the two counts.";
+    201 Error ADDRESS_OUTSIDE_NETWORK = "an address outside of its network",
+        "A node's address does not lie in `network.cidr`, nor in one of the networks under `network.others`. The \
+         machine would get a prefix and a gateway that do not fit it and could not be reached. Correct the address, \
+         or the network.";
+    202 Error ADDRESS_RESERVED = "the first or last address of a network",
+        "The first address of an IPv4 network names the network itself and the last one is its broadcast address. No \
+         host can have either. Choose another address.";
+    203 Error ADDRESS_OF_GATEWAY = "a node with the gateway's address",
+        "The gateway's address belongs to the router. A node that takes it cuts the whole network off from the \
+         outside. Choose another address for the node, or correct `network.gateway`.";
+    204 Error GATEWAY_OUTSIDE_NETWORK = "a gateway outside of the network",
+        "A host reaches its gateway directly, so the gateway must lie in the hosts' own network. With this one no \
+         host would reach anything outside. Correct `network.gateway` or `network.cidr`.";
+    205 Error POOL_COVERS_NODE = "a LoadBalancer pool that covers a node",
+        "MetalLB or Cilium would sooner or later give a node's own address to a Service and answer for it: the node \
+         is gone from the network. Take the nodes' addresses out of the pool.";
+    206 Error POOL_COVERS_ENDPOINT = "a LoadBalancer pool that covers the API's address",
+        "A Service that is given the API endpoint's address takes the API away from everyone, nodes first. Take the \
+         address out of the pool.";
+    207 Error POOL_COVERS_GATEWAY = "a LoadBalancer pool that covers the gateway",
+        "A Service that is given the gateway's address cuts the network off from the outside. Take the address out \
+         of the pool.";
+    208 Error POOLS_OVERLAP = "two LoadBalancer pools with the same addresses",
+        "Two pools hold the same addresses. MetalLB refuses the second pool, and Cilium sets it aside as \
+         conflicting, so its Services wait for ever. Give each pool addresses of its own.";
+    209 Error POOL_OUTSIDE_NETWORK = "a LoadBalancer pool outside of all networks",
+        "The addresses are announced by ARP or NDP, which reaches only hosts of the same network. In none of the \
+         networks of this file do these addresses lie. Correct the pool, or add its network under `network.others`.";
+    210 Error NETWORKS_OVERLAP = "networks that overlap",
+        "Hosts, pods and Services need networks of their own. Where two of them share addresses, packets go to the \
+         wrong one of the two, and only some of the time. Choose networks that do not touch; private ones are in \
+         10.0.0.0/8, 172.16.0.0/12 and 192.168.0.0/16.";
+    211 Error POD_NETWORK_TOO_SMALL = "a pod network too small for the nodes",
+        "Each node takes a network of 256 addresses (/24; /64 for IPv6) for its pods out of the pod network. When \
+         none is left, further nodes stay NotReady. Choose a larger pod network: a /16 is enough for 256 nodes. It \
+         cannot be changed later.";
+    212 Error SERVICE_NETWORK_TOO_SMALL = "no room for the cluster's DNS",
+        "The cluster's DNS has the tenth address of the service network, and this network ends before it. Choose a \
+         network of at least /27; /16 is usual. It cannot be changed later.";
+    213 Error SERVICE_NETWORK_TOO_LARGE = "a service network that the API server refuses",
+        "The API server accepts at most 20 bits for Services: /12 for IPv4 and /108 for IPv6. With a larger network \
+         it does not start. A /16 is enough for 65,000 Services.";
+    214 Error NETWORK_FAMILIES = "pods and Services in two address families",
+        "The pod network and the service network must be of the same family, both IPv4 or both IPv6, or no pod \
+         reaches a Service.";
+    215 Error NETWORK_MISSING = "machines with addresses and no network",
+        "A machine that is made with a fixed address needs the length of its network's prefix too. Write `network: { \
+         cidr: 192.168.1.0/24, gateway: 192.168.1.1 }`.";
+    216 Error GATEWAY_MISSING = "machines with addresses and no gateway",
+        "Machines that are made with a fixed address learn their gateway from this file only. Without one they \
+         cannot download Kubernetes. Write `network.gateway`.";
+    412 Error VIRTUAL_IP_TAKEN = "a virtual IP that belongs to somebody",
+        "The virtual IP moves from server to server and answers for whoever holds it now, so no machine and no \
+         gateway may have it as its own. Choose a free address of the hosts' network.";
     701 Error SECRET_IN_CLEAR = "a secret in clear text",
         "A value stands where a reference to a secret belongs. This file lives in Git, and what was once in Git is no secret \
          any more: change the secret, keep it in an environment variable, a file, a command or the SOPS file, and write only \

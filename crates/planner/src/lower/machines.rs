@@ -43,13 +43,17 @@ impl NodePlan<'_> {
     }
 }
 
+/// More nodes are not looked at, so that a slip of the pen in a range (`10.0.0.1-10.255.0.2`) ends in an error of the
+/// rules and not in a full memory.
+pub(crate) const MAX_NODES: usize = 20_000;
+
 /// Every node of every pool, in the order of the file.
 pub(crate) fn nodes(file: &ClusterFile) -> Vec<NodePlan<'_>> {
-    file.spec.pools.iter().flat_map(|(name, pool)| pool_nodes(file, name, pool)).collect()
+    file.spec.pools.iter().flat_map(|(name, pool)| pool_nodes(file, name, pool)).take(MAX_NODES).collect()
 }
 
 fn pool_nodes<'a>(file: &ClusterFile, pool_name: &'a PoolName, pool: &'a Pool) -> impl Iterator<Item = NodePlan<'a>> {
-    let addresses: Vec<IpAddr> = pool.addresses.iter().flat_map(|range| range.iter()).collect();
+    let addresses: Vec<IpAddr> = pool.addresses.iter().flat_map(|range| range.iter()).take(MAX_NODES).collect();
     let count = match (pool.names.len(), addresses.len()) {
         (0, 0) => pool.count.unwrap_or(0) as usize,
         (0, addressed) => addressed,
@@ -146,7 +150,9 @@ impl FreeVmids {
         let pools = context.file.spec.pools.values().filter_map(|pool| pool.proxmox.as_ref());
         Self {
             range: reserved.map(|reserved| reserved.iter()),
-            taken: pools.flat_map(|machines| machines.vmids.iter().flat_map(|range| range.iter())).collect(),
+            taken: pools
+                .flat_map(|machines| machines.vmids.iter().flat_map(|range| range.iter()).take(MAX_NODES))
+                .collect(),
         }
     }
 

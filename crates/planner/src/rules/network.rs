@@ -1,0 +1,200 @@
+//! 02xx: networks, and who lies in them.
+
+use std::net::IpAddr;
+
+use kubewright_model::codes::{self, Code};
+use kubewright_model::diagnostic::{Diagnostic, SpecPath};
+use kubewright_model::net::{AddressRange, Cidr};
+
+use super::claims::{Holder, claims, conflicts};
+use super::{Facts, at};
+
+pub(super) fn rules(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
+    outside(facts, found);
+    reserved(facts, found);
+    taken_twice(facts, found);
+    gateway(facts, found);
+    networks(facts, found);
+    sizes(facts, found);
+}
+
+/// Every node and every LoadBalancer pool lies in a network of the file, where the file has one.
+fn outside(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
+    let network = &facts.spec.network;
+    let Some(own) = network.cidr else { return };
+    let others: Vec<Cidr> = network.others.values().map(|other| other.cidr).collect();
+    let inside = |range: AddressRange| {
+        std::iter::once(&own).chain(&others).any(|net| net.contains(range.first()) && net.contains(range.last()))
+    };
+    for claim in claims(facts) {
+        let (code, what) = match claim.holder {
+            Holder::Node(_) => (codes::ADDRESS_OUTSIDE_NETWORK, "the address"),
+            Holder::Balanced(_) => (codes::POOL_OUTSIDE_NETWORK, "the pool"),
+            Holder::Gateway | Holder::Endpoint | Holder::VirtualIp => continue,
+        };
+        if inside(claim.range) {
+            continue;
+        }
+        let ends = (own.contains(claim.range.first()), own.contains(claim.range.last()));
+        let which = match ends {
+            (true, false) => format!(": {} is outside", claim.range.last()),
+            (false, true) => format!(": {} is outside", claim.range.first()),
+            _ => String::new(),
+        };
+        let message = format!("{what} {} does not lie in the network {own}{which}", claim.range);
+        let help = "correct it, correct `network.cidr`, or name its network under `network.others`";
+        found.push(Diagnostic::new(code, claim.path, message).help(help));
+    }
+}
+
+/// The network's own address and its broadcast address are no host's.
+fn reserved(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
+    let network = &facts.spec.network;
+    let nets: Vec<Cidr> = network.cidr.into_iter().chain(network.others.values().map(|other| other.cidr)).collect();
+    for claim in claims(facts).into_iter().filter(|claim| matches!(claim.holder, Holder::Node(_))) {
+        for net in nets.iter().map(Cidr::net).filter(|net| net.addr().is_ipv4() && net.prefix_len() < 31) {
+            let (name, address) = match (claim.range.contains(net.network()), claim.range.contains(net.broadcast())) {
+                (true, _) => ("network's own", net.network()),
+                (_, true) => ("broadcast", net.broadcast()),
+                _ => continue,
+            };
+            let message = format!("{address} is the {name} address of {net}");
+            let help = "choose another address for the node";
+            found.push(Diagnostic::new(codes::ADDRESS_RESERVED, claim.path.clone(), message).help(help));
+        }
+    }
+}
+
+/// Addresses that two hold.
+fn taken_twice(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
+    conflicts(claims(facts), |one, two| {
+        let (later, earlier) = if one.is_after(two) { (one, two) } else { (two, one) };
+        let Some((code, at_later)) = verdict(&later.holder, &earlier.holder) else { return };
+        let (bad, other) = if at_later { (later, earlier) } else { (earlier, later) };
+        let shared = later.range.first().max(earlier.range.first());
+        let message = format!("{} covers {shared}, which is {}", bad.range, other.holder.title());
+        let message = match bad.range.count() {
+            1 => format!("{shared} is also {}", other.holder.title()),
+            _ => message,
+        };
+        found.push(Diagnostic::new(code, bad.path.clone(), message).help(help(code)));
+    });
+}
+
+/// Which rule two holders of one address break, and whether the later of them is the one to mend.
+fn verdict(later: &Holder<'_>, earlier: &Holder<'_>) -> Option<(Code, bool)> {
+    use Holder::{Balanced, Endpoint, Gateway, Node, VirtualIp};
+    Some(match (later, earlier) {
+        (Node(_), Node(_)) => (codes::DUPLICATE_ADDRESS, true),
+        (Node(_), Gateway) => (codes::ADDRESS_OF_GATEWAY, true),
+        (Gateway, Node(_)) => (codes::ADDRESS_OF_GATEWAY, false),
+        (Balanced(_), Balanced(_)) => (codes::POOLS_OVERLAP, true),
+        (Balanced(_), Node(_)) => (codes::POOL_COVERS_NODE, true),
+        (Node(_), Balanced(_)) => (codes::POOL_COVERS_NODE, false),
+        (Balanced(_), Endpoint | VirtualIp) => (codes::POOL_COVERS_ENDPOINT, true),
+        (Endpoint | VirtualIp, Balanced(_)) => (codes::POOL_COVERS_ENDPOINT, false),
+        (Balanced(_), Gateway) => (codes::POOL_COVERS_GATEWAY, true),
+        (Gateway, Balanced(_)) => (codes::POOL_COVERS_GATEWAY, false),
+        (VirtualIp, Node(_) | Gateway) => (codes::VIRTUAL_IP_TAKEN, true),
+        (Node(_) | Gateway, VirtualIp) => (codes::VIRTUAL_IP_TAKEN, false),
+        // The endpoint may be a node or the virtual IP.
+        (Endpoint, _) | (_, Endpoint) | (Gateway, Gateway) | (VirtualIp, VirtualIp) => return None,
+    })
+}
+
+fn help(code: Code) -> &'static str {
+    match code {
+        codes::DUPLICATE_ADDRESS => "give each node an address of its own",
+        codes::ADDRESS_OF_GATEWAY => "choose another address for the node, or correct `network.gateway`",
+        codes::VIRTUAL_IP_TAKEN => "choose an address that belongs to nobody",
+        codes::POOLS_OVERLAP => "give each pool addresses of its own",
+        _ => "end the pool before that address, or split it in two around it",
+    }
+}
+
+fn gateway(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
+    let network = &facts.spec.network;
+    if let (Some(cidr), Some(gateway)) = (network.cidr, network.gateway)
+        && !cidr.contains(gateway)
+    {
+        let message = format!("the gateway {gateway} does not lie in the network {cidr}");
+        let help = "write the router's address in the hosts' own network";
+        found.push(Diagnostic::new(codes::GATEWAY_OUTSIDE_NETWORK, at("network/gateway"), message).help(help));
+    }
+    // Hetzner hands out addresses and gateways itself, and existing hosts have theirs.
+    let made = facts.spec.pools.iter().find(|(_, pool)| pool.proxmox.is_some() && !pool.addresses.is_empty());
+    let Some((name, _)) = made else { return };
+    let missing = match (network.cidr, network.gateway) {
+        (None, _) => Some((codes::NETWORK_MISSING, "network.cidr", "192.168.1.0/24")),
+        (_, None) => Some((codes::GATEWAY_MISSING, "network.gateway", "192.168.1.1")),
+        _ => None,
+    };
+    if let Some((code, field, example)) = missing {
+        let message = format!("the machines of the pool `{name}` get fixed addresses, and `{field}` is missing");
+        let help = format!("write `{field}`, for example {example}");
+        found.push(Diagnostic::new(code, at("network"), message).help(help));
+    }
+}
+
+/// Pod, Service and host networks are apart.
+fn networks(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
+    let kubernetes = &facts.spec.kubernetes;
+    let network = &facts.spec.network;
+    let mut all: Vec<(String, Cidr, SpecPath)> = Vec::new();
+    all.extend(network.cidr.map(|cidr| ("the hosts' network".to_string(), cidr, at("network/cidr"))));
+    all.extend(network.others.iter().map(|(name, other)| {
+        (format!("the network `{name}`"), other.cidr, at("network/others").then(name).then("cidr"))
+    }));
+    all.push(("the pods' network".into(), kubernetes.pod_network, at("kubernetes/podNetwork")));
+    all.push(("the Services' network".into(), kubernetes.service_network, at("kubernetes/serviceNetwork")));
+    // Sorted by their first address, wide ones first, a network that overlaps any earlier one overlaps the last wide one.
+    let order = |net: &Cidr| (net.net().network(), net.net().prefix_len());
+    let mut sorted: Vec<usize> = (0..all.len()).collect();
+    sorted.sort_by_key(|index| order(&all[*index].1));
+    let mut wide: Option<usize> = None;
+    for index in sorted {
+        match wide.filter(|wide| all[*wide].1.overlaps(&all[index].1)) {
+            Some(other) => {
+                let (later, earlier) = (&all[index.max(other)], &all[index.min(other)]);
+                let message = format!("{} {} overlaps {} {}", later.0, later.1, earlier.0, earlier.1);
+                let help = "choose networks that share no address";
+                found.push(Diagnostic::new(codes::NETWORKS_OVERLAP, later.2.clone(), message).help(help));
+            }
+            None => wide = Some(index),
+        }
+    }
+}
+
+/// Pod and Service networks are large enough, and not too large.
+fn sizes(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
+    let kubernetes = &facts.spec.kubernetes;
+    let (pods, services) = (kubernetes.pod_network.net(), kubernetes.service_network.net());
+    // What kube-controller-manager and the distributions cut out for each node.
+    let each = if pods.addr().is_ipv4() { 24 } else { 64 };
+    let room = 1u128.checked_shl(u32::from(each).saturating_sub(u32::from(pods.prefix_len()))).unwrap_or(u128::MAX);
+    let room = if pods.prefix_len() > each { 0 } else { room };
+    let nodes = facts.nodes.iter().filter(|node| node.is_node()).count() as u128;
+    if room < nodes {
+        let message =
+            format!("the pod network {pods} has room for {room} nodes of /{each} each, and there are {nodes}");
+        let help = "choose a larger network, for example 10.42.0.0/16";
+        found.push(Diagnostic::new(codes::POD_NETWORK_TOO_SMALL, at("kubernetes/podNetwork"), message).help(help));
+    }
+    let path = at("kubernetes/serviceNetwork");
+    let limit = if services.addr().is_ipv4() { 12 } else { 108 };
+    let dns: Option<IpAddr> = kubernetes.service_network.nth(10).filter(|dns| *dns != services.broadcast());
+    if dns.is_none() {
+        let message = format!("the service network {services} ends before the address of the cluster's DNS");
+        let help = "choose a larger network, for example 10.43.0.0/16";
+        found.push(Diagnostic::new(codes::SERVICE_NETWORK_TOO_SMALL, path.clone(), message).help(help));
+    } else if services.prefix_len() < limit {
+        let message = format!("the service network {services} is larger than /{limit}");
+        let help = "choose a smaller network, for example 10.43.0.0/16";
+        found.push(Diagnostic::new(codes::SERVICE_NETWORK_TOO_LARGE, path.clone(), message).help(help));
+    }
+    if pods.addr().is_ipv4() != services.addr().is_ipv4() {
+        let message = format!("pods are in {pods} and Services in {services}, two address families");
+        let help = "choose both networks of one family";
+        found.push(Diagnostic::new(codes::NETWORK_FAMILIES, path, message).help(help));
+    }
+}

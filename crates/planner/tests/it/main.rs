@@ -1,0 +1,4 @@
+//! The planner judged from outside.
+
+#[cfg(test)]
+mod rules;

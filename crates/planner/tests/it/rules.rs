@@ -1,0 +1,91 @@
+//! Every rule has a file that breaks it, and nothing else: `tests/rules/KWnnnn-slug.yaml`. Its comment lines
+//! `# expect: KWnnnn LINE:COLUMN` say what is found, all of it. `KW_EXPECT=write` writes these lines anew.
+
+#![expect(clippy::disallowed_methods, reason = "the planner reads no files, its tests do")]
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use kubewright_model::codes::INDEX;
+use kubewright_model::diagnostic::{Diagnostic, Severity};
+use kubewright_model::spec::load;
+
+const MARK: &str = "# expect: ";
+
+fn files(folder: &str) -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+    let mut files: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    files
+}
+
+fn judge(text: &str) -> Vec<Diagnostic> {
+    match load(text) {
+        Ok(loaded) => {
+            let mut found = kubewright_planner::rules::rules(&loaded.file);
+            loaded.places.locate(&mut found);
+            found
+        }
+        Err(found) => found,
+    }
+}
+
+fn lines(found: &[Diagnostic]) -> Vec<String> {
+    let line = |d: &Diagnostic| d.at.map(|at| format!("{} {}:{}", d.code, at.line, at.column));
+    found.iter().map(|d| line(d).unwrap_or_else(|| format!("{} nowhere", d.code))).collect()
+}
+
+fn rewritten(text: &str, found: &[Diagnostic]) -> String {
+    let rest = text.lines().filter(|line| !line.starts_with(MARK));
+    let expected: Vec<String> = lines(found).into_iter().map(|line| format!("{MARK}{line}")).collect();
+    rest.map(str::to_string).chain(expected).fold(String::new(), |text, line| text + &line + "\n")
+}
+
+#[test]
+fn every_file_breaks_its_rule_and_no_other() {
+    let mut failures = Vec::new();
+    let mut words = String::new();
+    for path in files("tests/rules") {
+        let name = path.file_stem().unwrap().to_str().unwrap().to_string();
+        let text = fs::read_to_string(&path).unwrap();
+        let found = judge(&text);
+        if std::env::var_os("KW_EXPECT").is_some() {
+            fs::write(&path, rewritten(&text, &found)).unwrap();
+        }
+        let expected: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix(MARK)).collect();
+        if expected != lines(&found) || expected.is_empty() {
+            failures.push(format!("{name}: expected {expected:?}, found {found:#?}"));
+        }
+        if let Some(other) = found.iter().find(|d| !name.starts_with(&format!("{}-", d.code))) {
+            failures.push(format!("{name} breaks {} too: {}", other.code, other.message));
+        }
+        for d in &found {
+            assert!(d.help.is_some(), "{name} does not say what to do");
+            writeln!(words, "{name}\n  {}\n  = {}", d.message, d.help.as_deref().unwrap_or_default()).unwrap();
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+    insta::assert_snapshot!(words);
+}
+
+#[test]
+fn every_rule_has_a_file() {
+    let shown: BTreeSet<String> = files("tests/rules")
+        .iter()
+        .filter_map(|path| Some(path.file_name()?.to_str()?.split_once('-')?.0.to_string()))
+        .collect();
+    let rules = INDEX.iter().map(|entry| entry.code.to_string()).filter(|code| code.as_str() > "KW0100");
+    let without: Vec<String> = rules.filter(|code| !shown.contains(code)).collect();
+    assert!(without.is_empty(), "no file breaks {without:?}");
+}
+
+#[test]
+fn every_example_is_free_of_errors() {
+    for folder in files("../../examples") {
+        let found = judge(&fs::read_to_string(folder.join("cluster.yaml")).unwrap());
+        let errors: Vec<&Diagnostic> = found.iter().filter(|d| d.severity == Severity::Error).collect();
+        assert!(errors.is_empty(), "{}: {errors:#?}", folder.display());
+    }
+}
