@@ -42,15 +42,22 @@ pub(crate) fn releases(context: &Context<'_>, secrets: &mut SecretNames) -> Vec<
 }
 
 /// What add-ons want beside their charts.
-pub(crate) fn objects(context: &Context<'_>) -> Vec<DesiredObjects> {
+pub(crate) fn objects(context: &Context<'_>, secrets: &mut SecretNames) -> Vec<DesiredObjects> {
     let addons = &context.file.spec.addons;
     let mut groups = Vec::new();
     groups.extend(context.file.spec.kubernetes.cni.cilium.as_ref().and_then(cilium::objects));
     groups.extend(addons.metallb.as_ref().map(metallb::objects));
-    groups.extend(addons.cert_manager.as_ref().map(cert_manager::objects));
+    groups.extend(addons.cert_manager.as_ref().and_then(cert_manager::objects));
+    groups.extend(addons.storage.synology.as_ref().and_then(|synology| storage::objects(synology, secrets)));
     groups.extend(addons.monitoring.as_ref().map(monitoring::objects));
     groups.extend(addons.argocd.as_ref().and_then(argocd::objects));
     groups
+}
+
+/// Namespaces of add-ons that Argo CD installs, which their charts do not make.
+pub(crate) fn namespaces(context: &Context<'_>) -> Vec<Namespace> {
+    let cert_manager = context.file.spec.addons.cert_manager.as_ref();
+    cert_manager.filter(|it| it.by_argocd).map(|_| cert_manager::NAMESPACE.into()).into_iter().collect()
 }
 
 /// Namespaces whose pods use the host's network or its devices.

@@ -14,11 +14,13 @@ pub(crate) mod members;
 pub(crate) mod objects;
 mod secrets;
 
+use std::collections::BTreeMap;
+
 use kubewright_model::desired::{Desired, DesiredKubernetes, Missing};
 use kubewright_model::diagnostic::Diagnostic;
 use kubewright_model::ids::Owner;
 use kubewright_model::spec::load_balancers::Balancer;
-use kubewright_model::spec::{ClusterFile, Distribution};
+use kubewright_model::spec::{ClusterFile, Distribution, SecretRef};
 
 pub use members::node_manifest;
 pub(crate) use secrets::SecretNames;
@@ -46,6 +48,7 @@ pub fn lower(file: &ClusterFile) -> (Desired, Vec<Diagnostic>) {
     let objects = objects::objects(&context, &releases, &mut secrets);
     let checks = checks::checks(&context, &releases);
     let spec = &file.spec;
+    let places = secrets.places();
     let desired = Desired {
         cluster: file.metadata.name.clone(),
         owner: Owner(file.metadata.name.clone()),
@@ -64,16 +67,16 @@ pub fn lower(file: &ClusterFile) -> (Desired, Vec<Diagnostic>) {
         objects,
         releases,
         checks,
-        secrets: secrets.places(),
         max_unavailable: spec.maintenance.max_unavailable,
         protected: spec.maintenance.protect,
-        missing: missing(file),
+        missing: missing(file, &places),
+        secrets: places,
     };
     (desired, crate::rules::rules(file))
 }
 
 /// Parts of the spec that no compiler of this version knows, by name.
-fn missing(file: &ClusterFile) -> Vec<Missing> {
+fn missing(file: &ClusterFile, places: &BTreeMap<String, SecretRef>) -> Vec<Missing> {
     let distribution = file.spec.kubernetes.distribution;
     let mut missing = Vec::new();
     let spec = &file.spec;
@@ -113,6 +116,12 @@ fn missing(file: &ClusterFile) -> Vec<Missing> {
         missing.push(Missing {
             what: "backups of whole machines".into(),
             effect: "the provider is told no schedule for them".into(),
+        });
+    }
+    if places.values().any(|place| place.sops.is_some()) {
+        missing.push(Missing {
+            what: "SOPS files".into(),
+            effect: "their keys are known, their values are not read".into(),
         });
     }
     missing

@@ -123,6 +123,16 @@ pub struct Synology {
     pub user: String,
     /// The password.
     pub password: SecretRef,
+    /// Argo CD installs the driver; here stands only what it reads, as a ConfigMap of namespace `synology-csi`.
+    #[serde(default)]
+    pub by_argocd: bool,
+    /// That ConfigMap's name. Its key is `client-info.yml`.
+    #[serde(default = "client_info")]
+    pub config_map: ObjectName,
+}
+
+fn client_info() -> ObjectName {
+    "synology-client-info".into()
 }
 
 /// Prometheus, Alertmanager, Grafana and their exporters.
@@ -240,7 +250,7 @@ pub struct CertManager {
     /// The chart's version. Without it: the one that this kubewright knows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<Version>,
-    /// Argo CD installs it; here stand only its issuers and its namespace.
+    /// Argo CD installs it, with its issuers; here is made only its namespace, which the chart does not make.
     #[serde(default)]
     pub by_argocd: bool,
     /// ClusterIssuers, by name.

@@ -129,8 +129,14 @@ pub struct CertificateCheck {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ApplicationCheck {
-    /// How many there are; all are Synced.
+    /// How many there are at least; all are Synced.
     pub count: u32,
+    /// Applications that must be among them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub names: Vec<crate::ids::ObjectName>,
+    /// Applications that must be there and Healthy.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub healthy: Vec<crate::ids::ObjectName>,
     /// Applications that may still be Progressing.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub progressing: Vec<crate::ids::ObjectName>,

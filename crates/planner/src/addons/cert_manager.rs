@@ -7,9 +7,9 @@ use kubewright_model::spec::addons::{Acme, CertManager};
 use serde_json::{Value, json};
 
 use super::Recommended;
-use crate::lower::objects::{group, group_after};
+use crate::lower::objects::group_after;
 
-const NAMESPACE: &str = "cert-manager";
+pub(super) const NAMESPACE: &str = "cert-manager";
 
 const CHART: Recommended = Recommended {
     name: "cert-manager",
@@ -24,11 +24,10 @@ pub(super) fn release(cert_manager: &CertManager) -> DesiredRelease {
     CHART.release(NAMESPACE.into(), "cert-manager", cert_manager.version.as_ref(), values, &cert_manager.values)
 }
 
-/// The issuers. When Argo CD installs cert-manager, only its namespace is made here: the issuers are Argo CD's too.
-pub(super) fn objects(cert_manager: &CertManager) -> DesiredObjects {
+/// The issuers. When Argo CD installs cert-manager, they are Argo CD's too.
+pub(super) fn objects(cert_manager: &CertManager) -> Option<DesiredObjects> {
     if cert_manager.by_argocd {
-        let namespace = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": NAMESPACE } });
-        return group("cert-manager", "cert-manager", vec![Manifest(namespace)]);
+        return None;
     }
     let issuers = cert_manager.issuers.iter().map(|(name, issuer)| {
         let spec = match (&issuer.acme, &issuer.ca) {
@@ -43,7 +42,7 @@ pub(super) fn objects(cert_manager: &CertManager) -> DesiredObjects {
             "spec": spec,
         }))
     });
-    group_after("issuers", "cert-manager", CHART.name.into(), issuers.collect())
+    Some(group_after("issuers", "cert-manager", CHART.name.into(), issuers.collect()))
 }
 
 fn acme_spec(name: &str, acme: &Acme) -> Value {

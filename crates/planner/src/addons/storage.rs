@@ -1,11 +1,13 @@
 //! Volumes: NFS and Synology. K3s brings local-path itself.
 
-use kubewright_model::desired::DesiredRelease;
-use kubewright_model::spec::addons::Storage;
+use kubewright_model::desired::{DesiredObjects, DesiredRelease};
+use kubewright_model::object::Manifest;
+use kubewright_model::spec::addons::{Storage, Synology};
 use serde_json::json;
 
 use super::Recommended;
 use crate::lower::SecretNames;
+use crate::lower::objects::group;
 
 /// <https://github.com/kubernetes-sigs/nfs-subdir-external-provisioner>
 const NFS: Recommended = Recommended {
@@ -36,7 +38,7 @@ pub(super) fn releases(storage: &Storage, secrets: &mut SecretNames) -> Vec<Desi
         });
         releases.push(NFS.release("nfs-storage".into(), "storage", None, values, &none));
     }
-    if let Some(synology) = &storage.synology {
+    if let Some(synology) = storage.synology.as_ref().filter(|it| !it.by_argocd) {
         let values = json!({ "clientInfoSecret": {
             "create": true,
             "clients": [{
@@ -50,4 +52,22 @@ pub(super) fn releases(storage: &Storage, secrets: &mut SecretNames) -> Vec<Desi
         releases.push(SYNOLOGY_CSI.release(SYNOLOGY.into(), "storage", None, values, &none));
     }
     releases
+}
+
+/// The NAS and its user, for a driver that Argo CD installs.
+pub(super) fn objects(synology: &Synology, secrets: &mut SecretNames) -> Option<DesiredObjects> {
+    let password = synology.by_argocd.then(|| secrets.value("synology", Some(&synology.password)))?;
+    let Synology { at, https, user, .. } = synology;
+    // Written by hand, because the password is filled in only when it is applied.
+    let clients = format!(
+        "---\nclients:\n  - host: \"{}\"\n    port: {}\n    https: {https}\n    username: \"{user}\"\n    password: \"{password}\"\n",
+        at.host, at.port
+    );
+    let client_info = Manifest(json!({
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": { "name": synology.config_map, "namespace": SYNOLOGY },
+        "data": { "client-info.yml": clients },
+    }));
+    Some(group("synology", "storage", vec![client_info]))
 }

@@ -27,7 +27,7 @@ pub(super) fn objects(
         group("traefik", "ingress", traefik(context)),
         group("manifests", "manifests", manifests(context)),
     ];
-    groups.extend(addons::objects(context));
+    groups.extend(addons::objects(context, secrets));
     groups.retain(|group| !group.manifests.is_empty());
     groups.insert(0, group("namespaces", "namespaces", namespaces(context, releases, &groups)));
     groups.retain(|group| !group.manifests.is_empty());
@@ -68,7 +68,7 @@ fn namespaces(context: &Context<'_>, releases: &[DesiredRelease], groups: &[Desi
         groups.iter().flat_map(|group| group.manifests.iter().filter_map(|manifest| manifest.id().ok()?.namespace));
     let privileged: BTreeSet<Namespace> = addons::privileged_namespaces(context).into_iter().collect();
     let mut seen = BTreeSet::new();
-    let names = wanted.chain(of_releases).chain(of_objects);
+    let names = wanted.chain(addons::namespaces(context)).chain(of_releases).chain(of_objects);
     let new = names.filter(|name| !GIVEN.contains(&name.as_str()) && seen.insert(name.clone()));
     new.map(|name| {
         // Pods that use the host's network are refused elsewhere where Pod Security is enforced.
