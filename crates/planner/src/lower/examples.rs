@@ -2,6 +2,7 @@
 
 mod mlops;
 mod valaskjalf;
+mod vixens;
 
 use std::collections::BTreeSet;
 
