@@ -5,20 +5,23 @@
 //! Nothing here compares all nodes with all others: ranges are sorted and swept, names are looked up in ordered sets.
 
 mod claims;
+mod hetzner;
+mod machines;
 mod names;
 mod network;
 
 use kubewright_model::diagnostic::{Diagnostic, SpecPath};
-use kubewright_model::spec::{ClusterFile, ClusterSpec, Pool};
+use kubewright_model::spec::{ClusterFile, ClusterSpec, HostSettings, Pool};
 
-use crate::lower::machines::{self, NodePlan};
+use crate::lower::machines::{NodePlan, nodes};
 
 /// Everything that is wrong with the values of a spec, at once. Places are not set yet.
 pub fn rules(file: &ClusterFile) -> Vec<Diagnostic> {
-    let facts = Facts { file, spec: &file.spec, nodes: machines::nodes(file) };
+    let facts = Facts { file, spec: &file.spec, nodes: nodes(file) };
     let mut found = Vec::new();
     names::rules(&facts, &mut found);
     network::rules(&facts, &mut found);
+    machines::rules(&facts, &mut found);
     found
 }
 
@@ -26,13 +29,20 @@ pub fn rules(file: &ClusterFile) -> Vec<Diagnostic> {
 struct Facts<'a> {
     file: &'a ClusterFile,
     spec: &'a ClusterSpec,
-    /// The nodes one by one, at most [`machines::MAX_NODES`].
+    /// The nodes one by one, at most [`crate::lower::machines::MAX_NODES`].
     nodes: Vec<NodePlan<'a>>,
 }
 
 /// A path below `spec`, for example `kubernetes/endpoint`.
 fn at(pointer: &str) -> SpecPath {
     SpecPath::pointer(format!("/spec/{pointer}"))
+}
+
+/// Host settings, the cluster's and each pool's.
+fn settings<'a>(facts: &Facts<'a>) -> impl Iterator<Item = (SpecPath, &'a HostSettings)> + use<'a> {
+    let pools = facts.spec.pools.iter();
+    let own = pools.filter_map(|(name, pool)| Some((at("pools").then(name).then("hosts"), pool.hosts.as_ref()?)));
+    std::iter::once((at("hosts"), &facts.spec.hosts)).chain(own)
 }
 
 /// How many addresses a pool lists. A range may hold more than there are numbers for nodes.
@@ -53,7 +63,7 @@ fn size(pool: &Pool) -> u128 {
 fn counted(number: u128, one: &str) -> String {
     let end = match one {
         _ if number == 1 => "",
-        "address" => "es",
+        _ if one.ends_with("address") => "es",
         _ => "s",
     };
     format!("{number} {one}{end}")

@@ -130,6 +130,64 @@ codes! {
     216 Error GATEWAY_MISSING = "machines with addresses and no gateway",
         "Machines that are made with a fixed address learn their gateway from this file only. Without one they \
          cannot download Kubernetes. Write `network.gateway`.";
+    301 Error MACHINES_MISSING = "a pool that is made of nothing",
+        "Exactly one of `proxmox`, `hetzner`, `existing` and `local` says what the nodes of a pool are made of, and \
+         here is none. For hosts that are there already write `existing: {}`.";
+    302 Error MACHINES_SEVERAL = "a pool that is made of several things",
+        "A pool's nodes are alike, so they come from one provider. Make one pool for each of `proxmox`, `hetzner`, \
+         `existing` and `local`.";
+    303 Error LXC_OR_VM = "neither container nor virtual machine, or both",
+        "A machine at Proxmox is a container (`lxc`) or a virtual machine (`vm`). Write exactly one of the two.";
+    304 Error PROVIDER_MISSING = "a provider that the file does not define",
+        "Machines or load balancers shall be made at a provider, and nothing says how to reach it. Write its address \
+         and credentials under `providers`.";
+    305 Error FEATURES_NEED_ROOT = "container features that no API token may set",
+        "Proxmox lets only root itself set the features of a privileged container, and every feature but nesting of \
+         any container; an API token is refused, even root's. kubewright sets them as root by SSH: write \
+         `providers.proxmox.ssh`, or do without these features.";
+    306 Error RAW_NEEDS_SSH = "lines that the Proxmox API does not accept",
+        "Raw `lxc.*` lines and the device `/dev/kmsg` can only be set in a file of the Proxmox host, \
+         `/etc/pve/lxc/VMID.conf`. kubewright writes it as root by SSH: write `providers.proxmox.ssh`. To do \
+         without, write `raw: []` and `kmsg: false`; a kubelet in a container does not run then.";
+    307 Error HYPERVISOR_USER = "a user that may not write the Proxmox host's files",
+        "Only root may write below `/etc/pve`, and there is no sudo on a fresh Proxmox host. Let \
+         `providers.proxmox.ssh.user` be root, or leave it out.";
+    308 Error SIZE_MISSING = "a machine without a size",
+        "Proxmox is asked for so many cores and so much memory, and for containers also for a disk. Nothing stands \
+         in for a number that is not there. Write `cores`, `memory` and `disk` for the pool.";
+    309 Error VMID_OUT_OF_RANGE = "a VMID that Proxmox does not accept",
+        "VMIDs go from 100 to 999999999; Proxmox keeps the lower ones for itself.";
+    310 Error MEMORY_TOO_SMALL = "too little memory for what the node does",
+        "With less memory than its makers name as the least, the node starts and then loses its processes one by \
+         one, mostly the API server or etcd. Give it more.";
+    311 Error EXISTING_WITHOUT_ADDRESS = "an existing host without an address",
+        "Nobody but this file can say where a host is that exists already. Write the pool's `addresses`.";
+    312 Error MAINTENANCE_DISAGREES = "as many maintenance addresses as nodes",
+        "The addresses in maintenance mode belong to the nodes one by one, the first to the first. Write one for \
+         each node.";
+    313 Error TALOS_IN_CONTAINER = "Talos in a container",
+        "Talos is an operating system with a kernel of its own, which a container does not have. Make the pool's \
+         machines virtual machines (`vm`), or choose K3s.";
+    314 Error TALOS_HOST_SETTINGS = "host settings that Talos does not have",
+        "Talos has no shell, no SSH, no packages and no users: everything is said in its machine configuration. \
+         Write such settings as `kubernetes.talos.patches` and `kubernetes.talos.extensions`.";
+    315 Error TEMPLATE_IS_MACHINE = "the template's VMID for a machine",
+        "The pool's VMIDs contain the VMID of a template. The template would be taken for the machine, changed, and \
+         deleted with the cluster. Keep templates out of the machines' ranges.";
+    316 Error VMIDS_EXHAUSTED = "fewer VMIDs in reserve than machines without one",
+        "Machines without a VMID of their own take one from `providers.proxmox.vmids`, and that range has too few \
+         that no pool names. Widen the range.";
+    317 Error SUBNET_OUTSIDE = "the hosts' network outside of the private network",
+        "At Hetzner, `network.cidr` is a subnet of the private network and must lie in its `ipRange`. Correct one of \
+         the two.";
+    318 Error FIREWALL_PORTS = "a firewall rule with the wrong ports",
+        "A rule for TCP or UDP needs ports, from 1 to 65535, and a rule for ICMP has none. Correct `ports`.";
+    319 Warning SIZE_IGNORED = "a size that has no effect",
+        "The size of a server at Hetzner comes from its `type` alone. Remove `cores`, `memory` and `disk` from the \
+         pool, so that nobody relies on them.";
+    320 Error FIREWALL_WITHOUT_SSH = "a firewall that keeps us out",
+        "The firewall refuses what it does not name, and no rule lets SSH in. kubewright could make the servers and \
+         never enter them. Allow the SSH port from where you work, or name a bastion in `hosts.ssh.jump`.";
     412 Error VIRTUAL_IP_TAKEN = "a virtual IP that belongs to somebody",
         "The virtual IP moves from server to server and answers for whoever holds it now, so no machine and no \
          gateway may have it as its own. Choose a free address of the hosts' network.";

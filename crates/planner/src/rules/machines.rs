@@ -1,0 +1,257 @@
+//! 03xx: what nodes are made of.
+
+use std::collections::BTreeMap;
+
+use kubewright_model::codes::{self, Code};
+use kubewright_model::diagnostic::{Diagnostic, SpecPath};
+use kubewright_model::ids::PoolName;
+use kubewright_model::net::NumberRange;
+use kubewright_model::spec::pools::{Lxc, LxcFeature, ProxmoxMachines};
+use kubewright_model::spec::{Distribution, Pool};
+use kubewright_model::units::Size;
+
+use super::{Facts, addresses, at, counted, hetzner, size};
+
+pub(super) fn rules(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
+    for (name, pool) in &facts.spec.pools {
+        let path = at("pools").then(name);
+        made_of(facts, name, pool, &path, found);
+        memory(facts, pool, &path, found);
+        if let Some(machines) = &pool.proxmox {
+            proxmox(facts, name, pool, machines, &path, found);
+        }
+        if let Some(existing) = &pool.existing {
+            let nodes = size(pool);
+            let given =
+                existing.maintenance_addresses.iter().fold(0u128, |sum, range| sum.saturating_add(range.count()));
+            if given != 0 && given != nodes {
+                let message = format!(
+                    "the pool `{name}` has {} and {}",
+                    counted(nodes, "node"),
+                    counted(given, "maintenance address")
+                );
+                let path = path.then("existing").then("maintenanceAddresses");
+                let help = "write one for each node";
+                found.push(Diagnostic::new(codes::MAINTENANCE_DISAGREES, path, message).help(help));
+            }
+            if addresses(pool) == 0 && nodes != 0 {
+                let message = format!("the hosts of the pool `{name}` exist already, and nothing says where");
+                let help = "write their `addresses`";
+                found.push(Diagnostic::new(codes::EXISTING_WITHOUT_ADDRESS, path.clone(), message).help(help));
+            }
+        }
+    }
+    hypervisor_user(facts, found);
+    templates(facts, found);
+    reserve(facts, found);
+    hetzner::rules(facts, found);
+    talos(facts, found);
+}
+
+/// Exactly one kind of machine, from a provider that is defined.
+fn made_of(facts: &Facts<'_>, name: &PoolName, pool: &Pool, path: &SpecPath, found: &mut Vec<Diagnostic>) {
+    let providers = &facts.spec.providers;
+    let kinds = [
+        ("proxmox", pool.proxmox.is_some(), providers.proxmox.is_some()),
+        ("hetzner", pool.hetzner.is_some(), providers.hetzner.is_some()),
+        ("existing", pool.existing.is_some(), true),
+        ("local", pool.local.is_some(), providers.local.is_some()),
+    ];
+    let given: Vec<_> = kinds.into_iter().filter(|(_, given, _)| *given).collect();
+    match given.as_slice() {
+        [] => {
+            let message = format!("nothing says what the nodes of the pool `{name}` are made of");
+            let help = "write `existing: {}` for hosts that are there already, or `proxmox`, `hetzner` or `local`";
+            found.push(Diagnostic::new(codes::MACHINES_MISSING, path.clone(), message).help(help));
+        }
+        [(_, _, true)] => {}
+        [(kind, ..)] => {
+            let message = format!("the pool `{name}` is made at `{kind}`, and `providers.{kind}` is not there");
+            let help = format!("write `providers.{kind}` with its address and credentials");
+            found.push(Diagnostic::new(codes::PROVIDER_MISSING, path.then(kind), message).help(help));
+        }
+        [_, (kind, ..), ..] => {
+            let all: Vec<&str> = given.iter().map(|(kind, ..)| *kind).collect();
+            let message = format!("the pool `{name}` is made of {} at once", all.join(" and "));
+            let help = "keep one of them, and make a pool of its own for each other one";
+            found.push(Diagnostic::new(codes::MACHINES_SEVERAL, path.then(kind), message).help(help));
+        }
+    }
+}
+
+/// The least memory that each distribution's makers name, for servers and for agents.
+/// <https://docs.k3s.io/installation/requirements>, <https://docs.rke2.io/install/requirements>,
+/// <https://kubernetes.io/docs/setup/production-environment/tools/kubeadm/install-kubeadm/>,
+/// <https://www.talos.dev/v1.9/introduction/system-requirements/>
+fn least_memory(distribution: Distribution, server: bool) -> Size {
+    match (distribution, server) {
+        (Distribution::K3s | Distribution::Talos, true) | (Distribution::Kubeadm, _) => Size::from_gib(2),
+        (Distribution::K3s, false) => Size::from_mib(512),
+        (Distribution::Rke2, _) => Size::from_gib(4),
+        (Distribution::Talos, false) => Size::from_gib(1),
+    }
+}
+
+fn memory(facts: &Facts<'_>, pool: &Pool, path: &SpecPath, found: &mut Vec<Diagnostic>) {
+    let Some(memory) = pool.memory.filter(|_| pool.role.is_node()) else { return };
+    let distribution = facts.spec.kubernetes.distribution;
+    let least = least_memory(distribution, pool.role.is_server());
+    if memory < least {
+        let what = if pool.role.is_server() { "server" } else { "agent" };
+        let title = distribution.title();
+        let message = format!("{memory} of memory is too little for a {title} {what}, which needs {least} at least");
+        let help = format!("write `memory: {least}` or more");
+        found.push(Diagnostic::new(codes::MEMORY_TOO_SMALL, path.then("memory"), message).help(help));
+    }
+}
+
+fn proxmox(
+    facts: &Facts<'_>,
+    name: &PoolName,
+    pool: &Pool,
+    machines: &ProxmoxMachines,
+    path: &SpecPath,
+    found: &mut Vec<Diagnostic>,
+) {
+    let own = path.then("proxmox");
+    if machines.lxc.is_some() == machines.vm.is_some() {
+        let what = if machines.vm.is_some() {
+            "both container and virtual machine"
+        } else {
+            "neither container nor virtual machine"
+        };
+        let message = format!("the machines of the pool `{name}` are {what}");
+        let help = "write exactly one of `lxc` and `vm`";
+        found.push(Diagnostic::new(codes::LXC_OR_VM, own.clone(), message).help(help));
+    }
+    let needed = [
+        ("cores", pool.cores.is_none(), "cores: 2"),
+        ("memory", pool.memory.is_none(), "memory: 4Gi"),
+        // A virtual machine may keep its template's disk as it is.
+        ("disk", pool.disk.is_none() && machines.lxc.is_some(), "disk: 32Gi"),
+    ];
+    for (field, _, example) in needed.into_iter().filter(|(_, missing, _)| *missing) {
+        let message = format!("`{field}` is missing for the machines of the pool `{name}`");
+        let help = format!("write for example `{example}`");
+        found.push(Diagnostic::new(codes::SIZE_MISSING, path.clone(), message).help(help));
+    }
+    for (index, range) in machines.vmids.iter().enumerate() {
+        if range.first < 100 || range.last > 999_999_999 {
+            let path = own.then("vmids").then(index);
+            let message = format!(
+                "Proxmox does not accept the VMID {}",
+                if range.first < 100 { range.first } else { range.last }
+            );
+            let help = "choose from 100 to 999999999";
+            found.push(Diagnostic::new(codes::VMID_OUT_OF_RANGE, path, message).help(help));
+        }
+    }
+    if let Some(lxc) = &machines.lxc {
+        container(facts, lxc, &own.then("lxc"), found);
+    }
+}
+
+/// The features that only root may give a container.
+fn features_for_root(lxc: &Lxc) -> Vec<&'static str> {
+    let for_root = |feature: &&LxcFeature| lxc.privileged || **feature != LxcFeature::Nesting;
+    lxc.features.iter().filter(for_root).map(|feature| feature.word()).collect()
+}
+
+/// What only root on the Proxmox host may do needs a way in for root.
+fn container(facts: &Facts<'_>, lxc: &Lxc, path: &SpecPath, found: &mut Vec<Diagnostic>) {
+    // Without the provider there is a diagnostic already, and this one would say the same in other words.
+    if facts.spec.providers.proxmox.as_ref().is_none_or(|provider| provider.ssh.is_some()) {
+        return;
+    }
+    let features = features_for_root(lxc);
+    if !features.is_empty() {
+        let what = if lxc.privileged { "a privileged container" } else { "a container" };
+        let message = format!("no API token may set {} of {what}", features.join(", "));
+        let help = "write `providers.proxmox.ssh: {}` with root's key, or remove these `features`";
+        refuse(codes::FEATURES_NEED_ROOT, path.then("features"), message, help, found);
+    }
+    if !lxc.raw.is_empty() || lxc.kmsg {
+        let (what, field) = if lxc.raw.is_empty() { ("the device /dev/kmsg", "kmsg") } else { ("raw lines", "raw") };
+        let message = format!("{what} of a container cannot be set through the Proxmox API");
+        let help = "write `providers.proxmox.ssh: {}` with root's key, or write `raw: []` and `kmsg: false`";
+        refuse(codes::RAW_NEEDS_SSH, path.then(field), message, help, found);
+    }
+}
+
+fn hypervisor_user(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
+    let Some(ssh) = facts.spec.providers.proxmox.as_ref().and_then(|provider| provider.ssh.as_ref()) else { return };
+    let mut containers = facts.spec.pools.values().filter_map(|pool| pool.proxmox.as_ref()?.lxc.as_ref());
+    if ssh.user != "root" && containers.any(|lxc| !lxc.raw.is_empty() || lxc.kmsg || !features_for_root(lxc).is_empty())
+    {
+        let message = format!("`{}` may not write the configuration of containers", ssh.user);
+        let path = at("providers/proxmox/ssh/user");
+        refuse(codes::HYPERVISOR_USER, path, message, "log in as root: remove `user`", found);
+    }
+}
+
+/// No machine has the VMID of a template.
+fn templates(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
+    let machines = || facts.spec.pools.iter().filter_map(|(name, pool)| Some((name, pool.proxmox.as_ref()?)));
+    let templates: BTreeMap<u32, &PoolName> =
+        machines().filter_map(|(name, machines)| Some((machines.vm.as_ref()?.template, name))).collect();
+    for (name, machines) in machines() {
+        for (index, range) in machines.vmids.iter().enumerate() {
+            if let Some((template, other)) = templates.range(range.first..=range.last).next() {
+                let message = format!("the VMID {template} is that of the template of the pool `{other}`");
+                let path = at("pools").then(name).then("proxmox").then("vmids").then(index);
+                let help = "choose VMIDs for machines that are no template's";
+                found.push(Diagnostic::new(codes::TEMPLATE_IS_MACHINE, path, message).help(help));
+            }
+        }
+    }
+}
+
+/// The reserve has a VMID for each machine without one.
+fn reserve(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
+    let Some(range) = facts.spec.providers.proxmox.as_ref().and_then(|proxmox| proxmox.vmids) else { return };
+    let pools = || facts.spec.pools.values().filter_map(|pool| Some((pool, pool.proxmox.as_ref()?)));
+    let wanted: u128 = pools().filter(|(_, machines)| machines.vmids.is_empty()).map(|(pool, _)| size(pool)).sum();
+    let shared = |other: &NumberRange| match (range.first.max(other.first), range.last.min(other.last)) {
+        (first, last) if first <= last => u128::from(last - first) + 1,
+        _ => 0,
+    };
+    let taken: u128 = pools().flat_map(|(_, machines)| &machines.vmids).map(shared).sum();
+    let free = u128::from(range.count()).saturating_sub(taken);
+    if free < wanted {
+        let message = format!("{} have no VMID of their own, and {range} has {free} free", counted(wanted, "machine"));
+        let help = "widen the range, or give the pools `vmids`";
+        found.push(Diagnostic::new(codes::VMIDS_EXHAUSTED, at("providers/proxmox/vmids"), message).help(help));
+    }
+}
+
+/// Talos is no Linux to log into.
+fn talos(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
+    if facts.spec.kubernetes.distribution != Distribution::Talos {
+        return;
+    }
+    for (path, settings) in super::settings(facts) {
+        let fields: [(&str, bool); 6] = [
+            ("ssh", settings.ssh.is_some()),
+            ("packages", !settings.packages.is_empty()),
+            ("files", !settings.files.is_empty()),
+            ("users", !settings.users.is_empty()),
+            ("locale", settings.locale.is_some()),
+            ("timezone", settings.timezone.is_some()),
+        ];
+        for (field, _) in fields.into_iter().filter(|(_, given)| *given) {
+            let help = "remove it, or write what you need as `kubernetes.talos.patches`";
+            refuse(codes::TALOS_HOST_SETTINGS, path.then(field), format!("Talos has no `{field}`"), help, found);
+        }
+    }
+    for (name, pool) in facts.spec.pools.iter().filter(|(_, pool)| pool.role.is_node()) {
+        if pool.proxmox.as_ref().is_some_and(|machines| machines.lxc.is_some()) {
+            let path = at("pools").then(name).then("proxmox").then("lxc");
+            let message = format!("the nodes of the pool `{name}` are containers, and Talos brings its own kernel");
+            refuse(codes::TALOS_IN_CONTAINER, path, message, "make them virtual machines: write `vm`", found);
+        }
+    }
+}
+
+fn refuse(code: Code, path: SpecPath, message: String, help: &str, found: &mut Vec<Diagnostic>) {
+    found.push(Diagnostic::new(code, path, message).help(help));
+}
