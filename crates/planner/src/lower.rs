@@ -42,6 +42,10 @@ pub fn lower(file: &ClusterFile) -> (Desired, Vec<Diagnostic>) {
     let context = Context { file, nodes, endpoint };
     let mut secrets = SecretNames::default();
     secrets.provider_tokens(&file.spec.providers);
+    // Distributions name this hole themselves; here it is only told where its value is, if not made by us.
+    if let Some(token) = &file.spec.kubernetes.join_token {
+        secrets.hole("join-token", Some(token));
+    }
     let members = members::members(&context);
     let hosts = hosts::hosts(&context, &mut secrets);
     let releases = crate::addons::releases(&context, &mut secrets);

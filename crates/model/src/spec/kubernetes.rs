@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::ids::PoolName;
 use crate::net::{AddressRange, Cidr};
+use crate::spec::secrets::SecretRef;
 use crate::version::Version;
 
 /// A way to install Kubernetes.
@@ -82,6 +83,9 @@ pub struct Kubernetes {
     /// Settings for Talos; only with that distribution.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub talos: Option<Talos>,
+    /// The token that nodes join with. Without it, one is made and kept as a secret.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub join_token: Option<SecretRef>,
     /// Load images from an archive on each host instead of pulling them (K3s and RKE2).
     #[serde(default)]
     pub airgap_images: bool,
