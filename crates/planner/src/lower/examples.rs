@@ -1,5 +1,7 @@
 //! The example files, lowered: each fact that an example's document names stands in the answer, as one line of text.
 
+mod devboard;
+mod keybuzz;
 mod mlops;
 mod valaskjalf;
 mod vixens;
