@@ -5,12 +5,16 @@
 //! Nothing here compares all nodes with all others: ranges are sorted and swept, names are looked up in ordered sets.
 
 mod claims;
+mod endpoint;
 mod hetzner;
+mod kubernetes;
 mod machines;
+mod marks;
 mod names;
 mod network;
+mod reserved;
 
-use kubewright_model::diagnostic::{Diagnostic, SpecPath};
+use kubewright_model::diagnostic::{Diagnostic, SpecPath, nearest};
 use kubewright_model::spec::{ClusterFile, ClusterSpec, HostSettings, Pool};
 
 use crate::lower::machines::{NodePlan, nodes};
@@ -22,6 +26,7 @@ pub fn rules(file: &ClusterFile) -> Vec<Diagnostic> {
     names::rules(&facts, &mut found);
     network::rules(&facts, &mut found);
     machines::rules(&facts, &mut found);
+    kubernetes::rules(&facts, &mut found);
     found
 }
 
@@ -31,6 +36,21 @@ struct Facts<'a> {
     spec: &'a ClusterSpec,
     /// The nodes one by one, at most [`crate::lower::machines::MAX_NODES`].
     nodes: Vec<NodePlan<'a>>,
+}
+
+impl<'a> Facts<'a> {
+    /// The members of the control plane.
+    fn servers(&self) -> impl Iterator<Item = &NodePlan<'a>> {
+        self.nodes.iter().filter(|node| node.is_server())
+    }
+}
+
+/// What to do about a name that is not there: the near one, or else what to write.
+fn near<'a>(word: &str, known: impl IntoIterator<Item = &'a str>, otherwise: &str) -> String {
+    match nearest(word, known) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => otherwise.to_string(),
+    }
 }
 
 /// A path below `spec`, for example `kubernetes/endpoint`.

@@ -188,9 +188,76 @@ codes! {
     320 Error FIREWALL_WITHOUT_SSH = "a firewall that keeps us out",
         "The firewall refuses what it does not name, and no rule lets SSH in. kubewright could make the servers and \
          never enter them. Allow the SSH port from where you work, or name a bastion in `hosts.ssh.jump`.";
+    401 Error SERVER_MISSING = "a cluster without a server",
+        "No pool has the role `server` or `both`, so there is no control plane: nothing that agents could join. Give \
+         one pool the role `both` (control plane and work) or `server` (control plane only).";
+    402 Error EVEN_SERVERS = "an even number of etcd members",
+        "etcd needs more than half of its members to agree. Two members stop when one is lost, as one does, and four \
+         bear the loss of one only, as three do: the even one adds nothing but a way to fail. Make it 1, 3 or 5 \
+         servers.";
+    403 Error SQLITE_SEVERAL = "several servers on SQLite",
+        "SQLite is a file of one server, and other servers cannot share it. Remove `datastore: sqlite` to have etcd, \
+         or keep one server.";
+    404 Error SQLITE_UNKNOWN = "SQLite where there is none",
+        "Only K3s can keep its data in SQLite. Remove `datastore`; the distribution brings etcd.";
+    405 Error VERSION_FORM = "a version that the distribution does not have",
+        "Each distribution writes its versions in a form of its own: K3s `v1.31.4+k3s1`, RKE2 `v1.31.4+rke2r1`, \
+         kubeadm and the Kubernetes of Talos `v1.31.4`, Talos itself `v1.9.1`. A version in another form cannot be \
+         downloaded. Look it up on the page of releases.";
+    406 Error CNI_SEVERAL = "several network plug-ins",
+        "One plug-in gives pods their addresses and routes; two of them undo each other's work. Keep one of \
+         `flannel`, `cilium` and `canal`.";
+    408 Error ENDPOINT_MISSING = "several servers and no address for the API",
+        "With several servers, clients and agents need one address that outlives each of them. Write \
+         `endpoint.loadBalancer`, `endpoint.virtualIp`, or `endpoint.host` for a name or address that you keep \
+         yourself.";
+    409 Error ENDPOINT_NOT_SERVER = "an API address where no API is",
+        "The endpoint is the name or the address of a node without a control plane, so nobody answers there. Write a \
+         server, a load balancer or a virtual IP.";
+    410 Warning ENDPOINT_ONE_SERVER = "an API address that goes with one server",
+        "There are several servers, and clients know only one of them. When that one is gone the API is out of reach \
+         though the others go on. Use a load balancer or a virtual IP.";
+    411 Error VIRTUAL_IP_OUTSIDE = "a virtual IP outside of the hosts' network",
+        "The servers announce the virtual IP in their own network by ARP or NDP, and nobody of that network would \
+         look for this address. Choose a free address of `network.cidr`.";
     412 Error VIRTUAL_IP_TAKEN = "a virtual IP that belongs to somebody",
         "The virtual IP moves from server to server and answers for whoever holds it now, so no machine and no \
          gateway may have it as its own. Choose a free address of the hosts' network.";
+    413 Error VIRTUAL_IP_RANGE = "a range for the virtual IP",
+        "The virtual IP is one address. Write the one that clients shall use.";
+    414 Error ENDPOINT_BALANCER_UNKNOWN = "a load balancer that the file does not have",
+        "`endpoint.loadBalancer` names a load balancer under `loadBalancers`, and there is none with this name. \
+         Correct the name, or describe the load balancer.";
+    415 Error ENDPOINT_BALANCER_PORT = "a load balancer that does not listen for the API",
+        "The API's load balancer has no listener on the API's port, so clients would find a closed door. Add `{ \
+         port: 6443, to: 6443 }` to its `listen`, or correct `endpoint.port`.";
+    416 Error ENDPOINT_TWO_WAYS = "two addresses for the API",
+        "A load balancer and a virtual IP both stand before the servers, and clients can use only one of the two. \
+         Remove one.";
+    417 Error RESERVED_KEY = "a setting that kubewright makes itself",
+        "The key is set from another part of this file. Set here again, the two would contradict each other, and \
+         members that disagree refuse to join. Use the field that the hint names.";
+    418 Error TALOS_SETTINGS = "Talos without its settings, or the other way round",
+        "Talos has a version beside that of Kubernetes, so the distribution `talos` needs \
+         `kubernetes.talos.version`; and with another distribution these settings have no meaning.";
+    419 Error NOT_OF_DISTRIBUTION = "a setting that the distribution does not have",
+        "Canal comes with RKE2, images from an archive are K3s' and RKE2's, and a version for containerd is \
+         kubeadm's, because all others bring their own. Remove the setting or change the distribution.";
+    420 Error TAINT_FORM = "a taint that is none",
+        "A taint is `key=value:effect` or `key:effect`, and the effects are NoSchedule, PreferNoSchedule and \
+         NoExecute. Kubernetes refuses anything else.";
+    421 Error LABEL_FORM = "a label that is none",
+        "A label's key is a name of at most 63 letters, digits, `-`, `_` and `.`, with a DNS name and a slash before \
+         it or not; its value has the same form and may be empty. Kubernetes refuses anything else.";
+    422 Error LABEL_RESERVED = "a label or taint that is Kubernetes' own",
+        "Labels below `kubernetes.io` and `k8s.io` belong to Kubernetes: a kubelet that is told to set one does not \
+         start, and the taints of `node.kubernetes.io` are set and removed by controllers. Use a name of your own: \
+         `example.org/tier`.";
+    424 Warning NO_ROOM_FOR_WORK = "no node that takes work",
+        "Every node has the role `server`, whose taint keeps pods away: add-ons and workloads would stay Pending. \
+         Give a pool the role `both`, or add agents.";
+    425 Error CLUSTER_DOMAIN_FORM = "a cluster domain that is no DNS name",
+        "The cluster's domain is a DNS name in lower case, such as `cluster.local`. Every Service's name ends in it.";
     701 Error SECRET_IN_CLEAR = "a secret in clear text",
         "A value stands where a reference to a secret belongs. This file lives in Git, and what was once in Git is no secret \
          any more: change the secret, keep it in an environment variable, a file, a command or the SOPS file, and write only \

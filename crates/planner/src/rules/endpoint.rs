@@ -1,0 +1,85 @@
+//! 04xx, the part about the API's address.
+
+use kubewright_model::codes;
+use kubewright_model::diagnostic::Diagnostic;
+use kubewright_model::spec::Role;
+
+use super::{Facts, at, near};
+
+pub(super) fn rules(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
+    let endpoint = &facts.spec.kubernetes.endpoint;
+    let servers = facts.servers().count();
+    if servers > 1 && endpoint.host.is_none() && endpoint.load_balancer.is_none() && endpoint.virtual_ip.is_none() {
+        let message = format!("{servers} servers, and nothing says where clients reach the API");
+        let help = "write `endpoint.loadBalancer`, `endpoint.virtualIp` or `endpoint.host`";
+        found.push(Diagnostic::new(codes::ENDPOINT_MISSING, at("kubernetes/endpoint"), message).help(help));
+    }
+    host(facts, servers, found);
+    virtual_ip(facts, found);
+    balancer(facts, found);
+}
+
+/// A host that is a node must be one where the API answers.
+fn host(facts: &Facts<'_>, servers: usize, found: &mut Vec<Diagnostic>) {
+    let Some(host) = &facts.spec.kubernetes.endpoint.host else { return };
+    let address = host.parse().ok();
+    let is_it = |node: &&crate::lower::machines::NodePlan<'_>| {
+        node.name.as_str() == host || (address.is_some() && node.address == address)
+    };
+    let path = at("kubernetes/endpoint/host");
+    let Some(node) = facts.nodes.iter().find(is_it) else { return };
+    if node.pool.role == Role::Agent {
+        let message = format!("`{host}` is the agent `{}`, where no API answers", node.name);
+        let help = match facts.servers().next() {
+            Some(server) if servers == 1 => format!("remove `host`: the server `{}` is taken then", server.name),
+            _ => "write a load balancer, a virtual IP, or a server".to_string(),
+        };
+        found.push(Diagnostic::new(codes::ENDPOINT_NOT_SERVER, path, message).help(help));
+    } else if node.is_server() && servers > 1 {
+        let message = format!("`{host}` is one of {servers} servers; without it the API is out of reach");
+        let help = "use `endpoint.loadBalancer` or `endpoint.virtualIp`";
+        found.push(Diagnostic::new(codes::ENDPOINT_ONE_SERVER, path, message).help(help));
+    }
+}
+
+fn virtual_ip(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
+    let endpoint = &facts.spec.kubernetes.endpoint;
+    let Some(virtual_ip) = &endpoint.virtual_ip else { return };
+    let path = at("kubernetes/endpoint/virtualIp/address");
+    let address = virtual_ip.address;
+    if address.count() > 1 {
+        let message = format!("{address} are {} addresses, and a virtual IP is one", address.count());
+        let help = format!("write `{}`", address.first());
+        found.push(Diagnostic::new(codes::VIRTUAL_IP_RANGE, path, message).help(help));
+    } else if let Some(cidr) = facts.spec.network.cidr.filter(|cidr| !cidr.contains(address.first())) {
+        let message = format!("the virtual IP {address} does not lie in the hosts' network {cidr}");
+        let help = format!("choose a free address of {cidr}");
+        found.push(Diagnostic::new(codes::VIRTUAL_IP_OUTSIDE, path, message).help(help));
+    }
+    if endpoint.load_balancer.is_some() {
+        let message = "a load balancer and a virtual IP, and clients can use only one of them";
+        let path = at("kubernetes/endpoint/virtualIp");
+        let help = "remove `loadBalancer` or `virtualIp`";
+        found.push(Diagnostic::new(codes::ENDPOINT_TWO_WAYS, path, message).help(help));
+    }
+}
+
+fn balancer(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
+    let endpoint = &facts.spec.kubernetes.endpoint;
+    let Some(name) = &endpoint.load_balancer else { return };
+    let path = at("kubernetes/endpoint/loadBalancer");
+    let Some(balancer) = facts.spec.load_balancers.get(name.as_str()) else {
+        let message = format!("there is no load balancer `{name}`");
+        let known = facts.spec.load_balancers.keys().map(|known| known.as_str());
+        let help = near(name, known, "describe it under `loadBalancers`");
+        found.push(Diagnostic::new(codes::ENDPOINT_BALANCER_UNKNOWN, path, message).help(help));
+        return;
+    };
+    if !balancer.listen.iter().any(|listener| listener.port == endpoint.port) {
+        let port = endpoint.port;
+        let message =
+            format!("the load balancer `{name}` does not listen on port {port}, where clients look for the API");
+        let help = format!("add {{ port: {port}, to: 6443 }} to `loadBalancers.{name}.listen`");
+        found.push(Diagnostic::new(codes::ENDPOINT_BALANCER_PORT, path, message).help(help));
+    }
+}

@@ -1,0 +1,136 @@
+//! 04xx: the distribution, the control plane, and what nodes are called by.
+
+use kubewright_model::codes;
+use kubewright_model::diagnostic::Diagnostic;
+use kubewright_model::spec::formats::dns_subdomain;
+use kubewright_model::spec::kubernetes::Datastore;
+use kubewright_model::spec::{Distribution, Role};
+use kubewright_model::version::Version;
+
+use super::{Facts, at, endpoint, marks, reserved};
+
+pub(super) fn rules(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
+    servers(facts, found);
+    versions(facts, found);
+    plugins(facts, found);
+    settings(facts, found);
+    endpoint::rules(facts, found);
+    reserved::rules(facts, found);
+    marks::rules(facts, found);
+    let kubernetes = &facts.spec.kubernetes;
+    if let Err(why) = dns_subdomain(&kubernetes.cluster_domain) {
+        let message = format!("`{}` is no domain: {why}", kubernetes.cluster_domain);
+        let path = at("kubernetes/clusterDomain");
+        found
+            .push(Diagnostic::new(codes::CLUSTER_DOMAIN_FORM, path, message).help("write for example `cluster.local`"));
+    }
+}
+
+/// How many servers there are, and what they keep their data in.
+fn servers(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
+    let kubernetes = &facts.spec.kubernetes;
+    let servers = facts.servers().count();
+    // A pool without any node has a rule of its own, or is empty on purpose.
+    if !facts.spec.pools.values().any(|pool| pool.role.is_server()) {
+        let message = "no pool has the role `server` or `both`";
+        let help = "give the pool that holds the control plane the role `both`";
+        found.push(Diagnostic::new(codes::SERVER_MISSING, at("pools"), message).help(help));
+    }
+    match kubernetes.datastore {
+        Datastore::Etcd if servers > 0 && servers.is_multiple_of(2) => {
+            let message = format!("{servers} servers are {servers} members of etcd, an even number");
+            let help = format!("make it {} or {}", servers - 1, servers + 1);
+            let pool = facts.servers().last().map(|node| at("pools").then(node.pool_name));
+            let path = pool.unwrap_or_else(|| at("pools"));
+            found.push(Diagnostic::new(codes::EVEN_SERVERS, path, message).help(help));
+        }
+        Datastore::Etcd => {}
+        Datastore::Sqlite if kubernetes.distribution != Distribution::K3s => {
+            let message = format!("{} cannot keep its data in SQLite", kubernetes.distribution.title());
+            let path = at("kubernetes/datastore");
+            found.push(Diagnostic::new(codes::SQLITE_UNKNOWN, path, message).help("remove `datastore`"));
+        }
+        Datastore::Sqlite if servers > 1 => {
+            let message = format!("{servers} servers cannot share one SQLite file");
+            let path = at("kubernetes/datastore");
+            let help = "remove `datastore` to have etcd, or keep one server";
+            found.push(Diagnostic::new(codes::SQLITE_SEVERAL, path, message).help(help));
+        }
+        Datastore::Sqlite => {}
+    }
+    let mut nodes = facts.nodes.iter().filter(|node| node.is_node());
+    if servers > 0 && nodes.all(|node| node.pool.role == Role::Server) {
+        let message = "all nodes are servers that keep other work away";
+        let help = "give a pool the role `both`, or add a pool of agents";
+        found.push(Diagnostic::new(codes::NO_ROOM_FOR_WORK, at("pools"), message).help(help));
+    }
+}
+
+/// Versions in the form in which the distribution's releases are named.
+fn versions(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
+    let kubernetes = &facts.spec.kubernetes;
+    let distribution = kubernetes.distribution;
+    let (mark, example) = match distribution {
+        Distribution::K3s => ("k3s", "v1.31.4+k3s1"),
+        Distribution::Rke2 => ("rke2r", "v1.31.4+rke2r1"),
+        Distribution::Kubeadm | Distribution::Talos => ("", "v1.31.4"),
+    };
+    let mut judge = |version: &Version, mark: &str, example: &str, title: &str, path: &str| {
+        let number = version.build().strip_prefix(mark);
+        let counted = number.is_some_and(|number| !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()));
+        let build = if mark.is_empty() { version.build().is_empty() } else { counted };
+        if !build || !version.to_string().starts_with('v') {
+            let message = format!("`{version}` is no version of {title}");
+            let help = format!("{title} writes its versions like `{example}`");
+            found.push(Diagnostic::new(codes::VERSION_FORM, at(path), message).help(help));
+        }
+    };
+    let title = if distribution == Distribution::Talos { "Kubernetes" } else { distribution.title() };
+    judge(&kubernetes.version, mark, example, title, "kubernetes/version");
+    if let Some(talos) = &kubernetes.talos {
+        judge(&talos.version, "", "v1.9.1", "Talos", "kubernetes/talos/version");
+    }
+}
+
+fn plugins(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
+    let cni = &facts.spec.kubernetes.cni;
+    let given = [("flannel", cni.flannel.is_some()), ("cilium", cni.cilium.is_some()), ("canal", cni.canal.is_some())];
+    let names: Vec<&str> = given.into_iter().filter(|(_, given)| *given).map(|(name, _)| name).collect();
+    if let [_, second, ..] = names.as_slice() {
+        let message = format!("{} are both network plug-ins, and one is enough", names.join(" and "));
+        let path = at("kubernetes/cni").then(second);
+        found.push(Diagnostic::new(codes::CNI_SEVERAL, path, message).help("keep one of them"));
+    }
+}
+
+/// Settings that only some distributions have.
+fn settings(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
+    use Distribution::{K3s, Kubeadm, Rke2, Talos};
+    let kubernetes = &facts.spec.kubernetes;
+    let distribution = kubernetes.distribution;
+    let of: [(&str, bool, &[Distribution]); 3] = [
+        ("cni/canal", kubernetes.cni.canal.is_some(), &[Rke2]),
+        ("containerd", kubernetes.containerd.is_some(), &[Kubeadm]),
+        ("airgapImages", kubernetes.airgap_images, &[K3s, Rke2]),
+    ];
+    for (field, _, known) in of.into_iter().filter(|(_, given, known)| *given && !known.contains(&distribution)) {
+        let names: Vec<&str> = known.iter().map(|known| known.title()).collect();
+        let message = format!(
+            "`{}` is a setting of {}, not of {}",
+            field.replace('/', "."),
+            names.join(" and "),
+            distribution.title()
+        );
+        let path = at("kubernetes").then(field.split('/').next().unwrap_or(field));
+        let path = field.split('/').skip(1).fold(path, |path, part| path.then(part));
+        found.push(Diagnostic::new(codes::NOT_OF_DISTRIBUTION, path, message).help("remove it"));
+    }
+    let (message, path, help) = match (distribution, &kubernetes.talos) {
+        (Talos, None) => ("`talos.version` is missing", at("kubernetes"), "write `talos: { version: v1.9.1 }`"),
+        (K3s | Rke2 | Kubeadm, Some(_)) => {
+            ("settings for Talos, and the distribution is another one", at("kubernetes/talos"), "remove `talos`")
+        }
+        _ => return,
+    };
+    found.push(Diagnostic::new(codes::TALOS_SETTINGS, path, message).help(help));
+}
