@@ -1,6 +1,7 @@
 //! The few methods that every front end calls.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use kubewright_model::desired::Desired;
 use kubewright_model::diagnostic::{Diagnostic, Severity};
@@ -10,6 +11,8 @@ use kubewright_model::observed::Observed;
 use kubewright_model::plan::{Ask, Note, Plan, Violation, Weight};
 use kubewright_model::source::SourceMap;
 use kubewright_model::spec::{self, ClusterFile};
+
+use tokio::time::Instant;
 
 use crate::execute::{Hands, Recorder, Sink, Stop, Tally, execute};
 use crate::holes::{self, Filler};
@@ -103,17 +106,33 @@ pub enum EngineError {
     Bug(Vec<Violation>),
 }
 
+/// How long a run waits for what cannot be looked at yet. A server that was cut off while it started, or a host that
+/// boots after a power cut, answers within two minutes; what does not answer then needs a person.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// Between two looks of that wait.
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
+
+/// Hears what is waited for before a run begins.
+pub type Listener = Arc<dyn Fn(String) + Send + Sync>;
+
 /// The engine: a world, and a store for what the world cannot tell.
 #[derive(Clone)]
 pub struct Engine {
     world: World,
     store: Arc<dyn Store>,
+    listener: Option<Listener>,
 }
 
 impl Engine {
     /// An engine for a world.
     pub fn new(world: World, store: Arc<dyn Store>) -> Self {
-        Self { world, store }
+        Self { world, store, listener: None }
+    }
+
+    /// The same engine, which tells what it waits for before a run begins.
+    #[must_use]
+    pub fn telling(self, listener: Listener) -> Self {
+        Self { listener: Some(listener), ..self }
     }
 
     /// Whether the world is a pretend one.
@@ -183,7 +202,7 @@ impl Engine {
     pub async fn apply(&self, request: &Request<'_>, stop: &Stop, sink: Sink<'_>) -> Result<RunReport, EngineError> {
         let desired = request.desired;
         let _lock = self.store.lock(&desired.cluster, &request.holder)?;
-        let Planned { observed, plan } = self.plan(desired, &request.ask, request.only).await?;
+        let Planned { observed, plan } = self.plan_patiently(request).await?;
         self.may_run(request, &plan)?;
         let journal = self.store.start_journal(&desired.cluster, &request.run)?;
         let mut recorder = Recorder::new(journal, sink);
@@ -215,6 +234,22 @@ impl Engine {
         }
         let Tally { done, already, failed, left, .. } = tally;
         Ok(RunReport { run: request.run.clone(), end, done, already, left, failed, remaining, notes: plan.notes })
+    }
+
+    /// Plans, and looks again for a while when the plan is blocked by something that could not be looked at.
+    async fn plan_patiently(&self, request: &Request<'_>) -> Result<Planned, EngineError> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let planned = self.plan(request.desired, &request.ask, request.only).await?;
+            let unknown = planned.observed.unknown();
+            if !planned.plan.is_blocked() || unknown.is_empty() || Instant::now() + LOOK_AGAIN > deadline {
+                return Ok(planned);
+            }
+            if let Some(listener) = &self.listener {
+                listener(format!("waiting: {}", unknown.join("; ")));
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
     }
 
     /// Everything that must be so before anything is touched.

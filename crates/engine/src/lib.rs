@@ -16,6 +16,7 @@ pub mod execute;
 mod holes;
 pub mod journal;
 mod observe;
+pub mod rehearse;
 mod retry;
 pub mod sim;
 pub mod store;

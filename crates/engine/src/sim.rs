@@ -1,1 +1,223 @@
-//! x
+//! A pretend data centre: machines, hosts, a cluster, and what goes wrong with them.
+//!
+//! Start reading at [`DataCentre`]; `state` is what is true in it, and each seam to the outside has a file: `machines`
+//! (providers), `hosts` and `recipes`, `kubernetes` (who is a member), `api` and `conditions`. It is deterministic from
+//! a seed, and its clock is tokio's: paused, it jumps from event to event, so a rebuild of forty minutes takes a moment.
+//!
+//! It is strict: what the real thing refuses it refuses, and what no right plan ever asks for it also writes down as a
+//! [`Breach`]. It proves order and logic. It does not prove that a real K3s takes our configuration.
+
+mod api;
+mod conditions;
+mod faults;
+mod hosts;
+mod k3s;
+mod kubernetes;
+mod machines;
+mod recipes;
+mod state;
+mod store;
+mod timing;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use kubewright_model::desired::{Body, Desired};
+use kubewright_model::ids::{NodeName, PlaceName, ProviderName, Vmid};
+use kubewright_providers::Provider;
+use tokio::time::Instant;
+
+use crate::world::World;
+
+pub use faults::{Fault, FaultKind};
+pub use state::{Breach, State};
+pub use store::MemoryStore;
+
+/// A pretend data centre. Clones are handles on the same one.
+#[derive(Clone)]
+pub struct DataCentre {
+    state: Arc<Mutex<State>>,
+    began: Instant,
+    /// The data centre's clock when this handle's process began.
+    since: u64,
+}
+
+impl DataCentre {
+    /// An empty data centre; everything in it follows from the seed.
+    pub fn new(seed: u64) -> Self {
+        Self::of(State::new(seed))
+    }
+
+    fn of(state: State) -> Self {
+        let since = state.clock;
+        Self { state: Arc::new(Mutex::new(state)), began: Instant::now(), since }
+    }
+
+    /// The data centre that a file holds, or a new one when there is no such file yet.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read, or does not hold a data centre of this version.
+    pub fn open(path: &Path, seed: u64) -> Result<Self, String> {
+        let text = match std::fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Self::new(seed)),
+            Err(error) => return Err(format!("cannot read {}: {error}", path.display())),
+        };
+        let state: State =
+            serde_json::from_str(&text).map_err(|error| format!("{} holds no data centre: {error}", path.display()))?;
+        if state.format != state::FORMAT {
+            return Err(format!("{} is of another version; remove it to begin anew", path.display()));
+        }
+        Ok(Self::of(state))
+    }
+
+    /// Writes the data centre to a file, beside it first, so that a crash leaves the old one.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be written.
+    pub fn save(&self, path: &Path) -> Result<(), String> {
+        let text = {
+            let mut state = self.lock();
+            state.clock = self.now();
+            serde_json::to_string(&*state).map_err(|error| error.to_string())?
+        };
+        let beside = path.with_extension("new");
+        std::fs::write(&beside, text)
+            .and_then(|()| std::fs::rename(&beside, path))
+            .map_err(|error| format!("cannot write {}: {error}", path.display()))
+    }
+
+    /// Puts in what a spec takes for granted: hypervisors, and hosts that exist already. Doing it twice changes nothing.
+    pub fn furnish(&self, desired: &Desired) {
+        let mut state = self.lock();
+        for machine in &desired.machines {
+            state.places.insert(machine.place.clone());
+            if *machine.body == Body::Existing {
+                state.put_existing(machine, &desired.owner);
+            }
+        }
+    }
+
+    /// The data centre as a world for the engine. Every provider that the spec names has hands in it.
+    pub fn world(&self, desired: &Desired) -> World {
+        let mut names: Vec<&ProviderName> = desired.machines.iter().map(|machine| &machine.provider).collect();
+        names.extend(desired.load_balancers.iter().map(|balancer| &balancer.provider));
+        names.sort();
+        names.dedup();
+        let providers: BTreeMap<ProviderName, Arc<dyn Provider>> = names
+            .into_iter()
+            .map(|name| {
+                let hands = machines::Machines { centre: self.clone(), provider: name.clone(), token: true };
+                (name.clone(), Arc::new(hands) as Arc<dyn Provider>)
+            })
+            .collect();
+        World {
+            providers,
+            hosts: Some(Arc::new(hosts::Ssh { centre: self.clone() })),
+            cluster: Some(Arc::new(api::Api { centre: self.clone() })),
+            simulated: true,
+        }
+    }
+
+    /// A provider whose credentials nobody accepts.
+    pub fn stranger(&self, provider: &ProviderName) -> Arc<dyn Provider> {
+        Arc::new(machines::Machines { centre: self.clone(), provider: provider.clone(), token: false })
+    }
+
+    /// Sets a mishap up.
+    pub fn strike(&self, fault: Fault) {
+        self.lock().faults.push((fault, faults::Course::default()));
+    }
+
+    /// Somebody mends everything that does not pass by itself.
+    pub fn mend(&self) {
+        self.lock().faults.clear();
+    }
+
+    /// A machine of somebody else's.
+    pub fn put_foreign(&self, provider: &ProviderName, place: &PlaceName, name: &NodeName, vmid: Vmid) {
+        self.lock().put_foreign(provider, place, name, vmid);
+    }
+
+    /// A machine is gone from one moment to the next, with everything on it. Returns whether it was there.
+    pub fn lose(&self, name: &NodeName) -> bool {
+        let now = self.now();
+        self.lock().lose(name, now)
+    }
+
+    /// From now on the cluster is meant to end, so that its members stop for good is no breach.
+    pub fn announce_end(&self) {
+        self.lock().ending = true;
+    }
+
+    /// From now on the cluster is meant to live.
+    pub fn announce_life(&self) {
+        self.lock().ending = false;
+    }
+
+    /// What was asked of it that no right plan asks for.
+    pub fn breaches(&self) -> Vec<Breach> {
+        self.lock().breaches.clone()
+    }
+
+    /// Everything in it that carries a mark of ours, in words; empty when nothing is left over. What was there before
+    /// us (hosts that exist already, machines of others) is not among it, but what we left on such a host is.
+    pub fn leftovers(&self) -> Vec<String> {
+        self.lock().leftovers()
+    }
+
+    /// How often each kind of call was made.
+    pub fn calls(&self) -> BTreeMap<String, u64> {
+        self.lock().calls.clone()
+    }
+
+    /// A copy of everything that is true in it now.
+    pub fn snapshot(&self) -> State {
+        let mut state = self.lock().clone();
+        state.clock = self.now();
+        state
+    }
+
+    /// Changes what is true in it, as nobody's hands could: for tests of what a plan makes of any state.
+    pub fn alter(&self, change: impl FnOnce(&mut State)) {
+        change(&mut self.lock());
+    }
+
+    /// Milliseconds since the data centre was opened first.
+    pub(super) fn now(&self) -> u64 {
+        self.since + u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // A panic while it was held is a bug that has been told already; the data are still the best that there are.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is true now: everything that time alone has brought about has happened.
+    fn at_present(&self) -> MutexGuard<'_, State> {
+        let now = self.now();
+        let mut state = self.lock();
+        state.pass(now);
+        state
+    }
+
+    /// Something takes its time, give or take a seventh.
+    async fn take(&self, milliseconds: u64) {
+        let exact = self.lock().jitter(milliseconds);
+        tokio::time::sleep(Duration::from_millis(exact)).await;
+    }
+}
+
+/// Runs something in a runtime whose clock is paused, so that all waiting is done at once.
+///
+/// # Errors
+///
+/// The runtime could not be made.
+pub fn run<T>(work: impl Future<Output = T>) -> std::io::Result<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build()?;
+    Ok(runtime.block_on(work))
+}

@@ -218,8 +218,8 @@ pub enum UnitRun {
     Running,
     /// It was started once and has done its work.
     Oneshot,
-    /// A recipe starts it the first time. A unit that was started before (the host knows what it read then) is treated
-    /// as `Running`; one that never was is only written and enabled.
+    /// A recipe enables and starts it the first time. A unit that was started before (the host knows what it read then)
+    /// is treated as `Running`; one that never was is only written.
     ByRecipe,
 }
 

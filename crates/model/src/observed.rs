@@ -82,6 +82,14 @@ impl Observed {
             ..Self::default()
         }
     }
+
+    /// What nobody could look at, and why.
+    pub fn unknown(&self) -> Vec<String> {
+        let providers = self.providers.iter().filter_map(|(name, seen)| Some((name.as_str(), seen.why_unknown()?)));
+        let hosts = self.hosts.iter().filter_map(|(name, seen)| Some((name.as_str(), seen.why_unknown()?)));
+        let cluster = self.cluster.iter().filter_map(|seen| Some(("the cluster", seen.why_unknown()?)));
+        providers.chain(hosts).chain(cluster).map(|(name, why)| format!("{name}: {why}")).collect()
+    }
 }
 
 /// All that a provider has of ours, and what stands in our way.

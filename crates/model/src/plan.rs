@@ -365,7 +365,7 @@ pub enum RecipeStep {
     Write(crate::host::FileWish),
     /// Remove a file, or a folder with all that is in it.
     Remove(String),
-    /// Start a unit and write down what it read.
+    /// Enable and start a unit and write down what it read.
     Start {
         /// The unit.
         unit: String,

@@ -47,6 +47,7 @@ fn build<'a>(mut draft: Draft<'a>, observed: &Observed, anew: &BTreeSet<NodeName
     let standings = Standings::new(desired, observed, anew);
     draft.notes.extend(standings.notes());
     removal::replaced_nodes(&mut draft, observed, &standings, anew);
+    removal::lost_nodes(&mut draft, &standings, anew);
     machines::plan(&mut draft, &standings);
     hosts::plan(&mut draft, observed, &standings);
     machines::load_balancers(&mut draft, observed);

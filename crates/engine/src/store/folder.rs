@@ -94,7 +94,7 @@ impl Store for FolderStore {
         let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
         let lock = opened.map_err(|source| file("cannot open", &path, source))?;
         let who = folder.join("holder.json");
-        if !lock.try_lock().is_ok() {
+        if lock.try_lock().is_err() {
             let told = fs::read(&who).ok().and_then(|text| serde_json::from_slice(&text).ok());
             let unknown = Holder { who: "somebody".into(), pid: 0, since: 0, what: "a run".into() };
             return Err(StoreError::Busy { cluster: cluster.clone(), holder: told.unwrap_or(unknown) });

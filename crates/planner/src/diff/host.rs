@@ -102,17 +102,19 @@ fn lines_difference(there: Option<&Vec<String>>, wanted: &[String]) -> Option<Di
     (there.map(Vec::as_slice) != Some(wanted)).then(|| (there.map(|lines| lines.join("\n")), wanted.join("\n"), false))
 }
 
-/// A unit that was never started and waits for its recipe differs only in its file and in being enabled.
+/// A unit that was never started and waits for its recipe differs only in its file.
 fn unit_difference(unit: &UnitWish, seen: Option<&UnitSeen>) -> Option<Difference> {
-    let Some(seen) = seen else { return Some((None, state(unit.enabled, runs_after(unit, None)), false)) };
+    let should_run = runs_after(unit, seen);
+    // What its recipe did not start yet must not start by itself after a power cut either.
+    let enabled = unit.enabled && should_run;
+    let Some(seen) = seen else { return Some((None, state(enabled, should_run), false)) };
     let written = unit.content.as_ref().is_none_or(|content| content.digest() == seen.content);
-    let should_run = runs_after(unit, Some(seen));
-    let placed = written && unit.enabled == seen.enabled && (!should_run || seen.active);
+    let placed = written && enabled == seen.enabled && (!should_run || seen.active);
     let fresh = unit.run == UnitRun::Oneshot || !seen.active || seen.reads.as_ref() == Some(&unit.reads);
     match (placed, fresh) {
         (true, true) => None,
         (true, false) => Some((Some("runs with what it read before".into()), "restarted".into(), true)),
-        (false, _) => Some((Some(state(seen.enabled, seen.active)), state(unit.enabled, should_run), false)),
+        (false, _) => Some((Some(state(seen.enabled, seen.active)), state(enabled, should_run), false)),
     }
 }
 

@@ -58,6 +58,13 @@ fn start_cluster(draft: &mut Draft<'_>, members: &[&Node<'_>]) {
     let asleep: Vec<StepId> =
         servers.iter().filter(|node| was_joined(node)).map(|node| id("host", node.name())).collect();
     let sleeping = !asleep.is_empty();
+    let orphans: Vec<&str> = members.iter().filter(was_joined).map(|node| node.name().as_str()).collect();
+    if !sleeping && !orphans.is_empty() {
+        let message = format!("no server holds the cluster's data any more, and {} belong to it", orphans.join(", "));
+        let help = "bring a server's machine back, or make everything anew with `kubewright rebuild`";
+        draft.note(Weight::Blocks, Subject::Cluster, message, help);
+        return;
+    }
     draft.api.extend(asleep);
     // Nobody answers and nobody remembers a cluster: any server may begin, so the first that has a recipe does.
     let seed = servers.iter().find(|node| recipes(node).is_some_and(|recipes| recipes.init.is_some()));

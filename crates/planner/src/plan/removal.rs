@@ -13,7 +13,7 @@ use kubewright_model::units::Span;
 
 use super::draft::{Draft, id};
 use super::quorum::Voters;
-use super::standing::{ClusterView, Standings};
+use super::standing::{ClusterView, Standing, Standings};
 use crate::diff::cluster::{unwanted_nodes, unwanted_objects, unwanted_releases};
 use crate::diff::machine;
 
@@ -41,6 +41,30 @@ pub(super) fn replaced_nodes(
         if let Some(seen) = machine::seen(machine, observed).present() {
             delete(draft, &machine.name, &machine.provider, seen, reason, gone);
         }
+    }
+}
+
+/// Nodes whose machine is gone leave the books before one of their name joins again: Kubernetes refuses a second node
+/// of a name, and etcd counts a dead member against its quorum.
+pub(super) fn lost_nodes(draft: &mut Draft<'_>, standings: &Standings<'_>, anew: &BTreeSet<NodeName>) {
+    let Some(cluster) = standings.cluster_seen() else { return };
+    let mut voters = Voters::new(cluster);
+    let lost = standings.nodes.iter().filter(|node| matches!(node.standing, Standing::ToMake));
+    for name in lost.map(|node| node.name()).filter(|name| !anew.contains(*name)) {
+        if !cluster.nodes.contains_key(name) && !cluster.members.contains_key(name) {
+            continue;
+        }
+        if !voters.can_lose(name) {
+            let message = format!("its machine is gone and it cannot leave the cluster: {}", voters.words(name));
+            let help = "bring the sick members back first, or `kubewright rebuild`";
+            draft.note(Weight::Blocks, Subject::Member(name.clone()), message, help);
+            continue;
+        }
+        voters.all.remove(name);
+        voters.healthy.remove(name);
+        let reason = Reason::Follows("its machine is gone".into());
+        // Its pods are gone with it, so there is nothing to drain.
+        forget(draft, name, &reason, Vec::new());
     }
 }
 

@@ -89,8 +89,10 @@ impl<'a> Standings<'a> {
         let mut notes = Vec::new();
         let nodes = desired.machines.iter().filter_map(|machine| {
             let again = anew.contains(&machine.name);
+            let lost = matches!(machine::seen(machine, observed), Seen::Absent);
             let member = members.get(&machine.name).copied();
-            let seen = nodes_seen.and_then(|nodes| nodes.get(&machine.name)).filter(|_| !again);
+            // Whose machine is gone is a member in the books only.
+            let seen = nodes_seen.and_then(|nodes| nodes.get(&machine.name)).filter(|_| !again && !lost);
             let judged = if again { Ok(Standing::ToMake) } else { judge(machine, observed, &taken) };
             let judged = judged.and_then(|standing| skew(desired, seen).map(|()| standing));
             let standing = judged.unwrap_or_else(|(message, help)| {

@@ -1,0 +1,387 @@
+//! A Kubernetes API and Helm, good enough for plans, status and checks.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use kubewright_hosts::Holes;
+use kubewright_model::desired::{Desired, DesiredRelease};
+use kubewright_model::digest::Digest;
+use kubewright_model::ids::{Namespace, NodeName, Owner, ReleaseName};
+use kubewright_model::object::{Manifest, ObjectId};
+use kubewright_model::observed::{ClusterSeen, MemberSeen, NodeSeen, Power, ReleaseSeen, Seen};
+use kubewright_model::plan::Condition;
+use kubewright_model::units::Span;
+use serde_json::Value;
+
+use super::faults::FaultKind;
+use super::kubernetes::{Installed, Kept};
+use super::machines::mishap;
+use super::state::State;
+use super::{DataCentre, timing};
+use crate::cluster::{Checked, ClusterApi, ClusterError};
+
+/// Charts that bring kinds of their own, by the kinds' group.
+const BRINGS: [(&str, &str); 6] = [
+    ("cert-manager.io", "cert-manager"),
+    ("metallb.io", "metallb"),
+    ("cilium.io", "cilium"),
+    ("argoproj.io", "argo-cd"),
+    ("monitoring.coreos.com", "kube-prometheus-stack"),
+    ("external-secrets.io", "external-secrets"),
+];
+/// Groups that a cluster serves by itself, K3s' and RKE2's own among them.
+const BUILT_IN: [&str; 16] = [
+    "",
+    "apps",
+    "batch",
+    "autoscaling",
+    "policy",
+    "networking.k8s.io",
+    "rbac.authorization.k8s.io",
+    "storage.k8s.io",
+    "scheduling.k8s.io",
+    "coordination.k8s.io",
+    "discovery.k8s.io",
+    "apiextensions.k8s.io",
+    "admissionregistration.k8s.io",
+    "node.k8s.io",
+    "helm.cattle.io",
+    "traefik.io",
+];
+/// What Helm waits at most for a release's pods when no node takes them.
+const NO_ROOM: u64 = 300_000;
+
+/// Hands on the cluster.
+pub(super) struct Api {
+    pub(super) centre: DataCentre,
+}
+
+impl Api {
+    /// A request reaches a server, or meets a mishap.
+    async fn request(&self, call: &str) -> Result<(), ClusterError> {
+        self.centre.lock().count(call);
+        self.centre.take(timing::KUBE_CALL).await;
+        match mishap(&self.centre) {
+            Some(FaultKind::Api429) => return Err(ClusterError::Busy("429 Too Many Requests".into())),
+            Some(FaultKind::Api500) => return Err(ClusterError::Unreachable("500 Internal Server Error".into())),
+            Some(_) => {
+                self.centre.take(timing::CALL_TIMEOUT).await;
+                return Err(ClusterError::Unreachable("no answer within 30 s".into()));
+            }
+            None => {}
+        }
+        let now = self.centre.now();
+        self.centre.at_present().api(now).map_err(ClusterError::Unreachable)
+    }
+}
+
+fn refused(what: impl Into<String>, why: impl Into<String>) -> ClusterError {
+    ClusterError::Refused { what: what.into(), why: why.into(), log: Vec::new() }
+}
+
+#[async_trait]
+impl ClusterApi for Api {
+    async fn observe(&self, desired: &Desired) -> Seen<ClusterSeen> {
+        match self.request("kubernetes list").await {
+            Ok(()) => {}
+            Err(error) => {
+                let now = self.centre.now();
+                return self.centre.at_present().nobody_serves(desired, now, &error);
+            }
+        }
+        let now = self.centre.now();
+        let state = self.centre.at_present();
+        Seen::Present(state.cluster_seen(&desired.owner, now))
+    }
+
+    async fn apply(&self, objects: &[Manifest], owner: &Owner, holes: &Holes) -> Result<bool, ClusterError> {
+        self.request("kubernetes apply").await?;
+        self.centre.take(timing::KUBE_CALL * u64::try_from(objects.len()).unwrap_or(1)).await;
+        let now = self.centre.now();
+        let mut state = self.centre.at_present();
+        let mut changed = false;
+        for object in objects {
+            holes_known(&object.0, holes)?;
+            changed |= state.apply(object, owner, now)?;
+        }
+        Ok(changed)
+    }
+
+    async fn delete(&self, objects: &[ObjectId], owner: &Owner) -> Result<(), ClusterError> {
+        self.request("kubernetes delete").await?;
+        let now = self.centre.now();
+        let mut state = self.centre.at_present();
+        for id in objects {
+            let key = key(id);
+            let ours = state.cluster.objects.get(&key).is_none_or(|kept| carries(&kept.manifest, owner));
+            if !ours {
+                state.breach(now, format!("{id} is not ours and was to be deleted"));
+                return Err(refused(id.to_string(), "it does not carry our mark"));
+            }
+            state.cluster.objects.remove(&key);
+            if id.kind == "Namespace" {
+                state.cluster.namespaces.remove(id.name.as_str());
+            }
+        }
+        Ok(())
+    }
+
+    async fn install(
+        &self,
+        release: &DesiredRelease,
+        owner: &Owner,
+        holes: &Holes,
+        tell: &(dyn Fn(String) + Send + Sync),
+    ) -> Result<bool, ClusterError> {
+        self.request("helm install").await?;
+        holes_known(&release.values, holes)?;
+        {
+            let now = self.centre.now();
+            let mut state = self.centre.at_present();
+            let there = state.cluster.releases.get(&release.name);
+            if there.is_some_and(|there| there.owner != *owner) {
+                state.breach(now, format!("release {} is not ours and was to be changed", release.name));
+                return Err(refused(release.name.as_str(), "a release of this name is not ours"));
+            }
+        }
+        self.centre.take(timing::HELM).await;
+        let wait = {
+            let now = self.centre.now();
+            let mut state = self.centre.at_present();
+            let slow = if state.line() > 1 { 3 } else { 1 };
+            let takes = state.jitter(timing::RELEASE_READY) * slow;
+            // What brings the network runs on the hosts' own.
+            if !release.before_ready && state.schedulable(now) == 0 { None } else { Some(takes) }
+        };
+        let Some(takes) = wait else {
+            self.centre.take(NO_ROOM).await;
+            let why = "its pods stay Pending: no node is Ready and takes pods";
+            return Err(refused(format!("release {}", release.name), why));
+        };
+        tell(format!("waiting for the pods of {} in {}", release.name, release.namespace));
+        self.centre.take(takes).await;
+        self.request("helm status").await?;
+        let now = self.centre.now();
+        let mut state = self.centre.at_present();
+        state.cluster.namespaces.insert(release.namespace.clone());
+        let installed = Installed {
+            namespace: release.namespace.clone(),
+            owner: owner.clone(),
+            chart: chart_name(&release.chart).to_string(),
+            version: release.version.clone(),
+            fingerprint: release.fingerprint(),
+            ready_at: now,
+        };
+        state.cluster.releases.insert(release.name.clone(), installed);
+        Ok(true)
+    }
+
+    async fn remove(&self, name: &ReleaseName, namespace: &Namespace) -> Result<(), ClusterError> {
+        self.request("helm uninstall").await?;
+        self.centre.take(timing::HELM).await;
+        let mut state = self.centre.at_present();
+        if state.cluster.releases.get(name).is_some_and(|there| there.namespace == *namespace) {
+            state.cluster.releases.remove(name);
+        }
+        Ok(())
+    }
+
+    async fn cordon(&self, node: &NodeName, cordoned: bool) -> Result<(), ClusterError> {
+        self.request("kubernetes cordon").await?;
+        let mut state = self.centre.at_present();
+        match state.cluster.nodes.get_mut(node) {
+            Some(node) => node.cordoned = cordoned,
+            None => return Err(refused(format!("node {node}"), "nodes not found")),
+        }
+        Ok(())
+    }
+
+    async fn drain(
+        &self,
+        node: &NodeName,
+        timeout: Span,
+        tell: &(dyn Fn(String) + Send + Sync),
+    ) -> Result<(), ClusterError> {
+        self.request("kubernetes drain").await?;
+        let now = self.centre.now();
+        let ready = self.centre.at_present().ready(node, now);
+        if let Err(why) = ready {
+            self.centre.take(u64::try_from(timeout.duration().as_millis()).unwrap_or(u64::MAX)).await;
+            return Err(refused(format!("drain of {node}"), format!("its pods do not end: {why}")));
+        }
+        if self.centre.at_present().cluster.nodes.get(node).is_some_and(|node| !node.cordoned) {
+            self.centre.at_present().breach(now, format!("{node} was to be drained while it takes new pods"));
+        }
+        tell(format!("waiting for the pods of {node} to move"));
+        self.centre.take(timing::DRAIN).await;
+        Ok(())
+    }
+
+    async fn forget(&self, node: &NodeName) -> Result<(), ClusterError> {
+        self.request("kubernetes delete node").await?;
+        let now = self.centre.now();
+        self.centre.at_present().forget(node, now).map_err(|why| refused(format!("node {node}"), why))
+    }
+
+    async fn check(&self, condition: &Condition) -> Result<Checked, ClusterError> {
+        match self.request("kubernetes check").await {
+            Ok(()) => {}
+            Err(ClusterError::Unreachable(why)) => {
+                let hint = Some("`kubewright status` tells which servers answer".to_string());
+                return Ok(Checked {
+                    holds: false,
+                    saw: format!("the API does not answer: {why}"),
+                    hint,
+                    ..Checked::default()
+                });
+            }
+            Err(error) => return Err(error),
+        }
+        let now = self.centre.now();
+        Ok(self.centre.at_present().holds(condition, now))
+    }
+}
+
+pub(super) fn chart_name(chart: &str) -> &str {
+    chart.rsplit('/').next().unwrap_or(chart)
+}
+
+fn key(id: &ObjectId) -> String {
+    format!("{} {id}", id.api_version)
+}
+
+fn carries(manifest: &Manifest, owner: &Owner) -> bool {
+    let label =
+        |name: &str| manifest.0.pointer("/metadata/labels").and_then(|labels| labels.get(name)).and_then(Value::as_str);
+    label("app.kubernetes.io/managed-by") == Some("kubewright")
+        && label("kubewright.dev/cluster") == Some(owner.0.as_str())
+}
+
+/// Every hole in a value must have been filled by somebody.
+fn holes_known(value: &Value, holes: &Holes) -> Result<(), ClusterError> {
+    match value {
+        Value::String(text) => {
+            let names = text.split("‹hole:").skip(1).filter_map(|part| part.split_once('›').map(|(name, _)| name));
+            let mut unfilled = names.filter(|name| !holes.contains_key(*name));
+            unfilled.next().map_or(Ok(()), |name| Err(refused("values", format!("nobody filled {name}"))))
+        }
+        Value::Array(items) => items.iter().try_for_each(|item| holes_known(item, holes)),
+        Value::Object(map) => map.values().try_for_each(|item| holes_known(item, holes)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => Ok(()),
+    }
+}
+
+impl State {
+    fn apply(&mut self, object: &Manifest, owner: &Owner, now: u64) -> Result<bool, ClusterError> {
+        let id = object.id().map_err(|missing| refused("an object", format!("{missing} is missing")))?;
+        if id.kind == "Node" {
+            return self.label(object, &id);
+        }
+        if !carries(object, owner) {
+            self.breach(now, format!("{id} was to be written without our mark"));
+        }
+        let group = id.api_version.split_once('/').map_or("", |(group, _)| group);
+        let brought = BRINGS.iter().any(|(kinds, chart)| {
+            group.ends_with(kinds) && self.cluster.releases.values().any(|it| it.chart == *chart)
+        });
+        if !BUILT_IN.contains(&group) && !brought && !self.defined(group) {
+            return Err(refused(id.to_string(), format!("no matches for kind \"{}\" in {}", id.kind, id.api_version)));
+        }
+        if let Some(namespace) = &id.namespace
+            && !self.cluster.namespaces.contains(namespace)
+        {
+            return Err(refused(id.to_string(), format!("namespaces \"{namespace}\" not found")));
+        }
+        if id.kind == "Namespace" {
+            self.cluster.namespaces.insert(id.name.as_str().into());
+        }
+        let digest = Digest::of_value(object);
+        let kept = Kept { id: id.clone(), digest: digest.clone(), manifest: object.clone() };
+        let was = self.cluster.objects.insert(key(&id), kept);
+        Ok(was.is_none_or(|was| was.digest != digest))
+    }
+
+    /// Whether a definition of the group's kinds was applied.
+    fn defined(&self, group: &str) -> bool {
+        let definitions = self.cluster.objects.values().filter(|kept| kept.id.kind == "CustomResourceDefinition");
+        definitions.into_iter().any(|kept| kept.id.name.as_str().ends_with(&format!(".{group}")))
+    }
+
+    fn label(&mut self, object: &Manifest, id: &ObjectId) -> Result<bool, ClusterError> {
+        let Some(node) = self.cluster.nodes.get_mut(id.name.as_str()) else {
+            return Err(refused(id.to_string(), "nodes not found"));
+        };
+        let labels = object.0.pointer("/metadata/labels").and_then(Value::as_object).into_iter().flatten();
+        for (name, value) in labels {
+            node.labels.insert(name.clone(), value.as_str().unwrap_or_default().to_string());
+        }
+        for taint in object.0.pointer("/spec/taints").and_then(Value::as_array).into_iter().flatten() {
+            let word = |name: &str| taint.get(name).and_then(Value::as_str).unwrap_or_default();
+            let value = if word("value").is_empty() { String::new() } else { format!("={}", word("value")) };
+            let text = format!("{}{value}:{}", word("key"), word("effect"));
+            if !node.taints.contains(&text) {
+                node.taints.push(text);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Nodes that take pods.
+    pub(super) fn schedulable(&self, now: u64) -> usize {
+        self.cluster.nodes.iter().filter(|(name, node)| !node.cordoned && self.ready(name, now).is_ok()).count()
+    }
+
+    /// What it means that the API does not answer: nobody serves for certain, or nobody knows.
+    fn nobody_serves(&self, desired: &Desired, now: u64, error: &ClusterError) -> Seen<ClusterSeen> {
+        for member in desired.servers() {
+            let Some(machine) = self.machine(&member.name) else { continue };
+            if machine.seen.power == Power::Stopped {
+                continue;
+            }
+            if !machine.answers(now) {
+                return Seen::unknown(format!("{error}; {} cannot be asked", member.name));
+            }
+            // A server that has started and does not serve yet is a cluster that nobody can look at.
+            let started = self.cluster.nodes.get(&member.name).is_some_and(|node| machine.runs(&node.unit));
+            if started {
+                return Seen::unknown(error.to_string());
+            }
+        }
+        Seen::Absent
+    }
+
+    fn cluster_seen(&self, owner: &Owner, now: u64) -> ClusterSeen {
+        let nodes = self.cluster.nodes.iter().map(|(name, node)| {
+            let seen = NodeSeen {
+                ready: self.ready(name, now).is_ok(),
+                cordoned: node.cordoned,
+                version: node.version.clone(),
+                labels: node.labels.clone(),
+                taints: node.taints.clone(),
+                server: node.server,
+            };
+            (name.clone(), seen)
+        });
+        let members = self.cluster.members.iter().map(|(name, votes_at)| {
+            (name.clone(), MemberSeen { voter: now >= *votes_at, healthy: self.serves(name, now) })
+        });
+        let objects = self.cluster.objects.values().filter(|kept| carries(&kept.manifest, owner));
+        let releases = self.cluster.releases.iter().map(|(name, release)| {
+            let seen = ReleaseSeen {
+                namespace: release.namespace.clone(),
+                owner: Some(release.owner.clone()),
+                version: release.version.clone(),
+                fingerprint: Some(release.fingerprint.clone()),
+                deployed: true,
+            };
+            (name.clone(), seen)
+        });
+        ClusterSeen {
+            nodes: nodes.collect(),
+            members: members.collect(),
+            namespaces: self.cluster.namespaces.clone(),
+            objects: objects.map(|kept| (kept.id.clone(), kept.digest.clone())).collect::<BTreeMap<_, _>>(),
+            releases: releases.collect(),
+        }
+    }
+}

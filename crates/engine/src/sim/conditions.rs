@@ -1,0 +1,264 @@
+//! Whether a condition holds in the pretend cluster.
+//!
+//! What an application answers, and what stands in somebody's Git, is beyond the pretend world: where everything on the
+//! way to it is there, it answers as the check expects. What is on the way is checked.
+
+use std::net::IpAddr;
+
+use kubewright_model::ids::{Namespace, NodeName, ReleaseName};
+use kubewright_model::net::HostPort;
+use kubewright_model::plan::Condition;
+use kubewright_model::spec::verify::{PodCheck, UrlCheck};
+use serde_json::Value;
+
+use super::state::State;
+use crate::cluster::Checked;
+
+/// Pods that a release has beside those on each node.
+const PODS_PER_RELEASE: usize = 3;
+/// Names that are told in one sentence.
+const TOLD: usize = 5;
+
+type Answer = Result<String, (String, String)>;
+
+impl State {
+    /// Looks once.
+    pub(super) fn holds(&self, condition: &Condition, now: u64) -> Checked {
+        match self.answer(condition, now) {
+            Ok(saw) => Checked { holds: true, saw, ..Checked::default() },
+            Err((saw, hint)) => {
+                let hint = (!hint.is_empty()).then_some(hint);
+                Checked { holds: false, saw, log: Vec::new(), hint }
+            }
+        }
+    }
+
+    fn answer(&self, condition: &Condition, now: u64) -> Answer {
+        match condition {
+            Condition::NodesReady { nodes, at_least } => self.nodes_ready(nodes, *at_least, now),
+            Condition::SystemPods => match self.schedulable(now) {
+                0 => Err(("coredns is Pending: no node takes pods".into(), "uncordon a node".into())),
+                _ => Ok("coredns and its neighbours run".into()),
+            },
+            Condition::Api(at) => self.reaches(at, now).map(|()| format!("{at} answers")),
+            Condition::Pods(check) => self.pods(check, now),
+            Condition::Url(check) => self.url(check, now),
+            Condition::EachNode { url, nodes } => {
+                let silent: Vec<String> =
+                    nodes.iter().filter_map(|node| Some(format!("{node}: {}", self.ready(node, now).err()?))).collect();
+                match silent.as_slice() {
+                    [] => Ok(format!("{} answers on {} nodes", url.url, nodes.len())),
+                    some => Err((told(some), "look at the ingress on these nodes".into())),
+                }
+            }
+            Condition::Service { at, .. } => self.service(at, now),
+            Condition::Certificates(check) => {
+                let issued = self.objects_of("Certificate") + self.count_tls();
+                match self.runs("cert-manager", now) {
+                    Ok(()) if issued >= check.at_least as usize => Ok(format!("{issued} certificates are Ready")),
+                    Ok(()) => Err((format!("{issued} of {} certificates are there", check.at_least), String::new())),
+                    Err(why) => Err((why, "certificates are cert-manager's".into())),
+                }
+            }
+            Condition::Applications(check) => match self.runs("argo-cd", now) {
+                Ok(()) => Ok(format!("{} applications are Synced (what Git holds is not simulated)", check.count)),
+                Err(why) => Err((why, "applications are Argo CD's".into())),
+            },
+            Condition::Release { name, namespace } => self.release(name, namespace, now),
+            Condition::Route { host } => match self.route(host) {
+                Some(_) => Ok(format!("an Ingress routes {host}")),
+                None => Err((format!("no Ingress routes {host}"), "apply the `routes` objects".into())),
+            },
+            Condition::Targets(name) => {
+                let balancer = self.balancers.values().find_map(|all| all.get(name));
+                let Some(balancer) = balancer else {
+                    // A load balancer on hosts of ours is as healthy as the hosts are.
+                    return Ok(format!("{name} stands on hosts of the cluster"));
+                };
+                let off: Vec<String> = balancer
+                    .targets
+                    .keys()
+                    .filter(|target| !self.machine(target).is_some_and(|machine| machine.answers(now)))
+                    .map(ToString::to_string)
+                    .collect();
+                match off.as_slice() {
+                    [] => Ok(format!("{} targets are healthy", balancer.targets.len())),
+                    some => Err((format!("unhealthy: {}", told(some)), "look at these hosts".into())),
+                }
+            }
+        }
+    }
+
+    fn nodes_ready(&self, nodes: &[NodeName], at_least: usize, now: u64) -> Answer {
+        let mut waiting = Vec::new();
+        for node in nodes {
+            if let Err(why) = self.ready(node, now) {
+                waiting.push(format!("{node}: {why}"));
+            }
+        }
+        let ready = nodes.len() - waiting.len();
+        if ready >= at_least {
+            return Ok(format!("{ready} of {} nodes Ready", nodes.len()));
+        }
+        let hint = "`kubewright status` tells more of these nodes";
+        Err((format!("{ready} of {} nodes Ready; {}", nodes.len(), told(&waiting)), hint.into()))
+    }
+
+    /// An address that a machine has must be a server that serves; any other stands for all servers.
+    fn reaches(&self, at: &HostPort, now: u64) -> Result<(), (String, String)> {
+        let Some(name) = at.address().and_then(|address| self.at(address)) else { return Ok(()) };
+        let member = self.cluster.nodes.get(name);
+        match member {
+            Some(node) if node.server && !self.serves(name, now) => {
+                Err((format!("{name} at {at} does not serve"), "bring this server back".into()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn at(&self, address: IpAddr) -> Option<&NodeName> {
+        let machines = self.machines.values().flatten();
+        machines.into_iter().find(|(_, machine)| machine.seen.address == Some(address)).map(|(name, _)| name)
+    }
+
+    fn pods(&self, check: &PodCheck, now: u64) -> Answer {
+        let nodes = self.schedulable(now);
+        let here = |namespace: &Namespace| check.namespace.as_ref().is_none_or(|wanted| wanted == namespace);
+        let releases = self.cluster.releases.values().filter(|release| here(&release.namespace));
+        let of_releases = releases.filter(|release| now >= release.ready_at).count() * (PODS_PER_RELEASE + nodes);
+        let workloads = ["Deployment", "StatefulSet", "DaemonSet", "Pod"];
+        let of_objects = self
+            .cluster
+            .objects
+            .values()
+            .filter(|kept| workloads.contains(&kept.id.kind.as_str()))
+            .filter(|kept| kept.id.namespace.as_ref().is_some_and(here))
+            .count();
+        let system = check.namespace.as_ref().is_none_or(|namespace| namespace.as_str() == "kube-system");
+        let pods =
+            if nodes == 0 { 0 } else { of_releases + of_objects + if system { nodes + PODS_PER_RELEASE } else { 0 } };
+        let needed = if check.per_node { nodes } else { check.at_least as usize };
+        let place = check.namespace.as_ref().map_or("all namespaces", Namespace::as_str);
+        if pods >= needed && pods > 0 {
+            Ok(format!("{pods} pods run in {place} (their number is simulated)"))
+        } else {
+            Err((format!("{pods} pods run in {place}, {needed} are needed"), "install what they belong to".into()))
+        }
+    }
+
+    fn url(&self, check: &UrlCheck, now: u64) -> Answer {
+        let rest = check.url.split_once("://").map_or(check.url.as_str(), |(_, rest)| rest);
+        let authority = rest.split('/').next().unwrap_or(rest);
+        let bare = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
+        if let Some(name) = bare.parse().ok().and_then(|address| self.at(address))
+            && let Err(why) = self.ready(name, now)
+        {
+            return Err((format!("{bare} does not answer: {name}: {why}"), "bring this node back".into()));
+        }
+        let host = check.host.as_deref().unwrap_or(bare);
+        let expected = check.status.first().copied().unwrap_or(200);
+        match self.route(host) {
+            Some(Some(service)) => {
+                let there = self
+                    .cluster
+                    .releases
+                    .values()
+                    .any(|release| release.namespace == service.0 && now >= release.ready_at);
+                match there {
+                    true => Ok(format!("{expected} through the route of {host} (the answer is simulated)")),
+                    false => {
+                        Err((format!("503: nothing runs behind {}", service.0), "install what it leads to".into()))
+                    }
+                }
+            }
+            Some(None) => Ok(format!("{expected} (the answer is simulated)")),
+            // A name or an address that no route has leads somewhere that is not the cluster's to know.
+            None if check.host.is_none() => Ok(format!("{expected} (the answer is simulated)")),
+            None if self.cluster.releases.values().any(|release| release.chart == "argo-cd") => {
+                Ok(format!("{expected}: applications bring the route of {host} (simulated)"))
+            }
+            None => Err((format!("404: no route of {host}"), "add it to `ingress.routes`".into())),
+        }
+    }
+
+    /// The Ingress for a host, and where it leads when it leads into one namespace.
+    fn route(&self, host: &str) -> Option<Option<(Namespace, String)>> {
+        let routes = self.cluster.objects.values().filter(|kept| kept.id.kind == "Ingress");
+        for kept in routes {
+            let rules = kept.manifest.0.pointer("/spec/rules").and_then(Value::as_array).into_iter().flatten();
+            for rule in rules {
+                if rule.get("host").and_then(Value::as_str) == Some(host) {
+                    let service = rule.pointer("/http/paths/0/backend/service/name").and_then(Value::as_str);
+                    return Some(kept.id.namespace.clone().zip(service.map(str::to_string)));
+                }
+            }
+        }
+        None
+    }
+
+    fn service(&self, at: &HostPort, now: u64) -> Answer {
+        if let Some((name, namespace)) = at
+            .host
+            .split_once('.')
+            .and_then(|(name, rest)| rest.split_once(".svc").map(|(namespace, _)| (name, namespace)))
+        {
+            let there = self
+                .cluster
+                .releases
+                .values()
+                .any(|it| it.namespace.as_str() == namespace && now >= it.ready_at)
+                || self.cluster.objects.values().any(|kept| kept.id.kind == "Service" && kept.id.name.as_str() == name);
+            return match there {
+                true => Ok(format!("{at} greets (simulated)")),
+                false => Err((format!("nothing runs in {namespace}"), "install what it belongs to".into())),
+            };
+        }
+        match at.address().and_then(|address| self.at(address)) {
+            Some(name) if !self.machine(name).is_some_and(|machine| machine.answers(now)) => {
+                Err((format!("{name} does not answer"), "bring this host back".into()))
+            }
+            _ => Ok(format!("{at} greets (simulated)")),
+        }
+    }
+
+    fn release(&self, name: &ReleaseName, namespace: &Namespace, now: u64) -> Answer {
+        match self.cluster.releases.get(name) {
+            None => Err((format!("release {name} is not installed"), "`kubewright apply` installs it".into())),
+            Some(there) if there.namespace != *namespace => {
+                Err((format!("release {name} is in {}", there.namespace), String::new()))
+            }
+            Some(_) if self.schedulable(now) == 0 => {
+                Err((format!("the pods of {name} are Pending: no node takes them"), String::new()))
+            }
+            Some(there) if now < there.ready_at => Err((format!("the pods of {name} start"), String::new())),
+            Some(_) => Ok(format!("the pods of {name} run")),
+        }
+    }
+
+    fn runs(&self, chart: &str, now: u64) -> Result<(), String> {
+        match self.cluster.releases.values().find(|release| release.chart == chart) {
+            None => Err(format!("{chart} is not installed")),
+            Some(release) if now < release.ready_at => Err(format!("{chart} starts")),
+            Some(_) => Ok(()),
+        }
+    }
+
+    fn objects_of(&self, kind: &str) -> usize {
+        self.cluster.objects.values().filter(|kept| kept.id.kind == kind).count()
+    }
+
+    /// Ingresses with TLS: each gets a certificate.
+    fn count_tls(&self) -> usize {
+        let ingresses = self.cluster.objects.values().filter(|kept| kept.id.kind == "Ingress");
+        ingresses.filter(|kept| kept.manifest.0.pointer("/spec/tls").is_some()).count()
+    }
+}
+
+/// The first few, and how many more.
+fn told(all: &[String]) -> String {
+    let first = all.iter().take(TOLD).cloned().collect::<Vec<_>>().join(", ");
+    match all.len().saturating_sub(TOLD) {
+        0 => first,
+        more => format!("{first} and {more} more"),
+    }
+}

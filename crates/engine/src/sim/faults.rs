@@ -1,0 +1,111 @@
+//! What goes wrong in the pretend data centre, on purpose.
+
+use std::fmt;
+use std::str::FromStr;
+
+use kubewright_model::ids::NodeName;
+use serde::{Deserialize, Serialize};
+
+/// A kind of mishap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FaultKind {
+    /// A host does not answer for a while, in the middle of being set up.
+    Unreachable,
+    /// APIs answer with an internal error now and then.
+    Api500,
+    /// APIs ask for patience now and then.
+    Api429,
+    /// APIs do not answer now and then.
+    ApiTimeout,
+    /// A storage's lock is held by somebody else for a while.
+    LockHeld,
+    /// A host's disk is full until a person makes room.
+    DiskFull,
+    /// The hypervisors lose power in the middle of the run; what starts with them comes back by itself.
+    PowerCut,
+    /// Downloads and packages take twenty times as long.
+    SlowLink,
+}
+
+impl FaultKind {
+    /// All kinds.
+    pub const ALL: [Self; 8] = [
+        Self::Unreachable,
+        Self::Api500,
+        Self::Api429,
+        Self::ApiTimeout,
+        Self::LockHeld,
+        Self::DiskFull,
+        Self::PowerCut,
+        Self::SlowLink,
+    ];
+
+    /// The kind's word on the command line.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Unreachable => "unreachable",
+            Self::Api500 => "api-500",
+            Self::Api429 => "api-429",
+            Self::ApiTimeout => "api-timeout",
+            Self::LockHeld => "lock-held",
+            Self::DiskFull => "disk-full",
+            Self::PowerCut => "power-cut",
+            Self::SlowLink => "slow-link",
+        }
+    }
+
+    /// Whether the fault happens to one host.
+    fn has_target(self) -> bool {
+        matches!(self, Self::Unreachable | Self::DiskFull)
+    }
+}
+
+/// A mishap, and whom it happens to: `power-cut`, `disk-full=k3s-agent-1`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fault {
+    /// What happens.
+    pub kind: FaultKind,
+    /// To whom; without it, to the host that comes first.
+    pub target: Option<NodeName>,
+}
+
+impl FromStr for Fault {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (word, target) = match text.split_once('=') {
+            Some((word, target)) => (word, Some(target)),
+            None => (text, None),
+        };
+        let kind = FaultKind::ALL.into_iter().find(|kind| kind.word() == word).ok_or_else(|| {
+            let words: Vec<&str> = FaultKind::ALL.iter().map(|kind| kind.word()).collect();
+            let near = kubewright_model::diagnostic::nearest(word, words.iter().copied());
+            let meant = near.map(|near| format!("did you mean `{near}`? ")).unwrap_or_default();
+            format!("`{word}` is no fault; {meant}faults are {}", words.join(", "))
+        })?;
+        match target {
+            Some(_) if !kind.has_target() => Err(format!("`{word}` happens to no single host: write it without `=`")),
+            Some("") => Err(format!("the host is missing: write {word}=HOST")),
+            _ => Ok(Self { kind, target: target.map(NodeName::from) }),
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.kind.word())?;
+        self.target.iter().try_for_each(|target| write!(f, "={target}"))
+    }
+}
+
+/// How far a fault has gone.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Course {
+    /// When it began, in the data centre's milliseconds.
+    pub(super) since: Option<u64>,
+    /// How often it was met.
+    pub(super) met: u32,
+    /// It is over.
+    pub(super) over: bool,
+}

@@ -1,0 +1,359 @@
+//! Hosts over a pretend SSH: what is on them, and making it so.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use async_trait::async_trait;
+use kubewright_hosts::{Holes, HostError, Hosts, Layer, Probe, Report};
+use kubewright_model::desired::Way;
+use kubewright_model::digest::Digest;
+use kubewright_model::host::{DownloadWish, FileWish, HostResource, Proof, UnitRun, UnitWish};
+use kubewright_model::ids::NodeName;
+use kubewright_model::observed::{FileSeen, HostSeen, KubernetesSeen, Seen, UnitSeen};
+use kubewright_model::plan::{HostChange, Recipe};
+use kubewright_model::text::Text;
+
+use super::faults::FaultKind;
+use super::state::Machine;
+use super::{DataCentre, timing};
+
+/// The folder whose files Kubernetes reads; their text is kept, so that what it would make of them is known.
+const CONFIGURATION: &str = "/etc/rancher/";
+/// The contact at which an unreachable host stops to answer: after it was seen once, in the middle of being set up.
+const LAST_CONTACT: u32 = 2;
+
+/// Hands on hosts.
+pub(super) struct Ssh {
+    pub(super) centre: DataCentre,
+}
+
+/// A hypervisor is reached by its name, a machine's host by its address.
+enum Reached {
+    Hypervisor,
+    Machine,
+}
+
+impl Ssh {
+    async fn reach(&self, host: &NodeName, way: &Way) -> Result<Reached, HostError> {
+        self.centre.take(timing::LOOK).await;
+        let now = self.centre.now();
+        let mut state = self.centre.at_present();
+        let unreachable =
+            |why: &str| Err(HostError::Unreachable { host: host.clone(), layer: Layer::Tcp, why: why.into() });
+        if way.address.is_none() && state.places.iter().any(|place| place.as_str() == host.as_str()) {
+            return if state.dark() {
+                unreachable("no route to host: the power is away")
+            } else {
+                Ok(Reached::Hypervisor)
+            };
+        }
+        let dark = state.dark();
+        let Some(machine) = state.machine_mut(host) else { return unreachable("no route to host") };
+        if machine.seen.address.is_some() && way.address.is_some() && machine.seen.address != way.address {
+            return unreachable("nothing answers at this address");
+        }
+        if !machine.answers(now) || (dark && !machine.existing) {
+            return unreachable("connection refused");
+        }
+        machine.contacts += 1;
+        let contacts = machine.contacts;
+        if let Some((fault, course)) = state.fault(FaultKind::Unreachable) {
+            let target = fault.target.get_or_insert_with(|| host.clone()) == host;
+            if target && contacts >= LAST_CONTACT && now < *course.since.get_or_insert(now) + timing::UNREACHABLE {
+                return unreachable("connection timed out");
+            }
+        }
+        Ok(Reached::Machine)
+    }
+
+    async fn hypervisor(&self, change: &HostChange) -> Result<bool, HostError> {
+        self.centre.take(timing::SMALL).await;
+        let mut state = self.centre.lock();
+        let mut changed = false;
+        for resource in &change.make {
+            let HostResource::Lines { path, lines } = resource else {
+                let why = "hypervisors take lines for their guests and nothing else".to_string();
+                return Err(failed(&change.host, &resource.key(), why));
+            };
+            let files = state.hypervisors.entry(change.host.clone()).or_default();
+            changed |= files.insert(path.clone(), lines.clone()).as_ref() != Some(lines);
+        }
+        Ok(changed)
+    }
+
+    /// Packages and downloads go over the line and need room.
+    async fn fetch(&self, host: &NodeName, what: &str, takes: u64) -> Result<(), HostError> {
+        let line = self.centre.lock().line();
+        self.centre.take(takes * line).await;
+        let mut state = self.centre.lock();
+        if let Some((fault, course)) = state.fault(FaultKind::DiskFull)
+            && fault.target.get_or_insert_with(|| host.clone()) == host
+        {
+            course.met += 1;
+            return Err(failed(host, what, "write error: No space left on device".into()));
+        }
+        Ok(())
+    }
+
+    async fn make(&self, host: &NodeName, resource: &HostResource, holes: &Holes) -> Result<bool, HostError> {
+        match resource {
+            HostResource::Package(name) => {
+                if !self.on(host, |machine| machine.host.packages.contains(name)) {
+                    self.fetch(host, &format!("apt-get install {name}"), timing::PACKAGE).await?;
+                    return Ok(self.on(host, |machine| machine.host.packages.insert(name.clone())));
+                }
+                Ok(false)
+            }
+            HostResource::Download(wish) => self.download(host, wish).await,
+            HostResource::Unit(unit) => {
+                let content = unit.content.as_ref().map(|text| filled(host, text, holes)).transpose()?;
+                let (changed, touched) =
+                    self.on(host, |machine| place_unit(machine, host, unit, content.as_deref()))?;
+                if touched {
+                    self.centre.take(timing::UNIT).await;
+                    self.restarted(host, &unit.name);
+                }
+                Ok(changed)
+            }
+            HostResource::File(file) => {
+                let text = filled(host, &file.content, holes)?;
+                Ok(self.on(host, |machine| write(machine, file, &text)))
+            }
+            other => Ok(self.on(host, |machine| set(&mut machine.host, other))),
+        }
+    }
+
+    async fn download(&self, host: &NodeName, wish: &DownloadWish) -> Result<bool, HostError> {
+        let key = HostResource::Download(wish.clone()).key();
+        let mark = wish.artifact.mark().to_string();
+        if self.on(host, |machine| machine.host.settings.get(&key) == Some(&mark)) {
+            return Ok(false);
+        }
+        self.fetch(host, &format!("download of {}", wish.artifact.name), timing::DOWNLOAD).await?;
+        Ok(self.on(host, |machine| {
+            let digest = match &wish.artifact.proof {
+                Proof::Sha256(digest) => digest.clone(),
+                Proof::Checksums { .. } => wish.artifact.mark(),
+            };
+            let seen = FileSeen { digest, mode: wish.mode, owner: "root:root".into() };
+            machine.host.files.insert(wish.path.clone(), seen);
+            machine.host.settings.insert(key, mark);
+            if let Some(version) = wish.artifact.name.strip_prefix("k3s ").and_then(|version| version.parse().ok()) {
+                let was = machine.host.kubernetes.take();
+                let (joined, serving) = was.map_or((false, false), |was| (was.joined, was.serving));
+                machine.host.kubernetes = Some(KubernetesSeen { version: Some(version), joined, serving });
+            }
+            true
+        }))
+    }
+
+    /// A unit of Kubernetes that was restarted is back after a while, with the program that is there now.
+    fn restarted(&self, host: &NodeName, unit: &str) {
+        let now = self.centre.now();
+        let mut state = self.centre.lock();
+        let again = state.jitter(timing::RESTART);
+        let version = state.machine(host).and_then(|machine| machine.host.kubernetes.as_ref()?.version.clone());
+        state.cluster.restarted(host, unit, version, now + again);
+    }
+
+    /// Does something with a host's machine; one that is gone meanwhile is as good as a new one that nobody sees.
+    pub(super) fn on<T>(&self, host: &NodeName, work: impl FnOnce(&mut Machine) -> T) -> T {
+        let mut state = self.centre.lock();
+        match state.machine_mut(host) {
+            Some(machine) => work(machine),
+            None => work(&mut Machine::nowhere()),
+        }
+    }
+}
+
+#[async_trait]
+impl Hosts for Ssh {
+    async fn observe(&self, probe: Probe<'_>) -> Seen<HostSeen> {
+        self.centre.lock().count("host look");
+        match self.reach(probe.host, probe.way).await {
+            Err(error) => Seen::unknown(error.to_string()),
+            Ok(Reached::Hypervisor) => {
+                let state = self.centre.lock();
+                let blocks = state.hypervisors.get(probe.host).cloned().unwrap_or_default();
+                Seen::Present(HostSeen {
+                    os: "Proxmox VE 8".into(),
+                    arch: "amd64".into(),
+                    blocks,
+                    ..HostSeen::default()
+                })
+            }
+            Ok(Reached::Machine) => {
+                let serving = {
+                    let now = self.centre.now();
+                    self.centre.lock().serves(probe.host, now)
+                };
+                let mut seen = self.on(probe.host, |machine| asked_for(&machine.host, probe.resources));
+                if let Some(kubernetes) = &mut seen.kubernetes {
+                    kubernetes.serving = serving;
+                }
+                Seen::Present(seen)
+            }
+        }
+    }
+
+    async fn change(&self, change: &HostChange, holes: &Holes) -> Result<Report, HostError> {
+        self.centre.lock().count("host change");
+        let changed = match self.reach(&change.host, &change.way).await? {
+            Reached::Hypervisor => self.hypervisor(change).await?,
+            Reached::Machine => {
+                let mut changed = false;
+                for resource in &change.make {
+                    changed |= self.make(&change.host, resource, holes).await?;
+                }
+                for resource in &change.unmake {
+                    if let HostResource::Block { path, .. } | HostResource::Lines { path, .. } = resource {
+                        changed |= self.on(&change.host, |machine| machine.host.blocks.remove(path).is_some());
+                    }
+                }
+                changed
+            }
+        };
+        Ok(Report { changed, gave: Holes::new() })
+    }
+
+    async fn run(
+        &self,
+        host: &NodeName,
+        way: &Way,
+        recipe: &Recipe,
+        holes: &Holes,
+        tell: &(dyn Fn(String) + Send + Sync),
+    ) -> Result<Report, HostError> {
+        self.centre.lock().count("host recipe");
+        let told = AtomicBool::new(false);
+        self.reach(host, way).await?;
+        self.run_steps(host, recipe, holes, &|message| {
+            // What is waited for is told once, not at every look.
+            if !told.swap(true, Ordering::Relaxed) {
+                tell(message);
+            }
+        })
+        .await
+    }
+}
+
+/// What was asked for, and no more: a probe asks for what it needs.
+fn asked_for(truth: &HostSeen, resources: &[HostResource]) -> HostSeen {
+    let mut seen = HostSeen {
+        os: truth.os.clone(),
+        arch: truth.arch.clone(),
+        clock_skew: truth.clock_skew,
+        kubernetes: truth.kubernetes.clone(),
+        ..HostSeen::default()
+    };
+    for resource in resources {
+        let key = resource.key();
+        if let Some(setting) = truth.settings.get(&key) {
+            seen.settings.insert(key, setting.clone());
+        }
+        match resource {
+            HostResource::Package(name) => seen.packages.extend(truth.packages.get(name).cloned()),
+            HostResource::Module(name) => seen.modules.extend(truth.modules.get(name).cloned()),
+            HostResource::Sysctl { key, .. } => {
+                seen.sysctls.extend(truth.sysctls.get(key).map(|value| (key.clone(), value.clone())));
+            }
+            HostResource::File(FileWish { path, .. }) | HostResource::Download(DownloadWish { path, .. }) => {
+                seen.files.extend(truth.files.get(path).map(|file| (path.clone(), file.clone())));
+            }
+            HostResource::Block { path, .. } | HostResource::Lines { path, .. } => {
+                seen.blocks.extend(truth.blocks.get(path).map(|lines| (path.clone(), lines.clone())));
+            }
+            HostResource::HostsEntries(_) => {
+                let path = "/etc/hosts".to_string();
+                seen.blocks.extend(truth.blocks.get(&path).map(|lines| (path, lines.clone())));
+            }
+            HostResource::Link { path, .. } => {
+                seen.links.extend(truth.links.get(path).map(|target| (path.clone(), target.clone())));
+            }
+            HostResource::Unit(unit) => {
+                seen.units.extend(truth.units.get(&unit.name).map(|there| (unit.name.clone(), there.clone())));
+            }
+            HostResource::User(user) => {
+                seen.users.extend(truth.users.get(&user.name).map(|mark| (user.name.clone(), mark.clone())));
+            }
+            HostResource::Hostname(_)
+            | HostResource::Timezone(_)
+            | HostResource::Locale(_)
+            | HostResource::SwapOff
+            | HostResource::TimeSync
+            | HostResource::SshDaemon(_) => {}
+        }
+    }
+    seen
+}
+
+/// Makes a plain resource true; returns whether it was not.
+fn set(host: &mut HostSeen, resource: &HostResource) -> bool {
+    match resource {
+        HostResource::Module(name) => host.modules.insert(name.clone()),
+        HostResource::Sysctl { key, value } => host.sysctls.insert(key.clone(), value.clone()).as_ref() != Some(value),
+        HostResource::Block { path, lines } | HostResource::Lines { path, lines } => {
+            host.blocks.insert(path.clone(), lines.clone()).as_ref() != Some(lines)
+        }
+        HostResource::HostsEntries(entries) => {
+            let lines: Vec<String> = entries.iter().map(|entry| entry.line()).collect();
+            host.blocks.insert("/etc/hosts".into(), lines.clone()) != Some(lines)
+        }
+        HostResource::Link { path, target } => host.links.insert(path.clone(), target.clone()).as_ref() != Some(target),
+        HostResource::User(user) => host.users.insert(user.name.clone(), user.mark()) != Some(user.mark()),
+        other => match other.setting() {
+            Some(value) => host.settings.insert(other.key(), value.clone()) != Some(value),
+            None => false,
+        },
+    }
+}
+
+pub(super) fn write(machine: &mut Machine, file: &FileWish, text: &str) -> bool {
+    let seen = FileSeen { digest: Digest::of(text), mode: file.mode, owner: file.owner.clone() };
+    if file.path.starts_with(CONFIGURATION) && file.content.holes().all(|hole| !hole.as_str().starts_with("secret/")) {
+        machine.texts.insert(file.path.clone(), text.to_string());
+    }
+    machine.host.files.insert(file.path.clone(), seen.clone()) != Some(seen)
+}
+
+/// Writes a unit's file, enables it, and sees to it that it runs as wished. Returns whether anything changed, and
+/// whether the unit was started or restarted.
+fn place_unit(
+    machine: &mut Machine,
+    host: &NodeName,
+    unit: &UnitWish,
+    content: Option<&str>,
+) -> Result<(bool, bool), HostError> {
+    let stem = unit.name.trim_end_matches(".service");
+    let there = machine.host.units.get(&unit.name).cloned();
+    if content.is_none() && there.is_none() && !machine.host.packages.contains(stem) {
+        return Err(failed(
+            host,
+            &unit.name,
+            format!("Failed to enable unit: Unit file {} does not exist.", unit.name),
+        ));
+    }
+    let started_before = there.as_ref().is_some_and(|there| there.reads.is_some());
+    let should_run = unit.run != UnitRun::ByRecipe || started_before;
+    let was_active = there.as_ref().is_some_and(|there| there.active);
+    let fresh = there.as_ref().is_some_and(|there| there.reads.as_ref() == Some(&unit.reads));
+    let starts = should_run && (!was_active || (!fresh && unit.run != UnitRun::Oneshot));
+    let now = UnitSeen {
+        content: content.map(Digest::of),
+        enabled: unit.enabled && should_run,
+        active: was_active || should_run,
+        reads: if starts { Some(unit.reads.clone()) } else { there.as_ref().and_then(|there| there.reads.clone()) },
+    };
+    let changed = there.as_ref() != Some(&now);
+    machine.host.units.insert(unit.name.clone(), now);
+    Ok((changed, starts))
+}
+
+/// A text with its holes filled.
+pub(super) fn filled(host: &NodeName, text: &Text, holes: &Holes) -> Result<String, HostError> {
+    text.fill(|name| holes.get(name).map(|value| value.expose().as_str()))
+        .map_err(|hole| HostError::Hole { host: host.clone(), hole })
+}
+
+pub(super) fn failed(host: &NodeName, what: &str, why: String) -> HostError {
+    HostError::Failed { host: host.clone(), what: what.to_string(), why, log: Vec::new() }
+}

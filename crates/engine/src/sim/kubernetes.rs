@@ -1,0 +1,200 @@
+//! Who is a member of the cluster, who votes, and who serves.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use kubewright_model::digest::Digest;
+use kubewright_model::ids::{Namespace, NodeName, Owner, ReleaseName};
+use kubewright_model::object::{Manifest, ObjectId};
+use kubewright_model::version::Version;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::state::State;
+use super::timing;
+
+/// The cluster that lives in the data centre.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Cluster {
+    /// It was begun, and its data are somewhere.
+    pub(super) begun: bool,
+    /// Its data are in etcd; in SQLite otherwise.
+    pub(super) etcd: bool,
+    /// The digest of the file that lets members in.
+    pub(super) token: Option<Digest>,
+    /// Nobody brings a network for pods along: a release must.
+    pub(super) wants_network: bool,
+    /// What all servers must agree in.
+    pub(super) critical: BTreeMap<String, Value>,
+    /// Nodes by name.
+    pub nodes: BTreeMap<NodeName, Node>,
+    /// Members of etcd by name, and when each votes.
+    pub(super) members: BTreeMap<NodeName, u64>,
+    pub(super) namespaces: BTreeSet<Namespace>,
+    /// Objects by kind and name.
+    pub(super) objects: BTreeMap<String, Kept>,
+    pub(super) releases: BTreeMap<ReleaseName, Installed>,
+}
+
+/// A node as its cluster has it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Node {
+    /// The kubelet's version.
+    pub version: Version,
+    pub(super) labels: BTreeMap<String, String>,
+    pub(super) taints: Vec<String>,
+    pub(super) server: bool,
+    /// No new pods are put on it.
+    pub cordoned: bool,
+    /// The unit that runs it.
+    pub(super) unit: String,
+    /// When it is Ready, if nothing comes between.
+    pub(super) ready_at: u64,
+    /// When it serves the API, if it is a server.
+    pub(super) serves_at: u64,
+}
+
+/// An object that was applied.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Kept {
+    pub(super) id: ObjectId,
+    pub(super) digest: Digest,
+    pub(super) manifest: Manifest,
+}
+
+/// A release that was installed.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Installed {
+    pub(super) namespace: Namespace,
+    pub(super) owner: Owner,
+    pub(super) chart: String,
+    pub(super) version: Option<Version>,
+    pub(super) fingerprint: Digest,
+    pub(super) ready_at: u64,
+}
+
+impl Cluster {
+    /// A node's machine was started: its kubelet is back a while later.
+    pub(super) fn woke(&mut self, name: &NodeName, up: u64) {
+        if let Some(node) = self.nodes.get_mut(name) {
+            node.ready_at = up + timing::RESTART;
+            node.serves_at = up + timing::RESTART;
+        }
+    }
+
+    /// A node's machine is gone. The books keep the node until somebody takes it out of them.
+    pub(super) fn slept(&mut self, name: &NodeName, now: u64) {
+        if let Some(node) = self.nodes.get_mut(name) {
+            node.ready_at = node.ready_at.max(now);
+        }
+    }
+
+    /// A node's Kubernetes was restarted.
+    pub(super) fn restarted(&mut self, name: &NodeName, unit: &str, version: Option<Version>, back: u64) {
+        if let Some(node) = self.nodes.get_mut(name).filter(|node| node.unit == unit) {
+            node.ready_at = back;
+            node.serves_at = back;
+            if let Some(version) = version {
+                node.version = version;
+            }
+        }
+    }
+}
+
+impl State {
+    /// Whether this node's server answers.
+    pub(super) fn serves(&self, name: &NodeName, now: u64) -> bool {
+        let Some(node) = self.cluster.nodes.get(name).filter(|node| node.server && now >= node.serves_at) else {
+            return false;
+        };
+        self.machine(name).is_some_and(|machine| machine.answers(now) && machine.runs(&node.unit))
+    }
+
+    /// Members that vote, and those of them that answer.
+    pub(super) fn votes(&self, now: u64) -> (usize, usize) {
+        let voters = self.cluster.members.iter().filter(|(_, since)| now >= **since);
+        let (mut all, mut healthy) = (0, 0);
+        for (name, _) in voters {
+            all += 1;
+            healthy += usize::from(self.serves(name, now));
+        }
+        (all, healthy)
+    }
+
+    /// Why nobody answers at the API; nothing when somebody does.
+    pub(super) fn api(&self, now: u64) -> Result<(), String> {
+        if !self.cluster.begun {
+            return Err("no server runs anywhere".into());
+        }
+        if self.cluster.etcd {
+            let (all, healthy) = self.votes(now);
+            let needed = all / 2 + 1;
+            if healthy < needed {
+                return Err(format!("etcd has no leader: {healthy} of {all} members answer, {needed} are needed"));
+            }
+            return Ok(());
+        }
+        let serves = self.cluster.nodes.iter().any(|(name, node)| node.server && self.serves(name, now));
+        if serves { Ok(()) } else { Err("the server does not answer".into()) }
+    }
+
+    /// Whether a node is Ready, and why not.
+    pub(super) fn ready(&self, name: &NodeName, now: u64) -> Result<(), String> {
+        let Some(node) = self.cluster.nodes.get(name) else { return Err("it is no node yet".into()) };
+        let Some(machine) = self.machine(name) else { return Err("its machine is gone".into()) };
+        if !machine.answers(now) || !machine.runs(&node.unit) {
+            return Err("the kubelet does not report any more".into());
+        }
+        if now < node.ready_at {
+            return Err("the container runtime pulls its images".into());
+        }
+        if self.cluster.wants_network && !self.network(now) {
+            return Err("the container runtime has no network: cni plugin not initialized".into());
+        }
+        Ok(())
+    }
+
+    /// Whether a release has brought a network for pods.
+    fn network(&self, now: u64) -> bool {
+        self.cluster.releases.values().any(|release| release.chart == "cilium" && now >= release.ready_at)
+    }
+
+    /// A member of etcd is about to stop for good, which may not cost a living cluster its quorum.
+    pub(super) fn may_stop_for_good(&mut self, name: &NodeName, now: u64) {
+        if self.ending || !self.cluster.members.contains_key(name) || !self.serves(name, now) {
+            return;
+        }
+        let (all, healthy) = self.votes(now);
+        if healthy > all / 2 && healthy.saturating_sub(1) <= all / 2 {
+            self.breach(now, format!("{name} went and etcd lost its quorum: {} of {all} answer", healthy - 1));
+        }
+    }
+
+    /// Takes a node out of the books.
+    pub(super) fn forget(&mut self, name: &NodeName, now: u64) -> Result<(), String> {
+        if let Some(since) = self.cluster.members.get(name).copied() {
+            let (all, healthy) = self.votes(now);
+            let answers = self.serves(name, now);
+            let votes = now >= since;
+            let stay = all - usize::from(votes);
+            let stay_healthy = healthy - usize::from(votes && answers);
+            if stay_healthy < stay / 2 + 1 {
+                self.breach(now, format!("{name} was to leave etcd, of which {stay_healthy} of {stay} would answer"));
+                return Err(format!("etcdserver: re-configuration failed: {stay_healthy} of {stay} would answer"));
+            }
+            self.cluster.members.remove(name);
+        }
+        self.cluster.nodes.remove(name);
+        Ok(())
+    }
+
+    /// Nothing of a cluster is left when no server has its data any more.
+    pub(super) fn end_cluster_without_servers(&mut self) {
+        let holds = |name: &NodeName| {
+            self.machine(name).and_then(|machine| machine.host.kubernetes.as_ref()).is_some_and(|it| it.joined)
+        };
+        let alive = self.cluster.nodes.iter().any(|(name, node)| node.server && holds(name));
+        if self.cluster.begun && !alive {
+            self.cluster = Cluster::default();
+        }
+    }
+}

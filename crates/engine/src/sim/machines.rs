@@ -1,0 +1,311 @@
+//! The providers' side: Proxmox with its locks, its numbers and its tags; a cloud; hosts that exist already.
+
+use async_trait::async_trait;
+use kubewright_model::desired::{Body, DesiredLoadBalancer, DesiredMachine};
+use kubewright_model::digest::Digest;
+use kubewright_model::ids::{ClusterName, NodeName, Owner, ProviderName};
+use kubewright_model::observed::{Inventory, LoadBalancerSeen, MachineSeen, Power, Taken};
+use kubewright_providers::{Capabilities, Doomed, ErrorKind, Provider, ProviderError};
+
+use super::faults::FaultKind;
+use super::state::Machine;
+use super::{DataCentre, timing};
+
+/// Mishaps of an API end after so many, so that a run that tries again gets through.
+const API_MISHAPS: u32 = 12;
+/// A lock of somebody else's is met so often.
+const LOCKED_TIMES: u32 = 3;
+
+/// Hands on one provider's machines.
+pub(super) struct Machines {
+    pub(super) centre: DataCentre,
+    pub(super) provider: ProviderName,
+    /// Whether its credentials are accepted.
+    pub(super) token: bool,
+}
+
+fn error(kind: ErrorKind, message: impl Into<String>) -> ProviderError {
+    ProviderError { provider: "simulated provider", kind, message: message.into(), log: Vec::new() }
+}
+
+impl Machines {
+    /// A request reaches the API, or meets a mishap.
+    async fn request(&self, call: &str) -> Result<(), ProviderError> {
+        self.centre.lock().count(call);
+        self.centre.take(timing::API_CALL).await;
+        if !self.token {
+            return Err(error(ErrorKind::Denied, "401 invalid token: nothing was read or written"));
+        }
+        if self.centre.at_present().dark() {
+            return Err(error(ErrorKind::Transient, "connection refused: the power is away"));
+        }
+        match mishap(&self.centre) {
+            Some(FaultKind::Api500) => Err(error(ErrorKind::Transient, "500 Internal Server Error")),
+            Some(FaultKind::Api429) => Err(error(ErrorKind::Busy, "429 Too Many Requests")),
+            Some(_) => {
+                self.centre.take(timing::CALL_TIMEOUT).await;
+                Err(error(ErrorKind::Transient, "no answer within 30 s"))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Proxmox locks a storage while something is made on it; a second one fails after a while.
+    async fn storage_lock(&self, key: &str) -> Result<(), ProviderError> {
+        let held = {
+            let mut state = self.centre.lock();
+            let by_others = match state.fault(FaultKind::LockHeld) {
+                Some((_, course)) if course.met < LOCKED_TIMES => {
+                    course.met += 1;
+                    true
+                }
+                _ => false,
+            };
+            let busy = by_others || state.creating.get(key).is_some_and(|running| *running > 0);
+            if !busy {
+                *state.creating.entry(key.to_string()).or_default() += 1;
+            }
+            busy
+        };
+        if held {
+            self.centre.take(timing::LOCK_TIMEOUT).await;
+            let message = format!("can't lock file '/var/lock/pve-manager/pve-storage-{key}' - got timeout");
+            return Err(error(ErrorKind::Busy, message));
+        }
+        Ok(())
+    }
+
+    fn ours(&self, name: &NodeName, owner: &Owner) -> Result<MachineSeen, ProviderError> {
+        let now = self.centre.now();
+        let mut state = self.centre.at_present();
+        let found = state.machines.get(&self.provider).and_then(|machines| machines.get(name));
+        match found.map(|machine| machine.seen.clone()) {
+            None => Err(error(ErrorKind::NotFound, format!("there is no machine {name}"))),
+            Some(seen) if seen.owner != *owner => {
+                state.breach(now, format!("machine {name} of {} was to be changed", seen.owner.0));
+                Err(error(ErrorKind::Conflict, format!("machine {name} is not ours")))
+            }
+            Some(seen) => Ok(seen),
+        }
+    }
+
+    /// What stands in the way of a new machine.
+    fn obstacle(&self, machine: &DesiredMachine, owner: &Owner) -> Result<Option<MachineSeen>, ProviderError> {
+        let now = self.centre.now();
+        let mut state = self.centre.at_present();
+        if !state.places.contains(&machine.place) {
+            return Err(error(ErrorKind::Invalid, format!("there is no node or location {}", machine.place)));
+        }
+        let there = state.machines.get(&self.provider).into_iter().flatten();
+        let taken = there
+            .filter(|(name, other)| {
+                **name == machine.name || (machine.vmid.is_some() && other.seen.vmid == machine.vmid)
+            })
+            .map(|(name, other)| (name.clone(), other.seen.clone()))
+            .next();
+        match taken {
+            None => Ok(None),
+            Some((name, seen)) if name == machine.name && seen.owner == *owner => Ok(Some(seen)),
+            Some((name, _)) => {
+                state.breach(now, format!("{} was to be made in the place of {name}", machine.name));
+                Err(error(ErrorKind::Conflict, format!("CT {} already exists: it is {name}", machine.name)))
+            }
+        }
+    }
+}
+
+/// Whether this call of an API meets a mishap, and which.
+pub(super) fn mishap(centre: &DataCentre) -> Option<FaultKind> {
+    let mut state = centre.lock();
+    for kind in [FaultKind::Api500, FaultKind::Api429, FaultKind::ApiTimeout] {
+        if state.fault(kind).is_none_or(|(_, course)| course.met >= API_MISHAPS) {
+            continue;
+        }
+        if state.one_in(4) {
+            if let Some((_, course)) = state.fault(kind) {
+                course.met += 1;
+            }
+            return Some(kind);
+        }
+    }
+    None
+}
+
+/// Gives a storage's lock back, also when the call is given up in its middle.
+struct Unlock<'a> {
+    centre: &'a DataCentre,
+    key: String,
+}
+
+impl Drop for Unlock<'_> {
+    fn drop(&mut self) {
+        if let Some(running) = self.centre.lock().creating.get_mut(&self.key) {
+            *running = running.saturating_sub(1);
+        }
+    }
+}
+
+#[async_trait]
+impl Provider for Machines {
+    fn can(&self) -> Capabilities {
+        let existing = self.provider.as_str() == "existing";
+        Capabilities { machines: !existing, load_balancers: self.provider.as_str() == "hetzner", resize: !existing }
+    }
+
+    async fn observe(&self, owner: &Owner) -> Result<Inventory, ProviderError> {
+        self.request("provider list").await?;
+        let state = self.centre.at_present();
+        let mut inventory = Inventory::default();
+        for (name, machine) in state.machines.get(&self.provider).into_iter().flatten() {
+            if machine.seen.owner == *owner {
+                inventory.machines.insert(name.clone(), machine.seen.clone());
+            } else {
+                inventory.taken.push(Taken { name: name.to_string(), vmid: machine.seen.vmid });
+            }
+        }
+        let balancers = state.balancers.get(&self.provider).into_iter().flatten();
+        inventory.load_balancers = balancers
+            .filter(|(_, balancer)| balancer.owner == *owner)
+            .map(|(name, balancer)| {
+                let mut seen = balancer.clone();
+                for (target, healthy) in &mut seen.targets {
+                    *healthy = state.machine(target).is_some_and(|machine| machine.seen.power == Power::Running);
+                }
+                (name.clone(), seen)
+            })
+            .collect();
+        Ok(inventory)
+    }
+
+    async fn create(&self, machine: &DesiredMachine, owner: &Owner) -> Result<MachineSeen, ProviderError> {
+        self.request("machine create").await?;
+        if let Some(seen) = self.obstacle(machine, owner)? {
+            return Ok(seen);
+        }
+        let (storage, takes) = match &*machine.body {
+            Body::Lxc(lxc) => (Some(lxc.storage.as_str()), timing::CREATE_LXC),
+            Body::Vm(vm) => (Some(vm.storage.as_str()), timing::CREATE_VM),
+            Body::Server(_) | Body::Local => (None, timing::CREATE_SERVER),
+            Body::Existing => return Err(error(ErrorKind::Invalid, "hosts that exist already are not made")),
+        };
+        let lock = match storage {
+            None => None,
+            Some(storage) => {
+                let key = format!("{}-{storage}", machine.place);
+                self.storage_lock(&key).await?;
+                Some(Unlock { centre: &self.centre, key })
+            }
+        };
+        let now = self.centre.now();
+        {
+            let mut state = self.centre.lock();
+            if let Some((_, course)) = state.fault(FaultKind::PowerCut) {
+                course.since.get_or_insert(now);
+            }
+            // It is there with its mark from the first moment, so a run that dies here leaves nothing unknown.
+            let machines = state.machines.entry(self.provider.clone()).or_default();
+            machines.insert(machine.name.clone(), Machine::new(machine, owner));
+        }
+        self.centre.take(takes).await;
+        drop(lock);
+        self.ours(&machine.name, owner)
+    }
+
+    async fn update(&self, machine: &DesiredMachine, owner: &Owner) -> Result<MachineSeen, ProviderError> {
+        self.request("machine update").await?;
+        let seen = self.ours(&machine.name, owner)?;
+        if machine.disk.zip(seen.disk).is_some_and(|(wanted, there)| wanted < there) {
+            let now = self.centre.now();
+            self.centre.lock().breach(now, format!("the disk of {} was to shrink", machine.name));
+            return Err(error(ErrorKind::Invalid, "shrinking disks is not supported"));
+        }
+        self.centre.take(timing::UPDATE).await;
+        if let Some(there) = self.centre.lock().machine_mut(&machine.name) {
+            let fresh = Machine::new(machine, owner).seen;
+            there.seen = MachineSeen { power: there.seen.power, place: there.seen.place.clone(), ..fresh };
+        }
+        self.ours(&machine.name, owner)
+    }
+
+    async fn start(&self, name: &NodeName, owner: &Owner) -> Result<MachineSeen, ProviderError> {
+        self.request("machine start").await?;
+        if self.ours(name, owner)?.power == Power::Running {
+            return self.ours(name, owner);
+        }
+        self.centre.take(timing::START).await;
+        if self.centre.at_present().dark() {
+            return Err(error(ErrorKind::Transient, "connection lost: the power is away"));
+        }
+        let now = self.centre.now();
+        self.centre.lock().boot(&self.provider, name, now);
+        self.ours(name, owner)
+    }
+
+    async fn delete(&self, doomed: Doomed<'_>) -> Result<(), ProviderError> {
+        self.request("machine delete").await?;
+        let seen = match self.ours(doomed.name, doomed.owner) {
+            Err(error) if error.kind == ErrorKind::NotFound => return Ok(()),
+            other => other?,
+        };
+        if seen.vmid != doomed.vmid || seen.place != *doomed.place {
+            let message = format!("{} is not the machine that was seen: it is {:?} now", doomed.name, seen.vmid);
+            return Err(error(ErrorKind::Conflict, message));
+        }
+        if seen.protected {
+            return Err(error(ErrorKind::Denied, format!("{} is protected", doomed.name)));
+        }
+        self.centre.take(timing::DELETE).await;
+        let now = self.centre.now();
+        let mut state = self.centre.lock();
+        if state.machines.get(&self.provider).and_then(|all| all.get(doomed.name)).is_some_and(|it| it.existing) {
+            state.breach(now, format!("host {} was there before us and was to be deleted", doomed.name));
+            return Err(error(ErrorKind::Invalid, "a host that exists already is not deleted"));
+        }
+        state.may_stop_for_good(doomed.name, now);
+        state.lose(doomed.name, now);
+        if let Some(vmid) = seen.vmid
+            && let Some(files) = state.hypervisors.get_mut(seen.place.as_str())
+        {
+            // Proxmox removes the guest's configuration with it.
+            files.remove(&format!("/etc/pve/lxc/{vmid}.conf"));
+        }
+        Ok(())
+    }
+
+    async fn set_load_balancer(
+        &self,
+        wish: &DesiredLoadBalancer,
+        owner: &Owner,
+    ) -> Result<LoadBalancerSeen, ProviderError> {
+        self.request("load balancer set").await?;
+        self.centre.take(timing::BALANCER).await;
+        let seen = LoadBalancerSeen {
+            owner: owner.clone(),
+            address: None,
+            settings: Digest::of_value(&wish.spec),
+            targets: wish.targets.iter().map(|target| (target.clone(), true)).collect(),
+        };
+        let mut state = self.centre.lock();
+        state.balancers.entry(self.provider.clone()).or_default().insert(wish.name.clone(), seen.clone());
+        Ok(seen)
+    }
+
+    async fn delete_load_balancer(&self, name: &ClusterName, owner: &Owner) -> Result<(), ProviderError> {
+        self.request("load balancer delete").await?;
+        let now = self.centre.now();
+        let mut state = self.centre.lock();
+        let foreign = state
+            .balancers
+            .get(&self.provider)
+            .and_then(|all| all.get(name))
+            .is_some_and(|balancer| balancer.owner != *owner);
+        if foreign {
+            state.breach(now, format!("load balancer {name} is not ours and was to be deleted"));
+            return Err(error(ErrorKind::Conflict, format!("load balancer {name} is not ours")));
+        }
+        if let Some(balancers) = state.balancers.get_mut(&self.provider) {
+            balancers.remove(name);
+        }
+        Ok(())
+    }
+}

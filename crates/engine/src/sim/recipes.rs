@@ -1,0 +1,354 @@
+//! What a recipe's steps do on a pretend host: files, commands, and a unit of Kubernetes that starts or refuses to.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use kubewright_hosts::{Holes, HostError, Report};
+use kubewright_model::digest::Digest;
+use kubewright_model::ids::NodeName;
+use kubewright_model::net::HostPort;
+use kubewright_model::observed::UnitSeen;
+use kubewright_model::plan::{Effect, Recipe, RecipeStep};
+use kubewright_model::secret::Secret;
+use kubewright_model::units::Span;
+
+use super::faults::FaultKind;
+use super::hosts::{Ssh, failed, filled, write};
+use super::k3s::{self, Config};
+use super::kubernetes::Node;
+use super::state::{Machine, State};
+use super::timing;
+
+/// Between two looks at something that a recipe waits for.
+const LOOK_AGAIN: Duration = Duration::from_secs(2);
+
+type Tell<'t> = &'t (dyn Fn(String) + Send + Sync);
+
+impl Ssh {
+    pub(super) async fn run_steps(
+        &self,
+        host: &NodeName,
+        recipe: &Recipe,
+        holes: &Holes,
+        tell: Tell<'_>,
+    ) -> Result<Report, HostError> {
+        for step in &recipe.steps {
+            match step {
+                RecipeStep::Write(file) => {
+                    let text = filled(host, &file.content, holes)?;
+                    self.centre.take(timing::SMALL).await;
+                    self.on(host, |machine| write(machine, file, &text));
+                }
+                RecipeStep::Remove(path) => {
+                    self.centre.take(timing::SMALL).await;
+                    self.on(host, |machine| remove(machine, path));
+                }
+                RecipeStep::Run(command) => self.command(host, recipe, command).await?,
+                RecipeStep::Start { unit, reads } => self.enter(host, recipe, unit, reads).await?,
+                RecipeStep::Restart { unit, reads } => self.restart(host, recipe, unit, reads).await?,
+                RecipeStep::Until { what, timeout, log, .. } => {
+                    self.until(host, recipe, what, *timeout, log.as_deref(), tell).await?;
+                }
+            }
+        }
+        if recipe.effect == Effect::Leave {
+            self.centre.lock().end_cluster_without_servers();
+        }
+        Ok(Report { changed: true, gave: self.gives(host, recipe, holes)? })
+    }
+
+    async fn command(&self, host: &NodeName, recipe: &Recipe, command: &[String]) -> Result<(), HostError> {
+        let words: Vec<&str> = command.iter().map(String::as_str).collect();
+        self.centre.take(timing::SMALL).await;
+        match words.as_slice() {
+            [] => Err(failed(host, "an empty command", "there is nothing to run".into())),
+            ["systemctl", "disable", "--now", unit] => {
+                let now = self.centre.now();
+                if recipe.effect == Effect::Leave {
+                    self.centre.lock().may_stop_for_good(host, now);
+                }
+                self.centre.take(timing::UNIT).await;
+                self.on(host, |machine| {
+                    if let Some(unit) = machine.host.units.get_mut(*unit) {
+                        unit.active = false;
+                        unit.enabled = false;
+                    }
+                });
+                Ok(())
+            }
+            [program, ..] if program.starts_with("/usr/local/bin/") => {
+                if self.on(host, |machine| machine.file(program).is_none()) {
+                    return Err(failed(host, program, "No such file or directory".into()));
+                }
+                let now = self.centre.now();
+                if let Err(why) = self.centre.at_present().api(now) {
+                    return Err(failed(host, &words.join(" "), why));
+                }
+                self.centre.take(timing::SNAPSHOT).await;
+                Ok(())
+            }
+            // The shell and systemd itself are on every host.
+            _ => Ok(()),
+        }
+    }
+
+    /// A unit of Kubernetes starts for the first time: as the first server, a further one, or an agent.
+    async fn enter(&self, host: &NodeName, recipe: &Recipe, unit: &str, reads: &Digest) -> Result<(), HostError> {
+        let starts = |why: String| HostError::Failed {
+            host: host.clone(),
+            what: format!("systemctl enable --now {unit}"),
+            why: format!("Job for {unit} failed"),
+            log: vec![format!("level=fatal msg=\"{why}\"")],
+        };
+        let now = self.centre.now();
+        let takes = {
+            let mut state = self.centre.at_present();
+            match state.machine(host).and_then(|machine| machine.host.units.get(unit)) {
+                None => return Err(starts(format!("Unit {unit} not found"))),
+                Some(unit) if unit.active && unit.reads.is_some() => 0,
+                Some(_) => {
+                    let takes = state.begin(host, recipe, unit, now).map_err(starts)?;
+                    let takes = state.jitter(takes);
+                    state.started(host, recipe, unit, reads, now + takes);
+                    takes
+                }
+            }
+        };
+        tokio::time::sleep(Duration::from_millis(takes)).await;
+        Ok(())
+    }
+
+    async fn restart(&self, host: &NodeName, recipe: &Recipe, unit: &str, reads: &Digest) -> Result<(), HostError> {
+        let now = self.centre.now();
+        {
+            let mut state = self.centre.at_present();
+            let version = state.machine(host).and_then(|machine| machine.host.kubernetes.as_ref()?.version.clone());
+            if recipe.version.is_some() && version != recipe.version {
+                let why = format!("the program on the host is {version:?}");
+                return Err(failed(host, &format!("systemctl restart {unit}"), why));
+            }
+            let (all, healthy) = state.votes(now);
+            let server = state.serves(host, now) && state.cluster.members.contains_key(host);
+            if server && all >= 3 && healthy <= all / 2 + 1 && healthy < all {
+                state.breach(now, format!("{host} was restarted while {healthy} of {all} members of etcd answered"));
+            }
+            let back = now + state.jitter(timing::RESTART);
+            state.cluster.restarted(host, unit, version, back);
+        }
+        self.on(host, |machine| {
+            if let Some(unit) = machine.host.units.get_mut(unit) {
+                unit.active = true;
+                unit.reads = Some(reads.clone());
+            }
+        });
+        self.centre.take(timing::UNIT).await;
+        Ok(())
+    }
+
+    async fn until(
+        &self,
+        host: &NodeName,
+        recipe: &Recipe,
+        what: &str,
+        timeout: Span,
+        unit: Option<&str>,
+        tell: Tell<'_>,
+    ) -> Result<(), HostError> {
+        let deadline = self.centre.now() + u64::try_from(timeout.duration().as_millis()).unwrap_or(u64::MAX);
+        loop {
+            let now = self.centre.now();
+            let why = {
+                let state = self.centre.at_present();
+                let server = matches!(recipe.effect, Effect::Init | Effect::JoinServer)
+                    || state.cluster.nodes.get(host).is_some_and(|node| node.server);
+                match state.machine(host) {
+                    None => Err("the machine is gone".to_string()),
+                    Some(machine) if !machine.answers(now) => Err("the host stopped to answer".to_string()),
+                    Some(_) if server && !state.serves(host, now) => Err("the API server starts".to_string()),
+                    Some(_) if server => state.api(now),
+                    Some(machine) if unit.is_some_and(|unit| !machine.runs(unit)) => Err("the unit failed".to_string()),
+                    Some(_) => Ok(()),
+                }
+            };
+            let Err(why) = why else { return Ok(()) };
+            if now >= deadline {
+                let log = vec![format!("level=error msg=\"{why}\"")];
+                let what = format!("waiting until {what}");
+                return Err(HostError::Failed { host: host.clone(), what, why: format!("not within {timeout}"), log });
+            }
+            tell(format!("waiting until {what}: {why}"));
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    }
+
+    /// Values that a recipe leaves on the host.
+    fn gives(&self, host: &NodeName, recipe: &Recipe, holes: &Holes) -> Result<Holes, HostError> {
+        let now = self.centre.now();
+        let mut gave = Holes::new();
+        for output in &recipe.gives {
+            if output.file != k3s::KUBECONFIG || !self.centre.at_present().serves(host, now) {
+                return Err(failed(host, &output.file, "No such file or directory".into()));
+            }
+            let mut text = format!(
+                "apiVersion: v1\nkind: Config\n# of the simulated server {host}\nserver: https://127.0.0.1:6443\n"
+            );
+            for (from, to) in &output.replace {
+                text = text.replace(from, &filled(host, to, holes)?);
+            }
+            gave.insert(output.hole.clone(), Secret::new(text));
+        }
+        Ok(gave)
+    }
+}
+
+impl State {
+    /// Whether Kubernetes starts here in this role, and how long that takes; what it refuses it says why.
+    fn begin(&mut self, host: &NodeName, recipe: &Recipe, _unit: &str, now: u64) -> Result<u64, String> {
+        let machine = self.machine(host).ok_or("the machine is gone")?;
+        k3s::host_refuses(machine)?;
+        let config = Config::read(machine)?;
+        let token = machine.file(k3s::TOKEN).cloned();
+        match recipe.effect {
+            Effect::Init => {
+                let held = self.cluster.nodes.iter().any(|(name, node)| {
+                    node.server && self.machine(name).is_some_and(|machine| machine.runs(&node.unit))
+                });
+                if held {
+                    self.breach(now, format!("{host} was to begin a second cluster"));
+                    return Err("a server of this cluster runs already".into());
+                }
+                self.cluster = super::kubernetes::Cluster {
+                    begun: true,
+                    etcd: config.is_on("cluster-init"),
+                    token,
+                    wants_network: config.text("flannel-backend") == Some("none"),
+                    critical: config.critical(),
+                    namespaces: ["default", "kube-system", "kube-public", "kube-node-lease"].map(Into::into).into(),
+                    ..Default::default()
+                };
+                Ok(timing::INIT)
+            }
+            Effect::JoinServer => self.join_server(host, &config, token.as_ref(), now),
+            Effect::JoinAgent => {
+                config.agent_takes_all()?;
+                self.let_in(host, &config, token.as_ref(), now)?;
+                Ok(timing::JOIN_AGENT)
+            }
+            effect => Err(format!("nothing starts for the first time in {effect:?}")),
+        }
+    }
+
+    fn join_server(
+        &mut self,
+        host: &NodeName,
+        config: &Config,
+        token: Option<&Digest>,
+        now: u64,
+    ) -> Result<u64, String> {
+        self.let_in(host, config, token, now)?;
+        if !self.cluster.etcd {
+            self.breach(now, format!("{host} was to join a control plane whose data are in SQLite"));
+            return Err("the cluster's datastore takes no second server".into());
+        }
+        if config.critical() != self.cluster.critical {
+            return Err("failed to validate server configuration: critical configuration value mismatch".into());
+        }
+        if let Some((learner, _)) = self.cluster.members.iter().find(|(_, votes_at)| now < **votes_at) {
+            let message = format!("{host} was to join etcd while {learner} joined");
+            self.breach(now, message);
+            return Err("etcdserver: too many learner members in cluster".into());
+        }
+        Ok(timing::JOIN_SERVER)
+    }
+
+    /// What a server asks of anybody who wants to be let in.
+    fn let_in(&mut self, host: &NodeName, config: &Config, token: Option<&Digest>, now: u64) -> Result<(), String> {
+        if let Err(why) = self.api(now) {
+            self.breach(now, format!("{host} was to join before there is a server: {why}"));
+            return Err(format!("failed to get CA certs: {why}"));
+        }
+        let server = config.text("server").ok_or("--server is required")?;
+        if !server.starts_with("https://") {
+            return Err(format!("`{server}` is no https URL"));
+        }
+        if token != self.cluster.token.as_ref() {
+            return Err("not authorized: invalid token".into());
+        }
+        let at: HostPort = server.trim_start_matches("https://").parse().map_err(|why| format!("{server}: {why}"))?;
+        let direct = self
+            .machines
+            .values()
+            .flat_map(BTreeMap::iter)
+            .find(|(_, machine)| machine.seen.address.is_some() && machine.seen.address == at.address());
+        // An address that no machine has is a load balancer's or a virtual one, which some server stands behind.
+        if let Some((name, _)) = direct
+            && self.cluster.nodes.get(name).is_some_and(|node| node.server)
+            && !(self.serves(name, now) && self.listens(name) == Some(at.port))
+        {
+            return Err(format!("failed to get CA certs: {name} does not answer at {server}"));
+        }
+        let known = self.cluster.nodes.contains_key(host);
+        let remembers = self.machine(host).is_some_and(|machine| machine.texts.contains_key(k3s::PASSWORD));
+        if known && !remembers {
+            self.breach(now, format!("{host} was to join while the books still hold another of its name"));
+            return Err("Node password rejected, duplicate hostname".into());
+        }
+        Ok(())
+    }
+
+    /// The port of a server's API.
+    fn listens(&self, name: &NodeName) -> Option<u16> {
+        Some(Config::read(self.machine(name)?).ok()?.port())
+    }
+
+    /// Writes the new member into the books.
+    fn started(&mut self, host: &NodeName, recipe: &Recipe, unit: &str, reads: &Digest, serves_at: u64) {
+        let server = matches!(recipe.effect, Effect::Init | Effect::JoinServer);
+        let Some(machine) = self.machine_mut(host) else { return };
+        let config = Config::read(machine).unwrap_or_default();
+        let there = machine.host.units.get(unit);
+        let content = there.and_then(|there| there.content.clone());
+        let seen = UnitSeen { content, enabled: true, active: true, reads: Some(reads.clone()) };
+        machine.host.units.insert(unit.to_string(), seen);
+        machine.texts.insert(k3s::PASSWORD.into(), String::new());
+        let version = machine.host.kubernetes.as_mut().and_then(|kubernetes| {
+            kubernetes.joined = true;
+            kubernetes.version.clone()
+        });
+        let Some(version) = version.or_else(|| recipe.version.clone()) else { return };
+        let labels = config.list("node-label").into_iter();
+        let mut labels: BTreeMap<String, String> =
+            labels.filter_map(|label| label.split_once('=').map(|(key, value)| (key.into(), value.into()))).collect();
+        labels.insert("kubernetes.io/hostname".into(), host.to_string());
+        // An empty value is not shown by Kubernetes.
+        let taints = config.list("node-taint").into_iter().map(|taint| taint.replace("=:", ":")).collect();
+        let slow = if self.fault(FaultKind::SlowLink).is_some() { 3 } else { 1 };
+        let ready_at = serves_at + self.jitter(timing::NODE_READY) * slow;
+        if server && self.cluster.etcd {
+            self.cluster.members.insert(host.clone(), serves_at);
+        }
+        let unit = unit.to_string();
+        let node = Node { version, labels, taints, server, cordoned: false, unit, ready_at, serves_at };
+        self.cluster.nodes.insert(host.clone(), node);
+    }
+}
+
+/// Removes a file, or a folder with all that is in it, and what it meant.
+fn remove(machine: &mut Machine, path: &str) {
+    let inside = |other: &str| other == path || other.strip_prefix(path).is_some_and(|rest| rest.starts_with('/'));
+    machine.texts.retain(|file, _| !inside(file));
+    machine.host.files.retain(|file, _| !inside(file));
+    machine.host.links.retain(|link, _| !inside(link));
+    machine.host.settings.retain(|key, _| key.strip_prefix("download ").is_none_or(|file| !inside(file)));
+    if let Some(unit) = path.strip_prefix("/etc/systemd/system/") {
+        machine.host.units.remove(unit);
+    }
+    if path == k3s::BINARY || path == "/var/lib/rancher/k3s" {
+        let gone = machine.file(k3s::BINARY).is_none();
+        match &mut machine.host.kubernetes {
+            Some(_) if gone && path == "/var/lib/rancher/k3s" => machine.host.kubernetes = None,
+            Some(kubernetes) if path == "/var/lib/rancher/k3s" => kubernetes.joined = false,
+            Some(_) | None => {}
+        }
+    }
+}

@@ -1,0 +1,326 @@
+//! What is true in the data centre, and what time alone does to it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use kubewright_model::desired::{Body, DesiredMachine};
+use kubewright_model::digest::Digest;
+use kubewright_model::ids::{ClusterName, NodeName, Owner, PlaceName, ProviderName, Vmid};
+use kubewright_model::observed::{HostSeen, LoadBalancerSeen, MachineSeen, Power, UnitSeen};
+use rand::{RngExt as _, SeedableRng as _};
+use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
+
+use super::faults::{Course, Fault, FaultKind};
+use super::kubernetes::Cluster;
+use super::timing;
+
+/// The version of the file that holds a data centre.
+pub(super) const FORMAT: u32 = 1;
+
+/// Something that was asked and that no right plan asks for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Breach {
+    /// When, in the data centre's milliseconds.
+    pub at: u64,
+    /// What, in one sentence.
+    pub what: String,
+}
+
+/// Everything that is true in the data centre.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct State {
+    pub(super) format: u32,
+    pub(super) seed: u64,
+    /// How often chance was asked.
+    pub(super) draws: u64,
+    /// Milliseconds since the beginning, when this was saved.
+    pub(super) clock: u64,
+    /// Hypervisors and other places for machines.
+    pub(super) places: BTreeSet<PlaceName>,
+    /// Machines by provider and name.
+    pub machines: BTreeMap<ProviderName, BTreeMap<NodeName, Machine>>,
+    /// Raw lines in hypervisors' files, by the hypervisor and the file.
+    pub(super) hypervisors: BTreeMap<NodeName, BTreeMap<String, Vec<String>>>,
+    /// Load balancers by provider and name.
+    pub(super) balancers: BTreeMap<ProviderName, BTreeMap<ClusterName, LoadBalancerSeen>>,
+    /// Creations that run now, by place and storage.
+    #[serde(skip)]
+    pub(super) creating: BTreeMap<String, u32>,
+    /// The cluster.
+    pub cluster: Cluster,
+    pub(super) ending: bool,
+    pub(super) breaches: Vec<Breach>,
+    pub(super) calls: BTreeMap<String, u64>,
+    pub(super) faults: Vec<(Fault, Course)>,
+}
+
+/// A machine and the host on it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Machine {
+    /// What its provider says of it.
+    pub seen: MachineSeen,
+    /// What the host on it says.
+    pub host: HostSeen,
+    /// It is a container.
+    pub(super) lxc: bool,
+    /// It was there before us.
+    pub(super) existing: bool,
+    /// When its host answers, in the data centre's milliseconds.
+    pub(super) answers_at: u64,
+    /// Raw lines that were in force when it started.
+    pub(super) raw: Vec<String>,
+    /// The text of files that Kubernetes reads.
+    pub(super) texts: BTreeMap<String, String>,
+    /// How often it was reached over SSH.
+    pub(super) contacts: u32,
+}
+
+impl State {
+    pub(super) fn new(seed: u64) -> Self {
+        Self {
+            format: FORMAT,
+            seed,
+            draws: 0,
+            clock: 0,
+            places: BTreeSet::new(),
+            machines: BTreeMap::new(),
+            hypervisors: BTreeMap::new(),
+            balancers: BTreeMap::new(),
+            creating: BTreeMap::new(),
+            cluster: Cluster::default(),
+            ending: false,
+            breaches: Vec::new(),
+            calls: BTreeMap::new(),
+            faults: Vec::new(),
+        }
+    }
+
+    /// The machine with this name, whosever it is.
+    pub fn machine(&self, name: &NodeName) -> Option<&Machine> {
+        self.machines.values().find_map(|machines| machines.get(name))
+    }
+
+    /// The machine with this name, to be changed.
+    pub fn machine_mut(&mut self, name: &NodeName) -> Option<&mut Machine> {
+        self.machines.values_mut().find_map(|machines| machines.get_mut(name))
+    }
+
+    pub(super) fn count(&mut self, call: &str) {
+        match self.calls.get_mut(call) {
+            Some(times) => *times += 1,
+            None => drop(self.calls.insert(call.to_string(), 1)),
+        }
+    }
+
+    pub(super) fn breach(&mut self, at: u64, what: impl Into<String>) {
+        self.breaches.push(Breach { at, what: what.into() });
+    }
+
+    fn draw(&mut self) -> ChaCha8Rng {
+        self.draws += 1;
+        let mut chance = ChaCha8Rng::seed_from_u64(self.seed);
+        chance.set_stream(self.draws);
+        chance
+    }
+
+    /// A duration, give or take a seventh.
+    pub(super) fn jitter(&mut self, milliseconds: u64) -> u64 {
+        let spread = milliseconds / 7;
+        if spread == 0 { milliseconds } else { self.draw().random_range(milliseconds - spread..=milliseconds + spread) }
+    }
+
+    pub(super) fn one_in(&mut self, many: u32) -> bool {
+        self.draw().random_range(0..many) == 0
+    }
+
+    /// A fault of this kind that is not over, if it was set up.
+    pub(super) fn fault(&mut self, kind: FaultKind) -> Option<&mut (Fault, Course)> {
+        self.faults.iter_mut().find(|(fault, course)| fault.kind == kind && !course.over)
+    }
+
+    /// How much longer the line takes than it should.
+    pub(super) fn line(&mut self) -> u64 {
+        if self.fault(FaultKind::SlowLink).is_some() { timing::SLOW_LINK } else { 1 }
+    }
+
+    /// Turns a machine on: what is enabled on it starts.
+    pub(super) fn boot(&mut self, provider: &ProviderName, name: &NodeName, now: u64) {
+        let lines = self
+            .machines
+            .get(provider)
+            .and_then(|machines| machines.get(name))
+            .and_then(|machine| Some((machine.seen.place.clone(), machine.seen.vmid?)))
+            .and_then(|(place, vmid)| {
+                let files = self.hypervisors.get(place.as_str())?;
+                files.get(&format!("/etc/pve/lxc/{vmid}.conf")).cloned()
+            });
+        let vm = self.jitter(timing::BOOT_VM);
+        let lxc = self.jitter(timing::BOOT_LXC);
+        let Some(machine) = self.machines.get_mut(provider).and_then(|machines| machines.get_mut(name)) else { return };
+        machine.seen.power = Power::Running;
+        machine.answers_at = now + if machine.lxc { lxc } else { vm };
+        machine.raw = lines.unwrap_or_default();
+        machine.host.units.values_mut().for_each(|unit: &mut UnitSeen| unit.active = unit.enabled);
+        let up = machine.answers_at;
+        self.cluster.woke(name, up);
+    }
+
+    /// The power goes and comes back: everything that time alone brings about.
+    pub(super) fn pass(&mut self, now: u64) {
+        let Some((_, course)) = self.fault(FaultKind::PowerCut) else { return };
+        let Some(since) = course.since else { return };
+        if course.met == 0 && now >= since + timing::UNTIL_POWER_CUT {
+            course.met = 1;
+            for machine in self.machines.values_mut().flat_map(|machines| machines.values_mut()) {
+                if !machine.existing {
+                    machine.seen.power = Power::Stopped;
+                    machine.host.units.values_mut().for_each(|unit| unit.active = false);
+                }
+            }
+        }
+        let back = since + timing::UNTIL_POWER_CUT + timing::POWER_CUT;
+        if now >= back {
+            if let Some((_, course)) = self.fault(FaultKind::PowerCut) {
+                course.over = true;
+            }
+            let wake: Vec<(ProviderName, NodeName)> = self
+                .machines
+                .iter()
+                .flat_map(|(provider, machines)| machines.iter().map(move |(name, machine)| (provider, name, machine)))
+                .filter(|(_, _, machine)| machine.seen.on_boot && machine.seen.power == Power::Stopped)
+                .map(|(provider, name, _)| (provider.clone(), name.clone()))
+                .collect();
+            wake.iter().for_each(|(provider, name)| self.boot(provider, name, back));
+        }
+    }
+
+    /// Whether the power is away now.
+    pub(super) fn dark(&mut self) -> bool {
+        self.fault(FaultKind::PowerCut).is_some_and(|(_, course)| course.met > 0)
+    }
+
+    pub(super) fn put_existing(&mut self, machine: &DesiredMachine, owner: &Owner) {
+        let hosts = self.machines.entry(machine.provider.clone()).or_default();
+        hosts.entry(machine.name.clone()).or_insert_with(|| {
+            let mut there = Machine::new(machine, owner);
+            there.existing = true;
+            there.seen.power = Power::Running;
+            there
+        });
+    }
+
+    pub(super) fn put_foreign(&mut self, provider: &ProviderName, place: &PlaceName, name: &NodeName, vmid: Vmid) {
+        let seen = MachineSeen {
+            owner: Owner("somebody-else".into()),
+            place: place.clone(),
+            vmid: Some(vmid),
+            power: Power::Running,
+            address: None,
+            cores: None,
+            memory: None,
+            disk: None,
+            tags: Vec::new(),
+            on_boot: true,
+            features: Vec::new(),
+            privileged: None,
+            protected: false,
+        };
+        self.machines.entry(provider.clone()).or_default().insert(name.clone(), Machine::with(seen, false));
+    }
+
+    pub(super) fn lose(&mut self, name: &NodeName, now: u64) -> bool {
+        let lost = self.machines.values_mut().filter_map(|machines| machines.remove(name)).count() > 0;
+        if lost {
+            self.cluster.slept(name, now);
+        }
+        lost
+    }
+
+    pub(super) fn leftovers(&self) -> Vec<String> {
+        let mut left = Vec::new();
+        for (provider, machines) in &self.machines {
+            let ours = machines.iter().filter(|(_, machine)| machine.seen.owner.0.as_str() != "somebody-else");
+            for (name, machine) in ours {
+                if !machine.existing {
+                    left.push(format!("machine {name} at {provider}"));
+                } else if machine.host.kubernetes.is_some() {
+                    left.push(format!("Kubernetes on host {name}"));
+                }
+            }
+        }
+        for (provider, balancers) in &self.balancers {
+            left.extend(balancers.keys().map(|name| format!("load balancer {name} at {provider}")));
+        }
+        for (hypervisor, files) in &self.hypervisors {
+            left.extend(files.keys().map(|file| format!("lines in {file} on {hypervisor}")));
+        }
+        left
+    }
+}
+
+impl Machine {
+    pub(super) fn new(machine: &DesiredMachine, owner: &Owner) -> Self {
+        let lxc = match &*machine.body {
+            Body::Lxc(lxc) => Some(lxc),
+            Body::Vm(_) | Body::Server(_) | Body::Existing | Body::Local => None,
+        };
+        let seen = MachineSeen {
+            owner: owner.clone(),
+            place: machine.place.clone(),
+            vmid: machine.vmid,
+            power: Power::Stopped,
+            address: machine.address,
+            cores: machine.cores,
+            memory: machine.memory,
+            disk: machine.disk,
+            tags: machine.tags.clone(),
+            on_boot: machine.on_boot,
+            features: lxc.map(|lxc| lxc.features.clone()).unwrap_or_default(),
+            privileged: lxc.map(|lxc| lxc.privileged),
+            protected: false,
+        };
+        Self::with(seen, lxc.is_some())
+    }
+
+    fn with(seen: MachineSeen, lxc: bool) -> Self {
+        let host = HostSeen { os: "Debian 12".into(), arch: "amd64".into(), ..HostSeen::default() };
+        Self { seen, host, lxc, existing: false, answers_at: 0, raw: Vec::new(), texts: BTreeMap::new(), contacts: 0 }
+    }
+
+    /// Whether its host answers now.
+    pub(super) fn answers(&self, now: u64) -> bool {
+        self.seen.power == Power::Running && now >= self.answers_at
+    }
+
+    /// Whether this unit runs on it.
+    pub(super) fn runs(&self, unit: &str) -> bool {
+        self.seen.power == Power::Running && self.host.units.get(unit).is_some_and(|unit| unit.active)
+    }
+
+    /// The digest of a file that is there.
+    pub(super) fn file(&self, path: &str) -> Option<&Digest> {
+        self.host.files.get(path).map(|file| &file.digest)
+    }
+}
+
+impl Machine {
+    /// A machine that nobody sees, for deeds on one that is gone in their middle.
+    pub(super) fn nowhere() -> Self {
+        let seen = MachineSeen {
+            owner: Owner("nobody".into()),
+            place: "nowhere".into(),
+            vmid: None,
+            power: Power::Stopped,
+            address: None,
+            cores: None,
+            memory: None,
+            disk: None,
+            tags: Vec::new(),
+            on_boot: false,
+            features: Vec::new(),
+            privileged: None,
+            protected: false,
+        };
+        Self::with(seen, false)
+    }
+}

@@ -1,0 +1,5 @@
+//! The engine in its pretend world, from the outside.
+
+#![cfg(test)]
+
+mod rehearsals;
