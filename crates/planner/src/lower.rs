@@ -35,11 +35,18 @@ pub(crate) struct Context<'a> {
     pub(crate) endpoint: kubewright_model::net::HostPort,
 }
 
+impl<'a> Context<'a> {
+    /// What is derived first.
+    pub(crate) fn of(file: &'a ClusterFile) -> Self {
+        let nodes = machines::nodes(file);
+        let endpoint = endpoint::endpoint(file, &nodes);
+        Self { file, nodes, endpoint }
+    }
+}
+
 /// What the spec means, and everything that is wrong with its values.
 pub fn lower(file: &ClusterFile) -> (Desired, Vec<Diagnostic>) {
-    let nodes = machines::nodes(file);
-    let endpoint = endpoint::endpoint(file, &nodes);
-    let context = Context { file, nodes, endpoint };
+    let context = Context::of(file);
     let mut secrets = SecretNames::default();
     secrets.provider_tokens(&file.spec.providers);
     // Distributions name this hole themselves; here it is only told where its value is, if not made by us.

@@ -4,29 +4,37 @@
 //! Kubernetes and of the providers. One module for each hundred of the codes; every rule says what to write instead.
 //! Nothing here compares all nodes with all others: ranges are sorted and swept, names are looked up in ordered sets.
 
+mod balancers;
 mod claims;
 mod endpoint;
 mod hetzner;
+mod ingress;
 mod kubernetes;
 mod machines;
 mod marks;
 mod names;
 mod network;
+mod ports;
 mod reserved;
+mod routes;
 
 use kubewright_model::diagnostic::{Diagnostic, SpecPath, nearest};
+use kubewright_model::ids::{Namespace, ReleaseName};
 use kubewright_model::spec::{ClusterFile, ClusterSpec, HostSettings, Pool};
 
-use crate::lower::machines::{NodePlan, nodes};
+use crate::addons;
+use crate::lower::machines::NodePlan;
+use crate::lower::{Context, SecretNames};
 
 /// Everything that is wrong with the values of a spec, at once. Places are not set yet.
 pub fn rules(file: &ClusterFile) -> Vec<Diagnostic> {
-    let facts = Facts { file, spec: &file.spec, nodes: nodes(file) };
+    let facts = Facts::of(file);
     let mut found = Vec::new();
     names::rules(&facts, &mut found);
     network::rules(&facts, &mut found);
     machines::rules(&facts, &mut found);
     kubernetes::rules(&facts, &mut found);
+    ingress::rules(&facts, &mut found);
     found
 }
 
@@ -36,9 +44,18 @@ struct Facts<'a> {
     spec: &'a ClusterSpec,
     /// The nodes one by one, at most [`crate::lower::machines::MAX_NODES`].
     nodes: Vec<NodePlan<'a>>,
+    /// The Helm releases of all add-ons and charts: their names and namespaces.
+    releases: Vec<(ReleaseName, Namespace)>,
 }
 
 impl<'a> Facts<'a> {
+    fn of(file: &'a ClusterFile) -> Self {
+        let context = Context::of(file);
+        let releases = addons::releases(&context, &mut SecretNames::default());
+        let releases = releases.into_iter().map(|release| (release.name, release.namespace)).collect();
+        Self { file, spec: &file.spec, nodes: context.nodes, releases }
+    }
+
     /// The members of the control plane.
     fn servers(&self) -> impl Iterator<Item = &NodePlan<'a>> {
         self.nodes.iter().filter(|node| node.is_server())

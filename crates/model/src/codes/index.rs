@@ -258,6 +258,62 @@ codes! {
          Give a pool the role `both`, or add agents.";
     425 Error CLUSTER_DOMAIN_FORM = "a cluster domain that is no DNS name",
         "The cluster's domain is a DNS name in lower case, such as `cluster.local`. Every Service's name ends in it.";
+    501 Error INGRESS_SEVERAL = "several ingress controllers",
+        "Two controllers both take every route and both want ports 80 and 443. Keep one of `traefik` and `nginx`; \
+         `none: true` stands alone.";
+    502 Error HOST_PORT_TAKEN = "a port of the hosts that two things want",
+        "A port of a host has one owner. K3s' own load balancer gives each Service of type LoadBalancer its ports on \
+         every node, an ingress controller on the host network takes 80 and 443, and the API has a port too. The \
+         second to come stays Pending. Let MetalLB or Cilium give out addresses, or choose another port or type.";
+    503 Error NODE_PORT_RANGE = "a node port outside of the range",
+        "Kubernetes gives node ports from 30000 to 32767 and refuses others, unless the API server's \
+         `service-node-port-range` says otherwise. Choose a port of this range.";
+    504 Error NODE_PORT_TWICE = "a node port twice",
+        "A node port belongs to one Service on all nodes. The second Service is refused. Choose different ports.";
+    505 Error LISTENER_TWICE = "a load balancer's port twice",
+        "Two listeners on one port of the same load balancer, or of the same HAProxy hosts: only one can open it. \
+         Choose different ports. HAProxy's page with statistics has a port too.";
+    506 Error BALANCER_POOL = "HAProxy without hosts of its own",
+        "HAProxy runs on the hosts of a pool whose role is `loadBalancer`: on a node of Kubernetes its ports would \
+         clash with the API and the ingress controller. Name such a pool in `pool`.";
+    507 Error TARGET_UNKNOWN = "a target that cannot be one",
+        "A load balancer sends to the nodes of pools of this file that belong to Kubernetes. Correct the pool's \
+         name.";
+    508 Error CERTIFICATE_MISSING = "HTTPS without a certificate",
+        "A listener that ends TLS shows clients a certificate. At Hetzner, `certificate` is its name; HAProxy cannot \
+         end TLS here: let it pass bytes on with `protocol: tcp`, and let the ingress controller end TLS.";
+    509 Error HEALTH_OVER_TLS = "a health check over TLS where none is spoken",
+        "A listener with `protocol: https` ends TLS itself and sends plain HTTP to its targets. A check over TLS on \
+         their port fails on every target, and the load balancer gives all of them up. Write `protocol: http` for \
+         the check.";
+    510 Warning HEALTH_IGNORED = "a health check whose path has no effect",
+        "A TCP check only opens the port; `path` and `status` are for checks over HTTP. Write `protocol: http`, or \
+         remove them.";
+    511 Error API_TO_AGENTS = "the API sent to agents",
+        "Agents do not serve the API. A load balancer that sends clients to them fails for a part of all requests, \
+         and its health checks are red for ever. Name only pools of servers as `targets` of port 6443; give other \
+         ports a load balancer of their own.";
+    512 Error ROUTE_HOST = "a host name that cannot be routed",
+        "A route's host is a DNS name in lower case, without a port or path; it may begin with `*.`. Kubernetes \
+         refuses anything else, addresses too.";
+    513 Error ROUTE_TWICE = "a host name and path with two routes",
+        "Two routes for the same host and path: which of the two answers depends on the controller, and may change. \
+         Remove one.";
+    514 Warning ROUTE_NAMESPACE = "a route into a namespace that nothing makes",
+        "Nothing in this file makes the namespace, so there will be no Service in it. Correct the name, or list it \
+         under `namespaces` if something else fills it.";
+    515 Warning ROUTE_SERVICE = "a route to a Service that the add-on does not have",
+        "The namespace belongs to an add-on of this file, and none of its Services has this name and port. The route \
+         would answer 503. Correct the name or the port.";
+    516 Error ROUTE_WITHOUT_INGRESS = "routes and no ingress controller",
+        "Routes are instructions to an ingress controller, and there is none: `none: true`, or a distribution that \
+         brings none. Write `ingress.nginx` or `ingress.traefik`.";
+    517 Error ROUTE_ISSUER = "a certificate from an issuer that is not there",
+        "The route wants a certificate from a ClusterIssuer that `addons.certManager.issuers` does not have. It \
+         would never come. Correct the name, or add the issuer.";
+    518 Error ANNOUNCERS_SEVERAL = "two that give out addresses",
+        "MetalLB and Cilium's announcements both give addresses to every Service of type LoadBalancer and both \
+         answer for them. Keep one of the two.";
     701 Error SECRET_IN_CLEAR = "a secret in clear text",
         "A value stands where a reference to a secret belongs. This file lives in Git, and what was once in Git is no secret \
          any more: change the secret, keep it in an environment variable, a file, a command or the SOPS file, and write only \

@@ -1,0 +1,110 @@
+//! 05xx, the part about load balancers before the cluster.
+
+use std::collections::BTreeMap;
+
+use kubewright_model::codes;
+use kubewright_model::diagnostic::{Diagnostic, SpecPath};
+use kubewright_model::spec::load_balancers::{Balancer, HealthProtocol, ListenProtocol, Listener};
+use kubewright_model::spec::{LoadBalancer, Role};
+
+use super::{Facts, at, near};
+
+pub(super) fn rules(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
+    // HAProxy's ports are those of its hosts, which several load balancers may share.
+    let mut taken: BTreeMap<(&str, u16), SpecPath> = BTreeMap::new();
+    for (name, balancer) in &facts.spec.load_balancers {
+        let path = at("loadBalancers").then(name);
+        let pool = balancer.pool.as_ref().filter(|_| balancer.by == Balancer::Haproxy);
+        let owner = pool.map_or(name.as_str(), |pool| pool.as_str());
+        let listeners = balancer.listen.iter().enumerate();
+        let ports = listeners.map(|(index, listener)| (listener.port, path.then("listen").then(index).then("port")));
+        let statistics = balancer.statistics.as_ref().map(|page| (page.port, path.then("statistics").then("port")));
+        for (port, place) in ports.chain(statistics) {
+            match taken.get(&(owner, port)) {
+                Some(other) => {
+                    let message = format!("port {port} is already that of `{}`", other.parent().unwrap_or_default());
+                    let help = "choose another port";
+                    found.push(Diagnostic::new(codes::LISTENER_TWICE, place, message).help(help));
+                }
+                None => drop(taken.insert((owner, port), place)),
+            }
+        }
+        hosts(facts, balancer, &path, found);
+        targets(facts, balancer, &path, found);
+        for (index, listener) in balancer.listen.iter().enumerate() {
+            listens(balancer, listener, &path.then("listen").then(index), found);
+        }
+    }
+}
+
+/// HAProxy has hosts of its own.
+fn hosts(facts: &Facts<'_>, balancer: &LoadBalancer, path: &SpecPath, found: &mut Vec<Diagnostic>) {
+    if balancer.by != Balancer::Haproxy {
+        return;
+    }
+    let pools = &facts.spec.pools;
+    let fitting = || pools.iter().filter(|(_, pool)| pool.role == Role::LoadBalancer).map(|(name, _)| name.as_str());
+    let named = balancer.pool.as_ref().and_then(|name| Some((name, pools.get(name)?)));
+    let message = match (&balancer.pool, named) {
+        (_, Some((_, pool))) if pool.role == Role::LoadBalancer => return,
+        (_, Some((name, _))) => format!("the pool `{name}` has another role than `loadBalancer`"),
+        (Some(name), None) => format!("there is no pool `{name}`"),
+        (None, _) => "nothing says on which hosts HAProxy runs".to_string(),
+    };
+    let help = match fitting().next() {
+        Some(name) => format!("write `pool: {name}`"),
+        None => "add a pool with `role: loadBalancer`, and name it in `pool`".to_string(),
+    };
+    found.push(Diagnostic::new(codes::BALANCER_POOL, path.then("pool"), message).help(help));
+}
+
+fn targets(facts: &Facts<'_>, balancer: &LoadBalancer, path: &SpecPath, found: &mut Vec<Diagnostic>) {
+    let pools = &facts.spec.pools;
+    let api = balancer.listen.iter().any(|listener| listener.to == kubewright_model::spec::kubernetes::API_PORT);
+    for (index, name) in balancer.targets.iter().enumerate() {
+        let path = path.then("targets").then(index);
+        match pools.get(name).map(|pool| pool.role) {
+            None => {
+                let message = format!("there is no pool `{name}`");
+                let known = pools.keys().map(|known| known.as_str());
+                let help = near(name.as_str(), known, "write the name of a pool of this file");
+                found.push(Diagnostic::new(codes::TARGET_UNKNOWN, path, message).help(help));
+            }
+            Some(Role::LoadBalancer) => {
+                let message = format!("the hosts of the pool `{name}` are load balancers themselves");
+                let help = "write a pool of servers or agents";
+                found.push(Diagnostic::new(codes::TARGET_UNKNOWN, path, message).help(help));
+            }
+            Some(Role::Agent) if api => {
+                let message = format!("the nodes of the pool `{name}` are agents and do not serve the API");
+                let help = "remove it, or give port 6443 a load balancer of its own";
+                found.push(Diagnostic::new(codes::API_TO_AGENTS, path, message).help(help));
+            }
+            Some(_) => {}
+        }
+    }
+}
+
+fn listens(balancer: &LoadBalancer, listener: &Listener, path: &SpecPath, found: &mut Vec<Diagnostic>) {
+    let https = listener.protocol == ListenProtocol::Https;
+    if https && (listener.certificate.is_none() || balancer.by == Balancer::Haproxy) {
+        let (message, help) = match balancer.by {
+            Balancer::Hetzner => ("HTTPS, and no certificate to show", "write `certificate`, its name at Hetzner"),
+            Balancer::Haproxy => ("HAProxy ends no TLS here", "write `protocol: tcp`; the ingress controller ends TLS"),
+        };
+        found.push(Diagnostic::new(codes::CERTIFICATE_MISSING, path.then("protocol"), message).help(help));
+    }
+    let Some(health) = &listener.health else { return };
+    let path = path.then("health");
+    let same_port = health.port.is_none_or(|port| port == listener.to);
+    if https && same_port && health.protocol == HealthProtocol::Https {
+        let message = format!("the check speaks TLS to port {}, which gets plain HTTP from this listener", listener.to);
+        let path = path.then("protocol");
+        found.push(Diagnostic::new(codes::HEALTH_OVER_TLS, path, message).help("write `protocol: http`"));
+    }
+    if health.protocol == HealthProtocol::Tcp && (health.path.is_some() || !health.status.is_empty()) {
+        let message = "a TCP check asks for no path and gets no status";
+        let path = path.then(if health.path.is_some() { "path" } else { "status" });
+        found.push(Diagnostic::new(codes::HEALTH_IGNORED, path, message).help("write `protocol: http`, or remove it"));
+    }
+}
