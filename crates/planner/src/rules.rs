@@ -8,6 +8,7 @@ mod balancers;
 mod claims;
 mod endpoint;
 mod hetzner;
+mod hosts;
 mod ingress;
 mod kubernetes;
 mod machines;
@@ -35,6 +36,7 @@ pub fn rules(file: &ClusterFile) -> Vec<Diagnostic> {
     machines::rules(&facts, &mut found);
     kubernetes::rules(&facts, &mut found);
     ingress::rules(&facts, &mut found);
+    hosts::rules(&facts, &mut found);
     found
 }
 

@@ -314,6 +314,44 @@ codes! {
     518 Error ANNOUNCERS_SEVERAL = "two that give out addresses",
         "MetalLB and Cilium's announcements both give addresses to every Service of type LoadBalancer and both \
          answer for them. Keep one of the two.";
+    601 Error FILE_CONTENT = "a file with no text or with two",
+        "A file's text is its `content`, or it comes `from` a secret. Write exactly one of the two.";
+    602 Error PATH_FORM = "a path that is not absolute and plain",
+        "A path on a host begins with `/`, ends in a file's name and has no `.`, `..` or empty part: nobody else can \
+         say what it would be relative to, and one file has one path.";
+    603 Error PATH_IS_OURS = "a file that kubewright writes itself",
+        "Another part of this file decides what stands there, and the two would overwrite each other in turn. Use \
+         the fields for it: `sysctls`, `modules`, `hostAliases`, `ssh`, `kubernetes.serverConfig`.";
+    605 Error SYSCTL_FORM = "a kernel setting that is none",
+        "A kernel setting has a name of words with dots between (`net.ipv4.ip_forward`) and a value in one line. \
+         Slashes are for the files below /proc/sys.";
+    606 Error MODULE_FORM = "a kernel module that is none",
+        "A kernel module's name has letters, digits, `_` and `-`, without `.ko`, path or options.";
+    607 Error USER_FORM = "a user that Linux does not accept",
+        "A user's name begins with a small letter or `_`, has up to 32 small letters, digits, `_` and `-`.";
+    608 Error KEY_FORM = "a public key that is none",
+        "A public key is one line as in a `.pub` file: its type, its text and a comment. With anything else in \
+         `authorized_keys` nobody gets in.";
+    609 Error HARDEN_LOCKS_OUT = "hardening that locks us out",
+        "`harden` lets nobody log in as root any more, and root is who we log in as. Write another `user` with sudo \
+         under `ssh`; or leave out `harden`.";
+    610 Error ADDRESS_FORM = "a host alias without an address",
+        "A line of `/etc/hosts` is an address and its names: the key is the address.";
+    611 Error TIMEZONE_FORM = "a time zone that is none",
+        "Time zones are named after places: `Europe/Paris`; or it is `UTC`. Abbreviations such as CET have no rule \
+         for the summer.";
+    612 Error LOCALE_FORM = "a locale that is none",
+        "A locale is a language, a country and an encoding: `fr_FR.UTF-8`; or it is `C.UTF-8`.";
+    613 Error FORWARDING_OFF = "a kernel setting that stops pods",
+        "Nodes pass packets on between pods, so forwarding has to be on. With it off, pods reach nothing outside of \
+         their node. Remove the setting.";
+    614 Error PACKAGE_FORM = "a package that is none",
+        "The name is handed to the host's package tool as one word of letters, digits, `+`, `-`, `.` and `_`; \
+         a version may follow after `=`.";
+    615 Error JUMP_FORM = "a bastion that cannot be reached",
+        "The host to go through is `user@host:port`; user and port may be left out.";
+    616 Error OWNER_FORM = "a file's owner that is none",
+        "The owner is `user` or `user:group`, by name.";
     701 Error SECRET_IN_CLEAR = "a secret in clear text",
         "A value stands where a reference to a secret belongs. This file lives in Git, and what was once in Git is no secret \
          any more: change the secret, keep it in an environment variable, a file, a command or the SOPS file, and write only \

@@ -1,0 +1,195 @@
+//! 06xx: how hosts are set up.
+
+use std::net::IpAddr;
+
+use kubewright_model::codes::{self, Code};
+use kubewright_model::diagnostic::{Diagnostic, SpecPath};
+use kubewright_model::spec::HostSettings;
+use kubewright_model::spec::formats::dns_subdomain;
+use kubewright_model::spec::hosts::{HostFile, Ssh};
+
+use super::{Facts, settings};
+
+/// Files that lowering writes; the ends in `/` and `-` stand for all that begins so.
+const OURS: &[&str] = &[
+    "/etc/hosts",
+    "/etc/haproxy/haproxy.cfg",
+    "/etc/pve/",
+    "/etc/rancher/k3s/config.yaml",
+    "/etc/rancher/k3s/config.yaml.d/50-kubewright-",
+    "/etc/rancher/k3s/k3s.yaml",
+    "/etc/rancher/k3s/token",
+    "/etc/systemd/system/k3s.service",
+    "/etc/systemd/system/k3s-agent.service",
+    "/usr/local/bin/k3s",
+    "/var/lib/kubewright/",
+];
+/// Settings without which pods do not reach each other.
+const FORWARDING: &[&str] = &["net.ipv4.ip_forward", "net.ipv4.conf.all.forwarding"];
+/// Types of public keys, as OpenSSH calls them.
+const KEY_TYPES: &[&str] = &[
+    "ssh-ed25519",
+    "ssh-rsa",
+    "ecdsa-sha2-nistp256",
+    "ecdsa-sha2-nistp384",
+    "ecdsa-sha2-nistp521",
+    "sk-ssh-ed25519@openssh.com",
+    "sk-ecdsa-sha2-nistp256@openssh.com",
+];
+
+pub(super) fn rules(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
+    for (path, settings) in settings(facts) {
+        let mut say = |code: Code, path: SpecPath, message: String, help: &str| {
+            found.push(Diagnostic::new(code, path, message).help(help));
+        };
+        for (name, file) in &settings.files {
+            file_rules(name, file, &path.then("files").then(name), &mut say);
+        }
+        kernel(settings, &path, &mut say);
+        users(settings, &path, &mut say);
+        words(settings, &path, &mut say);
+        if let Some(ssh) = &settings.ssh {
+            ssh_rules(ssh, &path.then("ssh"), &mut say);
+        }
+    }
+}
+
+fn file_rules(name: &str, file: &HostFile, path: &SpecPath, say: &mut impl FnMut(Code, SpecPath, String, &str)) {
+    if file.content.is_some() == file.from.is_some() {
+        let what = if file.content.is_some() { "both `content` and `from`" } else { "neither `content` nor `from`" };
+        let message = format!("the file {name} has {what}");
+        say(codes::FILE_CONTENT, path.clone(), message, "write exactly one of the two");
+    }
+    let plain = name.strip_prefix('/').is_some_and(|rest| rest.split('/').all(|part| !matches!(part, "" | "." | "..")));
+    if !plain {
+        let help = "write the whole path, for example `/etc/motd`";
+        say(codes::PATH_FORM, path.clone(), format!("`{name}` is not an absolute and plain path"), help);
+    }
+    let ours = |known: &&str| *known == name || (known.ends_with(['/', '-']) && name.starts_with(*known));
+    if OURS.iter().any(|known| ours(known)) {
+        let help = "remove it, and use the fields of this file that decide what stands there";
+        say(codes::PATH_IS_OURS, path.clone(), format!("kubewright writes {name} itself"), help);
+    }
+    let mut names = file.owner.split(':');
+    let owner = names.next().is_some_and(account) && names.next().is_none_or(account) && names.next().is_none();
+    if !owner {
+        let message = format!("`{}` is no owner", file.owner);
+        say(codes::OWNER_FORM, path.then("owner"), message, "write `user` or `user:group`");
+    }
+}
+
+/// A user's or group's name as `useradd` accepts it.
+fn account(name: &str) -> bool {
+    let word = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '_' | '-');
+    name.len() <= 32 && name.starts_with(|c: char| c.is_ascii_lowercase() || c == '_') && name.chars().all(word)
+}
+
+fn kernel(settings: &HostSettings, path: &SpecPath, say: &mut impl FnMut(Code, SpecPath, String, &str)) {
+    let part = |part: &str| {
+        // Names of interfaces are parts too, and hold other characters: `net.ipv4.conf.eth0/100.forwarding`.
+        !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '/' | '*'))
+    };
+    for (key, value) in &settings.sysctls {
+        let path = path.then("sysctls").then(key);
+        if !key.contains('.') || key.starts_with('/') || !key.split('.').all(part) || value.contains('\n') {
+            let message = format!("`{key}` is no kernel setting with a value in one line");
+            say(codes::SYSCTL_FORM, path, message, "write for example `net.ipv4.ip_forward: \"1\"`");
+        } else if FORWARDING.contains(&key.as_str()) && value.trim() == "0" {
+            let message = format!("`{key}: 0` keeps pods from reaching anything outside of their node");
+            say(codes::FORWARDING_OFF, path, message, "remove it");
+        }
+    }
+    for (index, module) in settings.modules.iter().enumerate() {
+        let word = module.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'));
+        if module.is_empty() || !word {
+            let message = format!("`{module}` is no kernel module");
+            let help = "write its name alone, for example `br_netfilter`";
+            say(codes::MODULE_FORM, path.then("modules").then(index), message, help);
+        }
+    }
+}
+
+fn users(settings: &HostSettings, path: &SpecPath, say: &mut impl FnMut(Code, SpecPath, String, &str)) {
+    for (name, user) in &settings.users {
+        let path = path.then("users").then(name);
+        if !account(name) {
+            let help = "use small letters, digits, `_` and `-`";
+            say(codes::USER_FORM, path.clone(), format!("`{name}` is no name for a user"), help);
+        }
+        for (index, key) in user.authorized_keys.iter().enumerate() {
+            let words: Vec<&str> = key.split_whitespace().collect();
+            let is_key = words.windows(2).any(|pair| KEY_TYPES.contains(&pair[0]) && pair[1].starts_with("AAAA"));
+            // A private key has a rule of its own, which does not show it.
+            if !key.contains("PRIVATE KEY") && (!is_key || key.trim().contains('\n')) {
+                let message = format!("this is no public key for `{name}`");
+                let help = "copy the whole line of the `.pub` file: `ssh-ed25519 AAAA… you@home`";
+                say(codes::KEY_FORM, path.then("authorizedKeys").then(index), message, help);
+            }
+        }
+    }
+}
+
+/// Texts with a form of their own.
+fn words(settings: &HostSettings, path: &SpecPath, say: &mut impl FnMut(Code, SpecPath, String, &str)) {
+    for (index, package) in settings.packages.iter().enumerate() {
+        let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.' | '_' | '=' | ':' | '~');
+        if !package.starts_with(|c: char| c.is_ascii_alphanumeric()) || !package.chars().all(allowed) {
+            let path = path.then("packages").then(index);
+            let message = format!("`{package}` is no package's name");
+            say(codes::PACKAGE_FORM, path, message, "write one name in each line of the list");
+        }
+    }
+    for address in settings.host_aliases.keys() {
+        if address.parse::<IpAddr>().is_err() {
+            let path = path.then("hostAliases").then(address);
+            let help = "write the address, and its names as a list: `10.0.0.5: [nas, nas.lan]`";
+            say(codes::ADDRESS_FORM, path, format!("`{address}` is not an address"), help);
+        }
+    }
+    if let Some(zone) = &settings.timezone {
+        let place = zone.split_once('/').is_some_and(|(area, city)| {
+            let word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '+' | '/');
+            area.starts_with(|c: char| c.is_ascii_uppercase()) && !city.is_empty() && city.chars().all(word)
+        });
+        if !place && zone != "UTC" {
+            let message = format!("`{zone}` is no time zone");
+            say(codes::TIMEZONE_FORM, path.then("timezone"), message, "write for example `Europe/Paris` or `UTC`");
+        }
+    }
+    if let Some(locale) = &settings.locale {
+        let (language, encoding) = locale.split_once('.').unwrap_or((locale, ""));
+        let two = language.split_once('_').is_some_and(|(language, country)| {
+            language.chars().all(|c| c.is_ascii_lowercase()) && country.chars().all(|c| c.is_ascii_uppercase())
+        });
+        if !(two || language == "C") || encoding.is_empty() {
+            let message = format!("`{locale}` is no locale");
+            say(codes::LOCALE_FORM, path.then("locale"), message, "write for example `fr_FR.UTF-8`");
+        }
+    }
+}
+
+fn ssh_rules(ssh: &Ssh, path: &SpecPath, say: &mut impl FnMut(Code, SpecPath, String, &str)) {
+    if ssh.harden && ssh.user == "root" {
+        let message = "`harden` shuts root out, and root is who we log in as".to_string();
+        let help = "write another `user` that may use sudo, or leave out `harden`";
+        say(codes::HARDEN_LOCKS_OUT, path.then("harden"), message, help);
+    }
+    if let Some(jump) = &ssh.jump
+        && !bastion(jump)
+    {
+        let message = format!("`{jump}` is no host to go through");
+        say(codes::JUMP_FORM, path.then("jump"), message, "write `user@host:port`, for example `ops@bastion:22`");
+    }
+}
+
+fn bastion(jump: &str) -> bool {
+    let (user, rest) = jump.split_once('@').map_or((None, jump), |(user, rest)| (Some(user), rest));
+    let (host, port) = match rest.rsplit_once(':') {
+        Some((host, port)) if !host.contains(':') || host.starts_with('[') => (host, Some(port)),
+        _ => (rest, None),
+    };
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    user.is_none_or(account)
+        && port.is_none_or(|port| port.parse::<u16>().is_ok_and(|port| port > 0))
+        && (bare.parse::<IpAddr>().is_ok() || dns_subdomain(&bare.to_ascii_lowercase()).is_ok())
+}
