@@ -6,6 +6,7 @@
 
 mod balancers;
 mod claims;
+mod clear;
 mod endpoint;
 mod hetzner;
 mod hosts;
@@ -18,6 +19,7 @@ mod network;
 mod ports;
 mod reserved;
 mod routes;
+mod secrets;
 
 use kubewright_model::diagnostic::{Diagnostic, SpecPath, nearest};
 use kubewright_model::ids::{Namespace, ReleaseName};
@@ -37,6 +39,7 @@ pub fn rules(file: &ClusterFile) -> Vec<Diagnostic> {
     kubernetes::rules(&facts, &mut found);
     ingress::rules(&facts, &mut found);
     hosts::rules(&facts, &mut found);
+    secrets::rules(&facts, &mut found);
     found
 }
 

@@ -356,4 +356,35 @@ codes! {
         "A value stands where a reference to a secret belongs. This file lives in Git, and what was once in Git is no secret \
          any more: change the secret, keep it in an environment variable, a file, a command or the SOPS file, and write only \
          where it is.";
+    702 Warning SECRET_BY_NAME = "a value that looks like a secret",
+        "The key's name says password, token or key, and its value stands here in clear text. If it is a secret, \
+         change it where it was used, and write where the new one is: `secretValues` for charts, `secrets.objects` \
+         and `secrets.configMaps` for the cluster, `from` for files.";
+    703 Error PRIVATE_KEY = "a private key in clear text",
+        "A private key stands in this file. This file lives in Git, and what was once in Git is no secret any more: \
+         make a new pair of keys, keep the private one in a file or in the SOPS file, and write only where it is.";
+    704 Error SECRET_OBJECT = "a Secret written out in a manifest",
+        "A Secret's `data` is only encoded, not encrypted: everybody who reads this file can read it. Describe it \
+         under `secrets.objects`, where each key says where its value is; and change the secret.";
+    705 Error SECRET_WAYS = "a secret with no place or with several",
+        "A reference to a secret names exactly one place: `env`, `file`, `command`, `sops` or `generate`. With \
+         several it would not be clear which one holds.";
+    706 Error SOPS_FILE_MISSING = "a key of a SOPS file that is not named",
+        "The secret is a key of the SOPS file, and nothing says which file that is. Write `secrets.sopsFile`.";
+    707 Error RECIPIENT_FORM = "a recipient that is no age public key",
+        "A recipient is an age public key, `age1…`, as `age-keygen` prints it. The line that begins with \
+         AGE-SECRET-KEY is the private half: it must never stand here, and if it did, make a new pair.";
+    708 Error ENV_FORM = "an environment variable that cannot be",
+        "An environment variable's name has letters, digits and `_`, without `$` or `=`. Write the name alone: `{ \
+         env: PROXMOX_TOKEN }`.";
+    709 Error GENERATED_ELSEWHERE = "a secret that only others can give out",
+        "`generate` makes a new random value. This one is checked by somebody else, who has to know it first: a \
+         provider's token, the key of a storage, a password of a service outside. Write where it is kept: `env`, \
+         `file`, `command` or `sops`.";
+    710 Error CONFIG_MAP_TWICE = "a ConfigMap described twice",
+        "The same ConfigMap stands under `configMaps` and under `secrets.configMaps`. Each would overwrite the \
+         other. Put all its keys in one of the two.";
+    711 Error DATA_KEY_FORM = "a key that Kubernetes does not accept",
+        "The keys of ConfigMaps and Secrets have letters, digits, `-`, `_` and `.`. They become the names of files, \
+         so there is no `/` in them.";
 }

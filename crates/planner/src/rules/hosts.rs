@@ -66,7 +66,7 @@ fn file_rules(name: &str, file: &HostFile, path: &SpecPath, say: &mut impl FnMut
         say(codes::PATH_FORM, path.clone(), format!("`{name}` is not an absolute and plain path"), help);
     }
     let ours = |known: &&str| *known == name || (known.ends_with(['/', '-']) && name.starts_with(*known));
-    if OURS.iter().any(|known| ours(known)) {
+    if OURS.iter().any(ours) {
         let help = "remove it, and use the fields of this file that decide what stands there";
         say(codes::PATH_IS_OURS, path.clone(), format!("kubewright writes {name} itself"), help);
     }

@@ -1,0 +1,163 @@
+//! 07xx: references to secrets, and secrets where a reference belongs. No message here repeats a value.
+
+use kubewright_model::codes::{self, Code};
+use kubewright_model::diagnostic::{Diagnostic, SpecPath};
+use kubewright_model::spec::SecretRef;
+
+use super::{Facts, at, clear, settings};
+
+pub(super) fn rules(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
+    for (reference, path, given) in references(facts) {
+        judge(facts, reference, &path, given, found);
+    }
+    recipients(facts, found);
+    keys(facts, found);
+    clear::rules(facts, found);
+}
+
+/// Whether somebody outside gives the secret out, so that a new random value would be of no use.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Given {
+    Outside,
+    Anywhere,
+}
+
+type Reference<'a> = (&'a SecretRef, SpecPath, Given);
+
+/// Every reference of the file.
+fn references<'a>(facts: &Facts<'a>) -> Vec<Reference<'a>> {
+    use Given::{Anywhere, Outside};
+    let spec = facts.spec;
+    let addons = &spec.addons;
+    let mut all: Vec<Reference<'a>> = Vec::new();
+    let mut one = |reference: Option<&'a SecretRef>, path: SpecPath, given: Given| {
+        all.extend(reference.map(|reference| (reference, path, given)));
+    };
+    let providers = &spec.providers;
+    one(providers.proxmox.as_ref().map(|it| &it.token_secret), at("providers/proxmox/tokenSecret"), Outside);
+    one(providers.hetzner.as_ref().map(|it| &it.token), at("providers/hetzner/token"), Outside);
+    one(spec.kubernetes.join_token.as_ref(), at("kubernetes/joinToken"), Anywhere);
+    for (name, balancer) in &spec.load_balancers {
+        let path = at("loadBalancers").then(name).then("statistics").then("password");
+        one(balancer.statistics.as_ref().map(|page| &page.password), path, Anywhere);
+    }
+    for (name, pool) in &spec.pools {
+        let vm = pool.proxmox.as_ref().and_then(|machines| machines.vm.as_ref());
+        let path = at("pools").then(name).then("proxmox").then("vm").then("passwordHash");
+        one(vm.and_then(|vm| vm.password_hash.as_ref()), path, Outside);
+    }
+    for (path, settings) in settings(facts) {
+        let ssh = settings.ssh.as_ref();
+        one(ssh.and_then(|ssh| ssh.sudo_password.as_ref()), path.then("ssh").then("sudoPassword"), Outside);
+        for (name, file) in &settings.files {
+            one(file.from.as_ref(), path.then("files").then(name).then("from"), Anywhere);
+        }
+        for (name, user) in &settings.users {
+            one(user.password_hash.as_ref(), path.then("users").then(name).then("passwordHash"), Outside);
+        }
+    }
+    let synology = addons.storage.synology.as_ref();
+    one(synology.map(|it| &it.password), at("addons/storage/synology/password"), Outside);
+    let grafana = addons.monitoring.as_ref().and_then(|it| it.grafana_password.as_ref());
+    one(grafana, at("addons/monitoring/grafanaPassword"), Anywhere);
+    let argocd = addons.argocd.as_ref();
+    one(argocd.and_then(|it| it.admin_password.as_ref()), at("addons/argocd/adminPassword"), Anywhere);
+    let root = argocd.and_then(|it| it.root.as_ref());
+    one(root.and_then(|it| it.credentials.as_ref()), at("addons/argocd/root/credentials"), Outside);
+    for (name, chart) in &addons.charts {
+        for (key, reference) in &chart.secret_values {
+            let path = at("addons/charts").then(name).then("secretValues").then(key);
+            one(Some(reference), path, Anywhere);
+        }
+    }
+    for (place, maps) in [("objects", &spec.secrets.objects), ("configMaps", &spec.secrets.config_maps)] {
+        for (name, map) in maps {
+            for (key, reference) in map {
+                one(Some(reference), at("secrets").then(place).then(name).then(key), Anywhere);
+            }
+        }
+    }
+    let s3 = spec.backup.as_ref().and_then(|backup| backup.to.as_ref()?.s3.as_ref());
+    one(s3.map(|s3| &s3.access_key), at("backup/to/s3/accessKey"), Outside);
+    one(s3.map(|s3| &s3.secret_key), at("backup/to/s3/secretKey"), Outside);
+    all
+}
+
+fn judge(facts: &Facts<'_>, reference: &SecretRef, path: &SpecPath, given: Given, found: &mut Vec<Diagnostic>) {
+    let mut say = |code: Code, path: SpecPath, message: String, help: &str| {
+        found.push(Diagnostic::new(code, path, message).help(help));
+    };
+    match reference.ways() {
+        1 => {}
+        ways => {
+            let what = if ways == 0 { "no place".to_string() } else { format!("{ways} places") };
+            let help = "write exactly one of `env`, `file`, `command`, `sops` and `generate`";
+            say(codes::SECRET_WAYS, path.clone(), format!("`{path}` names {what} for its secret"), help);
+            return;
+        }
+    }
+    if reference.sops.is_some() && facts.spec.secrets.sops_file.is_none() {
+        let help = "write `secrets.sopsFile`";
+        say(codes::SOPS_FILE_MISSING, path.then("sops"), "nothing says which SOPS file it is".into(), help);
+    }
+    if let Some(name) = &reference.env {
+        let word = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+        if !word || name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) {
+            let help = "write its name alone, for example `PROXMOX_TOKEN`";
+            // What stands here may be the secret itself.
+            let message = "this is no name of an environment variable".to_string();
+            let mut diagnostic = Diagnostic::new(codes::ENV_FORM, path.then("env"), message).help(help);
+            diagnostic.secret = true;
+            found.push(diagnostic);
+        }
+    } else if reference.generate.is_some() && given == Given::Outside {
+        let help = "write where it is kept: `env`, `file`, `command` or `sops`";
+        let message = format!("nobody else would know the new value of `{path}`");
+        say(codes::GENERATED_ELSEWHERE, path.then("generate"), message, help);
+    }
+}
+
+fn recipients(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
+    let backup = facts.spec.backup.as_ref();
+    let lists = [
+        (at("secrets/recipients"), Some(&facts.spec.secrets.recipients)),
+        (at("backup/recipients"), backup.map(|backup| &backup.recipients)),
+    ];
+    for (path, list) in lists {
+        for (index, recipient) in list.into_iter().flatten().enumerate() {
+            let public = recipient.starts_with("age1")
+                && recipient.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
+            if !public || recipient.len() < 62 {
+                let help = "write the public key as `age-keygen` prints it: `age1…`";
+                let message = "this is no age public key";
+                let mut diagnostic = Diagnostic::new(codes::RECIPIENT_FORM, path.then(index), message).help(help);
+                diagnostic.secret = recipient.contains("SECRET");
+                found.push(diagnostic);
+            }
+        }
+    }
+}
+
+/// The names of ConfigMaps and Secrets and of what they hold.
+fn keys(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
+    let secrets = &facts.spec.secrets;
+    for name in secrets.config_maps.keys().filter(|name| facts.spec.config_maps.contains_key(*name)) {
+        let message = format!("the ConfigMap `{name}` stands under `configMaps` too");
+        let path = at("secrets/configMaps").then(name);
+        found.push(Diagnostic::new(codes::CONFIG_MAP_TWICE, path, message).help("put all its keys in one of the two"));
+    }
+    let maps = [(at("secrets/objects"), &secrets.objects), (at("secrets/configMaps"), &secrets.config_maps)];
+    let references = maps.iter().flat_map(|(path, maps)| {
+        maps.iter().flat_map(move |(name, map)| map.keys().map(move |key| (path.then(name).then(key), key)))
+    });
+    let plain = facts.spec.config_maps.iter();
+    let plain = plain.flat_map(|(name, map)| map.keys().map(move |key| (at("configMaps").then(name).then(key), key)));
+    for (path, key) in references.chain(plain) {
+        let word = key.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'));
+        if key.is_empty() || key.len() > 253 || !word || key == "." || key == ".." {
+            let message = format!("`{key}` cannot be a key");
+            let help = "use letters, digits, `-`, `_` and `.`";
+            found.push(Diagnostic::new(codes::DATA_KEY_FORM, path, message).help(help));
+        }
+    }
+}
