@@ -17,9 +17,12 @@ mod marks;
 mod names;
 mod network;
 mod ports;
+mod releases;
 mod reserved;
 mod routes;
 mod secrets;
+mod upkeep;
+mod verify;
 
 use kubewright_model::diagnostic::{Diagnostic, SpecPath, nearest};
 use kubewright_model::ids::{Namespace, ReleaseName};
@@ -40,6 +43,9 @@ pub fn rules(file: &ClusterFile) -> Vec<Diagnostic> {
     ingress::rules(&facts, &mut found);
     hosts::rules(&facts, &mut found);
     secrets::rules(&facts, &mut found);
+    releases::rules(&facts, &mut found);
+    upkeep::rules(&facts, &mut found);
+    verify::rules(&facts, &mut found);
     found
 }
 
@@ -67,9 +73,10 @@ impl<'a> Facts<'a> {
     }
 }
 
-/// What to do about a name that is not there: the near one, or else what to write.
+/// What to do about a name that is not there: the near one, or else what to write. Of very many names only the first
+/// are compared.
 fn near<'a>(word: &str, known: impl IntoIterator<Item = &'a str>, otherwise: &str) -> String {
-    match nearest(word, known) {
+    match nearest(word, known.into_iter().take(1000)) {
         Some(near) => format!("did you mean `{near}`?"),
         None => otherwise.to_string(),
     }

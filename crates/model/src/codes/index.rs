@@ -387,4 +387,81 @@ codes! {
     711 Error DATA_KEY_FORM = "a key that Kubernetes does not accept",
         "The keys of ConfigMaps and Secrets have letters, digits, `-`, `_` and `.`. They become the names of files, \
          so there is no `/` in them.";
+    801 Error CHART_WITHOUT_VERSION = "a chart without a version",
+        "Without a version Helm takes the newest, another one each month, and the same file would mean another \
+         cluster. Write the chart's exact version.";
+    802 Error CHART_WITHOUT_REPOSITORY = "a chart from nowhere",
+        "A chart's name alone says nothing about where it comes from. Write its `repository`, an `oci://` address, \
+         or a folder that starts with `./`.";
+    803 Error CHART_REPOSITORY_ODD = "a repository that the chart does not need",
+        "A chart with an `oci://` address or from a folder has no repository, and the address of a repository begins \
+         with https:// or http://. Correct one of the two.";
+    804 Error RELEASE_TWICE = "two releases with one name",
+        "An add-on has a Helm release of this name already. The second would take the first for its own older \
+         version and replace it. Give the chart another name.";
+    805 Error MANIFEST_WAYS = "a manifest from nowhere or from two places",
+        "A manifest comes from a `file` or stands here under `objects`. Write exactly one of the two.";
+    806 Error MANIFEST_OBJECT = "an object that is none",
+        "Every object of Kubernetes has an `apiVersion`, a `kind` and a `metadata.name`. Without them it cannot be \
+         sent.";
+    807 Error ISSUER_WAYS = "an issuer of no kind or of several",
+        "An issuer is exactly one of `acme`, `ca` and `selfSigned`.";
+    808 Error ACME_ANSWER = "an ACME issuer that cannot answer",
+        "The ACME server asks for a proof that the name is yours, over HTTP (`http01`) or over DNS (`gandi`). Write \
+         exactly one of the two.";
+    809 Error ACME_EMAIL = "an address that is no e-mail address",
+        "The ACME server writes to this address before a certificate ends, and Let's Encrypt refuses addresses at \
+         example.com, example.net and example.org. Write one that somebody reads.";
+    810 Error ARGOCD_ADDRESS = "an address that Argo CD cannot get",
+        "A Service gets the address it asks for only if it is of type LoadBalancer and one of the pools of MetalLB \
+         or Cilium holds that one address. Correct the address, the type or the pools.";
+    811 Error SCHEDULE_FORM = "a schedule that is none",
+        "A schedule is a cron expression of five fields, minute, hour, day, month and day of the week: `0 3 * * *` \
+         is every night at three.";
+    812 Error WINDOW_LENGTH = "a window without its length, or the other way round",
+        "`window` says when the window opens and `windowLength` how long it stays open; one without the other says \
+         nothing. Write both.";
+    813 Error BACKUP_DESTINATION = "a backup to nowhere or to two places",
+        "`to` has exactly one of `folder` and `s3`. To keep backups on the servers only, leave `to` out.";
+    814 Error BACKUP_OF_NOTHING = "a backup of nothing",
+        "`datastore` and `objects` are off and `machines` is not there, so nothing would ever be saved. Switch one \
+         of them on, or remove `backup`.";
+    815 Error BACKUP_MACHINES = "a backup of machines that nobody can make",
+        "Whole machines are saved by Proxmox, and no pool of this file has machines there. Remove `backup.machines`.";
+    817 Error VERIFY_NAMESPACE = "a check in a namespace that nothing makes",
+        "Nothing in this file makes the namespace, so the check could never be fulfilled. Correct the name, or list \
+         it under `namespaces`.";
+    818 Warning VERIFY_HOST = "a check of a host that has no route",
+        "The check asks for a host that no route of this file has. The ingress controller would answer 404. Correct \
+         the host, or add the route.";
+    819 Error VERIFY_NODE = "a check from a node that is not there",
+        "The check is to be made from a node that no pool of this file has. Correct the name.";
+    820 Error VERIFY_SERVICE = "a check of nothing or of two things",
+        "A back-end service is reached `at` an address, or is a `service` of the cluster. Write exactly one of the \
+         two.";
+    821 Error VERIFY_NEVER = "a check that can never hold",
+        "Nothing in this file makes what the check waits for, so it could only fail. Add what is missing, or remove \
+         the check.";
+    822 Error EACH_NODE = "a URL for each node that is the same for all",
+        "`{node}` stands for the node's address; without it the same place would be asked again for every node. \
+         Write for example `http://{node}:30080/healthz`, or put the check under `urls`.";
+    823 Error STATUS_FORM = "an answer that HTTP does not have",
+        "HTTP's answers are numbers from 100 to 599.";
+    824 Warning STORAGE_MISSING = "a volume that nobody makes",
+        "The add-on wants a volume, and neither the distribution nor this file brings anything that makes one: its \
+         pod would stay Pending. Add `addons.storage`.";
+    825 Error VAULT_ADDRESS = "Vault elsewhere, and not where",
+        "With mode `agent` there is only the injector, and it needs the `address` of the Vault elsewhere; with any \
+         other mode Vault is here, and an address has no meaning.";
+    826 Warning VAULT_NODES = "fewer nodes than Vault wants",
+        "In mode `ha` Vault has three servers that avoid each other, and there are fewer nodes that take work: the \
+         rest stays Pending. Choose mode `standalone`, or add nodes.";
+    828 Error ARGOCD_MISSING = "an add-on that Argo CD shall install, and no Argo CD",
+        "`byArgocd` leaves cert-manager to Argo CD, and `addons.argocd` is not there. Add it, or let kubewright \
+         install cert-manager.";
+    831 Error NFS_PATH = "an NFS folder that is not absolute",
+        "The folder is a path on the NFS server and begins with `/`.";
+    833 Warning FENCE_WITHOUT_PROVIDER = "agents that nobody can shut off",
+        "`unreachable: fence` shuts an agent off through its provider, and hosts that exist already have none. They \
+         are skipped all the same.";
 }

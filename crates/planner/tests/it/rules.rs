@@ -89,3 +89,24 @@ fn every_example_is_free_of_errors() {
         assert!(errors.is_empty(), "{}: {errors:#?}", folder.display());
     }
 }
+
+/// Ten thousand nodes written one by one, each of them wrong in three ways. Whatever compares all with all takes
+/// minutes here.
+#[test]
+fn ten_thousand_nodes_are_judged_in_time() {
+    let head = "apiVersion: kubewright.dev/v1alpha1\nkind: Cluster\nmetadata: { name: lab }\nspec:\n  kubernetes: { distribution: k3s, \
+                version: v1.31.4+k3s1, podNetwork: 172.16.0.0/12 }\n  network: { cidr: 10.0.0.0/24 }\n  pools:\n    server: { role: both, \
+                addresses: [10.0.0.2], existing: {} }\n    agents:\n      role: agent\n      existing: {}\n";
+    let names: String = (0..10_000).map(|i| format!("        - agent-{}\n", i % 5000)).collect();
+    let addresses: String =
+        (0..10_000).map(|i: u32| format!("        - 10.1.{}.{}\n", (i % 5000) / 250, i % 250)).collect();
+    let text = format!("{head}      names:\n{names}      addresses:\n{addresses}");
+    let file = load(&text).unwrap().file;
+    let start = std::time::Instant::now();
+    let found = kubewright_planner::rules::rules(&file);
+    assert!(start.elapsed().as_secs() < 5, "{:?}", start.elapsed());
+    let count = |code| found.iter().filter(|d| d.code == code).count();
+    assert_eq!(count(kubewright_model::codes::ADDRESS_OUTSIDE_NETWORK), 10_000);
+    assert_eq!(count(kubewright_model::codes::DUPLICATE_ADDRESS), 5_000);
+    assert_eq!(count(kubewright_model::codes::DUPLICATE_NAME), 5_000);
+}

@@ -1,0 +1,202 @@
+//! 08xx, the part about add-ons.
+
+use std::collections::BTreeMap;
+
+use kubewright_model::codes::{self, Code};
+use kubewright_model::diagnostic::{Diagnostic, SpecPath};
+use kubewright_model::ids::ReleaseName;
+use kubewright_model::spec::addons::{Acme, ArgoCd, Issuer, ManifestSource, VaultMode};
+use kubewright_model::spec::ingress::ServiceType;
+use kubewright_model::spec::{Chart, Distribution, Role};
+use serde_json::Value;
+
+use super::claims::balanced;
+use super::routes::is_gitops;
+use super::{Facts, at};
+
+/// Domains that are reserved for documents, and that Let's Encrypt refuses.
+const EXAMPLES: &[&str] = &["example.com", "example.net", "example.org"];
+
+pub(super) fn rules(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
+    let addons = &facts.spec.addons;
+    let mut say = |code: Code, path: SpecPath, message: String, help: &str| {
+        found.push(Diagnostic::new(code, path, message).help(help));
+    };
+    for (name, chart) in &addons.charts {
+        chart_rules(name, chart, &at("addons/charts").then(name), &mut say);
+    }
+    names(facts, &mut say);
+    for (name, source) in &addons.manifests {
+        manifest(source, name.as_str(), &at("addons/manifests").then(name), &mut say);
+    }
+    for (name, issuer) in addons.cert_manager.iter().flat_map(|it| &it.issuers) {
+        issuer_rules(name.as_str(), issuer, &at("addons/certManager/issuers").then(name), &mut say);
+    }
+    if let Some(argocd) = &addons.argocd {
+        address(facts, argocd, &mut say);
+    }
+    let by_argocd = [
+        ("certManager", addons.cert_manager.as_ref().is_some_and(|it| it.by_argocd)),
+        ("storage/synology", addons.storage.synology.as_ref().is_some_and(|it| it.by_argocd)),
+    ];
+    for (place, _) in by_argocd.into_iter().filter(|(_, by_argocd)| *by_argocd && addons.argocd.is_none()) {
+        let message = "Argo CD shall install it, and `addons.argocd` is not there".to_string();
+        let path = SpecPath::pointer(format!("/spec/addons/{place}/byArgocd"));
+        say(codes::ARGOCD_MISSING, path, message, "add `addons.argocd`, or remove `byArgocd`");
+    }
+    if let Some(nfs) = addons.storage.nfs.as_ref().filter(|nfs| !nfs.path.starts_with('/')) {
+        let path = at("addons/storage/nfs/path");
+        let message = format!("`{}` does not begin with `/`", nfs.path);
+        say(codes::NFS_PATH, path, message, "write the folder as the server exports it: `/volume1/kubernetes`");
+    }
+    vault(facts, &mut say);
+    volumes(facts, &mut say);
+}
+
+fn chart_rules(name: &ReleaseName, chart: &Chart, path: &SpecPath, say: &mut impl FnMut(Code, SpecPath, String, &str)) {
+    let folder = ["./", "../", "/"].iter().any(|start| chart.chart.starts_with(start));
+    let oci = chart.chart.starts_with("oci://");
+    if chart.version.is_none() && !folder {
+        let message = format!("the chart of `{name}` has no version");
+        say(codes::CHART_WITHOUT_VERSION, path.clone(), message, "write its exact version: `version: 1.2.3`");
+    }
+    match &chart.repository {
+        None if !folder && !oci => {
+            let message = format!("nothing says where the chart `{}` comes from", chart.chart);
+            let help = "write `repository: https://…`, or `chart: oci://…`, or `chart: ./FOLDER`";
+            say(codes::CHART_WITHOUT_REPOSITORY, path.then("chart"), message, help);
+        }
+        Some(repository) if folder || oci => {
+            let message = format!("`{}` does not come from {repository}", chart.chart);
+            say(codes::CHART_REPOSITORY_ODD, path.then("repository"), message, "remove `repository`");
+        }
+        Some(repository) if !["https://", "http://"].iter().any(|start| repository.starts_with(start)) => {
+            let message = format!("`{repository}` is no repository's address");
+            let help = "write `https://…`; an OCI registry's address belongs into `chart`";
+            say(codes::CHART_REPOSITORY_ODD, path.then("repository"), message, help);
+        }
+        _ => {}
+    }
+}
+
+/// No two releases have one name.
+fn names(facts: &Facts<'_>, say: &mut impl FnMut(Code, SpecPath, String, &str)) {
+    let mut counts: BTreeMap<&ReleaseName, usize> = BTreeMap::new();
+    for (name, _) in &facts.releases {
+        *counts.entry(name).or_default() += 1;
+    }
+    let addons = &facts.spec.addons;
+    let charts = addons.charts.keys().map(|name| (name, at("addons/charts").then(name)));
+    let monitoring = addons.monitoring.as_ref().and_then(|it| it.release.as_ref());
+    let monitoring = monitoring.map(|name| (name, at("addons/monitoring/release")));
+    for (name, path) in charts.chain(monitoring) {
+        if counts.get(name).is_some_and(|count| *count > 1) {
+            let message = format!("another add-on has the release `{name}` already");
+            say(codes::RELEASE_TWICE, path, message, "give it another name");
+        }
+    }
+}
+
+fn manifest(source: &ManifestSource, name: &str, path: &SpecPath, say: &mut impl FnMut(Code, SpecPath, String, &str)) {
+    if source.file.is_some() != source.objects.is_empty() {
+        let what = if source.file.is_some() { "both `file` and `objects`" } else { "neither `file` nor `objects`" };
+        let message = format!("the manifest `{name}` has {what}");
+        say(codes::MANIFEST_WAYS, path.clone(), message, "write exactly one of the two");
+    }
+    for (index, object) in source.objects.iter().enumerate() {
+        let text = |value: Option<&Value>| value.and_then(Value::as_str).is_some_and(|text| !text.is_empty());
+        let named = text(object.get("metadata").and_then(|metadata| metadata.get("name")));
+        let parts = [
+            ("apiVersion", text(object.get("apiVersion"))),
+            ("kind", text(object.get("kind"))),
+            ("metadata.name", named),
+        ];
+        let missing: Vec<&str> = parts.into_iter().filter(|(_, there)| !there).map(|(part, _)| part).collect();
+        if !missing.is_empty() {
+            let message = format!("an object of the manifest `{name}` has no {}", missing.join(" and no "));
+            let path = path.then("objects").then(index);
+            say(codes::MANIFEST_OBJECT, path, message, "write the object as `kubectl apply` takes it");
+        }
+    }
+}
+
+fn issuer_rules(name: &str, issuer: &Issuer, path: &SpecPath, say: &mut impl FnMut(Code, SpecPath, String, &str)) {
+    let ways =
+        [issuer.acme.is_some(), issuer.ca.is_some(), issuer.self_signed].into_iter().filter(|given| *given).count();
+    if ways != 1 {
+        let what = if ways == 0 { "none" } else { "several" };
+        let message = format!("the issuer `{name}` has {what} of `acme`, `ca` and `selfSigned`");
+        say(codes::ISSUER_WAYS, path.clone(), message, "write exactly one of them");
+    }
+    let Some(Acme { email, http01, gandi, .. }) = &issuer.acme else { return };
+    let path = path.then("acme");
+    if http01.is_some() == gandi.is_some() {
+        let what = if http01.is_some() { "two ways" } else { "no way" };
+        let message = format!("the issuer `{name}` has {what} to answer the ACME server");
+        say(codes::ACME_ANSWER, path.clone(), message, "write exactly one of `http01` and `gandi`");
+    }
+    let domain = email.split_once('@').filter(|(user, _)| !user.is_empty()).map(|(_, domain)| domain);
+    if !domain.is_some_and(|domain| domain.contains('.') && !EXAMPLES.contains(&domain)) {
+        let message = format!("nobody reads `{email}`");
+        say(codes::ACME_EMAIL, path.then("email"), message, "write an e-mail address of yours");
+    }
+}
+
+/// Argo CD's address is one that its Service can get.
+fn address(facts: &Facts<'_>, argocd: &ArgoCd, say: &mut impl FnMut(Code, SpecPath, String, &str)) {
+    let Some(address) = argocd.address else { return };
+    let mut pools = balanced(facts).flat_map(|(_, _, ranges)| ranges).peekable();
+    // Where no pool stands here, one may come out of the repository.
+    let unknown = pools.peek().is_none() && is_gitops(facts);
+    let (message, help) = if argocd.service != ServiceType::LoadBalancer {
+        ("only a Service of type LoadBalancer asks for an address".to_string(), "write `service: LoadBalancer`")
+    } else if address.count() > 1 {
+        (format!("{address} are several addresses, and Argo CD has one"), "write one address")
+    } else if !unknown && !pools.any(|range| range.contains(address.first())) {
+        (format!("no pool of MetalLB or Cilium holds {address}"), "take an address of a pool, or widen a pool")
+    } else {
+        return;
+    };
+    say(codes::ARGOCD_ADDRESS, at("addons/argocd/address"), message, help);
+}
+
+fn vault(facts: &Facts<'_>, say: &mut impl FnMut(Code, SpecPath, String, &str)) {
+    let Some(vault) = &facts.spec.addons.vault else { return };
+    if (vault.mode == VaultMode::Agent) != vault.address.is_some() {
+        let (message, help) = match vault.address {
+            None => ("Vault is elsewhere, and nothing says where", "write `address: https://vault.lan:8200`"),
+            Some(_) => {
+                ("Vault is here, and has the address of another one", "remove `address`, or write `mode: agent`")
+            }
+        };
+        say(codes::VAULT_ADDRESS, at("addons/vault/address"), message.into(), help);
+    }
+    let workers = facts.nodes.iter().filter(|node| node.is_node() && node.pool.role != Role::Server).count();
+    if vault.mode == VaultMode::Ha && workers < 3 {
+        let message = format!("Vault wants three nodes that take work; of these there are {workers}");
+        say(codes::VAULT_NODES, at("addons/vault/mode"), message, "write `mode: standalone`, or add nodes");
+    }
+}
+
+/// Volumes come from somewhere.
+fn volumes(facts: &Facts<'_>, say: &mut impl FnMut(Code, SpecPath, String, &str)) {
+    let addons = &facts.spec.addons;
+    let storage = &addons.storage;
+    let own = storage.local_path.is_some() || storage.nfs.is_some() || storage.synology.is_some();
+    let perhaps = !addons.charts.is_empty() || !addons.manifests.is_empty() || is_gitops(facts);
+    if facts.spec.kubernetes.distribution == Distribution::K3s || own || perhaps {
+        return;
+    }
+    let vault = addons.vault.as_ref().is_some_and(|it| matches!(it.mode, VaultMode::Standalone | VaultMode::Ha));
+    let wishes = [
+        ("monitoring/storage", addons.monitoring.as_ref().is_some_and(|it| it.storage.is_some())),
+        ("loki/storage", addons.loki.as_ref().is_some_and(|it| it.storage.is_some())),
+        ("vault/mode", vault),
+    ];
+    for (place, _) in wishes.into_iter().filter(|(_, wished)| *wished) {
+        let title = facts.spec.kubernetes.distribution.title();
+        let message = format!("it wants a volume, and neither {title} nor this file brings what makes volumes");
+        let path = SpecPath::pointer(format!("/spec/addons/{place}"));
+        say(codes::STORAGE_MISSING, path, message, "add `addons.storage`");
+    }
+}

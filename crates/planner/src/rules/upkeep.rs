@@ -1,0 +1,97 @@
+//! 08xx, the part about backups and maintenance.
+
+use croner::parser::{CronParser, Seconds, Year};
+use kubewright_model::codes::{self, Code};
+use kubewright_model::diagnostic::{Diagnostic, SpecPath};
+use kubewright_model::spec::Backup;
+use kubewright_model::spec::backup::Unreachable;
+
+use super::{Facts, at};
+
+pub(super) fn rules(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
+    let mut say = |code: Code, path: SpecPath, message: String, help: &str| {
+        found.push(Diagnostic::new(code, path, message).help(help));
+    };
+    let backup = facts.spec.backup.as_ref();
+    let maintenance = &facts.spec.maintenance;
+    let schedules = [
+        ("backup/schedule", backup.map(|backup| &backup.schedule)),
+        ("backup/machines/schedule", backup.and_then(|it| it.machines.as_ref()).map(|machines| &machines.schedule)),
+        ("maintenance/window", maintenance.window.as_ref()),
+    ];
+    for (place, schedule) in schedules {
+        if let Some(schedule) = schedule
+            && let Err(why) = cron(schedule)
+        {
+            let message = format!("`{schedule}` is no schedule: {why}");
+            let help = "write minute, hour, day, month and day of the week: `0 3 * * *`";
+            say(codes::SCHEDULE_FORM, at(place), message, help);
+        }
+    }
+    if let Some(backup) = backup {
+        backup_rules(facts, backup, &mut say);
+    }
+    match (&maintenance.window, &maintenance.window_length) {
+        (Some(_), None) => {
+            let message = "nothing says how long the window stays open".to_string();
+            say(codes::WINDOW_LENGTH, at("maintenance/window"), message, "write for example `windowLength: 2h`");
+        }
+        (None, Some(_)) => {
+            let message = "nothing says when the window opens".to_string();
+            say(codes::WINDOW_LENGTH, at("maintenance/windowLength"), message, "write for example `window: 0 3 * * 6`");
+        }
+        _ => {}
+    }
+    let mut agents = facts.spec.pools.values().filter(|pool| pool.role.is_node() && !pool.role.is_server()).peekable();
+    if maintenance.unreachable == Unreachable::Fence
+        && agents.peek().is_some()
+        && agents.all(|it| it.existing.is_some())
+    {
+        let message = "all agents are hosts that exist already, and no provider can shut them off".to_string();
+        say(codes::FENCE_WITHOUT_PROVIDER, at("maintenance/unreachable"), message, "write `unreachable: skip`");
+    }
+}
+
+/// Five fields as every cron knows them. K3s' and RKE2's own scheduler reads them too, and that one has none of the
+/// later signs: no `L`, no `W`, no `#`.
+fn cron(schedule: &str) -> Result<(), String> {
+    let fields: Vec<&str> = schedule.split_whitespace().collect();
+    if fields.len() != 5 {
+        return Err(format!("it has {} fields, not five", fields.len()));
+    }
+    let later = |field: &str| {
+        let letters = field.contains(|c: char| c.is_ascii_alphabetic());
+        field.contains(['#', '+'])
+            || (letters && field.contains(|c: char| c.is_ascii_digit()))
+            || matches!(field, "L" | "l")
+    };
+    if let Some(field) = fields.iter().find(|field| later(field)) {
+        return Err(format!("`{field}` has signs that not every cron knows"));
+    }
+    let parser = CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed).build();
+    // The parser's words come in layers: what is wrong stands last.
+    let why = |error: croner::errors::CronError| {
+        let text = error.to_string();
+        text.rsplit(": ").next().unwrap_or(&text).trim_end_matches('.').to_lowercase()
+    };
+    parser.parse(schedule).map(drop).map_err(why)
+}
+
+fn backup_rules(facts: &Facts<'_>, backup: &Backup, say: &mut impl FnMut(Code, SpecPath, String, &str)) {
+    if let Some(to) = &backup.to
+        && to.folder.is_some() == to.s3.is_some()
+    {
+        let what = if to.folder.is_some() { "both `folder` and `s3`" } else { "neither `folder` nor `s3`" };
+        let message = format!("the backup's destination has {what}");
+        say(codes::BACKUP_DESTINATION, at("backup/to"), message, "write exactly one of the two");
+    }
+    if !backup.datastore && !backup.objects && backup.machines.is_none() {
+        let message = "nothing would be saved".to_string();
+        let help = "switch on `datastore` or `objects`, or remove `backup`";
+        say(codes::BACKUP_OF_NOTHING, at("backup"), message, help);
+    }
+    if backup.machines.is_some() && !facts.spec.pools.values().any(|pool| pool.proxmox.is_some()) {
+        let message = "no pool has machines at Proxmox, and nobody else saves whole machines".to_string();
+        say(codes::BACKUP_MACHINES, at("backup/machines"), message, "remove it");
+    }
+}
