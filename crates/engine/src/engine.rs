@@ -3,14 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use kubewright_model::desired::Desired;
+use kubewright_model::desired::{Body, Desired};
 use kubewright_model::diagnostic::{Diagnostic, Severity};
 use kubewright_model::event::{Event, Failure, Record, RunEnd};
 use kubewright_model::ids::{ClusterName, RunId, StepId};
-use kubewright_model::observed::Observed;
+use kubewright_model::observed::{MachineSeen, Observed, Power, Seen};
 use kubewright_model::plan::{Ask, Note, Plan, Violation, Weight};
 use kubewright_model::source::SourceMap;
 use kubewright_model::spec::{self, ClusterFile};
+use kubewright_model::version::Version;
 
 use tokio::time::Instant;
 
@@ -146,7 +147,22 @@ impl Engine {
     ///
     /// Everything that is wrong with it, located and sorted; warnings are among them.
     pub fn load(text: &str) -> Result<Loadout, Vec<Diagnostic>> {
-        let spec::Loaded { file, places } = spec::load(text)?;
+        Self::lowered(spec::load(text)?)
+    }
+
+    /// Reads a spec as if it wished another version.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Self::load`].
+    pub fn load_as(text: &str, version: &Version) -> Result<Loadout, Vec<Diagnostic>> {
+        let mut loaded = spec::load(text)?;
+        loaded.file.spec.kubernetes.version = version.clone();
+        Self::lowered(loaded)
+    }
+
+    fn lowered(loaded: spec::Loaded) -> Result<Loadout, Vec<Diagnostic>> {
+        let spec::Loaded { file, places } = loaded;
         let (desired, mut found) = kubewright_planner::lower::lower(&file);
         places.locate(&mut found);
         if found.iter().any(|diagnostic| diagnostic.severity == Severity::Error) {
@@ -284,6 +300,32 @@ impl Engine {
         let notes = planned.plan.notes.iter().filter(|note| note.weight == Weight::Blocks);
         Ok(steps.chain(notes.map(|note| format!("{}: {}", note.subject, note.message))).collect())
     }
+}
+
+/// A look at a world in which certainly nothing is there yet, but what the spec says exists already.
+pub fn nothing(desired: &Desired) -> Observed {
+    let mut observed = Observed::nothing(desired.machines.iter().map(|machine| machine.provider.clone()));
+    for machine in desired.machines.iter().filter(|machine| *machine.body == Body::Existing) {
+        let seen = MachineSeen {
+            owner: desired.owner.clone(),
+            place: machine.place.clone(),
+            vmid: None,
+            power: Power::Running,
+            address: machine.address,
+            cores: machine.cores,
+            memory: machine.memory,
+            disk: machine.disk,
+            tags: machine.tags.clone(),
+            on_boot: machine.on_boot,
+            features: Vec::new(),
+            privileged: None,
+            protected: false,
+        };
+        if let Some(Seen::Present(inventory)) = observed.providers.get_mut(&machine.provider) {
+            inventory.machines.insert(machine.name.clone(), seen);
+        }
+    }
+    observed
 }
 
 /// Plans from a look, with proof.

@@ -242,6 +242,7 @@ pub struct ClusterSeen {
     /// Namespaces.
     pub namespaces: BTreeSet<Namespace>,
     /// Objects that carry our mark, with the digest of what we applied.
+    #[serde(with = "pairs")]
     pub objects: BTreeMap<ObjectId, Digest>,
     /// Helm releases.
     pub releases: BTreeMap<ReleaseName, ReleaseSeen>,
@@ -286,4 +287,27 @@ pub struct ReleaseSeen {
     pub fingerprint: Option<Digest>,
     /// It was deployed without failing.
     pub deployed: bool,
+}
+
+/// A map whose keys are no texts, as a list of pairs.
+mod pairs {
+    use std::collections::BTreeMap;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<K: Serialize, V: Serialize, S: Serializer>(
+        map: &BTreeMap<K, V>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(map)
+    }
+
+    pub(super) fn deserialize<'de, K, V, D>(deserializer: D) -> Result<BTreeMap<K, V>, D::Error>
+    where
+        K: Deserialize<'de> + Ord,
+        V: Deserialize<'de>,
+        D: Deserializer<'de>,
+    {
+        Ok(Vec::<(K, V)>::deserialize(deserializer)?.into_iter().collect())
+    }
 }

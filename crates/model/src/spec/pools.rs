@@ -23,6 +23,17 @@ pub enum Role {
     LoadBalancer,
 }
 
+impl std::fmt::Display for Role {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(match self {
+            Self::Server => "server",
+            Self::Agent => "agent",
+            Self::Both => "server and agent",
+            Self::LoadBalancer => "load balancer",
+        })
+    }
+}
+
 impl Role {
     /// Whether nodes of this role are members of the control plane.
     pub fn is_server(self) -> bool {

@@ -86,14 +86,19 @@ impl<'a> Standings<'a> {
         let members: BTreeMap<&NodeName, &DesiredMember> =
             desired.members.iter().map(|member| (&member.name, member)).collect();
         let taken = Obstacles::new(observed, &desired.owner);
-        let mut notes = Vec::new();
+        let mut notes = blind_providers(desired, observed);
         let nodes = desired.machines.iter().filter_map(|machine| {
             let again = anew.contains(&machine.name);
             let lost = matches!(machine::seen(machine, observed), Seen::Absent);
             let member = members.get(&machine.name).copied();
             // Whose machine is gone is a member in the books only.
             let seen = nodes_seen.and_then(|nodes| nodes.get(&machine.name)).filter(|_| !again && !lost);
-            let judged = if again { Ok(Standing::ToMake) } else { judge(machine, observed, &taken) };
+            let judged = match machine::seen(machine, observed) {
+                // Its provider has a note of its own: one for all its machines.
+                Seen::Unknown(_) => Ok(Standing::Blocked),
+                _ if again => Ok(Standing::ToMake),
+                there => judge(machine, there, observed, &taken),
+            };
             let judged = judged.and_then(|standing| skew(desired, seen).map(|()| standing));
             let standing = judged.unwrap_or_else(|(message, help)| {
                 let subject = Subject::Machine(machine.name.clone());
@@ -159,13 +164,31 @@ impl<'a> Obstacles<'a> {
     }
 }
 
+/// A note for each provider that could not be looked at.
+fn blind_providers(desired: &Desired, observed: &Observed) -> Vec<Note> {
+    let mut blind: BTreeMap<&ProviderName, (String, usize)> = BTreeMap::new();
+    for machine in &desired.machines {
+        if let Seen::Unknown(why) = machine::seen(machine, observed) {
+            blind.entry(&machine.provider).or_insert((why.to_string(), 0)).1 += 1;
+        }
+    }
+    let notes = blind.into_iter().map(|(provider, (why, machines))| Note {
+        weight: Weight::Blocks,
+        subject: Subject::Cluster,
+        message: format!("provider {provider} could not be looked at, so {machines} machines are left alone: {why}"),
+        help: None,
+    });
+    notes.collect()
+}
+
 fn judge<'a>(
     machine: &DesiredMachine,
+    there: Seen<&'a MachineSeen>,
     observed: &'a Observed,
     obstacles: &Obstacles<'_>,
 ) -> Result<Standing<'a>, Refusal> {
-    match machine::seen(machine, observed) {
-        Seen::Unknown(why) => Err((format!("provider {} could not be looked at: {why}", machine.provider), None)),
+    match there {
+        Seen::Unknown(why) => Err((why.to_string(), None)),
         Seen::Absent if *machine.body == Body::Existing => {
             Err(("the host should exist already and is not there".into(), Some("look at its address".into())))
         }

@@ -1,0 +1,284 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use kubewright_engine::sim::Fault;
+
+/// Kubernetes on your own machines, from one file: planned, built, proven, upgraded and taken down.
+#[derive(Debug, Parser)]
+#[command(name = "kubewright", version, propagate_version = true, disable_help_subcommand = false)]
+#[command(after_help = "Examples:
+  kubewright init devboard            # begin with an example
+  kubewright validate                 # everything that is wrong with cluster.yaml, at once
+  kubewright rehearse                 # the cluster's whole life in a pretend data centre
+  kubewright plan && kubewright apply # what would change, then make it so
+
+Exit codes: 0 done or nothing to do · 1 a run did not finish · 2 wrong usage · 3 the spec is invalid ·
+4 changes pending (plan --exit-code) · 5 blocked, nothing was changed · 6 another run holds the lock ·
+7 looked, not healthy · 70 a bug of kubewright · 130 interrupted")]
+pub(crate) struct Arguments {
+    /// Work in a pretend data centre that is kept in this folder.
+    #[arg(long, global = true, value_name = "DIR", env = "KUBEWRIGHT_SIMULATED")]
+    pub(crate) simulated: Option<PathBuf>,
+    /// When to use colour.
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    pub(crate) color: Colour,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// When to use colour.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Colour {
+    /// On a terminal that has it, unless NO_COLOR is set.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// In which form the answer is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Output {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Write a first spec: from an example, or by a few questions.
+    #[command(after_help = "Examples:
+  kubewright init                     # a few questions
+  kubewright init --list              # the examples
+  kubewright init devboard            # K3s in three Proxmox containers
+  kubewright init keybuzz -o ha.yaml  # K3s in high availability at Hetzner")]
+    Init(Init),
+    /// Find everything that is wrong with a spec, at once.
+    #[command(after_help = "Examples:
+  kubewright validate
+  kubewright validate clusters/*.yaml
+  kubewright validate --output json cluster.yaml")]
+    Validate(Validate),
+    /// Show every difference between the spec and the world; touch nothing.
+    #[command(after_help = "Examples:
+  kubewright plan
+  kubewright plan --assume-empty      # from nothing, without looking at anything
+  kubewright plan --only control-plane --only k3s-agent-1
+  kubewright plan --out plan.json && kubewright apply plan.json
+  kubewright plan --exit-code         # ends with 4 when something is to be done")]
+    Plan(Plan),
+    /// Make the world as the spec says, then plan once more to prove it.
+    #[command(after_help = "Examples:
+  kubewright apply
+  kubewright apply --yes              # without being asked
+  kubewright apply plan.json          # exactly this plan, or nothing
+  kubewright apply --only monitoring")]
+    Apply(Apply),
+    /// Take away everything that is ours.
+    #[command(after_help = "Examples:
+  kubewright destroy
+  kubewright destroy --yes cluster.yaml")]
+    Destroy(Change),
+    /// Destroy and build anew, in one plan.
+    #[command(after_help = "Examples:
+  kubewright rebuild
+  kubewright rebuild --yes")]
+    Rebuild(Change),
+    /// Make single nodes anew.
+    #[command(after_help = "Examples:
+  kubewright replace k3s-agent-1
+  kubewright replace k3s-agent-1 k3s-agent-2 --file cluster.yaml")]
+    Replace(Replace),
+    /// Show machines, hosts and nodes as they are.
+    #[command(after_help = "Examples:
+  kubewright status
+  kubewright status --output json | jq .cluster")]
+    Status(Look),
+    /// Prove that the cluster works: run every check of the spec.
+    #[command(after_help = "Examples:
+  kubewright verify
+  kubewright verify --output json")]
+    Verify(Look),
+    /// List the runs of a cluster, or show one.
+    #[command(after_help = "Examples:
+  kubewright history
+  kubewright history --run last
+  kubewright history --run 20261121-073012-5f2a --output json")]
+    History(History),
+    /// Explain an error code, or list them all.
+    #[command(after_help = "Examples:
+  kubewright explain KW0009
+  kubewright explain")]
+    Explain {
+        /// The code: `KW0009`, or `9`.
+        code: Option<String>,
+    },
+    /// Print the JSON Schema of the spec, for editors.
+    #[command(after_help = "Examples:
+  kubewright schema > cluster.schema.json
+  # in the first line of a spec, for the YAML language server:
+  # yaml-language-server: $schema=cluster.schema.json")]
+    Schema,
+    /// Rehearse the cluster's whole life in a pretend data centre.
+    #[command(after_help = "Examples:
+  kubewright rehearse
+  kubewright rehearse --fault power-cut --fault api-500
+  kubewright rehearse --fault disk-full=k3s-agent-1 --seed 7
+
+Faults: unreachable[=HOST] api-500 api-429 api-timeout lock-held disk-full[=HOST] power-cut slow-link")]
+    Rehearse(Rehearse),
+    /// Print a script that completes commands in your shell.
+    #[command(after_help = "Examples:
+  kubewright completions bash > /etc/bash_completion.d/kubewright
+  kubewright completions fish > ~/.config/fish/completions/kubewright.fish")]
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// Write man pages.
+    #[command(after_help = "Examples:
+  kubewright man --out /usr/local/share/man/man1")]
+    Man {
+        /// The folder for the pages; without it the main page is printed.
+        #[arg(long, value_name = "DIR")]
+        out: Option<PathBuf>,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Init {
+    /// The example to begin with; without it you are asked.
+    pub(crate) example: Option<String>,
+    /// List the examples.
+    #[arg(long)]
+    pub(crate) list: bool,
+    /// The file to write. One that exists is not overwritten.
+    #[arg(short, long, value_name = "FILE", default_value = "cluster.yaml")]
+    pub(crate) out: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Validate {
+    /// The specs.
+    #[arg(default_value = "cluster.yaml")]
+    pub(crate) files: Vec<PathBuf>,
+    /// In which form the answer is printed.
+    #[arg(long, default_value = "text")]
+    pub(crate) output: Output,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Plan {
+    /// The spec.
+    #[arg(default_value = "cluster.yaml")]
+    pub(crate) file: PathBuf,
+    /// Only these stages, nodes or parts; may be given several times.
+    #[arg(long, value_name = "STAGE|NODE|PART")]
+    pub(crate) only: Vec<String>,
+    /// Plan as if nothing were there, without looking at anything.
+    #[arg(long)]
+    pub(crate) assume_empty: bool,
+    /// In which form the answer is printed.
+    #[arg(long, default_value = "text")]
+    pub(crate) output: Output,
+    /// Write the plan to a file, for `kubewright apply`.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+    /// End with 4 when something is to be done.
+    #[arg(long)]
+    pub(crate) exit_code: bool,
+    /// Show every step, also where many are alike.
+    #[arg(long)]
+    pub(crate) full: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Apply {
+    /// The spec, or a plan that `kubewright plan --out` wrote.
+    #[arg(default_value = "cluster.yaml")]
+    pub(crate) file: PathBuf,
+    /// Only these stages, nodes or parts; may be given several times.
+    #[arg(long, value_name = "STAGE|NODE|PART")]
+    pub(crate) only: Vec<String>,
+    /// Do it without being asked.
+    #[arg(short, long)]
+    pub(crate) yes: bool,
+    /// In which form events are printed.
+    #[arg(long, default_value = "text")]
+    pub(crate) output: Output,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Change {
+    /// The spec.
+    #[arg(default_value = "cluster.yaml")]
+    pub(crate) file: PathBuf,
+    /// Do it without being asked.
+    #[arg(short, long)]
+    pub(crate) yes: bool,
+    /// In which form events are printed.
+    #[arg(long, default_value = "text")]
+    pub(crate) output: Output,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Replace {
+    /// The nodes.
+    #[arg(required = true)]
+    pub(crate) nodes: Vec<String>,
+    /// The spec.
+    #[arg(long, default_value = "cluster.yaml")]
+    pub(crate) file: PathBuf,
+    /// Do it without being asked.
+    #[arg(short, long)]
+    pub(crate) yes: bool,
+    /// In which form events are printed.
+    #[arg(long, default_value = "text")]
+    pub(crate) output: Output,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Look {
+    /// The spec.
+    #[arg(default_value = "cluster.yaml")]
+    pub(crate) file: PathBuf,
+    /// In which form the answer is printed.
+    #[arg(long, default_value = "text")]
+    pub(crate) output: Output,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct History {
+    /// The spec.
+    #[arg(default_value = "cluster.yaml")]
+    pub(crate) file: PathBuf,
+    /// Show this run: its name, or `last`.
+    #[arg(long, value_name = "RUN")]
+    pub(crate) run: Option<String>,
+    /// In which form the answer is printed.
+    #[arg(long, default_value = "text")]
+    pub(crate) output: Output,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Rehearse {
+    /// The spec.
+    #[arg(default_value = "cluster.yaml")]
+    pub(crate) file: PathBuf,
+    /// Something that goes wrong while the cluster is built; may be given several times.
+    #[arg(long = "fault", value_name = "FAULT")]
+    pub(crate) faults: Vec<Fault>,
+    /// What chance follows: the same seed, the same life.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// The older version that the upgrade starts from.
+    #[arg(long, value_name = "VERSION")]
+    pub(crate) from: Option<String>,
+    /// In which form the answer is printed.
+    #[arg(long, default_value = "text")]
+    pub(crate) output: Output,
+}

@@ -1,0 +1,53 @@
+//! One file for each command.
+
+mod change;
+mod documents;
+mod explain;
+mod history;
+mod init;
+mod look;
+mod plan;
+mod rehearse;
+mod shell;
+mod validate;
+
+use crate::arguments::{Arguments, Command};
+use crate::problem::{Done, Problem};
+
+/// Runs the command that was asked for.
+pub(crate) fn run(arguments: &Arguments) -> Result<Done, Problem> {
+    match &arguments.command {
+        Command::Init(init) => init::run(init),
+        Command::Validate(validate) => validate::run(validate),
+        Command::Plan(plan) => plan::run(arguments, plan),
+        Command::Apply(apply) => change::apply(arguments, apply),
+        Command::Destroy(destroy) => change::destroy(arguments, destroy),
+        Command::Rebuild(rebuild) => change::rebuild(arguments, rebuild),
+        Command::Replace(replace) => change::replace(arguments, replace),
+        Command::Status(look) => look::status(arguments, look),
+        Command::Verify(look) => look::verify(arguments, look),
+        Command::History(history) => history::run(arguments, history),
+        Command::Explain { code } => explain::run(code.as_deref()),
+        Command::Schema => documents::schema(),
+        Command::Rehearse(rehearse) => rehearse::run(rehearse),
+        Command::Completions { shell } => shell::completions(*shell),
+        Command::Man { out } => shell::man(out.as_deref()),
+    }
+}
+
+/// Prints a value as JSON.
+fn print_json(value: &impl serde::Serialize) -> Result<(), Problem> {
+    let text = serde_json::to_string_pretty(value)
+        .map_err(|error| Problem::new(Done::Bug, "the answer has no JSON form").because(error.to_string()))?;
+    crate::screen::say!("{text}");
+    Ok(())
+}
+
+/// Writes a file, and says so.
+fn write(path: &std::path::Path, text: &str) -> Result<(), Problem> {
+    std::fs::write(path, text).map_err(|error| {
+        Problem::new(Done::Usage, format!("cannot write {}", path.display())).because(error.to_string())
+    })?;
+    crate::screen::remark!("wrote {}", path.display());
+    Ok(())
+}

@@ -1,0 +1,184 @@
+//! Commands that change the world: `apply`, `destroy`, `rebuild`, `replace`.
+
+use std::io::{BufRead as _, IsTerminal as _, Write as _};
+use std::path::Path;
+
+use kubewright_engine::{Request, RunReport, Stop};
+use kubewright_model::desired::Desired;
+use kubewright_model::event::{Record, RunEnd};
+use kubewright_model::ids::{ClusterName, NodeName};
+use kubewright_model::plan::{Ask, Plan};
+
+use crate::arguments::{self, Arguments, Change, Output};
+use crate::problem::{Done, Problem};
+use crate::screen::{BAD, CARE, counted, paint, remark, say};
+use crate::source;
+use crate::view;
+use crate::view::progress::Progress;
+use crate::world::{Site, holder, now, run_id};
+
+/// One change of the world.
+struct Wish<'a> {
+    file: &'a Path,
+    desired: Desired,
+    ask: Ask,
+    only: Vec<String>,
+    approved: Option<Plan>,
+    yes: bool,
+    output: Output,
+    what: &'static str,
+}
+
+pub(super) fn apply(arguments: &Arguments, apply: &arguments::Apply) -> Result<Done, Problem> {
+    let saved = super::plan::saved(&apply.file)?;
+    let (file, only, approved) = match saved {
+        None => (apply.file.clone(), apply.only.clone(), None),
+        Some(_) if !apply.only.is_empty() => {
+            let problem = Problem::new(Done::Usage, "a saved plan is carried out whole: `--only` cannot cut it");
+            return Err(problem.hint("plan again with `--only`, and save that"));
+        }
+        Some(saved) => (saved.spec, saved.only, Some(saved.plan)),
+    };
+    let desired = source::read(&file)?.desired;
+    let ask = approved.as_ref().map_or(Ask::Apply, |plan| plan.ask.clone());
+    // A plan that was saved has been looked at.
+    let yes = apply.yes || approved.is_some();
+    carry_out(arguments, Wish { file: &file, desired, ask, only, approved, yes, output: apply.output, what: "apply" })
+}
+
+pub(super) fn destroy(arguments: &Arguments, change: &Change) -> Result<Done, Problem> {
+    whole(arguments, change, Ask::Destroy, "destroy")
+}
+
+pub(super) fn rebuild(arguments: &Arguments, change: &Change) -> Result<Done, Problem> {
+    whole(arguments, change, Ask::Rebuild, "rebuild")
+}
+
+fn whole(arguments: &Arguments, change: &Change, ask: Ask, what: &'static str) -> Result<Done, Problem> {
+    let desired = source::read(&change.file)?.desired;
+    let (file, yes, output) = (change.file.as_path(), change.yes, change.output);
+    carry_out(arguments, Wish { file, desired, ask, only: Vec::new(), approved: None, yes, output, what })
+}
+
+pub(super) fn replace(arguments: &Arguments, replace: &arguments::Replace) -> Result<Done, Problem> {
+    let desired = source::read(&replace.file)?.desired;
+    let ask = Ask::Replace(replace.nodes.iter().map(|node| NodeName::new(node.as_str())).collect());
+    let (file, yes, output) = (replace.file.as_path(), replace.yes, replace.output);
+    carry_out(arguments, Wish { file, desired, ask, only: Vec::new(), approved: None, yes, output, what: "replace" })
+}
+
+/// Plans, shows, asks, and does it.
+fn carry_out(arguments: &Arguments, wish: Wish<'_>) -> Result<Done, Problem> {
+    Site::work(arguments, wish.file, &wish.desired, async |site| {
+        let plan = match &wish.approved {
+            Some(plan) => plan.clone(),
+            None => site.engine.plan(&wish.desired, &wish.ask, &wish.only).await?.plan,
+        };
+        // A blocked plan may only wait for something that boots; the run itself looks again for a while.
+        if wish.approved.is_none() && !plan.is_blocked() {
+            if wish.output == Output::Text {
+                view::plan::show(&plan, &wish.desired, false);
+            }
+            if plan.is_empty() {
+                return Ok(Done::Well);
+            }
+            if !wish.yes {
+                agreed(&wish.ask, &wish.desired.cluster, &plan)?;
+            }
+        }
+        if let (Ask::Destroy | Ask::Rebuild, Some((centre, _))) = (&wish.ask, &site.pretend) {
+            centre.announce_end();
+        }
+        let approved = wish.approved.as_ref().or(Some(&plan)).filter(|plan| !plan.is_blocked());
+        let began = now();
+        let request = Request {
+            desired: &wish.desired,
+            ask: wish.ask.clone(),
+            only: &wish.only,
+            approved,
+            run: run_id(began),
+            holder: holder(wish.what),
+        };
+        let report = watch(site, &request, wish.output).await?;
+        if let Some((centre, _)) = &site.pretend {
+            centre.announce_life();
+        }
+        Ok(ended(site, &report, wish.file))
+    })
+}
+
+/// Asks whether the plan is meant. Where nobody can answer, nothing is done.
+fn agreed(ask: &Ask, cluster: &ClusterName, plan: &Plan) -> Result<(), Problem> {
+    let refused = || Problem::new(Done::Blocked, "nobody agreed; nothing was touched");
+    if !std::io::stdin().is_terminal() {
+        return Err(refused().hint("run it on a terminal, or with `--yes`"));
+    }
+    // What destroys is agreed to by name, not by a key that is pressed too soon.
+    let (question, word) = match ask {
+        Ask::Destroy | Ask::Rebuild => {
+            (format!("{} everything of {cluster} goes. Its name to go on:", paint(BAD, "destroys:")), cluster.as_str())
+        }
+        _ => (format!("{} carry out {}? [y/N]", paint(CARE, "?"), counted(plan.steps.len(), "step")), "y"),
+    };
+    let _ = write!(anstream::stderr(), "{question} ");
+    let _ = std::io::stderr().flush();
+    let mut answer = String::new();
+    let read = std::io::stdin().lock().read_line(&mut answer);
+    let answer = answer.trim();
+    let agrees = answer == word || (word == "y" && answer.eq_ignore_ascii_case("yes"));
+    if read.is_ok() && agrees { Ok(()) } else { Err(refused()) }
+}
+
+/// Runs, draws the run, and listens to Ctrl-C.
+async fn watch(site: &Site, request: &Request<'_>, output: Output) -> Result<RunReport, Problem> {
+    let stop = Stop::default();
+    let mut progress = (output == Output::Text).then(Progress::new);
+    let mut sink = |record: &Record| match &mut progress {
+        Some(progress) => progress.hear(record),
+        None => {
+            if let Ok(line) = serde_json::to_string(record) {
+                say!("{line}");
+            }
+        }
+    };
+    let run = site.engine.apply(request, &stop, &mut sink);
+    tokio::pin!(run);
+    loop {
+        tokio::select! {
+            ended = &mut run => return Ok(ended?),
+            heard = tokio::signal::ctrl_c() => {
+                if heard.is_ok() && stop.ask() > 2 {
+                    return Err(Problem::new(Done::Interrupted, "ended at once")
+                        .hint("the journal says what was begun; the next run looks what became of it and goes on"));
+                }
+            }
+        }
+    }
+}
+
+/// What the run came to, in words beside the answer.
+fn ended(site: &Site, report: &RunReport, file: &Path) -> Done {
+    for left in &report.remaining {
+        remark!("{} still to be done: {left}", paint(BAD, "✗"));
+    }
+    for breach in site.breaches() {
+        remark!("{} the pretend data centre was asked for what no right plan asks for: {breach}", paint(BAD, "BUG"));
+    }
+    let again = |words: &str| remark!("→ {words}; `kubewright apply {}` goes on from there", file.display());
+    match report.end {
+        RunEnd::Complete => Done::Well,
+        RunEnd::Interrupted => {
+            again("stopped: what was done stays done");
+            Done::Interrupted
+        }
+        RunEnd::Failed => {
+            again("what was done stays done, and what needed the failed steps was left out");
+            remark!("→ `kubewright history --run {} {}` shows the whole run", report.run, file.display());
+            Done::Unfinished
+        }
+        RunEnd::NotConverged => {
+            remark!("→ this is worth a report: a run that ends well leaves nothing to do");
+            Done::Unfinished
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! `kubewright explain`.
+
+use kubewright_model::codes::{Code, INDEX};
+use kubewright_model::diagnostic::Severity;
+
+use crate::problem::{Done, Problem};
+use crate::screen::{BAD, CARE, HEAD, paint, say};
+use crate::view::table::{lines, table};
+
+pub(super) fn run(code: Option<&str>) -> Result<Done, Problem> {
+    let Some(code) = code else {
+        let mut all = table(&["CODE", "WEIGHT", "ABOUT"]);
+        for entry in INDEX {
+            all.add_row([entry.code.to_string(), weight(entry.severity), entry.title.to_string()]);
+        }
+        say!("{}", lines(&all));
+        return Ok(Done::Well);
+    };
+    let Some(code) = Code::parse(code) else {
+        let problem = Problem::new(Done::Usage, format!("there is no code `{code}`"));
+        return Err(problem.hint("`kubewright explain` lists all codes"));
+    };
+    let entry = code.entry();
+    say!("{} {} ({})\n\n{}", paint(HEAD, entry.code), paint(HEAD, entry.title), weight(entry.severity), entry.text);
+    Ok(Done::Well)
+}
+
+fn weight(severity: Severity) -> String {
+    match severity {
+        Severity::Error => paint(BAD, "error"),
+        Severity::Warning => paint(CARE, "warning"),
+    }
+}

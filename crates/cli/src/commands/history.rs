@@ -1,0 +1,60 @@
+//! `kubewright history`.
+
+use kubewright_model::ids::RunId;
+
+use super::print_json;
+use crate::arguments::{Arguments, History, Output};
+use crate::problem::{Done, Problem};
+use crate::screen::say;
+use crate::source;
+use crate::view::history::row;
+use crate::view::progress::Progress;
+use crate::view::table::{lines, table};
+use crate::world::Site;
+
+pub(super) fn run(arguments: &Arguments, history: &History) -> Result<Done, Problem> {
+    let desired = source::read(&history.file)?.desired;
+    let cluster = &desired.cluster;
+    Site::work(arguments, &history.file, &desired, async |site| {
+        let runs = site.engine.history(cluster)?;
+        let Some(wanted) = &history.run else {
+            let mut rows = Vec::new();
+            for run in &runs {
+                rows.push(row(run.as_str(), &site.engine.records(cluster, run)?));
+            }
+            return list(history, &runs, rows);
+        };
+        let run = match wanted.as_str() {
+            "last" => runs.last(),
+            name => runs.iter().find(|run| run.as_str() == name),
+        };
+        let Some(run) = run else {
+            let problem = Problem::new(Done::Usage, format!("there is no run `{wanted}` of {cluster}"));
+            return Err(problem.hint("`kubewright history` lists the runs"));
+        };
+        let records = site.engine.records(cluster, run)?;
+        match history.output {
+            Output::Json => print_json(&records)?,
+            Output::Text => {
+                let mut progress = Progress::new();
+                records.iter().for_each(|record| progress.hear(record));
+            }
+        }
+        Ok(Done::Well)
+    })
+}
+
+fn list(history: &History, runs: &[RunId], rows: Vec<[String; 5]>) -> Result<Done, Problem> {
+    if history.output == Output::Json {
+        print_json(&runs)?;
+        return Ok(Done::Well);
+    }
+    if rows.is_empty() {
+        say!("no runs yet");
+        return Ok(Done::Well);
+    }
+    let mut list = table(&["RUN", "BEGAN", "ASKED", "ENDED", "TOOK"]);
+    list.add_rows(rows);
+    say!("{}", lines(&list));
+    Ok(Done::Well)
+}

@@ -1,0 +1,155 @@
+//! `kubewright init`: a first spec, from an example or by a few questions.
+
+use std::io::{BufRead as _, Write as _};
+
+use kubewright_engine::Engine;
+use serde_json::{Map, Value, json};
+
+use super::write;
+use crate::arguments::Init;
+use crate::problem::{Done, Problem};
+use crate::screen::{DIM, GOOD, HEAD, paint, remark, say};
+use crate::source;
+use crate::view::table::{lines, table};
+
+/// The examples, with what each shows.
+const EXAMPLES: [(&str, &str, &str); 5] = [
+    (
+        "devboard",
+        "K3s in three Proxmox containers: monitoring, logs, Vault",
+        include_str!("../../../../examples/devboard/cluster.yaml"),
+    ),
+    (
+        "valaskjalf",
+        "RKE2 on Proxmox machines: MetalLB, cert-manager, Argo CD",
+        include_str!("../../../../examples/valaskjalf/cluster.yaml"),
+    ),
+    ("mlops", "kubeadm on machines that exist already", include_str!("../../../../examples/mlops/cluster.yaml")),
+    (
+        "vixens",
+        "Talos with Cilium, everything else from Git by Argo CD",
+        include_str!("../../../../examples/vixens/cluster.yaml"),
+    ),
+    (
+        "keybuzz",
+        "K3s in high availability at Hetzner, behind load balancers",
+        include_str!("../../../../examples/keybuzz/cluster.yaml"),
+    ),
+];
+/// The line that tells editors where the schema is; an example's own path leads nowhere outside of its folder.
+const SCHEMA_LINE: &str = "# yaml-language-server: $schema=";
+/// The newest K3s version that the defaults were looked up for.
+const VERSION: &str = "v1.31.4+k3s1";
+
+pub(super) fn run(init: &Init) -> Result<Done, Problem> {
+    if init.list {
+        let mut list = table(&["EXAMPLE", "WHAT IT SHOWS"]);
+        list.add_rows(EXAMPLES.map(|(name, shows, _)| [name, shows]));
+        say!("{}", lines(&list));
+        return Ok(Done::Well);
+    }
+    if init.out.exists() {
+        let problem = Problem::new(Done::Usage, format!("{} exists and is not overwritten", init.out.display()));
+        return Err(problem.hint("write to another file with `--out`"));
+    }
+    let text = match &init.example {
+        Some(name) => example(name)?,
+        None => questions()?,
+    };
+    if let Err(found) = Engine::load(&text) {
+        // Answers may be wrong in ways that only the whole spec shows; it is written so that it can be mended.
+        write(&init.out, &text)?;
+        source::show(&init.out, &text, &found);
+        return Ok(Done::Invalid);
+    }
+    write(&init.out, &text)?;
+    let file = init.out.display();
+    remark!("{} next: `kubewright validate {file}`, then `kubewright rehearse {file}`", paint(GOOD, "✓"));
+    Ok(Done::Well)
+}
+
+fn example(wanted: &str) -> Result<String, Problem> {
+    let names = EXAMPLES.map(|(name, ..)| name);
+    let Some((_, _, text)) = EXAMPLES.iter().find(|(name, ..)| *name == wanted) else {
+        let problem = Problem::new(Done::Usage, format!("there is no example `{wanted}`"));
+        let near = kubewright_model::diagnostic::nearest(wanted, names);
+        let problem = near.into_iter().fold(problem, |problem, near| problem.hint(format!("did you mean `{near}`?")));
+        return Err(problem.hint(format!("examples are {}", names.join(", "))));
+    };
+    let lines = text.lines().filter(|line| !line.starts_with(SCHEMA_LINE));
+    Ok(lines.flat_map(|line| [line, "\n"]).collect())
+}
+
+/// Asks for what a K3s cluster cannot do without.
+fn questions() -> Result<String, Problem> {
+    remark!("{} {}", paint(HEAD, "A first spec."), paint(DIM, "Return takes what stands in brackets."));
+    let name = ask("The cluster's name", "homelab")?;
+    let place = ask("Where: `proxmox` containers, or `existing` hosts", "proxmox")?;
+    let servers = ask("Addresses of servers, a range such as 192.168.1.40-42 or one address", "192.168.1.40")?;
+    let agents = ask("Addresses of agents; `-` for none", "192.168.1.41-42")?;
+    let network = ask("Their network", "192.168.1.0/24")?;
+    let gateway = ask("Its gateway", "192.168.1.1")?;
+    let mut spec = Map::new();
+    spec.insert("kubernetes".into(), json!({ "distribution": "k3s", "version": VERSION }));
+    let proxmox = match place.as_str() {
+        "proxmox" => {
+            let endpoint = ask("The Proxmox API", "https://proxmox:8006")?;
+            let node = ask("The Proxmox node", "pve")?;
+            spec.insert("providers".into(), json!({ "proxmox": {
+                "endpoint": endpoint, "tokenId": "root@pam!kubewright", "tokenSecret": { "env": "PROXMOX_TOKEN_SECRET" },
+                "node": node, "vmids": "400-499", "ssh": { "keyFile": "~/.ssh/id_ed25519" } } }));
+            Some(json!({ "lxc": { "template": "local:vztmpl/debian-12-standard_12.7-1_amd64.tar.zst" } }))
+        }
+        "existing" => None,
+        other => {
+            let problem = Problem::new(Done::Usage, format!("`{other}` is neither `proxmox` nor `existing`"));
+            return Err(problem.hint("other places stand in the examples: `kubewright init --list`"));
+        }
+    };
+    spec.insert("network".into(), json!({ "cidr": network, "gateway": gateway, "nameservers": [gateway] }));
+    spec.insert("hosts".into(), json!({ "ssh": { "keyFile": "~/.ssh/id_ed25519" }, "packages": ["curl"] }));
+    let mut pools = Map::new();
+    pools.insert("servers".into(), pool("both", &format!("{name}-server-{{n}}"), &servers, "4Gi", proxmox.as_ref()));
+    if agents != "-" {
+        pools.insert("agents".into(), pool("agent", &format!("{name}-agent-{{n}}"), &agents, "4Gi", proxmox.as_ref()));
+    }
+    spec.insert("pools".into(), Value::Object(pools));
+    let whole = json!({
+        "apiVersion": "kubewright.dev/v1alpha1", "kind": "Cluster", "metadata": { "name": name }, "spec": spec,
+    });
+    serde_saphyr::to_string(&whole)
+        .map_err(|error| Problem::new(Done::Bug, "the answers have no YAML form").because(error.to_string()))
+}
+
+fn pool(role: &str, name: &str, addresses: &str, memory: &str, proxmox: Option<&Value>) -> Value {
+    let mut pool = Map::new();
+    pool.insert("role".into(), role.into());
+    pool.insert("name".into(), name.into());
+    pool.insert("addresses".into(), json!([addresses]));
+    match proxmox {
+        Some(proxmox) => {
+            pool.insert("cores".into(), 4.into());
+            pool.insert("memory".into(), memory.into());
+            pool.insert("disk".into(), "32Gi".into());
+            pool.insert("proxmox".into(), proxmox.clone());
+        }
+        None => {
+            pool.insert("existing".into(), json!({}));
+        }
+    }
+    Value::Object(pool)
+}
+
+fn ask(question: &str, default: &str) -> Result<String, Problem> {
+    let _ = write!(anstream::stderr(), "{question} [{default}]: ");
+    let _ = std::io::stderr().flush();
+    let mut answer = String::new();
+    let read = std::io::stdin().lock().read_line(&mut answer);
+    let read = read.map_err(|error| Problem::new(Done::Usage, "cannot read the answer").because(error.to_string()))?;
+    if read == 0 {
+        let problem = Problem::new(Done::Usage, "the answers ended before the questions did; nothing was written");
+        return Err(problem.hint("begin with an example instead: `kubewright init --list`"));
+    }
+    let answer = answer.trim();
+    Ok(if answer.is_empty() { default.to_string() } else { answer.to_string() })
+}

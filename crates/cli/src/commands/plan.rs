@@ -1,0 +1,100 @@
+//! `kubewright plan`, and the file that `apply` reads a plan from.
+
+use std::path::{Path, PathBuf};
+
+use kubewright_engine::{Loadout, engine};
+use kubewright_model::digest::Digest;
+use kubewright_model::plan::{Ask, PLAN_FORMAT, Plan};
+use serde::{Deserialize, Serialize};
+
+use super::{print_json, write};
+use crate::arguments::{self, Arguments, Output};
+use crate::problem::{Done, Problem};
+use crate::source;
+use crate::view;
+use crate::world::Site;
+
+/// A plan with the spec that it was made from.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Saved {
+    /// The spec's file.
+    pub(super) spec: PathBuf,
+    /// The digest of the spec's text.
+    pub(super) digest: Digest,
+    /// The parts that were chosen.
+    pub(super) only: Vec<String>,
+    /// The plan.
+    pub(super) plan: Plan,
+}
+
+pub(super) fn run(arguments: &Arguments, asked: &arguments::Plan) -> Result<Done, Problem> {
+    let loadout = source::read(&asked.file)?;
+    let plan = if asked.assume_empty {
+        engine::plan_from(&loadout.desired, &engine::nothing(&loadout.desired), &Ask::Apply, &asked.only)?
+    } else {
+        Site::work(arguments, &asked.file, &loadout.desired, async |site| {
+            let planned = site.engine.plan(&loadout.desired, &Ask::Apply, &asked.only).await?;
+            Ok(planned.plan)
+        })?
+    };
+    match asked.output {
+        Output::Text => view::plan::show(&plan, &loadout.desired, asked.full),
+        Output::Json => print_json(&plan)?,
+    }
+    if let Some(out) = &asked.out {
+        save(out, asked, &plan)?;
+    }
+    hint(arguments, asked, &loadout, &plan);
+    Ok(if plan.is_blocked() {
+        Done::Blocked
+    } else if asked.exit_code && !plan.is_empty() {
+        Done::Pending
+    } else {
+        Done::Well
+    })
+}
+
+fn hint(arguments: &Arguments, asked: &arguments::Plan, loadout: &Loadout, plan: &Plan) {
+    let blind = arguments.simulated.is_none() && !asked.assume_empty;
+    if blind && plan.is_blocked() && loadout.desired.missing.is_empty() && asked.output == Output::Text {
+        crate::screen::remark!(
+            "→ this version works in pretend data centres: add `--simulated DIR`, or `--assume-empty` to plan from nothing"
+        );
+    }
+}
+
+fn save(out: &Path, asked: &arguments::Plan, plan: &Plan) -> Result<(), Problem> {
+    let spec = std::path::absolute(&asked.file)
+        .map_err(|error| Problem::new(Done::Usage, format!("cannot find {}: {error}", asked.file.display())))?;
+    let digest = Digest::of(source::text(&asked.file)?);
+    let saved = Saved { spec, digest, only: asked.only.clone(), plan: plan.clone() };
+    let text = serde_json::to_string_pretty(&saved)
+        .map_err(|error| Problem::new(Done::Bug, "the plan has no JSON form").because(error.to_string()))?;
+    write(out, &text)
+}
+
+/// Reads a saved plan; nothing when the file is a spec.
+pub(super) fn saved(path: &Path) -> Result<Option<Saved>, Problem> {
+    let text = source::text(path)?;
+    if !text.trim_start().starts_with('{') || path.extension().is_none_or(|extension| extension != "json") {
+        return Ok(None);
+    }
+    let refuse = |why: String| {
+        Problem::new(Done::Usage, format!("{} holds no plan that this version can read", path.display())).because(why)
+    };
+    let saved: Saved = serde_json::from_str(&text).map_err(|error| refuse(error.to_string()))?;
+    if saved.plan.format != PLAN_FORMAT {
+        return Err(refuse(format!("its format is {}, and this version reads {PLAN_FORMAT}", saved.plan.format)));
+    }
+    let again = Plan::new(saved.plan.cluster.clone(), saved.plan.ask.clone(), saved.plan.steps.clone(), Vec::new());
+    if again.fingerprint != saved.plan.fingerprint {
+        return Err(refuse("its steps are not those that it was made with".into()));
+    }
+    if Digest::of(source::text(&saved.spec)?) != saved.digest {
+        let problem =
+            Problem::new(Done::Blocked, format!("{} has changed since the plan was made", saved.spec.display()));
+        return Err(problem.hint("nothing was touched; plan again"));
+    }
+    Ok(Some(saved))
+}

@@ -1,0 +1,64 @@
+//! `kubewright rehearse`.
+
+use std::time::Instant;
+
+use kubewright_engine::Engine;
+use kubewright_engine::rehearse::{Script, rehearse, version_before};
+use kubewright_engine::sim;
+use kubewright_model::desired::Desired;
+use kubewright_model::version::Version;
+
+use super::print_json;
+use crate::arguments::{Output, Rehearse};
+use crate::problem::{Done, Problem};
+use crate::screen::{PRETEND, paint, remark};
+use crate::source;
+use crate::view::rehearsal::{Play, show};
+
+pub(super) fn run(asked: &Rehearse) -> Result<Done, Problem> {
+    let began = Instant::now();
+    let loadout = source::read(&asked.file)?;
+    let desired = &loadout.desired;
+    for target in asked.faults.iter().filter_map(|fault| fault.target.as_ref()) {
+        if desired.machine(target).is_none() {
+            let problem = Problem::new(Done::Usage, format!("there is no machine `{target}` for the fault"));
+            let names: Vec<&str> = desired.machines.iter().take(10).map(|machine| machine.name.as_str()).collect();
+            return Err(problem.hint(format!("machines are {}", names.join(", "))));
+        }
+    }
+    let from = match &asked.from {
+        Some(text) => {
+            Some(text.parse::<Version>().map_err(|why| Problem::new(Done::Usage, format!("`{text}`: {why}")))?)
+        }
+        None => version_before(&desired.kubernetes.version),
+    };
+    let before = from.map(|version| older(&asked.file, desired, &version)).transpose()?;
+    let script = Script { desired, before: before.as_ref(), seed: asked.seed, faults: &asked.faults };
+    let play = (asked.output == Output::Text).then(Play::new);
+    if play.is_some() {
+        remark!("{}", paint(PRETEND, format!("rehearsing {} in a simulated data centre", desired.cluster)));
+    }
+    let ran = sim::run(rehearse(&script, &mut |scene| {
+        if let Some(play) = &play {
+            play.watch(&scene);
+        }
+    }));
+    if let Some(play) = &play {
+        play.end();
+    }
+    let rehearsal = ran.map_err(|error| Problem::new(Done::Unfinished, format!("cannot start: {error}")))??;
+    match asked.output {
+        Output::Text => show(&rehearsal, u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX)),
+        Output::Json => print_json(&rehearsal)?,
+    }
+    Ok(if rehearsal.good() { Done::Well } else { Done::Unfinished })
+}
+
+/// The same cluster with an older version.
+fn older(file: &std::path::Path, desired: &Desired, version: &Version) -> Result<Desired, Problem> {
+    let text = source::text(file)?;
+    Engine::load_as(&text, version).map(|loadout| loadout.desired).map_err(|_| {
+        let now = &desired.kubernetes.version;
+        Problem::new(Done::Usage, format!("the spec does not hold with {version} in the place of {now}"))
+    })
+}

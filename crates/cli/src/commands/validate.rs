@@ -1,0 +1,58 @@
+//! `kubewright validate`.
+
+use std::path::Path;
+
+use kubewright_engine::Engine;
+use kubewright_model::diagnostic::{Diagnostic, Severity};
+use serde::Serialize;
+
+use super::print_json;
+use crate::arguments::{Output, Validate};
+use crate::problem::{Done, Problem};
+use crate::screen::{GOOD, counted, paint, say};
+use crate::source;
+
+/// What is wrong with one file, for programs.
+#[derive(Serialize)]
+struct Found<'a> {
+    file: &'a Path,
+    diagnostics: Vec<Diagnostic>,
+}
+
+pub(super) fn run(validate: &Validate) -> Result<Done, Problem> {
+    let mut done = Done::Well;
+    let mut all = Vec::new();
+    for file in &validate.files {
+        let text = source::text(file)?;
+        let (found, words) = match Engine::load(&text) {
+            Ok(loadout) => {
+                let desired = &loadout.desired;
+                let words = format!(
+                    "{} {}: {} · {} {} · {}, {}, {}",
+                    paint(GOOD, "✓"),
+                    file.display(),
+                    desired.cluster,
+                    desired.kubernetes.distribution.title(),
+                    desired.kubernetes.version,
+                    counted(desired.machines.len(), "machine"),
+                    counted(desired.releases.len(), "release"),
+                    counted(desired.checks.len(), "check"),
+                );
+                (loadout.warnings, Some(words))
+            }
+            Err(found) => (found, None),
+        };
+        if found.iter().any(|diagnostic| diagnostic.severity == Severity::Error) {
+            done = Done::Invalid;
+        }
+        if validate.output == Output::Text {
+            source::show(file, &text, &found);
+            words.iter().for_each(|words| say!("{words}"));
+        }
+        all.push(Found { file, diagnostics: found });
+    }
+    if validate.output == Output::Json {
+        print_json(&all)?;
+    }
+    Ok(done)
+}

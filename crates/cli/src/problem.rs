@@ -1,0 +1,160 @@
+//! Failures in words: what happened, why, what state things are in now, and what to do. And the exit codes.
+
+use std::process::ExitCode;
+
+use kubewright_engine::EngineError;
+use kubewright_engine::store::StoreError;
+use kubewright_model::plan::{Note, Weight};
+
+use crate::screen::{BAD, CARE, DIM, paint, remark};
+
+/// How the program ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Done {
+    /// Done, or nothing to do.
+    Well,
+    /// A run did not finish.
+    Unfinished,
+    /// The command line is wrong.
+    Usage,
+    /// The spec is invalid.
+    Invalid,
+    /// Something is to be done.
+    Pending,
+    /// Blocked; nothing was changed.
+    Blocked,
+    /// Another run holds the lock.
+    Busy,
+    /// Looked, and not everything is as it should be.
+    Unhealthy,
+    /// A bug of ours.
+    Bug,
+    /// Interrupted.
+    Interrupted,
+}
+
+impl From<Done> for ExitCode {
+    fn from(done: Done) -> Self {
+        let code = match done {
+            Done::Well => 0,
+            Done::Unfinished => 1,
+            Done::Usage => 2,
+            Done::Invalid => 3,
+            Done::Pending => 4,
+            Done::Blocked => 5,
+            Done::Busy => 6,
+            Done::Unhealthy => 7,
+            Done::Bug => 70,
+            Done::Interrupted => 130,
+        };
+        ExitCode::from(code)
+    }
+}
+
+/// Something that the user must be told.
+#[derive(Debug)]
+pub(crate) struct Problem {
+    done: Done,
+    headline: String,
+    causes: Vec<String>,
+    hints: Vec<String>,
+}
+
+impl Problem {
+    /// A problem in one sentence.
+    pub(crate) fn new(done: Done, headline: impl Into<String>) -> Self {
+        Self { done, headline: headline.into(), causes: Vec::new(), hints: Vec::new() }
+    }
+
+    /// Adds a cause.
+    #[must_use]
+    pub(crate) fn because(mut self, cause: impl Into<String>) -> Self {
+        self.causes.push(cause.into());
+        self
+    }
+
+    /// Adds what to do, or what state things are in.
+    #[must_use]
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hints.push(hint.into());
+        self
+    }
+
+    /// Something of the spec has been told already; only the exit code is left.
+    pub(crate) fn told(done: Done) -> Self {
+        Self::new(done, "")
+    }
+
+    /// Tells it.
+    pub(crate) fn tell(&self) -> Done {
+        if !self.headline.is_empty() {
+            remark!("{} {}", paint(BAD, "error:"), self.headline);
+        }
+        for cause in &self.causes {
+            remark!("  {}", cause.replace('\n', "\n  "));
+        }
+        for hint in &self.hints {
+            remark!("{} {hint}", paint(DIM, "→"));
+        }
+        self.done
+    }
+}
+
+impl From<EngineError> for Problem {
+    fn from(error: EngineError) -> Self {
+        match error {
+            EngineError::Store(StoreError::Busy { cluster, holder }) => {
+                let since = crate::view::history::moment(holder.since);
+                Self::new(Done::Busy, format!("another run works on {cluster}"))
+                    .because(format!(
+                        "{} (process {}) holds the lock since {since}: {}",
+                        holder.who, holder.pid, holder.what
+                    ))
+                    .hint("nothing was touched; wait for it to end, then run again")
+            }
+            EngineError::Store(error) => {
+                let source = std::error::Error::source(&error).map(ToString::to_string);
+                let problem = Self::new(Done::Unfinished, error.to_string());
+                let problem = source.into_iter().fold(problem, Problem::because);
+                problem.hint("nothing more was begun; run again when this is mended, and it goes on from there")
+            }
+            EngineError::Blocked(notes) => {
+                let blocking = notes.iter().filter(|note| note.weight == Weight::Blocks);
+                let problem = Self::new(Done::Blocked, "the plan is blocked; nothing was touched");
+                blocking.fold(problem, |problem, note| problem.because(words(note)))
+            }
+            EngineError::Changed { gone, new } => {
+                let problem =
+                    Self::new(Done::Blocked, "the world has changed since the plan was made; nothing was touched");
+                let problem = gone.iter().fold(problem, |problem, step| problem.because(format!("- {step}")));
+                let problem = new.iter().fold(problem, |problem, step| problem.because(format!("+ {step}")));
+                problem.hint("plan again, look at the difference, and apply the new plan")
+            }
+            EngineError::Secrets(missing) => {
+                let headline = "secrets are not available; nothing was touched";
+                missing.into_iter().fold(Self::new(Done::Blocked, headline), Problem::because)
+            }
+            EngineError::Bug(broken) => {
+                let headline = "BUG: the plan breaks a promise, so nothing was touched";
+                let problem = Self::new(Done::Bug, headline);
+                let problem = broken.iter().fold(problem, |problem, violation| {
+                    let step = violation.step.as_ref().map(|step| format!(" ({step})")).unwrap_or_default();
+                    problem.because(format!("{}: {}{step}", violation.rule, violation.message))
+                });
+                problem.hint("this is a mistake of kubewright's; please report it with the spec and this text")
+            }
+        }
+    }
+}
+
+/// A note with its weight in colour.
+pub(crate) fn words(note: &Note) -> String {
+    let mark = match note.weight {
+        Weight::Blocks => paint(BAD, "blocks"),
+        Weight::Warns => paint(CARE, "warns"),
+        Weight::Tells => paint(DIM, "note"),
+    };
+    let help = note.help.as_deref().filter(|help| !help.is_empty());
+    let help = help.map(|help| format!("\n  {} {help}", paint(DIM, "→"))).unwrap_or_default();
+    format!("{mark} {}: {}{help}", note.subject, note.message)
+}

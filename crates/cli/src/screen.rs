@@ -1,0 +1,70 @@
+//! Colours that mean something, and the words that every screen shares.
+
+use anstyle::{AnsiColor, Style};
+
+use crate::arguments::Colour;
+
+/// Good, done, new.
+pub(crate) const GOOD: Style = AnsiColor::Green.on_default();
+/// Changed, retried, worth a look.
+pub(crate) const CARE: Style = AnsiColor::Yellow.on_default();
+/// Wrong, gone, failed.
+pub(crate) const BAD: Style = AnsiColor::Red.on_default().bold();
+/// Headings.
+pub(crate) const HEAD: Style = Style::new().bold();
+/// What is there for those who look twice.
+pub(crate) const DIM: Style = Style::new().dimmed();
+/// Pretend worlds.
+pub(crate) const PRETEND: Style = AnsiColor::Magenta.on_default();
+
+/// Follows the user's choice; `NO_COLOR` and the terminal decide otherwise.
+pub(crate) fn choose_colour(colour: Colour) {
+    let choice = match colour {
+        Colour::Auto => anstream::ColorChoice::Auto,
+        Colour::Always => anstream::ColorChoice::Always,
+        Colour::Never => anstream::ColorChoice::Never,
+    };
+    choice.write_global();
+}
+
+/// Text in a style.
+pub(crate) fn paint(style: Style, text: impl std::fmt::Display) -> String {
+    format!("{style}{text}{style:#}")
+}
+
+/// Milliseconds as people say them: `850 ms`, `14.2 s`, `3 min 07 s`.
+pub(crate) fn duration(milliseconds: u64) -> String {
+    match milliseconds {
+        0..1_000 => format!("{milliseconds} ms"),
+        1_000..60_000 => format!("{}.{} s", milliseconds / 1_000, milliseconds % 1_000 / 100),
+        60_000..3_600_000 => format!("{} min {:02} s", milliseconds / 60_000, milliseconds % 60_000 / 1_000),
+        _ => format!("{} h {:02} min", milliseconds / 3_600_000, milliseconds % 3_600_000 / 60_000),
+    }
+}
+
+/// A number with its word: `1 step`, `3 steps`.
+pub(crate) fn counted(number: usize, word: &str) -> String {
+    let plural = match word.strip_suffix('y') {
+        Some(stem) if !word.ends_with("ay") => format!("{stem}ies"),
+        _ => format!("{word}s"),
+    };
+    if number == 1 { format!("1 {word}") } else { format!("{number} {plural}") }
+}
+
+/// Prints a line of the answer. Whoever reads it may have gone away; that is no failure of ours.
+macro_rules! say {
+    ($($words:tt)*) => {{
+        use std::io::Write as _;
+        let _ = writeln!(anstream::stdout(), $($words)*);
+    }};
+}
+
+/// Prints a line beside the answer.
+macro_rules! remark {
+    ($($words:tt)*) => {{
+        use std::io::Write as _;
+        let _ = writeln!(anstream::stderr(), $($words)*);
+    }};
+}
+
+pub(crate) use {remark, say};

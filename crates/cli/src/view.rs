@@ -1,0 +1,8 @@
+//! What people look at: plans as trees, runs as they move, tables.
+
+pub(crate) mod history;
+pub(crate) mod plan;
+pub(crate) mod progress;
+pub(crate) mod rehearsal;
+pub(crate) mod status;
+pub(crate) mod table;

@@ -1,0 +1,65 @@
+//! Runs of the past, and moments.
+
+use std::time::{Duration, UNIX_EPOCH};
+
+use kubewright_model::event::{Event, Record, RunEnd};
+
+use crate::screen::{BAD, CARE, DIM, GOOD, duration, paint};
+
+/// A moment as people read it: `2026-11-21 07:30:12 UTC`.
+pub(crate) fn moment(seconds: u64) -> String {
+    let text = humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs(seconds)).to_string();
+    text.replace('T', " ").replace('Z', " UTC")
+}
+
+/// A moment as part of a name: `20261121-073012`.
+pub(crate) fn compact(seconds: u64) -> String {
+    let text = humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs(seconds)).to_string();
+    text.replace(['-', ':', 'Z'], "").replace('T', "-")
+}
+
+/// A run in a row: its name, when it began, what was asked, how it ended, how long it took.
+pub(crate) fn row(run: &str, records: &[Record]) -> [String; 5] {
+    let began = records.iter().find_map(|record| match &record.event {
+        Event::RunStarted { wall, ask, simulated, .. } => Some((*wall, ask, *simulated)),
+        _ => None,
+    });
+    let ended = records.iter().rev().find_map(|record| match &record.event {
+        Event::RunEnded { end, done, failed, .. } => Some((*end, *done, *failed, record.at)),
+        _ => None,
+    });
+    let (when, what) = match began {
+        Some((wall, ask, simulated)) => {
+            let pretend = if simulated { " (simulated)" } else { "" };
+            (moment(wall), format!("{}{pretend}", asked(ask)))
+        }
+        None => ("?".into(), "?".into()),
+    };
+    let (how, long) = match ended {
+        None => (paint(CARE, "was cut off"), String::new()),
+        Some((end, done, failed, at)) => {
+            let words = match end {
+                RunEnd::Complete => paint(GOOD, "complete"),
+                RunEnd::Failed => paint(BAD, format!("{failed} failed")),
+                RunEnd::NotConverged => paint(BAD, "not converged"),
+                RunEnd::Interrupted => paint(CARE, "stopped"),
+            };
+            (format!("{words} {}", paint(DIM, format!("{done} done"))), duration(at))
+        }
+    };
+    [run.to_string(), when, what, how, long]
+}
+
+fn asked(ask: &kubewright_model::plan::Ask) -> String {
+    use kubewright_model::plan::Ask;
+    match ask {
+        Ask::Apply => "apply".into(),
+        Ask::Replace(nodes) => {
+            let nodes: Vec<&str> = nodes.iter().map(kubewright_model::ids::NodeName::as_str).collect();
+            format!("replace {}", nodes.join(" "))
+        }
+        Ask::Rebuild => "rebuild".into(),
+        Ask::Destroy => "destroy".into(),
+        Ask::Backup => "backup".into(),
+    }
+}

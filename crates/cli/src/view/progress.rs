@@ -1,0 +1,139 @@
+//! A run as it moves: a line for each step that ended, and below it what runs now.
+
+use std::collections::BTreeMap;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use kubewright_model::event::{Event, Failure, Outcome, Record, RunEnd};
+use kubewright_model::ids::StepId;
+use kubewright_model::plan::Stage;
+
+use crate::screen::{BAD, CARE, DIM, GOOD, HEAD, PRETEND, counted, duration, paint, remark};
+
+/// Steps that are named in the line of what runs now.
+const NAMED: usize = 2;
+
+struct Running {
+    stage: Stage,
+    title: String,
+    since: u64,
+    tells: String,
+}
+
+/// Draws a run from its records.
+pub(crate) struct Progress {
+    bar: ProgressBar,
+    running: BTreeMap<StepId, Running>,
+    /// Records are in a clock that jumps, so their times are printed and not lived through.
+    pretend: bool,
+}
+
+impl Progress {
+    pub(crate) fn new() -> Self {
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+        let style = ProgressStyle::with_template("{bar:24} {pos}/{len} {wide_msg}");
+        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("━╸─"));
+        Self { bar, running: BTreeMap::new(), pretend: false }
+    }
+
+    /// Takes in a record.
+    pub(crate) fn hear(&mut self, record: &Record) {
+        match &record.event {
+            Event::RunStarted { run, steps, simulated, .. } => {
+                self.pretend = *simulated;
+                self.bar.set_length(u64::try_from(*steps).unwrap_or(0));
+                let pretend = if *simulated { paint(PRETEND, " (simulated)") } else { String::new() };
+                self.line(format!("{} {run}: {}{pretend}", paint(HEAD, "run"), counted(*steps, "step")));
+            }
+            Event::StepStarted { step, stage, title } => {
+                let running = Running { stage: *stage, title: title.clone(), since: record.at, tells: String::new() };
+                self.running.insert(step.clone(), running);
+            }
+            Event::StepTells { step, message } => {
+                if let Some(running) = self.running.get_mut(step) {
+                    running.tells.clone_from(message);
+                }
+            }
+            Event::StepRetries { step, attempt, after, error } => {
+                let title = self.running.get(step).map_or(step.as_str(), |running| &running.title);
+                let again = format!("try {attempt} in {}", duration(*after));
+                self.line(format!("{} {title}: {error} {}", paint(CARE, "↻"), paint(DIM, again)));
+            }
+            Event::StepEnded { step, outcome } => self.ended(step, outcome, record.at),
+            Event::StopAsked { times: 1 } => {
+                self.line(format!(
+                    "{} what runs ends, nothing new begins; again to give it up",
+                    paint(CARE, "stopping")
+                ));
+            }
+            Event::StopAsked { .. } => {
+                self.line(paint(CARE, "what runs is given up; the next run looks what became of it"))
+            }
+            Event::RunEnded { end, done, already, failed, left } => {
+                self.bar.finish_and_clear();
+                self.line(ended(*end, [*done, *already, *failed, *left], record.at));
+            }
+            Event::StepWaits { .. } | Event::HoleFilled { .. } => {}
+        }
+        self.bar.set_message(self.now());
+    }
+
+    fn ended(&mut self, step: &StepId, outcome: &Outcome, at: u64) {
+        let running = self.running.remove(step);
+        self.bar.inc(1);
+        let Some(running) = running else { return };
+        let took = paint(DIM, duration(at - running.since));
+        let stage = paint(DIM, format!("{:<14}", running.stage));
+        match outcome {
+            Outcome::Done => self.line(format!("{} {stage} {} {took}", paint(GOOD, "✓"), running.title)),
+            Outcome::AlreadyTrue => {
+                let words = format!("{} {stage} {} {}", paint(DIM, "="), running.title, paint(DIM, "was so already"));
+                self.line(words);
+            }
+            Outcome::Failed(failure) => self.failed(&stage, &running.title, failure, &took),
+            Outcome::Skipped { .. } | Outcome::Cancelled => {
+                self.line(format!("{} {stage} {} {}", paint(CARE, "○"), running.title, paint(DIM, "given up")));
+            }
+        }
+    }
+
+    fn failed(&self, stage: &str, title: &str, failure: &Failure, took: &str) {
+        self.line(format!("{} {stage} {title} {took}", paint(BAD, "✗")));
+        failure.causes.iter().for_each(|cause| self.line(format!("    {cause}")));
+        failure.log.iter().for_each(|line| self.line(format!("    {}", paint(DIM, format!("│ {line}")))));
+        if let Some(hint) = &failure.hint {
+            self.line(format!("    {} {hint}", paint(DIM, "→")));
+        }
+    }
+
+    /// What runs now, and what it waits for.
+    fn now(&self) -> String {
+        let mut running: Vec<&Running> = self.running.values().collect();
+        running.sort_by_key(|running| running.since);
+        let named = running.iter().take(NAMED).map(|running| match running.tells.as_str() {
+            "" => running.title.clone(),
+            tells => format!("{} ({tells})", running.title),
+        });
+        let named = named.collect::<Vec<_>>().join(" · ");
+        if running.len() > NAMED { format!("{named} · and {} more", running.len() - NAMED) } else { named }
+    }
+
+    fn line(&self, line: impl AsRef<str>) {
+        self.bar.suspend(|| remark!("{}", line.as_ref()));
+    }
+}
+
+fn ended(end: RunEnd, [done, already, failed, left]: [usize; 4], at: u64) -> String {
+    let (words, style) = match end {
+        RunEnd::Complete => ("✓ everything is as the spec says", GOOD),
+        RunEnd::Failed => ("✗ the run did not finish", BAD),
+        RunEnd::NotConverged => ("✗ all steps ended well, and something is still to be done", BAD),
+        RunEnd::Interrupted => ("○ stopped", CARE),
+    };
+    let mut counts = vec![format!("{done} done")];
+    for (number, word) in [(already, "true already"), (failed, "failed"), (left, "not begun")] {
+        if number > 0 {
+            counts.push(format!("{number} {word}"));
+        }
+    }
+    format!("{}: {} in {}", paint(style, words), counts.join(", "), duration(at))
+}

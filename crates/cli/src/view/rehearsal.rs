@@ -1,0 +1,140 @@
+//! A rehearsal: each phase as it plays, and what it came to.
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use kubewright_engine::rehearse::{Link, Phase, Rehearsal, Scene};
+use kubewright_model::event::Event;
+
+use super::table::{lines, table};
+use crate::screen::{BAD, CARE, DIM, GOOD, HEAD, PRETEND, counted, duration, paint, remark, say};
+
+/// Links of a critical path that are shown: the longest.
+const LINKS: usize = 6;
+/// Shared things that are shown of what was waited for.
+const WAITS: usize = 4;
+/// Notes that are shown of one phase.
+const NOTES: usize = 6;
+
+/// Draws the phases while they play; what goes wrong stays on the screen at once.
+pub(crate) struct Play {
+    bar: ProgressBar,
+}
+
+impl Play {
+    pub(crate) fn new() -> Self {
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+        let style = ProgressStyle::with_template("{prefix} {bar:24} {pos}/{len} {wide_msg}");
+        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("━╸─"));
+        Self { bar }
+    }
+
+    pub(crate) fn watch(&self, scene: &Scene<'_>) {
+        match scene {
+            Scene::Begins { name, steps } => {
+                self.bar.reset();
+                self.bar.set_prefix((*name).to_string());
+                self.bar.set_length(u64::try_from(*steps).unwrap_or(0));
+            }
+            Scene::Plays(record) => match &record.event {
+                Event::RunStarted { steps, .. } => self.bar.set_length(u64::try_from(*steps).unwrap_or(0)),
+                Event::StepStarted { title, .. } => self.bar.set_message(title.clone()),
+                Event::StepEnded { .. } => self.bar.inc(1),
+                _ => {}
+            },
+            Scene::Ended(phase) if !phase.good => self.bar.suspend(|| remark!("{}", line(phase))),
+            Scene::Ended(_) => {}
+        }
+    }
+
+    pub(crate) fn end(&self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+/// A phase in one line.
+fn line(phase: &Phase) -> String {
+    let mark = if phase.good { paint(GOOD, "✓") } else { paint(BAD, "✗") };
+    format!("{mark} {:<24} {:>12}  {}", phase.name, duration(phase.took), paint(DIM, &phase.shows))
+}
+
+/// Shows what the rehearsal came to.
+pub(crate) fn show(rehearsal: &Rehearsal, real: u64) {
+    say!(
+        "{}",
+        paint(PRETEND, "rehearsal in a simulated data centre: nothing real was touched, and times are simulated")
+    );
+    let mut phases = table(&["", "PHASE", "SIMULATED", "STEPS", "RETRIES", "RUNS", "SHOWS"]);
+    for phase in &rehearsal.phases {
+        let number = |number: usize| if number == 0 { String::new() } else { number.to_string() };
+        phases.add_row([
+            if phase.good { paint(GOOD, "✓") } else { paint(BAD, "✗") },
+            phase.name.clone(),
+            duration(phase.took),
+            number(phase.steps),
+            number(phase.retries),
+            number(phase.runs),
+            phase.shows.clone(),
+        ]);
+    }
+    say!("{}", lines(&phases));
+    if let Some(build) = rehearsal.phases.first() {
+        path(build);
+        waits(build);
+    }
+    for phase in &rehearsal.phases {
+        for wrong in &phase.wrong {
+            say!("{} {}: {wrong}", paint(BAD, "✗"), phase.name);
+        }
+        let style = if phase.good { CARE } else { BAD };
+        for note in phase.notes.iter().take(NOTES) {
+            say!("{} {}: {note}", paint(style, "↻"), phase.name);
+        }
+        if phase.notes.len() > NOTES {
+            say!("  … and {} more", phase.notes.len() - NOTES);
+        }
+    }
+    end(rehearsal, real);
+}
+
+/// The longest links of the chain of steps that took a phase's time, in their order.
+fn path(phase: &Phase) {
+    let mut longest: Vec<(usize, &Link)> = phase.path.iter().enumerate().collect();
+    longest.sort_by_key(|(_, link)| std::cmp::Reverse(link.took + link.waited));
+    longest.truncate(LINKS);
+    longest.sort_by_key(|(at, _)| *at);
+    if longest.is_empty() {
+        return;
+    }
+    say!("{} of {}, the longest {}:", paint(HEAD, "critical path"), phase.name, counted(longest.len(), "link"));
+    for (_, link) in longest {
+        let waited = if link.waited > 0 { format!(", after waiting {}", duration(link.waited)) } else { String::new() };
+        say!("  {:>12}  {}{}", duration(link.took), link.title, paint(DIM, waited));
+    }
+}
+
+fn waits(phase: &Phase) {
+    if phase.waits.is_empty() {
+        return;
+    }
+    say!("{} in {}:", paint(HEAD, "what waited for what"), phase.name);
+    for (thing, steps, all) in phase.waits.iter().take(WAITS) {
+        say!("  {:>12}  {} waited for {thing}", duration(*all), counted(*steps, "step"));
+    }
+}
+
+fn end(rehearsal: &Rehearsal, real: u64) {
+    for left in &rehearsal.leftovers {
+        say!("{} left over: {left}", paint(BAD, "✗"));
+    }
+    for breach in &rehearsal.breaches {
+        say!("{} at {}: {}", paint(BAD, "✗ BUG"), duration(breach.at), breach.what);
+    }
+    let simulated: u64 = rehearsal.phases.iter().map(|phase| phase.took).sum();
+    let calls: u64 = rehearsal.calls.values().sum();
+    let facts = format!("{} of simulated work in {} of real time, {calls} calls", duration(simulated), duration(real));
+    let nothing = if rehearsal.leftovers.is_empty() { "nothing left over" } else { "something left over" };
+    if rehearsal.good() {
+        say!("{} ({nothing}; {facts})", paint(GOOD, "✓ the whole life went well"));
+    } else {
+        say!("{} ({nothing}; {facts})", paint(BAD, "✗ the rehearsal found something wrong"));
+    }
+}

@@ -1,0 +1,140 @@
+//! Machines, hosts and nodes as they are, and what checks came to.
+
+use kubewright_engine::verify::CheckResult;
+use kubewright_model::desired::Desired;
+use kubewright_model::ids::NodeName;
+use kubewright_model::observed::{ClusterSeen, Observed, Power, Seen};
+
+use super::table::{lines, table};
+use crate::screen::{BAD, CARE, DIM, GOOD, HEAD, counted, duration, paint, say};
+
+/// Shows what was seen of each node, and of the cluster as a whole. Returns whether everything is as it should be.
+pub(crate) fn show(desired: &Desired, observed: &Observed) -> bool {
+    let kubernetes = &desired.kubernetes;
+    say!(
+        "{} · {} {} · endpoint {}",
+        paint(HEAD, &desired.cluster),
+        kubernetes.distribution.title(),
+        kubernetes.version,
+        kubernetes.endpoint
+    );
+    let cluster = observed.cluster.as_ref().and_then(Seen::present);
+    let mut good = true;
+    let mut nodes = table(&["NODE", "ROLE", "ADDRESS", "MACHINE", "HOST", "NODE STATE", "VERSION"]);
+    for machine in &desired.machines {
+        let member = desired.members.iter().find(|member| member.name == machine.name);
+        let (power, is_on) = power(observed, desired, &machine.name);
+        let (host, answers) = host(observed, &machine.name);
+        let (state, ready, version) = node(cluster, &machine.name);
+        good &= is_on && answers && (ready || member.is_none());
+        nodes.add_row([
+            machine.name.to_string(),
+            member.map_or("host".into(), |member| member.role.to_string()),
+            machine.address.map(|address| address.to_string()).unwrap_or_default(),
+            power,
+            host,
+            if member.is_some() { state } else { String::new() },
+            version,
+        ]);
+    }
+    say!("{}", lines(&nodes));
+    good & whole(desired, observed)
+}
+
+fn power(observed: &Observed, desired: &Desired, name: &NodeName) -> (String, bool) {
+    let machine = desired.machine(name);
+    let seen = machine.and_then(|machine| observed.providers.get(&machine.provider));
+    match seen {
+        None => (paint(CARE, "not asked"), false),
+        Some(Seen::Unknown(why)) => (paint(CARE, format!("unknown: {why}")), false),
+        Some(Seen::Absent) => (paint(BAD, "not there"), false),
+        Some(Seen::Present(inventory)) => match inventory.machines.get(name).map(|machine| machine.power) {
+            None => (paint(BAD, "not there"), false),
+            Some(Power::Running) => (paint(GOOD, "runs"), true),
+            Some(Power::Stopped) => (paint(BAD, "off"), false),
+        },
+    }
+}
+
+fn host(observed: &Observed, name: &NodeName) -> (String, bool) {
+    match observed.hosts.get(name) {
+        None | Some(Seen::Absent) => (paint(DIM, "-"), false),
+        Some(Seen::Unknown(why)) => (paint(CARE, why), false),
+        Some(Seen::Present(host)) => (host.os.clone(), true),
+    }
+}
+
+fn node(cluster: Option<&ClusterSeen>, name: &NodeName) -> (String, bool, String) {
+    match cluster.and_then(|cluster| cluster.nodes.get(name)) {
+        None => (paint(DIM, "no member"), false, String::new()),
+        Some(node) => {
+            let state = if node.ready { paint(GOOD, "Ready") } else { paint(BAD, "NotReady") };
+            let cordoned = if node.cordoned { paint(CARE, ", cordoned") } else { String::new() };
+            (format!("{state}{cordoned}"), node.ready, node.version.to_string())
+        }
+    }
+}
+
+fn whole(desired: &Desired, observed: &Observed) -> bool {
+    match &observed.cluster {
+        None | Some(Seen::Absent) => {
+            say!("{} no member of the control plane runs anywhere", paint(BAD, "cluster:"));
+            false
+        }
+        Some(Seen::Unknown(why)) => {
+            say!("{} cannot be looked at: {why}", paint(CARE, "cluster:"));
+            false
+        }
+        Some(Seen::Present(seen)) => {
+            let healthy = seen.members.values().filter(|member| member.healthy).count();
+            let etcd = match seen.members.len() {
+                0 => String::new(),
+                all => format!(" · etcd {healthy} of {all} healthy"),
+            };
+            let ready = seen.nodes.values().filter(|node| node.ready).count();
+            say!(
+                "{} {ready} of {} nodes Ready{etcd} · {} · {}",
+                paint(HEAD, "cluster:"),
+                seen.nodes.len(),
+                counted(seen.releases.len(), "release"),
+                counted(seen.objects.len(), "object")
+            );
+            let mut releases = table(&["RELEASE", "NAMESPACE", "CHART VERSION", "STATE"]);
+            for (name, release) in &seen.releases {
+                let ours = release.owner.as_ref() == Some(&desired.owner);
+                let state = if release.deployed { paint(GOOD, "deployed") } else { paint(BAD, "failed") };
+                let state = if ours { state } else { format!("{state}, not ours") };
+                let version = release.version.as_ref().map(ToString::to_string).unwrap_or_default();
+                releases.add_row([name.to_string(), release.namespace.to_string(), version, state]);
+            }
+            if !seen.releases.is_empty() {
+                say!("{}", lines(&releases));
+            }
+            healthy == seen.members.len()
+        }
+    }
+}
+
+/// Shows what checks came to. Returns whether all hold.
+pub(crate) fn checks(results: &[CheckResult], pretend: bool) -> bool {
+    let mut checks = table(&["", "CHECK", "SEEN", "TOOK"]);
+    for result in results {
+        let mark = if result.checked.holds { paint(GOOD, "✓") } else { paint(BAD, "✗") };
+        let took = duration(u64::try_from(result.took.as_millis()).unwrap_or(u64::MAX));
+        checks.add_row([mark, result.name.clone(), result.checked.saw.clone(), paint(DIM, took)]);
+    }
+    say!("{}", lines(&checks));
+    for result in results.iter().filter(|result| !result.checked.holds) {
+        say!("{} {} ({})", paint(BAD, "✗"), result.name, result.expected);
+        result.checked.log.iter().for_each(|line| say!("    {}", paint(DIM, format!("│ {line}"))));
+        if let Some(hint) = &result.checked.hint {
+            say!("    {} {hint}", paint(DIM, "→"));
+        }
+    }
+    let holding = results.iter().filter(|result| result.checked.holds).count();
+    let all = holding == results.len();
+    let style = if all { GOOD } else { BAD };
+    let pretend = if pretend { " (simulated)" } else { "" };
+    say!("{}{pretend}", paint(style, format!("{holding} of {} hold", counted(results.len(), "check"))));
+    all
+}
