@@ -136,18 +136,19 @@ fn proxmox(
         found.push(Diagnostic::new(codes::SIZE_MISSING, path.clone(), message).help(help));
     }
     for (index, range) in machines.vmids.iter().enumerate() {
-        if range.first < 100 || range.last > 999_999_999 {
-            let path = own.then("vmids").then(index);
-            let message = format!(
-                "Proxmox does not accept the VMID {}",
-                if range.first < 100 { range.first } else { range.last }
-            );
-            let help = "choose from 100 to 999999999";
-            found.push(Diagnostic::new(codes::VMID_OUT_OF_RANGE, path, message).help(help));
-        }
+        vmids(*range, own.then("vmids").then(index), found);
     }
     if let Some(lxc) = &machines.lxc {
         container(facts, lxc, &own.then("lxc"), found);
+    }
+}
+
+/// VMIDs as Proxmox has them.
+fn vmids(range: NumberRange, path: SpecPath, found: &mut Vec<Diagnostic>) {
+    let out = [range.first, range.last].into_iter().find(|vmid| !(100..=999_999_999).contains(vmid));
+    if let Some(vmid) = out {
+        let message = format!("Proxmox does not accept the VMID {vmid}");
+        refuse(codes::VMID_OUT_OF_RANGE, path, message, "choose from 100 to 999999999", found);
     }
 }
 
@@ -209,6 +210,7 @@ fn templates(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
 /// The reserve has a VMID for each machine without one.
 fn reserve(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
     let Some(range) = facts.spec.providers.proxmox.as_ref().and_then(|proxmox| proxmox.vmids) else { return };
+    vmids(range, at("providers/proxmox/vmids"), found);
     let pools = || facts.spec.pools.values().filter_map(|pool| Some((pool, pool.proxmox.as_ref()?)));
     let wanted: u128 = pools().filter(|(_, machines)| machines.vmids.is_empty()).map(|(pool, _)| size(pool)).sum();
     let shared = |other: &NumberRange| match (range.first.max(other.first), range.last.min(other.last)) {
