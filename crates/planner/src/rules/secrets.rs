@@ -161,3 +161,13 @@ fn keys(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn every_place_of_a_secret_is_known() {
+        let schema = kubewright_model::spec::schema::json_schema().to_string();
+        let places = schema.matches("#/$defs/SecretRef").count();
+        assert_eq!(places, 17, "a field for a secret came or went: correct `references`, then this number");
+    }
+}
