@@ -6,7 +6,7 @@ use std::sync::Arc;
 use kubewright_model::change::{Reason, Subject};
 use kubewright_model::desired::{DesiredMember, MemberRecipes};
 use kubewright_model::ids::{NodeName, StepId};
-use kubewright_model::observed::Observed;
+use kubewright_model::observed::{ClusterSeen, Observed};
 use kubewright_model::plan::{Action, Condition, Lease, Recipe, Stage, Step, Weight};
 use kubewright_model::units::Span;
 
@@ -37,9 +37,15 @@ pub(super) fn plan(draft: &mut Draft<'_>, observed: &Observed, standings: &Stand
             }
         }
         ClusterView::Absent => start_cluster(draft, &members),
-        ClusterView::Present(_) => {
-            for node in members.iter().filter(|node| node.seen.is_none()) {
-                join(draft, node);
+        ClusterView::Present(cluster) => {
+            let (new, there): (Vec<&Node<'_>>, Vec<&Node<'_>>) = members.iter().partition(|node| node.seen.is_none());
+            let learned = if new.iter().any(|node| role_is_server(node)) {
+                there.iter().filter_map(|node| learner(draft, cluster, node)).collect()
+            } else {
+                Vec::new()
+            };
+            for node in new {
+                join(draft, node, &learned);
             }
             roll(draft, observed, standings, &members);
             labels(draft, &members);
@@ -81,8 +87,16 @@ fn start_cluster(draft: &mut Draft<'_>, members: &[&Node<'_>]) {
         if seed.is_some_and(|seed| !sleeping && seed.name() == node.name()) || was_joined(&node) {
             continue;
         }
-        join(draft, node);
+        join(draft, node, &[]);
     }
+}
+
+/// A server whose run was cut off while it joined learns by itself, and the next one has to wait for it.
+fn learner(draft: &mut Draft<'_>, cluster: &ClusterSeen, node: &Node<'_>) -> Option<StepId> {
+    let learns = cluster.members.get(node.name()).is_some_and(|member| !member.voter);
+    let needs = vec![id("start", node.name()), id("host", node.name())];
+    let name = format!("{} before others join", node.name());
+    learns.then(|| wait_ready(draft, name, vec![node.name().clone()], 1, Stage::ControlPlane, needs))
 }
 
 fn role_is_server(node: &Node<'_>) -> bool {
@@ -93,10 +107,14 @@ fn recipes<'a>(node: &'a Node<'_>) -> Option<&'a MemberRecipes> {
     node.member.and_then(|member| member.recipes.as_ref())
 }
 
-fn join(draft: &mut Draft<'_>, node: &Node<'_>) {
+/// `learned` are the waits for servers that join already.
+fn join(draft: &mut Draft<'_>, node: &Node<'_>, learned: &[StepId]) {
     let Some(recipe) = recipes(node).map(|recipes| recipes.join.clone()) else { return };
     let mut needs = vec![id("host", node.name()), id("forget", node.name())];
     needs.extend(draft.api.iter().cloned());
+    if role_is_server(node) {
+        needs.extend(learned.iter().cloned());
+    }
     let lease = if role_is_server(node) { Lease::new("etcd", ETCD_JOINS) } else { Lease::new("agents", AGENT_JOINS) };
     run(draft, node, "join", recipe, Reason::Missing, needs, vec![lease]);
 }
