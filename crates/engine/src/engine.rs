@@ -8,7 +8,7 @@ use kubewright_model::diagnostic::{Diagnostic, Severity};
 use kubewright_model::event::{Event, Failure, Record, RunEnd};
 use kubewright_model::ids::{ClusterName, RunId, StepId};
 use kubewright_model::observed::{MachineSeen, Observed, Power, Seen};
-use kubewright_model::plan::{Ask, Note, Plan, Violation, Weight};
+use kubewright_model::plan::{Action, Ask, Note, Plan, Violation, Weight};
 use kubewright_model::source::SourceMap;
 use kubewright_model::spec::{self, ClusterFile};
 use kubewright_model::version::Version;
@@ -233,7 +233,11 @@ impl Engine {
         })?;
         let servers = serving(desired, &observed);
         let filler = Filler::new(desired, &*self.store, self.world.simulated, servers);
-        let hands = Hands { world: &self.world, desired, filler, filled: observed.filled };
+        let made = plan.steps.iter().filter_map(|step| match &step.action {
+            Action::CreateMachine(machine) => Some(machine.name.clone()),
+            _ => None,
+        });
+        let hands = Hands { world: &self.world, desired, filler, made: made.collect(), filled: observed.filled };
         let tally = execute(&plan, &hands, stop, &mut recorder).await?;
         let remaining = self.remaining(request, &tally).await?;
         let end = end(&tally, &remaining);

@@ -3,7 +3,7 @@
 //! The only thing decided here is that what is already true is not done again, for hosts that were not there to be seen
 //! when the plan was made.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -37,6 +37,8 @@ pub struct Hands<'a> {
     pub(crate) world: &'a World,
     pub(crate) desired: &'a Desired,
     pub(crate) filler: Filler<'a>,
+    /// Nodes whose machines this plan makes: they cannot hold anything of a cluster.
+    pub(crate) made: BTreeSet<NodeName>,
     /// The digests of texts with holes, as far as their secrets exist.
     pub(crate) filled: BTreeMap<Digest, Digest>,
 }
@@ -236,7 +238,7 @@ impl Hands<'_> {
         tell: Tell<'_>,
     ) -> Result<bool, Fault> {
         if recipe.effect == Effect::Init {
-            self.nobody_serves().await?;
+            self.nobody_serves(tell).await?;
         }
         let hands = self.hosts()?;
         let holes = self.filler.values(action)?;
@@ -255,16 +257,29 @@ impl Hands<'_> {
         Ok(report.changed)
     }
 
-    /// A cluster is begun only where none is; the plan was made a while ago, so this is asked once more.
-    async fn nobody_serves(&self) -> Result<(), Fault> {
-        match self.cluster()?.observe(self.desired).await {
-            Seen::Absent => Ok(()),
-            Seen::Present(_) => Err(Fault {
-                causes: vec!["a server of this cluster answers, so no new cluster is begun".into()],
-                log: Vec::new(),
-                hint: Some("run again: the next plan joins the one that is there".into()),
-            }),
-            Seen::Unknown(why) => Err(Fault::from(format!("nobody knows whether a cluster is there: {why}"))),
+    /// A cluster is begun only where none is; the plan was made a while ago, so this is asked once more. A server that
+    /// was there before and boots just now may hold one, so its answer is waited for.
+    async fn nobody_serves(&self, tell: Tell<'_>) -> Result<(), Fault> {
+        let members = self.desired.members.iter().filter(|member| !self.made.contains(&member.name));
+        let before = Desired { members: members.cloned().collect(), ..self.desired.clone() };
+        let deadline = Instant::now() + BOOT;
+        loop {
+            let why = match self.cluster()?.observe(&before).await {
+                Seen::Absent => return Ok(()),
+                Seen::Present(_) => {
+                    return Err(Fault {
+                        causes: vec!["a server of this cluster answers, so no new cluster is begun".into()],
+                        log: Vec::new(),
+                        hint: Some("run again: the next plan joins the one that is there".into()),
+                    });
+                }
+                Seen::Unknown(why) => why,
+            };
+            if Instant::now() + LONGEST_LOOK > deadline {
+                return Err(Fault::from(format!("nobody knows whether a cluster is there: {why}")));
+            }
+            tell(Saying::Tells(format!("waiting to know whether a cluster is there: {why}")));
+            tokio::time::sleep(LONGEST_LOOK).await;
         }
     }
 
