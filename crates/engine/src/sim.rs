@@ -32,7 +32,7 @@ use tokio::time::Instant;
 use crate::world::World;
 
 pub use faults::{Fault, FaultKind};
-pub use state::{Breach, State};
+pub use state::{Breach, Machine, State};
 pub use store::MemoryStore;
 
 /// A pretend data centre. Clones are handles on the same one.
@@ -48,6 +48,12 @@ impl DataCentre {
     /// An empty data centre; everything in it follows from the seed.
     pub fn new(seed: u64) -> Self {
         Self::of(State::new(seed))
+    }
+
+    /// A data centre in which everything is as in a [`snapshot`](Self::snapshot), and goes on from there.
+    pub fn resume(snapshot: State) -> Self {
+        // What somebody was about to make when it was taken, nobody makes in here.
+        Self::of(State { creating: BTreeMap::new(), ..snapshot })
     }
 
     fn of(state: State) -> Self {

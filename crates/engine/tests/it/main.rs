@@ -3,3 +3,5 @@
 #![cfg(test)]
 
 mod rehearsals;
+mod scenarios;
+mod yard;

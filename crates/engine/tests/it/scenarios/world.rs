@@ -1,0 +1,176 @@
+//! The lines of a scenario's world: what is true before anything is planned.
+//!
+//! ```text
+//! built                                   the spec was applied once
+//! built with v1.31.3+k3s1                 the same, with this version of Kubernetes
+//! built where `NEW` was `OLD`             the same, with this piece of the spec's text put in the place of another;
+//!                                         ` and ` joins several
+//! lost NAME                               a machine is gone with its disk
+//! stopped NAME                            a machine is off
+//! cordoned NAME                           a node takes no new pods
+//! foreign VMID NAME                       somebody else's machine
+//! foreign release NAME                    a release of somebody else's, of a name that the spec has
+//! file changed|gone PATH on NAME          a file on a host; likewise `unit stopped|gone|stale UNIT on NAME`,
+//! package missing NAME on HOST            a package was removed
+//! sysctl KEY=VALUE on NAME                a kernel setting is another one
+//! memory SIZE on NAME                     a machine's memory was changed by hand (GiB); likewise `disk`
+//! release gone NAME                       somebody uninstalled a release
+//! object gone KIND NAME                   somebody deleted an object of ours
+//! fault FAULT[=NAME]                      goes wrong from now on, as `rehearse --fault` has it
+//! unreachable NAME                        the same as `fault unreachable=NAME`
+//! ```
+
+use kubewright_engine::sim::Fault;
+use kubewright_model::desired::Desired;
+use kubewright_model::digest::Digest;
+use kubewright_model::ids::{NodeName, Owner, Vmid};
+use kubewright_model::observed::{HostSeen, Power};
+use kubewright_model::plan::Ask;
+use kubewright_model::units::Size;
+
+use crate::yard::{Yard, desired};
+
+/// Makes the world of a scenario: a yard that wishes what the spec says.
+pub(super) async fn make(spec: &str, lines: &[&str]) -> Result<Yard, String> {
+    let wanted = desired(spec);
+    let mut yard = Yard::new(wanted.clone(), 7);
+    for line in lines {
+        if let Some(how) = line.strip_prefix("built") {
+            yard.wish(before(spec, &wanted, how.trim())?);
+            let told = yard.run_to_the_end(&Ask::Apply, &[], 1).await;
+            if told != ["complete"] {
+                return Err(format!("`{line}`: {}", told.join("; ")));
+            }
+            yard.wish(wanted.clone());
+        } else {
+            happen(&yard, line).await.map_err(|why| format!("`{line}`: {why}"))?;
+        }
+    }
+    Ok(yard)
+}
+
+/// What was wished when the cluster was built.
+fn before(spec: &str, wanted: &Desired, how: &str) -> Result<Desired, String> {
+    if how.is_empty() {
+        return Ok(wanted.clone());
+    }
+    if let Some(version) = how.strip_prefix("with ") {
+        return Ok(desired(&spec.replace(&wanted.kubernetes.version.to_string(), version)));
+    }
+    let pairs = how.strip_prefix("where ").ok_or_else(|| format!("`{how}` is no way to build"))?;
+    let mut text = spec.to_string();
+    for pair in pairs.split("` and `") {
+        let (new, old) = pair.trim_matches('`').split_once("` was `").ok_or("write `NEW` was `OLD`")?;
+        if !text.contains(new) {
+            return Err(format!("the spec does not hold `{new}`"));
+        }
+        text = text.replace(new, old);
+    }
+    Ok(desired(&text))
+}
+
+async fn happen(yard: &Yard, line: &str) -> Result<(), String> {
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let world = yard.centre.world(&yard.desired);
+    let cluster = world.cluster.as_ref().ok_or("there are no hands on clusters")?;
+    match words.as_slice() {
+        ["lost", name] => yard.centre.lose(&NodeName::from(*name)).then_some(()).ok_or("is not there".into()),
+        ["stopped", name] => machine(yard, name, |machine| {
+            machine.seen.power = Power::Stopped;
+            machine.host.units.values_mut().for_each(|unit| unit.active = false);
+        }),
+        ["cordoned", name] => cluster.cordon(&NodeName::from(*name), true).await.map_err(|error| error.to_string()),
+        ["unreachable", name] => strike(yard, &format!("unreachable={name}")),
+        ["fault", fault] => strike(yard, fault),
+        ["foreign", "release", name] => {
+            let wanted = yard.desired.releases.iter().find(|it| it.name.as_str() == *name).ok_or("is not wished")?;
+            let owner = Owner("somebody-else".into());
+            let installed = cluster.install(wanted, &owner, &Default::default(), &|_| {}).await;
+            installed.map(drop).map_err(|error| error.to_string())
+        }
+        ["foreign", vmid, name] => {
+            let like = yard.desired.machines.first().ok_or("there are no machines")?;
+            let vmid = Vmid(vmid.parse().map_err(|_| "the number is none")?);
+            yard.centre.put_foreign(&like.provider, &like.place, &NodeName::from(*name), vmid);
+            Ok(())
+        }
+        ["release", "gone", name] => {
+            let seen = cluster.observe(&yard.desired).await;
+            let seen = seen.present().and_then(|seen| seen.releases.get(*name)).ok_or("is not installed")?;
+            cluster.remove(&(*name).into(), &seen.namespace).await.map_err(|error| error.to_string())
+        }
+        ["object", "gone", kind, name] => {
+            let seen = cluster.observe(&yard.desired).await;
+            let mut ids = seen.present().into_iter().flat_map(|seen| seen.objects.keys());
+            let id = ids.find(|id| id.kind == *kind && id.name.as_str() == *name).ok_or("is not there")?;
+            cluster.delete(std::slice::from_ref(id), &yard.desired.owner).await.map_err(|error| error.to_string())
+        }
+        _ => tamper(yard, &words),
+    }
+}
+
+/// What a careless hand does on one machine.
+fn tamper(yard: &Yard, words: &[&str]) -> Result<(), String> {
+    match words {
+        ["file", how, path, "on", name] => host(yard, name, |host| match (host.files.get_mut(*path), *how) {
+            (Some(file), "changed") => {
+                file.digest = Digest::of("changed by hand");
+                true
+            }
+            (Some(_), "gone") => host.files.remove(*path).is_some(),
+            _ => false,
+        }),
+        ["unit", how, unit, "on", name] => host(yard, name, |host| match (host.units.get_mut(*unit), *how) {
+            (Some(unit), "stopped") => {
+                unit.active = false;
+                true
+            }
+            (Some(unit), "stale") => {
+                unit.reads = Some(Digest::of("something older"));
+                true
+            }
+            (Some(_), "gone") => host.units.remove(*unit).is_some(),
+            _ => false,
+        }),
+        ["package", "missing", package, "on", name] => host(yard, name, |host| host.packages.remove(*package)),
+        ["sysctl", setting, "on", name] => {
+            let (key, value) = setting.split_once('=').ok_or("write KEY=VALUE")?;
+            host(yard, name, |host| host.sysctls.insert(key.into(), value.into()).is_some())
+        }
+        ["memory", size, "on", name] => {
+            let size = gibibytes(size)?;
+            machine(yard, name, |machine| machine.seen.memory = Some(size))
+        }
+        ["disk", size, "on", name] => {
+            let size = gibibytes(size)?;
+            machine(yard, name, |machine| machine.seen.disk = Some(size))
+        }
+        _ => Err("no such line; they are described in tests/it/scenarios/world.rs".into()),
+    }
+}
+
+fn gibibytes(text: &str) -> Result<Size, String> {
+    serde_json::from_value(serde_json::json!(text)).map_err(|error| error.to_string())
+}
+
+fn strike(yard: &Yard, fault: &str) -> Result<(), String> {
+    yard.centre.strike(fault.parse::<Fault>()?);
+    Ok(())
+}
+
+fn machine(yard: &Yard, name: &str, change: impl FnOnce(&mut kubewright_engine::sim::Machine)) -> Result<(), String> {
+    let mut found = Err(format!("there is no machine {name}"));
+    yard.centre.alter(|state| {
+        if let Some(machine) = state.machine_mut(&NodeName::from(name)) {
+            change(machine);
+            found = Ok(());
+        }
+    });
+    found
+}
+
+fn host(yard: &Yard, name: &str, change: impl FnOnce(&mut HostSeen) -> bool) -> Result<(), String> {
+    let mut changed = false;
+    machine(yard, name, |machine| changed = change(&mut machine.host))?;
+    if changed { Ok(()) } else { Err("it is not there".into()) }
+}
