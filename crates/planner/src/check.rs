@@ -83,7 +83,11 @@ fn ownership(plan: &Plan, desired: &Desired, observed: &Observed, found: &mut Ve
 /// Nothing is done to what could not be seen.
 fn unknown_is_untouched(plan: &Plan, observed: &Observed, found: &mut Vec<Violation>) {
     let cluster_unknown = !matches!(observed.cluster, Some(Seen::Present(_) | Seen::Absent));
+    let mut made: BTreeSet<&NodeName> = BTreeSet::new();
     for step in &plan.steps {
+        if let Action::CreateMachine(machine) = &step.action {
+            made.insert(&machine.name);
+        }
         let provider = match &step.action {
             Action::CreateMachine(machine) | Action::UpdateMachine(machine) => Some(&machine.provider),
             Action::StartMachine { provider, .. }
@@ -97,7 +101,9 @@ fn unknown_is_untouched(plan: &Plan, observed: &Observed, found: &mut Vec<Violat
         {
             found.push(violation("unknown is untouched", step, format!("provider {provider} was not seen")));
         }
+        // What was not seen of a machine went with it when this plan makes it anew.
         if let Action::ChangeHost(change) = &step.action
+            && !made.contains(&change.host)
             && matches!(observed.hosts.get(&change.host), Some(Seen::Unknown(_)))
         {
             found.push(violation("unknown is untouched", step, format!("host {} was not seen", change.host)));
