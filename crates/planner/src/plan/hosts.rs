@@ -4,6 +4,7 @@
 //! survives.
 
 use kubewright_model::change::{FieldChange, Reason, Subject};
+use kubewright_model::desired::Desired;
 use kubewright_model::host::{HostResource, UnitRun};
 use kubewright_model::ids::StepId;
 use kubewright_model::observed::Observed;
@@ -25,7 +26,7 @@ pub(super) fn plan(draft: &mut Draft<'_>, observed: &Observed, standings: &Stand
                 change(draft, node, make, Vec::new(), reason, vec![id("start", node.name())]);
             }
             Standing::Answers(_, host) => {
-                if disturbs(node, observed) {
+                if disturbs(draft.desired, node, observed) {
                     continue;
                 }
                 let found = differing(&node.host.resources, host, &observed.filled);
@@ -39,11 +40,16 @@ pub(super) fn plan(draft: &mut Draft<'_>, observed: &Observed, standings: &Stand
     }
 }
 
+/// Whether a node that is there runs another version of Kubernetes than is wished.
+pub(super) fn upgrades(desired: &Desired, node: &Node<'_>) -> bool {
+    node.seen.is_some_and(|seen| seen.version != desired.kubernetes.version)
+}
+
 /// Whether setting the host up disturbs a node that works: another version of Kubernetes, or a restart of it.
-pub(super) fn disturbs(node: &Node<'_>, observed: &Observed) -> bool {
+pub(super) fn disturbs(desired: &Desired, node: &Node<'_>, observed: &Observed) -> bool {
     let (Some(host), Some(_)) = (node.answers(), node.seen) else { return false };
     let found = differing(&node.host.resources, host, &observed.filled);
-    restarts_kubernetes(&found, host)
+    upgrades(desired, node) || restarts_kubernetes(&found, host)
 }
 
 /// The step that changes a host that works, as part of a rolling change. When another version follows, its recipe does

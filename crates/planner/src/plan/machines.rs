@@ -92,7 +92,8 @@ fn start(draft: &mut Draft<'_>, node: &Node<'_>, reason: Reason) {
         },
         fields: Vec::new(),
         reason,
-        needs: vec![id("create", node.name()), id("update", node.name()), id("raw", node.name())],
+        // A host that was there before us is cleaned before it is set up anew.
+        needs: ["create", "update", "raw", "leave"].map(|deed| id(deed, node.name())).to_vec(),
         takes: vec![Lease::new(format!("start/{}", node.machine.place), STARTS_PER_PLACE)],
         part: String::new(),
     });

@@ -1,10 +1,11 @@
 //! Nodes become members: one starts the cluster, servers join one at a time, agents together; what works is changed
 //! one after the other.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use kubewright_model::change::{Reason, Subject};
-use kubewright_model::desired::{DesiredMember, MemberRecipes};
+use kubewright_model::desired::{Desired, DesiredMember, MemberRecipes};
 use kubewright_model::ids::{NodeName, StepId};
 use kubewright_model::observed::{ClusterSeen, Observed};
 use kubewright_model::plan::{Action, Condition, Lease, Recipe, Stage, Step, Weight};
@@ -37,21 +38,38 @@ pub(super) fn plan(draft: &mut Draft<'_>, observed: &Observed, standings: &Stand
             }
         }
         ClusterView::Absent => start_cluster(draft, &members),
-        ClusterView::Present(cluster) => {
-            let (new, there): (Vec<&Node<'_>>, Vec<&Node<'_>>) = members.iter().partition(|node| node.seen.is_none());
-            let learned = if new.iter().any(|node| role_is_server(node)) {
-                there.iter().filter_map(|node| learner(draft, cluster, node)).collect()
-            } else {
-                Vec::new()
-            };
-            for node in new {
-                join(draft, node, &learned);
-            }
-            roll(draft, observed, standings, &members);
-            labels(draft, &members);
-        }
+        ClusterView::Present(cluster) => present(draft, observed, standings, cluster, &members),
     }
     ready(draft, &members);
+}
+
+/// Servers join before others are restarted, so that quorum only grows. Agents come last: a join needs an API that
+/// answers, and a kubelet may not be newer than it. <https://kubernetes.io/releases/version-skew-policy/>
+fn present(
+    draft: &mut Draft<'_>,
+    observed: &Observed,
+    standings: &Standings<'_>,
+    cluster: &ClusterSeen,
+    members: &[&Node<'_>],
+) {
+    let (new, there): (Vec<&Node<'_>>, Vec<&Node<'_>>) = members.iter().partition(|node| node.seen.is_none());
+    let (new_servers, new_agents): (Vec<&Node<'_>>, Vec<&Node<'_>>) =
+        new.into_iter().partition(|it| role_is_server(it));
+    let learned = match new_servers.is_empty() {
+        true => Vec::new(),
+        false => there.iter().filter_map(|node| learner(draft, cluster, node)).collect(),
+    };
+    for node in &new_servers {
+        join(draft, node, &learned);
+    }
+    let rolled = roll_servers(draft, observed, standings, members, &new_servers);
+    for node in new_agents {
+        join(draft, node, rolled.as_deref().unwrap_or_default());
+    }
+    if let Some(rolled) = rolled {
+        roll_agents(draft, observed, members, &rolled);
+    }
+    labels(draft, members);
 }
 
 /// Nobody serves: servers that were members before start by themselves when their hosts are right, so a new cluster
@@ -79,7 +97,10 @@ fn start_cluster(draft: &mut Draft<'_>, members: &[&Node<'_>]) {
         if let Some(recipe) = recipe {
             let reason = Reason::Follows("no server of a cluster answers and none holds its data".into());
             let lease = Lease::new("etcd", ETCD_JOINS);
-            let init = run(draft, node, "init", recipe, reason, vec![id("host", node.name())], vec![lease]);
+            // In a rebuild, nobody begins while a server of the old cluster may still answer.
+            let old = servers.iter().flat_map(|server| [id("delete", server.name()), id("leave", server.name())]);
+            let needs = std::iter::once(id("host", node.name())).chain(old).collect();
+            let init = run(draft, node, "init", recipe, reason, needs, vec![lease]);
             draft.api.push(init);
         }
     }
@@ -107,14 +128,10 @@ fn recipes<'a>(node: &'a Node<'_>) -> Option<&'a MemberRecipes> {
     node.member.and_then(|member| member.recipes.as_ref())
 }
 
-/// `learned` are the waits for servers that join already.
-fn join(draft: &mut Draft<'_>, node: &Node<'_>, learned: &[StepId]) {
+fn join(draft: &mut Draft<'_>, node: &Node<'_>, after: &[StepId]) {
     let Some(recipe) = recipes(node).map(|recipes| recipes.join.clone()) else { return };
     let mut needs = vec![id("host", node.name()), id("forget", node.name())];
-    needs.extend(draft.api.iter().cloned());
-    if role_is_server(node) {
-        needs.extend(learned.iter().cloned());
-    }
+    needs.extend(draft.api.iter().chain(after).cloned());
     let lease = if role_is_server(node) { Lease::new("etcd", ETCD_JOINS) } else { Lease::new("agents", AGENT_JOINS) };
     run(draft, node, "join", recipe, Reason::Missing, needs, vec![lease]);
 }
@@ -154,34 +171,66 @@ fn stage(node: &Node<'_>) -> Stage {
     if role_is_server(node) { Stage::ControlPlane } else { Stage::Workers }
 }
 
-/// Changes that disturb nodes that work: servers one after the other, each Ready again before the next; then agents in
-/// a sliding window, drained when their version changes.
-fn roll(draft: &mut Draft<'_>, observed: &Observed, standings: &Standings<'_>, members: &[&Node<'_>]) {
-    let upgrades = |node: &Node<'_>| node.seen.is_some_and(|seen| seen.version != draft.desired.kubernetes.version);
-    let disturbed: Vec<(&Node<'_>, bool)> = members
-        .iter()
-        .filter(|node| node.seen.is_some() && node.answers().is_some())
-        .map(|node| (*node, upgrades(node)))
-        .filter(|(node, upgrade)| *upgrade || hosts::disturbs(node, observed))
-        .collect();
-    let window = draft.desired.max_unavailable.max(1) as usize;
-    let (servers, agents): (Vec<_>, Vec<_>) = disturbed.into_iter().partition(|(node, _)| role_is_server(node));
-    if let Some(why) =
-        quorum::forbids_restart(standings, &servers.iter().map(|(node, _)| node.name()).collect::<Vec<_>>())
-    {
-        draft.note(Weight::Blocks, Subject::Cluster, why, "bring the sick server back first, or replace it");
-        return;
+/// The nodes that work and that a change disturbs, and whether it is an upgrade.
+fn disturbed<'n, 'a>(
+    desired: &Desired,
+    observed: &Observed,
+    members: &[&'n Node<'a>],
+    servers: bool,
+) -> Vec<(&'n Node<'a>, bool)> {
+    let nodes = members.iter().filter(|node| role_is_server(node) == servers);
+    let disturbed = nodes.filter(|node| hosts::disturbs(desired, node, observed));
+    disturbed.map(|node| (*node, hosts::upgrades(desired, node))).collect()
+}
+
+/// Servers are changed one after the other, each Ready again before the next. Returns the last step, or nothing when
+/// none may be restarted.
+fn roll_servers(
+    draft: &mut Draft<'_>,
+    observed: &Observed,
+    standings: &Standings<'_>,
+    members: &[&Node<'_>],
+    new: &[&Node<'_>],
+) -> Option<Vec<StepId>> {
+    let servers = disturbed(draft.desired, observed, members, true);
+    if servers.is_empty() {
+        return Some(Vec::new());
     }
-    let mut last: Vec<StepId> = Vec::new();
-    for (node, upgrade) in servers {
+    let names: Vec<&NodeName> = servers.iter().map(|(node, _)| node.name()).collect();
+    let sick = quorum::before_restart(standings, &names);
+    let hopeless = |name: &&NodeName| !members.iter().any(|node| node.name() == *name);
+    if sick.iter().any(hopeless) {
+        let why = quorum::waiting(standings, &sick);
+        draft.note(Weight::Blocks, Subject::Cluster, why, "bring the sick server back first, or replace it");
+        return None;
+    }
+    let others: BTreeSet<&NodeName> =
+        sick.iter().copied().filter(|name| !names.contains(name)).chain(new.iter().map(|node| node.name())).collect();
+    let mut last: Vec<StepId> = others.into_iter().map(|name| recovered(draft, name)).collect();
+    // What is sick is changed first: that costs no vote, and may be what brings it back.
+    let (first, then): (Vec<_>, Vec<_>) = servers.into_iter().partition(|(node, _)| sick.contains(node.name()));
+    for (node, upgrade) in first.into_iter().chain(then) {
         last = roll_one(draft, node, observed, upgrade, false, last).into_iter().collect();
     }
+    Some(last)
+}
+
+/// Agents are changed in a sliding window, and drained when their version changes.
+fn roll_agents(draft: &mut Draft<'_>, observed: &Observed, members: &[&Node<'_>], last: &[StepId]) {
+    let window = draft.desired.max_unavailable.max(1) as usize;
     let mut ends: Vec<StepId> = Vec::new();
-    for (i, (node, upgrade)) in agents.into_iter().enumerate() {
-        let before = if i < window { last.clone() } else { ends[i - window..=i - window].to_vec() };
+    for (i, (node, upgrade)) in disturbed(draft.desired, observed, members, false).into_iter().enumerate() {
+        let before = if i < window { last.to_vec() } else { ends[i - window..=i - window].to_vec() };
         let end = roll_one(draft, node, observed, upgrade, upgrade, before.clone());
         ends.push(end.or_else(|| before.into_iter().next()).unwrap_or_else(|| id("none", node.name())));
     }
+}
+
+/// The wait for a server that starts just now, or that this plan brings back.
+fn recovered(draft: &mut Draft<'_>, name: &NodeName) -> StepId {
+    let needs = vec![id("start", name), id("host", name), id("join", name)];
+    let title = format!("{name} before others restart");
+    wait_ready(draft, title, vec![name.clone()], 1, Stage::ControlPlane, needs)
 }
 
 /// Changes one node that works and waits until it is Ready; returns its last step.

@@ -50,22 +50,29 @@ impl<'a> Voters<'a> {
     }
 }
 
-/// Why no server may be restarted now. With one or two servers a restart interrupts the API in any case, so only
-/// clusters that could do without the interruption are held back.
-pub(super) fn forbids_restart(standings: &Standings<'_>, servers: &[&NodeName]) -> Option<String> {
-    let voters = Voters::new(standings.cluster_seen()?);
+/// Members of etcd that must be healthy again before a server may be restarted. With one or two servers a restart
+/// interrupts the API in any case, so only clusters that could do without the interruption are held back.
+pub(super) fn before_restart<'a>(standings: &Standings<'a>, servers: &[&NodeName]) -> BTreeSet<&'a NodeName> {
+    let Some(seen) = standings.cluster_seen() else { return BTreeSet::new() };
+    let voters = Voters::new(seen);
     let restarted_healthy = servers.iter().any(|name| voters.healthy.contains(*name));
     let short = voters.all.len() >= 3 && voters.healthy.len() <= quorum(voters.all.len());
-    if !restarted_healthy || !short || voters.healthy.len() == voters.all.len() {
-        return None;
+    if !restarted_healthy || !short {
+        return BTreeSet::new();
     }
-    let sick: Vec<&str> = voters.all.difference(&voters.healthy).map(|name| name.as_str()).collect();
-    Some(format!(
+    voters.all.difference(&voters.healthy).copied().collect()
+}
+
+/// Why no server may be restarted while these members are not healthy.
+pub(super) fn waiting(standings: &Standings<'_>, sick: &BTreeSet<&NodeName>) -> String {
+    let voters = standings.cluster_seen().map(Voters::new).unwrap_or_default();
+    let sick: Vec<&str> = sick.iter().map(|name| name.as_str()).collect();
+    format!(
         "waiting for quorum: {} of {} members of etcd are healthy (not: {}), so no other may be restarted",
         voters.healthy.len(),
         voters.all.len(),
         sick.join(", "),
-    ))
+    )
 }
 
 /// Those of the nodes that can be made anew without ending the cluster; a note for each that cannot.
