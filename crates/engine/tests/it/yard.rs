@@ -130,9 +130,7 @@ impl Yard {
         for _ in 0..at_most {
             let (ended, _) = self.run(ask, only).await;
             told.push(words(&ended));
-            let over = matches!(&ended, Ok(report) if report.end == RunEnd::Complete)
-                || matches!(ended, Err(EngineError::Blocked(_)));
-            if over {
+            if matches!(&ended, Ok(report) if report.end == RunEnd::Complete) {
                 break;
             }
             self.centre.mend();
