@@ -1,0 +1,104 @@
+//! The page about a cluster: what somebody who has never seen it needs to reach it, read it and keep it running.
+//!
+//! Everything on it comes from the desired state, so the page cannot say anything that kubewright would not do. What was
+//! observed and what was checked are columns of the same tables, left out where nobody looked.
+
+mod access;
+mod backups;
+mod conditions;
+mod diagram;
+mod facts;
+mod network;
+mod overview;
+mod secrets;
+#[cfg(test)]
+mod tests;
+
+use kubewright_model::desired::Desired;
+use kubewright_model::observed::Observed;
+
+use crate::page::{Document, Line, Page, Piece};
+use crate::words::{Language, Words, fill};
+use facts::Facts;
+
+/// What a check came to, as the page shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CheckLine {
+    /// The check's name, as [`Desired::checks`] has it.
+    pub name: String,
+    /// It holds.
+    pub holds: bool,
+    /// What was seen, in one sentence.
+    pub saw: String,
+    /// The likely cause and what to do, when it does not hold.
+    pub hint: Option<String>,
+}
+
+/// The page about a cluster.
+///
+/// With `observed`, machines and nodes have a state, and load balancers their addresses. With `checks`, each check has
+/// its result; checks that the desired state does not know are left out.
+pub fn document(desired: &Desired, observed: Option<&Observed>, checks: &[CheckLine], language: Language) -> Document {
+    let words = language.words();
+    let facts = Facts::new(desired, observed);
+    let titles = &words.sections;
+    let mut page = Page::default();
+    page.paragraph(words.about.intro);
+    page.section(titles.about, |page| overview::about(page, &facts, words));
+    page.section(titles.architecture, |page| page.code("mermaid", &diagram::flowchart(&facts, words)));
+    page.section(titles.machines, |page| overview::machines(page, &facts, words));
+    page.section(titles.network, |page| network::network(page, &facts, words));
+    page.section(titles.access, |page| access::access(page, &facts, words));
+    page.section(titles.addons, |page| overview::releases(page, &facts, words));
+    page.section(titles.namespaces, |page| overview::namespaces(page, &facts, words));
+    page.section(titles.secrets, |page| secrets::secrets(page, &facts, words));
+    page.section(titles.checks, |page| conditions::checks(page, desired, checks, words));
+    page.section(titles.backups, |page| backups::backups(page, &facts, words));
+    page.section(titles.daily, |page| daily(page, desired, words));
+    page.section(titles.limits, |page| limits(page, desired, words));
+    let title = words.about.title.replace("{name}", desired.cluster.as_str());
+    page.finish(title, words)
+}
+
+/// What is done with the cluster's file, day by day.
+fn daily(page: &mut Page, desired: &Desired, words: &Words) {
+    let daily = &words.daily;
+    page.paragraph(fill(daily.intro, &[]));
+    let commands = [
+        ("plan", daily.plan),
+        ("apply", daily.apply),
+        ("verify", daily.verify),
+        ("status", daily.status),
+        ("rebuild", daily.rebuild),
+        ("destroy", daily.destroy),
+    ];
+    let lines = commands.map(|(verb, meaning)| format!("{:<28}# {meaning}", format!("kubewright {verb} FILE")));
+    page.code("bash", &lines);
+    if desired.protected {
+        page.paragraph(daily.protected);
+    }
+}
+
+/// What this version has no hands for.
+fn limits(page: &mut Page, desired: &Desired, words: &Words) {
+    let rows = desired.missing.iter().map(|missing| vec![missing.what.as_str().into(), missing.effect.as_str().into()]);
+    page.table(&[words.heads.name, words.heads.effect], rows.collect());
+}
+
+/// A name, a path or an address, as code; nothing for nothing.
+fn code(text: impl ToString) -> Line {
+    let text = text.to_string();
+    if text.is_empty() { Line::default() } else { Piece::Code(text).into() }
+}
+
+/// Several of them, with commas between.
+fn codes(texts: impl IntoIterator<Item = impl ToString>) -> Line {
+    let mut line = Line::default();
+    for text in texts {
+        if !line.is_empty() {
+            line = line.and(Piece::Plain(", ".into()));
+        }
+        line = line.and(Piece::Code(text.to_string()));
+    }
+    line
+}

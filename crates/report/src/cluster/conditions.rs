@@ -1,0 +1,88 @@
+//! What is checked, in the document's language, and what came of it.
+
+use std::collections::BTreeMap;
+
+use kubewright_model::desired::Desired;
+use kubewright_model::plan::Condition;
+use kubewright_model::spec::verify::ServiceProtocol;
+
+use super::CheckLine;
+use crate::page::{Line, Page, Piece};
+use crate::words::{Words, fill};
+
+/// One row for each check of the desired state.
+pub(super) fn checks(page: &mut Page, desired: &Desired, results: &[CheckLine], words: &Words) {
+    let heads = &words.heads;
+    let results: BTreeMap<&str, &CheckLine> = results.iter().map(|line| (line.name.as_str(), line)).collect();
+    let rows = desired.checks.iter().map(|check| {
+        let result = results.get(check.name.as_str());
+        let word = result.map_or("", |line| if line.holds { words.terms.holds } else { words.terms.fails });
+        vec![check.name.as_str().into(), condition(&check.condition, words), word.into(), seen(result.copied())]
+    });
+    page.table(&[heads.check, heads.must_hold, heads.result, heads.seen], rows.collect());
+}
+
+fn seen(result: Option<&CheckLine>) -> Line {
+    match result {
+        None => Line::default(),
+        Some(CheckLine { saw, hint: Some(hint), .. }) => format!("{saw} — {hint}").into(),
+        Some(CheckLine { saw, hint: None, .. }) => saw.as_str().into(),
+    }
+}
+
+/// A condition as a sentence without a full stop.
+pub(crate) fn condition(condition: &Condition, words: &Words) -> Line {
+    let say = &words.conditions;
+    let plain = |value: &dyn ToString| Piece::Plain(value.to_string());
+    let code = |value: &dyn ToString| Piece::Code(value.to_string());
+    match condition {
+        Condition::NodesReady { nodes, at_least } => {
+            fill(say.nodes, &[("n", plain(at_least)), ("all", plain(&nodes.len()))])
+        }
+        Condition::SystemPods => fill(say.system_pods, &[("namespace", Piece::Code("kube-system".into()))]),
+        Condition::Api(at) => fill(say.api, &[("at", code(at))]),
+        Condition::Pods(check) => {
+            let place = match (&check.namespace, &check.selector) {
+                (Some(namespace), Some(selector)) => Piece::Code(format!("{namespace} {selector}")),
+                (Some(namespace), None) => code(namespace),
+                (None, Some(selector)) => code(selector),
+                (None, None) => Piece::Plain(say.everywhere.into()),
+            };
+            let sentence = if check.per_node { say.pods_per_node } else { say.pods };
+            fill(sentence, &[("place", place), ("n", plain(&check.at_least))])
+        }
+        Condition::Url(check) => match &check.host {
+            Some(host) => {
+                fill(say.url_for, &[("url", code(&check.url)), ("host", code(host)), ("status", status(&check.status))])
+            }
+            None => fill(say.url, &[("url", code(&check.url)), ("status", status(&check.status))]),
+        },
+        Condition::EachNode { url, .. } => {
+            fill(say.each_node, &[("url", code(&url.url)), ("status", status(&url.status))])
+        }
+        Condition::Service { at, protocol } => {
+            fill(say.service, &[("at", code(at)), ("protocol", Piece::Plain(self::protocol(*protocol).into()))])
+        }
+        Condition::Certificates(check) => fill(say.certificates, &[("n", plain(&check.at_least))]),
+        Condition::Applications(check) => fill(say.applications, &[("n", plain(&check.count))]),
+        Condition::Release { name, .. } => fill(say.release, &[("name", code(name))]),
+        Condition::Route { host } => fill(say.route, &[("host", code(host))]),
+        Condition::Targets(name) => fill(say.targets, &[("name", code(name))]),
+    }
+}
+
+fn status(answers: &[u16]) -> Piece {
+    Piece::Plain(answers.iter().map(u16::to_string).collect::<Vec<_>>().join("/"))
+}
+
+fn protocol(protocol: ServiceProtocol) -> &'static str {
+    match protocol {
+        ServiceProtocol::Tcp => "TCP",
+        ServiceProtocol::Postgresql => "PostgreSQL",
+        ServiceProtocol::Mysql => "MySQL",
+        ServiceProtocol::Redis => "Redis",
+        ServiceProtocol::Amqp => "AMQP",
+        ServiceProtocol::Http => "HTTP",
+        ServiceProtocol::S3 => "S3",
+    }
+}

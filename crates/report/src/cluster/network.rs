@@ -1,0 +1,172 @@
+//! The cluster's networks, the ports that are open and why, and the load balancers.
+
+use std::collections::BTreeMap;
+
+use kubewright_model::spec::Distribution;
+use kubewright_model::spec::kubernetes::{API_PORT, Datastore};
+use serde_json::Value;
+
+use super::facts::{Door, Facts};
+use super::{code, codes};
+use crate::page::{Line, Page, Piece};
+use crate::words::{Words, fill};
+
+/// Networks, ports, load balancers.
+pub(super) fn network(page: &mut Page, facts: &Facts<'_>, words: &Words) {
+    let kubernetes = &facts.desired.kubernetes;
+    let rows = vec![
+        vec![words.about.pods.into(), code(kubernetes.pod_network)],
+        vec![words.about.services.into(), code(kubernetes.service_network)],
+    ];
+    page.table(&[words.heads.name, words.heads.range], rows);
+    page.part(words.sections.ports, |page| {
+        page.paragraph(words.ports.intro);
+        let heads = [words.heads.port, words.heads.on, words.heads.purpose];
+        page.table(&heads, ports(facts, words));
+    });
+    page.part(words.sections.balancers, |page| balancers(page, facts, words));
+}
+
+/// One row: the port with its protocol, where, why.
+fn row(port: impl ToString, on: impl Into<Line>, purpose: impl Into<Line>) -> Vec<Line> {
+    vec![code(port), on.into(), purpose.into()]
+}
+
+/// The ports as the distributions' own pages have them.
+/// <https://docs.k3s.io/installation/requirements#networking>,
+/// <https://docs.rke2.io/install/requirements#networking>,
+/// <https://kubernetes.io/docs/reference/networking/ports-and-protocols/>
+fn ports(facts: &Facts<'_>, words: &Words) -> Vec<Vec<Line>> {
+    let (say, terms) = (&words.ports, &words.terms);
+    let kubernetes = &facts.desired.kubernetes;
+    let mut rows = ssh(facts, words);
+    let api = facts.config.get("https-listen-port").and_then(|port| port.parse().ok()).unwrap_or(API_PORT);
+    rows.push(row(format!("{api}/tcp"), terms.all_servers, say.api));
+    if kubernetes.datastore == Datastore::Etcd {
+        rows.push(row("2379-2380/tcp", terms.all_servers, say.etcd));
+    }
+    match kubernetes.distribution {
+        Distribution::Rke2 => rows.push(row("9345/tcp", terms.all_servers, say.supervisor)),
+        Distribution::Talos => {
+            rows.push(row("50000/tcp", terms.all_nodes, say.talos));
+            rows.push(row("50001/tcp", terms.all_servers, say.trustd));
+        }
+        Distribution::K3s | Distribution::Kubeadm => {}
+    }
+    rows.push(row("10250/tcp", terms.all_nodes, say.kubelet));
+    rows.extend(pod_network(facts, words));
+    rows.extend(ingress(facts, words));
+    rows.extend(node_ports(facts, words));
+    rows.extend(haproxy(facts, words));
+    rows
+}
+
+/// Every port that some host's SSH daemon is reached at.
+fn ssh(facts: &Facts<'_>, words: &Words) -> Vec<Vec<Line>> {
+    let mut ports: BTreeMap<u16, Vec<&str>> = BTreeMap::new();
+    for host in &facts.desired.hosts {
+        ports.entry(host.way.port).or_default().push(host.name.as_str());
+    }
+    let alone = ports.len() == 1;
+    let on = |hosts: Vec<&str>| if alone { words.terms.every_host.into() } else { codes(hosts) };
+    ports.into_iter().map(|(port, hosts)| row(format!("{port}/tcp"), on(hosts), words.ports.ssh)).collect()
+}
+
+/// What the pods' network is carried by.
+/// <https://docs.cilium.io/en/stable/operations/system_requirements/#firewall-rules>
+fn pod_network(facts: &Facts<'_>, words: &Words) -> Vec<Vec<Line>> {
+    let (say, nodes) = (&words.ports, words.terms.all_nodes);
+    if let Some(cilium) = facts.desired.releases.iter().find(|release| release.part == "cni") {
+        let mut rows = vec![row("4240/tcp", nodes, say.cilium_health)];
+        if cilium.values["routingMode"] != "native" {
+            rows.insert(0, row("8472/udp", nodes, say.vxlan));
+        }
+        return rows;
+    }
+    // Talos gives its Flannel VXLAN's registered port; the others keep the kernel's own.
+    if facts.desired.kubernetes.distribution == Distribution::Talos {
+        return vec![row("4789/udp", nodes, say.vxlan)];
+    }
+    match facts.config.get("flannel-backend").map(String::as_str) {
+        None | Some("vxlan") => vec![row("8472/udp", nodes, say.vxlan)],
+        Some("wireguard-native") => vec![row("51820/udp", nodes, say.wireguard)],
+        Some(_) => Vec::new(),
+    }
+}
+
+fn ingress(facts: &Facts<'_>, words: &Words) -> Vec<Vec<Line>> {
+    let Some(ingress) = &facts.ingress else { return Vec::new() };
+    let nodes = words.terms.all_nodes;
+    let purpose = || Line::from(format!("{} ({}, HTTP)", words.ports.ingress, ingress.name));
+    let secure = || Line::from(format!("{} ({}, HTTPS)", words.ports.ingress, ingress.name));
+    match ingress.door {
+        Door::Nodes => vec![row("80/tcp", nodes, purpose()), row("443/tcp", nodes, secure())],
+        Door::NodePorts(http, https) => {
+            vec![row(format!("{http}/tcp"), nodes, purpose()), row(format!("{https}/tcp"), nodes, secure())]
+        }
+        Door::OwnAddress => Vec::new(),
+    }
+}
+
+/// Node ports that a Service or a chart's values choose.
+fn node_ports(facts: &Facts<'_>, words: &Words) -> Vec<Vec<Line>> {
+    let mut found: BTreeMap<u64, String> = BTreeMap::new();
+    for manifest in facts.desired.objects.iter().flat_map(|group| &group.manifests) {
+        if let (true, Ok(id)) = (manifest.0["kind"] == "Service", manifest.id()) {
+            for port in chosen(&manifest.0) {
+                found.entry(port).or_insert_with(|| id.to_string());
+            }
+        }
+    }
+    for release in facts.desired.releases.iter().filter(|release| release.part != "ingress") {
+        for port in chosen(&release.values) {
+            found.entry(port).or_insert_with(|| release.name.to_string());
+        }
+    }
+    let purpose = |what: String| fill(words.ports.node_port, &[("what", Piece::Code(what))]);
+    found.into_iter().map(|(port, what)| row(format!("{port}/tcp"), words.terms.all_nodes, purpose(what))).collect()
+}
+
+/// Every `nodePort` in a tree of values.
+fn chosen(value: &Value) -> Vec<u64> {
+    match value {
+        Value::Object(fields) => fields
+            .iter()
+            .flat_map(|(name, value)| match value.as_u64() {
+                Some(port) if name == "nodePort" => vec![port],
+                _ => chosen(value),
+            })
+            .collect(),
+        Value::Array(items) => items.iter().flat_map(chosen).collect(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Vec::new(),
+    }
+}
+
+fn haproxy(facts: &Facts<'_>, words: &Words) -> Vec<Vec<Line>> {
+    let mut found: BTreeMap<(u16, String), Vec<&str>> = BTreeMap::new();
+    for (host, ports) in facts.haproxies() {
+        for port in ports {
+            found.entry(port).or_default().push(host.name.as_str());
+        }
+    }
+    let purpose = |name: &str| Line::from(format!("{} ", words.ports.haproxy)).and(Piece::Code(name.into()));
+    found.into_iter().map(|((port, name), hosts)| row(format!("{port}/tcp"), codes(hosts), purpose(&name))).collect()
+}
+
+/// One row for each port of a load balancer that a provider runs.
+fn balancers(page: &mut Page, facts: &Facts<'_>, words: &Words) {
+    let heads = &words.heads;
+    let rows = facts.desired.load_balancers.iter().flat_map(|balancer| {
+        balancer.spec.listen.iter().map(|listener| {
+            let address = facts.balancer_address(balancer.name.as_str(), balancer.provider.as_str());
+            vec![
+                code(&balancer.name),
+                balancer.provider.as_str().into(),
+                address.map(code).unwrap_or_default(),
+                code(format!("{} → {}", listener.port, listener.to)),
+                codes(&balancer.targets),
+            ]
+        })
+    });
+    page.table(&[heads.name, heads.place, heads.address, heads.port, heads.targets], rows.collect());
+}

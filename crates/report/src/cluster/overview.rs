@@ -1,0 +1,145 @@
+//! What the cluster is: itself, its machines, its releases and its namespaces.
+
+use std::collections::BTreeMap;
+
+use kubewright_model::desired::DesiredMachine;
+use kubewright_model::observed::{Power, Seen};
+use kubewright_model::spec::Role;
+use kubewright_model::spec::kubernetes::Datastore;
+
+use super::facts::{Facts, Route};
+use super::{code, codes};
+use crate::page::{Line, Page};
+use crate::words::Words;
+
+/// The cluster in a few lines.
+pub(super) fn about(page: &mut Page, facts: &Facts<'_>, words: &Words) {
+    let desired = facts.desired;
+    let kubernetes = &desired.kubernetes;
+    let say = &words.about;
+    let servers = desired.servers().count();
+    let agents = desired.members.iter().filter(|member| member.role == Role::Agent).count();
+    let datastore = match kubernetes.datastore {
+        Datastore::Etcd => "etcd",
+        Datastore::Sqlite => "SQLite",
+    };
+    let mut rows = vec![
+        vec![say.cluster.into(), code(&desired.cluster)],
+        vec![say.distribution.into(), format!("{} {}", kubernetes.distribution.title(), kubernetes.version).into()],
+        vec![say.endpoint.into(), code(format!("https://{}", kubernetes.endpoint))],
+        vec![say.datastore.into(), datastore.into()],
+        vec![say.servers.into(), servers.to_string().into()],
+        vec![say.agents.into(), agents.to_string().into()],
+        vec![say.mark.into(), code(desired.owner.tag())],
+    ];
+    if desired.protected {
+        rows.push(vec![say.protected.into(), words.yes.into()]);
+    }
+    page.table(&[words.heads.property, words.heads.value], rows);
+}
+
+/// One row for each machine.
+pub(super) fn machines(page: &mut Page, facts: &Facts<'_>, words: &Words) {
+    let heads = &words.heads;
+    let shown = |value: Option<String>| Line::from(value.unwrap_or_default());
+    let rows = facts.desired.machines.iter().map(|machine| {
+        vec![
+            code(&machine.name),
+            machine.pool.as_str().into(),
+            facts.role_word(&machine.name, words).into(),
+            shown(machine.vmid.map(|vmid| vmid.to_string())),
+            place(machine).into(),
+            machine.address.map(code).unwrap_or_default(),
+            shown(machine.cores.map(|cores| cores.to_string())),
+            shown(machine.memory.map(|memory| memory.to_string())),
+            shown(machine.disk.map(|disk| disk.to_string())),
+            state(facts, machine, words).into(),
+        ]
+    });
+    let heads = [
+        heads.name,
+        heads.pool,
+        heads.role,
+        heads.number,
+        heads.place,
+        heads.address,
+        heads.cores,
+        heads.memory,
+        heads.disk,
+        heads.state,
+    ];
+    page.table(&heads, rows.collect());
+}
+
+/// The provider, and its place where it has any.
+pub(super) fn place(machine: &DesiredMachine) -> String {
+    match machine.place.as_str() {
+        "" => machine.provider.to_string(),
+        place if place == machine.provider.as_str() => place.to_string(),
+        place => format!("{} · {place}", machine.provider),
+    }
+}
+
+/// What the provider and Kubernetes say of a machine; empty where nobody looked.
+fn state(facts: &Facts<'_>, machine: &DesiredMachine, words: &Words) -> String {
+    let Some(observed) = facts.observed else { return String::new() };
+    let terms = &words.terms;
+    let mut says = Vec::new();
+    match observed.providers.get(&machine.provider) {
+        Some(Seen::Present(inventory)) => {
+            says.push(match inventory.machines.get(&machine.name).map(|seen| seen.power) {
+                Some(Power::Running) => terms.running.to_string(),
+                Some(Power::Stopped) => terms.stopped.to_string(),
+                None => terms.absent.to_string(),
+            })
+        }
+        Some(Seen::Absent) => says.push(terms.absent.to_string()),
+        Some(Seen::Unknown(why)) => says.push(format!("{} ({why})", terms.unknown)),
+        None => {}
+    }
+    let node = observed.cluster.as_ref().and_then(Seen::present).and_then(|cluster| cluster.nodes.get(&machine.name));
+    if let Some(node) = node {
+        says.push(if node.ready { terms.ready } else { terms.not_ready }.to_string());
+        if node.cordoned {
+            says.push(terms.cordoned.to_string());
+        }
+    }
+    says.join(", ")
+}
+
+/// One row for each Helm release.
+pub(super) fn releases(page: &mut Page, facts: &Facts<'_>, words: &Words) {
+    let heads = &words.heads;
+    let rows = facts.desired.releases.iter().map(|release| {
+        vec![
+            code(&release.name),
+            code(&release.namespace),
+            code(&release.chart),
+            release.version.as_ref().map(ToString::to_string).unwrap_or_default().into(),
+            release.repository.as_ref().map(code).unwrap_or_default(),
+        ]
+    });
+    page.table(&[heads.release, heads.namespace, heads.chart, heads.version, heads.repository], rows.collect());
+}
+
+/// Namespaces with what lies in each: releases, and the host names that lead into it.
+pub(super) fn namespaces(page: &mut Page, facts: &Facts<'_>, words: &Words) {
+    let mut names: BTreeMap<&str, (Vec<&str>, Vec<&Route<'_>>)> = BTreeMap::new();
+    let manifests = facts.desired.objects.iter().flat_map(|group| &group.manifests);
+    for namespace in manifests.filter(|object| object.0["kind"] == "Namespace") {
+        if let Some(name) = namespace.0["metadata"]["name"].as_str() {
+            names.entry(name).or_default();
+        }
+    }
+    for release in &facts.desired.releases {
+        names.entry(release.namespace.as_str()).or_default().0.push(release.name.as_str());
+    }
+    for route in &facts.routes {
+        names.entry(route.namespace).or_default().1.push(route);
+    }
+    let heads = &words.heads;
+    let rows = names.into_iter().map(|(name, (releases, routes))| {
+        vec![code(name), codes(releases), codes(routes.into_iter().map(|route| route.host))]
+    });
+    page.table(&[heads.namespace, heads.holds, words.sections.urls], rows.collect());
+}

@@ -1,0 +1,253 @@
+//! A document as a list of Markdown events, and how it is put together.
+//!
+//! The same events are written as Markdown and as HTML, so the two never differ in what they say, and no text of a user
+//! is escaped by us.
+
+mod html;
+
+use pulldown_cmark::{Alignment, CodeBlockKind, Event, HeadingLevel, LinkType, Options, Tag, TagEnd};
+
+use crate::words::Words;
+
+/// A finished document in one language.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Document {
+    title: String,
+    lead: Option<String>,
+    events: Vec<Event<'static>>,
+    language: &'static str,
+    contents: &'static str,
+}
+
+/// What the Markdown is written for: GitHub's dialect. Everything that it gives a meaning to is escaped in users' text.
+const DIALECT: Options = Options::ENABLE_TABLES
+    .union(Options::ENABLE_STRIKETHROUGH)
+    .union(Options::ENABLE_TASKLISTS)
+    .union(Options::ENABLE_GFM);
+
+impl Document {
+    /// The document's title.
+    pub fn title(&self) -> &str {
+        &self.title
+    }
+
+    /// Puts one sentence of the user's below the title: the description of the cluster.
+    #[must_use]
+    pub fn with_lead(mut self, sentence: &str) -> Self {
+        self.lead = Some(one_line(sentence)).filter(|line| !line.is_empty());
+        self
+    }
+
+    /// The document as Markdown, as GitHub and its like show it. Diagrams are `mermaid` blocks.
+    pub fn markdown(&self) -> String {
+        let mut text = String::new();
+        // The list of tokens is well-formed by construction, and a `String` takes all that is written.
+        let options = pulldown_cmark_to_cmark::Options { code_block_token_count: 3, ..Default::default() };
+        let _ = pulldown_cmark_to_cmark::cmark_with_options(self.all_events(), &mut text, DIALECT, options);
+        text.push('\n');
+        text
+    }
+
+    /// The document as one HTML page that needs nothing else: no script, no font, no picture from elsewhere.
+    pub fn html(&self) -> String {
+        html::page(self)
+    }
+
+    fn all_events(&self) -> Vec<Event<'static>> {
+        let mut top = Page::default();
+        top.heading(HeadingLevel::H1, &self.title);
+        if let Some(lead) = &self.lead {
+            top.paragraph(lead.as_str());
+        }
+        top.events.extend(self.events.iter().cloned());
+        top.events
+    }
+}
+
+/// A piece of running text.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Piece {
+    /// Words.
+    Plain(String),
+    /// A name, a path or a command, set as code.
+    Code(String),
+    /// Words that should be seen first.
+    Strong(String),
+    /// An address to follow.
+    Link(String),
+}
+
+/// Running text: what stands in a paragraph or a table's cell.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Line(pub(crate) Vec<Piece>);
+
+impl Line {
+    /// Whether there is nothing to see.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Adds a piece at the end.
+    pub(crate) fn and(mut self, piece: Piece) -> Self {
+        self.0.push(piece);
+        self
+    }
+}
+
+impl From<&str> for Line {
+    fn from(text: &str) -> Self {
+        Self::from(text.to_string())
+    }
+}
+
+impl From<String> for Line {
+    fn from(text: String) -> Self {
+        Self(if text.is_empty() { Vec::new() } else { vec![Piece::Plain(text)] })
+    }
+}
+
+impl From<Piece> for Line {
+    fn from(piece: Piece) -> Self {
+        Self(vec![piece])
+    }
+}
+
+/// A document in the making.
+#[derive(Default)]
+pub(crate) struct Page {
+    events: Vec<Event<'static>>,
+}
+
+impl Page {
+    /// Closes the document.
+    pub(crate) fn finish(self, title: String, words: &Words) -> Document {
+        let title = one_line(&title);
+        Document { title, lead: None, events: self.events, language: words.code, contents: words.contents }
+    }
+
+    /// A section with its heading; nothing at all when `fill` writes nothing.
+    pub(crate) fn section(&mut self, title: &str, fill: impl FnOnce(&mut Page)) {
+        self.under(HeadingLevel::H2, title, fill);
+    }
+
+    /// A part of a section; nothing at all when `fill` writes nothing.
+    pub(crate) fn part(&mut self, title: &str, fill: impl FnOnce(&mut Page)) {
+        self.under(HeadingLevel::H3, title, fill);
+    }
+
+    fn under(&mut self, level: HeadingLevel, title: &str, fill: impl FnOnce(&mut Page)) {
+        let mut inner = Page::default();
+        fill(&mut inner);
+        if !inner.events.is_empty() {
+            self.heading(level, title);
+            self.events.append(&mut inner.events);
+        }
+    }
+
+    fn heading(&mut self, level: HeadingLevel, title: &str) {
+        self.within(Tag::Heading { level, id: None, classes: Vec::new(), attrs: Vec::new() }, |page| {
+            page.line(title.into());
+        });
+    }
+
+    /// A paragraph; nothing when the line is empty.
+    pub(crate) fn paragraph(&mut self, line: impl Into<Line>) {
+        let line = line.into();
+        if !line.is_empty() {
+            self.within(Tag::Paragraph, |page| page.line(line));
+        }
+    }
+
+    /// A list with one line for each item; numbered where their order matters.
+    pub(crate) fn list(&mut self, numbered: bool, items: impl IntoIterator<Item = Line>) {
+        let items: Vec<Line> = items.into_iter().collect();
+        if !items.is_empty() {
+            self.within(Tag::List(numbered.then_some(1)), |page| {
+                for item in items {
+                    page.within(Tag::Item, |page| page.line(item));
+                }
+            });
+        }
+    }
+
+    /// A block of code in a language; nothing when there are no lines.
+    pub(crate) fn code(&mut self, language: &'static str, lines: &[String]) {
+        if lines.is_empty() {
+            return;
+        }
+        self.within(Tag::CodeBlock(CodeBlockKind::Fenced(language.into())), |page| {
+            let text: String = lines.iter().map(|line| flat(line).trim_end().to_string() + "\n").collect();
+            page.events.push(Event::Text(text.into()));
+        });
+    }
+
+    /// A table; nothing when it has no rows. A column in which no row says anything is left out.
+    pub(crate) fn table(&mut self, heads: &[&str], rows: Vec<Vec<Line>>) {
+        if rows.is_empty() {
+            return;
+        }
+        let said = |column: usize| rows.iter().any(|row| row.get(column).is_some_and(|cell| !cell.is_empty()));
+        let columns: Vec<usize> = (0..heads.len()).filter(|column| said(*column)).collect();
+        let width = heads.len();
+        self.within(Tag::Table(vec![Alignment::None; columns.len()]), |page| {
+            let heads = columns.iter().map(|column| Line::from(heads[*column])).collect();
+            page.cells(Tag::TableHead, heads);
+            for mut row in rows {
+                row.resize(width, Line::default());
+                let cells = columns.iter().map(|column| std::mem::take(&mut row[*column])).collect();
+                page.cells(Tag::TableRow, cells);
+            }
+        });
+    }
+
+    fn cells(&mut self, tag: Tag<'static>, cells: Vec<Line>) {
+        self.within(tag, |page| {
+            for cell in cells {
+                page.within(Tag::TableCell, |page| page.line(cell));
+            }
+        });
+    }
+
+    fn within(&mut self, tag: Tag<'static>, fill: impl FnOnce(&mut Page)) {
+        let end: TagEnd = tag.to_end();
+        self.events.push(Event::Start(tag));
+        fill(self);
+        self.events.push(Event::End(end));
+    }
+
+    fn line(&mut self, line: Line) {
+        for piece in line.0 {
+            match piece {
+                Piece::Plain(text) => self.events.push(Event::Text(flat(&text).into())),
+                Piece::Code(text) => self.events.push(Event::Code(one_line(&text).into())),
+                Piece::Strong(text) => self.within(Tag::Strong, |page| page.line(text.into())),
+                // What no address can hold (the star of a wildcard, a bar, which would end a table's cell) is no link.
+                Piece::Link(url) if !url.chars().all(in_address) => self.line(Piece::Code(url).into()),
+                Piece::Link(url) => {
+                    let tag = Tag::Link {
+                        link_type: LinkType::Inline,
+                        dest_url: one_line(&url).into(),
+                        title: "".into(),
+                        id: "".into(),
+                    };
+                    self.within(tag, |page| page.line(url.into()));
+                }
+            }
+        }
+    }
+}
+
+/// Characters of an address that mean nothing else in Markdown.
+fn in_address(c: char) -> bool {
+    c.is_ascii_alphanumeric() || "-._~:/%?=&".contains(c)
+}
+
+/// Text on one line: what a terminal or a parser would take as a command is a space.
+fn flat(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+/// [`flat`] text without spaces around it.
+fn one_line(text: &str) -> String {
+    flat(text).trim().to_string()
+}

@@ -1,0 +1,301 @@
+//! The fixed words of the documents, one table for each language.
+//!
+//! A table is a struct of texts, so a language in which a word is missing does not compile. Sentences with something
+//! to put in hold its name in braces; [`fill`] puts it there as a piece of its own, so it is never read as words.
+
+mod en;
+mod fr;
+
+use crate::page::{Line, Piece};
+
+/// The language of a document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum Language {
+    /// English.
+    #[default]
+    En,
+    /// French.
+    Fr,
+}
+
+impl Language {
+    /// All languages.
+    pub const ALL: [Self; 2] = [Self::En, Self::Fr];
+
+    /// The language's code as BCP 47 has it: `en`, `fr`.
+    pub fn code(self) -> &'static str {
+        self.words().code
+    }
+
+    /// The language with this code.
+    pub fn from_code(code: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|language| language.code() == code)
+    }
+
+    pub(crate) fn words(self) -> &'static Words {
+        match self {
+            Self::En => &en::WORDS,
+            Self::Fr => &fr::WORDS,
+        }
+    }
+}
+
+/// Puts pieces into a sentence: `{name}` becomes the piece of that name. What has no piece stays as it is.
+pub(crate) fn fill(sentence: &'static str, pieces: &[(&str, Piece)]) -> Line {
+    let mut line = Line::default();
+    let mut rest = sentence;
+    while let Some((start, end, piece)) = next_hole(rest, pieces) {
+        if start > 0 {
+            line = line.and(Piece::Plain(rest[..start].into()));
+        }
+        line = line.and(piece.clone());
+        rest = &rest[end..];
+    }
+    if rest.is_empty() { line } else { line.and(Piece::Plain(rest.into())) }
+}
+
+fn next_hole<'p>(text: &str, pieces: &'p [(&str, Piece)]) -> Option<(usize, usize, &'p Piece)> {
+    let found = pieces.iter().filter_map(|(name, piece)| {
+        let start = text.find(&format!("{{{name}}}"))?;
+        Some((start, start + name.len() + 2, piece))
+    });
+    found.min_by_key(|(start, ..)| *start)
+}
+
+/// Every fixed word, by where it stands.
+pub(crate) struct Words {
+    /// BCP 47.
+    pub(crate) code: &'static str,
+    /// What stands between a number's whole and its fraction.
+    pub(crate) decimal: char,
+    /// The list of sections, for those who hear the page.
+    pub(crate) contents: &'static str,
+    pub(crate) yes: &'static str,
+    pub(crate) sections: Sections,
+    pub(crate) heads: Heads,
+    pub(crate) terms: Terms,
+    pub(crate) about: About,
+    pub(crate) ports: Ports,
+    pub(crate) access: Access,
+    pub(crate) sources: Sources,
+    pub(crate) conditions: Conditions,
+    pub(crate) backups: Backups,
+    pub(crate) daily: Daily,
+    pub(crate) run: Run,
+}
+
+/// The headings of the sections and their parts.
+pub(crate) struct Sections {
+    pub(crate) about: &'static str,
+    pub(crate) architecture: &'static str,
+    pub(crate) machines: &'static str,
+    pub(crate) network: &'static str,
+    pub(crate) ports: &'static str,
+    pub(crate) balancers: &'static str,
+    pub(crate) access: &'static str,
+    pub(crate) ssh: &'static str,
+    pub(crate) kubeconfig: &'static str,
+    pub(crate) urls: &'static str,
+    pub(crate) addons: &'static str,
+    pub(crate) namespaces: &'static str,
+    pub(crate) secrets: &'static str,
+    pub(crate) checks: &'static str,
+    pub(crate) backups: &'static str,
+    pub(crate) daily: &'static str,
+    pub(crate) limits: &'static str,
+}
+
+/// The heads of the tables.
+pub(crate) struct Heads {
+    pub(crate) property: &'static str,
+    pub(crate) value: &'static str,
+    pub(crate) name: &'static str,
+    pub(crate) pool: &'static str,
+    pub(crate) role: &'static str,
+    pub(crate) number: &'static str,
+    pub(crate) place: &'static str,
+    pub(crate) address: &'static str,
+    pub(crate) cores: &'static str,
+    pub(crate) memory: &'static str,
+    pub(crate) disk: &'static str,
+    pub(crate) state: &'static str,
+    pub(crate) range: &'static str,
+    pub(crate) port: &'static str,
+    pub(crate) on: &'static str,
+    pub(crate) purpose: &'static str,
+    pub(crate) targets: &'static str,
+    pub(crate) leads_to: &'static str,
+    pub(crate) release: &'static str,
+    pub(crate) namespace: &'static str,
+    pub(crate) chart: &'static str,
+    pub(crate) version: &'static str,
+    pub(crate) repository: &'static str,
+    pub(crate) holds: &'static str,
+    pub(crate) source: &'static str,
+    pub(crate) used_by: &'static str,
+    pub(crate) check: &'static str,
+    pub(crate) must_hold: &'static str,
+    pub(crate) result: &'static str,
+    pub(crate) seen: &'static str,
+    pub(crate) effect: &'static str,
+    pub(crate) step: &'static str,
+    pub(crate) stage: &'static str,
+    pub(crate) duration: &'static str,
+    pub(crate) waited: &'static str,
+    pub(crate) attempt: &'static str,
+    pub(crate) error: &'static str,
+}
+
+/// Words for roles and states.
+pub(crate) struct Terms {
+    pub(crate) server: &'static str,
+    pub(crate) agent: &'static str,
+    pub(crate) both: &'static str,
+    pub(crate) load_balancer: &'static str,
+    pub(crate) running: &'static str,
+    pub(crate) stopped: &'static str,
+    pub(crate) absent: &'static str,
+    pub(crate) unknown: &'static str,
+    pub(crate) ready: &'static str,
+    pub(crate) not_ready: &'static str,
+    pub(crate) cordoned: &'static str,
+    pub(crate) holds: &'static str,
+    pub(crate) fails: &'static str,
+    pub(crate) all_nodes: &'static str,
+    pub(crate) all_servers: &'static str,
+    pub(crate) every_host: &'static str,
+    pub(crate) people: &'static str,
+    pub(crate) more: &'static str,
+}
+
+/// What the cluster is.
+pub(crate) struct About {
+    pub(crate) title: &'static str,
+    pub(crate) intro: &'static str,
+    pub(crate) cluster: &'static str,
+    pub(crate) distribution: &'static str,
+    pub(crate) endpoint: &'static str,
+    pub(crate) datastore: &'static str,
+    pub(crate) servers: &'static str,
+    pub(crate) agents: &'static str,
+    pub(crate) mark: &'static str,
+    pub(crate) protected: &'static str,
+    pub(crate) pods: &'static str,
+    pub(crate) services: &'static str,
+}
+
+/// Why a port is open.
+pub(crate) struct Ports {
+    pub(crate) intro: &'static str,
+    pub(crate) ssh: &'static str,
+    pub(crate) api: &'static str,
+    pub(crate) etcd: &'static str,
+    pub(crate) supervisor: &'static str,
+    pub(crate) kubelet: &'static str,
+    pub(crate) talos: &'static str,
+    pub(crate) trustd: &'static str,
+    pub(crate) vxlan: &'static str,
+    pub(crate) wireguard: &'static str,
+    pub(crate) cilium_health: &'static str,
+    pub(crate) ingress: &'static str,
+    pub(crate) node_port: &'static str,
+    pub(crate) haproxy: &'static str,
+}
+
+/// How people get in.
+pub(crate) struct Access {
+    pub(crate) kubeconfig: &'static str,
+    pub(crate) on_host: &'static str,
+    pub(crate) names: &'static str,
+    pub(crate) no_address: &'static str,
+    pub(crate) secrets: &'static str,
+}
+
+/// Where a secret comes from.
+pub(crate) struct Sources {
+    pub(crate) environment: &'static str,
+    pub(crate) file: &'static str,
+    pub(crate) command: &'static str,
+    pub(crate) sops: &'static str,
+    pub(crate) generated: &'static str,
+    pub(crate) provider: &'static str,
+}
+
+/// What a check looks for.
+pub(crate) struct Conditions {
+    pub(crate) nodes: &'static str,
+    pub(crate) system_pods: &'static str,
+    pub(crate) api: &'static str,
+    pub(crate) pods: &'static str,
+    pub(crate) pods_per_node: &'static str,
+    pub(crate) everywhere: &'static str,
+    pub(crate) url: &'static str,
+    pub(crate) url_for: &'static str,
+    pub(crate) each_node: &'static str,
+    pub(crate) service: &'static str,
+    pub(crate) certificates: &'static str,
+    pub(crate) applications: &'static str,
+    pub(crate) release: &'static str,
+    pub(crate) route: &'static str,
+    pub(crate) targets: &'static str,
+}
+
+/// What is backed up.
+pub(crate) struct Backups {
+    pub(crate) none: &'static str,
+    pub(crate) schedule: &'static str,
+    pub(crate) kept: &'static str,
+    pub(crate) folder: &'static str,
+    pub(crate) list: &'static str,
+}
+
+/// What is done day by day.
+pub(crate) struct Daily {
+    pub(crate) intro: &'static str,
+    pub(crate) plan: &'static str,
+    pub(crate) apply: &'static str,
+    pub(crate) verify: &'static str,
+    pub(crate) status: &'static str,
+    pub(crate) rebuild: &'static str,
+    pub(crate) destroy: &'static str,
+    pub(crate) protected: &'static str,
+}
+
+/// How a run went.
+pub(crate) struct Run {
+    pub(crate) title: &'static str,
+    pub(crate) title_unknown: &'static str,
+    pub(crate) simulated: &'static str,
+    pub(crate) summary: &'static str,
+    pub(crate) steps: &'static str,
+    pub(crate) slowest: &'static str,
+    pub(crate) retries: &'static str,
+    pub(crate) failures: &'static str,
+    pub(crate) notes: &'static str,
+    pub(crate) name: &'static str,
+    pub(crate) asked: &'static str,
+    pub(crate) outcome: &'static str,
+    pub(crate) began: &'static str,
+    pub(crate) planned: &'static str,
+    pub(crate) counts: &'static str,
+    pub(crate) count_text: &'static str,
+    pub(crate) plan: &'static str,
+    pub(crate) asks: [&'static str; 5],
+    pub(crate) complete: &'static str,
+    pub(crate) failed: &'static str,
+    pub(crate) not_converged: &'static str,
+    pub(crate) interrupted: &'static str,
+    pub(crate) unfinished: &'static str,
+    pub(crate) stages: [&'static str; 8],
+    pub(crate) other_stage: &'static str,
+    pub(crate) done: &'static str,
+    pub(crate) already: &'static str,
+    pub(crate) step_failed: &'static str,
+    pub(crate) skipped: &'static str,
+    pub(crate) cancelled: &'static str,
+    pub(crate) never_ended: &'static str,
+    pub(crate) not_started: &'static str,
+    pub(crate) next_try: &'static str,
+    pub(crate) log: &'static str,
+    pub(crate) hint: &'static str,
+}
