@@ -42,7 +42,11 @@ impl Document {
     pub fn markdown(&self) -> String {
         let mut text = String::new();
         // The list of tokens is well-formed by construction, and a `String` takes all that is written.
-        let options = pulldown_cmark_to_cmark::Options { code_block_token_count: 3, ..Default::default() };
+        let options = pulldown_cmark_to_cmark::Options {
+            code_block_token_count: 3,
+            increment_ordered_list_bullets: true,
+            ..Default::default()
+        };
         let _ = pulldown_cmark_to_cmark::cmark_with_options(self.all_events(), &mut text, DIALECT, options);
         text.push('\n');
         text

@@ -299,3 +299,68 @@ pub(crate) struct Run {
     pub(crate) log: &'static str,
     pub(crate) hint: &'static str,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn languages_are_found_by_their_codes() {
+        assert_eq!(Language::ALL.map(Language::code), ["en", "fr"]);
+        assert_eq!(Language::from_code("fr"), Some(Language::Fr));
+        assert_eq!(Language::from_code("de"), None);
+    }
+
+    #[test]
+    fn what_is_put_in_is_never_a_place_for_more() {
+        let line = fill("{a} and {b}.", &[("b", Piece::Code("{a}".into())), ("a", Piece::Plain("{b}".into()))]);
+        let plain = |text: &str| Piece::Plain(text.into());
+        assert_eq!(line.0, [plain("{b}"), plain(" and "), Piece::Code("{a}".into()), plain(".")]);
+        assert_eq!(fill("nothing {here}", &[]).0, [plain("nothing {here}")]);
+    }
+
+    #[test]
+    fn a_sentence_has_the_same_places_in_every_language() {
+        let places = |text: &str| {
+            let mut places: Vec<String> =
+                text.split('{').skip(1).filter_map(|part| Some(part.split_once('}')?.0.to_string())).collect();
+            places.sort();
+            places
+        };
+        let (en, fr) = (Language::En.words(), Language::Fr.words());
+        let sentences = |words: &'static Words| {
+            let (says, from, run) = (&words.conditions, &words.sources, &words.run);
+            [
+                says.nodes,
+                says.system_pods,
+                says.api,
+                says.pods,
+                says.pods_per_node,
+                says.url,
+                says.url_for,
+                says.each_node,
+                says.service,
+                says.certificates,
+                says.applications,
+                says.release,
+                says.route,
+                says.targets,
+                from.environment,
+                from.file,
+                from.command,
+                from.sops,
+                run.title,
+                run.count_text,
+                run.skipped,
+                words.ports.node_port,
+                words.access.on_host,
+                words.access.no_address,
+                words.terms.more,
+                words.about.title,
+            ]
+        };
+        for (one, other) in sentences(en).into_iter().zip(sentences(fr)) {
+            assert_eq!(places(one), places(other), "{one} / {other}");
+        }
+    }
+}

@@ -11,7 +11,7 @@ use crate::words::{Words, fill};
 /// All three ways.
 pub(super) fn access(page: &mut Page, facts: &Facts<'_>, words: &Words) {
     page.part(words.sections.ssh, |page| {
-        let lines = facts.desired.hosts.iter().filter_map(|host| Some((ssh(&host.way)?, host)));
+        let lines = facts.shells().filter_map(|host| Some((ssh(&host.way)?, host)));
         let lines: Vec<String> = lines.map(|(command, host)| format!("{command}  # {}", host.name)).collect();
         page.code("bash", &lines);
     });
@@ -65,9 +65,11 @@ fn kubectl(page: &mut Page, facts: &Facts<'_>, words: &Words) {
     let path = kubeconfig(facts.desired.kubernetes.distribution);
     let fetch = match path {
         Some(path) => on_a_server(facts, &format!("cat {path}")).map(|command| {
-            // K3s and RKE2 name the server itself there; from elsewhere it is the endpoint.
+            // K3s and RKE2 name the server itself in it; from elsewhere it is the endpoint. kubeadm names the endpoint.
             let there = word(&format!("s#https://127.0.0.1:[0-9]*#https://{}#", facts.desired.kubernetes.endpoint));
-            format!("{command} | sed {there} > {}", word(&own))
+            let local = facts.desired.kubernetes.distribution != Distribution::Kubeadm;
+            let change = if local { format!(" | sed {there}") } else { String::new() };
+            format!("{command}{change} > {}", word(&own))
         }),
         None => {
             facts.desired.servers().find_map(|member| facts.desired.machine(&member.name)?.address).map(|address| {

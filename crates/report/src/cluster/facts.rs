@@ -87,6 +87,12 @@ impl<'a> Facts<'a> {
         self.desired.servers().find_map(|member| self.hosts.get(&member.name).copied())
     }
 
+    /// Hosts that people log in to. A node of Talos has no shell.
+    pub(super) fn shells(&self) -> impl Iterator<Item = &'a DesiredHost> {
+        let talos = self.desired.kubernetes.distribution == Distribution::Talos;
+        self.desired.hosts.iter().filter(move |host| !talos || !self.members.contains_key(&host.name))
+    }
+
     /// Hosts with HAProxy on them, with the ports that it listens on and what each is called.
     pub(super) fn haproxies(&self) -> impl Iterator<Item = (&'a DesiredHost, Vec<(u16, String)>)> {
         self.desired.hosts.iter().filter_map(|host| {

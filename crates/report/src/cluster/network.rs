@@ -64,7 +64,7 @@ fn ports(facts: &Facts<'_>, words: &Words) -> Vec<Vec<Line>> {
 /// Every port that some host's SSH daemon is reached at.
 fn ssh(facts: &Facts<'_>, words: &Words) -> Vec<Vec<Line>> {
     let mut ports: BTreeMap<u16, Vec<&str>> = BTreeMap::new();
-    for host in &facts.desired.hosts {
+    for host in facts.shells() {
         ports.entry(host.way.port).or_default().push(host.name.as_str());
     }
     let alone = ports.len() == 1;

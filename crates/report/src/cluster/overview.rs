@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use kubewright_model::desired::DesiredMachine;
+use kubewright_model::desired::{Body, DesiredMachine};
 use kubewright_model::observed::{Power, Seen};
 use kubewright_model::spec::Role;
 use kubewright_model::spec::kubernetes::Datastore;
@@ -74,6 +74,7 @@ pub(super) fn machines(page: &mut Page, facts: &Facts<'_>, words: &Words) {
 /// The provider, and its place where it has any.
 pub(super) fn place(machine: &DesiredMachine) -> String {
     match machine.place.as_str() {
+        _ if *machine.body == Body::Existing => machine.provider.to_string(),
         "" => machine.provider.to_string(),
         place if place == machine.provider.as_str() => place.to_string(),
         place => format!("{} · {place}", machine.provider),

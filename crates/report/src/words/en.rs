@@ -180,7 +180,7 @@ pub(super) static WORDS: Words = Words {
         began: "Began",
         planned: "Steps planned",
         counts: "Steps by result",
-        count_text: "{done} done, {already} already true, {failed} failed, {left} not run",
+        count_text: "done: {done} · already true: {already} · failed: {failed} · not run: {left}",
         plan: "Fingerprint of the plan",
         asks: [
             "make the world as the file says",

@@ -180,7 +180,7 @@ pub(super) static WORDS: Words = Words {
         began: "Début",
         planned: "Étapes prévues",
         counts: "Étapes par résultat",
-        count_text: "{done} faites, {already} déjà vraies, {failed} en échec, {left} non exécutées",
+        count_text: "faites : {done} · déjà vraies : {already} · en échec : {failed} · non exécutées : {left}",
         plan: "Empreinte du plan",
         asks: [
             "rendre le monde conforme au fichier",
