@@ -19,7 +19,7 @@ Exit codes: 0 done or nothing to do · 1 a run did not finish · 2 wrong usage �
 7 looked, not healthy · 70 a bug of kubewright · 130 interrupted")]
 pub(crate) struct Arguments {
     /// Work in a pretend data centre that is kept in this folder.
-    #[arg(long, global = true, value_name = "DIR", env = "KUBEWRIGHT_SIMULATED")]
+    #[arg(long, global = true, value_name = "DIR")]
     pub(crate) simulated: Option<PathBuf>,
     /// When to use colour.
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
@@ -107,6 +107,7 @@ pub(crate) enum Command {
     #[command(after_help = "Examples:
   kubewright history
   kubewright history --run last
+  kubewright history --run last --report run.html
   kubewright history --run 20261121-073012-5f2a --output json")]
     History(History),
     /// Explain an error code, or list them all.
@@ -123,9 +124,15 @@ pub(crate) enum Command {
   # in the first line of a spec, for the YAML language server:
   # yaml-language-server: $schema=cluster.schema.json")]
     Schema,
+    /// Write the cluster's documentation.
+    #[command(after_help = "Examples:
+  kubewright docs > CLUSTER.md
+  kubewright docs --format html --language fr --out cluster.html")]
+    Docs(Docs),
     /// Rehearse the cluster's whole life in a pretend data centre.
     #[command(after_help = "Examples:
   kubewright rehearse
+  kubewright rehearse --docs cluster.html
   kubewright rehearse --fault power-cut --fault api-500
   kubewright rehearse --fault disk-full=k3s-agent-1 --seed 7
 
@@ -259,9 +266,49 @@ pub(crate) struct History {
     /// Show this run: its name, or `last`.
     #[arg(long, value_name = "RUN")]
     pub(crate) run: Option<String>,
+    /// Write the run that is shown down as a page: Markdown, or HTML when the file's name ends so.
+    #[arg(long, value_name = "FILE", requires = "run")]
+    pub(crate) report: Option<PathBuf>,
     /// In which form the answer is printed.
     #[arg(long, default_value = "text")]
     pub(crate) output: Output,
+}
+
+/// A language of documents.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Language {
+    /// English.
+    En,
+    /// French.
+    Fr,
+}
+
+/// A form of documents.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// Markdown.
+    Markdown,
+    /// A page of its own.
+    Html,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Docs {
+    /// The spec.
+    #[arg(default_value = "cluster.yaml")]
+    pub(crate) file: PathBuf,
+    /// The language.
+    #[arg(long, default_value = "en")]
+    pub(crate) language: Language,
+    /// The form.
+    #[arg(long, default_value = "markdown")]
+    pub(crate) format: Format,
+    /// The file to write; without it the document is printed.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+    /// Look at the world and run every check, and write down what is there, too.
+    #[arg(long)]
+    pub(crate) look: bool,
 }
 
 #[derive(Debug, Args)]
@@ -278,6 +325,9 @@ pub(crate) struct Rehearse {
     /// The older version that the upgrade starts from.
     #[arg(long, value_name = "VERSION")]
     pub(crate) from: Option<String>,
+    /// Write the page about the cluster as it stands after it was built: Markdown, or HTML when the name ends so.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) docs: Option<PathBuf>,
     /// In which form the answer is printed.
     #[arg(long, default_value = "text")]
     pub(crate) output: Output,

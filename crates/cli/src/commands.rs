@@ -29,6 +29,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Done, Problem> {
         Command::History(history) => history::run(arguments, history),
         Command::Explain { code } => explain::run(code.as_deref()),
         Command::Schema => documents::schema(),
+        Command::Docs(docs) => documents::cluster(arguments, docs),
         Command::Rehearse(rehearse) => rehearse::run(rehearse),
         Command::Completions { shell } => shell::completions(*shell),
         Command::Man { out } => shell::man(out.as_deref()),

@@ -13,6 +13,8 @@ use crate::screen::{BAD, CARE, counted, paint, remark};
 
 /// Lines of a spec that are shown at most; the rest is counted.
 const SHOWN: usize = 50;
+/// What stands for a secret, however long it is.
+const STARS: &str = "********";
 
 /// Reads a spec; everything that is wrong with it has been told when this fails.
 pub(crate) fn read(path: &Path) -> Result<Loadout, Problem> {
@@ -80,7 +82,9 @@ fn report(path: &Path, text: &str, diagnostic: &Diagnostic) -> Report {
         Severity::Warning => Weight::Warning,
     };
     let place = diagnostic.path.to_string();
-    let at = if place.is_empty() { String::new() } else { format!("{place}: ") };
+    // Some messages name their place themselves.
+    let named = place.is_empty() || diagnostic.message.contains(&place);
+    let at = if named { String::new() } else { format!("{place}: ") };
     let mut shown = MietteDiagnostic::new(format!("{at}{}", diagnostic.message))
         .with_code(diagnostic.code.to_string())
         .with_severity(weight);
@@ -110,8 +114,7 @@ fn masked(text: &str, found: &[Diagnostic]) -> String {
         let Some(line) = masked.get(start..).and_then(|rest| rest.lines().next()).map(str::to_string) else { continue };
         // From the secret's first character to the end of its line: a value's length is nobody's business either.
         let kept: String = line.chars().take(at.column - 1).collect();
-        let stars = "*".repeat(line.chars().count().saturating_sub(kept.chars().count()));
-        masked.replace_range(start..start + line.len(), &format!("{kept}{stars}"));
+        masked.replace_range(start..start + line.len(), &format!("{kept}{STARS}"));
     }
     masked
 }

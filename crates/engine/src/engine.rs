@@ -1,5 +1,6 @@
 //! The few methods that every front end calls.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -237,7 +238,14 @@ impl Engine {
             Action::CreateMachine(machine) => Some(machine.name.clone()),
             _ => None,
         });
-        let hands = Hands { world: &self.world, desired, filler, made: made.collect(), filled: observed.filled };
+        let hands = Hands {
+            world: &self.world,
+            desired,
+            filler,
+            made: made.collect(),
+            filled: observed.filled,
+            given_up: RefCell::default(),
+        };
         let tally = execute(&plan, &hands, stop, &mut recorder).await?;
         let remaining = self.remaining(request, &tally).await?;
         let end = end(&tally, &remaining);

@@ -124,6 +124,9 @@ pub async fn execute(
                 while let Ok((step, saying)) = said.try_recv() {
                     recorder.record(event(plan.steps[step].id.clone(), saying))?;
                 }
+                if matches!(outcome, Outcome::Failed(_)) {
+                    hands.gave_up(plan.steps[step].subject.node());
+                }
                 settle(plan, step, outcome, &mut ready, recorder, &mut tally)?;
             }
             times = stops.heard() => {

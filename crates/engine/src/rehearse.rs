@@ -11,6 +11,7 @@ use std::sync::Arc;
 use kubewright_model::desired::{Body, Desired};
 use kubewright_model::event::{Event, Record, RunEnd};
 use kubewright_model::ids::{LeaseName, NodeName, RunId};
+use kubewright_model::observed::Observed;
 use kubewright_model::plan::{Ask, Plan};
 use kubewright_model::spec::kubernetes::Datastore;
 use kubewright_model::version::Version;
@@ -20,6 +21,7 @@ use crate::engine::{Engine, EngineError, Request, RunReport};
 use crate::execute::Stop;
 use crate::sim::{Breach, DataCentre, Fault, MemoryStore};
 use crate::store::Holder;
+use crate::verify::CheckResult;
 
 pub use path::Link;
 
@@ -53,6 +55,8 @@ pub enum Scene<'a> {
     Plays(&'a Record),
     /// A phase has ended.
     Ended(&'a Phase),
+    /// The cluster stands as the spec says: what is there, and what its checks came to.
+    Stands(&'a Observed, &'a [CheckResult]),
 }
 
 /// Hears what happens.
@@ -123,7 +127,8 @@ pub async fn rehearse(script: &Script<'_>, audience: Audience<'_>) -> Result<Reh
     let steps = first.plan.steps.len();
     stage.play("build", "a plan from nothing, carried out", desired, Ask::Apply, steps, audience).await;
     stage.centre.mend();
-    stage.verify(desired, audience).await;
+    let checks = stage.verify(desired, audience).await;
+    audience(Scene::Stands(&stage.engine.status(desired).await, &checks));
     stage.quiet(desired, audience).await;
     stage.destroyed("take down", desired, audience).await;
     stage.crash(desired, steps, audience).await;
@@ -246,7 +251,7 @@ impl Stage {
     }
 
     /// Every check of the spec.
-    async fn verify(&mut self, desired: &Desired, audience: Audience<'_>) {
+    async fn verify(&mut self, desired: &Desired, audience: Audience<'_>) -> Vec<CheckResult> {
         audience(Scene::Begins { name: "verify", steps: desired.checks.len() });
         let mut phase = Phase::new("verify", "every check of the spec");
         let from = self.centre.now();
@@ -259,6 +264,7 @@ impl Stage {
             .collect();
         phase.took = self.centre.now() - from;
         self.ended(phase, audience);
+        results
     }
 
     /// A second run finds nothing to do.

@@ -1,8 +1,10 @@
 //! `kubewright history`.
 
 use kubewright_model::ids::RunId;
+use kubewright_report::{Language, run_report};
 
-use super::print_json;
+use super::documents::{form, render};
+use super::{print_json, write};
 use crate::arguments::{Arguments, History, Output};
 use crate::problem::{Done, Problem};
 use crate::screen::say;
@@ -33,6 +35,10 @@ pub(super) fn run(arguments: &Arguments, history: &History) -> Result<Done, Prob
             return Err(problem.hint("`kubewright history` lists the runs"));
         };
         let records = site.engine.records(cluster, run)?;
+        if let Some(path) = &history.report {
+            write(path, &render(&run_report(&records, None, Language::En), form(path)))?;
+            return Ok(Done::Well);
+        }
         match history.output {
             Output::Json => print_json(&records)?,
             Output::Text => {

@@ -3,12 +3,13 @@
 use std::time::Instant;
 
 use kubewright_engine::Engine;
-use kubewright_engine::rehearse::{Script, rehearse, version_before};
+use kubewright_engine::rehearse::{Scene, Script, rehearse, version_before};
 use kubewright_engine::sim;
 use kubewright_model::desired::Desired;
 use kubewright_model::version::Version;
+use kubewright_report::Language;
 
-use super::print_json;
+use super::{documents, print_json};
 use crate::arguments::{Output, Rehearse};
 use crate::problem::{Done, Problem};
 use crate::screen::{PRETEND, paint, remark};
@@ -38,15 +39,23 @@ pub(super) fn run(asked: &Rehearse) -> Result<Done, Problem> {
     if play.is_some() {
         remark!("{}", paint(PRETEND, format!("rehearsing {} in a simulated data centre", desired.cluster)));
     }
+    let mut page = None;
     let ran = sim::run(rehearse(&script, &mut |scene| {
         if let Some(play) = &play {
             play.watch(&scene);
+        }
+        if let (Scene::Stands(observed, checks), Some(path)) = (&scene, &asked.docs) {
+            let stands = documents::page(&loadout, Some(observed), checks, Language::En, true);
+            page = Some((path, documents::render(&stands, documents::form(path))));
         }
     }));
     if let Some(play) = &play {
         play.end();
     }
     let rehearsal = ran.map_err(|error| Problem::new(Done::Unfinished, format!("cannot start: {error}")))??;
+    if let Some((path, text)) = page {
+        super::write(path, &text)?;
+    }
     match asked.output {
         Output::Text => show(&rehearsal, u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX)),
         Output::Json => print_json(&rehearsal)?,

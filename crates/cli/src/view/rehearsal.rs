@@ -41,7 +41,7 @@ impl Play {
                 _ => {}
             },
             Scene::Ended(phase) if !phase.good => self.bar.suspend(|| remark!("{}", line(phase))),
-            Scene::Ended(_) => {}
+            Scene::Ended(_) | Scene::Stands(..) => {}
         }
     }
 

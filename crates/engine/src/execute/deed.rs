@@ -3,6 +3,7 @@
 //! The only thing decided here is that what is already true is not done again, for hosts that were not there to be seen
 //! when the plan was made.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,6 +42,8 @@ pub struct Hands<'a> {
     pub(crate) made: BTreeSet<NodeName>,
     /// The digests of texts with holes, as far as their secrets exist.
     pub(crate) filled: BTreeMap<Digest, Digest>,
+    /// Nodes of which a step has failed in this run: nobody waits for them any longer.
+    pub(crate) given_up: RefCell<BTreeSet<NodeName>>,
 }
 
 pub(crate) type Tell<'t> = &'t (dyn Fn(Saying) + Send + Sync);
@@ -313,6 +316,26 @@ impl Hands<'_> {
         Ok(true)
     }
 
+    /// A step of this node has failed.
+    pub(super) fn gave_up(&self, node: Option<&NodeName>) {
+        self.given_up.borrow_mut().extend(node.cloned());
+    }
+
+    /// Why a wait for nodes cannot end well in this run: too many of them have failed on their way.
+    fn in_vain(&self, condition: &Condition, saw: &str) -> Option<Fault> {
+        let Condition::NodesReady { nodes, at_least } = condition else { return None };
+        let given_up = self.given_up.borrow();
+        let failed: Vec<&str> = nodes.iter().filter(|node| given_up.contains(*node)).map(NodeName::as_str).collect();
+        if failed.is_empty() || nodes.len() - failed.len() >= *at_least {
+            return None;
+        }
+        Some(Fault {
+            causes: vec![format!("it cannot hold that {condition}: {} failed before", failed.join(", ")), saw.into()],
+            log: Vec::new(),
+            hint: Some("mend what failed there, then run again".into()),
+        })
+    }
+
     /// Looks until the condition holds. When it does not in time, the failure says what was seen last.
     async fn wait(&self, condition: &Condition, timeout: Span, tell: Tell<'_>) -> Result<bool, Fault> {
         let hands = self.cluster()?;
@@ -326,6 +349,9 @@ impl Hands<'_> {
                 return Ok(looked);
             }
             looked = true;
+            if let Some(fault) = self.in_vain(condition, &checked.saw) {
+                return Err(fault);
+            }
             if Instant::now() + wait > deadline {
                 return Err(Fault {
                     causes: vec![format!("after {timeout} it does not hold that {condition}"), checked.saw],

@@ -134,8 +134,16 @@ fn tags(pool: &Pool) -> Vec<String> {
     proxmox.chain(hetzner.map(|(key, value)| format!("{key}={value}"))).collect()
 }
 
+/// The pool's n-th VMID, by arithmetic: walking the ranges for each node would be quadratic.
 fn vmid(machines: &ProxmoxMachines, index: usize) -> Option<Vmid> {
-    machines.vmids.iter().flat_map(|range| range.iter()).nth(index).map(Vmid)
+    let mut index = u64::try_from(index).ok()?;
+    for range in &machines.vmids {
+        if index < range.count() {
+            return Some(Vmid(range.first + u32::try_from(index).ok()?));
+        }
+        index -= range.count();
+    }
+    None
 }
 
 /// VMIDs of the reserved range that no pool names.

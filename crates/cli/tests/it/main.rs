@@ -1,0 +1,18 @@
+//! Transcripts: what each command prints, for right and wrong input, in a folder of its own.
+//!
+//! `TRYCMD=overwrite cargo test -p kubewright-cli` writes them anew; look at the difference before it is committed.
+
+#![cfg(test)]
+
+#[test]
+fn transcripts() {
+    let cases = trycmd::TestCases::new();
+    cases
+        .default_bin_path(env!("CARGO_BIN_EXE_kubewright"))
+        .env("NO_COLOR", "1")
+        .env("COLUMNS", "100")
+        .env("USER", "somebody")
+        .env("RUST_BACKTRACE", "0")
+        .case("tests/transcripts/*.trycmd");
+    cases.run();
+}
