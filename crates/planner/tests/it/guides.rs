@@ -4,7 +4,7 @@
 //! is a part of one, put into a small spec in the place of the parts of the same name. Both must be free of errors.
 //! A block of another first line is an error, so that none goes unread.
 
-#![expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "the planner reads no files, its tests do")]
+#![expect(clippy::disallowed_methods, reason = "the planner reads no files, its tests do")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
