@@ -2,7 +2,8 @@
 //!
 //! A `yaml` block in `docs/guide/` says in its first line what it is: `# whole spec` is a file as it stands, `# in spec`
 //! is a part of one, put into a small spec in the place of the parts of the same name. Both must be free of errors.
-//! A block of another first line is an error, so that none goes unread.
+//! A block of another first line is an error, so that none goes unread. Commands are compared with the reference page of
+//! the command line, which is generated from the program.
 
 #![expect(clippy::disallowed_methods, reason = "the planner reads no files, its tests do")]
 
@@ -113,11 +114,87 @@ fn every_link_leads_somewhere() {
     assert!(broken.is_empty(), "links lead nowhere:\n{}", broken.join("\n"));
 }
 
-/// Whether a relative link leads to a file; others are not looked at.
+/// Whether a relative link leads to a file, and to a heading in it when it names one; others are not looked at.
 fn leads(page: &Path, link: &CowStr<'_>) -> bool {
-    let file = link.split('#').next().unwrap_or_default();
-    if file.is_empty() || file.contains("://") || file.starts_with("mailto:") {
+    let (file, heading) = link.split_once('#').unwrap_or((link, ""));
+    if file.contains("://") || file.starts_with("mailto:") {
         return true;
     }
-    page.parent().is_some_and(|folder| folder.join(file).exists())
+    let target = match file {
+        "" => page.to_path_buf(),
+        file => page.with_file_name(file),
+    };
+    let headed = || headings(&fs::read_to_string(&target).unwrap()).iter().any(|there| there == heading);
+    target.exists() && (heading.is_empty() || headed())
+}
+
+/// The headings of a page as links name them: small letters, digits, `-` for a space, nothing else.
+fn headings(page: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut open: Option<String> = None;
+    for event in Parser::new(page) {
+        match event {
+            Event::Start(Tag::Heading { .. }) => open = Some(String::new()),
+            Event::Text(text) | Event::Code(text) => open.iter_mut().for_each(|heading| heading.push_str(&text)),
+            Event::End(TagEnd::Heading(_)) => found.extend(open.take()),
+            _ => {}
+        }
+    }
+    let kept = |c: char| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_');
+    let slug = |heading: String| heading.to_lowercase().chars().filter(|c| kept(*c)).collect::<String>();
+    found.into_iter().map(|heading| slug(heading).replace(' ', "-")).collect()
+}
+
+/// The commands of a page, in blocks and in the text.
+fn commands(page: &str) -> Vec<String> {
+    let mut in_block = false;
+    let texts = Parser::new_ext(page, Options::ENABLE_TABLES).filter_map(|event| match event {
+        Event::Start(Tag::CodeBlock(_)) | Event::End(TagEnd::CodeBlock) => {
+            in_block = !in_block;
+            None
+        }
+        Event::Text(text) if in_block => Some(text.to_string()),
+        Event::Code(text) => Some(text.to_string()),
+        _ => None,
+    });
+    let lines = texts.flat_map(|text| text.lines().map(str::to_string).collect::<Vec<_>>());
+    let parts = lines.flat_map(|line| line.split("&&").map(|part| part.trim().to_string()).collect::<Vec<_>>());
+    parts.filter_map(|part| part.trim_start_matches("$ ").strip_prefix("kubewright ").map(str::to_string)).collect()
+}
+
+/// What the reference does not know of a command.
+fn unknown(reference: &str, command: &str) -> Option<String> {
+    let command = command.split([';', '#', '>', '|', ':']).next().unwrap_or_default();
+    let words: Vec<&str> = command.split_whitespace().collect();
+    let name = match words.as_slice() {
+        ["--simulated", _, name, ..] | [name, ..] => *name,
+        [] => return None,
+    };
+    let page = match name.starts_with('-') {
+        true => reference,
+        false => reference.split("\n## kubewright ").find(|page| page.lines().next() == Some(name))?,
+    };
+    let flags = words.iter().filter(|word| word.starts_with("--"));
+    let mut strange = flags.filter(|flag| !page.split_whitespace().any(|word| word.trim_end_matches(',') == **flag));
+    strange.next().map(|flag| format!("kubewright {name} has no {flag}"))
+}
+
+#[test]
+fn every_command_in_a_guide_exists() {
+    let reference = fs::read_to_string(root().join("docs/reference/cli.md")).unwrap();
+    let known = |name: &str| name.starts_with('-') || reference.contains(&format!("\n## kubewright {name}\n"));
+    let mut wrong = Vec::new();
+    let mut read = 0;
+    for path in pages(&root().join("docs/guide"), true).into_iter().chain(pages(&root(), false)) {
+        for command in commands(&fs::read_to_string(&path).unwrap()) {
+            let first = command.split_whitespace().next().unwrap_or_default();
+            if !known(first) {
+                wrong.push(format!("{}: there is no kubewright {first}", path.display()));
+            }
+            wrong.extend(unknown(&reference, &command).map(|why| format!("{}: {why}", path.display())));
+            read += 1;
+        }
+    }
+    assert!(read > 50, "only {read} commands were found");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
