@@ -45,7 +45,10 @@ pub fn document(desired: &Desired, observed: Option<&Observed>, checks: &[CheckL
     let mut page = Page::default();
     page.paragraph(words.about.intro);
     page.section(titles.about, |page| overview::about(page, &facts, words));
-    page.section(titles.architecture, |page| page.code("mermaid", &diagram::flowchart(&facts, words)));
+    let title = words.about.title.replace("{name}", desired.cluster.as_str());
+    page.section(titles.architecture, |page| {
+        page.drawing(&format!("{}: {title}", titles.architecture), diagram::flowchart(&facts, words));
+    });
     page.section(titles.machines, |page| overview::machines(page, &facts, words));
     page.section(titles.network, |page| network::network(page, &facts, words));
     page.section(titles.access, |page| access::access(page, &facts, words));
@@ -56,7 +59,6 @@ pub fn document(desired: &Desired, observed: Option<&Observed>, checks: &[CheckL
     page.section(titles.backups, |page| backups::backups(page, &facts, words));
     page.section(titles.daily, |page| daily(page, desired, words));
     page.section(titles.limits, |page| limits(page, desired, words));
-    let title = words.about.title.replace("{name}", desired.cluster.as_str());
     page.finish(title, words)
 }
 

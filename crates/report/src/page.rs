@@ -1,4 +1,4 @@
-//! A document as a list of Markdown events, and how it is put together.
+//! A document as a list of Markdown events and drawings, and how it is put together.
 //!
 //! The same events are written as Markdown and as HTML, so the two never differ in what they say, and no text of a user
 //! is escaped by us.
@@ -7,6 +7,7 @@ mod html;
 
 use pulldown_cmark::{Alignment, CodeBlockKind, Event, HeadingLevel, LinkType, Options, Tag, TagEnd};
 
+use crate::flowchart::Flowchart;
 use crate::words::Words;
 
 /// A finished document in one language.
@@ -14,9 +15,18 @@ use crate::words::Words;
 pub struct Document {
     title: String,
     lead: Option<String>,
-    events: Vec<Event<'static>>,
+    blocks: Vec<Block>,
     language: &'static str,
     contents: &'static str,
+}
+
+/// What a document is made of.
+#[derive(Clone, Debug, PartialEq)]
+enum Block {
+    /// An event of Markdown: the same in both.
+    Event(Event<'static>),
+    /// A drawing: a block of Mermaid in Markdown, a picture on the page.
+    Drawing { title: String, chart: Flowchart },
 }
 
 /// What the Markdown is written for: GitHub's dialect. Everything that it gives a meaning to is escaped in users' text.
@@ -47,7 +57,8 @@ impl Document {
             increment_ordered_list_bullets: true,
             ..Default::default()
         };
-        let _ = pulldown_cmark_to_cmark::cmark_with_options(self.all_events(), &mut text, DIALECT, options);
+        let events = self.all_blocks().into_iter().flat_map(Block::into_events);
+        let _ = pulldown_cmark_to_cmark::cmark_with_options(events, &mut text, DIALECT, options);
         text.push('\n');
         text
     }
@@ -57,14 +68,27 @@ impl Document {
         html::page(self)
     }
 
-    fn all_events(&self) -> Vec<Event<'static>> {
+    fn all_blocks(&self) -> Vec<Block> {
         let mut top = Page::default();
         top.heading(HeadingLevel::H1, &self.title);
         if let Some(lead) = &self.lead {
             top.paragraph(lead.as_str());
         }
-        top.events.extend(self.events.iter().cloned());
-        top.events
+        top.blocks.extend(self.blocks.iter().cloned());
+        top.blocks
+    }
+}
+
+impl Block {
+    /// The block as Markdown has it.
+    fn into_events(self) -> Vec<Event<'static>> {
+        match self {
+            Self::Event(event) => vec![event],
+            Self::Drawing { chart, .. } => {
+                let tag = Tag::CodeBlock(CodeBlockKind::Fenced("mermaid".into()));
+                vec![Event::Start(tag), lines(&chart.mermaid()), Event::End(TagEnd::CodeBlock)]
+            }
+        }
     }
 }
 
@@ -119,14 +143,14 @@ impl From<Piece> for Line {
 /// A document in the making.
 #[derive(Default)]
 pub(crate) struct Page {
-    events: Vec<Event<'static>>,
+    blocks: Vec<Block>,
 }
 
 impl Page {
     /// Closes the document.
     pub(crate) fn finish(self, title: String, words: &Words) -> Document {
         let title = one_line(&title);
-        Document { title, lead: None, events: self.events, language: words.code, contents: words.contents }
+        Document { title, lead: None, blocks: self.blocks, language: words.code, contents: words.contents }
     }
 
     /// A section with its heading; nothing at all when `fill` writes nothing.
@@ -142,9 +166,9 @@ impl Page {
     fn under(&mut self, level: HeadingLevel, title: &str, fill: impl FnOnce(&mut Page)) {
         let mut inner = Page::default();
         fill(&mut inner);
-        if !inner.events.is_empty() {
+        if !inner.blocks.is_empty() {
             self.heading(level, title);
-            self.events.append(&mut inner.events);
+            self.blocks.append(&mut inner.blocks);
         }
     }
 
@@ -180,9 +204,13 @@ impl Page {
             return;
         }
         self.within(Tag::CodeBlock(CodeBlockKind::Fenced(language.into())), |page| {
-            let text: String = lines.iter().map(|line| flat(line).trim_end().to_string() + "\n").collect();
-            page.events.push(Event::Text(text.into()));
+            page.event(self::lines(lines));
         });
+    }
+
+    /// A drawing with its title, which those hear who cannot see it.
+    pub(crate) fn drawing(&mut self, title: &str, chart: Flowchart) {
+        self.blocks.push(Block::Drawing { title: title.into(), chart });
     }
 
     /// A table; nothing when it has no rows. A column in which no row says anything is left out.
@@ -212,18 +240,22 @@ impl Page {
         });
     }
 
+    fn event(&mut self, event: Event<'static>) {
+        self.blocks.push(Block::Event(event));
+    }
+
     fn within(&mut self, tag: Tag<'static>, fill: impl FnOnce(&mut Page)) {
         let end: TagEnd = tag.to_end();
-        self.events.push(Event::Start(tag));
+        self.event(Event::Start(tag));
         fill(self);
-        self.events.push(Event::End(end));
+        self.event(Event::End(end));
     }
 
     fn line(&mut self, line: Line) {
         for piece in line.0 {
             match piece {
-                Piece::Plain(text) => self.events.push(Event::Text(flat(&text).into())),
-                Piece::Code(text) => self.events.push(Event::Code(one_line(&text).into())),
+                Piece::Plain(text) => self.event(Event::Text(flat(&text).into())),
+                Piece::Code(text) => self.event(Event::Code(one_line(&text).into())),
                 Piece::Strong(text) => self.within(Tag::Strong, |page| page.line(text.into())),
                 // What no address can hold (the star of a wildcard, a bar, which would end a table's cell) is no link.
                 Piece::Link(url) if !url.chars().all(in_address) => self.line(Piece::Code(url).into()),
@@ -246,8 +278,14 @@ fn in_address(c: char) -> bool {
     c.is_ascii_alphanumeric() || "-._~:/%?=&".contains(c)
 }
 
+/// The text of a block of code.
+fn lines(lines: &[String]) -> Event<'static> {
+    let text: String = lines.iter().map(|line| flat(line).trim_end().to_string() + "\n").collect();
+    Event::Text(text.into())
+}
+
 /// Text on one line: what a terminal or a parser would take as a command is a space.
-fn flat(text: &str) -> String {
+pub(crate) fn flat(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 

@@ -8,7 +8,7 @@ use kubewright_model::spec::Role;
 
 use super::facts::{Door, Facts};
 use super::overview;
-use crate::mermaid::{Flowchart, Shape, Thing};
+use crate::flowchart::{Flowchart, Shape, Thing};
 use crate::words::Words;
 
 /// More machines of one pool in one place are drawn as one box: a picture of a thousand boxes tells nothing.
@@ -16,15 +16,15 @@ const BOXES: usize = 6;
 /// More host names than this are counted, not listed.
 const NAMES: usize = 8;
 
-/// The whole picture as the lines of a Mermaid flowchart.
-pub(super) fn flowchart(facts: &Facts<'_>, words: &Words) -> Vec<String> {
-    let mut picture = Picture { facts, words, chart: Flowchart::new(), things: BTreeMap::new() };
+/// The whole picture.
+pub(super) fn flowchart(facts: &Facts<'_>, words: &Words) -> Flowchart {
+    let mut picture = Picture { facts, words, chart: Flowchart::default(), things: BTreeMap::new() };
     let people = picture.chart.thing(Shape::Round, &[words.terms.people.into()]);
     picture.places();
     let balancers = picture.balancers();
     picture.api(people, &balancers);
     picture.web(people, &balancers);
-    picture.chart.finish()
+    picture.chart
 }
 
 struct Picture<'a> {

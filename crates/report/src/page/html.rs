@@ -1,9 +1,9 @@
 //! A document as one HTML page.
 
 use pulldown_cmark::html::push_html;
-use pulldown_cmark::{CodeBlockKind, Event, HeadingLevel, Tag, TagEnd};
+use pulldown_cmark::{Event, HeadingLevel, Tag, TagEnd};
 
-use super::{Document, flat};
+use super::{Block, Document, flat};
 
 const STYLE: &str = include_str!("style.css");
 
@@ -11,8 +11,15 @@ const STYLE: &str = include_str!("style.css");
 /// escapes.
 pub(super) fn page(document: &Document) -> String {
     let mut body = Body::default();
-    for event in document.all_events() {
-        body.take(event);
+    for block in document.all_blocks() {
+        match block {
+            Block::Event(event) => body.take(event),
+            Block::Drawing { title, chart } => {
+                body.events.push(raw("<figure class=\"scroll\">\n"));
+                body.events.extend(chart.svg(&title));
+                body.events.push(raw("</figure>\n"));
+            }
+        }
     }
     let mut events = vec![
         raw("<!DOCTYPE html>\n<html lang=\""),
@@ -33,14 +40,13 @@ pub(super) fn page(document: &Document) -> String {
     html
 }
 
-/// The document's events, with places to jump to, tables that scroll and diagrams as Mermaid wants them.
+/// The document's events, with places to jump to, tables that scroll.
 #[derive(Default)]
 struct Body {
     events: Vec<Event<'static>>,
     /// The section headings, in order.
     sections: Vec<String>,
     in_section_heading: bool,
-    in_diagram: bool,
 }
 
 impl Body {
@@ -62,16 +68,6 @@ impl Body {
             Event::Start(Tag::Table(_)) => self.events.push(raw("<div class=\"scroll\">")),
             Event::End(TagEnd::Table) => {
                 self.events.extend([event, raw("</div>\n")]);
-                return;
-            }
-            Event::Start(Tag::CodeBlock(CodeBlockKind::Fenced(ref language))) if &**language == "mermaid" => {
-                self.in_diagram = true;
-                self.events.push(raw("<pre class=\"mermaid\">\n"));
-                return;
-            }
-            Event::End(TagEnd::CodeBlock) if self.in_diagram => {
-                self.in_diagram = false;
-                self.events.push(raw("</pre>\n"));
                 return;
             }
             _ => {}
