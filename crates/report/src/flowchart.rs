@@ -6,6 +6,13 @@
 mod layout;
 mod mermaid;
 mod svg;
+#[cfg(test)]
+mod tests;
+
+/// In a picture, the way from one line of text to the next.
+const STEP: i32 = 17;
+/// How far the sides of a gate stand out.
+const SLANT: i32 = 12;
 
 /// A flowchart, from top to bottom.
 #[derive(Clone, Debug, Default, PartialEq)]

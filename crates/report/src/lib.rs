@@ -6,8 +6,9 @@
 //! # Invariants
 //!
 //! - Pure and synchronous: model values in, text out. No I/O, no clock, no environment. Same inputs, same bytes.
-//! - Nothing is escaped by hand: a document, drawings too, is a list of Markdown events until the end, and the libraries that
-//!   read Markdown write it. Only Mermaid's labels, for which there is no library, have a function of their own.
+//! - Nothing is escaped by hand: a document, drawings too, is a list of Markdown events until the very end, and the
+//!   libraries that read Markdown write it. Only Mermaid's labels, for which there is no library, have a function of
+//!   their own.
 //! - No value of a secret, a ConfigMap, a file or a chart is ever shown: only names, where a value comes from, and of
 //!   our own settings the ports and the times of backups.
 //! - No fixed words outside of the tables in `words`: a language without one of them does not compile.

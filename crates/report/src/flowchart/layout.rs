@@ -73,9 +73,9 @@ impl Scene {
         for cell in &mut grid.cells {
             cell.x += MARGIN - left;
         }
-        let widths: BTreeMap<usize, i32> =
-            grid.cells.iter().flat_map(|cell| &cell.blocks).map(|block| (block.unit, block.size.width)).collect();
-        let wires = Wires::new(&graph, &grid, |node| widths.get(&node).copied().unwrap_or(0));
+        let blocks = grid.cells.iter().flat_map(|cell| &cell.blocks);
+        let tops = blocks.map(|block| (block.unit, block.size.width - 2 * graph.slant(block.unit))).collect();
+        let wires = Wires::new(&graph, &grid, &tops);
         let heights = Heights::new(&grid, &wires);
         let right = grid.cells.iter().map(|cell| cell.x + cell.size.width / 2).max().unwrap_or(0);
         let mut scene = Self { size: (right + MARGIN, heights.end + MARGIN), ..Self::default() };

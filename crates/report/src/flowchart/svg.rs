@@ -9,15 +9,13 @@ use std::fmt::Write;
 use pulldown_cmark::Event;
 
 use super::layout::{Arrow, Labelled, Panel, Rect, Scene};
-use super::{Flowchart, Shape};
+use super::{Flowchart, SLANT, STEP, Shape};
 use crate::page::flat;
 
-/// From one line of text to the next.
-const STEP: i32 = 17;
+/// What is wider than this has the class `wide`.
+const WIDE: i32 = 576;
 /// How round the corners of boxes and arrows are.
 const ROUND: i32 = 6;
-/// How far the sides of a gate stand out.
-const SLANT: i32 = 12;
 
 impl Flowchart {
     /// The flowchart as an `svg` element that scales with the page.
@@ -25,9 +23,10 @@ impl Flowchart {
         let scene = Scene::new(self);
         let mut picture = Picture::default();
         let (width, height) = scene.size;
-        picture.open(format_args!(
-            "<svg class=\"drawing\" role=\"img\" viewBox=\"0 0 {width} {height}\" width=\"{width}\" height=\"{height}\">\n"
-        ));
+        // On a telephone, what is wide scrolls rather than becoming too small to read.
+        let class = if width > WIDE { "drawing wide" } else { "drawing" };
+        picture.open(format_args!("<svg class=\"{class}\" role=\"img\" width=\"{width}\" height=\"{height}\""));
+        picture.open(format_args!(" viewBox=\"0 0 {width} {height}\">\n"));
         picture.element("title", "", title);
         for frame in &scene.frames {
             picture.rect("frame", frame.rect, 8);

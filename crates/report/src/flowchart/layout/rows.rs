@@ -12,8 +12,11 @@ use super::units::Graph;
 const WIDE: i32 = 940;
 /// Between cells of a row.
 const APART: i32 = 28;
-/// How often cells are sorted and moved. More often changes nothing that one would see.
-const SWEEPS: usize = 4;
+/// What a frame weighs where anything else weighs one.
+const HEAVY: i32 = 50;
+/// How often cells are sorted, and how often they are moved. More often changes nothing that one would see.
+const SORTS: usize = 4;
+const MOVES: usize = 12;
 
 /// What stands in a row: a thing, a piece of a frame with what is in it, or a bend of arrows.
 pub(super) struct Cell {
@@ -58,10 +61,10 @@ impl Grid {
             grid.rank(graph, rank);
         }
         grid.links(graph);
-        for _ in 0..SWEEPS {
+        for _ in 0..SORTS {
             grid.sort();
         }
-        for _ in 0..SWEEPS {
+        for _ in 0..MOVES {
             grid.settle();
         }
         grid.straighten();
@@ -184,24 +187,52 @@ impl Grid {
     fn sort_row(&mut self, row: usize, by_above: bool) {
         let mut order = self.rows[row].clone();
         order.sort_by_cached_key(|cell| self.pull(*cell, by_above, !by_above).unwrap_or(self.cells[*cell].x));
-        let wanted = vec![0; order.len()];
-        for (cell, x) in order.iter().zip(spread(&wanted, &self.distances(&order))) {
-            self.cells[*cell].x = x;
+        // Frames stay in the order of the file, so that the third host is not found before the second.
+        let frames: Vec<usize> = (0..order.len()).filter(|at| self.cells[order[*at]].frame.is_some()).collect();
+        let mut framed: Vec<usize> = frames.iter().map(|at| order[*at]).collect();
+        framed.sort_unstable();
+        for (at, cell) in frames.into_iter().zip(framed) {
+            order[at] = cell;
+        }
+        let wanted = vec![(0, 1); order.len()];
+        let places = spread(&wanted, &self.distances(&order));
+        let middle = self.middle(&order, &places);
+        for (cell, x) in order.iter().zip(places) {
+            self.cells[*cell].x = x - middle;
         }
         self.rows[row] = order;
     }
 
-    /// Moves the cells of all rows towards their neighbours, from the bottom to the top and back.
+    /// The middle of a row's frames when its cells are at these places; of a row without frames, where it is already.
+    fn middle(&self, order: &[usize], places: &[i32]) -> i32 {
+        let half = |cell: &usize| self.cells[*cell].size.width / 2;
+        let mut framed = order.iter().zip(places).filter(|(cell, _)| self.cells[**cell].frame.is_some());
+        let Some((first, left)) = framed.next() else { return 0 };
+        let (last, right) = framed.last().unwrap_or((first, left));
+        (left - half(first) + right + half(last)) / 2
+    }
+
+    /// Moves the cells of all rows towards their neighbours, from the bottom to the top and back. Frames at the end
+    /// of arrows stay where they are, one row below the other, and all else gives way to them.
     fn settle(&mut self) {
         for row in (0..self.rows.len()).rev().chain(0..self.rows.len()) {
             let order = &self.rows[row];
-            let wanted: Vec<i32> =
-                order.iter().map(|cell| self.pull(*cell, true, true).unwrap_or(self.cells[*cell].x)).collect();
+            let wanted: Vec<(i32, i32)> = order.iter().map(|cell| self.wanted(*cell)).collect();
             let settled = spread(&wanted, &self.distances(order));
             for (cell, x) in self.rows[row].iter().zip(settled) {
                 self.cells[*cell].x = x;
             }
         }
+    }
+
+    /// Where a cell wants to be, and how much.
+    fn wanted(&self, cell: usize) -> (i32, i32) {
+        let Cell { x, frame, .. } = self.cells[cell];
+        let leads = || self.pull(cell, false, true).is_some();
+        if frame.is_some() && !leads() {
+            return (x, HEAVY);
+        }
+        (self.pull(cell, true, true).unwrap_or(x), 1)
     }
 
     /// Moves bends right below where their arrows come from, as far as their neighbours let them.
@@ -246,8 +277,8 @@ impl Grid {
 }
 
 /// The places nearest to the wanted ones that keep their order and their distances. Neighbours in each other's way form
-/// a chain, which stands where its members on average want it.
-pub(super) fn spread(wanted: &[i32], distances: &[i32]) -> Vec<i32> {
+/// a chain, which stands where its members on average want it; what has weight, counts that often.
+pub(super) fn spread(wanted: &[(i32, i32)], distances: &[i32]) -> Vec<i32> {
     let mut offset = 0;
     let offsets: Vec<i32> = std::iter::once(0)
         .chain(distances.iter().map(|distance| {
@@ -255,15 +286,32 @@ pub(super) fn spread(wanted: &[i32], distances: &[i32]) -> Vec<i32> {
             offset
         }))
         .collect();
-    // Each chain: the sum of where its first member would have to be, and how many there are.
-    let mut chains: Vec<(i32, i32)> = Vec::new();
-    for (place, offset) in wanted.iter().zip(&offsets) {
-        let mut chain = (place - offset, 1);
-        while let Some((sum, count)) = chains.pop_if(|(sum, count)| *sum / *count >= chain.0 / chain.1) {
-            chain = (chain.0 + sum, chain.1 + count);
+    let mut chains: Vec<Chain> = Vec::new();
+    for ((place, weight), offset) in wanted.iter().zip(&offsets) {
+        let mut chain = Chain { sum: (place - offset) * weight, weight: *weight, members: 1 };
+        while let Some(before) = chains.pop_if(|before| before.first() >= chain.first()) {
+            chain = chain.after(&before);
         }
         chains.push(chain);
     }
-    let firsts = chains.iter().flat_map(|(sum, count)| (0..*count).map(move |_| sum / count));
+    let firsts = chains.iter().flat_map(|chain| (0..chain.members).map(|_| chain.first()));
     firsts.zip(offsets).map(|(first, offset)| first + offset).collect()
+}
+
+/// Neighbours that touch: the weighted sum of where the first of them would have to be.
+struct Chain {
+    sum: i32,
+    weight: i32,
+    members: usize,
+}
+
+impl Chain {
+    fn first(&self) -> i32 {
+        self.sum / self.weight
+    }
+
+    fn after(&self, before: &Self) -> Self {
+        let Self { sum, weight, members } = before;
+        Self { sum: sum + self.sum, weight: weight + self.weight, members: members + self.members }
+    }
 }

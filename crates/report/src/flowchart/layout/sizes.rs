@@ -1,15 +1,13 @@
 //! How big things are. A page is made without a font at hand, so text is measured by counting its characters, for the
 //! widest of the usual fonts.
 
-use super::super::Shape;
+use super::super::{SLANT, STEP, Shape};
 use super::units::{Graph, Unit};
 
 /// The width of a character of a name, of other lines and of small words, in tenths of a pixel.
 const NAME: i32 = 84;
 const LINE: i32 = 74;
 const SMALL: i32 = 69;
-/// From one line of text to the next.
-const STEP: i32 = 17;
 /// Space within a box, beside and above its text.
 const BESIDE: i32 = 12;
 const ABOVE: i32 = 9;
@@ -51,7 +49,7 @@ pub(super) fn small(text: &str) -> i32 {
 
 fn boxed(shape: Shape, lines: &[String]) -> Size {
     let widths = lines.iter().enumerate().map(|(at, line)| width(line, if at == 0 { NAME } else { LINE }));
-    let slant = if shape == Shape::Gate { 10 } else { 0 };
+    let slant = if shape == Shape::Gate { SLANT } else { 0 };
     let width = widths.max().unwrap_or(0) + 2 * (BESIDE + slant);
     let count = i32::try_from(lines.len()).unwrap_or(i32::MAX / STEP - 1);
     Size { width: width.max(70), height: count * STEP + 2 * ABOVE }

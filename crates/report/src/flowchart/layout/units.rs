@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::{Flowchart, Part, Shape, Thing};
+use super::super::{Flowchart, Part, SLANT, Shape, Thing};
 
 /// A thing as the layout sees it.
 pub(super) struct Item<'a> {
@@ -58,6 +58,12 @@ impl<'a> Graph<'a> {
         }
         graph.rank();
         graph
+    }
+
+    /// How far the sides of a unit stand out beyond its upper border.
+    pub(super) fn slant(&self, unit: usize) -> i32 {
+        let gate = self.units[unit].items.iter().any(|item| self.items[*item].shape == Shape::Gate);
+        if gate { SLANT } else { 0 }
     }
 
     fn gather(&mut self, parts: &'a [Part], frame: Option<usize>, arrows: &mut Vec<(Thing, Thing, &'a str)>) {

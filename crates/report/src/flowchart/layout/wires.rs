@@ -17,7 +17,7 @@ const DROP: i32 = 26;
 /// The room for words on an arrow.
 const WORDS: i32 = 20;
 /// No arrow enters nearer to a corner than this.
-const CORNER: i32 = 26;
+const CORNER: i32 = 12;
 
 /// Where the arrows of all rows run, before anything has a height.
 pub(super) struct Wires {
@@ -37,9 +37,10 @@ struct Bundle {
 }
 
 impl Wires {
-    pub(super) fn new(graph: &Graph<'_>, grid: &Grid, width_of: impl Fn(usize) -> i32) -> Self {
+    /// `tops` says how wide the upper side of each unit is; bends have none.
+    pub(super) fn new(graph: &Graph<'_>, grid: &Grid, tops: &BTreeMap<usize, i32>) -> Self {
         let mut wires = Self { entries: BTreeMap::new(), tracks: BTreeMap::new(), channels: Vec::new() };
-        wires.enter(grid, width_of);
+        wires.enter(grid, tops);
         for row in 0..grid.rows.len() {
             let tracks = wires.channel(grid, row);
             let words = |link: &Link<'_>| grid.row(link.to) == row + 1 && !link.label.is_empty();
@@ -51,20 +52,20 @@ impl Wires {
 
     /// Arrows enter right below their beginning where they can, each in a place of its own; one alone that cannot enters
     /// in the middle.
-    fn enter(&mut self, grid: &Grid, width_of: impl Fn(usize) -> i32) {
+    fn enter(&mut self, grid: &Grid, tops: &BTreeMap<usize, i32>) {
         let mut into: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
         for (from, to) in &grid.hops {
             into.entry(*to).or_default().push(*from);
         }
         for (to, mut sources) in into {
             sources.sort_by_key(|from| grid.x(*from));
-            let (middle, room) = (grid.x(to), (width_of(to) / 2 - CORNER).max(0));
+            let (middle, room) = (grid.x(to), (tops.get(&to).copied().unwrap_or(0) / 2 - CORNER).max(0));
             let (first, last) = (middle - room, middle + room);
             let gaps = sources.len().saturating_sub(1);
             let step = i32::try_from(gaps).map_or(1, |gaps| ENTRY.min(2 * room / gaps.max(1)));
             let beside = |x: i32| if gaps == 0 { middle } else { x.clamp(first, last) };
             let straight = |x: i32| if (first..=last).contains(&x) { x } else { beside(x) };
-            let wanted: Vec<i32> = sources.iter().map(|from| straight(grid.x(*from))).collect();
+            let wanted: Vec<(i32, i32)> = sources.iter().map(|from| (straight(grid.x(*from)), 1)).collect();
             let places = spread(&wanted, &vec![step; gaps]);
             let over = |place: Option<&i32>| place.map_or(0, |place| place - place.clamp(&first, &last));
             let shift = over(places.first()) + over(places.last());
