@@ -1,5 +1,8 @@
 //! The cluster as a picture: where its machines are, what they do, and which way requests go.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use kubewright_model::desired::DesiredMachine;
@@ -81,9 +84,12 @@ impl<'a> Picture<'a> {
             all.push(Balancer { thing, ports });
         }
         for (host, frontends) in self.facts.haproxies() {
-            if let Some(thing) = self.things.get(&host.name).copied() {
-                all.push(Balancer { thing, ports: frontends.into_iter().map(|(port, _)| port).collect() });
+            let Some(thing) = self.things.get(&host.name).copied() else { continue };
+            let ports: Vec<u16> = frontends.into_iter().map(|(port, _)| port).collect();
+            if ports.contains(&self.facts.desired.kubernetes.endpoint.port) {
+                self.servers(thing);
             }
+            all.push(Balancer { thing, ports });
         }
         all
     }
@@ -102,8 +108,7 @@ impl<'a> Picture<'a> {
             direct = false;
         }
         if direct {
-            let servers: Vec<&NodeName> = self.facts.desired.servers().map(|member| &member.name).collect();
-            self.arrows(api, servers.into_iter(), "");
+            self.servers(api);
         }
     }
 
@@ -137,6 +142,12 @@ impl<'a> Picture<'a> {
         let workers = self.facts.desired.members.iter().filter(|member| member.role != Role::Server);
         let workers: Vec<&NodeName> = workers.map(|member| &member.name).collect();
         self.arrows(gate, workers.into_iter(), "");
+    }
+
+    /// Arrows to the control plane.
+    fn servers(&mut self, from: Thing) {
+        let facts = self.facts;
+        self.arrows(from, facts.desired.servers().map(|member| &member.name), "");
     }
 
     /// One arrow to each thing that stands for one of these nodes.

@@ -208,7 +208,7 @@ impl Grid {
         let half = |cell: &usize| self.cells[*cell].size.width / 2;
         let mut framed = order.iter().zip(places).filter(|(cell, _)| self.cells[**cell].frame.is_some());
         let Some((first, left)) = framed.next() else { return 0 };
-        let (last, right) = framed.last().unwrap_or((first, left));
+        let (last, right) = framed.next_back().unwrap_or((first, left));
         (left - half(first) + right + half(last)) / 2
     }
 

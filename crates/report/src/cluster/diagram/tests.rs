@@ -1,0 +1,21 @@
+//! What stands in the picture, and what leads where.
+
+use kubewright_model::desired::Desired;
+use serde_json::{Value, json};
+
+use crate::{Language, document};
+
+#[test]
+fn a_haproxy_leads_to_the_control_plane() {
+    let mut devboard: Value = serde_json::from_str(include_str!("../tests/devboard.json")).unwrap();
+    let config = "frontend api\n  bind *:6443\nfrontend web\n  bind *:80\n";
+    let content = json!([{ "known": config }]);
+    let file = json!({ "path": "/etc/haproxy/haproxy.cfg", "content": content, "mode": 420, "owner": "root:root" });
+    devboard["hosts"][2]["resources"][0] = json!({ "file": file });
+    let mut desired: Desired = serde_json::from_value(devboard).unwrap();
+    desired.members.remove(2);
+    let page = document(&desired, None, &[], Language::En);
+    // The server is the third thing, the balancer the fifth, after the people and the frame.
+    assert!(page.markdown().contains("  n5 --> n3\n"), "{}", page.markdown());
+    assert!(page.html().contains("load balancer</text>"));
+}
