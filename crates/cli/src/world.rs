@@ -10,7 +10,6 @@ use kubewright_engine::store::Holder;
 use kubewright_engine::store::folder::FolderStore;
 use kubewright_engine::world::World;
 use kubewright_model::desired::Desired;
-use kubewright_model::digest::Digest;
 use kubewright_model::ids::RunId;
 
 use crate::arguments::Arguments;
@@ -41,8 +40,8 @@ impl Site {
         work: impl AsyncFnOnce(&Site) -> Result<T, Problem>,
     ) -> Result<T, Problem> {
         let Some(folder) = &arguments.simulated else {
-            let store = spec.parent().unwrap_or(Path::new("")).join(STORE);
-            let engine = Engine::new(World::real(), Arc::new(FolderStore::new(store)));
+            let beside = spec.parent().unwrap_or(Path::new(""));
+            let engine = Engine::new(World::real(beside), Arc::new(FolderStore::new(beside.join(STORE))));
             let site = Self { engine: told(engine), pretend: None };
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
@@ -97,9 +96,8 @@ pub(crate) fn holder(what: &str) -> Holder {
     Holder { who: format!("{user}@{computer}"), pid: std::process::id(), since: now(), what: what.into() }
 }
 
-/// A name for a run: when it began, and four digits that tell two runs of one second apart.
-pub(crate) fn run_id(began: u64) -> RunId {
-    let mark = Digest::of(format!("{began} {} {:?}", std::process::id(), std::time::Instant::now()));
-    let moment = crate::view::history::compact(began);
-    RunId::new(format!("{moment}-{}", &mark.short()[..4]))
+/// A name for a run: when it began, to the millisecond, so that names are in the order of the runs.
+pub(crate) fn run_id() -> RunId {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    RunId::new(format!("{}-{:03}", crate::view::history::compact(since.as_secs()), since.subsec_millis()))
 }

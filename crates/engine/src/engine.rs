@@ -233,7 +233,7 @@ impl Engine {
             wall: request.holder.since,
         })?;
         let servers = serving(desired, &observed);
-        let filler = Filler::new(desired, &*self.store, self.world.simulated, servers);
+        let filler = Filler::new(desired, self.world.secrets(&*self.store), servers);
         let made = plan.steps.iter().filter_map(|step| match &step.action {
             Action::CreateMachine(machine) => Some(machine.name.clone()),
             _ => None,
@@ -264,13 +264,23 @@ impl Engine {
         Ok(RunReport { run: request.run.clone(), end, done, already, left, failed, remaining, notes: plan.notes })
     }
 
+    /// Whether the world can be looked at all: what this version has no hands for does not come back by waiting.
+    fn has_hands(&self, desired: &Desired) -> bool {
+        let provided = desired.machines.iter().all(|machine| self.world.providers.contains_key(&machine.provider));
+        provided && self.world.hosts.is_some() && self.world.cluster.is_some()
+    }
+
     /// Plans, and looks again for a while when the plan is blocked by something that could not be looked at.
     async fn plan_patiently(&self, request: &Request<'_>) -> Result<Planned, EngineError> {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let planned = self.plan(request.desired, &request.ask, request.only).await?;
             let unknown = planned.observed.unknown();
-            if !planned.plan.is_blocked() || unknown.is_empty() || Instant::now() + LOOK_AGAIN > deadline {
+            if !self.has_hands(request.desired)
+                || !planned.plan.is_blocked()
+                || unknown.is_empty()
+                || Instant::now() + LOOK_AGAIN > deadline
+            {
                 return Ok(planned);
             }
             if let Some(listener) = &self.listener {
@@ -292,7 +302,7 @@ impl Engine {
             return Err(difference(approved, plan));
         }
         let actions = plan.steps.iter().map(|step| &step.action);
-        let missing = holes::unavailable(request.desired, &*self.store, self.world.simulated, actions);
+        let missing = holes::unavailable(request.desired, self.world.secrets(&*self.store), actions);
         if missing.is_empty() { Ok(()) } else { Err(EngineError::Secrets(missing)) }
     }
 

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use kubewright_hosts::Holes;
@@ -17,19 +18,28 @@ use serde_json::Value;
 
 use crate::store::Store;
 
+/// Where values are: the places that the spec names, and the store.
+#[derive(Clone, Copy)]
+pub(crate) struct Secrets<'a> {
+    pub(crate) store: &'a dyn Store,
+    /// In a pretend world nobody's secrets are asked for.
+    pub(crate) simulated: bool,
+    /// The spec's folder: a file that the spec names relatively is beside it.
+    pub(crate) folder: &'a Path,
+}
+
 /// Fills holes during a run.
 pub(crate) struct Filler<'a> {
     desired: &'a Desired,
-    store: &'a dyn Store,
-    simulated: bool,
+    secrets: Secrets<'a>,
     known: RefCell<Holes>,
     /// Addresses of servers that serve, for those that join.
     servers: RefCell<Vec<String>>,
 }
 
 impl<'a> Filler<'a> {
-    pub(crate) fn new(desired: &'a Desired, store: &'a dyn Store, simulated: bool, servers: Vec<String>) -> Self {
-        Self { desired, store, simulated, known: RefCell::default(), servers: RefCell::new(servers) }
+    pub(crate) fn new(desired: &'a Desired, secrets: Secrets<'a>, servers: Vec<String>) -> Self {
+        Self { desired, secrets, known: RefCell::default(), servers: RefCell::new(servers) }
     }
 
     /// A server that serves from now on.
@@ -49,7 +59,7 @@ impl<'a> Filler<'a> {
     pub(crate) fn give(&self, gave: Holes) -> Result<(), String> {
         for (name, value) in gave {
             if let Some(kept) = name.as_str().strip_prefix("cluster/") {
-                let keep = self.store.keep_secret(&self.desired.cluster, kept, &value);
+                let keep = self.secrets.store.keep_secret(&self.desired.cluster, kept, &value);
                 keep.map_err(|error| error.to_string())?;
             }
             self.known.borrow_mut().insert(name, value);
@@ -73,24 +83,58 @@ impl<'a> Filler<'a> {
             return Ok(value.clone());
         }
         let secret = name.as_str().strip_prefix("secret/").ok_or_else(|| format!("nothing gives a value to {name}"))?;
-        let value = resolve(self.desired, self.store, secret, self.simulated)?;
+        let value = self.secrets.resolve(self.desired, secret)?;
         self.known.borrow_mut().insert(name.clone(), value.clone());
         Ok(value)
     }
 }
 
-/// The value of a secret: where the spec says it is, or made on first use and kept.
-fn resolve(desired: &Desired, store: &dyn Store, name: &str, simulated: bool) -> Result<Secret, String> {
-    match desired.secrets.get(name) {
-        Some(place) if !simulated => read(place).map_err(|why| format!("secret `{name}` ({}): {why}", place.place())),
-        // In a pretend world nobody's secrets are asked for.
-        Some(_) | None => {
-            if let Some(kept) = store.secret(&desired.cluster, name).map_err(|error| error.to_string())? {
-                return Ok(kept);
+impl Secrets<'_> {
+    /// The value of a secret: where the spec says it is, or made on first use and kept.
+    fn resolve(self, desired: &Desired, name: &str) -> Result<Secret, String> {
+        match desired.secrets.get(name) {
+            Some(place) if !self.simulated => {
+                self.read(place).map_err(|why| format!("secret `{name}` ({}): {why}", place.place()))
             }
-            let made = if simulated { Secret::new(Digest::of(name).to_string()) } else { random()? };
-            store.keep_secret(&desired.cluster, name, &made).map_err(|error| error.to_string())?;
-            Ok(made)
+            Some(_) | None => {
+                if let Some(kept) = self.store.secret(&desired.cluster, name).map_err(|error| error.to_string())? {
+                    return Ok(kept);
+                }
+                let made = if self.simulated { Secret::new(Digest::of(name).to_string()) } else { random()? };
+                self.store.keep_secret(&desired.cluster, name, &made).map_err(|error| error.to_string())?;
+                Ok(made)
+            }
+        }
+    }
+
+    fn read(self, place: &SecretRef) -> Result<Secret, String> {
+        let text = match place {
+            SecretRef { env: Some(name), .. } => {
+                std::env::var(name).map_err(|_| "the variable is not set".to_string())?
+            }
+            SecretRef { file: Some(path), .. } => {
+                std::fs::read_to_string(self.path(path)).map_err(|error| error.to_string())?
+            }
+            SecretRef { sops: Some(_), .. } => return Err("SOPS files are not read by this version".into()),
+            SecretRef { command, .. } => {
+                let (program, arguments) = command.split_first().ok_or("no place is given")?;
+                let output = Command::new(program).args(arguments).output().map_err(|error| error.to_string())?;
+                if !output.status.success() {
+                    // What it printed may be the secret, so it is not shown.
+                    return Err(format!("the command ended with {}", output.status));
+                }
+                String::from_utf8(output.stdout).map_err(|_| "the command's output is not text".to_string())?
+            }
+        };
+        let text = text.strip_suffix('\n').unwrap_or(&text).to_string();
+        if text.is_empty() { Err("it is empty".into()) } else { Ok(Secret::new(text)) }
+    }
+
+    /// A path of the spec: `~` is the user's home, and what is relative is beside the spec.
+    fn path(self, path: &str) -> PathBuf {
+        match (path.strip_prefix("~/"), std::env::home_dir()) {
+            (Some(rest), Some(home)) => home.join(rest),
+            _ => self.folder.join(path),
         }
     }
 }
@@ -102,46 +146,26 @@ fn random() -> Result<Secret, String> {
     Ok(Secret::new(bytes.iter().map(|byte| format!("{byte:02x}")).collect()))
 }
 
-fn read(place: &SecretRef) -> Result<Secret, String> {
-    let text = match place {
-        SecretRef { env: Some(name), .. } => std::env::var(name).map_err(|_| "the variable is not set".to_string())?,
-        SecretRef { file: Some(path), .. } => std::fs::read_to_string(path).map_err(|error| error.to_string())?,
-        SecretRef { sops: Some(_), .. } => return Err("SOPS files are not read by this version".into()),
-        SecretRef { command, .. } => {
-            let (program, arguments) = command.split_first().ok_or("no place is given")?;
-            let output = Command::new(program).args(arguments).output().map_err(|error| error.to_string())?;
-            if !output.status.success() {
-                // What it printed may be the secret, so it is not shown.
-                return Err(format!("the command ended with {}", output.status));
-            }
-            String::from_utf8(output.stdout).map_err(|_| "the command's output is not text".to_string())?
-        }
-    };
-    let text = text.strip_suffix('\n').unwrap_or(&text).to_string();
-    if text.is_empty() { Err("it is empty".into()) } else { Ok(Secret::new(text)) }
-}
-
 /// Every secret of a plan that cannot be had, before anything is touched.
 pub(crate) fn unavailable<'p>(
     desired: &Desired,
-    store: &dyn Store,
-    simulated: bool,
+    secrets: Secrets<'_>,
     actions: impl Iterator<Item = &'p Action>,
 ) -> Vec<String> {
     let names: BTreeSet<HoleName> = actions.flat_map(wanted).collect();
-    let secrets = names.iter().filter_map(|name| name.as_str().strip_prefix("secret/"));
-    secrets.filter_map(|name| resolve(desired, store, name, simulated).err()).collect()
+    let names = names.iter().filter_map(|name| name.as_str().strip_prefix("secret/"));
+    names.filter_map(|name| secrets.resolve(desired, name).err()).collect()
 }
 
 /// The digests of texts with holes, once filled, for those whose secrets exist already.
-pub(crate) fn filled(desired: &Desired, store: &dyn Store, simulated: bool) -> BTreeMap<Digest, Digest> {
+pub(crate) fn filled(desired: &Desired, secrets: Secrets<'_>) -> BTreeMap<Digest, Digest> {
     let mut filled = BTreeMap::new();
     let mut seen = BTreeSet::new();
     let existing = |name: &HoleName| {
         let name = name.as_str().strip_prefix("secret/")?;
         match desired.secrets.get(name) {
-            Some(place) if !simulated => read(place).ok(),
-            Some(_) | None => store.secret(&desired.cluster, name).ok().flatten(),
+            Some(place) if !secrets.simulated => secrets.read(place).ok(),
+            Some(_) | None => secrets.store.secret(&desired.cluster, name).ok().flatten(),
         }
     };
     for text in desired.hosts.iter().flat_map(|host| &host.resources).filter_map(file_text) {

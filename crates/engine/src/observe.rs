@@ -21,7 +21,7 @@ pub(crate) async fn observe(world: &World, store: &dyn Store, desired: &Desired)
     let providers = inventories(world, desired).await;
     let hosts = hosts(world, desired, &providers).await;
     let cluster = Some(cluster(world, desired, &providers).await);
-    Observed { providers, hosts, cluster, filled: holes::filled(desired, store, world.simulated) }
+    Observed { providers, hosts, cluster, filled: holes::filled(desired, world.secrets(store)) }
 }
 
 async fn inventories(world: &World, desired: &Desired) -> BTreeMap<ProviderName, Seen<Inventory>> {

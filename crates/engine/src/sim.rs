@@ -20,7 +20,7 @@ mod store;
 mod timing;
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -126,6 +126,7 @@ impl DataCentre {
             hosts: Some(Arc::new(hosts::Ssh { centre: self.clone() })),
             cluster: Some(Arc::new(api::Api { centre: self.clone() })),
             simulated: true,
+            folder: PathBuf::new(),
         }
     }
 

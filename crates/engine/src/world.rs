@@ -1,6 +1,7 @@
 //! The world that the engine works on: every seam, real or simulated.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use kubewright_hosts::Hosts;
@@ -8,6 +9,8 @@ use kubewright_model::ids::ProviderName;
 use kubewright_providers::Provider;
 
 use crate::cluster::ClusterApi;
+use crate::holes::Secrets;
+use crate::store::Store;
 
 /// Every seam to the outside but the store.
 #[derive(Clone)]
@@ -21,11 +24,18 @@ pub struct World {
     pub cluster: Option<Arc<dyn ClusterApi>>,
     /// It is a pretend world, and every screen says so.
     pub simulated: bool,
+    /// The spec's folder: files that the spec names relatively are in it.
+    pub folder: PathBuf,
 }
 
 impl World {
     /// The real world, as far as this version of the program reaches it: not at all yet.
-    pub fn real() -> Self {
-        Self { providers: BTreeMap::new(), hosts: None, cluster: None, simulated: false }
+    pub fn real(folder: impl Into<PathBuf>) -> Self {
+        Self { providers: BTreeMap::new(), hosts: None, cluster: None, simulated: false, folder: folder.into() }
+    }
+
+    /// Where values of holes are.
+    pub(crate) fn secrets<'a>(&'a self, store: &'a dyn Store) -> Secrets<'a> {
+        Secrets { store, simulated: self.simulated, folder: &self.folder }
     }
 }

@@ -18,7 +18,7 @@ use crate::spec::load_balancers::LoadBalancer;
 use crate::spec::pools::Role;
 use crate::spec::secrets::SecretRef;
 use crate::text::Text;
-use crate::units::Size;
+use crate::units::{Size, Span};
 use crate::version::Version;
 
 /// What the spec means in full.
@@ -48,6 +48,8 @@ pub struct Desired {
     pub secrets: BTreeMap<String, SecretRef>,
     /// Agents that may be out of service at once.
     pub max_unavailable: u32,
+    /// How long a drain may take.
+    pub drain_timeout: Span,
     /// The cluster may not be destroyed.
     pub protected: bool,
     /// Parts of the spec that this version of the program has no hands for, by name.
@@ -71,8 +73,10 @@ impl Desired {
 pub struct Missing {
     /// The part: `provider hetzner`, `distribution talos`.
     pub what: String,
-    /// What cannot be done without it.
+    /// What cannot be done without it, or is left as it is.
     pub effect: String,
+    /// The cluster would not be what the spec says, so nothing is done.
+    pub blocks: bool,
 }
 
 /// The cluster itself.

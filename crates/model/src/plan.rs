@@ -183,10 +183,14 @@ impl Step {
             Action::Uncordon(node) => format!("uncordon {node}"),
             Action::ForgetMember(node) => format!("take {node} out of the cluster"),
             Action::ApplyObjects(objects) => match &self.subject {
+                Subject::Objects(name) if objects.len() == 1 => format!("apply {name} (1 object)"),
                 Subject::Objects(name) => format!("apply {name} ({} objects)", objects.len()),
                 subject => format!("apply labels of {subject}"),
             },
-            Action::DeleteObjects(objects) => format!("delete {} objects", objects.len()),
+            Action::DeleteObjects(objects) => match objects.as_slice() {
+                [only] => format!("delete {only}"),
+                many => format!("delete {} objects", many.len()),
+            },
             Action::InstallRelease(release) => format!("install {} into {}", release.name, release.namespace),
             Action::RemoveRelease { name, .. } => format!("remove release {name}"),
             Action::Wait { condition, .. } => format!("wait until {condition}"),

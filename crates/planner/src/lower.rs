@@ -11,16 +11,14 @@ mod hosts;
 mod load_balancers;
 pub(crate) mod machines;
 pub(crate) mod members;
+mod missing;
 pub(crate) mod objects;
 mod secrets;
 
-use std::collections::BTreeMap;
-
-use kubewright_model::desired::{Desired, DesiredKubernetes, Missing};
+use kubewright_model::desired::{Desired, DesiredKubernetes};
 use kubewright_model::diagnostic::Diagnostic;
 use kubewright_model::ids::Owner;
-use kubewright_model::spec::load_balancers::Balancer;
-use kubewright_model::spec::{ClusterFile, Distribution, SecretRef};
+use kubewright_model::spec::ClusterFile;
 
 pub use members::node_manifest;
 pub(crate) use secrets::SecretNames;
@@ -80,62 +78,11 @@ pub fn lower(file: &ClusterFile) -> (Desired, Vec<Diagnostic>) {
         checks,
         max_unavailable: spec.maintenance.max_unavailable,
         protected: spec.maintenance.protect,
-        missing: missing(file, &places),
+        missing: missing::missing(file, &places),
+        drain_timeout: file.spec.maintenance.drain_timeout,
         secrets: places,
     };
     (desired, crate::rules::rules(file))
-}
-
-/// Parts of the spec that no compiler of this version knows, by name.
-fn missing(file: &ClusterFile, places: &BTreeMap<String, SecretRef>) -> Vec<Missing> {
-    let distribution = file.spec.kubernetes.distribution;
-    let mut missing = Vec::new();
-    let spec = &file.spec;
-    let at_hetzner = spec.pools.values().any(|pool| pool.hetzner.is_some())
-        || spec.load_balancers.values().any(|balancer| balancer.by == Balancer::Hetzner);
-    if at_hetzner {
-        missing.push(Missing {
-            what: "provider Hetzner".into(),
-            effect: "its servers, networks and load balancers are planned, none is made".into(),
-        });
-    }
-    if distribution != Distribution::K3s {
-        missing.push(Missing {
-            what: format!("distribution {}", distribution.title()),
-            effect: "machines and hosts are planned, members are not".into(),
-        });
-    }
-    if spec.kubernetes.cni.flannel.is_some() && distribution != Distribution::K3s {
-        missing.push(Missing {
-            what: format!("Flannel on {}", distribution.title()),
-            effect: "its manifest is not applied, so pods have no network".into(),
-        });
-    }
-    if spec.addons.storage.local_path.is_some() && distribution != Distribution::K3s {
-        missing.push(Missing {
-            what: format!("local-path volumes on {}", distribution.title()),
-            effect: "no StorageClass for folders of the nodes is made".into(),
-        });
-    }
-    if spec.addons.argocd.as_ref().is_some_and(|argocd| argocd.admin_password.is_some()) {
-        missing.push(Missing {
-            what: "a chosen password for Argo CD".into(),
-            effect: "Argo CD makes its own, in the Secret argocd-initial-admin-secret".into(),
-        });
-    }
-    if spec.backup.as_ref().is_some_and(|backup| backup.machines.is_some()) {
-        missing.push(Missing {
-            what: "backups of whole machines".into(),
-            effect: "the provider is told no schedule for them".into(),
-        });
-    }
-    if places.values().any(|place| place.sops.is_some()) {
-        missing.push(Missing {
-            what: "SOPS files".into(),
-            effect: "their keys are known, their values are not read".into(),
-        });
-    }
-    missing
 }
 
 #[cfg(test)]
@@ -203,7 +150,7 @@ mod tests {
             let takes: Vec<_> = step.takes.iter().map(|lease| lease.thing.to_string()).collect();
             format!("{} | {} | needs {} | takes {}\n", step.stage, step.id, needs.join(", "), takes.join(", "))
         };
-        assert_eq!(plan.notes, []);
+        assert!(!plan.is_blocked(), "{:?}", plan.notes);
         assert_eq!(crate::check::check(&plan, &desired, &nothing), []);
         insta::assert_snapshot!(plan.steps.iter().map(line).collect::<String>());
     }

@@ -126,9 +126,9 @@ fn backup<'a>(desired: &'a Desired, observed: &Observed) -> Draft<'a> {
 /// What this version of the program has no hands for, by name: it never pretends.
 fn missing_hands(desired: &Desired) -> Vec<Note> {
     let notes = desired.missing.iter().map(|missing| Note {
-        weight: Weight::Blocks,
+        weight: if missing.blocks { Weight::Blocks } else { Weight::Tells },
         subject: Subject::Cluster,
-        message: format!("{} is not built yet: {}", missing.what, missing.effect),
+        message: format!("not built yet: {} ({})", missing.what, missing.effect),
         help: None,
     });
     notes.collect()

@@ -15,7 +15,7 @@ use crate::screen::{BAD, CARE, counted, paint, remark, say};
 use crate::source;
 use crate::view;
 use crate::view::progress::Progress;
-use crate::world::{Site, holder, now, run_id};
+use crate::world::{Site, holder, run_id};
 
 /// One change of the world.
 struct Wish<'a> {
@@ -90,13 +90,12 @@ fn carry_out(arguments: &Arguments, wish: Wish<'_>) -> Result<Done, Problem> {
             centre.announce_end();
         }
         let approved = wish.approved.as_ref().or(Some(&plan)).filter(|plan| !plan.is_blocked());
-        let began = now();
         let request = Request {
             desired: &wish.desired,
             ask: wish.ask.clone(),
             only: &wish.only,
             approved,
-            run: run_id(began),
+            run: run_id(),
             holder: holder(wish.what),
         };
         let report = watch(site, &request, wish.output).await?;
@@ -132,7 +131,7 @@ fn agreed(ask: &Ask, cluster: &ClusterName, plan: &Plan) -> Result<(), Problem> 
 /// Runs, draws the run, and listens to Ctrl-C.
 async fn watch(site: &Site, request: &Request<'_>, output: Output) -> Result<RunReport, Problem> {
     let stop = Stop::default();
-    let mut progress = (output == Output::Text).then(Progress::new);
+    let mut progress = (output == Output::Text).then(|| Progress::new(!request.only.is_empty()));
     let mut sink = |record: &Record| match &mut progress {
         Some(progress) => progress.hear(record),
         None => {

@@ -42,7 +42,7 @@ pub(super) fn run(arguments: &Arguments, history: &History) -> Result<Done, Prob
         match history.output {
             Output::Json => print_json(&records)?,
             Output::Text => {
-                let mut progress = Progress::new();
+                let mut progress = Progress::new(false);
                 records.iter().for_each(|record| progress.hear(record));
             }
         }

@@ -21,7 +21,7 @@ const EXAMPLES: [(&str, &str, &str); 5] = [
     ),
     (
         "valaskjalf",
-        "RKE2 on Proxmox machines: MetalLB, cert-manager, Argo CD",
+        "RKE2 in high availability on Proxmox machines",
         include_str!("../../../../examples/valaskjalf/cluster.yaml"),
     ),
     ("mlops", "kubeadm on machines that exist already", include_str!("../../../../examples/mlops/cluster.yaml")),

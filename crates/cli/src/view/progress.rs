@@ -25,14 +25,16 @@ pub(crate) struct Progress {
     running: BTreeMap<StepId, Running>,
     /// Records are in a clock that jumps, so their times are printed and not lived through.
     pretend: bool,
+    /// Only parts were chosen, so what is said of the end is said of those.
+    chosen: bool,
 }
 
 impl Progress {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(chosen: bool) -> Self {
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
         let style = ProgressStyle::with_template("{bar:24} {pos}/{len} {wide_msg}");
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("━╸─"));
-        Self { bar, running: BTreeMap::new(), pretend: false }
+        Self { bar, running: BTreeMap::new(), pretend: false, chosen }
     }
 
     /// Takes in a record.
@@ -70,7 +72,7 @@ impl Progress {
             }
             Event::RunEnded { end, done, already, failed, left } => {
                 self.bar.finish_and_clear();
-                self.line(ended(*end, [*done, *already, *failed, *left], record.at));
+                self.line(ended(*end, self.chosen, [*done, *already, *failed, *left], record.at));
             }
             Event::StepWaits { .. } | Event::HoleFilled { .. } => {}
         }
@@ -122,8 +124,9 @@ impl Progress {
     }
 }
 
-fn ended(end: RunEnd, [done, already, failed, left]: [usize; 4], at: u64) -> String {
+fn ended(end: RunEnd, chosen: bool, [done, already, failed, left]: [usize; 4], at: u64) -> String {
     let (words, style) = match end {
+        RunEnd::Complete if chosen => ("✓ what was chosen is as the spec says", GOOD),
         RunEnd::Complete => ("✓ everything is as the spec says", GOOD),
         RunEnd::Failed => ("✗ the run did not finish", BAD),
         RunEnd::NotConverged => ("✗ all steps ended well, and something is still to be done", BAD),

@@ -9,7 +9,6 @@ use kubewright_model::desired::{Body, Desired};
 use kubewright_model::ids::{NodeName, ProviderName, StepId};
 use kubewright_model::observed::{ClusterSeen, MachineSeen, Observed};
 use kubewright_model::plan::{Action, Lease, Stage, Step, Weight};
-use kubewright_model::units::Span;
 
 use super::draft::{Draft, id};
 use super::quorum::Voters;
@@ -17,8 +16,6 @@ use super::standing::{ClusterView, Standing, Standings};
 use crate::diff::cluster::{unwanted_nodes, unwanted_objects, unwanted_releases};
 use crate::diff::machine;
 
-/// The usual length of a drain before it is given up, as `kubectl drain` users set it.
-const DRAIN_TIMEOUT: Span = Span::from_secs(300);
 /// Deletions at once at one place: each holds the storage's lock for a moment.
 const DELETES_PER_PLACE: u16 = 4;
 
@@ -137,7 +134,7 @@ pub(super) fn cordon(draft: &mut Draft<'_>, name: &NodeName, stage: Stage, needs
 
 /// Moves the node's pods away.
 pub(super) fn drain(draft: &mut Draft<'_>, name: &NodeName, stage: Stage, needs: Vec<StepId>) -> StepId {
-    let action = Action::Drain { node: name.clone(), timeout: DRAIN_TIMEOUT };
+    let action = Action::Drain { node: name.clone(), timeout: draft.desired.drain_timeout };
     let reason = Reason::Follows("it is about to go out of service".into());
     draft.add(step("drain", name, stage, action, reason, needs))
 }

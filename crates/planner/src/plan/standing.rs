@@ -221,8 +221,9 @@ fn skew(desired: &Desired, seen: Option<&NodeSeen>) -> Result<(), Refusal> {
     let Some(seen) = seen else { return Ok(()) };
     let (wanted, there) = (&desired.kubernetes.version, &seen.version);
     if wanted < there {
-        let help = "Kubernetes does not go back; restore a backup to return to an older version";
-        return Err((format!("it runs {there}, newer than {wanted} in the spec"), Some(help.into())));
+        let help =
+            format!("Kubernetes does not go back: write {there}, or make everything anew with `kubewright rebuild`");
+        return Err((format!("it runs {there}, newer than {wanted} in the spec"), Some(help)));
     }
     let (major, minor) = there.minor();
     if wanted.minor() > (major, minor + 1) {

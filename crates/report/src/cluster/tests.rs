@@ -115,7 +115,7 @@ fn hostile(name: &str) -> Desired {
         ("/releases/0/chart", json!(name)),
         ("/releases/1/name", json!(name)),
         ("/checks/3/name", json!(name)),
-        ("/missing", json!([{ "what": name, "effect": name }])),
+        ("/missing", json!([{ "what": name, "effect": name, "blocks": true }])),
         ("/secrets/proxmox-token/env", json!(name)),
         ("/objects/1/manifests/0/spec/rules/0/host", json!(name)),
     ])

@@ -37,5 +37,7 @@ fn devboard() {
             "check grafana: http://192.168.1.40 answers for grafana.devboard.local",
         ],
     );
-    assert!(missing(&example).is_empty(), "everything of DevBoard is built");
+    // Snapshots of the datastore are taken; the export of all objects beside them is not built yet.
+    assert_eq!(missing(&example), ["backups of objects"]);
+    assert!(example.desired.missing.iter().all(|missing| !missing.blocks));
 }

@@ -48,5 +48,8 @@ fn valaskjalf() {
             "spec: maintenance.updateOs = true",
         ],
     );
-    assert_eq!(missing(&example), ["distribution RKE2", "backups of whole machines"]);
+    assert_eq!(
+        missing(&example),
+        ["distribution RKE2", "backups of whole machines", "backups of objects", "updates of the operating system"]
+    );
 }

@@ -1,0 +1,101 @@
+//! Parts of the spec that this version of the program has no compiler for, by name: it never pretends.
+
+use std::collections::BTreeMap;
+
+use kubewright_model::desired::Missing;
+use kubewright_model::spec::backup::{Keep, Unreachable};
+use kubewright_model::spec::kubernetes::Distribution;
+use kubewright_model::spec::load_balancers::Balancer;
+use kubewright_model::spec::{ClusterFile, SecretRef};
+
+/// What stops a run: the cluster would not be what the file says.
+fn blocks(what: impl Into<String>, effect: &str) -> Missing {
+    Missing { what: what.into(), effect: effect.into(), blocks: true }
+}
+
+/// What a run goes on without: the cluster is what the file says, and something around it is not done yet.
+fn lacks(what: &str, effect: &str) -> Missing {
+    Missing { what: what.into(), effect: effect.into(), blocks: false }
+}
+
+/// Everything that is missing, what blocks first.
+pub(super) fn missing(file: &ClusterFile, places: &BTreeMap<String, SecretRef>) -> Vec<Missing> {
+    let mut missing = of_cluster(file);
+    if places.values().any(|place| place.sops.is_some()) {
+        missing.push(blocks("SOPS files", "their keys are known, their values are not read"));
+    }
+    missing.extend(of_backups(file));
+    missing.extend(of_maintenance(file));
+    missing.sort_by_key(|missing| !missing.blocks);
+    missing
+}
+
+fn of_cluster(file: &ClusterFile) -> Vec<Missing> {
+    let spec = &file.spec;
+    let distribution = spec.kubernetes.distribution;
+    let at_hetzner = spec.pools.values().any(|pool| pool.hetzner.is_some())
+        || spec.load_balancers.values().any(|balancer| balancer.by == Balancer::Hetzner);
+    let mut missing = Vec::new();
+    if at_hetzner {
+        let effect = "its servers, networks and load balancers are planned, none is made";
+        missing.push(blocks("provider Hetzner", effect));
+    }
+    if distribution != Distribution::K3s {
+        let effect = "machines and hosts are planned, members are not";
+        missing.push(blocks(format!("distribution {}", distribution.title()), effect));
+    }
+    if spec.kubernetes.cni.flannel.is_some() && distribution != Distribution::K3s {
+        let effect = "its manifest is not applied, so pods have no network";
+        missing.push(blocks(format!("Flannel on {}", distribution.title()), effect));
+    }
+    if spec.addons.storage.local_path.is_some() && distribution != Distribution::K3s {
+        let effect = "no StorageClass for folders of the nodes is made";
+        missing.push(blocks(format!("local-path volumes on {}", distribution.title()), effect));
+    }
+    // Talos brings its own; what other distributions need before the API is not compiled yet.
+    if spec.kubernetes.endpoint.virtual_ip.is_some() && distribution == Distribution::K3s {
+        missing.push(blocks("a virtual IP before K3s", "nobody would answer at it"));
+    }
+    if spec.addons.argocd.as_ref().is_some_and(|argocd| argocd.admin_password.is_some()) {
+        let effect = "Argo CD makes its own, in the Secret argocd-initial-admin-secret";
+        missing.push(blocks("a chosen password for Argo CD", effect));
+    }
+    missing
+}
+
+fn of_backups(file: &ClusterFile) -> Vec<Missing> {
+    let Some(backup) = &file.spec.backup else { return Vec::new() };
+    let mut missing = Vec::new();
+    if backup.machines.is_some() {
+        missing.push(blocks("backups of whole machines", "the provider is told no schedule for them"));
+    }
+    if backup.to.is_some() {
+        missing.push(lacks("backups to another place", "snapshots of the datastore stay on the servers"));
+    }
+    if backup.objects {
+        missing.push(lacks("backups of objects", "snapshots of the datastore hold them, on the servers"));
+    }
+    if !backup.recipients.is_empty() {
+        missing.push(lacks("encrypted backups", "snapshots of the datastore lie open on the servers"));
+    }
+    let Keep { daily, weekly, monthly, .. } = backup.keep;
+    if daily + weekly + monthly > 0 {
+        missing.push(lacks("backups kept by days, weeks and months", "only the newest are kept, as `last` says"));
+    }
+    missing
+}
+
+fn of_maintenance(file: &ClusterFile) -> Vec<Missing> {
+    let maintenance = &file.spec.maintenance;
+    let mut missing = Vec::new();
+    if maintenance.window.is_some() {
+        missing.push(blocks("the maintenance window", "changes that disturb would start at any time"));
+    }
+    if maintenance.unreachable == Unreachable::Fence {
+        missing.push(lacks("fencing", "agents that cannot be reached are left out"));
+    }
+    if maintenance.update_os {
+        missing.push(lacks("updates of the operating system", "its packages stay as they are"));
+    }
+    missing
+}
