@@ -5,6 +5,7 @@ mod ci;
 mod generate;
 mod reference;
 mod tidy;
+mod transcripts;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -32,6 +33,8 @@ enum Chore {
         #[arg(long)]
         check: bool,
     },
+    /// Writes the transcripts of the commands anew; look at the difference before it is committed.
+    Transcripts,
     /// Measures planning and rehearsing at several sizes. Asserts nothing.
     Bench {
         /// The sizes to plan, in nodes.
@@ -45,6 +48,7 @@ fn main() -> ExitCode {
         Chore::Ci => ci::run(),
         Chore::Tidy => tidy::run(),
         Chore::Gen { check } => generate::run(check),
+        Chore::Transcripts => transcripts::run(),
         Chore::Bench { nodes } => bench::run(&nodes),
     };
     match done {

@@ -14,9 +14,12 @@ use kubewright_engine::sim::Fault;
   kubewright rehearse                 # the cluster's whole life in a pretend data centre
   kubewright plan && kubewright apply # what would change, then make it so
 
-Exit codes: 0 done or nothing to do · 1 a run did not finish · 2 wrong usage · 3 the spec is invalid ·
-4 changes pending (plan --exit-code) · 5 blocked, nothing was changed · 6 another run holds the lock ·
-7 looked, not healthy · 70 a bug of kubewright · 130 interrupted")]
+Exit codes:
+  0  done, or nothing to do            5  blocked, nothing was changed
+  1  a run did not finish              6  another run holds the lock
+  2  wrong usage                       7  looked, not healthy
+  3  the spec is invalid              70  a bug of kubewright
+  4  changes pending (--exit-code)   130  interrupted")]
 pub(crate) struct Arguments {
     /// Work in a pretend data centre that is kept in this folder.
     #[arg(long, global = true, value_name = "DIR")]
@@ -127,7 +130,7 @@ pub(crate) enum Command {
     /// Write the cluster's documentation.
     #[command(after_help = "Examples:
   kubewright docs > CLUSTER.md
-  kubewright docs --format html --language fr --out cluster.html")]
+  kubewright docs --language fr --out cluster.html")]
     Docs(Docs),
     /// Rehearse the cluster's whole life in a pretend data centre.
     #[command(after_help = "Examples:
@@ -163,14 +166,14 @@ pub(crate) struct Init {
     /// List the examples.
     #[arg(long)]
     pub(crate) list: bool,
-    /// The file to write. One that exists is not overwritten.
+    /// The file to write, `-` to print it. One that exists is not overwritten.
     #[arg(short, long, value_name = "FILE", default_value = "cluster.yaml")]
     pub(crate) out: PathBuf,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Validate {
-    /// The specs.
+    /// The specs; `-` for standard input.
     #[arg(default_value = "cluster.yaml")]
     pub(crate) files: Vec<PathBuf>,
     /// In which form the answer is printed.
@@ -300,9 +303,9 @@ pub(crate) struct Docs {
     /// The language.
     #[arg(long, default_value = "en")]
     pub(crate) language: Language,
-    /// The form.
-    #[arg(long, default_value = "markdown")]
-    pub(crate) format: Format,
+    /// The form; without it, as the file's name says, and Markdown otherwise.
+    #[arg(long)]
+    pub(crate) format: Option<Format>,
     /// The file to write; without it the document is printed.
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,

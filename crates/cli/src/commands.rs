@@ -44,9 +44,21 @@ fn print_json(value: &impl serde::Serialize) -> Result<(), Problem> {
     Ok(())
 }
 
+/// Prints a value that has fields as JSON, and says in it when it comes from a pretend world.
+fn print_json_of(simulated: bool, value: &impl serde::Serialize) -> Result<(), Problem> {
+    let mut json = serde_json::to_value(value)
+        .map_err(|error| Problem::new(Done::Bug, "the answer has no JSON form").because(error.to_string()))?;
+    if let (true, Some(fields)) = (simulated, json.as_object_mut()) {
+        fields.insert("simulated".into(), true.into());
+    }
+    print_json(&json)
+}
+
 /// Writes a file, and says so.
 fn write(path: &std::path::Path, text: &str) -> Result<(), Problem> {
-    std::fs::write(path, text).map_err(|error| {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let made = folder.map_or(Ok(()), std::fs::create_dir_all);
+    made.and_then(|()| std::fs::write(path, text)).map_err(|error| {
         Problem::new(Done::Usage, format!("cannot write {}", path.display())).because(error.to_string())
     })?;
     crate::screen::remark!("wrote {}", path.display());

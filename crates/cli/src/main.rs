@@ -11,6 +11,7 @@
 
 mod arguments;
 mod commands;
+mod mask;
 mod problem;
 mod screen;
 mod source;
@@ -20,11 +21,13 @@ mod world;
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use problem::{Done, Problem};
 
 fn main() -> ExitCode {
     let arguments = arguments::Arguments::parse();
     screen::choose_colour(arguments.color);
     match commands::run(&arguments) {
+        Ok(_) if screen::lost() => Problem::new(Done::Unfinished, "the answer could not be written").tell().into(),
         Ok(done) => done.into(),
         Err(problem) => problem.tell().into(),
     }

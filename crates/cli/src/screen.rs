@@ -1,5 +1,7 @@
 //! Colours that mean something, and the words that every screen shares.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use anstyle::{AnsiColor, Style};
 
 use crate::arguments::Colour;
@@ -51,11 +53,27 @@ pub(crate) fn counted(number: usize, word: &str) -> String {
     if number == 1 { format!("1 {word}") } else { format!("{number} {plural}") }
 }
 
-/// Prints a line of the answer. Whoever reads it may have gone away; that is no failure of ours.
+/// A line of the answer could not be written, for another reason than that its reader has gone away.
+static LOST: AtomicBool = AtomicBool::new(false);
+
+/// Notes how writing a part of the answer went. A reader that has gone away is no failure of ours; a full disk is.
+pub(crate) fn written(result: std::io::Result<()>) {
+    if result.is_err_and(|error| error.kind() != std::io::ErrorKind::BrokenPipe) {
+        LOST.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Whether a part of the answer was lost.
+pub(crate) fn lost() -> bool {
+    written(std::io::Write::flush(&mut std::io::stdout()));
+    LOST.load(Ordering::Relaxed)
+}
+
+/// Prints a line of the answer.
 macro_rules! say {
     ($($words:tt)*) => {{
         use std::io::Write as _;
-        let _ = writeln!(anstream::stdout(), $($words)*);
+        $crate::screen::written(writeln!(anstream::stdout(), $($words)*));
     }};
 }
 

@@ -1,5 +1,6 @@
 //! Reading a spec, and showing what is wrong with it at the place where it is wrong.
 
+use std::io::Read as _;
 use std::path::Path;
 
 use kubewright_engine::{Engine, Loadout};
@@ -8,13 +9,14 @@ use miette::{
     GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteDiagnostic, NamedSource, Report, Severity as Weight,
 };
 
+use crate::mask::masked;
 use crate::problem::{Done, Problem};
 use crate::screen::{BAD, CARE, counted, paint, remark};
 
+/// The word for standard input in the place of a file.
+pub(crate) const STANDARD_INPUT: &str = "-";
 /// Lines of a spec that are shown at most; the rest is counted.
 const SHOWN: usize = 50;
-/// What stands for a secret, however long it is.
-const STARS: &str = "********";
 
 /// Reads a spec; everything that is wrong with it has been told when this fails.
 pub(crate) fn read(path: &Path) -> Result<Loadout, Problem> {
@@ -33,7 +35,13 @@ pub(crate) fn read(path: &Path) -> Result<Loadout, Problem> {
 
 /// A file's text.
 pub(crate) fn text(path: &Path) -> Result<String, Problem> {
-    let bytes = std::fs::read(path).map_err(|error| {
+    let read = if path == Path::new(STANDARD_INPUT) {
+        let mut bytes = Vec::new();
+        std::io::stdin().read_to_end(&mut bytes).map(|_| bytes)
+    } else {
+        std::fs::read(path)
+    };
+    let bytes = read.map_err(|error| {
         let problem = Problem::new(Done::Usage, format!("cannot read {}", path.display())).because(error.to_string());
         match error.kind() {
             std::io::ErrorKind::NotFound => problem.hint("`kubewright init` writes a first spec"),
@@ -104,17 +112,4 @@ fn bytes(text: &str, at: Place) -> Option<(usize, usize)> {
     let offset = |column: usize| line.char_indices().nth(column).map_or(line.len(), |(at, _)| at);
     let (from, to) = (offset(at.column - 1), offset(at.column - 1 + at.length));
     Some((start + from, to.saturating_sub(from)))
-}
-
-/// The text with stars where a diagnostic says that a secret stands.
-fn masked(text: &str, found: &[Diagnostic]) -> String {
-    let mut masked = text.to_string();
-    for at in found.iter().filter(|diagnostic| diagnostic.secret).filter_map(|diagnostic| diagnostic.at) {
-        let start: usize = masked.split_inclusive('\n').take(at.line - 1).map(str::len).sum();
-        let Some(line) = masked.get(start..).and_then(|rest| rest.lines().next()).map(str::to_string) else { continue };
-        // From the secret's first character to the end of its line: a value's length is nobody's business either.
-        let kept: String = line.chars().take(at.column - 1).collect();
-        masked.replace_range(start..start + line.len(), &format!("{kept}{STARS}"));
-    }
-    masked
 }

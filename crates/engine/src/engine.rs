@@ -183,6 +183,28 @@ impl Engine {
         Ok(Planned { observed, plan })
     }
 
+    /// Looks at the world and plans, and looks again for a while when the plan is blocked by something that could not be
+    /// looked at.
+    ///
+    /// # Errors
+    ///
+    /// [`EngineError::Bug`] when the plan breaks a promise.
+    pub async fn plan_patiently(&self, desired: &Desired, ask: &Ask, only: &[String]) -> Result<Planned, EngineError> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let planned = self.plan(desired, ask, only).await?;
+            let unknown = planned.observed.unknown();
+            let settled = !planned.plan.is_blocked() || unknown.is_empty() || !self.has_hands(desired);
+            if settled || Instant::now() + LOOK_AGAIN > deadline {
+                return Ok(planned);
+            }
+            if let Some(listener) = &self.listener {
+                listener(format!("waiting: {}", unknown.join("; ")));
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    }
+
     /// Looks at the world.
     pub async fn status(&self, desired: &Desired) -> Observed {
         observe(&self.world, &*self.store, desired).await
@@ -219,7 +241,8 @@ impl Engine {
     pub async fn apply(&self, request: &Request<'_>, stop: &Stop, sink: Sink<'_>) -> Result<RunReport, EngineError> {
         let desired = request.desired;
         let _lock = self.store.lock(&desired.cluster, &request.holder)?;
-        let Planned { observed, plan } = self.plan_patiently(request).await?;
+        let planned = self.plan_patiently(desired, &request.ask, request.only).await?;
+        let Planned { observed, plan } = planned;
         self.may_run(request, &plan)?;
         let journal = self.store.start_journal(&desired.cluster, &request.run)?;
         let mut recorder = Recorder::new(journal, sink);
@@ -268,26 +291,6 @@ impl Engine {
     fn has_hands(&self, desired: &Desired) -> bool {
         let provided = desired.machines.iter().all(|machine| self.world.providers.contains_key(&machine.provider));
         provided && self.world.hosts.is_some() && self.world.cluster.is_some()
-    }
-
-    /// Plans, and looks again for a while when the plan is blocked by something that could not be looked at.
-    async fn plan_patiently(&self, request: &Request<'_>) -> Result<Planned, EngineError> {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            let planned = self.plan(request.desired, &request.ask, request.only).await?;
-            let unknown = planned.observed.unknown();
-            if !self.has_hands(request.desired)
-                || !planned.plan.is_blocked()
-                || unknown.is_empty()
-                || Instant::now() + LOOK_AGAIN > deadline
-            {
-                return Ok(planned);
-            }
-            if let Some(listener) = &self.listener {
-                listener(format!("waiting: {}", unknown.join("; ")));
-            }
-            tokio::time::sleep(LOOK_AGAIN).await;
-        }
     }
 
     /// Everything that must be so before anything is touched.

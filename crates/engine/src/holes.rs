@@ -161,12 +161,15 @@ pub(crate) fn unavailable<'p>(
 pub(crate) fn filled(desired: &Desired, secrets: Secrets<'_>) -> BTreeMap<Digest, Digest> {
     let mut filled = BTreeMap::new();
     let mut seen = BTreeSet::new();
-    let existing = |name: &HoleName| {
+    // Each secret is read once: it may be a command that asks somebody.
+    let mut known: BTreeMap<String, Option<Secret>> = BTreeMap::new();
+    let mut existing = |name: &HoleName| {
         let name = name.as_str().strip_prefix("secret/")?;
-        match desired.secrets.get(name) {
+        let value = known.entry(name.to_string()).or_insert_with(|| match desired.secrets.get(name) {
             Some(place) if !secrets.simulated => secrets.read(place).ok(),
             Some(_) | None => secrets.store.secret(&desired.cluster, name).ok().flatten(),
-        }
+        });
+        value.clone()
     };
     for text in desired.hosts.iter().flat_map(|host| &host.resources).filter_map(file_text) {
         let fingerprint = text.fingerprint();

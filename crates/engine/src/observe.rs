@@ -9,6 +9,7 @@ use kubewright_model::ids::{NodeName, ProviderName};
 use kubewright_model::observed::{ClusterSeen, HostSeen, Inventory, Observed, Power, Seen};
 
 use crate::holes;
+use crate::retry::{LOOKS as TRIES, retry};
 use crate::store::Store;
 use crate::world::World;
 
@@ -33,7 +34,7 @@ async fn inventories(world: &World, desired: &Desired) -> BTreeMap<ProviderName,
     let looks = names.into_iter().map(|name| async move {
         let seen = match world.providers.get(name) {
             None => Seen::unknown(format!("this version has no hands for provider {name}")),
-            Some(provider) => match provider.observe(&desired.owner).await {
+            Some(provider) => match retry(TRIES, || provider.observe(&desired.owner), |_, _, _| {}).await {
                 Ok(inventory) => Seen::Present(inventory),
                 Err(error) => Seen::unknown(error.to_string()),
             },

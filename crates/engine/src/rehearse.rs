@@ -25,7 +25,7 @@ use crate::verify::CheckResult;
 
 pub use path::Link;
 
-/// Runs that a phase may take until nothing is left to do: a mishap may end one or two of them.
+/// Runs that a phase with mishaps may take until nothing is left to do. A phase without any takes one.
 const RUNS: usize = 4;
 
 /// What is rehearsed.
@@ -125,8 +125,10 @@ pub async fn rehearse(script: &Script<'_>, audience: Audience<'_>) -> Result<Reh
     }
     script.faults.iter().cloned().for_each(|fault| stage.centre.strike(fault));
     let steps = first.plan.steps.len();
+    stage.mishaps = !script.faults.is_empty();
     stage.play("build", "a plan from nothing, carried out", desired, Ask::Apply, steps, audience).await;
     stage.centre.mend();
+    stage.mishaps = false;
     let checks = stage.verify(desired, audience).await;
     audience(Scene::Stands(&stage.engine.status(desired).await, &checks));
     stage.quiet(desired, audience).await;
@@ -186,6 +188,8 @@ struct Stage {
     engine: Engine,
     phases: Vec<Phase>,
     runs: u32,
+    /// Mishaps are set up, so that a run may fail.
+    mishaps: bool,
 }
 
 impl Stage {
@@ -193,7 +197,7 @@ impl Stage {
         let centre = DataCentre::new(script.seed);
         centre.furnish(script.desired);
         let engine = Engine::new(centre.world(script.desired), Arc::new(MemoryStore::default()));
-        Self { centre, engine, phases: Vec::new(), runs: 0 }
+        Self { centre, engine, phases: Vec::new(), runs: 0, mishaps: false }
     }
 
     fn request<'a>(&mut self, desired: &'a Desired, ask: Ask) -> Request<'a> {
@@ -216,7 +220,8 @@ impl Stage {
         audience(Scene::Begins { name, steps });
         let mut phase = Phase::new(name, shows);
         let from = self.centre.now();
-        for attempt in 1..=RUNS {
+        let runs = if self.mishaps { RUNS } else { 1 };
+        for attempt in 1..=runs {
             let plan = self.engine.plan(desired, &ask, &[]).await;
             let plan = match plan {
                 Ok(planned) => planned.plan,
@@ -240,7 +245,7 @@ impl Stage {
                 Ok(report) => phase.notes.extend(why(&report)),
                 Err(error) => phase.notes.push(told(&error)),
             }
-            if attempt == RUNS {
+            if attempt == runs {
                 phase.wrong.append(&mut phase.notes);
             }
             // Somebody makes room, or brings back what does not come back by itself.

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-/// How often a call is tried. Eight tries with the waits below span about four minutes: longer than a reboot, a storage
+/// How often a call is tried. Eight tries with the waits below span about three minutes: longer than a reboot, a storage
 /// lock or a provider's hiccup takes, and short enough that a real fault is told before people look at their watch.
 /// Endless retries have cost users their account at a cloud.
-const TRIES: u32 = 8;
+pub(crate) const TRIES: u32 = 8;
+/// How often a look is tried: its answer is not worth minutes of waiting, and a run looks again by itself.
+pub(crate) const LOOKS: u32 = 3;
 const FIRST_WAIT: Duration = Duration::from_secs(2);
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
@@ -32,9 +34,10 @@ impl MayPass for crate::cluster::ClusterError {
     }
 }
 
-/// Calls until it succeeds, fails for good, or has been tried often enough. `tell` hears of each new try: its number,
+/// Calls until it succeeds, fails for good, or has been tried so often. `tell` hears of each new try: its number,
 /// the wait before it, and what failed.
 pub(crate) async fn retry<T, E, F>(
+    tries: u32,
     mut call: impl FnMut() -> F,
     mut tell: impl FnMut(u32, Duration, String),
 ) -> Result<T, E>
@@ -45,7 +48,7 @@ where
     let mut wait = FIRST_WAIT;
     for attempt in 1.. {
         match call().await {
-            Err(error) if error.may_pass() && attempt < TRIES => {
+            Err(error) if error.may_pass() && attempt < tries => {
                 tell(attempt + 1, wait, error.to_string());
                 tokio::time::sleep(wait).await;
                 wait = (wait * 2).min(LONGEST_WAIT);

@@ -5,9 +5,10 @@ use std::path::Path;
 
 use kubewright_engine::{Request, RunReport, Stop};
 use kubewright_model::desired::Desired;
-use kubewright_model::event::{Record, RunEnd};
+use kubewright_model::event::{Event, Record, RunEnd};
 use kubewright_model::ids::{ClusterName, NodeName};
 use kubewright_model::plan::{Ask, Plan};
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::arguments::{self, Arguments, Change, Output};
 use crate::problem::{Done, Problem};
@@ -16,6 +17,9 @@ use crate::source;
 use crate::view;
 use crate::view::progress::Progress;
 use crate::world::{Site, holder, run_id};
+
+/// What to do where this version has no hands.
+const NO_HANDS: &str = "this version works in pretend data centres: add `--simulated DIR`";
 
 /// One change of the world.
 struct Wish<'a> {
@@ -69,40 +73,50 @@ pub(super) fn replace(arguments: &Arguments, replace: &arguments::Replace) -> Re
 
 /// Plans, shows, asks, and does it.
 fn carry_out(arguments: &Arguments, wish: Wish<'_>) -> Result<Done, Problem> {
-    Site::work(arguments, wish.file, &wish.desired, async |site| {
+    Site::change(arguments, wish.file, &wish.desired, async |site| {
         let plan = match &wish.approved {
             Some(plan) => plan.clone(),
-            None => site.engine.plan(&wish.desired, &wish.ask, &wish.only).await?.plan,
+            None => {
+                let plan = site.engine.plan_patiently(&wish.desired, &wish.ask, &wish.only).await?.plan;
+                if wish.output == Output::Text {
+                    view::plan::show(&plan, &wish.desired, false);
+                }
+                if plan.is_blocked() {
+                    let blocked = Problem::new(Done::Blocked, "the plan is blocked; nothing was touched");
+                    return Err(if site.engine.simulated() { blocked } else { blocked.hint(NO_HANDS) });
+                }
+                if plan.is_empty() {
+                    return Ok(Done::Well);
+                }
+                if !wish.yes {
+                    agreed(&wish.ask, &wish.desired.cluster, &plan)?;
+                }
+                plan
+            }
         };
-        // A blocked plan may only wait for something that boots; the run itself looks again for a while.
-        if wish.approved.is_none() && !plan.is_blocked() {
-            if wish.output == Output::Text {
-                view::plan::show(&plan, &wish.desired, false);
-            }
-            if plan.is_empty() {
-                return Ok(Done::Well);
-            }
-            if !wish.yes {
-                agreed(&wish.ask, &wish.desired.cluster, &plan)?;
-            }
+        if matches!(wish.ask, Ask::Destroy | Ask::Rebuild) {
+            site.announce_end();
         }
-        if let (Ask::Destroy | Ask::Rebuild, Some((centre, _))) = (&wish.ask, &site.pretend) {
-            centre.announce_end();
-        }
-        let approved = wish.approved.as_ref().or(Some(&plan)).filter(|plan| !plan.is_blocked());
         let request = Request {
             desired: &wish.desired,
             ask: wish.ask.clone(),
             only: &wish.only,
-            approved,
+            // What runs is what was shown, or nothing.
+            approved: Some(&plan),
             run: run_id(),
             holder: holder(wish.what),
         };
+        let before = site.breaches().len();
         let report = watch(site, &request, wish.output).await?;
-        if let Some((centre, _)) = &site.pretend {
-            centre.announce_life();
+        let done = ended(&report, &site.again(wish.file));
+        let breaches = site.breaches().split_off(before);
+        for breach in &breaches {
+            remark!(
+                "{} the pretend data centre was asked for what no right plan asks for: {breach}",
+                paint(BAD, "BUG")
+            );
         }
-        Ok(ended(site, &report, wish.file))
+        Ok(if breaches.is_empty() { done } else { Done::Bug })
     })
 }
 
@@ -132,11 +146,16 @@ fn agreed(ask: &Ask, cluster: &ClusterName, plan: &Plan) -> Result<(), Problem> 
 async fn watch(site: &Site, request: &Request<'_>, output: Output) -> Result<RunReport, Problem> {
     let stop = Stop::default();
     let mut progress = (output == Output::Text).then(|| Progress::new(!request.only.is_empty()));
-    let mut sink = |record: &Record| match &mut progress {
-        Some(progress) => progress.hear(record),
-        None => {
-            if let Ok(line) = serde_json::to_string(record) {
-                say!("{line}");
+    let mut sink = |record: &Record| {
+        if matches!(record.event, Event::StepEnded { .. }) {
+            site.keep_up();
+        }
+        match &mut progress {
+            Some(progress) => progress.hear(record),
+            None => {
+                if let Ok(line) = serde_json::to_string(record) {
+                    say!("{line}");
+                }
             }
         }
     };
@@ -145,8 +164,8 @@ async fn watch(site: &Site, request: &Request<'_>, output: Output) -> Result<Run
     loop {
         tokio::select! {
             ended = &mut run => return Ok(ended?),
-            heard = tokio::signal::ctrl_c() => {
-                if heard.is_ok() && stop.ask() > 2 {
+            () = asked_to_stop() => {
+                if stop.ask() > 2 {
                     return Err(Problem::new(Done::Interrupted, "ended at once")
                         .hint("the journal says what was begun; the next run looks what became of it and goes on"));
                 }
@@ -155,24 +174,34 @@ async fn watch(site: &Site, request: &Request<'_>, output: Output) -> Result<Run
     }
 }
 
-/// What the run came to, in words beside the answer.
-fn ended(site: &Site, report: &RunReport, file: &Path) -> Done {
+/// Waits for Ctrl-C, or for the signal that asks a program to end.
+async fn asked_to_stop() {
+    let Ok(mut ends) = signal(SignalKind::terminate()) else { return std::future::pending().await };
+    tokio::select! {
+        heard = tokio::signal::ctrl_c() => {
+            if heard.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
+        _ = ends.recv() => {}
+    }
+}
+
+/// What the run came to, in words beside the answer. `again` is the rest of a command that goes on from there.
+fn ended(report: &RunReport, again: &str) -> Done {
     for left in &report.remaining {
         remark!("{} still to be done: {left}", paint(BAD, "✗"));
     }
-    for breach in site.breaches() {
-        remark!("{} the pretend data centre was asked for what no right plan asks for: {breach}", paint(BAD, "BUG"));
-    }
-    let again = |words: &str| remark!("→ {words}; `kubewright apply {}` goes on from there", file.display());
+    let goes_on = |words: &str| remark!("→ {words}; `kubewright apply {again}` goes on from there");
     match report.end {
         RunEnd::Complete => Done::Well,
         RunEnd::Interrupted => {
-            again("stopped: what was done stays done");
+            goes_on("stopped: what was done stays done");
             Done::Interrupted
         }
         RunEnd::Failed => {
-            again("what was done stays done, and what needed the failed steps was left out");
-            remark!("→ `kubewright history --run {} {}` shows the whole run", report.run, file.display());
+            goes_on("what was done stays done, and what needed the failed steps was left out");
+            remark!("→ `kubewright history --run {} {again}` shows the whole run", report.run);
             Done::Unfinished
         }
         RunEnd::NotConverged => {

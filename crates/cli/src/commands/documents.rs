@@ -25,7 +25,7 @@ pub(super) fn cluster(arguments: &Arguments, docs: &Docs) -> Result<Done, Proble
     let loadout = source::read(&docs.file)?;
     let desired = &loadout.desired;
     let (observed, checks) = if docs.look {
-        Site::work(arguments, &docs.file, desired, async |site| {
+        Site::look(arguments, &docs.file, desired, async |site| {
             let observed = site.engine.status(desired).await;
             let results = site.engine.verify(desired).await;
             Ok((Some(observed), results))
@@ -38,7 +38,8 @@ pub(super) fn cluster(arguments: &Arguments, docs: &Docs) -> Result<Done, Proble
         arguments::Language::Fr => Language::Fr,
     };
     let pretend = docs.look && arguments.simulated.is_some();
-    let text = render(&page(&loadout, observed.as_ref(), &checks, language, pretend), docs.format);
+    let format = docs.format.unwrap_or_else(|| docs.out.as_deref().map_or(Format::Markdown, form));
+    let text = render(&page(&loadout, observed.as_ref(), &checks, language, pretend), format);
     match &docs.out {
         Some(out) => write(out, &text)?,
         None => say!("{}", text.trim_end()),

@@ -17,7 +17,7 @@ use crate::world::Site;
 pub(super) fn run(arguments: &Arguments, history: &History) -> Result<Done, Problem> {
     let desired = source::read(&history.file)?.desired;
     let cluster = &desired.cluster;
-    Site::work(arguments, &history.file, &desired, async |site| {
+    Site::look(arguments, &history.file, &desired, async |site| {
         let runs = site.engine.history(cluster)?;
         let Some(wanted) = &history.run else {
             let mut rows = Vec::new();

@@ -1,6 +1,7 @@
 //! `kubewright init`: a first spec, from an example or by a few questions.
 
 use std::io::{BufRead as _, Write as _};
+use std::path::Path;
 
 use kubewright_engine::Engine;
 use serde_json::{Map, Value, json};
@@ -9,7 +10,7 @@ use super::write;
 use crate::arguments::Init;
 use crate::problem::{Done, Problem};
 use crate::screen::{DIM, GOOD, HEAD, paint, remark, say};
-use crate::source;
+use crate::source::{self, STANDARD_INPUT};
 use crate::view::table::{lines, table};
 
 /// The examples, with what each shows.
@@ -43,12 +44,15 @@ const VERSION: &str = "v1.31.4+k3s1";
 
 pub(super) fn run(init: &Init) -> Result<Done, Problem> {
     if init.list {
-        let mut list = table(&["EXAMPLE", "WHAT IT SHOWS"]);
-        list.add_rows(EXAMPLES.map(|(name, shows, _)| [name, shows]));
+        let mut list = table(&["EXAMPLE", "WHAT IT SHOWS", "IN THIS VERSION"]);
+        list.add_rows(
+            EXAMPLES.map(|(name, shows, text)| [name, shows, if whole(text) { "rehearses" } else { "validates" }]),
+        );
         say!("{}", lines(&list));
         return Ok(Done::Well);
     }
-    if init.out.exists() {
+    let print = init.out == Path::new(STANDARD_INPUT);
+    if !print && init.out.exists() {
         let problem = Problem::new(Done::Usage, format!("{} exists and is not overwritten", init.out.display()));
         return Err(problem.hint("write to another file with `--out`"));
     }
@@ -56,6 +60,10 @@ pub(super) fn run(init: &Init) -> Result<Done, Problem> {
         Some(name) => example(name)?,
         None => questions()?,
     };
+    if print {
+        say!("{}", text.trim_end());
+        return Ok(Done::Well);
+    }
     if let Err(found) = Engine::load(&text) {
         // Answers may be wrong in ways that only the whole spec shows; it is written so that it can be mended.
         write(&init.out, &text)?;
@@ -64,8 +72,14 @@ pub(super) fn run(init: &Init) -> Result<Done, Problem> {
     }
     write(&init.out, &text)?;
     let file = init.out.display();
-    remark!("{} next: `kubewright validate {file}`, then `kubewright rehearse {file}`", paint(GOOD, "✓"));
+    let then = if whole(&text) { "rehearse" } else { "plan --assume-empty" };
+    remark!("{} next: `kubewright validate {file}`, then `kubewright {then} {file}`", paint(GOOD, "✓"));
     Ok(Done::Well)
+}
+
+/// Whether this version builds all of a spec, at least in a pretend data centre.
+fn whole(text: &str) -> bool {
+    Engine::load(text).is_ok_and(|loadout| loadout.desired.missing.iter().all(|missing| !missing.blocks))
 }
 
 fn example(wanted: &str) -> Result<String, Problem> {

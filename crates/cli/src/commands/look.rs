@@ -1,8 +1,10 @@
 //! Commands that look: `status` and `verify`.
 
+use kubewright_model::desired::{Desired, DesiredMachine, DesiredMember};
+use kubewright_model::observed::{Observed, Power, Seen};
 use serde_json::json;
 
-use super::print_json;
+use super::{print_json, print_json_of};
 use crate::arguments::{Arguments, Look, Output};
 use crate::problem::{Done, Problem};
 use crate::source;
@@ -11,20 +13,38 @@ use crate::world::Site;
 
 pub(super) fn status(arguments: &Arguments, look: &Look) -> Result<Done, Problem> {
     let desired = source::read(&look.file)?.desired;
-    let observed = Site::work(arguments, &look.file, &desired, async |site| Ok(site.engine.status(&desired).await))?;
+    let observed = Site::look(arguments, &look.file, &desired, async |site| Ok(site.engine.status(&desired).await))?;
     let good = match look.output {
-        Output::Text => view::status::show(&desired, &observed),
+        Output::Text => {
+            view::status::show(&desired, &observed);
+            healthy(&desired, &observed)
+        }
         Output::Json => {
-            print_json(&observed)?;
-            observed.unknown().is_empty()
+            print_json_of(arguments.simulated.is_some(), &observed)?;
+            healthy(&desired, &observed)
         }
     };
     Ok(if good { Done::Well } else { Done::Unhealthy })
 }
 
+/// Whether everything that the spec wants is there, answers, and is Ready.
+fn healthy(desired: &Desired, observed: &Observed) -> bool {
+    let Some(Seen::Present(cluster)) = &observed.cluster else { return false };
+    let ready = |member: &DesiredMember| cluster.nodes.get(&member.name).is_some_and(|node| node.ready);
+    let runs = |machine: &DesiredMachine| {
+        let inventory = observed.providers.get(&machine.provider).and_then(Seen::present);
+        let seen = inventory.and_then(|inventory| inventory.machines.get(&machine.name));
+        let answers = matches!(observed.hosts.get(&machine.name), Some(Seen::Present(_)));
+        seen.is_some_and(|seen| seen.power == Power::Running) && answers
+    };
+    desired.machines.iter().all(runs)
+        && desired.members.iter().all(ready)
+        && cluster.members.values().all(|member| member.healthy)
+}
+
 pub(super) fn verify(arguments: &Arguments, look: &Look) -> Result<Done, Problem> {
     let desired = source::read(&look.file)?.desired;
-    let results = Site::work(arguments, &look.file, &desired, async |site| Ok(site.engine.verify(&desired).await))?;
+    let results = Site::look(arguments, &look.file, &desired, async |site| Ok(site.engine.verify(&desired).await))?;
     let pretend = arguments.simulated.is_some();
     let good = match look.output {
         Output::Text => view::status::checks(&results, pretend),

@@ -7,7 +7,7 @@ use kubewright_model::digest::Digest;
 use kubewright_model::plan::{Ask, PLAN_FORMAT, Plan};
 use serde::{Deserialize, Serialize};
 
-use super::{print_json, write};
+use super::{print_json_of, write};
 use crate::arguments::{self, Arguments, Output};
 use crate::problem::{Done, Problem};
 use crate::source;
@@ -33,14 +33,14 @@ pub(super) fn run(arguments: &Arguments, asked: &arguments::Plan) -> Result<Done
     let plan = if asked.assume_empty {
         engine::plan_from(&loadout.desired, &engine::nothing(&loadout.desired), &Ask::Apply, &asked.only)?
     } else {
-        Site::work(arguments, &asked.file, &loadout.desired, async |site| {
+        Site::look(arguments, &asked.file, &loadout.desired, async |site| {
             let planned = site.engine.plan(&loadout.desired, &Ask::Apply, &asked.only).await?;
             Ok(planned.plan)
         })?
     };
     match asked.output {
         Output::Text => view::plan::show(&plan, &loadout.desired, asked.full),
-        Output::Json => print_json(&plan)?,
+        Output::Json => print_json_of(arguments.simulated.is_some(), &plan)?,
     }
     if let Some(out) = &asked.out {
         save(out, asked, &plan)?;

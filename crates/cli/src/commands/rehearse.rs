@@ -9,7 +9,7 @@ use kubewright_model::desired::Desired;
 use kubewright_model::version::Version;
 use kubewright_report::Language;
 
-use super::{documents, print_json};
+use super::{documents, print_json_of};
 use crate::arguments::{Output, Rehearse};
 use crate::problem::{Done, Problem};
 use crate::screen::{PRETEND, paint, remark};
@@ -53,12 +53,12 @@ pub(super) fn run(asked: &Rehearse) -> Result<Done, Problem> {
         play.end();
     }
     let rehearsal = ran.map_err(|error| Problem::new(Done::Unfinished, format!("cannot start: {error}")))??;
-    if let Some((path, text)) = page {
-        super::write(path, &text)?;
-    }
     match asked.output {
         Output::Text => show(&rehearsal, u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX)),
-        Output::Json => print_json(&rehearsal)?,
+        Output::Json => print_json_of(true, &rehearsal)?,
+    }
+    if let Some((path, text)) = page {
+        super::write(path, &text)?;
     }
     Ok(if rehearsal.good() { Done::Well } else { Done::Unfinished })
 }

@@ -23,7 +23,7 @@ pub(super) fn man(out: Option<&Path>) -> Result<Done, Problem> {
         Man::new(command).render(&mut page).map_err(|error| failed(&error))?;
         return print(&page);
     };
-    std::fs::create_dir_all(folder).map_err(|error| failed(&error))?;
+    std::fs::create_dir_all(folder).map_err(|error| failed(&error).because(folder.display().to_string()))?;
     clap_mangen::generate_to(command, folder).map_err(|error| failed(&error))?;
     remark!("wrote man pages to {}", folder.display());
     Ok(Done::Well)
@@ -36,6 +36,6 @@ fn failed(error: &std::io::Error) -> Problem {
 /// Prints bytes as they are; whoever reads them may have gone away.
 fn print(bytes: &[u8]) -> Result<Done, Problem> {
     use std::io::Write as _;
-    let _ = std::io::stdout().write_all(bytes);
+    crate::screen::written(std::io::stdout().write_all(bytes));
     Ok(Done::Well)
 }

@@ -19,11 +19,23 @@ struct Found<'a> {
     diagnostics: Vec<Diagnostic>,
 }
 
+/// What is told of several files: that one could not be read goes before that one is invalid.
+fn worse(one: Done, other: Done) -> Done {
+    if one == Done::Well || other == Done::Usage { other } else { one }
+}
+
 pub(super) fn run(validate: &Validate) -> Result<Done, Problem> {
     let mut done = Done::Well;
     let mut all = Vec::new();
     for file in &validate.files {
-        let text = source::text(file)?;
+        // A file that cannot be read is told, and the others are looked at all the same.
+        let text = match source::text(file) {
+            Ok(text) => text,
+            Err(problem) => {
+                done = worse(done, problem.tell());
+                continue;
+            }
+        };
         let (found, words) = match Engine::load(&text) {
             Ok(loadout) => {
                 let desired = &loadout.desired;
@@ -43,7 +55,7 @@ pub(super) fn run(validate: &Validate) -> Result<Done, Problem> {
             Err(found) => (found, None),
         };
         if found.iter().any(|diagnostic| diagnostic.severity == Severity::Error) {
-            done = Done::Invalid;
+            done = worse(done, Done::Invalid);
         }
         if validate.output == Output::Text {
             source::show(file, &text, &found);

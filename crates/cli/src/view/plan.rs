@@ -6,7 +6,7 @@ use anstyle::Style;
 use kubewright_model::change::{FieldChange, Reason, Subject};
 use kubewright_model::desired::Desired;
 use kubewright_model::host::HostResource;
-use kubewright_model::plan::{Action, Plan, Stage, Step};
+use kubewright_model::plan::{Action, Effect, Plan, Stage, Step};
 use similar::TextDiff;
 use termtree::Tree;
 
@@ -44,6 +44,8 @@ impl Mark {
             | Action::Uncordon(_)
             | Action::Wait { .. } => Self::Moves,
             Action::UpdateMachine(_) => Self::Changes,
+            Action::RunRecipe { recipe, .. } if recipe.effect == Effect::Upgrade => Self::Changes,
+            Action::RunRecipe { recipe, .. } if recipe.effect == Effect::Leave => Self::Removes,
             Action::ChangeHost(_)
             | Action::RunRecipe { .. }
             | Action::ApplyObjects(_)
@@ -85,13 +87,22 @@ pub(crate) fn show(plan: &Plan, desired: &Desired, full: bool) {
         }
         return;
     }
-    for stage in Stage::ALL {
-        let steps: Vec<&Step> = plan.steps.iter().filter(|step| step.stage == stage).collect();
-        if !steps.is_empty() {
-            say!("{}", tree(stage, &steps, full).to_string().trim_end());
-        }
+    for (stage, steps) in stages(plan) {
+        say!("{}", tree(stage, &steps, full).to_string().trim_end());
     }
     say!("{}", summary(plan));
+}
+
+/// Stages with their steps, in the order in which the plan comes to them.
+fn stages(plan: &Plan) -> Vec<(Stage, Vec<&Step>)> {
+    let mut stages: Vec<(Stage, Vec<&Step>)> = Vec::new();
+    for step in &plan.steps {
+        match stages.iter_mut().find(|(stage, _)| *stage == step.stage) {
+            Some((_, steps)) => steps.push(step),
+            None => stages.push((step.stage, vec![step])),
+        }
+    }
+    stages
 }
 
 fn tree(stage: Stage, steps: &[&Step], full: bool) -> Tree<String> {
@@ -101,6 +112,7 @@ fn tree(stage: Stage, steps: &[&Step], full: bool) -> Tree<String> {
     }
     let mut tree = Tree::new(paint(HEAD, stage));
     let mut shown: BTreeMap<String, usize> = BTreeMap::new();
+    let mut folded = 0;
     for step in steps {
         let kind = kind(step);
         let many = alike.get(&kind).copied().unwrap_or(1);
@@ -109,9 +121,12 @@ fn tree(stage: Stage, steps: &[&Step], full: bool) -> Tree<String> {
         // The first two of many tell what the others are like.
         if full || many <= ALIKE || *seen <= 2 {
             tree.push(leaf(step));
-        } else if *seen == 3 {
-            tree.push(Tree::new(paint(DIM, format!("… {} more like these (--full shows them)", many - 2))));
+        } else {
+            folded += 1;
         }
+    }
+    if folded > 0 {
+        tree.push(Tree::new(paint(DIM, format!("… {} like these (--full shows them)", counted(folded, "more step")))));
     }
     tree
 }
@@ -199,7 +214,7 @@ fn difference(field: &FieldChange, objects: bool) -> Tree<String> {
         (Some(from), Some(to)) => format!("{}: {} → {}", field.field, paint(BAD, from), paint(GOOD, to)),
         // A new object is told by its name; its digest says nothing yet.
         (None, Some(_)) if objects => field.field.clone(),
-        (None, Some(to)) => format!("{}: {}", field.field, paint(GOOD, to)),
+        (None, Some(to)) => format!("{}: missing → {}", field.field, paint(GOOD, to)),
         (Some(from), None) => format!("{}: {}", field.field, paint(BAD, format!("{from} → gone"))),
         (None, None) => field.field.clone(),
     };

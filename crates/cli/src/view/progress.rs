@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use kubewright_model::event::{Event, Failure, Outcome, Record, RunEnd};
 use kubewright_model::ids::StepId;
-use kubewright_model::plan::Stage;
+use kubewright_model::plan::{Ask, Stage};
 
 use crate::screen::{BAD, CARE, DIM, GOOD, HEAD, PRETEND, counted, duration, paint, remark};
 
@@ -25,6 +25,8 @@ pub(crate) struct Progress {
     running: BTreeMap<StepId, Running>,
     /// Records are in a clock that jumps, so their times are printed and not lived through.
     pretend: bool,
+    /// It takes everything away.
+    destroys: bool,
     /// Only parts were chosen, so what is said of the end is said of those.
     chosen: bool,
 }
@@ -34,14 +36,15 @@ impl Progress {
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
         let style = ProgressStyle::with_template("{bar:24} {pos}/{len} {wide_msg}");
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("━╸─"));
-        Self { bar, running: BTreeMap::new(), pretend: false, chosen }
+        Self { bar, running: BTreeMap::new(), pretend: false, destroys: false, chosen }
     }
 
     /// Takes in a record.
     pub(crate) fn hear(&mut self, record: &Record) {
         match &record.event {
-            Event::RunStarted { run, steps, simulated, .. } => {
+            Event::RunStarted { run, steps, simulated, ask, .. } => {
                 self.pretend = *simulated;
+                self.destroys = *ask == Ask::Destroy;
                 self.bar.set_length(u64::try_from(*steps).unwrap_or(0));
                 let pretend = if *simulated { paint(PRETEND, " (simulated)") } else { String::new() };
                 self.line(format!("{} {run}: {}{pretend}", paint(HEAD, "run"), counted(*steps, "step")));
@@ -63,8 +66,8 @@ impl Progress {
             Event::StepEnded { step, outcome } => self.ended(step, outcome, record.at),
             Event::StopAsked { times: 1 } => {
                 self.line(format!(
-                    "{} what runs ends, nothing new begins; again to give it up",
-                    paint(CARE, "stopping")
+                    "{} what runs goes to its end, nothing new begins; once more gives it up",
+                    paint(CARE, "stopping:")
                 ));
             }
             Event::StopAsked { .. } => {
@@ -72,11 +75,20 @@ impl Progress {
             }
             Event::RunEnded { end, done, already, failed, left } => {
                 self.bar.finish_and_clear();
-                self.line(ended(*end, self.chosen, [*done, *already, *failed, *left], record.at));
+                self.line(ended(*end, self.well(), [*done, *already, *failed, *left], record.at));
             }
             Event::StepWaits { .. } | Event::HoleFilled { .. } => {}
         }
         self.bar.set_message(self.now());
+    }
+
+    /// What is true when everything ended well.
+    fn well(&self) -> &'static str {
+        match (self.destroys, self.chosen) {
+            (true, _) => "✓ everything that was ours is gone",
+            (false, true) => "✓ what was chosen is as the spec says",
+            (false, false) => "✓ everything is as the spec says",
+        }
     }
 
     fn ended(&mut self, step: &StepId, outcome: &Outcome, at: u64) {
@@ -124,10 +136,9 @@ impl Progress {
     }
 }
 
-fn ended(end: RunEnd, chosen: bool, [done, already, failed, left]: [usize; 4], at: u64) -> String {
+fn ended(end: RunEnd, well: &str, [done, already, failed, left]: [usize; 4], at: u64) -> String {
     let (words, style) = match end {
-        RunEnd::Complete if chosen => ("✓ what was chosen is as the spec says", GOOD),
-        RunEnd::Complete => ("✓ everything is as the spec says", GOOD),
+        RunEnd::Complete => (well, GOOD),
         RunEnd::Failed => ("✗ the run did not finish", BAD),
         RunEnd::NotConverged => ("✗ all steps ended well, and something is still to be done", BAD),
         RunEnd::Interrupted => ("○ stopped", CARE),

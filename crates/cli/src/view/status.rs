@@ -1,15 +1,17 @@
 //! Machines, hosts and nodes as they are, and what checks came to.
 
+use std::collections::BTreeMap;
+
 use kubewright_engine::verify::CheckResult;
-use kubewright_model::desired::Desired;
+use kubewright_model::desired::{Desired, DesiredMachine, DesiredMember};
 use kubewright_model::ids::NodeName;
 use kubewright_model::observed::{ClusterSeen, Observed, Power, Seen};
 
 use super::table::{lines, table};
 use crate::screen::{BAD, CARE, DIM, GOOD, HEAD, counted, duration, paint, say};
 
-/// Shows what was seen of each node, and of the cluster as a whole. Returns whether everything is as it should be.
-pub(crate) fn show(desired: &Desired, observed: &Observed) -> bool {
+/// Shows what was seen of each node, and of the cluster as a whole.
+pub(crate) fn show(desired: &Desired, observed: &Observed) {
     let kubernetes = &desired.kubernetes;
     say!(
         "{} · {} {} · endpoint {}",
@@ -19,71 +21,65 @@ pub(crate) fn show(desired: &Desired, observed: &Observed) -> bool {
         kubernetes.endpoint
     );
     let cluster = observed.cluster.as_ref().and_then(Seen::present);
-    let mut good = true;
+    let members: BTreeMap<&NodeName, &DesiredMember> =
+        desired.members.iter().map(|member| (&member.name, member)).collect();
     let mut nodes = table(&["NODE", "ROLE", "ADDRESS", "MACHINE", "HOST", "NODE STATE", "VERSION"]);
     for machine in &desired.machines {
-        let member = desired.members.iter().find(|member| member.name == machine.name);
-        let (power, is_on) = power(observed, desired, &machine.name);
-        let (host, answers) = host(observed, &machine.name);
-        let (state, ready, version) = node(cluster, &machine.name);
-        good &= is_on && answers && (ready || member.is_none());
+        let member = members.get(&machine.name);
+        let (state, version) = node(cluster, &machine.name);
         nodes.add_row([
             machine.name.to_string(),
             member.map_or("host".into(), |member| member.role.to_string()),
             machine.address.map(|address| address.to_string()).unwrap_or_default(),
-            power,
-            host,
+            power(observed, machine),
+            host(observed, &machine.name),
             if member.is_some() { state } else { String::new() },
             version,
         ]);
     }
     say!("{}", lines(&nodes));
-    good & whole(desired, observed)
+    whole(desired, observed);
 }
 
-fn power(observed: &Observed, desired: &Desired, name: &NodeName) -> (String, bool) {
-    let machine = desired.machine(name);
-    let seen = machine.and_then(|machine| observed.providers.get(&machine.provider));
-    match seen {
-        None => (paint(CARE, "not asked"), false),
-        Some(Seen::Unknown(why)) => (paint(CARE, format!("unknown: {why}")), false),
-        Some(Seen::Absent) => (paint(BAD, "not there"), false),
-        Some(Seen::Present(inventory)) => match inventory.machines.get(name).map(|machine| machine.power) {
-            None => (paint(BAD, "not there"), false),
-            Some(Power::Running) => (paint(GOOD, "runs"), true),
-            Some(Power::Stopped) => (paint(BAD, "off"), false),
+fn power(observed: &Observed, machine: &DesiredMachine) -> String {
+    match observed.providers.get(&machine.provider) {
+        None => paint(CARE, "not asked"),
+        Some(Seen::Unknown(why)) => paint(CARE, format!("unknown: {why}")),
+        Some(Seen::Absent) => paint(BAD, "not there"),
+        Some(Seen::Present(inventory)) => match inventory.machines.get(&machine.name).map(|machine| machine.power) {
+            None => paint(BAD, "not there"),
+            Some(Power::Running) => paint(GOOD, "runs"),
+            Some(Power::Stopped) => paint(BAD, "off"),
         },
     }
 }
 
-fn host(observed: &Observed, name: &NodeName) -> (String, bool) {
+fn host(observed: &Observed, name: &NodeName) -> String {
     match observed.hosts.get(name) {
-        None | Some(Seen::Absent) => (paint(DIM, "-"), false),
-        Some(Seen::Unknown(why)) => (paint(CARE, why), false),
-        Some(Seen::Present(host)) => (host.os.clone(), true),
+        None | Some(Seen::Absent) => paint(DIM, "-"),
+        Some(Seen::Unknown(why)) => paint(CARE, why),
+        Some(Seen::Present(host)) => host.os.clone(),
     }
 }
 
-fn node(cluster: Option<&ClusterSeen>, name: &NodeName) -> (String, bool, String) {
+fn node(cluster: Option<&ClusterSeen>, name: &NodeName) -> (String, String) {
     match cluster.and_then(|cluster| cluster.nodes.get(name)) {
-        None => (paint(DIM, "no member"), false, String::new()),
+        None => (paint(DIM, "no member"), String::new()),
         Some(node) => {
             let state = if node.ready { paint(GOOD, "Ready") } else { paint(BAD, "NotReady") };
             let cordoned = if node.cordoned { paint(CARE, ", cordoned") } else { String::new() };
-            (format!("{state}{cordoned}"), node.ready, node.version.to_string())
+            (format!("{state}{cordoned}"), node.version.to_string())
         }
     }
 }
 
-fn whole(desired: &Desired, observed: &Observed) -> bool {
+fn whole(desired: &Desired, observed: &Observed) {
     match &observed.cluster {
         None | Some(Seen::Absent) => {
             say!("{} no member of the control plane runs anywhere", paint(BAD, "cluster:"));
-            false
         }
         Some(Seen::Unknown(why)) => {
             say!("{} cannot be looked at: {why}", paint(CARE, "cluster:"));
-            false
         }
         Some(Seen::Present(seen)) => {
             let healthy = seen.members.values().filter(|member| member.healthy).count();
@@ -110,7 +106,6 @@ fn whole(desired: &Desired, observed: &Observed) -> bool {
             if !seen.releases.is_empty() {
                 say!("{}", lines(&releases));
             }
-            healthy == seen.members.len()
         }
     }
 }

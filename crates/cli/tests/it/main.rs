@@ -1,6 +1,6 @@
 //! Transcripts: what each command prints, for right and wrong input, in a folder of its own.
 //!
-//! `TRYCMD=overwrite cargo test -p kubewright-cli` writes them anew; look at the difference before it is committed.
+//! `cargo xtask transcripts` writes them anew; look at the difference before it is committed.
 
 #![cfg(test)]
 

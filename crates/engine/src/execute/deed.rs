@@ -23,10 +23,10 @@ use tokio::time::Instant;
 use super::Saying;
 use crate::cluster::{ClusterApi, ClusterError};
 use crate::holes::Filler;
-use crate::retry::retry;
+use crate::retry::{TRIES, retry};
 use crate::world::World;
 
-/// A machine that was just started answers within a minute or two; a slow one with its disk check within five.
+/// A machine that was just started answers within a minute or two; a slow one with its disk check within ten.
 const BOOT: Duration = Duration::from_secs(600);
 /// Looks at something that is waited for start this far apart and slow down to [`LONGEST_LOOK`].
 const FIRST_LOOK: Duration = Duration::from_secs(1);
@@ -92,7 +92,7 @@ impl From<ClusterError> for Fault {
 /// Calls hands with retries, telling of each.
 macro_rules! patiently {
     ($tell:expr, $call:expr) => {
-        retry(|| $call, |attempt, after, error| $tell(Saying::Retries { attempt, after, error })).await
+        retry(TRIES, || $call, |attempt, after, error| $tell(Saying::Retries { attempt, after, error })).await
     };
 }
 

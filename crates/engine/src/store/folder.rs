@@ -3,12 +3,12 @@
 //! Secrets are files that only their owner reads. A journal is a file of JSON lines, flushed line by line. The lock is
 //! the operating system's, so it ends with the process that held it; the file beside it says who that is.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::Write as _;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use kubewright_model::event::{EVENT_FORMAT, Record};
+use kubewright_model::event::{EVENT_FORMAT, Event, Record};
 use kubewright_model::ids::{ClusterName, RunId};
 use kubewright_model::secret::Secret;
 
@@ -44,8 +44,9 @@ impl FolderStore {
     }
 
     fn secret_path(&self, cluster: &ClusterName, name: &str) -> PathBuf {
-        // Names hold slashes where they come from paths.
-        self.root.join(cluster.as_str()).join("secrets").join(name.replace('/', "_"))
+        // Names hold slashes where they come from paths; two names never become one file.
+        let name = name.replace('%', "%25").replace('/', "%2F");
+        self.root.join(cluster.as_str()).join("secrets").join(name)
     }
 }
 
@@ -62,7 +63,10 @@ fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
             it.sync_all()
         });
     written.map_err(|source| file("cannot write", &beside, source))?;
-    fs::rename(&beside, path).map_err(|source| file("cannot write", path, source))
+    // A new name is only there for certain once its folder was written too.
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let renamed = fs::rename(&beside, path).and_then(|()| File::open(folder)?.sync_all());
+    renamed.map_err(|source| file("cannot write", path, source))
 }
 
 impl Store for FolderStore {
@@ -94,10 +98,15 @@ impl Store for FolderStore {
         let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
         let lock = opened.map_err(|source| file("cannot open", &path, source))?;
         let who = folder.join("holder.json");
-        if lock.try_lock().is_err() {
-            let told = fs::read(&who).ok().and_then(|text| serde_json::from_slice(&text).ok());
-            let unknown = Holder { who: "somebody".into(), pid: 0, since: 0, what: "a run".into() };
-            return Err(StoreError::Busy { cluster: cluster.clone(), holder: told.unwrap_or(unknown) });
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::Error(source)) => return Err(file("cannot lock", &path, source)),
+            Err(TryLockError::WouldBlock) => {
+                let told = fs::read(&who).ok().and_then(|text| serde_json::from_slice(&text).ok());
+                // The other one has the lock and has not written its name yet.
+                let unknown = Holder { who: "somebody".into(), pid: 0, since: holder.since, what: "a run".into() };
+                return Err(StoreError::Busy { cluster: cluster.clone(), holder: told.unwrap_or(unknown) });
+            }
         }
         write_whole(&who, &serde_json::to_vec(holder).unwrap_or_default())?;
         Ok(Box::new(Held { _file: lock, holder: who }))
@@ -126,26 +135,26 @@ impl Store for FolderStore {
 
     fn journal(&self, cluster: &ClusterName, run: &RunId) -> Result<Vec<Record>, StoreError> {
         let path = self.journal_path(cluster, run);
-        let opened = File::open(&path).map_err(|source| file("cannot open", &path, source))?;
-        let mut lines = Vec::new();
-        for line in BufReader::new(opened).split(b'\n') {
-            lines.push(line.map_err(|source| file("cannot read", &path, source))?);
-        }
-        read_lines(&lines, &path)
+        let whole = fs::read(&path).map_err(|source| file("cannot read", &path, source))?;
+        read_lines(&whole, &path)
     }
 }
 
-/// Records line by line. A run that was killed may have left half a line at the end, and only there.
-fn read_lines(lines: &[Vec<u8>], path: &Path) -> Result<Vec<Record>, StoreError> {
+/// Records line by line. A run that was killed may have left half a line at the end, without the end of a line.
+fn read_lines(whole: &[u8], path: &Path) -> Result<Vec<Record>, StoreError> {
     let mut records = Vec::new();
-    for (i, line) in lines.iter().enumerate() {
+    // What stands after the last end of a line is torn, or nothing.
+    let complete = whole.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+    for (i, line) in whole[..complete].split(|byte| *byte == b'\n').enumerate() {
+        if line.is_empty() {
+            continue;
+        }
         let malformed = |why: String| StoreError::Malformed { path: path.display().to_string(), line: i + 1, why };
         match serde_json::from_slice::<Record>(line) {
             Ok(record) if record.format != EVENT_FORMAT => {
                 return Err(malformed(format!("format {} is not known to this version", record.format)));
             }
             Ok(record) => records.push(record),
-            Err(_) if i + 1 == lines.len() => {}
             Err(error) => return Err(malformed(error.to_string())),
         }
     }
@@ -175,7 +184,13 @@ impl Journal for Lines {
     fn write(&mut self, record: &Record) -> Result<(), StoreError> {
         let mut line = serde_json::to_vec(record).unwrap_or_default();
         line.push(b'\n');
-        let written = self.file.write_all(&line).and_then(|()| self.file.sync_data());
+        // A crash may lose what a step told or waited for; that a step began and how it ended it may not.
+        let survives = matches!(
+            record.event,
+            Event::RunStarted { .. } | Event::StepStarted { .. } | Event::StepEnded { .. } | Event::RunEnded { .. }
+        );
+        let sync = |()| if survives { self.file.sync_data() } else { Ok(()) };
+        let written = (&self.file).write_all(&line).and_then(sync);
         written.map_err(|source| file("cannot write", &self.path, source))
     }
 }
