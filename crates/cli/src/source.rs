@@ -21,7 +21,7 @@ const SHOWN: usize = 50;
 /// Reads a spec; everything that is wrong with it has been told when this fails.
 pub(crate) fn read(path: &Path) -> Result<Loadout, Problem> {
     let text = text(path)?;
-    match Engine::load(&text) {
+    match Engine::load_in(path.parent().unwrap_or(Path::new("")), &text) {
         Ok(loadout) => {
             show(path, &text, &loadout.warnings);
             Ok(loadout)

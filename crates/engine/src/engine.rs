@@ -1,6 +1,7 @@
 //! The few methods that every front end calls.
 
 use std::cell::RefCell;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ use tokio::time::Instant;
 
 use crate::execute::{Hands, Recorder, Sink, Stop, Tally, execute};
 use crate::holes::{self, Filler};
+use crate::manifests;
 use crate::observe::observe;
 use crate::store::{Holder, Store, StoreError};
 use crate::verify::{CheckResult, verify};
@@ -149,6 +151,21 @@ impl Engine {
     /// Everything that is wrong with it, located and sorted; warnings are among them.
     pub fn load(text: &str) -> Result<Loadout, Vec<Diagnostic>> {
         Self::lowered(spec::load(text)?)
+    }
+
+    /// Reads a spec that lies in a folder, with the files that it names beside it.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Self::load`], and files that cannot be read.
+    pub fn load_in(folder: &Path, text: &str) -> Result<Loadout, Vec<Diagnostic>> {
+        let mut loaded = spec::load(text)?;
+        let mut found = manifests::read(&mut loaded.file, folder);
+        if !found.is_empty() {
+            loaded.places.locate(&mut found);
+            return Err(found);
+        }
+        Self::lowered(loaded)
     }
 
     /// Reads a spec as if it wished another version.

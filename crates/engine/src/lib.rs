@@ -15,6 +15,7 @@ pub mod engine;
 pub mod execute;
 mod holes;
 pub mod journal;
+mod manifests;
 mod observe;
 pub mod rehearse;
 mod retry;

@@ -36,7 +36,7 @@ pub(super) fn run(validate: &Validate) -> Result<Done, Problem> {
                 continue;
             }
         };
-        let (found, words) = match Engine::load(&text) {
+        let (found, words) = match Engine::load_in(file.parent().unwrap_or(Path::new("")), &text) {
             Ok(loadout) => {
                 let desired = &loadout.desired;
                 let words = format!(

@@ -42,6 +42,9 @@ codes! {
         "The value is too small, too large, too short, too long, or of another pattern than the field allows.";
     16 Error SCHEMA = "not as the schema wants it",
         "The value breaks a rule of the schema that has no words of its own here.";
+    17 Error MANIFEST_FILE = "a file of objects that cannot be read",
+        "The spec names a file of Kubernetes objects that is not there, may not be read, or holds something else than \
+         YAML documents of objects. A relative path begins in the folder of the spec. Correct the path or the file.";
     101 Error DUPLICATE_NAME = "two nodes with one name",
         "A node's name is its host name, its machine's name and its name in Kubernetes, so no two nodes can share it. The \
          second one would join as the first and take its place. Give the pools different patterns, such as \

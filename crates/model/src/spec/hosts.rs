@@ -25,6 +25,7 @@ pub struct HostSettings {
     pub files: IndexMap<String, HostFile>,
     /// Kernel settings, now and at every start.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    #[schemars(extend("additionalProperties" = { "type": ["string", "integer"] }))]
     pub sysctls: IndexMap<String, String>,
     /// Kernel modules, now and at every start.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

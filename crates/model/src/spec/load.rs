@@ -30,9 +30,10 @@ pub struct Loaded {
 ///
 /// Everything that is wrong with its form, located and sorted. Whether its values fit each other is the planner's.
 pub fn load(text: &str) -> Result<Loaded, Vec<Diagnostic>> {
-    let (value, places) = source::read(text)?;
+    let (mut value, places) = source::read(text)?;
     let mut found: Vec<Diagnostic> = validator().iter_errors(&value).flat_map(|error| words(&error, &places)).collect();
     if found.is_empty() {
+        numbers_as_text(&mut value, &SpecPath::root());
         match serde_json::from_value(value) {
             Ok(file) => return Ok(Loaded { file, places }),
             // The schema is made from the types, so this is a disagreement between the two and ours to mend.
@@ -41,6 +42,21 @@ pub fn load(text: &str) -> Result<Loaded, Vec<Diagnostic>> {
     }
     places.locate(&mut found);
     Err(found)
+}
+
+/// A whole number where the schema takes it in the place of text becomes that text: `vmids: [401]` says what `["401"]`
+/// says.
+fn numbers_as_text(value: &mut Value, path: &SpecPath) {
+    match value {
+        Value::Number(number) if number.is_u64() && schema::takes_numbers_as_text(path) => {
+            *value = Value::String(number.to_string());
+        }
+        Value::Array(items) => {
+            items.iter_mut().enumerate().for_each(|(index, item)| numbers_as_text(item, &path.then(index)));
+        }
+        Value::Object(map) => map.iter_mut().for_each(|(key, item)| numbers_as_text(item, &path.then(key))),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
 }
 
 fn validator() -> &'static Validator {

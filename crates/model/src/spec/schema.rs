@@ -8,7 +8,9 @@ use schemars::{Schema, SchemaGenerator};
 use serde_json::Value;
 
 use crate::diagnostic::SpecPath;
+use crate::net::NumberRange;
 use crate::spec::ClusterFile;
+use crate::spec::formats::Format;
 
 /// The JSON Schema (draft 2020-12) of a cluster file. It gives editors completion and hover text.
 pub fn json_schema() -> &'static Value {
@@ -28,6 +30,10 @@ impl Transform for Plain {
     fn transform(&mut self, schema: &mut Schema) {
         transform_subschemas(self, schema);
         let Some(object) = schema.as_object_mut() else { return };
+        // A run of numbers may be one number, which people write as one.
+        if object.get("format") == Some(&Value::from(<NumberRange as Format>::NAME)) {
+            object.insert("type".into(), text_or_number());
+        }
         if let Some(Value::Array(options)) = object.get("anyOf")
             && let [only, Value::Object(null)] = options.as_slice()
             && null.get("type") == Some(&Value::from("null"))
@@ -58,6 +64,15 @@ pub fn at(path: &SpecPath) -> Option<&'static Value> {
             .or_else(|| schema.get("additionalProperties").filter(|more| more.is_object()))?;
         Some(follow(next))
     })
+}
+
+/// Whether the field at a path is text that may be written as a whole number.
+pub fn takes_numbers_as_text(path: &SpecPath) -> bool {
+    at(path).and_then(|schema| schema.get("type")).is_some_and(|kind| *kind == text_or_number())
+}
+
+fn text_or_number() -> Value {
+    Value::from(vec!["string", "integer"])
 }
 
 /// Whether the field at a path holds a reference to a secret.
