@@ -4,12 +4,15 @@ use std::io::{BufRead as _, Write as _};
 use std::path::Path;
 
 use kubewright_engine::Engine;
+use kubewright_model::ids::ClusterName;
+use kubewright_model::net::{AddressRange, Cidr};
+use kubewright_model::spec::formats::Format;
 use serde_json::{Map, Value, json};
 
 use super::write;
 use crate::arguments::Init;
 use crate::problem::{Done, Problem};
-use crate::screen::{DIM, GOOD, HEAD, paint, remark, say};
+use crate::screen::{CARE, DIM, GOOD, HEAD, paint, remark, say};
 use crate::source::{self, STANDARD_INPUT};
 use crate::view::table::{lines, table};
 
@@ -97,28 +100,54 @@ fn example(wanted: &str) -> Result<String, Problem> {
 /// Asks for what a K3s cluster cannot do without.
 fn questions() -> Result<String, Problem> {
     remark!("{} {}", paint(HEAD, "A first spec."), paint(DIM, "Return takes what stands in brackets."));
-    let name = ask("The cluster's name", "homelab")?;
-    let place = ask("Where: `proxmox` containers, or `existing` hosts", "proxmox")?;
-    let servers = ask("Addresses of servers, a range such as 192.168.1.40-42 or one address", "192.168.1.40")?;
-    let agents = ask("Addresses of agents; `-` for none", "192.168.1.41-42")?;
-    let network = ask("Their network", "192.168.1.0/24")?;
-    let gateway = ask("Its gateway", "192.168.1.1")?;
+    let name = ask("The cluster's name", "homelab", form::<ClusterName>)?;
+    let place = ask("Where: `proxmox` containers, or `existing` hosts", "proxmox", |answer| match answer {
+        "proxmox" | "existing" => Ok(()),
+        _ => Err("write `proxmox` or `existing`; other places stand in the examples: `kubewright init --list`".into()),
+    })?;
+    let network = ask("The machines' network", "192.168.1.0/24", form::<Cidr>)?;
+    let net: Option<Cidr> = network.parse().ok();
+    let nth = |n: u32| net.and_then(|net| net.nth(n)).map(|address| address.to_string()).unwrap_or_default();
+    let inside = |answer: &str| {
+        let range: AddressRange = answer.parse()?;
+        let fits = net.is_none_or(|net| net.contains(range.first()) && net.contains(range.last()));
+        if fits { Ok(()) } else { Err(format!("it is not in {network}")) }
+    };
+    let gateway = ask("Its gateway", &nth(1), inside)?;
+    let servers = ask("Addresses of servers: one, or a range of three such as 192.168.1.40-42", &nth(40), |answer| {
+        inside(answer)?;
+        match answer.parse::<AddressRange>()?.count() {
+            many if many % 2 == 1 => Ok(()),
+            many => Err(format!("{many} servers are an even number of etcd members: make it one more or one less")),
+        }
+    })?;
+    let agents = ask("Addresses of agents; `-` for none", &nth(43), |answer| match answer {
+        "-" => Ok(()),
+        answer => inside(answer),
+    })?;
     let mut spec = Map::new();
-    spec.insert("kubernetes".into(), json!({ "distribution": "k3s", "version": VERSION }));
-    let proxmox = match place.as_str() {
-        "proxmox" => {
-            let endpoint = ask("The Proxmox API", "https://proxmox:8006")?;
-            let node = ask("The Proxmox node", "pve")?;
-            spec.insert("providers".into(), json!({ "proxmox": {
-                "endpoint": endpoint, "tokenId": "root@pam!kubewright", "tokenSecret": { "env": "PROXMOX_TOKEN_SECRET" },
-                "node": node, "vmids": "400-499", "ssh": { "keyFile": "~/.ssh/id_ed25519" } } }));
-            Some(json!({ "lxc": { "template": "local:vztmpl/debian-12-standard_12.7-1_amd64.tar.zst" } }))
-        }
-        "existing" => None,
-        other => {
-            let problem = Problem::new(Done::Usage, format!("`{other}` is neither `proxmox` nor `existing`"));
-            return Err(problem.hint("other places stand in the examples: `kubewright init --list`"));
-        }
+    let mut kubernetes = json!({ "distribution": "k3s", "version": VERSION });
+    if let Ok(range) = servers.parse::<AddressRange>().map_err(drop)
+        && range.count() > 1
+    {
+        // Clients need one address; without a load balancer it is one server's.
+        kubernetes["endpoint"] = json!({ "host": range.first() });
+    }
+    spec.insert("kubernetes".into(), kubernetes);
+    let proxmox = if place == "proxmox" {
+        let endpoint = ask("The Proxmox API", "https://proxmox:8006", |answer| {
+            if answer.starts_with("https://") { Ok(()) } else { Err("it begins with https://".into()) }
+        })?;
+        let node = ask("The Proxmox node", "pve", |_| Ok(()))?;
+        spec.insert(
+            "providers".into(),
+            json!({ "proxmox": {
+            "endpoint": endpoint, "tokenId": "root@pam!kubewright", "tokenSecret": { "env": "PROXMOX_TOKEN_SECRET" },
+            "node": node, "vmids": "400-499", "ssh": { "keyFile": "~/.ssh/id_ed25519" } } }),
+        );
+        Some(json!({ "lxc": { "template": "local:vztmpl/debian-12-standard_12.7-1_amd64.tar.zst" } }))
+    } else {
+        None
     };
     spec.insert("network".into(), json!({ "cidr": network, "gateway": gateway, "nameservers": [gateway] }));
     spec.insert("hosts".into(), json!({ "ssh": { "keyFile": "~/.ssh/id_ed25519" }, "packages": ["curl"] }));
@@ -133,6 +162,11 @@ fn questions() -> Result<String, Problem> {
     });
     serde_saphyr::to_string(&whole)
         .map_err(|error| Problem::new(Done::Bug, "the answers have no YAML form").because(error.to_string()))
+}
+
+/// Whether an answer has the form of a type of the language.
+fn form<T: Format>(answer: &str) -> Result<(), String> {
+    T::check(answer)
 }
 
 fn pool(role: &str, name: &str, addresses: &str, memory: &str, proxmox: Option<&Value>) -> Value {
@@ -154,16 +188,23 @@ fn pool(role: &str, name: &str, addresses: &str, memory: &str, proxmox: Option<&
     Value::Object(pool)
 }
 
-fn ask(question: &str, default: &str) -> Result<String, Problem> {
-    let _ = write!(anstream::stderr(), "{question} [{default}]: ");
-    let _ = std::io::stderr().flush();
-    let mut answer = String::new();
-    let read = std::io::stdin().lock().read_line(&mut answer);
-    let read = read.map_err(|error| Problem::new(Done::Usage, "cannot read the answer").because(error.to_string()))?;
-    if read == 0 {
-        let problem = Problem::new(Done::Usage, "the answers ended before the questions did; nothing was written");
-        return Err(problem.hint("begin with an example instead: `kubewright init --list`"));
+/// Asks until the answer is right. Answers that come from a file end some time, and so does this.
+fn ask(question: &str, default: &str, check: impl Fn(&str) -> Result<(), String>) -> Result<String, Problem> {
+    loop {
+        let _ = write!(anstream::stderr(), "{question} [{default}]: ");
+        let _ = std::io::stderr().flush();
+        let mut answer = String::new();
+        let read = std::io::stdin().lock().read_line(&mut answer);
+        let read =
+            read.map_err(|error| Problem::new(Done::Usage, "cannot read the answer").because(error.to_string()))?;
+        if read == 0 {
+            let problem = Problem::new(Done::Usage, "the answers ended before the questions did; nothing was written");
+            return Err(problem.hint("begin with an example instead: `kubewright init --list`"));
+        }
+        let answer = if answer.trim().is_empty() { default } else { answer.trim() };
+        match check(answer) {
+            Ok(()) => return Ok(answer.to_string()),
+            Err(why) => remark!("{} {why}", paint(CARE, "?")),
+        }
     }
-    let answer = answer.trim();
-    Ok(if answer.is_empty() { default.to_string() } else { answer.to_string() })
 }

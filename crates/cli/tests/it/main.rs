@@ -13,6 +13,7 @@ fn transcripts() {
         .env("COLUMNS", "100")
         .env("USER", "somebody")
         .env("RUST_BACKTRACE", "0")
-        .case("tests/transcripts/*.trycmd");
+        .case("tests/transcripts/*.trycmd")
+        .case("tests/transcripts/*.toml");
     cases.run();
 }
