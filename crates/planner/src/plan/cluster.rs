@@ -41,8 +41,8 @@ pub(super) fn plan(draft: &mut Draft<'_>, observed: &Observed, standings: &Stand
     let releases: Vec<&DesiredRelease> = desired
         .releases
         .iter()
-        .filter(|release| !release_fields(release, seen.releases.get(&release.name)).is_empty())
         .filter(|release| is_ours(draft, release, seen))
+        .filter(|release| !release_fields(release, seen.releases.get(&release.name)).is_empty())
         .collect();
     let (early, late): (Vec<_>, Vec<_>) = groups.into_iter().partition(|group| group.after.is_empty());
     for group in early {

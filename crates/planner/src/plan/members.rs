@@ -75,23 +75,29 @@ fn present(
 /// Nobody serves: servers that were members before start by themselves when their hosts are right, so a new cluster
 /// is begun only where no server holds a datastore.
 fn start_cluster(draft: &mut Draft<'_>, members: &[&Node<'_>]) {
-    let was_joined = |node: &&&Node<'_>| {
-        node.answers().and_then(|host| host.kubernetes.as_ref()).is_some_and(|kubernetes| kubernetes.joined)
-    };
-    let servers: Vec<&&Node<'_>> = members.iter().filter(|node| role_is_server(node)).collect();
-    let asleep: Vec<StepId> =
-        servers.iter().filter(|node| was_joined(node)).map(|node| id("host", node.name())).collect();
+    let servers: Vec<&Node<'_>> = members.iter().copied().filter(|node| role_is_server(node)).collect();
+    let orphans: Vec<&str> = members.iter().filter(|it| was_joined(it)).map(|node| node.name().as_str()).collect();
+    // Where somebody remembers a cluster, a server that is off may hold its data.
+    let off = |node: &Node<'_>| matches!(node.standing, Standing::Off(_)) && !orphans.is_empty();
+    let asleep: Vec<NodeName> =
+        servers.iter().filter(|node| was_joined(node) || off(node)).map(|node| node.name().clone()).collect();
     let sleeping = !asleep.is_empty();
-    let orphans: Vec<&str> = members.iter().filter(was_joined).map(|node| node.name().as_str()).collect();
     if !sleeping && !orphans.is_empty() {
         let message = format!("no server holds the cluster's data any more, and {} belong to it", orphans.join(", "));
         let help = "bring a server's machine back, or make everything anew with `kubewright rebuild`";
         draft.note(Weight::Blocks, Subject::Cluster, message, help);
         return;
     }
-    draft.api.extend(asleep);
-    // Nobody answers and nobody remembers a cluster: any server may begin, so the first that has a recipe does.
-    let seed = servers.iter().find(|node| recipes(node).is_some_and(|recipes| recipes.init.is_some()));
+    if sleeping {
+        let needs = asleep.iter().flat_map(|name| [id("start", name), id("host", name)]).collect();
+        let woken = wait_ready(draft, "servers that hold the cluster".into(), asleep, 1, Stage::ControlPlane, needs);
+        draft.api.push(woken);
+    }
+    // Nobody answers and nobody remembers a cluster: any server may begin. One whose machine is there already goes
+    // first, for it may be off and remember all the same; then it is not begun anew.
+    let mut able = servers.iter().filter(|node| recipes(node).is_some_and(|recipes| recipes.init.is_some()));
+    let there = able.clone().find(|node| !matches!(node.standing, Standing::ToMake));
+    let seed = there.or_else(|| able.next());
     if !sleeping && let Some(node) = seed {
         let recipe = recipes(node).and_then(|recipes| recipes.init.clone());
         if let Some(recipe) = recipe {
@@ -105,11 +111,16 @@ fn start_cluster(draft: &mut Draft<'_>, members: &[&Node<'_>]) {
         }
     }
     for node in members {
-        if seed.is_some_and(|seed| !sleeping && seed.name() == node.name()) || was_joined(&node) {
+        if seed.is_some_and(|seed| !sleeping && seed.name() == node.name()) || was_joined(node) {
             continue;
         }
         join(draft, node, &[]);
     }
+}
+
+/// Whether the host told that it has been a member.
+fn was_joined(node: &Node<'_>) -> bool {
+    node.answers().and_then(|host| host.kubernetes.as_ref()).is_some_and(|kubernetes| kubernetes.joined)
 }
 
 /// A server whose run was cut off while it joined learns by itself, and the next one has to wait for it.

@@ -46,20 +46,25 @@ pub(super) fn replaced_nodes(
 pub(super) fn lost_nodes(draft: &mut Draft<'_>, standings: &Standings<'_>, anew: &BTreeSet<NodeName>) {
     let Some(cluster) = standings.cluster_seen() else { return };
     let mut voters = Voters::new(cluster);
-    let lost = standings.nodes.iter().filter(|node| matches!(node.standing, Standing::ToMake));
-    for name in lost.map(|node| node.name()).filter(|name| !anew.contains(*name)) {
+    for node in standings.nodes.iter().filter(|node| !anew.contains(node.name())) {
+        let name = node.name();
+        let why = match node.standing {
+            Standing::ToMake => "its machine is gone",
+            Standing::Answers(..) if node.is_blank() => "its host holds nothing of the cluster",
+            _ => continue,
+        };
         if !cluster.nodes.contains_key(name) && !cluster.members.contains_key(name) {
             continue;
         }
         if !voters.can_lose(name) {
-            let message = format!("its machine is gone and it cannot leave the cluster: {}", voters.words(name));
+            let message = format!("{why} and it cannot leave the cluster: {}", voters.words(name));
             let help = "bring the sick members back first, or `kubewright rebuild`";
             draft.note(Weight::Blocks, Subject::Member(name.clone()), message, help);
             continue;
         }
         voters.all.remove(name);
         voters.healthy.remove(name);
-        let reason = Reason::Follows("its machine is gone".into());
+        let reason = Reason::Follows(why.into());
         // Its pods are gone with it, so there is nothing to drain.
         forget(draft, name, &reason, Vec::new());
     }
@@ -209,6 +214,10 @@ fn releases_and_objects(draft: &mut Draft<'_>, standings: &Standings<'_>) {
         }));
     }
     let objects: Vec<_> = unwanted_objects(draft.desired, seen).into_iter().cloned().collect();
+    for namespace in objects.iter().filter(|object| object.kind == "Namespace") {
+        let message = format!("namespace {} goes with everything in it, also what is not ours", namespace.name);
+        draft.note(Weight::Warns, Subject::Cluster, message, "put it back into the spec to keep it");
+    }
     if objects.is_empty() {
         return;
     }
@@ -280,6 +289,11 @@ fn clean_existing(draft: &mut Draft<'_>, observed: &Observed, servers: &BTreeSet
         let before = steps.clone();
         for member in desired.members.iter().filter(|member| servers.contains(&member.name) == pass) {
             let existing = desired.machine(&member.name).is_some_and(|machine| *machine.body == Body::Existing);
+            if existing && let Some(why) = observed.hosts.get(&member.name).and_then(|seen| seen.why_unknown()) {
+                let message = format!("the host cannot be looked at: {why}");
+                let help = "what is ours on it would be left over";
+                draft.note(Weight::Blocks, Subject::Host(member.name.clone()), message, help);
+            }
             let (Some(host), Some(recipes)) = (hosts.get(&member.name), &member.recipes) else { continue };
             let there = observed
                 .hosts

@@ -46,6 +46,11 @@ impl Node<'_> {
         }
     }
 
+    /// Whether its host answers and holds nothing of any cluster: where the books have it, they mean an older one.
+    pub(super) fn is_blank(&self) -> bool {
+        self.answers().is_some_and(|host| host.kubernetes.as_ref().is_none_or(|kubernetes| !kubernetes.joined))
+    }
+
     /// Whether nothing may be done to it.
     pub(super) fn blocked(&self) -> bool {
         matches!(self.standing, Standing::Blocked)
@@ -105,7 +110,9 @@ impl<'a> Standings<'a> {
                 notes.push(Note { weight: Weight::Blocks, subject, message, help });
                 Standing::Blocked
             });
-            Some(Node { machine, host: hosts.get(&machine.name)?, member, standing, seen })
+            let mut node = Node { machine, host: hosts.get(&machine.name)?, member, standing, seen };
+            node.seen = node.seen.filter(|_| !node.is_blank());
+            Some(node)
         });
         let nodes = nodes.collect();
         Self { nodes, cluster, notes }
