@@ -10,7 +10,7 @@ use kubewright_model::diagnostic::{Diagnostic, Severity};
 use kubewright_model::event::{Event, Failure, Record, RunEnd};
 use kubewright_model::ids::{ClusterName, RunId, StepId};
 use kubewright_model::observed::{MachineSeen, Observed, Power, Seen};
-use kubewright_model::plan::{Action, Ask, Note, Plan, Violation, Weight};
+use kubewright_model::plan::{Ask, Note, Plan, Violation, Weight};
 use kubewright_model::source::SourceMap;
 use kubewright_model::spec::{self, ClusterFile};
 use kubewright_model::version::Version;
@@ -272,20 +272,8 @@ impl Engine {
             simulated: self.world.simulated,
             wall: request.holder.since,
         })?;
-        let servers = serving(desired, &observed);
-        let filler = Filler::new(desired, self.world.secrets(&*self.store), servers);
-        let made = plan.steps.iter().filter_map(|step| match &step.action {
-            Action::CreateMachine(machine) => Some(machine.name.clone()),
-            _ => None,
-        });
-        let hands = Hands {
-            world: &self.world,
-            desired,
-            filler,
-            made: made.collect(),
-            filled: observed.filled,
-            given_up: RefCell::default(),
-        };
+        let filler = Filler::new(desired, self.world.secrets(&*self.store));
+        let hands = Hands::new(&self.world, desired, filler, &plan, observed);
         let tally = execute(&plan, &hands, stop, &mut recorder).await?;
         let remaining = self.remaining(request, &tally).await?;
         let end = end(&tally, &remaining);
@@ -402,15 +390,4 @@ fn difference(approved: &Plan, now: &Plan) -> EngineError {
         plan.steps.iter().filter(differs).map(kubewright_model::plan::Step::title).collect()
     };
     EngineError::Changed { gone: titles(approved, now), new: titles(now, approved) }
-}
-
-/// Addresses of servers that serve: those that join may go through any of them.
-fn serving(desired: &Desired, observed: &Observed) -> Vec<String> {
-    let Some(seen) = observed.cluster.as_ref().and_then(|seen| seen.present()) else { return Vec::new() };
-    let healthy = |name| match seen.members.get(name) {
-        Some(member) => member.healthy,
-        None => seen.nodes.get(name).is_some_and(|node| node.ready && node.server),
-    };
-    let servers = desired.servers().filter(|member| healthy(&member.name));
-    servers.filter_map(|member| desired.machine(&member.name)?.address).map(|address| address.to_string()).collect()
 }

@@ -10,6 +10,7 @@ use kubewright_model::desired::Desired;
 use kubewright_model::digest::Digest;
 use kubewright_model::host::HostResource;
 use kubewright_model::ids::HoleName;
+use kubewright_model::observed::ClusterSeen;
 use kubewright_model::plan::{Action, Recipe, RecipeStep};
 use kubewright_model::secret::Secret;
 use kubewright_model::spec::SecretRef;
@@ -38,8 +39,19 @@ pub(crate) struct Filler<'a> {
 }
 
 impl<'a> Filler<'a> {
-    pub(crate) fn new(desired: &'a Desired, secrets: Secrets<'a>, servers: Vec<String>) -> Self {
-        Self { desired, secrets, known: RefCell::default(), servers: RefCell::new(servers) }
+    pub(crate) fn new(desired: &'a Desired, secrets: Secrets<'a>) -> Self {
+        Self { desired, secrets, known: RefCell::default(), servers: RefCell::default() }
+    }
+
+    /// Servers that were seen to serve: those that join may go through any of them.
+    pub(crate) fn found(&self, cluster: &ClusterSeen) {
+        let healthy = |name| match cluster.members.get(name) {
+            Some(member) => member.healthy,
+            None => cluster.nodes.get(name).is_some_and(|node| node.ready && node.server),
+        };
+        let servers = self.desired.servers().filter(|member| healthy(&member.name));
+        let addresses = servers.filter_map(|member| self.desired.machine(&member.name)?.address);
+        addresses.for_each(|address| self.serves(address.to_string()));
     }
 
     /// A server that serves from now on.

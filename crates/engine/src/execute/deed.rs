@@ -3,7 +3,7 @@
 //! The only thing decided here is that what is already true is not done again, for hosts that were not there to be seen
 //! when the plan was made.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,8 +13,8 @@ use kubewright_model::desired::{Desired, Way};
 use kubewright_model::digest::Digest;
 use kubewright_model::event::{Failure, Outcome};
 use kubewright_model::ids::{NodeName, ProviderName};
-use kubewright_model::observed::Seen;
-use kubewright_model::plan::{Action, Condition, Effect, HostChange, Recipe, Step};
+use kubewright_model::observed::{Observed, Seen};
+use kubewright_model::plan::{Action, Condition, Effect, HostChange, Plan, Recipe, Step};
 use kubewright_model::units::Span;
 use kubewright_planner::diff::host::differing;
 use kubewright_providers::{Doomed, Provider, ProviderError};
@@ -35,15 +35,19 @@ const LONGEST_LOOK: Duration = Duration::from_secs(5);
 
 /// Everything that deeds are done with.
 pub struct Hands<'a> {
-    pub(crate) world: &'a World,
-    pub(crate) desired: &'a Desired,
-    pub(crate) filler: Filler<'a>,
+    world: &'a World,
+    desired: &'a Desired,
+    filler: Filler<'a>,
     /// Nodes whose machines this plan makes: they cannot hold anything of a cluster.
-    pub(crate) made: BTreeSet<NodeName>,
+    made: BTreeSet<NodeName>,
+    /// Hosts that answered when the plan was made.
+    looked_at: BTreeSet<NodeName>,
+    /// The cluster holds members that the plan knows nothing of, for nobody saw it when the plan was made.
+    books_unseen: Cell<bool>,
     /// The digests of texts with holes, as far as their secrets exist.
-    pub(crate) filled: BTreeMap<Digest, Digest>,
+    filled: BTreeMap<Digest, Digest>,
     /// Nodes of which a step has failed in this run: nobody waits for them any longer.
-    pub(crate) given_up: RefCell<BTreeSet<NodeName>>,
+    given_up: RefCell<BTreeSet<NodeName>>,
 }
 
 pub(crate) type Tell<'t> = &'t (dyn Fn(Saying) + Send + Sync);
@@ -96,7 +100,36 @@ macro_rules! patiently {
     };
 }
 
-impl Hands<'_> {
+impl<'a> Hands<'a> {
+    /// Hands for one run of a plan, and what was seen when it was made.
+    pub(crate) fn new(
+        world: &'a World,
+        desired: &'a Desired,
+        filler: Filler<'a>,
+        plan: &Plan,
+        observed: Observed,
+    ) -> Self {
+        let made = plan.steps.iter().filter_map(|step| match &step.action {
+            Action::CreateMachine(machine) => Some(machine.name.clone()),
+            _ => None,
+        });
+        let looked_at = observed.hosts.iter().filter(|(_, seen)| seen.present().is_some());
+        let begins =
+            |step: &Step| matches!(&step.action, Action::RunRecipe { recipe, .. } if recipe.effect == Effect::Init);
+        let cluster = observed.cluster.as_ref().and_then(Seen::present);
+        cluster.into_iter().for_each(|seen| filler.found(seen));
+        Self {
+            world,
+            desired,
+            filler,
+            made: made.collect(),
+            looked_at: looked_at.map(|(name, _)| name.clone()).collect(),
+            books_unseen: Cell::new(cluster.is_none() && !plan.steps.iter().any(begins)),
+            filled: observed.filled,
+            given_up: RefCell::default(),
+        }
+    }
+
     /// Does a step's deed.
     pub(crate) async fn perform(&self, step: &Step, tell: Tell<'_>) -> Outcome {
         match self.act(&step.action, !step.fields.is_empty(), tell).await {
@@ -240,6 +273,16 @@ impl Hands<'_> {
         recipe: &Recipe,
         tell: Tell<'_>,
     ) -> Result<bool, Fault> {
+        let joins = matches!(recipe.effect, Effect::JoinServer | Effect::JoinAgent);
+        if (joins || recipe.effect == Effect::Init) && self.is_member_already(host, way).await? {
+            if recipe.effect == Effect::Init {
+                self.came_back(tell).await?;
+            }
+            return Ok(false);
+        }
+        if joins && self.books_unseen.get() {
+            self.not_in_the_books(host).await?;
+        }
         if recipe.effect == Effect::Init {
             self.nobody_serves(tell).await?;
         }
@@ -258,6 +301,50 @@ impl Hands<'_> {
             _ => {}
         }
         Ok(report.changed)
+    }
+
+    /// A host that was off when the plan was made may turn out to be a member: then it came back by itself.
+    async fn is_member_already(&self, host: &NodeName, way: &Way) -> Result<bool, Fault> {
+        if self.made.contains(host) || self.looked_at.contains(host) {
+            return Ok(false);
+        }
+        let seen = self.hosts()?.observe(Probe { host, way, resources: &[] }).await;
+        Ok(seen.present().and_then(|seen| seen.kubernetes.as_ref()).is_some_and(|kubernetes| kubernetes.joined))
+    }
+
+    /// A cluster that nobody saw when the plan was made came back by itself: waits until it answers.
+    async fn came_back(&self, tell: Tell<'_>) -> Result<(), Fault> {
+        self.books_unseen.set(true);
+        let deadline = Instant::now() + BOOT;
+        loop {
+            if let Seen::Present(seen) = self.cluster()?.observe(self.desired).await {
+                self.filler.found(&seen);
+                return Ok(());
+            }
+            if Instant::now() + LONGEST_LOOK > deadline {
+                return Err(Fault::from("the servers hold a cluster and it does not answer".to_string()));
+            }
+            tell(Saying::Tells("waiting for the cluster that the servers hold to answer".into()));
+            tokio::time::sleep(LONGEST_LOOK).await;
+        }
+    }
+
+    /// Kubernetes refuses a second node of a name, and etcd counts a dead member: the plan that takes the old one out
+    /// of the books could not be made while nobody saw them.
+    async fn not_in_the_books(&self, host: &NodeName) -> Result<(), Fault> {
+        match self.cluster()?.observe(self.desired).await {
+            Seen::Present(seen) if seen.nodes.contains_key(host) || seen.members.contains_key(host) => Err(Fault {
+                causes: vec![format!("the cluster that came back still holds an older {host}")],
+                log: Vec::new(),
+                hint: Some("run again: the next plan takes the old one out first".into()),
+            }),
+            Seen::Present(seen) => {
+                self.filler.found(&seen);
+                Ok(())
+            }
+            Seen::Absent => Ok(()),
+            Seen::Unknown(why) => Err(Fault::from(format!("the cluster cannot be looked at: {why}"))),
+        }
     }
 
     /// A cluster is begun only where none is; the plan was made a while ago, so this is asked once more. A server that
