@@ -12,7 +12,7 @@ use kubewright_model::plan::{Action, HostChange, Stage, Step};
 
 use super::draft::{Draft, id};
 use super::machines;
-use super::standing::{Node, Standing, Standings};
+use super::standing::{ClusterView, Node, Standing, Standings};
 use crate::diff::host::{differing, restarts_kubernetes};
 
 pub(super) fn plan(draft: &mut Draft<'_>, observed: &Observed, standings: &Standings<'_>) {
@@ -30,7 +30,9 @@ pub(super) fn plan(draft: &mut Draft<'_>, observed: &Observed, standings: &Stand
                     continue;
                 }
                 let found = differing(&node.host.resources, host, &observed.filled);
-                if found.is_empty() {
+                // Nobody restarts what may be the last server that answers.
+                let blind = matches!(standings.cluster, ClusterView::Unknown(_)) && restarts_kubernetes(&found, host);
+                if found.is_empty() || blind {
                     continue;
                 }
                 let (make, fields) = split(found);

@@ -31,16 +31,28 @@ pub(super) fn plan(draft: &mut Draft<'_>, observed: &Observed, standings: &Stand
     let members: Vec<&Node<'_>> =
         standings.nodes.iter().filter(|node| node.member.is_some() && !node.blocked()).collect();
     match &standings.cluster {
-        ClusterView::Unknown(why) => {
-            if !members.is_empty() {
-                let message = format!("the cluster cannot be looked at, so no member is touched: {why}");
-                draft.note(Weight::Blocks, Subject::Cluster, message, "mend that first, then plan again");
-            }
-        }
+        ClusterView::Unknown(why) => unknown(draft, &members, why),
         ClusterView::Absent => start_cluster(draft, &members),
         ClusterView::Present(cluster) => present(draft, observed, standings, cluster, &members),
     }
     ready(draft, &members);
+}
+
+/// Nobody can look at the cluster, so nothing is done to it. Servers that are off or do not run are brought back all the
+/// same: that may be what keeps it from answering, and nothing else would.
+fn unknown(draft: &mut Draft<'_>, members: &[&Node<'_>], why: &str) {
+    if members.is_empty() {
+        return;
+    }
+    let there = members.iter().filter(|node| role_is_server(node) && !matches!(node.standing, Standing::ToMake));
+    let mends = |name: &NodeName| draft.has(&id("start", name)) || draft.has(&id("host", name));
+    let (weight, help) = if there.into_iter().any(|node| mends(node.name())) {
+        (Weight::Warns, "servers are brought back first; plan again afterwards")
+    } else {
+        (Weight::Blocks, "mend that first, then plan again")
+    };
+    let message = format!("the cluster cannot be looked at, so no member is touched: {why}");
+    draft.note(weight, Subject::Cluster, message, help);
 }
 
 /// Servers join before others are restarted, so that quorum only grows. Agents come last: a join needs an API that
