@@ -325,7 +325,7 @@ impl Engine {
             // A backup changes nothing that a plan could find.
             Ask::Backup => return Ok(Vec::new()),
         };
-        let planned = self.plan(request.desired, &again, request.only).await?;
+        let planned = self.plan_patiently(request.desired, &again, request.only).await?;
         let steps = planned.plan.steps.iter().map(|step| format!("{}: {}", step.title(), step.reason));
         let notes = planned.plan.notes.iter().filter(|note| note.weight == Weight::Blocks);
         Ok(steps.chain(notes.map(|note| format!("{}: {}", note.subject, note.message))).collect())
