@@ -48,7 +48,8 @@ pub trait ClusterApi: Send + Sync {
     /// Removes a release. One that is gone is no error.
     async fn remove(&self, name: &ReleaseName, namespace: &Namespace) -> Result<(), ClusterError>;
 
-    /// Puts no new pods on a node, or puts them again.
+    /// Puts no new pods on a node, or puts them again; sets or takes away the label
+    /// [`CORDONED`](kubewright_model::observed::CORDONED) in the same request.
     async fn cordon(&self, node: &NodeName, cordoned: bool) -> Result<(), ClusterError>;
 
     /// Moves a node's pods away, as their disruption budgets allow.

@@ -248,6 +248,10 @@ pub struct ClusterSeen {
     pub releases: BTreeMap<ReleaseName, ReleaseSeen>,
 }
 
+/// The label of a node that we cordoned, set and taken away with the cordon itself: a run that was cut off in between
+/// is made good by the next, and what others cordoned stays so.
+pub const CORDONED: &str = "kubewright.dev/cordoned";
+
 /// A node as Kubernetes has it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NodeSeen {

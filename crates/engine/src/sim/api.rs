@@ -8,7 +8,7 @@ use kubewright_model::desired::{Desired, DesiredRelease};
 use kubewright_model::digest::Digest;
 use kubewright_model::ids::{Namespace, NodeName, Owner, ReleaseName};
 use kubewright_model::object::{Manifest, ObjectId};
-use kubewright_model::observed::{ClusterSeen, MemberSeen, NodeSeen, Power, ReleaseSeen, Seen};
+use kubewright_model::observed::{CORDONED, ClusterSeen, MemberSeen, NodeSeen, Power, ReleaseSeen, Seen};
 use kubewright_model::plan::Condition;
 use kubewright_model::units::Span;
 use serde_json::Value;
@@ -190,7 +190,13 @@ impl ClusterApi for Api {
         self.request("kubernetes cordon").await?;
         let mut state = self.centre.at_present();
         match state.cluster.nodes.get_mut(node) {
-            Some(node) => node.cordoned = cordoned,
+            Some(node) => {
+                node.cordoned = cordoned;
+                match cordoned {
+                    true => drop(node.labels.insert(CORDONED.into(), "true".into())),
+                    false => drop(node.labels.remove(CORDONED)),
+                }
+            }
             None => return Err(refused(format!("node {node}"), "nodes not found")),
         }
         Ok(())
