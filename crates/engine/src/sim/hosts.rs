@@ -125,7 +125,16 @@ impl Ssh {
     async fn download(&self, host: &NodeName, wish: &DownloadWish) -> Result<bool, HostError> {
         let key = HostResource::Download(wish.clone()).key();
         let mark = wish.artifact.mark().to_string();
-        if self.on(host, |machine| machine.host.settings.get(&key) == Some(&mark)) {
+        let there = |machine: &mut Machine| {
+            let file = machine.host.files.get(&wish.path);
+            let right = file.is_some_and(|file| match &wish.artifact.proof {
+                Proof::Sha256(digest) => file.digest == *digest,
+                Proof::Checksums { .. } => true,
+            });
+            let moded = file.is_some_and(|file| file.mode == wish.mode);
+            right && moded && machine.host.settings.get(&key) == Some(&mark)
+        };
+        if self.on(host, there) {
             return Ok(false);
         }
         self.fetch(host, &format!("download of {}", wish.artifact.name), timing::DOWNLOAD).await?;
