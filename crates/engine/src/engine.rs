@@ -272,7 +272,7 @@ impl Engine {
             simulated: self.world.simulated,
             wall: request.holder.since,
         })?;
-        let filler = Filler::new(desired, self.world.secrets(&*self.store));
+        let filler = Filler::new(desired, self.world.secrets(&*self.store), &observed);
         let hands = Hands::new(&self.world, desired, filler, &plan, observed);
         let tally = execute(&plan, &hands, stop, &mut recorder).await?;
         let remaining = self.remaining(request, &tally).await?;

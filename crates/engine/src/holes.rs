@@ -9,8 +9,8 @@ use kubewright_hosts::Holes;
 use kubewright_model::desired::Desired;
 use kubewright_model::digest::Digest;
 use kubewright_model::host::HostResource;
-use kubewright_model::ids::HoleName;
-use kubewright_model::observed::ClusterSeen;
+use kubewright_model::ids::{HoleName, NodeName};
+use kubewright_model::observed::{ClusterSeen, Observed};
 use kubewright_model::plan::{Action, Recipe, RecipeStep};
 use kubewright_model::secret::Secret;
 use kubewright_model::spec::SecretRef;
@@ -34,37 +34,46 @@ pub(crate) struct Filler<'a> {
     desired: &'a Desired,
     secrets: Secrets<'a>,
     known: RefCell<Holes>,
-    /// Addresses of servers that serve, for those that join.
-    servers: RefCell<Vec<String>>,
+    /// Where each machine is.
+    addresses: BTreeMap<NodeName, String>,
+    /// Servers that serve, for those that join.
+    servers: RefCell<Vec<NodeName>>,
 }
 
 impl<'a> Filler<'a> {
-    pub(crate) fn new(desired: &'a Desired, secrets: Secrets<'a>) -> Self {
-        Self { desired, secrets, known: RefCell::default(), servers: RefCell::default() }
+    pub(crate) fn new(desired: &'a Desired, secrets: Secrets<'a>, observed: &Observed) -> Self {
+        let inventories = observed.providers.values().filter_map(|seen| seen.present());
+        let seen = inventories.flat_map(|inventory| &inventory.machines);
+        let seen = seen.filter_map(|(name, machine)| Some((name.clone(), machine.address?.to_string())));
+        let wished = desired.machines.iter();
+        let wished = wished.filter_map(|machine| Some((machine.name.clone(), machine.address?.to_string())));
+        let addresses = seen.chain(wished).collect();
+        Self { desired, secrets, known: RefCell::default(), addresses, servers: RefCell::default() }
     }
 
-    /// Servers that were seen to serve: those that join may go through any of them.
+    /// Servers that were seen to serve: those that join may go through any of them. Those that are not in the spec any
+    /// more come last, for they are about to go.
     pub(crate) fn found(&self, cluster: &ClusterSeen) {
-        let healthy = |name| match cluster.members.get(name) {
+        let healthy = |name: &NodeName| match cluster.members.get(name) {
             Some(member) => member.healthy,
             None => cluster.nodes.get(name).is_some_and(|node| node.ready && node.server),
         };
-        let servers = self.desired.servers().filter(|member| healthy(&member.name));
-        let addresses = servers.filter_map(|member| self.desired.machine(&member.name)?.address);
-        addresses.for_each(|address| self.serves(address.to_string()));
+        let wished = self.desired.servers().map(|member| &member.name);
+        let servers = wished.chain(cluster.nodes.keys()).filter(|name| healthy(name));
+        servers.for_each(|name| self.serves(name));
     }
 
     /// A server that serves from now on.
-    pub(crate) fn serves(&self, address: String) {
+    pub(crate) fn serves(&self, name: &NodeName) {
         let mut servers = self.servers.borrow_mut();
-        if !servers.contains(&address) {
-            servers.push(address);
+        if !servers.contains(name) && self.addresses.contains_key(name) {
+            servers.push(name.clone());
         }
     }
 
     /// A server that serves no more.
-    pub(crate) fn leaves(&self, address: &str) {
-        self.servers.borrow_mut().retain(|server| server != address);
+    pub(crate) fn leaves(&self, name: &NodeName) {
+        self.servers.borrow_mut().retain(|server| server != name);
     }
 
     /// Values that a recipe gave. The kubeconfig is kept: the world cannot tell it again without a way into a server.
@@ -87,7 +96,8 @@ impl<'a> Filler<'a> {
     fn value(&self, name: &HoleName) -> Result<Secret, String> {
         if name.as_str() == "cluster/server" {
             let servers = self.servers.borrow();
-            let address = servers.first().ok_or("no server is known that could be joined")?;
+            let mut addresses = servers.iter().filter_map(|name| self.addresses.get(name));
+            let address = addresses.next().ok_or("no server is known that could be joined")?;
             let port = self.desired.kubernetes.endpoint.port;
             return Ok(Secret::new(format!("https://{}", kubewright_model::net::HostPort::new(address, port))));
         }

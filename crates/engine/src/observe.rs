@@ -1,6 +1,6 @@
 //! One look at the whole world. It may be stale and hold gaps; what could not be seen says so.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures::stream::{self, StreamExt as _};
 use kubewright_hosts::Probe;
@@ -69,7 +69,8 @@ async fn hosts(
     stream::iter(looks).buffer_unordered(LOOKS).collect().await
 }
 
-/// Where no server's machine is there, nothing can serve, and nobody needs to be asked.
+/// Where no server's machine is there, nothing can serve, and nobody needs to be asked. A machine of ours that is not in
+/// the spec any more may be a server too.
 async fn cluster(
     world: &World,
     desired: &Desired,
@@ -83,7 +84,10 @@ async fn cluster(
             Some(Seen::Unknown(_)) | None => false,
         })
     });
-    if nowhere {
+    let known: BTreeSet<&NodeName> = desired.machines.iter().map(|machine| &machine.name).collect();
+    let mut inventories = providers.values().filter_map(Seen::present);
+    let unknown = inventories.any(|inventory| inventory.machines.keys().any(|name| !known.contains(name)));
+    if nowhere && !unknown {
         return Seen::Absent;
     }
     match &world.cluster {

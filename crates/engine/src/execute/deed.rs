@@ -294,10 +294,9 @@ impl<'a> Hands<'a> {
             tell(Saying::Filled(hole.clone()));
         }
         self.filler.give(report.gave)?;
-        let address = way.address.map(|address| address.to_string());
-        match (recipe.effect, address) {
-            (Effect::Init | Effect::JoinServer, Some(address)) => self.filler.serves(address),
-            (Effect::Leave, Some(address)) => self.filler.leaves(&address),
+        match recipe.effect {
+            Effect::Init | Effect::JoinServer => self.filler.serves(host),
+            Effect::Leave => self.filler.leaves(host),
             _ => {}
         }
         Ok(report.changed)
@@ -383,10 +382,7 @@ impl<'a> Hands<'a> {
             Action::Drain { node, timeout } => patiently!(tell, hands.drain(node, *timeout, &say))?,
             Action::ForgetMember(node) => {
                 patiently!(tell, hands.forget(node))?;
-                let host = self.desired.hosts.iter().find(|host| host.name == *node);
-                if let Some(address) = host.and_then(|host| host.way.address) {
-                    self.filler.leaves(&address.to_string());
-                }
+                self.filler.leaves(node);
             }
             Action::ApplyObjects(objects) => {
                 let holes = self.filler.values(action)?;
