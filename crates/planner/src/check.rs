@@ -7,7 +7,7 @@ use kubewright_model::change::Subject;
 use kubewright_model::desired::Desired;
 use kubewright_model::ids::{NodeName, StepId};
 use kubewright_model::observed::{Observed, Seen};
-use kubewright_model::plan::{Action, Ask, Effect, Plan, Step, Violation, Weight};
+use kubewright_model::plan::{Action, Ask, Condition, Effect, Plan, Step, Violation, Weight};
 use kubewright_model::text::{Part, Text};
 
 use crate::plan::{Voters, quorum};
@@ -153,11 +153,33 @@ fn quorum_is_kept(plan: &Plan, observed: &Observed, found: &mut Vec<Violation>) 
     }
     let Some(seen) = observed.cluster.as_ref().and_then(Seen::present) else { return };
     let mut voters = Voters::new(seen);
+    let mut joined: BTreeMap<&StepId, BTreeSet<&NodeName>> = BTreeMap::new();
     for step in &plan.steps {
+        // Servers that have joined, or come back, for certain when this step runs.
+        let mut before: BTreeSet<&NodeName> =
+            step.needs.iter().filter_map(|need| joined.get(need)).flatten().copied().collect();
         let leaves = match &step.action {
+            Action::RunRecipe { host, recipe, .. } if recipe.effect == Effect::JoinServer => {
+                before.insert(host);
+                joined.insert(&step.id, before);
+                continue;
+            }
             Action::ForgetMember(name) | Action::DeleteMachine { name, .. } => name,
-            _ => continue,
+            Action::Wait { condition: Condition::NodesReady { nodes, at_least }, .. } if *at_least == nodes.len() => {
+                before.extend(nodes.iter().filter(|name| seen.members.contains_key(*name)));
+                joined.insert(&step.id, before);
+                continue;
+            }
+            _ => {
+                joined.insert(&step.id, before);
+                continue;
+            }
         };
+        if !voters.all.is_empty() {
+            voters.all.extend(&before);
+            voters.healthy.extend(&before);
+        }
+        joined.insert(&step.id, before);
         if !voters.all.contains(leaves) {
             continue;
         }

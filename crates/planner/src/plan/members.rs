@@ -7,7 +7,7 @@ use std::sync::Arc;
 use kubewright_model::change::{Reason, Subject};
 use kubewright_model::desired::{Desired, DesiredMember, MemberRecipes};
 use kubewright_model::ids::{NodeName, StepId};
-use kubewright_model::observed::{ClusterSeen, Observed};
+use kubewright_model::observed::{CORDONED, ClusterSeen, Observed};
 use kubewright_model::plan::{Action, Condition, Lease, Recipe, Stage, Step, Weight};
 use kubewright_model::units::Span;
 
@@ -32,7 +32,7 @@ pub(super) fn plan(draft: &mut Draft<'_>, observed: &Observed, standings: &Stand
         standings.nodes.iter().filter(|node| node.member.is_some() && !node.blocked()).collect();
     match &standings.cluster {
         ClusterView::Unknown(why) => unknown(draft, &members, why),
-        ClusterView::Absent => start_cluster(draft, &members),
+        ClusterView::Absent => start_cluster(draft, observed, &members),
         ClusterView::Present(cluster) => present(draft, observed, standings, cluster, &members),
     }
     ready(draft, &members);
@@ -81,12 +81,13 @@ fn present(
     if let Some(rolled) = rolled {
         roll_agents(draft, observed, members, &rolled);
     }
+    left_cordoned(draft, members);
     labels(draft, members);
 }
 
 /// Nobody serves: servers that were members before start by themselves when their hosts are right, so a new cluster
 /// is begun only where no server holds a datastore.
-fn start_cluster(draft: &mut Draft<'_>, members: &[&Node<'_>]) {
+fn start_cluster(draft: &mut Draft<'_>, observed: &Observed, members: &[&Node<'_>]) {
     let servers: Vec<&Node<'_>> = members.iter().copied().filter(|node| role_is_server(node)).collect();
     let orphans: Vec<&str> = members.iter().filter(|it| was_joined(it)).map(|node| node.name().as_str()).collect();
     // Where somebody remembers a cluster, a server that is off may hold its data.
@@ -94,6 +95,18 @@ fn start_cluster(draft: &mut Draft<'_>, members: &[&Node<'_>]) {
     let asleep: Vec<NodeName> =
         servers.iter().filter(|node| was_joined(node) || off(node)).map(|node| node.name().clone()).collect();
     let sleeping = !asleep.is_empty();
+    let strangers = crate::diff::machine::doomed(draft.desired, observed);
+    if !sleeping && !strangers.is_empty() {
+        let names: Vec<&str> = strangers.iter().map(|(name, ..)| name.as_str()).collect();
+        let message = format!("{} may hold the cluster's data: ours, and not in the spec", names.join(", "));
+        let (weight, help) = if servers.iter().any(|node| matches!(node.standing, Standing::Off(_))) {
+            (Weight::Warns, "servers that are off are brought back first; plan again afterwards")
+        } else {
+            (Weight::Blocks, "put them back into the spec, or make everything anew with `kubewright rebuild`")
+        };
+        draft.note(weight, Subject::Cluster, message, help);
+        return;
+    }
     if !sleeping && !orphans.is_empty() {
         let message = format!("no server holds the cluster's data any more, and {} belong to it", orphans.join(", "));
         let help = "bring a server's machine back, or make everything anew with `kubewright rebuild`";
@@ -138,9 +151,7 @@ fn was_joined(node: &Node<'_>) -> bool {
 /// A server whose run was cut off while it joined learns by itself, and the next one has to wait for it.
 fn learner(draft: &mut Draft<'_>, cluster: &ClusterSeen, node: &Node<'_>) -> Option<StepId> {
     let learns = cluster.members.get(node.name()).is_some_and(|member| !member.voter);
-    let needs = vec![id("start", node.name()), id("host", node.name())];
-    let name = format!("{} before others join", node.name());
-    learns.then(|| wait_ready(draft, name, vec![node.name().clone()], 1, Stage::ControlPlane, needs))
+    learns.then(|| recovered(draft, node.name(), "before others join"))
 }
 
 fn role_is_server(node: &Node<'_>) -> bool {
@@ -220,7 +231,7 @@ fn roll_servers(
         return Some(Vec::new());
     }
     let names: Vec<&NodeName> = servers.iter().map(|(node, _)| node.name()).collect();
-    let sick = quorum::before_restart(standings, &names);
+    let sick = quorum::before_restart(draft, standings, &names);
     let hopeless = |name: &&NodeName| !members.iter().any(|node| node.name() == *name);
     if sick.iter().any(hopeless) {
         let why = quorum::waiting(standings, &sick);
@@ -229,7 +240,10 @@ fn roll_servers(
     }
     let others: BTreeSet<&NodeName> =
         sick.iter().copied().filter(|name| !names.contains(name)).chain(new.iter().map(|node| node.name())).collect();
-    let mut last: Vec<StepId> = others.into_iter().map(|name| recovered(draft, name)).collect();
+    let mut last: Vec<StepId> =
+        others.into_iter().map(|name| recovered(draft, name, "before others restart")).collect();
+    let cluster = standings.cluster_seen().into_iter().flat_map(|seen| seen.members.keys());
+    last.extend(cluster.map(|name| id("forget", name)));
     // What is sick is changed first: that costs no vote, and may be what brings it back.
     let (first, then): (Vec<_>, Vec<_>) = servers.into_iter().partition(|(node, _)| sick.contains(node.name()));
     for (node, upgrade) in first.into_iter().chain(then) {
@@ -244,16 +258,17 @@ fn roll_agents(draft: &mut Draft<'_>, observed: &Observed, members: &[&Node<'_>]
     let mut ends: Vec<StepId> = Vec::new();
     for (i, (node, upgrade)) in disturbed(draft.desired, observed, members, false).into_iter().enumerate() {
         let before = if i < window { last.to_vec() } else { ends[i - window..=i - window].to_vec() };
-        let end = roll_one(draft, node, observed, upgrade, upgrade, before.clone());
+        // A node that does not answer has no pods to move.
+        let drain = upgrade && node.seen.is_some_and(|seen| seen.ready);
+        let end = roll_one(draft, node, observed, upgrade, drain, before.clone());
         ends.push(end.or_else(|| before.into_iter().next()).unwrap_or_else(|| id("none", node.name())));
     }
 }
 
-/// The wait for a server that starts just now, or that this plan brings back.
-fn recovered(draft: &mut Draft<'_>, name: &NodeName) -> StepId {
+/// The wait for a server that starts just now, or that this plan brings back; `purpose` says before what.
+pub(super) fn recovered(draft: &mut Draft<'_>, name: &NodeName, purpose: &str) -> StepId {
     let needs = vec![id("start", name), id("host", name), id("join", name)];
-    let title = format!("{name} before others restart");
-    wait_ready(draft, title, vec![name.clone()], 1, Stage::ControlPlane, needs)
+    wait_ready(draft, format!("{name} {purpose}"), vec![name.clone()], 1, Stage::ControlPlane, needs)
 }
 
 /// Changes one node that works and waits until it is Ready; returns its last step.
@@ -268,7 +283,9 @@ fn roll_one(
     let name = node.name();
     let mut needs = after;
     if drain {
-        needs = vec![super::removal::cordon(draft, name, stage(node), needs)];
+        if !node.seen.is_some_and(|seen| seen.cordoned) {
+            needs = vec![super::removal::cordon(draft, name, stage(node), needs)];
+        }
         needs = vec![super::removal::drain(draft, name, stage(node), needs)];
     }
     if let Some(step) = hosts::rolling_change(draft, node, observed, upgrade, needs.clone()) {
@@ -280,8 +297,25 @@ fn roll_one(
         needs = vec![run(draft, node, "upgrade", recipe, reason, needs, Vec::new())];
     }
     let wait = wait_ready(draft, format!("{name}"), vec![name.clone()], 1, stage(node), needs);
-    if !drain {
-        return Some(wait);
+    Some(uncordon(draft, node, vec![wait.clone()]).unwrap_or(wait))
+}
+
+/// Nodes that a run before this one cordoned and did not come to uncordon.
+fn left_cordoned(draft: &mut Draft<'_>, members: &[&Node<'_>]) {
+    for node in members.iter().filter(|node| node.seen.is_some()) {
+        if draft.has(&id("uncordon", node.name())) {
+            continue;
+        }
+        uncordon(draft, node, vec![id("host", node.name()), id("start", node.name())]);
+    }
+}
+
+/// Puts pods on a node again that this plan or an earlier run of ours cordoned. What others cordoned stays so.
+fn uncordon(draft: &mut Draft<'_>, node: &Node<'_>, needs: Vec<StepId>) -> Option<StepId> {
+    let name = node.name();
+    let before = node.seen.is_some_and(|seen| seen.cordoned && seen.labels.contains_key(CORDONED));
+    if !before && !draft.has(&id("cordon", name)) {
+        return None;
     }
     Some(draft.add(Step {
         id: id("uncordon", name),
@@ -290,7 +324,7 @@ fn roll_one(
         action: Action::Uncordon(name.clone()),
         fields: Vec::new(),
         reason: Reason::Follows("it was drained for the change".into()),
-        needs: vec![wait],
+        needs,
         takes: Vec::new(),
         part: String::new(),
     }))

@@ -7,7 +7,7 @@ use kubewright_model::ids::NodeName;
 use kubewright_model::observed::{ClusterSeen, Observed};
 use kubewright_model::plan::Weight;
 
-use super::draft::Draft;
+use super::draft::{Draft, id};
 use super::standing::Standings;
 
 /// How many of so many voters must be healthy.
@@ -52,9 +52,14 @@ impl<'a> Voters<'a> {
 
 /// Members of etcd that must be healthy again before a server may be restarted. With one or two servers a restart
 /// interrupts the API in any case, so only clusters that could do without the interruption are held back.
-pub(super) fn before_restart<'a>(standings: &Standings<'a>, servers: &[&NodeName]) -> BTreeSet<&'a NodeName> {
+pub(super) fn before_restart<'a>(
+    draft: &Draft<'_>,
+    standings: &Standings<'a>,
+    servers: &[&NodeName],
+) -> BTreeSet<&'a NodeName> {
     let Some(seen) = standings.cluster_seen() else { return BTreeSet::new() };
-    let voters = Voters::new(seen);
+    let mut voters = Voters::new(seen);
+    voters.all.retain(|name| !draft.has(&id("forget", name)));
     let restarted_healthy = servers.iter().any(|name| voters.healthy.contains(*name));
     let short = voters.all.len() >= 3 && voters.healthy.len() <= quorum(voters.all.len());
     if !restarted_healthy || !short {

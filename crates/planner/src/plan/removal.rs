@@ -68,41 +68,98 @@ pub(super) fn lost_nodes(draft: &mut Draft<'_>, standings: &Standings<'_>, anew:
         // Its pods are gone with it, so there is nothing to drain.
         forget(draft, name, &reason, Vec::new());
     }
+    // A dead member that is to go anyway goes first: it counts against the quorum of everything that follows.
+    for name in unwanted_nodes(draft.desired, cluster) {
+        let dead = cluster.members.get(name).is_some_and(|member| !member.healthy);
+        if dead && voters.can_lose(name) {
+            voters.all.remove(name);
+            forget(draft, name, &Reason::NotInSpec, Vec::new());
+        }
+    }
 }
 
 /// What carries our mark and is not in the spec any more.
 pub(super) fn unwanted(draft: &mut Draft<'_>, observed: &Observed, standings: &Standings<'_>) {
     releases_and_objects(draft, standings);
     let doomed = machine::doomed(draft.desired, observed);
-    let mut voters = standings.cluster_seen().map(Voters::new).unwrap_or_default();
-    // New servers join before old ones leave, so quorum only grows.
-    let joins: Vec<StepId> = draft.desired.servers().map(|member| id("join", &member.name)).collect();
-    let mut last_server: Option<StepId> = None;
-    for (name, provider, seen) in doomed {
+    let mut leaving = Leaving::new(draft, standings);
+    for (name, provider, seen) in &doomed {
+        let subject = Subject::Machine((*name).clone());
         if let ClusterView::Unknown(why) = &standings.cluster {
             let message = format!("is not in the spec and stays: the cluster cannot be looked at: {why}");
-            draft.note(Weight::Blocks, Subject::Machine(name.clone()), message, "");
+            draft.note(Weight::Blocks, subject, message, "");
             continue;
         }
-        if !voters.can_lose(name) {
-            let message = format!("is not in the spec and stays: {}", voters.words(name));
-            draft.note(Weight::Blocks, Subject::Machine(name.clone()), message, "bring the sick members back first");
-            continue;
+        if let Some(gone) = leaving.leave(draft, standings.cluster_seen(), name, subject) {
+            delete(draft, name, provider, seen, Reason::NotInSpec, gone);
         }
-        let is_voter = voters.all.remove(name);
-        voters.healthy.remove(name);
-        let after = if is_voter { joins.iter().cloned().chain(last_server.take()).collect() } else { Vec::new() };
-        let gone = leave_cluster(draft, standings.cluster_seen(), name, &Reason::NotInSpec, after);
-        if is_voter {
-            last_server = gone.last().cloned();
-        }
-        delete(draft, name, provider, seen, Reason::NotInSpec, gone);
     }
     let Some(seen) = standings.cluster_seen() else { return };
     for name in unwanted_nodes(draft.desired, seen) {
-        if !draft.has(&id("forget", name)) {
-            leave_cluster(draft, Some(seen), name, &Reason::NotInSpec, Vec::new());
+        if !doomed.iter().any(|(other, ..)| *other == name) {
+            leaving.leave(draft, Some(seen), name, Subject::Member(name.clone()));
         }
+    }
+}
+
+/// Servers that leave, one after the other, and what etcd comes to meanwhile.
+struct Leaving<'a> {
+    voters: Voters<'a>,
+    /// New servers join, and those that are sick come back, before others leave.
+    before: Vec<StepId>,
+    coming: Vec<&'a NodeName>,
+    last: Option<StepId>,
+}
+
+impl<'a> Leaving<'a> {
+    fn new(draft: &Draft<'a>, standings: &Standings<'a>) -> Self {
+        let Some(cluster) = standings.cluster_seen().filter(|cluster| !cluster.members.is_empty()) else {
+            return Self { voters: Voters::default(), before: Vec::new(), coming: Vec::new(), last: None };
+        };
+        let mut voters = Voters::new(cluster);
+        let left = |name: &&NodeName| draft.has(&id("forget", name));
+        voters.all.retain(|name| !left(name));
+        voters.healthy.retain(|name| !left(name));
+        let servers = draft.desired.servers().map(|member| &member.name);
+        let joining: Vec<&NodeName> = servers.filter(|name| draft.has(&id("join", name))).collect();
+        let sick = |name: &NodeName| cluster.members.get(name).is_some_and(|member| !member.voter || !member.healthy);
+        let there = standings.nodes.iter().filter(|node| node.seen.is_some() && !node.blocked());
+        let coming: Vec<&NodeName> = there.map(|node| &node.machine.name).filter(|name| sick(name)).collect();
+        voters.all.extend(joining.iter().chain(&coming));
+        voters.healthy.extend(joining.iter().chain(&coming));
+        Self { voters, before: joining.into_iter().map(|name| id("join", name)).collect(), coming, last: None }
+    }
+
+    /// Takes a node out of the cluster, unless that would cost the quorum. Returns the last step.
+    fn leave(
+        &mut self,
+        draft: &mut Draft<'_>,
+        cluster: Option<&ClusterSeen>,
+        name: &NodeName,
+        subject: Subject,
+    ) -> Option<Vec<StepId>> {
+        if draft.has(&id("forget", name)) {
+            return Some(vec![id("forget", name)]);
+        }
+        if !self.voters.can_lose(name) {
+            let message = format!("is not in the spec and stays: {}", self.voters.words(name));
+            draft.note(Weight::Blocks, subject, message, "bring the sick members back first");
+            return None;
+        }
+        let is_voter = self.voters.all.remove(name);
+        self.voters.healthy.remove(name);
+        let mut after = Vec::new();
+        if is_voter {
+            for name in std::mem::take(&mut self.coming) {
+                self.before.push(super::members::recovered(draft, name, "before others leave"));
+            }
+            after = self.before.iter().cloned().chain(self.last.take()).collect();
+        }
+        let gone = leave_cluster(draft, cluster, name, &Reason::NotInSpec, after);
+        if is_voter {
+            self.last = gone.last().cloned();
+        }
+        Some(gone)
     }
 }
 
