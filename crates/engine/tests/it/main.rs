@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+mod properties;
 mod rehearsals;
 mod scenarios;
 mod yard;

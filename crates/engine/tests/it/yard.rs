@@ -11,7 +11,7 @@ use kubewright_engine::{Engine, EngineError, Request, RunReport, Stop};
 use kubewright_model::desired::Desired;
 use kubewright_model::event::{Event, Record, RunEnd};
 use kubewright_model::ids::RunId;
-use kubewright_model::observed::Observed;
+use kubewright_model::observed::{CORDONED, Observed, Seen};
 use kubewright_model::plan::{Ask, Plan};
 
 /// A data centre, what its engine keeps, and what is wished.
@@ -146,7 +146,10 @@ impl Yard {
             Ask::Destroy => Ask::Destroy,
             Ask::Apply | Ask::Replace(_) | Ask::Rebuild | Ask::Backup => Ask::Apply,
         };
-        let (_, plan) = self.plan(&again, only).await;
+        let (observed, plan) = self.plan(&again, only).await;
+        let nodes = observed.cluster.as_ref().and_then(Seen::present).into_iter().flat_map(|seen| &seen.nodes);
+        let cordoned = nodes.filter(|(_, node)| node.labels.contains_key(CORDONED));
+        found.extend(cordoned.map(|(name, _)| format!("{name} was left cordoned")));
         found.extend(plan.steps.iter().map(|step| format!("still to be done: {} ({})", step.title(), step.reason)));
         if *ask == Ask::Destroy {
             found.extend(self.centre.leftovers().into_iter().map(|left| format!("left over: {left}")));

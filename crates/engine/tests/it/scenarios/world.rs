@@ -79,7 +79,16 @@ async fn happen(yard: &Yard, line: &str) -> Result<(), String> {
             machine.seen.power = Power::Stopped;
             machine.host.units.values_mut().for_each(|unit| unit.active = false);
         }),
-        ["cordoned", name] => cluster.cordon(&NodeName::from(*name), true).await.map_err(|error| error.to_string()),
+        ["cordoned", name] => {
+            let mut found = Err("is no node".to_string());
+            yard.centre.alter(|state| {
+                if let Some(node) = state.cluster.nodes.get_mut(&NodeName::from(*name)) {
+                    node.cordoned = true;
+                    found = Ok(());
+                }
+            });
+            found
+        }
         ["unreachable", name] => strike(yard, &format!("unreachable={name}")),
         ["fault", fault] => strike(yard, fault),
         ["foreign", "release", name] => {

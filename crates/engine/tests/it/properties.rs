@@ -1,0 +1,106 @@
+//! What holds for every cluster, every damage and every crash: by chance, always the same chance.
+//!
+//! `PROPERTIES=20` tries twenty times as many cases, and others.
+
+mod chance;
+
+use std::time::Duration;
+
+use kubewright_engine::sim;
+use kubewright_model::plan::Ask;
+use proptest::prelude::*;
+use proptest::test_runner::{Config, RngSeed, TestRunner};
+
+use crate::yard::{Cut, Yard, desired};
+use chance::{Damage, Make, Shape, damage, happen, shape, wishes};
+
+/// Runs after which everything must be as wished, whatever happened before.
+const RUNS: usize = 3;
+
+/// Tries many cases of something.
+fn always<S: Strategy>(cases: u32, strategy: S, holds: impl Fn(S::Value) -> Result<(), String>) {
+    let factor: u32 = std::env::var("PROPERTIES").ok().and_then(|text| text.parse().ok()).unwrap_or(1);
+    let config = Config {
+        cases: cases * factor,
+        failure_persistence: None,
+        rng_seed: RngSeed::Fixed(u64::from(factor)),
+        max_shrink_iters: 400,
+        ..Config::default()
+    };
+    let mut runner = TestRunner::new(config);
+    let tried = runner.run(&strategy, |value| holds(value).map_err(TestCaseError::fail));
+    if let Err(error) = tried {
+        panic!("{error}");
+    }
+}
+
+/// Plays something in a yard of this shape.
+fn in_a_yard(shape: &Shape, play: impl AsyncFnOnce(Yard) -> Result<(), String>) -> Result<(), String> {
+    let yard = Yard::new(desired(&shape.spec()), 3);
+    sim::run(async { tokio::time::timeout(Duration::from_secs(7 * 86_400), play(yard)).await })
+        .map_err(|error| error.to_string())?
+        .map_err(|_| "it never ends".to_string())?
+}
+
+fn fine(told: Vec<String>) -> Result<(), String> {
+    if told.is_empty() { Ok(()) } else { Err(told.join("\n")) }
+}
+
+async fn converges(yard: &Yard, ask: &Ask) -> Result<(), String> {
+    let told = yard.run_to_the_end(ask, &[], RUNS).await;
+    if told.last().map(String::as_str) != Some("complete") {
+        return Err(told.join(" | "));
+    }
+    fine(yard.complaints(ask, &[]).await)
+}
+
+#[test]
+fn a_build_that_is_cut_off_is_finished_by_the_next_run() {
+    always(250, (shape(), 0..240_000_u64, 0..120_000_u64), |(shape, first, second)| {
+        in_a_yard(&shape, async |yard| {
+            yard.run_until(Cut::At(first), &Ask::Apply, &[]).await;
+            yard.run_until(Cut::At(second), &Ask::Apply, &[]).await;
+            converges(&yard, &Ask::Apply).await
+        })
+    });
+}
+
+/// Builds, then damages.
+async fn damaged(yard: &Yard, shape: &Shape, damages: &[Damage]) -> Result<(), String> {
+    let told = yard.run_to_the_end(&Ask::Apply, &[], 1).await;
+    if told != ["complete"] {
+        return Err(format!("the build: {}", told.join(" | ")));
+    }
+    let mut lost = 0;
+    for damage in damages {
+        // Hosts that exist already come back by nobody's hands but their owner's.
+        let beyond = shape.make == Make::Existing && matches!(damage, Damage::Lost(_) | Damage::Stopped(_));
+        if !beyond {
+            happen(&yard.centre, &yard.desired, damage, &mut lost, true);
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn what_a_cluster_can_survive_it_recovers_from() {
+    always(400, (shape(), damage(), 0..200_000_u64), |(shape, damages, cut)| {
+        in_a_yard(&shape, async |yard| {
+            damaged(&yard, &shape, &damages).await?;
+            yard.run_until(Cut::At(cut), &Ask::Apply, &[]).await;
+            converges(&yard, &Ask::Apply).await
+        })
+    });
+}
+
+#[test]
+fn what_is_wished_later_comes_true_in_a_damaged_cluster_too() {
+    always(400, (shape(), wishes(), damage(), 0..200_000_u64), |(shape, wishes, damages, cut)| {
+        in_a_yard(&shape, async |mut yard| {
+            damaged(&yard, &shape, &damages).await?;
+            yard.wish(desired(&shape.after(&wishes).spec()));
+            yard.run_until(Cut::At(cut), &Ask::Apply, &[]).await;
+            converges(&yard, &Ask::Apply).await
+        })
+    });
+}

@@ -1,0 +1,234 @@
+//! Clusters and damage by chance, as values that shrink.
+
+use kubewright_engine::sim::{DataCentre, Fault, FaultKind, Machine};
+use kubewright_model::desired::Desired;
+use kubewright_model::digest::Digest;
+use kubewright_model::ids::NodeName;
+use kubewright_model::observed::Power;
+use proptest::prelude::*;
+use proptest::sample::Index;
+
+/// What machines are made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Make {
+    Lxc,
+    Vm,
+    Existing,
+}
+
+/// A cluster by chance.
+#[derive(Clone, Debug)]
+pub(crate) struct Shape {
+    pub(crate) servers: usize,
+    pub(crate) agents: usize,
+    pub(crate) make: Make,
+    sqlite: bool,
+    cilium: bool,
+    addons: bool,
+    pub(crate) version: &'static str,
+    setting: u8,
+}
+
+pub(crate) fn shape() -> impl Strategy<Value = Shape> {
+    let servers = prop_oneof![6 => Just(1_usize), 5 => Just(3), 2 => Just(5), 1 => Just(7)];
+    let agents = prop_oneof![6 => 0..3_usize, 1 => 3..9_usize];
+    let make = prop_oneof![4 => Just(Make::Lxc), 2 => Just(Make::Vm), 2 => Just(Make::Existing)];
+    let flags = (any::<bool>(), proptest::bool::weighted(0.2), proptest::bool::weighted(0.3));
+    (servers, agents, make, flags).prop_map(|(servers, agents, make, (sqlite, cilium, addons))| Shape {
+        servers,
+        agents,
+        make,
+        sqlite: sqlite && servers == 1,
+        cilium,
+        addons,
+        version: "v1.31.4+k3s1",
+        setting: 0,
+    })
+}
+
+/// What of a spec is changed after the cluster was built.
+#[derive(Clone, Debug)]
+pub(crate) enum Wish {
+    Upgrade,
+    Setting,
+    Addons(bool),
+    Agents(usize),
+    Servers(usize),
+}
+
+pub(crate) fn wishes() -> impl Strategy<Value = Vec<Wish>> {
+    let one = prop_oneof![
+        Just(Wish::Upgrade),
+        Just(Wish::Setting),
+        any::<bool>().prop_map(Wish::Addons),
+        (0..4_usize).prop_map(Wish::Agents),
+        prop_oneof![Just(1_usize), Just(3), Just(5)].prop_map(Wish::Servers),
+    ];
+    proptest::collection::vec(one, 0..3)
+}
+
+impl Shape {
+    /// The shape after its owner changed their mind.
+    pub(crate) fn after(&self, wishes: &[Wish]) -> Self {
+        let mut shape = self.clone();
+        for wish in wishes {
+            match wish {
+                Wish::Upgrade => shape.version = "v1.32.1+k3s1",
+                Wish::Setting => shape.setting += 1,
+                Wish::Addons(on) => shape.addons = *on,
+                // Hosts that exist already are nobody's to add or to take away here.
+                Wish::Agents(many) if shape.make != Make::Existing => shape.agents = *many,
+                Wish::Servers(many) if shape.make != Make::Existing && !shape.sqlite => shape.servers = *many,
+                Wish::Agents(_) | Wish::Servers(_) => {}
+            }
+        }
+        shape
+    }
+
+    fn pool(&self, name: &str, role: &str, many: usize, from: usize) -> String {
+        let range = |base: usize| if many == 1 { format!("{base}") } else { format!("{base}-{}", base + many - 1) };
+        let size = "cores: 2, memory: 4Gi, disk: 20Gi";
+        let body = match self.make {
+            Make::Lxc => "lxc: { template: \"local:vztmpl/debian-12-standard_12.7-1_amd64.tar.zst\" }",
+            Make::Vm => "vm: { template: 9000 }",
+            Make::Existing => "",
+        };
+        let made = match self.make {
+            Make::Existing => "existing: {}".to_string(),
+            Make::Lxc | Make::Vm => format!("{size}, proxmox: {{ vmids: [\"{}\"], {body} }}", range(from * 10)),
+        };
+        let addresses = format!("10.0.0.{}", range(from));
+        format!("    {name}: {{ role: {role}, name: \"{name}-{{n}}\", addresses: [{addresses}], {made} }}\n")
+    }
+
+    /// The cluster as a spec.
+    pub(crate) fn spec(&self) -> String {
+        let store = if self.sqlite { "sqlite" } else { "etcd" };
+        let cni = if self.cilium { ", cni: { cilium: { version: 1.18.3 } }" } else { "" };
+        let Self { version, setting, .. } = self;
+        let mut text = format!(
+            "apiVersion: kubewright.dev/v1alpha1\nkind: Cluster\nmetadata: {{ name: lab }}\nspec:\n  kubernetes: {{ \
+             distribution: k3s, version: {version}, datastore: {store}, endpoint: {{ host: 10.0.0.10 }}{cni}, \
+             serverConfig: {{ kube-apiserver-arg: [max-requests-inflight=40{setting}] }} }}\n"
+        );
+        if self.make != Make::Existing {
+            text += "  providers: { proxmox: { endpoint: \"https://pve:8006\", tokenId: root@pam!kubewright, \
+                     tokenSecret: { env: TOKEN }, node: pve, ssh: { keyFile: ~/.ssh/id_ed25519 } } }\n";
+        }
+        text += "  network: { cidr: 10.0.0.0/24, gateway: 10.0.0.1, nameservers: [10.0.0.1] }\n";
+        text += "  hosts: { ssh: { keyFile: ~/.ssh/id_ed25519 }, packages: [curl], files: { /etc/motd: { content: hi } } }\n";
+        text += "  pools:\n";
+        text += &self.pool("server", "both", self.servers, 10);
+        if self.agents > 0 {
+            text += &self.pool("agent", "agent", self.agents, 20);
+        }
+        if self.addons {
+            text += "  namespaces: [shop]\n  ingress: { routes: { shop.lab: { to: \"shop/web:80\" } } }\n";
+            text += "  addons: { certManager: {}, metallb: { pools: { lab: [10.0.0.200-210] } } }\n";
+        }
+        text
+    }
+}
+
+/// Something that happens to a cluster.
+#[derive(Clone, Debug)]
+pub(crate) enum Damage {
+    Lost(Index),
+    Stopped(Index),
+    Cordoned(Index),
+    UnitStopped(Index),
+    UnitStale(Index),
+    FileChanged(Index, Index),
+    FileGone(Index, Index),
+    PackageGone(Index),
+    SettingGone(Index, Index),
+    SettingChanged(Index),
+    FewerCores(Index),
+    Strikes(FaultKind),
+}
+
+pub(crate) fn damage() -> impl Strategy<Value = Vec<Damage>> {
+    let at = || any::<Index>();
+    let one = prop_oneof![
+        3 => at().prop_map(Damage::Lost),
+        2 => at().prop_map(Damage::Stopped),
+        1 => at().prop_map(Damage::Cordoned),
+        2 => at().prop_map(Damage::UnitStopped),
+        1 => at().prop_map(Damage::UnitStale),
+        1 => (at(), at()).prop_map(|(node, file)| Damage::FileChanged(node, file)),
+        1 => (at(), at()).prop_map(|(node, file)| Damage::FileGone(node, file)),
+        1 => at().prop_map(Damage::PackageGone),
+        1 => (at(), at()).prop_map(|(node, key)| Damage::SettingGone(node, key)),
+        1 => at().prop_map(Damage::SettingChanged),
+        1 => at().prop_map(Damage::FewerCores),
+        2 => proptest::sample::select(FaultKind::ALL.to_vec()).prop_map(Damage::Strikes),
+    ];
+    proptest::collection::vec(one, 0..4)
+}
+
+/// A machine of the cluster, and whether it is a server.
+fn chosen(desired: &Desired, at: &Index) -> (NodeName, bool) {
+    let machine = &desired.machines[at.index(desired.machines.len())];
+    (machine.name.clone(), desired.servers().any(|member| member.name == machine.name))
+}
+
+/// Damages a cluster; `bounds` keeps the damage within what a cluster can survive. Returns whether it happened.
+pub(crate) fn happen(centre: &DataCentre, desired: &Desired, damage: &Damage, lost: &mut usize, bounds: bool) -> bool {
+    let may_lose = desired.servers().count().saturating_sub(1) / 2;
+    let on = |at: &Index, change: &dyn Fn(&mut Machine)| {
+        let (name, _) = chosen(desired, at);
+        centre.alter(|state| state.machine_mut(&name).into_iter().for_each(change));
+    };
+    let key_of = |machine: &Machine, at: &Index| {
+        let keys: Vec<String> = machine.host.files.keys().cloned().collect();
+        (!keys.is_empty()).then(|| keys[at.index(keys.len())].clone())
+    };
+    match damage {
+        Damage::Lost(at) => {
+            let (name, server) = chosen(desired, at);
+            if bounds && server && *lost >= may_lose {
+                return false;
+            }
+            let there = centre.lose(&name);
+            *lost += usize::from(server && there);
+        }
+        Damage::Stopped(at) => on(at, &|machine| {
+            machine.seen.power = Power::Stopped;
+            machine.host.units.values_mut().for_each(|unit| unit.active = false);
+        }),
+        Damage::Cordoned(at) => {
+            let (name, server) = chosen(desired, at);
+            if bounds && server {
+                return false;
+            }
+            centre.alter(|state| state.cluster.nodes.get_mut(&name).into_iter().for_each(|node| node.cordoned = true));
+        }
+        Damage::UnitStopped(at) => on(at, &|machine| machine.host.units.values_mut().for_each(|it| it.active = false)),
+        Damage::UnitStale(at) => on(at, &|machine| {
+            let units = machine.host.units.values_mut().filter(|unit| unit.reads.is_some());
+            units.for_each(|unit| unit.reads = Some(Digest::of("older")));
+        }),
+        Damage::FileChanged(at, file) => on(at, &|machine| {
+            let key = key_of(machine, file);
+            let file = key.and_then(|key| machine.host.files.get_mut(&key));
+            file.into_iter().for_each(|file| file.digest = Digest::of("by hand"));
+        }),
+        Damage::FileGone(at, file) => on(at, &|machine| {
+            let key = key_of(machine, file);
+            key.into_iter().for_each(|key| drop(machine.host.files.remove(&key)));
+        }),
+        Damage::PackageGone(at) => on(at, &|machine| drop(machine.host.packages.pop_last())),
+        Damage::SettingGone(at, key) => on(at, &|machine| {
+            let keys: Vec<String> = machine.host.settings.keys().cloned().collect();
+            let key = (!keys.is_empty()).then(|| &keys[key.index(keys.len())]);
+            key.into_iter().for_each(|key| drop(machine.host.settings.remove(key)));
+        }),
+        Damage::SettingChanged(at) => on(at, &|machine| {
+            machine.host.sysctls.values_mut().for_each(|value| *value = "by hand".into());
+            machine.host.blocks.values_mut().for_each(Vec::clear);
+        }),
+        Damage::FewerCores(at) => on(at, &|machine| machine.seen.cores = Some(1)),
+        Damage::Strikes(kind) => centre.strike(Fault { kind: *kind, target: None }),
+    }
+    true
+}
