@@ -44,15 +44,18 @@ fn unknown(draft: &mut Draft<'_>, members: &[&Node<'_>], why: &str) {
     if members.is_empty() {
         return;
     }
-    let there = members.iter().filter(|node| role_is_server(node) && !matches!(node.standing, Standing::ToMake));
-    let mends = |name: &NodeName| draft.has(&id("start", name)) || draft.has(&id("host", name));
-    let (weight, help) = if there.into_iter().any(|node| mends(node.name())) {
-        (Weight::Warns, "servers are brought back first; plan again afterwards")
-    } else {
-        (Weight::Blocks, "mend that first, then plan again")
+    let (weight, help) = match brings_back(draft, members) {
+        true => (Weight::Warns, "servers are brought back first; plan again afterwards"),
+        false => (Weight::Blocks, "mend that first, then plan again"),
     };
     let message = format!("the cluster cannot be looked at, so no member is touched: {why}");
     draft.note(weight, Subject::Cluster, message, help);
+}
+
+/// Whether the plan so far starts a server's machine, or sets its host right: what may make the cluster answer again.
+pub(super) fn brings_back(draft: &Draft<'_>, nodes: &[&Node<'_>]) -> bool {
+    let there = nodes.iter().filter(|node| role_is_server(node) && !matches!(node.standing, Standing::ToMake));
+    there.into_iter().any(|node| draft.has(&id("start", node.name())) || draft.has(&id("host", node.name())))
 }
 
 /// Servers join before others are restarted, so that quorum only grows. Agents come last: a join needs an API that

@@ -87,7 +87,9 @@ pub(super) fn unwanted(draft: &mut Draft<'_>, observed: &Observed, standings: &S
         let subject = Subject::Machine((*name).clone());
         if let ClusterView::Unknown(why) = &standings.cluster {
             let message = format!("is not in the spec and stays: the cluster cannot be looked at: {why}");
-            draft.note(Weight::Blocks, subject, message, "");
+            let nodes: Vec<_> = standings.nodes.iter().collect();
+            let mended = super::members::brings_back(draft, &nodes);
+            draft.note(if mended { Weight::Warns } else { Weight::Blocks }, subject, message, "");
             continue;
         }
         if let Some(gone) = leaving.leave(draft, standings.cluster_seen(), name, subject) {
