@@ -4,6 +4,7 @@
 
 mod chance;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use kubewright_engine::sim;
@@ -12,7 +13,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed, TestRunner};
 
 use crate::yard::{Cut, Yard, desired};
-use chance::{Damage, Make, Shape, damage, happen, shape, wishes};
+use chance::{Bounds, Damage, Make, Shape, damage, happen, shape, wishes};
 
 /// Runs after which everything must be as wished, whatever happened before.
 const RUNS: usize = 3;
@@ -66,17 +67,17 @@ fn a_build_that_is_cut_off_is_finished_by_the_next_run() {
 }
 
 /// Builds, then damages.
-async fn damaged(yard: &Yard, shape: &Shape, damages: &[Damage]) -> Result<(), String> {
+async fn damaged(yard: &Yard, shape: &Shape, damages: &[Damage], bounds: Bounds) -> Result<(), String> {
     let told = yard.run_to_the_end(&Ask::Apply, &[], 1).await;
     if told != ["complete"] {
         return Err(format!("the build: {}", told.join(" | ")));
     }
-    let mut lost = 0;
+    let mut sick = BTreeSet::new();
     for damage in damages {
         // Hosts that exist already come back by nobody's hands but their owner's.
         let beyond = shape.make == Make::Existing && matches!(damage, Damage::Lost(_) | Damage::Stopped(_));
         if !beyond {
-            happen(&yard.centre, &yard.desired, damage, &mut lost, true);
+            happen(&yard.centre, &yard.desired, damage, &mut sick, bounds);
         }
     }
     Ok(())
@@ -86,7 +87,7 @@ async fn damaged(yard: &Yard, shape: &Shape, damages: &[Damage]) -> Result<(), S
 fn what_a_cluster_can_survive_it_recovers_from() {
     always(400, (shape(), damage(), 0..200_000_u64), |(shape, damages, cut)| {
         in_a_yard(&shape, async |yard| {
-            damaged(&yard, &shape, &damages).await?;
+            damaged(&yard, &shape, &damages, Bounds::Lost).await?;
             yard.run_until(Cut::At(cut), &Ask::Apply, &[]).await;
             converges(&yard, &Ask::Apply).await
         })
@@ -97,8 +98,10 @@ fn what_a_cluster_can_survive_it_recovers_from() {
 fn what_is_wished_later_comes_true_in_a_damaged_cluster_too() {
     always(400, (shape(), wishes(), damage(), 0..200_000_u64), |(shape, wishes, damages, cut)| {
         in_a_yard(&shape, async |mut yard| {
-            damaged(&yard, &shape, &damages).await?;
-            yard.wish(desired(&shape.after(&wishes).spec()));
+            let after = shape.after(&wishes);
+            let bounds = if after.servers < shape.servers { Bounds::Off } else { Bounds::Lost };
+            damaged(&yard, &shape, &damages, bounds).await?;
+            yard.wish(desired(&after.spec()));
             yard.run_until(Cut::At(cut), &Ask::Apply, &[]).await;
             converges(&yard, &Ask::Apply).await
         })

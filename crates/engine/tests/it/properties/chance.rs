@@ -1,5 +1,7 @@
 //! Clusters and damage by chance, as values that shrink.
 
+use std::collections::BTreeSet;
+
 use kubewright_engine::sim::{DataCentre, Fault, FaultKind, Machine};
 use kubewright_model::desired::Desired;
 use kubewright_model::digest::Digest;
@@ -172,9 +174,39 @@ fn chosen(desired: &Desired, at: &Index) -> (NodeName, bool) {
     (machine.name.clone(), desired.servers().any(|member| member.name == machine.name))
 }
 
-/// Damages a cluster; `bounds` keeps the damage within what a cluster can survive. Returns whether it happened.
-pub(crate) fn happen(centre: &DataCentre, desired: &Desired, damage: &Damage, lost: &mut usize, bounds: bool) -> bool {
+/// How much damage may be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Bounds {
+    /// Any.
+    None,
+    /// Fewer than half of the servers are lost, and a node is left that takes pods.
+    Lost,
+    /// The same, and no more are even off: nobody could start those that are not in the spec any more.
+    Off,
+}
+
+/// Damages a cluster within bounds; `sick` are the servers that were hit.
+pub(crate) fn happen(
+    centre: &DataCentre,
+    desired: &Desired,
+    damage: &Damage,
+    sick: &mut BTreeSet<NodeName>,
+    bounds: Bounds,
+) {
     let may_lose = desired.servers().count().saturating_sub(1) / 2;
+    let hit = match damage {
+        Damage::Lost(at) => Some(chosen(desired, at)).filter(|_| bounds != Bounds::None),
+        Damage::Stopped(at) | Damage::UnitStopped(at) => Some(chosen(desired, at)).filter(|_| bounds == Bounds::Off),
+        _ => None,
+    };
+    if let Some((name, true)) = hit
+        && !sick.contains(&name)
+    {
+        if sick.len() >= may_lose {
+            return;
+        }
+        sick.insert(name);
+    }
     let on = |at: &Index, change: &dyn Fn(&mut Machine)| {
         let (name, _) = chosen(desired, at);
         centre.alter(|state| state.machine_mut(&name).into_iter().for_each(change));
@@ -184,22 +216,15 @@ pub(crate) fn happen(centre: &DataCentre, desired: &Desired, damage: &Damage, lo
         (!keys.is_empty()).then(|| keys[at.index(keys.len())].clone())
     };
     match damage {
-        Damage::Lost(at) => {
-            let (name, server) = chosen(desired, at);
-            if bounds && server && *lost >= may_lose {
-                return false;
-            }
-            let there = centre.lose(&name);
-            *lost += usize::from(server && there);
-        }
+        Damage::Lost(at) => drop(centre.lose(&chosen(desired, at).0)),
         Damage::Stopped(at) => on(at, &|machine| {
             machine.seen.power = Power::Stopped;
             machine.host.units.values_mut().for_each(|unit| unit.active = false);
         }),
         Damage::Cordoned(at) => {
             let (name, server) = chosen(desired, at);
-            if bounds && server {
-                return false;
+            if bounds != Bounds::None && server {
+                return;
             }
             centre.alter(|state| state.cluster.nodes.get_mut(&name).into_iter().for_each(|node| node.cordoned = true));
         }
@@ -230,5 +255,4 @@ pub(crate) fn happen(centre: &DataCentre, desired: &Desired, damage: &Damage, lo
         Damage::FewerCores(at) => on(at, &|machine| machine.seen.cores = Some(1)),
         Damage::Strikes(kind) => centre.strike(Fault { kind: *kind, target: None }),
     }
-    true
 }
