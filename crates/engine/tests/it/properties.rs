@@ -7,9 +7,12 @@ mod chance;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use kubewright_engine::sim;
+use kubewright_engine::{EngineError, sim};
+use kubewright_model::ids::{NodeName, Vmid};
 use kubewright_model::plan::Ask;
+use kubewright_planner::check::check;
 use proptest::prelude::*;
+use proptest::sample::Index;
 use proptest::test_runner::{Config, RngSeed, TestRunner};
 
 use crate::yard::{Cut, Yard, desired};
@@ -105,5 +108,90 @@ fn what_is_wished_later_comes_true_in_a_damaged_cluster_too() {
             yard.run_until(Cut::At(cut), &Ask::Apply, &[]).await;
             converges(&yard, &Ask::Apply).await
         })
+    });
+}
+
+#[test]
+fn a_destruction_leaves_nothing_of_ours_and_all_of_others() {
+    always(250, (shape(), 0..240_000_u64, damage(), 0..60_000_u64), |(shape, built, damages, cut)| {
+        in_a_yard(&shape, async |yard| {
+            let stranger = NodeName::from("somebody-vm");
+            if shape.make != Make::Existing {
+                yard.centre.put_foreign(&"proxmox".into(), &"pve".into(), &stranger, Vmid(900));
+            }
+            yard.run_until(Cut::At(built), &Ask::Apply, &[]).await;
+            let beyond = |damage: &&Damage| shape.make != Make::Existing || !matches!(damage, Damage::Stopped(_));
+            for damage in damages.iter().filter(beyond).filter(|it| !matches!(it, Damage::Lost(_))) {
+                happen(&yard.centre, &yard.desired, damage, &mut BTreeSet::new(), Bounds::None);
+            }
+            yard.centre.announce_end();
+            yard.run_until(Cut::At(cut), &Ask::Destroy, &[]).await;
+            converges(&yard, &Ask::Destroy).await?;
+            let there = shape.make == Make::Existing || yard.centre.snapshot().machine(&stranger).is_some();
+            if there { Ok(()) } else { Err("somebody else's machine is gone".into()) }
+        })
+    });
+}
+
+#[test]
+fn every_plan_is_proven_and_a_blocked_one_touches_nothing() {
+    let asks = prop_oneof![
+        4 => Just(Ask::Apply),
+        1 => Just(Ask::Rebuild),
+        1 => Just(Ask::Destroy),
+        1 => Just(Ask::Backup),
+        3 => proptest::collection::vec(any::<Index>(), 1..3).prop_map(|at| {
+            Ask::Replace(at.iter().map(|at| NodeName::from(format!("server-{}", 1 + at.index(3)))).collect())
+        }),
+    ];
+    let strategy = (shape(), wishes(), proptest::collection::vec(damage(), 1..4), asks, 0..200_000_u64);
+    always(500, strategy, |(shape, wishes, damages, ask, built)| {
+        in_a_yard(&shape, async |mut yard| {
+            yard.run_until(Cut::At(built), &Ask::Apply, &[]).await;
+            for damage in damages.iter().flatten() {
+                happen(&yard.centre, &yard.desired, damage, &mut BTreeSet::new(), Bounds::None);
+            }
+            yard.wish(desired(&shape.after(&wishes).spec()));
+            let observed = yard.engine().status(&yard.desired).await;
+            let plan = kubewright_planner::plan::plan(&yard.desired, &observed, &ask);
+            let broken = check(&plan, &yard.desired, &observed);
+            fine(broken.iter().map(|violation| format!("{violation:?}")).collect())?;
+            let again = kubewright_planner::plan::plan(&yard.desired, &observed, &ask);
+            if serde_json::to_string(&plan).ok() != serde_json::to_string(&again).ok() {
+                return Err("planning twice gives two plans".into());
+            }
+            let before = touches(&yard);
+            match yard.run(&ask, &[]).await.0 {
+                Err(EngineError::Blocked(_)) if touches(&yard) != before => Err("blocked, and yet touched".into()),
+                _ => Ok(()),
+            }
+        })
+    });
+}
+
+/// How often anything was done that is more than a look.
+fn touches(yard: &Yard) -> u64 {
+    let looks = ["provider list", "host look", "kubernetes list", "kubernetes check"];
+    let calls = yard.centre.calls();
+    calls.iter().filter(|(call, _)| !looks.contains(&call.as_str())).map(|(_, times)| times).sum()
+}
+
+#[test]
+fn the_same_seed_gives_the_same_run() {
+    always(60, (shape(), damage()), |(shape, damages)| {
+        let tell = || -> Result<String, String> {
+            let mut told = String::new();
+            in_a_yard(&shape, async |yard| {
+                let (_, built) = yard.run(&Ask::Apply, &[]).await;
+                for damage in &damages {
+                    happen(&yard.centre, &yard.desired, damage, &mut BTreeSet::new(), Bounds::None);
+                }
+                let (_, mended) = yard.run(&Ask::Apply, &[]).await;
+                told = serde_json::to_string(&(built, mended)).map_err(|error| error.to_string())?;
+                Ok(())
+            })?;
+            Ok(told)
+        };
+        if tell()? == tell()? { Ok(()) } else { Err("two runs of one seed differ".into()) }
     });
 }
