@@ -2,6 +2,8 @@
 
 #![cfg(test)]
 
+mod executor;
+mod journals;
 mod properties;
 mod rehearsals;
 mod scenarios;
