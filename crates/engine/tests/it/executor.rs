@@ -12,12 +12,10 @@ use kubewright_model::desired::{DesiredLoadBalancer, DesiredMachine};
 use kubewright_model::event::{Event, Outcome, Record, RunEnd};
 use kubewright_model::ids::{ClusterName, NodeName, Owner};
 use kubewright_model::observed::{Inventory, LoadBalancerSeen, MachineSeen};
-use kubewright_model::plan::{Ask, Plan};
+use kubewright_model::plan::Ask;
 use kubewright_providers::{Capabilities, Doomed, Provider, ProviderError};
 
 use crate::yard::{Yard, desired};
-
-const DEVBOARD: &str = include_str!("../../../../examples/devboard/cluster.yaml");
 
 /// Three servers and five agents, as in the scenario of that name.
 fn eight() -> Yard {

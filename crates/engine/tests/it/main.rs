@@ -7,4 +7,5 @@ mod journals;
 mod properties;
 mod rehearsals;
 mod scenarios;
+mod secrets;
 mod yard;
