@@ -11,6 +11,7 @@
 //! - No secret gets into an event, a journal, a plan or an error.
 
 pub mod cluster;
+pub mod conformance;
 pub mod engine;
 pub mod execute;
 mod holes;

@@ -1,0 +1,154 @@
+//! Rules of hands on hosts.
+
+use kubewright_hosts::{Holes, HostError, Hosts, Probe};
+use kubewright_model::desired::Way;
+use kubewright_model::host::{FileWish, HostResource};
+use kubewright_model::ids::NodeName;
+use kubewright_model::observed::{HostSeen, Seen};
+use kubewright_model::plan::{Effect, HostChange, Recipe, RecipeStep};
+use kubewright_model::secret::Secret;
+use kubewright_model::text::Text;
+use kubewright_planner::diff::host::differing;
+
+use super::{Broken, Rule, Verdict, broken, rule, that};
+
+/// The rules, in the order of their numbers.
+pub const RULES: [Rule; 9] = [
+    rule("H1", "`observe` MUST tell the operating system and the architecture of a host that answers"),
+    rule("H2", "`observe` of a host that does not answer MUST be unknown, never absent"),
+    rule("H3", "`observe` MUST show what was asked for and MAY leave out everything else"),
+    rule("H4", "`change` MUST make its resources true, so that a look finds no difference"),
+    rule("H5", "`change` MUST change nothing the second time, and say so"),
+    rule("H6", "`change` with a hole that nobody filled MUST fail with Hole and write nothing of that file"),
+    rule("H7", "`change` of a host that does not answer MUST fail in a way that may pass"),
+    rule("H8", "`run` MUST fail for good where a command does, and name the command"),
+    rule("H9", "the value of a hole MUST NOT be in a sight, a report or an error"),
+];
+
+/// Hands, and what their world offers for the checks.
+#[derive(Clone, Copy)]
+pub struct Case<'a> {
+    /// The hands.
+    pub hands: &'a dyn Hosts,
+    /// A host that answers.
+    pub host: &'a NodeName,
+    /// How it is reached.
+    pub way: &'a Way,
+    /// A host that does not answer, reached in the same way.
+    pub silent: &'a NodeName,
+    /// Resources that are not true of the host yet and may be made so.
+    pub resources: &'a [HostResource],
+}
+
+const PATH: &str = "/etc/kubewright-conformance";
+const HOLE: &str = "secret/conformance";
+const VALUE: &str = "7f3c-not-to-be-seen";
+
+/// Checks every rule; returns those that are broken.
+pub async fn check(case: Case<'_>) -> Vec<Broken> {
+    let verdicts = vec![
+        answers(case).await,
+        silent(case).await,
+        asked_for(case).await,
+        made_true(case).await,
+        made_once(case).await,
+        hole(case).await,
+        unreachable(case).await,
+        failing_command(case).await,
+        hidden(case).await,
+    ];
+    broken(&RULES, verdicts)
+}
+
+async fn look(case: Case<'_>, resources: &[HostResource]) -> Result<HostSeen, String> {
+    match case.hands.observe(Probe { host: case.host, way: case.way, resources }).await {
+        Seen::Present(seen) => Ok(seen),
+        other => Err(format!("{other:?}")),
+    }
+}
+
+fn change(case: Case<'_>, make: &[HostResource]) -> HostChange {
+    HostChange { host: case.host.clone(), way: case.way.clone(), make: make.to_vec(), unmake: Vec::new() }
+}
+
+fn secret_file() -> HostResource {
+    HostResource::File(FileWish::new(PATH, Text::hole(HOLE), 0o600))
+}
+
+async fn answers(case: Case<'_>) -> Verdict {
+    let seen = look(case, &[]).await?;
+    that(!seen.os.is_empty() && !seen.arch.is_empty(), || format!("os `{}`, architecture `{}`", seen.os, seen.arch))
+}
+
+async fn silent(case: Case<'_>) -> Verdict {
+    let seen = case.hands.observe(Probe { host: case.silent, way: case.way, resources: &[] }).await;
+    that(seen.why_unknown().is_some(), || format!("{seen:?}"))
+}
+
+async fn asked_for(case: Case<'_>) -> Verdict {
+    let none = look(case, case.resources).await?;
+    let missing = differing(case.resources, &none, &Default::default()).len();
+    that(missing == case.resources.len(), || format!("{missing} of {} are not there yet", case.resources.len()))
+}
+
+async fn made_true(case: Case<'_>) -> Verdict {
+    let report = case.hands.change(&change(case, case.resources), &Holes::new()).await;
+    let report = report.map_err(|error| error.to_string())?;
+    that(report.changed, || "it says that nothing changed".into())?;
+    let seen = look(case, case.resources).await?;
+    let left: Vec<String> =
+        differing(case.resources, &seen, &Default::default()).into_iter().map(|it| it.field.field).collect();
+    that(left.is_empty(), || format!("not true: {}", left.join(", ")))
+}
+
+async fn made_once(case: Case<'_>) -> Verdict {
+    let before = look(case, case.resources).await?;
+    let report = case.hands.change(&change(case, case.resources), &Holes::new()).await;
+    let report = report.map_err(|error| error.to_string())?;
+    that(!report.changed, || "it says that something changed".into())?;
+    let after = look(case, case.resources).await?;
+    that(before == after, || format!("{before:?} became {after:?}"))
+}
+
+async fn hole(case: Case<'_>) -> Verdict {
+    match case.hands.change(&change(case, &[secret_file()]), &Holes::new()).await {
+        Err(HostError::Hole { hole, .. }) if hole.as_str() == HOLE => {}
+        other => return Err(format!("{other:?}")),
+    }
+    let seen = look(case, &[secret_file()]).await?;
+    that(!seen.files.contains_key(PATH), || format!("{PATH} was written"))
+}
+
+async fn unreachable(case: Case<'_>) -> Verdict {
+    let change = HostChange { host: case.silent.clone(), ..change(case, case.resources) };
+    match case.hands.change(&change, &Holes::new()).await {
+        Err(error) => that(error.may_pass(), || error.to_string()),
+        Ok(report) => Err(format!("{report:?}")),
+    }
+}
+
+async fn failing_command(case: Case<'_>) -> Verdict {
+    let program = "/usr/local/bin/kubewright-conformance-is-not-there";
+    let recipe = Recipe {
+        title: "a command that fails".into(),
+        effect: Effect::Snapshot,
+        version: None,
+        steps: vec![RecipeStep::Run(vec![program.into()])],
+        gives: Vec::new(),
+    };
+    match case.hands.run(case.host, case.way, &recipe, &Holes::new(), &|_| {}).await {
+        Err(error @ HostError::Failed { .. }) => {
+            that(!error.may_pass() && error.to_string().contains(program), || error.to_string())
+        }
+        other => Err(format!("{other:?}")),
+    }
+}
+
+async fn hidden(case: Case<'_>) -> Verdict {
+    let holes = Holes::from([(HOLE.into(), Secret::new(VALUE.into()))]);
+    let report = case.hands.change(&change(case, &[secret_file()]), &holes).await;
+    let seen = look(case, &[secret_file()]).await?;
+    that(seen.files.contains_key(PATH), || format!("{PATH} was not written"))?;
+    let told = format!("{report:?} {seen:?}");
+    that(!told.contains(VALUE), || "it is in a report or a sight".into())
+}

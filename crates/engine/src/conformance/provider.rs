@@ -1,0 +1,169 @@
+//! Rules of hands on machines.
+
+use kubewright_model::desired::DesiredMachine;
+use kubewright_model::ids::{NodeName, Owner, PlaceName};
+use kubewright_model::observed::{MachineSeen, Power};
+use kubewright_model::units::Size;
+use kubewright_providers::{Doomed, ErrorKind, Provider, ProviderError};
+
+use super::{Broken, Rule, Verdict, broken, rule, that};
+
+/// The rules, in the order of their numbers.
+pub const RULES: [Rule; 11] = [
+    rule("P1", "`observe` MUST show every machine with the owner's mark, and no other"),
+    rule("P2", "`observe` MUST name what is not ours among what is taken, with its number where it has one"),
+    rule("P3", "`create` MUST leave a machine off, and marked from the same request on"),
+    rule("P4", "`create` of a machine that is there and ours MUST return it and make no second one"),
+    rule("P5", "`create` in the place of something else MUST fail with Conflict and change nothing"),
+    rule("P6", "`start` MUST turn a machine on, and leave one alone that runs"),
+    rule("P7", "`update` MUST change what differs and leave the power as it is"),
+    rule("P8", "`update` MUST NOT shrink a disk: it fails with Invalid"),
+    rule("P9", "what does not carry the mark MUST NOT be changed, started or deleted"),
+    rule("P10", "`delete` MUST fail with Conflict where the number or the place is not the one that was seen"),
+    rule("P11", "`delete` of what is gone MUST succeed"),
+];
+
+/// Hands, and what their world offers for the checks.
+#[derive(Clone, Copy)]
+pub struct Case<'a> {
+    /// The hands.
+    pub hands: &'a dyn Provider,
+    /// The mark to work under; nothing carries it yet.
+    pub owner: &'a Owner,
+    /// A machine that can be made and deleted.
+    pub machine: &'a DesiredMachine,
+    /// Another one that wants the same number.
+    pub clashing: &'a DesiredMachine,
+    /// A machine that is there and not ours.
+    pub foreign: &'a NodeName,
+}
+
+/// Checks every rule; returns those that are broken.
+pub async fn check(case: Case<'_>) -> Vec<Broken> {
+    let made = created(case).await;
+    let twice = created_twice(case).await;
+    let clash = clash(case).await;
+    let started = started(case).await;
+    let updated = updated(case).await;
+    let shrunk = shrunk(case).await;
+    let ours = only_ours(case).await;
+    let taken = taken(case).await;
+    let foreign = foreign(case).await;
+    let moved = moved(case).await;
+    let deleted = deleted(case).await;
+    broken(&RULES, vec![ours, taken, made, twice, clash, started, updated, shrunk, foreign, moved, deleted])
+}
+
+fn told(error: ProviderError) -> String {
+    format!("{:?}: {error}", error.kind)
+}
+
+fn fails<T: std::fmt::Debug>(answer: Result<T, ProviderError>, kinds: &[ErrorKind]) -> Verdict {
+    match answer {
+        Err(error) => that(kinds.contains(&error.kind), || told(error)),
+        Ok(done) => Err(format!("it succeeded: {done:?}")),
+    }
+}
+
+async fn seen(case: Case<'_>) -> Result<Option<MachineSeen>, String> {
+    let inventory = case.hands.observe(case.owner).await.map_err(told)?;
+    Ok(inventory.machines.get(&case.machine.name).cloned())
+}
+
+async fn there(case: Case<'_>) -> Result<MachineSeen, String> {
+    seen(case).await?.ok_or_else(|| format!("{} is not shown", case.machine.name))
+}
+
+async fn only_ours(case: Case<'_>) -> Verdict {
+    let inventory = case.hands.observe(case.owner).await.map_err(told)?;
+    that(inventory.machines.keys().eq([&case.machine.name]), || format!("{:?}", inventory.machines.keys()))?;
+    let stranger = Owner("a-mark-that-nothing-carries".into());
+    let inventory = case.hands.observe(&stranger).await.map_err(told)?;
+    that(inventory.machines.is_empty(), || format!("{:?} for a mark that nothing carries", inventory.machines.keys()))
+}
+
+async fn taken(case: Case<'_>) -> Verdict {
+    let inventory = case.hands.observe(case.owner).await.map_err(told)?;
+    let taken = inventory.taken.iter().find(|taken| taken.name == case.foreign.as_str());
+    let taken = taken.ok_or_else(|| format!("{} is not among {:?}", case.foreign, inventory.taken))?;
+    that(case.machine.vmid.is_none() || taken.vmid.is_some(), || format!("{taken:?} has no number"))
+}
+
+async fn created(case: Case<'_>) -> Verdict {
+    let made = case.hands.create(case.machine, case.owner).await.map_err(told)?;
+    that(made.power == Power::Stopped, || format!("it is {:?}", made.power))?;
+    let there = there(case).await?;
+    that(there.owner == *case.owner && there == made, || format!("made {made:?}, and there is {there:?}"))
+}
+
+async fn created_twice(case: Case<'_>) -> Verdict {
+    let again = case.hands.create(case.machine, case.owner).await.map_err(told)?;
+    let there = there(case).await?;
+    that(again == there, || format!("returned {again:?}, and there is {there:?}"))
+}
+
+async fn clash(case: Case<'_>) -> Verdict {
+    let before = there(case).await?;
+    fails(case.hands.create(case.clashing, case.owner).await, &[ErrorKind::Conflict])?;
+    let like = DesiredMachine { name: case.foreign.clone(), vmid: None, ..case.machine.clone() };
+    fails(case.hands.create(&like, case.owner).await, &[ErrorKind::Conflict])?;
+    let after = there(case).await?;
+    that(before == after, || format!("{before:?} became {after:?}"))
+}
+
+async fn started(case: Case<'_>) -> Verdict {
+    for time in ["once", "twice"] {
+        let started = case.hands.start(&case.machine.name, case.owner).await.map_err(told)?;
+        that(started.power == Power::Running, || format!("started {time}, it is {:?}", started.power))?;
+    }
+    Ok(())
+}
+
+async fn updated(case: Case<'_>) -> Verdict {
+    let before = there(case).await?;
+    let cores = Some(case.machine.cores.unwrap_or(1) + 1);
+    let wish = DesiredMachine { cores, ..case.machine.clone() };
+    case.hands.update(&wish, case.owner).await.map_err(told)?;
+    let after = there(case).await?;
+    that(after == MachineSeen { cores, ..before.clone() }, || format!("{before:?} became {after:?}"))
+}
+
+async fn shrunk(case: Case<'_>) -> Verdict {
+    let Ok(tiny) = "1Mi".parse::<Size>() else { return Err("1Mi is no size".into()) };
+    let wish = DesiredMachine { disk: Some(tiny), ..case.machine.clone() };
+    fails(case.hands.update(&wish, case.owner).await, &[ErrorKind::Invalid])
+}
+
+async fn foreign(case: Case<'_>) -> Verdict {
+    let kinds = [ErrorKind::Conflict, ErrorKind::NotFound];
+    let wish = DesiredMachine { name: case.foreign.clone(), ..case.machine.clone() };
+    fails(case.hands.update(&wish, case.owner).await, &kinds)?;
+    fails(case.hands.start(case.foreign, case.owner).await, &kinds)?;
+    let doomed = Doomed { name: case.foreign, place: &case.machine.place, vmid: None, owner: case.owner };
+    // Not to find it under our mark is as good as to refuse it, as long as it stays.
+    if let Err(error) = case.hands.delete(doomed).await {
+        that(kinds.contains(&error.kind), || told(error))?;
+    }
+    taken(case).await
+}
+
+async fn moved(case: Case<'_>) -> Verdict {
+    let there = there(case).await?;
+    let elsewhere = PlaceName::from("a-place-that-is-not");
+    let name = &case.machine.name;
+    let doomed = Doomed { name, place: &elsewhere, vmid: there.vmid, owner: case.owner };
+    fails(case.hands.delete(doomed).await, &[ErrorKind::Conflict])?;
+    if there.vmid.is_some() {
+        let doomed = Doomed { name, place: &there.place, vmid: None, owner: case.owner };
+        fails(case.hands.delete(doomed).await, &[ErrorKind::Conflict])?;
+    }
+    Ok(())
+}
+
+async fn deleted(case: Case<'_>) -> Verdict {
+    let before = there(case).await?;
+    let doomed = Doomed { name: &case.machine.name, place: &before.place, vmid: before.vmid, owner: case.owner };
+    case.hands.delete(doomed).await.map_err(told)?;
+    that(seen(case).await?.is_none(), || "it is still there".into())?;
+    case.hands.delete(doomed).await.map_err(told)
+}
