@@ -344,7 +344,7 @@ impl State {
             if machine.seen.power == Power::Stopped {
                 continue;
             }
-            if !machine.answers(now) {
+            if !machine.answers(now) || self.silent(&member.name, now) {
                 return Seen::unknown(format!("{error}; {} cannot be asked", member.name));
             }
             // A server that has started and does not serve yet is a cluster that nobody can look at.

@@ -138,6 +138,16 @@ impl State {
         self.faults.iter_mut().find(|(fault, course)| fault.kind == kind && !course.over)
     }
 
+    /// Whether a host that runs does not answer now, for a mishap on the way to it.
+    pub(super) fn silent(&self, name: &NodeName, now: u64) -> bool {
+        self.faults.iter().any(|(fault, course)| {
+            fault.kind == FaultKind::Unreachable
+                && !course.over
+                && fault.target.as_ref() == Some(name)
+                && course.since.is_some_and(|since| now < since + timing::UNREACHABLE)
+        })
+    }
+
     /// How much longer the line takes than it should.
     pub(super) fn line(&mut self) -> u64 {
         if self.fault(FaultKind::SlowLink).is_some() { timing::SLOW_LINK } else { 1 }
