@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+mod conformance;
 mod executor;
 mod journals;
 mod properties;

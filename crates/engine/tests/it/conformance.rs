@@ -1,0 +1,122 @@
+//! The contracts of the four seams: what documents say, what checks hold, and that our own hands keep them.
+
+use kubewright_engine::conformance::{self, Broken, cluster, hosts, provider, store};
+use kubewright_engine::sim::{self, MemoryStore};
+use kubewright_engine::store::folder::FolderStore;
+use kubewright_model::desired::{DesiredMachine, Way};
+use kubewright_model::host::{FileWish, HostResource};
+use kubewright_model::ids::{NodeName, Owner, Vmid};
+use kubewright_model::observed::Power;
+use kubewright_model::plan::Ask;
+
+use crate::yard::{Yard, desired};
+
+const DEVBOARD: &str = include_str!("../../../../examples/devboard/cluster.yaml");
+
+fn holds(broken: &[Broken]) {
+    let told: Vec<String> =
+        broken.iter().map(|it| format!("{} {}: {}", it.rule.number, it.rule.words, it.how)).collect();
+    assert!(broken.is_empty(), "{}", told.join("\n"));
+}
+
+#[test]
+fn documents_and_checks_hold_the_same_rules() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/contracts");
+    for (page, rules) in conformance::rules() {
+        let text = std::fs::read_to_string(folder.join(format!("{page}.md"))).unwrap();
+        let written: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("- **")).collect();
+        let checked: Vec<String> = rules.iter().map(|rule| format!("{}** {}.", rule.number, rule.words)).collect();
+        assert_eq!(written, checked, "docs/contracts/{page}.md");
+        for rule in rules {
+            let words = rule.words;
+            assert!(words.contains("MUST") || words.contains("MAY"), "{} obliges nobody", rule.number);
+        }
+    }
+}
+
+#[test]
+fn the_simulated_provider_keeps_its_contract() {
+    let yard = Yard::new(desired(DEVBOARD), 1);
+    let (name, hands) = yard.centre.world(&yard.desired).providers.pop_first().unwrap();
+    let machine = &yard.desired.machines[0];
+    let foreign = NodeName::from("somebody-vm");
+    yard.centre.put_foreign(&name, &machine.place, &foreign, Vmid(900));
+    let case = provider::Case {
+        hands: &*hands,
+        owner: &Owner("conformance".into()),
+        machine,
+        clashing: &DesiredMachine { name: "another".into(), ..machine.clone() },
+        foreign: &foreign,
+    };
+    holds(&sim::run(provider::check(case)).unwrap());
+}
+
+#[test]
+fn simulated_hosts_keep_their_contract() {
+    let yard = Yard::new(desired(DEVBOARD), 1);
+    let machine = &yard.desired.machines[1];
+    let host = yard.desired.hosts.iter().find(|host| host.name == machine.name).unwrap();
+    let resources = [
+        HostResource::Package("curl".into()),
+        HostResource::Module("br_netfilter".into()),
+        HostResource::Sysctl { key: "net.ipv4.ip_forward".into(), value: "1".into() },
+        HostResource::File(FileWish::new("/etc/kubewright.d/one", "one\n", 0o640)),
+        HostResource::Block { path: "/etc/profile".into(), lines: vec!["# ours".into()] },
+        HostResource::Link { path: "/opt/one".into(), target: "/etc/kubewright.d/one".into() },
+        HostResource::Hostname("one".into()),
+        HostResource::Timezone("Europe/Paris".into()),
+        HostResource::SwapOff,
+    ];
+    let broken = sim::run(async {
+        let world = yard.centre.world(&yard.desired);
+        let (name, provider) = world.providers.first_key_value().unwrap();
+        provider.create(machine, &yard.desired.owner).await.unwrap();
+        provider.start(&machine.name, &yard.desired.owner).await.unwrap();
+        tokio::time::sleep(std::time::Duration::from_secs(60)).await;
+        let hands = world.hosts.unwrap();
+        let silent = NodeName::from("nobody");
+        let way: &Way = &host.way;
+        assert_eq!(yard.centre.snapshot().machines[name][&machine.name].seen.power, Power::Running);
+        let case = hosts::Case { hands: &*hands, host: &host.name, way, silent: &silent, resources: &resources };
+        hosts::check(case).await
+    });
+    holds(&broken.unwrap());
+}
+
+#[test]
+fn the_simulated_cluster_keeps_its_contract() {
+    let yard = Yard::new(desired(DEVBOARD), 1);
+    let broken = sim::run(async {
+        let asleep = Yard::new(yard.desired.clone(), 1);
+        let told = yard.run_to_the_end(&Ask::Apply, &[], 1).await;
+        assert_eq!(told, ["complete"]);
+        let cut_off = yard.twin();
+        cut_off.centre.alter(|state| {
+            let unit = state.machine_mut(&"k3s-server".into()).and_then(|it| it.host.units.get_mut("k3s.service"));
+            unit.unwrap().active = false;
+        });
+        cut_off.centre.strike("unreachable=k3s-server".parse().unwrap());
+        cut_off.engine().status(&cut_off.desired).await;
+        let mut release = yard.desired.releases[0].clone();
+        release.name = "conformance".into();
+        let hands = |yard: &Yard| yard.centre.world(&yard.desired).cluster.unwrap();
+        let (answers, sleeps, cut) = (hands(&yard), hands(&asleep), hands(&cut_off));
+        release.values = serde_json::json!({ "replicas": 1 });
+        let case = cluster::Case {
+            hands: &*answers,
+            asleep: &*sleeps,
+            cut_off: &*cut,
+            desired: &yard.desired,
+            release: &release,
+        };
+        cluster::check(case).await
+    });
+    holds(&broken.unwrap());
+}
+
+#[test]
+fn both_stores_keep_their_contract() {
+    holds(&store::check(&MemoryStore::default(), &"lab".into(), &"another".into()));
+    let folder = tempfile::tempdir().unwrap();
+    holds(&store::check(&FolderStore::new(folder.path()), &"lab".into(), &"another".into()));
+}
