@@ -1,6 +1,5 @@
 //! The few methods that every front end calls.
 
-use std::cell::RefCell;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
