@@ -8,6 +8,8 @@
 //! - Nothing here retries; errors are classified and the engine tries again.
 //! - One look is one round trip, and one change is one more.
 
+mod shell;
+
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
