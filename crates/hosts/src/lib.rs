@@ -8,7 +8,10 @@
 //! - Nothing here retries; errors are classified and the engine tries again.
 //! - One look is one round trip, and one change is one more.
 
+mod local;
 mod shell;
+mod ssh;
+mod transport;
 
 use std::collections::BTreeMap;
 

@@ -1,0 +1,72 @@
+//! Connections that are kept: one for each host, made when it is needed first and made again when it broke.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use kubewright_model::desired::Way;
+use kubewright_model::ids::NodeName;
+use tokio::sync::Mutex as Turn;
+
+use crate::local::Local;
+use crate::ssh::Session;
+use crate::ssh::target::Home;
+use crate::transport::{Refusal, Transport};
+use crate::{HostError, Layer};
+
+/// The name by which a spec says that a host is this very computer.
+const THIS_COMPUTER: &str = "local";
+
+/// A place for one host's connection. Who holds the turn makes it; all others wait for that one.
+type Slot = Arc<Turn<Option<Arc<dyn Transport>>>>;
+
+/// Connections to hosts.
+pub(crate) struct Connections {
+    home: Home,
+    known_hosts: PathBuf,
+    slots: Mutex<BTreeMap<NodeName, Slot>>,
+}
+
+impl Connections {
+    /// Connections with a user's own settings. Keys of hosts that are new are learnt into `known_hosts`.
+    pub(crate) fn new(home: &Path, known_hosts: PathBuf) -> Result<Self, String> {
+        Ok(Self { home: Home::read(home)?, known_hosts, slots: Mutex::default() })
+    }
+
+    /// The host's connection, made if there is none that lives.
+    pub(crate) async fn to(&self, host: &NodeName, way: &Way) -> Result<Arc<dyn Transport>, HostError> {
+        let slot = {
+            let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(slots.entry(host.clone()).or_default())
+        };
+        let mut kept = slot.lock().await;
+        if let Some(open) = kept.as_ref().filter(|open| open.is_open()) {
+            return Ok(Arc::clone(open));
+        }
+        let open = self.open(way).await.map_err(|refusal| unreachable(host, refusal))?;
+        *kept = Some(Arc::clone(&open));
+        Ok(open)
+    }
+
+    /// The next use makes a new connection: this one gave no answer.
+    pub(crate) async fn drop(&self, host: &NodeName) {
+        let slot = self.slots.lock().unwrap_or_else(PoisonError::into_inner).get(host).cloned();
+        if let Some(slot) = slot {
+            *slot.lock().await = None;
+        }
+    }
+
+    async fn open(&self, way: &Way) -> Result<Arc<dyn Transport>, Refusal> {
+        if way.address.is_none() && way.name.as_deref() == Some(THIS_COMPUTER) {
+            return Ok(Arc::new(Local::open().await?));
+        }
+        let target = self.home.target(way).map_err(|why| Refusal::new(Layer::Name, why))?;
+        let known = self.home.known_hosts(&self.known_hosts);
+        Ok(Arc::new(Session::open(&target, &known).await?))
+    }
+}
+
+/// A refusal as the engine hears it.
+pub(crate) fn unreachable(host: &NodeName, refusal: Refusal) -> HostError {
+    HostError::Unreachable { host: host.clone(), layer: refusal.layer, why: refusal.why }
+}

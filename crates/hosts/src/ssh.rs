@@ -1,0 +1,201 @@
+//! A connection to a host over SSH.
+//!
+//! Each layer on the way has a deadline of its own and an error of its own, so that people read where it failed: the
+//! name, the TCP connection, the banner, the host's key, the user's keys.
+
+mod keys;
+pub(crate) mod target;
+pub(crate) mod trust;
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures::future::BoxFuture;
+use russh::client::{self, Handle};
+use russh::keys::Algorithm;
+use russh::{ChannelMsg, Disconnect, Preferred};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use crate::Layer;
+use crate::transport::{Output, Refusal, Transport};
+use target::Target;
+use trust::{Judge, KnownHosts, Verdict};
+
+/// A host on the same continent answers a TCP connection within a second; a filtered port never does.
+const TCP: Duration = Duration::from_secs(10);
+/// From the banner to the keys. A host that looks its clients up in a DNS that does not answer takes ten seconds.
+const GREETING: Duration = Duration::from_secs(30);
+/// A connection on which nothing is heard for so long is asked whether it lives, and is dead when it does not say so
+/// three times.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// More output than this is a host that floods us; a probe of a thousand resources has 200 kB.
+const MOST_OUTPUT: usize = 16 * 1024 * 1024;
+
+trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
+
+/// A connection that is open.
+pub(crate) struct Session {
+    handle: Handle<Judge>,
+    root: bool,
+    /// The connection that this one goes through.
+    _through: Option<Box<Session>>,
+}
+
+impl Session {
+    /// Connects and logs in.
+    pub(crate) fn open<'a>(target: &'a Target, known: &'a KnownHosts) -> BoxFuture<'a, Result<Self, Refusal>> {
+        Box::pin(async move {
+            let (stream, through): (Box<dyn Stream>, _) = match &target.jump {
+                None => (Box::new(dial(target).await?), None),
+                Some(jump) => {
+                    let through = Session::open(jump, known).await.map_err(|refusal| {
+                        Refusal::new(refusal.layer, format!("jump host {}: {}", jump.host, refusal.why))
+                    })?;
+                    (Box::new(through.tunnel(target).await?), Some(Box::new(through)))
+                }
+            };
+            let mut handle = greet(target, known, stream).await?;
+            let let_in = timeout(GREETING, keys::let_in(&mut handle, target)).await;
+            let_in.map_err(|_| late(Layer::Authentication, GREETING))??;
+            Ok(Self { handle, root: target.user == "root", _through: through })
+        })
+    }
+
+    /// A stream through this connection to another host.
+    async fn tunnel(&self, to: &Target) -> Result<impl Stream + use<>, Refusal> {
+        let open = self.handle.channel_open_direct_tcpip(to.host.as_str(), to.port.into(), "127.0.0.1", 0);
+        let channel = timeout(TCP, open).await.map_err(|_| late(Layer::Tcp, TCP))?;
+        let channel = channel.map_err(|error| Refusal::new(Layer::Tcp, format!("through the jump host: {error}")))?;
+        Ok(channel.into_stream())
+    }
+
+    /// Ends the connection politely.
+    pub(crate) async fn close(&self) {
+        let _ = self.handle.disconnect(Disconnect::ByApplication, "", "en").await;
+    }
+}
+
+fn late(layer: Layer, after: Duration) -> Refusal {
+    Refusal::new(layer, format!("no answer within {} s", after.as_secs()))
+}
+
+/// Looks the name up and connects to the first of its addresses that answers.
+async fn dial(target: &Target) -> Result<TcpStream, Refusal> {
+    let looked_up = timeout(TCP, tokio::net::lookup_host((target.host.as_str(), target.port))).await;
+    let addresses: Vec<SocketAddr> = looked_up
+        .map_err(|_| late(Layer::Name, TCP))?
+        .map_err(|error| Refusal::new(Layer::Name, format!("{}: {error}", target.host)))?
+        .collect();
+    let mut last = Refusal::new(Layer::Name, format!("{} has no address", target.host));
+    for address in addresses {
+        match timeout(TCP, TcpStream::connect(address)).await {
+            Err(_) => last = Refusal::new(Layer::Tcp, format!("{address}: no answer within {} s", TCP.as_secs())),
+            Ok(Err(error)) => last = Refusal::new(Layer::Tcp, format!("{address}: {error}")),
+            Ok(Ok(stream)) => {
+                // Scripts are small packets that are waited for.
+                let _ = stream.set_nodelay(true);
+                return Ok(stream);
+            }
+        }
+    }
+    Err(last)
+}
+
+/// The library's preferences, with the kinds of host keys that are known before all others.
+fn preferred(known: &[Algorithm]) -> Preferred {
+    let mut preferred = Preferred::default();
+    let (mut first, rest): (Vec<Algorithm>, Vec<Algorithm>) =
+        preferred.key.iter().cloned().partition(|algorithm| known.iter().any(|known| same_kind(known, algorithm)));
+    first.extend(rest);
+    preferred.key = first.into();
+    preferred
+}
+
+/// An RSA key is one key, whichever hash it signs with.
+fn same_kind(known: &Algorithm, offered: &Algorithm) -> bool {
+    known == offered || (known.clone().is_rsa() && offered.clone().is_rsa())
+}
+
+/// Banner, key exchange, and the host's key.
+async fn greet(target: &Target, known: &KnownHosts, stream: Box<dyn Stream>) -> Result<Handle<Judge>, Refusal> {
+    let config = client::Config {
+        preferred: preferred(&known.algorithms(&target.host, target.port)),
+        keepalive_interval: Some(KEEP_ALIVE),
+        keepalive_max: 3,
+        nodelay: true,
+        ..client::Config::default()
+    };
+    let verdict = Arc::new(Mutex::new(None));
+    let judge =
+        Judge { known: known.clone(), host: target.host.clone(), port: target.port, verdict: Arc::clone(&verdict) };
+    let greeting = timeout(GREETING, client::connect_stream(Arc::new(config), stream, judge)).await;
+    let judged = verdict.lock().unwrap_or_else(PoisonError::into_inner).take();
+    match (greeting, judged) {
+        (Ok(Ok(handle)), _) => Ok(handle),
+        (_, Some(Verdict::Changed { shown, known, place })) => Err(Refusal::new(
+            Layer::HostKey,
+            format!("it shows {shown}, and {known} is known ({place}); is it another host, or was it made anew?"),
+        )),
+        (_, Some(Verdict::Unkept { why })) => {
+            Err(Refusal::new(Layer::HostKey, format!("cannot be written down: {why}")))
+        }
+        (Err(_), _) => Err(late(Layer::Banner, GREETING)),
+        (Ok(Err(error)), _) => Err(Refusal::new(Layer::Banner, format!("no SSH server answers: {error}"))),
+    }
+}
+
+#[async_trait]
+impl Transport for Session {
+    async fn exec(&self, command: &str, input: &[u8], deadline: Duration) -> Result<Output, Refusal> {
+        let answered = timeout(deadline, self.exchange(command, input)).await;
+        answered.map_err(|_| late(Layer::Command, deadline))?
+    }
+
+    fn is_root(&self) -> bool {
+        self.root
+    }
+
+    fn is_open(&self) -> bool {
+        !self.handle.is_closed()
+    }
+}
+
+impl Session {
+    async fn exchange(&self, command: &str, input: &[u8]) -> Result<Output, Refusal> {
+        let cut = |error: russh::Error| Refusal::new(Layer::Tcp, format!("the connection was cut: {error}"));
+        let channel = self.handle.channel_open_session().await.map_err(cut)?;
+        channel.exec(true, command).await.map_err(cut)?;
+        let (mut heard, said) = channel.split();
+        let write = async {
+            // A command that ends early does not read the rest; how it ended says more than that.
+            let _ = said.data(input).await;
+            let _ = said.eof().await;
+        };
+        let read = async {
+            let mut output = Output::default();
+            while let Some(message) = heard.wait().await {
+                match message {
+                    ChannelMsg::Data { data } => output.stdout.extend_from_slice(&data),
+                    ChannelMsg::ExtendedData { data, ext: 1 } => output.stderr.extend_from_slice(&data),
+                    ChannelMsg::ExitStatus { exit_status } => output.status = Some(exit_status),
+                    // A shell that a signal ended counts 128 to it, as shells do among themselves.
+                    ChannelMsg::ExitSignal { .. } => output.status = Some(128),
+                    ChannelMsg::Failure => {
+                        return Err(Refusal::new(Layer::Command, "the host refuses to run commands"));
+                    }
+                    _ => {}
+                }
+                if output.stdout.len() + output.stderr.len() > MOST_OUTPUT {
+                    return Err(Refusal::new(Layer::Command, "the host sends more than any answer of ours has"));
+                }
+            }
+            Ok(output)
+        };
+        tokio::join!(write, read).1
+    }
+}

@@ -1,0 +1,177 @@
+//! Where a connection goes and as whom: what the spec says, then what the user's `~/.ssh/config` says.
+
+use std::fs::File;
+use std::io::BufReader;
+use std::path::{Path, PathBuf};
+
+use kubewright_model::desired::Way;
+use ssh2_config::{ParseRule, SshConfig};
+
+use super::trust::KnownHosts;
+
+/// Longer chains of jump hosts are a circle.
+const JUMPS: usize = 5;
+
+/// Where a connection goes and as whom.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Target {
+    /// A name or an address, to look up and to know the host by.
+    pub(crate) host: String,
+    /// The port.
+    pub(crate) port: u16,
+    /// The user.
+    pub(crate) user: String,
+    /// Private keys, in the order in which they are tried.
+    pub(crate) keys: Vec<PathBuf>,
+    /// Only those keys, and none that only the agent has.
+    pub(crate) only_keys: bool,
+    /// The host to go through.
+    pub(crate) jump: Option<Box<Target>>,
+}
+
+/// The user's own settings.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Home {
+    folder: PathBuf,
+    config: SshConfig,
+}
+
+impl Home {
+    /// The settings in a home folder. A configuration that cannot be read says so.
+    pub(crate) fn read(folder: &Path) -> Result<Self, String> {
+        let path = folder.join(".ssh/config");
+        let config = match File::open(&path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => SshConfig::default(),
+            Err(error) => return Err(format!("cannot read {}: {error}", path.display())),
+            Ok(file) => SshConfig::default()
+                .home_dir(folder)
+                .parse(&mut BufReader::new(file), ParseRule::ALLOW_UNKNOWN_FIELDS | ParseRule::ALLOW_UNSUPPORTED_FIELDS)
+                .map_err(|error| format!("{}: {error}", path.display()))?,
+        };
+        Ok(Self { folder: folder.to_path_buf(), config })
+    }
+
+    /// The user's own files of known hosts, and ours.
+    pub(crate) fn known_hosts(&self, ours: &Path) -> KnownHosts {
+        let users = vec![self.folder.join(".ssh/known_hosts"), PathBuf::from("/etc/ssh/ssh_known_hosts")];
+        KnownHosts { users, ours: ours.to_path_buf() }
+    }
+
+    /// Where a way leads. What the spec says goes before what the configuration says.
+    pub(crate) fn target(&self, way: &Way) -> Result<Target, String> {
+        let named = way.address.map(|address| address.to_string()).or_else(|| way.name.clone());
+        let named = named.ok_or("neither an address nor a name is known")?;
+        let mut target = self.of(&named, 0)?;
+        target.user = way.user.to_string();
+        // 22 is what the spec says when it says nothing.
+        if way.port != 22 {
+            target.port = way.port;
+        }
+        if let Some(key) = &way.key_file {
+            target.keys.insert(0, self.expand(key));
+        }
+        if let Some(jump) = &way.jump {
+            target.jump = Some(Box::new(self.jump(jump, 0)?));
+        }
+        Ok(target)
+    }
+
+    fn of(&self, named: &str, depth: usize) -> Result<Target, String> {
+        let params = self.config.query(named);
+        let given = params.identity_file.unwrap_or_default();
+        let only_keys = ["identitiesonly", "IdentitiesOnly"].iter().any(|field| {
+            let values = params.unsupported_fields.get(*field).or_else(|| params.ignored_fields.get(*field));
+            values.is_some_and(|values| values.iter().any(|value| value.eq_ignore_ascii_case("yes")))
+        });
+        let usual = ["id_ed25519", "id_ecdsa", "id_rsa"].map(|name| self.folder.join(".ssh").join(name));
+        let keys = if given.is_empty() { usual.into_iter().filter(|key| key.exists()).collect() } else { given };
+        let jump = match params.proxy_jump.as_deref().unwrap_or_default() {
+            [] => None,
+            [none] if none.eq_ignore_ascii_case("none") => None,
+            // The last of several is the nearest to the host; those before it lead to it.
+            [.., last] => Some(Box::new(self.jump(last, depth)?)),
+        };
+        Ok(Target {
+            host: params.host_name.unwrap_or_else(|| named.to_string()),
+            port: params.port.unwrap_or(22),
+            user: params.user.unwrap_or_else(|| "root".into()),
+            keys,
+            only_keys,
+            jump,
+        })
+    }
+
+    /// A jump host: `[user@]host[:port]`.
+    fn jump(&self, text: &str, depth: usize) -> Result<Target, String> {
+        if depth >= JUMPS {
+            return Err(format!(
+                "more than {JUMPS} jump hosts one after the other; is `{text}` reached through itself?"
+            ));
+        }
+        let (user, rest) = match text.rsplit_once('@') {
+            Some((user, rest)) => (Some(user), rest),
+            None => (None, text),
+        };
+        let (host, port) = match rest.rsplit_once(':') {
+            Some((host, port)) if !host.contains(':') || host.ends_with(']') => {
+                (host.trim_matches(['[', ']']), Some(port.parse().map_err(|_| format!("`{port}` is no port"))?))
+            }
+            _ => (rest.trim_matches(['[', ']']), None),
+        };
+        let mut target = self.of(host, depth + 1)?;
+        target.user = user.map_or(target.user, str::to_string);
+        target.port = port.unwrap_or(target.port);
+        Ok(target)
+    }
+
+    /// A path of the spec, whose `~` is the home folder.
+    fn expand(&self, path: &str) -> PathBuf {
+        path.strip_prefix("~/").map_or_else(|| PathBuf::from(path), |rest| self.folder.join(rest))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn home(config: &str) -> (tempfile::TempDir, Home) {
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::create_dir(folder.path().join(".ssh")).expect("a folder");
+        std::fs::write(folder.path().join(".ssh/config"), config).expect("a file");
+        let home = Home::read(folder.path()).expect("it is right");
+        (folder, home)
+    }
+
+    fn way(name: &str) -> Way {
+        Way { address: None, name: Some(name.into()), port: 22, user: "root".into(), key_file: None, jump: None }
+    }
+
+    #[test]
+    fn the_users_configuration_is_followed() {
+        let (_folder, home) = home(
+            "Host node-*\n  Port 2222\n  ProxyJump admin@bastion:2200\n  IdentityFile /keys/one\n  IdentitiesOnly yes\n\
+             Host node-1\n  HostName 10.0.0.1\nHost bastion\n  HostName 192.0.2.1\n",
+        );
+        let target = home.target(&way("node-1")).expect("it leads somewhere");
+        assert_eq!((target.host.as_str(), target.port), ("10.0.0.1", 2222));
+        assert_eq!(target.keys, [PathBuf::from("/keys/one")]);
+        assert!(target.only_keys);
+        let jump = target.jump.expect("through the bastion");
+        assert_eq!((jump.host.as_str(), jump.port, jump.user.as_str()), ("192.0.2.1", 2200, "admin"));
+    }
+
+    #[test]
+    fn the_spec_goes_first() {
+        let (folder, home) = home("Host *\n  Port 2222\n  User nobody\n");
+        let way = Way { port: 2022, user: "deploy".into(), key_file: Some("~/.ssh/lab".into()), ..way("x") };
+        let target = home.target(&way).expect("it leads somewhere");
+        assert_eq!((target.port, target.user.as_str()), (2022, "deploy"));
+        assert_eq!(target.keys[0], folder.path().join(".ssh/lab"));
+    }
+
+    #[test]
+    fn a_circle_of_jump_hosts_ends() {
+        let (_folder, home) = home("Host a\n  ProxyJump b\nHost b\n  ProxyJump a\n");
+        assert!(home.target(&way("a")).expect_err("a circle").contains("through itself"));
+    }
+}
