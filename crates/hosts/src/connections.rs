@@ -29,8 +29,8 @@ pub(crate) struct Connections {
 
 impl Connections {
     /// Connections with a user's own settings. Keys of hosts that are new are learnt into `known_hosts`.
-    pub(crate) fn new(home: &Path, known_hosts: PathBuf) -> Result<Self, String> {
-        Ok(Self { home: Home::read(home)?, known_hosts, slots: Mutex::default() })
+    pub(crate) fn new(home: &Path, agent: Option<PathBuf>, known_hosts: PathBuf) -> Result<Self, String> {
+        Ok(Self { home: Home::read(home, agent)?, known_hosts, slots: Mutex::default() })
     }
 
     /// The host's connection, made if there is none that lives.

@@ -8,6 +8,7 @@
 //! - Nothing here retries; errors are classified and the engine tries again.
 //! - One look is one round trip, and one change is one more.
 
+mod connections;
 mod local;
 mod shell;
 mod ssh;

@@ -26,14 +26,14 @@ pub struct RealHosts {
 }
 
 impl RealHosts {
-    /// Hands with a user's own keys and SSH configuration (in `home`). Keys of hosts that nobody knew are kept in the
+    /// Hands with a user's own keys and SSH configuration (in `home`) and the socket of the SSH agent. Keys of hosts that nobody knew are kept in the
     /// file `known_hosts`.
     ///
     /// # Errors
     ///
     /// The user's SSH configuration cannot be read.
-    pub fn new(home: &Path, known_hosts: PathBuf) -> Result<Self, String> {
-        Ok(Self { connections: Connections::new(home, known_hosts)? })
+    pub fn new(home: &Path, agent: Option<PathBuf>, known_hosts: PathBuf) -> Result<Self, String> {
+        Ok(Self { connections: Connections::new(home, agent, known_hosts)? })
     }
 
     /// Runs a script's body on a host and returns what it printed.

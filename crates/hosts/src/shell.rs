@@ -23,10 +23,13 @@ pub(crate) fn framed(body: &str, nonce: &str) -> String {
          PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin; export PATH\n\
          umask 022\n\
          kw_main() {{\n{body}\n}}\n\
+         kw_all() {{\n\
          printf '\\n%s begin\\n' '{nonce}'\n\
          kw_main </dev/null\n\
          printf '\\n%s end %s\\n' '{nonce}' \"$?\"\n\
-         exit 0\n"
+         exit 0\n\
+         }}\n\
+         kw_all\n"
     );
     script
 }
@@ -76,7 +79,7 @@ mod tests {
     #[test]
     fn a_script_that_arrives_in_part_does_nothing() {
         let script = framed("echo done", "n0nce");
-        for cut in 0..script.len() - "exit 0\n".len() - 40 {
+        for cut in 0..script.len() - "\n".len() {
             let output = run(&script[..cut]);
             assert!(!String::from_utf8_lossy(&output).contains("done"), "cut at {cut}");
         }

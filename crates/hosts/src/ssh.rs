@@ -5,6 +5,8 @@
 
 mod keys;
 pub(crate) mod target;
+#[cfg(test)]
+mod tests;
 pub(crate) mod trust;
 
 use std::net::SocketAddr;

@@ -55,7 +55,8 @@ async fn by_agent(
     locked: &[&Path],
     tried: &mut Vec<String>,
 ) -> Result<bool, String> {
-    let Ok(mut agent) = AgentClient::connect_env().await else { return Ok(false) };
+    let Some(socket) = &target.agent else { return Ok(false) };
+    let Ok(mut agent) = AgentClient::connect_uds(socket).await else { return Ok(false) };
     let held = agent.request_identities().await.map_err(|error| error.to_string())?;
     let named: Vec<PublicKey> = locked.iter().filter_map(|path| public_half(path)).collect();
     for identity in held {

@@ -27,6 +27,8 @@ pub(crate) struct Target {
     pub(crate) only_keys: bool,
     /// The host to go through.
     pub(crate) jump: Option<Box<Target>>,
+    /// The SSH agent's socket.
+    pub(crate) agent: Option<PathBuf>,
 }
 
 /// The user's own settings.
@@ -34,11 +36,12 @@ pub(crate) struct Target {
 pub(crate) struct Home {
     folder: PathBuf,
     config: SshConfig,
+    agent: Option<PathBuf>,
 }
 
 impl Home {
-    /// The settings in a home folder. A configuration that cannot be read says so.
-    pub(crate) fn read(folder: &Path) -> Result<Self, String> {
+    /// The settings in a home folder, and the socket of the user's SSH agent. A configuration that cannot be read says so.
+    pub(crate) fn read(folder: &Path, agent: Option<PathBuf>) -> Result<Self, String> {
         let path = folder.join(".ssh/config");
         let config = match File::open(&path) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => SshConfig::default(),
@@ -48,7 +51,7 @@ impl Home {
                 .parse(&mut BufReader::new(file), ParseRule::ALLOW_UNKNOWN_FIELDS | ParseRule::ALLOW_UNSUPPORTED_FIELDS)
                 .map_err(|error| format!("{}: {error}", path.display()))?,
         };
-        Ok(Self { folder: folder.to_path_buf(), config })
+        Ok(Self { folder: folder.to_path_buf(), config, agent })
     }
 
     /// The user's own files of known hosts, and ours.
@@ -98,6 +101,7 @@ impl Home {
             keys,
             only_keys,
             jump,
+            agent: self.agent.clone(),
         })
     }
 
@@ -138,7 +142,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         std::fs::create_dir(folder.path().join(".ssh")).expect("a folder");
         std::fs::write(folder.path().join(".ssh/config"), config).expect("a file");
-        let home = Home::read(folder.path()).expect("it is right");
+        let home = Home::read(folder.path(), None).expect("it is right");
         (folder, home)
     }
 
