@@ -1,0 +1,93 @@
+# What a look asks of every host. Every path is relative: the script works in the root folder, or in KW_ROOT.
+# Lines of files are printed behind a word of ours, so nothing on a host can pass for an answer that it is not.
+cd "${KW_ROOT-}/" || return 1
+kw_nl='
+'
+IFS=' '
+
+# The first line of a file, in kw_value.
+kw_line() {
+	kw_value=
+	[ -f "$1" ] || return 1
+	IFS= read -r kw_value <"$1" || [ -n "$kw_value" ]
+} 2>/dev/null
+
+# The first line of a file, as an answer.
+kw_answer() {
+	if kw_line "$2" && [ -n "$kw_value" ]; then printf '%s %s\n' "$1" "$kw_value"; fi
+}
+
+# 0: it is there; 1: it is not; 2: nobody can say, because a folder above may not be searched.
+kw_there() {
+	[ -e "$1" ] && return 0
+	kw_up=$1
+	while :; do
+		case $kw_up in */*) kw_up=${kw_up%/*} ;; *) kw_up=. ;; esac
+		[ -e "$kw_up" ] || continue
+		if [ -d "$kw_up" ] && [ ! -x "$kw_up" ]; then return 2; fi
+		return 1
+	done
+}
+
+kw_release() {
+	while IFS= read -r kw_value || [ -n "$kw_value" ]; do
+		case $kw_value in ID=* | NAME=* | VERSION_ID=*) printf 'release %s\n' "$kw_value" ;; esac
+	done <"$1"
+} 2>/dev/null
+
+# A container says so; the processor of a virtual machine says so on x86; elsewhere systemd knows.
+kw_virtual() {
+	if kw_line run/systemd/container && [ -n "$kw_value" ]; then
+		printf 'container %s\n' "$kw_value"
+		return
+	fi
+	kw_flags=
+	while IFS= read -r kw_value; do
+		case $kw_value in flags*) kw_flags="$kw_value " && break ;; '') break ;; esac
+	done <proc/cpuinfo
+	case $kw_flags in
+		*' hypervisor '*) echo 'virtual vm' ;;
+		?*) echo 'virtual none' ;;
+		*) kw_value=$(systemd-detect-virt) || [ -n "$kw_value" ] && printf 'virtual %s\n' "$kw_value" ;;
+	esac
+} 2>/dev/null
+
+# Opening a setting for writing changes nothing, and is the only test that a read-only mount cannot fool.
+kw_writable() {
+	if true >>proc/sys/vm/overcommit_memory; then echo 'proc-sys yes'; else echo 'proc-sys no'; fi
+} 2>/dev/null
+
+kw_kubernetes() {
+	for kw_value in usr/local/bin/k3s usr/bin/k3s usr/local/bin/rke2 opt/rke2/bin/rke2 usr/bin/rke2 \
+		usr/bin/kubelet usr/local/bin/kubelet usr/local/bin/k0s usr/bin/k0s snap/bin/microk8s; do
+		if [ -e "$kw_value" ]; then printf 'program %s\n' "$kw_value"; fi
+	done
+	kw_joined=no
+	for kw_value in server/db/etcd server/db/state.db agent/kubelet.kubeconfig; do
+		kw_there "./var/lib/rancher/k3s/$kw_value"
+		case $? in 0) kw_joined=yes && break ;; 2) kw_joined=unknown ;; esac
+	done
+	printf 'joined %s\n' "$kw_joined"
+}
+
+kw_always() {
+	if [ -e etc/os-release ]; then kw_release etc/os-release; else kw_release usr/lib/os-release; fi
+	kw_answer kernel proc/sys/kernel/osrelease
+	kw_kernel=$kw_value
+	# Kernels since 6.1 say it without a process.
+	kw_line proc/sys/kernel/arch || kw_value=$(uname -m)
+	printf 'arch %s\n' "$kw_value"
+	date '+clock %s'
+	kw_answer cpus sys/devices/system/cpu/online
+	kw_answer memory proc/meminfo
+	stat -f -c 'disk %a %S' . 2>/dev/null
+	kw_virtual
+	kw_answer machine-id etc/machine-id
+	if [ -e sys/fs/cgroup/cgroup.controllers ]; then echo 'cgroup 2'; elif [ -e sys/fs/cgroup ]; then echo 'cgroup 1'; fi
+	if [ -e dev/kmsg ]; then echo 'kmsg yes'; else echo 'kmsg no'; fi
+	kw_writable
+	kw_kubernetes
+	ip -o addr show scope global 2>/dev/null
+	echo 'always done'
+}
+kw_always

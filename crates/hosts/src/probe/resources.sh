@@ -1,0 +1,129 @@
+# What is asked of single resources. $1 is the resource's place in the list, and $2 its path or name.
+# Each resource ends with exactly one of: done, absent, denied.
+kw_stat_for= kw_stat_of= kw_sum_for= kw_sum_of= kw_link_for= kw_link_of= kw_unit_for= kw_unit_of=
+kw_patterns= kw_conf_of=
+
+# Goes on only when the path is there and may be read; says what is so otherwise.
+kw_readable() {
+	kw_there "$2"
+	case $? in
+		0) ;;
+		1) printf 'absent %s\n' "$1" && return 1 ;;
+		*) printf 'denied %s\n' "$1" && return 1 ;;
+	esac
+	if [ ! -f "$2" ]; then printf 'absent %s\n' "$1" && return 1; fi
+	if [ ! -r "$2" ]; then printf 'denied %s\n' "$1" && return 1; fi
+}
+
+kw_stat() { kw_stat_for="$kw_stat_for $1" kw_stat_of="$kw_stat_of$kw_nl$2"; }
+kw_sum() { kw_sum_for="$kw_sum_for $1" kw_sum_of="$kw_sum_of$kw_nl$2"; }
+kw_done() { printf 'done %s\n' "$1"; }
+
+# All words of a small file of ours, as an answer.
+kw_words() {
+	kw_record=
+	while read -r kw_value || [ -n "$kw_value" ]; do kw_record="$kw_record $kw_value"; done <"$2"
+	printf 'record %s%s\n' "$1" "$kw_record"
+} 2>/dev/null
+
+kw_file() {
+	kw_readable "$1" "$2" || return 0
+	kw_stat "$1" "$2"
+	kw_sum "$1" "$2"
+	kw_done "$1"
+}
+
+# $3 is where its record is. Whether its digest is needed is known after stat.
+kw_download() {
+	kw_readable "$1" "$2" || return 0
+	kw_stat "$1" "$2"
+	kw_there "$3"
+	case $? in
+		0) if [ -r "$3" ]; then kw_words "$1" "$3"; else printf 'denied %s\n' "$1" && return 0; fi ;;
+		1) kw_record= ;;
+		*) printf 'denied %s\n' "$1" && return 0 ;;
+	esac
+	eval "kw_record_$1=\$kw_record"
+	kw_done "$1"
+}
+
+# A verified download that nobody touched since is known without reading it again. $3 is its mark.
+kw_held() {
+	eval "kw_at=\${kw_at_$1-} kw_record=\${kw_record_$1-}"
+	case $kw_at in '') return 0 ;; esac
+	case "$kw_record " in " $3 ${kw_at#* * * } "*) return 0 ;; esac
+	kw_sum "$1" "$2"
+}
+
+kw_link() {
+	if [ -L "$2" ]; then
+		kw_link_for="$kw_link_for $1" kw_link_of="$kw_link_of$kw_nl$2"
+		kw_done "$1"
+		return
+	fi
+	kw_there "$2"
+	case $? in 2) printf 'denied %s\n' "$1" ;; *) printf 'absent %s\n' "$1" ;; esac
+}
+
+kw_block() {
+	kw_readable "$1" "$2" || return 0
+	kw_inside=
+	while IFS= read -r kw_value || [ -n "$kw_value" ]; do
+		case $kw_value in '# BEGIN kubewright') kw_inside=1 ;; esac
+		case $kw_inside in 1) printf 'text %s %s\n' "$1" "$kw_value" ;; esac
+		case $kw_value in '# END kubewright') kw_inside= ;; esac
+	done <"$2"
+	kw_done "$1"
+}
+
+kw_lines() {
+	kw_readable "$1" "$2" || return 0
+	while IFS= read -r kw_value || [ -n "$kw_value" ]; do
+		case $kw_value in '['*) break ;; esac
+		printf 'text %s %s\n' "$1" "$kw_value"
+	done <"$2"
+	kw_done "$1"
+}
+
+kw_sysctl() {
+	kw_readable "$1" "$2" || return 0
+	kw_line "$2"
+	printf 'value %s %s\n' "$1" "$kw_value"
+	kw_done "$1"
+}
+
+kw_module() {
+	if [ -d "sys/module/$2" ]; then kw_done "$1"; else printf 'absent %s\n' "$1"; fi
+}
+
+kw_unit() {
+	kw_unit_for="$kw_unit_for $1" kw_unit_of="$kw_unit_of$kw_nl$2"
+	kw_value=./etc/systemd/system/$2
+	if [ -f "$kw_value" ] && [ ! -L "$kw_value" ]; then
+		if [ ! -r "$kw_value" ]; then printf 'denied %s\n' "$1" && return 0; fi
+		kw_sum "$1" "$kw_value"
+	fi
+	kw_value=./var/lib/kubewright/units/$2.reads
+	kw_there "$kw_value"
+	case $? in
+		0) kw_words "$1" "$kw_value" ;;
+		2) printf 'denied %s\n' "$1" && return 0 ;;
+	esac
+	kw_done "$1"
+}
+
+# $2 is the record, $3 the sudoers file, $4 the home folder: empty when there is no such user.
+kw_user() {
+	if [ -z "$4" ]; then printf 'absent %s\n' "$1" && return 0; fi
+	kw_readable "$1" "$2" || return 0
+	kw_words "$1" "$2"
+	kw_maybe "$1" keys ".$4/.ssh/authorized_keys" && kw_maybe "$1" sudo "$3" && kw_done "$1"
+}
+
+# A file that need not be there.
+kw_maybe() {
+	kw_there "$3"
+	case $? in 1) return 0 ;; 2) printf 'denied %s\n' "$1" && return 1 ;; esac
+	if [ ! -r "$3" ]; then printf 'denied %s\n' "$1" && return 1; fi
+	kw_sum "$1.$2" "$3"
+}

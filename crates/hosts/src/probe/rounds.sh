@@ -1,0 +1,135 @@
+# The processes: one of each kind for everything that was asked.
+kw_run_stat() {
+	[ -n "$kw_stat_for" ] || return 0
+	IFS=$kw_nl
+	set -f
+	set -- $kw_stat_of
+	kw_up=$#
+	set -- $(stat -L -c '%a %U:%G %u:%g %s %Y' -- "$@" 2>/dev/null)
+	IFS=' '
+	# A file that went away meanwhile would shift all answers.
+	if [ $# -ne "$kw_up" ]; then set +f && return 0; fi
+	for kw_at in $kw_stat_for; do
+		eval "kw_at_$kw_at=\$1"
+		printf 'stat %s %s\n' "$kw_at" "$1"
+		shift
+	done
+	set +f
+}
+
+kw_run_sum() {
+	[ -n "$kw_sum_for" ] || return 0
+	printf 'sums%s\n' "$kw_sum_for"
+	IFS=$kw_nl
+	set -f
+	set -- $kw_sum_of
+	IFS=' '
+	set +f
+	sha256sum -- "$@" 2>/dev/null
+	echo 'sums done'
+}
+
+kw_run_links() {
+	[ -n "$kw_link_for" ] || return 0
+	IFS=$kw_nl
+	set -f
+	set -- $kw_link_of
+	kw_up=$#
+	kw_value=$(readlink -- "$@" 2>/dev/null)
+	set -- $kw_value
+	if [ $# -ne "$kw_up" ]; then
+		# A readlink that takes one path only, or a target of many lines.
+		set -- $kw_link_of
+		kw_value=
+	fi
+	IFS=' '
+	for kw_at in $kw_link_for; do
+		kw_record=$1
+		[ -n "$kw_value" ] || kw_record=$(readlink -- "$1")
+		case $kw_record in *"$kw_nl"*) kw_record="${kw_record%%"$kw_nl"*}..." ;; esac
+		printf 'link %s %s\n' "$kw_at" "$kw_record"
+		shift
+	done
+	set +f
+}
+
+kw_run_units() {
+	if [ -e usr/local/bin/k3s ]; then kw_unit_for="$kw_unit_for k3s" kw_unit_of="$kw_unit_of${kw_nl}k3s.service"; fi
+	[ -n "$kw_unit_for" ] || return 0
+	printf 'units%s\n' "$kw_unit_for"
+	IFS=$kw_nl
+	set -f
+	set -- $kw_unit_of
+	IFS=' '
+	set +f
+	systemctl show --no-pager --property=Names,LoadState,ActiveState,UnitFileState -- "$@" 2>/dev/null
+	printf '\nunits done\n'
+}
+
+# The files that set something at every start, the ones with the last word last. $1: sysctl.d, modules-load.d.
+kw_conf() {
+	for kw_up in usr/lib run etc; do
+		for kw_value in "$kw_up/$1"/*.conf; do
+			[ -r "$kw_value" ] || continue
+			kw_record=${kw_value##*/}
+			# A file of the same name hides this one.
+			case $kw_up in usr/lib) if [ -e "run/$1/$kw_record" ]; then continue; fi ;; esac
+			case $kw_up in usr/lib | run) if [ -e "etc/$1/$kw_record" ]; then continue; fi ;; esac
+			kw_conf_of="$kw_conf_of$kw_nl$kw_value"
+		done
+	done
+}
+
+# Listening ports, and lines that set what was asked at every start. $1: patterns, a line each.
+kw_run_search() {
+	echo search
+	kw_patterns=" 0A $kw_nl$1"
+	IFS=$kw_nl
+	set -f
+	set -- proc/net/tcp proc/net/tcp6 $kw_conf_of
+	IFS=' '
+	set +f
+	grep -HsF -e "${kw_patterns%"$kw_nl"}" -- "$@"
+	echo 'search done'
+}
+
+# What of these packages is installed, and what of the others is provided by another package.
+kw_packages() {
+	if command -v dpkg-query >/dev/null; then kw_manager=dpkg; elif command -v rpm >/dev/null; then kw_manager=rpm; else
+		echo 'packages none' && return 0
+	fi
+	printf 'packages %s\n' "$kw_manager"
+	if [ -x usr/bin/pveversion ]; then set -- pve-manager "$@"; fi
+	[ $# -gt 0 ] || return 0
+	case $kw_manager in
+		dpkg)
+			kw_value=$(dpkg-query -W -f 'package ${db:Status-Status} ${Package} ${Architecture} ${Version}\n' -- "$@" 2>/dev/null)
+			if [ $? -gt 1 ]; then echo 'packages failed' && return 0; fi ;;
+		rpm) kw_value=$(rpm -q --qf 'package installed %{NAME} %{ARCH} %{VERSION}\n' -- "$@" 2>/dev/null) ;;
+	esac
+	kw_record=
+	for kw_at; do
+		case "$kw_value$kw_nl" in
+			*"package installed $kw_at "*) ;;
+			*) kw_record="$kw_record$kw_nl$kw_at" ;;
+		esac
+	done
+	IFS=$kw_nl
+	set -f
+	for kw_value in $kw_value; do
+		case $kw_value in package\ *\ *\ *\ ?*) case $kw_value in *'is not installed') ;; *) printf '%s\n' "$kw_value" ;; esac ;; esac
+	done
+	set -- $kw_record
+	IFS=' '
+	set +f
+	[ $# -gt 0 ] || return 0
+	case $kw_manager in
+		dpkg) dpkg-query -W -f 'provides ${db:Status-Status} ${Provides}\n' 2>/dev/null | grep -F -e "${kw_record#"$kw_nl"}" ;;
+		rpm)
+			kw_kind=
+			for kw_at; do kw_kind="$kw_kind${kw_nl}provides installed $kw_at"; done
+			rpm -q --whatprovides --qf '[provides installed %{PROVIDENAME}\n]' -- "$@" 2>/dev/null |
+				grep -Fx -e "${kw_kind#"$kw_nl"}" ;;
+	esac
+	return 0
+}

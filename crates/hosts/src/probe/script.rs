@@ -1,0 +1,179 @@
+//! Writes the script of a look: the parts that never change, and a call for each resource.
+
+use std::fmt::Write as _;
+
+use kubewright_model::digest::Digest;
+use kubewright_model::host::HostResource;
+
+use crate::shell::quote;
+
+/// Where K3s is.
+pub(super) const K3S: &str = "/usr/local/bin/k3s";
+/// Services that keep the clock right, of which a distribution has one.
+pub(super) const TIME_SERVICES: [&str; 5] =
+    ["systemd-timesyncd.service", "chrony.service", "chronyd.service", "ntpsec.service", "ntpd.service"];
+
+/// The body of a script that answers everything that a look needs of these resources.
+///
+/// It asks in two rounds: first the shell itself looks, without a process, and notes what only a program can tell; then
+/// each program runs once for all. A resource whose name no such thing can have is not asked for, and so has no answer.
+pub(crate) fn script(resources: &[HostResource]) -> String {
+    let mut body = String::with_capacity(24 * 1024);
+    for part in [include_str!("facts.sh"), include_str!("resources.sh"), include_str!("settings.sh")] {
+        body.push_str(part);
+    }
+    body.push_str(include_str!("rounds.sh"));
+    let _ = writeln!(body, "kw_download k3s {} {}", path(K3S), path(&download_record(K3S)));
+    homes(resources, &mut body);
+    for (index, resource) in resources.iter().enumerate() {
+        if let Some(call) = call(index, resource) {
+            body.push_str(&call);
+            body.push('\n');
+        }
+    }
+    body.push_str("kw_run_stat\n");
+    for (index, resource) in resources.iter().enumerate() {
+        if let HostResource::Download(wish) = resource
+            && plain(&wish.path)
+        {
+            let _ = writeln!(body, "kw_held {index} {} {}", path(&wish.path), wish.artifact.mark());
+        }
+    }
+    body.push_str("kw_run_sum\nkw_run_links\nkw_run_units\n");
+    search(resources, &mut body);
+    let names = resources.iter().filter_map(|resource| match resource {
+        HostResource::Package(name) if package(name) => Some(name.as_str()),
+        _ => None,
+    });
+    let _ = writeln!(body, "kw_packages {}", names.collect::<Vec<_>>().join(" "));
+    body
+}
+
+/// What the shell itself looks at for a resource.
+fn call(index: usize, resource: &HostResource) -> Option<String> {
+    let at = |verb: &str, place: &str| plain(place).then(|| format!("{verb} {index} {}", path(place)));
+    match resource {
+        HostResource::Package(name) => package(name).then(String::new).filter(|call| !call.is_empty()),
+        HostResource::Module(name) => word(name).then(|| format!("kw_module {index} {}", name.replace('-', "_"))),
+        HostResource::Sysctl { key, .. } => at("kw_sysctl", &sysctl_path(key)),
+        HostResource::File(wish) => at("kw_file", &wish.path),
+        HostResource::Block { path, .. } => at("kw_block", path),
+        HostResource::HostsEntries(_) => at("kw_block", "/etc/hosts"),
+        HostResource::Lines { path, .. } => at("kw_lines", path),
+        HostResource::Download(wish) => {
+            Some(format!("{} {}", at("kw_download", &wish.path)?, path(&download_record(&wish.path))))
+        }
+        HostResource::Link { path, .. } => at("kw_link", path),
+        HostResource::Unit(unit) => word(&unit.name).then(|| format!("kw_unit {index} {}", quote(&unit.name))),
+        HostResource::User(user) => word(&user.name).then(|| {
+            let (record, sudo) = (format!("/var/lib/kubewright/users/{}", user.name), sudoers(&user.name));
+            format!("kw_user {index} {} {} \"${{kw_home_{index}-}}\"", path(&record), path(&sudo))
+        }),
+        HostResource::Hostname(_) => Some(format!("kw_hostname {index}")),
+        HostResource::Timezone(_) => Some(format!("kw_timezone {index}")),
+        HostResource::Locale(_) => Some(format!("kw_locale {index}")),
+        HostResource::SwapOff => Some(format!("kw_swap {index}")),
+        HostResource::TimeSync => Some(time_services()),
+        HostResource::SshDaemon(_) => Some(format!("kw_ssh {index}")),
+    }
+}
+
+fn time_services() -> String {
+    let tokens = " time".repeat(TIME_SERVICES.len());
+    let names = TIME_SERVICES.map(|name| format!("$kw_nl{name}")).concat();
+    format!("kw_unit_for=\"$kw_unit_for{tokens}\" kw_unit_of=\"$kw_unit_of{names}\"")
+}
+
+/// The home folders of all users that are asked for, in one reading of `/etc/passwd`.
+fn homes(resources: &[HostResource], body: &mut String) {
+    let users = resources.iter().enumerate().filter_map(|(index, resource)| match resource {
+        HostResource::User(user) if word(&user.name) => Some((index, &user.name)),
+        _ => None,
+    });
+    let mut arms = String::new();
+    for (index, name) in users {
+        let _ = writeln!(arms, "\t\t{}) kw_home_{index}=$kw_up ;;", quote(name));
+    }
+    if !arms.is_empty() {
+        let _ = write!(
+            body,
+            "while IFS=: read -r kw_value kw_x kw_x kw_x kw_x kw_up kw_x; do\n\
+             \tcase $kw_value in\n{arms}\tesac\ndone <etc/passwd\n"
+        );
+    }
+}
+
+/// What is looked for in the files that set modules and kernel settings at every start.
+fn search(resources: &[HostResource], body: &mut String) {
+    let mut patterns = std::collections::BTreeSet::new();
+    let (mut modules, mut sysctls) = (false, false);
+    for resource in resources {
+        match resource {
+            HostResource::Module(name) if word(name) => {
+                modules = true;
+                patterns.extend([name.replace('-', "_"), name.replace('_', "-")]);
+            }
+            HostResource::Sysctl { key, .. } if plain(key) => {
+                sysctls = true;
+                patterns.extend(key.rsplit(['.', '/']).next().map(str::to_string));
+            }
+            _ => {}
+        }
+    }
+    if sysctls {
+        body.push_str("kw_conf sysctl.d\n");
+    }
+    if modules {
+        body.push_str("kw_conf modules-load.d\n");
+        body.push_str("kw_conf_of=\"$kw_conf_of${kw_nl}lib/modules/$kw_kernel/modules.builtin\"\n");
+    }
+    let patterns: String = patterns.iter().map(|pattern| format!("{pattern}\n")).collect();
+    let _ = writeln!(body, "kw_run_search {}", quote(&patterns));
+}
+
+/// A path of the host as a word, seen from the root folder.
+fn path(absolute: &str) -> String {
+    quote(&format!(".{absolute}")).into_owned()
+}
+
+/// Whether a path can be one line of a list.
+fn plain(path: &str) -> bool {
+    !path.is_empty() && !path.contains(char::is_control)
+}
+
+/// Whether a name is one word that means nothing else to a shell or a program.
+fn word(name: &str) -> bool {
+    let fine = |c: char| c.is_ascii_alphanumeric() || "_.@:+-\\".contains(c);
+    !name.is_empty() && !name.starts_with(['-', '.']) && name.chars().all(fine)
+}
+
+/// Whether a name can be a package's.
+fn package(name: &str) -> bool {
+    word(name) && !name.contains('\\')
+}
+
+/// Where a kernel setting is. Names are written with points, or with slashes when a part of it has points itself.
+fn sysctl_path(key: &str) -> String {
+    let slashes = key.find(['.', '/']).is_some_and(|at| key[at..].starts_with('/'));
+    let inner = if slashes { key.to_string() } else { key.chars().map(swapped).collect() };
+    format!("/proc/sys/{inner}")
+}
+
+/// Points part a name, and a slash in it stands for a point: `net.ipv4.conf.eth0/100.forwarding`.
+fn swapped(c: char) -> char {
+    match c {
+        '.' => '/',
+        '/' => '.',
+        other => other,
+    }
+}
+
+/// Where it is written down what was downloaded to a path.
+pub(super) fn download_record(path: &str) -> String {
+    format!("/var/lib/kubewright/downloads/{}", &Digest::of(path).as_str()[..32])
+}
+
+/// What lets a user use sudo. sudo does not read files with a point in their name.
+fn sudoers(user: &str) -> String {
+    format!("/etc/sudoers.d/kubewright-{}", user.replace('.', "_"))
+}
