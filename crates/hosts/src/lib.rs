@@ -10,6 +10,7 @@
 
 mod connections;
 mod local;
+mod probe;
 mod shell;
 mod ssh;
 mod transport;

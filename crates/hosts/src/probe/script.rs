@@ -53,7 +53,8 @@ pub(crate) fn script(resources: &[HostResource]) -> String {
 fn call(index: usize, resource: &HostResource) -> Option<String> {
     let at = |verb: &str, place: &str| plain(place).then(|| format!("{verb} {index} {}", path(place)));
     match resource {
-        HostResource::Package(name) => package(name).then(String::new).filter(|call| !call.is_empty()),
+        // One program answers for all packages.
+        HostResource::Package(_) => None,
         HostResource::Module(name) => word(name).then(|| format!("kw_module {index} {}", name.replace('-', "_"))),
         HostResource::Sysctl { key, .. } => at("kw_sysctl", &sysctl_path(key)),
         HostResource::File(wish) => at("kw_file", &wish.path),
@@ -148,12 +149,12 @@ fn word(name: &str) -> bool {
 }
 
 /// Whether a name can be a package's.
-fn package(name: &str) -> bool {
+pub(super) fn package(name: &str) -> bool {
     word(name) && !name.contains('\\')
 }
 
 /// Where a kernel setting is. Names are written with points, or with slashes when a part of it has points itself.
-fn sysctl_path(key: &str) -> String {
+pub(super) fn sysctl_path(key: &str) -> String {
     let slashes = key.find(['.', '/']).is_some_and(|at| key[at..].starts_with('/'));
     let inner = if slashes { key.to_string() } else { key.chars().map(swapped).collect() };
     format!("/proc/sys/{inner}")

@@ -1,0 +1,91 @@
+//! A look at a host: one script that answers everything at once, and the reading of what it answered.
+//!
+//! A look is asked for at every plan, on every host, and mostly finds nothing to do. So it is one round trip, and on the
+//! host as few processes as can be: the shell reads small files itself, and each program (`stat`, `sha256sum`,
+//! `systemctl`, the package manager) runs once for all resources. Reading is pure: what a host may answer is tested
+//! without a host, and a host that lies or floods is an error and nothing else.
+//!
+//! What nobody may look at is an error that names it, never "it is not there".
+
+mod answers;
+mod facts;
+mod host;
+mod script;
+mod seen;
+mod settings;
+#[cfg(test)]
+mod tests;
+
+use kubewright_model::host::HostResource;
+use kubewright_model::observed::HostSeen;
+
+pub(crate) use facts::{HostAddress, HostFacts, PackageManager, Virtualisation};
+pub(crate) use script::script;
+
+/// What a look came to.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Facts {
+    /// What a cluster wants to know.
+    pub(crate) seen: HostSeen,
+    /// What checks before a first change want to know.
+    pub(crate) more: HostFacts,
+}
+
+/// Why an answer could not be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum ParseError {
+    /// More than any honest host answers.
+    #[error("the host answered {bytes} bytes, which is too much")]
+    TooMuch {
+        /// How much it was.
+        bytes: usize,
+    },
+    /// A line that answers nothing.
+    #[error("line {number} of the host's answer is none that was asked for: {line:?}")]
+    Line {
+        /// Which.
+        number: usize,
+        /// Its beginning.
+        line: String,
+    },
+    /// A fact that every host tells is missing.
+    #[error("the host did not tell {what}")]
+    Missing {
+        /// Which.
+        what: &'static str,
+    },
+    /// Nothing was said about a resource.
+    #[error("the host did not answer for {resource}")]
+    Unanswered {
+        /// Which.
+        resource: String,
+    },
+    /// The user that we are may not look at a resource.
+    #[error("{resource} cannot be looked at: permission denied")]
+    Denied {
+        /// Which.
+        resource: String,
+    },
+}
+
+impl ParseError {
+    /// A line that answers nothing; a long one is cut.
+    fn line(number: usize, line: &str) -> Self {
+        Self::Line { number, line: line.chars().take(120).collect() }
+    }
+}
+
+/// Reads what [`script`] printed for the same resources. `now` is our own clock, in seconds since 1970.
+///
+/// # Errors
+///
+/// A line that answers nothing, or something that was asked and not answered.
+pub(crate) fn parse(resources: &[HostResource], printed: &str, now: u64) -> Result<Facts, ParseError> {
+    let answers = answers::read(printed)?;
+    let mut seen = host::seen(&answers, now)?;
+    let more = host::facts(&answers)?;
+    seen::resources(resources, &answers, &more, &mut seen)?;
+    // Last, because what was downloaded tells the version.
+    seen.kubernetes = host::kubernetes(resources, &answers, &seen)?;
+    Ok(Facts { seen, more })
+}

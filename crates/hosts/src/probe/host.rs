@@ -1,0 +1,161 @@
+//! What is asked of every host.
+
+use kubewright_model::host::HostResource;
+use kubewright_model::observed::{HostSeen, KubernetesSeen};
+
+use super::answers::{Answers, Ended};
+use super::facts::{HostAddress, HostFacts, PackageManager, Virtualisation};
+use super::script::K3S;
+use super::seen::Held;
+use super::{ParseError, settings};
+
+/// The parts of the sight that do not depend on resources.
+pub(super) fn seen(answers: &Answers<'_>, now: u64) -> Result<HostSeen, ParseError> {
+    let told = |what: &'static str| answers.always.get(what).copied().ok_or(ParseError::Missing { what });
+    if !answers.always_done || !answers.search_done {
+        return Err(ParseError::Missing { what: "the end" });
+    }
+    let clock: i64 = told("clock")?.parse().map_err(|_| ParseError::Missing { what: "clock" })?;
+    let arch = match told("arch")? {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        other => other,
+    };
+    Ok(HostSeen {
+        os: os(answers),
+        arch: arch.to_string(),
+        clock_skew: clock.saturating_sub(i64::try_from(now).unwrap_or(i64::MAX)),
+        ..HostSeen::default()
+    })
+}
+
+/// `Debian 12`, `Ubuntu 24.04`, `Rocky Linux 9.4`; a Proxmox node names itself, not the Debian below it.
+fn os(answers: &Answers<'_>) -> String {
+    let proxmox = answers.packages.iter().find_map(|line| line.strip_prefix("installed pve-manager "));
+    if let Some(version) = proxmox.and_then(|line| line.split_whitespace().nth(1)) {
+        return format!("Proxmox VE {}", version.split('.').next().unwrap_or(version));
+    }
+    let field = |name: &str| {
+        let value = answers.release.iter().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
+        value.map(settings::unquoted).unwrap_or_default()
+    };
+    let name = match field("ID") {
+        "debian" => "Debian",
+        "fedora" => "Fedora",
+        _ => field("NAME"),
+    };
+    let name = if name.is_empty() { "Linux" } else { name };
+    format!("{name} {}", field("VERSION_ID")).trim_end().to_string()
+}
+
+/// Everything else that is always asked for.
+pub(super) fn facts(answers: &Answers<'_>) -> Result<HostFacts, ParseError> {
+    let told = |what: &str| answers.always.get(what).copied();
+    let text = |what: &str| told(what).map(str::to_string);
+    let listening = answers.found.iter().filter(|(file, _)| file.starts_with("proc/net/"));
+    Ok(HostFacts {
+        kernel: text("kernel"),
+        cpus: told("cpus").and_then(cpus),
+        memory_mib: told("memory").and_then(|line| Some(number(line.split_whitespace().nth(1)?)? / 1024)),
+        free_disk_mib: told("disk").and_then(free),
+        virtualisation: match (told("container"), told("virtual")) {
+            (Some(kind), _) | (None, Some(kind)) => Some(virtualisation(kind)),
+            (None, None) => None,
+        },
+        machine_id: text("machine-id"),
+        addresses: answers.addresses.iter().filter_map(|(interface, address)| place(interface, address)).collect(),
+        listening: listening.filter_map(|(_, line)| listening_port(line)).collect(),
+        cgroup: told("cgroup").and_then(|version| version.parse().ok()),
+        kmsg: told("kmsg") == Some("yes"),
+        proc_sys_writable: told("proc-sys") == Some("yes"),
+        package_manager: match answers.manager.ok_or(ParseError::Missing { what: "packages" })? {
+            "dpkg" => Some(PackageManager::Dpkg),
+            "rpm" => Some(PackageManager::Rpm),
+            _ => None,
+        },
+        kubernetes: answers.programs.iter().map(|program| format!("/{program}")).collect(),
+    })
+}
+
+/// K3s, which is what we know to tell more about.
+pub(super) fn kubernetes(
+    resources: &[HostResource],
+    answers: &Answers<'_>,
+    seen: &HostSeen,
+) -> Result<Option<KubernetesSeen>, ParseError> {
+    let denied = || ParseError::Denied { resource: "the data of K3s".into() };
+    let joined = match answers.always.get("joined") {
+        Some(&"yes") => true,
+        Some(&"no") => false,
+        Some(_) => return Err(denied()),
+        None => return Err(ParseError::Missing { what: "joined" }),
+    };
+    let there = match answers.ended.get("k3s") {
+        Some(Ended::Done) => true,
+        Some(Ended::Absent) => false,
+        // The program can be seen, and what we wrote down about it cannot.
+        Some(Ended::Denied) => true,
+        None => return Err(ParseError::Unanswered { resource: "k3s".into() }),
+    };
+    if !there && !joined {
+        return Ok(None);
+    }
+    // The name of what was asked for and is there, or of what we once put there and nobody touched.
+    let asked = resources.iter().find_map(|resource| match resource {
+        HostResource::Download(wish) if wish.path == K3S => {
+            let right = super::seen::holds(wish, resource, seen);
+            right.then_some(wish.artifact.name.as_str())
+        }
+        _ => None,
+    });
+    let name = asked.or_else(|| Held::of(answers, "k3s").map(|held| held.name));
+    let version = name.and_then(|name| name.strip_prefix("k3s ")?.parse().ok());
+    let serving = there
+        && match answers.units.get("k3s").and_then(|units| units.first()) {
+            Some(unit) => matches!(unit.get("ActiveState"), Some(&"active" | &"reloading")),
+            None => return Err(ParseError::Unanswered { resource: "unit k3s.service".into() }),
+        };
+    Ok(Some(KubernetesSeen { version, joined, serving }))
+}
+
+fn number(text: &str) -> Option<u64> {
+    text.parse().ok()
+}
+
+/// `0-3,6`: ranges of processors.
+fn cpus(online: &str) -> Option<u32> {
+    online.split(',').try_fold(0_u32, |sum, range| {
+        let (first, last) = range.split_once('-').unwrap_or((range, range));
+        let (first, last): (u32, u32) = (first.parse().ok()?, last.parse().ok()?);
+        sum.checked_add(last.checked_sub(first)?.checked_add(1)?)
+    })
+}
+
+/// Free blocks and their size.
+fn free(line: &str) -> Option<u64> {
+    let (blocks, size) = line.split_once(' ')?;
+    Some(number(blocks)?.checked_mul(number(size)?)? / 1024 / 1024)
+}
+
+fn virtualisation(kind: &str) -> Virtualisation {
+    match kind {
+        "none" => Virtualisation::None,
+        "vm" | "qemu" | "kvm" | "amazon" | "vmware" | "microsoft" | "oracle" | "xen" | "apple" | "google"
+        | "parallels" | "bhyve" | "uml" | "zvm" | "powervm" => Virtualisation::Vm,
+        "lxc" => Virtualisation::Lxc,
+        other => Virtualisation::Container(other.to_string()),
+    }
+}
+
+fn place(interface: &str, address: &str) -> Option<HostAddress> {
+    let address = address.split('/').next()?.parse().ok()?;
+    Some(HostAddress { interface: interface.to_string(), address })
+}
+
+/// `0: 00000000:0016 00000000:0000 0A …`: the port in hexadecimal, and the state of one who listens.
+fn listening_port(line: &str) -> Option<u16> {
+    let mut words = line.split_whitespace().skip(1);
+    let (_, port) = words.next()?.rsplit_once(':')?;
+    (words.nth(1)? == "0A").then_some(())?;
+    u16::from_str_radix(port, 16).ok()
+}

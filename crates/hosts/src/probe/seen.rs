@@ -1,0 +1,284 @@
+//! What is asked of single resources: from answers to the model's words.
+
+use std::collections::BTreeSet;
+
+use kubewright_model::digest::Digest;
+use kubewright_model::host::{DownloadWish, FileWish, HostResource, Mode, Proof, UnitRun, UnitWish, UserWish};
+use kubewright_model::observed::{FileSeen, HostSeen, UnitSeen};
+
+use super::answers::{Answers, Ended};
+use super::facts::HostFacts;
+use super::{ParseError, script, settings};
+
+/// Adds what was seen of each resource.
+pub(super) fn resources(
+    resources: &[HostResource],
+    answers: &Answers<'_>,
+    facts: &HostFacts,
+    seen: &mut HostSeen,
+) -> Result<(), ParseError> {
+    let packages = Packages::of(answers);
+    let boot = settings::Boot::of(answers);
+    for (number, resource) in resources.iter().enumerate() {
+        let index = number.to_string();
+        let unanswered = || ParseError::Unanswered { resource: resource.key() };
+        let look = Look { answers, index: &index, resource };
+        match resource {
+            HostResource::Package(name) => {
+                if facts.package_manager.is_none() || !script::package(name) {
+                    return Err(unanswered());
+                }
+                if packages.has(name) {
+                    seen.packages.insert(name.clone());
+                }
+            }
+            HostResource::TimeSync => {
+                let units = answers.units.get("time").ok_or_else(unanswered)?;
+                let on = units.iter().any(|unit| unit.get("ActiveState") == Some(&"active"));
+                seen.settings.insert(resource.key(), if on { "on" } else { "off" }.into());
+            }
+            HostResource::Module(name) => {
+                let loaded = look.there()?;
+                if boot.module(name, loaded) {
+                    seen.modules.insert(name.clone());
+                }
+            }
+            _ if !look.there()? => look.absent(seen)?,
+            HostResource::Sysctl { key, value } => {
+                let now = look.one("value").ok_or_else(unanswered)?;
+                seen.sysctls.insert(key.clone(), boot.sysctl(key, now, value));
+            }
+            HostResource::File(wish) => {
+                seen.files.insert(wish.path.clone(), look.file(wish)?);
+            }
+            HostResource::Download(wish) => look.download(wish, seen)?,
+            HostResource::Block { path, .. } => look.block(path, seen),
+            HostResource::HostsEntries(_) => look.block("/etc/hosts", seen),
+            HostResource::Lines { path, lines } => look.lines(path, lines, seen),
+            HostResource::Link { path, .. } => {
+                seen.links.insert(path.clone(), look.one("link").ok_or_else(unanswered)?.to_string());
+            }
+            HostResource::Unit(unit) => look.unit(unit, seen)?,
+            HostResource::User(user) => look.user(user, seen),
+            HostResource::Hostname(_)
+            | HostResource::Timezone(_)
+            | HostResource::Locale(_)
+            | HostResource::SwapOff
+            | HostResource::SshDaemon(_) => {
+                let all = |kind| answers.all(kind, &index);
+                if let Some(value) = settings::setting(resource, &all, facts) {
+                    seen.settings.insert(resource.key(), value);
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The answers for one resource.
+struct Look<'a> {
+    answers: &'a Answers<'a>,
+    index: &'a str,
+    resource: &'a HostResource,
+}
+
+impl<'a> Look<'a> {
+    fn unanswered(&self) -> ParseError {
+        ParseError::Unanswered { resource: self.resource.key() }
+    }
+
+    /// Whether the resource is there at all.
+    fn there(&self) -> Result<bool, ParseError> {
+        match self.answers.ended.get(self.index) {
+            Some(Ended::Done) => Ok(true),
+            Some(Ended::Absent) => Ok(false),
+            Some(Ended::Denied) => Err(ParseError::Denied { resource: self.resource.key() }),
+            None => Err(self.unanswered()),
+        }
+    }
+
+    /// Nothing wished is nothing lacking, also in a file that is not there.
+    fn absent(&self, seen: &mut HostSeen) -> Result<(), ParseError> {
+        if let HostResource::Lines { path, lines } = self.resource
+            && lines.is_empty()
+        {
+            seen.blocks.insert(path.clone(), Vec::new());
+        }
+        Ok(())
+    }
+
+    fn one(&self, kind: &'a str) -> Option<&'a str> {
+        self.answers.one(kind, self.index)
+    }
+
+    /// Mode, owner by name and by number, size and time of change.
+    fn stat(&self) -> Result<(Mode, [&'a str; 2]), ParseError> {
+        let words: Vec<&str> = self.one("stat").unwrap_or_default().split(' ').collect();
+        let [mode, owner, numbers, _, _] = words.as_slice() else { return Err(self.unanswered()) };
+        let mode = u32::from_str_radix(mode, 8).map_err(|_| self.unanswered())?;
+        Ok((Mode(mode), [owner, numbers]))
+    }
+
+    fn sum(&self) -> Result<Digest, ParseError> {
+        self.answers.sums.get(self.index).cloned().ok_or_else(|| self.unanswered())
+    }
+
+    fn file(&self, wish: &FileWish) -> Result<FileSeen, ParseError> {
+        let (mode, owners) = self.stat()?;
+        // An owner may be wished by number, who has no name yet or another one.
+        let owner = if owners[1] == wish.owner { owners[1] } else { owners[0] };
+        Ok(FileSeen { digest: self.sum()?, mode, owner: owner.to_string() })
+    }
+
+    /// A download that was verified and that nobody touched since is not read again: its mark is enough.
+    fn download(&self, wish: &DownloadWish, seen: &mut HostSeen) -> Result<(), ParseError> {
+        let (mode, owners) = self.stat()?;
+        let held = Held::of(self.answers, self.index);
+        if let Some(held) = &held {
+            seen.settings.insert(self.resource.key(), held.mark.to_string());
+        }
+        let known = held.is_some_and(|held| held.mark == wish.artifact.mark().as_str());
+        let digest = match &wish.artifact.proof {
+            Proof::Sha256(digest) if known => digest.clone(),
+            Proof::Checksums { .. } if known => wish.artifact.mark(),
+            Proof::Sha256(_) | Proof::Checksums { .. } => self.sum()?,
+        };
+        seen.files.insert(wish.path.clone(), FileSeen { digest, mode, owner: owners[0].to_string() });
+        Ok(())
+    }
+
+    /// The text of our blocks. A block that never ends is none: nobody knows what of the rest is ours.
+    fn block(&self, path: &str, seen: &mut HostSeen) {
+        let (mut lines, mut inside, mut blocks) = (Vec::new(), false, 0);
+        for &line in self.answers.all("text", self.index) {
+            match line {
+                "# BEGIN kubewright" if !inside => inside = true,
+                "# END kubewright" if inside => (inside, blocks) = (false, blocks + 1),
+                _ => lines.push(line.to_string()),
+            }
+        }
+        if blocks > 0 && !inside {
+            seen.blocks.insert(path.to_string(), lines);
+        }
+    }
+
+    fn lines(&self, path: &str, wanted: &[String], seen: &mut HostSeen) {
+        let there: BTreeSet<String> =
+            self.answers.all("text", self.index).iter().map(|line| settings::canonical(line)).collect();
+        let found = wanted.iter().filter(|line| there.contains(&settings::canonical(line)));
+        let found: Vec<String> = found.cloned().collect();
+        if !found.is_empty() || wanted.is_empty() {
+            seen.blocks.insert(path.to_string(), found);
+        }
+    }
+
+    fn unit(&self, wish: &UnitWish, seen: &mut HostSeen) -> Result<(), ParseError> {
+        let units = self.answers.units.get(self.index).ok_or_else(|| self.unanswered())?;
+        let [shown] = units.as_slice() else { return Err(self.unanswered()) };
+        let property = |name| shown.get(name).copied().unwrap_or_default();
+        let content = self.answers.sums.get(self.index).cloned();
+        if property("LoadState") == "not-found" && content.is_none() {
+            return Ok(());
+        }
+        let reads = self.one("record").and_then(|text| Digest::parse(text.trim()));
+        let active = match (property("ActiveState"), wish.run) {
+            ("active" | "reloading", _) => true,
+            // It has been started, and systemd goes on trying.
+            ("activating", UnitRun::ByRecipe) => true,
+            // It has done its work and is gone.
+            ("inactive", UnitRun::Oneshot) => reads.as_ref() == Some(&wish.reads),
+            _ => false,
+        };
+        let enabled = match property("UnitFileState") {
+            "enabled" => true,
+            // Others decide when it starts, so it can neither be enabled nor disabled.
+            "static" | "alias" | "indirect" | "generated" => {
+                wish.enabled && (wish.run != UnitRun::ByRecipe || reads.is_some())
+            }
+            _ => false,
+        };
+        seen.units.insert(wish.name.clone(), UnitSeen { content, enabled, active, reads });
+        Ok(())
+    }
+
+    /// A user is as we left it when both files have the digests that were written down then.
+    fn user(&self, wish: &UserWish, seen: &mut HostSeen) {
+        let mut words = self.one("record").unwrap_or_default().split_whitespace();
+        let (Some(mark), Some(keys), Some(sudo)) = (words.next(), words.next(), words.next()) else { return };
+        let same = |part: &str, then: &str| {
+            let now = self.answers.sums.get(format!("{}.{part}", self.index).as_str());
+            now.map_or("-", Digest::as_str) == then
+        };
+        if let Some(mark) = Digest::parse(mark)
+            && same("keys", keys)
+            && same("sudo", sudo)
+        {
+            seen.users.insert(wish.name.clone(), mark);
+        }
+    }
+}
+
+/// What was written down about a download that nobody touched since.
+pub(super) struct Held<'a> {
+    pub(super) mark: &'a str,
+    pub(super) name: &'a str,
+}
+
+impl<'a> Held<'a> {
+    pub(super) fn of(answers: &Answers<'a>, index: &str) -> Option<Self> {
+        let last = |kind: &'static str| answers.of.get(&(kind, index))?.last().copied();
+        let (mark, rest) = last("record")?.trim_start().split_once(' ')?;
+        let (size, rest) = rest.split_once(' ')?;
+        let (time, name) = rest.split_once(' ')?;
+        let mut words = last("stat")?.split(' ').skip(3);
+        let same = words.next() == Some(size) && words.next() == Some(time);
+        same.then_some(Self { mark, name })
+    }
+}
+
+/// Whether a download is the one that is wished.
+pub(super) fn holds(wish: &DownloadWish, resource: &HostResource, seen: &HostSeen) -> bool {
+    let known = seen.settings.get(&resource.key()).map(String::as_str) == Some(wish.artifact.mark().as_str());
+    let right = |file: &FileSeen| match &wish.artifact.proof {
+        Proof::Sha256(digest) => file.digest == *digest,
+        Proof::Checksums { .. } => known,
+    };
+    seen.files.get(&wish.path).is_some_and(right)
+}
+
+/// What the package manager told.
+struct Packages<'a> {
+    installed: BTreeSet<&'a str>,
+    on: BTreeSet<(&'a str, &'a str)>,
+    provided: BTreeSet<&'a str>,
+}
+
+impl<'a> Packages<'a> {
+    fn of(answers: &Answers<'a>) -> Self {
+        let mut packages = Self { installed: BTreeSet::new(), on: BTreeSet::new(), provided: BTreeSet::new() };
+        for line in &answers.packages {
+            let mut words = line.split(' ');
+            // A package whose triggers wait is unpacked and configured.
+            if let (Some("installed" | "triggers-awaited" | "triggers-pending"), Some(name), Some(arch)) =
+                (words.next(), words.next(), words.next())
+            {
+                packages.installed.insert(name);
+                packages.on.insert((name, arch));
+            }
+        }
+        for line in &answers.provides {
+            let provided = line.strip_prefix("installed ").unwrap_or_default();
+            packages.provided.extend(provided.split(',').filter_map(|one| one.split_whitespace().next()));
+        }
+        packages
+    }
+
+    /// A name may be that of a package, of a package of an architecture, or one that others provide.
+    fn has(&self, name: &str) -> bool {
+        let of_architecture = |at: char| name.rsplit_once(at).is_some_and(|both| self.on.contains(&both));
+        self.installed.contains(name)
+            || self.provided.contains(name)
+            || of_architecture(':')
+            || of_architecture('.')
+    }
+}
