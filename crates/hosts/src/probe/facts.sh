@@ -3,7 +3,8 @@
 cd "${KW_ROOT-}/" || return 1
 kw_nl='
 '
-IFS=' '
+kw_blank=' 	'
+IFS=$kw_blank
 
 # The first line of a file, in kw_value.
 kw_line() {

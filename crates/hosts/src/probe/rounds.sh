@@ -6,7 +6,7 @@ kw_run_stat() {
 	set -- $kw_stat_of
 	kw_up=$#
 	set -- $(stat -L -c '%a %U:%G %u:%g %s %Y' -- "$@" 2>/dev/null)
-	IFS=' '
+	IFS=$kw_blank
 	# A file that went away meanwhile would shift all answers.
 	if [ $# -ne "$kw_up" ]; then set +f && return 0; fi
 	for kw_at in $kw_stat_for; do
@@ -23,7 +23,7 @@ kw_run_sum() {
 	IFS=$kw_nl
 	set -f
 	set -- $kw_sum_of
-	IFS=' '
+	IFS=$kw_blank
 	set +f
 	sha256sum -- "$@" 2>/dev/null
 	echo 'sums done'
@@ -42,7 +42,7 @@ kw_run_links() {
 		set -- $kw_link_of
 		kw_value=
 	fi
-	IFS=' '
+	IFS=$kw_blank
 	for kw_at in $kw_link_for; do
 		kw_record=$1
 		[ -n "$kw_value" ] || kw_record=$(readlink -- "$1")
@@ -60,7 +60,7 @@ kw_run_units() {
 	IFS=$kw_nl
 	set -f
 	set -- $kw_unit_of
-	IFS=' '
+	IFS=$kw_blank
 	set +f
 	systemctl show --no-pager --property=Names,LoadState,ActiveState,UnitFileState -- "$@" 2>/dev/null
 	printf '\nunits done\n'
@@ -87,7 +87,7 @@ kw_run_search() {
 	IFS=$kw_nl
 	set -f
 	set -- proc/net/tcp proc/net/tcp6 $kw_conf_of
-	IFS=' '
+	IFS=$kw_blank
 	set +f
 	grep -HsF -e "${kw_patterns%"$kw_nl"}" -- "$@"
 	echo 'search done'
@@ -120,7 +120,7 @@ kw_packages() {
 		case $kw_value in package\ *\ *\ *\ ?*) case $kw_value in *'is not installed') ;; *) printf '%s\n' "$kw_value" ;; esac ;; esac
 	done
 	set -- $kw_record
-	IFS=' '
+	IFS=$kw_blank
 	set +f
 	[ $# -gt 0 ] || return 0
 	case $kw_manager in

@@ -81,7 +81,7 @@ fn call(index: usize, resource: &HostResource) -> Option<String> {
 
 fn time_services() -> String {
     let tokens = " time".repeat(TIME_SERVICES.len());
-    let names = TIME_SERVICES.map(|name| format!("$kw_nl{name}")).concat();
+    let names = TIME_SERVICES.map(|name| format!("${{kw_nl}}{name}")).concat();
     format!("kw_unit_for=\"$kw_unit_for{tokens}\" kw_unit_of=\"$kw_unit_of{names}\"")
 }
 

@@ -59,6 +59,6 @@ kw_ssh() {
 		esac
 	done
 	set +f
-	IFS=' '
+	IFS=$kw_blank
 	kw_done "$kw_at"
 }

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -78,6 +79,12 @@ impl Host {
         host
     }
 
+    /// From now on, who looks is not root.
+    pub(super) fn as_nobody(&self) {
+        self.mode("/", 0o755);
+        self.write("/fakes/nobody", "");
+    }
+
     pub(super) fn path(&self, absolute: &str) -> PathBuf {
         self.folder.path().join(absolute.trim_start_matches('/'))
     }
@@ -130,7 +137,12 @@ impl Host {
             format!("{}:/usr/sbin:/usr/bin:/sbin:/bin", bin.display())
         };
         let program = which(shell[0]);
-        let output = Command::new(program)
+        let mut command = Command::new(program);
+        // Root may do everything, so a user who may not is somebody else.
+        if self.path("/fakes/nobody").exists() && self.owner().starts_with("root:") {
+            command.uid(65534).gid(65534);
+        }
+        let output = command
             .args(&shell[1..])
             .args(["-c", &text])
             .env("PATH", path)

@@ -1,0 +1,446 @@
+//! Every kind of resource: true, not there, and another one, through real shells.
+
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+use kubewright_model::digest::Digest;
+use kubewright_model::host::{
+    Artifact, DownloadWish, FileWish, HostResource, HostsEntry, Mode, Proof, SshDaemonWish, UnitRun, UnitWish, UserWish,
+};
+use kubewright_model::observed::{HostSeen, KubernetesSeen};
+use kubewright_model::version::Version;
+
+use super::super::ParseError;
+use super::super::facts::Virtualisation;
+use super::super::script::download_record;
+use super::host::{Host, shells};
+
+/// What a planner calls "no difference".
+fn holds(resource: &HostResource, seen: &HostSeen) -> bool {
+    match resource {
+        HostResource::Package(name) => seen.packages.contains(name),
+        HostResource::Module(name) => seen.modules.contains(name),
+        HostResource::Sysctl { key, value } => seen.sysctls.get(key) == Some(value),
+        HostResource::File(file) => seen.files.get(&file.path).is_some_and(|there| {
+            Some(&there.digest) == file.content.digest().as_ref() && there.mode == file.mode && there.owner == file.owner
+        }),
+        HostResource::Block { path, lines } | HostResource::Lines { path, lines } => {
+            seen.blocks.get(path) == Some(lines)
+        }
+        HostResource::HostsEntries(entries) => {
+            seen.blocks.get("/etc/hosts") == Some(&entries.iter().map(HostsEntry::line).collect())
+        }
+        HostResource::Download(wish) => {
+            let known = seen.settings.get(&resource.key()) == resource.setting().as_ref();
+            seen.files.get(&wish.path).is_some_and(|there| {
+                there.mode == wish.mode
+                    && match &wish.artifact.proof {
+                        Proof::Sha256(digest) => *digest == there.digest,
+                        Proof::Checksums { .. } => known,
+                    }
+            })
+        }
+        HostResource::Link { path, target } => seen.links.get(path) == Some(target),
+        HostResource::Unit(unit) => seen.units.get(&unit.name).is_some_and(|there| {
+            let runs = unit.run != UnitRun::ByRecipe || there.reads.is_some();
+            let written = unit.content.as_ref().is_none_or(|content| content.digest() == there.content);
+            let placed = written && (unit.enabled && runs) == there.enabled && (!runs || there.active);
+            let fresh = unit.run == UnitRun::Oneshot || !there.active || there.reads.as_ref() == Some(&unit.reads);
+            placed && fresh
+        }),
+        HostResource::User(user) => seen.users.get(&user.name) == Some(&user.mark()),
+        other => seen.settings.get(&other.key()) == other.setting().as_ref(),
+    }
+}
+
+/// Whether a resource is true of a host.
+fn is(host: &Host, resource: &HostResource) -> bool {
+    holds(resource, &host.look(std::slice::from_ref(resource)).seen)
+}
+
+#[test]
+fn a_host_with_nothing_asked() {
+    let facts = Host::debian().look(&[]);
+    assert_eq!((facts.seen.os.as_str(), facts.seen.arch.as_str()), ("Debian 12", "amd64"));
+    assert_eq!(facts.seen.kubernetes, None);
+    let more = facts.more;
+    assert_eq!((more.cpus, more.memory_mib, more.cgroup), (Some(2), Some(3932), Some(2)));
+    assert_eq!((more.kmsg, more.proc_sys_writable), (false, true));
+    assert_eq!(more.listening.into_iter().collect::<Vec<_>>(), [2222]);
+    assert_eq!(more.addresses[0].address, Ipv4Addr::new(10, 0, 0, 5));
+    assert_eq!(more.virtualisation, Some(Virtualisation::Vm));
+}
+
+#[test]
+fn packages_of_dpkg() {
+    let host = Host::debian();
+    let curl = HostResource::Package("curl".into());
+    let awk = HostResource::Package("awk".into());
+    assert!(!is(&host, &curl));
+    let entry = |name: &str, status: &str, more: &str| {
+        format!("Package: {name}\nStatus: {status}\nArchitecture: amd64\nVersion: 1.0\nMaintainer: x\n{more}Description: x\n\n")
+    };
+    host.write("/fakes/dpkg/status", &entry("curl", "deinstall ok config-files", ""));
+    assert!(!is(&host, &curl), "only its configuration is left");
+    let mawk = entry("mawk", "install ok installed", "Provides: awk (= 1), other\n");
+    host.write("/fakes/dpkg/status", &(entry("curl", "install ok installed", "") + &mawk));
+    assert!(is(&host, &curl));
+    assert!(is(&host, &awk), "another package provides it");
+    assert!(is(&host, &HostResource::Package("curl:amd64".into())));
+    assert!(!is(&host, &HostResource::Package("aw".into())));
+}
+
+#[test]
+fn packages_of_rpm() {
+    let host = Host::rocky();
+    let iptables = HostResource::Package("iptables".into());
+    assert!(!is(&host, &iptables));
+    host.write("/fakes/provided", "provides installed iptables-nft\nprovides installed iptables\n");
+    assert!(is(&host, &iptables), "another package provides it");
+    assert!(!is(&host, &HostResource::Package("ipset".into())));
+    host.write("/fakes/rpms/ipset", "");
+    assert!(is(&host, &HostResource::Package("ipset".into())));
+}
+
+#[test]
+fn modules() {
+    let host = Host::debian();
+    let module = HostResource::Module("br_netfilter".into());
+    assert!(!is(&host, &module));
+    host.folder("/sys/module/br_netfilter");
+    assert!(!is(&host, &module), "it is gone at the next start");
+    host.write("/etc/modules-load.d/kubewright.conf", "overlay\nbr-netfilter\n");
+    assert!(is(&host, &module));
+    let built_in = HostResource::Module("overlay".into());
+    assert!(!is(&host, &built_in), "it is not loaded");
+    host.write("/lib/modules/6.1.0-28-amd64/modules.builtin", "kernel/fs/overlayfs/overlay.ko\n");
+    assert!(is(&host, &built_in));
+}
+
+#[test]
+fn sysctls() {
+    let host = Host::debian();
+    let of = |key: &str, value: &str| HostResource::Sysctl { key: key.into(), value: value.into() };
+    let forward = of("net.ipv4.ip_forward", "1");
+    assert!(!is(&host, &forward));
+    host.write("/proc/sys/net/ipv4/ip_forward", "1\n");
+    assert!(!is(&host, &forward), "it is lost at the next start");
+    host.write("/etc/sysctl.d/90-kubewright.conf", "# net.ipv4.ip_forward = 0\nnet.ipv4.ip_forward = 1\n");
+    assert!(is(&host, &forward));
+    host.write("/usr/lib/sysctl.d/99-other.conf", "-net/ipv4/ip_forward=0\n");
+    assert!(!is(&host, &forward), "another file has the last word");
+    host.write("/etc/sysctl.d/99-other.conf", "");
+    assert!(is(&host, &forward), "and is hidden by one of its name");
+    host.write("/proc/sys/net/ipv4/ip_forward", "0\n");
+    assert!(!is(&host, &forward));
+    host.write("/proc/sys/net/ipv4/ip_local_port_range", "1024\t65535\n");
+    host.write("/etc/sysctl.d/90-kubewright.conf", "net.ipv4.ip_local_port_range = 1024 65535\n");
+    assert!(is(&host, &of("net.ipv4.ip_local_port_range", "1024 65535")));
+    host.write("/proc/sys/net/ipv4/conf/eth0.100/forwarding", "1\n");
+    host.write("/etc/sysctl.d/90-kubewright.conf", "net/ipv4/conf/eth0.100/forwarding = 1\n");
+    assert!(is(&host, &of("net.ipv4.conf.eth0/100.forwarding", "1")));
+}
+
+#[test]
+fn files() {
+    let host = Host::debian();
+    let mut wish = FileWish { owner: host.owner(), ..FileWish::new("/etc/it's a file\"$x", "text\n", 0o640) };
+    let file = HostResource::File(wish.clone());
+    assert!(!is(&host, &file));
+    host.write(&wish.path, "text\n");
+    assert!(!is(&host, &file), "its mode is another one");
+    host.mode(&wish.path, 0o640);
+    assert!(is(&host, &file));
+    host.write(&wish.path, "other\n");
+    host.mode(&wish.path, 0o640);
+    assert!(!is(&host, &file));
+    wish.path = "/etc/a".into();
+    host.folder("/etc/a");
+    assert!(!is(&host, &HostResource::File(wish.clone())), "a folder is no file");
+    wish.path = "/etc/passwd/below".into();
+    assert!(!is(&host, &HostResource::File(wish)));
+}
+
+#[test]
+fn blocks() {
+    let host = Host::debian();
+    let block = HostResource::Block { path: "/etc/environment".into(), lines: vec!["A=1".into(), " B=\\n".into()] };
+    assert!(!is(&host, &block));
+    host.write("/etc/environment", "A=1\n B=\\n\n");
+    assert!(!is(&host, &block), "there are no marks");
+    host.write("/etc/environment", "C=3\n# BEGIN kubewright\nA=1\n B=\\n\n# END kubewright");
+    assert!(is(&host, &block));
+    host.write("/etc/environment", "# BEGIN kubewright\nA=1\n B=\\n\n");
+    assert!(!is(&host, &block), "it never ends");
+    host.write("/etc/environment", "# BEGIN kubewright\nA=2\n# END kubewright\n");
+    assert!(!is(&host, &block));
+    let entry = HostsEntry { address: Ipv4Addr::new(10, 0, 0, 1).into(), names: vec!["a".into(), "b".into()] };
+    let entries = HostResource::HostsEntries(Arc::new(vec![entry]));
+    assert!(!is(&host, &entries));
+    host.write("/etc/hosts", "127.0.0.1 localhost\n# BEGIN kubewright\n10.0.0.1 a b\n# END kubewright\n::1 x\n");
+    assert!(is(&host, &entries));
+}
+
+#[test]
+fn lines() {
+    let host = Host::debian();
+    let wanted = ["lxc.apparmor.profile: unconfined", "lxc.cap.drop:"].map(String::from);
+    let lines = HostResource::Lines { path: "/etc/pve/lxc/400.conf".into(), lines: wanted.to_vec() };
+    assert!(!is(&host, &lines));
+    host.write("/etc/pve/lxc/400.conf", "arch: amd64\nlxc.cap.drop: \nlxc.apparmor.profile: unconfined\n");
+    assert!(is(&host, &lines));
+    host.write("/etc/pve/lxc/400.conf", "lxc.cap.drop:\n[before]\nlxc.apparmor.profile: unconfined\n");
+    assert!(!is(&host, &lines), "one stands in a section");
+    let seen = host.look(std::slice::from_ref(&lines)).seen;
+    assert_eq!(seen.blocks["/etc/pve/lxc/400.conf"], ["lxc.cap.drop:"]);
+}
+
+#[test]
+fn links() {
+    let host = Host::debian();
+    let link = |name: &str| HostResource::Link { path: format!("/usr/local/bin/{name}"), target: "/usr/local/bin/k3s".into() };
+    let both = [link("kubectl"), link("ctr")];
+    assert!(!is(&host, &both[0]));
+    host.link("/usr/local/bin/kubectl", "/usr/local/bin/k3s");
+    host.link("/usr/local/bin/ctr", "/usr/local/bin/k3s\nx");
+    let seen = host.look(&both).seen;
+    assert!(holds(&both[0], &seen) && !holds(&both[1], &seen));
+    host.link("/usr/local/bin/ctr", "/usr/local/bin/k3s");
+    let seen = host.look(&both).seen;
+    assert!(holds(&both[0], &seen) && holds(&both[1], &seen));
+    host.remove("/usr/local/bin/ctr");
+    host.write("/usr/local/bin/ctr", "a file");
+    assert!(!is(&host, &both[1]));
+}
+
+fn download(proof: Proof) -> DownloadWish {
+    let artifact = Artifact { name: "k3s v1.31.4+k3s1".into(), url: "https://x/k3s".into(), proof };
+    DownloadWish { path: "/usr/local/bin/k3s".into(), artifact, mode: Mode(0o755) }
+}
+
+#[test]
+fn downloads() {
+    let host = Host::debian();
+    let wish = download(Proof::Checksums { url: "https://x/sums".into(), file: "k3s".into() });
+    let (path, k3s) = (wish.path.clone(), HostResource::Download(wish.clone()));
+    let by_digest = HostResource::Download(download(Proof::Sha256(Digest::of("program"))));
+    assert!(!is(&host, &k3s));
+    host.write(&path, "program");
+    host.mode(&path, 0o755);
+    assert!(!is(&host, &k3s), "nobody wrote down that it was verified");
+    assert!(is(&host, &by_digest), "its digest tells all");
+    let time = std::fs::metadata(host.path(&path)).expect("it is there").modified().expect("it has one");
+    let time = time.duration_since(std::time::UNIX_EPOCH).expect("it is later").as_secs();
+    let record = format!("{} 7 {time} k3s v1.31.4+k3s1\n", wish.artifact.mark());
+    host.write(&download_record(&path), &record);
+    assert!(is(&host, &k3s) && is(&host, &by_digest));
+    let printed = host.print(&["sh"], std::slice::from_ref(&k3s));
+    assert!(!printed.contains("sums"), "it is not read again");
+    let seen = host.look(&[]).seen;
+    let version = Version::known("v1.31.4+k3s1");
+    assert_eq!(seen.kubernetes, Some(KubernetesSeen { version: Some(version), joined: false, serving: false }));
+    host.mode(&path, 0o644);
+    assert!(!is(&host, &k3s));
+    host.mode(&path, 0o755);
+    host.write(&download_record(&path), &record.replace(" 7 ", " 8 "));
+    assert!(!is(&host, &k3s), "somebody touched it");
+}
+
+#[test]
+fn kubernetes() {
+    let host = Host::debian();
+    host.write("/usr/local/bin/k3s", "program");
+    host.write("/var/lib/rancher/k3s/server/db/state.db", "");
+    let kubernetes = |host: &Host| host.look(&[]).seen.kubernetes;
+    assert_eq!(kubernetes(&host), Some(KubernetesSeen { version: None, joined: true, serving: false }));
+    shown(&host, "k3s.service", "loaded", "active", "enabled");
+    assert_eq!(kubernetes(&host), Some(KubernetesSeen { version: None, joined: true, serving: true }));
+    assert_eq!(host.look(&[]).more.kubernetes, ["/usr/local/bin/k3s"]);
+}
+
+fn shown(host: &Host, unit: &str, load: &str, active: &str, file: &str) {
+    let text = format!("Names={unit}\nLoadState={load}\nActiveState={active}\nUnitFileState={file}\n");
+    host.write(&format!("/fakes/units/{unit}"), &text);
+}
+
+#[test]
+fn units() {
+    let host = Host::debian();
+    let wish = UnitWish {
+        name: "a.service".into(),
+        content: Some("[Unit]\n".into()),
+        enabled: true,
+        run: UnitRun::Running,
+        reads: Digest::of("1"),
+    };
+    let unit = HostResource::Unit(wish.clone());
+    assert!(!is(&host, &unit));
+    host.write("/etc/systemd/system/a.service", "[Unit]\n");
+    assert!(!is(&host, &unit));
+    shown(&host, "a.service", "loaded", "active", "enabled");
+    assert!(!is(&host, &unit), "nobody wrote down what it read");
+    host.write("/var/lib/kubewright/units/a.service.reads", &format!("{}\n", Digest::of("1")));
+    assert!(is(&host, &unit));
+    shown(&host, "a.service", "loaded", "active", "disabled");
+    assert!(!is(&host, &unit));
+    shown(&host, "a.service", "loaded", "failed", "enabled");
+    assert!(!is(&host, &unit));
+    shown(&host, "a.service", "loaded", "inactive", "enabled");
+    assert!(!is(&host, &unit));
+    assert!(is(&host, &HostResource::Unit(UnitWish { run: UnitRun::Oneshot, ..wish.clone() })), "it has done its work");
+    host.write("/etc/systemd/system/a.service", "[Unit]\n#\n");
+    shown(&host, "a.service", "loaded", "active", "enabled");
+    assert!(!is(&host, &unit));
+    let packaged = HostResource::Unit(UnitWish { content: None, ..wish });
+    assert!(is(&host, &packaged));
+}
+
+#[test]
+fn units_of_recipes() {
+    let host = Host::debian();
+    let unit = HostResource::Unit(UnitWish {
+        name: "k3s.service".into(),
+        content: Some("[Unit]\n".into()),
+        enabled: true,
+        run: UnitRun::ByRecipe,
+        reads: Digest::of("1"),
+    });
+    host.write("/etc/systemd/system/k3s.service", "[Unit]\n");
+    shown(&host, "k3s.service", "loaded", "inactive", "disabled");
+    assert!(is(&host, &unit), "it waits for its recipe");
+    host.write("/var/lib/kubewright/units/k3s.service.reads", Digest::of("1").as_str());
+    assert!(!is(&host, &unit), "it was started once, and should run");
+    shown(&host, "k3s.service", "loaded", "active", "enabled");
+    assert!(is(&host, &unit));
+    host.write("/var/lib/kubewright/units/k3s.service.reads", Digest::of("2").as_str());
+    assert!(!is(&host, &unit), "it read something older");
+}
+
+#[test]
+fn users() {
+    let host = Host::debian();
+    let wish = UserWish {
+        name: "deploy".into(),
+        authorized_keys: vec!["ssh-ed25519 AAAA".into()],
+        sudo: true,
+        groups: Vec::new(),
+        shell: "/bin/sh".into(),
+        password_hash: None,
+    };
+    let user = HostResource::User(wish.clone());
+    assert!(!is(&host, &user));
+    host.write("/home/deploy/.ssh/authorized_keys", "keys");
+    let record = format!("{} {} -\n", wish.mark(), Digest::of("keys"));
+    host.write("/var/lib/kubewright/users/deploy", &record);
+    assert!(is(&host, &user));
+    host.write("/etc/sudoers.d/kubewright-deploy", "rule");
+    assert!(!is(&host, &user), "it has a file that it did not have");
+    host.write("/var/lib/kubewright/users/deploy", &record.replace('-', Digest::of("rule").as_str()));
+    assert!(is(&host, &user));
+    host.write("/home/deploy/.ssh/authorized_keys", "more keys");
+    assert!(!is(&host, &user));
+    host.write("/home/deploy/.ssh/authorized_keys", "keys");
+    host.write("/etc/passwd", "root:x:0:0:root:/root:/bin/sh\n");
+    assert!(!is(&host, &user), "somebody deleted it");
+}
+
+#[test]
+fn hostname_time_zone_and_locale() {
+    let host = Host::debian();
+    let name = HostResource::Hostname("n1".into());
+    assert!(!is(&host, &name), "it is lost at the next start");
+    host.write("/etc/hostname", "n1");
+    assert!(is(&host, &name));
+    host.write("/etc/hostname", "n2\n");
+    assert!(!is(&host, &name));
+    let zone = HostResource::Timezone("Europe/Paris".into());
+    assert!(!is(&host, &zone));
+    host.link("/etc/localtime", "../usr/share/zoneinfo/Europe/Paris");
+    assert!(is(&host, &zone));
+    host.link("/etc/localtime", "/usr/share/zoneinfo/Etc/UTC");
+    assert!(!is(&host, &zone));
+    let locale = HostResource::Locale("fr_FR.UTF-8".into());
+    assert!(!is(&host, &locale));
+    host.write("/etc/default/locale", "#  File generated\nLANG=\"fr_FR.UTF-8\"\n");
+    assert!(is(&host, &locale));
+    host.write("/etc/locale.conf", "LANG=C.UTF-8\n");
+    assert!(!is(&host, &locale));
+}
+
+#[test]
+fn swap_and_time() {
+    let host = Host::debian();
+    let off = HostResource::SwapOff;
+    host.write("/proc/swaps", "Filename\tType\tSize\tUsed\tPriority\n");
+    assert!(is(&host, &off));
+    host.write("/etc/fstab", "# /dev/sda2 none swap sw 0 0\n/dev/sda1 / ext4 defaults 0 1\nUUID=x none swap noauto 0 0\n");
+    assert!(is(&host, &off));
+    host.write("/etc/fstab", "/swapfile\tnone\tswap\tsw\t0 0");
+    assert!(!is(&host, &off), "it is on at the next start");
+    host.remove("/etc/fstab");
+    host.write("/proc/swaps", "Filename\tType\tSize\tUsed\tPriority\n/dev/zram0 partition 8 0 100\n");
+    assert!(!is(&host, &off));
+    assert!(!is(&host, &HostResource::TimeSync));
+    shown(&host, "chrony.service", "loaded", "active", "enabled");
+    assert!(is(&host, &HostResource::TimeSync));
+}
+
+#[test]
+fn ssh_daemon() {
+    let host = Host::debian();
+    let hard = HostResource::SshDaemon(SshDaemonWish { port: 2222, harden: true });
+    let soft = HostResource::SshDaemon(SshDaemonWish { port: 2222, harden: false });
+    host.write("/fakes/sshd", "port 2222\npermitrootlogin no\npasswordauthentication no\nkbdinteractiveauthentication no\n");
+    assert!(is(&host, &hard) && is(&host, &soft));
+    host.write("/fakes/sshd", "port 2222\npermitrootlogin yes\npasswordauthentication no\nx $(y)\n");
+    assert!(!is(&host, &hard) && is(&host, &soft));
+    host.write("/fakes/sshd", "port 22\nport 2222\npermitrootlogin no\npasswordauthentication no\n");
+    assert!(!is(&host, &hard) && !is(&host, &soft), "the old door is open still");
+    host.write("/fakes/sshd", "port 2222\n");
+    host.write("/proc/net/tcp", "  sl\n   0: 00000000:0016 00000000:0000 0A 0\n");
+    assert!(!is(&host, &soft), "it was not restarted");
+}
+
+#[test]
+fn what_nobody_may_look_at_is_not_absent() {
+    let host = Host::debian();
+    host.write("/root/secret", "text");
+    host.write("/etc/open", "text");
+    host.write("/etc/closed", "text");
+    host.mode("/etc/closed", 0o000);
+    host.mode("/root", 0o600);
+    host.as_nobody();
+    let file = |path: &str| HostResource::File(FileWish::new(path, "text", 0o644));
+    let denied = |path: &str| Err(ParseError::Denied { resource: format!("file {path}") });
+    for shell in shells() {
+        for path in ["/root/secret", "/root/nothing", "/root/no/thing", "/etc/closed"] {
+            assert_eq!(host.try_look(&shell, &[file(path)]), denied(path));
+        }
+        let facts = host.try_look(&shell, &[file("/etc/open"), file("/etc/nothing")]).expect("it may look there");
+        assert_eq!(facts.seen.files.len(), 1);
+        assert_eq!(facts.seen.os, "Debian 12");
+    }
+    // It must not stay closed to the one who cleans up.
+    host.mode("/root", 0o755);
+}
+
+#[test]
+fn odd_names_are_never_asked_for_and_never_absent() {
+    let host = Host::debian();
+    let unit = UnitWish {
+        name: "a b;reboot.service".into(),
+        content: None,
+        enabled: false,
+        run: UnitRun::Running,
+        reads: Digest::of(""),
+    };
+    let file = |path: &str| HostResource::File(FileWish::new(path, "", 0o644));
+    for odd in [HostResource::Unit(unit), HostResource::Package("a$(b)".into()), file("/etc/a\nb"), file("/a\tb")] {
+        let unanswered = ParseError::Unanswered { resource: odd.key() };
+        assert_eq!(host.try_look(&["sh"], &[odd]), Err(unanswered));
+    }
+    for name in ["/etc/*", "/etc/$(x) `y` \"z\" \\n", "/etc/-n", "/etc/\u{fc}\u{1f980}"] {
+        host.write(name, "text");
+        assert_eq!(host.look(&[file(name)]).seen.files.len(), 1, "{name}");
+    }
+}
