@@ -38,8 +38,11 @@ pub(super) struct Answers<'a> {
     pub(super) packages: Vec<&'a str>,
     /// `installed NAME, NAME (= 1)`.
     pub(super) provides: Vec<&'a str>,
-    /// The always asked facts were answered to their end, and so was the search.
+    /// What a program told in part only.
+    lacking: Option<&'static str>,
+    /// The always asked facts were answered to their end.
     pub(super) always_done: bool,
+    /// So was the search.
     pub(super) search_done: bool,
 }
 
@@ -76,9 +79,10 @@ pub(super) fn read(printed: &str) -> Result<Answers<'_>, ParseError> {
         }
         place = answers.take(place, line).ok_or_else(wrong)?;
     }
-    match place {
-        Place::Plain => Ok(answers),
-        Place::Sums(_) | Place::Units { .. } | Place::Search => Err(ParseError::Missing { what: "the end" }),
+    match (place, answers.lacking) {
+        (Place::Plain, None) => Ok(answers),
+        (Place::Plain, Some(what)) => Err(ParseError::Missing { what }),
+        (Place::Sums(_) | Place::Units { .. } | Place::Search, _) => Err(ParseError::Missing { what: "the end" }),
     }
 }
 
@@ -143,7 +147,7 @@ impl<'a> Answers<'a> {
         if line == "sums done" {
             // All or none: a digest that is missing would give its place to the next one.
             if left.next().is_some() {
-                self.sums.clear();
+                self.lacking = Some("all digests");
             }
             return Some(Place::Plain);
         }
@@ -165,7 +169,7 @@ impl<'a> Answers<'a> {
         match line {
             "units done" => {
                 if left.next().is_some() {
-                    self.units.clear();
+                    self.lacking = Some("the state of all units");
                 }
                 return Some(Place::Plain);
             }

@@ -13,16 +13,23 @@ pub(super) const K3S: &str = "/usr/local/bin/k3s";
 pub(super) const TIME_SERVICES: [&str; 5] =
     ["systemd-timesyncd.service", "chrony.service", "chronyd.service", "ntpsec.service", "ntpd.service"];
 
+/// The parts that never change.
+const PARTS: [&str; 4] =
+    [include_str!("facts.sh"), include_str!("resources.sh"), include_str!("settings.sh"), include_str!("rounds.sh")];
+
 /// The body of a script that answers everything that a look needs of these resources.
 ///
 /// It asks in two rounds: first the shell itself looks, without a process, and notes what only a program can tell; then
 /// each program runs once for all. A resource whose name no such thing can have is not asked for, and so has no answer.
 pub(crate) fn script(resources: &[HostResource]) -> String {
     let mut body = String::with_capacity(24 * 1024);
-    for part in [include_str!("facts.sh"), include_str!("resources.sh"), include_str!("settings.sh")] {
-        body.push_str(part);
+    for part in PARTS {
+        // Comments and margins are for those who read the parts, not for the line to the host.
+        for line in part.lines().map(str::trim_start).filter(|line| !line.is_empty() && !line.starts_with('#')) {
+            body.push_str(line);
+            body.push('\n');
+        }
     }
-    body.push_str(include_str!("rounds.sh"));
     let _ = writeln!(body, "kw_download k3s {} {}", path(K3S), path(&download_record(K3S)));
     homes(resources, &mut body);
     for (index, resource) in resources.iter().enumerate() {

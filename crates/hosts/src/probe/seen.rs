@@ -276,9 +276,6 @@ impl<'a> Packages<'a> {
     /// A name may be that of a package, of a package of an architecture, or one that others provide.
     fn has(&self, name: &str) -> bool {
         let of_architecture = |at: char| name.rsplit_once(at).is_some_and(|both| self.on.contains(&both));
-        self.installed.contains(name)
-            || self.provided.contains(name)
-            || of_architecture(':')
-            || of_architecture('.')
+        self.installed.contains(name) || self.provided.contains(name) || of_architecture(':') || of_architecture('.')
     }
 }

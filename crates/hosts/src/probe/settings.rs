@@ -17,7 +17,8 @@ pub(super) fn setting<'a>(
         HostResource::Hostname(wish) => hostname(wish, all("hostname")),
         HostResource::Timezone(_) => {
             // `/usr/share/zoneinfo/Europe/Paris`, seen from wherever.
-            let link = all("link").first().map(|target| target.split_once("zoneinfo/").map_or(*target, |(_, zone)| zone));
+            let link =
+                all("link").first().map(|target| target.split_once("zoneinfo/").map_or(*target, |(_, zone)| zone));
             link.or_else(|| all("zone").first().copied()).map(str::to_string)
         }
         HostResource::Locale(wish) => {
@@ -63,7 +64,9 @@ fn ssh(wish: &SshDaemonWish, lines: &[&str], facts: &HostFacts) -> String {
     };
     if wish.harden {
         let no = |key: &str| of(key).iter().all(|value| *value == "no");
-        if !of("passwordauthentication").is_empty() && no("passwordauthentication") && no("kbdinteractiveauthentication")
+        if !of("passwordauthentication").is_empty()
+            && no("passwordauthentication")
+            && no("kbdinteractiveauthentication")
         {
             value.push_str(", only keys");
         }

@@ -73,7 +73,8 @@ impl Host {
         host.program("rpm", RPM);
         // The shell finds no dpkg-query when only our own programs are in its way.
         for program in ["stat", "sha256sum", "readlink", "grep", "date", "uname", "cat"] {
-            let _ = std::os::unix::fs::symlink(Path::new("/usr/bin").join(program), host.path("/fakes/bin").join(program));
+            let _ =
+                std::os::unix::fs::symlink(Path::new("/usr/bin").join(program), host.path("/fakes/bin").join(program));
         }
         host.write("/fakes/only", "");
         host
@@ -164,7 +165,8 @@ impl Host {
 
     /// What a look comes to, which must be the same in every shell.
     pub(super) fn look(&self, resources: &[HostResource]) -> Facts {
-        let looks: Vec<_> = shells().iter().map(|shell| self.try_look(shell, resources).expect("it was read")).collect();
+        let looks: Vec<_> =
+            shells().iter().map(|shell| self.try_look(shell, resources).expect("it was read")).collect();
         let mut first = looks[0].clone();
         for mut look in looks {
             // The clock goes on between two looks, and so does the machine below.
@@ -178,5 +180,9 @@ impl Host {
 }
 
 fn which(program: &str) -> PathBuf {
-    ["/bin", "/usr/bin"].iter().map(|folder| Path::new(folder).join(program)).find(|path| path.exists()).expect("it is there")
+    ["/bin", "/usr/bin"]
+        .iter()
+        .map(|folder| Path::new(folder).join(program))
+        .find(|path| path.exists())
+        .expect("it is there")
 }

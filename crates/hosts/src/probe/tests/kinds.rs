@@ -22,7 +22,9 @@ fn holds(resource: &HostResource, seen: &HostSeen) -> bool {
         HostResource::Module(name) => seen.modules.contains(name),
         HostResource::Sysctl { key, value } => seen.sysctls.get(key) == Some(value),
         HostResource::File(file) => seen.files.get(&file.path).is_some_and(|there| {
-            Some(&there.digest) == file.content.digest().as_ref() && there.mode == file.mode && there.owner == file.owner
+            Some(&there.digest) == file.content.digest().as_ref()
+                && there.mode == file.mode
+                && there.owner == file.owner
         }),
         HostResource::Block { path, lines } | HostResource::Lines { path, lines } => {
             seen.blocks.get(path) == Some(lines)
@@ -78,7 +80,9 @@ fn packages_of_dpkg() {
     let awk = HostResource::Package("awk".into());
     assert!(!is(&host, &curl));
     let entry = |name: &str, status: &str, more: &str| {
-        format!("Package: {name}\nStatus: {status}\nArchitecture: amd64\nVersion: 1.0\nMaintainer: x\n{more}Description: x\n\n")
+        format!(
+            "Package: {name}\nStatus: {status}\nArchitecture: amd64\nVersion: 1.0\nMaintainer: x\n{more}Description: x\n\n"
+        )
     };
     host.write("/fakes/dpkg/status", &entry("curl", "deinstall ok config-files", ""));
     assert!(!is(&host, &curl), "only its configuration is left");
@@ -198,7 +202,8 @@ fn lines() {
 #[test]
 fn links() {
     let host = Host::debian();
-    let link = |name: &str| HostResource::Link { path: format!("/usr/local/bin/{name}"), target: "/usr/local/bin/k3s".into() };
+    let link =
+        |name: &str| HostResource::Link { path: format!("/usr/local/bin/{name}"), target: "/usr/local/bin/k3s".into() };
     let both = [link("kubectl"), link("ctr")];
     assert!(!is(&host, &both[0]));
     host.link("/usr/local/bin/kubectl", "/usr/local/bin/k3s");
@@ -373,7 +378,10 @@ fn swap_and_time() {
     let off = HostResource::SwapOff;
     host.write("/proc/swaps", "Filename\tType\tSize\tUsed\tPriority\n");
     assert!(is(&host, &off));
-    host.write("/etc/fstab", "# /dev/sda2 none swap sw 0 0\n/dev/sda1 / ext4 defaults 0 1\nUUID=x none swap noauto 0 0\n");
+    host.write(
+        "/etc/fstab",
+        "# /dev/sda2 none swap sw 0 0\n/dev/sda1 / ext4 defaults 0 1\nUUID=x none swap noauto 0 0\n",
+    );
     assert!(is(&host, &off));
     host.write("/etc/fstab", "/swapfile\tnone\tswap\tsw\t0 0");
     assert!(!is(&host, &off), "it is on at the next start");
@@ -390,7 +398,10 @@ fn ssh_daemon() {
     let host = Host::debian();
     let hard = HostResource::SshDaemon(SshDaemonWish { port: 2222, harden: true });
     let soft = HostResource::SshDaemon(SshDaemonWish { port: 2222, harden: false });
-    host.write("/fakes/sshd", "port 2222\npermitrootlogin no\npasswordauthentication no\nkbdinteractiveauthentication no\n");
+    host.write(
+        "/fakes/sshd",
+        "port 2222\npermitrootlogin no\npasswordauthentication no\nkbdinteractiveauthentication no\n",
+    );
     assert!(is(&host, &hard) && is(&host, &soft));
     host.write("/fakes/sshd", "port 2222\npermitrootlogin yes\npasswordauthentication no\nx $(y)\n");
     assert!(!is(&host, &hard) && is(&host, &soft));

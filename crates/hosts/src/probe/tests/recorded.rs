@@ -80,8 +80,21 @@ fn answers_of_each_distribution() {
 
 /// What only says more, and whose lack is no lie.
 const OPTIONAL: [&str; 15] = [
-    "release", "kernel", "cpus", "memory", "disk", "virtual", "container", "machine-id", "cgroup", "kmsg", "proc-sys",
-    "program", "record", "text", "hostname",
+    "release",
+    "kernel",
+    "cpus",
+    "memory",
+    "disk",
+    "virtual",
+    "container",
+    "machine-id",
+    "cgroup",
+    "kmsg",
+    "proc-sys",
+    "program",
+    "record",
+    "text",
+    "hostname",
 ];
 
 #[test]
@@ -92,7 +105,14 @@ fn an_answer_that_lacks_something_is_an_error_or_says_less() {
             let without: Vec<&str> =
                 printed.lines().enumerate().filter(|(at, _)| *at != number).map(|(_, line)| line).collect();
             let word = line.split([' ', '=', ':']).next().unwrap_or_default();
-            if matches!(word, "done" | "absent" | "clock" | "arch" | "joined" | "always" | "search" | "packages" | "stat") {
+            // Without it the version of K3s is not known, which is no more than that.
+            if line.starts_with("stat k3s") {
+                continue;
+            }
+            if matches!(
+                word,
+                "done" | "absent" | "clock" | "arch" | "joined" | "always" | "search" | "packages" | "stat"
+            ) {
                 let error = parse(&resources(), &without.join("\n"), 0);
                 assert!(error.is_err(), "{name} without {line}");
             } else if OPTIONAL.contains(&word) {
