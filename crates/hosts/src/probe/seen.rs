@@ -7,7 +7,7 @@ use kubewright_model::host::{DownloadWish, FileWish, HostResource, Mode, Proof, 
 use kubewright_model::observed::{FileSeen, HostSeen, UnitSeen};
 
 use super::answers::{Answers, Ended};
-use super::facts::HostFacts;
+use super::facts::{HostFacts, Virtualisation};
 use super::{ParseError, script, settings};
 
 /// Adds what was seen of each resource.
@@ -34,7 +34,10 @@ pub(super) fn resources(
             }
             HostResource::TimeSync => {
                 let units = answers.units.get("time").ok_or_else(unanswered)?;
-                let on = units.iter().any(|unit| unit.get("ActiveState") == Some(&"active"));
+                // A container has its hypervisor's clock and can set none.
+                let container =
+                    matches!(facts.virtualisation, Some(Virtualisation::Lxc | Virtualisation::Container(_)));
+                let on = container || units.iter().any(|unit| unit.get("ActiveState") == Some(&"active"));
                 seen.settings.insert(resource.key(), if on { "on" } else { "off" }.into());
             }
             HostResource::Module(name) => {

@@ -15,18 +15,10 @@ pub(super) fn setting<'a>(
 ) -> Option<String> {
     match resource {
         HostResource::Hostname(wish) => hostname(wish, all("hostname")),
-        HostResource::Timezone(_) => {
-            // `/usr/share/zoneinfo/Europe/Paris`, seen from wherever.
-            let link =
-                all("link").first().map(|target| target.split_once("zoneinfo/").map_or(*target, |(_, zone)| zone));
-            link.or_else(|| all("zone").first().copied()).map(str::to_string)
-        }
-        HostResource::Locale(wish) => {
-            let mut there: Vec<&str> =
-                all("locale").iter().filter_map(|line| line.strip_prefix("LANG=")).map(unquoted).collect();
-            there.dedup();
-            // Where two files say it, both must.
-            there.iter().find(|locale| *locale != wish).or(there.first()).map(|locale| (*locale).to_string())
+        HostResource::Timezone(wish) => timezone(wish, all("link"), all("zone")),
+        HostResource::Locale(_) => {
+            let last = all("locale").iter().rev().find_map(|line| line.strip_prefix("LANG="));
+            last.map(|locale| unquoted(locale).to_string())
         }
         HostResource::SwapOff => {
             let swap = all("swap");
@@ -39,6 +31,17 @@ pub(super) fn setting<'a>(
         }
         HostResource::SshDaemon(wish) => Some(ssh(wish, all("sshd"), facts)),
         _ => None,
+    }
+}
+
+/// The link is what counts, and the text beside it must not say otherwise.
+fn timezone(wish: &str, links: &[&str], zones: &[&str]) -> Option<String> {
+    // `/usr/share/zoneinfo/Europe/Paris`, seen from wherever.
+    let link = links.first().map(|target| target.split_once("zoneinfo/").map_or(*target, |(_, zone)| zone));
+    let other = zones.iter().find(|zone| **zone != wish).or(zones.first()).copied();
+    match (link, other) {
+        (Some(link), Some(other)) if link == wish && other != wish => Some(format!("{link}, and {other} in a file")),
+        (link, other) => link.or(other).map(str::to_string),
     }
 }
 
@@ -70,7 +73,11 @@ fn ssh(wish: &SshDaemonWish, lines: &[&str], facts: &HostFacts) -> String {
         {
             value.push_str(", only keys");
         }
-        if of("permitrootlogin") == ["no"] {
+        // Root with a key is how we come in ourselves, on some hosts.
+        let by_key = of("wayin") == ["root"];
+        let shut =
+            |value: &&str| *value == "no" || (by_key && ["without-password", "prohibit-password"].contains(value));
+        if of("permitrootlogin").first().is_some_and(shut) {
             value.push_str(", not root");
         }
     }

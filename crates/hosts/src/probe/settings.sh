@@ -8,20 +8,21 @@ kw_hostname() {
 kw_timezone() {
 	if [ -L etc/localtime ]; then
 		kw_link_for="$kw_link_for $1" kw_link_of="$kw_link_of$kw_nl./etc/localtime"
-	elif [ -e etc/localtime ]; then
-		kw_answer "zone $1" etc/timezone
-	else
+	elif [ ! -e etc/localtime ]; then
 		printf 'zone %s UTC\n' "$1"
 	fi
+	# Debian had it twice until 12.
+	kw_answer "zone $1" etc/timezone
 	kw_done "$1"
 }
 
 kw_locale() {
-	for kw_up in etc/locale.conf etc/default/locale; do
-		while IFS= read -r kw_value || [ -n "$kw_value" ]; do
-			case $kw_value in LANG=*) printf 'locale %s %s\n' "$1" "$kw_value" ;; esac
-		done <"$kw_up"
-	done 2>/dev/null
+	kw_up=etc/locale.conf
+	# Debian's old place counts where there is no new one.
+	[ -e "$kw_up" ] || kw_up=etc/default/locale
+	while IFS= read -r kw_value || [ -n "$kw_value" ]; do
+		case $kw_value in LANG=*) printf 'locale %s %s\n' "$1" "$kw_value" ;; esac
+	done 2>/dev/null <"$kw_up"
 	kw_done "$1"
 }
 
@@ -50,6 +51,8 @@ kw_ssh() {
 	kw_value=$(sshd -T 2>/dev/null)
 	if [ -z "$kw_value" ]; then printf 'denied %s\n' "$1" && return 0; fi
 	kw_at=$1
+	# Who comes in as root must not be locked out.
+	case ${SUDO_USER:-root} in root) printf 'sshd %s wayin root\n' "$1" ;; esac
 	IFS=$kw_nl
 	set -f
 	for kw_value in $kw_value; do

@@ -148,6 +148,7 @@ impl Host {
             .args(["-c", &text])
             .env("PATH", path)
             .env("LC_ALL", "C")
+            .env("SUDO_USER", if self.path("/fakes/sudo").exists() { "deploy" } else { "" })
             .env("KW_ROOT", self.folder.path())
             .env("DPKG_ADMINDIR", self.path("/fakes/dpkg"))
             .output()

@@ -368,6 +368,11 @@ fn hostname_time_zone_and_locale() {
     assert!(!is(&host, &locale));
     host.write("/etc/default/locale", "#  File generated\nLANG=\"fr_FR.UTF-8\"\n");
     assert!(is(&host, &locale));
+    host.link("/etc/localtime", "/usr/share/zoneinfo/Europe/Paris");
+    host.write("/etc/timezone", "Etc/UTC\n");
+    assert!(!is(&host, &zone), "Debian has it twice");
+    host.write("/etc/timezone", "Europe/Paris\n");
+    assert!(is(&host, &zone));
     host.write("/etc/locale.conf", "LANG=C.UTF-8\n");
     assert!(!is(&host, &locale));
 }
@@ -391,6 +396,9 @@ fn swap_and_time() {
     assert!(!is(&host, &HostResource::TimeSync));
     shown(&host, "chrony.service", "loaded", "active", "enabled");
     assert!(is(&host, &HostResource::TimeSync));
+    host.remove("/fakes/units/chrony.service");
+    host.write("/run/systemd/container", "lxc\n");
+    assert!(is(&host, &HostResource::TimeSync), "its hypervisor keeps the clock");
 }
 
 #[test]
@@ -405,6 +413,10 @@ fn ssh_daemon() {
     assert!(is(&host, &hard) && is(&host, &soft));
     host.write("/fakes/sshd", "port 2222\npermitrootlogin yes\npasswordauthentication no\nx $(y)\n");
     assert!(!is(&host, &hard) && is(&host, &soft));
+    host.write("/fakes/sshd", "port 2222\npermitrootlogin without-password\npasswordauthentication no\n");
+    assert!(is(&host, &hard), "we come in as root, with a key");
+    host.write("/fakes/sudo", "");
+    assert!(!is(&host, &hard), "nobody needs to");
     host.write("/fakes/sshd", "port 22\nport 2222\npermitrootlogin no\npasswordauthentication no\n");
     assert!(!is(&host, &hard) && !is(&host, &soft), "the old door is open still");
     host.write("/fakes/sshd", "port 2222\n");
