@@ -1,0 +1,93 @@
+# Files that a host downloads by itself and verifies.
+
+# Puts this host's architecture into kw_said in place of {arch} and {-arch}.
+kw_arch() {
+  case $(uname -m) in
+  x86_64 | amd64) kw_machine=amd64 kw_suffix= ;;
+  aarch64 | arm64) kw_machine=arm64 kw_suffix=-arm64 ;;
+  *) kw_no "there is no such file for $(uname -m)"; return 1 ;;
+  esac
+  kw_said=$1
+  kw_arch_in '{arch}' "$kw_machine"
+  kw_arch_in '{-arch}' "$kw_suffix"
+}
+
+kw_arch_in() {
+  while case $kw_said in *"$1"*) ;; *) false ;; esac; do
+    kw_said=${kw_said%%"$1"*}$2${kw_said#*"$1"}
+  done
+}
+
+# Fetches an address into a file.
+kw_fetch() {
+  if kw_has curl; then
+    curl -fsSL --connect-timeout 20 --speed-limit 1000 --speed-time 60 -o "$2" "$1"
+  elif kw_has wget; then
+    wget -nv --tries=1 --timeout=60 -O "$2" "$1"
+  else
+    kw_packages curl ca-certificates
+    [ $? != 1 ] && kw_has curl && kw_fetch "$@"
+  fi || {
+    set -- "$1" $(df -Pk "${2%/*}/" | tail -n 1)
+    kw_no "$1 could not be downloaded; there are ${5:-no} KiB free on ${7:-that disk}"
+    return 1
+  }
+}
+
+# Finds the digest of a file in its publisher's list: the list's address, the file's name.
+kw_published() {
+  kw_arch "$1" && kw_url=$kw_said && kw_arch "$2" && kw_name=$kw_said || return 1
+  kw_fetch "$kw_url" "$kw_path.kubewright" || return 1
+  kw_sum=
+  while read -r kw_line kw_rest; do
+    case $kw_rest in
+    "$kw_name" | "*$kw_name" | "./$kw_name") kw_sum=$kw_line ;;
+    esac
+  done <"$kw_path.kubewright"
+  case $kw_sum in
+  *[!0-9a-f]* | '') kw_no "$kw_url lists no digest of $kw_name"; return 1 ;;
+  esac
+}
+
+kw_fetched() {
+  kw_is=$(sha256sum <"$1") && [ "${kw_is%% *}" = "$kw_sum" ] ||
+    kw_no "what was downloaded has the digest ${kw_is%% *}, not ${kw_sum}"
+}
+
+# What we remember of a download, by which it is known again without reading it whole.
+kw_remembered() {
+  kw_line="$2 $(stat -c '%s %Y' -- "$kw_path") $3"
+  kw_old=
+  [ ! -f "$KW_STATE/downloads/$1" ] || read -r kw_old <"$KW_STATE/downloads/$1" || :
+  [ "$kw_old" = "$kw_line" ]
+}
+
+# A download: path, mode, our name for its memory, its mark, what it is, where it is; then its digest, or where the
+# list of digests is and its name there.
+kw_download() {
+  kw_path=$KW_ROOT$1 kw_done=0
+  if [ -f "$kw_path" ] && [ ! -L "$kw_path" ]; then
+    if kw_remembered "$3" "$4" "$5"; then
+      kw_owned "$kw_path" "$2" root:root && return 0
+      kw_own "$kw_path" "$2" root:root && return 9
+      return 1
+    fi
+  fi
+  kw_folder "${kw_path%/*}/" && rm -f -- "$kw_path.kubewright" || return 1
+  kw_downloaded "$@" || { rm -f -- "$kw_path.kubewright"; return 1; }
+  kw_remembered "$3" "$4" "$5" && return 9
+  kw_state downloads && printf '%s\n' "$kw_line" | kw_put "$KW_STATE/downloads/$3" 600 0:0 && return 9
+  return 1
+}
+
+kw_downloaded() {
+  if [ $# -gt 7 ]; then kw_published "$7" "$8" || return 1; else kw_sum=$7; fi
+  # The right bytes may be there already, from before we remembered.
+  if [ -f "$kw_path" ] && [ ! -L "$kw_path" ] && kw_digested "$kw_path" "$kw_sum"; then
+    rm -f -- "$kw_path.kubewright"
+    kw_own "$kw_path" "$2" root:root
+    return
+  fi
+  kw_arch "$6" && (umask 077 && kw_fetch "$kw_said" "$kw_path.kubewright") && kw_fetched "$kw_path.kubewright" &&
+    kw_placed "$kw_path" "$2" root:root
+}

@@ -1,0 +1,164 @@
+# Whole files, parts of files, and links.
+
+# A file: path, mode, owner, digest; its bytes in base64 on standard input.
+kw_file() {
+  kw_path=$KW_ROOT$1
+  if [ -f "$kw_path" ] && [ ! -L "$kw_path" ] && kw_digested "$kw_path" "$4"; then
+    kw_owned "$kw_path" "$2" "$3" && return 0
+    kw_own "$kw_path" "$2" "$3" && return 9
+    return 1
+  fi
+  base64 -d | kw_put "$kw_path" "$2" "$3" "$4" && return 9
+  return 1
+}
+
+# A link: path, target.
+kw_link() {
+  kw_path=$KW_ROOT$1
+  [ -L "$kw_path" ] && [ "$(readlink -- "$kw_path")" = "$2" ] && return 0
+  [ -L "$kw_path" ] || [ ! -d "$kw_path" ] || { kw_no "$1 is a folder"; return 1; }
+  kw_folder "${kw_path%/*}/" && ln -sfn -- "$2" "$kw_path" && kw_label "$kw_path" && return 9
+  return 1
+}
+
+# Reads a file that others own too into kw_path, its real place, and kw_old, its text.
+kw_open() {
+  kw_path=$KW_ROOT$1
+  [ ! -L "$kw_path" ] || kw_path=$(readlink -f -- "$kw_path") || { kw_no "$1 leads nowhere"; return 1; }
+  kw_old=
+  [ ! -e "$kw_path" ] && return 0
+  # The point keeps the empty lines at the end, which the shell would drop.
+  kw_old=$(cat -- "$kw_path" && echo .) || return 1
+  kw_old=${kw_old%.}
+  # What the last line lacks is no difference worth a write.
+  kw_old=${kw_old%"$kw_newline"}
+  [ -z "$kw_old" ] || kw_old=$kw_old$kw_newline
+}
+
+# Writes a text there if it is another one, and keeps mode and owner.
+kw_close() {
+  [ "$1" != "$kw_old" ] || return 0
+  if [ -e "$kw_path" ]; then
+    set -- "$1" $(stat -c '%a %u:%g' -- "$kw_path")
+  else
+    set -- "$1" 644 0:0
+  fi
+  printf '%s' "$1" | kw_put "$kw_path" "$2" "$3" && return 9
+  return 1
+}
+
+kw_newline='
+'
+
+# Reads the lines that are wished, in base64 on standard input, into kw_wish.
+kw_take() {
+  kw_wish=$(base64 -d && echo .) && kw_wish=${kw_wish%.}
+}
+
+# A text with the block in it, at its old place or else at the end; without the block when there is no second word.
+kw_blocked() {
+  kw_at=before
+  while IFS= read -r kw_line || [ -n "$kw_line" ]; do
+    case $kw_at,$kw_line in
+    before,'# BEGIN kubewright')
+      kw_at=inside
+      [ $# -eq 0 ] || kw_marked "$1"
+      ;;
+    inside,'# END kubewright') kw_at=after ;;
+    inside,*) ;;
+    *) printf '%s\n' "$kw_line" ;;
+    esac
+  done
+  case $kw_at in
+  before) [ $# -eq 0 ] || kw_marked "$1" ;;
+  inside) kw_no 'a block of ours begins there and never ends' ;;
+  esac
+}
+
+kw_marked() {
+  printf '# BEGIN kubewright\n%s# END kubewright\n' "$1"
+}
+
+# A block in a file: path; its lines in base64 on standard input.
+kw_block() {
+  kw_open "$1" && kw_take || return 1
+  kw_text=$(printf '%s' "$kw_old" | kw_blocked "$kw_wish" && echo .) || return 1
+  kw_close "${kw_text%.}"
+}
+
+# Takes our block out of a file: path.
+kw_unblock() {
+  [ -e "$KW_ROOT$1" ] || return 0
+  kw_open "$1" && kw_text=$(printf '%s' "$kw_old" | kw_blocked && echo .) || return 1
+  kw_close "${kw_text%.}"
+}
+
+# Splits a text into kw_head, before the first [section], and kw_tail.
+kw_split() {
+  kw_head= kw_tail=
+  while IFS= read -r kw_line || [ -n "$kw_line" ]; do
+    case $kw_tail$kw_line in
+    '['*) kw_tail=$kw_tail$kw_line$kw_newline ;;
+    *) kw_head=$kw_head$kw_line$kw_newline ;;
+    esac
+  done <<KW_END
+${kw_old%"$kw_newline"}
+KW_END
+  [ -n "$kw_old" ] || kw_head=
+}
+
+# Lines that stand in a file before its first section: path; the lines in base64 on standard input.
+kw_lines() {
+  kw_open "$1" && kw_take && kw_split || return 1
+  while IFS= read -r kw_line; do
+    case $kw_newline$kw_head in
+    *"$kw_newline$kw_line$kw_newline"*) ;;
+    *) kw_head=$kw_head$kw_line$kw_newline ;;
+    esac
+  done <<KW_END
+${kw_wish%"$kw_newline"}
+KW_END
+  kw_close "$kw_head$kw_tail"
+}
+
+# Takes such lines out: path; the lines in base64 on standard input.
+kw_unlines() {
+  [ -e "$KW_ROOT$1" ] || return 0
+  kw_open "$1" && kw_take && kw_split || return 1
+  kw_kept=
+  while IFS= read -r kw_line; do
+    case $kw_newline$kw_wish in
+    *"$kw_newline$kw_line$kw_newline"*) ;;
+    *) kw_kept=$kw_kept$kw_line$kw_newline ;;
+    esac
+  done <<KW_END
+${kw_head%"$kw_newline"}
+KW_END
+  [ -n "$kw_head" ] || kw_kept=
+  kw_close "$kw_kept$kw_tail"
+}
+
+# One setting in a file of settings: path, what its line begins with, the line.
+kw_setting() {
+  kw_open "$1" || return 1
+  kw_text=
+  while IFS= read -r kw_line; do
+    case $kw_line in
+    "$2"*)
+      case $kw_newline$kw_text in
+      *"$kw_newline$3$kw_newline"*) ;;
+      *) kw_text=$kw_text$3$kw_newline ;;
+      esac
+      ;;
+    *) kw_text=$kw_text$kw_line$kw_newline ;;
+    esac
+  done <<KW_END
+${kw_old%"$kw_newline"}
+KW_END
+  [ -n "$kw_old" ] || kw_text=
+  case $kw_newline$kw_text in
+  *"$kw_newline$3$kw_newline"*) ;;
+  *) kw_text=$kw_text$3$kw_newline ;;
+  esac
+  kw_close "$kw_text"
+}

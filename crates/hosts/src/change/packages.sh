@@ -1,0 +1,74 @@
+# Packages of the distribution, by the manager that the host has. A lock that others hold is an error here and now: who
+# asked decides whether to wait.
+
+kw_apt() {
+  # Nothing asks, no configuration of the host's is replaced, and no service is restarted behind our back.
+  DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1 APT_LISTCHANGES_FRONTEND=none \
+    apt-get -q -y -o DPkg::Lock::Timeout=0 -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold "$@"
+}
+
+# The folder is touched by every update; the lists themselves have their publisher's time.
+kw_apt_is_fresh() {
+  [ -n "$(find "$KW_ROOT/var/lib/apt/lists/partial" -prune -mtime -1 2>/dev/null)" ]
+}
+
+kw_apt_install() {
+  if kw_apt_is_fresh; then
+    kw_said=$(kw_apt --no-install-recommends install "$@" 2>&1) && return 0
+    printf '%s\n' "$kw_said"
+    case $kw_said in
+    # What is not known, or gone from the mirror, may be there under newer lists.
+    *'Unable to locate package'* | *'no installation candidate'* | *'Failed to fetch'* | *'Couldn'?'t find any package'*) ;;
+    *) return 1 ;;
+    esac
+  fi
+  kw_apt update && kw_apt --no-install-recommends install "$@"
+}
+
+kw_dnf() {
+  # The fifth dnf never waits for its lock and does not know the option.
+  if kw_has dnf5; then
+    dnf5 -y --setopt=install_weak_deps=False install "$@"
+  else
+    dnf -y --setopt=install_weak_deps=False --setopt=exit_on_lock=True install "$@"
+  fi
+}
+
+kw_zypper() {
+  zypper --non-interactive install --no-recommends --auto-agree-with-licenses "$@"
+  # From 100 on it is a remark; 104 says that nobody has the package, 107 that its script failed.
+  case $? in
+  0 | 102 | 103 | 106) ;;
+  *) return 1 ;;
+  esac
+}
+
+kw_installed() {
+  if kw_has dpkg-query; then
+    kw_states=$(dpkg-query -W -f '${db:Status-Status} ' "$@" 2>/dev/null) || return 1
+    case " $kw_states" in
+    *' installed '*) ;;
+    *) return 1 ;;
+    esac
+    for kw_state in $kw_states; do
+      [ "$kw_state" = installed ] || return 1
+    done
+  else
+    rpm -q --quiet "$@"
+  fi
+}
+
+# Packages: their names.
+kw_packages() {
+  kw_installed "$@" && return 0
+  if kw_has apt-get; then
+    kw_apt_install "$@"
+  elif kw_has dnf; then
+    kw_dnf "$@"
+  elif kw_has zypper; then
+    kw_zypper "$@"
+  else
+    kw_no 'there is no apt-get, dnf or zypper on this host'
+  fi && return 9
+  return 1
+}

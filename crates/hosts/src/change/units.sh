@@ -1,0 +1,84 @@
+# systemd's units. What a unit read when it started last is remembered, so that one that reads something newer is
+# restarted, also when an earlier run died in between.
+
+# Says what a unit's log tells, and that it failed.
+kw_unit_failed() {
+  ! kw_has journalctl || journalctl -u "$1" -n 30 --no-pager -o cat || :
+  return 1
+}
+
+# Writes a unit's file: its name, the digest; its bytes in base64 on standard input.
+kw_unit_file() {
+  kw_file "/etc/systemd/system/$1" 644 root:root "$2"
+}
+
+# systemd reads its files again when any was written: one word for each.
+kw_reload() {
+  case $* in
+  *changed*) systemctl daemon-reload ;;
+  esac
+}
+
+kw_remember_unit() {
+  kw_state units && printf '%s\n' "$2" | kw_put "$KW_STATE/units/$1.reads" 600 0:0
+}
+
+# Enables and starts a unit as wished: its name, yes or no for enabled, running, oneshot or byrecipe, what it reads, and
+# whether its file was changed.
+kw_unit() {
+  kw_was= kw_active= kw_enabled= kw_loaded= kw_done=0
+  [ "$5" != changed ] || kw_done=9
+  [ ! -e "$KW_STATE/units/$1.reads" ] || read -r kw_was <"$KW_STATE/units/$1.reads" || return 1
+  kw_shown=$(systemctl show -p LoadState -p ActiveState -p UnitFileState -p NeedDaemonReload "$1") || return 1
+  while read -r kw_line; do
+    case $kw_line in
+    LoadState=*) kw_loaded=${kw_line#*=} ;;
+    ActiveState=*) kw_active=${kw_line#*=} ;;
+    UnitFileState=*) kw_enabled=${kw_line#*=} ;;
+    # An earlier run died between the file and this.
+    NeedDaemonReload=yes) systemctl daemon-reload || return 1 ;;
+    esac
+  done <<KW_END
+$kw_shown
+KW_END
+  [ "$kw_loaded" != not-found ] || { kw_no "this host has no unit $1"; return 1; }
+  # One that waits for its recipe neither starts nor is started at boot before that.
+  [ "$3,$kw_was" != byrecipe, ] && kw_runs=1 || kw_runs=
+  kw_unit_enabled "$1" "$2" && kw_unit_started "$@" && return $kw_done
+  return 1
+}
+
+kw_unit_enabled() {
+  case $2$kw_runs,$kw_enabled in
+  yes1,enabled | yes1,static | yes1,alias | yes1,indirect | yes1,generated) ;;
+  yes1,*) systemctl -q enable "$1" && kw_done=9 ;;
+  *,enabled) systemctl -q disable "$1" && kw_done=9 ;;
+  esac
+}
+
+kw_unit_started() {
+  [ -n "$kw_runs" ] || return 0
+  case $3,$kw_active in
+  *,active | *,reloading | byrecipe,activating)
+    [ "$3" != oneshot ] && [ "$kw_was" != "$4" ] || return 0
+    kw_verb=restart
+    ;;
+  # It has done its work; one that failed has not.
+  oneshot,inactive)
+    [ "$kw_was" != "$4" ] || return 0
+    kw_verb=start
+    ;;
+  *) kw_verb=start ;;
+  esac
+  kw_bounded "$kw_verb" "$1" && kw_remember_unit "$1" "$4" && kw_done=9
+}
+
+# A unit that never says that it is ready must not hold us for ever.
+kw_bounded() {
+  timeout 300 systemctl "$1" "$2"
+  case $? in
+  0) return 0 ;;
+  124) printf '%s\n' "$2 was not ready within 5 minutes" ;;
+  esac
+  kw_unit_failed "$2"
+}

@@ -1,0 +1,143 @@
+# Users, what they belong to, and how they come in.
+
+# A line of a file whose fields are parted by colons, by its first field: file, name.
+kw_entry() {
+  kw_found=
+  while IFS= read -r kw_line; do
+    case $kw_line in
+    "$2":*) kw_found=$kw_line ;;
+    esac
+  done <"$KW_ROOT/etc/$1"
+  [ -n "$kw_found" ]
+}
+
+# A user: name, shell, groups parted by commas, yes or no for sudo, mark. On standard input its keys in base64, or a
+# point when none are wished, and the password's hash in base64, or a point.
+kw_user() {
+  kw_done=0
+  read -r kw_keys && read -r kw_hash || return 1
+  [ -x "$KW_ROOT$2" ] || { kw_no "this host has no shell $2"; return 1; }
+  kw_user_there "$1" "$2" && kw_user_groups "$1" "$3" && kw_user_keys "$1" && kw_user_sudo "$1" "$4" &&
+    kw_user_password "$1" && kw_user_remember "$1" "$5" && return $kw_done
+  return 1
+}
+
+kw_user_there() {
+  if ! kw_entry passwd "$1"; then
+    # Some distributions would put everybody into one group.
+    if kw_entry group "$1"; then set -- "$1" "$2" -g "$1"; else set -- "$1" "$2" -U; fi
+    kw_name=$1 kw_shell=$2
+    shift 2
+    useradd -m -s "$kw_shell" "$@" "$kw_name" || return 1
+    kw_done=9
+    kw_entry passwd "$kw_name" || { kw_no "there is no $kw_name after useradd"; return 1; }
+  elif [ "${kw_found##*:}" != "$2" ]; then
+    usermod -s "$2" "$1" && kw_done=9 || return 1
+  fi
+  # name:x:uid:gid:gecos:home:shell
+  kw_rest=${kw_found#*:*:} kw_uid=${kw_rest%%:*}
+  kw_rest=${kw_rest#*:} kw_gid=${kw_rest%%:*}
+  kw_rest=${kw_found%:*} kw_home=${kw_rest##*:}
+}
+
+# Groups are added and never taken away: others may have put the user into theirs.
+kw_user_groups() {
+  [ -n "$2" ] || return 0
+  kw_in=$(id -nG -- "$1") || return 1
+  kw_rest=$2, kw_lacks=
+  while [ -n "$kw_rest" ]; do
+    kw_group=${kw_rest%%,*} kw_rest=${kw_rest#*,}
+    case " $kw_in " in
+    *" $kw_group "*) ;;
+    *)
+      kw_entry group "$kw_group" || groupadd -r "$kw_group" || return 1
+      kw_lacks=$kw_lacks${kw_lacks:+,}$kw_group
+      ;;
+    esac
+  done
+  [ -z "$kw_lacks" ] || { usermod -a -G "$kw_lacks" "$1" && kw_done=9; }
+}
+
+# The keys stand in a block of ours: a key by which somebody else comes in, we among them, is not taken away.
+kw_user_keys() {
+  [ "$kw_keys" != . ] || return 0
+  kw_ssh=$KW_ROOT$kw_home/.ssh
+  [ ! -L "$kw_ssh" ] || { kw_no "$kw_home/.ssh is a link"; return 1; }
+  if [ ! -d "$kw_ssh" ]; then
+    (umask 077 && mkdir -p -- "$kw_ssh") && kw_label "$kw_ssh" || return 1
+    kw_done=9
+  fi
+  kw_owned "$kw_ssh" 700 "$kw_uid:$kw_gid" || { kw_own "$kw_ssh" 700 "$kw_uid:$kw_gid" && kw_done=9; } || return 1
+  kw_path=$kw_ssh/authorized_keys
+  [ ! -L "$kw_path" ] || { kw_no "$kw_home/.ssh/authorized_keys is a link"; return 1; }
+  kw_open "$kw_home/.ssh/authorized_keys" && kw_take <<KW_END || return 1
+$kw_keys
+KW_END
+  kw_text=$(printf '%s' "$kw_old" | kw_blocked "$kw_wish" && echo .) || return 1
+  kw_text=${kw_text%.}
+  if [ "$kw_text" = "$kw_old" ] && kw_owned "$kw_path" 600 "$kw_uid:$kw_gid"; then return 0; fi
+  printf '%s' "$kw_text" | kw_put "$kw_path" 600 "$kw_uid:$kw_gid" && kw_done=9
+}
+
+kw_sudoers_right() {
+  visudo -c -q -f "$1"
+}
+
+# sudo does not read files with a point in their name.
+kw_sudoers() {
+  kw_name=$1
+  while case $kw_name in *.*) ;; *) false ;; esac; do
+    kw_name=${kw_name%%.*}_${kw_name#*.}
+  done
+  printf '%s' "$KW_ROOT/etc/sudoers.d/kubewright-$kw_name"
+}
+
+kw_user_sudo() {
+  kw_path=$(kw_sudoers "$1")
+  if [ "$2" = no ]; then
+    [ ! -e "$kw_path" ] || { rm -f -- "$kw_path" && kw_done=9; }
+    return
+  fi
+  if ! kw_has visudo; then
+    kw_packages sudo
+    [ $? = 9 ] || return 1
+    kw_done=9
+  fi
+  kw_rule="$1 ALL=(ALL:ALL) NOPASSWD: ALL"
+  kw_old=
+  [ ! -f "$kw_path" ] || kw_old=$(cat -- "$kw_path") || return 1
+  if [ "$kw_old" = "$kw_rule" ] && kw_owned "$kw_path" 440 0:0; then return 0; fi
+  printf '%s\n' "$kw_rule" | kw_put "$kw_path" 440 0:0 '' kw_sudoers_right && kw_done=9
+}
+
+# The hash goes over standard input, where nobody sees it.
+kw_user_password() {
+  [ "$kw_hash" != . ] || return 0
+  kw_wish=$(base64 -d <<KW_END
+$kw_hash
+KW_END
+  ) || return 1
+  ! kw_entry shadow "$1" || {
+    kw_rest=${kw_found#*:}
+    [ "${kw_rest%%:*}" != "$kw_wish" ] || return 0
+  }
+  chpasswd -e <<KW_END && kw_done=9
+$1:$kw_wish
+KW_END
+}
+
+# What we left, by which it is known again: the wish, and the digests of both files.
+kw_user_remember() {
+  kw_line=$2
+  for kw_path in "$KW_ROOT$kw_home/.ssh/authorized_keys" "$(kw_sudoers "$1")"; do
+    if [ -f "$kw_path" ]; then
+      kw_sum=$(sha256sum <"$kw_path") && kw_line="$kw_line ${kw_sum%% *}" || return 1
+    else
+      kw_line="$kw_line -"
+    fi
+  done
+  kw_old=
+  [ ! -f "$KW_STATE/users/$1" ] || read -r kw_old <"$KW_STATE/users/$1" || :
+  [ "$kw_old" != "$kw_line" ] || return 0
+  kw_state users && printf '%s\n' "$kw_line" | kw_put "$KW_STATE/users/$1" 600 0:0 && kw_done=9
+}
