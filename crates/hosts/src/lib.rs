@@ -8,9 +8,11 @@
 //! - Nothing here retries; errors are classified and the engine tries again.
 //! - One look is one round trip, and one change is one more.
 
+mod change;
 mod connections;
 mod local;
 mod probe;
+mod recipe;
 mod shell;
 mod ssh;
 mod transport;

@@ -9,15 +9,16 @@ kw_sshd_kept=$KW_STATE/sshd
 kw_sshd_keep() {
   # What an earlier run kept before it died is the last configuration that worked.
   [ ! -e "$kw_sshd_kept/pending" ] || return 0
-  kw_state sshd || return 1
+  kw_state sshd && rm -f -- "$kw_sshd_kept/whole" || return 1
   for kw_path in "$kw_sshd_config" "$kw_sshd_ours" "$kw_sshd_sockets/$kw_socket.d/10-kubewright.conf"; do
     kw_copy=$kw_sshd_kept/${kw_path##*/}
     rm -f -- "$kw_copy" && { [ ! -e "$kw_path" ] || cp -p -- "$kw_path" "$kw_copy"; } || return 1
   done
-  : >"$kw_sshd_kept/pending"
+  : >"$kw_sshd_kept/whole" && : >"$kw_sshd_kept/pending"
 }
 
 kw_sshd_restore() {
+  [ -e "$kw_sshd_kept/whole" ] || { kw_no 'no earlier configuration of sshd was kept'; return 1; }
   for kw_path in "$kw_sshd_config" "$kw_sshd_ours" "$kw_sshd_sockets/$kw_socket.d/10-kubewright.conf"; do
     kw_copy=$kw_sshd_kept/${kw_path##*/}
     if [ -e "$kw_copy" ]; then

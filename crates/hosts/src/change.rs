@@ -1,0 +1,346 @@
+//! A change of a host: its resources as one script, and what the script answered.
+//!
+//! What is done stands in shell files beside this one, each for one kind of resource, and a script takes only those that
+//! it needs. Rust says what is wished, in words that cannot be taken for anything else; bytes go over standard input in
+//! base64, so a secret is never an argument and never a text that a shell reads. A script tells of each resource by its
+//! index: `c INDEX same`, `c INDEX changed`, or `c INDEX failed` and its log in hexadecimal, which ends it.
+
+mod answer;
+mod calls;
+mod lock;
+mod names;
+#[cfg(test)]
+mod tests;
+
+use kubewright_model::host::{DownloadWish, FileWish, HostResource, Proof, SshDaemonWish, UnitRun, UnitWish, UserWish};
+use kubewright_model::ids::NodeName;
+use kubewright_model::plan::HostChange;
+use kubewright_model::text::Text;
+
+use self::calls::Call;
+use crate::{Holes, HostError, Report};
+
+pub(crate) use self::answer::{Told, told};
+pub(crate) use self::calls::{Calls, Library};
+pub(crate) use self::lock::failed;
+pub(crate) use self::names::{path, plain, refuse};
+
+/// The body of the script that makes everything of a change true, in order.
+pub(crate) fn script(change: &HostChange, holes: &Holes) -> Result<String, HostError> {
+    let mut writer = Writer { host: &change.host, root: &*change.way.user == "root", holes, calls: Calls::default() };
+    let mut rest = change.make.as_slice();
+    let mut index = 0;
+    while let Some(first) = rest.first() {
+        // Units are written together, so that systemd reads its files once.
+        let together = match first {
+            HostResource::Unit(_) => rest.iter().take_while(|other| matches!(other, HostResource::Unit(_))).count(),
+            _ => 1,
+        };
+        let (now, later) = rest.split_at(together);
+        match first {
+            HostResource::Unit(_) => writer.units(index, now)?,
+            HostResource::Package(_) => writer.packages(index, &change.make)?,
+            other => writer.one(index, other)?,
+        }
+        index += together;
+        rest = later;
+    }
+    for (resource, index) in change.unmake.iter().zip(index..) {
+        writer.unmake(index, resource)?;
+    }
+    Ok(writer.calls.script())
+}
+
+/// The body of the script that puts back what the SSH daemon had before [`HostResource::SshDaemon`] was made true.
+pub(crate) fn ssh_daemon_back() -> String {
+    let mut calls = Calls::default();
+    calls.call(Library::Sshd, &Call::tell(0, "kw_sshd_undo", &[]));
+    calls.script()
+}
+
+/// What a change came to, by its script's answer.
+pub(crate) fn outcome(change: &HostChange, holes: &Holes, answer: &str) -> Result<Report, HostError> {
+    let all: Vec<&HostResource> = change.make.iter().chain(&change.unmake).collect();
+    let mut changed = false;
+    let mut done = vec![false; all.len()];
+    for told in told(answer) {
+        let (Some(resource), Some(done)) = (all.get(told.index()), done.get_mut(told.index())) else { continue };
+        match told {
+            Told::Same(_) => *done = true,
+            Told::Changed(_) => (*done, changed) = (true, true),
+            Told::Failed(_, log) => return Err(failed(&change.host, in_words(resource, change), &log, holes)),
+        }
+    }
+    match all.iter().zip(&done).find(|(_, done)| !**done) {
+        None => Ok(Report { changed, gave: Holes::new() }),
+        Some((resource, _)) => {
+            refuse(&change.host, &in_words(resource, change), "the host stopped to answer in the middle of it".into())
+        }
+    }
+}
+
+/// A text with its holes filled.
+pub(crate) fn filled(host: &NodeName, text: &Text, holes: &Holes) -> Result<String, HostError> {
+    text.fill(|hole| holes.get(hole).map(|secret| secret.expose().as_str()))
+        .map_err(|hole| HostError::Hole { host: host.clone(), hole })
+}
+
+/// A file's call, as changes and recipes make it.
+pub(crate) fn write_file(
+    calls: &mut Calls,
+    index: usize,
+    host: &NodeName,
+    file: &FileWish,
+    holes: &Holes,
+) -> Result<(), HostError> {
+    path(host, &file.path)?;
+    let content = filled(host, &file.content, holes)?;
+    let digest = kubewright_model::digest::Digest::of(&content);
+    let mode = format!("{:o}", file.mode.0);
+    let words = [file.path.as_str(), &mode, &file.owner, digest.as_str()];
+    calls.call(Library::Files, &Call::tell(index, "kw_file", &words).reading(content));
+    Ok(())
+}
+
+/// What is being done, for people: `{what} failed on HOST`.
+fn in_words(resource: &HostResource, change: &HostChange) -> String {
+    let text = match resource {
+        HostResource::Package(_) => format!("installing {}", packages(&change.make).join(", ")),
+        HostResource::Module(name) => format!("loading the module {name}"),
+        HostResource::Sysctl { key, .. } => format!("setting {key}"),
+        HostResource::File(file) => format!("writing {}", file.path),
+        HostResource::Block { path, .. } | HostResource::Lines { path, .. } => format!("changing lines of {path}"),
+        HostResource::Download(download) => format!("downloading {}", download.artifact.name),
+        HostResource::Link { path, .. } => format!("linking {path}"),
+        HostResource::Unit(unit) => format!("setting up {}", unit.name),
+        HostResource::User(user) => format!("setting up the user {}", user.name),
+        HostResource::Hostname(name) => format!("naming the host {name}"),
+        HostResource::HostsEntries(_) => "changing lines of /etc/hosts".into(),
+        HostResource::Timezone(zone) => format!("setting the time zone {zone}"),
+        HostResource::Locale(locale) => format!("setting the locale {locale}"),
+        HostResource::SwapOff => "turning swap off".into(),
+        HostResource::TimeSync => "setting up the time service".into(),
+        HostResource::SshDaemon(_) => "setting up the SSH daemon".into(),
+    };
+    text.chars().filter(|c| !c.is_control()).collect()
+}
+
+fn packages(resources: &[HostResource]) -> Vec<&str> {
+    let names = resources.iter().filter_map(|resource| match resource {
+        HostResource::Package(name) => Some(name.as_str()),
+        _ => None,
+    });
+    names.collect()
+}
+
+/// Lines, each with its end.
+fn ended<T: AsRef<str>>(lines: impl IntoIterator<Item = T>) -> String {
+    lines.into_iter().flat_map(|line| [line.as_ref().to_string(), "\n".into()]).collect()
+}
+
+/// Writes a change's calls.
+struct Writer<'a> {
+    host: &'a NodeName,
+    /// We come in as root, who then must not be locked out.
+    root: bool,
+    holes: &'a Holes,
+    calls: Calls,
+}
+
+impl Writer<'_> {
+    fn tell(&mut self, library: Library, index: usize, function: &'static str, words: &[&str]) {
+        self.calls.call(library, &Call::tell(index, function, words));
+    }
+
+    fn one(&mut self, index: usize, resource: &HostResource) -> Result<(), HostError> {
+        match resource {
+            // Both stand in groups of their own.
+            HostResource::Package(_) | HostResource::Unit(_) => {}
+            HostResource::Module(name) => self.module(index, name)?,
+            HostResource::Sysctl { key, value } => self.sysctl(index, key, value)?,
+            HostResource::File(file) => write_file(&mut self.calls, index, self.host, file, self.holes)?,
+            HostResource::Block { path, lines } => self.lines(index, "kw_block", path, lines)?,
+            HostResource::Lines { path, lines } => self.lines(index, "kw_lines", path, lines)?,
+            HostResource::HostsEntries(entries) => {
+                let lines: Vec<String> = entries.iter().map(kubewright_model::host::HostsEntry::line).collect();
+                self.lines(index, "kw_block", "/etc/hosts", &lines)?;
+            }
+            HostResource::Download(wish) => self.download(index, wish)?,
+            HostResource::Link { path, target } => {
+                names::path(self.host, path)?;
+                self.tell(Library::Files, index, "kw_link", &[path, target]);
+            }
+            HostResource::User(user) => self.user(index, user)?,
+            HostResource::Hostname(name) => {
+                plain(self.host, "a host's name", name)?;
+                self.tell(Library::System, index, "kw_hostname", &[name]);
+            }
+            HostResource::Timezone(zone) => {
+                path(self.host, &format!("/{zone}"))?;
+                self.tell(Library::System, index, "kw_timezone", &[zone]);
+            }
+            HostResource::Locale(locale) => {
+                plain(self.host, "a locale", locale)?;
+                self.tell(Library::System, index, "kw_locale", &[locale, &listed(locale)]);
+            }
+            HostResource::SwapOff => self.tell(Library::Kernel, index, "kw_swap_off", &[]),
+            HostResource::TimeSync => self.tell(Library::System, index, "kw_time_sync", &[]),
+            HostResource::SshDaemon(wish) => self.ssh_daemon(index, wish),
+        }
+        Ok(())
+    }
+
+    /// All packages are installed at the place of the first one, in one call.
+    fn packages(&mut self, index: usize, resources: &[HostResource]) -> Result<(), HostError> {
+        let at = |(at, resource): (usize, &HostResource)| matches!(resource, HostResource::Package(_)).then_some(at);
+        let all: Vec<usize> = resources.iter().enumerate().filter_map(at).collect();
+        if all.first() != Some(&index) {
+            return Ok(());
+        }
+        let names = packages(resources);
+        names.iter().try_for_each(|name| names::package(self.host, name))?;
+        self.tell(Library::Packages, index, "kw_packages", &names);
+        if let [_, others @ ..] = all.as_slice()
+            && !others.is_empty()
+        {
+            let others: Vec<String> = others.iter().map(usize::to_string).collect();
+            self.calls.line(&format!("kw_also {}", others.join(" ")));
+        }
+        Ok(())
+    }
+
+    fn module(&mut self, index: usize, name: &str) -> Result<(), HostError> {
+        plain(self.host, "a kernel module", name)?;
+        let words = [name, &name.replace('-', "_")];
+        self.calls.call(Library::Kernel, &Call::tell(index, "kw_module", &words).reading(format!("{name}\n")));
+        Ok(())
+    }
+
+    fn sysctl(&mut self, index: usize, key: &str, value: &str) -> Result<(), HostError> {
+        // Whichever of both signs comes first parts the names; the other one is a sign in a name.
+        let slashes = key.find(['.', '/']).is_some_and(|at| key[at..].starts_with('/'));
+        let swap = |c: char| match c {
+            '.' if !slashes => '/',
+            '/' if !slashes => '.',
+            other => other,
+        };
+        let file: String = key.chars().map(swap).collect();
+        path(self.host, &format!("/{file}"))?;
+        plain(self.host, "a kernel setting", &key.replace('/', "."))?;
+        let value = value.split_whitespace().collect::<Vec<_>>().join(" ");
+        self.tell(Library::Kernel, index, "kw_sysctl", &[&file, key, &value]);
+        Ok(())
+    }
+
+    fn lines(&mut self, index: usize, how: &'static str, path: &str, lines: &[String]) -> Result<(), HostError> {
+        names::path(self.host, path)?;
+        self.calls.call(Library::Files, &Call::tell(index, how, &[path]).reading(ended(lines)));
+        Ok(())
+    }
+
+    fn download(&mut self, index: usize, wish: &DownloadWish) -> Result<(), HostError> {
+        path(self.host, &wish.path)?;
+        let mode = format!("{:o}", wish.mode.0);
+        let memory = kubewright_model::digest::Digest::of(&wish.path);
+        let memory = memory.as_str().get(..32).unwrap_or_default();
+        let artifact = &wish.artifact;
+        let mark = artifact.mark();
+        let name: String = artifact.name.chars().filter(|c| !c.is_control()).collect();
+        let mut words = vec![wish.path.as_str(), &mode, memory, mark.as_str(), &name, &artifact.url];
+        match &artifact.proof {
+            Proof::Sha256(digest) => words.push(digest.as_str()),
+            Proof::Checksums { url, file } => words.extend([url.as_str(), file]),
+        }
+        self.tell(Library::Download, index, "kw_download", &words);
+        Ok(())
+    }
+
+    fn units(&mut self, index: usize, units: &[HostResource]) -> Result<(), HostError> {
+        let units = (index..).zip(units).filter_map(|(index, resource)| match resource {
+            HostResource::Unit(unit) => Some((index, unit)),
+            _ => None,
+        });
+        let mut written = Vec::new();
+        for (index, unit) in units.clone() {
+            plain(self.host, "a unit", &unit.name)?;
+            let Some(content) = &unit.content else { continue };
+            let content = filled(self.host, content, self.holes)?;
+            let digest = kubewright_model::digest::Digest::of(&content);
+            let call = Call::quiet(index, "kw_unit_file", &[&unit.name, digest.as_str()]).reading(content);
+            self.calls.call(Library::Units, &call);
+            self.calls.line(&format!("kw_file_{index}=$kw_verdict"));
+            written.push(format!("$kw_file_{index}"));
+        }
+        if !written.is_empty() {
+            self.calls.call(Library::Units, &Call::quiet(index, "kw_reload", &[]).and(written.join(" ")));
+        }
+        for (index, unit) in units {
+            self.unit(index, unit);
+        }
+        Ok(())
+    }
+
+    fn unit(&mut self, index: usize, unit: &UnitWish) {
+        let run = match unit.run {
+            UnitRun::Running => "running",
+            UnitRun::Oneshot => "oneshot",
+            UnitRun::ByRecipe => "byrecipe",
+        };
+        let words = [&unit.name, yes(unit.enabled), run, unit.reads.as_str()];
+        let written = unit.content.as_ref().map_or_else(|| "same".into(), |_| format!("$kw_file_{index}"));
+        self.calls.call(Library::Units, &Call::tell(index, "kw_unit", &words).and(written));
+    }
+
+    fn user(&mut self, index: usize, user: &UserWish) -> Result<(), HostError> {
+        names::login(self.host, &user.name)?;
+        user.groups.iter().try_for_each(|group| plain(self.host, "a group", group))?;
+        path(self.host, &user.shell)?;
+        let hash = user.password_hash.as_ref().map(|hash| filled(self.host, hash, self.holes)).transpose()?;
+        if hash.as_ref().is_some_and(|hash| hash.trim().contains([':', '\n'])) {
+            return refuse(self.host, &format!("setting up the user {}", user.name), "its password's hash is none".into());
+        }
+        let keys = (!user.authorized_keys.is_empty()).then(|| ended(&user.authorized_keys).into_bytes());
+        let mark = user.mark();
+        let groups = user.groups.join(",");
+        let words = [&user.name, &user.shell, &groups, yes(user.sudo), mark.as_str()];
+        let call = Call::tell(index, "kw_user", &words).reading_maybe(keys);
+        let call = call.reading_maybe(hash.map(|hash| hash.trim().as_bytes().to_vec()));
+        self.calls.call(Library::Users, &call);
+        Ok(())
+    }
+
+    fn ssh_daemon(&mut self, index: usize, wish: &SshDaemonWish) {
+        let root = if self.root { "prohibit-password" } else { "no" };
+        self.tell(Library::Sshd, index, "kw_sshd", &[&wish.port.to_string(), yes(wish.harden), root]);
+    }
+
+    fn unmake(&mut self, index: usize, resource: &HostResource) -> Result<(), HostError> {
+        match resource {
+            HostResource::Block { path, .. } => {
+                names::path(self.host, path)?;
+                self.tell(Library::Files, index, "kw_unblock", &[path]);
+            }
+            HostResource::HostsEntries(_) => self.tell(Library::Files, index, "kw_unblock", &["/etc/hosts"]),
+            HostResource::Lines { path, lines } => self.lines(index, "kw_unlines", path, lines)?,
+            other => return refuse(self.host, &other.key(), "only lines of ours can be taken out of files".into()),
+        }
+        Ok(())
+    }
+}
+
+fn yes(yes: bool) -> &'static str {
+    if yes { "yes" } else { "no" }
+}
+
+/// A locale as the C library lists it: `fr_FR.utf8` for `fr_FR.UTF-8`.
+fn listed(locale: &str) -> String {
+    match locale.split_once('.') {
+        None => locale.into(),
+        Some((language, rest)) => {
+            let (charset, variant) = rest.split_once('@').map_or((rest, None), |(charset, of)| (charset, Some(of)));
+            let charset: String = charset.chars().filter(char::is_ascii_alphanumeric).collect();
+            let variant = variant.map(|of| format!("@{of}")).unwrap_or_default();
+            format!("{language}.{}{variant}", charset.to_ascii_lowercase())
+        }
+    }
+}
