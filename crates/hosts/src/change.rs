@@ -17,12 +17,11 @@ use kubewright_model::ids::NodeName;
 use kubewright_model::plan::HostChange;
 use kubewright_model::text::Text;
 
-use self::calls::Call;
 use crate::{Holes, HostError, Report};
 
-pub(crate) use self::answer::{Told, told};
-pub(crate) use self::calls::{Calls, Library};
-pub(crate) use self::lock::failed;
+pub(crate) use self::answer::{Told, lines, told};
+pub(crate) use self::calls::{Call, Calls, Library};
+pub(crate) use self::lock::{failed, masked};
 pub(crate) use self::names::{path, plain, refuse};
 
 /// The body of the script that makes everything of a change true, in order.
@@ -297,7 +296,11 @@ impl Writer<'_> {
         path(self.host, &user.shell)?;
         let hash = user.password_hash.as_ref().map(|hash| filled(self.host, hash, self.holes)).transpose()?;
         if hash.as_ref().is_some_and(|hash| hash.trim().contains([':', '\n'])) {
-            return refuse(self.host, &format!("setting up the user {}", user.name), "its password's hash is none".into());
+            return refuse(
+                self.host,
+                &format!("setting up the user {}", user.name),
+                "its password's hash is none".into(),
+            );
         }
         let keys = (!user.authorized_keys.is_empty()).then(|| ended(&user.authorized_keys).into_bytes());
         let mark = user.mark();

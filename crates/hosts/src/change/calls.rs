@@ -45,8 +45,7 @@ impl Library {
     /// The libraries whose functions this one calls.
     fn needs(self) -> &'static [Self] {
         match self {
-            Self::Base | Self::Packages => &[],
-            Self::Files => &[],
+            Self::Base | Self::Files | Self::Packages => &[],
             Self::Kernel | Self::Units => &[Self::Files],
             Self::Users | Self::System | Self::Sshd => &[Self::Files, Self::Packages],
             Self::Download => &[Self::Packages],
@@ -88,6 +87,17 @@ impl Calls {
         }
         self.body.push_str(END);
         self.body.push('\n');
+    }
+
+    /// Calls a function that tells by itself.
+    pub(crate) fn plain(&mut self, library: Library, function: &str, words: &[&str]) {
+        self.libraries.extend(library.needs());
+        self.libraries.extend([Library::Base, library]);
+        self.body.push_str(function);
+        for word in words {
+            let _ = write!(self.body, " {}", quote(word));
+        }
+        self.body.push_str(" || return 1\n");
     }
 
     /// A line of its own.

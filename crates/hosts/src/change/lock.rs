@@ -37,7 +37,8 @@ const NOISE: [&str; 10] = [
 /// The error of something that failed with this log.
 pub(crate) fn failed(host: &NodeName, what: String, log: &[String], holes: &Holes) -> HostError {
     let log: Vec<String> = log.iter().map(|line| masked(line, holes)).collect();
-    let lock = log.iter().find_map(|line| LOCKS.iter().find(|(words, _)| line.contains(words)).map(|lock| (lock, line)));
+    let lock =
+        log.iter().find_map(|line| LOCKS.iter().find(|(words, _)| line.contains(words)).map(|lock| (lock, line)));
     if let Some(((_, busy), line)) = lock {
         return HostError::Busy { host: host.clone(), what: (*busy).into(), why: holder(line) };
     }
@@ -47,11 +48,13 @@ pub(crate) fn failed(host: &NodeName, what: String, log: &[String], holes: &Hole
 
 /// Who holds a lock, as far as the line says.
 fn holder(line: &str) -> String {
-    let after = ["held by ", "locked by ", "Waiting for ", "running as "].iter().find_map(|words| line.split_once(words));
+    let after =
+        ["held by ", "locked by ", "Waiting for ", "running as "].iter().find_map(|words| line.split_once(words));
     match after {
         Some((_, holder)) => {
             let holder = holder.trim_end_matches('.').trim_end_matches(" to finish");
-            let holder = if holder.starts_with(|c: char| c.is_ascii_digit()) { &format!("process {holder}") } else { holder };
+            let holder =
+                if holder.starts_with(|c: char| c.is_ascii_digit()) { &format!("process {holder}") } else { holder };
             format!("held by {holder}")
         }
         None => line.trim().to_string(),

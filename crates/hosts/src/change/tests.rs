@@ -1,0 +1,7 @@
+//! Real scripts under real shells, in a folder that is a host.
+
+mod failures;
+mod files;
+pub(crate) mod host;
+mod system;
+mod whole;

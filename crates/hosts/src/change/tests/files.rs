@@ -1,0 +1,208 @@
+//! Files, lines, links and downloads.
+
+use std::os::unix::fs::symlink;
+
+use kubewright_model::digest::Digest;
+use kubewright_model::host::{Artifact, DownloadWish, FileWish, HostResource, HostsEntry, Mode, Proof};
+use kubewright_model::text::Text;
+
+use super::host::{each, nothing_beside};
+
+fn file(path: &str, text: &str, mode: u32) -> HostResource {
+    HostResource::File(FileWish::new(path, text, mode))
+}
+
+fn lines(lines: &[&str]) -> Vec<String> {
+    lines.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn a_file_is_written_whole_with_its_mode() {
+    each(|host| {
+        host.twice(&[file("/etc/a/b/motd", "hello\n\nthere", 0o640)]);
+        assert_eq!(
+            (host.read("etc/a/b/motd").as_str(), host.mode("etc/a/b/motd").as_str()),
+            ("hello\n\nthere", "0640")
+        );
+        assert_eq!(host.mode("etc/a/b"), "0755");
+        nothing_beside(host, "etc/a/b");
+        // Another mode alone is a change too, and so is another text.
+        host.twice(&[file("/etc/a/b/motd", "hello\n\nthere", 0o600)]);
+        host.twice(&[file("/etc/a/b/motd", "", 0o4755)]);
+        assert_eq!((host.read("etc/a/b/motd").as_str(), host.mode("etc/a/b/motd").as_str()), ("", "4755"));
+    });
+}
+
+#[test]
+fn a_link_at_a_files_path_is_replaced_and_what_it_leads_to_is_not_touched() {
+    each(|host| {
+        host.write("etc/shadow-of-others", "theirs");
+        symlink(host.at("etc/shadow-of-others"), host.at("etc/motd")).expect("a link");
+        symlink(host.at("etc"), host.at("etc/folder")).expect("a link");
+        // A name of ours that somebody planted leads nowhere either.
+        symlink(host.at("etc/shadow-of-others"), host.at("etc/motd.kubewright")).expect("a link");
+        host.twice(&[file("/etc/motd", "ours", 0o644), file("/etc/folder", "a file now", 0o644)]);
+        assert_eq!((host.read("etc/shadow-of-others"), host.read("etc/motd")), ("theirs".into(), "ours".into()));
+        assert_eq!(host.read("etc/folder"), "a file now");
+    });
+}
+
+#[test]
+fn nothing_in_a_path_or_a_text_is_obeyed() {
+    each(|host| {
+        let nasty = "/etc/a b'\"$(touch $KW_ROOT/owned)`touch $KW_ROOT/owned`;\n*/-rf ü";
+        let text = "KW_END\n'; touch $KW_ROOT/owned; '\n$(touch $KW_ROOT/owned)\\\u{1b}[31m\n";
+        host.twice(&[
+            file(nasty, text, 0o644),
+            HostResource::Block { path: "/etc/block".into(), lines: lines(&["KW_END", text.trim_end()]) },
+            HostResource::Lines {
+                path: "/etc/lines".into(),
+                lines: lines(&["$(touch $KW_ROOT/owned)", "*", "\\n %s"]),
+            },
+            HostResource::Link { path: "/etc/-l $(touch x)".into(), target: "-n `touch $KW_ROOT/owned`".into() },
+        ]);
+        assert_eq!(host.read(nasty), text);
+        assert_eq!(host.read("etc/block"), format!("# BEGIN kubewright\nKW_END\n{text}# END kubewright\n"));
+        assert_eq!(host.read("etc/lines"), "$(touch $KW_ROOT/owned)\n*\n\\n %s\n");
+        assert!(!host.at("owned").exists());
+    });
+}
+
+#[test]
+fn a_block_keeps_its_place_and_everything_around_it() {
+    each(|host| {
+        let block = |of: &[&str]| HostResource::Block { path: "/etc/conf".into(), lines: lines(of) };
+        host.write("etc/conf", "theirs\n  indented \\n\n\n");
+        host.twice(&[block(&["one", "two"])]);
+        assert_eq!(host.read("etc/conf"), "theirs\n  indented \\n\n\n# BEGIN kubewright\none\ntwo\n# END kubewright\n");
+        host.write("etc/conf", "before\n# BEGIN kubewright\none\n# END kubewright\nafter");
+        host.twice(&[block(&["three", ""])]);
+        assert_eq!(host.read("etc/conf"), "before\n# BEGIN kubewright\nthree\n\n# END kubewright\nafter\n");
+        let report = host.make_and_unmake(&[], &[block(&[])]).expect("it goes");
+        assert!(report.changed);
+        assert_eq!(host.read("etc/conf"), "before\nafter\n");
+        assert!(!host.make_and_unmake(&[], &[block(&[])]).expect("it is gone").changed);
+        // A block without an end could be anything.
+        host.write("etc/conf", "before\n# BEGIN kubewright\nafter\n");
+        assert!(host.fails(&[block(&["one"])]).contains("never ends"));
+    });
+}
+
+#[test]
+fn a_block_goes_through_a_link_to_the_file_of_others() {
+    each(|host| {
+        host.write("etc/real", "theirs\n");
+        symlink("real", host.at("etc/link")).expect("a link");
+        host.twice(&[HostResource::Block { path: "/etc/link".into(), lines: lines(&["one"]) }]);
+        assert_eq!(host.read("etc/real"), "theirs\n# BEGIN kubewright\none\n# END kubewright\n");
+        assert!(host.at("etc/link").is_symlink());
+    });
+}
+
+#[test]
+fn lines_stand_before_the_first_section() {
+    each(|host| {
+        let wish = |of: &[&str]| HostResource::Lines { path: "/etc/pve/lxc/400.conf".into(), lines: lines(of) };
+        host.write("etc/pve/lxc/400.conf", "arch: amd64\nlxc.a: 1\n\n[snap]\nlxc.b: 2\n");
+        host.twice(&[wish(&["lxc.a: 1", "lxc.b: 2"])]);
+        assert_eq!(host.read("etc/pve/lxc/400.conf"), "arch: amd64\nlxc.a: 1\n\nlxc.b: 2\n[snap]\nlxc.b: 2\n");
+        assert!(host.make_and_unmake(&[], &[wish(&["lxc.a: 1", "lxc.b: 2"])]).expect("they go").changed);
+        assert_eq!(host.read("etc/pve/lxc/400.conf"), "arch: amd64\n\n[snap]\nlxc.b: 2\n");
+    });
+}
+
+#[test]
+fn the_hosts_file_has_our_block() {
+    each(|host| {
+        host.write("etc/hosts", "127.0.0.1 localhost\n");
+        let entry = HostsEntry { address: "10.0.0.1".parse().expect("an address"), names: lines(&["web-1", "w1"]) };
+        host.twice(&[HostResource::HostsEntries(vec![entry].into())]);
+        assert_eq!(
+            host.read("etc/hosts"),
+            "127.0.0.1 localhost\n# BEGIN kubewright\n10.0.0.1 web-1 w1\n# END kubewright\n"
+        );
+    });
+}
+
+#[test]
+fn links_replace_links_and_files_but_no_folders() {
+    each(|host| {
+        let link = |target: &str| HostResource::Link { path: "/usr/local/bin/kubectl".into(), target: target.into() };
+        host.twice(&[link("/usr/local/bin/k3s")]);
+        host.twice(&[link("k3s")]);
+        assert_eq!(std::fs::read_link(host.at("usr/local/bin/kubectl")).expect("a link").to_str(), Some("k3s"));
+        std::fs::remove_file(host.at("usr/local/bin/kubectl")).expect("it was there");
+        host.write("usr/local/bin/kubectl/file", "");
+        assert!(host.fails(&[link("k3s")]).contains("/usr/local/bin/kubectl is a folder"));
+    });
+}
+
+fn download(proof: Proof, url: String) -> HostResource {
+    let artifact = Artifact { name: "k3s v1.31.4+k3s1".into(), url, proof };
+    HostResource::Download(DownloadWish { path: "/usr/local/bin/k3s".into(), artifact, mode: Mode(0o755) })
+}
+
+#[test]
+fn a_download_is_verified_and_known_again() {
+    each(|host| {
+        host.write("mirror/k3s", "the program");
+        host.write("mirror/k3s-arm64", "the program");
+        let digest = Digest::of("the program");
+        host.write("mirror/sums-amd64", &format!("{}  other\n{digest}  k3s\n", Digest::of("x")));
+        host.write("mirror/sums-arm64", &format!("{digest}  k3s-arm64\n"));
+        let at = |file: &str| format!("file://{}/mirror/{file}", host.root.path().display());
+        let listed = Proof::Checksums { url: at("sums-{arch}"), file: "k3s{-arch}".into() };
+        host.twice(&[download(listed.clone(), at("k3s{-arch}"))]);
+        assert_eq!(
+            (host.read("usr/local/bin/k3s").as_str(), host.mode("usr/local/bin/k3s").as_str()),
+            ("the program", "0755")
+        );
+        let key = &Digest::of("/usr/local/bin/k3s").as_str()[..32].to_string();
+        let memory = host.read(&format!("var/lib/kubewright/downloads/{key}"));
+        let fields: Vec<&str> = memory.trim_end().splitn(4, ' ').collect();
+        assert_eq!((fields[1], fields[3]), ("11", "k3s v1.31.4+k3s1"), "{memory}");
+        assert_eq!(host.mode("var/lib/kubewright"), "0700");
+        // The list knows that the right bytes are there, so nothing but the list is fetched.
+        std::fs::remove_dir_all(host.at("var/lib/kubewright")).expect("it was there");
+        std::fs::remove_file(host.at("mirror/k3s")).expect("it was there");
+        std::fs::remove_file(host.at("mirror/k3s-arm64")).expect("it was there");
+        host.twice(&[download(listed, at("k3s{-arch}"))]);
+        // Somebody changed it, and nobody has it any more.
+        host.write("usr/local/bin/k3s", "something else");
+        let why = host.fails(&[download(Proof::Sha256(digest), at("k3s"))]);
+        assert!(why.contains("could not be downloaded"), "{why}");
+        assert_eq!(host.read("usr/local/bin/k3s"), "something else");
+        nothing_beside(host, "usr/local/bin");
+    });
+}
+
+#[test]
+fn a_download_with_another_digest_is_thrown_away() {
+    each(|host| {
+        host.write("mirror/k3s", "not the program");
+        let url = format!("file://{}/mirror/k3s", host.root.path().display());
+        let why = host.fails(&[download(Proof::Sha256(Digest::of("the program")), url)]);
+        assert!(
+            why.starts_with("downloading k3s v1.31.4+k3s1 failed on web-1: what was downloaded has the digest"),
+            "{why}"
+        );
+        assert!(!host.at("usr/local/bin/k3s").exists());
+        nothing_beside(host, "usr/local/bin");
+    });
+}
+
+#[test]
+fn holes_are_filled_and_never_seen_in_a_script() {
+    each(|host| {
+        let wish = FileWish::new("/etc/token", Text::known("token: ").and_hole("secret/join-token"), 0o600);
+        let mut holes = crate::Holes::new();
+        holes.insert("secret/join-token".into(), kubewright_model::secret::Secret::new("s3cr3t-v4lue".into()));
+        let change = host.change(&[HostResource::File(wish)], &[]);
+        let script = super::super::script(&change, &holes).expect("it can be written");
+        assert!(!script.contains("s3cr3t"));
+        host.run(&script);
+        assert_eq!(host.read("etc/token"), "token: s3cr3t-v4lue");
+        let hole = super::super::script(&change, &crate::Holes::new()).expect_err("it has no value");
+        assert_eq!(hole.to_string(), "no value for secret/join-token on web-1");
+    });
+}
