@@ -10,7 +10,7 @@ mod calls;
 mod lock;
 mod names;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use kubewright_model::host::{DownloadWish, FileWish, HostResource, Proof, SshDaemonWish, UnitRun, UnitWish, UserWish};
 use kubewright_model::ids::NodeName;

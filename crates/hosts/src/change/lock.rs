@@ -61,11 +61,11 @@ fn holder(line: &str) -> String {
     }
 }
 
-/// The first line that calls itself an error, or else the last one that says anything.
+/// The first line that calls itself an error, or else the last one that says anything of its own.
 fn telling(log: &[String]) -> Option<&String> {
     let says = |line: &&String| !NOISE.iter().any(|noise| line.contains(noise));
     let error = log.iter().find(|line| says(line) && ERRORS.iter().any(|error| line.starts_with(error)));
-    error.or_else(|| log.iter().rev().find(says)).or_else(|| log.last())
+    error.or_else(|| log.iter().rev().find(says)).or_else(|| log.first())
 }
 
 /// A text without the values of holes that came back in it.

@@ -22,10 +22,9 @@ pub(crate) fn package(host: &NodeName, name: &str) -> Result<(), HostError> {
 
 /// A login name: sudo has words of its own in capitals.
 pub(crate) fn login(host: &NodeName, name: &str) -> Result<(), HostError> {
-    if !name.starts_with(|c: char| c.is_ascii_lowercase() || c == '_') || name.contains(['\\', '+', ':', '@', '~']) {
-        return refuse(host, "a user", format!("`{}` is no login name", name.escape_debug()));
-    }
-    plain(host, "a user", name)
+    let inside = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    let well = name.chars().all(inside) && name.starts_with(|c: char| c.is_ascii_lowercase() || c == '_');
+    if well { Ok(()) } else { refuse(host, "a user", format!("`{}` is no login name", name.escape_debug())) }
 }
 
 /// An absolute path that stays where it says.
