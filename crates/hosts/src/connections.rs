@@ -35,10 +35,7 @@ impl Connections {
 
     /// The host's connection, made if there is none that lives.
     pub(crate) async fn to(&self, host: &NodeName, way: &Way) -> Result<Arc<dyn Transport>, HostError> {
-        let slot = {
-            let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(slots.entry(host.clone()).or_default())
-        };
+        let slot = self.slot(host);
         let mut kept = slot.lock().await;
         if let Some(open) = kept.as_ref().filter(|open| open.is_open()) {
             return Ok(Arc::clone(open));
@@ -48,12 +45,22 @@ impl Connections {
         Ok(open)
     }
 
+    /// Makes a connection anew, beside the one that is kept; that one goes only when the new one is open.
+    pub(crate) async fn renew(&self, host: &NodeName, way: &Way) -> Result<(), HostError> {
+        let slot = self.slot(host);
+        let mut kept = slot.lock().await;
+        *kept = Some(self.open(way).await.map_err(|refusal| unreachable(host, refusal))?);
+        Ok(())
+    }
+
+    fn slot(&self, host: &NodeName) -> Slot {
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(slots.entry(host.clone()).or_default())
+    }
+
     /// The next use makes a new connection: this one gave no answer.
     pub(crate) async fn drop(&self, host: &NodeName) {
-        let slot = self.slots.lock().unwrap_or_else(PoisonError::into_inner).get(host).cloned();
-        if let Some(slot) = slot {
-            *slot.lock().await = None;
-        }
+        *self.slot(host).lock().await = None;
     }
 
     async fn open(&self, way: &Way) -> Result<Arc<dyn Transport>, Refusal> {

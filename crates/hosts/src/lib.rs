@@ -12,6 +12,7 @@ mod change;
 mod connections;
 mod local;
 mod probe;
+mod real;
 mod recipe;
 mod shell;
 mod ssh;
@@ -26,6 +27,8 @@ use kubewright_model::ids::{HoleName, NodeName};
 use kubewright_model::observed::{HostSeen, Seen};
 use kubewright_model::plan::{HostChange, Recipe};
 use kubewright_model::secret::Secret;
+
+pub use real::RealHosts;
 
 /// What is asked of a host in one look.
 #[derive(Clone, Copy, Debug)]

@@ -19,7 +19,7 @@ mod tests;
 use kubewright_model::host::HostResource;
 use kubewright_model::observed::HostSeen;
 
-pub(crate) use facts::{HostAddress, HostFacts, PackageManager, Virtualisation};
+pub(crate) use facts::HostFacts;
 pub(crate) use script::script;
 
 /// What a look came to.

@@ -1,24 +1,31 @@
 //! Hands on real hosts: scripts over connections that are kept.
+//!
+//! Each look, each change and each part of a recipe is one script and one round trip. What a script does and what its
+//! answer means stand in rooms of their own, without a connection; here is only how the one gets there and the other
+//! back.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
 use kubewright_model::desired::Way;
+use kubewright_model::host::HostResource;
 use kubewright_model::ids::NodeName;
 use kubewright_model::observed::{HostSeen, Seen};
 use kubewright_model::plan::{HostChange, Recipe};
+use tokio::time::Instant;
 
 use crate::connections::{Connections, unreachable};
+use crate::recipe::{Part, Until};
 use crate::transport::{Job, run};
-use crate::{HostError, Holes, Hosts, Layer, Probe, Report, change, probe, recipe};
+use crate::{Holes, HostError, Hosts, Layer, Probe, Report, change, probe, recipe};
 
 /// A look is a second of work; a host whose disk is dying takes its time.
 const LOOK: Duration = Duration::from_secs(60);
-/// A change may install packages and download a hundred megabytes over a slow line.
+/// A change may install packages and download hundreds of megabytes over a slow line; a recipe restores an etcd.
 const CHANGE: Duration = Duration::from_secs(30 * 60);
-/// Between two checks of something that a recipe waits for.
-const CHECK_AGAIN: Duration = Duration::from_secs(2);
+/// Between two looks at something that a recipe waits for: soon enough that nobody notices, and no load for a host.
+const LOOK_AGAIN: Duration = Duration::from_secs(2);
 
 /// Hands on real hosts, over SSH or on this computer.
 pub struct RealHosts {
@@ -26,8 +33,8 @@ pub struct RealHosts {
 }
 
 impl RealHosts {
-    /// Hands with a user's own keys and SSH configuration (in `home`) and the socket of the SSH agent. Keys of hosts that nobody knew are kept in the
-    /// file `known_hosts`.
+    /// Hands with a user's own keys and SSH configuration (in `home`) and the socket of the SSH agent. Keys of hosts
+    /// that nobody knew are kept in the file `known_hosts`.
     ///
     /// # Errors
     ///
@@ -36,29 +43,71 @@ impl RealHosts {
         Ok(Self { connections: Connections::new(home, agent, known_hosts)? })
     }
 
-    /// Runs a script's body on a host and returns what it printed.
-    async fn script(&self, host: &NodeName, way: &Way, body: &str, deadline: Duration) -> Result<String, HostError> {
+    /// Runs a script's body on a host and returns what it printed. `what` is being done, for people.
+    async fn script(&self, host: &NodeName, way: &Way, what: &str, job: Job<'_>) -> Result<String, HostError> {
         let transport = self.connections.to(host, way).await?;
-        match run(&*transport, Job { body, deadline }).await {
-            Ok(answer) => Ok(answer.printed),
-            Err(refusal) => {
-                if refusal.layer == Layer::Tcp || refusal.layer == Layer::Command {
-                    self.connections.drop(host).await;
-                }
-                Err(match refusal.layer {
-                    Layer::Command => HostError::Failed {
-                        host: host.clone(),
-                        what: "a script".into(),
-                        why: refusal.why,
-                        log: Vec::new(),
-                    },
-                    _ => unreachable(host, refusal),
-                })
+        let refusal = match run(&*transport, job).await {
+            Ok(answer) => return Ok(answer.printed),
+            Err(refusal) => refusal,
+        };
+        // What became of the script is not known; the next one must not wait behind it.
+        self.connections.drop(host).await;
+        Err(match refusal.layer {
+            Layer::Command => {
+                HostError::Failed { host: host.clone(), what: what.into(), why: refusal.why, log: Vec::new() }
             }
+            _ => unreachable(host, refusal),
+        })
+    }
+
+    /// Shows that the way in is still open, on a connection of its own, while the old one is still there to put the SSH
+    /// daemon back. Then the new one is kept.
+    async fn prove_way_in(&self, host: &NodeName, way: &Way) -> Result<(), HostError> {
+        let Err(closed) = self.connections.renew(host, way).await else { return Ok(()) };
+        let what = "setting up the SSH daemon";
+        let body = change::ssh_daemon_back();
+        let back = match self.script(host, way, what, Job { body: &body, deadline: LOOK }).await {
+            Ok(_) => "what was there before is back".to_string(),
+            Err(error) => format!("and it could not be put back: {error}"),
+        };
+        let why = format!("nobody gets in any more ({closed}); {back}");
+        Err(HostError::Failed { host: host.clone(), what: what.into(), why, log: Vec::new() })
+    }
+
+    /// Looks until it holds; returns the answer that said so.
+    async fn wait(
+        &self,
+        host: &NodeName,
+        way: &Way,
+        until: &Until,
+        holes: &Holes,
+        tell: &(dyn Fn(String) + Send + Sync),
+    ) -> Result<String, HostError> {
+        let deadline = Instant::now() + until.timeout.duration();
+        let what = format!("waiting until {}", until.what);
+        let mut told = String::new();
+        loop {
+            let last = Instant::now() + LOOK_AGAIN > deadline;
+            let body = if last { &until.last_look } else { &until.look };
+            let printed = self.script(host, way, &what, Job { body, deadline: LOOK }).await?;
+            let look = recipe::looked(&printed, holes);
+            if look.done {
+                return Ok(printed);
+            }
+            if last || look.is_lost() {
+                return Err(recipe::waited(until, host, &look));
+            }
+            let why = look.why();
+            if why != told {
+                tell(format!("{what} on {host}: {why}"));
+                told = why;
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
         }
     }
 }
 
+/// Our own clock, in seconds since 1970.
 fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
@@ -67,19 +116,25 @@ fn now() -> u64 {
 impl Hosts for RealHosts {
     async fn observe(&self, probe: Probe<'_>) -> Seen<HostSeen> {
         let body = probe::script(probe.resources);
-        match self.script(probe.host, probe.way, &body, LOOK).await {
+        let job = Job { body: &body, deadline: LOOK };
+        match self.script(probe.host, probe.way, "looking at it", job).await {
             Err(error) => Seen::unknown(error.to_string()),
             Ok(printed) => match probe::parse(probe.resources, &printed, now()) {
                 Ok(facts) => Seen::Present(facts.seen),
-                Err(error) => Seen::unknown(format!("{} answers what nobody understands: {error}", probe.host)),
+                Err(error) => Seen::unknown(format!("{} cannot be understood: {error}", probe.host)),
             },
         }
     }
 
     async fn change(&self, change: &HostChange, holes: &Holes) -> Result<Report, HostError> {
         let body = change::script(change, holes)?;
-        let printed = self.script(&change.host, &change.way, &body, CHANGE).await?;
-        change::outcome(change, holes, &printed)
+        let job = Job { body: &body, deadline: CHANGE };
+        let printed = self.script(&change.host, &change.way, "changing it", job).await?;
+        let report = change::outcome(change, holes, &printed)?;
+        if report.changed && change.make.iter().any(|resource| matches!(resource, HostResource::SshDaemon(_))) {
+            self.prove_way_in(&change.host, &change.way).await?;
+        }
+        Ok(report)
     }
 
     async fn run(
@@ -90,24 +145,19 @@ impl Hosts for RealHosts {
         holes: &Holes,
         tell: &(dyn Fn(String) + Send + Sync),
     ) -> Result<Report, HostError> {
-        let mut gave = Holes::new();
-        for part in recipe::parts(host, recipe, holes)? {
-            let begun = tokio::time::Instant::now();
-            loop {
-                let printed = self.script(host, way, &part.script, part.deadline).await?;
-                match part.heard(host, &printed)? {
-                    recipe::Heard::Done(given) => {
-                        gave.extend(given);
-                        break;
-                    }
-                    recipe::Heard::NotYet(why) if begun.elapsed() < part.deadline => {
-                        tell(why);
-                        tokio::time::sleep(CHECK_AGAIN).await;
-                    }
-                    recipe::Heard::NotYet(why) => return Err(part.late(host, why)),
+        let mut changed = false;
+        let mut last = String::new();
+        for part in recipe::steps(recipe, holes, host)? {
+            last = match part {
+                Part::Once { body, steps } => {
+                    let job = Job { body: &body, deadline: CHANGE };
+                    let printed = self.script(host, way, &recipe.title, job).await?;
+                    changed |= recipe::ran(recipe, &steps, holes, host, &printed)?;
+                    printed
                 }
-            }
+                Part::Until(until) => self.wait(host, way, &until, holes, tell).await?,
+            };
         }
-        Ok(Report { changed: true, gave })
+        Ok(Report { changed, gave: recipe::gave(recipe, holes, host, &last)? })
     }
 }

@@ -17,7 +17,7 @@ use async_trait::async_trait;
 use futures::future::BoxFuture;
 use russh::client::{self, Handle};
 use russh::keys::Algorithm;
-use russh::{ChannelMsg, Disconnect, Preferred};
+use russh::{ChannelMsg, Preferred};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -74,11 +74,6 @@ impl Session {
         let channel = timeout(TCP, open).await.map_err(|_| late(Layer::Tcp, TCP))?;
         let channel = channel.map_err(|error| Refusal::new(Layer::Tcp, format!("through the jump host: {error}")))?;
         Ok(channel.into_stream())
-    }
-
-    /// Ends the connection politely.
-    pub(crate) async fn close(&self) {
-        let _ = self.handle.disconnect(Disconnect::ByApplication, "", "en").await;
     }
 }
 

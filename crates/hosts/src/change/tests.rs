@@ -4,4 +4,3 @@ mod failures;
 mod files;
 pub(crate) mod host;
 mod system;
-mod whole;

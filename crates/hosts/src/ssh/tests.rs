@@ -40,7 +40,7 @@ impl Server {
             .stdin(Stdio::null())
             .stderr(log)
             .spawn()
-            .expect("OpenSSH's server is installed (Debian: openssh-server)");
+            .expect("OpenSSH's server is not installed; .ci/run installs it");
         let server = Self { child, port, folder };
         for _ in 0..200 {
             if std::net::TcpStream::connect(("127.0.0.1", port)).is_ok() {
@@ -230,7 +230,7 @@ impl Agent {
             .arg(&socket)
             .stdout(Stdio::null())
             .spawn()
-            .expect("OpenSSH's agent is installed");
+            .expect("OpenSSH's client is not installed; .ci/run installs it");
         for _ in 0..200 {
             if socket.exists() {
                 break;

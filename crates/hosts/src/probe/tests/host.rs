@@ -10,11 +10,14 @@ use kubewright_model::host::HostResource;
 
 use super::super::{Facts, ParseError, parse, script};
 
-/// Every shell that a host may have, as far as this machine has them.
+/// Every shell that a host may have.
 pub(super) fn shells() -> Vec<Vec<&'static str>> {
     let all = [vec!["sh"], vec!["dash"], vec!["bash", "--posix"], vec!["busybox", "ash"]];
     let there = |shell: &Vec<&str>| Command::new(shell[0]).args(&shell[1..]).args(["-c", "exit 0"]).status().is_ok();
-    all.into_iter().filter(there).collect()
+    for shell in &all {
+        assert!(there(shell), "{} is not installed; .ci/run installs it", shell[0]);
+    }
+    all.into()
 }
 
 /// A host in a folder.
