@@ -29,7 +29,7 @@ pub(crate) struct HostFacts {
     /// Kernel settings can be written.
     pub(crate) proc_sys_writable: bool,
     /// What packages are managed with.
-    pub(crate) package_manager: Option<PackageManager>,
+    pub(crate) package_manager: Option<Packaging>,
     /// Programs of Kubernetes distributions that are there, ours or not: `/usr/local/bin/k3s`.
     pub(crate) kubernetes: Vec<String>,
 }
@@ -58,7 +58,7 @@ pub(crate) struct HostAddress {
 
 /// What packages are managed with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum PackageManager {
+pub(crate) enum Packaging {
     /// Debian, Ubuntu.
     Dpkg,
     /// Rocky, Fedora, openSUSE.

@@ -4,7 +4,7 @@ use kubewright_model::host::HostResource;
 use kubewright_model::observed::{HostSeen, KubernetesSeen};
 
 use super::answers::{Answers, Ended};
-use super::facts::{HostAddress, HostFacts, PackageManager, Virtualisation};
+use super::facts::{HostAddress, HostFacts, Packaging, Virtualisation};
 use super::script::K3S;
 use super::seen::Held;
 use super::{ParseError, settings};
@@ -69,8 +69,8 @@ pub(super) fn facts(answers: &Answers<'_>) -> Result<HostFacts, ParseError> {
         kmsg: told("kmsg") == Some("yes"),
         proc_sys_writable: told("proc-sys") == Some("yes"),
         package_manager: match answers.manager.ok_or(ParseError::Missing { what: "packages" })? {
-            "dpkg" => Some(PackageManager::Dpkg),
-            "rpm" => Some(PackageManager::Rpm),
+            "dpkg" => Some(Packaging::Dpkg),
+            "rpm" => Some(Packaging::Rpm),
             _ => None,
         },
         kubernetes: answers.programs.iter().map(|program| format!("/{program}")).collect(),
