@@ -4,6 +4,8 @@
 //! that all errors come at once. One module for each part of the answer, in the order of the layers.
 
 mod checks;
+#[cfg(test)]
+mod demands;
 pub(crate) mod endpoint;
 #[cfg(test)]
 mod examples;

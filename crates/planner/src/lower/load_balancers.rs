@@ -7,7 +7,7 @@ use kubewright_model::digest::Digest;
 use kubewright_model::host::{FileWish, HostResource, UnitRun, UnitWish};
 use kubewright_model::ids::NodeName;
 use kubewright_model::spec::LoadBalancer;
-use kubewright_model::spec::kubernetes::API_PORT;
+use kubewright_model::spec::kubernetes::{API_PORT, Distribution};
 use kubewright_model::spec::load_balancers::{Algorithm, Balancer, HealthProtocol, Listener};
 use kubewright_model::text::Text;
 
@@ -112,7 +112,7 @@ fn frontend(context: &Context<'_>, name: &str, balancer: &LoadBalancer, listener
         "\nfrontend {title}\n    bind :{}\n    default_backend {title}\n\nbackend {title}\n    balance {algorithm}\n",
         listener.port
     );
-    text += &check(listener);
+    text += &check(listener, context.file.spec.kubernetes.distribution);
     for node in targets(context, balancer) {
         let address = node.address.map_or_else(|| node.name.to_string(), |address| address.to_string());
         let _ = writeln!(text, "    server {} {address}:{} check{}", node.name, listener.to, check_options(listener));
@@ -121,12 +121,23 @@ fn frontend(context: &Context<'_>, name: &str, balancer: &LoadBalancer, listener
 }
 
 /// The API tells by `/readyz` whether it serves; the rest by its own health check, or by its port.
-fn check(listener: &Listener) -> String {
+fn check(listener: &Listener, distribution: Distribution) -> String {
     let path = listener.health.as_ref().and_then(|health| health.path.as_deref());
     match (path, listener.to) {
         (Some(path), _) => format!("    option httpchk GET {path}\n"),
-        (None, API_PORT) => "    option httpchk GET /readyz\n    http-check expect status 200\n".into(),
+        (None, API_PORT) => {
+            format!("    option httpchk GET /readyz\n    http-check expect {}\n", alive(distribution))
+        }
         (None, _) => String::new(),
+    }
+}
+
+/// What `/readyz` answers somebody without credentials. Where strangers are not let in (`anonymous-auth=false`) the API
+/// server refuses them, which it does only when it serves.
+fn alive(distribution: Distribution) -> &'static str {
+    match distribution {
+        Distribution::K3s | Distribution::Rke2 | Distribution::Talos => "rstatus ^(200|401)$",
+        Distribution::Kubeadm => "status 200",
     }
 }
 
