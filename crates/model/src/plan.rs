@@ -383,6 +383,11 @@ pub enum RecipeStep {
         /// See [`crate::host::UnitWish::reads`].
         reads: Digest,
     },
+    /// Stop and disable a unit and forget what it read. A unit that is not there is stopped already.
+    Stop {
+        /// The unit.
+        unit: String,
+    },
 }
 
 /// A hole that a recipe fills.
@@ -400,7 +405,8 @@ pub struct Output {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Condition {
-    /// These nodes are Ready, and at least so many of them.
+    /// At least so many of these nodes are Ready; a server counts only while its API server answers, for the books hold
+    /// a node as Ready for a while after its kubelet was heard last.
     NodesReady {
         /// Which.
         nodes: Vec<NodeName>,

@@ -92,7 +92,10 @@ impl State {
     fn nodes_ready(&self, nodes: &[NodeName], at_least: usize, now: u64) -> Answer {
         let mut waiting = Vec::new();
         for node in nodes {
-            if let Err(why) = self.ready(node, now) {
+            let server = self.cluster.nodes.get(node).is_some_and(|node| node.server);
+            let serves =
+                |()| if server && !self.serves(node, now) { Err("its API server starts".into()) } else { Ok(()) };
+            if let Err(why) = self.ready(node, now).and_then(serves) {
                 waiting.push(format!("{node}: {why}"));
             }
         }

@@ -1,6 +1,7 @@
 //! Hosts over a pretend SSH: what is on them, and making it so.
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use kubewright_hosts::{Holes, HostError, Hosts, Layer, Probe, Report};
@@ -13,7 +14,8 @@ use kubewright_model::plan::{HostChange, Recipe};
 use kubewright_model::text::Text;
 
 use super::faults::FaultKind;
-use super::state::Machine;
+use super::kubernetes::Restart;
+use super::state::{Machine, UNITS};
 use super::{DataCentre, timing};
 
 /// The folder whose files Kubernetes reads; their text is kept, so that what it would make of them is known.
@@ -106,11 +108,11 @@ impl Ssh {
             HostResource::Download(wish) => self.download(host, wish).await,
             HostResource::Unit(unit) => {
                 let content = unit.content.as_ref().map(|text| filled(host, text, holes)).transpose()?;
+                let ran = self.on(host, |machine| machine.runs(&unit.name));
                 let (changed, touched) =
                     self.on(host, |machine| place_unit(machine, host, unit, content.as_deref()))?;
                 if touched {
-                    self.centre.take(timing::UNIT).await;
-                    self.restarted(host, &unit.name);
+                    self.restarted(host, &unit.name, ran).await;
                 }
                 Ok(changed)
             }
@@ -155,13 +157,20 @@ impl Ssh {
         }))
     }
 
-    /// A unit of Kubernetes that was restarted is back after a while, with the program that is there now.
-    fn restarted(&self, host: &NodeName, unit: &str) {
-        let now = self.centre.now();
-        let mut state = self.centre.lock();
-        let again = state.jitter(timing::RESTART);
-        let version = state.machine(host).and_then(|machine| machine.host.kubernetes.as_ref()?.version.clone());
-        state.cluster.restarted(host, unit, version, now + again);
+    /// A unit of Kubernetes that was restarted is back after a while, with the program that is there now. systemd waits
+    /// for it only where it says when it is.
+    pub(super) async fn restarted(&self, host: &NodeName, unit: &str, ran: bool) {
+        let takes = {
+            let now = self.centre.now();
+            let mut state = self.centre.lock();
+            let again = state.jitter(timing::RESTART);
+            let machine = state.machine(host);
+            let version = machine.and_then(|machine| machine.host.kubernetes.as_ref()?.version.clone());
+            let notifies = machine.is_some_and(|machine| machine.notifies(unit));
+            state.cluster.restarted(host, Restart { unit, ran, version, back: now + again });
+            if notifies { again } else { state.jitter(timing::UNIT) }
+        };
+        tokio::time::sleep(Duration::from_millis(takes)).await;
     }
 
     /// Does something with a host's machine; one that is gone meanwhile is as good as a new one that nobody sees.
@@ -341,17 +350,24 @@ fn place_unit(
             format!("Failed to enable unit: Unit file {} does not exist.", unit.name),
         ));
     }
-    let started_before = there.as_ref().is_some_and(|there| there.reads.is_some());
+    let noted = there.as_ref().and_then(|there| there.reads.clone()).or_else(|| machine.reads.get(&unit.name).cloned());
+    let started_before = noted.is_some();
     let should_run = unit.run != UnitRun::ByRecipe || started_before;
     let was_active = there.as_ref().is_some_and(|there| there.active);
-    let fresh = there.as_ref().is_some_and(|there| there.reads.as_ref() == Some(&unit.reads));
+    let fresh = noted.as_ref() == Some(&unit.reads);
     let starts = should_run && (!was_active || (!fresh && unit.run != UnitRun::Oneshot));
     let now = UnitSeen {
         content: content.map(Digest::of),
         enabled: unit.enabled && should_run,
         active: was_active || should_run,
-        reads: if starts { Some(unit.reads.clone()) } else { there.as_ref().and_then(|there| there.reads.clone()) },
+        reads: if starts { Some(unit.reads.clone()) } else { noted },
     };
+    if let Some(reads) = &now.reads {
+        machine.reads.insert(unit.name.clone(), reads.clone());
+    }
+    if let Some(content) = content {
+        machine.texts.insert(format!("{UNITS}{}", unit.name), content.to_string());
+    }
     let changed = there.as_ref() != Some(&now);
     machine.host.units.insert(unit.name.clone(), now);
     Ok((changed, starts))

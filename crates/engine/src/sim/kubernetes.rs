@@ -51,6 +51,8 @@ pub struct Node {
     pub(super) ready_at: u64,
     /// When it serves the API, if it is a server.
     pub(super) serves_at: u64,
+    /// When it tells the books that its kubelet is another version since its restart, and which.
+    pub(super) renews: Option<(u64, Version)>,
 }
 
 /// An object that was applied.
@@ -72,6 +74,17 @@ pub(super) struct Installed {
     pub(super) ready_at: u64,
 }
 
+/// A restart of a node's Kubernetes.
+pub(super) struct Restart<'a> {
+    pub(super) unit: &'a str,
+    /// It ran before.
+    pub(super) ran: bool,
+    /// The program that is on the host now.
+    pub(super) version: Option<Version>,
+    /// When it is back.
+    pub(super) back: u64,
+}
+
 impl Cluster {
     /// A node's machine was started: its kubelet is back a while later.
     pub(super) fn woke(&mut self, name: &NodeName, up: u64) {
@@ -88,12 +101,22 @@ impl Cluster {
         }
     }
 
-    /// A node's Kubernetes was restarted.
-    pub(super) fn restarted(&mut self, name: &NodeName, unit: &str, version: Option<Version>, back: u64) {
-        if let Some(node) = self.nodes.get_mut(name).filter(|node| node.unit == unit) {
-            node.ready_at = back;
-            node.serves_at = back;
-            if let Some(version) = version {
+    /// A node's Kubernetes was restarted. The books hold a node as Ready for 40 s after its kubelet was heard last, with
+    /// the version that it had, so one that is back before was never away for them.
+    pub(super) fn restarted(&mut self, name: &NodeName, restart: Restart<'_>) {
+        if let Some(node) = self.nodes.get_mut(name).filter(|node| node.unit == restart.unit) {
+            if !restart.ran {
+                node.ready_at = restart.back;
+            }
+            node.serves_at = restart.back;
+            node.renews = restart.version.map(|version| (restart.back, version));
+        }
+    }
+
+    /// Kubelets that are back have told their versions.
+    pub(super) fn renew(&mut self, now: u64) {
+        for node in self.nodes.values_mut() {
+            if let Some((_, version)) = node.renews.take_if(|(back, _)| *back <= now) {
                 node.version = version;
             }
         }

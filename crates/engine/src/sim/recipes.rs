@@ -43,9 +43,10 @@ impl Ssh {
                     self.centre.take(timing::SMALL).await;
                     self.on(host, |machine| remove(machine, path));
                 }
-                RecipeStep::Run(command) => self.command(host, recipe, command).await?,
+                RecipeStep::Run(command) => self.command(host, command).await?,
                 RecipeStep::Start { unit, reads } => self.enter(host, recipe, unit, reads).await?,
                 RecipeStep::Restart { unit, reads } => self.restart(host, recipe, unit, reads).await?,
+                RecipeStep::Stop { unit } => self.stop(host, recipe, unit).await,
                 RecipeStep::Until { what, timeout, log, .. } => {
                     self.until(host, recipe, what, *timeout, log.as_deref(), tell).await?;
                 }
@@ -57,24 +58,27 @@ impl Ssh {
         Ok(Report { changed: true, gave: self.gives(host, recipe, holes)? })
     }
 
-    async fn command(&self, host: &NodeName, recipe: &Recipe, command: &[String]) -> Result<(), HostError> {
+    async fn stop(&self, host: &NodeName, recipe: &Recipe, unit: &str) {
+        if recipe.effect == Effect::Leave {
+            let now = self.centre.now();
+            self.centre.lock().may_stop_for_good(host, now);
+        }
+        self.centre.take(timing::UNIT).await;
+        self.on(host, |machine| {
+            machine.reads.remove(unit);
+            if let Some(unit) = machine.host.units.get_mut(unit) {
+                *unit = UnitSeen { content: unit.content.clone(), enabled: false, active: false, reads: None };
+            }
+        });
+    }
+
+    async fn command(&self, host: &NodeName, command: &[String]) -> Result<(), HostError> {
         let words: Vec<&str> = command.iter().map(String::as_str).collect();
         self.centre.take(timing::SMALL).await;
         match words.as_slice() {
             [] => Err(failed(host, "an empty command", "there is nothing to run".into())),
-            ["systemctl", "disable", "--now", unit] => {
-                let now = self.centre.now();
-                if recipe.effect == Effect::Leave {
-                    self.centre.lock().may_stop_for_good(host, now);
-                }
-                self.centre.take(timing::UNIT).await;
-                self.on(host, |machine| {
-                    if let Some(unit) = machine.host.units.get_mut(*unit) {
-                        unit.active = false;
-                        unit.enabled = false;
-                    }
-                });
-                Ok(())
+            ["systemctl", "disable", .., unit] if self.on(host, |machine| !machine.host.units.contains_key(*unit)) => {
+                Err(failed(host, &words.join(" "), format!("Unit file {unit} does not exist.")))
             }
             [program, ..] if program.starts_with("/usr/local/bin/") => {
                 if self.on(host, |machine| machine.file(program).is_none()) {
@@ -132,16 +136,17 @@ impl Ssh {
             if server && all >= 3 && healthy <= all / 2 + 1 && healthy < all {
                 state.breach(now, format!("{host} was restarted while {healthy} of {all} members of etcd answered"));
             }
-            let back = now + state.jitter(timing::RESTART);
-            state.cluster.restarted(host, unit, version, back);
         }
-        self.on(host, |machine| {
+        let ran = self.on(host, |machine| {
+            let ran = machine.runs(unit);
+            machine.reads.insert(unit.to_string(), reads.clone());
             if let Some(unit) = machine.host.units.get_mut(unit) {
                 unit.active = true;
                 unit.reads = Some(reads.clone());
             }
+            ran
         });
-        self.centre.take(timing::UNIT).await;
+        self.restarted(host, unit, ran).await;
         Ok(())
     }
 
@@ -165,7 +170,14 @@ impl Ssh {
                     None => Err("the machine is gone".to_string()),
                     Some(machine) if !machine.answers(now) => Err("the host stopped to answer".to_string()),
                     Some(_) if server && !state.serves(host, now) => Err("the API server starts".to_string()),
-                    Some(_) if server => state.api(now),
+                    Some(_) if server && recipe.effect != Effect::Upgrade => state.api(now),
+                    // The recipe asks the books for the node: Ready, and with the new version.
+                    Some(_) if recipe.effect == Effect::Upgrade => {
+                        state.api(now).and_then(|()| state.ready(host, now)).and_then(|()| {
+                            let there = state.cluster.nodes.get(host).map(|node| &node.version);
+                            if there == recipe.version.as_ref() { Ok(()) } else { Err("the kubelet starts".into()) }
+                        })
+                    }
                     Some(machine) if unit.is_some_and(|unit| !machine.runs(unit)) => Err("the unit failed".to_string()),
                     Some(_) => Ok(()),
                 }
@@ -310,6 +322,7 @@ impl State {
         let content = there.and_then(|there| there.content.clone());
         let seen = UnitSeen { content, enabled: true, active: true, reads: Some(reads.clone()) };
         machine.host.units.insert(unit.to_string(), seen);
+        machine.reads.insert(unit.to_string(), reads.clone());
         machine.texts.insert(k3s::PASSWORD.into(), String::new());
         let version = machine.host.kubernetes.as_mut().and_then(|kubernetes| {
             kubernetes.joined = true;
@@ -328,7 +341,7 @@ impl State {
             self.cluster.members.insert(host.clone(), serves_at);
         }
         let unit = unit.to_string();
-        let node = Node { version, labels, taints, server, cordoned: false, unit, ready_at, serves_at };
+        let node = Node { version, labels, taints, server, cordoned: false, unit, ready_at, serves_at, renews: None };
         self.cluster.nodes.insert(host.clone(), node);
     }
 }

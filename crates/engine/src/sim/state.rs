@@ -15,7 +15,9 @@ use super::kubernetes::Cluster;
 use super::timing;
 
 /// The version of the file that holds a data centre.
-pub(super) const FORMAT: u32 = 1;
+pub(super) const FORMAT: u32 = 2;
+/// The folder of units.
+pub(super) const UNITS: &str = "/etc/systemd/system/";
 
 /// Something that was asked and that no right plan asks for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,6 +73,8 @@ pub struct Machine {
     pub(super) raw: Vec<String>,
     /// The text of files that Kubernetes reads.
     pub(super) texts: BTreeMap<String, String>,
+    /// What we wrote down of what units read when they started. It is there when a unit's own file is gone.
+    pub(super) reads: BTreeMap<String, Digest>,
     /// How often it was reached over SSH.
     pub(super) contacts: u32,
 }
@@ -177,6 +181,7 @@ impl State {
 
     /// The power goes and comes back: everything that time alone brings about.
     pub(super) fn pass(&mut self, now: u64) {
+        self.cluster.renew(now);
         let Some((_, course)) = self.fault(FaultKind::PowerCut) else { return };
         let Some(since) = course.since else { return };
         if course.met == 0 && now >= since + timing::UNTIL_POWER_CUT {
@@ -294,7 +299,17 @@ impl Machine {
 
     fn with(seen: MachineSeen, lxc: bool) -> Self {
         let host = HostSeen { os: "Debian 12".into(), arch: "amd64".into(), ..HostSeen::default() };
-        Self { seen, host, lxc, existing: false, answers_at: 0, raw: Vec::new(), texts: BTreeMap::new(), contacts: 0 }
+        Self {
+            seen,
+            host,
+            lxc,
+            existing: false,
+            answers_at: 0,
+            raw: Vec::new(),
+            texts: BTreeMap::new(),
+            reads: BTreeMap::new(),
+            contacts: 0,
+        }
     }
 
     /// Whether its host answers now.
@@ -305,6 +320,12 @@ impl Machine {
     /// Whether this unit runs on it.
     pub(super) fn runs(&self, unit: &str) -> bool {
         self.seen.power == Power::Running && self.host.units.get(unit).is_some_and(|unit| unit.active)
+    }
+
+    /// Whether systemd takes the unit as started only when its program says so.
+    pub(super) fn notifies(&self, unit: &str) -> bool {
+        let text = self.texts.get(&format!("{UNITS}{unit}"));
+        text.is_some_and(|text| text.lines().any(|line| line == "Type=notify"))
     }
 
     /// The digest of a file that is there.

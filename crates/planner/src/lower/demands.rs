@@ -1,7 +1,8 @@
 //! What K3s, Proxmox, HAProxy and Helm demand of what the compilers write, one demand for each test.
 
-use kubewright_model::desired::Desired;
+use kubewright_model::desired::{Desired, MemberRecipes};
 use kubewright_model::host::HostResource;
+use kubewright_model::plan::{Recipe, RecipeStep};
 use kubewright_model::spec::load;
 
 /// Three servers behind HAProxy, and an agent, all in containers.
@@ -36,6 +37,24 @@ fn text(desired: &Desired, host: &str, name: &str) -> String {
     texts.unwrap_or_else(|| panic!("{host} has no {name}"))
 }
 
+fn recipes<'d>(desired: &'d Desired, node: &str) -> &'d MemberRecipes {
+    desired.members.iter().find(|it| it.name.as_str() == node).unwrap().recipes.as_ref().unwrap()
+}
+
+/// What a recipe does, one line for each step.
+fn steps(recipe: &Recipe) -> Vec<String> {
+    let steps = recipe.steps.iter().map(|step| match step {
+        RecipeStep::Run(command) => command.join(" "),
+        RecipeStep::Until { command, .. } => format!("until {}", command.join(" ")),
+        RecipeStep::Write(file) => format!("write {}: {}", file.path, file.content.to_string().trim()),
+        RecipeStep::Remove(path) => format!("remove {path}"),
+        RecipeStep::Start { unit, .. } => format!("start {unit}"),
+        RecipeStep::Restart { unit, .. } => format!("restart {unit}"),
+        RecipeStep::Stop { unit } => format!("stop {unit}"),
+    });
+    steps.collect()
+}
+
 #[test]
 fn haproxy_takes_the_answer_of_an_api_that_wants_credentials() {
     let text_of = |distribution: &str, version: &str| {
@@ -47,4 +66,41 @@ fn haproxy_takes_the_answer_of_an_api_that_wants_credentials() {
     assert!(text_of("distribution: k3s", "v1.31.4+k3s1").contains(closed));
     assert!(text_of("distribution: rke2", "v1.31.4+rke2r1").contains(closed));
     assert!(text_of("distribution: kubeadm", "v1.31.4").contains("http-check expect status 200"));
+}
+
+#[test]
+fn an_agent_tells_systemd_when_it_is_ready_and_counts_when_the_books_hold_the_new_version() {
+    let lab = lab();
+    assert!(text(&lab, "agent", "k3s-agent.service").contains("\nType=notify\n"));
+    let upgrade = steps(&recipes(&lab, "agent").upgrade);
+    let last = upgrade.last().unwrap();
+    assert!(last.contains("get node agent") && last.contains("= 'v1.31.4+k3s1 True'"), "{upgrade:#?}");
+    assert!(
+        last.contains("/var/lib/rancher/k3s/agent/kubelet.kubeconfig"),
+        "an agent has no other credentials: {last}"
+    );
+}
+
+#[test]
+fn leaving_ends_whole_process_trees_and_forgets_that_the_unit_was_started() {
+    let leave = steps(&recipes(&lab(), "agent").leave);
+    assert_eq!(leave[0], "stop k3s-agent.service", "a unit that is not there is stopped already, and its mark goes");
+    assert!(leave.iter().any(|step| step.contains("pgrep -P")), "{leave:#?}");
+    assert!(leave.iter().any(|step| step.contains("ip netns delete")), "{leave:#?}");
+}
+
+#[test]
+fn a_first_server_that_loses_its_disk_begins_no_second_cluster() {
+    let init = steps(recipes(&lab(), "server-1").init.as_ref().unwrap());
+    let at = |text: &str| init.iter().position(|step| step.contains(text)).unwrap_or_else(|| panic!("{init:#?}"));
+    assert!(at("50-kubewright-membership.yaml: cluster-init: true") < at("start k3s.service"));
+    assert!(at("start k3s.service") < at("50-kubewright-membership.yaml: server: https://10.0.0.5:6443"));
+}
+
+#[test]
+fn agents_join_through_a_server_that_serves_where_the_endpoint_is_a_single_one() {
+    let through = "write /etc/rancher/k3s/config.yaml.d/50-kubewright-membership.yaml: server: ‹cluster/server›";
+    let single = changed(&[("endpoint: { loadBalancer: api }", "endpoint: { host: 10.0.0.10 }")]);
+    assert_eq!(steps(&recipes(&single, "agent").join)[0], through);
+    assert_eq!(steps(&recipes(&lab(), "agent").join)[0], "start k3s-agent.service");
 }

@@ -8,11 +8,14 @@ use kubewright_model::plan::{Effect, Output, Recipe, RecipeStep};
 use kubewright_model::spec::kubernetes::Datastore;
 use kubewright_model::text::Text;
 use kubewright_model::units::Span;
+use kubewright_model::version::Version;
 
 use super::{BINARY, KUBECONFIG, MEMBERSHIP, reads, unit_name};
 use crate::lower::Context;
 use crate::lower::machines::NodePlan;
 
+/// What an agent's kubelet shows the API server.
+const KUBELET_CONFIG: &str = "/var/lib/rancher/k3s/agent/kubelet.kubeconfig";
 /// The first start pulls images and makes certificates; on a slow link it takes minutes.
 const START_TIMEOUT: Span = Span::from_secs(10 * 60);
 
@@ -53,46 +56,86 @@ fn recipe(context: &Context<'_>, title: &str, effect: Effect, steps: Vec<RecipeS
     Recipe { title: title.into(), effect, version, steps, gives }
 }
 
-/// The first server. With etcd it says so in the membership file; SQLite is what K3s does when nothing is said.
+/// The first server. With etcd it says so in the membership file, and no longer than until it runs: a server that lost
+/// its disk would begin a second cluster at its next start. SQLite is what K3s does when nothing is said.
 fn init(context: &Context<'_>, node: &NodePlan<'_>) -> Recipe {
-    let membership = match context.file.spec.kubernetes.datastore {
-        Datastore::Etcd => RecipeStep::Write(FileWish::new(MEMBERSHIP, "cluster-init: true\n", 0o600)),
-        Datastore::Sqlite => RecipeStep::Remove(MEMBERSHIP.into()),
+    let membership = |text: String| RecipeStep::Write(FileWish::new(MEMBERSHIP, text, 0o600));
+    let steps = match context.file.spec.kubernetes.datastore {
+        Datastore::Etcd => vec![
+            membership("cluster-init: true\n".into()),
+            start(context, node),
+            membership(format!("server: https://{}\n", context.endpoint)),
+            api_ready(),
+        ],
+        Datastore::Sqlite => vec![RecipeStep::Remove(MEMBERSHIP.into()), start(context, node), api_ready()],
     };
-    let steps = vec![membership, start(context, node), api_ready()];
     recipe(context, "start the K3s cluster", Effect::Init, steps, vec![kubeconfig(context)])
 }
 
 fn join_server(context: &Context<'_>, node: &NodePlan<'_>) -> Recipe {
-    let text = Text::known("server: ").and_hole("cluster/server").and("\n");
-    let steps = vec![RecipeStep::Write(FileWish::new(MEMBERSHIP, text, 0o600)), start(context, node), api_ready()];
+    let steps = vec![through_a_server(), start(context, node), api_ready()];
     recipe(context, "join the K3s control plane", Effect::JoinServer, steps, vec![kubeconfig(context)])
 }
 
-/// An agent's unit is up at once; that it was let in shows by the kubeconfig that it writes for its kubelet.
+/// Says in the membership file which server to join through: one that serves while the recipe runs.
+fn through_a_server() -> RecipeStep {
+    let text = Text::known("server: ").and_hole("cluster/server").and("\n");
+    RecipeStep::Write(FileWish::new(MEMBERSHIP, text, 0o600))
+}
+
+/// An agent's configuration names the endpoint. Where that is a single server, which may be the one that is down, the
+/// agent joins through another. That it was let in shows by the kubeconfig that it writes for its kubelet.
 fn join_agent(context: &Context<'_>, node: &NodePlan<'_>) -> Recipe {
     let joined = RecipeStep::Until {
-        command: ["test", "-s", "/var/lib/rancher/k3s/agent/kubelet.kubeconfig"].map(String::from).to_vec(),
+        command: ["test", "-s", KUBELET_CONFIG].map(String::from).to_vec(),
         what: "the agent is let in by a server".into(),
         timeout: START_TIMEOUT,
         log: Some(unit_name(false).into()),
     };
-    recipe(context, "join K3s as an agent", Effect::JoinAgent, vec![start(context, node), joined], Vec::new())
+    let mut steps = vec![start(context, node), joined];
+    if endpoint_is_a_server(context) {
+        steps.insert(0, through_a_server());
+    }
+    recipe(context, "join K3s as an agent", Effect::JoinAgent, steps, Vec::new())
 }
 
-/// The new binary is in its place already; containers go on while K3s restarts.
+fn endpoint_is_a_server(context: &Context<'_>) -> bool {
+    let endpoint = &context.endpoint;
+    let is_endpoint = |node: &NodePlan<'_>| match node.address {
+        Some(address) => endpoint.address() == Some(address),
+        None => endpoint.host == node.name.as_str(),
+    };
+    context.nodes.iter().any(|node| node.is_server() && is_endpoint(node))
+}
+
+/// The new binary is in its place already; containers go on while K3s restarts. The books still hold the node as Ready
+/// for a while after its kubelet has gone, so it counts only when they hold the new version as well.
 /// <https://docs.k3s.io/upgrades/manual>
 fn upgrade(context: &Context<'_>, node: &NodePlan<'_>) -> Recipe {
-    let server = node.is_server();
-    let restart = RecipeStep::Restart { unit: unit_name(server).into(), reads: reads(context, node) };
-    let runs = RecipeStep::Until {
-        command: ["systemctl", "is-active", "--quiet", unit_name(server)].map(String::from).to_vec(),
-        what: format!("{} runs", unit_name(server)),
+    let unit = unit_name(node.is_server());
+    let version = &context.file.spec.kubernetes.version;
+    let restart = RecipeStep::Restart { unit: unit.into(), reads: reads(context, node) };
+    let mut steps = vec![restart];
+    steps.extend(node.is_server().then(api_ready));
+    steps.push(runs(node, version));
+    recipe(context, &format!("run K3s {version}"), Effect::Upgrade, steps, Vec::new())
+}
+
+/// The node is Ready with this version. Each node may read its own Node object, an agent with its kubelet's credentials.
+/// <https://kubernetes.io/docs/reference/access-authn-authz/node/>
+fn runs(node: &NodePlan<'_>, version: &Version) -> RecipeStep {
+    let config = if node.is_server() { KUBECONFIG } else { KUBELET_CONFIG };
+    let shown = "{.status.nodeInfo.kubeletVersion} {.status.conditions[?(@.type==\"Ready\")].status}";
+    let name = &node.name;
+    let test = format!(
+        "test \"$({BINARY} kubectl --kubeconfig {config} get node {name} -o jsonpath='{shown}')\" = '{version} True'"
+    );
+    RecipeStep::Until {
+        command: vec!["/bin/sh".into(), "-c".into(), test],
+        what: format!("{name} is Ready with {version}"),
         timeout: START_TIMEOUT,
-        log: Some(unit_name(server).into()),
-    };
-    let title = format!("run K3s {}", context.file.spec.kubernetes.version);
-    recipe(context, &title, Effect::Upgrade, vec![restart, if server { api_ready() } else { runs }], Vec::new())
+        log: Some(unit_name(node.is_server()).into()),
+    }
 }
 
 fn start(context: &Context<'_>, node: &NodePlan<'_>) -> RecipeStep {
@@ -133,9 +176,8 @@ fn snapshot() -> Recipe {
 fn leave(server: bool) -> Recipe {
     let shell = |script: &str| RecipeStep::Run(vec!["/bin/sh".into(), "-c".into(), script.into()]);
     let unit = unit_name(server);
-    let disable = ["systemctl", "disable", "--now", unit].map(String::from).to_vec();
-    let mut steps =
-        vec![RecipeStep::Run(disable), shell(STOP_CONTAINERS), shell(UNMOUNT), shell(UNLINK), shell(UNFILTER)];
+    let mut steps = vec![RecipeStep::Stop { unit: unit.into() }];
+    steps.extend([STOP_CONTAINERS, UNMOUNT, END_NAMESPACES, UNLINK, UNFILTER].map(shell));
     let files = [
         BINARY,
         "/usr/local/bin/kubectl",
@@ -160,14 +202,22 @@ fn leave(server: bool) -> Recipe {
     }
 }
 
-/// Containers outlive their unit on purpose, so their shims are ended by name: they run from K3s' own data folder.
-const STOP_CONTAINERS: &str = "pkill -KILL -f '/var/lib/rancher/k3s/data/[^/]*/bin/containerd-shim' || true";
+/// Containers outlive their unit on purpose, so their shims are ended with everything under them: a shim that is ended
+/// alone leaves its processes to init. Shims run from K3s' own data folder.
+const STOP_CONTAINERS: &str = "tree() { for pid in $*; do echo \"$pid\"; tree $(pgrep -P \"$pid\"); done; }; \
+    doomed=$(tree $(pgrep -f '^/var/lib/rancher/k3s/data/[^/]*/bin/containerd-shim')); \
+    test -z \"$doomed\" || kill -KILL $doomed 2>/dev/null; true";
 
 /// The deepest mounts first.
 const UNMOUNT: &str = "awk '$2 ~ \"^(/run/k3s|/var/lib/rancher/k3s|/var/lib/kubelet/(pods|plugins)|/run/netns/cni-)\" { print $2 }' \
     /proc/self/mounts | sort -r | while read -r mount; do umount -f \"$mount\" || umount -l \"$mount\"; done";
 
-const UNLINK: &str = "for link in cni0 flannel.1 flannel-v6.1 flannel-wg flannel-wg-v6 kube-ipvs0; do \
+/// The network plug-ins' names for pods' network namespaces.
+const END_NAMESPACES: &str = "ip netns list 2>/dev/null | awk '/^cni-/ { print $1 }' | \
+    while read -r space; do ip netns delete \"$space\"; done";
+
+const UNLINK: &str = "for link in $(ip -o link show master cni0 2>/dev/null | awk -F '[:@ ]+' '{ print $2 }') \
+    cni0 flannel.1 flannel-v6.1 flannel-wg flannel-wg-v6 kube-ipvs0; do \
     ip link show \"$link\" >/dev/null 2>&1 && ip link delete \"$link\"; done; true";
 
 const UNFILTER: &str = "for tool in iptables ip6tables; do command -v \"$tool-save\" >/dev/null || continue; \

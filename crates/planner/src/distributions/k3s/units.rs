@@ -18,12 +18,12 @@ pub(super) fn unit(server: bool, lxc: bool, reads: Digest) -> UnitWish {
     }
 }
 
-/// The unit's file. A server tells systemd when it is ready; an agent does not. Containers outlive a restart of K3s, so
-/// only the main process is killed. Inside of a container, containerd must know that it is in one: it would load an
+/// The unit's file. Servers and agents tell systemd when they are ready. Containers outlive a restart of K3s, so only the
+/// main process is killed. Inside of a container, containerd must know that it is in one: it would load an
 /// AppArmor profile into the hypervisor otherwise, and no pod would start where that is refused.
 pub(super) fn text(server: bool, lxc: bool) -> String {
     let container = if lxc { "Environment=container=lxc\n" } else { "" };
-    let (kind, command) = if server { ("notify", "server") } else { ("exec", "agent") };
+    let command = if server { "server" } else { "agent" };
     format!(
         "[Unit]\n\
          Description=Lightweight Kubernetes\n\
@@ -35,7 +35,7 @@ pub(super) fn text(server: bool, lxc: bool) -> String {
          WantedBy=multi-user.target\n\
          \n\
          [Service]\n\
-         Type={kind}\n\
+         Type=notify\n\
          EnvironmentFile=-/etc/default/%N\n\
          EnvironmentFile=-/etc/sysconfig/%N\n\
          {container}\
