@@ -127,6 +127,10 @@ fn add(calls: &mut Calls, index: usize, step: &RecipeStep, holes: &Holes, host: 
             plain(host, "a unit", unit)?;
             tell("kw_restart", &[unit, reads.as_str()]);
         }
+        RecipeStep::Stop { unit } => {
+            plain(host, "a unit", unit)?;
+            tell("kw_stop", &[unit]);
+        }
         RecipeStep::Until { .. } => {}
     }
     Ok(())
@@ -243,6 +247,7 @@ fn in_words(step: &RecipeStep) -> String {
         RecipeStep::Remove(path) => format!("removing {path}"),
         RecipeStep::Start { unit, .. } => format!("starting {unit}"),
         RecipeStep::Restart { unit, .. } => format!("restarting {unit}"),
+        RecipeStep::Stop { unit } => format!("stopping {unit}"),
     };
     text.chars().filter(|c| !c.is_control()).take(200).collect()
 }

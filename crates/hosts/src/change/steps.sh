@@ -44,6 +44,20 @@ kw_restart() {
   return 1
 }
 
+# Stops and disables a unit and forgets what it has read: its name. One that is not there is stopped already.
+kw_stop() {
+  kw_done=0
+  [ ! -e "$KW_STATE/units/$1.reads" ] || kw_done=9
+  rm -f -- "$KW_STATE/units/$1.reads" || return 1
+  case $(systemctl show -p LoadState "$1") in
+  *LoadState=not-found*) return $kw_done ;;
+  esac
+  ! systemctl -q is-enabled "$1" 2>/dev/null || { systemctl -q disable "$1" && kw_done=9; } || return 1
+  # Also what is about to be started again.
+  systemctl stop "$1" || { kw_unit_failed "$1"; return 1; }
+  return $kw_done
+}
+
 kw_hex() {
   tail -n "$1" | tail -c 20000 | od -An -v -tx1 | tr -d ' \n'
 }

@@ -118,7 +118,7 @@ fn a_host_that_leaves_is_left_clean() {
         let shell = "awk '{ print $1 }' /dev/null; true";
         let recipe = recipe(
             vec![
-                RecipeStep::Run(words(&["systemctl", "disable", "--now", "k3s.service"])),
+                RecipeStep::Stop { unit: "k3s.service".into() },
                 RecipeStep::Run(words(&["sh", "-c", shell])),
                 RecipeStep::Remove("/var/lib/rancher/k3s".into()),
                 RecipeStep::Remove("/usr/local/bin/k3s".into()),
@@ -140,6 +140,12 @@ fn a_host_that_leaves_is_left_clean() {
         assert_eq!(once(host, &recipe, only), Ok(true));
         assert!(all.iter().all(|path| !host.at(path).exists()));
         assert!(host.at("var/lib/rancher").exists());
+        assert!(host.calls().contains(&"systemctl stop k3s.service".to_string()));
+        // Again, and there is nothing left that could be stopped.
+        let stop = self::recipe(vec![RecipeStep::Stop { unit: "k3s.service".into() }], Vec::new());
+        let parts = steps(&stop, &holes(), &name()).expect("they can be written");
+        assert_eq!(once(host, &stop, &parts[0]), Ok(false));
+        assert_eq!(host.calls(), ["systemctl show -p LoadState k3s.service"]);
     });
 }
 

@@ -94,7 +94,8 @@ fn a_first_server_that_loses_its_disk_begins_no_second_cluster() {
     let init = steps(recipes(&lab(), "server-1").init.as_ref().unwrap());
     let at = |text: &str| init.iter().position(|step| step.contains(text)).unwrap_or_else(|| panic!("{init:#?}"));
     assert!(at("50-kubewright-membership.yaml: cluster-init: true") < at("start k3s.service"));
-    assert!(at("start k3s.service") < at("50-kubewright-membership.yaml: server: https://10.0.0.5:6443"));
+    assert!(at("start k3s.service") < at("/readyz"), "it has read what it is before that changes");
+    assert!(at("/readyz") < at("50-kubewright-membership.yaml: server: https://10.0.0.5:6443"));
 }
 
 #[test]

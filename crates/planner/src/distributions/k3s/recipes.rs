@@ -64,8 +64,9 @@ fn init(context: &Context<'_>, node: &NodePlan<'_>) -> Recipe {
         Datastore::Etcd => vec![
             membership("cluster-init: true\n".into()),
             start(context, node),
-            membership(format!("server: https://{}\n", context.endpoint)),
             api_ready(),
+            // Not before: a unit is started without waiting for it, and may read its configuration a moment later.
+            membership(format!("server: https://{}\n", context.endpoint)),
         ],
         Datastore::Sqlite => vec![RecipeStep::Remove(MEMBERSHIP.into()), start(context, node), api_ready()],
     };
