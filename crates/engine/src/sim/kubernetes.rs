@@ -29,6 +29,9 @@ pub struct Cluster {
     pub nodes: BTreeMap<NodeName, Node>,
     /// Members of etcd by name, and when each votes.
     pub(super) members: BTreeMap<NodeName, u64>,
+    /// Servers that ran when they were forgotten, and when they join again.
+    #[serde(default)]
+    pub(super) returning: BTreeMap<NodeName, (u64, Node)>,
     pub(super) namespaces: BTreeSet<Namespace>,
     /// Objects by kind and name.
     pub(super) objects: BTreeMap<String, Kept>,
@@ -206,8 +209,27 @@ impl State {
             }
             self.cluster.members.remove(name);
         }
-        self.cluster.nodes.remove(name);
+        let node = self.cluster.nodes.remove(name);
+        // K3s that finds itself removed puts its datastore aside, starts anew and joins again.
+        if let Some(node) = node.filter(|node| node.server && self.machine(name).is_some_and(|it| it.runs(&node.unit)))
+        {
+            self.cluster.returning.insert(name.clone(), (now + timing::RESTART, node));
+        }
         Ok(())
+    }
+
+    /// Servers that were forgotten and not stopped are back in the books.
+    pub(super) fn come_back(&mut self, now: u64) {
+        let due: Vec<NodeName> =
+            self.cluster.returning.iter().filter(|(_, (at, _))| *at <= now).map(|(name, _)| name.clone()).collect();
+        for name in due {
+            let Some((at, node)) = self.cluster.returning.remove(&name) else { continue };
+            if self.machine(&name).is_some_and(|machine| machine.runs(&node.unit)) {
+                let up = at + timing::JOIN_SERVER;
+                self.cluster.members.insert(name.clone(), up);
+                self.cluster.nodes.insert(name, Node { serves_at: up, ready_at: up, ..node });
+            }
+        }
     }
 
     /// Nothing of a cluster is left when no server has its data any more.

@@ -182,6 +182,7 @@ impl State {
     /// The power goes and comes back: everything that time alone brings about.
     pub(super) fn pass(&mut self, now: u64) {
         self.cluster.renew(now);
+        self.come_back(now);
         let Some((_, course)) = self.fault(FaultKind::PowerCut) else { return };
         let Some(since) = course.since else { return };
         if course.met == 0 && now >= since + timing::UNTIL_POWER_CUT {
