@@ -324,7 +324,13 @@ impl Engine {
             // A backup changes nothing that a plan could find.
             Ask::Backup => return Ok(Vec::new()),
         };
-        let planned = self.plan_patiently(request.desired, &again, request.only).await?;
+        let mut planned = self.plan_patiently(request.desired, &again, request.only).await?;
+        let deadline = Instant::now() + PATIENCE;
+        // What is only waited for comes by itself: a cluster that was off wakes.
+        while planned.plan.only_waits() && Instant::now() + LOOK_AGAIN <= deadline {
+            tokio::time::sleep(LOOK_AGAIN).await;
+            planned = self.plan_patiently(request.desired, &again, request.only).await?;
+        }
         let steps = planned.plan.steps.iter().map(|step| format!("{}: {}", step.title(), step.reason));
         let notes = planned.plan.notes.iter().filter(|note| note.weight == Weight::Blocks);
         Ok(steps.chain(notes.map(|note| format!("{}: {}", note.subject, note.message))).collect())

@@ -21,8 +21,10 @@ const LOOKS: usize = 256;
 pub(crate) async fn observe(world: &World, store: &dyn Store, desired: &Desired) -> Observed {
     let providers = inventories(world, desired).await;
     let hosts = hosts(world, desired, &providers).await;
-    let cluster = Some(cluster(world, desired, &providers).await);
-    Observed { providers, hosts, cluster, filled: holes::filled(desired, world.secrets(store)) }
+    let filled = holes::filled(desired, world.secrets(store));
+    let mut observed = Observed { providers, hosts, cluster: None, filled };
+    observed.cluster = Some(cluster(world, desired, &observed).await);
+    observed
 }
 
 async fn inventories(world: &World, desired: &Desired) -> BTreeMap<ProviderName, Seen<Inventory>> {
@@ -69,29 +71,19 @@ async fn hosts(
     stream::iter(looks).buffer_unordered(LOOKS).collect().await
 }
 
-/// Where no server's machine is there, nothing can serve, and nobody needs to be asked. A machine of ours that is not in
-/// the spec any more may be a server too.
-async fn cluster(
-    world: &World,
-    desired: &Desired,
-    providers: &BTreeMap<ProviderName, Seen<Inventory>>,
-) -> Seen<ClusterSeen> {
-    let nowhere = desired.servers().all(|member| {
-        let machine = desired.machine(&member.name);
-        machine.is_some_and(|machine| match providers.get(&machine.provider) {
-            Some(Seen::Present(inventory)) => !inventory.machines.contains_key(&member.name),
-            Some(Seen::Absent) => true,
-            Some(Seen::Unknown(_)) | None => false,
-        })
-    });
-    let known: BTreeSet<&NodeName> = desired.machines.iter().map(|machine| &machine.name).collect();
-    let mut inventories = providers.values().filter_map(Seen::present);
-    let unknown = inventories.any(|inventory| inventory.machines.keys().any(|name| !known.contains(name)));
-    if nowhere && !unknown {
+/// Where nobody holds a cluster's data, nothing can serve, and nobody needs to be asked. A server that is off cannot be
+/// asked either: that it may hold them is the planner's to weigh.
+async fn cluster(world: &World, desired: &Desired, observed: &Observed) -> Seen<ClusterSeen> {
+    if kubewright_planner::holders::nobody(desired, observed) {
         return Seen::Absent;
     }
-    match &world.cluster {
-        None => Seen::unknown("this version has no hands for clusters"),
-        Some(hands) => hands.observe(desired).await,
+    let Some(hands) = &world.cluster else { return Seen::unknown("this version has no hands for clusters") };
+    let machines = observed.providers.values().filter_map(Seen::present).flat_map(|inventory| &inventory.machines);
+    let off: BTreeSet<&NodeName> =
+        machines.filter(|(_, seen)| seen.power == Power::Stopped).map(|(name, _)| name).collect();
+    if desired.members.iter().all(|member| !off.contains(&member.name)) {
+        return hands.observe(desired).await;
     }
+    let members = desired.members.iter().filter(|member| !off.contains(&member.name)).cloned().collect();
+    hands.observe(&Desired { members, ..desired.clone() }).await
 }

@@ -36,6 +36,8 @@ pub struct Desired {
     pub hosts: Vec<DesiredHost>,
     /// Kubernetes' nodes.
     pub members: Vec<DesiredMember>,
+    /// What ends the distribution on a host that the spec does not know any more. None where it has no compiler yet.
+    pub leaving: Option<Leaving>,
     /// Load balancers that a provider runs. Those on hosts are files of those hosts.
     pub load_balancers: Vec<DesiredLoadBalancer>,
     /// Groups of objects, in the order in which they are applied.
@@ -125,6 +127,9 @@ pub struct DesiredMachine {
     pub on_boot: bool,
 }
 
+/// The provider of hosts that were there before us. Nothing is made or deleted there.
+pub const EXISTING: &str = "existing";
+
 /// What a machine is made of: the part that is the same for a whole pool.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -135,7 +140,7 @@ pub enum Body {
     Vm(VmBody),
     /// A Hetzner server.
     Server(ServerBody),
-    /// A host that exists already.
+    /// A host that exists already, at the provider [`EXISTING`].
     Existing,
     /// A virtual machine on this computer.
     Local,
@@ -292,6 +297,15 @@ pub struct MemberRecipes {
     pub snapshot: Option<Arc<Recipe>>,
     /// Puts a saved datastore back; servers only.
     pub restore: Option<Arc<Recipe>>,
+}
+
+/// What leaves nothing of a distribution on a host, by what the host was.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Leaving {
+    /// On a server.
+    pub server: Arc<Recipe>,
+    /// On an agent.
+    pub agent: Arc<Recipe>,
 }
 
 /// A load balancer that a provider runs.

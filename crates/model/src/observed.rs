@@ -267,6 +267,9 @@ pub struct NodeSeen {
     pub taints: Vec<String>,
     /// It is a member of the control plane.
     pub server: bool,
+    /// The address that its kubelet tells (`InternalIP`): the way to a host that the spec does not know any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<IpAddr>,
 }
 
 /// A member of etcd.

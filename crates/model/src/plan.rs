@@ -72,6 +72,11 @@ impl Plan {
         self.steps.is_empty()
     }
 
+    /// Whether there is something to do, and all of it is waiting.
+    pub fn only_waits(&self) -> bool {
+        !self.is_empty() && self.steps.iter().all(|step| matches!(step.action, Action::Wait { .. }))
+    }
+
     /// Whether something that was asked cannot be done.
     pub fn is_blocked(&self) -> bool {
         self.notes.iter().any(|note| note.weight == Weight::Blocks)

@@ -1,16 +1,16 @@
 //! Proof that a finished plan keeps its promises. It knows nothing of how plans are made, so a mistake there is found
 //! here, before anything is touched.
 
+mod servers;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use kubewright_model::change::Subject;
 use kubewright_model::desired::Desired;
 use kubewright_model::ids::{NodeName, StepId};
 use kubewright_model::observed::{Observed, Seen};
-use kubewright_model::plan::{Action, Ask, Condition, Effect, Plan, Step, Violation, Weight};
+use kubewright_model::plan::{Action, Ask, Effect, Plan, Step, Violation, Weight};
 use kubewright_model::text::{Part, Text};
-
-use crate::plan::{Voters, quorum};
 
 /// Everything that the plan promises and does not keep; empty, or a bug of ours.
 pub fn check(plan: &Plan, desired: &Desired, observed: &Observed) -> Vec<Violation> {
@@ -18,8 +18,7 @@ pub fn check(plan: &Plan, desired: &Desired, observed: &Observed) -> Vec<Violati
     order(plan, &mut found);
     ownership(plan, desired, observed, &mut found);
     unknown_is_untouched(plan, observed, &mut found);
-    membership(plan, observed, &mut found);
-    quorum_is_kept(plan, observed, &mut found);
+    servers::check(plan, desired, observed, &mut found);
     nothing_forgotten(plan, desired, observed, &mut found);
     secrets_are_holes(plan, &mut found);
     found
@@ -120,76 +119,6 @@ fn unknown_is_untouched(plan: &Plan, observed: &Observed, found: &mut Vec<Violat
         let fresh = matches!(plan.ask, Ask::Rebuild);
         if touches_cluster && cluster_unknown && !fresh {
             found.push(violation("unknown is untouched", step, "the cluster was not seen"));
-        }
-    }
-}
-
-/// One cluster is begun at most, only where none is, and etcd takes in one member at a time.
-fn membership(plan: &Plan, observed: &Observed, found: &mut Vec<Violation>) {
-    let alive = observed.cluster.as_ref().and_then(Seen::present).is_some();
-    let mut begun = 0;
-    for step in &plan.steps {
-        let Action::RunRecipe { recipe, .. } = &step.action else { continue };
-        let holds_etcd = step.takes.iter().any(|lease| lease.thing.as_str() == "etcd" && lease.width == 1);
-        match recipe.effect {
-            Effect::Init => {
-                begun += 1;
-                if begun > 1 || (alive && plan.ask != Ask::Rebuild) {
-                    found.push(violation("one cluster", step, "a cluster is there, or is begun twice"));
-                }
-            }
-            Effect::JoinServer if !holds_etcd => {
-                found.push(violation("one join at a time", step, "a server joins without holding etcd"));
-            }
-            _ => {}
-        }
-    }
-}
-
-/// Members leave one after the other, and those that stay can always decide.
-fn quorum_is_kept(plan: &Plan, observed: &Observed, found: &mut Vec<Violation>) {
-    if matches!(plan.ask, Ask::Destroy | Ask::Rebuild) {
-        return;
-    }
-    let Some(seen) = observed.cluster.as_ref().and_then(Seen::present) else { return };
-    let mut voters = Voters::new(seen);
-    let mut joined: BTreeMap<&StepId, BTreeSet<&NodeName>> = BTreeMap::new();
-    for step in &plan.steps {
-        // Servers that have joined, or come back, for certain when this step runs.
-        let mut before: BTreeSet<&NodeName> =
-            step.needs.iter().filter_map(|need| joined.get(need)).flatten().copied().collect();
-        let leaves = match &step.action {
-            Action::RunRecipe { host, recipe, .. } if recipe.effect == Effect::JoinServer => {
-                before.insert(host);
-                joined.insert(&step.id, before);
-                continue;
-            }
-            Action::ForgetMember(name) | Action::DeleteMachine { name, .. } => name,
-            Action::Wait { condition: Condition::NodesReady { nodes, at_least }, .. } if *at_least == nodes.len() => {
-                before.extend(nodes.iter().filter(|name| seen.members.contains_key(*name)));
-                joined.insert(&step.id, before);
-                continue;
-            }
-            _ => {
-                joined.insert(&step.id, before);
-                continue;
-            }
-        };
-        if !voters.all.is_empty() {
-            voters.all.extend(&before);
-            voters.healthy.extend(&before);
-        }
-        joined.insert(&step.id, before);
-        if !voters.all.contains(leaves) {
-            continue;
-        }
-        if !voters.can_lose(leaves) {
-            found.push(violation("quorum is kept", step, voters.words(leaves)));
-        }
-        voters.all.remove(leaves);
-        voters.healthy.remove(leaves);
-        if voters.healthy.len() < quorum(voters.all.len()) {
-            found.push(violation("quorum is kept", step, "too few healthy members stay"));
         }
     }
 }

@@ -14,6 +14,7 @@ pub mod addons;
 pub mod check;
 pub mod diff;
 pub mod distributions;
+pub mod holders;
 pub mod lower;
 pub mod only;
 pub mod plan;

@@ -53,7 +53,7 @@ pub fn lower(file: &ClusterFile) -> (Desired, Vec<Diagnostic>) {
     if let Some(token) = &file.spec.kubernetes.join_token {
         secrets.hole("join-token", Some(token));
     }
-    let members = members::members(&context);
+    let (members, leaving) = members::members(&context);
     let hosts = hosts::hosts(&context, &mut secrets);
     let releases = crate::addons::releases(&context, &mut secrets);
     let objects = objects::objects(&context, &releases, &mut secrets);
@@ -74,6 +74,7 @@ pub fn lower(file: &ClusterFile) -> (Desired, Vec<Diagnostic>) {
         machines: machines::machines(&context),
         hosts,
         members,
+        leaving,
         load_balancers: load_balancers::load_balancers(&context),
         objects,
         releases,

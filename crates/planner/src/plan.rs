@@ -7,22 +7,23 @@
 mod cluster;
 mod draft;
 mod hosts;
+mod leaving;
 mod machines;
 mod members;
-pub(crate) mod quorum;
+mod quorum;
 mod removal;
 mod standing;
 
 use std::collections::BTreeSet;
 
 use kubewright_model::change::{Reason, Subject};
-use kubewright_model::desired::Desired;
+use kubewright_model::desired::{Desired, EXISTING};
 use kubewright_model::ids::{NodeName, StepId};
 use kubewright_model::observed::{Inventory, Observed, Seen};
 use kubewright_model::plan::{Action, Ask, Note, Plan, Stage, Step, Weight};
 
+use crate::holders::Holders;
 use draft::Draft;
-pub(crate) use quorum::{Voters, quorum};
 use standing::Standings;
 
 /// Plans what is asked. The world decides nothing but what it shows; the answer is the same for the same inputs.
@@ -46,14 +47,16 @@ fn build<'a>(mut draft: Draft<'a>, observed: &Observed, anew: &BTreeSet<NodeName
     let desired = draft.desired;
     let standings = Standings::new(desired, observed, anew);
     draft.notes.extend(standings.notes());
-    removal::replaced_nodes(&mut draft, observed, &standings, anew);
-    removal::lost_nodes(&mut draft, &standings, anew);
+    // It follows the plan: each step that takes a server away is judged by what the steps before it have left.
+    let mut holders = Holders::new(desired, observed);
+    removal::replaced_nodes(&mut draft, observed, &standings, &mut holders, anew);
+    removal::lost_nodes(&mut draft, &standings, &mut holders, anew);
     machines::plan(&mut draft, &standings);
-    hosts::plan(&mut draft, observed, &standings);
+    hosts::plan(&mut draft, observed, &standings, &holders);
     machines::load_balancers(&mut draft, observed);
-    members::plan(&mut draft, observed, &standings);
-    cluster::plan(&mut draft, observed, &standings);
-    removal::unwanted(&mut draft, observed, &standings);
+    members::plan(&mut draft, observed, &standings, &holders);
+    cluster::plan(&mut draft, &standings);
+    removal::unwanted(&mut draft, observed, &standings, &mut holders);
     draft
 }
 
@@ -78,13 +81,13 @@ fn rebuild<'a>(desired: &'a Desired, observed: &Observed) -> Draft<'a> {
     // its address or its number.
     let unwanted = crate::diff::machine::doomed(desired, observed);
     draft.before_machines = unwanted.into_iter().map(|(name, ..)| draft::id("delete", name)).collect();
-    build(draft, &after_destroy(desired, observed), &BTreeSet::new())
+    build(draft, &after_destroy(observed), &BTreeSet::new())
 }
 
 /// The world as the destruction leaves it: hosts that were there before us stay.
-fn after_destroy(desired: &Desired, observed: &Observed) -> Observed {
+fn after_destroy(observed: &Observed) -> Observed {
     let providers = observed.providers.iter().map(|(name, seen)| {
-        let kept = seen.present().filter(|_| removal::is_existing(desired, name));
+        let kept = seen.present().filter(|_| name.as_str() == EXISTING);
         let taken = seen.present().map(|inventory| inventory.taken.clone()).unwrap_or_default();
         (name.clone(), Seen::Present(kept.cloned().unwrap_or(Inventory { taken, ..Inventory::default() })))
     });

@@ -3,7 +3,7 @@
 //! The only thing decided here is that what is already true is not done again, for hosts that were not there to be seen
 //! when the plan was made.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,8 +42,6 @@ pub struct Hands<'a> {
     made: BTreeSet<NodeName>,
     /// Hosts that answered when the plan was made.
     looked_at: BTreeSet<NodeName>,
-    /// The cluster holds members that the plan knows nothing of, for nobody saw it when the plan was made.
-    books_unseen: Cell<bool>,
     /// The digests of texts with holes, as far as their secrets exist.
     filled: BTreeMap<Digest, Digest>,
     /// Nodes of which a step has failed in this run: nobody waits for them any longer.
@@ -114,8 +112,6 @@ impl<'a> Hands<'a> {
             _ => None,
         });
         let looked_at = observed.hosts.iter().filter(|(_, seen)| seen.present().is_some());
-        let begins =
-            |step: &Step| matches!(&step.action, Action::RunRecipe { recipe, .. } if recipe.effect == Effect::Init);
         let cluster = observed.cluster.as_ref().and_then(Seen::present);
         cluster.into_iter().for_each(|seen| filler.found(seen));
         Self {
@@ -124,7 +120,6 @@ impl<'a> Hands<'a> {
             filler,
             made: made.collect(),
             looked_at: looked_at.map(|(name, _)| name.clone()).collect(),
-            books_unseen: Cell::new(cluster.is_none() && !plan.steps.iter().any(begins)),
             filled: observed.filled,
             given_up: RefCell::default(),
         }
@@ -274,16 +269,13 @@ impl<'a> Hands<'a> {
         tell: Tell<'_>,
     ) -> Result<bool, Fault> {
         let joins = matches!(recipe.effect, Effect::JoinServer | Effect::JoinAgent);
-        if (joins || recipe.effect == Effect::Init) && self.is_member_already(host, way).await? {
-            if recipe.effect == Effect::Init {
-                self.came_back(tell).await?;
-            }
+        if joins && self.is_member_already(host, way).await? {
             return Ok(false);
         }
-        if joins && self.books_unseen.get() {
-            self.not_in_the_books(host).await?;
-        }
         if recipe.effect == Effect::Init {
+            if self.is_member_already(host, way).await? {
+                return Err(Fault::from(format!("{host} belongs to a cluster already, so no new one is begun on it")));
+            }
             self.nobody_serves(tell).await?;
         }
         let hands = self.hosts()?;
@@ -309,41 +301,6 @@ impl<'a> Hands<'a> {
         }
         let seen = self.hosts()?.observe(Probe { host, way, resources: &[] }).await;
         Ok(seen.present().and_then(|seen| seen.kubernetes.as_ref()).is_some_and(|kubernetes| kubernetes.joined))
-    }
-
-    /// A cluster that nobody saw when the plan was made came back by itself: waits until it answers.
-    async fn came_back(&self, tell: Tell<'_>) -> Result<(), Fault> {
-        self.books_unseen.set(true);
-        let deadline = Instant::now() + BOOT;
-        loop {
-            if let Seen::Present(seen) = self.cluster()?.observe(self.desired).await {
-                self.filler.found(&seen);
-                return Ok(());
-            }
-            if Instant::now() + LONGEST_LOOK > deadline {
-                return Err(Fault::from("the servers hold a cluster and it does not answer".to_string()));
-            }
-            tell(Saying::Tells("waiting for the cluster that the servers hold to answer".into()));
-            tokio::time::sleep(LONGEST_LOOK).await;
-        }
-    }
-
-    /// Kubernetes refuses a second node of a name, and etcd counts a dead member: the plan that takes the old one out
-    /// of the books could not be made while nobody saw them.
-    async fn not_in_the_books(&self, host: &NodeName) -> Result<(), Fault> {
-        match self.cluster()?.observe(self.desired).await {
-            Seen::Present(seen) if seen.nodes.contains_key(host) || seen.members.contains_key(host) => Err(Fault {
-                causes: vec![format!("the cluster that came back still holds an older {host}")],
-                log: Vec::new(),
-                hint: Some("run again: the next plan takes the old one out first".into()),
-            }),
-            Seen::Present(seen) => {
-                self.filler.found(&seen);
-                Ok(())
-            }
-            Seen::Absent => Ok(()),
-            Seen::Unknown(why) => Err(Fault::from(format!("the cluster cannot be looked at: {why}"))),
-        }
     }
 
     /// A cluster is begun only where none is; the plan was made a while ago, so this is asked once more. A server that

@@ -342,7 +342,7 @@ impl State {
         for member in desired.servers() {
             let Some(machine) = self.machine(&member.name) else { continue };
             if machine.seen.power == Power::Stopped {
-                continue;
+                return Seen::unknown(format!("{error}; {} is off", member.name));
             }
             if !machine.answers(now) || self.silent(&member.name, now) {
                 return Seen::unknown(format!("{error}; {} cannot be asked", member.name));
@@ -365,6 +365,7 @@ impl State {
                 labels: node.labels.clone(),
                 taints: node.taints.clone(),
                 server: node.server,
+                address: self.machine(name).and_then(|machine| machine.seen.address),
             };
             (name.clone(), seen)
         });

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use kubewright_model::change::{Change, FieldChange, Reason, Subject, Verb};
-use kubewright_model::desired::{Body, Desired, DesiredLoadBalancer, DesiredMachine};
+use kubewright_model::desired::{Body, Desired, DesiredLoadBalancer, DesiredMachine, EXISTING};
 use kubewright_model::digest::Digest;
 use kubewright_model::observed::{Inventory, LoadBalancerSeen, MachineSeen, Observed, Seen};
 
@@ -44,7 +44,8 @@ pub(super) fn changes(desired: &Desired, observed: &Observed) -> Vec<Change> {
     wanted.chain(unwanted).collect()
 }
 
-/// Machines that carry our mark and are not in the spec any more, with their providers.
+/// Machines that carry our mark and are not in the spec any more, with their providers. A host that was there before us
+/// is nobody's to delete, and is ours only while the spec names it.
 pub(crate) fn doomed<'a>(
     desired: &'a Desired,
     observed: &'a Observed,
@@ -52,6 +53,7 @@ pub(crate) fn doomed<'a>(
     let wanted: BTreeMap<_, _> = desired.machines.iter().map(|machine| (&machine.name, &machine.provider)).collect();
     inventories(observed)
         .flat_map(|(provider, inventory)| inventory.machines.iter().map(move |(name, seen)| (name, provider, seen)))
+        .filter(|(_, provider, _)| provider.as_str() != EXISTING)
         .filter(|(name, provider, seen)| seen.owner == desired.owner && wanted.get(name) != Some(provider))
         .collect()
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use kubewright_model::desired::{Body, DesiredMachine, LxcBody, ServerBody, VmBody};
+use kubewright_model::desired::{Body, DesiredMachine, EXISTING, LxcBody, ServerBody, VmBody};
 use kubewright_model::ids::{NodeName, PlaceName, PoolName, ProviderName, Vmid};
 use kubewright_model::names::NamePattern;
 use kubewright_model::spec::pools::{DiskBus, DiskFormat, HetznerMachines, Lxc, ProxmoxMachines, Role, Vm};
@@ -108,7 +108,7 @@ fn provider(pool: &Pool) -> ProviderName {
     } else if pool.local.is_some() {
         "local"
     } else {
-        "existing"
+        EXISTING
     };
     name.into()
 }

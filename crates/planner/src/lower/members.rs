@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use kubewright_model::desired::DesiredMember;
+use kubewright_model::desired::{DesiredMember, Leaving};
 use kubewright_model::ids::PoolName;
 use kubewright_model::object::Manifest;
 use kubewright_model::spec::{Distribution, Pool, Role};
@@ -17,8 +17,8 @@ use crate::distributions::k3s;
 /// <https://kubernetes.io/docs/reference/labels-annotations-taints/#node-role-kubernetes-io-control-plane-taint>
 const CONTROL_PLANE_TAINT: &str = "node-role.kubernetes.io/control-plane:NoSchedule";
 
-/// The members, in the order of the file.
-pub(super) fn members(context: &Context<'_>) -> Vec<DesiredMember> {
+/// The members, in the order of the file, and what ends the distribution on hosts that are not among them any more.
+pub(super) fn members(context: &Context<'_>) -> (Vec<DesiredMember>, Option<Leaving>) {
     type Marks = (Arc<BTreeMap<String, String>>, Arc<Vec<String>>);
     let mut shared: BTreeMap<&PoolName, Marks> = BTreeMap::new();
     let recipes = k3s::Recipes::new(context);
@@ -39,7 +39,8 @@ pub(super) fn members(context: &Context<'_>) -> Vec<DesiredMember> {
             recipes,
         }
     });
-    members.collect()
+    let leaving = (context.file.spec.kubernetes.distribution == Distribution::K3s).then(|| recipes.leaving());
+    (members.collect(), leaving)
 }
 
 /// The pool's labels, with the one that tells that the node is ours.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use kubewright_model::change::{Reason, Subject};
 use kubewright_model::desired::{DesiredObjects, DesiredRelease};
 use kubewright_model::ids::{NodeName, ReleaseName, StepId};
-use kubewright_model::observed::{ClusterSeen, Observed};
+use kubewright_model::observed::ClusterSeen;
 use kubewright_model::plan::{Action, Condition, Lease, Stage, Step, Weight};
 use kubewright_model::units::Span;
 
@@ -23,16 +23,15 @@ const NODES_TIMEOUT: Span = Span::from_secs(30 * 60);
 /// Releases that install at once: each pulls its images over the same link.
 const RELEASES: u16 = 4;
 
-pub(super) fn plan(draft: &mut Draft<'_>, observed: &Observed, standings: &Standings<'_>) {
+/// What a cluster that sleeps has of these shows when it is awake: the next plan goes on from there.
+pub(super) fn plan(draft: &mut Draft<'_>, standings: &Standings<'_>) {
     let nothing = ClusterSeen::default();
     let seen = match &standings.cluster {
         ClusterView::Unknown(_) => return,
         ClusterView::Absent => &nothing,
         ClusterView::Present(seen) => *seen,
     };
-    let will_serve = observed.cluster.as_ref().is_some_and(|seen| seen.why_unknown().is_none())
-        && (standings.cluster_seen().is_some() || has_api(draft));
-    if !will_serve {
+    if standings.cluster_seen().is_none() && !draft.begins {
         return;
     }
     let desired = draft.desired;
@@ -59,11 +58,6 @@ pub(super) fn plan(draft: &mut Draft<'_>, observed: &Observed, standings: &Stand
     for group in late {
         objects(draft, group, seen);
     }
-}
-
-/// Whether something in this plan, or before it, makes the API answer.
-fn has_api(draft: &Draft<'_>) -> bool {
-    draft.api.iter().any(|step| draft.has(step))
 }
 
 /// A release of the same name that others installed is not taken over silently.

@@ -19,6 +19,10 @@ pub(super) struct Draft<'a> {
     pub(super) before_machines: Vec<StepId>,
     /// The steps after which the API answers at its endpoint; none when it answers already.
     pub(super) api: Vec<StepId>,
+    /// The steps after which another server may leave: servers leave one after the other.
+    pub(super) left: Vec<StepId>,
+    /// The plan begins a new cluster.
+    pub(super) begins: bool,
     ids: BTreeSet<StepId>,
     hypervisors: BTreeMap<&'a str, &'a DesiredHost>,
     members: BTreeSet<&'a NodeName>,
@@ -34,6 +38,8 @@ impl<'a> Draft<'a> {
             notes: Vec::new(),
             before_machines: Vec::new(),
             api: Vec::new(),
+            left: Vec::new(),
+            begins: false,
             ids: BTreeSet::new(),
             hypervisors,
             members: desired.members.iter().map(|member| &member.name).collect(),

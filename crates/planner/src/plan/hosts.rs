@@ -14,11 +14,14 @@ use super::draft::{Draft, id};
 use super::machines;
 use super::standing::{ClusterView, Node, Standing, Standings};
 use crate::diff::host::{differing, restarts_kubernetes};
+use crate::holders::Holders;
 
-pub(super) fn plan(draft: &mut Draft<'_>, observed: &Observed, standings: &Standings<'_>) {
+pub(super) fn plan(draft: &mut Draft<'_>, observed: &Observed, standings: &Standings<'_>, holders: &Holders<'_>) {
     machines::hypervisors(draft, observed, standings);
     for node in &standings.nodes {
         match &node.standing {
+            // What wakes with a cluster that nobody can look at stays as it was until somebody can.
+            Standing::Off(_) if node.member.is_some() && holders.may_sleep() => {}
             Standing::Blocked => {}
             Standing::ToMake | Standing::Off(_) => {
                 let reason = Reason::Follows("its machine was just started".into());

@@ -12,10 +12,10 @@ use kubewright_model::plan::{Action, Condition, Lease, Recipe, Stage, Step, Weig
 use kubewright_model::units::Span;
 
 use super::draft::{Draft, id};
-use super::hosts;
-use super::quorum;
 use super::standing::{ClusterView, Node, Standing, Standings};
+use super::{hosts, quorum};
 use crate::diff::cluster::label_fields;
+use crate::holders::Holders;
 
 /// etcd takes in one learner at a time and refuses a second ("too many learners in cluster").
 /// <https://etcd.io/docs/v3.5/learning/design-learner/>
@@ -26,13 +26,14 @@ const AGENT_JOINS: u16 = 100;
 /// A node that was joined is Ready within a minute or two; the rest is for images on a slow link.
 const READY_TIMEOUT: Span = Span::from_secs(15 * 60);
 
-pub(super) fn plan(draft: &mut Draft<'_>, observed: &Observed, standings: &Standings<'_>) {
+pub(super) fn plan(draft: &mut Draft<'_>, observed: &Observed, standings: &Standings<'_>, holders: &Holders<'_>) {
     draft.api = balancers(draft);
     let members: Vec<&Node<'_>> =
         standings.nodes.iter().filter(|node| node.member.is_some() && !node.blocked()).collect();
     match &standings.cluster {
         ClusterView::Unknown(why) => unknown(draft, &members, why),
-        ClusterView::Absent => start_cluster(draft, observed, &members),
+        ClusterView::Absent if holders.may_sleep() => return wake_cluster(draft, &members, holders),
+        ClusterView::Absent => start_cluster(draft, &members),
         ClusterView::Present(cluster) => present(draft, observed, standings, cluster, &members),
     }
     ready(draft, &members);
@@ -70,6 +71,7 @@ fn present(
     let (new, there): (Vec<&Node<'_>>, Vec<&Node<'_>>) = members.iter().partition(|node| node.seen.is_none());
     let (new_servers, new_agents): (Vec<&Node<'_>>, Vec<&Node<'_>>) =
         new.into_iter().partition(|it| role_is_server(it));
+    let new_servers = if cluster.members.is_empty() { alone(draft, &new_servers) } else { new_servers };
     let learned = match new_servers.is_empty() {
         true => Vec::new(),
         false => there.iter().filter_map(|node| learner(draft, cluster, node)).collect(),
@@ -88,61 +90,63 @@ fn present(
     labels(draft, members);
 }
 
-/// Nobody serves: servers that were members before start by themselves when their hosts are right, so a new cluster
-/// is begun only where no server holds a datastore.
-fn start_cluster(draft: &mut Draft<'_>, observed: &Observed, members: &[&Node<'_>]) {
-    let servers: Vec<&Node<'_>> = members.iter().copied().filter(|node| role_is_server(node)).collect();
-    let orphans: Vec<&str> = members.iter().filter(|it| was_joined(it)).map(|node| node.name().as_str()).collect();
-    // Where somebody remembers a cluster, a server that is off may hold its data.
-    let off = |node: &Node<'_>| matches!(node.standing, Standing::Off(_)) && !orphans.is_empty();
-    let asleep: Vec<NodeName> =
-        servers.iter().filter(|node| was_joined(node) || off(node)).map(|node| node.name().clone()).collect();
-    let sleeping = !asleep.is_empty();
-    let strangers = crate::diff::machine::doomed(draft.desired, observed);
-    if !sleeping && !strangers.is_empty() {
-        let names: Vec<&str> = strangers.iter().map(|(name, ..)| name.as_str()).collect();
-        let message = format!("{} may hold the cluster's data: ours, and not in the spec", names.join(", "));
-        let (weight, help) = if servers.iter().any(|node| matches!(node.standing, Standing::Off(_))) {
-            (Weight::Warns, "servers that are off are brought back first; plan again afterwards")
-        } else {
-            (Weight::Blocks, "put them back into the spec, or make everything anew with `kubewright rebuild`")
-        };
-        draft.note(weight, Subject::Cluster, message, help);
-        return;
+/// A datastore that is no etcd has one server, and takes in no second: notes say so, and nobody is left to join.
+fn alone<'n, 'a>(draft: &mut Draft<'_>, new: &[&'n Node<'a>]) -> Vec<&'n Node<'a>> {
+    for node in new {
+        let message = "cannot join: the cluster's data are in SQLite, which takes in no second server";
+        let help = "keep the server that is there under its name, or make everything anew with `kubewright rebuild`";
+        draft.note(Weight::Blocks, Subject::Member(node.name().clone()), message, help);
     }
-    if !sleeping && !orphans.is_empty() {
+    Vec::new()
+}
+
+/// Nobody serves and certainly nobody holds a cluster's data: a new cluster is begun.
+fn start_cluster(draft: &mut Draft<'_>, members: &[&Node<'_>]) {
+    let orphans: Vec<&str> = members.iter().filter(|it| was_joined(it)).map(|node| node.name().as_str()).collect();
+    if !orphans.is_empty() {
         let message = format!("no server holds the cluster's data any more, and {} belong to it", orphans.join(", "));
         let help = "bring a server's machine back, or make everything anew with `kubewright rebuild`";
         draft.note(Weight::Blocks, Subject::Cluster, message, help);
         return;
     }
-    if sleeping {
-        let needs = asleep.iter().flat_map(|name| [id("start", name), id("host", name)]).collect();
-        let woken = wait_ready(draft, "servers that hold the cluster".into(), asleep, 1, Stage::ControlPlane, needs);
-        draft.api.push(woken);
+    // Nobody answers and nobody remembers a cluster: any server may begin.
+    let able = members.iter().filter(|node| role_is_server(node));
+    let seed = able.filter_map(|node| Some((*node, recipes(node)?.init.clone()?))).next();
+    if let Some((node, recipe)) = &seed {
+        let reason = Reason::Follows("no server of a cluster answers and none holds its data".into());
+        let lease = Lease::new("etcd", ETCD_JOINS);
+        // In a rebuild, nobody begins while a machine of the old cluster may still answer.
+        let old = draft.steps.iter().filter(|step| step.stage == Stage::Removal).map(|step| step.id.clone());
+        let needs = std::iter::once(id("host", node.name())).chain(old).collect();
+        let init = run(draft, node, "init", recipe.clone(), reason, needs, vec![lease]);
+        draft.api.push(init);
+        draft.begins = true;
     }
-    // Nobody answers and nobody remembers a cluster: any server may begin. One whose machine is there already goes
-    // first, for it may be off and remember all the same; then it is not begun anew.
-    let mut able = servers.iter().filter(|node| recipes(node).is_some_and(|recipes| recipes.init.is_some()));
-    let there = able.clone().find(|node| !matches!(node.standing, Standing::ToMake));
-    let seed = there.or_else(|| able.next());
-    if !sleeping && let Some(node) = seed {
-        let recipe = recipes(node).and_then(|recipes| recipes.init.clone());
-        if let Some(recipe) = recipe {
-            let reason = Reason::Follows("no server of a cluster answers and none holds its data".into());
-            let lease = Lease::new("etcd", ETCD_JOINS);
-            // In a rebuild, nobody begins while a server of the old cluster may still answer.
-            let old = servers.iter().flat_map(|server| [id("delete", server.name()), id("leave", server.name())]);
-            let needs = std::iter::once(id("host", node.name())).chain(old).collect();
-            let init = run(draft, node, "init", recipe, reason, needs, vec![lease]);
-            draft.api.push(init);
-        }
-    }
-    for node in members {
-        if seed.is_some_and(|seed| !sleeping && seed.name() == node.name()) || was_joined(node) {
-            continue;
-        }
+    for node in members.iter().filter(|node| seed.as_ref().is_none_or(|(first, _)| first.name() != node.name())) {
         join(draft, node, &[]);
+    }
+}
+
+/// A cluster sleeps, or may: servers that were members start by themselves when their machines run and their hosts are
+/// right. Until they have told, none is begun and nobody joins: who is in the books shows when they are open.
+fn wake_cluster(draft: &mut Draft<'_>, members: &[&Node<'_>], holders: &Holders<'_>) {
+    let names: Vec<&str> = holders.all.iter().map(|name| name.as_str()).collect();
+    let message =
+        format!("nobody answers, and {} may hold the cluster's data: none is begun beside it", names.join(", "));
+    let (weight, help) = match brings_back(draft, members) {
+        true => (Weight::Warns, "servers are brought back first; plan again afterwards"),
+        false => (Weight::Blocks, "put servers back into the spec, or make everything anew with `kubewright rebuild`"),
+    };
+    draft.note(weight, Subject::Cluster, message, help);
+    // One that was never a member does not come to be Ready, so only where somebody remembers a cluster it is waited for.
+    if weight == Weight::Blocks || !members.iter().any(|node| was_joined(node)) {
+        return;
+    }
+    let asleep = members.iter().map(|node| node.name()).filter(|name| holders.all.contains(name));
+    let asleep: Vec<NodeName> = asleep.cloned().collect();
+    if !asleep.is_empty() {
+        let needs = asleep.iter().flat_map(|name| [id("start", name), id("host", name)]).collect();
+        wait_ready(draft, "servers that hold the cluster".into(), asleep, 1, Stage::ControlPlane, needs);
     }
 }
 
@@ -287,9 +291,9 @@ fn roll_one(
     let mut needs = after;
     if drain {
         if !node.seen.is_some_and(|seen| seen.cordoned) {
-            needs = vec![super::removal::cordon(draft, name, stage(node), needs)];
+            needs = vec![super::leaving::cordon(draft, name, stage(node), needs)];
         }
-        needs = vec![super::removal::drain(draft, name, stage(node), needs)];
+        needs = vec![super::leaving::drain(draft, name, stage(node), needs)];
     }
     if let Some(step) = hosts::rolling_change(draft, node, observed, upgrade, needs.clone()) {
         needs = vec![step];

@@ -1,51 +1,54 @@
 //! What has to go: nodes that are replaced, what is ours and not in the spec any more, and everything at the end.
 //!
-//! The order is always cordon, drain, forget, delete. A destruction skips the first three: what they protect goes too.
+//! How one node leaves is [`super::leaving`]'s. A destruction skips that: what it protects goes too.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use kubewright_model::change::{Reason, Subject};
-use kubewright_model::desired::{Body, Desired};
+use kubewright_model::desired::{Body, Desired, EXISTING};
 use kubewright_model::ids::{NodeName, ProviderName, StepId};
-use kubewright_model::observed::{ClusterSeen, MachineSeen, Observed};
+use kubewright_model::observed::{MachineSeen, Observed};
 use kubewright_model::plan::{Action, Lease, Stage, Step, Weight};
 
 use super::draft::{Draft, id};
-use super::quorum::Voters;
+use super::leaving::{Leaver, forget, leave, silence, silences, step, way_like_others};
 use super::standing::{ClusterView, Standing, Standings};
 use crate::diff::cluster::{unwanted_nodes, unwanted_objects, unwanted_releases};
 use crate::diff::machine;
+use crate::holders::Holders;
 
 /// Deletions at once at one place: each holds the storage's lock for a moment.
 const DELETES_PER_PLACE: u16 = 4;
-
-/// Whether the machines of a provider were there before us.
-pub(super) fn is_existing(desired: &Desired, provider: &ProviderName) -> bool {
-    desired.machines.iter().any(|machine| machine.provider == *provider && *machine.body == Body::Existing)
-}
 
 /// The nodes that are made anew go first; their joins need them forgotten.
 pub(super) fn replaced_nodes(
     draft: &mut Draft<'_>,
     observed: &Observed,
     standings: &Standings<'_>,
+    holders: &mut Holders<'_>,
     anew: &BTreeSet<NodeName>,
 ) {
-    let machines = draft.desired.machines.iter().filter(|machine| anew.contains(&machine.name));
-    for machine in machines.collect::<Vec<_>>() {
-        let reason = Reason::Asked(format!("replace {}", machine.name));
-        let gone = leave_cluster(draft, standings.cluster_seen(), &machine.name, &reason, Vec::new());
-        if let Some(seen) = machine::seen(machine, observed).present() {
-            delete(draft, &machine.name, &machine.provider, seen, reason, gone);
+    for node in standings.nodes.iter().filter(|node| anew.contains(node.name())) {
+        let existing = *node.machine.body == Body::Existing;
+        let machine = machine::seen(node.machine, observed).present().copied().filter(|_| !existing);
+        let reason = Reason::Asked(format!("replace {}", node.name()));
+        let leaver = Leaver { name: node.name(), machine, way: Some(node.host.way.clone()), reason };
+        let gone = leave(draft, standings.cluster_seen(), holders, &leaver);
+        if let Some(seen) = machine {
+            delete(draft, leaver.name, &node.machine.provider, seen, leaver.reason, gone);
         }
     }
 }
 
 /// Nodes whose machine is gone leave the books before one of their name joins again: Kubernetes refuses a second node
 /// of a name, and etcd counts a dead member against its quorum.
-pub(super) fn lost_nodes(draft: &mut Draft<'_>, standings: &Standings<'_>, anew: &BTreeSet<NodeName>) {
+pub(super) fn lost_nodes(
+    draft: &mut Draft<'_>,
+    standings: &Standings<'_>,
+    holders: &mut Holders<'_>,
+    anew: &BTreeSet<NodeName>,
+) {
     let Some(cluster) = standings.cluster_seen() else { return };
-    let mut voters = Voters::new(cluster);
     for node in standings.nodes.iter().filter(|node| !anew.contains(node.name())) {
         let name = node.name();
         let why = match node.standing {
@@ -56,171 +59,121 @@ pub(super) fn lost_nodes(draft: &mut Draft<'_>, standings: &Standings<'_>, anew:
         if !cluster.nodes.contains_key(name) && !cluster.members.contains_key(name) {
             continue;
         }
-        if !voters.can_lose(name) {
-            let message = format!("{why} and it cannot leave the cluster: {}", voters.words(name));
+        if let Some(kept) = holders.keeps(name) {
+            let message = format!("{why} and it cannot leave the cluster: {kept}");
             let help = "bring the sick members back first, or `kubewright rebuild`";
             draft.note(Weight::Blocks, Subject::Member(name.clone()), message, help);
             continue;
         }
-        voters.all.remove(name);
-        voters.healthy.remove(name);
-        let reason = Reason::Follows(why.into());
-        // Its pods are gone with it, so there is nothing to drain.
-        forget(draft, name, &reason, Vec::new());
+        lost(draft, holders, name, &Reason::Follows(why.into()));
     }
     // A dead member that is to go anyway goes first: it counts against the quorum of everything that follows.
     for name in unwanted_nodes(draft.desired, cluster) {
         let dead = cluster.members.get(name).is_some_and(|member| !member.healthy);
-        if dead && voters.can_lose(name) {
-            voters.all.remove(name);
-            forget(draft, name, &Reason::NotInSpec, Vec::new());
+        if dead && holders.keeps(name).is_none() {
+            lost(draft, holders, name, &Reason::NotInSpec);
         }
     }
+}
+
+/// Takes a node out of the books whose pods are gone with it, so there is nothing to drain.
+fn lost(draft: &mut Draft<'_>, holders: &mut Holders<'_>, name: &NodeName, reason: &Reason) {
+    if !holders.all.contains(name) {
+        forget(draft, name, reason, Vec::new());
+        return;
+    }
+    let gone = forget(draft, name, reason, draft.left.clone());
+    draft.left = vec![gone];
+    holders.left(name);
 }
 
 /// What carries our mark and is not in the spec any more.
-pub(super) fn unwanted(draft: &mut Draft<'_>, observed: &Observed, standings: &Standings<'_>) {
+pub(super) fn unwanted<'a, 'd: 'a>(
+    draft: &mut Draft<'d>,
+    observed: &'a Observed,
+    standings: &Standings<'a>,
+    holders: &mut Holders<'a>,
+) {
     releases_and_objects(draft, standings);
-    let doomed = machine::doomed(draft.desired, observed);
-    let mut leaving = Leaving::new(draft, standings);
-    for (name, provider, seen) in &doomed {
-        let subject = Subject::Machine((*name).clone());
-        if let ClusterView::Unknown(why) = &standings.cluster {
-            let message = format!("is not in the spec and stays: the cluster cannot be looked at: {why}");
-            let nodes: Vec<_> = standings.nodes.iter().collect();
-            let mended = super::members::brings_back(draft, &nodes);
-            draft.note(if mended { Weight::Warns } else { Weight::Blocks }, subject, message, "");
-            continue;
-        }
-        if let Some(gone) = leaving.leave(draft, standings.cluster_seen(), name, subject) {
+    let desired = draft.desired;
+    let doomed = machine::doomed(desired, observed);
+    let cluster = standings.cluster_seen();
+    let nodes = cluster.map(|seen| unwanted_nodes(desired, seen)).unwrap_or_default();
+    let nodes: Vec<_> = nodes.into_iter().filter(|name| !doomed.iter().any(|(other, ..)| other == name)).collect();
+    let mut leaving = doomed.iter().map(|(name, ..)| name).chain(&nodes);
+    if leaving.any(|name| holders.all.contains(*name) && !draft.has(&id("forget", name))) {
+        others_first(draft, standings, holders);
+    }
+    for (name, provider, seen) in doomed {
+        let leaver = stranger(desired, standings, name, Some(seen));
+        if may_leave(draft, standings, holders, &leaver, Subject::Machine(name.clone())) {
+            let gone = leave(draft, cluster, holders, &leaver);
             delete(draft, name, provider, seen, Reason::NotInSpec, gone);
         }
     }
-    let Some(seen) = standings.cluster_seen() else { return };
-    for name in unwanted_nodes(draft.desired, seen) {
-        if !doomed.iter().any(|(other, ..)| *other == name) {
-            leaving.leave(draft, Some(seen), name, Subject::Member(name.clone()));
+    for name in nodes {
+        let leaver = stranger(desired, standings, name, None);
+        if may_leave(draft, standings, holders, &leaver, Subject::Member(name.clone())) {
+            leave(draft, cluster, holders, &leaver);
         }
     }
 }
 
-/// Servers that leave, one after the other, and what etcd comes to meanwhile.
-struct Leaving<'a> {
-    voters: Voters<'a>,
-    /// New servers join, and those that are sick come back, before others leave.
-    before: Vec<StepId>,
-    coming: Vec<&'a NodeName>,
-    last: Option<StepId>,
-}
-
-impl<'a> Leaving<'a> {
-    fn new(draft: &Draft<'a>, standings: &Standings<'a>) -> Self {
-        let Some(cluster) = standings.cluster_seen().filter(|cluster| !cluster.members.is_empty()) else {
-            return Self { voters: Voters::default(), before: Vec::new(), coming: Vec::new(), last: None };
-        };
-        let mut voters = Voters::new(cluster);
-        let left = |name: &&NodeName| draft.has(&id("forget", name));
-        voters.all.retain(|name| !left(name));
-        voters.healthy.retain(|name| !left(name));
-        let servers = draft.desired.servers().map(|member| &member.name);
-        let joining: Vec<&NodeName> = servers.filter(|name| draft.has(&id("join", name))).collect();
-        let sick = |name: &NodeName| cluster.members.get(name).is_some_and(|member| !member.voter || !member.healthy);
-        let there = standings.nodes.iter().filter(|node| node.seen.is_some() && !node.blocked());
-        let coming: Vec<&NodeName> = there.map(|node| &node.machine.name).filter(|name| sick(name)).collect();
-        voters.all.extend(joining.iter().chain(&coming));
-        voters.healthy.extend(joining.iter().chain(&coming));
-        Self { voters, before: joining.into_iter().map(|name| id("join", name)).collect(), coming, last: None }
+/// New servers join, and those that are sick come back, before others leave.
+fn others_first<'a, 'd: 'a>(draft: &mut Draft<'d>, standings: &Standings<'a>, holders: &mut Holders<'a>) {
+    let Some(cluster) = standings.cluster_seen() else { return };
+    let joining = draft.desired.servers().map(|member| &member.name);
+    let joining: Vec<&NodeName> = joining.filter(|name| draft.has(&id("join", name))).collect();
+    let sick = |name: &NodeName| cluster.members.get(name).is_some_and(|member| !member.voter || !member.healthy);
+    let there = standings.nodes.iter().filter(|node| node.seen.is_some() && !node.blocked());
+    let coming: Vec<&NodeName> = there.map(|node| &node.machine.name).filter(|name| sick(name)).collect();
+    for name in joining {
+        holders.joined(name);
+        draft.left.push(id("join", name));
     }
-
-    /// Takes a node out of the cluster, unless that would cost the quorum. Returns the last step.
-    fn leave(
-        &mut self,
-        draft: &mut Draft<'_>,
-        cluster: Option<&ClusterSeen>,
-        name: &NodeName,
-        subject: Subject,
-    ) -> Option<Vec<StepId>> {
-        if draft.has(&id("forget", name)) {
-            return Some(vec![id("forget", name)]);
-        }
-        if !self.voters.can_lose(name) {
-            let message = format!("is not in the spec and stays: {}", self.voters.words(name));
-            draft.note(Weight::Blocks, subject, message, "bring the sick members back first");
-            return None;
-        }
-        let is_voter = self.voters.all.remove(name);
-        self.voters.healthy.remove(name);
-        let mut after = Vec::new();
-        if is_voter {
-            for name in std::mem::take(&mut self.coming) {
-                self.before.push(super::members::recovered(draft, name, "before others leave"));
-            }
-            after = self.before.iter().cloned().chain(self.last.take()).collect();
-        }
-        let gone = leave_cluster(draft, cluster, name, &Reason::NotInSpec, after);
-        if is_voter {
-            self.last = gone.last().cloned();
-        }
-        Some(gone)
+    for name in coming {
+        holders.joined(name);
+        let back = super::members::recovered(draft, name, "before others leave");
+        draft.left.push(back);
     }
 }
 
-/// Takes a node out of the cluster; returns the last step, if the cluster knows the node at all.
-fn leave_cluster(
+/// Whether a node that is not in the spec may leave; a note says why not.
+fn may_leave(
     draft: &mut Draft<'_>,
-    cluster: Option<&ClusterSeen>,
-    name: &NodeName,
-    reason: &Reason,
-    after: Vec<StepId>,
-) -> Vec<StepId> {
-    let Some(cluster) = cluster else { return after };
-    let member = cluster.members.contains_key(name);
-    let Some(node) = cluster.nodes.get(name) else {
-        return if member { vec![forget(draft, name, reason, after)] } else { after };
+    standings: &Standings<'_>,
+    holders: &Holders<'_>,
+    leaver: &Leaver<'_>,
+    subject: Subject,
+) -> bool {
+    if draft.has(&id("forget", leaver.name)) {
+        return true;
+    }
+    let why = match &standings.cluster {
+        ClusterView::Unknown(why) => Some(format!("the cluster cannot be looked at: {why}")),
+        ClusterView::Present(seen) if leaver.way.is_none() && silences(seen, holders, leaver) => {
+            Some("Kubernetes runs on it, and nobody knows how to reach it".into())
+        }
+        ClusterView::Absent | ClusterView::Present(_) => holders.keeps(leaver.name),
     };
-    let mut needs = after;
-    if !node.cordoned {
-        needs = vec![cordon(draft, name, Stage::Removal, needs)];
-    }
-    // A node that does not answer cannot be drained: its pods are gone with it.
-    if node.ready {
-        needs = vec![drain(draft, name, Stage::Removal, needs)];
-    }
-    vec![forget(draft, name, reason, needs)]
+    let Some(why) = why else { return true };
+    let nodes: Vec<_> = standings.nodes.iter().collect();
+    let mended = standings.cluster_seen().is_none() && super::members::brings_back(draft, &nodes);
+    let weight = if mended { Weight::Warns } else { Weight::Blocks };
+    let help = if mended { "" } else { "put it back into the spec and bring the sick members back first" };
+    draft.note(weight, subject, format!("is not in the spec and stays: {why}"), help);
+    false
 }
 
-/// Puts no new pods on the node.
-pub(super) fn cordon(draft: &mut Draft<'_>, name: &NodeName, stage: Stage, needs: Vec<StepId>) -> StepId {
-    let action = Action::Cordon(name.clone());
-    let reason = Reason::Follows("its pods are about to move".into());
-    draft.add(step("cordon", name, stage, action, reason, needs))
-}
-
-/// Moves the node's pods away.
-pub(super) fn drain(draft: &mut Draft<'_>, name: &NodeName, stage: Stage, needs: Vec<StepId>) -> StepId {
-    let action = Action::Drain { node: name.clone(), timeout: draft.desired.drain_timeout };
-    let reason = Reason::Follows("it is about to go out of service".into());
-    draft.add(step("drain", name, stage, action, reason, needs))
-}
-
-fn forget(draft: &mut Draft<'_>, name: &NodeName, reason: &Reason, needs: Vec<StepId>) -> StepId {
-    let mut step = step("forget", name, Stage::Removal, Action::ForgetMember(name.clone()), reason.clone(), needs);
-    step.takes = vec![Lease::new("etcd", 1)];
-    draft.add(step)
-}
-
-fn step(deed: &str, name: &NodeName, stage: Stage, action: Action, reason: Reason, needs: Vec<StepId>) -> Step {
-    Step {
-        id: id(deed, name),
-        stage,
-        subject: Subject::Member(name.clone()),
-        action,
-        fields: Vec::new(),
-        reason,
-        needs,
-        takes: Vec::new(),
-        part: String::new(),
-    }
+/// A node that the spec does not know any more.
+fn stranger<'p>(
+    desired: &Desired,
+    standings: &Standings<'_>,
+    name: &'p NodeName,
+    machine: Option<&'p MachineSeen>,
+) -> Leaver<'p> {
+    let node = standings.cluster_seen().and_then(|seen| seen.nodes.get(name));
+    Leaver { name, machine, way: way_like_others(desired, machine, node), reason: Reason::NotInSpec }
 }
 
 fn delete(
@@ -318,11 +271,12 @@ pub(super) fn destroy<'a>(mut draft: Draft<'a>, observed: &Observed) -> Draft<'a
     }
     let servers: BTreeSet<&NodeName> = desired.servers().map(|member| &member.name).collect();
     let reason = Reason::Asked("destroy".into());
-    let cleaned = clean_existing(&mut draft, observed, &servers);
+    let mut cleaned = strangers_on_hosts(&mut draft, observed);
+    cleaned.extend(clean_existing(&mut draft, observed, &servers));
     let mut agents_gone = Vec::new();
     for pass in [false, true] {
         for (provider, inventory) in machine::inventories(observed) {
-            if is_existing(desired, provider) {
+            if provider.as_str() == EXISTING {
                 continue;
             }
             let ours = inventory.machines.iter().filter(|(_, seen)| seen.owner == desired.owner);
@@ -337,6 +291,26 @@ pub(super) fn destroy<'a>(mut draft: Draft<'a>, observed: &Observed) -> Draft<'a
     }
     load_balancers(&mut draft, observed, &reason);
     draft
+}
+
+/// Nodes of ours that the spec does not know any more and whose machine no provider has: hosts that were there before us
+/// and that only the cluster's books tell of.
+fn strangers_on_hosts(draft: &mut Draft<'_>, observed: &Observed) -> Vec<StepId> {
+    let Some(cluster) = observed.cluster.as_ref().and_then(|seen| seen.present()) else { return Vec::new() };
+    let has = |name: &NodeName| {
+        machine::inventories(observed)
+            .any(|(provider, inventory)| provider.as_str() != EXISTING && inventory.machines.contains_key(name))
+    };
+    let nodes =
+        unwanted_nodes(draft.desired, cluster).into_iter().filter(|name| cluster.nodes[*name].ready && !has(name));
+    let mut steps = Vec::new();
+    for name in nodes {
+        let node = &cluster.nodes[name];
+        let way = way_like_others(draft.desired, None, Some(node));
+        let leaver = Leaver { name, machine: None, way, reason: Reason::Asked("destroy".into()) };
+        steps.extend(silence(draft, &leaver, node.server, Vec::new()));
+    }
+    steps
 }
 
 /// Hosts that were there before us are left clean: what we put there goes, the hosts stay.

@@ -101,6 +101,8 @@ impl<'a> Standings<'a> {
             let judged = match machine::seen(machine, observed) {
                 // Its provider has a note of its own: one for all its machines.
                 Seen::Unknown(_) => Ok(Standing::Blocked),
+                // A host that was there before us is left clean and set up anew; nobody makes its machine.
+                Seen::Present(seen) if again && *machine.body == Body::Existing => Ok(Standing::Off(seen)),
                 _ if again => Ok(Standing::ToMake),
                 there => judge(machine, there, observed, &taken),
             };

@@ -73,6 +73,7 @@ fn observed(desired: &Desired) -> Observed {
         labels: Default::default(),
         taints: Vec::new(),
         server: ready,
+        address: None,
     };
     let nodes = [("k3s-server".into(), node(true)), ("k3s-agent-1".into(), node(false))].into();
     Observed {

@@ -7,6 +7,7 @@
 //!                                         ` and ` joins several
 //! lost NAME                               a machine is gone with its disk
 //! stopped NAME                            a machine is off
+//! made NAME                               a machine of the spec was made and never started
 //! cordoned NAME                           a node takes no new pods
 //! foreign VMID NAME                       somebody else's machine
 //! foreign release NAME                    a release of somebody else's, of a name that the spec has
@@ -79,6 +80,11 @@ async fn happen(yard: &Yard, line: &str) -> Result<(), String> {
             machine.seen.power = Power::Stopped;
             machine.host.units.values_mut().for_each(|unit| unit.active = false);
         }),
+        ["made", name] => {
+            let machine = yard.desired.machine(&NodeName::from(*name)).ok_or("is not wished")?;
+            let provider = world.providers.get(&machine.provider).ok_or("there are no hands on its provider")?;
+            provider.create(machine, &yard.desired.owner).await.map(drop).map_err(|error| error.to_string())
+        }
         ["cordoned", name] => {
             let mut found = Err("is no node".to_string());
             yard.centre.alter(|state| {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use kubewright_model::desired::MemberRecipes;
+use kubewright_model::desired::{Leaving, MemberRecipes};
 use kubewright_model::host::FileWish;
 use kubewright_model::plan::{Effect, Output, Recipe, RecipeStep};
 use kubewright_model::spec::kubernetes::Datastore;
@@ -35,6 +35,11 @@ impl Recipes {
             // SQLite is a file that must not be copied while it is written; its backup is the machine's.
             snapshot: etcd.then(|| Arc::new(snapshot())),
         }
+    }
+
+    /// What leaves nothing of K3s on a host.
+    pub(crate) fn leaving(&self) -> Leaving {
+        Leaving { server: self.leave_server.clone(), agent: self.leave_agent.clone() }
     }
 
     /// What is done with one node.

@@ -1,0 +1,185 @@
+//! Servers: one cluster at most, members that come and go one after the other, and a quorum that is never lost.
+//!
+//! The rule itself is [`Holders`]', which `plan` goes by too. What is proven here is that no order in which the steps
+//! may run breaks it: only what a step needs, however far back, counts as done before it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use kubewright_model::desired::Desired;
+use kubewright_model::ids::{NodeName, StepId};
+use kubewright_model::observed::{Observed, Seen};
+use kubewright_model::plan::{Action, Ask, Condition, Effect, Plan, Step, Violation};
+
+use super::violation;
+use crate::holders::Holders;
+
+/// What a step does to the control plane.
+enum Deed<'p> {
+    Begins,
+    Joins(&'p NodeName),
+    Returns(&'p [NodeName]),
+    Silences(&'p NodeName),
+    Forgets(&'p NodeName),
+    Deletes(&'p NodeName),
+}
+
+fn deed(step: &Step) -> Option<Deed<'_>> {
+    match &step.action {
+        Action::RunRecipe { host, recipe, .. } => match recipe.effect {
+            Effect::Init => Some(Deed::Begins),
+            Effect::JoinServer => Some(Deed::Joins(host)),
+            Effect::Leave => Some(Deed::Silences(host)),
+            _ => None,
+        },
+        Action::Wait { condition: Condition::NodesReady { nodes, at_least }, .. } if *at_least == nodes.len() => {
+            Some(Deed::Returns(nodes))
+        }
+        Action::ForgetMember(name) => Some(Deed::Forgets(name)),
+        Action::DeleteMachine { name, .. } => Some(Deed::Deletes(name)),
+        _ => None,
+    }
+}
+
+/// A walk along the plan.
+struct Walk<'p> {
+    steps: BTreeMap<&'p StepId, &'p Step>,
+    holders: Holders<'p>,
+    /// Servers that join or come back, and the steps after which they have.
+    back: Vec<(&'p StepId, &'p NodeName)>,
+    /// Machines of ours that are there, and nodes that answer; not what is in the books only, nor a host that was looked
+    /// at and holds nothing.
+    there: BTreeSet<&'p NodeName>,
+    /// What took each holder away, or the last of it.
+    gone: BTreeMap<&'p NodeName, &'p StepId>,
+    /// The last step that took a server away, and whose.
+    last: Option<(&'p StepId, &'p NodeName)>,
+    begun: bool,
+    /// The distribution can be ended on a host.
+    can_silence: bool,
+}
+
+/// Proves the plan's way with servers.
+pub(super) fn check<'p>(plan: &'p Plan, desired: &'p Desired, observed: &'p Observed, found: &mut Vec<Violation>) {
+    let ends = matches!(plan.ask, Ask::Destroy | Ask::Rebuild);
+    let mut walk = Walk {
+        steps: plan.steps.iter().map(|step| (&step.id, step)).collect(),
+        holders: Holders::new(desired, observed),
+        back: Vec::new(),
+        there: there(observed),
+        gone: BTreeMap::new(),
+        last: None,
+        begun: false,
+        can_silence: desired.leaving.is_some(),
+    };
+    for step in &plan.steps {
+        let Some(deed) = deed(step) else { continue };
+        match deed {
+            Deed::Begins => walk.begins(step, found),
+            Deed::Joins(name) => walk.joins(step, name, found),
+            Deed::Returns(names) => walk.back.extend(names.iter().map(|name| (&step.id, name))),
+            Deed::Silences(name) | Deed::Forgets(name) | Deed::Deletes(name) => {
+                if walk.holders.all.contains(name) && !ends {
+                    walk.leaves(step, &deed, name, found);
+                }
+                walk.gone.insert(name, &step.id);
+            }
+        }
+    }
+}
+
+fn there(observed: &Observed) -> BTreeSet<&NodeName> {
+    let machines = observed.providers.values().filter_map(Seen::present).flat_map(|seen| seen.machines.keys());
+    let nodes = observed.cluster.iter().filter_map(Seen::present).flat_map(|seen| &seen.nodes);
+    let blank = |name: &NodeName| match observed.hosts.get(name) {
+        Some(Seen::Present(host)) => host.kubernetes.as_ref().is_none_or(|kubernetes| !kubernetes.joined),
+        _ => false,
+    };
+    let nodes = nodes.filter(|(_, node)| node.ready).map(|(name, _)| name);
+    machines.filter(|name| !blank(name)).chain(nodes).collect()
+}
+
+impl<'p> Walk<'p> {
+    /// One cluster is begun at most, and only where nobody may hold another when the step's turn comes.
+    fn begins(&mut self, step: &'p Step, found: &mut Vec<Violation>) {
+        let before = self.ancestors(step);
+        let gone = |name: &NodeName| self.gone.get(name).is_some_and(|end| before.contains(end));
+        let hold = self.holders.all.iter().filter(|name| !gone(name) && self.there.contains(*name));
+        let hold: Vec<&str> = hold.map(|name| name.as_str()).collect();
+        if self.begun || !hold.is_empty() {
+            let message = format!("a cluster is begun twice, or beside one that may be there: {}", hold.join(", "));
+            found.push(violation("one cluster", step, message));
+        }
+        self.begun = true;
+    }
+
+    /// etcd takes in one member at a time, SQLite none, and a cluster that sleeps nobody.
+    fn joins(&mut self, step: &'p Step, name: &'p NodeName, found: &mut Vec<Violation>) {
+        if !step.takes.iter().any(|lease| lease.thing.as_str() == "etcd" && lease.width == 1) {
+            found.push(violation("one join at a time", step, "a server joins without holding etcd"));
+        }
+        if !self.begun && (self.holders.may_sleep() || self.holders.voters.is_empty()) {
+            found.push(violation("one cluster", step, "a server joins what nobody has seen to take it in"));
+        }
+        self.gone.remove(name);
+        self.back.push((&step.id, name));
+    }
+
+    /// A server falls silent, is forgotten, or is deleted.
+    fn leaves(&mut self, step: &'p Step, deed: &Deed<'_>, name: &'p NodeName, found: &mut Vec<Violation>) {
+        const RULE: &str = "quorum is kept";
+        let before = self.ancestors(step);
+        let back = self.back.iter().filter(|(id, _)| before.contains(id));
+        let back: Vec<&NodeName> = back.map(|(_, name)| *name).collect();
+        for server in back {
+            let known = self.holders.all.contains(server);
+            let joins =
+                self.steps.values().any(|step| matches!(self::deed(step), Some(Deed::Joins(it)) if it == server));
+            if (known || joins) && !self.gone.contains_key(server) {
+                self.holders.joined(server);
+            }
+        }
+        if self.last.is_some_and(|(id, other)| other != name && !before.contains(id)) {
+            found.push(violation(RULE, step, "two servers leave at once"));
+        }
+        self.last = Some((&step.id, name));
+        if let Some(why) = self.holders.keeps(name) {
+            found.push(violation(RULE, step, why));
+        }
+        match deed {
+            Deed::Silences(_) => {
+                if self.holders.healthy.contains(name) && !self.holders.decide_without(name) {
+                    found.push(violation(RULE, step, format!("{name} falls silent before it is forgotten")));
+                }
+                self.holders.silent(name);
+            }
+            Deed::Deletes(_) => {
+                found.push(violation(RULE, step, format!("{name} is deleted before it is forgotten")));
+                self.holders.left(name);
+            }
+            _ => {
+                if self.can_silence && self.holders.healthy.contains(name) && !self.is_silenced_next(step, name) {
+                    let message = format!("{name} runs when it is forgotten, and would join again");
+                    found.push(violation(RULE, step, message));
+                }
+                self.holders.left(name);
+            }
+        }
+    }
+
+    /// Whether a server that runs while it is forgotten is silenced as the next thing.
+    fn is_silenced_next(&self, step: &Step, name: &NodeName) -> bool {
+        let silences = |other: &&&Step| matches!(deed(other), Some(Deed::Silences(it)) if it == name);
+        self.steps.values().filter(silences).any(|other| other.needs.contains(&step.id))
+    }
+
+    /// All that must be done before a step, as far back as it goes.
+    fn ancestors(&self, step: &'p Step) -> BTreeSet<&'p StepId> {
+        let mut found = BTreeSet::new();
+        let mut open = vec![step];
+        while let Some(step) = open.pop() {
+            let fresh = step.needs.iter().filter(|need| found.insert(*need));
+            open.extend(fresh.filter_map(|need| self.steps.get(need).copied()));
+        }
+        found
+    }
+}
