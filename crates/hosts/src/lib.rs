@@ -19,6 +19,7 @@ mod ssh;
 mod transport;
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use async_trait::async_trait;
 use kubewright_model::desired::Way;
@@ -92,11 +93,25 @@ pub enum Layer {
     Command,
 }
 
+impl fmt::Display for Layer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Name => "name lookup",
+            Self::Tcp => "TCP",
+            Self::Banner => "SSH banner",
+            Self::HostKey => "host key",
+            Self::Authentication => "authentication",
+            Self::Sudo => "sudo",
+            Self::Command => "command",
+        })
+    }
+}
+
 /// Why hands on a host failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HostError {
     /// The host could not be reached. It may pass.
-    #[error("{host} cannot be reached ({layer:?}): {why}")]
+    #[error("{host} cannot be reached ({layer}): {why}")]
     Unreachable {
         /// Which host.
         host: NodeName,

@@ -79,7 +79,8 @@ fn unanswered(output: &Output, nonce: &str, root: bool) -> Refusal {
     let said = said.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>();
     let last = said.last().copied().unwrap_or("it printed nothing");
     let began = String::from_utf8_lossy(&output.stdout).contains(&format!("{nonce} begin"));
-    let sudo = said.iter().find(|line| line.starts_with("sudo:") || line.contains("is not in the sudoers file"));
+    // sudo warns before it refuses: of a name that nobody looks up, of a journal that cannot be written.
+    let sudo = said.iter().rfind(|line| line.starts_with("sudo:") || line.contains("is not in the sudoers file"));
     match (sudo, output.status) {
         (Some(sudo), _) if !root && !began => Refusal::new(Layer::Sudo, (*sudo).to_string()),
         // sudo itself is missing: the login shell says so, each in its own words.

@@ -34,8 +34,10 @@ pub struct Case<'a> {
     pub host: &'a NodeName,
     /// How it is reached.
     pub way: &'a Way,
-    /// A host that does not answer, reached in the same way.
+    /// A host that does not answer.
     pub silent: &'a NodeName,
+    /// How that one would be reached.
+    pub silent_way: &'a Way,
     /// Resources that are not true of the host yet and may be made so.
     pub resources: &'a [HostResource],
 }
@@ -81,7 +83,7 @@ async fn answers(case: Case<'_>) -> Verdict {
 }
 
 async fn silent(case: Case<'_>) -> Verdict {
-    let seen = case.hands.observe(Probe { host: case.silent, way: case.way, resources: &[] }).await;
+    let seen = case.hands.observe(Probe { host: case.silent, way: case.silent_way, resources: &[] }).await;
     that(seen.why_unknown().is_some(), || format!("{seen:?}"))
 }
 
@@ -120,7 +122,7 @@ async fn hole(case: Case<'_>) -> Verdict {
 }
 
 async fn unreachable(case: Case<'_>) -> Verdict {
-    let change = HostChange { host: case.silent.clone(), ..change(case, case.resources) };
+    let change = HostChange { host: case.silent.clone(), way: case.silent_way.clone(), ..change(case, case.resources) };
     match case.hands.change(&change, &Holes::new()).await {
         Err(error) => that(error.may_pass(), || error.to_string()),
         Ok(report) => Err(format!("{report:?}")),

@@ -3,12 +3,14 @@
 use kubewright_engine::conformance::{self, Broken, cluster, hosts, provider, store};
 use kubewright_engine::sim::{self, MemoryStore};
 use kubewright_engine::store::folder::FolderStore;
+use kubewright_hosts::RealHosts;
 use kubewright_model::desired::{DesiredMachine, Way};
 use kubewright_model::host::{FileWish, HostResource};
 use kubewright_model::ids::{NodeName, Owner, Vmid};
 use kubewright_model::observed::Power;
 use kubewright_model::plan::Ask;
 
+use crate::lab::LabHost;
 use crate::yard::{Yard, desired};
 
 const DEVBOARD: &str = include_str!("../../../../examples/devboard/cluster.yaml");
@@ -77,10 +79,41 @@ fn simulated_hosts_keep_their_contract() {
         let silent = NodeName::from("nobody");
         let way: &Way = &host.way;
         assert_eq!(yard.centre.snapshot().machines[name][&machine.name].seen.power, Power::Running);
-        let case = hosts::Case { hands: &*hands, host: &host.name, way, silent: &silent, resources: &resources };
+        let case = hosts::Case {
+            hands: &*hands,
+            host: &host.name,
+            way,
+            silent: &silent,
+            silent_way: way,
+            resources: &resources,
+        };
         hosts::check(case).await
     });
     holds(&broken.unwrap());
+}
+
+#[tokio::test]
+async fn real_hosts_keep_their_contract() {
+    let lab = LabHost::start("one");
+    let home = tempfile::tempdir().unwrap();
+    let hands = RealHosts::new(home.path(), None, home.path().join("known")).unwrap();
+    let resources = [
+        HostResource::File(FileWish::new("/etc/kubewright.d/one", "one\n", 0o640)),
+        HostResource::Block { path: "/etc/profile".into(), lines: vec!["# ours".into()] },
+        HostResource::Link { path: "/opt/one".into(), target: "/etc/kubewright.d/one".into() },
+        HostResource::Timezone("Europe/Paris".into()),
+    ];
+    let way = lab.way("admin");
+    let case = hosts::Case {
+        hands: &hands,
+        host: &lab.name,
+        way: &way,
+        silent: &"nobody".into(),
+        silent_way: &Way { port: 1, ..way.clone() },
+        resources: &resources,
+    };
+    holds(&hosts::check(case).await);
+    assert_eq!(lab.sh("cat /opt/one"), "one\n");
 }
 
 #[test]

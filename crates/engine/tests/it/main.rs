@@ -5,6 +5,8 @@
 mod conformance;
 mod executor;
 mod journals;
+#[path = "../../../hosts/tests/it/lab.rs"]
+mod lab;
 mod properties;
 mod rehearsals;
 mod scenarios;

@@ -12,10 +12,10 @@ kw_unit_file() {
   kw_file "/etc/systemd/system/$1" 644 root:root "$2"
 }
 
-# systemd reads its files again when any was written: one word for each.
+# systemd, where there is one, reads its files again when any was written: one word for each.
 kw_reload() {
   case $* in
-  *changed*) systemctl daemon-reload ;;
+  *changed*) ! kw_has systemctl || systemctl daemon-reload ;;
   esac
 }
 
@@ -29,6 +29,7 @@ kw_unit() {
   kw_was= kw_active= kw_enabled= kw_loaded= kw_done=0
   [ "$5" != changed ] || kw_done=9
   [ ! -e "$KW_STATE/units/$1.reads" ] || read -r kw_was <"$KW_STATE/units/$1.reads" || return 1
+  kw_has systemctl || kw_no 'this host has no systemd' || return 1
   kw_shown=$(systemctl show -p LoadState -p ActiveState -p UnitFileState -p NeedDaemonReload "$1") || return 1
   while read -r kw_line; do
     case $kw_line in

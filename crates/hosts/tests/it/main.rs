@@ -1,0 +1,35 @@
+//! The real hands, against real OpenSSH servers.
+
+#![cfg(test)]
+
+mod faults;
+mod lab;
+mod life;
+
+use std::path::Path;
+
+use kubewright_hosts::{Holes, HostError, Hosts as _, Probe, RealHosts, Report};
+use kubewright_model::desired::Way;
+use kubewright_model::host::{FileWish, HostResource};
+use kubewright_model::observed::{HostSeen, Seen};
+use kubewright_model::plan::HostChange;
+
+use lab::LabHost;
+
+/// Hands of a user whose home is a folder.
+fn hands(home: &Path) -> RealHosts {
+    RealHosts::new(home, None, home.join("known")).expect("there is nothing to read")
+}
+
+async fn look(hands: &RealHosts, host: &LabHost, way: &Way, resources: &[HostResource]) -> Seen<HostSeen> {
+    hands.observe(Probe { host: &host.name, way, resources }).await
+}
+
+async fn make(hands: &RealHosts, host: &LabHost, way: &Way, make: &[HostResource]) -> Result<Report, HostError> {
+    let change = HostChange { host: host.name.clone(), way: way.clone(), make: make.to_vec(), unmake: Vec::new() };
+    hands.change(&change, &Holes::new()).await
+}
+
+fn file(path: &str, text: &str) -> HostResource {
+    HostResource::File(FileWish::new(path, text, 0o640))
+}
