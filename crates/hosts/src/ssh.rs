@@ -193,6 +193,11 @@ impl Session {
             }
             Ok(output)
         };
-        tokio::join!(write, read).1
+        tokio::pin!(read);
+        // What is written to a connection that is gone may wait for ever, so the answer's end ends both.
+        tokio::select! {
+            output = &mut read => output,
+            () = write => read.await,
+        }
     }
 }
