@@ -2,11 +2,11 @@
 
 use async_trait::async_trait;
 use kubewright_hosts::Holes;
+use kubewright_model::condition::Condition;
 use kubewright_model::desired::{Desired, DesiredRelease};
 use kubewright_model::ids::{Namespace, NodeName, Owner, ReleaseName};
 use kubewright_model::object::{Manifest, ObjectId};
 use kubewright_model::observed::{ClusterSeen, Seen};
-use kubewright_model::plan::Condition;
 use kubewright_model::units::Span;
 
 /// What came of looking whether a condition holds.

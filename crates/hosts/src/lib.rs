@@ -26,7 +26,8 @@ use kubewright_model::desired::Way;
 use kubewright_model::host::HostResource;
 use kubewright_model::ids::{HoleName, NodeName};
 use kubewright_model::observed::{HostSeen, Seen};
-use kubewright_model::plan::{HostChange, Recipe};
+use kubewright_model::plan::HostChange;
+use kubewright_model::recipe::Recipe;
 use kubewright_model::secret::Secret;
 
 pub use real::RealHosts;

@@ -12,7 +12,8 @@ use kubewright_model::desired::Way;
 use kubewright_model::host::HostResource;
 use kubewright_model::ids::NodeName;
 use kubewright_model::observed::{HostSeen, Seen};
-use kubewright_model::plan::{HostChange, Recipe};
+use kubewright_model::plan::HostChange;
+use kubewright_model::recipe::Recipe;
 use tokio::time::Instant;
 
 use crate::connections::{Connections, unreachable};

@@ -10,7 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use kubewright_model::digest::Digest;
 use kubewright_model::ids::NodeName;
-use kubewright_model::plan::{Recipe, RecipeStep};
+use kubewright_model::recipe::{Recipe, RecipeStep};
 use kubewright_model::secret::Secret;
 use kubewright_model::units::Span;
 

@@ -7,12 +7,13 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::condition::Condition;
 use crate::digest::Digest;
 use crate::host::HostResource;
 use crate::ids::{ClusterName, Namespace, NodeName, Owner, PlaceName, PoolName, ProviderName, ReleaseName, Vmid};
 use crate::net::{Cidr, HostPort};
 use crate::object::Manifest;
-use crate::plan::{Condition, Recipe};
+use crate::recipe::Recipe;
 use crate::spec::kubernetes::{Datastore, Distribution};
 use crate::spec::load_balancers::LoadBalancer;
 use crate::spec::pools::Role;

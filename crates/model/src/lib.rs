@@ -2,6 +2,7 @@
 //!
 //! Everything that travels between the rooms is defined here and nowhere else: what the user wrote ([`spec`]), what it
 //! means in full ([`desired`]), what was seen ([`observed`]), one difference ([`change`]), the ordered deeds ([`plan`]),
+//! how a distribution does its part ([`recipe`]), what is waited for ([`condition`]),
 //! what happens while they run ([`event`]), and what is wrong with the user's input ([`diagnostic`], [`codes`]).
 //!
 //! Start reading at [`spec::ClusterFile`], then [`desired::Desired`], then [`plan::Plan`].
@@ -15,6 +16,7 @@
 
 pub mod change;
 pub mod codes;
+pub mod condition;
 pub mod desired;
 pub mod diagnostic;
 pub mod digest;
@@ -26,6 +28,7 @@ pub mod net;
 pub mod object;
 pub mod observed;
 pub mod plan;
+pub mod recipe;
 pub mod secret;
 pub mod source;
 pub mod spec;

@@ -6,18 +6,16 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::change::{FieldChange, Reason, Subject};
+use crate::condition::Condition;
 use crate::desired::{DesiredLoadBalancer, DesiredMachine, DesiredRelease, Way};
 use crate::digest::Digest;
 use crate::host::HostResource;
 use crate::ids::{
-    ClusterName, HoleName, LeaseName, Namespace, NodeName, Owner, PlaceName, ProviderName, ReleaseName, StepId, Vmid,
+    ClusterName, LeaseName, Namespace, NodeName, Owner, PlaceName, ProviderName, ReleaseName, StepId, Vmid,
 };
-use crate::net::HostPort;
 use crate::object::{Manifest, ObjectId};
-use crate::spec::verify::{ApplicationCheck, CertificateCheck, PodCheck, ServiceProtocol, UrlCheck};
-use crate::text::Text;
+use crate::recipe::Recipe;
 use crate::units::Span;
-use crate::version::Version;
 
 /// The version of a plan's JSON. A reader refuses versions that it does not know.
 pub const PLAN_FORMAT: u32 = 1;
@@ -316,182 +314,6 @@ pub struct HostChange {
     /// Blocks of ours to take out of files.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unmake: Vec<HostResource>,
-}
-
-/// What a recipe does to the cluster; the simulator goes by it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Effect {
-    /// Starts a new cluster.
-    Init,
-    /// Joins the control plane.
-    JoinServer,
-    /// Joins as an agent.
-    JoinAgent,
-    /// Runs another version.
-    Upgrade,
-    /// Leaves nothing on the host.
-    Leave,
-    /// Saves the datastore.
-    Snapshot,
-    /// Puts a saved datastore back.
-    Restore,
-}
-
-/// Commands and files of a distribution that have one effect.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Recipe {
-    /// For people: `join the K3s control plane`.
-    pub title: String,
-    /// What it does to the cluster.
-    pub effect: Effect,
-    /// The version that it brings, where it brings one.
-    pub version: Option<Version>,
-    /// What is done, in order.
-    pub steps: Vec<RecipeStep>,
-    /// The holes that its output fills, and from where.
-    pub gives: Vec<Output>,
-}
-
-/// One part of a recipe.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum RecipeStep {
-    /// Run a program with its arguments; no shell.
-    Run(Vec<String>),
-    /// Run a program until it succeeds.
-    Until {
-        /// The program and its arguments.
-        command: Vec<String>,
-        /// What is waited for, for people.
-        what: String,
-        /// How long at most.
-        timeout: Span,
-        /// The unit whose log tells the cause when it fails.
-        log: Option<String>,
-    },
-    /// Write a file.
-    Write(crate::host::FileWish),
-    /// Remove a file, or a folder with all that is in it.
-    Remove(String),
-    /// Enable and start a unit and write down what it read.
-    Start {
-        /// The unit.
-        unit: String,
-        /// See [`crate::host::UnitWish::reads`].
-        reads: Digest,
-    },
-    /// Restart a unit and write down what it read.
-    Restart {
-        /// The unit.
-        unit: String,
-        /// See [`crate::host::UnitWish::reads`].
-        reads: Digest,
-    },
-    /// Stop and disable a unit and forget what it read. A unit that is not there is stopped already.
-    Stop {
-        /// The unit.
-        unit: String,
-    },
-}
-
-/// A hole that a recipe fills.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Output {
-    /// The hole.
-    pub hole: HoleName,
-    /// The file on the host that holds the value.
-    pub file: String,
-    /// Texts to replace in it: the address in a kubeconfig.
-    pub replace: Vec<(String, Text)>,
-}
-
-/// Something that can be waited for or checked.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Condition {
-    /// At least so many of these nodes are Ready; a server counts only while its API server answers, for the books hold
-    /// a node as Ready for a while after its kubelet was heard last.
-    NodesReady {
-        /// Which.
-        nodes: Vec<NodeName>,
-        /// How many of them at least.
-        at_least: usize,
-    },
-    /// No pod of `kube-system` is failing.
-    SystemPods,
-    /// The API answers at its endpoint.
-    Api(HostPort),
-    /// Pods run.
-    Pods(PodCheck),
-    /// A URL answers.
-    Url(UrlCheck),
-    /// A URL answers on each of these nodes.
-    EachNode {
-        /// The URL; `{node}` stands for the node's address.
-        url: UrlCheck,
-        /// Which nodes.
-        nodes: Vec<NodeName>,
-    },
-    /// A service greets.
-    Service {
-        /// Where.
-        at: HostPort,
-        /// In which protocol.
-        protocol: ServiceProtocol,
-    },
-    /// Certificates are Ready.
-    Certificates(CertificateCheck),
-    /// Applications are Synced.
-    Applications(ApplicationCheck),
-    /// A release's workloads are available.
-    Release {
-        /// Which.
-        name: ReleaseName,
-        /// Where.
-        namespace: Namespace,
-    },
-    /// An ingress with this host name is there.
-    Route {
-        /// The host name.
-        host: String,
-    },
-    /// All targets of a load balancer are healthy.
-    Targets(ClusterName),
-}
-
-impl fmt::Display for Condition {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NodesReady { nodes, at_least } if *at_least < nodes.len() => {
-                write!(f, "{at_least} of {} nodes Ready", nodes.len())
-            }
-            Self::NodesReady { nodes, .. } => match nodes.as_slice() {
-                [only] => write!(f, "node {only} Ready"),
-                many => write!(f, "{} nodes Ready", many.len()),
-            },
-            Self::SystemPods => f.write_str("system pods running"),
-            Self::Api(at) => write!(f, "the API answers at {at}"),
-            Self::Pods(check) => {
-                let place = check.namespace.as_ref().map_or("all namespaces", Namespace::as_str);
-                match check.per_node {
-                    true => write!(f, "one pod per node running in {place}"),
-                    false => write!(f, "{} or more pods running in {place}", check.at_least),
-                }
-            }
-            Self::Url(check) => match &check.host {
-                Some(host) => write!(f, "{} answers for {host}", check.url),
-                None => write!(f, "{} answers", check.url),
-            },
-            Self::EachNode { url, nodes } => write!(f, "{} answers on {} nodes", url.url, nodes.len()),
-            Self::Service { at, .. } => write!(f, "{at} greets"),
-            Self::Certificates(check) => write!(f, "{} or more certificates Ready", check.at_least),
-            Self::Applications(check) => write!(f, "{} applications Synced", check.count),
-            Self::Release { name, namespace } => write!(f, "release {namespace}/{name} available"),
-            Self::Route { host } => write!(f, "route {host}"),
-            Self::Targets(name) => write!(f, "targets of {name} healthy"),
-        }
-    }
 }
 
 /// How much a note weighs.

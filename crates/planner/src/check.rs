@@ -9,7 +9,8 @@ use kubewright_model::change::Subject;
 use kubewright_model::desired::Desired;
 use kubewright_model::ids::{NodeName, StepId};
 use kubewright_model::observed::{Observed, Seen};
-use kubewright_model::plan::{Action, Ask, Effect, Plan, Step, Violation, Weight};
+use kubewright_model::plan::{Action, Ask, Plan, Step, Violation, Weight};
+use kubewright_model::recipe::Effect;
 use kubewright_model::text::{Part, Text};
 
 /// Everything that the plan promises and does not keep; empty, or a bug of ours.

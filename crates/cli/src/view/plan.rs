@@ -6,7 +6,8 @@ use anstyle::Style;
 use kubewright_model::change::{FieldChange, Reason, Subject};
 use kubewright_model::desired::Desired;
 use kubewright_model::host::HostResource;
-use kubewright_model::plan::{Action, Effect, Plan, Stage, Step};
+use kubewright_model::plan::{Action, Plan, Stage, Step};
+use kubewright_model::recipe::Effect;
 use similar::TextDiff;
 use termtree::Tree;
 

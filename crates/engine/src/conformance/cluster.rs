@@ -1,12 +1,12 @@
 //! Rules of hands on a cluster.
 
 use kubewright_hosts::Holes;
+use kubewright_model::condition::Condition;
 use kubewright_model::desired::{Desired, DesiredRelease};
 use kubewright_model::digest::Digest;
 use kubewright_model::ids::{NodeName, Owner};
 use kubewright_model::object::{Manifest, ObjectId};
 use kubewright_model::observed::{CORDONED, ClusterSeen, NodeSeen, Seen};
-use kubewright_model::plan::Condition;
 use serde_json::json;
 
 use super::{Broken, Rule, Verdict, broken, rule, that};

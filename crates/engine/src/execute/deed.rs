@@ -9,12 +9,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kubewright_hosts::{HostError, Hosts, Probe};
+use kubewright_model::condition::Condition;
 use kubewright_model::desired::{Desired, Way};
 use kubewright_model::digest::Digest;
 use kubewright_model::event::{Failure, Outcome};
 use kubewright_model::ids::{NodeName, ProviderName};
 use kubewright_model::observed::{Observed, Seen};
-use kubewright_model::plan::{Action, Condition, Effect, HostChange, Plan, Recipe, Step};
+use kubewright_model::plan::{Action, HostChange, Plan, Step};
+use kubewright_model::recipe::{Effect, Recipe};
 use kubewright_model::units::Span;
 use kubewright_planner::diff::host::differing;
 use kubewright_providers::{Doomed, Provider, ProviderError};

@@ -5,9 +5,9 @@
 
 use std::net::IpAddr;
 
+use kubewright_model::condition::Condition;
 use kubewright_model::ids::{Namespace, NodeName, ReleaseName};
 use kubewright_model::net::HostPort;
-use kubewright_model::plan::Condition;
 use kubewright_model::spec::verify::{PodCheck, UrlCheck};
 use serde_json::Value;
 

@@ -10,7 +10,8 @@ use kubewright_model::digest::Digest;
 use kubewright_model::host::{DownloadWish, FileWish, HostResource, Proof, UnitRun, UnitWish};
 use kubewright_model::ids::NodeName;
 use kubewright_model::observed::{FileSeen, HostSeen, KubernetesSeen, Seen, UnitSeen};
-use kubewright_model::plan::{HostChange, Recipe};
+use kubewright_model::plan::HostChange;
+use kubewright_model::recipe::Recipe;
 use kubewright_model::text::Text;
 
 use super::faults::FaultKind;

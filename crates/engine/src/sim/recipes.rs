@@ -8,7 +8,7 @@ use kubewright_model::digest::Digest;
 use kubewright_model::ids::NodeName;
 use kubewright_model::net::HostPort;
 use kubewright_model::observed::UnitSeen;
-use kubewright_model::plan::{Effect, Recipe, RecipeStep};
+use kubewright_model::recipe::{Effect, Recipe, RecipeStep};
 use kubewright_model::secret::Secret;
 use kubewright_model::units::Span;
 

@@ -2,7 +2,7 @@
 
 use kubewright_model::digest::Digest;
 use kubewright_model::host::FileWish;
-use kubewright_model::plan::{Effect, Output, Recipe, RecipeStep};
+use kubewright_model::recipe::{Effect, Output, Recipe, RecipeStep};
 use kubewright_model::secret::Secret;
 use kubewright_model::text::Text;
 use kubewright_model::units::Span;

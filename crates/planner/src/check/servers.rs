@@ -5,10 +5,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use kubewright_model::condition::Condition;
 use kubewright_model::desired::Desired;
 use kubewright_model::ids::{NodeName, StepId};
 use kubewright_model::observed::{Observed, Seen};
-use kubewright_model::plan::{Action, Ask, Condition, Effect, Plan, Step, Violation};
+use kubewright_model::plan::{Action, Ask, Plan, Step, Violation};
+use kubewright_model::recipe::Effect;
 
 use super::violation;
 use crate::holders::Holders;

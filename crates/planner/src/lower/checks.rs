@@ -1,9 +1,9 @@
 //! What proves that the cluster works: what always must hold, then what the file asks for.
 
+use kubewright_model::condition::Condition;
 use kubewright_model::desired::{DesiredCheck, DesiredRelease};
 use kubewright_model::ids::NodeName;
 use kubewright_model::net::HostPort;
-use kubewright_model::plan::Condition;
 
 use super::Context;
 

@@ -2,7 +2,7 @@
 
 use kubewright_model::desired::{Desired, MemberRecipes};
 use kubewright_model::host::HostResource;
-use kubewright_model::plan::{Recipe, RecipeStep};
+use kubewright_model::recipe::{Recipe, RecipeStep};
 use kubewright_model::spec::load;
 
 /// Three servers behind HAProxy, and an agent, all in containers.

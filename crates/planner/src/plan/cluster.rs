@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 
 use kubewright_model::change::{Reason, Subject};
+use kubewright_model::condition::Condition;
 use kubewright_model::desired::{DesiredObjects, DesiredRelease};
 use kubewright_model::ids::{NodeName, ReleaseName, StepId};
 use kubewright_model::observed::ClusterSeen;
-use kubewright_model::plan::{Action, Condition, Lease, Stage, Step, Weight};
+use kubewright_model::plan::{Action, Lease, Stage, Step, Weight};
 use kubewright_model::units::Span;
 
 use super::draft::{Draft, id};

@@ -5,10 +5,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use kubewright_model::change::{Reason, Subject};
+use kubewright_model::condition::Condition;
 use kubewright_model::desired::{Desired, DesiredMember, MemberRecipes};
 use kubewright_model::ids::{NodeName, StepId};
 use kubewright_model::observed::{CORDONED, ClusterSeen, Observed};
-use kubewright_model::plan::{Action, Condition, Lease, Recipe, Stage, Step, Weight};
+use kubewright_model::plan::{Action, Lease, Stage, Step, Weight};
+use kubewright_model::recipe::Recipe;
 use kubewright_model::units::Span;
 
 use super::draft::{Draft, id};

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use kubewright_model::condition::Condition;
 use kubewright_model::desired::Desired;
-use kubewright_model::plan::Condition;
 use kubewright_model::spec::verify::ServiceProtocol;
 
 use super::CheckLine;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use kubewright_model::desired::{Leaving, MemberRecipes};
 use kubewright_model::host::FileWish;
-use kubewright_model::plan::{Effect, Output, Recipe, RecipeStep};
+use kubewright_model::recipe::{Effect, Output, Recipe, RecipeStep};
 use kubewright_model::spec::kubernetes::Datastore;
 use kubewright_model::text::Text;
 use kubewright_model::units::Span;

@@ -1,0 +1,97 @@
+//! What can be waited for in a run, and checked afterwards: the same words for both.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{ClusterName, Namespace, NodeName, ReleaseName};
+use crate::net::HostPort;
+use crate::spec::verify::{ApplicationCheck, CertificateCheck, PodCheck, ServiceProtocol, UrlCheck};
+
+/// Something that can be waited for or checked.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Condition {
+    /// At least so many of these nodes are Ready; a server counts only while its API server answers, for the books hold
+    /// a node as Ready for a while after its kubelet was heard last.
+    NodesReady {
+        /// Which.
+        nodes: Vec<NodeName>,
+        /// How many of them at least.
+        at_least: usize,
+    },
+    /// No pod of `kube-system` is failing.
+    SystemPods,
+    /// The API answers at its endpoint.
+    Api(HostPort),
+    /// Pods run.
+    Pods(PodCheck),
+    /// A URL answers.
+    Url(UrlCheck),
+    /// A URL answers on each of these nodes.
+    EachNode {
+        /// The URL; `{node}` stands for the node's address.
+        url: UrlCheck,
+        /// Which nodes.
+        nodes: Vec<NodeName>,
+    },
+    /// A service greets.
+    Service {
+        /// Where.
+        at: HostPort,
+        /// In which protocol.
+        protocol: ServiceProtocol,
+    },
+    /// Certificates are Ready.
+    Certificates(CertificateCheck),
+    /// Applications are Synced.
+    Applications(ApplicationCheck),
+    /// A release's workloads are available.
+    Release {
+        /// Which.
+        name: ReleaseName,
+        /// Where.
+        namespace: Namespace,
+    },
+    /// An ingress with this host name is there.
+    Route {
+        /// The host name.
+        host: String,
+    },
+    /// All targets of a load balancer are healthy.
+    Targets(ClusterName),
+}
+
+impl fmt::Display for Condition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NodesReady { nodes, at_least } if *at_least < nodes.len() => {
+                write!(f, "{at_least} of {} nodes Ready", nodes.len())
+            }
+            Self::NodesReady { nodes, .. } => match nodes.as_slice() {
+                [only] => write!(f, "node {only} Ready"),
+                many => write!(f, "{} nodes Ready", many.len()),
+            },
+            Self::SystemPods => f.write_str("system pods running"),
+            Self::Api(at) => write!(f, "the API answers at {at}"),
+            Self::Pods(check) => {
+                let place = check.namespace.as_ref().map_or("all namespaces", Namespace::as_str);
+                match check.per_node {
+                    true => write!(f, "one pod per node running in {place}"),
+                    false => write!(f, "{} or more pods running in {place}", check.at_least),
+                }
+            }
+            Self::Url(check) => match &check.host {
+                Some(host) => write!(f, "{} answers for {host}", check.url),
+                None => write!(f, "{} answers", check.url),
+            },
+            Self::EachNode { url, nodes } => write!(f, "{} answers on {} nodes", url.url, nodes.len()),
+            Self::Service { at, .. } => write!(f, "{at} greets"),
+            Self::Certificates(check) => write!(f, "{} or more certificates Ready", check.at_least),
+            Self::Applications(check) => write!(f, "{} applications Synced", check.count),
+            Self::Release { name, namespace } => write!(f, "release {namespace}/{name} available"),
+            Self::Route { host } => write!(f, "route {host}"),
+            Self::Targets(name) => write!(f, "targets of {name} healthy"),
+        }
+    }
+}

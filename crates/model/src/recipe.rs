@@ -1,0 +1,100 @@
+//! How a distribution does what only it can: commands and files that have one effect.
+//!
+//! Compilers write recipes, the hands on hosts run them, and the simulator interprets them by their effect.
+
+use serde::{Deserialize, Serialize};
+
+use crate::digest::Digest;
+use crate::host::FileWish;
+use crate::ids::HoleName;
+use crate::text::Text;
+use crate::units::Span;
+use crate::version::Version;
+
+/// What a recipe does to the cluster; the simulator goes by it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Effect {
+    /// Starts a new cluster.
+    Init,
+    /// Joins the control plane.
+    JoinServer,
+    /// Joins as an agent.
+    JoinAgent,
+    /// Runs another version.
+    Upgrade,
+    /// Leaves nothing on the host.
+    Leave,
+    /// Saves the datastore.
+    Snapshot,
+    /// Puts a saved datastore back.
+    Restore,
+}
+
+/// Commands and files of a distribution that have one effect.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recipe {
+    /// For people: `join the K3s control plane`.
+    pub title: String,
+    /// What it does to the cluster.
+    pub effect: Effect,
+    /// The version that it brings, where it brings one.
+    pub version: Option<Version>,
+    /// What is done, in order.
+    pub steps: Vec<RecipeStep>,
+    /// The holes that its output fills, and from where.
+    pub gives: Vec<Output>,
+}
+
+/// One part of a recipe.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum RecipeStep {
+    /// Run a program with its arguments; no shell.
+    Run(Vec<String>),
+    /// Run a program until it succeeds.
+    Until {
+        /// The program and its arguments.
+        command: Vec<String>,
+        /// What is waited for, for people.
+        what: String,
+        /// How long at most.
+        timeout: Span,
+        /// The unit whose log tells the cause when it fails.
+        log: Option<String>,
+    },
+    /// Write a file.
+    Write(FileWish),
+    /// Remove a file, or a folder with all that is in it.
+    Remove(String),
+    /// Enable and start a unit and write down what it read.
+    Start {
+        /// The unit.
+        unit: String,
+        /// See [`crate::host::UnitWish::reads`].
+        reads: Digest,
+    },
+    /// Restart a unit and write down what it read.
+    Restart {
+        /// The unit.
+        unit: String,
+        /// See [`crate::host::UnitWish::reads`].
+        reads: Digest,
+    },
+    /// Stop and disable a unit and forget what it read. A unit that is not there is stopped already.
+    Stop {
+        /// The unit.
+        unit: String,
+    },
+}
+
+/// A hole that a recipe fills.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Output {
+    /// The hole.
+    pub hole: HoleName,
+    /// The file on the host that holds the value.
+    pub file: String,
+    /// Texts to replace in it: the address in a kubeconfig.
+    pub replace: Vec<(String, Text)>,
+}
