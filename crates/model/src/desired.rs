@@ -176,6 +176,14 @@ pub struct LxcBody {
     pub swap: Option<Size>,
 }
 
+impl LxcBody {
+    /// Whether only root may give the features: the API accepts nothing but `nesting` from a token, and that only for a
+    /// container that is not privileged.
+    pub fn features_need_root(&self) -> bool {
+        !self.features.is_empty() && (self.privileged || self.features.iter().any(|feature| feature != "nesting"))
+    }
+}
+
 /// A Proxmox virtual machine.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct VmBody {

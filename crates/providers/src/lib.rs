@@ -9,6 +9,8 @@
 //! - Nothing here retries; every error is classified here and nowhere else, and the engine tries again.
 //! - `observe` returns all that carries the owner mark and nothing else.
 
+pub mod proxmox;
+
 use async_trait::async_trait;
 use kubewright_model::desired::{DesiredLoadBalancer, DesiredMachine};
 use kubewright_model::ids::{ClusterName, NodeName, Owner, PlaceName, Vmid};

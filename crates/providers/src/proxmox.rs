@@ -1,0 +1,111 @@
+//! Proxmox VE: containers and virtual machines of one cluster, over its API.
+//!
+//! A machine is ours when the tag of the cluster is on it, and it is the one that is meant when its name is right too.
+//! Where it is does not matter: a machine that was moved is the same machine.
+
+mod call;
+mod classify;
+mod client;
+mod guest;
+mod machines;
+mod permissions;
+mod settings;
+mod survey;
+mod tasks;
+mod trust;
+mod wish;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use kubewright_model::desired::{DesiredLoadBalancer, DesiredMachine};
+use kubewright_model::ids::{ClusterName, NodeName, Owner, PoolName};
+use kubewright_model::observed::{Inventory, LoadBalancerSeen, MachineSeen};
+
+use self::call::Guest;
+use self::client::{Client, error};
+use self::tasks::Tasks;
+use crate::{Capabilities, Doomed, ErrorKind, Provider, ProviderError};
+
+pub use permissions::Lacking;
+pub use settings::{Identity, Login, Settings, Trust};
+
+/// One Proxmox VE cluster.
+pub struct Proxmox {
+    client: Arc<Client>,
+    tasks: Tasks,
+    pool: Option<String>,
+    logins: BTreeMap<PoolName, Login>,
+    /// Where machines were when they were last seen. Only where to look first: nothing is written to a guest that has not
+    /// shown its mark and its name again.
+    places: Mutex<BTreeMap<NodeName, Guest>>,
+}
+
+impl Proxmox {
+    /// The cluster with these settings. Nothing is asked of it yet.
+    pub fn new(settings: Settings) -> Result<Self, ProviderError> {
+        let client = Arc::new(Client::new(&settings)?);
+        let Settings { pool, logins, .. } = settings;
+        Ok(Self { tasks: Tasks::new(client.clone()), client, pool, logins, places: Mutex::default() })
+    }
+
+    fn login(&self, machine: &DesiredMachine) -> Option<&Login> {
+        self.logins.get(&machine.pool)
+    }
+
+    fn known(&self, name: &NodeName) -> Option<Guest> {
+        self.places.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+    }
+
+    fn knows(&self, name: &NodeName, guest: &Guest) {
+        self.places.lock().unwrap_or_else(PoisonError::into_inner).insert(name.clone(), guest.clone());
+    }
+
+    fn forgets(&self, name: &NodeName) {
+        self.places.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
+    }
+}
+
+fn no_load_balancers() -> ProviderError {
+    error(ErrorKind::Invalid, "Proxmox VE has no load balancers")
+}
+
+#[async_trait]
+impl Provider for Proxmox {
+    fn can(&self) -> Capabilities {
+        Capabilities { machines: true, load_balancers: false, resize: true }
+    }
+
+    async fn observe(&self, owner: &Owner) -> Result<Inventory, ProviderError> {
+        self.inventory(owner).await
+    }
+
+    async fn create(&self, machine: &DesiredMachine, owner: &Owner) -> Result<MachineSeen, ProviderError> {
+        self.make(machine, owner).await
+    }
+
+    async fn update(&self, machine: &DesiredMachine, owner: &Owner) -> Result<MachineSeen, ProviderError> {
+        self.change(machine, owner).await
+    }
+
+    async fn start(&self, name: &NodeName, owner: &Owner) -> Result<MachineSeen, ProviderError> {
+        self.turn_on(name, owner).await
+    }
+
+    async fn delete(&self, doomed: Doomed<'_>) -> Result<(), ProviderError> {
+        self.remove(doomed).await
+    }
+
+    async fn set_load_balancer(
+        &self,
+        _wish: &DesiredLoadBalancer,
+        _owner: &Owner,
+    ) -> Result<LoadBalancerSeen, ProviderError> {
+        Err(no_load_balancers())
+    }
+
+    async fn delete_load_balancer(&self, _name: &ClusterName, _owner: &Owner) -> Result<(), ProviderError> {
+        Err(no_load_balancers())
+    }
+}

@@ -1,0 +1,192 @@
+//! Every call of the API that we make, and nothing else makes one.
+//!
+//! A call is a value: its path with names in braces as the vendor's own interface description has it, so a test can hold
+//! each one against that description before anything is sent. <https://pve.proxmox.com/pve-docs/api-viewer/>
+
+#[cfg(test)]
+mod schema;
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use kubewright_model::ids::Vmid;
+
+use super::tasks::Upid;
+
+/// Settings of a guest, as its configuration names them.
+pub(super) type Config = BTreeMap<String, String>;
+
+/// What HTTP does with a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verb {
+    Get,
+    Post,
+    Put,
+    Delete,
+}
+
+/// A call of the API.
+pub(super) struct Call {
+    pub(super) verb: Verb,
+    /// The path, with names in braces.
+    pub(super) path: &'static str,
+    /// What stands for the names.
+    pub(super) place: Vec<(&'static str, String)>,
+    pub(super) parameters: Vec<(String, String)>,
+}
+
+impl Call {
+    fn new(verb: Verb, path: &'static str) -> Self {
+        Self { verb, path, place: Vec::new(), parameters: Vec::new() }
+    }
+
+    fn at(mut self, name: &'static str, value: impl fmt::Display) -> Self {
+        self.place.push((name, value.to_string()));
+        self
+    }
+
+    fn with(mut self, name: impl Into<String>, value: impl fmt::Display) -> Self {
+        self.parameters.push((name.into(), value.to_string()));
+        self
+    }
+
+    fn all(mut self, config: &Config) -> Self {
+        self.parameters.extend(config.iter().map(|(name, value)| (name.clone(), value.clone())));
+        self
+    }
+
+    /// The path with everything in its place.
+    pub(super) fn filled(&self) -> String {
+        self.place.iter().fold(self.path.to_string(), |path, (name, value)| path.replace(&format!("{{{name}}}"), value))
+    }
+}
+
+/// Containers or virtual machines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Kind {
+    Lxc,
+    Qemu,
+}
+
+/// A guest, where it is now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Guest {
+    pub(super) kind: Kind,
+    pub(super) node: String,
+    pub(super) vmid: Vmid,
+}
+
+impl fmt::Display for Guest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = match self.kind {
+            Kind::Lxc => "CT",
+            Kind::Qemu => "VM",
+        };
+        write!(f, "{kind} {} on {}", self.vmid, self.node)
+    }
+}
+
+impl Guest {
+    fn call(&self, verb: Verb, lxc: &'static str, qemu: &'static str) -> Call {
+        let path = match self.kind {
+            Kind::Lxc => lxc,
+            Kind::Qemu => qemu,
+        };
+        Call::new(verb, path).at("node", &self.node).at("vmid", self.vmid)
+    }
+
+    pub(super) fn config(&self) -> Call {
+        self.call(Verb::Get, "/nodes/{node}/lxc/{vmid}/config", "/nodes/{node}/qemu/{vmid}/config")
+    }
+
+    /// Changes settings. For virtual machines it is the call that answers with a task, because a change may make a
+    /// volume, which takes longer than an answer may.
+    pub(super) fn configure(&self, config: &Config) -> Call {
+        let verb = if self.kind == Kind::Lxc { Verb::Put } else { Verb::Post };
+        self.call(verb, "/nodes/{node}/lxc/{vmid}/config", "/nodes/{node}/qemu/{vmid}/config").all(config)
+    }
+
+    /// Grows a disk to a size in MiB.
+    pub(super) fn resize(&self, disk: &str, mib: u64) -> Call {
+        self.call(Verb::Put, "/nodes/{node}/lxc/{vmid}/resize", "/nodes/{node}/qemu/{vmid}/resize")
+            .with("disk", disk)
+            .with("size", format!("{mib}M"))
+    }
+
+    pub(super) fn status(&self) -> Call {
+        self.call(Verb::Get, "/nodes/{node}/lxc/{vmid}/status/current", "/nodes/{node}/qemu/{vmid}/status/current")
+    }
+
+    pub(super) fn start(&self) -> Call {
+        self.call(Verb::Post, "/nodes/{node}/lxc/{vmid}/status/start", "/nodes/{node}/qemu/{vmid}/status/start")
+    }
+
+    pub(super) fn stop(&self) -> Call {
+        self.call(Verb::Post, "/nodes/{node}/lxc/{vmid}/status/stop", "/nodes/{node}/qemu/{vmid}/status/stop")
+    }
+
+    /// Deletes a guest, its disks, and what names it: backup jobs, replication, HA.
+    pub(super) fn delete(&self) -> Call {
+        self.call(Verb::Delete, "/nodes/{node}/lxc/{vmid}", "/nodes/{node}/qemu/{vmid}")
+            .with("purge", 1)
+            .with("destroy-unreferenced-disks", 1)
+    }
+
+    /// Clones a template.
+    pub(super) fn clone_to(&self, newid: Vmid, config: &Config) -> Call {
+        Call::new(Verb::Post, "/nodes/{node}/qemu/{vmid}/clone")
+            .at("node", &self.node)
+            .at("vmid", self.vmid)
+            .with("newid", newid)
+            .all(config)
+    }
+}
+
+pub(super) fn login(user: &str, password: &str) -> Call {
+    Call::new(Verb::Post, "/access/ticket").with("username", user).with("password", password)
+}
+
+/// The privileges that we have ourselves, by path.
+pub(super) fn permissions() -> Call {
+    Call::new(Verb::Get, "/access/permissions")
+}
+
+/// Everything in the cluster in one list: guests, nodes and storages.
+pub(super) fn resources() -> Call {
+    Call::new(Verb::Get, "/cluster/resources")
+}
+
+/// A number that nobody uses at this moment.
+pub(super) fn next_id() -> Call {
+    Call::new(Verb::Get, "/cluster/nextid")
+}
+
+/// The guests of a node, as they are now and not as they were when their figures were last gathered.
+pub(super) fn guests(node: &str, kind: Kind) -> Call {
+    let path = match kind {
+        Kind::Lxc => "/nodes/{node}/lxc",
+        Kind::Qemu => "/nodes/{node}/qemu",
+    };
+    Call::new(Verb::Get, path).at("node", node)
+}
+
+pub(super) fn create_container(node: &str, vmid: Vmid, config: &Config) -> Call {
+    Call::new(Verb::Post, "/nodes/{node}/lxc").at("node", node).with("vmid", vmid).all(config)
+}
+
+/// A node's tasks that began then or later, those that run and those that have ended.
+pub(super) fn tasks(node: &str, since: u64, limit: usize) -> Call {
+    Call::new(Verb::Get, "/nodes/{node}/tasks")
+        .at("node", node)
+        .with("source", "all")
+        .with("since", since)
+        .with("limit", limit)
+}
+
+pub(super) fn task_status(task: &Upid) -> Call {
+    Call::new(Verb::Get, "/nodes/{node}/tasks/{upid}/status").at("node", task.node()).at("upid", task)
+}
+
+pub(super) fn task_log(task: &Upid, limit: usize) -> Call {
+    Call::new(Verb::Get, "/nodes/{node}/tasks/{upid}/log").at("node", task.node()).at("upid", task).with("limit", limit)
+}

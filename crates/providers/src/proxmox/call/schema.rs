@@ -1,0 +1,251 @@
+//! Every call that we make, held against the vendor's own description of the interface.
+//!
+//! The description is no part of the project: it is looked for in a folder `shared/schemas` beside it.
+
+use std::path::{Path, PathBuf};
+
+use kubewright_model::desired::{Body, DesiredMachine, LxcBody, VmBody};
+use kubewright_model::ids::Owner;
+use kubewright_model::units::Size;
+use serde_json::Value;
+
+use super::*;
+use crate::proxmox::settings::Login;
+use crate::proxmox::{guest, wish};
+
+/// The description, if it is to be had here.
+fn description() -> Option<Value> {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let beside = |folder: &Path| -> PathBuf { folder.join("shared/schemas/pve-api.json") };
+    let found = here.ancestors().map(beside).find(|path| path.is_file())?;
+    Some(serde_json::from_slice(&std::fs::read(found).unwrap()).unwrap())
+}
+
+/// What is wrong with a call, in words.
+fn faults(api: &Value, call: &Call) -> Vec<String> {
+    let verb = format!("{:?}", call.verb).to_uppercase();
+    let method = &api[call.path][&verb];
+    if method.is_null() {
+        return vec![format!("there is no {verb} {}", call.path)];
+    }
+    let properties = &method["parameters"]["properties"];
+    let placed = call.place.iter().map(|(name, value)| ((*name).to_string(), value.clone()));
+    let given: Vec<(String, String)> = placed.chain(call.parameters.iter().cloned()).collect();
+    let mut faults = Vec::new();
+    for (name, value) in &given {
+        match property_of(properties, name) {
+            None => faults.push(format!("{name} is unknown")),
+            Some(property) => {
+                faults.extend(value_faults(property, value).map(|fault| format!("{name}={value}: {fault}")))
+            }
+        }
+    }
+    for (name, property) in properties.as_object().into_iter().flatten() {
+        if property["optional"].as_i64() != Some(1) && !given.iter().any(|(own, _)| own == name) {
+            faults.push(format!("{name} is missing"));
+        }
+    }
+    faults.into_iter().map(|fault| format!("{verb} {}: {fault}", call.path)).collect()
+}
+
+/// The property of that name; `net[n]` stands for `net0`, `net1` and so on.
+fn property_of<'a>(properties: &'a Value, name: &str) -> Option<&'a Value> {
+    let numbered = format!("{}[n]", name.trim_end_matches(|c: char| c.is_ascii_digit()));
+    let found = properties.get(name);
+    found.or_else(|| properties.get(&numbered).filter(|_| name.ends_with(|c: char| c.is_ascii_digit())))
+}
+
+fn value_faults(property: &Value, value: &str) -> Option<String> {
+    let number = value.parse::<f64>();
+    match property["type"].as_str() {
+        Some("integer") if value.parse::<i64>().is_err() => return Some("no integer".into()),
+        Some("number") if number.is_err() => return Some("no number".into()),
+        Some("boolean") if !matches!(value, "0" | "1") => return Some("no boolean".into()),
+        _ => {}
+    }
+    let limit = |name: &str| property[name].as_f64().or_else(|| property[name].as_str()?.parse().ok());
+    if let Ok(number) = number {
+        let fits =
+            limit("minimum").is_none_or(|least| number >= least) && limit("maximum").is_none_or(|most| number <= most);
+        if matches!(property["type"].as_str(), Some("integer" | "number")) && !fits {
+            return Some("out of range".into());
+        }
+    }
+    if limit("maxLength").is_some_and(|most| value.len() as f64 > most) {
+        return Some("too long".into());
+    }
+    let words: Vec<&str> = property["enum"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    if !words.is_empty() && !words.contains(&value) {
+        return Some(format!("none of {words:?}"));
+    }
+    property["format"].is_object().then(|| line_faults(&property["format"], value)).flatten()
+}
+
+/// What is wrong with a line of settings.
+fn line_faults(format: &Value, line: &str) -> Option<String> {
+    let mut named = Vec::new();
+    for part in line.split(',') {
+        let (name, value) = match part.split_once('=') {
+            Some((name, value)) => (name.to_string(), value),
+            // One setting needs no name of its own.
+            None => {
+                let unnamed =
+                    format.as_object()?.iter().find(|(_, property)| property["default_key"].as_i64() == Some(1));
+                (unnamed?.0.clone(), part)
+            }
+        };
+        let Some(mut property) = format.get(&name) else { return Some(format!("{name} is unknown")) };
+        let alias = property["alias"].as_str().or_else(|| property["keyAlias"].as_str());
+        if let Some(alias) = alias {
+            named.push(alias.to_string());
+            property = &format[alias];
+        }
+        if let Some(fault) = value_faults(property, value) {
+            return Some(format!("{name}: {fault}"));
+        }
+        named.push(name);
+    }
+    let required = format.as_object()?.iter().filter(|(_, property)| {
+        property["optional"].as_i64() != Some(1) && property["alias"].is_null() && property["keyAlias"].is_null()
+    });
+    let missing = required.map(|(name, _)| name).find(|name| !named.contains(name));
+    missing.map(|name| format!("{name} is missing"))
+}
+
+fn machine(body: Body) -> DesiredMachine {
+    DesiredMachine {
+        name: "node-1".into(),
+        pool: "nodes".into(),
+        provider: "proxmox".into(),
+        place: "pve1".into(),
+        address: "10.0.0.5".parse().ok(),
+        cores: Some(4),
+        memory: Some(Size::from_gib(4)),
+        disk: Some(Size::from_gib(32)),
+        body: body.into(),
+        vmid: Some(Vmid(400)),
+        tags: vec!["k3s".into()],
+        on_boot: true,
+    }
+}
+
+fn lxc() -> LxcBody {
+    LxcBody {
+        template: "local:vztmpl/debian-12-standard_12.7-1_amd64.tar.zst".into(),
+        storage: "local-lvm".into(),
+        bridge: "vmbr0".into(),
+        vlan: Some(20),
+        prefix: Some(24),
+        gateway: "10.0.0.1".parse().ok(),
+        nameservers: vec!["10.0.0.1".parse().unwrap(), "10.0.0.2".parse().unwrap()],
+        search_domains: vec!["lab.test".into()],
+        privileged: false,
+        features: vec!["nesting".into()],
+        raw: Vec::new(),
+        swap: Some(Size::from_mib(512)),
+    }
+}
+
+fn vm() -> VmBody {
+    VmBody {
+        template: Vmid(90001),
+        template_name: None,
+        linked: false,
+        storage: "local-lvm".into(),
+        bridge: "vmbr0".into(),
+        vlan: Some(20),
+        prefix: Some(24),
+        gateway: "10.0.0.1".parse().ok(),
+        nameservers: vec!["10.0.0.1".parse().unwrap()],
+        search_domains: vec!["lab.test".into()],
+        cpu: "host".into(),
+        disk_slot: "scsi0".into(),
+        format: "raw".into(),
+        scsi_controller: "virtio-scsi-single".into(),
+        io_thread: true,
+        agent: true,
+        network_queues: Some(4),
+        extra_disks: vec![Size::from_gib(50)],
+    }
+}
+
+/// One of every kind of call, with all that it can hold.
+fn calls() -> Vec<Call> {
+    let owner = Owner("lab".into());
+    let login = Login { user: "odin".into(), keys: vec!["ssh-ed25519 AAAA odin@lab".into()] };
+    let container = Guest { kind: Kind::Lxc, node: "pve1".into(), vmid: Vmid(400) };
+    let virtual_machine = Guest { kind: Kind::Qemu, ..container.clone() };
+    let task: Upid = "UPID:pve1:000003E8:00001B58:6740B0C0:vzcreate:400:root@pam!kubewright:".parse().unwrap();
+
+    let (wanted, body) = (machine(Body::Lxc(lxc())), lxc());
+    let mut whole = wish::container(&wanted, &body, &owner, Some(&login));
+    whole.insert("pool".into(), "lab".into());
+    let mut change = wish::in_place(&wanted, &owner);
+    change.extend([("features", "nesting=1"), ("digest", "2fd4e1c67a2d28fced849ee1bb76e7391b93eb12")].map(pair));
+    let fresh: Config = [("scsi0", "local-lvm:vm-400-disk-0,size=3G")].map(pair).into();
+    let finished = wish::virtual_machine(&machine(Body::Vm(vm())), &vm(), &owner, Some(&login), &fresh);
+    let full = wish::clone(guest::unfinished(&wanted.name, &owner), &vm(), Some("pve2"), Some("lab"));
+    let linked = wish::clone("node-1".into(), &VmBody { linked: true, ..vm() }, None, None);
+
+    let mut calls = vec![
+        login_call(),
+        permissions(),
+        resources(),
+        next_id(),
+        create_container("pve1", Vmid(400), &whole),
+        container.configure(&change),
+        container.configure(&[("delete", "features")].map(pair).into()),
+        container.resize("rootfs", 65536),
+        virtual_machine.clone_to(Vmid(401), &full),
+        virtual_machine.clone_to(Vmid(401), &linked),
+        virtual_machine.configure(&finished),
+        virtual_machine.resize("scsi0", 65536),
+        tasks("pve1", 1_732_292_800, 500),
+        task_status(&task),
+        task_log(&task, 5000),
+    ];
+    for guest in [&container, &virtual_machine] {
+        calls.extend([guest.config(), guest.status(), guest.start(), guest.stop(), guest.delete()]);
+        calls.push(guests("pve1", guest.kind));
+    }
+    calls
+}
+
+fn login_call() -> Call {
+    super::login("root@pam", "secret")
+}
+
+fn pair((name, value): (&str, &str)) -> (String, String) {
+    (name.into(), value.into())
+}
+
+#[test]
+fn every_call_is_as_the_vendor_describes_it() {
+    let Some(api) = description() else {
+        println!("skipped: no shared/schemas/pve-api.json beside the project, so no call was held against it");
+        return;
+    };
+    let faults: Vec<String> = calls().iter().flat_map(|call| faults(&api, call)).collect();
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+#[test]
+fn faults_are_found() {
+    let Some(api) = description() else {
+        println!("skipped: no shared/schemas/pve-api.json beside the project");
+        return;
+    };
+    let wrong = [
+        (create_container("pve1", Vmid(400), &Config::new()), "ostemplate is missing"),
+        (resources().with("kind", "vm"), "kind is unknown"),
+        (resources().with("type", "vms"), "none of"),
+        (next_id().with("vmid", "many"), "no integer"),
+        (Call::new(Verb::Get, "/nowhere"), "there is no GET /nowhere"),
+        (create_container("pve1", Vmid(4), &[("net0", "bridge=vmbr0")].map(pair).into()), "name is missing"),
+        (create_container("pve1", Vmid(400), &[("net0", "name=eth0,vlan=2")].map(pair).into()), "vlan is unknown"),
+    ];
+    for (call, fault) in wrong {
+        let found = faults(&api, &call);
+        assert!(found.iter().any(|found| found.contains(fault)), "{fault} is not among {found:?}");
+    }
+}

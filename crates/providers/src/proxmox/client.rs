@@ -1,0 +1,235 @@
+//! The API over HTTPS: who we are, which address answers, and what an answer means.
+//!
+//! A call is sent once. Only an address that no connection can be had to is passed over for the next one, since nothing
+//! has been asked of anybody then.
+
+use std::error::Error as _;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use hyper::ext::ReasonPhrase;
+use kubewright_model::secret::Secret;
+use reqwest::header::{AUTHORIZATION, COOKIE, HeaderMap, HeaderName, HeaderValue};
+use reqwest::{Method, Response};
+use serde_json::Value;
+use tokio::sync::Mutex;
+
+use super::call::{self, Call, Verb};
+use super::settings::{Identity, Settings};
+use super::{classify, trust};
+use crate::{ErrorKind, ProviderError};
+
+/// A node that is there answers a greeting at once, also over a bad line.
+const CONNECT: Duration = Duration::from_secs(10);
+/// Proxmox gives a call of its own to another node 30 s, and some of its locks are waited for 10 s more.
+const ANSWER: Duration = Duration::from_secs(60);
+/// What a write needs beside a ticket, so that no web page can make a browser write.
+const CSRF: HeaderName = HeaderName::from_static("csrfpreventiontoken");
+
+/// The API of one cluster.
+pub(super) struct Client {
+    http: reqwest::Client,
+    addresses: Vec<String>,
+    /// The address that answered last.
+    answering: AtomicUsize,
+    identity: Identity,
+    ticket: Mutex<Option<Ticket>>,
+}
+
+/// What a password was given for.
+#[derive(Clone)]
+struct Ticket {
+    cookie: Secret,
+    csrf: Secret,
+}
+
+/// An error of this adapter.
+pub(super) fn error(kind: ErrorKind, message: impl Into<String>) -> ProviderError {
+    ProviderError { provider: "proxmox", kind, message: message.into(), log: Vec::new() }
+}
+
+impl Client {
+    pub(super) fn new(settings: &Settings) -> Result<Self, ProviderError> {
+        let invalid = |why: String| error(ErrorKind::Invalid, why);
+        let http = reqwest::Client::builder()
+            .tls_backend_preconfigured(trust::tls(&settings.trust).map_err(invalid)?)
+            .https_only(true)
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(CONNECT)
+            .timeout(ANSWER)
+            .build()
+            .map_err(|error| invalid(error.to_string()))?;
+        let addresses: Vec<String> =
+            settings.addresses.iter().map(|address| address.trim_end_matches('/').to_string()).collect();
+        if addresses.is_empty() {
+            return Err(invalid("no address of the API is given".into()));
+        }
+        let identity = settings.identity.clone();
+        Ok(Self { http, addresses, answering: AtomicUsize::new(0), identity, ticket: Mutex::new(None) })
+    }
+
+    pub(super) fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// Makes a call and returns its `data`.
+    pub(super) async fn send(&self, call: Call) -> Result<Value, ProviderError> {
+        let (headers, ticket) = self.credentials().await?;
+        let answer = self.ask(&call, headers).await;
+        match (answer, ticket) {
+            // A ticket ends after two hours, and a call that was refused for it has done nothing.
+            (Err(refused), Some(old)) if refused.message.starts_with("401 ") => {
+                self.forget(&old).await;
+                let (headers, _) = self.credentials().await?;
+                self.ask(&call, headers).await
+            }
+            (answer, _) => answer,
+        }
+    }
+
+    async fn forget(&self, old: &Ticket) {
+        let mut ticket = self.ticket.lock().await;
+        if ticket.as_ref().is_some_and(|now| now.cookie == old.cookie) {
+            *ticket = None;
+        }
+    }
+
+    /// The headers that say who we are, and the ticket if they come from one.
+    async fn credentials(&self) -> Result<(HeaderMap, Option<Ticket>), ProviderError> {
+        let mut headers = HeaderMap::new();
+        match &self.identity {
+            Identity::Token { id, secret } => {
+                headers.insert(AUTHORIZATION, hidden(format!("PVEAPIToken={id}={}", secret.expose()))?);
+                Ok((headers, None))
+            }
+            Identity::Password { user, password } => {
+                let mut ticket = self.ticket.lock().await;
+                let ticket = match &mut *ticket {
+                    Some(ticket) => ticket.clone(),
+                    none => none.insert(self.log_in(user, password).await?).clone(),
+                };
+                headers.insert(COOKIE, hidden(format!("PVEAuthCookie={}", ticket.cookie.expose()))?);
+                headers.insert(CSRF, hidden(ticket.csrf.expose().clone())?);
+                Ok((headers, Some(ticket)))
+            }
+        }
+    }
+
+    async fn log_in(&self, user: &str, password: &Secret) -> Result<Ticket, ProviderError> {
+        let given = self.ask(&call::login(user, password.expose()), HeaderMap::new()).await?;
+        if given["NeedTFA"].as_i64() == Some(1) {
+            let message = format!("{user} logs in with a second factor: give kubewright an API token instead");
+            return Err(error(ErrorKind::Denied, message));
+        }
+        let word = |name: &str| given[name].as_str().map(|word| Secret::new(word.to_string()));
+        match (word("ticket"), word("CSRFPreventionToken")) {
+            (Some(cookie), Some(csrf)) => Ok(Ticket { cookie, csrf }),
+            _ => Err(error(ErrorKind::Bug, "the answer to a login holds no ticket")),
+        }
+    }
+
+    /// Sends a call to the address that answered last, and to the others when no connection to it can be had.
+    async fn ask(&self, call: &Call, headers: HeaderMap) -> Result<Value, ProviderError> {
+        let first = self.answering.load(Ordering::Relaxed);
+        let mut failed = None;
+        for turn in 0..self.addresses.len() {
+            let index = (first + turn) % self.addresses.len();
+            let address = &self.addresses[index];
+            match self.request(address, call, headers.clone()).send().await {
+                Ok(response) => {
+                    self.answering.store(index, Ordering::Relaxed);
+                    return read(response).await;
+                }
+                Err(why) => {
+                    let unreached = why.is_connect();
+                    failed = Some(unanswered(address, &why));
+                    if !unreached {
+                        break;
+                    }
+                }
+            }
+        }
+        Err(failed.unwrap_or_else(|| error(ErrorKind::Bug, "no address was asked")))
+    }
+
+    fn request(&self, address: &str, call: &Call, headers: HeaderMap) -> reqwest::RequestBuilder {
+        let method = match call.verb {
+            Verb::Get => Method::GET,
+            Verb::Post => Method::POST,
+            Verb::Put => Method::PUT,
+            Verb::Delete => Method::DELETE,
+        };
+        let request = self.http.request(method, format!("{address}/api2/json{}", call.filled())).headers(headers);
+        match call.verb {
+            Verb::Get | Verb::Delete => request.query(&call.parameters),
+            Verb::Post | Verb::Put => request.form(&call.parameters),
+        }
+    }
+}
+
+/// A header that no log shows.
+fn hidden(text: String) -> Result<HeaderValue, ProviderError> {
+    let mut value = HeaderValue::from_str(&text)
+        .map_err(|_| error(ErrorKind::Invalid, "the credentials hold characters that no HTTP header may hold"))?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+/// Nobody answered, or nobody whom we trust.
+fn unanswered(address: &str, why: &reqwest::Error) -> ProviderError {
+    let mut causes = Vec::new();
+    let mut distrusted = false;
+    let mut cause = why.source();
+    while let Some(source) = cause {
+        // rustls hides in the error of a stream, which tells of it only by what it holds.
+        let held = source.downcast_ref::<std::io::Error>().and_then(|error| error.get_ref());
+        let tls = held.and_then(|held| held.downcast_ref::<rustls::Error>());
+        distrusted |=
+            tls.is_some_and(|tls| matches!(tls, rustls::Error::InvalidCertificate(_) | rustls::Error::General(_)));
+        causes.push(source.to_string());
+        cause = source.source();
+    }
+    causes.dedup();
+    let cause =
+        causes.pop().unwrap_or_else(|| if why.is_timeout() { "no answer in time".into() } else { "no answer".into() });
+    if distrusted {
+        let message = format!(
+            "{address} is not trusted: {cause}. If it is the right one, write its SHA-256 fingerprint as `fingerprint`; \
+             the Proxmox host shows it with `pvenode cert info`"
+        );
+        return error(ErrorKind::Denied, message);
+    }
+    let what = if why.is_timeout() { "no answer in time" } else { "no answer" };
+    error(ErrorKind::Transient, format!("{address}: {what}: {cause}"))
+}
+
+/// What an answer says.
+async fn read(response: Response) -> Result<Value, ProviderError> {
+    let status = response.status();
+    // Before 8.4, and from a node that cannot be reached, the words stand only beside the status.
+    let reason = response.extensions().get::<ReasonPhrase>();
+    let reason = reason.map(|reason| String::from_utf8_lossy(reason.as_bytes()).into_owned());
+    let body = response.bytes().await.map_err(|why| {
+        let cause = why.source().map_or_else(|| "the connection broke".into(), ToString::to_string);
+        error(ErrorKind::Transient, format!("the answer broke off: {cause}"))
+    })?;
+    let answer: Option<Value> = serde_json::from_slice(&body).ok().filter(Value::is_object);
+    if status.is_success() {
+        // A page in the place of an answer is a proxy's.
+        let mut answer = answer.ok_or_else(|| error(ErrorKind::Transient, "the answer is not Proxmox' own"))?;
+        return Ok(answer["data"].take());
+    }
+    let own =
+        answer.as_ref().and_then(|answer| answer["message"].as_str()).map(str::trim).filter(|own| !own.is_empty());
+    let standard = || status.canonical_reason().unwrap_or("no words").to_string();
+    let words = own.map(String::from).or(reason.filter(|reason| !reason.is_empty())).unwrap_or_else(standard);
+    let fields = answer.as_ref().and_then(|answer| answer["errors"].as_object());
+    let fields: Vec<String> = fields
+        .into_iter()
+        .flatten()
+        .map(|(field, why)| format!("{field}: {}", why.as_str().unwrap_or("wrong").trim()))
+        .collect();
+    let kind = classify::kind(status.as_u16(), &words);
+    let detail = if fields.is_empty() { String::new() } else { format!(" {}", fields.join("; ")) };
+    Err(error(kind, format!("{} {words}{detail}", status.as_u16())))
+}

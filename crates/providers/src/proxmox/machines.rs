@@ -1,0 +1,338 @@
+//! Making, changing, starting and deleting one machine.
+//!
+//! Nothing is written to a guest before its configuration has been read and has shown both our mark and its name.
+
+use kubewright_model::desired::{Body, DesiredMachine, LxcBody, VmBody};
+use kubewright_model::ids::{NodeName, Owner, Vmid};
+use kubewright_model::observed::{MachineSeen, Power};
+use kubewright_model::units::Size;
+
+use super::call::{self, Config, Guest, Kind};
+use super::client::error;
+use super::survey::{Entry, Survey};
+use super::{Proxmox, guest, wish};
+use crate::{Doomed, ErrorKind, ProviderError};
+
+/// A machine of ours, and what its configuration was when it was recognised.
+pub(super) struct Ours {
+    pub(super) guest: Guest,
+    pub(super) config: Config,
+}
+
+impl Ours {
+    fn is_finished(&self, owner: &Owner) -> bool {
+        guest::name(self.guest.kind, &self.config).is_none_or(|name| guest::finished_name(name, owner).is_none())
+    }
+}
+
+impl Proxmox {
+    pub(super) async fn config(&self, guest: &Guest) -> Result<Config, ProviderError> {
+        Ok(guest::config(&self.client.send(guest.config()).await?))
+    }
+
+    async fn power(&self, guest: &Guest) -> Result<Power, ProviderError> {
+        let status = self.client.send(guest.status()).await?;
+        Ok(if status["status"] == "running" { Power::Running } else { Power::Stopped })
+    }
+
+    async fn seen(&self, guest: &Guest, owner: &Owner) -> Result<MachineSeen, ProviderError> {
+        let power = self.power(guest).await?;
+        Ok(guest::machine(guest, &self.config(guest).await?, power, owner))
+    }
+
+    /// The guest if it is the machine of that name with our mark, by its own configuration.
+    async fn recognise(&self, guest: &Guest, name: &NodeName, owner: &Owner) -> Result<Option<Ours>, ProviderError> {
+        let config = match self.config(guest).await {
+            // Gone, or moved to another node.
+            Err(gone) if gone.kind == ErrorKind::NotFound => return Ok(None),
+            other => other?,
+        };
+        let mark = config.get("tags").is_some_and(|line| guest::tags(line).any(|tag| tag == owner.tag()));
+        let template = config.get("template").is_some_and(|yes| yes == "1");
+        let called = guest::name(guest.kind, &config);
+        let unfinished = called == Some(guest::unfinished(name, owner).as_str());
+        let ours = !template && (unfinished || (mark && called == Some(name.as_str())));
+        Ok(ours.then(|| Ours { guest: guest.clone(), config }))
+    }
+
+    /// The machine of that name with our mark, wherever in the cluster it is.
+    async fn find(&self, name: &NodeName, owner: &Owner) -> Result<Option<Ours>, ProviderError> {
+        if let Some(guest) = self.known(name)
+            && let Some(ours) = self.recognise(&guest, name, owner).await?
+        {
+            return Ok(Some(ours));
+        }
+        let unfinished = guest::unfinished(name, owner);
+        let called = |entry: &Entry| entry.name.as_deref().is_some_and(|own| own == name.as_str() || own == unfinished);
+        for entry in self.guests_now(self.survey().await?).await?.iter().filter(|entry| called(entry)) {
+            if let Some(ours) = self.recognise(&entry.guest, name, owner).await? {
+                self.knows(name, &entry.guest);
+                return Ok(Some(ours));
+            }
+        }
+        Ok(None)
+    }
+
+    async fn ours(&self, name: &NodeName, owner: &Owner) -> Result<Ours, ProviderError> {
+        let found = self.find(name, owner).await?;
+        found.ok_or_else(|| error(ErrorKind::NotFound, format!("no machine {name} carries the mark {}", owner.tag())))
+    }
+
+    /// The machine if it is there already, or an error if something else stands in its place.
+    async fn standing(
+        &self,
+        machine: &DesiredMachine,
+        owner: &Owner,
+        survey: &Survey,
+    ) -> Result<Option<Ours>, ProviderError> {
+        let name = &machine.name;
+        let (known, unfinished) = (self.known(name), guest::unfinished(name, owner));
+        for entry in &survey.guests {
+            let same_number = machine.vmid == Some(entry.guest.vmid);
+            let same_name = entry.name.as_deref().is_some_and(|own| own == name.as_str() || own == unfinished);
+            // A number that we chose ourselves, and whose answer was lost on the way.
+            let tried = machine.vmid.is_none() && known.as_ref() == Some(&entry.guest);
+            if !same_number && !same_name && !tried {
+                continue;
+            }
+            if let Some(ours) = self.recognise(&entry.guest, name, owner).await? {
+                self.knows(name, &entry.guest);
+                return Ok(Some(ours));
+            }
+            if entry.is_being_made() {
+                let message = format!("{} is being made: whose it is shows when it is done", entry.guest);
+                return Err(error(ErrorKind::Busy, message));
+            }
+            if tried && !same_name {
+                self.forgets(name);
+                continue;
+            }
+            let message = format!("{name} cannot be made: {} is there, named {}", entry.guest, entry.title());
+            return Err(error(ErrorKind::Conflict, message));
+        }
+        Ok(None)
+    }
+}
+
+impl Proxmox {
+    pub(super) async fn make(&self, machine: &DesiredMachine, owner: &Owner) -> Result<MachineSeen, ProviderError> {
+        let survey = self.survey().await?;
+        if let Some(ours) = self.standing(machine, owner, &survey).await? {
+            return if ours.is_finished(owner) {
+                self.seen(&ours.guest, owner).await
+            } else {
+                self.finish(machine, ours, owner).await
+            };
+        }
+        let place = machine.place.as_str();
+        match survey.nodes.get(place) {
+            None => return Err(error(ErrorKind::Invalid, format!("there is no node {place}"))),
+            Some(false) => return Err(error(ErrorKind::Transient, format!("node {place} is offline"))),
+            Some(true) => {}
+        }
+        let vmid = self.number(machine).await?;
+        match &*machine.body {
+            Body::Lxc(lxc) => self.make_container(machine, lxc, vmid, owner).await,
+            Body::Vm(vm) => self.make_virtual_machine(machine, vm, vmid, owner, &survey).await,
+            Body::Server(_) | Body::Existing | Body::Local => {
+                Err(error(ErrorKind::Invalid, format!("{} is no machine of Proxmox", machine.name)))
+            }
+        }
+    }
+
+    /// The machine's number: its own, the one that it was to have when it was last tried, or a free one.
+    async fn number(&self, machine: &DesiredMachine) -> Result<Vmid, ProviderError> {
+        if let Some(vmid) = machine.vmid.or_else(|| self.known(&machine.name).map(|guest| guest.vmid)) {
+            return Ok(vmid);
+        }
+        let free = guest::word(&self.client.send(call::next_id()).await?).and_then(|text| text.parse().ok());
+        free.map(Vmid).ok_or_else(|| error(ErrorKind::Bug, "the answer for a free VMID is no number"))
+    }
+
+    /// Sends the request that makes a guest, and waits until it is made.
+    async fn begin(&self, machine: &DesiredMachine, guest: &Guest, call: call::Call) -> Result<(), ProviderError> {
+        self.knows(&machine.name, guest);
+        let made = async { self.tasks.done(&self.client.send(call).await?).await }.await;
+        if made.as_ref().is_err_and(|error| error.kind == ErrorKind::Conflict) {
+            self.forgets(&machine.name);
+        }
+        // A number that Proxmox called free a moment ago is somebody else's now; the next one may still be had.
+        made.map_err(|mut error| {
+            if error.kind == ErrorKind::Conflict && machine.vmid.is_none() {
+                error.kind = ErrorKind::Busy;
+            }
+            error
+        })
+    }
+
+    async fn make_container(
+        &self,
+        machine: &DesiredMachine,
+        lxc: &LxcBody,
+        vmid: Vmid,
+        owner: &Owner,
+    ) -> Result<MachineSeen, ProviderError> {
+        let guest = Guest { kind: Kind::Lxc, node: machine.place.to_string(), vmid };
+        let mut config = wish::container(machine, lxc, owner, self.login(machine));
+        config.extend(self.pool.clone().map(|pool| ("pool".to_string(), pool)));
+        self.begin(machine, &guest, call::create_container(&guest.node, vmid, &config)).await?;
+        self.seen(&guest, owner).await
+    }
+
+    async fn make_virtual_machine(
+        &self,
+        machine: &DesiredMachine,
+        vm: &VmBody,
+        vmid: Vmid,
+        owner: &Owner,
+        survey: &Survey,
+    ) -> Result<MachineSeen, ProviderError> {
+        let template = self.template(vm, survey).await?;
+        let guest = Guest { kind: Kind::Qemu, node: machine.place.to_string(), vmid };
+        let target = (template.node != guest.node).then_some(guest.node.as_str());
+        let name = guest::unfinished(&machine.name, owner);
+        let config = wish::clone(name, vm, target, self.pool.as_deref());
+        self.begin(machine, &guest, template.clone_to(vmid, &config)).await?;
+        let ours = self.recognise(&guest, &machine.name, owner).await?;
+        let ours = ours.ok_or_else(|| error(ErrorKind::Transient, format!("the clone {guest} is not there")))?;
+        self.finish(machine, ours, owner).await
+    }
+
+    /// The template, if it is what the spec takes it for.
+    async fn template(&self, vm: &VmBody, survey: &Survey) -> Result<Guest, ProviderError> {
+        let found = survey.guests.iter().find(|entry| entry.guest.vmid == vm.template);
+        let found = found.filter(|entry| entry.guest.kind == Kind::Qemu && entry.template);
+        let found = found.ok_or_else(|| error(ErrorKind::NotFound, format!("there is no template {}", vm.template)))?;
+        let config = self.config(&found.guest).await?;
+        let called = guest::name(Kind::Qemu, &config).unwrap_or_default();
+        if let Some(wanted) = vm.template_name.as_deref().filter(|wanted| *wanted != called) {
+            let message = format!("the template {} is named {called}, not {wanted}", vm.template);
+            return Err(error(ErrorKind::Conflict, message));
+        }
+        if config.get(&vm.disk_slot).is_none_or(|disk| guest::is_cdrom(disk)) {
+            let slot = guest::system_disk(Kind::Qemu, &config).unwrap_or_else(|| "nowhere".into());
+            let message = format!("the template {} has its disk at {slot}, not at {}", vm.template, vm.disk_slot);
+            return Err(error(ErrorKind::Invalid, message));
+        }
+        Ok(found.guest.clone())
+    }
+}
+
+impl Proxmox {
+    /// Turns a clone into the machine. The mark moves from its name into its tags in the same change as all else.
+    async fn finish(&self, machine: &DesiredMachine, ours: Ours, owner: &Owner) -> Result<MachineSeen, ProviderError> {
+        let Body::Vm(vm) = &*machine.body else {
+            return Err(error(ErrorKind::Conflict, format!("{} is a virtual machine", ours.guest)));
+        };
+        let config = wish::virtual_machine(machine, vm, owner, self.login(machine), &ours.config);
+        self.configure(&ours, config).await?;
+        let there = self.config(&ours.guest).await?;
+        self.grow(machine, &Ours { guest: ours.guest.clone(), config: there }).await?;
+        self.seen(&ours.guest, owner).await
+    }
+
+    /// Changes settings, unless somebody has changed them since they were read.
+    async fn configure(&self, ours: &Ours, mut config: Config) -> Result<(), ProviderError> {
+        if config.is_empty() {
+            return Ok(());
+        }
+        config.extend(ours.config.get("digest").map(|digest| ("digest".to_string(), digest.clone())));
+        self.tasks.done(&self.client.send(ours.guest.configure(&config)).await?).await
+    }
+
+    /// Grows the system disk to what is wished. It never shrinks: Proxmox cannot, and what is on it would be gone.
+    async fn grow(&self, machine: &DesiredMachine, ours: &Ours) -> Result<(), ProviderError> {
+        let Some((wanted, slot, there)) = disk(machine, ours) else { return Ok(()) };
+        if wanted <= there {
+            return Ok(());
+        }
+        self.tasks.done(&self.client.send(ours.guest.resize(&slot, wanted.mib())).await?).await
+    }
+
+    pub(super) async fn change(&self, machine: &DesiredMachine, owner: &Owner) -> Result<MachineSeen, ProviderError> {
+        let ours = self.ours(&machine.name, owner).await?;
+        if !ours.is_finished(owner) {
+            return self.finish(machine, ours, owner).await;
+        }
+        if let Some((wanted, slot, there)) = disk(machine, &ours)
+            && wanted < there
+        {
+            let message = format!("{slot} of {} has {there} and cannot shrink to {wanted}", machine.name);
+            return Err(error(ErrorKind::Invalid, message));
+        }
+        let seen = guest::machine(&ours.guest, &ours.config, Power::Stopped, owner);
+        self.configure(&ours, differences(machine, &ours, &seen, owner)).await?;
+        self.grow(machine, &ours).await?;
+        self.seen(&ours.guest, owner).await
+    }
+
+    pub(super) async fn turn_on(&self, name: &NodeName, owner: &Owner) -> Result<MachineSeen, ProviderError> {
+        let ours = self.ours(name, owner).await?;
+        if !ours.is_finished(owner) {
+            let message = format!("{name} is a clone that is not set up yet, and would start as its template");
+            return Err(error(ErrorKind::Conflict, message));
+        }
+        if self.power(&ours.guest).await? == Power::Stopped {
+            let started = async { self.tasks.done(&self.client.send(ours.guest.start()).await?).await }.await;
+            // Somebody else was quicker.
+            started.or_else(|error| if error.message.contains("already running") { Ok(()) } else { Err(error) })?;
+        }
+        self.seen(&ours.guest, owner).await
+    }
+
+    pub(super) async fn remove(&self, doomed: Doomed<'_>) -> Result<(), ProviderError> {
+        let Some(ours) = self.find(doomed.name, doomed.owner).await? else { return Ok(()) };
+        let guest = &ours.guest;
+        if doomed.vmid != Some(guest.vmid) || doomed.place.as_str() != guest.node {
+            let message = format!("{} is not the machine that was seen: it is {guest} now", doomed.name);
+            return Err(error(ErrorKind::Conflict, message));
+        }
+        if ours.config.get("protection").is_some_and(|yes| yes == "1") {
+            let message = format!("{} is protected: `protection` is set on {guest}", doomed.name);
+            return Err(error(ErrorKind::Denied, message));
+        }
+        if self.power(guest).await? == Power::Running {
+            self.tasks.done(&self.client.send(guest.stop()).await?).await?;
+        }
+        self.tasks.done(&self.client.send(guest.delete()).await?).await?;
+        self.forgets(doomed.name);
+        Ok(())
+    }
+}
+
+/// The size that the system disk should have, its slot, and the size that it has.
+fn disk(machine: &DesiredMachine, ours: &Ours) -> Option<(Size, String, Size)> {
+    let slot = guest::system_disk(ours.guest.kind, &ours.config)?;
+    let there = guest::disk_size(&ours.config, &slot)?;
+    Some((machine.disk?, slot, there))
+}
+
+/// The settings that differ.
+fn differences(machine: &DesiredMachine, ours: &Ours, seen: &MachineSeen, owner: &Owner) -> Config {
+    let mut config = wish::in_place(machine, owner);
+    let sorted = |words: &[String]| {
+        let mut words = words.to_vec();
+        words.sort();
+        words
+    };
+    let mut same = Vec::new();
+    same.extend((machine.cores == seen.cores).then_some("cores"));
+    same.extend((machine.memory == seen.memory).then_some("memory"));
+    same.extend((sorted(&machine.tags) == seen.tags).then_some("tags"));
+    same.extend((machine.on_boot == seen.on_boot).then_some("onboot"));
+    config.retain(|name, _| !same.contains(&name.as_str()));
+    // A number of cores is meant for the whole machine, and Proxmox multiplies it by the sockets.
+    if ours.guest.kind == Kind::Qemu && config.contains_key("cores") {
+        config.insert("sockets".into(), "1".into());
+    }
+    if let Body::Lxc(lxc) = &*machine.body
+        && !lxc.features_need_root()
+        && sorted(&lxc.features) != seen.features
+    {
+        match wish::features(lxc) {
+            Some(features) => config.insert("features".into(), features),
+            None => config.insert("delete".into(), "features".into()),
+        };
+    }
+    config
+}

@@ -1,0 +1,214 @@
+//! What we must be allowed to do, what of it we are not, and the commands that would change that.
+//!
+//! The paths and privileges are those that Proxmox' own methods check (`check_ct_modify_config_perm` in pve-container,
+//! `$check_vm_modify_config_perm` in qemu-server, `check_vnet_access` in pve-guest-common, `check_volume_access` in
+//! pve-storage). All of them have the same names in Proxmox VE 8 and 9.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use kubewright_model::desired::{Body, DesiredMachine};
+use serde_json::Value;
+
+use super::client::error;
+use super::settings::Identity;
+use super::{Proxmox, call};
+use crate::{ErrorKind, ProviderError};
+
+/// For every guest: to see it, make it, set it up, start it and delete it.
+const GUEST: [&str; 8] = [
+    "VM.Allocate",
+    "VM.Audit",
+    "VM.Config.CPU",
+    "VM.Config.Disk",
+    "VM.Config.Memory",
+    "VM.Config.Network",
+    "VM.Config.Options",
+    "VM.PowerMgmt",
+];
+/// For virtual machines beside it: cloud-init, its drive, and the serial port.
+const VIRTUAL_MACHINE: [&str; 3] = ["VM.Config.CDROM", "VM.Config.Cloudinit", "VM.Config.HWType"];
+
+/// Privileges that are missing on one path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lacking {
+    /// The path of Proxmox' access control: `/vms`, `/storage/local-lvm`.
+    pub path: String,
+    /// What is missing there.
+    pub privileges: Vec<&'static str>,
+    /// The commands for the shell of a Proxmox host that grant what is needed there and nothing else.
+    pub commands: Vec<String>,
+}
+
+/// Privileges by path.
+type Wanted = BTreeMap<String, BTreeSet<&'static str>>;
+
+impl Proxmox {
+    /// What is missing to make and keep these machines. Nothing is missing where the list is empty.
+    pub async fn lacking(&self, machines: &[DesiredMachine]) -> Result<Vec<Lacking>, ProviderError> {
+        let held = Held(self.client.send(call::permissions()).await?);
+        Ok(self.lacking_of(&held, wanted(machines, &self.guests_path())))
+    }
+
+    /// Whether guests can be seen at all: without that a cluster looks as if it were empty.
+    pub(super) async fn may_look(&self) -> Result<(), ProviderError> {
+        let held = Held(self.client.send(call::permissions()).await?);
+        let wanted = Wanted::from([(self.guests_path(), BTreeSet::from(["VM.Audit"]))]);
+        match self.lacking_of(&held, wanted).pop() {
+            None => Ok(()),
+            Some(lacking) => {
+                let who = self.client.identity().id();
+                let commands = lacking.commands.join("; ");
+                let message = format!(
+                    "{who} may not see guests: VM.Audit on {} is missing. On a Proxmox host: {commands}",
+                    lacking.path
+                );
+                Err(error(ErrorKind::Denied, message))
+            }
+        }
+    }
+
+    /// The path that stands for all guests of ours.
+    fn guests_path(&self) -> String {
+        self.pool.as_ref().map_or_else(|| "/vms".into(), |pool| format!("/pool/{pool}"))
+    }
+
+    fn lacking_of(&self, held: &Held, wanted: Wanted) -> Vec<Lacking> {
+        let lacking = wanted.into_iter().filter_map(|(path, wanted)| {
+            let privileges: Vec<_> = wanted.iter().copied().filter(|privilege| !held.has(&path, privilege)).collect();
+            let commands = commands(self.client.identity(), &path, &wanted);
+            (!privileges.is_empty()).then_some(Lacking { path, privileges, commands })
+        });
+        lacking.collect()
+    }
+}
+
+/// Everything that machines need.
+fn wanted(machines: &[DesiredMachine], guests: &str) -> Wanted {
+    let mut wanted = Wanted::new();
+    let mut want = |path: String, privileges: &[&'static str]| wanted.entry(path).or_default().extend(privileges);
+    for machine in machines {
+        let (storage, bridge, vlan) = match &*machine.body {
+            Body::Lxc(lxc) => {
+                let store = lxc.template.split(':').next().unwrap_or_default();
+                want(format!("/storage/{store}"), &["Datastore.Audit"]);
+                if lxc.privileged {
+                    want("/".into(), &["Sys.Modify"]);
+                }
+                (&lxc.storage, &lxc.bridge, lxc.vlan)
+            }
+            Body::Vm(vm) => {
+                want(guests.into(), &VIRTUAL_MACHINE);
+                want(format!("/vms/{}", vm.template), &["VM.Audit", "VM.Clone"]);
+                (&vm.storage, &vm.bridge, vm.vlan)
+            }
+            Body::Server(_) | Body::Existing | Body::Local => continue,
+        };
+        want(guests.into(), &GUEST);
+        want(format!("/storage/{storage}"), &["Datastore.AllocateSpace"]);
+        let vlan = vlan.map(|vlan| format!("/{vlan}")).unwrap_or_default();
+        want(format!("/sdn/zones/localnetwork/{bridge}{vlan}"), &["SDN.Use"]);
+    }
+    wanted
+}
+
+/// What we have, as the API tells it: paths, and on each the privileges and whether they hold below it too.
+struct Held(Value);
+
+impl Held {
+    fn has(&self, path: &str, privilege: &str) -> bool {
+        self.at(path, privilege) || self.in_another_zone(path, privilege)
+    }
+
+    /// The nearest path that is told decides: what is told of it is the sum of all above.
+    fn at(&self, path: &str, privilege: &str) -> bool {
+        let mut nearest = path;
+        loop {
+            if let Some(told) = self.0.get(nearest) {
+                return match told.get(privilege) {
+                    None => false,
+                    Some(below) => nearest == path || below.as_i64() == Some(1) || below.as_bool() == Some(true),
+                };
+            }
+            nearest = match nearest.rsplit_once('/') {
+                None | Some(("", "")) => return false,
+                Some(("", _)) => "/",
+                Some((above, _)) => above,
+            };
+        }
+    }
+
+    /// A bridge may be a virtual network of another zone than that of plain bridges.
+    fn in_another_zone(&self, path: &str, privilege: &str) -> bool {
+        let Some(network) = path.strip_prefix("/sdn/zones/localnetwork") else { return false };
+        let paths = self.0.as_object().into_iter().flat_map(|told| told.keys());
+        paths.filter(|told| told.starts_with("/sdn/zones/")).any(|told| {
+            let (zone, _) = told["/sdn/zones/".len()..].split_once('/').unwrap_or((&told["/sdn/zones/".len()..], ""));
+            self.at(&format!("/sdn/zones/{zone}{network}"), privilege) && told.contains(network)
+        })
+    }
+}
+
+/// The commands that grant these privileges on this path. A role has what one kind of path needs, so that it can be
+/// granted on several of them; a token that is kept apart from its user needs its user to have the privileges too.
+fn commands(identity: &Identity, path: &str, privileges: &BTreeSet<&'static str>) -> Vec<String> {
+    let kind = match path.split('/').nth(1) {
+        Some("vms") if path != "/vms" => "Template",
+        Some("vms" | "pool") => "Guests",
+        Some("storage") if privileges.contains("Datastore.AllocateSpace") => "Disks",
+        Some("storage") => "Images",
+        Some("sdn") => "Network",
+        _ => "System",
+    };
+    let role = format!("Kubewright{kind}");
+    let list = privileges.iter().copied().collect::<Vec<_>>().join(" ");
+    let mut who = Vec::new();
+    let (user, token) = match identity {
+        Identity::Token { id, .. } => (id.split('!').next().unwrap_or(id), Some(id)),
+        Identity::Password { user, .. } => (user.as_str(), None),
+    };
+    if user != "root@pam" {
+        who.push(format!("--users {user}"));
+    }
+    who.extend(token.map(|token| format!("--tokens '{token}'")));
+    vec![
+        format!("pveum role add {role} --privs \"{list}\" || pveum role modify {role} --append 1 --privs \"{list}\""),
+        format!("pveum acl modify {path} --roles {role} {}", who.join(" ")),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kubewright_model::secret::Secret;
+    use serde_json::json;
+
+    #[test]
+    fn privileges_hold_below_where_they_are_told_to() {
+        let held = Held(json!({
+            "/": { "Sys.Audit": 1 },
+            "/vms": { "VM.Audit": 1, "VM.Allocate": 0 },
+            "/vms/500": {},
+            "/sdn/zones/lab/vnet1": { "SDN.Use": 1 },
+        }));
+        assert!(held.has("/vms", "VM.Allocate") && held.has("/vms/400", "VM.Audit"));
+        assert!(!held.has("/vms/400", "VM.Allocate"), "it does not hold below");
+        assert!(!held.has("/vms/500", "VM.Audit"), "it was taken away there");
+        assert!(held.has("/nodes/pve1", "Sys.Audit") && !held.has("/storage/local", "Datastore.Audit"));
+        assert!(held.has("/sdn/zones/localnetwork/vnet1", "SDN.Use"));
+        assert!(!held.has("/sdn/zones/localnetwork/vmbr0", "SDN.Use"));
+    }
+
+    #[test]
+    fn commands_name_token_and_user() {
+        let identity = Identity::Token { id: "kw@pve!main".into(), secret: Secret::new(String::new()) };
+        let commands = commands(&identity, "/storage/local-lvm", &BTreeSet::from(["Datastore.AllocateSpace"]));
+        assert_eq!(
+            commands,
+            [
+                "pveum role add KubewrightDisks --privs \"Datastore.AllocateSpace\" || \
+                 pveum role modify KubewrightDisks --append 1 --privs \"Datastore.AllocateSpace\"",
+                "pveum acl modify /storage/local-lvm --roles KubewrightDisks --users kw@pve --tokens 'kw@pve!main'",
+            ]
+        );
+    }
+}

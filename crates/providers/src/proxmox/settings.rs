@@ -1,0 +1,72 @@
+//! What an adapter is told once: where the API is, who we are there, whom we trust, and who logs into new machines.
+
+use std::collections::BTreeMap;
+
+use kubewright_model::ids::PoolName;
+use kubewright_model::secret::Secret;
+
+/// One Proxmox VE cluster, or one node without a cluster.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The API's addresses, `https://pve1:8006`: any node of the cluster answers for all of them.
+    pub addresses: Vec<String>,
+    /// Who we are there.
+    pub identity: Identity,
+    /// Which certificate the API may show.
+    pub trust: Trust,
+    /// The pool of Proxmox that new machines are put into.
+    pub pool: Option<String>,
+    /// Who logs into new machines, by the pool of the spec.
+    pub logins: BTreeMap<PoolName, Login>,
+}
+
+/// Who we are at the API.
+#[derive(Clone, Debug)]
+pub enum Identity {
+    /// An API token: it needs no login, and may be given fewer privileges than its user.
+    Token {
+        /// Its id: `kubewright@pve!main`.
+        id: String,
+        /// Its secret.
+        secret: Secret,
+    },
+    /// A user with a password, for which the API gives a ticket.
+    Password {
+        /// The user: `root@pam`.
+        user: String,
+        /// The password.
+        password: Secret,
+    },
+}
+
+impl Identity {
+    /// The id, which is no secret.
+    pub fn id(&self) -> &str {
+        match self {
+            Self::Token { id, .. } => id,
+            Self::Password { user, .. } => user,
+        }
+    }
+}
+
+/// Which certificate the API may show.
+#[derive(Clone, Debug)]
+pub enum Trust {
+    /// One that an authority of this computer has signed.
+    System,
+    /// One that this authority has signed; PEM. Proxmox' own is `/etc/pve/pve-root-ca.pem`.
+    Authority(String),
+    /// Only this one, by its SHA-256 fingerprint as Proxmox shows it: `AB:CD:…`.
+    Fingerprint(String),
+    /// Any at all. Whoever is in between can read the token: the user's explicit word is needed.
+    Anything,
+}
+
+/// Who logs into a new machine.
+#[derive(Clone, Debug, Default)]
+pub struct Login {
+    /// The user; containers know only root.
+    pub user: String,
+    /// Public keys in OpenSSH's format.
+    pub keys: Vec<String>,
+}

@@ -1,0 +1,158 @@
+//! What is in the cluster: the nodes, and every guest with its marks.
+//!
+//! `/cluster/resources` tells numbers, places, tags and locks as they are, and names and power as they were when a node's
+//! figures were last gathered, up to ten seconds ago and not at all for a guest that is new. So whoever needs those asks
+//! the node: one list for each kind of guest, however many there are.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use kubewright_model::ids::{NodeName, Owner, Vmid};
+use kubewright_model::observed::{Inventory, Power, Taken};
+use serde_json::Value;
+
+use super::call::{self, Config, Guest, Kind};
+use super::client::error;
+use super::{Proxmox, guest};
+use crate::{ErrorKind, ProviderError};
+
+/// Configurations that are read at once: a node answers with three workers, and others want answers too.
+pub(super) const AT_ONCE: usize = 6;
+
+/// A guest as a list has it.
+#[derive(Clone, Debug)]
+pub(super) struct Entry {
+    pub(super) guest: Guest,
+    pub(super) name: Option<String>,
+    pub(super) tags: Vec<String>,
+    pub(super) lock: Option<String>,
+    pub(super) template: bool,
+    pub(super) power: Power,
+}
+
+impl Entry {
+    /// Whether it carries the mark: as a tag, or in the name of a clone that is not finished. A template is no machine.
+    pub(super) fn is_marked(&self, owner: &Owner) -> bool {
+        let named = self.name.as_deref().is_some_and(|name| guest::finished_name(name, owner).is_some());
+        !self.template && (named || self.tags.contains(&owner.tag()))
+    }
+
+    /// Whether it is being made at this moment, so that nothing tells whose it is.
+    pub(super) fn is_being_made(&self) -> bool {
+        self.tags.is_empty() && self.lock.as_deref().is_some_and(|lock| matches!(lock, "create" | "clone"))
+    }
+
+    /// It, for people.
+    pub(super) fn title(&self) -> String {
+        self.name.clone().unwrap_or_else(|| self.guest.to_string())
+    }
+
+    fn read(kind: Kind, node: &str, item: &Value) -> Option<Self> {
+        let text = |name: &str| item[name].as_str().filter(|text| !text.is_empty()).map(String::from);
+        let vmid = guest::word(&item["vmid"])?.parse().ok()?;
+        Some(Self {
+            guest: Guest { kind, node: node.into(), vmid: Vmid(vmid) },
+            name: text("name"),
+            tags: guest::tags(item["tags"].as_str().unwrap_or_default()).map(String::from).collect(),
+            lock: text("lock"),
+            template: guest::word(&item["template"]).is_some_and(|yes| yes == "1"),
+            power: if item["status"] == "running" { Power::Running } else { Power::Stopped },
+        })
+    }
+}
+
+/// Everything in the cluster, from one list.
+pub(super) struct Survey {
+    /// Nodes, and whether each can be reached.
+    pub(super) nodes: BTreeMap<String, bool>,
+    /// Guests. Names and power are as they were.
+    pub(super) guests: Vec<Entry>,
+}
+
+impl Survey {
+    fn read(list: &Value) -> Self {
+        let mut survey = Self { nodes: BTreeMap::new(), guests: Vec::new() };
+        for item in list.as_array().into_iter().flatten() {
+            let Some(node) = item["node"].as_str() else { continue };
+            match item["type"].as_str() {
+                Some("node") => drop(survey.nodes.insert(node.into(), item["status"] != "offline")),
+                Some("lxc") => survey.guests.extend(Entry::read(Kind::Lxc, node, item)),
+                Some("qemu") => survey.guests.extend(Entry::read(Kind::Qemu, node, item)),
+                _ => {}
+            }
+        }
+        survey
+    }
+
+    fn is_reachable(&self, entry: &Entry) -> bool {
+        self.nodes.get(&entry.guest.node).copied().unwrap_or(true)
+    }
+}
+
+impl Proxmox {
+    pub(super) async fn survey(&self) -> Result<Survey, ProviderError> {
+        Ok(Survey::read(&self.client.send(call::resources()).await?))
+    }
+
+    /// The guests as they are now, as far as their nodes can be reached; the others as they were.
+    pub(super) async fn guests_now(&self, survey: Survey) -> Result<Vec<Entry>, ProviderError> {
+        let (near, far): (Vec<Entry>, Vec<Entry>) =
+            survey.guests.iter().cloned().partition(|entry| survey.is_reachable(entry));
+        let lists: BTreeSet<(String, Kind)> =
+            near.iter().map(|entry| (entry.guest.node.clone(), entry.guest.kind)).collect();
+        let lists = lists.into_iter().map(async |(node, kind)| {
+            let list = self.client.send(call::guests(&node, kind)).await?;
+            let items = list.as_array().into_iter().flatten();
+            Ok::<_, ProviderError>(items.filter_map(|item| Entry::read(kind, &node, item)).collect::<Vec<_>>())
+        });
+        let fresh: Vec<Vec<Entry>> = stream::iter(lists).buffered(AT_ONCE).try_collect().await?;
+        let mut now: BTreeMap<Vmid, Entry> =
+            fresh.into_iter().flatten().map(|entry| (entry.guest.vmid, entry)).collect();
+        for entry in near.into_iter().chain(far) {
+            // What came or went between the two lists is moving; it is told as it was.
+            let fresh = now.entry(entry.guest.vmid).or_insert_with(|| entry.clone());
+            // A list of a node may tell no tags and no lock; the cluster's list always does.
+            fresh.tags.extend(entry.tags.into_iter().filter(|_| fresh.tags.is_empty()).collect::<Vec<_>>());
+            fresh.lock = fresh.lock.take().or(entry.lock);
+        }
+        Ok(now.into_values().collect())
+    }
+
+    /// All that carries the mark, and what of others is there.
+    pub(super) async fn inventory(&self, owner: &Owner) -> Result<Inventory, ProviderError> {
+        self.may_look().await?;
+        let survey = self.survey().await?;
+        let unreachable: BTreeSet<String> =
+            survey.nodes.iter().filter(|(_, online)| !**online).map(|(node, _)| node.clone()).collect();
+        let (ours, others): (Vec<Entry>, Vec<Entry>) =
+            self.guests_now(survey).await?.into_iter().partition(|entry| entry.is_marked(owner));
+        if let Some(entry) = ours.iter().find(|entry| unreachable.contains(&entry.guest.node)) {
+            let message = format!("{} cannot be read: its node is offline", entry.guest);
+            return Err(error(ErrorKind::Transient, message));
+        }
+        let reads = ours.into_iter().map(async |entry| match self.config(&entry.guest).await {
+            Ok(config) => Ok((config, entry)),
+            Err(gone) if gone.kind == ErrorKind::NotFound => {
+                Err(error(ErrorKind::Transient, format!("{} went away while it was looked at", entry.guest)))
+            }
+            Err(error) => Err(error),
+        });
+        let read: Vec<(Config, Entry)> = stream::iter(reads).buffered(AT_ONCE).try_collect().await?;
+        let mut inventory = Inventory::default();
+        for (config, entry) in read {
+            let named = guest::name(entry.guest.kind, &config);
+            let named = named.map(|name| guest::finished_name(name, owner).unwrap_or(name));
+            let name = NodeName::new(named.map_or_else(|| entry.guest.vmid.to_string(), String::from));
+            self.knows(&name, &entry.guest);
+            let seen = guest::machine(&entry.guest, &config, entry.power, owner);
+            if let Some(twin) = inventory.machines.insert(name.clone(), seen) {
+                let twin = twin.vmid.map(|vmid| vmid.to_string()).unwrap_or_default();
+                let message = format!("{twin} and {} are both named {name} and carry our mark", entry.guest.vmid);
+                return Err(error(ErrorKind::Conflict, message));
+            }
+        }
+        inventory.taken =
+            others.iter().map(|entry| Taken { name: entry.title(), vmid: Some(entry.guest.vmid) }).collect();
+        Ok(inventory)
+    }
+}

@@ -1,0 +1,108 @@
+//! Whom TLS trusts: the system's authorities, one given authority, one pinned certificate, or anybody.
+
+use std::sync::Arc;
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+use rustls_platform_verifier::BuilderVerifierExt as _;
+use sha2::{Digest as _, Sha256};
+
+use super::settings::Trust;
+
+/// The settings of TLS for this trust.
+pub(super) fn tls(trust: &Trust) -> Result<ClientConfig, String> {
+    let provider = Arc::new(ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider.clone())
+        .with_safe_default_protocol_versions()
+        .map_err(|error| error.to_string())?;
+    let pinned = |fingerprint| Arc::new(Pinned { fingerprint, provider: provider.clone() });
+    let config = match trust {
+        Trust::System => builder.with_platform_verifier().map_err(|error| error.to_string())?.with_no_client_auth(),
+        Trust::Authority(pem) => builder.with_root_certificates(authority(pem)?).with_no_client_auth(),
+        Trust::Fingerprint(text) => {
+            let fingerprint = Some(fingerprint(text)?);
+            builder.dangerous().with_custom_certificate_verifier(pinned(fingerprint)).with_no_client_auth()
+        }
+        Trust::Anything => builder.dangerous().with_custom_certificate_verifier(pinned(None)).with_no_client_auth(),
+    };
+    Ok(config)
+}
+
+fn authority(pem: &str) -> Result<RootCertStore, String> {
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
+        let certificate = certificate.map_err(|error| format!("the authority is no PEM: {error}"))?;
+        roots.add(certificate).map_err(|error| format!("the authority is no certificate: {error}"))?;
+    }
+    if roots.is_empty() { Err("the authority's file holds no certificate".into()) } else { Ok(roots) }
+}
+
+/// A SHA-256 fingerprint as people write it, with colons or without.
+fn fingerprint(text: &str) -> Result<[u8; 32], String> {
+    let digits: String = text.chars().filter(|c| !matches!(c, ':' | ' ')).collect();
+    let bytes = hex::decode(digits).ok().and_then(|bytes| bytes.try_into().ok());
+    bytes.ok_or_else(|| format!("`{text}` is no SHA-256 fingerprint: it has 32 bytes in hexadecimal, `AB:CD:…`"))
+}
+
+/// One certificate, or any: neither its names nor its dates matter then, but whoever shows it must hold its key.
+#[derive(Debug)]
+struct Pinned {
+    fingerprint: Option<[u8; 32]>,
+    provider: Arc<CryptoProvider>,
+}
+
+impl ServerCertVerifier for Pinned {
+    fn verify_server_cert(
+        &self,
+        shown: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _name: &ServerName<'_>,
+        _ocsp: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let seen = Sha256::digest(shown);
+        if self.fingerprint.is_some_and(|wanted| seen[..] != wanted[..]) {
+            let seen: Vec<String> = seen.iter().map(|byte| format!("{byte:02X}")).collect();
+            return Err(Error::General(format!("the certificate's fingerprint is {}", seen.join(":"))));
+        }
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls12_signature(message, certificate, signature, &self.provider.signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls13_signature(message, certificate, signature, &self.provider.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fingerprints_are_read_as_proxmox_shows_them() {
+        let text = ["AB"; 32].join(":");
+        assert_eq!(fingerprint(&text).unwrap(), [0xab; 32]);
+        assert!(fingerprint("AB:CD").unwrap_err().contains("no SHA-256 fingerprint"));
+        assert!(authority("nothing").is_err());
+    }
+}

@@ -1,0 +1,183 @@
+//! What a machine should be, in Proxmox' words.
+
+use std::net::IpAddr;
+
+use kubewright_model::desired::{DesiredMachine, LxcBody, VmBody};
+use kubewright_model::ids::Owner;
+use kubewright_model::units::Size;
+
+use super::call::Config;
+use super::guest::{is_cloud_init, property};
+use super::settings::Login;
+
+/// A setting if it is wished.
+fn set(config: &mut Config, name: &str, value: Option<impl ToString>) {
+    config.extend(value.map(|value| (name.to_string(), value.to_string())));
+}
+
+/// A list with spaces between, or nothing.
+fn list(words: &[impl ToString]) -> Option<String> {
+    (!words.is_empty()).then(|| words.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "))
+}
+
+/// A size in whole and parts of GiB, as a new volume's is written.
+fn gibibytes(size: Size) -> String {
+    let mib = size.mib();
+    // A 1024th is 0.0009765625, so ten decimal places are exact.
+    let text = format!("{}.{:010}", mib / 1024, (mib % 1024) * 9_765_625);
+    text.trim_end_matches('0').trim_end_matches('.').to_string()
+}
+
+/// All tags, ours among them.
+fn tags(machine: &DesiredMachine, owner: &Owner) -> String {
+    let mut tags: Vec<String> = machine.tags.iter().cloned().chain([owner.tag()]).collect();
+    tags.sort();
+    tags.dedup();
+    tags.join(";")
+}
+
+/// What can be changed while a machine stays what it is, without its disk.
+pub(super) fn in_place(machine: &DesiredMachine, owner: &Owner) -> Config {
+    let mut config = Config::new();
+    set(&mut config, "cores", machine.cores);
+    set(&mut config, "memory", machine.memory.map(|memory| memory.mib()));
+    set(&mut config, "tags", Some(tags(machine, owner)));
+    set(&mut config, "onboot", Some(u8::from(machine.on_boot)));
+    config
+}
+
+/// `ip=…/24,gw=…`, or what the network itself gives out.
+fn addresses(address: Option<IpAddr>, prefix: Option<u8>, gateway: Option<IpAddr>) -> Vec<String> {
+    let Some(address) = address else { return vec!["ip=dhcp".into()] };
+    let six = if address.is_ipv6() { "6" } else { "" };
+    let prefix = prefix.unwrap_or(if address.is_ipv6() { 64 } else { 24 });
+    let gateway = gateway.filter(|gateway| gateway.is_ipv6() == address.is_ipv6());
+    let gateway = gateway.map(|gateway| format!("gw{six}={gateway}"));
+    [format!("ip{six}={address}/{prefix}")].into_iter().chain(gateway).collect()
+}
+
+/// Everything of a new container.
+pub(super) fn container(machine: &DesiredMachine, lxc: &LxcBody, owner: &Owner, login: Option<&Login>) -> Config {
+    let mut config = in_place(machine, owner);
+    set(&mut config, "ostemplate", Some(&lxc.template));
+    set(&mut config, "hostname", Some(&machine.name));
+    set(&mut config, "rootfs", machine.disk.map(|disk| format!("{}:{}", lxc.storage, gibibytes(disk))));
+    set(&mut config, "swap", Some(lxc.swap.map_or(0, |swap| swap.mib())));
+    set(&mut config, "unprivileged", Some(u8::from(!lxc.privileged)));
+    set(&mut config, "nameserver", list(&lxc.nameservers));
+    set(&mut config, "searchdomain", list(&lxc.search_domains));
+    set(&mut config, "features", features(lxc));
+    set(
+        &mut config,
+        "ssh-public-keys",
+        login.filter(|login| !login.keys.is_empty()).map(|login| login.keys.join("\n")),
+    );
+    let mut card = vec!["name=eth0".to_string(), format!("bridge={}", lxc.bridge)];
+    card.extend(addresses(machine.address, lxc.prefix, lxc.gateway));
+    card.extend(lxc.vlan.map(|vlan| format!("tag={vlan}")));
+    set(&mut config, "net0", Some(card.join(",")));
+    config
+}
+
+/// The features that the API accepts from us; all others are root's, and come as lines of the hypervisor's file.
+pub(super) fn features(lxc: &LxcBody) -> Option<String> {
+    let features = lxc.features.iter().map(|feature| format!("{feature}=1")).collect::<Vec<_>>().join(",");
+    (!features.is_empty() && !lxc.features_need_root()).then_some(features)
+}
+
+/// What turns a fresh clone into the machine: everything in one change, so there is nothing half done in between.
+pub(super) fn virtual_machine(
+    machine: &DesiredMachine,
+    vm: &VmBody,
+    owner: &Owner,
+    login: Option<&Login>,
+    there: &Config,
+) -> Config {
+    let mut config = in_place(machine, owner);
+    set(&mut config, "name", Some(&machine.name));
+    set(&mut config, "sockets", Some(1));
+    set(&mut config, "cpu", Some(&vm.cpu));
+    set(&mut config, "scsihw", Some(&vm.scsi_controller));
+    set(&mut config, "agent", Some(u8::from(vm.agent)));
+    let mut card = vec!["virtio".to_string(), format!("bridge={}", vm.bridge)];
+    card.extend(vm.vlan.map(|vlan| format!("tag={vlan}")));
+    card.extend(vm.network_queues.map(|queues| format!("queues={queues}")));
+    set(&mut config, "net0", Some(card.join(",")));
+    set(&mut config, "ipconfig0", Some(addresses(machine.address, vm.prefix, vm.gateway).join(",")));
+    set(&mut config, "nameserver", list(&vm.nameservers));
+    set(&mut config, "searchdomain", list(&vm.search_domains));
+    set(&mut config, "ciuser", login.map(|login| &login.user));
+    let keys = login.filter(|login| !login.keys.is_empty());
+    set(&mut config, "sshkeys", keys.map(|login| escaped(&login.keys.join("\n"))));
+    // Cloud images of Debian and Ubuntu stop in a kernel panic when their disk has grown and there is no serial port.
+    set(&mut config, "serial0", Some("socket").filter(|_| !there.contains_key("serial0")));
+    let cloud_init = there.values().any(|value| is_cloud_init(value));
+    set(&mut config, "ide2", Some(format!("{}:cloudinit", vm.storage)).filter(|_| !cloud_init));
+    disks(&mut config, vm, there);
+    config
+}
+
+/// The system disk with or without its thread, and further disks that are not there yet.
+fn disks(config: &mut Config, vm: &VmBody, there: &Config) {
+    if let Some(disk) = there.get(&vm.disk_slot)
+        && (property(disk, "iothread") == Some("1")) != vm.io_thread
+    {
+        let parts = disk.split(',').filter(|part| !part.starts_with("iothread="));
+        let parts: Vec<&str> = parts.chain(vm.io_thread.then_some("iothread=1")).collect();
+        set(config, &vm.disk_slot, Some(parts.join(",")));
+    }
+    let bus = vm.disk_slot.trim_end_matches(|c: char| c.is_ascii_digit());
+    for (n, size) in (1..).zip(&vm.extra_disks) {
+        let slot = format!("{bus}{n}");
+        let thread = if vm.io_thread { ",iothread=1" } else { "" };
+        let disk = format!("{}:{},format={}{thread}", vm.storage, gibibytes(*size), vm.format);
+        set(config, &slot, Some(disk).filter(|_| !there.contains_key(&slot)));
+    }
+}
+
+/// Text as it stands in an address. Proxmox wants keys so, and takes a plus sign for one, not for a space.
+fn escaped(text: &str) -> String {
+    let escape = |byte: u8| match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => char::from(byte).to_string(),
+        other => format!("%{other:02X}"),
+    };
+    text.bytes().map(escape).collect()
+}
+
+/// What the request for a clone may hold. Tags are not among it, so the clone's name carries the mark until it is done.
+pub(super) fn clone(name: String, vm: &VmBody, target: Option<&str>, pool: Option<&str>) -> Config {
+    let mut config = Config::new();
+    set(&mut config, "name", Some(name));
+    set(&mut config, "full", Some(u8::from(!vm.linked)));
+    // Both are refused for linked clones.
+    set(&mut config, "storage", Some(&vm.storage).filter(|_| !vm.linked));
+    set(&mut config, "format", Some(&vm.format).filter(|_| !vm.linked));
+    set(&mut config, "target", target);
+    set(&mut config, "pool", pool);
+    config
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_of_new_volumes_are_exact() {
+        let sizes = [32 * 1024, 512, 1536, 1, 1025].map(|mib| gibibytes(Size::from_mib(mib)));
+        assert_eq!(sizes, ["32", "0.5", "1.5", "0.0009765625", "1.0009765625"]);
+    }
+
+    #[test]
+    fn keys_are_escaped() {
+        assert_eq!(escaped("ssh-ed25519 AA+/= a@b\n"), "ssh-ed25519%20AA%2B%2F%3D%20a%40b%0A");
+    }
+
+    #[test]
+    fn cards_have_addresses_of_either_family() {
+        let six = addresses("fd00::5".parse().ok(), None, "10.0.0.1".parse().ok());
+        assert_eq!(six, ["ip6=fd00::5/64"]);
+        let four = addresses("10.0.0.5".parse().ok(), Some(16), "10.0.0.1".parse().ok());
+        assert_eq!(four, ["ip=10.0.0.5/16", "gw=10.0.0.1"]);
+        assert_eq!(addresses(None, None, None), ["ip=dhcp"]);
+    }
+}
