@@ -10,7 +10,9 @@ use kubewright_model::ids::{NodeName, Owner, Vmid};
 use kubewright_model::observed::Power;
 use kubewright_model::plan::Ask;
 
+use crate::fake::Fake;
 use crate::lab::LabHost;
+use crate::wishes;
 use crate::yard::{Yard, desired};
 
 const DEVBOARD: &str = include_str!("../../../../examples/devboard/cluster.yaml");
@@ -51,6 +53,21 @@ fn the_simulated_provider_keeps_its_contract() {
         foreign: &foreign,
     };
     holds(&sim::run(provider::check(case)).unwrap());
+}
+
+#[tokio::test]
+async fn proxmox_keeps_the_contract_of_providers() {
+    let fake = Fake::start();
+    for wish in [wishes::container("agent-1", 400, "pve1"), wishes::virtual_machine("master-1", 1001, "pve1")] {
+        let case = provider::Case {
+            hands: &fake.hands(),
+            owner: &wishes::owner(),
+            machine: &wish,
+            clashing: &DesiredMachine { name: "another".into(), ..wish.clone() },
+            foreign: &"somebody-elses".into(),
+        };
+        holds(&provider::check(case).await);
+    }
 }
 
 #[test]

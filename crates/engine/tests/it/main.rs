@@ -4,6 +4,9 @@
 
 mod conformance;
 mod executor;
+#[path = "../../../providers/tests/it/fake.rs"]
+#[expect(dead_code, reason = "the provider's own tests use all of it")]
+mod fake;
 mod journals;
 #[path = "../../../hosts/tests/it/lab.rs"]
 mod lab;
@@ -11,4 +14,6 @@ mod properties;
 mod rehearsals;
 mod scenarios;
 mod secrets;
+#[path = "../../../providers/tests/it/wishes.rs"]
+mod wishes;
 mod yard;

@@ -3,7 +3,7 @@
 //! A call is sent once. Only an address that no connection can be had to is passed over for the next one, since nothing
 //! has been asked of anybody then.
 
-use std::error::Error as _;
+use std::error::Error;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -177,22 +177,11 @@ fn hidden(text: String) -> Result<HeaderValue, ProviderError> {
 
 /// Nobody answered, or nobody whom we trust.
 fn unanswered(address: &str, why: &reqwest::Error) -> ProviderError {
-    let mut causes = Vec::new();
-    let mut distrusted = false;
-    let mut cause = why.source();
-    while let Some(source) = cause {
-        // rustls hides in the error of a stream, which tells of it only by what it holds.
-        let held = source.downcast_ref::<std::io::Error>().and_then(|error| error.get_ref());
-        let tls = held.and_then(|held| held.downcast_ref::<rustls::Error>());
-        distrusted |=
-            tls.is_some_and(|tls| matches!(tls, rustls::Error::InvalidCertificate(_) | rustls::Error::General(_)));
-        causes.push(source.to_string());
-        cause = source.source();
+    let mut cause: &dyn Error = why;
+    while let Some(source) = cause.source() {
+        cause = source;
     }
-    causes.dedup();
-    let cause =
-        causes.pop().unwrap_or_else(|| if why.is_timeout() { "no answer in time".into() } else { "no answer".into() });
-    if distrusted {
+    if distrusts(why) {
         let message = format!(
             "{address} is not trusted: {cause}. If it is the right one, write its SHA-256 fingerprint as `fingerprint`; \
              the Proxmox host shows it with `pvenode cert info`"
@@ -201,6 +190,13 @@ fn unanswered(address: &str, why: &reqwest::Error) -> ProviderError {
     }
     let what = if why.is_timeout() { "no answer in time" } else { "no answer" };
     error(ErrorKind::Transient, format!("{address}: {what}: {cause}"))
+}
+
+/// Whether a certificate was refused. An error of a stream holds that one without naming it as its source.
+fn distrusts(why: &(dyn Error + 'static)) -> bool {
+    let refused = matches!(why.downcast_ref(), Some(rustls::Error::InvalidCertificate(_) | rustls::Error::General(_)));
+    let held = why.downcast_ref::<std::io::Error>().and_then(|why| why.get_ref());
+    refused || held.is_some_and(|held| distrusts(held)) || why.source().is_some_and(distrusts)
 }
 
 /// What an answer says.

@@ -1,0 +1,210 @@
+//! What a cluster does to its clients.
+
+use kubewright_model::ids::Vmid;
+use kubewright_model::observed::Power;
+use kubewright_providers::{ErrorKind, Provider as _, ProviderError};
+use serde_json::json;
+
+use crate::fake::Fake;
+use crate::life::doomed;
+use crate::wishes::{container, owner, virtual_machine};
+
+#[tokio::test]
+async fn a_lost_answer_makes_no_second_container() -> Result<(), ProviderError> {
+    let mut fake = Fake::start();
+    let (owner, wish) = (owner(), container("agent-1", 400, "pve1"));
+    let hands = fake.hands();
+    fake.tell("lose(pve, 'POST', '/nodes/pve1/lxc')");
+    let lost = hands.create(&wish, &owner).await.unwrap_err();
+    assert_eq!(lost.kind, ErrorKind::Transient, "{lost}");
+    // Another program, which knows nothing of the first try, finds what it has made.
+    let hands = fake.hands();
+    assert_eq!(hands.observe(&owner).await?.machines.len(), 1);
+    assert_eq!(hands.create(&wish, &owner).await?.vmid, Some(Vmid(400)));
+    assert_eq!(fake.tell("[ct.vmid for ct in pve.cts]"), json!([120, 400]));
+
+    fake.tell("lose(pve, 'DELETE', '/lxc/400')");
+    let seen = hands.observe(&owner).await?.machines[&wish.name].clone();
+    assert_eq!(hands.delete(doomed(&wish.name, &seen)).await.unwrap_err().kind, ErrorKind::Transient);
+    hands.delete(doomed(&wish.name, &seen)).await?;
+    assert_eq!(fake.tell("[ct.vmid for ct in pve.cts]"), json!([120]));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_lost_answer_makes_no_second_container_where_the_number_is_proxmox_choice() -> Result<(), ProviderError> {
+    let mut fake = Fake::start();
+    let (owner, mut wish) = (owner(), container("agent-1", 400, "pve1"));
+    wish.vmid = None;
+    let hands = fake.hands();
+    fake.tell("lose(pve, 'POST', '/nodes/pve1/lxc')");
+    assert_eq!(hands.create(&wish, &owner).await.unwrap_err().kind, ErrorKind::Transient);
+    assert_eq!(hands.create(&wish, &owner).await?.vmid, Some(Vmid(100)));
+    assert_eq!(fake.hands().create(&wish, &owner).await?.vmid, Some(Vmid(100)));
+    assert_eq!(fake.tell("[ct.vmid for ct in pve.cts]"), json!([120, 100]));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_clone_that_was_cut_off_is_ours_and_is_finished() -> Result<(), ProviderError> {
+    let mut fake = Fake::start();
+    let (owner, wish) = (owner(), virtual_machine("master-1", 1001, "pve1"));
+    let hands = fake.hands();
+    fake.tell("lose(pve, 'POST', '/qemu/90001/clone')");
+    assert_eq!(hands.create(&wish, &owner).await.unwrap_err().kind, ErrorKind::Transient);
+
+    // It carries its mark from the very request on, has none of its sizes, and does not start as its template.
+    let hands = fake.hands();
+    let seen = hands.observe(&owner).await?.machines[&wish.name].clone();
+    assert_eq!((seen.vmid, seen.cores, seen.memory, seen.power), (Some(Vmid(1001)), None, None, Power::Stopped));
+    assert_eq!(hands.start(&wish.name, &owner).await.unwrap_err().kind, ErrorKind::Conflict);
+
+    assert_eq!(hands.update(&wish, &owner).await?.cores, wish.cores);
+    assert_eq!(fake.tell("pve.vm(1001).config['name']"), "master-1");
+    assert_eq!(fake.tell("[vm.vmid for vm in pve.vms]"), json!([90001, 121, 1001]));
+
+    // The change that makes it the machine is lost just as well.
+    let wish = virtual_machine("master-2", 1002, "pve1");
+    fake.tell("lose(pve, 'POST', '/qemu/1002/config')");
+    assert_eq!(hands.create(&wish, &owner).await.unwrap_err().kind, ErrorKind::Transient);
+    assert_eq!(hands.create(&wish, &owner).await?.cores, wish.cores);
+    assert_eq!(fake.tell("[vm.vmid for vm in pve.vms]"), json!([90001, 121, 1001, 1002]));
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_is_being_made_is_waited_for() -> Result<(), ProviderError> {
+    let mut fake = Fake::start();
+    let (owner, wish) = (owner(), container("agent-1", 400, "pve1"));
+    fake.tell("pve.time_scale = 1.0; pve.ct_secs['create'] = 3; lose(pve, 'POST', '/nodes/pve1/lxc')");
+    let hands = fake.hands();
+    assert_eq!(hands.create(&wish, &owner).await.unwrap_err().kind, ErrorKind::Transient);
+    let busy = hands.create(&wish, &owner).await.unwrap_err();
+    assert_eq!(
+        (busy.kind, busy.message.as_str()),
+        (ErrorKind::Busy, "CT 400 on pve1 is being made: whose it is shows when it is done")
+    );
+    tokio::time::sleep(std::time::Duration::from_secs(4)).await;
+    assert_eq!(hands.create(&wish, &owner).await?.vmid, Some(Vmid(400)));
+    Ok(())
+}
+
+#[tokio::test]
+async fn failures_are_told_apart() -> Result<(), ProviderError> {
+    let mut fake = Fake::start();
+    let (owner, wish) = (owner(), container("agent-1", 400, "pve1"));
+    let hands = fake.hands();
+    hands.create(&wish, &owner).await?;
+    let mut larger = wish.clone();
+    larger.cores = Some(8);
+    let cases = [
+        ("pve.lose_quorum()", "pve.regain_quorum()", ErrorKind::Transient, "500 cluster not ready - no quorum?"),
+        ("pve.snapshot_lock(400, 'backup')", "pve.unlock(400)", ErrorKind::Busy, "500 CT is locked (backup)"),
+        (
+            "answer = asyncio.ensure_future(pve.hold_config_lock(400, None)) and None",
+            "pve.release_config_lock(400)",
+            ErrorKind::Busy,
+            "500 can't lock file '/run/lock/lxc/pve-config-400.lock' - got timeout",
+        ),
+        (
+            "pve.set_node_offline('pve1')",
+            "pve.set_node_offline('pve1', False)",
+            ErrorKind::Transient,
+            "595 No route to host",
+        ),
+        (
+            "pve.fail('PUT', '/lxc/400/config', 502, '<html><h1>Bad Gateway</h1></html>', html=True)",
+            "pve.failures.clear()",
+            ErrorKind::Transient,
+            "502 Bad Gateway",
+        ),
+        (
+            "pve.fail('PUT', '/lxc/400/config', 400, 'Parameter verification failed.')",
+            "pve.failures.clear()",
+            ErrorKind::Invalid,
+            "400 Parameter verification failed.",
+        ),
+    ];
+    for (fault, remedy, kind, words) in cases {
+        fake.tell(fault);
+        let failed = hands.update(&larger, &owner).await.unwrap_err();
+        assert_eq!((failed.kind, failed.message.as_str()), (kind, words), "{fault}");
+        fake.tell(remedy);
+    }
+    assert_eq!(hands.update(&larger, &owner).await?.cores, Some(8));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_node_that_is_offline_hides_its_machines_and_no_others() -> Result<(), ProviderError> {
+    let mut fake = Fake::start();
+    let owner = owner();
+    let hands = fake.hands();
+    hands.create(&container("agent-1", 400, "pve1"), &owner).await?;
+    fake.tell("pve.set_node_offline('pve2')");
+    let inventory = hands.observe(&owner).await?;
+    assert_eq!(inventory.machines.len(), 1);
+    assert!(inventory.taken.iter().any(|taken| taken.vmid == Some(Vmid(120))), "what is there is still in the way");
+    let away = hands.create(&container("agent-2", 401, "pve2"), &owner).await.unwrap_err();
+    assert_eq!((away.kind, away.message.as_str()), (ErrorKind::Transient, "node pve2 is offline"));
+    let nowhere = hands.create(&container("agent-2", 401, "pve9"), &owner).await.unwrap_err();
+    assert_eq!((nowhere.kind, nowhere.message.as_str()), (ErrorKind::Invalid, "there is no node pve9"));
+    fake.tell("pve.set_node_offline('pve1')");
+    let hidden = hands.observe(&owner).await.unwrap_err();
+    assert_eq!(
+        (hidden.kind, hidden.message.as_str()),
+        (ErrorKind::Transient, "CT 400 on pve1 cannot be read: its node is offline")
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_task_that_fails_shows_the_end_of_its_log() -> Result<(), ProviderError> {
+    let mut fake = Fake::start();
+    let (owner, mut wish) = (owner(), container("agent-1", 400, "pve1"));
+    let hands = fake.hands();
+    wish.body = match &*wish.body {
+        kubewright_model::desired::Body::Lxc(body) => {
+            let template = "local:vztmpl/nowhere.tar.zst".into();
+            kubewright_model::desired::Body::Lxc(kubewright_model::desired::LxcBody { template, ..body.clone() }).into()
+        }
+        _ => panic!("a container has a container's body"),
+    };
+    let failed = hands.create(&wish, &owner).await.unwrap_err();
+    assert_eq!(failed.kind, ErrorKind::NotFound, "{failed}");
+    assert!(failed.message.contains("volume 'local:vztmpl/nowhere.tar.zst' does not exist"), "{failed}");
+    assert!(failed.log.last().is_some_and(|line| line.starts_with("TASK ERROR: ")), "{:?}", failed.log);
+    assert_eq!(fake.tell("[ct.vmid for ct in pve.cts]"), json!([120]));
+
+    let wish = container("agent-2", 402, "pve1");
+    hands.create(&wish, &owner).await?;
+    fake.tell("pve.ct(402).start_error = 'startup for container 402 failed'");
+    let failed = hands.start(&wish.name, &owner).await.unwrap_err();
+    assert_eq!((failed.kind, failed.message.as_str()), (ErrorKind::Transient, "startup for container 402 failed"));
+    assert!(!failed.log.is_empty());
+    Ok(())
+}
+
+#[tokio::test]
+async fn templates_are_checked_before_anything_is_cloned() -> Result<(), ProviderError> {
+    let mut fake = Fake::start();
+    let (owner, wish) = (owner(), virtual_machine("master-1", 1001, "pve1"));
+    let hands = fake.hands();
+    fake.tell("pve.vm(90001).config['name'] = 'noble-2'");
+    let renamed = hands.create(&wish, &owner).await.unwrap_err();
+    assert_eq!(
+        (renamed.kind, renamed.message.as_str()),
+        (ErrorKind::Conflict, "the template 90001 is named noble-2, not noble")
+    );
+    fake.tell("c = pve.vm(90001).config; c.update(name='noble', virtio0=c.pop('scsi0'), boot='order=virtio0')");
+    let elsewhere = hands.create(&wish, &owner).await.unwrap_err();
+    assert_eq!(
+        (elsewhere.kind, elsewhere.message.as_str()),
+        (ErrorKind::Invalid, "the template 90001 has its disk at virtio0, not at scsi0")
+    );
+    fake.tell("pve.vm(90001).template = False");
+    let machine = hands.create(&wish, &owner).await.unwrap_err();
+    assert_eq!((machine.kind, machine.message.as_str()), (ErrorKind::NotFound, "there is no template 90001"));
+    assert_eq!(fake.tell("len(pve.vms)"), 2);
+    Ok(())
+}

@@ -1,0 +1,60 @@
+//! What we may not do, and the commands that would change that.
+
+use kubewright_providers::proxmox::Lacking;
+use kubewright_providers::{ErrorKind, Provider as _, ProviderError};
+
+use crate::fake::Fake;
+use crate::wishes::{container, owner, virtual_machine};
+
+#[tokio::test]
+async fn without_sight_nothing_is_taken_for_empty() {
+    let mut fake = Fake::start();
+    fake.tell("pve.grant('kubewright@pve', '/storage/local', 'Datastore.Audit')");
+    let blind = fake.hands().observe(&owner()).await.unwrap_err();
+    assert_eq!(blind.kind, ErrorKind::Denied);
+    assert_eq!(
+        blind.message,
+        "kubewright@pve!main may not see guests: VM.Audit on /vms is missing. On a Proxmox host: \
+         pveum role add KubewrightGuests --privs \"VM.Audit\" || pveum role modify KubewrightGuests --append 1 --privs \"VM.Audit\"; \
+         pveum acl modify /vms --roles KubewrightGuests --users kubewright@pve --tokens 'kubewright@pve!main'"
+    );
+}
+
+#[tokio::test]
+async fn what_is_lacking_is_told_and_what_is_told_is_enough() -> Result<(), ProviderError> {
+    let mut fake = Fake::start();
+    let (owner, hands) = (owner(), fake.hands());
+    let wishes = [container("agent-1", 400, "pve1"), virtual_machine("master-1", 1001, "pve1")];
+    assert_eq!(hands.lacking(&wishes).await?, []);
+    fake.tell("pve.grant('kubewright@pve', '/vms', 'VM.Audit')");
+    let lacking = hands.lacking(&wishes).await?;
+    let paths: Vec<&str> = lacking.iter().map(|lacking| lacking.path.as_str()).collect();
+    assert_eq!(
+        paths,
+        [
+            "/sdn/zones/localnetwork/vmbr0",
+            "/sdn/zones/localnetwork/vmbr0/20",
+            "/storage/local",
+            "/storage/local-lvm",
+            "/vms",
+            "/vms/90001"
+        ]
+    );
+    assert!(!lacking[4].privileges.contains(&"VM.Audit"), "what is there is not lacking");
+    let refused = hands.create(&wishes[0], &owner).await.unwrap_err();
+    assert_eq!(refused.kind, ErrorKind::Denied, "{refused}");
+
+    // What the commands grant is enough for a whole life, and nothing more is granted.
+    for Lacking { path, commands, .. } in &lacking {
+        let privileges = commands[0].split('"').nth(1).unwrap();
+        let list: Vec<String> = privileges.split(' ').map(|privilege| format!("'{privilege}'")).collect();
+        fake.tell(&format!("pve.grant('kubewright@pve', '{path}', {})", list.join(", ")));
+    }
+    assert_eq!(hands.lacking(&wishes).await?, []);
+    for wish in &wishes {
+        hands.create(wish, &owner).await?;
+        let started = hands.start(&wish.name, &owner).await?;
+        hands.delete(crate::life::doomed(&wish.name, &started)).await?;
+    }
+    Ok(())
+}

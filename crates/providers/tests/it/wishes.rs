@@ -1,0 +1,68 @@
+//! Machines to wish for.
+
+use kubewright_model::desired::{Body, DesiredMachine, LxcBody, VmBody};
+use kubewright_model::ids::{Owner, Vmid};
+use kubewright_model::units::Size;
+
+pub(crate) fn owner() -> Owner {
+    Owner("lab".into())
+}
+
+pub(crate) fn container(name: &str, vmid: u32, place: &str) -> DesiredMachine {
+    let body = LxcBody {
+        template: "local:vztmpl/debian-12-standard_12.7-1_amd64.tar.zst".into(),
+        storage: "local-lvm".into(),
+        bridge: "vmbr0".into(),
+        vlan: None,
+        prefix: Some(24),
+        gateway: "10.0.0.1".parse().ok(),
+        nameservers: vec!["10.0.0.1".parse().unwrap()],
+        search_domains: vec!["lab.test".into()],
+        privileged: false,
+        features: vec!["nesting".into()],
+        raw: Vec::new(),
+        swap: None,
+    };
+    machine(name, vmid, place, Body::Lxc(body))
+}
+
+pub(crate) fn virtual_machine(name: &str, vmid: u32, place: &str) -> DesiredMachine {
+    let body = VmBody {
+        template: Vmid(90001),
+        template_name: Some("noble".into()),
+        linked: false,
+        storage: "local-lvm".into(),
+        bridge: "vmbr0".into(),
+        vlan: Some(20),
+        prefix: Some(24),
+        gateway: "10.0.0.1".parse().ok(),
+        nameservers: vec!["10.0.0.1".parse().unwrap()],
+        search_domains: Vec::new(),
+        cpu: "host".into(),
+        disk_slot: "scsi0".into(),
+        format: "raw".into(),
+        scsi_controller: "virtio-scsi-single".into(),
+        io_thread: true,
+        agent: true,
+        network_queues: None,
+        extra_disks: vec![Size::from_gib(50)],
+    };
+    machine(name, vmid, place, Body::Vm(body))
+}
+
+fn machine(name: &str, vmid: u32, place: &str, body: Body) -> DesiredMachine {
+    DesiredMachine {
+        name: name.into(),
+        pool: "nodes".into(),
+        provider: "proxmox".into(),
+        place: place.into(),
+        address: format!("10.0.{}.{}", vmid / 250, vmid % 250).parse().ok(),
+        cores: Some(2),
+        memory: Some(Size::from_gib(2)),
+        disk: Some(Size::from_gib(8)),
+        body: body.into(),
+        vmid: Some(Vmid(vmid)),
+        tags: vec!["k3s".into()],
+        on_boot: true,
+    }
+}
