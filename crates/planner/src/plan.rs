@@ -62,6 +62,9 @@ fn build<'a>(mut draft: Draft<'a>, observed: &Observed, anew: &BTreeSet<NodeName
 
 fn replace<'a>(desired: &'a Desired, observed: &Observed, nodes: &[NodeName]) -> Draft<'a> {
     let mut draft = Draft::new(desired);
+    if draft.protects(Subject::Cluster) {
+        return draft;
+    }
     let known: BTreeSet<&NodeName> = desired.machines.iter().map(|machine| &machine.name).collect();
     for name in nodes.iter().filter(|name| !known.contains(name)) {
         let message = format!("there is no node `{name}` in the spec");

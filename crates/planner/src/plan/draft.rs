@@ -72,6 +72,15 @@ impl<'a> Draft<'a> {
         self.ids.contains(id)
     }
 
+    /// Whether the spec forbids that something of the cluster is deleted; the note says so.
+    pub(super) fn protects(&mut self, subject: Subject) -> bool {
+        if self.desired.protected {
+            let help = "take `maintenance.protect` out of the spec first";
+            self.note(Weight::Blocks, subject, "the cluster is protected", help);
+        }
+        self.desired.protected
+    }
+
     /// Adds a note.
     pub(super) fn note(&mut self, weight: Weight, subject: Subject, message: impl Into<String>, help: &str) {
         let help = (!help.is_empty()).then(|| help.to_string());

@@ -16,10 +16,14 @@ use crate::holders::Holders;
 /// A node that has to go.
 pub(super) struct Leaver<'p> {
     pub(super) name: &'p NodeName,
+    /// It is a server, or was one.
+    pub(super) server: bool,
     /// Its machine, where a provider has it. It is deleted afterwards.
     pub(super) machine: Option<&'p MachineSeen>,
     /// How its host is reached, as far as anybody can tell.
     pub(super) way: Option<Way>,
+    /// Its host stays, was looked at, and has something of Kubernetes.
+    pub(super) stays: bool,
     pub(super) reason: Reason,
 }
 
@@ -52,7 +56,9 @@ pub(super) fn leave(
     if draft.has(&id("forget", leaver.name)) {
         return vec![id("forget", leaver.name)];
     }
-    let Some(cluster) = cluster.filter(|_| known) else { return Vec::new() };
+    let Some(cluster) = cluster.filter(|_| known) else {
+        return if leaver.stays { silence(draft, leaver, Vec::new()) } else { Vec::new() };
+    };
     if !holders.all.contains(leaver.name) {
         return go(draft, cluster, holders, leaver, Vec::new());
     }
@@ -81,14 +87,13 @@ fn go(
     if ready {
         needs = vec![drain(draft, name, Stage::Removal, needs)];
     }
-    let server = holders.all.contains(*name);
     let first = silences && holders.decide_without(name);
     holders.left(name);
     if first {
-        needs = silence(draft, leaver, server, needs);
+        needs = silence(draft, leaver, needs);
     }
     needs = vec![forget(draft, name, reason, needs)];
-    if silences && !first { silence(draft, leaver, server, needs) } else { needs }
+    if silences && !first { silence(draft, leaver, needs) } else { needs }
 }
 
 /// Whether Kubernetes is to be ended on the host: it runs there and would join again, or go on where the host stays. The
@@ -96,14 +101,14 @@ fn go(
 pub(super) fn silences(cluster: &ClusterSeen, holders: &Holders<'_>, leaver: &Leaver<'_>) -> bool {
     let ready = cluster.nodes.get(leaver.name).is_some_and(|node| node.ready);
     let lives = ready || cluster.members.get(leaver.name).is_some_and(|member| member.healthy);
-    let stays = holders.all.contains(leaver.name) || leaver.machine.is_none();
-    lives && stays && leaver.machine.is_none_or(|machine| machine.power == Power::Running)
+    let again = holders.all.contains(leaver.name) || leaver.machine.is_none();
+    leaver.stays || lives && again && leaver.machine.is_none_or(|machine| machine.power == Power::Running)
 }
 
 /// Ends Kubernetes on the host of a node for good.
-pub(super) fn silence(draft: &mut Draft<'_>, leaver: &Leaver<'_>, server: bool, needs: Vec<StepId>) -> Vec<StepId> {
+pub(super) fn silence(draft: &mut Draft<'_>, leaver: &Leaver<'_>, needs: Vec<StepId>) -> Vec<StepId> {
     let (Some(leaving), Some(way)) = (&draft.desired.leaving, leaver.way.clone()) else { return needs };
-    let recipe = if server { leaving.server.clone() } else { leaving.agent.clone() };
+    let recipe = if leaver.server { leaving.server.clone() } else { leaving.agent.clone() };
     let action = Action::RunRecipe { host: leaver.name.clone(), way, recipe };
     vec![draft.add(step("leave", leaver.name, Stage::Removal, action, leaver.reason.clone(), needs))]
 }

@@ -171,6 +171,9 @@ pub(super) fn load_balancers(draft: &mut Draft<'_>, observed: &Observed) {
                     .find(|(_, inventory)| inventory.load_balancers.contains_key(name))
                     .map(|(provider, _)| provider.clone());
                 let Some(provider) = owner else { continue };
+                if draft.protects(Subject::LoadBalancer(name.clone())) {
+                    continue;
+                }
                 (Action::DeleteLoadBalancer { provider, name: name.clone() }, Vec::new())
             }
         };

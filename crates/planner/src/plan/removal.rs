@@ -32,7 +32,11 @@ pub(super) fn replaced_nodes(
         let existing = *node.machine.body == Body::Existing;
         let machine = machine::seen(node.machine, observed).present().copied().filter(|_| !existing);
         let reason = Reason::Asked(format!("replace {}", node.name()));
-        let leaver = Leaver { name: node.name(), machine, way: Some(node.host.way.clone()), reason };
+        let host = observed.hosts.get(node.name()).and_then(|seen| seen.present());
+        let stays = existing && host.is_some_and(|host| host.kubernetes.is_some());
+        let server = node.member.is_some_and(|member| member.role.is_server());
+        let way = Some(node.host.way.clone());
+        let leaver = Leaver { name: node.name(), server, machine, way, stays, reason };
         let gone = leave(draft, standings.cluster_seen(), holders, &leaver);
         if let Some(seen) = machine {
             delete(draft, leaver.name, &node.machine.provider, seen, leaver.reason, gone);
@@ -113,6 +117,11 @@ pub(super) fn unwanted<'a, 'd: 'a>(
     }
     for name in nodes {
         let leaver = stranger(desired, standings, name, None);
+        let answers = cluster.is_some_and(|seen| seen.nodes.get(name).is_some_and(|node| node.ready));
+        if !answers {
+            let message = "its host does not answer, so nothing is taken away there";
+            draft.note(Weight::Tells, Subject::Member(name.clone()), message, "if it comes back, clean it by hand");
+        }
         if may_leave(draft, standings, holders, &leaver, Subject::Member(name.clone())) {
             leave(draft, cluster, holders, &leaver);
         }
@@ -172,8 +181,12 @@ fn stranger<'p>(
     name: &'p NodeName,
     machine: Option<&'p MachineSeen>,
 ) -> Leaver<'p> {
-    let node = standings.cluster_seen().and_then(|seen| seen.nodes.get(name));
-    Leaver { name, machine, way: way_like_others(desired, machine, node), reason: Reason::NotInSpec }
+    let cluster = standings.cluster_seen();
+    let node = cluster.and_then(|seen| seen.nodes.get(name));
+    let member = cluster.is_some_and(|seen| seen.members.contains_key(name));
+    let server = member || node.is_some_and(|node| node.server);
+    let way = way_like_others(desired, machine, node);
+    Leaver { name, server, machine, way, stays: false, reason: Reason::NotInSpec }
 }
 
 fn delete(
@@ -184,6 +197,9 @@ fn delete(
     reason: Reason,
     needs: Vec<StepId>,
 ) {
+    if draft.protects(Subject::Machine(name.clone())) {
+        return;
+    }
     if seen.protected {
         let message = format!("{provider} protects it from being deleted");
         draft.note(Weight::Blocks, Subject::Machine(name.clone()), message, "take the protection off by hand first");
@@ -258,9 +274,7 @@ fn releases_and_objects(draft: &mut Draft<'_>, standings: &Standings<'_>) {
 /// Everything that is ours goes: agents before servers, so that nothing talks to an API that is gone.
 pub(super) fn destroy<'a>(mut draft: Draft<'a>, observed: &Observed) -> Draft<'a> {
     let desired = draft.desired;
-    if desired.protected {
-        let help = "take `maintenance.protect` out of the spec first";
-        draft.note(Weight::Blocks, Subject::Cluster, "the cluster is protected", help);
+    if draft.protects(Subject::Cluster) {
         return draft;
     }
     for (name, seen) in &observed.providers {
@@ -307,8 +321,9 @@ fn strangers_on_hosts(draft: &mut Draft<'_>, observed: &Observed) -> Vec<StepId>
     for name in nodes {
         let node = &cluster.nodes[name];
         let way = way_like_others(draft.desired, None, Some(node));
-        let leaver = Leaver { name, machine: None, way, reason: Reason::Asked("destroy".into()) };
-        steps.extend(silence(draft, &leaver, node.server, Vec::new()));
+        let reason = Reason::Asked("destroy".into());
+        let leaver = Leaver { name, server: node.server, machine: None, way, stays: false, reason };
+        steps.extend(silence(draft, &leaver, Vec::new()));
     }
     steps
 }
