@@ -22,7 +22,8 @@ pub(crate) async fn observe(world: &World, store: &dyn Store, desired: &Desired)
     let providers = inventories(world, desired).await;
     let hosts = hosts(world, desired, &providers).await;
     let filled = holes::filled(desired, world.secrets(store));
-    let mut observed = Observed { providers, hosts, cluster: None, filled };
+    let foundation = holes::foundation(desired, store);
+    let mut observed = Observed { providers, hosts, cluster: None, foundation, filled };
     observed.cluster = Some(cluster(world, desired, &observed).await);
     observed
 }

@@ -97,6 +97,8 @@ pub struct DesiredKubernetes {
     pub pod_network: Cidr,
     /// The Services' network.
     pub service_network: Cidr,
+    /// What the cluster is begun with and keeps for its whole life, for people: `pod network` → `10.42.0.0/16`.
+    pub foundation: BTreeMap<String, String>,
 }
 
 /// A machine.

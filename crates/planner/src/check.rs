@@ -20,6 +20,7 @@ pub fn check(plan: &Plan, desired: &Desired, observed: &Observed) -> Vec<Violati
     ownership(plan, desired, observed, &mut found);
     unknown_is_untouched(plan, observed, &mut found);
     servers::check(plan, desired, observed, &mut found);
+    foundation_is_kept(plan, desired, observed, &mut found);
     nothing_forgotten(plan, desired, observed, &mut found);
     secrets_are_holes(plan, &mut found);
     found
@@ -120,6 +121,18 @@ fn unknown_is_untouched(plan: &Plan, observed: &Observed, found: &mut Vec<Violat
         let fresh = matches!(plan.ask, Ask::Rebuild);
         if touches_cluster && cluster_unknown && !fresh {
             found.push(violation("unknown is untouched", step, "the cluster was not seen"));
+        }
+    }
+}
+
+/// A cluster that lives is not given other networks, another datastore or another domain.
+fn foundation_is_kept(plan: &Plan, desired: &Desired, observed: &Observed, found: &mut Vec<Violation>) {
+    let lives = observed.cluster.as_ref().and_then(Seen::present).is_some();
+    let stays = matches!(plan.ask, Ask::Apply | Ask::Replace(_));
+    for (setting, ..) in crate::diff::cluster::shaken(desired, observed).into_iter().filter(|_| lives && stays) {
+        if !plan.is_blocked() {
+            let message = format!("the plan goes on, and {setting} is another one");
+            found.push(Violation { rule: "a cluster keeps its foundation".into(), step: None, message });
         }
     }
 }

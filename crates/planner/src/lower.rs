@@ -17,10 +17,13 @@ mod missing;
 pub(crate) mod objects;
 mod secrets;
 
+use std::collections::BTreeMap;
+
 use kubewright_model::desired::{Desired, DesiredKubernetes};
 use kubewright_model::diagnostic::Diagnostic;
 use kubewright_model::ids::Owner;
 use kubewright_model::spec::ClusterFile;
+use kubewright_model::spec::kubernetes::{Datastore, Distribution, Kubernetes};
 
 pub use members::node_manifest;
 pub(crate) use secrets::SecretNames;
@@ -70,6 +73,7 @@ pub fn lower(file: &ClusterFile) -> (Desired, Vec<Diagnostic>) {
             endpoint: context.endpoint.clone(),
             pod_network: spec.kubernetes.pod_network,
             service_network: spec.kubernetes.service_network,
+            foundation: foundation(&spec.kubernetes),
         },
         machines: machines::machines(&context),
         hosts,
@@ -86,6 +90,31 @@ pub fn lower(file: &ClusterFile) -> (Desired, Vec<Diagnostic>) {
         secrets: places,
     };
     (desired, crate::rules::rules(file))
+}
+
+/// Kubernetes takes these when a cluster begins and never again; K3s refuses a server that says otherwise, or loses what
+/// is there. <https://docs.k3s.io/cli/server>, <https://docs.k3s.io/security/secrets-encryption>
+fn foundation(spec: &Kubernetes) -> BTreeMap<String, String> {
+    let distribution = match spec.distribution {
+        Distribution::K3s => "K3s",
+        Distribution::Rke2 => "RKE2",
+        Distribution::Kubeadm => "kubeadm",
+        Distribution::Talos => "Talos",
+    };
+    let datastore = match spec.datastore {
+        Datastore::Etcd => "etcd",
+        Datastore::Sqlite => "SQLite",
+    };
+    let secrets = if spec.encrypt_secrets { "encrypted" } else { "not encrypted" };
+    let settings = [
+        ("distribution", distribution.into()),
+        ("datastore", datastore.into()),
+        ("pod network", spec.pod_network.to_string()),
+        ("service network", spec.service_network.to_string()),
+        ("cluster domain", spec.cluster_domain.clone()),
+        ("secrets in the datastore", secrets.into()),
+    ];
+    settings.into_iter().map(|(name, value)| (name.to_string(), value)).collect()
 }
 
 #[cfg(test)]

@@ -24,7 +24,7 @@ use kubewright_model::plan::{Action, Ask, Note, Plan, Stage, Step, Weight};
 
 use crate::holders::Holders;
 use draft::Draft;
-use standing::Standings;
+use standing::{ClusterView, Standings};
 
 /// Plans what is asked. The world decides nothing but what it shows; the answer is the same for the same inputs.
 pub fn plan(desired: &Desired, observed: &Observed, ask: &Ask) -> Plan {
@@ -47,6 +47,7 @@ fn build<'a>(mut draft: Draft<'a>, observed: &Observed, anew: &BTreeSet<NodeName
     let desired = draft.desired;
     let standings = Standings::new(desired, observed, anew);
     draft.notes.extend(standings.notes());
+    kept_foundation(&mut draft, observed, &standings);
     // It follows the plan: each step that takes a server away is judged by what the steps before it have left.
     let mut holders = Holders::new(desired, observed);
     removal::replaced_nodes(&mut draft, observed, &standings, &mut holders, anew);
@@ -58,6 +59,18 @@ fn build<'a>(mut draft: Draft<'a>, observed: &Observed, anew: &BTreeSet<NodeName
     cluster::plan(&mut draft, &standings);
     removal::unwanted(&mut draft, observed, &standings, &mut holders);
     draft
+}
+
+/// What a cluster was begun with it keeps: another wish is refused, never rolled out.
+fn kept_foundation(draft: &mut Draft<'_>, observed: &Observed, standings: &Standings<'_>) {
+    if matches!(standings.cluster, ClusterView::Absent) && crate::holders::nobody(draft.desired, observed) {
+        return;
+    }
+    for (setting, was, wish) in crate::diff::cluster::shaken(draft.desired, observed) {
+        let message = format!("the cluster was begun with {setting} {was}, and cannot go over to {wish}");
+        let help = "take the change back, or make everything anew with `kubewright rebuild`";
+        draft.note(Weight::Blocks, Subject::Cluster, message, help);
+    }
 }
 
 fn replace<'a>(desired: &'a Desired, observed: &Observed, nodes: &[NodeName]) -> Draft<'a> {

@@ -279,6 +279,7 @@ impl<'a> Hands<'a> {
                 return Err(Fault::from(format!("{host} belongs to a cluster already, so no new one is begun on it")));
             }
             self.nobody_serves(tell).await?;
+            self.filler.begins()?;
         }
         let hands = self.hosts()?;
         let holes = self.filler.values(action)?;
