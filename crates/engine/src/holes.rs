@@ -20,10 +20,6 @@ use serde_json::Value;
 
 use crate::store::Store;
 
-/// The name under which the store keeps what a cluster was begun with. It is no secret; it is kept like one because it
-/// goes when they go, with the cluster.
-const FOUNDATION: &str = "cluster-foundation";
-
 /// Where values are: the places that the spec names, and the store.
 #[derive(Clone, Copy)]
 pub(crate) struct Secrets<'a> {
@@ -81,11 +77,9 @@ impl<'a> Filler<'a> {
         self.servers.borrow_mut().retain(|server| server != name);
     }
 
-    /// A cluster is about to be begun: what it keeps for its life is written down, for a later wish to be held against.
+    /// A cluster is about to be begun: what it keeps for its life is written down, for later wishes to be held against.
     pub(crate) fn begins(&self) -> Result<(), String> {
-        let foundation = &self.desired.kubernetes.foundation;
-        let text = serde_json::to_string(foundation).map_err(|error| error.to_string())?;
-        let keep = self.secrets.store.keep_secret(&self.desired.cluster, FOUNDATION, &Secret::new(text));
+        let keep = self.secrets.store.keep_foundation(&self.desired.cluster, &self.desired.kubernetes.foundation);
         keep.map_err(|error| error.to_string())
     }
 
@@ -172,12 +166,6 @@ impl Secrets<'_> {
             _ => self.folder.join(path),
         }
     }
-}
-
-/// What the cluster was begun with; empty where nobody wrote it down.
-pub(crate) fn foundation(desired: &Desired, store: &dyn Store) -> BTreeMap<String, String> {
-    let kept = store.secret(&desired.cluster, FOUNDATION).ok().flatten();
-    kept.and_then(|kept| serde_json::from_str(kept.expose()).ok()).unwrap_or_default()
 }
 
 /// 32 random bytes as text: more than any password that people choose, and no character that a file must quote.

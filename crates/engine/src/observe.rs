@@ -22,7 +22,7 @@ pub(crate) async fn observe(world: &World, store: &dyn Store, desired: &Desired)
     let providers = inventories(world, desired).await;
     let hosts = hosts(world, desired, &providers).await;
     let filled = holes::filled(desired, world.secrets(store));
-    let foundation = holes::foundation(desired, store);
+    let foundation = store.foundation(&desired.cluster).ok().flatten().unwrap_or_default();
     let mut observed = Observed { providers, hosts, cluster: None, foundation, filled };
     observed.cluster = Some(cluster(world, desired, &observed).await);
     observed
@@ -72,19 +72,19 @@ async fn hosts(
     stream::iter(looks).buffer_unordered(LOOKS).collect().await
 }
 
-/// Where nobody holds a cluster's data, nothing can serve, and nobody needs to be asked. A server that is off cannot be
-/// asked either: that it may hold them is the planner's to weigh.
+/// Where nobody holds a cluster's data and none was ever begun, nothing can serve, and nobody needs to be asked. A server
+/// that is off cannot be asked either: that it may hold them is the planner's to weigh.
 async fn cluster(world: &World, desired: &Desired, observed: &Observed) -> Seen<ClusterSeen> {
-    if kubewright_planner::holders::nobody(desired, observed) {
+    if kubewright_planner::holders::nobody(desired, observed) && observed.foundation.is_empty() {
         return Seen::Absent;
     }
     let Some(hands) = &world.cluster else { return Seen::unknown("this version has no hands for clusters") };
     let machines = observed.providers.values().filter_map(Seen::present).flat_map(|inventory| &inventory.machines);
-    let off: BTreeSet<&NodeName> =
-        machines.filter(|(_, seen)| seen.power == Power::Stopped).map(|(name, _)| name).collect();
-    if desired.members.iter().all(|member| !off.contains(&member.name)) {
+    let runs: BTreeSet<&NodeName> =
+        machines.filter(|(_, seen)| seen.power == Power::Running).map(|(name, _)| name).collect();
+    if desired.members.iter().all(|member| runs.contains(&member.name)) {
         return hands.observe(desired).await;
     }
-    let members = desired.members.iter().filter(|member| !off.contains(&member.name)).cloned().collect();
+    let members = desired.members.iter().filter(|member| runs.contains(&member.name)).cloned().collect();
     hands.observe(&Desired { members, ..desired.clone() }).await
 }

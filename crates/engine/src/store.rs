@@ -2,9 +2,16 @@
 
 pub mod folder;
 
+use std::collections::BTreeMap;
+
 use kubewright_model::event::Record;
 use kubewright_model::ids::{ClusterName, RunId};
 use kubewright_model::secret::Secret;
+
+/// What a cluster is begun with and keeps for its whole life: [`foundation`].
+///
+/// [`foundation`]: kubewright_model::desired::DesiredKubernetes::foundation
+pub type Foundation = BTreeMap<String, String>;
 
 /// Keeps what the world cannot tell.
 pub trait Store: Send + Sync {
@@ -14,7 +21,13 @@ pub trait Store: Send + Sync {
     /// Keeps a secret under a name.
     fn keep_secret(&self, cluster: &ClusterName, name: &str, secret: &Secret) -> Result<(), StoreError>;
 
-    /// Forgets all secrets of a cluster that was destroyed.
+    /// What the cluster was begun with; none where nobody wrote it down.
+    fn foundation(&self, cluster: &ClusterName) -> Result<Option<Foundation>, StoreError>;
+
+    /// Writes down what a cluster is begun with.
+    fn keep_foundation(&self, cluster: &ClusterName, foundation: &Foundation) -> Result<(), StoreError>;
+
+    /// Forgets all secrets of a cluster that was destroyed, and what it was begun with.
     fn forget_secrets(&self, cluster: &ClusterName) -> Result<(), StoreError>;
 
     /// Takes the lock on a cluster; it is given back when the value is dropped, or when the program ends in any way.

@@ -45,14 +45,16 @@ pub fn plan(desired: &Desired, observed: &Observed, ask: &Ask) -> Plan {
 /// Makes the world as the spec says. `anew` names the nodes that are to be made again although they are there.
 fn build<'a>(mut draft: Draft<'a>, observed: &Observed, anew: &BTreeSet<NodeName>) -> Draft<'a> {
     let desired = draft.desired;
-    let standings = Standings::new(desired, observed, anew);
+    let holders = Holders::new(desired, observed);
+    let standings = Standings::new(desired, observed, &holders, anew);
     draft.notes.extend(standings.notes());
     kept_foundation(&mut draft, observed, &standings);
     // It follows the plan: each step that takes a server away is judged by what the steps before it have left.
-    let mut holders = Holders::new(desired, observed);
+    let mut holders = holders;
     removal::replaced_nodes(&mut draft, observed, &standings, &mut holders, anew);
     removal::lost_nodes(&mut draft, &standings, &mut holders, anew);
-    machines::plan(&mut draft, &standings);
+    removal::in_the_way(&mut draft, observed, &standings, &mut holders);
+    machines::plan(&mut draft, observed, &standings);
     hosts::plan(&mut draft, observed, &standings, &holders);
     machines::load_balancers(&mut draft, observed);
     members::plan(&mut draft, observed, &standings, &holders);

@@ -5,10 +5,10 @@ use kubewright_model::ids::{ClusterName, RunId};
 use kubewright_model::secret::Secret;
 
 use super::{Broken, Rule, Verdict, broken, rule, that};
-use crate::store::{Holder, Store, StoreError};
+use crate::store::{Foundation, Holder, Store, StoreError};
 
 /// The rules, in the order of their numbers.
-pub const RULES: [Rule; 8] = [
+pub const RULES: [Rule; 9] = [
     rule("S1", "a secret that was never kept MUST be none, not an error"),
     rule("S2", "a secret MUST be read back as it was kept last, and only for its own cluster"),
     rule("S3", "forgetting a cluster's secrets MUST forget all of them and none of another cluster's"),
@@ -17,6 +17,7 @@ pub const RULES: [Rule; 8] = [
     rule("S6", "a lock that was dropped MUST be free"),
     rule("S7", "a journal MUST be read back whole and in its order, also while it is written"),
     rule("S8", "runs MUST be listed oldest first, and only those of their cluster"),
+    rule("S9", "what a cluster was begun with MUST be read back as it was kept last, and go with its secrets"),
 ];
 
 /// Checks every rule on a store that knows nothing of these two clusters yet; returns those that are broken.
@@ -30,8 +31,21 @@ pub fn check(store: &dyn Store, cluster: &ClusterName, other: &ClusterName) -> V
         free(store, cluster),
         journal(store, cluster),
         runs(store, cluster, other),
+        foundation(store, cluster, other),
     ];
     broken(&RULES, verdicts)
+}
+
+fn foundation(store: &dyn Store, cluster: &ClusterName, other: &ClusterName) -> Verdict {
+    that(store.foundation(cluster).map_err(told)?.is_none(), || "it is there".into())?;
+    for network in ["10.42.0.0/16", "10.60.0.0/16"] {
+        let begun = Foundation::from([("pod network".into(), network.into())]);
+        store.keep_foundation(cluster, &begun).map_err(told)?;
+        that(store.foundation(cluster).map_err(told)? == Some(begun), || "it is another".into())?;
+    }
+    that(store.foundation(other).map_err(told)?.is_none(), || "another cluster has it".into())?;
+    store.forget_secrets(cluster).map_err(told)?;
+    that(store.foundation(cluster).map_err(told)?.is_none(), || "it is there still".into())
 }
 
 fn told(error: StoreError) -> String {

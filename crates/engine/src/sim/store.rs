@@ -7,11 +7,12 @@ use kubewright_model::event::Record;
 use kubewright_model::ids::{ClusterName, RunId};
 use kubewright_model::secret::Secret;
 
-use crate::store::{Holder, Journal, Lock, Store, StoreError};
+use crate::store::{Foundation, Holder, Journal, Lock, Store, StoreError};
 
 #[derive(Default)]
 struct Kept {
     secrets: BTreeMap<(ClusterName, String), Secret>,
+    foundations: BTreeMap<ClusterName, Foundation>,
     locks: BTreeMap<ClusterName, Holder>,
     journals: BTreeMap<ClusterName, Vec<(RunId, Vec<Record>)>>,
 }
@@ -44,7 +45,17 @@ impl Store for MemoryStore {
         Ok(())
     }
 
+    fn foundation(&self, cluster: &ClusterName) -> Result<Option<Foundation>, StoreError> {
+        Ok(self.kept().foundations.get(cluster).cloned())
+    }
+
+    fn keep_foundation(&self, cluster: &ClusterName, foundation: &Foundation) -> Result<(), StoreError> {
+        self.kept().foundations.insert(cluster.clone(), foundation.clone());
+        Ok(())
+    }
+
     fn forget_secrets(&self, cluster: &ClusterName) -> Result<(), StoreError> {
+        self.kept().foundations.remove(cluster);
         self.kept().secrets.retain(|(owner, _), _| owner != cluster);
         Ok(())
     }

@@ -12,7 +12,10 @@ use kubewright_model::event::{EVENT_FORMAT, Event, Record};
 use kubewright_model::ids::{ClusterName, RunId};
 use kubewright_model::secret::Secret;
 
-use super::{Holder, Journal, Lock, Store, StoreError};
+use super::{Foundation, Holder, Journal, Lock, Store, StoreError};
+
+/// The file with what the cluster was begun with.
+const FOUNDATION: &str = "foundation.json";
 
 /// A store in a folder.
 #[derive(Clone, Debug)]
@@ -84,7 +87,29 @@ impl Store for FolderStore {
         write_whole(&self.secret_path(cluster, name), secret.expose().as_bytes())
     }
 
+    fn foundation(&self, cluster: &ClusterName) -> Result<Option<Foundation>, StoreError> {
+        let path = self.root.join(cluster.as_str()).join(FOUNDATION);
+        let malformed = |why: String| StoreError::Malformed { path: path.display().to_string(), line: 1, why };
+        match fs::read(&path) {
+            Ok(text) => serde_json::from_slice(&text).map(Some).map_err(|error| malformed(error.to_string())),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(file("cannot read", &path, source)),
+        }
+    }
+
+    fn keep_foundation(&self, cluster: &ClusterName, foundation: &Foundation) -> Result<(), StoreError> {
+        let folder = self.folder(cluster, "")?;
+        write_whole(&folder.join(FOUNDATION), &serde_json::to_vec(foundation).unwrap_or_default())
+    }
+
     fn forget_secrets(&self, cluster: &ClusterName) -> Result<(), StoreError> {
+        let foundation = self.root.join(cluster.as_str()).join(FOUNDATION);
+        match fs::remove_file(&foundation) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(file("cannot remove", &foundation, error));
+            }
+            Ok(()) | Err(_) => {}
+        }
         let folder = self.root.join(cluster.as_str()).join("secrets");
         match fs::remove_dir_all(&folder) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(file("cannot remove", &folder, error)),

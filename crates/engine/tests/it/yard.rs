@@ -59,6 +59,9 @@ impl Yard {
             let secret = self.store.secret(cluster, &name).unwrap().unwrap();
             store.keep_secret(cluster, &name, &secret).unwrap();
         }
+        if let Some(foundation) = self.store.foundation(cluster).unwrap() {
+            store.keep_foundation(cluster, &foundation).unwrap();
+        }
         let centre = DataCentre::resume(self.centre.snapshot());
         Self { centre, store, desired: self.desired.clone(), runs: Cell::new(0) }
     }

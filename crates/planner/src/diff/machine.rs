@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use kubewright_model::change::{Change, FieldChange, Reason, Subject, Verb};
 use kubewright_model::desired::{Body, Desired, DesiredLoadBalancer, DesiredMachine, EXISTING};
 use kubewright_model::digest::Digest;
+use kubewright_model::ids::{NodeName, ProviderName};
 use kubewright_model::observed::{Inventory, LoadBalancerSeen, MachineSeen, Observed, Seen};
 
 use super::field;
@@ -49,7 +50,7 @@ pub(super) fn changes(desired: &Desired, observed: &Observed) -> Vec<Change> {
 pub(crate) fn doomed<'a>(
     desired: &'a Desired,
     observed: &'a Observed,
-) -> Vec<(&'a kubewright_model::ids::NodeName, &'a kubewright_model::ids::ProviderName, &'a MachineSeen)> {
+) -> Vec<(&'a NodeName, &'a ProviderName, &'a MachineSeen)> {
     let wanted: BTreeMap<_, _> = desired.machines.iter().map(|machine| (&machine.name, &machine.provider)).collect();
     inventories(observed)
         .flat_map(|(provider, inventory)| inventory.machines.iter().map(move |(name, seen)| (name, provider, seen)))
@@ -58,10 +59,23 @@ pub(crate) fn doomed<'a>(
         .collect()
 }
 
+/// Machines of ours that are not in the spec any more and stand where this one is to be made, and what they hold.
+pub(crate) fn in_the_way<'a>(
+    machine: &DesiredMachine,
+    desired: &'a Desired,
+    observed: &'a Observed,
+) -> Vec<(&'a NodeName, String)> {
+    let ways = doomed(desired, observed).into_iter().filter_map(|(name, provider, seen)| {
+        let number = machine.vmid.filter(|number| seen.vmid == Some(*number) && *provider == machine.provider);
+        let address = machine.address.filter(|address| seen.address == Some(*address));
+        let held = number.map(|number| format!("VMID {number}")).or(address.map(|it| format!("the address {it}")));
+        Some((name, held?))
+    });
+    ways.collect()
+}
+
 /// What each provider has, where it could be asked.
-pub(crate) fn inventories(
-    observed: &Observed,
-) -> impl Iterator<Item = (&kubewright_model::ids::ProviderName, &Inventory)> {
+pub(crate) fn inventories(observed: &Observed) -> impl Iterator<Item = (&ProviderName, &Inventory)> {
     observed.providers.iter().filter_map(|(name, seen)| Some((name, seen.present()?)))
 }
 

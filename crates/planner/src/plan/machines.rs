@@ -18,12 +18,12 @@ const CREATES_PER_STORAGE: u16 = 1;
 /// Machines started at once on one hypervisor: more make each other's boot slower than one after the other.
 const STARTS_PER_PLACE: u16 = 8;
 
-pub(super) fn plan(draft: &mut Draft<'_>, standings: &Standings<'_>) {
+pub(super) fn plan(draft: &mut Draft<'_>, observed: &Observed, standings: &Standings<'_>) {
     for node in &standings.nodes {
         match &node.standing {
             Standing::Blocked => {}
             Standing::ToMake => {
-                create(draft, node.machine);
+                create(draft, observed, node.machine);
                 raw_lines(draft, node);
                 start(draft, node, Reason::Follows("it was just made".into()));
             }
@@ -37,9 +37,11 @@ pub(super) fn plan(draft: &mut Draft<'_>, standings: &Standings<'_>) {
     }
 }
 
-fn create(draft: &mut Draft<'_>, machine: &DesiredMachine) {
+fn create(draft: &mut Draft<'_>, observed: &Observed, machine: &DesiredMachine) {
     let mut needs = draft.before_machines.clone();
     needs.push(id("delete", &machine.name));
+    let ways = machine_diff::in_the_way(machine, draft.desired, observed);
+    needs.extend(ways.into_iter().map(|(name, _)| id("delete", name)));
     let lease = match &*machine.body {
         Body::Lxc(lxc) => Some(format!("create/{}/{}", machine.place, lxc.storage)),
         Body::Vm(vm) => Some(format!("create/{}/{}", machine.place, vm.storage)),

@@ -91,6 +91,24 @@ fn lost(draft: &mut Draft<'_>, holders: &mut Holders<'_>, name: &NodeName, reaso
     holders.left(name);
 }
 
+/// Agents that are not in the spec any more and hold the number or the address of a machine that is to be made.
+pub(super) fn in_the_way<'a>(
+    draft: &mut Draft<'_>,
+    observed: &'a Observed,
+    standings: &Standings<'a>,
+    holders: &mut Holders<'_>,
+) {
+    let desired = draft.desired;
+    let new = standings.nodes.iter().filter(|node| matches!(node.standing, Standing::ToMake));
+    let ways = new.flat_map(|node| machine::in_the_way(node.machine, desired, observed));
+    let names: BTreeSet<&NodeName> = ways.map(|(name, _)| name).collect();
+    for (name, provider, seen) in machine::doomed(desired, observed) {
+        if names.contains(name) {
+            unwanted_machine(draft, standings, holders, name, provider, seen);
+        }
+    }
+}
+
 /// What carries our mark and is not in the spec any more.
 pub(super) fn unwanted<'a, 'd: 'a>(
     draft: &mut Draft<'d>,
@@ -109,10 +127,8 @@ pub(super) fn unwanted<'a, 'd: 'a>(
         others_first(draft, standings, holders);
     }
     for (name, provider, seen) in doomed {
-        let leaver = stranger(desired, standings, name, Some(seen));
-        if may_leave(draft, standings, holders, &leaver, Subject::Machine(name.clone())) {
-            let gone = leave(draft, cluster, holders, &leaver);
-            delete(draft, name, provider, seen, Reason::NotInSpec, gone);
+        if !draft.has(&id("delete", name)) {
+            unwanted_machine(draft, standings, holders, name, provider, seen);
         }
     }
     for name in nodes {
@@ -125,6 +141,22 @@ pub(super) fn unwanted<'a, 'd: 'a>(
         if may_leave(draft, standings, holders, &leaver, Subject::Member(name.clone())) {
             leave(draft, cluster, holders, &leaver);
         }
+    }
+}
+
+/// A machine that is not in the spec any more leaves the cluster and is deleted, if it may go.
+fn unwanted_machine(
+    draft: &mut Draft<'_>,
+    standings: &Standings<'_>,
+    holders: &mut Holders<'_>,
+    name: &NodeName,
+    provider: &ProviderName,
+    seen: &MachineSeen,
+) {
+    let leaver = stranger(draft.desired, standings, name, Some(seen));
+    if may_leave(draft, standings, holders, &leaver, Subject::Machine(name.clone())) {
+        let gone = leave(draft, standings.cluster_seen(), holders, &leaver);
+        delete(draft, name, provider, seen, Reason::NotInSpec, gone);
     }
 }
 

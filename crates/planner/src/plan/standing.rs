@@ -8,7 +8,9 @@ use kubewright_model::ids::{NodeName, Owner, ProviderName, Vmid};
 use kubewright_model::observed::{ClusterSeen, HostSeen, MachineSeen, NodeSeen, Observed, Power, Seen};
 use kubewright_model::plan::{Note, Weight};
 
+use crate::diff::cluster::unwanted_nodes;
 use crate::diff::machine;
+use crate::holders::Holders;
 
 /// Where a node's machine stands.
 pub(super) enum Standing<'a> {
@@ -76,7 +78,12 @@ pub(super) struct Standings<'a> {
 
 impl<'a> Standings<'a> {
     /// Judges every node. `anew` names those that are to be made again although they are there.
-    pub(super) fn new(desired: &'a Desired, observed: &'a Observed, anew: &BTreeSet<NodeName>) -> Self {
+    pub(super) fn new(
+        desired: &'a Desired,
+        observed: &'a Observed,
+        holders: &Holders<'_>,
+        anew: &BTreeSet<NodeName>,
+    ) -> Self {
         let cluster = match &observed.cluster {
             None => ClusterView::Unknown("nobody looked at the cluster".into()),
             Some(Seen::Unknown(why)) => ClusterView::Unknown(why.to_string()),
@@ -106,6 +113,10 @@ impl<'a> Standings<'a> {
                 _ if again => Ok(Standing::ToMake),
                 there => judge(machine, there, observed, &taken),
             };
+            let judged = judged.and_then(|standing| match standing {
+                Standing::ToMake => servers_in_the_way(machine, desired, observed, holders).map(|()| standing),
+                other => under_another_name(machine, desired, &cluster).map(|()| other),
+            });
             let judged = judged.and_then(|standing| skew(desired, seen).map(|()| standing));
             let standing = judged.unwrap_or_else(|(message, help)| {
                 let subject = Subject::Machine(machine.name.clone());
@@ -170,6 +181,42 @@ impl<'a> Obstacles<'a> {
         }
         let taken = self.names.contains_key(&(&machine.provider, machine.name.as_str()));
         taken.then(|| format!("the name `{}` belongs to a machine that is not ours", machine.name))
+    }
+}
+
+/// Of what stands in the way of a new machine, agents leave before it is made. Servers leave when others have joined, so
+/// nothing may wait for them to go.
+fn servers_in_the_way(
+    machine: &DesiredMachine,
+    desired: &Desired,
+    observed: &Observed,
+    holders: &Holders<'_>,
+) -> Result<(), Refusal> {
+    let ways = machine::in_the_way(machine, desired, observed);
+    match ways.into_iter().find(|(name, _)| holders.all.contains(name)) {
+        None => Ok(()),
+        Some((name, held)) => {
+            let help = format!("choose another for it, or keep the name {name}");
+            Err((format!("{name}, which may be a server of the cluster, holds {held}"), Some(help)))
+        }
+    }
+}
+
+/// A host that was there before us and is a node under a name that the spec does not know any more: what is on it, and
+/// its member of etcd, go by the old name.
+fn under_another_name(machine: &DesiredMachine, desired: &Desired, cluster: &ClusterView<'_>) -> Result<(), Refusal> {
+    let ClusterView::Present(seen) = cluster else { return Ok(()) };
+    let existing = *machine.body == Body::Existing && !seen.nodes.contains_key(&machine.name);
+    let old = unwanted_nodes(desired, seen).into_iter().filter(|_| existing);
+    match old.into_iter().find(|name| machine.address.is_some() && seen.nodes[*name].address == machine.address) {
+        None => Ok(()),
+        Some(old) => {
+            let help = format!(
+                "keep the name {old}; or take the host out of the spec, apply, and put it back as {}",
+                machine.name
+            );
+            Err((format!("its host is the node {old}, and a node keeps its name"), Some(help)))
+        }
     }
 }
 
