@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 
+use crate::machine;
+
 /// The parts, in the order in which a failure is cheapest to find.
 const PARTS: &[(&str, &[&str])] = &[
     ("format", &["fmt", "--all", "--check"]),
@@ -16,6 +18,7 @@ const PARTS: &[(&str, &[&str])] = &[
 ];
 
 pub(crate) fn run() -> anyhow::Result<()> {
+    machine::ready()?;
     let mut took: Vec<(&str, Duration, bool)> = Vec::new();
     for (name, arguments) in PARTS {
         println!("── {name}: cargo {}", arguments.join(" "));

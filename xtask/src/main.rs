@@ -3,6 +3,7 @@
 mod bench;
 mod ci;
 mod generate;
+mod machine;
 mod reference;
 mod tidy;
 mod transcripts;

@@ -1,0 +1,71 @@
+//! What the tests need of the machine: real shells, a real OpenSSH server, a Python for the pretend Proxmox.
+//!
+//! Found out before anything is built, and put right where that is ours to do: by root, with apt. Everybody else is told
+//! the one command, because a test that finds no SSH server fails, it does not pass in silence.
+
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, bail};
+
+/// Something that must succeed, and the Debian package that brings it.
+struct Need {
+    /// A line for `sh`.
+    test: &'static str,
+    package: &'static str,
+}
+
+const NEEDS: &[Need] = &[
+    // Scripts for hosts run in the shells that hosts have.
+    Need { test: "command -v dash", package: "dash" },
+    Need { test: "command -v busybox", package: "busybox" },
+    Need { test: "command -v curl", package: "curl" },
+    Need { test: "command -v pgrep", package: "procps" },
+    Need { test: "command -v sudo", package: "sudo" },
+    Need { test: "command -v ssh-agent", package: "openssh-client" },
+    Need { test: "command -v sshd", package: "openssh-server" },
+    // A pretend Proxmox VE comes from PyPI into an environment below the target folder.
+    Need { test: "python3 -c 'import ensurepip, venv'", package: "python3-venv" },
+];
+
+/// Where Debian keeps programs that only root is meant to start.
+const SYSTEM: &str = "/usr/local/sbin:/usr/sbin:/sbin";
+
+/// Makes sure that everything is there.
+pub(crate) fn ready() -> anyhow::Result<()> {
+    let mut missing: Vec<&str> = Vec::new();
+    for need in NEEDS {
+        if !succeeds(need.test)? {
+            missing.push(need.package);
+        }
+    }
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let install = format!("apt-get install --yes --no-install-recommends {}", missing.join(" "));
+    if !succeeds("test \"$(id -u)\" = 0 && command -v apt-get")? {
+        bail!("the tests need {}; on Debian and Ubuntu: sudo {install}", missing.join(", "));
+    }
+    println!("── machine: {install}");
+    let status = Command::new("sh")
+        .args(["-c", &format!("apt-get update --quiet && {install}")])
+        .env("DEBIAN_FRONTEND", "noninteractive")
+        .status()
+        .context("cannot start sh")?;
+    if !status.success() {
+        bail!("apt-get failed, and the tests need {}", missing.join(", "));
+    }
+    Ok(())
+}
+
+fn succeeds(line: &str) -> anyhow::Result<bool> {
+    let path = std::env::var("PATH").unwrap_or_default();
+    let status = Command::new("sh")
+        .args(["-c", line])
+        .env("PATH", format!("{path}:{SYSTEM}"))
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .context("cannot start sh")?;
+    Ok(status.success())
+}
