@@ -19,7 +19,7 @@ mod state;
 mod store;
 mod timing;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -97,11 +97,16 @@ impl DataCentre {
             .map_err(|error| format!("cannot write {}: {error}", path.display()))
     }
 
-    /// Puts in what a spec takes for granted: hypervisors, and hosts that exist already. Doing it twice changes nothing.
+    /// Puts in what a spec takes for granted: hypervisors, with what we are not let in to do on them, and hosts that
+    /// exist already. Doing it twice changes nothing.
     pub fn furnish(&self, desired: &Desired) {
         let mut state = self.lock();
+        let ours: BTreeSet<&str> =
+            desired.hosts.iter().filter(|host| host.machine.is_none()).map(|host| host.name.as_str()).collect();
         for machine in &desired.machines {
-            state.places.insert(machine.place.clone());
+            if state.places.insert(machine.place.clone()) && !ours.contains(machine.place.as_str()) {
+                state.furnish_hypervisor(&machine.place);
+            }
             if *machine.body == Body::Existing {
                 state.put_existing(machine, &desired.owner);
             }

@@ -159,7 +159,7 @@ impl Writer<'_> {
             HostResource::Sysctl { key, value } => self.sysctl(index, key, value)?,
             HostResource::File(file) => write_file(&mut self.calls, index, self.host, file, self.holes)?,
             HostResource::Block { path, lines } => self.lines(index, "kw_block", path, lines)?,
-            HostResource::Lines { path, lines } => self.lines(index, "kw_lines", path, lines)?,
+            HostResource::Lines { path, lines } => self.lines(index, "kw_their_lines", path, lines)?,
             HostResource::HostsEntries(entries) => {
                 let lines: Vec<String> = entries.iter().map(kubewright_model::host::HostsEntry::line).collect();
                 self.lines(index, "kw_block", "/etc/hosts", &lines)?;

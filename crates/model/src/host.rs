@@ -33,7 +33,9 @@ pub enum HostResource {
         lines: Vec<String>,
     },
     /// These lines stand in a file that another program writes anew now and then, so there are no marks around them.
-    /// They stand before the first `[section]`.
+    /// They stand before the first `[section]`. A line `key: value` takes the place of another with its key, but for keys
+    /// `lxc.…`, of which there may be several. The file itself is the other program's to make: where it is not there, the
+    /// change fails.
     Lines {
         /// The file's path.
         path: String,

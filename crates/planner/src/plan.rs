@@ -99,18 +99,25 @@ fn rebuild<'a>(desired: &'a Desired, observed: &Observed) -> Draft<'a> {
     // its address or its number.
     let unwanted = crate::diff::machine::doomed(desired, observed);
     draft.before_machines = unwanted.into_iter().map(|(name, ..)| draft::id("delete", name)).collect();
-    build(draft, &after_destroy(observed), &BTreeSet::new())
+    build(draft, &after_destroy(desired, observed), &BTreeSet::new())
 }
 
-/// The world as the destruction leaves it: hosts that were there before us stay.
-fn after_destroy(observed: &Observed) -> Observed {
+/// The world as the destruction leaves it: hosts that were there before us stay, and so do hypervisors.
+fn after_destroy(desired: &Desired, observed: &Observed) -> Observed {
     let providers = observed.providers.iter().map(|(name, seen)| {
         let kept = seen.present().filter(|_| name.as_str() == EXISTING);
         let taken = seen.present().map(|inventory| inventory.taken.clone()).unwrap_or_default();
         (name.clone(), Seen::Present(kept.cloned().unwrap_or(Inventory { taken, ..Inventory::default() })))
     });
     // A host whose machine stays was cleaned; what it still has is looked at when its turn comes.
-    Observed { providers: providers.collect(), cluster: Some(Seen::Absent), ..Observed::default() }
+    let hypervisors = desired.hosts.iter().filter(|host| host.machine.is_none());
+    let hosts = hypervisors.filter_map(|host| Some((host.name.clone(), observed.hosts.get(&host.name)?.clone())));
+    Observed {
+        providers: providers.collect(),
+        hosts: hosts.collect(),
+        cluster: Some(Seen::Absent),
+        ..Observed::default()
+    }
 }
 
 fn backup<'a>(desired: &'a Desired, observed: &Observed) -> Draft<'a> {

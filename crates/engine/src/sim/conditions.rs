@@ -3,8 +3,6 @@
 //! What an application answers, and what stands in somebody's Git, is beyond the pretend world: where everything on the
 //! way to it is there, it answers as the check expects. What is on the way is checked.
 
-use std::net::IpAddr;
-
 use kubewright_model::condition::Condition;
 use kubewright_model::ids::{Namespace, NodeName, ReleaseName};
 use kubewright_model::net::HostPort;
@@ -117,11 +115,6 @@ impl State {
             }
             _ => Ok(()),
         }
-    }
-
-    fn at(&self, address: IpAddr) -> Option<&NodeName> {
-        let machines = self.machines.values().flatten();
-        machines.into_iter().find(|(_, machine)| machine.seen.address == Some(address)).map(|(name, _)| name)
     }
 
     fn pods(&self, check: &PodCheck, now: u64) -> Answer {

@@ -1,5 +1,6 @@
 //! Hosts over a pretend SSH: what is on them, and making it so.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use kubewright_hosts::{Holes, HostError, Hosts, Layer, Probe, Report};
 use kubewright_model::desired::Way;
 use kubewright_model::digest::Digest;
 use kubewright_model::host::{DownloadWish, FileWish, HostResource, Proof, UnitRun, UnitWish};
-use kubewright_model::ids::NodeName;
+use kubewright_model::ids::{NodeName, Vmid};
 use kubewright_model::observed::{FileSeen, HostSeen, KubernetesSeen, Seen, UnitSeen};
 use kubewright_model::plan::HostChange;
 use kubewright_model::recipe::Recipe;
@@ -16,7 +17,7 @@ use kubewright_model::text::Text;
 
 use super::faults::FaultKind;
 use super::kubernetes::Restart;
-use super::state::{Machine, UNITS};
+use super::state::{Machine, State, UNITS};
 use super::{DataCentre, timing};
 
 /// The folder whose files Kubernetes reads; their text is kept, so that what it would make of them is known.
@@ -73,12 +74,14 @@ impl Ssh {
         let mut state = self.centre.lock();
         let mut changed = false;
         for resource in &change.make {
-            let HostResource::Lines { path, lines } = resource else {
-                let why = "hypervisors take lines for their guests and nothing else".to_string();
-                return Err(failed(&change.host, &resource.key(), why));
+            let made = match resource {
+                HostResource::Module(name) => {
+                    Ok(state.hypervisors.entry(change.host.clone()).or_default().modules.insert(name.clone()))
+                }
+                HostResource::Lines { path, lines } => state.write_lines(&change.host, path, lines),
+                _ => Err("hypervisors take modules, and lines for their guests, and nothing else".to_string()),
             };
-            let files = state.hypervisors.entry(change.host.clone()).or_default();
-            changed |= files.insert(path.clone(), lines.clone()).as_ref() != Some(lines);
+            changed |= made.map_err(|why| failed(&change.host, &resource.key(), why))?;
         }
         Ok(changed)
     }
@@ -105,6 +108,12 @@ impl Ssh {
                     return Ok(self.on(host, |machine| machine.host.packages.insert(name.clone())));
                 }
                 Ok(false)
+            }
+            HostResource::Module(name) if self.on(host, |machine| machine.lxc) => {
+                match self.centre.lock().modules(host).contains(name) {
+                    true => Ok(false),
+                    false => Err(failed(host, name, "it must be loaded by the hypervisor: this is a container".into())),
+                }
             }
             HostResource::Download(wish) => self.download(host, wish).await,
             HostResource::Unit(unit) => {
@@ -192,20 +201,32 @@ impl Hosts for Ssh {
             Err(error) => Seen::unknown(error.to_string()),
             Ok(Reached::Hypervisor) => {
                 let state = self.centre.lock();
-                let blocks = state.hypervisors.get(probe.host).cloned().unwrap_or_default();
-                Seen::Present(HostSeen {
-                    os: "Proxmox VE 8".into(),
-                    arch: "amd64".into(),
-                    blocks,
-                    ..HostSeen::default()
-                })
+                let mut seen = HostSeen { os: "Proxmox VE 8".into(), arch: "amd64".into(), ..HostSeen::default() };
+                let hypervisor = state.hypervisors.get(probe.host);
+                for resource in probe.resources {
+                    match (resource, hypervisor) {
+                        (HostResource::Module(name), Some(there)) => {
+                            seen.modules.extend(there.modules.get(name).cloned());
+                        }
+                        (HostResource::Lines { path, .. }, Some(there)) => {
+                            seen.blocks.extend(there.files.get(path).map(|lines| (path.clone(), lines.clone())));
+                        }
+                        _ => {}
+                    }
+                }
+                Seen::Present(seen)
             }
             Ok(Reached::Machine) => {
                 let serving = {
                     let now = self.centre.now();
                     self.centre.lock().serves(probe.host, now)
                 };
-                let mut seen = self.on(probe.host, |machine| asked_for(&machine.host, probe.resources));
+                let mut seen = {
+                    let state = self.centre.lock();
+                    let nowhere = Machine::nowhere();
+                    let machine = state.machine(probe.host).unwrap_or(&nowhere);
+                    asked_for(&machine.host, state.modules(probe.host), probe.resources)
+                };
                 if let Some(kubernetes) = &mut seen.kubernetes {
                     kubernetes.serving = serving;
                 }
@@ -255,8 +276,30 @@ impl Hosts for Ssh {
     }
 }
 
+impl State {
+    /// Writes lines into a container's file. The file is the container's: it comes and goes with it.
+    fn write_lines(&mut self, hypervisor: &NodeName, path: &str, lines: &[String]) -> Result<bool, String> {
+        let vmid =
+            path.strip_prefix("/etc/pve/lxc/").and_then(|file| file.strip_suffix(".conf")?.parse().ok()).map(Vmid);
+        let vmid = vmid.ok_or("only files of containers are written")?;
+        let numbered = self.numbers.values().filter_map(|numbers| numbers.get(&vmid));
+        let here = |name: &&NodeName| {
+            self.machine(name).is_some_and(|there| there.lxc && there.seen.place.as_str() == hypervisor.as_str())
+        };
+        let name = numbered.into_iter().find(here).cloned();
+        let container = name.and_then(|name| self.machine_mut(&name));
+        let container = container.ok_or_else(|| format!("{path}: No such file or directory"))?;
+        if let Some(features) = lines.iter().find_map(|line| line.strip_prefix("features: ")) {
+            let features = features.split(',').filter_map(|feature| feature.strip_suffix("=1"));
+            container.seen.features = features.map(String::from).collect();
+        }
+        let files = &mut self.hypervisors.entry(hypervisor.clone()).or_default().files;
+        Ok(files.insert(path.to_string(), lines.to_vec()).as_deref() != Some(lines))
+    }
+}
+
 /// What was asked for, and no more: a probe asks for what it needs.
-fn asked_for(truth: &HostSeen, resources: &[HostResource]) -> HostSeen {
+fn asked_for(truth: &HostSeen, modules: &BTreeSet<String>, resources: &[HostResource]) -> HostSeen {
     let mut seen = HostSeen {
         os: truth.os.clone(),
         arch: truth.arch.clone(),
@@ -271,7 +314,7 @@ fn asked_for(truth: &HostSeen, resources: &[HostResource]) -> HostSeen {
         }
         match resource {
             HostResource::Package(name) => seen.packages.extend(truth.packages.get(name).cloned()),
-            HostResource::Module(name) => seen.modules.extend(truth.modules.get(name).cloned()),
+            HostResource::Module(name) => seen.modules.extend(modules.get(name).cloned()),
             HostResource::Sysctl { key, .. } => {
                 seen.sysctls.extend(truth.sysctls.get(key).map(|value| (key.clone(), value.clone())));
             }

@@ -2,11 +2,12 @@
 //!
 //! The flags are those of v1.31 (`pkg/cli/cmds/agent.go` and `server.go` in <https://github.com/k3s-io/k3s>).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use kubewright_model::ids::NodeName;
 use serde_json::Value;
 
-use super::state::Machine;
+use super::state::{Machine, State};
 
 pub(super) const BINARY: &str = "/usr/local/bin/k3s";
 pub(super) const TOKEN: &str = "/etc/rancher/k3s/token";
@@ -82,8 +83,22 @@ impl Config {
     }
 }
 
+impl State {
+    /// Kubernetes reads its configuration at every start, and each time the host has to suit it. Returns what it read, or
+    /// why it ends at once.
+    pub(super) fn suits(&self, host: &NodeName, server: bool) -> Result<Config, String> {
+        let machine = self.machine(host).ok_or("the machine is gone")?;
+        host_refuses(machine, self.modules(host))?;
+        let config = Config::read(machine)?;
+        if !server {
+            config.agent_takes_all()?;
+        }
+        Ok(config)
+    }
+}
+
 /// What keeps the kubelet from starting on this host.
-pub(super) fn host_refuses(machine: &Machine) -> Result<(), String> {
+fn host_refuses(machine: &Machine, modules: &BTreeSet<String>) -> Result<(), String> {
     if machine.file(BINARY).is_none() {
         return Err(format!("{BINARY}: No such file or directory"));
     }
@@ -94,16 +109,19 @@ pub(super) fn host_refuses(machine: &Machine) -> Result<(), String> {
         return Ok(());
     }
     let line = |key: &str, word: &str| machine.raw.iter().any(|line| line.starts_with(key) && line.contains(word));
-    let kmsg = machine.host.units.values().any(|unit| unit.active)
-        && machine.host.units.iter().any(|(name, unit)| name.contains("kmsg") && unit.active);
+    let kmsg = machine.host.units.iter().any(|(name, unit)| name.contains("kmsg") && unit.active);
     if !kmsg && !line("lxc.mount.entry", "kmsg") {
         return Err("failed to create kubelet: open /dev/kmsg: no such file or directory".into());
     }
     if machine.seen.privileged == Some(true) && !line("lxc.mount.auto", "proc:rw") {
         return Err("open /proc/sys/vm/overcommit_memory: read-only file system".into());
     }
-    if !machine.seen.features.iter().any(|feature| feature.starts_with("nesting")) {
+    if !line("features", "nesting") {
         return Err("failed to mount overlay: operation not permitted (the container has no nesting)".into());
+    }
+    // A container has its hypervisor's kernel, and may not load modules into it.
+    if !modules.contains("br_netfilter") {
+        return Err("open /proc/sys/net/bridge/bridge-nf-call-iptables: no such file or directory".into());
     }
     Ok(())
 }

@@ -96,13 +96,11 @@ impl Machines {
         if !state.places.contains(&machine.place) {
             return Err(error(ErrorKind::Invalid, format!("there is no node or location {}", machine.place)));
         }
-        let there = state.machines.get(&self.provider).into_iter().flatten();
-        let taken = there
-            .filter(|(name, other)| {
-                **name == machine.name || (machine.vmid.is_some() && other.seen.vmid == machine.vmid)
-            })
-            .map(|(name, other)| (name.clone(), other.seen.clone()))
-            .next();
+        let numbered = machine.vmid.and_then(|vmid| state.numbers.get(&self.provider)?.get(&vmid));
+        let name = numbered.unwrap_or(&machine.name).clone();
+        let there = state.machines.get(&self.provider);
+        let seen = [&name, &machine.name].into_iter().find_map(|name| Some(there?.get(name)?.seen.clone()));
+        let taken = seen.map(|seen| (name, seen));
         match taken {
             None => Ok(None),
             Some((name, seen)) if name == machine.name && seen.owner == *owner => Ok(Some(seen)),
@@ -203,8 +201,7 @@ impl Provider for Machines {
                 course.since.get_or_insert(now);
             }
             // It is there with its mark from the first moment, so a run that dies here leaves nothing unknown.
-            let machines = state.machines.entry(self.provider.clone()).or_default();
-            machines.insert(machine.name.clone(), Machine::new(machine, owner));
+            state.put(&self.provider, &machine.name, Machine::new(machine, owner));
         }
         self.centre.take(takes).await;
         drop(lock);
@@ -222,7 +219,12 @@ impl Provider for Machines {
         self.centre.take(timing::UPDATE).await;
         if let Some(there) = self.centre.lock().machine_mut(&machine.name) {
             let fresh = Machine::new(machine, owner).seen;
-            there.seen = MachineSeen { power: there.seen.power, place: there.seen.place.clone(), ..fresh };
+            let features = match &*machine.body {
+                Body::Lxc(lxc) if lxc.features_need_root() => there.seen.features.clone(),
+                _ => fresh.features.clone(),
+            };
+            let MachineSeen { power, ref place, .. } = there.seen;
+            there.seen = MachineSeen { power, place: place.clone(), features, ..fresh };
         }
         self.ours(&machine.name, owner)
     }
@@ -263,12 +265,6 @@ impl Provider for Machines {
         }
         state.may_stop_for_good(doomed.name, now);
         state.lose(doomed.name, now);
-        if let Some(vmid) = seen.vmid
-            && let Some(files) = state.hypervisors.get_mut(seen.place.as_str())
-        {
-            // Proxmox removes the guest's configuration with it.
-            files.remove(&format!("/etc/pve/lxc/{vmid}.conf"));
-        }
         Ok(())
     }
 

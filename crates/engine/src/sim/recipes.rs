@@ -216,10 +216,8 @@ impl Ssh {
 impl State {
     /// Whether Kubernetes starts here in this role, and how long that takes; what it refuses it says why.
     fn begin(&mut self, host: &NodeName, recipe: &Recipe, _unit: &str, now: u64) -> Result<u64, String> {
-        let machine = self.machine(host).ok_or("the machine is gone")?;
-        k3s::host_refuses(machine)?;
-        let config = Config::read(machine)?;
-        let token = machine.file(k3s::TOKEN).cloned();
+        let config = self.suits(host, recipe.effect != Effect::JoinAgent)?;
+        let token = self.machine(host).and_then(|machine| machine.file(k3s::TOKEN).cloned());
         match recipe.effect {
             Effect::Init => {
                 let held = self.cluster.nodes.iter().any(|(name, node)| {
@@ -242,7 +240,6 @@ impl State {
             }
             Effect::JoinServer => self.join_server(host, &config, token.as_ref(), now),
             Effect::JoinAgent => {
-                config.agent_takes_all()?;
                 self.let_in(host, &config, token.as_ref(), now)?;
                 Ok(timing::JOIN_AGENT)
             }

@@ -1,6 +1,7 @@
 //! What is true in the data centre, and what time alone does to it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 use kubewright_model::desired::{Body, DesiredMachine};
 use kubewright_model::digest::Digest;
@@ -39,10 +40,14 @@ pub struct State {
     pub(super) clock: u64,
     /// Hypervisors and other places for machines.
     pub(super) places: BTreeSet<PlaceName>,
-    /// Machines by provider and name.
+    /// Machines by provider and name. They come and go by [`State::put`] and [`State::lose`].
     pub machines: BTreeMap<ProviderName, BTreeMap<NodeName, Machine>>,
-    /// Raw lines in hypervisors' files, by the hypervisor and the file.
-    pub(super) hypervisors: BTreeMap<NodeName, BTreeMap<String, Vec<String>>>,
+    /// Machines' names by provider and number.
+    pub(super) numbers: BTreeMap<ProviderName, BTreeMap<Vmid, NodeName>>,
+    /// Machines' names by address.
+    pub(super) addresses: BTreeMap<IpAddr, NodeName>,
+    /// What hypervisors hold, as far as it is ours.
+    pub(super) hypervisors: BTreeMap<NodeName, Hypervisor>,
     /// Load balancers by provider and name.
     pub(super) balancers: BTreeMap<ProviderName, BTreeMap<ClusterName, LoadBalancerSeen>>,
     /// Creations that run now, by place and storage.
@@ -69,7 +74,7 @@ pub struct Machine {
     pub(super) existing: bool,
     /// When its host answers, in the data centre's milliseconds.
     pub(super) answers_at: u64,
-    /// Raw lines that were in force when it started.
+    /// Its features and raw lines that were in force when it started.
     pub(super) raw: Vec<String>,
     /// The text of files that Kubernetes reads.
     pub(super) texts: BTreeMap<String, String>,
@@ -77,6 +82,15 @@ pub struct Machine {
     pub(super) reads: BTreeMap<String, Digest>,
     /// How often it was reached over SSH.
     pub(super) contacts: u32,
+}
+
+/// A hypervisor, as root has it.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Hypervisor {
+    /// Kernel modules that are loaded.
+    pub(super) modules: BTreeSet<String>,
+    /// Lines that were written into containers' files, by the file.
+    pub(super) files: BTreeMap<String, Vec<String>>,
 }
 
 impl State {
@@ -88,6 +102,8 @@ impl State {
             clock: 0,
             places: BTreeSet::new(),
             machines: BTreeMap::new(),
+            numbers: BTreeMap::new(),
+            addresses: BTreeMap::new(),
             hypervisors: BTreeMap::new(),
             balancers: BTreeMap::new(),
             creating: BTreeMap::new(),
@@ -107,6 +123,59 @@ impl State {
     /// The machine with this name, to be changed.
     pub fn machine_mut(&mut self, name: &NodeName) -> Option<&mut Machine> {
         self.machines.values_mut().find_map(|machines| machines.get_mut(name))
+    }
+
+    /// The modules of the kernel that runs a host: a container has its hypervisor's.
+    pub(super) fn modules(&self, name: &NodeName) -> &BTreeSet<String> {
+        const NONE: &BTreeSet<String> = &BTreeSet::new();
+        match self.machine(name) {
+            Some(machine) if machine.lxc => {
+                self.hypervisors.get(machine.seen.place.as_str()).map_or(NONE, |hypervisor| &hypervisor.modules)
+            }
+            Some(machine) => &machine.host.modules,
+            None => NONE,
+        }
+    }
+
+    /// The machine that has this address.
+    pub(super) fn at(&self, address: IpAddr) -> Option<&NodeName> {
+        self.addresses.get(&address)
+    }
+
+    /// A machine is there from now on.
+    pub(super) fn put(&mut self, provider: &ProviderName, name: &NodeName, machine: Machine) {
+        if let Some(vmid) = machine.seen.vmid {
+            self.numbers.entry(provider.clone()).or_default().insert(vmid, name.clone());
+        }
+        if let Some(address) = machine.seen.address {
+            self.addresses.insert(address, name.clone());
+        }
+        self.machines.entry(provider.clone()).or_default().insert(name.clone(), machine);
+    }
+
+    /// A machine is gone, and with it what its hypervisor held for it.
+    pub(super) fn lose(&mut self, name: &NodeName, now: u64) -> bool {
+        let lost: Vec<(ProviderName, Machine)> = self
+            .machines
+            .iter_mut()
+            .filter_map(|(provider, machines)| Some((provider.clone(), machines.remove(name)?)))
+            .collect();
+        for (provider, machine) in &lost {
+            let MachineSeen { vmid, address, place, .. } = &machine.seen;
+            if let (Some(vmid), Some(numbers)) = (vmid, self.numbers.get_mut(provider)) {
+                numbers.remove(vmid);
+            }
+            if let Some(address) = address.filter(|address| self.at(*address) == Some(name)) {
+                self.addresses.remove(&address);
+            }
+            if let (Some(vmid), Some(hypervisor)) = (vmid, self.hypervisors.get_mut(place.as_str())) {
+                hypervisor.files.remove(&container_file(*vmid));
+            }
+        }
+        if !lost.is_empty() {
+            self.cluster.slept(name, now);
+        }
+        !lost.is_empty()
     }
 
     pub(super) fn count(&mut self, call: &str) {
@@ -159,24 +228,19 @@ impl State {
 
     /// Turns a machine on: what is enabled on it starts.
     pub(super) fn boot(&mut self, provider: &ProviderName, name: &NodeName, now: u64) {
-        let lines = self
-            .machines
-            .get(provider)
-            .and_then(|machines| machines.get(name))
-            .and_then(|machine| Some((machine.seen.place.clone(), machine.seen.vmid?)))
-            .and_then(|(place, vmid)| {
-                let files = self.hypervisors.get(place.as_str())?;
-                files.get(&format!("/etc/pve/lxc/{vmid}.conf")).cloned()
-            });
         let vm = self.jitter(timing::BOOT_VM);
         let lxc = self.jitter(timing::BOOT_LXC);
         let Some(machine) = self.machines.get_mut(provider).and_then(|machines| machines.get_mut(name)) else { return };
+        let hypervisor = self.hypervisors.get(machine.seen.place.as_str());
+        let lines = machine.seen.vmid.and_then(|vmid| hypervisor?.files.get(&container_file(vmid)).cloned());
         machine.seen.power = Power::Running;
         machine.answers_at = now + if machine.lxc { lxc } else { vm };
         machine.raw = lines.unwrap_or_default();
+        machine.raw.extend(machine.seen.features.iter().map(|feature| format!("features: {feature}=1")));
         machine.host.units.values_mut().for_each(|unit: &mut UnitSeen| unit.active = unit.enabled);
         let up = machine.answers_at;
         self.cluster.woke(name, up);
+        self.wake(name);
     }
 
     /// The power goes and comes back: everything that time alone brings about.
@@ -216,13 +280,30 @@ impl State {
     }
 
     pub(super) fn put_existing(&mut self, machine: &DesiredMachine, owner: &Owner) {
-        let hosts = self.machines.entry(machine.provider.clone()).or_default();
-        hosts.entry(machine.name.clone()).or_insert_with(|| {
-            let mut there = Machine::new(machine, owner);
-            there.existing = true;
-            there.seen.power = Power::Running;
-            there
-        });
+        if self.machines.get(&machine.provider).is_some_and(|there| there.contains_key(&machine.name)) {
+            return;
+        }
+        let mut there = Machine::new(machine, owner);
+        there.existing = true;
+        there.seen.power = Power::Running;
+        self.put(&machine.provider, &machine.name, there);
+    }
+
+    /// Somebody has loaded the kernel modules that Kubernetes needs in containers.
+    pub(super) fn furnish_hypervisor(&mut self, place: &PlaceName) {
+        let modules = ["br_netfilter", "nf_conntrack", "overlay"].map(String::from).into();
+        self.hypervisors.insert(place.as_str().into(), Hypervisor { modules, ..Hypervisor::default() });
+    }
+
+    /// What is enabled on a machine has started; Kubernetes ends at once where it does not suit.
+    fn wake(&mut self, name: &NodeName) {
+        let Some(node) = self.cluster.nodes.get(name) else { return };
+        let (unit, server) = (node.unit.clone(), node.server);
+        if self.suits(name, server).is_err()
+            && let Some(unit) = self.machine_mut(name).and_then(|machine| machine.host.units.get_mut(&unit))
+        {
+            unit.active = false;
+        }
     }
 
     pub(super) fn put_foreign(&mut self, provider: &ProviderName, place: &PlaceName, name: &NodeName, vmid: Vmid) {
@@ -241,15 +322,7 @@ impl State {
             privileged: None,
             protected: false,
         };
-        self.machines.entry(provider.clone()).or_default().insert(name.clone(), Machine::with(seen, false));
-    }
-
-    pub(super) fn lose(&mut self, name: &NodeName, now: u64) -> bool {
-        let lost = self.machines.values_mut().filter_map(|machines| machines.remove(name)).count() > 0;
-        if lost {
-            self.cluster.slept(name, now);
-        }
-        lost
+        self.put(provider, name, Machine::with(seen, false));
     }
 
     pub(super) fn leftovers(&self) -> Vec<String> {
@@ -267,11 +340,16 @@ impl State {
         for (provider, balancers) in &self.balancers {
             left.extend(balancers.keys().map(|name| format!("load balancer {name} at {provider}")));
         }
-        for (hypervisor, files) in &self.hypervisors {
-            left.extend(files.keys().map(|file| format!("lines in {file} on {hypervisor}")));
+        for (name, hypervisor) in &self.hypervisors {
+            left.extend(hypervisor.files.keys().map(|file| format!("lines in {file} on {name}")));
         }
         left
     }
+}
+
+/// The file of a container on its hypervisor.
+pub(super) fn container_file(vmid: Vmid) -> String {
+    format!("/etc/pve/lxc/{vmid}.conf")
 }
 
 impl Machine {
@@ -291,7 +369,8 @@ impl Machine {
             disk: machine.disk,
             tags: machine.tags.clone(),
             on_boot: machine.on_boot,
-            features: lxc.map(|lxc| lxc.features.clone()).unwrap_or_default(),
+            // What only root may give comes with the lines of the container's file.
+            features: lxc.filter(|lxc| !lxc.features_need_root()).map(|lxc| lxc.features.clone()).unwrap_or_default(),
             privileged: lxc.map(|lxc| lxc.privileged),
             protected: false,
         };

@@ -77,7 +77,6 @@ fn simulated_hosts_keep_their_contract() {
     let host = yard.desired.hosts.iter().find(|host| host.name == machine.name).unwrap();
     let resources = [
         HostResource::Package("curl".into()),
-        HostResource::Module("br_netfilter".into()),
         HostResource::Sysctl { key: "net.ipv4.ip_forward".into(), value: "1".into() },
         HostResource::File(FileWish::new("/etc/kubewright.d/one", "one\n", 0o640)),
         HostResource::Block { path: "/etc/profile".into(), lines: vec!["# ours".into()] },

@@ -11,6 +11,7 @@ mod journals;
 #[path = "../../../hosts/tests/it/lab.rs"]
 mod lab;
 mod properties;
+mod refusals;
 mod rehearsals;
 mod scenarios;
 mod secrets;

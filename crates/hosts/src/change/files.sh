@@ -107,14 +107,38 @@ KW_END
   [ -n "$kw_old" ] || kw_head=
 }
 
+# Takes the lines `key: value` of a key out of kw_head: the key.
+kw_without() {
+  kw_kept=
+  while IFS= read -r kw_other; do
+    case $kw_other in
+    "$1:"*) ;;
+    *) kw_kept=$kw_kept$kw_other$kw_newline ;;
+    esac
+  done <<KW_END
+${kw_head%"$kw_newline"}
+KW_END
+  [ -z "$kw_head" ] || kw_head=$kw_kept
+}
+
+# Lines in a file that is another program's: one that we made would be taken for what it is not. As below.
+kw_their_lines() {
+  [ -e "$KW_ROOT$1" ] || { kw_no "there is no file $1"; return 1; }
+  kw_lines "$1"
+}
+
 # Lines that stand in a file before its first section: path; the lines in base64 on standard input.
 kw_lines() {
   kw_open "$1" && kw_take && kw_split || return 1
   while IFS= read -r kw_line; do
     case $kw_newline$kw_head in
-    *"$kw_newline$kw_line$kw_newline"*) ;;
-    *) kw_head=$kw_head$kw_line$kw_newline ;;
+    *"$kw_newline$kw_line$kw_newline"*) continue ;;
     esac
+    case $kw_line in
+    lxc.*) ;;
+    *:*) kw_without "${kw_line%%:*}" ;;
+    esac
+    kw_head=$kw_head$kw_line$kw_newline
   done <<KW_END
 ${kw_wish%"$kw_newline"}
 KW_END

@@ -137,12 +137,13 @@ pub struct Lxc {
     /// Run as root of the Proxmox host's user namespace. Kubernetes' kubelet needs it.
     #[serde(default = "crate::spec::kubernetes::yes")]
     pub privileged: bool,
-    /// Container features. Without it: fuse, keyctl, mknod and nesting.
+    /// Container features. Without it: fuse, keyctl, mknod and nesting. Those that the API does not accept are written
+    /// over SSH.
     #[serde(default = "default_features")]
     pub features: Vec<LxcFeature>,
     /// Raw lines for `/etc/pve/lxc/VMID.conf`, which the API does not accept; they are written over SSH. Without it:
     /// what K3s needs (`lxc.mount.auto: proc:rw sys:rw cgroup:rw`, `lxc.apparmor.profile: unconfined`,
-    /// `lxc.cap.drop:`).
+    /// `lxc.cap.drop:`, `lxc.cgroup2.devices.allow: a`).
     #[serde(default = "default_raw_lines")]
     pub raw: Vec<String>,
     /// Make `/dev/kmsg`, which the kubelet reads, at every start.
@@ -184,9 +185,14 @@ fn default_features() -> Vec<LxcFeature> {
 }
 
 fn default_raw_lines() -> Vec<String> {
-    ["lxc.mount.auto: proc:rw sys:rw cgroup:rw", "lxc.apparmor.profile: unconfined", "lxc.cap.drop:"]
-        .map(String::from)
-        .to_vec()
+    [
+        "lxc.mount.auto: proc:rw sys:rw cgroup:rw",
+        "lxc.apparmor.profile: unconfined",
+        "lxc.cap.drop:",
+        "lxc.cgroup2.devices.allow: a",
+    ]
+    .map(String::from)
+    .to_vec()
 }
 
 /// Virtual machines, cloned from a template.

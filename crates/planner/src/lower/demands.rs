@@ -1,6 +1,6 @@
 //! What K3s, Proxmox, HAProxy and Helm demand of what the compilers write, one demand for each test.
 
-use kubewright_model::desired::{Desired, MemberRecipes};
+use kubewright_model::desired::{Body, Desired, MemberRecipes};
 use kubewright_model::host::HostResource;
 use kubewright_model::recipe::{Recipe, RecipeStep};
 use kubewright_model::spec::load;
@@ -104,4 +104,53 @@ fn agents_join_through_a_server_that_serves_where_the_endpoint_is_a_single_one()
     let single = changed(&[("endpoint: { loadBalancer: api }", "endpoint: { host: 10.0.0.10 }")]);
     assert_eq!(steps(&recipes(&single, "agent").join)[0], through);
     assert_eq!(steps(&recipes(&lab(), "agent").join)[0], "start k3s-agent.service");
+}
+
+#[test]
+fn features_that_no_api_token_may_set_are_lines_of_the_hypervisor() {
+    let by_root = |desired: &Desired| match &*desired.machine(&"agent".into()).unwrap().body {
+        Body::Lxc(lxc) => lxc.features_need_root(),
+        other => panic!("{other:?}"),
+    };
+    let lines = |desired: &Desired| {
+        let lines = resources(desired, "pve").iter().find_map(|resource| match resource {
+            HostResource::Lines { path, lines } if path == "/etc/pve/lxc/420.conf" => Some(lines.clone()),
+            _ => None,
+        });
+        lines.unwrap_or_default()
+    };
+    let lab = lab();
+    assert!(by_root(&lab));
+    assert_eq!(lines(&lab)[0], "features: fuse=1,keyctl=1,mknod=1,nesting=1");
+    assert!(lines(&lab).contains(&"lxc.cgroup2.devices.allow: a".to_string()), "{:?}", lines(&lab));
+
+    let template = "lxc: { template: \"local:vztmpl/debian-12-standard_12.7-1_amd64.tar.zst\"";
+    let plain = |features: &str| {
+        changed(&[(template, &format!("{template}, privileged: false, raw: [], features: [{features}]"))])
+    };
+    assert!(!by_root(&plain("nesting")));
+    assert_eq!(lines(&plain("nesting")), [""; 0]);
+    assert!(by_root(&plain("nesting, keyctl")));
+    assert_eq!(lines(&plain("nesting, keyctl")), ["features: keyctl=1,nesting=1"]);
+}
+
+#[test]
+fn kernel_modules_of_containers_are_loaded_on_their_hypervisor() {
+    let modules = |desired: &Desired, host: &str| -> Vec<String> {
+        let modules = resources(desired, host).iter().filter_map(|resource| match resource {
+            HostResource::Module(name) => Some(name.clone()),
+            _ => None,
+        });
+        modules.collect()
+    };
+    let more = changed(&[("  hosts:\n", "  hosts:\n    modules: [nfs]\n")]);
+    assert_eq!(modules(&more, "pve"), ["br_netfilter", "nf_conntrack", "nfs", "overlay"]);
+    assert_eq!(modules(&more, "agent"), [""; 0], "a container may not load them");
+}
+
+#[test]
+fn the_unit_that_makes_kmsg_counts_as_done_also_where_it_is_there_already() {
+    let unit = text(&lab(), "agent", "kubewright-kmsg.service");
+    assert!(!unit.contains("Condition"), "a unit whose condition does not hold never runs: {unit}");
+    assert!(unit.contains("ExecStart=/bin/sh -c '[ -e /dev/kmsg ] || ln -s /dev/console /dev/kmsg'\n"), "{unit}");
 }

@@ -125,6 +125,7 @@ fn resource_lines(resource: &HostResource) -> Vec<String> {
         HostResource::File(file) => {
             file.content.to_string().lines().map(|line| format!("{key}: {}", line.trim())).collect()
         }
+        HostResource::Lines { lines, .. } => lines.iter().map(|line| format!("{key}: {line}")).collect(),
         HostResource::HostsEntries(entries) => entries.iter().map(|entry| format!("{key}: {}", entry.line())).collect(),
         HostResource::User(user) => {
             let sudo = if user.sudo { " with sudo" } else { "" };

@@ -1,10 +1,10 @@
 //! Everything that should be true of each host, in the order in which it is made true.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use indexmap::IndexMap;
-use kubewright_model::desired::{DesiredHost, Way};
+use kubewright_model::desired::{Body, DesiredHost, LxcBody, Way};
 use kubewright_model::digest::Digest;
 use kubewright_model::host::{FileWish, HostResource, HostsEntry, SshDaemonWish, UnitRun, UnitWish, UserWish};
 use kubewright_model::ids::{NodeName, PlaceName};
@@ -61,7 +61,9 @@ fn resources(
     }
     let mut resources = vec![HostResource::Hostname(node.name.to_string())];
     resources.extend(settings.packages.iter().cloned().map(HostResource::Package));
-    resources.extend(settings.modules.iter().cloned().map(HostResource::Module));
+    if !modules_are_the_hypervisors(context, node) {
+        resources.extend(settings.modules.iter().cloned().map(HostResource::Module));
+    }
     resources.extend(
         settings.sysctls.iter().map(|(key, value)| HostResource::Sysctl { key: key.clone(), value: value.clone() }),
     );
@@ -104,11 +106,11 @@ fn deduplicated(resources: Vec<HostResource>) -> Vec<HostResource> {
 }
 
 /// A container has no `/dev/kmsg` unless its hypervisor gives it one, and the kubelet does not start without. A link
-/// made by hand is gone after a restart, because `/dev` is made anew: so a unit makes it before Kubernetes starts.
+/// made by hand is gone after a restart, because `/dev` is made anew: so a unit makes it before Kubernetes starts. It asks
+/// for the link itself and has no condition: a unit whose condition does not hold counts as one that does not run.
 fn kmsg_unit() -> UnitWish {
     let content = "[Unit]\n\
         Description=Give the kubelet its /dev/kmsg\n\
-        ConditionPathExists=!/dev/kmsg\n\
         DefaultDependencies=no\n\
         After=local-fs.target\n\
         Before=k3s.service k3s-agent.service rke2-server.service rke2-agent.service kubelet.service\n\
@@ -116,7 +118,7 @@ fn kmsg_unit() -> UnitWish {
         [Service]\n\
         Type=oneshot\n\
         RemainAfterExit=yes\n\
-        ExecStart=/bin/ln -sf /dev/console /dev/kmsg\n\
+        ExecStart=/bin/sh -c '[ -e /dev/kmsg ] || ln -s /dev/console /dev/kmsg'\n\
         \n\
         [Install]\n\
         WantedBy=multi-user.target\n";
@@ -196,21 +198,27 @@ fn joined<T: Clone>(under: &IndexMap<String, T>, over: &IndexMap<String, T>) -> 
     under.iter().chain(over).map(|(key, value)| (key.clone(), value.clone())).collect()
 }
 
-/// Hypervisors whose files must hold raw lines of their containers: the API does not accept those.
+/// What only root on the hypervisor may do for its containers: load kernel modules, and write the lines of their files
+/// that the API does not accept.
 fn hypervisors(context: &Context<'_>) -> Vec<DesiredHost> {
     let Some(proxmox) = &context.file.spec.providers.proxmox else { return Vec::new() };
     let Some(ssh) = &proxmox.ssh else { return Vec::new() };
-    let mut blocks: BTreeMap<PlaceName, Vec<HostResource>> = BTreeMap::new();
+    let mut wishes: BTreeMap<PlaceName, (BTreeSet<String>, Vec<HostResource>)> = BTreeMap::new();
     let machines = super::machines::machines(context);
     for (machine, node) in machines.iter().zip(&context.nodes) {
-        let (Some(lxc), Some(vmid)) = (node.lxc(), machine.vmid) else { continue };
-        if !lxc.raw.is_empty() {
-            let path = format!("/etc/pve/lxc/{vmid}.conf");
-            let block = HostResource::Lines { path, lines: lxc.raw.clone() };
-            blocks.entry(machine.place.clone()).or_default().push(block);
+        let (Body::Lxc(lxc), Some(vmid)) = (&*machine.body, machine.vmid) else { continue };
+        let (modules, files) = wishes.entry(machine.place.clone()).or_default();
+        modules.extend(context.file.spec.hosts.modules.iter().cloned());
+        modules.extend(node.pool.hosts.iter().flat_map(|settings| settings.modules.iter().cloned()));
+        if node.is_node() {
+            modules.extend(CONTAINER_MODULES.map(String::from));
+        }
+        let lines = container_lines(lxc);
+        if !lines.is_empty() {
+            files.push(HostResource::Lines { path: format!("/etc/pve/lxc/{vmid}.conf"), lines });
         }
     }
-    let hosts = blocks.into_iter().map(|(place, resources)| DesiredHost {
+    let hosts = wishes.into_iter().map(|(place, (modules, files))| DesiredHost {
         name: NodeName::new(place.as_str()),
         machine: None,
         way: Way {
@@ -221,7 +229,26 @@ fn hypervisors(context: &Context<'_>) -> Vec<DesiredHost> {
             key_file: ssh.key_file.as_deref().map(Arc::from),
             jump: None,
         },
-        resources,
+        resources: modules.into_iter().map(HostResource::Module).chain(files).collect(),
     });
-    hosts.collect()
+    hosts.filter(|host| !host.resources.is_empty()).collect()
+}
+
+/// The modules that Kubernetes needs and loads by itself where it may: a container has the kernel of its hypervisor and
+/// may not. What `iptables` needs beyond them, the kernel loads when it is asked for.
+/// <https://github.com/k3s-io/k3s/blob/v1.31.4%2Bk3s1/pkg/agent/syssetup/setup.go>
+const CONTAINER_MODULES: [&str; 3] = ["br_netfilter", "nf_conntrack", "overlay"];
+
+/// Whether a node's kernel modules are loaded on its hypervisor, into which there is a way.
+fn modules_are_the_hypervisors(context: &Context<'_>, node: &NodePlan<'_>) -> bool {
+    node.lxc().is_some() && context.file.spec.providers.proxmox.as_ref().is_some_and(|proxmox| proxmox.ssh.is_some())
+}
+
+/// The lines of a container's file that no API token may set, in the words in which Proxmox writes them itself.
+fn container_lines(lxc: &LxcBody) -> Vec<String> {
+    let mut features: Vec<String> = lxc.features.iter().map(|feature| format!("{feature}=1")).collect();
+    features.sort();
+    let wanted = lxc.features_need_root() && !features.is_empty();
+    let features = wanted.then(|| format!("features: {}", features.join(",")));
+    features.into_iter().chain(lxc.raw.iter().cloned()).collect()
 }

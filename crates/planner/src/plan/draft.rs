@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use kubewright_model::change::Subject;
 use kubewright_model::desired::{Desired, DesiredHost};
+use kubewright_model::host::HostResource;
 use kubewright_model::ids::{NodeName, StepId};
 use kubewright_model::plan::{Note, Step, Weight};
 
@@ -25,13 +26,20 @@ pub(super) struct Draft<'a> {
     pub(super) begins: bool,
     ids: BTreeSet<StepId>,
     hypervisors: BTreeMap<&'a str, &'a DesiredHost>,
+    /// The lines of containers' files, by the hypervisor and the file.
+    lines: BTreeMap<(&'a str, &'a str), &'a HostResource>,
     members: BTreeSet<&'a NodeName>,
 }
 
 impl<'a> Draft<'a> {
     pub(super) fn new(desired: &'a Desired) -> Self {
-        let hypervisors = desired.hosts.iter().filter(|host| host.machine.is_none());
-        let hypervisors = hypervisors.map(|host| (host.name.as_str(), host)).collect();
+        let hypervisors = || desired.hosts.iter().filter(|host| host.machine.is_none());
+        let lines = hypervisors().flat_map(|host| {
+            host.resources.iter().filter_map(|resource| match resource {
+                HostResource::Lines { path, .. } => Some(((host.name.as_str(), path.as_str()), resource)),
+                _ => None,
+            })
+        });
         Self {
             desired,
             steps: Vec::new(),
@@ -41,7 +49,8 @@ impl<'a> Draft<'a> {
             left: Vec::new(),
             begins: false,
             ids: BTreeSet::new(),
-            hypervisors,
+            hypervisors: hypervisors().map(|host| (host.name.as_str(), host)).collect(),
+            lines: lines.collect(),
             members: desired.members.iter().map(|member| &member.name).collect(),
         }
     }
@@ -54,6 +63,11 @@ impl<'a> Draft<'a> {
     /// The host of the hypervisor with this name, where the spec wants something of it.
     pub(super) fn hypervisor(&self, place: &str) -> Option<&'a DesiredHost> {
         self.hypervisors.get(place).copied()
+    }
+
+    /// The lines of a container's file on this hypervisor.
+    pub(super) fn lines(&self, place: &str, path: &str) -> Option<&'a HostResource> {
+        self.lines.get(&(place, path)).copied()
     }
 
     /// Adds a step at the end. Needs that are no steps of this plan are true already and fall away.

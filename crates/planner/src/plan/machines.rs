@@ -1,10 +1,12 @@
 //! Machines are made, changed and turned on; hypervisors get the lines that their API does not accept.
 
+use std::collections::BTreeSet;
+
 use kubewright_model::change::{Reason, Subject};
 use kubewright_model::desired::{Body, DesiredHost, DesiredMachine};
 use kubewright_model::host::HostResource;
 use kubewright_model::ids::StepId;
-use kubewright_model::observed::Observed;
+use kubewright_model::observed::{HostSeen, Observed};
 use kubewright_model::plan::{Action, HostChange, Lease, Stage, Step, Weight};
 
 use super::draft::{Draft, id};
@@ -19,6 +21,11 @@ const CREATES_PER_STORAGE: u16 = 1;
 const STARTS_PER_PLACE: u16 = 8;
 
 pub(super) fn plan(draft: &mut Draft<'_>, observed: &Observed, standings: &Standings<'_>) {
+    let places: BTreeSet<&str> =
+        standings.nodes.iter().filter(|node| !node.blocked()).map(|node| node.machine.place.as_str()).collect();
+    for place in places {
+        hypervisor(draft, observed, place);
+    }
     for node in &standings.nodes {
         match &node.standing {
             Standing::Blocked => {}
@@ -35,6 +42,35 @@ pub(super) fn plan(draft: &mut Draft<'_>, observed: &Observed, standings: &Stand
             Standing::Answers(seen, _) => update(draft, node, seen),
         }
     }
+}
+
+/// What a hypervisor holds for all of its containers, such as kernel modules, is there before any of them starts.
+fn hypervisor(draft: &mut Draft<'_>, observed: &Observed, place: &str) {
+    let Some(hypervisor) = draft.hypervisor(place) else { return };
+    let lines = |resource: &&HostResource| matches!(resource, HostResource::Lines { .. });
+    let shared: Vec<HostResource> = hypervisor.resources.iter().filter(|it| !lines(it)).cloned().collect();
+    let seen = observed.hosts.get(&hypervisor.name).and_then(|seen| seen.present());
+    let nothing = HostSeen::default();
+    let (make, fields): (Vec<HostResource>, Vec<_>) =
+        diff::host::differing(&shared, seen.unwrap_or(&nothing), &observed.filled)
+            .into_iter()
+            .map(|difference| (difference.resource.clone(), difference.field))
+            .unzip();
+    if make.is_empty() {
+        return;
+    }
+    let change = HostChange { host: hypervisor.name.clone(), way: hypervisor.way.clone(), make, unmake: Vec::new() };
+    draft.add(Step {
+        id: id("hypervisor", place),
+        stage: Stage::Machines,
+        subject: Subject::Host(hypervisor.name.clone()),
+        action: Action::ChangeHost(change),
+        fields,
+        reason: Reason::Differs,
+        needs: Vec::new(),
+        takes: Vec::new(),
+        part: String::new(),
+    });
 }
 
 fn create(draft: &mut Draft<'_>, observed: &Observed, machine: &DesiredMachine) {
@@ -83,6 +119,9 @@ fn update(draft: &mut Draft<'_>, node: &Node<'_>, seen: &kubewright_model::obser
 }
 
 fn start(draft: &mut Draft<'_>, node: &Node<'_>, reason: Reason) {
+    // A host that was there before us is cleaned before it is set up anew.
+    let mut needs = ["create", "update", "raw", "leave"].map(|deed| id(deed, node.name())).to_vec();
+    needs.push(id("hypervisor", &node.machine.place));
     draft.add(Step {
         id: id("start", node.name()),
         stage: Stage::Machines,
@@ -94,14 +133,13 @@ fn start(draft: &mut Draft<'_>, node: &Node<'_>, reason: Reason) {
         },
         fields: Vec::new(),
         reason,
-        // A host that was there before us is cleaned before it is set up anew.
-        needs: ["create", "update", "raw", "leave"].map(|deed| id(deed, node.name())).to_vec(),
+        needs,
         takes: vec![Lease::new(format!("start/{}", node.machine.place), STARTS_PER_PLACE)],
         part: String::new(),
     });
 }
 
-/// The block of a container's configuration, which goes to the hypervisor's file between creation and start. Each
+/// The lines of a container's configuration, which go to the hypervisor's file between creation and start. Each
 /// container has its own step, so that none waits for another's creation.
 fn raw_lines(draft: &mut Draft<'_>, node: &Node<'_>) {
     let Some((hypervisor, resource)) = raw_block(draft, node) else { return };
@@ -117,7 +155,7 @@ fn raw_lines(draft: &mut Draft<'_>, node: &Node<'_>) {
         subject: Subject::Host(hypervisor.name.clone()),
         action: Action::ChangeHost(change),
         fields: Vec::new(),
-        reason: Reason::Follows(format!("the API does not accept raw lines for {}", node.name())),
+        reason: Reason::Follows(format!("the API does not accept these lines for {}", node.name())),
         needs: vec![id("create", node.name())],
         takes: vec![Lease::new(format!("hypervisor/{}", hypervisor.name), STARTS_PER_PLACE)],
         part: String::new(),
@@ -129,12 +167,7 @@ fn raw_block<'a>(draft: &Draft<'a>, node: &Node<'_>) -> Option<(&'a DesiredHost,
     let Body::Lxc(_) = &*node.machine.body else { return None };
     let path = format!("/etc/pve/lxc/{}.conf", node.machine.vmid?);
     let place = node.machine.place.as_str();
-    let hypervisor = draft.hypervisor(place)?;
-    let block = hypervisor.resources.iter().find(|resource| match resource {
-        HostResource::Lines { path: there, .. } => *there == path,
-        _ => false,
-    })?;
-    Some((hypervisor, block))
+    Some((draft.hypervisor(place)?, draft.lines(place, &path)?))
 }
 
 /// Blocks of hypervisors whose containers run already: written now, in force at the container's next start.
@@ -153,7 +186,7 @@ pub(super) fn hypervisors(draft: &mut Draft<'_>, observed: &Observed, standings:
             step.fields = fields;
             step.reason = Reason::Differs;
         }
-        let message = "the container's raw lines change, in force at its next start";
+        let message = "the container's lines change, in force at its next start";
         draft.note(Weight::Warns, Subject::Machine(node.name().clone()), message, "restart it when it suits you");
     }
 }

@@ -50,6 +50,7 @@ fn a_link_at_a_files_path_is_replaced_and_what_it_leads_to_is_not_touched() {
 #[test]
 fn nothing_in_a_path_or_a_text_is_obeyed() {
     each(|host| {
+        host.write("etc/lines", "");
         let nasty = "/etc/a b'\"$(touch $KW_ROOT/owned)`touch $KW_ROOT/owned`;\n*/-rf ü";
         let text = "KW_END\n'; touch $KW_ROOT/owned; '\n$(touch $KW_ROOT/owned)\\\u{1b}[31m\n";
         host.twice(&[
@@ -108,6 +109,26 @@ fn lines_stand_before_the_first_section() {
         assert_eq!(host.read("etc/pve/lxc/400.conf"), "arch: amd64\nlxc.a: 1\n\nlxc.b: 2\n[snap]\nlxc.b: 2\n");
         assert!(host.make_and_unmake(&[], &[wish(&["lxc.a: 1", "lxc.b: 2"])]).expect("they go").changed);
         assert_eq!(host.read("etc/pve/lxc/400.conf"), "arch: amd64\n\n[snap]\nlxc.b: 2\n");
+    });
+}
+
+#[test]
+fn a_line_takes_the_place_of_another_with_its_key_in_a_file_that_is_there() {
+    each(|host| {
+        let wish = |of: &[&str]| HostResource::Lines { path: "/etc/pve/lxc/400.conf".into(), lines: lines(of) };
+        let wished = [wish(&["features: fuse=1,nesting=1", "lxc.mount.entry: b"])];
+        let why = host.fails(&wished);
+        assert!(why.contains("there is no file /etc/pve/lxc/400.conf"), "{why}");
+        assert!(!host.at("etc/pve/lxc/400.conf").exists(), "a container that is gone would seem to be there");
+        host.write(
+            "etc/pve/lxc/400.conf",
+            "arch: amd64\nfeatures: nesting=1\nlxc.mount.entry: a\n[s]\nfeatures: x=1\n",
+        );
+        host.twice(&wished);
+        assert_eq!(
+            host.read("etc/pve/lxc/400.conf"),
+            "arch: amd64\nlxc.mount.entry: a\nfeatures: fuse=1,nesting=1\nlxc.mount.entry: b\n[s]\nfeatures: x=1\n"
+        );
     });
 }
 
