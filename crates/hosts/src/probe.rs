@@ -16,6 +16,8 @@ mod settings;
 #[cfg(test)]
 mod tests;
 
+use std::ops::RangeInclusive;
+
 use kubewright_model::host::HostResource;
 use kubewright_model::observed::HostSeen;
 
@@ -75,14 +77,19 @@ impl ParseError {
     }
 }
 
-/// Reads what [`script`] printed for the same resources. `now` is our own clock, in seconds since 1970.
+/// Reads what [`script`] printed for the same resources. `meanwhile` is our own clock, in seconds since
+/// 1970, when it was asked and when it had answered.
 ///
 /// # Errors
 ///
 /// A line that answers nothing, or something that was asked and not answered.
-pub(crate) fn parse(resources: &[HostResource], printed: &str, now: u64) -> Result<Facts, ParseError> {
+pub(crate) fn parse(
+    resources: &[HostResource],
+    printed: &str,
+    meanwhile: RangeInclusive<u64>,
+) -> Result<Facts, ParseError> {
     let answers = answers::read(printed)?;
-    let mut seen = host::seen(&answers, now)?;
+    let mut seen = host::seen(&answers, &meanwhile)?;
     let more = host::facts(&answers)?;
     seen::resources(resources, &answers, &more, &mut seen)?;
     // Last, because what was downloaded tells the version.

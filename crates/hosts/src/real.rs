@@ -118,9 +118,10 @@ impl Hosts for RealHosts {
     async fn observe(&self, probe: Probe<'_>) -> Seen<HostSeen> {
         let body = probe::script(probe.resources);
         let job = Job { body: &body, deadline: LOOK };
+        let asked = now();
         match self.script(probe.host, probe.way, "looking at it", job).await {
             Err(error) => Seen::unknown(error.to_string()),
-            Ok(printed) => match probe::parse(probe.resources, &printed, now()) {
+            Ok(printed) => match probe::parse(probe.resources, &printed, asked..=now()) {
                 Ok(facts) => Seen::Present(facts.seen),
                 Err(error) => Seen::unknown(format!("{} cannot be understood: {error}", probe.host)),
             },

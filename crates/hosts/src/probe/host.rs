@@ -1,5 +1,7 @@
 //! What is asked of every host.
 
+use std::ops::RangeInclusive;
+
 use kubewright_model::host::HostResource;
 use kubewright_model::observed::{HostSeen, KubernetesSeen};
 
@@ -10,7 +12,7 @@ use super::seen::Held;
 use super::{ParseError, settings};
 
 /// The parts of the sight that do not depend on resources.
-pub(super) fn seen(answers: &Answers<'_>, now: u64) -> Result<HostSeen, ParseError> {
+pub(super) fn seen(answers: &Answers<'_>, meanwhile: &RangeInclusive<u64>) -> Result<HostSeen, ParseError> {
     let told = |what: &'static str| answers.always.get(what).copied().ok_or(ParseError::Missing { what });
     if !answers.always_done || !answers.search_done {
         return Err(ParseError::Missing { what: "the end" });
@@ -21,12 +23,14 @@ pub(super) fn seen(answers: &Answers<'_>, now: u64) -> Result<HostSeen, ParseErr
         "aarch64" => "arm64",
         other => other,
     };
-    Ok(HostSeen {
-        os: os(answers),
-        arch: arch.to_string(),
-        clock_skew: clock.saturating_sub(i64::try_from(now).unwrap_or(i64::MAX)),
-        ..HostSeen::default()
-    })
+    Ok(HostSeen { os: os(answers), arch: arch.to_string(), clock_skew: skew(clock, meanwhile), ..HostSeen::default() })
+}
+
+/// How far a clock goes wrong, beyond what the way there and back may explain.
+fn skew(clock: i64, meanwhile: &RangeInclusive<u64>) -> i64 {
+    let ours = |seconds: u64| i64::try_from(seconds).unwrap_or(i64::MAX);
+    let (asked, answered) = (ours(*meanwhile.start()), ours(*meanwhile.end()));
+    clock.saturating_sub(clock.clamp(asked, answered.max(asked)))
 }
 
 /// `Debian 12`, `Ubuntu 24.04`, `Rocky Linux 9.4`; a Proxmox node names itself, not the Debian below it.
@@ -158,4 +162,17 @@ fn listening_port(line: &str) -> Option<u16> {
     let (_, port) = words.next()?.rsplit_once(':')?;
     (words.nth(1)? == "0A").then_some(())?;
     u16::from_str_radix(port, 16).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::skew;
+
+    #[test]
+    fn a_slow_answer_is_no_wrong_clock() {
+        assert_eq!(skew(105, &(100..=110)), 0);
+        assert_eq!(skew(95, &(100..=110)), -5);
+        assert_eq!(skew(120, &(100..=110)), 10);
+        assert_eq!(skew(120, &std::ops::RangeInclusive::new(110, 100)), 10, "our own clock was set back meanwhile");
+    }
 }

@@ -164,7 +164,7 @@ impl Host {
     /// What a look in a shell comes to.
     pub(super) fn try_look(&self, shell: &[&str], resources: &[HostResource]) -> Result<Facts, ParseError> {
         let printed = self.print(shell, resources);
-        parse(resources, &printed, 0).inspect_err(|error| println!("{shell:?}: {error}\n{printed}"))
+        parse(resources, &printed, 0..=0).inspect_err(|error| println!("{shell:?}: {error}\n{printed}"))
     }
 
     /// What a look comes to, which must be the same in every shell.

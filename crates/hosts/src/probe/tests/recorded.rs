@@ -74,7 +74,10 @@ fn answers_of_each_distribution() {
     let all = recorded();
     assert_eq!(all.len(), 7);
     for (name, printed) in all {
-        insta::assert_debug_snapshot!(name, parse(&resources(), &printed, 1_735_689_600).expect("it was read"));
+        insta::assert_debug_snapshot!(
+            name,
+            parse(&resources(), &printed, 1_735_689_600..=1_735_689_600).expect("it was read")
+        );
     }
 }
 
@@ -100,7 +103,7 @@ const OPTIONAL: [&str; 15] = [
 #[test]
 fn an_answer_that_lacks_something_is_an_error_or_says_less() {
     for (name, printed) in recorded() {
-        let whole = parse(&resources(), &printed, 0).expect("it was read").seen;
+        let whole = parse(&resources(), &printed, 0..=0).expect("it was read").seen;
         for (number, line) in printed.lines().enumerate().filter(|(_, line)| !line.is_empty()) {
             let without: Vec<&str> =
                 printed.lines().enumerate().filter(|(at, _)| *at != number).map(|(_, line)| line).collect();
@@ -113,10 +116,10 @@ fn an_answer_that_lacks_something_is_an_error_or_says_less() {
                 word,
                 "done" | "absent" | "clock" | "arch" | "joined" | "always" | "search" | "packages" | "stat"
             ) {
-                let error = parse(&resources(), &without.join("\n"), 0);
+                let error = parse(&resources(), &without.join("\n"), 0..=0);
                 assert!(error.is_err(), "{name} without {line}");
             } else if OPTIONAL.contains(&word) {
-                let seen = parse(&resources(), &without.join("\n"), 0).expect("it was read");
+                let seen = parse(&resources(), &without.join("\n"), 0..=0).expect("it was read");
                 assert!(seen.seen.files.keys().eq(whole.files.keys()), "{name} without {line}");
             }
         }
