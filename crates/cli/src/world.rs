@@ -63,7 +63,7 @@ impl Site {
         work: impl AsyncFnOnce(&Self) -> Result<T, Problem>,
     ) -> Result<T, Problem> {
         match &arguments.simulated {
-            None => Self::real(spec, work),
+            None => Self::real(spec, desired, work),
             Some(folder) => Self::pretend(folder, desired, false, work),
         }
     }
@@ -76,14 +76,20 @@ impl Site {
         work: impl AsyncFnOnce(&Self) -> Result<T, Problem>,
     ) -> Result<T, Problem> {
         match &arguments.simulated {
-            None => Self::real(spec, work),
+            None => Self::real(spec, desired, work),
             Some(folder) => Self::pretend(folder, desired, true, work),
         }
     }
 
-    fn real<T>(spec: &Path, work: impl AsyncFnOnce(&Self) -> Result<T, Problem>) -> Result<T, Problem> {
+    fn real<T>(
+        spec: &Path,
+        desired: &Desired,
+        work: impl AsyncFnOnce(&Self) -> Result<T, Problem>,
+    ) -> Result<T, Problem> {
         let beside = spec.parent().unwrap_or(Path::new(""));
-        let engine = Engine::new(World::real(beside), Arc::new(FolderStore::new(beside.join(STORE))));
+        let kept = beside.join(STORE);
+        let world = World::real(beside, &kept, desired).map_err(|why| Problem::new(Done::Usage, why))?;
+        let engine = Engine::new(world, Arc::new(FolderStore::new(kept)));
         let site = Self { engine: told(engine), pretend: None };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         runtime.map_err(|error| cannot_start(&error))?.block_on(work(&site))

@@ -8,11 +8,12 @@ use kubewright_model::desired::{Body, Desired};
 use kubewright_model::diagnostic::{Diagnostic, Severity};
 use kubewright_model::event::{Event, Failure, Record, RunEnd};
 use kubewright_model::ids::{ClusterName, RunId, StepId};
-use kubewright_model::observed::{MachineSeen, Observed, Power, Seen};
+use kubewright_model::observed::{Observed, Seen};
 use kubewright_model::plan::{Ask, Note, Plan, Violation, Weight};
 use kubewright_model::source::SourceMap;
 use kubewright_model::spec::{self, ClusterFile};
 use kubewright_model::version::Version;
+use kubewright_providers::existing;
 
 use tokio::time::Instant;
 
@@ -195,7 +196,8 @@ impl Engine {
     /// [`EngineError::Bug`] when the plan breaks a promise.
     pub async fn plan(&self, desired: &Desired, ask: &Ask, only: &[String]) -> Result<Planned, EngineError> {
         let observed = observe(&self.world, &*self.store, desired).await;
-        let plan = plan_from(desired, &observed, ask, only)?;
+        let mut plan = plan_from(desired, &observed, ask, only)?;
+        plan.notes.splice(0..0, self.world.not_built(&plan));
         Ok(Planned { observed, plan })
     }
 
@@ -292,7 +294,7 @@ impl Engine {
     }
 
     /// Whether the world can be looked at all: what this version has no hands for does not come back by waiting.
-    fn has_hands(&self, desired: &Desired) -> bool {
+    pub fn has_hands(&self, desired: &Desired) -> bool {
         let provided = desired.machines.iter().all(|machine| self.world.providers.contains_key(&machine.provider));
         provided && self.world.hosts.is_some() && self.world.cluster.is_some()
     }
@@ -341,23 +343,8 @@ impl Engine {
 pub fn nothing(desired: &Desired) -> Observed {
     let mut observed = Observed::nothing(desired.machines.iter().map(|machine| machine.provider.clone()));
     for machine in desired.machines.iter().filter(|machine| *machine.body == Body::Existing) {
-        let seen = MachineSeen {
-            owner: desired.owner.clone(),
-            place: machine.place.clone(),
-            vmid: None,
-            power: Power::Running,
-            address: machine.address,
-            cores: machine.cores,
-            memory: machine.memory,
-            disk: machine.disk,
-            tags: machine.tags.clone(),
-            on_boot: machine.on_boot,
-            features: Vec::new(),
-            privileged: None,
-            protected: false,
-        };
         if let Some(Seen::Present(inventory)) = observed.providers.get_mut(&machine.provider) {
-            inventory.machines.insert(machine.name.clone(), seen);
+            inventory.machines.insert(machine.name.clone(), existing::there(machine, &desired.owner));
         }
     }
     observed

@@ -1,16 +1,23 @@
 //! The world that the engine works on: every seam, real or simulated.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use kubewright_hosts::Hosts;
+use kubewright_hosts::{Hosts, RealHosts};
+use kubewright_model::change::Subject;
+use kubewright_model::desired::{Desired, EXISTING};
 use kubewright_model::ids::ProviderName;
+use kubewright_model::plan::{Action, Effect, Note, Plan, Weight};
 use kubewright_providers::Provider;
+use kubewright_providers::existing::Existing;
 
 use crate::cluster::ClusterApi;
 use crate::holes::Secrets;
 use crate::store::Store;
+
+/// The file in which hosts' keys are kept.
+const KNOWN_HOSTS: &str = "known_hosts";
 
 /// Every seam to the outside but the store.
 #[derive(Clone)]
@@ -29,13 +36,62 @@ pub struct World {
 }
 
 impl World {
-    /// The real world, as far as this version of the program reaches it: not at all yet.
-    pub fn real(folder: impl Into<PathBuf>) -> Self {
-        Self { providers: BTreeMap::new(), hosts: None, cluster: None, simulated: false, folder: folder.into() }
+    /// The real world, as far as this version of the program reaches it: hosts over SSH, and those that are there
+    /// already. The spec lies in `folder`; what is learnt of hosts' keys is kept in `kept`.
+    ///
+    /// # Errors
+    ///
+    /// The user's SSH configuration cannot be read.
+    pub fn real(folder: impl Into<PathBuf>, kept: &Path, desired: &Desired) -> Result<Self, String> {
+        let home = std::env::home_dir().unwrap_or_else(|| "/".into());
+        let agent = std::env::var_os("SSH_AUTH_SOCK").map(PathBuf::from);
+        let hosts: Arc<dyn Hosts> = Arc::new(RealHosts::new(&home, agent, kept.join(KNOWN_HOSTS))?);
+        let mut providers: BTreeMap<ProviderName, Arc<dyn Provider>> = BTreeMap::new();
+        if desired.machines.iter().any(|machine| machine.provider.as_str() == EXISTING) {
+            providers.insert(EXISTING.into(), Arc::new(Existing::new(desired)));
+        }
+        Ok(Self { providers, hosts: Some(hosts), cluster: None, simulated: false, folder: folder.into() })
+    }
+
+    /// What a plan needs and this version of the program has no hands for.
+    pub(crate) fn not_built(&self, plan: &Plan) -> Option<Note> {
+        let needs = plan.steps.iter().filter(|step| needs_cluster(&step.action)).count();
+        (self.cluster.is_none() && needs > 0).then(|| Note {
+            weight: Weight::Blocks,
+            subject: Subject::Cluster,
+            message: format!("not built yet: hands on the Kubernetes API ({needs} steps need them)"),
+            help: Some("`--only hosts` sets the hosts up".into()),
+        })
     }
 
     /// Where values of holes are.
     pub(crate) fn secrets<'a>(&'a self, store: &'a dyn Store) -> Secrets<'a> {
         Secrets { store, simulated: self.simulated, folder: &self.folder }
+    }
+}
+
+/// Whether an action asks the Kubernetes API for anything. A recipe that begins a cluster or joins one does: it asks
+/// first whether another one is there.
+fn needs_cluster(action: &Action) -> bool {
+    match action {
+        Action::Cordon(_)
+        | Action::Drain { .. }
+        | Action::Uncordon(_)
+        | Action::ForgetMember(_)
+        | Action::ApplyObjects(_)
+        | Action::DeleteObjects(_)
+        | Action::InstallRelease(_)
+        | Action::RemoveRelease { .. }
+        | Action::Wait { .. } => true,
+        Action::RunRecipe { recipe, .. } => {
+            matches!(recipe.effect, Effect::Init | Effect::JoinServer | Effect::JoinAgent)
+        }
+        Action::CreateMachine(_)
+        | Action::UpdateMachine(_)
+        | Action::StartMachine { .. }
+        | Action::DeleteMachine { .. }
+        | Action::SetLoadBalancer(_)
+        | Action::DeleteLoadBalancer { .. }
+        | Action::ChangeHost(_) => false,
     }
 }

@@ -9,6 +9,7 @@
 //! - Nothing here retries; every error is classified here and nowhere else, and the engine tries again.
 //! - `observe` returns all that carries the owner mark and nothing else.
 
+pub mod existing;
 pub mod proxmox;
 
 use async_trait::async_trait;

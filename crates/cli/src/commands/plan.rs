@@ -30,12 +30,13 @@ pub(super) struct Saved {
 
 pub(super) fn run(arguments: &Arguments, asked: &arguments::Plan) -> Result<Done, Problem> {
     let loadout = source::read(&asked.file)?;
-    let plan = if asked.assume_empty {
-        engine::plan_from(&loadout.desired, &engine::nothing(&loadout.desired), &Ask::Apply, &asked.only)?
+    let (plan, hands) = if asked.assume_empty {
+        let nothing = engine::nothing(&loadout.desired);
+        (engine::plan_from(&loadout.desired, &nothing, &Ask::Apply, &asked.only)?, true)
     } else {
         Site::look(arguments, &asked.file, &loadout.desired, async |site| {
             let planned = site.engine.plan(&loadout.desired, &Ask::Apply, &asked.only).await?;
-            Ok(planned.plan)
+            Ok((planned.plan, site.engine.has_hands(&loadout.desired)))
         })?
     };
     match asked.output {
@@ -45,7 +46,7 @@ pub(super) fn run(arguments: &Arguments, asked: &arguments::Plan) -> Result<Done
     if let Some(out) = &asked.out {
         save(out, asked, &plan)?;
     }
-    hint(arguments, asked, &loadout, &plan);
+    hint(asked, &loadout, &plan, hands);
     Ok(if plan.is_blocked() {
         Done::Blocked
     } else if asked.exit_code && !plan.is_empty() {
@@ -55,11 +56,12 @@ pub(super) fn run(arguments: &Arguments, asked: &arguments::Plan) -> Result<Done
     })
 }
 
-fn hint(arguments: &Arguments, asked: &arguments::Plan, loadout: &Loadout, plan: &Plan) {
-    let blind = arguments.simulated.is_none() && !asked.assume_empty;
-    if blind && plan.is_blocked() && loadout.desired.missing.is_empty() && asked.output == Output::Text {
+/// Whoever is refused for want of hands may still try the spec out.
+fn hint(asked: &arguments::Plan, loadout: &Loadout, plan: &Plan, hands: bool) {
+    if !hands && plan.is_blocked() && loadout.desired.missing.is_empty() && asked.output == Output::Text {
         crate::screen::remark!(
-            "→ this version works in pretend data centres: add `--simulated DIR`, or `--assume-empty` to plan from nothing"
+            "→ this version has no hands for all of it yet: add `--simulated DIR` for a pretend data centre, or \
+             `--assume-empty` to plan from nothing"
         );
     }
 }

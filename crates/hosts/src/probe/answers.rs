@@ -169,7 +169,7 @@ impl<'a> Answers<'a> {
         match line {
             "units done" => {
                 if left.next().is_some() {
-                    self.lacking = Some("the state of all units");
+                    self.lacking = Some("the state of its units (does systemd run there?)");
                 }
                 return Some(Place::Plain);
             }
