@@ -14,6 +14,9 @@ mod validate;
 use crate::arguments::{Arguments, Command};
 use crate::problem::{Done, Problem};
 
+/// What to do where a spec needs hands that this version has not.
+const NO_HANDS: &str = "this version has no hands for all of it yet: add `--simulated DIR` for a pretend data centre";
+
 /// Runs the command that was asked for.
 pub(crate) fn run(arguments: &Arguments) -> Result<Done, Problem> {
     match &arguments.command {

@@ -8,7 +8,8 @@ use kubewright_hosts::{Hosts, RealHosts};
 use kubewright_model::change::Subject;
 use kubewright_model::desired::{Desired, EXISTING};
 use kubewright_model::ids::ProviderName;
-use kubewright_model::plan::{Action, Effect, Note, Plan, Weight};
+use kubewright_model::plan::{Action, Note, Plan, Weight};
+use kubewright_model::recipe::Effect;
 use kubewright_providers::Provider;
 use kubewright_providers::existing::Existing;
 

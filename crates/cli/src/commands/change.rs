@@ -18,9 +18,6 @@ use crate::view;
 use crate::view::progress::Progress;
 use crate::world::{Site, holder, run_id};
 
-/// What to do where this version has no hands.
-const NO_HANDS: &str = "this version works in pretend data centres: add `--simulated DIR`";
-
 /// One change of the world.
 struct Wish<'a> {
     file: &'a Path,
@@ -83,7 +80,8 @@ fn carry_out(arguments: &Arguments, wish: Wish<'_>) -> Result<Done, Problem> {
                 }
                 if plan.is_blocked() {
                     let blocked = Problem::new(Done::Blocked, "the plan is blocked; nothing was touched");
-                    return Err(if site.engine.simulated() { blocked } else { blocked.hint(NO_HANDS) });
+                    let hands = site.engine.has_hands(&wish.desired);
+                    return Err(if hands { blocked } else { blocked.hint(super::NO_HANDS) });
                 }
                 if plan.is_empty() {
                     return Ok(Done::Well);

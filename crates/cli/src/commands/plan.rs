@@ -59,10 +59,7 @@ pub(super) fn run(arguments: &Arguments, asked: &arguments::Plan) -> Result<Done
 /// Whoever is refused for want of hands may still try the spec out.
 fn hint(asked: &arguments::Plan, loadout: &Loadout, plan: &Plan, hands: bool) {
     if !hands && plan.is_blocked() && loadout.desired.missing.is_empty() && asked.output == Output::Text {
-        crate::screen::remark!(
-            "→ this version has no hands for all of it yet: add `--simulated DIR` for a pretend data centre, or \
-             `--assume-empty` to plan from nothing"
-        );
+        crate::screen::remark!("→ {}, or `--assume-empty` to plan from nothing", super::NO_HANDS);
     }
 }
 

@@ -1,8 +1,14 @@
+//! The program as people use it: in the real world, and in transcripts.
+//!
 //! Transcripts: what each command prints, for right and wrong input, in a folder of its own.
 //!
 //! `cargo xtask transcripts` writes them anew; look at the difference before it is committed.
 
 #![cfg(test)]
+
+#[path = "../../../hosts/tests/it/lab.rs"]
+mod lab;
+mod real;
 
 #[test]
 fn transcripts() {

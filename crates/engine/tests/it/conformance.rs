@@ -9,9 +9,11 @@ use kubewright_model::host::{FileWish, HostResource};
 use kubewright_model::ids::{NodeName, Owner, Vmid};
 use kubewright_model::observed::Power;
 use kubewright_model::plan::Ask;
+use kubewright_providers::existing::Existing;
+use kubewright_providers::{Doomed, ErrorKind, Provider as _};
 
 use crate::fake::Fake;
-use crate::lab::LabHost;
+use crate::lab::{LabHost, PORT};
 use crate::wishes;
 use crate::yard::{Yard, desired};
 
@@ -119,7 +121,14 @@ async fn real_hosts_keep_their_contract() {
         HostResource::Link { path: "/opt/one".into(), target: "/etc/kubewright.d/one".into() },
         HostResource::Timezone("Europe/Paris".into()),
     ];
-    let way = lab.way("admin");
+    let way = Way {
+        address: Some(IpAddr::V4(lab.address)),
+        name: None,
+        port: PORT,
+        user: "admin".into(),
+        key_file: Some(lab.at("user").display().to_string().into()),
+        jump: None,
+    };
     let case = hosts::Case {
         hands: &hands,
         host: &lab.name,
@@ -130,6 +139,26 @@ async fn real_hosts_keep_their_contract() {
     };
     holds(&hosts::check(case).await);
     assert_eq!(lab.sh("cat /opt/one"), "one\n");
+}
+
+#[tokio::test]
+async fn hosts_that_exist_already_are_neither_made_nor_deleted() {
+    let text = include_str!("../../../../examples/mlops/cluster.yaml");
+    let desired = desired(text);
+    let hands = Existing::new(&desired);
+    let (machine, owner) = (&desired.machines[0], &desired.owner);
+    let inventory = hands.observe(owner).await.unwrap();
+    assert!(desired.machines.iter().map(|machine| &machine.name).eq(inventory.machines.keys()));
+    assert!(hands.observe(&Owner("another".into())).await.unwrap().machines.is_empty());
+    assert!(!hands.can().machines);
+    assert_eq!(hands.create(machine, owner).await.unwrap(), inventory.machines[&machine.name]);
+    let unknown = DesiredMachine { name: "nobody".into(), ..machine.clone() };
+    let refused = hands.create(&unknown, owner).await.unwrap_err();
+    assert_eq!(refused.to_string(), "existing: no host nobody is there, and nobody makes one here");
+    let doomed = Doomed { name: &machine.name, place: &machine.place, vmid: None, owner };
+    let refused = hands.delete(doomed).await.unwrap_err();
+    assert_eq!(refused.kind, ErrorKind::Denied);
+    assert!(refused.to_string().ends_with("was there before us, and it is not ours to delete"), "{refused}");
 }
 
 #[test]

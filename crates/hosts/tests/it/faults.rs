@@ -11,7 +11,7 @@ async fn unseen(hands: &RealHosts, host: &LabHost, way: &Way) -> String {
 async fn another_host_key_stops_everything_with_both_fingerprints() {
     let mut host = LabHost::start("one");
     let home = tempfile::tempdir().expect("a folder");
-    let way = host.way("root");
+    let way = way(&host, "root");
     assert!(look(&hands(home.path()), &host, &way, &[]).await.present().is_some());
     host.power_off();
     let print = |name: &str| {
@@ -33,7 +33,7 @@ async fn a_connection_that_is_cut_in_the_middle_is_finished_by_the_next_run() {
     let mut host = LabHost::start("one");
     let home = tempfile::tempdir().expect("a folder");
     let hands = hands(home.path());
-    let way = host.way("root");
+    let way = way(&host, "root");
     // The first write of a file whose name is known kills the connection under itself.
     let trap = "printf '#!/bin/sh\\n[ -e /once ] || { : >/once; kill -9 \"$(cat /run/session)\"; sleep 5; }\\n\
         exec /usr/bin/mv \"$@\"\\n' >/usr/local/sbin/mv; chmod 755 /usr/local/sbin/mv";
@@ -58,10 +58,10 @@ async fn a_connection_that_is_cut_in_the_middle_is_finished_by_the_next_run() {
 async fn sudo_that_wants_a_password_is_told_as_that() {
     let host = LabHost::start("one");
     let home = tempfile::tempdir().expect("a folder");
-    let why = unseen(&hands(home.path()), &host, &host.way("guest")).await;
+    let why = unseen(&hands(home.path()), &host, &way(&host, "guest")).await;
     assert!(why.contains("(sudo)") && why.contains("a password is required"), "{why}");
     let host = LabHost::prepared("two", "rm /usr/bin/sudo");
-    let why = unseen(&hands(home.path()), &host, &host.way("admin")).await;
+    let why = unseen(&hands(home.path()), &host, &way(&host, "admin")).await;
     assert!(why.contains("(sudo)") && why.contains("not found"), "{why}");
 }
 
@@ -70,7 +70,7 @@ async fn a_key_that_is_not_let_in_is_named() {
     let host = LabHost::start("one");
     let home = tempfile::tempdir().expect("a folder");
     let stranger = host.at("stranger").display().to_string();
-    let way = Way { key_file: Some(stranger.clone().into()), ..host.way("root") };
+    let way = Way { key_file: Some(stranger.clone().into()), ..way(&host, "root") };
     let why = unseen(&hands(home.path()), &host, &way).await;
     assert!(why.contains("root is not let in") && why.contains(&stranger), "{why}");
 }
@@ -84,7 +84,7 @@ async fn a_disk_that_is_full_or_cannot_be_written_is_told_by_its_file() {
     );
     host.sh("mount -t tmpfs -o size=64k tmpfs /full && mount --bind /fixed /fixed && mount -o remount,bind,ro /fixed");
     let home = tempfile::tempdir().expect("a folder");
-    let (hands, way) = (hands(home.path()), host.way("root"));
+    let (hands, way) = (hands(home.path()), way(&host, "root"));
     let big = file("/full/big", &"x".repeat(200_000));
     let error = make(&hands, &host, &way, std::slice::from_ref(&big)).await.expect_err("there is no room");
     assert!(error.to_string().contains("writing /full/big") && error.to_string().contains("No space left"), "{error}");

@@ -1,13 +1,12 @@
 //! Hosts for tests: real OpenSSH servers, each in a copy of this computer that is thrown away, with an address of its
 //! own on the loopback network.
 
-use std::net::{IpAddr, Ipv4Addr, TcpStream};
+use std::net::{Ipv4Addr, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
-use kubewright_model::desired::Way;
 use kubewright_model::ids::NodeName;
 
 /// The port of every host of the lab.
@@ -42,7 +41,7 @@ impl LabHost {
         std::fs::write(folder.path().join("prepare"), script).expect("a file");
         let mut host = Self { name: name.into(), address: address(), child: None, folder };
         for key in ["host", "user", "stranger"] {
-            host.keygen(key, "");
+            host.keygen(key);
         }
         host.power_on();
         host
@@ -50,7 +49,7 @@ impl LabHost {
 
     /// Turns the host on, as it came; waits until it answers.
     pub(crate) fn power_on(&mut self) {
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../hosts/tests/it/lab.sh");
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../hosts/tests/it/lab/start.sh");
         let log = std::fs::File::create(self.at("log")).expect("a file");
         let child = Command::new("unshare")
             .args(["--mount", "--uts", "--pid", "--fork", "--kill-child", "sh", script])
@@ -108,25 +107,13 @@ impl LabHost {
         self.folder.path().join(name)
     }
 
-    pub(crate) fn keygen(&self, name: &str, password: &str) {
+    fn keygen(&self, name: &str) {
         let status = Command::new("ssh-keygen")
-            .args(["-q", "-t", "ed25519", "-N", password, "-f"])
+            .args(["-q", "-t", "ed25519", "-N", "", "-f"])
             .arg(self.at(name))
             .status()
             .expect("ssh-keygen is installed");
         assert!(status.success());
-    }
-
-    /// How a user gets in.
-    pub(crate) fn way(&self, user: &str) -> Way {
-        Way {
-            address: Some(IpAddr::V4(self.address)),
-            name: None,
-            port: PORT,
-            user: user.into(),
-            key_file: Some(self.at("user").display().to_string().into()),
-            jump: None,
-        }
     }
 }
 

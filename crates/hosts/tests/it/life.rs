@@ -55,13 +55,13 @@ async fn whole(host: &LabHost, way: &Way) {
 #[tokio::test]
 async fn root_makes_a_host_what_it_should_be() {
     let host = LabHost::start("one");
-    whole(&host, &host.way("root")).await;
+    whole(&host, &way(&host, "root")).await;
 }
 
 #[tokio::test]
 async fn sudo_without_a_password_does_the_same() {
     let host = LabHost::start("one");
-    whole(&host, &host.way("admin")).await;
+    whole(&host, &way(&host, "admin")).await;
 }
 
 #[tokio::test]
@@ -74,13 +74,13 @@ async fn profiles_that_print_and_other_shells_change_nothing() {
         chmod 755 /usr/local/bin/odd";
     for user in ["root", "admin"] {
         let host = LabHost::prepared("noisy", noise);
-        whole(&host, &host.way(user)).await;
+        whole(&host, &way(&host, user)).await;
     }
 }
 
 #[tokio::test]
 async fn a_unit_where_systemd_is_absent_is_an_error_that_says_so() {
-    let host = LabHost::prepared("one", "rm -f /usr/bin/systemctl /bin/systemctl");
+    let host = LabHost::prepared("one", "rm -f /usr/bin/systemctl /bin/systemctl /usr/local/sbin/systemctl");
     let home = tempfile::tempdir().expect("a folder");
     let hands = hands(home.path());
     let unit = HostResource::Unit(UnitWish {
@@ -90,7 +90,7 @@ async fn a_unit_where_systemd_is_absent_is_an_error_that_says_so() {
         run: UnitRun::Running,
         reads: Digest::of("one"),
     });
-    let error = make(&hands, &host, &host.way("root"), &[unit]).await.expect_err("there is no systemd");
+    let error = make(&hands, &host, &way(&host, "root"), &[unit]).await.expect_err("there is no systemd");
     assert!(error.to_string().contains("systemd"), "{error}");
     assert!(!error.may_pass());
 }
@@ -120,7 +120,7 @@ async fn a_recipe_waits_tells_and_gives() {
     };
     let told = std::sync::Mutex::new(Vec::new());
     let tell = |what: String| told.lock().expect("one at a time").push(what);
-    let report = hands.run(&host.name, &host.way("root"), &recipe, &Holes::new(), &tell).await.expect("it runs");
+    let report = hands.run(&host.name, &way(&host, "root"), &recipe, &Holes::new(), &tell).await.expect("it runs");
     assert!(report.changed);
     assert_eq!(report.gave.get("cluster/config").expect("it is given").expose(), "address: outside\n");
     assert_eq!(*told.lock().expect("one at a time"), ["waiting until it is ready on one: not yet"]);

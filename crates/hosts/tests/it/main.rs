@@ -6,6 +6,7 @@ mod faults;
 mod lab;
 mod life;
 
+use std::net::IpAddr;
 use std::path::Path;
 
 use kubewright_hosts::{Holes, HostError, Hosts as _, Probe, RealHosts, Report};
@@ -14,11 +15,23 @@ use kubewright_model::host::{FileWish, HostResource};
 use kubewright_model::observed::{HostSeen, Seen};
 use kubewright_model::plan::HostChange;
 
-use lab::LabHost;
+use lab::{LabHost, PORT};
 
 /// Hands of a user whose home is a folder.
 fn hands(home: &Path) -> RealHosts {
     RealHosts::new(home, None, home.join("known")).expect("there is nothing to read")
+}
+
+/// How a user gets into a host.
+fn way(host: &LabHost, user: &str) -> Way {
+    Way {
+        address: Some(IpAddr::V4(host.address)),
+        name: None,
+        port: PORT,
+        user: user.into(),
+        key_file: Some(host.at("user").display().to_string().into()),
+        jump: None,
+    }
 }
 
 async fn look(hands: &RealHosts, host: &LabHost, way: &Way, resources: &[HostResource]) -> Seen<HostSeen> {

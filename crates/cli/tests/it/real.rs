@@ -1,0 +1,126 @@
+//! Hosts that exist already, over real SSH.
+
+use std::path::Path;
+use std::process::Command;
+
+use crate::lab::{LabHost, PORT};
+
+/// What the program said and how it ended.
+struct Said {
+    out: String,
+    err: String,
+    code: Option<i32>,
+}
+
+impl Said {
+    fn has(&self, words: &[&str]) {
+        for word in words {
+            assert!(self.out.contains(word) || self.err.contains(word), "no `{word}` in:\n{}{}", self.out, self.err);
+        }
+    }
+}
+
+/// Runs the program as a user whose home is the folder that the spec lies in.
+fn run(folder: &Path, words: &[&str]) -> Said {
+    let output = Command::new(env!("CARGO_BIN_EXE_kubewright"))
+        .args(words)
+        .current_dir(folder)
+        .env("HOME", folder)
+        .env("NO_COLOR", "1")
+        .env("COLUMNS", "120")
+        .env_remove("SSH_AUTH_SOCK")
+        .output()
+        .expect("it runs");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    Said { out: text(&output.stdout), err: text(&output.stderr), code: output.status.code() }
+}
+
+fn spec(hosts: &[&LabHost], extra: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    let key = hosts[0].at("user");
+    let mut pools = String::new();
+    for (index, host) in hosts.iter().enumerate() {
+        let role = if index == 0 { "both" } else { "agent" };
+        let (name, address) = (&host.name, host.address);
+        pools.push_str(&format!(
+            "    pool-{index}: {{ role: {role}, name: {name}, addresses: [{address}], existing: {{}} }}\n"
+        ));
+    }
+    let text = format!(
+        "apiVersion: kubewright.dev/v1alpha1\nkind: Cluster\nmetadata: {{ name: lab }}\nspec:\n  \
+         kubernetes: {{ distribution: k3s, version: v1.31.4+k3s1, datastore: sqlite }}\n  \
+         hosts:\n    ssh: {{ user: admin, port: {PORT}, keyFile: {} }}\n    packages: [figlet]\n{extra}  \
+         pools:\n{pools}",
+        key.display(),
+    );
+    std::fs::write(folder.path().join("cluster.yaml"), text).expect("a file");
+    folder
+}
+
+#[test]
+fn a_plan_tells_what_is_true_of_a_host_and_what_is_not_built() {
+    let host = LabHost::start("web-1");
+    let folder = spec(&[&host], "    sysctls: { vm.swappiness: \"61\" }\n");
+    let plan = run(folder.path(), &["plan"]);
+    assert_eq!(plan.code, Some(5), "{}{}", plan.out, plan.err);
+    plan.has(&[
+        "not built yet: hands on the Kubernetes API",
+        "set up host web-1",
+        "package figlet: missing → installed",
+        "sysctl vm.swappiness: ",
+        "unit k3s.service: missing",
+        "start the K3s cluster on web-1",
+    ]);
+    assert!(!plan.out.contains("hostname:"), "it has its name already: {}", plan.out);
+    let refused = run(folder.path(), &["apply", "--yes"]);
+    assert_eq!(refused.code, Some(5));
+    refused.has(&["nothing was touched"]);
+    assert_eq!(host.sh("ls -A /var/lib/kubewright 2>/dev/null || true"), "", "nothing was");
+    let status = run(folder.path(), &["status"]);
+    assert_eq!(status.code, Some(7));
+    status.has(&["web-1", "Debian", "no member"]);
+    assert_eq!(run(folder.path(), &["verify"]).code, Some(7));
+}
+
+#[test]
+fn hosts_are_set_up_once_and_mended_when_they_were_changed_by_hand() {
+    let (one, two) = (LabHost::start("web-1"), LabHost::start("web-2"));
+    let key = std::fs::read_to_string(one.at("user.pub")).expect("a key");
+    two.sh(&format!("echo '{}' >>/etc/ssh/lab_keys", key.trim()));
+    let folder = spec(&[&one, &two], "");
+    let applied = run(folder.path(), &["apply", "--only", "hosts", "--yes"]);
+    assert_eq!(applied.code, Some(0), "{}{}", applied.out, applied.err);
+    for host in [&one, &two] {
+        assert_eq!(host.sh("/usr/local/bin/kubectl"), "k3s\n");
+        assert_eq!(host.sh("stat -c %a /etc/rancher/k3s/token").trim(), "600");
+    }
+    assert_eq!(one.sh("cat /etc/rancher/k3s/token"), two.sh("cat /etc/rancher/k3s/token"), "one token for all");
+    let again = run(folder.path(), &["plan", "--only", "hosts", "--exit-code"]);
+    assert_eq!(again.code, Some(0), "{}{}", again.out, again.err);
+    two.sh("echo 'debug: true' >>/etc/rancher/k3s/config.yaml");
+    let drifted = run(folder.path(), &["plan", "--only", "hosts", "--exit-code"]);
+    assert_eq!(drifted.code, Some(4));
+    drifted.has(&["file /etc/rancher/k3s/config.yaml on web-2"]);
+    assert!(!drifted.out.contains("web-1"), "{}", drifted.out);
+    assert_eq!(run(folder.path(), &["apply", "--only", "hosts", "--yes"]).code, Some(0));
+    assert!(!two.sh("cat /etc/rancher/k3s/config.yaml").contains("debug"));
+    let looks = one.log().matches("Accepted publickey").count();
+    assert_eq!(looks, 4, "one connection for each of the four commands");
+}
+
+#[test]
+fn a_host_that_cannot_be_reached_blocks_and_says_at_which_layer() {
+    let mut host = LabHost::start("web-1");
+    let folder = spec(&[&host], "");
+    assert_eq!(run(folder.path(), &["plan", "--only", "hosts"]).code, Some(0));
+    host.power_off();
+    let plan = run(folder.path(), &["plan"]);
+    assert_eq!(plan.code, Some(5));
+    plan.has(&["web-1 cannot be reached (TCP)", "Connection refused"]);
+    // Another host answers at its address.
+    std::fs::copy(host.at("stranger"), host.at("host")).expect("a copy");
+    host.power_on();
+    let plan = run(folder.path(), &["plan"]);
+    assert_eq!(plan.code, Some(5));
+    plan.has(&["web-1 cannot be reached (host key)", "was it made anew?"]);
+}
