@@ -1,5 +1,7 @@
 //! The contracts of the four seams: what documents say, what checks hold, and that our own hands keep them.
 
+use std::net::IpAddr;
+
 use kubewright_engine::conformance::{self, Broken, cluster, hosts, provider, store};
 use kubewright_engine::sim::{self, MemoryStore};
 use kubewright_engine::store::folder::FolderStore;
