@@ -49,6 +49,8 @@ pub struct Desired {
     pub checks: Vec<DesiredCheck>,
     /// Where the secrets are that holes name.
     pub secrets: BTreeMap<String, SecretRef>,
+    /// The Proxmox cluster, where machines come from one.
+    pub proxmox: Option<ProxmoxCluster>,
     /// Agents that may be out of service at once.
     pub max_unavailable: u32,
     /// How long a drain may take.
@@ -69,6 +71,22 @@ impl Desired {
     pub fn servers(&self) -> impl Iterator<Item = &DesiredMember> {
         self.members.iter().filter(|member| member.role.is_server())
     }
+}
+
+/// The secret that is the API token of the Proxmox cluster.
+pub const PROXMOX_TOKEN: &str = "proxmox-token";
+
+/// How a Proxmox cluster is reached. Its token is the secret [`PROXMOX_TOKEN`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProxmoxCluster {
+    /// The API's address.
+    pub endpoint: String,
+    /// The API token's id.
+    pub token_id: String,
+    /// The SHA-256 fingerprint of the API's certificate, where no authority vouches for it.
+    pub fingerprint: Option<String>,
+    /// The pool of Proxmox that machines are put into.
+    pub pool: Option<String>,
 }
 
 /// A part of the spec that this version of the program has no hands for.
@@ -172,7 +190,7 @@ pub struct LxcBody {
     pub privileged: bool,
     /// `fuse`, `keyctl`, `mknod`, `nesting`.
     pub features: Vec<String>,
-    /// Raw lines of the configuration; they go over SSH, not through the API.
+    /// Raw lines of the configuration, which the API accepts from nobody.
     pub raw: Vec<String>,
     /// Swap.
     pub swap: Option<Size>,
@@ -387,4 +405,29 @@ pub struct DesiredCheck {
 /// The hole for a secret.
 pub fn secret_hole(name: &str) -> Text {
     Text::hole(format!("secret/{name}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_nesting_of_an_unprivileged_container_is_no_matter_of_root() {
+        let body = |privileged: bool, features: &[&str]| LxcBody {
+            template: "local:vztmpl/debian.tar.zst".into(),
+            storage: "local-lvm".into(),
+            bridge: "vmbr0".into(),
+            vlan: None,
+            prefix: None,
+            gateway: None,
+            nameservers: Vec::new(),
+            search_domains: Vec::new(),
+            privileged,
+            features: features.iter().map(|feature| (*feature).to_string()).collect(),
+            raw: Vec::new(),
+            swap: None,
+        };
+        assert!(!body(false, &["nesting"]).features_need_root() && !body(true, &[]).features_need_root());
+        assert!(body(true, &["nesting"]).features_need_root() && body(false, &["fuse"]).features_need_root());
+    }
 }

@@ -83,6 +83,7 @@ pub fn lower(file: &ClusterFile) -> (Desired, Vec<Diagnostic>) {
         objects,
         releases,
         checks,
+        proxmox: machines::proxmox(file),
         max_unavailable: spec.maintenance.max_unavailable,
         protected: spec.maintenance.protect,
         missing: missing::missing(file, &places),

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use kubewright_model::desired::{Body, DesiredMachine, EXISTING, LxcBody, ServerBody, VmBody};
+use kubewright_model::desired::{Body, DesiredMachine, EXISTING, LxcBody, ProxmoxCluster, ServerBody, VmBody};
 use kubewright_model::ids::{NodeName, PlaceName, PoolName, ProviderName, Vmid};
 use kubewright_model::names::NamePattern;
 use kubewright_model::spec::pools::{DiskBus, DiskFormat, HetznerMachines, Lxc, ProxmoxMachines, Role, Vm};
@@ -144,6 +144,17 @@ fn vmid(machines: &ProxmoxMachines, index: usize) -> Option<Vmid> {
         index -= range.count();
     }
     None
+}
+
+/// The Proxmox cluster, if the spec has one.
+pub(super) fn proxmox(file: &ClusterFile) -> Option<ProxmoxCluster> {
+    let proxmox = file.spec.providers.proxmox.as_ref()?;
+    Some(ProxmoxCluster {
+        endpoint: proxmox.endpoint.clone(),
+        token_id: proxmox.token_id.clone(),
+        fingerprint: proxmox.fingerprint.clone(),
+        pool: proxmox.pool.clone(),
+    })
 }
 
 /// VMIDs of the reserved range that no pool names.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use kubewright_model::desired::PROXMOX_TOKEN;
 use kubewright_model::ids::HoleName;
 use kubewright_model::spec::{Providers, SecretRef};
 
@@ -33,7 +34,7 @@ impl SecretNames {
     /// The credentials of the providers, which no file holds and every call needs.
     pub(super) fn provider_tokens(&mut self, providers: &Providers) {
         if let Some(proxmox) = &providers.proxmox {
-            self.hole("proxmox-token", Some(&proxmox.token_secret));
+            self.hole(PROXMOX_TOKEN, Some(&proxmox.token_secret));
         }
         if let Some(hetzner) = &providers.hetzner {
             self.hole("hetzner-token", Some(&hetzner.token));
