@@ -123,7 +123,7 @@ impl Secrets<'_> {
     fn resolve(self, desired: &Desired, name: &str) -> Result<Secret, String> {
         match desired.secrets.get(name) {
             Some(place) if !self.simulated => {
-                self.read(place).map_err(|why| format!("secret `{name}` ({}): {why}", place.place()))
+                read(place, self.folder).map_err(|why| format!("secret `{name}` ({}): {why}", place.place()))
             }
             Some(_) | None => {
                 if let Some(kept) = self.store.secret(&desired.cluster, name).map_err(|error| error.to_string())? {
@@ -135,36 +135,35 @@ impl Secrets<'_> {
             }
         }
     }
+}
 
-    fn read(self, place: &SecretRef) -> Result<Secret, String> {
-        let text = match place {
-            SecretRef { env: Some(name), .. } => {
-                std::env::var(name).map_err(|_| "the variable is not set".to_string())?
-            }
-            SecretRef { file: Some(path), .. } => {
-                std::fs::read_to_string(self.path(path)).map_err(|error| error.to_string())?
-            }
-            SecretRef { sops: Some(_), .. } => return Err("SOPS files are not read by this version".into()),
-            SecretRef { command, .. } => {
-                let (program, arguments) = command.split_first().ok_or("no place is given")?;
-                let output = Command::new(program).args(arguments).output().map_err(|error| error.to_string())?;
-                if !output.status.success() {
-                    // What it printed may be the secret, so it is not shown.
-                    return Err(format!("the command ended with {}", output.status));
-                }
-                String::from_utf8(output.stdout).map_err(|_| "the command's output is not text".to_string())?
-            }
-        };
-        let text = text.strip_suffix('\n').unwrap_or(&text).to_string();
-        if text.is_empty() { Err("it is empty".into()) } else { Ok(Secret::new(text)) }
-    }
-
-    /// A path of the spec: `~` is the user's home, and what is relative is beside the spec.
-    fn path(self, path: &str) -> PathBuf {
-        match (path.strip_prefix("~/"), std::env::home_dir()) {
-            (Some(rest), Some(home)) => home.join(rest),
-            _ => self.folder.join(path),
+/// The value of a secret at the place that the spec names; what is relative there is in this folder.
+pub(crate) fn read(place: &SecretRef, folder: &Path) -> Result<Secret, String> {
+    let text = match place {
+        SecretRef { env: Some(name), .. } => std::env::var(name).map_err(|_| "the variable is not set".to_string())?,
+        SecretRef { file: Some(file), .. } => {
+            std::fs::read_to_string(path(file, folder)).map_err(|error| error.to_string())?
         }
+        SecretRef { sops: Some(_), .. } => return Err("SOPS files are not read by this version".into()),
+        SecretRef { command, .. } => {
+            let (program, arguments) = command.split_first().ok_or("no place is given")?;
+            let output = Command::new(program).args(arguments).output().map_err(|error| error.to_string())?;
+            if !output.status.success() {
+                // What it printed may be the secret, so it is not shown.
+                return Err(format!("the command ended with {}", output.status));
+            }
+            String::from_utf8(output.stdout).map_err(|_| "the command's output is not text".to_string())?
+        }
+    };
+    let text = text.strip_suffix('\n').unwrap_or(&text).to_string();
+    if text.is_empty() { Err("it is empty".into()) } else { Ok(Secret::new(text)) }
+}
+
+/// A path of the spec: `~` is the user's home, and what is relative is beside the spec.
+pub(crate) fn path(path: &str, folder: &Path) -> PathBuf {
+    match (path.strip_prefix("~/"), std::env::home_dir()) {
+        (Some(rest), Some(home)) => home.join(rest),
+        _ => folder.join(path),
     }
 }
 
@@ -195,7 +194,7 @@ pub(crate) fn filled(desired: &Desired, secrets: Secrets<'_>) -> BTreeMap<Digest
     let mut existing = |name: &HoleName| {
         let name = name.as_str().strip_prefix("secret/")?;
         let value = known.entry(name.to_string()).or_insert_with(|| match desired.secrets.get(name) {
-            Some(place) if !secrets.simulated => secrets.read(place).ok(),
+            Some(place) if !secrets.simulated => read(place, secrets.folder).ok(),
             Some(_) | None => secrets.store.secret(&desired.cluster, name).ok().flatten(),
         });
         value.clone()

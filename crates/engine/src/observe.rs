@@ -31,12 +31,15 @@ pub(crate) async fn observe(world: &World, store: &dyn Store, desired: &Desired)
 async fn inventories(world: &World, desired: &Desired) -> BTreeMap<ProviderName, Seen<Inventory>> {
     let mut names: Vec<&ProviderName> = desired.machines.iter().map(|machine| &machine.provider).collect();
     names.extend(desired.load_balancers.iter().map(|balancer| &balancer.provider));
-    names.extend(world.providers.keys());
+    names.extend(world.providers.keys().chain(world.silent.keys()));
     names.sort();
     names.dedup();
     let looks = names.into_iter().map(|name| async move {
         let seen = match world.providers.get(name) {
-            None => Seen::unknown(format!("this version has no hands for provider {name}")),
+            None => Seen::unknown(match world.silent.get(name) {
+                Some(why) => why.clone(),
+                None => format!("this version has no hands for provider {name}"),
+            }),
             Some(provider) => match retry(TRIES, || provider.observe(&desired.owner), |_, _, _| {}).await {
                 Ok(inventory) => Seen::Present(inventory),
                 Err(error) => Seen::unknown(error.to_string()),

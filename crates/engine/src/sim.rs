@@ -128,6 +128,7 @@ impl DataCentre {
             .collect();
         World {
             providers,
+            silent: BTreeMap::new(),
             hosts: Some(Arc::new(hosts::Ssh { centre: self.clone() })),
             cluster: Some(Arc::new(api::Api { centre: self.clone() })),
             simulated: true,

@@ -1,12 +1,14 @@
 //! The world that the engine works on: every seam, real or simulated.
 
+mod proxmox;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use kubewright_hosts::{Hosts, RealHosts};
 use kubewright_model::change::Subject;
-use kubewright_model::desired::{Desired, EXISTING};
+use kubewright_model::desired::{Desired, EXISTING, PROXMOX};
 use kubewright_model::ids::ProviderName;
 use kubewright_model::plan::{Action, Note, Plan, Weight};
 use kubewright_model::recipe::Effect;
@@ -26,6 +28,8 @@ pub struct World {
     /// Hands on machines, by the provider's name. A provider that the spec names and that is not in here has no hands
     /// in this version of the program.
     pub providers: BTreeMap<ProviderName, Arc<dyn Provider>>,
+    /// Providers that there would be hands for, and why there are none: a token that nobody has given.
+    pub silent: BTreeMap<ProviderName, String>,
     /// Hands on hosts; none when this version of the program has none.
     pub hosts: Option<Arc<dyn Hosts>>,
     /// Hands on the cluster; none when this version of the program has none.
@@ -37,8 +41,8 @@ pub struct World {
 }
 
 impl World {
-    /// The real world, as far as this version of the program reaches it: hosts over SSH, and those that are there
-    /// already. The spec lies in `folder`; what is learnt of hosts' keys is kept in `kept`.
+    /// The real world, as far as this version of the program reaches it: hosts over SSH, those that are there
+    /// already, and Proxmox VE. The spec lies in `folder`; what is learnt of hosts' keys is kept in `kept`.
     ///
     /// # Errors
     ///
@@ -51,7 +55,14 @@ impl World {
         if desired.machines.iter().any(|machine| machine.provider.as_str() == EXISTING) {
             providers.insert(EXISTING.into(), Arc::new(Existing::new(desired)));
         }
-        Ok(Self { providers, hosts: Some(hosts), cluster: None, simulated: false, folder: folder.into() })
+        let (folder, mut silent) = (folder.into(), BTreeMap::new());
+        if let Some(cluster) = &desired.proxmox {
+            match proxmox::hands(desired, cluster, &folder) {
+                Ok(hands) => drop(providers.insert(PROXMOX.into(), Arc::new(hands))),
+                Err(why) => drop(silent.insert(PROXMOX.into(), why)),
+            }
+        }
+        Ok(Self { providers, silent, hosts: Some(hosts), cluster: None, simulated: false, folder })
     }
 
     /// What a plan needs and this version of the program has no hands for.

@@ -73,6 +73,8 @@ impl Desired {
     }
 }
 
+/// The provider of machines of a Proxmox cluster, as machines name it.
+pub const PROXMOX: &str = "proxmox";
 /// The secret that is the API token of the Proxmox cluster.
 pub const PROXMOX_TOKEN: &str = "proxmox-token";
 

@@ -20,12 +20,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use kubewright_model::desired::{DesiredLoadBalancer, DesiredMachine};
-use kubewright_model::ids::{ClusterName, NodeName, Owner, PoolName};
+use kubewright_model::ids::{ClusterName, NodeName, Owner};
 use kubewright_model::observed::{Inventory, LoadBalancerSeen, MachineSeen};
 
 use self::call::Guest;
 use self::client::{Client, error};
 use self::tasks::Tasks;
+use self::wish::User;
 use crate::{Capabilities, Doomed, ErrorKind, Provider, ProviderError};
 
 pub use permissions::Lacking;
@@ -36,7 +37,7 @@ pub struct Proxmox {
     client: Arc<Client>,
     tasks: Tasks,
     pool: Option<String>,
-    logins: BTreeMap<PoolName, Login>,
+    logins: BTreeMap<NodeName, Login>,
     /// Where machines were when they were last seen. Only where to look first: nothing is written to a guest that has not
     /// shown its mark and its name again.
     places: Mutex<BTreeMap<NodeName, Guest>>,
@@ -50,8 +51,11 @@ impl Proxmox {
         Ok(Self { tasks: Tasks::new(client.clone()), client, pool, logins, places: Mutex::default() })
     }
 
-    fn login(&self, machine: &DesiredMachine) -> Option<&Login> {
-        self.logins.get(&machine.pool)
+    /// Who logs into a machine that is to be made.
+    fn user(&self, machine: &DesiredMachine) -> Result<Option<User<'_>>, ProviderError> {
+        let login = self.logins.get(&machine.name);
+        let user = login.map(|login| Ok(User { name: &login.user, keys: login.keys.as_ref()? }));
+        user.transpose().map_err(|why: &String| error(ErrorKind::Invalid, format!("nobody could log in: {why}")))
     }
 
     fn known(&self, name: &NodeName) -> Option<Guest> {

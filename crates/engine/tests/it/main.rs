@@ -11,6 +11,7 @@ mod journals;
 #[path = "../../../hosts/tests/it/lab.rs"]
 mod lab;
 mod properties;
+mod proxmox;
 mod refusals;
 mod rehearsals;
 mod scenarios;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use kubewright_model::desired::{Body, DesiredMachine, EXISTING, LxcBody, ProxmoxCluster, ServerBody, VmBody};
+use kubewright_model::desired::{Body, DesiredMachine, EXISTING, LxcBody, PROXMOX, ProxmoxCluster, ServerBody, VmBody};
 use kubewright_model::ids::{NodeName, PlaceName, PoolName, ProviderName, Vmid};
 use kubewright_model::names::NamePattern;
 use kubewright_model::spec::pools::{DiskBus, DiskFormat, HetznerMachines, Lxc, ProxmoxMachines, Role, Vm};
@@ -102,7 +102,7 @@ pub(super) fn machines(context: &Context<'_>) -> Vec<DesiredMachine> {
 
 fn provider(pool: &Pool) -> ProviderName {
     let name = if pool.proxmox.is_some() {
-        "proxmox"
+        PROXMOX
     } else if pool.hetzner.is_some() {
         "hetzner"
     } else if pool.local.is_some() {

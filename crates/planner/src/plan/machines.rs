@@ -6,7 +6,7 @@ use kubewright_model::change::{Reason, Subject};
 use kubewright_model::desired::{Body, DesiredHost, DesiredMachine};
 use kubewright_model::host::HostResource;
 use kubewright_model::ids::StepId;
-use kubewright_model::observed::{HostSeen, Observed};
+use kubewright_model::observed::{HostSeen, Observed, Seen};
 use kubewright_model::plan::{Action, HostChange, Lease, Stage, Step, Weight};
 
 use super::draft::{Draft, id};
@@ -49,7 +49,11 @@ fn hypervisor(draft: &mut Draft<'_>, observed: &Observed, place: &str) {
     let Some(hypervisor) = draft.hypervisor(place) else { return };
     let lines = |resource: &&HostResource| matches!(resource, HostResource::Lines { .. });
     let shared: Vec<HostResource> = hypervisor.resources.iter().filter(|it| !lines(it)).cloned().collect();
-    let seen = observed.hosts.get(&hypervisor.name).and_then(|seen| seen.present());
+    let seen = match observed.hosts.get(&hypervisor.name) {
+        // Its containers are left alone with it, and their notes say why.
+        Some(Seen::Unknown(_)) => return,
+        seen => seen.and_then(|seen| seen.present()),
+    };
     let nothing = HostSeen::default();
     let (make, fields): (Vec<HostResource>, Vec<_>) =
         diff::host::differing(&shared, seen.unwrap_or(&nothing), &observed.filled)

@@ -117,6 +117,10 @@ impl<'a> Standings<'a> {
                 Standing::ToMake => servers_in_the_way(machine, desired, observed, holders).map(|()| standing),
                 other => under_another_name(machine, desired, &cluster).map(|()| other),
             });
+            let judged = judged.and_then(|standing| match standing {
+                Standing::ToMake | Standing::Off(_) => hypervisor(machine, &hosts, observed).map(|()| standing),
+                other => Ok(other),
+            });
             let judged = judged.and_then(|standing| skew(desired, seen).map(|()| standing));
             let standing = judged.unwrap_or_else(|(message, help)| {
                 let subject = Subject::Machine(machine.name.clone());
@@ -198,6 +202,24 @@ fn servers_in_the_way(
         Some((name, held)) => {
             let help = format!("choose another for it, or keep the name {name}");
             Err((format!("{name}, which may be a server of the cluster, holds {held}"), Some(help)))
+        }
+    }
+}
+
+/// A container starts with what its hypervisor holds for it, so a hypervisor that cannot be reached keeps it from being
+/// made and from being started.
+fn hypervisor(
+    machine: &DesiredMachine,
+    hosts: &BTreeMap<&NodeName, &DesiredHost>,
+    observed: &Observed,
+) -> Result<(), Refusal> {
+    let Body::Lxc(_) = &*machine.body else { return Ok(()) };
+    let wished = hosts.get(&NodeName::new(machine.place.as_str())).filter(|host| host.machine.is_none());
+    match wished.and_then(|host| observed.hosts.get(&host.name)?.why_unknown()) {
+        None => Ok(()),
+        Some(why) => {
+            let help = "root's key for the Proxmox hosts is `providers.proxmox.ssh.keyFile`".to_string();
+            Err((format!("its hypervisor {} could not be looked at: {why}", machine.place), Some(help)))
         }
     }
 }

@@ -130,6 +130,8 @@ impl Proxmox {
             Some(false) => return Err(error(ErrorKind::Transient, format!("node {place} is offline"))),
             Some(true) => {}
         }
+        // What stops a machine from being set up stops it from being made.
+        self.user(machine)?;
         let vmid = self.number(machine).await?;
         match &*machine.body {
             Body::Lxc(lxc) => self.make_container(machine, lxc, vmid, owner).await,
@@ -173,7 +175,7 @@ impl Proxmox {
         owner: &Owner,
     ) -> Result<MachineSeen, ProviderError> {
         let guest = Guest { kind: Kind::Lxc, node: machine.place.to_string(), vmid };
-        let mut config = wish::container(machine, lxc, owner, self.login(machine));
+        let mut config = wish::container(machine, lxc, owner, self.user(machine)?);
         config.extend(self.pool.clone().map(|pool| ("pool".to_string(), pool)));
         self.begin(machine, &guest, call::create_container(&guest.node, vmid, &config)).await?;
         self.seen(&guest, owner).await
@@ -224,7 +226,7 @@ impl Proxmox {
         let Body::Vm(vm) = &*machine.body else {
             return Err(error(ErrorKind::Conflict, format!("{} is a virtual machine", ours.guest)));
         };
-        let config = wish::virtual_machine(machine, vm, owner, self.login(machine), &ours.config);
+        let config = wish::virtual_machine(machine, vm, owner, self.user(machine)?, &ours.config);
         self.configure(&ours, config).await?;
         let there = self.config(&ours.guest).await?;
         self.grow(machine, &Ours { guest: ours.guest.clone(), config: there }).await?;

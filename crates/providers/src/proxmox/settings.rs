@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use kubewright_model::ids::PoolName;
+use kubewright_model::ids::NodeName;
 use kubewright_model::secret::Secret;
 
 /// One Proxmox VE cluster, or one node without a cluster.
@@ -16,8 +16,8 @@ pub struct Settings {
     pub trust: Trust,
     /// The pool of Proxmox that new machines are put into.
     pub pool: Option<String>,
-    /// Who logs into new machines, by the pool of the spec.
-    pub logins: BTreeMap<PoolName, Login>,
+    /// Who logs into each machine once it is made.
+    pub logins: BTreeMap<NodeName, Login>,
 }
 
 /// Who we are at the API.
@@ -63,10 +63,11 @@ pub enum Trust {
 }
 
 /// Who logs into a new machine.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Login {
     /// The user; containers know only root.
     pub user: String,
-    /// Public keys in OpenSSH's format.
-    pub keys: Vec<String>,
+    /// Public keys in OpenSSH's format, or why there are none. That is told when a machine is to be made: what is there
+    /// has its keys.
+    pub keys: Result<Vec<String>, String>,
 }

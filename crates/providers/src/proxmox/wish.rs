@@ -8,7 +8,20 @@ use kubewright_model::units::Size;
 
 use super::call::Config;
 use super::guest::{is_cloud_init, property};
-use super::settings::Login;
+
+/// Who logs in, and with which keys.
+#[derive(Clone, Copy)]
+pub(super) struct User<'a> {
+    pub(super) name: &'a str,
+    pub(super) keys: &'a [String],
+}
+
+impl User<'_> {
+    /// The keys, one a line; nothing where there are none.
+    fn lines(&self) -> Option<String> {
+        (!self.keys.is_empty()).then(|| self.keys.join("\n"))
+    }
+}
 
 /// A setting if it is wished.
 fn set(config: &mut Config, name: &str, value: Option<impl ToString>) {
@@ -57,7 +70,7 @@ fn addresses(address: Option<IpAddr>, prefix: Option<u8>, gateway: Option<IpAddr
 }
 
 /// Everything of a new container.
-pub(super) fn container(machine: &DesiredMachine, lxc: &LxcBody, owner: &Owner, login: Option<&Login>) -> Config {
+pub(super) fn container(machine: &DesiredMachine, lxc: &LxcBody, owner: &Owner, user: Option<User<'_>>) -> Config {
     let mut config = in_place(machine, owner);
     set(&mut config, "ostemplate", Some(&lxc.template));
     set(&mut config, "hostname", Some(&machine.name));
@@ -67,11 +80,7 @@ pub(super) fn container(machine: &DesiredMachine, lxc: &LxcBody, owner: &Owner, 
     set(&mut config, "nameserver", list(&lxc.nameservers));
     set(&mut config, "searchdomain", list(&lxc.search_domains));
     set(&mut config, "features", features(lxc));
-    set(
-        &mut config,
-        "ssh-public-keys",
-        login.filter(|login| !login.keys.is_empty()).map(|login| login.keys.join("\n")),
-    );
+    set(&mut config, "ssh-public-keys", user.and_then(|user| user.lines()));
     let mut card = vec!["name=eth0".to_string(), format!("bridge={}", lxc.bridge)];
     card.extend(addresses(machine.address, lxc.prefix, lxc.gateway));
     card.extend(lxc.vlan.map(|vlan| format!("tag={vlan}")));
@@ -90,7 +99,7 @@ pub(super) fn virtual_machine(
     machine: &DesiredMachine,
     vm: &VmBody,
     owner: &Owner,
-    login: Option<&Login>,
+    user: Option<User<'_>>,
     there: &Config,
 ) -> Config {
     let mut config = in_place(machine, owner);
@@ -106,9 +115,8 @@ pub(super) fn virtual_machine(
     set(&mut config, "ipconfig0", Some(addresses(machine.address, vm.prefix, vm.gateway).join(",")));
     set(&mut config, "nameserver", list(&vm.nameservers));
     set(&mut config, "searchdomain", list(&vm.search_domains));
-    set(&mut config, "ciuser", login.map(|login| &login.user));
-    let keys = login.filter(|login| !login.keys.is_empty());
-    set(&mut config, "sshkeys", keys.map(|login| escaped(&login.keys.join("\n"))));
+    set(&mut config, "ciuser", user.map(|user| user.name));
+    set(&mut config, "sshkeys", user.and_then(|user| user.lines()).map(|lines| escaped(&lines)));
     // Cloud images of Debian and Ubuntu stop in a kernel panic when their disk has grown and there is no serial port.
     set(&mut config, "serial0", Some("socket").filter(|_| !there.contains_key("serial0")));
     let cloud_init = there.values().any(|value| is_cloud_init(value));

@@ -19,8 +19,8 @@ pub(crate) fn doomed<'a>(name: &'a NodeName, seen: &'a MachineSeen) -> Doomed<'a
 async fn a_container_is_made_found_changed_and_destroyed() -> Result<(), ProviderError> {
     let mut fake = Fake::start();
     let mut settings = fake.settings();
-    let login = Login { user: "root".into(), keys: vec!["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEo lab".into()] };
-    settings.logins.insert("nodes".into(), login);
+    let login = Login { user: "root".into(), keys: Ok(vec!["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEo lab".into()]) };
+    settings.logins.insert("agent-1".into(), login);
     let hands = kubewright_providers::proxmox::Proxmox::new(settings)?;
     let (owner, wish) = (owner(), container("agent-1", 400, "pve2"));
 
@@ -81,7 +81,9 @@ fn config_mac(config: &serde_json::Value) -> &str {
 async fn a_virtual_machine_is_cloned_set_up_and_destroyed() -> Result<(), ProviderError> {
     let mut fake = Fake::start();
     let mut settings = fake.settings();
-    settings.logins.insert("nodes".into(), Login { user: "odin".into(), keys: vec!["ssh-ed25519 AAAA+/= lab".into()] });
+    settings
+        .logins
+        .insert("master-1".into(), Login { user: "odin".into(), keys: Ok(vec!["ssh-ed25519 AAAA+/= lab".into()]) });
     let hands = kubewright_providers::proxmox::Proxmox::new(settings)?;
     let (owner, wish) = (owner(), virtual_machine("master-1", 1001, "pve1"));
 

@@ -10,7 +10,7 @@ use kubewright_model::units::Size;
 use serde_json::Value;
 
 use super::*;
-use crate::proxmox::settings::Login;
+use crate::proxmox::wish::User;
 use crate::proxmox::{guest, wish};
 
 /// The description, if it is to be had here.
@@ -172,18 +172,19 @@ fn vm() -> VmBody {
 /// One of every kind of call, with all that it can hold.
 fn calls() -> Vec<Call> {
     let owner = Owner("lab".into());
-    let login = Login { user: "odin".into(), keys: vec!["ssh-ed25519 AAAA odin@lab".into()] };
+    let keys = ["ssh-ed25519 AAAA odin@lab".to_string()];
+    let user = Some(User { name: "odin", keys: &keys });
     let container = Guest { kind: Kind::Lxc, node: "pve1".into(), vmid: Vmid(400) };
     let virtual_machine = Guest { kind: Kind::Qemu, ..container.clone() };
     let task: Upid = "UPID:pve1:000003E8:00001B58:6740B0C0:vzcreate:400:root@pam!kubewright:".parse().unwrap();
 
     let (wanted, body) = (machine(Body::Lxc(lxc())), lxc());
-    let mut whole = wish::container(&wanted, &body, &owner, Some(&login));
+    let mut whole = wish::container(&wanted, &body, &owner, user);
     whole.insert("pool".into(), "lab".into());
     let mut change = wish::in_place(&wanted, &owner);
     change.extend([("features", "nesting=1"), ("digest", "2fd4e1c67a2d28fced849ee1bb76e7391b93eb12")].map(pair));
     let fresh: Config = [("scsi0", "local-lvm:vm-400-disk-0,size=3G")].map(pair).into();
-    let finished = wish::virtual_machine(&machine(Body::Vm(vm())), &vm(), &owner, Some(&login), &fresh);
+    let finished = wish::virtual_machine(&machine(Body::Vm(vm())), &vm(), &owner, user, &fresh);
     let full = wish::clone(guest::unfinished(&wanted.name, &owner), &vm(), Some("pve2"), Some("lab"));
     let linked = wish::clone("node-1".into(), &VmBody { linked: true, ..vm() }, None, None);
 

@@ -1,0 +1,155 @@
+//! The engine on a real adapter: the pretend Proxmox VE cluster, and where it differs from our own pretend world.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use kubewright_engine::Engine;
+use kubewright_engine::sim::{self, MemoryStore};
+use kubewright_engine::world::World;
+use kubewright_model::desired::Desired;
+use kubewright_model::ids::ProviderName;
+use kubewright_model::observed::{Inventory, MachineSeen, Observed, Seen};
+use kubewright_model::plan::{Action, Ask};
+use kubewright_planner::plan::plan;
+use kubewright_providers::Provider;
+
+use crate::fake::{Fake, TOKEN, TOKEN_SECRET};
+use crate::yard::{Yard, desired};
+
+/// Two containers and a virtual machine on the pretend cluster.
+fn lab(fake: &Fake) -> Desired {
+    let spec = format!(
+        "apiVersion: kubewright.dev/v1alpha1
+kind: Cluster
+metadata: {{ name: lab }}
+spec:
+  kubernetes: {{ distribution: k3s, version: v1.33.5+k3s1 }}
+  providers:
+    proxmox:
+      endpoint: {url}
+      tokenId: {TOKEN}
+      tokenSecret: {{ file: token }}
+      fingerprint: {fingerprint}
+      node: pve1
+      ssh: {{}}
+  network: {{ cidr: 10.0.0.0/24, gateway: 10.0.0.1, nameservers: [10.0.0.1] }}
+  hosts: {{ ssh: {{ keyFile: key }} }}
+  pools:
+    server:
+      role: both
+      name: server
+      addresses: [10.0.0.10]
+      cores: 2
+      memory: 4Gi
+      disk: 20Gi
+      proxmox: {{ vmids: [400], lxc: {{ template: 'local:vztmpl/debian-12-standard_12.7-1_amd64.tar.zst' }} }}
+    agents:
+      role: agent
+      name: agent-{{n}}
+      addresses: [10.0.0.11-12]
+      cores: 2
+      memory: 2Gi
+      proxmox: {{ vmids: [401-402], nodes: [pve1], vm: {{ template: 90001, agent: true }} }}
+",
+        url = fake.url,
+        fingerprint = fake.fingerprint,
+    );
+    desired(&spec)
+}
+
+fn real(desired: &Desired, folder: &Path) -> World {
+    World::real(folder, &folder.join("kept"), desired).unwrap()
+}
+
+#[tokio::test]
+async fn the_real_world_asks_the_proxmox_cluster() {
+    let (fake, folder) = (Fake::start(), tempfile::tempdir().unwrap());
+    let desired = lab(&fake);
+    let plan = async || {
+        let engine = Engine::new(real(&desired, folder.path()), Arc::new(MemoryStore::default()));
+        engine.plan(&desired, &Ask::Apply, &[]).await.unwrap()
+    };
+    let silent = plan().await.observed.unknown().join("\n");
+    assert!(silent.contains("proxmox: the API token (file token): No such file or directory"), "{silent}");
+
+    std::fs::write(folder.path().join("token"), "another\n").unwrap();
+    let refused = plan().await.observed.unknown().join("\n");
+    assert!(refused.contains("proxmox: 401 authentication failure"), "{refused}");
+
+    std::fs::write(folder.path().join("token"), format!("{TOKEN_SECRET}\n")).unwrap();
+    let planned = plan().await;
+    let taken = &planned.observed.providers[&ProviderName::from("proxmox")].present().unwrap().taken;
+    assert_eq!(taken.len(), 3, "{taken:?}");
+    // Nobody reaches the hypervisor over SSH here, and a container needs what only root may do there.
+    let made: Vec<&str> = planned
+        .plan
+        .steps
+        .iter()
+        .filter_map(|step| match &step.action {
+            Action::CreateMachine(machine) => Some(machine.name.as_str()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(made, ["agent-1", "agent-2"]);
+    let notes: Vec<&str> = planned.plan.notes.iter().map(|note| note.message.as_str()).collect();
+    assert!(notes.iter().any(|note| note.starts_with("its hypervisor pve1 could not be looked at: ")), "{notes:?}");
+
+    // A machine is made only when somebody can log into it.
+    let world = real(&desired, folder.path());
+    let hands = &world.providers[&ProviderName::from("proxmox")];
+    let nobody = hands.create(&desired.machines[0], &desired.owner).await.unwrap_err();
+    assert!(nobody.message.contains("nobody could log in: ") && nobody.message.contains("key.pub"), "{nobody}");
+}
+
+#[test]
+fn both_pretend_worlds_show_the_same_machines_and_give_the_same_plans() {
+    let (fake, folder) = (Fake::start(), tempfile::tempdir().unwrap());
+    let desired = lab(&fake);
+    std::fs::write(folder.path().join("token"), TOKEN_SECRET).unwrap();
+    std::fs::write(folder.path().join("key.pub"), "ssh-ed25519 AAAA lab\n").unwrap();
+    let world = real(&desired, folder.path());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let shown = runtime.block_on(life(&*world.providers[&ProviderName::from("proxmox")], &desired));
+    let yard = Yard::new(desired.clone(), 1);
+    let own = sim::run(async {
+        let world = yard.centre.world(&desired);
+        life(&*world.providers[&ProviderName::from("proxmox")], &desired).await
+    });
+    for (moment, (theirs, ours)) in ["made", "started", "changed"].iter().zip(shown.into_iter().zip(own.unwrap())) {
+        assert_eq!(theirs.machines, ours.machines, "{moment}");
+        assert_eq!(plan_for(&desired, theirs), plan_for(&desired, ours), "{moment}");
+    }
+}
+
+/// What is shown when all machines are made, when one is started, and when one is changed.
+async fn life(hands: &dyn Provider, desired: &Desired) -> Vec<Inventory> {
+    let mut shown = Vec::new();
+    let owner = &desired.owner;
+    for machine in &desired.machines {
+        hands.create(machine, owner).await.unwrap();
+    }
+    shown.push(hands.observe(owner).await.unwrap());
+    hands.start(&desired.machines[0].name, owner).await.unwrap();
+    shown.push(hands.observe(owner).await.unwrap());
+    let mut wish = desired.machines[2].clone();
+    wish.cores = Some(6);
+    wish.tags = vec!["rke2".into()];
+    hands.update(&wish, owner).await.unwrap();
+    shown.push(hands.observe(owner).await.unwrap());
+    for inventory in &mut shown {
+        // What others have there is not ours to compare.
+        inventory.taken.clear();
+        // Nobody wished for a size of this disk: one world tells the template's, the other none.
+        inventory.machines.iter_mut().filter(|(name, _)| name.as_str() != "server").for_each(forget_disk);
+    }
+    shown
+}
+
+fn forget_disk((_, seen): (&kubewright_model::ids::NodeName, &mut MachineSeen)) {
+    seen.disk = None;
+}
+
+fn plan_for(desired: &Desired, inventory: Inventory) -> kubewright_model::plan::Plan {
+    let providers = [("proxmox".into(), Seen::Present(inventory))].into();
+    plan(desired, &Observed { providers, ..Observed::nothing([]) }, &Ask::Apply)
+}
