@@ -14,6 +14,7 @@ mod hosts;
 mod k3s;
 mod kubernetes;
 mod machines;
+mod network;
 mod recipes;
 mod state;
 mod store;
@@ -101,6 +102,8 @@ impl DataCentre {
     /// exist already. Doing it twice changes nothing.
     pub fn furnish(&self, desired: &Desired) {
         let mut state = self.lock();
+        state.max_unavailable = desired.max_unavailable.max(1) as usize;
+        state.staying = desired.servers().map(|member| member.name.clone()).collect();
         let ours: BTreeSet<&str> =
             desired.hosts.iter().filter(|host| host.machine.is_none()).map(|host| host.name.as_str()).collect();
         for machine in &desired.machines {

@@ -199,6 +199,9 @@ impl ClusterApi for Api {
             }
             None => return Err(refused(format!("node {node}"), "nodes not found")),
         }
+        if !cordoned {
+            state.cluster.drained.remove(node);
+        }
         Ok(())
     }
 
@@ -220,6 +223,11 @@ impl ClusterApi for Api {
         }
         tell(format!("waiting for the pods of {node} to move"));
         self.centre.take(timing::DRAIN).await;
+        let mut state = self.centre.at_present();
+        // One that others have cordoned is out of service by their will, before and after.
+        if state.cluster.nodes.get(node).is_some_and(|node| node.labels.contains_key(CORDONED)) {
+            state.cluster.drained.insert(node.clone());
+        }
         Ok(())
     }
 

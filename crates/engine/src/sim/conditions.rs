@@ -38,7 +38,10 @@ impl State {
                 0 => Err(("coredns is Pending: no node takes pods".into(), "uncordon a node".into())),
                 _ => Ok("coredns and its neighbours run".into()),
             },
-            Condition::Api(at) => self.reaches(at, now).map(|()| format!("{at} answers")),
+            Condition::Api(at) => match self.reaches_api(at, now) {
+                Ok(()) => Ok(format!("{at} answers")),
+                Err(why) => Err((why, "bring back what stands at this address".into())),
+            },
             Condition::Pods(check) => self.pods(check, now),
             Condition::Url(check) => self.url(check, now),
             Condition::EachNode { url, nodes } => {
@@ -103,18 +106,6 @@ impl State {
         }
         let hint = "`kubewright status` tells more of these nodes";
         Err((format!("{ready} of {} nodes Ready; {}", nodes.len(), told(&waiting)), hint.into()))
-    }
-
-    /// An address that a machine has must be a server that serves; any other stands for all servers.
-    fn reaches(&self, at: &HostPort, now: u64) -> Result<(), (String, String)> {
-        let Some(name) = at.address().and_then(|address| self.at(address)) else { return Ok(()) };
-        let member = self.cluster.nodes.get(name);
-        match member {
-            Some(node) if node.server && !self.serves(name, now) => {
-                Err((format!("{name} at {at} does not serve"), "bring this server back".into()))
-            }
-            _ => Ok(()),
-        }
     }
 
     fn pods(&self, check: &PodCheck, now: u64) -> Answer {

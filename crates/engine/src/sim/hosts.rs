@@ -17,6 +17,8 @@ use kubewright_model::text::Text;
 
 use super::faults::FaultKind;
 use super::kubernetes::Restart;
+use super::network::HAPROXY;
+use super::recipes::did_not_start;
 use super::state::{Machine, State, UNITS};
 use super::{DataCentre, timing};
 
@@ -118,10 +120,14 @@ impl Ssh {
             HostResource::Download(wish) => self.download(host, wish).await,
             HostResource::Unit(unit) => {
                 let content = unit.content.as_ref().map(|text| filled(host, text, holes)).transpose()?;
-                let ran = self.on(host, |machine| machine.runs(&unit.name));
-                let (changed, touched) =
-                    self.on(host, |machine| place_unit(machine, host, unit, content.as_deref()))?;
-                if touched {
+                let (ran, starts) = self.on(host, |machine| (machine.runs(&unit.name), starts(machine, unit)));
+                if starts {
+                    let now = self.centre.now();
+                    let tried = self.centre.at_present().restarts(host, &unit.name, now);
+                    tried.map_err(|why| did_not_start(host, &unit.name, &why))?;
+                }
+                let changed = self.on(host, |machine| place_unit(machine, host, unit, content.as_deref()))?;
+                if starts {
                     self.restarted(host, &unit.name, ran).await;
                 }
                 Ok(changed)
@@ -374,17 +380,35 @@ pub(super) fn write(machine: &mut Machine, file: &FileWish, text: &str) -> bool 
     if file.path.starts_with(CONFIGURATION) && file.content.holes().all(|hole| !hole.as_str().starts_with("secret/")) {
         machine.texts.insert(file.path.clone(), text.to_string());
     }
+    if file.path == HAPROXY {
+        // Its password is told by its name.
+        machine.texts.insert(file.path.clone(), file.content.to_string());
+    }
     machine.host.files.insert(file.path.clone(), seen.clone()) != Some(seen)
 }
 
-/// Writes a unit's file, enables it, and sees to it that it runs as wished. Returns whether anything changed, and
-/// whether the unit was started or restarted.
+/// What a unit read when it started, as we wrote it down.
+fn noted(machine: &Machine, unit: &UnitWish) -> Option<Digest> {
+    let there = machine.host.units.get(&unit.name);
+    there.and_then(|there| there.reads.clone()).or_else(|| machine.reads.get(&unit.name).cloned())
+}
+
+/// Whether a unit that is set up is started or restarted with it.
+fn starts(machine: &mut Machine, unit: &UnitWish) -> bool {
+    let noted = noted(machine, unit);
+    let should_run = unit.run != UnitRun::ByRecipe || noted.is_some();
+    let active = machine.host.units.get(&unit.name).is_some_and(|there| there.active);
+    let fresh = noted.as_ref() == Some(&unit.reads);
+    should_run && (!active || (!fresh && unit.run != UnitRun::Oneshot))
+}
+
+/// Writes a unit's file, enables it, and sees to it that it runs as wished. Returns whether anything changed.
 fn place_unit(
     machine: &mut Machine,
     host: &NodeName,
     unit: &UnitWish,
     content: Option<&str>,
-) -> Result<(bool, bool), HostError> {
+) -> Result<bool, HostError> {
     let stem = unit.name.trim_end_matches(".service");
     let there = machine.host.units.get(&unit.name).cloned();
     if content.is_none() && there.is_none() && !machine.host.packages.contains(stem) {
@@ -394,12 +418,10 @@ fn place_unit(
             format!("Failed to enable unit: Unit file {} does not exist.", unit.name),
         ));
     }
-    let noted = there.as_ref().and_then(|there| there.reads.clone()).or_else(|| machine.reads.get(&unit.name).cloned());
-    let started_before = noted.is_some();
-    let should_run = unit.run != UnitRun::ByRecipe || started_before;
+    let noted = noted(machine, unit);
+    let starts = starts(machine, unit);
+    let should_run = unit.run != UnitRun::ByRecipe || noted.is_some();
     let was_active = there.as_ref().is_some_and(|there| there.active);
-    let fresh = noted.as_ref() == Some(&unit.reads);
-    let starts = should_run && (!was_active || (!fresh && unit.run != UnitRun::Oneshot));
     let now = UnitSeen {
         content: content.map(Digest::of),
         enabled: unit.enabled && should_run,
@@ -414,7 +436,7 @@ fn place_unit(
     }
     let changed = there.as_ref() != Some(&now);
     machine.host.units.insert(unit.name.clone(), now);
-    Ok((changed, starts))
+    Ok(changed)
 }
 
 /// A text with its holes filled.

@@ -25,8 +25,14 @@ pub struct Cluster {
     pub(super) wants_network: bool,
     /// What all servers must agree in.
     pub(super) critical: BTreeMap<String, Value>,
-    /// Nodes by name.
+    /// Nodes by name. They come and go by [`Cluster::enter`] and [`Cluster::leave`].
     pub nodes: BTreeMap<NodeName, Node>,
+    /// Those of them that are servers.
+    pub(super) servers: BTreeSet<NodeName>,
+    /// Those of them whose pods we moved away, and that take no new ones yet.
+    pub(super) drained: BTreeSet<NodeName>,
+    /// Kubelets that were restarted, and the versions that they tell the books when they are back.
+    pub(super) renews: BTreeMap<u64, Vec<(NodeName, Version)>>,
     /// Members of etcd by name, and when each votes.
     pub(super) members: BTreeMap<NodeName, u64>,
     /// Servers that ran when they were forgotten, and when they join again.
@@ -54,8 +60,6 @@ pub struct Node {
     pub(super) ready_at: u64,
     /// When it serves the API, if it is a server.
     pub(super) serves_at: u64,
-    /// When it tells the books that its kubelet is another version since its restart, and which.
-    pub(super) renews: Option<(u64, Version)>,
 }
 
 /// An object that was applied.
@@ -112,17 +116,24 @@ impl Cluster {
                 node.ready_at = restart.back;
             }
             node.serves_at = restart.back;
-            node.renews = restart.version.map(|version| (restart.back, version));
+            let told = restart.version.map(|version| (name.clone(), version));
+            self.renews.entry(restart.back).or_default().extend(told);
         }
     }
 
-    /// Kubelets that are back have told their versions.
-    pub(super) fn renew(&mut self, now: u64) {
-        for node in self.nodes.values_mut() {
-            if let Some((_, version)) = node.renews.take_if(|(back, _)| *back <= now) {
-                node.version = version;
-            }
+    /// A node is in the books.
+    pub(super) fn enter(&mut self, name: NodeName, node: Node) {
+        if node.server {
+            self.servers.insert(name.clone());
         }
+        self.nodes.insert(name, node);
+    }
+
+    /// A node is in the books no more.
+    pub(super) fn leave(&mut self, name: &NodeName) -> Option<Node> {
+        self.servers.remove(name);
+        self.drained.remove(name);
+        self.nodes.remove(name)
     }
 }
 
@@ -159,7 +170,7 @@ impl State {
             }
             return Ok(());
         }
-        let serves = self.cluster.nodes.iter().any(|(name, node)| node.server && self.serves(name, now));
+        let serves = self.cluster.servers.iter().any(|name| self.serves(name, now));
         if serves { Ok(()) } else { Err("the server does not answer".into()) }
     }
 
@@ -195,6 +206,57 @@ impl State {
         }
     }
 
+    /// A node's Kubernetes is about to be restarted: nobody who wants the cluster to live restarts a server on which the
+    /// quorum hangs, or an agent while too many are drained. Fails where it would end at once.
+    pub(super) fn restarts(&mut self, name: &NodeName, unit: &str, now: u64) -> Result<(), String> {
+        let Some(node) = self.cluster.nodes.get(name).filter(|node| node.unit == unit) else { return Ok(()) };
+        let server = node.server;
+        let (all, healthy) = self.votes(now);
+        let votes = self.cluster.members.contains_key(name) && self.serves(name, now);
+        if votes && all >= 3 && healthy <= all / 2 + 1 && healthy < all {
+            self.breach(now, format!("{name} was restarted while {healthy} of {all} members of etcd answered"));
+        }
+        let drained = self.cluster.drained.len();
+        if !server && drained > self.max_unavailable {
+            let most = self.max_unavailable;
+            self.breach(now, format!("{name} was restarted while {drained} nodes were drained, and {most} may be"));
+        }
+        let suits = self.suits(name, server).map(drop);
+        if suits.is_err()
+            && let Some(unit) = self.machine_mut(name).and_then(|machine| machine.host.units.get_mut(unit))
+        {
+            unit.active = false;
+        }
+        suits
+    }
+
+    /// Kubelets that are back have told their versions.
+    pub(super) fn renew(&mut self, now: u64) {
+        while let Some(first) = self.cluster.renews.first_entry().filter(|first| *first.key() <= now) {
+            let (at, told) = first.remove_entry();
+            for (name, version) in told {
+                // One that was restarted once more tells it then.
+                if let Some(node) = self.cluster.nodes.get_mut(&name).filter(|node| node.serves_at == at) {
+                    node.version = version;
+                    self.judge_skew(&name, at);
+                }
+            }
+        }
+    }
+
+    /// No kubelet may be newer than an API server that it may talk to. One that is about to leave the cluster is not
+    /// brought to the new version first, and does not count. <https://kubernetes.io/releases/version-skew-policy/>
+    pub(super) fn judge_skew(&mut self, name: &NodeName, at: u64) {
+        let Some(node) = self.cluster.nodes.get(name).filter(|node| !node.server) else { return };
+        let staying = self.cluster.servers.intersection(&self.staying);
+        let serving = staying.filter(|server| self.serves(server, at));
+        let oldest = serving.filter_map(|server| Some((&self.cluster.nodes.get(server)?.version, server))).min();
+        if let Some((version, server)) = oldest.filter(|(version, _)| **version < node.version) {
+            let what = format!("the kubelet of {name} is {}, newer than {server} with {version}", node.version);
+            self.breach(at, what);
+        }
+    }
+
     /// Takes a node out of the books.
     pub(super) fn forget(&mut self, name: &NodeName, now: u64) -> Result<(), String> {
         if let Some(since) = self.cluster.members.get(name).copied() {
@@ -209,7 +271,7 @@ impl State {
             }
             self.cluster.members.remove(name);
         }
-        let node = self.cluster.nodes.remove(name);
+        let node = self.cluster.leave(name);
         // K3s that finds itself removed puts its datastore aside, starts anew and joins again.
         if let Some(node) = node.filter(|node| node.server && self.machine(name).is_some_and(|it| it.runs(&node.unit)))
         {
@@ -227,7 +289,7 @@ impl State {
             if self.machine(&name).is_some_and(|machine| machine.runs(&node.unit)) {
                 let up = at + timing::JOIN_SERVER;
                 self.cluster.members.insert(name.clone(), up);
-                self.cluster.nodes.insert(name, Node { serves_at: up, ready_at: up, ..node });
+                self.cluster.enter(name, Node { serves_at: up, ready_at: up, ..node });
             }
         }
     }
@@ -237,7 +299,7 @@ impl State {
         let holds = |name: &NodeName| {
             self.machine(name).and_then(|machine| machine.host.kubernetes.as_ref()).is_some_and(|it| it.joined)
         };
-        let alive = self.cluster.nodes.iter().any(|(name, node)| node.server && holds(name));
+        let alive = self.cluster.servers.iter().any(holds);
         if self.cluster.begun && !alive {
             self.cluster = Cluster::default();
         }

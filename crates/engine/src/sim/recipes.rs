@@ -98,12 +98,7 @@ impl Ssh {
 
     /// A unit of Kubernetes starts for the first time: as the first server, a further one, or an agent.
     async fn enter(&self, host: &NodeName, recipe: &Recipe, unit: &str, reads: &Digest) -> Result<(), HostError> {
-        let starts = |why: String| HostError::Failed {
-            host: host.clone(),
-            what: format!("systemctl enable --now {unit}"),
-            why: format!("Job for {unit} failed"),
-            log: vec![format!("level=fatal msg=\"{why}\"")],
-        };
+        let starts = |why: String| did_not_start(host, unit, &why);
         let now = self.centre.now();
         let takes = {
             let mut state = self.centre.at_present();
@@ -131,11 +126,7 @@ impl Ssh {
                 let why = format!("the program on the host is {version:?}");
                 return Err(failed(host, &format!("systemctl restart {unit}"), why));
             }
-            let (all, healthy) = state.votes(now);
-            let server = state.serves(host, now) && state.cluster.members.contains_key(host);
-            if server && all >= 3 && healthy <= all / 2 + 1 && healthy < all {
-                state.breach(now, format!("{host} was restarted while {healthy} of {all} members of etcd answered"));
-            }
+            state.restarts(host, unit, now).map_err(|why| did_not_start(host, unit, &why))?;
         }
         let ran = self.on(host, |machine| {
             let ran = machine.runs(unit);
@@ -220,12 +211,9 @@ impl State {
         let token = self.machine(host).and_then(|machine| machine.file(k3s::TOKEN).cloned());
         match recipe.effect {
             Effect::Init => {
-                let held = self.cluster.nodes.iter().any(|(name, node)| {
-                    node.server && self.machine(name).is_some_and(|machine| machine.runs(&node.unit))
-                });
-                if held {
-                    self.breach(now, format!("{host} was to begin a second cluster"));
-                    return Err("a server of this cluster runs already".into());
+                if let Some(holder) = self.holder() {
+                    self.breach(now, format!("{host} was to begin a second cluster beside that of {holder}"));
+                    return Err(format!("{holder} holds this cluster's data already"));
                 }
                 self.cluster = super::kubernetes::Cluster {
                     begun: true,
@@ -270,6 +258,18 @@ impl State {
         Ok(timing::JOIN_SERVER)
     }
 
+    /// A server that holds the cluster's data. Where the cluster is to end, only one that runs does.
+    fn holder(&self) -> Option<NodeName> {
+        let holds = |name: &&NodeName| {
+            let node = self.cluster.nodes.get(*name);
+            self.machine(name).is_some_and(|machine| match self.ending {
+                true => node.is_some_and(|node| machine.runs(&node.unit)),
+                false => machine.host.kubernetes.as_ref().is_some_and(|kubernetes| kubernetes.joined),
+            })
+        };
+        self.cluster.servers.iter().find(holds).cloned()
+    }
+
     /// What a server asks of anybody who wants to be let in.
     fn let_in(&mut self, host: &NodeName, config: &Config, token: Option<&Digest>, now: u64) -> Result<(), String> {
         if let Err(why) = self.api(now) {
@@ -284,18 +284,7 @@ impl State {
             return Err("not authorized: invalid token".into());
         }
         let at: HostPort = server.trim_start_matches("https://").parse().map_err(|why| format!("{server}: {why}"))?;
-        let direct = self
-            .machines
-            .values()
-            .flat_map(BTreeMap::iter)
-            .find(|(_, machine)| machine.seen.address.is_some() && machine.seen.address == at.address());
-        // An address that no machine has is a load balancer's or a virtual one, which some server stands behind.
-        if let Some((name, _)) = direct
-            && self.cluster.nodes.get(name).is_some_and(|node| node.server)
-            && !(self.serves(name, now) && self.listens(name) == Some(at.port))
-        {
-            return Err(format!("failed to get CA certs: {name} does not answer at {server}"));
-        }
+        self.reaches_api(&at, now).map_err(|why| format!("failed to get CA certs: {server}: {why}"))?;
         let known = self.cluster.nodes.contains_key(host);
         let remembers = self.machine(host).is_some_and(|machine| machine.texts.contains_key(k3s::PASSWORD));
         if known && !remembers {
@@ -303,11 +292,6 @@ impl State {
             return Err("Node password rejected, duplicate hostname".into());
         }
         Ok(())
-    }
-
-    /// The port of a server's API.
-    fn listens(&self, name: &NodeName) -> Option<u16> {
-        Some(Config::read(self.machine(name)?).ok()?.port())
     }
 
     /// Writes the new member into the books.
@@ -338,8 +322,19 @@ impl State {
             self.cluster.members.insert(host.clone(), serves_at);
         }
         let unit = unit.to_string();
-        let node = Node { version, labels, taints, server, cordoned: false, unit, ready_at, serves_at, renews: None };
-        self.cluster.nodes.insert(host.clone(), node);
+        let node = Node { version, labels, taints, server, cordoned: false, unit, ready_at, serves_at };
+        self.cluster.enter(host.clone(), node);
+        self.judge_skew(host, serves_at);
+    }
+}
+
+/// A unit of Kubernetes ended at once, and its log tells why.
+pub(super) fn did_not_start(host: &NodeName, unit: &str, why: &str) -> HostError {
+    HostError::Failed {
+        host: host.clone(),
+        what: format!("start of {unit}"),
+        why: format!("Job for {unit} failed"),
+        log: vec![format!("level=fatal msg=\"{why}\"")],
     }
 }
 

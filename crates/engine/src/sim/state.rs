@@ -56,6 +56,10 @@ pub struct State {
     /// The cluster.
     pub cluster: Cluster,
     pub(super) ending: bool,
+    /// Agents that may be drained at once.
+    pub(super) max_unavailable: usize,
+    /// Servers that the spec names; others are about to leave.
+    pub(super) staying: BTreeSet<NodeName>,
     pub(super) breaches: Vec<Breach>,
     pub(super) calls: BTreeMap<String, u64>,
     pub(super) faults: Vec<(Fault, Course)>,
@@ -109,6 +113,8 @@ impl State {
             creating: BTreeMap::new(),
             cluster: Cluster::default(),
             ending: false,
+            max_unavailable: 1,
+            staying: BTreeSet::new(),
             breaches: Vec::new(),
             calls: BTreeMap::new(),
             faults: Vec::new(),
@@ -245,7 +251,7 @@ impl State {
 
     /// The power goes and comes back: everything that time alone brings about.
     pub(super) fn pass(&mut self, now: u64) {
-        self.cluster.renew(now);
+        self.renew(now);
         self.come_back(now);
         let Some((_, course)) = self.fault(FaultKind::PowerCut) else { return };
         let Some(since) = course.since else { return };

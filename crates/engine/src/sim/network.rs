@@ -1,0 +1,67 @@
+//! Who answers at an address: a machine that has it, and behind it a server or a load balancer that runs.
+
+use kubewright_model::ids::NodeName;
+use kubewright_model::net::HostPort;
+
+use super::k3s::Config;
+use super::state::{Machine, State};
+
+/// What the load balancers on hosts of ours read.
+pub(super) const HAPROXY: &str = "/etc/haproxy/haproxy.cfg";
+
+impl State {
+    /// Why no API server answers at an address; nothing when one does. An address that nobody has leads nowhere.
+    pub(super) fn reaches_api(&self, at: &HostPort, now: u64) -> Result<(), String> {
+        let Some(address) = at.address() else {
+            let name = NodeName::new(at.host.as_str());
+            return match self.machine(&name) {
+                Some(_) => self.host_reaches_api(&name, at.port, now),
+                // Where any other name leads is its name server's to know.
+                None => self.api(now),
+            };
+        };
+        let of_provider = || self.balancers.values().flat_map(|all| all.values());
+        match self.at(address) {
+            Some(name) => self.host_reaches_api(name, at.port, now),
+            None if of_provider().any(|balancer| balancer.address == Some(address)) => self.api(now),
+            None => Err(format!("no route to host: nobody has {address}")),
+        }
+    }
+
+    fn host_reaches_api(&self, name: &NodeName, port: u16, now: u64) -> Result<(), String> {
+        if self.cluster.nodes.get(name).is_some_and(|node| node.server) {
+            return match self.serves(name, now) && self.listens(name) == Some(port) {
+                true => Ok(()),
+                false => Err(format!("{name} does not serve on port {port}")),
+            };
+        }
+        let refused = || format!("connection refused: nothing listens on port {port} of {name}");
+        let machine =
+            self.machine(name).filter(|it| it.answers(now) && it.runs("haproxy.service")).ok_or_else(refused)?;
+        let targets = balanced(machine, port).ok_or_else(refused)?;
+        let mut targets = targets.iter().filter_map(|target| target.parse::<HostPort>().ok());
+        let serves = targets.any(|target| {
+            let server = target.address().and_then(|address| self.at(address)).cloned();
+            let server = server.unwrap_or_else(|| NodeName::new(target.host.as_str()));
+            self.serves(&server, now) && self.listens(&server) == Some(target.port)
+        });
+        if serves { Ok(()) } else { Err(format!("{name} has no server behind port {port} that serves")) }
+    }
+
+    /// The port of a server's API.
+    fn listens(&self, name: &NodeName) -> Option<u16> {
+        Some(Config::read(self.machine(name)?).ok()?.port())
+    }
+}
+
+/// Where HAProxy on this machine sends to what comes in on a port; nothing when it does not listen there.
+fn balanced(machine: &Machine, port: u16) -> Option<Vec<String>> {
+    let lines: Vec<&str> = machine.texts.get(HAPROXY)?.lines().collect();
+    let bind = format!("bind :{port}");
+    let frontend = lines.iter().position(|line| line.trim() == bind)?;
+    let backend = lines[frontend..].iter().find_map(|line| line.trim().strip_prefix("default_backend "))?;
+    let section = lines.iter().position(|line| line.strip_prefix("backend ") == Some(backend))?;
+    let inside = lines[section + 1..].iter().take_while(|line| line.starts_with(' '));
+    let servers = inside.filter_map(|line| line.trim().strip_prefix("server ")?.split(' ').nth(1));
+    Some(servers.map(String::from).collect())
+}
