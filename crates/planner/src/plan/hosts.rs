@@ -12,6 +12,7 @@ use kubewright_model::plan::{Action, HostChange, Stage, Step};
 
 use super::draft::{Draft, id};
 use super::machines;
+use super::members::role_is_server;
 use super::standing::{ClusterView, Node, Standing, Standings};
 use crate::diff::host::{differing, restarts_kubernetes};
 use crate::holders::Holders;
@@ -22,12 +23,10 @@ pub(super) fn plan(draft: &mut Draft<'_>, observed: &Observed, standings: &Stand
         match &node.standing {
             // What wakes with a cluster that nobody can look at stays as it was until somebody can.
             Standing::Off(_) if node.member.is_some() && holders.may_sleep() => {}
+            // A kubelet may not be newer than an API server, so this one waits for the servers.
+            Standing::Off(_) if upgrades(draft.desired, node) && !role_is_server(node) => {}
             Standing::Blocked => {}
-            Standing::ToMake | Standing::Off(_) => {
-                let reason = Reason::Follows("its machine was just started".into());
-                let make = node.host.resources.clone();
-                change(draft, node, make, Vec::new(), reason, vec![id("start", node.name())]);
-            }
+            Standing::ToMake | Standing::Off(_) => drop(set_up(draft, node, Vec::new())),
             Standing::Answers(_, host) => {
                 if disturbs(draft.desired, node, observed) {
                     continue;
@@ -43,6 +42,13 @@ pub(super) fn plan(draft: &mut Draft<'_>, observed: &Observed, standings: &Stand
             }
         }
     }
+}
+
+/// The step that sets a host up whose machine was just started.
+pub(super) fn set_up(draft: &mut Draft<'_>, node: &Node<'_>, mut needs: Vec<StepId>) -> StepId {
+    needs.push(id("start", node.name()));
+    let reason = Reason::Follows("its machine was just started".into());
+    change(draft, node, node.host.resources.clone(), Vec::new(), reason, needs)
 }
 
 /// Whether a node that is there runs another version of Kubernetes than is wished.

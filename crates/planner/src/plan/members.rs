@@ -81,7 +81,16 @@ fn present(
     for node in &new_servers {
         join(draft, node, &learned);
     }
-    let rolled = roll_servers(draft, observed, standings, members, &new_servers);
+    let mut rolled = roll_servers(draft, observed, standings, members, &new_servers);
+    if let Some(rolled) = &mut rolled {
+        // A server that was off wakes with the version that it had, and gets the new one when it is set up.
+        let woken = there.iter().filter(|node| role_is_server(node) && matches!(node.standing, Standing::Off(_)));
+        rolled.extend(woken.map(|node| id("host", node.name())));
+        let agents = there.iter().filter(|node| !role_is_server(node) && matches!(node.standing, Standing::Off(_)));
+        for agent in agents.filter(|node| hosts::upgrades(draft.desired, node)) {
+            hosts::set_up(draft, agent, rolled.clone());
+        }
+    }
     for node in new_agents {
         join(draft, node, rolled.as_deref().unwrap_or_default());
     }
@@ -163,7 +172,7 @@ fn learner(draft: &mut Draft<'_>, cluster: &ClusterSeen, node: &Node<'_>) -> Opt
     learns.then(|| recovered(draft, node.name(), "before others join"))
 }
 
-fn role_is_server(node: &Node<'_>) -> bool {
+pub(super) fn role_is_server(node: &Node<'_>) -> bool {
     node.member.is_some_and(|member| member.role.is_server())
 }
 
