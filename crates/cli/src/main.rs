@@ -13,6 +13,7 @@ mod arguments;
 mod commands;
 mod mask;
 mod problem;
+mod prompt;
 mod screen;
 mod source;
 mod view;

@@ -88,7 +88,8 @@ impl Site {
     ) -> Result<T, Problem> {
         let beside = spec.parent().unwrap_or(Path::new(""));
         let kept = beside.join(STORE);
-        let world = World::real(beside, &kept, desired).map_err(|why| Problem::new(Done::Usage, why))?;
+        let world = World::real(beside, &kept, desired, Arc::new(crate::prompt::secret))
+            .map_err(|why| Problem::new(Done::Usage, why))?;
         let engine = Engine::new(world, Arc::new(FolderStore::new(kept)));
         let site = Self { engine: told(engine), pretend: None };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();

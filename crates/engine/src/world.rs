@@ -6,21 +6,25 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use kubewright_hosts::{Hosts, RealHosts};
+use kubewright_hosts::{Ask, Hosts, Password, RealHosts, User};
 use kubewright_model::change::Subject;
 use kubewright_model::desired::{Desired, EXISTING, PROXMOX};
 use kubewright_model::ids::ProviderName;
 use kubewright_model::plan::{Action, Note, Plan, Weight};
 use kubewright_model::recipe::Effect;
+use kubewright_model::secret::Secret;
 use kubewright_providers::Provider;
 use kubewright_providers::existing::Existing;
 
 use crate::cluster::ClusterApi;
-use crate::holes::Secrets;
+use crate::holes::{self, Secrets};
 use crate::store::Store;
 
 /// The file in which hosts' keys are kept.
 const KNOWN_HOSTS: &str = "known_hosts";
+
+/// Asks a person for what is to be kept secret, by the words that it is given; or says why nobody can be asked.
+pub type Prompt = Arc<dyn Fn(&str) -> Result<Secret, String> + Send + Sync>;
 
 /// Every seam to the outside but the store.
 #[derive(Clone)]
@@ -42,20 +46,25 @@ pub struct World {
 
 impl World {
     /// The real world, as far as this version of the program reaches it: hosts over SSH, those that are there
-    /// already, and Proxmox VE. The spec lies in `folder`; what is learnt of hosts' keys is kept in `kept`.
+    /// already, and Proxmox VE. The spec lies in `folder`; what is learnt of hosts' keys is kept in `kept`; `prompt`
+    /// asks a person.
     ///
     /// # Errors
     ///
     /// The user's SSH configuration cannot be read.
-    pub fn real(folder: impl Into<PathBuf>, kept: &Path, desired: &Desired) -> Result<Self, String> {
-        let home = std::env::home_dir().unwrap_or_else(|| "/".into());
-        let agent = std::env::var_os("SSH_AUTH_SOCK").map(PathBuf::from);
-        let hosts: Arc<dyn Hosts> = Arc::new(RealHosts::new(&home, agent, kept.join(KNOWN_HOSTS))?);
+    pub fn real(folder: &Path, kept: &Path, desired: &Desired, prompt: Prompt) -> Result<Self, String> {
+        let user = User {
+            home: std::env::home_dir().unwrap_or_else(|| "/".into()),
+            agent: std::env::var_os("SSH_AUTH_SOCK").map(PathBuf::from),
+            known_hosts: kept.join(KNOWN_HOSTS),
+            ask: asking(folder, desired, prompt),
+        };
+        let hosts: Arc<dyn Hosts> = Arc::new(RealHosts::new(user)?);
         let mut providers: BTreeMap<ProviderName, Arc<dyn Provider>> = BTreeMap::new();
         if desired.machines.iter().any(|machine| machine.provider.as_str() == EXISTING) {
             providers.insert(EXISTING.into(), Arc::new(Existing::new(desired)));
         }
-        let (folder, mut silent) = (folder.into(), BTreeMap::new());
+        let (folder, mut silent) = (folder.to_path_buf(), BTreeMap::new());
         if let Some(cluster) = &desired.proxmox {
             match proxmox::hands(desired, cluster, &folder) {
                 Ok(hands) => drop(providers.insert(PROXMOX.into(), Arc::new(hands))),
@@ -80,6 +89,19 @@ impl World {
     pub(crate) fn secrets<'a>(&'a self, store: &'a dyn Store) -> Secrets<'a> {
         Secrets { store, simulated: self.simulated, folder: &self.folder }
     }
+}
+
+/// Passwords of sudo are where the spec says; those of keys only a person knows.
+fn asking(folder: &Path, desired: &Desired, prompt: Prompt) -> Ask {
+    let (places, folder) = (desired.secrets.clone(), folder.to_path_buf());
+    Arc::new(move |wanted: &Password| match wanted {
+        Password::Key(_) => prompt(&wanted.to_string()),
+        Password::Sudo(hole) => {
+            let name = hole.as_str().strip_prefix("secret/").unwrap_or_default();
+            let place = places.get(name).ok_or_else(|| format!("the spec does not say where {hole} is"))?;
+            holes::read(place, &folder).map_err(|why| format!("{wanted} at {}: {why}", place.place()))
+        }
+    })
 }
 
 /// Whether an action asks the Kubernetes API for anything. A recipe that begins a cluster or joins one does: it asks

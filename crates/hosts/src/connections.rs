@@ -1,7 +1,7 @@
 //! Connections that are kept: one for each host, made when it is needed first and made again when it broke.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use kubewright_model::desired::Way;
@@ -9,6 +9,7 @@ use kubewright_model::ids::NodeName;
 use tokio::sync::Mutex as Turn;
 
 use crate::local::Local;
+use crate::passwords::Passwords;
 use crate::ssh::Session;
 use crate::ssh::target::Home;
 use crate::transport::{Refusal, Transport};
@@ -24,13 +25,14 @@ type Slot = Arc<Turn<Option<Arc<dyn Transport>>>>;
 pub(crate) struct Connections {
     home: Home,
     known_hosts: PathBuf,
+    passwords: Arc<Passwords>,
     slots: Mutex<BTreeMap<NodeName, Slot>>,
 }
 
 impl Connections {
     /// Connections with a user's own settings. Keys of hosts that are new are learnt into `known_hosts`.
-    pub(crate) fn new(home: &Path, agent: Option<PathBuf>, known_hosts: PathBuf) -> Result<Self, String> {
-        Ok(Self { home: Home::read(home, agent)?, known_hosts, slots: Mutex::default() })
+    pub(crate) fn new(home: Home, known_hosts: PathBuf, passwords: Arc<Passwords>) -> Self {
+        Self { home, known_hosts, passwords, slots: Mutex::default() }
     }
 
     /// The host's connection, made if there is none that lives.
@@ -69,7 +71,7 @@ impl Connections {
         }
         let target = self.home.target(way).map_err(|why| Refusal::new(Layer::Name, why))?;
         let known = self.home.known_hosts(&self.known_hosts);
-        Ok(Arc::new(Session::open(&target, &known).await?))
+        Ok(Arc::new(Session::open(&target, &known, &self.passwords).await?))
     }
 }
 

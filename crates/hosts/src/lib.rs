@@ -11,6 +11,7 @@
 mod change;
 mod connections;
 mod local;
+mod passwords;
 mod probe;
 mod real;
 mod recipe;
@@ -30,7 +31,8 @@ use kubewright_model::plan::HostChange;
 use kubewright_model::recipe::Recipe;
 use kubewright_model::secret::Secret;
 
-pub use real::RealHosts;
+pub use passwords::{Ask, Password};
+pub use real::{RealHosts, User};
 
 /// What is asked of a host in one look.
 #[derive(Clone, Copy, Debug)]

@@ -4,7 +4,8 @@
 //! answer means stand in rooms of their own, without a connection; here is only how the one gets there and the other
 //! back.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
@@ -17,8 +18,10 @@ use kubewright_model::recipe::Recipe;
 use tokio::time::Instant;
 
 use crate::connections::{Connections, unreachable};
+use crate::passwords::{Ask, Passwords};
 use crate::recipe::{Part, Until};
-use crate::transport::{Job, run};
+use crate::ssh::target::Home;
+use crate::transport::{Job, Refusal, run};
 use crate::{Holes, HostError, Hosts, Layer, Probe, Report, change, probe, recipe};
 
 /// A look is a second of work; a host whose disk is dying takes its time.
@@ -28,26 +31,48 @@ const CHANGE: Duration = Duration::from_secs(30 * 60);
 /// Between two looks at something that a recipe waits for: soon enough that nobody notices, and no load for a host.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
 
+/// Who goes into hosts, and with what.
+#[derive(Clone)]
+pub struct User {
+    /// The home folder: keys, SSH configuration and known hosts are in its `.ssh`.
+    pub home: PathBuf,
+    /// The socket of the SSH agent.
+    pub agent: Option<PathBuf>,
+    /// Where keys of hosts are kept that nobody knew.
+    pub known_hosts: PathBuf,
+    /// Who knows the passwords.
+    pub ask: Ask,
+}
+
 /// Hands on real hosts, over SSH or on this computer.
 pub struct RealHosts {
     connections: Connections,
+    passwords: Arc<Passwords>,
 }
 
 impl RealHosts {
-    /// Hands with a user's own keys and SSH configuration (in `home`) and the socket of the SSH agent. Keys of hosts
-    /// that nobody knew are kept in the file `known_hosts`.
+    /// Hands of a user.
     ///
     /// # Errors
     ///
     /// The user's SSH configuration cannot be read.
-    pub fn new(home: &Path, agent: Option<PathBuf>, known_hosts: PathBuf) -> Result<Self, String> {
-        Ok(Self { connections: Connections::new(home, agent, known_hosts)? })
+    pub fn new(user: User) -> Result<Self, String> {
+        let passwords = Arc::new(Passwords::new(user.ask));
+        let home = Home::read(&user.home, user.agent)?;
+        Ok(Self { connections: Connections::new(home, user.known_hosts, Arc::clone(&passwords)), passwords })
     }
 
     /// Runs a script's body on a host and returns what it printed. `what` is being done, for people.
     async fn script(&self, host: &NodeName, way: &Way, what: &str, job: Job<'_>) -> Result<String, HostError> {
         let transport = self.connections.to(host, way).await?;
-        let refusal = match run(&*transport, job).await {
+        let sudo = match &way.sudo {
+            Some(hole) if !transport.is_root() => {
+                let refused = |why| unreachable(host, Refusal::new(Layer::Sudo, why));
+                Some(self.passwords.sudo(hole).await.map_err(refused)?)
+            }
+            _ => None,
+        };
+        let refusal = match run(&*transport, job, sudo.as_ref()).await {
             Ok(answer) => return Ok(answer.printed),
             Err(refusal) => refusal,
         };

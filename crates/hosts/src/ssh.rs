@@ -23,6 +23,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::Layer;
+use crate::passwords::Passwords;
 use crate::transport::{Output, Refusal, Transport};
 use target::Target;
 use trust::{Judge, KnownHosts, Verdict};
@@ -50,20 +51,23 @@ pub(crate) struct Session {
 
 impl Session {
     /// Connects and logs in.
-    pub(crate) fn open<'a>(target: &'a Target, known: &'a KnownHosts) -> BoxFuture<'a, Result<Self, Refusal>> {
+    pub(crate) fn open<'a>(
+        target: &'a Target,
+        known: &'a KnownHosts,
+        passwords: &'a Passwords,
+    ) -> BoxFuture<'a, Result<Self, Refusal>> {
         Box::pin(async move {
             let (stream, through): (Box<dyn Stream>, _) = match &target.jump {
                 None => (Box::new(dial(target).await?), None),
                 Some(jump) => {
-                    let through = Session::open(jump, known).await.map_err(|refusal| {
+                    let through = Session::open(jump, known, passwords).await.map_err(|refusal| {
                         Refusal::new(refusal.layer, format!("jump host {}: {}", jump.host, refusal.why))
                     })?;
                     (Box::new(through.tunnel(target).await?), Some(Box::new(through)))
                 }
             };
             let mut handle = greet(target, known, stream).await?;
-            let let_in = timeout(GREETING, keys::let_in(&mut handle, target)).await;
-            let_in.map_err(|_| late(Layer::Authentication, GREETING))??;
+            keys::let_in(&mut handle, target, passwords).await?;
             Ok(Self { handle, root: target.user == "root", _through: through })
         })
     }

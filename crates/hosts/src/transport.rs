@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use kubewright_model::secret::Secret;
 
 use crate::Layer;
 use crate::shell;
@@ -55,11 +56,32 @@ pub(crate) trait Transport: Send + Sync {
     fn is_open(&self) -> bool;
 }
 
-/// Runs a script as root: by its body on standard input, so that no argument holds any of it.
-pub(crate) async fn run(transport: &dyn Transport, job: Job<'_>) -> Result<shell::Answer, Refusal> {
+/// sudo with a password, which is the first line of the input. Where sudo wants none after all, that line must not reach
+/// the shell; where it is wrong, sudo must not take the script's lines for further tries, for three of them may lock the
+/// user out. So it is proven first, by itself. Where sudo remembers nothing, it is given once more.
+const SUDO: &str = "sh -c 'IFS= read -r kw_p; \
+    sudo -n true </dev/null 2>/dev/null || printf \"%s\\n\" \"$kw_p\" | sudo -S -p \"\" -v || exit 1; \
+    if sudo -n true </dev/null 2>/dev/null; then sudo -n -- sh -s; \
+    else { printf \"%s\\n\" \"$kw_p\"; cat; } | sudo -S -p \"\" -- sh -s; fi'";
+
+/// Runs a script as root: by its body on standard input, so that no argument holds any of it. `sudo` is sudo's password,
+/// where it asks for one.
+pub(crate) async fn run(
+    transport: &dyn Transport,
+    job: Job<'_>,
+    sudo: Option<&Secret>,
+) -> Result<shell::Answer, Refusal> {
     let nonce = nonce().map_err(|why| Refusal::new(Layer::Command, why))?;
-    let command = if transport.is_root() { "sh -s" } else { "sudo -n -- sh -s" };
-    let output = transport.exec(command, shell::framed(job.body, &nonce).as_bytes(), job.deadline).await?;
+    let script = shell::framed(job.body, &nonce);
+    let (command, input) = match sudo {
+        _ if transport.is_root() => ("sh -s", script),
+        None => ("sudo -n -- sh -s", script),
+        Some(password) if password.expose().contains(['\n', '\0']) => {
+            return Err(Refusal::new(Layer::Sudo, "sudo's password must be one line"));
+        }
+        Some(password) => (SUDO, format!("{}\n{script}", password.expose())),
+    };
+    let output = transport.exec(command, input.as_bytes(), job.deadline).await?;
     match shell::answer(&output.stdout, &nonce) {
         Some(answer) => Ok(answer),
         None => Err(unanswered(&output, &nonce, transport.is_root())),

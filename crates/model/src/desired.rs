@@ -10,7 +10,9 @@ use serde_json::Value;
 use crate::condition::Condition;
 use crate::digest::Digest;
 use crate::host::HostResource;
-use crate::ids::{ClusterName, Namespace, NodeName, Owner, PlaceName, PoolName, ProviderName, ReleaseName, Vmid};
+use crate::ids::{
+    ClusterName, HoleName, Namespace, NodeName, Owner, PlaceName, PoolName, ProviderName, ReleaseName, Vmid,
+};
 use crate::net::{Cidr, HostPort};
 use crate::object::Manifest;
 use crate::recipe::Recipe;
@@ -281,6 +283,9 @@ pub struct Way {
     pub key_file: Option<Arc<str>>,
     /// The host to go through.
     pub jump: Option<Arc<str>>,
+    /// The secret that is sudo's password, where it asks for one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sudo: Option<HoleName>,
 }
 
 /// A host and everything that should be true of it.

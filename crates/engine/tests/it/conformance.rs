@@ -1,11 +1,12 @@
 //! The contracts of the four seams: what documents say, what checks hold, and that our own hands keep them.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use kubewright_engine::conformance::{self, Broken, cluster, hosts, provider, store};
 use kubewright_engine::sim::{self, MemoryStore};
 use kubewright_engine::store::folder::FolderStore;
-use kubewright_hosts::RealHosts;
+use kubewright_hosts::{Password, RealHosts, User};
 use kubewright_model::desired::{DesiredMachine, Way};
 use kubewright_model::host::{FileWish, HostResource};
 use kubewright_model::ids::{NodeName, Owner, Vmid};
@@ -116,7 +117,13 @@ fn simulated_hosts_keep_their_contract() {
 async fn real_hosts_keep_their_contract() {
     let lab = LabHost::start("one");
     let home = tempfile::tempdir().unwrap();
-    let hands = RealHosts::new(home.path(), None, home.path().join("known")).unwrap();
+    let hands = RealHosts::new(User {
+        home: home.path().to_path_buf(),
+        agent: None,
+        known_hosts: home.path().join("known"),
+        ask: Arc::new(|_: &Password| Err("nobody is asked".into())),
+    });
+    let hands = hands.unwrap();
     let resources = [
         HostResource::File(FileWish::new("/etc/kubewright.d/one", "one\n", 0o640)),
         HostResource::Block { path: "/etc/profile".into(), lines: vec!["# ours".into()] },
@@ -130,6 +137,7 @@ async fn real_hosts_keep_their_contract() {
         user: "admin".into(),
         key_file: Some(lab.at("user").display().to_string().into()),
         jump: None,
+        sudo: None,
     };
     let case = hosts::Case {
         hands: &hands,

@@ -1,50 +1,117 @@
-//! Being let in: the keys of files, then those of the agent, and a list of what was tried.
+//! Being let in: the keys of files, those of the agent, those with a password, and a list of what was tried.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use russh::client::{AuthResult, Handle};
 use russh::keys::agent::client::AgentClient;
-use russh::keys::{HashAlg, PrivateKeyWithHashAlg, PublicKey, load_public_key, load_secret_key};
+use russh::keys::{HashAlg, PrivateKey, PrivateKeyWithHashAlg, PublicKey, load_public_key, load_secret_key};
+use tokio::time::timeout;
 
 use super::target::Target;
 use super::trust::Judge;
+use super::{GREETING, late};
 use crate::Layer;
+use crate::passwords::Passwords;
 use crate::transport::Refusal;
 
-/// Tries every key until the host takes one.
-pub(crate) async fn let_in(handle: &mut Handle<Judge>, target: &Target) -> Result<(), Refusal> {
-    let refused = |why: String| Refusal::new(Layer::Authentication, why);
+/// What was tried so far, and what could be.
+#[derive(Default)]
+struct Tries {
+    /// Keys that were not taken, for people.
+    tried: Vec<String>,
+    /// Keys whose files are encrypted.
+    locked: Vec<PathBuf>,
+}
+
+/// Tries every key until the host takes one: those that lie open, those of the agent, and then those for which somebody
+/// must be asked for a password.
+pub(crate) async fn let_in(handle: &mut Handle<Judge>, target: &Target, passwords: &Passwords) -> Result<(), Refusal> {
+    let mut tries = Tries::default();
+    let open = timeout(GREETING, by_open_keys(handle, target, &mut tries)).await;
+    if open.map_err(|_| late(Layer::Authentication, GREETING))?? {
+        return Ok(());
+    }
+    for path in std::mem::take(&mut tries.locked) {
+        let (tried, taken) = by_locked_key(handle, target, &path, passwords).await?;
+        if taken {
+            return Ok(());
+        }
+        tries.tried.push(tried);
+    }
+    let tried = match tries.tried.as_slice() {
+        [] => "no key was found to try".to_string(),
+        tried => format!("tried {}", tried.join(", ")),
+    };
+    Err(refused(format!("{} is not let in: {tried}", target.user)))
+}
+
+fn refused(why: String) -> Refusal {
+    Refusal::new(Layer::Authentication, why)
+}
+
+/// Offers a key to the host; returns whether it is taken.
+async fn offer(handle: &mut Handle<Judge>, target: &Target, path: &Path, key: PrivateKey) -> Result<bool, Refusal> {
+    let key = PrivateKeyWithHashAlg::new(Arc::new(key), hash(handle).await?);
+    match handle.authenticate_publickey(&target.user, key).await {
+        Ok(answer) => Ok(matches!(answer, AuthResult::Success)),
+        Err(error) => Err(refused(format!("{}: {error}", path.display()))),
+    }
+}
+
+/// The hash for RSA keys. A server that does not say which ones it knows is an old one; SHA-2 is what all of the last ten
+/// years know.
+async fn hash(handle: &mut Handle<Judge>) -> Result<Option<HashAlg>, Refusal> {
     let hash = handle.best_supported_rsa_hash().await.map_err(|error| refused(error.to_string()))?;
-    // A server that does not say which hashes it knows is an old one; SHA-2 is what all of the last ten years know.
-    let hash = hash.flatten().or(Some(HashAlg::Sha512));
-    let mut tried = Vec::new();
-    let mut locked = Vec::new();
+    Ok(hash.flatten().or(Some(HashAlg::Sha512)))
+}
+
+/// Tries what needs nobody's password: keys in open files, and the agent's.
+async fn by_open_keys(handle: &mut Handle<Judge>, target: &Target, tries: &mut Tries) -> Result<bool, Refusal> {
     for path in &target.keys {
         match load_secret_key(path, None) {
             Ok(key) => {
-                let key = PrivateKeyWithHashAlg::new(Arc::new(key), hash);
-                match handle.authenticate_publickey(&target.user, key).await {
-                    Ok(AuthResult::Success) => return Ok(()),
-                    Ok(AuthResult::Failure { .. }) => tried.push(path.display().to_string()),
-                    Err(error) => return Err(refused(format!("{}: {error}", path.display()))),
+                if offer(handle, target, path, key).await? {
+                    return Ok(true);
                 }
+                tries.tried.push(path.display().to_string());
             }
-            Err(russh::keys::Error::KeyIsEncrypted) => locked.push(path.as_path()),
-            Err(error) => tried.push(format!("{} ({error})", path.display())),
+            Err(russh::keys::Error::KeyIsEncrypted) => tries.locked.push(path.clone()),
+            Err(error) => tries.tried.push(format!("{} ({error})", path.display())),
         }
     }
-    match by_agent(handle, target, hash, &locked, &mut tried).await {
-        Ok(true) => return Ok(()),
-        Ok(false) => {}
-        Err(why) => tried.push(format!("the SSH agent ({why})")),
+    let hash = hash(handle).await?;
+    match by_agent(handle, target, hash, tries).await {
+        Ok(let_in) => Ok(let_in),
+        Err(why) => {
+            tries.tried.push(format!("the SSH agent ({why})"));
+            Ok(false)
+        }
     }
-    tried.extend(
-        locked.iter().map(|path| format!("{} (encrypted, and the SSH agent does not hold it)", path.display())),
-    );
-    let tried =
-        if tried.is_empty() { "no key was found to try".to_string() } else { format!("tried {}", tried.join(", ")) };
-    Err(refused(format!("{} is not let in: {tried}", target.user)))
+}
+
+/// Tries an encrypted key with the password that somebody knows; returns what was tried and whether it was taken.
+async fn by_locked_key(
+    handle: &mut Handle<Judge>,
+    target: &Target,
+    path: &Path,
+    passwords: &Passwords,
+) -> Result<(String, bool), Refusal> {
+    let words = |why: &str| format!("{} (encrypted, the SSH agent does not hold it, and {why})", path.display());
+    let password = match passwords.key(path).await {
+        Ok(password) => password,
+        Err(why) => return Ok((words(&why), false)),
+    };
+    // Opening is made slow on purpose.
+    let file = path.to_path_buf();
+    let opened = tokio::task::spawn_blocking(move || load_secret_key(&file, Some(password.expose()))).await;
+    match opened {
+        Ok(Ok(key)) => {
+            let taken = timeout(GREETING, offer(handle, target, path, key)).await;
+            Ok((path.display().to_string(), taken.map_err(|_| late(Layer::Authentication, GREETING))??))
+        }
+        _ => Ok((words("the password does not open it"), false)),
+    }
 }
 
 /// Tries the agent's keys: all of them, or only those that the target names. No agent is no failure.
@@ -52,13 +119,12 @@ async fn by_agent(
     handle: &mut Handle<Judge>,
     target: &Target,
     hash: Option<HashAlg>,
-    locked: &[&Path],
-    tried: &mut Vec<String>,
+    tries: &mut Tries,
 ) -> Result<bool, String> {
     let Some(socket) = &target.agent else { return Ok(false) };
     let Ok(mut agent) = AgentClient::connect_uds(socket).await else { return Ok(false) };
     let held = agent.request_identities().await.map_err(|error| error.to_string())?;
-    let named: Vec<PublicKey> = locked.iter().filter_map(|path| public_half(path)).collect();
+    let named: Vec<PublicKey> = tries.locked.iter().filter_map(|path| public_half(path)).collect();
     for identity in held {
         let key = identity.public_key().into_owned();
         if target.only_keys && !named.iter().any(|named| named.key_data() == key.key_data()) {
@@ -68,7 +134,7 @@ async fn by_agent(
         let words = format!("{} of the SSH agent", key.fingerprint(HashAlg::Sha256));
         match handle.authenticate_publickey_with(&target.user, key, hash, &mut agent).await {
             Ok(AuthResult::Success) => return Ok(true),
-            Ok(AuthResult::Failure { .. }) => tried.push(words),
+            Ok(AuthResult::Failure { .. }) => tries.tried.push(words),
             Err(error) => return Err(error.to_string()),
         }
     }

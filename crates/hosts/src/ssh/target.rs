@@ -147,7 +147,15 @@ mod tests {
     }
 
     fn way(name: &str) -> Way {
-        Way { address: None, name: Some(name.into()), port: 22, user: "root".into(), key_file: None, jump: None }
+        Way {
+            address: None,
+            name: Some(name.into()),
+            port: 22,
+            user: "root".into(),
+            key_file: None,
+            jump: None,
+            sudo: None,
+        }
     }
 
     #[test]

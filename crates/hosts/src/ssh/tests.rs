@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::target::Target;
 use super::trust::KnownHosts;
 use super::*;
+use crate::passwords::Password;
 use crate::transport::{Job, run};
 
 /// An OpenSSH server on a port of its own, with a folder of its own, that ends with the test.
@@ -63,7 +64,7 @@ impl Server {
     }
 
     async fn open(&self) -> Session {
-        Session::open(&self.target("user"), &self.known()).await.expect("it lets us in")
+        Session::open(&self.target("user"), &self.known(), &nobody()).await.expect("it lets us in")
     }
 }
 
@@ -90,6 +91,11 @@ fn refused(opened: Result<Session, Refusal>) -> Refusal {
     }
 }
 
+/// Nobody knows any password.
+fn nobody() -> Passwords {
+    Passwords::new(Arc::new(|_: &Password| Err("nobody is asked".into())))
+}
+
 const SHORT: Duration = Duration::from_secs(20);
 
 #[tokio::test]
@@ -100,7 +106,7 @@ async fn a_script_runs_and_its_noise_is_ignored() {
     let session = server.open().await;
     for round in 0..3 {
         let body = format!("echo round {round}; echo to nobody >&2; cat; return {round}");
-        let answer = run(&session, Job { body: &body, deadline: SHORT }).await.expect("it answers");
+        let answer = run(&session, Job { body: &body, deadline: SHORT }, None).await.expect("it answers");
         assert_eq!((answer.printed, answer.status), (format!("round {round}\n"), round));
     }
 }
@@ -111,9 +117,9 @@ async fn each_layer_has_its_own_error() {
     let known = server.known();
     let right = server.target("user");
     let nowhere = Target { host: "no-such-host.invalid".into(), ..right.clone() };
-    assert_eq!(refused(Session::open(&nowhere, &known).await).layer, Layer::Name);
+    assert_eq!(refused(Session::open(&nowhere, &known, &nobody()).await).layer, Layer::Name);
     let closed = TcpListener::bind("127.0.0.1:0").and_then(|it| it.local_addr()).expect("a port").port();
-    let refusal = refused(Session::open(&Target { port: closed, ..right.clone() }, &known).await);
+    let refusal = refused(Session::open(&Target { port: closed, ..right.clone() }, &known, &nobody()).await);
     assert_eq!(refusal.layer, Layer::Tcp);
     assert!(refusal.why.contains("refused"), "{}", refusal.why);
     let chatter = TcpListener::bind("127.0.0.1:0").expect("a port");
@@ -124,9 +130,9 @@ async fn each_layer_has_its_own_error() {
             let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n");
         }
     });
-    let refusal = refused(Session::open(&Target { port, ..right.clone() }, &known).await);
+    let refusal = refused(Session::open(&Target { port, ..right.clone() }, &known, &nobody()).await);
     assert_eq!(refusal.layer, Layer::Banner);
-    let refusal = refused(Session::open(&server.target("stranger"), &known).await);
+    let refusal = refused(Session::open(&server.target("stranger"), &known, &nobody()).await);
     assert_eq!(refusal.layer, Layer::Authentication);
     assert!(refusal.why.contains("stranger"), "{}", refusal.why);
     assert!(!refusal.why.contains("encrypted"), "{}", refusal.why);
@@ -144,7 +150,7 @@ async fn a_host_that_shows_another_key_is_refused_with_both_fingerprints() {
     let other = std::fs::read_to_string(server.folder.path().join("stranger.pub")).expect("a key");
     std::fs::write(server.folder.path().join("users"), format!("[127.0.0.1]:{} {other}", server.port)).expect("a file");
     std::fs::remove_file(server.known().ours).expect("it was there");
-    let refusal = refused(Session::open(&server.target("user"), &server.known()).await);
+    let refusal = refused(Session::open(&server.target("user"), &server.known(), &nobody()).await);
     assert_eq!(refusal.layer, Layer::HostKey);
     assert_eq!(refusal.why.matches("SHA256:").count(), 2, "{}", refusal.why);
     assert!(!server.known().ours.exists(), "a changed key is not learnt");
@@ -157,12 +163,12 @@ async fn an_encrypted_key_needs_the_agent() {
     keygen(&locked, "a long password");
     let public = std::fs::read_to_string(server.folder.path().join("locked.pub")).expect("a key");
     std::fs::write(server.folder.path().join("authorized_keys"), public).expect("a file");
-    let refusal = refused(Session::open(&server.target("locked"), &server.known()).await);
+    let refusal = refused(Session::open(&server.target("locked"), &server.known(), &nobody()).await);
     assert!(refusal.why.contains("encrypted"), "{}", refusal.why);
     let agent = Agent::start(server.folder.path());
     agent.add(&locked, "a long password");
     let target = Target { agent: Some(agent.socket.clone()), ..server.target("locked") };
-    let session = Session::open(&target, &server.known()).await.expect("the agent's key is taken");
+    let session = Session::open(&target, &server.known(), &nobody()).await.expect("the agent's key is taken");
     assert!(session.is_open());
 }
 
@@ -171,22 +177,23 @@ async fn a_host_behind_another_is_reached_through_it() {
     let (bastion, inner) = (Server::start(""), Server::start(""));
     let jump = Some(Box::new(bastion.target("user")));
     let target = Target { jump, ..inner.target("user") };
-    let session = Session::open(&target, &inner.known()).await.expect("it is reached");
-    let answer = run(&session, Job { body: "echo \"$SSH_CONNECTION\"", deadline: SHORT }).await.expect("it answers");
+    let session = Session::open(&target, &inner.known(), &nobody()).await.expect("it is reached");
+    let answer =
+        run(&session, Job { body: "echo \"$SSH_CONNECTION\"", deadline: SHORT }, None).await.expect("it answers");
     assert!(answer.printed.trim().ends_with(&format!("127.0.0.1 {}", inner.port)), "{}", answer.printed);
     // Without the one between, the error says which of the two it was.
     let closed = Target { jump: Some(Box::new(Target { port: 1, ..bastion.target("user") })), ..inner.target("user") };
-    assert!(refused(Session::open(&closed, &inner.known()).await).why.starts_with("jump host"));
+    assert!(refused(Session::open(&closed, &inner.known(), &nobody()).await).why.starts_with("jump host"));
 }
 
 #[tokio::test]
 async fn a_connection_that_is_cut_is_told_from_a_command_that_fails() {
     let server = Server::start("");
     let session = server.open().await;
-    let cut = run(&session, Job { body: "kill -9 \"$PPID\"; sleep 5", deadline: SHORT }).await;
+    let cut = run(&session, Job { body: "kill -9 \"$PPID\"; sleep 5", deadline: SHORT }, None).await;
     assert_eq!(cut.expect_err("it was cut").layer, Layer::Tcp);
     let session = server.open().await;
-    let late = run(&session, Job { body: "sleep 30", deadline: Duration::from_millis(300) }).await;
+    let late = run(&session, Job { body: "sleep 30", deadline: Duration::from_millis(300) }, None).await;
     assert!(late.expect_err("it is late").why.contains("no answer within"));
 }
 
@@ -194,7 +201,7 @@ async fn a_connection_that_is_cut_is_told_from_a_command_that_fails() {
 async fn a_host_that_floods_us_is_stopped() {
     let server = Server::start("");
     let session = server.open().await;
-    let flood = run(&session, Job { body: "yes", deadline: SHORT }).await;
+    let flood = run(&session, Job { body: "yes", deadline: SHORT }, None).await;
     assert!(flood.expect_err("it never ends").why.contains("more than any answer"));
 }
 
@@ -206,7 +213,7 @@ async fn many_commands_share_one_connection() {
         let session = &session;
         async move {
             let body = format!("sleep 0.1; echo {number}");
-            run(session, Job { body: &body, deadline: SHORT }).await.expect("it answers").printed
+            run(session, Job { body: &body, deadline: SHORT }, None).await.expect("it answers").printed
         }
     });
     let answers = futures::future::join_all(jobs).await;

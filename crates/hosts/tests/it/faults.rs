@@ -94,3 +94,70 @@ async fn a_disk_that_is_full_or_cannot_be_written_is_told_by_its_file() {
     let error = make(&hands, &host, &way, &[file("/fixed/one", "new")]).await.expect_err("it is read-only");
     assert!(error.to_string().contains("Read-only file system"), "{error}");
 }
+
+#[tokio::test]
+async fn sudo_takes_its_password_from_standard_input_alone() {
+    let give = "echo 'guest:right horse' | chpasswd";
+    let forgets = "echo 'Defaults timestamp_timeout=0' >/etc/sudoers.d/forgets; chmod 440 /etc/sudoers.d/forgets";
+    for prepare in [give.to_string(), format!("{give}; {forgets}")] {
+        let host = LabHost::prepared("one", &prepare);
+        let home = tempfile::tempdir().expect("a folder");
+        let way = Way { sudo: Some("secret/sudo-password".into()), ..way(&host, "guest") };
+        let right = hands_that_know(home.path(), |wanted| match wanted {
+            Password::Sudo(hole) if hole.as_str() == "secret/sudo-password" => Ok(Secret::new("right horse".into())),
+            other => Err(format!("nobody knows {other}")),
+        });
+        for _ in 0..3 {
+            let seen = look(&right, &host, &way, &[]).await;
+            assert!(seen.present().is_some(), "{seen:?}");
+        }
+        assert!(make(&right, &host, &way, &[file("/etc/one", "1\n")]).await.expect("it is let").changed);
+        let wrong = hands_that_know(home.path(), |_| Ok(Secret::new("touch /etc/run-as-a-command".into())));
+        // Somebody else's shell remembers nothing of ours.
+        let why = unseen(&wrong, &host, &way).await;
+        assert!(why.contains("(sudo)") && why.contains("1 incorrect password attempt"), "{why}");
+        // Where none is wanted, the password is no command.
+        let admin = Way { sudo: way.sudo.clone(), ..self::way(&host, "admin") };
+        assert!(look(&wrong, &host, &admin, &[]).await.present().is_some());
+        assert_eq!(host.sh("ls /etc/run-as-a-command 2>/dev/null || echo none"), "none\n");
+    }
+}
+
+#[tokio::test]
+async fn sudo_that_wants_a_terminal_says_so() {
+    let host = LabHost::prepared("one", "echo 'Defaults requiretty' >>/etc/sudoers.d/admin");
+    let home = tempfile::tempdir().expect("a folder");
+    let why = unseen(&hands(home.path()), &host, &way(&host, "admin")).await;
+    assert!(why.contains("(sudo)") && why.contains("tty"), "{why}");
+}
+
+#[tokio::test]
+async fn an_encrypted_key_is_opened_by_who_knows_its_password_and_nobody_is_asked_twice() {
+    let host = LabHost::start("one");
+    let home = tempfile::tempdir().expect("a folder");
+    let key = host.at("user");
+    let status = std::process::Command::new("ssh-keygen")
+        .args(["-q", "-p", "-P", "", "-N", "open sesame", "-f"])
+        .arg(&key)
+        .stdout(std::process::Stdio::null())
+        .status();
+    assert!(status.expect("ssh-keygen is installed").success());
+    let asked = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let count = Arc::clone(&asked);
+    let knows = hands_that_know(home.path(), move |wanted| {
+        count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        assert_eq!(*wanted, Password::Key(key.clone()));
+        Ok(Secret::new("open sesame".into()))
+    });
+    let (root, admin) = (way(&host, "root"), way(&host, "admin"));
+    let other = kubewright_model::ids::NodeName::from("the-same-as-admin");
+    let probe = Probe { host: &other, way: &admin, resources: &[] };
+    let (one, two) = tokio::join!(look(&knows, &host, &root, &[]), knows.observe(probe));
+    assert!(one.present().is_some() && two.present().is_some(), "{one:?} {two:?}");
+    assert_eq!(asked.load(std::sync::atomic::Ordering::Relaxed), 1);
+    let why = unseen(&hands(home.path()), &host, &root).await;
+    assert!(why.contains("encrypted") && why.contains("nobody is asked"), "{why}");
+    let wrong = hands_that_know(home.path(), |_| Ok(Secret::new("open barley".into())));
+    let why = unseen(&wrong, &host, &root).await;
+    assert!(why.contains("the password does not open it"), "{why}");
+}

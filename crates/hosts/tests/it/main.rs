@@ -8,18 +8,29 @@ mod life;
 
 use std::net::IpAddr;
 use std::path::Path;
+use std::sync::Arc;
 
-use kubewright_hosts::{Holes, HostError, Hosts as _, Probe, RealHosts, Report};
+use kubewright_hosts::{Holes, HostError, Hosts as _, Password, Probe, RealHosts, Report, User};
 use kubewright_model::desired::Way;
 use kubewright_model::host::{FileWish, HostResource};
 use kubewright_model::observed::{HostSeen, Seen};
 use kubewright_model::plan::HostChange;
+use kubewright_model::secret::Secret;
 
 use lab::{LabHost, PORT};
 
 /// Hands of a user whose home is a folder.
 fn hands(home: &Path) -> RealHosts {
-    RealHosts::new(home, None, home.join("known")).expect("there is nothing to read")
+    hands_that_know(home, |_| Err("nobody is asked".into()))
+}
+
+/// Hands of a user who knows passwords.
+fn hands_that_know(
+    home: &Path,
+    ask: impl Fn(&Password) -> Result<Secret, String> + Send + Sync + 'static,
+) -> RealHosts {
+    let user = User { home: home.into(), agent: None, known_hosts: home.join("known"), ask: Arc::new(ask) };
+    RealHosts::new(user).expect("there is nothing to read")
 }
 
 /// How a user gets into a host.
@@ -31,6 +42,7 @@ fn way(host: &LabHost, user: &str) -> Way {
         user: user.into(),
         key_file: Some(host.at("user").display().to_string().into()),
         jump: None,
+        sudo: None,
     }
 }
 

@@ -27,7 +27,7 @@ pub(super) fn hosts(context: &Context<'_>, secrets: &mut SecretNames) -> Vec<Des
             DesiredHost {
                 name: node.name.clone(),
                 machine: Some(node.name.clone()),
-                way: way(node, settings.ssh.as_ref()),
+                way: way(node, settings.ssh.as_ref(), secrets),
                 resources: resources(context, node, &settings, &everyone, secrets),
             }
         })
@@ -36,7 +36,11 @@ pub(super) fn hosts(context: &Context<'_>, secrets: &mut SecretNames) -> Vec<Des
     hosts
 }
 
-fn way(node: &NodePlan<'_>, ssh: Option<&Ssh>) -> Way {
+fn way(node: &NodePlan<'_>, ssh: Option<&Ssh>, secrets: &mut SecretNames) -> Way {
+    // A pool that says its own way has a password of its own.
+    let own = node.pool.hosts.as_ref().is_some_and(|settings| settings.ssh.is_some());
+    let name = if own { format!("sudo-password-{}", node.pool_name) } else { "sudo-password".into() };
+    let password = ssh.and_then(|ssh| ssh.sudo_password.as_ref());
     Way {
         address: node.address,
         name: node.address.is_none().then(|| node.name.to_string()),
@@ -44,6 +48,7 @@ fn way(node: &NodePlan<'_>, ssh: Option<&Ssh>) -> Way {
         user: ssh.map_or("root", |ssh| ssh.user.as_str()).into(),
         key_file: ssh.and_then(|ssh| ssh.key_file.as_deref()).map(Arc::from),
         jump: ssh.and_then(|ssh| ssh.jump.as_deref()).map(Arc::from),
+        sudo: password.map(|password| secrets.hole(&name, Some(password))),
     }
 }
 
@@ -228,6 +233,7 @@ fn hypervisors(context: &Context<'_>) -> Vec<DesiredHost> {
             user: ssh.user.as_str().into(),
             key_file: ssh.key_file.as_deref().map(Arc::from),
             jump: None,
+            sudo: None,
         },
         resources: modules.into_iter().map(HostResource::Module).chain(files).collect(),
     });
