@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use kubewright_engine::EngineError;
 use kubewright_engine::store::StoreError;
-use kubewright_model::plan::{Note, Weight};
+use kubewright_model::plan::{Note, Stage, Weight};
 
 use crate::screen::{BAD, CARE, DIM, paint, remark};
 
@@ -129,6 +129,14 @@ impl From<EngineError> for Problem {
                 let problem = gone.iter().fold(problem, |problem, step| problem.because(format!("- {step}")));
                 let problem = new.iter().fold(problem, |problem, step| problem.because(format!("+ {step}")));
                 problem.hint("plan again, look at the difference, and apply the new plan")
+            }
+            EngineError::Words(unknown) => {
+                let stages: Vec<&str> = Stage::ALL.iter().map(|stage| stage.word()).collect();
+                let hint = format!("`--only` takes stages ({}), nodes, and parts such as add-ons", stages.join(", "));
+                let headline = EngineError::Words(unknown.clone()).to_string();
+                let near = unknown.into_iter().filter_map(|(_, near)| near);
+                let problem = Self::new(Done::Usage, headline);
+                near.fold(problem, |problem, near| problem.hint(format!("did you mean `{near}`?"))).hint(hint)
             }
             EngineError::Secrets(missing) => {
                 let headline = "secrets are not available; nothing was touched";

@@ -102,6 +102,10 @@ pub enum EngineError {
         /// Steps that are new.
         new: Vec<String>,
     },
+    /// Words that choose no part of the spec or of the plan, each with the word that was perhaps meant; nothing was
+    /// touched.
+    #[error("nothing is called {}", .0.iter().map(|(word, _)| format!("`{word}`")).collect::<Vec<_>>().join(", "))]
+    Words(Vec<(String, Option<String>)>),
     /// Secrets that cannot be had; nothing was touched.
     #[error("{} secrets are not available", .0.len())]
     Secrets(Vec<String>),
@@ -301,6 +305,7 @@ impl Engine {
 
     /// Everything that must be so before anything is touched.
     fn may_run(&self, request: &Request<'_>, plan: &Plan) -> Result<(), EngineError> {
+        chosen(request.desired, plan, request.only)?;
         if plan.is_blocked() {
             let blocking = plan.notes.iter().filter(|note| note.weight == Weight::Blocks);
             return Err(EngineError::Blocked(blocking.cloned().collect()));
@@ -348,6 +353,16 @@ pub fn nothing(desired: &Desired) -> Observed {
         }
     }
     observed
+}
+
+/// Whether every word that was to choose a part of a plan means something.
+///
+/// # Errors
+///
+/// [`EngineError::Words`] with those that do not.
+pub fn chosen(desired: &Desired, plan: &Plan, only: &[String]) -> Result<(), EngineError> {
+    let unknown = kubewright_planner::only::unknown(only, desired, plan);
+    if unknown.is_empty() { Ok(()) } else { Err(EngineError::Words(unknown)) }
 }
 
 /// Plans from a look, with proof.

@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures::stream::{self, StreamExt as _};
 use kubewright_hosts::Probe;
-use kubewright_model::desired::{Desired, DesiredHost};
+use kubewright_model::desired::{Desired, DesiredHost, DesiredMachine};
 use kubewright_model::ids::{NodeName, ProviderName};
 use kubewright_model::observed::{ClusterSeen, HostSeen, Inventory, Observed, Power, Seen};
+use kubewright_planner::diff::hypervisors::hypervisors;
 
 use crate::holes;
 use crate::retry::{LOOKS as TRIES, retry};
@@ -65,7 +66,12 @@ async fn hosts(
             .and_then(|provider| providers.get(*provider)?.present()?.machines.get(machine))
             .is_some_and(|seen| seen.power == Power::Running),
     };
-    let looks = desired.hosts.iter().filter(runs).map(|host| async move {
+    let place = |machine: &DesiredMachine| {
+        Some(&providers.get(&machine.provider)?.present()?.machines.get(&machine.name)?.place)
+    };
+    let nodes = desired.hosts.iter().filter(|host| host.machine.is_some());
+    let hosts: Vec<DesiredHost> = nodes.cloned().chain(hypervisors(desired, place)).collect();
+    let looks = hosts.iter().filter(runs).map(|host| async move {
         let seen = match &world.hosts {
             None => Seen::unknown("this version has no hands for hosts"),
             Some(hands) => hands.observe(Probe { host: &host.name, way: &host.way, resources: &host.resources }).await,

@@ -116,6 +116,27 @@ impl DataCentre {
         }
     }
 
+    /// Moves a machine to another place, with its configuration; returns whether it was there.
+    pub fn migrate(&self, name: &NodeName, place: &PlaceName) -> bool {
+        let mut state = self.lock();
+        state.places.insert(place.clone());
+        let Some(machine) = state.machine_mut(name) else { return false };
+        let from = std::mem::replace(&mut machine.seen.place, place.clone());
+        let file = machine.seen.vmid.map(|vmid| format!("/etc/pve/lxc/{vmid}.conf")).unwrap_or_default();
+        if let Some(lines) = state.hypervisors.get_mut(from.as_str()).and_then(|it| it.files.remove(&file)) {
+            state.hypervisors.entry(NodeName::new(place.as_str())).or_default().files.insert(file, lines);
+        }
+        true
+    }
+
+    /// Restarts the hypervisors: what starts with them runs, the rest is off.
+    pub fn reboot(&self) {
+        let now = self.now();
+        let mut state = self.lock();
+        state.power_off();
+        state.power_on(now);
+    }
+
     /// The data centre as a world for the engine. Every provider that the spec names has hands in it.
     pub fn world(&self, desired: &Desired) -> World {
         let mut names: Vec<&ProviderName> = desired.machines.iter().map(|machine| &machine.provider).collect();

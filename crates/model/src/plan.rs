@@ -233,6 +233,9 @@ pub enum Action {
         name: NodeName,
         /// How its host is reached.
         way: Way,
+        /// First let its hypervisor start it too, which a machine that was not complete yet was made without.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        boots: bool,
     },
     /// Delete a machine with its disks.
     DeleteMachine {

@@ -5,6 +5,7 @@
 
 pub(crate) mod cluster;
 pub mod host;
+pub mod hypervisors;
 pub(crate) mod machine;
 
 use std::collections::BTreeSet;

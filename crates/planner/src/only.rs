@@ -2,8 +2,14 @@
 
 use std::collections::BTreeSet;
 
+use kubewright_model::change::Subject;
+use kubewright_model::desired::Desired;
+use kubewright_model::diagnostic::nearest;
 use kubewright_model::ids::StepId;
 use kubewright_model::plan::{Note, Plan, Stage, Step, Weight};
+
+/// The part that hosts before the cluster are.
+pub(crate) const HAPROXY: &str = "haproxy";
 
 /// The plan with only the chosen parts: stages (`control-plane`), nodes (`k3s-agent-1`) or parts (`monitoring`).
 ///
@@ -13,7 +19,12 @@ pub fn only(plan: Plan, chosen: &[String]) -> Plan {
         return plan;
     }
     let Plan { cluster, ask, steps, mut notes, .. } = plan;
-    let (mut kept, left): (Vec<Step>, Vec<Step>) = steps.into_iter().partition(|step| is_chosen(step, chosen));
+    let needed: BTreeSet<StepId> =
+        steps.iter().filter(|step| is_chosen(step, chosen)).flat_map(|step| step.needs.iter().cloned()).collect();
+    // What a hypervisor holds for its containers belongs to each of them.
+    let belongs = |step: &Step| needed.contains(&step.id) && is_of_hypervisor(step);
+    let (mut kept, left): (Vec<Step>, Vec<Step>) =
+        steps.into_iter().partition(|step| is_chosen(step, chosen) || belongs(step));
     let left: BTreeSet<StepId> = left.into_iter().map(|step| step.id).collect();
     for step in &mut kept {
         let missing: Vec<String> =
@@ -34,13 +45,34 @@ pub fn only(plan: Plan, chosen: &[String]) -> Plan {
         if !meant {
             notes.push(Note {
                 weight: Weight::Tells,
-                subject: kubewright_model::change::Subject::Cluster,
+                subject: Subject::Cluster,
                 message: format!("nothing is to be done for `{word}`"),
                 help: Some(format!("stages are {}", known.iter().copied().collect::<Vec<_>>().join(", "))),
             });
         }
     }
     Plan::new(cluster, ask, kept, notes)
+}
+
+/// Words that choose nothing, for they are no stage, node or part of this spec, nor of this plan of it; each with the word
+/// that was perhaps meant.
+pub fn unknown(chosen: &[String], desired: &Desired, plan: &Plan) -> Vec<(String, Option<String>)> {
+    let stages = Stage::ALL.iter().map(|stage| stage.word());
+    let nodes = desired.machines.iter().map(|machine| machine.name.as_str());
+    let parts = desired.releases.iter().map(|release| release.part.as_str());
+    let parts = parts.chain(desired.objects.iter().map(|group| group.part.as_str()));
+    let members: BTreeSet<_> = desired.members.iter().map(|member| &member.name).collect();
+    let fronts = desired.machines.iter().filter(|machine| !members.contains(&machine.name)).map(|_| HAPROXY);
+    let known: BTreeSet<&str> =
+        stages.chain(nodes).chain(parts).chain(fronts).filter(|word| !word.is_empty()).collect();
+    // What is not in the spec any more is chosen by its name, too.
+    let meant = |word: &String| plan.steps.iter().any(|step| is_chosen(step, std::slice::from_ref(word)));
+    let strange = chosen.iter().filter(|word| !known.contains(word.as_str()) && !meant(word));
+    strange.map(|word| (word.clone(), nearest(word, known.iter().copied()).map(str::to_string))).collect()
+}
+
+fn is_of_hypervisor(step: &Step) -> bool {
+    step.stage == Stage::Machines && matches!(step.subject, Subject::Host(_))
 }
 
 fn is_chosen(step: &Step, chosen: &[String]) -> bool {

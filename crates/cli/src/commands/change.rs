@@ -3,7 +3,7 @@
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use std::path::Path;
 
-use kubewright_engine::{Request, RunReport, Stop};
+use kubewright_engine::{Request, RunReport, Stop, engine};
 use kubewright_model::desired::Desired;
 use kubewright_model::event::{Event, Record, RunEnd};
 use kubewright_model::ids::{ClusterName, NodeName};
@@ -75,6 +75,7 @@ fn carry_out(arguments: &Arguments, wish: Wish<'_>) -> Result<Done, Problem> {
             Some(plan) => plan.clone(),
             None => {
                 let plan = site.engine.plan_patiently(&wish.desired, &wish.ask, &wish.only).await?.plan;
+                engine::chosen(&wish.desired, &plan, &wish.only)?;
                 if wish.output == Output::Text {
                     view::plan::show(&plan, &wish.desired, false);
                 }

@@ -39,6 +39,7 @@ pub(super) fn run(arguments: &Arguments, asked: &arguments::Plan) -> Result<Done
             Ok((planned.plan, site.engine.has_hands(&loadout.desired)))
         })?
     };
+    engine::chosen(&loadout.desired, &plan, &asked.only)?;
     match asked.output {
         Output::Text => view::plan::show(&plan, &loadout.desired, asked.full),
         Output::Json => print_json_of(arguments.simulated.is_some(), &plan)?,

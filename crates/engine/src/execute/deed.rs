@@ -183,8 +183,11 @@ impl<'a> Hands<'a> {
                 let provider = self.provider(&machine.provider)?;
                 patiently!(tell, provider.update(machine, owner))?;
             }
-            Action::StartMachine { provider, name, way } => {
+            Action::StartMachine { provider, name, way, boots } => {
                 let provider = self.provider(provider)?;
+                if let Some(machine) = self.desired.machine(name).filter(|_| *boots) {
+                    patiently!(tell, provider.update(machine, owner))?;
+                }
                 patiently!(tell, provider.start(name, owner))?;
                 self.answers(name, way, tell).await?;
             }
@@ -274,6 +277,9 @@ impl<'a> Hands<'a> {
         if joins && self.is_member_already(host, way).await? {
             return Ok(false);
         }
+        if recipe.effect == Effect::JoinServer {
+            self.nobody_learns(host, tell).await?;
+        }
         if recipe.effect == Effect::Init {
             if self.is_member_already(host, way).await? {
                 return Err(Fault::from(format!("{host} belongs to a cluster already, so no new one is begun on it")));
@@ -328,6 +334,24 @@ impl<'a> Hands<'a> {
                 return Err(Fault::from(format!("nobody knows whether a cluster is there: {why}")));
             }
             tell(Saying::Tells(format!("waiting to know whether a cluster is there: {why}")));
+            tokio::time::sleep(LONGEST_LOOK).await;
+        }
+    }
+
+    /// etcd refuses a second learner ("too many learner members in cluster"). One whose join was cut off learns by itself,
+    /// and is Ready before it votes.
+    async fn nobody_learns(&self, host: &NodeName, tell: Tell<'_>) -> Result<(), Fault> {
+        let deadline = Instant::now() + BOOT;
+        loop {
+            let Seen::Present(seen) = self.cluster()?.observe(self.desired).await else { return Ok(()) };
+            let learner = seen.members.iter().find(|(name, member)| !member.voter && *name != host);
+            let Some((learner, _)) = learner else { return Ok(()) };
+            if Instant::now() + LONGEST_LOOK > deadline {
+                return Err(Fault::from(format!(
+                    "etcd takes in one member at a time, and {learner} does not get done"
+                )));
+            }
+            tell(Saying::Tells(format!("waiting until {learner} votes: etcd takes in one member at a time")));
             tokio::time::sleep(LONGEST_LOOK).await;
         }
     }

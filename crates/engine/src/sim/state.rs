@@ -257,27 +257,38 @@ impl State {
         let Some(since) = course.since else { return };
         if course.met == 0 && now >= since + timing::UNTIL_POWER_CUT {
             course.met = 1;
-            for machine in self.machines.values_mut().flat_map(|machines| machines.values_mut()) {
-                if !machine.existing {
-                    machine.seen.power = Power::Stopped;
-                    machine.host.units.values_mut().for_each(|unit| unit.active = false);
-                }
-            }
+            self.power_off();
         }
         let back = since + timing::UNTIL_POWER_CUT + timing::POWER_CUT;
         if now >= back {
             if let Some((_, course)) = self.fault(FaultKind::PowerCut) {
                 course.over = true;
             }
-            let wake: Vec<(ProviderName, NodeName)> = self
-                .machines
-                .iter()
-                .flat_map(|(provider, machines)| machines.iter().map(move |(name, machine)| (provider, name, machine)))
-                .filter(|(_, _, machine)| machine.seen.on_boot && machine.seen.power == Power::Stopped)
-                .map(|(provider, name, _)| (provider.clone(), name.clone()))
-                .collect();
-            wake.iter().for_each(|(provider, name)| self.boot(provider, name, back));
+            self.power_on(back);
         }
+    }
+
+    /// All machines are off; hosts that were there before us have power of their own.
+    pub(super) fn power_off(&mut self) {
+        for machine in self.machines.values_mut().flat_map(|machines| machines.values_mut()) {
+            if !machine.existing {
+                machine.seen.power = Power::Stopped;
+                machine.host.units.values_mut().for_each(|unit| unit.active = false);
+            }
+        }
+    }
+
+    /// Hypervisors are on again: what starts with them does.
+    pub(super) fn power_on(&mut self, now: u64) {
+        let machines = self
+            .machines
+            .iter()
+            .flat_map(|(provider, machines)| machines.iter().map(move |(name, machine)| (provider, name, machine)));
+        let wake: Vec<(ProviderName, NodeName)> = machines
+            .filter(|(_, _, machine)| machine.seen.on_boot && machine.seen.power == Power::Stopped)
+            .map(|(provider, name, _)| (provider.clone(), name.clone()))
+            .collect();
+        wake.iter().for_each(|(provider, name)| self.boot(provider, name, now));
     }
 
     /// Whether the power is away now.

@@ -69,6 +69,17 @@ fn a_build_that_is_cut_off_is_finished_by_the_next_run() {
     });
 }
 
+#[test]
+fn hypervisors_that_restart_in_the_middle_of_a_build_leave_nothing_half_made() {
+    always(150, (shape(), 0..240_000_u64), |(shape, cut)| {
+        in_a_yard(&shape, async |yard| {
+            yard.run_until(Cut::At(cut), &Ask::Apply, &[]).await;
+            yard.centre.reboot();
+            converges(&yard, &Ask::Apply).await
+        })
+    });
+}
+
 /// Builds, then damages.
 async fn damaged(yard: &Yard, shape: &Shape, damages: &[Damage], bounds: Bounds) -> Result<(), String> {
     let told = yard.run_to_the_end(&Ask::Apply, &[], 1).await;

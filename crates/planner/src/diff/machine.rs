@@ -59,19 +59,24 @@ pub(crate) fn doomed<'a>(
         .collect()
 }
 
-/// Machines of ours that are not in the spec any more and stand where this one is to be made, and what they hold.
-pub(crate) fn in_the_way<'a>(
-    machine: &DesiredMachine,
-    desired: &'a Desired,
-    observed: &'a Observed,
-) -> Vec<(&'a NodeName, String)> {
-    let ways = doomed(desired, observed).into_iter().filter_map(|(name, provider, seen)| {
-        let number = machine.vmid.filter(|number| seen.vmid == Some(*number) && *provider == machine.provider);
-        let address = machine.address.filter(|address| seen.address == Some(*address));
-        let held = number.map(|number| format!("VMID {number}")).or(address.map(|it| format!("the address {it}")));
-        Some((name, held?))
-    });
-    ways.collect()
+/// Machines of ours that are not in the spec any more and hold what others are to have: by the new machine, the old ones
+/// and what they hold.
+pub(crate) type InTheWay<'a> = BTreeMap<&'a NodeName, Vec<(&'a NodeName, String)>>;
+
+/// What of ours stands in the way of machines of the spec.
+pub(crate) fn in_the_way<'a>(desired: &'a Desired, observed: &'a Observed) -> InTheWay<'a> {
+    let mut ways = InTheWay::new();
+    for (old, provider, seen) in doomed(desired, observed) {
+        for machine in &desired.machines {
+            let number = machine.vmid.filter(|number| seen.vmid == Some(*number) && *provider == machine.provider);
+            let address = machine.address.filter(|address| seen.address == Some(*address));
+            let held = number.map(|number| format!("VMID {number}")).or(address.map(|it| format!("the address {it}")));
+            if let Some(held) = held {
+                ways.entry(&machine.name).or_default().push((old, held));
+            }
+        }
+    }
+    ways
 }
 
 /// What each provider has, where it could be asked.

@@ -3,10 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use kubewright_model::change::Subject;
-use kubewright_model::desired::{Desired, DesiredHost};
+use kubewright_model::desired::{Desired, DesiredHost, DesiredMachine};
 use kubewright_model::host::HostResource;
 use kubewright_model::ids::{NodeName, StepId};
 use kubewright_model::plan::{Note, Step, Weight};
+
+use super::standing::Standings;
+use crate::diff::hypervisors::{hypervisors, lines_file};
 
 /// A plan in the making.
 pub(super) struct Draft<'a> {
@@ -25,21 +28,14 @@ pub(super) struct Draft<'a> {
     /// The plan begins a new cluster.
     pub(super) begins: bool,
     ids: BTreeSet<StepId>,
-    hypervisors: BTreeMap<&'a str, &'a DesiredHost>,
-    /// The lines of containers' files, by the hypervisor and the file.
-    lines: BTreeMap<(&'a str, &'a str), &'a HostResource>,
+    hypervisors: Vec<DesiredHost>,
+    /// The lines of containers, by the file that they go into: where in `hypervisors` they are.
+    raw: BTreeMap<String, (usize, usize)>,
     members: BTreeSet<&'a NodeName>,
 }
 
 impl<'a> Draft<'a> {
     pub(super) fn new(desired: &'a Desired) -> Self {
-        let hypervisors = || desired.hosts.iter().filter(|host| host.machine.is_none());
-        let lines = hypervisors().flat_map(|host| {
-            host.resources.iter().filter_map(|resource| match resource {
-                HostResource::Lines { path, .. } => Some(((host.name.as_str(), path.as_str()), resource)),
-                _ => None,
-            })
-        });
         Self {
             desired,
             steps: Vec::new(),
@@ -49,8 +45,8 @@ impl<'a> Draft<'a> {
             left: Vec::new(),
             begins: false,
             ids: BTreeSet::new(),
-            hypervisors: hypervisors().map(|host| (host.name.as_str(), host)).collect(),
-            lines: lines.collect(),
+            hypervisors: Vec::new(),
+            raw: BTreeMap::new(),
             members: desired.members.iter().map(|member| &member.name).collect(),
         }
     }
@@ -60,14 +56,29 @@ impl<'a> Draft<'a> {
         self.members.contains(name)
     }
 
-    /// The host of the hypervisor with this name, where the spec wants something of it.
-    pub(super) fn hypervisor(&self, place: &str) -> Option<&'a DesiredHost> {
-        self.hypervisors.get(place).copied()
+    /// Looks where containers are, and so where their lines belong.
+    pub(super) fn finds(&mut self, standings: &Standings<'_>) {
+        let places = standings.places();
+        self.hypervisors = hypervisors(self.desired, |machine| places.get(&machine.name).copied());
+        for (at, host) in self.hypervisors.iter().enumerate() {
+            let lines = host.resources.iter().enumerate().filter_map(|(line, resource)| match resource {
+                HostResource::Lines { path, .. } => Some((path.clone(), (at, line))),
+                _ => None,
+            });
+            self.raw.extend(lines);
+        }
     }
 
-    /// The lines of a container's file on this hypervisor.
-    pub(super) fn lines(&self, place: &str, path: &str) -> Option<&'a HostResource> {
-        self.lines.get(&(place, path)).copied()
+    /// The hypervisor on which a container is or will be, and the lines that go into its configuration there.
+    pub(super) fn raw_lines(&self, machine: &DesiredMachine) -> Option<(&DesiredHost, &HostResource)> {
+        let (at, line) = *self.raw.get(&lines_file(machine)?)?;
+        let host = self.hypervisors.get(at)?;
+        Some((host, host.resources.get(line)?))
+    }
+
+    /// Hypervisors that need a word from us.
+    pub(super) fn hypervisors(&self) -> &[DesiredHost] {
+        &self.hypervisors
     }
 
     /// Adds a step at the end. Needs that are no steps of this plan are true already and fall away.

@@ -110,6 +110,6 @@ fn change(
         reason,
         needs,
         takes: Vec::new(),
-        part: if node.member.is_some() { String::new() } else { "haproxy".into() },
+        part: if node.member.is_some() { String::new() } else { crate::only::HAPROXY.into() },
     })
 }

@@ -6,7 +6,7 @@ use kubewright_model::change::{Reason, Subject};
 use kubewright_model::desired::{Body, DesiredHost, DesiredMachine};
 use kubewright_model::host::HostResource;
 use kubewright_model::ids::StepId;
-use kubewright_model::observed::{HostSeen, Observed, Seen};
+use kubewright_model::observed::{HostSeen, MachineSeen, Observed, Power, Seen};
 use kubewright_model::plan::{Action, HostChange, Lease, Stage, Step, Weight};
 
 use super::draft::{Draft, id};
@@ -22,22 +22,23 @@ const STARTS_PER_PLACE: u16 = 8;
 
 pub(super) fn plan(draft: &mut Draft<'_>, observed: &Observed, standings: &Standings<'_>) {
     let places: BTreeSet<&str> =
-        standings.nodes.iter().filter(|node| !node.blocked()).map(|node| node.machine.place.as_str()).collect();
-    for place in places {
-        hypervisor(draft, observed, place);
+        standings.nodes.iter().filter(|node| !node.blocked()).map(|node| node.place().as_str()).collect();
+    for host in draft.hypervisors().to_vec().iter().filter(|host| places.contains(host.name.as_str())) {
+        hypervisor(draft, observed, host);
     }
     for node in &standings.nodes {
         match &node.standing {
             Standing::Blocked => {}
             Standing::ToMake => {
-                create(draft, observed, node.machine);
+                create(draft, standings, node);
                 raw_lines(draft, node);
-                start(draft, node, Reason::Follows("it was just made".into()));
+                let boots = node.machine.on_boot && draft.raw_lines(node.machine).is_some();
+                start(draft, node, boots, Reason::Follows("it was just made".into()));
             }
             Standing::Off(seen) => {
-                update(draft, node, seen);
                 raw_lines(draft, node);
-                start(draft, node, Reason::Differs);
+                update(draft, node, seen);
+                start(draft, node, boots_later(node, seen), Reason::Differs);
             }
             Standing::Answers(seen, _) => update(draft, node, seen),
         }
@@ -45,8 +46,7 @@ pub(super) fn plan(draft: &mut Draft<'_>, observed: &Observed, standings: &Stand
 }
 
 /// What a hypervisor holds for all of its containers, such as kernel modules, is there before any of them starts.
-fn hypervisor(draft: &mut Draft<'_>, observed: &Observed, place: &str) {
-    let Some(hypervisor) = draft.hypervisor(place) else { return };
+fn hypervisor(draft: &mut Draft<'_>, observed: &Observed, hypervisor: &DesiredHost) {
     let lines = |resource: &&HostResource| matches!(resource, HostResource::Lines { .. });
     let shared: Vec<HostResource> = hypervisor.resources.iter().filter(|it| !lines(it)).cloned().collect();
     let seen = match observed.hosts.get(&hypervisor.name) {
@@ -65,7 +65,7 @@ fn hypervisor(draft: &mut Draft<'_>, observed: &Observed, place: &str) {
     }
     let change = HostChange { host: hypervisor.name.clone(), way: hypervisor.way.clone(), make, unmake: Vec::new() };
     draft.add(Step {
-        id: id("hypervisor", place),
+        id: id("hypervisor", &hypervisor.name),
         stage: Stage::Machines,
         subject: Subject::Host(hypervisor.name.clone()),
         action: Action::ChangeHost(change),
@@ -77,11 +77,19 @@ fn hypervisor(draft: &mut Draft<'_>, observed: &Observed, place: &str) {
     });
 }
 
-fn create(draft: &mut Draft<'_>, observed: &Observed, machine: &DesiredMachine) {
+/// Whether an incomplete machine was made, which starts with its hypervisor only from its own start on.
+fn boots_later(node: &Node<'_>, seen: &MachineSeen) -> bool {
+    seen.power == Power::Stopped && node.machine.on_boot && !seen.on_boot
+}
+
+/// A container is not complete without its raw lines: until it is started with them, its hypervisor must not start it.
+fn create(draft: &mut Draft<'_>, standings: &Standings<'_>, node: &Node<'_>) {
+    let waits = draft.raw_lines(node.machine).is_some();
+    let machine = &DesiredMachine { on_boot: node.machine.on_boot && !waits, ..node.machine.clone() };
     let mut needs = draft.before_machines.clone();
     needs.push(id("delete", &machine.name));
-    let ways = machine_diff::in_the_way(machine, draft.desired, observed);
-    needs.extend(ways.into_iter().map(|(name, _)| id("delete", name)));
+    let ways = standings.in_the_way.get(&machine.name).into_iter().flatten();
+    needs.extend(ways.map(|(name, _)| id("delete", name)));
     let lease = match &*machine.body {
         Body::Lxc(lxc) => Some(format!("create/{}/{}", machine.place, lxc.storage)),
         Body::Vm(vm) => Some(format!("create/{}/{}", machine.place, vm.storage)),
@@ -100,8 +108,11 @@ fn create(draft: &mut Draft<'_>, observed: &Observed, machine: &DesiredMachine) 
     });
 }
 
-fn update(draft: &mut Draft<'_>, node: &Node<'_>, seen: &kubewright_model::observed::MachineSeen) {
-    let fields = machine_diff::in_place(node.machine, seen);
+fn update(draft: &mut Draft<'_>, node: &Node<'_>, seen: &MachineSeen) {
+    let mut fields = machine_diff::in_place(node.machine, seen);
+    if boots_later(node, seen) {
+        fields.retain(|field| field.field != "on boot");
+    }
     if seen.place != node.machine.place && *node.machine.body != Body::Existing {
         let message = format!("it is on {} now; it stays the same machine", seen.place);
         draft.note(Weight::Tells, Subject::Machine(node.name().clone()), message, "");
@@ -116,16 +127,17 @@ fn update(draft: &mut Draft<'_>, node: &Node<'_>, seen: &kubewright_model::obser
         action: Action::UpdateMachine(Box::new(node.machine.clone())),
         fields,
         reason: Reason::Differs,
-        needs: Vec::new(),
+        // What is changed may let its hypervisor start it.
+        needs: vec![id("raw", node.name())],
         takes: Vec::new(),
         part: String::new(),
     });
 }
 
-fn start(draft: &mut Draft<'_>, node: &Node<'_>, reason: Reason) {
+fn start(draft: &mut Draft<'_>, node: &Node<'_>, boots: bool, reason: Reason) {
     // A host that was there before us is cleaned before it is set up anew.
     let mut needs = ["create", "update", "raw", "leave"].map(|deed| id(deed, node.name())).to_vec();
-    needs.push(id("hypervisor", &node.machine.place));
+    needs.push(id("hypervisor", node.place()));
     draft.add(Step {
         id: id("start", node.name()),
         stage: Stage::Machines,
@@ -134,51 +146,41 @@ fn start(draft: &mut Draft<'_>, node: &Node<'_>, reason: Reason) {
             provider: node.machine.provider.clone(),
             name: node.name().clone(),
             way: node.host.way.clone(),
+            boots,
         },
         fields: Vec::new(),
         reason,
         needs,
-        takes: vec![Lease::new(format!("start/{}", node.machine.place), STARTS_PER_PLACE)],
+        takes: vec![Lease::new(format!("start/{}", node.place()), STARTS_PER_PLACE)],
         part: String::new(),
     });
 }
 
-/// The lines of a container's configuration, which go to the hypervisor's file between creation and start. Each
+/// The block of a container's configuration, which goes to the hypervisor's file between creation and start. Each
 /// container has its own step, so that none waits for another's creation.
 fn raw_lines(draft: &mut Draft<'_>, node: &Node<'_>) {
-    let Some((hypervisor, resource)) = raw_block(draft, node) else { return };
-    let change = HostChange {
-        host: hypervisor.name.clone(),
-        way: hypervisor.way.clone(),
-        make: vec![resource.clone()],
-        unmake: Vec::new(),
-    };
+    let Some((hypervisor, resource)) = draft.raw_lines(node.machine) else { return };
+    let (host, way) = (hypervisor.name.clone(), hypervisor.way.clone());
+    let takes = vec![Lease::new(format!("hypervisor/{host}"), STARTS_PER_PLACE)];
+    let change = HostChange { host, way, make: vec![resource.clone()], unmake: Vec::new() };
     draft.add(Step {
         id: id("raw", node.name()),
         stage: Stage::Machines,
-        subject: Subject::Host(hypervisor.name.clone()),
+        subject: Subject::Machine(node.name().clone()),
         action: Action::ChangeHost(change),
         fields: Vec::new(),
         reason: Reason::Follows(format!("the API does not accept these lines for {}", node.name())),
         needs: vec![id("create", node.name())],
-        takes: vec![Lease::new(format!("hypervisor/{}", hypervisor.name), STARTS_PER_PLACE)],
+        takes,
         part: String::new(),
     });
-}
-
-/// The hypervisor of a container and the block that is the container's.
-fn raw_block<'a>(draft: &Draft<'a>, node: &Node<'_>) -> Option<(&'a DesiredHost, &'a HostResource)> {
-    let Body::Lxc(_) = &*node.machine.body else { return None };
-    let path = format!("/etc/pve/lxc/{}.conf", node.machine.vmid?);
-    let place = node.machine.place.as_str();
-    Some((draft.hypervisor(place)?, draft.lines(place, &path)?))
 }
 
 /// Blocks of hypervisors whose containers run already: written now, in force at the container's next start.
 pub(super) fn hypervisors(draft: &mut Draft<'_>, observed: &Observed, standings: &Standings<'_>) {
     for node in &standings.nodes {
         let Standing::Answers(..) = node.standing else { continue };
-        let Some((hypervisor, resource)) = raw_block(draft, node) else { continue };
+        let Some((hypervisor, resource)) = draft.raw_lines(node.machine) else { continue };
         let Some(seen) = observed.hosts.get(&hypervisor.name).and_then(|seen| seen.present()) else { continue };
         let differing = diff::host::differing(std::slice::from_ref(resource), seen, &observed.filled);
         if differing.is_empty() {

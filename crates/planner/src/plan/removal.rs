@@ -100,8 +100,8 @@ pub(super) fn in_the_way<'a>(
 ) {
     let desired = draft.desired;
     let new = standings.nodes.iter().filter(|node| matches!(node.standing, Standing::ToMake));
-    let ways = new.flat_map(|node| machine::in_the_way(node.machine, desired, observed));
-    let names: BTreeSet<&NodeName> = ways.map(|(name, _)| name).collect();
+    let ways = new.filter_map(|node| standings.in_the_way.get(node.name())).flatten();
+    let names: BTreeSet<&NodeName> = ways.map(|(name, _)| *name).collect();
     for (name, provider, seen) in machine::doomed(desired, observed) {
         if names.contains(name) {
             unwanted_machine(draft, standings, holders, name, provider, seen);

@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use kubewright_model::change::Subject;
 use kubewright_model::desired::{Body, Desired, DesiredHost, DesiredMachine, DesiredMember};
-use kubewright_model::ids::{NodeName, Owner, ProviderName, Vmid};
+use kubewright_model::ids::{NodeName, Owner, PlaceName, ProviderName, Vmid};
 use kubewright_model::observed::{ClusterSeen, HostSeen, MachineSeen, NodeSeen, Observed, Power, Seen};
 use kubewright_model::plan::{Note, Weight};
 
 use crate::diff::cluster::unwanted_nodes;
-use crate::diff::machine;
+use crate::diff::machine::{self, InTheWay};
 use crate::holders::Holders;
 
 /// Where a node's machine stands.
@@ -38,6 +38,14 @@ impl Node<'_> {
     /// The node's name.
     pub(super) fn name(&self) -> &NodeName {
         &self.machine.name
+    }
+
+    /// Where its machine is, or will be made.
+    pub(super) fn place(&self) -> &PlaceName {
+        match self.standing {
+            Standing::Off(seen) | Standing::Answers(seen, _) => &seen.place,
+            Standing::ToMake | Standing::Blocked => &self.machine.place,
+        }
     }
 
     /// The host's state, when it answered.
@@ -73,6 +81,8 @@ pub(super) enum ClusterView<'a> {
 pub(super) struct Standings<'a> {
     pub(super) nodes: Vec<Node<'a>>,
     pub(super) cluster: ClusterView<'a>,
+    /// What of ours stands in the way of new machines.
+    pub(super) in_the_way: InTheWay<'a>,
     notes: Vec<Note>,
 }
 
@@ -98,6 +108,7 @@ impl<'a> Standings<'a> {
         let members: BTreeMap<&NodeName, &DesiredMember> =
             desired.members.iter().map(|member| (&member.name, member)).collect();
         let taken = Obstacles::new(observed, &desired.owner);
+        let in_the_way = machine::in_the_way(desired, observed);
         let mut notes = blind_providers(desired, observed);
         let nodes = desired.machines.iter().filter_map(|machine| {
             let again = anew.contains(&machine.name);
@@ -114,7 +125,7 @@ impl<'a> Standings<'a> {
                 there => judge(machine, there, observed, &taken),
             };
             let judged = judged.and_then(|standing| match standing {
-                Standing::ToMake => servers_in_the_way(machine, desired, observed, holders).map(|()| standing),
+                Standing::ToMake => servers_in_the_way(machine, &in_the_way, holders).map(|()| standing),
                 other => under_another_name(machine, desired, &cluster).map(|()| other),
             });
             let judged = judged.and_then(|standing| match standing {
@@ -132,12 +143,21 @@ impl<'a> Standings<'a> {
             Some(node)
         });
         let nodes = nodes.collect();
-        Self { nodes, cluster, notes }
+        Self { nodes, cluster, in_the_way, notes }
     }
 
     /// Why nodes are blocked.
     pub(super) fn notes(&self) -> impl Iterator<Item = Note> + '_ {
         self.notes.iter().cloned()
+    }
+
+    /// Where machines are now, and stay.
+    pub(super) fn places(&self) -> BTreeMap<&'a NodeName, &'a PlaceName> {
+        let places = self.nodes.iter().filter_map(|node| match node.standing {
+            Standing::Off(seen) | Standing::Answers(seen, _) => Some((&node.machine.name, &seen.place)),
+            Standing::ToMake | Standing::Blocked => None,
+        });
+        places.collect()
     }
 
     /// The cluster's sight, when it answers.
@@ -192,11 +212,10 @@ impl<'a> Obstacles<'a> {
 /// nothing may wait for them to go.
 fn servers_in_the_way(
     machine: &DesiredMachine,
-    desired: &Desired,
-    observed: &Observed,
+    in_the_way: &InTheWay<'_>,
     holders: &Holders<'_>,
 ) -> Result<(), Refusal> {
-    let ways = machine::in_the_way(machine, desired, observed);
+    let ways = in_the_way.get(&machine.name).into_iter().flatten();
     match ways.into_iter().find(|(name, _)| holders.all.contains(name)) {
         None => Ok(()),
         Some((name, held)) => {

@@ -8,6 +8,8 @@
 //! lost NAME                               a machine is gone with its disk
 //! stopped NAME                            a machine is off
 //! made NAME                               a machine of the spec was made and never started
+//! rebooted                                the hypervisors were restarted: what starts with them runs, the rest is off
+//! moved NAME PLACE                        a machine was moved to another place
 //! cordoned NAME                           a node takes no new pods
 //! foreign VMID NAME                       somebody else's machine
 //! foreign release NAME                    a release of somebody else's, of a name that the spec has
@@ -80,10 +82,19 @@ async fn happen(yard: &Yard, line: &str) -> Result<(), String> {
             machine.seen.power = Power::Stopped;
             machine.host.units.values_mut().for_each(|unit| unit.active = false);
         }),
+        ["rebooted"] => {
+            yard.centre.reboot();
+            Ok(())
+        }
+        ["moved", name, place] => {
+            yard.centre.migrate(&NodeName::from(*name), &(*place).into()).then_some(()).ok_or("is not there".into())
+        }
         ["made", name] => {
             let machine = yard.desired.machine(&NodeName::from(*name)).ok_or("is not wished")?;
             let provider = world.providers.get(&machine.provider).ok_or("there are no hands on its provider")?;
-            provider.create(machine, &yard.desired.owner).await.map(drop).map_err(|error| error.to_string())
+            // As its plan makes it: what starts with its hypervisor is said when it is started.
+            let machine = kubewright_model::desired::DesiredMachine { on_boot: false, ..machine.clone() };
+            provider.create(&machine, &yard.desired.owner).await.map(drop).map_err(|error| error.to_string())
         }
         ["cordoned", name] => {
             let mut found = Err("is no node".to_string());
