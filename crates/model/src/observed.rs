@@ -6,6 +6,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::desired::DesiredRelease;
 use crate::digest::Digest;
 use crate::host::Mode;
 use crate::ids::{ClusterName, Namespace, NodeName, Owner, PlaceName, ProviderName, ReleaseName, Vmid};
@@ -248,8 +249,16 @@ pub struct ClusterSeen {
     /// Objects that carry our mark, with the digest of what we applied.
     #[serde(with = "pairs")]
     pub objects: BTreeMap<ObjectId, Digest>,
-    /// Helm releases.
-    pub releases: BTreeMap<ReleaseName, ReleaseSeen>,
+    /// Helm releases, by their namespace and name: a name may be there several times.
+    #[serde(with = "pairs")]
+    pub releases: BTreeMap<(Namespace, ReleaseName), ReleaseSeen>,
+}
+
+impl ClusterSeen {
+    /// The release that would be this one, whosever it is.
+    pub fn release(&self, wish: &DesiredRelease) -> Option<&ReleaseSeen> {
+        self.releases.get(&(wish.namespace.clone(), wish.name.clone()))
+    }
 }
 
 /// The label of a node that we cordoned, set and taken away with the cordon itself: a run that was cut off in between
@@ -288,8 +297,6 @@ pub struct MemberSeen {
 /// A Helm release.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReleaseSeen {
-    /// Its namespace.
-    pub namespace: Namespace,
     /// The mark that it carries, if it is ours.
     pub owner: Option<Owner>,
     /// The chart's version.

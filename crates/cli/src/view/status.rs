@@ -96,12 +96,12 @@ fn whole(desired: &Desired, observed: &Observed) {
                 counted(seen.objects.len(), "object")
             );
             let mut releases = table(&["RELEASE", "NAMESPACE", "CHART VERSION", "STATE"]);
-            for (name, release) in &seen.releases {
+            for ((namespace, name), release) in &seen.releases {
                 let ours = release.owner.as_ref() == Some(&desired.owner);
                 let state = if release.deployed { paint(GOOD, "deployed") } else { paint(BAD, "failed") };
                 let state = if ours { state } else { format!("{state}, not ours") };
                 let version = release.version.as_ref().map(ToString::to_string).unwrap_or_default();
-                releases.add_row([name.to_string(), release.namespace.to_string(), version, state]);
+                releases.add_row([name.to_string(), namespace.to_string(), version, state]);
             }
             if !seen.releases.is_empty() {
                 say!("{}", lines(&releases));

@@ -175,11 +175,9 @@ async fn installed(case: Case<'_>) -> Verdict {
     let (release, owner) = (case.release, &case.desired.owner);
     case.hands.install(release, owner, &Holes::new(), &|_| {}).await.map_err(told)?;
     let seen = seen(case).await?;
-    let there = seen.releases.get(&release.name).ok_or("it is not shown")?;
-    let right = there.owner.as_ref() == Some(owner)
-        && there.fingerprint == Some(release.fingerprint())
-        && there.deployed
-        && there.namespace == release.namespace;
+    let there = seen.release(release).ok_or("it is not shown")?;
+    let right =
+        there.owner.as_ref() == Some(owner) && there.fingerprint == Some(release.fingerprint()) && there.deployed;
     that(right, || format!("{there:?}"))
 }
 
@@ -190,7 +188,7 @@ async fn foreign_release(case: Case<'_>) -> Verdict {
         other => return Err(format!("{other:?}")),
     }
     case.hands.remove(&case.release.name, &case.release.namespace).await.map_err(told)?;
-    that(!seen(case).await?.releases.contains_key(&case.release.name), || "it cannot be removed".into())
+    that(seen(case).await?.release(case.release).is_none(), || "it cannot be removed".into())
 }
 
 async fn does_not_hold(case: Case<'_>) -> Verdict {

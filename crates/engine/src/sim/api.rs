@@ -138,7 +138,7 @@ impl ClusterApi for Api {
         {
             let now = self.centre.now();
             let mut state = self.centre.at_present();
-            let there = state.cluster.releases.get(&release.name);
+            let there = state.cluster.releases.get(&release_key(&release.namespace, &release.name));
             if there.is_some_and(|there| there.owner != *owner) {
                 state.breach(now, format!("release {} is not ours and was to be changed", release.name));
                 return Err(refused(release.name.as_str(), "a release of this name is not ours"));
@@ -165,6 +165,7 @@ impl ClusterApi for Api {
         let mut state = self.centre.at_present();
         state.cluster.namespaces.insert(release.namespace.clone());
         let installed = Installed {
+            name: release.name.clone(),
             namespace: release.namespace.clone(),
             owner: owner.clone(),
             chart: chart_name(&release.chart).to_string(),
@@ -172,7 +173,7 @@ impl ClusterApi for Api {
             fingerprint: release.fingerprint(),
             ready_at: now,
         };
-        state.cluster.releases.insert(release.name.clone(), installed);
+        state.cluster.releases.insert(release_key(&release.namespace, &release.name), installed);
         Ok(true)
     }
 
@@ -180,9 +181,7 @@ impl ClusterApi for Api {
         self.request("helm uninstall").await?;
         self.centre.take(timing::HELM).await;
         let mut state = self.centre.at_present();
-        if state.cluster.releases.get(name).is_some_and(|there| there.namespace == *namespace) {
-            state.cluster.releases.remove(name);
-        }
+        state.cluster.releases.remove(&release_key(namespace, name));
         Ok(())
     }
 
@@ -254,6 +253,11 @@ impl ClusterApi for Api {
         let now = self.centre.now();
         Ok(self.centre.at_present().holds(condition, now))
     }
+}
+
+/// The key of a release.
+pub(super) fn release_key(namespace: &Namespace, name: &ReleaseName) -> String {
+    format!("{namespace}/{name}")
 }
 
 pub(super) fn chart_name(chart: &str) -> &str {
@@ -381,15 +385,14 @@ impl State {
             (name.clone(), MemberSeen { voter: now >= *votes_at, healthy: self.serves(name, now) })
         });
         let objects = self.cluster.objects.values().filter(|kept| carries(&kept.manifest, owner));
-        let releases = self.cluster.releases.iter().map(|(name, release)| {
+        let releases = self.cluster.releases.values().map(|release| {
             let seen = ReleaseSeen {
-                namespace: release.namespace.clone(),
                 owner: Some(release.owner.clone()),
                 version: release.version.clone(),
                 fingerprint: Some(release.fingerprint.clone()),
                 deployed: true,
             };
-            (name.clone(), seen)
+            ((release.namespace.clone(), release.name.clone()), seen)
         });
         ClusterSeen {
             nodes: nodes.collect(),

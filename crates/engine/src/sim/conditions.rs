@@ -209,11 +209,8 @@ impl State {
     }
 
     fn release(&self, name: &ReleaseName, namespace: &Namespace, now: u64) -> Answer {
-        match self.cluster.releases.get(name) {
+        match self.cluster.releases.get(&super::api::release_key(namespace, name)) {
             None => Err((format!("release {name} is not installed"), "`kubewright apply` installs it".into())),
-            Some(there) if there.namespace != *namespace => {
-                Err((format!("release {name} is in {}", there.namespace), String::new()))
-            }
             Some(_) if self.schedulable(now) == 0 => {
                 Err((format!("the pods of {name} are Pending: no node takes them"), String::new()))
             }

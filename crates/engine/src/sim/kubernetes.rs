@@ -41,7 +41,8 @@ pub struct Cluster {
     pub(super) namespaces: BTreeSet<Namespace>,
     /// Objects by kind and name.
     pub(super) objects: BTreeMap<String, Kept>,
-    pub(super) releases: BTreeMap<ReleaseName, Installed>,
+    /// Releases by `namespace/name`.
+    pub(super) releases: BTreeMap<String, Installed>,
 }
 
 /// A node as its cluster has it.
@@ -73,6 +74,7 @@ pub(super) struct Kept {
 /// A release that was installed.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Installed {
+    pub(super) name: ReleaseName,
     pub(super) namespace: Namespace,
     pub(super) owner: Owner,
     pub(super) chart: String,

@@ -5,11 +5,14 @@ use std::collections::BTreeSet;
 use kubewright_model::change::{Change, FieldChange, Reason, Subject, Verb};
 use kubewright_model::desired::{Desired, DesiredMember, DesiredRelease};
 use kubewright_model::digest::Digest;
-use kubewright_model::ids::NodeName;
+use kubewright_model::ids::{Namespace, NodeName, ReleaseName};
 use kubewright_model::object::{Manifest, ObjectId};
 use kubewright_model::observed::{ClusterSeen, NodeSeen, Observed, ReleaseSeen, Seen};
 
 use super::field;
+
+/// The kind of namespaces.
+pub(crate) const NAMESPACE: &str = "Namespace";
 
 /// The label that every node of ours carries: the name of its pool.
 pub(crate) const POOL_LABEL: &str = "kubewright.dev/pool";
@@ -117,20 +120,30 @@ pub(crate) fn differing_objects<'a>(manifests: &'a [Manifest], seen: &ClusterSee
     differing.collect()
 }
 
-/// Objects that carry our mark and are not in the spec.
+/// Objects that carry our mark, are not in the spec, and go. Namespaces do not: see [`unwanted_namespaces`].
 pub(crate) fn unwanted_objects<'a>(desired: &Desired, seen: &'a ClusterSeen) -> Vec<&'a ObjectId> {
+    unwanted(desired, seen).filter(|id| id.kind != NAMESPACE).collect()
+}
+
+/// Namespaces that carry our mark and are not in the spec. With one goes everything in it, whosever it is, so it is left
+/// to people.
+pub(crate) fn unwanted_namespaces<'a>(desired: &Desired, seen: &'a ClusterSeen) -> Vec<&'a str> {
+    unwanted(desired, seen).filter(|id| id.kind == NAMESPACE).map(|id| id.name.as_str()).collect()
+}
+
+fn unwanted<'a>(desired: &Desired, seen: &'a ClusterSeen) -> impl Iterator<Item = &'a ObjectId> {
     let wanted: BTreeSet<ObjectId> = desired
         .objects
         .iter()
         .flat_map(|group| group.manifests.iter().filter_map(|manifest| manifest.id().ok()))
         .collect();
-    seen.objects.keys().filter(|id| !wanted.contains(id)).collect()
+    seen.objects.keys().filter(move |id| !wanted.contains(id))
 }
 
 fn release_changes(desired: &Desired, seen: &ClusterSeen) -> Vec<Change> {
     let wanted = desired.releases.iter().filter_map(|release| {
         let subject = Subject::Release(release.name.clone());
-        match seen.releases.get(&release.name) {
+        match seen.release(release) {
             None => {
                 let fields = release_fields(release, None);
                 Some(Change { subject, verb: Verb::Create, fields, reason: Reason::Missing })
@@ -142,7 +155,7 @@ fn release_changes(desired: &Desired, seen: &ClusterSeen) -> Vec<Change> {
             }
         }
     });
-    let unwanted = unwanted_releases(desired, seen).into_iter().map(|(name, _)| Change {
+    let unwanted = unwanted_releases(desired, seen).into_iter().map(|(_, name)| Change {
         subject: Subject::Release(name.clone()),
         verb: Verb::Delete,
         fields: Vec::new(),
@@ -177,15 +190,9 @@ pub(crate) fn release_fields(release: &DesiredRelease, there: Option<&ReleaseSee
     [version, values, status].into_iter().flatten().collect()
 }
 
-/// Releases that carry our mark and are not in the spec.
-pub(crate) fn unwanted_releases<'a>(
-    desired: &Desired,
-    seen: &'a ClusterSeen,
-) -> Vec<(&'a kubewright_model::ids::ReleaseName, &'a ReleaseSeen)> {
-    let wanted: BTreeSet<_> = desired.releases.iter().map(|release| &release.name).collect();
-    let ours = seen
-        .releases
-        .iter()
-        .filter(|(name, there)| there.owner.as_ref() == Some(&desired.owner) && !wanted.contains(name));
-    ours.collect()
+/// Releases that carry our mark and are not in the spec, or not in that namespace.
+pub(crate) fn unwanted_releases<'a>(desired: &Desired, seen: &'a ClusterSeen) -> Vec<(&'a Namespace, &'a ReleaseName)> {
+    let wanted: BTreeSet<_> = desired.releases.iter().map(|release| (&release.namespace, &release.name)).collect();
+    let ours = seen.releases.iter().filter(|(_, there)| there.owner.as_ref() == Some(&desired.owner));
+    ours.map(|((namespace, name), _)| (namespace, name)).filter(|key| !wanted.contains(key)).collect()
 }

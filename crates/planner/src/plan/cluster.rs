@@ -5,14 +5,14 @@ use std::collections::BTreeSet;
 use kubewright_model::change::{Reason, Subject};
 use kubewright_model::condition::Condition;
 use kubewright_model::desired::{DesiredObjects, DesiredRelease};
-use kubewright_model::ids::{NodeName, ReleaseName, StepId};
+use kubewright_model::ids::{Namespace, NodeName, ReleaseName, StepId};
 use kubewright_model::observed::ClusterSeen;
 use kubewright_model::plan::{Action, Lease, Stage, Step, Weight};
 use kubewright_model::units::Span;
 
 use super::draft::{Draft, id};
 use super::standing::{ClusterView, Standings};
-use crate::diff::cluster::{differing_objects, release_fields};
+use crate::diff::cluster::{differing_objects, release_fields, unwanted_releases};
 
 /// Up to so many nodes, add-ons wait for all of them, so that their pods spread; beyond that a slow node would hold
 /// everything up.
@@ -42,7 +42,7 @@ pub(super) fn plan(draft: &mut Draft<'_>, standings: &Standings<'_>) {
         .releases
         .iter()
         .filter(|release| is_ours(draft, release, seen))
-        .filter(|release| !release_fields(release, seen.releases.get(&release.name)).is_empty())
+        .filter(|release| !release_fields(release, seen.release(release)).is_empty())
         .collect();
     let (early, late): (Vec<_>, Vec<_>) = groups.into_iter().partition(|group| group.after.is_empty());
     for group in early {
@@ -63,8 +63,7 @@ pub(super) fn plan(draft: &mut Draft<'_>, standings: &Standings<'_>) {
 
 /// A release of the same name that others installed is not taken over silently.
 fn is_ours(draft: &mut Draft<'_>, release: &DesiredRelease, seen: &ClusterSeen) -> bool {
-    let foreign =
-        seen.releases.get(&release.name).is_some_and(|there| there.owner.as_ref() != Some(&draft.desired.owner));
+    let foreign = seen.release(release).is_some_and(|there| there.owner.as_ref() != Some(&draft.desired.owner));
     if foreign {
         let message = "a release of this name is there and not ours";
         let help = "give yours another name, or remove the other one";
@@ -116,8 +115,9 @@ fn objects(draft: &mut Draft<'_>, group: &DesiredObjects, seen: &ClusterSeen) {
 }
 
 fn install(draft: &mut Draft<'_>, release: &DesiredRelease, seen: &ClusterSeen, gate: Option<StepId>) {
-    let there = seen.releases.get(&release.name);
+    let there = seen.release(release);
     let mut needs = draft.api.clone();
+    needs.extend(moved(draft, release, seen));
     needs.extend(gate);
     needs
         .extend(draft.steps.iter().filter(|step| step.id.as_str().starts_with("objects/")).map(|step| step.id.clone()));
@@ -133,6 +133,36 @@ fn install(draft: &mut Draft<'_>, release: &DesiredRelease, seen: &ClusterSeen, 
         takes: vec![Lease::new("releases", RELEASES)],
         part: release.part.clone(),
     });
+}
+
+/// A release of ours that was in another namespace goes first: what it has beside namespaces has one owner at a time, and
+/// Helm refuses to take it over.
+fn moved(draft: &mut Draft<'_>, release: &DesiredRelease, seen: &ClusterSeen) -> Vec<StepId> {
+    let unwanted = unwanted_releases(draft.desired, seen);
+    let before = unwanted.into_iter().filter(|(_, name)| **name == release.name);
+    let removed = before.map(|(namespace, name)| {
+        let message =
+            format!("it moves from {namespace} to {}; what it keeps in {namespace} does not", release.namespace);
+        let help = "save what it keeps, or put its namespace back";
+        draft.note(Weight::Warns, Subject::Release(name.clone()), message, help);
+        remove(draft, namespace, name)
+    });
+    removed.collect()
+}
+
+/// Takes a release away.
+pub(super) fn remove(draft: &mut Draft<'_>, namespace: &Namespace, name: &ReleaseName) -> StepId {
+    draft.add(Step {
+        id: id("remove", format!("{namespace}/{name}")),
+        stage: Stage::Removal,
+        subject: Subject::Release(name.clone()),
+        action: Action::RemoveRelease { name: name.clone(), namespace: namespace.clone() },
+        fields: Vec::new(),
+        reason: Reason::NotInSpec,
+        needs: Vec::new(),
+        takes: Vec::new(),
+        part: String::new(),
+    })
 }
 
 /// The wait before pods are put on nodes; none when no node is on its way.

@@ -13,7 +13,7 @@ use kubewright_model::plan::{Action, Lease, Stage, Step, Weight};
 use super::draft::{Draft, id};
 use super::leaving::{Leaver, forget, leave, silence, silences, step, way_like_others};
 use super::standing::{ClusterView, Standing, Standings};
-use crate::diff::cluster::{unwanted_nodes, unwanted_objects, unwanted_releases};
+use crate::diff::cluster::{unwanted_namespaces, unwanted_nodes, unwanted_objects, unwanted_releases};
 use crate::diff::machine;
 use crate::holders::Holders;
 
@@ -260,23 +260,16 @@ fn delete(
 fn releases_and_objects(draft: &mut Draft<'_>, standings: &Standings<'_>) {
     let Some(seen) = standings.cluster_seen() else { return };
     let mut removed = Vec::new();
-    for (name, release) in unwanted_releases(draft.desired, seen) {
-        removed.push(draft.add(Step {
-            id: id("remove", name),
-            stage: Stage::Removal,
-            subject: Subject::Release(name.clone()),
-            action: Action::RemoveRelease { name: name.clone(), namespace: release.namespace.clone() },
-            fields: Vec::new(),
-            reason: Reason::NotInSpec,
-            needs: Vec::new(),
-            takes: Vec::new(),
-            part: String::new(),
-        }));
+    for (namespace, name) in unwanted_releases(draft.desired, seen) {
+        let step = id("remove", format!("{namespace}/{name}"));
+        // One that moves to another namespace is gone already.
+        removed.push(if draft.has(&step) { step } else { super::cluster::remove(draft, namespace, name) });
     }
     let objects: Vec<_> = unwanted_objects(draft.desired, seen).into_iter().cloned().collect();
-    for namespace in objects.iter().filter(|object| object.kind == "Namespace") {
-        let message = format!("namespace {} goes with everything in it, also what is not ours", namespace.name);
-        draft.note(Weight::Warns, Subject::Cluster, message, "put it back into the spec to keep it");
+    for name in unwanted_namespaces(draft.desired, seen) {
+        let message = format!("namespace {name} is not in the spec any more, and stays with everything in it");
+        let help = format!("`kubectl delete namespace {name}` deletes it, and all that anybody has put there");
+        draft.note(Weight::Warns, Subject::Cluster, message, &help);
     }
     if objects.is_empty() {
         return;

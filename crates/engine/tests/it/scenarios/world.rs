@@ -12,7 +12,7 @@
 //! moved NAME PLACE                        a machine was moved to another place
 //! cordoned NAME                           a node takes no new pods
 //! foreign VMID NAME                       somebody else's machine
-//! foreign release NAME                    a release of somebody else's, of a name that the spec has
+//! foreign release NAME [in NAMESPACE]     a release of somebody else's, of a name that the spec has
 //! file changed|gone PATH on NAME          a file on a host; likewise `unit stopped|gone|stale UNIT on NAME`,
 //! package missing NAME on HOST            a package was removed
 //! sysctl KEY=VALUE on NAME                a kernel setting is another one
@@ -24,7 +24,7 @@
 //! ```
 
 use kubewright_engine::sim::Fault;
-use kubewright_model::desired::Desired;
+use kubewright_model::desired::{Desired, DesiredRelease};
 use kubewright_model::digest::Digest;
 use kubewright_model::ids::{NodeName, Owner, Vmid};
 use kubewright_model::observed::{HostSeen, Power};
@@ -114,6 +114,13 @@ async fn happen(yard: &Yard, line: &str) -> Result<(), String> {
             let installed = cluster.install(wanted, &owner, &Default::default(), &|_| {}).await;
             installed.map(drop).map_err(|error| error.to_string())
         }
+        ["foreign", "release", name, "in", namespace] => {
+            let wanted = yard.desired.releases.iter().find(|it| it.name.as_str() == *name).ok_or("is not wished")?;
+            let elsewhere = DesiredRelease { namespace: (*namespace).into(), ..wanted.clone() };
+            let owner = Owner("somebody-else".into());
+            let installed = cluster.install(&elsewhere, &owner, &Default::default(), &|_| {}).await;
+            installed.map(drop).map_err(|error| error.to_string())
+        }
         ["foreign", vmid, name] => {
             let like = yard.desired.machines.first().ok_or("there are no machines")?;
             let vmid = Vmid(vmid.parse().map_err(|_| "the number is none")?);
@@ -122,8 +129,9 @@ async fn happen(yard: &Yard, line: &str) -> Result<(), String> {
         }
         ["release", "gone", name] => {
             let seen = cluster.observe(&yard.desired).await;
-            let seen = seen.present().and_then(|seen| seen.releases.get(*name)).ok_or("is not installed")?;
-            cluster.remove(&(*name).into(), &seen.namespace).await.map_err(|error| error.to_string())
+            let mut there = seen.present().into_iter().flat_map(|seen| seen.releases.keys());
+            let (namespace, name) = there.find(|(_, it)| it.as_str() == *name).ok_or("is not installed")?;
+            cluster.remove(name, namespace).await.map_err(|error| error.to_string())
         }
         ["object", "gone", kind, name] => {
             let seen = cluster.observe(&yard.desired).await;
