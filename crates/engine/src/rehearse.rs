@@ -19,7 +19,7 @@ use serde::Serialize;
 
 use crate::engine::{Engine, EngineError, Request, RunReport};
 use crate::execute::Stop;
-use crate::sim::{Breach, DataCentre, Fault, MemoryStore};
+use crate::sim::{Breach, DataCentre, Fault, MemoryStore, Struck};
 use crate::store::Holder;
 use crate::verify::CheckResult;
 
@@ -96,6 +96,8 @@ pub struct Phase {
 pub struct Rehearsal {
     /// The phases, in order.
     pub phases: Vec<Phase>,
+    /// What went wrong on purpose, and whom it hit.
+    pub faults: Vec<Struck>,
     /// What carries our mark and was not taken away.
     pub leftovers: Vec<String>,
     /// What was asked that no right plan asks for.
@@ -339,6 +341,7 @@ impl Stage {
 
     fn curtain(self) -> Rehearsal {
         Rehearsal {
+            faults: self.centre.struck(),
             leftovers: self.centre.leftovers(),
             breaches: self.centre.breaches(),
             calls: self.centre.calls(),

@@ -32,7 +32,7 @@ use tokio::time::Instant;
 
 use crate::world::World;
 
-pub use faults::{Fault, FaultKind};
+pub use faults::{Fault, FaultKind, Struck};
 pub use state::{Breach, Machine, State};
 pub use store::MemoryStore;
 
@@ -172,7 +172,16 @@ impl DataCentre {
 
     /// Somebody mends everything that does not pass by itself.
     pub fn mend(&self) {
-        self.lock().faults.clear();
+        let mut state = self.lock();
+        let mended = std::mem::take(&mut state.faults);
+        state.mended.extend(mended);
+    }
+
+    /// Every mishap that was set up, whom it hit, and how often it was met.
+    pub fn struck(&self) -> Vec<Struck> {
+        let state = self.lock();
+        let all = state.mended.iter().chain(&state.faults);
+        all.map(|(fault, course)| Struck { fault: fault.clone(), met: course.met }).collect()
     }
 
     /// A machine of somebody else's.

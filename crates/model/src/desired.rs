@@ -201,10 +201,10 @@ pub struct LxcBody {
 }
 
 impl LxcBody {
-    /// Whether only root may give or take features, so that they are lines that go over SSH: the API accepts nothing but
+    /// Whether only root may give the features, so that they are lines that go over SSH: the API accepts nothing but
     /// `nesting` from a token, and that only for a container that is not privileged.
     pub fn features_need_root(&self) -> bool {
-        self.privileged || self.features.iter().any(|feature| feature != "nesting")
+        !self.features.is_empty() && (self.privileged || self.features.iter().any(|feature| feature != "nesting"))
     }
 }
 

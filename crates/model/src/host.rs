@@ -209,6 +209,9 @@ pub struct UnitWish {
     pub run: UnitRun,
     /// The digest of everything that the unit reads (its file, its configuration, its program). It is written down on
     /// the host when the unit starts, so a run that died between change and restart is made good by the next one.
+    ///
+    /// Of a unit that reads one text with secrets in it, it is that text's fingerprint; the digest of the filled text takes
+    /// its place when it is written down, so that another secret needs a restart as well.
     pub reads: Digest,
 }
 

@@ -28,9 +28,7 @@ pub(super) fn run(asked: &Rehearse) -> Result<Done, Problem> {
         }
     }
     let from = match &asked.from {
-        Some(text) => {
-            Some(text.parse::<Version>().map_err(|why| Problem::new(Done::Usage, format!("`{text}`: {why}")))?)
-        }
+        Some(text) => Some(from(text, &desired.kubernetes.version)?),
         None => version_before(&desired.kubernetes.version),
     };
     let before = from.map(|version| older(&asked.file, desired, &version)).transpose()?;
@@ -61,6 +59,16 @@ pub(super) fn run(asked: &Rehearse) -> Result<Done, Problem> {
         super::write(path, &text)?;
     }
     Ok(if rehearsal.good() { Done::Well } else { Done::Unfinished })
+}
+
+/// The version that the upgrade starts from: an older one.
+fn from(text: &str, now: &Version) -> Result<Version, Problem> {
+    let version: Version = text.parse().map_err(|why| Problem::new(Done::Usage, format!("`{text}`: {why}")))?;
+    if version < *now {
+        return Ok(version);
+    }
+    let problem = Problem::new(Done::Usage, format!("`--from {version}` is not older than the spec's {now}"));
+    Err(problem.hint("an upgrade goes from an older version to the one in the spec"))
 }
 
 /// The same cluster with an older version.

@@ -80,6 +80,9 @@ pub(crate) fn show(rehearsal: &Rehearsal, real: u64) {
         path(build);
         waits(build);
     }
+    for struck in &rehearsal.faults {
+        say!("{} {struck}", paint(CARE, "↯"));
+    }
     for phase in &rehearsal.phases {
         for wrong in &phase.wrong {
             say!("{} {}: {wrong}", paint(BAD, "✗"), phase.name);

@@ -8,11 +8,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use kubewright_hosts::{HostError, Hosts, Probe};
+use kubewright_hosts::{Holes, HostError, Hosts, Probe};
 use kubewright_model::condition::Condition;
 use kubewright_model::desired::{Desired, Way};
 use kubewright_model::digest::Digest;
 use kubewright_model::event::{Failure, Outcome};
+use kubewright_model::host::HostResource;
 use kubewright_model::ids::{NodeName, ProviderName};
 use kubewright_model::observed::{Observed, Seen};
 use kubewright_model::plan::{Action, HostChange, Plan, Step};
@@ -260,8 +261,9 @@ impl<'a> Hands<'a> {
                 narrowed = Some(HostChange { make, ..change.clone() });
             }
         }
-        let change = narrowed.as_ref().unwrap_or(change);
-        let report = patiently!(tell, hands.change(change, &holes))?;
+        let mut change = narrowed.unwrap_or_else(|| change.clone());
+        settle_reads(&mut change, &holes, &self.filled);
+        let report = patiently!(tell, hands.change(&change, &holes))?;
         Ok(report.changed)
     }
 
@@ -432,6 +434,25 @@ impl<'a> Hands<'a> {
             }
             tokio::time::sleep(wait).await;
             wait = (wait * 2).min(LONGEST_LOOK);
+        }
+    }
+}
+
+/// What a unit is noted to have read, where that is a text with secrets in it: the text's digest as it is now filled.
+fn settle_reads(change: &mut HostChange, holes: &Holes, filled: &BTreeMap<Digest, Digest>) {
+    let texts = change.make.iter().filter_map(|resource| match resource {
+        HostResource::File(file) if !file.content.is_complete() => {
+            let text = file.content.fill(|name| holes.get(name).map(|value| value.expose().as_str())).ok()?;
+            Some((file.content.fingerprint(), Digest::of(text)))
+        }
+        _ => None,
+    });
+    let now: BTreeMap<Digest, Digest> = texts.collect();
+    for resource in &mut change.make {
+        if let HostResource::Unit(unit) = resource
+            && let Some(digest) = now.get(&unit.reads).or_else(|| filled.get(&unit.reads))
+        {
+            unit.reads = digest.clone();
         }
     }
 }

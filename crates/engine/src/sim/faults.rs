@@ -99,6 +99,28 @@ impl fmt::Display for Fault {
     }
 }
 
+/// What a fault came to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Struck {
+    /// The fault, with whom it hit where it hits one host.
+    pub fault: Fault,
+    /// How often it was met.
+    pub met: u32,
+}
+
+impl fmt::Display for Struck {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let word = self.fault.kind.word();
+        match (&self.fault.target, self.met) {
+            (_, 0) => write!(f, "{word} hit nobody"),
+            (Some(target), 1) => write!(f, "{word} hit {target} once"),
+            (Some(target), times) => write!(f, "{word} hit {target} {times} times"),
+            (None, 1) => write!(f, "{word} came once"),
+            (None, times) => write!(f, "{word} came {times} times"),
+        }
+    }
+}
+
 /// How far a fault has gone.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Course {

@@ -65,6 +65,7 @@ impl Ssh {
         if let Some((fault, course)) = state.fault(FaultKind::Unreachable) {
             let target = fault.target.get_or_insert_with(|| host.clone()) == host;
             if target && contacts >= LAST_CONTACT && now < *course.since.get_or_insert(now) + timing::UNREACHABLE {
+                course.met += 1;
                 return unreachable("connection timed out");
             }
         }

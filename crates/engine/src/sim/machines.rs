@@ -220,7 +220,7 @@ impl Provider for Machines {
         if let Some(there) = self.centre.lock().machine_mut(&machine.name) {
             let fresh = Machine::new(machine, owner).seen;
             let features = match &*machine.body {
-                Body::Lxc(lxc) if lxc.features_need_root() => there.seen.features.clone(),
+                Body::Lxc(lxc) if lxc.privileged || lxc.features_need_root() => there.seen.features.clone(),
                 _ => fresh.features.clone(),
             };
             let MachineSeen { power, ref place, .. } = there.seen;

@@ -63,6 +63,8 @@ pub struct State {
     pub(super) breaches: Vec<Breach>,
     pub(super) calls: BTreeMap<String, u64>,
     pub(super) faults: Vec<(Fault, Course)>,
+    /// Faults that somebody has mended.
+    pub(super) mended: Vec<(Fault, Course)>,
 }
 
 /// A machine and the host on it.
@@ -118,6 +120,7 @@ impl State {
             breaches: Vec::new(),
             calls: BTreeMap::new(),
             faults: Vec::new(),
+            mended: Vec::new(),
         }
     }
 
@@ -229,7 +232,13 @@ impl State {
 
     /// How much longer the line takes than it should.
     pub(super) fn line(&mut self) -> u64 {
-        if self.fault(FaultKind::SlowLink).is_some() { timing::SLOW_LINK } else { 1 }
+        match self.fault(FaultKind::SlowLink) {
+            Some((_, course)) => {
+                course.met += 1;
+                timing::SLOW_LINK
+            }
+            None => 1,
+        }
     }
 
     /// Turns a machine on: what is enabled on it starts.

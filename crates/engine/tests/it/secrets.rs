@@ -125,3 +125,25 @@ fn a_destruction_forgets_the_secrets_of_its_cluster_and_no_others() {
     assert_eq!(store.secret(&yard.desired.cluster, "join-token").unwrap(), None);
     assert_eq!(store.secret(&other, "join-token").unwrap(), Some(Secret::new("kept".into())));
 }
+
+#[test]
+fn a_secret_that_is_another_now_restarts_what_reads_it() {
+    let yard = Yard::new(desired(EVERYTHING), 3);
+    let read = || {
+        let state = yard.centre.snapshot();
+        state.machine(&"front".into()).unwrap().host.units["haproxy.service"].reads.clone().unwrap()
+    };
+    sim::run(async {
+        assert_eq!(yard.run_to_the_end(&Ask::Apply, &[], 1).await, ["complete"]);
+        let before = read();
+        let another = Secret::new("another password".into());
+        yard.store.keep_secret(&yard.desired.cluster, "statistics-web", &another).unwrap();
+        let (_, plan) = yard.plan(&Ask::Apply, &[]).await;
+        let fields: Vec<&str> = plan.steps.iter().flat_map(|step| &step.fields).map(|it| it.field.as_str()).collect();
+        assert_eq!(fields, ["file /etc/haproxy/haproxy.cfg", "unit haproxy.service"]);
+        assert_eq!(yard.run_to_the_end(&Ask::Apply, &[], 1).await, ["complete"]);
+        assert_ne!(read(), before);
+        assert_eq!(yard.complaints(&Ask::Apply, &[]).await, [""; 0]);
+    })
+    .unwrap();
+}

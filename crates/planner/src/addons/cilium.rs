@@ -18,6 +18,10 @@ const CHART: Recommended =
 /// <https://www.talos.dev/v1.11/kubernetes-guides/configuration/kubeprism/>
 const KUBEPRISM: u16 = 7445;
 
+/// The first version that serves pools as v2; v2alpha1 is deprecated since the one after it. Policies have no v2 yet.
+/// <https://docs.cilium.io/en/v1.19/operations/upgrade/#upgrade-notes>
+const POOLS_V2: (u64, u64, u64) = (1, 18, 0);
+
 pub(super) fn release(context: &Context<'_>, cilium: &Cilium) -> DesiredRelease {
     let talos = context.file.spec.kubernetes.distribution == Distribution::Talos;
     let mut values = json!({
@@ -71,7 +75,7 @@ pub(super) fn objects(cilium: &Cilium) -> Option<DesiredObjects> {
             .map(|range| json!({ "start": range.first().to_string(), "stop": range.last().to_string() }))
             .collect();
         Manifest(json!({
-            "apiVersion": "cilium.io/v2",
+            "apiVersion": if cilium.version.patch() < POOLS_V2 { "cilium.io/v2alpha1" } else { "cilium.io/v2" },
             "kind": "CiliumLoadBalancerIPPool",
             "metadata": { "name": name },
             "spec": { "blocks": blocks },

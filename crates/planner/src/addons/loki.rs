@@ -16,6 +16,10 @@ const CHART: Recommended = Recommended {
     version: "2.10.2",
 };
 
+/// The period of the index's tables in the chart's `schema_config`.
+/// <https://grafana.com/docs/loki/v2.9.x/operations/storage/table-manager/>
+const TABLE_HOURS: u64 = 24;
+
 pub(super) fn namespace(loki: &Loki) -> Namespace {
     loki.namespace.clone().unwrap_or_else(|| "monitoring".into())
 }
@@ -35,10 +39,11 @@ pub(super) fn release(context: &Context<'_>, loki: &Loki) -> DesiredRelease {
         values["loki"]["persistence"] = json!({ "enabled": true, "size": size.to_string() });
     }
     if let Some(retention) = loki.retention {
-        let hours = retention.duration().as_secs().div_ceil(3600);
+        // Whole tables are deleted: the table manager does not start with anything but a multiple of their period.
+        let periods = retention.duration().as_secs().div_ceil(TABLE_HOURS * 3600);
         values["loki"]["config"] = json!({ "table_manager": {
             "retention_deletes_enabled": true,
-            "retention_period": format!("{hours}h"),
+            "retention_period": format!("{}h", periods * TABLE_HOURS),
         } });
     }
     let mut release = CHART.release(namespace(loki), "loki", loki.version.as_ref(), values, &loki.values);

@@ -65,7 +65,7 @@ fn difference(resource: &HostResource, seen: &HostSeen, filled: &BTreeMap<Digest
             let there = seen.links.get(path).map(String::as_str);
             if there == Some(target) { None } else { plain(there, target) }
         }
-        HostResource::Unit(unit) => unit_difference(unit, seen.units.get(&unit.name)),
+        HostResource::Unit(unit) => unit_difference(unit, seen.units.get(&unit.name), filled),
         HostResource::User(user) => {
             let there = seen.users.get(&user.name);
             if there == Some(&user.mark()) { None } else { plain(there.map(|_| "differs"), "as wished") }
@@ -103,14 +103,15 @@ fn lines_difference(there: Option<&Vec<String>>, wanted: &[String]) -> Option<Di
 }
 
 /// A unit that was never started and waits for its recipe differs only in its file.
-fn unit_difference(unit: &UnitWish, seen: Option<&UnitSeen>) -> Option<Difference> {
+fn unit_difference(unit: &UnitWish, seen: Option<&UnitSeen>, filled: &BTreeMap<Digest, Digest>) -> Option<Difference> {
     let should_run = runs_after(unit, seen);
     // What its recipe did not start yet must not start by itself after a power cut either.
     let enabled = unit.enabled && should_run;
     let Some(seen) = seen else { return Some((None, state(enabled, should_run), false)) };
     let written = unit.content.as_ref().is_none_or(|content| content.digest() == seen.content);
     let placed = written && enabled == seen.enabled && (!should_run || seen.active);
-    let fresh = unit.run == UnitRun::Oneshot || !seen.active || seen.reads.as_ref() == Some(&unit.reads);
+    let reads = filled.get(&unit.reads).unwrap_or(&unit.reads);
+    let fresh = unit.run == UnitRun::Oneshot || !seen.active || seen.reads.as_ref() == Some(reads);
     match (placed, fresh) {
         (true, true) => None,
         (true, false) => Some((Some("runs with what it read before".into()), "restarted".into(), true)),

@@ -123,8 +123,8 @@ pub(crate) fn in_place(machine: &DesiredMachine, seen: &MachineSeen) -> Vec<Fiel
 
 fn features(machine: &DesiredMachine) -> Option<String> {
     match &*machine.body {
-        // Those that go over SSH are lines of the hypervisor's.
-        Body::Lxc(lxc) => (!lxc.features_need_root()).then(|| sorted(&lxc.features)),
+        // Those that go over SSH are lines of the hypervisor's, and of a privileged container none goes another way.
+        Body::Lxc(lxc) => (!lxc.privileged && !lxc.features_need_root()).then(|| sorted(&lxc.features)),
         Body::Vm(_) | Body::Server(_) | Body::Existing | Body::Local => None,
     }
 }

@@ -154,3 +154,59 @@ fn the_unit_that_makes_kmsg_counts_as_done_also_where_it_is_there_already() {
     assert!(!unit.contains("Condition"), "a unit whose condition does not hold never runs: {unit}");
     assert!(unit.contains("ExecStart=/bin/sh -c '[ -e /dev/kmsg ] || ln -s /dev/console /dev/kmsg'\n"), "{unit}");
 }
+
+#[test]
+fn haproxy_asks_as_often_as_is_wished_and_takes_the_answers_that_are() {
+    let listen = "listen: [{ port: 6443, to: 6443 }]";
+    let config = |listener: &str| {
+        text(&changed(&[(listen, &format!("listen: [{listener}]"))]), "front", "/etc/haproxy/haproxy.cfg")
+    };
+    let web =
+        config("{ port: 80, to: 30080, health: { protocol: http, path: /healthz, status: [200, 404], interval: 5s } }");
+    assert!(web.contains("    option httpchk GET /healthz\n    http-check expect rstatus ^(200|404)$\n"), "{web}");
+    assert!(web.contains(":30080 check inter 5s\n"), "{web}");
+    let plain = config("{ port: 80, to: 30080, health: { protocol: http } }");
+    assert!(plain.contains("    option httpchk GET /\n    server"), "{plain}");
+    assert!(plain.contains(":30080 check inter 15s\n"), "{plain}");
+    let api = config("{ port: 6443, to: 6443, health: { protocol: https, status: [401] } }");
+    assert!(api.contains("    option httpchk GET /readyz\n    http-check expect rstatus ^(401)$\n"), "{api}");
+}
+
+#[test]
+fn loki_keeps_whole_tables_of_a_day() {
+    let kept = |retention: &str| {
+        let loki = format!("  addons:\n    loki: {{ retention: {retention} }}\n  loadBalancers:");
+        let lab = changed(&[("  loadBalancers:", &loki)]);
+        let release = lab.releases.iter().find(|release| release.chart == "loki-stack").unwrap();
+        release.values.pointer("/loki/config/table_manager/retention_period").unwrap().clone()
+    };
+    assert_eq!(kept("168h"), "168h");
+    assert_eq!(kept("30h"), "48h");
+}
+
+#[test]
+fn pools_of_addresses_are_of_the_version_that_cilium_serves() {
+    let versions = |version: &str| -> Vec<String> {
+        let cni = format!(
+            "    cni: {{ cilium: {{ version: {version}, l2Announcements: {{ pools: {{ lan: [10.0.0.200-210] }} }} }} }}\n  providers:"
+        );
+        let lab = changed(&[("  providers:", &cni)]);
+        let group = lab.objects.iter().find(|group| group.name == "cilium-pools").unwrap();
+        group.manifests.iter().map(|it| it.0["apiVersion"].as_str().unwrap().to_string()).collect()
+    };
+    assert_eq!(versions("1.16.5"), ["cilium.io/v2alpha1", "cilium.io/v2alpha1"]);
+    assert_eq!(versions("1.18.3"), ["cilium.io/v2", "cilium.io/v2alpha1"]);
+}
+
+#[test]
+fn what_is_not_built_is_named() {
+    let missing = |pieces: &[(&str, &str)]| -> Vec<String> {
+        changed(pieces).missing.into_iter().map(|missing| missing.what).collect()
+    };
+    assert_eq!(missing(&[]), [""; 0]);
+    let sqlite = [
+        ("datastore: etcd", "datastore: sqlite"),
+        ("  loadBalancers:", "  backup: { schedule: \"0 3 * * *\" }\n  loadBalancers:"),
+    ];
+    assert!(missing(&sqlite).contains(&"backups of SQLite".to_string()), "{:?}", missing(&sqlite));
+}

@@ -3,7 +3,6 @@
 use std::fmt::Write as _;
 
 use kubewright_model::desired::DesiredLoadBalancer;
-use kubewright_model::digest::Digest;
 use kubewright_model::host::{FileWish, HostResource, UnitRun, UnitWish};
 use kubewright_model::ids::NodeName;
 use kubewright_model::spec::LoadBalancer;
@@ -68,7 +67,7 @@ pub(super) fn haproxy_resources(
             content: None,
             enabled: true,
             run: UnitRun::Running,
-            reads: Digest::of_value(&reads),
+            reads,
         }),
     ]
 }
@@ -122,14 +121,26 @@ fn frontend(context: &Context<'_>, name: &str, balancer: &LoadBalancer, listener
 
 /// The API tells by `/readyz` whether it serves; the rest by its own health check, or by its port.
 fn check(listener: &Listener, distribution: Distribution) -> String {
-    let path = listener.health.as_ref().and_then(|health| health.path.as_deref());
-    match (path, listener.to) {
-        (Some(path), _) => format!("    option httpchk GET {path}\n"),
-        (None, API_PORT) => {
-            format!("    option httpchk GET /readyz\n    http-check expect {}\n", alive(distribution))
+    let health = listener.health.as_ref();
+    let speaks_http = health.is_some_and(|health| health.path.is_some() || health.protocol != HealthProtocol::Tcp);
+    let asks_the_api = health.is_none_or(|health| health.path.is_none()) && listener.to == API_PORT;
+    let path = match health.and_then(|health| health.path.as_deref()) {
+        Some(path) => path,
+        None if asks_the_api => "/readyz",
+        None if speaks_http => "/",
+        None => return String::new(),
+    };
+    let statuses = health.map(|health| health.status.as_slice()).unwrap_or_default();
+    let expected = match statuses {
+        // HAProxy takes every answer from 200 to 399.
+        [] if !asks_the_api => String::new(),
+        [] => format!("    http-check expect {}\n", alive(distribution)),
+        some => {
+            let words: Vec<String> = some.iter().map(ToString::to_string).collect();
+            format!("    http-check expect rstatus ^({})$\n", words.join("|"))
         }
-        (None, _) => String::new(),
-    }
+    };
+    format!("    option httpchk GET {path}\n{expected}")
 }
 
 /// What `/readyz` answers somebody without credentials. Where strangers are not let in (`anonymous-auth=false`) the API
@@ -150,5 +161,6 @@ fn check_options(listener: &Listener) -> String {
         None if listener.to == API_PORT => " check-ssl verify none",
         Some(HealthProtocol::Tcp | HealthProtocol::Http) | None => "",
     };
-    format!("{port}{tls}")
+    let interval = health.map(|health| format!(" inter {}s", health.interval.duration().as_secs())).unwrap_or_default();
+    format!("{port}{tls}{interval}")
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use kubewright_model::desired::Missing;
 use kubewright_model::spec::backup::{Keep, Unreachable};
-use kubewright_model::spec::kubernetes::Distribution;
+use kubewright_model::spec::kubernetes::{Datastore, Distribution};
 use kubewright_model::spec::load_balancers::Balancer;
 use kubewright_model::spec::{ClusterFile, SecretRef};
 
@@ -76,6 +76,9 @@ fn of_cluster(file: &ClusterFile) -> Vec<Missing> {
 fn of_backups(file: &ClusterFile) -> Vec<Missing> {
     let Some(backup) = &file.spec.backup else { return Vec::new() };
     let mut missing = Vec::new();
+    if backup.datastore && file.spec.kubernetes.datastore == Datastore::Sqlite {
+        missing.push(blocks("backups of SQLite", "nothing saves the datastore: only etcd is saved"));
+    }
     if backup.machines.is_some() {
         missing.push(blocks("backups of whole machines", "the provider is told no schedule for them"));
     }

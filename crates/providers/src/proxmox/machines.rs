@@ -328,6 +328,7 @@ fn differences(machine: &DesiredMachine, ours: &Ours, seen: &MachineSeen, owner:
         config.insert("sockets".into(), "1".into());
     }
     if let Body::Lxc(lxc) = &*machine.body
+        && !lxc.privileged
         && !lxc.features_need_root()
         && sorted(&lxc.features) != seen.features
     {
