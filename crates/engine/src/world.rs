@@ -8,13 +8,13 @@ use std::sync::Arc;
 
 use kubewright_hosts::{Ask, Hosts, Password, RealHosts, User};
 use kubewright_model::change::Subject;
-use kubewright_model::desired::{Desired, EXISTING, PROXMOX};
+use kubewright_model::desired::{Desired, DesiredMachine, EXISTING, PROXMOX};
 use kubewright_model::ids::ProviderName;
 use kubewright_model::plan::{Action, Note, Plan, Weight};
 use kubewright_model::recipe::Effect;
 use kubewright_model::secret::Secret;
-use kubewright_providers::Provider;
 use kubewright_providers::existing::Existing;
+use kubewright_providers::{Provider, Refusal};
 
 use crate::cluster::ClusterApi;
 use crate::holes::{self, Secrets};
@@ -83,6 +83,30 @@ impl World {
             message: format!("not built yet: hands on the Kubernetes API ({needs} steps need them)"),
             help: Some("`--only hosts` sets the hosts up".into()),
         })
+    }
+
+    /// What providers do not allow us of what a plan needs.
+    pub(crate) async fn refused(&self, plan: &Plan) -> Vec<Note> {
+        let mut wanted: BTreeMap<&ProviderName, Vec<&DesiredMachine>> = BTreeMap::new();
+        for step in &plan.steps {
+            if let Action::CreateMachine(machine) | Action::UpdateMachine(machine) = &step.action {
+                wanted.entry(&machine.provider).or_default().push(machine);
+            }
+        }
+        let asked =
+            wanted.into_iter().filter_map(|(provider, machines)| Some((self.providers.get(provider)?, machines)));
+        let told = asked.map(async |(provider, machines)| {
+            // It only tells early; what cannot be asked now is told by the step itself.
+            provider.preflight(&machines).await.unwrap_or_default()
+        });
+        let refusals = futures::future::join_all(told).await;
+        let note = |Refusal { message, help }| Note {
+            weight: Weight::Blocks,
+            subject: Subject::Cluster,
+            message,
+            help: Some(help),
+        };
+        refusals.into_iter().flatten().map(note).collect()
     }
 
     /// Where values of holes are.

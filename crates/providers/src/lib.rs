@@ -41,6 +41,15 @@ pub struct Doomed<'a> {
     pub owner: &'a Owner,
 }
 
+/// Something that we are not allowed to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// Who lacks what, and where.
+    pub message: String,
+    /// What would allow it.
+    pub help: String,
+}
+
 /// Hands on machines and load balancers.
 #[async_trait]
 pub trait Provider: Send + Sync {
@@ -49,6 +58,11 @@ pub trait Provider: Send + Sync {
 
     /// All that carries the mark, and what of others stands in the way.
     async fn observe(&self, owner: &Owner) -> Result<Inventory, ProviderError>;
+
+    /// What we are not allowed to do that these machines need. It is asked before anything is begun, and changes nothing.
+    async fn preflight(&self, _machines: &[&DesiredMachine]) -> Result<Vec<Refusal>, ProviderError> {
+        Ok(Vec::new())
+    }
 
     /// Makes a machine, marked in the same request, and leaves it off. One that is there and matches is returned.
     async fn create(&self, machine: &DesiredMachine, owner: &Owner) -> Result<MachineSeen, ProviderError>;

@@ -27,7 +27,7 @@ use self::call::Guest;
 use self::client::{Client, error};
 use self::tasks::Tasks;
 use self::wish::User;
-use crate::{Capabilities, Doomed, ErrorKind, Provider, ProviderError};
+use crate::{Capabilities, Doomed, ErrorKind, Provider, ProviderError, Refusal};
 
 pub use permissions::Lacking;
 pub use settings::{Identity, Login, Settings, Trust};
@@ -83,6 +83,10 @@ impl Provider for Proxmox {
 
     async fn observe(&self, owner: &Owner) -> Result<Inventory, ProviderError> {
         self.inventory(owner).await
+    }
+
+    async fn preflight(&self, machines: &[&DesiredMachine]) -> Result<Vec<Refusal>, ProviderError> {
+        self.refusals(machines).await
     }
 
     async fn create(&self, machine: &DesiredMachine, owner: &Owner) -> Result<MachineSeen, ProviderError> {

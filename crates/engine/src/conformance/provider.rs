@@ -9,7 +9,7 @@ use kubewright_providers::{Doomed, ErrorKind, Provider, ProviderError};
 use super::{Broken, Rule, Verdict, broken, rule, that};
 
 /// The rules, in the order of their numbers.
-pub const RULES: [Rule; 11] = [
+pub const RULES: [Rule; 12] = [
     rule("P1", "`observe` MUST show every machine with the owner's mark, and no other"),
     rule("P2", "`observe` MUST name what is not ours among what is taken, with its number where it has one"),
     rule("P3", "`create` MUST leave a machine off, and marked from the same request on"),
@@ -21,6 +21,7 @@ pub const RULES: [Rule; 11] = [
     rule("P9", "what does not carry the mark MUST NOT be changed, started or deleted"),
     rule("P10", "`delete` MUST fail with Conflict where the number or the place is not the one that was seen"),
     rule("P11", "`delete` of what is gone MUST succeed"),
+    rule("P12", "`preflight` MUST tell nothing of a machine that can be made"),
 ];
 
 /// Hands, and what their world offers for the checks.
@@ -40,6 +41,7 @@ pub struct Case<'a> {
 
 /// Checks every rule; returns those that are broken.
 pub async fn check(case: Case<'_>) -> Vec<Broken> {
+    let allowed = allowed(case).await;
     let made = created(case).await;
     let twice = created_twice(case).await;
     let clash = clash(case).await;
@@ -51,7 +53,7 @@ pub async fn check(case: Case<'_>) -> Vec<Broken> {
     let foreign = foreign(case).await;
     let moved = moved(case).await;
     let deleted = deleted(case).await;
-    broken(&RULES, vec![ours, taken, made, twice, clash, started, updated, shrunk, foreign, moved, deleted])
+    broken(&RULES, vec![ours, taken, made, twice, clash, started, updated, shrunk, foreign, moved, deleted, allowed])
 }
 
 fn told(error: ProviderError) -> String {
@@ -87,6 +89,11 @@ async fn taken(case: Case<'_>) -> Verdict {
     let taken = inventory.taken.iter().find(|taken| taken.name == case.foreign.as_str());
     let taken = taken.ok_or_else(|| format!("{} is not among {:?}", case.foreign, inventory.taken))?;
     that(case.machine.vmid.is_none() || taken.vmid.is_some(), || format!("{taken:?} has no number"))
+}
+
+async fn allowed(case: Case<'_>) -> Verdict {
+    let refused = case.hands.preflight(&[case.machine]).await.map_err(told)?;
+    that(refused.is_empty(), || format!("{refused:?}"))
 }
 
 async fn created(case: Case<'_>) -> Verdict {

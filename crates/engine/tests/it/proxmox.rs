@@ -9,7 +9,7 @@ use kubewright_engine::world::World;
 use kubewright_model::desired::Desired;
 use kubewright_model::ids::ProviderName;
 use kubewright_model::observed::{Inventory, MachineSeen, Observed, Seen};
-use kubewright_model::plan::{Action, Ask};
+use kubewright_model::plan::{Action, Ask, Weight};
 use kubewright_planner::plan::plan;
 use kubewright_providers::Provider;
 
@@ -63,7 +63,7 @@ fn real(desired: &Desired, folder: &Path) -> World {
 
 #[tokio::test]
 async fn the_real_world_asks_the_proxmox_cluster() {
-    let (fake, folder) = (Fake::start(), tempfile::tempdir().unwrap());
+    let (mut fake, folder) = (Fake::start(), tempfile::tempdir().unwrap());
     let desired = lab(&fake);
     let plan = async || {
         let engine = Engine::new(real(&desired, folder.path()), Arc::new(MemoryStore::default()));
@@ -93,6 +93,14 @@ async fn the_real_world_asks_the_proxmox_cluster() {
     assert_eq!(made, ["agent-1", "agent-2"]);
     let notes: Vec<&str> = planned.plan.notes.iter().map(|note| note.message.as_str()).collect();
     assert!(notes.iter().any(|note| note.starts_with("its hypervisor pve1 could not be looked at: ")), "{notes:?}");
+
+    fake.tell("pve.grant('kubewright@pve', '/vms', 'VM.Audit')");
+    let planned = plan().await;
+    let lacking = planned.plan.notes.iter().find(|note| note.message.contains("lacks Datastore.AllocateSpace"));
+    let lacking = lacking.unwrap_or_else(|| panic!("{:?}", planned.plan.notes));
+    assert_eq!((lacking.weight, planned.plan.is_blocked()), (Weight::Blocks, true));
+    assert!(lacking.help.as_deref().is_some_and(|help| help.contains("pveum acl modify /storage/local-lvm --roles ")));
+    fake.tell("pve.acl = None");
 
     // A machine is made only when somebody can log into it.
     let world = real(&desired, folder.path());

@@ -18,7 +18,10 @@ const WORDS: &[(&str, ErrorKind)] = &[
     ("-locked command timed out", ErrorKind::Busy),
     ("unable to acquire lock", ErrorKind::Busy),
     ("detected modified configuration", ErrorKind::Busy),
-    ("checksum mismatch (file change by other user?)", ErrorKind::Busy),
+    ("(file change by other user?)", ErrorKind::Busy),
+    // It was stopped before it was to be destroyed, and HA takes its time.
+    ("is running - destroy failed", ErrorKind::Busy),
+    ("container is running", ErrorKind::Busy),
     // The cluster as a whole.
     ("no quorum", ErrorKind::Transient),
     ("is not online", ErrorKind::Transient),
@@ -30,8 +33,6 @@ const WORDS: &[(&str, ErrorKind)] = &[
     ("only allowed for root@pam", ErrorKind::Denied),
     ("already exists", ErrorKind::Conflict),
     ("config file already exists", ErrorKind::Conflict),
-    ("is running - destroy failed", ErrorKind::Conflict),
-    ("container is running", ErrorKind::Conflict),
     // Room. LVM, thin pools, ZFS, file systems, quotas.
     ("not enough free space", ErrorKind::Quota),
     ("no space left on device", ErrorKind::Quota),

@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::client::error;
 use super::settings::Identity;
 use super::{Proxmox, call};
-use crate::{ErrorKind, ProviderError};
+use crate::{ErrorKind, ProviderError, Refusal};
 
 /// For every guest: to see it, make it, set it up, start it and delete it.
 const GUEST: [&str; 8] = [
@@ -44,9 +44,19 @@ type Wanted = BTreeMap<String, BTreeSet<&'static str>>;
 
 impl Proxmox {
     /// What is missing to make and keep these machines. Nothing is missing where the list is empty.
-    pub async fn lacking(&self, machines: &[DesiredMachine]) -> Result<Vec<Lacking>, ProviderError> {
+    pub async fn lacking(&self, machines: &[&DesiredMachine]) -> Result<Vec<Lacking>, ProviderError> {
         let held = Held(self.client.send(call::permissions()).await?);
         Ok(self.lacking_of(&held, wanted(machines, &self.guests_path())))
+    }
+
+    /// The same for people.
+    pub(super) async fn refusals(&self, machines: &[&DesiredMachine]) -> Result<Vec<Refusal>, ProviderError> {
+        let who = self.client.identity().id();
+        let refusal = |Lacking { path, privileges, commands }| Refusal {
+            message: format!("{who} lacks {} on {path}", privileges.join(", ")),
+            help: format!("on a Proxmox host: {}", commands.join("; ")),
+        };
+        Ok(self.lacking(machines).await?.into_iter().map(refusal).collect())
     }
 
     /// Whether guests can be seen at all: without that a cluster looks as if it were empty.
@@ -83,7 +93,7 @@ impl Proxmox {
 }
 
 /// Everything that machines need.
-fn wanted(machines: &[DesiredMachine], guests: &str) -> Wanted {
+fn wanted(machines: &[&DesiredMachine], guests: &str) -> Wanted {
     let mut wanted = Wanted::new();
     let mut want = |path: String, privileges: &[&'static str]| wanted.entry(path).or_default().extend(privileges);
     for machine in machines {

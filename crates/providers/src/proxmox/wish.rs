@@ -119,6 +119,8 @@ pub(super) fn virtual_machine(
     set(&mut config, "sshkeys", user.and_then(|user| user.lines()).map(|lines| escaped(&lines)));
     // Cloud images of Debian and Ubuntu stop in a kernel panic when their disk has grown and there is no serial port.
     set(&mut config, "serial0", Some("socket").filter(|_| !there.contains_key("serial0")));
+    // A template is protected so that nobody deletes it; its clone is no template.
+    set(&mut config, "protection", Some(0).filter(|_| there.get("protection").is_some_and(|yes| yes == "1")));
     let cloud_init = there.values().any(|value| is_cloud_init(value));
     set(&mut config, "ide2", Some(format!("{}:cloudinit", vm.storage)).filter(|_| !cloud_init));
     disks(&mut config, vm, there);

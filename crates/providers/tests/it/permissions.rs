@@ -25,9 +25,9 @@ async fn what_is_lacking_is_told_and_what_is_told_is_enough() -> Result<(), Prov
     let mut fake = Fake::start();
     let (owner, hands) = (owner(), fake.hands());
     let wishes = [container("agent-1", 400, "pve1"), virtual_machine("master-1", 1001, "pve1")];
-    assert_eq!(hands.lacking(&wishes).await?, []);
+    assert_eq!(hands.lacking(&wishes.iter().collect::<Vec<_>>()).await?, []);
     fake.tell("pve.grant('kubewright@pve', '/vms', 'VM.Audit')");
-    let lacking = hands.lacking(&wishes).await?;
+    let lacking = hands.lacking(&wishes.iter().collect::<Vec<_>>()).await?;
     let paths: Vec<&str> = lacking.iter().map(|lacking| lacking.path.as_str()).collect();
     assert_eq!(
         paths,
@@ -41,6 +41,9 @@ async fn what_is_lacking_is_told_and_what_is_told_is_enough() -> Result<(), Prov
         ]
     );
     assert!(!lacking[4].privileges.contains(&"VM.Audit"), "what is there is not lacking");
+    let told = hands.preflight(&[&wishes[0]]).await?;
+    assert_eq!(told[0].message, "kubewright@pve!main lacks SDN.Use on /sdn/zones/localnetwork/vmbr0");
+    assert!(told[0].help.starts_with("on a Proxmox host: pveum role add KubewrightNetwork --privs \"SDN.Use\""));
     let refused = hands.create(&wishes[0], &owner).await.unwrap_err();
     assert_eq!(refused.kind, ErrorKind::Denied, "{refused}");
 
@@ -50,7 +53,7 @@ async fn what_is_lacking_is_told_and_what_is_told_is_enough() -> Result<(), Prov
         let list: Vec<String> = privileges.split(' ').map(|privilege| format!("'{privilege}'")).collect();
         fake.tell(&format!("pve.grant('kubewright@pve', '{path}', {})", list.join(", ")));
     }
-    assert_eq!(hands.lacking(&wishes).await?, []);
+    assert_eq!(hands.lacking(&wishes.iter().collect::<Vec<_>>()).await?, []);
     for wish in &wishes {
         hands.create(wish, &owner).await?;
         let started = hands.start(&wish.name, &owner).await?;
