@@ -202,7 +202,7 @@ impl Engine {
         let observed = observe(&self.world, &*self.store, desired).await;
         let mut plan = plan_from(desired, &observed, ask, only)?;
         plan.notes.splice(0..0, self.world.not_built(&plan));
-        plan.notes.extend(self.world.refused(&plan).await);
+        plan.notes.extend(self.world.refused(&plan, desired, &observed).await);
         Ok(Planned { observed, plan })
     }
 

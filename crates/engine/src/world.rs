@@ -10,6 +10,7 @@ use kubewright_hosts::{Ask, Hosts, Password, RealHosts, User};
 use kubewright_model::change::Subject;
 use kubewright_model::desired::{Desired, DesiredMachine, EXISTING, PROXMOX};
 use kubewright_model::ids::ProviderName;
+use kubewright_model::observed::Observed;
 use kubewright_model::plan::{Action, Note, Plan, Weight};
 use kubewright_model::recipe::Effect;
 use kubewright_model::secret::Secret;
@@ -85,9 +86,13 @@ impl World {
         })
     }
 
-    /// What providers do not allow us of what a plan needs.
-    pub(crate) async fn refused(&self, plan: &Plan) -> Vec<Note> {
+    /// What providers do not allow us of what a plan needs, or would need if they let us look.
+    pub(crate) async fn refused(&self, plan: &Plan, desired: &Desired, observed: &Observed) -> Vec<Note> {
         let mut wanted: BTreeMap<&ProviderName, Vec<&DesiredMachine>> = BTreeMap::new();
+        let blind = |name| observed.providers.get(name).is_some_and(|seen| seen.why_unknown().is_some());
+        for machine in desired.machines.iter().filter(|machine| blind(&machine.provider)) {
+            wanted.entry(&machine.provider).or_default().push(machine);
+        }
         for step in &plan.steps {
             if let Action::CreateMachine(machine) | Action::UpdateMachine(machine) = &step.action {
                 wanted.entry(&machine.provider).or_default().push(machine);

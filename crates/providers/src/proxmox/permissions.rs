@@ -67,12 +67,7 @@ impl Proxmox {
             None => Ok(()),
             Some(lacking) => {
                 let who = self.client.identity().id();
-                let commands = lacking.commands.join("; ");
-                let message = format!(
-                    "{who} may not see guests: VM.Audit on {} is missing. On a Proxmox host: {commands}",
-                    lacking.path
-                );
-                Err(error(ErrorKind::Denied, message))
+                Err(error(ErrorKind::Denied, format!("{who} sees no guests: it lacks VM.Audit on {}", lacking.path)))
             }
         }
     }
