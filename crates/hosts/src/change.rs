@@ -12,6 +12,8 @@ mod names;
 #[cfg(test)]
 pub(crate) mod tests;
 
+use std::time::Duration;
+
 use kubewright_model::host::{DownloadWish, FileWish, HostResource, Proof, SshDaemonWish, UnitRun, UnitWish, UserWish};
 use kubewright_model::ids::NodeName;
 use kubewright_model::plan::HostChange;
@@ -48,6 +50,17 @@ pub(crate) fn script(change: &HostChange, holes: &Holes) -> Result<String, HostE
         writer.unmake(index, resource)?;
     }
     Ok(writer.calls.script())
+}
+
+/// How long the SSH daemon waits for somebody to come in by the new way, before it goes back to the old one: longer than
+/// three connections to a host that looks its clients up in a DNS that does not answer.
+const PROVEN_WITHIN: Duration = Duration::from_secs(120);
+
+/// The body of the script that says that the SSH daemon's new way in leads in.
+pub(crate) fn ssh_daemon_proven() -> String {
+    let mut calls = Calls::default();
+    calls.call(Library::Sshd, &Call::tell(0, "kw_sshd_proven", &[]));
+    calls.script()
 }
 
 /// The body of the script that puts back what the SSH daemon had before [`HostResource::SshDaemon`] was made true.
@@ -314,7 +327,11 @@ impl Writer<'_> {
 
     fn ssh_daemon(&mut self, index: usize, wish: &SshDaemonWish) {
         let root = if self.root { "prohibit-password" } else { "no" };
-        self.tell(Library::Sshd, index, "kw_sshd", &[&wish.port.to_string(), yes(wish.harden), root]);
+        let within = PROVEN_WITHIN.as_secs().to_string();
+        let port = wish.port.to_string();
+        let call = Call::tell(index, "kw_sshd", &[&within, &port, yes(wish.harden), root]);
+        let back = format!("kw_main() {{\n{}}}\nkw_main\n", ssh_daemon_back());
+        self.calls.call(Library::Sshd, &call.reading(back));
     }
 
     fn unmake(&mut self, index: usize, resource: &HostResource) -> Result<(), HostError> {

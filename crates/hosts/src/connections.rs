@@ -42,7 +42,7 @@ impl Connections {
         if let Some(open) = kept.as_ref().filter(|open| open.is_open()) {
             return Ok(Arc::clone(open));
         }
-        let open = self.open(way).await.map_err(|refusal| unreachable(host, refusal))?;
+        let open = self.open_or_before(way).await.map_err(|refusal| unreachable(host, refusal))?;
         *kept = Some(Arc::clone(&open));
         Ok(open)
     }
@@ -63,6 +63,24 @@ impl Connections {
     /// The next use makes a new connection: this one gave no answer.
     pub(crate) async fn drop(&self, host: &NodeName) {
         *self.slot(host).lock().await = None;
+    }
+
+    /// Opens the way, or the one that leads into a host which was not set up yet.
+    async fn open_or_before(&self, way: &Way) -> Result<Arc<dyn Transport>, Refusal> {
+        let refusal = match self.open(way).await {
+            Ok(open) => return Ok(open),
+            Err(refusal) => refusal,
+        };
+        match way.port_before {
+            Some(port) if matches!(refusal.layer, Layer::Tcp | Layer::Banner) => {
+                let before = Way { port, ..way.clone() };
+                let nor = |other: Refusal| {
+                    Refusal::new(other.layer, format!("{}; nor is it at port {port}: {}", refusal.why, other.why))
+                };
+                self.open(&before).await.map_err(nor)
+            }
+            _ => Err(refusal),
+        }
     }
 
     async fn open(&self, way: &Way) -> Result<Arc<dyn Transport>, Refusal> {

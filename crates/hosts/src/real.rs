@@ -28,6 +28,8 @@ use crate::{Holes, HostError, Hosts, Layer, Probe, Report, change, probe, recipe
 const LOOK: Duration = Duration::from_secs(60);
 /// A change may install packages and download hundreds of megabytes over a slow line; a recipe restores an etcd.
 const CHANGE: Duration = Duration::from_secs(30 * 60);
+/// A daemon that reads its configuration again listens a moment later.
+const LISTENS_AGAIN: Duration = Duration::from_secs(5);
 /// Between two looks at something that a recipe waits for: soon enough that nobody notices, and no load for a host.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
 
@@ -89,8 +91,19 @@ impl RealHosts {
     /// Shows that the way in is still open, on a connection of its own, while the old one is still there to put the SSH
     /// daemon back. Then the new one is kept.
     async fn prove_way_in(&self, host: &NodeName, way: &Way) -> Result<(), HostError> {
-        let Err(closed) = self.connections.renew(host, way).await else { return Ok(()) };
         let what = "setting up the SSH daemon";
+        let deadline = Instant::now() + LISTENS_AGAIN;
+        let closed = loop {
+            match self.connections.renew(host, way).await {
+                Ok(()) => {
+                    let body = change::ssh_daemon_proven();
+                    self.script(host, way, what, Job { body: &body, deadline: LOOK }).await?;
+                    return Ok(());
+                }
+                Err(closed) if !closed.may_pass() || Instant::now() > deadline => break closed,
+                Err(_) => tokio::time::sleep(LISTENS_AGAIN / 20).await,
+            }
+        };
         let body = change::ssh_daemon_back();
         let back = match self.script(host, way, what, Job { body: &body, deadline: LOOK }).await {
             Ok(_) => "what was there before is back".to_string(),

@@ -277,6 +277,9 @@ pub struct Way {
     pub name: Option<String>,
     /// The SSH port.
     pub port: u16,
+    /// The port of a host whose SSH daemon was not set up yet, where that is another one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub port_before: Option<u16>,
     /// The user.
     pub user: Arc<str>,
     /// The private key's file.

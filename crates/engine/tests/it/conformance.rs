@@ -134,6 +134,7 @@ async fn real_hosts_keep_their_contract() {
         address: Some(IpAddr::V4(lab.address)),
         name: None,
         port: PORT,
+        port_before: None,
         user: "admin".into(),
         key_file: Some(lab.at("user").display().to_string().into()),
         jump: None,

@@ -151,6 +151,7 @@ mod tests {
             address: None,
             name: Some(name.into()),
             port: 22,
+            port_before: None,
             user: "root".into(),
             key_file: None,
             jump: None,

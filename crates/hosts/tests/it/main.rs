@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+mod daemon;
 mod faults;
 mod lab;
 mod life;
@@ -39,6 +40,7 @@ fn way(host: &LabHost, user: &str) -> Way {
         address: Some(IpAddr::V4(host.address)),
         name: None,
         port: PORT,
+        port_before: None,
         user: user.into(),
         key_file: Some(host.at("user").display().to_string().into()),
         jump: None,

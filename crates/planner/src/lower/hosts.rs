@@ -45,6 +45,8 @@ fn way(node: &NodePlan<'_>, ssh: Option<&Ssh>, secrets: &mut SecretNames) -> Way
         address: node.address,
         name: node.address.is_none().then(|| node.name.to_string()),
         port: ssh.map_or(22, |ssh| ssh.port),
+        // Only who moves the daemon looks for it where it is before that.
+        port_before: ssh.filter(|ssh| ssh.harden && ssh.port != 22).map(|_| 22),
         user: ssh.map_or("root", |ssh| ssh.user.as_str()).into(),
         key_file: ssh.and_then(|ssh| ssh.key_file.as_deref()).map(Arc::from),
         jump: ssh.and_then(|ssh| ssh.jump.as_deref()).map(Arc::from),
@@ -230,6 +232,7 @@ fn hypervisors(context: &Context<'_>) -> Vec<DesiredHost> {
             address: None,
             name: Some(place.to_string()),
             port: ssh.port,
+            port_before: None,
             user: ssh.user.as_str().into(),
             key_file: ssh.key_file.as_deref().map(Arc::from),
             jump: None,

@@ -172,8 +172,16 @@ impl Host {
     }
 
     pub(crate) fn change(&self, make: &[HostResource], unmake: &[HostResource]) -> HostChange {
-        let way =
-            Way { address: None, name: None, port: 22, user: self.user.into(), key_file: None, jump: None, sudo: None };
+        let way = Way {
+            address: None,
+            name: None,
+            port: 22,
+            port_before: None,
+            user: self.user.into(),
+            key_file: None,
+            jump: None,
+            sudo: None,
+        };
         HostChange { host: "web-1".into(), way, make: make.to_vec(), unmake: unmake.to_vec() }
     }
 

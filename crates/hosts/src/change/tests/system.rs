@@ -279,6 +279,44 @@ fn the_host_has_its_name_its_time_and_its_language() {
     });
 }
 
+/// Sets the SSH daemon up, comes in by the new way, and does it again; the calls of the first time.
+fn moved(host: &Host, port: u16, harden: bool) -> Vec<String> {
+    let wish = [HostResource::SshDaemon(SshDaemonWish { port, harden })];
+    host.calls();
+    assert!(host.make(&wish).expect("it is done").changed);
+    let calls = host.calls();
+    // Nobody came in yet, so whoever comes second is told to prove it.
+    assert!(host.make(&wish).expect("it is done").changed);
+    assert_eq!(host.run(&super::super::ssh_daemon_proven()), "c 0 same\n");
+    assert!(!host.make(&wish).expect("it is done").changed);
+    host.calls();
+    calls
+}
+
+#[test]
+fn a_way_in_that_nobody_proves_is_taken_back_by_the_host_itself() {
+    each(|host| {
+        host.write("etc/ssh/sshd_config", "Port 22\n");
+        host.write("systemd/ssh.service.active", "active\n");
+        let change = host.change(&[HostResource::SshDaemon(SshDaemonWish { port: 2222, harden: false })], &[]);
+        let script = super::super::script(&change, &crate::Holes::new()).expect("it can be written");
+        let soon = script.replacen(" 120 ", " 1 ", 1);
+        assert_ne!(soon, script);
+        assert_eq!(host.run(&soon), "c 0 changed\n");
+        assert!(host.read("etc/ssh/sshd_config").contains("# kubewright"));
+        let begun = std::time::Instant::now();
+        while host.at("etc/ssh/sshd_config.d/00-kubewright.conf").exists() {
+            assert!(begun.elapsed().as_secs() < 20, "it stays");
+            std::thread::sleep(std::time::Duration::from_millis(100));
+        }
+        let begun = std::time::Instant::now();
+        while host.read("etc/ssh/sshd_config") != "Port 22\n" {
+            assert!(begun.elapsed().as_secs() < 20, "it stays");
+            std::thread::sleep(std::time::Duration::from_millis(100));
+        }
+    });
+}
+
 #[test]
 fn the_ssh_daemon_listens_elsewhere_and_takes_keys_only() {
     each(|host| {
@@ -286,10 +324,10 @@ fn the_ssh_daemon_listens_elsewhere_and_takes_keys_only() {
         host.write("etc/ssh/sshd_config.d/50-cloud-init.conf", "PasswordAuthentication yes\n");
         host.write("sys/fs/selinux/enforce", "1");
         host.write("systemd/ssh.service.active", "active\n");
-        let calls = host.twice(&[HostResource::SshDaemon(SshDaemonWish { port: 2222, harden: true })]);
+        let calls = moved(host, 2222, true);
         let does: Vec<&str> = calls.iter().map(String::as_str).filter(|call| !call.contains("is-active")).collect();
-        let ends = ["semanage port -a -t ssh_port_t -p tcp 2222", "systemctl reload ssh.service"];
-        assert_eq!(does[does.len() - 2..], ends, "{does:?}");
+        assert!(does.contains(&"semanage port -a -t ssh_port_t -p tcp 2222"), "{does:?}");
+        assert_eq!(does.last(), Some(&"systemctl reload ssh.service"), "{does:?}");
         let ours = "# Written by kubewright.\nPort 2222\nPasswordAuthentication no\nKbdInteractiveAuthentication no\n\
             PermitRootLogin no\n";
         assert_eq!(host.read("etc/ssh/sshd_config.d/00-kubewright.conf"), ours);
@@ -308,14 +346,13 @@ fn a_socket_that_listens_for_the_ssh_daemon_moves_too() {
     each(|host| {
         host.write("etc/ssh/sshd_config", "Include /etc/ssh/sshd_config.d/*.conf\n");
         host.write("systemd/ssh.socket.active", "active\n");
-        let port = |port| HostResource::SshDaemon(SshDaemonWish { port, harden: false });
-        let calls = host.twice(&[port(2222)]);
+        let calls = moved(host, 2222, false);
         assert_eq!(calls[calls.len() - 2..], ["systemctl daemon-reload", "systemctl restart ssh.socket"]);
         let socket = "[Socket]\nListenStream=\nListenStream=2222\n";
         assert_eq!(host.read("etc/systemd/system/ssh.socket.d/10-kubewright.conf"), socket);
         // Ubuntu makes it from sshd's own configuration.
         host.write("usr/lib/systemd/system-generators/sshd-socket-generator", "");
-        host.twice(&[port(2223)]);
+        moved(host, 2223, false);
         assert_eq!(host.read("etc/systemd/system/ssh.socket.d/10-kubewright.conf"), socket);
     });
 }

@@ -15,7 +15,8 @@ mount --rbind /dev dev
 mount --rbind -o ro /sys sys
 mount -t tmpfs -o mode=755 tmpfs run
 mount -t tmpfs -o mode=1777 tmpfs tmp
-mkdir run/sshd
+mkdir run/sshd run/units
+echo active >run/units/ssh.service.active
 hostname "$name"
 printf '%s\n' "$name" >etc/hostname
 
