@@ -55,6 +55,11 @@ impl Connections {
         Ok(())
     }
 
+    /// Whether there is a connection from an earlier use, as far as anybody has noticed.
+    pub(crate) async fn keeps(&self, host: &NodeName) -> bool {
+        self.slot(host).lock().await.as_ref().is_some_and(|open| open.is_open())
+    }
+
     fn slot(&self, host: &NodeName) -> Slot {
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(slots.entry(host.clone()).or_default())

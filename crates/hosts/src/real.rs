@@ -156,8 +156,15 @@ impl Hosts for RealHosts {
     async fn observe(&self, probe: Probe<'_>) -> Seen<HostSeen> {
         let body = probe::script(probe.resources);
         let job = Job { body: &body, deadline: LOOK };
-        let asked = now();
-        match self.script(probe.host, probe.way, "looking at it", job).await {
+        let kept = self.connections.keeps(probe.host).await;
+        let mut asked = now();
+        let mut answer = self.script(probe.host, probe.way, "looking at it", job).await;
+        // A connection that was kept may have died unnoticed: the host was started again meanwhile.
+        if kept && matches!(answer, Err(HostError::Unreachable { layer: Layer::Tcp, .. })) {
+            asked = now();
+            answer = self.script(probe.host, probe.way, "looking at it", job).await;
+        }
+        match answer {
             Err(error) => Seen::unknown(error.to_string()),
             Ok(printed) => match probe::parse(probe.resources, &printed, asked..=now()) {
                 Ok(facts) => Seen::Present(facts.seen),

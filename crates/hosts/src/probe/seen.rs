@@ -10,6 +10,13 @@ use super::answers::{Answers, Ended};
 use super::facts::{HostFacts, Virtualisation};
 use super::{ParseError, script, settings};
 
+/// Whether something keeps the time. A container has its hypervisor's clock and can set none.
+fn time_service(answers: &Answers<'_>, facts: &HostFacts) -> Option<bool> {
+    let units = answers.units.get("time")?;
+    let container = matches!(facts.virtualisation, Some(Virtualisation::Lxc | Virtualisation::Container(_)));
+    Some(container || units.iter().any(|unit| unit.get("ActiveState") == Some(&"active")))
+}
+
 /// Adds what was seen of each resource.
 pub(super) fn resources(
     resources: &[HostResource],
@@ -33,11 +40,7 @@ pub(super) fn resources(
                 }
             }
             HostResource::TimeSync => {
-                let units = answers.units.get("time").ok_or_else(unanswered)?;
-                // A container has its hypervisor's clock and can set none.
-                let container =
-                    matches!(facts.virtualisation, Some(Virtualisation::Lxc | Virtualisation::Container(_)));
-                let on = container || units.iter().any(|unit| unit.get("ActiveState") == Some(&"active"));
+                let on = time_service(answers, facts).ok_or_else(unanswered)?;
                 seen.settings.insert(resource.key(), if on { "on" } else { "off" }.into());
             }
             HostResource::Module(name) => {

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use kubewright_model::desired::Way;
+
 use super::target::Target;
 use super::trust::KnownHosts;
 use super::*;
@@ -76,8 +78,12 @@ impl Drop for Server {
 }
 
 fn keygen(path: &Path, password: &str) {
+    keygen_of("ed25519", path, password);
+}
+
+fn keygen_of(kind: &str, path: &Path, password: &str) {
     let status = Command::new("ssh-keygen")
-        .args(["-q", "-t", "ed25519", "-N", password, "-f"])
+        .args(["-q", "-t", kind, "-N", password, "-f"])
         .arg(path)
         .status()
         .expect("it is there");
@@ -170,6 +176,46 @@ async fn an_encrypted_key_needs_the_agent() {
     let target = Target { agent: Some(agent.socket.clone()), ..server.target("locked") };
     let session = Session::open(&target, &server.known(), &nobody()).await.expect("the agent's key is taken");
     assert!(session.is_open());
+}
+
+#[tokio::test]
+async fn keys_of_every_kind_are_let_in() {
+    let server = Server::start("");
+    for kind in ["ed25519", "ecdsa", "rsa"] {
+        let key = server.folder.path().join(kind);
+        keygen_of(kind, &key, "");
+        std::fs::copy(key.with_extension("pub"), server.folder.path().join("authorized_keys")).expect("a copy");
+        let opened = Session::open(&server.target(kind), &server.known(), &nobody()).await;
+        assert!(opened.is_ok(), "{kind}: {:?}", opened.err());
+    }
+}
+
+#[tokio::test]
+async fn hosts_are_reached_over_the_sixth_version_of_the_internet_protocol() {
+    if let Err(why) = TcpListener::bind("[::1]:0") {
+        eprintln!("left out: this computer has no IPv6 ({why})");
+        return;
+    }
+    let server = Server::start("ListenAddress ::1");
+    let way = Way {
+        address: Some("::1".parse().expect("an address")),
+        name: None,
+        port: server.port,
+        port_before: None,
+        user: server.target("user").user.as_str().into(),
+        key_file: Some(server.folder.path().join("user").display().to_string().into()),
+        jump: None,
+        sudo: None,
+    };
+    let home = super::target::Home::read(server.folder.path(), None).expect("there is none");
+    let target = home.target(&way).expect("it leads somewhere");
+    for _ in 0..2 {
+        let session = Session::open(&target, &server.known(), &nobody()).await.expect("it is reached and known again");
+        let answer = run(&session, Job { body: "echo \"$SSH_CONNECTION\"", deadline: SHORT }, None).await;
+        assert!(answer.expect("it answers").printed.contains("::1"));
+    }
+    let learnt = std::fs::read_to_string(server.known().ours).expect("it was written");
+    assert_eq!(learnt.lines().filter(|line| line.contains("::1")).count(), 1, "{learnt}");
 }
 
 #[tokio::test]

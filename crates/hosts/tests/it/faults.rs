@@ -55,6 +55,18 @@ async fn a_connection_that_is_cut_in_the_middle_is_finished_by_the_next_run() {
 }
 
 #[tokio::test]
+async fn a_host_that_was_started_again_between_two_looks_is_seen() {
+    let mut host = LabHost::start("one");
+    let home = tempfile::tempdir().expect("a folder");
+    let (hands, way) = (hands(home.path()), way(&host, "admin"));
+    assert!(look(&hands, &host, &way, &[]).await.present().is_some());
+    host.power_off();
+    host.power_on();
+    let again = look(&hands, &host, &way, &[]).await;
+    assert!(again.present().is_some(), "{again:?}");
+}
+
+#[tokio::test]
 async fn sudo_that_wants_a_password_is_told_as_that() {
     let host = LabHost::start("one");
     let home = tempfile::tempdir().expect("a folder");
