@@ -54,9 +54,7 @@ pub(super) fn resources(
                 let now = look.one("value").ok_or_else(unanswered)?;
                 seen.sysctls.insert(key.clone(), boot.sysctl(key, now, value));
             }
-            HostResource::File(wish) => {
-                seen.files.insert(wish.path.clone(), look.file(wish)?);
-            }
+            HostResource::File(wish) => drop(seen.files.insert(wish.path.clone(), look.file(wish)?)),
             HostResource::Download(wish) => look.download(wish, seen)?,
             HostResource::Block { path, .. } => look.block(path, seen),
             HostResource::HostsEntries(_) => look.block("/etc/hosts", seen),

@@ -125,3 +125,32 @@ async fn a_recipe_waits_tells_and_gives() {
     assert_eq!(report.gave.get("cluster/config").expect("it is given").expose(), "address: outside\n");
     assert_eq!(*told.lock().expect("one at a time"), ["waiting until it is ready on one: not yet"]);
 }
+
+#[tokio::test]
+async fn fifty_hosts_are_looked_at_and_changed_together() {
+    let hosts: Vec<LabHost> = (1..=50).map(|number| LabHost::start(&format!("host-{number}"))).collect();
+    let home = tempfile::tempdir().expect("a folder");
+    let trusted = std::fs::read_to_string(hosts[0].at("user.pub")).expect("a key");
+    for host in &hosts {
+        host.sh(&format!("echo '{}' >>/etc/ssh/lab_keys", trusted.trim()));
+    }
+    let hands = hands(home.path());
+    let key_file: Option<std::sync::Arc<str>> = way(&hosts[0], "admin").key_file;
+    let way = |host: &LabHost| Way { key_file: key_file.clone(), ..way(host, "admin") };
+    let resources = wishes();
+    let missing = |seen: &Seen<HostSeen>| seen.present().map(|seen| seen.users.is_empty());
+    for blank in [true, false] {
+        let looks = hosts.iter().map(|host| async { look(&hands, host, &way(host), &resources).await });
+        let seen = futures::future::join_all(looks).await;
+        assert!(seen.iter().all(|seen| missing(seen) == Some(blank)), "{seen:?}");
+        if blank {
+            let changes = hosts.iter().map(|host| async { make(&hands, host, &way(host), &resources).await });
+            for report in futures::future::join_all(changes).await {
+                assert!(report.expect("it is done").changed);
+            }
+        }
+    }
+    for host in &hosts {
+        assert_eq!(host.log().matches("Accepted publickey").count(), 1, "{}", host.log());
+    }
+}
