@@ -1,6 +1,8 @@
 //! Proof that a finished plan keeps its promises. It knows nothing of how plans are made, so a mistake there is found
 //! here, before anything is touched.
 
+mod ownership;
+mod restarts;
 mod servers;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,13 +19,38 @@ use kubewright_model::text::{Part, Text};
 pub fn check(plan: &Plan, desired: &Desired, observed: &Observed) -> Vec<Violation> {
     let mut found = Vec::new();
     order(plan, &mut found);
-    ownership(plan, desired, observed, &mut found);
+    ownership::check(plan, desired, observed, &mut found);
     unknown_is_untouched(plan, observed, &mut found);
     servers::check(plan, desired, observed, &mut found);
+    restarts::check(plan, desired, observed, &mut found);
     foundation_is_kept(plan, desired, observed, &mut found);
     nothing_forgotten(plan, desired, observed, &mut found);
     secrets_are_holes(plan, &mut found);
     found
+}
+
+/// The steps of a plan by their ids.
+type Index<'p> = BTreeMap<&'p StepId, &'p Step>;
+
+fn index(plan: &Plan) -> Index<'_> {
+    plan.steps.iter().map(|step| (&step.id, step)).collect()
+}
+
+/// All that must be done before a step, as far back as it goes.
+fn ancestors<'p>(index: &Index<'p>, step: &'p Step) -> BTreeSet<&'p StepId> {
+    let mut found = BTreeSet::new();
+    let mut open = vec![step];
+    while let Some(step) = open.pop() {
+        let fresh = step.needs.iter().filter(|need| found.insert(*need));
+        open.extend(fresh.filter_map(|need| index.get(need).copied()));
+    }
+    found
+}
+
+/// Whether a host was looked at and holds nothing of any cluster, whatever the books say of it.
+fn is_blank(name: &NodeName, observed: &Observed) -> bool {
+    let host = observed.hosts.get(name).and_then(Seen::present);
+    host.is_some_and(|host| host.kubernetes.as_ref().is_none_or(|kubernetes| !kubernetes.joined))
 }
 
 fn violation(rule: &str, step: &Step, message: impl Into<String>) -> Violation {
@@ -50,37 +77,6 @@ fn order(plan: &Plan, found: &mut Vec<Violation>) {
     }
 }
 
-/// What is deleted carries our mark, and is not wished, or was asked for.
-fn ownership(plan: &Plan, desired: &Desired, observed: &Observed, found: &mut Vec<Violation>) {
-    let wanted: BTreeSet<&NodeName> = desired.machines.iter().map(|machine| &machine.name).collect();
-    for step in &plan.steps {
-        match &step.action {
-            Action::DeleteMachine { provider, name, owner, .. } => {
-                let seen = observed.providers.get(provider).and_then(Seen::present);
-                let marked = seen.and_then(|inventory| inventory.machines.get(name)).map(|machine| &machine.owner);
-                if *owner != desired.owner || marked != Some(&desired.owner) {
-                    found.push(violation("only ours is deleted", step, format!("{name} does not carry our mark")));
-                }
-                let asked = match &plan.ask {
-                    Ask::Destroy | Ask::Rebuild => true,
-                    Ask::Replace(nodes) => nodes.contains(name),
-                    Ask::Apply | Ask::Backup => false,
-                };
-                if wanted.contains(name) && !asked {
-                    found.push(violation("what is wished stays", step, format!("{name} is in the spec")));
-                }
-            }
-            Action::DeleteObjects(ids) => {
-                let seen = observed.cluster.as_ref().and_then(Seen::present);
-                for id in ids.iter().filter(|id| !seen.is_some_and(|seen| seen.objects.contains_key(id))) {
-                    found.push(violation("only ours is deleted", step, format!("{id} does not carry our mark")));
-                }
-            }
-            _ => {}
-        }
-    }
-}
-
 /// Nothing is done to what could not be seen.
 fn unknown_is_untouched(plan: &Plan, observed: &Observed, found: &mut Vec<Violation>) {
     let cluster_unknown = !matches!(observed.cluster, Some(Seen::Present(_) | Seen::Absent));
@@ -102,12 +98,16 @@ fn unknown_is_untouched(plan: &Plan, observed: &Observed, found: &mut Vec<Violat
         {
             found.push(violation("unknown is untouched", step, format!("provider {provider} was not seen")));
         }
+        let host = match &step.action {
+            Action::ChangeHost(change) => Some(&change.host),
+            Action::RunRecipe { host, .. } => Some(host),
+            _ => None,
+        };
         // What was not seen of a machine went with it when this plan makes it anew.
-        if let Action::ChangeHost(change) = &step.action
-            && !made.contains(&change.host)
-            && matches!(observed.hosts.get(&change.host), Some(Seen::Unknown(_)))
+        if let Some(host) = host.filter(|host| !made.contains(host))
+            && matches!(observed.hosts.get(host), Some(Seen::Unknown(_)))
         {
-            found.push(violation("unknown is untouched", step, format!("host {} was not seen", change.host)));
+            found.push(violation("unknown is untouched", step, format!("host {host} was not seen")));
         }
         let touches_cluster = match &step.action {
             Action::RunRecipe { recipe, .. } => recipe.effect != Effect::Leave,

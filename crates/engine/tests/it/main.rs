@@ -10,6 +10,7 @@ mod fake;
 mod journals;
 #[path = "../../../hosts/tests/it/lab.rs"]
 mod lab;
+mod proofs;
 mod properties;
 mod proxmox;
 mod refusals;

@@ -12,7 +12,7 @@ use kubewright_model::observed::{Observed, Seen};
 use kubewright_model::plan::{Action, Ask, Plan, Step, Violation};
 use kubewright_model::recipe::Effect;
 
-use super::violation;
+use super::{Index, ancestors, index, is_blank, violation};
 use crate::holders::Holders;
 
 /// What a step does to the control plane.
@@ -44,7 +44,7 @@ fn deed(step: &Step) -> Option<Deed<'_>> {
 
 /// A walk along the plan.
 struct Walk<'p> {
-    steps: BTreeMap<&'p StepId, &'p Step>,
+    steps: Index<'p>,
     holders: Holders<'p>,
     /// Servers that join or come back, and the steps after which they have.
     back: Vec<(&'p StepId, &'p NodeName)>,
@@ -64,7 +64,7 @@ struct Walk<'p> {
 pub(super) fn check<'p>(plan: &'p Plan, desired: &'p Desired, observed: &'p Observed, found: &mut Vec<Violation>) {
     let ends = matches!(plan.ask, Ask::Destroy | Ask::Rebuild);
     let mut walk = Walk {
-        steps: plan.steps.iter().map(|step| (&step.id, step)).collect(),
+        steps: index(plan),
         holders: Holders::new(desired, observed),
         back: Vec::new(),
         there: there(observed),
@@ -92,18 +92,14 @@ pub(super) fn check<'p>(plan: &'p Plan, desired: &'p Desired, observed: &'p Obse
 fn there(observed: &Observed) -> BTreeSet<&NodeName> {
     let machines = observed.providers.values().filter_map(Seen::present).flat_map(|seen| seen.machines.keys());
     let nodes = observed.cluster.iter().filter_map(Seen::present).flat_map(|seen| &seen.nodes);
-    let blank = |name: &NodeName| match observed.hosts.get(name) {
-        Some(Seen::Present(host)) => host.kubernetes.as_ref().is_none_or(|kubernetes| !kubernetes.joined),
-        _ => false,
-    };
     let nodes = nodes.filter(|(_, node)| node.ready).map(|(name, _)| name);
-    machines.filter(|name| !blank(name)).chain(nodes).collect()
+    machines.filter(|name| !is_blank(name, observed)).chain(nodes).collect()
 }
 
 impl<'p> Walk<'p> {
     /// One cluster is begun at most, and only where nobody may hold another when the step's turn comes.
     fn begins(&mut self, step: &'p Step, found: &mut Vec<Violation>) {
-        let before = self.ancestors(step);
+        let before = ancestors(&self.steps, step);
         let gone = |name: &NodeName| self.gone.get(name).is_some_and(|end| before.contains(end));
         let hold = self.holders.all.iter().filter(|name| !gone(name) && self.there.contains(*name));
         let hold: Vec<&str> = hold.map(|name| name.as_str()).collect();
@@ -129,7 +125,7 @@ impl<'p> Walk<'p> {
     /// A server falls silent, is forgotten, or is deleted.
     fn leaves(&mut self, step: &'p Step, deed: &Deed<'_>, name: &'p NodeName, found: &mut Vec<Violation>) {
         const RULE: &str = "quorum is kept";
-        let before = self.ancestors(step);
+        let before = ancestors(&self.steps, step);
         let back = self.back.iter().filter(|(id, _)| before.contains(id));
         let back: Vec<&NodeName> = back.map(|(_, name)| *name).collect();
         for server in back {
@@ -172,16 +168,5 @@ impl<'p> Walk<'p> {
     fn is_silenced_next(&self, step: &Step, name: &NodeName) -> bool {
         let silences = |other: &&&Step| matches!(deed(other), Some(Deed::Silences(it)) if it == name);
         self.steps.values().filter(silences).any(|other| other.needs.contains(&step.id))
-    }
-
-    /// All that must be done before a step, as far back as it goes.
-    fn ancestors(&self, step: &'p Step) -> BTreeSet<&'p StepId> {
-        let mut found = BTreeSet::new();
-        let mut open = vec![step];
-        while let Some(step) = open.pop() {
-            let fresh = step.needs.iter().filter(|need| found.insert(*need));
-            open.extend(fresh.filter_map(|need| self.steps.get(need).copied()));
-        }
-        found
     }
 }

@@ -91,10 +91,10 @@ fn present(
             hosts::set_up(draft, agent, rolled.clone());
         }
     }
-    for node in new_agents {
-        join(draft, node, rolled.as_deref().unwrap_or_default());
-    }
     if let Some(rolled) = rolled {
+        for node in new_agents {
+            join(draft, node, &rolled);
+        }
         roll_agents(draft, observed, members, &rolled);
     }
     left_cordoned(draft, members);

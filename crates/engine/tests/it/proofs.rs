@@ -1,0 +1,121 @@
+//! Plans that somebody has spoilt: the proof finds each of them, whoever made the plan.
+
+use kubewright_engine::sim;
+use kubewright_model::ids::NodeName;
+use kubewright_model::observed::{Observed, Seen};
+use kubewright_model::plan::{Action, Ask, Plan, Step};
+use kubewright_model::recipe::Effect;
+use kubewright_planner::check::check;
+
+use crate::yard::{Yard, desired};
+
+const LAB: &str = r#"
+apiVersion: kubewright.dev/v1alpha1
+kind: Cluster
+metadata: { name: lab }
+spec:
+  kubernetes: { distribution: k3s, version: v1.31.4+k3s1, datastore: etcd, endpoint: { host: 10.0.0.10 } }
+  providers: { proxmox: { endpoint: "https://pve:8006", tokenId: root@pam!kubewright, tokenSecret: { env: TOKEN }, node: pve, ssh: { keyFile: ~/.ssh/id_ed25519 } } }
+  network: { cidr: 10.0.0.0/24, gateway: 10.0.0.1, nameservers: [10.0.0.1] }
+  hosts: { ssh: { keyFile: ~/.ssh/id_ed25519 } }
+  pools:
+    server: { role: both, name: "server-{n}", addresses: [10.0.0.10-12], cores: 2, memory: 4Gi, disk: 20Gi, proxmox: { vmids: [400-402], vm: { template: 9000 } } }
+    agent: { role: agent, name: "agent-{n}", addresses: [10.0.0.20-21], cores: 2, memory: 4Gi, disk: 20Gi, proxmox: { vmids: [420-421], vm: { template: 9000 } } }
+  namespaces: [attic]
+  addons: { metricsServer: {} }
+"#;
+
+/// Builds the lab, wishes something else, spoils what is planned or what was seen; returns the rules that are broken.
+fn spoilt(wish: &str, ask: Ask, spoil: impl Fn(&mut Plan, &mut Observed)) -> Vec<String> {
+    let mut yard = Yard::new(desired(LAB), 5);
+    sim::run(async {
+        assert_eq!(yard.run_to_the_end(&Ask::Apply, &[], 1).await, ["complete"]);
+        yard.wish(desired(wish));
+        let (mut observed, mut plan) = yard.plan(&ask, &[]).await;
+        assert!(!plan.is_blocked(), "{:?}", plan.notes);
+        spoil(&mut plan, &mut observed);
+        let mut rules: Vec<String> =
+            check(&plan, &yard.desired, &observed).into_iter().map(|violation| violation.rule).collect();
+        rules.dedup();
+        rules
+    })
+    .unwrap()
+}
+
+fn step<'p>(plan: &'p mut Plan, id: &str) -> &'p mut Step {
+    plan.steps.iter_mut().find(|step| step.id.as_str() == id).unwrap_or_else(|| panic!("there is no step {id}"))
+}
+
+fn upgraded() -> String {
+    LAB.replace("v1.31.4+k3s1", "v1.32.1+k3s1")
+}
+
+#[test]
+fn what_nobody_spoils_is_proven() {
+    assert_eq!(spoilt(&upgraded(), Ask::Apply, |_, _| {}), [""; 0]);
+}
+
+#[test]
+fn servers_that_restart_together_are_found() {
+    let rules = spoilt(&upgraded(), Ask::Apply, |plan, _| {
+        step(plan, "host/server-2").needs.clear();
+        step(plan, "upgrade/server-2").needs.clear();
+    });
+    assert_eq!(rules, ["servers restart one after the other", "no kubelet is newer than the API"]);
+}
+
+#[test]
+fn a_restart_that_costs_the_quorum_is_found() {
+    let rules = spoilt(&upgraded(), Ask::Apply, |_, observed| {
+        let Some(Seen::Present(seen)) = &mut observed.cluster else { panic!("nobody saw the cluster") };
+        let member = seen.members.get_mut("server-3").unwrap();
+        member.healthy = false;
+    });
+    assert_eq!(rules, ["quorum is kept"]);
+}
+
+#[test]
+fn an_agent_that_is_newer_than_the_api_is_found() {
+    let rules = spoilt(&upgraded(), Ask::Apply, |plan, _| {
+        for id in ["cordon/agent-1", "drain/agent-1", "host/agent-1", "upgrade/agent-1"] {
+            step(plan, id).needs.clear();
+        }
+    });
+    assert_eq!(rules, ["no kubelet is newer than the API"]);
+}
+
+#[test]
+fn a_server_that_runs_while_it_is_forgotten_is_found() {
+    let two_fewer = LAB.replace("10.0.0.10-12", "10.0.0.10").replace("400-402", "\"400\"");
+    let rules = spoilt(&two_fewer, Ask::Apply, |plan, _| plan.steps.retain(|it| it.id.as_str() != "leave/server-2"));
+    assert_eq!(rules, ["needs are earlier", "quorum is kept"]);
+}
+
+#[test]
+fn a_cluster_that_is_begun_beside_one_that_may_sleep_is_found() {
+    let rules = spoilt(LAB, Ask::Rebuild, |plan, _| {
+        plan.ask = Ask::Apply;
+        plan.steps
+            .retain(|step| matches!(&step.action, Action::RunRecipe { recipe, .. } if recipe.effect == Effect::Init));
+        plan.steps[0].needs.clear();
+    });
+    assert_eq!(rules, ["one cluster"]);
+}
+
+#[test]
+fn what_others_have_installed_is_not_removed() {
+    let without = LAB.replace("metricsServer: {}", "");
+    let rules = spoilt(&without, Ask::Apply, |_, observed| {
+        let Some(Seen::Present(seen)) = &mut observed.cluster else { panic!("nobody saw the cluster") };
+        seen.releases.values_mut().for_each(|release| release.owner = None);
+    });
+    assert_eq!(rules, ["only ours is deleted"]);
+}
+
+#[test]
+fn no_recipe_runs_on_a_host_that_nobody_could_look_at() {
+    let rules = spoilt(&upgraded(), Ask::Apply, |_, observed| {
+        observed.hosts.insert(NodeName::from("agent-2"), Seen::unknown("the line is cut"));
+    });
+    assert_eq!(rules, ["unknown is untouched"]);
+}

@@ -1,0 +1,112 @@
+//! What is taken away is ours, and nobody wishes to keep it.
+
+use std::collections::BTreeSet;
+
+use kubewright_model::desired::{Desired, EXISTING};
+use kubewright_model::ids::{Namespace, NodeName, Owner, ProviderName, ReleaseName};
+use kubewright_model::object::ObjectId;
+use kubewright_model::observed::{ClusterSeen, Observed, Seen};
+use kubewright_model::plan::{Action, Ask, Plan, Step, Violation};
+use kubewright_model::recipe::Effect;
+
+use super::violation;
+use crate::diff::cluster::{NAMESPACE, POOL_LABEL};
+
+const OURS: &str = "only ours is deleted";
+const WISHED: &str = "what is wished stays";
+
+/// Proves of every step that takes something away that it may.
+pub(super) fn check(plan: &Plan, desired: &Desired, observed: &Observed, found: &mut Vec<Violation>) {
+    let proof = Proof {
+        ask: &plan.ask,
+        desired,
+        observed,
+        cluster: observed.cluster.as_ref().and_then(Seen::present),
+        nodes: desired.machines.iter().map(|machine| &machine.name).collect(),
+        objects: desired.objects.iter().flat_map(|group| &group.manifests).filter_map(|it| it.id().ok()).collect(),
+    };
+    for step in &plan.steps {
+        let told = match &step.action {
+            Action::DeleteMachine { provider, name, owner, .. } => proof.machine(step, provider, name, owner),
+            Action::DeleteLoadBalancer { provider, .. } => proof.balancer(step, provider),
+            Action::RunRecipe { host, recipe, .. } if recipe.effect == Effect::Leave => proof.stays(step, host),
+            Action::ForgetMember(name) => proof.node(step, name),
+            Action::RemoveRelease { name, namespace } => proof.release(step, namespace, name),
+            Action::DeleteObjects(ids) => ids.iter().find_map(|id| proof.object(step, id)),
+            _ => None,
+        };
+        found.extend(told);
+    }
+}
+
+struct Proof<'a> {
+    ask: &'a Ask,
+    desired: &'a Desired,
+    observed: &'a Observed,
+    cluster: Option<&'a ClusterSeen>,
+    nodes: BTreeSet<&'a NodeName>,
+    objects: BTreeSet<ObjectId>,
+}
+
+impl Proof<'_> {
+    fn machine(&self, step: &Step, provider: &ProviderName, name: &NodeName, told: &Owner) -> Option<Violation> {
+        let inventory = self.observed.providers.get(provider).and_then(Seen::present);
+        let owner = inventory.and_then(|seen| seen.machines.get(name)).map(|machine| &machine.owner);
+        if owner != Some(&self.desired.owner) || *told != self.desired.owner {
+            return Some(violation(OURS, step, format!("{name} does not carry our mark")));
+        }
+        if provider.as_str() == EXISTING {
+            return Some(violation(OURS, step, format!("{name} was there before us")));
+        }
+        self.stays(step, name)
+    }
+
+    /// What the spec names goes only where that was asked.
+    fn stays(&self, step: &Step, name: &NodeName) -> Option<Violation> {
+        let asked = match self.ask {
+            Ask::Destroy | Ask::Rebuild => true,
+            Ask::Replace(nodes) => nodes.contains(name),
+            Ask::Apply | Ask::Backup => false,
+        };
+        let wished = self.nodes.contains(name) && !asked;
+        wished.then(|| violation(WISHED, step, format!("{name} is in the spec")))
+    }
+
+    fn balancer(&self, step: &Step, provider: &ProviderName) -> Option<Violation> {
+        let Action::DeleteLoadBalancer { name, .. } = &step.action else { return None };
+        let inventory = self.observed.providers.get(provider).and_then(Seen::present);
+        let owner = inventory.and_then(|seen| seen.load_balancers.get(name)).map(|balancer| &balancer.owner);
+        if owner != Some(&self.desired.owner) {
+            return Some(violation(OURS, step, format!("load balancer {name} does not carry our mark")));
+        }
+        let ends = matches!(self.ask, Ask::Destroy | Ask::Rebuild);
+        let wished = self.desired.load_balancers.iter().any(|wish| wish.name == *name && wish.provider == *provider);
+        (wished && !ends).then(|| violation(WISHED, step, format!("load balancer {name} is in the spec")))
+    }
+
+    /// A node that others brought along is not taken out of the books.
+    fn node(&self, step: &Step, name: &NodeName) -> Option<Violation> {
+        let node = self.cluster.and_then(|seen| seen.nodes.get(name))?;
+        let ours = self.nodes.contains(name) || node.labels.contains_key(POOL_LABEL);
+        (!ours).then(|| violation(OURS, step, format!("node {name} does not carry our label")))
+    }
+
+    fn release(&self, step: &Step, namespace: &Namespace, name: &ReleaseName) -> Option<Violation> {
+        let there = self.cluster.and_then(|seen| seen.releases.get(&(namespace.clone(), name.clone())));
+        if there.and_then(|release| release.owner.as_ref()) != Some(&self.desired.owner) {
+            return Some(violation(OURS, step, format!("release {namespace}/{name} does not carry our mark")));
+        }
+        let wished = self.desired.releases.iter().any(|wish| wish.name == *name && wish.namespace == *namespace);
+        wished.then(|| violation(WISHED, step, format!("release {namespace}/{name} is in the spec")))
+    }
+
+    fn object(&self, step: &Step, id: &ObjectId) -> Option<Violation> {
+        if !self.cluster.is_some_and(|seen| seen.objects.contains_key(id)) {
+            return Some(violation(OURS, step, format!("{id} does not carry our mark")));
+        }
+        if id.kind == NAMESPACE {
+            return Some(violation(OURS, step, format!("with {id} goes what is not ours")));
+        }
+        self.objects.contains(id).then(|| violation(WISHED, step, format!("{id} is in the spec")))
+    }
+}
