@@ -132,6 +132,14 @@ impl Guest {
             .with("destroy-unreferenced-disks", 1)
     }
 
+    /// Moves a virtual machine that is off to another node, with its disks where those are the node's own.
+    pub(super) fn move_to(&self, node: &str) -> Call {
+        Call::new(Verb::Post, "/nodes/{node}/qemu/{vmid}/migrate")
+            .at("node", &self.node)
+            .at("vmid", self.vmid)
+            .with("target", node)
+    }
+
     /// Clones a template.
     pub(super) fn clone_to(&self, newid: Vmid, config: &Config) -> Call {
         Call::new(Verb::Post, "/nodes/{node}/qemu/{vmid}/clone")

@@ -93,6 +93,14 @@ pub(super) fn system_disk(kind: Kind, config: &Config) -> Option<String> {
     })
 }
 
+/// The storages that a virtual machine's drives are on.
+pub(super) fn storages(config: &Config) -> impl Iterator<Item = &str> {
+    let drives = config
+        .iter()
+        .filter(|(slot, _)| BUSES.iter().any(|bus| slot.strip_prefix(bus).is_some_and(|n| n.parse::<u32>().is_ok())));
+    drives.filter_map(|(_, drive)| Some(drive.split(',').next()?.split_once(':')?.0))
+}
+
 /// Whether a drive is a CD, as cloud-init's is.
 pub(super) fn is_cdrom(drive: &str) -> bool {
     property(drive, "media") == Some("cdrom") || is_cloud_init(drive)

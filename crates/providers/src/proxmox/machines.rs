@@ -189,9 +189,13 @@ impl Proxmox {
         owner: &Owner,
         survey: &Survey,
     ) -> Result<MachineSeen, ProviderError> {
-        let template = self.template(vm, survey).await?;
-        let guest = Guest { kind: Kind::Qemu, node: machine.place.to_string(), vmid };
-        let target = (template.node != guest.node).then_some(guest.node.as_str());
+        let (template, disks) = self.template(vm, survey).await?;
+        // Proxmox clones onto another node only what every node sees; the rest is cloned beside its template and moves.
+        let mut storages = guest::storages(&disks).chain((!vm.linked).then_some(vm.storage.as_str()));
+        let seen_everywhere = storages.all(|storage| survey.shared.contains(storage));
+        let target = (template.node != machine.place.as_str() && seen_everywhere).then(|| machine.place.as_str());
+        let node = target.unwrap_or(&template.node).to_string();
+        let guest = Guest { kind: Kind::Qemu, node, vmid };
         let name = guest::unfinished(&machine.name, owner);
         let config = wish::clone(name, vm, target, self.pool.as_deref());
         self.begin(machine, &guest, template.clone_to(vmid, &config)).await?;
@@ -200,8 +204,8 @@ impl Proxmox {
         self.finish(machine, ours, owner).await
     }
 
-    /// The template, if it is what the spec takes it for.
-    async fn template(&self, vm: &VmBody, survey: &Survey) -> Result<Guest, ProviderError> {
+    /// The template and its configuration, if it is what the spec takes it for.
+    async fn template(&self, vm: &VmBody, survey: &Survey) -> Result<(Guest, Config), ProviderError> {
         let found = survey.guests.iter().find(|entry| entry.guest.vmid == vm.template);
         let found = found.filter(|entry| entry.guest.kind == Kind::Qemu && entry.template);
         let found = found.ok_or_else(|| error(ErrorKind::NotFound, format!("there is no template {}", vm.template)))?;
@@ -216,7 +220,7 @@ impl Proxmox {
             let message = format!("the template {} has its disk at {slot}, not at {}", vm.template, vm.disk_slot);
             return Err(error(ErrorKind::Invalid, message));
         }
-        Ok(found.guest.clone())
+        Ok((found.guest.clone(), config))
     }
 }
 
@@ -226,11 +230,25 @@ impl Proxmox {
         let Body::Vm(vm) = &*machine.body else {
             return Err(error(ErrorKind::Conflict, format!("{} is a virtual machine", ours.guest)));
         };
+        let ours = self.at_its_place(machine, ours, owner).await?;
         let config = wish::virtual_machine(machine, vm, owner, self.user(machine)?, &ours.config);
         self.configure(&ours, config).await?;
         let there = self.config(&ours.guest).await?;
         self.grow(machine, &Ours { guest: ours.guest.clone(), config: there }).await?;
         self.seen(&ours.guest, owner).await
+    }
+
+    /// Moves a clone that is not finished to the node that it is meant for.
+    async fn at_its_place(&self, machine: &DesiredMachine, ours: Ours, owner: &Owner) -> Result<Ours, ProviderError> {
+        let place = machine.place.as_str();
+        if ours.guest.node == place {
+            return Ok(ours);
+        }
+        self.tasks.done(&self.client.send(ours.guest.move_to(place)).await?).await?;
+        let guest = Guest { node: place.into(), ..ours.guest };
+        self.knows(&machine.name, &guest);
+        let there = self.recognise(&guest, &machine.name, owner).await?;
+        there.ok_or_else(|| error(ErrorKind::Transient, format!("{guest} did not arrive")))
     }
 
     /// Changes settings, unless somebody has changed them since they were read.

@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use kubewright_model::desired::{Body, DesiredMachine};
+use kubewright_model::ids::{PlaceName, Vmid};
 use serde_json::Value;
 
 use super::client::error;
@@ -90,6 +91,7 @@ impl Proxmox {
 /// Everything that machines need.
 fn wanted(machines: &[&DesiredMachine], guests: &str) -> Wanted {
     let mut wanted = Wanted::new();
+    let mut places: BTreeMap<Vmid, BTreeSet<&PlaceName>> = BTreeMap::new();
     let mut want = |path: String, privileges: &[&'static str]| wanted.entry(path).or_default().extend(privileges);
     for machine in machines {
         let (storage, bridge, vlan) = match &*machine.body {
@@ -104,6 +106,12 @@ fn wanted(machines: &[&DesiredMachine], guests: &str) -> Wanted {
             Body::Vm(vm) => {
                 want(guests.into(), &VIRTUAL_MACHINE);
                 want(format!("/vms/{}", vm.template), &["VM.Audit", "VM.Clone"]);
+                let places = places.entry(vm.template).or_default();
+                places.insert(&machine.place);
+                // A template is on one node, and clones of disks that only that node sees move to the others.
+                if places.len() > 1 {
+                    want(guests.into(), &["VM.Migrate"]);
+                }
                 (&vm.storage, &vm.bridge, vm.vlan)
             }
             Body::Server(_) | Body::Existing | Body::Local => continue,

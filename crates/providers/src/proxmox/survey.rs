@@ -67,17 +67,22 @@ pub(super) struct Survey {
     pub(super) nodes: BTreeMap<String, bool>,
     /// Guests. Names and power are as they were.
     pub(super) guests: Vec<Entry>,
+    /// Storages that every node sees the same of.
+    pub(super) shared: BTreeSet<String>,
 }
 
 impl Survey {
     fn read(list: &Value) -> Self {
-        let mut survey = Self { nodes: BTreeMap::new(), guests: Vec::new() };
+        let mut survey = Self { nodes: BTreeMap::new(), guests: Vec::new(), shared: BTreeSet::new() };
         for item in list.as_array().into_iter().flatten() {
             let Some(node) = item["node"].as_str() else { continue };
             match item["type"].as_str() {
                 Some("node") => drop(survey.nodes.insert(node.into(), item["status"] != "offline")),
                 Some("lxc") => survey.guests.extend(Entry::read(Kind::Lxc, node, item)),
                 Some("qemu") => survey.guests.extend(Entry::read(Kind::Qemu, node, item)),
+                Some("storage") if guest::word(&item["shared"]).is_some_and(|yes| yes == "1") => {
+                    survey.shared.extend(item["storage"].as_str().map(String::from));
+                }
                 _ => {}
             }
         }

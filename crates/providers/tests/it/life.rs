@@ -200,3 +200,37 @@ async fn features_that_only_root_may_give_are_not_asked_of_the_api() -> Result<(
     assert_eq!(changed.features, ["fuse", "nesting"]);
     Ok(())
 }
+
+/// The pretend cluster says that it moves a machine, and is taught to do so.
+const MOVES: &str = "
+answer_was = pve._answer
+async def moves(request, *rest):
+    said = await answer_was(request, *rest)
+    if request.method == 'POST' and request.path.endswith('/migrate'):
+        pve.vm(int(request.path.split('/')[-2])).node = (await request.post())['target']
+    return said
+pve._answer = moves
+";
+
+#[tokio::test]
+async fn a_clone_reaches_another_node() -> Result<(), ProviderError> {
+    let mut fake = Fake::start();
+    fake.tell(MOVES);
+    let owner = owner();
+    // The disks are the node's own: a clone is made beside its template, and moves before it is anything.
+    let wish = virtual_machine("master-1", 1001, "pve2");
+    fake.tell("lose(pve, 'POST', '/qemu/90001/clone')");
+    assert_eq!(fake.hands().create(&wish, &owner).await.unwrap_err().kind, ErrorKind::Transient);
+    let seen = fake.hands().observe(&owner).await?.machines[&wish.name].clone();
+    assert_eq!((seen.place.as_str(), seen.cores), ("pve1", None));
+    let made = fake.hands().create(&wish, &owner).await?;
+    assert_eq!((made.place.as_str(), made.cores), ("pve2", wish.cores));
+
+    // The disks are everybody's: the clone is made where it belongs.
+    fake.tell("pve.storages['local-lvm']['shared'] = 1");
+    let asked = "[r[2].decode() for r in pve.requests if r[1].endswith('/qemu/90001/clone')][-1]";
+    let _ = fake.hands().create(&virtual_machine("master-2", 1002, "pve3"), &owner).await;
+    let asked = fake.tell(asked);
+    assert!(asked.as_str().unwrap().contains("target=pve3"), "{asked}");
+    Ok(())
+}

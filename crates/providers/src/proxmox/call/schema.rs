@@ -201,6 +201,7 @@ fn calls() -> Vec<Call> {
         virtual_machine.clone_to(Vmid(401), &linked),
         virtual_machine.configure(&finished),
         virtual_machine.resize("scsi0", 65536),
+        virtual_machine.move_to("pve2"),
         tasks("pve1", 1_732_292_800, 500),
         task_status(&task),
         task_log(&task, 5000),
