@@ -86,16 +86,6 @@ async fn happen(yard: &Yard, line: &str) -> Result<(), String> {
             yard.centre.reboot();
             Ok(())
         }
-        ["moved", name, place] => {
-            yard.centre.migrate(&NodeName::from(*name), &(*place).into()).then_some(()).ok_or("is not there".into())
-        }
-        ["made", name] => {
-            let machine = yard.desired.machine(&NodeName::from(*name)).ok_or("is not wished")?;
-            let provider = world.providers.get(&machine.provider).ok_or("there are no hands on its provider")?;
-            // As its plan makes it: what starts with its hypervisor is said when it is started.
-            let machine = kubewright_model::desired::DesiredMachine { on_boot: false, ..machine.clone() };
-            provider.create(&machine, &yard.desired.owner).await.map(drop).map_err(|error| error.to_string())
-        }
         ["cordoned", name] => {
             let mut found = Err("is no node".to_string());
             yard.centre.alter(|state| {
@@ -139,7 +129,26 @@ async fn happen(yard: &Yard, line: &str) -> Result<(), String> {
             let id = ids.find(|id| id.kind == *kind && id.name.as_str() == *name).ok_or("is not there")?;
             cluster.delete(std::slice::from_ref(id), &yard.desired.owner).await.map_err(|error| error.to_string())
         }
+        ["moved" | "made" | "rebooted", ..] => on_hypervisors(yard, &words).await,
         _ => tamper(yard, &words),
+    }
+}
+
+/// What happens to machines at their provider.
+async fn on_hypervisors(yard: &Yard, words: &[&str]) -> Result<(), String> {
+    let world = yard.centre.world(&yard.desired);
+    match words {
+        ["moved", name, place] => {
+            yard.centre.migrate(&NodeName::from(*name), &(*place).into()).then_some(()).ok_or("is not there".into())
+        }
+        ["made", name] => {
+            let machine = yard.desired.machine(&NodeName::from(*name)).ok_or("is not wished")?;
+            let provider = world.providers.get(&machine.provider).ok_or("there are no hands on its provider")?;
+            // As its plan makes it: what starts with its hypervisor is said when it is started.
+            let machine = kubewright_model::desired::DesiredMachine { on_boot: false, ..machine.clone() };
+            provider.create(&machine, &yard.desired.owner).await.map(drop).map_err(|error| error.to_string())
+        }
+        _ => Err("no such line; they are described in tests/it/scenarios/world.rs".into()),
     }
 }
 
