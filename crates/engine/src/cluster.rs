@@ -7,6 +7,7 @@ use kubewright_model::desired::{Desired, DesiredRelease};
 use kubewright_model::ids::{Namespace, NodeName, Owner, ReleaseName};
 use kubewright_model::object::{Manifest, ObjectId};
 use kubewright_model::observed::{ClusterSeen, Seen};
+use kubewright_model::plan::NodeMarks;
 use kubewright_model::units::Span;
 
 /// What came of looking whether a condition holds.
@@ -59,6 +60,10 @@ pub trait ClusterApi: Send + Sync {
         timeout: Span,
         tell: &(dyn Fn(String) + Send + Sync),
     ) -> Result<(), ClusterError>;
+
+    /// Sets and takes away a node's labels and taints, and leaves all others as they are; returns whether anything
+    /// changed. A node that was changed by others meanwhile is read again.
+    async fn mark(&self, marks: &NodeMarks) -> Result<bool, ClusterError>;
 
     /// Takes a node, and its etcd member if it has one, out of the cluster's books. One that is gone is no error.
     async fn forget(&self, node: &NodeName) -> Result<(), ClusterError>;

@@ -140,6 +140,7 @@ fn needs_cluster(action: &Action) -> bool {
         Action::Cordon(_)
         | Action::Drain { .. }
         | Action::Uncordon(_)
+        | Action::MarkNode(_)
         | Action::ForgetMember(_)
         | Action::ApplyObjects(_)
         | Action::DeleteObjects(_)

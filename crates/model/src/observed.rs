@@ -278,6 +278,10 @@ pub struct NodeSeen {
     pub labels: BTreeMap<String, String>,
     /// Its taints.
     pub taints: Vec<String>,
+    /// The labels and taints with which its distribution started it, as we told it to: `label KEY`, `taint TAINT`. Only
+    /// these are ever taken away. K3s shows them in the annotation `k3s.io/node-args`.
+    #[serde(default)]
+    pub given: BTreeSet<String>,
     /// It is a member of the control plane.
     pub server: bool,
     /// The address that its kubelet tells (`InternalIP`): the way to a host that the spec does not know any more.

@@ -1,5 +1,6 @@
 //! The ordered deeds.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -184,11 +185,12 @@ impl Step {
             Action::Cordon(node) => format!("cordon {node}"),
             Action::Drain { node, .. } => format!("drain {node}"),
             Action::Uncordon(node) => format!("uncordon {node}"),
+            Action::MarkNode(marks) => format!("set labels and taints of {}", marks.node),
             Action::ForgetMember(node) => format!("take {node} out of the cluster"),
             Action::ApplyObjects(objects) => match &self.subject {
                 Subject::Objects(name) if objects.len() == 1 => format!("apply {name} (1 object)"),
                 Subject::Objects(name) => format!("apply {name} ({} objects)", objects.len()),
-                subject => format!("apply labels of {subject}"),
+                subject => format!("apply {subject}"),
             },
             Action::DeleteObjects(objects) => match objects.as_slice() {
                 [only] => format!("delete {only}"),
@@ -215,6 +217,23 @@ impl Lease {
     pub fn new(thing: impl Into<LeaseName>, width: u16) -> Self {
         Self { thing: thing.into(), width }
     }
+}
+
+/// Labels and taints of a node that are ours to set and to take away. All others stay: the API holds taints as one list,
+/// which whoever applies a part of it replaces as a whole, so they are no manifest.
+/// <https://kubernetes.io/docs/reference/using-api/server-side-apply/#merge-strategy>
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeMarks {
+    /// Which node.
+    pub node: NodeName,
+    /// Labels that it has afterwards.
+    pub labels: BTreeMap<String, String>,
+    /// Keys of labels that it does not have afterwards.
+    pub without_labels: Vec<String>,
+    /// Taints that it has afterwards.
+    pub taints: Vec<String>,
+    /// Taints that it does not have afterwards.
+    pub without_taints: Vec<String>,
 }
 
 /// A deed. The enum is closed: a new kind makes the compiler list every place to teach.
@@ -281,6 +300,8 @@ pub enum Action {
     },
     /// Put pods on a node again.
     Uncordon(NodeName),
+    /// Set and take away labels and taints of a node.
+    MarkNode(Box<NodeMarks>),
     /// Take a node, and its etcd member if it has one, out of the cluster's books.
     ForgetMember(NodeName),
     /// Apply objects.

@@ -25,7 +25,6 @@ use kubewright_model::ids::Owner;
 use kubewright_model::spec::ClusterFile;
 use kubewright_model::spec::kubernetes::{Datastore, Distribution, Kubernetes};
 
-pub use members::node_manifest;
 pub(crate) use secrets::SecretNames;
 
 /// What every part of lowering looks at: the file, and what was derived from it first.

@@ -7,13 +7,14 @@ use kubewright_model::digest::Digest;
 use kubewright_model::ids::{NodeName, Owner};
 use kubewright_model::object::{Manifest, ObjectId};
 use kubewright_model::observed::{CORDONED, ClusterSeen, NodeSeen, Seen};
+use kubewright_model::plan::NodeMarks;
 use serde_json::json;
 
 use super::{Broken, Rule, Verdict, broken, rule, that};
 use crate::cluster::{ClusterApi, ClusterError};
 
 /// The rules, in the order of their numbers.
-pub const RULES: [Rule; 11] = [
+pub const RULES: [Rule; 12] = [
     rule("C1", "`observe` of a cluster that answers MUST show all of its nodes"),
     rule("C2", "`observe` MUST be absent only where every server was reached and none serves, and unknown otherwise"),
     rule("C3", "`apply` MUST make its objects visible with the digest of what was applied"),
@@ -25,6 +26,7 @@ pub const RULES: [Rule; 11] = [
     rule("C9", "`install` MUST leave a release that carries the mark and the fingerprint of its wish"),
     rule("C10", "`install` MUST NOT take over a release that does not carry the mark"),
     rule("C11", "`check` of what does not hold MUST say what was seen, and MUST NOT be an error"),
+    rule("C12", "`mark` MUST leave a node's other labels and taints as they are, and say whether anything changed"),
 ];
 
 /// Hands, and what their world offers for the checks.
@@ -56,6 +58,7 @@ pub async fn check(case: Case<'_>) -> Vec<Broken> {
         installed(case).await,
         foreign_release(case).await,
         does_not_hold(case).await,
+        marked(case).await,
     ];
     broken(&RULES, verdicts)
 }
@@ -195,4 +198,35 @@ async fn does_not_hold(case: Case<'_>) -> Verdict {
     let nodes = vec![NodeName::from("conformance-is-not-there")];
     let checked = case.hands.check(&Condition::NodesReady { nodes, at_least: 1 }).await.map_err(told)?;
     that(!checked.holds && !checked.saw.is_empty(), || format!("{checked:?}"))
+}
+
+async fn marked(case: Case<'_>) -> Verdict {
+    let name = case.desired.members.first().ok_or("there is no node")?.name.clone();
+    let node = async || seen(case).await?.nodes.remove(&name).ok_or_else(|| "the node is gone".to_string());
+    let before = node().await?;
+    let (key, taint) = ("conformance.test/label".to_string(), "conformance.test/taint:PreferNoSchedule".to_string());
+    let set = NodeMarks {
+        node: name.clone(),
+        labels: [(key.clone(), "yes".into())].into(),
+        without_labels: Vec::new(),
+        taints: vec![taint.clone()],
+        without_taints: Vec::new(),
+    };
+    that(case.hands.mark(&set).await.map_err(told)?, || "it says that nothing changed".into())?;
+    that(!case.hands.mark(&set).await.map_err(told)?, || "the second time it says that something changed".into())?;
+    let after = node().await?;
+    let mut labels = before.labels.clone();
+    labels.insert(key.clone(), "yes".into());
+    let kept = before.taints.iter().all(|taint| after.taints.contains(taint));
+    that(after.labels == labels && kept && after.taints.contains(&taint), || format!("{before:?} became {after:?}"))?;
+    let taken = NodeMarks {
+        labels: Default::default(),
+        without_labels: vec![key],
+        taints: Vec::new(),
+        without_taints: vec![taint],
+        ..set
+    };
+    case.hands.mark(&taken).await.map_err(told)?;
+    let end = node().await?;
+    that(end.labels == before.labels && end.taints == before.taints, || format!("{before:?} became {end:?}"))
 }

@@ -151,6 +151,7 @@ impl<'a> Hands<'a> {
             Action::Cordon(_)
             | Action::Drain { .. }
             | Action::Uncordon(_)
+            | Action::MarkNode(_)
             | Action::ForgetMember(_)
             | Action::ApplyObjects(_)
             | Action::DeleteObjects(_)
@@ -366,6 +367,7 @@ impl<'a> Hands<'a> {
             Action::Cordon(node) => patiently!(tell, hands.cordon(node, true))?,
             Action::Uncordon(node) => patiently!(tell, hands.cordon(node, false))?,
             Action::Drain { node, timeout } => patiently!(tell, hands.drain(node, *timeout, &say))?,
+            Action::MarkNode(marks) => return Ok(patiently!(tell, hands.mark(marks))?),
             Action::ForgetMember(node) => {
                 patiently!(tell, hands.forget(node))?;
                 self.filler.leaves(node);

@@ -10,6 +10,7 @@ use kubewright_model::digest::Digest;
 use kubewright_model::ids::{Namespace, NodeName, Owner, ReleaseName};
 use kubewright_model::object::{Manifest, ObjectId};
 use kubewright_model::observed::{CORDONED, ClusterSeen, MemberSeen, NodeSeen, Power, ReleaseSeen, Seen};
+use kubewright_model::plan::NodeMarks;
 use kubewright_model::units::Span;
 use serde_json::Value;
 
@@ -230,6 +231,11 @@ impl ClusterApi for Api {
         Ok(())
     }
 
+    async fn mark(&self, marks: &NodeMarks) -> Result<bool, ClusterError> {
+        self.request("kubernetes mark").await?;
+        self.centre.at_present().mark(marks)
+    }
+
     async fn forget(&self, node: &NodeName) -> Result<(), ClusterError> {
         self.request("kubernetes delete node").await?;
         let now = self.centre.now();
@@ -293,7 +299,7 @@ impl State {
     fn apply(&mut self, object: &Manifest, owner: &Owner, now: u64) -> Result<bool, ClusterError> {
         let id = object.id().map_err(|missing| refused("an object", format!("{missing} is missing")))?;
         if id.kind == "Node" {
-            return self.label(object, &id);
+            return self.apply_node(object, &id, now);
         }
         if !carries(object, owner) {
             self.breach(now, format!("{id} was to be written without our mark"));
@@ -325,7 +331,8 @@ impl State {
         definitions.into_iter().any(|kept| kept.id.name.as_str().ends_with(&format!(".{group}")))
     }
 
-    fn label(&mut self, object: &Manifest, id: &ObjectId) -> Result<bool, ClusterError> {
+    /// Labels are joined with those that are there. Taints are one list, which is replaced as a whole.
+    fn apply_node(&mut self, object: &Manifest, id: &ObjectId, now: u64) -> Result<bool, ClusterError> {
         let Some(node) = self.cluster.nodes.get_mut(id.name.as_str()) else {
             return Err(refused(id.to_string(), "nodes not found"));
         };
@@ -333,15 +340,29 @@ impl State {
         for (name, value) in labels {
             node.labels.insert(name.clone(), value.as_str().unwrap_or_default().to_string());
         }
-        for taint in object.0.pointer("/spec/taints").and_then(Value::as_array).into_iter().flatten() {
+        let Some(taints) = object.0.pointer("/spec/taints").and_then(Value::as_array) else { return Ok(true) };
+        let texts = taints.iter().map(|taint| {
             let word = |name: &str| taint.get(name).and_then(Value::as_str).unwrap_or_default();
             let value = if word("value").is_empty() { String::new() } else { format!("={}", word("value")) };
-            let text = format!("{}{value}:{}", word("key"), word("effect"));
-            if !node.taints.contains(&text) {
-                node.taints.push(text);
-            }
+            format!("{}{value}:{}", word("key"), word("effect"))
+        });
+        let was = std::mem::replace(&mut node.taints, texts.collect());
+        if let Some(lost) = was.into_iter().find(|taint| !node.taints.contains(taint)) {
+            self.breach(now, format!("{} lost the taint {lost} to a list that did not hold it", id.name));
         }
         Ok(true)
+    }
+
+    fn mark(&mut self, marks: &NodeMarks) -> Result<bool, ClusterError> {
+        let Some(node) = self.cluster.nodes.get_mut(&marks.node) else {
+            return Err(refused(format!("node {}", marks.node), "nodes not found"));
+        };
+        let was = (node.labels.clone(), node.taints.clone());
+        node.labels.retain(|key, _| !marks.without_labels.contains(key));
+        node.labels.extend(marks.labels.clone());
+        node.taints.retain(|taint| !marks.without_taints.contains(taint) && !marks.taints.contains(taint));
+        node.taints.extend(marks.taints.iter().cloned());
+        Ok(was != (node.labels.clone(), node.taints.clone()))
     }
 
     /// Nodes that take pods.
@@ -376,6 +397,7 @@ impl State {
                 version: node.version.clone(),
                 labels: node.labels.clone(),
                 taints: node.taints.clone(),
+                given: node.given.clone(),
                 server: node.server,
                 address: self.machine(name).and_then(|machine| machine.seen.address),
             };

@@ -185,6 +185,7 @@ impl Ssh {
             let version = machine.and_then(|machine| machine.host.kubernetes.as_ref()?.version.clone());
             let notifies = machine.is_some_and(|machine| machine.notifies(unit));
             state.cluster.restarted(host, Restart { unit, ran, version, back: now + again });
+            state.give_marks(host, unit);
             if notifies { again } else { state.jitter(timing::UNIT) }
         };
         tokio::time::sleep(Duration::from_millis(takes)).await;

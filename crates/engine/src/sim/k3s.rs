@@ -83,7 +83,42 @@ impl Config {
     }
 }
 
+/// What a configuration gives its node.
+pub(super) struct Marks {
+    pub(super) labels: BTreeMap<String, String>,
+    /// As the API shows them: without an empty value.
+    pub(super) taints: Vec<String>,
+}
+
+impl Marks {
+    /// How they are told, each with its kind.
+    pub(super) fn told(&self) -> BTreeSet<String> {
+        let labels = self.labels.keys().map(|key| format!("label {key}"));
+        labels.chain(self.taints.iter().map(|taint| format!("taint {taint}"))).collect()
+    }
+}
+
+impl Config {
+    pub(super) fn marks(&self) -> Marks {
+        let labels = self.list("node-label").into_iter();
+        Marks {
+            labels: labels.filter_map(|it| it.split_once('=').map(|(key, value)| (key.into(), value.into()))).collect(),
+            taints: self.list("node-taint").into_iter().map(|taint| taint.replace("=:", ":")).collect(),
+        }
+    }
+}
+
 impl State {
+    /// K3s gives its node the labels of its configuration at every start; taints only when it registers the node.
+    pub(super) fn give_marks(&mut self, host: &NodeName, unit: &str) {
+        let Some(config) = self.machine(host).and_then(|machine| Config::read(machine).ok()) else { return };
+        if let Some(node) = self.cluster.nodes.get_mut(host).filter(|node| node.unit == unit) {
+            let marks = config.marks();
+            node.given = marks.told();
+            node.labels.extend(marks.labels);
+        }
+    }
+
     /// Kubernetes reads its configuration at every start, and each time the host has to suit it. Returns what it read, or
     /// why it ends at once.
     pub(super) fn suits(&self, host: &NodeName, server: bool) -> Result<Config, String> {

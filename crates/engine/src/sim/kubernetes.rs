@@ -50,8 +50,12 @@ pub struct Cluster {
 pub struct Node {
     /// The kubelet's version.
     pub version: Version,
-    pub(super) labels: BTreeMap<String, String>,
-    pub(super) taints: Vec<String>,
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+    /// Its taints.
+    pub taints: Vec<String>,
+    /// The labels and taints of the configuration with which it started.
+    pub(super) given: BTreeSet<String>,
     pub(super) server: bool,
     /// No new pods are put on it.
     pub cordoned: bool,

@@ -1,6 +1,5 @@
 //! What a recipe's steps do on a pretend host: files, commands, and a unit of Kubernetes that starts or refuses to.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use kubewright_hosts::{Holes, HostError, Report};
@@ -310,19 +309,17 @@ impl State {
             kubernetes.version.clone()
         });
         let Some(version) = version.or_else(|| recipe.version.clone()) else { return };
-        let labels = config.list("node-label").into_iter();
-        let mut labels: BTreeMap<String, String> =
-            labels.filter_map(|label| label.split_once('=').map(|(key, value)| (key.into(), value.into()))).collect();
+        let marks = config.marks();
+        let given = marks.told();
+        let k3s::Marks { mut labels, taints } = marks;
         labels.insert("kubernetes.io/hostname".into(), host.to_string());
-        // An empty value is not shown by Kubernetes.
-        let taints = config.list("node-taint").into_iter().map(|taint| taint.replace("=:", ":")).collect();
         let slow = if self.fault(FaultKind::SlowLink).is_some() { 3 } else { 1 };
         let ready_at = serves_at + self.jitter(timing::NODE_READY) * slow;
         if server && self.cluster.etcd {
             self.cluster.members.insert(host.clone(), serves_at);
         }
         let unit = unit.to_string();
-        let node = Node { version, labels, taints, server, cordoned: false, unit, ready_at, serves_at };
+        let node = Node { version, labels, taints, given, server, cordoned: false, unit, ready_at, serves_at };
         self.cluster.enter(host.clone(), node);
         self.judge_skew(host, serves_at);
     }

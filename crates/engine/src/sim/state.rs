@@ -325,6 +325,7 @@ impl State {
     fn wake(&mut self, name: &NodeName) {
         let Some(node) = self.cluster.nodes.get(name) else { return };
         let (unit, server) = (node.unit.clone(), node.server);
+        self.give_marks(name, &unit);
         if self.suits(name, server).is_err()
             && let Some(unit) = self.machine_mut(name).and_then(|machine| machine.host.units.get_mut(&unit))
         {

@@ -10,6 +10,7 @@ use kubewright_model::desired::DesiredHost;
 use kubewright_model::digest::Digest;
 use kubewright_model::host::{FileWish, HostResource, UnitWish};
 use kubewright_model::ids::NodeName;
+use kubewright_model::object::Manifest;
 use kubewright_model::observed::Power;
 use kubewright_model::plan::{Ask, HostChange};
 use kubewright_model::secret::Secret;
@@ -280,6 +281,28 @@ fn an_address_answers_only_where_somebody_has_it_and_serves() {
         });
         let refused = "connection refused: nothing listens on port 6443 of front".to_string();
         assert_eq!(saw("10.0.0.5:6443").await, (false, refused));
+    })
+    .unwrap();
+}
+
+#[test]
+fn a_list_of_taints_is_replaced_as_a_whole_where_a_part_of_it_is_applied() {
+    sim::run(async {
+        let yard = built().await;
+        let name = NodeName::from("agent-1");
+        yard.centre.alter(|state| {
+            state.cluster.nodes.get_mut(&name).unwrap().taints.push("somebody.else/busy:NoSchedule".into());
+        });
+        let cluster = yard.centre.world(&yard.desired).cluster.unwrap();
+        let node = serde_json::json!({
+            "apiVersion": "v1",
+            "kind": "Node",
+            "metadata": { "name": name },
+            "spec": { "taints": [{ "key": "ours", "effect": "NoSchedule" }] },
+        });
+        cluster.apply(&[Manifest(node)], &yard.desired.owner, &Holes::new()).await.unwrap();
+        let lost = "agent-1 lost the taint somebody.else/busy:NoSchedule to a list that did not hold it";
+        assert_eq!(breaches(&yard), [lost]);
     })
     .unwrap();
 }

@@ -8,6 +8,7 @@ use kubewright_model::digest::Digest;
 use kubewright_model::ids::{Namespace, NodeName, ReleaseName};
 use kubewright_model::object::{Manifest, ObjectId};
 use kubewright_model::observed::{ClusterSeen, NodeSeen, Observed, ReleaseSeen, Seen};
+use kubewright_model::plan::NodeMarks;
 
 use super::field;
 
@@ -60,18 +61,35 @@ pub(crate) fn unwanted_nodes<'a>(desired: &Desired, seen: &'a ClusterSeen) -> Ve
     ours.map(|(name, _)| name).collect()
 }
 
-/// Labels and taints that a node lacks. What others have put on it stays.
+/// What becomes of a node's labels and taints: it gets those that it lacks and loses those that it had from us and that
+/// are not wished any more. What others have put on it stays.
+pub(crate) fn marks(member: &DesiredMember, node: &NodeSeen) -> NodeMarks {
+    let labels = member.labels.iter().filter(|(key, value)| node.labels.get(*key) != Some(value));
+    let taints = member.taints.iter().filter(|taint| !node.taints.contains(taint));
+    let given = |kind: &'static str| node.given.iter().filter_map(move |mark| mark.strip_prefix(kind));
+    let dropped = |key: &&str| node.labels.contains_key(*key) && !member.labels.contains_key(*key);
+    let among = |taint: &str, taints: &[String]| taints.iter().any(|there| there == taint);
+    let lifted = |taint: &&str| among(taint, &node.taints) && !among(taint, &member.taints);
+    NodeMarks {
+        node: member.name.clone(),
+        labels: labels.map(|(key, value)| (key.clone(), value.clone())).collect(),
+        without_labels: given("label ").filter(dropped).map(String::from).collect(),
+        taints: taints.cloned().collect(),
+        without_taints: given("taint ").filter(lifted).map(String::from).collect(),
+    }
+}
+
+/// The same, for people.
 pub(crate) fn label_fields(member: &DesiredMember, node: &NodeSeen) -> Vec<FieldChange> {
-    let labels = member.labels.iter().filter_map(|(key, value)| {
-        let there = node.labels.get(key);
-        field(&format!("label {key}"), there, Some(value))
-    });
-    let taints = member.taints.iter().filter(|taint| !node.taints.contains(taint)).map(|taint| FieldChange {
-        field: format!("taint {taint}"),
-        from: None,
-        to: Some("set".into()),
-    });
-    labels.chain(taints).collect()
+    let marks = marks(member, node);
+    let label = |key: &String, to: Option<&String>| field(&format!("label {key}"), node.labels.get(key), to);
+    let taint = |taint: &String, from: Option<&'static str>, to| field(&format!("taint {taint}"), from.as_ref(), to);
+    let mut fields = Vec::new();
+    fields.extend(marks.labels.iter().filter_map(|(key, value)| label(key, Some(value))));
+    fields.extend(marks.without_labels.iter().filter_map(|key| label(key, None)));
+    fields.extend(marks.taints.iter().filter_map(|it| taint(it, None, Some(&"set"))));
+    fields.extend(marks.without_taints.iter().filter_map(|it| taint(it, Some("set"), None)));
+    fields
 }
 
 /// Settings that a cluster keeps and of which another value is wished: the setting, what it was begun with, the wish.

@@ -5,9 +5,7 @@ use std::sync::Arc;
 
 use kubewright_model::desired::{DesiredMember, Leaving};
 use kubewright_model::ids::PoolName;
-use kubewright_model::object::Manifest;
 use kubewright_model::spec::{Distribution, Pool, Role};
-use serde_json::{Value, json};
 
 use super::Context;
 use crate::diff::cluster::POOL_LABEL;
@@ -53,29 +51,4 @@ pub(crate) fn labels(name: &PoolName, pool: &Pool) -> BTreeMap<String, String> {
 pub(crate) fn taints(pool: &Pool) -> Vec<String> {
     let own = (pool.role == Role::Server).then(|| CONTROL_PLANE_TAINT.to_string());
     own.into_iter().chain(pool.taints.iter().cloned()).collect()
-}
-
-/// A Node's labels and taints as an object for server-side apply: it owns only what it names.
-pub fn node_manifest(member: &DesiredMember) -> Manifest {
-    let taints: Vec<Value> = member.taints.iter().filter_map(|taint| taint_object(taint)).collect();
-    let mut node = json!({
-        "apiVersion": "v1",
-        "kind": "Node",
-        "metadata": { "name": member.name, "labels": *member.labels },
-    });
-    if !taints.is_empty() {
-        node["spec"] = json!({ "taints": taints });
-    }
-    Manifest(node)
-}
-
-/// `key=value:Effect` as Kubernetes' API wants it.
-fn taint_object(taint: &str) -> Option<Value> {
-    let (left, effect) = taint.rsplit_once(':')?;
-    let (key, value) = left.split_once('=').unwrap_or((left, ""));
-    let mut object = json!({ "key": key, "effect": effect });
-    if !value.is_empty() {
-        object["value"] = value.into();
-    }
-    Some(object)
 }

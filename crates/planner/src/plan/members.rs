@@ -16,7 +16,7 @@ use kubewright_model::units::Span;
 use super::draft::{Draft, id};
 use super::standing::{ClusterView, Node, Standing, Standings};
 use super::{hosts, quorum};
-use crate::diff::cluster::label_fields;
+use crate::diff::cluster::{label_fields, marks};
 use crate::holders::Holders;
 
 /// etcd takes in one learner at a time and refuses a second ("too many learners in cluster").
@@ -81,6 +81,7 @@ fn present(
     for node in &new_servers {
         join(draft, node, &learned);
     }
+    labels(draft, members);
     let mut rolled = roll_servers(draft, observed, standings, members, &new_servers);
     if let Some(rolled) = &mut rolled {
         // A server that was off wakes with the version that it had, and gets the new one when it is set up.
@@ -98,7 +99,6 @@ fn present(
         roll_agents(draft, observed, members, &rolled);
     }
     left_cordoned(draft, members);
-    labels(draft, members);
 }
 
 /// A datastore that is no etcd has one server, and takes in no second: notes say so, and nobody is left to join.
@@ -300,6 +300,8 @@ fn roll_one(
 ) -> Option<StepId> {
     let name = node.name();
     let mut needs = after;
+    // What the node had from us is known by what it was started with, so it is taken away before it starts with less.
+    needs.push(id("labels", name));
     if drain {
         if !node.seen.is_some_and(|seen| seen.cordoned) {
             needs = vec![super::leaving::cordon(draft, name, stage(node), needs)];
@@ -356,12 +358,11 @@ fn labels(draft: &mut Draft<'_>, members: &[&Node<'_>]) {
         if fields.is_empty() {
             continue;
         }
-        let manifest = crate::lower::node_manifest(member);
         draft.add(Step {
             id: id("labels", node.name()),
             stage: stage(node),
             subject: Subject::Member(node.name().clone()),
-            action: Action::ApplyObjects(vec![manifest]),
+            action: Action::MarkNode(Box::new(marks(member, seen))),
             fields,
             reason: Reason::Differs,
             needs: Vec::new(),

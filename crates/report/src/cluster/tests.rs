@@ -72,6 +72,7 @@ fn observed(desired: &Desired) -> Observed {
         version: desired.kubernetes.version.clone(),
         labels: Default::default(),
         taints: Vec::new(),
+        given: Default::default(),
         server: ready,
         address: None,
     };

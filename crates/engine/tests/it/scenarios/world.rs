@@ -11,6 +11,7 @@
 //! rebooted                                the hypervisors were restarted: what starts with them runs, the rest is off
 //! moved NAME PLACE                        a machine was moved to another place
 //! cordoned NAME                           a node takes no new pods
+//! taint TAINT on NAME                     somebody else's taint on a node; likewise `label KEY=VALUE`
 //! foreign VMID NAME                       somebody else's machine
 //! foreign release NAME [in NAMESPACE]     a release of somebody else's, of a name that the spec has
 //! file changed|gone PATH on NAME          a file on a host; likewise `unit stopped|gone|stale UNIT on NAME`,
@@ -96,6 +97,7 @@ async fn happen(yard: &Yard, line: &str) -> Result<(), String> {
             });
             found
         }
+        [kind @ ("taint" | "label"), mark, "on", name] => mark_node(yard, kind, mark, name),
         ["unreachable", name] => strike(yard, &format!("unreachable={name}")),
         ["fault", fault] => strike(yard, fault),
         ["foreign", "release", name] => {
@@ -150,6 +152,20 @@ async fn on_hypervisors(yard: &Yard, words: &[&str]) -> Result<(), String> {
         }
         _ => Err("no such line; they are described in tests/it/scenarios/world.rs".into()),
     }
+}
+
+/// Somebody else's taint or label on a node.
+fn mark_node(yard: &Yard, kind: &str, mark: &str, name: &str) -> Result<(), String> {
+    let mut found = Err("is no node".to_string());
+    yard.centre.alter(|state| {
+        let Some(node) = state.cluster.nodes.get_mut(&NodeName::from(name)) else { return };
+        match mark.split_once('=').filter(|_| kind == "label") {
+            Some((key, value)) => drop(node.labels.insert(key.into(), value.into())),
+            None => node.taints.push(mark.to_string()),
+        }
+        found = Ok(());
+    });
+    found
 }
 
 /// What a careless hand does on one machine.
