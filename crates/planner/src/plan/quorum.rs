@@ -20,7 +20,9 @@ pub(super) fn before_restart<'a>(
 ) -> BTreeSet<&'a NodeName> {
     let Some(seen) = standings.cluster_seen() else { return BTreeSet::new() };
     let mut books = Holders::of_cluster(seen);
-    books.voters.retain(|name| !draft.has(&id("forget", name)));
+    let stays = |name: &&NodeName| !draft.has(&id("forget", name));
+    books.voters.retain(stays);
+    books.healthy.retain(stays);
     let restarted_healthy = servers.iter().any(|name| books.healthy.contains(*name));
     let short = books.voters.len() >= 3 && books.healthy.len() <= quorum(books.voters.len());
     if !restarted_healthy || !short {
