@@ -120,7 +120,12 @@ impl<'a> Standings<'a> {
                 // Its provider has a note of its own: one for all its machines.
                 Seen::Unknown(_) => Ok(Standing::Blocked),
                 // A host that was there before us is left clean and set up anew; nobody makes its machine.
-                Seen::Present(seen) if again && *machine.body == Body::Existing => Ok(Standing::Off(seen)),
+                Seen::Present(seen) if again && *machine.body == Body::Existing => {
+                    match observed.hosts.get(&machine.name).and_then(Seen::why_unknown) {
+                        Some(why) => Err((format!("the host cannot be looked at: {why}"), None)),
+                        None => Ok(Standing::Off(seen)),
+                    }
+                }
                 _ if again => Ok(Standing::ToMake),
                 there => judge(machine, there, observed, &taken),
             };
