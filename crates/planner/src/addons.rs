@@ -20,7 +20,7 @@ use kubewright_model::ids::{Namespace, ReleaseName};
 use kubewright_model::version::Version;
 use serde_json::{Map, Value};
 
-use crate::lower::{Context, SecretNames};
+use crate::context::{Context, SecretNames};
 
 /// All releases, in the order in which people would install them: network, addresses, certificates, ingress, storage,
 /// and what uses them.

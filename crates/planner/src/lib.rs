@@ -12,6 +12,7 @@
 
 pub mod addons;
 pub mod check;
+mod context;
 pub mod diff;
 pub mod distributions;
 pub mod holders;

@@ -6,16 +6,14 @@
 mod checks;
 #[cfg(test)]
 mod demands;
-pub(crate) mod endpoint;
 #[cfg(test)]
 mod examples;
 mod hosts;
 mod load_balancers;
-pub(crate) mod machines;
-pub(crate) mod members;
+mod machines;
+mod members;
 mod missing;
-pub(crate) mod objects;
-mod secrets;
+mod objects;
 
 use std::collections::BTreeMap;
 
@@ -25,26 +23,7 @@ use kubewright_model::ids::Owner;
 use kubewright_model::spec::ClusterFile;
 use kubewright_model::spec::kubernetes::{Datastore, Distribution, Kubernetes};
 
-pub(crate) use secrets::SecretNames;
-
-/// What every part of lowering looks at: the file, and what was derived from it first.
-pub(crate) struct Context<'a> {
-    /// What the user wrote.
-    pub(crate) file: &'a ClusterFile,
-    /// The nodes, one by one, in the order of the file.
-    pub(crate) nodes: Vec<machines::NodePlan<'a>>,
-    /// Where clients reach the API.
-    pub(crate) endpoint: kubewright_model::net::HostPort,
-}
-
-impl<'a> Context<'a> {
-    /// What is derived first.
-    pub(crate) fn of(file: &'a ClusterFile) -> Self {
-        let nodes = machines::nodes(file);
-        let endpoint = endpoint::endpoint(file, &nodes);
-        Self { file, nodes, endpoint }
-    }
-}
+use crate::context::{Context, SecretNames};
 
 /// What the spec means, and everything that is wrong with its values.
 pub fn lower(file: &ClusterFile) -> (Desired, Vec<Diagnostic>) {

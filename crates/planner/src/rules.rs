@@ -29,8 +29,8 @@ use kubewright_model::ids::{Namespace, ReleaseName};
 use kubewright_model::spec::{ClusterFile, ClusterSpec, HostSettings, Pool};
 
 use crate::addons;
-use crate::lower::machines::NodePlan;
-use crate::lower::{Context, SecretNames};
+use crate::context::nodes::NodePlan;
+use crate::context::{Context, SecretNames};
 
 /// Everything that is wrong with the values of a spec, at once. Places are not set yet.
 pub fn rules(file: &ClusterFile) -> Vec<Diagnostic> {
@@ -53,7 +53,7 @@ pub fn rules(file: &ClusterFile) -> Vec<Diagnostic> {
 struct Facts<'a> {
     file: &'a ClusterFile,
     spec: &'a ClusterSpec,
-    /// The nodes one by one, at most [`crate::lower::machines::MAX_NODES`].
+    /// The nodes one by one, at most [`crate::context::nodes::MAX_NODES`].
     nodes: Vec<NodePlan<'a>>,
     /// The Helm releases of all add-ons and charts: their names and namespaces.
     releases: Vec<(ReleaseName, Namespace)>,

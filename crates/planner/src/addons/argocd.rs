@@ -8,7 +8,7 @@ use kubewright_model::spec::ingress::ServiceType;
 use serde_json::json;
 
 use super::Recommended;
-use crate::lower::objects::group_after;
+use crate::context::groups::group_after;
 
 const NAMESPACE: &str = "argocd";
 

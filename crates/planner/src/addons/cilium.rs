@@ -8,8 +8,8 @@ use kubewright_model::spec::kubernetes::Cilium;
 use serde_json::json;
 
 use super::Recommended;
-use crate::lower::Context;
-use crate::lower::objects::group_after;
+use crate::context::Context;
+use crate::context::groups::group_after;
 
 const CHART: Recommended =
     Recommended { name: "cilium", repository: "https://helm.cilium.io/", chart: "cilium", version: "1.18.3" };

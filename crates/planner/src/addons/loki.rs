@@ -7,7 +7,7 @@ use kubewright_model::spec::addons::Loki;
 use serde_json::json;
 
 use super::{Recommended, monitoring};
-use crate::lower::Context;
+use crate::context::Context;
 
 const CHART: Recommended = Recommended {
     name: "loki",

@@ -7,7 +7,7 @@ use kubewright_model::spec::addons::Metallb;
 use serde_json::json;
 
 use super::Recommended;
-use crate::lower::objects::group_after;
+use crate::context::groups::group_after;
 
 pub(super) const NAMESPACE: &str = "metallb-system";
 

@@ -9,8 +9,8 @@ use kubewright_model::spec::addons::{Monitoring, MonitoringTarget};
 use serde_json::{Value, json};
 
 use super::Recommended;
-use crate::lower::objects::group;
-use crate::lower::{Context, SecretNames};
+use crate::context::groups::group;
+use crate::context::{Context, SecretNames};
 
 const CHART: Recommended = Recommended {
     name: "prometheus",

@@ -6,7 +6,7 @@ use kubewright_model::spec::addons::{Chart, Plain};
 use serde_json::{Value, json};
 
 use super::{Recommended, with};
-use crate::lower::SecretNames;
+use crate::context::SecretNames;
 
 /// <https://github.com/kubernetes-sigs/metrics-server/tree/master/charts/metrics-server>
 const METRICS_SERVER: Recommended = Recommended {

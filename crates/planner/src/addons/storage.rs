@@ -6,8 +6,8 @@ use kubewright_model::spec::addons::{Storage, Synology};
 use serde_json::json;
 
 use super::Recommended;
-use crate::lower::SecretNames;
-use crate::lower::objects::group;
+use crate::context::SecretNames;
+use crate::context::groups::group;
 
 /// <https://github.com/kubernetes-sigs/nfs-subdir-external-provisioner>
 const NFS: Recommended = Recommended {

@@ -16,8 +16,8 @@ use kubewright_model::version::Version;
 
 pub(crate) use recipes::Recipes;
 
-use crate::lower::Context;
-use crate::lower::machines::NodePlan;
+use crate::context::Context;
+use crate::context::nodes::NodePlan;
 
 const BINARY: &str = "/usr/local/bin/k3s";
 const CONFIG: &str = "/etc/rancher/k3s/config.yaml";

@@ -5,7 +5,7 @@ use kubewright_model::desired::{DesiredCheck, DesiredRelease};
 use kubewright_model::ids::NodeName;
 use kubewright_model::net::HostPort;
 
-use super::Context;
+use crate::context::Context;
 
 pub(super) fn checks(context: &Context<'_>, releases: &[DesiredRelease]) -> Vec<DesiredCheck> {
     let nodes: Vec<NodeName> =

@@ -12,8 +12,8 @@ use kubewright_model::spec::hosts::{HostFile, Ssh};
 use kubewright_model::spec::{Distribution, HostSettings};
 use kubewright_model::text::Text;
 
-use super::machines::NodePlan;
 use super::{Context, SecretNames, load_balancers};
+use crate::context::nodes::NodePlan;
 use crate::distributions::k3s;
 
 /// Hosts of nodes, then the hypervisors that need a word from us.

@@ -10,8 +10,8 @@ use kubewright_model::spec::kubernetes::{API_PORT, Distribution};
 use kubewright_model::spec::load_balancers::{Algorithm, Balancer, HealthProtocol, Listener};
 use kubewright_model::text::Text;
 
-use super::machines::NodePlan;
-use super::{Context, SecretNames};
+use crate::context::nodes::NodePlan;
+use crate::context::{Context, SecretNames};
 
 /// Load balancers that a provider runs.
 pub(super) fn load_balancers(context: &Context<'_>) -> Vec<DesiredLoadBalancer> {

@@ -3,13 +3,14 @@
 use std::collections::BTreeSet;
 
 use kubewright_model::desired::{DesiredObjects, DesiredRelease};
-use kubewright_model::ids::{Namespace, ReleaseName};
+use kubewright_model::ids::Namespace;
 use kubewright_model::object::{Manifest, ObjectKey};
 use kubewright_model::spec::Distribution;
 use serde_json::{Map, Value, json};
 
-use super::{Context, SecretNames};
 use crate::addons;
+use crate::context::groups::group;
+use crate::context::{Context, SecretNames};
 
 /// Namespaces that every cluster has.
 const GIVEN: &[&str] = &["default", "kube-system", "kube-public", "kube-node-lease"];
@@ -35,16 +36,6 @@ pub(super) fn objects(
         mark(manifest, context);
     }
     groups
-}
-
-/// Objects that are applied together and need no release.
-pub(crate) fn group(name: &str, part: &str, manifests: Vec<Manifest>) -> DesiredObjects {
-    DesiredObjects { name: name.into(), part: part.into(), manifests, after: Vec::new() }
-}
-
-/// Objects that need a release's CRDs or webhooks.
-pub(crate) fn group_after(name: &str, part: &str, release: ReleaseName, manifests: Vec<Manifest>) -> DesiredObjects {
-    DesiredObjects { after: vec![release], ..group(name, part, manifests) }
 }
 
 /// Our mark, on top of the labels that the object has.

@@ -23,7 +23,7 @@ pub(super) fn rules(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
 fn host(facts: &Facts<'_>, servers: usize, found: &mut Vec<Diagnostic>) {
     let Some(host) = &facts.spec.kubernetes.endpoint.host else { return };
     let address = host.parse().ok();
-    let is_it = |node: &&crate::lower::machines::NodePlan<'_>| {
+    let is_it = |node: &&crate::context::nodes::NodePlan<'_>| {
         node.name.as_str() == host || (address.is_some() && node.address == address)
     };
     let path = at("kubernetes/endpoint/host");

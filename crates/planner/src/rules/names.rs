@@ -9,7 +9,7 @@ use kubewright_model::net::NumberRange;
 use kubewright_model::spec::Pool;
 
 use super::{Facts, addresses, at, counted, size};
-use crate::lower::machines::MAX_NODES;
+use crate::context::nodes::MAX_NODES;
 
 pub(super) fn rules(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
     for (name, pool) in &facts.spec.pools {

@@ -4,10 +4,10 @@
 use kubewright_model::spec::kubernetes::{Datastore, FlannelBackend};
 use serde_json::{Map, Value, json};
 
-use crate::lower::Context;
-use crate::lower::endpoint::certificate_names;
-use crate::lower::machines::NodePlan;
-use crate::lower::members::{labels, taints};
+use crate::context::Context;
+use crate::context::endpoint::certificate_names;
+use crate::context::nodes::NodePlan;
+use crate::context::nodes::{labels, taints};
 
 use super::TOKEN;
 

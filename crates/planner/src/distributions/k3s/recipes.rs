@@ -11,8 +11,8 @@ use kubewright_model::units::Span;
 use kubewright_model::version::Version;
 
 use super::{BINARY, KUBECONFIG, MEMBERSHIP, reads, unit_name};
-use crate::lower::Context;
-use crate::lower::machines::NodePlan;
+use crate::context::Context;
+use crate::context::nodes::NodePlan;
 
 /// What an agent's kubelet shows the API server.
 const KUBELET_CONFIG: &str = "/var/lib/rancher/k3s/agent/kubelet.kubeconfig";

@@ -3,11 +3,11 @@
 use kubewright_model::net::HostPort;
 use kubewright_model::spec::ClusterFile;
 
-use super::machines::NodePlan;
+use super::nodes::NodePlan;
 
 /// The endpoint: as written, else the virtual IP, else the load balancer's host, else the server's own address. With
 /// several servers and none of the others a rule asks for one; the first server's address stands in until then.
-pub(super) fn endpoint(file: &ClusterFile, nodes: &[NodePlan<'_>]) -> HostPort {
+pub(crate) fn endpoint(file: &ClusterFile, nodes: &[NodePlan<'_>]) -> HostPort {
     let endpoint = &file.spec.kubernetes.endpoint;
     let written = endpoint.host.clone();
     let virtual_ip = || endpoint.virtual_ip.as_ref().map(|virtual_ip| virtual_ip.address.first().to_string());

@@ -32,7 +32,7 @@ impl SecretNames {
     }
 
     /// The credentials of the providers, which no file holds and every call needs.
-    pub(super) fn provider_tokens(&mut self, providers: &Providers) {
+    pub(crate) fn provider_tokens(&mut self, providers: &Providers) {
         if let Some(proxmox) = &providers.proxmox {
             self.hole(PROXMOX_TOKEN, Some(&proxmox.token_secret));
         }
@@ -42,7 +42,7 @@ impl SecretNames {
     }
 
     /// Where each secret is to be found.
-    pub(super) fn places(self) -> BTreeMap<String, SecretRef> {
+    pub(crate) fn places(self) -> BTreeMap<String, SecretRef> {
         self.places
     }
 }
