@@ -28,7 +28,7 @@ pub(super) fn replaced_nodes(
     holders: &mut Holders<'_>,
     anew: &BTreeSet<NodeName>,
 ) {
-    for node in standings.nodes.iter().filter(|node| anew.contains(node.name())) {
+    for node in standings.nodes.iter().filter(|node| anew.contains(node.name()) && !node.blocked()) {
         let existing = *node.machine.body == Body::Existing;
         let machine = machine::seen(node.machine, observed).present().copied().filter(|_| !existing);
         let reason = Reason::Asked(format!("replace {}", node.name()));
@@ -37,6 +37,18 @@ pub(super) fn replaced_nodes(
         let server = node.member.is_some_and(|member| member.role.is_server());
         let way = Some(node.host.way.clone());
         let leaver = Leaver { name: node.name(), server, machine, way, stays, reason };
+        let unseen = observed.hosts.get(node.name()).and_then(|seen| seen.why_unknown());
+        let runs = standings.cluster_seen().is_some_and(|seen| silences(seen, holders, &leaver));
+        if let Some(why) = unseen.filter(|_| runs) {
+            let message = format!("Kubernetes runs on it and cannot be ended there: {why}");
+            draft.note(
+                Weight::Blocks,
+                Subject::Member(node.name().clone()),
+                message,
+                "turn it off by hand, then run again",
+            );
+            continue;
+        }
         let gone = leave(draft, standings.cluster_seen(), holders, &leaver);
         if let Some(seen) = machine {
             delete(draft, leaver.name, &node.machine.provider, seen, leaver.reason, gone);
