@@ -75,6 +75,10 @@ impl LabHost {
         if let Some(mut child) = self.child.take() {
             let _ = child.kill();
             let _ = child.wait();
+            // The kernel ends the rest of the namespace in its own time, and until then somebody still listens.
+            while TcpStream::connect((self.address, PORT)).is_ok() {
+                std::thread::sleep(Duration::from_millis(5));
+            }
         }
     }
 
