@@ -14,8 +14,8 @@ mod validate;
 use crate::arguments::{Arguments, Command};
 use crate::problem::{Done, Problem};
 
-/// What to do where a spec needs hands that this version has not.
-const NO_HANDS: &str = "this version has no hands for all of it yet: add `--simulated DIR` for a pretend data centre";
+/// What whoever is refused by the real world may do all the same.
+const TRY_OUT: &str = "to try it out meanwhile, add `--simulated DIR` for a pretend data centre";
 
 /// Runs the command that was asked for.
 pub(crate) fn run(arguments: &Arguments) -> Result<Done, Problem> {

@@ -299,7 +299,7 @@ impl Engine {
     }
 
     /// Whether the world can be looked at all: what this version has no hands for does not come back by waiting.
-    pub fn has_hands(&self, desired: &Desired) -> bool {
+    fn has_hands(&self, desired: &Desired) -> bool {
         let provided = desired.machines.iter().all(|machine| self.world.providers.contains_key(&machine.provider));
         provided && self.world.hosts.is_some() && self.world.cluster.is_some()
     }

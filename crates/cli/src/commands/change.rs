@@ -15,6 +15,7 @@ use crate::problem::{Done, Problem};
 use crate::screen::{BAD, CARE, counted, paint, remark, say};
 use crate::source;
 use crate::view;
+use crate::view::plan::Alike;
 use crate::view::progress::Progress;
 use crate::world::{Site, holder, run_id};
 
@@ -77,12 +78,12 @@ fn carry_out(arguments: &Arguments, wish: Wish<'_>) -> Result<Done, Problem> {
                 let plan = site.engine.plan_patiently(&wish.desired, &wish.ask, &wish.only).await?.plan;
                 engine::chosen(&wish.desired, &plan, &wish.only)?;
                 if wish.output == Output::Text {
-                    view::plan::show(&plan, &wish.desired, false);
+                    view::plan::show(&plan, &wish.desired, Alike::Folded(None));
                 }
                 if plan.is_blocked() {
                     let blocked = Problem::new(Done::Blocked, "the plan is blocked; nothing was touched");
-                    let hands = site.engine.has_hands(&wish.desired);
-                    return Err(if hands { blocked } else { blocked.hint(super::NO_HANDS) });
+                    let pretends = arguments.simulated.is_some();
+                    return Err(if pretends { blocked } else { blocked.hint(super::TRY_OUT) });
                 }
                 if plan.is_empty() {
                     return Ok(Done::Well);

@@ -12,6 +12,7 @@ use crate::arguments::{self, Arguments, Output};
 use crate::problem::{Done, Problem};
 use crate::source;
 use crate::view;
+use crate::view::plan::Alike;
 use crate::world::Site;
 
 /// A plan with the spec that it was made from.
@@ -30,24 +31,25 @@ pub(super) struct Saved {
 
 pub(super) fn run(arguments: &Arguments, asked: &arguments::Plan) -> Result<Done, Problem> {
     let loadout = source::read(&asked.file)?;
-    let (plan, hands) = if asked.assume_empty {
+    let plan = if asked.assume_empty {
         let nothing = engine::nothing(&loadout.desired);
-        (engine::plan_from(&loadout.desired, &nothing, &Ask::Apply, &asked.only)?, true)
+        engine::plan_from(&loadout.desired, &nothing, &Ask::Apply, &asked.only)?
     } else {
         Site::look(arguments, &asked.file, &loadout.desired, async |site| {
-            let planned = site.engine.plan(&loadout.desired, &Ask::Apply, &asked.only).await?;
-            Ok((planned.plan, site.engine.has_hands(&loadout.desired)))
+            Ok(site.engine.plan(&loadout.desired, &Ask::Apply, &asked.only).await?.plan)
         })?
     };
     engine::chosen(&loadout.desired, &plan, &asked.only)?;
     match asked.output {
-        Output::Text => view::plan::show(&plan, &loadout.desired, asked.full),
+        Output::Text => view::plan::show(&plan, &loadout.desired, alike(asked)),
         Output::Json => print_json_of(arguments.simulated.is_some(), &plan)?,
     }
     if let Some(out) = &asked.out {
         save(out, asked, &plan)?;
     }
-    hint(asked, &loadout, &plan, hands);
+    if arguments.simulated.is_none() && !asked.assume_empty {
+        hint(asked, &loadout, &plan);
+    }
     Ok(if plan.is_blocked() {
         Done::Blocked
     } else if asked.exit_code && !plan.is_empty() {
@@ -57,10 +59,14 @@ pub(super) fn run(arguments: &Arguments, asked: &arguments::Plan) -> Result<Done
     })
 }
 
-/// Whoever is refused for want of hands may still try the spec out.
-fn hint(asked: &arguments::Plan, loadout: &Loadout, plan: &Plan, hands: bool) {
-    if !hands && plan.is_blocked() && loadout.desired.missing.is_empty() && asked.output == Output::Text {
-        crate::screen::remark!("→ {}, or `--assume-empty` to plan from nothing", super::NO_HANDS);
+fn alike(asked: &arguments::Plan) -> Alike {
+    if asked.full { Alike::Shown } else { Alike::Folded(Some("--full shows them")) }
+}
+
+/// Whoever is refused by the real world may still try the spec out.
+fn hint(asked: &arguments::Plan, loadout: &Loadout, plan: &Plan) {
+    if plan.is_blocked() && loadout.desired.missing.is_empty() && asked.output == Output::Text {
+        crate::screen::remark!("→ {}, or `--assume-empty` to plan from nothing", super::TRY_OUT);
     }
 }
 

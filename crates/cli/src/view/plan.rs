@@ -68,8 +68,17 @@ impl Mark {
     }
 }
 
+/// What becomes of steps that are like those before them.
+#[derive(Clone, Copy)]
+pub(crate) enum Alike {
+    /// They are shown too.
+    Shown,
+    /// They are counted, and told how they can be shown where the command can.
+    Folded(Option<&'static str>),
+}
+
 /// Shows a plan.
-pub(crate) fn show(plan: &Plan, desired: &Desired, full: bool) {
+pub(crate) fn show(plan: &Plan, desired: &Desired, many: Alike) {
     let kubernetes = &desired.kubernetes;
     say!(
         "{} {} · {} {} · {}",
@@ -89,7 +98,7 @@ pub(crate) fn show(plan: &Plan, desired: &Desired, full: bool) {
         return;
     }
     for (stage, steps) in stages(plan) {
-        say!("{}", tree(stage, &steps, full).to_string().trim_end());
+        say!("{}", tree(stage, &steps, many).to_string().trim_end());
     }
     say!("{}", summary(plan));
 }
@@ -106,7 +115,7 @@ fn stages(plan: &Plan) -> Vec<(Stage, Vec<&Step>)> {
     stages
 }
 
-fn tree(stage: Stage, steps: &[&Step], full: bool) -> Tree<String> {
+fn tree(stage: Stage, steps: &[&Step], many: Alike) -> Tree<String> {
     let mut alike: BTreeMap<String, usize> = BTreeMap::new();
     for step in steps {
         *alike.entry(kind(step)).or_default() += 1;
@@ -116,18 +125,19 @@ fn tree(stage: Stage, steps: &[&Step], full: bool) -> Tree<String> {
     let mut folded = 0;
     for step in steps {
         let kind = kind(step);
-        let many = alike.get(&kind).copied().unwrap_or(1);
+        let number = alike.get(&kind).copied().unwrap_or(1);
         let seen = shown.entry(kind).or_default();
         *seen += 1;
         // The first two of many tell what the others are like.
-        if full || many <= ALIKE || *seen <= 2 {
+        if matches!(many, Alike::Shown) || number <= ALIKE || *seen <= 2 {
             tree.push(leaf(step));
         } else {
             folded += 1;
         }
     }
     if folded > 0 {
-        tree.push(Tree::new(paint(DIM, format!("… {} like these (--full shows them)", counted(folded, "more step")))));
+        let how = if let Alike::Folded(Some(how)) = many { format!(" ({how})") } else { String::new() };
+        tree.push(Tree::new(paint(DIM, format!("… {} like these{how}", counted(folded, "more step")))));
     }
     tree
 }
