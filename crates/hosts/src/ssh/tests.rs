@@ -1,8 +1,9 @@
 //! Against real OpenSSH servers.
 
-use std::net::TcpListener;
+use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use kubewright_model::desired::Way;
@@ -13,17 +14,32 @@ use super::*;
 use crate::passwords::Password;
 use crate::transport::{Job, run};
 
-/// An OpenSSH server on a port of its own, with a folder of its own, that ends with the test.
+/// An OpenSSH server with an address and a folder of its own, that ends with the test.
 struct Server {
     child: Child,
+    address: Ipv4Addr,
     port: u16,
     folder: tempfile::TempDir,
+}
+
+/// A loopback address that nobody else uses: the process, then the server. A free port that the kernel names could be
+/// given to somebody else before it is taken, and a closed one too.
+fn address() -> Ipv4Addr {
+    static NEXT: AtomicU8 = AtomicU8::new(1);
+    let [.., high, low] = std::process::id().to_be_bytes();
+    Ipv4Addr::new(127, high.max(1), low, NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// A port below those that the kernel gives away, for those who share an address with other processes.
+fn port() -> u16 {
+    let [.., high, low] = std::process::id().to_be_bytes();
+    20_000 + u16::from_be_bytes([high, low]) % 10_000
 }
 
 impl Server {
     fn start(extra: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let port = TcpListener::bind("127.0.0.1:0").and_then(|it| it.local_addr()).expect("a free port").port();
+        let (address, port) = (address(), port());
         for name in ["host", "user", "stranger"] {
             keygen(&folder.path().join(name), "");
         }
@@ -32,7 +48,7 @@ impl Server {
         let here = folder.path().display();
         std::fs::copy(folder.path().join("user.pub"), folder.path().join("authorized_keys")).expect("a copy");
         let config = format!(
-            "Port {port}\nListenAddress 127.0.0.1\nHostKey {here}/host\nPidFile none\nAuthorizedKeysFile {here}/authorized_keys\n\
+            "Port {port}\nListenAddress {address}\nHostKey {here}/host\nPidFile none\nAuthorizedKeysFile {here}/authorized_keys\n\
              StrictModes no\nUsePAM no\nPasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin yes\n{extra}\n"
         );
         std::fs::write(folder.path().join("config"), config).expect("a file");
@@ -44,9 +60,9 @@ impl Server {
             .stderr(log)
             .spawn()
             .expect("OpenSSH's server is not installed; .ci/run installs it");
-        let server = Self { child, port, folder };
+        let server = Self { child, address, port, folder };
         for _ in 0..200 {
-            if std::net::TcpStream::connect(("127.0.0.1", port)).is_ok() {
+            if std::net::TcpStream::connect((address, port)).is_ok() {
                 return server;
             }
             std::thread::sleep(Duration::from_millis(20));
@@ -58,7 +74,8 @@ impl Server {
     fn target(&self, key: &str) -> Target {
         let keys = vec![self.folder.path().join(key)];
         let user = std::env::var("USER").unwrap_or_else(|_| "root".into());
-        Target { host: "127.0.0.1".into(), port: self.port, user, keys, only_keys: true, jump: None, agent: None }
+        let host = self.address.to_string();
+        Target { host, port: self.port, user, keys, only_keys: true, jump: None, agent: None }
     }
 
     fn known(&self) -> KnownHosts {
@@ -124,19 +141,19 @@ async fn each_layer_has_its_own_error() {
     let right = server.target("user");
     let nowhere = Target { host: "no-such-host.invalid".into(), ..right.clone() };
     assert_eq!(refused(Session::open(&nowhere, &known, &nobody()).await).layer, Layer::Name);
-    let closed = TcpListener::bind("127.0.0.1:0").and_then(|it| it.local_addr()).expect("a port").port();
-    let refusal = refused(Session::open(&Target { port: closed, ..right.clone() }, &known, &nobody()).await);
+    let silent = Target { host: address().to_string(), ..right.clone() };
+    let refusal = refused(Session::open(&silent, &known, &nobody()).await);
     assert_eq!(refusal.layer, Layer::Tcp);
     assert!(refusal.why.contains("refused"), "{}", refusal.why);
-    let chatter = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let port = chatter.local_addr().expect("it has one").port();
+    let chatterer = Target { host: address().to_string(), ..right.clone() };
+    let chatter = TcpListener::bind((chatterer.host.as_str(), right.port)).expect("an address of our own");
     std::thread::spawn(move || {
         use std::io::Write as _;
         if let Ok((mut stream, _)) = chatter.accept() {
             let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n");
         }
     });
-    let refusal = refused(Session::open(&Target { port, ..right.clone() }, &known, &nobody()).await);
+    let refusal = refused(Session::open(&chatterer, &known, &nobody()).await);
     assert_eq!(refusal.layer, Layer::Banner);
     let refusal = refused(Session::open(&server.target("stranger"), &known, &nobody()).await);
     assert_eq!(refusal.layer, Layer::Authentication);
@@ -154,7 +171,8 @@ async fn a_host_that_shows_another_key_is_refused_with_both_fingerprints() {
     assert!(!server.folder.path().join("users").exists());
     // The user knows another key.
     let other = std::fs::read_to_string(server.folder.path().join("stranger.pub")).expect("a key");
-    std::fs::write(server.folder.path().join("users"), format!("[127.0.0.1]:{} {other}", server.port)).expect("a file");
+    std::fs::write(server.folder.path().join("users"), format!("[{}]:{} {other}", server.address, server.port))
+        .expect("a file");
     std::fs::remove_file(server.known().ours).expect("it was there");
     let refusal = refused(Session::open(&server.target("user"), &server.known(), &nobody()).await);
     assert_eq!(refusal.layer, Layer::HostKey);
@@ -226,7 +244,7 @@ async fn a_host_behind_another_is_reached_through_it() {
     let session = Session::open(&target, &inner.known(), &nobody()).await.expect("it is reached");
     let answer =
         run(&session, Job { body: "echo \"$SSH_CONNECTION\"", deadline: SHORT }, None).await.expect("it answers");
-    assert!(answer.printed.trim().ends_with(&format!("127.0.0.1 {}", inner.port)), "{}", answer.printed);
+    assert!(answer.printed.trim().ends_with(&format!("{} {}", inner.address, inner.port)), "{}", answer.printed);
     // Without the one between, the error says which of the two it was.
     let closed = Target { jump: Some(Box::new(Target { port: 1, ..bastion.target("user") })), ..inner.target("user") };
     assert!(refused(Session::open(&closed, &inner.known(), &nobody()).await).why.starts_with("jump host"));
