@@ -18,6 +18,8 @@ const NEEDS: &[Need] = &[
     // Scripts for hosts run in the shells that hosts have.
     Need { test: "command -v dash", package: "dash" },
     Need { test: "command -v busybox", package: "busybox" },
+    Need { test: "command -v fish", package: "fish" },
+    Need { test: "command -v tcsh", package: "tcsh" },
     Need { test: "command -v curl", package: "curl" },
     Need { test: "command -v pgrep", package: "procps" },
     Need { test: "command -v sudo", package: "sudo" },

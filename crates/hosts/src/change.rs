@@ -19,7 +19,7 @@ use kubewright_model::ids::NodeName;
 use kubewright_model::plan::HostChange;
 use kubewright_model::text::Text;
 
-use crate::{Holes, HostError, Report};
+use crate::{Holes, HostError, Report, upload};
 
 pub(crate) use self::answer::{Told, lines, told};
 pub(crate) use self::calls::{Call, Calls, Library};
@@ -252,13 +252,14 @@ impl Writer<'_> {
 
     fn download(&mut self, index: usize, wish: &DownloadWish) -> Result<(), HostError> {
         path(self.host, &wish.path)?;
-        let mode = format!("{:o}", wish.mode.0);
-        let memory = kubewright_model::digest::Digest::of(&wish.path);
-        let memory = memory.as_str().get(..32).unwrap_or_default();
+        let words = download_words(wish);
+        let mut words: Vec<&str> = words.iter().map(String::as_str).collect();
+        if upload::is_ours(wish) {
+            self.tell(Library::Upload, index, "kw_uploaded", &words);
+            return Ok(());
+        }
         let artifact = &wish.artifact;
-        let mark = artifact.mark();
-        let name: String = artifact.name.chars().filter(|c| !c.is_control()).collect();
-        let mut words = vec![wish.path.as_str(), &mode, memory, mark.as_str(), &name, &artifact.url];
+        words.push(&artifact.url);
         match &artifact.proof {
             Proof::Sha256(digest) => words.push(digest.as_str()),
             Proof::Checksums { url, file } => words.extend([url.as_str(), file]),
@@ -346,6 +347,14 @@ impl Writer<'_> {
         }
         Ok(())
     }
+}
+
+/// A download's first words: its path, mode, our name for its memory, its mark, and what it is.
+pub(crate) fn download_words(wish: &DownloadWish) -> [String; 5] {
+    let memory = kubewright_model::digest::Digest::of(&wish.path);
+    let memory = memory.as_str().get(..32).unwrap_or_default().to_string();
+    let name = wish.artifact.name.chars().filter(|c| !c.is_control()).collect();
+    [wish.path.clone(), format!("{:o}", wish.mode.0), memory, wish.artifact.mark().to_string(), name]
 }
 
 fn yes(yes: bool) -> &'static str {

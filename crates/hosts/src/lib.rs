@@ -18,6 +18,7 @@ mod recipe;
 mod shell;
 mod ssh;
 mod transport;
+mod upload;
 
 use std::collections::BTreeMap;
 use std::fmt;

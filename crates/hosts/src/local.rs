@@ -4,11 +4,10 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
 
 use crate::Layer;
-use crate::transport::{Output, Refusal, Transport};
+use crate::transport::{Input, Output, Refusal, Transport};
 
 /// This computer.
 pub(crate) struct Local {
@@ -26,7 +25,7 @@ impl Local {
 
 #[async_trait]
 impl Transport for Local {
-    async fn exec(&self, command: &str, input: &[u8], deadline: Duration) -> Result<Output, Refusal> {
+    async fn exec(&self, command: &str, input: Input<'_>, deadline: Duration) -> Result<Output, Refusal> {
         let failed = |error: std::io::Error| Refusal::new(Layer::Command, error.to_string());
         let mut child = Command::new("sh")
             .args(["-c", command])
@@ -40,7 +39,7 @@ impl Transport for Local {
         let write = async {
             if let Some(stdin) = &mut stdin {
                 // A script that ends early does not read the rest; how it ended says more than that.
-                let _ = stdin.write_all(input).await;
+                let _ = tokio::io::copy(input, stdin).await;
             }
             drop(stdin);
         };

@@ -21,7 +21,8 @@ use crate::connections::{Connections, unreachable};
 use crate::passwords::{Ask, Passwords};
 use crate::recipe::{Part, Until};
 use crate::ssh::target::Home;
-use crate::transport::{Job, Refusal, run};
+use crate::transport::{Input, Job, Refusal, run};
+use crate::upload::{Upload, uploads};
 use crate::{Holes, HostError, Hosts, Layer, Probe, Report, change, probe, recipe};
 
 /// A look is a second of work; a host whose disk is dying takes its time.
@@ -66,6 +67,18 @@ impl RealHosts {
 
     /// Runs a script's body on a host and returns what it printed. `what` is being done, for people.
     async fn script(&self, host: &NodeName, way: &Way, what: &str, job: Job<'_>) -> Result<String, HostError> {
+        self.script_with(host, way, what, job, None).await
+    }
+
+    /// The same, with more for the script to read.
+    async fn script_with(
+        &self,
+        host: &NodeName,
+        way: &Way,
+        what: &str,
+        job: Job<'_>,
+        more: Option<Input<'_>>,
+    ) -> Result<String, HostError> {
         let transport = self.connections.to(host, way).await?;
         let sudo = match &way.sudo {
             Some(hole) if !transport.is_root() => {
@@ -74,7 +87,7 @@ impl RealHosts {
             }
             _ => None,
         };
-        let refusal = match run(&*transport, job, sudo.as_ref()).await {
+        let refusal = match run(&*transport, job, sudo.as_ref(), more).await {
             Ok(answer) => return Ok(answer.printed),
             Err(refusal) => refusal,
         };
@@ -86,6 +99,18 @@ impl RealHosts {
             }
             _ => unreachable(host, refusal),
         })
+    }
+
+    /// Sends a file from here, or the rest of it, unless the host has it; says whether it was sent.
+    async fn upload(&self, host: &NodeName, way: &Way, upload: &Upload<'_>) -> Result<bool, HostError> {
+        let what = upload.in_words();
+        let printed = self.script(host, way, &what, Job { body: &upload.ask()?, deadline: LOOK }).await?;
+        let Some(wanted) = upload.wanted(&printed)? else { return Ok(false) };
+        let mut source = upload.open(&wanted).await?;
+        let body = upload.take_in(&source);
+        let job = Job { body: &body, deadline: CHANGE };
+        let printed = self.script_with(host, way, &what, job, Some(&mut source.rest)).await?;
+        upload.outcome(&printed).map(|()| true)
     }
 
     /// Shows that the way in is still open, on a connection of its own, while the old one is still there to put the SSH
@@ -175,9 +200,14 @@ impl Hosts for RealHosts {
 
     async fn change(&self, change: &HostChange, holes: &Holes) -> Result<Report, HostError> {
         let body = change::script(change, holes)?;
+        let mut uploaded = false;
+        for upload in uploads(change) {
+            uploaded |= self.upload(&change.host, &change.way, &upload).await?;
+        }
         let job = Job { body: &body, deadline: CHANGE };
         let printed = self.script(&change.host, &change.way, "changing it", job).await?;
         let report = change::outcome(change, holes, &printed)?;
+        let report = Report { changed: report.changed || uploaded, ..report };
         if report.changed && change.make.iter().any(|resource| matches!(resource, HostResource::SshDaemon(_))) {
             self.prove_way_in(&change.host, &change.way).await?;
         }

@@ -18,13 +18,13 @@ use futures::future::BoxFuture;
 use russh::client::{self, Handle};
 use russh::keys::Algorithm;
 use russh::{ChannelMsg, Preferred};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::Layer;
 use crate::passwords::Passwords;
-use crate::transport::{Output, Refusal, Transport};
+use crate::transport::{Input, Output, PIECE, Refusal, Transport};
 use target::Target;
 use trust::{Judge, KnownHosts, Verdict};
 
@@ -152,7 +152,7 @@ async fn greet(target: &Target, known: &KnownHosts, stream: Box<dyn Stream>) -> 
 
 #[async_trait]
 impl Transport for Session {
-    async fn exec(&self, command: &str, input: &[u8], deadline: Duration) -> Result<Output, Refusal> {
+    async fn exec(&self, command: &str, input: Input<'_>, deadline: Duration) -> Result<Output, Refusal> {
         let answered = timeout(deadline, self.exchange(command, input)).await;
         answered.map_err(|_| late(Layer::Command, deadline))?
     }
@@ -167,14 +167,18 @@ impl Transport for Session {
 }
 
 impl Session {
-    async fn exchange(&self, command: &str, input: &[u8]) -> Result<Output, Refusal> {
+    async fn exchange(&self, command: &str, input: Input<'_>) -> Result<Output, Refusal> {
         let cut = |error: russh::Error| Refusal::new(Layer::Tcp, format!("the connection was cut: {error}"));
         let channel = self.handle.channel_open_session().await.map_err(cut)?;
         channel.exec(true, command).await.map_err(cut)?;
         let (mut heard, said) = channel.split();
         let write = async {
             // A command that ends early does not read the rest; how it ended says more than that.
-            let _ = said.data(input).await;
+            let mut piece = vec![0; PIECE];
+            while let Ok(read @ 1..) = input.read(&mut piece).await
+                && let Some(read) = piece.get(..read)
+                && said.data_bytes(read.to_vec()).await.is_ok()
+            {}
             let _ = said.eof().await;
         };
         let read = async {

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use kubewright_model::secret::Secret;
+use tokio::io::{AsyncRead, AsyncReadExt as _};
 
 use crate::Layer;
 use crate::shell;
@@ -43,11 +46,17 @@ impl Refusal {
     }
 }
 
+/// What goes to a command's standard input: read piece by piece, as the command takes it.
+pub(crate) type Input<'a> = &'a mut (dyn AsyncRead + Send + Unpin);
+
+/// How much of an input is read at once: some packets of SSH, so that the disk is not asked for each.
+pub(crate) const PIECE: usize = 128 * 1024;
+
 /// A way to a host that is open.
 #[async_trait]
 pub(crate) trait Transport: Send + Sync {
     /// Runs a command with some input, as the user who was let in.
-    async fn exec(&self, command: &str, input: &[u8], deadline: Duration) -> Result<Output, Refusal>;
+    async fn exec(&self, command: &str, input: Input<'_>, deadline: Duration) -> Result<Output, Refusal>;
 
     /// Whether the user who was let in is root.
     fn is_root(&self) -> bool;
@@ -56,32 +65,51 @@ pub(crate) trait Transport: Send + Sync {
     fn is_open(&self) -> bool;
 }
 
+/// A shell that takes a script from its standard input.
+const SCRIPT: &str = "sh -s";
+/// A shell that takes a script in base64 from the first line of its standard input, and leaves the rest of it alone.
+const SCRIPT_AND_MORE: &str = r#"sh -c 'IFS= read -r kw_s && eval "$(printf %s "$kw_s" | base64 -d)"'"#;
+
 /// sudo with a password, which is the first line of the input. Where sudo wants none after all, that line must not reach
 /// the shell; where it is wrong, sudo must not take the script's lines for further tries, for three of them may lock the
 /// user out. So it is proven first, by itself. Where sudo remembers nothing, it is given once more.
-const SUDO: &str = "sh -c 'IFS= read -r kw_p; \
-    sudo -n true </dev/null 2>/dev/null || printf \"%s\\n\" \"$kw_p\" | sudo -S -p \"\" -v || exit 1; \
-    if sudo -n true </dev/null 2>/dev/null; then sudo -n -- sh -s; \
-    else { printf \"%s\\n\" \"$kw_p\"; cat; } | sudo -S -p \"\" -- sh -s; fi'";
+fn with_password(shell: &str) -> String {
+    // Every login shell ends a quotation, takes one quote, and begins the next one.
+    let shell = shell.replace('\'', r"'\''");
+    format!(
+        "sh -c 'IFS= read -r kw_p; \
+         sudo -n true </dev/null 2>/dev/null || printf \"%s\\n\" \"$kw_p\" | sudo -S -p \"\" -v || exit 1; \
+         if sudo -n true </dev/null 2>/dev/null; then sudo -n -- {shell}; \
+         else {{ printf \"%s\\n\" \"$kw_p\"; cat; }} | sudo -S -p \"\" -- {shell}; fi'"
+    )
+}
 
 /// Runs a script as root: by its body on standard input, so that no argument holds any of it. `sudo` is sudo's password,
-/// where it asks for one.
+/// where it asks for one. The script finds `more` at its descriptor 4.
 pub(crate) async fn run(
     transport: &dyn Transport,
     job: Job<'_>,
     sudo: Option<&Secret>,
+    more: Option<Input<'_>>,
 ) -> Result<shell::Answer, Refusal> {
     let nonce = nonce().map_err(|why| Refusal::new(Layer::Command, why))?;
     let script = shell::framed(job.body, &nonce);
+    let (shell, script) = match more {
+        None => (SCRIPT, script),
+        Some(_) => (SCRIPT_AND_MORE, format!("{}\n", STANDARD.encode(format!("exec 4<&0\n{script}")))),
+    };
     let (command, input) = match sudo {
-        _ if transport.is_root() => ("sh -s", script),
-        None => ("sudo -n -- sh -s", script),
+        _ if transport.is_root() => (shell.into(), script),
+        None => (format!("sudo -n -- {shell}"), script),
         Some(password) if password.expose().contains(['\n', '\0']) => {
             return Err(Refusal::new(Layer::Sudo, "sudo's password must be one line"));
         }
-        Some(password) => (SUDO, format!("{}\n{script}", password.expose())),
+        Some(password) => (with_password(shell), format!("{}\n{script}", password.expose())),
     };
-    let output = transport.exec(command, input.as_bytes(), job.deadline).await?;
+    let output = match more {
+        None => transport.exec(&command, &mut input.as_bytes(), job.deadline).await?,
+        Some(more) => transport.exec(&command, &mut input.as_bytes().chain(more), job.deadline).await?,
+    };
     match shell::answer(&output.stdout, &nonce) {
         Some(answer) => Ok(answer),
         None => Err(unanswered(&output, &nonce, transport.is_root())),

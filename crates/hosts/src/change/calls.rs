@@ -22,6 +22,7 @@ pub(crate) enum Library {
     Users,
     System,
     Download,
+    Upload,
     Sshd,
     Steps,
 }
@@ -37,6 +38,7 @@ impl Library {
             Self::Users => include_str!("users.sh"),
             Self::System => include_str!("system.sh"),
             Self::Download => include_str!("download.sh"),
+            Self::Upload => include_str!("upload.sh"),
             Self::Sshd => include_str!("sshd.sh"),
             Self::Steps => include_str!("steps.sh"),
         }
@@ -49,6 +51,7 @@ impl Library {
             Self::Kernel | Self::Units => &[Self::Files],
             Self::Users | Self::System | Self::Sshd => &[Self::Files, Self::Packages],
             Self::Download => &[Self::Packages],
+            Self::Upload => &[Self::Packages, Self::Download],
             Self::Steps => &[Self::Files, Self::Units],
         }
     }

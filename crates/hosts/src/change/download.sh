@@ -62,21 +62,29 @@ kw_remembered() {
   [ "$kw_old" = "$kw_line" ]
 }
 
+# Whether it is there as we remember it: path, mode, our name for its memory, its mark, what it is.
+kw_kept() {
+  [ -f "$kw_path" ] && [ ! -L "$kw_path" ] && kw_remembered "$3" "$4" "$5"
+}
+
+# Remembers it: as above.
+kw_remember() {
+  kw_remembered "$3" "$4" "$5" && return 0
+  kw_state downloads && printf '%s\n' "$kw_line" | kw_put "$KW_STATE/downloads/$3" 600 0:0
+}
+
 # A download: path, mode, our name for its memory, its mark, what it is, where it is; then its digest, or where the
 # list of digests is and its name there.
 kw_download() {
   kw_path=$KW_ROOT$1 kw_done=0
-  if [ -f "$kw_path" ] && [ ! -L "$kw_path" ]; then
-    if kw_remembered "$3" "$4" "$5"; then
-      kw_owned "$kw_path" "$2" root:root && return 0
-      kw_own "$kw_path" "$2" root:root && return 9
-      return 1
-    fi
+  if kw_kept "$@"; then
+    kw_owned "$kw_path" "$2" root:root && return 0
+    kw_own "$kw_path" "$2" root:root && return 9
+    return 1
   fi
   kw_folder "${kw_path%/*}/" && rm -f -- "$kw_path.kubewright" || return 1
   kw_downloaded "$@" || { rm -f -- "$kw_path.kubewright"; return 1; }
-  kw_remembered "$3" "$4" "$5" && return 9
-  kw_state downloads && printf '%s\n' "$kw_line" | kw_put "$KW_STATE/downloads/$3" 600 0:0 && return 9
+  kw_remember "$@" && return 9
   return 1
 }
 

@@ -129,7 +129,7 @@ async fn a_script_runs_and_its_noise_is_ignored() {
     let session = server.open().await;
     for round in 0..3 {
         let body = format!("echo round {round}; echo to nobody >&2; cat; return {round}");
-        let answer = run(&session, Job { body: &body, deadline: SHORT }, None).await.expect("it answers");
+        let answer = run(&session, Job { body: &body, deadline: SHORT }, None, None).await.expect("it answers");
         assert_eq!((answer.printed, answer.status), (format!("round {round}\n"), round));
     }
 }
@@ -229,7 +229,7 @@ async fn hosts_are_reached_over_the_sixth_version_of_the_internet_protocol() {
     let target = home.target(&way).expect("it leads somewhere");
     for _ in 0..2 {
         let session = Session::open(&target, &server.known(), &nobody()).await.expect("it is reached and known again");
-        let answer = run(&session, Job { body: "echo \"$SSH_CONNECTION\"", deadline: SHORT }, None).await;
+        let answer = run(&session, Job { body: "echo \"$SSH_CONNECTION\"", deadline: SHORT }, None, None).await;
         assert!(answer.expect("it answers").printed.contains("::1"));
     }
     let learnt = std::fs::read_to_string(server.known().ours).expect("it was written");
@@ -243,7 +243,7 @@ async fn a_host_behind_another_is_reached_through_it() {
     let target = Target { jump, ..inner.target("user") };
     let session = Session::open(&target, &inner.known(), &nobody()).await.expect("it is reached");
     let answer =
-        run(&session, Job { body: "echo \"$SSH_CONNECTION\"", deadline: SHORT }, None).await.expect("it answers");
+        run(&session, Job { body: "echo \"$SSH_CONNECTION\"", deadline: SHORT }, None, None).await.expect("it answers");
     assert!(answer.printed.trim().ends_with(&format!("{} {}", inner.address, inner.port)), "{}", answer.printed);
     // Without the one between, the error says which of the two it was.
     let closed = Target { jump: Some(Box::new(Target { port: 1, ..bastion.target("user") })), ..inner.target("user") };
@@ -254,10 +254,10 @@ async fn a_host_behind_another_is_reached_through_it() {
 async fn a_connection_that_is_cut_is_told_from_a_command_that_fails() {
     let server = Server::start("");
     let session = server.open().await;
-    let cut = run(&session, Job { body: "kill -9 \"$PPID\"; sleep 5", deadline: SHORT }, None).await;
+    let cut = run(&session, Job { body: "kill -9 \"$PPID\"; sleep 5", deadline: SHORT }, None, None).await;
     assert_eq!(cut.expect_err("it was cut").layer, Layer::Tcp);
     let session = server.open().await;
-    let late = run(&session, Job { body: "sleep 30", deadline: Duration::from_millis(300) }, None).await;
+    let late = run(&session, Job { body: "sleep 30", deadline: Duration::from_millis(300) }, None, None).await;
     assert!(late.expect_err("it is late").why.contains("no answer within"));
 }
 
@@ -265,7 +265,7 @@ async fn a_connection_that_is_cut_is_told_from_a_command_that_fails() {
 async fn a_host_that_floods_us_is_stopped() {
     let server = Server::start("");
     let session = server.open().await;
-    let flood = run(&session, Job { body: "yes", deadline: SHORT }, None).await;
+    let flood = run(&session, Job { body: "yes", deadline: SHORT }, None, None).await;
     assert!(flood.expect_err("it never ends").why.contains("more than any answer"));
 }
 
@@ -277,7 +277,7 @@ async fn many_commands_share_one_connection() {
         let session = &session;
         async move {
             let body = format!("sleep 0.1; echo {number}");
-            run(session, Job { body: &body, deadline: SHORT }, None).await.expect("it answers").printed
+            run(session, Job { body: &body, deadline: SHORT }, None, None).await.expect("it answers").printed
         }
     });
     let answers = futures::future::join_all(jobs).await;

@@ -171,7 +171,7 @@ fn a_download_is_verified_and_known_again() {
         let digest = Digest::of("the program");
         host.write("mirror/sums-amd64", &format!("{}  other\n{digest}  k3s\n", Digest::of("x")));
         host.write("mirror/sums-arm64", &format!("{digest}  k3s-arm64\n"));
-        let at = |file: &str| format!("file://{}/mirror/{file}", host.root.path().display());
+        let at = |file: &str| format!("https://mirror.test/{file}");
         let listed = Proof::Checksums { url: at("sums-{arch}"), file: "k3s{-arch}".into() };
         host.twice(&[download(listed.clone(), at("k3s{-arch}"))]);
         assert_eq!(
@@ -201,7 +201,7 @@ fn a_download_is_verified_and_known_again() {
 fn a_download_with_another_digest_is_thrown_away() {
     each(|host| {
         host.write("mirror/k3s", "not the program");
-        let url = format!("file://{}/mirror/k3s", host.root.path().display());
+        let url = "https://mirror.test/k3s".to_string();
         let why = host.fails(&[download(Proof::Sha256(Digest::of("the program")), url)]);
         assert!(
             why.starts_with("downloading k3s v1.31.4+k3s1 failed on web-1: what was downloaded has the digest"),
