@@ -5,6 +5,7 @@
 //! version skew, a sliding window of agents) is here and nowhere else.
 
 mod cluster;
+mod destroy;
 mod draft;
 mod hosts;
 mod leaving;
@@ -33,7 +34,7 @@ pub fn plan(desired: &Desired, observed: &Observed, ask: &Ask) -> Plan {
         Ask::Apply => build(Draft::new(desired), observed, &none),
         Ask::Replace(nodes) => replace(desired, observed, nodes),
         Ask::Rebuild => rebuild(desired, observed),
-        Ask::Destroy => removal::destroy(Draft::new(desired), observed),
+        Ask::Destroy => destroy::plan(Draft::new(desired), observed),
         Ask::Backup => backup(desired, observed),
     };
     if *ask != Ask::Destroy {
@@ -92,7 +93,7 @@ fn replace<'a>(desired: &'a Desired, observed: &Observed, nodes: &[NodeName]) ->
 
 /// Destroys and builds in one plan: what is built needs what stood in its place to be gone.
 fn rebuild<'a>(desired: &'a Desired, observed: &Observed) -> Draft<'a> {
-    let mut draft = removal::destroy(Draft::new(desired), observed);
+    let mut draft = destroy::plan(Draft::new(desired), observed);
     if draft.notes.iter().any(|note| note.weight == Weight::Blocks) {
         return draft;
     }

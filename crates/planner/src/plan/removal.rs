@@ -1,17 +1,17 @@
-//! What has to go: nodes that are replaced, what is ours and not in the spec any more, and everything at the end.
+//! What has to go while the cluster lives on: nodes that are replaced, and what is ours and not in the spec any more.
 //!
-//! How one node leaves is [`super::leaving`]'s. A destruction skips that: what it protects goes too.
+//! How one node leaves is [`super::leaving`]'s; everything at once is [`super::destroy`]'s.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use kubewright_model::change::{Reason, Subject};
-use kubewright_model::desired::{Body, Desired, EXISTING};
+use kubewright_model::desired::{Body, Desired};
 use kubewright_model::ids::{NodeName, ProviderName, StepId};
 use kubewright_model::observed::{MachineSeen, Observed};
 use kubewright_model::plan::{Action, Lease, Stage, Step, Weight};
 
 use super::draft::{Draft, id};
-use super::leaving::{Leaver, forget, leave, silence, silences, step, way_like_others};
+use super::leaving::{Leaver, forget, leave, silences, way_like_others};
 use super::standing::{ClusterView, Standing, Standings};
 use crate::diff::cluster::{unwanted_namespaces, unwanted_nodes, unwanted_objects, unwanted_releases};
 use crate::diff::machine;
@@ -233,7 +233,8 @@ fn stranger<'p>(
     Leaver { name, server, machine, way, stays: false, reason: Reason::NotInSpec }
 }
 
-fn delete(
+/// The machine goes, unless it may not.
+pub(super) fn delete(
     draft: &mut Draft<'_>,
     name: &NodeName,
     provider: &ProviderName,
@@ -306,113 +307,4 @@ fn releases_and_objects(draft: &mut Draft<'_>, standings: &Standings<'_>) {
         takes: Vec::new(),
         part: String::new(),
     });
-}
-
-/// Everything that is ours goes: agents before servers, so that nothing talks to an API that is gone.
-pub(super) fn destroy<'a>(mut draft: Draft<'a>, observed: &Observed) -> Draft<'a> {
-    let desired = draft.desired;
-    if draft.protects(Subject::Cluster) {
-        return draft;
-    }
-    for (name, seen) in &observed.providers {
-        if let Some(why) = seen.why_unknown() {
-            let message = format!("provider {name} could not be looked at: {why}");
-            draft.note(Weight::Blocks, Subject::Cluster, message, "what it has of ours would be left over");
-        }
-    }
-    let servers: BTreeSet<&NodeName> = desired.servers().map(|member| &member.name).collect();
-    let reason = Reason::Asked("destroy".into());
-    let mut cleaned = strangers_on_hosts(&mut draft, observed);
-    cleaned.extend(clean_existing(&mut draft, observed, &servers));
-    let mut agents_gone = Vec::new();
-    for pass in [false, true] {
-        for (provider, inventory) in machine::inventories(observed) {
-            if provider.as_str() == EXISTING {
-                continue;
-            }
-            let ours = inventory.machines.iter().filter(|(_, seen)| seen.owner == desired.owner);
-            for (name, seen) in ours.filter(|(name, _)| servers.contains(name) == pass) {
-                let needs: Vec<StepId> = if pass { agents_gone.clone() } else { cleaned.clone() };
-                delete(&mut draft, name, provider, seen, reason.clone(), needs);
-                if !pass {
-                    agents_gone.push(id("delete", name));
-                }
-            }
-        }
-    }
-    load_balancers(&mut draft, observed, &reason);
-    draft
-}
-
-/// Nodes of ours that the spec does not know any more and whose machine no provider has: hosts that were there before us
-/// and that only the cluster's books tell of.
-fn strangers_on_hosts(draft: &mut Draft<'_>, observed: &Observed) -> Vec<StepId> {
-    let Some(cluster) = observed.cluster.as_ref().and_then(|seen| seen.present()) else { return Vec::new() };
-    let has = |name: &NodeName| {
-        machine::inventories(observed)
-            .any(|(provider, inventory)| provider.as_str() != EXISTING && inventory.machines.contains_key(name))
-    };
-    let nodes =
-        unwanted_nodes(draft.desired, cluster).into_iter().filter(|name| cluster.nodes[*name].ready && !has(name));
-    let mut steps = Vec::new();
-    for name in nodes {
-        let node = &cluster.nodes[name];
-        let way = way_like_others(draft.desired, None, Some(node));
-        let reason = Reason::Asked("destroy".into());
-        let leaver = Leaver { name, server: node.server, machine: None, way, stays: false, reason };
-        steps.extend(silence(draft, &leaver, Vec::new()));
-    }
-    steps
-}
-
-/// Hosts that were there before us are left clean: what we put there goes, the hosts stay.
-fn clean_existing(draft: &mut Draft<'_>, observed: &Observed, servers: &BTreeSet<&NodeName>) -> Vec<StepId> {
-    let desired = draft.desired;
-    let hosts: BTreeMap<_, _> = desired.hosts.iter().map(|host| (&host.name, host)).collect();
-    let mut steps: Vec<StepId> = Vec::new();
-    for pass in [false, true] {
-        let before = steps.clone();
-        for member in desired.members.iter().filter(|member| servers.contains(&member.name) == pass) {
-            let existing = desired.machine(&member.name).is_some_and(|machine| *machine.body == Body::Existing);
-            if existing && let Some(why) = observed.hosts.get(&member.name).and_then(|seen| seen.why_unknown()) {
-                let message = format!("the host cannot be looked at: {why}");
-                let help = "what is ours on it would be left over";
-                draft.note(Weight::Blocks, Subject::Host(member.name.clone()), message, help);
-            }
-            let (Some(host), Some(recipes)) = (hosts.get(&member.name), &member.recipes) else { continue };
-            let there = observed
-                .hosts
-                .get(&member.name)
-                .and_then(|seen| seen.present())
-                .is_some_and(|seen| seen.kubernetes.is_some());
-            if !existing || !there {
-                continue;
-            }
-            let action =
-                Action::RunRecipe { host: host.name.clone(), way: host.way.clone(), recipe: recipes.leave.clone() };
-            let reason = Reason::Asked("destroy".into());
-            let needs = if pass { before.clone() } else { Vec::new() };
-            steps.push(draft.add(step("leave", &member.name, Stage::Removal, action, reason, needs)));
-        }
-    }
-    steps
-}
-
-fn load_balancers(draft: &mut Draft<'_>, observed: &Observed, reason: &Reason) {
-    for (provider, inventory) in machine::inventories(observed) {
-        let ours = inventory.load_balancers.iter().filter(|(_, seen)| seen.owner == draft.desired.owner);
-        for (name, _) in ours.collect::<Vec<_>>() {
-            draft.add(Step {
-                id: id("unbalance", name),
-                stage: Stage::Removal,
-                subject: Subject::LoadBalancer(name.clone()),
-                action: Action::DeleteLoadBalancer { provider: provider.clone(), name: name.clone() },
-                fields: Vec::new(),
-                reason: reason.clone(),
-                needs: Vec::new(),
-                takes: Vec::new(),
-                part: String::new(),
-            });
-        }
-    }
 }
