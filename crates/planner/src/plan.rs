@@ -13,6 +13,7 @@ mod machines;
 mod members;
 mod quorum;
 mod removal;
+mod roles;
 mod standing;
 
 use std::collections::BTreeSet;
@@ -56,10 +57,11 @@ fn build<'a>(mut draft: Draft<'a>, observed: &Observed, anew: &BTreeSet<NodeName
     removal::replaced_nodes(&mut draft, observed, &standings, &mut holders, anew);
     removal::lost_nodes(&mut draft, &standings, &mut holders, anew);
     removal::in_the_way(&mut draft, observed, &standings, &mut holders);
+    roles::promoted(&mut draft, &standings, &mut holders);
     machines::plan(&mut draft, observed, &standings);
     hosts::plan(&mut draft, observed, &standings, &holders);
     machines::load_balancers(&mut draft, observed);
-    members::plan(&mut draft, observed, &standings, &holders);
+    members::plan(&mut draft, observed, &standings, &mut holders);
     cluster::plan(&mut draft, &standings);
     removal::unwanted(&mut draft, observed, &standings, &mut holders);
     draft

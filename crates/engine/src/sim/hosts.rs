@@ -20,7 +20,7 @@ use super::kubernetes::Restart;
 use super::network::HAPROXY;
 use super::recipes::did_not_start;
 use super::state::{Machine, State, UNITS};
-use super::{DataCentre, timing};
+use super::{DataCentre, k3s, timing};
 
 /// The folder whose files Kubernetes reads; their text is kept, so that what it would make of them is known.
 const CONFIGURATION: &str = "/etc/rancher/";
@@ -225,16 +225,14 @@ impl Hosts for Ssh {
                 Seen::Present(seen)
             }
             Ok(Reached::Machine) => {
-                let serving = {
-                    let now = self.centre.now();
-                    self.centre.lock().serves(probe.host, now)
-                };
                 let mut seen = {
                     let state = self.centre.lock();
                     let nowhere = Machine::nowhere();
                     let machine = state.machine(probe.host).unwrap_or(&nowhere);
                     asked_for(&machine.host, state.modules(probe.host), probe.resources)
                 };
+                // Whatever the books say: a server that was taken out of them runs on.
+                let serving = self.on(probe.host, |machine| machine.runs(k3s::SERVER_UNIT));
                 if let Some(kubernetes) = &mut seen.kubernetes {
                     kubernetes.serving = serving;
                 }

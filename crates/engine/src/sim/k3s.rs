@@ -36,6 +36,9 @@ const CRITICAL: [&str; 7] = [
     "secrets-encryption",
 ];
 
+/// The unit of a server.
+pub(super) const SERVER_UNIT: &str = "k3s.service";
+
 /// A configuration as K3s reads it: the file, then the drop-ins over it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Config(BTreeMap<String, Value>);

@@ -119,3 +119,29 @@ fn no_recipe_runs_on_a_host_that_nobody_could_look_at() {
     });
     assert_eq!(rules, ["unknown is untouched"]);
 }
+
+#[test]
+fn a_role_that_is_changed_by_half_is_found() {
+    let promoted = LAB.replace("role: agent", "role: server");
+    let rules = spoilt(&promoted, Ask::Apply, |plan, _| step(plan, "join/agent-1").needs.clear());
+    assert_eq!(rules, ["a role is changed all the way"]);
+    let rules = spoilt(&promoted, Ask::Apply, |plan, _| {
+        plan.steps.retain(|step| !step.id.as_str().ends_with("/agent-1"));
+        plan.steps.iter_mut().for_each(|step| step.needs.retain(|need| !need.as_str().ends_with("/agent-1")));
+    });
+    assert_eq!(rules, ["a role is changed all the way"]);
+}
+
+#[test]
+fn an_agent_that_is_newer_than_a_server_that_leaves_is_found() {
+    let fewer = upgraded().replace("10.0.0.10-12", "10.0.0.10").replace("400-402", "\"400\"");
+    assert_eq!(spoilt(&fewer, Ask::Apply, |_, _| {}), [""; 0]);
+    let rules = spoilt(&fewer, Ask::Apply, |plan, _| {
+        plan.steps.iter_mut().filter(|step| step.id.as_str().ends_with("/agent-1")).for_each(|step| {
+            step.needs.retain(|need| !need.as_str().ends_with("/server-2") && !need.as_str().ends_with("/server-3"));
+        });
+        let upgrade = step(plan, "host/server-1");
+        upgrade.needs.clear();
+    });
+    assert_eq!(rules, ["no kubelet is newer than the API"]);
+}

@@ -29,7 +29,10 @@ pub(super) fn check(plan: &Plan, desired: &Desired, observed: &Observed, found: 
         let told = match &step.action {
             Action::DeleteMachine { provider, name, owner, .. } => proof.machine(step, provider, name, owner),
             Action::DeleteLoadBalancer { provider, .. } => proof.balancer(step, provider),
-            Action::RunRecipe { host, recipe, .. } if recipe.effect == Effect::Leave => proof.stays(step, host),
+            Action::RunRecipe { host, recipe, .. } if recipe.effect == Effect::Leave => {
+                // One that comes back in another role is proven by itself.
+                proof.stays(step, host).filter(|_| !super::roles::changes(host, desired, observed))
+            }
             Action::ForgetMember(name) => proof.node(step, name),
             Action::RemoveRelease { name, namespace } => proof.release(step, namespace, name),
             Action::DeleteObjects(ids) => ids.iter().find_map(|id| proof.object(step, id)),

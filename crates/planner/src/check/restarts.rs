@@ -90,7 +90,7 @@ fn returns(step: &Step) -> Option<&Vec<NodeName>> {
     }
 }
 
-/// No kubelet is newer than an API server: before agents get the new version, every server of the spec has it.
+/// No kubelet is newer than an API server: before agents get the new version, every server has it or is gone.
 fn servers_first(
     plan: &Plan,
     desired: &Desired,
@@ -103,10 +103,12 @@ fn servers_first(
         .collect();
     let older = |name: &NodeName| {
         let older = cluster.nodes.get(name).is_some_and(|it| it.version < desired.kubernetes.version);
-        older && machines.contains_key(name) && !is_blank(name, observed)
+        let lives = machines.contains_key(name) || cluster.nodes.get(name).is_some_and(|it| it.ready);
+        older && lives && !is_blank(name, observed)
     };
     let servers: BTreeSet<&NodeName> = desired.servers().map(|member| &member.name).collect();
-    let old: BTreeSet<&NodeName> = servers.iter().copied().filter(|name| older(name)).collect();
+    let serving = cluster.nodes.iter().filter(|(_, node)| node.server).map(|(name, _)| name);
+    let old: BTreeSet<&NodeName> = serving.chain(servers.iter().copied()).filter(|name| older(name)).collect();
     // The servers that are new for certain when a step is done; only what it needs counts.
     let mut news: BTreeMap<&StepId, BTreeSet<&NodeName>> = BTreeMap::new();
     for step in plan.steps.iter().filter(|_| !old.is_empty()) {

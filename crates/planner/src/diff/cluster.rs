@@ -39,7 +39,9 @@ fn member_changes(desired: &Desired, seen: &ClusterSeen) -> Vec<Change> {
             None => Some(Change { subject, verb: Verb::Create, fields: Vec::new(), reason: Reason::Missing }),
             Some(node) => {
                 let version = field("version", Some(&node.version), Some(&desired.kubernetes.version));
-                let fields: Vec<_> = version.into_iter().chain(label_fields(member, node)).collect();
+                let word = |server: bool| if server { "server" } else { "agent" };
+                let role = field("role", Some(&word(node.server)), Some(&word(member.role.is_server())));
+                let fields: Vec<_> = version.into_iter().chain(role).chain(label_fields(member, node)).collect();
                 let change = Change { subject, verb: Verb::Update, fields, reason: Reason::Differs };
                 (!change.fields.is_empty()).then_some(change)
             }
@@ -52,6 +54,11 @@ fn member_changes(desired: &Desired, seen: &ClusterSeen) -> Vec<Change> {
         reason: Reason::NotInSpec,
     });
     wanted.chain(unwanted).collect()
+}
+
+/// Whether a node is a server and is to be an agent, or the other way round.
+pub(crate) fn changes_role(member: &DesiredMember, node: &NodeSeen) -> bool {
+    member.role.is_server() != node.server
 }
 
 /// Nodes that carry our label and are not in the spec.

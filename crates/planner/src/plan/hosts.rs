@@ -25,8 +25,10 @@ pub(super) fn plan(draft: &mut Draft<'_>, observed: &Observed, standings: &Stand
             Standing::Off(_) if node.member.is_some() && holders.may_sleep() => {}
             // A kubelet may not be newer than an API server, so this one waits for the servers.
             Standing::Off(_) if upgrades(draft.desired, node) && !role_is_server(node) => {}
+            // A server leaves when others have joined, and is set up afterwards.
+            Standing::Rejoins(_) if !role_is_server(node) => {}
             Standing::Blocked => {}
-            Standing::ToMake | Standing::Off(_) => drop(set_up(draft, node, Vec::new())),
+            Standing::ToMake | Standing::Off(_) | Standing::Rejoins(_) => drop(set_up(draft, node, Vec::new())),
             Standing::Answers(_, host) => {
                 if disturbs(draft.desired, node, observed) {
                     continue;
@@ -44,10 +46,14 @@ pub(super) fn plan(draft: &mut Draft<'_>, observed: &Observed, standings: &Stand
     }
 }
 
-/// The step that sets a host up whose machine was just started.
+/// The step that sets a host up whose machine was just started, or on which Kubernetes was just ended.
 pub(super) fn set_up(draft: &mut Draft<'_>, node: &Node<'_>, mut needs: Vec<StepId>) -> StepId {
-    needs.push(id("start", node.name()));
-    let reason = Reason::Follows("its machine was just started".into());
+    let (deeds, reason) = match node.standing {
+        Standing::Rejoins(_) => (["update", "leave"].as_slice(), "nothing of Kubernetes is left on it"),
+        _ => (["start"].as_slice(), "its machine was just started"),
+    };
+    needs.extend(deeds.iter().map(|deed| id(deed, node.name())));
+    let reason = Reason::Follows(reason.into());
     change(draft, node, node.host.resources.clone(), Vec::new(), reason, needs)
 }
 

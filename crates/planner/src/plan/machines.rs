@@ -40,7 +40,7 @@ pub(super) fn plan(draft: &mut Draft<'_>, observed: &Observed, standings: &Stand
                 update(draft, node, seen);
                 start(draft, node, boots_later(node, seen), Reason::Differs);
             }
-            Standing::Answers(seen, _) => update(draft, node, seen),
+            Standing::Answers(seen, _) | Standing::Rejoins(seen) => update(draft, node, seen),
         }
     }
 }
@@ -179,7 +179,7 @@ fn raw_lines(draft: &mut Draft<'_>, node: &Node<'_>) {
 /// Blocks of hypervisors whose containers run already: written now, in force at the container's next start.
 pub(super) fn hypervisors(draft: &mut Draft<'_>, observed: &Observed, standings: &Standings<'_>) {
     for node in &standings.nodes {
-        let Standing::Answers(..) = node.standing else { continue };
+        let (Standing::Answers(..) | Standing::Rejoins(_)) = node.standing else { continue };
         let Some((hypervisor, resource)) = draft.raw_lines(node.machine) else { continue };
         let Some(seen) = observed.hosts.get(&hypervisor.name).and_then(|seen| seen.present()) else { continue };
         let differing = diff::host::differing(std::slice::from_ref(resource), seen, &observed.filled);

@@ -15,7 +15,7 @@ use kubewright_model::units::Span;
 
 use super::draft::{Draft, id};
 use super::standing::{ClusterView, Node, Standing, Standings};
-use super::{hosts, quorum};
+use super::{hosts, quorum, removal, roles};
 use crate::diff::cluster::{label_fields, marks};
 use crate::holders::Holders;
 
@@ -28,7 +28,12 @@ const AGENT_JOINS: u16 = 100;
 /// A node that was joined is Ready within a minute or two; the rest is for images on a slow link.
 const READY_TIMEOUT: Span = Span::from_secs(15 * 60);
 
-pub(super) fn plan(draft: &mut Draft<'_>, observed: &Observed, standings: &Standings<'_>, holders: &Holders<'_>) {
+pub(super) fn plan<'a, 'd: 'a>(
+    draft: &mut Draft<'d>,
+    observed: &'a Observed,
+    standings: &Standings<'a>,
+    holders: &mut Holders<'a>,
+) {
     draft.api = balancers(draft);
     let members: Vec<&Node<'_>> =
         standings.nodes.iter().filter(|node| node.member.is_some() && !node.blocked()).collect();
@@ -36,7 +41,7 @@ pub(super) fn plan(draft: &mut Draft<'_>, observed: &Observed, standings: &Stand
         ClusterView::Unknown(why) => unknown(draft, &members, why),
         ClusterView::Absent if holders.may_sleep() => return wake_cluster(draft, &members, holders),
         ClusterView::Absent => start_cluster(draft, &members),
-        ClusterView::Present(cluster) => present(draft, observed, standings, cluster, &members),
+        ClusterView::Present(cluster) => present(draft, observed, standings, holders, cluster, &members),
     }
     ready(draft, &members);
 }
@@ -61,14 +66,15 @@ pub(super) fn brings_back(draft: &Draft<'_>, nodes: &[&Node<'_>]) -> bool {
     there.into_iter().any(|node| draft.has(&id("start", node.name())) || draft.has(&id("host", node.name())))
 }
 
-/// Servers join before others are restarted, so that quorum only grows. Agents come last: a join needs an API that
-/// answers, and a kubelet may not be newer than it. <https://kubernetes.io/releases/version-skew-policy/>
-fn present(
-    draft: &mut Draft<'_>,
-    observed: &Observed,
-    standings: &Standings<'_>,
+/// Servers join before others leave or are restarted, so that quorum only grows. Agents come last: a join needs an API
+/// that answers, and a kubelet may not be newer than it. <https://kubernetes.io/releases/version-skew-policy/>
+fn present<'a, 'd: 'a>(
+    draft: &mut Draft<'d>,
+    observed: &'a Observed,
+    standings: &Standings<'a>,
+    holders: &mut Holders<'a>,
     cluster: &ClusterSeen,
-    members: &[&Node<'_>],
+    members: &[&Node<'a>],
 ) {
     let (new, there): (Vec<&Node<'_>>, Vec<&Node<'_>>) = members.iter().partition(|node| node.seen.is_none());
     let (new_servers, new_agents): (Vec<&Node<'_>>, Vec<&Node<'_>>) =
@@ -81,9 +87,13 @@ fn present(
     for node in &new_servers {
         join(draft, node, &learned);
     }
+    removal::servers(draft, observed, standings, holders);
     labels(draft, members);
     let mut rolled = roll_servers(draft, observed, standings, members, &new_servers);
     if let Some(rolled) = &mut rolled {
+        let old =
+            cluster.nodes.iter().filter(|(_, seen)| seen.server && seen.version < draft.desired.kubernetes.version);
+        rolled.extend(old.map(|(name, _)| id("forget", name)));
         // A server that was off wakes with the version that it had, and gets the new one when it is set up.
         let woken = there.iter().filter(|node| role_is_server(node) && matches!(node.standing, Standing::Off(_)));
         rolled.extend(woken.map(|node| id("host", node.name())));
@@ -94,6 +104,9 @@ fn present(
     }
     if let Some(rolled) = rolled {
         for node in new_agents {
+            if roles::rejoins(node) {
+                hosts::set_up(draft, node, rolled.clone());
+            }
             join(draft, node, &rolled);
         }
         roll_agents(draft, observed, members, &rolled);
@@ -185,7 +198,12 @@ fn join(draft: &mut Draft<'_>, node: &Node<'_>, after: &[StepId]) {
     let mut needs = vec![id("host", node.name()), id("forget", node.name())];
     needs.extend(draft.api.iter().chain(after).cloned());
     let lease = if role_is_server(node) { Lease::new("etcd", ETCD_JOINS) } else { Lease::new("agents", AGENT_JOINS) };
-    run(draft, node, "join", recipe, Reason::Missing, needs, vec![lease]);
+    let server = role_is_server(node);
+    let reason = match node.standing {
+        Standing::Rejoins(_) => Reason::Follows(format!("it was {}", roles::word(!server))),
+        _ => Reason::Missing,
+    };
+    run(draft, node, "join", recipe, reason, needs, vec![lease]);
 }
 
 /// What stands before the API: hosts that are no nodes, and the providers' load balancers.

@@ -12,6 +12,7 @@ use kubewright_model::plan::{Action, Lease, Stage, Step, Weight};
 
 use super::draft::{Draft, id};
 use super::leaving::{Leaver, forget, leave, silences, way_like_others};
+use super::roles;
 use super::standing::{ClusterView, Standing, Standings};
 use crate::diff::cluster::{unwanted_namespaces, unwanted_nodes, unwanted_objects, unwanted_releases};
 use crate::diff::machine;
@@ -34,7 +35,9 @@ pub(super) fn replaced_nodes(
         let reason = Reason::Asked(format!("replace {}", node.name()));
         let host = observed.hosts.get(node.name()).and_then(|seen| seen.present());
         let stays = existing && host.is_some_and(|host| host.kubernetes.is_some());
-        let server = node.member.is_some_and(|member| member.role.is_server());
+        let cluster = standings.cluster_seen();
+        let books = cluster.and_then(|seen| Some(seen.nodes.get(node.name())?.server));
+        let server = books.unwrap_or_else(|| node.member.is_some_and(|member| member.role.is_server()));
         let way = Some(node.host.way.clone());
         let leaver = Leaver { name: node.name(), server, machine, way, stays, reason };
         let unseen = observed.hosts.get(node.name()).and_then(|seen| seen.why_unknown());
@@ -122,23 +125,51 @@ pub(super) fn in_the_way<'a>(
 }
 
 /// What carries our mark and is not in the spec any more.
-pub(super) fn unwanted<'a, 'd: 'a>(
+pub(super) fn unwanted(
+    draft: &mut Draft<'_>,
+    observed: &Observed,
+    standings: &Standings<'_>,
+    holders: &mut Holders<'_>,
+) {
+    releases_and_objects(draft, standings);
+    unwanted_nodes_that(draft, observed, standings, holders, |server| !server || standings.cluster_seen().is_none());
+}
+
+/// Servers that the spec does not know any more, and those that become agents, leave once others have joined: before any
+/// agent is newer than they are.
+pub(super) fn servers<'a, 'd: 'a>(
     draft: &mut Draft<'d>,
     observed: &'a Observed,
     standings: &Standings<'a>,
     holders: &mut Holders<'a>,
 ) {
-    releases_and_objects(draft, standings);
-    let desired = draft.desired;
-    let doomed = machine::doomed(desired, observed);
-    let cluster = standings.cluster_seen();
-    let nodes = cluster.map(|seen| unwanted_nodes(desired, seen)).unwrap_or_default();
-    let nodes: Vec<_> = nodes.into_iter().filter(|name| !doomed.iter().any(|(other, ..)| other == name)).collect();
-    let mut leaving = doomed.iter().map(|(name, ..)| name).chain(&nodes);
-    if leaving.any(|name| holders.all.contains(*name) && !draft.has(&id("forget", name))) {
+    let demoted = standings.nodes.iter().filter(|node| roles::rejoins(node)).map(|node| node.name());
+    let unwanted = machine::doomed(draft.desired, observed).into_iter().map(|(name, ..)| name);
+    let books = standings.cluster_seen().map(|seen| unwanted_nodes(draft.desired, seen)).unwrap_or_default();
+    let mut leaving = demoted.chain(unwanted).chain(books);
+    if leaving.any(|name| holders.all.contains(name) && !draft.has(&id("forget", name))) {
         others_first(draft, standings, holders);
     }
-    for (name, provider, seen) in doomed {
+    unwanted_nodes_that(draft, observed, standings, holders, |server| server);
+    roles::demoted(draft, standings, holders);
+}
+
+/// What of ours is not in the spec any more leaves: servers, or others.
+fn unwanted_nodes_that(
+    draft: &mut Draft<'_>,
+    observed: &Observed,
+    standings: &Standings<'_>,
+    holders: &mut Holders<'_>,
+    chosen: impl Fn(bool) -> bool,
+) {
+    let desired = draft.desired;
+    let cluster = standings.cluster_seen();
+    let is_chosen = |name: &NodeName| chosen(stranger(desired, standings, name, None).server);
+    let doomed = machine::doomed(desired, observed);
+    let nodes = cluster.map(|seen| unwanted_nodes(desired, seen)).unwrap_or_default();
+    let nodes = nodes.into_iter().filter(|name| is_chosen(name) && !doomed.iter().any(|(other, ..)| other == name));
+    let nodes: Vec<_> = nodes.collect();
+    for (name, provider, seen) in doomed.into_iter().filter(|(name, ..)| is_chosen(name)) {
         if !draft.has(&id("delete", name)) {
             unwanted_machine(draft, standings, holders, name, provider, seen);
         }

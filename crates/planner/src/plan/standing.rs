@@ -8,7 +8,7 @@ use kubewright_model::ids::{NodeName, Owner, PlaceName, ProviderName, Vmid};
 use kubewright_model::observed::{ClusterSeen, HostSeen, MachineSeen, NodeSeen, Observed, Power, Seen};
 use kubewright_model::plan::{Note, Weight};
 
-use crate::diff::cluster::unwanted_nodes;
+use crate::diff::cluster::{changes_role, unwanted_nodes};
 use crate::diff::machine::{self, InTheWay};
 use crate::holders::Holders;
 
@@ -20,6 +20,8 @@ pub(super) enum Standing<'a> {
     Off(&'a MachineSeen),
     /// It runs, and its host answered.
     Answers(&'a MachineSeen, &'a HostSeen),
+    /// The same, and it is a member in another role than is wished: it leaves, is set up anew and joins again.
+    Rejoins(&'a MachineSeen),
     /// Nothing is done to it, and the note says why.
     Blocked,
 }
@@ -43,7 +45,7 @@ impl Node<'_> {
     /// Where its machine is, or will be made.
     pub(super) fn place(&self) -> &PlaceName {
         match self.standing {
-            Standing::Off(seen) | Standing::Answers(seen, _) => &seen.place,
+            Standing::Off(seen) | Standing::Answers(seen, _) | Standing::Rejoins(seen) => &seen.place,
             Standing::ToMake | Standing::Blocked => &self.machine.place,
         }
     }
@@ -52,13 +54,13 @@ impl Node<'_> {
     pub(super) fn answers(&self) -> Option<&HostSeen> {
         match self.standing {
             Standing::Answers(_, host) => Some(host),
-            Standing::ToMake | Standing::Off(_) | Standing::Blocked => None,
+            Standing::ToMake | Standing::Off(_) | Standing::Rejoins(_) | Standing::Blocked => None,
         }
     }
 
     /// Whether its host answers and holds nothing of any cluster: where the books have it, they mean an older one.
     pub(super) fn is_blank(&self) -> bool {
-        self.answers().is_some_and(|host| host.kubernetes.as_ref().is_none_or(|kubernetes| !kubernetes.joined))
+        self.answers().is_some_and(blank)
     }
 
     /// Whether nothing may be done to it.
@@ -138,13 +140,17 @@ impl<'a> Standings<'a> {
                 other => Ok(other),
             });
             let judged = judged.and_then(|standing| skew(desired, seen).map(|()| standing));
+            let judged = judged.and_then(|standing| match member.filter(|_| nodes_seen.is_some()) {
+                Some(member) => in_its_role(standing, member, seen),
+                None => Ok(standing),
+            });
             let standing = judged.unwrap_or_else(|(message, help)| {
                 let subject = Subject::Machine(machine.name.clone());
                 notes.push(Note { weight: Weight::Blocks, subject, message, help });
                 Standing::Blocked
             });
             let mut node = Node { machine, host: hosts.get(&machine.name)?, member, standing, seen };
-            node.seen = node.seen.filter(|_| !node.is_blank());
+            node.seen = node.seen.filter(|_| !node.is_blank() && !matches!(node.standing, Standing::Rejoins(_)));
             Some(node)
         });
         let nodes = nodes.collect();
@@ -159,7 +165,9 @@ impl<'a> Standings<'a> {
     /// Where machines are now, and stay.
     pub(super) fn places(&self) -> BTreeMap<&'a NodeName, &'a PlaceName> {
         let places = self.nodes.iter().filter_map(|node| match node.standing {
-            Standing::Off(seen) | Standing::Answers(seen, _) => Some((&node.machine.name, &seen.place)),
+            Standing::Off(seen) | Standing::Answers(seen, _) | Standing::Rejoins(seen) => {
+                Some((&node.machine.name, &seen.place))
+            }
             Standing::ToMake | Standing::Blocked => None,
         });
         places.collect()
@@ -172,6 +180,36 @@ impl<'a> Standings<'a> {
             ClusterView::Unknown(_) | ClusterView::Absent => None,
         }
     }
+}
+
+/// A member leaves as what it was before it joins as what it is to be, and for that its host has to answer.
+fn in_its_role<'a>(
+    standing: Standing<'a>,
+    member: &DesiredMember,
+    seen: Option<&NodeSeen>,
+) -> Result<Standing<'a>, Refusal> {
+    let differs = seen.is_some_and(|seen| changes_role(member, seen));
+    match standing {
+        Standing::Off(_) if differs => {
+            let help = "turn it on by hand, then plan again; or take the change of its role back".to_string();
+            Err(("it is off, and its role in the cluster can only be changed while it runs".into(), Some(help)))
+        }
+        Standing::Answers(machine, host) if differs && !blank(host) => Ok(Standing::Rejoins(machine)),
+        // A run that was cut off took it out of the books, and it serves on.
+        Standing::Answers(machine, host) if seen.is_none() && serves(host) && !member.role.is_server() => {
+            Ok(Standing::Rejoins(machine))
+        }
+        other => Ok(other),
+    }
+}
+
+fn serves(host: &HostSeen) -> bool {
+    host.kubernetes.as_ref().is_some_and(|kubernetes| kubernetes.serving)
+}
+
+/// Whether a host holds nothing of any cluster.
+fn blank(host: &HostSeen) -> bool {
+    host.kubernetes.as_ref().is_none_or(|kubernetes| !kubernetes.joined)
 }
 
 type Refusal = (String, Option<String>);

@@ -1,0 +1,77 @@
+//! Members whose role changes: each is out of the cluster as what it was before it joins as what it is to be, and none is
+//! left in the wrong role without a word.
+
+use kubewright_model::desired::{Desired, DesiredMember};
+use kubewright_model::ids::NodeName;
+use kubewright_model::observed::{NodeSeen, Observed, Seen};
+use kubewright_model::plan::{Action, Ask, Plan, Step, Violation};
+use kubewright_model::recipe::Effect;
+
+use super::{ancestors, index, is_blank};
+use crate::diff::cluster::changes_role;
+use crate::diff::machine;
+
+const RULE: &str = "a role is changed all the way";
+
+/// Proves that whatever has the wrong role gets the right one.
+pub(super) fn check(plan: &Plan, desired: &Desired, observed: &Observed, found: &mut Vec<Violation>) {
+    if plan.is_blocked() || !matches!(plan.ask, Ask::Apply | Ask::Replace(_)) {
+        return;
+    }
+    let steps = index(plan);
+    for member in desired.members.iter().filter(|member| changes(&member.name, desired, observed)) {
+        let name = &member.name;
+        let join = plan.steps.iter().find(|step| joins(step, member));
+        let before = join.map(|step| ancestors(&steps, step)).unwrap_or_default();
+        let done = |deed: fn(&Step, &NodeName) -> bool| before.iter().any(|id| deed(steps[*id], name));
+        let missing = match join {
+            None => "does not join in its new role",
+            Some(_) if node(name, observed).is_some() && !done(forgets) => {
+                "joins in its new role while the books have it in the old one"
+            }
+            Some(_) if !done(ends) => "joins in its new role while the old one may still run on it",
+            Some(_) => continue,
+        };
+        let step = join.map(|step| step.id.clone());
+        found.push(Violation { rule: RULE.into(), step, message: format!("{name} {missing}") });
+    }
+}
+
+/// Whether a node that lives has another role than is wished.
+pub(super) fn changes(name: &NodeName, desired: &Desired, observed: &Observed) -> bool {
+    let differs = |member: &DesiredMember| match node(name, observed) {
+        Some(seen) => changes_role(member, seen),
+        None => !member.role.is_server() && serves(name, observed),
+    };
+    let there = desired.machine(name).is_some_and(|it| machine::seen(it, observed).present().is_some());
+    there && !is_blank(name, observed) && desired.members.iter().any(|member| member.name == *name && differs(member))
+}
+
+/// Whether a server runs there that is in nobody's books any more.
+fn serves(name: &NodeName, observed: &Observed) -> bool {
+    let cluster = observed.cluster.as_ref().and_then(Seen::present);
+    let host = observed.hosts.get(name).and_then(Seen::present).filter(|_| cluster.is_some());
+    host.and_then(|host| host.kubernetes.as_ref()).is_some_and(|kubernetes| kubernetes.serving)
+}
+
+fn node<'a>(name: &NodeName, observed: &'a Observed) -> Option<&'a NodeSeen> {
+    observed.cluster.as_ref().and_then(Seen::present)?.nodes.get(name)
+}
+
+fn joins(step: &Step, member: &DesiredMember) -> bool {
+    let wished = if member.role.is_server() { Effect::JoinServer } else { Effect::JoinAgent };
+    matches!(&step.action, Action::RunRecipe { host, recipe, .. } if *host == member.name && recipe.effect == wished)
+}
+
+fn forgets(step: &Step, name: &NodeName) -> bool {
+    matches!(&step.action, Action::ForgetMember(it) if it == name)
+}
+
+/// What ran on it is ended, or its machine is gone with it.
+fn ends(step: &Step, name: &NodeName) -> bool {
+    match &step.action {
+        Action::RunRecipe { host, recipe, .. } => host == name && recipe.effect == Effect::Leave,
+        Action::DeleteMachine { name: it, .. } => it == name,
+        _ => false,
+    }
+}
