@@ -37,7 +37,9 @@ codes! {
     13 Error UNKNOWN_WORD = "not one of the known words",
         "The field knows only a few words, and this is none of them.";
     14 Error FORMAT = "text that is not in its form",
-        "The text has a form of its own (an address, a range, a network, a size, a version, a name), and is not in that form.";
+        "The text has a form of its own (an address, a range, a network, a size, a version, a URL, or a name as Kubernetes, \
+         Linux, Proxmox or Hetzner accept it), and is not in that form. Whoever reads it later would refuse it, or take it \
+         for something else. The message says what is wrong with it and the hint shows one that is right.";
     15 Error OUT_OF_RANGE = "a number or text outside of its limits",
         "The value is too small, too large, too short, too long, or of another pattern than the field allows.";
     16 Error SCHEMA = "not as the schema wants it",
@@ -88,7 +90,7 @@ codes! {
          or the network.";
     202 Error ADDRESS_RESERVED = "the first or last address of a network",
         "The first address of an IPv4 network names the network itself and the last one is its broadcast address. No \
-         host can have either. Choose another address.";
+         node, no gateway and no virtual IP can have either. Choose another address.";
     203 Error ADDRESS_OF_GATEWAY = "a node with the gateway's address",
         "The gateway's address belongs to the router. A node that takes it cuts the whole network off from the \
          outside. Choose another address for the node, or correct `network.gateway`.";
@@ -191,6 +193,10 @@ codes! {
     320 Error FIREWALL_WITHOUT_SSH = "a firewall that keeps us out",
         "The firewall refuses what it does not name, and no rule lets SSH in. kubewright could make the servers and \
          never enter them. Allow the SSH port from where you work, or name a bastion in `hosts.ssh.jump`.";
+    321 Error SIZE_ODD = "a size that no machine has",
+        "No system with Kubernetes fits on a disk of less than 4Gi: the images of the system's own pods alone take most of it. \
+         And Linux has no use for more than 64Ti of memory, nor is there one disk of more than 1024Ti. Most often it is the \
+         wrong unit: Mi, Gi and Ti are each 1024 times the one before.";
     401 Error SERVER_MISSING = "a cluster without a server",
         "No pool has the role `server` or `both`, so there is no control plane: nothing that agents could join. Give \
          one pool the role `both` (control plane and work) or `server` (control plane only).";
@@ -261,6 +267,9 @@ codes! {
          Give a pool the role `both`, or add agents.";
     425 Error CLUSTER_DOMAIN_FORM = "a cluster domain that is no DNS name",
         "The cluster's domain is a DNS name in lower case, such as `cluster.local`. Every Service's name ends in it.";
+    426 Error TAINT_TWICE = "a taint twice",
+        "A node has one taint for each key and effect. Kubernetes refuses a node that says the same twice, even with another \
+         value. Remove one of the two.";
     501 Error INGRESS_SEVERAL = "several ingress controllers",
         "Two controllers both take every route and both want ports 80 and 443. Keep one of `traefik` and `nginx`; \
          `none: true` stands alone.";

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::ids::{Namespace, ObjectName, PoolName, ReleaseName};
 use crate::net::{AddressRange, HostPort};
+use crate::spec::forms;
 use crate::spec::ingress::ServiceType;
 use crate::spec::secrets::SecretRef;
 use crate::units::{Size, Span};
@@ -42,9 +43,11 @@ pub struct AddOns {
     pub argocd: Option<ArgoCd>,
     /// Any Helm chart, by release name.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    #[schemars(with = "forms::ByName<ReleaseName, Chart>")]
     pub charts: IndexMap<ReleaseName, Chart>,
     /// Any manifest, by name.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    #[schemars(with = "forms::ByName<PoolName, ManifestSource>")]
     pub manifests: IndexMap<PoolName, ManifestSource>,
 }
 
@@ -69,6 +72,7 @@ pub struct Metallb {
     pub version: Option<Version>,
     /// Pools of addresses, by name. They touch no node, no endpoint and no gateway.
     #[schemars(extend("minProperties" = 1))]
+    #[schemars(with = "forms::ByName<PoolName, Vec<AddressRange>>")]
     pub pools: IndexMap<PoolName, Vec<AddressRange>>,
     /// The advertisement's name. Without it: `default-l2-adv`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -98,6 +102,7 @@ pub struct Storage {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Nfs {
     /// The server.
+    #[schemars(with = "forms::Host")]
     pub server: String,
     /// The folder that it exports.
     pub path: String,
@@ -156,6 +161,7 @@ pub struct Monitoring {
     pub grafana_node_port: Option<u16>,
     /// LoadBalancer Services beside the chart's own: a name and what it leads to.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    #[schemars(with = "forms::ByName<ObjectName, MonitoringTarget>")]
     pub load_balancers: IndexMap<ObjectName, MonitoringTarget>,
     /// Grafana's password. Without it, one is made and kept as a secret.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -237,6 +243,7 @@ pub struct Vault {
     pub mode: VaultMode,
     /// The Vault elsewhere, for mode `agent`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<forms::WebAddress>")]
     pub address: Option<String>,
     /// Further chart values; they win over ours.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
@@ -255,6 +262,7 @@ pub struct CertManager {
     pub by_argocd: bool,
     /// ClusterIssuers, by name.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    #[schemars(with = "forms::ByName<ObjectName, Issuer>")]
     pub issuers: IndexMap<ObjectName, Issuer>,
     /// Further chart values; they win over ours.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
@@ -282,11 +290,14 @@ pub struct Issuer {
 pub struct Acme {
     /// The server's address.
     #[serde(default = "lets_encrypt")]
+    #[schemars(with = "forms::HttpsAddress")]
     pub server: String,
     /// The account's e-mail address.
+    #[schemars(with = "forms::Email")]
     pub email: String,
     /// Answer over HTTP through this ingress class.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<forms::IngressClass>")]
     pub http01: Option<String>,
     /// Answer over DNS at Gandi, with the token from this Secret of cert-manager's namespace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -331,10 +342,13 @@ pub struct RootApplication {
     #[serde(default = "root_app")]
     pub name: ObjectName,
     /// The Git repository.
+    #[schemars(with = "forms::Repository")]
     pub repository: String,
     /// The branch, tag or commit.
+    #[schemars(with = "forms::Revision")]
     pub revision: String,
     /// The folder in the repository.
+    #[schemars(with = "forms::RepositoryFolder")]
     pub path: String,
     /// A token or password for the repository.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -373,6 +387,7 @@ pub struct Chart {
 pub struct ManifestSource {
     /// A file beside this one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<forms::FilePath>")]
     pub file: Option<String>,
     /// The objects themselves.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

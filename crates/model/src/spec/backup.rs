@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::spec::forms;
 use crate::spec::secrets::SecretRef;
 use crate::units::Span;
 
@@ -69,6 +70,7 @@ pub struct MachineBackup {
     /// When, as a cron expression of five fields.
     pub schedule: String,
     /// The provider's storage for them.
+    #[schemars(with = "forms::Storage")]
     pub storage: String,
     /// How many are kept.
     #[serde(default)]
@@ -81,6 +83,7 @@ pub struct MachineBackup {
 pub struct Destination {
     /// A folder of this computer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<forms::FilePath>")]
     pub folder: Option<String>,
     /// An S3 bucket.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -92,11 +95,14 @@ pub struct Destination {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct S3 {
     /// The service's address.
+    #[schemars(with = "forms::WebAddress")]
     pub endpoint: String,
     /// The bucket.
+    #[schemars(with = "forms::Bucket")]
     pub bucket: String,
     /// The region.
     #[serde(default = "default_region")]
+    #[schemars(with = "forms::Region")]
     pub region: String,
     /// The folder in the bucket.
     #[serde(default, skip_serializing_if = "Option::is_none")]

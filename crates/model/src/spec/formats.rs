@@ -2,6 +2,8 @@
 //!
 //! A format decides only whether a text is well-formed. Whether its value fits the rest of the file is the planner's.
 
+use crate::spec::forms;
+
 /// A text with a syntax of its own.
 pub trait Format {
     /// The name under which the JSON Schema knows it.
@@ -50,6 +52,39 @@ pub static FORMATS: &[KnownFormat] = &[
     known::<crate::units::Span>(),
     known::<crate::version::Version>(),
     known::<crate::object::ObjectKey>(),
+    known::<forms::LoginName>(),
+    known::<forms::HostAlias>(),
+    known::<forms::Interface>(),
+    known::<forms::Bridge>(),
+    known::<forms::ProxmoxNode>(),
+    known::<forms::Storage>(),
+    known::<forms::ProxmoxPool>(),
+    known::<forms::ProxmoxTag>(),
+    known::<forms::TokenId>(),
+    known::<forms::ContainerTemplate>(),
+    known::<forms::LxcLine>(),
+    known::<forms::CpuType>(),
+    known::<forms::Fingerprint>(),
+    known::<forms::HetznerName>(),
+    known::<forms::Email>(),
+    known::<forms::Revision>(),
+    known::<forms::IngressClass>(),
+    known::<forms::Bucket>(),
+    known::<forms::Region>(),
+    known::<forms::TalosExtension>(),
+    known::<forms::SecretName>(),
+    known::<forms::Address>(),
+    known::<forms::Host>(),
+    known::<forms::Domain>(),
+    known::<forms::HttpsAddress>(),
+    known::<forms::WebAddress>(),
+    known::<forms::CheckedAddress>(),
+    known::<forms::Repository>(),
+    known::<forms::RepositoryFolder>(),
+    known::<forms::FilePath>(),
+    known::<forms::Shell>(),
+    known::<forms::Device>(),
+    known::<forms::UrlPath>(),
 ];
 
 /// The format with this name.

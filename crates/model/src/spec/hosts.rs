@@ -4,6 +4,7 @@ use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::spec::forms;
 use crate::spec::providers::{root, ssh_port};
 use crate::spec::secrets::SecretRef;
 
@@ -44,6 +45,7 @@ pub struct HostSettings {
     pub etc_hosts: Option<bool>,
     /// Further lines of `/etc/hosts`: an address and its names.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    #[schemars(with = "IndexMap<String, Vec<forms::HostAlias>>")]
     pub host_aliases: IndexMap<String, Vec<String>>,
     /// Turn swap off, now and at every start. Without it: where the distribution wants it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -59,6 +61,7 @@ pub struct HostSettings {
 pub struct Ssh {
     /// The user that we log in as; others than root need sudo.
     #[serde(default = "root")]
+    #[schemars(with = "forms::LoginName")]
     pub user: String,
     /// The port.
     #[serde(default = "ssh_port")]
@@ -66,6 +69,7 @@ pub struct Ssh {
     pub port: u16,
     /// The private key's file; without it, the SSH agent's keys. Its public half is given to machines that we make.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<forms::FilePath>")]
     pub key_file: Option<String>,
     /// The host to go through: `user@bastion:22`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -113,9 +117,11 @@ pub struct User {
     pub sudo: bool,
     /// Groups.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<forms::LoginName>")]
     pub groups: Vec<String>,
     /// The login shell.
     #[serde(default = "default_shell")]
+    #[schemars(with = "forms::Shell")]
     pub shell: String,
     /// The password for the console, already hashed.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::net::ServiceRef;
+use crate::spec::forms;
 use crate::version::Version;
 
 /// The ingress controller: at most one of `traefik` and `nginx`. Without it: the distribution's own.
@@ -99,7 +100,7 @@ pub struct Route {
     pub to: ServiceRef,
     /// The path.
     #[serde(default = "root_path")]
-    #[schemars(extend("pattern" = "^/"))]
+    #[schemars(with = "forms::UrlPath")]
     pub path: String,
     /// The Secret that holds the TLS certificate.
     #[serde(default, skip_serializing_if = "Option::is_none")]

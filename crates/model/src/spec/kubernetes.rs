@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::ids::PoolName;
 use crate::net::{AddressRange, Cidr};
+use crate::spec::forms;
 use crate::spec::secrets::SecretRef;
 use crate::version::Version;
 
@@ -116,6 +117,7 @@ fn default_cluster_domain() -> String {
 pub struct Endpoint {
     /// The address or DNS name that clients use. Without it, it is that of the load balancer or of the only server.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<forms::Host>")]
     pub host: Option<String>,
     /// The port.
     #[serde(default = "default_api_port")]
@@ -129,6 +131,7 @@ pub struct Endpoint {
     pub virtual_ip: Option<VirtualIp>,
     /// Further names and addresses in the API's certificate.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<forms::Host>")]
     pub alternative_names: Vec<String>,
 }
 
@@ -153,6 +156,7 @@ pub struct VirtualIp {
     pub address: AddressRange,
     /// The network interface that holds it. Without it: the one with the default route.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<forms::Interface>")]
     pub interface: Option<String>,
 }
 
@@ -196,6 +200,7 @@ pub struct Flannel {
     pub backend: FlannelBackend,
     /// The interface for the traffic between nodes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<forms::Interface>")]
     pub interface: Option<String>,
 }
 
@@ -230,6 +235,7 @@ pub struct Cilium {
 pub struct L2Announcements {
     /// Pools of addresses, by name.
     #[schemars(extend("minProperties" = 1))]
+    #[schemars(with = "forms::ByName<PoolName, Vec<AddressRange>>")]
     pub pools: IndexMap<PoolName, Vec<AddressRange>>,
     /// The interfaces to announce on, as regular expressions. Without it: all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -268,12 +274,15 @@ pub struct Talos {
     pub version: Version,
     /// The disk that Talos is installed on.
     #[serde(default = "default_install_disk")]
+    #[schemars(with = "forms::Device")]
     pub install_disk: String,
     /// The image factory's schematic id, for system extensions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("pattern" = "^[0-9a-f]{64}$"))]
     pub schematic: Option<String>,
     /// System extensions, in the image factory's words: `siderolabs/iscsi-tools`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<forms::TalosExtension>")]
     pub extensions: Vec<String>,
     /// Patches to the machine configuration of all nodes, in Talos' own words.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

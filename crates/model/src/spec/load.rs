@@ -12,8 +12,9 @@ use serde_json::Value;
 use crate::codes;
 use crate::diagnostic::{Diagnostic, SpecPath, nearest};
 use crate::source::{self, SourceMap};
-use crate::spec::formats::{FORMATS, format_named};
+use crate::spec::formats::{FORMATS, Format, format_named};
 use crate::spec::{ClusterFile, schema};
+use crate::units::{Size, Span};
 
 /// A cluster file and where its parts stand.
 #[derive(Clone, Debug)]
@@ -157,9 +158,22 @@ fn wrong_type(path: SpecPath, instance: &Value, kind: &TypeKind) -> Diagnostic {
         (Value::Null, "object") => diagnostic.help("write `{}` to have it with its defaults, or remove the line"),
         (Value::Null, _) => diagnostic.help("write a value, or remove the line"),
         (Value::String(text), "array") => diagnostic.help(format!("write a list: [{text}]")),
-        (Value::Number(number), "string") => diagnostic.help(format!("put it into quotes: \"{number}\"")),
+        (Value::Number(number), "string") => match unit(&diagnostic.path) {
+            Some(unit) => diagnostic.help(format!("write it with its unit: {number}{unit}")),
+            None => diagnostic.help(format!("put it into quotes: \"{number}\"")),
+        },
         (Value::Bool(yes), "string") => diagnostic.help(format!("put it into quotes: \"{yes}\"")),
         _ => diagnostic,
+    }
+}
+
+/// The unit that a bare number most likely lacks, where the field has one.
+fn unit(path: &SpecPath) -> Option<&'static str> {
+    let format = schema::at(path)?.get("format")?.as_str()?;
+    match format {
+        _ if format == <Size as Format>::NAME => Some("Gi"),
+        _ if format == <Span as Format>::NAME => Some("s"),
+        _ => None,
     }
 }
 
@@ -200,16 +214,42 @@ fn unknown_word(path: SpecPath, instance: &Value) -> Diagnostic {
 
 fn wrong_format(path: SpecPath, instance: &Value, format: &str) -> Diagnostic {
     let text = instance.as_str().unwrap_or_default();
+    let Some(known) = format_named(format) else {
+        let message = format!("`{path}` holds `{}`, which is not of the form {format}", shown(text));
+        return Diagnostic::new(codes::FORMAT, path, message);
+    };
+    let why = (known.check)(text).err().unwrap_or_default();
+    let name = named(format);
+    // Whoever mistakes a reference for its value writes the secret itself here.
+    let secret = path.parent().is_some_and(|parent| schema::is_secret(&parent));
+    let message = match secret {
+        true => format!("this is not {name}"),
+        false => format!("`{}` is not {name}: {why}", shown(text)),
+    };
+    let mut diagnostic = Diagnostic::new(codes::FORMAT, path, message).help(format!("for example `{}`", known.example));
+    diagnostic.secret = secret;
+    diagnostic
+}
+
+/// A format's name in a sentence: `a size`, `an address range`.
+fn named(format: &str) -> String {
+    let article = if format.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
     let name = format.replace('-', " ");
-    match format_named(format) {
-        Some(known) => {
-            let why = (known.check)(text).err().unwrap_or_default();
-            Diagnostic::new(codes::FORMAT, path, format!("`{text}` is not a {name}: {why}"))
-                .help(format!("for example `{}`", known.example))
-        }
-        // The formats of JSON Schema itself: `ip` for addresses.
-        None => Diagnostic::new(codes::FORMAT, path, format!("`{text}` is not an {name} address or value")),
+    let name = ["lxc", "https"].iter().fold(name, |name, word| name.replace(word, &word.to_uppercase()));
+    match format {
+        "cidr" => "a network".into(),
+        "ip" => "an IP address".into(),
+        "lxc-line" | "https-address" => format!("an {name}"),
+        _ => format!("{article} {name}"),
     }
+}
+
+/// A text as a message shows it: in one line, and only its beginning.
+fn shown(text: &str) -> String {
+    const LONGEST: usize = 80;
+    let plain = |c: char| if c.is_control() { c.escape_debug().to_string() } else { c.to_string() };
+    let line: String = text.chars().take(LONGEST).map(plain).collect();
+    if text.chars().nth(LONGEST).is_some() { line + "…" } else { line }
 }
 
 fn outside(path: SpecPath, error: &ValidationError<'_>) -> Diagnostic {
@@ -282,5 +322,37 @@ mod tests {
     fn an_empty_field_says_what_to_write() {
         let found = broken("monitoring: {}", "monitoring:");
         assert_eq!(found[0].help.as_deref(), Some("write `{}` to have it with its defaults, or remove the line"));
+    }
+
+    #[test]
+    fn the_keys_of_a_mapping_have_their_form_too() {
+        let found = broken("\n    agents:", "\n    Agents of mine:");
+        assert_eq!((found.len(), found[0].code), (1, codes::FORMAT), "{found:#?}");
+        assert!(found[0].message.starts_with("`Agents of mine` is not a pool name"), "{found:#?}");
+        assert_eq!(found[0].at.map(|at| (at.line, at.column, at.length)), Some((29, 5, 14)), "{found:#?}");
+    }
+
+    #[test]
+    fn a_number_without_its_unit_gets_one() {
+        let found = broken("memory: 3Gi", "memory: 4");
+        assert_eq!(found[0].code, codes::WRONG_TYPE);
+        assert_eq!(found[0].help.as_deref(), Some("write it with its unit: 4Gi"));
+    }
+
+    #[test]
+    fn a_text_out_of_its_form_names_its_field_and_stays_in_one_line() {
+        let found = broken("nameservers: [192.168.1.1]", "nameservers: [dns.lan]");
+        assert_eq!((found[0].code, found[0].path.to_string().as_str()), (codes::FORMAT, "spec.network.nameservers[0]"));
+        assert_eq!(found[0].message, "`dns.lan` is not an IP address: names are not looked up here");
+        let found = broken("addresses: [192.168.1.40]", "addresses: [192.168.1.4x]");
+        assert!(found[0].message.starts_with("`192.168.1.4x` is not an address range: "), "{found:#?}");
+        let found = broken("node: proxade", &format!("node: \"a\\n{}\"", "b".repeat(200)));
+        assert!(found[0].message.len() < 200 && !found[0].message.contains('\n'), "{found:#?}");
+    }
+
+    #[test]
+    fn what_stands_in_the_place_of_a_secrets_name_is_not_shown() {
+        let found = broken("tokenSecret: { env: PROXMOX_TOKEN_SECRET }", "tokenSecret: { generate: \"hunter2!\" }");
+        assert!(found[0].secret && !format!("{found:?}").contains("hunter2"), "{found:#?}");
     }
 }

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::PoolName;
+use crate::spec::forms;
 use crate::spec::secrets::SecretRef;
 use crate::units::Span;
 
@@ -40,6 +41,7 @@ pub struct LoadBalancer {
     pub statistics: Option<Statistics>,
     /// The type at Hetzner.
     #[serde(default = "default_type", rename = "type")]
+    #[schemars(with = "forms::HetznerName")]
     pub balancer_type: String,
     /// Reach the targets by their private addresses (Hetzner).
     #[serde(default = "crate::spec::kubernetes::yes")]
@@ -120,7 +122,7 @@ pub struct HealthCheck {
     pub port: Option<u16>,
     /// The path.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("pattern" = "^/"))]
+    #[schemars(with = "Option<forms::UrlPath>")]
     pub path: Option<String>,
     /// The answers that are healthy.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -144,9 +146,11 @@ pub struct Statistics {
     pub port: u16,
     /// The path.
     #[serde(default = "statistics_path")]
+    #[schemars(with = "forms::UrlPath")]
     pub path: String,
     /// The user.
     #[serde(default = "statistics_user")]
+    #[schemars(with = "forms::LoginName")]
     pub user: String,
     /// The password.
     pub password: SecretRef,

@@ -10,6 +10,7 @@
 pub mod addons;
 pub mod backup;
 pub mod formats;
+pub mod forms;
 pub mod hosts;
 pub mod ingress;
 pub mod kubernetes;
@@ -99,9 +100,11 @@ pub struct ClusterSpec {
     pub network: Network,
     /// Groups of nodes that are alike, by name.
     #[schemars(extend("minProperties" = 1))]
+    #[schemars(with = "forms::ByName<PoolName, Pool>")]
     pub pools: IndexMap<PoolName, Pool>,
     /// Load balancers in front of the cluster, by name.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    #[schemars(with = "forms::ByName<ClusterName, LoadBalancer>")]
     pub load_balancers: IndexMap<ClusterName, LoadBalancer>,
     /// How the hosts are set up: packages, files, kernel settings, users, SSH.
     #[serde(default)]
@@ -114,6 +117,7 @@ pub struct ClusterSpec {
     pub namespaces: Vec<Namespace>,
     /// ConfigMaps to make, by `namespace/name`: each is a map from key to text.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    #[schemars(with = "forms::ByName<ObjectKey, IndexMap<String, String>>")]
     pub config_maps: IndexMap<ObjectKey, IndexMap<String, String>>,
     /// Where secrets are kept, and the Secrets to make in the cluster.
     #[serde(default)]

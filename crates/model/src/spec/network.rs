@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::PoolName;
 use crate::net::Cidr;
+use crate::spec::forms;
 
 /// The network that the hosts are in.
 #[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
@@ -24,6 +25,7 @@ pub struct Network {
     pub nameservers: Vec<IpAddr>,
     /// DNS search domains.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<forms::Domain>")]
     pub search_domains: Vec<String>,
     /// The VLAN tag of the hosts' network, where it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -31,6 +33,7 @@ pub struct Network {
     pub vlan: Option<u16>,
     /// Further networks that the cluster's addresses may lie in, by name: for services, for maintenance.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    #[schemars(with = "forms::ByName<PoolName, OtherNetwork>")]
     pub others: IndexMap<PoolName, OtherNetwork>,
 }
 
@@ -44,7 +47,7 @@ pub struct OtherNetwork {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 4094))]
     pub vlan: Option<u16>,
-    /// The address of each node in it, in the order of the pools; for Talos' maintenance mode.
+    /// What it is for, in a few words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub purpose: Option<String>,
 }

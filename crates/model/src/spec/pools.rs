@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::names::NamePattern;
 use crate::net::{AddressRange, NumberRange};
+use crate::spec::forms;
 use crate::spec::hosts::HostSettings;
 use crate::units::Size;
 
@@ -109,12 +110,15 @@ pub struct ProxmoxMachines {
     pub vmids: Vec<NumberRange>,
     /// The Proxmox nodes that the machines are placed on, in turn. Without it: `providers.proxmox.node`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<forms::ProxmoxNode>")]
     pub nodes: Vec<String>,
     /// The storage for disks. Without it: `providers.proxmox.storage`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<forms::Storage>")]
     pub storage: Option<String>,
     /// Tags beside our own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<forms::ProxmoxTag>")]
     pub tags: Vec<String>,
     /// Start the machines when the Proxmox host starts.
     #[serde(default = "crate::spec::kubernetes::yes")]
@@ -132,7 +136,7 @@ pub struct ProxmoxMachines {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Lxc {
     /// The container template: `local:vztmpl/debian-12-standard_12.7-1_amd64.tar.zst`.
-    #[schemars(extend("pattern" = "^[^:]+:vztmpl/"))]
+    #[schemars(with = "forms::ContainerTemplate")]
     pub template: String,
     /// Run as root of the Proxmox host's user namespace. Kubernetes' kubelet needs it.
     #[serde(default = "crate::spec::kubernetes::yes")]
@@ -145,6 +149,7 @@ pub struct Lxc {
     /// what K3s needs (`lxc.mount.auto: proc:rw sys:rw cgroup:rw`, `lxc.apparmor.profile: unconfined`,
     /// `lxc.cap.drop:`, `lxc.cgroup2.devices.allow: a`).
     #[serde(default = "default_raw_lines")]
+    #[schemars(with = "Vec<forms::LxcLine>")]
     pub raw: Vec<String>,
     /// Make `/dev/kmsg`, which the kubelet reads, at every start.
     #[serde(default = "crate::spec::kubernetes::yes")]
@@ -203,6 +208,7 @@ pub struct Vm {
     pub template: u32,
     /// The template's name; checked before anything is cloned.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<forms::Domain>")]
     pub template_name: Option<String>,
     /// Build the template from a cloud image when it is not there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -212,12 +218,14 @@ pub struct Vm {
     pub linked: bool,
     /// The CPU type that guests see.
     #[serde(default = "default_cpu")]
+    #[schemars(with = "forms::CpuType")]
     pub cpu: String,
     /// The bus of the system disk.
     #[serde(default)]
     pub bus: DiskBus,
     /// The SCSI controller.
     #[serde(default = "default_scsi")]
+    #[schemars(extend("enum" = ["virtio-scsi-single", "virtio-scsi-pci", "lsi", "lsi53c810", "megasas", "pvscsi"]))]
     pub scsi_controller: String,
     /// The disk's format.
     #[serde(default)]
@@ -274,7 +282,7 @@ pub enum DiskFormat {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct TemplateBuild {
     /// The cloud image's address.
-    #[schemars(extend("pattern" = "^https://"))]
+    #[schemars(with = "forms::HttpsAddress")]
     pub image: String,
     /// The image's SHA-256.
     #[schemars(extend("pattern" = "^[0-9a-f]{64}$"))]
@@ -287,12 +295,15 @@ pub struct TemplateBuild {
 pub struct HetznerMachines {
     /// The server type: `cx32`, `ccx23`, …
     #[serde(rename = "type")]
+    #[schemars(with = "forms::HetznerName")]
     pub server_type: String,
     /// The location. Without it: `providers.hetzner.location`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<forms::HetznerName>")]
     pub location: Option<String>,
     /// The image. Without it: `providers.hetzner.image`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<forms::HetznerName>")]
     pub image: Option<String>,
     /// Labels beside our own, at Hetzner.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::net::{Cidr, NumberRange};
+use crate::spec::forms;
 use crate::spec::secrets::SecretRef;
 
 /// Where machines come from. Hosts that exist already need nothing here.
@@ -26,26 +27,31 @@ pub struct Providers {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Proxmox {
     /// The API's address: `https://proxade:8006`.
-    #[schemars(extend("pattern" = "^https://"))]
+    #[schemars(with = "forms::HttpsAddress")]
     pub endpoint: String,
     /// The API token's id: `root@pam!kubewright`.
-    #[schemars(extend("pattern" = "^[^@!]+@[^@!]+![^@!]+$"))]
+    #[schemars(with = "forms::TokenId")]
     pub token_id: String,
     /// The API token's secret.
     pub token_secret: SecretRef,
     /// The SHA-256 fingerprint of the API's certificate, where no CA that this computer knows has signed it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<forms::Fingerprint>")]
     pub fingerprint: Option<String>,
     /// The Proxmox node for machines.
+    #[schemars(with = "forms::ProxmoxNode")]
     pub node: String,
     /// The storage for disks.
     #[serde(default = "default_storage")]
+    #[schemars(with = "forms::Storage")]
     pub storage: String,
     /// The storage for ISO files and container templates.
     #[serde(default = "default_iso_storage")]
+    #[schemars(with = "forms::Storage")]
     pub iso_storage: String,
     /// The bridge for network cards.
     #[serde(default = "default_bridge")]
+    #[schemars(with = "forms::Bridge")]
     pub bridge: String,
     /// The VMIDs to choose from, for machines without one of their own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -55,6 +61,7 @@ pub struct Proxmox {
     pub ssh: Option<ProxmoxSsh>,
     /// The pool of Proxmox that machines are put into.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<forms::ProxmoxPool>")]
     pub pool: Option<String>,
 }
 
@@ -76,6 +83,7 @@ fn default_bridge() -> String {
 pub struct ProxmoxSsh {
     /// The user. Only root may write `/etc/pve`.
     #[serde(default = "root")]
+    #[schemars(with = "forms::LoginName")]
     pub user: String,
     /// The port.
     #[serde(default = "ssh_port")]
@@ -83,6 +91,7 @@ pub struct ProxmoxSsh {
     pub port: u16,
     /// The private key's file; without it, the SSH agent's keys.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<forms::FilePath>")]
     pub key_file: Option<String>,
 }
 
@@ -101,12 +110,15 @@ pub struct Hetzner {
     /// The project's API token.
     pub token: SecretRef,
     /// The location of servers: `fsn1`, `nbg1`, `hel1`, …
+    #[schemars(with = "forms::HetznerName")]
     pub location: String,
     /// The network zone of private networks and load balancers.
     #[serde(default = "default_zone")]
+    #[schemars(with = "forms::HetznerName")]
     pub network_zone: String,
     /// The image of servers.
     #[serde(default = "default_image")]
+    #[schemars(with = "forms::HetznerName")]
     pub image: String,
     /// The private network that the servers are in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -185,8 +197,10 @@ pub struct FirewallRule {
 pub struct Local {
     /// The folder for disks and images.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<forms::FilePath>")]
     pub folder: Option<String>,
     /// The address of the cloud image to start from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<forms::HttpsAddress>")]
     pub image: Option<String>,
 }

@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::object::ObjectKey;
+use crate::spec::forms;
 
 /// Where a secret is to be found: exactly one of these. A secret itself never stands in this file.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize, JsonSchema)]
@@ -15,6 +16,7 @@ pub struct SecretRef {
     pub env: Option<String>,
     /// A file; what it ends in is cut off when it is a line feed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<forms::FilePath>")]
     pub file: Option<String>,
     /// A command and its arguments; its standard output is the secret.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -24,6 +26,7 @@ pub struct SecretRef {
     pub sops: Option<String>,
     /// Made by kubewright on first use and kept in its store, under this name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<forms::SecretName>")]
     pub generate: Option<String>,
 }
 
@@ -60,14 +63,17 @@ impl SecretRef {
 pub struct Secrets {
     /// The SOPS file beside this file, encrypted for age recipients.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<forms::FilePath>")]
     pub sops_file: Option<String>,
     /// The age public keys that can open the SOPS file.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub recipients: Vec<String>,
     /// Secrets in the cluster, by `namespace/name`: each is a map from key to where its value is.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    #[schemars(with = "forms::ByName<ObjectKey, IndexMap<String, SecretRef>>")]
     pub objects: IndexMap<ObjectKey, IndexMap<String, SecretRef>>,
     /// ConfigMaps in the cluster whose values are secret, by `namespace/name`; for software that reads only those.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    #[schemars(with = "forms::ByName<ObjectKey, IndexMap<String, SecretRef>>")]
     pub config_maps: IndexMap<ObjectKey, IndexMap<String, SecretRef>>,
 }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::{Namespace, NodeName};
 use crate::net::{HostPort, ServiceRef};
+use crate::spec::forms;
 
 /// What proves that the cluster works. That all nodes are Ready and all system pods run is always checked.
 #[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
@@ -61,10 +62,11 @@ fn one() -> u32 {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct UrlCheck {
     /// The URL.
-    #[schemars(extend("pattern" = "^https?://"))]
+    #[schemars(with = "forms::CheckedAddress")]
     pub url: String,
     /// The `Host` header, where it differs from the URL's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<forms::Host>")]
     pub host: Option<String>,
     /// The answers that are right.
     #[serde(default = "ok_only")]
