@@ -17,6 +17,7 @@ pub(super) fn rules(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
         let path = at("pools").then(name);
         made_of(facts, name, pool, &path, found);
         memory(facts, pool, &path, found);
+        sizes(pool, &path, found);
         if let Some(machines) = &pool.proxmox {
             proxmox(facts, name, pool, machines, &path, found);
         }
@@ -102,6 +103,29 @@ fn memory(facts: &Facts<'_>, pool: &Pool, path: &SpecPath, found: &mut Vec<Diagn
         let message = format!("{memory} of memory is too little for a {title} {what}, which needs {least} at least");
         let help = format!("write `memory: {least}` or more");
         found.push(Diagnostic::new(codes::MEMORY_TOO_SMALL, path.then("memory"), message).help(help));
+    }
+}
+
+/// Sizes that can only be slips of the unit.
+fn sizes(pool: &Pool, path: &SpecPath, found: &mut Vec<Diagnostic>) {
+    // The images of the system's own pods and the system itself; HAProxy's hosts hold only the system.
+    let least = Size::from_gib(if pool.role.is_node() { 4 } else { 1 });
+    let limits = [
+        // What Linux addresses with page tables of four levels.
+        ("memory", pool.memory, Size::from_mib(1), Size::from_gib(64 * 1024)),
+        ("disk", pool.disk, least, Size::from_gib(1024 * 1024)),
+    ];
+    for (field, size, least, most) in limits {
+        let (message, help) = match size {
+            Some(size) if size < least => {
+                (format!("no system fits on a disk of {size}"), format!("write `{field}: {least}` or more"))
+            }
+            Some(size) if size > most => {
+                (format!("no machine has {size} of {field}"), "write it in Mi or Gi, for example `16Gi`".to_string())
+            }
+            _ => continue,
+        };
+        found.push(Diagnostic::new(codes::SIZE_ODD, path.then(field), message).help(help));
     }
 }
 

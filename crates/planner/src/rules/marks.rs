@@ -1,5 +1,7 @@
 //! 04xx, the part about labels and taints.
 
+use std::collections::BTreeSet;
+
 use kubewright_model::codes;
 use kubewright_model::diagnostic::{Diagnostic, SpecPath};
 use kubewright_model::spec::formats::dns_subdomain;
@@ -25,18 +27,44 @@ pub(super) fn rules(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
         for (key, value) in &pool.labels {
             label(key, value, path.then("labels").then(key), found);
         }
+        if let Some(hetzner) = &pool.hetzner {
+            let path = path.then("hetzner").then("labels");
+            for (key, value) in &hetzner.labels {
+                form(key, value, path.then(key), found);
+            }
+        }
+        let mut seen = BTreeSet::new();
         for (index, text) in pool.taints.iter().enumerate() {
-            taint(text, path.then("taints").then(index), found);
+            let path = path.then("taints").then(index);
+            if !seen.insert(unique(text)) {
+                let message = format!("`{text}` has the key and the effect of a taint before it");
+                let diagnostic = Diagnostic::new(codes::TAINT_TWICE, path.clone(), message);
+                found.push(diagnostic.help("remove one of the two"));
+            }
+            taint(text, path, found);
         }
     }
 }
 
+/// Whether a label has the form of one. Hetzner's labels have that of Kubernetes'.
+/// <https://docs.hetzner.cloud/reference/cloud#labels>
+fn form(key: &str, value: &str, path: SpecPath, found: &mut Vec<Diagnostic>) -> bool {
+    let Err(why) = qualified(key).and_then(|()| word(value, true)) else { return true };
+    let message = format!("`{key}: {value}` is no label: {why}");
+    let help = "write for example `example.org/tier: database`";
+    found.push(Diagnostic::new(codes::LABEL_FORM, path, message).help(help));
+    false
+}
+
+/// What may stand once on a node: the key and the effect.
+fn unique(taint: &str) -> (&str, &str) {
+    let (left, effect) = taint.rsplit_once(':').unwrap_or((taint, ""));
+    (left.split_once('=').map_or(left, |(key, _)| key), effect)
+}
+
 fn label(key: &str, value: &str, path: SpecPath, found: &mut Vec<Diagnostic>) {
     let help = "write for example `example.org/tier: database`";
-    if let Err(why) = qualified(key).and_then(|()| word(value, true)) {
-        let message = format!("`{key}: {value}` is no label: {why}");
-        found.push(Diagnostic::new(codes::LABEL_FORM, path, message).help(help));
-    } else if reserved(key) {
+    if form(key, value, path.clone(), found) && reserved(key) {
         let message = format!("the label `{key}` belongs to Kubernetes, and a kubelet may not set it");
         found.push(Diagnostic::new(codes::LABEL_RESERVED, path, message).help(help));
     }

@@ -1,6 +1,7 @@
 //! 02xx: networks, and who lies in them.
 
 use std::net::IpAddr;
+use std::ops::RangeInclusive;
 
 use kubewright_model::codes::{self, Code};
 use kubewright_model::diagnostic::{Diagnostic, SpecPath};
@@ -51,7 +52,14 @@ fn outside(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
 fn reserved(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
     let network = &facts.spec.network;
     let nets: Vec<Cidr> = network.cidr.into_iter().chain(network.others.values().map(|other| other.cidr)).collect();
-    for claim in claims(facts).into_iter().filter(|claim| matches!(claim.holder, Holder::Node(_))) {
+    for claim in claims(facts) {
+        let whose = match claim.holder {
+            Holder::Node(_) => "the node",
+            Holder::Gateway => "the gateway",
+            Holder::VirtualIp => "the virtual IP",
+            // What is balanced may hold them, and the endpoint may be an address of somewhere else.
+            Holder::Balanced(_) | Holder::Endpoint => continue,
+        };
         for net in nets.iter().map(Cidr::net).filter(|net| net.addr().is_ipv4() && net.prefix_len() < 31) {
             let (name, address) = match (claim.range.contains(net.network()), claim.range.contains(net.broadcast())) {
                 (true, _) => ("network's own", net.network()),
@@ -59,7 +67,7 @@ fn reserved(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
                 _ => continue,
             };
             let message = format!("{address} is the {name} address of {net}");
-            let help = "choose another address for the node";
+            let help = format!("choose another address for {whose}");
             found.push(Diagnostic::new(codes::ADDRESS_RESERVED, claim.path.clone(), message).help(help));
         }
     }
@@ -177,19 +185,29 @@ fn sizes(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
     if room < nodes {
         let message =
             format!("the pod network {pods} has room for {room} nodes of /{each} each, and there are {nodes}");
-        let help = "choose a larger network, for example 10.42.0.0/16";
+        let longest = u32::from(each).saturating_sub(nodes.next_power_of_two().ilog2());
+        let help = match free(facts, &kubernetes.service_network, 0..=longest) {
+            Some(free) => format!("choose a larger network, for example {free}"),
+            None => format!("choose a network of /{longest} or larger"),
+        };
         found.push(Diagnostic::new(codes::POD_NETWORK_TOO_SMALL, at("kubernetes/podNetwork"), message).help(help));
     }
     let path = at("kubernetes/serviceNetwork");
-    let limit = if services.addr().is_ipv4() { 12 } else { 108 };
+    let (limit, smallest) = if services.addr().is_ipv4() { (12, 27) } else { (108, 123) };
     let dns: Option<IpAddr> = kubernetes.service_network.nth(10).filter(|dns| *dns != services.broadcast());
     if dns.is_none() {
         let message = format!("the service network {services} ends before the address of the cluster's DNS");
-        let help = "choose a larger network, for example 10.43.0.0/16";
+        let help = match free(facts, &kubernetes.pod_network, limit..=smallest) {
+            Some(free) => format!("choose a larger network, for example {free}"),
+            None => format!("choose a network of /{smallest} or larger"),
+        };
         found.push(Diagnostic::new(codes::SERVICE_NETWORK_TOO_SMALL, path.clone(), message).help(help));
-    } else if services.prefix_len() < limit {
+    } else if u32::from(services.prefix_len()) < limit {
         let message = format!("the service network {services} is larger than /{limit}");
-        let help = "choose a smaller network, for example 10.43.0.0/16";
+        let help = match free(facts, &kubernetes.pod_network, limit..=smallest) {
+            Some(free) => format!("choose a smaller network, for example {free}"),
+            None => format!("choose a network of /{limit} or smaller"),
+        };
         found.push(Diagnostic::new(codes::SERVICE_NETWORK_TOO_LARGE, path.clone(), message).help(help));
     }
     if pods.addr().is_ipv4() != services.addr().is_ipv4() {
@@ -197,4 +215,21 @@ fn sizes(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
         let help = "choose both networks of one family";
         found.push(Diagnostic::new(codes::NETWORK_FAMILIES, path, message).help(help));
     }
+}
+
+/// Private networks to propose, those that people expect first.
+const PROPOSED: &[&str] =
+    &["10.42.0.0/16", "10.43.0.0/16", "10.96.0.0/12", "172.16.0.0/12", "10.128.0.0/9", "10.0.0.0/9"];
+/// The same for IPv6.
+const PROPOSED_IPV6: &[&str] = &["fd42::/48", "fd43::/112", "fd42::/32"];
+
+/// A private network with a prefix of such a length that touches neither the hosts' networks nor this one.
+fn free(facts: &Facts<'_>, beside: &Cidr, lengths: RangeInclusive<u32>) -> Option<Cidr> {
+    let network = &facts.spec.network;
+    let taken = || network.cidr.iter().chain(network.others.values().map(|other| &other.cidr)).chain([beside]);
+    let proposed = if beside.net().addr().is_ipv4() { PROPOSED } else { PROPOSED_IPV6 };
+    let fits = |free: &Cidr| {
+        lengths.contains(&u32::from(free.net().prefix_len())) && taken().all(|other| !free.overlaps(other))
+    };
+    proposed.iter().map(|text| Cidr::known(text)).find(fits)
 }

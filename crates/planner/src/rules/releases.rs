@@ -6,6 +6,7 @@ use kubewright_model::codes::{self, Code};
 use kubewright_model::diagnostic::{Diagnostic, SpecPath};
 use kubewright_model::ids::ReleaseName;
 use kubewright_model::spec::addons::{Acme, ArgoCd, Issuer, ManifestSource, VaultMode};
+use kubewright_model::spec::forms::web;
 use kubewright_model::spec::ingress::ServiceType;
 use kubewright_model::spec::{Chart, Distribution, Role};
 use serde_json::Value;
@@ -56,6 +57,11 @@ pub(super) fn rules(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
 fn chart_rules(name: &ReleaseName, chart: &Chart, path: &SpecPath, say: &mut impl FnMut(Code, SpecPath, String, &str)) {
     let folder = ["./", "../", "/"].iter().any(|start| chart.chart.starts_with(start));
     let oci = chart.chart.starts_with("oci://");
+    if chart.chart.trim().is_empty() || chart.chart.contains(char::is_control) {
+        let help = "write its name in the repository, `oci://…`, or `./FOLDER`";
+        say(codes::CHART_WITHOUT_REPOSITORY, path.then("chart"), format!("the chart of `{name}` has no name"), help);
+        return;
+    }
     if chart.version.is_none() && !folder {
         let message = format!("the chart of `{name}` has no version");
         say(codes::CHART_WITHOUT_VERSION, path.clone(), message, "write its exact version: `version: 1.2.3`");
@@ -70,8 +76,9 @@ fn chart_rules(name: &ReleaseName, chart: &Chart, path: &SpecPath, say: &mut imp
             let message = format!("`{}` does not come from {repository}", chart.chart);
             say(codes::CHART_REPOSITORY_ODD, path.then("repository"), message, "remove `repository`");
         }
-        Some(repository) if !["https://", "http://"].iter().any(|start| repository.starts_with(start)) => {
-            let message = format!("`{repository}` is no repository's address");
+        Some(repository) if web(repository).is_err() => {
+            let why = web(repository).err().unwrap_or_default();
+            let message = format!("`{repository}` is no repository's address: {why}");
             let help = "write `https://…`; an OCI registry's address belongs into `chart`";
             say(codes::CHART_REPOSITORY_ODD, path.then("repository"), message, help);
         }
