@@ -24,8 +24,8 @@ kw_sysctl() {
   kw_set=0
   kw_file=$KW_ROOT/proc/sys/$1
   [ -e "$kw_file" ] || { kw_no "this kernel has no setting $2; the module that brings it may not be loaded"; return 1; }
-  kw_now=
-  read -r kw_now <"$kw_file" || [ -n "$kw_now" ]
+  # The kernel gives a number to the first read alone, and a shell reads sign by sign.
+  kw_now=$(head -n 1 -- "$kw_file")
   # Values of several words stand there with tabs between them.
   set -f
   set -- "$1" "$2" "$3" $kw_now

@@ -1,7 +1,7 @@
 # What is asked of single resources. $1 is the resource's place in the list, and $2 its path or name.
 # Each resource ends with exactly one of: done, absent, denied.
 kw_stat_for= kw_stat_of= kw_sum_for= kw_sum_of= kw_link_for= kw_link_of= kw_unit_for= kw_unit_of=
-kw_patterns= kw_conf_of=
+kw_set_for= kw_set_of= kw_patterns= kw_conf_of=
 
 # Goes on only when the path is there and may be read; says what is so otherwise.
 kw_readable() {
@@ -87,8 +87,7 @@ kw_lines() {
 
 kw_sysctl() {
 	kw_readable "$1" "$2" || return 0
-	kw_line "$2"
-	printf 'value %s %s\n' "$1" "$kw_value"
+	kw_set_for="$kw_set_for $1" kw_set_of="$kw_set_of$kw_nl$2"
 	kw_done "$1"
 }
 

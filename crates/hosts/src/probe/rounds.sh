@@ -17,6 +17,23 @@ kw_run_stat() {
 	set +f
 }
 
+# The kernel gives a number of its settings to the first read of a file alone, and a shell reads sign by sign.
+kw_run_settings() {
+	[ -n "$kw_set_for" ] || return 0
+	IFS=$kw_nl
+	set -f
+	set -- $kw_set_of
+	IFS=$kw_blank
+	set +f
+	kw_value=$kw_nl$(grep -Hs '' -- "$@" /dev/null)
+	for kw_at in $kw_set_for; do
+		kw_record=
+		case $kw_value in *"$kw_nl$1:"*) kw_record=${kw_value#*"$kw_nl$1:"} ;; esac
+		printf 'value %s %s\n' "$kw_at" "${kw_record%%"$kw_nl"*}"
+		shift
+	done
+}
+
 kw_run_sum() {
 	[ -n "$kw_sum_for" ] || return 0
 	printf 'sums%s\n' "$kw_sum_for"

@@ -38,7 +38,7 @@ pub(crate) fn script(resources: &[HostResource]) -> String {
             body.push('\n');
         }
     }
-    body.push_str("kw_run_stat\n");
+    body.push_str("kw_run_settings\nkw_run_stat\n");
     for (index, resource) in resources.iter().enumerate() {
         if let HostResource::Download(wish) = resource
             && plain(&wish.path)

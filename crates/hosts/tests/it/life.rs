@@ -79,6 +79,27 @@ async fn profiles_that_print_and_other_shells_change_nothing() {
 }
 
 #[tokio::test]
+async fn numbers_of_the_kernel_are_read_whole() {
+    let host = LabHost::start("one");
+    let home = tempfile::tempdir().expect("a folder");
+    let (hands, way) = (hands(home.path()), way(&host, "root"));
+    // Of many digits, of several words, and a text.
+    let keys = ["kernel.pid_max", "net.ipv4.ip_local_port_range", "kernel.ostype"];
+    let told = host.sh("cd /proc/sys && cat kernel/pid_max net/ipv4/ip_local_port_range kernel/ostype");
+    let values = told.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "));
+    for (key, value) in keys.into_iter().zip(values) {
+        let wish = HostResource::Sysctl { key: key.into(), value: value.clone() };
+        let seen = look(&hands, &host, &way, std::slice::from_ref(&wish)).await;
+        let now = &seen.present().expect("it answers").sysctls[key];
+        assert_eq!(now.trim_end_matches(" until the next start"), value);
+        // /proc/sys cannot be written there, so this would fail if it were not so already.
+        assert!(make(&hands, &host, &way, std::slice::from_ref(&wish)).await.expect("only the file").changed);
+        let seen = look(&hands, &host, &way, &[wish]).await;
+        assert_eq!(seen.present().expect("it answers").sysctls[key], value);
+    }
+}
+
+#[tokio::test]
 async fn a_unit_where_systemd_is_absent_is_an_error_that_says_so() {
     let host = LabHost::prepared("one", "rm -f /usr/bin/systemctl /bin/systemctl /usr/local/sbin/systemctl");
     let home = tempfile::tempdir().expect("a folder");
