@@ -71,10 +71,13 @@ async fn hosts(
     };
     let nodes = desired.hosts.iter().filter(|host| host.machine.is_some());
     let hosts: Vec<DesiredHost> = nodes.cloned().chain(hypervisors(desired, place)).collect();
-    let looks = hosts.iter().filter(runs).map(|host| async move {
+    let servers: BTreeSet<&NodeName> = desired.servers().map(|member| &member.name).collect();
+    let looks = hosts.iter().filter(runs).map(|host| async {
+        let holds_data = servers.contains(&host.name);
+        let probe = Probe { host: &host.name, way: &host.way, resources: &host.resources, holds_data };
         let seen = match &world.hosts {
             None => Seen::unknown("this version has no hands for hosts"),
-            Some(hands) => hands.observe(Probe { host: &host.name, way: &host.way, resources: &host.resources }).await,
+            Some(hands) => hands.observe(probe).await,
         };
         (host.name.clone(), seen)
     });

@@ -44,6 +44,8 @@ pub struct Probe<'a> {
     pub way: &'a Way,
     /// The resources whose state is wanted.
     pub resources: &'a [HostResource],
+    /// It is to hold a datastore: as long as it has nothing of Kubernetes, its disk is timed.
+    pub holds_data: bool,
 }
 
 /// Values for holes, as far as they are known.

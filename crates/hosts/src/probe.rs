@@ -8,7 +8,6 @@
 //! What nobody may look at is an error that names it, never "it is not there".
 
 mod answers;
-mod facts;
 mod host;
 mod script;
 mod seen;
@@ -21,17 +20,7 @@ use std::ops::RangeInclusive;
 use kubewright_model::host::HostResource;
 use kubewright_model::observed::HostSeen;
 
-pub(crate) use facts::HostFacts;
 pub(crate) use script::script;
-
-/// What a look came to.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Facts {
-    /// What a cluster wants to know.
-    pub(crate) seen: HostSeen,
-    /// What checks before a first change want to know.
-    pub(crate) more: HostFacts,
-}
 
 /// Why an answer could not be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -87,12 +76,13 @@ pub(crate) fn parse(
     resources: &[HostResource],
     printed: &str,
     meanwhile: RangeInclusive<u64>,
-) -> Result<Facts, ParseError> {
+) -> Result<HostSeen, ParseError> {
     let answers = answers::read(printed)?;
     let mut seen = host::seen(&answers, &meanwhile)?;
-    let more = host::facts(&answers)?;
-    seen::resources(resources, &answers, &more, &mut seen)?;
+    let facts = host::facts(&answers)?;
+    seen::resources(resources, &answers, &facts, &mut seen)?;
     // Last, because what was downloaded tells the version.
     seen.kubernetes = host::kubernetes(resources, &answers, &seen)?;
-    Ok(Facts { seen, more })
+    seen.facts = Some(facts);
+    Ok(seen)
 }

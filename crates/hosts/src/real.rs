@@ -179,7 +179,7 @@ fn now() -> u64 {
 #[async_trait]
 impl Hosts for RealHosts {
     async fn observe(&self, probe: Probe<'_>) -> Seen<HostSeen> {
-        let body = probe::script(probe.resources);
+        let body = probe::script(probe.resources, probe.holds_data);
         let job = Job { body: &body, deadline: LOOK };
         let kept = self.connections.keeps(probe.host).await;
         let mut asked = now();
@@ -192,7 +192,7 @@ impl Hosts for RealHosts {
         match answer {
             Err(error) => Seen::unknown(error.to_string()),
             Ok(printed) => match probe::parse(probe.resources, &printed, asked..=now()) {
-                Ok(facts) => Seen::Present(facts.seen),
+                Ok(seen) => Seen::Present(seen),
                 Err(error) => Seen::unknown(format!("{} cannot be understood: {error}", probe.host)),
             },
         }

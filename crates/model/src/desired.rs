@@ -302,6 +302,9 @@ pub struct DesiredHost {
     pub way: Way,
     /// Everything that should be true of it, in the order in which it is made true.
     pub resources: Vec<HostResource>,
+    /// The TCP ports that what we set up on it listens on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub listens: Vec<u16>,
 }
 
 /// A node of Kubernetes.

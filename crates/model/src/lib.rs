@@ -1,7 +1,7 @@
 //! The nouns of kubewright.
 //!
 //! Everything that travels between the rooms is defined here and nowhere else: what the user wrote ([`spec`]), what it
-//! means in full ([`desired`]), what was seen ([`observed`]), one difference ([`change`]), the ordered deeds ([`plan`]),
+//! means in full ([`desired`]), what was seen ([`observed`], [`facts`]), one difference ([`change`]), the ordered deeds ([`plan`]),
 //! how a distribution does its part ([`recipe`]), what is waited for ([`condition`]),
 //! what happens while they run ([`event`]), and what is wrong with the user's input ([`diagnostic`], [`codes`]).
 //!
@@ -21,6 +21,7 @@ pub mod desired;
 pub mod diagnostic;
 pub mod digest;
 pub mod event;
+pub mod facts;
 pub mod host;
 pub mod ids;
 pub mod names;

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::desired::DesiredRelease;
 use crate::digest::Digest;
+use crate::facts::HostFacts;
 use crate::host::Mode;
 use crate::ids::{ClusterName, Namespace, NodeName, Owner, PlaceName, ProviderName, ReleaseName, Vmid};
 use crate::object::ObjectId;
@@ -200,6 +201,9 @@ pub struct HostSeen {
     pub settings: BTreeMap<String, String>,
     /// What of Kubernetes is on the host, and what it belongs to.
     pub kubernetes: Option<KubernetesSeen>,
+    /// What checks before a first change go by; none where nobody could tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub facts: Option<HostFacts>,
 }
 
 /// A file that is there.

@@ -64,7 +64,7 @@ pub async fn check(case: Case<'_>) -> Vec<Broken> {
 }
 
 async fn look(case: Case<'_>, resources: &[HostResource]) -> Result<HostSeen, String> {
-    match case.hands.observe(Probe { host: case.host, way: case.way, resources }).await {
+    match case.hands.observe(Probe { host: case.host, way: case.way, resources, holds_data: false }).await {
         Seen::Present(seen) => Ok(seen),
         other => Err(format!("{other:?}")),
     }
@@ -84,7 +84,8 @@ async fn answers(case: Case<'_>) -> Verdict {
 }
 
 async fn silent(case: Case<'_>) -> Verdict {
-    let seen = case.hands.observe(Probe { host: case.silent, way: case.silent_way, resources: &[] }).await;
+    let seen =
+        case.hands.observe(Probe { host: case.silent, way: case.silent_way, resources: &[], holds_data: false }).await;
     that(seen.why_unknown().is_some(), || format!("{seen:?}"))
 }
 

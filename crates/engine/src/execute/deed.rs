@@ -217,7 +217,7 @@ impl<'a> Hands<'a> {
         let deadline = Instant::now() + BOOT;
         let mut wait = FIRST_LOOK;
         loop {
-            let why = match hands.observe(Probe { host, way, resources: &[] }).await {
+            let why = match hands.observe(Probe { host, way, resources: &[], holds_data: false }).await {
                 Seen::Present(_) => return Ok(()),
                 Seen::Absent => "nothing answers".to_string(),
                 Seen::Unknown(why) => why.to_string(),
@@ -250,7 +250,7 @@ impl<'a> Hands<'a> {
         let holes = self.filler.values(action)?;
         let mut narrowed = None;
         if !seen {
-            let probe = Probe { host: &change.host, way: &change.way, resources: &change.make };
+            let probe = Probe { host: &change.host, way: &change.way, resources: &change.make, holds_data: false };
             if let Seen::Present(host) = hands.observe(probe).await {
                 let make: Vec<_> = differing(&change.make, &host, &self.filled)
                     .into_iter()
@@ -311,7 +311,7 @@ impl<'a> Hands<'a> {
         if self.made.contains(host) || self.looked_at.contains(host) {
             return Ok(false);
         }
-        let seen = self.hosts()?.observe(Probe { host, way, resources: &[] }).await;
+        let seen = self.hosts()?.observe(Probe { host, way, resources: &[], holds_data: false }).await;
         Ok(seen.present().and_then(|seen| seen.kubernetes.as_ref()).is_some_and(|kubernetes| kubernetes.joined))
     }
 

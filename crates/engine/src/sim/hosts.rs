@@ -311,6 +311,7 @@ fn asked_for(truth: &HostSeen, modules: &BTreeSet<String>, resources: &[HostReso
         arch: truth.arch.clone(),
         clock_skew: truth.clock_skew,
         kubernetes: truth.kubernetes.clone(),
+        facts: truth.facts.clone(),
         ..HostSeen::default()
     };
     for resource in resources {

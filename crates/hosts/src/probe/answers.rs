@@ -20,6 +20,10 @@ pub(super) struct Answers<'a> {
     pub(super) release: Vec<&'a str>,
     /// Programs of Kubernetes.
     pub(super) programs: Vec<&'a str>,
+    /// Interfaces with their hardware addresses.
+    pub(super) macs: HashMap<&'a str, &'a str>,
+    /// Sources of downloads, and why nothing can be fetched there; empty where something can.
+    pub(super) sources: Vec<(&'a str, &'a str)>,
     /// Interfaces with their addresses.
     pub(super) addresses: Vec<(&'a str, &'a str)>,
     /// How each resource ended.
@@ -110,7 +114,7 @@ impl<'a> Answers<'a> {
             "" if line.is_empty() => {}
             "always" if rest == "done" => self.always_done = true,
             "kernel" | "arch" | "clock" | "cpus" | "memory" | "disk" | "container" | "virtual" | "machine-id"
-            | "cgroup" | "kmsg" | "proc-sys" | "joined" => {
+            | "cgroup" | "kmsg" | "proc-sys" | "joined" | "name" | "flush" => {
                 // The first answer counts, and there is no second one.
                 if self.always.insert(word, rest).is_some() {
                     return None;
@@ -118,6 +122,8 @@ impl<'a> Answers<'a> {
             }
             "release" => self.release.push(rest),
             "program" => self.programs.push(rest),
+            "mac" => drop(self.macs.insert(rest.split_once(' ')?.0, rest.split_once(' ')?.1)),
+            "source" => self.sources.push(rest.split_once(' ').unwrap_or((rest, ""))),
             "done" => return self.end(rest, Ended::Done),
             "absent" => return self.end(rest, Ended::Absent),
             "denied" => return self.end(rest, Ended::Denied),

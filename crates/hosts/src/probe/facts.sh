@@ -73,6 +73,7 @@ kw_kubernetes() {
 
 kw_always() {
 	if [ -e etc/os-release ]; then kw_release etc/os-release; else kw_release usr/lib/os-release; fi
+	kw_answer name proc/sys/kernel/hostname
 	kw_answer kernel proc/sys/kernel/osrelease
 	kw_kernel=$kw_value
 	# Kernels since 6.1 say it without a process.
@@ -89,6 +90,9 @@ kw_always() {
 	kw_writable
 	kw_kubernetes
 	ip -o addr show scope global 2>/dev/null
+	for kw_up in sys/class/net/*/address; do
+		if kw_line "$kw_up"; then kw_up=${kw_up%/address} && printf 'mac %s %s\n' "${kw_up##*/}" "$kw_value"; fi
+	done
 	echo 'always done'
 }
 kw_always

@@ -2,11 +2,11 @@
 
 use std::ops::RangeInclusive;
 
+use kubewright_model::facts::{HostAddress, HostFacts, Packaging, Virtualisation};
 use kubewright_model::host::HostResource;
 use kubewright_model::observed::{HostSeen, KubernetesSeen};
 
 use super::answers::{Answers, Ended};
-use super::facts::{HostAddress, HostFacts, Packaging, Virtualisation};
 use super::script::K3S;
 use super::seen::Held;
 use super::{ParseError, settings};
@@ -57,7 +57,9 @@ pub(super) fn facts(answers: &Answers<'_>) -> Result<HostFacts, ParseError> {
     let told = |what: &str| answers.always.get(what).copied();
     let text = |what: &str| told(what).map(str::to_string);
     let listening = answers.found.iter().filter(|(file, _)| file.starts_with("proc/net/"));
+    let sources = answers.sources.iter().map(|(source, why)| (*source, (!why.is_empty()).then_some(*why)));
     Ok(HostFacts {
+        hostname: text("name"),
         kernel: text("kernel"),
         cpus: told("cpus").and_then(cpus),
         memory_mib: told("memory").and_then(|line| Some(number(line.split_whitespace().nth(1)?)? / 1024)),
@@ -67,7 +69,11 @@ pub(super) fn facts(answers: &Answers<'_>) -> Result<HostFacts, ParseError> {
             (None, None) => None,
         },
         machine_id: text("machine-id"),
-        addresses: answers.addresses.iter().filter_map(|(interface, address)| place(interface, address)).collect(),
+        addresses: answers
+            .addresses
+            .iter()
+            .filter_map(|(interface, address)| place(answers, interface, address))
+            .collect(),
         listening: listening.filter_map(|(_, line)| listening_port(line)).collect(),
         cgroup: told("cgroup").and_then(|version| version.parse().ok()),
         kmsg: told("kmsg") == Some("yes"),
@@ -78,6 +84,8 @@ pub(super) fn facts(answers: &Answers<'_>) -> Result<HostFacts, ParseError> {
             _ => None,
         },
         kubernetes: answers.programs.iter().map(|program| format!("/{program}")).collect(),
+        flush_us: told("flush").and_then(number),
+        sources: sources.map(|(source, why)| (source.to_string(), why.map(str::to_string))).collect(),
     })
 }
 
@@ -151,9 +159,12 @@ fn virtualisation(kind: &str) -> Virtualisation {
     }
 }
 
-fn place(interface: &str, address: &str) -> Option<HostAddress> {
+fn place(answers: &Answers<'_>, interface: &str, address: &str) -> Option<HostAddress> {
     let address = address.split('/').next()?.parse().ok()?;
-    Some(HostAddress { interface: interface.to_string(), address })
+    // `eth0@if12` is an interface whose other end is elsewhere.
+    let interface = interface.split('@').next()?;
+    let mac = answers.macs.get(interface).map(|mac| (*mac).to_string());
+    Some(HostAddress { interface: interface.to_string(), mac, address })
 }
 
 /// `0: 00000000:0016 00000000:0000 0A …`: the port in hexadecimal, and the state of one who listens.

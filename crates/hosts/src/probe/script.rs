@@ -14,14 +14,20 @@ pub(super) const TIME_SERVICES: [&str; 5] =
     ["systemd-timesyncd.service", "chrony.service", "chronyd.service", "ntpsec.service", "ntpd.service"];
 
 /// The parts that never change.
-const PARTS: [&str; 4] =
-    [include_str!("facts.sh"), include_str!("resources.sh"), include_str!("settings.sh"), include_str!("rounds.sh")];
+const PARTS: [&str; 5] = [
+    include_str!("facts.sh"),
+    include_str!("first.sh"),
+    include_str!("resources.sh"),
+    include_str!("settings.sh"),
+    include_str!("rounds.sh"),
+];
 
-/// The body of a script that answers everything that a look needs of these resources.
+/// The body of a script that answers everything that a look needs of these resources. It times the disk of a host that
+/// is to hold a datastore and holds none.
 ///
 /// It asks in two rounds: first the shell itself looks, without a process, and notes what only a program can tell; then
 /// each program runs once for all. A resource whose name no such thing can have is not asked for, and so has no answer.
-pub(crate) fn script(resources: &[HostResource]) -> String {
+pub(crate) fn script(resources: &[HostResource], holds_data: bool) -> String {
     let mut body = String::with_capacity(24 * 1024);
     for part in PARTS {
         // Comments and margins are for those who read the parts, not for the line to the host.
@@ -48,12 +54,32 @@ pub(crate) fn script(resources: &[HostResource]) -> String {
     }
     body.push_str("kw_run_sum\nkw_run_links\nkw_run_units\n");
     search(resources, &mut body);
+    first(resources, holds_data, &mut body);
     let names = resources.iter().filter_map(|resource| match resource {
         HostResource::Package(name) if package(name) => Some(name.as_str()),
         _ => None,
     });
     let _ = writeln!(body, "kw_packages {}", names.collect::<Vec<_>>().join(" "));
     body
+}
+
+/// What only a host without Kubernetes is asked.
+fn first(resources: &[HostResource], holds_data: bool, body: &mut String) {
+    if holds_data {
+        body.push_str("kw_flush\n");
+    }
+    for resource in resources {
+        if let HostResource::Download(wish) = resource
+            && plain(&wish.path)
+        {
+            let _ = writeln!(body, "kw_source {} {}", quote(&origin(&wish.artifact.url)), path(&wish.path));
+        }
+    }
+}
+
+/// `https://example.org` of an address there.
+fn origin(url: &str) -> String {
+    url.split('/').take(3).collect::<Vec<_>>().join("/")
 }
 
 /// What the shell itself looks at for a resource.

@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 
 use kubewright_model::digest::Digest;
+use kubewright_model::facts::{HostFacts, Virtualisation};
 use kubewright_model::host::{DownloadWish, FileWish, HostResource, Mode, Proof, UnitRun, UnitWish, UserWish};
 use kubewright_model::observed::{FileSeen, HostSeen, UnitSeen};
 
 use super::answers::{Answers, Ended};
-use super::facts::{HostFacts, Virtualisation};
 use super::{ParseError, script, settings};
 
 /// Whether something keeps the time. A container has its hypervisor's clock and can set none.

@@ -3,9 +3,8 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
+use kubewright_model::facts::HostFacts;
 use kubewright_model::host::{HostResource, SshDaemonWish};
-
-use super::facts::HostFacts;
 
 /// The value of a single setting, in the words of [`HostResource::setting`]; none when the host has none.
 pub(super) fn setting<'a>(

@@ -50,7 +50,7 @@ fn way(host: &LabHost, user: &str) -> Way {
 }
 
 async fn look(hands: &RealHosts, host: &LabHost, way: &Way, resources: &[HostResource]) -> Seen<HostSeen> {
-    hands.observe(Probe { host: &host.name, way, resources }).await
+    hands.observe(Probe { host: &host.name, way, resources, holds_data: false }).await
 }
 
 async fn make(hands: &RealHosts, host: &LabHost, way: &Way, make: &[HostResource]) -> Result<Report, HostError> {

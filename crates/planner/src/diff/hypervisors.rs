@@ -38,6 +38,7 @@ pub fn hypervisors<'a>(
                 machine: None,
                 way: Way { address: None, name: Some(place.to_string()), ..like.clone() },
                 resources: shared.into_iter().chain([lines]).collect(),
+                listens: Vec::new(),
             }),
         }
     }

@@ -11,6 +11,7 @@ mod units;
 
 use kubewright_model::digest::Digest;
 use kubewright_model::host::{Artifact, DownloadWish, FileWish, HostResource, Mode, Proof};
+use kubewright_model::spec::kubernetes::Datastore;
 use kubewright_model::text::Text;
 use kubewright_model::version::Version;
 
@@ -55,6 +56,19 @@ pub(crate) fn host_resources(context: &Context<'_>, node: &NodePlan<'_>) -> Vec<
     resources.push(HostResource::File(FileWish::new(CONFIG, config::text(context, node), 0o600)));
     resources.push(HostResource::Unit(units::unit(node.is_server(), node.lxc().is_some(), reads(context, node))));
     resources
+}
+
+/// The TCP ports that K3s listens on. <https://docs.k3s.io/installation/requirements#networking>
+pub(crate) fn ports(context: &Context<'_>, node: &NodePlan<'_>) -> Vec<u16> {
+    // The kubelet, and the way of K3s' own parts to the API.
+    let mut ports = vec![10250, 6444];
+    if node.is_server() {
+        ports.push(config::api_port(context, node));
+        if context.file.spec.kubernetes.datastore == Datastore::Etcd {
+            ports.extend([2379, 2380]);
+        }
+    }
+    ports
 }
 
 /// A file of a K3s release. Releases hold a list of digests for each architecture.

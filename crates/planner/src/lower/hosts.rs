@@ -29,6 +29,7 @@ pub(super) fn hosts(context: &Context<'_>, secrets: &mut SecretNames) -> Vec<Des
                 machine: Some(node.name.clone()),
                 way: way(node, settings.ssh.as_ref(), secrets),
                 resources: resources(context, node, &settings, &everyone, secrets),
+                listens: listens(context, node),
             }
         })
         .collect();
@@ -99,6 +100,21 @@ fn resources(
         resources.push(HostResource::SshDaemon(SshDaemonWish { port: ssh.port, harden: true }));
     }
     deduplicated(resources)
+}
+
+/// The ports that what we set up on a host listens on.
+fn listens(context: &Context<'_>, node: &NodePlan<'_>) -> Vec<u16> {
+    let spec = &context.file.spec;
+    let mut ports = load_balancers::haproxy_ports(context, node);
+    if node.is_node() && spec.kubernetes.distribution == Distribution::K3s {
+        ports.extend(k3s::ports(context, node));
+    }
+    if node.is_node() && spec.ingress.nginx.as_ref().is_some_and(|nginx| nginx.host_network) {
+        ports.extend([80, 443]);
+    }
+    ports.sort_unstable();
+    ports.dedup();
+    ports
 }
 
 /// A package that two parts want is wanted once.
@@ -239,6 +255,7 @@ fn hypervisors(context: &Context<'_>) -> Vec<DesiredHost> {
             sudo: None,
         },
         resources: modules.into_iter().map(HostResource::Module).chain(files).collect(),
+        listens: Vec::new(),
     });
     hosts.filter(|host| !host.resources.is_empty()).collect()
 }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use kubewright_model::desired::DesiredLoadBalancer;
 use kubewright_model::host::{FileWish, HostResource, UnitRun, UnitWish};
-use kubewright_model::ids::NodeName;
+use kubewright_model::ids::{ClusterName, NodeName};
 use kubewright_model::spec::LoadBalancer;
 use kubewright_model::spec::kubernetes::{API_PORT, Distribution};
 use kubewright_model::spec::load_balancers::{Algorithm, Balancer, HealthProtocol, Listener};
@@ -37,16 +37,32 @@ fn targets<'c>(context: &'c Context<'_>, balancer: &LoadBalancer) -> impl Iterat
     })
 }
 
+/// The load balancers whose pool a host is in.
+fn on_host<'a>(
+    context: &Context<'a>,
+    node: &NodePlan<'a>,
+) -> impl Iterator<Item = (&'a ClusterName, &'a LoadBalancer)> {
+    let pool = node.pool_name;
+    let balancers = context.file.spec.load_balancers.iter();
+    balancers.filter(move |(_, balancer)| balancer.by == Balancer::Haproxy && balancer.pool.as_ref() == Some(pool))
+}
+
+/// The ports that HAProxy listens on, on a host.
+pub(super) fn haproxy_ports(context: &Context<'_>, node: &NodePlan<'_>) -> Vec<u16> {
+    let ports = on_host(context, node).flat_map(|(_, balancer)| {
+        let listeners = balancer.listen.iter().map(|listener| listener.port);
+        listeners.chain(balancer.statistics.iter().map(|statistics| statistics.port))
+    });
+    ports.collect()
+}
+
 /// HAProxy on a host, for every load balancer whose pool the host is in.
 pub(super) fn haproxy_resources(
     context: &Context<'_>,
     node: &NodePlan<'_>,
     secrets: &mut SecretNames,
 ) -> Vec<HostResource> {
-    let balancers = context.file.spec.load_balancers.iter();
-    let here: Vec<_> = balancers
-        .filter(|(_, balancer)| balancer.by == Balancer::Haproxy && balancer.pool.as_ref() == Some(node.pool_name))
-        .collect();
+    let here: Vec<_> = on_host(context, node).collect();
     if here.is_empty() {
         return Vec::new();
     }

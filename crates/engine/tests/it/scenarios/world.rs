@@ -18,6 +18,8 @@
 //! package missing NAME on HOST            a package was removed
 //! sysctl KEY=VALUE on NAME                a kernel setting is another one
 //! memory SIZE on NAME                     a machine's memory was changed by hand (GiB); likewise `disk`
+//! facts JSON on NAME                      what a host tells of itself (`HostFacts`), without a space; likewise
+//!                                         `clock SECONDS` that it is ahead, and its `system`
 //! release gone NAME                       somebody uninstalled a release
 //! object gone KIND NAME                   somebody deleted an object of ours
 //! fault FAULT[=NAME]                      goes wrong from now on, as `rehearse --fault` has it
@@ -196,6 +198,15 @@ fn tamper(yard: &Yard, words: &[&str]) -> Result<(), String> {
             let (key, value) = setting.split_once('=').ok_or("write KEY=VALUE")?;
             host(yard, name, |host| host.sysctls.insert(key.into(), value.into()).is_some())
         }
+        ["facts", facts, "on", name] => {
+            let facts = serde_json::from_str(facts).map_err(|error| error.to_string())?;
+            machine(yard, name, |machine| machine.host.facts = Some(facts))
+        }
+        ["clock", skew, "on", name] => {
+            let skew = skew.parse().map_err(|_| "the skew is a number of seconds")?;
+            machine(yard, name, |machine| machine.host.clock_skew = skew)
+        }
+        ["system", os, "on", name] => machine(yard, name, |machine| machine.host.os = (*os).into()),
         ["memory", size, "on", name] => {
             let size = gibibytes(size)?;
             machine(yard, name, |machine| machine.seen.memory = Some(size))

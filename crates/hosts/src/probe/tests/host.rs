@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use kubewright_model::host::HostResource;
+use kubewright_model::observed::HostSeen;
 
-use super::super::{Facts, ParseError, parse, script};
+use super::super::{ParseError, parse, script};
 
 /// Every shell that a host may have.
 pub(super) fn shells() -> Vec<Vec<&'static str>> {
@@ -133,7 +134,8 @@ impl Host {
 
     /// What the script prints in a shell.
     pub(super) fn print(&self, shell: &[&str], resources: &[HostResource]) -> String {
-        let text = format!("kw_main() {{\n{}\n}}\nkw_main </dev/null\n", script(resources));
+        let holds_data = self.path("/fakes/datastore").exists();
+        let text = format!("kw_main() {{\n{}\n}}\nkw_main </dev/null\n", script(resources, holds_data));
         let bin = self.path("/fakes/bin");
         let path = if self.path("/fakes/only").exists() {
             bin.display().to_string()
@@ -162,21 +164,22 @@ impl Host {
     }
 
     /// What a look in a shell comes to.
-    pub(super) fn try_look(&self, shell: &[&str], resources: &[HostResource]) -> Result<Facts, ParseError> {
+    pub(super) fn try_look(&self, shell: &[&str], resources: &[HostResource]) -> Result<HostSeen, ParseError> {
         let printed = self.print(shell, resources);
         parse(resources, &printed, 0..=0).inspect_err(|error| println!("{shell:?}: {error}\n{printed}"))
     }
 
     /// What a look comes to, which must be the same in every shell.
-    pub(super) fn look(&self, resources: &[HostResource]) -> Facts {
+    pub(super) fn look(&self, resources: &[HostResource]) -> HostSeen {
         let looks: Vec<_> =
             shells().iter().map(|shell| self.try_look(shell, resources).expect("it was read")).collect();
         let mut first = looks[0].clone();
         for mut look in looks {
             // The clock goes on between two looks, and so does the machine below.
-            look.seen.clock_skew = 0;
-            first.seen.clock_skew = 0;
-            look.more.free_disk_mib = first.more.free_disk_mib;
+            look.clock_skew = 0;
+            first.clock_skew = 0;
+            let free = first.facts.as_ref().and_then(|facts| facts.free_disk_mib);
+            look.facts.iter_mut().for_each(|facts| facts.free_disk_mib = free);
             assert_eq!(look, first);
         }
         first

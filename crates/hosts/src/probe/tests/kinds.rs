@@ -4,6 +4,7 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use kubewright_model::digest::Digest;
+use kubewright_model::facts::{HostFacts, Virtualisation};
 use kubewright_model::host::{
     Artifact, DownloadWish, FileWish, HostResource, HostsEntry, Mode, Proof, SshDaemonWish, UnitRun, UnitWish, UserWish,
 };
@@ -11,7 +12,6 @@ use kubewright_model::observed::{HostSeen, KubernetesSeen};
 use kubewright_model::version::Version;
 
 use super::super::ParseError;
-use super::super::facts::Virtualisation;
 use super::super::script::download_record;
 use super::host::{Host, shells};
 
@@ -57,20 +57,65 @@ fn holds(resource: &HostResource, seen: &HostSeen) -> bool {
 
 /// Whether a resource is true of a host.
 fn is(host: &Host, resource: &HostResource) -> bool {
-    holds(resource, &host.look(std::slice::from_ref(resource)).seen)
+    holds(resource, &host.look(std::slice::from_ref(resource)))
 }
 
 #[test]
 fn a_host_with_nothing_asked() {
     let facts = Host::debian().look(&[]);
-    assert_eq!((facts.seen.os.as_str(), facts.seen.arch.as_str()), ("Debian 12", "amd64"));
-    assert_eq!(facts.seen.kubernetes, None);
-    let more = facts.more;
+    assert_eq!((facts.os.as_str(), facts.arch.as_str()), ("Debian 12", "amd64"));
+    assert_eq!(facts.kubernetes, None);
+    let more = facts.facts.expect("they were told");
     assert_eq!((more.cpus, more.memory_mib, more.cgroup), (Some(2), Some(3932), Some(2)));
     assert_eq!((more.kmsg, more.proc_sys_writable), (false, true));
     assert_eq!(more.listening.into_iter().collect::<Vec<_>>(), [2222]);
     assert_eq!(more.addresses[0].address, Ipv4Addr::new(10, 0, 0, 5));
     assert_eq!(more.virtualisation, Some(Virtualisation::Vm));
+}
+
+/// What a host says of itself and of two downloads from one place.
+fn first_contact(host: &Host) -> HostFacts {
+    let wish = |path: &str| {
+        let artifact = Artifact {
+            name: "k3s v1.31.4+k3s1".into(),
+            url: "https://example.org/k3s/k3s{-arch}".into(),
+            proof: Proof::Sha256(Digest::of("k3s")),
+        };
+        HostResource::Download(DownloadWish { path: path.into(), artifact, mode: Mode(0o755) })
+    };
+    let looks = shells().into_iter().map(|shell| host.try_look(&shell, &[wish("/opt/one"), wish("/opt/two")]));
+    let facts: Vec<_> = looks.map(|look| look.expect("it was read").facts.expect("they were told")).collect();
+    facts[0].clone()
+}
+
+#[test]
+fn a_host_that_was_never_a_member_is_asked_for_more() {
+    let host = Host::debian();
+    host.write("/proc/sys/kernel/hostname", "pi\n");
+    host.write("/sys/class/net/eth0/address", "02:00:00:00:00:05\n");
+    host.folder("/var/lib");
+    host.write("/fakes/datastore", "");
+    host.program("curl", "#!/bin/sh\necho \"$@\" >>\"$KW_ROOT/fakes/curled\"\n");
+    let facts = first_contact(&host);
+    assert_eq!(facts.hostname.as_deref(), Some("pi"));
+    assert_eq!(facts.addresses[0].mac.as_deref(), Some("02:00:00:00:00:05"));
+    assert_eq!(facts.sources, [("https://example.org".to_string(), None)].into());
+    let asked = std::fs::read_to_string(host.path("/fakes/curled")).expect("it was called");
+    assert_eq!(asked.lines().count(), shells().len(), "once for all that comes from one place: {asked}");
+    assert!(asked.lines().all(|line| line.contains(" -I ") && line.ends_with(" https://example.org/")), "{asked}");
+    assert!(facts.flush_us.is_some_and(|took| took < 10_000_000), "{:?}", facts.flush_us);
+    assert_eq!(std::fs::read_dir(host.path("/var/lib")).expect("it is there").count(), 0, "nothing is left");
+    // The program says why, and its last line tells most.
+    host.program(
+        "curl",
+        "#!/bin/sh\necho some noise >&2\necho 'curl: (6) Could not resolve host: example.org' >&2\nexit 6\n",
+    );
+    let why = "curl: (6) Could not resolve host: example.org".to_string();
+    assert_eq!(first_contact(&host).sources, [("https://example.org".to_string(), Some(why))].into());
+    // A member works, and is asked for nothing that takes time.
+    host.write("/var/lib/rancher/k3s/agent/kubelet.kubeconfig", "");
+    let facts = first_contact(&host);
+    assert_eq!((facts.flush_us, facts.sources.len()), (None, 0));
 }
 
 #[test]
@@ -195,7 +240,7 @@ fn lines() {
     assert!(is(&host, &lines));
     host.write("/etc/pve/lxc/400.conf", "lxc.cap.drop:\n[before]\nlxc.apparmor.profile: unconfined\n");
     assert!(!is(&host, &lines), "one stands in a section");
-    let seen = host.look(std::slice::from_ref(&lines)).seen;
+    let seen = host.look(std::slice::from_ref(&lines));
     assert_eq!(seen.blocks["/etc/pve/lxc/400.conf"], ["lxc.cap.drop:"]);
 }
 
@@ -208,10 +253,10 @@ fn links() {
     assert!(!is(&host, &both[0]));
     host.link("/usr/local/bin/kubectl", "/usr/local/bin/k3s");
     host.link("/usr/local/bin/ctr", "/usr/local/bin/k3s\nx");
-    let seen = host.look(&both).seen;
+    let seen = host.look(&both);
     assert!(holds(&both[0], &seen) && !holds(&both[1], &seen));
     host.link("/usr/local/bin/ctr", "/usr/local/bin/k3s");
-    let seen = host.look(&both).seen;
+    let seen = host.look(&both);
     assert!(holds(&both[0], &seen) && holds(&both[1], &seen));
     host.remove("/usr/local/bin/ctr");
     host.write("/usr/local/bin/ctr", "a file");
@@ -241,7 +286,7 @@ fn downloads() {
     assert!(is(&host, &k3s) && is(&host, &by_digest));
     let printed = host.print(&["sh"], std::slice::from_ref(&k3s));
     assert!(!printed.contains("sums"), "it is not read again");
-    let seen = host.look(&[]).seen;
+    let seen = host.look(&[]);
     let version = Version::known("v1.31.4+k3s1");
     assert_eq!(seen.kubernetes, Some(KubernetesSeen { version: Some(version), joined: false, serving: false }));
     host.mode(&path, 0o644);
@@ -256,11 +301,11 @@ fn kubernetes() {
     let host = Host::debian();
     host.write("/usr/local/bin/k3s", "program");
     host.write("/var/lib/rancher/k3s/server/db/state.db", "");
-    let kubernetes = |host: &Host| host.look(&[]).seen.kubernetes;
+    let kubernetes = |host: &Host| host.look(&[]).kubernetes;
     assert_eq!(kubernetes(&host), Some(KubernetesSeen { version: None, joined: true, serving: false }));
     shown(&host, "k3s.service", "loaded", "active", "enabled");
     assert_eq!(kubernetes(&host), Some(KubernetesSeen { version: None, joined: true, serving: true }));
-    assert_eq!(host.look(&[]).more.kubernetes, ["/usr/local/bin/k3s"]);
+    assert_eq!(host.look(&[]).facts.expect("they were told").kubernetes, ["/usr/local/bin/k3s"]);
 }
 
 fn shown(host: &Host, unit: &str, load: &str, active: &str, file: &str) {
@@ -440,8 +485,8 @@ fn what_nobody_may_look_at_is_not_absent() {
             assert_eq!(host.try_look(&shell, &[file(path)]), denied(path));
         }
         let facts = host.try_look(&shell, &[file("/etc/open"), file("/etc/nothing")]).expect("it may look there");
-        assert_eq!(facts.seen.files.len(), 1);
-        assert_eq!(facts.seen.os, "Debian 12");
+        assert_eq!(facts.files.len(), 1);
+        assert_eq!(facts.os, "Debian 12");
     }
     // It must not stay closed to the one who cleans up.
     host.mode("/root", 0o755);
@@ -464,6 +509,6 @@ fn odd_names_are_never_asked_for_and_never_absent() {
     }
     for name in ["/etc/*", "/etc/$(x) `y` \"z\" \\n", "/etc/-n", "/etc/\u{fc}\u{1f980}"] {
         host.write(name, "text");
-        assert_eq!(host.look(&[file(name)]).seen.files.len(), 1, "{name}");
+        assert_eq!(host.look(&[file(name)]).files.len(), 1, "{name}");
     }
 }

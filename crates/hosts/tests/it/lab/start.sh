@@ -19,6 +19,7 @@ mkdir run/sshd run/units
 echo active >run/units/ssh.service.active
 hostname "$name"
 printf '%s\n' "$name" >etc/hostname
+tr -d - <proc/sys/kernel/random/uuid >etc/machine-id
 
 # People: root, and two with sudo of their own kinds.
 for who in admin:10001:NOPASSWD: guest:10002:PASSWD:; do

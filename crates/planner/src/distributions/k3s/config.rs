@@ -1,7 +1,7 @@
 //! `/etc/rancher/k3s/config.yaml`: the command line's flags without their dashes.
 //! <https://docs.k3s.io/cli/server>, <https://docs.k3s.io/cli/agent>
 
-use kubewright_model::spec::kubernetes::{Datastore, FlannelBackend};
+use kubewright_model::spec::kubernetes::{API_PORT, Datastore, FlannelBackend};
 use serde_json::{Map, Value, json};
 
 use crate::context::Context;
@@ -32,10 +32,9 @@ fn server(context: &Context<'_>, node: &NodePlan<'_>) -> Map<String, Value> {
         names.push(address);
     }
     set("tls-san", names.into());
-    if kubernetes.endpoint.port != kubewright_model::spec::kubernetes::API_PORT
-        && context.endpoint.address() == node.address
-    {
-        set("https-listen-port", kubernetes.endpoint.port.into());
+    let port = api_port(context, node);
+    if port != API_PORT {
+        set("https-listen-port", port.into());
     }
     set("cluster-cidr", kubernetes.pod_network.to_string().into());
     set("service-cidr", kubernetes.service_network.to_string().into());
@@ -59,6 +58,12 @@ fn server(context: &Context<'_>, node: &NodePlan<'_>) -> Map<String, Value> {
         set(key, value.clone());
     }
     config
+}
+
+/// Where a server serves the API: where clients look for it, if they look for it there.
+pub(super) fn api_port(context: &Context<'_>, node: &NodePlan<'_>) -> u16 {
+    let endpoint = &context.file.spec.kubernetes.endpoint;
+    if context.endpoint.address() == node.address { endpoint.port } else { API_PORT }
 }
 
 fn agent(context: &Context<'_>, node: &NodePlan<'_>) -> Map<String, Value> {

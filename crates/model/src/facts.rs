@@ -1,0 +1,82 @@
+//! What is known of a host beside what a cluster wants of it: what checks before a first change go by.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+
+/// Facts about a host. What a host did not tell is none, or empty.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct HostFacts {
+    /// The name that the kernel has.
+    pub hostname: Option<String>,
+    /// The kernel's release: `6.1.0-28-amd64`.
+    pub kernel: Option<String>,
+    /// Processors that are switched on.
+    pub cpus: Option<u32>,
+    /// Memory in MiB.
+    pub memory_mib: Option<u64>,
+    /// What is free on the file system of `/` for those who are not root, in MiB.
+    pub free_disk_mib: Option<u64>,
+    /// What the host is.
+    pub virtualisation: Option<Virtualisation>,
+    /// The id that must be unique among machines.
+    pub machine_id: Option<String>,
+    /// Addresses that others can reach, in the kernel's order.
+    pub addresses: Vec<HostAddress>,
+    /// TCP ports on which something listens, on any address.
+    pub listening: BTreeSet<u16>,
+    /// The version of control groups: 1 or 2.
+    pub cgroup: Option<u8>,
+    /// `/dev/kmsg` is there; the kubelet does not start without.
+    pub kmsg: bool,
+    /// Kernel settings can be written.
+    pub proc_sys_writable: bool,
+    /// What packages are managed with.
+    pub package_manager: Option<Packaging>,
+    /// Programs of Kubernetes distributions that are there, ours or not: `/usr/local/bin/k3s`.
+    pub kubernetes: Vec<String>,
+    /// How long a write takes until it is on the disk, on average, in microseconds. Only a host that is to hold a
+    /// datastore and holds none yet is asked.
+    pub flush_us: Option<u64>,
+    /// Where downloads that the host does not have yet come from, and why it cannot fetch anything there; none when it
+    /// can. Only hosts without Kubernetes are asked.
+    pub sources: BTreeMap<String, Option<String>>,
+}
+
+/// What a host is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Virtualisation {
+    /// A machine of its own.
+    None,
+    /// A virtual machine.
+    Vm,
+    /// A container of Proxmox, LXD or Incus.
+    Lxc,
+    /// A container of another kind: `docker`, `systemd-nspawn`.
+    Container(String),
+}
+
+/// An address of a host.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostAddress {
+    /// The interface that has it.
+    pub interface: String,
+    /// The interface's hardware address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mac: Option<String>,
+    /// The address.
+    pub address: IpAddr,
+}
+
+/// What packages are managed with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Packaging {
+    /// Debian, Ubuntu.
+    Dpkg,
+    /// Rocky, Fedora, openSUSE.
+    Rpm,
+}

@@ -1,0 +1,226 @@
+//! What a host must be before anything is done to it.
+//!
+//! Only a host that answers and holds nothing of Kubernetes yet is judged: on one that works, the cluster itself is the
+//! judge. What would certainly fail blocks, so that nobody finds out halfway; what would work badly warns. A host that
+//! is to be made is judged by nobody: the spec gives it what it needs.
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+
+use kubewright_model::change::Subject;
+use kubewright_model::desired::{Body, Desired};
+use kubewright_model::facts::{HostFacts, Virtualisation};
+use kubewright_model::host::{HostResource, UnitRun};
+use kubewright_model::ids::NodeName;
+use kubewright_model::observed::HostSeen;
+use kubewright_model::plan::Weight;
+use kubewright_model::spec::kubernetes::Datastore;
+
+use super::draft::Draft;
+use super::standing::{Node, Standings};
+
+/// K3s' own measurements are 1,606 MB for a server with etcd and 275 MB for an agent, and it asks for 2 GB and 512 MB. A
+/// kernel keeps some of a machine's memory, so a machine that has as much shows less; with half of it nothing starts.
+/// <https://docs.k3s.io/reference/resource-profiling>
+const SERVER_MIB: (u64, u64) = (1024, 1800);
+const AGENT_MIB: (u64, u64) = (256, 460);
+/// The program, its images unpacked and the first pods take about two of them; the kubelet evicts pods below a tenth.
+const DISK_MIB: (u64, u64) = (2 * 1024, 8 * 1024);
+/// etcd warns when the clocks of its members differ by more than a second.
+const SKEW_WARNS: u64 = 1;
+/// Tokens and certificates are good from now on: a clock that is late by more finds them not valid yet.
+const SKEW_BLOCKS: u64 = 60;
+/// etcd wants a flushed write within ten milliseconds. <https://etcd.io/docs/v3.5/op-guide/hardware/>
+const FLUSH_US: u64 = 10_000;
+/// The first version whose kubelet refuses to start on control groups of version 1.
+/// <https://git.k8s.io/enhancements/keps/sig-node/5573-cgroup-v1-unsupported>
+const NO_CGROUP_V1: (u64, u64) = (1, 35);
+/// Systems that packages, units and paths are known for.
+const SYSTEMS: [&str; 11] = [
+    "Debian",
+    "Ubuntu",
+    "Raspbian",
+    "Rocky Linux",
+    "AlmaLinux",
+    "Red Hat Enterprise Linux",
+    "CentOS Stream",
+    "Fedora",
+    "openSUSE",
+    "SLES",
+    "Oracle Linux",
+];
+
+/// A host that is judged.
+struct Judged<'n> {
+    node: &'n Node<'n>,
+    seen: &'n HostSeen,
+    facts: &'n HostFacts,
+}
+
+/// Judges every host that is about to be set up for the first time.
+pub(super) fn plan(draft: &mut Draft<'_>, standings: &Standings<'_>) {
+    let all: Vec<Judged<'_>> = standings.nodes.iter().filter_map(judged).collect();
+    for host in all.iter().filter(|host| host.is_new()) {
+        system(draft, host);
+        size(draft, host);
+        network(draft, host);
+        clock(draft, host);
+        if host.node.member.is_some() {
+            kernel(draft, host);
+        }
+    }
+    alike(draft, &all, "machine ID", |host| host.facts.machine_id.as_deref());
+    alike(draft, &all, "hardware address", |host| host.mac());
+}
+
+fn judged<'n>(node: &'n Node<'n>) -> Option<Judged<'n>> {
+    let seen = node.answers()?;
+    Some(Judged { node, seen, facts: seen.facts.as_ref()? })
+}
+
+impl<'n> Judged<'n> {
+    /// Nothing that we start runs on it, and it never was a member.
+    fn is_new(&self) -> bool {
+        let free = self.seen.kubernetes.as_ref().is_none_or(|kubernetes| !kubernetes.joined && !kubernetes.serving);
+        free && !self.seen.units.values().any(|unit| unit.active && unit.reads.is_some())
+    }
+
+    /// The hardware address of the interface that has the address of the spec.
+    fn mac(&self) -> Option<&'n str> {
+        let address = self.node.machine.address?;
+        self.facts.addresses.iter().find(|there| there.address == address)?.mac.as_deref()
+    }
+
+    fn is_server(&self) -> bool {
+        self.node.member.is_some_and(|member| member.role.is_server())
+    }
+
+    fn note(&self, draft: &mut Draft<'_>, weight: Weight, message: impl Into<String>, help: impl Display) {
+        draft.note(weight, Subject::Host(self.node.name().clone()), message, &help.to_string());
+    }
+}
+
+/// Its system and its processor.
+fn system(draft: &mut Draft<'_>, host: &Judged<'_>) {
+    let os = host.seen.os.as_str();
+    if !SYSTEMS.iter().any(|system| os.starts_with(system)) {
+        let help = "Debian, Ubuntu, Fedora, openSUSE and the family of Red Hat are known to work";
+        host.note(draft, Weight::Warns, format!("it runs {os}, which was never tried"), help);
+    }
+    let downloads = host.node.host.resources.iter().any(|resource| matches!(resource, HostResource::Download(_)));
+    if downloads && !matches!(host.seen.arch.as_str(), "amd64" | "arm64") {
+        let message = format!("its processor is {}, for which there are no programs", host.seen.arch);
+        host.note(draft, Weight::Blocks, message, "amd64 and arm64 are built for");
+    }
+}
+
+/// Memory and disk.
+fn size(draft: &mut Draft<'_>, host: &Judged<'_>) {
+    if host.node.member.is_none() {
+        return;
+    }
+    let memory = if host.is_server() { SERVER_MIB } else { AGENT_MIB };
+    let what = if host.is_server() { "a server" } else { "an agent" };
+    let sizes = [("memory", host.facts.memory_mib, memory), ("free disk", host.facts.free_disk_mib, DISK_MIB)];
+    for (thing, there, (least, good)) in sizes {
+        let Some(there) = there.filter(|there| *there < good) else { continue };
+        let weight = if there < least { Weight::Blocks } else { Weight::Warns };
+        host.note(draft, weight, format!("it has {there} MiB of {thing}, and {what} wants {good} MiB"), "");
+    }
+    let slow = host.facts.flush_us.filter(|took| *took > FLUSH_US);
+    if let Some(took) = slow.filter(|_| host.is_server() && draft.desired.kubernetes.datastore == Datastore::Etcd) {
+        let message = format!("its disk takes {} ms for a flushed write, and etcd wants 10 ms", took / 1000);
+        host.note(draft, Weight::Warns, message, "put the datastore on an SSD, or expect elections under load");
+    }
+}
+
+/// Its addresses, its ports and what it can reach.
+fn network(draft: &mut Draft<'_>, host: &Judged<'_>) {
+    let facts = host.facts;
+    if let Some(address) = host.node.machine.address.filter(|address| !address.is_loopback())
+        && !facts.addresses.is_empty()
+        && !facts.addresses.iter().any(|there| there.address == address)
+    {
+        let has: Vec<String> =
+            facts.addresses.iter().map(|there| format!("{} on {}", there.address, there.interface)).collect();
+        let message = format!("no interface of it has {address}; it has {}", has.join(", "));
+        host.note(draft, Weight::Blocks, message, "Kubernetes binds to the node's address: write the one that it has");
+    }
+    let own = host.node.host.resources.iter().any(|resource| match resource {
+        HostResource::Unit(unit) if unit.run == UnitRun::Running => {
+            host.seen.units.get(&unit.name).is_some_and(|there| there.active)
+        }
+        _ => false,
+    });
+    for port in host.node.host.listens.iter().filter(|port| !own && facts.listening.contains(port)) {
+        let help = format!("`ss -ltnp sport = :{port}` tells who it is");
+        host.note(draft, Weight::Blocks, format!("something listens on port {port}, which is needed"), help);
+    }
+    for (source, why) in facts.sources.iter().filter_map(|(source, why)| Some((source, why.as_ref()?))) {
+        let message = format!("it cannot fetch anything from {source}: {why}");
+        host.note(draft, Weight::Blocks, message, "look at its name servers, its gateway and its proxy");
+    }
+}
+
+/// Its clock.
+fn clock(draft: &mut Draft<'_>, host: &Judged<'_>) {
+    let skew = host.seen.clock_skew;
+    if skew.unsigned_abs() <= SKEW_WARNS {
+        return;
+    }
+    let message = format!("its clock is {} s {}", skew.unsigned_abs(), if skew > 0 { "ahead" } else { "behind" });
+    let kept = host.node.host.resources.contains(&HostResource::TimeSync);
+    if kept {
+        host.note(draft, Weight::Warns, message, "its time service is switched on first");
+    } else if skew.unsigned_abs() > SKEW_BLOCKS {
+        host.note(draft, Weight::Blocks, message, "set it right, or write `hosts.timeSync: true`");
+    } else {
+        host.note(draft, Weight::Warns, message, "`hosts.timeSync: true` keeps it right");
+    }
+}
+
+/// What the kubelet wants of the kernel.
+fn kernel(draft: &mut Draft<'_>, host: &Judged<'_>) {
+    let facts = host.facts;
+    // Containers that we make get what they need with their lines.
+    let container = facts.virtualisation == Some(Virtualisation::Lxc) && *host.node.machine.body == Body::Existing;
+    if container && !facts.kmsg {
+        let help = "the container needs it from its hypervisor, or a link to /dev/console at every start";
+        host.note(draft, Weight::Blocks, "there is no /dev/kmsg, and the kubelet does not start without", help);
+    }
+    if container && !facts.proc_sys_writable {
+        let help = "the container wants `lxc.mount.auto: proc:rw sys:rw`";
+        host.note(draft, Weight::Blocks, "/proc/sys is read-only, and the kubelet writes there", help);
+    }
+    if facts.cgroup == Some(1) && draft.desired.kubernetes.version.minor() >= NO_CGROUP_V1 {
+        let message = format!("it has control groups of version 1, and {} wants version 2", version(draft.desired));
+        let help = "start its kernel with systemd.unified_cgroup_hierarchy=1, or take a newer system";
+        host.note(draft, Weight::Blocks, message, help);
+    }
+}
+
+fn version(desired: &Desired) -> String {
+    format!("Kubernetes {}", desired.kubernetes.version)
+}
+
+/// What must be each host's own: two of a kind are one host under two names, or a copy of a disk that was never made a
+/// machine of its own. Flannel makes its hardware addresses from the machine ID.
+fn alike<'n>(draft: &mut Draft<'_>, all: &[Judged<'n>], what: &str, of: impl Fn(&Judged<'n>) -> Option<&'n str>) {
+    let mut owners: BTreeMap<&str, Vec<&Judged<'_>>> = BTreeMap::new();
+    for host in all {
+        if let Some(value) = of(host) {
+            owners.entry(value).or_default().push(host);
+        }
+    }
+    for (value, hosts) in owners {
+        let names: Vec<&NodeName> = hosts.iter().map(|host| host.node.name()).collect();
+        let Some((first, others)) = names.split_first() else { continue };
+        if others.is_empty() || !hosts.iter().any(|host| host.is_new()) {
+            continue;
+        }
+        let others: Vec<&str> = others.iter().map(|name| name.as_str()).collect();
+        let message = format!("{first} has the {what} {value}, and so has {}", others.join(", "));
+        let help = "one host under two names, or a copied disk: empty /etc/machine-id on the copy and start it again";
+        draft.note(Weight::Blocks, Subject::Cluster, message, help);
+    }
+}
