@@ -173,3 +173,51 @@ async fn an_encrypted_key_is_opened_by_who_knows_its_password_and_nobody_is_aske
     let why = unseen(&wrong, &host, &root).await;
     assert!(why.contains("the password does not open it"), "{why}");
 }
+
+#[tokio::test]
+async fn a_package_manager_that_others_use_is_busy_and_the_next_run_installs() {
+    // The real one, as long as somebody holds its lock.
+    let host = LabHost::prepared("one", "mv /usr/local/sbin/apt-get /root/stand-in");
+    host.sh("cat >/root/hold <<'END'
+import fcntl, time
+lists, packages = open('/var/lib/apt/lists/lock', 'w'), open('/var/lib/dpkg/lock-frontend', 'w')
+fcntl.lockf(lists, fcntl.LOCK_EX); fcntl.lockf(packages, fcntl.LOCK_EX)
+open('/run/held', 'w').close()
+time.sleep(600)
+END
+        python3 /root/hold >/dev/null 2>&1 & echo $! >/run/holder; until [ -e /run/held ]; do sleep 0.1; done");
+    let home = tempfile::tempdir().expect("a folder");
+    let (hands, way) = (hands(home.path()), way(&host, "admin"));
+    let package = [HostResource::Package("kubewright-lab".into())];
+    let error = make(&hands, &host, &way, &package).await.expect_err("somebody holds it");
+    assert!(error.may_pass(), "{error}");
+    assert!(error.to_string().contains("the package manager on one is busy: held by process"), "{error}");
+    host.sh("kill $(cat /run/holder); mv /root/stand-in /usr/local/sbin/apt-get");
+    assert!(make(&hands, &host, &way, &package).await.expect("it is free").changed);
+}
+
+#[tokio::test]
+async fn names_that_are_no_text_are_looked_past() {
+    let host = LabHost::prepared(
+        "one",
+        "odd=$(printf '\\377\\376')
+        mkdir -p /etc/sysctl.d /etc/modules-load.d
+        echo 'kernel.pid_max = 5' >\"/etc/sysctl.d/0$odd.conf\"
+        echo overlay >\"/etc/modules-load.d/$odd.conf\"
+        ln -s \"/opt/$odd\" /opt/now
+        printf 'theirs %s\\n' \"$odd\" >/etc/theirs",
+    );
+    let home = tempfile::tempdir().expect("a folder");
+    let (hands, way) = (hands(home.path()), way(&host, "admin"));
+    let value = host.sh("cat /proc/sys/kernel/pid_max").trim().to_string();
+    let resources = [
+        HostResource::Sysctl { key: "kernel.pid_max".into(), value },
+        HostResource::Link { path: "/opt/now".into(), target: "/etc".into() },
+        HostResource::Block { path: "/etc/theirs".into(), lines: vec!["ours".into()] },
+    ];
+    let seen = look(&hands, &host, &way, &resources).await;
+    assert!(seen.present().is_some_and(|seen| seen.links["/opt/now"] != "/etc"), "{seen:?}");
+    assert!(make(&hands, &host, &way, &resources).await.expect("it is done").changed);
+    assert!(!make(&hands, &host, &way, &resources).await.expect("it is done").changed);
+    assert_eq!(host.sh("head -n 1 /etc/theirs | od -An -tx1").trim(), "74 68 65 69 72 73 20 ff fe 0a");
+}

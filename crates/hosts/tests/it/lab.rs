@@ -34,6 +34,11 @@ impl LabHost {
         Self::prepared(name, "")
     }
 
+    /// An address for something else that a test needs.
+    pub(crate) fn address_of_its_own() -> Ipv4Addr {
+        address()
+    }
+
     /// A host on which a script has run before it answers.
     pub(crate) fn prepared(name: &str, script: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder");

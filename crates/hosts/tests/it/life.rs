@@ -79,6 +79,18 @@ async fn profiles_that_print_and_other_shells_change_nothing() {
 }
 
 #[tokio::test]
+async fn people_have_login_shells_of_many_kinds() {
+    for shell in ["dash", "bash", "fish", "tcsh"] {
+        let other = format!(
+            "test -x /usr/bin/{shell}; sed -i 's|^admin:\\(.*\\):/bin/sh|admin:\\1:/usr/bin/{shell}|' /etc/passwd"
+        );
+        let host = LabHost::prepared("one", &other);
+        assert_eq!(host.sh("grep '^admin:' /etc/passwd | cut -d: -f7").trim(), format!("/usr/bin/{shell}"));
+        whole(&host, &way(&host, "admin")).await;
+    }
+}
+
+#[tokio::test]
 async fn numbers_of_the_kernel_are_read_whole() {
     let host = LabHost::start("one");
     let home = tempfile::tempdir().expect("a folder");

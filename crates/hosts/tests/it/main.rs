@@ -6,6 +6,7 @@ mod daemon;
 mod faults;
 mod lab;
 mod life;
+mod network;
 mod uploads;
 
 use std::net::IpAddr;
