@@ -1,9 +1,11 @@
 //! `cargo xtask bench`: how planning and rehearsing grow with the cluster. It prints and never asserts: a figure is the
 //! machine's, a comparison in one run is ours.
 
+pub(crate) mod ssh;
+
 use std::fmt::Write as _;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -11,15 +13,8 @@ use anyhow::{Context as _, bail};
 
 pub(crate) fn run(sizes: &[u32]) -> anyhow::Result<()> {
     let root = crate::root()?;
-    let built = Command::new(env!("CARGO"))
-        .args(["build", "--release", "--quiet", "--package", "kubewright-cli"])
-        .current_dir(&root)
-        .status()?;
-    if !built.success() {
-        bail!("the program does not build");
-    }
+    let program = program(&root)?;
     let target = cargo_metadata::MetadataCommand::new().current_dir(&root).no_deps().exec()?.target_directory;
-    let program = target.join("release/kubewright").into_std_path_buf();
     let folder = target.join("bench").into_std_path_buf();
     fs::create_dir_all(&folder)?;
 
@@ -41,6 +36,19 @@ pub(crate) fn run(sizes: &[u32]) -> anyhow::Result<()> {
         measure(&program, "rehearse the whole life", nodes, &["rehearse"], Some(&file))?;
     }
     Ok(())
+}
+
+/// The program as people have it.
+fn program(root: &Path) -> anyhow::Result<PathBuf> {
+    let built = Command::new(env!("CARGO"))
+        .args(["build", "--release", "--quiet", "--package", "kubewright-cli"])
+        .current_dir(root)
+        .status()?;
+    if !built.success() {
+        bail!("the program does not build");
+    }
+    let target = cargo_metadata::MetadataCommand::new().current_dir(root).no_deps().exec()?.target_directory;
+    Ok(target.join("release/kubewright").into_std_path_buf())
 }
 
 /// Runs the program three times and prints the quickest run: what it costs when nothing else is in the way.

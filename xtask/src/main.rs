@@ -36,12 +36,21 @@ enum Chore {
     },
     /// Writes the transcripts of the commands anew; look at the difference before it is committed.
     Transcripts,
-    /// Measures planning and rehearsing at several sizes. Asserts nothing.
+    /// Measures planning and rehearsing at several sizes, or `ssh`. Asserts nothing.
+    #[command(args_conflicts_with_subcommands = true)]
     Bench {
+        #[command(subcommand)]
+        of: Option<Bench>,
         /// The sizes to plan, in nodes.
         #[arg(long, value_delimiter = ',', default_values_t = [100, 1_000, 10_000])]
         nodes: Vec<u32>,
     },
+}
+
+#[derive(Subcommand)]
+enum Bench {
+    /// Measures hands on real SSH servers, beside peers. Needs root.
+    Ssh(bench::ssh::Ask),
 }
 
 fn main() -> ExitCode {
@@ -50,7 +59,8 @@ fn main() -> ExitCode {
         Chore::Tidy => tidy::run(),
         Chore::Gen { check } => generate::run(check),
         Chore::Transcripts => transcripts::run(),
-        Chore::Bench { nodes } => bench::run(&nodes),
+        Chore::Bench { of: None, nodes } => bench::run(&nodes),
+        Chore::Bench { of: Some(Bench::Ssh(ask)), .. } => bench::ssh::run(&ask),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
