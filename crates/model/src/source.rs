@@ -13,7 +13,7 @@ use crate::codes;
 use crate::diagnostic::{Diagnostic, Place, SpecPath};
 
 /// Longer texts are refused unread. A spec with 10,000 nodes one by one has half of it.
-const MAX_BYTES: usize = 8 * 1024 * 1024;
+pub const MAX_BYTES: usize = 8 * 1024 * 1024;
 /// Deeper nesting is refused. The language itself goes 8 deep; chart values seldom more than 20.
 const MAX_DEPTH: usize = 64;
 /// More nodes after aliases are followed are refused, so that an alias bomb ends here.

@@ -126,7 +126,8 @@ fn unknown_field(path: &SpecPath, name: &str, places: &SourceMap) -> Diagnostic 
         .map(|properties| properties.keys().map(String::as_str).collect())
         .unwrap_or_default();
     let at = path.then(name);
-    let diagnostic = Diagnostic::new(codes::UNKNOWN_FIELD, at.clone(), format!("{here} has no field `{name}`"));
+    let diagnostic =
+        Diagnostic::new(codes::UNKNOWN_FIELD, at.clone(), format!("{here} has no field `{}`", shown(name)));
     let diagnostic = match nearest(name, known.iter().copied()) {
         Some(near) => diagnostic.help(format!("did you mean `{near}`?")),
         None => diagnostic.help(format!("known here: {}", known.join(", "))),
@@ -203,7 +204,7 @@ fn wanted_name(kind: &str) -> &str {
 fn unknown_word(path: SpecPath, instance: &Value) -> Diagnostic {
     let known = schema::at(&path).map(schema::words).unwrap_or_default();
     let word = instance.as_str().map_or_else(|| instance.to_string(), str::to_string);
-    let message = format!("`{path}` does not know `{word}`");
+    let message = format!("`{path}` does not know `{}`", shown(&word));
     let all = known.join(", ");
     let help = match nearest(&word, known.iter().copied()) {
         Some(near) => format!("did you mean `{near}`? It knows: {all}"),
