@@ -233,6 +233,11 @@ impl Engine {
         observe(&self.world, &*self.store, desired).await
     }
 
+    /// Whether this version of the program has hands on the cluster of this world.
+    pub fn reaches_clusters(&self) -> bool {
+        self.world.cluster.is_some()
+    }
+
     /// Runs every check of the spec.
     pub async fn verify(&self, desired: &Desired) -> Vec<CheckResult> {
         verify(&self.world, desired).await
