@@ -1,10 +1,13 @@
 //! Reading a spec, and showing what is wrong with it at the place where it is wrong.
 
-use std::io::Read as _;
+use std::borrow::Cow;
+use std::fs::File;
+use std::io::{ErrorKind, Read as _};
 use std::path::Path;
 
 use kubewright_engine::{Engine, Loadout};
 use kubewright_model::diagnostic::{Diagnostic, Place, Severity};
+use kubewright_model::source::MAX_BYTES;
 use miette::{
     GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteDiagnostic, NamedSource, Report, Severity as Weight,
 };
@@ -17,6 +20,10 @@ use crate::screen::{BAD, CARE, counted, paint, remark};
 pub(crate) const STANDARD_INPUT: &str = "-";
 /// Lines of a spec that are shown at most; the rest is counted.
 const SHOWN: usize = 50;
+/// Characters of a line that are shown at most, and of a message: a file may be one line.
+const WIDEST: usize = 160;
+/// Characters that are shown before a place in a line that is cut.
+const BEFORE: usize = 60;
 
 /// Reads a spec; everything that is wrong with it has been told when this fails.
 pub(crate) fn read(path: &Path) -> Result<Loadout, Problem> {
@@ -33,24 +40,37 @@ pub(crate) fn read(path: &Path) -> Result<Loadout, Problem> {
     }
 }
 
-/// A file's text.
+/// A spec's text.
 pub(crate) fn text(path: &Path) -> Result<String, Problem> {
-    let read = if path == Path::new(STANDARD_INPUT) {
-        let mut bytes = Vec::new();
-        std::io::stdin().read_to_end(&mut bytes).map(|_| bytes)
-    } else {
-        std::fs::read(path)
-    };
-    let bytes = read.map_err(|error| {
-        let problem = Problem::new(Done::Usage, format!("cannot read {}", path.display())).because(error.to_string());
+    bounded(path, MAX_BYTES).map_err(|error| {
+        let problem = Problem::new(Done::Usage, format!("cannot read {}", path.display()));
         match error.kind() {
-            std::io::ErrorKind::NotFound => problem.hint("`kubewright init` writes a first spec"),
-            _ => problem,
+            ErrorKind::NotFound => problem.because(error.to_string()).hint("`kubewright init` writes a first spec"),
+            ErrorKind::IsADirectory => {
+                problem.because("it is a folder").hint(format!("write {}", path.join("cluster.yaml").display()))
+            }
+            ErrorKind::FileTooLarge => Problem::new(Done::Invalid, format!("{} is no spec", path.display()))
+                .because(format!("it has more than {} MiB, and no cluster needs so much", MAX_BYTES / 1024 / 1024)),
+            ErrorKind::InvalidData => Problem::new(Done::Invalid, format!("{} is no spec", path.display()))
+                .because(format!("it is not UTF-8 text: {error}")),
+            _ => problem.because(error.to_string()),
         }
-    })?;
-    String::from_utf8(bytes).map_err(|error| {
-        Problem::new(Done::Invalid, format!("{} is not UTF-8 text", path.display())).because(error.to_string())
     })
+}
+
+/// A file's text, if it has no more than so many bytes: what is not ours may be as large as a disk.
+pub(crate) fn bounded(path: &Path, limit: usize) -> std::io::Result<String> {
+    let mut bytes = Vec::new();
+    let most = limit as u64 + 1;
+    if path == Path::new(STANDARD_INPUT) {
+        std::io::stdin().take(most).read_to_end(&mut bytes)?;
+    } else {
+        File::open(path)?.take(most).read_to_end(&mut bytes)?;
+    }
+    if bytes.len() > limit {
+        return Err(ErrorKind::FileTooLarge.into());
+    }
+    String::from_utf8(bytes).map_err(|error| std::io::Error::new(ErrorKind::InvalidData, error.utf8_error()))
 }
 
 /// Shows diagnostics with their source lines, then counts them.
@@ -63,10 +83,11 @@ pub(crate) fn show(path: &Path, text: &str, found: &[Diagnostic]) {
     let theme = if colour { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
     let handler = GraphicalReportHandler::new_themed(theme).with_context_lines(1);
     for diagnostic in found.iter().take(SHOWN) {
-        let report = report(path, &masked, diagnostic);
+        let (text, at) = narrowed(&masked, diagnostic.at);
+        let report = report(path, &text, at, diagnostic);
         let mut shown = String::new();
         if handler.render_report(&mut shown, report.as_ref()).is_ok() {
-            remark!("{}", shown.trim_end());
+            remark!("{}", placed(shown.trim_end(), at, diagnostic.at));
         }
     }
     if found.len() > SHOWN {
@@ -84,7 +105,46 @@ pub(crate) fn show(path: &Path, text: &str, found: &[Diagnostic]) {
     remark!("{}: {}; `kubewright explain CODE` tells more", path.display(), counts.join(", "));
 }
 
-fn report(path: &Path, text: &str, diagnostic: &Diagnostic) -> Report {
+/// The text with the lines around a place cut to a width that people can read, and the place in it.
+fn narrowed(text: &str, at: Option<Place>) -> (Cow<'_, str>, Option<Place>) {
+    let Some(place) = at else { return (text.into(), at) };
+    let near = |number: usize| number + 1 >= place.line && number <= place.line + 1;
+    if !text.lines().enumerate().any(|(index, line)| near(index + 1) && line.len() > WIDEST) {
+        return (text.into(), at);
+    }
+    let from = place.column.saturating_sub(1 + BEFORE);
+    let mut cut = String::new();
+    for (index, line) in text.lines().enumerate() {
+        let from = if index + 1 == place.line { from } else { 0 };
+        match line {
+            _ if near(index + 1) && line.chars().nth(WIDEST).is_some() => {
+                cut.extend((from > 0).then_some('…'));
+                cut.extend(line.chars().skip(from).take(WIDEST));
+                cut.extend(line.chars().nth(from + WIDEST).map(|_| '…'));
+            }
+            _ => cut.push_str(line),
+        }
+        cut.push('\n');
+    }
+    let long = text.lines().nth(place.line - 1).is_some_and(|line| line.chars().nth(WIDEST).is_some());
+    let column = if long && from > 0 { place.column - from + 1 } else { place.column };
+    (cut.into(), Some(Place { column, length: place.length.min(WIDEST - BEFORE), ..place }))
+}
+
+/// The report with the column as it is in the file, where a line was cut: `[cluster.yaml:1:62]`.
+fn placed(shown: &str, cut: Option<Place>, real: Option<Place>) -> String {
+    let Some((_, real)) = cut.zip(real).filter(|(cut, real)| cut.column != real.column) else {
+        return shown.to_string();
+    };
+    let found = shown.find("─[").and_then(|start| Some((start, start + shown[start..].find('\n')?)));
+    let Some((start, end)) = found else { return shown.to_string() };
+    match shown[start..end].rsplit_once(':') {
+        Some((before, _)) => format!("{}{before}:{}]{}", &shown[..start], real.column, &shown[end..]),
+        None => shown.to_string(),
+    }
+}
+
+fn report(path: &Path, text: &str, place_in_text: Option<Place>, diagnostic: &Diagnostic) -> Report {
     let weight = match diagnostic.severity {
         Severity::Error => Weight::Error,
         Severity::Warning => Weight::Warning,
@@ -93,13 +153,14 @@ fn report(path: &Path, text: &str, diagnostic: &Diagnostic) -> Report {
     // Some messages name their place themselves.
     let named = place.is_empty() || diagnostic.message.contains(&place);
     let at = if named { String::new() } else { format!("{place}: ") };
-    let mut shown = MietteDiagnostic::new(format!("{at}{}", diagnostic.message))
-        .with_code(diagnostic.code.to_string())
-        .with_severity(weight);
+    let message = format!("{at}{}", diagnostic.message);
+    let end = message.char_indices().nth(4 * WIDEST).map(|(end, _)| end);
+    let message = end.map_or(message.clone(), |end| format!("{}…", &message[..end]));
+    let mut shown = MietteDiagnostic::new(message).with_code(diagnostic.code.to_string()).with_severity(weight);
     if let Some(help) = &diagnostic.help {
         shown = shown.with_help(help.clone());
     }
-    if let Some((from, length)) = diagnostic.at.and_then(|at| bytes(text, at)) {
+    if let Some((from, length)) = place_in_text.and_then(|at| bytes(text, at)) {
         shown = shown.with_label(LabeledSpan::at(from..from + length, "here"));
     }
     Report::new(shown).with_source_code(NamedSource::new(path.display().to_string(), text.to_string()))
@@ -112,4 +173,28 @@ fn bytes(text: &str, at: Place) -> Option<(usize, usize)> {
     let offset = |column: usize| line.char_indices().nth(column).map_or(line.len(), |(at, _)| at);
     let (from, to) = (offset(at.column - 1), offset(at.column - 1 + at.length));
     Some((start + from, to.saturating_sub(from)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_line_is_cut_around_its_place() {
+        let text = format!("a: 1\n{}here{}\nb: 2\n", "x".repeat(1000), "y".repeat(1000));
+        let at = Place { line: 2, column: 1001, length: 4 };
+        let (cut, place) = narrowed(&text, Some(at));
+        let line = cut.lines().nth(1).unwrap_or_default();
+        assert!(line.starts_with("…x") && line.ends_with("y…") && line.chars().count() <= WIDEST + 2, "{line}");
+        let (from, length) = bytes(&cut, place.unwrap_or(at)).unwrap_or_default();
+        assert_eq!(&cut[from..from + length], "here");
+        assert_eq!(placed("×\n ╭─[x.yaml:2:64]\n", place, Some(at)), "×\n ╭─[x.yaml:2:1001]\n");
+        assert_eq!(narrowed("a: 1\n", Some(Place { line: 1, column: 1, length: 1 })).0, "a: 1\n");
+    }
+
+    #[test]
+    fn what_never_ends_is_not_read_to_its_end() {
+        let error = bounded(Path::new("/dev/zero"), 1000).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::FileTooLarge);
+    }
 }

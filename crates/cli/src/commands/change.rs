@@ -5,6 +5,7 @@ use std::path::Path;
 
 use kubewright_engine::{Request, RunReport, Stop, engine};
 use kubewright_model::desired::Desired;
+use kubewright_model::diagnostic::nearest;
 use kubewright_model::event::{Event, Record, RunEnd};
 use kubewright_model::ids::{ClusterName, NodeName};
 use kubewright_model::plan::{Ask, Plan};
@@ -64,9 +65,23 @@ fn whole(arguments: &Arguments, change: &Change, ask: Ask, what: &'static str) -
 
 pub(super) fn replace(arguments: &Arguments, replace: &arguments::Replace) -> Result<Done, Problem> {
     let desired = source::read(&replace.file)?.desired;
+    let known: Vec<&str> = desired.machines.iter().map(|machine| machine.name.as_str()).collect();
+    if let Some(unknown) = replace.nodes.iter().find(|node| !known.contains(&node.as_str())) {
+        let problem = Problem::new(Done::Usage, format!("{} has no node `{unknown}`", desired.cluster));
+        return Err(match nearest(unknown, known.iter().copied()) {
+            Some(near) => problem.hint(format!("did you mean `{near}`?")),
+            None => problem.hint(format!("its nodes are {}", listed(&known))),
+        });
+    }
     let ask = Ask::Replace(replace.nodes.iter().map(|node| NodeName::new(node.as_str())).collect());
     let (file, yes, output) = (replace.file.as_path(), replace.yes, replace.output);
     carry_out(arguments, Wish { file, desired, ask, only: Vec::new(), approved: None, yes, output, what: "replace" })
+}
+
+/// The first of many names.
+fn listed(names: &[&str]) -> String {
+    let more = if names.len() > 10 { ", …" } else { "" };
+    format!("{}{more}", names.iter().take(10).copied().collect::<Vec<_>>().join(", "))
 }
 
 /// Plans, shows, asks, and does it.
@@ -137,9 +152,15 @@ fn agreed(ask: &Ask, cluster: &ClusterName, plan: &Plan) -> Result<(), Problem> 
     let _ = std::io::stderr().flush();
     let mut answer = String::new();
     let read = std::io::stdin().lock().read_line(&mut answer);
-    let answer = answer.trim();
-    let agrees = answer == word || (word == "y" && answer.eq_ignore_ascii_case("yes"));
-    if read.is_ok() && agrees { Ok(()) } else { Err(refused()) }
+    if read.is_ok() && agrees(answer.trim(), word) { Ok(()) } else { Err(refused()) }
+}
+
+/// Whether an answer is the word that was asked for. `y` has many forms, a cluster's name has one.
+fn agrees(answer: &str, word: &str) -> bool {
+    match word {
+        "y" => ["y", "yes"].iter().any(|yes| answer.eq_ignore_ascii_case(yes)),
+        name => answer == name,
+    }
 }
 
 /// Runs, draws the run, and listens to Ctrl-C.
@@ -208,5 +229,17 @@ fn ended(report: &RunReport, again: &str) -> Done {
             remark!("→ this is worth a report: a run that ends well leaves nothing to do");
             Done::Unfinished
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn yes_has_many_forms_and_a_name_has_one() {
+        assert!(["y", "Y", "yes", "YES", "Yes"].iter().all(|answer| agrees(answer, "y")));
+        assert!(["", "n", "yess", "ja"].iter().all(|answer| !agrees(answer, "y")));
+        assert!(agrees("lab", "lab") && !agrees("LAB", "lab") && !agrees("yes", "lab"));
     }
 }

@@ -22,6 +22,11 @@ pub(super) fn schema() -> Result<Done, Problem> {
 
 /// The page about a cluster, with what is there when that was asked for.
 pub(super) fn cluster(arguments: &Arguments, docs: &Docs) -> Result<Done, Problem> {
+    let format = match (docs.format, &docs.out) {
+        (Some(format), _) => format,
+        (None, Some(out)) => form(out)?,
+        (None, None) => Format::Markdown,
+    };
     let loadout = source::read(&docs.file)?;
     let desired = &loadout.desired;
     let (observed, checks) = if docs.look {
@@ -38,7 +43,6 @@ pub(super) fn cluster(arguments: &Arguments, docs: &Docs) -> Result<Done, Proble
         arguments::Language::Fr => Language::Fr,
     };
     let pretend = docs.look && arguments.simulated.is_some();
-    let format = docs.format.unwrap_or_else(|| docs.out.as_deref().map_or(Format::Markdown, form));
     let text = render(&page(&loadout, observed.as_ref(), &checks, language, pretend), format);
     match &docs.out {
         Some(out) => write(out, &text)?,
@@ -75,9 +79,17 @@ pub(super) fn page(
     }
 }
 
-/// The form that a file's name asks for.
-pub(super) fn form(path: &Path) -> Format {
-    if path.extension().is_some_and(|extension| extension == "html") { Format::Html } else { Format::Markdown }
+/// The form that a file's name asks for; a name without an ending asks for Markdown.
+pub(super) fn form(path: &Path) -> Result<Format, Problem> {
+    let ending = path.extension().map(|ending| ending.to_string_lossy().to_lowercase());
+    match ending.as_deref() {
+        None | Some("md" | "markdown") => Ok(Format::Markdown),
+        Some("html" | "htm") => Ok(Format::Html),
+        Some(other) => {
+            let problem = Problem::new(Done::Usage, format!("no document ends in `.{other}`: {}", path.display()));
+            Err(problem.hint("write a name that ends in `.md` or `.html`"))
+        }
+    }
 }
 
 /// A document in a form.
@@ -85,5 +97,20 @@ pub(super) fn render(page: &Document, format: Format) -> String {
     match format {
         Format::Markdown => page.markdown(),
         Format::Html => page.html(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_of_a_file_says_its_form() {
+        let form = |name: &str| form(Path::new(name)).ok();
+        assert_eq!(
+            (form("x.HTM"), form("x.html"), form("x.Md")),
+            (Some(Format::Html), Some(Format::Html), Some(Format::Markdown))
+        );
+        assert_eq!((form("README"), form("x.pdf")), (Some(Format::Markdown), None));
     }
 }

@@ -15,6 +15,7 @@ use crate::view::table::{lines, table};
 use crate::world::Site;
 
 pub(super) fn run(arguments: &Arguments, history: &History) -> Result<Done, Problem> {
+    let page = history.report.as_deref().map(|path| form(path).map(|form| (path, form))).transpose()?;
     let desired = source::read(&history.file)?.desired;
     let cluster = &desired.cluster;
     Site::look(arguments, &history.file, &desired, async |site| {
@@ -35,8 +36,8 @@ pub(super) fn run(arguments: &Arguments, history: &History) -> Result<Done, Prob
             return Err(problem.hint("`kubewright history` lists the runs"));
         };
         let records = site.engine.records(cluster, run)?;
-        if let Some(path) = &history.report {
-            write(path, &render(&run_report(&records, None, Language::En), form(path)))?;
+        if let Some((path, form)) = page {
+            write(path, &render(&run_report(&records, None, Language::En), form))?;
             return Ok(Done::Well);
         }
         match history.output {

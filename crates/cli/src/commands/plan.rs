@@ -1,10 +1,12 @@
 //! `kubewright plan`, and the file that `apply` reads a plan from.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use kubewright_engine::{Loadout, engine};
 use kubewright_model::digest::Digest;
 use kubewright_model::plan::{Ask, PLAN_FORMAT, Plan};
+use kubewright_model::source::MAX_BYTES;
 use serde::{Deserialize, Serialize};
 
 use super::{print_json_of, write};
@@ -14,6 +16,9 @@ use crate::source;
 use crate::view;
 use crate::view::plan::Alike;
 use crate::world::Site;
+
+/// A plan of ten thousand nodes has a tenth of it.
+const LARGEST: usize = 1024 * 1024 * 1024;
 
 /// A plan with the spec that it was made from.
 #[derive(Serialize, Deserialize)]
@@ -82,13 +87,20 @@ fn save(out: &Path, asked: &arguments::Plan, plan: &Plan) -> Result<(), Problem>
 
 /// Reads a saved plan; nothing when the file is a spec.
 pub(super) fn saved(path: &Path) -> Result<Option<Saved>, Problem> {
-    let text = source::text(path)?;
-    if !text.trim_start().starts_with('{') || path.extension().is_none_or(|extension| extension != "json") {
+    if path.extension().is_none_or(|extension| extension != "json") {
         return Ok(None);
     }
     let refuse = |why: String| {
         Problem::new(Done::Usage, format!("{} holds no plan that this version can read", path.display())).because(why)
     };
+    let text = source::bounded(path, LARGEST).map_err(|error| match error.kind() {
+        ErrorKind::InvalidData | ErrorKind::FileTooLarge => refuse(error.to_string()),
+        ErrorKind::NotFound => cannot_read(path, &error).hint("`kubewright plan --out FILE` writes a plan"),
+        _ => cannot_read(path, &error),
+    })?;
+    if !text.trim_start().starts_with('{') {
+        return Ok(None);
+    }
     let saved: Saved = serde_json::from_str(&text).map_err(|error| refuse(error.to_string()))?;
     if saved.plan.format != PLAN_FORMAT {
         return Err(refuse(format!("its format is {}, and this version reads {PLAN_FORMAT}", saved.plan.format)));
@@ -97,10 +109,19 @@ pub(super) fn saved(path: &Path) -> Result<Option<Saved>, Problem> {
     if again.fingerprint != saved.plan.fingerprint {
         return Err(refuse("its steps are not those that it was made with".into()));
     }
-    if Digest::of(source::text(&saved.spec)?) != saved.digest {
+    let spec = source::bounded(&saved.spec, MAX_BYTES).map_err(|error| {
+        cannot_read(&saved.spec, &error)
+            .because("it is the spec that this plan was made from")
+            .hint("a plan holds only with its spec: put that back, or plan again")
+    })?;
+    if Digest::of(spec) != saved.digest {
         let problem =
             Problem::new(Done::Blocked, format!("{} has changed since the plan was made", saved.spec.display()));
         return Err(problem.hint("nothing was touched; plan again"));
     }
     Ok(Some(saved))
+}
+
+fn cannot_read(path: &Path, error: &std::io::Error) -> Problem {
+    Problem::new(Done::Usage, format!("cannot read {}", path.display())).because(error.to_string())
 }

@@ -18,6 +18,7 @@ use crate::view::rehearsal::{Play, show};
 
 pub(super) fn run(asked: &Rehearse) -> Result<Done, Problem> {
     let began = Instant::now();
+    let wanted = asked.docs.as_deref().map(|path| documents::form(path).map(|form| (path, form))).transpose()?;
     let loadout = source::read(&asked.file)?;
     let desired = &loadout.desired;
     for target in asked.faults.iter().filter_map(|fault| fault.target.as_ref()) {
@@ -42,9 +43,9 @@ pub(super) fn run(asked: &Rehearse) -> Result<Done, Problem> {
         if let Some(play) = &play {
             play.watch(&scene);
         }
-        if let (Scene::Stands(observed, checks), Some(path)) = (&scene, &asked.docs) {
+        if let (Scene::Stands(observed, checks), Some((path, form))) = (&scene, wanted) {
             let stands = documents::page(&loadout, Some(observed), checks, Language::En, true);
-            page = Some((path, documents::render(&stands, documents::form(path))));
+            page = Some((path, documents::render(&stands, form)));
         }
     }));
     if let Some(play) = &play {
