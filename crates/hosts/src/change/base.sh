@@ -72,7 +72,20 @@ kw_owned() {
 
 # Sets mode and owner. A file system that has its own ideas of both is right when they are so already.
 kw_own() {
-  { chown -h -- "$3" "$1" && chmod -- "$2" "$1"; } || kw_owned "$1" "$2" "$3"
+  { kw_ours "$1" "$3" || chown -h -- "$3" "$1"; } && chmod -- "$2" "$1" || kw_owned "$1" "$2" "$3"
+}
+
+# Whether a file is root's already, as one that we made is: the shell knows that by itself.
+kw_ours() {
+  case $2 in
+  root:root | 0:0) [ ! -L "$1" ] && [ -O "$1" ] && [ -G "$1" ] ;;
+  *) return 1 ;;
+  esac
+}
+
+# Makes sure that nothing is there, be it a link that leads nowhere.
+kw_gone() {
+  { [ ! -e "$1" ] && [ ! -L "$1" ]; } || rm -f -- "$1"
 }
 
 # Whether a file's bytes have this digest.
@@ -86,7 +99,7 @@ kw_put() {
   if [ -d "$1" ]; then
     [ -L "$1" ] && rm -f -- "$1" || { kw_no "$1 is a folder"; return 1; }
   fi
-  kw_folder "${1%/*}/" && rm -f -- "$1.kubewright" || return 1
+  kw_folder "${1%/*}/" && kw_gone "$1.kubewright" || return 1
   (umask 077 && set -C && cat >"$1.kubewright") && kw_placed "$@" || { rm -f -- "$1.kubewright"; return 1; }
 }
 
