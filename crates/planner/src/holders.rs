@@ -124,7 +124,8 @@ fn unasked<'a>(desired: &'a Desired, observed: &'a Observed) -> BTreeSet<&'a Nod
         let machine = desired.machine(&member.name);
         machine.is_some_and(|machine| may_hold(machine, observed))
     });
-    let unwanted = machine::doomed(desired, observed).into_iter().map(|(name, ..)| name);
+    let elsewhere = machine::doomed(desired, observed).into_iter().chain(machine::moved(desired, observed));
+    let unwanted = elsewhere.map(|(name, ..)| name);
     wanted.map(|member| &member.name).chain(unwanted).collect()
 }
 

@@ -11,6 +11,7 @@ mod hosts;
 mod leaving;
 mod machines;
 mod members;
+mod moved;
 mod preflight;
 mod quorum;
 mod removal;

@@ -6,6 +6,7 @@ use kubewright_model::observed::{Observed, Seen};
 use kubewright_model::plan::{Action, Ask, Plan, Step};
 use kubewright_model::recipe::Effect;
 use kubewright_planner::check::check;
+use kubewright_planner::plan::plan;
 
 use crate::yard::{Yard, desired};
 
@@ -144,4 +145,30 @@ fn an_agent_that_is_newer_than_a_server_that_leaves_is_found() {
         upgrade.needs.clear();
     });
     assert_eq!(rules, ["no kubelet is newer than the API"]);
+}
+
+/// A host that was there before us answers at another address and holds nothing, and the node lives on at the old one.
+#[test]
+fn a_node_that_lives_on_at_its_old_address_is_not_begun_at_a_new_one() {
+    let lab = LAB.replace("proxmox: { vmids: [400-402], vm: { template: 9000 } }", "existing: {}");
+    let mut yard = Yard::new(desired(&lab), 5);
+    sim::run(async {
+        assert_eq!(yard.run_to_the_end(&Ask::Apply, &[], 1).await, ["complete"]);
+        let (mut observed, _) = yard.plan(&Ask::Apply, &[]).await;
+        yard.wish(desired(&lab.replace("10.0.0.10-12", "10.0.0.10-11, 10.0.0.15")));
+        let server = NodeName::from("server-3");
+        let existing = yard.desired.machine(&server).unwrap();
+        let Some(Seen::Present(inventory)) = observed.providers.get_mut(&existing.provider) else { panic!("unseen") };
+        inventory.machines.get_mut(&server).unwrap().address = existing.address;
+        let Some(Seen::Present(host)) = observed.hosts.get_mut(&server) else { panic!("unseen") };
+        host.kubernetes = None;
+        for ask in [Ask::Apply, Ask::Replace(vec![server.clone()])] {
+            let plan = plan(&yard.desired, &observed, &ask);
+            let why: Vec<&str> = plan.notes.iter().map(|note| note.message.as_str()).collect();
+            assert_eq!(why, ["the node answers at 10.0.0.12 and cannot become 10.0.0.15 in place"]);
+            assert!(plan.is_blocked());
+            assert_eq!(check(&plan, &yard.desired, &observed), []);
+        }
+    })
+    .unwrap();
 }

@@ -51,12 +51,26 @@ pub(crate) fn doomed<'a>(
     desired: &'a Desired,
     observed: &'a Observed,
 ) -> Vec<(&'a NodeName, &'a ProviderName, &'a MachineSeen)> {
+    not_wished(desired, observed).filter(|(name, ..)| desired.machine(name).is_none()).collect()
+}
+
+/// Machines that carry our mark and are in the spec, at another provider. The plan refuses to make them there.
+pub(crate) fn moved<'a>(
+    desired: &'a Desired,
+    observed: &'a Observed,
+) -> Vec<(&'a NodeName, &'a ProviderName, &'a MachineSeen)> {
+    not_wished(desired, observed).filter(|(name, ..)| desired.machine(name).is_some()).collect()
+}
+
+fn not_wished<'a>(
+    desired: &'a Desired,
+    observed: &'a Observed,
+) -> impl Iterator<Item = (&'a NodeName, &'a ProviderName, &'a MachineSeen)> {
     let wanted: BTreeMap<_, _> = desired.machines.iter().map(|machine| (&machine.name, &machine.provider)).collect();
     inventories(observed)
         .flat_map(|(provider, inventory)| inventory.machines.iter().map(move |(name, seen)| (name, provider, seen)))
         .filter(|(_, provider, _)| provider.as_str() != EXISTING)
-        .filter(|(name, provider, seen)| seen.owner == desired.owner && wanted.get(name) != Some(provider))
-        .collect()
+        .filter(move |(name, provider, seen)| seen.owner == desired.owner && wanted.get(name) != Some(provider))
 }
 
 /// Machines of ours that are not in the spec any more and hold what others are to have: by the new machine, the old ones

@@ -8,6 +8,7 @@ use kubewright_model::ids::{NodeName, Owner, PlaceName, ProviderName, Vmid};
 use kubewright_model::observed::{ClusterSeen, HostSeen, MachineSeen, NodeSeen, Observed, Power, Seen};
 use kubewright_model::plan::{Note, Weight};
 
+use super::moved;
 use crate::diff::cluster::{changes_role, unwanted_nodes};
 use crate::diff::machine::{self, InTheWay};
 use crate::holders::Holders;
@@ -131,6 +132,9 @@ impl<'a> Standings<'a> {
                 _ if again => Ok(Standing::ToMake),
                 there => judge(machine, there, observed, &taken),
             };
+            let books = observed.cluster.as_ref().and_then(Seen::present);
+            let placed = moved::in_its_place(machine, desired, observed, books);
+            let judged = placed.and(judged);
             let judged = judged.and_then(|standing| match standing {
                 Standing::ToMake => servers_in_the_way(machine, &in_the_way, holders).map(|()| standing),
                 other => under_another_name(machine, desired, &cluster).map(|()| other),
@@ -212,7 +216,8 @@ fn blank(host: &HostSeen) -> bool {
     host.kubernetes.as_ref().is_none_or(|kubernetes| !kubernetes.joined)
 }
 
-type Refusal = (String, Option<String>);
+/// Why nothing is done to a machine, and what to do.
+pub(super) type Refusal = (String, Option<String>);
 
 /// What is not ours and stands where we would build.
 struct Obstacles<'a> {
