@@ -215,7 +215,14 @@ pub struct FileSeen {
     pub mode: Mode,
     /// `user:group`.
     pub owner: String,
+    /// What is in it, where that is not what was asked for, everybody on the host may read it, and it is no longer than
+    /// [`SHOWN_TEXT`]: plans are shown and kept, so what only some may read is in none of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
 }
+
+/// Bytes of the longest text that is shown when it differs.
+pub const SHOWN_TEXT: usize = 16 * 1024;
 
 /// A unit that is there.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

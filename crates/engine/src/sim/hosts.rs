@@ -10,7 +10,7 @@ use kubewright_model::desired::Way;
 use kubewright_model::digest::Digest;
 use kubewright_model::host::{DownloadWish, FileWish, HostResource, Proof, UnitRun, UnitWish};
 use kubewright_model::ids::{NodeName, Vmid};
-use kubewright_model::observed::{FileSeen, HostSeen, KubernetesSeen, Seen, UnitSeen};
+use kubewright_model::observed::{FileSeen, HostSeen, KubernetesSeen, SHOWN_TEXT, Seen, UnitSeen};
 use kubewright_model::plan::HostChange;
 use kubewright_model::recipe::Recipe;
 use kubewright_model::text::Text;
@@ -162,7 +162,7 @@ impl Ssh {
                 Proof::Sha256(digest) => digest.clone(),
                 Proof::Checksums { .. } => wish.artifact.mark(),
             };
-            let seen = FileSeen { digest, mode: wish.mode, owner: "root:root".into() };
+            let seen = FileSeen { digest, mode: wish.mode, owner: "root:root".into(), text: None };
             machine.host.files.insert(wish.path.clone(), seen);
             machine.host.settings.insert(key, mark);
             if let Some(version) = wish.artifact.name.strip_prefix("k3s ").and_then(|version| version.parse().ok()) {
@@ -325,7 +325,14 @@ fn asked_for(truth: &HostSeen, modules: &BTreeSet<String>, resources: &[HostReso
             HostResource::Sysctl { key, .. } => {
                 seen.sysctls.extend(truth.sysctls.get(key).map(|value| (key.clone(), value.clone())));
             }
-            HostResource::File(FileWish { path, .. }) | HostResource::Download(DownloadWish { path, .. }) => {
+            HostResource::File(FileWish { path, content, .. }) => {
+                let there = truth.files.get(path).cloned().map(|file| {
+                    let text = file.text.filter(|_| content.digest().is_some_and(|wanted| wanted != file.digest));
+                    (path.clone(), FileSeen { text, ..file })
+                });
+                seen.files.extend(there);
+            }
+            HostResource::Download(DownloadWish { path, .. }) => {
                 seen.files.extend(truth.files.get(path).map(|file| (path.clone(), file.clone())));
             }
             HostResource::Block { path, .. } | HostResource::Lines { path, .. } => {
@@ -377,7 +384,13 @@ fn set(host: &mut HostSeen, resource: &HostResource) -> bool {
 }
 
 pub(super) fn write(machine: &mut Machine, file: &FileWish, text: &str) -> bool {
-    let seen = FileSeen { digest: Digest::of(text), mode: file.mode, owner: file.owner.clone() };
+    let shown = file.content.is_complete() && file.mode.0 & 0o004 != 0 && text.len() <= SHOWN_TEXT;
+    let seen = FileSeen {
+        digest: Digest::of(text),
+        mode: file.mode,
+        owner: file.owner.clone(),
+        text: shown.then(|| text.to_string()),
+    };
     if file.path.starts_with(CONFIGURATION) && file.content.holes().all(|hole| !hole.as_str().starts_with("secret/")) {
         machine.texts.insert(file.path.clone(), text.to_string());
     }

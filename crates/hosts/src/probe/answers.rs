@@ -127,7 +127,8 @@ impl<'a> Answers<'a> {
             "done" => return self.end(rest, Ended::Done),
             "absent" => return self.end(rest, Ended::Absent),
             "denied" => return self.end(rest, Ended::Denied),
-            "stat" | "record" | "text" | "value" | "link" | "hostname" | "zone" | "locale" | "swap" | "sshd" => {
+            "stat" | "record" | "text" | "content" | "value" | "link" | "hostname" | "zone" | "locale" | "swap"
+            | "sshd" => {
                 let (index, rest) = rest.split_once(' ').unwrap_or((rest, ""));
                 self.of.entry((word, token(index)?)).or_default().push(rest);
             }

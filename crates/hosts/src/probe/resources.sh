@@ -26,8 +26,10 @@ kw_words() {
 	printf 'record %s%s\n' "$1" "$kw_record"
 } 2>/dev/null
 
+# $3 is the digest that it should have, when what is in it may be shown.
 kw_file() {
 	kw_readable "$1" "$2" || return 0
+	if [ -n "${3-}" ]; then eval "kw_wanted_$1=\$3 kw_path_$1=\$2"; fi
 	kw_stat "$1" "$2"
 	kw_sum "$1" "$2"
 	kw_done "$1"

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use kubewright_model::digest::Digest;
 use kubewright_model::host::HostResource;
+use kubewright_model::observed::SHOWN_TEXT;
 
 use crate::shell::quote;
 
@@ -52,7 +53,7 @@ pub(crate) fn script(resources: &[HostResource], holds_data: bool) -> String {
             let _ = writeln!(body, "kw_held {index} {} {}", path(&wish.path), wish.artifact.mark());
         }
     }
-    body.push_str("kw_run_sum\nkw_run_links\nkw_run_units\n");
+    let _ = writeln!(body, "kw_run_sum {SHOWN_TEXT}\nkw_run_links\nkw_run_units");
     search(resources, &mut body);
     first(resources, holds_data, &mut body);
     let names = resources.iter().filter_map(|resource| match resource {
@@ -90,7 +91,10 @@ fn call(index: usize, resource: &HostResource) -> Option<String> {
         HostResource::Package(_) => None,
         HostResource::Module(name) => word(name).then(|| format!("kw_module {index} {}", name.replace('-', "_"))),
         HostResource::Sysctl { key, .. } => at("kw_sysctl", &sysctl_path(key)),
-        HostResource::File(wish) => at("kw_file", &wish.path),
+        HostResource::File(wish) => {
+            let call = at("kw_file", &wish.path)?;
+            Some(wish.content.digest().map_or(call.clone(), |wanted| format!("{call} {}", wanted.as_str())))
+        }
         HostResource::Block { path, .. } => at("kw_block", path),
         HostResource::HostsEntries(_) => at("kw_block", "/etc/hosts"),
         HostResource::Lines { path, .. } => at("kw_lines", path),

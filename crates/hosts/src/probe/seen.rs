@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use kubewright_model::digest::Digest;
 use kubewright_model::facts::{HostFacts, Virtualisation};
 use kubewright_model::host::{DownloadWish, FileWish, HostResource, Mode, Proof, UnitRun, UnitWish, UserWish};
@@ -131,7 +132,13 @@ impl<'a> Look<'a> {
         let (mode, owners) = self.stat()?;
         // An owner may be wished by number, who has no name yet or another one.
         let owner = if owners[1] == wish.owner { owners[1] } else { owners[0] };
-        Ok(FileSeen { digest: self.sum()?, mode, owner: owner.to_string() })
+        Ok(FileSeen { digest: self.sum()?, mode, owner: owner.to_string(), text: self.text() })
+    }
+
+    /// What is in a file, as far as it was told.
+    fn text(&self) -> Option<String> {
+        let bytes = BASE64_STANDARD.decode(self.one("content")?).ok()?;
+        String::from_utf8(bytes).ok()
     }
 
     /// A download that was verified and that nobody touched since is not read again: its mark is enough.
@@ -147,7 +154,7 @@ impl<'a> Look<'a> {
             Proof::Checksums { .. } if known => wish.artifact.mark(),
             Proof::Sha256(_) | Proof::Checksums { .. } => self.sum()?,
         };
-        seen.files.insert(wish.path.clone(), FileSeen { digest, mode, owner: owners[0].to_string() });
+        seen.files.insert(wish.path.clone(), FileSeen { digest, mode, owner: owners[0].to_string(), text: None });
         Ok(())
     }
 

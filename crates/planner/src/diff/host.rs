@@ -94,8 +94,23 @@ fn file_difference(file: &FileWish, seen: &HostSeen, filled: &BTreeMap<Digest, D
     let same = there.is_some_and(|there| {
         Some(&there.digest) == wanted.as_ref() && there.mode == file.mode && there.owner == file.owner
     });
+    if same {
+        return None;
+    }
+    // What differs is shown line by line where it may be.
+    if let Some((there, text)) = there.and_then(|there| Some((there, there.text.as_ref()?)))
+        && file.content.is_complete()
+        && Some(&there.digest) != wanted.as_ref()
+    {
+        let owned = |mode, owner: &str, text: &str| {
+            let alike = there.mode == file.mode && there.owner == file.owner;
+            if alike { text.to_string() } else { format!("{mode} {owner}\n{text}") }
+        };
+        let from = owned(there.mode, &there.owner, text);
+        return Some((Some(from), owned(file.mode, &file.owner, &file.content.to_string()), false));
+    }
     let from = there.map(|there| format!("{} {} {}", there.mode, there.owner, there.digest.short()));
-    (!same).then(|| (from, to(wanted.as_ref()), false))
+    Some((from, to(wanted.as_ref()), false))
 }
 
 fn lines_difference(there: Option<&Vec<String>>, wanted: &[String]) -> Option<Difference> {

@@ -176,6 +176,7 @@ fn tamper(yard: &Yard, words: &[&str]) -> Result<(), String> {
         ["file", how, path, "on", name] => host(yard, name, |host| match (host.files.get_mut(*path), *how) {
             (Some(file), "changed") => {
                 file.digest = Digest::of("changed by hand");
+                file.text = file.text.is_some().then(|| "changed by hand".into());
                 true
             }
             (Some(_), "gone") => host.files.remove(*path).is_some(),

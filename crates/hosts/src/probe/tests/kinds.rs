@@ -8,7 +8,8 @@ use kubewright_model::facts::{HostFacts, Virtualisation};
 use kubewright_model::host::{
     Artifact, DownloadWish, FileWish, HostResource, HostsEntry, Mode, Proof, SshDaemonWish, UnitRun, UnitWish, UserWish,
 };
-use kubewright_model::observed::{HostSeen, KubernetesSeen};
+use kubewright_model::observed::{HostSeen, KubernetesSeen, SHOWN_TEXT};
+use kubewright_model::text::Text;
 use kubewright_model::version::Version;
 
 use super::super::ParseError;
@@ -116,6 +117,36 @@ fn a_host_that_was_never_a_member_is_asked_for_more() {
     host.write("/var/lib/rancher/k3s/agent/kubelet.kubeconfig", "");
     let facts = first_contact(&host);
     assert_eq!((facts.flush_us, facts.sources.len()), (None, 0));
+}
+
+#[test]
+fn what_is_in_a_file_is_told_where_it_differs_and_is_nobodys_secret() {
+    let host = Host::debian();
+    let wish = |content: Text, mode| {
+        HostResource::File(FileWish { path: "/etc/motd".into(), content, mode: Mode(mode), owner: host.owner() })
+    };
+    let told = |wish: &HostResource| host.look(std::slice::from_ref(wish)).files["/etc/motd"].text.clone();
+    let motd = wish(Text::known("welcome\n"), 0o644);
+    host.write("/etc/motd", "go away\n");
+    assert_eq!(told(&motd).as_deref(), Some("go away\n"));
+    // It is as asked for; it may hold a secret; only some may read it; it is long; it is no text.
+    host.write("/etc/motd", "welcome\n");
+    assert_eq!(told(&motd), None);
+    assert_eq!(told(&wish(Text::hole("secret/motd"), 0o644)), None);
+    host.write("/etc/motd", "go away\n");
+    host.mode("/etc/motd", 0o640);
+    assert_eq!(told(&motd), None);
+    host.write("/etc/motd", &"go away\n".repeat(SHOWN_TEXT / 8 + 1));
+    assert_eq!(told(&motd), None);
+    std::fs::write(host.path("/etc/motd"), [0xff, 0xfe]).expect("it is ours");
+    assert_eq!(told(&motd), None);
+    // All at once, and each gets its own.
+    let other = |path: &str| HostResource::File(FileWish { owner: host.owner(), ..FileWish::new(path, "1\n", 0o644) });
+    host.write("/etc/motd", "2\n");
+    host.write("/etc/a b", "3\n");
+    let files = host.look(&[other("/etc/nothing"), other("/etc/a b"), motd.clone()]).files;
+    let texts: Vec<_> = files.values().map(|file| file.text.as_deref()).collect();
+    assert_eq!(texts, [Some("3\n"), Some("2\n")]);
 }
 
 #[test]
