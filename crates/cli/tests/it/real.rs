@@ -87,7 +87,7 @@ fn hosts_are_set_up_once_and_mended_when_they_were_changed_by_hand() {
     let (one, two) = (LabHost::start("web-1"), LabHost::start("web-2"));
     let key = std::fs::read_to_string(one.at("user.pub")).expect("a key");
     two.sh(&format!("echo '{}' >>/etc/ssh/lab_keys", key.trim()));
-    let folder = spec(&[&one, &two], "");
+    let folder = spec(&[&one, &two], "    files: { /etc/motd: { content: \"welcome\\nhere\\n\" } }\n");
     let applied = run(folder.path(), &["apply", "--only", "hosts", "--yes"]);
     assert_eq!(applied.code, Some(0), "{}{}", applied.out, applied.err);
     for host in [&one, &two] {
@@ -104,8 +104,13 @@ fn hosts_are_set_up_once_and_mended_when_they_were_changed_by_hand() {
     assert!(!drifted.out.contains("web-1"), "{}", drifted.out);
     assert_eq!(run(folder.path(), &["apply", "--only", "hosts", "--yes"]).code, Some(0));
     assert!(!two.sh("cat /etc/rancher/k3s/config.yaml").contains("debug"));
+    one.sh("printf 'go away\\nhere\\n' >/etc/motd");
+    let drifted = run(folder.path(), &["plan", "--only", "hosts"]);
+    drifted.has(&["file /etc/motd on web-1", "- go away", "+ welcome"]);
+    assert!(!drifted.out.contains("here"), "only what differs is shown: {}", drifted.out);
+    assert_eq!(run(folder.path(), &["apply", "--only", "hosts", "--yes"]).code, Some(0));
     let looks = one.log().matches("Accepted publickey").count();
-    assert_eq!(looks, 4, "one connection for each of the four commands");
+    assert_eq!(looks, 6, "one connection for each of the six commands");
 }
 
 #[test]
