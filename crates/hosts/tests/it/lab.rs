@@ -21,7 +21,7 @@ pub(crate) struct LabHost {
 }
 
 /// An address that no other test uses now: the process, then the host.
-fn address() -> Ipv4Addr {
+pub(crate) fn address() -> Ipv4Addr {
     static NEXT: AtomicU8 = AtomicU8::new(1);
     let [.., high, low] = std::process::id().to_be_bytes();
     Ipv4Addr::new(127, high.max(1), low, NEXT.fetch_add(1, Ordering::Relaxed))
@@ -32,11 +32,6 @@ impl LabHost {
     /// for that.
     pub(crate) fn start(name: &str) -> Self {
         Self::prepared(name, "")
-    }
-
-    /// An address for something else that a test needs.
-    pub(crate) fn address_of_its_own() -> Ipv4Addr {
-        address()
     }
 
     /// A host on which a script has run before it answers.

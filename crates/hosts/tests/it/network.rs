@@ -103,7 +103,7 @@ async fn a_long_way_costs_few_round_trips() {
 async fn a_host_that_looks_its_clients_up_in_vain_is_waited_for() {
     // A server of names that never answers, as long as this test runs.
     let names = {
-        let [a, b, c, d] = LabHost::address_of_its_own().octets();
+        let [a, b, c, d] = lab::address().octets();
         UdpSocket::bind(SocketAddr::from(([a, b, c, d], 53))).expect("it is free")
     };
     let at = names.local_addr().expect("it has one").ip();
