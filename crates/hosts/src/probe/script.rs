@@ -7,6 +7,7 @@ use kubewright_model::host::HostResource;
 use kubewright_model::observed::SHOWN_TEXT;
 
 use crate::shell::quote;
+use crate::upload;
 
 /// Where K3s is.
 pub(super) const K3S: &str = "/usr/local/bin/k3s";
@@ -72,6 +73,7 @@ fn first(resources: &[HostResource], holds_data: bool, body: &mut String) {
     for resource in resources {
         if let HostResource::Download(wish) = resource
             && plain(&wish.path)
+            && !upload::is_ours(wish)
         {
             let _ = writeln!(body, "kw_source {} {}", quote(&origin(&wish.artifact.url)), path(&wish.path));
         }

@@ -74,17 +74,20 @@ fn a_host_with_nothing_asked() {
     assert_eq!(more.virtualisation, Some(Virtualisation::Vm));
 }
 
-/// What a host says of itself and of two downloads from one place.
+/// What a host says of itself and of downloads that it does not have.
 fn first_contact(host: &Host) -> HostFacts {
-    let wish = |path: &str| {
-        let artifact = Artifact {
-            name: "k3s v1.31.4+k3s1".into(),
-            url: "https://example.org/k3s/k3s{-arch}".into(),
-            proof: Proof::Sha256(Digest::of("k3s")),
-        };
+    let wish = |path: &str, url: &str| {
+        let artifact =
+            Artifact { name: "k3s v1.31.4+k3s1".into(), url: url.into(), proof: Proof::Sha256(Digest::of("k3s")) };
         HostResource::Download(DownloadWish { path: path.into(), artifact, mode: Mode(0o755) })
     };
-    let looks = shells().into_iter().map(|shell| host.try_look(&shell, &[wish("/opt/one"), wish("/opt/two")]));
+    // What lies where we are comes over the connection itself.
+    let wishes = [
+        wish("/opt/one", "https://example.org/k3s/k3s{-arch}"),
+        wish("/opt/two", "https://example.org/two"),
+        wish("/opt/ours", "file:///srv/three"),
+    ];
+    let looks = shells().into_iter().map(|shell| host.try_look(&shell, &wishes));
     let facts: Vec<_> = looks.map(|look| look.expect("it was read").facts.expect("they were told")).collect();
     facts[0].clone()
 }
