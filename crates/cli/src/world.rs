@@ -16,7 +16,7 @@ use kubewright_model::ids::RunId;
 
 use crate::arguments::Arguments;
 use crate::problem::{Done, Problem};
-use crate::screen::{DIM, PRETEND, paint, remark};
+use crate::screen::{CARE, DIM, PRETEND, paint, remark};
 
 /// The folder beside the spec in which journals and secrets are kept.
 const STORE: &str = ".kubewright";
@@ -88,7 +88,8 @@ impl Site {
     ) -> Result<T, Problem> {
         let beside = spec.parent().unwrap_or(Path::new(""));
         let kept = beside.join(STORE);
-        let world = World::real(beside, &kept, desired, Arc::new(crate::prompt::secret))
+        let tell = Arc::new(|what| remark!("{} {what}", paint(CARE, "→")));
+        let world = World::real(beside, &kept, desired, Arc::new(crate::prompt::secret), tell)
             .map_err(|why| Problem::new(Done::Usage, why))?;
         let engine = Engine::new(world, Arc::new(FolderStore::new(kept)));
         let site = Self { engine: told(engine), pretend: None };

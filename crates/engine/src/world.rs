@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use kubewright_hosts::{Ask, Hosts, Password, RealHosts, User};
+use kubewright_hosts::{Ask, Hosts, Password, RealHosts, Tell, User};
 use kubewright_model::change::Subject;
 use kubewright_model::desired::{Desired, DesiredMachine, EXISTING, PROXMOX};
 use kubewright_model::ids::ProviderName;
@@ -48,19 +48,20 @@ pub struct World {
 impl World {
     /// The real world, as far as this version of the program reaches it: hosts over SSH, those that are there
     /// already, and Proxmox VE. The spec lies in `folder`; what is learnt of hosts' keys is kept in `kept`; `prompt`
-    /// asks a person.
+    /// asks a person, and `tell` hears of
+    /// keys that are learnt.
     ///
     /// # Errors
     ///
     /// The user's SSH configuration cannot be read.
-    pub fn real(folder: &Path, kept: &Path, desired: &Desired, prompt: Prompt) -> Result<Self, String> {
+    pub fn real(folder: &Path, kept: &Path, desired: &Desired, prompt: Prompt, tell: Tell) -> Result<Self, String> {
         let user = User {
             home: std::env::home_dir().unwrap_or_else(|| "/".into()),
             agent: std::env::var_os("SSH_AUTH_SOCK").map(PathBuf::from),
             known_hosts: kept.join(KNOWN_HOSTS),
             ask: asking(folder, desired, prompt),
         };
-        let hosts: Arc<dyn Hosts> = Arc::new(RealHosts::new(user)?);
+        let hosts: Arc<dyn Hosts> = Arc::new(RealHosts::new(user)?.telling(tell));
         let mut providers: BTreeMap<ProviderName, Arc<dyn Provider>> = BTreeMap::new();
         if desired.machines.iter().any(|machine| machine.provider.as_str() == EXISTING) {
             providers.insert(EXISTING.into(), Arc::new(Existing::new(desired)));

@@ -12,6 +12,7 @@ use crate::local::Local;
 use crate::passwords::Passwords;
 use crate::ssh::Session;
 use crate::ssh::target::Home;
+use crate::ssh::trust::Tell;
 use crate::transport::{Refusal, Transport};
 use crate::{HostError, Layer};
 
@@ -27,12 +28,14 @@ pub(crate) struct Connections {
     known_hosts: PathBuf,
     passwords: Arc<Passwords>,
     slots: Mutex<BTreeMap<NodeName, Slot>>,
+    /// Hears of keys that were learnt.
+    pub(crate) tell: Tell,
 }
 
 impl Connections {
     /// Connections with a user's own settings. Keys of hosts that are new are learnt into `known_hosts`.
     pub(crate) fn new(home: Home, known_hosts: PathBuf, passwords: Arc<Passwords>) -> Self {
-        Self { home, known_hosts, passwords, slots: Mutex::default() }
+        Self { home, known_hosts, passwords, slots: Mutex::default(), tell: Arc::new(|_| {}) }
     }
 
     /// The host's connection, made if there is none that lives.
@@ -93,7 +96,7 @@ impl Connections {
             return Ok(Arc::new(Local::open().await?));
         }
         let target = self.home.target(way).map_err(|why| Refusal::new(Layer::Name, why))?;
-        let known = self.home.known_hosts(&self.known_hosts);
+        let known = self.home.known_hosts(&self.known_hosts, Arc::clone(&self.tell));
         Ok(Arc::new(Session::open(&target, &known, &self.passwords).await?))
     }
 }

@@ -21,6 +21,7 @@ use crate::connections::{Connections, unreachable};
 use crate::passwords::{Ask, Passwords};
 use crate::recipe::{Part, Until};
 use crate::ssh::target::Home;
+use crate::ssh::trust::Tell;
 use crate::transport::{Input, Job, Refusal, run};
 use crate::upload::{Upload, uploads};
 use crate::{Holes, HostError, Hosts, Layer, Probe, Report, change, probe, recipe};
@@ -63,6 +64,13 @@ impl RealHosts {
         let passwords = Arc::new(Passwords::new(user.ask));
         let home = Home::read(&user.home, user.agent)?;
         Ok(Self { connections: Connections::new(home, user.known_hosts, Arc::clone(&passwords)), passwords })
+    }
+
+    /// The same hands, telling somebody of each key of a host that is learnt.
+    #[must_use]
+    pub fn telling(mut self, tell: Tell) -> Self {
+        self.connections.tell = tell;
+        self
     }
 
     /// Runs a script's body on a host and returns what it printed. `what` is being done, for people.

@@ -72,8 +72,10 @@ fn a_plan_tells_what_is_true_of_a_host_and_what_is_not_built() {
         "start the K3s cluster on web-1",
     ]);
     assert!(!plan.out.contains("hostname:"), "it has its name already: {}", plan.out);
+    assert_eq!(plan.err.matches("learnt the key of ").count(), 1, "{}", plan.err);
     let refused = run(folder.path(), &["apply", "--yes"]);
     assert_eq!(refused.code, Some(5));
+    assert!(!refused.err.contains("learnt"), "it is known by now: {}", refused.err);
     refused.has(&["nothing was touched"]);
     assert_eq!(host.sh("ls -A /var/lib/kubewright 2>/dev/null || true"), "", "nothing was");
     let status = run(folder.path(), &["status"]);

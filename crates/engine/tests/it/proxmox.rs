@@ -58,7 +58,8 @@ spec:
 }
 
 fn real(desired: &Desired, folder: &Path) -> World {
-    World::real(folder, &folder.join("kept"), desired, Arc::new(|_: &str| Err("nobody is asked".into()))).unwrap()
+    let prompt = Arc::new(|_: &str| Err("nobody is asked".into()));
+    World::real(folder, &folder.join("kept"), desired, prompt, Arc::new(|_| {})).unwrap()
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use kubewright_model::desired::Way;
 use ssh2_config::{ParseRule, SshConfig};
 
-use super::trust::KnownHosts;
+use super::trust::{KnownHosts, Tell};
 
 /// Longer chains of jump hosts are a circle.
 const JUMPS: usize = 5;
@@ -55,9 +55,9 @@ impl Home {
     }
 
     /// The user's own files of known hosts, and ours.
-    pub(crate) fn known_hosts(&self, ours: &Path) -> KnownHosts {
+    pub(crate) fn known_hosts(&self, ours: &Path, tell: Tell) -> KnownHosts {
         let users = vec![self.folder.join(".ssh/known_hosts"), PathBuf::from("/etc/ssh/ssh_known_hosts")];
-        KnownHosts { users, ours: ours.to_path_buf() }
+        KnownHosts { users, ours: ours.to_path_buf(), tell }
     }
 
     /// Where a way leads. What the spec says goes before what the configuration says.
@@ -70,11 +70,15 @@ impl Home {
         if way.port != 22 {
             target.port = way.port;
         }
-        if let Some(key) = &way.key_file {
-            target.keys.insert(0, self.expand(key));
-        }
         if let Some(jump) = &way.jump {
             target.jump = Some(Box::new(self.jump(jump, 0)?));
+        }
+        if let Some(key) = way.key_file.as_deref().map(|key| self.expand(key)) {
+            // A bastion that the spec names is entered with the spec's key too.
+            if let Some(jump) = target.jump.as_mut().filter(|_| way.jump.is_some()) {
+                jump.keys.insert(0, key.clone());
+            }
+            target.keys.insert(0, key);
         }
         Ok(target)
     }
@@ -180,6 +184,19 @@ mod tests {
         let target = home.target(&way).expect("it leads somewhere");
         assert_eq!((target.port, target.user.as_str()), (2022, "deploy"));
         assert_eq!(target.keys[0], folder.path().join(".ssh/lab"));
+    }
+
+    #[test]
+    fn the_key_of_the_spec_opens_the_bastion_of_the_spec_too() {
+        let (folder, home) = home("Host y\n  ProxyJump other\n");
+        let way = |name, jump: Option<&str>| Way {
+            key_file: Some("~/.ssh/lab".into()),
+            jump: jump.map(Into::into),
+            ..way(name)
+        };
+        let jump = |way| home.target(&way).expect("it leads somewhere").jump.expect("through a bastion");
+        assert_eq!(jump(way("x", Some("ops@bastion:2200"))).keys, [folder.path().join(".ssh/lab")]);
+        assert_eq!(jump(way("y", None)).keys, Vec::<PathBuf>::new(), "the user's own bastion has the user's keys");
     }
 
     #[test]

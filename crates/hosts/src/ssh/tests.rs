@@ -9,7 +9,7 @@ use std::time::Duration;
 use kubewright_model::desired::Way;
 
 use super::target::Target;
-use super::trust::KnownHosts;
+use super::trust::{KnownHosts, Tell};
 use super::*;
 use crate::passwords::Password;
 use crate::transport::{Job, run};
@@ -79,7 +79,11 @@ impl Server {
     }
 
     fn known(&self) -> KnownHosts {
-        KnownHosts { users: vec![self.folder.path().join("users")], ours: self.folder.path().join("ours") }
+        self.known_telling(Arc::new(|_| {}))
+    }
+
+    fn known_telling(&self, tell: Tell) -> KnownHosts {
+        KnownHosts { users: vec![self.folder.path().join("users")], ours: self.folder.path().join("ours"), tell }
     }
 
     async fn open(&self) -> Session {
@@ -159,6 +163,20 @@ async fn each_layer_has_its_own_error() {
     assert_eq!(refusal.layer, Layer::Authentication);
     assert!(refusal.why.contains("stranger"), "{}", refusal.why);
     assert!(!refusal.why.contains("encrypted"), "{}", refusal.why);
+}
+
+#[tokio::test]
+async fn the_first_contact_tells_the_key_that_it_learns_and_the_second_tells_nothing() {
+    let server = Server::start("");
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let ear = Arc::clone(&heard);
+    let known = server.known_telling(Arc::new(move |line| ear.lock().expect("nobody broke it").push(line)));
+    for _ in 0..2 {
+        drop(Session::open(&server.target("user"), &known, &nobody()).await.expect("it lets us in"));
+    }
+    let heard = heard.lock().expect("nobody broke it").clone();
+    assert_eq!(heard.len(), 1, "{heard:?}");
+    assert!(heard[0].starts_with("learnt the key of ") && heard[0].contains(": SHA256:"), "{heard:?}");
 }
 
 #[tokio::test]

@@ -6,17 +6,23 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use kubewright_model::net::HostPort;
 use russh::client::Handler;
 use russh::keys::known_hosts::{known_host_keys_path, learn_known_hosts_path};
 use russh::keys::{Algorithm, HashAlg, PublicKey, PublicKeyOrCertificate};
 
+/// Hears one line for a person.
+pub type Tell = Arc<dyn Fn(String) + Send + Sync>;
+
 /// Files of known host keys.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct KnownHosts {
     /// The user's own files, which are only read.
     pub(crate) users: Vec<PathBuf>,
     /// Our file, which learns.
     pub(crate) ours: PathBuf,
+    /// Hears of each key that was learnt: whoever takes a host at its word should be able to look.
+    pub(crate) tell: Tell,
 }
 
 /// What came of looking at a host's key.
@@ -100,6 +106,13 @@ impl Handler for Judge {
 
     async fn check_server_key(&mut self, shown: &PublicKeyOrCertificate) -> Result<bool, Self::Error> {
         let verdict = self.known.judge(&self.host, self.port, &shown.public_key());
+        if let Verdict::Learnt { fingerprint } = &verdict {
+            let host = match self.port {
+                22 => self.host.clone(),
+                port => HostPort::new(self.host.as_str(), port).to_string(),
+            };
+            (self.known.tell)(format!("learnt the key of {host}: {fingerprint}"));
+        }
         let trusted = matches!(verdict, Verdict::Known | Verdict::Learnt { .. });
         *self.verdict.lock().unwrap_or_else(PoisonError::into_inner) = Some(verdict);
         Ok(trusted)
