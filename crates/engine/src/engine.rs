@@ -145,7 +145,7 @@ impl Engine {
 
     /// Whether the world is a pretend one.
     pub fn simulated(&self) -> bool {
-        self.world.simulated
+        self.world.pretend.is_some()
     }
 
     /// Reads a spec.
@@ -280,7 +280,7 @@ impl Engine {
             ask: request.ask.clone(),
             fingerprint: plan.fingerprint.clone(),
             steps: plan.steps.len(),
-            simulated: self.world.simulated,
+            simulated: self.simulated(),
             wall: request.holder.since,
         })?;
         let filler = Filler::new(desired, self.world.secrets(&*self.store), &observed);

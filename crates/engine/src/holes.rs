@@ -24,8 +24,8 @@ use crate::store::Store;
 #[derive(Clone, Copy)]
 pub(crate) struct Secrets<'a> {
     pub(crate) store: &'a dyn Store,
-    /// In a pretend world nobody's secrets are asked for.
-    pub(crate) simulated: bool,
+    /// In a pretend world nobody's secrets are asked for, and those that are made follow from this.
+    pub(crate) pretend: Option<u64>,
     /// The spec's folder: a file that the spec names relatively is beside it.
     pub(crate) folder: &'a Path,
 }
@@ -121,20 +121,39 @@ impl<'a> Filler<'a> {
 impl Secrets<'_> {
     /// The value of a secret: where the spec says it is, or made on first use and kept.
     fn resolve(self, desired: &Desired, name: &str) -> Result<Secret, String> {
+        let kept = || self.store.secret(&desired.cluster, name).map_err(|error| error.to_string());
+        let made = match desired.secrets.get(name) {
+            Some(place) if self.pretend.is_none() => {
+                return read(place, self.folder).map_err(|why| format!("secret `{name}` ({}): {why}", place.place()));
+            }
+            place => match (kept()?, place) {
+                (Some(kept), _) => return Ok(kept),
+                (None, Some(_)) => pretended(name),
+                (None, None) => match self.pretend {
+                    Some(chance) => pretended(&format!("{chance} {name}")),
+                    None => random()?,
+                },
+            },
+        };
+        self.store.keep_secret(&desired.cluster, name, &made).map_err(|error| error.to_string())?;
+        Ok(made)
+    }
+
+    /// The value of a secret, if it exists by now.
+    fn existing(self, desired: &Desired, name: &str) -> Option<Secret> {
+        let kept = || self.store.secret(&desired.cluster, name).ok().flatten();
         match desired.secrets.get(name) {
-            Some(place) if !self.simulated => {
-                read(place, self.folder).map_err(|why| format!("secret `{name}` ({}): {why}", place.place()))
-            }
-            Some(_) | None => {
-                if let Some(kept) = self.store.secret(&desired.cluster, name).map_err(|error| error.to_string())? {
-                    return Ok(kept);
-                }
-                let made = if self.simulated { Secret::new(Digest::of(name).to_string()) } else { random()? };
-                self.store.keep_secret(&desired.cluster, name, &made).map_err(|error| error.to_string())?;
-                Ok(made)
-            }
+            Some(place) if self.pretend.is_none() => read(place, self.folder).ok(),
+            Some(_) => kept().or_else(|| Some(pretended(name))),
+            None => kept(),
         }
     }
+}
+
+/// A secret of a pretend world. At the place that a spec names there is always something, and always the same; what is
+/// made is another one each time, so that a store that is lost is a secret that is lost.
+fn pretended(name: &str) -> Secret {
+    Secret::new(Digest::of(name).to_string())
 }
 
 /// The value of a secret at the place that the spec names; what is relative there is in this folder.
@@ -193,10 +212,7 @@ pub(crate) fn filled(desired: &Desired, secrets: Secrets<'_>) -> BTreeMap<Digest
     let mut known: BTreeMap<String, Option<Secret>> = BTreeMap::new();
     let mut existing = |name: &HoleName| {
         let name = name.as_str().strip_prefix("secret/")?;
-        let value = known.entry(name.to_string()).or_insert_with(|| match desired.secrets.get(name) {
-            Some(place) if !secrets.simulated => read(place, secrets.folder).ok(),
-            Some(_) | None => secrets.store.secret(&desired.cluster, name).ok().flatten(),
-        });
+        let value = known.entry(name.to_string()).or_insert_with(|| secrets.existing(desired, name));
         value.clone()
     };
     for text in desired.hosts.iter().flat_map(|host| &host.resources).filter_map(file_text) {

@@ -23,7 +23,10 @@ pub(crate) async fn observe(world: &World, store: &dyn Store, desired: &Desired)
     let providers = inventories(world, desired).await;
     let hosts = hosts(world, desired, &providers).await;
     let filled = holes::filled(desired, world.secrets(store));
-    let foundation = store.foundation(&desired.cluster).ok().flatten().unwrap_or_default();
+    let foundation = Some(match store.foundation(&desired.cluster) {
+        Ok(begun) => begun.map_or(Seen::Absent, Seen::Present),
+        Err(error) => Seen::unknown(error.told()),
+    });
     let mut observed = Observed { providers, hosts, cluster: None, foundation, filled };
     observed.cluster = Some(cluster(world, desired, &observed).await);
     observed
@@ -87,7 +90,8 @@ async fn hosts(
 /// Where nobody holds a cluster's data and none was ever begun, nothing can serve, and nobody needs to be asked. A server
 /// that is off cannot be asked either: that it may hold them is the planner's to weigh.
 async fn cluster(world: &World, desired: &Desired, observed: &Observed) -> Seen<ClusterSeen> {
-    if kubewright_planner::holders::nobody(desired, observed) && observed.foundation.is_empty() {
+    let begun = !matches!(observed.foundation, None | Some(Seen::Absent));
+    if kubewright_planner::holders::nobody(desired, observed) && !begun {
         return Seen::Absent;
     }
     let Some(hands) = &world.cluster else { return Seen::unknown("this version has no hands for clusters") };

@@ -150,12 +150,17 @@ impl DataCentre {
                 (name.clone(), Arc::new(hands) as Arc<dyn Provider>)
             })
             .collect();
+        let pretend = {
+            let mut state = self.lock();
+            state.worlds += 1;
+            state.worlds
+        };
         World {
             providers,
             silent: BTreeMap::new(),
             hosts: Some(Arc::new(hosts::Ssh { centre: self.clone() })),
             cluster: Some(Arc::new(api::Api { centre: self.clone() })),
-            simulated: true,
+            pretend: Some(pretend),
             folder: PathBuf::new(),
         }
     }

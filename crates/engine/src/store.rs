@@ -98,3 +98,13 @@ pub enum StoreError {
         why: String,
     },
 }
+
+impl StoreError {
+    /// The failure and its cause, in one line.
+    pub fn told(&self) -> String {
+        match self {
+            Self::File { source, .. } => format!("{self}: {source}"),
+            Self::Busy { .. } | Self::Malformed { .. } => self.to_string(),
+        }
+    }
+}

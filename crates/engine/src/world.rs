@@ -39,8 +39,8 @@ pub struct World {
     pub hosts: Option<Arc<dyn Hosts>>,
     /// Hands on the cluster; none when this version of the program has none.
     pub cluster: Option<Arc<dyn ClusterApi>>,
-    /// It is a pretend world, and every screen says so.
-    pub simulated: bool,
+    /// It is a pretend world, and every screen says so: what the secrets that are made in it follow from.
+    pub pretend: Option<u64>,
     /// The spec's folder: files that the spec names relatively are in it.
     pub folder: PathBuf,
 }
@@ -73,7 +73,7 @@ impl World {
                 Err(why) => drop(silent.insert(PROXMOX.into(), why)),
             }
         }
-        Ok(Self { providers, silent, hosts: Some(hosts), cluster: None, simulated: false, folder })
+        Ok(Self { providers, silent, hosts: Some(hosts), cluster: None, pretend: None, folder })
     }
 
     /// What a plan needs and this version of the program has no hands for.
@@ -117,7 +117,7 @@ impl World {
 
     /// Where values of holes are.
     pub(crate) fn secrets<'a>(&'a self, store: &'a dyn Store) -> Secrets<'a> {
-        Secrets { store, simulated: self.simulated, folder: &self.folder }
+        Secrets { store, pretend: self.pretend, folder: &self.folder }
     }
 }
 

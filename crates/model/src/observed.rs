@@ -71,9 +71,9 @@ pub struct Observed {
     /// Kubernetes' own view; absent when no member of a control plane runs anywhere.
     pub cluster: Option<Seen<ClusterSeen>>,
     /// What the cluster was begun with ([`crate::desired::DesiredKubernetes::foundation`]), as it was written down then;
-    /// empty where nobody knows.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub foundation: BTreeMap<String, String>,
+    /// absent where nothing was written down.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub foundation: Option<Seen<BTreeMap<String, String>>>,
     /// The digests of texts with holes, once filled; by the text's fingerprint. A text that is not in here has a hole
     /// whose value does not exist yet.
     pub filled: BTreeMap<Digest, Digest>,

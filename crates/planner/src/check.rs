@@ -127,13 +127,13 @@ fn unknown_is_untouched(plan: &Plan, observed: &Observed, found: &mut Vec<Violat
     }
 }
 
-/// A cluster that lives is not given other networks, another datastore or another domain.
+/// A cluster that lives is not given other networks, another datastore, another domain or another join token.
 fn foundation_is_kept(plan: &Plan, desired: &Desired, observed: &Observed, found: &mut Vec<Violation>) {
     let lives = observed.cluster.as_ref().and_then(Seen::present).is_some();
     let stays = matches!(plan.ask, Ask::Apply | Ask::Replace(_));
-    for (setting, ..) in crate::diff::cluster::shaken(desired, observed).into_iter().filter(|_| lives && stays) {
+    for shaken in crate::foundation::shaken(desired, observed).into_iter().filter(|_| lives && stays) {
         if !plan.is_blocked() {
-            let message = format!("the plan goes on, and {setting} is another one");
+            let message = format!("the plan goes on, and {}", shaken.message);
             found.push(Violation { rule: "a cluster keeps its foundation".into(), step: None, message });
         }
     }

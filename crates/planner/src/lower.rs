@@ -21,7 +21,7 @@ use kubewright_model::desired::{Desired, DesiredKubernetes};
 use kubewright_model::diagnostic::Diagnostic;
 use kubewright_model::ids::Owner;
 use kubewright_model::spec::ClusterFile;
-use kubewright_model::spec::kubernetes::{Datastore, Distribution, Kubernetes};
+use kubewright_model::spec::kubernetes::{Cni, Datastore, Distribution, Kubernetes};
 
 use crate::context::{Context, SecretNames};
 
@@ -72,7 +72,9 @@ pub fn lower(file: &ClusterFile) -> (Desired, Vec<Diagnostic>) {
 }
 
 /// Kubernetes takes these when a cluster begins and never again; K3s refuses a server that says otherwise, or loses what
-/// is there. <https://docs.k3s.io/cli/server>, <https://docs.k3s.io/security/secrets-encryption>
+/// is there. <https://docs.k3s.io/cli/server>, <https://docs.k3s.io/security/secrets-encryption>. The network plug-in is
+/// among them because pods keep the network that they were started with: while nodes went over one by one, those with the
+/// old one and those with the new one would not reach each other, nor the API's webhooks anybody.
 fn foundation(spec: &Kubernetes) -> BTreeMap<String, String> {
     let distribution = match spec.distribution {
         Distribution::K3s => "K3s",
@@ -84,11 +86,21 @@ fn foundation(spec: &Kubernetes) -> BTreeMap<String, String> {
         Datastore::Etcd => "etcd",
         Datastore::Sqlite => "SQLite",
     };
+    let plug_in = match &spec.cni {
+        Cni { cilium: Some(_), .. } => "Cilium",
+        Cni { canal: Some(_), .. } => "Canal",
+        Cni { flannel: Some(_), .. } => "Flannel",
+        Cni { .. } => match spec.distribution {
+            Distribution::Rke2 => "Canal",
+            Distribution::K3s | Distribution::Kubeadm | Distribution::Talos => "Flannel",
+        },
+    };
     let secrets = if spec.encrypt_secrets { "encrypted" } else { "not encrypted" };
     let settings = [
         ("distribution", distribution.into()),
         ("datastore", datastore.into()),
         ("pod network", spec.pod_network.to_string()),
+        ("network plug-in", plug_in.into()),
         ("service network", spec.service_network.to_string()),
         ("cluster domain", spec.cluster_domain.clone()),
         ("secrets in the datastore", secrets.into()),

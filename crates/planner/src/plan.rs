@@ -75,10 +75,8 @@ fn kept_foundation(draft: &mut Draft<'_>, observed: &Observed, standings: &Stand
     if matches!(standings.cluster, ClusterView::Absent) && crate::holders::nobody(draft.desired, observed) {
         return;
     }
-    for (setting, was, wish) in crate::diff::cluster::shaken(draft.desired, observed) {
-        let message = format!("the cluster was begun with {setting} {was}, and cannot go over to {wish}");
-        let help = "take the change back, or make everything anew with `kubewright rebuild`";
-        draft.note(Weight::Blocks, Subject::Cluster, message, help);
+    for shaken in crate::foundation::shaken(draft.desired, observed) {
+        draft.note(Weight::Blocks, Subject::Cluster, shaken.message, &shaken.help);
     }
 }
 

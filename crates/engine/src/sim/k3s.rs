@@ -127,6 +127,14 @@ impl State {
     pub(super) fn suits(&self, host: &NodeName, server: bool) -> Result<Config, String> {
         let machine = self.machine(host).ok_or("the machine is gone")?;
         host_refuses(machine, self.modules(host))?;
+        let joined = machine.host.kubernetes.as_ref().is_some_and(|kubernetes| kubernetes.joined);
+        if joined && machine.file(TOKEN) != self.cluster.token.as_ref() {
+            // What a server boots from is locked with the token that its cluster was begun with.
+            return Err(match server {
+                true => "bootstrap data already found and encrypted with different token".into(),
+                false => "not authorized: invalid token".into(),
+            });
+        }
         let config = Config::read(machine)?;
         if !server {
             config.agent_takes_all()?;

@@ -36,6 +36,9 @@ pub struct State {
     pub(super) seed: u64,
     /// How often chance was asked.
     pub(super) draws: u64,
+    /// How often somebody entered it: no two of them make the same secret.
+    #[serde(default)]
+    pub(super) worlds: u64,
     /// Milliseconds since the beginning, when this was saved.
     pub(super) clock: u64,
     /// Hypervisors and other places for machines.
@@ -105,6 +108,7 @@ impl State {
             format: FORMAT,
             seed,
             draws: 0,
+            worlds: 0,
             clock: 0,
             places: BTreeSet::new(),
             machines: BTreeMap::new(),

@@ -8,6 +8,7 @@ mod executor;
 #[expect(dead_code, reason = "the provider's own tests use all of it")]
 mod fake;
 mod journals;
+mod kept;
 #[path = "../../../hosts/tests/it/lab.rs"]
 mod lab;
 mod proofs;

@@ -99,14 +99,6 @@ pub(crate) fn label_fields(member: &DesiredMember, node: &NodeSeen) -> Vec<Field
     fields
 }
 
-/// Settings that a cluster keeps and of which another value is wished: the setting, what it was begun with, the wish.
-pub(crate) fn shaken<'a>(desired: &'a Desired, observed: &'a Observed) -> Vec<(&'a str, &'a str, &'a str)> {
-    let wished = &desired.kubernetes.foundation;
-    let was =
-        observed.foundation.iter().filter_map(|(name, was)| Some((name.as_str(), was.as_str(), wished.get(name)?)));
-    was.filter(|(_, was, wish)| was != wish).map(|(name, was, wish)| (name, was, wish.as_str())).collect()
-}
-
 fn object_changes(desired: &Desired, seen: &ClusterSeen) -> Vec<Change> {
     let wanted = desired.objects.iter().filter_map(|group| {
         let fields: Vec<FieldChange> =

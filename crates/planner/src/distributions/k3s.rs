@@ -19,6 +19,7 @@ pub(crate) use recipes::Recipes;
 
 use crate::context::Context;
 use crate::context::nodes::NodePlan;
+use crate::foundation::TOKEN_HOLE;
 
 const BINARY: &str = "/usr/local/bin/k3s";
 const CONFIG: &str = "/etc/rancher/k3s/config.yaml";
@@ -26,8 +27,6 @@ const MEMBERSHIP: &str = "/etc/rancher/k3s/config.yaml.d/50-kubewright-membershi
 const TOKEN: &str = "/etc/rancher/k3s/token";
 const KUBECONFIG: &str = "/etc/rancher/k3s/k3s.yaml";
 const IMAGES: &str = "/var/lib/rancher/k3s/agent/images/k3s-airgap-images.tar.zst";
-/// The hole that holds the token, which we choose before the first server starts.
-const TOKEN_HOLE: &str = "secret/join-token";
 
 /// What K3s needs of a host, in order.
 pub(crate) fn host_resources(context: &Context<'_>, node: &NodePlan<'_>) -> Vec<HostResource> {

@@ -22,11 +22,13 @@
 //!                                         `clock SECONDS` that it is ahead, and its `system`
 //! release gone NAME                       somebody uninstalled a release
 //! object gone KIND NAME                   somebody deleted an object of ours
+//! store lost                              what was kept beside the spec is gone
 //! fault FAULT[=NAME]                      goes wrong from now on, as `rehearse --fault` has it
 //! unreachable NAME                        the same as `fault unreachable=NAME`
 //! ```
 
 use kubewright_engine::sim::Fault;
+use kubewright_engine::store::Store as _;
 use kubewright_model::desired::{Desired, DesiredRelease};
 use kubewright_model::digest::Digest;
 use kubewright_model::ids::{NodeName, Owner, Vmid};
@@ -194,6 +196,7 @@ fn tamper(yard: &Yard, words: &[&str]) -> Result<(), String> {
             (Some(_), "gone") => host.units.remove(*unit).is_some(),
             _ => false,
         }),
+        ["store", "lost"] => yard.store.forget_secrets(&yard.desired.cluster).map_err(|error| error.to_string()),
         ["package", "missing", package, "on", name] => host(yard, name, |host| host.packages.remove(*package)),
         ["sysctl", setting, "on", name] => {
             let (key, value) = setting.split_once('=').ok_or("write KEY=VALUE")?;
