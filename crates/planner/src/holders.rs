@@ -5,6 +5,14 @@
 //! them, unless it was looked at and is none: a machine that is off, or that the spec does not know any more, cannot be
 //! asked, and "cannot be asked" is not "holds nothing".
 //!
+//! One that is off holds nothing where two things agree. The machine itself says that it has never run ([`never_ran`]),
+//! which no loss of our own papers can fake: a sleeping cluster whose store was lost shows machines that did run. And no
+//! foundation was written down, which is done right before a cluster is begun: it keeps a hand that has told every machine
+//! not to start with its hypervisor from looking like a build that was killed. Before a cluster is begun on such a machine
+//! the run looks at it once more, as it does at every host that was not there to be seen.
+//!
+//! [`never_ran`]: crate::diff::machine::never_ran
+//!
 //! `plan` goes by it when it makes a plan, and `check` once more when the plan is finished.
 
 use std::collections::BTreeSet;
@@ -133,7 +141,10 @@ fn may_hold(machine: &DesiredMachine, observed: &Observed) -> bool {
     match machine::seen(machine, observed) {
         Seen::Absent => false,
         Seen::Unknown(_) => true,
-        Seen::Present(seen) if seen.power == Power::Stopped => true,
+        Seen::Present(seen) if seen.power == Power::Stopped => {
+            let begun = !matches!(observed.foundation, None | Some(Seen::Absent));
+            begun || !machine::never_ran(machine, seen)
+        }
         Seen::Present(_) => match observed.hosts.get(&machine.name) {
             Some(Seen::Present(host)) => host.kubernetes.as_ref().is_some_and(|kubernetes| kubernetes.joined),
             // A plan from nothing takes hosts that exist already for clean; the run looks before it begins a cluster.

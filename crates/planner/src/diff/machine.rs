@@ -6,7 +6,7 @@ use kubewright_model::change::{Change, FieldChange, Reason, Subject, Verb};
 use kubewright_model::desired::{Body, Desired, DesiredLoadBalancer, DesiredMachine, EXISTING};
 use kubewright_model::digest::Digest;
 use kubewright_model::ids::{NodeName, ProviderName};
-use kubewright_model::observed::{Inventory, LoadBalancerSeen, MachineSeen, Observed, Seen};
+use kubewright_model::observed::{Inventory, LoadBalancerSeen, MachineSeen, Observed, Power, Seen};
 
 use super::field;
 
@@ -133,6 +133,12 @@ pub(crate) fn in_place(machine: &DesiredMachine, seen: &MachineSeen) -> Vec<Fiel
     // What exists already is not ours to set.
     .filter(|_| *machine.body != Body::Existing)
     .collect()
+}
+
+/// Whether a machine was made and has certainly never run: it is made without starting with its hypervisor, and is told to
+/// right before it is started for the first time. Of one that is never to start so, nobody can tell.
+pub(crate) fn never_ran(machine: &DesiredMachine, seen: &MachineSeen) -> bool {
+    seen.power == Power::Stopped && machine.on_boot && !seen.on_boot
 }
 
 fn features(machine: &DesiredMachine) -> Option<String> {

@@ -6,7 +6,7 @@ use kubewright_model::change::{Reason, Subject};
 use kubewright_model::desired::{Body, DesiredHost, DesiredMachine};
 use kubewright_model::host::HostResource;
 use kubewright_model::ids::StepId;
-use kubewright_model::observed::{HostSeen, MachineSeen, Observed, Power, Seen};
+use kubewright_model::observed::{HostSeen, MachineSeen, Observed, Seen};
 use kubewright_model::plan::{Action, HostChange, Lease, Stage, Step, Weight};
 
 use super::draft::{Draft, id};
@@ -32,13 +32,12 @@ pub(super) fn plan(draft: &mut Draft<'_>, observed: &Observed, standings: &Stand
             Standing::ToMake => {
                 create(draft, standings, node);
                 raw_lines(draft, node);
-                let boots = node.machine.on_boot && draft.raw_lines(node.machine).is_some();
-                start(draft, node, boots, Reason::Follows("it was just made".into()));
+                start(draft, node, node.machine.on_boot, Reason::Follows("it was just made".into()));
             }
             Standing::Off(seen) => {
                 raw_lines(draft, node);
                 update(draft, node, seen);
-                start(draft, node, boots_later(node, seen), Reason::Differs);
+                start(draft, node, machine_diff::never_ran(node.machine, seen), Reason::Differs);
             }
             Standing::Answers(seen, _) | Standing::Rejoins(seen) => update(draft, node, seen),
         }
@@ -77,15 +76,10 @@ fn hypervisor(draft: &mut Draft<'_>, observed: &Observed, hypervisor: &DesiredHo
     });
 }
 
-/// Whether an incomplete machine was made, which starts with its hypervisor only from its own start on.
-fn boots_later(node: &Node<'_>, seen: &MachineSeen) -> bool {
-    seen.power == Power::Stopped && node.machine.on_boot && !seen.on_boot
-}
-
-/// A container is not complete without its raw lines: until it is started with them, its hypervisor must not start it.
+/// A machine starts with its hypervisor from its own first start on: a container is not complete without its raw lines,
+/// and of any machine this tells that it has never run.
 fn create(draft: &mut Draft<'_>, standings: &Standings<'_>, node: &Node<'_>) {
-    let waits = draft.raw_lines(node.machine).is_some();
-    let machine = &DesiredMachine { on_boot: node.machine.on_boot && !waits, ..node.machine.clone() };
+    let machine = &DesiredMachine { on_boot: false, ..node.machine.clone() };
     let mut needs = draft.before_machines.clone();
     needs.push(id("delete", &machine.name));
     let ways = standings.in_the_way.get(&machine.name).into_iter().flatten();
@@ -110,7 +104,7 @@ fn create(draft: &mut Draft<'_>, standings: &Standings<'_>, node: &Node<'_>) {
 
 fn update(draft: &mut Draft<'_>, node: &Node<'_>, seen: &MachineSeen) {
     let mut fields = machine_diff::in_place(node.machine, seen);
-    if boots_later(node, seen) {
+    if machine_diff::never_ran(node.machine, seen) {
         fields.retain(|field| field.field != "on boot");
     }
     if seen.place != node.machine.place && *node.machine.body != Body::Existing {
