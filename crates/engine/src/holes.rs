@@ -79,7 +79,8 @@ impl<'a> Filler<'a> {
 
     /// A cluster is about to be begun: what it keeps for its life is written down, for later wishes to be held against.
     pub(crate) fn begins(&self) -> Result<(), String> {
-        let keep = self.secrets.store.keep_foundation(&self.desired.cluster, &self.desired.kubernetes.foundation);
+        let begun = kubewright_planner::foundation::begun_with(self.desired, &filled(self.desired, self.secrets));
+        let keep = self.secrets.store.keep_foundation(&self.desired.cluster, &begun);
         keep.map_err(|error| error.to_string())
     }
 

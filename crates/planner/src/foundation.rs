@@ -1,15 +1,28 @@
 //! What a cluster keeps for its whole life: the settings that it was begun with, and its join token.
 //!
-//! Another wish is refused, never rolled out. The settings were written down when the cluster was begun. The token is
-//! compared where it is: on hosts that are members, against the one that we would write there. So a store that was lost,
-//! one that has made a new token since, and a spec that names another token are all found in the same way.
+//! Another wish is refused, never rolled out. What was is written down when the cluster is begun, of the token only its
+//! digest. Where that was lost, the token is compared on the hosts that are members with the one that we would write there:
+//! so a new token that was made in the meantime is found as well.
+
+use std::collections::BTreeMap;
 
 use kubewright_model::desired::Desired;
-use kubewright_model::host::HostResource;
+use kubewright_model::digest::Digest;
+use kubewright_model::host::{FileWish, HostResource};
 use kubewright_model::observed::{HostSeen, Observed, Seen};
 
 /// The hole that holds the token with which nodes join.
 pub(crate) const TOKEN_HOLE: &str = "secret/join-token";
+
+/// The digest of the token among what is written down.
+const TOKEN: &str = "join token";
+
+/// What is written down when a cluster is begun; `filled` as in [`Observed::filled`].
+pub fn begun_with(desired: &Desired, filled: &BTreeMap<Digest, Digest>) -> BTreeMap<String, String> {
+    let token = token_file(desired).and_then(|file| filled.get(&file.content.fingerprint()));
+    let token = token.map(|digest| (TOKEN.to_string(), digest.to_string()));
+    desired.kubernetes.foundation.clone().into_iter().chain(token).collect()
+}
 
 /// Something that a cluster cannot go over to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,40 +62,45 @@ fn settings(desired: &Desired, observed: &Observed) -> Vec<Shaken> {
 }
 
 /// A server refuses to start with another token than the one that its datastore is locked with, and nobody could join.
-/// One host that holds another may have been changed by hand; when none holds ours, ours is the wrong one.
 /// <https://docs.k3s.io/cli/token>
 fn token(desired: &Desired, observed: &Observed) -> Option<Shaken> {
-    let files = desired.hosts.iter().flat_map(|host| &host.resources).filter_map(|resource| match resource {
-        HostResource::File(file) if file.content.holes().any(|hole| hole.as_str() == TOKEN_HOLE) => Some(file),
+    let file = token_file(desired)?;
+    let ours = observed.filled.get(&file.content.fingerprint());
+    let joined = |host: &&HostSeen| host.kubernetes.as_ref().is_some_and(|kubernetes| kubernetes.joined);
+    let mut members = observed.hosts.values().filter_map(Seen::present).filter(joined).peekable();
+    let begun = observed.foundation.as_ref().and_then(Seen::present);
+    let wrong = match (begun.and_then(|was| was.get(TOKEN)), ours) {
+        (Some(was), Some(ours)) => ours.to_string() != *was,
+        (Some(_), None) => true,
+        (None, None) => members.peek().is_some(),
+        // One host may have been changed by hand. When none holds ours, and nobody wrote down what was, ours is wrong.
+        (None, Some(ours)) => {
+            let there: Vec<_> = members.filter_map(|host| host.files.get(&file.path)).collect();
+            begun.is_none() && !there.is_empty() && there.iter().all(|seen| seen.digest != *ours)
+        }
+    };
+    let named = desired.secrets.contains_key("join-token");
+    let message = match (ours, named) {
+        (None, true) => "the cluster lives, and its join token is not where the spec says",
+        (None, false) => "the cluster lives, and its join token is not kept here: no other is made",
+        (Some(_), _) => "the cluster was begun with another join token than ours, and keeps it",
+    };
+    let help = match named {
+        true => "put the token back that it was begun with".into(),
+        false => format!(
+            "bring `.kubewright/{0}` back; or copy {1} of a server into `.kubewright/{0}/secrets/join-token`",
+            desired.cluster, file.path
+        ),
+    };
+    wrong.then(|| Shaken { message: message.into(), help })
+}
+
+/// The file on every node that holds the token and nothing else.
+fn token_file(desired: &Desired) -> Option<&FileWish> {
+    let resources = desired.hosts.iter().flat_map(|host| &host.resources);
+    let mut files = resources.filter_map(|resource| match resource {
+        HostResource::File(file) => Some(file),
         _ => None,
     });
-    let file = files.into_iter().next()?;
-    let joined = |host: &&HostSeen| host.kubernetes.as_ref().is_some_and(|kubernetes| kubernetes.joined);
-    let members: Vec<&HostSeen> = observed.hosts.values().filter_map(Seen::present).filter(joined).collect();
-    if members.is_empty() {
-        return None;
-    }
-    let kept = "`.kubewright/` beside the spec";
-    let back = format!(
-        "bring {kept} back; or copy {} of a server into {}",
-        file.path,
-        format_args!(".kubewright/{}/secrets/join-token", desired.cluster)
-    );
-    let Some(ours) = observed.filled.get(&file.content.fingerprint()) else {
-        let message = match desired.secrets.contains_key("join-token") {
-            true => "the cluster lives, and the join token is not where the spec says".to_string(),
-            false => format!("the cluster lives, and its join token is not kept in {kept}: no other is made"),
-        };
-        return Some(Shaken { message, help: back });
-    };
-    let there: Vec<_> = members.iter().filter_map(|host| host.files.get(&file.path)).collect();
-    if there.is_empty() || there.iter().any(|seen| seen.digest == *ours) {
-        return None;
-    }
-    let message = "the cluster was begun with another join token than ours, and keeps it".to_string();
-    let help = match desired.secrets.contains_key("join-token") {
-        true => "put the token back that it was begun with".into(),
-        false => back,
-    };
-    Some(Shaken { message, help })
+    files.find(|file| file.content.holes().any(|hole| hole.as_str() == TOKEN_HOLE))
 }

@@ -15,7 +15,7 @@ pub mod check;
 mod context;
 pub mod diff;
 pub mod distributions;
-mod foundation;
+pub mod foundation;
 pub mod holders;
 pub mod lower;
 pub mod only;

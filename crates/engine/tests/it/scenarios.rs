@@ -188,8 +188,9 @@ async fn execute(yard: &Yard, scenario: &Scenario<'_>, plan: &Plan, wrong: &mut 
         if !part.run_until(cut, ask, only).await {
             continue;
         }
-        // What was begun from nothing goes on where it was cut off: nothing of it can be mistaken for a sleeping cluster.
-        let runs = if scenario.world.is_empty() { 1 } else { RUNS };
+        // Nothing of what was begun from nothing can be mistaken for a sleeping cluster. A server that was cut off while it
+        // started may take a second run.
+        let runs = if scenario.world.is_empty() { 2 } else { RUNS };
         let told = part.run_to_the_end(ask, only, runs).await;
         if told.last().map(String::as_str) != Some("complete") {
             wrong.push(format!("cut off {}, then {}", title(cut, plan), told.join(" | ")));
