@@ -140,7 +140,7 @@ pub struct Maintenance {
     /// Keep the operating system's packages up to date, in a rolling way.
     #[serde(default)]
     pub update_os: bool,
-    /// Machines, load balancers and the cluster are protected: they are not destroyed while this is set.
+    /// Machines, load balancers, releases and the cluster are protected: they are not destroyed while this is set.
     #[serde(default)]
     pub protect: bool,
 }

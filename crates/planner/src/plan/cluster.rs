@@ -140,12 +140,15 @@ fn install(draft: &mut Draft<'_>, release: &DesiredRelease, seen: &ClusterSeen, 
 fn moved(draft: &mut Draft<'_>, release: &DesiredRelease, seen: &ClusterSeen) -> Vec<StepId> {
     let unwanted = unwanted_releases(draft.desired, seen);
     let before = unwanted.into_iter().filter(|(_, name)| **name == release.name);
-    let removed = before.map(|(namespace, name)| {
+    let removed = before.filter_map(|(namespace, name)| {
+        if draft.protects(Subject::Release(name.clone())) {
+            return None;
+        }
         let message =
             format!("it moves from {namespace} to {}; what it keeps in {namespace} does not", release.namespace);
         let help = "save what it keeps, or put its namespace back";
         draft.note(Weight::Warns, Subject::Release(name.clone()), message, help);
-        remove(draft, namespace, name)
+        Some(remove(draft, namespace, name))
     });
     removed.collect()
 }

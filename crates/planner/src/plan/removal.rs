@@ -306,6 +306,9 @@ fn releases_and_objects(draft: &mut Draft<'_>, standings: &Standings<'_>) {
     let mut removed = Vec::new();
     for (namespace, name) in unwanted_releases(draft.desired, seen) {
         let step = id("remove", format!("{namespace}/{name}"));
+        if !draft.has(&step) && draft.protects(Subject::Release(name.clone())) {
+            continue;
+        }
         // One that moves to another namespace is gone already.
         removed.push(if draft.has(&step) { step } else { super::cluster::remove(draft, namespace, name) });
     }
