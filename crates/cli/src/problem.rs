@@ -130,6 +130,9 @@ impl From<EngineError> for Problem {
                 let problem = new.iter().fold(problem, |problem, step| problem.because(format!("+ {step}")));
                 problem.hint("plan again, look at the difference, and apply the new plan")
             }
+            EngineError::Stopped => {
+                Self::new(Done::Interrupted, "stopped before anything was begun; nothing was touched")
+            }
             EngineError::Words(unknown) => {
                 let stages: Vec<&str> = Stage::ALL.iter().map(|stage| stage.word()).collect();
                 let hint = format!("`--only` takes stages ({}), nodes, and parts such as add-ons", stages.join(", "));

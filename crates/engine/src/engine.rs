@@ -102,6 +102,9 @@ pub enum EngineError {
         /// Steps that are new.
         new: Vec<String>,
     },
+    /// The user stopped it before it began; nothing was touched.
+    #[error("stopped before anything was begun")]
+    Stopped,
     /// Words that choose no part of the spec or of the plan, each with the word that was perhaps meant; nothing was
     /// touched.
     #[error("nothing is called {}", .0.iter().map(|(word, _)| format!("`{word}`")).collect::<Vec<_>>().join(", "))]
@@ -269,7 +272,11 @@ impl Engine {
     pub async fn apply(&self, request: &Request<'_>, stop: &Stop, sink: Sink<'_>) -> Result<RunReport, EngineError> {
         let desired = request.desired;
         let _lock = self.store.lock(&desired.cluster, &request.holder)?;
-        let planned = self.plan_patiently(desired, &request.ask, request.only).await?;
+        let planned = tokio::select! {
+            biased;
+            planned = self.plan_patiently(desired, &request.ask, request.only) => planned?,
+            () = stop.wanted() => return Err(EngineError::Stopped),
+        };
         let Planned { observed, plan } = planned;
         self.may_run(request, &plan)?;
         let journal = self.store.start_journal(&desired.cluster, &request.run)?;
@@ -285,8 +292,16 @@ impl Engine {
         })?;
         let filler = Filler::new(desired, self.world.secrets(&*self.store), &observed);
         let hands = Hands::new(&self.world, desired, filler, &plan, observed);
-        let tally = execute(&plan, &hands, stop, &mut recorder).await?;
-        let remaining = self.remaining(request, &tally).await?;
+        let mut tally = execute(&plan, &hands, stop, &mut recorder).await?;
+        let remaining = tokio::select! {
+            biased;
+            remaining = self.remaining(request, &tally) => remaining?,
+            () = stop.wanted() => {
+                recorder.record(Event::StopAsked { times: stop.asked() })?;
+                tally.stopped = true;
+                Vec::new()
+            }
+        };
         let end = end(&tally, &remaining);
         recorder.record(Event::RunEnded {
             end,

@@ -15,7 +15,7 @@ use futures::future::LocalBoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt as _};
 use kubewright_model::event::{EVENT_FORMAT, Event, Failure, Outcome, Record};
 use kubewright_model::ids::{HoleName, StepId};
-use kubewright_model::plan::Plan;
+use kubewright_model::plan::{Action, Plan, Step};
 use tokio::sync::mpsc;
 
 use crate::store::{Journal, StoreError};
@@ -104,11 +104,7 @@ pub async fn execute(
             let Some(next) = ready.next() else { break };
             let step = &plan.steps[next];
             recorder.record(Event::StepStarted { step: step.id.clone(), stage: step.stage, title: step.title() })?;
-            let say = say.clone();
-            running.push(Box::pin(async move {
-                let tell = move |saying| drop(say.send((next, saying)));
-                (next, hands.perform(step, &tell).await)
-            }));
+            running.push(Box::pin(perform(hands, step, next, say.clone(), stop.listen())));
         }
         for (step, lease) in ready.newly_waiting() {
             recorder.record(Event::StepWaits { step: plan.steps[step].id.clone(), lease })?;
@@ -124,10 +120,9 @@ pub async fn execute(
                 while let Ok((step, saying)) = said.try_recv() {
                     recorder.record(event(plan.steps[step].id.clone(), saying))?;
                 }
-                if matches!(outcome, Outcome::Failed(_)) {
-                    hands.gave_up(plan.steps[step].subject.node());
-                }
-                settle(plan, step, outcome, &mut ready, recorder, &mut tally)?;
+                let failed = matches!(outcome, Outcome::Failed(_));
+                let over = settle(plan, step, outcome, &mut ready, recorder, &mut tally)?;
+                over.into_iter().for_each(|step| hands.over(&plan.steps[step], failed));
             }
             times = stops.heard() => {
                 asked = times;
@@ -150,6 +145,28 @@ pub async fn execute(
     Ok(tally)
 }
 
+/// Does a step's deed. What only looks is given up as soon as the run is to stop: nothing is left half done by it, and
+/// what it waits for may be among the steps that are not begun any more.
+async fn perform(
+    hands: &Hands<'_>,
+    step: &Step,
+    place: usize,
+    say: mpsc::UnboundedSender<(usize, Saying)>,
+    mut stops: stop::Listener,
+) -> (usize, Outcome) {
+    let tell = move |saying| drop(say.send((place, saying)));
+    let deed = hands.perform(step, &tell);
+    let outcome = match step.action {
+        Action::Wait { .. } => tokio::select! {
+            biased;
+            outcome = deed => outcome,
+            _ = stops.heard() => Outcome::Cancelled,
+        },
+        _ => deed.await,
+    };
+    (place, outcome)
+}
+
 fn event(step: StepId, saying: Saying) -> Event {
     match saying {
         Saying::Tells(message) => Event::StepTells { step, message },
@@ -164,7 +181,8 @@ fn ended(plan: &Plan, step: usize, outcome: Outcome) -> Event {
     Event::StepEnded { step: plan.steps[step].id.clone(), outcome }
 }
 
-/// Writes a step's end down, frees what it held, and leaves out what needed it when it failed.
+/// Writes a step's end down, frees what it held, and leaves out what needed it when it failed. Returns all steps that are
+/// over by it.
 fn settle(
     plan: &Plan,
     step: usize,
@@ -172,7 +190,8 @@ fn settle(
     ready: &mut Ready,
     recorder: &mut Recorder<'_>,
     tally: &mut Tally,
-) -> Result<(), StoreError> {
+) -> Result<Vec<usize>, StoreError> {
+    let mut over = vec![step];
     recorder.record(ended(plan, step, outcome.clone()))?;
     match outcome {
         Outcome::Failed(failure) => {
@@ -181,6 +200,7 @@ fn settle(
                 let because = plan.steps[step].id.clone();
                 recorder.record(ended(plan, skipped, Outcome::Skipped { because }))?;
                 tally.left += 1;
+                over.push(skipped);
             }
         }
         Outcome::Done => {
@@ -193,7 +213,7 @@ fn settle(
         }
         Outcome::Skipped { .. } | Outcome::Cancelled => ready.finish(step),
     }
-    Ok(())
+    Ok(over)
 }
 
 /// Time that each step took, by its id, from a run's records.

@@ -47,8 +47,10 @@ pub struct Hands<'a> {
     looked_at: BTreeSet<NodeName>,
     /// The digests of texts with holes, as far as their secrets exist.
     filled: BTreeMap<Digest, Digest>,
-    /// Nodes of which a step has failed in this run: nobody waits for them any longer.
+    /// Nodes of which a step has failed in this run, or was left out for another: nobody waits for them any longer.
     given_up: RefCell<BTreeSet<NodeName>>,
+    /// Nodes that are still to begin or join in this run: the time of a wait for them has not begun.
+    coming: RefCell<BTreeSet<NodeName>>,
 }
 
 pub(crate) type Tell<'t> = &'t (dyn Fn(Saying) + Send + Sync);
@@ -114,6 +116,7 @@ impl<'a> Hands<'a> {
             Action::CreateMachine(machine) => Some(machine.name.clone()),
             _ => None,
         });
+        let coming = plan.steps.iter().filter_map(|step| starts(&step.action).cloned());
         let looked_at = observed.hosts.iter().filter(|(_, seen)| seen.present().is_some());
         let cluster = observed.cluster.as_ref().and_then(Seen::present);
         cluster.into_iter().for_each(|seen| filler.found(seen));
@@ -125,6 +128,7 @@ impl<'a> Hands<'a> {
             looked_at: looked_at.map(|(name, _)| name.clone()).collect(),
             filled: observed.filled,
             given_up: RefCell::default(),
+            coming: RefCell::new(coming.collect()),
         }
     }
 
@@ -387,9 +391,21 @@ impl<'a> Hands<'a> {
         Ok(true)
     }
 
-    /// A step of this node has failed.
-    pub(super) fn gave_up(&self, node: Option<&NodeName>) {
-        self.given_up.borrow_mut().extend(node.cloned());
+    /// A step has ended, or was left out because another one failed.
+    pub(super) fn over(&self, step: &Step, failed: bool) {
+        if failed {
+            self.given_up.borrow_mut().extend(step.subject.node().cloned());
+        }
+        if let Some(node) = starts(&step.action) {
+            self.coming.borrow_mut().remove(node);
+        }
+    }
+
+    /// Whether so many of the nodes that are waited for have not even been started that it cannot hold yet.
+    fn too_early(&self, condition: &Condition) -> bool {
+        let Condition::NodesReady { nodes, at_least } = condition else { return false };
+        let coming = self.coming.borrow();
+        nodes.iter().filter(|node| !coming.contains(*node)).count() < *at_least
     }
 
     /// Why a wait for nodes cannot end well in this run: too many of them have failed on their way.
@@ -407,10 +423,12 @@ impl<'a> Hands<'a> {
         })
     }
 
-    /// Looks until the condition holds. When it does not in time, the failure says what was seen last.
+    /// Looks until the condition holds. When it does not in time, the failure says what was seen last. The time counts from
+    /// when what is waited for has been set going: how long it takes until then is what makes machines', one after the
+    /// other on their storage.
     async fn wait(&self, condition: &Condition, timeout: Span, tell: Tell<'_>) -> Result<bool, Fault> {
         let hands = self.cluster()?;
-        let deadline = Instant::now() + timeout.duration();
+        let mut deadline = Instant::now() + timeout.duration();
         let mut wait = FIRST_LOOK;
         let mut told = String::new();
         let mut looked = false;
@@ -422,6 +440,9 @@ impl<'a> Hands<'a> {
             looked = true;
             if let Some(fault) = self.in_vain(condition, &checked.saw) {
                 return Err(fault);
+            }
+            if self.too_early(condition) {
+                deadline = Instant::now() + timeout.duration();
             }
             if Instant::now() + wait > deadline {
                 return Err(Fault {
@@ -437,6 +458,16 @@ impl<'a> Hands<'a> {
             tokio::time::sleep(wait).await;
             wait = (wait * 2).min(LONGEST_LOOK);
         }
+    }
+}
+
+/// The node that an action starts for the first time.
+fn starts(action: &Action) -> Option<&NodeName> {
+    match action {
+        Action::RunRecipe { host, recipe, .. } => {
+            matches!(recipe.effect, Effect::Init | Effect::JoinServer | Effect::JoinAgent).then_some(host)
+        }
+        _ => None,
     }
 }
 

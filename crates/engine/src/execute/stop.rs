@@ -28,6 +28,14 @@ impl Stop {
         *self.times.borrow()
     }
 
+    /// Waits until it was asked at least once.
+    pub(crate) async fn wanted(&self) {
+        let mut listener = self.listen();
+        if self.asked() == 0 {
+            listener.heard().await;
+        }
+    }
+
     pub(super) fn listen(&self) -> Listener {
         Listener { times: self.times.subscribe() }
     }

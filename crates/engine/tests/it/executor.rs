@@ -264,3 +264,63 @@ fn a_world_that_changed_since_the_plan_was_agreed_to_is_left_alone() {
     }
     assert!(!told.1.contains_key("host recipe"));
 }
+
+/// A server and so many virtual machines, all on one storage, and something that waits for them.
+fn many(agents: u32) -> Yard {
+    let server = "cores: 2, memory: 4Gi, disk: 20Gi";
+    Yard::new(
+        desired(&format!(
+            r#"apiVersion: kubewright.dev/v1alpha1
+kind: Cluster
+metadata: {{ name: lab }}
+spec:
+  kubernetes: {{ distribution: k3s, version: v1.31.4+k3s1, datastore: sqlite }}
+  providers:
+    proxmox: {{ endpoint: "https://pve:8006", tokenId: root@pam!kubewright, tokenSecret: {{ env: TOKEN }}, node: pve, ssh: {{ keyFile: ~/.ssh/id_ed25519 }} }}
+  network: {{ cidr: 10.0.0.0/24, gateway: 10.0.0.1, nameservers: [10.0.0.1] }}
+  hosts: {{ ssh: {{ keyFile: ~/.ssh/id_ed25519 }} }}
+  pools:
+    server: {{ role: server, name: server, addresses: [10.0.0.10], {server}, proxmox: {{ vmids: ["400"], vm: {{ template: 9000 }} }} }}
+    agent: {{ role: agent, name: "agent-{{n}}", addresses: [10.0.0.100-{last}], {server}, proxmox: {{ vmids: [500-{number}], vm: {{ template: 9000 }} }} }}
+  addons: {{ certManager: {{}} }}
+"#,
+            last = 99 + agents,
+            number = 499 + agents,
+        )),
+        4,
+    )
+}
+
+#[test]
+fn a_wait_counts_from_when_its_nodes_were_set_going() {
+    let yard = many(80);
+    let (report, records) = in_time(yard.run(&Ask::Apply, &[]));
+    let report = report.unwrap();
+    assert_eq!((report.end, report.failed), (RunEnd::Complete, Vec::new()));
+    let making = ended(&records, "create/agent-80") - ended(&records, "init/server");
+    assert!(making > 30 * 60_000, "the machines are made for longer than anybody waits: {making}");
+}
+
+#[test]
+fn asked_to_stop_it_waits_no_longer() {
+    let yard = many(12);
+    let stop = Stop::default();
+    let mut records = Vec::new();
+    let request = yard.request(&Ask::Apply, &[]);
+    let mut sink = |record: &Record| {
+        records.push(record.clone());
+        // Somebody loses patience while machines are still being made.
+        if matches!(&record.event, Event::StepTells { step, .. } if step.as_str() == "ready/nodes for add-ons") {
+            if stop.asked() == 0 {
+                stop.ask();
+            }
+        }
+    };
+    let report = in_time(yard.engine().apply(&request, &stop, &mut sink)).unwrap();
+    assert_eq!((report.end, report.failed), (RunEnd::Interrupted, Vec::new()));
+    assert_eq!(outcomes(&records)["ready/nodes for add-ons"], Outcome::Cancelled);
+    let asked = records.iter().find(|record| matches!(record.event, Event::StopAsked { .. })).unwrap().at;
+    let took = records.last().unwrap().at - asked;
+    assert!(took < 5 * 60_000, "it ended {took} ms after it was asked to");
+    assert_eq!(Progress::replay(&records).unwrap().end, Some(RunEnd::Interrupted));
+}
