@@ -25,7 +25,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use kubewright_model::desired::{Body, Desired};
+use kubewright_model::desired::{Body, Desired, PROXMOX};
 use kubewright_model::ids::{NodeName, PlaceName, ProviderName, Vmid};
 use kubewright_providers::Provider;
 use tokio::time::Instant;
@@ -137,10 +137,13 @@ impl DataCentre {
         state.power_on(now);
     }
 
-    /// The data centre as a world for the engine. Every provider that the spec names has hands in it.
+    /// The data centre as a world for the engine. Every provider that the spec names has hands in it, also when no machine
+    /// uses it any more: what it has of ours is to go.
     pub fn world(&self, desired: &Desired) -> World {
         let mut names: Vec<&ProviderName> = desired.machines.iter().map(|machine| &machine.provider).collect();
         names.extend(desired.load_balancers.iter().map(|balancer| &balancer.provider));
+        let proxmox = ProviderName::from(PROXMOX);
+        names.extend(desired.proxmox.as_ref().map(|_| &proxmox));
         names.sort();
         names.dedup();
         let providers: BTreeMap<ProviderName, Arc<dyn Provider>> = names
