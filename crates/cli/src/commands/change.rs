@@ -116,8 +116,8 @@ fn carry_out(arguments: &Arguments, wish: Wish<'_>) -> Result<Done, Problem> {
             desired: &wish.desired,
             ask: wish.ask.clone(),
             only: &wish.only,
-            // What runs is what was shown, or nothing.
-            approved: Some(&plan),
+            // What runs is what somebody has looked at, or nothing. Where nobody has, it is what is planned by then.
+            approved: (wish.approved.is_some() || !wish.yes).then_some(&plan),
             run: run_id(),
             holder: holder(wish.what),
         };
