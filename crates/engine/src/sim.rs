@@ -98,12 +98,15 @@ impl DataCentre {
             .map_err(|error| format!("cannot write {}: {error}", path.display()))
     }
 
-    /// Puts in what a spec takes for granted: hypervisors, with what we are not let in to do on them, and hosts that
-    /// exist already. Doing it twice changes nothing.
+    /// Puts in what a spec takes for granted: hypervisors, with what we are not let in to do on them, hosts that exist
+    /// already, and what stands before the API at an address that is none of the spec's. Doing it twice changes nothing.
     pub fn furnish(&self, desired: &Desired) {
         let mut state = self.lock();
         state.max_unavailable = desired.max_unavailable.max(1) as usize;
         state.staying = desired.servers().map(|member| member.name.clone()).collect();
+        let endpoint = desired.kubernetes.endpoint.address();
+        let has = |address| desired.machines.iter().any(|machine| machine.address == Some(address));
+        state.outside = endpoint.filter(|address| !has(*address));
         let ours: BTreeSet<&str> =
             desired.hosts.iter().filter(|host| host.machine.is_none()).map(|host| host.name.as_str()).collect();
         for machine in &desired.machines {

@@ -23,6 +23,7 @@ impl State {
         let of_provider = || self.balancers.values().flat_map(|all| all.values());
         match self.at(address) {
             Some(name) => self.host_reaches_api(name, at.port, now),
+            None if self.outside == Some(address) => self.api(now),
             None if of_provider().any(|balancer| balancer.address == Some(address)) => self.api(now),
             None => Err(format!("no route to host: nobody has {address}")),
         }

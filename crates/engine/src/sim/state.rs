@@ -49,6 +49,9 @@ pub struct State {
     pub(super) numbers: BTreeMap<ProviderName, BTreeMap<Vmid, NodeName>>,
     /// Machines' names by address.
     pub(super) addresses: BTreeMap<IpAddr, NodeName>,
+    /// The address of the API where it is none of the spec's: something outside stands there, and sends to the servers.
+    #[serde(default)]
+    pub(super) outside: Option<IpAddr>,
     /// What hypervisors hold, as far as it is ours.
     pub(super) hypervisors: BTreeMap<NodeName, Hypervisor>,
     /// Load balancers by provider and name.
@@ -114,6 +117,7 @@ impl State {
             machines: BTreeMap::new(),
             numbers: BTreeMap::new(),
             addresses: BTreeMap::new(),
+            outside: None,
             hypervisors: BTreeMap::new(),
             balancers: BTreeMap::new(),
             creating: BTreeMap::new(),

@@ -69,6 +69,10 @@ impl Store for MemoryStore {
         Ok(Box::new(Held { store: self.clone(), cluster: cluster.clone() }))
     }
 
+    fn holder(&self, cluster: &ClusterName) -> Result<Option<Holder>, StoreError> {
+        Ok(self.kept().locks.get(cluster).cloned())
+    }
+
     fn start_journal(&self, cluster: &ClusterName, run: &RunId) -> Result<Box<dyn Journal>, StoreError> {
         self.kept().journals.entry(cluster.clone()).or_default().push((run.clone(), Vec::new()));
         Ok(Box::new(Pages { store: self.clone(), cluster: cluster.clone(), run: run.clone() }))
