@@ -255,6 +255,15 @@ impl Engine {
         Ok(self.store.runs(cluster)?)
     }
 
+    /// Whether somebody holds the lock on a cluster: its newest run has not ended.
+    ///
+    /// # Errors
+    ///
+    /// The store could not be read.
+    pub fn running(&self, cluster: &ClusterName) -> Result<bool, EngineError> {
+        Ok(self.store.holder(cluster)?.is_some())
+    }
+
     /// A run's records.
     ///
     /// # Errors

@@ -33,6 +33,9 @@ pub trait Store: Send + Sync {
     /// Takes the lock on a cluster; it is given back when the value is dropped, or when the program ends in any way.
     fn lock(&self, cluster: &ClusterName, holder: &Holder) -> Result<Box<dyn Lock>, StoreError>;
 
+    /// Who holds the lock on a cluster; none where it is free.
+    fn holder(&self, cluster: &ClusterName) -> Result<Option<Holder>, StoreError>;
+
     /// Opens the journal of a new run.
     fn start_journal(&self, cluster: &ClusterName, run: &RunId) -> Result<Box<dyn Journal>, StoreError>;
 

@@ -9,7 +9,7 @@ use crate::arguments::{Arguments, History, Output};
 use crate::problem::{Done, Problem};
 use crate::screen::say;
 use crate::source;
-use crate::view::history::row;
+use crate::view::history::{row, unreadable};
 use crate::view::progress::Progress;
 use crate::view::table::{lines, table};
 use crate::world::Site;
@@ -21,9 +21,14 @@ pub(super) fn run(arguments: &Arguments, history: &History) -> Result<Done, Prob
     Site::look(arguments, &history.file, &desired, async |site| {
         let runs = site.engine.history(cluster)?;
         let Some(wanted) = &history.run else {
+            let running = site.engine.running(cluster)?;
             let mut rows = Vec::new();
             for run in &runs {
-                rows.push(row(run.as_str(), &site.engine.records(cluster, run)?));
+                // One that cannot be read hides no other.
+                rows.push(match site.engine.records(cluster, run) {
+                    Ok(records) => row(run.as_str(), &records, running && runs.last() == Some(run)),
+                    Err(error) => unreadable(run.as_str(), &error.to_string()),
+                });
             }
             return list(history, &runs, rows);
         };

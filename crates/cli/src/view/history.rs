@@ -18,8 +18,14 @@ pub(crate) fn compact(seconds: u64) -> String {
     text.replace(['-', ':', 'Z'], "").replace('T', "-")
 }
 
-/// A run in a row: its name, when it began, what was asked, how it ended, how long it took.
-pub(crate) fn row(run: &str, records: &[Record]) -> [String; 5] {
+/// A run whose journal cannot be read, in a row.
+pub(crate) fn unreadable(run: &str, why: &str) -> [String; 5] {
+    [run.to_string(), "?".into(), "?".into(), paint(CARE, format!("cannot be read: {why}")), String::new()]
+}
+
+/// A run in a row: its name, when it began, what was asked, how it ended, how long it took. `running` tells that a run of
+/// this cluster has not ended, and that this is the newest.
+pub(crate) fn row(run: &str, records: &[Record], running: bool) -> [String; 5] {
     let began = records.iter().find_map(|record| match &record.event {
         Event::RunStarted { wall, ask, simulated, .. } => Some((*wall, ask, *simulated)),
         _ => None,
@@ -36,6 +42,7 @@ pub(crate) fn row(run: &str, records: &[Record]) -> [String; 5] {
         None => ("?".into(), "?".into()),
     };
     let (how, long) = match ended {
+        None if running => (paint(GOOD, "runs"), String::new()),
         None => (paint(CARE, "was cut off"), String::new()),
         Some((end, done, failed, at)) => {
             let words = match end {

@@ -1,11 +1,11 @@
 //! Machines, hosts and nodes as they are, and what checks came to.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use kubewright_engine::verify::CheckResult;
 use kubewright_model::desired::{Desired, DesiredMachine, DesiredMember};
 use kubewright_model::ids::NodeName;
-use kubewright_model::observed::{ClusterSeen, Observed, Power, Seen};
+use kubewright_model::observed::{ClusterSeen, MachineSeen, Observed, Power, Seen};
 
 use super::table::{lines, table};
 use crate::screen::{BAD, CARE, DIM, GOOD, HEAD, counted, duration, paint, say};
@@ -37,8 +37,24 @@ pub(crate) fn show(desired: &Desired, observed: &Observed) {
             version,
         ]);
     }
+    for (name, seen) in strangers(desired, observed) {
+        let (state, version) = node(cluster, name);
+        let role = paint(CARE, "not in the spec");
+        let address = seen.address.map(|address| address.to_string()).unwrap_or_default();
+        nodes.add_row([name.to_string(), role, address, runs(Some(seen.power)), paint(DIM, "-"), state, version]);
+    }
     say!("{}", lines(&nodes));
     whole(desired, observed);
+}
+
+/// Machines that carry our mark and that the spec does not know any more.
+fn strangers<'a>(
+    desired: &'a Desired,
+    observed: &'a Observed,
+) -> impl Iterator<Item = (&'a NodeName, &'a MachineSeen)> {
+    let known: BTreeSet<&NodeName> = desired.machines.iter().map(|machine| &machine.name).collect();
+    let there = observed.providers.values().filter_map(Seen::present).flat_map(|inventory| &inventory.machines);
+    there.filter(move |(name, seen)| seen.owner == desired.owner && !known.contains(name))
 }
 
 fn power(observed: &Observed, machine: &DesiredMachine) -> String {
@@ -46,11 +62,15 @@ fn power(observed: &Observed, machine: &DesiredMachine) -> String {
         None => paint(CARE, "not asked"),
         Some(Seen::Unknown(why)) => paint(CARE, format!("unknown: {why}")),
         Some(Seen::Absent) => paint(BAD, "not there"),
-        Some(Seen::Present(inventory)) => match inventory.machines.get(&machine.name).map(|machine| machine.power) {
-            None => paint(BAD, "not there"),
-            Some(Power::Running) => paint(GOOD, "runs"),
-            Some(Power::Stopped) => paint(BAD, "off"),
-        },
+        Some(Seen::Present(inventory)) => runs(inventory.machines.get(&machine.name).map(|machine| machine.power)),
+    }
+}
+
+fn runs(power: Option<Power>) -> String {
+    match power {
+        None => paint(BAD, "not there"),
+        Some(Power::Running) => paint(GOOD, "runs"),
+        Some(Power::Stopped) => paint(BAD, "off"),
     }
 }
 

@@ -137,6 +137,17 @@ impl Store for FolderStore {
         Ok(Box::new(Held { _file: lock, holder: who }))
     }
 
+    fn holder(&self, cluster: &ClusterName) -> Result<Option<Holder>, StoreError> {
+        let folder = self.root.join(cluster.as_str());
+        // A holder writes its name and takes it away again, so that the lock is only tried where somebody was killed.
+        let Ok(told) = fs::read(folder.join("holder.json")) else { return Ok(None) };
+        let Ok(lock) = File::open(folder.join("lock")) else { return Ok(None) };
+        match lock.try_lock_shared() {
+            Err(TryLockError::WouldBlock) => Ok(serde_json::from_slice(&told).ok()),
+            Ok(()) | Err(TryLockError::Error(_)) => Ok(None),
+        }
+    }
+
     fn start_journal(&self, cluster: &ClusterName, run: &RunId) -> Result<Box<dyn Journal>, StoreError> {
         self.folder(cluster, "journals")?;
         let path = self.journal_path(cluster, run);

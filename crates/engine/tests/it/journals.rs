@@ -160,3 +160,17 @@ fn a_lock_of_another_process_is_told_of_and_ends_with_its_holder() {
     other.wait().unwrap();
     assert!(store.lock(&"devboard".into(), &holder("ben@desk")).is_ok());
 }
+
+#[test]
+fn who_holds_the_lock_is_told_while_it_is_held_and_not_of_one_that_was_killed() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, cluster) = (FolderStore::new(folder.path()), ClusterName::from("lab"));
+    assert_eq!(store.holder(&cluster).unwrap(), None);
+    let lock = store.lock(&cluster, &holder("tom@workbench")).unwrap();
+    assert_eq!(store.holder(&cluster).unwrap(), Some(holder("tom@workbench")));
+    drop(lock);
+    assert_eq!(store.holder(&cluster).unwrap(), None);
+    // Who is killed cannot take the name away.
+    fs::write(folder.path().join("lab/holder.json"), serde_json::to_string(&holder("tom@workbench")).unwrap()).unwrap();
+    assert_eq!(store.holder(&cluster).unwrap(), None);
+}
