@@ -310,10 +310,10 @@ fn asked_to_stop_it_waits_no_longer() {
     let mut sink = |record: &Record| {
         records.push(record.clone());
         // Somebody loses patience while machines are still being made.
-        if matches!(&record.event, Event::StepTells { step, .. } if step.as_str() == "ready/nodes for add-ons") {
-            if stop.asked() == 0 {
-                stop.ask();
-            }
+        let waits =
+            matches!(&record.event, Event::StepTells { step, .. } if step.as_str() == "ready/nodes for add-ons");
+        if waits && stop.asked() == 0 {
+            stop.ask();
         }
     };
     let report = in_time(yard.engine().apply(&request, &stop, &mut sink)).unwrap();
