@@ -217,7 +217,9 @@ impl Provider for Machines {
             return Err(error(ErrorKind::Invalid, "shrinking disks is not supported"));
         }
         self.centre.take(timing::UPDATE).await;
-        if let Some(there) = self.centre.lock().machine_mut(&machine.name) {
+        let mut state = self.centre.lock();
+        // Another provider may have a machine of this name.
+        if let Some(there) = state.machines.get_mut(&self.provider).and_then(|all| all.get_mut(&machine.name)) {
             let fresh = Machine::new(machine, owner).seen;
             let features = match &*machine.body {
                 Body::Lxc(lxc) if lxc.privileged || lxc.features_need_root() => there.seen.features.clone(),
@@ -226,6 +228,7 @@ impl Provider for Machines {
             let MachineSeen { power, ref place, .. } = there.seen;
             there.seen = MachineSeen { power, place: place.clone(), features, ..fresh };
         }
+        drop(state);
         self.ours(&machine.name, owner)
     }
 
