@@ -109,6 +109,7 @@ impl DataCentre {
         state.outside = endpoint.filter(|address| !has(*address));
         let ours: BTreeSet<&str> =
             desired.hosts.iter().filter(|host| host.machine.is_none()).map(|host| host.name.as_str()).collect();
+        state.systems = desired.hosts.iter().filter_map(|host| Some((host.name.clone(), host.os.clone()?))).collect();
         for machine in &desired.machines {
             if state.places.insert(machine.place.clone()) && !ours.contains(machine.place.as_str()) {
                 state.furnish_hypervisor(&machine.place);

@@ -300,6 +300,9 @@ pub struct DesiredHost {
     pub machine: Option<NodeName>,
     /// How it is reached.
     pub way: Way,
+    /// The operating system that is expected: `Ubuntu 24.04`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub os: Option<String>,
     /// Everything that should be true of it, in the order in which it is made true.
     pub resources: Vec<HostResource>,
     /// The TCP ports that what we set up on it listens on.

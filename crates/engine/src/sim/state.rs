@@ -66,6 +66,8 @@ pub struct State {
     pub(super) max_unavailable: usize,
     /// Servers that the spec names; others are about to leave.
     pub(super) staying: BTreeSet<NodeName>,
+    /// The systems that the spec expects: machines come with them.
+    pub(super) systems: BTreeMap<NodeName, String>,
     pub(super) breaches: Vec<Breach>,
     pub(super) calls: BTreeMap<String, u64>,
     pub(super) faults: Vec<(Fault, Course)>,
@@ -125,6 +127,7 @@ impl State {
             ending: false,
             max_unavailable: 1,
             staying: BTreeSet::new(),
+            systems: BTreeMap::new(),
             breaches: Vec::new(),
             calls: BTreeMap::new(),
             faults: Vec::new(),
@@ -160,7 +163,10 @@ impl State {
     }
 
     /// A machine is there from now on.
-    pub(super) fn put(&mut self, provider: &ProviderName, name: &NodeName, machine: Machine) {
+    pub(super) fn put(&mut self, provider: &ProviderName, name: &NodeName, mut machine: Machine) {
+        if let Some(system) = self.systems.get(name) {
+            machine.host.os.clone_from(system);
+        }
         if let Some(vmid) = machine.seen.vmid {
             self.numbers.entry(provider.clone()).or_default().insert(vmid, name.clone());
         }

@@ -37,6 +37,7 @@ pub fn hypervisors<'a>(
                 name: NodeName::new(place.as_str()),
                 machine: None,
                 way: Way { address: None, name: Some(place.to_string()), ..like.clone() },
+                os: None,
                 resources: shared.into_iter().chain([lines]).collect(),
                 listens: Vec::new(),
             }),

@@ -28,6 +28,7 @@ pub(super) fn hosts(context: &Context<'_>, secrets: &mut SecretNames) -> Vec<Des
                 name: node.name.clone(),
                 machine: Some(node.name.clone()),
                 way: way(node, settings.ssh.as_ref(), secrets),
+                os: settings.os.clone(),
                 resources: resources(context, node, &settings, &everyone, secrets),
                 listens: listens(context, node),
             }
@@ -254,6 +255,7 @@ fn hypervisors(context: &Context<'_>) -> Vec<DesiredHost> {
             jump: None,
             sudo: None,
         },
+        os: None,
         resources: modules.into_iter().map(HostResource::Module).chain(files).collect(),
         listens: Vec::new(),
     });

@@ -70,7 +70,8 @@ fn place(file: &ClusterFile, node: &NodePlan<'_>) -> PlaceName {
 }
 
 fn tags(pool: &Pool) -> Vec<String> {
-    let proxmox = pool.proxmox.iter().flat_map(|machines| machines.tags.iter().cloned());
+    // Proxmox writes tags in small letters, unless its administrator says otherwise.
+    let proxmox = pool.proxmox.iter().flat_map(|machines| machines.tags.iter().map(|tag| tag.to_lowercase()));
     let hetzner = pool.hetzner.iter().flat_map(|machines| &machines.labels);
     proxmox.chain(hetzner.map(|(key, value)| format!("{key}={value}"))).collect()
 }

@@ -59,6 +59,9 @@ struct Judged<'n> {
 
 /// Judges every host that is about to be set up for the first time.
 pub(super) fn plan(draft: &mut Draft<'_>, standings: &Standings<'_>) {
+    for node in &standings.nodes {
+        expected_system(draft, node);
+    }
     let all: Vec<Judged<'_>> = standings.nodes.iter().filter_map(judged).collect();
     for host in all.iter().filter(|host| host.is_new()) {
         system(draft, host);
@@ -98,6 +101,22 @@ impl<'n> Judged<'n> {
     fn note(&self, draft: &mut Draft<'_>, weight: Weight, message: impl Into<String>, help: impl Display) {
         draft.note(weight, Subject::Host(self.node.name().clone()), message, &help.to_string());
     }
+}
+
+/// The system that the spec expects. One that works already is left to work.
+fn expected_system(draft: &mut Draft<'_>, node: &Node<'_>) {
+    let (Some(expected), Some(seen)) = (&node.host.os, node.answers()) else { return };
+    // A host tells `Ubuntu 24.04` where the spec has `Ubuntu 24.04.3`; and nobody takes Debian 1 for Debian 12.
+    let begins = |longer: &str, shorter: &str| {
+        longer.strip_prefix(shorter).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', ' ']))
+    };
+    if begins(&seen.os, expected) || begins(expected, &seen.os) {
+        return;
+    }
+    let joined = seen.kubernetes.as_ref().is_some_and(|kubernetes| kubernetes.joined);
+    let weight = if joined { Weight::Warns } else { Weight::Blocks };
+    let message = format!("it runs {}, and the spec expects {expected}", seen.os);
+    draft.note(weight, Subject::Host(node.name().clone()), message, "`hosts.os` is checked, never changed");
 }
 
 /// Its system and its processor.
