@@ -236,6 +236,14 @@ pub struct NodeMarks {
     pub without_taints: Vec<String>,
 }
 
+impl NodeMarks {
+    /// Whether a taint that the node gets drives away the pods that do not tolerate it.
+    /// <https://kubernetes.io/docs/concepts/scheduling-eviction/taint-and-toleration/>
+    pub fn evicts(&self) -> bool {
+        self.taints.iter().any(|taint| taint.ends_with(":NoExecute"))
+    }
+}
+
 /// A deed. The enum is closed: a new kind makes the compiler list every place to teach.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -5,6 +5,7 @@ mod ownership;
 mod restarts;
 mod roles;
 mod servers;
+mod service;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,6 +25,7 @@ pub fn check(plan: &Plan, desired: &Desired, observed: &Observed) -> Vec<Violati
     unknown_is_untouched(plan, observed, &mut found);
     servers::check(plan, desired, observed, &mut found);
     restarts::check(plan, desired, observed, &mut found);
+    service::check(plan, desired, observed, &mut found);
     roles::check(plan, desired, observed, &mut found);
     foundation_is_kept(plan, desired, observed, &mut found);
     nothing_forgotten(plan, desired, observed, &mut found);

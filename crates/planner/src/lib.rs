@@ -21,3 +21,4 @@ pub mod lower;
 pub mod only;
 pub mod plan;
 pub mod rules;
+mod turns;

@@ -17,6 +17,7 @@ mod quorum;
 mod removal;
 mod roles;
 mod standing;
+mod window;
 
 use std::collections::BTreeSet;
 
@@ -67,6 +68,7 @@ fn build<'a>(mut draft: Draft<'a>, observed: &Observed, anew: &BTreeSet<NodeName
     members::plan(&mut draft, observed, &standings, &mut holders);
     cluster::plan(&mut draft, &standings);
     removal::unwanted(&mut draft, observed, &standings, &mut holders);
+    window::slide(&mut draft, &standings);
     draft
 }
 

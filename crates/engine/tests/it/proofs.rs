@@ -172,3 +172,15 @@ fn a_node_that_lives_on_at_its_old_address_is_not_begun_at_a_new_one() {
     })
     .unwrap();
 }
+
+#[test]
+fn agents_that_are_out_of_service_together_are_found() {
+    let both = || Ask::Replace(vec!["agent-1".into(), "agent-2".into()]);
+    assert_eq!(spoilt(LAB, both(), |_, _| {}), [""; 0]);
+    let rules = spoilt(LAB, both(), |plan, _| step(plan, "cordon/agent-2").needs.clear());
+    assert_eq!(rules, ["few are out of service at once"]);
+    let tainted = LAB.replace("role: agent,", "role: agent, taints: [\"dedicated=batch:NoExecute\"],");
+    assert_eq!(spoilt(&tainted, Ask::Apply, |_, _| {}), [""; 0]);
+    let rules = spoilt(&tainted, Ask::Apply, |plan, _| step(plan, "labels/agent-1").needs.clear());
+    assert_eq!(rules, ["pods are moved, not driven away"]);
+}

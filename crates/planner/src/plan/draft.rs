@@ -92,6 +92,38 @@ impl<'a> Draft<'a> {
         id
     }
 
+    /// Puts a step right after another one that it needs.
+    pub(super) fn add_after(&mut self, other: &StepId, step: Step) -> StepId {
+        let id = self.add(step);
+        let at = self.steps.iter().position(|step| step.id == *other);
+        if let (Some(at), Some(step)) = (at, self.steps.pop()) {
+            self.steps.insert(at + 1, step);
+        }
+        id
+    }
+
+    /// Lets a step wait for others, wherever they stand; [`Self::sort`] puts them before it.
+    pub(super) fn also_needs(&mut self, id: &StepId, needs: &[StepId]) {
+        for step in self.steps.iter_mut().filter(|step| step.id == *id) {
+            step.needs.extend(needs.iter().cloned());
+            step.needs.sort();
+            step.needs.dedup();
+        }
+    }
+
+    /// Puts every step after those that it needs, and leaves the order as it is where it may be.
+    pub(super) fn sort(&mut self) {
+        let mut done: BTreeSet<StepId> = BTreeSet::new();
+        let mut open = std::mem::take(&mut self.steps);
+        while let Some(at) = open.iter().position(|step| step.needs.iter().all(|need| done.contains(need))) {
+            let step = open.remove(at);
+            done.insert(step.id.clone());
+            self.steps.push(step);
+        }
+        // Steps that need each other would be a mistake of ours, which the proof of the plan finds.
+        self.steps.append(&mut open);
+    }
+
     /// Whether the plan has this step so far.
     pub(super) fn has(&self, id: &StepId) -> bool {
         self.ids.contains(id)

@@ -249,7 +249,7 @@ fn disturbed<'n, 'a>(
     servers: bool,
 ) -> Vec<(&'n Node<'a>, bool)> {
     let nodes = members.iter().filter(|node| role_is_server(node) == servers);
-    let disturbed = nodes.filter(|node| hosts::disturbs(desired, node, observed));
+    let disturbed = nodes.filter(|node| hosts::disturbs(desired, node, observed) || evicts(node));
     disturbed.map(|node| (*node, hosts::upgrades(desired, node))).collect()
 }
 
@@ -283,7 +283,7 @@ fn roll_servers(
     // What is sick is changed first: that costs no vote, and may be what brings it back.
     let (first, then): (Vec<_>, Vec<_>) = servers.into_iter().partition(|(node, _)| sick.contains(node.name()));
     for (node, upgrade) in first.into_iter().chain(then) {
-        last = roll_one(draft, node, observed, upgrade, false, last).into_iter().collect();
+        last = roll_one(draft, node, observed, upgrade, evicts(node), last).into_iter().collect();
     }
     Some(last)
 }
@@ -295,7 +295,7 @@ fn roll_agents(draft: &mut Draft<'_>, observed: &Observed, members: &[&Node<'_>]
     for (i, (node, upgrade)) in disturbed(draft.desired, observed, members, false).into_iter().enumerate() {
         let before = if i < window { last.to_vec() } else { ends[i - window..=i - window].to_vec() };
         // A node that does not answer has no pods to move.
-        let drain = upgrade && node.seen.is_some_and(|seen| seen.ready);
+        let drain = evicts(node) || upgrade && node.seen.is_some_and(|seen| seen.ready);
         let end = roll_one(draft, node, observed, upgrade, drain, before.clone());
         ends.push(end.or_else(|| before.into_iter().next()).unwrap_or_else(|| id("none", node.name())));
     }
@@ -325,6 +325,9 @@ fn roll_one(
             needs = vec![super::leaving::cordon(draft, name, stage(node), needs)];
         }
         needs = vec![super::leaving::drain(draft, name, stage(node), needs)];
+    }
+    if evicts(node) {
+        needs = label(draft, node, needs).into_iter().collect();
     }
     if let Some(step) = hosts::rolling_change(draft, node, observed, upgrade, needs.clone()) {
         needs = vec![step];
@@ -370,12 +373,21 @@ fn uncordon(draft: &mut Draft<'_>, node: &Node<'_>, needs: Vec<StepId>) -> Optio
 
 /// Labels and taints of nodes that are members already; new nodes bring theirs along.
 fn labels(draft: &mut Draft<'_>, members: &[&Node<'_>]) {
-    for node in members {
-        let (Some(member), Some(seen)) = (node.member, node.seen) else { continue };
-        let fields = label_fields(member, seen);
-        if fields.is_empty() {
-            continue;
-        }
+    for node in members.iter().filter(|node| !evicts(node)) {
+        label(draft, node, Vec::new());
+    }
+}
+
+/// Whether a taint that the node lacks drives pods away. It gets that when its pods have been moved, in its turn.
+fn evicts(node: &Node<'_>) -> bool {
+    let marks = node.member.zip(node.seen.filter(|seen| seen.ready)).map(|(member, seen)| marks(member, seen));
+    marks.is_some_and(|marks| marks.evicts())
+}
+
+fn label(draft: &mut Draft<'_>, node: &Node<'_>, needs: Vec<StepId>) -> Option<StepId> {
+    let (member, seen) = (node.member?, node.seen?);
+    let fields = label_fields(member, seen);
+    (!fields.is_empty()).then(|| {
         draft.add(Step {
             id: id("labels", node.name()),
             stage: stage(node),
@@ -383,11 +395,11 @@ fn labels(draft: &mut Draft<'_>, members: &[&Node<'_>]) {
             action: Action::MarkNode(Box::new(marks(member, seen))),
             fields,
             reason: Reason::Differs,
-            needs: Vec::new(),
+            needs,
             takes: Vec::new(),
             part: String::new(),
-        });
-    }
+        })
+    })
 }
 
 /// One wait for each pool in which something happens or a node is not Ready.
@@ -426,6 +438,17 @@ fn ready(draft: &mut Draft<'_>, members: &[&Node<'_>]) {
     }
 }
 
+/// The wait for one node that joins: what is drained next waits for it.
+pub(super) fn back(draft: &mut Draft<'_>, node: &Node<'_>) -> StepId {
+    let (name, join) = (node.name().clone(), id("join", node.name()));
+    let wait = id("ready", &name);
+    if draft.has(&wait) {
+        return wait;
+    }
+    let needs = vec![join.clone()];
+    draft.add_after(&join, ready_step(name.to_string(), vec![name], 1, stage(node), needs))
+}
+
 fn wait_ready(
     draft: &mut Draft<'_>,
     name: String,
@@ -434,11 +457,15 @@ fn wait_ready(
     stage: Stage,
     needs: Vec<StepId>,
 ) -> StepId {
+    draft.add(ready_step(name, nodes, at_least, stage, needs))
+}
+
+fn ready_step(name: String, nodes: Vec<NodeName>, at_least: usize, stage: Stage, needs: Vec<StepId>) -> Step {
     let subject = match nodes.as_slice() {
         [only] => Subject::Member(only.clone()),
         _ => Subject::Cluster,
     };
-    draft.add(Step {
+    Step {
         id: id("ready", name),
         stage,
         subject,
@@ -448,5 +475,5 @@ fn wait_ready(
         needs,
         takes: Vec::new(),
         part: String::new(),
-    })
+    }
 }

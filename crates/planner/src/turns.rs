@@ -1,0 +1,67 @@
+//! Whose turn it is to be out of service: agents that are drained are so in turns, and no more at once than the spec
+//! allows.
+//!
+//! A turn ends when its nodes are back: uncordoned, or joined anew, or what takes their place is Ready. One that nothing
+//! replaces is out of the books, and counts no more.
+//!
+//! `plan` goes by it when it puts the turns one after the other, and `check` once more when the plan is finished.
+
+use std::collections::BTreeSet;
+
+use kubewright_model::ids::{NodeName, StepId};
+use kubewright_model::observed::ClusterSeen;
+use kubewright_model::plan::{Action, Step};
+use kubewright_model::recipe::Effect;
+
+/// Nodes that are out of service together.
+#[derive(Debug, Default)]
+pub(crate) struct Turn<'p> {
+    /// The nodes that go.
+    pub(crate) nodes: Vec<&'p NodeName>,
+    /// The nodes that join in their place, perhaps under the same names.
+    pub(crate) back: BTreeSet<&'p NodeName>,
+}
+
+/// The turns of a plan, in its order. Nodes that one machine takes the place of go together.
+pub(crate) fn turns<'p>(steps: &'p [Step], cluster: &ClusterSeen) -> Vec<Turn<'p>> {
+    let agent = |name: &NodeName| cluster.nodes.get(name).is_some_and(|node| !node.server && node.ready);
+    let mut turns: Vec<Turn<'p>> = Vec::new();
+    for step in steps {
+        let (Action::Cordon(node) | Action::Drain { node, .. }) = &step.action else { continue };
+        if !agent(node) || turns.iter().any(|turn| turn.nodes.contains(&node)) {
+            continue;
+        }
+        let mut turn = Turn { nodes: vec![node], back: in_place_of(steps, node) };
+        let mut at = turns.len();
+        for i in (0..turns.len()).rev().filter(|i| !turns[*i].back.is_disjoint(&turn.back)).collect::<Vec<_>>() {
+            let other = turns.remove(i);
+            turn.nodes.splice(0..0, other.nodes);
+            turn.back.extend(other.back);
+            at = i;
+        }
+        turns.insert(at, turn);
+    }
+    turns
+}
+
+/// The nodes that join in the place of one that goes: itself, and those whose machines wait for its machine to be gone.
+fn in_place_of<'p>(steps: &'p [Step], gone: &NodeName) -> BTreeSet<&'p NodeName> {
+    let deleted = StepId::new(format!("delete/{gone}"));
+    let made = steps.iter().filter(|step| step.needs.contains(&deleted)).filter_map(|step| match &step.action {
+        Action::CreateMachine(machine) => Some(&machine.name),
+        _ => None,
+    });
+    let made: BTreeSet<&NodeName> = made.collect();
+    let joins = steps.iter().filter_map(joining);
+    joins.filter(|name| *name == gone || made.contains(name)).collect()
+}
+
+/// The node that joins in this step.
+pub(crate) fn joining(step: &Step) -> Option<&NodeName> {
+    match &step.action {
+        Action::RunRecipe { host, recipe, .. } if matches!(recipe.effect, Effect::JoinServer | Effect::JoinAgent) => {
+            Some(host)
+        }
+        _ => None,
+    }
+}
