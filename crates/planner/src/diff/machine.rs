@@ -169,6 +169,12 @@ pub(crate) fn refused(machine: &DesiredMachine, seen: &MachineSeen) -> Vec<Strin
         let word = |yes: bool| if yes { "privileged" } else { "unprivileged" };
         refused.push(format!("it is {} and cannot become {} in place", word(privileged), word(lxc.privileged)));
     }
+    // Only containers have a word on that.
+    match (&*machine.body, seen.privileged.is_some()) {
+        (Body::Vm(_), true) => refused.push("it is a container and cannot become a virtual machine in place".into()),
+        (Body::Lxc(_), false) => refused.push("it is a virtual machine and cannot become a container in place".into()),
+        _ => {}
+    }
     if let (Some(wanted), Some(there)) = (machine.vmid, seen.vmid)
         && wanted != there
     {

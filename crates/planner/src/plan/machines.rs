@@ -187,7 +187,13 @@ pub(super) fn hypervisors(draft: &mut Draft<'_>, observed: &Observed, standings:
             step.reason = Reason::Differs;
         }
         let message = "the container's lines change, in force at its next start";
-        draft.note(Weight::Warns, Subject::Machine(node.name().clone()), message, "restart it when it suits you");
+        let vmid = node.machine.vmid.map(|vmid| vmid.to_string()).unwrap_or_default();
+        let help = format!(
+            "when it suits you: `kubectl drain {}`, `pct reboot {vmid}` on {}, and uncordon it",
+            node.name(),
+            node.place()
+        );
+        draft.note(Weight::Warns, Subject::Machine(node.name().clone()), message, &help);
     }
 }
 

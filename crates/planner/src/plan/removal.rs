@@ -52,6 +52,10 @@ pub(super) fn replaced_nodes(
             );
             continue;
         }
+        if node.member.is_none() {
+            let message = "what goes through it, as the API may, is away until it is back";
+            draft.note(Weight::Warns, Subject::Machine(node.name().clone()), message, "");
+        }
         let gone = leave(draft, standings.cluster_seen(), holders, &leaver);
         if let Some(seen) = machine {
             delete(draft, leaver.name, &node.machine.provider, seen, leaver.reason, gone);
@@ -244,7 +248,12 @@ fn may_leave(
     let nodes: Vec<_> = standings.nodes.iter().collect();
     let mended = standings.cluster_seen().is_none() && super::members::brings_back(draft, &nodes);
     let weight = if mended { Weight::Warns } else { Weight::Blocks };
-    let help = if mended { "" } else { "put it back into the spec and bring the sick members back first" };
+    let help = match mended {
+        true => "",
+        // SQLite takes in no other server that it could be left to.
+        false if holders.voters.is_empty() => "put it back into the spec; or begin anew with `kubewright rebuild`",
+        false => "keep it in the spec until other servers are there and healthy",
+    };
     draft.note(weight, subject, format!("is not in the spec and stays: {why}"), help);
     false
 }

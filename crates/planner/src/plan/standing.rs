@@ -267,7 +267,9 @@ fn servers_in_the_way(
     match ways.into_iter().find(|(name, _)| holders.all.contains(name)) {
         None => Ok(()),
         Some((name, held)) => {
-            let help = format!("choose another for it, or keep the name {name}");
+            let help = format!(
+                "give it another number and address, which lets both be there for a while; or keep the name {name}"
+            );
             Err((format!("{name}, which may be a server of the cluster, holds {held}"), Some(help)))
         }
     }
