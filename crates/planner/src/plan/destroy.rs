@@ -82,7 +82,7 @@ fn clean_existing(draft: &mut Draft<'_>, observed: &Observed, servers: &BTreeSet
             let existing = desired.machine(&member.name).is_some_and(|machine| *machine.body == Body::Existing);
             if existing && let Some(why) = observed.hosts.get(&member.name).and_then(|seen| seen.why_unknown()) {
                 let message = format!("the host cannot be looked at: {why}");
-                let help = "what is ours on it would be left over";
+                let help = "what is ours on it would be left over; taken out of the spec, the host stays as it is";
                 draft.note(Weight::Blocks, Subject::Host(member.name.clone()), message, help);
             }
             let (Some(host), Some(recipes)) = (hosts.get(&member.name), &member.recipes) else { continue };

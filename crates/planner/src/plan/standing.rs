@@ -150,7 +150,12 @@ impl<'a> Standings<'a> {
             });
             let standing = judged.unwrap_or_else(|(message, help)| {
                 let subject = Subject::Machine(machine.name.clone());
-                notes.push(Note { weight: Weight::Blocks, subject, message, help });
+                notes.push(if left_out(member, seen, observed.hosts.get(&machine.name)) {
+                    let help = Some("it is left out until it answers".to_string());
+                    Note { weight: Weight::Warns, subject, message, help }
+                } else {
+                    Note { weight: Weight::Blocks, subject, message, help }
+                });
                 Standing::Blocked
             });
             let mut node = Node { machine, host: hosts.get(&machine.name)?, member, standing, seen };
@@ -326,6 +331,12 @@ fn blind_providers(desired: &Desired, observed: &Observed) -> Vec<Note> {
         help: None,
     });
     notes.collect()
+}
+
+/// An agent of a living cluster whose host does not answer keeps nobody waiting, as `maintenance.unreachable` has it.
+fn left_out(member: Option<&DesiredMember>, seen: Option<&NodeSeen>, host: Option<&Seen<HostSeen>>) -> bool {
+    let agent = member.is_some_and(|member| !member.role.is_server()) && seen.is_some_and(|seen| !seen.server);
+    agent && matches!(host, Some(Seen::Unknown(_)))
 }
 
 fn judge<'a>(
