@@ -1,5 +1,6 @@
 //! The few methods that every front end calls.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,7 +8,7 @@ use std::time::Duration;
 use kubewright_model::desired::{Body, Desired};
 use kubewright_model::diagnostic::{Diagnostic, Severity};
 use kubewright_model::event::{Event, Failure, Record, RunEnd};
-use kubewright_model::ids::{ClusterName, RunId, StepId};
+use kubewright_model::ids::{ClusterName, NodeName, RunId, StepId};
 use kubewright_model::observed::{Observed, Seen};
 use kubewright_model::plan::{Ask, Note, Plan, Violation, Weight};
 use kubewright_model::source::SourceMap;
@@ -209,18 +210,27 @@ impl Engine {
         Ok(Planned { observed, plan })
     }
 
-    /// Looks at the world and plans, and looks again for a while when the plan is blocked by something that could not be
-    /// looked at.
+    /// Looks at the world and plans, and looks again for a while when something could not be looked at that blocks the
+    /// plan, or a node that the plan leaves out; not for those that were given up.
     ///
     /// # Errors
     ///
     /// [`EngineError::Bug`] when the plan breaks a promise.
-    pub async fn plan_patiently(&self, desired: &Desired, ask: &Ask, only: &[String]) -> Result<Planned, EngineError> {
+    pub async fn plan_patiently(
+        &self,
+        desired: &Desired,
+        ask: &Ask,
+        only: &[String],
+        given_up: &BTreeSet<NodeName>,
+    ) -> Result<Planned, EngineError> {
+        let nodes: BTreeSet<&NodeName> = desired.members.iter().map(|member| &member.name).collect();
         let deadline = Instant::now() + PATIENCE;
         loop {
             let planned = self.plan(desired, ask, only).await?;
             let unknown = planned.observed.unknown();
-            let settled = !planned.plan.is_blocked() || unknown.is_empty() || !self.has_hands(desired);
+            let waits = planned.plan.is_blocked()
+                || planned.observed.silent().any(|name| nodes.contains(name) && !given_up.contains(name));
+            let settled = !waits || unknown.is_empty() || !self.has_hands(desired);
             if settled || Instant::now() + LOOK_AGAIN > deadline {
                 return Ok(planned);
             }
@@ -281,9 +291,12 @@ impl Engine {
     pub async fn apply(&self, request: &Request<'_>, stop: &Stop, sink: Sink<'_>) -> Result<RunReport, EngineError> {
         let desired = request.desired;
         let _lock = self.store.lock(&desired.cluster, &request.holder)?;
+        // Who approved a plan has waited already.
+        let everybody = desired.members.iter().filter(|_| request.approved.is_some());
+        let given_up = everybody.map(|member| member.name.clone()).collect();
         let planned = tokio::select! {
             biased;
-            planned = self.plan_patiently(desired, &request.ask, request.only) => planned?,
+            planned = self.plan_patiently(desired, &request.ask, request.only, &given_up) => planned?,
             () = stop.wanted() => return Err(EngineError::Stopped),
         };
         let Planned { observed, plan } = planned;
@@ -299,12 +312,13 @@ impl Engine {
             simulated: self.simulated(),
             wall: request.holder.since,
         })?;
+        let silent = observed.silent().cloned().collect();
         let filler = Filler::new(desired, self.world.secrets(&*self.store), &observed);
         let hands = Hands::new(&self.world, desired, filler, &plan, observed);
         let mut tally = execute(&plan, &hands, stop, &mut recorder).await?;
         let remaining = tokio::select! {
             biased;
-            remaining = self.remaining(request, &tally) => remaining?,
+            remaining = self.remaining(request, &tally, &silent) => remaining?,
             () = stop.wanted() => {
                 recorder.record(Event::StopAsked { times: stop.asked() })?;
                 tally.stopped = true;
@@ -350,8 +364,13 @@ impl Engine {
         if missing.is_empty() { Ok(()) } else { Err(EngineError::Secrets(missing)) }
     }
 
-    /// What is still to be done after all steps ended well.
-    async fn remaining(&self, request: &Request<'_>, tally: &Tally) -> Result<Vec<String>, EngineError> {
+    /// What is still to be done after all steps ended well. Hosts that were silent before are waited for no more.
+    async fn remaining(
+        &self,
+        request: &Request<'_>,
+        tally: &Tally,
+        silent: &BTreeSet<NodeName>,
+    ) -> Result<Vec<String>, EngineError> {
         if tally.stopped || !tally.failed.is_empty() {
             return Ok(Vec::new());
         }
@@ -361,12 +380,12 @@ impl Engine {
             // A backup changes nothing that a plan could find.
             Ask::Backup => return Ok(Vec::new()),
         };
-        let mut planned = self.plan_patiently(request.desired, &again, request.only).await?;
+        let mut planned = self.plan_patiently(request.desired, &again, request.only, silent).await?;
         let deadline = Instant::now() + PATIENCE;
         // What is only waited for comes by itself: a cluster that was off wakes.
         while planned.plan.only_waits() && Instant::now() + LOOK_AGAIN <= deadline {
             tokio::time::sleep(LOOK_AGAIN).await;
-            planned = self.plan_patiently(request.desired, &again, request.only).await?;
+            planned = self.plan_patiently(request.desired, &again, request.only, silent).await?;
         }
         let steps = planned.plan.steps.iter().map(|step| format!("{}: {}", step.title(), step.reason));
         let notes = planned.plan.notes.iter().filter(|note| note.weight == Weight::Blocks);

@@ -89,6 +89,11 @@ impl Observed {
         }
     }
 
+    /// The hosts that did not answer.
+    pub fn silent(&self) -> impl Iterator<Item = &NodeName> {
+        self.hosts.iter().filter(|(_, seen)| seen.why_unknown().is_some()).map(|(name, _)| name)
+    }
+
     /// What nobody could look at, and why.
     pub fn unknown(&self) -> Vec<String> {
         let providers = self.providers.iter().filter_map(|(name, seen)| Some((name.as_str(), seen.why_unknown()?)));

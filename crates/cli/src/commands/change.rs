@@ -1,5 +1,6 @@
 //! Commands that change the world: `apply`, `destroy`, `rebuild`, `replace`.
 
+use std::collections::BTreeSet;
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use std::path::Path;
 
@@ -90,7 +91,8 @@ fn carry_out(arguments: &Arguments, wish: Wish<'_>) -> Result<Done, Problem> {
         let plan = match &wish.approved {
             Some(plan) => plan.clone(),
             None => {
-                let plan = site.engine.plan_patiently(&wish.desired, &wish.ask, &wish.only).await?.plan;
+                let plan =
+                    site.engine.plan_patiently(&wish.desired, &wish.ask, &wish.only, &BTreeSet::new()).await?.plan;
                 engine::chosen(&wish.desired, &plan, &wish.only)?;
                 if wish.output == Output::Text {
                     view::plan::show(&plan, &wish.desired, Alike::Folded(None));

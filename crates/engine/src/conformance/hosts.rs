@@ -63,9 +63,10 @@ pub async fn check(case: Case<'_>) -> Vec<Broken> {
     broken(&RULES, verdicts)
 }
 
+/// What is on a host of ours; what else is true of it changes by itself.
 async fn look(case: Case<'_>, resources: &[HostResource]) -> Result<HostSeen, String> {
     match case.hands.observe(Probe { host: case.host, way: case.way, resources, holds_data: false }).await {
-        Seen::Present(seen) => Ok(seen),
+        Seen::Present(seen) => Ok(HostSeen { facts: None, ..seen }),
         other => Err(format!("{other:?}")),
     }
 }

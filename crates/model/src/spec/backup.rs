@@ -134,7 +134,7 @@ pub struct Maintenance {
     /// How long the window is open.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub window_length: Option<Span>,
-    /// What happens to agents that cannot be reached during an upgrade.
+    /// What happens to agents of a living cluster that cannot be reached.
     #[serde(default)]
     pub unreachable: Unreachable,
     /// Keep the operating system's packages up to date, in a rolling way.
