@@ -19,7 +19,7 @@ use crate::yard::{Yard, desired};
 
 /// Three servers and five agents, as in the scenario of that name.
 fn eight() -> Yard {
-    let text = include_str!("../scenarios/04-fresh-three-and-five.txt");
+    let text = include_str!("../scenarios/004-fresh-three-and-five.txt");
     let spec = text.split("--- spec\n").nth(1).and_then(|rest| rest.split("\n--- world").next()).unwrap();
     Yard::new(desired(spec), 11)
 }

@@ -1,6 +1,6 @@
 //! Scenario files: a spec, a world, what is asked, and the plan that comes of it, in one readable text.
 //!
-//! `tests/scenarios/NN-slug.txt` begins with a title. Then come `--- spec` (a cluster file), `--- world` (what is true
+//! `tests/scenarios/NNN-slug.txt` begins with a title. Then come `--- spec` (a cluster file), `--- world` (what is true
 //! before; the lines are described in [`world`]), `--- ask` with what is asked in the same line (`apply`, `destroy`,
 //! `rebuild`, `backup`, `replace NAME…`; then perhaps `only WORD…`), `--- plan` (what is planned) and `--- runs` (what
 //! each run came to until nothing was left to do; somebody mends faults in between). The last two are compared, or

@@ -103,52 +103,25 @@ impl<'a> Standings<'a> {
             Some(Seen::Absent) => ClusterView::Absent,
             Some(Seen::Present(seen)) => ClusterView::Present(seen),
         };
-        let nodes_seen = match &cluster {
-            ClusterView::Present(seen) => Some(&seen.nodes),
-            ClusterView::Unknown(_) | ClusterView::Absent => None,
+        let judge = Judge {
+            desired,
+            observed,
+            books: observed.cluster.as_ref().and_then(Seen::present),
+            hosts: desired.hosts.iter().map(|host| (&host.name, host)).collect(),
+            obstacles: Obstacles::new(observed, &desired.owner),
+            in_the_way: machine::in_the_way(desired, observed),
+            holders,
         };
-        let hosts: BTreeMap<&NodeName, &DesiredHost> = desired.hosts.iter().map(|host| (&host.name, host)).collect();
         let members: BTreeMap<&NodeName, &DesiredMember> =
             desired.members.iter().map(|member| (&member.name, member)).collect();
-        let taken = Obstacles::new(observed, &desired.owner);
-        let in_the_way = machine::in_the_way(desired, observed);
         let mut notes = blind_providers(desired, observed);
         let nodes = desired.machines.iter().filter_map(|machine| {
             let again = anew.contains(&machine.name);
             let lost = matches!(machine::seen(machine, observed), Seen::Absent);
             let member = members.get(&machine.name).copied();
             // Whose machine is gone is a member in the books only.
-            let seen = nodes_seen.and_then(|nodes| nodes.get(&machine.name)).filter(|_| !again && !lost);
-            let judged = match machine::seen(machine, observed) {
-                // Its provider has a note of its own: one for all its machines.
-                Seen::Unknown(_) => Ok(Standing::Blocked),
-                // A host that was there before us is left clean and set up anew; nobody makes its machine.
-                Seen::Present(seen) if again && *machine.body == Body::Existing => {
-                    match observed.hosts.get(&machine.name).and_then(Seen::why_unknown) {
-                        Some(why) => Err((format!("the host cannot be looked at: {why}"), None)),
-                        None => Ok(Standing::Off(seen)),
-                    }
-                }
-                _ if again => Ok(Standing::ToMake),
-                there => judge(machine, there, observed, &taken),
-            };
-            let books = observed.cluster.as_ref().and_then(Seen::present);
-            let placed = moved::in_its_place(machine, desired, observed, books);
-            let judged = placed.and(judged);
-            let judged = judged.and_then(|standing| match standing {
-                Standing::ToMake => servers_in_the_way(machine, &in_the_way, holders).map(|()| standing),
-                other => under_another_name(machine, desired, &cluster).map(|()| other),
-            });
-            let judged = judged.and_then(|standing| match standing {
-                Standing::ToMake | Standing::Off(_) => hypervisor(machine, &hosts, observed).map(|()| standing),
-                other => Ok(other),
-            });
-            let judged = judged.and_then(|standing| skew(desired, seen).map(|()| standing));
-            let judged = judged.and_then(|standing| match member.filter(|_| nodes_seen.is_some()) {
-                Some(member) => in_its_role(standing, member, seen),
-                None => Ok(standing),
-            });
-            let standing = judged.unwrap_or_else(|(message, help)| {
+            let seen = judge.books.and_then(|books| books.nodes.get(&machine.name)).filter(|_| !again && !lost);
+            let standing = judge.standing(machine, member, seen, again).unwrap_or_else(|(message, help)| {
                 let subject = Subject::Machine(machine.name.clone());
                 notes.push(if left_out(member, seen, observed.hosts.get(&machine.name)) {
                     let help = Some("it is left out until it answers".to_string());
@@ -158,12 +131,12 @@ impl<'a> Standings<'a> {
                 });
                 Standing::Blocked
             });
-            let mut node = Node { machine, host: hosts.get(&machine.name)?, member, standing, seen };
+            let mut node = Node { machine, host: judge.hosts.get(&machine.name)?, member, standing, seen };
             node.seen = node.seen.filter(|_| !node.is_blank() && !matches!(node.standing, Standing::Rejoins(_)));
             Some(node)
         });
         let nodes = nodes.collect();
-        Self { nodes, cluster, in_the_way, notes }
+        Self { nodes, cluster, in_the_way: judge.in_the_way, notes }
     }
 
     /// Why nodes are blocked.
@@ -223,6 +196,56 @@ fn blank(host: &HostSeen) -> bool {
 
 /// Why nothing is done to a machine, and what to do.
 pub(super) type Refusal = (String, Option<String>);
+
+/// What every node is judged by.
+struct Judge<'a, 'h> {
+    desired: &'a Desired,
+    observed: &'a Observed,
+    /// The cluster's books, when it answers.
+    books: Option<&'a ClusterSeen>,
+    hosts: BTreeMap<&'a NodeName, &'a DesiredHost>,
+    obstacles: Obstacles<'a>,
+    in_the_way: InTheWay<'a>,
+    holders: &'h Holders<'h>,
+}
+
+impl<'a> Judge<'a, '_> {
+    /// Where a node stands, or why nothing is done to it. `again`: it is to be made anew although it is there.
+    fn standing(
+        &self,
+        machine: &'a DesiredMachine,
+        member: Option<&DesiredMember>,
+        seen: Option<&NodeSeen>,
+        again: bool,
+    ) -> Result<Standing<'a>, Refusal> {
+        moved::in_its_place(machine, self.desired, self.observed, self.books)?;
+        let standing = match machine::seen(machine, self.observed) {
+            // Its provider has a note of its own: one for all its machines.
+            Seen::Unknown(_) => Standing::Blocked,
+            // A host that was there before us is left clean and set up anew; nobody makes its machine.
+            Seen::Present(there) if again && *machine.body == Body::Existing => {
+                match self.observed.hosts.get(&machine.name).and_then(Seen::why_unknown) {
+                    Some(why) => return Err((format!("the host cannot be looked at: {why}"), None)),
+                    None => Standing::Off(there),
+                }
+            }
+            _ if again => Standing::ToMake,
+            there => judge(machine, there, self.observed, &self.obstacles)?,
+        };
+        match standing {
+            Standing::ToMake => servers_in_the_way(machine, &self.in_the_way, self.holders)?,
+            _ => under_another_name(machine, self.desired, self.books)?,
+        }
+        if matches!(standing, Standing::ToMake | Standing::Off(_)) {
+            hypervisor(machine, &self.hosts, self.observed)?;
+        }
+        skew(self.desired, seen)?;
+        match member.filter(|_| self.books.is_some()) {
+            Some(member) => in_its_role(standing, member, seen),
+            None => Ok(standing),
+        }
+    }
+}
 
 /// What is not ours and stands where we would build.
 struct Obstacles<'a> {
@@ -300,8 +323,8 @@ fn hypervisor(
 
 /// A host that was there before us and is a node under a name that the spec does not know any more: what is on it, and
 /// its member of etcd, go by the old name.
-fn under_another_name(machine: &DesiredMachine, desired: &Desired, cluster: &ClusterView<'_>) -> Result<(), Refusal> {
-    let ClusterView::Present(seen) = cluster else { return Ok(()) };
+fn under_another_name(machine: &DesiredMachine, desired: &Desired, books: Option<&ClusterSeen>) -> Result<(), Refusal> {
+    let Some(seen) = books else { return Ok(()) };
     let existing = *machine.body == Body::Existing && !seen.nodes.contains_key(&machine.name);
     let old = unwanted_nodes(desired, seen).into_iter().filter(|_| existing);
     match old.into_iter().find(|name| machine.address.is_some() && seen.nodes[*name].address == machine.address) {
