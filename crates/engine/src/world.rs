@@ -121,12 +121,12 @@ impl World {
     }
 }
 
-/// Passwords of sudo are where the spec says; those of keys only a person knows.
+/// Passwords of hosts are where the spec says; those of keys only a person knows.
 fn asking(folder: &Path, desired: &Desired, prompt: Prompt) -> Ask {
     let (places, folder) = (desired.secrets.clone(), folder.to_path_buf());
     Arc::new(move |wanted: &Password| match wanted {
         Password::Key(_) => prompt(&wanted.to_string()),
-        Password::Sudo(hole) => {
+        Password::First(hole) | Password::Sudo(hole) => {
             let name = hole.as_str().strip_prefix("secret/").unwrap_or_default();
             let place = places.get(name).ok_or_else(|| format!("the spec does not say where {hole} is"))?;
             holes::read(place, &folder).map_err(|why| format!("{wanted} at {}: {why}", place.place()))

@@ -10,9 +10,9 @@ use tokio::sync::Mutex as Turn;
 
 use crate::local::Local;
 use crate::passwords::Passwords;
-use crate::ssh::Session;
 use crate::ssh::target::Home;
 use crate::ssh::trust::Tell;
+use crate::ssh::{Session, first};
 use crate::transport::{Refusal, Transport};
 use crate::{HostError, Layer};
 
@@ -48,6 +48,20 @@ impl Connections {
         let open = self.open_or_before(way).await.map_err(|refusal| unreachable(host, refusal))?;
         *kept = Some(Arc::clone(&open));
         Ok(open)
+    }
+
+    /// A host that let us in by its password gets our key, which must let us in from then on.
+    pub(crate) async fn settle(&self, host: &NodeName, way: &Way) -> Result<(), HostError> {
+        let open = self.to(host, way).await?;
+        if !open.by_password() {
+            return Ok(());
+        }
+        let target = self.home.target(way).map_err(|why| unreachable(host, Refusal::new(Layer::Name, why)))?;
+        first::install(&*open, &target).await.map_err(|refusal| unreachable(host, refusal))?;
+        let by_key = Way { first: None, ..way.clone() };
+        let open = self.open_or_before(&by_key).await.map_err(|refusal| unreachable(host, refusal))?;
+        *self.slot(host).lock().await = Some(open);
+        Ok(())
     }
 
     /// Makes a connection anew, beside the one that is kept; that one goes only when the new one is open.

@@ -14,6 +14,8 @@ use tokio::sync::Mutex;
 pub enum Password {
     /// sudo's, by the name of the secret that the spec says it is.
     Sudo(HoleName),
+    /// The user's, for a first contact, by the name of the secret that the spec says it is.
+    First(HoleName),
     /// The one that opens a private key's file.
     Key(PathBuf),
 }
@@ -22,6 +24,7 @@ impl fmt::Display for Password {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Sudo(hole) => write!(f, "sudo's password ({hole})"),
+            Self::First(hole) => write!(f, "the password for the first contact ({hole})"),
             Self::Key(path) => write!(f, "the password of {}", path.display()),
         }
     }
@@ -44,6 +47,11 @@ impl Passwords {
     /// The password of a key's file.
     pub(crate) async fn key(&self, path: &Path) -> Result<Secret, String> {
         self.get(Password::Key(path.to_path_buf())).await
+    }
+
+    /// The password for a first contact.
+    pub(crate) async fn first(&self, hole: &HoleName) -> Result<Secret, String> {
+        self.get(Password::First(hole.clone())).await
     }
 
     /// sudo's password.

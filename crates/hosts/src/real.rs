@@ -208,6 +208,7 @@ impl Hosts for RealHosts {
 
     async fn change(&self, change: &HostChange, holes: &Holes) -> Result<Report, HostError> {
         let body = change::script(change, holes)?;
+        self.connections.settle(&change.host, &change.way).await?;
         let mut uploaded = false;
         for upload in uploads(change) {
             uploaded |= self.upload(&change.host, &change.way, &upload).await?;
@@ -230,6 +231,7 @@ impl Hosts for RealHosts {
         holes: &Holes,
         tell: &(dyn Fn(String) + Send + Sync),
     ) -> Result<Report, HostError> {
+        self.connections.settle(host, way).await?;
         let mut changed = false;
         let mut last = String::new();
         for part in recipe::steps(recipe, holes, host)? {

@@ -3,6 +3,7 @@
 //! Each layer on the way has a deadline of its own and an error of its own, so that people read where it failed: the
 //! name, the TCP connection, the banner, the host's key, the user's keys.
 
+pub(crate) mod first;
 mod keys;
 pub(crate) mod target;
 #[cfg(test)]
@@ -45,6 +46,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
 pub(crate) struct Session {
     handle: Handle<Judge>,
     root: bool,
+    by_password: bool,
     /// The connection that this one goes through.
     _through: Option<Box<Session>>,
 }
@@ -67,8 +69,8 @@ impl Session {
                 }
             };
             let mut handle = greet(target, known, stream).await?;
-            keys::let_in(&mut handle, target, passwords).await?;
-            Ok(Self { handle, root: target.user == "root", _through: through })
+            let by_password = keys::let_in(&mut handle, target, passwords).await?;
+            Ok(Self { handle, root: target.user == "root", by_password, _through: through })
         })
     }
 
@@ -159,6 +161,10 @@ impl Transport for Session {
 
     fn is_root(&self) -> bool {
         self.root
+    }
+
+    fn by_password(&self) -> bool {
+        self.by_password
     }
 
     fn is_open(&self) -> bool {

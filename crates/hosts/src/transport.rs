@@ -61,6 +61,11 @@ pub(crate) trait Transport: Send + Sync {
     /// Whether the user who was let in is root.
     fn is_root(&self) -> bool;
 
+    /// Whether a password let us in, because the host has no key of ours yet.
+    fn by_password(&self) -> bool {
+        false
+    }
+
     /// Whether it can still be used.
     fn is_open(&self) -> bool;
 }

@@ -286,6 +286,9 @@ pub struct Way {
     pub key_file: Option<Arc<str>>,
     /// The host to go through.
     pub jump: Option<Arc<str>>,
+    /// The secret that is the user's password, for the first contact with a host that has no key of ours yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first: Option<HoleName>,
     /// The secret that is sudo's password, where it asks for one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sudo: Option<HoleName>,

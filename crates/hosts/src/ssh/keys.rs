@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use kubewright_model::ids::HoleName;
 use russh::client::{AuthResult, Handle};
 use russh::keys::agent::client::AgentClient;
 use russh::keys::{HashAlg, PrivateKey, PrivateKeyWithHashAlg, PublicKey, load_public_key, load_secret_key};
@@ -10,9 +11,9 @@ use tokio::time::timeout;
 
 use super::target::Target;
 use super::trust::Judge;
-use super::{GREETING, late};
+use super::{GREETING, first, late};
 use crate::Layer;
-use crate::passwords::Passwords;
+use crate::passwords::{Password, Passwords};
 use crate::transport::Refusal;
 
 /// What was tried so far, and what could be.
@@ -25,19 +26,29 @@ struct Tries {
 }
 
 /// Tries every key until the host takes one: those that lie open, those of the agent, and then those for which somebody
-/// must be asked for a password.
-pub(crate) async fn let_in(handle: &mut Handle<Judge>, target: &Target, passwords: &Passwords) -> Result<(), Refusal> {
+/// must be asked for a password. Where the spec has one for a first contact, that comes last; returns whether it did it.
+pub(crate) async fn let_in(
+    handle: &mut Handle<Judge>,
+    target: &Target,
+    passwords: &Passwords,
+) -> Result<bool, Refusal> {
     let mut tries = Tries::default();
     let open = timeout(GREETING, by_open_keys(handle, target, &mut tries)).await;
     if open.map_err(|_| late(Layer::Authentication, GREETING))?? {
-        return Ok(());
+        return Ok(false);
     }
     for path in std::mem::take(&mut tries.locked) {
         let (tried, taken) = by_locked_key(handle, target, &path, passwords).await?;
         if taken {
-            return Ok(());
+            return Ok(false);
         }
         tries.tried.push(tried);
+    }
+    if let Some(hole) = &target.first {
+        match by_first_password(handle, target, hole, passwords).await? {
+            None => return Ok(true),
+            Some(tried) => tries.tried.push(tried),
+        }
     }
     let tried = match tries.tried.as_slice() {
         [] => "no key was found to try".to_string(),
@@ -48,6 +59,25 @@ pub(crate) async fn let_in(handle: &mut Handle<Judge>, target: &Target, password
 
 fn refused(why: String) -> Refusal {
     Refusal::new(Layer::Authentication, why)
+}
+
+/// Tries the password for a first contact; returns what was tried, if it did not let us in.
+async fn by_first_password(
+    handle: &mut Handle<Judge>,
+    target: &Target,
+    hole: &HoleName,
+    passwords: &Passwords,
+) -> Result<Option<String>, Refusal> {
+    let password = match passwords.first(hole).await {
+        Ok(password) => password,
+        Err(why) => return Ok(Some(why)),
+    };
+    let tried = timeout(GREETING, first::by_password(handle, target, &password)).await;
+    match tried.map_err(|_| late(Layer::Authentication, GREETING))? {
+        Ok(true) => Ok(None),
+        Ok(false) => Ok(Some(Password::First(hole.clone()).to_string())),
+        Err(error) => Ok(Some(format!("{} ({error})", Password::First(hole.clone())))),
+    }
 }
 
 /// Offers a key to the host; returns whether it is taken.
@@ -142,7 +172,7 @@ async fn by_agent(
 }
 
 /// The public half of a key's file, which stands beside it.
-fn public_half(path: &Path) -> Option<PublicKey> {
+pub(super) fn public_half(path: &Path) -> Option<PublicKey> {
     let mut beside = path.as_os_str().to_owned();
     beside.push(".pub");
     load_public_key(Path::new(&beside)).ok()

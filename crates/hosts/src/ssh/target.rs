@@ -5,6 +5,7 @@ use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
 use kubewright_model::desired::Way;
+use kubewright_model::ids::HoleName;
 use ssh2_config::{ParseRule, SshConfig};
 
 use super::trust::{KnownHosts, Tell};
@@ -29,6 +30,8 @@ pub(crate) struct Target {
     pub(crate) jump: Option<Box<Target>>,
     /// The SSH agent's socket.
     pub(crate) agent: Option<PathBuf>,
+    /// The secret that is the user's password, as long as the host has no key of ours.
+    pub(crate) first: Option<HoleName>,
 }
 
 /// The user's own settings.
@@ -66,6 +69,7 @@ impl Home {
         let named = named.ok_or("neither an address nor a name is known")?;
         let mut target = self.of(&named, 0)?;
         target.user = way.user.to_string();
+        target.first.clone_from(&way.first);
         // 22 is what the spec says when it says nothing.
         if way.port != 22 {
             target.port = way.port;
@@ -106,6 +110,7 @@ impl Home {
             only_keys,
             jump,
             agent: self.agent.clone(),
+            first: None,
         })
     }
 
@@ -159,6 +164,7 @@ mod tests {
             user: "root".into(),
             key_file: None,
             jump: None,
+            first: None,
             sudo: None,
         }
     }

@@ -75,7 +75,7 @@ impl Server {
         let keys = vec![self.folder.path().join(key)];
         let user = std::env::var("USER").unwrap_or_else(|_| "root".into());
         let host = self.address.to_string();
-        Target { host, port: self.port, user, keys, only_keys: true, jump: None, agent: None }
+        Target { host, port: self.port, user, keys, only_keys: true, jump: None, agent: None, first: None }
     }
 
     fn known(&self) -> KnownHosts {
@@ -241,6 +241,7 @@ async fn hosts_are_reached_over_the_sixth_version_of_the_internet_protocol() {
         user: server.target("user").user.as_str().into(),
         key_file: Some(server.folder.path().join("user").display().to_string().into()),
         jump: None,
+        first: None,
         sudo: None,
     };
     let home = super::target::Home::read(server.folder.path(), None).expect("there is none");

@@ -4,6 +4,7 @@
 
 mod daemon;
 mod faults;
+mod first;
 mod lab;
 mod life;
 mod network;
@@ -46,6 +47,7 @@ fn way(host: &LabHost, user: &str) -> Way {
         user: user.into(),
         key_file: Some(host.at("user").display().to_string().into()),
         jump: None,
+        first: None,
         sudo: None,
     }
 }

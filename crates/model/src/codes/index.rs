@@ -364,6 +364,9 @@ codes! {
         "The host to go through is `user@host:port`; user and port may be left out.";
     616 Error OWNER_FORM = "a file's owner that is none",
         "The owner is `user` or `user:group`, by name.";
+    617 Error FIRST_PASSWORD_ALONE = "a first password and no key to take its place",
+        "`firstPassword` lets us in until the first change, which puts the public half of `keyFile` in its place; from then \
+         on only that key is used. Write the `keyFile`.";
     701 Error SECRET_IN_CLEAR = "a secret in clear text",
         "A value stands where a reference to a secret belongs. This file lives in Git, and what was once in Git is no secret \
          any more: change the secret, keep it in an environment variable, a file, a command or the SOPS file, and write only \

@@ -74,6 +74,9 @@ pub struct Ssh {
     /// The host to go through: `user@bastion:22`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub jump: Option<String>,
+    /// The user's password, for the first contact alone: the first change puts the public half of `keyFile` in its place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_password: Option<SecretRef>,
     /// sudo's password, where it asks for one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sudo_password: Option<SecretRef>,

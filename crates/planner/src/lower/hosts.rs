@@ -9,6 +9,7 @@ use kubewright_model::digest::Digest;
 use kubewright_model::host::{FileWish, HostResource, HostsEntry, SshDaemonWish, UnitRun, UnitWish, UserWish};
 use kubewright_model::ids::{NodeName, PlaceName};
 use kubewright_model::spec::hosts::{HostFile, Ssh};
+use kubewright_model::spec::secrets::SecretRef;
 use kubewright_model::spec::{Distribution, HostSettings};
 use kubewright_model::text::Text;
 
@@ -41,8 +42,8 @@ pub(super) fn hosts(context: &Context<'_>, secrets: &mut SecretNames) -> Vec<Des
 fn way(node: &NodePlan<'_>, ssh: Option<&Ssh>, secrets: &mut SecretNames) -> Way {
     // A pool that says its own way has a password of its own.
     let own = node.pool.hosts.as_ref().is_some_and(|settings| settings.ssh.is_some());
-    let name = if own { format!("sudo-password-{}", node.pool_name) } else { "sudo-password".into() };
-    let password = ssh.and_then(|ssh| ssh.sudo_password.as_ref());
+    let name = |what: &str| if own { format!("{what}-{}", node.pool_name) } else { what.to_string() };
+    let mut hole = |what, password: Option<&SecretRef>| password.map(|it| secrets.hole(&name(what), Some(it)));
     Way {
         address: node.address,
         name: node.address.is_none().then(|| node.name.to_string()),
@@ -52,7 +53,8 @@ fn way(node: &NodePlan<'_>, ssh: Option<&Ssh>, secrets: &mut SecretNames) -> Way
         user: ssh.map_or("root", |ssh| ssh.user.as_str()).into(),
         key_file: ssh.and_then(|ssh| ssh.key_file.as_deref()).map(Arc::from),
         jump: ssh.and_then(|ssh| ssh.jump.as_deref()).map(Arc::from),
-        sudo: password.map(|password| secrets.hole(&name, Some(password))),
+        first: hole("first-password", ssh.and_then(|ssh| ssh.first_password.as_ref())),
+        sudo: hole("sudo-password", ssh.and_then(|ssh| ssh.sudo_password.as_ref())),
     }
 }
 
@@ -253,6 +255,7 @@ fn hypervisors(context: &Context<'_>) -> Vec<DesiredHost> {
             user: ssh.user.as_str().into(),
             key_file: ssh.key_file.as_deref().map(Arc::from),
             jump: None,
+            first: None,
             sudo: None,
         },
         os: None,

@@ -174,6 +174,15 @@ fn ssh_rules(ssh: &Ssh, path: &SpecPath, say: &mut impl FnMut(Code, SpecPath, St
         let help = "write another `user` that may use sudo, or leave out `harden`";
         say(codes::HARDEN_LOCKS_OUT, path.then("harden"), message, help);
     }
+    if ssh.first_password.is_some() && ssh.key_file.is_none() {
+        let message = "no `keyFile` could take the password's place".to_string();
+        say(
+            codes::FIRST_PASSWORD_ALONE,
+            path.then("firstPassword"),
+            message,
+            "write the `keyFile` whose public half it gets",
+        );
+    }
     if let Some(jump) = &ssh.jump
         && !bastion(jump)
     {

@@ -48,6 +48,7 @@ fn references<'a>(facts: &Facts<'a>) -> Vec<Reference<'a>> {
     }
     for (path, settings) in settings(facts) {
         let ssh = settings.ssh.as_ref();
+        one(ssh.and_then(|ssh| ssh.first_password.as_ref()), path.then("ssh").then("firstPassword"), Outside);
         one(ssh.and_then(|ssh| ssh.sudo_password.as_ref()), path.then("ssh").then("sudoPassword"), Outside);
         for (name, file) in &settings.files {
             one(file.from.as_ref(), path.then("files").then(name).then("from"), Anywhere);
@@ -168,6 +169,6 @@ mod tests {
     fn every_place_of_a_secret_is_known() {
         let schema = kubewright_model::spec::schema::json_schema().to_string();
         let places = schema.matches("#/$defs/SecretRef").count();
-        assert_eq!(places, 17, "a field for a secret came or went: correct `references`, then this number");
+        assert_eq!(places, 18, "a field for a secret came or went: correct `references`, then this number");
     }
 }

@@ -180,6 +180,7 @@ impl Host {
             user: self.user.into(),
             key_file: None,
             jump: None,
+            first: None,
             sudo: None,
         };
         HostChange { host: "web-1".into(), way, make: make.to_vec(), unmake: unmake.to_vec() }
