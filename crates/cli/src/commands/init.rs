@@ -97,7 +97,22 @@ fn example(wanted: &str) -> Result<String, Problem> {
     Ok(lines.flat_map(|line| [line, "\n"]).collect())
 }
 
-/// Asks for what a K3s cluster cannot do without.
+/// What a K3s cluster cannot do without.
+struct Answers {
+    name: String,
+    addresses: Addresses,
+    /// The Proxmox cluster, unless hosts are there already.
+    proxmox: Option<Value>,
+}
+
+struct Addresses {
+    network: String,
+    gateway: String,
+    servers: String,
+    /// `-` for none.
+    agents: String,
+}
+
 fn questions() -> Result<String, Problem> {
     remark!("{} {}", paint(HEAD, "A first spec."), paint(DIM, "Return takes what stands in brackets."));
     let name = ask("The cluster's name", "homelab", form::<ClusterName>)?;
@@ -105,6 +120,13 @@ fn questions() -> Result<String, Problem> {
         "proxmox" | "existing" => Ok(()),
         _ => Err("write `proxmox` or `existing`; other places stand in the examples: `kubewright init --list`".into()),
     })?;
+    let addresses = addresses()?;
+    let proxmox = if place == "proxmox" { Some(proxmox()?) } else { None };
+    serde_saphyr::to_string(&file(&Answers { name, addresses, proxmox }))
+        .map_err(|error| Problem::new(Done::Bug, "the answers have no YAML form").because(error.to_string()))
+}
+
+fn addresses() -> Result<Addresses, Problem> {
     let network = ask("The machines' network", "192.168.1.0/24", form::<Cidr>)?;
     let net: Option<Cidr> = network.parse().ok();
     let nth = |n: u32| net.and_then(|net| net.nth(n)).map(|address| address.to_string()).unwrap_or_default();
@@ -125,7 +147,23 @@ fn questions() -> Result<String, Problem> {
         "-" => Ok(()),
         answer => inside(answer),
     })?;
-    let mut spec = Map::new();
+    Ok(Addresses { network, gateway, servers, agents })
+}
+
+fn proxmox() -> Result<Value, Problem> {
+    let endpoint = ask("The Proxmox API", "https://proxmox:8006", |answer| {
+        if answer.starts_with("https://") { Ok(()) } else { Err("it begins with https://".into()) }
+    })?;
+    let node = ask("The Proxmox node", "pve", |_| Ok(()))?;
+    Ok(json!({
+        "endpoint": endpoint, "tokenId": "root@pam!kubewright", "tokenSecret": { "env": "PROXMOX_TOKEN_SECRET" },
+        "node": node, "vmids": "400-499", "ssh": { "keyFile": "~/.ssh/id_ed25519" },
+    }))
+}
+
+/// The spec file that the answers make, in the order in which a person would write it.
+fn file(answers: &Answers) -> Value {
+    let Answers { name, addresses: Addresses { network, gateway, servers, agents }, proxmox } = answers;
     let mut kubernetes = json!({ "distribution": "k3s", "version": VERSION });
     if let Ok(range) = servers.parse::<AddressRange>().map_err(drop)
         && range.count() > 1
@@ -133,35 +171,23 @@ fn questions() -> Result<String, Problem> {
         // Clients need one address; without a load balancer it is one server's.
         kubernetes["endpoint"] = json!({ "host": range.first() });
     }
+    let mut spec = Map::new();
     spec.insert("kubernetes".into(), kubernetes);
-    let proxmox = if place == "proxmox" {
-        let endpoint = ask("The Proxmox API", "https://proxmox:8006", |answer| {
-            if answer.starts_with("https://") { Ok(()) } else { Err("it begins with https://".into()) }
-        })?;
-        let node = ask("The Proxmox node", "pve", |_| Ok(()))?;
-        spec.insert(
-            "providers".into(),
-            json!({ "proxmox": {
-            "endpoint": endpoint, "tokenId": "root@pam!kubewright", "tokenSecret": { "env": "PROXMOX_TOKEN_SECRET" },
-            "node": node, "vmids": "400-499", "ssh": { "keyFile": "~/.ssh/id_ed25519" } } }),
-        );
-        Some(json!({ "lxc": { "template": "local:vztmpl/debian-12-standard_12.7-1_amd64.tar.zst" } }))
-    } else {
-        None
-    };
+    if let Some(proxmox) = proxmox {
+        spec.insert("providers".into(), json!({ "proxmox": proxmox }));
+    }
     spec.insert("network".into(), json!({ "cidr": network, "gateway": gateway, "nameservers": [gateway] }));
     spec.insert("hosts".into(), json!({ "ssh": { "keyFile": "~/.ssh/id_ed25519" }, "packages": ["curl"] }));
+    let made = proxmox.is_some();
     let mut pools = Map::new();
-    pools.insert("servers".into(), pool("both", &format!("{name}-server-{{n}}"), &servers, "4Gi", proxmox.as_ref()));
+    pools.insert("servers".into(), pool("both", &format!("{name}-server-{{n}}"), servers, made));
     if agents != "-" {
-        pools.insert("agents".into(), pool("agent", &format!("{name}-agent-{{n}}"), &agents, "4Gi", proxmox.as_ref()));
+        pools.insert("agents".into(), pool("agent", &format!("{name}-agent-{{n}}"), agents, made));
     }
     spec.insert("pools".into(), Value::Object(pools));
-    let whole = json!({
+    json!({
         "apiVersion": "kubewright.dev/v1alpha1", "kind": "Cluster", "metadata": { "name": name }, "spec": spec,
-    });
-    serde_saphyr::to_string(&whole)
-        .map_err(|error| Problem::new(Done::Bug, "the answers have no YAML form").because(error.to_string()))
+    })
 }
 
 /// Whether an answer has the form of a type of the language.
@@ -169,21 +195,22 @@ fn form<T: Format>(answer: &str) -> Result<(), String> {
     T::check(answer)
 }
 
-fn pool(role: &str, name: &str, addresses: &str, memory: &str, proxmox: Option<&Value>) -> Value {
+/// Hosts that are there already, or containers that are `made`.
+fn pool(role: &str, name: &str, addresses: &str, made: bool) -> Value {
     let mut pool = Map::new();
     pool.insert("role".into(), role.into());
     pool.insert("name".into(), name.into());
     pool.insert("addresses".into(), json!([addresses]));
-    match proxmox {
-        Some(proxmox) => {
-            pool.insert("cores".into(), 4.into());
-            pool.insert("memory".into(), memory.into());
-            pool.insert("disk".into(), "32Gi".into());
-            pool.insert("proxmox".into(), proxmox.clone());
-        }
-        None => {
-            pool.insert("existing".into(), json!({}));
-        }
+    if made {
+        pool.insert("cores".into(), 4.into());
+        pool.insert("memory".into(), "4Gi".into());
+        pool.insert("disk".into(), "32Gi".into());
+        pool.insert(
+            "proxmox".into(),
+            json!({ "lxc": { "template": "local:vztmpl/debian-12-standard_12.7-1_amd64.tar.zst" } }),
+        );
+    } else {
+        pool.insert("existing".into(), json!({}));
     }
     Value::Object(pool)
 }
