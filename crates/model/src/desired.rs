@@ -43,6 +43,8 @@ pub struct Desired {
     pub leaving: Option<Leaving>,
     /// Load balancers that a provider runs. Those on hosts are files of those hosts.
     pub load_balancers: Vec<DesiredLoadBalancer>,
+    /// What the files of load balancers on hosts say.
+    pub proxies: Vec<DesiredProxy>,
     /// Groups of objects, in the order in which they are applied.
     pub objects: Vec<DesiredObjects>,
     /// Helm releases, in the order in which they are installed.
@@ -367,6 +369,28 @@ pub struct DesiredLoadBalancer {
     pub spec: LoadBalancer,
     /// Its targets.
     pub targets: Vec<NodeName>,
+}
+
+/// HAProxy on a host of ours.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DesiredProxy {
+    /// The host.
+    pub host: NodeName,
+    /// The load balancers that it is, in the order of the file.
+    pub balancers: Vec<ProxyBalancer>,
+}
+
+/// A load balancer in HAProxy's file.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ProxyBalancer {
+    /// The load balancer's name.
+    pub name: ClusterName,
+    /// Its settings.
+    pub spec: LoadBalancer,
+    /// The nodes that it sends to, and the address or the name that each is reached at.
+    pub targets: Vec<(NodeName, String)>,
+    /// The password of its statistics, where it shows any.
+    pub password: Option<HoleName>,
 }
 
 /// Objects that are applied together.

@@ -1,6 +1,7 @@
 //! Proof that a finished plan keeps its promises. It knows nothing of how plans are made, so a mistake there is found
 //! here, before anything is touched.
 
+mod balancers;
 mod ownership;
 mod restarts;
 mod roles;
@@ -26,6 +27,7 @@ pub fn check(plan: &Plan, desired: &Desired, observed: &Observed) -> Vec<Violati
     servers::check(plan, desired, observed, &mut found);
     restarts::check(plan, desired, observed, &mut found);
     service::check(plan, desired, observed, &mut found);
+    balancers::check(plan, desired, observed, &mut found);
     roles::check(plan, desired, observed, &mut found);
     foundation_is_kept(plan, desired, observed, &mut found);
     nothing_forgotten(plan, desired, observed, &mut found);

@@ -16,6 +16,7 @@ mod context;
 pub mod diff;
 pub mod distributions;
 pub mod foundation;
+mod haproxy;
 pub mod holders;
 pub mod lower;
 pub mod only;

@@ -35,7 +35,8 @@ pub fn lower(file: &ClusterFile) -> (Desired, Vec<Diagnostic>) {
         secrets.hole("join-token", Some(token));
     }
     let (members, leaving) = members::members(&context);
-    let hosts = hosts::hosts(&context, &mut secrets);
+    let proxies = load_balancers::proxies(&context, &mut secrets);
+    let hosts = hosts::hosts(&context, &proxies, &mut secrets);
     let releases = crate::addons::releases(&context, &mut secrets);
     let objects = objects::objects(&context, &releases, &mut secrets);
     let checks = checks::checks(&context, &releases);
@@ -58,6 +59,7 @@ pub fn lower(file: &ClusterFile) -> (Desired, Vec<Diagnostic>) {
         members,
         leaving,
         load_balancers: load_balancers::load_balancers(&context),
+        proxies,
         objects,
         releases,
         checks,

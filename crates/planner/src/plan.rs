@@ -4,6 +4,7 @@
 //! before it, so there is no graph and no cycle. Every rule that keeps a cluster alive (one voter at a time, quorum,
 //! version skew, a sliding window of agents) is here and nowhere else.
 
+mod balancing;
 mod cluster;
 mod destroy;
 mod draft;
@@ -34,13 +35,17 @@ use standing::{ClusterView, Standings};
 /// Plans what is asked. The world decides nothing but what it shows; the answer is the same for the same inputs.
 pub fn plan(desired: &Desired, observed: &Observed, ask: &Ask) -> Plan {
     let none = BTreeSet::new();
+    let interim = balancing::meanwhile(desired, observed);
     let mut draft = match ask {
-        Ask::Apply => build(Draft::new(desired), observed, &none),
-        Ask::Replace(nodes) => replace(desired, observed, nodes),
+        Ask::Apply => build(Draft::new(&interim), observed, &none),
+        Ask::Replace(nodes) => replace(&interim, observed, nodes),
         Ask::Rebuild => rebuild(desired, observed),
         Ask::Destroy => destroy::plan(Draft::new(desired), observed),
         Ask::Backup => backup(desired, observed),
     };
+    if matches!(ask, Ask::Apply | Ask::Replace(_)) {
+        balancing::settle(&mut draft, desired, observed, &interim);
+    }
     if *ask != Ask::Destroy {
         draft.notes.splice(0..0, missing_hands(desired));
     }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use indexmap::IndexMap;
-use kubewright_model::desired::{Body, DesiredHost, LxcBody, Way};
+use kubewright_model::desired::{Body, DesiredHost, DesiredProxy, LxcBody, Way};
 use kubewright_model::digest::Digest;
 use kubewright_model::host::{FileWish, HostResource, HostsEntry, SshDaemonWish, UnitRun, UnitWish, UserWish};
 use kubewright_model::ids::{NodeName, PlaceName};
@@ -16,9 +16,10 @@ use kubewright_model::text::Text;
 use super::{Context, SecretNames, load_balancers};
 use crate::context::nodes::NodePlan;
 use crate::distributions::k3s;
+use crate::haproxy;
 
 /// Hosts of nodes, then the hypervisors that need a word from us.
-pub(super) fn hosts(context: &Context<'_>, secrets: &mut SecretNames) -> Vec<DesiredHost> {
+pub(super) fn hosts(context: &Context<'_>, proxies: &[DesiredProxy], secrets: &mut SecretNames) -> Vec<DesiredHost> {
     let everyone = Arc::new(everyone(context));
     let mut hosts: Vec<DesiredHost> = context
         .nodes
@@ -30,7 +31,7 @@ pub(super) fn hosts(context: &Context<'_>, secrets: &mut SecretNames) -> Vec<Des
                 machine: Some(node.name.clone()),
                 way: way(node, settings.ssh.as_ref(), secrets),
                 os: settings.os.clone(),
-                resources: resources(context, node, &settings, &everyone, secrets),
+                resources: resources(context, node, &settings, &everyone, proxies, secrets),
                 listens: listens(context, node),
             }
         })
@@ -63,6 +64,7 @@ fn resources(
     node: &NodePlan<'_>,
     settings: &HostSettings,
     everyone: &Arc<Vec<HostsEntry>>,
+    proxies: &[DesiredProxy],
     secrets: &mut SecretNames,
 ) -> Vec<HostResource> {
     let kubernetes = &context.file.spec.kubernetes;
@@ -98,7 +100,8 @@ fn resources(
     if node.is_node() && kubernetes.distribution == Distribution::K3s {
         resources.extend(k3s::host_resources(context, node));
     }
-    resources.extend(load_balancers::haproxy_resources(context, node, secrets));
+    let proxy = proxies.iter().find(|proxy| proxy.host == node.name);
+    resources.extend(proxy.into_iter().flat_map(|proxy| haproxy::resources(proxy, kubernetes.distribution)));
     if let Some(ssh) = settings.ssh.as_ref().filter(|ssh| ssh.harden) {
         resources.push(HostResource::SshDaemon(SshDaemonWish { port: ssh.port, harden: true }));
     }

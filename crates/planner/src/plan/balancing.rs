@@ -1,0 +1,111 @@
+//! Load balancers while nodes come and go.
+//!
+//! One that sent only to those that are wished would lead nowhere until they have joined, and they join through it. So
+//! it sends to old and new until the old ones have left; its health checks tell who serves.
+
+use std::borrow::Cow;
+
+use kubewright_model::change::{Reason, Subject};
+use kubewright_model::desired::{Desired, DesiredProxy, ProxyBalancer};
+use kubewright_model::host::HostResource;
+use kubewright_model::ids::{NodeName, StepId};
+use kubewright_model::observed::{NodeSeen, Observed, Seen};
+use kubewright_model::plan::{Action, HostChange, Stage, Step};
+use kubewright_model::spec::LoadBalancer;
+use kubewright_model::spec::kubernetes::API_PORT;
+
+use super::draft::{Draft, id};
+use crate::diff::cluster::{POOL_LABEL, changes_role, unwanted_nodes};
+use crate::diff::host::differing;
+use crate::haproxy;
+
+/// What is wished until those that leave have left.
+pub(super) fn meanwhile<'a>(desired: &'a Desired, observed: &Observed) -> Cow<'a, Desired> {
+    let leavers = leavers(desired, observed);
+    let mut interim = Cow::Borrowed(desired);
+    for proxy in desired.proxies.iter().filter(|_| !leavers.is_empty()) {
+        // Where the file is as it will be already, nobody who leaves is behind it any more.
+        if in_force(proxy, desired, observed) {
+            continue;
+        }
+        let balancers = proxy.balancers.iter().map(|balancer| with(balancer, &leavers)).collect();
+        let proxy = DesiredProxy { host: proxy.host.clone(), balancers };
+        let resources = haproxy::resources(&proxy, desired.kubernetes.distribution);
+        let hosts = interim.to_mut().hosts.iter_mut().filter(|host| host.name == proxy.host);
+        for old in hosts.flat_map(|host| &mut host.resources) {
+            if let Some(new) = resources.iter().find(|new| new.key() == old.key()) {
+                old.clone_from(new);
+            }
+        }
+    }
+    interim
+}
+
+/// Nodes that live and are to leave, or to be something else than they are.
+fn leavers<'o>(desired: &Desired, observed: &'o Observed) -> Vec<(&'o NodeName, &'o NodeSeen)> {
+    let Some(cluster) = observed.cluster.as_ref().and_then(Seen::present) else { return Vec::new() };
+    let changes = |name: &NodeName, seen: &NodeSeen| {
+        desired.members.iter().any(|member| member.name == *name && changes_role(member, seen))
+    };
+    let unwanted = unwanted_nodes(desired, cluster);
+    let nodes = cluster.nodes.iter().filter(|(_, seen)| seen.ready);
+    nodes.filter(|(name, seen)| unwanted.contains(name) || changes(name, seen)).collect()
+}
+
+fn in_force(proxy: &DesiredProxy, desired: &Desired, observed: &Observed) -> bool {
+    let resources = haproxy::resources(proxy, desired.kubernetes.distribution);
+    let host = observed.hosts.get(&proxy.host).and_then(Seen::present);
+    host.is_some_and(|host| differing(&resources, host, &observed.filled).is_empty())
+}
+
+/// The load balancer with those behind it that are about to leave.
+fn with(balancer: &ProxyBalancer, leavers: &[(&NodeName, &NodeSeen)]) -> ProxyBalancer {
+    let mut balancer = balancer.clone();
+    for (name, seen) in leavers {
+        let known = balancer.targets.iter().any(|(target, _)| target == *name);
+        if let Some(address) = seen.address.filter(|_| !known && serves(&balancer.spec, seen)) {
+            balancer.targets.push(((*name).clone(), address.to_string()));
+        }
+    }
+    balancer
+}
+
+/// Whether a node that the spec does not know may be what a load balancer has sent to.
+fn serves(balancer: &LoadBalancer, seen: &NodeSeen) -> bool {
+    let api = balancer.listen.iter().any(|listener| listener.to == API_PORT);
+    let rest = balancer.listen.iter().any(|listener| listener.to != API_PORT);
+    let pool = seen.labels.get(POOL_LABEL);
+    let named = || pool.is_some_and(|pool| balancer.targets.iter().any(|target| target.as_str() == pool));
+    api && seen.server || rest && (balancer.targets.is_empty() || named())
+}
+
+/// Those that have left are taken from the files, once all that is new has joined.
+pub(super) fn settle(draft: &mut Draft<'_>, desired: &Desired, observed: &Observed, interim: &Desired) {
+    for (host, before) in desired.hosts.iter().zip(&interim.hosts) {
+        let pairs = host.resources.iter().zip(&before.resources);
+        let make: Vec<HostResource> =
+            pairs.filter(|(wish, before)| wish != before).map(|(wish, _)| wish.clone()).collect();
+        let set_up = id("host", &host.name);
+        let seen = observed.hosts.get(&host.name).and_then(Seen::present);
+        let ready = seen.is_some_and(|seen| differing(&before.resources, seen, &observed.filled).is_empty());
+        if make.is_empty() || !(ready || draft.has(&set_up)) {
+            continue;
+        }
+        let comes_and_goes =
+            |step: &&Step| step.id.as_str().starts_with("join/") || matches!(step.action, Action::ForgetMember(_));
+        let mut needs: Vec<StepId> = draft.steps.iter().filter(comes_and_goes).map(|step| step.id.clone()).collect();
+        needs.push(set_up);
+        let change = HostChange { host: host.name.clone(), way: host.way.clone(), make, unmake: Vec::new() };
+        draft.add(Step {
+            id: id("settle", &host.name),
+            stage: Stage::Hosts,
+            subject: Subject::Host(host.name.clone()),
+            action: Action::ChangeHost(change),
+            fields: Vec::new(),
+            reason: Reason::Follows("it sends to nobody any more who has left".into()),
+            needs,
+            takes: Vec::new(),
+            part: crate::only::HAPROXY.into(),
+        });
+    }
+}
