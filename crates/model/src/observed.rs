@@ -152,6 +152,12 @@ pub struct MachineSeen {
     pub memory: Option<Size>,
     /// The system disk.
     pub disk: Option<Size>,
+    /// The storage that the system disk is on (Proxmox).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub storage: Option<String>,
+    /// The bridge that the first network card is at (Proxmox).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bridge: Option<String>,
     /// Tags or labels beside our own.
     pub tags: Vec<String>,
     /// Started with its hypervisor.

@@ -41,6 +41,8 @@ pub fn there(machine: &DesiredMachine, owner: &Owner) -> MachineSeen {
         cores: machine.cores,
         memory: machine.memory,
         disk: machine.disk,
+        storage: None,
+        bridge: None,
         tags: machine.tags.clone(),
         on_boot: machine.on_boot,
         features: Vec::new(),

@@ -225,8 +225,9 @@ impl Provider for Machines {
                 Body::Lxc(lxc) if lxc.privileged || lxc.features_need_root() => there.seen.features.clone(),
                 _ => fresh.features.clone(),
             };
-            let MachineSeen { power, ref place, .. } = there.seen;
-            there.seen = MachineSeen { power, place: place.clone(), features, ..fresh };
+            // Nothing that an update says moves a disk or a network card.
+            let MachineSeen { power, place, storage, bridge, .. } = there.seen.clone();
+            there.seen = MachineSeen { power, place, storage, bridge, features, ..fresh };
         }
         drop(state);
         self.ours(&machine.name, owner)

@@ -357,6 +357,8 @@ impl State {
             cores: None,
             memory: None,
             disk: None,
+            storage: None,
+            bridge: None,
             tags: Vec::new(),
             on_boot: true,
             features: Vec::new(),
@@ -395,9 +397,10 @@ pub(super) fn container_file(vmid: Vmid) -> String {
 
 impl Machine {
     pub(super) fn new(machine: &DesiredMachine, owner: &Owner) -> Self {
-        let lxc = match &*machine.body {
-            Body::Lxc(lxc) => Some(lxc),
-            Body::Vm(_) | Body::Server(_) | Body::Existing | Body::Local => None,
+        let (lxc, storage, bridge) = match &*machine.body {
+            Body::Lxc(lxc) => (Some(lxc), Some(lxc.storage.as_str()), Some(lxc.bridge.as_str())),
+            Body::Vm(vm) => (None, Some(vm.storage.as_str()), Some(vm.bridge.as_str())),
+            Body::Server(_) | Body::Existing | Body::Local => (None, None, None),
         };
         let seen = MachineSeen {
             owner: owner.clone(),
@@ -408,6 +411,8 @@ impl Machine {
             cores: machine.cores,
             memory: machine.memory,
             disk: machine.disk,
+            storage: storage.map(String::from),
+            bridge: bridge.map(String::from),
             tags: machine.tags.clone(),
             on_boot: machine.on_boot,
             // What only root may give comes with the lines of the container's file.
@@ -467,6 +472,8 @@ impl Machine {
             cores: None,
             memory: None,
             disk: None,
+            storage: None,
+            bridge: None,
             tags: Vec::new(),
             on_boot: false,
             features: Vec::new(),

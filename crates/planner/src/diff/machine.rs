@@ -188,6 +188,22 @@ pub(crate) fn refused(machine: &DesiredMachine, seen: &MachineSeen) -> Vec<Strin
     refused
 }
 
+/// A disk on another storage, or a network card at another bridge than the spec says: the machine works all the same. Who
+/// moved it to another place has found it what it needs there, and a linked clone is where its template is.
+pub(crate) fn elsewhere(machine: &DesiredMachine, seen: &MachineSeen) -> Vec<String> {
+    let (storage, bridge) = match &*machine.body {
+        Body::Lxc(lxc) => (Some(&lxc.storage), Some(&lxc.bridge)),
+        Body::Vm(vm) => (Some(&vm.storage).filter(|_| !vm.linked), Some(&vm.bridge)),
+        Body::Server(_) | Body::Existing | Body::Local => (None, None),
+    };
+    let pairs = [("storage", storage.zip(seen.storage.as_ref())), ("bridge", bridge.zip(seen.bridge.as_ref()))];
+    let differing = pairs.into_iter().filter_map(|(what, pair)| {
+        let (wanted, there) = pair.filter(|(wanted, there)| wanted != there)?;
+        Some(format!("its {what} is {there} and stays so; the spec says {wanted}"))
+    });
+    differing.filter(|_| seen.place == machine.place).collect()
+}
+
 /// Load balancers that providers run.
 pub(super) fn load_balancer_changes(desired: &Desired, observed: &Observed) -> Vec<Change> {
     let wanted = desired.load_balancers.iter().filter_map(|wish| {

@@ -111,6 +111,10 @@ fn update(draft: &mut Draft<'_>, node: &Node<'_>, seen: &MachineSeen) {
         let message = format!("it is on {} now; it stays the same machine", seen.place);
         draft.note(Weight::Tells, Subject::Machine(node.name().clone()), message, "");
     }
+    for message in machine_diff::elsewhere(node.machine, seen) {
+        let help = format!("`kubewright replace {}` makes it anew; or change it at Proxmox by hand", node.name());
+        draft.note(Weight::Warns, Subject::Machine(node.name().clone()), message, &help);
+    }
     if fields.is_empty() {
         return;
     }

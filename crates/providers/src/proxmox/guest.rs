@@ -98,7 +98,12 @@ pub(super) fn storages(config: &Config) -> impl Iterator<Item = &str> {
     let drives = config
         .iter()
         .filter(|(slot, _)| BUSES.iter().any(|bus| slot.strip_prefix(bus).is_some_and(|n| n.parse::<u32>().is_ok())));
-    drives.filter_map(|(_, drive)| Some(drive.split(',').next()?.split_once(':')?.0))
+    drives.filter_map(|(_, drive)| storage(drive))
+}
+
+/// The storage of a drive: what stands before its volume's name.
+fn storage(drive: &str) -> Option<&str> {
+    Some(drive.split(',').next()?.split_once(':')?.0)
 }
 
 /// Whether a drive is a CD, as cloud-init's is.
@@ -134,6 +139,7 @@ pub(super) fn machine(guest: &Guest, config: &Config, power: Power, owner: &Owne
         config.get("tags").into_iter().flat_map(|line| tags(line)).map(String::from).collect();
     others.retain(|tag| *tag != owner.tag());
     others.sort();
+    let slot = system_disk(guest.kind, config);
     MachineSeen {
         owner: owner.clone(),
         place: guest.node.as_str().into(),
@@ -142,7 +148,9 @@ pub(super) fn machine(guest: &Guest, config: &Config, power: Power, owner: &Owne
         address: address(guest.kind, config),
         cores: cores.filter(|_| finished).and_then(|cores| u32::try_from(cores).ok()),
         memory: Some(Size::from_mib(memory)).filter(|_| finished),
-        disk: system_disk(guest.kind, config).and_then(|slot| disk_size(config, &slot)),
+        disk: slot.as_ref().and_then(|slot| disk_size(config, slot)),
+        storage: slot.and_then(|slot| storage(config.get(&slot)?)).filter(|_| finished).map(String::from),
+        bridge: config.get("net0").and_then(|card| property(card, "bridge")).filter(|_| finished).map(String::from),
         tags: others,
         on_boot: flag("onboot"),
         features: features(config),
@@ -197,6 +205,7 @@ mod tests {
         );
         assert_eq!((seen.privileged, seen.on_boot, seen.protected), (Some(true), true, false));
         assert_eq!(seen.address, Some("192.168.1.40".parse().unwrap()));
+        assert_eq!((seen.storage.as_deref(), seen.bridge.as_deref()), (Some("local-lvm"), Some("vmbr0")));
     }
 
     #[test]
@@ -209,6 +218,7 @@ mod tests {
             ("boot", "order=ide2;virtio0;net0"),
             ("ide2", "local-lvm:vm-500-cloudinit,media=cdrom,size=4M"),
             ("virtio0", "local-zfs:vm-500-disk-0,iothread=1,size=102400M"),
+            ("net0", "virtio=BC:24:11:00:00:02,bridge=vmbr1,tag=30"),
             ("ipconfig0", "ip=10.0.0.5/24,gw=10.0.0.1"),
         ]);
         let guest = Guest { kind: Kind::Qemu, node: "asgard".into(), vmid: Vmid(500) };
@@ -216,9 +226,10 @@ mod tests {
         let seen = machine(&guest, &config, Power::Stopped, &owner);
         assert_eq!((seen.cores, seen.memory, seen.disk), (Some(4), Some(Size::from_gib(8)), Some(Size::from_gib(100))));
         assert_eq!((seen.privileged, seen.address), (None, Some("10.0.0.5".parse().unwrap())));
+        assert_eq!((seen.storage.as_deref(), seen.bridge.as_deref()), (Some("local-zfs"), Some("vmbr1")));
         config.insert("name".into(), unfinished(&"node-1".into(), &owner));
         let seen = machine(&guest, &config, Power::Stopped, &owner);
-        assert_eq!((seen.cores, seen.memory), (None, None));
+        assert_eq!((seen.cores, seen.memory, seen.storage, seen.bridge), (None, None, None, None));
         assert_eq!(finished_name(&config["name"], &owner), Some("node-1"));
     }
 

@@ -57,6 +57,8 @@ fn observed(desired: &Desired) -> Observed {
             cores: machine.cores,
             memory: machine.memory,
             disk: machine.disk,
+            storage: None,
+            bridge: None,
             tags: Vec::new(),
             on_boot: true,
             features: Vec::new(),
