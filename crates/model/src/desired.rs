@@ -44,6 +44,7 @@ pub struct Desired {
     /// Load balancers that a provider runs. Those on hosts are files of those hosts.
     pub load_balancers: Vec<DesiredLoadBalancer>,
     /// What the files of load balancers on hosts say.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub proxies: Vec<DesiredProxy>,
     /// Groups of objects, in the order in which they are applied.
     pub objects: Vec<DesiredObjects>,
