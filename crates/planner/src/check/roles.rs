@@ -1,7 +1,9 @@
 //! Members whose role changes: each is out of the cluster as what it was before it joins as what it is to be, and none is
 //! left in the wrong role without a word.
 
-use kubewright_model::desired::{Desired, DesiredMember};
+use std::collections::BTreeMap;
+
+use kubewright_model::desired::{Desired, DesiredMachine, DesiredMember};
 use kubewright_model::ids::NodeName;
 use kubewright_model::observed::{NodeSeen, Observed, Seen};
 use kubewright_model::plan::{Action, Ask, Plan, Step, Violation};
@@ -19,7 +21,12 @@ pub(super) fn check(plan: &Plan, desired: &Desired, observed: &Observed, found: 
         return;
     }
     let steps = index(plan);
-    for member in desired.members.iter().filter(|member| changes(&member.name, desired, observed)) {
+    let machines: BTreeMap<&NodeName, &DesiredMachine> =
+        desired.machines.iter().map(|machine| (&machine.name, machine)).collect();
+    let changes = |member: &&DesiredMember| {
+        machines.get(&member.name).is_some_and(|machine| changes_on(member, machine, observed))
+    };
+    for member in desired.members.iter().filter(changes) {
         let name = &member.name;
         let join = plan.steps.iter().find(|step| joins(step, member));
         let before = join.map(|step| ancestors(&steps, step)).unwrap_or_default();
@@ -39,12 +46,17 @@ pub(super) fn check(plan: &Plan, desired: &Desired, observed: &Observed, found: 
 
 /// Whether a node that lives has another role than is wished.
 pub(super) fn changes(name: &NodeName, desired: &Desired, observed: &Observed) -> bool {
-    let differs = |member: &DesiredMember| match node(name, observed) {
+    let member = desired.members.iter().find(|member| member.name == *name);
+    member.zip(desired.machine(name)).is_some_and(|(member, machine)| changes_on(member, machine, observed))
+}
+
+fn changes_on(member: &DesiredMember, machine: &DesiredMachine, observed: &Observed) -> bool {
+    let name = &member.name;
+    let differs = match node(name, observed) {
         Some(seen) => changes_role(member, seen),
         None => !member.role.is_server() && serves(name, observed),
     };
-    let there = desired.machine(name).is_some_and(|it| machine::seen(it, observed).present().is_some());
-    there && !is_blank(name, observed) && desired.members.iter().any(|member| member.name == *name && differs(member))
+    differs && !is_blank(name, observed) && machine::seen(machine, observed).present().is_some()
 }
 
 /// Whether a server runs there that is in nobody's books any more.

@@ -51,7 +51,7 @@ pub(crate) fn doomed<'a>(
     desired: &'a Desired,
     observed: &'a Observed,
 ) -> Vec<(&'a NodeName, &'a ProviderName, &'a MachineSeen)> {
-    not_wished(desired, observed).filter(|(name, ..)| desired.machine(name).is_none()).collect()
+    not_wished(desired, observed, false).collect()
 }
 
 /// Machines that carry our mark and are in the spec, at another provider. The plan refuses to make them there.
@@ -59,18 +59,23 @@ pub(crate) fn moved<'a>(
     desired: &'a Desired,
     observed: &'a Observed,
 ) -> Vec<(&'a NodeName, &'a ProviderName, &'a MachineSeen)> {
-    not_wished(desired, observed).filter(|(name, ..)| desired.machine(name).is_some()).collect()
+    not_wished(desired, observed, true).collect()
 }
 
+/// Machines of ours that the spec does not have where they are; `named`: it has one of their name elsewhere.
 fn not_wished<'a>(
     desired: &'a Desired,
     observed: &'a Observed,
+    named: bool,
 ) -> impl Iterator<Item = (&'a NodeName, &'a ProviderName, &'a MachineSeen)> {
     let wanted: BTreeMap<_, _> = desired.machines.iter().map(|machine| (&machine.name, &machine.provider)).collect();
     inventories(observed)
         .flat_map(|(provider, inventory)| inventory.machines.iter().map(move |(name, seen)| (name, provider, seen)))
         .filter(|(_, provider, _)| provider.as_str() != EXISTING)
-        .filter(move |(name, provider, seen)| seen.owner == desired.owner && wanted.get(name) != Some(provider))
+        .filter(move |(name, provider, seen)| {
+            let wish = wanted.get(name);
+            seen.owner == desired.owner && wish != Some(provider) && wish.is_some() == named
+        })
 }
 
 /// Machines of ours that are not in the spec any more and hold what others are to have: by the new machine, the old ones

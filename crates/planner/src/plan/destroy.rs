@@ -75,11 +75,13 @@ fn strangers_on_hosts(draft: &mut Draft<'_>, observed: &Observed) -> Vec<StepId>
 fn clean_existing(draft: &mut Draft<'_>, observed: &Observed, servers: &BTreeSet<&NodeName>) -> Vec<StepId> {
     let desired = draft.desired;
     let hosts: BTreeMap<_, _> = desired.hosts.iter().map(|host| (&host.name, host)).collect();
+    let there_before = desired.machines.iter().filter(|machine| *machine.body == Body::Existing);
+    let there_before: BTreeSet<&NodeName> = there_before.map(|machine| &machine.name).collect();
     let mut steps: Vec<StepId> = Vec::new();
     for pass in [false, true] {
         let before = steps.clone();
         for member in desired.members.iter().filter(|member| servers.contains(&member.name) == pass) {
-            let existing = desired.machine(&member.name).is_some_and(|machine| *machine.body == Body::Existing);
+            let existing = there_before.contains(&member.name);
             if existing && let Some(why) = observed.hosts.get(&member.name).and_then(|seen| seen.why_unknown()) {
                 let message = format!("the host cannot be looked at: {why}");
                 let help = "what is ours on it would be left over; taken out of the spec, the host stays as it is";

@@ -3,24 +3,28 @@
 //! A machine is not moved by making another one of its name: the old one would serve on, out of anybody's sight, or be
 //! deleted under what the spec says is there. So such a node leaves where it is first, and that is for people to begin.
 
+use std::collections::BTreeMap;
+
 use kubewright_model::desired::{Body, Desired, DesiredMachine};
+use kubewright_model::ids::{NodeName, ProviderName};
 use kubewright_model::observed::{ClusterSeen, Observed, Seen};
 
 use super::standing::Refusal;
 use crate::diff::machine;
 
-/// Whether the machine is where the spec has it, as far as anybody can tell.
+/// Whether the machine is where the spec has it, as far as anybody can tell. `elsewhere`: [`machine::moved`].
 pub(super) fn in_its_place(
     machine: &DesiredMachine,
     desired: &Desired,
     observed: &Observed,
     cluster: Option<&ClusterSeen>,
+    elsewhere: &BTreeMap<&NodeName, &ProviderName>,
 ) -> Result<(), Refusal> {
     let name = &machine.name;
     let again = format!(
         "take {name} out of the spec and apply, so that it leaves there; then put it back. Servers go one after the other"
     );
-    if let Some((_, provider, _)) = machine::moved(desired, observed).into_iter().find(|(it, ..)| *it == name) {
+    if let Some(provider) = elsewhere.get(name) {
         let message = format!("{provider} has it, and the spec has it at {}: a node does not move", machine.provider);
         let tag = desired.owner.tag();
         let help = match *machine.body {

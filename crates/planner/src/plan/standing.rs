@@ -110,6 +110,7 @@ impl<'a> Standings<'a> {
             hosts: desired.hosts.iter().map(|host| (&host.name, host)).collect(),
             obstacles: Obstacles::new(observed, &desired.owner),
             in_the_way: machine::in_the_way(desired, observed),
+            elsewhere: machine::moved(desired, observed).into_iter().map(|(name, at, _)| (name, at)).collect(),
             holders,
         };
         let members: BTreeMap<&NodeName, &DesiredMember> =
@@ -206,6 +207,8 @@ struct Judge<'a, 'h> {
     hosts: BTreeMap<&'a NodeName, &'a DesiredHost>,
     obstacles: Obstacles<'a>,
     in_the_way: InTheWay<'a>,
+    /// Machines that another provider has.
+    elsewhere: BTreeMap<&'a NodeName, &'a ProviderName>,
     holders: &'h Holders<'h>,
 }
 
@@ -218,7 +221,7 @@ impl<'a> Judge<'a, '_> {
         seen: Option<&NodeSeen>,
         again: bool,
     ) -> Result<Standing<'a>, Refusal> {
-        moved::in_its_place(machine, self.desired, self.observed, self.books)?;
+        moved::in_its_place(machine, self.desired, self.observed, self.books, &self.elsewhere)?;
         let standing = match machine::seen(machine, self.observed) {
             // Its provider has a note of its own: one for all its machines.
             Seen::Unknown(_) => Standing::Blocked,
