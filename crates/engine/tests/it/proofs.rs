@@ -169,6 +169,16 @@ fn a_node_that_lives_on_at_its_old_address_is_not_begun_at_a_new_one() {
             assert!(plan.is_blocked());
             assert_eq!(check(&plan, &yard.desired, &observed), []);
         }
+        // An agent that is silent is left out; one that is looked for where it is not is no such agent.
+        let agent = NodeName::from("agent-1");
+        yard.wish(desired(&lab));
+        let (mut observed, _) = yard.plan(&Ask::Apply, &[]).await;
+        observed.hosts.insert(agent.clone(), Seen::unknown("connection timed out"));
+        assert!(!plan(&yard.desired, &observed, &Ask::Apply).is_blocked());
+        let mut elsewhere = desired(&lab);
+        let machine = elsewhere.machines.iter_mut().find(|machine| machine.name == agent).unwrap();
+        machine.address = Some("10.0.0.77".parse().unwrap());
+        assert!(plan(&elsewhere, &observed, &Ask::Apply).is_blocked());
     })
     .unwrap();
 }

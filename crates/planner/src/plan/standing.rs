@@ -124,7 +124,8 @@ impl<'a> Standings<'a> {
             let seen = judge.books.and_then(|books| books.nodes.get(&machine.name)).filter(|_| !again && !lost);
             let standing = judge.standing(machine, member, seen, again).unwrap_or_else(|(message, help)| {
                 let subject = Subject::Machine(machine.name.clone());
-                notes.push(if left_out(member, seen, observed.hosts.get(&machine.name)) {
+                let host = observed.hosts.get(&machine.name);
+                notes.push(if left_out(member, seen, host) && judge.placed(machine).is_ok() {
                     let help = Some("it is left out until it answers".to_string());
                     Note { weight: Weight::Warns, subject, message, help }
                 } else {
@@ -213,6 +214,11 @@ struct Judge<'a, 'h> {
 }
 
 impl<'a> Judge<'a, '_> {
+    /// Whether a machine is where the spec has it.
+    fn placed(&self, machine: &DesiredMachine) -> Result<(), Refusal> {
+        moved::in_its_place(machine, self.desired, self.observed, self.books, &self.elsewhere)
+    }
+
     /// Where a node stands, or why nothing is done to it. `again`: it is to be made anew although it is there.
     fn standing(
         &self,
@@ -221,7 +227,7 @@ impl<'a> Judge<'a, '_> {
         seen: Option<&NodeSeen>,
         again: bool,
     ) -> Result<Standing<'a>, Refusal> {
-        moved::in_its_place(machine, self.desired, self.observed, self.books, &self.elsewhere)?;
+        self.placed(machine)?;
         let standing = match machine::seen(machine, self.observed) {
             // Its provider has a note of its own: one for all its machines.
             Seen::Unknown(_) => Standing::Blocked,
