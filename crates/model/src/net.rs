@@ -303,7 +303,8 @@ impl FromStr for NumberRange {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let number = |part: &str| part.parse::<u32>().map_err(|_| format!("`{part}` is not a number"));
+        let number =
+            |part: &str| part.parse::<u32>().map_err(|_| format!("`{part}` is not a number up to {}", u32::MAX));
         let (first, last) = match text.split_once('-') {
             Some((first, last)) => (number(first)?, number(last)?),
             None => (number(text)?, number(text)?),

@@ -32,9 +32,9 @@ pub struct Loaded {
 /// Everything that is wrong with its form, located and sorted. Whether its values fit each other is the planner's.
 pub fn load(text: &str) -> Result<Loaded, Vec<Diagnostic>> {
     let (mut value, places) = source::read(text)?;
+    numbers_as_text(&mut value, &SpecPath::root());
     let mut found: Vec<Diagnostic> = validator().iter_errors(&value).flat_map(|error| words(&error, &places)).collect();
     if found.is_empty() {
-        numbers_as_text(&mut value, &SpecPath::root());
         match serde_json::from_value(value) {
             Ok(file) => return Ok(Loaded { file, places }),
             // The schema is made from the types, so this is a disagreement between the two and ours to mend.
@@ -46,10 +46,10 @@ pub fn load(text: &str) -> Result<Loaded, Vec<Diagnostic>> {
 }
 
 /// A whole number where the schema takes it in the place of text becomes that text: `vmids: [401]` says what `["401"]`
-/// says.
+/// says, and is judged by the form of that text.
 fn numbers_as_text(value: &mut Value, path: &SpecPath) {
     match value {
-        Value::Number(number) if number.is_u64() && schema::takes_numbers_as_text(path) => {
+        Value::Number(number) if !number.is_f64() && schema::takes_numbers_as_text(path) => {
             *value = Value::String(number.to_string());
         }
         Value::Array(items) => {
@@ -287,6 +287,15 @@ mod tests {
         let loaded = load(DEVBOARD).unwrap_or_else(|found| panic!("{found:#?}"));
         assert_eq!(loaded.file.metadata.name.as_str(), "devboard");
         assert_eq!(loaded.file.spec.pools.len(), 2);
+    }
+
+    #[test]
+    fn a_number_that_is_too_large_has_its_place() {
+        for number in ["9999999999", "-5"] {
+            let found = broken("vmids: [400]", &format!("vmids: [{number}]"));
+            assert_eq!(found[0].code, codes::FORMAT, "{found:#?}");
+            assert!(found[0].path.as_str().ends_with("/vmids/0"), "{found:#?}");
+        }
     }
 
     #[test]
