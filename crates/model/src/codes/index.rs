@@ -270,6 +270,10 @@ codes! {
     426 Error TAINT_TWICE = "a taint twice",
         "A node has one taint for each key and effect. Kubernetes refuses a node that says the same twice, even with another \
          value. Remove one of the two.";
+    427 Warning ENDPOINT_NOBODY = "an API address that nobody of the spec has",
+        "The endpoint is an address of the hosts' own network, and no node, virtual IP or load balancer of this file has \
+         it. When the server that had it has left, nobody answers there any more: every client and every agent loses the \
+         API. A load balancer that you keep yourself may answer there; then all is well.";
     501 Error INGRESS_SEVERAL = "several ingress controllers",
         "Two controllers both take every route and both want ports 80 and 443. Keep one of `traefik` and `nginx`; \
          `none: true` stands alone.";

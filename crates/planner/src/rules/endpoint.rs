@@ -1,5 +1,7 @@
 //! 04xx, the part about the API's address.
 
+use std::net::IpAddr;
+
 use kubewright_model::codes;
 use kubewright_model::diagnostic::Diagnostic;
 use kubewright_model::spec::Role;
@@ -27,7 +29,7 @@ fn host(facts: &Facts<'_>, servers: usize, found: &mut Vec<Diagnostic>) {
         node.name.as_str() == host || (address.is_some() && node.address == address)
     };
     let path = at("kubernetes/endpoint/host");
-    let Some(node) = facts.nodes.iter().find(is_it) else { return };
+    let Some(node) = facts.nodes.iter().find(is_it) else { return nobody(facts, address, found) };
     if node.pool.role == Role::Agent {
         let message = format!("`{host}` is the agent `{}`, where no API answers", node.name);
         let help = match facts.servers().next() {
@@ -40,6 +42,20 @@ fn host(facts: &Facts<'_>, servers: usize, found: &mut Vec<Diagnostic>) {
         let help = "use `endpoint.loadBalancer` or `endpoint.virtualIp`";
         found.push(Diagnostic::new(codes::ENDPOINT_ONE_SERVER, path, message).help(help));
     }
+}
+
+/// An address of the hosts' own network that the spec gives to nobody was perhaps that of a server which is gone.
+fn nobody(facts: &Facts<'_>, address: Option<IpAddr>, found: &mut Vec<Diagnostic>) {
+    let endpoint = &facts.spec.kubernetes.endpoint;
+    let inside = |address: &IpAddr| facts.spec.network.cidr.is_some_and(|cidr| cidr.contains(*address));
+    let Some(address) = address.filter(inside) else { return };
+    if endpoint.virtual_ip.as_ref().is_some_and(|virtual_ip| virtual_ip.address.first() == address) {
+        return;
+    }
+    let message = format!("nobody of the spec answers at {address}");
+    let help = "write a server's address, `endpoint.loadBalancer` or `endpoint.virtualIp`; leave it if a load balancer \
+                that you keep yourself answers there";
+    found.push(Diagnostic::new(codes::ENDPOINT_NOBODY, at("kubernetes/endpoint/host"), message).help(help));
 }
 
 fn virtual_ip(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
