@@ -73,8 +73,9 @@ impl DataCentre {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Self::new(seed)),
             Err(error) => return Err(format!("cannot read {}: {error}", path.display())),
         };
-        let state: State =
-            serde_json::from_str(&text).map_err(|error| format!("{} holds no data centre: {error}", path.display()))?;
+        let state: State = serde_json::from_str(&text).map_err(|error| {
+            format!("{} holds no data centre: {error}; remove its folder to begin anew", path.display())
+        })?;
         if state.format != state::FORMAT {
             return Err(format!("{} is of another version; remove it to begin anew", path.display()));
         }

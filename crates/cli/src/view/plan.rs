@@ -6,7 +6,7 @@ use anstyle::Style;
 use kubewright_model::change::{FieldChange, Reason, Subject};
 use kubewright_model::desired::Desired;
 use kubewright_model::host::HostResource;
-use kubewright_model::plan::{Action, Plan, Stage, Step};
+use kubewright_model::plan::{Action, Ask, Plan, Stage, Step};
 use kubewright_model::recipe::Effect;
 use similar::TextDiff;
 use termtree::Tree;
@@ -93,7 +93,11 @@ pub(crate) fn show(plan: &Plan, desired: &Desired, many: Alike) {
     }
     if plan.is_empty() {
         if !plan.is_blocked() {
-            say!("{} everything is as the spec says", paint(GOOD, "✓"));
+            let words = match plan.ask {
+                Ask::Destroy => "nothing of this cluster is there",
+                Ask::Apply | Ask::Replace(_) | Ask::Rebuild | Ask::Backup => "everything is as the spec says",
+            };
+            say!("{} {words}", paint(GOOD, "✓"));
         }
         return;
     }
