@@ -318,7 +318,7 @@ impl Engine {
         let mut tally = execute(&plan, &hands, stop, &mut recorder).await?;
         let remaining = tokio::select! {
             biased;
-            remaining = self.remaining(request, &tally, &silent) => remaining?,
+            remaining = self.remaining(request, &tally, &silent, &plan.notes) => remaining?,
             () = stop.wanted() => {
                 recorder.record(Event::StopAsked { times: stop.asked() })?;
                 tally.stopped = true;
@@ -364,12 +364,14 @@ impl Engine {
         if missing.is_empty() { Ok(()) } else { Err(EngineError::Secrets(missing)) }
     }
 
-    /// What is still to be done after all steps ended well. Hosts that were silent before are waited for no more.
+    /// What is still to be done after all steps ended well. Hosts that were silent before are waited for no more, and
+    /// what was left for a later replacement was told of before the run.
     async fn remaining(
         &self,
         request: &Request<'_>,
         tally: &Tally,
         silent: &BTreeSet<NodeName>,
+        told: &[Note],
     ) -> Result<Vec<String>, EngineError> {
         if tally.stopped || !tally.failed.is_empty() {
             return Ok(Vec::new());
@@ -388,7 +390,12 @@ impl Engine {
             planned = self.plan_patiently(request.desired, &again, request.only, silent).await?;
         }
         let steps = planned.plan.steps.iter().map(|step| format!("{}: {}", step.title(), step.reason));
-        let notes = planned.plan.notes.iter().filter(|note| note.weight == Weight::Blocks);
+        let replaces = matches!(request.ask, Ask::Replace(_));
+        let warned = |note: &Note, told: &Note| {
+            told.weight == Weight::Warns && told.subject == note.subject && told.message.ends_with(&note.message)
+        };
+        let left = |note: &Note| replaces && told.iter().any(|told| warned(note, told));
+        let notes = planned.plan.notes.iter().filter(|note| note.weight == Weight::Blocks && !left(note));
         Ok(steps.chain(notes.map(|note| format!("{}: {}", note.subject, note.message))).collect())
     }
 }

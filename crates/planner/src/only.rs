@@ -77,6 +77,8 @@ fn is_of_hypervisor(step: &Step) -> bool {
 
 fn is_chosen(step: &Step, chosen: &[String]) -> bool {
     chosen.iter().any(|word| {
-        step.stage.word() == word || step.part == *word || step.subject.node().is_some_and(|node| node.as_str() == word)
+        // What belongs to no part has none to be chosen by.
+        let part = !word.is_empty() && step.part == *word;
+        step.stage.word() == word || part || step.subject.node().is_some_and(|node| node.as_str() == word)
     })
 }

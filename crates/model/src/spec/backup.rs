@@ -140,7 +140,8 @@ pub struct Maintenance {
     /// Keep the operating system's packages up to date, in a rolling way.
     #[serde(default)]
     pub update_os: bool,
-    /// Machines, load balancers, releases and the cluster are protected: they are not destroyed while this is set.
+    /// The cluster is protected: nothing that holds something is taken away while this is set. Machines, load balancers,
+    /// releases and objects are not deleted, and no member leaves the cluster or changes its role.
     #[serde(default)]
     pub protect: bool,
 }

@@ -11,6 +11,9 @@ use kubewright_model::plan::{Note, Step, Weight};
 use super::standing::Standings;
 use crate::diff::hypervisors::{hypervisors, lines_file};
 
+/// What to do where the spec forbids that anything is deleted.
+pub(super) const UNPROTECT: &str = "take `maintenance.protect` out of the spec first";
+
 /// A plan in the making.
 pub(super) struct Draft<'a> {
     /// What the plan is for.
@@ -132,8 +135,7 @@ impl<'a> Draft<'a> {
     /// Whether the spec forbids that something of the cluster is deleted; the note says so.
     pub(super) fn protects(&mut self, subject: Subject) -> bool {
         if self.desired.protected {
-            let help = "take `maintenance.protect` out of the spec first";
-            self.note(Weight::Blocks, subject, "the cluster is protected", help);
+            self.note(Weight::Blocks, subject, "the cluster is protected", UNPROTECT);
         }
         self.desired.protected
     }

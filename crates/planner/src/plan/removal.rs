@@ -4,10 +4,11 @@
 
 use std::collections::BTreeSet;
 
-use kubewright_model::change::{Reason, Subject};
+use kubewright_model::change::{FieldChange, Reason, Subject};
 use kubewright_model::desired::{Body, Desired};
 use kubewright_model::ids::{NodeName, ProviderName, StepId};
-use kubewright_model::observed::{MachineSeen, Observed};
+use kubewright_model::object::ObjectId;
+use kubewright_model::observed::{ClusterSeen, MachineSeen, Observed};
 use kubewright_model::plan::{Action, Lease, Stage, Step, Weight};
 
 use super::draft::{Draft, id};
@@ -237,6 +238,9 @@ fn may_leave(
     if draft.has(&id("forget", leaver.name)) {
         return true;
     }
+    if draft.protects(subject.clone()) {
+        return false;
+    }
     let why = match &standings.cluster {
         ClusterView::Unknown(why) => Some(format!("the cluster cannot be looked at: {why}")),
         ClusterView::Present(seen) if leaver.way.is_none() && silences(seen, holders, leaver) => {
@@ -321,22 +325,30 @@ fn releases_and_objects(draft: &mut Draft<'_>, standings: &Standings<'_>) {
         // One that moves to another namespace is gone already.
         removed.push(if draft.has(&step) { step } else { super::cluster::remove(draft, namespace, name) });
     }
-    let objects: Vec<_> = unwanted_objects(draft.desired, seen).into_iter().cloned().collect();
     for name in unwanted_namespaces(draft.desired, seen) {
         let message = format!("namespace {name} is not in the spec any more, and stays with everything in it");
         let help = format!("`kubectl delete namespace {name}` deletes it, and all that anybody has put there");
         draft.note(Weight::Warns, Subject::Cluster, message, &help);
     }
+    objects(draft, seen, removed);
+}
+
+/// Objects of ours that are not in the spec any more go, unless they may not; what goes with them is told.
+fn objects(draft: &mut Draft<'_>, seen: &ClusterSeen, removed: Vec<StepId>) {
+    let mut objects: Vec<ObjectId> = unwanted_objects(draft.desired, seen).into_iter().cloned().collect();
+    objects.retain(|object| !draft.protects(Subject::Objects(object.to_string())));
     if objects.is_empty() {
         return;
     }
+    for object in &objects {
+        if let Some(loss) = loss(object) {
+            let help = "put it back into the spec to keep it";
+            draft.note(Weight::Warns, Subject::Objects(object.to_string()), loss, help);
+        }
+    }
     let fields = objects
         .iter()
-        .map(|object| kubewright_model::change::FieldChange {
-            field: object.to_string(),
-            from: Some("there".into()),
-            to: None,
-        })
+        .map(|object| FieldChange { field: object.to_string(), from: Some("there".into()), to: None })
         .collect();
     draft.add(Step {
         id: id("remove", "objects not in the spec"),
@@ -350,4 +362,15 @@ fn releases_and_objects(draft: &mut Draft<'_>, standings: &Standings<'_>) {
         takes: Vec::new(),
         part: String::new(),
     });
+}
+
+/// What is lost with an object, where that is more than the spec can make again.
+fn loss(object: &ObjectId) -> Option<&'static str> {
+    match object.kind.as_str() {
+        "PersistentVolumeClaim" => Some("is deleted, and what its volume holds may go with it"),
+        "PersistentVolume" => Some("is deleted, and what it holds is out of reach of the cluster"),
+        "CustomResourceDefinition" => Some("is deleted, and with it all objects of the kind that it defines"),
+        "StatefulSet" => Some("is deleted, and its claims may go with it"),
+        _ => None,
+    }
 }

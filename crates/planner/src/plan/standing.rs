@@ -8,6 +8,7 @@ use kubewright_model::ids::{NodeName, Owner, PlaceName, ProviderName, Vmid};
 use kubewright_model::observed::{ClusterSeen, HostSeen, MachineSeen, NodeSeen, Observed, Power, Seen};
 use kubewright_model::plan::{Note, Weight};
 
+use super::draft::UNPROTECT;
 use super::moved;
 use crate::diff::cluster::{changes_role, unwanted_nodes};
 use crate::diff::machine::{self, InTheWay};
@@ -112,10 +113,12 @@ impl<'a> Standings<'a> {
             in_the_way: machine::in_the_way(desired, observed),
             elsewhere: machine::moved(desired, observed).into_iter().map(|(name, at, _)| (name, at)).collect(),
             holders,
+            replaces: !anew.is_empty(),
         };
         let members: BTreeMap<&NodeName, &DesiredMember> =
             desired.members.iter().map(|member| (&member.name, member)).collect();
         let mut notes = blind_providers(desired, observed);
+        notes.extend(later(desired, observed, anew));
         let nodes = desired.machines.iter().filter_map(|machine| {
             let again = anew.contains(&machine.name);
             let lost = matches!(machine::seen(machine, observed), Seen::Absent);
@@ -211,6 +214,8 @@ struct Judge<'a, 'h> {
     /// Machines that another provider has.
     elsewhere: BTreeMap<&'a NodeName, &'a ProviderName>,
     holders: &'h Holders<'h>,
+    /// Some nodes are to be made anew, and nothing else was asked for.
+    replaces: bool,
 }
 
 impl<'a> Judge<'a, '_> {
@@ -239,6 +244,8 @@ impl<'a> Judge<'a, '_> {
                 }
             }
             _ if again => Standing::ToMake,
+            // Its turn comes later, which [`later`] tells.
+            Seen::Present(there) if self.replaces && !machine::refused(machine, there).is_empty() => Standing::Blocked,
             there => judge(machine, there, self.observed, &self.obstacles)?,
         };
         match standing {
@@ -250,8 +257,19 @@ impl<'a> Judge<'a, '_> {
         }
         skew(self.desired, seen)?;
         match member.filter(|_| self.books.is_some()) {
-            Some(member) => in_its_role(standing, member, seen),
+            Some(member) => self.unprotected(in_its_role(standing, member, seen)?),
             None => Ok(standing),
+        }
+    }
+
+    /// A change of role leaves nothing of the old member behind, which a protected cluster does not allow.
+    fn unprotected(&self, standing: Standing<'a>) -> Result<Standing<'a>, Refusal> {
+        match standing {
+            Standing::Rejoins(_) if self.desired.protected => {
+                let message = "its role changes, which takes it out of the cluster: the cluster is protected";
+                Err((message.into(), Some(UNPROTECT.into())))
+            }
+            other => Ok(other),
         }
     }
 }
@@ -361,6 +379,21 @@ fn blind_providers(desired: &Desired, observed: &Observed) -> Vec<Note> {
         subject: Subject::Cluster,
         message: format!("provider {provider} could not be looked at, so {machines} machines are left alone: {why}"),
         help: None,
+    });
+    notes.collect()
+}
+
+/// A note for each node that should be made anew and is not among those that are: it waits for its turn.
+fn later(desired: &Desired, observed: &Observed, anew: &BTreeSet<NodeName>) -> Vec<Note> {
+    let others = desired.machines.iter().filter(|machine| !anew.is_empty() && !anew.contains(&machine.name));
+    let notes = others.filter_map(|other| {
+        let first = machine::refused(other, machine::seen(other, observed).present()?).into_iter().next()?;
+        Some(Note {
+            weight: Weight::Warns,
+            subject: Subject::Machine(other.name.clone()),
+            message: format!("it stays as it is: {first}"),
+            help: Some(format!("`kubewright replace {}` afterwards; or take back the change", other.name)),
+        })
     });
     notes.collect()
 }
