@@ -20,6 +20,9 @@ use serde_json::Value;
 
 use crate::store::Store;
 
+/// The hole for the server that a joining node joins through.
+const SERVER: &str = "cluster/server";
+
 /// Where values are: the places that the spec names, and the store.
 #[derive(Clone, Copy)]
 pub(crate) struct Secrets<'a> {
@@ -72,6 +75,11 @@ impl<'a> Filler<'a> {
         }
     }
 
+    /// Whether an action needs a server to join through, and none is known.
+    pub(crate) fn lacks_server(&self, action: &Action) -> bool {
+        self.servers.borrow().is_empty() && wanted(action).iter().any(|name| name.as_str() == SERVER)
+    }
+
     /// A server that serves no more.
     pub(crate) fn leaves(&self, name: &NodeName) {
         self.servers.borrow_mut().retain(|server| server != name);
@@ -102,7 +110,7 @@ impl<'a> Filler<'a> {
     }
 
     fn value(&self, name: &HoleName) -> Result<Secret, String> {
-        if name.as_str() == "cluster/server" {
+        if name.as_str() == SERVER {
             let servers = self.servers.borrow();
             let mut addresses = servers.iter().filter_map(|name| self.addresses.get(name));
             let address = addresses.next().ok_or("no server is known that could be joined")?;
