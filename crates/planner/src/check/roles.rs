@@ -1,7 +1,7 @@
 //! Members whose role changes: each is out of the cluster as what it was before it joins as what it is to be, and none is
 //! left in the wrong role without a word.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use kubewright_model::desired::{Desired, DesiredMachine, DesiredMember};
 use kubewright_model::ids::NodeName;
@@ -10,7 +10,7 @@ use kubewright_model::plan::{Action, Ask, Plan, Step, Violation};
 use kubewright_model::recipe::Effect;
 
 use super::{ancestors, index, is_blank};
-use crate::diff::cluster::changes_role;
+use crate::diff::cluster::other_role;
 use crate::diff::machine;
 
 const RULE: &str = "a role is changed all the way";
@@ -24,8 +24,9 @@ pub(super) fn check(plan: &Plan, desired: &Desired, observed: &Observed, found: 
     let machines: BTreeMap<&NodeName, &DesiredMachine> =
         desired.machines.iter().map(|machine| (&machine.name, machine)).collect();
     let changes = |member: &&DesiredMember| {
-        machines.get(&member.name).is_some_and(|machine| changes_on(member, machine, observed))
+        machines.get(&member.name).is_some_and(|machine| changes_on(Some(member), machine, observed))
     };
+    balancers(plan, desired, observed, found);
     for member in desired.members.iter().filter(changes) {
         let name = &member.name;
         let join = plan.steps.iter().find(|step| joins(step, member));
@@ -44,17 +45,34 @@ pub(super) fn check(plan: &Plan, desired: &Desired, observed: &Observed, found: 
     }
 }
 
-/// Whether a node that lives has another role than is wished.
-pub(super) fn changes(name: &NodeName, desired: &Desired, observed: &Observed) -> bool {
-    let member = desired.members.iter().find(|member| member.name == *name);
-    member.zip(desired.machine(name)).is_some_and(|(member, machine)| changes_on(member, machine, observed))
+/// What is to balance and was a node is set up for that when nothing of Kubernetes runs on it any more.
+fn balancers(plan: &Plan, desired: &Desired, observed: &Observed, found: &mut Vec<Violation>) {
+    let steps = index(plan);
+    let members: BTreeSet<&NodeName> = desired.members.iter().map(|member| &member.name).collect();
+    let others = desired.machines.iter().filter(|machine| !members.contains(&machine.name));
+    for machine in others.filter(|machine| changes_on(None, machine, observed)) {
+        let name = &machine.name;
+        let set_up = plan.steps.iter().find(|step| matches!(&step.action, Action::ChangeHost(it) if it.host == *name));
+        let before = set_up.map(|step| ancestors(&steps, step)).unwrap_or_default();
+        let done = |deed: fn(&Step, &NodeName) -> bool| before.iter().any(|id| deed(steps[*id], name));
+        if !done(forgets) || !done(ends) {
+            let message = format!("{name} is not out of the cluster before it is set up as a balancer");
+            found.push(Violation { rule: RULE.into(), step: set_up.map(|step| step.id.clone()), message });
+        }
+    }
 }
 
-fn changes_on(member: &DesiredMember, machine: &DesiredMachine, observed: &Observed) -> bool {
-    let name = &member.name;
+/// Whether a node that lives has another role than is wished, or is to be none.
+pub(super) fn changes(name: &NodeName, desired: &Desired, observed: &Observed) -> bool {
+    let member = desired.members.iter().find(|member| member.name == *name);
+    desired.machine(name).is_some_and(|machine| changes_on(member, machine, observed))
+}
+
+fn changes_on(member: Option<&DesiredMember>, machine: &DesiredMachine, observed: &Observed) -> bool {
+    let name = &machine.name;
     let differs = match node(name, observed) {
-        Some(seen) => changes_role(member, seen),
-        None => !member.role.is_server() && serves(name, observed),
+        Some(seen) => other_role(member, seen),
+        None => member.is_some_and(|member| !member.role.is_server()) && serves(name, observed),
     };
     differs && !is_blank(name, observed) && machine::seen(machine, observed).present().is_some()
 }

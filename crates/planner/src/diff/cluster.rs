@@ -61,7 +61,12 @@ pub(crate) fn changes_role(member: &DesiredMember, node: &NodeSeen) -> bool {
     member.role.is_server() != node.server
 }
 
-/// Nodes that carry our label and are not in the spec.
+/// Whether a node is to be something else than it is: in another role, or, where it is ours, no node at all.
+pub(crate) fn other_role(member: Option<&DesiredMember>, node: &NodeSeen) -> bool {
+    member.map_or_else(|| node.labels.contains_key(POOL_LABEL), |member| changes_role(member, node))
+}
+
+/// Nodes that carry our label and are no members in the spec.
 pub(crate) fn unwanted_nodes<'a>(desired: &Desired, seen: &'a ClusterSeen) -> Vec<&'a NodeName> {
     let wanted: BTreeSet<&NodeName> = desired.members.iter().map(|member| &member.name).collect();
     let ours = seen.nodes.iter().filter(|(name, node)| !wanted.contains(name) && node.labels.contains_key(POOL_LABEL));

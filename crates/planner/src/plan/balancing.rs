@@ -28,7 +28,9 @@ pub(super) fn meanwhile<'a>(desired: &'a Desired, observed: &Observed) -> Cow<'a
         if in_force(proxy, desired, observed) {
             continue;
         }
-        let balancers = proxy.balancers.iter().map(|balancer| with(balancer, &leavers)).collect();
+        // One that was a server itself balances once it has left.
+        let others: Vec<_> = leavers.iter().copied().filter(|(name, _)| **name != proxy.host).collect();
+        let balancers = proxy.balancers.iter().map(|balancer| with(balancer, &others)).collect();
         let proxy = DesiredProxy { host: proxy.host.clone(), balancers };
         let resources = haproxy::resources(&proxy, desired.kubernetes.distribution);
         let hosts = interim.to_mut().hosts.iter_mut().filter(|host| host.name == proxy.host);

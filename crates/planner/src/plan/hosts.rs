@@ -13,6 +13,7 @@ use kubewright_model::plan::{Action, HostChange, Stage, Step};
 use super::draft::{Draft, id};
 use super::machines;
 use super::members::role_is_server;
+use super::roles;
 use super::standing::{ClusterView, Node, Standing, Standings};
 use crate::diff::host::{differing, restarts_kubernetes};
 use crate::holders::Holders;
@@ -26,7 +27,7 @@ pub(super) fn plan(draft: &mut Draft<'_>, observed: &Observed, standings: &Stand
             // A kubelet may not be newer than an API server, so this one waits for the servers.
             Standing::Off(_) if upgrades(draft.desired, node) && !role_is_server(node) => {}
             // A server leaves when others have joined, and is set up afterwards.
-            Standing::Rejoins(_) if !role_is_server(node) => {}
+            Standing::Rejoins(_) if roles::was_server(node, standings) => {}
             Standing::Blocked => {}
             Standing::ToMake | Standing::Off(_) | Standing::Rejoins(_) => drop(set_up(draft, node, Vec::new())),
             Standing::Answers(_, host) => {
@@ -52,6 +53,10 @@ pub(super) fn set_up(draft: &mut Draft<'_>, node: &Node<'_>, mut needs: Vec<Step
         Standing::Rejoins(_) => (["update", "leave"].as_slice(), "nothing of Kubernetes is left on it"),
         _ => (["start"].as_slice(), "its machine was just started"),
     };
+    if node.member.is_none() {
+        // Where it is to balance, nobody looks for the node any more.
+        needs.push(id("forget", node.name()));
+    }
     needs.extend(deeds.iter().map(|deed| id(deed, node.name())));
     let reason = Reason::Follows(reason.into());
     change(draft, node, node.host.resources.clone(), Vec::new(), reason, needs)

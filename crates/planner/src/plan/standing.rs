@@ -10,7 +10,7 @@ use kubewright_model::plan::{Note, Weight};
 
 use super::draft::UNPROTECT;
 use super::moved;
-use crate::diff::cluster::{changes_role, unwanted_nodes};
+use crate::diff::cluster::{other_role, unwanted_nodes};
 use crate::diff::machine::{self, InTheWay};
 use crate::holders::Holders;
 
@@ -169,13 +169,14 @@ impl<'a> Standings<'a> {
     }
 }
 
-/// A member leaves as what it was before it joins as what it is to be, and for that its host has to answer.
+/// A member leaves as what it was before it joins as what it is to be, or is a node no more; for that its host has to
+/// answer.
 fn in_its_role<'a>(
     standing: Standing<'a>,
-    member: &DesiredMember,
+    member: Option<&DesiredMember>,
     seen: Option<&NodeSeen>,
 ) -> Result<Standing<'a>, Refusal> {
-    let differs = seen.is_some_and(|seen| changes_role(member, seen));
+    let differs = seen.is_some_and(|seen| other_role(member, seen));
     match standing {
         Standing::Off(_) if differs => {
             let help = "turn it on by hand, then plan again; or take the change of its role back".to_string();
@@ -183,7 +184,9 @@ fn in_its_role<'a>(
         }
         Standing::Answers(machine, host) if differs && !blank(host) => Ok(Standing::Rejoins(machine)),
         // A run that was cut off took it out of the books, and it serves on.
-        Standing::Answers(machine, host) if seen.is_none() && serves(host) && !member.role.is_server() => {
+        Standing::Answers(machine, host)
+            if seen.is_none() && serves(host) && member.is_some_and(|it| !it.role.is_server()) =>
+        {
             Ok(Standing::Rejoins(machine))
         }
         other => Ok(other),
@@ -256,8 +259,8 @@ impl<'a> Judge<'a, '_> {
             hypervisor(machine, &self.hosts, self.observed)?;
         }
         skew(self.desired, seen)?;
-        match member.filter(|_| self.books.is_some()) {
-            Some(member) => self.unprotected(in_its_role(standing, member, seen)?),
+        match self.books {
+            Some(_) => self.unprotected(in_its_role(standing, member, seen)?),
             None => Ok(standing),
         }
     }
