@@ -217,6 +217,13 @@ pub struct HostSeen {
     pub facts: Option<HostFacts>,
 }
 
+impl HostSeen {
+    /// Whether it has been made a member of a cluster, and so may hold something of one.
+    pub fn is_member(&self) -> bool {
+        self.kubernetes.as_ref().is_some_and(|kubernetes| kubernetes.joined)
+    }
+}
+
 /// A file that is there.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileSeen {

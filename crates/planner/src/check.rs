@@ -56,7 +56,7 @@ fn ancestors<'p>(index: &Index<'p>, step: &'p Step) -> BTreeSet<&'p StepId> {
 /// Whether a host was looked at and holds nothing of any cluster, whatever the books say of it.
 fn is_blank(name: &NodeName, observed: &Observed) -> bool {
     let host = observed.hosts.get(name).and_then(Seen::present);
-    host.is_some_and(|host| host.kubernetes.as_ref().is_none_or(|kubernetes| !kubernetes.joined))
+    host.is_some_and(|host| !host.is_member())
 }
 
 fn violation(rule: &str, step: &Step, message: impl Into<String>) -> Violation {

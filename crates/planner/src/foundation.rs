@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use kubewright_model::desired::Desired;
 use kubewright_model::digest::Digest;
 use kubewright_model::host::{FileWish, HostResource};
-use kubewright_model::observed::{HostSeen, Observed, Seen};
+use kubewright_model::observed::{Observed, Seen};
 
 /// The hole that holds the token with which nodes join.
 pub(crate) const TOKEN_HOLE: &str = "secret/join-token";
@@ -66,8 +66,7 @@ fn settings(desired: &Desired, observed: &Observed) -> Vec<Shaken> {
 fn token(desired: &Desired, observed: &Observed) -> Option<Shaken> {
     let file = token_file(desired)?;
     let ours = observed.filled.get(&file.content.fingerprint());
-    let joined = |host: &&HostSeen| host.kubernetes.as_ref().is_some_and(|kubernetes| kubernetes.joined);
-    let mut members = observed.hosts.values().filter_map(Seen::present).filter(joined).peekable();
+    let mut members = observed.hosts.values().filter_map(Seen::present).filter(|host| host.is_member()).peekable();
     let begun = observed.foundation.as_ref().and_then(Seen::present);
     let wrong = match (begun.and_then(|was| was.get(TOKEN)), ours) {
         (Some(was), Some(ours)) => ours.to_string() != *was,

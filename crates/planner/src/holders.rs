@@ -146,7 +146,7 @@ fn may_hold(machine: &DesiredMachine, observed: &Observed) -> bool {
             begun || !machine::never_ran(machine, seen)
         }
         Seen::Present(_) => match observed.hosts.get(&machine.name) {
-            Some(Seen::Present(host)) => host.kubernetes.as_ref().is_some_and(|kubernetes| kubernetes.joined),
+            Some(Seen::Present(host)) => host.is_member(),
             // A plan from nothing takes hosts that exist already for clean; the run looks before it begins a cluster.
             None => *machine.body != Body::Existing,
             Some(Seen::Absent | Seen::Unknown(_)) => true,

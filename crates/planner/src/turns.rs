@@ -6,7 +6,7 @@
 //!
 //! `plan` goes by it when it puts the turns one after the other, and `check` once more when the plan is finished.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use kubewright_model::ids::{NodeName, StepId};
 use kubewright_model::observed::ClusterSeen;
@@ -25,13 +25,15 @@ pub(crate) struct Turn<'p> {
 /// The turns of a plan, in its order. Nodes that one machine takes the place of go together.
 pub(crate) fn turns<'p>(steps: &'p [Step], cluster: &ClusterSeen) -> Vec<Turn<'p>> {
     let agent = |name: &NodeName| cluster.nodes.get(name).is_some_and(|node| !node.server && node.ready);
+    let arrivals = Arrivals::of(steps);
     let mut turns: Vec<Turn<'p>> = Vec::new();
+    let mut known: BTreeSet<&NodeName> = BTreeSet::new();
     for step in steps {
         let (Action::Cordon(node) | Action::Drain { node, .. }) = &step.action else { continue };
-        if !agent(node) || turns.iter().any(|turn| turn.nodes.contains(&node)) {
+        if !agent(node) || !known.insert(node) {
             continue;
         }
-        let mut turn = Turn { nodes: vec![node], back: in_place_of(steps, node) };
+        let mut turn = Turn { nodes: vec![node], back: arrivals.in_place_of(node) };
         let mut at = turns.len();
         for i in (0..turns.len()).rev().filter(|i| !turns[*i].back.is_disjoint(&turn.back)).collect::<Vec<_>>() {
             let other = turns.remove(i);
@@ -44,16 +46,27 @@ pub(crate) fn turns<'p>(steps: &'p [Step], cluster: &ClusterSeen) -> Vec<Turn<'p
     turns
 }
 
-/// The nodes that join in the place of one that goes: itself, and those whose machines wait for its machine to be gone.
-fn in_place_of<'p>(steps: &'p [Step], gone: &NodeName) -> BTreeSet<&'p NodeName> {
-    let deleted = StepId::new(format!("delete/{gone}"));
-    let made = steps.iter().filter(|step| step.needs.contains(&deleted)).filter_map(|step| match &step.action {
-        Action::CreateMachine(machine) => Some(&machine.name),
-        _ => None,
-    });
-    let made: BTreeSet<&NodeName> = made.collect();
-    let joins = steps.iter().filter_map(joining);
-    joins.filter(|name| *name == gone || made.contains(name)).collect()
+/// Who comes: the nodes that join, and the machines that wait for another to be gone.
+struct Arrivals<'p> {
+    joins: BTreeSet<&'p NodeName>,
+    waits: BTreeMap<&'p StepId, Vec<&'p NodeName>>,
+}
+
+impl<'p> Arrivals<'p> {
+    fn of(steps: &'p [Step]) -> Self {
+        let mut waits: BTreeMap<&StepId, Vec<&NodeName>> = BTreeMap::new();
+        for step in steps {
+            let Action::CreateMachine(machine) = &step.action else { continue };
+            step.needs.iter().for_each(|need| waits.entry(need).or_default().push(&machine.name));
+        }
+        Self { joins: steps.iter().filter_map(joining).collect(), waits }
+    }
+
+    /// The nodes that join in the place of one that goes: itself, and those whose machines wait for its machine to be gone.
+    fn in_place_of(&self, gone: &'p NodeName) -> BTreeSet<&'p NodeName> {
+        let made = self.waits.get(&StepId::new(format!("delete/{gone}"))).into_iter().flatten().copied();
+        made.chain([gone]).filter(|name| self.joins.contains(name)).collect()
+    }
 }
 
 /// The node that joins in this step.

@@ -4,9 +4,10 @@
 //! it sends to old and new until the old ones have left; its health checks tell who serves.
 
 use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 
 use kubewright_model::change::{Reason, Subject};
-use kubewright_model::desired::{Desired, DesiredProxy, ProxyBalancer};
+use kubewright_model::desired::{Desired, DesiredMember, DesiredProxy, ProxyBalancer};
 use kubewright_model::host::HostResource;
 use kubewright_model::ids::{NodeName, StepId};
 use kubewright_model::observed::{NodeSeen, Observed, Seen};
@@ -18,11 +19,15 @@ use super::draft::{Draft, id};
 use crate::diff::cluster::{POOL_LABEL, changes_role, unwanted_nodes};
 use crate::diff::host::differing;
 use crate::haproxy;
+use crate::turns::joining;
 
 /// What is wished until those that leave have left.
 pub(super) fn meanwhile<'a>(desired: &'a Desired, observed: &Observed) -> Cow<'a, Desired> {
-    let leavers = leavers(desired, observed);
     let mut interim = Cow::Borrowed(desired);
+    if desired.proxies.is_empty() {
+        return interim;
+    }
+    let leavers = leavers(desired, observed);
     for proxy in desired.proxies.iter().filter(|_| !leavers.is_empty()) {
         // Where the file is as it will be already, nobody who leaves is behind it any more.
         if in_force(proxy, desired, observed) {
@@ -46,10 +51,10 @@ pub(super) fn meanwhile<'a>(desired: &'a Desired, observed: &Observed) -> Cow<'a
 /// Nodes that live and are to leave, or to be something else than they are.
 fn leavers<'o>(desired: &Desired, observed: &'o Observed) -> Vec<(&'o NodeName, &'o NodeSeen)> {
     let Some(cluster) = observed.cluster.as_ref().and_then(Seen::present) else { return Vec::new() };
-    let changes = |name: &NodeName, seen: &NodeSeen| {
-        desired.members.iter().any(|member| member.name == *name && changes_role(member, seen))
-    };
-    let unwanted = unwanted_nodes(desired, cluster);
+    let members: BTreeMap<&NodeName, &DesiredMember> =
+        desired.members.iter().map(|member| (&member.name, member)).collect();
+    let changes = |name: &NodeName, seen: &NodeSeen| members.get(name).is_some_and(|member| changes_role(member, seen));
+    let unwanted: BTreeSet<&NodeName> = unwanted_nodes(desired, cluster).into_iter().collect();
     let nodes = cluster.nodes.iter().filter(|(_, seen)| seen.ready);
     nodes.filter(|(name, seen)| unwanted.contains(name) || changes(name, seen)).collect()
 }
@@ -93,8 +98,7 @@ pub(super) fn settle(draft: &mut Draft<'_>, desired: &Desired, observed: &Observ
         if make.is_empty() || !(ready || draft.has(&set_up)) {
             continue;
         }
-        let comes_and_goes =
-            |step: &&Step| step.id.as_str().starts_with("join/") || matches!(step.action, Action::ForgetMember(_));
+        let comes_and_goes = |step: &&Step| joining(step).is_some() || matches!(step.action, Action::ForgetMember(_));
         let mut needs: Vec<StepId> = draft.steps.iter().filter(comes_and_goes).map(|step| step.id.clone()).collect();
         needs.push(set_up);
         let change = HostChange { host: host.name.clone(), way: host.way.clone(), make, unmake: Vec::new() };

@@ -105,26 +105,38 @@ impl<'a> Draft<'a> {
         id
     }
 
-    /// Lets a step wait for others, wherever they stand; [`Self::sort`] puts them before it.
-    pub(super) fn also_needs(&mut self, id: &StepId, needs: &[StepId]) {
-        for step in self.steps.iter_mut().filter(|step| step.id == *id) {
-            step.needs.extend(needs.iter().cloned());
+    /// Lets steps wait for others, wherever they stand, and puts every step after those that it needs; the order is left
+    /// as it is where it may be.
+    pub(super) fn also_need(&mut self, mut needs: BTreeMap<StepId, Vec<StepId>>) {
+        for step in &mut self.steps {
+            step.needs.extend(needs.remove(&step.id).into_iter().flatten());
             step.needs.sort();
             step.needs.dedup();
         }
+        let order = self.order();
+        let mut steps: Vec<Option<Step>> = std::mem::take(&mut self.steps).into_iter().map(Some).collect();
+        self.steps = order.into_iter().filter_map(|at| steps.get_mut(at)?.take()).collect();
+        // Steps that need each other would be a mistake of ours, which the proof of the plan finds.
+        self.steps.extend(steps.into_iter().flatten());
     }
 
-    /// Puts every step after those that it needs, and leaves the order as it is where it may be.
-    pub(super) fn sort(&mut self) {
-        let mut done: BTreeSet<StepId> = BTreeSet::new();
-        let mut open = std::mem::take(&mut self.steps);
-        while let Some(at) = open.iter().position(|step| step.needs.iter().all(|need| done.contains(need))) {
-            let step = open.remove(at);
-            done.insert(step.id.clone());
-            self.steps.push(step);
+    /// Where the steps stand, each after those that it needs: of those that may come next, always the first.
+    fn order(&self) -> Vec<usize> {
+        let mut waiting: BTreeMap<&StepId, Vec<usize>> = BTreeMap::new();
+        let mut open: Vec<usize> = self.steps.iter().map(|step| step.needs.len()).collect();
+        for (at, step) in self.steps.iter().enumerate() {
+            step.needs.iter().for_each(|need| waiting.entry(need).or_default().push(at));
         }
-        // Steps that need each other would be a mistake of ours, which the proof of the plan finds.
-        self.steps.append(&mut open);
+        let mut next: BTreeSet<usize> = (0..open.len()).filter(|at| open[*at] == 0).collect();
+        let mut order = Vec::with_capacity(open.len());
+        while let Some(at) = next.pop_first() {
+            order.push(at);
+            for waits in waiting.remove(&self.steps[at].id).into_iter().flatten() {
+                open[waits] -= 1;
+                next.extend((open[waits] == 0).then_some(waits));
+            }
+        }
+        order
     }
 
     /// Whether the plan has this step so far.

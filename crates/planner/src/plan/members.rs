@@ -8,7 +8,7 @@ use kubewright_model::change::{Reason, Subject};
 use kubewright_model::condition::Condition;
 use kubewright_model::desired::{Desired, DesiredMember, MemberRecipes};
 use kubewright_model::ids::{NodeName, StepId};
-use kubewright_model::observed::{CORDONED, ClusterSeen, Observed};
+use kubewright_model::observed::{CORDONED, ClusterSeen, HostSeen, Observed};
 use kubewright_model::plan::{Action, Lease, Stage, Step, Weight};
 use kubewright_model::recipe::Recipe;
 use kubewright_model::units::Span;
@@ -176,7 +176,7 @@ fn wake_cluster(draft: &mut Draft<'_>, members: &[&Node<'_>], holders: &Holders<
 
 /// Whether the host told that it has been a member.
 fn was_joined(node: &Node<'_>) -> bool {
-    node.answers().and_then(|host| host.kubernetes.as_ref()).is_some_and(|kubernetes| kubernetes.joined)
+    node.answers().is_some_and(HostSeen::is_member)
 }
 
 /// A server whose run was cut off while it joined learns by itself, and the next one has to wait for it.

@@ -1,6 +1,7 @@
 //! Where each node stands before anything is done: the one place that turns sight into "may be acted on".
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 use kubewright_model::change::Subject;
 use kubewright_model::desired::{Body, Desired, DesiredHost, DesiredMachine, DesiredMember};
@@ -62,7 +63,7 @@ impl Node<'_> {
 
     /// Whether its host answers and holds nothing of any cluster: where the books have it, they mean an older one.
     pub(super) fn is_blank(&self) -> bool {
-        self.answers().is_some_and(blank)
+        self.answers().is_some_and(|host| !host.is_member())
     }
 
     /// Whether nothing may be done to it.
@@ -104,10 +105,12 @@ impl<'a> Standings<'a> {
             Some(Seen::Absent) => ClusterView::Absent,
             Some(Seen::Present(seen)) => ClusterView::Present(seen),
         };
+        let books = observed.cluster.as_ref().and_then(Seen::present);
         let judge = Judge {
             desired,
             observed,
-            books: observed.cluster.as_ref().and_then(Seen::present),
+            books,
+            strangers: books.map(|books| strangers(desired, books)).unwrap_or_default(),
             hosts: desired.hosts.iter().map(|host| (&host.name, host)).collect(),
             obstacles: Obstacles::new(observed, &desired.owner),
             in_the_way: machine::in_the_way(desired, observed),
@@ -182,7 +185,7 @@ fn in_its_role<'a>(
             let help = "turn it on by hand, then plan again; or take the change of its role back".to_string();
             Err(("it is off, and its role in the cluster can only be changed while it runs".into(), Some(help)))
         }
-        Standing::Answers(machine, host) if differs && !blank(host) => Ok(Standing::Rejoins(machine)),
+        Standing::Answers(machine, host) if differs && host.is_member() => Ok(Standing::Rejoins(machine)),
         // A run that was cut off took it out of the books, and it serves on.
         Standing::Answers(machine, host)
             if seen.is_none() && serves(host) && member.is_some_and(|it| !it.role.is_server()) =>
@@ -197,11 +200,6 @@ fn serves(host: &HostSeen) -> bool {
     host.kubernetes.as_ref().is_some_and(|kubernetes| kubernetes.serving)
 }
 
-/// Whether a host holds nothing of any cluster.
-fn blank(host: &HostSeen) -> bool {
-    host.kubernetes.as_ref().is_none_or(|kubernetes| !kubernetes.joined)
-}
-
 /// Why nothing is done to a machine, and what to do.
 pub(super) type Refusal = (String, Option<String>);
 
@@ -211,6 +209,8 @@ struct Judge<'a, 'h> {
     observed: &'a Observed,
     /// The cluster's books, when it answers.
     books: Option<&'a ClusterSeen>,
+    /// Nodes of ours that the spec does not know, by their addresses.
+    strangers: BTreeMap<IpAddr, &'a NodeName>,
     hosts: BTreeMap<&'a NodeName, &'a DesiredHost>,
     obstacles: Obstacles<'a>,
     in_the_way: InTheWay<'a>,
@@ -253,7 +253,7 @@ impl<'a> Judge<'a, '_> {
         };
         match standing {
             Standing::ToMake => servers_in_the_way(machine, &self.in_the_way, self.holders)?,
-            _ => under_another_name(machine, self.desired, self.books)?,
+            _ => self.under_another_name(machine)?,
         }
         if matches!(standing, Standing::ToMake | Standing::Off(_)) {
             hypervisor(machine, &self.hosts, self.observed)?;
@@ -262,6 +262,23 @@ impl<'a> Judge<'a, '_> {
         match self.books {
             Some(_) => self.unprotected(in_its_role(standing, member, seen)?),
             None => Ok(standing),
+        }
+    }
+
+    /// A host that was there before us and is a node under a name that the spec does not know any more: what is on it,
+    /// and its member of etcd, go by the old name.
+    fn under_another_name(&self, machine: &DesiredMachine) -> Result<(), Refusal> {
+        let known = self.books.is_some_and(|books| books.nodes.contains_key(&machine.name));
+        let asked = *machine.body == Body::Existing && !known;
+        match machine.address.filter(|_| asked).and_then(|address| self.strangers.get(&address)) {
+            None => Ok(()),
+            Some(old) => {
+                let help = format!(
+                    "keep the name {old}; or take the host out of the spec, apply, and put it back as {}",
+                    machine.name
+                );
+                Err((format!("its host is the node {old}, and a node keeps its name"), Some(help)))
+            }
         }
     }
 
@@ -351,22 +368,10 @@ fn hypervisor(
     }
 }
 
-/// A host that was there before us and is a node under a name that the spec does not know any more: what is on it, and
-/// its member of etcd, go by the old name.
-fn under_another_name(machine: &DesiredMachine, desired: &Desired, books: Option<&ClusterSeen>) -> Result<(), Refusal> {
-    let Some(seen) = books else { return Ok(()) };
-    let existing = *machine.body == Body::Existing && !seen.nodes.contains_key(&machine.name);
-    let old = unwanted_nodes(desired, seen).into_iter().filter(|_| existing);
-    match old.into_iter().find(|name| machine.address.is_some() && seen.nodes[*name].address == machine.address) {
-        None => Ok(()),
-        Some(old) => {
-            let help = format!(
-                "keep the name {old}; or take the host out of the spec, apply, and put it back as {}",
-                machine.name
-            );
-            Err((format!("its host is the node {old}, and a node keeps its name"), Some(help)))
-        }
-    }
+/// Nodes of ours that the spec does not know any more, by their addresses.
+fn strangers<'a>(desired: &Desired, books: &'a ClusterSeen) -> BTreeMap<IpAddr, &'a NodeName> {
+    let nodes = unwanted_nodes(desired, books).into_iter();
+    nodes.filter_map(|name| Some((books.nodes[name].address?, name))).collect()
 }
 
 /// A note for each provider that could not be looked at.

@@ -1,10 +1,12 @@
 //! Agents are out of service a few at a time: each turn waits for one before it to be over.
 
+use std::collections::BTreeMap;
+
 use kubewright_model::ids::{NodeName, StepId};
 
 use super::draft::{Draft, id};
 use super::members;
-use super::standing::Standings;
+use super::standing::{Node, Standings};
 use crate::turns::{Turn, turns};
 
 /// Puts the turns of agents one after the other, as many at once as may be.
@@ -16,22 +18,23 @@ pub(super) fn slide(draft: &mut Draft<'_>, standings: &Standings<'_>) {
     if turns.len() <= window {
         return;
     }
+    let nodes: BTreeMap<&NodeName, &Node<'_>> = standings.nodes.iter().map(|node| (node.name(), node)).collect();
+    let mut needs: BTreeMap<StepId, Vec<StepId>> = BTreeMap::new();
     for (before, turn) in turns.iter().zip(turns.iter().skip(window)) {
-        let over = over(draft, standings, before);
+        let over = over(draft, &nodes, before);
         for name in &turn.nodes {
             let first = ["cordon", "drain"].map(|deed| id(deed, name)).into_iter().find(|step| draft.has(step));
-            first.into_iter().for_each(|step| draft.also_needs(&step, &over));
+            needs.extend(first.map(|step| (step, over.clone())));
         }
     }
-    draft.sort();
+    draft.also_need(needs);
 }
 
 /// The steps after which a turn is over.
-fn over(draft: &mut Draft<'_>, standings: &Standings<'_>, turn: &Turn<'_>) -> Vec<StepId> {
-    let back: Vec<&NodeName> = turn.back.iter().copied().collect();
-    if !back.is_empty() {
-        let nodes = standings.nodes.iter().filter(|node| back.contains(&node.name()));
-        return nodes.map(|node| members::back(draft, node)).collect();
+fn over(draft: &mut Draft<'_>, nodes: &BTreeMap<&NodeName, &Node<'_>>, turn: &Turn<'_>) -> Vec<StepId> {
+    if !turn.back.is_empty() {
+        let back = turn.back.iter().filter_map(|name| nodes.get(name));
+        return back.map(|node| members::back(draft, node)).collect();
     }
     let ends = |name: &NodeName| {
         let ends = ["uncordon", "forget", "leave"].map(|deed| id(deed, name));

@@ -3,7 +3,7 @@
 use kubewright_hosts::Probe;
 use kubewright_model::desired::{Desired, Way};
 use kubewright_model::ids::NodeName;
-use kubewright_model::observed::Seen;
+use kubewright_model::observed::{HostSeen, Seen};
 use kubewright_model::plan::Action;
 use tokio::time::Instant;
 
@@ -17,7 +17,7 @@ impl Hands<'_> {
             return Ok(false);
         }
         let seen = self.hosts()?.observe(Probe { host, way, resources: &[], holds_data: false }).await;
-        Ok(seen.present().and_then(|seen| seen.kubernetes.as_ref()).is_some_and(|kubernetes| kubernetes.joined))
+        Ok(seen.present().is_some_and(HostSeen::is_member))
     }
 
     /// A cluster is begun only where none is; the plan was made a while ago, so this is asked once more. A server that
