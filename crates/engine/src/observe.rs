@@ -7,6 +7,7 @@ use kubewright_hosts::Probe;
 use kubewright_model::desired::{Desired, DesiredHost, DesiredMachine};
 use kubewright_model::ids::{NodeName, ProviderName};
 use kubewright_model::observed::{ClusterSeen, HostSeen, Inventory, Observed, Power, Seen};
+use kubewright_model::spec::kubernetes::Datastore;
 use kubewright_planner::diff::hypervisors::hypervisors;
 
 use crate::holes;
@@ -74,9 +75,10 @@ async fn hosts(
     };
     let nodes = desired.hosts.iter().filter(|host| host.machine.is_some());
     let hosts: Vec<DesiredHost> = nodes.cloned().chain(hypervisors(desired, place)).collect();
-    let servers: BTreeSet<&NodeName> = desired.servers().map(|member| &member.name).collect();
+    let etcd = desired.kubernetes.datastore == Datastore::Etcd;
+    let holders: BTreeSet<&NodeName> = desired.servers().filter(|_| etcd).map(|member| &member.name).collect();
     let looks = hosts.iter().filter(runs).map(|host| async {
-        let holds_data = servers.contains(&host.name);
+        let holds_data = holders.contains(&host.name);
         let probe = Probe { host: &host.name, way: &host.way, resources: &host.resources, holds_data };
         let seen = match &world.hosts {
             None => Seen::unknown("this version has no hands for hosts"),

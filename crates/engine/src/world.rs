@@ -48,8 +48,7 @@ pub struct World {
 impl World {
     /// The real world, as far as this version of the program reaches it: hosts over SSH, those that are there
     /// already, and Proxmox VE. The spec lies in `folder`; what is learnt of hosts' keys is kept in `kept`; `prompt`
-    /// asks a person, and `tell` hears of
-    /// keys that are learnt.
+    /// asks a person, and `tell` hears of keys that are learnt.
     ///
     /// # Errors
     ///

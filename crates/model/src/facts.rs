@@ -9,8 +9,6 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct HostFacts {
-    /// The name that the kernel has.
-    pub hostname: Option<String>,
     /// The kernel's release: `6.1.0-28-amd64`.
     pub kernel: Option<String>,
     /// Processors that are switched on.

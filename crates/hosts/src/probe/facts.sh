@@ -73,7 +73,6 @@ kw_kubernetes() {
 
 kw_always() {
 	if [ -e etc/os-release ]; then kw_release etc/os-release; else kw_release usr/lib/os-release; fi
-	kw_answer name proc/sys/kernel/hostname
 	kw_answer kernel proc/sys/kernel/osrelease
 	kw_kernel=$kw_value
 	# Kernels since 6.1 say it without a process.

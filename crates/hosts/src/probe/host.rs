@@ -59,7 +59,6 @@ pub(super) fn facts(answers: &Answers<'_>) -> Result<HostFacts, ParseError> {
     let listening = answers.found.iter().filter(|(file, _)| file.starts_with("proc/net/"));
     let sources = answers.sources.iter().map(|(source, why)| (*source, (!why.is_empty()).then_some(*why)));
     Ok(HostFacts {
-        hostname: text("name"),
         kernel: text("kernel"),
         cpus: told("cpus").and_then(cpus),
         memory_mib: told("memory").and_then(|line| Some(number(line.split_whitespace().nth(1)?)? / 1024)),

@@ -14,7 +14,6 @@ use kubewright_model::host::{HostResource, UnitRun};
 use kubewright_model::ids::NodeName;
 use kubewright_model::observed::HostSeen;
 use kubewright_model::plan::Weight;
-use kubewright_model::spec::kubernetes::Datastore;
 
 use super::draft::Draft;
 use super::standing::{Node, Standings};
@@ -84,8 +83,8 @@ fn judged<'n>(node: &'n Node<'n>) -> Option<Judged<'n>> {
 impl<'n> Judged<'n> {
     /// Nothing that we start runs on it, and it never was a member.
     fn is_new(&self) -> bool {
-        let free = self.seen.kubernetes.as_ref().is_none_or(|kubernetes| !kubernetes.joined && !kubernetes.serving);
-        free && !self.seen.units.values().any(|unit| unit.active && unit.reads.is_some())
+        let serves = self.seen.kubernetes.as_ref().is_some_and(|kubernetes| kubernetes.serving);
+        !serves && !self.seen.is_member() && !self.seen.units.values().any(|unit| unit.active && unit.reads.is_some())
     }
 
     /// The hardware address of the interface that has the address of the spec.
@@ -113,8 +112,7 @@ fn expected_system(draft: &mut Draft<'_>, node: &Node<'_>) {
     if begins(&seen.os, expected) || begins(expected, &seen.os) {
         return;
     }
-    let joined = seen.kubernetes.as_ref().is_some_and(|kubernetes| kubernetes.joined);
-    let weight = if joined { Weight::Warns } else { Weight::Blocks };
+    let weight = if seen.is_member() { Weight::Warns } else { Weight::Blocks };
     let message = format!("it runs {}, and the spec expects {expected}", seen.os);
     draft.note(weight, Subject::Host(node.name().clone()), message, "`hosts.os` is checked, never changed");
 }
@@ -146,8 +144,8 @@ fn size(draft: &mut Draft<'_>, host: &Judged<'_>) {
         let weight = if there < least { Weight::Blocks } else { Weight::Warns };
         host.note(draft, weight, format!("it has {there} MiB of {thing}, and {what} wants {good} MiB"), "");
     }
-    let slow = host.facts.flush_us.filter(|took| *took > FLUSH_US);
-    if let Some(took) = slow.filter(|_| host.is_server() && draft.desired.kubernetes.datastore == Datastore::Etcd) {
+    // Told only of who is to hold etcd's data.
+    if let Some(took) = host.facts.flush_us.filter(|took| *took > FLUSH_US) {
         let message = format!("its disk takes {} ms for a flushed write, and etcd wants 10 ms", took / 1000);
         host.note(draft, Weight::Warns, message, "put the datastore on an SSD, or expect elections under load");
     }
