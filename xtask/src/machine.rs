@@ -1,4 +1,4 @@
-//! What the tests need of the machine: real shells, a real OpenSSH server, a Python for the pretend Proxmox.
+//! What the tests need of the machine: real shells, a real OpenSSH server, hosts with systemd, a Python for the pretend Proxmox.
 //!
 //! Found out before anything is built, and put right where that is ours to do: by root, with apt. Everybody else is told
 //! the one command, because a test that finds no SSH server fails, it does not pass in silence.
@@ -25,6 +25,11 @@ const NEEDS: &[Need] = &[
     Need { test: "command -v sudo", package: "sudo" },
     Need { test: "command -v ssh-agent", package: "openssh-client" },
     Need { test: "command -v sshd", package: "openssh-server" },
+    // Hosts that boot systemd are copies of a Debian tree, each with a network of its own.
+    Need { test: "command -v mmdebstrap", package: "mmdebstrap" },
+    Need { test: "test -e /usr/share/keyrings/debian-archive-keyring.gpg", package: "debian-archive-keyring" },
+    Need { test: "command -v systemd-nspawn", package: "systemd-container" },
+    Need { test: "command -v ip", package: "iproute2" },
     // A pretend Proxmox VE comes from PyPI into an environment below the target folder.
     Need { test: "python3 -c 'import ensurepip, venv'", package: "python3-venv" },
 ];

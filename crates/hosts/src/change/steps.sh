@@ -29,6 +29,7 @@ kw_start() {
     # Somebody else started it, or we died right after that: nobody knows what it has read.
     kw_verb=restart
   fi
+  kw_forgiven "$1"
   systemctl --no-block "$kw_verb" "$1" || { kw_unit_failed "$1"; return 1; }
   kw_remember_unit "$1" "$2" && return 9
   return 1
@@ -36,6 +37,7 @@ kw_start() {
 
 # Restarts a unit. One that takes long to be ready is waited for by the next step; by then the old one is gone.
 kw_restart() {
+  kw_forgiven "$1"
   timeout 120 systemctl restart "$1"
   case $? in
   0 | 124) kw_remember_unit "$1" "$2" && return 9 ;;

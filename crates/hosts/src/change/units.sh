@@ -74,8 +74,14 @@ kw_unit_started() {
   kw_bounded "$kw_verb" "$1" && kw_remember_unit "$1" "$4" && kw_done=9
 }
 
+# systemd refuses what was started often within seconds, and counts failures. Who asks for it now means it.
+kw_forgiven() {
+  systemctl reset-failed "$1" 2>/dev/null || :
+}
+
 # A unit that never says that it is ready must not hold us for ever.
 kw_bounded() {
+  kw_forgiven "$2"
   timeout 300 systemctl "$1" "$2"
   case $? in
   0) return 0 ;;

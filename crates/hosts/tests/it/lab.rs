@@ -2,7 +2,7 @@
 //! own on the loopback network.
 
 use std::net::{Ipv4Addr, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
@@ -41,7 +41,7 @@ impl LabHost {
         std::fs::write(folder.path().join("prepare"), script).expect("a file");
         let mut host = Self { name: name.into(), address: address(), child: None, folder };
         for key in ["host", "user", "stranger"] {
-            host.keygen(key);
+            keygen(&host.at(key));
         }
         host.power_on();
         host
@@ -110,15 +110,16 @@ impl LabHost {
     pub(crate) fn at(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
+}
 
-    fn keygen(&self, name: &str) {
-        let status = Command::new("ssh-keygen")
-            .args(["-q", "-t", "ed25519", "-N", "", "-f"])
-            .arg(self.at(name))
-            .status()
-            .expect("ssh-keygen is installed");
-        assert!(status.success());
-    }
+/// Makes a key without a password.
+pub(crate) fn keygen(path: &Path) {
+    let status = Command::new("ssh-keygen")
+        .args(["-q", "-t", "ed25519", "-N", "", "-f"])
+        .arg(path)
+        .status()
+        .expect("ssh-keygen is installed");
+    assert!(status.success());
 }
 
 impl Drop for LabHost {

@@ -2,16 +2,18 @@
 
 #![cfg(test)]
 
+mod booted;
 mod daemon;
 mod faults;
 mod first;
 mod lab;
 mod life;
 mod network;
+mod systemd;
 mod uploads;
 
-use std::net::IpAddr;
-use std::path::Path;
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use kubewright_hosts::{Holes, HostError, Hosts as _, Password, Probe, RealHosts, Report, User};
@@ -21,6 +23,8 @@ use kubewright_model::observed::{HostSeen, Seen};
 use kubewright_model::plan::HostChange;
 use kubewright_model::secret::Secret;
 
+use booted::BootedHost;
+use kubewright_model::ids::NodeName;
 use lab::{LabHost, PORT};
 
 /// Hands of a user whose home is a folder.
@@ -37,10 +41,35 @@ fn hands_that_know(
     RealHosts::new(user).expect("there is nothing to read")
 }
 
+/// A host of whichever lab.
+trait There {
+    fn seat(&self) -> (&NodeName, Ipv4Addr);
+    /// A file of the lab, outside the host.
+    fn at(&self, name: &str) -> PathBuf;
+}
+
+impl There for LabHost {
+    fn seat(&self) -> (&NodeName, Ipv4Addr) {
+        (&self.name, self.address)
+    }
+    fn at(&self, name: &str) -> PathBuf {
+        self.at(name)
+    }
+}
+
+impl There for BootedHost {
+    fn seat(&self) -> (&NodeName, Ipv4Addr) {
+        (&self.name, self.address)
+    }
+    fn at(&self, name: &str) -> PathBuf {
+        self.at(name)
+    }
+}
+
 /// How a user gets into a host.
-fn way(host: &LabHost, user: &str) -> Way {
+fn way(host: &impl There, user: &str) -> Way {
     Way {
-        address: Some(IpAddr::V4(host.address)),
+        address: Some(IpAddr::V4(host.seat().1)),
         name: None,
         port: PORT,
         port_before: None,
@@ -52,12 +81,12 @@ fn way(host: &LabHost, user: &str) -> Way {
     }
 }
 
-async fn look(hands: &RealHosts, host: &LabHost, way: &Way, resources: &[HostResource]) -> Seen<HostSeen> {
-    hands.observe(Probe { host: &host.name, way, resources, holds_data: false }).await
+async fn look(hands: &RealHosts, host: &impl There, way: &Way, resources: &[HostResource]) -> Seen<HostSeen> {
+    hands.observe(Probe { host: host.seat().0, way, resources, holds_data: false }).await
 }
 
-async fn make(hands: &RealHosts, host: &LabHost, way: &Way, make: &[HostResource]) -> Result<Report, HostError> {
-    let change = HostChange { host: host.name.clone(), way: way.clone(), make: make.to_vec(), unmake: Vec::new() };
+async fn make(hands: &RealHosts, host: &impl There, way: &Way, make: &[HostResource]) -> Result<Report, HostError> {
+    let change = HostChange { host: host.seat().0.clone(), way: way.clone(), make: make.to_vec(), unmake: Vec::new() };
     hands.change(&change, &Holes::new()).await
 }
 

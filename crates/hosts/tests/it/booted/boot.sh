@@ -1,0 +1,26 @@
+# Boots a host in a world and boots it again whenever it asks for that, until its power is cut or it turns itself off:
+# folder, host's name, its number in the world. Its first process is the only child of the process in `pid`.
+set -eu
+lab=$1 name=$2 number=$3
+group=$KUBEWRIGHT_LAB/$name
+mkdir -p "$group"
+boots=0
+while :; do
+  boots=$((boots + 1))
+  # With each start the network is another one, as the kernel is.
+  ip netns add "$name"
+  ip link add "host$number-$boots" type veth peer name host0 netns "$name"
+  ip link set "host$number-$boots" master lab up
+  echo "boot $boots"
+  code=0
+  sh -euc 'echo 0 >"$1/cgroup.procs"; echo $$ >"$2/pid"; shift 2; exec "$@"' sh "$group" "$lab" \
+    env SYSTEMD_NSPAWN_API_VFS_WRITABLE=network SYSTEMD_NSPAWN_USE_CGNS=1 SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1 \
+    systemd-nspawn --quiet --boot --directory="$lab/disk/root" --machine="$name" --network-namespace-path="/run/netns/$name" \
+    --register=no --keep-unit --capability=all --resolv-conf=off --link-journal=no --bind=/dev/kmsg --console=read-only \
+    systemd.unified_cgroup_hierarchy=1 </dev/null || code=$?
+  rm -f "$lab/pid"
+  ip netns delete "$name"
+  ip link delete "host$number-$boots" 2>/dev/null || :
+  echo "ended with $code"
+  [ $code = 133 ] || exit $code
+done
