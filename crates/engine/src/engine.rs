@@ -22,7 +22,7 @@ use crate::execute::{Hands, Recorder, Sink, Stop, Tally, execute};
 use crate::holes::{self, Filler};
 use crate::manifests;
 use crate::observe::observe;
-use crate::store::{Holder, Store, StoreError};
+use crate::store::{Holder, Lock, Store, StoreError};
 use crate::verify::{CheckResult, verify};
 use crate::world::World;
 
@@ -63,6 +63,19 @@ pub struct Request<'a> {
     pub run: RunId,
     /// Who runs it, for the lock.
     pub holder: Holder,
+}
+
+/// A run that holds the lock and has its plan, and that has touched nothing so far.
+pub struct Begun {
+    planned: Planned,
+    _lock: Box<dyn Lock>,
+}
+
+impl Begun {
+    /// What it will do.
+    pub fn plan(&self) -> &Plan {
+        &self.planned.plan
+    }
 }
 
 /// What a run came to.
@@ -289,8 +302,18 @@ impl Engine {
     ///
     /// Nothing was touched, or the journal could not be written.
     pub async fn apply(&self, request: &Request<'_>, stop: &Stop, sink: Sink<'_>) -> Result<RunReport, EngineError> {
+        let begun = self.begin(request, stop).await?;
+        self.carry_out(begun, request, stop, sink).await
+    }
+
+    /// Takes the lock, looks and plans: for who wants to see the plan of a run before it does anything.
+    ///
+    /// # Errors
+    ///
+    /// Another run holds the lock, or the plan breaks a promise.
+    pub async fn begin(&self, request: &Request<'_>, stop: &Stop) -> Result<Begun, EngineError> {
         let desired = request.desired;
-        let _lock = self.store.lock(&desired.cluster, &request.holder)?;
+        let lock = self.store.lock(&desired.cluster, &request.holder)?;
         // Who approved a plan has waited already.
         let everybody = desired.members.iter().filter(|_| request.approved.is_some());
         let given_up = everybody.map(|member| member.name.clone()).collect();
@@ -299,7 +322,23 @@ impl Engine {
             planned = self.plan_patiently(desired, &request.ask, request.only, &given_up) => planned?,
             () = stop.wanted() => return Err(EngineError::Stopped),
         };
-        let Planned { observed, plan } = planned;
+        Ok(Begun { planned, _lock: lock })
+    }
+
+    /// Makes it so, as a run that has begun has it; then looks and plans once more.
+    ///
+    /// # Errors
+    ///
+    /// Nothing was touched, or the journal could not be written.
+    pub async fn carry_out(
+        &self,
+        begun: Begun,
+        request: &Request<'_>,
+        stop: &Stop,
+        sink: Sink<'_>,
+    ) -> Result<RunReport, EngineError> {
+        let desired = request.desired;
+        let Begun { planned: Planned { observed, plan }, _lock } = begun;
         self.may_run(request, &plan)?;
         let journal = self.store.start_journal(&desired.cluster, &request.run)?;
         let mut recorder = Recorder::new(journal, sink);

@@ -25,5 +25,5 @@ pub mod store;
 pub mod verify;
 pub mod world;
 
-pub use engine::{Engine, EngineError, Loadout, Planned, Request, RunReport};
+pub use engine::{Begun, Engine, EngineError, Loadout, Planned, Request, RunReport};
 pub use execute::Stop;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use std::path::Path;
 
-use kubewright_engine::{Request, RunReport, Stop, engine};
+use kubewright_engine::{Begun, Request, RunReport, Stop, engine};
 use kubewright_model::desired::Desired;
 use kubewright_model::diagnostic::nearest;
 use kubewright_model::event::{Event, Record, RunEnd};
@@ -88,43 +88,37 @@ fn listed(names: &[&str]) -> String {
 /// Plans, shows, asks, and does it.
 fn carry_out(arguments: &Arguments, wish: Wish<'_>) -> Result<Done, Problem> {
     Site::change(arguments, wish.file, &wish.desired, async |site| {
-        let plan = match &wish.approved {
-            Some(plan) => plan.clone(),
-            None => {
-                let plan =
-                    site.engine.plan_patiently(&wish.desired, &wish.ask, &wish.only, &BTreeSet::new()).await?.plan;
-                engine::chosen(&wish.desired, &plan, &wish.only)?;
-                if wish.output == Output::Text {
-                    view::plan::show(&plan, &wish.desired, Alike::Folded(None));
-                }
-                if plan.is_blocked() {
-                    let blocked = Problem::new(Done::Blocked, "the plan is blocked; nothing was touched");
-                    let pretends = arguments.simulated.is_some();
-                    return Err(if pretends { blocked } else { blocked.hint(super::TRY_OUT) });
-                }
-                if plan.is_empty() {
-                    return Ok(Done::Well);
-                }
-                if !wish.yes {
-                    agreed(&wish.ask, &wish.desired.cluster, &plan)?;
-                }
-                plan
-            }
-        };
-        if matches!(wish.ask, Ask::Destroy | Ask::Rebuild) {
-            site.announce_end();
-        }
-        let request = Request {
+        let looked;
+        let mut request = Request {
             desired: &wish.desired,
             ask: wish.ask.clone(),
             only: &wish.only,
-            // What runs is what somebody has looked at, or nothing. Where nobody has, it is what is planned by then.
-            approved: (wish.approved.is_some() || !wish.yes).then_some(&plan),
+            approved: wish.approved.as_ref(),
             run: run_id(),
             holder: holder(wish.what),
         };
+        let mut begun = None;
+        if wish.approved.is_none() && wish.yes {
+            // Nobody is waited for, so the run that shows its plan is the one that carries it out.
+            let shown = begun.insert(site.engine.begin(&request, &Stop::default()).await?);
+            if !worth_it(arguments, &wish, shown.plan())? {
+                return Ok(Done::Well);
+            }
+        } else if wish.approved.is_none() {
+            let planned = site.engine.plan_patiently(&wish.desired, &wish.ask, &wish.only, &BTreeSet::new()).await?;
+            looked = planned.plan;
+            if !worth_it(arguments, &wish, &looked)? {
+                return Ok(Done::Well);
+            }
+            agreed(&wish.ask, &wish.desired.cluster, &looked)?;
+            // What runs is what somebody has looked at, or nothing.
+            request.approved = Some(&looked);
+        }
+        if matches!(wish.ask, Ask::Destroy | Ask::Rebuild) {
+            site.announce_end();
+        }
         let before = site.breaches().len();
-        let report = watch(site, &request, wish.output).await?;
+        let report = watch(site, begun, &request, wish.output).await?;
         let done = ended(&report, &site.again(wish.file));
         let breaches = site.breaches().split_off(before);
         for breach in &breaches {
@@ -135,6 +129,20 @@ fn carry_out(arguments: &Arguments, wish: Wish<'_>) -> Result<Done, Problem> {
         }
         Ok(if breaches.is_empty() { done } else { Done::Bug })
     })
+}
+
+/// Shows a plan; whether there is anything to do in it that can be done.
+fn worth_it(arguments: &Arguments, wish: &Wish<'_>, plan: &Plan) -> Result<bool, Problem> {
+    engine::chosen(&wish.desired, plan, &wish.only)?;
+    if wish.output == Output::Text {
+        view::plan::show(plan, &wish.desired, Alike::Folded(None));
+    }
+    if plan.is_blocked() {
+        let blocked = Problem::new(Done::Blocked, "the plan is blocked; nothing was touched");
+        let pretends = arguments.simulated.is_some();
+        return Err(if pretends { blocked } else { blocked.hint(super::TRY_OUT) });
+    }
+    Ok(!plan.is_empty())
 }
 
 /// Asks whether the plan is meant. Where nobody can answer, nothing is done.
@@ -166,7 +174,7 @@ fn agrees(answer: &str, word: &str) -> bool {
 }
 
 /// Runs, draws the run, and listens to Ctrl-C.
-async fn watch(site: &Site, request: &Request<'_>, output: Output) -> Result<RunReport, Problem> {
+async fn watch(site: &Site, begun: Option<Begun>, request: &Request<'_>, output: Output) -> Result<RunReport, Problem> {
     let stop = Stop::default();
     let mut progress = (output == Output::Text).then(|| Progress::new(!request.only.is_empty()));
     let mut sink = |record: &Record| {
@@ -182,7 +190,12 @@ async fn watch(site: &Site, request: &Request<'_>, output: Output) -> Result<Run
             }
         }
     };
-    let run = site.engine.apply(request, &stop, &mut sink);
+    let run = async {
+        match begun {
+            Some(begun) => site.engine.carry_out(begun, request, &stop, &mut sink).await,
+            None => site.engine.apply(request, &stop, &mut sink).await,
+        }
+    };
     tokio::pin!(run);
     loop {
         tokio::select! {

@@ -265,6 +265,24 @@ fn a_world_that_changed_since_the_plan_was_agreed_to_is_left_alone() {
     assert!(!told.1.contains_key("host recipe"));
 }
 
+#[test]
+fn a_run_that_has_begun_is_alone_and_carries_out_what_it_showed_without_another_look() {
+    let yard = eight();
+    in_time(async {
+        let (stop, engine) = (Stop::default(), yard.engine());
+        let request = yard.request(&Ask::Apply, &[]);
+        let begun = engine.begin(&request, &stop).await.unwrap();
+        let looks = yard.centre.calls()["provider list"];
+        assert!(matches!(engine.begin(&request, &stop).await, Err(EngineError::Store(_))), "it has the lock");
+        assert_eq!(looks, 1);
+        let steps = begun.plan().steps.len();
+        let report = engine.carry_out(begun, &request, &stop, &mut |_| {}).await.unwrap();
+        assert_eq!((report.end, report.done + report.already), (RunEnd::Complete, steps));
+        assert_eq!(yard.centre.calls()["provider list"], looks + 1, "and it looks what it came to");
+        assert!(engine.begin(&request, &stop).await.is_ok_and(|begun| begun.plan().is_empty()));
+    });
+}
+
 /// A server and so many virtual machines, all on one storage, and something that waits for them.
 fn many(agents: u32) -> Yard {
     let server = "cores: 2, memory: 4Gi, disk: 20Gi";
