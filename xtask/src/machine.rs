@@ -23,6 +23,8 @@ const NEEDS: &[Need] = &[
     Need { test: "command -v curl", package: "curl" },
     Need { test: "command -v pgrep", package: "procps" },
     Need { test: "command -v sudo", package: "sudo" },
+    // A repository of packages is signed.
+    Need { test: "command -v gpg", package: "gnupg" },
     Need { test: "command -v ssh-agent", package: "openssh-client" },
     Need { test: "command -v sshd", package: "openssh-server" },
     // Hosts that boot systemd are copies of a Debian tree, each with a network of its own.

@@ -9,12 +9,15 @@ mod answer;
 mod calls;
 mod lock;
 mod names;
+mod repository;
 #[cfg(test)]
 pub(crate) mod tests;
 
 use std::time::Duration;
 
-use kubewright_model::host::{DownloadWish, FileWish, HostResource, Proof, SshDaemonWish, UnitRun, UnitWish, UserWish};
+use kubewright_model::host::{
+    DownloadWish, FileWish, HostResource, Proof, RepositoryWish, SshDaemonWish, UnitRun, UnitWish, UserWish,
+};
 use kubewright_model::ids::NodeName;
 use kubewright_model::plan::HostChange;
 use kubewright_model::text::Text;
@@ -118,9 +121,12 @@ pub(crate) fn write_file(
 fn in_words(resource: &HostResource, change: &HostChange) -> String {
     let text = match resource {
         HostResource::Package(_) => format!("installing {}", packages(&change.make).join(", ")),
+        HostResource::Repository(wish) => format!("adding the repository {}", wish.name),
+        HostResource::Hold(name) => format!("holding {name}"),
         HostResource::Module(name) => format!("loading the module {name}"),
         HostResource::Sysctl { key, .. } => format!("setting {key}"),
         HostResource::File(file) => format!("writing {}", file.path),
+        HostResource::Directory(wish) => format!("making {}", wish.path),
         HostResource::Block { path, .. } | HostResource::Lines { path, .. } => format!("changing lines of {path}"),
         HostResource::Download(download) => format!("downloading {}", download.artifact.name),
         HostResource::Link { path, .. } => format!("linking {path}"),
@@ -168,9 +174,19 @@ impl Writer<'_> {
         match resource {
             // Both stand in groups of their own.
             HostResource::Package(_) | HostResource::Unit(_) => {}
+            HostResource::Repository(wish) => self.repository(index, wish)?,
+            HostResource::Hold(name) => {
+                names::package(self.host, name)?;
+                self.tell(Library::Repositories, index, "kw_hold", &[name]);
+            }
             HostResource::Module(name) => self.module(index, name)?,
             HostResource::Sysctl { key, value } => self.sysctl(index, key, value)?,
             HostResource::File(file) => write_file(&mut self.calls, index, self.host, file, self.holes)?,
+            HostResource::Directory(wish) => {
+                names::path(self.host, &wish.path)?;
+                let mode = format!("{:o}", wish.mode.0);
+                self.tell(Library::Files, index, "kw_directory", &[&wish.path, &mode, &wish.owner]);
+            }
             HostResource::Block { path, lines } => self.lines(index, "kw_block", path, lines)?,
             HostResource::Lines { path, lines } => self.lines(index, "kw_their_lines", path, lines)?,
             HostResource::HostsEntries(entries) => {
@@ -218,6 +234,17 @@ impl Writer<'_> {
             let others: Vec<String> = others.iter().map(usize::to_string).collect();
             self.calls.line(&format!("kw_also {}", others.join(" ")));
         }
+        Ok(())
+    }
+
+    fn repository(&mut self, index: usize, wish: &RepositoryWish) -> Result<(), HostError> {
+        plain(self.host, "a repository", &wish.name)?;
+        let mark = wish.mark();
+        let call = Call::tell(index, "kw_repository", &[&wish.name, mark.as_str()])
+            .reading(ended(wish.key.lines()))
+            .reading(repository::deb822(wish))
+            .reading(repository::repo(wish));
+        self.calls.call(Library::Repositories, &call);
         Ok(())
     }
 
@@ -343,6 +370,14 @@ impl Writer<'_> {
             }
             HostResource::HostsEntries(_) => self.tell(Library::Files, index, "kw_unblock", &["/etc/hosts"]),
             HostResource::Lines { path, lines } => self.lines(index, "kw_unlines", path, lines)?,
+            HostResource::Hold(name) => {
+                names::package(self.host, name)?;
+                self.tell(Library::Repositories, index, "kw_unhold", &[name]);
+            }
+            HostResource::Repository(wish) => {
+                plain(self.host, "a repository", &wish.name)?;
+                self.tell(Library::Repositories, index, "kw_unrepository", &[&wish.name]);
+            }
             other => return refuse(self.host, &other.key(), "only lines of ours can be taken out of files".into()),
         }
         Ok(())

@@ -12,8 +12,12 @@ use crate::text::Text;
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum HostResource {
+    /// A repository that packages come from, with the key that signs them.
+    Repository(RepositoryWish),
     /// A package of the distribution is installed.
     Package(String),
+    /// An upgrade of the system passes this package by.
+    Hold(String),
     /// A kernel module is loaded, now and at every start.
     Module(String),
     /// A kernel setting has a value, now and at every start.
@@ -25,6 +29,8 @@ pub enum HostResource {
     },
     /// A file has this whole text.
     File(FileWish),
+    /// A folder is there.
+    Directory(DirectoryWish),
     /// A marked block of lines stands in a file that others own too.
     Block {
         /// The file's path.
@@ -75,10 +81,13 @@ impl HostResource {
     /// What tells the resource from others of the same host: its kind and its name.
     pub fn key(&self) -> String {
         match self {
+            Self::Repository(repository) => format!("repository {}", repository.name),
             Self::Package(name) => format!("package {name}"),
+            Self::Hold(name) => format!("hold {name}"),
             Self::Module(name) => format!("module {name}"),
             Self::Sysctl { key, .. } => format!("sysctl {key}"),
             Self::File(file) => format!("file {}", file.path),
+            Self::Directory(directory) => format!("directory {}", directory.path),
             Self::Block { path, .. } => format!("block in {path}"),
             Self::Lines { path, .. } => format!("lines in {path}"),
             Self::Download(download) => format!("download {}", download.path),
@@ -105,6 +114,9 @@ impl HostResource {
             Self::SshDaemon(wish) => {
                 Some(format!("port {}{}", wish.port, if wish.harden { ", only keys, not root" } else { "" }))
             }
+            Self::Repository(wish) => Some(wish.mark().to_string()),
+            Self::Hold(_) => Some("held".into()),
+            Self::Directory(wish) => Some(format!("{} {}", wish.mode, wish.owner)),
             Self::Download(wish) => Some(wish.artifact.mark().to_string()),
             Self::Package(_)
             | Self::Module(_)
@@ -118,6 +130,39 @@ impl HostResource {
             | Self::HostsEntries(_) => None,
         }
     }
+}
+
+/// A repository's wish.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct RepositoryWish {
+    /// Our name for it, which its files on the host have too.
+    pub name: String,
+    /// Its address.
+    pub url: String,
+    /// apt's suites. None means that the repository is flat.
+    pub suites: Vec<String>,
+    /// apt's components.
+    pub components: Vec<String>,
+    /// The public key that signs it, as text.
+    pub key: String,
+}
+
+impl RepositoryWish {
+    /// What is written down on the host once its package manager has read the repository, so that it is known again.
+    pub fn mark(&self) -> Digest {
+        Digest::of_value(self)
+    }
+}
+
+/// A folder's wish.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct DirectoryWish {
+    /// The absolute path.
+    pub path: String,
+    /// The mode.
+    pub mode: Mode,
+    /// `user:group`.
+    pub owner: String,
 }
 
 /// A file's wish.

@@ -351,7 +351,10 @@ fn asked_for(truth: &HostSeen, modules: &BTreeSet<String>, resources: &[HostReso
             HostResource::User(user) => {
                 seen.users.extend(truth.users.get(&user.name).map(|mark| (user.name.clone(), mark.clone())));
             }
-            HostResource::Hostname(_)
+            HostResource::Repository(_)
+            | HostResource::Hold(_)
+            | HostResource::Directory(_)
+            | HostResource::Hostname(_)
             | HostResource::Timezone(_)
             | HostResource::Locale(_)
             | HostResource::SwapOff

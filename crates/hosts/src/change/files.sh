@@ -12,6 +12,18 @@ kw_file() {
   return 1
 }
 
+# A folder: path, mode, owner. A link that leads to one will do.
+kw_directory() {
+  kw_path=$KW_ROOT$1 kw_done=0
+  if [ ! -d "$kw_path" ]; then
+    { [ ! -e "$kw_path" ] && [ ! -L "$kw_path" ]; } || { kw_no "$1 is no folder"; return 1; }
+    kw_folder "$kw_path" && kw_done=9 || return 1
+  fi
+  kw_owned "$kw_path/." "$2" "$3" && return $kw_done
+  kw_own "$kw_path/." "$2" "$3" && return 9
+  return 1
+}
+
 # A link: path, target.
 kw_link() {
   kw_path=$KW_ROOT$1

@@ -3,4 +3,5 @@
 mod failures;
 mod files;
 pub(crate) mod host;
+mod repositories;
 mod system;

@@ -38,8 +38,10 @@ pub(super) struct Answers<'a> {
     pub(super) found: Vec<(&'a str, &'a str)>,
     /// The package manager, or why there is no answer from one.
     pub(super) manager: Option<&'a str>,
-    /// `installed NAME ARCH VERSION`.
+    /// `installed NAME ARCH VERSION`, and of dpkg what is wanted: `install`, `hold`.
     pub(super) packages: Vec<&'a str>,
+    /// Lines of the lists in which dnf and zypper keep what is held.
+    pub(super) locks: Vec<&'a str>,
     /// `installed NAME, NAME (= 1)`.
     pub(super) provides: Vec<&'a str>,
     /// What a program told in part only.
@@ -138,6 +140,7 @@ impl<'a> Answers<'a> {
             "packages" if self.manager.is_none() => self.manager = Some(rest),
             "packages" => self.manager = Some("failed"),
             "package" => self.packages.push(rest),
+            "lock" => self.locks.push(rest),
             "provides" => self.provides.push(rest),
             _ => self.addresses.push(address(line)?),
         }

@@ -26,6 +26,15 @@ kw_words() {
 	printf 'record %s%s\n' "$1" "$kw_record"
 } 2>/dev/null
 
+# A folder, or a link that leads to one.
+kw_directory() {
+	kw_there "$2"
+	case $? in 2) printf 'denied %s\n' "$1" && return 0 ;; esac
+	if [ ! -d "$2" ]; then printf 'absent %s\n' "$1" && return 0; fi
+	kw_stat "$1" "$2"
+	kw_done "$1"
+}
+
 # $3 is the digest that it should have, when what is in it may be shown.
 kw_file() {
 	kw_readable "$1" "$2" || return 0
@@ -127,4 +136,19 @@ kw_maybe() {
 	case $? in 1) return 0 ;; 2) printf 'denied %s\n' "$1" && return 1 ;; esac
 	if [ ! -r "$3" ]; then printf 'denied %s\n' "$1" && return 1; fi
 	kw_sum "$1.$2" "$3"
+}
+
+# $2 is its name. What its package manager reads is where the change puts it.
+kw_repository() {
+	kw_readable "$1" "./var/lib/kubewright/repositories/$2" || return 0
+	kw_words "$1" "./var/lib/kubewright/repositories/$2"
+	kw_key=./etc/pki/rpm-gpg/kubewright-$2.asc
+	if command -v apt-get >/dev/null; then
+		kw_key=./etc/apt/keyrings/kubewright-$2.asc kw_list=./etc/apt/sources.list.d/kubewright-$2.sources
+	elif command -v dnf >/dev/null; then
+		kw_list=./etc/yum.repos.d/kubewright-$2.repo
+	else
+		kw_list=./etc/zypp/repos.d/kubewright-$2.repo
+	fi
+	kw_maybe "$1" key "$kw_key" && kw_maybe "$1" list "$kw_list" && kw_done "$1"
 }

@@ -140,7 +140,7 @@ kw_packages() {
 	[ $# -gt 0 ] || return 0
 	case $kw_manager in
 		dpkg)
-			kw_value=$(dpkg-query -W -f 'package ${db:Status-Status} ${Package} ${Architecture} ${Version}\n' -- "$@" 2>/dev/null)
+			kw_value=$(dpkg-query -W -f 'package ${db:Status-Status} ${Package} ${Architecture} ${Version} ${db:Status-Want}\n' -- "$@" 2>/dev/null)
 			if [ $? -gt 1 ]; then echo 'packages failed' && return 0; fi ;;
 		rpm) kw_value=$(rpm -q --qf 'package installed %{NAME} %{ARCH} %{VERSION}\n' -- "$@" 2>/dev/null) ;;
 	esac
@@ -169,4 +169,14 @@ kw_packages() {
 				grep -Fx -e "${kw_kind#"$kw_nl"}" ;;
 	esac
 	return 0
+}
+
+# What dnf and zypper hold; dpkg says it with its packages.
+kw_locks() {
+	for kw_up in etc/zypp/locks etc/dnf/versionlock.toml etc/dnf/plugins/versionlock.list; do
+		[ -r "$kw_up" ] || continue
+		while IFS= read -r kw_value || [ -n "$kw_value" ]; do
+			case $kw_value in '#'* | '') ;; *) printf 'lock %s\n' "$kw_value" ;; esac
+		done <"$kw_up"
+	done
 }

@@ -58,9 +58,12 @@ pub(crate) fn script(resources: &[HostResource], holds_data: bool) -> String {
     search(resources, &mut body);
     first(resources, holds_data, &mut body);
     let names = resources.iter().filter_map(|resource| match resource {
-        HostResource::Package(name) if package(name) => Some(name.as_str()),
+        HostResource::Package(name) | HostResource::Hold(name) if package(name) => Some(name.as_str()),
         _ => None,
     });
+    if resources.iter().any(|resource| matches!(resource, HostResource::Hold(_))) {
+        body.push_str("kw_locks\n");
+    }
     let _ = writeln!(body, "kw_packages {}", names.collect::<Vec<_>>().join(" "));
     body
 }
@@ -71,11 +74,15 @@ fn first(resources: &[HostResource], holds_data: bool, body: &mut String) {
         body.push_str("kw_flush\n");
     }
     for resource in resources {
-        if let HostResource::Download(wish) = resource
-            && plain(&wish.path)
-            && !upload::is_ours(wish)
-        {
-            let _ = writeln!(body, "kw_source {} {}", quote(&origin(&wish.artifact.url)), path(&wish.path));
+        match resource {
+            HostResource::Download(wish) if plain(&wish.path) && !upload::is_ours(wish) => {
+                let _ = writeln!(body, "kw_source {} {}", quote(&origin(&wish.artifact.url)), path(&wish.path));
+            }
+            HostResource::Repository(wish) if word(&wish.name) => {
+                let record = format!("/var/lib/kubewright/repositories/{}", wish.name);
+                let _ = writeln!(body, "kw_source {} {}", quote(&origin(&wish.url)), path(&record));
+            }
+            _ => {}
         }
     }
 }
@@ -90,13 +97,15 @@ fn call(index: usize, resource: &HostResource) -> Option<String> {
     let at = |verb: &str, place: &str| plain(place).then(|| format!("{verb} {index} {}", path(place)));
     match resource {
         // One program answers for all packages.
-        HostResource::Package(_) => None,
+        HostResource::Package(_) | HostResource::Hold(_) => None,
+        HostResource::Repository(wish) => word(&wish.name).then(|| format!("kw_repository {index} {}", wish.name)),
         HostResource::Module(name) => word(name).then(|| format!("kw_module {index} {}", name.replace('-', "_"))),
         HostResource::Sysctl { key, .. } => at("kw_sysctl", &sysctl_path(key)),
         HostResource::File(wish) => {
             let call = at("kw_file", &wish.path)?;
             Some(wish.content.digest().map_or(call.clone(), |wanted| format!("{call} {}", wanted.as_str())))
         }
+        HostResource::Directory(wish) => at("kw_directory", &wish.path),
         HostResource::Block { path, .. } => at("kw_block", path),
         HostResource::HostsEntries(_) => at("kw_block", "/etc/hosts"),
         HostResource::Lines { path, .. } => at("kw_lines", path),

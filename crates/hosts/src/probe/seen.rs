@@ -40,6 +40,13 @@ pub(super) fn resources(
                     seen.packages.insert(name.clone());
                 }
             }
+            HostResource::Hold(name) => {
+                if facts.package_manager.is_none() || !script::package(name) {
+                    return Err(unanswered());
+                }
+                let held = packages.held.contains(name.as_str()) || answers.locks.iter().any(|line| locks(line, name));
+                seen.settings.insert(resource.key(), if held { "held" } else { "free" }.into());
+            }
             HostResource::TimeSync => {
                 let on = time_service(answers, facts).ok_or_else(unanswered)?;
                 seen.settings.insert(resource.key(), if on { "on" } else { "off" }.into());
@@ -56,6 +63,15 @@ pub(super) fn resources(
                 seen.sysctls.insert(key.clone(), boot.sysctl(key, now, value));
             }
             HostResource::File(wish) => drop(seen.files.insert(wish.path.clone(), look.file(wish)?)),
+            HostResource::Directory(wish) => {
+                let (mode, owners) = look.stat()?;
+                let value = format!("{mode} {}", owner(owners, &wish.owner));
+                seen.settings.insert(resource.key(), value);
+            }
+            HostResource::Repository(_) => {
+                let mark = look.left("key", "list");
+                seen.settings.extend(mark.map(|mark| (resource.key(), mark.to_string())));
+            }
             HostResource::Download(wish) => look.download(wish, seen)?,
             HostResource::Block { path, .. } => look.block(path, seen),
             HostResource::HostsEntries(_) => look.block("/etc/hosts", seen),
@@ -130,9 +146,8 @@ impl<'a> Look<'a> {
 
     fn file(&self, wish: &FileWish) -> Result<FileSeen, ParseError> {
         let (mode, owners) = self.stat()?;
-        // An owner may be wished by number, who has no name yet or another one.
-        let owner = if owners[1] == wish.owner { owners[1] } else { owners[0] };
-        Ok(FileSeen { digest: self.sum()?, mode, owner: owner.to_string(), text: self.text() })
+        let owner = owner(owners, &wish.owner).to_string();
+        Ok(FileSeen { digest: self.sum()?, mode, owner, text: self.text() })
     }
 
     /// What is in a file, as far as it was told.
@@ -212,21 +227,39 @@ impl<'a> Look<'a> {
         Ok(())
     }
 
-    /// A user is as we left it when both files have the digests that were written down then.
     fn user(&self, wish: &UserWish, seen: &mut HostSeen) {
-        let mut words = self.one("record").unwrap_or_default().split_whitespace();
-        let (Some(mark), Some(keys), Some(sudo)) = (words.next(), words.next(), words.next()) else { return };
-        let same = |part: &str, then: &str| {
-            let now = self.answers.sums.get(format!("{}.{part}", self.index).as_str());
-            now.map_or("-", Digest::as_str) == then
-        };
-        if let Some(mark) = Digest::parse(mark)
-            && same("keys", keys)
-            && same("sudo", sudo)
-        {
-            seen.users.insert(wish.name.clone(), mark);
-        }
+        let mark = self.left("keys", "sudo");
+        seen.users.extend(mark.map(|mark| (wish.name.clone(), mark)));
     }
+
+    /// The mark of what is as we left it: both its files have the digests that were written down then.
+    fn left(&self, one: &str, other: &str) -> Option<Digest> {
+        let mut words = self.one("record").unwrap_or_default().split_whitespace();
+        let mark = Digest::parse(words.next()?)?;
+        let mut same = |part: &str| {
+            let now = self.answers.sums.get(format!("{}.{part}", self.index).as_str());
+            words.next() == Some(now.map_or("-", Digest::as_str))
+        };
+        (same(one) && same(other)).then_some(mark)
+    }
+}
+
+/// An owner may be wished by number, who has no name yet or another one.
+fn owner<'a>(owners: [&'a str; 2], wished: &str) -> &'a str {
+    if owners[1] == wished { owners[1] } else { owners[0] }
+}
+
+/// Whether a line of dnf's or zypper's lists holds a package: `solvable_name: NAME`, `name = "NAME"`, or
+/// `NAME-EPOCH:VERSION`.
+fn locks(line: &str, name: &str) -> bool {
+    let line = line.trim();
+    let word = |key: &str, by: char| line.strip_prefix(key).and_then(|rest| rest.trim_start().strip_prefix(by));
+    let exact = line.strip_prefix(name).and_then(|rest| rest.strip_prefix('-')).is_some_and(|rest| {
+        let epoch = rest.split_once(':').map_or("", |(epoch, _)| epoch);
+        !epoch.is_empty() && epoch.bytes().all(|b| b.is_ascii_digit())
+    });
+    let listed = word("solvable_name", ':').or_else(|| word("name", '='));
+    exact || listed.is_some_and(|value| settings::unquoted(value) == name)
 }
 
 /// What was written down about a download that nobody touched since.
@@ -261,12 +294,14 @@ pub(super) fn holds(wish: &DownloadWish, resource: &HostResource, seen: &HostSee
 struct Packages<'a> {
     installed: BTreeSet<&'a str>,
     on: BTreeSet<(&'a str, &'a str)>,
+    held: BTreeSet<&'a str>,
     provided: BTreeSet<&'a str>,
 }
 
 impl<'a> Packages<'a> {
     fn of(answers: &Answers<'a>) -> Self {
-        let mut packages = Self { installed: BTreeSet::new(), on: BTreeSet::new(), provided: BTreeSet::new() };
+        let mut packages =
+            Self { installed: BTreeSet::new(), on: BTreeSet::new(), held: BTreeSet::new(), provided: BTreeSet::new() };
         for line in &answers.packages {
             let mut words = line.split(' ');
             // A package whose triggers wait is unpacked and configured.
@@ -275,6 +310,7 @@ impl<'a> Packages<'a> {
             {
                 packages.installed.insert(name);
                 packages.on.insert((name, arch));
+                packages.held.extend((words.nth(1) == Some("hold")).then_some(name));
             }
         }
         for line in &answers.provides {

@@ -9,6 +9,7 @@ mod first;
 mod lab;
 mod life;
 mod network;
+mod packages;
 mod systemd;
 mod uploads;
 

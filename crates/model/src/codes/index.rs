@@ -330,8 +330,10 @@ codes! {
     518 Error ANNOUNCERS_SEVERAL = "two that give out addresses",
         "MetalLB and Cilium's announcements both give addresses to every Service of type LoadBalancer and both \
          answer for them. Keep one of the two.";
-    601 Error FILE_CONTENT = "a file with no text or with two",
-        "A file's text is its `content`, or it comes `from` a secret. Write exactly one of the two.";
+    601 Error FILE_CONTENT = "a path with no meaning or with two",
+        "What is at a path is a file with a `content` or with a text `from` a secret, a `block` of lines in a file of \
+         others, a `link` or a `directory`. Write exactly one of the five. A block has the mode and the owner of the \
+         file around it, and a link has none that count.";
     602 Error PATH_FORM = "a path that is not absolute and plain",
         "A path on a host begins with `/`, ends in a file's name and has no `.`, `..` or empty part: nobody else can \
          say what it would be relative to, and one file has one path.";
@@ -371,6 +373,10 @@ codes! {
     617 Error FIRST_PASSWORD_ALONE = "a first password and no key to take its place",
         "`firstPassword` lets us in until the first change, which puts the public half of `keyFile` in its place; from then \
          on only that key is used. Write the `keyFile`.";
+    618 Error REPOSITORY_FORM = "a repository that is none",
+        "A repository of packages has a name of small letters, digits and `-`, which its files on hosts have too, the \
+         publisher's public key as text, and, for apt, both `suites` and `components` or none of them. The key stands in \
+         this file, so that nothing is trusted because it came over the network.";
     701 Error SECRET_IN_CLEAR = "a secret in clear text",
         "A value stands where a reference to a secret belongs. This file lives in Git, and what was once in Git is no secret \
          any more: change the secret, keep it in an environment variable, a file, a command or the SOPS file, and write only \

@@ -18,10 +18,16 @@ pub struct HostSettings {
     /// The operating system that is expected: `Ubuntu 24.04`, `Debian 12`. Checked, never changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub os: Option<String>,
+    /// Repositories that packages come from beside the distribution's own, by name.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub repositories: IndexMap<String, PackageRepository>,
     /// Packages to install.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub packages: Vec<String>,
-    /// Files to write, by path.
+    /// Packages that are installed and stay as they are: an upgrade of the system passes them by.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub holds: Vec<String>,
+    /// Files, folders and links, by path.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     pub files: IndexMap<String, HostFile>,
     /// Kernel settings, now and at every start.
@@ -85,27 +91,50 @@ pub struct Ssh {
     pub harden: bool,
 }
 
-/// A file on a host: exactly one of `content` and `from`.
+/// A repository of packages, for the package manager that the host has.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct HostFile {
-    /// The whole text.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub content: Option<String>,
-    /// The text is this secret.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub from: Option<SecretRef>,
-    /// The file's mode, in octal.
-    #[serde(default = "default_mode")]
-    #[schemars(extend("pattern" = "^0?[0-7]{3}$"))]
-    pub mode: String,
-    /// The owner: `user` or `user:group`.
-    #[serde(default = "root")]
-    pub owner: String,
+pub struct PackageRepository {
+    /// Its address: of apt the folder above `dists`, or a flat repository; of dnf and zypper the folder above `repodata`.
+    #[schemars(with = "forms::WebAddress")]
+    pub url: String,
+    /// apt's suites: `[bookworm]`. Without it: a flat repository.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub suites: Vec<String>,
+    /// apt's components: `[main]`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub components: Vec<String>,
+    /// The public key that signs it, as text: `-----BEGIN PGP PUBLIC KEY BLOCK-----` and all that follows. It is trusted
+    /// for this repository alone by apt, and for all packages by dnf and zypper.
+    pub key: String,
 }
 
-fn default_mode() -> String {
-    "0644".into()
+/// What is at a path of a host: exactly one of `content`, `from`, `block`, `link` and `directory`.
+#[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct HostFile {
+    /// A file with this whole text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content: Option<String>,
+    /// A file whose whole text is this secret.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<SecretRef>,
+    /// Lines in a file that others write too, between two marks of ours. The rest of it stays as it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub block: Option<String>,
+    /// A symbolic link that leads there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link: Option<String>,
+    /// A folder.
+    #[serde(default)]
+    pub directory: bool,
+    /// The mode of a file or folder, in octal. Without it: `0644`, and `0755` for a folder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("pattern" = "^[0-7]{3,4}$"))]
+    pub mode: Option<String>,
+    /// The owner of a file or folder: `user` or `user:group`. Without it: `root`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
 }
 
 /// A user of the host.

@@ -61,6 +61,11 @@ fn difference(resource: &HostResource, seen: &HostSeen, filled: &BTreeMap<Digest
             let moded = there.is_some_and(|file| file.mode == wish.mode);
             if right && moded { None } else { plain(there.map(|_| "another one"), &wish.artifact.name) }
         }
+        HostResource::Repository(wish) => {
+            let there = seen.settings.get(&resource.key());
+            let same = there.map(String::as_str) == Some(wish.mark().as_str());
+            if same { None } else { plain(there.map(|_| "differs"), &wish.url) }
+        }
         HostResource::Link { path, target } => {
             let there = seen.links.get(path).map(String::as_str);
             if there == Some(target) { None } else { plain(there, target) }
@@ -70,7 +75,9 @@ fn difference(resource: &HostResource, seen: &HostSeen, filled: &BTreeMap<Digest
             let there = seen.users.get(&user.name);
             if there == Some(&user.mark()) { None } else { plain(there.map(|_| "differs"), "as wished") }
         }
-        HostResource::Hostname(_)
+        HostResource::Hold(_)
+        | HostResource::Directory(_)
+        | HostResource::Hostname(_)
         | HostResource::Timezone(_)
         | HostResource::Locale(_)
         | HostResource::SwapOff

@@ -6,9 +6,11 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 use kubewright_model::desired::{Body, DesiredHost, DesiredProxy, LxcBody, Way};
 use kubewright_model::digest::Digest;
-use kubewright_model::host::{FileWish, HostResource, HostsEntry, SshDaemonWish, UnitRun, UnitWish, UserWish};
+use kubewright_model::host::{
+    DirectoryWish, FileWish, HostResource, HostsEntry, Mode, RepositoryWish, SshDaemonWish, UnitRun, UnitWish, UserWish,
+};
 use kubewright_model::ids::{NodeName, PlaceName};
-use kubewright_model::spec::hosts::{HostFile, Ssh};
+use kubewright_model::spec::hosts::{HostFile, PackageRepository, Ssh};
 use kubewright_model::spec::secrets::SecretRef;
 use kubewright_model::spec::{Distribution, HostSettings};
 use kubewright_model::text::Text;
@@ -73,7 +75,9 @@ fn resources(
         return Vec::new();
     }
     let mut resources = vec![HostResource::Hostname(node.name.to_string())];
-    resources.extend(settings.packages.iter().cloned().map(HostResource::Package));
+    resources.extend(settings.repositories.iter().map(|(name, it)| HostResource::Repository(repository(name, it))));
+    resources.extend(settings.packages.iter().chain(&settings.holds).cloned().map(HostResource::Package));
+    resources.extend(settings.holds.iter().cloned().map(HostResource::Hold));
     if !modules_are_the_hypervisors(context, node) {
         resources.extend(settings.modules.iter().cloned().map(HostResource::Module));
     }
@@ -81,7 +85,7 @@ fn resources(
         settings.sysctls.iter().map(|(key, value)| HostResource::Sysctl { key: key.clone(), value: value.clone() }),
     );
     resources.extend(settings.users.iter().map(|(name, user)| HostResource::User(user_wish(name, user, secrets))));
-    resources.extend(settings.files.iter().map(|(path, file)| HostResource::File(file_wish(path, file, secrets))));
+    resources.extend(settings.files.iter().map(|(path, file)| file_wish(path, file, secrets)));
     if settings.etc_hosts == Some(true) {
         resources.push(HostResource::HostsEntries(everyone.clone()));
     }
@@ -172,15 +176,34 @@ fn user_wish(name: &str, user: &kubewright_model::spec::hosts::User, secrets: &m
     }
 }
 
-fn file_wish(path: &str, file: &HostFile, secrets: &mut SecretNames) -> FileWish {
-    let content = match (&file.content, &file.from) {
-        (_, Some(secret)) => Text::hole(secrets.hole(&format!("file{path}"), Some(secret))),
-        (content, None) => Text::known(content.as_deref().unwrap_or_default()),
-    };
+fn repository(name: &str, repository: &PackageRepository) -> RepositoryWish {
+    RepositoryWish {
+        name: name.to_string(),
+        url: repository.url.clone(),
+        suites: repository.suites.clone(),
+        components: repository.components.clone(),
+        key: repository.key.trim().to_string(),
+    }
+}
+
+fn file_wish(path: &str, file: &HostFile, secrets: &mut SecretNames) -> HostResource {
+    let path = path.to_string();
     // The schema allows only octal digits.
-    let mode = u32::from_str_radix(&file.mode, 8).unwrap_or(0o600);
-    let owner = if file.owner.contains(':') { file.owner.clone() } else { format!("{0}:{0}", file.owner) };
-    FileWish { owner, ..FileWish::new(path, content, mode) }
+    let mode = |usual| file.mode.as_ref().map_or(usual, |mode| u32::from_str_radix(mode, 8).unwrap_or(0o600));
+    let owner = file.owner.as_deref().unwrap_or("root");
+    let owner = if owner.contains(':') { owner.to_string() } else { format!("{owner}:{owner}") };
+    let content = match file {
+        HostFile { directory: true, .. } => {
+            return HostResource::Directory(DirectoryWish { path, mode: Mode(mode(0o755)), owner });
+        }
+        HostFile { link: Some(target), .. } => return HostResource::Link { path, target: target.clone() },
+        HostFile { block: Some(text), .. } => {
+            return HostResource::Block { path, lines: text.lines().map(str::to_string).collect() };
+        }
+        HostFile { from: Some(secret), .. } => Text::hole(secrets.hole(&format!("file{path}"), Some(secret))),
+        HostFile { content, .. } => Text::known(content.as_deref().unwrap_or_default()),
+    };
+    HostResource::File(FileWish { owner, ..FileWish::new(path, content, mode(0o644)) })
 }
 
 /// Every node's address and name, and the file's own aliases.
@@ -202,17 +225,15 @@ fn everyone(context: &Context<'_>) -> Vec<HostsEntry> {
 /// A pool's settings on top of the cluster's: lists are joined, single values replace.
 fn merged(cluster: &HostSettings, pool: Option<&HostSettings>) -> HostSettings {
     let Some(pool) = pool else { return cluster.clone() };
-    let mut packages = cluster.packages.clone();
-    packages.extend(pool.packages.iter().filter(|package| !cluster.packages.contains(package)).cloned());
-    let mut modules = cluster.modules.clone();
-    modules.extend(pool.modules.iter().filter(|module| !cluster.modules.contains(module)).cloned());
     HostSettings {
         ssh: pool.ssh.clone().or_else(|| cluster.ssh.clone()),
         os: pool.os.clone().or_else(|| cluster.os.clone()),
-        packages,
+        repositories: joined(&cluster.repositories, &pool.repositories),
+        packages: with(&cluster.packages, &pool.packages),
+        holds: with(&cluster.holds, &pool.holds),
         files: joined(&cluster.files, &pool.files),
         sysctls: joined(&cluster.sysctls, &pool.sysctls),
-        modules,
+        modules: with(&cluster.modules, &pool.modules),
         users: joined(&cluster.users, &pool.users),
         locale: pool.locale.clone().or_else(|| cluster.locale.clone()),
         timezone: pool.timezone.clone().or_else(|| cluster.timezone.clone()),
@@ -221,6 +242,10 @@ fn merged(cluster: &HostSettings, pool: Option<&HostSettings>) -> HostSettings {
         swap_off: pool.swap_off.or(cluster.swap_off),
         time_sync: pool.time_sync.or(cluster.time_sync),
     }
+}
+
+fn with(under: &[String], over: &[String]) -> Vec<String> {
+    under.iter().chain(over.iter().filter(|name| !under.contains(name))).cloned().collect()
 }
 
 fn joined<T: Clone>(under: &IndexMap<String, T>, over: &IndexMap<String, T>) -> IndexMap<String, T> {

@@ -45,6 +45,7 @@ pub(super) fn rules(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
         for (name, file) in &settings.files {
             file_rules(name, file, &path.then("files").then(name), &mut say);
         }
+        repositories(settings, &path, &mut say);
         kernel(settings, &path, &mut say);
         users(settings, &path, &mut say);
         words(settings, &path, &mut say);
@@ -55,10 +56,32 @@ pub(super) fn rules(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
 }
 
 fn file_rules(name: &str, file: &HostFile, path: &SpecPath, say: &mut impl FnMut(Code, SpecPath, String, &str)) {
-    if file.content.is_some() == file.from.is_some() {
-        let what = if file.content.is_some() { "both `content` and `from`" } else { "neither `content` nor `from`" };
-        let message = format!("the file {name} has {what}");
-        say(codes::FILE_CONTENT, path.clone(), message, "write exactly one of the two");
+    let given = [
+        ("content", file.content.is_some()),
+        ("from", file.from.is_some()),
+        ("block", file.block.is_some()),
+        ("link", file.link.is_some()),
+        ("directory", file.directory),
+    ];
+    let given: Vec<&str> = given.into_iter().filter(|(_, given)| *given).map(|(what, _)| what).collect();
+    let help = "write exactly one of `content`, `from`, `block`, `link` and `directory`";
+    match given.as_slice() {
+        [] => say(codes::FILE_CONTENT, path.clone(), format!("nothing says what {name} is"), help),
+        [one] => {
+            let (mode, owner) = (file.mode.is_some(), file.owner.is_some());
+            let field = if mode { "mode" } else { "owner" };
+            if matches!(*one, "block" | "link") && (mode || owner) {
+                let message = format!("`{field}` has no meaning beside `{one}`");
+                say(codes::FILE_CONTENT, path.then(field), message, "remove it");
+            }
+        }
+        [one, two, ..] => {
+            say(codes::FILE_CONTENT, path.clone(), format!("{name} has both `{one}` and `{two}`"), help);
+        }
+    }
+    if file.link.as_ref().is_some_and(|target| target.is_empty() || target.contains(char::is_control)) {
+        let help = "write the path that it leads to";
+        say(codes::PATH_FORM, path.then("link"), format!("the link {name} leads nowhere"), help);
     }
     let plain = name.strip_prefix('/').is_some_and(|rest| rest.split('/').all(|part| !matches!(part, "" | "." | "..")));
     if !plain {
@@ -70,11 +93,49 @@ fn file_rules(name: &str, file: &HostFile, path: &SpecPath, say: &mut impl FnMut
         let help = "remove it, and use the fields of this file that decide what stands there";
         say(codes::PATH_IS_OURS, path.clone(), format!("kubewright writes {name} itself"), help);
     }
-    let mut names = file.owner.split(':');
+    let wished = file.owner.as_deref().unwrap_or("root");
+    let mut names = wished.split(':');
     let owner = names.next().is_some_and(account) && names.next().is_none_or(account) && names.next().is_none();
     if !owner {
-        let message = format!("`{}` is no owner", file.owner);
+        let message = format!("`{wished}` is no owner");
         say(codes::OWNER_FORM, path.then("owner"), message, "write `user` or `user:group`");
+    }
+}
+
+fn repositories(settings: &HostSettings, path: &SpecPath, say: &mut impl FnMut(Code, SpecPath, String, &str)) {
+    for (name, repository) in &settings.repositories {
+        let path = path.then("repositories").then(name);
+        let word = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        if !name.starts_with(|c: char| c.is_ascii_lowercase()) || !name.chars().all(word) {
+            let message = format!("`{name}` is no name for a repository");
+            say(codes::REPOSITORY_FORM, path.clone(), message, "use small letters, digits and `-`");
+        }
+        let key = repository.key.trim();
+        if !key.starts_with("-----BEGIN PGP PUBLIC KEY BLOCK-----")
+            || !key.ends_with("-----END PGP PUBLIC KEY BLOCK-----")
+        {
+            let message = format!("this is no public key that could sign `{name}`");
+            let help = "copy its text whole; `gpg --no-default-keyring --keyring ./FILE.gpg --armor --export` makes one of a binary file";
+            say(codes::REPOSITORY_FORM, path.then("key"), message, help);
+        }
+        for (field, words) in [("suites", &repository.suites), ("components", &repository.components)] {
+            let wrong =
+                words.iter().position(|it| it.is_empty() || it.contains(|c: char| c.is_whitespace() || c.is_control()));
+            if let Some(index) = wrong {
+                let message = format!("`{}` is not one word", words[index].escape_debug());
+                say(
+                    codes::REPOSITORY_FORM,
+                    path.then(field).then(index),
+                    message,
+                    "write for example `bookworm` or `main`",
+                );
+            }
+        }
+        if repository.suites.is_empty() != repository.components.is_empty() {
+            let message =
+                "a flat repository has neither `suites` nor `components`, every other one has both".to_string();
+            say(codes::REPOSITORY_FORM, path, message, "write both, or remove both");
+        }
     }
 }
 
@@ -131,10 +192,14 @@ fn users(settings: &HostSettings, path: &SpecPath, say: &mut impl FnMut(Code, Sp
 
 /// Texts with a form of their own.
 fn words(settings: &HostSettings, path: &SpecPath, say: &mut impl FnMut(Code, SpecPath, String, &str)) {
-    for (index, package) in settings.packages.iter().enumerate() {
-        let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.' | '_' | '=' | ':' | '~');
-        if !package.starts_with(|c: char| c.is_ascii_alphanumeric()) || !package.chars().all(allowed) {
-            let path = path.then("packages").then(index);
+    let names = |field, names: &'_ [String]| -> Vec<(SpecPath, String)> {
+        names.iter().enumerate().map(|(index, name)| (path.then(field).then(index), name.clone())).collect()
+    };
+    for (path, package) in names("packages", &settings.packages).into_iter().chain(names("holds", &settings.holds)) {
+        // apt takes a `-` at the end for "remove".
+        let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.' | '_' | ':' | '~');
+        let begins = package.starts_with(|c: char| c.is_ascii_alphanumeric());
+        if !begins || package.ends_with('-') || !package.chars().all(allowed) {
             let message = format!("`{package}` is no package's name");
             say(codes::PACKAGE_FORM, path, message, "write one name in each line of the list");
         }

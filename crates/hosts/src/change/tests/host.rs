@@ -93,6 +93,7 @@ impl Host {
         }
         let programs = programs![
             "apt-get",
+            "apt-mark",
             "dpkg-query",
             "systemctl",
             "journalctl",
@@ -125,7 +126,7 @@ impl Host {
 
     /// Takes one distribution's package manager away and gives another's.
     pub(crate) fn of_another_family(&self, manager: &str) {
-        for program in ["apt-get", "dpkg-query", "locale-gen"] {
+        for program in ["apt-get", "apt-mark", "dpkg-query", "locale-gen"] {
             self.without(program);
         }
         let managers = programs!["dnf", "zypper", "rpm"];

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use kubewright_model::digest::Digest;
 use kubewright_model::facts::{HostFacts, Virtualisation};
 use kubewright_model::host::{
-    Artifact, DownloadWish, FileWish, HostResource, HostsEntry, Mode, Proof, SshDaemonWish, UnitRun, UnitWish, UserWish,
+    Artifact, DirectoryWish, DownloadWish, FileWish, HostResource, HostsEntry, Mode, Proof, RepositoryWish,
+    SshDaemonWish, UnitRun, UnitWish, UserWish,
 };
 use kubewright_model::observed::{HostSeen, KubernetesSeen, SHOWN_TEXT};
 use kubewright_model::text::Text;
@@ -181,6 +182,84 @@ fn packages_of_rpm() {
     assert!(!is(&host, &HostResource::Package("ipset".into())));
     host.write("/fakes/rpms/ipset", "");
     assert!(is(&host, &HostResource::Package("ipset".into())));
+}
+
+#[test]
+fn packages_that_are_held() {
+    let held = HostResource::Hold("curl".into());
+    let host = Host::debian();
+    let status = |want: &str| {
+        format!(
+            "Package: curl\nStatus: {want} ok installed\nArchitecture: amd64\nVersion: 1.0\nMaintainer: x\nDescription: x\n\n"
+        )
+    };
+    assert!(!is(&host, &held));
+    host.write("/fakes/dpkg/status", &status("install"));
+    assert!(!is(&host, &held));
+    host.write("/fakes/dpkg/status", &status("hold"));
+    assert!(is(&host, &held));
+    assert!(is(&host, &HostResource::Package("curl".into())), "and it is installed");
+    for (path, others, ours) in [
+        ("/etc/zypp/locks", "\ntype: package\nsolvable_name: curl-dev\n", "\ntype: package\nsolvable_name: curl\n"),
+        ("/etc/dnf/versionlock.toml", "[[packages]]\nname = \"curlie\"\n", "[[packages]]\nname = \"curl\"\n"),
+        (
+            "/etc/dnf/plugins/versionlock.list",
+            "# Added: curl-0:1-1.*\ncurl-dev-0:1-1.el9.*\n",
+            "curl-0:7.76.1-29.el9.*\n",
+        ),
+    ] {
+        let host = Host::rocky();
+        host.write(path, others);
+        assert!(!is(&host, &held), "{path}");
+        host.write(path, &format!("{others}{ours}"));
+        assert!(is(&host, &held), "{path}");
+    }
+}
+
+#[test]
+fn repositories() {
+    let wish = RepositoryWish {
+        name: "tools".into(),
+        url: "https://packages.example.org/deb".into(),
+        suites: Vec::new(),
+        components: Vec::new(),
+        key: "key".into(),
+    };
+    let resource = HostResource::Repository(wish.clone());
+    let debian = ("/etc/apt/keyrings/kubewright-tools.asc", "/etc/apt/sources.list.d/kubewright-tools.sources");
+    let rocky = ("/etc/pki/rpm-gpg/kubewright-tools.asc", "/etc/yum.repos.d/kubewright-tools.repo");
+    for (host, manager, (key, list)) in [(Host::debian(), "apt-get", debian), (Host::rocky(), "dnf", rocky)] {
+        host.program(manager, "#!/bin/sh\nexit 64\n");
+        assert!(!is(&host, &resource));
+        host.write(key, "key");
+        host.write(list, "list");
+        assert!(!is(&host, &resource), "nobody wrote down that it was read");
+        let record = format!("{} {} {}\n", wish.mark(), Digest::of("key"), Digest::of("list"));
+        host.write("/var/lib/kubewright/repositories/tools", &record);
+        assert!(is(&host, &resource));
+        let other = HostResource::Repository(RepositoryWish { key: "other".into(), ..wish.clone() });
+        assert!(!is(&host, &other));
+        host.write(list, "changed by hand");
+        assert!(!is(&host, &resource));
+        host.remove(list);
+        assert!(!is(&host, &resource));
+    }
+}
+
+#[test]
+fn directories() {
+    let host = Host::debian();
+    let wish = |mode| DirectoryWish { path: "/srv/a b".into(), mode: Mode(mode), owner: host.owner() };
+    let resource = HostResource::Directory(wish(0o750));
+    assert!(!is(&host, &resource));
+    host.write("/srv/a b", "a file");
+    assert!(!is(&host, &resource));
+    host.remove("/srv/a b");
+    host.folder("/srv/a b");
+    host.mode("/srv/a b", 0o750);
+    assert!(is(&host, &resource));
+    assert!(!is(&host, &HostResource::Directory(wish(0o755))));
+    assert!(!is(&host, &HostResource::Directory(DirectoryWish { owner: "nobody:nobody".into(), ..wish(0o750) })));
 }
 
 #[test]
