@@ -28,27 +28,11 @@ pub(super) fn resources(
     let packages = Packages::of(answers);
     let boot = settings::Boot::of(answers);
     for (number, resource) in resources.iter().enumerate() {
-        let index = number.to_string();
-        let unanswered = || ParseError::Unanswered { resource: resource.key() };
-        let look = Look { answers, index: &index, resource };
+        let look = Look { answers, index: &number.to_string(), resource };
         match resource {
-            HostResource::Package(name) => {
-                if facts.package_manager.is_none() || !script::package(name) {
-                    return Err(unanswered());
-                }
-                if packages.has(name) {
-                    seen.packages.insert(name.clone());
-                }
-            }
-            HostResource::Hold(name) => {
-                if facts.package_manager.is_none() || !script::package(name) {
-                    return Err(unanswered());
-                }
-                let held = packages.held.contains(name.as_str()) || answers.locks.iter().any(|line| locks(line, name));
-                seen.settings.insert(resource.key(), if held { "held" } else { "free" }.into());
-            }
+            HostResource::Package(_) | HostResource::Hold(_) => look.package(&packages, facts, seen)?,
             HostResource::TimeSync => {
-                let on = time_service(answers, facts).ok_or_else(unanswered)?;
+                let on = time_service(answers, facts).ok_or_else(|| look.unanswered())?;
                 seen.settings.insert(resource.key(), if on { "on" } else { "off" }.into());
             }
             HostResource::Module(name) => {
@@ -58,39 +42,7 @@ pub(super) fn resources(
                 }
             }
             _ if !look.there()? => look.absent(seen)?,
-            HostResource::Sysctl { key, value } => {
-                let now = look.one("value").ok_or_else(unanswered)?;
-                seen.sysctls.insert(key.clone(), boot.sysctl(key, now, value));
-            }
-            HostResource::File(wish) => drop(seen.files.insert(wish.path.clone(), look.file(wish)?)),
-            HostResource::Directory(wish) => {
-                let (mode, owners) = look.stat()?;
-                let value = format!("{mode} {}", owner(owners, &wish.owner));
-                seen.settings.insert(resource.key(), value);
-            }
-            HostResource::Repository(_) => {
-                let mark = look.left("key", "list");
-                seen.settings.extend(mark.map(|mark| (resource.key(), mark.to_string())));
-            }
-            HostResource::Download(wish) => look.download(wish, seen)?,
-            HostResource::Block { path, .. } => look.block(path, seen),
-            HostResource::HostsEntries(_) => look.block("/etc/hosts", seen),
-            HostResource::Lines { path, lines } => look.lines(path, lines, seen),
-            HostResource::Link { path, .. } => {
-                seen.links.insert(path.clone(), look.one("link").ok_or_else(unanswered)?.to_string());
-            }
-            HostResource::Unit(unit) => look.unit(unit, seen)?,
-            HostResource::User(user) => look.user(user, seen),
-            HostResource::Hostname(_)
-            | HostResource::Timezone(_)
-            | HostResource::Locale(_)
-            | HostResource::SwapOff
-            | HostResource::SshDaemon(_) => {
-                let all = |kind| answers.all(kind, &index);
-                if let Some(value) = settings::setting(resource, &all, facts) {
-                    seen.settings.insert(resource.key(), value);
-                }
-            }
+            _ => look.present(&boot, facts, seen)?,
         }
     }
     Ok(())
@@ -116,6 +68,57 @@ impl<'a> Look<'a> {
             Some(Ended::Denied) => Err(ParseError::Denied { resource: self.resource.key() }),
             None => Err(self.unanswered()),
         }
+    }
+
+    /// What the package manager told of a package.
+    fn package(&self, packages: &Packages<'_>, facts: &HostFacts, seen: &mut HostSeen) -> Result<(), ParseError> {
+        let (HostResource::Package(name) | HostResource::Hold(name)) = self.resource else { return Ok(()) };
+        if facts.package_manager.is_none() || !script::package(name) {
+            return Err(self.unanswered());
+        }
+        match self.resource {
+            HostResource::Hold(_) => {
+                let held =
+                    packages.held.contains(name.as_str()) || self.answers.locks.iter().any(|line| locks(line, name));
+                seen.settings.insert(self.resource.key(), if held { "held" } else { "free" }.into());
+            }
+            _ if packages.has(name) => drop(seen.packages.insert(name.clone())),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// A resource of which something is there.
+    fn present(&self, boot: &settings::Boot<'_>, facts: &HostFacts, seen: &mut HostSeen) -> Result<(), ParseError> {
+        let key = || self.resource.key();
+        match self.resource {
+            HostResource::Sysctl { key, value } => {
+                let now = self.one("value").ok_or_else(|| self.unanswered())?;
+                seen.sysctls.insert(key.clone(), boot.sysctl(key, now, value));
+            }
+            HostResource::File(wish) => drop(seen.files.insert(wish.path.clone(), self.file(wish)?)),
+            HostResource::Directory(wish) => {
+                let (mode, owners) = self.stat()?;
+                seen.settings.insert(key(), format!("{mode} {}", owner(owners, &wish.owner)));
+            }
+            HostResource::Repository(_) => {
+                seen.settings.extend(self.left("key", "list").map(|mark| (key(), mark.to_string())));
+            }
+            HostResource::Download(wish) => self.download(wish, seen)?,
+            HostResource::Block { path, .. } => self.block(path, seen),
+            HostResource::HostsEntries(_) => self.block("/etc/hosts", seen),
+            HostResource::Lines { path, lines } => self.lines(path, lines, seen),
+            HostResource::Link { path, .. } => {
+                seen.links.insert(path.clone(), self.one("link").ok_or_else(|| self.unanswered())?.to_string());
+            }
+            HostResource::Unit(unit) => self.unit(unit, seen)?,
+            HostResource::User(user) => self.user(user, seen),
+            _ => {
+                let all = |kind| self.answers.all(kind, self.index);
+                seen.settings.extend(settings::setting(self.resource, &all, facts).map(|value| (key(), value)));
+            }
+        }
+        Ok(())
     }
 
     /// Nothing wished is nothing lacking, also in a file that is not there.
