@@ -23,13 +23,23 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use problem::{Done, Problem};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 fn main() -> ExitCode {
     let arguments = arguments::Arguments::parse();
     screen::choose_colour(arguments.color);
+    take_descriptors();
     match commands::run(&arguments) {
         Ok(_) if screen::lost() => Problem::new(Done::Unfinished, "the answer could not be written").tell().into(),
         Ok(done) => done.into(),
         Err(problem) => problem.tell().into(),
     }
+}
+
+/// Each host that is talked to has an open file, and shells allow 1,024 of them unless they are asked for as many as one
+/// may have.
+fn take_descriptors() {
+    let allowed = getrlimit(Resource::Nofile);
+    // What is refused here is told where a connection is.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: allowed.maximum, ..allowed });
 }
