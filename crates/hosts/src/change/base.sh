@@ -4,6 +4,16 @@
 KW_ROOT=${KW_ROOT-}
 KW_STATE=$KW_ROOT/var/lib/kubewright
 
+# Says so when the host is on its way down, or to its next boot: then what failed means nothing.
+kw_leaving() {
+  [ -d "$KW_ROOT/run/systemd/system" ] || return 0
+  case $(systemctl is-system-running 2>/dev/null) in
+  initializing | starting | running | degraded | maintenance) ;;
+  stopping) echo 'this host is shutting down' ;;
+  *) echo 'it does not answer any more' ;;
+  esac
+}
+
 # Does something; its index comes first. What fails is told at once.
 kw_try() {
   kw_index=$1
@@ -13,7 +23,7 @@ kw_try() {
   0) kw_verdict=same ;;
   9) kw_verdict=changed ;;
   *)
-    kw_log=$(printf '%s\n' "$kw_log" | tail -n 40 | tail -c 20000 | od -An -v -tx1 | tr -d ' \n')
+    kw_log=$({ printf '%s\n' "$kw_log"; kw_leaving; } | tail -n 40 | tail -c 20000 | od -An -v -tx1 | tr -d ' \n')
     printf 'c %s failed %s\n' "$kw_index" "$kw_log"
     return 1
     ;;

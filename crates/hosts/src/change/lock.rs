@@ -1,4 +1,5 @@
-//! Why something failed: a lock that somebody holds, which passes, or else the line of the log that tells most.
+//! Why something failed: a lock that somebody holds or a host that goes down, which passes, or else the line of the log
+//! that tells most.
 
 use kubewright_model::ids::NodeName;
 
@@ -16,6 +17,10 @@ const LOCKS: [(&str, &str); 9] = [
     ("transaction lock", "the package manager"),
     ("cannot lock /etc/", "the list of users"),
 ];
+
+/// What our own script says of a host that is on its way down, after all else: with the next boot everything is tried
+/// again.
+const LEAVES: [&str; 2] = ["this host is shutting down", "it does not answer any more"];
 
 /// How a line begins that says what went wrong.
 const ERRORS: [&str; 5] = ["E: ", "dpkg: error", "Error: ", "error: ", "fatal: "];
@@ -41,6 +46,9 @@ pub(crate) fn failed(host: &NodeName, what: String, log: &[String], holes: &Hole
         log.iter().find_map(|line| LOCKS.iter().find(|(words, _)| line.contains(words)).map(|lock| (lock, line)));
     if let Some(((_, busy), line)) = lock {
         return HostError::Busy { host: host.clone(), what: (*busy).into(), why: holder(line) };
+    }
+    if let Some(leaves) = log.last().filter(|line| LEAVES.contains(&line.as_str())) {
+        return HostError::Busy { host: host.clone(), what: "systemd".into(), why: leaves.clone() };
     }
     let why = telling(&log).map_or_else(|| "it said nothing".into(), |line| line.trim().to_string());
     HostError::Failed { host: host.clone(), what, why, log }

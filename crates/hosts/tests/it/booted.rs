@@ -20,7 +20,7 @@ const WORLD: &str = "KUBEWRIGHT_LAB";
 /// The tree that hosts are copies of.
 const TREE: &str = "KUBEWRIGHT_LAB_TREE";
 /// Longer than a test has ever taken, by far.
-const HANGS: &str = "300";
+const HANGS: &str = "900";
 
 fn script(name: &str) -> String {
     format!("{}/../hosts/tests/it/booted/{name}", env!("CARGO_MANIFEST_DIR"))
@@ -135,7 +135,7 @@ impl BootedHost {
 
     /// Waits until a boot is over: its daemons run, and who comes over the network gets in.
     pub(crate) fn is_up(&self, boot: usize) {
-        let deadline = Instant::now() + Duration::from_secs(60);
+        let deadline = Instant::now() + Duration::from_secs(240);
         let mut before = "not tried".to_string();
         while Instant::now() < deadline {
             if self.boots() >= boot && self.init().is_some() {

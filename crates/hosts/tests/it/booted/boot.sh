@@ -3,11 +3,12 @@
 set -eu
 lab=$1 name=$2 number=$3
 group=$KUBEWRIGHT_LAB/$name
-mkdir -p "$group"
 boots=0
 while :; do
   boots=$((boots + 1))
-  # With each start the network is another one, as the kernel is.
+  # With each start its groups and its network are other ones, as the kernel is.
+  until [ ! -e "$group" ] || find "$group" -depth -type d -exec rmdir {} + 2>/dev/null; do sleep 0.01; done
+  mkdir "$group"
   ip netns add "$name"
   ip link add "host$number-$boots" type veth peer name host0 netns "$name"
   ip link set "host$number-$boots" master lab up
@@ -16,7 +17,7 @@ while :; do
   sh -euc 'echo 0 >"$1/cgroup.procs"; echo $$ >"$2/pid"; shift 2; exec "$@"' sh "$group" "$lab" \
     env SYSTEMD_NSPAWN_API_VFS_WRITABLE=network SYSTEMD_NSPAWN_USE_CGNS=1 SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1 \
     systemd-nspawn --quiet --boot --directory="$lab/disk/root" --machine="$name" --network-namespace-path="/run/netns/$name" \
-    --register=no --keep-unit --capability=all --resolv-conf=off --link-journal=no --bind=/dev/kmsg --console=read-only \
+    --register=no --keep-unit --capability=all --resolv-conf=off --timezone=off --link-journal=no --bind=/dev/kmsg --bind-ro=/sys/module --console=read-only \
     systemd.unified_cgroup_hierarchy=1 </dev/null || code=$?
   rm -f "$lab/pid"
   ip netns delete "$name"
