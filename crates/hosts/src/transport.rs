@@ -128,6 +128,10 @@ fn nonce() -> Result<String, String> {
     Ok(format!("kw{}", hex::encode(bytes)))
 }
 
+/// From here on a shell tells that a signal ended what it ran, of which there are 64.
+const SIGNALLED: u32 = 128;
+const SIGNALLED_LAST: u32 = SIGNALLED + 64;
+
 /// Why a script that was sent printed no end of its own.
 fn unanswered(output: &Output, nonce: &str, root: bool) -> Refusal {
     let said = String::from_utf8_lossy(&output.stderr);
@@ -141,6 +145,10 @@ fn unanswered(output: &Output, nonce: &str, root: bool) -> Refusal {
         // sudo itself is missing: the login shell says so, each in its own words.
         (None, Some(126 | 127)) if !root && !began => Refusal::new(Layer::Sudo, last.to_string()),
         (_, None) => Refusal::new(Layer::Tcp, "the connection was cut in the middle of a command"),
+        // A host that goes down ends its shells before its connections.
+        (_, Some(SIGNALLED..=SIGNALLED_LAST)) => {
+            Refusal::new(Layer::Tcp, "somebody ended the shell in the middle of a command")
+        }
         (_, Some(status)) => Refusal::new(Layer::Command, format!("the shell ended with {status}: {last}")),
     }
 }

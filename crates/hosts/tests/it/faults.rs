@@ -55,6 +55,20 @@ async fn a_connection_that_is_cut_in_the_middle_is_finished_by_the_next_run() {
 }
 
 #[tokio::test]
+async fn a_shell_that_somebody_ends_passes() {
+    let host = LabHost::start("one");
+    let home = tempfile::tempdir().expect("a folder");
+    let (hands, way) = (hands(home.path()), way(&host, "admin"));
+    host.sh("printf '#!/bin/sh\\nkill -TERM $(pgrep -x sh | tr \"\\\\n\" \" \")\\nsleep 5\\n' >/usr/local/sbin/mv; \
+        chmod 755 /usr/local/sbin/mv");
+    let error = make(&hands, &host, &way, &[file("/etc/one", "1")]).await.expect_err("it was ended");
+    assert!(error.may_pass(), "{error:?}");
+    assert!(error.to_string().contains("in the middle of a command"), "{error}");
+    host.sh("rm /usr/local/sbin/mv");
+    assert!(make(&hands, &host, &way, &[file("/etc/one", "1")]).await.expect("it is done").changed);
+}
+
+#[tokio::test]
 async fn a_host_that_was_started_again_between_two_looks_is_seen() {
     let mut host = LabHost::start("one");
     let home = tempfile::tempdir().expect("a folder");
