@@ -136,7 +136,6 @@ fn a_host_that_reboots_in_the_middle_of_a_change_is_finished_by_the_next_run() {
                 }
                 tokio::time::sleep(std::time::Duration::from_millis(20)).await;
             }
-            println!("{read:#?}");
             assert!(host.boots() == 2 && read.iter().all(HostError::may_pass), "{read:#?}");
             host.is_up(2);
             assert!(!make(&hands, &host, &way, &wishes).await.expect("it is done").changed);
@@ -176,7 +175,6 @@ fn a_host_that_reboots_while_a_recipe_waits_is_waited_for_by_the_next_run() {
                 host.sh("touch /etc/again; systemctl reboot");
             };
             let said = hands.run(&host.name, &way, &recipe, &Holes::new(), &tell).await;
-            println!("{said:?} {told:?}");
             assert!(said.as_ref().err().is_none_or(HostError::may_pass), "{said:?}");
             host.is_up(2);
             assert_eq!(host.sh("systemctl is-active ready"), "active\n", "it was enabled when it was started");
@@ -196,9 +194,7 @@ fn a_host_whose_power_is_cut_is_finished_when_it_is_back() {
                 [file("/etc/one.conf", "1\n"), unit("daemon.service", UnitRun::Running, "ExecStart=sleep infinity")];
             assert!(make(&hands, &host, &way, &wishes).await.expect("it is done").changed);
             host.power_off();
-            let begin = std::time::Instant::now();
             let seen = look(&hands, &host, &way, &wishes).await;
-            println!("{seen:?} after {:?}", begin.elapsed());
             assert!(seen.why_unknown().is_some_and(|why| why.to_string().contains("(TCP)")), "{seen:?}");
             host.power_on();
             let seen = look(&hands, &host, &way, &wishes).await;
