@@ -10,16 +10,16 @@ kw_sshd_keep() {
   # What an earlier run kept before it died is the last configuration that worked.
   [ ! -e "$kw_sshd_kept/pending" ] || return 0
   kw_state sshd && rm -f -- "$kw_sshd_kept/whole" || return 1
-  for kw_path in "$kw_sshd_config" "$kw_sshd_ours" "$kw_sshd_sockets/$kw_socket.d/10-kubewright.conf"; do
+  for kw_path in "$kw_sshd_config" "$kw_sshd_ours" "$kw_sshd_sockets/$kw_socket.d/zz-kubewright.conf"; do
     kw_copy=$kw_sshd_kept/${kw_path##*/}
     rm -f -- "$kw_copy" && { [ ! -e "$kw_path" ] || cp -p -- "$kw_path" "$kw_copy"; } || return 1
   done
-  : >"$kw_sshd_kept/whole" && : >"$kw_sshd_kept/pending"
+  printf '%s\n' "$kw_socket" >"$kw_sshd_kept/whole" && : >"$kw_sshd_kept/pending"
 }
 
 kw_sshd_restore() {
   [ -e "$kw_sshd_kept/whole" ] || { kw_no 'no earlier configuration of sshd was kept'; return 1; }
-  for kw_path in "$kw_sshd_config" "$kw_sshd_ours" "$kw_sshd_sockets/$kw_socket.d/10-kubewright.conf"; do
+  for kw_path in "$kw_sshd_config" "$kw_sshd_ours" "$kw_sshd_sockets/$kw_socket.d/zz-kubewright.conf"; do
     kw_copy=$kw_sshd_kept/${kw_path##*/}
     if [ -e "$kw_copy" ]; then
       cp -p -- "$kw_copy" "$kw_path.kubewright" && mv -f -- "$kw_path.kubewright" "$kw_path" && kw_label "$kw_path"
@@ -29,9 +29,9 @@ kw_sshd_restore() {
   done
 }
 
-# Puts the last configuration back that was in force before ours.
+# Puts the last configuration back that was in force before ours. A socket that failed over it is still the way in.
 kw_sshd_undo() {
-  kw_sshd_socket
+  [ ! -e "$kw_sshd_kept/whole" ] || read -r kw_socket <"$kw_sshd_kept/whole" || kw_socket=
   kw_sshd_restore && kw_sshd_reload '' && rm -f -- "$kw_sshd_kept/pending" "$kw_sshd_kept/unproven" && return 9
   return 1
 }
@@ -109,13 +109,15 @@ kw_sshd_reload() {
       # Ubuntu since 24.04 makes the socket's port out of sshd's configuration.
       [ ! -e "$KW_ROOT$kw_path/systemd/system-generators/sshd-socket-generator" ] || kw_makes=1
     done
+    # Here the last word wins, and `systemctl edit` writes `override.conf`.
     if [ -z "$kw_makes" ] && [ -n "$1" ]; then
       printf '[Socket]\nListenStream=\nListenStream=%s\n' "$1" |
-        kw_put "$kw_sshd_sockets/$kw_socket.d/10-kubewright.conf" 644 0:0 || return 1
+        kw_put "$kw_sshd_sockets/$kw_socket.d/zz-kubewright.conf" 644 0:0 || return 1
     fi
-    systemctl daemon-reload && systemctl restart "$kw_socket" && return 0
-    # The running daemon may hold on to the old socket; connections go on without it.
-    systemctl stop "${kw_socket%.socket}.service" && systemctl restart "$kw_socket"
+    # A socket does not start beside a daemon that runs, and whoever knocks meanwhile would start one. Connections that
+    # are there go on without both.
+    systemctl daemon-reload && systemctl stop "$kw_socket" "${kw_socket%.socket}.service" &&
+      systemctl start "$kw_socket"
   elif systemctl -q is-active ssh.service; then
     systemctl reload ssh.service
   else

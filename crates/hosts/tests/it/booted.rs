@@ -133,14 +133,14 @@ impl BootedHost {
         self.log().lines().filter(|line| line.starts_with("boot ")).count()
     }
 
-    /// Waits until a boot is over: its daemons run, and who comes over the network gets in.
+    /// Waits until a boot is over: its daemons run, and it is on the network.
     pub(crate) fn is_up(&self, boot: usize) {
         let deadline = Instant::now() + Duration::from_secs(240);
         let mut before = "not tried".to_string();
         while Instant::now() < deadline {
             if self.boots() >= boot && self.init().is_some() {
                 before = self.try_sh("systemctl is-system-running --wait").unwrap_or_else(|error| error);
-                if before.trim() == "running" && TcpStream::connect((self.address, PORT)).is_ok() {
+                if before.trim() == "running" && self.is_there() {
                     return;
                 }
                 if before.trim() == "degraded" {
@@ -151,6 +151,14 @@ impl BootedHost {
             std::thread::sleep(Duration::from_millis(20));
         }
         panic!("{} does not boot: {before}\n{}", self.name, self.log());
+    }
+
+    /// Whether anybody answers at its address, be it that there is no such port.
+    fn is_there(&self) -> bool {
+        match TcpStream::connect((self.address, PORT)) {
+            Ok(_) => true,
+            Err(error) => error.kind() == std::io::ErrorKind::ConnectionRefused,
+        }
     }
 
     /// Cuts its power: nothing is ended politely. What was on its disk stays there.

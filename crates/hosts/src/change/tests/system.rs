@@ -348,12 +348,17 @@ fn a_socket_that_listens_for_the_ssh_daemon_moves_too() {
         host.write("etc/ssh/sshd_config", "Include /etc/ssh/sshd_config.d/*.conf\n");
         host.write("systemd/ssh.socket.active", "active\n");
         let calls = moved(host, 2222, false);
-        assert_eq!(calls[calls.len() - 2..], ["systemctl daemon-reload", "systemctl restart ssh.socket"]);
+        let wanted = ["systemctl daemon-reload", "systemctl stop ssh.socket ssh.service", "systemctl start ssh.socket"];
+        assert_eq!(calls[calls.len() - 3..], wanted);
         let socket = "[Socket]\nListenStream=\nListenStream=2222\n";
-        assert_eq!(host.read("etc/systemd/system/ssh.socket.d/10-kubewright.conf"), socket);
+        assert_eq!(host.read("etc/systemd/system/ssh.socket.d/zz-kubewright.conf"), socket);
         // Ubuntu makes it from sshd's own configuration.
         host.write("usr/lib/systemd/system-generators/sshd-socket-generator", "");
         moved(host, 2223, false);
-        assert_eq!(host.read("etc/systemd/system/ssh.socket.d/10-kubewright.conf"), socket);
+        assert_eq!(host.read("etc/systemd/system/ssh.socket.d/zz-kubewright.conf"), socket);
+        // One that did not come up again is started all the same by whoever takes it back.
+        host.write("systemd/ssh.socket.active", "failed\n");
+        assert_eq!(host.run(&super::super::ssh_daemon_back()), "c 0 changed\n");
+        assert_eq!(host.read("systemd/ssh.socket.active"), "active\n");
     });
 }
