@@ -38,6 +38,9 @@ pub(crate) struct Ask {
     /// By whom: kubewright, ansible, mitogen, pyinfra.
     #[arg(long, value_delimiter = ',', default_values = ["kubewright", "pyinfra", "mitogen", "ansible"])]
     tools: Vec<String>,
+    /// Instead of all that: kubewright looks at so many addresses of one host, and keeps every connection.
+    #[arg(long)]
+    connections: Option<u32>,
 }
 
 pub(crate) fn run(ask: &Ask) -> anyhow::Result<()> {
@@ -67,6 +70,9 @@ pub(crate) fn run(ask: &Ask) -> anyhow::Result<()> {
     }
     println!("| hosts | delay | by | run | wall | CPU | memory | round trips |");
     println!("| ---: | ---: | --- | --- | ---: | ---: | ---: | ---: |");
+    if let Some(count) = ask.connections {
+        return Place { root, folder, count, delay: 0 }.connections();
+    }
     for count in &ask.hosts {
         for delay in &ask.delays {
             let place = Place { root: root.clone(), folder: folder.clone(), count: *count, delay: *delay };
@@ -112,6 +118,25 @@ impl Place {
             drop(hosts);
         }
         Ok(())
+    }
+
+    /// One host by many addresses: what so many open connections cost whoever holds them.
+    fn connections(&self) -> anyhow::Result<()> {
+        let _host = Hosts::one(&self.root, &self.folder)?;
+        let work = self.folder.join("work");
+        let _ = fs::remove_dir_all(&work);
+        fs::create_dir_all(&work)?;
+        let at = |n: u32| format!("127.10.{}.{}", n / 250, n % 250 + 1);
+        let spec = include_str!("ssh/connections.yaml")
+            .replace("KEY", &self.folder.join("key").display().to_string())
+            .replace("FIRST", &at(1))
+            .replace("LAST", &at(self.count - 1));
+        fs::write(work.join("cluster.yaml"), spec)?;
+        let program = std::env::var_os(INSIDE).map(PathBuf::from).context("no program")?;
+        // They are one host, which blocks the plan once all of them have answered.
+        let plan = format!("'{}' plan cluster.yaml --only hosts", program.display());
+        let command = format!("cd '{}' && {plan} || [ $? = 5 ]", work.display());
+        self.measure("kubewright", "look", &command)
     }
 
     /// The same for all: what SSH itself needs.

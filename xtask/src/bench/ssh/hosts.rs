@@ -22,12 +22,7 @@ impl Hosts {
         let mut hosts = Self { children: Vec::new(), folder: folder.into(), count };
         let script = root.join("crates/hosts/tests/it/lab/start.sh");
         for number in 1..=count {
-            let lab = folder.join(format!("lab-{number}"));
-            let _ = fs::remove_dir_all(&lab);
-            fs::create_dir_all(lab.join("disk"))?;
-            fs::write(lab.join("prepare"), include_str!("prepare.sh"))?;
-            fs::copy(folder.join("key.pub"), lab.join("user.pub"))?;
-            shell(&format!("ssh-keygen -q -t ed25519 -N '' -f '{}'", lab.join("host").display()))?;
+            let lab = laboratory(folder, number, include_str!("prepare.sh"))?;
             let address = format!("{ADDRESS}.{number}");
             shell(&format!(
                 "ip netns add h{number} && ip link add kw{number} type veth peer name eth0 netns h{number} && \
@@ -47,14 +42,32 @@ impl Hosts {
             hosts.children.push(child);
         }
         for number in 1..=count {
-            hosts.wait(number)?;
+            hosts.wait(number, &format!("{ADDRESS}.{number}"))?;
         }
         Ok(hosts)
     }
 
-    fn wait(&self, number: u32) -> anyhow::Result<()> {
+    /// One host that has every address of the loopback network, for as many connections as may be.
+    pub(super) fn one(root: &Path, folder: &Path) -> anyhow::Result<Self> {
+        let prepare = "sed -i 's/^MaxStartups.*/MaxStartups 10000/' /etc/ssh/sshd_config\n";
+        let lab = laboratory(folder, 1, prepare)?;
+        let child = Command::new("unshare")
+            .args(["--mount", "--uts", "--pid", "--fork", "--kill-child", "sh"])
+            .args([&root.join("crates/hosts/tests/it/lab/start.sh"), &lab])
+            .args(["host-1", "0.0.0.0", &PORT.to_string()])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(fs::File::create(lab.join("log"))?)
+            .spawn()
+            .context("cannot start unshare")?;
+        let hosts = Self { children: vec![child], folder: folder.into(), count: 0 };
+        hosts.wait(1, "127.0.0.1")?;
+        Ok(hosts)
+    }
+
+    fn wait(&self, number: u32, address: &str) -> anyhow::Result<()> {
         let begin = Instant::now();
-        let address = format!("{ADDRESS}.{number}:{PORT}").parse()?;
+        let address = format!("{address}:{PORT}").parse()?;
         while std::net::TcpStream::connect_timeout(&address, Duration::from_millis(500)).is_err() {
             if begin.elapsed() > Duration::from_secs(30) {
                 let log = fs::read_to_string(self.folder.join(format!("lab-{number}/log"))).unwrap_or_default();
@@ -77,4 +90,15 @@ impl Drop for Hosts {
             let _ = shell(&format!("ip link del kw{number}; ip netns del h{number}"));
         }
     }
+}
+
+/// A host's folder: its keys, who may come in, and what runs before it answers.
+fn laboratory(folder: &Path, number: u32, prepare: &str) -> anyhow::Result<PathBuf> {
+    let lab = folder.join(format!("lab-{number}"));
+    let _ = fs::remove_dir_all(&lab);
+    fs::create_dir_all(lab.join("disk"))?;
+    fs::write(lab.join("prepare"), prepare)?;
+    fs::copy(folder.join("key.pub"), lab.join("user.pub"))?;
+    shell(&format!("ssh-keygen -q -t ed25519 -N '' -f '{}'", lab.join("host").display()))?;
+    Ok(lab)
 }
