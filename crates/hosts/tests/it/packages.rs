@@ -28,7 +28,7 @@ done >Packages
 } >Release
 gpg --homedir /root/keys --batch --yes -q --clearsign -o InRelease Release
 END
-gpg --homedir /root/keys --batch -q --passphrase '' --quick-gen-key lab@example.org rsa3072 sign never 2>/dev/null
+gpg --homedir /root/keys --batch -q --passphrase '' --quick-gen-key lab@example.org ed25519 sign never 2>/dev/null
 gpg --homedir /root/keys --batch -q --armor --export >/srv/key
 sh /root/publish kubewright-lab_1.0.deb
 "#;
@@ -45,7 +45,8 @@ fn repository(key: &str) -> HostResource {
 
 #[tokio::test]
 async fn a_signed_repository_is_trusted_by_its_key_and_what_is_held_stays() {
-    let host = LabHost::prepared("one", PUBLISHER);
+    let host = LabHost::start("one");
+    host.sh(PUBLISHER);
     let home = tempfile::tempdir().expect("a folder");
     let (hands, way) = (hands(home.path()), way(&host, "admin"));
     let key = host.sh("cat /srv/key");
@@ -55,7 +56,7 @@ async fn a_signed_repository_is_trusted_by_its_key_and_what_is_held_stays() {
     };
     // Somebody else's key: nothing is installed, and the user reads why.
     let other = host.sh("mkdir -m 700 /root/others; gpg --homedir /root/others --batch -q --passphrase '' \
-         --quick-gen-key eve@example.org rsa3072 sign never 2>/dev/null; gpg --homedir /root/others --armor --export");
+         --quick-gen-key eve@example.org ed25519 sign never 2>/dev/null; gpg --homedir /root/others --armor --export");
     let error = make(&hands, &host, &way, &all(&other)).await.expect_err("another key signed it");
     assert!(error.to_string().contains("adding the repository lab"), "{error}");
     assert!(error.to_string().contains("NO_PUBKEY") || error.to_string().contains("not signed"), "{error}");
