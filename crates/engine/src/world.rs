@@ -60,7 +60,7 @@ impl World {
             known_hosts: kept.join(KNOWN_HOSTS),
             ask: asking(folder, desired, prompt),
         };
-        let hosts: Arc<dyn Hosts> = Arc::new(RealHosts::new(user)?.telling(tell));
+        let hosts: Arc<dyn Hosts> = Arc::new(RealHosts::new(user)?.telling(tell).with_files_of(folder));
         let mut providers: BTreeMap<ProviderName, Arc<dyn Provider>> = BTreeMap::new();
         if desired.machines.iter().any(|machine| machine.provider.as_str() == EXISTING) {
             providers.insert(EXISTING.into(), Arc::new(Existing::new(desired)));

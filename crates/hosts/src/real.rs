@@ -4,7 +4,7 @@
 //! answer means stand in rooms of their own, without a connection; here is only how the one gets there and the other
 //! back.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -23,7 +23,7 @@ use crate::recipe::{Part, Until};
 use crate::ssh::target::Home;
 use crate::ssh::trust::Tell;
 use crate::transport::{Input, Job, Refusal, run};
-use crate::upload::{Upload, uploads};
+use crate::upload::{self, Upload};
 use crate::{Holes, HostError, Hosts, Layer, Probe, Report, change, probe, recipe};
 
 /// A look is a second of work; a host whose disk is dying takes its time.
@@ -52,6 +52,8 @@ pub struct User {
 pub struct RealHosts {
     connections: Connections,
     passwords: Arc<Passwords>,
+    /// Where relative addresses of files of ours begin.
+    folder: PathBuf,
 }
 
 impl RealHosts {
@@ -63,7 +65,15 @@ impl RealHosts {
     pub fn new(user: User) -> Result<Self, String> {
         let passwords = Arc::new(Passwords::new(user.ask));
         let home = Home::read(&user.home, user.agent)?;
-        Ok(Self { connections: Connections::new(home, user.known_hosts, Arc::clone(&passwords)), passwords })
+        let connections = Connections::new(home, user.known_hosts, Arc::clone(&passwords));
+        Ok(Self { connections, passwords, folder: PathBuf::new() })
+    }
+
+    /// The same hands, which find files with relative addresses in a folder.
+    #[must_use]
+    pub fn with_files_of(mut self, folder: &Path) -> Self {
+        self.folder = folder.to_path_buf();
+        self
     }
 
     /// The same hands, telling somebody of each key of a host that is learnt.
@@ -200,7 +210,13 @@ impl Hosts for RealHosts {
         match answer {
             Err(error) => Seen::unknown(error.to_string()),
             Ok(printed) => match probe::parse(probe.resources, &printed, asked..=now()) {
-                Ok(seen) => Seen::Present(seen),
+                Ok(mut seen) => {
+                    let missing = upload::missing(&probe, &seen, &self.folder).await;
+                    if let Some(facts) = &mut seen.facts {
+                        facts.sources.extend(missing.into_iter().map(|(place, why)| (place, Some(why))));
+                    }
+                    Seen::Present(seen)
+                }
                 Err(error) => Seen::unknown(format!("{} cannot be understood: {error}", probe.host)),
             },
         }
@@ -210,7 +226,7 @@ impl Hosts for RealHosts {
         let body = change::script(change, holes)?;
         self.connections.settle(&change.host, &change.way).await?;
         let mut uploaded = false;
-        for upload in uploads(change) {
+        for upload in upload::uploads(&change.host, &change.make, &self.folder) {
             uploaded |= self.upload(&change.host, &change.way, &upload).await?;
         }
         let job = Job { body: &body, deadline: CHANGE };

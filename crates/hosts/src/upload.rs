@@ -7,20 +7,22 @@
 use std::path::{Path, PathBuf};
 
 use kubewright_model::digest::Digest;
-use kubewright_model::host::{DownloadWish, Proof};
+use kubewright_model::host::{DownloadWish, HostResource, Proof};
 use kubewright_model::ids::NodeName;
-use kubewright_model::plan::HostChange;
+use kubewright_model::observed::HostSeen;
 use tokio::fs::File;
 use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _, Take};
 
-use crate::HostError;
 use crate::change::{self, Call, Calls, Library, Told, refuse, told};
+use crate::{HostError, Probe};
 
 /// A file that is wished and lies where we are.
 #[derive(Debug)]
 pub(crate) struct Upload<'a> {
     host: &'a NodeName,
     wish: &'a DownloadWish,
+    /// Where a relative address begins.
+    folder: &'a Path,
 }
 
 /// What a host wants of a file.
@@ -43,13 +45,31 @@ pub(crate) struct Source {
 }
 
 /// The uploads among the downloads of a change.
-pub(crate) fn uploads(change: &HostChange) -> impl Iterator<Item = Upload<'_>> {
-    change.make.iter().filter_map(|resource| match resource {
-        kubewright_model::host::HostResource::Download(wish) if is_ours(wish) => {
-            Some(Upload { host: &change.host, wish })
-        }
+pub(crate) fn uploads<'a>(
+    host: &'a NodeName,
+    resources: &'a [HostResource],
+    folder: &'a Path,
+) -> impl Iterator<Item = Upload<'a>> {
+    resources.iter().filter_map(move |resource| match resource {
+        HostResource::Download(wish) if is_ours(wish) => Some(Upload { host, wish, folder }),
         _ => None,
     })
+}
+
+/// Files that a host wants and that do not lie where we are: their folders, and why not.
+pub(crate) async fn missing(probe: &Probe<'_>, seen: &HostSeen, folder: &Path) -> Vec<(String, String)> {
+    let mut missing = Vec::new();
+    for upload in uploads(probe.host, probe.resources, folder) {
+        let wish = upload.wish;
+        let there = seen.files.contains_key(&wish.path);
+        if let Err(error) = tokio::fs::metadata(local(folder, &wish.artifact.url, &seen.arch)).await
+            && !there
+        {
+            let (place, file) = wish.artifact.url.rsplit_once('/').unwrap_or(("file:", &wish.artifact.url));
+            missing.push((place.to_string(), format!("{}: {error}", for_machine(file, &seen.arch))));
+        }
+    }
+    missing
 }
 
 /// Whether a file lies where we are.
@@ -88,11 +108,11 @@ impl Upload<'_> {
     /// Opens the file at the place from which on it is wanted.
     pub(crate) async fn open(&self, wanted: &Wanted) -> Result<Source, HostError> {
         let artifact = &self.wish.artifact;
-        let at = local(&artifact.url, wanted.arch);
+        let at = local(self.folder, &artifact.url, wanted.arch);
         let digest = match &artifact.proof {
             Proof::Sha256(digest) => digest.clone(),
             Proof::Checksums { url, file } => {
-                let list = local(url, wanted.arch);
+                let list = local(self.folder, url, wanted.arch);
                 let text = tokio::fs::read_to_string(&list).await.or_else(|error| self.unreadable(&list, &error))?;
                 let name = for_machine(file, wanted.arch);
                 listed(&text, &name)
@@ -142,8 +162,8 @@ fn for_machine(text: &str, arch: &str) -> String {
     text.replace("{arch}", arch).replace("{-arch}", &suffix)
 }
 
-/// The path of a `file:` address: `file:///srv/a%20b` is `/srv/a b`.
-fn local(url: &str, arch: &str) -> PathBuf {
+/// The path of a `file:` address: `file:///srv/a%20b` is `/srv/a b`, and `file:b` is `b` in the folder.
+fn local(folder: &Path, url: &str, arch: &str) -> PathBuf {
     use std::os::unix::ffi::OsStringExt as _;
     let path = url.strip_prefix("file:").unwrap_or(url);
     let path = path.strip_prefix("//").unwrap_or(path);
@@ -155,7 +175,7 @@ fn local(url: &str, arch: &str) -> PathBuf {
         bytes.push(escaped.as_ref().and_then(|byte| byte.first()).copied().unwrap_or(*first));
         rest = if escaped.is_some() { after.get(2..).unwrap_or_default() } else { after };
     }
-    std::ffi::OsString::from_vec(bytes).into()
+    folder.join(std::ffi::OsString::from_vec(bytes))
 }
 
 /// The digest of a file in a publisher's list.
@@ -173,10 +193,12 @@ mod tests {
 
     #[test]
     fn an_address_here_is_a_path() {
-        let path = |url: &str| local(url, "arm64").display().to_string();
+        let here = Path::new("/home/me");
+        let path = |url: &str| local(here, url, "arm64").display().to_string();
         assert_eq!(path("file:///srv/v1%2Bk3s1/k3s{-arch}"), "/srv/v1+k3s1/k3s-arm64");
         assert_eq!(path("file:/srv/a%20b%"), "/srv/a b%");
-        assert_eq!(local("file:///srv/k3s{-arch}-{arch}", "amd64"), Path::new("/srv/k3s-amd64"));
+        assert_eq!(path("file:assets/{arch}"), "/home/me/assets/arm64");
+        assert_eq!(local(here, "file:///srv/k3s{-arch}-{arch}", "amd64"), Path::new("/srv/k3s-amd64"));
     }
 
     #[test]

@@ -39,7 +39,7 @@ pub struct HostFacts {
     /// datastore and holds none yet is asked.
     pub flush_us: Option<u64>,
     /// Where downloads that the host does not have yet come from, and why it cannot fetch anything there; none when it
-    /// can. Only hosts without Kubernetes are asked.
+    /// can. Only hosts without Kubernetes are asked. Of files that we would send, those that we do not have.
     pub sources: BTreeMap<String, Option<String>>,
 }
 

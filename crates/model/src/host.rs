@@ -220,9 +220,13 @@ pub struct Artifact {
 }
 
 impl Artifact {
-    /// What is written down on the host beside a download once it was verified, so that it is known again.
+    /// What is written down on the host beside a download once it was verified, so that it is known again: what it is, and
+    /// not where it came from, because another mirror of the same moves nothing and restarts nothing.
     pub fn mark(&self) -> Digest {
-        Digest::of_value(self)
+        match &self.proof {
+            Proof::Sha256(digest) => Digest::of_value(&(&self.name, digest)),
+            Proof::Checksums { file, .. } => Digest::of_value(&(&self.name, file)),
+        }
     }
 }
 

@@ -131,3 +131,94 @@ fn a_host_that_cannot_be_reached_blocks_and_says_at_which_layer() {
     assert_eq!(plan.code, Some(5));
     plan.has(&["web-1 cannot be reached (host key)", "was it made anew?"]);
 }
+
+/// What K3s publishes, in a folder: a binary that is none, and the list of digests.
+fn release(folder: &Path) {
+    let folder = folder.join("v1.31.4+k3s1");
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let make = "printf '#!/bin/sh\\necho mirrored\\n' >k3s && sha256sum k3s >sha256sum-amd64.txt && \
+                cp sha256sum-amd64.txt sha256sum-arm64.txt && cp k3s k3s-arm64";
+    assert!(Command::new("sh").args(["-c", make]).current_dir(folder).status().expect("there is a shell").success());
+}
+
+fn mirrored(folder: &Path, mirror: &str) {
+    let path = folder.join("cluster.yaml");
+    let text = std::fs::read_to_string(&path).expect("it is there");
+    let text = text.replace("datastore: sqlite", &format!("datastore: sqlite, mirror: \"{mirror}\""));
+    std::fs::write(path, text).expect("a file");
+}
+
+#[test]
+fn the_program_is_sent_from_a_folder_of_this_computer() {
+    let host = LabHost::start("web-1");
+    let folder = spec(&[&host], "");
+    mirrored(folder.path(), "file:assets");
+    // A host that was never a member is judged before anything is touched.
+    let plan = run(folder.path(), &["plan", "--only", "hosts"]);
+    assert_eq!(plan.code, Some(5), "{}{}", plan.out, plan.err);
+    plan.has(&["what it needs is not at file:assets/v1.31.4%2Bk3s1: k3s", "No such file or directory"]);
+    release(&folder.path().join("assets"));
+    let applied = run(folder.path(), &["apply", "--only", "hosts", "--yes"]);
+    assert_eq!(applied.code, Some(0), "{}{}", applied.out, applied.err);
+    assert_eq!(host.sh("/usr/local/bin/kubectl"), "mirrored\n");
+    // It is there, wherever it came from.
+    std::fs::remove_dir_all(folder.path().join("assets")).expect("it was there");
+    assert_eq!(run(folder.path(), &["plan", "--only", "hosts", "--exit-code"]).code, Some(0));
+}
+
+#[test]
+fn hosts_download_from_a_mirror_and_take_nothing_wrong_from_it() {
+    let host = LabHost::prepared("web-1", "rm /usr/local/sbin/curl");
+    let folder = spec(&[&host], "");
+    release(&folder.path().join("assets"));
+    let mirror = Mirror::start(&host, folder.path().join("assets"));
+    mirrored(folder.path(), &mirror.address);
+    let list = folder.path().join("assets/v1.31.4+k3s1/sha256sum-amd64.txt");
+    let right = std::fs::read_to_string(&list).expect("it is there");
+    std::fs::write(&list, format!("{}  k3s\n", "0".repeat(64))).expect("a file");
+    let applied = run(folder.path(), &["apply", "--only", "hosts", "--yes"]);
+    assert_eq!(applied.code, Some(1), "{}{}", applied.out, applied.err);
+    applied.has(&["downloading k3s v1.31.4+k3s1"]);
+    assert_eq!(host.sh("ls /usr/local/bin/k3s* 2>/dev/null || echo none"), "none\n");
+    std::fs::write(&list, right).expect("a file");
+    let applied = run(folder.path(), &["apply", "--only", "hosts", "--yes"]);
+    assert_eq!(applied.code, Some(0), "{}{}", applied.out, applied.err);
+    assert_eq!(host.sh("/usr/local/bin/kubectl"), "mirrored\n");
+}
+
+/// A web server at a host's address: hosts of the lab share this computer's network.
+struct Mirror {
+    address: String,
+}
+
+impl Mirror {
+    fn start(host: &LabHost, folder: std::path::PathBuf) -> Self {
+        let listener = std::net::TcpListener::bind((host.address, 0)).expect("it is free");
+        let address = format!("http://{}", listener.local_addr().expect("it has one"));
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let _ = answer(stream, &folder);
+            }
+        });
+        Self { address }
+    }
+}
+
+fn answer(mut stream: std::net::TcpStream, folder: &Path) -> std::io::Result<()> {
+    use std::io::{BufRead as _, BufReader, Write as _};
+    let mut reader = BufReader::new(stream.try_clone()?);
+    let mut asked = String::new();
+    reader.read_line(&mut asked)?;
+    let mut line = String::new();
+    while reader.read_line(&mut line)? > 2 {
+        line.clear();
+    }
+    let path = asked.split(' ').nth(1).unwrap_or_default().replace("%2B", "+");
+    match std::fs::read(folder.join(path.trim_start_matches('/'))) {
+        Ok(bytes) => {
+            write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", bytes.len())?;
+            stream.write_all(&bytes)
+        }
+        Err(_) => write!(stream, "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"),
+    }
+}

@@ -78,6 +78,7 @@ pub static FORMATS: &[KnownFormat] = &[
     known::<forms::Domain>(),
     known::<forms::HttpsAddress>(),
     known::<forms::WebAddress>(),
+    known::<forms::Mirror>(),
     known::<forms::CheckedAddress>(),
     known::<forms::Repository>(),
     known::<forms::RepositoryFolder>(),

@@ -87,6 +87,12 @@ pub struct Kubernetes {
     /// The token that nodes join with. Without it, one is made and kept as a secret.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub join_token: Option<SecretRef>,
+    /// Where the files of releases come from in the publisher's place (K3s): the address of a mirror from which hosts
+    /// download, or `file:` and a folder of this computer, from which they are sent over SSH. A relative one begins in
+    /// the folder of this file. Below it lies a folder for each version, with the publisher's files and lists of digests.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<forms::Mirror>")]
+    pub mirror: Option<String>,
     /// Load images from an archive on each host instead of pulling them (K3s and RKE2).
     #[serde(default)]
     pub airgap_images: bool,

@@ -11,9 +11,8 @@ mod units;
 
 use kubewright_model::digest::Digest;
 use kubewright_model::host::{Artifact, DownloadWish, FileWish, HostResource, Mode, Proof};
-use kubewright_model::spec::kubernetes::Datastore;
+use kubewright_model::spec::kubernetes::{Datastore, Kubernetes};
 use kubewright_model::text::Text;
-use kubewright_model::version::Version;
 
 pub(crate) use recipes::Recipes;
 
@@ -36,7 +35,7 @@ pub(crate) fn host_resources(context: &Context<'_>, node: &NodePlan<'_>) -> Vec<
         HostResource::Package("iptables".into()),
         HostResource::Download(DownloadWish {
             path: BINARY.into(),
-            artifact: artifact(&kubernetes.version, "k3s{-arch}"),
+            artifact: artifact(kubernetes, "k3s{-arch}"),
             mode: Mode(0o755),
         }),
     ];
@@ -47,7 +46,7 @@ pub(crate) fn host_resources(context: &Context<'_>, node: &NodePlan<'_>) -> Vec<
     if kubernetes.airgap_images {
         resources.push(HostResource::Download(DownloadWish {
             path: IMAGES.into(),
-            artifact: artifact(&kubernetes.version, "k3s-airgap-images-{arch}.tar.zst"),
+            artifact: artifact(kubernetes, "k3s-airgap-images-{arch}.tar.zst"),
             mode: Mode(0o644),
         }));
     }
@@ -70,11 +69,15 @@ pub(crate) fn ports(context: &Context<'_>, node: &NodePlan<'_>) -> Vec<u16> {
     ports
 }
 
-/// A file of a K3s release. Releases hold a list of digests for each architecture.
-/// <https://github.com/k3s-io/k3s/releases>
-fn artifact(version: &Version, file: &str) -> Artifact {
+/// Where K3s publishes its releases. <https://github.com/k3s-io/k3s/releases>
+const RELEASES: &str = "https://github.com/k3s-io/k3s/releases/download";
+
+/// A file of a K3s release. Releases hold a list of digests for each architecture, and mirrors what releases hold.
+fn artifact(kubernetes: &Kubernetes, file: &str) -> Artifact {
+    let version = &kubernetes.version;
+    let releases = kubernetes.mirror.as_deref().map_or(RELEASES, |mirror| mirror.trim_end_matches('/'));
     // The `+` of a version is escaped in an address.
-    let base = format!("https://github.com/k3s-io/k3s/releases/download/{}", version.to_string().replace('+', "%2B"));
+    let base = format!("{releases}/{}", version.to_string().replace('+', "%2B"));
     Artifact {
         name: format!("{} {version}", file.split(['{', '.']).next().unwrap_or(file).trim_end_matches('-')),
         url: format!("{base}/{file}"),
@@ -84,7 +87,7 @@ fn artifact(version: &Version, file: &str) -> Artifact {
 
 /// Everything that the unit reads: another of any of these needs a restart.
 fn reads(context: &Context<'_>, node: &NodePlan<'_>) -> Digest {
-    let program = artifact(&context.file.spec.kubernetes.version, "k3s{-arch}").mark();
+    let program = artifact(&context.file.spec.kubernetes, "k3s{-arch}").mark();
     let config = Digest::of(config::text(context, node));
     let unit = Digest::of(units::text(node.is_server(), node.lxc().is_some()));
     Digest::of_value(&[program, config, unit, Text::hole(TOKEN_HOLE).fingerprint()])

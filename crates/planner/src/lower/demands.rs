@@ -107,6 +107,34 @@ fn agents_join_through_a_server_that_serves_where_the_endpoint_is_a_single_one()
 }
 
 #[test]
+fn another_mirror_moves_no_file_and_restarts_nothing() {
+    let downloads = |desired: &Desired| -> Vec<_> {
+        let all = resources(desired, "server-1").iter().filter_map(|resource| match resource {
+            HostResource::Download(wish) => Some(wish.artifact.clone()),
+            _ => None,
+        });
+        all.collect()
+    };
+    let reads = |desired: &Desired| {
+        let unit = resources(desired, "server-1").iter().find_map(|resource| match resource {
+            HostResource::Unit(unit) if unit.name == "k3s.service" => Some(unit.reads.clone()),
+            _ => None,
+        });
+        unit.unwrap()
+    };
+    let ours = changed(&[("    distribution: k3s\n", "    distribution: k3s\n    mirror: https://mirror.lan/k3s/\n")]);
+    let (there, here) = (downloads(&lab()), downloads(&ours));
+    assert!(here[0].url.starts_with("https://mirror.lan/k3s/v1"), "{}", here[0].url);
+    let rest = |url: &str| url.rsplit_once("/v1").unwrap().1.to_string();
+    assert_eq!(rest(&here[0].url), rest(&there[0].url), "a mirror has what the publisher has");
+    assert_eq!(
+        here.iter().map(|it| it.mark()).collect::<Vec<_>>(),
+        there.iter().map(|it| it.mark()).collect::<Vec<_>>()
+    );
+    assert_eq!(reads(&ours), reads(&lab()));
+}
+
+#[test]
 fn features_that_no_api_token_may_set_are_lines_of_the_hypervisor() {
     let by_root = |desired: &Desired| match &*desired.machine(&"agent".into()).unwrap().body {
         Body::Lxc(lxc) => lxc.features_need_root(),

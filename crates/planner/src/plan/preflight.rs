@@ -174,8 +174,14 @@ fn network(draft: &mut Draft<'_>, host: &Judged<'_>) {
         host.note(draft, Weight::Blocks, format!("something listens on port {port}, which is needed"), help);
     }
     for (source, why) in facts.sources.iter().filter_map(|(source, why)| Some((source, why.as_ref()?))) {
-        let message = format!("it cannot fetch anything from {source}: {why}");
-        host.note(draft, Weight::Blocks, message, "look at its name servers, its gateway and its proxy");
+        let (message, help) = if source.starts_with("file:") {
+            let help = "put what the publisher's release holds there, or correct `kubernetes.mirror`";
+            (format!("what it needs is not at {source}: {why}"), help)
+        } else {
+            let help = "look at its name servers, its gateway and its proxy";
+            (format!("it cannot fetch anything from {source}: {why}"), help)
+        };
+        host.note(draft, Weight::Blocks, message, help);
     }
 }
 

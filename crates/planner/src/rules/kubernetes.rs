@@ -108,9 +108,10 @@ fn settings(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
     use Distribution::{K3s, Kubeadm, Rke2, Talos};
     let kubernetes = &facts.spec.kubernetes;
     let distribution = kubernetes.distribution;
-    let of: [(&str, bool, &[Distribution]); 3] = [
+    let of: [(&str, bool, &[Distribution]); 4] = [
         ("cni/canal", kubernetes.cni.canal.is_some(), &[Rke2]),
         ("containerd", kubernetes.containerd.is_some(), &[Kubeadm]),
+        ("mirror", kubernetes.mirror.is_some(), &[K3s]),
         ("airgapImages", kubernetes.airgap_images, &[K3s, Rke2]),
     ];
     for (field, _, known) in of.into_iter().filter(|(_, given, known)| *given && !known.contains(&distribution)) {

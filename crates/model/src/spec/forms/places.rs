@@ -28,6 +28,10 @@ form!(
     CheckedAddress, "address-to-check", "http://192.168.1.40/healthz", |text: &str| web(&text.replace("{node}", "node"))
 );
 form!(
+    /// A mirror of files: a web address, or `file:` and a folder of this computer.
+    Mirror, "mirror", "https://mirror.example.org/k3s", mirror
+);
+form!(
     /// A Git repository, as `git clone` takes it.
     Repository, "repository", "https://git.example.org/team/apps.git", repository
 );
@@ -78,6 +82,14 @@ fn address(text: &str, schemes: &[&str]) -> Result<(), String> {
     }
     let bare = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
     host(bare).map_err(|why| format!("`{bare}` is no host: {why}"))
+}
+
+fn mirror(text: &str) -> Result<(), String> {
+    match text.strip_prefix("file:") {
+        Some("" | "//") => Err("it names no folder".into()),
+        Some(folder) => one_word(folder),
+        None => web(text).map_err(|why| if text.contains("://") { why } else { format!("{why} or file:") }),
+    }
 }
 
 /// `https://host/path`, `ssh://git@host/path`, or `git@host:path`.

@@ -14,6 +14,11 @@ const CASES: &[(&str, &[&str], &[&str])] = &[
         &["http://pve", "https://", "https://a b", "https://u:p@pve"],
     ),
     ("web-address", &["http://10.0.0.1:80/x?y#z"], &["ftp://x", "https://x:99999", "https://x:0"]),
+    (
+        "mirror",
+        &["file:assets", "file:///srv/a%20b", "http://mirror.lan/k3s"],
+        &["assets", "file:", "file:a b", "ftp://x"],
+    ),
     ("address-to-check", &["http://{node}:30080/", "https://a.lan"], &["http://{nodes}", "a.lan"]),
     (
         "repository",
