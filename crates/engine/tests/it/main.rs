@@ -2,11 +2,14 @@
 
 #![cfg(test)]
 
+#[path = "../../../hosts/tests/it/booted.rs"]
+mod booted;
 mod conformance;
 mod executor;
 #[path = "../../../providers/tests/it/fake.rs"]
 #[expect(dead_code, reason = "the provider's own tests use all of it")]
 mod fake;
+mod hosts;
 mod journals;
 mod kept;
 #[path = "../../../hosts/tests/it/lab.rs"]
