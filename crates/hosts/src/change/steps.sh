@@ -82,6 +82,8 @@ kw_until() {
   done <<KW_END
 $kw_shown
 KW_END
+  # What does not end well while the host goes down may begin well when it is back.
+  [ "$kw_active" != failed ] || [ -z "$(kw_leaving)" ] || kw_active=deactivating
   printf 'u state %s %s\n' "$kw_active" "$kw_sub"
   case $kw_last,$kw_active,$kw_sub in
   yes,* | *,failed,* | *,auto-restart)

@@ -123,6 +123,7 @@ async fn goes_back_by_itself(host: BootedHost) {
     while listens(&host) != "2222" {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
+    let way = self::way(&host, "admin");
     assert!(look(&hands(home.path()), &host, &way, &[]).await.present().is_some());
 }
 

@@ -184,6 +184,57 @@ fn a_host_that_reboots_while_a_recipe_waits_is_waited_for_by_the_next_run() {
 }
 
 #[test]
+fn what_fails_while_a_host_goes_down_is_not_lost() {
+    world(|| {
+        block_on(async {
+            let host = BootedHost::start("one");
+            let home = tempfile::tempdir().expect("a folder");
+            let (hands, way) = (hands(home.path()), way(&host, "admin"));
+            // One ends badly, as many a program does that is told to end; the other one takes its time.
+            let wishes = [
+                unit(
+                    "bad.service",
+                    UnitRun::ByRecipe,
+                    "ExecStart=sh -c 'trap \"exit 1\" TERM; while :; do sleep 0.1; done'",
+                ),
+                unit("slow.service", UnitRun::Running, "ExecStart=sleep infinity\nExecStop=sleep 6"),
+            ];
+            assert!(make(&hands, &host, &way, &wishes).await.expect("it is written").changed);
+            let recipe = recipe(vec![
+                RecipeStep::Start { unit: "bad.service".into(), reads: Digest::of("one") },
+                RecipeStep::Until {
+                    command: words("test -e /etc/ready"),
+                    what: "it is ready".into(),
+                    timeout: Span::from_secs(120),
+                    log: Some("bad.service".into()),
+                },
+            ]);
+            let told = std::sync::Mutex::new(Vec::new());
+            let tell = |line: String| {
+                let mut told = told.lock().expect("one at a time");
+                if told.is_empty() {
+                    host.sh("systemctl reboot --no-block");
+                }
+                told.push(line);
+            };
+            let ready = async {
+                while host.boots() < 2 {
+                    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+                }
+                host.is_up(2);
+                host.sh("touch /etc/ready");
+            };
+            let no_holes = Holes::new();
+            let (said, ()) = tokio::join!(hands.run(&host.name, &way, &recipe, &no_holes, &tell), ready);
+            let told = told.into_inner().expect("nobody holds it");
+            assert!(told.iter().any(|line| line.ends_with("the unit is deactivating")), "{told:?}");
+            // Between two looks it is waited for; in the middle of one the connection is cut, which passes.
+            assert!(said.as_ref().err().is_none_or(HostError::may_pass), "{said:?} {told:?}");
+        });
+    });
+}
+
+#[test]
 fn a_host_whose_power_is_cut_is_finished_when_it_is_back() {
     world(|| {
         block_on(async {
