@@ -5,6 +5,7 @@
 
 pub(crate) mod first;
 mod keys;
+mod known;
 pub(crate) mod target;
 #[cfg(test)]
 mod tests;
@@ -126,16 +127,25 @@ fn same_kind(known: &Algorithm, offered: &Algorithm) -> bool {
 
 /// Banner, key exchange, and the host's key.
 async fn greet(target: &Target, known: &KnownHosts, stream: Box<dyn Stream>) -> Result<Handle<Judge>, Refusal> {
+    let kinds = match &target.pin {
+        Some(pin) => pin.algorithm().into_iter().collect(),
+        None => known.algorithms(&target.host, target.port),
+    };
     let config = client::Config {
-        preferred: preferred(&known.algorithms(&target.host, target.port)),
+        preferred: preferred(&kinds),
         keepalive_interval: Some(KEEP_ALIVE),
         keepalive_max: 3,
         nodelay: true,
         ..client::Config::default()
     };
     let verdict = Arc::new(Mutex::new(None));
-    let judge =
-        Judge { known: known.clone(), host: target.host.clone(), port: target.port, verdict: Arc::clone(&verdict) };
+    let judge = Judge {
+        pin: target.pin.clone(),
+        known: known.clone(),
+        host: target.host.clone(),
+        port: target.port,
+        verdict: Arc::clone(&verdict),
+    };
     let greeting = timeout(GREETING, client::connect_stream(Arc::new(config), stream, judge)).await;
     let judged = verdict.lock().unwrap_or_else(PoisonError::into_inner).take();
     match (greeting, judged) {
@@ -144,9 +154,11 @@ async fn greet(target: &Target, known: &KnownHosts, stream: Box<dyn Stream>) -> 
             Layer::HostKey,
             format!("it shows {shown}, and {known} is known ({place}); is it another host, or was it made anew?"),
         )),
-        (_, Some(Verdict::Unkept { why })) => {
-            Err(Refusal::new(Layer::HostKey, format!("cannot be written down: {why}")))
-        }
+        (_, Some(Verdict::Revoked { shown, place })) => Err(Refusal::new(
+            Layer::HostKey,
+            format!("it shows {shown}, which was revoked ({place}): whoever has that key is not to be trusted"),
+        )),
+        (_, Some(Verdict::Unkept { why })) => Err(Refusal::new(Layer::HostKey, why)),
         (Err(_), _) => Err(late(Layer::Banner, GREETING)),
         (Ok(Err(error)), _) => Err(Refusal::new(Layer::Banner, format!("no SSH server answers: {error}"))),
     }

@@ -289,6 +289,10 @@ pub struct Way {
     pub key_file: Option<Arc<str>>,
     /// The host to go through.
     pub jump: Option<Arc<str>>,
+    /// The key that the host must show, known before the first contact: a public key or its SHA-256 fingerprint. Without
+    /// it, the host is taken at its word once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host_key: Option<Arc<str>>,
     /// The secret that is the user's password, for the first contact with a host that has no key of ours yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first: Option<HoleName>,

@@ -138,6 +138,7 @@ async fn real_hosts_keep_their_contract() {
         user: "admin".into(),
         key_file: Some(lab.at("user").display().to_string().into()),
         jump: None,
+        host_key: None,
         first: None,
         sudo: None,
     };

@@ -23,6 +23,8 @@ struct Tries {
     tried: Vec<String>,
     /// Keys whose files are encrypted.
     locked: Vec<PathBuf>,
+    /// Public halves of keys that only the agent can use.
+    named: Vec<PublicKey>,
 }
 
 /// Tries every key until the host takes one: those that lie open, those of the agent, and then those for which somebody
@@ -106,7 +108,12 @@ async fn by_open_keys(handle: &mut Handle<Judge>, target: &Target, tries: &mut T
                 }
                 tries.tried.push(path.display().to_string());
             }
-            Err(russh::keys::Error::KeyIsEncrypted) => tries.locked.push(path.clone()),
+            Err(russh::keys::Error::KeyIsEncrypted) => {
+                tries.named.extend(public_half(path));
+                tries.locked.push(path.clone());
+            }
+            // The private half may be in the agent alone, on a stick that never gives it away.
+            Err(_) if target.agent.is_some() && public_half(path).is_some() => tries.named.extend(public_half(path)),
             Err(error) => tries.tried.push(format!("{} ({error})", path.display())),
         }
     }
@@ -154,12 +161,14 @@ async fn by_agent(
     let Some(socket) = &target.agent else { return Ok(false) };
     let Ok(mut agent) = AgentClient::connect_uds(socket).await else { return Ok(false) };
     let held = agent.request_identities().await.map_err(|error| error.to_string())?;
-    let named: Vec<PublicKey> = tries.locked.iter().filter_map(|path| public_half(path)).collect();
-    for identity in held {
+    // A host lets nobody try many keys, so those that somebody named come first.
+    let named = |key: &PublicKey| tries.named.iter().any(|named| named.key_data() == key.key_data());
+    let (mut keys, others): (Vec<_>, Vec<_>) = held.into_iter().partition(|held| named(&held.public_key()));
+    if !target.only_keys {
+        keys.extend(others);
+    }
+    for identity in keys {
         let key = identity.public_key().into_owned();
-        if target.only_keys && !named.iter().any(|named| named.key_data() == key.key_data()) {
-            continue;
-        }
         let hash = if key.algorithm().is_rsa() { hash } else { None };
         let words = format!("{} of the SSH agent", key.fingerprint(HashAlg::Sha256));
         match handle.authenticate_publickey_with(&target.user, key, hash, &mut agent).await {
@@ -171,9 +180,9 @@ async fn by_agent(
     Ok(false)
 }
 
-/// The public half of a key's file, which stands beside it.
+/// The public half of a key's file, which stands beside it or is the file itself.
 pub(super) fn public_half(path: &Path) -> Option<PublicKey> {
     let mut beside = path.as_os_str().to_owned();
     beside.push(".pub");
-    load_public_key(Path::new(&beside)).ok()
+    load_public_key(Path::new(&beside)).or_else(|_| load_public_key(path)).ok()
 }

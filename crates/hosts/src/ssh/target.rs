@@ -8,7 +8,7 @@ use kubewright_model::desired::Way;
 use kubewright_model::ids::HoleName;
 use ssh2_config::{ParseRule, SshConfig};
 
-use super::trust::{KnownHosts, Tell};
+use super::trust::{KnownHosts, Pin, Tell};
 
 /// Longer chains of jump hosts are a circle.
 const JUMPS: usize = 5;
@@ -30,6 +30,8 @@ pub(crate) struct Target {
     pub(crate) jump: Option<Box<Target>>,
     /// The SSH agent's socket.
     pub(crate) agent: Option<PathBuf>,
+    /// The key that the host must show, where it was known before the first contact.
+    pub(crate) pin: Option<Pin>,
     /// The secret that is the user's password, as long as the host has no key of ours.
     pub(crate) first: Option<HoleName>,
 }
@@ -68,9 +70,12 @@ impl Home {
         let named = way.address.map(|address| address.to_string()).or_else(|| way.name.clone());
         let named = named.ok_or("neither an address nor a name is known")?;
         let mut target = self.of(&named, 0)?;
-        target.user = way.user.to_string();
+        // 22 and root are what the spec says when it says nothing.
+        if &*way.user != "root" || !self.names_user(&named) {
+            target.user = way.user.to_string();
+        }
         target.first.clone_from(&way.first);
-        // 22 is what the spec says when it says nothing.
+        target.pin = way.host_key.as_deref().map(Pin::parse).transpose()?;
         if way.port != 22 {
             target.port = way.port;
         }
@@ -87,6 +92,10 @@ impl Home {
         Ok(target)
     }
 
+    fn names_user(&self, named: &str) -> bool {
+        self.config.query(named).user.is_some()
+    }
+
     fn of(&self, named: &str, depth: usize) -> Result<Target, String> {
         let params = self.config.query(named);
         let given = params.identity_file.unwrap_or_default();
@@ -96,12 +105,12 @@ impl Home {
         });
         let usual = ["id_ed25519", "id_ecdsa", "id_rsa"].map(|name| self.folder.join(".ssh").join(name));
         let keys = if given.is_empty() { usual.into_iter().filter(|key| key.exists()).collect() } else { given };
-        let jump = match params.proxy_jump.as_deref().unwrap_or_default() {
-            [] => None,
-            [none] if none.eq_ignore_ascii_case("none") => None,
+        let mut jump: Option<Box<Target>> = None;
+        for hop in params.proxy_jump.unwrap_or_default().iter().filter(|hop| !hop.eq_ignore_ascii_case("none")) {
+            let next = self.jump(hop, depth)?;
             // The last of several is the nearest to the host; those before it lead to it.
-            [.., last] => Some(Box::new(self.jump(last, depth)?)),
-        };
+            jump = Some(Box::new(Target { jump: jump.or(next.jump), ..next }));
+        }
         Ok(Target {
             host: params.host_name.unwrap_or_else(|| named.to_string()),
             port: params.port.unwrap_or(22),
@@ -110,6 +119,7 @@ impl Home {
             only_keys,
             jump,
             agent: self.agent.clone(),
+            pin: None,
             first: None,
         })
     }
@@ -164,6 +174,7 @@ mod tests {
             user: "root".into(),
             key_file: None,
             jump: None,
+            host_key: None,
             first: None,
             sudo: None,
         }

@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use kubewright_model::desired::Way;
 
+mod config;
+
 use super::target::Target;
 use super::trust::{KnownHosts, Tell};
 use super::*;
@@ -75,7 +77,7 @@ impl Server {
         let keys = vec![self.folder.path().join(key)];
         let user = std::env::var("USER").unwrap_or_else(|_| "root".into());
         let host = self.address.to_string();
-        Target { host, port: self.port, user, keys, only_keys: true, jump: None, agent: None, first: None }
+        Target { host, port: self.port, user, keys, only_keys: true, jump: None, agent: None, pin: None, first: None }
     }
 
     fn known(&self) -> KnownHosts {
@@ -241,6 +243,7 @@ async fn hosts_are_reached_over_the_sixth_version_of_the_internet_protocol() {
         user: server.target("user").user.as_str().into(),
         key_file: Some(server.folder.path().join("user").display().to_string().into()),
         jump: None,
+        host_key: None,
         first: None,
         sudo: None,
     };

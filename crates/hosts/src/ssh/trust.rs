@@ -8,8 +8,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use kubewright_model::net::HostPort;
 use russh::client::Handler;
-use russh::keys::known_hosts::{known_host_keys_path, learn_known_hosts_path};
-use russh::keys::{Algorithm, HashAlg, PublicKey, PublicKeyOrCertificate};
+use russh::keys::known_hosts::learn_known_hosts_path;
+use russh::keys::{Algorithm, HashAlg, PublicKey, PublicKeyOrCertificate, parse_public_key_base64};
+
+use super::known::{self, Line};
 
 /// Hears one line for a person.
 pub type Tell = Arc<dyn Fn(String) + Send + Sync>;
@@ -44,7 +46,14 @@ pub(crate) enum Verdict {
         /// Where the known key stands.
         place: String,
     },
-    /// The key could not be written down.
+    /// The key was revoked.
+    Revoked {
+        /// The fingerprint of the key that the host shows.
+        shown: String,
+        /// Where it stands.
+        place: String,
+    },
+    /// What is known cannot be read, or the key could not be written down.
     Unkept {
         /// Why.
         why: String,
@@ -55,45 +64,90 @@ impl KnownHosts {
     /// The kinds of keys that are known of a host, so that it is asked for one of those: a host that shows a new kind of
     /// key beside a known one could be anybody.
     pub(crate) fn algorithms(&self, host: &str, port: u16) -> Vec<Algorithm> {
-        let files = self.users.iter().chain([&self.ours]);
-        files.flat_map(|file| keys(file, host, port)).map(|(_, key)| key.algorithm()).collect()
+        // What cannot be read is told when the key is judged.
+        let lines = self.files().flat_map(|file| known::lines(file, host, port).unwrap_or_default());
+        lines.filter(|line| !line.revoked).map(|line| line.key.algorithm()).collect()
+    }
+
+    fn files(&self) -> impl Iterator<Item = &PathBuf> {
+        self.users.iter().chain([&self.ours])
     }
 
     /// Judges a key, and learns one that is new.
     fn judge(&self, host: &str, port: u16, key: &PublicKey) -> Verdict {
-        let mut other = None;
-        for file in self.users.iter().chain([&self.ours]) {
-            for (line, known) in keys(file, host, port) {
-                if known.key_data() == key.key_data() {
-                    return Verdict::Known;
-                }
-                // Keys of another kind say nothing about this one; hosts have one of each.
-                if known.algorithm() == key.algorithm() {
-                    other.get_or_insert((known, format!("{}, line {line}", file.display())));
-                }
+        let mut lines = Vec::new();
+        for file in self.files() {
+            match known::lines(file, host, port) {
+                Ok(more) => lines.extend(more.into_iter().map(|line| (file, line))),
+                Err(why) => return Verdict::Unkept { why },
             }
         }
-        if let Some((known, place)) = other {
-            return Verdict::Changed { shown: fingerprint(key), known: fingerprint(&known), place };
+        let place = |file: &Path, line: &Line| format!("{}, line {}", file.display(), line.number);
+        let same = |line: &Line| line.key.key_data() == key.key_data();
+        if let Some((file, line)) = lines.iter().find(|(_, line)| line.revoked && same(line)) {
+            return Verdict::Revoked { shown: fingerprint(key), place: place(file, line) };
+        }
+        lines.retain(|(_, line)| !line.revoked);
+        if lines.iter().any(|(_, line)| same(line)) {
+            return Verdict::Known;
+        }
+        // A host that has one of the kinds that are known is asked for that one: who shows another kind has none of them.
+        lines.sort_by_key(|(_, line)| line.key.algorithm() != key.algorithm());
+        if let Some((file, line)) = lines.first() {
+            let (shown, known) = (fingerprint(key), fingerprint(&line.key));
+            return Verdict::Changed { shown, known, place: place(file, line) };
         }
         match learn_known_hosts_path(host, port, key, &self.ours) {
             Ok(()) => Verdict::Learnt { fingerprint: fingerprint(key) },
-            Err(error) => Verdict::Unkept { why: format!("{}: {error}", self.ours.display()) },
+            Err(error) => {
+                Verdict::Unkept { why: format!("its key cannot be written into {}: {error}", self.ours.display()) }
+            }
         }
     }
-}
-
-/// The keys that a file knows of a host. A file that is not there knows none.
-fn keys(file: &Path, host: &str, port: u16) -> Vec<(usize, PublicKey)> {
-    known_host_keys_path(host, port, file).unwrap_or_default()
 }
 
 fn fingerprint(key: &PublicKey) -> String {
     key.fingerprint(HashAlg::Sha256).to_string()
 }
 
+/// A key that a host must show, known before the first contact: whole, or by its fingerprint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Pin {
+    Key(PublicKey),
+    Fingerprint(String),
+}
+
+impl Pin {
+    /// Reads `ssh-ed25519 AAAA…` or `SHA256:…`.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        if text.starts_with("SHA256:") {
+            return Ok(Self::Fingerprint(text.trim_end_matches('=').to_string()));
+        }
+        let key = text.split_whitespace().nth(1).and_then(|key| parse_public_key_base64(key).ok());
+        key.map(Self::Key).ok_or_else(|| format!("`{text}` is no public key and no fingerprint of one"))
+    }
+
+    /// The kind of key that the host must have, where that is known.
+    pub(crate) fn algorithm(&self) -> Option<Algorithm> {
+        match self {
+            Self::Key(key) => Some(key.algorithm()),
+            Self::Fingerprint(_) => None,
+        }
+    }
+
+    fn judge(&self, key: &PublicKey) -> Verdict {
+        let (shown, known) = match self {
+            Self::Key(known) => (fingerprint(key), fingerprint(known)),
+            Self::Fingerprint(known) => (fingerprint(key), known.clone()),
+        };
+        if shown == known { Verdict::Known } else { Verdict::Changed { shown, known, place: "the spec".into() } }
+    }
+}
+
 /// Judges the key that a host shows while a connection is made.
 pub(crate) struct Judge {
+    /// What it must be, whatever any file says.
+    pub(crate) pin: Option<Pin>,
     pub(crate) known: KnownHosts,
     pub(crate) host: String,
     pub(crate) port: u16,
@@ -105,7 +159,11 @@ impl Handler for Judge {
     type Error = russh::Error;
 
     async fn check_server_key(&mut self, shown: &PublicKeyOrCertificate) -> Result<bool, Self::Error> {
-        let verdict = self.known.judge(&self.host, self.port, &shown.public_key());
+        let key = shown.public_key();
+        let verdict = match &self.pin {
+            Some(pin) => pin.judge(&key),
+            None => self.known.judge(&self.host, self.port, &key),
+        };
         if let Verdict::Learnt { fingerprint } = &verdict {
             let host = match self.port {
                 22 => self.host.clone(),

@@ -6,6 +6,7 @@ mod booted;
 mod daemon;
 mod faults;
 mod first;
+mod keys;
 mod lab;
 mod life;
 mod network;
@@ -77,6 +78,7 @@ fn way(host: &impl There, user: &str) -> Way {
         user: user.into(),
         key_file: Some(host.at("user").display().to_string().into()),
         jump: None,
+        host_key: None,
         first: None,
         sudo: None,
     }

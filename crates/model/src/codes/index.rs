@@ -377,6 +377,9 @@ codes! {
         "A repository of packages has a name of small letters, digits and `-`, which its files on hosts have too, the \
          publisher's public key as text, and, for apt, both `suites` and `components` or none of them. The key stands in \
          this file, so that nothing is trusted because it came over the network.";
+    619 Error HOST_KEY_NODE = "a key of a host that is not there",
+        "`existing.hostKeys` names a node that its pool does not have, so the key would watch over nobody. Correct the \
+         name: it is the node's, not its address.";
     701 Error SECRET_IN_CLEAR = "a secret in clear text",
         "A value stands where a reference to a secret belongs. This file lives in Git, and what was once in Git is no secret \
          any more: change the secret, keep it in an environment variable, a file, a command or the SOPS file, and write only \

@@ -79,6 +79,7 @@ pub static FORMATS: &[KnownFormat] = &[
     known::<forms::HttpsAddress>(),
     known::<forms::WebAddress>(),
     known::<forms::Mirror>(),
+    known::<forms::HostKey>(),
     known::<forms::CheckedAddress>(),
     known::<forms::Repository>(),
     known::<forms::RepositoryFolder>(),

@@ -314,6 +314,11 @@ pub struct HetznerMachines {
 #[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ExistingMachines {
+    /// The keys that hosts show, by the nodes' names: the public key, or its fingerprint `SHA256:…`. A host that is not
+    /// named here is known by `known_hosts`, or taken at its word at the first contact.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    #[schemars(with = "forms::ByName<crate::ids::NodeName, forms::HostKey>")]
+    pub host_keys: IndexMap<crate::ids::NodeName, String>,
     /// The addresses in Talos' maintenance mode, one for each node, where they differ from the nodes' own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub maintenance_addresses: Vec<AddressRange>,

@@ -56,6 +56,12 @@ fn way(node: &NodePlan<'_>, ssh: Option<&Ssh>, secrets: &mut SecretNames) -> Way
         user: ssh.map_or("root", |ssh| ssh.user.as_str()).into(),
         key_file: ssh.and_then(|ssh| ssh.key_file.as_deref()).map(Arc::from),
         jump: ssh.and_then(|ssh| ssh.jump.as_deref()).map(Arc::from),
+        host_key: node
+            .pool
+            .existing
+            .as_ref()
+            .and_then(|it| it.host_keys.get(&node.name))
+            .map(|key| key.as_str().into()),
         first: hole("first-password", ssh.and_then(|ssh| ssh.first_password.as_ref())),
         sudo: hole("sudo-password", ssh.and_then(|ssh| ssh.sudo_password.as_ref())),
     }
@@ -283,6 +289,7 @@ fn hypervisors(context: &Context<'_>) -> Vec<DesiredHost> {
             user: ssh.user.as_str().into(),
             key_file: ssh.key_file.as_deref().map(Arc::from),
             jump: None,
+            host_key: None,
             first: None,
             sudo: None,
         },

@@ -1,14 +1,16 @@
 //! 06xx: how hosts are set up.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use kubewright_model::codes::{self, Code};
 use kubewright_model::diagnostic::{Diagnostic, SpecPath};
+use kubewright_model::ids::NodeName;
 use kubewright_model::spec::HostSettings;
 use kubewright_model::spec::formats::dns_subdomain;
 use kubewright_model::spec::hosts::{HostFile, Ssh};
 
-use super::{Facts, settings};
+use super::{Facts, at, settings};
 
 /// Files that lowering writes; the ends in `/` and `-` stand for all that begins so.
 const OURS: &[&str] = &[
@@ -38,6 +40,7 @@ const KEY_TYPES: &[&str] = &[
 ];
 
 pub(super) fn rules(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
+    host_keys(facts, found);
     for (path, settings) in settings(facts) {
         let mut say = |code: Code, path: SpecPath, message: String, help: &str| {
             found.push(Diagnostic::new(code, path, message).help(help));
@@ -51,6 +54,21 @@ pub(super) fn rules(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
         words(settings, &path, &mut say);
         if let Some(ssh) = &settings.ssh {
             ssh_rules(ssh, &path.then("ssh"), &mut say);
+        }
+    }
+}
+
+/// A key for a host that nobody reaches would be believed to be watched over.
+fn host_keys(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
+    for (name, pool) in &facts.spec.pools {
+        let Some(existing) = pool.existing.as_ref().filter(|existing| !existing.host_keys.is_empty()) else { continue };
+        let nodes = facts.nodes.iter().filter(|node| node.pool_name == name);
+        let nodes: BTreeSet<&NodeName> = nodes.map(|node| &node.name).collect();
+        for node in existing.host_keys.keys().filter(|node| !nodes.contains(node)) {
+            let message = format!("the pool `{name}` has no node `{node}`");
+            let path = at("pools").then(name).then("existing").then("hostKeys").then(node);
+            let help = "correct the name, or remove the key";
+            found.push(Diagnostic::new(codes::HOST_KEY_NODE, path, message).help(help));
         }
     }
 }

@@ -181,6 +181,7 @@ impl Host {
             user: self.user.into(),
             key_file: None,
             jump: None,
+            host_key: None,
             first: None,
             sudo: None,
         };

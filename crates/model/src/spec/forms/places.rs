@@ -28,6 +28,10 @@ form!(
     CheckedAddress, "address-to-check", "http://192.168.1.40/healthz", |text: &str| web(&text.replace("{node}", "node"))
 );
 form!(
+    /// What a host is known by: its public key, or the fingerprint of that.
+    HostKey, "host-key", "SHA256:LTnCb0C3yQTF7wOhGSmqa7SGzNmQjR0kZ7nS0T0iQ2A", host_key
+);
+form!(
     /// A mirror of files: a web address, or `file:` and a folder of this computer.
     Mirror, "mirror", "https://mirror.example.org/k3s", mirror
 );
@@ -82,6 +86,22 @@ fn address(text: &str, schemes: &[&str]) -> Result<(), String> {
     }
     let bare = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
     host(bare).map_err(|why| format!("`{bare}` is no host: {why}"))
+}
+
+/// As `ssh-keyscan` and `ssh-keygen -lf` print them, without the host's name and without the size.
+fn host_key(text: &str) -> Result<(), String> {
+    let base64 = |text: &str| text.bytes().all(|b| b.is_ascii_alphanumeric() || b"+/=".contains(&b));
+    if let Some(hash) = text.strip_prefix("SHA256:") {
+        let whole = hash.trim_end_matches('=').len() == 43 && base64(hash);
+        return if whole { Ok(()) } else { Err("a fingerprint has 43 signs of base64 after `SHA256:`".into()) };
+    }
+    let mut words = text.split_whitespace();
+    let kind = words.next().is_some_and(|kind| kind.starts_with("ssh-") || kind.starts_with("ecdsa-sha2-"));
+    let key = words.next().is_some_and(|key| key.starts_with("AAAA") && base64(key));
+    if kind && key && !text.contains(char::is_control) {
+        return Ok(());
+    }
+    Err("it is neither a public key nor a fingerprint of one".into())
 }
 
 fn mirror(text: &str) -> Result<(), String> {

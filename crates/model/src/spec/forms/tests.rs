@@ -19,6 +19,11 @@ const CASES: &[(&str, &[&str], &[&str])] = &[
         &["file:assets", "file:///srv/a%20b", "http://mirror.lan/k3s"],
         &["assets", "file:", "file:a b", "ftp://x"],
     ),
+    (
+        "host-key",
+        &["ssh-ed25519 AAAAC3Nz= me", "SHA256:LTnCb0C3yQTF7wOhGSmqa7SGzNmQjR0kZ7nS0T0iQ2A"],
+        &["", "SHA256:short", "MD5:aa:bb", "host ssh-ed25519 AAAA", "ssh-rsa"],
+    ),
     ("address-to-check", &["http://{node}:30080/", "https://a.lan"], &["http://{nodes}", "a.lan"]),
     (
         "repository",
