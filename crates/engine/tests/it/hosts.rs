@@ -22,7 +22,7 @@ use kubewright_model::condition::Condition;
 use kubewright_model::desired::{Desired, DesiredRelease, EXISTING};
 use kubewright_model::digest::Digest;
 use kubewright_model::event::{Event, Record, RunEnd};
-use kubewright_model::host::{HostResource, Proof};
+use kubewright_model::host::HostResource;
 use kubewright_model::ids::{Namespace, NodeName, Owner, ProviderName, ReleaseName, RunId};
 use kubewright_model::object::{Manifest, ObjectId};
 use kubewright_model::observed::{ClusterSeen, NodeSeen, Seen};
@@ -74,40 +74,45 @@ impl Cluster {
 kind: Cluster
 metadata: {{ name: lab }}
 spec:
-  kubernetes: {{ distribution: k3s, version: {version}, datastore: sqlite, serverConfig: {{ {server} }} }}
+  kubernetes:
+    distribution: k3s
+    version: {version}
+    datastore: sqlite
+    mirror: file:{mirror}
+    serverConfig: {{ {server} }}
   hosts: {{ ssh: {{ user: admin, port: {PORT}, keyFile: {key} }}, files: {{ /etc/motd: {{ content: 'ours' }} }} }}
   pools:
     servers: {{ role: both, name: {server_1}, addresses: [{at_1}], existing: {{}} }}
     agents: {{ role: agent, name: {agent_1}, addresses: [{at_2}], existing: {{}} }}
 ",
+            mirror = self.mirror(version).display(),
             key = one.at("user").display(),
             server_1 = one.name,
             agent_1 = two.name,
             at_1 = one.address,
             at_2 = two.address,
         ));
-        let program = self.program(version);
-        let proof = Proof::Sha256(Digest::of(std::fs::read(&program).unwrap()));
         for host in &mut desired.hosts {
-            for resource in &mut host.resources {
-                if let HostResource::Download(download) = resource {
-                    download.artifact.url = format!("file://{}", program.display());
-                    download.artifact.proof = proof.clone();
-                }
-            }
             host.resources.retain(can_be_had);
         }
         desired
     }
 
-    /// The program that is K3s here.
-    fn program(&self, version: &str) -> PathBuf {
-        if let Some(real) = real() {
-            return real;
+    /// A folder with what is K3s here, as its publisher has it for both architectures.
+    fn mirror(&self, version: &str) -> PathBuf {
+        let mirror = self.home.path().join("mirror");
+        let release = mirror.join(version);
+        std::fs::create_dir_all(&release).unwrap();
+        let program = match real() {
+            Some(real) => std::fs::read(real).unwrap(),
+            None => include_str!("hosts/k3s").replace("@VERSION@", version).into_bytes(),
+        };
+        for (file, arch) in [("k3s", "amd64"), ("k3s-arm64", "arm64")] {
+            std::fs::write(release.join(file), &program).unwrap();
+            let list = format!("{}  {file}\n", Digest::of(&program));
+            std::fs::write(release.join(format!("sha256sum-{arch}.txt")), list).unwrap();
         }
-        let path = self.home.path().join(version.replace('+', "-"));
-        std::fs::write(&path, include_str!("hosts/k3s").replace("@VERSION@", version)).unwrap();
-        path
+        mirror
     }
 
     /// Whether it is K3s itself.

@@ -14,7 +14,6 @@ mkdir -p "$trees"
 exec 9>"$trees/lock"
 flock 9
 if [ ! -e "$tree" ]; then
-  rm -rf "$tree.new"
   work=$(mktemp -d)
   trap 'rm -rf "$work"' EXIT
   # The mirror and the proxy of this computer are those that it reaches.
@@ -45,8 +44,16 @@ chroot "$tree" sh -euc 'cd /srv/mirror
 rm -rf "$tree"/var/lib/apt/lists/* "$tree"/etc/apt/sources.list "$tree"/etc/apt/sources.list.d/*
 echo 'deb [trusted=yes] file:/srv/mirror ./' >"$tree/etc/apt/sources.list"
 END
-  mmdebstrap --quiet --variant=minbase --include="$packages" --aptopt="$work/acquire" \
-    --customize-hook="sh '$work/finish' \"\$1\" $installed" "$suite" "$tree.new" ${mirror:+"$mirror"} >&2
+  make() {
+    rm -rf "$tree.new"
+    mmdebstrap --quiet --variant=minbase --include="$packages" --aptopt="$work/acquire" \
+      --customize-hook="sh '$work/finish' \"\$1\" $installed" "$suite" "$tree.new" "$@" >&2
+  }
+  # What looks like Debian's mirror may be somebody else's; then it is the one that everybody knows.
+  if [ -z "$mirror" ] || ! make "$mirror"; then make; fi
   mv "$tree.new" "$tree"
+  # Trees of other days, which nobody has used for a week.
+  find "$trees" -maxdepth 1 -name '*.used' -mtime +7 | while read -r used; do rm -rf "${used%.used}" "$used"; done
 fi
+touch "$tree.used"
 printf '%s\n' "$tree"
