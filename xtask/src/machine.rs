@@ -23,6 +23,8 @@ const NEEDS: &[Need] = &[
     Need { test: "command -v curl", package: "curl" },
     Need { test: "command -v pgrep", package: "procps" },
     Need { test: "command -v sudo", package: "sudo" },
+    // Questions are asked on a terminal.
+    Need { test: "command -v script", package: "bsdutils" },
     // A repository of packages is signed.
     Need { test: "command -v gpg", package: "gnupg" },
     Need { test: "command -v ssh-agent", package: "openssh-client" },

@@ -15,7 +15,7 @@ pub struct HostFacts {
     pub cpus: Option<u32>,
     /// Memory in MiB.
     pub memory_mib: Option<u64>,
-    /// What is free on the file system of `/` for those who are not root, in MiB.
+    /// What is free on the file system of `/var/lib/rancher`, or where that will be, for those who are not root, in MiB.
     pub free_disk_mib: Option<u64>,
     /// What the host is.
     pub virtualisation: Option<Virtualisation>,
@@ -23,6 +23,8 @@ pub struct HostFacts {
     pub machine_id: Option<String>,
     /// Addresses that others can reach, in the kernel's order.
     pub addresses: Vec<HostAddress>,
+    /// A route leads out of its own networks.
+    pub default_route: Option<bool>,
     /// TCP ports on which something listens, on any address.
     pub listening: BTreeSet<u16>,
     /// The version of control groups: 1 or 2.

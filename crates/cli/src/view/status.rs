@@ -78,7 +78,10 @@ fn host(observed: &Observed, name: &NodeName) -> String {
     match observed.hosts.get(name) {
         None | Some(Seen::Absent) => paint(DIM, "-"),
         Some(Seen::Unknown(why)) => paint(CARE, why),
-        Some(Seen::Present(host)) => host.os.clone(),
+        Some(Seen::Present(host)) => {
+            let kernel = host.facts.as_ref().and_then(|facts| facts.kernel.as_deref());
+            kernel.map_or_else(|| host.os.clone(), |kernel| format!("{}, Linux {kernel}", host.os))
+        }
     }
 }
 

@@ -6,14 +6,14 @@ use std::process::Command;
 use crate::lab::{LabHost, PORT};
 
 /// What the program said and how it ended.
-struct Said {
-    out: String,
-    err: String,
-    code: Option<i32>,
+pub(crate) struct Said {
+    pub(crate) out: String,
+    pub(crate) err: String,
+    pub(crate) code: Option<i32>,
 }
 
 impl Said {
-    fn has(&self, words: &[&str]) {
+    pub(crate) fn has(&self, words: &[&str]) {
         for word in words {
             assert!(self.out.contains(word) || self.err.contains(word), "no `{word}` in:\n{}{}", self.out, self.err);
         }
@@ -21,7 +21,7 @@ impl Said {
 }
 
 /// Runs the program as a user whose home is the folder that the spec lies in.
-fn run(folder: &Path, words: &[&str]) -> Said {
+pub(crate) fn run(folder: &Path, words: &[&str]) -> Said {
     let output = Command::new(env!("CARGO_BIN_EXE_kubewright"))
         .args(words)
         .current_dir(folder)
@@ -35,7 +35,8 @@ fn run(folder: &Path, words: &[&str]) -> Said {
     Said { out: text(&output.stdout), err: text(&output.stderr), code: output.status.code() }
 }
 
-fn spec(hosts: &[&LabHost], extra: &str) -> tempfile::TempDir {
+/// A spec of these hosts, in a folder of its own.
+pub(crate) fn spec(hosts: &[&LabHost], extra: &str) -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("a folder");
     let key = hosts[0].at("user");
     let mut pools = String::new();

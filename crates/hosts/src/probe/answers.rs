@@ -116,7 +116,7 @@ impl<'a> Answers<'a> {
             "" if line.is_empty() => {}
             "always" if rest == "done" => self.always_done = true,
             "kernel" | "arch" | "clock" | "cpus" | "memory" | "disk" | "container" | "virtual" | "machine-id"
-            | "cgroup" | "kmsg" | "proc-sys" | "joined" | "flush" => {
+            | "cgroup" | "kmsg" | "proc-sys" | "joined" | "route" | "flush" => {
                 // The first answer counts, and there is no second one.
                 if self.always.insert(word, rest).is_some() {
                     return None;

@@ -58,6 +58,21 @@ kw_writable() {
 	if true >>proc/sys/vm/overcommit_memory; then echo 'proc-sys yes'; else echo 'proc-sys no'; fi
 } 2>/dev/null
 
+# The interface of the default route. Of the sixth version, every host has one that leads nowhere.
+kw_route() {
+	[ -r proc/net/route ] || return 0
+	while read -r kw_value kw_up kw_x; do
+		case $kw_up in 00000000) printf 'route %s\n' "$kw_value" && return 0 ;; esac
+	done <proc/net/route
+	while read -r kw_value kw_up kw_x; do
+		case "$kw_value $kw_up ${kw_x##* }" in
+			'00000000000000000000000000000000 00 lo') ;;
+			'00000000000000000000000000000000 00 '*) printf 'route %s\n' "${kw_x##* }" && return 0 ;;
+		esac
+	done <proc/net/ipv6_route
+	echo 'route none'
+} 2>/dev/null
+
 kw_kubernetes() {
 	for kw_value in usr/local/bin/k3s usr/bin/k3s usr/local/bin/rke2 opt/rke2/bin/rke2 usr/bin/rke2 \
 		usr/bin/kubelet usr/local/bin/kubelet usr/local/bin/k0s usr/bin/k0s snap/bin/microk8s; do
@@ -81,12 +96,15 @@ kw_always() {
 	date '+clock %s'
 	kw_answer cpus sys/devices/system/cpu/online
 	kw_answer memory proc/meminfo
-	stat -f -c 'disk %a %S' . 2>/dev/null
+	# Kubernetes keeps its images and its data there, which may be a disk of its own.
+	for kw_up in var/lib/rancher var/lib .; do if [ -d "$kw_up" ]; then break; fi; done
+	stat -f -c 'disk %a %S' "$kw_up" 2>/dev/null
 	kw_virtual
 	kw_answer machine-id etc/machine-id
 	if [ -e sys/fs/cgroup/cgroup.controllers ]; then echo 'cgroup 2'; elif [ -e sys/fs/cgroup ]; then echo 'cgroup 1'; fi
 	if [ -e dev/kmsg ]; then echo 'kmsg yes'; else echo 'kmsg no'; fi
 	kw_writable
+	kw_route
 	kw_kubernetes
 	ip -o addr show scope global 2>/dev/null
 	for kw_up in sys/class/net/*/address; do

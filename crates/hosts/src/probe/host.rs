@@ -73,6 +73,7 @@ pub(super) fn facts(answers: &Answers<'_>) -> Result<HostFacts, ParseError> {
             .iter()
             .filter_map(|(interface, address)| place(answers, interface, address))
             .collect(),
+        default_route: told("route").map(|interface| interface != "none"),
         listening: listening.filter_map(|(_, line)| listening_port(line)).collect(),
         cgroup: told("cgroup").and_then(|version| version.parse().ok()),
         kmsg: told("kmsg") == Some("yes"),

@@ -120,3 +120,63 @@ async fn a_host_that_looks_its_clients_up_in_vain_is_waited_for() {
     assert!(seen.present().is_some(), "{seen:?}");
     assert!(begin.elapsed() > Duration::from_secs(5), "it did look them up: {:?}", begin.elapsed());
 }
+
+/// Somebody who listens where a host should be, and does this with everybody who comes.
+async fn instead_of_a_host<W: Future<Output = ()> + Send + 'static>(
+    does: impl Fn(TcpStream) -> W + Send + 'static,
+) -> SocketAddr {
+    let listener = TcpListener::bind((lab::address(), 0)).await.expect("it is free");
+    let at = listener.local_addr().expect("it has one");
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(does(stream));
+        }
+    });
+    at
+}
+
+#[tokio::test]
+async fn who_never_answers_drips_or_floods_is_given_up_in_time() {
+    let silent = instead_of_a_host(async |stream| {
+        tokio::time::sleep(Duration::from_secs(600)).await;
+        drop(stream);
+    });
+    let drips = instead_of_a_host(async |mut stream| {
+        while stream.write_all(b"x").await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+    });
+    let floods = instead_of_a_host(async |mut stream| while stream.write_all(&[b'x'; 65536]).await.is_ok() {});
+    let lines =
+        instead_of_a_host(async |mut stream| while stream.write_all(&b"hello\r\n".repeat(9000)).await.is_ok() {});
+    let host = LabHost::start("one");
+    let home = tempfile::tempdir().expect("a folder");
+    let hands = hands(home.path());
+    let begin = Instant::now();
+    let ends = [silent.await, drips.await, floods.await, lines.await];
+    let looks = ends.into_iter().enumerate().map(async |(index, at)| {
+        let way = Way { address: Some(at.ip()), port: at.port(), ..way(&host, "root") };
+        let name = format!("host-{index}").as_str().into();
+        let seen = hands.observe(Probe { host: &name, way: &way, resources: &[], holds_data: false }).await;
+        seen.why_unknown().unwrap_or_else(|| panic!("{seen:?}")).to_string()
+    });
+    for why in futures::future::join_all(looks).await {
+        assert!(why.contains("(SSH banner)"), "{why}");
+    }
+    assert!(begin.elapsed() < Duration::from_secs(40), "{:?}", begin.elapsed());
+}
+
+#[tokio::test]
+async fn a_look_that_never_ends_is_given_up_and_the_next_one_is_whole() {
+    let host = LabHost::start("one");
+    let home = tempfile::tempdir().expect("a folder");
+    let (hands, way) = (hands(home.path()), way(&host, "admin"));
+    host.sh("printf '#!/bin/sh\\nexec sleep 600\\n' >/usr/local/sbin/date && chmod 755 /usr/local/sbin/date");
+    let begin = Instant::now();
+    let seen = look(&hands, &host, &way, &[]).await;
+    let why = seen.why_unknown().unwrap_or_else(|| panic!("{seen:?}")).to_string();
+    assert!(why.contains("looking at it failed on one: no answer within 60 s"), "{why}");
+    assert!(begin.elapsed() < Duration::from_secs(75), "{:?}", begin.elapsed());
+    host.sh("rm /usr/local/sbin/date");
+    assert!(look(&hands, &host, &way, &[]).await.present().is_some());
+}

@@ -23,6 +23,8 @@ use super::standing::{Node, Standings};
 /// <https://docs.k3s.io/reference/resource-profiling>
 const SERVER_MIB: (u64, u64) = (1024, 1800);
 const AGENT_MIB: (u64, u64) = (256, 460);
+/// <https://docs.k3s.io/installation/requirements#hardware>
+const SERVER_CPUS: u32 = 2;
 /// The program, its images unpacked and the first pods take about two of them; the kubelet evicts pods below a tenth.
 const DISK_MIB: (u64, u64) = (2 * 1024, 8 * 1024);
 /// etcd warns when the clocks of its members differ by more than a second.
@@ -138,6 +140,9 @@ fn size(draft: &mut Draft<'_>, host: &Judged<'_>) {
     }
     let memory = if host.is_server() { SERVER_MIB } else { AGENT_MIB };
     let what = if host.is_server() { "a server" } else { "an agent" };
+    if let Some(cpus) = host.facts.cpus.filter(|cpus| host.is_server() && *cpus < SERVER_CPUS) {
+        host.note(draft, Weight::Warns, format!("it has {cpus} processor, and a server wants {SERVER_CPUS}"), "");
+    }
     let sizes = [("memory", host.facts.memory_mib, memory), ("free disk", host.facts.free_disk_mib, DISK_MIB)];
     for (thing, there, (least, good)) in sizes {
         let Some(there) = there.filter(|there| *there < good) else { continue };
@@ -173,6 +178,11 @@ fn network(draft: &mut Draft<'_>, host: &Judged<'_>) {
         let help = format!("`ss -ltnp sport = :{port}` tells who it is");
         host.note(draft, Weight::Blocks, format!("something listens on port {port}, which is needed"), help);
     }
+    if facts.default_route == Some(false) && host.node.member.is_some() {
+        // <https://docs.k3s.io/installation/airgap#default-network-route>
+        let help = "add one; where there is no way out, one that leads nowhere will do";
+        host.note(draft, Weight::Warns, "it has no default route, and Services are not reached without one", help);
+    }
     for (source, why) in facts.sources.iter().filter_map(|(source, why)| Some((source, why.as_ref()?))) {
         let (message, help) = if source.starts_with("file:") {
             let help = "put what the publisher's release holds there, or correct `kubernetes.mirror`";
@@ -202,9 +212,16 @@ fn clock(draft: &mut Draft<'_>, host: &Judged<'_>) {
     }
 }
 
-/// What the kubelet wants of the kernel.
+/// What the kubelet wants of the kernel, and that it is the only one.
 fn kernel(draft: &mut Draft<'_>, host: &Judged<'_>) {
     let facts = host.facts;
+    let own = |program: &&String| {
+        host.node.host.resources.iter().any(|it| matches!(it, HostResource::Download(wish) if wish.path == **program))
+    };
+    for program in facts.kubernetes.iter().filter(|program| !own(program)) {
+        let help = "two kubelets on a host fight for its ports and its containers: remove the other one";
+        host.note(draft, Weight::Warns, format!("{program} is there, which is another Kubernetes"), help);
+    }
     // Containers that we make get what they need with their lines.
     let container = facts.virtualisation == Some(Virtualisation::Lxc) && *host.node.machine.body == Body::Existing;
     if container && !facts.kmsg {

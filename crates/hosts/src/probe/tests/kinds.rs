@@ -75,6 +75,28 @@ fn a_host_with_nothing_asked() {
     assert_eq!(more.virtualisation, Some(Virtualisation::Vm));
 }
 
+#[test]
+fn a_default_route_of_either_version_leads_out() {
+    let host = Host::debian();
+    let leads = || host.look(&[]).facts.expect("they were told").default_route;
+    assert_eq!(leads(), None, "nobody can tell");
+    let head = "Iface\tDestination\tGateway \tFlags\n";
+    let near = "eth0\t0000000A\t00000000\t0001\n";
+    host.write("/proc/net/route", &format!("{head}{near}"));
+    let none = "0".repeat(32);
+    let nowhere = format!("{none} 00 {none} 00 {none} ffffffff 00000001 00000000 00200200       lo\n");
+    host.write("/proc/net/ipv6_route", &nowhere);
+    assert_eq!(leads(), Some(false));
+    host.write(
+        "/proc/net/ipv6_route",
+        &format!("{nowhere}{none} 00 {none} 00 fe80 00000400 00000001 00000000 00000003     eth0\n"),
+    );
+    assert_eq!(leads(), Some(true));
+    host.write("/proc/net/ipv6_route", "");
+    host.write("/proc/net/route", &format!("{head}{near}eth0\t00000000\t0100000A\t0003\n"));
+    assert_eq!(leads(), Some(true));
+}
+
 /// What a host says of itself and of downloads that it does not have.
 fn first_contact(host: &Host) -> HostFacts {
     let wish = |path: &str, url: &str| {
