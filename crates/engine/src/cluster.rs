@@ -1,5 +1,10 @@
 //! The seam to Kubernetes: its API and Helm.
 
+mod real;
+
+pub(crate) use real::KUBECONFIG;
+pub use real::RealCluster;
+
 use async_trait::async_trait;
 use kubewright_hosts::Holes;
 use kubewright_model::condition::Condition;
@@ -70,6 +75,11 @@ pub trait ClusterApi: Send + Sync {
 
     /// Looks once whether a condition holds.
     async fn check(&self, condition: &Condition) -> Result<Checked, ClusterError>;
+
+    /// Why releases can neither be installed nor removed from this computer.
+    fn no_releases(&self) -> Option<String> {
+        None
+    }
 }
 
 /// Why hands on a cluster failed.

@@ -1,5 +1,7 @@
 //! The few methods that every front end calls.
 
+mod access;
+
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
@@ -218,7 +220,7 @@ impl Engine {
     pub async fn plan(&self, desired: &Desired, ask: &Ask, only: &[String]) -> Result<Planned, EngineError> {
         let observed = observe(&self.world, &*self.store, desired).await;
         let mut plan = plan_from(desired, &observed, ask, only)?;
-        plan.notes.splice(0..0, self.world.not_built(&plan));
+        plan.notes.splice(0..0, self.world.no_releases(&plan));
         plan.notes.extend(self.world.refused(&plan, desired, &observed).await);
         Ok(Planned { observed, plan })
     }
@@ -257,11 +259,6 @@ impl Engine {
     /// Looks at the world.
     pub async fn status(&self, desired: &Desired) -> Observed {
         observe(&self.world, &*self.store, desired).await
-    }
-
-    /// Whether this version of the program has hands on the cluster of this world.
-    pub fn reaches_clusters(&self) -> bool {
-        self.world.cluster.is_some()
     }
 
     /// Runs every check of the spec.

@@ -104,5 +104,17 @@ async fn cluster(world: &World, desired: &Desired, observed: &Observed) -> Seen<
         return hands.observe(desired).await;
     }
     let members = desired.members.iter().filter(|member| runs.contains(&member.name)).cloned().collect();
-    hands.observe(&Desired { members, ..desired.clone() }).await
+    match hands.observe(&Desired { members, ..desired.clone() }).await {
+        Seen::Absent => unasked(desired, observed).map_or(Seen::Absent, Seen::unknown),
+        seen => seen,
+    }
+}
+
+/// Why a server could not be asked, where its provider could not be looked at: whether it runs, nobody knows.
+fn unasked(desired: &Desired, observed: &Observed) -> Option<String> {
+    desired.servers().find_map(|member| {
+        let provider = &desired.machine(&member.name)?.provider;
+        observed.providers.get(provider)?.why_unknown()?;
+        Some(format!("provider {provider} could not be looked at, so {} could not be asked", member.name))
+    })
 }

@@ -12,14 +12,14 @@ use kubewright_model::desired::{Desired, DesiredMachine, EXISTING, PROXMOX};
 use kubewright_model::ids::ProviderName;
 use kubewright_model::observed::Observed;
 use kubewright_model::plan::{Action, Note, Plan, Weight};
-use kubewright_model::recipe::Effect;
 use kubewright_model::secret::Secret;
 use kubewright_providers::existing::Existing;
 use kubewright_providers::{Provider, Refusal};
 
-use crate::cluster::ClusterApi;
+use crate::cluster::{ClusterApi, RealCluster};
 use crate::holes::{self, Secrets};
 use crate::store::Store;
+use crate::store::folder::FolderStore;
 
 /// The file in which hosts' keys are kept.
 const KNOWN_HOSTS: &str = "known_hosts";
@@ -47,8 +47,8 @@ pub struct World {
 
 impl World {
     /// The real world, as far as this version of the program reaches it: hosts over SSH, those that are there
-    /// already, and Proxmox VE. The spec lies in `folder`; what is learnt of hosts' keys is kept in `kept`; `prompt`
-    /// asks a person, and `tell` hears of keys that are learnt.
+    /// already, Proxmox VE, and the cluster's API. The spec lies in `folder`; `kept` is the folder of the store, in which
+    /// hosts' keys are kept too; `prompt` asks a person, and `tell` hears of keys that are learnt.
     ///
     /// # Errors
     ///
@@ -72,17 +72,21 @@ impl World {
                 Err(why) => drop(silent.insert(PROXMOX.into(), why)),
             }
         }
-        Ok(Self { providers, silent, hosts: Some(hosts), cluster: None, pretend: None, folder })
+        let store = Arc::new(FolderStore::new(kept));
+        let cluster = Arc::new(RealCluster::new(desired, store, hosts.clone(), folder.clone()));
+        Ok(Self { providers, silent, hosts: Some(hosts), cluster: Some(cluster), pretend: None, folder })
     }
 
-    /// What a plan needs and this version of the program has no hands for.
-    pub(crate) fn not_built(&self, plan: &Plan) -> Option<Note> {
-        let needs = plan.steps.iter().filter(|step| needs_cluster(&step.action)).count();
-        (self.cluster.is_none() && needs > 0).then(|| Note {
+    /// Why the releases of a plan cannot be worked on from this computer.
+    pub(crate) fn no_releases(&self, plan: &Plan) -> Option<Note> {
+        let of_release = |action: &Action| matches!(action, Action::InstallRelease(_) | Action::RemoveRelease { .. });
+        let needs = plan.steps.iter().filter(|step| of_release(&step.action)).count();
+        let why = self.cluster.as_ref().filter(|_| needs > 0)?.no_releases()?;
+        Some(Note {
             weight: Weight::Blocks,
             subject: Subject::Cluster,
-            message: format!("not built yet: hands on the Kubernetes API ({needs} steps need them)"),
-            help: Some("`--only hosts` sets the hosts up".into()),
+            message: format!("{why}, and {needs} steps need it"),
+            help: Some("install Helm (https://helm.sh/docs/intro/install); 3.13 or newer will do".into()),
         })
     }
 
@@ -131,31 +135,4 @@ fn asking(folder: &Path, desired: &Desired, prompt: Prompt) -> Ask {
             holes::read(place, &folder).map_err(|why| format!("{wanted} at {}: {why}", place.place()))
         }
     })
-}
-
-/// Whether an action asks the Kubernetes API for anything. A recipe that begins a cluster or joins one does: it asks
-/// first whether another one is there.
-fn needs_cluster(action: &Action) -> bool {
-    match action {
-        Action::Cordon(_)
-        | Action::Drain { .. }
-        | Action::Uncordon(_)
-        | Action::MarkNode(_)
-        | Action::ForgetMember(_)
-        | Action::ApplyObjects(_)
-        | Action::DeleteObjects(_)
-        | Action::InstallRelease(_)
-        | Action::RemoveRelease { .. }
-        | Action::Wait { .. } => true,
-        Action::RunRecipe { recipe, .. } => {
-            matches!(recipe.effect, Effect::Init | Effect::JoinServer | Effect::JoinAgent)
-        }
-        Action::CreateMachine(_)
-        | Action::UpdateMachine(_)
-        | Action::StartMachine { .. }
-        | Action::DeleteMachine { .. }
-        | Action::SetLoadBalancer(_)
-        | Action::DeleteLoadBalancer { .. }
-        | Action::ChangeHost(_) => false,
-    }
 }

@@ -29,6 +29,8 @@ pub enum Effect {
     Snapshot,
     /// Puts a saved datastore back.
     Restore,
+    /// Changes nothing: it only gives.
+    Look,
 }
 
 /// Commands and files of a distribution that have one effect.

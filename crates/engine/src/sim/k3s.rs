@@ -4,6 +4,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use kubewright_model::ids::NodeName;
 use serde_json::Value;
 
@@ -15,6 +17,20 @@ pub(super) const KUBECONFIG: &str = "/etc/rancher/k3s/k3s.yaml";
 pub(super) const PASSWORD: &str = "/etc/rancher/node/password";
 const CONFIG: &str = "/etc/rancher/k3s/config.yaml";
 const DROP_INS: &str = "/etc/rancher/k3s/config.yaml.d/";
+
+/// What a server writes down for those who may do everything, as K3s words it; its keys open nothing.
+pub(super) fn kubeconfig(host: &NodeName) -> String {
+    let packed = |what: &str| STANDARD.encode(format!("{what} of the simulated server {host}"));
+    format!(
+        "apiVersion: v1\nclusters:\n- cluster:\n    certificate-authority-data: {}\n    server: https://127.0.0.1:6443\n  \
+         name: default\ncontexts:\n- context:\n    cluster: default\n    user: default\n  name: default\n\
+         current-context: default\nkind: Config\npreferences: {{}}\nusers:\n- name: default\n  user:\n    \
+         client-certificate-data: {}\n    client-key-data: {}\n",
+        packed("certificate authority"),
+        packed("certificate"),
+        packed("key"),
+    )
+}
 
 /// Flags that both roles take.
 const BOTH: &str = "config debug v vmodule log alsologtostderr token token-file server data-dir node-name with-node-id \

@@ -191,9 +191,7 @@ impl Ssh {
             if output.file != k3s::KUBECONFIG || !self.centre.at_present().serves(host, now) {
                 return Err(failed(host, &output.file, "No such file or directory".into()));
             }
-            let mut text = format!(
-                "apiVersion: v1\nkind: Config\n# of the simulated server {host}\nserver: https://127.0.0.1:6443\n"
-            );
+            let mut text = k3s::kubeconfig(host);
             for (from, to) in &output.replace {
                 text = text.replace(from, &filled(host, to, holes)?);
             }

@@ -20,9 +20,9 @@ use crate::lab::{LabHost, PORT};
 use crate::wishes;
 use crate::yard::{Yard, desired};
 
-const DEVBOARD: &str = include_str!("../../../../examples/devboard/cluster.yaml");
+pub(crate) const DEVBOARD: &str = include_str!("../../../../examples/devboard/cluster.yaml");
 
-fn holds(broken: &[Broken]) {
+pub(crate) fn holds(broken: &[Broken]) {
     let told: Vec<String> =
         broken.iter().map(|it| format!("{} {}: {}", it.rule.number, it.rule.words, it.how)).collect();
     assert!(broken.is_empty(), "{}", told.join("\n"));

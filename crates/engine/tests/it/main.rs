@@ -14,9 +14,11 @@ mod journals;
 mod kept;
 #[path = "../../../hosts/tests/it/lab.rs"]
 mod lab;
+mod plane;
 mod proofs;
 mod properties;
 mod proxmox;
+mod real_cluster;
 mod refusals;
 mod rehearsals;
 mod scenarios;

@@ -1,0 +1,152 @@
+//! Hands on a real cluster: the Kubernetes API by the kubeconfig that a server gave, and the `helm` program.
+
+mod conditions;
+mod drain;
+mod failure;
+mod helm;
+mod look;
+mod marks;
+mod nodes;
+mod objects;
+mod reach;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use kubewright_hosts::{Holes, Hosts};
+use kubewright_model::condition::Condition;
+use kubewright_model::desired::{Desired, DesiredRelease};
+use kubewright_model::ids::{Namespace, NodeName, Owner, ReleaseName};
+use kubewright_model::net::HostPort;
+use kubewright_model::object::{Manifest, ObjectId};
+use kubewright_model::observed::{ClusterSeen, Seen};
+use kubewright_model::plan::NodeMarks;
+use kubewright_model::units::Span;
+
+use self::helm::Helm;
+pub(crate) use self::reach::KEPT as KUBECONFIG;
+use self::reach::{Away, Reach, Session};
+use super::{Checked, ClusterApi, ClusterError};
+use crate::store::Store;
+
+/// Hands on a real cluster.
+pub struct RealCluster {
+    desired: Desired,
+    reach: Reach,
+    helm: Helm,
+}
+
+impl RealCluster {
+    /// Hands on the cluster that `desired` describes. Its kubeconfig is in the store, or on a host of a server; charts
+    /// that are folders are in `folder`.
+    pub fn new(desired: &Desired, store: Arc<dyn Store>, hosts: Arc<dyn Hosts>, folder: PathBuf) -> Self {
+        let helm = Helm::new(desired.cluster.clone(), store.clone(), folder);
+        Self { desired: desired.clone(), reach: Reach::new(store, hosts), helm }
+    }
+
+    /// The same hands, which look for programs in this folder alone.
+    #[must_use]
+    pub fn with_programs(self, folder: &Path) -> Self {
+        Self { helm: self.helm.with_programs(folder), ..self }
+    }
+
+    async fn session(&self) -> Result<Session, ClusterError> {
+        Ok(self.reach.session(&self.desired).await?)
+    }
+
+    /// A server that does not answer any more is not asked again: the next call finds one that does.
+    fn heed<T>(&self, answer: Result<T, ClusterError>) -> Result<T, ClusterError> {
+        if let Err(ClusterError::Unreachable(_)) = &answer {
+            self.reach.lose();
+        }
+        answer
+    }
+}
+
+#[async_trait]
+impl ClusterApi for RealCluster {
+    async fn observe(&self, desired: &Desired) -> Seen<ClusterSeen> {
+        let session = match self.reach.session(desired).await {
+            Ok(session) => session,
+            Err(Away::Nobody) => return Seen::Absent,
+            Err(Away::Unknown(why)) => return Seen::unknown(why),
+        };
+        match self.heed(look::look(&session, desired).await) {
+            Err(error) => Seen::unknown(error.to_string()),
+            Ok(seen) => {
+                let port = desired.kubernetes.endpoint.port;
+                let servers = seen.nodes.values().filter(|node| node.server);
+                let addresses = servers.filter_map(|node| Some(HostPort::new(node.address?.to_string(), port)));
+                self.reach.learn(addresses.collect());
+                Seen::Present(seen)
+            }
+        }
+    }
+
+    async fn apply(&self, objects: &[Manifest], owner: &Owner, holes: &Holes) -> Result<bool, ClusterError> {
+        let session = self.session().await?;
+        self.heed(objects::apply(&session.client, objects, owner, holes).await)
+    }
+
+    async fn delete(&self, objects: &[ObjectId], owner: &Owner) -> Result<(), ClusterError> {
+        let session = self.session().await?;
+        self.heed(objects::delete(&session.client, objects, owner).await)
+    }
+
+    async fn install(
+        &self,
+        release: &DesiredRelease,
+        owner: &Owner,
+        holes: &Holes,
+        tell: &(dyn Fn(String) + Send + Sync),
+    ) -> Result<bool, ClusterError> {
+        let session = self.session().await?;
+        self.heed(self.helm.install(&session, release, owner, holes, tell).await)
+    }
+
+    async fn remove(&self, name: &ReleaseName, namespace: &Namespace) -> Result<(), ClusterError> {
+        let session = self.session().await?;
+        self.heed(self.helm.remove(&session, name, namespace).await)
+    }
+
+    async fn cordon(&self, node: &NodeName, cordoned: bool) -> Result<(), ClusterError> {
+        let session = self.session().await?;
+        self.heed(nodes::cordon(&session.client, node, cordoned).await)
+    }
+
+    async fn drain(
+        &self,
+        node: &NodeName,
+        timeout: Span,
+        tell: &(dyn Fn(String) + Send + Sync),
+    ) -> Result<(), ClusterError> {
+        let session = self.session().await?;
+        self.heed(drain::drain(&session.client, node, timeout, tell).await)
+    }
+
+    async fn mark(&self, marks: &NodeMarks) -> Result<bool, ClusterError> {
+        let session = self.session().await?;
+        self.heed(nodes::mark(&session.client, marks).await)
+    }
+
+    async fn forget(&self, node: &NodeName) -> Result<(), ClusterError> {
+        let session = self.session().await?;
+        self.heed(nodes::forget(&session.client, node).await)
+    }
+
+    async fn check(&self, condition: &Condition) -> Result<Checked, ClusterError> {
+        let session = match self.reach.shared_session(&self.desired).await {
+            Ok(session) => session,
+            Err(away) => return Ok(conditions::no_answer(condition, &ClusterError::from(away))),
+        };
+        match self.heed(conditions::check(&session, &self.desired, condition).await) {
+            Err(error @ ClusterError::Unreachable(_)) => Ok(conditions::no_answer(condition, &error)),
+            answer => answer,
+        }
+    }
+
+    fn no_releases(&self) -> Option<String> {
+        self.helm.missing()
+    }
+}

@@ -1,0 +1,168 @@
+//! Whether a condition holds: what was seen, the likely cause when it does not, and what to do.
+
+mod custom;
+mod greetings;
+pub(super) mod pods;
+mod urls;
+
+use k8s_openapi::api::core::v1::Node;
+use k8s_openapi::api::networking::v1::Ingress;
+use kube::ResourceExt as _;
+use kube::api::{Api, ListParams};
+use kubewright_model::condition::Condition;
+use kubewright_model::desired::Desired;
+use kubewright_model::ids::{ClusterName, NodeName};
+use kubewright_model::net::HostPort;
+
+use super::drain::few;
+use super::failure::failed;
+use super::look::{all, condition, is_ready, is_server, nodes, not_serving};
+use super::reach::Session;
+use crate::cluster::{Checked, ClusterError};
+
+/// What a look came to: what was seen, or what was seen instead of what should be.
+pub(super) type Answer = Result<String, Failing>;
+
+/// Something that does not hold.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Failing {
+    /// What was seen.
+    pub(super) saw: String,
+    /// What tells the cause.
+    pub(super) log: Vec<String>,
+    /// What to do.
+    pub(super) hint: Option<String>,
+}
+
+/// It does not hold.
+pub(super) fn fails(saw: impl Into<String>, hint: impl Into<String>) -> Answer {
+    let hint = hint.into();
+    Err(Failing { saw: saw.into(), log: Vec::new(), hint: (!hint.is_empty()).then_some(hint) })
+}
+
+/// What there is to say when no server answers. Why, is told where it is asked for: the rest follows from it.
+pub(super) fn no_answer(condition: &Condition, error: &ClusterError) -> Checked {
+    let whole = matches!(condition, Condition::Api(_) | Condition::NodesReady { .. });
+    let saw = if whole { error.to_string() } else { "the Kubernetes API does not answer".into() };
+    let hint = whole.then(|| "`kubewright status` tells which servers answer".to_string());
+    Checked { holds: false, saw, hint, ..Checked::default() }
+}
+
+/// Looks once.
+pub(super) async fn check(
+    session: &Session,
+    desired: &Desired,
+    condition: &Condition,
+) -> Result<Checked, ClusterError> {
+    let client = &session.client;
+    let answer = match condition {
+        Condition::NodesReady { nodes, at_least } => {
+            nodes_ready(session, nodes, *at_least, desired.kubernetes.endpoint.port).await?
+        }
+        Condition::SystemPods => pods::system(client).await?,
+        Condition::Api(at) => api(session, at).await,
+        Condition::Pods(check) => pods::run(client, check).await?,
+        Condition::Url(check) => urls::answers(check).await,
+        Condition::EachNode { url, nodes: wanted } => urls::on_each(url, wanted, &nodes(client).await?).await,
+        Condition::Service { at, protocol } => match greetings::inside(at) {
+            Some((namespace, name)) => custom::service(client, namespace, name, at.port).await?,
+            None => greetings::greets(at, *protocol).await,
+        },
+        Condition::Certificates(check) => custom::certificates(client, check).await?,
+        Condition::Applications(check) => custom::applications(client, check).await?,
+        Condition::Release { name, namespace } => pods::release(client, name, namespace).await?,
+        Condition::Route { host } => route(session, host).await?,
+        Condition::Targets(name) => targets(desired, name).await,
+    };
+    Ok(match answer {
+        Ok(saw) => Checked { holds: true, saw, ..Checked::default() },
+        Err(Failing { saw, log, hint }) => Checked { holds: false, saw, log, hint },
+    })
+}
+
+/// A server counts only while its own API server answers.
+async fn nodes_ready(
+    session: &Session,
+    wanted: &[NodeName],
+    at_least: usize,
+    port: u16,
+) -> Result<Answer, ClusterError> {
+    let there = nodes(&session.client).await?;
+    let find = |name: &NodeName| there.iter().find(|node| node.name_any() == name.as_str());
+    let servers = wanted.iter().filter_map(find).filter(|node| is_server(node) && is_ready(node));
+    let silent = not_serving(session, servers, port).await;
+    let waiting: Vec<String> = wanted
+        .iter()
+        .filter_map(|name| match (find(name), silent.get(name)) {
+            (None, _) => Some(format!("{name} has not joined")),
+            (Some(node), _) if !is_ready(node) => Some(format!("{name}: {}", why_not_ready(node))),
+            (Some(_), Some(why)) => Some(format!("{name}: its API server does not serve: {why}")),
+            (Some(_), None) => None,
+        })
+        .collect();
+    let ready = wanted.len() - waiting.len();
+    if ready >= at_least {
+        return Ok(Ok(format!("{ready} of {} nodes Ready", wanted.len())));
+    }
+    let hint = match waiting.iter().any(|why| why.contains("cni") || why.contains("network plugin")) {
+        true => "the network plug-in is what makes nodes Ready: look at its pods in kube-system",
+        false => "`kubewright status` tells more of these nodes",
+    };
+    Ok(fails(format!("{ready} of {} nodes Ready; {}", wanted.len(), few(&waiting)), hint))
+}
+
+/// What a kubelet says of why it is not Ready, or that it says nothing any more.
+fn why_not_ready(node: &Node) -> String {
+    match condition(node, "Ready") {
+        None => "its kubelet has not told anything yet".into(),
+        Some(ready) if ready.status == "Unknown" => "its kubelet does not answer any more".into(),
+        Some(ready) => ready.message.clone().unwrap_or_else(|| "it is not Ready".into()),
+    }
+}
+
+/// The endpoint may be something else than the server that we talk to: a load balancer, a floating address.
+async fn api(session: &Session, at: &HostPort) -> Answer {
+    match session.answers(at).await {
+        Ok(()) => Ok(format!("{at} answers")),
+        Err(why) => fails(format!("{at}: {why}"), "a server answers elsewhere: bring back what stands at this address"),
+    }
+}
+
+/// An Ingress for a host, and the address that it has been given.
+async fn route(session: &Session, host: &str) -> Result<Answer, ClusterError> {
+    let listed = all(&Api::<Ingress>::all(session.client.clone()), &ListParams::default()).await;
+    let listed = listed.map_err(|error| failed("list of Ingresses", &error))?;
+    let routes = |ingress: &&Ingress| {
+        let rules = ingress.spec.iter().flat_map(|spec| spec.rules.iter().flatten());
+        rules.into_iter().any(|rule| rule.host.as_deref() == Some(host))
+    };
+    let Some(ingress) = listed.iter().find(routes) else {
+        return Ok(fails(format!("no Ingress routes {host}"), "apply the `routes` objects"));
+    };
+    let status =
+        ingress.status.iter().flat_map(|status| &status.load_balancer).flat_map(|it| it.ingress.iter().flatten());
+    let mut at = status.filter_map(|at| at.ip.clone().or_else(|| at.hostname.clone()));
+    let name = format!("{}/{}", ingress.namespace().unwrap_or_default(), ingress.name_any());
+    Ok(Ok(match at.next() {
+        Some(address) => format!("{name} routes {host} at {address}"),
+        None => format!("{name} routes {host}"),
+    }))
+}
+
+/// The targets of a load balancer on hosts of ours, each asked on the ports that it is sent to.
+async fn targets(desired: &Desired, name: &ClusterName) -> Answer {
+    let balancers = desired.proxies.iter().flat_map(|proxy| &proxy.balancers);
+    let Some(balancer) = balancers.into_iter().find(|balancer| balancer.name == *name) else {
+        return fails(format!("this version has no hands on load balancer {name}"), "look at its provider's own pages");
+    };
+    let ports = balancer.targets.iter().flat_map(|(node, address)| {
+        balancer.spec.listen.iter().map(move |listener| (node, HostPort::new(address.as_str(), listener.to)))
+    });
+    let asked = ports
+        .map(|(node, at)| async move { greetings::opens(&at).await.err().map(|why| format!("{node} at {at}: {why}")) });
+    let unwell: Vec<String> = futures::future::join_all(asked).await.into_iter().flatten().collect();
+    match unwell.is_empty() {
+        true => Ok(format!("{} targets are healthy", balancer.targets.len())),
+        false => fails(format!("unhealthy: {}", few(&unwell)), "look at what should listen there"),
+    }
+}

@@ -1,0 +1,125 @@
+//! What other programs of the cluster keep: certificates, applications, and which pods stand behind a Service.
+
+use k8s_openapi::api::discovery::v1::EndpointSlice;
+use kube::api::{Api, ApiResource, DynamicObject, ListParams};
+use kube::core::GroupVersionKind;
+use kube::{Client, ResourceExt as _};
+use kubewright_model::ids::ObjectName;
+use kubewright_model::spec::verify::{ApplicationCheck, CertificateCheck};
+use serde_json::Value;
+
+use super::super::drain::few;
+use super::super::failure::failed;
+use super::super::look::all;
+use super::super::objects::conditions;
+use super::{Answer, fails};
+use crate::cluster::ClusterError;
+
+/// All objects of a kind; none where the cluster has no such kind.
+async fn objects(
+    client: &Client,
+    group: &str,
+    version: &str,
+    kind: &str,
+) -> Result<Option<Vec<DynamicObject>>, ClusterError> {
+    let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind));
+    match all(&Api::<DynamicObject>::all_with(client.clone(), &resource), &ListParams::default()).await {
+        Ok(found) => Ok(Some(found)),
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(None),
+        Err(error) => Err(failed(&format!("list of {}", resource.plural), &error)),
+    }
+}
+
+/// Whether an object's condition `Ready` holds, and what is said where it does not.
+fn ready(object: &DynamicObject) -> Result<(), String> {
+    match conditions(&object.data).find(|(kind, ..)| *kind == "Ready") {
+        Some((_, true, _)) => Ok(()),
+        Some((_, false, why)) if !why.is_empty() => Err(why.to_string()),
+        _ => Err("it is not Ready yet".into()),
+    }
+}
+
+/// Every certificate is Ready, and there are enough of them.
+pub(super) async fn certificates(client: &Client, check: &CertificateCheck) -> Result<Answer, ClusterError> {
+    let there = objects(client, "cert-manager.io", "v1", "Certificate").await?;
+    let issuers = objects(client, "cert-manager.io", "v1", "ClusterIssuer").await?;
+    let (Some(there), Some(issuers)) = (there, issuers) else {
+        return Ok(fails("cert-manager is not installed", "certificates are cert-manager's"));
+    };
+    let name = |object: &DynamicObject| format!("{}/{}", object.namespace().unwrap_or_default(), object.name_any());
+    let mut waiting: Vec<String> =
+        there.iter().filter_map(|it| ready(it).err().map(|why| format!("{}: {why}", name(it)))).collect();
+    for wanted in &check.issuers {
+        match issuers.iter().find(|issuer| issuer.name_any() == wanted.as_str()) {
+            None => waiting.push(format!("ClusterIssuer {wanted} is not there")),
+            Some(issuer) => waiting.extend(ready(issuer).err().map(|why| format!("ClusterIssuer {wanted}: {why}"))),
+        }
+    }
+    if !waiting.is_empty() {
+        let hint = "cert-manager's Challenges tell how far a certificate is: `kubectl get challenges -A`";
+        return Ok(fails(few(&waiting), hint));
+    }
+    Ok(match there.len() >= check.at_least as usize {
+        true => Ok(format!("{} certificates are Ready", there.len())),
+        false => fails(format!("{} of {} certificates are there", there.len(), check.at_least), ""),
+    })
+}
+
+/// Every application is Synced, there are enough of them, and those that are named are there.
+pub(super) async fn applications(client: &Client, check: &ApplicationCheck) -> Result<Answer, ClusterError> {
+    let Some(there) = objects(client, "argoproj.io", "v1alpha1", "Application").await? else {
+        return Ok(fails("Argo CD is not installed", "applications are Argo CD's"));
+    };
+    let word = |object: &DynamicObject, pointer: &str| {
+        object.data.pointer(pointer).and_then(Value::as_str).unwrap_or("Unknown").to_string()
+    };
+    let find = |name: &ObjectName| there.iter().find(|it| it.name_any() == name.as_str());
+    let mut amiss = Vec::new();
+    for object in &there {
+        let (sync, health) = (word(object, "/status/sync/status"), word(object, "/status/health/status"));
+        let name = object.name_any();
+        let named = |names: &[ObjectName]| names.iter().any(|it| it.as_str() == name);
+        if sync != "Synced" {
+            let said = object.data.pointer("/status/operationState/message").and_then(Value::as_str);
+            amiss.push(format!("{name} is {sync}{}", said.map(|said| format!(": {said}")).unwrap_or_default()));
+        }
+        let unwell = named(&check.healthy) && health != "Healthy"
+            || named(&check.progressing) && !["Healthy", "Progressing"].contains(&health.as_str());
+        if unwell {
+            amiss.push(format!("{name} is {health}"));
+        }
+    }
+    let wanted = check.names.iter().chain(&check.healthy);
+    amiss.extend(wanted.filter(|name| find(name).is_none()).map(|name| format!("{name} is not there")));
+    if there.len() < check.count as usize {
+        amiss.push(format!("{} of {} applications are there", there.len(), check.count));
+    }
+    Ok(match amiss.is_empty() {
+        true => Ok(format!("{} applications are Synced", there.len())),
+        false => fails(few(&amiss), "what Git holds and what Argo CD says of it tell more"),
+    })
+}
+
+/// A Service of the cluster cannot be reached from here, but the API knows which pods behind it are ready.
+pub(super) async fn service(client: &Client, namespace: &str, name: &str, port: u16) -> Result<Answer, ClusterError> {
+    let api = Api::<k8s_openapi::api::core::v1::Service>::namespaced(client.clone(), namespace);
+    let what = format!("Service {namespace}/{name}");
+    let Some(service) = api.get_opt(name).await.map_err(|error| failed(&what, &error))? else {
+        return Ok(fails(format!("{what} is not there"), "install what it belongs to"));
+    };
+    let mut ports = service.spec.iter().flat_map(|spec| spec.ports.iter().flatten());
+    if !ports.any(|it| it.port == i32::from(port)) {
+        return Ok(fails(format!("{what} has no port {port}"), "name one of its ports"));
+    }
+    let params = ListParams::default().labels(&format!("kubernetes.io/service-name={name}"));
+    let slices = all(&Api::<EndpointSlice>::namespaced(client.clone(), namespace), &params).await;
+    let slices = slices.map_err(|error| failed(&what, &error))?;
+    let endpoints = slices.iter().flat_map(|slice| &slice.endpoints);
+    let ready = endpoints
+        .filter(|endpoint| endpoint.conditions.as_ref().is_none_or(|conditions| conditions.ready != Some(false)))
+        .count();
+    Ok(match ready {
+        0 => fails(format!("no pod behind {what} is ready"), "look at the pods that it selects"),
+        some => Ok(format!("{some} pods behind {what} are ready (seen by the API: it is not reached from outside)")),
+    })
+}

@@ -1,0 +1,255 @@
+//! Releases, by the real `helm` program, so that `helm list` shows them like any other.
+//!
+//! Values go in on standard input and the kubeconfig in a file that only we read: neither stands in an argument.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::Arc;
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::Secret;
+use kube::Client;
+use kube::api::{Api, DeleteParams, Patch, PatchParams};
+use kube::config::Kubeconfig;
+use kubewright_hosts::Holes;
+use kubewright_model::desired::DesiredRelease;
+use kubewright_model::ids::{ClusterName, Namespace, Owner, ReleaseName};
+use serde_json::json;
+use tempfile::NamedTempFile;
+use tokio::io::AsyncWriteExt as _;
+use tokio::process::Command;
+
+use super::conditions::pods;
+use super::failure::{failed, refused, without_secrets};
+use super::look::releases::{Revision, VERSION, WISH, releases};
+use super::marks::{CLUSTER, FIELD_MANAGER};
+use super::objects::fill;
+use super::reach::{KEPT, Session};
+use crate::cluster::ClusterError;
+use crate::store::Store;
+
+/// The program.
+const PROGRAM: &str = "helm";
+/// How long a release's workloads may take: large images over a slow line need minutes.
+const READY: Duration = Duration::from_secs(10 * 60);
+/// Revisions that Helm keeps: each is a Secret of up to a megabyte in etcd.
+const HISTORY: &str = "5";
+/// Lines of what the program said that are told when it fails.
+const SAID: usize = 12;
+/// Between two looks at what a release waits for.
+const LOOK: Duration = Duration::from_secs(10);
+
+/// The `helm` program and what it needs.
+pub(super) struct Helm {
+    cluster: ClusterName,
+    store: Arc<dyn Store>,
+    /// Charts that are folders are named relative to it.
+    folder: PathBuf,
+    /// Where the program is looked for.
+    path: OsString,
+}
+
+impl Helm {
+    pub(super) fn new(cluster: ClusterName, store: Arc<dyn Store>, folder: PathBuf) -> Self {
+        Self { cluster, store, folder, path: std::env::var_os("PATH").unwrap_or_default() }
+    }
+
+    /// The same, with programs in a folder of their own.
+    pub(super) fn with_programs(self, folder: &Path) -> Self {
+        Self { path: folder.into(), ..self }
+    }
+
+    /// Why no release can be installed from here.
+    pub(super) fn missing(&self) -> Option<String> {
+        self.program().is_none().then(|| "the program `helm` is not on this computer's PATH".to_string())
+    }
+
+    fn program(&self) -> Option<PathBuf> {
+        std::env::split_paths(&self.path).map(|folder| folder.join(PROGRAM)).find(|file| is_program(file))
+    }
+
+    /// Installs or upgrades a release, and writes down on its revision what it was made of.
+    pub(super) async fn install(
+        &self,
+        session: &Session,
+        release: &DesiredRelease,
+        owner: &Owner,
+        holes: &Holes,
+        tell: &(dyn Fn(String) + Send + Sync),
+    ) -> Result<bool, ClusterError> {
+        let client = &session.client;
+        let what = format!("release {}", release.name);
+        let values = fill(&release.values, holes)?;
+        if let Some(there) = newest(client, &release.name, &release.namespace).await? {
+            if there.owner.as_ref() != Some(owner) {
+                return Err(refused(what, "a release of this name is not ours"));
+            }
+            if there.status.starts_with("pending") {
+                unlock(client, &there).await?;
+                tell(format!("{what}: a run was cut off at revision {}, which is begun anew", there.number));
+            }
+        }
+        tell(format!("waiting for the pods of {} in {}", release.name, release.namespace));
+        let arguments = arguments(release, owner);
+        let run = self.run(session, &arguments, Some(values.to_string()));
+        let ran = tokio::select! {
+            ran = run => ran,
+            never = watch(client, release, tell) => match never {},
+        };
+        if let Err(said) = ran {
+            let log = pods::of_release(client, release).await;
+            let error = ClusterError::Refused { what, why: said.why, log: [log, said.lines].concat() };
+            return Err(without_secrets(error, holes));
+        }
+        note(client, release).await?;
+        Ok(true)
+    }
+
+    /// Removes a release of ours.
+    pub(super) async fn remove(
+        &self,
+        session: &Session,
+        name: &ReleaseName,
+        namespace: &Namespace,
+    ) -> Result<(), ClusterError> {
+        let Some(there) = newest(&session.client, name, namespace).await? else { return Ok(()) };
+        let what = format!("release {name}");
+        if there.owner.as_ref().is_none_or(|owner| owner.0 != self.cluster) {
+            return Err(refused(what, "it does not carry our mark"));
+        }
+        let words = ["uninstall", name.as_str(), "--namespace", namespace.as_str(), "--wait", "--timeout", "300s"];
+        let ran = self.run(session, &words.map(String::from), None).await;
+        ran.map_err(|said| ClusterError::Refused { what, why: said.why, log: said.lines })
+    }
+
+    /// Runs the program on the server that answers.
+    async fn run(&self, session: &Session, arguments: &[String], input: Option<String>) -> Result<(), Said> {
+        let program = self.program().ok_or_else(|| Said::from(self.missing().unwrap_or_default()))?;
+        let kubeconfig = self.kubeconfig(session).map_err(Said::from)?;
+        let mut command = Command::new(program);
+        command.args(arguments).arg("--kubeconfig").arg(kubeconfig.path());
+        // What somebody has set for their own work says nothing of this cluster.
+        for (name, _) in std::env::vars_os() {
+            let name = name.to_string_lossy();
+            if name.starts_with("HELM_KUBE") || name == "HELM_NAMESPACE" || name == "KUBECONFIG" {
+                command.env_remove(name.as_ref());
+            }
+        }
+        if self.folder.is_dir() {
+            command.current_dir(&self.folder);
+        }
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        let mut child = command.spawn().map_err(|error| Said::from(format!("{PROGRAM} does not start: {error}")))?;
+        if let Some(mut stdin) = child.stdin.take() {
+            // A program that ends early says why itself.
+            let _ = stdin.write_all(input.unwrap_or_default().as_bytes()).await;
+        }
+        let output = child.wait_with_output().await.map_err(|error| Said::from(error.to_string()))?;
+        if output.status.success() {
+            return Ok(());
+        }
+        let said = format!("{}\n{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        let mut lines: Vec<String> = said.lines().filter(|line| !line.trim().is_empty()).map(str::to_string).collect();
+        let why = lines.iter().rev().find_map(|line| line.strip_prefix("Error: ")).map(str::to_string);
+        let why = why.unwrap_or_else(|| format!("{PROGRAM} ended with {}", output.status));
+        Err(Said { why, lines: lines.split_off(lines.len().saturating_sub(SAID)) })
+    }
+
+    /// The kept kubeconfig in a file that only we read, with the address of the server that answers.
+    fn kubeconfig(&self, session: &Session) -> Result<NamedTempFile, String> {
+        let kept = self.store.secret(&self.cluster, KEPT).map_err(|error| error.told())?;
+        let kept = kept.ok_or("no kubeconfig of it is kept here")?;
+        let mut kubeconfig = Kubeconfig::from_yaml(kept.expose()).map_err(|error| error.to_string())?;
+        for cluster in kubeconfig.clusters.iter_mut().filter_map(|named| named.cluster.as_mut()) {
+            cluster.server = Some(session.url());
+        }
+        let text = serde_json::to_vec(&kubeconfig).map_err(|error| error.to_string())?;
+        let file = NamedTempFile::with_prefix("kubewright-").map_err(|error| error.to_string())?;
+        std::fs::write(file.path(), text).map_err(|error| error.to_string())?;
+        Ok(file)
+    }
+}
+
+/// What the program said when it failed.
+struct Said {
+    why: String,
+    lines: Vec<String>,
+}
+
+impl From<String> for Said {
+    fn from(why: String) -> Self {
+        Self { why, lines: Vec::new() }
+    }
+}
+
+fn is_program(file: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt as _;
+    file.metadata().is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
+}
+
+/// Our mark is set in the same request that makes the release, so that one that is cut off can be found.
+fn arguments(release: &DesiredRelease, owner: &Owner) -> Vec<String> {
+    let mut words: Vec<String> =
+        ["upgrade", release.name.as_str(), release.chart.as_str(), "--install", "--reset-values"]
+            .map(String::from)
+            .into_iter()
+            .chain(["--namespace".into(), release.namespace.to_string(), "--values".into(), "-".into()])
+            .chain(["--labels".into(), format!("{CLUSTER}={}", owner.0)])
+            .chain(["--history-max".into(), HISTORY.into()])
+            .chain(["--wait".into(), "--timeout".into(), format!("{}s", READY.as_secs())])
+            .collect();
+    if let Some(version) = &release.version {
+        words.extend(["--version".into(), version.to_string()]);
+    }
+    if let Some(repository) = &release.repository {
+        words.extend(["--repo".into(), repository.clone()]);
+    }
+    words
+}
+
+async fn newest(client: &Client, name: &ReleaseName, namespace: &Namespace) -> Result<Option<Revision>, ClusterError> {
+    let mut there = releases(client, Some(namespace)).await?;
+    Ok(there.remove(&(namespace.clone(), name.clone())))
+}
+
+/// Takes away the record of a revision that a run was cut off in: Helm lets nobody at a release while it is there, and
+/// knows no other way out. What the revision has made stays, and the next one takes it over.
+async fn unlock(client: &Client, revision: &Revision) -> Result<(), ClusterError> {
+    let api: Api<Secret> = Api::namespaced(client.clone(), revision.namespace.as_str());
+    match api.delete(&revision.secret, &DeleteParams::default()).await {
+        Ok(_) => Ok(()),
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
+        Err(error) => Err(failed(&format!("release {}", revision.name), &error)),
+    }
+}
+
+/// Writes down on the newest revision what it was made of.
+async fn note(client: &Client, release: &DesiredRelease) -> Result<(), ClusterError> {
+    let what = format!("release {}", release.name);
+    let newest = newest(client, &release.name, &release.namespace).await?;
+    let newest = newest.ok_or_else(|| refused(what.as_str(), "it was installed, and is not there"))?;
+    let version = release.version.as_ref().map(ToString::to_string);
+    let annotations = json!({ WISH: release.fingerprint().as_str(), VERSION: version });
+    let patch = Patch::Merge(json!({ "metadata": { "annotations": annotations } }));
+    let api: Api<Secret> = Api::namespaced(client.clone(), release.namespace.as_str());
+    let params = PatchParams { field_manager: Some(FIELD_MANAGER.into()), ..PatchParams::default() };
+    api.patch_metadata(&newest.secret, &params, &patch).await.map(drop).map_err(|error| failed(&what, &error))
+}
+
+/// Tells what a release's pods wait for, as long as it is waited for.
+async fn watch(
+    client: &Client,
+    release: &DesiredRelease,
+    tell: &(dyn Fn(String) + Send + Sync),
+) -> std::convert::Infallible {
+    let mut told = String::new();
+    loop {
+        tokio::time::sleep(LOOK).await;
+        let log = pods::of_release(client, release).await;
+        if let Some(line) = log.into_iter().next().filter(|line| *line != told) {
+            told.clone_from(&line);
+            tell(line);
+        }
+    }
+}

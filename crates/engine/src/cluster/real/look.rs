@@ -1,0 +1,313 @@
+//! One look at a cluster: lists, page by page, and nothing one by one.
+
+pub(super) mod releases;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use futures::stream::{self, StreamExt as _, TryStreamExt as _};
+use k8s_openapi::api::core::v1::{Namespace as NamespaceObject, Node, NodeCondition, Taint};
+use k8s_openapi::api::discovery::v1::EndpointSlice;
+use kube::api::{Api, ApiResource, DynamicObject, ListParams};
+use kube::core::PartialObjectMeta;
+use kube::discovery::{Discovery, verbs};
+use kube::{Client, Resource, ResourceExt as _};
+use kubewright_model::desired::Desired;
+use kubewright_model::digest::Digest;
+use kubewright_model::ids::{Namespace, NodeName, Owner};
+use kubewright_model::net::HostPort;
+use kubewright_model::object::ObjectId;
+use kubewright_model::observed::{ClusterSeen, MemberSeen, NodeSeen};
+use serde::de::DeserializeOwned;
+
+use super::failure::failed;
+use super::marks::{APPLIED, CLUSTER, FIELD_MANAGER, MANAGED_BY, selector};
+use super::reach::{Heard, Session};
+use crate::cluster::ClusterError;
+
+/// Objects in one page: what `kubectl` asks for, and what the API's documentation recommends.
+const PAGE: u32 = 500;
+/// Lists that are asked for together: the API serves a client some hundred calls at once before it asks for patience.
+const TOGETHER: usize = 16;
+/// Which address of a node its kubelet tells.
+const INTERNAL: &str = "InternalIP";
+/// K3s puts it on a server, and kubeadm as well.
+const SERVER: &str = "node-role.kubernetes.io/control-plane";
+/// K3s puts it on a server that has a member of its etcd.
+const ETCD: &str = "node-role.kubernetes.io/etcd";
+/// K3s tells with it whether a node's member of etcd votes (`pkg/etcd/etcd.go`).
+const VOTES: &str = "EtcdIsVoter";
+/// K3s shows with it how it was started: flags and values, one after the other.
+const NODE_ARGS: &str = "k3s.io/node-args";
+
+/// Looks at everything that a plan needs.
+pub(super) async fn look(session: &Session, desired: &Desired) -> Result<ClusterSeen, ClusterError> {
+    let client = &session.client;
+    let (nodes, namespaces, objects, releases) = futures::try_join!(
+        nodes(client),
+        namespaces(client),
+        objects(client, desired),
+        releases::releases(client, None),
+    )?;
+    let members = members(session, &nodes, desired.kubernetes.endpoint.port).await;
+    let nodes = nodes.iter().filter_map(|node| Some((node.name_any().as_str().into(), node_seen(node)?))).collect();
+    Ok(ClusterSeen { nodes, members, namespaces, objects, releases: releases::seen(releases) })
+}
+
+/// Everything of a kind, page by page. A list whose pages have grown too old is asked for anew, once.
+pub(super) async fn all<K>(api: &Api<K>, params: &ListParams) -> Result<Vec<K>, kube::Error>
+where
+    K: Clone + DeserializeOwned + std::fmt::Debug + Send,
+{
+    let page = |params: ListParams| {
+        async move { api.list(&params).await.map(|list| (list.metadata.continue_, list.items)) }.boxed()
+    };
+    pages(page, params).await
+}
+
+/// The same, of which only the metadata is wanted.
+pub(super) async fn all_metadata<K>(api: &Api<K>, params: &ListParams) -> Result<Vec<PartialObjectMeta<K>>, kube::Error>
+where
+    K: Clone + DeserializeOwned + std::fmt::Debug + Send,
+{
+    let page = |params: ListParams| {
+        async move { api.list_metadata(&params).await.map(|list| (list.metadata.continue_, list.items)) }.boxed()
+    };
+    pages(page, params).await
+}
+
+/// A page, and the token of the next one.
+type Page<T> = Result<(Option<String>, Vec<T>), kube::Error>;
+
+async fn pages<'a, T>(
+    list: impl Fn(ListParams) -> BoxFuture<'a, Page<T>>,
+    params: &ListParams,
+) -> Result<Vec<T>, kube::Error> {
+    let mut again = true;
+    'anew: loop {
+        let mut next = params.clone().limit(PAGE);
+        let mut found = Vec::new();
+        loop {
+            match list(next.clone()).await {
+                Err(kube::Error::Api(status)) if status.code == 410 && again => {
+                    again = false;
+                    continue 'anew;
+                }
+                Err(error) => return Err(error),
+                Ok((more, items)) => {
+                    found.extend(items);
+                    match more.filter(|token| !token.is_empty()) {
+                        None => return Ok(found),
+                        Some(token) => next.continue_token = Some(token),
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// All nodes.
+pub(super) async fn nodes(client: &Client) -> Result<Vec<Node>, ClusterError> {
+    let listed = all(&Api::<Node>::all(client.clone()), &ListParams::default()).await;
+    listed.map_err(|error| failed("list of nodes", &error))
+}
+
+/// One that is being deleted is as good as gone.
+async fn namespaces(client: &Client) -> Result<BTreeSet<Namespace>, ClusterError> {
+    let listed = all_metadata(&Api::<NamespaceObject>::all(client.clone()), &ListParams::default()).await;
+    let listed = listed.map_err(|error| failed("list of namespaces", &error))?;
+    let stay = listed.iter().filter(|it| it.metadata.deletion_timestamp.is_none());
+    Ok(stay.map(|it| Namespace::from(it.name_any().as_str())).collect())
+}
+
+/// Objects that we have applied, with the digest of what we applied. Controllers pass labels on to what they make
+/// themselves, so the mark is believed only of what our field manager has applied.
+async fn objects(client: &Client, desired: &Desired) -> Result<BTreeMap<ObjectId, Digest>, ClusterError> {
+    let found = Discovery::new(client.clone()).run_aggregated().await;
+    let found = found.map_err(|error| failed("list of kinds", &error))?;
+    let kinds = found.groups().flat_map(|group| group.recommended_resources());
+    let changeable = [verbs::LIST, verbs::PATCH, verbs::DELETE];
+    let kinds: Vec<ApiResource> = kinds
+        .filter(|(_, can)| changeable.iter().all(|verb| can.supports_operation(verb)))
+        .map(|(kind, _)| kind)
+        .collect();
+    let params = ListParams::default().labels(&selector(&desired.owner));
+    let lists: Vec<_> = kinds.into_iter().map(|kind| of_kind(client, kind, &params).boxed()).collect();
+    let lists = stream::iter(lists);
+    let listed: Vec<Vec<_>> = lists.buffer_unordered(TOGETHER).try_collect().await?;
+    let wished = wished(desired);
+    let ours = listed.iter().flatten().filter_map(|(kind, object)| {
+        let (id, digest) = ours(kind, object, &desired.owner)?;
+        Some((as_wished(id, &wished), digest))
+    });
+    Ok(ours.collect())
+}
+
+/// All objects of a kind, each with it.
+async fn of_kind(
+    client: &Client,
+    kind: ApiResource,
+    params: &ListParams,
+) -> Result<Vec<(ApiResource, PartialObjectMeta<DynamicObject>)>, ClusterError> {
+    match all_metadata(&Api::<DynamicObject>::all_with(client.clone(), &kind), params).await {
+        Ok(listed) => Ok(listed.into_iter().map(|it| (kind.clone(), it)).collect()),
+        // A kind that went away meanwhile has no objects.
+        Err(kube::Error::Api(status)) if matches!(status.code, 404 | 405) => Ok(Vec::new()),
+        Err(error) => Err(failed(&format!("list of {}", kind.plural), &error)),
+    }
+}
+
+/// What we have applied and is to stay: its name as we applied it, and the digest of that.
+fn ours(kind: &ApiResource, object: &PartialObjectMeta<DynamicObject>, owner: &Owner) -> Option<(ObjectId, Digest)> {
+    let metadata = object.meta();
+    let labels = metadata.labels.as_ref()?;
+    let marked = labels.get(MANAGED_BY.0).is_some_and(|value| value == MANAGED_BY.1)
+        && labels.get(CLUSTER).is_some_and(|value| value == owner.0.as_str());
+    if !marked || metadata.deletion_timestamp.is_some() {
+        return None;
+    }
+    let managed = metadata.managed_fields.iter().flatten();
+    let mut applied = managed
+        .filter(|entry| entry.manager.as_deref() == Some(FIELD_MANAGER) && entry.operation.as_deref() == Some("Apply"));
+    // The version in which we applied it, for the API shows it in all of its versions.
+    let api_version = applied.next()?.api_version.clone()?;
+    let digest = metadata.annotations.as_ref()?.get(APPLIED).and_then(|digest| Digest::parse(digest))?;
+    let id = ObjectId {
+        api_version,
+        kind: kind.kind.clone(),
+        namespace: metadata.namespace.as_deref().map(Namespace::from),
+        name: metadata.name.as_deref()?.into(),
+    };
+    Some((id, digest))
+}
+
+fn wished(desired: &Desired) -> BTreeSet<ObjectId> {
+    let manifests = desired.objects.iter().flat_map(|group| &group.manifests);
+    manifests.filter_map(|manifest| manifest.id().ok()).collect()
+}
+
+/// A manifest may leave the namespace `default` to the API, and is meant all the same.
+fn as_wished(id: ObjectId, wished: &BTreeSet<ObjectId>) -> ObjectId {
+    let bare = ObjectId { namespace: None, ..id.clone() };
+    let default = id.namespace.as_ref().is_some_and(|namespace| namespace.as_str() == "default");
+    if default && !wished.contains(&id) && wished.contains(&bare) { bare } else { id }
+}
+
+/// A node as plans need it; none where its kubelet has not told its version yet.
+fn node_seen(node: &Node) -> Option<NodeSeen> {
+    let version = node.status.as_ref()?.node_info.as_ref()?.kubelet_version.parse().ok()?;
+    let spec = node.spec.as_ref();
+    Some(NodeSeen {
+        ready: is_ready(node),
+        cordoned: spec.is_some_and(|spec| spec.unschedulable == Some(true)),
+        version,
+        labels: node.labels().clone(),
+        taints: spec.iter().flat_map(|spec| spec.taints.iter().flatten()).map(taint_text).collect(),
+        given: node.annotations().get(NODE_ARGS).map(|args| given(args)).unwrap_or_default(),
+        server: is_server(node),
+        address: internal(node),
+    })
+}
+
+/// A condition of a node.
+pub(super) fn condition<'n>(node: &'n Node, kind: &str) -> Option<&'n NodeCondition> {
+    node.status.as_ref()?.conditions.as_ref()?.iter().find(|condition| condition.type_ == kind)
+}
+
+/// Whether a node's kubelet says that it is Ready.
+pub(super) fn is_ready(node: &Node) -> bool {
+    condition(node, "Ready").is_some_and(|condition| condition.status == "True")
+}
+
+/// Whether a node is a member of the control plane.
+pub(super) fn is_server(node: &Node) -> bool {
+    node.labels().contains_key(SERVER)
+}
+
+/// The address that a node's kubelet tells.
+pub(super) fn internal(node: &Node) -> Option<IpAddr> {
+    let mut addresses = node.status.iter().flat_map(|status| status.addresses.iter().flatten());
+    addresses.find(|address| address.type_ == INTERNAL)?.address.parse().ok()
+}
+
+/// A taint as the spec writes it: `KEY=VALUE:EFFECT`, `KEY:EFFECT`.
+pub(super) fn taint_text(taint: &Taint) -> String {
+    match taint.value.as_deref().filter(|value| !value.is_empty()) {
+        Some(value) => format!("{}={value}:{}", taint.key, taint.effect),
+        None => format!("{}:{}", taint.key, taint.effect),
+    }
+}
+
+/// The labels and taints among the flags that K3s was started with.
+fn given(args: &str) -> BTreeSet<String> {
+    let args: Vec<String> = serde_json::from_str(args).unwrap_or_default();
+    let pairs = args.iter().zip(args.iter().skip(1));
+    pairs
+        .filter_map(|(flag, value)| match flag.as_str() {
+            "--node-label" => Some(format!("label {}", value.split_once('=').map_or(value.as_str(), |(key, _)| key))),
+            "--node-taint" => Some(format!("taint {}", value.replace("=:", ":"))),
+            _ => None,
+        })
+        .collect()
+}
+
+/// Members of etcd, by what K3s tells of them on their nodes; whether one is healthy it is asked itself.
+async fn members(session: &Session, nodes: &[Node], port: u16) -> BTreeMap<NodeName, MemberSeen> {
+    let members: Vec<(&Node, bool)> =
+        nodes.iter().filter(|node| node.labels().contains_key(ETCD)).filter_map(|it| Some((it, votes(it)?))).collect();
+    let servers = members.iter().map(|(node, _)| *node);
+    let silent = not_serving(session, servers, port).await;
+    let seen = members.iter().map(|(node, voter)| {
+        let name = NodeName::from(node.name_any().as_str());
+        let unwell = condition(node, VOTES).and_then(|it| it.reason.as_deref()) == Some("Unhealthy");
+        let healthy = !unwell && !silent.contains_key(&name);
+        (name, MemberSeen { voter: *voter, healthy })
+    });
+    seen.collect()
+}
+
+/// Whether a node's member of etcd votes; none where it has no member. One that is ill is counted: it did vote.
+fn votes(node: &Node) -> Option<bool> {
+    let told = condition(node, VOTES);
+    match told.and_then(|condition| condition.reason.as_deref()) {
+        Some("NotAMember") => None,
+        Some("Unhealthy") => Some(true),
+        _ => Some(told.is_some_and(|condition| condition.status == "True")),
+    }
+}
+
+/// Those of these servers whose API server does not serve, and why. Each is asked itself. Where there is no way to it from
+/// here, as behind a jump host, the API servers' own books decide, which they renew every ten seconds.
+pub(super) async fn not_serving<'n>(
+    session: &Session,
+    servers: impl Iterator<Item = &'n Node>,
+    port: u16,
+) -> BTreeMap<NodeName, String> {
+    let asked = servers.map(|node| async move {
+        let name = NodeName::from(node.name_any().as_str());
+        let Some(address) = internal(node) else { return (name, None, Heard::NotReady("it has no address".into())) };
+        let heard = session.ask(&HostPort::new(address.to_string(), port)).await;
+        (name, Some(address), heard)
+    });
+    let heard = futures::future::join_all(asked).await;
+    let any_silent = heard.iter().any(|(_, _, heard)| matches!(heard, Heard::Silent(_)));
+    let books = if any_silent { api_servers(&session.client).await } else { BTreeSet::new() };
+    let not = heard.into_iter().filter_map(|(name, address, heard)| match heard {
+        Heard::Ready => None,
+        Heard::NotReady(why) => Some((name, why)),
+        Heard::Silent(_) if address.is_some_and(|address| books.contains(&address)) => None,
+        Heard::Silent(why) => Some((name, why)),
+    });
+    not.collect()
+}
+
+/// The addresses of the API servers that are alive, as they keep them in the Service `kubernetes`.
+async fn api_servers(client: &Client) -> BTreeSet<IpAddr> {
+    let api = Api::<EndpointSlice>::namespaced(client.clone(), "default");
+    let params = ListParams::default().labels("kubernetes.io/service-name=kubernetes");
+    let slices = all(&api, &params).await.unwrap_or_default();
+    let addresses = slices.iter().flat_map(|slice| &slice.endpoints).flat_map(|endpoint| &endpoint.addresses);
+    addresses.filter_map(|address| address.parse().ok()).collect()
+}

@@ -1,0 +1,317 @@
+//! The way to a cluster: the kept kubeconfig, and any server that answers.
+//!
+//! A dead first server is no reason to stop, so every address that is known is asked at once and the first that says that
+//! it is ready is taken. What is not kept, or is of an older cluster, is read from a server's host.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures::future::{join_all, select_ok};
+use kube::config::{AuthInfo, KubeConfigOptions, Kubeconfig};
+use kube::{Client, Config};
+use kubewright_hosts::{Holes, Hosts, Probe};
+use kubewright_model::desired::{Desired, DesiredMember};
+use kubewright_model::ids::NodeName;
+use kubewright_model::net::HostPort;
+use kubewright_model::observed::Seen;
+use kubewright_model::recipe::{Effect, Recipe};
+use kubewright_model::secret::Secret;
+use tokio::time::{Instant, timeout};
+
+use super::failure::told;
+use crate::cluster::ClusterError;
+use crate::store::Store;
+
+/// The hole that recipes fill with the kubeconfig, and its name in the store.
+const HOLE: &str = "cluster/kubeconfig";
+/// See [`HOLE`].
+pub(crate) const KEPT: &str = "kubeconfig";
+/// A server that is there opens a connection within a second, also over a bad line.
+const CONNECT: Duration = Duration::from_secs(5);
+/// The API gives its own calls to etcd no longer than this.
+const ANSWER: Duration = Duration::from_secs(60);
+/// Whether it is ready an API server knows at once; one that needs longer is of no use.
+const READY: Duration = Duration::from_secs(10);
+
+/// Checks that are made together believe what the first of them found; the next wait looks again.
+const BELIEVED: Duration = Duration::from_secs(2);
+
+/// A server that answers.
+#[derive(Clone)]
+pub(super) struct Session {
+    /// Its client.
+    pub(super) client: Client,
+    config: Config,
+}
+
+/// Why there is no session.
+#[derive(Clone, Debug)]
+pub(super) enum Away {
+    /// Every server's host was reached, and none serves.
+    Nobody,
+    /// Nobody knows.
+    Unknown(String),
+}
+
+impl From<Away> for ClusterError {
+    fn from(away: Away) -> Self {
+        Self::Unreachable(match away {
+            Away::Nobody => "no server of it serves".into(),
+            Away::Unknown(why) => why,
+        })
+    }
+}
+
+/// What a server that was asked for itself has said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Heard {
+    /// It is ready.
+    Ready,
+    /// It answers, and is not ready: why.
+    NotReady(String),
+    /// There is no way to it from here: why.
+    Silent(String),
+}
+
+/// The way to a cluster.
+pub(super) struct Reach {
+    store: Arc<dyn Store>,
+    hosts: Arc<dyn Hosts>,
+    session: Mutex<Option<Session>>,
+    /// Addresses of servers that the cluster itself has told.
+    learnt: Mutex<Vec<HostPort>>,
+    /// When many looked for a server at once, and what the first of them found.
+    in_vain: tokio::sync::Mutex<Option<(Instant, Away)>>,
+}
+
+impl Reach {
+    pub(super) fn new(store: Arc<dyn Store>, hosts: Arc<dyn Hosts>) -> Self {
+        Self { store, hosts, session: Mutex::default(), learnt: Mutex::default(), in_vain: Default::default() }
+    }
+
+    /// The server that answered last; the next call looks for one anew.
+    pub(super) fn lose(&self) {
+        *self.session.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// Addresses of servers, as their nodes tell them.
+    pub(super) fn learn(&self, addresses: Vec<HostPort>) {
+        *self.learnt.lock().unwrap_or_else(PoisonError::into_inner) = addresses;
+    }
+
+    /// A server that answers.
+    pub(super) async fn session(&self, desired: &Desired) -> Result<Session, Away> {
+        let last = self.session.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(session) = last {
+            return Ok(session);
+        }
+        let kept = self.store.secret(&desired.cluster, KEPT).map_err(|error| Away::Unknown(error.told()))?;
+        let why = match &kept {
+            None => "no kubeconfig of it is kept here".to_string(),
+            Some(kept) => match self.open(kept, desired).await {
+                Ok(session) => return Ok(session),
+                Err(why) => why,
+            },
+        };
+        self.by_hosts(desired, kept.as_ref(), why).await
+    }
+
+    /// A server that answers, for one of many who ask at the same time: one of them looks for it.
+    pub(super) async fn shared_session(&self, desired: &Desired) -> Result<Session, Away> {
+        let mut in_vain = self.in_vain.lock().await;
+        if let Some((_, away)) = in_vain.as_ref().filter(|(when, _)| when.elapsed() < BELIEVED) {
+            return Err(away.clone());
+        }
+        let session = self.session(desired).await;
+        *in_vain = session.as_ref().err().map(|away| (Instant::now(), away.clone()));
+        session
+    }
+
+    /// Opens a session with this kubeconfig, at the first address that is ready.
+    async fn open(&self, text: &Secret, desired: &Desired) -> Result<Session, String> {
+        let config = config(text).await?;
+        let learnt = self.learnt.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let addresses = addresses(&config, desired, learnt);
+        let tries = addresses.iter().map(|at| Box::pin(at_address(&config, at)));
+        let session = match select_ok(tries).await {
+            Ok((session, _)) => session,
+            Err(_) => return Err(self.nobody(&config, &addresses).await),
+        };
+        *self.session.lock().unwrap_or_else(PoisonError::into_inner) = Some(session.clone());
+        Ok(session)
+    }
+
+    /// What each address says, told once. They are asked again: who was first to fail does not tell most.
+    async fn nobody(&self, config: &Config, addresses: &[HostPort]) -> String {
+        let whys = join_all(addresses.iter().map(|at| async move {
+            let why = at_address(config, at).await.err().unwrap_or_else(|| "answers only now".into());
+            format!("{at}: {why}")
+        }));
+        whys.await.join("; ")
+    }
+
+    /// Asks the servers' hosts: what they hold of a kubeconfig, and whether they serve at all.
+    async fn by_hosts(&self, desired: &Desired, kept: Option<&Secret>, why: String) -> Result<Session, Away> {
+        let mut unsure = None;
+        for (member, seen) in self.ask_hosts(desired).await {
+            match seen {
+                Seen::Present(false) => {}
+                Seen::Present(true) => {
+                    match self.read(desired, member).await {
+                        Ok(found) if kept != Some(&found) => match self.open(&found, desired).await {
+                            Ok(session) => {
+                                let keep = self.store.keep_secret(&desired.cluster, KEPT, &found);
+                                keep.map_err(|error| Away::Unknown(error.told()))?;
+                                return Ok(session);
+                            }
+                            Err(why) => unsure = Some(why),
+                        },
+                        Ok(_) => unsure = Some(format!("{} runs it and does not serve yet", member.name)),
+                        Err(why) => unsure = Some(why),
+                    };
+                }
+                Seen::Absent => unsure = Some(format!("{} cannot be asked", member.name)),
+                Seen::Unknown(why) => unsure = Some(why.to_string()),
+            }
+        }
+        match unsure {
+            None => Err(Away::Nobody),
+            Some(more) => Err(Away::Unknown(format!("{why}; {more}"))),
+        }
+    }
+
+    /// Whether each server's host runs a server, where its host can be asked.
+    async fn ask_hosts<'d>(&self, desired: &'d Desired) -> Vec<(&'d DesiredMember, Seen<bool>)> {
+        let asked = desired.servers().map(|member| async move {
+            let Some(host) = desired.hosts.iter().find(|host| host.name == member.name) else {
+                return (member, Seen::unknown(format!("nobody knows the way to {}", member.name)));
+            };
+            let probe = Probe { host: &host.name, way: &host.way, resources: &[], holds_data: false };
+            let seen = match self.hosts.observe(probe).await {
+                Seen::Present(seen) => Seen::Present(seen.kubernetes.is_some_and(|kubernetes| kubernetes.serving)),
+                Seen::Absent => Seen::Absent,
+                Seen::Unknown(why) => Seen::Unknown(why),
+            };
+            (member, seen)
+        });
+        join_all(asked).await
+    }
+
+    /// Reads the kubeconfig that a server's distribution has written, as its first start would give it to us.
+    async fn read(&self, desired: &Desired, member: &DesiredMember) -> Result<Secret, String> {
+        let way = desired.hosts.iter().find(|host| host.name == member.name).map(|host| &host.way);
+        let recipes = member.recipes.as_ref();
+        let first = recipes.and_then(|recipes| recipes.init.as_ref().or(Some(&recipes.join)));
+        let outputs = first.iter().flat_map(|recipe| &recipe.gives);
+        let gives: Vec<_> = outputs.filter(|output| output.hole.as_str() == HOLE).cloned().collect();
+        let (Some(way), false) = (way, gives.is_empty()) else {
+            return Err(format!("no kubeconfig is kept here, and nobody knows where {} has it", member.name));
+        };
+        let recipe = Recipe {
+            title: "read the kubeconfig".into(),
+            effect: Effect::Look,
+            version: None,
+            steps: Vec::new(),
+            gives,
+        };
+        let report = self.hosts.run(&member.name, way, &recipe, &Holes::new(), &|_| {}).await;
+        let mut gave = report.map_err(|error| error.to_string())?.gave;
+        gave.remove(HOLE).ok_or_else(|| format!("{} gave no kubeconfig", member.name))
+    }
+}
+
+impl Session {
+    /// The server's address.
+    pub(super) fn url(&self) -> String {
+        self.config.cluster_url.to_string()
+    }
+
+    /// Asks one server by its own address whether it is ready.
+    pub(super) async fn ask(&self, at: &HostPort) -> Heard {
+        match at_address(&self.config, at).await {
+            Ok(_) => Heard::Ready,
+            // Whoever refuses or answers is there; where nothing comes back there may be no way from here.
+            Err(why) if why.contains("refused") || !why.contains("no answer") => Heard::NotReady(why),
+            Err(why) => Heard::Silent(why),
+        }
+    }
+
+    /// Asks whatever stands at an address, which need not be a server itself: a load balancer before them.
+    pub(super) async fn answers(&self, at: &HostPort) -> Result<(), String> {
+        at_address(&self.config, at).await.map(drop)
+    }
+}
+
+/// A client for one address, if what stands there is ready.
+async fn at_address(config: &Config, at: &HostPort) -> Result<Session, String> {
+    let mut config = config.clone();
+    config.cluster_url = format!("https://{at}").parse().map_err(|_| "it is no address".to_string())?;
+    let client = Client::try_from(config.clone()).map_err(|error| told(&error))?;
+    let request = kube::core::Request::new("").get("readyz", &Default::default());
+    let request = request.map_err(|error| error.to_string())?;
+    match timeout(READY, client.request_text(request)).await {
+        Err(_) => Err(format!("no answer within {} s", READY.as_secs())),
+        Ok(Err(kube::Error::Api(status))) => Err(format!("it is not ready: {} {}", status.code, status.message.trim())),
+        Ok(Err(error)) => {
+            let why = told(&error);
+            let silent = ["deadline", "timed out", "unreachable", "No route"].iter().any(|word| why.contains(word));
+            Err(if silent { format!("no answer: {why}") } else { why })
+        }
+        Ok(Ok(_)) => Ok(Session { client, config }),
+    }
+}
+
+/// What a client goes by. A kubeconfig may come from a host, so it names no program to run here and no file to read here.
+async fn config(text: &Secret) -> Result<Config, String> {
+    let malformed = |why: String| format!("the kubeconfig is of no use: {why}");
+    let kubeconfig = Kubeconfig::from_yaml(text.expose()).map_err(|error| malformed(error.to_string()))?;
+    let files = kubeconfig.clusters.iter().filter_map(|named| named.cluster.as_ref()?.certificate_authority.as_ref());
+    let named = kubeconfig.auth_infos.iter().filter_map(|named| named.auth_info.as_ref());
+    if files.count() + named.filter(|user| goes_elsewhere(user)).count() > 0 {
+        return Err(malformed("it names a file or a program on this computer".into()));
+    }
+    let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await;
+    let mut config = config.map_err(|error| malformed(error.to_string()))?;
+    if config.accept_invalid_certs {
+        return Err(malformed("it trusts whoever answers".into()));
+    }
+    config.connect_timeout = Some(CONNECT);
+    config.read_timeout = Some(ANSWER);
+    config.reset_reader_on_write = true;
+    // The engine alone tries again, and servers are reached as their hosts are: without the browser's proxy.
+    config.default_retry = false;
+    config.proxy_url = None;
+    Ok(config)
+}
+
+fn goes_elsewhere(user: &AuthInfo) -> bool {
+    user.exec.is_some()
+        || user.auth_provider.is_some()
+        || user.client_certificate.is_some()
+        || user.client_key.is_some()
+        || user.token_file.is_some()
+}
+
+/// Every address that the API may answer at: the kubeconfig's own, the endpoint, each server.
+fn addresses(config: &Config, desired: &Desired, learnt: Vec<HostPort>) -> Vec<HostPort> {
+    let url = &config.cluster_url;
+    let host = url.host().unwrap_or_default().trim_matches(['[', ']']);
+    let own = HostPort::new(host, url.port_u16().unwrap_or(443));
+    let endpoint = desired.kubernetes.endpoint.clone();
+    let port = endpoint.port;
+    let servers = desired.servers().filter_map(|member| at_host(desired, &member.name, port));
+    let mut all: Vec<HostPort> = Vec::new();
+    for at in [own, endpoint].into_iter().chain(servers).chain(learnt) {
+        if !all.contains(&at) {
+            all.push(at);
+        }
+    }
+    all
+}
+
+/// The API's port on a machine, where its address is known.
+fn at_host(desired: &Desired, name: &NodeName, port: u16) -> Option<HostPort> {
+    let machine = desired.machine(name).and_then(|machine| machine.address);
+    let host = || desired.hosts.iter().find(|host| host.name == *name)?.way.address;
+    machine.or_else(host).map(|address| HostPort::new(address.to_string(), port))
+}

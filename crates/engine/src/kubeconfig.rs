@@ -1,0 +1,174 @@
+//! The kubeconfig that a cluster gives, as its users want it: named after the cluster, alone or among others.
+//!
+//! What others have in a file stays as it is, unknown fields too; only the order of lines and comments are not kept, as
+//! with `kubectl config`.
+
+use kubewright_model::ids::ClusterName;
+use kubewright_model::secret::Secret;
+use serde_json::{Map, Value, json};
+
+/// The lists of a kubeconfig, and what each of their entries holds.
+const LISTS: [(&str, &str); 3] = [("clusters", "cluster"), ("users", "user"), ("contexts", "context")];
+
+/// A kubeconfig whose cluster, user and context are named after the cluster.
+///
+/// # Errors
+///
+/// What is wrong with what the cluster gave.
+pub fn named(given: &Secret, cluster: &ClusterName) -> Result<Secret, String> {
+    let given = read(given.expose())?;
+    let context = given.get("current-context").and_then(Value::as_str).unwrap_or_default();
+    let context = entry(&given, "contexts", "context", context).ok_or("it has no current context")?;
+    let part = |list, kind| {
+        let name = context.get(kind).and_then(Value::as_str).unwrap_or_default();
+        entry(&given, list, kind, name).cloned().ok_or_else(|| format!("it has no {kind} for its current context"))
+    };
+    let name = cluster.as_str();
+    let whole = json!({
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{ "name": name, "cluster": part("clusters", "cluster")? }],
+        "users": [{ "name": name, "user": part("users", "user")? }],
+        "contexts": [{ "name": name, "context": { "cluster": name, "user": name } }],
+        "current-context": name,
+    });
+    write(&whole)
+}
+
+/// Puts a kubeconfig among those that stand in a text already: entries of the same names are replaced, and all others
+/// stay. The current context changes where there was none, or where that is wished.
+///
+/// # Errors
+///
+/// What is wrong with the text.
+pub fn merged(there: &str, ours: &Secret, switch: bool) -> Result<Secret, String> {
+    let ours = read(ours.expose())?;
+    let mut whole = if there.trim().is_empty() { Map::new() } else { read(there)? };
+    for (key, value) in [("apiVersion", "v1"), ("kind", "Config")] {
+        match whole.get(key).and_then(Value::as_str) {
+            None => drop(whole.insert(key.into(), value.into())),
+            Some(there) if there == value => {}
+            Some(other) => return Err(format!("its {key} is {other}, and {value} is what a kubeconfig has")),
+        }
+    }
+    for (list, _) in LISTS {
+        let new = ours.get(list).and_then(Value::as_array).cloned().unwrap_or_default();
+        // A file that is as good as empty has `clusters: null`, as kubectl writes it.
+        let there = whole.entry(list).or_insert(Value::Null);
+        if there.is_null() {
+            *there = Value::Array(Vec::new());
+        }
+        let there = there.as_array_mut().ok_or_else(|| format!("its `{list}` is no list"))?;
+        for entry in new {
+            match there.iter_mut().find(|other| other.get("name") == entry.get("name")) {
+                Some(same) => *same = entry,
+                None => there.push(entry),
+            }
+        }
+    }
+    let current = whole.get("current-context").and_then(Value::as_str).unwrap_or_default();
+    if switch || current.is_empty() {
+        whole.insert("current-context".into(), ours.get("current-context").cloned().unwrap_or_default());
+    }
+    write(&Value::Object(whole))
+}
+
+fn read(text: &str) -> Result<Map<String, Value>, String> {
+    match serde_saphyr::from_str::<Value>(text) {
+        Ok(Value::Object(map)) => Ok(map),
+        Ok(_) => Err("it is no mapping".into()),
+        // The message would quote the text, which is secret; where it is wrong tells enough.
+        Err(error) => Err(match error.location() {
+            Some(at) => format!("line {} is not YAML", at.line()),
+            None => "it is not YAML".into(),
+        }),
+    }
+}
+
+fn write(whole: &Value) -> Result<Secret, String> {
+    serde_saphyr::to_string(whole).map(Secret::new).map_err(|error| error.to_string())
+}
+
+/// What an entry of a list holds.
+fn entry<'v>(whole: &'v Map<String, Value>, list: &str, kind: &str, name: &str) -> Option<&'v Value> {
+    let entries = whole.get(list)?.as_array()?;
+    entries.iter().find(|entry| entry.get("name").and_then(Value::as_str) == Some(name))?.get(kind)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GIVEN: &str = "apiVersion: v1\nkind: Config\nclusters:\n- name: default\n  cluster:\n    server: https://10.0.0.10:6443\n    \
+        certificate-authority-data: QUJD\ncontexts:\n- name: default\n  context: {cluster: default, user: default}\n\
+        current-context: default\npreferences: {}\nusers:\n- name: default\n  user:\n    client-key-data: S0VZ\n";
+
+    fn ours() -> Secret {
+        named(&Secret::new(GIVEN.into()), &"lab".into()).unwrap()
+    }
+
+    fn value(text: &str) -> Value {
+        serde_saphyr::from_str(text).unwrap()
+    }
+
+    #[test]
+    fn everything_is_named_after_the_cluster() {
+        let whole = value(ours().expose());
+        assert_eq!(whole["clusters"][0]["name"], "lab");
+        assert_eq!(whole["clusters"][0]["cluster"]["certificate-authority-data"], "QUJD");
+        assert_eq!(whole["users"][0], json!({ "name": "lab", "user": { "client-key-data": "S0VZ" } }));
+        assert_eq!(whole["contexts"][0]["context"], json!({ "cluster": "lab", "user": "lab" }));
+        assert_eq!(whole["current-context"], "lab");
+    }
+
+    #[test]
+    fn what_others_have_stays_and_ours_is_replaced() {
+        let there = "apiVersion: v1\nkind: Config\nx-mine: {kept: [1, 2]}\ncurrent-context: work\n\
+            clusters:\n- name: lab\n  cluster: {server: https://old:6443}\n- name: work\n  cluster: {server: https://w:6443, x-odd: true}\n\
+            users:\n- name: work\n  user: {exec: {command: aws, args: [a, b]}}\n\
+            contexts:\n- name: work\n  context: {cluster: work, user: work, namespace: mine}\n";
+        let (before, after) = (value(there), value(merged(there, &ours(), false).unwrap().expose()));
+        assert_eq!(after["x-mine"], before["x-mine"]);
+        assert_eq!(after["current-context"], "work", "nobody asked for another");
+        assert_eq!(after["clusters"][1], before["clusters"][1]);
+        assert_eq!(after["clusters"][0]["cluster"]["server"], "https://10.0.0.10:6443");
+        assert_eq!(after["clusters"].as_array().unwrap().len(), 2);
+        assert_eq!((&after["users"][0], &after["contexts"][0]), (&before["users"][0], &before["contexts"][0]));
+        let twice = merged(merged(there, &ours(), false).unwrap().expose(), &ours(), false).unwrap();
+        assert_eq!(value(twice.expose()), after, "the second time nothing changes");
+        assert_eq!(value(merged(there, &ours(), true).unwrap().expose())["current-context"], "lab");
+    }
+
+    #[test]
+    fn a_file_that_is_as_good_as_empty_takes_it() {
+        for there in [
+            "",
+            "\n",
+            "apiVersion: v1\nclusters: null\ncontexts: null\nkind: Config\nusers: null\ncurrent-context: \"\"\n",
+        ] {
+            let after = value(merged(there, &ours(), false).unwrap().expose());
+            assert_eq!((&after["current-context"], after["users"].as_array().unwrap().len()), (&json!("lab"), 1));
+        }
+    }
+
+    #[test]
+    fn what_is_no_kubeconfig_is_refused_without_being_quoted() {
+        for (there, why) in [
+            ("clusters: [\nusers: S3CRET\n  - x", "not YAML"),
+            ("- a\n- b\n", "no mapping"),
+            ("clusters: {a: b}\n", "its `clusters` is no list"),
+            ("kind: Pod\n", "its kind is Pod"),
+        ] {
+            let refused = merged(there, &ours(), false).unwrap_err();
+            assert!(refused.contains(why) && !refused.contains("S3CRET"), "{refused}");
+        }
+        assert!(named(&Secret::new("clusters: []\n".into()), &"lab".into()).is_err());
+    }
+
+    #[test]
+    fn texts_that_look_like_numbers_stay_texts() {
+        let there = "contexts:\n- name: \"1.10\"\n  context: {cluster: \"yes\", user: \"007\"}\n";
+        let after = value(merged(there, &ours(), false).unwrap().expose());
+        assert_eq!(after["contexts"][0], json!({ "name": "1.10", "context": { "cluster": "yes", "user": "007" } }));
+    }
+}

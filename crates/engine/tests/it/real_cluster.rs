@@ -1,0 +1,189 @@
+//! Hands on clusters, on a real API server.
+
+mod conditions;
+mod nodes;
+mod objects;
+mod reach;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use kubewright_engine::cluster::RealCluster;
+use kubewright_engine::conformance::cluster;
+use kubewright_engine::sim::MemoryStore;
+use kubewright_engine::store::Store as _;
+use kubewright_hosts::{Holes, HostError, Hosts, Layer, Probe, Report};
+use kubewright_model::desired::{Desired, DesiredRelease, Way};
+use kubewright_model::ids::{HoleName, NodeName};
+use kubewright_model::net::HostPort;
+use kubewright_model::observed::{HostSeen, KubernetesSeen, Seen};
+use kubewright_model::plan::HostChange;
+use kubewright_model::recipe::{Effect, Recipe};
+use kubewright_model::secret::Secret;
+use serde_json::json;
+
+use crate::conformance::{DEVBOARD, holds};
+use crate::plane::{Plane, assets};
+use crate::yard::desired;
+
+/// Hosts that only say what they are: each by its name, or all alike.
+#[derive(Clone, Default)]
+struct Quiet {
+    /// Whether a server runs on the host; those that are not in here cannot be reached.
+    serving: BTreeMap<NodeName, bool>,
+    /// The kubeconfig that they hold.
+    kubeconfig: Option<String>,
+}
+
+impl Quiet {
+    fn all(desired: &Desired, serving: bool) -> Self {
+        let serving = desired.servers().map(|member| (member.name.clone(), serving)).collect();
+        Self { serving, kubeconfig: None }
+    }
+}
+
+#[async_trait]
+impl Hosts for Quiet {
+    async fn observe(&self, probe: Probe<'_>) -> Seen<HostSeen> {
+        assert!(probe.resources.is_empty(), "only whether it serves is asked");
+        match self.serving.get(probe.host) {
+            None => Seen::unknown(format!("{} cannot be reached (TCP): connection refused", probe.host)),
+            Some(serving) => Seen::Present(HostSeen {
+                kubernetes: Some(KubernetesSeen { version: None, joined: *serving, serving: *serving }),
+                ..HostSeen::default()
+            }),
+        }
+    }
+
+    async fn change(&self, change: &HostChange, _: &Holes) -> Result<Report, HostError> {
+        panic!("{} is not to be changed", change.host);
+    }
+
+    async fn run(
+        &self,
+        host: &NodeName,
+        _: &Way,
+        recipe: &Recipe,
+        _: &Holes,
+        _: &(dyn Fn(String) + Send + Sync),
+    ) -> Result<Report, HostError> {
+        assert!(recipe.effect == Effect::Look && recipe.steps.is_empty(), "{recipe:?}");
+        let gone = || HostError::Unreachable { host: host.clone(), layer: Layer::Tcp, why: "refused".into() };
+        let text = self.kubeconfig.clone().ok_or_else(gone)?;
+        Ok(Report { changed: false, gave: [(HoleName::new("cluster/kubeconfig"), Secret::new(text))].into() })
+    }
+}
+
+/// The example's cluster at a real API server, with its nodes and nothing on them.
+fn furnished(plane: &Plane) -> Desired {
+    let mut desired = desired(DEVBOARD);
+    desired.kubernetes.endpoint = HostPort::new("127.0.0.1", plane.port);
+    for machine in &mut desired.machines {
+        machine.address = None;
+    }
+    for host in &mut desired.hosts {
+        host.way.address = None;
+    }
+    for member in &desired.members {
+        let mut labels = json!({ "kubernetes.io/hostname": member.name });
+        if member.role.is_server() {
+            labels["node-role.kubernetes.io/control-plane"] = "true".into();
+        }
+        let name = member.name.as_str();
+        plane.create(&[json!({ "apiVersion": "v1", "kind": "Node", "metadata": { "name": name, "labels": labels } })]);
+        let version = desired.kubernetes.version.to_string();
+        let status = json!({
+            "addresses": [{ "type": "InternalIP", "address": "127.0.0.1" }],
+            "conditions": [{ "type": "Ready", "status": "True", "reason": "KubeletReady" }],
+            "nodeInfo": { "kubeletVersion": version, "architecture": "amd64", "bootID": "", "containerRuntimeVersion": "",
+                "kernelVersion": "", "kubeProxyVersion": "", "machineID": "", "operatingSystem": "linux", "osImage": "",
+                "systemUUID": "" },
+        });
+        plane.status(&["node", name], &status);
+        // A new node has it until somebody who is not here takes it away.
+        plane.kubectl(&["taint", "node", name, "node.kubernetes.io/not-ready:NoSchedule-"]);
+    }
+    desired
+}
+
+/// Hands, by a store that holds this kubeconfig.
+fn hands(
+    desired: &Desired,
+    kubeconfig: Option<&str>,
+    hosts: Quiet,
+    folder: &std::path::Path,
+) -> (RealCluster, MemoryStore) {
+    let store = MemoryStore::default();
+    if let Some(text) = kubeconfig {
+        store.keep_secret(&desired.cluster, "kubeconfig", &Secret::new(text.to_string())).unwrap();
+    }
+    let hands = RealCluster::new(desired, Arc::new(store.clone()), Arc::new(hosts), folder.to_path_buf());
+    (hands, store)
+}
+
+/// A chart with one ConfigMap, which fails when it is told to.
+fn chart(folder: &std::path::Path) {
+    let templates = folder.join("chart/templates");
+    std::fs::create_dir_all(&templates).unwrap();
+    std::fs::write(folder.join("chart/Chart.yaml"), "apiVersion: v2\nname: chart\nversion: 1.2.3\n").unwrap();
+    let map = "{{ if .Values.refuse }}{{ fail \"refused as told\" }}{{ end }}\napiVersion: v1\nkind: ConfigMap\n\
+        metadata: { name: of-the-chart }\ndata: { replicas: {{ .Values.replicas | quote }} }\n";
+    std::fs::write(templates.join("map.yaml"), map).unwrap();
+}
+
+#[tokio::test]
+async fn a_real_cluster_keeps_the_contract() {
+    let Some(assets) = assets("a_real_cluster_keeps_the_contract") else { return };
+    let plane = Plane::start(assets);
+    if !plane.programs().join("helm").is_file() {
+        println!("skipped: a_real_cluster_keeps_the_contract: helm is not among the programs");
+        return;
+    }
+    let desired = furnished(&plane);
+    let folder = tempfile::tempdir().unwrap();
+    chart(folder.path());
+    let (answers, _) = hands(&desired, Some(&plane.kubeconfig), Quiet::default(), folder.path());
+    let (asleep, _) = hands(&desired, None, Quiet::all(&desired, false), folder.path());
+    let (cut_off, _) = hands(&desired, None, Quiet::default(), folder.path());
+    let release = DesiredRelease {
+        name: "conformance".into(),
+        namespace: "default".into(),
+        part: "conformance".into(),
+        chart: "./chart".into(),
+        repository: None,
+        version: None,
+        values: json!({ "replicas": 1 }),
+        after: Vec::new(),
+        before_ready: false,
+    };
+    let case = cluster::Case {
+        hands: &answers.with_programs(plane.programs()),
+        asleep: &asleep,
+        cut_off: &cut_off,
+        desired: &desired,
+        release: &release,
+    };
+    holds(&cluster::check(case).await);
+}
+
+#[tokio::test]
+async fn what_is_done_to_a_real_cluster_is_what_kubectl_sees() {
+    let Some(assets) = assets("what_is_done_to_a_real_cluster_is_what_kubectl_sees") else { return };
+    let plane = Plane::start(assets);
+    let desired = furnished(&plane);
+    let folder = tempfile::tempdir().unwrap();
+    let (hands, _) = hands(&desired, Some(&plane.kubeconfig), Quiet::default(), folder.path());
+    reach::any_address_will_do(&plane, &desired).await;
+    reach::a_lost_kubeconfig_is_read_from_a_server(&plane, &desired).await;
+    objects::what_needs_something_comes_after_it(&plane, &desired, &hands).await;
+    objects::what_others_have_set_is_theirs(&plane, &desired, &hands).await;
+    objects::what_controllers_make_is_not_ours(&plane, &desired, &hands).await;
+    objects::many_are_listed_page_by_page(&desired, &hands).await;
+    objects::what_is_held_is_told_with_its_holder(&plane, &desired, &hands).await;
+    nodes::what_k3s_tells_of_nodes_is_seen(&plane, &desired, &hands).await;
+    nodes::pods_move_as_their_budgets_allow(&plane, &hands).await;
+    nodes::a_node_is_gone_when_its_member_is(&plane, &hands).await;
+    conditions::pods_say_why_they_do_not_run(&plane, &hands).await;
+    conditions::routes_services_and_nodes(&plane, &desired, &hands).await;
+}
