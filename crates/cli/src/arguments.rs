@@ -106,6 +106,13 @@ pub(crate) enum Command {
   kubewright verify
   kubewright verify --output json")]
     Verify(Look),
+    /// Write the kubeconfig of a cluster, for kubectl and others.
+    #[command(after_help = "Examples:
+  kubewright kubeconfig               # a file of its own, that only you read
+  kubewright kubeconfig --merge       # among those that kubectl has already
+  kubewright kubeconfig --merge --use-context
+  kubewright kubeconfig --output ~/devboard.yaml")]
+    Kubeconfig(Kubeconfig),
     /// List the runs of a cluster, or show one.
     #[command(after_help = "Examples:
   kubewright history
@@ -259,6 +266,22 @@ pub(crate) struct Look {
     /// In which form the answer is printed.
     #[arg(long, default_value = "text")]
     pub(crate) output: Output,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Kubeconfig {
+    /// The spec.
+    #[arg(default_value = "cluster.yaml")]
+    pub(crate) file: PathBuf,
+    /// Put it among those that are in the file already: without `--output`, the first of $KUBECONFIG, or ~/.kube/config.
+    #[arg(long)]
+    pub(crate) merge: bool,
+    /// Make the cluster the current one of the file; without it, that is so only where there was none.
+    #[arg(long, requires = "merge")]
+    pub(crate) use_context: bool,
+    /// The file; without it, one beside the cluster's secrets.
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -5,6 +5,7 @@ mod documents;
 mod explain;
 mod history;
 mod init;
+mod kubeconfig;
 mod look;
 mod plan;
 mod rehearse;
@@ -27,6 +28,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Done, Problem> {
         Command::Destroy(destroy) => change::destroy(arguments, destroy),
         Command::Rebuild(rebuild) => change::rebuild(arguments, rebuild),
         Command::Replace(replace) => change::replace(arguments, replace),
+        Command::Kubeconfig(kubeconfig) => kubeconfig::run(arguments, kubeconfig),
         Command::Status(look) => look::status(arguments, look),
         Command::Verify(look) => look::verify(arguments, look),
         Command::History(history) => history::run(arguments, history),

@@ -81,6 +81,12 @@ impl Site {
         }
     }
 
+    /// The folder in which journals and secrets are kept.
+    pub(crate) fn kept(arguments: &Arguments, spec: &Path) -> PathBuf {
+        let beside = || spec.parent().unwrap_or(Path::new("")).to_path_buf();
+        arguments.simulated.clone().unwrap_or_else(beside).join(STORE)
+    }
+
     fn real<T>(
         spec: &Path,
         desired: &Desired,

@@ -119,7 +119,11 @@ fn carry_out(arguments: &Arguments, wish: Wish<'_>) -> Result<Done, Problem> {
         }
         let before = site.breaches().len();
         let report = watch(site, begun, &request, wish.output).await?;
-        let done = ended(&report, &site.again(wish.file));
+        let again = site.again(wish.file);
+        let done = ended(&report, &again);
+        if done == Done::Well && !site.engine.simulated() && site.engine.keeps_kubeconfig(&wish.desired.cluster) {
+            remark!("→ `kubewright kubeconfig {again}` writes the way in for kubectl");
+        }
         let breaches = site.breaches().split_off(before);
         for breach in &breaches {
             remark!(

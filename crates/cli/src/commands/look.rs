@@ -44,13 +44,7 @@ fn healthy(desired: &Desired, observed: &Observed) -> bool {
 
 pub(super) fn verify(arguments: &Arguments, look: &Look) -> Result<Done, Problem> {
     let desired = source::read(&look.file)?.desired;
-    let results = Site::look(arguments, &look.file, &desired, async |site| {
-        if !site.engine.reaches_clusters() {
-            let headline = "not built yet: hands on the Kubernetes API, which every check needs; nothing was looked at";
-            return Err(Problem::new(Done::Blocked, headline).hint(super::TRY_OUT));
-        }
-        Ok(site.engine.verify(&desired).await)
-    })?;
+    let results = Site::look(arguments, &look.file, &desired, async |site| Ok(site.engine.verify(&desired).await))?;
     let pretend = arguments.simulated.is_some();
     let good = match look.output {
         Output::Text => view::status::checks(&results, pretend),

@@ -59,13 +59,12 @@ pub(crate) fn spec(hosts: &[&LabHost], extra: &str) -> tempfile::TempDir {
 }
 
 #[test]
-fn a_plan_tells_what_is_true_of_a_host_and_what_is_not_built() {
+fn a_plan_tells_what_is_true_of_a_host() {
     let host = LabHost::start("web-1");
     let folder = spec(&[&host], "    sysctls: { vm.swappiness: \"61\" }\n");
     let plan = run(folder.path(), &["plan"]);
-    assert_eq!(plan.code, Some(5), "{}{}", plan.out, plan.err);
+    assert_eq!(plan.code, Some(0), "{}{}", plan.out, plan.err);
     plan.has(&[
-        "not built yet: hands on the Kubernetes API",
         "set up host web-1",
         "package figlet: missing → installed",
         "sysctl vm.swappiness: ",
@@ -74,15 +73,20 @@ fn a_plan_tells_what_is_true_of_a_host_and_what_is_not_built() {
     ]);
     assert!(!plan.out.contains("hostname:"), "it has its name already: {}", plan.out);
     assert_eq!(plan.err.matches("learnt the key of ").count(), 1, "{}", plan.err);
-    let refused = run(folder.path(), &["apply", "--yes"]);
+    let refused = run(folder.path(), &["apply"]);
     assert_eq!(refused.code, Some(5));
     assert!(!refused.err.contains("learnt"), "it is known by now: {}", refused.err);
-    refused.has(&["nothing was touched"]);
+    refused.has(&["nobody agreed; nothing was touched"]);
     assert_eq!(host.sh("ls -A /var/lib/kubewright 2>/dev/null || true"), "", "nothing was");
     let status = run(folder.path(), &["status"]);
     assert_eq!(status.code, Some(7));
     status.has(&["web-1", "Debian", "no member"]);
-    assert_eq!(run(folder.path(), &["verify"]).code, Some(5));
+    let verify = run(folder.path(), &["verify"]);
+    assert_eq!(verify.code, Some(7), "{}{}", verify.out, verify.err);
+    verify.has(&["no server of it serves"]);
+    let kubeconfig = run(folder.path(), &["kubeconfig"]);
+    assert_eq!(kubeconfig.code, Some(7));
+    kubeconfig.has(&["lab has no kubeconfig to give", "no member of the control plane runs anywhere"]);
 }
 
 #[test]

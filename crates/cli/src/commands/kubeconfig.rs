@@ -1,0 +1,171 @@
+//! `kubewright kubeconfig`: the way into a cluster, in a file that only its owner reads.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{Error, ErrorKind, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use kubewright_engine::kubeconfig::merged;
+use kubewright_model::secret::Secret;
+
+use crate::arguments::{Arguments, Kubeconfig};
+use crate::problem::{Done, Problem};
+use crate::screen::say;
+use crate::source;
+use crate::world::Site;
+
+/// The file among the cluster's secrets: no Git repository takes it in, and it goes when the cluster does.
+const AMONG_SECRETS: &str = "secrets/kubeconfig.yaml";
+
+pub(super) fn run(arguments: &Arguments, wish: &Kubeconfig) -> Result<Done, Problem> {
+    let desired = source::read(&wish.file)?.desired;
+    let cluster = desired.cluster.as_str();
+    let kept = Site::look(arguments, &wish.file, &desired, async |site| {
+        let kept = site.engine.kubeconfig(&desired).await?;
+        kept.map_err(|why| {
+            let problem = Problem::new(Done::Unhealthy, format!("{cluster} has no kubeconfig to give")).because(why);
+            problem.hint(format!("`kubewright apply {}` builds the cluster", site.again(&wish.file)))
+        })
+    })?;
+    if wish.merge {
+        let file = wish.output.clone().unwrap_or_else(users);
+        merge(&file, &kept, wish.use_context)?;
+        say!("merged {cluster} into {}", file.display());
+        say!("→ kubectl --context {cluster} get nodes");
+    } else {
+        let among = || Site::kept(arguments, &wish.file).join(cluster).join(AMONG_SECRETS);
+        let file = wish.output.clone().unwrap_or_else(among);
+        write(&file, &kept)?;
+        say!("wrote {}", file.display());
+        say!("→ KUBECONFIG={} kubectl get nodes", quoted(&file));
+    }
+    Ok(Done::Well)
+}
+
+/// The file that kubectl writes to.
+fn users() -> PathBuf {
+    let named = std::env::var_os("KUBECONFIG").unwrap_or_default();
+    let first = std::env::split_paths(&named).find(|path| !path.as_os_str().is_empty());
+    first.unwrap_or_else(|| std::env::home_dir().unwrap_or_default().join(".kube/config"))
+}
+
+/// Puts the kubeconfig among those that are in a file. A file that is no kubeconfig stays as it is.
+fn merge(file: &Path, kept: &Secret, switch: bool) -> Result<(), Problem> {
+    let _turn = Turn::take(file)?;
+    let there = match fs::read_to_string(file) {
+        Ok(there) => there,
+        Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
+        Err(error) => return Err(failed("cannot read", file, &error)),
+    };
+    let whole = merged(&there, kept, switch).map_err(|why| {
+        let problem = Problem::new(Done::Usage, format!("{} is no kubeconfig, and stays as it is", file.display()));
+        problem.because(why).hint("mend it, or write to a file of its own with `--output FILE`")
+    })?;
+    // A link stays one: what it leads to is written.
+    write(&file.canonicalize().unwrap_or_else(|_| file.to_path_buf()), &whole)
+}
+
+/// Writes a file that is there whole or not at all, and that only its owner reads.
+fn write(file: &Path, text: &Secret) -> Result<(), Problem> {
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    fs::create_dir_all(folder).map_err(|error| failed("cannot make", folder, &error))?;
+    let mut beside = file.as_os_str().to_os_string();
+    beside.push(format!(".{}", std::process::id()));
+    let beside = PathBuf::from(beside);
+    let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside);
+    let written = made.and_then(|mut made| {
+        made.write_all(text.expose().as_bytes())?;
+        made.sync_all()?;
+        fs::rename(&beside, file)
+    });
+    written.map_err(|error| {
+        let _ = fs::remove_file(&beside);
+        failed("cannot write", file, &error)
+    })
+}
+
+fn failed(what: &str, file: &Path, error: &Error) -> Problem {
+    Problem::new(Done::Usage, format!("{what} {}", file.display())).because(error.to_string())
+}
+
+/// The turn to change a kubeconfig, as kubectl takes it: a file beside it that nobody else could make.
+struct Turn(PathBuf);
+
+impl Turn {
+    fn take(file: &Path) -> Result<Self, Problem> {
+        let mut beside = file.as_os_str().to_os_string();
+        beside.push(".lock");
+        let beside = PathBuf::from(beside);
+        if let Some(folder) = beside.parent() {
+            fs::create_dir_all(folder).map_err(|error| failed("cannot make", folder, &error))?;
+        }
+        match File::create_new(&beside) {
+            Ok(_) => Ok(Self(beside)),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                let problem = Problem::new(Done::Busy, format!("another program changes {}", file.display()));
+                Err(problem.hint(format!("if none does, one was cut off: remove {}", beside.display())))
+            }
+            Err(error) => Err(failed("cannot write", &beside, &error)),
+        }
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+/// A path as a shell takes it.
+fn quoted(path: &Path) -> String {
+    let path = path.display().to_string();
+    let plain = path.chars().all(|c| c.is_ascii_alphanumeric() || "/._-+:@".contains(c));
+    if plain { path } else { format!("'{}'", path.replace('\'', "'\\''")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    fn kept() -> Secret {
+        Secret::new("clusters:\n- {name: lab, cluster: {server: 'https://a'}}\ncurrent-context: lab\n".into())
+    }
+
+    #[test]
+    fn a_file_is_replaced_whole_and_read_by_its_owner_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("deep/kubeconfig");
+        fs::create_dir(folder.path().join("deep")).unwrap();
+        fs::write(&file, "old").unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
+        write(&file, &kept()).unwrap();
+        assert_eq!(fs::read_to_string(&file).unwrap(), *kept().expose());
+        assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(fs::read_dir(folder.path().join("deep")).unwrap().count(), 1, "nothing is left beside it");
+    }
+
+    #[test]
+    fn a_broken_file_stays_as_it_is_and_a_link_stays_a_link() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("config");
+        fs::write(&file, "clusters: [\n").unwrap();
+        assert!(merge(&file, &kept(), false).is_err());
+        assert_eq!(fs::read_to_string(&file).unwrap(), "clusters: [\n");
+        fs::write(&file, "").unwrap();
+        let link = folder.path().join("link");
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        merge(&link, &kept(), false).unwrap();
+        assert!(link.is_symlink() && fs::read_to_string(&file).unwrap().contains("https://a"));
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2, "no lock is left");
+        fs::write(folder.path().join("config.lock"), "").unwrap();
+        assert!(merge(&file, &kept(), false).is_err(), "it is somebody else's turn");
+    }
+
+    #[test]
+    fn a_path_is_quoted_where_a_shell_would_take_it_apart() {
+        assert_eq!(quoted(Path::new("/a/b-c.yaml")), "/a/b-c.yaml");
+        assert_eq!(quoted(Path::new("my dir/it's")), "'my dir/it'\\''s'");
+    }
+}
