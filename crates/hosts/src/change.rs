@@ -7,6 +7,7 @@
 
 mod answer;
 mod calls;
+mod leave;
 mod lock;
 mod names;
 mod repository;
@@ -34,6 +35,9 @@ pub(crate) fn script(change: &HostChange, holes: &Holes) -> Result<String, HostE
     let mut writer = Writer { host: &change.host, root: &*change.way.user == "root", holes, calls: Calls::default() };
     let mut rest = change.make.as_slice();
     let mut index = 0;
+    if !rest.is_empty() {
+        writer.calls.noting();
+    }
     while let Some(first) = rest.first() {
         // Units are written together, so that systemd reads its files once.
         let together = match first {
@@ -49,9 +53,7 @@ pub(crate) fn script(change: &HostChange, holes: &Holes) -> Result<String, HostE
         index += together;
         rest = later;
     }
-    for (resource, index) in change.unmake.iter().zip(index..) {
-        writer.unmake(index, resource)?;
-    }
+    leave::write(&mut writer.calls, &change.host, &change.way.user, &change.unmake, index)?;
     Ok(writer.calls.script())
 }
 
@@ -75,22 +77,31 @@ pub(crate) fn ssh_daemon_back() -> String {
 
 /// What a change came to, by its script's answer.
 pub(crate) fn outcome(change: &HostChange, holes: &Holes, answer: &str) -> Result<Report, HostError> {
-    let all: Vec<&HostResource> = change.make.iter().chain(&change.unmake).collect();
-    let mut changed = false;
-    let mut done = vec![false; all.len()];
+    let mut report = Report::default();
+    let mut done = vec![false; change.make.len() + change.unmake.len()];
     for told in told(answer) {
-        let (Some(resource), Some(done)) = (all.get(told.index()), done.get_mut(told.index())) else { continue };
+        let index = told.index();
+        let Some(done) = done.get_mut(index) else { continue };
         match told {
             Told::Same(_) => *done = true,
-            Told::Changed(_) => (*done, changed) = (true, true),
-            Told::Failed(_, log) => return Err(failed(&change.host, in_words(resource, change), &log, holes)),
+            Told::Changed(_) => (*done, report.changed) = (true, true),
+            Told::Remark(_, lines) => report.told.extend(lines),
+            Told::Failed(_, log) => return Err(failed(&change.host, deed(change, index), &log, holes)),
         }
     }
-    match all.iter().zip(&done).find(|(_, done)| !**done) {
-        None => Ok(Report { changed, gave: Holes::new() }),
-        Some((resource, _)) => {
-            refuse(&change.host, &in_words(resource, change), "the host stopped to answer in the middle of it".into())
+    match done.iter().position(|done| !done) {
+        None => Ok(report),
+        Some(index) => {
+            refuse(&change.host, &deed(change, index), "the host stopped to answer in the middle of it".into())
         }
+    }
+}
+
+/// What a change does at an index, for people.
+fn deed(change: &HostChange, index: usize) -> String {
+    match (change.make.get(index), change.unmake.get(index.saturating_sub(change.make.len()))) {
+        (Some(resource), _) => in_words(resource, change),
+        (None, key) => format!("putting back {}", key.map_or("it", String::as_str).escape_debug()),
     }
 }
 
@@ -256,16 +267,7 @@ impl Writer<'_> {
     }
 
     fn sysctl(&mut self, index: usize, key: &str, value: &str) -> Result<(), HostError> {
-        // Whichever of both signs comes first parts the names; the other one is a sign in a name.
-        let slashes = key.find(['.', '/']).is_some_and(|at| key[at..].starts_with('/'));
-        let swap = |c: char| match c {
-            '.' if !slashes => '/',
-            '/' if !slashes => '.',
-            other => other,
-        };
-        let file: String = key.chars().map(swap).collect();
-        path(self.host, &format!("/{file}"))?;
-        plain(self.host, "a kernel setting", &key.replace('/', "."))?;
+        let file = sysctl_file(self.host, key)?;
         let value = value.split_whitespace().collect::<Vec<_>>().join(" ");
         self.tell(Library::Kernel, index, "kw_sysctl", &[&file, key, &value]);
         Ok(())
@@ -361,27 +363,21 @@ impl Writer<'_> {
         let back = format!("kw_main() {{\n{}}}\nkw_main\n", ssh_daemon_back());
         self.calls.call(Library::Sshd, &call.reading(back));
     }
+}
 
-    fn unmake(&mut self, index: usize, resource: &HostResource) -> Result<(), HostError> {
-        match resource {
-            HostResource::Block { path, .. } => {
-                names::path(self.host, path)?;
-                self.tell(Library::Files, index, "kw_unblock", &[path]);
-            }
-            HostResource::HostsEntries(_) => self.tell(Library::Files, index, "kw_unblock", &["/etc/hosts"]),
-            HostResource::Lines { path, lines } => self.lines(index, "kw_unlines", path, lines)?,
-            HostResource::Hold(name) => {
-                names::package(self.host, name)?;
-                self.tell(Library::Repositories, index, "kw_unhold", &[name]);
-            }
-            HostResource::Repository(wish) => {
-                plain(self.host, "a repository", &wish.name)?;
-                self.tell(Library::Repositories, index, "kw_unrepository", &[&wish.name]);
-            }
-            other => return refuse(self.host, &other.key(), "only lines of ours can be taken out of files".into()),
-        }
-        Ok(())
-    }
+/// The file of a kernel setting under /proc/sys.
+fn sysctl_file(host: &NodeName, key: &str) -> Result<String, HostError> {
+    // Whichever of both signs comes first parts the names; the other one is a sign in a name.
+    let slashes = key.find(['.', '/']).is_some_and(|at| key[at..].starts_with('/'));
+    let swap = |c: char| match c {
+        '.' if !slashes => '/',
+        '/' if !slashes => '.',
+        other => other,
+    };
+    let file: String = key.chars().map(swap).collect();
+    path(host, &format!("/{file}"))?;
+    plain(host, "a kernel setting", &key.replace('/', "."))?;
+    Ok(file)
 }
 
 /// A download's first words: its path, mode, our name for its memory, its mark, and what it is.

@@ -59,6 +59,8 @@ pub struct Report {
     pub changed: bool,
     /// Values that a recipe gave.
     pub gave: Holes,
+    /// What should be known of it: what stays that was to go, and why.
+    pub told: Vec<String>,
 }
 
 /// Hands on hosts: looks and changes, in one round trip each.

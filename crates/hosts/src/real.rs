@@ -261,6 +261,6 @@ impl Hosts for RealHosts {
                 Part::Until(until) => self.wait(host, way, &until, holes, tell).await?,
             };
         }
-        Ok(Report { changed, gave: recipe::gave(recipe, holes, host, &last)? })
+        Ok(Report { changed, gave: recipe::gave(recipe, holes, host, &last)?, told: Vec::new() })
     }
 }

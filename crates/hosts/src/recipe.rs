@@ -180,7 +180,7 @@ pub(crate) fn ran(
         let Some(step) = recipe.steps.get(told.index()).filter(|_| steps.contains(&told.index())) else { continue };
         next = next.max(told.index() + 1);
         match told {
-            Told::Same(_) => {}
+            Told::Same(_) | Told::Remark(..) => {}
             Told::Changed(_) => changed = true,
             Told::Failed(_, log) => return Err(failed(host, in_words(step), &log, holes)),
         }

@@ -130,6 +130,7 @@ impl Upload<'_> {
     /// The body of the script that takes the bytes in.
     pub(crate) fn take_in(&self, source: &Source) -> String {
         let mut calls = Calls::default();
+        calls.noting();
         let words = change::download_words(self.wish);
         let (from, size) = (source.from.to_string(), source.size.to_string());
         let words: Vec<&str> =
@@ -141,7 +142,7 @@ impl Upload<'_> {
     /// What came of it.
     pub(crate) fn outcome(&self, answer: &str) -> Result<(), HostError> {
         match told(answer).next() {
-            Some(Told::Same(_) | Told::Changed(_)) => Ok(()),
+            Some(Told::Same(_) | Told::Changed(_) | Told::Remark(..)) => Ok(()),
             Some(Told::Failed(_, log)) => Err(change::failed(self.host, self.in_words(), &log, &crate::Holes::new())),
             None => self.refused("the host stopped to answer in the middle of it".into()),
         }

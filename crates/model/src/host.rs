@@ -132,6 +132,15 @@ impl HostResource {
     }
 }
 
+/// What was there before we touched something of a host for the first time. The host itself remembers it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Before {
+    /// Nothing: what is there now is ours.
+    Absent,
+    /// Something, which can be put back.
+    There,
+
 /// A repository's wish.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct RepositoryWish {

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::desired::DesiredRelease;
 use crate::digest::Digest;
 use crate::facts::HostFacts;
-use crate::host::Mode;
+use crate::host::{Before, Mode};
 use crate::ids::{ClusterName, Namespace, NodeName, Owner, PlaceName, ProviderName, ReleaseName, Vmid};
 use crate::object::ObjectId;
 use crate::units::Size;
@@ -212,6 +212,10 @@ pub struct HostSeen {
     pub settings: BTreeMap<String, String>,
     /// What of Kubernetes is on the host, and what it belongs to.
     pub kubernetes: Option<KubernetesSeen>,
+    /// What we have touched there so far, by the key of its resource, and what was there before. Some of it no resource of
+    /// the spec names: `folder /etc/rancher`, `group deploy`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub ours: BTreeMap<String, Before>,
     /// What checks before a first change go by; none where nobody could tell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub facts: Option<HostFacts>,

@@ -178,6 +178,7 @@ impl Step {
             Action::SetLoadBalancer(balancer) => format!("set load balancer {}", balancer.name),
             Action::DeleteLoadBalancer { name, .. } => format!("delete load balancer {name}"),
             Action::ChangeHost(change) => match change.make.as_slice() {
+                [] => format!("leave {} as it was before ({} things)", change.host, change.unmake.len()),
                 [only] => format!("{} on {}", only.key(), change.host),
                 many => format!("set up host {} ({} things)", change.host, many.len()),
             },
@@ -343,9 +344,9 @@ pub struct HostChange {
     pub way: Way,
     /// The resources that differ, in order.
     pub make: Vec<HostResource>,
-    /// Blocks of ours to take out of files.
+    /// Keys of [`crate::observed::HostSeen::ours`]: what we put there goes, and what was there before comes back.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub unmake: Vec<HostResource>,
+    pub unmake: Vec<String>,
 }
 
 /// How much a note weighs.

@@ -11,6 +11,8 @@ pub(crate) enum Told {
     Same(usize),
     /// It is so now.
     Changed(usize),
+    /// It is so, and this should be known.
+    Remark(usize, Vec<String>),
     /// It failed, and these are its last lines.
     Failed(usize, Vec<String>),
 }
@@ -19,7 +21,7 @@ impl Told {
     /// Which.
     pub(crate) fn index(&self) -> usize {
         match self {
-            Self::Same(index) | Self::Changed(index) | Self::Failed(index, _) => *index,
+            Self::Same(index) | Self::Changed(index) | Self::Remark(index, _) | Self::Failed(index, _) => *index,
         }
     }
 }
@@ -27,8 +29,15 @@ impl Told {
 /// Everything that a script told, in order.
 pub(crate) fn told(answer: &str) -> impl Iterator<Item = Told> {
     answer.lines().filter_map(|line| {
-        let mut words = line.strip_prefix("c ")?.split(' ');
+        let (kind, rest) = line.split_once(' ')?;
+        let mut words = rest.split(' ');
         let index = words.next()?.parse().ok()?;
+        if kind == "t" {
+            return Some(Told::Remark(index, lines(words.next()?)));
+        }
+        if kind != "c" {
+            return None;
+        }
         match (words.next()?, words.next()) {
             ("same", None) => Some(Told::Same(index)),
             ("changed", None) => Some(Told::Changed(index)),

@@ -21,6 +21,10 @@ kw_try() {
   kw_log=$("$@" 2>&1)
   case $? in
   0) kw_verdict=same ;;
+  8)
+    kw_verdict=changed
+    printf 't %s %s\n' "$kw_index" "$(printf '%s\n' "$kw_log" | sed -n 's/^kubewright tells: //p' | od -An -v -tx1 | tr -d ' \n')"
+    ;;
   9) kw_verdict=changed ;;
   *)
     kw_log=$({ printf '%s\n' "$kw_log"; kw_leaving; } | tail -n 40 | tail -c 20000 | od -An -v -tx1 | tr -d ' \n')
@@ -64,12 +68,19 @@ kw_label() {
 
 # Makes a folder, and those above it.
 kw_folder() {
-  [ -d "$1" ] || { mkdir -p -- "$1" && kw_label "$1"; }
+  [ ! -d "$1" ] || return 0
+  kw_made=${1%/}
+  while [ -n "$kw_made" ] && [ ! -e "$kw_made" ]; do
+    kw_note_absent "folder ${kw_made#"$KW_ROOT"}" || return 1
+    kw_made=${kw_made%/*}
+  done
+  mkdir -p -- "$1" && kw_label "$1"
 }
 
-# Our own memory on a host is root's alone.
+# Our own memory on a host is root's alone. That it is there is what we forget last.
 kw_state() {
-  kw_folder "$KW_STATE/$1" && chmod 0700 "$KW_STATE"
+  [ ! -d "$KW_STATE/$1" ] || return 0
+  (umask 077 && mkdir -p -- "$KW_STATE/$1") && kw_label "$KW_STATE" && kw_note_absent 'folder /var/lib/kubewright'
 }
 
 # Whether a file has this mode and this owner, by name or by number.

@@ -15,6 +15,7 @@ const END: &str = "KW_END";
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Library {
     Base,
+    Before,
     Files,
     Packages,
     Repositories,
@@ -26,12 +27,15 @@ pub(crate) enum Library {
     Upload,
     Sshd,
     Steps,
+    Back,
+    Leave,
 }
 
 impl Library {
     fn text(self) -> &'static str {
         match self {
             Self::Base => include_str!("base.sh"),
+            Self::Before => include_str!("before.sh"),
             Self::Files => include_str!("files.sh"),
             Self::Packages => include_str!("packages.sh"),
             Self::Repositories => include_str!("repositories.sh"),
@@ -43,18 +47,21 @@ impl Library {
             Self::Upload => include_str!("upload.sh"),
             Self::Sshd => include_str!("sshd.sh"),
             Self::Steps => include_str!("steps.sh"),
+            Self::Back => include_str!("back.sh"),
+            Self::Leave => include_str!("leave.sh"),
         }
     }
 
     /// The libraries whose functions this one calls.
     fn needs(self) -> &'static [Self] {
         match self {
-            Self::Base | Self::Files | Self::Packages => &[],
-            Self::Kernel | Self::Units => &[Self::Files],
+            Self::Base | Self::Before | Self::Files | Self::Packages => &[],
+            Self::Kernel | Self::Units | Self::Back => &[Self::Files],
             Self::Users | Self::System | Self::Sshd => &[Self::Files, Self::Packages],
             Self::Download | Self::Repositories => &[Self::Packages],
             Self::Upload => &[Self::Packages, Self::Download],
             Self::Steps => &[Self::Files, Self::Units],
+            Self::Leave => &[Self::Files, Self::Packages, Self::Units, Self::Users, Self::Sshd, Self::Back],
         }
     }
 }
@@ -69,8 +76,7 @@ pub(crate) struct Calls {
 impl Calls {
     /// Calls a function of a library; a call that fails is the last one.
     pub(crate) fn call(&mut self, library: Library, call: &Call<'_>) {
-        self.libraries.extend(library.needs());
-        self.libraries.extend([Library::Base, library]);
+        self.takes(library);
         let _ = write!(self.body, "{} {} {}", call.how, call.index, call.function);
         for word in &call.words {
             let _ = write!(self.body, " {}", quote(word));
@@ -96,8 +102,7 @@ impl Calls {
 
     /// Calls a function that tells by itself.
     pub(crate) fn plain(&mut self, library: Library, function: &str, words: &[&str]) {
-        self.libraries.extend(library.needs());
-        self.libraries.extend([Library::Base, library]);
+        self.takes(library);
         self.body.push_str(function);
         for word in words {
             let _ = write!(self.body, " {}", quote(word));
@@ -107,9 +112,20 @@ impl Calls {
 
     /// A line of its own.
     pub(crate) fn line(&mut self, line: &str) {
-        self.libraries.insert(Library::Base);
+        self.takes(Library::Base);
         self.body.push_str(line);
         self.body.push('\n');
+    }
+
+    /// What the calls from here on touch is written down first, as it was before us.
+    pub(crate) fn noting(&mut self) {
+        self.line("kw_notes=1");
+    }
+
+    /// The script has the functions of a library.
+    pub(super) fn takes(&mut self, library: Library) {
+        self.libraries.extend(library.needs());
+        self.libraries.extend([Library::Base, Library::Before, library]);
     }
 
     /// The functions, without their comments, and the calls.

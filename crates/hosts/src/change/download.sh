@@ -25,7 +25,7 @@ kw_fetch() {
   elif kw_has wget; then
     wget -nv --tries=1 --timeout=60 -O "$2" "$1"
   else
-    kw_packages curl ca-certificates
+    kw_tools curl ca-certificates
     [ $? != 1 ] && kw_has curl && kw_fetch "$@"
   fi || {
     set -- "$1" $(df -Pk "${2%/*}/" | tail -n 1)
@@ -79,10 +79,10 @@ kw_download() {
   kw_path=$KW_ROOT$1 kw_done=0
   if kw_kept "$@"; then
     kw_owned "$kw_path" "$2" root:root && return 0
-    kw_own "$kw_path" "$2" root:root && return 9
+    kw_note_file "download $1" "$kw_path" && kw_own "$kw_path" "$2" root:root && return 9
     return 1
   fi
-  kw_folder "${kw_path%/*}/" && rm -f -- "$kw_path.kubewright" || return 1
+  kw_note_file "download $1" "$kw_path" && kw_folder "${kw_path%/*}/" && rm -f -- "$kw_path.kubewright" || return 1
   kw_downloaded "$@" || { rm -f -- "$kw_path.kubewright"; return 1; }
   kw_remember "$@" && return 9
   return 1

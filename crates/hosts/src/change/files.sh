@@ -2,13 +2,18 @@
 
 # A file: path, mode, owner, digest; its bytes in base64 on standard input.
 kw_file() {
-  kw_path=$KW_ROOT$1
-  if [ -f "$kw_path" ] && [ ! -L "$kw_path" ] && kw_digested "$kw_path" "$4"; then
-    kw_owned "$kw_path" "$2" "$3" && return 0
-    kw_own "$kw_path" "$2" "$3" && return 9
+  kw_whole "file $1" "$@"
+}
+
+# The same, of what goes by this key.
+kw_whole() {
+  kw_path=$KW_ROOT$2
+  if [ -f "$kw_path" ] && [ ! -L "$kw_path" ] && kw_digested "$kw_path" "$5"; then
+    kw_owned "$kw_path" "$3" "$4" && return 0
+    kw_note_file "$1" "$kw_path" && kw_own "$kw_path" "$3" "$4" && return 9
     return 1
   fi
-  base64 -d | kw_put "$kw_path" "$2" "$3" "$4" && return 9
+  kw_note_file "$1" "$kw_path" && base64 -d | kw_put "$kw_path" "$3" "$4" "$5" && return 9
   return 1
 }
 
@@ -17,9 +22,10 @@ kw_directory() {
   kw_path=$KW_ROOT$1 kw_done=0
   if [ ! -d "$kw_path" ]; then
     { [ ! -e "$kw_path" ] && [ ! -L "$kw_path" ]; } || { kw_no "$1 is no folder"; return 1; }
-    kw_folder "$kw_path" && kw_done=9 || return 1
+    kw_note_absent "directory $1" && kw_folder "$kw_path" && kw_done=9 || return 1
   fi
   kw_owned "$kw_path/." "$2" "$3" && return $kw_done
+  kw_known "directory $1" || kw_note_there "directory $1" "$(stat -c '%a %u:%g' -- "$kw_path/.")" || return 1
   kw_own "$kw_path/." "$2" "$3" && return 9
   return 1
 }
@@ -29,7 +35,7 @@ kw_link() {
   kw_path=$KW_ROOT$1
   [ -L "$kw_path" ] && [ "$(readlink -- "$kw_path")" = "$2" ] && return 0
   [ -L "$kw_path" ] || [ ! -d "$kw_path" ] || { kw_no "$1 is a folder"; return 1; }
-  kw_folder "${kw_path%/*}/" && ln -sfn -- "$2" "$kw_path" && kw_label "$kw_path" && return 9
+  kw_note_file "link $1" "$kw_path" && kw_folder "${kw_path%/*}/" && ln -sfn -- "$2" "$kw_path" && kw_label "$kw_path" && return 9
   return 1
 }
 
@@ -37,10 +43,15 @@ kw_link() {
 kw_open() {
   kw_path=$KW_ROOT$1
   [ ! -L "$kw_path" ] || kw_path=$(readlink -f -- "$kw_path") || { kw_no "$1 leads nowhere"; return 1; }
+  kw_read "$kw_path"
+}
+
+# Reads a file that may not be there into kw_old.
+kw_read() {
   kw_old=
-  [ ! -e "$kw_path" ] && return 0
+  [ ! -e "$1" ] && return 0
   # The point keeps the empty lines at the end, which the shell would drop.
-  kw_old=$(cat -- "$kw_path" && echo .) || return 1
+  kw_old=$(cat -- "$1" && echo .) || return 1
   kw_old=${kw_old%.}
   # What the last line lacks is no difference worth a write.
   kw_old=${kw_old%"$kw_newline"}
@@ -95,13 +106,7 @@ kw_marked() {
 kw_block() {
   kw_open "$1" && kw_take || return 1
   kw_text=$(printf '%s' "$kw_old" | kw_blocked "$kw_wish" && echo .) || return 1
-  kw_close "${kw_text%.}"
-}
-
-# Takes our block out of a file: path.
-kw_unblock() {
-  [ -e "$KW_ROOT$1" ] || return 0
-  kw_open "$1" && kw_text=$(printf '%s' "$kw_old" | kw_blocked && echo .) || return 1
+  [ "${kw_text%.}" = "$kw_old" ] || kw_note_file "block in $1" "$kw_path" || return 1
   kw_close "${kw_text%.}"
 }
 
@@ -155,23 +160,6 @@ kw_lines() {
 ${kw_wish%"$kw_newline"}
 KW_END
   kw_close "$kw_head$kw_tail"
-}
-
-# Takes such lines out: path; the lines in base64 on standard input.
-kw_unlines() {
-  [ -e "$KW_ROOT$1" ] || return 0
-  kw_open "$1" && kw_take && kw_split || return 1
-  kw_kept=
-  while IFS= read -r kw_line; do
-    case $kw_newline$kw_wish in
-    *"$kw_newline$kw_line$kw_newline"*) ;;
-    *) kw_kept=$kw_kept$kw_line$kw_newline ;;
-    esac
-  done <<KW_END
-${kw_head%"$kw_newline"}
-KW_END
-  [ -n "$kw_head" ] || kw_kept=
-  kw_close "$kw_kept$kw_tail"
 }
 
 # One setting in a file of settings: path, what its line begins with, the line.

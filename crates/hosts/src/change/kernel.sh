@@ -3,6 +3,7 @@
 # A module: its name, the name under /sys/module; its line in base64 on standard input.
 kw_module() {
   kw_loaded=0
+  kw_note_absent "module $1" || return 1
   if [ ! -d "$KW_ROOT/sys/module/$2" ]; then
     if ! modprobe "$1"; then
       ! kw_container || kw_no "the module $1 must be loaded by the hypervisor: this host is a container"
@@ -31,6 +32,7 @@ kw_sysctl() {
   set -- "$1" "$2" "$3" $kw_now
   kw_key=$2 kw_value=$3
   shift 3
+  kw_note_there "sysctl $kw_key" "$*" || return 1
   if [ "$*" != "$kw_value" ]; then
     if ! printf '%s\n' "$kw_value" >"$kw_file"; then
       ! kw_container || kw_no "the setting $kw_key must be made on the hypervisor: this host is a container"
@@ -49,14 +51,15 @@ kw_sysctl() {
 # Swap is off, now and at every start.
 kw_swap_off() {
   kw_off=0
-  kw_swaps=0
-  while read -r kw_line; do
+  kw_swaps=
+  while read -r kw_line kw_rest; do
     case $kw_line in
     Filename* | '') ;;
-    *) kw_swaps=1 ;;
+    *) kw_swaps="$kw_swaps $kw_line ${kw_rest##*[ \	]}" ;;
     esac
   done <"$KW_ROOT/proc/swaps"
-  if [ $kw_swaps = 1 ]; then
+  kw_note_there swap "$kw_swaps" "$KW_ROOT/etc/fstab" || return 1
+  if [ -n "$kw_swaps" ]; then
     if kw_container; then
       kw_no 'swap must be taken away by the hypervisor: this host is a container'
       return 1

@@ -58,9 +58,45 @@ kw_installed() {
   fi
 }
 
+# All that is known there before our first package: what comes along with ours is told from that by it.
+kw_note_list() {
+  [ ! -e "$kw_before/packages" ] || return 0
+  kw_state before || return 1
+  if kw_has dpkg-query; then
+    dpkg-query -W -f '${Package}\n' >"$kw_before/packages.new"
+  else
+    rpm -qa --qf '%{NAME}\n' >"$kw_before/packages.new"
+  fi && mv -f -- "$kw_before/packages.new" "$kw_before/packages"
+}
+
+# Packages that are not there yet, of these names.
+kw_note_packages() {
+  [ -n "$kw_notes" ] || return 0
+  kw_note_list || return 1
+  # Those that are unknown are told on the side.
+  if kw_has dpkg-query; then
+    kw_said=$(dpkg-query -W -f '${Package} ${db:Status-Status} ' "$@" 2>/dev/null)
+  else
+    kw_said=$(rpm -q --qf '%{NAME} installed ' "$@")
+  fi
+  for kw_package do
+    case " $kw_said" in
+    *" ${kw_package%%:*} installed "*) ;;
+    *) kw_note_absent "${kw_kind-package} $kw_package" || return 1 ;;
+    esac
+  done
+}
+
+# Packages that a deed of ours needs and nobody asked for.
+kw_tools() {
+  kw_kind=tool
+  kw_packages "$@"
+}
+
 # Packages: their names.
 kw_packages() {
   kw_installed "$@" && return 0
+  kw_note_packages "$@" || return 1
   if kw_has apt-get; then
     kw_apt_install "$@"
   elif kw_has dnf; then

@@ -25,6 +25,7 @@ KW_END
 # A repository: name, mark. On standard input, in base64: its key, what apt reads of it, and what dnf and zypper read.
 kw_repository() {
   kw_done=0
+  kw_note_absent "repository $1" || return 1
   read -r kw_asc && read -r kw_deb && read -r kw_text || return 1
   kw_repository_at "$1" || return 1
   ! kw_has apt-get || kw_text=$kw_deb
@@ -93,13 +94,17 @@ kw_locked() {
 # Holds a package: its name.
 kw_hold() {
   kw_is_held "$1" && return 0
+  kw_note_absent "hold $1" || return 1
   if kw_has apt-mark; then
     apt-mark hold "$1"
   elif kw_has dnf5; then
     dnf5 -y versionlock add "$1"
   elif kw_has dnf; then
     # The fourth dnf knows it from a package of its own.
-    [ -e "$KW_ROOT/etc/dnf/plugins/versionlock.conf" ] || kw_dnf python3-dnf-plugin-versionlock || return 1
+    if [ ! -e "$KW_ROOT/etc/dnf/plugins/versionlock.conf" ]; then
+      kw_tools python3-dnf-plugin-versionlock
+      [ $? != 1 ] || return 1
+    fi
     dnf -y versionlock add "$1"
   elif kw_has zypper; then
     zypper --non-interactive addlock "$1"

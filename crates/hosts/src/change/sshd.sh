@@ -125,17 +125,25 @@ kw_sshd_reload() {
   fi
 }
 
+# SELinux lets the daemon listen at its port.
+kw_sshd_label() {
+  ! semanage port -l | grep -q "^ssh_port_t .*[ ,]$1\(,\|\$\)" || return 0
+  kw_note_absent "port label $1" || return 1
+  semanage port -a -t ssh_port_t -p tcp "$1" || semanage port -m -t ssh_port_t -p tcp "$1"
+}
+
 # What would stand between the daemon and its new port.
 kw_sshd_way() {
   [ "$1" != 22 ] || return 0
   if [ -e "$KW_ROOT/sys/fs/selinux/enforce" ]; then
     if ! kw_has semanage; then
-      kw_packages policycoreutils-python-utils
+      kw_tools policycoreutils-python-utils
       [ $? != 1 ] || return 1
     fi
-    semanage port -a -t ssh_port_t -p tcp "$1" || semanage port -m -t ssh_port_t -p tcp "$1" || return 1
+    kw_sshd_label "$1" || return 1
   fi
   if kw_has firewall-cmd && firewall-cmd -q --state; then
+    firewall-cmd -q --query-port="$1/tcp" || kw_note_absent "open port $1" || return 1
     firewall-cmd -q --permanent --add-port="$1/tcp" && firewall-cmd -q --add-port="$1/tcp" || return 1
   fi
 }
@@ -155,14 +163,15 @@ kw_sshd() {
   shift
   kw_sshd_socket
   # A daemon that was never started has no such folder, and its test wants one.
-  ! kw_has apt-get || [ -d "$KW_ROOT/run/sshd" ] || kw_folder "$KW_ROOT/run/sshd" || return 1
+  ! kw_has apt-get || [ -d "$KW_ROOT/run/sshd" ] || mkdir -p -- "$KW_ROOT/run/sshd" || return 1
   if [ -f "$kw_sshd_ours" ] && [ ! -e "$kw_sshd_kept/pending" ] &&
     [ "$(cat -- "$kw_sshd_ours")" = "$(kw_sshd_text "$@")" ] && kw_sshd_says "$@"; then
     # An earlier run died before it came in by the new way: this one must.
     [ -e "$kw_sshd_kept/unproven" ] || return 0
     return 9
   fi
-  kw_sshd_keep || return 1
+  kw_note_there 'ssh daemon' "$kw_socket" "$kw_sshd_config" "$kw_sshd_ours" \
+    "$kw_sshd_sockets/$kw_socket.d/zz-kubewright.conf" && kw_sshd_keep || return 1
   if ! kw_sshd_write "$@"; then
     kw_sshd_restore && rm -f -- "$kw_sshd_kept/pending"
     return 1

@@ -4,6 +4,7 @@
 kw_hostname() {
   kw_done=0 kw_now=
   read -r kw_now <"$KW_ROOT/proc/sys/kernel/hostname"
+  kw_note_there hostname "$kw_now" "$KW_ROOT/etc/hostname" || return 1
   if [ "$kw_now" != "$1" ]; then
     # A container may have no right to one of these and to the other all the same.
     hostnamectl set-hostname "$1" || hostname "$1" || printf '%s\n' "$1" >"$KW_ROOT/proc/sys/kernel/hostname" || return 1
@@ -19,9 +20,10 @@ kw_hostname() {
 # The time zone.
 kw_timezone() {
   kw_done=0
+  kw_note_there 'time zone' '' "$KW_ROOT/etc/localtime" "$KW_ROOT/etc/timezone" || return 1
   if [ ! -f "$KW_ROOT/usr/share/zoneinfo/$1" ]; then
     # A small image has no time zones at all.
-    if kw_has zypper; then kw_packages timezone; else kw_packages tzdata; fi
+    if kw_has zypper; then kw_tools timezone; else kw_tools tzdata; fi
     [ -f "$KW_ROOT/usr/share/zoneinfo/$1" ] || { kw_no "this host knows no time zone $1"; return 1; }
   fi
   case $(readlink -- "$KW_ROOT/etc/localtime") in
@@ -47,7 +49,7 @@ kw_has_locale() {
 kw_make_locale() {
   if kw_has apt-get; then
     if ! kw_has locale-gen; then
-      kw_packages locales
+      kw_tools locales
       [ $? = 9 ] || return 1
     fi
     kw_line=
@@ -61,24 +63,25 @@ kw_make_locale() {
     kw_setting /etc/locale.gen "$kw_line" "$kw_line"
     [ $? != 1 ] && locale-gen
   elif kw_has dnf; then
-    kw_packages "glibc-langpack-${1%%[_.@]*}"
+    kw_tools "glibc-langpack-${1%%[_.@]*}"
   else
-    kw_packages glibc-locale
+    kw_tools glibc-locale
   fi
 }
 
 # The locale: its name, and how the C library lists it.
 kw_locale() {
   kw_done=0
+  # Debian's old place is a link to the new one where there is a new one.
+  kw_at=/etc/locale.conf
+  [ -e "$KW_ROOT$kw_at" ] || ! kw_has apt-get || kw_at=/etc/default/locale
+  kw_note_there locale "$kw_at" "$KW_ROOT$kw_at" "$KW_ROOT/etc/locale.gen" || return 1
   if ! kw_has_locale "$1" "$2"; then
     kw_make_locale "$1"
     kw_has_locale "$1" "$2" || { kw_no "the locale $1 could not be made"; return 1; }
     kw_done=9
   fi
-  # Debian's old place is a link to the new one where there is a new one.
-  kw_path=/etc/locale.conf
-  [ -e "$KW_ROOT$kw_path" ] || ! kw_has apt-get || kw_path=/etc/default/locale
-  kw_setting "$kw_path" LANG= "LANG=$1"
+  kw_setting "$kw_at" LANG= "LANG=$1"
   case $? in
   0) return $kw_done ;;
   9) return 9 ;;
@@ -108,11 +111,15 @@ kw_time_sync() {
   ! kw_container || return 0
   kw_done=0
   if ! kw_clocks; then
-    if kw_has apt-get; then kw_packages systemd-timesyncd; else kw_packages chrony; fi
+    if kw_has apt-get; then kw_tools systemd-timesyncd; else kw_tools chrony; fi
     [ $? != 1 ] && kw_clocks || { kw_no 'no time service could be installed'; return 1; }
     kw_done=9
   fi
-  systemctl -q is-active "$kw_clock" && systemctl -q is-enabled "$kw_clock" && return $kw_done
+  kw_runs=yes kw_boots=yes
+  systemctl -q is-active "$kw_clock" || kw_runs=no
+  systemctl -q is-enabled "$kw_clock" || kw_boots=no
+  [ $kw_runs$kw_boots != yesyes ] || return $kw_done
+  kw_note_there 'time service' "$kw_clock $kw_runs $kw_boots" || return 1
   systemctl -q enable --now "$kw_clock" && return 9
   return 1
 }

@@ -3,5 +3,6 @@
 mod failures;
 mod files;
 pub(crate) mod host;
+mod leave;
 mod repositories;
 mod system;

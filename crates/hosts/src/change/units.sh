@@ -7,9 +7,24 @@ kw_unit_failed() {
   return 1
 }
 
+# A unit as it is before us: its name, and file when its file is about to be ours.
+kw_note_unit() {
+  kw_known "unit $1" && return 0
+  kw_found=
+  case $1 in *@*) kw_found=1 ;; esac
+  for kw_at in etc/systemd/system usr/lib/systemd/system lib/systemd/system run/systemd/system; do
+    [ ! -e "$KW_ROOT/$kw_at/$1" ] || kw_found=1
+  done
+  [ -n "$kw_found" ] || { kw_note_absent "unit $1"; return; }
+  kw_runs=no kw_boots=no
+  ! systemctl -q is-active "$1" || kw_runs=yes
+  ! systemctl -q is-enabled "$1" 2>/dev/null || kw_boots=yes
+  kw_note_there "unit $1" "$kw_runs $kw_boots ${2-}" "$KW_ROOT/etc/systemd/system/$1"
+}
+
 # Writes a unit's file: its name, the digest; its bytes in base64 on standard input.
 kw_unit_file() {
-  kw_file "/etc/systemd/system/$1" 644 root:root "$2"
+  kw_note_unit "$1" file && kw_whole "unit $1" "/etc/systemd/system/$1" 644 root:root "$2"
 }
 
 # systemd, where there is one, reads its files again when any was written: one word for each.
@@ -43,6 +58,7 @@ kw_unit() {
 $kw_shown
 KW_END
   [ "$kw_loaded" != not-found ] || { kw_no "this host has no unit $1"; return 1; }
+  kw_note_unit "$1" || return 1
   # One that waits for its recipe neither starts nor is started at boot before that.
   [ "$3,$kw_was" != byrecipe, ] && kw_runs=1 || kw_runs=
   kw_unit_enabled "$1" "$2" && kw_unit_started "$@" && return $kw_done

@@ -24,20 +24,38 @@ kw_user() {
 
 kw_user_there() {
   if ! kw_entry passwd "$1"; then
+    kw_note_absent "user $1" || return 1
     # Some distributions would put everybody into one group.
-    if kw_entry group "$1"; then set -- "$1" "$2" -g "$1"; else set -- "$1" "$2" -U; fi
+    if kw_entry group "$1"; then
+      set -- "$1" "$2" -g "$1"
+    else
+      kw_note_absent "group $1" && set -- "$1" "$2" -U || return 1
+    fi
     kw_name=$1 kw_shell=$2
     shift 2
     useradd -m -s "$kw_shell" "$@" "$kw_name" || return 1
     kw_done=9
     kw_entry passwd "$kw_name" || { kw_no "there is no $kw_name after useradd"; return 1; }
-  elif [ "${kw_found##*:}" != "$2" ]; then
-    usermod -s "$2" "$1" && kw_done=9 || return 1
+  else
+    kw_note_user "$1" || return 1
+    [ "${kw_found##*:}" = "$2" ] || { usermod -s "$2" "$1" && kw_done=9; } || return 1
   fi
   # name:x:uid:gid:gecos:home:shell
   kw_rest=${kw_found#*:*:} kw_uid=${kw_rest%%:*}
   kw_rest=${kw_rest#*:} kw_gid=${kw_rest%%:*}
   kw_rest=${kw_found%:*} kw_home=${kw_rest##*:}
+}
+
+# A user as others made it: its name; its entry is in kw_found. Its shell, its password's hash if there will be another,
+# its keys, and whose its folder of keys is.
+kw_note_user() {
+  kw_known "user $1" && return 0
+  kw_entry_of=$kw_found kw_old= kw_mode=
+  if [ "$kw_hash" != . ] && kw_entry shadow "$1"; then kw_old=${kw_found#*:} kw_old=${kw_old%%:*}; fi
+  kw_found=$kw_entry_of
+  kw_at=${kw_found%:*} kw_at=$KW_ROOT${kw_at##*:}/.ssh
+  [ ! -d "$kw_at" ] || kw_mode=$(stat -c '%a %u:%g' -- "$kw_at") || return 1
+  kw_note_there "user $1" "${kw_found##*:}$kw_newline$kw_old$kw_newline$kw_mode" "$kw_at/authorized_keys"
 }
 
 # Groups are added and never taken away: others may have put the user into theirs.
@@ -50,7 +68,9 @@ kw_user_groups() {
     case " $kw_in " in
     *" $kw_group "*) ;;
     *)
-      kw_entry group "$kw_group" || groupadd -r "$kw_group" || return 1
+      kw_entry group "$kw_group" ||
+        { kw_note_absent "group $kw_group" && groupadd -r "$kw_group"; } || return 1
+      kw_note_absent "membership of $1 in $kw_group" || return 1
       kw_lacks=$kw_lacks${kw_lacks:+,}$kw_group
       ;;
     esac
@@ -64,7 +84,7 @@ kw_user_keys() {
   kw_ssh=$KW_ROOT$kw_home/.ssh
   [ ! -L "$kw_ssh" ] || { kw_no "$kw_home/.ssh is a link"; return 1; }
   if [ ! -d "$kw_ssh" ]; then
-    (umask 077 && mkdir -p -- "$kw_ssh") && kw_label "$kw_ssh" || return 1
+    kw_note_absent "folder $kw_home/.ssh" && (umask 077 && mkdir -p -- "$kw_ssh") && kw_label "$kw_ssh" || return 1
     kw_done=9
   fi
   kw_owned "$kw_ssh" 700 "$kw_uid:$kw_gid" || { kw_own "$kw_ssh" 700 "$kw_uid:$kw_gid" && kw_done=9; } || return 1
@@ -99,7 +119,7 @@ kw_user_sudo() {
     return
   fi
   if ! kw_has visudo; then
-    kw_packages sudo
+    kw_tools sudo
     [ $? = 9 ] || return 1
     kw_done=9
   fi

@@ -22,6 +22,8 @@ pub(super) struct Answers<'a> {
     pub(super) programs: Vec<&'a str>,
     /// Interfaces with their hardware addresses.
     pub(super) macs: HashMap<&'a str, &'a str>,
+    /// What we have touched, below `absent` or `there`; or that nobody may look.
+    pub(super) ours: Vec<&'a str>,
     /// Sources of downloads, and why nothing can be fetched there; empty where something can.
     pub(super) sources: Vec<(&'a str, &'a str)>,
     /// Interfaces with their addresses.
@@ -123,6 +125,7 @@ impl<'a> Answers<'a> {
                 }
             }
             "release" => self.release.push(rest),
+            "ours" => self.ours.push(rest),
             "program" => self.programs.push(rest),
             "mac" => drop(self.macs.insert(rest.split_once(' ')?.0, rest.split_once(' ')?.1)),
             "source" => self.sources.push(rest.split_once(' ').unwrap_or((rest, ""))),

@@ -86,6 +86,15 @@ kw_kubernetes() {
 	printf 'joined %s\n' "$kw_joined"
 }
 
+# What of the host we have touched, and whether it was there before, as it was written down then.
+kw_ours() {
+	kw_up=var/lib/kubewright
+	if [ -d "$kw_up" ] && [ ! -x "$kw_up" ]; then echo 'ours denied' && return; fi
+	for kw_value in "$kw_up"/before/absent/* "$kw_up"/before/there/*; do
+		if [ -e "$kw_value" ]; then printf 'ours %s\n' "${kw_value#"$kw_up"/before/}"; fi
+	done
+}
+
 kw_always() {
 	if [ -e etc/os-release ]; then kw_release etc/os-release; else kw_release usr/lib/os-release; fi
 	kw_answer kernel proc/sys/kernel/osrelease
@@ -106,6 +115,7 @@ kw_always() {
 	kw_writable
 	kw_route
 	kw_kubernetes
+	kw_ours
 	ip -o addr show scope global 2>/dev/null
 	for kw_up in sys/class/net/*/address; do
 		if kw_line "$kw_up"; then kw_up=${kw_up%/address} && printf 'mac %s %s\n' "${kw_up##*/}" "$kw_value"; fi

@@ -1,9 +1,10 @@
 //! What is asked of every host.
 
+use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
 use kubewright_model::facts::{HostAddress, HostFacts, Packaging, Virtualisation};
-use kubewright_model::host::HostResource;
+use kubewright_model::host::{Before, HostResource};
 use kubewright_model::observed::{HostSeen, KubernetesSeen};
 
 use super::answers::{Answers, Ended};
@@ -23,7 +24,27 @@ pub(super) fn seen(answers: &Answers<'_>, meanwhile: &RangeInclusive<u64>) -> Re
         "aarch64" => "arm64",
         other => other,
     };
-    Ok(HostSeen { os: os(answers), arch: arch.to_string(), clock_skew: skew(clock, meanwhile), ..HostSeen::default() })
+    Ok(HostSeen {
+        os: os(answers),
+        arch: arch.to_string(),
+        clock_skew: skew(clock, meanwhile),
+        ours: ours(answers)?,
+        ..HostSeen::default()
+    })
+}
+
+/// What we have touched, by names in which nothing parts a path.
+fn ours(answers: &Answers<'_>) -> Result<BTreeMap<String, Before>, ParseError> {
+    let read = |line: &&str| match line.split_once('/') {
+        Some(("absent", name)) => Ok((plain(name), Before::Absent)),
+        Some(("there", name)) => Ok((plain(name), Before::There)),
+        _ => Err(ParseError::Denied { resource: "what we have touched".into() }),
+    };
+    answers.ours.iter().map(read).collect()
+}
+
+fn plain(name: &str) -> String {
+    name.replace("%2f", "/").replace("%25", "%")
 }
 
 /// How far a clock goes wrong, beyond what the way there and back may explain.
@@ -177,7 +198,12 @@ fn listening_port(line: &str) -> Option<u16> {
 
 #[cfg(test)]
 mod tests {
-    use super::skew;
+    use super::{plain, skew};
+
+    #[test]
+    fn a_key_is_read_as_it_was_written_down() {
+        assert_eq!(plain("file %2fetc%2fa b%252f"), "file /etc/a b%2f");
+    }
 
     #[test]
     fn a_slow_answer_is_no_wrong_clock() {

@@ -17,7 +17,7 @@ use crate::{Holes, HostError, Report};
 const SHELLS: [&[&str]; 3] = [&["dash"], &["bash", "--posix"], &["busybox", "sh"]];
 
 /// What the scripts take from the system as it is.
-const TOOLS: [&str; 35] = [
+const TOOLS: [&str; 36] = [
     "sh",
     "cat",
     "mv",
@@ -53,6 +53,7 @@ const TOOLS: [&str; 35] = [
     "false",
     "test",
     "cut",
+    "rmdir",
 ];
 
 macro_rules! programs {
@@ -112,6 +113,11 @@ impl Host {
             "restorecon",
             "curl",
             "semanage",
+            "userdel",
+            "groupdel",
+            "gpasswd",
+            "swapon",
+            "apt-mark",
         ];
         for (name, text) in programs {
             host.program(name, text);
@@ -172,7 +178,7 @@ impl Host {
         calls.lines().map(str::to_string).collect()
     }
 
-    pub(crate) fn change(&self, make: &[HostResource], unmake: &[HostResource]) -> HostChange {
+    pub(crate) fn change(&self, make: &[HostResource], unmake: &[String]) -> HostChange {
         let way = Way {
             address: None,
             name: None,
@@ -224,13 +230,27 @@ impl Host {
 
     /// Makes resources true, and what came of it.
     pub(crate) fn make(&self, make: &[HostResource]) -> Result<Report, HostError> {
-        self.make_and_unmake(make, &[])
+        self.do_all(&self.change(make, &[]))
     }
 
-    pub(crate) fn make_and_unmake(&self, make: &[HostResource], unmake: &[HostResource]) -> Result<Report, HostError> {
-        let change = self.change(make, unmake);
-        let answer = self.run(&super::super::script(&change, &Holes::new())?);
-        super::super::outcome(&change, &Holes::new(), &answer)
+    /// Puts back what goes by these keys.
+    pub(crate) fn unmake(&self, keys: &[String]) -> Result<Report, HostError> {
+        self.do_all(&self.change(&[], keys))
+    }
+
+    /// The keys of what was written down before we touched it.
+    pub(crate) fn ours(&self) -> Vec<String> {
+        let folders = ["absent", "there"].map(|folder| self.at("var/lib/kubewright/before").join(folder));
+        let names = folders.iter().filter_map(|folder| fs::read_dir(folder).ok()).flatten();
+        let names = names.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned());
+        let mut keys: Vec<String> = names.map(|name| name.replace("%2f", "/").replace("%25", "%")).collect();
+        keys.sort();
+        keys
+    }
+
+    fn do_all(&self, change: &HostChange) -> Result<Report, HostError> {
+        let answer = self.run(&super::super::script(change, &Holes::new())?);
+        super::super::outcome(change, &Holes::new(), &answer)
     }
 
     /// The first run changes it, the second one nothing. The calls of the first.

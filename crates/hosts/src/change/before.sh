@@ -1,0 +1,57 @@
+# What was there before us. A change that touches something for the first time writes down first whether it was there
+# (in absent, in there) and what is put back; copies of files are in kept. Names are keys of resources, with nothing in
+# them that parts a path. What is written down once stays: a later change, or one after a cut, finds what is ours there.
+kw_before=$KW_STATE/before
+# A recipe has its own way back, so its scripts leave this empty and write nothing down.
+kw_notes=
+
+# Sets kw_noted to the name under which a key is written down.
+kw_named() {
+  kw_noted= kw_parted=$1
+  while case $kw_parted in *[/%]*) ;; *) false ;; esac; do
+    kw_noted=$kw_noted${kw_parted%%[/%]*}
+    kw_parted=${kw_parted#"${kw_parted%%[/%]*}"}
+    case $kw_parted in
+    /*) kw_noted=$kw_noted%2f ;;
+    *) kw_noted=$kw_noted%25 ;;
+    esac
+    kw_parted=${kw_parted#?}
+  done
+  kw_noted=$kw_noted$kw_parted
+}
+
+# Whether nothing needs to be written down of a key.
+kw_known() {
+  [ -n "$kw_notes" ] || return 0
+  kw_named "$1"
+  [ -e "$kw_before/absent/$kw_noted" ] || [ -e "$kw_before/there/$kw_noted" ]
+}
+
+# Nothing is there yet: the key.
+kw_note_absent() {
+  kw_known "$1" || { kw_state before/absent && kw_named "$1" && : >"$kw_before/absent/$kw_noted"; }
+}
+
+# Something is there: the key, the words that are put back, the files that are.
+kw_note_there() {
+  kw_known "$1" && return 0
+  kw_state before/there && kw_state before/kept && kw_named "$1" || return 1
+  kw_words=$2 kw_nth=
+  shift 2
+  for kw_left do
+    kw_keep "$kw_before/kept/$kw_noted$kw_nth" "$kw_left" || return 1
+    kw_nth=$kw_nth#
+  done
+  printf '%s\n' "$kw_words" >"$kw_before/there/$kw_noted"
+}
+
+# A file or a link that is about to be another one: the key, the path.
+kw_note_file() {
+  if [ -e "$2" ] || [ -L "$2" ]; then kw_note_there "$1" '' "$2"; else kw_note_absent "$1"; fi
+}
+
+# Keeps a file or a link, if it is there: the copy, the path.
+kw_keep() {
+  kw_gone "$1" || return 1
+  { [ ! -f "$2" ] && [ ! -L "$2" ]; } || cp -pP -- "$2" "$1"
+}

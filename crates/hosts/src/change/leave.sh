@@ -1,0 +1,204 @@
+# What was there before us comes back, and what was not goes: units, people, packages, and the SSH daemon.
+
+# Stops a unit that did not run before us, while all that it reads is still there: its name.
+kw_unit_halt() {
+  kw_named "unit $1"
+  kw_record=$kw_noted
+  kw_words_of
+  case $kw_words in yes*) return 0 ;; esac
+  [ -e "$kw_before/absent/$kw_record" ] || [ -n "$kw_words" ] || return 0
+  ! systemctl -q is-active "$1" || systemctl stop "$1" || kw_unit_failed "$1"
+}
+
+# A unit: its name. One that ran before us reads again what is as it was.
+kw_unit_back() {
+  kw_words_of
+  # Whether it ran, whether it was started at boot, and whether its file was replaced.
+  set -f
+  set -- "$1" $kw_words
+  rm -f -- "$KW_STATE/units/$1.reads" || return 1
+  if [ "${3-no}" = no ] && systemctl -q is-enabled "$1" 2>/dev/null; then systemctl -q disable "$1" || return 1; fi
+  if [ "$kw_was" = absent ] || [ "${4-}" = file ]; then
+    kw_file_back "/etc/systemd/system/$1" && systemctl daemon-reload || return 1
+  fi
+  [ "${3-no}" = no ] || systemctl -q is-enabled "$1" 2>/dev/null || systemctl -q enable "$1" || return 1
+  [ "${2-no}" = no ] || kw_bounded restart "$1"
+}
+
+# The time service that we turned on.
+kw_time_back() {
+  kw_words_of
+  set -f
+  set -- $kw_words
+  [ "${2-yes}" = yes ] || ! systemctl -q is-active "$1" || systemctl stop "$1" || return 1
+  [ "${3-yes}" = yes ] || ! systemctl -q is-enabled "$1" || systemctl -q disable "$1"
+}
+
+# Takes a user out of a group: both.
+kw_member_back() {
+  kw_entry passwd "$1" && kw_entry group "$2" || return 0
+  kw_left=,${kw_found##*:},
+  case $kw_left in
+  *",$1,"*) gpasswd -d "$1" "$2" ;;
+  esac
+}
+
+# A group that we made goes, unless somebody is in it: its name.
+kw_group_back() {
+  kw_entry group "$1" || return 0
+  [ -z "${kw_found##*:}" ] || { kw_stays "the group $1 stays: ${kw_found##*:} is in it"; return; }
+  groupdel "$1" || kw_stays "the group $1 stays: it is somebody's own"
+}
+
+# A user: its name.
+kw_user_back() {
+  rm -f -- "$(kw_sudoers "$1")" "$KW_STATE/users/$1" || return 1
+  kw_entry passwd "$1" || return 0
+  if [ "$kw_was" = absent ]; then
+    # It says 12 when its home was not all its own.
+    userdel -r "$1" || [ $? = 12 ]
+    return
+  fi
+  { read -r kw_shell && read -r kw_hash && read -r kw_mode; } <"$kw_before/there/$kw_record" || return 1
+  [ "${kw_found##*:}" = "$kw_shell" ] || usermod -s "$kw_shell" "$1" || return 1
+  kw_home=${kw_found%:*} kw_home=${kw_home##*:}
+  kw_block_back "$kw_home/.ssh/authorized_keys" || return 1
+  if [ -n "$kw_mode" ]; then
+    kw_owned "$KW_ROOT$kw_home/.ssh" ${kw_mode} || kw_own "$KW_ROOT$kw_home/.ssh" ${kw_mode} || return 1
+  fi
+  [ -n "$kw_hash" ] || return 0
+  chpasswd -e <<KW_END
+$1:$kw_hash
+KW_END
+}
+
+# Whether packages can go and take none along that is not among them.
+kw_go_alone() {
+  kw_has dpkg-query || { rpm -e --test "$@" >/dev/null 2>&1; return; }
+  kw_said=$(kw_apt -s purge "$@") || return 1
+  while read -r kw_line kw_package kw_rest; do
+    case $kw_line in
+    Purg | Remv)
+      case " $* " in
+      *" $kw_package "* | *" ${kw_package%%:*} "*) ;;
+      *) return 1 ;;
+      esac
+      ;;
+    esac
+  done <<KW_END
+$kw_said
+KW_END
+}
+
+# Sets kw_go to those packages of ours that nobody else needs, and kw_stay to the others.
+kw_needed() {
+  kw_go= kw_stay=
+  if kw_go_alone "$@"; then
+    kw_go=$*
+    return
+  fi
+  for kw_one do
+    if kw_go_alone $kw_go "$kw_one"; then kw_go="$kw_go $kw_one"; else kw_stay="$kw_stay $kw_one"; fi
+  done
+}
+
+# Packages that came along with ours and that nobody needs any more.
+kw_orphans() {
+  kw_go=
+  kw_said=$(kw_apt -s autoremove --purge) || return 1
+  while read -r kw_line kw_package kw_rest; do
+    case $kw_line in
+    Purg | Remv) grep -qxF -e "${kw_package%%:*}" "$kw_before/packages" || kw_go="$kw_go $kw_package" ;;
+    esac
+  done <<KW_END
+$kw_said
+KW_END
+  [ -z "$kw_go" ] || kw_apt purge $kw_go
+}
+
+# What was known before us had left its configuration there, which stays.
+kw_remove_packages() {
+  if kw_has apt-get; then
+    kw_older= kw_newer=
+    for kw_one do
+      if grep -qxF -e "${kw_one%%:*}" "$kw_before/packages"; then kw_older="$kw_older $kw_one"; else kw_newer="$kw_newer $kw_one"; fi
+    done
+    # sudo would not go where root has no password.
+    SUDO_FORCE_REMOVE=yes
+    export SUDO_FORCE_REMOVE
+    { [ -z "$kw_older" ] || kw_apt remove $kw_older; } && { [ -z "$kw_newer" ] || kw_apt purge $kw_newer; } && kw_orphans
+  elif kw_has dnf5; then
+    dnf5 -y remove "$@"
+  elif kw_has dnf; then
+    dnf -y --setopt=exit_on_lock=True remove "$@"
+  else
+    zypper --non-interactive remove --clean-deps "$@"
+  fi
+}
+
+# Packages that were not there before us: their keys. One that others need by now stays, and is theirs.
+kw_packages_back() {
+  kw_ours= kw_left=0
+  for kw_one do
+    kw_named "$kw_one"
+    [ -e "$kw_before/absent/$kw_noted" ] || continue
+    kw_left=9
+    ! kw_installed "${kw_one#* }" || kw_ours="$kw_ours ${kw_one#* }"
+  done
+  [ $kw_left != 0 ] || return 0
+  kw_stay=
+  if [ -n "$kw_ours" ]; then
+    kw_needed $kw_ours
+    [ -z "$kw_go" ] || kw_remove_packages $kw_go || return 1
+  fi
+  if [ -n "$kw_stay" ]; then
+    ! kw_has apt-mark || apt-mark auto $kw_stay >/dev/null || return 1
+    kw_stays "what others need by now stays:$kw_stay"
+    kw_left=8
+  fi
+  for kw_one do
+    kw_named "$kw_one"
+    rm -f -- "$kw_before/absent/$kw_noted" || return 1
+  done
+  return $kw_left
+}
+
+# The SSH daemon as it was. Connections go on meanwhile.
+kw_sshd_back() {
+  kw_words_of
+  kw_socket=$kw_words
+  rm -f -- "$kw_sshd_kept/unproven" && kw_sshd_keep || return 1
+  if kw_sshd_unwrite && sshd -t; then
+    kw_sshd_reload '' && rm -f -- "$kw_sshd_kept/pending"
+    return
+  fi
+  kw_sshd_restore && rm -f -- "$kw_sshd_kept/pending"
+  return 1
+}
+
+kw_sshd_unwrite() {
+  kw_file_back "${kw_sshd_ours#"$KW_ROOT"}" '#' || return 1
+  [ -z "$kw_socket" ] || kw_file_back "/etc/systemd/system/$kw_socket.d/zz-kubewright.conf" '##' || return 1
+  [ -e "$kw_sshd_config" ] || return 0
+  kw_open /etc/ssh/sshd_config || return 1
+  kw_text= kw_include='Include /etc/ssh/sshd_config.d/*.conf'
+  ! grep -qxF -e "$kw_include" "$kw_before/kept/$kw_record" || kw_include=
+  while IFS= read -r kw_line; do
+    # The one that we put there stands first.
+    [ -z "$kw_include" ] || [ "$kw_line" != "$kw_include" ] || { kw_include=; continue; }
+    kw_text=$kw_text${kw_line#'# kubewright says it in its own file: '}$kw_newline
+  done <<KW_END
+${kw_old%"$kw_newline"}
+KW_END
+  kw_close_back "$kw_text"
+}
+
+# What let the daemon be at its port: the port.
+kw_label_back() {
+  ! kw_has semanage || semanage port -d -p tcp "$1"
+}
+
+kw_port_back() {
+  ! kw_has firewall-cmd || ! firewall-cmd -q --state ||
+    { firewall-cmd -q --permanent --remove-port="$1/tcp" && firewall-cmd -q --remove-port="$1/tcp"; }
+}

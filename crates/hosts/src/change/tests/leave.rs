@@ -1,0 +1,299 @@
+//! A host that is left is as it was before us.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::Path;
+
+use kubewright_model::digest::Digest;
+use kubewright_model::host::{FileWish, HostResource, SshDaemonWish, UnitRun, UnitWish, UserWish};
+
+use super::host::{Host, each};
+
+/// Everything below a folder: what it is, its mode, and what is in it.
+fn listing(host: &Host) -> BTreeMap<String, String> {
+    fs::create_dir_all(host.at("var/lib")).expect("every host has it");
+    fn walk(root: &Path, at: &Path, found: &mut BTreeMap<String, String>) {
+        for entry in fs::read_dir(at).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            let name = path.strip_prefix(root).expect("below it").display().to_string();
+            // What the stand-ins note for themselves, and what no test puts back.
+            if ["calls", "bin", "systemd", "new-lists", "var/lib/apt", "run/sshd"].iter().any(|it| name.starts_with(it)) {
+                continue;
+            }
+            let meta = fs::symlink_metadata(&path).expect("it is there");
+            let mode = meta.permissions().mode();
+            if meta.is_symlink() {
+                found.insert(name, format!("to {}", fs::read_link(&path).expect("a link").display()));
+            } else if meta.is_dir() {
+                found.insert(name, format!("{mode:o}"));
+                walk(root, &path, found);
+            } else {
+                found.insert(name, format!("{mode:o} {:?}", fs::read(&path).map(|it| String::from_utf8_lossy(&it).into_owned())));
+            }
+        }
+    }
+    let mut found = BTreeMap::new();
+    walk(host.root.path(), host.root.path(), &mut found);
+    found
+}
+
+/// Makes it, makes the other, leaves: all is as it was, and leaving again is nothing. Returns the calls of leaving.
+fn there_and_back(host: &Host, make: &[HostResource], other: &[HostResource]) -> Vec<String> {
+    let before = listing(host);
+    assert!(host.make(make).expect("it is done").changed);
+    let noted = host.ours();
+    host.make(other).expect("it is done");
+    assert!(noted.iter().all(|key| host.ours().contains(key)), "{noted:?}");
+    host.calls();
+    let keys = host.ours();
+    assert!(host.unmake(&keys).expect("it is put back").changed);
+    let calls = host.calls();
+    assert_eq!(listing(host), before);
+    assert!(!host.unmake(&keys).expect("it is as it was").changed);
+    calls
+}
+
+fn text(path: &str, text: &str, mode: u32) -> HostResource {
+    HostResource::File(FileWish::new(path, text, mode))
+}
+
+fn user(name: &str) -> UserWish {
+    UserWish {
+        name: name.into(),
+        authorized_keys: vec!["ssh-ed25519 AAAA ours".into()],
+        sudo: true,
+        groups: Vec::new(),
+        shell: "/bin/sh".into(),
+        password_hash: None,
+    }
+}
+
+fn unit(name: &str, content: Option<&str>) -> HostResource {
+    HostResource::Unit(UnitWish {
+        name: name.into(),
+        content: content.map(Into::into),
+        enabled: true,
+        run: UnitRun::Running,
+        reads: Digest::of(name),
+    })
+}
+
+#[test]
+fn files_links_and_blocks_are_as_they_were_to_the_byte() {
+    each(|host| {
+        host.write("etc/theirs", "theirs, without an end");
+        host.write("etc/hosts", "127.0.0.1 localhost");
+        host.write("srv/tool", "#!/bin/sh\n");
+        symlink("theirs", host.at("etc/link")).expect("a link");
+        symlink("/nowhere", host.at("etc/dangling")).expect("a link");
+        fs::set_permissions(host.at("etc/theirs"), fs::Permissions::from_mode(0o604)).expect("it is ours");
+        let block = |path: &str, line: &str| HostResource::Block { path: path.into(), lines: vec![line.into()] };
+        let link = |path: &str, target: &str| HostResource::Link { path: path.into(), target: target.into() };
+        let make = |word: &str| {
+            [
+                text("/etc/theirs", word, 0o640),
+                text("/etc/dangling", word, 0o640),
+                text("/etc/new 100%/deep/%2f it's", word, 0o600),
+                block("/etc/hosts", word),
+                block("/etc/none", word),
+                link("/etc/link", word),
+                link("/srv/tool", word),
+                link("/opt/here", word),
+            ]
+        };
+        there_and_back(host, &make("one\n"), &make("two\n"));
+    });
+}
+
+#[test]
+fn what_others_did_meanwhile_stays() {
+    each(|host| {
+        host.write("etc/hosts", "127.0.0.1 localhost\n");
+        let block = |path: &str| HostResource::Block { path: path.into(), lines: vec!["ours".into()] };
+        host.make(&[block("/etc/hosts"), block("/etc/none"), text("/etc/new/ours", "ours", 0o600)]).expect("it is done");
+        host.write("etc/hosts", &format!("::1 six\n{}", host.read("etc/hosts")));
+        host.write("etc/none", &format!("{}theirs\n", host.read("etc/none")));
+        host.write("etc/new/theirs", "");
+        assert!(host.unmake(&host.ours()).expect("it is put back").changed);
+        assert_eq!(host.read("etc/hosts"), "::1 six\n127.0.0.1 localhost\n");
+        assert_eq!((host.read("etc/none"), host.at("etc/new/ours").exists()), ("theirs\n".into(), false));
+        assert!(host.at("etc/new/theirs").exists() && !host.at("var/lib/kubewright").exists());
+    });
+}
+
+#[test]
+fn what_was_true_before_us_is_not_ours() {
+    each(|host| {
+        host.write("etc/theirs", "same");
+        host.write("packages", "curl\n");
+        fs::set_permissions(host.at("etc/theirs"), fs::Permissions::from_mode(0o600)).expect("it is ours");
+        assert!(!host.make(&[text("/etc/theirs", "same", 0o600), HostResource::Package("curl".into())]).expect("so").changed);
+        assert_eq!(host.ours(), Vec::<String>::new());
+        assert!(!host.at("var/lib/kubewright").exists());
+    });
+}
+
+#[test]
+fn the_kernel_and_single_settings_are_as_they_were() {
+    each(|host| {
+        host.write("proc/sys/net/ipv4/ip_forward", "0\n");
+        host.write("proc/swaps", "Filename Type Size Used Priority\n/dev/sda2 partition 1 0 -2\n");
+        host.write("dev/sda2", "");
+        host.write("etc/fstab", "UUID=1 / ext4 defaults 0 1\n/dev/sda2\tnone swap sw 0 0");
+        host.write("sys/module/br_netfilter/refcnt", "0");
+        host.write("etc/hostname", "old\n");
+        host.write("etc/timezone", "Etc/UTC\n");
+        host.write("usr/share/zoneinfo/Europe/Paris", "");
+        host.write("etc/default/locale", "LC_TIME=C\nLANG=C\n");
+        host.write("locales", "fr_FR.utf8\n");
+        symlink("/usr/share/zoneinfo/Etc/UTC", host.at("etc/localtime")).expect("a link");
+        let sysctl = |value: &str| HostResource::Sysctl { key: "net.ipv4.ip_forward".into(), value: value.into() };
+        let make = [
+            HostResource::Module("br_netfilter".into()),
+            sysctl("1"),
+            HostResource::SwapOff,
+            HostResource::Hostname("new".into()),
+            HostResource::Timezone("Europe/Paris".into()),
+        ];
+        let calls = there_and_back(host, &make, &[sysctl("2"), HostResource::Hostname("newer".into())]);
+        assert_eq!(calls, ["systemctl daemon-reload", "swapon /dev/sda2", "hostnamectl set-hostname localhost"]);
+    });
+}
+
+#[test]
+fn units_are_in_the_state_that_they_were_in() {
+    each(|host| {
+        host.write("etc/systemd/system/own.service", "[Service]\nExecStart=/bin/their\n");
+        host.write("vendor/haproxy.service", "");
+        host.write("usr/lib/systemd/system/haproxy.service", "");
+        host.write("systemd/own.service.active", "active");
+        host.write("systemd/own.service.enabled", "enabled");
+        let make = |word: &str| {
+            [unit("new.service", Some(word)), unit("own.service", Some(word)), unit("haproxy.service", None)]
+        };
+        let state = |unit: &str| {
+            ["active", "enabled"].map(|what| fs::read_to_string(host.at(&format!("systemd/{unit}.{what}"))).unwrap_or_default())
+        };
+        let calls = there_and_back(host, &make("one"), &make("two"));
+        let calls: Vec<&str> = calls.iter().filter(|call| !call.contains(" is-")).map(String::as_str).collect();
+        assert_eq!(
+            calls,
+            [
+                "systemctl stop haproxy.service",
+                "systemctl stop new.service",
+                "systemctl -q disable haproxy.service",
+                "systemctl -q disable new.service",
+                "systemctl daemon-reload",
+                "systemctl daemon-reload",
+                "systemctl restart own.service",
+            ]
+        );
+        assert_eq!(state("own.service").map(|it| it.trim().to_string()), ["active", "enabled"]);
+        assert_eq!(state("haproxy.service").map(|it| it.trim().to_string()), ["inactive", "disabled"]);
+    });
+}
+
+#[test]
+fn people_go_whom_we_made_and_others_are_as_they_were() {
+    each(|host| {
+        host.write("etc/group", "root:x:0:\nadm:x:4:\n");
+        host.write("etc/passwd", "root:x:0:0:root:/root:/bin/sh\nada:x:0:0::/home/ada:/bin/theirs\n");
+        host.write("home/ada/.ssh/authorized_keys", "ssh-ed25519 AAAA theirs\n");
+        host.write("offers/visudo", "");
+        fs::set_permissions(host.at("home/ada/.ssh"), fs::Permissions::from_mode(0o750)).expect("it is ours");
+        host.write("etc/sudoers.d/theirs", "");
+        let groups = vec!["adm".to_string(), "build".to_string()];
+        let make = [
+            HostResource::User(UserWish { groups, ..user("ada") }),
+            HostResource::User(user("grace")),
+        ];
+        let other = [HostResource::User(UserWish { sudo: false, ..user("ada") })];
+        let before = listing(host);
+        host.make(&make).expect("it is done");
+        host.make(&other).expect("it is done");
+        // The stand-in for usermod keeps its own book of groups.
+        fs::remove_file(host.at("groups-of-ada")).expect("it was there");
+        host.write("etc/group", "root:x:0:\nadm:x:4:ada\nbuild:x:990:ada\n");
+        host.calls();
+        assert!(host.unmake(&host.ours()).expect("it is put back").changed);
+        let calls = host.calls();
+        assert_eq!(
+            calls,
+            [
+                "gpasswd -d ada adm",
+                "gpasswd -d ada build",
+                "usermod -s /bin/theirs ada",
+                "userdel -r grace",
+                "groupdel build",
+            ]
+        );
+        assert_eq!(listing(host), before);
+    });
+}
+
+#[test]
+fn who_we_come_in_as_stays_and_so_does_its_sudo() {
+    each(|host| {
+        host.write("packages", "");
+        host.write("offers/visudo", "");
+        host.make(&[HostResource::User(user("admin")), HostResource::Package("sudo".into())]).expect("it is done");
+        let report = host.unmake(&host.ours()).expect("the rest is put back");
+        assert_eq!(
+            report.told,
+            [
+                "user admin stays: admin is who we come in as",
+                "group admin stays: admin is who we come in as",
+                "package sudo stays: admin is who we come in as",
+            ]
+        );
+        assert!(host.read("etc/passwd").contains("admin:") && host.at("etc/sudoers.d/kubewright-admin").exists());
+        assert_eq!((host.read("packages"), host.ours()), ("sudo\n".into(), Vec::new()));
+        assert!(!host.at("var/lib/kubewright").exists());
+    });
+}
+
+#[test]
+fn packages_go_unless_others_need_them() {
+    each(|host| {
+        host.write("packages", "base\n");
+        let all = ["curl", "jq", "haproxy"].map(|name| HostResource::Package(name.into()));
+        host.make(&all).expect("it is done");
+        host.write("packages", "base\ncurl\njq\nhaproxy\nlibjq\nliborphan\ntheirs\n");
+        host.write("needs", "theirs curl\n");
+        host.write("along", "libjq\nbase\n");
+        let report = host.unmake(&host.ours()).expect("it is put back");
+        assert_eq!(report.told, ["what others need by now stays: curl"]);
+        assert_eq!(host.read("packages"), "base\ncurl\nliborphan\ntheirs\n");
+        assert!(host.calls().contains(&"apt-mark auto curl".to_string()));
+    });
+    for manager in ["dnf", "zypper"] {
+        each(|host| {
+            host.of_another_family(manager);
+            host.write("packages", "base\n");
+            host.make(&["curl", "jq"].map(|name| HostResource::Package(name.into()))).expect("it is done");
+            host.write("needs", "theirs curl\n");
+            assert!(host.unmake(&host.ours()).expect("it is put back").changed);
+            assert_eq!(host.read("packages"), "base\ncurl\n");
+        });
+    }
+}
+
+#[test]
+fn the_daemon_is_where_it_was() {
+    each(|host| {
+        host.write("etc/ssh/sshd_config", "Port 22\nPermitRootLogin yes\n");
+        let sshd = |port| HostResource::SshDaemon(SshDaemonWish { port, harden: true });
+        there_and_back(host, &[sshd(2222)], &[sshd(2223)]);
+    });
+}
+
+#[test]
+fn a_key_that_nobody_knows_is_refused() {
+    each(|host| {
+        for key in ["", "gadget x", "file ", "file etc/x", "file /etc/../x", "user -x", "swap x", "membership of a"] {
+            let why = host.unmake(&[key.to_string()]).expect_err("it is none");
+            assert!(why.to_string().contains("failed on web-1"), "{why}");
+        }
+    });
+}
