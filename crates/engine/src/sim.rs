@@ -8,6 +8,7 @@
 //! [`Breach`]. It proves order and logic. It does not prove that a real K3s takes our configuration.
 
 mod api;
+mod before;
 mod conditions;
 mod faults;
 mod hosts;

@@ -5,6 +5,7 @@
 //! version skew, a sliding window of agents) is here and nowhere else.
 
 mod balancing;
+mod clean;
 mod cluster;
 mod destroy;
 mod draft;
@@ -40,7 +41,11 @@ pub fn plan(desired: &Desired, observed: &Observed, ask: &Ask) -> Plan {
         Ask::Apply => build(Draft::new(&interim), observed, &none),
         Ask::Replace(nodes) => replace(&interim, observed, nodes),
         Ask::Rebuild => rebuild(desired, observed),
-        Ask::Destroy => destroy::plan(Draft::new(desired), observed),
+        Ask::Destroy => {
+            let mut draft = destroy::plan(Draft::new(desired), observed);
+            clean::plan(&mut draft, observed);
+            draft
+        }
         Ask::Backup => backup(desired, observed),
     };
     if matches!(ask, Ask::Apply | Ask::Replace(_)) {

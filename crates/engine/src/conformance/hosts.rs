@@ -14,7 +14,7 @@ use kubewright_planner::diff::host::differing;
 use super::{Broken, Rule, Verdict, broken, rule, that};
 
 /// The rules, in the order of their numbers.
-pub const RULES: [Rule; 9] = [
+pub const RULES: [Rule; 11] = [
     rule("H1", "`observe` MUST tell the operating system and the architecture of a host that answers"),
     rule("H2", "`observe` of a host that does not answer MUST be unknown, never absent"),
     rule("H3", "`observe` MUST show what was asked for and MAY leave out everything else"),
@@ -24,6 +24,8 @@ pub const RULES: [Rule; 9] = [
     rule("H7", "`change` of a host that does not answer MUST fail in a way that may pass"),
     rule("H8", "`run` MUST fail for good where a command does, and name the command"),
     rule("H9", "the value of a hole MUST NOT be in a sight, a report or an error"),
+    rule("H10", "`observe` MUST tell what was touched by `change` since the host was as before, and nothing else"),
+    rule("H11", "`change` MUST put back what was there before what it unmakes, and change nothing the second time"),
 ];
 
 /// Hands, and what their world offers for the checks.
@@ -49,6 +51,7 @@ const VALUE: &str = "7f3c-not-to-be-seen";
 
 /// Checks every rule; returns those that are broken.
 pub async fn check(case: Case<'_>) -> Vec<Broken> {
+    let before = look(case, &everything(case)).await;
     let verdicts = vec![
         answers(case).await,
         silent(case).await,
@@ -59,8 +62,15 @@ pub async fn check(case: Case<'_>) -> Vec<Broken> {
         unreachable(case).await,
         failing_command(case).await,
         hidden(case).await,
+        remembered(case).await,
+        put_back(case, before).await,
     ];
     broken(&RULES, verdicts)
+}
+
+/// All that is made true on the way.
+fn everything(case: Case<'_>) -> Vec<HostResource> {
+    case.resources.iter().cloned().chain([secret_file()]).collect()
 }
 
 /// What is on a host of ours; what else is true of it changes by itself.
@@ -156,4 +166,25 @@ async fn hidden(case: Case<'_>) -> Verdict {
     that(seen.files.contains_key(PATH), || format!("{PATH} was not written"))?;
     let told = format!("{report:?} {seen:?}");
     that(!told.contains(VALUE), || "it is in a report or a sight".into())
+}
+
+async fn remembered(case: Case<'_>) -> Verdict {
+    let seen = look(case, &[]).await?;
+    let untouched = HostResource::File(FileWish::new("/etc/passwd", "", 0o644)).key();
+    that(!seen.ours.contains_key(&untouched), || "it tells what nobody touched".into())?;
+    let missing: Vec<String> =
+        everything(case).iter().map(HostResource::key).filter(|key| !seen.ours.contains_key(key)).collect();
+    that(missing.is_empty(), || format!("it does not tell: {}", missing.join(", ")))
+}
+
+async fn put_back(case: Case<'_>, before: Result<HostSeen, String>) -> Verdict {
+    let ours = look(case, &[]).await?.ours;
+    let leave = HostChange { unmake: ours.into_keys().collect(), ..change(case, &[]) };
+    for changed in [true, false] {
+        let report = case.hands.change(&leave, &Holes::new()).await.map_err(|error| error.to_string())?;
+        that(report.changed == changed, || format!("{report:?}"))?;
+        let (before, after) = (before.clone()?, look(case, &everything(case)).await?);
+        that(before == after, || format!("{before:?} became {after:?}"))?;
+    }
+    Ok(())
 }

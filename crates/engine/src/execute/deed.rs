@@ -271,6 +271,7 @@ impl<'a> Hands<'a> {
         let mut change = narrowed.unwrap_or_else(|| change.clone());
         settle_reads(&mut change, &holes, &self.filled);
         let report = patiently!(tell, hands.change(&change, &holes))?;
+        report.told.into_iter().for_each(|told| tell(Saying::Tells(told)));
         Ok(report.changed)
     }
 

@@ -20,7 +20,7 @@ use super::kubernetes::Restart;
 use super::network::HAPROXY;
 use super::recipes::did_not_start;
 use super::state::{Machine, State, UNITS};
-use super::{DataCentre, k3s, timing};
+use super::{DataCentre, before, k3s, timing};
 
 /// The folder whose files Kubernetes reads; their text is kept, so that what it would make of them is known.
 const CONFIGURATION: &str = "/etc/rancher/";
@@ -229,7 +229,9 @@ impl Hosts for Ssh {
                     let state = self.centre.lock();
                     let nowhere = Machine::nowhere();
                     let machine = state.machine(probe.host).unwrap_or(&nowhere);
-                    asked_for(&machine.host, state.modules(probe.host), probe.resources)
+                    let mut seen = asked_for(&machine.host, state.modules(probe.host), probe.resources);
+                    seen.ours = before::ours(machine);
+                    seen
                 };
                 // Whatever the books say: a server that was taken out of them runs on.
                 let serving = self.on(probe.host, |machine| machine.runs(k3s::SERVER_UNIT));
@@ -248,17 +250,17 @@ impl Hosts for Ssh {
             Reached::Machine => {
                 let mut changed = false;
                 for resource in &change.make {
+                    self.on(&change.host, |machine| before::note(machine, resource));
                     changed |= self.make(&change.host, resource, holes).await?;
                 }
-                for resource in &change.unmake {
-                    if let HostResource::Block { path, .. } | HostResource::Lines { path, .. } = resource {
-                        changed |= self.on(&change.host, |machine| machine.host.blocks.remove(path).is_some());
-                    }
+                for key in &change.unmake {
+                    self.centre.take(timing::SMALL).await;
+                    changed |= self.on(&change.host, |machine| before::put_back(machine, key));
                 }
                 changed
             }
         };
-        Ok(Report { changed, gave: Holes::new() })
+        Ok(Report { changed, ..Report::default() })
     }
 
     async fn run(
@@ -305,7 +307,7 @@ impl State {
 }
 
 /// What was asked for, and no more: a probe asks for what it needs.
-fn asked_for(truth: &HostSeen, modules: &BTreeSet<String>, resources: &[HostResource]) -> HostSeen {
+pub(super) fn asked_for(truth: &HostSeen, modules: &BTreeSet<String>, resources: &[HostResource]) -> HostSeen {
     let mut seen = HostSeen {
         os: truth.os.clone(),
         arch: truth.arch.clone(),

@@ -54,7 +54,7 @@ impl Ssh {
         if recipe.effect == Effect::Leave {
             self.centre.lock().end_cluster_without_servers();
         }
-        Ok(Report { changed: true, gave: self.gives(host, recipe, holes)? })
+        Ok(Report { changed: true, gave: self.gives(host, recipe, holes)?, told: Vec::new() })
     }
 
     async fn stop(&self, host: &NodeName, recipe: &Recipe, unit: &str) {

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use kubewright_model::desired::{Body, DesiredMachine};
 use kubewright_model::digest::Digest;
+use kubewright_model::host::HostResource;
 use kubewright_model::ids::{ClusterName, NodeName, Owner, PlaceName, ProviderName, Vmid};
 use kubewright_model::observed::{HostSeen, LoadBalancerSeen, MachineSeen, Power, UnitSeen};
 use rand::{RngExt as _, SeedableRng as _};
@@ -94,6 +95,9 @@ pub struct Machine {
     pub(super) texts: BTreeMap<String, String>,
     /// What we wrote down of what units read when they started. It is there when a unit's own file is gone.
     pub(super) reads: BTreeMap<String, Digest>,
+    /// What was there before we touched a resource first, by its key: the resource, and what a look at it showed.
+    #[serde(default)]
+    pub(super) before: BTreeMap<String, (HostResource, HostSeen)>,
     /// How often it was reached over SSH.
     pub(super) contacts: u32,
 }
@@ -375,8 +379,9 @@ impl State {
             for (name, machine) in ours {
                 if !machine.existing {
                     left.push(format!("machine {name} at {provider}"));
-                } else if machine.host.kubernetes.is_some() {
-                    left.push(format!("Kubernetes on host {name}"));
+                } else {
+                    left.extend(machine.host.kubernetes.is_some().then(|| format!("Kubernetes on host {name}")));
+                    left.extend(machine.before.keys().map(|key| format!("{key} on host {name}")));
                 }
             }
         }
@@ -434,6 +439,7 @@ impl Machine {
             raw: Vec::new(),
             texts: BTreeMap::new(),
             reads: BTreeMap::new(),
+            before: BTreeMap::new(),
             contacts: 0,
         }
     }

@@ -151,7 +151,9 @@ fn put_back(calls: &mut Calls, host: &NodeName, user: &str, thing: &Thing<'_>) -
         return Ok(());
     }
     match kind {
-        Kind::Link | Kind::File | Kind::Download | Kind::Block | Kind::Directory | Kind::Folder => names::path(host, name)?,
+        Kind::Link | Kind::File | Kind::Download | Kind::Block | Kind::Directory | Kind::Folder => {
+            names::path(host, name)?
+        }
         _ if name.is_empty() => {}
         Kind::Membership | Kind::Sysctl => {}
         _ => names::plain(host, key, name)?,

@@ -73,11 +73,13 @@ kw_note_list() {
 kw_note_packages() {
   [ -n "$kw_notes" ] || return 0
   kw_note_list || return 1
-  # Those that are unknown are told on the side.
+  # One that is there must never be taken for ours: what answers for others only in part is no answer.
   if kw_has dpkg-query; then
     kw_said=$(dpkg-query -W -f '${Package} ${db:Status-Status} ' "$@" 2>/dev/null)
+    [ $? -lt 2 ] || { kw_no 'dpkg cannot say what is installed'; return 1; }
   else
-    kw_said=$(rpm -q --qf '%{NAME} installed ' "$@")
+    kw_said=$(rpm -q --qf '%{NAME} installed ' "$@" 2>&1)
+    case $kw_said in *error:*) kw_no "$kw_said"; return 1 ;; esac
   fi
   for kw_package do
     case " $kw_said" in

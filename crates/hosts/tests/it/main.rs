@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod booted;
+mod clean;
 mod daemon;
 mod faults;
 mod first;

@@ -33,6 +33,7 @@ pub(super) fn check(plan: &Plan, desired: &Desired, observed: &Observed, found: 
                 // One that comes back in another role is proven by itself.
                 proof.stays(step, host).filter(|_| !super::roles::changes(host, desired, observed))
             }
+            Action::ChangeHost(change) => change.unmake.iter().find_map(|key| proof.put_back(step, &change.host, key)),
             Action::ForgetMember(name) => proof.node(step, name),
             Action::RemoveRelease { name, namespace } => proof.release(step, namespace, name),
             Action::DeleteObjects(ids) => ids.iter().find_map(|id| proof.object(step, id)),
@@ -73,6 +74,17 @@ impl Proof<'_> {
         };
         let wished = self.nodes.contains(name) && !asked;
         wished.then(|| violation(WISHED, step, format!("{name} is in the spec")))
+    }
+
+    /// What a host remembers goes where the cluster ends, or where nobody wishes for it any more.
+    fn put_back(&self, step: &Step, name: &NodeName, key: &str) -> Option<Violation> {
+        let seen = self.observed.hosts.get(name).and_then(Seen::present);
+        if !seen.is_some_and(|seen| seen.ours.contains_key(key)) {
+            return Some(violation(OURS, step, format!("{key} was not touched by us")));
+        }
+        let host = self.desired.hosts.iter().find(|host| host.name == *name);
+        let wished = host.is_some_and(|host| host.resources.iter().any(|resource| resource.key() == key));
+        (wished && *self.ask != Ask::Destroy).then(|| violation(WISHED, step, format!("{key} is in the spec")))
     }
 
     fn balancer(&self, step: &Step, provider: &ProviderName) -> Option<Violation> {

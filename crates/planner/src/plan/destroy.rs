@@ -29,7 +29,7 @@ pub(super) fn plan<'a>(mut draft: Draft<'a>, observed: &Observed) -> Draft<'a> {
     let servers: BTreeSet<&NodeName> = desired.servers().map(|member| &member.name).collect();
     let reason = Reason::Asked("destroy".into());
     let mut cleaned = strangers_on_hosts(&mut draft, observed);
-    cleaned.extend(clean_existing(&mut draft, observed, &servers));
+    cleaned.extend(end_on_existing(&mut draft, observed, &servers));
     let mut agents_gone = Vec::new();
     for pass in [false, true] {
         for (provider, inventory) in machine::inventories(observed) {
@@ -71,22 +71,24 @@ fn strangers_on_hosts(draft: &mut Draft<'_>, observed: &Observed) -> Vec<StepId>
     steps
 }
 
-/// Hosts that were there before us are left clean: what we put there goes, the hosts stay.
-fn clean_existing(draft: &mut Draft<'_>, observed: &Observed, servers: &BTreeSet<&NodeName>) -> Vec<StepId> {
+/// Kubernetes ends on hosts that were there before us; the hosts stay.
+fn end_on_existing(draft: &mut Draft<'_>, observed: &Observed, servers: &BTreeSet<&NodeName>) -> Vec<StepId> {
     let desired = draft.desired;
     let hosts: BTreeMap<_, _> = desired.hosts.iter().map(|host| (&host.name, host)).collect();
     let there_before = desired.machines.iter().filter(|machine| *machine.body == Body::Existing);
     let there_before: BTreeSet<&NodeName> = there_before.map(|machine| &machine.name).collect();
+    for name in &there_before {
+        if let Some(why) = observed.hosts.get(*name).and_then(|seen| seen.why_unknown()) {
+            let message = format!("the host cannot be looked at: {why}");
+            let help = "what is ours on it would be left over; taken out of the spec, the host stays as it is";
+            draft.note(Weight::Blocks, Subject::Host((*name).clone()), message, help);
+        }
+    }
     let mut steps: Vec<StepId> = Vec::new();
     for pass in [false, true] {
         let before = steps.clone();
         for member in desired.members.iter().filter(|member| servers.contains(&member.name) == pass) {
             let existing = there_before.contains(&member.name);
-            if existing && let Some(why) = observed.hosts.get(&member.name).and_then(|seen| seen.why_unknown()) {
-                let message = format!("the host cannot be looked at: {why}");
-                let help = "what is ours on it would be left over; taken out of the spec, the host stays as it is";
-                draft.note(Weight::Blocks, Subject::Host(member.name.clone()), message, help);
-            }
             let (Some(host), Some(recipes)) = (hosts.get(&member.name), &member.recipes) else { continue };
             let there = observed
                 .hosts

@@ -18,7 +18,8 @@ fn listing(host: &Host) -> BTreeMap<String, String> {
             let path = entry.expect("an entry").path();
             let name = path.strip_prefix(root).expect("below it").display().to_string();
             // What the stand-ins note for themselves, and what no test puts back.
-            if ["calls", "bin", "systemd", "new-lists", "var/lib/apt", "run/sshd"].iter().any(|it| name.starts_with(it)) {
+            if ["calls", "bin", "systemd", "new-lists", "var/lib/apt", "run/sshd"].iter().any(|it| name.starts_with(it))
+            {
                 continue;
             }
             let meta = fs::symlink_metadata(&path).expect("it is there");
@@ -29,7 +30,10 @@ fn listing(host: &Host) -> BTreeMap<String, String> {
                 found.insert(name, format!("{mode:o}"));
                 walk(root, &path, found);
             } else {
-                found.insert(name, format!("{mode:o} {:?}", fs::read(&path).map(|it| String::from_utf8_lossy(&it).into_owned())));
+                found.insert(
+                    name,
+                    format!("{mode:o} {:?}", fs::read(&path).map(|it| String::from_utf8_lossy(&it).into_owned())),
+                );
             }
         }
     }
@@ -111,7 +115,8 @@ fn what_others_did_meanwhile_stays() {
     each(|host| {
         host.write("etc/hosts", "127.0.0.1 localhost\n");
         let block = |path: &str| HostResource::Block { path: path.into(), lines: vec!["ours".into()] };
-        host.make(&[block("/etc/hosts"), block("/etc/none"), text("/etc/new/ours", "ours", 0o600)]).expect("it is done");
+        host.make(&[block("/etc/hosts"), block("/etc/none"), text("/etc/new/ours", "ours", 0o600)])
+            .expect("it is done");
         host.write("etc/hosts", &format!("::1 six\n{}", host.read("etc/hosts")));
         host.write("etc/none", &format!("{}theirs\n", host.read("etc/none")));
         host.write("etc/new/theirs", "");
@@ -128,7 +133,12 @@ fn what_was_true_before_us_is_not_ours() {
         host.write("etc/theirs", "same");
         host.write("packages", "curl\n");
         fs::set_permissions(host.at("etc/theirs"), fs::Permissions::from_mode(0o600)).expect("it is ours");
-        assert!(!host.make(&[text("/etc/theirs", "same", 0o600), HostResource::Package("curl".into())]).expect("so").changed);
+        assert!(
+            !host
+                .make(&[text("/etc/theirs", "same", 0o600), HostResource::Package("curl".into())])
+                .expect("so")
+                .changed
+        );
         assert_eq!(host.ours(), Vec::<String>::new());
         assert!(!host.at("var/lib/kubewright").exists());
     });
@@ -173,7 +183,8 @@ fn units_are_in_the_state_that_they_were_in() {
             [unit("new.service", Some(word)), unit("own.service", Some(word)), unit("haproxy.service", None)]
         };
         let state = |unit: &str| {
-            ["active", "enabled"].map(|what| fs::read_to_string(host.at(&format!("systemd/{unit}.{what}"))).unwrap_or_default())
+            ["active", "enabled"]
+                .map(|what| fs::read_to_string(host.at(&format!("systemd/{unit}.{what}"))).unwrap_or_default())
         };
         let calls = there_and_back(host, &make("one"), &make("two"));
         let calls: Vec<&str> = calls.iter().filter(|call| !call.contains(" is-")).map(String::as_str).collect();
@@ -204,10 +215,7 @@ fn people_go_whom_we_made_and_others_are_as_they_were() {
         fs::set_permissions(host.at("home/ada/.ssh"), fs::Permissions::from_mode(0o750)).expect("it is ours");
         host.write("etc/sudoers.d/theirs", "");
         let groups = vec!["adm".to_string(), "build".to_string()];
-        let make = [
-            HostResource::User(UserWish { groups, ..user("ada") }),
-            HostResource::User(user("grace")),
-        ];
+        let make = [HostResource::User(UserWish { groups, ..user("ada") }), HostResource::User(user("grace"))];
         let other = [HostResource::User(UserWish { sudo: false, ..user("ada") })];
         let before = listing(host);
         host.make(&make).expect("it is done");
