@@ -2,12 +2,12 @@
 //!
 //! What that is the host itself remembers, so it is no matter which spec wished for it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use kubewright_model::change::{FieldChange, Reason, Subject};
 use kubewright_model::desired::{Body, DesiredHost};
 use kubewright_model::host::Before;
-use kubewright_model::ids::StepId;
+use kubewright_model::ids::{NodeName, StepId};
 use kubewright_model::observed::Observed;
 use kubewright_model::plan::{Action, HostChange, Stage, Step, Weight};
 
@@ -19,8 +19,12 @@ pub(super) fn plan(draft: &mut Draft<'_>, observed: &Observed) {
     if desired.protected {
         return;
     }
+    let servers: BTreeSet<&NodeName> = desired.servers().map(|member| &member.name).collect();
     let there_before = desired.machines.iter().filter(|machine| *machine.body == Body::Existing);
-    for name in there_before.map(|machine| &machine.name) {
+    let mut names: Vec<&NodeName> = there_before.map(|machine| &machine.name).collect();
+    // As people would do it, and as Kubernetes ends on them: servers last.
+    names.sort_by_key(|name| servers.contains(name));
+    for name in names {
         let seen = observed.hosts.get(name).and_then(|seen| seen.present());
         let host = desired.hosts.iter().find(|host| host.name == *name);
         if let (Some(seen), Some(host)) = (seen, host)
