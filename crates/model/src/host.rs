@@ -140,6 +140,7 @@ pub enum Before {
     Absent,
     /// Something, which can be put back.
     There,
+}
 
 /// A repository's wish.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

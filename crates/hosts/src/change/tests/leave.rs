@@ -6,7 +6,9 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 
 use kubewright_model::digest::Digest;
-use kubewright_model::host::{FileWish, HostResource, SshDaemonWish, UnitRun, UnitWish, UserWish};
+use kubewright_model::host::{
+    DirectoryWish, FileWish, HostResource, Mode, RepositoryWish, SshDaemonWish, UnitRun, UnitWish, UserWish,
+};
 
 use super::host::{Host, each};
 
@@ -111,6 +113,37 @@ fn files_links_and_blocks_are_as_they_were_to_the_byte() {
 }
 
 #[test]
+fn folders_repositories_and_holds_are_as_they_were() {
+    each(|host| {
+        host.write("packages", "curl\n");
+        host.write("holds", "");
+        host.write("srv/theirs/file", "");
+        fs::set_permissions(host.at("srv/theirs"), fs::Permissions::from_mode(0o711)).expect("it is ours");
+        fs::create_dir_all(host.at("etc/apt/sources.list.d")).expect("a folder");
+        let directory = |path: &str, mode: u32| {
+            HostResource::Directory(DirectoryWish { path: path.into(), mode: Mode(mode), owner: "0:0".into() })
+        };
+        let make = |mode| {
+            let repository = RepositoryWish {
+                name: "tools".into(),
+                url: "https://packages.example.org/deb/".into(),
+                suites: Vec::new(),
+                components: Vec::new(),
+                key: "-----BEGIN PGP PUBLIC KEY BLOCK-----".into(),
+            };
+            let repository = HostResource::Repository(repository);
+            [
+                directory("/srv/theirs", mode),
+                directory("/srv/ours/deep", mode),
+                repository,
+                HostResource::Hold("curl".into()),
+            ]
+        };
+        there_and_back(host, &make(0o755), &make(0o700));
+    });
+}
+
+#[test]
 fn what_others_did_meanwhile_stays() {
     each(|host| {
         host.write("etc/hosts", "127.0.0.1 localhost\n");
@@ -197,6 +230,7 @@ fn units_are_in_the_state_that_they_were_in() {
                 "systemctl -q disable new.service",
                 "systemctl daemon-reload",
                 "systemctl daemon-reload",
+                "systemctl reset-failed own.service",
                 "systemctl restart own.service",
             ]
         );
