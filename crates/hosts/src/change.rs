@@ -39,14 +39,19 @@ pub(crate) fn script(change: &HostChange, holes: &Holes) -> Result<String, HostE
         writer.calls.noting();
     }
     while let Some(first) = rest.first() {
-        // Units are written together, so that systemd reads its files once.
+        let kind = std::mem::discriminant(first);
         let together = match first {
-            HostResource::Unit(_) => rest.iter().take_while(|other| matches!(other, HostResource::Unit(_))).count(),
+            // systemd reads its files once, and what the kernel is told at every start stands in one file.
+            HostResource::Unit(_) | HostResource::Module(_) | HostResource::Sysctl { .. } => {
+                rest.iter().take_while(|other| std::mem::discriminant(*other) == kind).count()
+            }
             _ => 1,
         };
         let (now, later) = rest.split_at(together);
         match first {
             HostResource::Unit(_) => writer.units(index, now)?,
+            HostResource::Module(_) => writer.modules(index, now)?,
+            HostResource::Sysctl { .. } => writer.sysctls(index, now)?,
             HostResource::Package(_) => writer.packages(index, &change.make)?,
             other => writer.one(index, other)?,
         }
@@ -183,15 +188,16 @@ impl Writer<'_> {
 
     fn one(&mut self, index: usize, resource: &HostResource) -> Result<(), HostError> {
         match resource {
-            // Both stand in groups of their own.
-            HostResource::Package(_) | HostResource::Unit(_) => {}
+            // They stand in groups of their own.
+            HostResource::Package(_)
+            | HostResource::Unit(_)
+            | HostResource::Module(_)
+            | HostResource::Sysctl { .. } => {}
             HostResource::Repository(wish) => self.repository(index, wish)?,
             HostResource::Hold(name) => {
                 names::package(self.host, name)?;
                 self.tell(Library::Repositories, index, "kw_hold", &[name]);
             }
-            HostResource::Module(name) => self.module(index, name)?,
-            HostResource::Sysctl { key, value } => self.sysctl(index, key, value)?,
             HostResource::File(file) => write_file(&mut self.calls, index, self.host, file, self.holes)?,
             HostResource::Directory(wish) => {
                 names::path(self.host, &wish.path)?;
@@ -259,18 +265,31 @@ impl Writer<'_> {
         Ok(())
     }
 
-    fn module(&mut self, index: usize, name: &str) -> Result<(), HostError> {
-        plain(self.host, "a kernel module", name)?;
-        let words = [name, &name.replace('-', "_")];
-        self.calls.call(Library::Kernel, &Call::tell(index, "kw_module", &words).reading(format!("{name}\n")));
+    fn modules(&mut self, index: usize, modules: &[HostResource]) -> Result<(), HostError> {
+        let mut words = Vec::new();
+        for (index, resource) in (index..).zip(modules) {
+            let HostResource::Module(name) = resource else { continue };
+            plain(self.host, "a kernel module", name)?;
+            words.extend([index.to_string(), name.clone(), name.replace('-', "_")]);
+        }
+        self.together("kw_modules", &words);
         Ok(())
     }
 
-    fn sysctl(&mut self, index: usize, key: &str, value: &str) -> Result<(), HostError> {
-        let file = sysctl_file(self.host, key)?;
-        let value = value.split_whitespace().collect::<Vec<_>>().join(" ");
-        self.tell(Library::Kernel, index, "kw_sysctl", &[&file, key, &value]);
+    fn sysctls(&mut self, index: usize, sysctls: &[HostResource]) -> Result<(), HostError> {
+        let mut words = Vec::new();
+        for (index, resource) in (index..).zip(sysctls) {
+            let HostResource::Sysctl { key, value } = resource else { continue };
+            let value = value.split_whitespace().collect::<Vec<_>>().join(" ");
+            words.extend([index.to_string(), sysctl_file(self.host, key)?, key.clone(), value]);
+        }
+        self.together("kw_sysctls", &words);
         Ok(())
+    }
+
+    fn together(&mut self, function: &'static str, words: &[String]) {
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        self.calls.plain(Library::Kernel, function, &words);
     }
 
     fn lines(&mut self, index: usize, how: &'static str, path: &str, lines: &[String]) -> Result<(), HostError> {

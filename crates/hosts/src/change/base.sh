@@ -3,6 +3,8 @@
 # KW_ROOT is empty on a real host; tests put a folder there.
 KW_ROOT=${KW_ROOT-}
 KW_STATE=$KW_ROOT/var/lib/kubewright
+kw_newline='
+'
 
 # Says so when the host is on its way down, or to its next boot: then what failed means nothing.
 kw_leaving() {
@@ -117,11 +119,36 @@ kw_digested() {
 # Puts the bytes of standard input at a path: beside it first, then renamed over it, so that nobody ever sees a half and
 # a link at the path is replaced, not followed. Path, mode, owner; then their digest or a command that must agree.
 kw_put() {
+  kw_put_by cat "$@"
+}
+
+# The same for bytes that come in base64.
+kw_decode() {
+  kw_put_by 'base64 -d' "$@"
+}
+
+# The same for a text, which comes first.
+kw_write() {
+  kw_bytes=$1
+  shift
+  kw_put_by kw_say "$@"
+}
+
+kw_say() {
+  printf '%s' "$kw_bytes"
+}
+
+# The same for what a command prints, which comes first.
+kw_put_by() {
+  kw_by=$1
+  shift
   if [ -d "$1" ]; then
     [ -L "$1" ] && rm -f -- "$1" || { kw_no "$1 is a folder"; return 1; }
   fi
   kw_folder "${1%/*}/" && kw_gone "$1.kubewright" || return 1
-  (umask 077 && set -C && cat >"$1.kubewright") && kw_placed "$@" || { rm -f -- "$1.kubewright"; return 1; }
+  # What it says first tells most.
+  kw_said=$(exec 2>&1; umask 077 && set -C && $kw_by >"$1.kubewright") || kw_no "${kw_said%%"$kw_newline"*}" &&
+    kw_placed "$@" || { rm -f -- "$1.kubewright"; return 1; }
 }
 
 kw_placed() {

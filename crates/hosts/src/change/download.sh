@@ -70,7 +70,7 @@ kw_kept() {
 # Remembers it: as above.
 kw_remember() {
   kw_remembered "$3" "$4" "$5" && return 0
-  kw_state downloads && printf '%s\n' "$kw_line" | kw_put "$KW_STATE/downloads/$3" 600 0:0
+  kw_state downloads && kw_write "$kw_line$kw_newline" "$KW_STATE/downloads/$3" 600 0:0
 }
 
 # A download: path, mode, our name for its memory, its mark, what it is, where it is; then its digest, or where the

@@ -13,7 +13,7 @@ kw_whole() {
     kw_note_file "$1" "$kw_path" && kw_own "$kw_path" "$3" "$4" && return 9
     return 1
   fi
-  kw_note_file "$1" "$kw_path" && base64 -d | kw_put "$kw_path" "$3" "$4" "$5" && return 9
+  kw_note_file "$1" "$kw_path" && kw_decode "$kw_path" "$3" "$4" "$5" && return 9
   return 1
 }
 
@@ -66,12 +66,9 @@ kw_close() {
   else
     set -- "$1" 644 0:0
   fi
-  printf '%s' "$1" | kw_put "$kw_path" "$2" "$3" && return 9
+  kw_write "$1" "$kw_path" "$2" "$3" && return 9
   return 1
 }
-
-kw_newline='
-'
 
 # Reads the lines that are wished, in base64 on standard input, into kw_wish.
 kw_take() {
@@ -146,7 +143,12 @@ kw_their_lines() {
 
 # Lines that stand in a file before its first section: path; the lines in base64 on standard input.
 kw_lines() {
-  kw_open "$1" && kw_take && kw_split || return 1
+  kw_take && kw_lined "$1"
+}
+
+# The same for the lines that stand in kw_wish: path.
+kw_lined() {
+  kw_open "$1" && kw_split || return 1
   while IFS= read -r kw_line; do
     case $kw_newline$kw_head in
     *"$kw_newline$kw_line$kw_newline"*) continue ;;
@@ -165,24 +167,30 @@ KW_END
 # One setting in a file of settings: path, what its line begins with, the line.
 kw_setting() {
   kw_open "$1" || return 1
-  kw_text=
+  kw_text=$kw_old
+  kw_set "$2" "$3"
+  kw_close "$kw_text"
+}
+
+# One setting in kw_text, the text of such a file: what its line begins with, the line.
+kw_set() {
+  kw_was=$kw_text kw_text=
   while IFS= read -r kw_line; do
     case $kw_line in
-    "$2"*)
+    "$1"*)
       case $kw_newline$kw_text in
-      *"$kw_newline$3$kw_newline"*) ;;
-      *) kw_text=$kw_text$3$kw_newline ;;
+      *"$kw_newline$2$kw_newline"*) ;;
+      *) kw_text=$kw_text$2$kw_newline ;;
       esac
       ;;
     *) kw_text=$kw_text$kw_line$kw_newline ;;
     esac
   done <<KW_END
-${kw_old%"$kw_newline"}
+${kw_was%"$kw_newline"}
 KW_END
-  [ -n "$kw_old" ] || kw_text=
+  [ -n "$kw_was" ] || kw_text=
   case $kw_newline$kw_text in
-  *"$kw_newline$3$kw_newline"*) ;;
-  *) kw_text=$kw_text$3$kw_newline ;;
+  *"$kw_newline$2$kw_newline"*) ;;
+  *) kw_text=$kw_text$2$kw_newline ;;
   esac
-  kw_close "$kw_text"
 }

@@ -17,7 +17,7 @@ kw_repository_at() {
 # A file that everybody may read: path, its bytes in base64.
 kw_public() {
   [ -f "$1" ] && [ ! -L "$1" ] && [ "$(base64 <"$1" | tr -d '\n')" = "$2" ] && kw_owned "$1" 644 0:0 && return 0
-  base64 -d <<KW_END | kw_put "$1" 644 0:0 && kw_done=9
+  kw_decode "$1" 644 0:0 <<KW_END && kw_done=9
 $2
 KW_END
 }
@@ -39,7 +39,7 @@ kw_repository() {
   [ "$kw_old" != "$kw_line" ] || return $kw_done
   # It counts only when its lists were read.
   kw_repository_read "kubewright-$1" && kw_state repositories &&
-    printf '%s\n' "$kw_line" | kw_put "$KW_STATE/repositories/$1" 600 0:0 && return 9
+    kw_write "$kw_line$kw_newline" "$KW_STATE/repositories/$1" 600 0:0 && return 9
   return 1
 }
 

@@ -13,7 +13,7 @@ kw_hostname() {
   kw_now=
   [ ! -e "$KW_ROOT/etc/hostname" ] || read -r kw_now <"$KW_ROOT/etc/hostname" || :
   [ "$kw_now" != "$1" ] || return $kw_done
-  printf '%s\n' "$1" | kw_put "$KW_ROOT/etc/hostname" 644 0:0 && return 9
+  kw_write "$1$kw_newline" "$KW_ROOT/etc/hostname" 644 0:0 && return 9
   return 1
 }
 
@@ -34,7 +34,7 @@ kw_timezone() {
   [ -f "$KW_ROOT/etc/timezone" ] || return $kw_done
   read -r kw_now <"$KW_ROOT/etc/timezone" || :
   [ "$kw_now" != "$1" ] || return $kw_done
-  printf '%s\n' "$1" | kw_put "$KW_ROOT/etc/timezone" 644 0:0 && return 9
+  kw_write "$1$kw_newline" "$KW_ROOT/etc/timezone" 644 0:0 && return 9
   return 1
 }
 

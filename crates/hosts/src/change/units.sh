@@ -35,7 +35,7 @@ kw_reload() {
 }
 
 kw_remember_unit() {
-  kw_state units && printf '%s\n' "$2" | kw_put "$KW_STATE/units/$1.reads" 600 0:0
+  kw_state units && kw_write "$2$kw_newline" "$KW_STATE/units/$1.reads" 600 0:0
 }
 
 # Enables and starts a unit as wished: its name, yes or no for enabled, running, oneshot or byrecipe, what it reads, and

@@ -96,7 +96,7 @@ KW_END
   kw_text=$(printf '%s' "$kw_old" | kw_blocked "$kw_wish" && echo .) || return 1
   kw_text=${kw_text%.}
   if [ "$kw_text" = "$kw_old" ] && kw_owned "$kw_path" 600 "$kw_uid:$kw_gid"; then return 0; fi
-  printf '%s' "$kw_text" | kw_put "$kw_path" 600 "$kw_uid:$kw_gid" && kw_done=9
+  kw_write "$kw_text" "$kw_path" 600 "$kw_uid:$kw_gid" && kw_done=9
 }
 
 kw_sudoers_right() {
@@ -127,7 +127,7 @@ kw_user_sudo() {
   kw_old=
   [ ! -f "$kw_path" ] || kw_old=$(cat -- "$kw_path") || return 1
   if [ "$kw_old" = "$kw_rule" ] && kw_owned "$kw_path" 440 0:0; then return 0; fi
-  printf '%s\n' "$kw_rule" | kw_put "$kw_path" 440 0:0 '' kw_sudoers_right && kw_done=9
+  kw_write "$kw_rule$kw_newline" "$kw_path" 440 0:0 '' kw_sudoers_right && kw_done=9
 }
 
 # The hash goes over standard input, where nobody sees it.
@@ -159,5 +159,5 @@ kw_user_remember() {
   kw_old=
   [ ! -f "$KW_STATE/users/$1" ] || read -r kw_old <"$KW_STATE/users/$1" || :
   [ "$kw_old" != "$kw_line" ] || return 0
-  kw_state users && printf '%s\n' "$kw_line" | kw_put "$KW_STATE/users/$1" 600 0:0 && kw_done=9
+  kw_state users && kw_write "$kw_line$kw_newline" "$KW_STATE/users/$1" 600 0:0 && kw_done=9
 }
