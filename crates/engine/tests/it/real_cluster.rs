@@ -71,7 +71,7 @@ impl Hosts for Quiet {
         assert!(recipe.effect == Effect::Look && recipe.steps.is_empty(), "{recipe:?}");
         let gone = || HostError::Unreachable { host: host.clone(), layer: Layer::Tcp, why: "refused".into() };
         let text = self.kubeconfig.clone().ok_or_else(gone)?;
-        Ok(Report { changed: false, gave: [(HoleName::new("cluster/kubeconfig"), Secret::new(text))].into() })
+        Ok(Report { gave: [(HoleName::new("cluster/kubeconfig"), Secret::new(text))].into(), ..Report::default() })
     }
 }
 
