@@ -3,14 +3,16 @@
 kw_sshd_config=$KW_ROOT/etc/ssh/sshd_config
 # The first word wins in sshd's files, so ours is read before all others. Only ports add up.
 kw_sshd_ours=$KW_ROOT/etc/ssh/sshd_config.d/00-kubewright.conf
-kw_sshd_sockets=$KW_ROOT/etc/systemd/system
+kw_sshd_units=$KW_ROOT/etc/systemd/system
 kw_sshd_kept=$KW_STATE/sshd
+# Goes back at a boot, which ends the shell that waits; it is there only as long as that one.
+kw_sshd_boot=kubewright-sshd-back.service
 
 kw_sshd_keep() {
   # What an earlier run kept before it died is the last configuration that worked.
   [ ! -e "$kw_sshd_kept/pending" ] || return 0
   kw_state sshd && rm -f -- "$kw_sshd_kept/whole" || return 1
-  for kw_path in "$kw_sshd_config" "$kw_sshd_ours" "$kw_sshd_sockets/$kw_socket.d/zz-kubewright.conf"; do
+  for kw_path in "$kw_sshd_config" "$kw_sshd_ours" "$kw_sshd_units/$kw_socket.d/zz-kubewright.conf"; do
     kw_copy=$kw_sshd_kept/${kw_path##*/}
     rm -f -- "$kw_copy" && { [ ! -e "$kw_path" ] || cp -p -- "$kw_path" "$kw_copy"; } || return 1
   done
@@ -19,7 +21,7 @@ kw_sshd_keep() {
 
 kw_sshd_restore() {
   [ -e "$kw_sshd_kept/whole" ] || { kw_no 'no earlier configuration of sshd was kept'; return 1; }
-  for kw_path in "$kw_sshd_config" "$kw_sshd_ours" "$kw_sshd_sockets/$kw_socket.d/zz-kubewright.conf"; do
+  for kw_path in "$kw_sshd_config" "$kw_sshd_ours" "$kw_sshd_units/$kw_socket.d/zz-kubewright.conf"; do
     kw_copy=$kw_sshd_kept/${kw_path##*/}
     if [ -e "$kw_copy" ]; then
       cp -p -- "$kw_copy" "$kw_path.kubewright" && mv -f -- "$kw_path.kubewright" "$kw_path" && kw_label "$kw_path"
@@ -32,7 +34,7 @@ kw_sshd_restore() {
 # Puts the last configuration back that was in force before ours. A socket that failed over it is still the way in.
 kw_sshd_undo() {
   [ ! -e "$kw_sshd_kept/whole" ] || read -r kw_socket <"$kw_sshd_kept/whole" || kw_socket=
-  kw_sshd_restore && kw_sshd_reload '' && rm -f -- "$kw_sshd_kept/pending" "$kw_sshd_kept/unproven" && return 9
+  kw_sshd_restore && kw_sshd_reload '' && rm -f -- "$kw_sshd_kept/pending" && kw_sshd_proven && return 9
   return 1
 }
 
@@ -42,11 +44,24 @@ kw_sshd_watch() {
   printf '%s\n' "$kw_back" | base64 -d | kw_put "$kw_sshd_kept/back" 700 0:0 && : >"$kw_sshd_kept/unproven" || return 1
   sh -c 'trap "" HUP; sleep "$1"; [ ! -e "$2/unproven" ] || sh "$2/back"' sh "$1" "$kw_sshd_kept" \
     </dev/null >/dev/null 2>&1 &
+  kw_put "$kw_sshd_units/$kw_sshd_boot" 644 0:0 <<KW_END && systemctl -q enable "$kw_sshd_boot"
+[Unit]
+Description=The SSH daemon goes back to what was proven
+After=ssh.service ssh.socket sshd.service sshd.socket
+ConditionPathExists=/var/lib/kubewright/sshd/unproven
+[Service]
+Type=oneshot
+ExecStart=/bin/sh /var/lib/kubewright/sshd/back
+[Install]
+WantedBy=multi-user.target
+KW_END
 }
 
-# Somebody came in by the new way.
+# Somebody came in by the new way, or the old one is back.
 kw_sshd_proven() {
-  rm -f -- "$kw_sshd_kept/unproven"
+  rm -f -- "$kw_sshd_kept/unproven" || return 1
+  [ ! -e "$kw_sshd_units/$kw_sshd_boot" ] ||
+    { systemctl -q disable "$kw_sshd_boot" && rm -f -- "$kw_sshd_units/$kw_sshd_boot"; }
 }
 
 # Whether sshd understands its configuration to say: port, yes or no for harden, what root may.
@@ -112,7 +127,7 @@ kw_sshd_reload() {
     # Here the last word wins, and `systemctl edit` writes `override.conf`.
     if [ -z "$kw_makes" ] && [ -n "$1" ]; then
       printf '[Socket]\nListenStream=\nListenStream=%s\n' "$1" |
-        kw_put "$kw_sshd_sockets/$kw_socket.d/zz-kubewright.conf" 644 0:0 || return 1
+        kw_put "$kw_sshd_units/$kw_socket.d/zz-kubewright.conf" 644 0:0 || return 1
     fi
     # A socket does not start beside a daemon that runs, and whoever knocks meanwhile would start one. Connections that
     # are there go on without both.

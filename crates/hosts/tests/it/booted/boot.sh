@@ -6,19 +6,20 @@ group=$KUBEWRIGHT_LAB/$name
 boots=0
 while :; do
   boots=$((boots + 1))
-  # With each start its groups and its network are other ones, as the kernel is.
+  # With each start its groups and its network are other ones, as the kernel is; its card stays the same.
   until [ ! -e "$group" ] || find "$group" -depth -type d -exec rmdir {} + 2>/dev/null; do sleep 0.01; done
   mkdir "$group"
   ip netns add "$name"
-  ip link add "host$number-$boots" type veth peer name host0 netns "$name"
+  ip link add "host$number-$boots" type veth \
+    peer name host0 address "02:00:00:00:00:$(printf %02x "$number")" netns "$name"
   ip link set "host$number-$boots" master lab up
   echo "boot $boots"
   code=0
   sh -euc 'echo 0 >"$1/cgroup.procs"; echo $$ >"$2/pid"; shift 2; exec "$@"' sh "$group" "$lab" \
     env SYSTEMD_NSPAWN_API_VFS_WRITABLE=network SYSTEMD_NSPAWN_USE_CGNS=1 SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1 \
-    systemd-nspawn --quiet --boot --directory="$lab/disk/root" --machine="$name" --network-namespace-path="/run/netns/$name" \
-    --register=no --keep-unit --capability=all --resolv-conf=off --timezone=off --link-journal=no --bind=/dev/kmsg --bind-ro=/sys/module --console=read-only \
-    systemd.unified_cgroup_hierarchy=1 </dev/null || code=$?
+    systemd-nspawn --quiet --boot --directory="$lab/disk/root" --machine="$name" --register=no --keep-unit \
+    --network-namespace-path="/run/netns/$name" --resolv-conf=off --timezone=off --link-journal=no --capability=all \
+    --bind=/dev/kmsg --bind-ro=/sys/module --console=read-only systemd.unified_cgroup_hierarchy=1 </dev/null || code=$?
   rm -f "$lab/pid"
   ip netns delete "$name"
   ip link delete "host$number-$boots" 2>/dev/null || :

@@ -49,6 +49,7 @@ async fn moves(host: BootedHost) {
     assert_eq!(listens(&host), "2223", "{}", host.name);
     assert!(!make(&hands, &host, &way, &[wish()]).await.expect("it is done").changed);
     assert_eq!(host.sh("ls /var/lib/kubewright/sshd | grep -c -e unproven -e pending || true").trim(), "0");
+    assert_eq!(host.sh("ls /etc/systemd/system | grep kubewright || true"), "");
     // It stays so, and who comes later finds it there.
     host.sh("systemctl reboot");
     host.is_up(2);
@@ -95,36 +96,55 @@ fn a_new_port_that_is_shut_is_taken_back() {
     world(|| each(is_taken_back));
 }
 
-/// We are gone before we came in by the new way: nothing of ours is there to take it back, and the host does it.
+/// We are gone before we came in by the new way: nothing of ours is there to take it back.
+async fn leave_unproven(host: &BootedHost, home: &Path) {
+    host.sh(&format!("iptables -A INPUT -p tcp --dport {ELSEWHERE} -j DROP"));
+    let (hands, way, change) = (hands(home), moved(host), [wish()]);
+    let gone = async {
+        while listens(host) != "2223" {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    };
+    tokio::select! {
+        made = make(&hands, host, &way, &change) => panic!("{made:?}"),
+        () = gone => {}
+    }
+}
+
 async fn goes_back_by_itself(host: BootedHost) {
     let home = tempfile::tempdir().expect("a folder");
-    let way = moved(&host);
-    {
-        let hands = hands(home.path());
-        let shut = format!("iptables -A INPUT -p tcp --dport {ELSEWHERE} -j DROP");
-        host.sh(&shut);
-        let change = [wish()];
-        let gone = async {
-            while listens(&host) != "2223" {
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            }
-            tokio::time::sleep(Duration::from_millis(500)).await;
-        };
-        tokio::select! {
-            made = make(&hands, &host, &way, &change) => panic!("{made:?}"),
-            () = gone => {}
-        }
-    }
+    leave_unproven(&host, home.path()).await;
     tokio::time::sleep(Duration::from_millis(500)).await;
     assert_eq!(host.sh("ss -Hnt state established sport = :2222 | wc -l").trim(), "0", "our connection is closed");
     assert_eq!(listens(&host), "2223");
     // Its time comes sooner than it would.
     host.sh("kill $(pgrep -x sleep)");
-    while listens(&host) != "2222" {
+    is_back(&host, home.path()).await;
+}
+
+/// The shell that waits ends with the boot.
+async fn goes_back_at_a_boot(mut host: BootedHost) {
+    let home = tempfile::tempdir().expect("a folder");
+    leave_unproven(&host, home.path()).await;
+    assert_eq!(listens(&host), "2223");
+    host.power_off();
+    host.power_on();
+    is_back(&host, home.path()).await;
+}
+
+async fn is_back(host: &BootedHost, home: &Path) {
+    // Nothing of what brings it back is left either.
+    while listens(host) != "2222" || !host.sh("ls /etc/systemd/system | grep kubewright || true").is_empty() {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    let way = self::way(&host, "admin");
-    assert!(look(&hands(home.path()), &host, &way, &[]).await.present().is_some());
+    let way = way(host, "admin");
+    assert!(look(&hands(home), host, &way, &[]).await.present().is_some());
+}
+
+#[test]
+fn a_new_way_that_nobody_came_by_is_closed_by_the_next_boot() {
+    world(|| each(goes_back_at_a_boot));
 }
 
 #[test]
