@@ -141,14 +141,30 @@ fn unanswered(output: &Output, nonce: &str, root: bool) -> Refusal {
     // sudo warns before it refuses: of a name that nobody looks up, of a journal that cannot be written.
     let sudo = said.iter().rfind(|line| line.starts_with("sudo:") || line.contains("is not in the sudoers file"));
     match (sudo, output.status) {
-        (Some(sudo), _) if !root && !began => Refusal::new(Layer::Sudo, (*sudo).to_string()),
-        // sudo itself is missing: the login shell says so, each in its own words.
-        (None, Some(126 | 127)) if !root && !began => Refusal::new(Layer::Sudo, last.to_string()),
         (_, None) => Refusal::new(Layer::Tcp, "the connection was cut in the middle of a command"),
         // A host that goes down ends its shells before its connections.
         (_, Some(SIGNALLED..=SIGNALLED_LAST)) => {
             Refusal::new(Layer::Tcp, "somebody ended the shell in the middle of a command")
         }
+        (Some(sudo), _) if !root && !began => Refusal::new(Layer::Sudo, (*sudo).to_string()),
+        // sudo itself is missing: the login shell says so, each in its own words.
+        (None, Some(126 | 127)) if !root && !began => Refusal::new(Layer::Sudo, last.to_string()),
         (_, Some(status)) => Refusal::new(Layer::Command, format!("the shell ended with {status}: {last}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_sudo_warns_of_is_its_refusal_only_when_it_ended_by_itself() {
+        let stderr = b"sudo: unable to resolve host one\nsudo: a password is required\n".to_vec();
+        let layer = |status| {
+            let output = Output { stdout: Vec::new(), stderr: stderr.clone(), status };
+            unanswered(&output, "nonce", false).layer
+        };
+        assert_eq!(layer(Some(1)), Layer::Sudo);
+        assert_eq!([layer(None), layer(Some(128)), layer(Some(128 + 15))], [Layer::Tcp; 3]);
     }
 }
