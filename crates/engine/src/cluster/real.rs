@@ -9,6 +9,8 @@ mod marks;
 mod nodes;
 mod objects;
 mod reach;
+#[cfg(test)]
+mod tests;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -189,7 +189,7 @@ fn is_program(file: &Path) -> bool {
 }
 
 /// Our mark is set in the same request that makes the release, so that one that is cut off can be found.
-fn arguments(release: &DesiredRelease, owner: &Owner) -> Vec<String> {
+pub(super) fn arguments(release: &DesiredRelease, owner: &Owner) -> Vec<String> {
     let mut words: Vec<String> =
         ["upgrade", release.name.as_str(), release.chart.as_str(), "--install", "--reset-values"]
             .map(String::from)

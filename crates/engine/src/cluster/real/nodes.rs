@@ -58,7 +58,7 @@ pub(super) async fn mark(client: &Client, marks: &NodeMarks) -> Result<bool, Clu
 }
 
 /// What is to be written to a node; none when it is as it should be.
-fn difference(node: &Node, marks: &NodeMarks) -> Result<Option<Value>, String> {
+pub(super) fn difference(node: &Node, marks: &NodeMarks) -> Result<Option<Value>, String> {
     let mut labels: Map<String, Value> = Map::new();
     let has = |key: &String| node.labels().get(key);
     labels.extend(marks.without_labels.iter().filter(|key| has(key).is_some()).map(|key| (key.clone(), Value::Null)));

@@ -99,3 +99,6 @@ fn greeting(protocol: ServiceProtocol, heard: &[u8]) -> bool {
         ServiceProtocol::S3 => heard.starts_with(b"HTTP/") && heard.windows(5).any(|window| window == b" 200 "),
     }
 }
+
+#[cfg(test)]
+mod tests;

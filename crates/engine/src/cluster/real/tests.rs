@@ -1,0 +1,153 @@
+//! What is sent and what is made of answers, where a real API server cannot be made to say it.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+
+use k8s_openapi::api::core::v1::{ConfigMap, Node};
+use kube::Client;
+use kube::api::{Api, ListParams};
+use kube::client::Body;
+use kubewright_hosts::Holes;
+use kubewright_model::desired::DesiredRelease;
+use kubewright_model::ids::{HoleName, Owner};
+use kubewright_model::secret::Secret;
+use serde_json::{Value, json};
+
+use super::failure::{failed, without_secrets};
+use super::look::all;
+use super::objects::fill;
+use super::{helm, nodes};
+use crate::cluster::ClusterError;
+
+type Asked = Arc<Mutex<Vec<String>>>;
+
+/// A client whose server answers each request with the next of these, and notes what was asked. One answer too few is a
+/// request that nobody expected.
+fn scripted(answers: Vec<(u16, Value)>) -> (Client, Asked) {
+    let answers = Arc::new(Mutex::new(VecDeque::from(answers)));
+    let asked = Asked::default();
+    let noted = asked.clone();
+    let service = tower::service_fn(move |request: hyper::Request<Body>| {
+        noted.lock().unwrap().push(format!("{} {}", request.method(), request.uri()));
+        let next = answers.lock().unwrap().pop_front();
+        async move {
+            let (status, body) = next.ok_or("nobody expected this request")?;
+            let body = Body::from(serde_json::to_vec(&body).unwrap());
+            hyper::Response::builder().status(status).body(body).map_err(|error| error.to_string())
+        }
+    });
+    (Client::new(service, "default"), asked)
+}
+
+fn page(names: &[&str], more: &str) -> (u16, Value) {
+    let items: Vec<Value> = names.iter().map(|name| json!({ "metadata": { "name": name } })).collect();
+    (200, json!({ "kind": "ConfigMapList", "apiVersion": "v1", "metadata": { "continue": more }, "items": items }))
+}
+
+fn refusal(code: u16, reason: &str, message: &str) -> (u16, Value) {
+    (code, json!({ "kind": "Status", "status": "Failure", "code": code, "reason": reason, "message": message }))
+}
+
+/// <https://kubernetes.io/docs/reference/using-api/api-concepts/#retrieving-large-results-sets-in-chunks>
+#[tokio::test]
+async fn pages_that_have_grown_too_old_are_asked_for_anew_and_only_once() {
+    let expired = || refusal(410, "Expired", "The provided continue parameter is too old");
+    let script = vec![page(&["a"], "more"), expired(), page(&["a", "b"], "more"), page(&["c"], "")];
+    let (client, asked) = scripted(script);
+    let found = all(&Api::<ConfigMap>::all(client), &ListParams::default()).await.unwrap();
+    assert_eq!(found.len(), 3, "none is there twice");
+    let path = "GET /api/v1/configmaps?&limit=500";
+    let more = format!("{path}&continue=more");
+    assert_eq!(*asked.lock().unwrap(), [path, more.as_str(), path, more.as_str()]);
+    let (client, _) = scripted(vec![page(&["a"], "more"), expired(), page(&["a"], "more"), expired()]);
+    assert!(all(&Api::<ConfigMap>::all(client), &ListParams::default()).await.is_err());
+}
+
+async fn error(answer: (u16, Value)) -> ClusterError {
+    let (client, _) = scripted(vec![answer]);
+    failed("ConfigMap a/b", &Api::<ConfigMap>::all(client).list(&ListParams::default()).await.unwrap_err())
+}
+
+#[tokio::test]
+async fn what_may_pass_is_told_from_what_does_not() {
+    let webhook = "Internal error occurred: failed calling webhook \"x\": connect: connection refused";
+    for (code, message, passes) in [
+        (429, "too many requests", true),
+        (409, "the object has been modified", true),
+        (500, "etcdserver: leader changed", true),
+        (500, webhook, true),
+        (503, "the server is currently unable to handle the request", true),
+        (500, "failed to create typed patch object (a/b): .date: field not declared in schema", false),
+        (403, "configmaps is forbidden", false),
+        (404, "namespaces \"a\" not found", false),
+        (422, "is invalid", false),
+        (401, "Unauthorized", false),
+    ] {
+        let error = error(refusal(code, "", message)).await;
+        assert_eq!(error.may_pass(), passes, "{code} {message}: {error}");
+    }
+    let (silent, _) = scripted(Vec::new());
+    let silent = Api::<ConfigMap>::all(silent).list(&ListParams::default()).await.unwrap_err();
+    let silent = failed("x", &silent);
+    assert_eq!(silent.to_string(), "the Kubernetes API does not answer: nobody expected this request");
+}
+
+#[tokio::test]
+async fn no_secret_is_in_an_error() {
+    let holes: Holes = [(HoleName::new("secret/door"), Secret::new("open-sesame".to_string()))].into();
+    let error = error(refusal(422, "Invalid", "data[key]: Invalid value: \"open-sesame\" b3Blbi1zZXNhbWU=")).await;
+    let told = without_secrets(error, &holes).to_string();
+    assert_eq!(told, "ConfigMap a/b: data[key]: Invalid value: \"[secret]\" [secret]");
+    let value = json!({ "a": ["x‹hole:secret/door›y‹hole:secret/door›"], "b": 1 });
+    assert_eq!(fill(&value, &holes).unwrap(), json!({ "a": ["xopen-sesameyopen-sesame"], "b": 1 }));
+    assert!(fill(&json!("‹hole:secret/other›"), &holes).is_err());
+}
+
+/// <https://kubernetes.io/docs/reference/using-api/api-concepts/#resource-versions>
+#[tokio::test]
+async fn a_node_that_others_change_is_read_again_and_written_as_it_was_read() {
+    let node = |version: &str, taints: Value| {
+        let metadata = json!({ "name": "n", "resourceVersion": version, "labels": { "old": "1" } });
+        (200, json!({ "kind": "Node", "apiVersion": "v1", "metadata": metadata, "spec": { "taints": taints } }))
+    };
+    let theirs = json!({ "key": "theirs", "effect": "NoSchedule", "timeAdded": "2026-01-01T00:00:00Z" });
+    let conflict = refusal(409, "Conflict", "the object has been modified");
+    let script = vec![node("1", json!([])), conflict, node("2", json!([theirs])), node("3", json!([]))];
+    let (client, asked) = scripted(script);
+    let marks = kubewright_model::plan::NodeMarks {
+        node: "n".into(),
+        labels: [("new".to_string(), "2".to_string())].into(),
+        without_labels: vec!["old".into(), "never-there".into()],
+        taints: vec!["ours=x:NoExecute".into()],
+        without_taints: Vec::new(),
+    };
+    assert!(nodes::mark(&client, &marks).await.unwrap());
+    assert_eq!(asked.lock().unwrap().len(), 4, "{asked:?}");
+    let (_, seen) = node("2", json!([theirs, { "key": "ours", "value": "y", "effect": "NoExecute" }]));
+    let seen: Node = serde_json::from_value(seen).unwrap();
+    let patch = nodes::difference(&seen, &marks).unwrap().unwrap();
+    assert_eq!(patch["metadata"], json!({ "resourceVersion": "2", "labels": { "old": null, "new": "2" } }));
+    let ours = json!({ "key": "ours", "value": "x", "effect": "NoExecute" });
+    assert_eq!(patch["spec"]["taints"], json!([theirs, ours]), "one of a key and an effect, and theirs as it was");
+}
+
+#[test]
+fn nothing_secret_stands_in_helms_arguments() {
+    let release = DesiredRelease {
+        name: "web".into(),
+        namespace: "apps".into(),
+        part: "web".into(),
+        chart: "web".into(),
+        repository: Some("https://charts.lab".into()),
+        version: Some("1.2.3".parse().unwrap()),
+        values: json!({ "password": "‹hole:secret/web›" }),
+        after: Vec::new(),
+        before_ready: false,
+    };
+    let words = helm::arguments(&release, &Owner("lab".into())).join(" ");
+    assert_eq!(
+        words,
+        "upgrade web web --install --reset-values --namespace apps --values - --labels kubewright.dev/cluster=lab \
+         --history-max 5 --wait --timeout 600s --version 1.2.3 --repo https://charts.lab"
+    );
+}
