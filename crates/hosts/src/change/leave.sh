@@ -167,7 +167,7 @@ kw_packages_back() {
 kw_sshd_back() {
   kw_words_of
   kw_socket=$kw_words
-  rm -f -- "$kw_sshd_kept/unproven" && kw_sshd_keep || return 1
+  kw_sshd_proven && kw_sshd_keep || return 1
   if kw_sshd_unwrite && sshd -t; then
     kw_sshd_reload '' && rm -f -- "$kw_sshd_kept/pending"
     return

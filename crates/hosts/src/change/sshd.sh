@@ -186,7 +186,7 @@ kw_sshd() {
     return 9
   fi
   kw_note_there 'ssh daemon' "$kw_socket" "$kw_sshd_config" "$kw_sshd_ours" \
-    "$kw_sshd_sockets/$kw_socket.d/zz-kubewright.conf" && kw_sshd_keep || return 1
+    "$kw_sshd_units/$kw_socket.d/zz-kubewright.conf" && kw_sshd_keep || return 1
   if ! kw_sshd_write "$@"; then
     kw_sshd_restore && rm -f -- "$kw_sshd_kept/pending"
     return 1

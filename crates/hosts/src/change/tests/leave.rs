@@ -325,6 +325,7 @@ fn packages_go_unless_others_need_them() {
 fn the_daemon_is_where_it_was() {
     each(|host| {
         host.write("etc/ssh/sshd_config", "Port 22\nPermitRootLogin yes\n");
+        std::fs::create_dir_all(host.at("etc/systemd/system")).expect("a folder");
         let sshd = |port| HostResource::SshDaemon(SshDaemonWish { port, harden: true });
         there_and_back(host, &[sshd(2222)], &[sshd(2223)]);
     });
