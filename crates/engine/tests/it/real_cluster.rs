@@ -4,12 +4,13 @@ mod conditions;
 mod nodes;
 mod objects;
 mod reach;
+mod releases;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use kubewright_engine::cluster::RealCluster;
+use kubewright_engine::cluster::{ClusterApi as _, RealCluster};
 use kubewright_engine::conformance::cluster;
 use kubewright_engine::sim::MemoryStore;
 use kubewright_engine::store::Store as _;
@@ -130,6 +131,11 @@ fn chart(folder: &std::path::Path) {
     let map = "{{ if .Values.refuse }}{{ fail \"refused as told\" }}{{ end }}\napiVersion: v1\nkind: ConfigMap\n\
         metadata: { name: of-the-chart }\ndata: { replicas: {{ .Values.replicas | quote }} }\n";
     std::fs::write(templates.join("map.yaml"), map).unwrap();
+    let workload = "{{ if .Values.workload }}\napiVersion: apps/v1\nkind: Deployment\n\
+        metadata: { name: of-the-chart, labels: { app: of-the-chart } }\n\
+        spec: { selector: { matchLabels: { app: of-the-chart } }, template: { metadata: { labels: { app: of-the-chart } }, \
+        spec: { containers: [{ name: web, image: \"web:1\" }] } } }\n{{ end }}\n";
+    std::fs::write(templates.join("workload.yaml"), workload).unwrap();
 }
 
 #[tokio::test]
@@ -173,6 +179,7 @@ async fn what_is_done_to_a_real_cluster_is_what_kubectl_sees() {
     let plane = Plane::start(assets);
     let desired = furnished(&plane);
     let folder = tempfile::tempdir().unwrap();
+    chart(folder.path());
     let (hands, _) = hands(&desired, Some(&plane.kubeconfig), Quiet::default(), folder.path());
     reach::any_address_will_do(&plane, &desired).await;
     reach::a_lost_kubeconfig_is_read_from_a_server(&plane, &desired).await;
@@ -186,4 +193,12 @@ async fn what_is_done_to_a_real_cluster_is_what_kubectl_sees() {
     nodes::a_node_is_gone_when_its_member_is(&plane, &hands).await;
     conditions::pods_say_why_they_do_not_run(&plane, &hands).await;
     conditions::routes_services_and_nodes(&plane, &desired, &hands).await;
+    let empty = tempfile::tempdir().unwrap();
+    let hands = hands.with_programs(empty.path());
+    assert_eq!(hands.no_releases().as_deref(), Some("the program `helm` is not on this computer's PATH"));
+    let hands = hands.with_programs(plane.programs());
+    match hands.no_releases() {
+        None => releases::a_release_lives(&plane, &desired, &hands, folder.path()).await,
+        Some(why) => println!("skipped: a_release_lives: {why}"),
+    }
 }
