@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use kubewright_model::desired::Way;
+use kubewright_model::desired::{THIS_COMPUTER, Way};
 use kubewright_model::ids::NodeName;
 use tokio::sync::Mutex as Turn;
 
@@ -15,9 +15,6 @@ use crate::ssh::trust::Tell;
 use crate::ssh::{Session, first};
 use crate::transport::{Refusal, Transport};
 use crate::{HostError, Layer};
-
-/// The name by which a spec says that a host is this very computer.
-const THIS_COMPUTER: &str = "local";
 
 /// A place for one host's connection. Who holds the turn makes it; all others wait for that one.
 type Slot = Arc<Turn<Option<Arc<dyn Transport>>>>;
@@ -106,7 +103,7 @@ impl Connections {
     }
 
     async fn open(&self, way: &Way) -> Result<Arc<dyn Transport>, Refusal> {
-        if way.address.is_none() && way.name.as_deref() == Some(THIS_COMPUTER) {
+        if way.name.as_deref() == Some(THIS_COMPUTER) {
             return Ok(Arc::new(Local::open().await?));
         }
         let target = self.home.target(way).map_err(|why| Refusal::new(Layer::Name, why))?;

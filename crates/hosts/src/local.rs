@@ -4,10 +4,11 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::process::Command;
 
 use crate::Layer;
-use crate::transport::{Input, Output, Refusal, Transport};
+use crate::transport::{Input, MOST_OUTPUT, Output, Refusal, Transport};
 
 /// This computer.
 pub(crate) struct Local {
@@ -21,6 +22,17 @@ impl Local {
         let output = output.map_err(|error| Refusal::new(Layer::Command, format!("id: {error}")))?;
         Ok(Self { root: output.stdout.trim_ascii() == b"0" })
     }
+}
+
+/// Everything that a command says, unless it never ends.
+async fn heard(from: Option<impl AsyncRead + Unpin>) -> Result<Vec<u8>, Refusal> {
+    let mut said = Vec::new();
+    if let Some(from) = from {
+        let most = u64::try_from(MOST_OUTPUT).unwrap_or(u64::MAX);
+        let read = from.take(most + 1).read_to_end(&mut said).await;
+        read.map_err(|error| Refusal::new(Layer::Command, error.to_string()))?;
+    }
+    if said.len() > MOST_OUTPUT { Err(Refusal::flood()) } else { Ok(said) }
 }
 
 #[async_trait]
@@ -42,14 +54,17 @@ impl Transport for Local {
                 let _ = tokio::io::copy(input, stdin).await;
             }
             drop(stdin);
+            Ok(())
         };
-        let both = async { tokio::join!(write, child.wait_with_output()).1 };
-        let ended = tokio::time::timeout(deadline, both).await;
-        let output = ended
-            .map_err(|_| Refusal::new(Layer::Command, format!("no answer within {} s", deadline.as_secs())))?
-            .map_err(failed)?;
-        let status = output.status.code().and_then(|code| u32::try_from(code).ok());
-        Ok(Output { stdout: output.stdout, stderr: output.stderr, status })
+        let (stdout, stderr) = (heard(child.stdout.take()), heard(child.stderr.take()));
+        let ended = async {
+            // Who floods one of both never ends the other.
+            let ((), stdout, stderr) = tokio::try_join!(write, stdout, stderr)?;
+            let status = child.wait().await.map_err(failed)?;
+            Ok(Output { stdout, stderr, status: status.code().and_then(|code| u32::try_from(code).ok()) })
+        };
+        let ended = tokio::time::timeout(deadline, ended).await;
+        ended.map_err(|_| Refusal::new(Layer::Command, format!("no answer within {} s", deadline.as_secs())))?
     }
 
     fn is_root(&self) -> bool {
@@ -58,5 +73,25 @@ impl Transport for Local {
 
     fn is_open(&self) -> bool {
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_floods_or_never_ends_is_given_up() {
+        let local = Local::open().await.expect("it is there");
+        let run =
+            async |command: &str, seconds| local.exec(command, &mut &b"in"[..], Duration::from_secs(seconds)).await;
+        let output = run("cat; echo to nobody >&2; exit 3", 20).await.expect("it ends");
+        assert_eq!((output.stdout.as_slice(), output.status), (&b"in"[..], Some(3)));
+        for flood in ["yes", "yes >&2"] {
+            let why = run(flood, 20).await.expect_err("it never ends").why;
+            assert!(why.contains("more than any answer"), "{flood}: {why}");
+        }
+        let why = run("sleep 600", 1).await.expect_err("it never ends").why;
+        assert_eq!(why, "no answer within 1 s");
     }
 }

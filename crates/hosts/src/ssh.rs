@@ -26,7 +26,7 @@ use tokio::time::timeout;
 
 use crate::Layer;
 use crate::passwords::Passwords;
-use crate::transport::{Input, Output, PIECE, Refusal, Transport};
+use crate::transport::{Input, MOST_OUTPUT, Output, PIECE, Refusal, Transport};
 use target::Target;
 use trust::{Judge, KnownHosts, Verdict};
 
@@ -37,8 +37,6 @@ const GREETING: Duration = Duration::from_secs(30);
 /// A connection on which nothing is heard for so long is asked whether it lives, and is dead when it does not say so
 /// three times.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
-/// More output than this is a host that floods us; a probe of a thousand resources has 200 kB.
-const MOST_OUTPUT: usize = 16 * 1024 * 1024;
 
 trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
@@ -214,7 +212,7 @@ impl Session {
                     _ => {}
                 }
                 if output.stdout.len() + output.stderr.len() > MOST_OUTPUT {
-                    return Err(Refusal::new(Layer::Command, "the host sends more than any answer of ours has"));
+                    return Err(Refusal::flood());
                 }
             }
             Ok(output)

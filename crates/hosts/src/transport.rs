@@ -44,7 +44,15 @@ impl Refusal {
     pub(crate) fn new(layer: Layer, why: impl Into<String>) -> Self {
         Self { layer, why: why.into() }
     }
+
+    /// More came back than [`MOST_OUTPUT`].
+    pub(crate) fn flood() -> Self {
+        Self::new(Layer::Command, "the host sends more than any answer of ours has")
+    }
 }
+
+/// More output than this is a host that floods us; a probe of a thousand resources has 200 kB.
+pub(crate) const MOST_OUTPUT: usize = 16 * 1024 * 1024;
 
 /// What goes to a command's standard input: read piece by piece, as the command takes it.
 pub(crate) type Input<'a> = &'a mut (dyn AsyncRead + Send + Unpin);

@@ -271,12 +271,15 @@ pub struct ServerBody {
     pub firewall: Option<String>,
 }
 
+/// The name by which a way leads to the computer that the program runs on, which nobody else can have.
+pub const THIS_COMPUTER: &str = "this computer";
+
 /// How a host is reached.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Way {
     /// The address.
     pub address: Option<IpAddr>,
-    /// The name, where there is no address: a hypervisor's.
+    /// The name, where there is no address: a hypervisor's; or [`THIS_COMPUTER`].
     pub name: Option<String>,
     /// The SSH port.
     pub port: u16,

@@ -227,3 +227,18 @@ fn answer(mut stream: std::net::TcpStream, folder: &Path) -> std::io::Result<()>
         Err(_) => write!(stream, "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"),
     }
 }
+
+#[test]
+fn the_computer_that_the_program_runs_on_is_a_host_without_ssh() {
+    let host = LabHost::start("web-1");
+    let folder = spec(&[&host], "");
+    let text = std::fs::read_to_string(folder.path().join("cluster.yaml")).expect("it is there");
+    let text = text.replace("existing: {}", "existing: { thisComputer: true }");
+    host.sh(&format!("mkdir /root/here && cat >/root/here/cluster.yaml <<'END'\n{text}\nEND"));
+    let program = env!("CARGO_BIN_EXE_kubewright");
+    let inside = |words: &str| host.sh(&format!("cd /root/here && HOME=/root NO_COLOR=1 {program} {words} 2>&1"));
+    inside("apply --only hosts --yes");
+    assert_eq!(host.sh("/usr/local/bin/kubectl"), "k3s\n");
+    inside("plan --only hosts --exit-code");
+    assert!(!host.log().contains("Accepted"), "nobody came in by SSH: {}", host.log());
+}

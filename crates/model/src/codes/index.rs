@@ -380,6 +380,8 @@ codes! {
     619 Error HOST_KEY_NODE = "a key of a host that is not there",
         "`existing.hostKeys` names a node that its pool does not have, so the key would watch over nobody. Correct the \
          name: it is the node's, not its address.";
+    620 Error THIS_COMPUTER_TWICE = "one computer for two nodes",
+        "A pool whose node is the computer that kubewright runs on has one node, and no other pool is the same computer.";
     701 Error SECRET_IN_CLEAR = "a secret in clear text",
         "A value stands where a reference to a secret belongs. This file lives in Git, and what was once in Git is no secret \
          any more: change the secret, keep it in an environment variable, a file, a command or the SOPS file, and write only \

@@ -314,6 +314,9 @@ pub struct HetznerMachines {
 #[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ExistingMachines {
+    /// The one node of this pool is the computer that kubewright runs on: nothing goes over SSH.
+    #[serde(default)]
+    pub this_computer: bool,
     /// The keys that hosts show, by the nodes' names: the public key, or its fingerprint `SHA256:…`. A host that is not
     /// named here is known by `known_hosts`, or taken at its word at the first contact.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use indexmap::IndexMap;
-use kubewright_model::desired::{Body, DesiredHost, DesiredProxy, LxcBody, Way};
+use kubewright_model::desired::{Body, DesiredHost, DesiredProxy, LxcBody, THIS_COMPUTER, Way};
 use kubewright_model::digest::Digest;
 use kubewright_model::host::{
     DirectoryWish, FileWish, HostResource, HostsEntry, Mode, RepositoryWish, SshDaemonWish, UnitRun, UnitWish, UserWish,
@@ -49,7 +49,10 @@ fn way(node: &NodePlan<'_>, ssh: Option<&Ssh>, secrets: &mut SecretNames) -> Way
     let mut hole = |what, password: Option<&SecretRef>| password.map(|it| secrets.hole(&name(what), Some(it)));
     Way {
         address: node.address,
-        name: node.address.is_none().then(|| node.name.to_string()),
+        name: match &node.pool.existing {
+            Some(existing) if existing.this_computer => Some(THIS_COMPUTER.into()),
+            _ => node.address.is_none().then(|| node.name.to_string()),
+        },
         port: ssh.map_or(22, |ssh| ssh.port),
         // Only who moves the daemon looks for it where it is before that.
         port_before: ssh.filter(|ssh| ssh.harden && ssh.port != 22).map(|_| 22),

@@ -11,6 +11,7 @@ use kubewright_model::spec::formats::dns_subdomain;
 use kubewright_model::spec::hosts::{HostFile, Ssh};
 
 use super::{Facts, at, settings};
+use crate::context::nodes::NodePlan;
 
 /// Files that lowering writes; the ends in `/` and `-` stand for all that begins so.
 const OURS: &[&str] = &[
@@ -41,6 +42,7 @@ const KEY_TYPES: &[&str] = &[
 
 pub(super) fn rules(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
     host_keys(facts, found);
+    this_computer(facts, found);
     for (path, settings) in settings(facts) {
         let mut say = |code: Code, path: SpecPath, message: String, help: &str| {
             found.push(Diagnostic::new(code, path, message).help(help));
@@ -55,6 +57,17 @@ pub(super) fn rules(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
         if let Some(ssh) = &settings.ssh {
             ssh_rules(ssh, &path.then("ssh"), &mut say);
         }
+    }
+}
+
+/// A computer is one host.
+fn this_computer(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
+    let ours = |node: &&NodePlan<'_>| node.pool.existing.as_ref().is_some_and(|existing| existing.this_computer);
+    if let [_, second, ..] = facts.nodes.iter().filter(ours).collect::<Vec<_>>().as_slice() {
+        let message = format!("`{}` would be this computer too, and it is one host", second.name);
+        let path = at("pools").then(second.pool_name).then("existing").then("thisComputer");
+        let help = "keep one node that is this computer";
+        found.push(Diagnostic::new(codes::THIS_COMPUTER_TWICE, path, message).help(help));
     }
 }
 

@@ -1,6 +1,6 @@
 //! How people get in: SSH, kubectl, and browsers.
 
-use kubewright_model::desired::Way;
+use kubewright_model::desired::{THIS_COMPUTER, Way};
 use kubewright_model::spec::Distribution;
 
 use super::code;
@@ -21,7 +21,8 @@ pub(super) fn access(page: &mut Page, facts: &Facts<'_>, words: &Words) {
 
 /// The command that logs in to a host; none for a host that nobody can name.
 pub(super) fn ssh(way: &Way) -> Option<String> {
-    let target = way.address.map(|address| address.to_string()).or_else(|| way.name.clone())?;
+    let target = way.address.map(|address| address.to_string()).or_else(|| way.name.clone());
+    let target = target.filter(|target| target != THIS_COMPUTER)?;
     let mut command = String::from("ssh");
     if way.port != 22 {
         command += &format!(" -p {}", way.port);
