@@ -315,7 +315,8 @@ async fn lives(cluster: Cluster) {
     }
     cluster.apply(&second, Ask::Destroy).await;
     for host in cluster.hosts.iter() {
-        assert_eq!(host.sh("ls -d /usr/local/bin/k3s /etc/rancher/k3s /var/lib/rancher/k3s 2>/dev/null || true"), "");
+        let gone = "/usr/local/bin/k3s /etc/rancher/k3s /var/lib/rancher/k3s /var/lib/kubewright";
+        assert_eq!(host.sh(&format!("ls -d {gone} 2>/dev/null || true")), "");
         assert_eq!(
             host.sh("systemctl list-unit-files --no-legend 'k3s*'; pgrep -c -f /usr/local/bin/[k]3s || true"),
             "0\n"
