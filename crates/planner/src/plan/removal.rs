@@ -194,6 +194,12 @@ fn unwanted_nodes_that(
         }
         if may_leave(draft, standings, holders, &leaver, Subject::Member(name.clone())) {
             leave(draft, cluster, holders, &leaver);
+            if answers {
+                let message =
+                    "Kubernetes ends on its host; what else was set up there stays, for nobody looks at it any more";
+                let help = "`/var/lib/kubewright/before` on it tells what was there before";
+                draft.note(Weight::Tells, Subject::Member(name.clone()), message, help);
+            }
         }
     }
 }
