@@ -47,6 +47,7 @@ impl Mark {
             Action::UpdateMachine(_) | Action::MarkNode(_) => Self::Changes,
             Action::RunRecipe { recipe, .. } if recipe.effect == Effect::Upgrade => Self::Changes,
             Action::RunRecipe { recipe, .. } if recipe.effect == Effect::Leave => Self::Removes,
+            Action::ChangeHost(change) if change.make.is_empty() => Self::Removes,
             Action::ChangeHost(_)
             | Action::RunRecipe { .. }
             | Action::ApplyObjects(_)
@@ -174,11 +175,14 @@ fn leaf(step: &Step) -> Tree<String> {
         }
     }
     if !in_line || Mark::of(step) == Mark::Changes {
-        for field in step.fields.iter().take(FIELDS) {
+        // Who agrees that a host is left as it was must see all that goes there.
+        let leaves = matches!(&step.action, Action::ChangeHost(change) if change.make.is_empty());
+        let most = if leaves { step.fields.len() } else { FIELDS };
+        for field in step.fields.iter().take(most) {
             leaf.push(difference(field, matches!(step.subject, Subject::Objects(_))));
         }
-        if step.fields.len() > FIELDS {
-            leaf.push(Tree::new(paint(DIM, format!("… {} more", step.fields.len() - FIELDS))));
+        if step.fields.len() > most {
+            leaf.push(Tree::new(paint(DIM, format!("… {} more", step.fields.len() - most))));
         }
     }
     leaf
