@@ -189,7 +189,7 @@ impl<'a> Answers<'a> {
             "" => {}
             _ => {
                 let (key, value) = line.split_once('=')?;
-                matches!(key, "Names" | "LoadState" | "ActiveState" | "UnitFileState").then_some(())?;
+                matches!(key, "Names" | "LoadState" | "ActiveState" | "SubState" | "UnitFileState").then_some(())?;
                 current.insert(key, value);
             }
         }

@@ -145,7 +145,13 @@ pub(super) fn kubernetes(
     let version = name.and_then(|name| name.strip_prefix("k3s ")?.parse().ok());
     let serving = there
         && match answers.units.get("k3s").and_then(|units| units.first()) {
-            Some(unit) => matches!(unit.get("ActiveState"), Some(&"active" | &"reloading")),
+            Some(unit) => match unit.get("ActiveState") {
+                Some(&"active" | &"reloading") => true,
+                // It starts, which K3s says is over only when its API server is ready. One that has ended and is to be
+                // tried again does not run meanwhile.
+                Some(&"activating") => unit.get("SubState").is_some_and(|state| !state.starts_with("auto-restart")),
+                _ => false,
+            },
             None => return Err(ParseError::Unanswered { resource: "unit k3s.service".into() }),
         };
     Ok(Some(KubernetesSeen { version, joined, serving }))

@@ -99,7 +99,7 @@ kw_run_units() {
 	set -- $kw_unit_of
 	IFS=$kw_blank
 	set +f
-	systemctl show --no-pager --property=Names,LoadState,ActiveState,UnitFileState -- "$@" 2>/dev/null
+	systemctl show --no-pager --property=Names,LoadState,ActiveState,SubState,UnitFileState -- "$@" 2>/dev/null
 	printf '\nunits done\n'
 }
 

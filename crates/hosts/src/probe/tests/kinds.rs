@@ -439,6 +439,11 @@ fn kubernetes() {
     shown(&host, "k3s.service", "loaded", "active", "enabled");
     assert_eq!(kubernetes(&host), Some(KubernetesSeen { version: None, joined: true, serving: true }));
     assert_eq!(host.look(&[]).facts.expect("they were told").kubernetes, ["/usr/local/bin/k3s"]);
+    for (state, serving) in [("start", true), ("auto-restart", false)] {
+        let text = "Names=k3s.service\nLoadState=loaded\nActiveState=activating\nUnitFileState=enabled\n";
+        host.write("/fakes/units/k3s.service", &format!("{text}SubState={state}\n"));
+        assert_eq!(kubernetes(&host).is_some_and(|kubernetes| kubernetes.serving), serving, "{state}");
+    }
 }
 
 fn shown(host: &Host, unit: &str, load: &str, active: &str, file: &str) {
