@@ -2,6 +2,7 @@
 //! here, before anything is touched.
 
 mod balancers;
+mod leaving;
 mod ownership;
 mod restarts;
 mod roles;
@@ -11,7 +12,7 @@ mod service;
 use std::collections::{BTreeMap, BTreeSet};
 
 use kubewright_model::change::Subject;
-use kubewright_model::desired::{Body, Desired};
+use kubewright_model::desired::Desired;
 use kubewright_model::ids::{NodeName, StepId};
 use kubewright_model::observed::{Observed, Seen};
 use kubewright_model::plan::{Action, Ask, Plan, Step, Violation, Weight};
@@ -31,7 +32,7 @@ pub fn check(plan: &Plan, desired: &Desired, observed: &Observed) -> Vec<Violati
     roles::check(plan, desired, observed, &mut found);
     foundation_is_kept(plan, desired, observed, &mut found);
     nothing_forgotten(plan, desired, observed, &mut found);
-    nothing_left(plan, desired, observed, &mut found);
+    leaving::check(plan, desired, observed, &mut found);
     secrets_are_holes(plan, &mut found);
     found
 }
@@ -168,27 +169,6 @@ fn nothing_forgotten(plan: &Plan, desired: &Desired, observed: &Observed, found:
                 message: format!("machine {} is neither made nor noted", machine.name),
             });
         }
-    }
-}
-
-/// Where everything goes, nothing of ours stays on a host that was there before us.
-fn nothing_left(plan: &Plan, desired: &Desired, observed: &Observed, found: &mut Vec<Violation>) {
-    if plan.ask != Ask::Destroy || plan.is_blocked() {
-        return;
-    }
-    let gone = plan.steps.iter().filter_map(|step| match &step.action {
-        Action::ChangeHost(change) => Some(change.unmake.iter().map(|key| (&change.host, key))),
-        _ => None,
-    });
-    let gone: BTreeSet<(&NodeName, &String)> = gone.flatten().collect();
-    for machine in desired.machines.iter().filter(|machine| *machine.body == Body::Existing) {
-        let seen = observed.hosts.get(&machine.name).and_then(Seen::present);
-        let left = seen.iter().flat_map(|seen| seen.ours.keys()).filter(|key| !gone.contains(&(&machine.name, *key)));
-        found.extend(left.map(|key| Violation {
-            rule: "nothing of ours is left".into(),
-            step: None,
-            message: format!("{key} stays on {}", machine.name),
-        }));
     }
 }
 

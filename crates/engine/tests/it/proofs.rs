@@ -28,7 +28,11 @@ spec:
 
 /// Builds the lab, wishes something else, spoils what is planned or what was seen; returns the rules that are broken.
 fn spoilt(wish: &str, ask: Ask, spoil: impl Fn(&mut Plan, &mut Observed)) -> Vec<String> {
-    let mut yard = Yard::new(desired(LAB), 5);
+    spoilt_from(LAB, wish, ask, spoil)
+}
+
+fn spoilt_from(lab: &str, wish: &str, ask: Ask, spoil: impl Fn(&mut Plan, &mut Observed)) -> Vec<String> {
+    let mut yard = Yard::new(desired(lab), 5);
     sim::run(async {
         assert_eq!(yard.run_to_the_end(&Ask::Apply, &[], 1).await, ["complete"]);
         yard.wish(desired(wish));
@@ -193,4 +197,25 @@ fn agents_that_are_out_of_service_together_are_found() {
     assert_eq!(spoilt(&tainted, Ask::Apply, |_, _| {}), [""; 0]);
     let rules = spoilt(&tainted, Ask::Apply, |plan, _| step(plan, "labels/agent-1").needs.clear());
     assert_eq!(rules, ["pods are moved, not driven away"]);
+}
+
+#[test]
+fn a_host_that_is_left_under_a_running_cluster_is_found() {
+    let lab = r#"
+apiVersion: kubewright.dev/v1alpha1
+kind: Cluster
+metadata: { name: lab }
+spec:
+  kubernetes: { distribution: k3s, version: v1.31.4+k3s1 }
+  hosts: { ssh: { keyFile: ~/.ssh/id_ed25519 }, timezone: Europe/Paris }
+  pools:
+    server: { role: both, name: server, addresses: [10.0.0.10], existing: {} }
+    agent: { role: agent, name: agent, addresses: [10.0.0.20], existing: {} }
+"#;
+    assert_eq!(spoilt_from(lab, lab, Ask::Destroy, |_, _| {}), [""; 0]);
+    let found = spoilt_from(lab, lab, Ask::Destroy, |plan, _| step(plan, "clean/agent").needs.clear());
+    assert_eq!(found, ["Kubernetes ends before its host is left"]);
+    let found =
+        spoilt_from(lab, lab, Ask::Destroy, |plan, _| plan.steps.retain(|step| step.id.as_str() != "clean/agent"));
+    assert_eq!(found, ["nothing of ours is left"]);
 }

@@ -82,9 +82,12 @@ impl Proof<'_> {
         if !seen.is_some_and(|seen| seen.ours.contains_key(key)) {
             return Some(violation(OURS, step, format!("{key} was not touched by us")));
         }
+        if *self.ask == Ask::Destroy {
+            return None;
+        }
         let host = self.desired.hosts.iter().find(|host| host.name == *name);
         let wished = host.is_some_and(|host| host.resources.iter().any(|resource| resource.key() == key));
-        (wished && *self.ask != Ask::Destroy).then(|| violation(WISHED, step, format!("{key} is in the spec")))
+        wished.then(|| violation(WISHED, step, format!("{key} is in the spec")))
     }
 
     fn balancer(&self, step: &Step, provider: &ProviderName) -> Option<Violation> {

@@ -19,6 +19,7 @@ pub(super) fn plan(draft: &mut Draft<'_>, observed: &Observed) {
     if desired.protected {
         return;
     }
+    let hosts: BTreeMap<&NodeName, &DesiredHost> = desired.hosts.iter().map(|host| (&host.name, host)).collect();
     let servers: BTreeSet<&NodeName> = desired.servers().map(|member| &member.name).collect();
     let there_before = desired.machines.iter().filter(|machine| *machine.body == Body::Existing);
     let mut names: Vec<&NodeName> = there_before.map(|machine| &machine.name).collect();
@@ -26,8 +27,7 @@ pub(super) fn plan(draft: &mut Draft<'_>, observed: &Observed) {
     names.sort_by_key(|name| servers.contains(name));
     for name in names {
         let seen = observed.hosts.get(name).and_then(|seen| seen.present());
-        let host = desired.hosts.iter().find(|host| host.name == *name);
-        if let (Some(seen), Some(host)) = (seen, host)
+        if let (Some(seen), Some(host)) = (seen, hosts.get(name))
             && !seen.ours.is_empty()
         {
             let needs = vec![id("leave", name)];
