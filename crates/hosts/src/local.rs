@@ -45,6 +45,8 @@ impl Transport for Local {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .kill_on_drop(true)
+            // Ctrl-C is for us: a run ends after the step that it is at, and this may be the middle of one.
+            .process_group(0)
             .spawn()
             .map_err(failed)?;
         let mut stdin = child.stdin.take();
@@ -91,6 +93,8 @@ mod tests {
             let why = run(flood, 20).await.expect_err("it never ends").why;
             assert!(why.contains("more than any answer"), "{flood}: {why}");
         }
+        let leads = "read -r _ _ _ _ group _ < /proc/$$/stat && test \"$group\" = $$";
+        assert_eq!(run(leads, 20).await.expect("it ends").status, Some(0), "Ctrl-C is not for it");
         let why = run("sleep 600", 1).await.expect_err("it never ends").why;
         assert_eq!(why, "no answer within 1 s");
     }

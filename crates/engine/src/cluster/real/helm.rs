@@ -1,10 +1,10 @@
 //! Releases, by the real `helm` program, so that `helm list` shows them like any other.
 //!
-//! Values go in on standard input and the kubeconfig in a file that only we read: neither stands in an argument.
+//! Values go in on standard input and the kubeconfig in a file that has no name: neither stands in an argument.
 
-use std::ffi::OsString;
+mod program;
+
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,10 +16,8 @@ use kubewright_hosts::Holes;
 use kubewright_model::desired::DesiredRelease;
 use kubewright_model::ids::{ClusterName, Namespace, Owner, ReleaseName};
 use serde_json::json;
-use tempfile::NamedTempFile;
-use tokio::io::AsyncWriteExt as _;
-use tokio::process::Command;
 
+use self::program::{Program, Said};
 use super::conditions::pods;
 use super::failure::{failed, refused, without_secrets};
 use super::look::releases::{Revision, VERSION, WISH, releases};
@@ -29,14 +27,10 @@ use super::reach::{KEPT, Session};
 use crate::cluster::ClusterError;
 use crate::store::Store;
 
-/// The program.
-const PROGRAM: &str = "helm";
 /// How long a release's workloads may take: large images over a slow line need minutes.
 const READY: Duration = Duration::from_secs(10 * 60);
 /// Revisions that Helm keeps: each is a Secret of up to a megabyte in etcd.
 const HISTORY: &str = "5";
-/// Lines of what the program said that are told when it fails.
-const SAID: usize = 12;
 /// Between two looks at what a release waits for.
 const LOOK: Duration = Duration::from_secs(10);
 
@@ -44,29 +38,22 @@ const LOOK: Duration = Duration::from_secs(10);
 pub(super) struct Helm {
     cluster: ClusterName,
     store: Arc<dyn Store>,
-    /// Charts that are folders are named relative to it.
-    folder: PathBuf,
-    /// Where the program is looked for.
-    path: OsString,
+    program: Program,
 }
 
 impl Helm {
     pub(super) fn new(cluster: ClusterName, store: Arc<dyn Store>, folder: PathBuf) -> Self {
-        Self { cluster, store, folder, path: std::env::var_os("PATH").unwrap_or_default() }
+        Self { cluster, store, program: Program::new(folder) }
     }
 
     /// The same, with programs in a folder of their own.
     pub(super) fn with_programs(self, folder: &Path) -> Self {
-        Self { path: folder.into(), ..self }
+        Self { program: self.program.within(folder), ..self }
     }
 
     /// Why no release can be installed from here.
     pub(super) fn missing(&self) -> Option<String> {
-        self.program().is_none().then(|| "the program `helm` is not on this computer's PATH".to_string())
-    }
-
-    fn program(&self) -> Option<PathBuf> {
-        std::env::split_paths(&self.path).map(|folder| folder.join(PROGRAM)).find(|file| is_program(file))
+        self.program.missing()
     }
 
     /// Installs or upgrades a release, and writes down on its revision what it was made of.
@@ -125,67 +112,20 @@ impl Helm {
 
     /// Runs the program on the server that answers.
     async fn run(&self, session: &Session, arguments: &[String], input: Option<String>) -> Result<(), Said> {
-        let program = self.program().ok_or_else(|| Said::from(self.missing().unwrap_or_default()))?;
         let kubeconfig = self.kubeconfig(session).map_err(Said::from)?;
-        let mut command = Command::new(program);
-        command.args(arguments).arg("--kubeconfig").arg(kubeconfig.path());
-        // What somebody has set for their own work says nothing of this cluster.
-        for (name, _) in std::env::vars_os() {
-            let name = name.to_string_lossy();
-            if name.starts_with("HELM_KUBE") || name == "HELM_NAMESPACE" || name == "KUBECONFIG" {
-                command.env_remove(name.as_ref());
-            }
-        }
-        if self.folder.is_dir() {
-            command.current_dir(&self.folder);
-        }
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
-        let mut child = command.spawn().map_err(|error| Said::from(format!("{PROGRAM} does not start: {error}")))?;
-        if let Some(mut stdin) = child.stdin.take() {
-            // A program that ends early says why itself.
-            let _ = stdin.write_all(input.unwrap_or_default().as_bytes()).await;
-        }
-        let output = child.wait_with_output().await.map_err(|error| Said::from(error.to_string()))?;
-        if output.status.success() {
-            return Ok(());
-        }
-        let said = format!("{}\n{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-        let mut lines: Vec<String> = said.lines().filter(|line| !line.trim().is_empty()).map(str::to_string).collect();
-        let why = lines.iter().rev().find_map(|line| line.strip_prefix("Error: ")).map(str::to_string);
-        let why = why.unwrap_or_else(|| format!("{PROGRAM} ended with {}", output.status));
-        Err(Said { why, lines: lines.split_off(lines.len().saturating_sub(SAID)) })
+        self.program.run(&kubeconfig, arguments, input).await
     }
 
-    /// The kept kubeconfig in a file that only we read, with the address of the server that answers.
-    fn kubeconfig(&self, session: &Session) -> Result<NamedTempFile, String> {
+    /// The kept kubeconfig, with the address of the server that answers.
+    fn kubeconfig(&self, session: &Session) -> Result<Vec<u8>, String> {
         let kept = self.store.secret(&self.cluster, KEPT).map_err(|error| error.told())?;
         let kept = kept.ok_or("no kubeconfig of it is kept here")?;
         let mut kubeconfig = Kubeconfig::from_yaml(kept.expose()).map_err(|error| error.to_string())?;
         for cluster in kubeconfig.clusters.iter_mut().filter_map(|named| named.cluster.as_mut()) {
             cluster.server = Some(session.url());
         }
-        let text = serde_json::to_vec(&kubeconfig).map_err(|error| error.to_string())?;
-        let file = NamedTempFile::with_prefix("kubewright-").map_err(|error| error.to_string())?;
-        std::fs::write(file.path(), text).map_err(|error| error.to_string())?;
-        Ok(file)
+        serde_json::to_vec(&kubeconfig).map_err(|error| error.to_string())
     }
-}
-
-/// What the program said when it failed.
-struct Said {
-    why: String,
-    lines: Vec<String>,
-}
-
-impl From<String> for Said {
-    fn from(why: String) -> Self {
-        Self { why, lines: Vec::new() }
-    }
-}
-
-fn is_program(file: &Path) -> bool {
-    use std::os::unix::fs::PermissionsExt as _;
-    file.metadata().is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
 }
 
 /// Our mark is set in the same request that makes the release, so that one that is cut off can be found.
