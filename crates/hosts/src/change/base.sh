@@ -93,8 +93,9 @@ kw_owned() {
   esac
 }
 
-# Sets mode and owner. A file system that has its own ideas of both is right when they are so already.
+# Sets mode and owner, never those of what a link leads to. A file system that has its own ideas of both is right when they are so already.
 kw_own() {
+  [ ! -L "$1" ] || { kw_no "${1#"$KW_ROOT"} is a link"; return 1; }
   { kw_ours "$1" "$3" || chown -h -- "$3" "$1"; } && chmod -- "$2" "$1" || kw_owned "$1" "$2" "$3"
 }
 

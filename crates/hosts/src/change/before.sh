@@ -27,6 +27,12 @@ kw_known() {
   [ -e "$kw_before/absent/$kw_noted" ] || [ -e "$kw_before/there/$kw_noted" ]
 }
 
+# Whether we remember something of which nothing is written down: it was ours before anything was. What is there by now
+# is no state to go back to: the key, where the memory of it is.
+kw_older() {
+  [ -e "$2" ] && ! kw_known "$1"
+}
+
 # Nothing is there yet: the key.
 kw_note_absent() {
   kw_known "$1" || { kw_state before/absent && kw_named "$1" && : >"$kw_before/absent/$kw_noted"; }

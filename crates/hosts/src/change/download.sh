@@ -73,16 +73,21 @@ kw_remember() {
   kw_state downloads && kw_write "$kw_line$kw_newline" "$KW_STATE/downloads/$3" 600 0:0
 }
 
+# What is there before it comes: as above.
+kw_note_download() {
+  kw_older "download $1" "$KW_STATE/downloads/$3" || kw_note_file "download $1" "$kw_path"
+}
+
 # A download: path, mode, our name for its memory, its mark, what it is, where it is; then its digest, or where the
 # list of digests is and its name there.
 kw_download() {
   kw_path=$KW_ROOT$1 kw_done=0
   if kw_kept "$@"; then
     kw_owned "$kw_path" "$2" root:root && return 0
-    kw_note_file "download $1" "$kw_path" && kw_own "$kw_path" "$2" root:root && return 9
+    kw_note_download "$@" && kw_own "$kw_path" "$2" root:root && return 9
     return 1
   fi
-  kw_note_file "download $1" "$kw_path" && kw_folder "${kw_path%/*}/" && rm -f -- "$kw_path.kubewright" || return 1
+  kw_note_download "$@" && kw_folder "${kw_path%/*}/" && rm -f -- "$kw_path.kubewright" || return 1
   kw_downloaded "$@" || { rm -f -- "$kw_path.kubewright"; return 1; }
   kw_remember "$@" && return 9
   return 1

@@ -36,6 +36,7 @@ kw_time_back() {
 
 # Takes a user out of a group: both.
 kw_member_back() {
+  if kw_comes_in "$1"; then kw_stays "membership of $1 in $2 stays: $1 is who we come in as"; return; fi
   kw_entry passwd "$1" && kw_entry group "$2" || return 0
   kw_left=,${kw_found##*:},
   case $kw_left in
@@ -45,15 +46,33 @@ kw_member_back() {
 
 # A group that we made goes, unless somebody is in it: its name.
 kw_group_back() {
+  if kw_comes_in "$1"; then kw_stays "group $1 stays: $1 is who we come in as"; return; fi
   kw_entry group "$1" || return 0
   [ -z "${kw_found##*:}" ] || { kw_stays "the group $1 stays: ${kw_found##*:} is in it"; return; }
   groupdel "$1" || kw_stays "the group $1 stays: it is somebody's own"
 }
 
-# A user: its name.
+# Whether a user is who we are on this host, whatever name we asked to come in by.
+kw_comes_in() {
+  [ "$1" = "${SUDO_USER-}" ]
+}
+
+# What it came in by goes last: whoever is cut off or refused before that can come in again.
 kw_user_back() {
+  if kw_comes_in "$1"; then kw_stays "user $1 stays: $1 is who we come in as"; return; fi
+  kw_done=0
+  ! kw_entry passwd "$1" || kw_person_back "$1"
+  case $? in
+  0) ;;
+  8) kw_done=8 ;;
+  *) return 1 ;;
+  esac
   rm -f -- "$(kw_sudoers "$1")" "$KW_STATE/users/$1" || return 1
-  kw_entry passwd "$1" || return 0
+  return $kw_done
+}
+
+# One who is there: its name; its entry is in kw_found.
+kw_person_back() {
   if [ "$kw_was" = absent ]; then
     # It says 12 when its home was not all its own.
     userdel -r "$1" || [ $? = 12 ]
@@ -61,15 +80,48 @@ kw_user_back() {
   fi
   { read -r kw_shell && read -r kw_hash && read -r kw_mode; } <"$kw_before/there/$kw_record" || return 1
   [ "${kw_found##*:}" = "$kw_shell" ] || usermod -s "$kw_shell" "$1" || return 1
-  kw_home=${kw_found%:*} kw_home=${kw_home##*:}
-  kw_block_back "$kw_home/.ssh/authorized_keys" || return 1
-  if [ -n "$kw_mode" ]; then
-    kw_owned "$KW_ROOT$kw_home/.ssh" ${kw_mode} || kw_own "$KW_ROOT$kw_home/.ssh" ${kw_mode} || return 1
-  fi
-  [ -n "$kw_hash" ] || return 0
-  chpasswd -e <<KW_END
+  kw_home=${kw_found%:*} kw_home=${kw_home##*:} kw_done=0
+  kw_keys_back
+  case $? in
+  0) ;;
+  8) kw_done=8 ;;
+  *) return 1 ;;
+  esac
+  [ -z "$kw_hash" ] || chpasswd -e <<KW_END || return 1
 $1:$kw_hash
 KW_END
+  return $kw_done
+}
+
+# The keys by which somebody comes in, and whose their folder is. Both are in the user's own hands, so nothing is followed
+# there, and what stands beside them is made anew.
+kw_keys_back() {
+  kw_ssh=$KW_ROOT$kw_home/.ssh kw_path=$KW_ROOT$kw_home/.ssh/authorized_keys kw_copy=$kw_before/kept/$kw_record
+  if [ -L "$kw_ssh" ] || [ -L "$kw_path" ]; then
+    kw_stays "$kw_home/.ssh/authorized_keys stays as it is: a link leads there"
+    return
+  fi
+  if [ -e "$kw_path" ]; then
+    kw_read "$kw_path" && kw_text=$(printf '%s' "$kw_old" | kw_blocked && echo .) && kw_keys_put "${kw_text%.}" || return 1
+  fi
+  [ -z "$kw_mode" ] || kw_owned "$kw_ssh" ${kw_mode} || kw_own "$kw_ssh" ${kw_mode}
+}
+
+# Puts the keys there that are left: to the byte what they were when that says the same: the text.
+kw_keys_put() {
+  kw_left=$kw_old
+  if [ ! -f "$kw_copy" ] || [ -L "$kw_copy" ]; then
+    [ -n "$1" ] || { rm -f -- "$kw_path"; return; }
+  else
+    kw_read "$kw_copy" || return 1
+    if [ "$kw_old" = "$1" ]; then
+      kw_put "$kw_path" $(stat -c '%a %u:%g' -- "$kw_copy") <"$kw_copy"
+      return
+    fi
+  fi
+  kw_old=$kw_left
+  kw_close "$1"
+  [ $? != 1 ]
 }
 
 # Whether packages can go and take none along that is not among them.
@@ -138,11 +190,18 @@ kw_remove_packages() {
 
 # Packages that were not there before us: their keys. One that others need by now stays, and is theirs.
 kw_packages_back() {
-  kw_ours= kw_left=0
+  kw_ours= kw_left=0 kw_kept=
   for kw_one do
     kw_named "$kw_one"
     [ -e "$kw_before/absent/$kw_noted" ] || continue
     kw_left=9
+    case ${kw_one#* },${SUDO_USER:-root} in
+    sudo,root) ;;
+    sudo,*)
+      kw_kept="package sudo stays: $SUDO_USER is who we come in as"
+      continue
+      ;;
+    esac
     ! kw_installed "${kw_one#* }" || kw_ours="$kw_ours ${kw_one#* }"
   done
   [ $kw_left != 0 ] || return 0
@@ -156,6 +215,7 @@ kw_packages_back() {
     kw_stays "what others need by now stays:$kw_stay"
     kw_left=8
   fi
+  [ -z "$kw_kept" ] || { kw_stays "$kw_kept"; kw_left=8; }
   for kw_one do
     kw_named "$kw_one"
     rm -f -- "$kw_before/absent/$kw_noted" || return 1

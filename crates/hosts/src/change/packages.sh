@@ -83,7 +83,8 @@ kw_note_packages() {
   fi
   for kw_package do
     case " $kw_said" in
-    *" ${kw_package%%:*} installed "*) ;;
+    # rpm gives a line of its own to what is not there.
+    *" ${kw_package%%:*} installed "* | *"$kw_newline${kw_package%%:*} installed "*) ;;
     *) kw_note_absent "${kw_kind-package} $kw_package" || return 1 ;;
     esac
   done

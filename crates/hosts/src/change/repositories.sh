@@ -25,7 +25,7 @@ KW_END
 # A repository: name, mark. On standard input, in base64: its key, what apt reads of it, and what dnf and zypper read.
 kw_repository() {
   kw_done=0
-  kw_note_absent "repository $1" || return 1
+  kw_older "repository $1" "$KW_STATE/repositories/$1" || kw_note_absent "repository $1" || return 1
   read -r kw_asc && read -r kw_deb && read -r kw_text || return 1
   kw_repository_at "$1" || return 1
   ! kw_has apt-get || kw_text=$kw_deb

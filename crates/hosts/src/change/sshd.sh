@@ -185,8 +185,9 @@ kw_sshd() {
     [ -e "$kw_sshd_kept/unproven" ] || return 0
     return 9
   fi
-  kw_note_there 'ssh daemon' "$kw_socket" "$kw_sshd_config" "$kw_sshd_ours" \
-    "$kw_sshd_units/$kw_socket.d/zz-kubewright.conf" && kw_sshd_keep || return 1
+  kw_older 'ssh daemon' "$kw_sshd_ours" || kw_note_there 'ssh daemon' "$kw_socket" "$kw_sshd_config" "$kw_sshd_ours" \
+    "$kw_sshd_units/$kw_socket.d/zz-kubewright.conf" || return 1
+  kw_sshd_keep || return 1
   if ! kw_sshd_write "$@"; then
     kw_sshd_restore && rm -f -- "$kw_sshd_kept/pending"
     return 1

@@ -10,6 +10,11 @@ kw_unit_failed() {
 # A unit as it is before us: its name, and file when its file is about to be ours.
 kw_note_unit() {
   kw_known "unit $1" && return 0
+  if kw_older "unit $1" "$KW_STATE/units/$1.reads"; then
+    # Nor is its file, which is about to be written.
+    kw_notes=
+    return
+  fi
   kw_found=
   case $1 in *@*) kw_found=1 ;; esac
   for kw_at in etc/systemd/system usr/lib/systemd/system lib/systemd/system run/systemd/system; do

@@ -33,7 +33,7 @@ kw_begin() {
 # and its digest. A beginning stays for the next run; what is wrong does not.
 kw_upload() {
   kw_path=$KW_ROOT$1
-  kw_note_file "download $1" "$kw_path" || return 1
+  kw_note_download "$@" || return 1
   if [ "$6" = 0 ]; then
     kw_begin "$3" "$4" || return 1
   else
@@ -52,6 +52,6 @@ kw_uploaded() {
   kw_path=$KW_ROOT$1
   kw_kept "$@" || { kw_no "somebody changed it meanwhile"; return 1; }
   kw_owned "$kw_path" "$2" root:root && return 0
-  kw_note_file "download $1" "$kw_path" && kw_own "$kw_path" "$2" root:root && return 9
+  kw_note_download "$@" && kw_own "$kw_path" "$2" root:root && return 9
   return 1
 }

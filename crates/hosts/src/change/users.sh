@@ -50,6 +50,7 @@ kw_user_there() {
 # its keys, and whose its folder of keys is.
 kw_note_user() {
   kw_known "user $1" && return 0
+  ! kw_older "user $1" "$KW_STATE/users/$1" || return 0
   kw_entry_of=$kw_found kw_old= kw_mode=
   if [ "$kw_hash" != . ] && kw_entry shadow "$1"; then kw_old=${kw_found#*:} kw_old=${kw_old%%:*}; fi
   kw_found=$kw_entry_of

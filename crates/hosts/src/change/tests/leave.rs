@@ -7,10 +7,13 @@ use std::path::Path;
 
 use kubewright_model::digest::Digest;
 use kubewright_model::host::{
-    DirectoryWish, FileWish, HostResource, Mode, RepositoryWish, SshDaemonWish, UnitRun, UnitWish, UserWish,
+    Artifact, DirectoryWish, DownloadWish, FileWish, HostResource, Mode, Proof, RepositoryWish, SshDaemonWish, UnitRun,
+    UnitWish, UserWish,
 };
 
+use super::super::{outcome, script};
 use super::host::{Host, each};
+use crate::Holes;
 
 /// Everything below a folder: what it is, its mode, and what is in it.
 fn listing(host: &Host) -> BTreeMap<String, String> {
@@ -296,6 +299,111 @@ fn who_we_come_in_as_stays_and_so_does_its_sudo() {
 }
 
 #[test]
+fn who_we_are_on_the_host_stays_whoever_was_asked_for() {
+    each(|host| {
+        host.write("packages", "");
+        host.write("offers/visudo", "");
+        let groups = vec!["adm".to_string()];
+        let make = [HostResource::User(UserWish { groups, ..user("ops") }), HostResource::Package("sudo".into())];
+        host.make(&make).expect("it is done");
+        let mut change = host.change(&[], &host.ours());
+        change.way.user = "root".into();
+        let script = script(&change, &Holes::new()).expect("it can be written");
+        let answer = host.run(&format!("SUDO_USER=ops\n{script}"));
+        let report = outcome(&change, &Holes::new(), &answer).expect("the rest is put back");
+        let stay = ["membership of ops in adm", "user ops", "group ops", "package sudo"];
+        assert_eq!(report.told, stay.map(|key| format!("{key} stays: ops is who we come in as")));
+        assert!(host.read("etc/passwd").contains("ops:") && host.at("etc/sudoers.d/kubewright-ops").exists());
+        assert_eq!((host.read("packages"), host.ours()), ("sudo\n".into(), Vec::new()));
+    });
+}
+
+#[test]
+fn a_user_who_cannot_go_keeps_what_it_comes_in_by() {
+    each(|host| {
+        host.write("offers/visudo", "");
+        host.make(&[HostResource::User(user("ops"))]).expect("it is done");
+        host.program("userdel", "#!/bin/sh\necho \"userdel: user $2 is currently used by process 7\" >&2; exit 8\n");
+        let why = host.unmake(&host.ours()).expect_err("somebody is in there").to_string();
+        assert_eq!(why, "putting back user ops failed on web-1: userdel: user ops is currently used by process 7");
+        assert!(host.at("etc/sudoers.d/kubewright-ops").exists());
+    });
+}
+
+#[test]
+fn nothing_is_followed_in_a_users_home() {
+    each(|host| {
+        host.write("offers/visudo", "");
+        host.write("etc/passwd", "root:x:0:0:root:/root:/bin/sh\nbob:x:0:0::/home/bob:/bin/sh\n");
+        host.write("home/bob/.ssh/authorized_keys", "root::0:0::/root:/bin/sh\n");
+        fs::set_permissions(host.at("home/bob/.ssh"), fs::Permissions::from_mode(0o773)).expect("it is ours");
+        for way in ["authorized_keys", "folder"] {
+            host.make(&[HostResource::User(user("bob"))]).expect("it is done");
+            if way == "folder" {
+                fs::rename(host.at("home/bob/.ssh"), host.at("home/bob/aside")).expect("it is bob's");
+                fs::create_dir_all(host.at("etc/cron.d")).expect("a folder");
+                symlink(host.at("etc/cron.d"), host.at("home/bob/.ssh")).expect("a link");
+            } else {
+                let keys = host.read("home/bob/.ssh/authorized_keys");
+                host.write("secret", &keys);
+                fs::remove_file(host.at("home/bob/.ssh/authorized_keys")).expect("it is bob's");
+                symlink(host.at("secret"), host.at("home/bob/.ssh/authorized_keys")).expect("a link");
+            }
+            let before = host.at("secret").exists().then(|| host.read("secret"));
+            let report = host.unmake(&host.ours()).expect("it is put back");
+            assert_eq!(report.told, ["/home/bob/.ssh/authorized_keys stays as it is: a link leads there"]);
+            assert_eq!(before, host.at("secret").exists().then(|| host.read("secret")));
+            if way == "folder" {
+                assert_eq!(host.mode("etc/cron.d"), "0755");
+                assert!(!host.at("etc/cron.d/authorized_keys").exists());
+            } else {
+                fs::remove_file(host.at("home/bob/.ssh/authorized_keys")).expect("it is bob's");
+            }
+        }
+    });
+}
+
+#[test]
+fn what_was_ours_before_anything_was_written_down_is_no_state_to_go_back_to() {
+    each(|host| {
+        host.write("offers/visudo", "");
+        host.write("mirror/one", "one");
+        host.write("mirror/two", "two");
+        host.write("etc/ssh/sshd_config", "");
+        let make = |word: &str, port| {
+            let artifact = Artifact {
+                name: format!("k3s {word}"),
+                url: format!("https://mirror.test/{word}"),
+                proof: Proof::Sha256(Digest::of(word)),
+            };
+            let repository = RepositoryWish {
+                name: "tools".into(),
+                url: format!("https://packages.example.org/{word}/"),
+                suites: Vec::new(),
+                components: Vec::new(),
+                key: "-----BEGIN PGP PUBLIC KEY BLOCK-----".into(),
+            };
+            let download = DownloadWish { path: "/usr/local/bin/k3s".into(), artifact, mode: Mode(0o755) };
+            [
+                HostResource::Repository(repository),
+                HostResource::User(UserWish { authorized_keys: vec![word.into()], ..user("ops") }),
+                HostResource::Download(download),
+                unit("k3s.service", Some(word)),
+                HostResource::SshDaemon(SshDaemonWish { port, harden: true }),
+            ]
+        };
+        host.make(&make("one", 2222)).expect("it is done");
+        fs::remove_dir_all(host.at("var/lib/kubewright/before")).expect("it was there");
+        host.make(&make("two", 2223)).expect("it is done");
+        assert_eq!(host.ours(), Vec::<String>::new());
+        // What was forgotten by then is made by us as on any other host.
+        fs::remove_dir_all(host.at("var/lib/kubewright")).expect("it was there");
+        host.make(&make("one", 2222)).expect("it is done");
+        assert!(host.ours().contains(&"unit k3s.service".to_string()), "{:?}", host.ours());
+    });
+}
+
+#[test]
 fn packages_go_unless_others_need_them() {
     each(|host| {
         host.write("packages", "base\n");
@@ -313,7 +421,7 @@ fn packages_go_unless_others_need_them() {
         each(|host| {
             host.of_another_family(manager);
             host.write("packages", "base\n");
-            host.make(&["curl", "jq"].map(|name| HostResource::Package(name.into()))).expect("it is done");
+            host.make(&["curl", "base", "jq"].map(|name| HostResource::Package(name.into()))).expect("it is done");
             host.write("needs", "theirs curl\n");
             assert!(host.unmake(&host.ours()).expect("it is put back").changed);
             assert_eq!(host.read("packages"), "base\ncurl\n");
