@@ -10,6 +10,7 @@ use kubewright_model::observed::{ClusterSeen, HostSeen, Inventory, Observed, Pow
 use kubewright_model::spec::kubernetes::Datastore;
 use kubewright_planner::diff::hypervisors::hypervisors;
 
+use crate::cluster::KUBECONFIG;
 use crate::holes;
 use crate::retry::{LOOKS as TRIES, retry};
 use crate::store::Store;
@@ -29,7 +30,7 @@ pub(crate) async fn observe(world: &World, store: &dyn Store, desired: &Desired)
         Err(error) => Seen::unknown(error.told()),
     });
     let mut observed = Observed { providers, hosts, cluster: None, foundation, filled };
-    observed.cluster = Some(cluster(world, desired, &observed).await);
+    observed.cluster = Some(cluster(world, store, desired, &observed).await);
     observed
 }
 
@@ -90,9 +91,11 @@ async fn hosts(
 }
 
 /// Where nobody holds a cluster's data and none was ever begun, nothing can serve, and nobody needs to be asked. A server
-/// that is off cannot be asked either: that it may hold them is the planner's to weigh.
-async fn cluster(world: &World, desired: &Desired, observed: &Observed) -> Seen<ClusterSeen> {
-    let begun = !matches!(observed.foundation, None | Some(Seen::Absent));
+/// that is off cannot be asked either: that it may hold them is the planner's to weigh. A kubeconfig is a sign of one that
+/// was begun, as its foundation is: either may be lost without the other.
+async fn cluster(world: &World, store: &dyn Store, desired: &Desired, observed: &Observed) -> Seen<ClusterSeen> {
+    let let_in = || !matches!(store.secret(&desired.cluster, KUBECONFIG), Ok(None));
+    let begun = !matches!(observed.foundation, None | Some(Seen::Absent)) || let_in();
     if kubewright_planner::holders::nobody(desired, observed) && !begun {
         return Seen::Absent;
     }

@@ -8,6 +8,7 @@ use kubewright_engine::store::folder::FolderStore;
 use kubewright_engine::{Engine, EngineError, Stop};
 use kubewright_model::observed::{Power, Seen};
 use kubewright_model::plan::Ask;
+use kubewright_model::secret::Secret;
 
 use crate::yard::{Yard, desired, told};
 
@@ -56,6 +57,20 @@ fn a_lost_store_wakes_a_cluster_and_begins_none() {
         yard.store.keep_secret(&cluster, "join-token", &token).unwrap();
         assert_eq!(yard.run_to_the_end(&Ask::Apply, &[], 1).await, ["complete"]);
         assert_eq!(yard.complaints(&Ask::Apply, &[]).await, [""; 0]);
+    })
+    .unwrap();
+}
+
+#[test]
+fn a_kept_kubeconfig_is_tried_though_the_foundation_is_lost() {
+    let yard = Yard::new(desired(SERVERS), 5);
+    let lists = || yard.centre.calls().get("kubernetes list").copied().unwrap_or_default();
+    sim::run(async {
+        yard.plan(&Ask::Apply, &[]).await;
+        assert_eq!(lists(), 0, "nothing speaks for a cluster");
+        yard.store.keep_secret(&yard.desired.cluster, "kubeconfig", &Secret::new("a way in".to_string())).unwrap();
+        yard.plan(&Ask::Apply, &[]).await;
+        assert!(lists() > 0, "{:?}", yard.centre.calls());
     })
     .unwrap();
 }

@@ -33,6 +33,8 @@ use crate::yard::desired;
 struct Quiet {
     /// Whether a server runs on the host; those that are not in here cannot be reached.
     serving: BTreeMap<NodeName, bool>,
+    /// They hold the data of a cluster that sleeps.
+    asleep: bool,
     /// The kubeconfig that they hold.
     kubeconfig: Option<String>,
 }
@@ -40,7 +42,7 @@ struct Quiet {
 impl Quiet {
     fn all(desired: &Desired, serving: bool) -> Self {
         let serving = desired.servers().map(|member| (member.name.clone(), serving)).collect();
-        Self { serving, kubeconfig: None }
+        Self { serving, ..Self::default() }
     }
 }
 
@@ -51,7 +53,7 @@ impl Hosts for Quiet {
         match self.serving.get(probe.host) {
             None => Seen::unknown(format!("{} cannot be reached (TCP): connection refused", probe.host)),
             Some(serving) => Seen::Present(HostSeen {
-                kubernetes: Some(KubernetesSeen { version: None, joined: *serving, serving: *serving }),
+                kubernetes: Some(KubernetesSeen { version: None, joined: *serving || self.asleep, serving: *serving }),
                 ..HostSeen::default()
             }),
         }
@@ -76,16 +78,22 @@ impl Hosts for Quiet {
     }
 }
 
-/// The example's cluster at a real API server, with its nodes and nothing on them.
-fn furnished(plane: &Plane) -> Desired {
+/// The example's cluster with its API on this computer.
+fn here(port: u16) -> Desired {
     let mut desired = desired(DEVBOARD);
-    desired.kubernetes.endpoint = HostPort::new("127.0.0.1", plane.port);
+    desired.kubernetes.endpoint = HostPort::new("127.0.0.1", port);
     for machine in &mut desired.machines {
         machine.address = None;
     }
     for host in &mut desired.hosts {
         host.way.address = None;
     }
+    desired
+}
+
+/// The same at a real API server, with its nodes and nothing on them.
+fn furnished(plane: &Plane) -> Desired {
+    let desired = here(plane.port);
     for member in &desired.members {
         let mut labels = json!({ "kubernetes.io/hostname": member.name });
         if member.role.is_server() {
@@ -183,6 +191,7 @@ async fn what_is_done_to_a_real_cluster_is_what_kubectl_sees() {
     let (hands, _) = hands(&desired, Some(&plane.kubeconfig), Quiet::default(), folder.path());
     reach::any_address_will_do(&plane, &desired).await;
     reach::a_lost_kubeconfig_is_read_from_a_server(&plane, &desired).await;
+    reach::a_cluster_that_lets_nobody_in_is_there(&plane, &desired).await;
     objects::what_needs_something_comes_after_it(&plane, &desired, &hands).await;
     objects::what_others_have_set_is_theirs(&plane, &desired, &hands).await;
     objects::what_controllers_make_is_not_ours(&plane, &desired, &hands).await;

@@ -13,7 +13,7 @@ use kubewright_hosts::{Holes, Hosts, Probe};
 use kubewright_model::desired::{Desired, DesiredMember};
 use kubewright_model::ids::NodeName;
 use kubewright_model::net::HostPort;
-use kubewright_model::observed::Seen;
+use kubewright_model::observed::{HostSeen, Seen};
 use kubewright_model::recipe::{Effect, Recipe};
 use kubewright_model::secret::Secret;
 use tokio::time::{Instant, timeout};
@@ -62,6 +62,27 @@ impl From<Away> for ClusterError {
     }
 }
 
+/// What stands at an address, by how much speaks for an API server there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Sign {
+    /// Nobody listens.
+    Nobody,
+    /// Nothing came back: it is off, or there is no way to it from here.
+    Silent,
+    /// Somebody listens who is not known to be one of this cluster: a load balancer with nobody behind it, another
+    /// certificate.
+    Stranger,
+    /// It speaks as an API server does.
+    Answers,
+}
+
+/// Why there is no session by a kubeconfig.
+#[derive(Clone, Debug)]
+struct Shut {
+    why: String,
+    sign: Sign,
+}
+
 /// What a server that was asked for itself has said.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Heard {
@@ -106,14 +127,15 @@ impl Reach {
             return Ok(session);
         }
         let kept = self.store.secret(&desired.cluster, KEPT).map_err(|error| Away::Unknown(error.told()))?;
-        let why = match &kept {
-            None => "no kubeconfig of it is kept here".to_string(),
+        let shut = match &kept {
+            // Nothing speaks for a cluster that nobody here has been let into.
+            None => Shut { why: "no kubeconfig of it is kept here".into(), sign: Sign::Nobody },
             Some(kept) => match self.open(kept, desired).await {
                 Ok(session) => return Ok(session),
-                Err(why) => why,
+                Err(shut) => shut,
             },
         };
-        self.by_hosts(desired, kept.as_ref(), why).await
+        self.by_hosts(desired, kept.as_ref(), shut).await
     }
 
     /// A server that answers, for one of many who ask at the same time: one of them looks for it.
@@ -128,8 +150,9 @@ impl Reach {
     }
 
     /// Opens a session with this kubeconfig, at the first address that is ready.
-    async fn open(&self, text: &Secret, desired: &Desired) -> Result<Session, String> {
-        let config = config(text).await?;
+    async fn open(&self, text: &Secret, desired: &Desired) -> Result<Session, Shut> {
+        // With what is of no use nobody was asked.
+        let config = config(text).await.map_err(|why| Shut { why, sign: Sign::Silent })?;
         let learnt = self.learnt.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let addresses = addresses(&config, desired, learnt);
         let tries = addresses.iter().map(|at| Box::pin(at_address(&config, at)));
@@ -142,21 +165,29 @@ impl Reach {
     }
 
     /// What each address says, told once. They are asked again: who was first to fail does not tell most.
-    async fn nobody(&self, config: &Config, addresses: &[HostPort]) -> String {
-        let whys = join_all(addresses.iter().map(|at| async move {
-            let why = at_address(config, at).await.err().unwrap_or_else(|| "answers only now".into());
-            format!("{at}: {why}")
+    async fn nobody(&self, config: &Config, addresses: &[HostPort]) -> Shut {
+        let only_now = || Shut { why: "answers only now".into(), sign: Sign::Answers };
+        let tries = join_all(addresses.iter().map(|at| async move {
+            let Shut { why, sign } = at_address(config, at).await.err().unwrap_or_else(only_now);
+            (format!("{at}: {why}"), sign)
         }));
-        whys.await.join("; ")
+        let (whys, signs): (Vec<String>, Vec<Sign>) = tries.await.into_iter().unzip();
+        Shut { why: whys.join("; "), sign: signs.into_iter().max().unwrap_or(Sign::Nobody) }
     }
 
     /// Asks the servers' hosts: what they hold of a kubeconfig, and whether they serve at all.
-    async fn by_hosts(&self, desired: &Desired, kept: Option<&Secret>, why: String) -> Result<Session, Away> {
+    ///
+    /// That none of them serves does not say that nobody does: the cluster may live on hosts that the spec does not name
+    /// any more, and where all that it names are clean, a second one would be begun. So what the kept kubeconfig met
+    /// must say the same. Where a host holds the cluster's data, or no server runs, silence is what is to be expected.
+    async fn by_hosts(&self, desired: &Desired, kept: Option<&Secret>, shut: Shut) -> Result<Session, Away> {
         let mut unsure = None;
-        for (member, seen) in self.ask_hosts(desired).await {
+        let asked = self.ask_hosts(desired).await;
+        let sleeps = asked.is_empty() || asked.iter().any(|(_, seen)| seen.present().is_some_and(HostSeen::is_member));
+        for (member, seen) in asked {
             match seen {
-                Seen::Present(false) => {}
-                Seen::Present(true) => {
+                Seen::Present(seen) if !seen.kubernetes.as_ref().is_some_and(|kubernetes| kubernetes.serving) => {}
+                Seen::Present(_) => {
                     match self.read(desired, member).await {
                         Ok(found) if kept != Some(&found) => match self.open(&found, desired).await {
                             Ok(session) => {
@@ -164,7 +195,7 @@ impl Reach {
                                 keep.map_err(|error| Away::Unknown(error.told()))?;
                                 return Ok(session);
                             }
-                            Err(why) => unsure = Some(why),
+                            Err(shut) => unsure = Some(shut.why),
                         },
                         Ok(_) => unsure = Some(format!("{} runs it and does not serve yet", member.name)),
                         Err(why) => unsure = Some(why),
@@ -174,25 +205,22 @@ impl Reach {
                 Seen::Unknown(why) => unsure = Some(why.to_string()),
             }
         }
+        let nobody = shut.sign == Sign::Nobody || (sleeps && shut.sign < Sign::Answers);
         match unsure {
-            None => Err(Away::Nobody),
-            Some(more) => Err(Away::Unknown(format!("{why}; {more}"))),
+            None if nobody => Err(Away::Nobody),
+            None => Err(Away::Unknown(shut.why)),
+            Some(more) => Err(Away::Unknown(format!("{}; {more}", shut.why))),
         }
     }
 
-    /// Whether each server's host runs a server, where its host can be asked.
-    async fn ask_hosts<'d>(&self, desired: &'d Desired) -> Vec<(&'d DesiredMember, Seen<bool>)> {
+    /// What each server's host says of itself.
+    async fn ask_hosts<'d>(&self, desired: &'d Desired) -> Vec<(&'d DesiredMember, Seen<HostSeen>)> {
         let asked = desired.servers().map(|member| async move {
             let Some(host) = desired.hosts.iter().find(|host| host.name == member.name) else {
                 return (member, Seen::unknown(format!("nobody knows the way to {}", member.name)));
             };
             let probe = Probe { host: &host.name, way: &host.way, resources: &[], holds_data: false };
-            let seen = match self.hosts.observe(probe).await {
-                Seen::Present(seen) => Seen::Present(seen.kubernetes.is_some_and(|kubernetes| kubernetes.serving)),
-                Seen::Absent => Seen::Absent,
-                Seen::Unknown(why) => Seen::Unknown(why),
-            };
-            (member, seen)
+            (member, self.hosts.observe(probe).await)
         });
         join_all(asked).await
     }
@@ -231,33 +259,48 @@ impl Session {
         match at_address(&self.config, at).await {
             Ok(_) => Heard::Ready,
             // Whoever refuses or answers is there; where nothing comes back there may be no way from here.
-            Err(why) if why.contains("refused") || !why.contains("no answer") => Heard::NotReady(why),
-            Err(why) => Heard::Silent(why),
+            Err(Shut { why, sign: Sign::Silent }) => Heard::Silent(why),
+            Err(shut) => Heard::NotReady(shut.why),
         }
     }
 
     /// Asks whatever stands at an address, which need not be a server itself: a load balancer before them.
     pub(super) async fn answers(&self, at: &HostPort) -> Result<(), String> {
-        at_address(&self.config, at).await.map(drop)
+        at_address(&self.config, at).await.map(drop).map_err(|shut| shut.why)
     }
 }
 
 /// A client for one address, if what stands there is ready.
-async fn at_address(config: &Config, at: &HostPort) -> Result<Session, String> {
+async fn at_address(config: &Config, at: &HostPort) -> Result<Session, Shut> {
+    let shut = |sign, why: String| Shut { why, sign };
     let mut config = config.clone();
-    config.cluster_url = format!("https://{at}").parse().map_err(|_| "it is no address".to_string())?;
-    let client = Client::try_from(config.clone()).map_err(|error| told(&error))?;
-    let request = kube::core::Request::new("").get("readyz", &Default::default());
-    let request = request.map_err(|error| error.to_string())?;
+    let url = format!("https://{at}").parse();
+    config.cluster_url = url.map_err(|_| shut(Sign::Silent, "it is no address".into()))?;
+    let client = Client::try_from(config.clone()).map_err(|error| shut(Sign::Silent, told(&error)))?;
+    ready(&client).await.map(|()| Session { client, config })
+}
+
+/// Whether what a client talks to is ready.
+async fn ready(client: &Client) -> Result<(), Shut> {
+    let shut = |sign, why: String| Err(Shut { why, sign });
+    let request = match kube::core::Request::new("").get("readyz", &Default::default()) {
+        Ok(request) => request,
+        Err(error) => return shut(Sign::Silent, error.to_string()),
+    };
     match timeout(READY, client.request_text(request)).await {
-        Err(_) => Err(format!("no answer within {} s", READY.as_secs())),
-        Ok(Err(kube::Error::Api(status))) => Err(format!("it is not ready: {} {}", status.code, status.message.trim())),
+        Err(_) => shut(Sign::Silent, format!("no answer within {} s", READY.as_secs())),
+        Ok(Err(kube::Error::Api(status))) => {
+            shut(Sign::Answers, format!("it is not ready: {} {}", status.code, status.message.trim()))
+        }
         Ok(Err(error)) => {
             let why = told(&error);
-            let silent = ["deadline", "timed out", "unreachable", "No route"].iter().any(|word| why.contains(word));
-            Err(if silent { format!("no answer: {why}") } else { why })
+            let says = |words: &[&str]| words.iter().any(|word| why.contains(word));
+            if says(&["deadline", "timed out", "unreachable", "No route"]) {
+                return shut(Sign::Silent, format!("no answer: {why}"));
+            }
+            shut(if says(&["refused"]) { Sign::Nobody } else { Sign::Stranger }, why)
         }
-        Ok(Ok(_)) => Ok(Session { client, config }),
+        Ok(Ok(_)) => Ok(()),
     }
 }
 
