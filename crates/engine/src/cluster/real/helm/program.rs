@@ -110,6 +110,8 @@ fn surroundings(command: &mut Command) {
             command.env_remove(name.as_ref());
         }
     }
+    // Where releases are kept is looked at by us too.
+    command.env("HELM_DRIVER", "secret");
 }
 
 fn is_program(file: &Path) -> bool {
@@ -134,6 +136,11 @@ mod tests {
     #[tokio::test]
     async fn ctrl_c_is_not_for_it() {
         run("read -r _ _ _ _ group _ < /proc/$$/stat && test \"$group\" = $$").await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn releases_are_kept_where_we_look() {
+        run("test \"$HELM_DRIVER\" = secret && test -z \"$HELM_NAMESPACE$KUBECONFIG\"").await.unwrap();
     }
 
     #[tokio::test]
