@@ -113,7 +113,9 @@ impl Helm {
     /// Runs the program on the server that answers.
     async fn run(&self, session: &Session, arguments: &[String], input: Option<String>) -> Result<(), Said> {
         let kubeconfig = self.kubeconfig(session).map_err(Said::from)?;
-        self.program.run(&kubeconfig, arguments, input).await
+        let url = session.url();
+        let at = url.trim_start_matches("https://").trim_end_matches('/').parse().map_err(Said::from)?;
+        self.program.run(program::Api { kubeconfig: &kubeconfig, at }, arguments, input).await
     }
 
     /// The kept kubeconfig, with the address of the server that answers.

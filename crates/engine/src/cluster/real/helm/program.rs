@@ -8,11 +8,15 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
+use kubewright_model::net::HostPort;
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
 
 /// Its name.
 const PROGRAM: &str = "helm";
+/// Where programs in Go look for hosts that are reached without a proxy: the first that says something counts.
+/// <https://pkg.go.dev/golang.org/x/net/http/httpproxy#FromEnvironment>
+const NO_PROXY: [&str; 2] = ["NO_PROXY", "no_proxy"];
 /// Lines of what it said that are told when it fails.
 const SAID: usize = 12;
 
@@ -22,6 +26,14 @@ pub(super) struct Program {
     path: OsString,
     /// Charts that are folders are named relative to it.
     folder: PathBuf,
+}
+
+/// The API that it works on.
+pub(super) struct Api<'a> {
+    /// The way in.
+    pub(super) kubeconfig: &'a [u8],
+    /// Where it is.
+    pub(super) at: HostPort,
 }
 
 /// What the program said when it failed.
@@ -59,13 +71,13 @@ impl Program {
         std::env::split_paths(&self.path).map(|folder| folder.join(PROGRAM)).find(|file| is_program(file))
     }
 
-    /// Runs it to its end, at the API of this kubeconfig.
-    pub(super) async fn run(&self, kubeconfig: &[u8], arguments: &[String], input: Option<String>) -> Result<(), Said> {
+    /// Runs it to its end.
+    pub(super) async fn run(&self, api: Api<'_>, arguments: &[String], input: Option<String>) -> Result<(), Said> {
         let program = self.find().ok_or_else(|| Said::from(self.missing().unwrap_or_default()))?;
-        let kubeconfig = nameless(kubeconfig).map_err(|error| Said::from(error.to_string()))?;
+        let kubeconfig = nameless(api.kubeconfig).map_err(|error| Said::from(error.to_string()))?;
         let mut command = Command::new(program);
         command.args(arguments).arg("--kubeconfig").arg(place(&kubeconfig));
-        surroundings(&mut command);
+        surroundings(&mut command, &api.at.host);
         if self.folder.is_dir() {
             command.current_dir(&self.folder);
         }
@@ -103,7 +115,7 @@ fn place(file: &File) -> String {
 }
 
 /// What somebody has set for their own work says nothing of this cluster.
-fn surroundings(command: &mut Command) {
+fn surroundings(command: &mut Command, host: &str) {
     for (name, _) in std::env::vars_os() {
         let name = name.to_string_lossy();
         if name.starts_with("HELM_KUBE") || name == "HELM_NAMESPACE" || name == "KUBECONFIG" {
@@ -112,6 +124,15 @@ fn surroundings(command: &mut Command) {
     }
     // Where releases are kept is looked at by us too.
     command.env("HELM_DRIVER", "secret");
+    // A proxy may be the only way to charts; to servers we go without one.
+    let direct =
+        direct(NO_PROXY.iter().find_map(|name| std::env::var(name).ok().filter(|list| !list.is_empty())), host);
+    command.envs(NO_PROXY.map(|name| (name, direct.as_str())));
+}
+
+/// The list of hosts that are reached without a proxy, with one more.
+fn direct(list: Option<String>, host: &str) -> String {
+    list.into_iter().chain([host.to_string()]).collect::<Vec<_>>().join(",")
 }
 
 fn is_program(file: &Path) -> bool {
@@ -130,7 +151,8 @@ mod tests {
         let script = format!("printf '%s' '#!/bin/sh\n{}' > \"$0\" && chmod 755 \"$0\"", script.replace('\'', "'\\''"));
         assert!(std::process::Command::new("sh").arg("-c").arg(script).arg(&file).status().unwrap().success());
         let program = Program::new(PathBuf::new()).within(folder.path());
-        program.run(b"the way in", &["list".into()], Some("values".into())).await
+        let api = Api { kubeconfig: b"the way in", at: HostPort::new("10.0.0.1", 6443) };
+        program.run(api, &["list".into()], Some("values".into())).await
     }
 
     #[tokio::test]
@@ -141,6 +163,14 @@ mod tests {
     #[tokio::test]
     async fn releases_are_kept_where_we_look() {
         run("test \"$HELM_DRIVER\" = secret && test -z \"$HELM_NAMESPACE$KUBECONFIG\"").await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn servers_are_reached_without_a_proxy() {
+        run("for list in \"$NO_PROXY\" \"$no_proxy\"; do case \",$list,\" in *,10.0.0.1,*) ;; *) exit 1; esac; done")
+            .await
+            .unwrap();
+        assert_eq!(direct(Some("localhost,.lab".into()), "fd00::1"), "localhost,.lab,fd00::1");
     }
 
     #[tokio::test]
