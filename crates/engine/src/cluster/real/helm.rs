@@ -86,8 +86,7 @@ impl Helm {
         };
         if let Err(said) = ran {
             let log = pods::of_release(client, release).await;
-            let error = ClusterError::Refused { what, why: said.why, log: [log, said.lines].concat() };
-            return Err(without_secrets(error, holes));
+            return Err(without_secrets(said.error(what, &session.url(), log), holes));
         }
         note(client, release).await?;
         Ok(true)
@@ -107,7 +106,7 @@ impl Helm {
         }
         let words = ["uninstall", name.as_str(), "--namespace", namespace.as_str(), "--wait", "--timeout", "300s"];
         let ran = self.run(session, &words.map(String::from), None).await;
-        ran.map_err(|said| ClusterError::Refused { what, why: said.why, log: said.lines })
+        ran.map_err(|said| said.error(what, &session.url(), Vec::new()))
     }
 
     /// Runs the program on the server that answers.

@@ -12,11 +12,15 @@ use kubewright_model::net::HostPort;
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
 
+use crate::cluster::ClusterError;
+
 /// Its name.
 const PROGRAM: &str = "helm";
 /// Where programs in Go look for hosts that are reached without a proxy: the first that says something counts.
 /// <https://pkg.go.dev/golang.org/x/net/http/httpproxy#FromEnvironment>
 const NO_PROXY: [&str; 2] = ["NO_PROXY", "no_proxy"];
+/// The first that sets labels on what it keeps of a release: <https://github.com/helm/helm/releases/tag/v3.13.0>
+const OLDEST: (u64, u64) = (3, 13);
 /// Lines of what it said that are told when it fails.
 const SAID: usize = 12;
 
@@ -45,6 +49,37 @@ pub(super) struct Said {
     pub(super) lines: Vec<String>,
 }
 
+/// What passes by itself: lines, servers that start, webhooks whose pods start.
+const PASSES: [&str; 11] = [
+    "connection refused",
+    "connection reset",
+    "connection timed out",
+    "client connection lost",
+    "i/o timeout",
+    "TLS handshake timeout",
+    "no route to host",
+    "network is unreachable",
+    "unexpected EOF",
+    "failed calling webhook",
+    "etcdserver: ",
+];
+
+impl Said {
+    /// The error of what was tried, and what its pods say. That a wait was too long is no matter of the line.
+    pub(super) fn error(self, what: String, url: &str, log: Vec<String>) -> ClusterError {
+        let why = self.why;
+        let webhook = why.contains("failed calling webhook");
+        let passes = PASSES.iter().any(|words| why.contains(words));
+        if why.contains("Kubernetes cluster unreachable") || (passes && !webhook && why.contains(url)) {
+            return ClusterError::Unreachable(format!("{what}: {why}"));
+        }
+        match passes {
+            true => ClusterError::Busy(format!("{what}: {why}")),
+            false => ClusterError::Refused { what, why, log: [log, self.lines].concat() },
+        }
+    }
+}
+
 impl From<String> for Said {
     fn from(why: String) -> Self {
         Self { why, lines: Vec::new() }
@@ -62,9 +97,25 @@ impl Program {
         Self { path: programs.into(), ..self }
     }
 
-    /// Why it cannot be started.
+    /// Why nothing can be done with it.
     pub(super) fn missing(&self) -> Option<String> {
-        self.find().is_none().then(|| format!("the program `{PROGRAM}` is not on this computer's PATH"))
+        let Some(program) = self.find() else {
+            return Some(format!("the program `{PROGRAM}` is not on this computer's PATH"));
+        };
+        let place = program.display();
+        let asked = std::process::Command::new(&program).args(["version", "--template", "{{.Version}}"]).output();
+        match asked {
+            Err(error) => Some(format!("{place} does not start: {error}")),
+            Ok(output) => {
+                let said = String::from_utf8_lossy(&output.stdout);
+                match version(&said) {
+                    None => Some(format!("{place} does not tell its version")),
+                    Some(version) => {
+                        (version < OLDEST).then(|| format!("{place} is {}, which is too old", said.trim()))
+                    }
+                }
+            }
+        }
     }
 
     fn find(&self) -> Option<PathBuf> {
@@ -135,6 +186,12 @@ fn direct(list: Option<String>, host: &str) -> String {
     list.into_iter().chain([host.to_string()]).collect::<Vec<_>>().join(",")
 }
 
+/// The first two numbers of a version: `v3.13.1`.
+fn version(said: &str) -> Option<(u64, u64)> {
+    let mut numbers = said.trim().strip_prefix('v')?.split('.');
+    Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
+}
+
 fn is_program(file: &Path) -> bool {
     file.metadata().is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
 }
@@ -143,16 +200,40 @@ fn is_program(file: &Path) -> bool {
 mod tests {
     use super::*;
 
-    /// A program of this name that is a script.
-    async fn run(script: &str) -> Result<(), Said> {
+    /// A program of this name that is a script, and the folder that it is in.
+    fn script(script: &str) -> (Program, tempfile::TempDir) {
         let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join(PROGRAM);
-        // Another process that is made at this moment would keep the file open to write, and it could not be started.
-        let script = format!("printf '%s' '#!/bin/sh\n{}' > \"$0\" && chmod 755 \"$0\"", script.replace('\'', "'\\''"));
-        assert!(std::process::Command::new("sh").arg("-c").arg(script).arg(&file).status().unwrap().success());
-        let program = Program::new(PathBuf::new()).within(folder.path());
+        // Written by somebody else: a child that another test makes at this moment would hold a file of ours open.
+        let write = format!("cat > \"$0\" <<'END'\n#!/bin/sh\n{script}\nEND\nchmod 755 \"$0\"");
+        let mut write_it = std::process::Command::new("sh");
+        write_it.args(["-c", &write]).arg(folder.path().join(PROGRAM));
+        assert!(write_it.status().unwrap().success());
+        (Program::new(PathBuf::new()).within(folder.path()), folder)
+    }
+
+    async fn run(text: &str) -> Result<(), Said> {
+        let (program, _folder) = script(text);
         let api = Api { kubeconfig: b"the way in", at: HostPort::new("10.0.0.1", 6443) };
         program.run(api, &["list".into()], Some("values".into())).await
+    }
+
+    #[test]
+    fn one_that_is_too_old_or_of_another_kind_is_none() {
+        for (says, why) in [
+            ("echo v3.12.3", Some("is v3.12.3, which is too old")),
+            ("echo v3.13.0", None),
+            ("printf v4.0.1", None),
+            ("echo v2.17.0", Some("too old")),
+            ("echo a text editor", Some("does not tell its version")),
+            ("exit 1", Some("does not tell its version")),
+        ] {
+            let (program, _folder) = script(says);
+            match (program.missing(), why) {
+                (None, None) => {}
+                (Some(told), Some(why)) => assert!(told.ends_with(why), "{says}: {told}"),
+                other => panic!("{says}: {other:?}"),
+            }
+        }
     }
 
     #[tokio::test]
@@ -171,6 +252,25 @@ mod tests {
             .await
             .unwrap();
         assert_eq!(direct(Some("localhost,.lab".into()), "fd00::1"), "localhost,.lab,fd00::1");
+    }
+
+    #[test]
+    fn what_passes_is_told_from_what_does_not() {
+        let server = "Get \"https://10.0.0.1:6443/version\": dial tcp 10.0.0.1:6443: connect: connection refused";
+        let webhook =
+            "Internal error occurred: failed calling webhook \"x\": Post \"https://x.svc\": connection refused";
+        for (why, kind) in [
+            (format!("Kubernetes cluster unreachable: {server}"), "does not answer"),
+            (format!("UPGRADE FAILED: {server}"), "does not answer"),
+            (format!("INSTALLATION FAILED: {webhook}"), "is busy"),
+            ("looks like \"https://charts.lab\" cannot be reached: dial tcp: i/o timeout".into(), "is busy"),
+            ("UPGRADE FAILED: context deadline exceeded".into(), "release web: "),
+            ("execution error at (web/templates/a.yaml:1:3): refused as told".into(), "release web: "),
+        ] {
+            let error = Said::from(why).error("release web".into(), "https://10.0.0.1:6443/", Vec::new());
+            assert!(error.to_string().contains(kind), "{error}");
+            assert_eq!(error.may_pass(), kind != "release web: ", "{error}");
+        }
     }
 
     #[tokio::test]
