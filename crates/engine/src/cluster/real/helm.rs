@@ -76,6 +76,10 @@ impl Helm {
                 unlock(client, &there).await?;
                 tell(format!("{what}: a run was cut off at revision {}, which is begun anew", there.number));
             }
+            if there.status == "uninstalling" {
+                tell(format!("{what}: a removal was cut off, and is brought to its end first"));
+                self.uninstall(session, &release.name, &release.namespace).await?;
+            }
         }
         tell(format!("waiting for the pods of {} in {}", release.name, release.namespace));
         let arguments = arguments(release, owner);
@@ -100,13 +104,17 @@ impl Helm {
         namespace: &Namespace,
     ) -> Result<(), ClusterError> {
         let Some(there) = newest(&session.client, name, namespace).await? else { return Ok(()) };
-        let what = format!("release {name}");
         if there.owner.as_ref().is_none_or(|owner| owner.0 != self.cluster) {
-            return Err(refused(what, "it does not carry our mark"));
+            return Err(refused(format!("release {name}"), "it does not carry our mark"));
         }
-        let words = ["uninstall", name.as_str(), "--namespace", namespace.as_str(), "--wait", "--timeout", "300s"];
+        self.uninstall(session, name, namespace).await
+    }
+
+    /// Helm lets nobody upgrade a release that it has begun to remove.
+    async fn uninstall(&self, session: &Session, name: &ReleaseName, within: &Namespace) -> Result<(), ClusterError> {
+        let words = ["uninstall", name.as_str(), "--namespace", within.as_str(), "--wait", "--timeout", "300s"];
         let ran = self.run(session, &words.map(String::from), None).await;
-        ran.map_err(|said| said.error(what, &session.url(), Vec::new()))
+        ran.map_err(|said| said.error(format!("release {name}"), &session.url(), Vec::new()))
     }
 
     /// Runs the program on the server that answers.

@@ -72,6 +72,21 @@ pub(super) async fn a_release_lives(plane: &Plane, desired: &Desired, hands: &Re
     assert!(install(&wish(json!({ "replicas": 3 }))).await.unwrap());
     assert!(told.lock().unwrap().iter().any(|what| what.starts_with("release web: a run was cut off")), "{told:?}");
     assert!(seen(hands, desired).await.unwrap().deployed);
+    // A removal that was killed in the middle does too.
+    plane.kubectl(&["patch", "configmap", "of-the-chart", "-p", r#"{"metadata":{"finalizers":["lab/held"]}}"#]);
+    let mut cut_off = Command::new(plane.programs().join("helm"));
+    cut_off.args(["uninstall", "web", "--wait", "--kubeconfig"]).arg(plane.at("kubeconfig"));
+    let mut cut_off = cut_off.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    plane.until("a removal that has begun", |plane| {
+        !plane.get(&["configmap", "of-the-chart"], "{.metadata.deletionTimestamp}").is_empty()
+    });
+    cut_off.kill().unwrap();
+    cut_off.wait().unwrap();
+    plane.kubectl(&["patch", "configmap", "of-the-chart", "-p", r#"{"metadata":{"finalizers":null}}"#]);
+    assert!(!seen(hands, desired).await.unwrap().deployed);
+    assert!(install(&wish(json!({ "replicas": 3 }))).await.unwrap());
+    assert!(told.lock().unwrap().iter().any(|what| what.contains("a removal was cut off")), "{told:?}");
+    assert!(seen(hands, desired).await.unwrap().deployed);
     hands.remove(&"web".into(), &"default".into()).await.unwrap();
     assert_eq!(seen(hands, desired).await, None);
     hands.remove(&"web".into(), &"default".into()).await.unwrap();
