@@ -51,6 +51,7 @@ fn users() -> PathBuf {
 
 /// Puts the kubeconfig among those that are in a file. A file that is no kubeconfig stays as it is.
 fn merge(file: &Path, kept: &Secret, switch: bool) -> Result<(), Problem> {
+    replaceable(file)?;
     let _turn = Turn::take(file)?;
     let there = match fs::read_to_string(file) {
         Ok(there) => there,
@@ -65,8 +66,18 @@ fn merge(file: &Path, kept: &Secret, switch: bool) -> Result<(), Problem> {
     write(&file.canonicalize().unwrap_or_else(|_| file.to_path_buf()), &whole)
 }
 
+/// Only a file is replaced: a terminal, a pipe or `/dev/null` would be a file ever after.
+fn replaceable(file: &Path) -> Result<(), Problem> {
+    if file.metadata().is_ok_and(|there| !there.is_file()) {
+        let problem = Problem::new(Done::Usage, format!("{} is no file, and stays as it is", file.display()));
+        return Err(problem.hint("write to a file with `--output FILE`"));
+    }
+    Ok(())
+}
+
 /// Writes a file that is there whole or not at all, and that only its owner reads.
 fn write(file: &Path, text: &Secret) -> Result<(), Problem> {
+    replaceable(file)?;
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     fs::create_dir_all(folder).map_err(|error| failed("cannot make", folder, &error))?;
     let mut beside = file.as_os_str().to_os_string();
@@ -144,6 +155,21 @@ mod tests {
         assert_eq!(fs::read_to_string(&file).unwrap(), *kept().expose());
         assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(fs::read_dir(folder.path().join("deep")).unwrap().count(), 1, "nothing is left beside it");
+    }
+
+    #[test]
+    fn what_is_no_file_stays_what_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let link = folder.path().join("link");
+        std::os::unix::fs::symlink("/dev/null", &link).unwrap();
+        for no_file in [pipe.as_path(), link.as_path(), folder.path()] {
+            let was = no_file.symlink_metadata().unwrap().file_type();
+            assert!(write(no_file, &kept()).is_err());
+            assert_eq!(no_file.symlink_metadata().unwrap().file_type(), was);
+        }
+        assert!(merge(&pipe, &kept(), false).is_err(), "nobody ever writes to it");
     }
 
     #[test]
