@@ -125,14 +125,7 @@ async fn namespaces(client: &Client) -> Result<BTreeSet<Namespace>, ClusterError
 /// Objects that we have applied, with the digest of what we applied. Controllers pass labels on to what they make
 /// themselves, so the mark is believed only of what our field manager has applied.
 async fn objects(client: &Client, desired: &Desired) -> Result<BTreeMap<ObjectId, Digest>, ClusterError> {
-    let found = Discovery::new(client.clone()).run_aggregated().await;
-    let found = found.map_err(|error| failed("list of kinds", &error))?;
-    let kinds = found.groups().flat_map(|group| group.recommended_resources());
-    let changeable = [verbs::LIST, verbs::PATCH, verbs::DELETE];
-    let kinds: Vec<ApiResource> = kinds
-        .filter(|(_, can)| changeable.iter().all(|verb| can.supports_operation(verb)))
-        .map(|(kind, _)| kind)
-        .collect();
+    let kinds = kinds(client).await?;
     let params = ListParams::default().labels(&selector(&desired.owner));
     let lists: Vec<_> = kinds.into_iter().map(|kind| of_kind(client, kind, &params).boxed()).collect();
     let lists = stream::iter(lists);
@@ -143,6 +136,17 @@ async fn objects(client: &Client, desired: &Desired) -> Result<BTreeMap<ObjectId
         Some((as_wished(id, &wished), digest))
     });
     Ok(ours.collect())
+}
+
+/// Kinds whose objects can be applied and taken away, each in its most stable version. The one that a group prefers need
+/// not have them all: a kind may be in an older one alone.
+pub(super) async fn kinds(client: &Client) -> Result<Vec<ApiResource>, ClusterError> {
+    let found = Discovery::new(client.clone()).run_aggregated().await;
+    let found = found.map_err(|error| failed("list of kinds", &error))?;
+    let kinds = found.groups().flat_map(|group| group.resources_by_stability());
+    let changeable = [verbs::LIST, verbs::PATCH, verbs::DELETE];
+    let changed = kinds.filter(|(_, can)| changeable.iter().all(|verb| can.supports_operation(verb)));
+    Ok(changed.map(|(kind, _)| kind).collect())
 }
 
 /// All objects of a kind, each with it.

@@ -14,7 +14,7 @@ use kubewright_model::secret::Secret;
 use serde_json::{Value, json};
 
 use super::failure::{failed, without_secrets};
-use super::look::all;
+use super::look::{all, kinds};
 use super::objects::fill;
 use super::{helm, nodes};
 use crate::cluster::ClusterError;
@@ -129,6 +129,37 @@ async fn a_node_that_others_change_is_read_again_and_written_as_it_was_read() {
     assert_eq!(patch["metadata"], json!({ "resourceVersion": "2", "labels": { "old": null, "new": "2" } }));
     let ours = json!({ "key": "ours", "value": "x", "effect": "NoExecute" });
     assert_eq!(patch["spec"]["taints"], json!([theirs, ours]), "one of a key and an effect, and theirs as it was");
+}
+
+/// A kind as aggregated discovery tells it.
+/// <https://kubernetes.io/docs/concepts/overview/kubernetes-api/#aggregated-discovery>
+fn kind(plural: &str, kind: &str, group: &str, version: &str) -> Value {
+    let response = json!({ "group": group, "version": version, "kind": kind });
+    let verbs = ["get", "list", "patch", "delete"];
+    json!({ "resource": plural, "responseKind": response, "scope": "Namespaced", "singularResource": "", "verbs": verbs })
+}
+
+/// Discovery of one group with these versions, preferred ones first; the core group is empty.
+fn discovery(group: &str, versions: &[(&str, Vec<Value>)]) -> Vec<(u16, Value)> {
+    let versions = versions.iter().map(|(version, kinds)| json!({ "version": version, "resources": kinds }));
+    let versions: Vec<Value> = versions.collect();
+    let group = json!({ "metadata": { "name": group }, "versions": versions });
+    let list = |items: &[Value]| json!({ "kind": "APIGroupDiscoveryList", "apiVersion": "apidiscovery.k8s.io/v2", "metadata": {}, "items": items });
+    vec![(200, list(&[group])), (200, list(&[]))]
+}
+
+/// MetalLB has `BGPPeer` in two versions, and `IPAddressPool` only in the older one.
+#[tokio::test]
+async fn a_kind_that_only_an_older_version_has_is_looked_at() {
+    let group = "metallb.io";
+    let of = |plural: &str, name: &str, version: &str| kind(plural, name, group, version);
+    let newer = vec![of("bgppeers", "BGPPeer", "v1beta2")];
+    let older = vec![of("bgppeers", "BGPPeer", "v1beta1"), of("ipaddresspools", "IPAddressPool", "v1beta1")];
+    let (client, _) = scripted(discovery(group, &[("v1beta2", newer), ("v1beta1", older)]));
+    let found = kinds(&client).await.unwrap();
+    let mut found: Vec<String> = found.iter().map(|kind| format!("{} {}", kind.api_version, kind.plural)).collect();
+    found.sort();
+    assert_eq!(found, ["metallb.io/v1beta1 ipaddresspools", "metallb.io/v1beta2 bgppeers"]);
 }
 
 #[test]
