@@ -120,16 +120,20 @@ KW_END
     [ "$kw_text" = "$kw_old" ] || { kw_close_back "$kw_text" && { systemctl daemon-reload || :; }; } || return 1
   fi
   kw_words_of
+  [ -n "$kw_words" ] || return 0
+  # Most stand in that table, with what is said of them there.
+  swapon -a || :
   set -f
   set -- $kw_words
-  kw_on=$(cat -- "$KW_ROOT/proc/swaps")
+  kw_on=$(cat -- "$KW_ROOT/proc/swaps") kw_off=
   while [ $# -gt 1 ]; do
     case $kw_newline$kw_on in
     *"$kw_newline$1 "* | *"$kw_newline$1	"*) ;;
-    *) [ ! -e "$KW_ROOT$1" ] || kw_swapon "$1" "$2" || return 1 ;;
+    *) kw_swapon "$1" "$2" || kw_off="$kw_off $1" ;;
     esac
     shift 2
   done
+  [ -z "$kw_off" ] || kw_stays "swap stays off that nobody can turn on any more:$kw_off"
 }
 
 kw_swapon() {

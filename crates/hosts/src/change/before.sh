@@ -51,6 +51,11 @@ kw_note_there() {
   printf '%s\n' "$kw_words" >"$kw_before/there/$kw_noted"
 }
 
+# Other words are put back than were written down first: the key, the words.
+kw_note_words() {
+  kw_named "$1" && printf '%s\n' "$2" >"$kw_before/words" && mv -f -- "$kw_before/words" "$kw_before/there/$kw_noted"
+}
+
 # A file or a link that is about to be another one: the key, the path.
 kw_note_file() {
   if [ -e "$2" ] || [ -L "$2" ]; then kw_note_there "$1" '' "$2"; else kw_note_absent "$1"; fi

@@ -88,7 +88,7 @@ kw_person_back() {
   *) return 1 ;;
   esac
   [ -z "$kw_hash" ] || chpasswd -e <<KW_END || return 1
-$1:$kw_hash
+$1:${kw_hash#:}
 KW_END
   return $kw_done
 }
@@ -149,18 +149,25 @@ kw_needed() {
     kw_go=$*
     return
   fi
-  for kw_one do
-    if kw_go_alone $kw_go "$kw_one"; then kw_go="$kw_go $kw_one"; else kw_stay="$kw_stay $kw_one"; fi
+  kw_stay=$* kw_more=1
+  # One may go only after another that needs it.
+  while [ -n "$kw_more" ]; do
+    kw_still= kw_more=
+    for kw_one in $kw_stay; do
+      if kw_go_alone $kw_go "$kw_one"; then kw_go="$kw_go $kw_one" kw_more=1; else kw_still="$kw_still $kw_one"; fi
+    done
+    kw_stay=$kw_still
   done
 }
 
 # Packages that came along with ours and that nobody needs any more.
 kw_orphans() {
   kw_go=
+  [ -e "$kw_before/along" ] || return 0
   kw_said=$(kw_apt -s autoremove --purge) || return 1
   while read -r kw_line kw_package kw_rest; do
     case $kw_line in
-    Purg | Remv) grep -qxF -e "${kw_package%%:*}" "$kw_before/packages" || kw_go="$kw_go $kw_package" ;;
+    Purg | Remv) ! grep -qxF -e "${kw_package%%:*}" "$kw_before/along" || kw_go="$kw_go $kw_package" ;;
     esac
   done <<KW_END
 $kw_said
@@ -180,12 +187,34 @@ kw_remove_packages() {
     export SUDO_FORCE_REMOVE
     { [ -z "$kw_older" ] || kw_apt remove $kw_older; } && { [ -z "$kw_newer" ] || kw_apt purge $kw_newer; } && kw_orphans
   elif kw_has dnf5; then
-    dnf5 -y remove "$@"
+    dnf5 -y remove --no-autoremove "$@"
   elif kw_has dnf; then
-    dnf -y --setopt=exit_on_lock=True remove "$@"
+    # What came along with others, long before us, is not theirs to take.
+    dnf -y --setopt=exit_on_lock=True --setopt=clean_requirements_on_remove=False remove "$@"
   else
-    zypper --non-interactive remove --clean-deps "$@"
+    kw_zypper remove --no-clean-deps "$@"
   fi
+}
+
+# What came along with ours and is still there, where nobody can tell whether somebody needs it by now; and what went when
+# ours came. Both are told.
+kw_along_stays() {
+  kw_has dpkg-query || kw_told_of along 'what came along with ours stays:'
+  kw_told_of pushed 'what went when ours came is not back:'
+}
+
+# Tells of the packages in a list of ours: its name, what is so of them. Those that came along are there, those that went are not.
+kw_told_of() {
+  [ -s "$kw_before/$1" ] || return 0
+  kw_many= kw_now=$kw_newline$(kw_list)$kw_newline
+  while read -r kw_package; do
+    case $kw_now,$1 in
+    *"$kw_newline$kw_package$kw_newline"*,along) kw_many="$kw_many $kw_package" ;;
+    *"$kw_newline$kw_package$kw_newline"*,* | *,along) ;;
+    *) kw_many="$kw_many $kw_package" ;;
+    esac
+  done <"$kw_before/$1"
+  [ -z "$kw_many" ] || { kw_stays "$2$kw_many"; kw_left=8; }
 }
 
 # Packages that were not there before us: their keys. One that others need by now stays, and is theirs.
@@ -215,6 +244,7 @@ kw_packages_back() {
     kw_stays "what others need by now stays:$kw_stay"
     kw_left=8
   fi
+  kw_along_stays
   [ -z "$kw_kept" ] || { kw_stays "$kw_kept"; kw_left=8; }
   for kw_one do
     kw_named "$kw_one"
@@ -255,7 +285,7 @@ KW_END
 
 # What let the daemon be at its port: the port.
 kw_label_back() {
-  ! kw_has semanage || semanage port -d -p tcp "$1"
+  ! kw_has semanage || ! semanage port -l -C | grep -q "^ssh_port_t .*tcp.*[ ,]$1\(,\|\$\)" || semanage port -d -p tcp "$1"
 }
 
 kw_port_back() {

@@ -35,7 +35,7 @@ kw_dnf() {
 }
 
 kw_zypper() {
-  zypper --non-interactive install --no-recommends --auto-agree-with-licenses "$@"
+  zypper --non-interactive "$@"
   # From 100 on it is a remark; 104 says that nobody has the package, 107 that its script failed.
   case $? in
   0 | 102 | 103 | 106) ;;
@@ -58,15 +58,43 @@ kw_installed() {
   fi
 }
 
-# All that is known there before our first package: what comes along with ours is told from that by it.
+# All packages that are installed.
+kw_list() {
+  if kw_has dpkg-query; then
+    dpkg-query -W -f '${Package} ${db:Status-Status}\n' | sed -n 's/ installed$//p'
+  else
+    rpm -qa --qf '%{NAME}\n'
+  fi
+}
+
+# All that is known there before our first package, if it is only its configuration; and all that is there now.
 kw_note_list() {
+  kw_state before && kw_list >"$kw_before/now" || return 1
   [ ! -e "$kw_before/packages" ] || return 0
-  kw_state before || return 1
   if kw_has dpkg-query; then
     dpkg-query -W -f '${Package}\n' >"$kw_before/packages.new"
   else
-    rpm -qa --qf '%{NAME}\n' >"$kw_before/packages.new"
+    cp -- "$kw_before/now" "$kw_before/packages.new"
   fi && mv -f -- "$kw_before/packages.new" "$kw_before/packages"
+}
+
+# What came along with packages of ours, and what had to go for them: their names.
+kw_note_along() {
+  [ -n "$kw_notes" ] || return 0
+  kw_list >"$kw_before/then" || return 1
+  kw_differs then now | while read -r kw_package; do
+    case " $* " in
+    *" $kw_package "* | *" $kw_package:"*) ;;
+    *) printf '%s\n' "$kw_package" ;;
+    esac
+  done >>"$kw_before/along"
+  kw_differs now then >>"$kw_before/pushed"
+  rm -f -- "$kw_before/now" "$kw_before/then"
+}
+
+# What is in the one list and not in the other.
+kw_differs() {
+  grep -vxF -f "$kw_before/$2" -- "$kw_before/$1" || :
 }
 
 # Packages that are not there yet, of these names.
@@ -100,14 +128,18 @@ kw_tools() {
 kw_packages() {
   kw_installed "$@" && return 0
   kw_note_packages "$@" || return 1
+  if kw_install "$@" && kw_note_along "$@"; then return 9; fi
+  return 1
+}
+
+kw_install() {
   if kw_has apt-get; then
     kw_apt_install "$@"
   elif kw_has dnf; then
     kw_dnf "$@"
   elif kw_has zypper; then
-    kw_zypper "$@"
+    kw_zypper install --no-recommends --auto-agree-with-licenses "$@"
   else
     kw_no 'there is no apt-get, dnf or zypper on this host'
-  fi && return 9
-  return 1
+  fi
 }

@@ -9,7 +9,7 @@ kw_unit_failed() {
 
 # A unit as it is before us: its name, and file when its file is about to be ours.
 kw_note_unit() {
-  kw_known "unit $1" && return 0
+  kw_known "unit $1" && { kw_note_unit_file "$@"; return; }
   if kw_older "unit $1" "$KW_STATE/units/$1.reads"; then
     # Nor is its file, which is about to be written.
     kw_notes=
@@ -25,6 +25,14 @@ kw_note_unit() {
   ! systemctl -q is-active "$1" || kw_runs=yes
   ! systemctl -q is-enabled "$1" 2>/dev/null || kw_boots=yes
   kw_note_there "unit $1" "$kw_runs $kw_boots ${2-}" "$KW_ROOT/etc/systemd/system/$1"
+}
+
+# The same, when only its state was ours so far.
+kw_note_unit_file() {
+  [ "${2-}" = file ] && [ -n "$kw_notes" ] && [ -e "$kw_before/there/$kw_noted" ] || return 0
+  read -r kw_words <"$kw_before/there/$kw_noted" || return 1
+  case $kw_words in *file) return 0 ;; esac
+  kw_keep "$kw_before/kept/$kw_noted" "$KW_ROOT/etc/systemd/system/$1" && kw_note_words "unit $1" "$kw_words file"
 }
 
 # Writes a unit's file: its name, the digest; its bytes in base64 on standard input.

@@ -46,17 +46,15 @@ kw_user_there() {
   kw_rest=${kw_found%:*} kw_home=${kw_rest##*:}
 }
 
-# A user as others made it: its name; its entry is in kw_found. Its shell, its password's hash if there will be another,
-# its keys, and whose its folder of keys is.
+# A user as others made it: its name; its entry is in kw_found. Its shell, a line for its password's hash, its keys, and
+# whose its folder of keys is.
 kw_note_user() {
   kw_known "user $1" && return 0
   ! kw_older "user $1" "$KW_STATE/users/$1" || return 0
-  kw_entry_of=$kw_found kw_old= kw_mode=
-  if [ "$kw_hash" != . ] && kw_entry shadow "$1"; then kw_old=${kw_found#*:} kw_old=${kw_old%%:*}; fi
-  kw_found=$kw_entry_of
+  kw_mode=
   kw_at=${kw_found%:*} kw_at=$KW_ROOT${kw_at##*:}/.ssh
   [ ! -d "$kw_at" ] || kw_mode=$(stat -c '%a %u:%g' -- "$kw_at") || return 1
-  kw_note_there "user $1" "${kw_found##*:}$kw_newline$kw_old$kw_newline$kw_mode" "$kw_at/authorized_keys"
+  kw_note_there "user $1" "${kw_found##*:}$kw_newline$kw_newline$kw_mode" "$kw_at/authorized_keys"
 }
 
 # Groups are added and never taken away: others may have put the user into theirs.
@@ -131,6 +129,13 @@ kw_user_sudo() {
   kw_write "$kw_rule$kw_newline" "$kw_path" 440 0:0 '' kw_sudoers_right && kw_done=9
 }
 
+# The hash as it is before ours, behind a colon, because it may be empty: the user, the hash.
+kw_note_hash() {
+  [ -n "$kw_notes" ] && kw_named "user $1" && [ -e "$kw_before/there/$kw_noted" ] || return 0
+  { read -r kw_was && read -r kw_old && read -r kw_mode; } <"$kw_before/there/$kw_noted" || return 1
+  [ -n "$kw_old" ] || kw_note_words "user $1" "$kw_was$kw_newline:$2$kw_newline$kw_mode"
+}
+
 # The hash goes over standard input, where nobody sees it.
 kw_user_password() {
   [ "$kw_hash" != . ] || return 0
@@ -141,6 +146,7 @@ KW_END
   ! kw_entry shadow "$1" || {
     kw_rest=${kw_found#*:}
     [ "${kw_rest%%:*}" != "$kw_wish" ] || return 0
+    kw_note_hash "$1" "${kw_rest%%:*}" || return 1
   }
   chpasswd -e <<KW_END && kw_done=9
 $1:$kw_wish

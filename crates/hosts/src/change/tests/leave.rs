@@ -203,7 +203,7 @@ fn the_kernel_and_single_settings_are_as_they_were() {
             HostResource::Timezone("Europe/Paris".into()),
         ];
         let calls = there_and_back(host, &make, &[sysctl("2"), HostResource::Hostname("newer".into())]);
-        assert_eq!(calls, ["systemctl daemon-reload", "swapon /dev/sda2", "hostnamectl set-hostname localhost"]);
+        assert_eq!(calls, ["systemctl daemon-reload", "swapon -a", "hostnamectl set-hostname localhost"]);
     });
 }
 
@@ -407,26 +407,94 @@ fn what_was_ours_before_anything_was_written_down_is_no_state_to_go_back_to() {
 fn packages_go_unless_others_need_them() {
     each(|host| {
         host.write("packages", "base\n");
+        host.write("brings", "libjq\nlibused\n");
         let all = ["curl", "jq", "haproxy"].map(|name| HostResource::Package(name.into()));
         host.make(&all).expect("it is done");
-        host.write("packages", "base\ncurl\njq\nhaproxy\nlibjq\nliborphan\ntheirs\n");
+        host.write("packages", &format!("{}liborphan\ntheirs\n", host.read("packages")));
         host.write("needs", "theirs curl\n");
-        host.write("along", "libjq\nbase\n");
+        host.write("along", "libjq\nliborphan\nbase\n");
         let report = host.unmake(&host.ours()).expect("it is put back");
         assert_eq!(report.told, ["what others need by now stays: curl"]);
-        assert_eq!(host.read("packages"), "base\ncurl\nliborphan\ntheirs\n");
+        assert_eq!(host.read("packages"), "base\ncurl\nlibused\nliborphan\ntheirs\n");
         assert!(host.calls().contains(&"apt-mark auto curl".to_string()));
     });
     for manager in ["dnf", "zypper"] {
         each(|host| {
             host.of_another_family(manager);
             host.write("packages", "base\n");
+            host.write("brings", "libjq\n");
             host.make(&["curl", "base", "jq"].map(|name| HostResource::Package(name.into()))).expect("it is done");
             host.write("needs", "theirs curl\n");
-            assert!(host.unmake(&host.ours()).expect("it is put back").changed);
-            assert_eq!(host.read("packages"), "base\ncurl\n");
+            let report = host.unmake(&host.ours()).expect("it is put back");
+            assert_eq!(report.told, ["what others need by now stays: curl", "what came along with ours stays: libjq"]);
+            assert_eq!(host.read("packages"), "base\ncurl\nlibjq\n");
         });
     }
+}
+
+#[test]
+fn what_went_for_ours_is_told_and_what_needs_another_of_ours_goes_before_it() {
+    each(|host| {
+        host.write("packages", "systemd-timesyncd\ntheirs\n");
+        host.write("pushes", "systemd-timesyncd");
+        host.make(&["a", "b", "c"].map(|name| HostResource::Package(name.into()))).expect("it is done");
+        host.write("needs", "b a\ntheirs c\n");
+        let report = host.unmake(&host.ours()).expect("it is put back");
+        let told = ["what others need by now stays: c", "what went when ours came is not back: systemd-timesyncd"];
+        assert_eq!((report.told, host.read("packages")), (told.map(String::from).to_vec(), "theirs\nc\n".into()));
+    });
+}
+
+#[test]
+fn swap_that_cannot_be_turned_on_any_more_is_told() {
+    each(|host| {
+        let swaps = "/dev/sda2 partition 1 0 -2\n/dev/gone partition 1 0 5\n";
+        host.write("proc/swaps", &format!("Filename Type Size Used Priority\n{swaps}"));
+        host.write("etc/fstab", "UUID=1\tnone swap sw 0 0\n");
+        host.make(&[HostResource::SwapOff]).expect("it is done");
+        let report = host.unmake(&host.ours()).expect("the rest is put back");
+        assert_eq!(report.told, ["swap stays off that nobody can turn on any more: /dev/gone"]);
+        assert!(host.read("proc/swaps").ends_with("/dev/sda2 partition 1 0 -2\n"));
+    });
+}
+
+#[test]
+fn what_is_wished_later_is_as_it_was_too() {
+    each(|host| {
+        host.write("offers/visudo", "");
+        host.write("etc/sudoers.d/theirs", "");
+        host.write("etc/passwd", "root:x:0:0:root:/root:/bin/sh\nbob:x:0:0::/home/bob:/bin/sh\n");
+        for was in ["$6$theirs", ""] {
+            host.write("etc/shadow", &format!("bob:{was}:19000:0:99999:7:::\n"));
+            host.write("etc/systemd/system/own.service", "[Service]\nExecStart=/bin/their\n");
+            host.write("home/bob/file", "");
+            let hash = Some("$6$ours".into());
+            let other = [
+                HostResource::User(UserWish { password_hash: hash, ..user("bob") }),
+                unit("own.service", Some("ours")),
+            ];
+            host.write("systemd/own.service.active", "inactive\n");
+            host.write("systemd/own.service.enabled", "disabled\n");
+            there_and_back(host, &[HostResource::User(user("bob")), unit("own.service", None)], &other);
+        }
+    });
+}
+
+#[test]
+fn a_label_that_is_gone_already_is_no_failure() {
+    each(|host| {
+        host.write("sys/fs/selinux/enforce", "1");
+        host.write("etc/ssh/sshd_config", "Port 22\n");
+        host.make(&[HostResource::SshDaemon(SshDaemonWish { port: 2222, harden: false })]).expect("it is done");
+        assert_eq!(host.read("labels"), "2222\n");
+        let key = host.at("var/lib/kubewright/before/absent/port label 2222");
+        assert!(
+            host.unmake(&["port label 2222".into()]).expect("it is put back").changed && !host.at("labels").exists()
+        );
+        // One that was cut off before it was forgotten.
+        fs::write(&key, "").expect("written");
+        assert!(host.unmake(&["port label 2222".into()]).expect("it was so").changed && !key.exists());
+    });
 }
 
 #[test]

@@ -53,7 +53,8 @@ fn dnf_and_zypper_install_too() {
                 "rpm -q --quiet curl jq",
                 "rpm -qa --qf %{NAME}\\n",
                 "rpm -q --qf %{NAME} installed  curl jq",
-                "dnf -y --setopt=install_weak_deps=False --setopt=exit_on_lock=True install curl jq"
+                "dnf -y --setopt=install_weak_deps=False --setopt=exit_on_lock=True install curl jq",
+                "rpm -qa --qf %{NAME}\\n"
             ]
         );
     });
