@@ -10,6 +10,23 @@ use serde_json::{Map, Value, json};
 /// The lists of a kubeconfig, and what each of their entries holds.
 const LISTS: [(&str, &str); 3] = [("clusters", "cluster"), ("users", "user"), ("contexts", "context")];
 
+/// Why a kubeconfig does not go among others.
+#[derive(Debug, thiserror::Error)]
+pub enum Unmerged {
+    /// What is wrong with the text that they stand in.
+    #[error("{0}")]
+    Malformed(String),
+    /// Somebody else's cluster or user has this name; what opens it is nowhere else.
+    #[error("its cluster or user `{0}` is not this cluster's: the certificate authority is another")]
+    Taken(String),
+}
+
+impl From<String> for Unmerged {
+    fn from(why: String) -> Self {
+        Self::Malformed(why)
+    }
+}
+
 /// A kubeconfig whose cluster, user and context are named after the cluster.
 ///
 /// # Errors
@@ -40,16 +57,19 @@ pub fn named(given: &Secret, cluster: &ClusterName) -> Result<Secret, String> {
 ///
 /// # Errors
 ///
-/// What is wrong with the text.
-pub fn merged(there: &str, ours: &Secret, switch: bool) -> Result<Secret, String> {
+/// What is wrong with the text, or whose names are the same.
+pub fn merged(there: &str, ours: &Secret, switch: bool) -> Result<Secret, Unmerged> {
     let ours = read(ours.expose())?;
     let mut whole = if there.trim().is_empty() { Map::new() } else { read(there)? };
     for (key, value) in [("apiVersion", "v1"), ("kind", "Config")] {
         match whole.get(key).and_then(Value::as_str) {
             None => drop(whole.insert(key.into(), value.into())),
             Some(there) if there == value => {}
-            Some(other) => return Err(format!("its {key} is {other}, and {value} is what a kubeconfig has")),
+            Some(other) => Err(format!("its {key} is {other}, and {value} is what a kubeconfig has"))?,
         }
+    }
+    if let Some(name) = taken(&whole, &ours) {
+        return Err(Unmerged::Taken(name));
     }
     for (list, _) in LISTS {
         let new = ours.get(list).and_then(Value::as_array).cloned().unwrap_or_default();
@@ -70,7 +90,18 @@ pub fn merged(there: &str, ours: &Secret, switch: bool) -> Result<Secret, String
     if switch || current.is_empty() {
         whole.insert("current-context".into(), ours.get("current-context").cloned().unwrap_or_default());
     }
-    write(&Value::Object(whole))
+    Ok(write(&Value::Object(whole))?)
+}
+
+/// The name of ours that somebody else has: a cluster of another authority, or a user that no cluster of ours goes with.
+fn taken(there: &Map<String, Value>, ours: &Map<String, Value>) -> Option<String> {
+    let name = ours.get("current-context")?.as_str()?;
+    let authority = |whole| Some(entry(whole, "clusters", "cluster", name)?.get("certificate-authority-data").cloned());
+    let is_taken = match (authority(there), entry(there, "users", "user", name)) {
+        (Some(theirs), _) => authority(ours) != Some(theirs),
+        (None, user) => user.is_some(),
+    };
+    is_taken.then(|| name.to_string())
 }
 
 fn read(text: &str) -> Result<Map<String, Value>, String> {
@@ -124,7 +155,7 @@ mod tests {
     #[test]
     fn what_others_have_stays_and_ours_is_replaced() {
         let there = "apiVersion: v1\nkind: Config\nx-mine: {kept: [1, 2]}\ncurrent-context: work\n\
-            clusters:\n- name: lab\n  cluster: {server: https://old:6443}\n- name: work\n  cluster: {server: https://w:6443, x-odd: true}\n\
+            clusters:\n- name: lab\n  cluster: {server: https://old:6443, certificate-authority-data: QUJD}\n- name: work\n  cluster: {server: https://w:6443, x-odd: true}\n\
             users:\n- name: work\n  user: {exec: {command: aws, args: [a, b]}}\n\
             contexts:\n- name: work\n  context: {cluster: work, user: work, namespace: mine}\n";
         let (before, after) = (value(there), value(merged(there, &ours(), false).unwrap().expose()));
@@ -137,6 +168,18 @@ mod tests {
         let twice = merged(merged(there, &ours(), false).unwrap().expose(), &ours(), false).unwrap();
         assert_eq!(value(twice.expose()), after, "the second time nothing changes");
         assert_eq!(value(merged(there, &ours(), true).unwrap().expose())["current-context"], "lab");
+    }
+
+    #[test]
+    fn what_another_cluster_of_this_name_has_is_not_overwritten() {
+        for there in [
+            "clusters:\n- name: lab\n  cluster: {server: https://old:6443, certificate-authority-data: WFla}\n",
+            "clusters:\n- name: lab\n  cluster: {server: https://eks.aws}\n",
+            "users:\n- name: lab\n  user: {token: S3CRET}\n",
+        ] {
+            let refused = merged(there, &ours(), false).unwrap_err();
+            assert!(matches!(&refused, Unmerged::Taken(name) if name == "lab"), "{refused}");
+        }
     }
 
     #[test]
@@ -159,7 +202,7 @@ mod tests {
             ("clusters: {a: b}\n", "its `clusters` is no list"),
             ("kind: Pod\n", "its kind is Pod"),
         ] {
-            let refused = merged(there, &ours(), false).unwrap_err();
+            let refused = merged(there, &ours(), false).unwrap_err().to_string();
             assert!(refused.contains(why) && !refused.contains("S3CRET"), "{refused}");
         }
         assert!(named(&Secret::new("clusters: []\n".into()), &"lab".into()).is_err());

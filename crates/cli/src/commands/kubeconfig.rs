@@ -5,7 +5,7 @@ use std::io::{Error, ErrorKind, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use kubewright_engine::kubeconfig::merged;
+use kubewright_engine::kubeconfig::{Unmerged, merged};
 use kubewright_model::secret::Secret;
 
 use crate::arguments::{Arguments, Kubeconfig};
@@ -59,8 +59,15 @@ fn merge(file: &Path, kept: &Secret, switch: bool) -> Result<(), Problem> {
         Err(error) => return Err(failed("cannot read", file, &error)),
     };
     let whole = merged(&there, kept, switch).map_err(|why| {
-        let problem = Problem::new(Done::Usage, format!("{} is no kubeconfig, and stays as it is", file.display()));
-        problem.because(why).hint("mend it, or write to a file of its own with `--output FILE`")
+        let what = if matches!(why, Unmerged::Taken(_)) { "has something else of this name" } else { "is no kubeconfig" };
+        let problem = Problem::new(Done::Usage, format!("{} {what}, and stays as it is", file.display()));
+        problem.because(why.to_string()).hint(match why {
+            Unmerged::Taken(name) => format!(
+                "if it is of an older cluster, `kubectl config delete-cluster {name}` and `kubectl config delete-user {name}` make \
+                 room; or write to a file of its own with `--output FILE`"
+            ),
+            Unmerged::Malformed(_) => "mend it, or write to a file of its own with `--output FILE`".into(),
+        })
     })?;
     // A link stays one: what it leads to is written.
     write(&file.canonicalize().unwrap_or_else(|_| file.to_path_buf()), &whole)
@@ -83,13 +90,11 @@ fn write(file: &Path, text: &Secret) -> Result<(), Problem> {
     let mut beside = file.as_os_str().to_os_string();
     beside.push(format!(".{}", std::process::id()));
     let beside = PathBuf::from(beside);
+    // Who is there already is somebody else's, and stays.
     let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside);
-    let written = made.and_then(|mut made| {
-        made.write_all(text.expose().as_bytes())?;
-        made.sync_all()?;
-        fs::rename(&beside, file)
-    });
-    written.map_err(|error| {
+    let mut made = made.map_err(|error| failed("cannot write", &beside, &error))?;
+    let written = made.write_all(text.expose().as_bytes()).and_then(|()| made.sync_all());
+    written.and_then(|()| fs::rename(&beside, file)).map_err(|error| {
         let _ = fs::remove_file(&beside);
         failed("cannot write", file, &error)
     })
@@ -155,6 +160,16 @@ mod tests {
         assert_eq!(fs::read_to_string(&file).unwrap(), *kept().expose());
         assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(fs::read_dir(folder.path().join("deep")).unwrap().count(), 1, "nothing is left beside it");
+    }
+
+    #[test]
+    fn a_file_that_somebody_else_has_beside_it_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("config");
+        let theirs = folder.path().join(format!("config.{}", std::process::id()));
+        fs::write(&theirs, "theirs").unwrap();
+        assert!(write(&file, &kept()).is_err());
+        assert_eq!(fs::read_to_string(&theirs).unwrap(), "theirs");
     }
 
     #[test]
