@@ -20,6 +20,7 @@ use kubewright_providers::existing;
 
 use tokio::time::Instant;
 
+pub use self::access::WayIn;
 use crate::execute::{Hands, Recorder, Sink, Stop, Tally, execute};
 use crate::holes::{self, Filler};
 use crate::manifests;

@@ -4,6 +4,7 @@
 //! with `kubectl config`.
 
 use kubewright_model::ids::ClusterName;
+use kubewright_model::net::HostPort;
 use kubewright_model::secret::Secret;
 use serde_json::{Map, Value, json};
 
@@ -27,12 +28,13 @@ impl From<String> for Unmerged {
     }
 }
 
-/// A kubeconfig whose cluster, user and context are named after the cluster.
+/// A kubeconfig whose cluster, user and context are named after the cluster, at the cluster's endpoint: what a cluster gave
+/// tells where it was when it was given.
 ///
 /// # Errors
 ///
 /// What is wrong with what the cluster gave.
-pub fn named(given: &Secret, cluster: &ClusterName) -> Result<Secret, String> {
+pub fn named(given: &Secret, cluster: &ClusterName, endpoint: &HostPort) -> Result<Secret, String> {
     let given = read(given.expose())?;
     let context = given.get("current-context").and_then(Value::as_str).unwrap_or_default();
     let context = entry(&given, "contexts", "context", context).ok_or("it has no current context")?;
@@ -41,10 +43,15 @@ pub fn named(given: &Secret, cluster: &ClusterName) -> Result<Secret, String> {
         entry(&given, list, kind, name).cloned().ok_or_else(|| format!("it has no {kind} for its current context"))
     };
     let name = cluster.as_str();
+    let mut place = part("clusters", "cluster")?;
+    place
+        .as_object_mut()
+        .ok_or("its cluster is no mapping")?
+        .insert("server".into(), format!("https://{endpoint}").into());
     let whole = json!({
         "apiVersion": "v1",
         "kind": "Config",
-        "clusters": [{ "name": name, "cluster": part("clusters", "cluster")? }],
+        "clusters": [{ "name": name, "cluster": place }],
         "users": [{ "name": name, "user": part("users", "user")? }],
         "contexts": [{ "name": name, "context": { "cluster": name, "user": name } }],
         "current-context": name,
@@ -135,7 +142,7 @@ mod tests {
         current-context: default\npreferences: {}\nusers:\n- name: default\n  user:\n    client-key-data: S0VZ\n";
 
     fn ours() -> Secret {
-        named(&Secret::new(GIVEN.into()), &"lab".into()).unwrap()
+        named(&Secret::new(GIVEN.into()), &"lab".into(), &HostPort::new("10.0.0.9", 6443)).unwrap()
     }
 
     fn value(text: &str) -> Value {
@@ -146,6 +153,7 @@ mod tests {
     fn everything_is_named_after_the_cluster() {
         let whole = value(ours().expose());
         assert_eq!(whole["clusters"][0]["name"], "lab");
+        assert_eq!(whole["clusters"][0]["cluster"]["server"], "https://10.0.0.9:6443", "the endpoint");
         assert_eq!(whole["clusters"][0]["cluster"]["certificate-authority-data"], "QUJD");
         assert_eq!(whole["users"][0], json!({ "name": "lab", "user": { "client-key-data": "S0VZ" } }));
         assert_eq!(whole["contexts"][0]["context"], json!({ "cluster": "lab", "user": "lab" }));
@@ -162,7 +170,7 @@ mod tests {
         assert_eq!(after["x-mine"], before["x-mine"]);
         assert_eq!(after["current-context"], "work", "nobody asked for another");
         assert_eq!(after["clusters"][1], before["clusters"][1]);
-        assert_eq!(after["clusters"][0]["cluster"]["server"], "https://10.0.0.10:6443");
+        assert_eq!(after["clusters"][0]["cluster"]["server"], "https://10.0.0.9:6443");
         assert_eq!(after["clusters"].as_array().unwrap().len(), 2);
         assert_eq!((&after["users"][0], &after["contexts"][0]), (&before["users"][0], &before["contexts"][0]));
         let twice = merged(merged(there, &ours(), false).unwrap().expose(), &ours(), false).unwrap();
@@ -205,7 +213,7 @@ mod tests {
             let refused = merged(there, &ours(), false).unwrap_err().to_string();
             assert!(refused.contains(why) && !refused.contains("S3CRET"), "{refused}");
         }
-        assert!(named(&Secret::new("clusters: []\n".into()), &"lab".into()).is_err());
+        assert!(named(&Secret::new("clusters: []\n".into()), &"lab".into(), &HostPort::new("10.0.0.9", 6443)).is_err());
     }
 
     #[test]

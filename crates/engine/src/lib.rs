@@ -26,5 +26,5 @@ pub mod store;
 pub mod verify;
 pub mod world;
 
-pub use engine::{Begun, Engine, EngineError, Loadout, Planned, Request, RunReport};
+pub use engine::{Begun, Engine, EngineError, Loadout, Planned, Request, RunReport, WayIn};
 pub use execute::Stop;

@@ -10,7 +10,7 @@ use kubewright_model::secret::Secret;
 
 use crate::arguments::{Arguments, Kubeconfig};
 use crate::problem::{Done, Problem};
-use crate::screen::say;
+use crate::screen::{remark, say};
 use crate::source;
 use crate::world::Site;
 
@@ -20,13 +20,17 @@ const AMONG_SECRETS: &str = "secrets/kubeconfig.yaml";
 pub(super) fn run(arguments: &Arguments, wish: &Kubeconfig) -> Result<Done, Problem> {
     let desired = source::read(&wish.file)?.desired;
     let cluster = desired.cluster.as_str();
-    let kept = Site::look(arguments, &wish.file, &desired, async |site| {
+    let way_in = Site::look(arguments, &wish.file, &desired, async |site| {
         let kept = site.engine.kubeconfig(&desired).await?;
         kept.map_err(|why| {
             let problem = Problem::new(Done::Unhealthy, format!("{cluster} has no kubeconfig to give")).because(why);
             problem.hint(format!("`kubewright apply {}` builds the cluster", site.again(&wish.file)))
         })
     })?;
+    let kept = way_in.kubeconfig;
+    if let Some(why) = way_in.untried {
+        remark!("it is what is kept, and nobody knows whether it still opens the cluster: {why}");
+    }
     if wish.merge {
         let file = wish.output.clone().unwrap_or_else(users);
         merge(&file, &kept, wish.use_context)?;

@@ -9,28 +9,39 @@ use super::{Engine, EngineError};
 use crate::cluster::KUBECONFIG;
 use crate::kubeconfig;
 
+/// The way into a cluster.
+#[derive(Clone, Debug)]
+pub struct WayIn {
+    /// The kubeconfig, named after the cluster, at the address that its users go to.
+    pub kubeconfig: Secret,
+    /// Why nobody knows whether it still opens anything.
+    pub untried: Option<String>,
+}
+
 impl Engine {
-    /// The kubeconfig of a cluster, named after it; or why there is none. Where none is kept, a look at the cluster brings
-    /// one from a server's host.
+    /// The kubeconfig of a cluster; or why there is none. A look at the cluster tries the one that is kept, and brings
+    /// another from a server's host where none is, or where it has grown too old.
     ///
     /// # Errors
     ///
     /// The store could not be read.
-    pub async fn kubeconfig(&self, desired: &Desired) -> Result<Result<Secret, String>, EngineError> {
+    pub async fn kubeconfig(&self, desired: &Desired) -> Result<Result<WayIn, String>, EngineError> {
         let kept = || self.store.secret(&desired.cluster, KUBECONFIG);
-        let named = |given: &Secret| {
-            kubeconfig::named(given, &desired.cluster).map_err(|why| format!("what is kept is no kubeconfig: {why}"))
+        let seen = match (kept()?, &self.world.cluster) {
+            (Some(_), Some(hands)) => Some(hands.observe(desired).await),
+            _ => self.status(desired).await.cluster,
         };
-        if let Some(given) = kept()? {
-            return Ok(named(&given));
-        }
-        let seen = self.status(desired).await.cluster;
-        Ok(match (kept()?, seen) {
-            (Some(given), _) => named(&given),
-            (None, Some(Seen::Unknown(why))) => Err(why.to_string()),
-            (None, Some(Seen::Present(_))) => Err("the cluster lives, and its kubeconfig is not kept here".into()),
-            (None, _) => Err("no member of the control plane runs anywhere".into()),
-        })
+        let untried = match seen {
+            Some(Seen::Present(_)) => None,
+            Some(Seen::Unknown(why)) => Some(why.to_string()),
+            Some(Seen::Absent) | None => Some("no member of the control plane runs anywhere".into()),
+        };
+        let Some(given) = kept()? else {
+            return Ok(Err(untried.unwrap_or_else(|| "the cluster lives, and its kubeconfig is not kept here".into())));
+        };
+        let named = kubeconfig::named(&given, &desired.cluster, &desired.kubernetes.endpoint);
+        let named = named.map_err(|why| format!("what is kept is no kubeconfig: {why}"));
+        Ok(named.map(|kubeconfig| WayIn { kubeconfig, untried }))
     }
 
     /// Whether the kubeconfig of a cluster is kept.

@@ -76,6 +76,24 @@ fn a_kept_kubeconfig_is_tried_though_the_foundation_is_lost() {
 }
 
 #[test]
+fn a_kept_kubeconfig_is_given_for_the_endpoint_and_tried_first() {
+    let yard = Yard::new(desired(SERVERS), 5);
+    sim::run(async {
+        assert_eq!(yard.run_to_the_end(&Ask::Apply, &[], 1).await, ["complete"]);
+        let engine = Engine::new(yard.centre.world(&yard.desired), Arc::new(yard.store.clone()));
+        let mut moved = yard.desired.clone();
+        moved.kubernetes.endpoint.host = "api.lab".into();
+        let given = engine.kubeconfig(&moved).await.unwrap().unwrap();
+        assert_eq!(given.untried, None);
+        assert!(given.kubeconfig.expose().contains("https://api.lab:6443"), "{}", given.kubeconfig.expose());
+        turn_off(&yard);
+        let given = engine.kubeconfig(&yard.desired).await.unwrap().unwrap();
+        assert!(given.untried.is_some() && given.kubeconfig.expose().contains("https://10.0.0.10:6443"));
+    })
+    .unwrap();
+}
+
+#[test]
 fn a_foundation_that_cannot_be_read_blocks() {
     let folder = tempfile::tempdir().unwrap();
     let yard = Yard::new(desired(SERVERS), 5);
