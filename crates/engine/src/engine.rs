@@ -251,7 +251,8 @@ impl Engine {
                 return Ok(planned);
             }
             if let Some(listener) = &self.listener {
-                listener(format!("waiting: {}", unknown.join("; ")));
+                let left = (deadline - Instant::now()).as_secs();
+                listener(format!("waiting, {left} s at the most: {}", unknown.join("; ")));
             }
             tokio::time::sleep(LOOK_AGAIN).await;
         }

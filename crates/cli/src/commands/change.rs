@@ -120,7 +120,7 @@ fn carry_out(arguments: &Arguments, wish: Wish<'_>) -> Result<Done, Problem> {
         let before = site.breaches().len();
         let report = watch(site, begun, &request, wish.output).await?;
         let again = site.again(wish.file);
-        let done = ended(&report, &again);
+        let done = ended(&report, &wish.ask, &again);
         if done == Done::Well && !site.engine.simulated() && site.engine.keeps_kubeconfig(&wish.desired.cluster) {
             remark!("→ `kubewright kubeconfig {again}` writes the way in for kubectl");
         }
@@ -143,8 +143,8 @@ fn worth_it(arguments: &Arguments, wish: &Wish<'_>, plan: &Plan) -> Result<bool,
     }
     if plan.is_blocked() {
         let blocked = Problem::new(Done::Blocked, "the plan is blocked; nothing was touched");
-        let pretends = arguments.simulated.is_some();
-        return Err(if pretends { blocked } else { blocked.hint(super::TRY_OUT) });
+        let reached = arguments.simulated.is_some() || !super::nothing_reached(plan);
+        return Err(if reached { blocked } else { blocked.hint(super::TRY_OUT) });
     }
     Ok(!plan.is_empty())
 }
@@ -228,11 +228,13 @@ async fn asked_to_stop() {
 }
 
 /// What the run came to, in words beside the answer. `again` is the rest of a command that goes on from there.
-fn ended(report: &RunReport, again: &str) -> Done {
+fn ended(report: &RunReport, ask: &Ask, again: &str) -> Done {
+    // A destroy that was cut off is no reason to build what it took away.
+    let command = if *ask == Ask::Destroy { "destroy" } else { "apply" };
     for left in &report.remaining {
         remark!("{} still to be done: {left}", paint(BAD, "✗"));
     }
-    let goes_on = |words: &str| remark!("→ {words}; `kubewright apply {again}` goes on from there");
+    let goes_on = |words: &str| remark!("→ {words}; `kubewright {command} {again}` goes on from there");
     match report.end {
         RunEnd::Complete => Done::Well,
         RunEnd::Interrupted => {

@@ -70,7 +70,7 @@ fn alike(asked: &arguments::Plan) -> Alike {
 
 /// Whoever is refused by the real world may still try the spec out.
 fn hint(asked: &arguments::Plan, loadout: &Loadout, plan: &Plan) {
-    if plan.is_blocked() && loadout.desired.missing.is_empty() && asked.output == Output::Text {
+    if super::nothing_reached(plan) && loadout.desired.missing.is_empty() && asked.output == Output::Text {
         crate::screen::remark!("→ {}, or `--assume-empty` to plan from nothing", super::TRY_OUT);
     }
 }
