@@ -143,7 +143,8 @@ impl ClusterApi for RealCluster {
             Err(away) => return Ok(conditions::no_answer(condition, &ClusterError::from(away))),
         };
         match self.heed(conditions::check(&session, &self.desired, condition).await) {
-            Err(error @ ClusterError::Unreachable(_)) => Ok(conditions::no_answer(condition, &error)),
+            // A server is there and this call came to nothing: no other check tells why.
+            Err(error) if error.may_pass() => Ok(Checked { saw: error.to_string(), ..Checked::default() }),
             answer => answer,
         }
     }

@@ -321,7 +321,10 @@ impl<'a> Hands<'a> {
         match action {
             Action::Cordon(node) => patiently!(tell, hands.cordon(node, true))?,
             Action::Uncordon(node) => patiently!(tell, hands.cordon(node, false))?,
-            Action::Drain { node, timeout } => patiently!(tell, hands.drain(node, *timeout, &say))?,
+            Action::Drain { node, timeout } => {
+                let began = Instant::now();
+                patiently!(tell, hands.drain(node, left(*timeout, began), &say))?;
+            }
             Action::MarkNode(marks) => return Ok(patiently!(tell, hands.mark(marks))?),
             Action::ForgetMember(node) => {
                 patiently!(tell, hands.forget(node))?;
@@ -438,5 +441,25 @@ fn settle_reads(change: &mut HostChange, holes: &Holes, filled: &BTreeMap<Digest
         {
             unit.reads = digest.clone();
         }
+    }
+}
+
+/// What is left of a span that began then: trying again gives no new time.
+fn left(whole: Span, began: Instant) -> Span {
+    Span::from_secs(whole.duration().as_secs().saturating_sub(began.elapsed().as_secs()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn trying_again_gives_no_new_time() {
+        let (whole, began) = (Span::from_secs(60), Instant::now());
+        assert_eq!(left(whole, began), whole);
+        tokio::time::sleep(Duration::from_secs(45)).await;
+        assert_eq!(left(whole, began), Span::from_secs(15));
+        tokio::time::sleep(Duration::from_secs(45)).await;
+        assert_eq!(left(whole, began), Span::from_secs(0));
     }
 }

@@ -22,6 +22,8 @@ use crate::cluster::ClusterError;
 
 /// What the kubelet puts on pods that it runs from files.
 const MIRROR: &str = "kubernetes.io/config.mirror";
+/// What the API says of a pod that it will never evict: it calls that a failure of its own.
+const TWO_BUDGETS: &str = "more than one PodDisruptionBudget";
 /// Between two tries of an eviction that a budget does not allow yet: as long as `kubectl` waits.
 const AGAIN: Duration = Duration::from_secs(5);
 /// Between two looks at pods that end.
@@ -130,6 +132,7 @@ fn alone(what: &str, pods: &[&Pod]) -> Result<(), ClusterError> {
 /// Asks the API to end a pod.
 async fn evict(client: &Client, pod: &Pod) -> Result<Evicted, ClusterError> {
     let (namespace, name, uid) = key(pod);
+    let what = format!("eviction of {namespace}/{name}");
     let api: Api<Pod> = Api::namespaced(client.clone(), &namespace);
     let eviction = json!({
         "apiVersion": "policy/v1",
@@ -150,7 +153,8 @@ async fn evict(client: &Client, pod: &Pod) -> Result<Evicted, ClusterError> {
         Err(kube::Error::Api(status)) if status.code == 403 && status.message.contains("being terminated") => {
             Ok(Evicted::Ends)
         }
-        Err(error) => Err(failed(&format!("eviction of {namespace}/{name}"), &error)),
+        Err(kube::Error::Api(status)) if status.message.contains(TWO_BUDGETS) => Err(refused(what, status.message)),
+        Err(error) => Err(failed(&what, &error)),
     }
 }
 

@@ -9,6 +9,8 @@ use crate::cluster::ClusterError;
 
 /// What the API says in place of a webhook that does not answer yet.
 const WEBHOOK: &str = "failed calling webhook";
+/// How what the API's datastore says begins.
+const DATASTORE: &str = "etcdserver:";
 /// What the API says of an object that it cannot read: it calls that a failure of its own.
 const MALFORMED: &str = "failed to create typed patch object";
 /// A value that is shorter stands in many texts that are no secret.
@@ -47,7 +49,10 @@ fn of_status(what: &str, status: &Status) -> ClusterError {
         // A webhook's pods start while its objects are applied already.
         500 if status.message.contains(WEBHOOK) => ClusterError::Busy(format!("{what}: {message}")),
         500 if status.message.starts_with(MALFORMED) => refused(what, message),
-        500 | 502..=504 => ClusterError::Unreachable(format!("{} {message}", status.code)),
+        // Another server may be nearer to its datastore than this one.
+        500 if status.message.starts_with(DATASTORE) => ClusterError::Unreachable(format!("500 {message}")),
+        500 => ClusterError::Busy(format!("{what}: {message}")),
+        502..=504 => ClusterError::Unreachable(format!("{} {message}", status.code)),
         401 => refused(what, "the API does not know who we are: the kept kubeconfig is of another cluster, or too old"),
         _ => refused(what, message),
     }

@@ -11,12 +11,13 @@ use kubewright_hosts::Holes;
 use kubewright_model::desired::DesiredRelease;
 use kubewright_model::ids::{HoleName, Owner};
 use kubewright_model::secret::Secret;
+use kubewright_model::units::Span;
 use serde_json::{Value, json};
 
 use super::failure::{failed, without_secrets};
 use super::look::{all, kinds};
 use super::objects::fill;
-use super::{helm, nodes};
+use super::{drain, helm, nodes};
 use crate::cluster::ClusterError;
 
 type Asked = Arc<Mutex<Vec<String>>>;
@@ -75,6 +76,7 @@ async fn what_may_pass_is_told_from_what_does_not() {
         (429, "too many requests", true),
         (409, "the object has been modified", true),
         (500, "etcdserver: leader changed", true),
+        (500, "Internal error occurred: it fails", true),
         (500, webhook, true),
         (503, "the server is currently unable to handle the request", true),
         (500, "failed to create typed patch object (a/b): .date: field not declared in schema", false),
@@ -86,6 +88,12 @@ async fn what_may_pass_is_told_from_what_does_not() {
         let error = error(refusal(code, "", message)).await;
         assert_eq!(error.may_pass(), passes, "{code} {message}: {error}");
     }
+    let fails = error(refusal(500, "InternalError", "Internal error occurred: it fails")).await;
+    assert_eq!(
+        fails.to_string(),
+        "the Kubernetes API is busy: ConfigMap a/b: Internal error occurred: it fails",
+        "who answers is not silent"
+    );
     let (silent, _) = scripted(Vec::new());
     let silent = Api::<ConfigMap>::all(silent).list(&ListParams::default()).await.unwrap_err();
     let silent = failed("x", &silent);
@@ -160,6 +168,38 @@ async fn a_kind_that_only_an_older_version_has_is_looked_at() {
     let mut found: Vec<String> = found.iter().map(|kind| format!("{} {}", kind.api_version, kind.plural)).collect();
     found.sort();
     assert_eq!(found, ["metallb.io/v1beta1 ipaddresspools", "metallb.io/v1beta2 bgppeers"]);
+}
+
+/// A node's pods: one of a ReplicaSet.
+fn one_pod() -> (u16, Value) {
+    let owner = json!({ "apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "web", "uid": "r", "controller": true });
+    let metadata = json!({ "name": "web-1", "namespace": "shop", "uid": "u", "ownerReferences": [owner] });
+    (200, json!({ "kind": "PodList", "apiVersion": "v1", "metadata": {}, "items": [{ "metadata": metadata }] }))
+}
+
+/// Drains a node whose API answers so, and then with a node that is ready: what it came to, and how often it was asked.
+async fn drained(mut answers: Vec<(u16, Value)>) -> (Result<(), ClusterError>, Vec<String>) {
+    let ready = json!({ "conditions": [{ "type": "Ready", "status": "True" }] });
+    answers.push((200, json!({ "kind": "Node", "apiVersion": "v1", "metadata": { "name": "n" }, "status": ready })));
+    let (client, asked) = scripted(answers);
+    let drained = drain::drain(&client, &"n".into(), Span::from_secs(60), &|_| {}).await;
+    let asked = asked.lock().unwrap().clone();
+    (drained, asked)
+}
+
+/// <https://kubernetes.io/docs/concepts/scheduling-eviction/api-eviction/#how-api-initiated-eviction-works>
+#[tokio::test(start_paused = true)]
+async fn an_eviction_that_can_never_be_allowed_is_refused_with_its_pod() {
+    let gone = || (200, json!({ "kind": "PodList", "apiVersion": "v1", "metadata": {}, "items": [] }));
+    let budget = refusal(429, "TooManyRequests", "Cannot evict pod as it would violate the pod's disruption budget.");
+    let (drained_at_last, asked) = drained(vec![one_pod(), budget, one_pod(), (201, json!({})), gone()]).await;
+    drained_at_last.unwrap();
+    assert_eq!(asked.iter().filter(|what| what.contains("/eviction")).count(), 2, "{asked:?}");
+    let two = "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support.";
+    let (refused, _) = drained(vec![one_pod(), refusal(500, "InternalError", two)]).await;
+    let refused = refused.unwrap_err();
+    assert!(!refused.may_pass(), "{refused}");
+    assert_eq!(refused.to_string(), format!("eviction of shop/web-1: {two}"));
 }
 
 #[test]
