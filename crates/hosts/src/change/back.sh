@@ -37,10 +37,9 @@ kw_file_back() {
   kw_path=$KW_ROOT$1 kw_copy=$kw_before/kept/$kw_record${2-}
   rm -f -- "$kw_path.kubewright" || return 1
   if [ -e "$kw_copy" ] || [ -L "$kw_copy" ]; then
-    kw_folder "${kw_path%/*}/" && cp -pP -- "$kw_copy" "$kw_path.kubewright" || return 1
-    # A link that leads to a folder would take the file in.
-    [ ! -L "$kw_path" ] || rm -f -- "$kw_path"
-    mv -f -- "$kw_path.kubewright" "$kw_path" && kw_label "$kw_path"
+    # Where somebody else may write, nothing that they put there meanwhile is followed.
+    kw_folder "${kw_path%/*}/" && cp -pP --remove-destination -- "$kw_copy" "$kw_path.kubewright" &&
+      mv -fT -- "$kw_path.kubewright" "$kw_path" && kw_label "$kw_path"
   else
     kw_gone "$kw_path"
   fi

@@ -20,6 +20,13 @@ kw_note_unit() {
   for kw_at in etc/systemd/system usr/lib/systemd/system lib/systemd/system run/systemd/system; do
     [ ! -e "$KW_ROOT/$kw_at/$1" ] || kw_found=1
   done
+  # systemd knows more places, and makes units itself out of what it finds elsewhere.
+  if [ -z "$kw_found" ] && kw_has systemctl; then
+    case $(systemctl show -p LoadState "$1") in
+    *=not-found* | '') ;;
+    *) kw_found=1 ;;
+    esac
+  fi
   [ -n "$kw_found" ] || { kw_note_absent "unit $1"; return; }
   kw_runs=no kw_boots=no
   ! systemctl -q is-active "$1" || kw_runs=yes

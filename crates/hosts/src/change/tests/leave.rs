@@ -243,6 +243,20 @@ fn units_are_in_the_state_that_they_were_in() {
 }
 
 #[test]
+fn a_unit_that_systemd_has_from_elsewhere_is_not_ours() {
+    each(|host| {
+        // The stand-in knows it, and none of the places where units usually are has it.
+        host.write("vendor/made.service", "");
+        host.write("systemd/made.service.active", "active\n");
+        host.write("systemd/made.service.enabled", "enabled\n");
+        std::fs::create_dir_all(host.at("etc/systemd/system")).expect("a folder");
+        there_and_back(host, &[unit("made.service", Some("ours"))], &[unit("made.service", Some("ours too"))]);
+        let state = ["active", "enabled"].map(|what| host.read(&format!("systemd/made.service.{what}")));
+        assert_eq!(state, ["active\n", "enabled\n"]);
+    });
+}
+
+#[test]
 fn people_go_whom_we_made_and_others_are_as_they_were() {
     each(|host| {
         host.write("etc/group", "root:x:0:\nadm:x:4:\n");

@@ -129,11 +129,10 @@ fn unit(run: UnitRun, reads: &str) -> UnitWish {
     UnitWish { name: "k3s.service".into(), content, enabled: true, run, reads: Digest::of(reads) }
 }
 
-const SHOW: &str = "systemctl show -p LoadState -p ActiveState -p UnitFileState -p NeedDaemonReload";
-
 /// What was done to units beside looking at them, and beside forgiving what they did before.
 fn done(calls: &[String]) -> Vec<&str> {
-    let quiet = |call: &&str| call.starts_with(SHOW) || call.starts_with("systemctl reset-failed ");
+    let quiet =
+        |call: &&str| call.starts_with("systemctl show -p LoadState ") || call.starts_with("systemctl reset-failed ");
     calls.iter().map(String::as_str).filter(|call| !quiet(call)).collect()
 }
 
