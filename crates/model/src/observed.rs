@@ -282,6 +282,9 @@ pub struct ClusterSeen {
     /// Objects that carry our mark, with the digest of what we applied.
     #[serde(with = "pairs")]
     pub objects: BTreeMap<ObjectId, Digest>,
+    /// Kinds that are not in the spec and whose objects could not be listed, and why: `bills.shop.lab`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub unlisted: BTreeMap<String, String>,
     /// Helm releases, by their namespace and name: a name may be there several times.
     #[serde(with = "pairs")]
     pub releases: BTreeMap<(Namespace, ReleaseName), ReleaseSeen>,

@@ -421,6 +421,7 @@ impl State {
             members: members.collect(),
             namespaces: self.cluster.namespaces.clone(),
             objects: objects.map(|kept| (kept.id.clone(), kept.digest.clone())).collect::<BTreeMap<_, _>>(),
+            unlisted: BTreeMap::new(),
             releases: releases.collect(),
         }
     }

@@ -35,6 +35,10 @@ pub(super) fn plan(draft: &mut Draft<'_>, standings: &Standings<'_>) {
     if standings.cluster_seen().is_none() && !draft.begins {
         return;
     }
+    for (kind, why) in &seen.unlisted {
+        let message = format!("{kind} cannot be listed, so what there is of ours among them stays: {why}");
+        draft.note(Weight::Warns, Subject::Cluster, message, "mend what serves them, then plan again");
+    }
     let desired = draft.desired;
     let groups: Vec<&DesiredObjects> =
         desired.objects.iter().filter(|group| !differing_objects(&group.manifests, seen).is_empty()).collect();

@@ -45,7 +45,7 @@ const NODE_ARGS: &str = "k3s.io/node-args";
 /// Looks at everything that a plan needs.
 pub(super) async fn look(session: &Session, desired: &Desired) -> Result<ClusterSeen, ClusterError> {
     let client = &session.client;
-    let (nodes, namespaces, objects, releases) = futures::try_join!(
+    let (nodes, namespaces, (objects, unlisted), releases) = futures::try_join!(
         nodes(client),
         namespaces(client),
         objects(client, desired),
@@ -53,7 +53,7 @@ pub(super) async fn look(session: &Session, desired: &Desired) -> Result<Cluster
     )?;
     let members = members(session, &nodes, desired.kubernetes.endpoint.port).await;
     let nodes = nodes.iter().filter_map(|node| Some((node.name_any().as_str().into(), node_seen(node)?))).collect();
-    Ok(ClusterSeen { nodes, members, namespaces, objects, releases: releases::seen(releases) })
+    Ok(ClusterSeen { nodes, members, namespaces, objects, unlisted, releases: releases::seen(releases) })
 }
 
 /// Everything of a kind, page by page. A list whose pages have grown too old is asked for anew, once.
@@ -122,20 +122,30 @@ async fn namespaces(client: &Client) -> Result<BTreeSet<Namespace>, ClusterError
     Ok(stay.map(|it| Namespace::from(it.name_any().as_str())).collect())
 }
 
+/// Objects of ours, and kinds that could not be listed.
+type Objects = (BTreeMap<ObjectId, Digest>, BTreeMap<String, String>);
+/// An object and its kind.
+type Found = (ApiResource, PartialObjectMeta<DynamicObject>);
+/// A kind that could not be listed, and why.
+type Unlisted = (String, String);
+
 /// Objects that we have applied, with the digest of what we applied. Controllers pass labels on to what they make
 /// themselves, so the mark is believed only of what our field manager has applied.
-async fn objects(client: &Client, desired: &Desired) -> Result<BTreeMap<ObjectId, Digest>, ClusterError> {
+pub(super) async fn objects(client: &Client, desired: &Desired) -> Result<Objects, ClusterError> {
     let kinds = kinds(client).await?;
     let params = ListParams::default().labels(&selector(&desired.owner));
-    let lists: Vec<_> = kinds.into_iter().map(|kind| of_kind(client, kind, &params).boxed()).collect();
-    let lists = stream::iter(lists);
-    let listed: Vec<Vec<_>> = lists.buffer_unordered(TOGETHER).try_collect().await?;
     let wished = wished(desired);
-    let ours = listed.iter().flatten().filter_map(|(kind, object)| {
+    let lists: Vec<_> = kinds.into_iter().map(|kind| of_kind(client, kind, &params, &wished).boxed()).collect();
+    let lists = stream::iter(lists);
+    let listed: Vec<Result<Vec<_>, Unlisted>> = lists.buffer_unordered(TOGETHER).try_collect().await?;
+    let (listed, unlisted): (Vec<_>, Vec<_>) = listed.into_iter().partition(Result::is_ok);
+    let listed: Vec<Found> = listed.into_iter().flatten().flatten().collect();
+    let unlisted = unlisted.into_iter().filter_map(Result::err).collect();
+    let ours = listed.iter().filter_map(|(kind, object)| {
         let (id, digest) = ours(kind, object, &desired.owner)?;
         Some((as_wished(id, &wished), digest))
     });
-    Ok(ours.collect())
+    Ok((ours.collect(), unlisted))
 }
 
 /// Kinds whose objects can be applied and taken away, each in its most stable version. The one that a group prefers need
@@ -149,18 +159,30 @@ pub(super) async fn kinds(client: &Client) -> Result<Vec<ApiResource>, ClusterEr
     Ok(changed.map(|(kind, _)| kind).collect())
 }
 
-/// All objects of a kind, each with it.
+/// All objects of a kind, each with it. One that its own server or webhook keeps from being listed hides no other, as long
+/// as nothing of it is wished: then a plan would make what may be there.
 async fn of_kind(
     client: &Client,
     kind: ApiResource,
     params: &ListParams,
-) -> Result<Vec<(ApiResource, PartialObjectMeta<DynamicObject>)>, ClusterError> {
+    wished: &BTreeSet<ObjectId>,
+) -> Result<Result<Vec<Found>, Unlisted>, ClusterError> {
+    let name = || format!("{}.{}", kind.plural, kind.group);
+    let is_wished = || wished.iter().any(|id| id.kind == kind.kind && group_of(&id.api_version) == kind.group);
     match all_metadata(&Api::<DynamicObject>::all_with(client.clone(), &kind), params).await {
-        Ok(listed) => Ok(listed.into_iter().map(|it| (kind.clone(), it)).collect()),
+        Ok(listed) => Ok(Ok(listed.into_iter().map(|it| (kind.clone(), it)).collect())),
         // A kind that went away meanwhile has no objects.
-        Err(kube::Error::Api(status)) if matches!(status.code, 404 | 405) => Ok(Vec::new()),
+        Err(kube::Error::Api(status)) if matches!(status.code, 404 | 405) => Ok(Ok(Vec::new())),
+        Err(kube::Error::Api(status)) if matches!(status.code, 500..=504) && !is_wished() => {
+            Ok(Err((name(), status.message.clone())))
+        }
         Err(error) => Err(failed(&format!("list of {}", kind.plural), &error)),
     }
+}
+
+/// The group of a version of it; the core has none.
+fn group_of(api_version: &str) -> &str {
+    api_version.split_once('/').map_or("", |(group, _)| group)
 }
 
 /// What we have applied and is to stay: its name as we applied it, and the digest of that.

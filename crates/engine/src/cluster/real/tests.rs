@@ -8,14 +8,15 @@ use kube::Client;
 use kube::api::{Api, ListParams};
 use kube::client::Body;
 use kubewright_hosts::Holes;
-use kubewright_model::desired::DesiredRelease;
+use kubewright_model::desired::{DesiredObjects, DesiredRelease};
 use kubewright_model::ids::{HoleName, Owner};
+use kubewright_model::object::Manifest;
 use kubewright_model::secret::Secret;
 use kubewright_model::units::Span;
 use serde_json::{Value, json};
 
 use super::failure::{failed, without_secrets};
-use super::look::{all, kinds};
+use super::look::{all, kinds, objects};
 use super::objects::fill;
 use super::{drain, helm, nodes};
 use crate::cluster::ClusterError;
@@ -200,6 +201,32 @@ async fn an_eviction_that_can_never_be_allowed_is_refused_with_its_pod() {
     let refused = refused.unwrap_err();
     assert!(!refused.may_pass(), "{refused}");
     assert_eq!(refused.to_string(), format!("eviction of shop/web-1: {two}"));
+}
+
+/// The conversion webhook of a definition is down.
+/// <https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definition-versioning/#webhook-conversion>
+#[tokio::test]
+async fn a_kind_that_cannot_be_listed_hides_no_other() {
+    let why = "conversion webhook for shop.lab/v1, Kind=Bill failed: connect: connection refused";
+    let mut script = discovery("shop.lab", &[("v1", vec![kind("bills", "Bill", "shop.lab", "v1")])]);
+    script.push(refusal(500, "InternalError", why));
+    let text = include_str!("../../../../../examples/devboard/cluster.yaml");
+    let mut desired = crate::Engine::load(text).unwrap().desired;
+    let (client, _) = scripted(script.clone());
+    let (objects, unlisted) = objects(&client, &desired).await.unwrap();
+    assert!(objects.is_empty());
+    assert_eq!(unlisted, [("bills.shop.lab".to_string(), why.to_string())].into());
+    // Whether one that is wished is there, nobody knows.
+    let bill = json!({ "apiVersion": "shop.lab/v1", "kind": "Bill", "metadata": { "name": "b", "namespace": "shop" } });
+    desired.objects = vec![DesiredObjects {
+        name: "bills".into(),
+        part: "bills".into(),
+        manifests: vec![Manifest(bill)],
+        after: Vec::new(),
+    }];
+    let (client, _) = scripted(script);
+    let error = super::look::objects(&client, &desired).await.unwrap_err().to_string();
+    assert!(error.contains("list of bills") && error.contains(why), "{error}");
 }
 
 #[test]
