@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{Node, Pod};
 use kube::api::{Api, ListParams, PostParams};
+use kube::core::Status;
 use kube::{Client, ResourceExt as _};
 use kubewright_model::ids::NodeName;
 use kubewright_model::units::Span;
@@ -148,7 +149,9 @@ async fn evict(client: &Client, pod: &Pod) -> Result<Evicted, ClusterError> {
             Ok(Evicted::NotYet(if why.is_empty() { status.message } else { why }))
         }
         // It is gone, or another one of its name has come.
-        Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(Evicted::Ends),
+        Err(kube::Error::Api(status)) if status.code == 404 || is_another(&status) => Ok(Evicted::Ends),
+        // Somebody has written to it, or to its budget, at the same moment.
+        Err(kube::Error::Api(status)) if status.code == 409 => Ok(Evicted::NotYet(status.message)),
         // Its namespace is being deleted, and it goes with it.
         Err(kube::Error::Api(status)) if status.code == 403 && status.message.contains("being terminated") => {
             Ok(Evicted::Ends)
@@ -156,6 +159,11 @@ async fn evict(client: &Client, pod: &Pod) -> Result<Evicted, ClusterError> {
         Err(kube::Error::Api(status)) if status.message.contains(TWO_BUDGETS) => Err(refused(what, status.message)),
         Err(error) => Err(failed(&what, &error)),
     }
+}
+
+/// Whether the API says that a pod is not the one that was meant.
+fn is_another(status: &Status) -> bool {
+    status.code == 409 && status.message.contains("UID in")
 }
 
 /// What is waited for, in one sentence.

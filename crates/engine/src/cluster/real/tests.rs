@@ -203,6 +203,20 @@ async fn an_eviction_that_can_never_be_allowed_is_refused_with_its_pod() {
     assert_eq!(refused.to_string(), format!("eviction of shop/web-1: {two}"));
 }
 
+/// Somebody writes the budget's status at the same moment, or the pod is another one of its name already.
+#[tokio::test(start_paused = true)]
+async fn an_eviction_that_others_crossed_is_tried_again() {
+    let gone = || (200, json!({ "kind": "PodList", "apiVersion": "v1", "metadata": {}, "items": [] }));
+    let crossed = refusal(409, "Conflict", "Operation cannot be fulfilled: the object has been modified");
+    let (again, asked) = drained(vec![one_pod(), crossed, one_pod(), (201, json!({})), gone()]).await;
+    again.unwrap();
+    assert_eq!(asked.iter().filter(|what| what.contains("/eviction")).count(), 2, "{asked:?}");
+    let other = refusal(409, "Conflict", "the UID in the precondition (u) does not match the UID in record (v)");
+    let (once, asked) = drained(vec![one_pod(), other, gone()]).await;
+    once.unwrap();
+    assert_eq!(asked.iter().filter(|what| what.contains("/eviction")).count(), 1, "{asked:?}");
+}
+
 /// The conversion webhook of a definition is down.
 /// <https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definition-versioning/#webhook-conversion>
 #[tokio::test]
