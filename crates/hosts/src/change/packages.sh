@@ -128,7 +128,10 @@ kw_tools() {
 kw_packages() {
   kw_installed "$@" && return 0
   kw_note_packages "$@" || return 1
-  if kw_install "$@" && kw_note_along "$@"; then return 9; fi
+  kw_install "$@"
+  kw_left=$?
+  # Also what came with those that failed.
+  kw_note_along "$@" && [ $kw_left = 0 ] && return 9
   return 1
 }
 

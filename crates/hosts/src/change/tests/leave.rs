@@ -429,7 +429,7 @@ fn packages_go_unless_others_need_them() {
         host.write("along", "libjq\nliborphan\nbase\n");
         let report = host.unmake(&host.ours()).expect("it is put back");
         assert_eq!(report.told, ["what others need by now stays: curl"]);
-        assert_eq!(host.read("packages"), "base\ncurl\nlibused\nliborphan\ntheirs\n");
+        assert_eq!(host.read("packages"), "base\nlibused\ncurl\nliborphan\ntheirs\n");
         assert!(host.calls().contains(&"apt-mark auto curl".to_string()));
     });
     for manager in ["dnf", "zypper"] {
@@ -444,6 +444,21 @@ fn packages_go_unless_others_need_them() {
             assert_eq!(host.read("packages"), "base\ncurl\nlibjq\n");
         });
     }
+}
+
+#[test]
+fn what_came_along_with_an_installation_that_failed_goes_too() {
+    each(|host| {
+        host.write("packages", "base\n");
+        host.write("brings", "libjq\n");
+        host.fails(&["jq", "nowhere"].map(|name| HostResource::Package(name.into())));
+        fs::remove_file(host.at("brings")).expect("it was there");
+        host.make(&[HostResource::Package("curl".into())]).expect("it is done");
+        host.write("needs", "");
+        host.write("along", "libjq\n");
+        assert!(host.unmake(&host.ours()).expect("it is put back").changed);
+        assert_eq!(host.read("packages"), "base\n");
+    });
 }
 
 #[test]
