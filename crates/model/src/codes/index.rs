@@ -433,7 +433,7 @@ codes! {
         "A manifest comes from a `file` or stands here under `objects`. Write exactly one of the two.";
     806 Error MANIFEST_OBJECT = "an object that is none",
         "Every object of Kubernetes has an `apiVersion`, a `kind` and a `metadata.name`. Without them it cannot be \
-         sent.";
+         sent. Its labels and annotations, where it has any, are names with texts.";
     807 Error ISSUER_WAYS = "an issuer of no kind or of several",
         "An issuer is exactly one of `acme`, `ca` and `selfSigned`.";
     808 Error ACME_ANSWER = "an ACME issuer that cannot answer",

@@ -40,12 +40,10 @@ pub(super) fn objects(
 
 /// Our mark, on top of the labels that the object has.
 fn mark(manifest: &mut Manifest, context: &Context<'_>) {
-    let labels = manifest
-        .0
-        .pointer_mut("/metadata")
-        .and_then(Value::as_object_mut)
-        .map(|metadata| metadata.entry("labels").or_insert_with(|| Value::Object(Map::new())));
-    if let Some(labels) = labels {
+    let Some(metadata) = manifest.0.pointer_mut("/metadata").and_then(Value::as_object_mut) else { return };
+    let labels = metadata.entry("labels").or_insert(Value::Null);
+    // A rule says so where they are something else.
+    if labels.is_null() || labels.is_object() {
         labels["app.kubernetes.io/managed-by"] = "kubewright".into();
         labels["kubewright.dev/cluster"] = context.file.metadata.name.as_str().into();
     }

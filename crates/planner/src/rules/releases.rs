@@ -124,6 +124,14 @@ fn manifest(source: &ManifestSource, name: &str, path: &SpecPath, say: &mut impl
             let path = path.then("objects").then(index);
             say(codes::MANIFEST_OBJECT, path, message, "write the object as `kubectl apply` takes it");
         }
+        for marks in ["labels", "annotations"] {
+            let there = object.get("metadata").and_then(|metadata| metadata.get(marks));
+            if there.is_some_and(|there| !there.is_object() && !there.is_null()) {
+                let message = format!("the {marks} of an object of the manifest `{name}` are no names with texts");
+                let path = path.then("objects").then(index).then("metadata").then(marks);
+                say(codes::MANIFEST_OBJECT, path, message, "write one `name: text` a line");
+            }
+        }
     }
 }
 

@@ -74,6 +74,18 @@ fn every_file_breaks_its_rule_and_no_other() {
     insta::assert_snapshot!(words);
 }
 
+/// Objects that users write pass through our hands as they are, before anybody tells what is wrong with them.
+#[test]
+fn an_object_that_is_none_is_told_and_not_stumbled_over() {
+    let text =
+        fs::read_to_string(files("tests/rules").iter().find(|it| it.ends_with("KW0806-manifest-labels.yaml")).unwrap());
+    let (desired, found) = kubewright_planner::lower::lower(&load(&text.unwrap()).unwrap().file);
+    assert_eq!(found.iter().filter(|d| d.code == kubewright_model::codes::MANIFEST_OBJECT).count(), 2);
+    let objects: Vec<_> = desired.objects.iter().flat_map(|group| &group.manifests).collect();
+    let other = objects.iter().find(|it| it.0["metadata"]["name"] == "other").unwrap();
+    assert_eq!(other.0["metadata"]["labels"]["kubewright.dev/cluster"], "lab", "none are none, and take our mark");
+}
+
 #[test]
 fn every_rule_has_a_file() {
     let shown: BTreeSet<String> = files("tests/rules")

@@ -127,10 +127,13 @@ fn holders(there: &ObjectMeta) -> String {
 }
 
 /// What is sent: the manifest with its holes filled, and the digest of it as it was before.
-fn body(manifest: &Manifest, holes: &Holes) -> Result<Value, ClusterError> {
+pub(super) fn body(manifest: &Manifest, holes: &Holes) -> Result<Value, ClusterError> {
     let mut body = fill(&manifest.0, holes)?;
     if let Some(metadata) = body.get_mut("metadata").and_then(Value::as_object_mut) {
-        let annotations = metadata.entry("annotations").or_insert_with(|| Value::Object(Map::new()));
+        let annotations = metadata.entry("annotations").or_insert(Value::Null);
+        if !annotations.is_null() && !annotations.is_object() {
+            return Err(refused("an object", "its annotations are no names with texts"));
+        }
         annotations[APPLIED] = Digest::of_value(manifest).as_str().into();
     }
     if body.get("kind").and_then(Value::as_str) == Some("Secret") {

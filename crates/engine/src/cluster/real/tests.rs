@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 
 use super::failure::{failed, without_secrets};
 use super::look::{all, kinds, objects};
-use super::objects::fill;
+use super::objects::{body, fill};
 use super::{drain, helm, nodes};
 use crate::cluster::ClusterError;
 
@@ -110,6 +110,16 @@ async fn no_secret_is_in_an_error() {
     let value = json!({ "a": ["x‹hole:secret/door›y‹hole:secret/door›"], "b": 1 });
     assert_eq!(fill(&value, &holes).unwrap(), json!({ "a": ["xopen-sesameyopen-sesame"], "b": 1 }));
     assert!(fill(&json!("‹hole:secret/other›"), &holes).is_err());
+}
+
+#[test]
+fn annotations_that_are_none_are_refused_and_not_stumbled_over() {
+    let sent =
+        |annotations: Value| body(&Manifest(json!({ "metadata": { "annotations": annotations } })), &Holes::new());
+    assert!(sent(json!("a=b")).unwrap_err().to_string().contains("annotations"));
+    for (there, count) in [(json!(null), 1), (json!({}), 1), (json!({ "a": "b" }), 2)] {
+        assert_eq!(sent(there).unwrap()["metadata"]["annotations"].as_object().unwrap().len(), count);
+    }
 }
 
 /// <https://kubernetes.io/docs/reference/using-api/api-concepts/#resource-versions>
