@@ -6,6 +6,7 @@ use std::io::Write as _;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Mutex;
 
 use kubewright_model::desired::Way;
 use kubewright_model::host::HostResource;
@@ -59,6 +60,9 @@ const TOOLS: [&str; 36] = [
 macro_rules! programs {
     ($($name:literal),* $(,)?) => { [$(($name, include_str!(concat!("bin/", $name)))),*] };
 }
+
+/// A child that another test starts while a program is being written holds it open, and nobody can run it then.
+static FORKS: Mutex<()> = Mutex::new(());
 
 /// A host with one of the shells.
 pub(crate) struct Host {
@@ -144,7 +148,9 @@ impl Host {
     pub(crate) fn program(&self, name: &str, text: &str) {
         let path = self.at("bin").join(name);
         let _ = fs::remove_file(&path);
+        let alone = FORKS.lock();
         fs::write(&path, text).expect("written");
+        drop(alone);
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("it is ours");
     }
 
@@ -210,6 +216,7 @@ impl Host {
         if !bin.join(self.shell[0]).exists() {
             symlink(shell, bin.join(self.shell[0])).expect("a link");
         }
+        let alone = FORKS.lock();
         let mut child = command
             .arg("-s")
             .env_clear()
@@ -222,6 +229,7 @@ impl Host {
             .stderr(Stdio::piped())
             .spawn()
             .expect("there is a shell");
+        drop(alone);
         child.stdin.take().expect("it is piped").write_all(script.as_bytes()).expect("it reads");
         let output = child.wait_with_output().expect("it ends");
         assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{:?} complained", self.shell);
