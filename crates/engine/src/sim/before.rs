@@ -7,6 +7,7 @@ use kubewright_model::observed::HostSeen;
 use kubewright_planner::diff::host::differing;
 
 use super::hosts::asked_for;
+use super::k3s::BINARY;
 use super::state::{Machine, UNITS};
 
 /// Writes down what is there of a resource that is about to be made true, unless that was done before.
@@ -41,9 +42,17 @@ pub(super) fn put_back(machine: &mut Machine, key: &str) -> bool {
     swap(&mut host.links, &now.links, was.links);
     swap(&mut host.units, &now.units, was.units);
     swap(&mut host.users, &now.users, was.users);
-    swap(&mut host.settings, &now.settings, was.settings);
+    swap(&mut host.settings, &now.settings, was.settings.clone());
     match &resource {
         HostResource::File(file) => drop(machine.texts.remove(&file.path)),
+        HostResource::Download(download) => {
+            if was.settings.is_empty() {
+                machine.host.files.remove(&download.path);
+            }
+            if download.path == BINARY {
+                machine.host.kubernetes = was.kubernetes;
+            }
+        }
         HostResource::Unit(unit) => {
             machine.texts.remove(&format!("{UNITS}{}", unit.name));
             machine.reads.remove(&unit.name);

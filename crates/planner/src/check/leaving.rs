@@ -20,7 +20,8 @@ fn ended_first(plan: &Plan, observed: &Observed, found: &mut Vec<Violation>) {
     let index = index(plan);
     let runs = |host: &NodeName| {
         let seen = observed.hosts.get(host).and_then(Seen::present);
-        seen.is_some_and(|seen| seen.kubernetes.is_some())
+        let kubernetes = seen.and_then(|seen| seen.kubernetes.as_ref());
+        kubernetes.is_some_and(|kubernetes| kubernetes.joined || kubernetes.serving)
     };
     for step in &plan.steps {
         let Action::ChangeHost(change) = &step.action else { continue };

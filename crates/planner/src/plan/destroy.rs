@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use kubewright_model::change::{Reason, Subject};
-use kubewright_model::desired::{Body, EXISTING};
+use kubewright_model::desired::{Body, DesiredHost, EXISTING};
+use kubewright_model::host::{HostResource, UnitRun};
 use kubewright_model::ids::{NodeName, StepId};
-use kubewright_model::observed::Observed;
+use kubewright_model::observed::{HostSeen, Observed};
 use kubewright_model::plan::{Action, Stage, Step, Weight};
 
 use super::draft::{Draft, id};
@@ -90,12 +91,8 @@ fn end_on_existing(draft: &mut Draft<'_>, observed: &Observed, servers: &BTreeSe
         for member in desired.members.iter().filter(|member| servers.contains(&member.name) == pass) {
             let existing = there_before.contains(&member.name);
             let (Some(host), Some(recipes)) = (hosts.get(&member.name), &member.recipes) else { continue };
-            let there = observed
-                .hosts
-                .get(&member.name)
-                .and_then(|seen| seen.present())
-                .is_some_and(|seen| seen.kubernetes.is_some());
-            if !existing || !there {
+            let seen = observed.hosts.get(&member.name).and_then(|seen| seen.present());
+            if !existing || !seen.is_some_and(|seen| has_begun(host, seen)) {
                 continue;
             }
             let action =
@@ -106,6 +103,19 @@ fn end_on_existing(draft: &mut Draft<'_>, observed: &Observed, servers: &BTreeSe
         }
     }
     steps
+}
+
+/// Whether Kubernetes was ever started on a host. Where it was not, what we put there goes by itself, and what others had
+/// in its folders stays. A host that remembers nothing was set up before hosts did.
+fn has_begun(host: &DesiredHost, seen: &HostSeen) -> bool {
+    let Some(kubernetes) = &seen.kubernetes else { return false };
+    let started = host.resources.iter().any(|resource| match resource {
+        HostResource::Unit(unit) if unit.run == UnitRun::ByRecipe => {
+            seen.units.get(&unit.name).is_some_and(|unit| unit.active || unit.reads.is_some())
+        }
+        _ => false,
+    });
+    started || kubernetes.joined || kubernetes.serving || seen.ours.is_empty()
 }
 
 fn load_balancers(draft: &mut Draft<'_>, observed: &Observed, reason: &Reason) {
