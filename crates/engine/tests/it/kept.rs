@@ -123,3 +123,18 @@ fn a_foundation_that_cannot_be_read_blocks() {
     })
     .unwrap();
 }
+
+#[test]
+fn a_kind_that_cannot_be_listed_is_told() {
+    let yard = Yard::new(desired(SERVERS), 5);
+    sim::run(async {
+        assert_eq!(yard.run_to_the_end(&Ask::Apply, &[], 1).await, ["complete"]);
+        let (mut observed, _) = yard.plan(&Ask::Apply, &[]).await;
+        let Some(Seen::Present(seen)) = &mut observed.cluster else { panic!("{:?}", observed.cluster) };
+        seen.unlisted = [("bills.shop.lab".to_string(), "its webhook is down".to_string())].into();
+        let plan = kubewright_planner::plan::plan(&yard.desired, &observed, &Ask::Apply);
+        let told: Vec<&str> = plan.notes.iter().map(|note| note.message.as_str()).collect();
+        assert!(told.iter().any(|told| told.starts_with("bills.shop.lab cannot be listed")), "{told:?}");
+    })
+    .unwrap();
+}
