@@ -226,6 +226,11 @@ impl HostSeen {
     pub fn is_member(&self) -> bool {
         self.kubernetes.as_ref().is_some_and(|kubernetes| kubernetes.joined)
     }
+
+    /// Whether a server of a cluster runs on it.
+    pub fn serves(&self) -> bool {
+        self.kubernetes.as_ref().is_some_and(|kubernetes| kubernetes.serving)
+    }
 }
 
 /// A file that is there.

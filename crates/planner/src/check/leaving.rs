@@ -20,8 +20,7 @@ fn ended_first(plan: &Plan, observed: &Observed, found: &mut Vec<Violation>) {
     let index = index(plan);
     let runs = |host: &NodeName| {
         let seen = observed.hosts.get(host).and_then(Seen::present);
-        let kubernetes = seen.and_then(|seen| seen.kubernetes.as_ref());
-        kubernetes.is_some_and(|kubernetes| kubernetes.joined || kubernetes.serving)
+        seen.is_some_and(|seen| seen.is_member() || seen.serves())
     };
     for step in &plan.steps {
         let Action::ChangeHost(change) = &step.action else { continue };

@@ -108,14 +108,13 @@ fn end_on_existing(draft: &mut Draft<'_>, observed: &Observed, servers: &BTreeSe
 /// Whether Kubernetes was ever started on a host. Where it was not, what we put there goes by itself, and what others had
 /// in its folders stays. A host that remembers nothing was set up before hosts did.
 fn has_begun(host: &DesiredHost, seen: &HostSeen) -> bool {
-    let Some(kubernetes) = &seen.kubernetes else { return false };
     let started = host.resources.iter().any(|resource| match resource {
         HostResource::Unit(unit) if unit.run == UnitRun::ByRecipe => {
             seen.units.get(&unit.name).is_some_and(|unit| unit.active || unit.reads.is_some())
         }
         _ => false,
     });
-    started || kubernetes.joined || kubernetes.serving || seen.ours.is_empty()
+    seen.kubernetes.is_some() && (started || seen.is_member() || seen.serves() || seen.ours.is_empty())
 }
 
 fn load_balancers(draft: &mut Draft<'_>, observed: &Observed, reason: &Reason) {

@@ -85,8 +85,9 @@ fn judged<'n>(node: &'n Node<'n>) -> Option<Judged<'n>> {
 impl<'n> Judged<'n> {
     /// Nothing that we start runs on it, and it never was a member.
     fn is_new(&self) -> bool {
-        let serves = self.seen.kubernetes.as_ref().is_some_and(|kubernetes| kubernetes.serving);
-        !serves && !self.seen.is_member() && !self.seen.units.values().any(|unit| unit.active && unit.reads.is_some())
+        !self.seen.serves()
+            && !self.seen.is_member()
+            && !self.seen.units.values().any(|unit| unit.active && unit.reads.is_some())
     }
 
     /// The hardware address of the interface that has the address of the spec.

@@ -188,16 +188,12 @@ fn in_its_role<'a>(
         Standing::Answers(machine, host) if differs && host.is_member() => Ok(Standing::Rejoins(machine)),
         // A run that was cut off took it out of the books, and it serves on.
         Standing::Answers(machine, host)
-            if seen.is_none() && serves(host) && member.is_some_and(|it| !it.role.is_server()) =>
+            if seen.is_none() && host.serves() && member.is_some_and(|it| !it.role.is_server()) =>
         {
             Ok(Standing::Rejoins(machine))
         }
         other => Ok(other),
     }
-}
-
-fn serves(host: &HostSeen) -> bool {
-    host.kubernetes.as_ref().is_some_and(|kubernetes| kubernetes.serving)
 }
 
 /// Why nothing is done to a machine, and what to do.
