@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 /// The lists of a kubeconfig, and what each of their entries holds.
 const LISTS: [(&str, &str); 3] = [("clusters", "cluster"), ("users", "user"), ("contexts", "context")];
 
-/// Why a kubeconfig does not go among others.
+/// Why a kubeconfig goes neither among others nor in their place.
 #[derive(Debug, thiserror::Error)]
 pub enum Unmerged {
     /// What is wrong with the text that they stand in.
@@ -20,6 +20,9 @@ pub enum Unmerged {
     /// Somebody else's cluster or user has this name; what opens it is nowhere else.
     #[error("its cluster or user `{0}` is not this cluster's: the certificate authority is another")]
     Taken(String),
+    /// It holds more than this cluster.
+    #[error("it has the {0} as well")]
+    Others(String),
 }
 
 impl From<String> for Unmerged {
@@ -98,6 +101,30 @@ pub fn merged(there: &str, ours: &Secret, switch: bool) -> Result<Secret, Unmerg
         whole.insert("current-context".into(), ours.get("current-context").cloned().unwrap_or_default());
     }
     Ok(write(&Value::Object(whole))?)
+}
+
+/// Whether a text holds nothing but what an earlier kubeconfig of this cluster holds: then ours may take its place.
+///
+/// # Errors
+///
+/// Why it must not.
+pub fn replaceable(there: &str, ours: &Secret) -> Result<(), Unmerged> {
+    if there.trim().is_empty() {
+        return Ok(());
+    }
+    let (there, ours) = (read(there)?, read(ours.expose())?);
+    if !LISTS.iter().any(|(list, _)| there.contains_key(*list)) {
+        return Err("it has neither clusters nor users nor contexts".to_string().into());
+    }
+    let name = ours.get("current-context").and_then(Value::as_str).unwrap_or_default();
+    for (list, kind) in LISTS {
+        let entries = there.get(list).and_then(Value::as_array).into_iter().flatten();
+        let mut names = entries.map(|entry| entry.get("name").and_then(Value::as_str).unwrap_or_default());
+        if let Some(other) = names.find(|other| *other != name) {
+            return Err(Unmerged::Others(format!("{kind} `{other}`")));
+        }
+    }
+    taken(&there, &ours).map_or(Ok(()), |name| Err(Unmerged::Taken(name)))
 }
 
 /// The name of ours that somebody else has: a cluster of another authority, or a user that no cluster of ours goes with.
@@ -214,6 +241,26 @@ mod tests {
             assert!(refused.contains(why) && !refused.contains("S3CRET"), "{refused}");
         }
         assert!(named(&Secret::new("clusters: []\n".into()), &"lab".into(), &HostPort::new("10.0.0.9", 6443)).is_err());
+    }
+
+    #[test]
+    fn only_an_earlier_kubeconfig_of_the_cluster_gives_way() {
+        let earlier = ours().expose().replace("10.0.0.9", "10.0.0.8").replace("S0VZ", "T0xE");
+        for there in ["", "clusters: null\n", &earlier] {
+            assert!(replaceable(there, &ours()).is_ok(), "{there}");
+        }
+        for (there, why) in [
+            ("contexts:\n- name: work\n  context: {cluster: work, user: me}\n", "it has the context `work` as well"),
+            (
+                "clusters:\n- name: lab\n  cluster: {certificate-authority-data: WFla}\n",
+                "the certificate authority is another",
+            ),
+            ("welcome: home\n", "neither clusters nor users nor contexts"),
+            ("welcome home\n", "it is no mapping"),
+        ] {
+            let refused = replaceable(there, &ours()).unwrap_err().to_string();
+            assert!(refused.contains(why), "{refused}");
+        }
     }
 
     #[test]

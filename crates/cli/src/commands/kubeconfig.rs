@@ -5,7 +5,7 @@ use std::io::{Error, ErrorKind, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use kubewright_engine::kubeconfig::{Unmerged, merged};
+use kubewright_engine::kubeconfig::{Unmerged, merged, replaceable};
 use kubewright_model::secret::Secret;
 
 use crate::arguments::{Arguments, Kubeconfig};
@@ -19,6 +19,7 @@ const AMONG_SECRETS: &str = "secrets/kubeconfig.yaml";
 
 pub(super) fn run(arguments: &Arguments, wish: &Kubeconfig) -> Result<Done, Problem> {
     let desired = source::read(&wish.file)?.desired;
+    wish.output.as_deref().map_or(Ok(()), in_a_folder)?;
     let cluster = desired.cluster.as_str();
     let way_in = Site::look(arguments, &wish.file, &desired, async |site| {
         let kept = site.engine.kubeconfig(&desired).await?;
@@ -37,9 +38,17 @@ pub(super) fn run(arguments: &Arguments, wish: &Kubeconfig) -> Result<Done, Prob
         say!("merged {cluster} into {}", file.display());
         say!("→ kubectl --context {cluster} get nodes");
     } else {
-        let among = || Site::kept(arguments, &wish.file).join(cluster).join(AMONG_SECRETS);
-        let file = wish.output.clone().unwrap_or_else(among);
-        write(&file, &kept)?;
+        let file = match &wish.output {
+            Some(file) => {
+                alone(file, &kept)?;
+                file.clone()
+            }
+            None => {
+                let file = Site::kept(arguments, &wish.file).join(cluster).join(AMONG_SECRETS);
+                write(&file, &kept)?;
+                file
+            }
+        };
         say!("wrote {}", file.display());
         say!("→ KUBECONFIG={} kubectl get nodes", quoted(&file));
     }
@@ -55,30 +64,67 @@ fn users() -> PathBuf {
 
 /// Puts the kubeconfig among those that are in a file. A file that is no kubeconfig stays as it is.
 fn merge(file: &Path, kept: &Secret, switch: bool) -> Result<(), Problem> {
-    replaceable(file)?;
+    only_a_file(file)?;
     let _turn = Turn::take(file)?;
-    let there = match fs::read_to_string(file) {
-        Ok(there) => there,
-        Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
-        Err(error) => return Err(failed("cannot read", file, &error)),
-    };
-    let whole = merged(&there, kept, switch).map_err(|why| {
-        let what = if matches!(why, Unmerged::Taken(_)) { "has something else of this name" } else { "is no kubeconfig" };
-        let problem = Problem::new(Done::Usage, format!("{} {what}, and stays as it is", file.display()));
-        problem.because(why.to_string()).hint(match why {
+    let whole = merged(&read(file)?, kept, switch).map_err(|why| {
+        let hint = match &why {
             Unmerged::Taken(name) => format!(
                 "if it is of an older cluster, `kubectl config delete-cluster {name}` and `kubectl config delete-user {name}` make \
                  room; or write to a file of its own with `--output FILE`"
             ),
-            Unmerged::Malformed(_) => "mend it, or write to a file of its own with `--output FILE`".into(),
-        })
+            Unmerged::Malformed(_) | Unmerged::Others(_) => "mend it, or write to a file of its own with `--output FILE`".into(),
+        };
+        refused(file, &why).hint(hint)
     })?;
     // A link stays one: what it leads to is written.
     write(&file.canonicalize().unwrap_or_else(|_| file.to_path_buf()), &whole)
 }
 
+/// Writes a file of its own. What holds more than this cluster's kubeconfig stays as it is.
+fn alone(file: &Path, kept: &Secret) -> Result<(), Problem> {
+    only_a_file(file)?;
+    replaceable(&read(file)?, kept).map_err(|why| {
+        let hint = match &why {
+            Unmerged::Others(_) => "`--merge` puts this cluster among them; or write to another file",
+            Unmerged::Taken(_) => "if it is of an older cluster, remove the file; or write to another one",
+            Unmerged::Malformed(_) => "write to another file",
+        };
+        refused(file, &why).hint(hint)
+    })?;
+    write(file, kept)
+}
+
+fn refused(file: &Path, why: &Unmerged) -> Problem {
+    let what = match why {
+        Unmerged::Taken(_) => "has something else of this name",
+        Unmerged::Others(_) => "holds other clusters",
+        Unmerged::Malformed(_) => "is no kubeconfig",
+    };
+    Problem::new(Done::Usage, format!("{} {what}, and stays as it is", file.display())).because(why.to_string())
+}
+
+/// A file's text, which is none where there is no file.
+fn read(file: &Path) -> Result<String, Problem> {
+    match fs::read_to_string(file) {
+        Ok(there) => Ok(there),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(String::new()),
+        Err(error) => Err(failed("cannot read", file, &error)),
+    }
+}
+
+/// A folder that somebody named is there already, or the name is mistyped.
+fn in_a_folder(file: &Path) -> Result<(), Problem> {
+    match file.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.is_dir()) {
+        None => Ok(()),
+        Some(folder) => {
+            let problem = Problem::new(Done::Usage, format!("there is no folder {}", folder.display()));
+            Err(problem.hint(format!("make it first, or correct the name: `mkdir -p {}`", quoted(folder))))
+        }
+    }
+}
+
 /// Only a file is replaced: a terminal, a pipe or `/dev/null` would be a file ever after.
-fn replaceable(file: &Path) -> Result<(), Problem> {
+fn only_a_file(file: &Path) -> Result<(), Problem> {
     if file.metadata().is_ok_and(|there| !there.is_file()) {
         let problem = Problem::new(Done::Usage, format!("{} is no file, and stays as it is", file.display()));
         return Err(problem.hint("write to a file with `--output FILE`"));
@@ -88,7 +134,7 @@ fn replaceable(file: &Path) -> Result<(), Problem> {
 
 /// Writes a file that is there whole or not at all, and that only its owner reads.
 fn write(file: &Path, text: &Secret) -> Result<(), Problem> {
-    replaceable(file)?;
+    only_a_file(file)?;
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     fs::create_dir_all(folder).map_err(|error| failed("cannot make", folder, &error))?;
     let mut beside = file.as_os_str().to_os_string();
@@ -206,6 +252,21 @@ mod tests {
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2, "no lock is left");
         fs::write(folder.path().join("config.lock"), "").unwrap();
         assert!(merge(&file, &kept(), false).is_err(), "it is somebody else's turn");
+    }
+
+    #[test]
+    fn a_file_of_its_own_takes_nobody_elses_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("config");
+        alone(&file, &kept()).unwrap();
+        alone(&file, &kept()).expect("what it wrote before gives way");
+        for theirs in ["contexts:\n- {name: work, context: {cluster: work}}\n", "dear diary\n"] {
+            fs::write(&file, theirs).unwrap();
+            assert!(alone(&file, &kept()).is_err());
+            assert_eq!(fs::read_to_string(&file).unwrap(), theirs);
+        }
+        assert!(in_a_folder(&folder.path().join("typo/config")).is_err());
+        assert!(in_a_folder(&file).is_ok() && in_a_folder(Path::new("config")).is_ok());
     }
 
     #[test]
