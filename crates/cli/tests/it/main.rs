@@ -10,6 +10,7 @@ mod faults;
 #[path = "../../../hosts/tests/it/lab.rs"]
 mod lab;
 mod real;
+mod ways;
 
 #[test]
 fn transcripts() {

@@ -76,7 +76,8 @@ impl Home {
         }
         target.first.clone_from(&way.first);
         target.pin = way.host_key.as_deref().map(Pin::parse).transpose()?;
-        if way.port != 22 {
+        // A daemon that moves to 22 from elsewhere is where the spec says.
+        if way.port != 22 || way.port_before.is_some_and(|before| before != 22) {
             target.port = way.port;
         }
         if let Some(jump) = &way.jump {
@@ -201,6 +202,12 @@ mod tests {
         let target = home.target(&way).expect("it leads somewhere");
         assert_eq!((target.port, target.user.as_str()), (2022, "deploy"));
         assert_eq!(target.keys[0], folder.path().join(".ssh/lab"));
+        let back = Way { port_before: Some(2222), ..self::way("x") };
+        assert_eq!(
+            home.target(&back).expect("it leads somewhere").port,
+            22,
+            "a daemon that moves is where it moved to"
+        );
     }
 
     #[test]

@@ -382,6 +382,10 @@ codes! {
          name: it is the node's, not its address.";
     620 Error THIS_COMPUTER_TWICE = "one computer for two nodes",
         "A pool whose node is the computer that kubewright runs on has one node, and no other pool is the same computer.";
+    621 Error PORT_BEFORE = "a port that nobody leaves",
+        "`ssh.portBefore` is where a host listens until `harden` moves its SSH daemon to `ssh.port`. Without `harden` nothing \
+         moves, and `port` alone says where hosts listen; and from a port to the same one there is no way. Write `harden`, \
+         correct the numbers, or remove `portBefore`.";
     701 Error SECRET_IN_CLEAR = "a secret in clear text",
         "A value stands where a reference to a secret belongs. This file lives in Git, and what was once in Git is no secret \
          any more: change the secret, keep it in an environment variable, a file, a command or the SOPS file, and write only \

@@ -73,6 +73,10 @@ pub struct Ssh {
     #[serde(default = "ssh_port")]
     #[schemars(range(min = 1))]
     pub port: u16,
+    /// The port of a host whose daemon has not moved to `port` yet; `harden` moves it. Without it: 22.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub port_before: Option<u16>,
     /// The private key's file; without it, the SSH agent's keys. Its public half is given to machines that we make.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<forms::FilePath>")]

@@ -55,7 +55,10 @@ fn way(node: &NodePlan<'_>, ssh: Option<&Ssh>, secrets: &mut SecretNames) -> Way
         },
         port: ssh.map_or(22, |ssh| ssh.port),
         // Only who moves the daemon looks for it where it is before that.
-        port_before: ssh.filter(|ssh| ssh.harden && ssh.port != 22).map(|_| 22),
+        port_before: ssh
+            .filter(|ssh| ssh.harden)
+            .map(|ssh| ssh.port_before.unwrap_or(22))
+            .filter(|before| ssh.is_some_and(|ssh| ssh.port != *before)),
         user: ssh.map_or("root", |ssh| ssh.user.as_str()).into(),
         key_file: ssh.and_then(|ssh| ssh.key_file.as_deref()).map(Arc::from),
         jump: ssh.and_then(|ssh| ssh.jump.as_deref()).map(Arc::from),

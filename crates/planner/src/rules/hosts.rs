@@ -270,6 +270,19 @@ fn ssh_rules(ssh: &Ssh, path: &SpecPath, say: &mut impl FnMut(Code, SpecPath, St
         let help = "write another `user` that may use sudo, or leave out `harden`";
         say(codes::HARDEN_LOCKS_OUT, path.then("harden"), message, help);
     }
+    if let Some(before) = ssh.port_before
+        && (!ssh.harden || before == ssh.port)
+    {
+        let (message, help) = match ssh.harden {
+            true => (format!("the SSH daemon would move from port {before} to the same port"), "remove it"),
+            false => {
+                let help =
+                    "write `harden: true` to move it; or remove `portBefore`, and write as `port` where it listens";
+                (format!("nothing moves the SSH daemon from port {before} to port {}", ssh.port), help)
+            }
+        };
+        say(codes::PORT_BEFORE, path.then("portBefore"), message, help);
+    }
     if ssh.first_password.is_some() && ssh.key_file.is_none() {
         let message = "no `keyFile` could take the password's place".to_string();
         say(
