@@ -1,5 +1,8 @@
 //! Failures in words: what happened, why, what state things are in now, and what to do. And the exit codes.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::mem::discriminant;
 use std::process::ExitCode;
 
 use kubewright_engine::EngineError;
@@ -121,7 +124,7 @@ impl From<EngineError> for Problem {
             EngineError::Blocked(notes) => {
                 let blocking = notes.iter().filter(|note| note.weight == Weight::Blocks);
                 let problem = Self::new(Done::Blocked, "the plan is blocked; nothing was touched");
-                blocking.fold(problem, |problem, note| problem.because(words(note)))
+                words(blocking).into_iter().fold(problem, Problem::because)
             }
             EngineError::Changed { gone, new } => {
                 let problem =
@@ -158,14 +161,72 @@ impl From<EngineError> for Problem {
     }
 }
 
-/// A note with its weight in colour.
-pub(crate) fn words(note: &Note) -> String {
+/// How many nodes are named where all of them have the same note.
+const NAMED: usize = 5;
+
+/// Notes with their weight in colour. What is to be said of many nodes is said once.
+pub(crate) fn words<'a>(notes: impl IntoIterator<Item = &'a Note>) -> Vec<String> {
+    let mut kinds: HashMap<_, usize> = HashMap::new();
+    let mut alike: Vec<Vec<&Note>> = Vec::new();
+    for note in notes {
+        let kind = (note.weight, discriminant(&note.subject), &note.message, &note.help);
+        match kinds.entry(kind) {
+            Entry::Occupied(place) if note.subject.node().is_some() => alike[*place.get()].push(note),
+            Entry::Occupied(_) => alike.push(vec![note]),
+            Entry::Vacant(place) => {
+                place.insert(alike.len());
+                alike.push(vec![note]);
+            }
+        }
+    }
+    alike.iter().filter_map(|notes| Some(said(notes.first()?, notes.get(1..)?))).collect()
+}
+
+/// A note, and whom it is about besides.
+fn said(note: &Note, others: &[&Note]) -> String {
     let mark = match note.weight {
         Weight::Blocks => paint(BAD, "blocks"),
         Weight::Warns => paint(CARE, "warns"),
         Weight::Tells => paint(DIM, "note"),
     };
+    let mut subjects = note.subject.to_string();
+    for other in others.iter().take(NAMED - 1).filter_map(|other| other.subject.node()) {
+        subjects.push_str(&format!(", {other}"));
+    }
+    if others.len() >= NAMED {
+        subjects.push_str(&format!(" and {} more", others.len() + 1 - NAMED));
+    }
     let help = note.help.as_deref().filter(|help| !help.is_empty());
     let help = help.map(|help| format!("\n  {} {help}", paint(DIM, "→"))).unwrap_or_default();
-    format!("{mark} {}: {}{help}", note.subject, note.message)
+    format!("{mark} {subjects}: {}{help}", note.message)
+}
+
+#[cfg(test)]
+mod tests {
+    use kubewright_model::change::Subject;
+    use kubewright_model::ids::NodeName;
+
+    use super::*;
+
+    #[test]
+    fn what_is_said_of_many_nodes_is_said_once() {
+        let note = |subject: Subject, message: &str| Note {
+            weight: Weight::Warns,
+            subject,
+            message: message.to_string(),
+            help: Some("add one".to_string()),
+        };
+        let node = |n: usize| NodeName::new(format!("n-{n}"));
+        let mut notes: Vec<Note> = (1..=8).map(|n| note(Subject::Host(node(n)), "no default route")).collect();
+        notes.insert(1, note(Subject::Machine(node(1)), "no default route"));
+        notes.insert(2, note(Subject::Cluster, "small"));
+        let told: Vec<String> =
+            words(&notes).iter().map(|told| anstream::adapter::strip_str(told).to_string()).collect();
+        let expected = [
+            "warns host n-1, n-2, n-3, n-4, n-5 and 3 more: no default route\n  → add one",
+            "warns machine n-1: no default route\n  → add one",
+            "warns cluster: small\n  → add one",
+        ];
+        assert_eq!(told, expected);
+    }
 }

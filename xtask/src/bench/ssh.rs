@@ -103,11 +103,11 @@ impl Place {
                 let _ = relay::start(at(&self.network())?, at(ADDRESS)?, Duration::from_millis(self.delay.into()));
             }
         }
-        let hosts = Hosts::start(&self.root, &self.folder, self.count)?;
+        let hosts = Hosts::start(&self.root, &self.folder, self.count, &self.network())?;
         self.measure("OpenSSH `true`", "", &self.limit())?;
         drop(hosts);
         for tool in tools {
-            let hosts = Hosts::start(&self.root, &self.folder, self.count)?;
+            let hosts = Hosts::start(&self.root, &self.folder, self.count, &self.network())?;
             let work = self.folder.join("work");
             let _ = fs::remove_dir_all(&work);
             fs::create_dir_all(&work)?;

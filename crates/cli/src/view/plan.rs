@@ -89,8 +89,8 @@ pub(crate) fn show(plan: &Plan, desired: &Desired, many: Alike) {
         kubernetes.version,
         counted(desired.machines.len(), "machine"),
     );
-    for note in &plan.notes {
-        say!("{}", problem::words(note));
+    for note in problem::words(&plan.notes) {
+        say!("{note}");
     }
     if plan.is_empty() {
         if !plan.is_blocked() {

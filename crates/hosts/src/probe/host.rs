@@ -190,7 +190,8 @@ fn place(answers: &Answers<'_>, interface: &str, address: &str) -> Option<HostAd
     let address = address.split('/').next()?.parse().ok()?;
     // `eth0@if12` is an interface whose other end is elsewhere.
     let interface = interface.split('@').next()?;
-    let mac = answers.macs.get(interface).map(|mac| (*mac).to_string());
+    // The loopback interface has one that is nobody's.
+    let mac = answers.macs.get(interface).filter(|mac| **mac != "00:00:00:00:00:00").map(|mac| (*mac).to_string());
     Some(HostAddress { interface: interface.to_string(), mac, address })
 }
 

@@ -17,8 +17,9 @@ pub(super) struct Hosts {
 }
 
 impl Hosts {
-    /// So many hosts, as they come. The key that gets in is `key` in the folder.
-    pub(super) fn start(root: &Path, folder: &Path, count: u32) -> anyhow::Result<Self> {
+    /// So many hosts, as they come. The key that gets in is `key` in the folder. They have the addresses that they are
+    /// called by as well, where a relay stands before them: a node's address is one that its host has.
+    pub(super) fn start(root: &Path, folder: &Path, count: u32, network: &str) -> anyhow::Result<Self> {
         let mut hosts = Self { children: Vec::new(), folder: folder.into(), count };
         let script = root.join("crates/hosts/tests/it/lab/start.sh");
         for number in 1..=count {
@@ -27,7 +28,8 @@ impl Hosts {
             shell(&format!(
                 "ip netns add h{number} && ip link add kw{number} type veth peer name eth0 netns h{number} && \
                  ip link set kw{number} master kwbr up && ip -n h{number} link set lo up && \
-                 ip -n h{number} addr add {address}/24 dev eth0 && ip -n h{number} link set eth0 up"
+                 ip -n h{number} addr add {address}/24 dev eth0 && ip -n h{number} link set eth0 up && \
+                 {{ [ {network} = {ADDRESS} ] || ip -n h{number} addr add {network}.{number}/32 dev eth0; }}"
             ))?;
             let name = format!("h{number}");
             let child = Command::new("ip")

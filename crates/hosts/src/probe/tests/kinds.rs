@@ -119,11 +119,16 @@ fn first_contact(host: &Host) -> HostFacts {
 fn a_host_that_was_never_a_member_is_asked_for_more() {
     let host = Host::debian();
     host.write("/sys/class/net/eth0/address", "02:00:00:00:00:05\n");
+    host.write("/sys/class/net/lo/address", "00:00:00:00:00:00\n");
+    let on =
+        |number: u8, name: &str| format!("echo '{number}: {name}    inet 10.0.0.{number}/24 scope global {name}'\n");
+    host.program("ip", &format!("#!/bin/sh\n{}{}", on(5, "eth0"), on(6, "lo")));
     host.folder("/var/lib");
     host.write("/fakes/datastore", "");
     host.program("curl", "#!/bin/sh\necho \"$@\" >>\"$KW_ROOT/fakes/curled\"\n");
     let facts = first_contact(&host);
-    assert_eq!(facts.addresses[0].mac.as_deref(), Some("02:00:00:00:00:05"));
+    let macs: Vec<_> = facts.addresses.iter().map(|place| place.mac.as_deref()).collect();
+    assert_eq!(macs, [Some("02:00:00:00:00:05"), None], "the loopback interface's is nobody's");
     assert_eq!(facts.sources, [("https://example.org".to_string(), None)].into());
     let asked = std::fs::read_to_string(host.path("/fakes/curled")).expect("it was called");
     assert_eq!(asked.lines().count(), shells().len(), "once for all that comes from one place: {asked}");
