@@ -82,18 +82,44 @@ impl Desired {
 pub const PROXMOX: &str = "proxmox";
 /// The secret that is the API token of the Proxmox cluster.
 pub const PROXMOX_TOKEN: &str = "proxmox-token";
+/// The secret that is the password of the Proxmox cluster's user.
+pub const PROXMOX_PASSWORD: &str = "proxmox-password";
 
-/// How a Proxmox cluster is reached. Its token is the secret [`PROXMOX_TOKEN`].
+/// How a Proxmox cluster is reached.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProxmoxCluster {
-    /// The API's address.
-    pub endpoint: String,
-    /// The API token's id.
-    pub token_id: String,
-    /// The SHA-256 fingerprint of the API's certificate, where no authority vouches for it.
-    pub fingerprint: Option<String>,
+    /// The addresses of its API: any node answers for all of them.
+    pub endpoints: Vec<String>,
+    /// Who we are there.
+    pub identity: ProxmoxIdentity,
+    /// Which certificates its nodes may show.
+    pub trust: ProxmoxTrust,
     /// The pool of Proxmox that machines are put into.
     pub pool: Option<String>,
+}
+
+/// Who we are at a Proxmox cluster.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum ProxmoxIdentity {
+    /// The API token with this id; its secret is [`PROXMOX_TOKEN`].
+    Token(String),
+    /// The user with this name; the password is the secret [`PROXMOX_PASSWORD`].
+    User(String),
+}
+
+/// Which certificates the nodes of a Proxmox cluster may show.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum ProxmoxTrust {
+    /// Those that an authority of this computer has signed.
+    System,
+    /// Those that the authority has signed whose certificate is in this file.
+    Authority(String),
+    /// Those with these SHA-256 fingerprints.
+    Fingerprints(Vec<String>),
+    /// Any: the user's explicit word.
+    Anything,
 }
 
 /// A part of the spec that this version of the program has no hands for.
@@ -250,6 +276,9 @@ pub struct VmBody {
     pub network_queues: Option<u32>,
     /// Further disks.
     pub extra_disks: Vec<Size>,
+    /// The secret that is the hash of the user's password, for the console.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password_hash: Option<HoleName>,
 }
 
 /// A Hetzner server.

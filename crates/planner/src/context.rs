@@ -10,7 +10,7 @@ mod secrets;
 use kubewright_model::net::HostPort;
 use kubewright_model::spec::ClusterFile;
 
-pub(crate) use secrets::SecretNames;
+pub(crate) use secrets::{SecretNames, console_password};
 
 /// What every part of lowering looks at: the file, and what was derived from it first.
 pub(crate) struct Context<'a> {

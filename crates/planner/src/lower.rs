@@ -30,6 +30,7 @@ pub fn lower(file: &ClusterFile) -> (Desired, Vec<Diagnostic>) {
     let context = Context::of(file);
     let mut secrets = SecretNames::default();
     secrets.provider_tokens(&file.spec.providers);
+    secrets.console_passwords(&file.spec.pools);
     // Distributions name this hole themselves; here it is only told where its value is, if not made by us.
     if let Some(token) = &file.spec.kubernetes.join_token {
         secrets.hole("join-token", Some(token));

@@ -17,6 +17,7 @@ mod marks;
 mod names;
 mod network;
 mod ports;
+mod proxmox;
 mod releases;
 mod reserved;
 mod routes;

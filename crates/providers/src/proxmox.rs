@@ -7,6 +7,7 @@ mod call;
 mod classify;
 mod client;
 mod guest;
+mod images;
 mod machines;
 mod permissions;
 mod settings;
@@ -41,6 +42,7 @@ pub struct Proxmox {
     /// Where machines were when they were last seen. Only where to look first: nothing is written to a guest that has not
     /// shown its mark and its name again.
     places: Mutex<BTreeMap<NodeName, Guest>>,
+    images: images::Known,
 }
 
 impl Proxmox {
@@ -48,14 +50,26 @@ impl Proxmox {
     pub fn new(settings: Settings) -> Result<Self, ProviderError> {
         let client = Arc::new(Client::new(&settings)?);
         let Settings { pool, logins, .. } = settings;
-        Ok(Self { tasks: Tasks::new(client.clone()), client, pool, logins, places: Mutex::default() })
+        Ok(Self {
+            tasks: Tasks::new(client.clone()),
+            client,
+            pool,
+            logins,
+            places: Mutex::default(),
+            images: Default::default(),
+        })
     }
 
     /// Who logs into a machine that is to be made.
     fn user(&self, machine: &DesiredMachine) -> Result<Option<User<'_>>, ProviderError> {
-        let login = self.logins.get(&machine.name);
-        let user = login.map(|login| Ok(User { name: &login.user, keys: login.keys.as_ref()? }));
-        user.transpose().map_err(|why: &String| error(ErrorKind::Invalid, format!("nobody could log in: {why}")))
+        let Some(login) = self.logins.get(&machine.name) else { return Ok(None) };
+        let refuse = |what: &str, why: &str| error(ErrorKind::Invalid, format!("{what}: {why}"));
+        let keys = login.keys.as_ref().map_err(|why| refuse("nobody could log in", why))?;
+        let password_hash = login.password_hash.as_ref().map_err(|why| refuse("the console's password", why))?.as_ref();
+        if let Some(hash) = password_hash {
+            wish::is_hash(hash).map_err(|why| refuse("the console's password", why))?;
+        }
+        Ok(Some(User { name: &login.user, keys, password_hash }))
     }
 
     fn known(&self, name: &NodeName) -> Option<Guest> {

@@ -3,24 +3,51 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use kubewright_model::desired::{Desired, PROXMOX_TOKEN, ProxmoxCluster};
+use kubewright_model::desired::{
+    Body, Desired, PROXMOX_PASSWORD, PROXMOX_TOKEN, ProxmoxCluster, ProxmoxIdentity, ProxmoxTrust,
+};
 use kubewright_model::ids::NodeName;
+use kubewright_model::secret::Secret;
 use kubewright_providers::proxmox::{Identity, Login, Proxmox, Settings, Trust};
 
 use crate::holes;
 
-/// Hands on the cluster, or why there are none: its token cannot be read, or its settings are none.
+/// Hands on the cluster, or why there are none: its credentials cannot be read, or its settings are none.
 pub(super) fn hands(desired: &Desired, cluster: &ProxmoxCluster, folder: &Path) -> Result<Proxmox, String> {
-    let place = desired.secrets.get(PROXMOX_TOKEN).ok_or("nothing says where the API token is")?;
-    let secret = holes::read(place, folder).map_err(|why| format!("the API token ({}): {why}", place.place()))?;
     let settings = Settings {
-        addresses: vec![cluster.endpoint.clone()],
-        identity: Identity::Token { id: cluster.token_id.clone(), secret },
-        trust: cluster.fingerprint.clone().map_or(Trust::System, Trust::Fingerprint),
+        addresses: cluster.endpoints.clone(),
+        identity: identity(desired, &cluster.identity, folder)?,
+        trust: trust(&cluster.trust, folder)?,
         pool: cluster.pool.clone(),
         logins: logins(desired, folder),
     };
     Proxmox::new(settings).map_err(|error| error.message)
+}
+
+fn identity(desired: &Desired, identity: &ProxmoxIdentity, folder: &Path) -> Result<Identity, String> {
+    let read = |name: &str, what: &str| {
+        let place = desired.secrets.get(name).ok_or_else(|| format!("nothing says where {what} is"))?;
+        holes::read(place, folder).map_err(|why| format!("{what} ({}): {why}", place.place()))
+    };
+    Ok(match identity {
+        ProxmoxIdentity::Token(id) => Identity::Token { id: id.clone(), secret: read(PROXMOX_TOKEN, "the API token")? },
+        ProxmoxIdentity::User(user) => {
+            Identity::Password { user: user.clone(), password: read(PROXMOX_PASSWORD, "the password")? }
+        }
+    })
+}
+
+fn trust(trust: &ProxmoxTrust, folder: &Path) -> Result<Trust, String> {
+    Ok(match trust {
+        ProxmoxTrust::System => Trust::System,
+        ProxmoxTrust::Fingerprints(fingerprints) => Trust::Fingerprints(fingerprints.clone()),
+        ProxmoxTrust::Anything => Trust::Anything,
+        ProxmoxTrust::Authority(file) => {
+            let path = holes::path(file, folder);
+            let read = std::fs::read_to_string(&path);
+            Trust::Authority(read.map_err(|error| format!("the CA's certificate {}: {error}", path.display()))?)
+        }
+    })
 }
 
 /// Who logs into each machine that we make: the user and the key with which its host is reached.
@@ -35,9 +62,20 @@ fn logins(desired: &Desired, folder: &Path) -> BTreeMap<NodeName, Login> {
                 None => Ok(Vec::new()),
                 Some(file) => read.entry(file).or_insert_with(|| public_half(file, folder)).clone(),
             };
-            (machine, Login { user: way.user.to_string(), keys })
+            let password_hash = password_hash(desired, &machine, folder);
+            (machine, Login { user: way.user.to_string(), keys, password_hash })
         })
         .collect()
+}
+
+/// The hash of the password for a machine's console.
+fn password_hash(desired: &Desired, machine: &NodeName, folder: &Path) -> Result<Option<Secret>, String> {
+    let Some(Body::Vm(vm)) = desired.machine(machine).map(|machine| &*machine.body) else { return Ok(None) };
+    let Some(name) = vm.password_hash.as_ref().and_then(|hole| hole.as_str().strip_prefix("secret/")) else {
+        return Ok(None);
+    };
+    let place = desired.secrets.get(name).ok_or_else(|| format!("nothing says where {name} is"))?;
+    holes::read(place, folder).map(Some).map_err(|why| format!("{}: {why}", place.place()))
 }
 
 /// The public half of a key, which `ssh-keygen` puts beside it.

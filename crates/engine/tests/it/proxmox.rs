@@ -111,6 +111,48 @@ async fn the_real_world_asks_the_proxmox_cluster() {
     assert!(nobody.message.contains("nobody could log in: ") && nobody.message.contains("key.pub"), "{nobody}");
 }
 
+#[tokio::test]
+async fn the_spec_says_as_whom_and_by_which_certificate_and_through_which_node() {
+    let (fake, folder) = (Fake::start(), tempfile::tempdir().unwrap());
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    write("token", TOKEN_SECRET);
+    write("password", "secret\n");
+    write("ca.pem", &fake.authority);
+    let access = |endpoint: &str, more: &str| {
+        desired(&format!(
+            "apiVersion: kubewright.dev/v1alpha1
+kind: Cluster
+metadata: {{ name: lab }}
+spec:
+  kubernetes: {{ distribution: k3s, version: v1.33.5+k3s1 }}
+  providers: {{ proxmox: {{ node: pve1, endpoint: \"{endpoint}\", {more} }} }}
+  network: {{ cidr: 10.0.0.0/24, gateway: 10.0.0.1 }}
+  pools:
+    server:
+      {{ role: both, name: server, addresses: [10.0.0.10], cores: 2, memory: 4Gi, proxmox: {{ vm: {{ template: 90001 }} }} }}
+"
+        ))
+    };
+    let look = async |desired: Desired| {
+        let world = real(&desired, folder.path());
+        let hands = world.providers.get(&ProviderName::from("proxmox")).ok_or_else(|| format!("{:?}", world.silent))?;
+        hands.observe(&desired.owner).await.map(|seen| seen.taken.len()).map_err(|error| error.to_string())
+    };
+    let user = "user: root@pam, password: { file: password }";
+    let token = format!("tokenId: '{TOKEN}', tokenSecret: {{ file: token }}");
+    let pin = format!("fingerprint: '{}'", fake.fingerprint);
+    // Nobody listens at the first address; both nodes of the pretend cluster show one certificate.
+    let others = format!("others: [{{ endpoint: '{}', {pin} }}]", fake.url);
+    assert_eq!(look(access(&fake.url, &format!("{user}, {pin}"))).await, Ok(3));
+    assert_eq!(look(access(&fake.url, &format!("{token}, caFile: ca.pem"))).await, Ok(3));
+    assert_eq!(look(access(&fake.url, &format!("{token}, insecure: true"))).await, Ok(3));
+    assert_eq!(look(access("https://127.0.0.1:9", &format!("{token}, {pin}, {others}"))).await, Ok(3));
+    let strange = look(access(&fake.url, &token)).await.unwrap_err();
+    assert!(strange.contains("is not trusted"), "{strange}");
+    let nowhere = look(access(&fake.url, &format!("{token}, caFile: nowhere.pem"))).await.unwrap_err();
+    assert!(nowhere.contains("nowhere.pem: No such file"), "{nowhere}");
+}
+
 #[test]
 fn both_pretend_worlds_show_the_same_machines_and_give_the_same_plans() {
     let (fake, folder) = (Fake::start(), tempfile::tempdir().unwrap());

@@ -197,6 +197,13 @@ codes! {
         "No system with Kubernetes fits on a disk of less than 4Gi: the images of the system's own pods alone take most of it. \
          And Linux has no use for more than 64Ti of memory, nor is there one disk of more than 1024Ti. Most often it is the \
          wrong unit: Mi, Gi and Ti are each 1024 times the one before.";
+    322 Error PROXMOX_IDENTITY = "nobody, or two, to log in at Proxmox as",
+        "Kubewright comes to the Proxmox API either with a token, by `tokenId` and `tokenSecret`, or as a user, by `user` and \
+         `password`. A token is the better one: it can be given fewer privileges, and taken away by itself.";
+    323 Error PROXMOX_TRUST = "a certificate trusted in two ways, or not at all",
+        "The certificate of the Proxmox API is trusted by its CA in `caFile`, by its SHA-256 fingerprint, by the CAs that \
+         this computer knows, or, with `insecure`, whatever it is. Only one of them can decide. Each node of a Proxmox \
+         cluster has a certificate of its own, so where one is known by its fingerprint, each of them has to be.";
     401 Error SERVER_MISSING = "a cluster without a server",
         "No pool has the role `server` or `both`, so there is no control plane: nothing that agents could join. Give \
          one pool the role `both` (control plane and work) or `server` (control plane only).";

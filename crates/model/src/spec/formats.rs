@@ -61,6 +61,7 @@ pub static FORMATS: &[KnownFormat] = &[
     known::<forms::ProxmoxPool>(),
     known::<forms::ProxmoxTag>(),
     known::<forms::TokenId>(),
+    known::<forms::ProxmoxUser>(),
     known::<forms::ContainerTemplate>(),
     known::<forms::LxcLine>(),
     known::<forms::CpuType>(),

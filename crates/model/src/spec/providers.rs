@@ -29,15 +29,34 @@ pub struct Proxmox {
     /// The API's address: `https://proxade:8006`.
     #[schemars(with = "forms::HttpsAddress")]
     pub endpoint: String,
+    /// Other nodes of the same Proxmox cluster, asked in turn while the one before cannot be reached.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub others: Vec<ProxmoxEndpoint>,
     /// The API token's id: `root@pam!kubewright`.
-    #[schemars(with = "forms::TokenId")]
-    pub token_id: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<forms::TokenId>")]
+    pub token_id: Option<String>,
     /// The API token's secret.
-    pub token_secret: SecretRef,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_secret: Option<SecretRef>,
+    /// The user, in the place of a token: `root@pam`. Kubewright logs in and gets a ticket.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<forms::ProxmoxUser>")]
+    pub user: Option<String>,
+    /// The user's password.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password: Option<SecretRef>,
     /// The SHA-256 fingerprint of the API's certificate, where no CA that this computer knows has signed it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<forms::Fingerprint>")]
     pub fingerprint: Option<String>,
+    /// The file with the certificate of the CA that has signed the API's: Proxmox' own is `/etc/pve/pve-root-ca.pem`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<forms::FilePath>")]
+    pub ca_file: Option<String>,
+    /// Accept whatever certificate the API shows. Whoever is in between then reads the token or the password.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub insecure: bool,
     /// The Proxmox node for machines.
     #[schemars(with = "forms::ProxmoxNode")]
     pub node: String,
@@ -63,6 +82,19 @@ pub struct Proxmox {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<forms::ProxmoxPool>")]
     pub pool: Option<String>,
+}
+
+/// Another node of a Proxmox cluster.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ProxmoxEndpoint {
+    /// The address of its API.
+    #[schemars(with = "forms::HttpsAddress")]
+    pub endpoint: String,
+    /// The SHA-256 fingerprint of its own certificate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<forms::Fingerprint>")]
+    pub fingerprint: Option<String>,
 }
 
 fn default_storage() -> String {

@@ -2,9 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use kubewright_model::desired::PROXMOX_TOKEN;
-use kubewright_model::ids::HoleName;
-use kubewright_model::spec::{Providers, SecretRef};
+use indexmap::IndexMap;
+use kubewright_model::desired::{PROXMOX_PASSWORD, PROXMOX_TOKEN};
+use kubewright_model::ids::{HoleName, PoolName};
+use kubewright_model::spec::{Pool, Providers, SecretRef};
+
+/// The secret that opens the consoles of a pool's machines.
+pub(crate) fn console_password(pool: &PoolName) -> String {
+    format!("console-password-{pool}")
+}
 
 /// The names of the secrets, and where each is to be found.
 #[derive(Default)]
@@ -34,10 +40,23 @@ impl SecretNames {
     /// The credentials of the providers, which no file holds and every call needs.
     pub(crate) fn provider_tokens(&mut self, providers: &Providers) {
         if let Some(proxmox) = &providers.proxmox {
-            self.hole(PROXMOX_TOKEN, Some(&proxmox.token_secret));
+            let credentials = [(PROXMOX_TOKEN, &proxmox.token_secret), (PROXMOX_PASSWORD, &proxmox.password)];
+            for (name, place) in credentials.into_iter().filter(|(_, place)| place.is_some()) {
+                self.hole(name, place.as_ref());
+            }
         }
         if let Some(hetzner) = &providers.hetzner {
             self.hole("hetzner-token", Some(&hetzner.token));
+        }
+    }
+
+    /// The hashes of passwords that machines are made with.
+    pub(crate) fn console_passwords(&mut self, pools: &IndexMap<PoolName, Pool>) {
+        for (name, pool) in pools {
+            let vm = pool.proxmox.as_ref().and_then(|machines| machines.vm.as_ref());
+            if let Some(hash) = vm.and_then(|vm| vm.password_hash.as_ref()) {
+                self.hole(&console_password(name), Some(hash));
+            }
         }
     }
 

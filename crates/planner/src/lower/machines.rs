@@ -3,13 +3,15 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use kubewright_model::desired::{Body, DesiredMachine, EXISTING, LxcBody, PROXMOX, ProxmoxCluster, ServerBody, VmBody};
-use kubewright_model::ids::{PlaceName, PoolName, ProviderName, Vmid};
+use kubewright_model::desired::{
+    Body, DesiredMachine, EXISTING, LxcBody, PROXMOX, ProxmoxCluster, ProxmoxIdentity, ProxmoxTrust, ServerBody, VmBody,
+};
+use kubewright_model::ids::{HoleName, PlaceName, PoolName, ProviderName, Vmid};
 use kubewright_model::spec::pools::{DiskBus, DiskFormat, HetznerMachines, Lxc, ProxmoxMachines, Vm};
 use kubewright_model::spec::{ClusterFile, Pool};
 
-use crate::context::Context;
 use crate::context::nodes::{MAX_NODES, NodePlan};
+use crate::context::{Context, console_password};
 
 /// Every node as a machine.
 pub(super) fn machines(context: &Context<'_>) -> Vec<DesiredMachine> {
@@ -18,7 +20,7 @@ pub(super) fn machines(context: &Context<'_>) -> Vec<DesiredMachine> {
     let machines = context.nodes.iter().map(|node| {
         let body = match &shared {
             Some((pool, body)) if *pool == node.pool_name => body.clone(),
-            _ => Arc::new(body(context.file, node.pool)),
+            _ => Arc::new(body(context.file, node.pool_name, node.pool)),
         };
         shared = Some((node.pool_name, body.clone()));
         let proxmox = node.pool.proxmox.as_ref();
@@ -91,12 +93,21 @@ fn vmid(machines: &ProxmoxMachines, index: usize) -> Option<Vmid> {
 /// The Proxmox cluster, if the spec has one.
 pub(super) fn proxmox(file: &ClusterFile) -> Option<ProxmoxCluster> {
     let proxmox = file.spec.providers.proxmox.as_ref()?;
-    Some(ProxmoxCluster {
-        endpoint: proxmox.endpoint.clone(),
-        token_id: proxmox.token_id.clone(),
-        fingerprint: proxmox.fingerprint.clone(),
-        pool: proxmox.pool.clone(),
-    })
+    let others = || proxmox.others.iter();
+    let fingerprints: Vec<String> =
+        proxmox.fingerprint.iter().chain(others().filter_map(|other| other.fingerprint.as_ref())).cloned().collect();
+    let trust = match &proxmox.ca_file {
+        _ if proxmox.insecure => ProxmoxTrust::Anything,
+        Some(file) => ProxmoxTrust::Authority(file.clone()),
+        None if !fingerprints.is_empty() => ProxmoxTrust::Fingerprints(fingerprints),
+        None => ProxmoxTrust::System,
+    };
+    let identity = match (&proxmox.token_id, &proxmox.user) {
+        (None, Some(user)) => ProxmoxIdentity::User(user.clone()),
+        (token, _) => ProxmoxIdentity::Token(token.clone().unwrap_or_default()),
+    };
+    let endpoints = [&proxmox.endpoint].into_iter().chain(others().map(|other| &other.endpoint)).cloned().collect();
+    Some(ProxmoxCluster { endpoints, identity, trust, pool: proxmox.pool.clone() })
 }
 
 /// VMIDs of the reserved range that no pool names.
@@ -122,13 +133,13 @@ impl FreeVmids {
     }
 }
 
-fn body(file: &ClusterFile, pool: &Pool) -> Body {
+fn body(file: &ClusterFile, name: &PoolName, pool: &Pool) -> Body {
     if let Some(machines) = &pool.proxmox {
         if let Some(lxc) = &machines.lxc {
             return Body::Lxc(lxc_body(file, machines, lxc));
         }
         if let Some(vm) = &machines.vm {
-            return Body::Vm(vm_body(file, machines, vm));
+            return Body::Vm(VmBody { password_hash: password_hole(name, vm), ..vm_body(file, machines, vm) });
         }
     }
     if let Some(machines) = &pool.hetzner {
@@ -193,7 +204,13 @@ fn vm_body(file: &ClusterFile, machines: &ProxmoxMachines, vm: &Vm) -> VmBody {
         agent: vm.agent,
         network_queues: vm.network_queues,
         extra_disks: vm.extra_disks.clone(),
+        password_hash: None,
     }
+}
+
+/// The hole for the hash of the password with which a pool's user comes in by the console.
+fn password_hole(pool: &PoolName, vm: &Vm) -> Option<HoleName> {
+    vm.password_hash.as_ref().map(|_| HoleName::new(format!("secret/{}", console_password(pool))))
 }
 
 fn server_body(file: &ClusterFile, pool: &Pool, machines: &HetznerMachines) -> ServerBody {

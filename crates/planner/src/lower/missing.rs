@@ -56,15 +56,9 @@ fn of_cluster(file: &ClusterFile) -> Vec<Missing> {
     if spec.kubernetes.endpoint.virtual_ip.is_some() && distribution == Distribution::K3s {
         missing.push(blocks("a virtual IP before K3s", "nobody would answer at it"));
     }
-    let machines = spec.pools.values().filter_map(|pool| pool.proxmox.as_ref());
-    if machines.clone().any(|machines| machines.vm.as_ref().is_some_and(|vm| vm.build.is_some())) {
+    let mut machines = spec.pools.values().filter_map(|pool| pool.proxmox.as_ref());
+    if machines.any(|machines| machines.vm.as_ref().is_some_and(|vm| vm.build.is_some())) {
         missing.push(blocks("building templates", "the template of virtual machines must be there already"));
-    }
-    if machines.clone().any(|machines| machines.vm.as_ref().is_some_and(|vm| vm.password_hash.is_some())) {
-        missing.push(lacks("passwords by cloud-init", "users of virtual machines come in by their keys"));
-    }
-    if spec.providers.proxmox.as_ref().is_some_and(|proxmox| proxmox.pool.is_some()) {
-        missing.push(lacks("pools of Proxmox", "machines are put into none"));
     }
     if spec.addons.argocd.as_ref().is_some_and(|argocd| argocd.admin_password.is_some()) {
         let effect = "Argo CD makes its own, in the Secret argocd-initial-admin-secret";

@@ -10,7 +10,7 @@ use kubewright_model::spec::pools::{Lxc, LxcFeature, ProxmoxMachines};
 use kubewright_model::spec::{Distribution, Pool};
 use kubewright_model::units::Size;
 
-use super::{Facts, addresses, at, counted, hetzner, size};
+use super::{Facts, addresses, at, counted, hetzner, proxmox, size};
 
 pub(super) fn rules(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
     for (name, pool) in &facts.spec.pools {
@@ -19,7 +19,7 @@ pub(super) fn rules(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
         memory(facts, pool, &path, found);
         sizes(pool, &path, found);
         if let Some(machines) = &pool.proxmox {
-            proxmox(facts, name, pool, machines, &path, found);
+            at_proxmox(facts, name, pool, machines, &path, found);
         }
         if let Some(existing) = &pool.existing {
             let nodes = size(pool);
@@ -45,6 +45,7 @@ pub(super) fn rules(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
     hypervisor_user(facts, found);
     templates(facts, found);
     reserve(facts, found);
+    proxmox::rules(facts, found);
     hetzner::rules(facts, found);
     talos(facts, found);
 }
@@ -129,7 +130,7 @@ fn sizes(pool: &Pool, path: &SpecPath, found: &mut Vec<Diagnostic>) {
     }
 }
 
-fn proxmox(
+fn at_proxmox(
     facts: &Facts<'_>,
     name: &PoolName,
     pool: &Pool,

@@ -34,7 +34,9 @@ fn references<'a>(facts: &Facts<'a>) -> Vec<Reference<'a>> {
         all.extend(reference.map(|reference| (reference, path, given)));
     };
     let providers = &spec.providers;
-    one(providers.proxmox.as_ref().map(|it| &it.token_secret), at("providers/proxmox/tokenSecret"), Outside);
+    let proxmox = providers.proxmox.as_ref();
+    one(proxmox.and_then(|it| it.token_secret.as_ref()), at("providers/proxmox/tokenSecret"), Outside);
+    one(proxmox.and_then(|it| it.password.as_ref()), at("providers/proxmox/password"), Outside);
     one(providers.hetzner.as_ref().map(|it| &it.token), at("providers/hetzner/token"), Outside);
     one(spec.kubernetes.join_token.as_ref(), at("kubernetes/joinToken"), Anywhere);
     for (name, balancer) in &spec.load_balancers {
@@ -169,6 +171,6 @@ mod tests {
     fn every_place_of_a_secret_is_known() {
         let schema = kubewright_model::spec::schema::json_schema().to_string();
         let places = schema.matches("#/$defs/SecretRef").count();
-        assert_eq!(places, 18, "a field for a secret came or went: correct `references`, then this number");
+        assert_eq!(places, 19, "a field for a secret came or went: correct `references`, then this number");
     }
 }

@@ -57,7 +57,10 @@ impl Call {
 
     /// The path with everything in its place.
     pub(super) fn filled(&self) -> String {
-        self.place.iter().fold(self.path.to_string(), |path, (name, value)| path.replace(&format!("{{{name}}}"), value))
+        let escaped = |value: &str| value.replace('%', "%25").replace('/', "%2F");
+        self.place
+            .iter()
+            .fold(self.path.to_string(), |path, (name, value)| path.replace(&format!("{{{name}}}"), &escaped(value)))
     }
 }
 
@@ -189,6 +192,24 @@ pub(super) fn tasks(node: &str, since: u64, limit: usize) -> Call {
         .with("source", "all")
         .with("since", since)
         .with("limit", limit)
+}
+
+/// What a storage holds of one kind: `vztmpl`, `iso`, `import`.
+pub(super) fn contents(node: &str, storage: &str, kind: &str) -> Call {
+    Call::new(Verb::Get, "/nodes/{node}/storage/{storage}/content")
+        .at("node", node)
+        .at("storage", storage)
+        .with("content", kind)
+}
+
+/// Container templates that Proxmox knows where to get, with their checksums.
+pub(super) fn appliances(node: &str) -> Call {
+    Call::new(Verb::Get, "/nodes/{node}/aplinfo").at("node", node)
+}
+
+/// Has a node get one of them; it compares the checksum itself.
+pub(super) fn get_appliance(node: &str, storage: &str, template: &str) -> Call {
+    Call::new(Verb::Post, "/nodes/{node}/aplinfo").at("node", node).with("storage", storage).with("template", template)
 }
 
 pub(super) fn task_status(task: &Upid) -> Call {

@@ -175,6 +175,7 @@ impl Proxmox {
         owner: &Owner,
     ) -> Result<MachineSeen, ProviderError> {
         let guest = Guest { kind: Kind::Lxc, node: machine.place.to_string(), vmid };
+        self.have_template(&guest.node, &lxc.template).await?;
         let mut config = wish::container(machine, lxc, owner, self.user(machine)?);
         config.extend(self.pool.clone().map(|pool| ("pool".to_string(), pool)));
         self.begin(machine, &guest, call::create_container(&guest.node, vmid, &config)).await?;

@@ -47,7 +47,19 @@ impl Proxmox {
     /// What is missing to make and keep these machines. Nothing is missing where the list is empty.
     pub async fn lacking(&self, machines: &[&DesiredMachine]) -> Result<Vec<Lacking>, ProviderError> {
         let held = Held(self.client.send(call::permissions()).await?);
-        Ok(self.lacking_of(&held, wanted(machines, &self.guests_path())))
+        let mut wanted = wanted(machines, &self.guests_path());
+        let templates = machines.iter().filter_map(|machine| match &*machine.body {
+            Body::Lxc(lxc) => Some((machine.place.as_str(), lxc.template.as_str())),
+            _ => None,
+        });
+        for (node, template) in templates.collect::<BTreeSet<_>>() {
+            let path = format!("/storage/{}", template.split(':').next().unwrap_or_default());
+            // Who may not look is told that first.
+            if held.has(&path, "Datastore.Audit") && self.lacks_template(node, template).await? {
+                wanted.entry(path).or_default().insert("Datastore.AllocateTemplate");
+            }
+        }
+        Ok(self.lacking_of(&held, wanted))
     }
 
     /// The same for people.

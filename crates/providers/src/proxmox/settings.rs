@@ -56,8 +56,8 @@ pub enum Trust {
     System,
     /// One that this authority has signed; PEM. Proxmox' own is `/etc/pve/pve-root-ca.pem`.
     Authority(String),
-    /// Only this one, by its SHA-256 fingerprint as Proxmox shows it: `AB:CD:…`.
-    Fingerprint(String),
+    /// Only these, by their SHA-256 fingerprints as Proxmox shows them: `AB:CD:…`. Each node has a certificate of its own.
+    Fingerprints(Vec<String>),
     /// Any at all. Whoever is in between can read the token: the user's explicit word is needed.
     Anything,
 }
@@ -70,4 +70,6 @@ pub struct Login {
     /// Public keys in OpenSSH's format, or why there are none. That is told when a machine is to be made: what is there
     /// has its keys.
     pub keys: Result<Vec<String>, String>,
+    /// The hash of the user's password for the console, where there is to be one, or why there is none.
+    pub password_hash: Result<Option<Secret>, String>,
 }

@@ -1,4 +1,4 @@
-//! Whom TLS trusts: the system's authorities, one given authority, one pinned certificate, or anybody.
+//! Whom TLS trusts: the system's authorities, one given authority, pinned certificates, or anybody.
 
 use std::sync::Arc;
 
@@ -18,13 +18,13 @@ pub(super) fn tls(trust: &Trust) -> Result<ClientConfig, String> {
     let builder = ClientConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()
         .map_err(|error| error.to_string())?;
-    let pinned = |fingerprint| Arc::new(Pinned { fingerprint, provider: provider.clone() });
+    let pinned = |fingerprints| Arc::new(Pinned { fingerprints, provider: provider.clone() });
     let config = match trust {
         Trust::System => builder.with_platform_verifier().map_err(|error| error.to_string())?.with_no_client_auth(),
         Trust::Authority(pem) => builder.with_root_certificates(authority(pem)?).with_no_client_auth(),
-        Trust::Fingerprint(text) => {
-            let fingerprint = Some(fingerprint(text)?);
-            builder.dangerous().with_custom_certificate_verifier(pinned(fingerprint)).with_no_client_auth()
+        Trust::Fingerprints(texts) => {
+            let fingerprints = texts.iter().map(|text| fingerprint(text)).collect::<Result<_, _>>()?;
+            builder.dangerous().with_custom_certificate_verifier(pinned(Some(fingerprints))).with_no_client_auth()
         }
         Trust::Anything => builder.dangerous().with_custom_certificate_verifier(pinned(None)).with_no_client_auth(),
     };
@@ -47,10 +47,10 @@ fn fingerprint(text: &str) -> Result<[u8; 32], String> {
     bytes.ok_or_else(|| format!("`{text}` is no SHA-256 fingerprint: it has 32 bytes in hexadecimal, `AB:CD:…`"))
 }
 
-/// One certificate, or any: neither its names nor its dates matter then, but whoever shows it must hold its key.
+/// A few certificates, or any: neither its names nor its dates matter then, but whoever shows it must hold its key.
 #[derive(Debug)]
 struct Pinned {
-    fingerprint: Option<[u8; 32]>,
+    fingerprints: Option<Vec<[u8; 32]>>,
     provider: Arc<CryptoProvider>,
 }
 
@@ -64,7 +64,7 @@ impl ServerCertVerifier for Pinned {
         _now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
         let seen = Sha256::digest(shown);
-        if self.fingerprint.is_some_and(|wanted| seen[..] != wanted[..]) {
+        if self.fingerprints.as_ref().is_some_and(|known| !known.iter().any(|wanted| seen[..] == wanted[..])) {
             let seen: Vec<String> = seen.iter().map(|byte| format!("{byte:02X}")).collect();
             return Err(Error::General(format!("the certificate's fingerprint is {}", seen.join(":"))));
         }

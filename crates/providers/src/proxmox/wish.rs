@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use kubewright_model::desired::{DesiredMachine, LxcBody, VmBody};
 use kubewright_model::ids::Owner;
+use kubewright_model::secret::Secret;
 use kubewright_model::units::Size;
 
 use super::call::Config;
@@ -14,12 +15,26 @@ use super::guest::{is_cloud_init, property};
 pub(super) struct User<'a> {
     pub(super) name: &'a str,
     pub(super) keys: &'a [String],
+    /// The hash of a password, for the console.
+    pub(super) password_hash: Option<&'a Secret>,
 }
 
 impl User<'_> {
     /// The keys, one a line; nothing where there are none.
     fn lines(&self) -> Option<String> {
         (!self.keys.is_empty()).then(|| self.keys.join("\n"))
+    }
+}
+
+/// Whether Proxmox takes a text for the hash of a password: whatever it does not, it hashes once more, and nobody comes
+/// in. The pattern is that of qemu-server's `API2/Qemu.pm`, which knows no yescrypt.
+pub(super) fn is_hash(hash: &Secret) -> Result<(), &'static str> {
+    let mut parts = hash.expose().split('$').skip(1);
+    let known = matches!(parts.next(), Some("1" | "5" | "6" | "2a" | "2y"));
+    if hash.expose().starts_with('$') && known && parts.filter(|part| !part.is_empty()).count() >= 2 {
+        Ok(())
+    } else {
+        Err("Proxmox takes no hash of this kind: make one with `openssl passwd -6`")
     }
 }
 
@@ -116,6 +131,7 @@ pub(super) fn virtual_machine(
     set(&mut config, "nameserver", list(&vm.nameservers));
     set(&mut config, "searchdomain", list(&vm.search_domains));
     set(&mut config, "ciuser", user.map(|user| user.name));
+    set(&mut config, "cipassword", user.and_then(|user| user.password_hash).map(|hash| hash.expose()));
     set(&mut config, "sshkeys", user.and_then(|user| user.lines()).map(|lines| escaped(&lines)));
     // Cloud images of Debian and Ubuntu stop in a kernel panic when their disk has grown and there is no serial port.
     set(&mut config, "serial0", Some("socket").filter(|_| !there.contains_key("serial0")));
@@ -175,6 +191,13 @@ mod tests {
     fn sizes_of_new_volumes_are_exact() {
         let sizes = [32 * 1024, 512, 1536, 1, 1025].map(|mib| gibibytes(Size::from_mib(mib)));
         assert_eq!(sizes, ["32", "0.5", "1.5", "0.0009765625", "1.0009765625"]);
+    }
+
+    #[test]
+    fn hashes_are_told_from_what_proxmox_would_hash_again() {
+        let takes = |text: &str| is_hash(&Secret::new(text.into())).is_ok();
+        assert!(takes("$6$salt$1234") && takes("$5$rounds=9$salt$1234") && takes("$2y$10$abcdefgh"));
+        assert!(!takes("plain") && !takes("$y$j9T$salt$1234") && !takes("$6$salt") && !takes("a$6$b$c"));
     }
 
     #[test]

@@ -81,7 +81,7 @@ impl Fake {
         Settings {
             addresses: vec![self.url.clone()],
             identity: Identity::Token { id: TOKEN.into(), secret: Secret::new(TOKEN_SECRET.into()) },
-            trust: Trust::Fingerprint(self.fingerprint.clone()),
+            trust: Trust::Fingerprints(vec![self.fingerprint.clone()]),
             pool: None,
             logins: Default::default(),
         }

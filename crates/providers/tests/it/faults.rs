@@ -161,26 +161,24 @@ async fn a_node_that_is_offline_hides_its_machines_and_no_others() -> Result<(),
 #[tokio::test]
 async fn a_task_that_fails_shows_the_end_of_its_log() -> Result<(), ProviderError> {
     let mut fake = Fake::start();
-    let (owner, mut wish) = (owner(), container("agent-1", 400, "pve1"));
+    let (owner, wish) = (owner(), container("agent-1", 400, "pve1"));
     let hands = fake.hands();
-    wish.body = match &*wish.body {
-        kubewright_model::desired::Body::Lxc(body) => {
-            let template = "local:vztmpl/nowhere.tar.zst".into();
-            kubewright_model::desired::Body::Lxc(kubewright_model::desired::LxcBody { template, ..body.clone() }).into()
-        }
-        _ => panic!("a container has a container's body"),
-    };
+    // The template goes away behind our back.
+    hands.create(&container("agent-0", 399, "pve1"), &owner).await?;
+    fake.tell("pve.storages['local']['volumes'].clear(); pve.store_file('local', 'other', 1, content='vztmpl')");
     let failed = hands.create(&wish, &owner).await.unwrap_err();
     assert_eq!(failed.kind, ErrorKind::NotFound, "{failed}");
-    assert!(failed.message.contains("volume 'local:vztmpl/nowhere.tar.zst' does not exist"), "{failed}");
+    assert!(
+        failed.message.contains("volume 'local:vztmpl/debian-12-standard_12.7-1_amd64.tar.zst' does not"),
+        "{failed}"
+    );
     assert!(failed.log.last().is_some_and(|line| line.starts_with("TASK ERROR: ")), "{:?}", failed.log);
-    assert_eq!(fake.tell("[ct.vmid for ct in pve.cts]"), json!([120]));
+    assert_eq!(fake.tell("[ct.vmid for ct in pve.cts]"), json!([120, 399]));
 
-    let wish = container("agent-2", 402, "pve1");
-    hands.create(&wish, &owner).await?;
-    fake.tell("pve.ct(402).start_error = 'startup for container 402 failed'");
+    let wish = container("agent-0", 399, "pve1");
+    fake.tell("pve.ct(399).start_error = 'startup for container 399 failed'");
     let failed = hands.start(&wish.name, &owner).await.unwrap_err();
-    assert_eq!((failed.kind, failed.message.as_str()), (ErrorKind::Transient, "startup for container 402 failed"));
+    assert_eq!((failed.kind, failed.message.as_str()), (ErrorKind::Transient, "startup for container 399 failed"));
     assert!(!failed.log.is_empty());
     Ok(())
 }

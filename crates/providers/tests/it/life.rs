@@ -3,6 +3,7 @@
 use kubewright_model::desired::{Body, DesiredMachine, LxcBody};
 use kubewright_model::ids::{NodeName, Vmid};
 use kubewright_model::observed::{MachineSeen, Power};
+use kubewright_model::secret::Secret;
 use kubewright_model::units::Size;
 use kubewright_providers::proxmox::Login;
 use kubewright_providers::{Doomed, ErrorKind, Provider as _, ProviderError};
@@ -19,7 +20,11 @@ pub(crate) fn doomed<'a>(name: &'a NodeName, seen: &'a MachineSeen) -> Doomed<'a
 async fn a_container_is_made_found_changed_and_destroyed() -> Result<(), ProviderError> {
     let mut fake = Fake::start();
     let mut settings = fake.settings();
-    let login = Login { user: "root".into(), keys: Ok(vec!["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEo lab".into()]) };
+    let login = Login {
+        user: "root".into(),
+        keys: Ok(vec!["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEo lab".into()]),
+        password_hash: Ok(None),
+    };
     settings.logins.insert("agent-1".into(), login);
     let hands = kubewright_providers::proxmox::Proxmox::new(settings)?;
     let (owner, wish) = (owner(), container("agent-1", 400, "pve2"));
@@ -81,9 +86,9 @@ fn config_mac(config: &serde_json::Value) -> &str {
 async fn a_virtual_machine_is_cloned_set_up_and_destroyed() -> Result<(), ProviderError> {
     let mut fake = Fake::start();
     let mut settings = fake.settings();
-    settings
-        .logins
-        .insert("master-1".into(), Login { user: "odin".into(), keys: Ok(vec!["ssh-ed25519 AAAA+/= lab".into()]) });
+    let keys = Ok(vec!["ssh-ed25519 AAAA+/= lab".into()]);
+    let password_hash = Ok(Some(Secret::new("$6$salt$1234".into())));
+    settings.logins.insert("master-1".into(), Login { user: "odin".into(), keys, password_hash });
     let hands = kubewright_providers::proxmox::Proxmox::new(settings)?;
     let (owner, wish) = (owner(), virtual_machine("master-1", 1001, "pve1"));
 
@@ -101,6 +106,7 @@ async fn a_virtual_machine_is_cloned_set_up_and_destroyed() -> Result<(), Provid
     assert_eq!(word("ipconfig0"), "ip=10.0.4.1/24,gw=10.0.0.1");
     assert_eq!(word("sshkeys"), "ssh-ed25519%20AAAA%2B%2F%3D%20lab");
     assert_eq!((word("ciuser").as_str(), word("serial0").as_str()), ("odin", "socket"));
+    assert_eq!(word("cipassword"), "$6$salt$1234");
     assert!(word("net0").contains("bridge=vmbr0") && word("net0").contains("tag=20"), "{config}");
     assert_eq!(word("scsi0"), "local-lvm:vm-1001-disk-0,size=3G,iothread=1");
     assert_eq!(word("scsi1"), "local-lvm:50,format=raw,iothread=1");

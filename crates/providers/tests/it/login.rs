@@ -15,14 +15,14 @@ async fn look(settings: Settings) -> Result<usize, ProviderError> {
 async fn a_certificate_is_trusted_by_its_authority_its_fingerprint_or_the_users_word() -> Result<(), ProviderError> {
     let fake = Fake::start();
     let trusting = |trust| look(Settings { trust, ..fake.settings() });
-    assert_eq!(trusting(Trust::Fingerprint(fake.fingerprint.to_uppercase())).await?, 3);
+    assert_eq!(trusting(Trust::Fingerprints(vec!["00".repeat(32), fake.fingerprint.to_uppercase()])).await?, 3);
     assert_eq!(trusting(Trust::Authority(fake.authority.clone())).await?, 3);
     assert_eq!(trusting(Trust::Anything).await?, 3);
 
     let strange = trusting(Trust::System).await.unwrap_err();
     assert_eq!(strange.kind, ErrorKind::Denied, "{strange}");
     assert!(strange.message.contains("write its SHA-256 fingerprint as `fingerprint`"), "{strange}");
-    let other = trusting(Trust::Fingerprint("00".repeat(32))).await.unwrap_err();
+    let other = trusting(Trust::Fingerprints(vec!["00".repeat(32)])).await.unwrap_err();
     assert_eq!(other.kind, ErrorKind::Denied, "{other}");
     assert!(other.message.replace(':', "").to_lowercase().contains(&fake.fingerprint), "{other}");
     Ok(())

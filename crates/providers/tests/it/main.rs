@@ -4,6 +4,7 @@
 
 mod fake;
 mod faults;
+mod images;
 mod life;
 mod login;
 mod many;

@@ -46,6 +46,7 @@ pub(crate) fn virtual_machine(name: &str, vmid: u32, place: &str) -> DesiredMach
         agent: true,
         network_queues: None,
         extra_disks: vec![Size::from_gib(50)],
+        password_hash: None,
     };
     machine(name, vmid, place, Body::Vm(body))
 }

@@ -40,6 +40,10 @@ form!(
     TokenId, "token-id", "root@pam!kubewright", token
 );
 form!(
+    /// A user of Proxmox, with its realm.
+    ProxmoxUser, "proxmox-user", "root@pam", proxmox_user
+);
+form!(
     /// A container template of Proxmox.
     ContainerTemplate, "container-template", "local:vztmpl/debian-12-standard_12.7-1_amd64.tar.zst", template
 );
@@ -139,15 +143,19 @@ fn tag(text: &str) -> Result<(), String> {
 
 fn token(text: &str) -> Result<(), String> {
     one_word(text)?;
-    let parts = text.split_once('!').and_then(|(user, name)| Some((user.rsplit_once('@')?, name)));
-    let ((user, realm), name) = parts.ok_or("it is `user@realm!token`")?;
+    let parts = text.split_once('!').filter(|(user, _)| user.contains('@'));
+    let (user, name) = parts.ok_or("it is `user@realm!token`")?;
+    proxmox_user(user)?;
+    only(name, "-_.", "letters, digits, `-`, `_` and `.`").map_err(|why| format!("the token's name: {why}"))
+}
+
+fn proxmox_user(text: &str) -> Result<(), String> {
+    one_word(text)?;
+    let (user, realm) = text.rsplit_once('@').ok_or("it is `user@realm`")?;
     if user.is_empty() || user.contains([':', '/', '!']) {
         return Err("the user before the `@` is missing or has `:`, `/` or `!` in it".into());
     }
-    for (part, what) in [(realm, "realm"), (name, "token's name")] {
-        only(part, "-_.", "letters, digits, `-`, `_` and `.`").map_err(|why| format!("the {what}: {why}"))?;
-    }
-    Ok(())
+    only(realm, "-_.", "letters, digits, `-`, `_` and `.`").map_err(|why| format!("the realm: {why}"))
 }
 
 fn template(text: &str) -> Result<(), String> {

@@ -45,6 +45,7 @@ const CASES: &[(&str, &[&str], &[&str])] = &[
     ("proxmox-pool", &["k8s", "a/b/c"], &["a b", "a/b/c/d", "a//b", ""]),
     ("proxmox-tag", &["prod", "a+b.c"], &["a b", "", "-x", "a;b"]),
     ("token-id", &["root@pam!kubewright", "a@b@ldap!t-1"], &["root@pam", "a b@pam!x", "root!x", "@pam!x", "root@pam!"]),
+    ("proxmox-user", &["root@pam", "a@b@ldap"], &["root", "a b@pam", "@pam", "root@", "a!b@pam"]),
     ("container-template", &["local:vztmpl/d.tar.zst"], &["local:vztmpl/", "local:iso/d", "l l:vztmpl/x", "vztmpl/x"]),
     (
         "lxc-line",

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use kubewright_model::desired::{Body, DesiredMachine, LxcBody, VmBody};
 use kubewright_model::ids::Owner;
+use kubewright_model::secret::Secret;
 use kubewright_model::units::Size;
 use serde_json::Value;
 
@@ -166,6 +167,7 @@ fn vm() -> VmBody {
         agent: true,
         network_queues: Some(4),
         extra_disks: vec![Size::from_gib(50)],
+        password_hash: None,
     }
 }
 
@@ -173,7 +175,8 @@ fn vm() -> VmBody {
 fn calls() -> Vec<Call> {
     let owner = Owner("lab".into());
     let keys = ["ssh-ed25519 AAAA odin@lab".to_string()];
-    let user = Some(User { name: "odin", keys: &keys });
+    let hash = Secret::new("$6$salt$1234".into());
+    let user = Some(User { name: "odin", keys: &keys, password_hash: Some(&hash) });
     let container = Guest { kind: Kind::Lxc, node: "pve1".into(), vmid: Vmid(400) };
     let virtual_machine = Guest { kind: Kind::Qemu, ..container.clone() };
     let task: Upid = "UPID:pve1:000003E8:00001B58:6740B0C0:vzcreate:400:root@pam!kubewright:".parse().unwrap();
@@ -202,6 +205,9 @@ fn calls() -> Vec<Call> {
         virtual_machine.configure(&finished),
         virtual_machine.resize("scsi0", 65536),
         virtual_machine.move_to("pve2"),
+        contents("pve1", "local", "vztmpl"),
+        appliances("pve1"),
+        get_appliance("pve1", "local", "debian-12-standard_12.7-1_amd64.tar.zst"),
         tasks("pve1", 1_732_292_800, 500),
         task_status(&task),
         task_log(&task, 5000),

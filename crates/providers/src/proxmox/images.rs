@@ -1,0 +1,51 @@
+//! Files on storages that machines are made from, and those that we put there ourselves.
+
+use std::collections::BTreeSet;
+
+use tokio::sync::Mutex;
+
+use super::client::error;
+use super::{Proxmox, call};
+use crate::{ErrorKind, ProviderError};
+
+/// Files that are known to be on a storage, by node and volume. Whoever looks holds it, so that nobody gets a file twice.
+pub(super) type Known = Mutex<BTreeSet<(String, String)>>;
+
+impl Proxmox {
+    /// Whether a storage has a file, as a node sees it.
+    async fn has(&self, node: &str, volume: &str) -> Result<bool, ProviderError> {
+        let (storage, rest) = volume.split_once(':').unwrap_or((volume, ""));
+        let kind = rest.split('/').next().unwrap_or_default();
+        let list = self.client.send(call::contents(node, storage, kind)).await?;
+        Ok(list.as_array().into_iter().flatten().any(|item| item["volid"] == volume))
+    }
+
+    /// Has a container template on its storage: what is not there is got from where Proxmox itself gets it.
+    pub(super) async fn have_template(&self, node: &str, volume: &str) -> Result<(), ProviderError> {
+        let mut known = self.images.lock().await;
+        let here = (node.to_string(), volume.to_string());
+        if known.contains(&here) {
+            return Ok(());
+        }
+        if !self.has(node, volume).await? {
+            let (storage, file) = volume.split_once(":vztmpl/").unwrap_or((volume, ""));
+            let offered = self.client.send(call::appliances(node)).await?;
+            let mut offered = offered.as_array().into_iter().flatten().filter_map(|item| item["template"].as_str());
+            if !offered.any(|template| template == file) {
+                let message = format!(
+                    "there is no template {volume} on {node}, and Proxmox' own list has none of that name: \
+                     `pveam update` renews the list, and `pveam available` shows it"
+                );
+                return Err(error(ErrorKind::NotFound, message));
+            }
+            self.tasks.done(&self.client.send(call::get_appliance(node, storage, file)).await?).await?;
+        }
+        known.insert(here);
+        Ok(())
+    }
+
+    /// Whether a container template has to be got first, which takes a privilege of its own.
+    pub(super) async fn lacks_template(&self, node: &str, volume: &str) -> Result<bool, ProviderError> {
+        Ok(!self.has(node, volume).await?)
+    }
+}

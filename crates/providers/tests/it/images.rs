@@ -1,0 +1,62 @@
+//! What machines are made from.
+
+use kubewright_providers::{ErrorKind, Provider as _, ProviderError};
+use serde_json::json;
+
+use crate::fake::Fake;
+use crate::wishes::{container, owner};
+
+/// The pretend cluster has no list of templates that can be got, and is taught one.
+const OFFERS: &str = "
+from aiohttp import web
+answer_was = pve._answer
+async def offers(request, *rest):
+    if request.path.endswith('/aplinfo') and request.method == 'GET':
+        return web.json_response({'data': [{'template': 'debian-12-standard_12.7-1_amd64.tar.zst'}]})
+    said = await answer_was(request, *rest)
+    if request.path.endswith('/aplinfo'):
+        asked = await request.post()
+        pve.store_file(asked['storage'], asked['template'], 1000, content='vztmpl')
+    return said
+pve._answer = offers
+";
+
+/// Every file of the pretend storage `local` is gone.
+const EMPTY: &str = "pve.storages['local']['volumes'].clear()";
+
+#[tokio::test]
+async fn a_container_template_that_is_not_there_is_got_once() -> Result<(), ProviderError> {
+    let mut fake = Fake::start();
+    let owner = owner();
+    fake.tell(EMPTY);
+    let nowhere = fake.hands().create(&container("agent-1", 400, "pve1"), &owner).await.unwrap_err();
+    assert_eq!(nowhere.kind, ErrorKind::NotFound, "{nowhere}");
+    assert!(nowhere.message.contains("Proxmox' own list has none of that name: `pveam update`"), "{nowhere}");
+    fake.tell(OFFERS);
+    fake.tell("pve.requests.clear()");
+    let hands = fake.hands();
+    let (first, second) = (container("agent-1", 400, "pve1"), container("agent-2", 401, "pve1"));
+    let (made, too) = futures::join!(hands.create(&first, &owner), hands.create(&second, &owner));
+    made.and(too)?;
+    assert_eq!(fake.tell("[ct.vmid for ct in pve.cts]"), json!([120, 400, 401]));
+    let got = "[r[2].decode() for r in pve.requests if r[1].endswith('/aplinfo') and r[0] == 'POST']";
+    assert_eq!(fake.tell(got), json!(["storage=local&template=debian-12-standard_12.7-1_amd64.tar.zst"]));
+    Ok(())
+}
+
+#[tokio::test]
+async fn getting_a_template_takes_a_privilege_and_only_when_it_is_not_there() -> Result<(), ProviderError> {
+    let mut fake = Fake::start();
+    let (hands, wish) = (fake.hands(), container("agent-1", 400, "pve1"));
+    fake.tell("pve.grant('kubewright@pve', '/storage/local', 'Datastore.Audit')");
+    let images =
+        async || -> Result<bool, ProviderError> {
+            Ok(hands.lacking(&[&wish]).await?.iter().any(|lacking| {
+                lacking.path == "/storage/local" && lacking.privileges == ["Datastore.AllocateTemplate"]
+            }))
+        };
+    assert!(!images().await?);
+    fake.tell(EMPTY);
+    assert!(images().await?);
+    Ok(())
+}
