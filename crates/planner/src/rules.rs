@@ -16,6 +16,7 @@ mod machines;
 mod marks;
 mod names;
 mod network;
+mod paths;
 mod ports;
 mod proxmox;
 mod releases;
@@ -43,6 +44,7 @@ pub fn rules(file: &ClusterFile) -> Vec<Diagnostic> {
     kubernetes::rules(&facts, &mut found);
     ingress::rules(&facts, &mut found);
     hosts::rules(&facts, &mut found);
+    paths::rules(&facts, &mut found);
     secrets::rules(&facts, &mut found);
     releases::rules(&facts, &mut found);
     upkeep::rules(&facts, &mut found);

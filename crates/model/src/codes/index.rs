@@ -393,6 +393,13 @@ codes! {
         "`ssh.portBefore` is where a host listens until `harden` moves its SSH daemon to `ssh.port`. Without `harden` nothing \
          moves, and `port` alone says where hosts listen; and from a port to the same one there is no way. Write `harden`, \
          correct the numbers, or remove `portBefore`.";
+    622 Error FILE_AND_FOLDER = "a path that is a file and a folder",
+        "What is below a path makes that path a folder, so it cannot be a file at the same time; and some paths are a file \
+         or a folder on every host: `/etc/passwd`, `/usr/local/bin`. Correct one of the two.";
+    623 Warning TIMEZONE_UNKNOWN = "a time zone that is not known",
+        "The time zone database that this version was built with has no such name, so a host most likely has none either and \
+         would refuse it. Names are those of the folder /usr/share/zoneinfo: `Europe/Paris`. Correct the name; or leave it, \
+         if the zone is younger than this version: the hosts decide.";
     701 Error SECRET_IN_CLEAR = "a secret in clear text",
         "A value stands where a reference to a secret belongs. This file lives in Git, and what was once in Git is no secret \
          any more: change the secret, keep it in an environment variable, a file, a command or the SOPS file, and write only \

