@@ -79,7 +79,8 @@ pub(crate) fn parse(
 ) -> Result<HostSeen, ParseError> {
     let answers = answers::read(printed)?;
     let mut seen = host::seen(&answers, &meanwhile)?;
-    let facts = host::facts(&answers)?;
+    let mut facts = host::facts(&answers)?;
+    facts.lacks = seen::lacks(resources, &answers);
     seen::resources(resources, &answers, &facts, &mut seen)?;
     // Last, because what was downloaded tells the version.
     seen.kubernetes = host::kubernetes(resources, &answers, &seen)?;

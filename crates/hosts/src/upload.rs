@@ -4,6 +4,7 @@
 //! as fast as the connection takes them, so a file of any size needs the memory of one piece. The host verifies the
 //! whole and renames it into place. What arrived before a connection was cut is where the next run begins.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use kubewright_model::digest::Digest;
@@ -56,17 +57,25 @@ pub(crate) fn uploads<'a>(
     })
 }
 
-/// Files that a host wants and that do not lie where we are: their folders, and why not.
-pub(crate) async fn missing(probe: &Probe<'_>, seen: &HostSeen, folder: &Path) -> Vec<(String, String)> {
-    let mut missing = Vec::new();
+/// Folders where we are that lack what a host wants of them, and what that is.
+pub(crate) async fn missing(probe: &Probe<'_>, seen: &HostSeen, folder: &Path) -> BTreeMap<String, String> {
+    let mut missing: BTreeMap<String, String> = BTreeMap::new();
     for upload in uploads(probe.host, probe.resources, folder) {
-        let wish = upload.wish;
-        let there = seen.files.contains_key(&wish.path);
-        if let Err(error) = tokio::fs::metadata(local(folder, &wish.artifact.url, &seen.arch)).await
-            && !there
-        {
-            let (place, file) = wish.artifact.url.rsplit_once('/').unwrap_or(("file:", &wish.artifact.url));
-            missing.push((place.to_string(), format!("{}: {error}", for_machine(file, &seen.arch))));
+        let url = &upload.wish.artifact.url;
+        if seen.files.contains_key(&upload.wish.path) {
+            continue;
+        }
+        let (place, file) = url.rsplit_once('/').unwrap_or(("file:", url));
+        let lies = tokio::fs::metadata(local(folder, url, &seen.arch)).await;
+        let lies = lies.err().map(|error| format!("{}: {error}", for_machine(file, &seen.arch)));
+        let proven = upload.digest(&seen.arch).await.err();
+        for why in lies.into_iter().chain(proven) {
+            let all = missing.entry(place.to_string()).or_default();
+            // Two files may be proven by one list.
+            if !all.contains(&why) {
+                *all += if all.is_empty() { "" } else { "; " };
+                *all += &why;
+            }
         }
     }
     missing
@@ -109,22 +118,24 @@ impl Upload<'_> {
     pub(crate) async fn open(&self, wanted: &Wanted) -> Result<Source, HostError> {
         let artifact = &self.wish.artifact;
         let at = local(self.folder, &artifact.url, wanted.arch);
-        let digest = match &artifact.proof {
-            Proof::Sha256(digest) => digest.clone(),
-            Proof::Checksums { url, file } => {
-                let list = local(self.folder, url, wanted.arch);
-                let text = tokio::fs::read_to_string(&list).await.or_else(|error| self.unreadable(&list, &error))?;
-                let name = for_machine(file, wanted.arch);
-                listed(&text, &name)
-                    .map_or_else(|| self.refused(format!("{} lists no digest of {name}", list.display())), Ok)?
-            }
-        };
-        let mut file = File::open(&at).await.or_else(|error| self.unreadable(&at, &error))?;
-        let size = file.metadata().await.or_else(|error| self.unreadable(&at, &error))?.len();
+        let digest = self.digest(wanted.arch).await.or_else(|why| self.refused(why))?;
+        let mut file = File::open(&at).await.or_else(|error| self.refused(unreadable(&at, &error)))?;
+        let size = file.metadata().await.or_else(|error| self.refused(unreadable(&at, &error)))?.len();
         // A beginning that is longer than the whole is one of another file.
         let from = if wanted.from > size { 0 } else { wanted.from };
-        file.seek(std::io::SeekFrom::Start(from)).await.or_else(|error| self.unreadable(&at, &error))?;
+        file.seek(std::io::SeekFrom::Start(from)).await.or_else(|error| self.refused(unreadable(&at, &error)))?;
         Ok(Source { rest: file.take(size - from), from, size, digest })
+    }
+
+    /// The digest that the file must have: the spec's, or that of the publisher's list beside it.
+    async fn digest(&self, arch: &str) -> Result<Digest, String> {
+        let (url, file) = match &self.wish.artifact.proof {
+            Proof::Sha256(digest) => return Ok(digest.clone()),
+            Proof::Checksums { url, file } => (url, for_machine(file, arch)),
+        };
+        let list = local(self.folder, url, arch);
+        let text = tokio::fs::read_to_string(&list).await.map_err(|error| unreadable(&list, &error))?;
+        listed(&text, &file).ok_or_else(|| format!("{} lists no digest of {file}", list.display()))
     }
 
     /// The body of the script that takes the bytes in.
@@ -151,10 +162,10 @@ impl Upload<'_> {
     fn refused<T>(&self, why: String) -> Result<T, HostError> {
         refuse(self.host, &self.in_words(), why)
     }
+}
 
-    fn unreadable<T>(&self, path: &Path, error: &std::io::Error) -> Result<T, HostError> {
-        self.refused(format!("{} cannot be read here: {error}", path.display()))
-    }
+fn unreadable(path: &Path, error: &std::io::Error) -> String {
+    format!("{} cannot be read here: {error}", path.display())
 }
 
 /// A text for one machine.

@@ -43,6 +43,22 @@ pub struct HostFacts {
     /// Where downloads that the host does not have yet come from, and why it cannot fetch anything there; none when it
     /// can. Only hosts without Kubernetes are asked. Of files that we would send, those that we do not have.
     pub sources: BTreeMap<String, Option<String>>,
+    /// What resources name and the host has not, by their keys.
+    pub lacks: BTreeMap<String, Lack>,
+}
+
+/// What a resource names and a host has not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Lack {
+    /// A time zone, on a host that knows others.
+    Zone,
+    /// The shell of a user.
+    Shell,
+    /// The user who a file or folder is to belong to.
+    User,
+    /// The group that a file or folder is to belong to.
+    Group,
 }
 
 /// What a host is.

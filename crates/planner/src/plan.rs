@@ -65,7 +65,7 @@ fn build<'a>(mut draft: Draft<'a>, observed: &Observed, anew: &BTreeSet<NodeName
     draft.notes.extend(standings.notes());
     draft.finds(&standings);
     kept_foundation(&mut draft, observed, &standings);
-    preflight::plan(&mut draft, &standings);
+    preflight::plan(&mut draft, observed, &standings);
     // It follows the plan: each step that takes a server away is judged by what the steps before it have left.
     let mut holders = holders;
     removal::replaced_nodes(&mut draft, observed, &standings, &mut holders, anew);

@@ -163,6 +163,18 @@ fn the_program_is_sent_from_a_folder_of_this_computer() {
     assert_eq!(plan.code, Some(5), "{}{}", plan.out, plan.err);
     plan.has(&["what it needs is not at file:assets/v1.31.4%2Bk3s1: k3s", "No such file or directory"]);
     release(&folder.path().join("assets"));
+    let list = folder.path().join("assets/v1.31.4+k3s1/sha256sum-amd64.txt");
+    let text = std::fs::read_to_string(&list).expect("a list");
+    for (wrong, why) in [("", "lists no digest of k3s"), ("gone", "sha256sum-amd64.txt cannot be read here")] {
+        std::fs::write(&list, wrong).expect("a file");
+        if wrong == "gone" {
+            std::fs::remove_file(&list).expect("it was there");
+        }
+        let plan = run(folder.path(), &["plan", "--only", "hosts"]);
+        assert_eq!(plan.code, Some(5), "{}{}", plan.out, plan.err);
+        plan.has(&[why]);
+    }
+    std::fs::write(&list, text).expect("a file");
     let applied = run(folder.path(), &["apply", "--only", "hosts", "--yes"]);
     assert_eq!(applied.code, Some(0), "{}{}", applied.out, applied.err);
     assert_eq!(host.sh("/usr/local/bin/kubectl"), "mirrored\n");

@@ -107,6 +107,7 @@ pub(super) fn facts(answers: &Answers<'_>) -> Result<HostFacts, ParseError> {
         kubernetes: answers.programs.iter().map(|program| format!("/{program}")).collect(),
         flush_us: told("flush").and_then(number),
         sources: sources.map(|(source, why)| (source.to_string(), why.map(str::to_string))).collect(),
+        lacks: BTreeMap::new(),
     })
 }
 

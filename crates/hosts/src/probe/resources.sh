@@ -130,6 +130,26 @@ kw_user() {
 	kw_maybe "$1" keys ".$4/.ssh/authorized_keys" && kw_maybe "$1" sudo "$3" && kw_done "$1"
 }
 
+# The shell of a user, $2, who may not be there yet.
+kw_shell() {
+	if [ ! -e "$2" ]; then printf 'lacks %s shell\n' "$1"; fi
+}
+
+# Whose something is to be: $2 is a user, $3 a group.
+kw_owner() {
+	kw_account passwd "$2" || printf 'lacks %s user\n' "$1"
+	kw_account group "$3" || printf 'lacks %s group\n' "$1"
+}
+
+# Whether a host knows a name. Who is in none of its own files may be in a directory that others keep.
+kw_account() {
+	case $2 in *[!0-9]*) ;; *) return 0 ;; esac
+	while IFS=: read -r kw_value kw_x; do
+		if [ "$kw_value" = "$2" ]; then return 0; fi
+	done <"etc/$1"
+	if command -v getent >/dev/null; then getent "$1" "$2" >/dev/null; fi
+} 2>/dev/null
+
 # A file that need not be there.
 kw_maybe() {
 	kw_there "$3"

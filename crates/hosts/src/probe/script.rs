@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use kubewright_model::digest::Digest;
-use kubewright_model::host::HostResource;
+use kubewright_model::host::{DirectoryWish, FileWish, HostResource};
 use kubewright_model::observed::SHOWN_TEXT;
 
 use crate::shell::quote;
@@ -41,7 +41,7 @@ pub(crate) fn script(resources: &[HostResource], holds_data: bool) -> String {
     let _ = writeln!(body, "kw_download k3s {} {}", path(K3S), path(&download_record(K3S)));
     homes(resources, &mut body);
     for (index, resource) in resources.iter().enumerate() {
-        if let Some(call) = call(index, resource) {
+        for call in call(index, resource).into_iter().chain(names(index, resource)) {
             body.push_str(&call);
             body.push('\n');
         }
@@ -119,7 +119,7 @@ fn call(index: usize, resource: &HostResource) -> Option<String> {
             format!("kw_user {index} {} {} \"${{kw_home_{index}-}}\"", path(&record), path(&sudo))
         }),
         HostResource::Hostname(_) => Some(format!("kw_hostname {index}")),
-        HostResource::Timezone(_) => Some(format!("kw_timezone {index}")),
+        HostResource::Timezone(zone) => at("kw_timezone", &format!("/usr/share/zoneinfo/{zone}")),
         HostResource::Locale(_) => Some(format!("kw_locale {index}")),
         HostResource::SwapOff => Some(format!("kw_swap {index}")),
         HostResource::TimeSync => Some(time_services()),
@@ -131,6 +131,19 @@ fn time_services() -> String {
     let tokens = " time".repeat(TIME_SERVICES.len());
     let names = TIME_SERVICES.map(|name| format!("${{kw_nl}}{name}")).concat();
     format!("kw_unit_for=\"$kw_unit_for{tokens}\" kw_unit_of=\"$kw_unit_of{names}\"")
+}
+
+/// What a resource names that a host need not have.
+fn names(index: usize, resource: &HostResource) -> Option<String> {
+    let owner = match resource {
+        HostResource::User(user) if plain(&user.shell) => {
+            return Some(format!("kw_shell {index} {}", path(&user.shell)));
+        }
+        HostResource::File(FileWish { owner, .. }) | HostResource::Directory(DirectoryWish { owner, .. }) => owner,
+        _ => return None,
+    };
+    let (user, group) = owner.split_once(':').filter(|both| *both != ("root", "root"))?;
+    (word(user) && word(group)).then(|| format!("kw_owner {index} {user} {group}"))
 }
 
 /// The home folders of all users that are asked for, in one reading of `/etc/passwd`.

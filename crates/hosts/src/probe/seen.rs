@@ -1,10 +1,10 @@
 //! What is asked of single resources: from answers to the model's words.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use kubewright_model::digest::Digest;
-use kubewright_model::facts::{HostFacts, Virtualisation};
+use kubewright_model::facts::{HostFacts, Lack, Virtualisation};
 use kubewright_model::host::{DownloadWish, FileWish, HostResource, Mode, Proof, UnitRun, UnitWish, UserWish};
 use kubewright_model::observed::{FileSeen, HostSeen, UnitSeen};
 
@@ -46,6 +46,21 @@ pub(super) fn resources(
         }
     }
     Ok(())
+}
+
+/// What resources name and the host has not.
+pub(super) fn lacks(resources: &[HostResource], answers: &Answers<'_>) -> BTreeMap<String, Lack> {
+    let lack = |(number, resource): (usize, &HostResource)| {
+        let lack = match *answers.all("lacks", &number.to_string()).first()? {
+            "zone" => Lack::Zone,
+            "shell" => Lack::Shell,
+            "user" => Lack::User,
+            "group" => Lack::Group,
+            _ => return None,
+        };
+        Some((resource.key(), lack))
+    };
+    resources.iter().enumerate().filter_map(lack).collect()
 }
 
 /// The answers for one resource.

@@ -13,6 +13,8 @@ kw_timezone() {
 	fi
 	# Debian had it twice until 12.
 	kw_answer "zone $1" etc/timezone
+	# $2: the zone itself. A host that knows none is given them all.
+	if [ -e usr/share/zoneinfo/UTC ] && [ ! -e "$2" ]; then printf 'lacks %s zone\n' "$1"; fi
 	kw_done "$1"
 }
 

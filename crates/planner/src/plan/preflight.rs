@@ -1,7 +1,7 @@
 //! What a host must be before anything is done to it.
 //!
 //! Only a host that answers and holds nothing of Kubernetes yet is judged: on one that works, the cluster itself is the
-//! judge. What would certainly fail blocks, so that nobody finds out halfway; what would work badly warns. A host that
+//! judge; but what a change would name and the host has not fails on any. What would certainly fail blocks, so that nobody finds out halfway; what would work badly warns. A host that
 //! is to be made is judged by nobody: the spec gives it what it needs.
 
 use std::collections::BTreeMap;
@@ -9,14 +9,15 @@ use std::fmt::Display;
 
 use kubewright_model::change::Subject;
 use kubewright_model::desired::{Body, Desired};
-use kubewright_model::facts::{HostFacts, Virtualisation};
-use kubewright_model::host::{HostResource, UnitRun};
+use kubewright_model::facts::{HostFacts, Lack, Virtualisation};
+use kubewright_model::host::{DirectoryWish, FileWish, HostResource, UnitRun};
 use kubewright_model::ids::NodeName;
-use kubewright_model::observed::HostSeen;
+use kubewright_model::observed::{HostSeen, Observed};
 use kubewright_model::plan::Weight;
 
 use super::draft::Draft;
 use super::standing::{Node, Standings};
+use crate::diff::host::{Differing, differing};
 
 /// K3s' own measurements are 1,606 MB for a server with etcd and 275 MB for an agent, and it asks for 2 GB and 512 MB. A
 /// kernel keeps some of a machine's memory, so a machine that has as much shows less; with half of it nothing starts.
@@ -59,11 +60,14 @@ struct Judged<'n> {
 }
 
 /// Judges every host that is about to be set up for the first time.
-pub(super) fn plan(draft: &mut Draft<'_>, standings: &Standings<'_>) {
+pub(super) fn plan(draft: &mut Draft<'_>, observed: &Observed, standings: &Standings<'_>) {
     for node in &standings.nodes {
         expected_system(draft, node);
     }
     let all: Vec<Judged<'_>> = standings.nodes.iter().filter_map(judged).collect();
+    for host in &all {
+        lacks(draft, observed, host);
+    }
     for host in all.iter().filter(|host| host.is_new()) {
         system(draft, host);
         size(draft, host);
@@ -132,6 +136,54 @@ fn system(draft: &mut Draft<'_>, host: &Judged<'_>) {
         let message = format!("its processor is {}, for which there are no programs", host.seen.arch);
         host.note(draft, Weight::Blocks, message, "amd64 and arm64 are built for");
     }
+}
+
+/// What is to be set and names what the host has not. A package that is to come may bring it, but for a time zone.
+fn lacks(draft: &mut Draft<'_>, observed: &Observed, host: &Judged<'_>) {
+    let resources = &host.node.host.resources;
+    let found = differing(resources, host.seen, &observed.filled);
+    // Our own brings nobody and no shell.
+    let brings = |it: &Differing<'_>| matches!(it.resource, HostResource::Package(name) if name != "iptables");
+    let may_come = found.iter().any(brings);
+    for resource in found.iter().map(|it| it.resource) {
+        let Some(lack) = host.facts.lacks.get(&resource.key()) else { continue };
+        let Some((thing, name)) = lacking(*lack, resource) else { continue };
+        let made = |it: &HostResource| match (it, lack) {
+            (HostResource::User(user), Lack::User) => user.name == name,
+            (HostResource::User(user), Lack::Group) => user.name == name || user.groups.iter().any(|it| it == name),
+            _ => false,
+        };
+        if resources.iter().any(made) {
+            continue;
+        }
+        let message = match lack {
+            Lack::Zone => format!("it knows no {thing} {name}"),
+            _ => format!("{} wants the {thing} {name}, which it has not", resource.key()),
+        };
+        match lack {
+            Lack::Zone => {
+                host.note(draft, Weight::Blocks, message, "`timedatectl list-timezones` lists those that it has")
+            }
+            _ if may_come => host.note(draft, Weight::Warns, message, "a package that is to be installed may bring it"),
+            Lack::Shell => host.note(draft, Weight::Blocks, message, "write the package of it too, or another shell"),
+            Lack::User | Lack::Group => {
+                let help = "correct the name, or write the user under `hosts.users`, or the package that brings it";
+                host.note(draft, Weight::Blocks, message, help);
+            }
+        }
+    }
+}
+
+/// What a resource names that is lacking.
+fn lacking(lack: Lack, resource: &HostResource) -> Option<(&'static str, &str)> {
+    let owner = match resource {
+        HostResource::Timezone(zone) => return Some(("time zone", zone)),
+        HostResource::User(user) => return Some(("shell", &user.shell)),
+        HostResource::File(FileWish { owner, .. }) | HostResource::Directory(DirectoryWish { owner, .. }) => owner,
+        _ => return None,
+    };
+    let (user, group) = owner.split_once(':')?;
+    Some(if lack == Lack::User { ("user", user) } else { ("group", group) })
 }
 
 /// Memory and disk.

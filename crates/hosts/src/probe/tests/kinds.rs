@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use kubewright_model::digest::Digest;
-use kubewright_model::facts::{HostFacts, Virtualisation};
+use kubewright_model::facts::{HostFacts, Lack, Virtualisation};
 use kubewright_model::host::{
     Artifact, DirectoryWish, DownloadWish, FileWish, HostResource, HostsEntry, Mode, Proof, RepositoryWish,
     SshDaemonWish, UnitRun, UnitWish, UserWish,
@@ -563,6 +563,56 @@ fn hostname_time_zone_and_locale() {
     assert!(is(&host, &zone));
     host.write("/etc/locale.conf", "LANG=C.UTF-8\n");
     assert!(!is(&host, &locale));
+}
+
+#[test]
+fn what_resources_name_and_the_host_has_not_is_told() {
+    let host = Host::debian();
+    host.write("/etc/group", "root:x:0:\nstaff:x:50:\n");
+    host.program("getent", "#!/bin/sh\n[ \"$*\" = 'passwd of-a-directory' ]\n");
+    let file = |path: &str, owner: &str| {
+        HostResource::File(FileWish { owner: owner.into(), ..FileWish::new(path, "text", 0o644) })
+    };
+    let user = |name: &str, shell: &str| {
+        let (authorized_keys, groups) = (Vec::new(), Vec::new());
+        HostResource::User(UserWish {
+            name: name.into(),
+            authorized_keys,
+            sudo: false,
+            groups,
+            shell: shell.into(),
+            password_hash: None,
+        })
+    };
+    let wishes = [
+        HostResource::Timezone("Mars/Phobos".into()),
+        user("deploy", "/bin/zsh"),
+        user("new", "/bin/sh"),
+        file("/etc/a", "of-a-directory:staff"),
+        file("/etc/b", "deploy:nobodys"),
+        file("/etc/c", "nobody-s:1000"),
+        HostResource::Directory(DirectoryWish {
+            path: "/srv/d".into(),
+            mode: Mode(0o755),
+            owner: "1234:nobodys".into(),
+        }),
+    ];
+    host.write("/bin/sh", "");
+    let lacks = |host: &Host| host.look(&wishes).facts.expect("they were told").lacks;
+    let mut wanted: std::collections::BTreeMap<String, Lack> = [
+        ("user deploy".to_string(), Lack::Shell),
+        ("file /etc/b".to_string(), Lack::Group),
+        ("file /etc/c".to_string(), Lack::User),
+        ("directory /srv/d".to_string(), Lack::Group),
+    ]
+    .into();
+    assert_eq!(lacks(&host), wanted, "a host without time zones is given them");
+    host.write("/usr/share/zoneinfo/UTC", "");
+    wanted.insert("time zone".into(), Lack::Zone);
+    assert_eq!(lacks(&host), wanted);
+    host.write("/usr/share/zoneinfo/Mars/Phobos", "");
+    wanted.remove("time zone");
+    assert_eq!(lacks(&host), wanted);
 }
 
 #[test]
