@@ -5,16 +5,19 @@ use std::fs::File;
 use std::io::{ErrorKind, Read as _};
 use std::path::Path;
 
-use kubewright_engine::{Engine, Loadout};
+use kubewright_engine::{Engine, Loadout, keyfiles};
 use kubewright_model::diagnostic::{Diagnostic, Place, Severity};
 use kubewright_model::source::MAX_BYTES;
 use miette::{
     GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteDiagnostic, NamedSource, Report, Severity as Weight,
 };
 
+use serde::Serialize;
+
+use crate::arguments::{Arguments, Output};
 use crate::mask::masked;
 use crate::problem::{Done, Problem};
-use crate::screen::{BAD, CARE, counted, paint, remark};
+use crate::screen::{BAD, CARE, counted, paint, remark, say};
 
 /// The word for standard input in the place of a file.
 pub(crate) const STANDARD_INPUT: &str = "-";
@@ -25,16 +28,54 @@ const WIDEST: usize = 160;
 /// Characters that are shown before a place in a line that is cut.
 const BEFORE: usize = 60;
 
+/// What is wrong with one file, for programs.
+#[derive(Serialize)]
+pub(crate) struct Found<'a> {
+    /// The file.
+    pub(crate) file: &'a Path,
+    /// All of it.
+    pub(crate) diagnostics: Vec<Diagnostic>,
+}
+
+/// What a spec is read for.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Reading {
+    /// A program reads the answer, and so what is wrong too.
+    pub(crate) for_program: bool,
+    /// Hosts will be asked, with the keys that the spec names.
+    pub(crate) asks_hosts: bool,
+}
+
+impl Reading {
+    /// As a command's arguments have it.
+    pub(crate) fn of(arguments: &Arguments, output: Output) -> Self {
+        Self { for_program: output == Output::Json, asks_hosts: arguments.simulated.is_none() }
+    }
+}
+
 /// Reads a spec; everything that is wrong with it has been told when this fails.
-pub(crate) fn read(path: &Path) -> Result<Loadout, Problem> {
+pub(crate) fn read(path: &Path, reading: Reading) -> Result<Loadout, Problem> {
     let text = text(path)?;
-    match Engine::load_in(path.parent().unwrap_or(Path::new("")), &text) {
-        Ok(loadout) => {
-            show(path, &text, &loadout.warnings);
-            Ok(loadout)
+    let (loadout, found) = match Engine::load_in(path.parent().unwrap_or(Path::new("")), &text) {
+        Ok(mut loadout) => {
+            let mut found = std::mem::take(&mut loadout.warnings);
+            if reading.asks_hosts {
+                found.extend(keyfiles::missing(&loadout, &std::env::home_dir().unwrap_or_default()));
+            }
+            (Some(loadout), found)
         }
-        Err(found) => {
-            show(path, &text, &found);
+        Err(found) => (None, found),
+    };
+    show(path, &text, &found);
+    let wrong = found.iter().any(|diagnostic| diagnostic.severity == Severity::Error);
+    match loadout.filter(|_| !wrong) {
+        Some(loadout) => Ok(loadout),
+        None => {
+            // In one line, as events are.
+            let found = Found { file: path, diagnostics: found };
+            if let Some(line) = reading.for_program.then(|| serde_json::to_string(&found).ok()).flatten() {
+                say!("{line}");
+            }
             Err(Problem::told(Done::Invalid))
         }
     }

@@ -252,7 +252,7 @@ impl Engine {
             }
             if let Some(listener) = &self.listener {
                 let left = (deadline - Instant::now()).as_secs();
-                listener(format!("waiting, {left} s at the most: {}", unknown.join("; ")));
+                listener(format!("waiting, {left} s at the most, and Ctrl-C is safe: {}", unknown.join("; ")));
             }
             tokio::time::sleep(LOOK_AGAIN).await;
         }

@@ -16,6 +16,7 @@ pub mod engine;
 pub mod execute;
 mod holes;
 pub mod journal;
+pub mod keyfiles;
 pub mod kubeconfig;
 mod manifests;
 mod observe;

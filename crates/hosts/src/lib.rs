@@ -34,6 +34,7 @@ use kubewright_model::secret::Secret;
 
 pub use passwords::{Ask, Password};
 pub use real::{RealHosts, User};
+pub use ssh::target::key_file;
 pub use ssh::trust::Tell;
 
 /// What is asked of a host in one look.

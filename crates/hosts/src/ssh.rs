@@ -148,9 +148,11 @@ async fn greet(target: &Target, known: &KnownHosts, stream: Box<dyn Stream>) -> 
     let judged = verdict.lock().unwrap_or_else(PoisonError::into_inner).take();
     match (greeting, judged) {
         (Ok(Ok(handle)), _) => Ok(handle),
-        (_, Some(Verdict::Changed { shown, known, place })) => Err(Refusal::new(
+        (_, Some(Verdict::Changed { shown, known, place, mend })) => Err(Refusal::new(
             Layer::HostKey,
-            format!("it shows {shown}, and {known} is known ({place}); is it another host, or was it made anew?"),
+            format!(
+                "it shows {shown}, and {known} is known ({place}); is it another host, or was it made anew? Only if it was, {mend}"
+            ),
         )),
         (_, Some(Verdict::Revoked { shown, place })) => Err(Refusal::new(
             Layer::HostKey,

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use std::path::Path;
 
-use kubewright_engine::{Begun, Request, RunReport, Stop, engine};
+use kubewright_engine::{Begun, EngineError, Request, RunReport, Stop, engine};
 use kubewright_model::desired::Desired;
 use kubewright_model::diagnostic::nearest;
-use kubewright_model::event::{Event, Record, RunEnd};
+use kubewright_model::event::{EVENT_FORMAT, Event, Record, RunEnd};
 use kubewright_model::ids::{ClusterName, NodeName};
 use kubewright_model::plan::{Ask, Plan};
 use tokio::signal::unix::{SignalKind, signal};
@@ -15,7 +15,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::arguments::{self, Arguments, Change, Output};
 use crate::problem::{Done, Problem};
 use crate::screen::{BAD, CARE, counted, paint, remark, say};
-use crate::source;
+use crate::source::{self, Reading};
 use crate::view;
 use crate::view::plan::Alike;
 use crate::view::progress::Progress;
@@ -43,7 +43,7 @@ pub(super) fn apply(arguments: &Arguments, apply: &arguments::Apply) -> Result<D
         }
         Some(saved) => (saved.spec, saved.only, Some(saved.plan)),
     };
-    let desired = source::read(&file)?.desired;
+    let desired = source::read(&file, Reading::of(arguments, apply.output))?.desired;
     let ask = approved.as_ref().map_or(Ask::Apply, |plan| plan.ask.clone());
     // A plan that was saved has been looked at.
     let yes = apply.yes || approved.is_some();
@@ -59,13 +59,13 @@ pub(super) fn rebuild(arguments: &Arguments, change: &Change) -> Result<Done, Pr
 }
 
 fn whole(arguments: &Arguments, change: &Change, ask: Ask, what: &'static str) -> Result<Done, Problem> {
-    let desired = source::read(&change.file)?.desired;
+    let desired = source::read(&change.file, Reading::of(arguments, change.output))?.desired;
     let (file, yes, output) = (change.file.as_path(), change.yes, change.output);
     carry_out(arguments, Wish { file, desired, ask, only: Vec::new(), approved: None, yes, output, what })
 }
 
 pub(super) fn replace(arguments: &Arguments, replace: &arguments::Replace) -> Result<Done, Problem> {
-    let desired = source::read(&replace.file)?.desired;
+    let desired = source::read(&replace.file, Reading::of(arguments, replace.output))?.desired;
     let known: Vec<&str> = desired.machines.iter().map(|machine| machine.name.as_str()).collect();
     if let Some(unknown) = replace.nodes.iter().find(|node| !known.contains(&node.as_str())) {
         let problem = Problem::new(Done::Usage, format!("{} has no node `{unknown}`", desired.cluster));
@@ -142,11 +142,26 @@ fn worth_it(arguments: &Arguments, wish: &Wish<'_>, plan: &Plan) -> Result<bool,
         view::plan::show(plan, &wish.desired, Alike::Folded(None));
     }
     if plan.is_blocked() {
-        let blocked = Problem::new(Done::Blocked, "the plan is blocked; nothing was touched");
+        let blocked = match wish.output {
+            Output::Text => Problem::new(Done::Blocked, "the plan is blocked; nothing was touched"),
+            // Nobody has seen the plan.
+            Output::Json => Problem::from(EngineError::Blocked(plan.notes.clone())),
+        };
         let reached = arguments.simulated.is_some() || !super::nothing_reached(plan);
         return Err(if reached { blocked } else { blocked.hint(super::TRY_OUT) });
     }
+    if plan.is_empty() && wish.output == Output::Json {
+        let event = Event::RunEnded { end: RunEnd::Complete, done: 0, already: 0, failed: 0, left: 0 };
+        line(&Record { format: EVENT_FORMAT, seq: 0, at: 0, event });
+    }
     Ok(!plan.is_empty())
+}
+
+/// Prints an event for a program.
+fn line(record: &Record) {
+    if let Ok(line) = serde_json::to_string(record) {
+        say!("{line}");
+    }
 }
 
 /// Asks whether the plan is meant. Where nobody can answer, nothing is done.
@@ -187,11 +202,7 @@ async fn watch(site: &Site, begun: Option<Begun>, request: &Request<'_>, output:
         }
         match &mut progress {
             Some(progress) => progress.hear(record),
-            None => {
-                if let Ok(line) = serde_json::to_string(record) {
-                    say!("{line}");
-                }
-            }
+            None => line(record),
         }
     };
     let run = async {

@@ -12,7 +12,7 @@ use super::{print_json, write};
 use crate::arguments::{self, Arguments, Docs, Format};
 use crate::problem::{Done, Problem};
 use crate::screen::say;
-use crate::source;
+use crate::source::{self, Reading};
 use crate::world::Site;
 
 pub(super) fn schema() -> Result<Done, Problem> {
@@ -27,7 +27,10 @@ pub(super) fn cluster(arguments: &Arguments, docs: &Docs) -> Result<Done, Proble
         (None, Some(out)) => form(out)?,
         (None, None) => Format::Markdown,
     };
-    let loadout = source::read(&docs.file)?;
+    let loadout = source::read(
+        &docs.file,
+        Reading { asks_hosts: docs.look && arguments.simulated.is_none(), ..Reading::default() },
+    )?;
     let desired = &loadout.desired;
     let (observed, checks) = if docs.look {
         Site::look(arguments, &docs.file, desired, async |site| {

@@ -8,7 +8,7 @@ use super::{print_json, write};
 use crate::arguments::{Arguments, History, Output};
 use crate::problem::{Done, Problem};
 use crate::screen::say;
-use crate::source;
+use crate::source::{self, Reading};
 use crate::view::history::{row, unreadable};
 use crate::view::progress::Progress;
 use crate::view::table::{lines, table};
@@ -16,7 +16,8 @@ use crate::world::Site;
 
 pub(super) fn run(arguments: &Arguments, history: &History) -> Result<Done, Problem> {
     let page = history.report.as_deref().map(|path| form(path).map(|form| (path, form))).transpose()?;
-    let desired = source::read(&history.file)?.desired;
+    let desired =
+        source::read(&history.file, Reading { asks_hosts: false, ..Reading::of(arguments, history.output) })?.desired;
     let cluster = &desired.cluster;
     Site::look(arguments, &history.file, &desired, async |site| {
         let runs = site.engine.history(cluster)?;

@@ -8,17 +8,17 @@ use std::path::{Path, PathBuf};
 use kubewright_engine::kubeconfig::{Unmerged, merged, replaceable};
 use kubewright_model::secret::Secret;
 
-use crate::arguments::{Arguments, Kubeconfig};
+use crate::arguments::{Arguments, Kubeconfig, Output};
 use crate::problem::{Done, Problem};
 use crate::screen::{remark, say};
-use crate::source;
+use crate::source::{self, Reading};
 use crate::world::Site;
 
 /// The file among the cluster's secrets: no Git repository takes it in, and it goes when the cluster does.
 const AMONG_SECRETS: &str = "secrets/kubeconfig.yaml";
 
 pub(super) fn run(arguments: &Arguments, wish: &Kubeconfig) -> Result<Done, Problem> {
-    let desired = source::read(&wish.file)?.desired;
+    let desired = source::read(&wish.file, Reading::of(arguments, Output::Text))?.desired;
     wish.output.as_deref().map_or(Ok(()), in_a_folder)?;
     let cluster = desired.cluster.as_str();
     let way_in = Site::look(arguments, &wish.file, &desired, async |site| {

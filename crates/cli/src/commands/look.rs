@@ -7,12 +7,12 @@ use serde_json::json;
 use super::{print_json, print_json_of};
 use crate::arguments::{Arguments, Look, Output};
 use crate::problem::{Done, Problem};
-use crate::source;
+use crate::source::{self, Reading};
 use crate::view;
 use crate::world::Site;
 
 pub(super) fn status(arguments: &Arguments, look: &Look) -> Result<Done, Problem> {
-    let desired = source::read(&look.file)?.desired;
+    let desired = source::read(&look.file, Reading::of(arguments, look.output))?.desired;
     let observed = Site::look(arguments, &look.file, &desired, async |site| Ok(site.engine.status(&desired).await))?;
     let good = match look.output {
         Output::Text => {
@@ -43,7 +43,7 @@ fn healthy(desired: &Desired, observed: &Observed) -> bool {
 }
 
 pub(super) fn verify(arguments: &Arguments, look: &Look) -> Result<Done, Problem> {
-    let desired = source::read(&look.file)?.desired;
+    let desired = source::read(&look.file, Reading::of(arguments, look.output))?.desired;
     let results = Site::look(arguments, &look.file, &desired, async |site| Ok(site.engine.verify(&desired).await))?;
     let pretend = arguments.simulated.is_some();
     let good = match look.output {

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::{print_json_of, write};
 use crate::arguments::{self, Arguments, Output};
 use crate::problem::{Done, Problem};
-use crate::source;
+use crate::source::{self, Reading};
 use crate::view;
 use crate::view::plan::Alike;
 use crate::world::Site;
@@ -35,7 +35,9 @@ pub(super) struct Saved {
 }
 
 pub(super) fn run(arguments: &Arguments, asked: &arguments::Plan) -> Result<Done, Problem> {
-    let loadout = source::read(&asked.file)?;
+    let reading = Reading::of(arguments, asked.output);
+    let asks_hosts = reading.asks_hosts && !asked.assume_empty;
+    let loadout = source::read(&asked.file, Reading { asks_hosts, ..reading })?;
     let plan = if asked.assume_empty {
         let nothing = engine::nothing(&loadout.desired);
         engine::plan_from(&loadout.desired, &nothing, &Ask::Apply, &asked.only)?

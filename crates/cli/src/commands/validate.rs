@@ -3,21 +3,13 @@
 use std::path::Path;
 
 use kubewright_engine::Engine;
-use kubewright_model::diagnostic::{Diagnostic, Severity};
-use serde::Serialize;
+use kubewright_model::diagnostic::Severity;
 
 use super::print_json;
 use crate::arguments::{Output, Validate};
 use crate::problem::{Done, Problem};
 use crate::screen::{GOOD, counted, paint, say};
-use crate::source;
-
-/// What is wrong with one file, for programs.
-#[derive(Serialize)]
-struct Found<'a> {
-    file: &'a Path,
-    diagnostics: Vec<Diagnostic>,
-}
+use crate::source::{self, Found};
 
 /// What is told of several files: that one could not be read goes before that one is invalid.
 fn worse(one: Done, other: Done) -> Done {

@@ -14,11 +14,16 @@ mod ways;
 
 #[test]
 fn transcripts() {
+    // Whoever is shown has the keys that the specs name.
+    let home = tempfile::tempdir().unwrap();
+    std::fs::create_dir(home.path().join(".ssh")).unwrap();
+    std::fs::write(home.path().join(".ssh/id_rsa.pub"), "").unwrap();
     let cases = trycmd::TestCases::new();
     cases
         .default_bin_path(env!("CARGO_BIN_EXE_kubewright"))
         .env("NO_COLOR", "1")
         .env("COLUMNS", "100")
+        .env("HOME", home.path().to_str().unwrap())
         .env("USER", "somebody")
         .env("RUST_BACKTRACE", "0")
         .case("tests/transcripts/*.trycmd")

@@ -31,3 +31,55 @@ fn a_daemon_moves_from_a_port_that_is_not_22() {
     assert_eq!(run(folder.path(), &["plan", "--only", "hosts", "--exit-code"]).code, Some(0));
     assert!(std::net::TcpStream::connect((host.address, 2301)).is_ok());
 }
+
+#[test]
+fn a_changed_key_is_told_with_the_command_that_forgets_the_old_one() {
+    let mut host = LabHost::start("web-1");
+    let folder = spec(&[&host], "");
+    assert_eq!(run(folder.path(), &["plan", "--only", "hosts"]).code, Some(0));
+    host.power_off();
+    std::fs::copy(host.at("stranger"), host.at("host")).expect("a copy");
+    host.power_on();
+    let plan = run(folder.path(), &["plan", "--only", "hosts"]);
+    assert_eq!(plan.code, Some(5));
+    plan.has(&["was it made anew?", "known_hosts, line ", "forget the old one with `ssh-keygen -f "]);
+    let all = format!("{}{}", plan.out, plan.err);
+    let command = all.split("forget the old one with `").nth(1).and_then(|rest| rest.split('`').next());
+    // People copy it over the ends of lines as well.
+    let command = command.expect("it is told").split_whitespace().collect::<Vec<_>>().join(" ");
+    let forgot = std::process::Command::new("sh").args(["-c", &command]).current_dir(folder.path()).status();
+    assert!(forgot.expect("there is a shell").success(), "{command}");
+    let plan = run(folder.path(), &["plan", "--only", "hosts"]);
+    assert_eq!(plan.code, Some(0), "{}{}", plan.out, plan.err);
+}
+
+#[test]
+fn a_key_that_is_not_there_is_one_mistake_at_its_place() {
+    let (one, two) = (LabHost::start("web-1"), LabHost::start("web-2"));
+    let folder = spec(&[&one, &two], "");
+    let key = one.at("user").display().to_string();
+    edit(folder.path(), &format!("keyFile: {key}"), "keyFile: ~/.ssh/typo");
+    let plan = run(folder.path(), &["plan", "--output", "json"]);
+    assert_eq!(plan.code, Some(3), "{}{}", plan.out, plan.err);
+    assert_eq!(plan.err.matches("there is no file").count(), 1, "{}", plan.err);
+    plan.has(&["KW0018", "cluster.yaml:7:", ".ssh/typo", "1 error"]);
+    let told: serde_json::Value = serde_json::from_str(&plan.out).expect("it is for a program");
+    assert_eq!(told["diagnostics"][0]["code"], "KW0018", "{told}");
+    // Who judges the spec elsewhere, or tries it out, needs no key; and the agent may have it.
+    assert_eq!(run(folder.path(), &["validate"]).code, Some(0));
+    assert_eq!(run(folder.path(), &["--simulated", "dc", "plan"]).code, Some(0));
+    std::fs::create_dir(folder.path().join(".ssh")).expect("a folder");
+    std::fs::copy(one.at("user.pub"), folder.path().join(".ssh/typo.pub")).expect("a copy");
+    let plan = run(folder.path(), &["plan"]);
+    assert_eq!(plan.code, Some(5), "{}{}", plan.out, plan.err);
+}
+
+#[test]
+fn a_sudo_that_asks_names_the_field() {
+    let host = LabHost::start("web-1");
+    host.sh("rm -f /etc/sudoers.d/*; echo 'admin ALL=(ALL:ALL) ALL' >/etc/sudoers.d/admin");
+    let folder = spec(&[&host], "");
+    let plan = run(folder.path(), &["plan", "--only", "hosts"]);
+    assert_eq!(plan.code, Some(5), "{}{}", plan.out, plan.err);
+    plan.has(&["(sudo)", "`ssh.sudoPassword`"]);
+}

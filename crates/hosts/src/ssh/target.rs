@@ -150,8 +150,13 @@ impl Home {
 
     /// A path of the spec, whose `~` is the home folder.
     fn expand(&self, path: &str) -> PathBuf {
-        path.strip_prefix("~/").map_or_else(|| PathBuf::from(path), |rest| self.folder.join(rest))
+        key_file(&self.folder, path)
     }
+}
+
+/// Where a key's file is, for a user with this home folder.
+pub fn key_file(home: &Path, path: &str) -> PathBuf {
+    path.strip_prefix("~/").map_or_else(|| PathBuf::from(path), |rest| home.join(rest))
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use russh::keys::known_hosts::learn_known_hosts_path;
 use russh::keys::{Algorithm, HashAlg, PublicKey, PublicKeyOrCertificate, parse_public_key_base64};
 
 use super::known::{self, Line};
+use crate::shell::quote;
 
 /// Hears one line for a person.
 pub type Tell = Arc<dyn Fn(String) + Send + Sync>;
@@ -45,6 +46,8 @@ pub(crate) enum Verdict {
         known: String,
         /// Where the known key stands.
         place: String,
+        /// What to do about it where the new key is right.
+        mend: String,
     },
     /// The key was revoked.
     Revoked {
@@ -95,7 +98,9 @@ impl KnownHosts {
         lines.sort_by_key(|(_, line)| line.key.algorithm() != key.algorithm());
         if let Some((file, line)) = lines.first() {
             let (shown, known) = (fingerprint(key), fingerprint(&line.key));
-            return Verdict::Changed { shown, known, place: place(file, line) };
+            let forget = format!("ssh-keygen -f {} -R {}", quote(&file.to_string_lossy()), quote(&named(host, port)));
+            let mend = format!("forget the old one with `{forget}`");
+            return Verdict::Changed { shown, known, place: place(file, line), mend };
         }
         match learn_known_hosts_path(host, port, key, &self.ours) {
             Ok(()) => Verdict::Learnt { fingerprint: fingerprint(key) },
@@ -104,6 +109,11 @@ impl KnownHosts {
             }
         }
     }
+}
+
+/// A host as files of known hosts have it.
+fn named(host: &str, port: u16) -> String {
+    if port == 22 { host.to_string() } else { format!("[{host}]:{port}") }
 }
 
 fn fingerprint(key: &PublicKey) -> String {
@@ -140,7 +150,11 @@ impl Pin {
             Self::Key(known) => (fingerprint(key), fingerprint(known)),
             Self::Fingerprint(known) => (fingerprint(key), known.clone()),
         };
-        if shown == known { Verdict::Known } else { Verdict::Changed { shown, known, place: "the spec".into() } }
+        if shown == known {
+            return Verdict::Known;
+        }
+        let mend = "write the new one under `existing.hostKeys`".to_string();
+        Verdict::Changed { shown, known, place: "the spec".into(), mend }
     }
 }
 

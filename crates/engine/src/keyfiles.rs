@@ -1,0 +1,42 @@
+//! Key files that a spec names. One that is not there is one mistake at one place, however many hosts would tell of it.
+
+use std::path::Path;
+
+use kubewright_hosts::key_file;
+use kubewright_model::codes;
+use kubewright_model::diagnostic::{Diagnostic, SpecPath};
+
+use crate::Loadout;
+
+/// The key files that a spec names and that are not there, for a user with this home folder. Of a key that only the SSH
+/// agent has, the public half is enough.
+pub fn missing(loadout: &Loadout, home: &Path) -> Vec<Diagnostic> {
+    let spec = &loadout.file.spec;
+    let settings = |settings: &kubewright_model::spec::HostSettings| settings.ssh.as_ref()?.key_file.clone();
+    let at = |segments: &[&str]| segments.iter().fold(SpecPath::root().then("spec"), |path, it| path.then(it));
+    let mut named = vec![(at(&["hosts", "ssh", "keyFile"]), settings(&spec.hosts))];
+    named.extend(spec.pools.iter().filter_map(|(name, pool)| {
+        Some((at(&["pools", name.as_str(), "hosts", "ssh", "keyFile"]), settings(pool.hosts.as_ref()?)))
+    }));
+    let proxmox = spec.providers.proxmox.as_ref().and_then(|proxmox| proxmox.ssh.as_ref());
+    let hypervisors = proxmox.and_then(|ssh| ssh.key_file.clone());
+    named.push((at(&["providers", "proxmox", "ssh", "keyFile"]), hypervisors));
+    let mut found: Vec<Diagnostic> = named
+        .into_iter()
+        .filter_map(|(path, key)| {
+            let key = key?;
+            let file = key_file(home, &key);
+            let mut public = file.clone().into_os_string();
+            public.push(".pub");
+            if file.exists() || Path::new(&public).exists() {
+                return None;
+            }
+            let diagnostic = Diagnostic::new(codes::KEY_FILE, path, format!("there is no file {}", file.display()));
+            Some(diagnostic.help(
+                "correct the name, make the key with `ssh-keygen`, or remove it where the SSH agent has the keys",
+            ))
+        })
+        .collect();
+    loadout.places.locate(&mut found);
+    found
+}
