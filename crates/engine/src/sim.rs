@@ -5,17 +5,17 @@
 //! a seed, and its clock is tokio's: paused, it jumps from event to event, so a rebuild of forty minutes takes a moment.
 //!
 //! It is strict: what the real thing refuses it refuses, and what no right plan ever asks for it also writes down as a
-//! [`Breach`]. It proves order and logic. It does not prove that a real K3s takes our configuration.
+//! [`Breach`]. It proves order and logic. It does not prove that a real K3s or RKE2 takes our configuration.
 
 mod api;
 mod before;
 mod conditions;
 mod faults;
 mod hosts;
-mod k3s;
 mod kubernetes;
 mod machines;
 mod network;
+mod rancher;
 mod recipes;
 mod state;
 mod store;

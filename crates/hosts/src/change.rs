@@ -399,12 +399,13 @@ fn sysctl_file(host: &NodeName, key: &str) -> Result<String, HostError> {
     Ok(file)
 }
 
-/// A download's first words: its path, mode, our name for its memory, its mark, and what it is.
-pub(crate) fn download_words(wish: &DownloadWish) -> [String; 5] {
+/// A download's first words: its path, mode, our name for its memory, its mark, what it is, and what of it is wanted.
+pub(crate) fn download_words(wish: &DownloadWish) -> [String; 6] {
     let memory = kubewright_model::digest::Digest::of(&wish.path);
     let memory = memory.as_str().get(..32).unwrap_or_default().to_string();
     let name = wish.artifact.name.chars().filter(|c| !c.is_control()).collect();
-    [wish.path.clone(), format!("{:o}", wish.mode.0), memory, wish.artifact.mark().to_string(), name]
+    let member = wish.member.clone().unwrap_or_default();
+    [wish.path.clone(), format!("{:o}", wish.mode.0), memory, wish.artifact.mark().to_string(), name, member]
 }
 
 fn yes(yes: bool) -> &'static str {

@@ -213,6 +213,9 @@ pub struct DownloadWish {
     pub path: String,
     /// What is downloaded.
     pub artifact: Artifact,
+    /// The file of it that goes there, where it is a tar archive: `bin/rke2`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub member: Option<String>,
     /// The mode.
     pub mode: Mode,
 }

@@ -5,7 +5,7 @@
 pub(crate) mod endpoint;
 pub(crate) mod groups;
 pub(crate) mod nodes;
-mod secrets;
+pub(crate) mod secrets;
 
 use kubewright_model::net::HostPort;
 use kubewright_model::spec::ClusterFile;

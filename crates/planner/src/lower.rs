@@ -31,9 +31,12 @@ pub fn lower(file: &ClusterFile) -> (Desired, Vec<Diagnostic>) {
     let mut secrets = SecretNames::default();
     secrets.provider_tokens(&file.spec.providers);
     secrets.console_passwords(&file.spec.pools);
-    // Distributions name this hole themselves; here it is only told where its value is, if not made by us.
+    // Distributions name these holes themselves; here it is only told where their values are, if not made by us.
     if let Some(token) = &file.spec.kubernetes.join_token {
         secrets.hole("join-token", Some(token));
+    }
+    for (name, reference) in crate::distributions::secrets(file) {
+        secrets.hole(&name, Some(reference));
     }
     let (members, leaving) = members::members(&context);
     let proxies = load_balancers::proxies(&context, &mut secrets);
@@ -91,6 +94,7 @@ fn foundation(spec: &Kubernetes) -> BTreeMap<String, String> {
     };
     let plug_in = match &spec.cni {
         Cni { cilium: Some(_), .. } => "Cilium",
+        Cni { calico: Some(_), .. } => "Calico",
         Cni { canal: Some(_), .. } => "Canal",
         Cni { flannel: Some(_), .. } => "Flannel",
         Cni { .. } => match spec.distribution {
@@ -98,7 +102,9 @@ fn foundation(spec: &Kubernetes) -> BTreeMap<String, String> {
             Distribution::K3s | Distribution::Kubeadm | Distribution::Talos => "Flannel",
         },
     };
-    let secrets = if spec.encrypt_secrets { "encrypted" } else { "not encrypted" };
+    // RKE2 does it always. <https://docs.rke2.io/security/secrets_encryption>
+    let encrypted = spec.encrypt_secrets || spec.distribution == Distribution::Rke2;
+    let secrets = if encrypted { "encrypted" } else { "not encrypted" };
     let settings = [
         ("distribution", distribution.into()),
         ("datastore", datastore.into()),

@@ -7,7 +7,7 @@ use kubewright_model::observed::HostSeen;
 use kubewright_planner::diff::host::differing;
 
 use super::hosts::asked_for;
-use super::k3s::BINARY;
+use super::rancher::Kind;
 use super::state::{Machine, UNITS};
 
 /// Writes down what is there of a resource that is about to be made true, unless that was done before.
@@ -49,7 +49,7 @@ pub(super) fn put_back(machine: &mut Machine, key: &str) -> bool {
             if was.settings.is_empty() {
                 machine.host.files.remove(&download.path);
             }
-            if download.path == BINARY {
+            if Kind::of(&download.path, Kind::binary).is_some() {
                 machine.host.kubernetes = was.kubernetes;
             }
         }

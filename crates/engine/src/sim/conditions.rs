@@ -9,6 +9,7 @@ use kubewright_model::net::HostPort;
 use kubewright_model::spec::verify::{PodCheck, UrlCheck};
 use serde_json::Value;
 
+use super::network::Door;
 use super::state::State;
 use crate::cluster::Checked;
 
@@ -38,7 +39,7 @@ impl State {
                 0 => Err(("coredns is Pending: no node takes pods".into(), "uncordon a node".into())),
                 _ => Ok("coredns and its neighbours run".into()),
             },
-            Condition::Api(at) => match self.reaches_api(at, now) {
+            Condition::Api(at) => match self.reaches(Door::Api, at, now) {
                 Ok(()) if self.outside.is_some() && self.outside == at.address() => {
                     Ok(format!("{at} answers (simulated: it is outside of the spec, and taken as given)"))
                 }

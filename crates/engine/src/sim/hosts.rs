@@ -14,13 +14,15 @@ use kubewright_model::observed::{FileSeen, HostSeen, KubernetesSeen, SHOWN_TEXT,
 use kubewright_model::plan::HostChange;
 use kubewright_model::recipe::Recipe;
 use kubewright_model::text::Text;
+use kubewright_model::version::Version;
 
 use super::faults::FaultKind;
 use super::kubernetes::Restart;
 use super::network::HAPROXY;
+use super::rancher::Kind;
 use super::recipes::did_not_start;
 use super::state::{Machine, State, UNITS};
-use super::{DataCentre, before, k3s, timing};
+use super::{DataCentre, before, timing};
 
 /// The folder whose files Kubernetes reads; their text is kept, so that what it would make of them is known.
 const CONFIGURATION: &str = "/etc/rancher/";
@@ -165,7 +167,7 @@ impl Ssh {
             let seen = FileSeen { digest, mode: wish.mode, owner: "root:root".into(), text: None };
             machine.host.files.insert(wish.path.clone(), seen);
             machine.host.settings.insert(key, mark);
-            if let Some(version) = wish.artifact.name.strip_prefix("k3s ").and_then(|version| version.parse().ok()) {
+            if let Some(version) = program(wish) {
                 let was = machine.host.kubernetes.take();
                 let (joined, serving) = was.map_or((false, false), |was| (was.joined, was.serving));
                 machine.host.kubernetes = Some(KubernetesSeen { version: Some(version), joined, serving });
@@ -234,7 +236,8 @@ impl Hosts for Ssh {
                     seen
                 };
                 // Whatever the books say: a server that was taken out of them runs on.
-                let serving = self.on(probe.host, |machine| machine.runs(k3s::SERVER_UNIT));
+                let serving =
+                    self.on(probe.host, |machine| Kind::ALL.iter().any(|kind| machine.runs(kind.server_unit())));
                 if let Some(kubernetes) = &mut seen.kubernetes {
                     kubernetes.serving = serving;
                 }
@@ -304,6 +307,12 @@ impl State {
         let files = &mut self.hypervisors.entry(hypervisor.clone()).or_default().files;
         Ok(files.insert(path.to_string(), lines.to_vec()).as_deref() != Some(lines))
     }
+}
+
+/// The version of Kubernetes that a download brings, if it is its program.
+fn program(wish: &DownloadWish) -> Option<Version> {
+    Kind::of(&wish.path, Kind::binary)?;
+    wish.artifact.name.rsplit_once(' ')?.1.parse().ok()
 }
 
 /// What was asked for, and no more: a probe asks for what it needs.

@@ -3,35 +3,44 @@
 use kubewright_model::ids::NodeName;
 use kubewright_model::net::HostPort;
 
-use super::k3s::Config;
+use super::rancher::Config;
 use super::state::{Machine, State};
 
 /// What the load balancers on hosts of ours read.
 pub(super) const HAPROXY: &str = "/etc/haproxy/haproxy.cfg";
 
+/// What somebody looks for at a server.
+#[derive(Clone, Copy)]
+pub(super) enum Door {
+    /// The API.
+    Api,
+    /// What lets nodes in.
+    Registration,
+}
+
 impl State {
-    /// Why no API server answers at an address; nothing when one does. An address that nobody has leads nowhere.
-    pub(super) fn reaches_api(&self, at: &HostPort, now: u64) -> Result<(), String> {
+    /// Why no server answers at an address; nothing when one does. An address that nobody has leads nowhere.
+    pub(super) fn reaches(&self, door: Door, at: &HostPort, now: u64) -> Result<(), String> {
         let Some(address) = at.address() else {
             let name = NodeName::new(at.host.as_str());
             return match self.machine(&name) {
-                Some(_) => self.host_reaches_api(&name, at.port, now),
+                Some(_) => self.host_reaches(&name, door, at.port, now),
                 // Where any other name leads is its name server's to know.
                 None => self.api(now),
             };
         };
         let of_provider = || self.balancers.values().flat_map(|all| all.values());
         match self.at(address) {
-            Some(name) => self.host_reaches_api(name, at.port, now),
+            Some(name) => self.host_reaches(name, door, at.port, now),
             None if self.outside == Some(address) => self.api(now),
             None if of_provider().any(|balancer| balancer.address == Some(address)) => self.api(now),
             None => Err(format!("no route to host: nobody has {address}")),
         }
     }
 
-    fn host_reaches_api(&self, name: &NodeName, port: u16, now: u64) -> Result<(), String> {
+    fn host_reaches(&self, name: &NodeName, door: Door, port: u16, now: u64) -> Result<(), String> {
         if self.cluster.nodes.get(name).is_some_and(|node| node.server) {
-            return match self.serves(name, now) && self.listens(name) == Some(port) {
+            return match self.serves(name, now) && self.listens(name, door) == Some(port) {
                 true => Ok(()),
                 false => Err(format!("{name} does not serve on port {port}")),
             };
@@ -44,14 +53,18 @@ impl State {
         let serves = targets.any(|target| {
             let server = target.address().and_then(|address| self.at(address)).cloned();
             let server = server.unwrap_or_else(|| NodeName::new(target.host.as_str()));
-            self.serves(&server, now) && self.listens(&server) == Some(target.port)
+            self.serves(&server, now) && self.listens(&server, door) == Some(target.port)
         });
         if serves { Ok(()) } else { Err(format!("{name} has no server behind port {port} that serves")) }
     }
 
-    /// The port of a server's API.
-    fn listens(&self, name: &NodeName) -> Option<u16> {
-        Some(Config::read(self.machine(name)?).ok()?.port())
+    /// The port of a server behind which this is.
+    fn listens(&self, name: &NodeName, door: Door) -> Option<u16> {
+        let config = Config::read(self.machine(name)?).ok()?;
+        Some(match door {
+            Door::Api => config.port(),
+            Door::Registration => config.registers_at(),
+        })
     }
 }
 

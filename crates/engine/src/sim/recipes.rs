@@ -13,8 +13,9 @@ use kubewright_model::units::Span;
 
 use super::faults::FaultKind;
 use super::hosts::{Ssh, failed, filled, write};
-use super::k3s::{self, Config};
 use super::kubernetes::Node;
+use super::network::Door;
+use super::rancher::{Config, Kind, Marks, PASSWORD, kubeconfig};
 use super::state::{Machine, State};
 use super::timing;
 
@@ -188,10 +189,11 @@ impl Ssh {
         let now = self.centre.now();
         let mut gave = Holes::new();
         for output in &recipe.gives {
-            if output.file != k3s::KUBECONFIG || !self.centre.at_present().serves(host, now) {
+            let kind = self.on(host, |machine| Kind::on(machine));
+            if output.file != kind.kubeconfig() || !self.centre.at_present().serves(host, now) {
                 return Err(failed(host, &output.file, "No such file or directory".into()));
             }
-            let mut text = k3s::kubeconfig(host);
+            let mut text = kubeconfig(host);
             for (from, to) in &output.replace {
                 text = text.replace(from, &filled(host, to, holes)?);
             }
@@ -205,18 +207,21 @@ impl State {
     /// Whether Kubernetes starts here in this role, and how long that takes; what it refuses it says why.
     fn begin(&mut self, host: &NodeName, recipe: &Recipe, _unit: &str, now: u64) -> Result<u64, String> {
         let config = self.suits(host, recipe.effect != Effect::JoinAgent)?;
-        let token = self.machine(host).and_then(|machine| machine.file(k3s::TOKEN).cloned());
+        let token = self.machine(host).and_then(|machine| machine.file(&config.kind.token()).cloned());
         match recipe.effect {
             Effect::Init => {
                 if let Some(holder) = self.holder() {
                     self.breach(now, format!("{host} was to begin a second cluster beside that of {holder}"));
                     return Err(format!("{holder} holds this cluster's data already"));
                 }
+                if let Some(server) = config.text("server") {
+                    return Err(format!("failed to get CA certs: {server}: connection refused"));
+                }
                 self.cluster = super::kubernetes::Cluster {
                     begun: true,
-                    etcd: config.is_on("cluster-init"),
+                    etcd: config.etcd(),
                     token,
-                    wants_network: config.text("flannel-backend") == Some("none"),
+                    wants_network: config.wants_network(),
                     critical: config.critical(),
                     namespaces: ["default", "kube-system", "kube-public", "kube-node-lease"].map(Into::into).into(),
                     ..Default::default()
@@ -273,7 +278,11 @@ impl State {
             self.breach(now, format!("{host} was to join before there is a server: {why}"));
             return Err(format!("failed to get CA certs: {why}"));
         }
-        let server = config.text("server").ok_or("--server is required")?;
+        let Some(server) = config.text("server") else {
+            // A server of RKE2 takes that for a wish.
+            self.breach(now, format!("{host} was to join, and nothing says which cluster"));
+            return Err("--server is required".into());
+        };
         if !server.starts_with("https://") {
             return Err(format!("`{server}` is no https URL"));
         }
@@ -281,9 +290,9 @@ impl State {
             return Err("not authorized: invalid token".into());
         }
         let at: HostPort = server.trim_start_matches("https://").parse().map_err(|why| format!("{server}: {why}"))?;
-        self.reaches_api(&at, now).map_err(|why| format!("failed to get CA certs: {server}: {why}"))?;
+        self.reaches(Door::Registration, &at, now).map_err(|why| format!("failed to get CA certs: {server}: {why}"))?;
         let known = self.cluster.nodes.contains_key(host);
-        let remembers = self.machine(host).is_some_and(|machine| machine.texts.contains_key(k3s::PASSWORD));
+        let remembers = self.machine(host).is_some_and(|machine| machine.texts.contains_key(PASSWORD));
         if known && !remembers {
             self.breach(now, format!("{host} was to join while the books still hold another of its name"));
             return Err("Node password rejected, duplicate hostname".into());
@@ -295,21 +304,20 @@ impl State {
     fn started(&mut self, host: &NodeName, recipe: &Recipe, unit: &str, reads: &Digest, serves_at: u64) {
         let server = matches!(recipe.effect, Effect::Init | Effect::JoinServer);
         let Some(machine) = self.machine_mut(host) else { return };
-        let config = Config::read(machine).unwrap_or_default();
+        let marks = Config::read(machine).map(|config| config.marks()).unwrap_or_default();
         let there = machine.host.units.get(unit);
         let content = there.and_then(|there| there.content.clone());
         let seen = UnitSeen { content, enabled: true, active: true, reads: Some(reads.clone()) };
         machine.host.units.insert(unit.to_string(), seen);
         machine.reads.insert(unit.to_string(), reads.clone());
-        machine.texts.insert(k3s::PASSWORD.into(), String::new());
+        machine.texts.insert(PASSWORD.into(), String::new());
         let version = machine.host.kubernetes.as_mut().and_then(|kubernetes| {
             kubernetes.joined = true;
             kubernetes.version.clone()
         });
         let Some(version) = version.or_else(|| recipe.version.clone()) else { return };
-        let marks = config.marks();
         let given = marks.told();
-        let k3s::Marks { mut labels, taints } = marks;
+        let Marks { mut labels, taints } = marks;
         labels.insert("kubernetes.io/hostname".into(), host.to_string());
         let slow = if self.fault(FaultKind::SlowLink).is_some() { 3 } else { 1 };
         let ready_at = serves_at + self.jitter(timing::NODE_READY) * slow;
@@ -343,12 +351,11 @@ fn remove(machine: &mut Machine, path: &str) {
     if let Some(unit) = path.strip_prefix("/etc/systemd/system/") {
         machine.host.units.remove(unit);
     }
-    if path == k3s::BINARY || path == "/var/lib/rancher/k3s" {
-        let gone = machine.file(k3s::BINARY).is_none();
-        match &mut machine.host.kubernetes {
-            Some(_) if gone && path == "/var/lib/rancher/k3s" => machine.host.kubernetes = None,
-            Some(kubernetes) if path == "/var/lib/rancher/k3s" => kubernetes.joined = false,
-            Some(_) | None => {}
-        }
+    let data = Kind::of(path, Kind::data);
+    let gone = data.is_some_and(|kind| machine.file(kind.binary()).is_none());
+    match &mut machine.host.kubernetes {
+        Some(_) if gone => machine.host.kubernetes = None,
+        Some(kubernetes) if data.is_some() => kubernetes.joined = false,
+        Some(_) | None => {}
     }
 }

@@ -54,6 +54,15 @@ kw_fetched() {
     kw_no "what was downloaded has the digest ${kw_is%% *}, not ${kw_sum}"
 }
 
+# Puts a file of the archive that came in the archive's place: its name in there, or nothing.
+kw_unpacked() {
+  [ -n "$1" ] || return 0
+  rm -f -- "$kw_path.kubewright-member" &&
+    (umask 077 && set -C && tar -xzOf "$kw_path.kubewright" -- "$1" >"$kw_path.kubewright-member") &&
+    mv -f -- "$kw_path.kubewright-member" "$kw_path.kubewright" ||
+    { rm -f -- "$kw_path.kubewright-member"; kw_no "$1 could not be taken out of the archive"; }
+}
+
 # What we remember of a download, by which it is known again without reading it whole.
 kw_remembered() {
   kw_line="$2 $(stat -c '%s %Y' -- "$kw_path") $3"
@@ -78,8 +87,8 @@ kw_note_download() {
   kw_older "download $1" "$KW_STATE/downloads/$3" || kw_note_file "download $1" "$kw_path"
 }
 
-# A download: path, mode, our name for its memory, its mark, what it is, where it is; then its digest, or where the
-# list of digests is and its name there.
+# A download: path, mode, our name for its memory, its mark, what it is, the file of it that is wanted if it is an
+# archive, where it is; then its digest, or where the list of digests is and its name there.
 kw_download() {
   kw_path=$KW_ROOT$1 kw_done=0
   if kw_kept "$@"; then
@@ -94,13 +103,13 @@ kw_download() {
 }
 
 kw_downloaded() {
-  if [ $# -gt 7 ]; then kw_published "$7" "$8" || return 1; else kw_sum=$7; fi
+  if [ $# -gt 8 ]; then kw_published "$8" "$9" || return 1; else kw_sum=$8; fi
   # The right bytes may be there already, from before we remembered.
-  if [ -f "$kw_path" ] && [ ! -L "$kw_path" ] && kw_digested "$kw_path" "$kw_sum"; then
+  if [ -z "$6" ] && [ -f "$kw_path" ] && [ ! -L "$kw_path" ] && kw_digested "$kw_path" "$kw_sum"; then
     rm -f -- "$kw_path.kubewright"
     kw_own "$kw_path" "$2" root:root
     return
   fi
-  kw_arch "$6" && (umask 077 && kw_fetch "$kw_said" "$kw_path.kubewright") && kw_fetched "$kw_path.kubewright" &&
-    kw_placed "$kw_path" "$2" root:root
+  kw_arch "$7" && (umask 077 && kw_fetch "$kw_said" "$kw_path.kubewright") && kw_fetched "$kw_path.kubewright" &&
+    kw_unpacked "$6" && kw_placed "$kw_path" "$2" root:root
 }

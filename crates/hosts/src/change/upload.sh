@@ -1,6 +1,7 @@
 # Files that come over the connection itself, from where we are.
 
-# What of a file is wanted: path, mode, our name for its memory, its mark, what it is. Nothing, or this host's machine and
+# What of a file is wanted: path, mode, our name for its memory, its mark, what it is, and what of it if it is an archive.
+# Nothing, or this host's machine and
 # how much of the file arrived before a connection was cut.
 kw_wanted() {
   kw_path=$KW_ROOT$1
@@ -34,17 +35,22 @@ kw_begin() {
 kw_upload() {
   kw_path=$KW_ROOT$1
   kw_note_download "$@" || return 1
-  if [ "$6" = 0 ]; then
+  if [ "$7" = 0 ]; then
     kw_begin "$3" "$4" || return 1
   else
-    kw_begun "$3" "$4" && [ "$kw_have" = "$6" ] || { kw_no "its beginning is another one now"; return 1; }
+    kw_begun "$3" "$4" && [ "$kw_have" = "$7" ] || { kw_no "its beginning is another one now"; return 1; }
   fi
   cat <&4 >>"$kw_path.kubewright" || { rm -f -- "$kw_path.kubewright"; return 1; }
   kw_have=$(stat -c %s -- "$kw_path.kubewright")
-  [ "$kw_have" -ge "$7" ] || { kw_no "only $kw_have of $7 bytes arrived"; return 1; }
-  kw_placed "$kw_path" "$2" root:root "$8" || { rm -f -- "$kw_path.kubewright"; return 1; }
+  [ "$kw_have" -ge "$8" ] || { kw_no "only $kw_have of $8 bytes arrived"; return 1; }
+  kw_whole "$9" && kw_unpacked "$6" && kw_placed "$kw_path" "$2" root:root || { rm -f -- "$kw_path.kubewright"; return 1; }
   rm -f -- "$KW_STATE/downloads/$3.part" && kw_remember "$@" && return 9
   return 1
+}
+
+# What came is what was sent: its digest.
+kw_whole() {
+  kw_digested "$kw_path.kubewright" "$1" || kw_no "$kw_path did not arrive whole"
 }
 
 # A file that came so: as kw_wanted.

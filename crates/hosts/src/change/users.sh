@@ -33,7 +33,10 @@ kw_user_there() {
     fi
     kw_name=$1 kw_shell=$2
     shift 2
-    useradd -m -s "$kw_shell" "$@" "$kw_name" || return 1
+    # Who may not log in is not a person, and has no home.
+    kw_home=-m
+    case $kw_shell in */nologin | */false) kw_home='-r -M' ;; esac
+    useradd $kw_home -s "$kw_shell" "$@" "$kw_name" || return 1
     kw_done=9
     kw_entry passwd "$kw_name" || { kw_no "there is no $kw_name after useradd"; return 1; }
   else

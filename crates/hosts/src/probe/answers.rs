@@ -5,13 +5,15 @@ use std::collections::{BTreeMap, HashMap};
 use kubewright_model::digest::Digest;
 
 use super::ParseError;
+use super::script::PROGRAMS;
 
 /// More than this no honest host prints.
 const MOST_BYTES: usize = 8 * 1024 * 1024;
 /// Longer lines are no answers.
 const LONGEST_LINE: usize = 64 * 1024;
 
-/// Everything that was printed, sorted by kind. An index is a resource's place in the list, or `k3s`.
+/// Everything that was printed, sorted by kind. An index is a resource's place in the list, or the name
+/// of a program of [`PROGRAMS`].
 #[derive(Debug, Default)]
 pub(super) struct Answers<'a> {
     /// Facts that are always asked for: `kernel`, `arch`, `clock`, …
@@ -210,7 +212,7 @@ impl<'a> Answers<'a> {
 /// An index as we print it.
 fn token(word: &str) -> Option<&str> {
     let number = word.len() <= 9 && !word.is_empty() && word.bytes().all(|b| b.is_ascii_digit());
-    (number || word == "k3s").then_some(word)
+    (number || PROGRAMS.iter().any(|program| program.name == word)).then_some(word)
 }
 
 /// `grep` prints the file before the line. A name ends where its kind ends.

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
 use kubewright_model::facts::{HostAddress, HostFacts, Packaging, Virtualisation};
-use kubewright_model::host::{Before, HostResource};
+use kubewright_model::host::{Before, DownloadWish, HostResource};
 use kubewright_model::observed::{HostSeen, KubernetesSeen};
 
 use super::answers::{Answers, Ended};
-use super::script::K3S;
+use super::script::{PROGRAMS, Program};
 use super::seen::Held;
 use super::{ParseError, settings};
 
@@ -111,51 +111,58 @@ pub(super) fn facts(answers: &Answers<'_>) -> Result<HostFacts, ParseError> {
     })
 }
 
-/// K3s, which is what we know to tell more about.
+/// K3s or RKE2, which is what we know to tell more about: the one that is asked for, else the one that is there.
 pub(super) fn kubernetes(
     resources: &[HostResource],
     answers: &Answers<'_>,
     seen: &HostSeen,
 ) -> Result<Option<KubernetesSeen>, ParseError> {
-    let denied = || ParseError::Denied { resource: "the data of K3s".into() };
     let joined = match answers.always.get("joined") {
         Some(&"yes") => true,
         Some(&"no") => false,
-        Some(_) => return Err(denied()),
+        Some(_) => return Err(ParseError::Denied { resource: "the data of Kubernetes".into() }),
         None => return Err(ParseError::Missing { what: "joined" }),
     };
-    let there = match answers.ended.get("k3s") {
-        Some(Ended::Done) => true,
-        Some(Ended::Absent) => false,
-        // The program can be seen, and what we wrote down about it cannot.
-        Some(Ended::Denied) => true,
-        None => return Err(ParseError::Unanswered { resource: "k3s".into() }),
-    };
-    if !there && !joined {
-        return Ok(None);
-    }
-    // The name of what was asked for and is there, or of what we once put there and nobody touched.
-    let asked = resources.iter().find_map(|resource| match resource {
-        HostResource::Download(wish) if wish.path == K3S => {
-            let right = super::seen::holds(wish, resource, seen);
-            right.then_some(wish.artifact.name.as_str())
+    let asked = |program: &Program| asked_for(resources, program).is_some();
+    let mut there = Vec::new();
+    for program in &PROGRAMS {
+        match answers.ended.get(program.name) {
+            // The program can be seen, where what we wrote down about it cannot.
+            Some(Ended::Done | Ended::Denied) => there.push(program),
+            Some(Ended::Absent) => {}
+            None => return Err(ParseError::Unanswered { resource: program.name.into() }),
         }
+    }
+    let Some(program) = there.iter().find(|program| asked(program)).or(there.first()) else {
+        return Ok(joined.then_some(KubernetesSeen { version: None, joined, serving: false }));
+    };
+    // The name of what was asked for and is there, or of what we once put there and nobody touched.
+    let wish = asked_for(resources, program).filter(|(resource, wish)| super::seen::holds(wish, resource, seen));
+    let name =
+        wish.map(|(_, wish)| wish.artifact.name.as_str()).or_else(|| Held::of(answers, program.name).map(|it| it.name));
+    let version = name.and_then(|name| name.strip_prefix(program.name)?.strip_prefix(' ')?.parse().ok());
+    Ok(Some(KubernetesSeen { version, joined, serving: serving(answers, program)? }))
+}
+
+/// The wish for a program.
+fn asked_for<'r>(resources: &'r [HostResource], program: &Program) -> Option<(&'r HostResource, &'r DownloadWish)> {
+    resources.iter().find_map(|resource| match resource {
+        HostResource::Download(wish) if wish.path == program.path => Some((resource, wish)),
         _ => None,
-    });
-    let name = asked.or_else(|| Held::of(answers, "k3s").map(|held| held.name));
-    let version = name.and_then(|name| name.strip_prefix("k3s ")?.parse().ok());
-    let serving = there
-        && match answers.units.get("k3s").and_then(|units| units.first()) {
-            Some(unit) => match unit.get("ActiveState") {
-                Some(&"active" | &"reloading") => true,
-                // It starts, which K3s says is over only when its API server is ready. One that has ended and is to be
-                // tried again does not run meanwhile.
-                Some(&"activating") => unit.get("SubState").is_some_and(|state| !state.starts_with("auto-restart")),
-                _ => false,
-            },
-            None => return Err(ParseError::Unanswered { resource: "unit k3s.service".into() }),
-        };
-    Ok(Some(KubernetesSeen { version, joined, serving }))
+    })
+}
+
+/// Whether a server of it runs.
+fn serving(answers: &Answers<'_>, program: &Program) -> Result<bool, ParseError> {
+    let unit = answers.units.get(program.name).and_then(|units| units.first());
+    let unit = unit.ok_or_else(|| ParseError::Unanswered { resource: format!("the unit of {}", program.name) })?;
+    Ok(match unit.get("ActiveState") {
+        Some(&"active" | &"reloading") => true,
+        // It starts, which it says is over only when its API server is ready. One that has ended and is to be tried
+        // again does not run meanwhile.
+        Some(&"activating") => unit.get("SubState").is_some_and(|state| !state.starts_with("auto-restart")),
+        _ => false,
+    })
 }
 
 fn number(text: &str) -> Option<u64> {

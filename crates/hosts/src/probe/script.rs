@@ -9,8 +9,17 @@ use kubewright_model::observed::SHOWN_TEXT;
 use crate::shell::quote;
 use crate::upload;
 
-/// Where K3s is.
-pub(super) const K3S: &str = "/usr/local/bin/k3s";
+/// A distribution that we know to tell more about.
+pub(super) struct Program {
+    /// What the answers about it are called, and its downloads.
+    pub(super) name: &'static str,
+    /// Where it is.
+    pub(super) path: &'static str,
+}
+
+/// K3s and RKE2.
+pub(super) const PROGRAMS: [Program; 2] =
+    [Program { name: "k3s", path: "/usr/local/bin/k3s" }, Program { name: "rke2", path: "/usr/local/bin/rke2" }];
 /// Services that keep the clock right, of which a distribution has one.
 pub(super) const TIME_SERVICES: [&str; 5] =
     ["systemd-timesyncd.service", "chrony.service", "chronyd.service", "ntpsec.service", "ntpd.service"];
@@ -38,7 +47,10 @@ pub(crate) fn script(resources: &[HostResource], holds_data: bool) -> String {
             body.push('\n');
         }
     }
-    let _ = writeln!(body, "kw_download k3s {} {}", path(K3S), path(&download_record(K3S)));
+    for program in &PROGRAMS {
+        let record = download_record(program.path);
+        let _ = writeln!(body, "kw_download {} {} {}", program.name, path(program.path), path(&record));
+    }
     homes(resources, &mut body);
     for (index, resource) in resources.iter().enumerate() {
         for call in call(index, resource).into_iter().chain(names(index, resource)) {

@@ -82,7 +82,12 @@ fn wishes(host: &LabHost, word: &str) -> Vec<HostResource> {
         HostResource::HostsEntries(vec![entry].into()),
         HostResource::Timezone(if word == "one" { "Europe/Paris" } else { "Asia/Tokyo" }.into()),
         HostResource::Locale("C.UTF-8".into()),
-        HostResource::Download(DownloadWish { path: "/usr/local/bin/k3s".into(), artifact, mode: Mode(0o755) }),
+        HostResource::Download(DownloadWish {
+            path: "/usr/local/bin/k3s".into(),
+            artifact,
+            member: None,
+            mode: Mode(0o755),
+        }),
         unit("ours.service", word),
         unit("theirs.service", word),
         HostResource::SshDaemon(SshDaemonWish { port, harden: true }),

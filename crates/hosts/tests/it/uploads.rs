@@ -22,7 +22,7 @@ fn program(home: &Path, size: usize) -> HostResource {
 fn wish(home: &Path, proof: Proof) -> HostResource {
     let url = format!("file://{}/v1%2B1/program-{{arch}}", home.display());
     let artifact = Artifact { name: "program v1".into(), url, proof };
-    HostResource::Download(DownloadWish { path: PLACE.into(), artifact, mode: Mode(0o755) })
+    HostResource::Download(DownloadWish { path: PLACE.into(), artifact, member: None, mode: Mode(0o755) })
 }
 
 fn digest(resource: &HostResource) -> String {

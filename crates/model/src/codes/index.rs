@@ -226,7 +226,7 @@ codes! {
          downloaded. Look it up on the page of releases.";
     406 Error CNI_SEVERAL = "several network plug-ins",
         "One plug-in gives pods their addresses and routes; two of them undo each other's work. Keep one of \
-         `flannel`, `cilium` and `canal`.";
+         `flannel`, `cilium`, `canal` and `calico`.";
     408 Error ENDPOINT_MISSING = "several servers and no address for the API",
         "With several servers, clients and agents need one address that outlives each of them. Write \
          `endpoint.loadBalancer`, `endpoint.virtualIp`, or `endpoint.host` for a name or address that you keep \
@@ -261,8 +261,9 @@ codes! {
         "Talos has a version beside that of Kubernetes, so the distribution `talos` needs \
          `kubernetes.talos.version`; and with another distribution these settings have no meaning.";
     419 Error NOT_OF_DISTRIBUTION = "a setting that the distribution does not have",
-        "Canal comes with RKE2, images from an archive are K3s' and RKE2's, and a version for containerd is \
-         kubeadm's, because all others bring their own. Remove the setting or change the distribution.";
+        "Canal, Calico, hardening and an audit policy come with RKE2, whose API has no port but 6443; registries, images \
+         from an archive and mirrors of releases are K3s' and RKE2's, and a version for containerd is kubeadm's, because \
+         all others bring their own. Remove the setting or change the distribution.";
     420 Error TAINT_FORM = "a taint that is none",
         "A taint is `key=value:effect` or `key:effect`, and the effects are NoSchedule, PreferNoSchedule and \
          NoExecute. Kubernetes refuses anything else.";

@@ -35,7 +35,19 @@ impl Distribution {
             Self::Talos => "Talos",
         }
     }
+
+    /// The port at which nodes register, of an endpoint at which the API has this one.
+    /// <https://docs.rke2.io/install/requirements#networking>
+    pub fn registration_port(self, api: u16) -> u16 {
+        match self {
+            Self::Rke2 => SUPERVISOR_PORT,
+            Self::K3s | Self::Kubeadm | Self::Talos => api,
+        }
+    }
 }
+
+/// RKE2's own API beside that of Kubernetes, with which nodes register.
+pub const SUPERVISOR_PORT: u16 = 9345;
 
 /// Where the API server keeps its data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
@@ -96,6 +108,15 @@ pub struct Kubernetes {
     /// Load images from an archive on each host instead of pulling them (K3s and RKE2).
     #[serde(default)]
     pub airgap_images: bool,
+    /// What hosts and cluster are hardened to (RKE2).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<Profile>,
+    /// What the API server writes into its audit log: the `rules` and the other settings of an audit policy (RKE2).
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub audit_policy: IndexMap<String, Value>,
+    /// Registries that images come from, by name; `*` stands for all others (K3s and RKE2).
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub registries: IndexMap<String, Registry>,
     /// Further settings for the distribution's own configuration file on servers, in its own words. They may not set
     /// what kubewright sets itself.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
@@ -103,6 +124,45 @@ pub struct Kubernetes {
     /// Further settings for the distribution's own configuration file on agents, in its own words.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     pub agent_config: IndexMap<String, Value>,
+}
+
+/// What a cluster is hardened to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Profile {
+    /// The benchmark of the Center for Internet Security: kernel settings, a user for etcd, and pods that may do little
+    /// unless their namespace says otherwise.
+    Cis,
+}
+
+/// A registry of images.
+#[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Registry {
+    /// Addresses that are asked in its place, one after the other; it is asked itself last.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<forms::WebAddress>")]
+    pub mirrors: Vec<String>,
+    /// What names of images are at the mirrors: regular expressions, and what takes their place.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub rewrite: IndexMap<String, String>,
+    /// Who asks, where it lets in only whom it knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub login: Option<RegistryLogin>,
+    /// The file on every host with the certificate of the authority that vouches for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<forms::FilePath>")]
+    pub ca_file: Option<String>,
+}
+
+/// A user of a registry.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RegistryLogin {
+    /// The user's name.
+    pub user: String,
+    /// The user's password.
+    pub password: SecretRef,
 }
 
 fn default_pod_network() -> Cidr {
@@ -179,6 +239,9 @@ pub struct Cni {
     /// Canal, RKE2's default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub canal: Option<Canal>,
+    /// Calico, as RKE2 brings it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calico: Option<Calico>,
 }
 
 /// How Flannel carries packets between nodes.
@@ -214,6 +277,11 @@ pub struct Flannel {
 #[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Canal {}
+
+/// Calico: its own network and its policies.
+#[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Calico {}
 
 /// Cilium, from its Helm chart.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

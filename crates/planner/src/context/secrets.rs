@@ -12,6 +12,12 @@ pub(crate) fn console_password(pool: &PoolName) -> String {
     format!("console-password-{pool}")
 }
 
+/// The hole of a secret. One that is made may be another one's too.
+pub(crate) fn named(name: &str, reference: Option<&SecretRef>) -> HoleName {
+    let shared = reference.and_then(|reference| reference.generate.as_deref());
+    HoleName::new(format!("secret/{}", shared.unwrap_or(name)))
+}
+
 /// The names of the secrets, and where each is to be found.
 #[derive(Default)]
 pub(crate) struct SecretNames {
@@ -21,15 +27,10 @@ pub(crate) struct SecretNames {
 impl SecretNames {
     /// The hole for a secret. Without a reference, or with `generate`, the executor makes the value on first use.
     pub(crate) fn hole(&mut self, name: &str, reference: Option<&SecretRef>) -> HoleName {
-        let generated = reference.and_then(|reference| reference.generate.as_deref());
-        match (reference, generated) {
-            (Some(reference), None) => {
-                self.places.insert(name.to_string(), reference.clone());
-                HoleName::new(format!("secret/{name}"))
-            }
-            (_, Some(shared)) => HoleName::new(format!("secret/{shared}")),
-            (None, None) => HoleName::new(format!("secret/{name}")),
+        if let Some(reference) = reference.filter(|reference| reference.generate.is_none()) {
+            self.places.insert(name.to_string(), reference.clone());
         }
+        named(name, reference)
     }
 
     /// The hole as it stands in values and manifests.

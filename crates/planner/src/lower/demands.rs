@@ -1,5 +1,7 @@
 //! What K3s, Proxmox, HAProxy and Helm demand of what the compilers write, one demand for each test.
 
+mod rke2;
+
 use kubewright_model::desired::{Body, Desired, MemberRecipes};
 use kubewright_model::host::HostResource;
 use kubewright_model::recipe::{Recipe, RecipeStep};

@@ -17,7 +17,7 @@ use kubewright_model::text::Text;
 
 use super::{Context, SecretNames, load_balancers};
 use crate::context::nodes::NodePlan;
-use crate::distributions::k3s;
+use crate::distributions;
 use crate::haproxy;
 
 /// Hosts of nodes, then the hypervisors that need a word from us.
@@ -113,8 +113,8 @@ fn resources(
     if node.lxc().is_some_and(|lxc| lxc.kmsg) {
         resources.push(HostResource::Unit(kmsg_unit()));
     }
-    if node.is_node() && kubernetes.distribution == Distribution::K3s {
-        resources.extend(k3s::host_resources(context, node));
+    if node.is_node() {
+        resources.extend(distributions::host_resources(context, node));
     }
     let proxy = proxies.iter().find(|proxy| proxy.host == node.name);
     resources.extend(proxy.into_iter().flat_map(|proxy| haproxy::resources(proxy, kubernetes.distribution)));
@@ -128,8 +128,8 @@ fn resources(
 fn listens(context: &Context<'_>, node: &NodePlan<'_>) -> Vec<u16> {
     let spec = &context.file.spec;
     let mut ports = load_balancers::haproxy_ports(context, node);
-    if node.is_node() && spec.kubernetes.distribution == Distribution::K3s {
-        ports.extend(k3s::ports(context, node));
+    if node.is_node() {
+        ports.extend(distributions::ports(context, node));
     }
     if node.is_node() && spec.ingress.nginx.as_ref().is_some_and(|nginx| nginx.host_network) {
         ports.extend([80, 443]);

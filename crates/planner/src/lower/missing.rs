@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use kubewright_model::desired::Missing;
 use kubewright_model::spec::backup::{Keep, Unreachable};
-use kubewright_model::spec::kubernetes::{Datastore, Distribution};
+use kubewright_model::spec::kubernetes::{Datastore, Distribution, FlannelBackend, Kubernetes};
 use kubewright_model::spec::load_balancers::Balancer;
 use kubewright_model::spec::{ClusterFile, SecretRef};
 
@@ -40,21 +40,18 @@ fn of_cluster(file: &ClusterFile) -> Vec<Missing> {
         let effect = "its servers, networks and load balancers are planned, none is made";
         missing.push(blocks("provider Hetzner", effect));
     }
-    if distribution != Distribution::K3s {
+    if !crate::distributions::compiles(distribution) {
         let effect = "machines and hosts are planned, members are not";
         missing.push(blocks(format!("distribution {}", distribution.title()), effect));
     }
-    if spec.kubernetes.cni.flannel.is_some() && distribution != Distribution::K3s {
-        let effect = "its manifest is not applied, so pods have no network";
-        missing.push(blocks(format!("Flannel on {}", distribution.title()), effect));
-    }
+    missing.extend(flannel(&spec.kubernetes));
     if spec.addons.storage.local_path.is_some() && distribution != Distribution::K3s {
         let effect = "no StorageClass for folders of the nodes is made";
         missing.push(blocks(format!("local-path volumes on {}", distribution.title()), effect));
     }
     // Talos brings its own; what other distributions need before the API is not compiled yet.
-    if spec.kubernetes.endpoint.virtual_ip.is_some() && distribution == Distribution::K3s {
-        missing.push(blocks("a virtual IP before K3s", "nobody would answer at it"));
+    if spec.kubernetes.endpoint.virtual_ip.is_some() && distribution != Distribution::Talos {
+        missing.push(blocks(format!("a virtual IP before {}", distribution.title()), "nobody would answer at it"));
     }
     let mut machines = spec.pools.values().filter_map(|pool| pool.proxmox.as_ref());
     if machines.any(|machines| machines.vm.as_ref().is_some_and(|vm| vm.build.is_some())) {
@@ -67,6 +64,21 @@ fn of_cluster(file: &ClusterFile) -> Vec<Missing> {
     missing
 }
 
+/// K3s has Flannel in itself, and RKE2 brings it as it is.
+fn flannel(kubernetes: &Kubernetes) -> Option<Missing> {
+    let flannel = kubernetes.cni.flannel.as_ref()?;
+    let title = kubernetes.distribution.title();
+    match kubernetes.distribution {
+        Distribution::K3s => None,
+        Distribution::Rke2 if flannel.backend == FlannelBackend::Vxlan && flannel.interface.is_none() => None,
+        Distribution::Rke2 => Some(blocks("settings of Flannel on RKE2", "its chart is told nothing of them")),
+        Distribution::Kubeadm | Distribution::Talos => {
+            let effect = "its manifest is not applied, so pods have no network";
+            Some(blocks(format!("Flannel on {title}"), effect))
+        }
+    }
+}
+
 fn of_backups(file: &ClusterFile) -> Vec<Missing> {
     let Some(backup) = &file.spec.backup else { return Vec::new() };
     let mut missing = Vec::new();
@@ -76,7 +88,8 @@ fn of_backups(file: &ClusterFile) -> Vec<Missing> {
     if backup.machines.is_some() {
         missing.push(blocks("backups of whole machines", "the provider is told no schedule for them"));
     }
-    if backup.to.is_some() {
+    let compiled = crate::distributions::compiles(file.spec.kubernetes.distribution);
+    if backup.to.as_ref().is_some_and(|to| to.s3.is_none() || !compiled) {
         missing.push(lacks("backups to another place", "snapshots of the datastore stay on the servers"));
     }
     if backup.objects {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use kubewright_model::desired::{DesiredObjects, DesiredRelease};
 use kubewright_model::ids::Namespace;
 use kubewright_model::object::{Manifest, ObjectKey};
-use kubewright_model::spec::Distribution;
+use kubewright_model::spec::kubernetes::{Distribution, Kubernetes};
 use serde_json::{Map, Value, json};
 
 use crate::addons;
@@ -52,19 +52,23 @@ fn mark(manifest: &mut Manifest, context: &Context<'_>) {
 /// Those of the spec, and those that releases and objects are put into.
 fn namespaces(context: &Context<'_>, releases: &[DesiredRelease], groups: &[DesiredObjects]) -> Vec<Manifest> {
     let wanted = context.file.spec.namespaces.iter().cloned();
-    let of_releases = releases.iter().map(|release| release.namespace.clone());
+    let of_releases: BTreeSet<Namespace> = releases.iter().map(|release| release.namespace.clone()).collect();
+    let hardened = context.file.spec.kubernetes.profile.is_some();
+    let in_order = releases.iter().map(|release| release.namespace.clone());
     let of_objects =
         groups.iter().flat_map(|group| group.manifests.iter().filter_map(|manifest| manifest.id().ok()?.namespace));
     let privileged: BTreeSet<Namespace> = addons::privileged_namespaces(context).into_iter().collect();
     let mut seen = BTreeSet::new();
-    let names = wanted.chain(addons::namespaces(context)).chain(of_releases).chain(of_objects);
+    let names = wanted.chain(addons::namespaces(context)).chain(in_order).chain(of_objects);
     let new = names.filter(|name| !GIVEN.contains(&name.as_str()) && seen.insert(name.clone()));
     new.map(|name| {
-        // Pods that use the host's network are refused elsewhere where Pod Security is enforced.
-        let labels = match privileged.contains(&name) {
-            true => json!({ "pod-security.kubernetes.io/enforce": "privileged" }),
-            false => json!({}),
+        // Pods that use the host's network are refused elsewhere where Pod Security is enforced. Hardened, it is so
+        // strict everywhere that the pods of most charts would be refused as well.
+        let enforced = match privileged.contains(&name) {
+            true => Some("privileged"),
+            false => (hardened && of_releases.contains(&name)).then_some("baseline"),
         };
+        let labels = enforced.map_or(json!({}), |level| json!({ "pod-security.kubernetes.io/enforce": level }));
         Manifest(json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name, "labels": labels } }))
     })
     .collect()
@@ -110,14 +114,17 @@ fn cluster_secrets(context: &Context<'_>, secrets: &mut SecretNames) -> Vec<Mani
 /// The class that routes go through; none when the file wants no ingress controller.
 fn ingress_class(context: &Context<'_>) -> Option<&'static str> {
     let ingress = &context.file.spec.ingress;
-    let distribution = context.file.spec.kubernetes.distribution;
+    let Kubernetes { distribution, version, .. } = &context.file.spec.kubernetes;
     match (&ingress.nginx, &ingress.traefik) {
         _ if ingress.none => None,
         (Some(_), _) => Some("nginx"),
         (None, Some(_)) => Some("traefik"),
         (None, None) => match distribution {
             Distribution::K3s => Some("traefik"),
-            Distribution::Rke2 => Some("nginx"),
+            // Newer ones keep what the cluster has, and bring Traefik to a new one: either is the default class.
+            // <https://docs.rke2.io/reference/ingress_migration>
+            Distribution::Rke2 if version.minor() < (1, 36) => Some("nginx"),
+            Distribution::Rke2 => None,
             Distribution::Kubeadm | Distribution::Talos => None,
         },
     }
@@ -158,18 +165,22 @@ fn routes(context: &Context<'_>) -> Vec<Manifest> {
     routes.collect()
 }
 
-/// K3s' packaged Traefik takes values from an object of K3s' own.
-/// <https://docs.k3s.io/helm#customizing-packaged-components-with-helmchartconfig>
+/// The packaged Traefik takes values from an object of its own.
+/// <https://docs.k3s.io/helm#customizing-packaged-components-with-helmchartconfig>,
+/// <https://docs.rke2.io/add-ons/helm#customizing-packaged-components-with-helmchartconfig>
 fn traefik(context: &Context<'_>) -> Vec<Manifest> {
-    let Some(traefik) = &context.file.spec.ingress.traefik else { return Vec::new() };
-    if traefik.values.is_empty() || context.file.spec.kubernetes.distribution != Distribution::K3s {
-        return Vec::new();
-    }
-    let values = serde_saphyr::to_string(&json!(traefik.values)).unwrap_or_default();
+    let values = context.file.spec.ingress.traefik.as_ref().map(|traefik| &traefik.values);
+    let Some(values) = values.filter(|values| !values.is_empty()) else { return Vec::new() };
+    let name = match context.file.spec.kubernetes.distribution {
+        Distribution::K3s => "traefik",
+        Distribution::Rke2 => "rke2-traefik",
+        Distribution::Kubeadm | Distribution::Talos => return Vec::new(),
+    };
+    let values = serde_saphyr::to_string(&json!(values)).unwrap_or_default();
     vec![Manifest(json!({
         "apiVersion": "helm.cattle.io/v1",
         "kind": "HelmChartConfig",
-        "metadata": { "name": "traefik", "namespace": "kube-system" },
+        "metadata": { "name": name, "namespace": "kube-system" },
         "spec": { "valuesContent": values },
     }))]
 }

@@ -4,7 +4,8 @@ use std::net::IpAddr;
 
 use kubewright_model::codes;
 use kubewright_model::diagnostic::Diagnostic;
-use kubewright_model::spec::Role;
+use kubewright_model::spec::kubernetes::API_PORT;
+use kubewright_model::spec::{Distribution, Role};
 
 use super::{Facts, at, near};
 
@@ -16,9 +17,26 @@ pub(super) fn rules(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
         let help = "write `endpoint.loadBalancer`, `endpoint.virtualIp` or `endpoint.host`";
         found.push(Diagnostic::new(codes::ENDPOINT_MISSING, at("kubernetes/endpoint"), message).help(help));
     }
+    port(facts, found);
     host(facts, servers, found);
     virtual_ip(facts, found);
     balancer(facts, found);
+}
+
+/// RKE2's API servers know no other port, so another one must be a load balancer's.
+/// <https://docs.rke2.io/reference/server_config>
+fn port(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
+    let kubernetes = &facts.spec.kubernetes;
+    let (port, host) = (kubernetes.endpoint.port, kubernetes.endpoint.host.as_deref());
+    let is_it = |node: &&crate::context::nodes::NodePlan<'_>| {
+        host.is_none_or(|host| node.name.as_str() == host || node.address == host.parse().ok())
+    };
+    let direct = kubernetes.endpoint.load_balancer.is_none() && facts.servers().any(|node| is_it(&node));
+    if kubernetes.distribution == Distribution::Rke2 && port != API_PORT && direct {
+        let message = format!("RKE2 serves the API on port {API_PORT}, not on {port}");
+        let path = at("kubernetes/endpoint/port");
+        found.push(Diagnostic::new(codes::NOT_OF_DISTRIBUTION, path, message).help("remove `port`"));
+    }
 }
 
 /// A host that is a node must be one where the API answers.
@@ -91,11 +109,16 @@ fn balancer(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
         found.push(Diagnostic::new(codes::ENDPOINT_BALANCER_UNKNOWN, path, message).help(help));
         return;
     };
-    if !balancer.listen.iter().any(|listener| listener.port == endpoint.port) {
-        let port = endpoint.port;
-        let message =
-            format!("the load balancer `{name}` does not listen on port {port}, where clients look for the API");
-        let help = format!("add {{ port: {port}, to: 6443 }} to `loadBalancers.{name}.listen`");
-        found.push(Diagnostic::new(codes::ENDPOINT_BALANCER_PORT, path, message).help(help));
+    let registration = facts.spec.kubernetes.distribution.registration_port(endpoint.port);
+    let mut needed = vec![(endpoint.port, API_PORT, "clients look for the API")];
+    if registration != endpoint.port {
+        needed.push((registration, registration, "nodes register"));
+    }
+    for (port, to, why) in needed {
+        if !balancer.listen.iter().any(|listener| listener.port == port) {
+            let message = format!("the load balancer `{name}` does not listen on port {port}, where {why}");
+            let help = format!("add {{ port: {port}, to: {to} }} to `loadBalancers.{name}.listen`");
+            found.push(Diagnostic::new(codes::ENDPOINT_BALANCER_PORT, path.clone(), message).help(help));
+        }
     }
 }

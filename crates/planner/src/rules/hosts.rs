@@ -15,6 +15,7 @@ use crate::context::nodes::NodePlan;
 
 /// Files that lowering writes; the ends in `/` and `-` stand for all that begins so.
 pub(super) const OURS: &[&str] = &[
+    "/etc/NetworkManager/conf.d/rke2-canal.conf",
     "/etc/hosts",
     "/etc/haproxy/haproxy.cfg",
     "/etc/pve/",
@@ -22,9 +23,16 @@ pub(super) const OURS: &[&str] = &[
     "/etc/rancher/k3s/config.yaml.d/50-kubewright-",
     "/etc/rancher/k3s/k3s.yaml",
     "/etc/rancher/k3s/token",
+    "/etc/rancher/rke2/config.yaml",
+    "/etc/rancher/rke2/config.yaml.d/50-kubewright-",
+    "/etc/rancher/rke2/rke2.yaml",
+    "/etc/rancher/rke2/token",
     "/etc/systemd/system/k3s.service",
     "/etc/systemd/system/k3s-agent.service",
+    "/etc/systemd/system/rke2-agent.service",
+    "/etc/systemd/system/rke2-server.service",
     "/usr/local/bin/k3s",
+    "/usr/local/bin/rke2",
     "/var/lib/kubewright/",
 ];
 /// Settings without which pods do not reach each other.

@@ -94,7 +94,12 @@ fn versions(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
 
 fn plugins(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
     let cni = &facts.spec.kubernetes.cni;
-    let given = [("flannel", cni.flannel.is_some()), ("cilium", cni.cilium.is_some()), ("canal", cni.canal.is_some())];
+    let given = [
+        ("flannel", cni.flannel.is_some()),
+        ("cilium", cni.cilium.is_some()),
+        ("canal", cni.canal.is_some()),
+        ("calico", cni.calico.is_some()),
+    ];
     let names: Vec<&str> = given.into_iter().filter(|(_, given)| *given).map(|(name, _)| name).collect();
     if let [_, second, ..] = names.as_slice() {
         let message = format!("{} are both network plug-ins, and one is enough", names.join(" and "));
@@ -108,10 +113,14 @@ fn settings(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
     use Distribution::{K3s, Kubeadm, Rke2, Talos};
     let kubernetes = &facts.spec.kubernetes;
     let distribution = kubernetes.distribution;
-    let of: [(&str, bool, &[Distribution]); 4] = [
+    let of: [(&str, bool, &[Distribution]); 8] = [
+        ("cni/calico", kubernetes.cni.calico.is_some(), &[Rke2]),
+        ("profile", kubernetes.profile.is_some(), &[Rke2]),
+        ("auditPolicy", !kubernetes.audit_policy.is_empty(), &[Rke2]),
+        ("registries", !kubernetes.registries.is_empty(), &[K3s, Rke2]),
         ("cni/canal", kubernetes.cni.canal.is_some(), &[Rke2]),
         ("containerd", kubernetes.containerd.is_some(), &[Kubeadm]),
-        ("mirror", kubernetes.mirror.is_some(), &[K3s]),
+        ("mirror", kubernetes.mirror.is_some(), &[K3s, Rke2]),
         ("airgapImages", kubernetes.airgap_images, &[K3s, Rke2]),
     ];
     for (field, _, known) in of.into_iter().filter(|(_, given, known)| *given && !known.contains(&distribution)) {

@@ -215,7 +215,7 @@ fn list(value: &Value) -> impl Iterator<Item = &Value> {
 
 /// The controller that the file asks for, or the one that the distribution brings.
 /// <https://docs.k3s.io/networking/networking-services#traefik-ingress-controller>,
-/// <https://docs.rke2.io/networking/networking_services#nginx-ingress-controller>
+/// <https://docs.rke2.io/networking/networking_services#ingress-controller>
 fn ingress(desired: &Desired, config: &BTreeMap<String, String>) -> Option<Ingress> {
     let disabled = |name: &str| config.get("disable").is_some_and(|list| list.split(',').any(|item| item == name));
     // K3s gives every Service of type LoadBalancer the nodes' own ports, unless something else gives out addresses.
@@ -228,17 +228,17 @@ fn ingress(desired: &Desired, config: &BTreeMap<String, String>) -> Option<Ingre
     }
     match desired.kubernetes.distribution {
         Distribution::K3s if !disabled("traefik") => Some(Ingress { name: "Traefik".into(), door: given }),
-        // Whether RKE2 keeps its own one, only its routes tell.
-        Distribution::Rke2 if routes_through(desired, "nginx") => {
-            Some(Ingress { name: "ingress-nginx".into(), door: Door::Nodes })
+        Distribution::Rke2 => {
+            let given = || if desired.kubernetes.version.minor() < (1, 36) { "ingress-nginx" } else { "Traefik" };
+            let name = match config.get("ingress-controller").map(String::as_str) {
+                Some("none") => return None,
+                Some(_) => "Traefik",
+                None => given(),
+            };
+            Some(Ingress { name: name.into(), door: Door::Nodes })
         }
         _ => None,
     }
-}
-
-fn routes_through(desired: &Desired, class: &str) -> bool {
-    let mut manifests = desired.objects.iter().flat_map(|group| &group.manifests).map(|manifest| &manifest.0);
-    manifests.any(|object| object["kind"] == "Ingress" && object["spec"]["ingressClassName"] == class)
 }
 
 fn door(release: &DesiredRelease, given: Door) -> Door {

@@ -33,14 +33,14 @@ const PAGE: u32 = 500;
 const TOGETHER: usize = 16;
 /// Which address of a node its kubelet tells.
 const INTERNAL: &str = "InternalIP";
-/// K3s puts it on a server, and kubeadm as well.
+/// K3s and RKE2 put it on a server, and kubeadm as well.
 const SERVER: &str = "node-role.kubernetes.io/control-plane";
-/// K3s puts it on a server that has a member of its etcd.
+/// K3s and RKE2 put it on a server that has a member of their etcd.
 const ETCD: &str = "node-role.kubernetes.io/etcd";
-/// K3s tells with it whether a node's member of etcd votes (`pkg/etcd/etcd.go`).
+/// They tell with it whether a node's member of etcd votes (`pkg/etcd/etcd.go`).
 const VOTES: &str = "EtcdIsVoter";
-/// K3s shows with it how it was started: flags and values, one after the other.
-const NODE_ARGS: &str = "k3s.io/node-args";
+/// K3s and RKE2 show with it how they were started: flags and values, one after the other.
+const NODE_ARGS: [&str; 2] = ["k3s.io/node-args", "rke2.io/node-args"];
 
 /// Looks at everything that a plan needs.
 pub(super) async fn look(session: &Session, desired: &Desired) -> Result<ClusterSeen, ClusterError> {
@@ -231,7 +231,11 @@ fn node_seen(node: &Node) -> Option<NodeSeen> {
         version,
         labels: node.labels().clone(),
         taints: spec.iter().flat_map(|spec| spec.taints.iter().flatten()).map(taint_text).collect(),
-        given: node.annotations().get(NODE_ARGS).map(|args| given(args)).unwrap_or_default(),
+        given: NODE_ARGS
+            .iter()
+            .find_map(|key| node.annotations().get(*key))
+            .map(|args| given(args))
+            .unwrap_or_default(),
         server: is_server(node),
         address: internal(node),
     })
@@ -266,7 +270,7 @@ pub(super) fn taint_text(taint: &Taint) -> String {
     }
 }
 
-/// The labels and taints among the flags that K3s was started with.
+/// The labels and taints among the flags that a node was started with.
 fn given(args: &str) -> BTreeSet<String> {
     let args: Vec<String> = serde_json::from_str(args).unwrap_or_default();
     let pairs = args.iter().zip(args.iter().skip(1));
@@ -279,7 +283,7 @@ fn given(args: &str) -> BTreeSet<String> {
         .collect()
 }
 
-/// Members of etcd, by what K3s tells of them on their nodes; whether one is healthy it is asked itself.
+/// Members of etcd, by what K3s and RKE2 tell of them on their nodes; whether one is healthy it is asked itself.
 async fn members(session: &Session, nodes: &[Node], port: u16) -> BTreeMap<NodeName, MemberSeen> {
     let members: Vec<(&Node, bool)> =
         nodes.iter().filter(|node| node.labels().contains_key(ETCD)).filter_map(|it| Some((it, votes(it)?))).collect();

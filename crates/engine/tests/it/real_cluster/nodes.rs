@@ -42,6 +42,11 @@ pub(super) async fn what_k3s_tells_of_nodes_is_seen(plane: &Plane, desired: &Des
     );
     assert!(seen.server && seen.ready && seen.cordoned, "{seen:?}");
     assert_eq!(seen.version, desired.kubernetes.version);
+    // RKE2 tells the same by a name of its own.
+    let args = r#"["server","--node-label","disk=fast","--cni","canal"]"#;
+    plane.kubectl(&["annotate", "node", name, "k3s.io/node-args-", &format!("rke2.io/node-args={args}")]);
+    let given = hands.observe(desired).await.present().unwrap().nodes[&server].given.clone();
+    assert_eq!(given, ["label disk".to_string()].into());
     hands.cordon(&server, false).await.unwrap();
     assert_eq!(plane.get(&["node", name], "{.spec.unschedulable}"), "");
     plane.kubectl(&["label", "node", name, "node-role.kubernetes.io/etcd-"]);

@@ -154,7 +154,41 @@ fn links_replace_links_and_files_but_no_folders() {
 
 fn download(proof: Proof, url: String) -> HostResource {
     let artifact = Artifact { name: "k3s v1.31.4+k3s1".into(), url, proof };
-    HostResource::Download(DownloadWish { path: "/usr/local/bin/k3s".into(), artifact, mode: Mode(0o755) })
+    let path = "/usr/local/bin/k3s".into();
+    HostResource::Download(DownloadWish { path, artifact, member: None, mode: Mode(0o755) })
+}
+
+/// A file that comes in an archive.
+fn unpacked(digest: Digest, member: &str) -> HostResource {
+    let url = "https://mirror.test/rke2.linux-{arch}.tar.gz".into();
+    let artifact = Artifact { name: "rke2 v1.33.5+rke2r1".into(), url, proof: Proof::Sha256(digest) };
+    let path = "/usr/local/bin/rke2".into();
+    HostResource::Download(DownloadWish { path, artifact, member: Some(member.into()), mode: Mode(0o755) })
+}
+
+#[test]
+fn a_file_of_an_archive_is_taken_out_of_it_once_the_archive_is_verified() {
+    each(|host| {
+        host.write("mirror/tree/bin/rke2", "the program");
+        host.write("mirror/tree/lib/unit", "another file");
+        let archive = host.at("mirror/rke2.linux-amd64.tar.gz");
+        let tar = std::process::Command::new("tar")
+            .args(["-czf", archive.to_str().expect("a path"), "-C"])
+            .args([host.at("mirror/tree").to_str().expect("a path"), "bin", "lib"])
+            .status();
+        assert!(tar.expect("tar is there").success());
+        std::fs::copy(&archive, host.at("mirror/rke2.linux-arm64.tar.gz")).expect("room for it");
+        let digest = Digest::of(std::fs::read(&archive).expect("it was made"));
+        let why = host.fails(&[unpacked(digest.clone(), "bin/other")]);
+        assert!(why.contains("bin/other could not be taken out of the archive"), "{why}");
+        let why = host.fails(&[unpacked(Digest::of("another archive"), "bin/rke2")]);
+        assert!(why.contains("what was downloaded has the digest"), "{why}");
+        assert!(!host.at("usr/local/bin/rke2").exists());
+        host.twice(&[unpacked(digest, "bin/rke2")]);
+        assert_eq!(host.read("usr/local/bin/rke2"), "the program");
+        assert_eq!(host.mode("usr/local/bin/rke2"), "0755");
+        nothing_beside(host, "usr/local/bin");
+    });
 }
 
 #[test]

@@ -18,7 +18,7 @@ use crate::{Holes, HostError, Report};
 const SHELLS: [&[&str]; 3] = [&["dash"], &["bash", "--posix"], &["busybox", "sh"]];
 
 /// What the scripts take from the system as it is.
-const TOOLS: [&str; 36] = [
+const TOOLS: [&str; 38] = [
     "sh",
     "cat",
     "mv",
@@ -40,6 +40,8 @@ const TOOLS: [&str; 36] = [
     "sort",
     "df",
     "timeout",
+    "tar",
+    "gzip",
     "uname",
     "touch",
     "grep",

@@ -397,7 +397,8 @@ fn what_was_ours_before_anything_was_written_down_is_no_state_to_go_back_to() {
                 components: Vec::new(),
                 key: "-----BEGIN PGP PUBLIC KEY BLOCK-----".into(),
             };
-            let download = DownloadWish { path: "/usr/local/bin/k3s".into(), artifact, mode: Mode(0o755) };
+            let download =
+                DownloadWish { path: "/usr/local/bin/k3s".into(), artifact, member: None, mode: Mode(0o755) };
             [
                 HostResource::Repository(repository),
                 HostResource::User(UserWish { authorized_keys: vec![word.into()], ..user("ops") }),

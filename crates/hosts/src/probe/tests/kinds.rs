@@ -102,7 +102,7 @@ fn first_contact(host: &Host) -> HostFacts {
     let wish = |path: &str, url: &str| {
         let artifact =
             Artifact { name: "k3s v1.31.4+k3s1".into(), url: url.into(), proof: Proof::Sha256(Digest::of("k3s")) };
-        HostResource::Download(DownloadWish { path: path.into(), artifact, mode: Mode(0o755) })
+        HostResource::Download(DownloadWish { path: path.into(), artifact, member: None, mode: Mode(0o755) })
     };
     // What lies where we are comes over the connection itself.
     let wishes = [
@@ -403,7 +403,7 @@ fn links() {
 
 fn download(proof: Proof) -> DownloadWish {
     let artifact = Artifact { name: "k3s v1.31.4+k3s1".into(), url: "https://x/k3s".into(), proof };
-    DownloadWish { path: "/usr/local/bin/k3s".into(), artifact, mode: Mode(0o755) }
+    DownloadWish { path: "/usr/local/bin/k3s".into(), artifact, member: None, mode: Mode(0o755) }
 }
 
 #[test]
@@ -432,6 +432,31 @@ fn downloads() {
     host.mode(&path, 0o755);
     host.write(&download_record(&path), &record.replace(" 7 ", " 8 "));
     assert!(!is(&host, &k3s), "somebody touched it");
+}
+
+#[test]
+fn rke2() {
+    let host = Host::debian();
+    let kubernetes = |host: &Host| host.look(&[]).kubernetes;
+    host.write("/var/lib/rancher/rke2/agent/kubelet.kubeconfig", "");
+    let data = KubernetesSeen { version: None, joined: true, serving: false };
+    assert_eq!(kubernetes(&host), Some(data.clone()), "data without a program are data");
+    host.write("/usr/local/bin/rke2", "program");
+    shown(&host, "rke2-server.service", "loaded", "active", "enabled");
+    assert_eq!(kubernetes(&host), Some(KubernetesSeen { serving: true, ..data }));
+    let artifact = Artifact {
+        name: "rke2 v1.33.5+rke2r1".into(),
+        url: "https://x/rke2.linux-{arch}.tar.gz".into(),
+        proof: Proof::Checksums { url: "https://x/sums".into(), file: "rke2.linux-{arch}.tar.gz".into() },
+    };
+    let member = Some("bin/rke2".into());
+    let wish = DownloadWish { path: "/usr/local/bin/rke2".into(), artifact, member, mode: Mode(0o755) };
+    let time = std::fs::metadata(host.path(&wish.path)).expect("it is there").modified().expect("it has one");
+    let time = time.duration_since(std::time::UNIX_EPOCH).expect("it is later").as_secs();
+    let record = format!("{} 7 {time} {}\n", wish.artifact.mark(), wish.artifact.name);
+    host.write(&download_record(&wish.path), &record);
+    let seen = host.look(&[HostResource::Download(wish)]);
+    assert_eq!(seen.kubernetes.and_then(|it| it.version), Some(Version::known("v1.33.5+rke2r1")));
 }
 
 #[test]

@@ -50,6 +50,7 @@ pub(super) fn resources() -> Vec<HostResource> {
                 url: "https://example.com/k3s".into(),
                 proof: Proof::Sha256(Digest::of("k3s")),
             },
+            member: None,
             mode: Mode(0o755),
         }),
     ]

@@ -1,6 +1,7 @@
-//! What K3s makes of its configuration and of the host that it starts on, as far as it refuses to start.
+//! What K3s and RKE2 make of their configuration and of the host that they start on, as far as they refuse to start.
 //!
-//! The flags are those of v1.31 (`pkg/cli/cmds/agent.go` and `server.go` in <https://github.com/k3s-io/k3s>).
+//! The flags are those of K3s v1.31 (`pkg/cli/cmds/agent.go` and `server.go` in <https://github.com/k3s-io/k3s>); RKE2
+//! passes by what it does not know (`pkg/cli/cmds` in <https://github.com/rancher/rke2>).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,14 +12,69 @@ use serde_json::Value;
 
 use super::state::{Machine, State};
 
-pub(super) const BINARY: &str = "/usr/local/bin/k3s";
-pub(super) const TOKEN: &str = "/etc/rancher/k3s/token";
-pub(super) const KUBECONFIG: &str = "/etc/rancher/k3s/k3s.yaml";
+/// What tells a node from another that has taken its name.
 pub(super) const PASSWORD: &str = "/etc/rancher/node/password";
-const CONFIG: &str = "/etc/rancher/k3s/config.yaml";
-const DROP_INS: &str = "/etc/rancher/k3s/config.yaml.d/";
 
-/// What a server writes down for those who may do everything, as K3s words it; its keys open nothing.
+/// Which of the two it is. Both are built from the same packages, and differ in names and in a few settings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    K3s,
+    Rke2,
+}
+
+impl Kind {
+    pub(super) const ALL: [Self; 2] = [Self::K3s, Self::Rke2];
+
+    /// The one whose program is on a machine.
+    pub(super) fn on(machine: &Machine) -> Self {
+        Self::ALL.into_iter().find(|kind| machine.file(kind.binary()).is_some()).unwrap_or(Self::K3s)
+    }
+
+    /// The one of which this is a file or a folder, by its name at this place.
+    pub(super) fn of(path: &str, named: fn(Self) -> &'static str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| named(*kind) == path)
+    }
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::K3s => "k3s",
+            Self::Rke2 => "rke2",
+        }
+    }
+
+    pub(super) fn binary(self) -> &'static str {
+        match self {
+            Self::K3s => "/usr/local/bin/k3s",
+            Self::Rke2 => "/usr/local/bin/rke2",
+        }
+    }
+
+    /// Everything that makes its host a member.
+    pub(super) fn data(self) -> &'static str {
+        match self {
+            Self::K3s => "/var/lib/rancher/k3s",
+            Self::Rke2 => "/var/lib/rancher/rke2",
+        }
+    }
+
+    /// The unit of a server.
+    pub(super) fn server_unit(self) -> &'static str {
+        match self {
+            Self::K3s => "k3s.service",
+            Self::Rke2 => "rke2-server.service",
+        }
+    }
+
+    pub(super) fn token(self) -> String {
+        format!("/etc/rancher/{}/token", self.name())
+    }
+
+    pub(super) fn kubeconfig(self) -> String {
+        format!("/etc/rancher/{0}/{0}.yaml", self.name())
+    }
+}
+
+/// What a server writes down for those who may do everything, as both word it; its keys open nothing.
 pub(super) fn kubeconfig(host: &NodeName) -> String {
     let packed = |what: &str| STANDARD.encode(format!("{what} of the simulated server {host}"));
     format!(
@@ -32,7 +88,7 @@ pub(super) fn kubeconfig(host: &NodeName) -> String {
     )
 }
 
-/// Flags that both roles take.
+/// Flags that both roles of K3s take.
 const BOTH: &str = "config debug v vmodule log alsologtostderr token token-file server data-dir node-name with-node-id \
     node-label node-taint node-ip node-external-ip node-internal-dns node-external-dns bind-address resolv-conf \
     flannel-iface flannel-conf flannel-cni-conf kubelet-arg kube-proxy-arg protect-kernel-defaults selinux \
@@ -52,57 +108,108 @@ const CRITICAL: [&str; 7] = [
     "secrets-encryption",
 ];
 
-/// The unit of a server.
-pub(super) const SERVER_UNIT: &str = "k3s.service";
+/// Kernel settings without which a hardened RKE2 ends at once.
+const CIS: [(&str, &str); 4] =
+    [("vm.overcommit_memory", "1"), ("vm.panic_on_oom", "0"), ("kernel.panic", "10"), ("kernel.panic_on_oops", "1")];
 
-/// A configuration as K3s reads it: the file, then the drop-ins over it.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Config(BTreeMap<String, Value>);
+/// A configuration as it is read: the file, then the drop-ins over it.
+#[derive(Clone, Debug)]
+pub(super) struct Config {
+    pub(super) kind: Kind,
+    values: BTreeMap<String, Value>,
+}
 
 impl Config {
     /// Reads what is on the machine.
     pub(super) fn read(machine: &Machine) -> Result<Self, String> {
-        let mut config = BTreeMap::new();
-        let drop_ins = machine.texts.range(DROP_INS.to_string()..).take_while(|(path, _)| path.starts_with(DROP_INS));
-        let main = machine.texts.get_key_value(CONFIG).ok_or("there is no /etc/rancher/k3s/config.yaml")?;
+        let kind = Kind::on(machine);
+        let main = format!("/etc/rancher/{}/config.yaml", kind.name());
+        let folder = format!("{main}.d/");
+        let drop_ins = machine.texts.range(folder.clone()..).take_while(|(path, _)| path.starts_with(&folder));
+        let main = machine.texts.get_key_value(&main).ok_or_else(|| format!("there is no {main}"))?;
+        let mut values = BTreeMap::new();
         for (path, text) in std::iter::once(main).chain(drop_ins) {
-            let values: BTreeMap<String, Value> =
+            let read: BTreeMap<String, Value> =
                 serde_saphyr::from_str(text).map_err(|error| format!("{path}: {error}"))?;
-            config.extend(values);
+            values.extend(read);
         }
-        Ok(Self(config))
+        Ok(Self { kind, values })
     }
 
     pub(super) fn text(&self, key: &str) -> Option<&str> {
-        self.0.get(key)?.as_str()
+        self.values.get(key)?.as_str()
     }
 
     pub(super) fn is_on(&self, key: &str) -> bool {
-        self.0.get(key).and_then(Value::as_bool) == Some(true)
+        self.values.get(key).and_then(Value::as_bool) == Some(true)
     }
 
+    /// The port of a server's API. RKE2 knows no other than the usual one.
     pub(super) fn port(&self) -> u16 {
-        self.0.get("https-listen-port").and_then(Value::as_u64).and_then(|port| port.try_into().ok()).unwrap_or(6443)
+        let port = self.values.get("https-listen-port").filter(|_| self.kind == Kind::K3s).and_then(Value::as_u64);
+        port.and_then(|port| port.try_into().ok()).unwrap_or(6443)
+    }
+
+    /// The port of a server at which nodes register.
+    pub(super) fn registers_at(&self) -> u16 {
+        match self.kind {
+            Kind::K3s => self.port(),
+            Kind::Rke2 => 9345,
+        }
+    }
+
+    /// Whether a server with this keeps its data in etcd.
+    pub(super) fn etcd(&self) -> bool {
+        self.kind == Kind::Rke2 || self.is_on("cluster-init")
+    }
+
+    /// Whether nobody brings a network for pods along.
+    pub(super) fn wants_network(&self) -> bool {
+        match self.kind {
+            Kind::K3s => self.text("flannel-backend") == Some("none"),
+            Kind::Rke2 => self.text("cni") == Some("none"),
+        }
     }
 
     pub(super) fn list(&self, key: &str) -> Vec<String> {
-        let items = self.0.get(key).and_then(Value::as_array).into_iter().flatten();
+        let items = self.values.get(key).and_then(Value::as_array).into_iter().flatten();
         items.filter_map(|item| item.as_str().map(str::to_string)).collect()
     }
 
-    /// An agent ends at once when it is given a flag that it does not know.
+    /// An agent of K3s ends at once when it is given a flag that it does not know.
     pub(super) fn agent_takes_all(&self) -> Result<(), String> {
-        let unknown = self.0.keys().find(|key| !BOTH.split_whitespace().any(|flag| flag == key.as_str()));
+        if self.kind == Kind::Rke2 {
+            return Ok(());
+        }
+        let unknown = self.values.keys().find(|key| !BOTH.split_whitespace().any(|flag| flag == key.as_str()));
         unknown.map_or(Ok(()), |key| Err(format!("flag provided but not defined: -{key}")))
+    }
+
+    /// Hardened, RKE2 looks at its host first (`pkg/cli/cmds/profile_linux.go`).
+    fn hardened(&self, machine: &Machine, server: bool) -> Result<(), String> {
+        if self.kind != Kind::Rke2 || self.text("profile") != Some("cis") {
+            return Ok(());
+        }
+        for (key, wanted) in CIS {
+            let there = machine.host.sysctls.get(key).map_or("unset", String::as_str);
+            if there != wanted {
+                return Err(format!("invalid kernel parameter value {key}={there} - expected {wanted}"));
+            }
+        }
+        if server && !machine.host.users.contains_key("etcd") {
+            return Err("missing required: user: unknown user etcd".into());
+        }
+        Ok(())
     }
 
     /// What all servers must agree in.
     pub(super) fn critical(&self) -> BTreeMap<String, Value> {
-        CRITICAL.iter().filter_map(|key| Some((key.to_string(), self.0.get(*key)?.clone()))).collect()
+        CRITICAL.iter().filter_map(|key| Some((key.to_string(), self.values.get(*key)?.clone()))).collect()
     }
 }
 
 /// What a configuration gives its node.
+#[derive(Default)]
 pub(super) struct Marks {
     pub(super) labels: BTreeMap<String, String>,
     /// As the API shows them: without an empty value.
@@ -128,7 +235,7 @@ impl Config {
 }
 
 impl State {
-    /// K3s gives its node the labels of its configuration at every start; taints only when it registers the node.
+    /// Both give their node the labels of its configuration at every start; taints only when it registers the node.
     pub(super) fn give_marks(&mut self, host: &NodeName, unit: &str) {
         let Some(config) = self.machine(host).and_then(|machine| Config::read(machine).ok()) else { return };
         if let Some(node) = self.cluster.nodes.get_mut(host).filter(|node| node.unit == unit) {
@@ -144,7 +251,7 @@ impl State {
         let machine = self.machine(host).ok_or("the machine is gone")?;
         host_refuses(machine, self.modules(host))?;
         let joined = machine.host.kubernetes.as_ref().is_some_and(|kubernetes| kubernetes.joined);
-        if joined && machine.file(TOKEN) != self.cluster.token.as_ref() {
+        if joined && machine.file(&Kind::on(machine).token()) != self.cluster.token.as_ref() {
             // What a server boots from is locked with the token that its cluster was begun with.
             return Err(match server {
                 true => "bootstrap data already found and encrypted with different token".into(),
@@ -155,17 +262,19 @@ impl State {
         if !server {
             config.agent_takes_all()?;
         }
+        config.hardened(machine, server)?;
         Ok(config)
     }
 }
 
 /// What keeps the kubelet from starting on this host.
 fn host_refuses(machine: &Machine, modules: &BTreeSet<String>) -> Result<(), String> {
-    if machine.file(BINARY).is_none() {
-        return Err(format!("{BINARY}: No such file or directory"));
+    let kind = Kind::on(machine);
+    if machine.file(kind.binary()).is_none() {
+        return Err(format!("{}: No such file or directory", kind.binary()));
     }
-    if machine.file(TOKEN).is_none() {
-        return Err("token-file: open /etc/rancher/k3s/token: no such file or directory".into());
+    if machine.file(&kind.token()).is_none() {
+        return Err(format!("token-file: open {}: no such file or directory", kind.token()));
     }
     if !machine.lxc {
         return Ok(());

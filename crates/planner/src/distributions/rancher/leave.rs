@@ -1,0 +1,67 @@
+//! What leaves nothing behind: everything that was started, mounted, linked and written is taken away; what was there
+//! before stays. What the scripts `k3s-killall.sh`, `rke2-killall.sh` and their uninstall scripts do, in their order.
+//! <https://github.com/k3s-io/k3s/blob/v1.31.4%2Bk3s1/install.sh>,
+//! <https://github.com/rancher/rke2/tree/v1.33.5%2Brke2r1/bundle/bin>
+
+use kubewright_model::recipe::{Effect, Recipe, RecipeStep};
+
+use super::{Program, shell};
+
+pub(super) fn leave(program: &Program, server: bool) -> Recipe {
+    let unit = program.unit(server).name;
+    let mut steps = vec![RecipeStep::Stop { unit: unit.into() }];
+    steps.push(shell(&stop_containers(program)));
+    steps.push(shell(&unmount(program)));
+    steps.extend([END_NAMESPACES, UNLINK, UNFILTER].map(shell));
+    steps.push(RecipeStep::Remove(program.binary()));
+    steps.extend(program.leftovers.iter().map(|path| RecipeStep::Remove((*path).into())));
+    let folders = [format!("/etc/rancher/{}", program.name), format!("/var/lib/rancher/{}", program.name)];
+    steps.extend(folders.map(RecipeStep::Remove));
+    steps.extend(SHARED.map(|path| RecipeStep::Remove(path.into())));
+    steps.push(RecipeStep::Remove(format!("/etc/systemd/system/{unit}")));
+    steps.push(RecipeStep::Run(["systemctl", "daemon-reload"].map(String::from).to_vec()));
+    Recipe {
+        title: format!("leave nothing of {} behind", program.title()),
+        effect: Effect::Leave,
+        version: None,
+        steps,
+        gives: Vec::new(),
+    }
+}
+
+/// Folders of the kubelet, containerd and Flannel, in which both keep what runs. RKE2 has K3s' names there.
+const SHARED: [&str; 4] = ["/var/lib/kubelet", "/run/k3s", "/run/flannel", "/var/lib/cni"];
+
+/// Containers outlive their unit on purpose, so their shims are ended with everything under them: a shim that is ended
+/// alone leaves its processes to init. Shims run from the program's own data folder. Of RKE2, etcd and the API server
+/// are among the containers.
+fn stop_containers(program: &Program) -> String {
+    format!(
+        "tree() {{ for pid in $*; do echo \"$pid\"; tree $(pgrep -P \"$pid\"); done; }}; \
+         doomed=$(tree $(pgrep -f '^/var/lib/rancher/{}/data/[^/]*/bin/containerd-shim')); \
+         test -z \"$doomed\" || kill -KILL $doomed 2>/dev/null; true",
+        program.name
+    )
+}
+
+/// The deepest mounts first.
+fn unmount(program: &Program) -> String {
+    format!(
+        "awk '$2 ~ \"^(/run/k3s|/var/lib/rancher/{}|/var/lib/kubelet/(pods|plugins)|/run/netns/cni-)\" {{ print $2 }}' \
+         /proc/self/mounts | sort -r | while read -r mount; do umount -f \"$mount\" || umount -l \"$mount\"; done",
+        program.name
+    )
+}
+
+/// The network plug-ins' names for pods' network namespaces.
+const END_NAMESPACES: &str = "ip netns list 2>/dev/null | awk '/^cni-/ { print $1 }' | \
+    while read -r space; do ip netns delete \"$space\"; done";
+
+/// The links of every network plug-in that either of them brings, or that a release of ours brings.
+const UNLINK: &str = "for link in $(ip -o link show master cni0 2>/dev/null | awk -F '[:@ ]+' '{ print $2 }') \
+    cni0 flannel.1 flannel.4096 flannel-v6.1 flannel-v6.4096 flannel-wg flannel-wg-v6 vxlan.calico vxlan-v6.calico \
+    cilium_vxlan cilium_net cilium_wg0 kube-ipvs0 nodelocaldns; do \
+    ip link show \"$link\" >/dev/null 2>&1 && ip link delete \"$link\"; done; true";
+
+const UNFILTER: &str = "for tool in iptables ip6tables; do command -v \"$tool-save\" >/dev/null || continue; \
+    \"$tool-save\" | grep -v -e KUBE- -e CNI- -e flannel -e cali- -e cali: -e CILIUM_ | \"$tool-restore\"; done";

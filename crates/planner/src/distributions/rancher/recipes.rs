@@ -1,0 +1,192 @@
+//! What is done to make a host a member, to change its version, and to save the datastore.
+
+use std::sync::Arc;
+
+use kubewright_model::desired::{Leaving, MemberRecipes};
+use kubewright_model::host::FileWish;
+use kubewright_model::recipe::{Effect, Output, Recipe, RecipeStep};
+use kubewright_model::spec::kubernetes::Datastore;
+use kubewright_model::text::Text;
+use kubewright_model::units::Span;
+use kubewright_model::version::Version;
+
+use super::{Program, leave};
+use crate::context::Context;
+use crate::context::nodes::NodePlan;
+
+/// The first start pulls images and makes certificates; on a slow link it takes minutes.
+const START_TIMEOUT: Span = Span::from_secs(10 * 60);
+
+/// What a distribution does with its members; what is the same on every node is made once.
+pub(crate) struct Recipes {
+    program: &'static Program,
+    leave_server: Arc<Recipe>,
+    leave_agent: Arc<Recipe>,
+    snapshot: Option<Arc<Recipe>>,
+}
+
+impl Recipes {
+    pub(in crate::distributions) fn new(program: &'static Program, context: &Context<'_>) -> Self {
+        let etcd = context.file.spec.kubernetes.datastore == Datastore::Etcd;
+        Self {
+            program,
+            leave_server: Arc::new(leave::leave(program, true)),
+            leave_agent: Arc::new(leave::leave(program, false)),
+            // SQLite is a file that must not be copied while it is written; its backup is the machine's.
+            snapshot: etcd.then(|| Arc::new(program.snapshot())),
+        }
+    }
+
+    /// What leaves nothing of the distribution on a host.
+    pub(crate) fn leaving(&self) -> Leaving {
+        Leaving { server: self.leave_server.clone(), agent: self.leave_agent.clone() }
+    }
+
+    /// What is done with one node.
+    pub(crate) fn of(&self, context: &Context<'_>, node: &NodePlan<'_>) -> MemberRecipes {
+        let (program, server) = (self.program, node.is_server());
+        let join = if server { program.join_server(context, node) } else { program.join_agent(context, node) };
+        MemberRecipes {
+            init: server.then(|| Arc::new(program.init(context, node))),
+            join: Arc::new(join),
+            upgrade: Arc::new(program.upgrade(context, node)),
+            leave: if server { self.leave_server.clone() } else { self.leave_agent.clone() },
+            snapshot: self.snapshot.clone().filter(|_| server),
+            restore: None,
+        }
+    }
+}
+
+fn recipe(context: &Context<'_>, title: &str, effect: Effect, steps: Vec<RecipeStep>, gives: Vec<Output>) -> Recipe {
+    let version = Some(context.file.spec.kubernetes.version.clone());
+    Recipe { title: title.into(), effect, version, steps, gives }
+}
+
+impl Program {
+    /// The first server. Where it has to be told that it begins a cluster, the membership file says so, and no longer than
+    /// until it runs: a server that lost its disk would begin a second cluster at its next start. For the same reason
+    /// the file names a server from then on, which is ignored while there are data.
+    fn init(&self, context: &Context<'_>, node: &NodePlan<'_>) -> Recipe {
+        let write = |text: String| RecipeStep::Write(FileWish::new(self.membership(), text, 0o600));
+        let etcd = context.file.spec.kubernetes.datastore == Datastore::Etcd;
+        let mut steps = match self.begins.filter(|_| etcd) {
+            Some(begins) => vec![write(begins.into())],
+            None => vec![RecipeStep::Remove(self.membership())],
+        };
+        steps.extend(self.start(context, node));
+        steps.push(self.api_ready());
+        // Not before: a unit is started without waiting for it, and may read its configuration a moment later.
+        steps.extend(etcd.then(|| write(format!("server: https://{}\n", self.registration(context)))));
+        let title = format!("start the {} cluster", self.title());
+        recipe(context, &title, Effect::Init, steps, vec![self.given_kubeconfig(context)])
+    }
+
+    fn join_server(&self, context: &Context<'_>, node: &NodePlan<'_>) -> Recipe {
+        let mut steps = vec![self.through_a_server()];
+        steps.extend(self.start(context, node));
+        steps.push(self.api_ready());
+        let title = format!("join the {} control plane", self.title());
+        recipe(context, &title, Effect::JoinServer, steps, vec![self.given_kubeconfig(context)])
+    }
+
+    /// Says in the membership file which server to join through: one that serves while the recipe runs.
+    fn through_a_server(&self) -> RecipeStep {
+        let text = Text::known("server: ").and_hole("cluster/server").and("\n");
+        RecipeStep::Write(FileWish::new(self.membership(), text, 0o600))
+    }
+
+    /// An agent's configuration names the endpoint. Where that is a single server, which may be the one that is down, the
+    /// agent joins through another. That it was let in shows by the kubeconfig that it writes for its kubelet.
+    fn join_agent(&self, context: &Context<'_>, node: &NodePlan<'_>) -> Recipe {
+        let joined = RecipeStep::Until {
+            command: vec!["test".into(), "-s".into(), self.kubelet_config()],
+            what: "the agent is let in by a server".into(),
+            timeout: START_TIMEOUT,
+            log: Some(self.unit(false).name.into()),
+        };
+        let mut steps = Vec::new();
+        if endpoint_is_a_server(context) {
+            steps.push(self.through_a_server());
+        }
+        steps.extend(self.start(context, node));
+        steps.push(joined);
+        recipe(context, &format!("join {} as an agent", self.title()), Effect::JoinAgent, steps, Vec::new())
+    }
+
+    /// What an agent's kubelet shows the API server.
+    fn kubelet_config(&self) -> String {
+        self.data("agent/kubelet.kubeconfig")
+    }
+
+    /// The new program is in its place already; containers go on while it restarts. The books still hold the node as Ready
+    /// for a while after its kubelet has gone, so it counts only when they hold the new version as well.
+    /// <https://docs.k3s.io/upgrades/manual>, <https://docs.rke2.io/upgrades/manual>
+    fn upgrade(&self, context: &Context<'_>, node: &NodePlan<'_>) -> Recipe {
+        let unit = self.unit(node.is_server()).name;
+        let version = &context.file.spec.kubernetes.version;
+        let restart = RecipeStep::Restart { unit: unit.into(), reads: self.reads(context, node) };
+        let mut steps = vec![restart];
+        steps.extend(node.is_server().then(|| self.api_ready()));
+        steps.push(self.runs(node, version));
+        recipe(context, &format!("run {} {version}", self.title()), Effect::Upgrade, steps, Vec::new())
+    }
+
+    /// The node is Ready with this version. Each node may read its own Node object, an agent with its kubelet's
+    /// credentials. <https://kubernetes.io/docs/reference/access-authn-authz/node/>
+    fn runs(&self, node: &NodePlan<'_>, version: &Version) -> RecipeStep {
+        let config = if node.is_server() { self.kubeconfig() } else { self.kubelet_config() };
+        let shown = "{.status.nodeInfo.kubeletVersion} {.status.conditions[?(@.type==\"Ready\")].status}";
+        let (kubectl, name) = (self.kubectl.join(" "), &node.name);
+        let test = format!(
+            "test \"$({kubectl} --kubeconfig {config} get node {name} -o jsonpath='{shown}')\" = '{version} True'"
+        );
+        RecipeStep::Until {
+            command: vec!["/bin/sh".into(), "-c".into(), test],
+            what: format!("{name} is Ready with {version}"),
+            timeout: START_TIMEOUT,
+            log: Some(self.unit(node.is_server()).name.into()),
+        }
+    }
+
+    fn api_ready(&self) -> RecipeStep {
+        let kubectl = self.kubectl.iter().map(|word| (*word).to_string());
+        let asks = ["--kubeconfig".into(), self.kubeconfig(), "get".into(), "--raw".into(), "/readyz".into()];
+        RecipeStep::Until {
+            command: kubectl.chain(asks).collect(),
+            what: "the API server says that it is ready".into(),
+            timeout: START_TIMEOUT,
+            log: Some(self.unit(true).name.into()),
+        }
+    }
+
+    /// Its kubeconfig is for the server itself; others reach the API at its endpoint.
+    fn given_kubeconfig(&self, context: &Context<'_>) -> Output {
+        Output {
+            hole: "cluster/kubeconfig".into(),
+            file: self.kubeconfig(),
+            replace: vec![("https://127.0.0.1:6443".into(), Text::known(format!("https://{}", context.endpoint)))],
+        }
+    }
+
+    /// <https://docs.k3s.io/cli/etcd-snapshot>, <https://docs.rke2.io/datastore/backup_restore>
+    fn snapshot(&self) -> Recipe {
+        let binary = self.binary();
+        let command = [binary.as_str(), "etcd-snapshot", "save", "--name", "kubewright"].map(String::from).to_vec();
+        Recipe {
+            title: "save a snapshot of etcd".into(),
+            effect: Effect::Snapshot,
+            version: None,
+            steps: vec![RecipeStep::Run(command)],
+            gives: Vec::new(),
+        }
+    }
+}
+
+fn endpoint_is_a_server(context: &Context<'_>) -> bool {
+    let endpoint = &context.endpoint;
+    let is_endpoint = |node: &NodePlan<'_>| match node.address {
+        Some(address) => endpoint.address() == Some(address),
+        None => endpoint.host == node.name.as_str(),
+    };
+    context.nodes.iter().any(|node| node.is_server() && is_endpoint(node))
+}

@@ -1,0 +1,170 @@
+//! RKE2: what is its own. The rest is in [`super::rancher`]. Facts are its documentation's (<https://docs.rke2.io>) and
+//! its source's (<https://github.com/rancher/rke2>), for v1.31 to v1.36.
+//!
+//! Its control plane runs in containers that the kubelet starts from files, and what it packages are Helm charts. Secrets
+//! in the datastore are always encrypted, and a server without a `server` to join begins a cluster: so nothing has to
+//! tell it.
+
+use kubewright_model::host::{FileWish, HostResource, UserWish};
+use kubewright_model::spec::Distribution;
+use kubewright_model::spec::kubernetes::{Cni, Kubernetes, Profile, SUPERVISOR_PORT};
+use serde_json::json;
+
+use super::rancher::{Config, Program, Unit};
+use crate::context::Context;
+use crate::context::nodes::NodePlan;
+
+/// The archive holds what the install script unpacks: the program, two units and two scripts, of which only the program
+/// is not written here.
+pub(super) static PROGRAM: Program = Program {
+    distribution: Distribution::Rke2,
+    name: "rke2",
+    releases: "https://github.com/rancher/rke2/releases/download",
+    file: "rke2.linux-{arch}.tar.gz",
+    member: Some("bin/rke2"),
+    images,
+    // It lies in an image of which RKE2 takes it at its start.
+    kubectl: &["/var/lib/rancher/rke2/bin/kubectl"],
+    units: [
+        unit("rke2-server.service", "Rancher Kubernetes Engine v2 (server)", "/usr/local/bin/rke2 server"),
+        unit("rke2-agent.service", "Rancher Kubernetes Engine v2 (agent)", "/usr/local/bin/rke2 agent"),
+    ],
+    begins: None,
+    configure,
+    prepare,
+    files,
+    first: &[HEED_NETWORK_MANAGER],
+    // The supervisor, with which nodes register; the agent's own way to the API server.
+    listens: [&[SUPERVISOR_PORT], &[6443]],
+    leftovers: &LEFTOVERS,
+};
+
+/// The kubelet and containerd are processes of their own, and must end with the unit.
+const fn unit(name: &'static str, description: &'static str, command: &'static str) -> Unit {
+    Unit {
+        name,
+        description: [description, "https://github.com/rancher/rke2#readme"],
+        command,
+        further: "ExecStopPost=-/bin/sh -c \"systemd-cgls /system.slice/%n | grep -Eo '[0-9]+ (containerd|kubelet)' | \
+                  cut -d ' ' -f 1 | xargs -r kill\"\n",
+    }
+}
+
+/// What its uninstall script takes away, beside what K3s leaves as well. The node's password is among it.
+const LEFTOVERS: [&str; 8] = [
+    NETWORK_MANAGER,
+    "/etc/rancher/node",
+    "/etc/cni",
+    "/opt/cni/bin",
+    "/var/log/pods",
+    "/var/log/containers",
+    "/var/log/calico",
+    "/var/lib/calico",
+];
+
+/// Images of the network plug-in lie in an archive of their own; that with Canal is the usual one.
+/// <https://docs.rke2.io/install/airgap>
+fn images(kubernetes: &Kubernetes) -> Vec<&'static str> {
+    let own = match &kubernetes.cni {
+        Cni { calico: Some(_), .. } => "rke2-images-calico.linux-{arch}.tar.zst",
+        Cni { flannel: Some(_), .. } => "rke2-images-flannel.linux-{arch}.tar.zst",
+        Cni { cilium: Some(_), .. } => return vec![CORE],
+        Cni { .. } => return vec!["rke2-images.linux-{arch}.tar.zst"],
+    };
+    vec![CORE, own]
+}
+
+const CORE: &str = "rke2-images-core.linux-{arch}.tar.zst";
+
+/// NetworkManager, where there is one, must leave the plug-ins' interfaces alone.
+/// <https://docs.rke2.io/known_issues#networkmanager>
+const NETWORK_MANAGER: &str = "/etc/NetworkManager/conf.d/rke2-canal.conf";
+/// It reads its files when it is told to.
+const HEED_NETWORK_MANAGER: &str =
+    "! systemctl is-active --quiet NetworkManager.service || systemctl reload NetworkManager.service";
+const UNMANAGED: &str = "[keyfile]\n\
+    unmanaged-devices=interface-name:flannel*;interface-name:cali*;interface-name:tunl*;\
+    interface-name:vxlan.calico;interface-name:vxlan-v6.calico;interface-name:wireguard.cali;\
+    interface-name:wg-v6.cali\n";
+
+fn prepare(context: &Context<'_>, node: &NodePlan<'_>) -> Vec<HostResource> {
+    let mut resources = vec![HostResource::File(FileWish::new(NETWORK_MANAGER, UNMANAGED, 0o644))];
+    if context.file.spec.kubernetes.profile == Some(Profile::Cis) {
+        let sysctls = CIS_SYSCTLS.map(|(key, value)| HostResource::Sysctl { key: key.into(), value: value.into() });
+        resources.extend(sysctls);
+        resources.extend(node.is_server().then(|| HostResource::User(etcd())));
+    }
+    resources
+}
+
+/// What its `60-rke2-cis.conf` sets. It starts with no other values, and neither does its kubelet.
+/// <https://docs.rke2.io/security/hardening_guide#kernel-parameters>
+const CIS_SYSCTLS: [(&str, &str); 4] =
+    [("vm.panic_on_oom", "0"), ("vm.overcommit_memory", "1"), ("kernel.panic", "10"), ("kernel.panic_on_oops", "1")];
+
+/// The user that etcd runs as and that its data belong to.
+/// <https://docs.rke2.io/security/hardening_guide#etcd-is-configured-properly>
+fn etcd() -> UserWish {
+    UserWish {
+        name: "etcd".into(),
+        authorized_keys: Vec::new(),
+        sudo: false,
+        groups: Vec::new(),
+        shell: "/usr/sbin/nologin".into(),
+        password_hash: None,
+    }
+}
+
+/// The API server reads it where we say so, hardened or not; it stays as it is where it is there.
+/// <https://docs.rke2.io/security/hardening_guide#api-server-audit-configuration>
+const AUDIT_POLICY: &str = "/etc/rancher/rke2/audit-policy.yaml";
+
+fn files(context: &Context<'_>, node: &NodePlan<'_>) -> Vec<FileWish> {
+    let policy = &context.file.spec.kubernetes.audit_policy;
+    if policy.is_empty() || !node.is_server() {
+        return Vec::new();
+    }
+    let mut whole = json!({ "apiVersion": "audit.k8s.io/v1", "kind": "Policy" });
+    for (key, value) in policy {
+        whole[key] = value.clone();
+    }
+    // A map of plain values always has a YAML text.
+    vec![FileWish::new(AUDIT_POLICY, serde_saphyr::to_string(&whole).unwrap_or_default(), 0o600)]
+}
+
+/// <https://docs.rke2.io/reference/server_config>
+fn configure(context: &Context<'_>, node: &NodePlan<'_>, config: &mut Config) {
+    let spec = &context.file.spec;
+    if spec.kubernetes.profile == Some(Profile::Cis) {
+        config.set("profile", "cis");
+    }
+    if !node.is_server() {
+        return;
+    }
+    if !spec.kubernetes.audit_policy.is_empty() {
+        config.set("audit-policy-file", AUDIT_POLICY);
+    }
+    config.set("cni", plug_in(&spec.kubernetes.cni));
+    if spec.kubernetes.cni.cilium.as_ref().is_some_and(|cilium| cilium.kube_proxy_replacement) {
+        config.set("disable-kube-proxy", true);
+    }
+    let ingress = &spec.ingress;
+    // Where nothing is said it is RKE2's choice, which heeds what an older version has brought to the cluster.
+    if ingress.none || ingress.nginx.is_some() {
+        config.set("ingress-controller", "none");
+    } else if ingress.traefik.is_some() {
+        config.set("ingress-controller", "traefik");
+    }
+    config.list("disable", spec.addons.metrics_server.iter().map(|_| "rke2-metrics-server".into()).collect());
+}
+
+/// The network plug-in that RKE2 brings. Cilium is a release of ours, of the version that the file names.
+/// <https://docs.rke2.io/networking/basic_network_options>
+fn plug_in(cni: &Cni) -> &'static str {
+    match cni {
+        Cni { cilium: Some(_), .. } => "none",
+        Cni { calico: Some(_), .. } => "calico",
+        Cni { flannel: Some(_), .. } => "flannel",
+        Cni { .. } => "canal",
+    }
+}
