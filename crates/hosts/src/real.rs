@@ -54,6 +54,8 @@ pub struct RealHosts {
     passwords: Arc<Passwords>,
     /// Where relative addresses of files of ours begin.
     folder: PathBuf,
+    /// How long a look may take.
+    patience: Duration,
 }
 
 impl RealHosts {
@@ -66,13 +68,20 @@ impl RealHosts {
         let passwords = Arc::new(Passwords::new(user.ask));
         let home = Home::read(&user.home, user.agent)?;
         let connections = Connections::new(home, user.known_hosts, Arc::clone(&passwords));
-        Ok(Self { connections, passwords, folder: PathBuf::new() })
+        Ok(Self { connections, passwords, folder: PathBuf::new(), patience: LOOK })
     }
 
     /// The same hands, which find files with relative addresses in a folder.
     #[must_use]
     pub fn with_files_of(mut self, folder: &Path) -> Self {
         self.folder = folder.to_path_buf();
+        self
+    }
+
+    /// The same hands, which wait so long for the answer to a look.
+    #[must_use]
+    pub fn with_patience(mut self, patience: Duration) -> Self {
+        self.patience = patience;
         self
     }
 
@@ -122,7 +131,7 @@ impl RealHosts {
     /// Sends a file from here, or the rest of it, unless the host has it; says whether it was sent.
     async fn upload(&self, host: &NodeName, way: &Way, upload: &Upload<'_>) -> Result<bool, HostError> {
         let what = upload.in_words();
-        let printed = self.script(host, way, &what, Job { body: &upload.ask()?, deadline: LOOK }).await?;
+        let printed = self.script(host, way, &what, Job { body: &upload.ask()?, deadline: self.patience }).await?;
         let Some(wanted) = upload.wanted(&printed)? else { return Ok(false) };
         let mut source = upload.open(&wanted).await?;
         let body = upload.take_in(&source);
@@ -140,7 +149,7 @@ impl RealHosts {
             match self.connections.renew(host, way).await {
                 Ok(()) => {
                     let body = change::ssh_daemon_proven();
-                    self.script(host, way, what, Job { body: &body, deadline: LOOK }).await?;
+                    self.script(host, way, what, Job { body: &body, deadline: self.patience }).await?;
                     return Ok(());
                 }
                 Err(closed) if !closed.may_pass() || Instant::now() > deadline => break closed,
@@ -148,7 +157,7 @@ impl RealHosts {
             }
         };
         let body = change::ssh_daemon_back();
-        let back = match self.script(host, way, what, Job { body: &body, deadline: LOOK }).await {
+        let back = match self.script(host, way, what, Job { body: &body, deadline: self.patience }).await {
             Ok(_) => "what was there before is back".to_string(),
             Err(error) => format!("and it could not be put back: {error}"),
         };
@@ -171,7 +180,7 @@ impl RealHosts {
         loop {
             let last = Instant::now() + LOOK_AGAIN > deadline;
             let body = if last { &until.last_look } else { &until.look };
-            let printed = self.script(host, way, &what, Job { body, deadline: LOOK }).await?;
+            let printed = self.script(host, way, &what, Job { body, deadline: self.patience }).await?;
             let look = recipe::looked(&printed, holes);
             if look.done {
                 return Ok(printed);
@@ -198,7 +207,7 @@ fn now() -> u64 {
 impl Hosts for RealHosts {
     async fn observe(&self, probe: Probe<'_>) -> Seen<HostSeen> {
         let body = probe::script(probe.resources, probe.holds_data);
-        let job = Job { body: &body, deadline: LOOK };
+        let job = Job { body: &body, deadline: self.patience };
         let kept = self.connections.keeps(probe.host).await;
         let mut asked = now();
         let mut answer = self.script(probe.host, probe.way, "looking at it", job).await;

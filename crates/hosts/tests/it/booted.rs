@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use kubewright_model::ids::NodeName;
 
-use crate::lab::{PORT, keygen};
+use crate::lab::{PORT, inside, keygen, only_child};
 
 /// The control group that holds a world's hosts; whoever finds it in the environment is in that world.
 const WORLD: &str = "KUBEWRIGHT_LAB";
@@ -181,27 +181,14 @@ impl BootedHost {
     }
 
     fn try_sh(&self, script: &str) -> Result<String, String> {
-        let init = self.init().ok_or("it is off")?;
-        let output = Command::new("nsenter")
-            .args(["--all", "--root", "--wd", "--target", &init, "sh", "-c", script])
-            .env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
-            .output()
-            .expect("nsenter is installed");
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        if output.status.success() {
-            return Ok(text(&output.stdout));
-        }
-        Err(format!("{}{}", text(&output.stdout), text(&output.stderr)))
+        inside(&self.init().ok_or("it is off")?, script)
     }
 
     /// The host's first process, as the world counts, once it is systemd.
     fn init(&self) -> Option<String> {
-        let nspawn = std::fs::read_to_string(self.at("pid")).ok()?;
-        let nspawn = nspawn.trim();
-        let children = std::fs::read_to_string(format!("/proc/{nspawn}/task/{nspawn}/children")).ok()?;
-        let init = children.split_whitespace().next()?;
+        let init = only_child(&self.at("pid"))?;
         let program = std::fs::read_to_string(format!("/proc/{init}/comm")).ok()?;
-        (program.trim() == "systemd").then(|| init.to_string())
+        (program.trim() == "systemd").then_some(init)
     }
 
     /// A file of the lab, outside the host: `user` is the key that is let in.

@@ -9,7 +9,8 @@ async fn unseen(hands: &RealHosts, host: &LabHost, way: &Way) -> String {
 
 #[tokio::test]
 async fn another_host_key_stops_everything_with_both_fingerprints() {
-    let mut host = LabHost::start("one");
+    let Some(lab) = Lab::open() else { return };
+    let mut host = lab.host("one");
     let home = tempfile::tempdir().expect("a folder");
     let way = way(&host, "root");
     assert!(look(&hands(home.path()), &host, &way, &[]).await.present().is_some());
@@ -30,7 +31,8 @@ async fn another_host_key_stops_everything_with_both_fingerprints() {
 
 #[tokio::test]
 async fn a_connection_that_is_cut_in_the_middle_is_finished_by_the_next_run() {
-    let mut host = LabHost::start("one");
+    let Some(lab) = Lab::open() else { return };
+    let mut host = lab.host("one");
     let home = tempfile::tempdir().expect("a folder");
     let hands = hands(home.path());
     let way = way(&host, "root");
@@ -56,7 +58,8 @@ async fn a_connection_that_is_cut_in_the_middle_is_finished_by_the_next_run() {
 
 #[tokio::test]
 async fn a_shell_that_somebody_ends_passes() {
-    let host = LabHost::start("one");
+    let Some(lab) = Lab::open() else { return };
+    let host = lab.host("one");
     let home = tempfile::tempdir().expect("a folder");
     let (hands, way) = (hands(home.path()), way(&host, "admin"));
     host.sh("printf '#!/bin/sh\\nkill -TERM $(pgrep -x sh | tr \"\\\\n\" \" \")\\nsleep 5\\n' >/usr/local/sbin/mv; \
@@ -70,7 +73,8 @@ async fn a_shell_that_somebody_ends_passes() {
 
 #[tokio::test]
 async fn a_host_that_was_started_again_between_two_looks_is_seen() {
-    let mut host = LabHost::start("one");
+    let Some(lab) = Lab::open() else { return };
+    let mut host = lab.host("one");
     let home = tempfile::tempdir().expect("a folder");
     let (hands, way) = (hands(home.path()), way(&host, "admin"));
     assert!(look(&hands, &host, &way, &[]).await.present().is_some());
@@ -82,18 +86,20 @@ async fn a_host_that_was_started_again_between_two_looks_is_seen() {
 
 #[tokio::test]
 async fn sudo_that_wants_a_password_is_told_as_that() {
-    let host = LabHost::start("one");
+    let Some(lab) = Lab::open() else { return };
+    let host = lab.host("one");
     let home = tempfile::tempdir().expect("a folder");
     let why = unseen(&hands(home.path()), &host, &way(&host, "guest")).await;
     assert!(why.contains("(sudo)") && why.contains("a password is required"), "{why}");
-    let host = LabHost::prepared("two", "rm /usr/bin/sudo");
+    let host = lab.prepared("two", "rm /usr/bin/sudo");
     let why = unseen(&hands(home.path()), &host, &way(&host, "admin")).await;
     assert!(why.contains("(sudo)") && why.contains("not found"), "{why}");
 }
 
 #[tokio::test]
 async fn a_key_that_is_not_let_in_is_named() {
-    let host = LabHost::start("one");
+    let Some(lab) = Lab::open() else { return };
+    let host = lab.host("one");
     let home = tempfile::tempdir().expect("a folder");
     let stranger = host.at("stranger").display().to_string();
     let way = Way { key_file: Some(stranger.clone().into()), ..way(&host, "root") };
@@ -103,7 +109,8 @@ async fn a_key_that_is_not_let_in_is_named() {
 
 #[tokio::test]
 async fn a_disk_that_is_full_or_cannot_be_written_is_told_by_its_file() {
-    let host = LabHost::prepared(
+    let Some(lab) = Lab::open() else { return };
+    let host = lab.prepared(
         "one",
         "mkdir /full /fixed
         echo old >/fixed/one",
@@ -123,10 +130,11 @@ async fn a_disk_that_is_full_or_cannot_be_written_is_told_by_its_file() {
 
 #[tokio::test]
 async fn sudo_takes_its_password_from_standard_input_alone() {
+    let Some(lab) = Lab::open() else { return };
     let give = "echo 'guest:right horse' | chpasswd";
     let forgets = "echo 'Defaults timestamp_timeout=0' >/etc/sudoers.d/forgets; chmod 440 /etc/sudoers.d/forgets";
     for prepare in [give.to_string(), format!("{give}; {forgets}")] {
-        let host = LabHost::prepared("one", &prepare);
+        let host = lab.prepared("one", &prepare);
         let home = tempfile::tempdir().expect("a folder");
         let way = Way { sudo: Some("secret/sudo-password".into()), ..way(&host, "guest") };
         let right = hands_that_know(home.path(), |wanted| match wanted {
@@ -151,7 +159,8 @@ async fn sudo_takes_its_password_from_standard_input_alone() {
 
 #[tokio::test]
 async fn sudo_that_wants_a_terminal_says_so() {
-    let host = LabHost::prepared("one", "echo 'Defaults requiretty' >>/etc/sudoers.d/admin");
+    let Some(lab) = Lab::open() else { return };
+    let host = lab.prepared("one", "echo 'Defaults requiretty' >>/etc/sudoers.d/admin");
     let home = tempfile::tempdir().expect("a folder");
     let why = unseen(&hands(home.path()), &host, &way(&host, "admin")).await;
     assert!(why.contains("(sudo)") && why.contains("tty"), "{why}");
@@ -159,7 +168,8 @@ async fn sudo_that_wants_a_terminal_says_so() {
 
 #[tokio::test]
 async fn an_encrypted_key_is_opened_by_who_knows_its_password_and_nobody_is_asked_twice() {
-    let host = LabHost::start("one");
+    let Some(lab) = Lab::open() else { return };
+    let host = lab.host("one");
     let home = tempfile::tempdir().expect("a folder");
     let key = host.at("user");
     let status = std::process::Command::new("ssh-keygen")
@@ -190,8 +200,9 @@ async fn an_encrypted_key_is_opened_by_who_knows_its_password_and_nobody_is_aske
 
 #[tokio::test]
 async fn a_package_manager_that_others_use_is_busy_and_the_next_run_installs() {
+    let Some(lab) = Lab::open() else { return };
     // The real one, as long as somebody holds its lock.
-    let host = LabHost::prepared("one", "mv /usr/local/sbin/apt-get /root/stand-in");
+    let host = lab.prepared("one", "mv /usr/local/sbin/apt-get /root/stand-in");
     host.sh("cat >/root/hold <<'END'
 import fcntl, time
 lists, packages = open('/var/lib/apt/lists/lock', 'w'), open('/var/lib/dpkg/lock-frontend', 'w')
@@ -212,7 +223,8 @@ END
 
 #[tokio::test]
 async fn names_that_are_no_text_are_looked_past() {
-    let host = LabHost::prepared(
+    let Some(lab) = Lab::open() else { return };
+    let host = lab.prepared(
         "one",
         "odd=$(printf '\\377\\376')
         mkdir -p /etc/sysctl.d /etc/modules-load.d

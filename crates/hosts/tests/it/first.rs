@@ -10,8 +10,8 @@ sed -i -e 's|/etc/ssh/lab_keys|.ssh/authorized_keys|' -e 's/^$HOW no/$HOW yes/' 
 sed -i 's|^admin:[^:]*:|admin:$6$kubewright$N6sFv5YYGL/2K.SSkhDYpiqUTdvzU4KmcGzBR0pzFTq06xB9.M3AT.nqm24VdtLMirCUPT.NKGrqOx4UtRXpo.:|' /etc/shadow
 ";
 
-fn host(how: &str) -> LabHost {
-    LabHost::prepared("one", &WITHOUT_KEY.replace("$HOW", how))
+fn host(lab: &Lab, how: &str) -> LabHost {
+    lab.prepared("one", &WITHOUT_KEY.replace("$HOW", how))
 }
 
 fn knows(password: &'static str, home: &Path) -> RealHosts {
@@ -27,8 +27,9 @@ fn first(host: &LabHost) -> Way {
 
 #[tokio::test]
 async fn a_password_lets_us_in_until_our_key_takes_its_place() {
+    let Some(lab) = Lab::open() else { return };
     let home = tempfile::tempdir().expect("a folder");
-    let host = host("PasswordAuthentication");
+    let host = host(&lab, "PasswordAuthentication");
     let (keys, way) = ("cat /home/admin/.ssh/authorized_keys 2>/dev/null || true", first(&host));
     // Without the word of the spec, no password is tried.
     let refused = look(&knows("first contact", home.path()), &host, &super::way(&host, "admin"), &[]).await;
@@ -60,11 +61,12 @@ async fn a_password_lets_us_in_until_our_key_takes_its_place() {
 
 #[tokio::test]
 async fn questions_of_a_host_are_answered_with_the_password() {
+    let Some(lab) = Lab::open() else { return };
     let home = tempfile::tempdir().expect("a folder");
     // PAM asks by itself, and the daemon takes no password otherwise.
     let pam = "sed -i 's/^UsePAM no/UsePAM yes/' /etc/ssh/sshd_config\n\
         printf 'auth required pam_unix.so\\naccount required pam_permit.so\\nsession required pam_permit.so\\n' >/etc/pam.d/sshd\n";
-    let host = LabHost::prepared("one", &(WITHOUT_KEY.replace("$HOW", "KbdInteractiveAuthentication") + pam));
+    let host = lab.prepared("one", &(WITHOUT_KEY.replace("$HOW", "KbdInteractiveAuthentication") + pam));
     let seen = look(&knows("first contact", home.path()), &host, &first(&host), &[]).await;
     assert!(seen.present().is_some(), "{seen:?}");
     assert!(host.log().contains("Accepted keyboard-interactive"), "{}", host.log());
@@ -74,8 +76,9 @@ async fn questions_of_a_host_are_answered_with_the_password() {
 
 #[tokio::test]
 async fn a_wrong_password_is_told_and_a_host_that_takes_no_key_too() {
+    let Some(lab) = Lab::open() else { return };
     let home = tempfile::tempdir().expect("a folder");
-    let host = host("PasswordAuthentication");
+    let host = host(&lab, "PasswordAuthentication");
     let refused = look(&knows("wrong", home.path()), &host, &first(&host), &[]).await;
     let why = &refused.why_unknown().expect("it is not let in").0;
     assert!(why.contains("the password for the first contact (secret/first-password)"), "{why}");

@@ -54,18 +54,21 @@ async fn whole(host: &LabHost, way: &Way) {
 
 #[tokio::test]
 async fn root_makes_a_host_what_it_should_be() {
-    let host = LabHost::start("one");
+    let Some(lab) = Lab::open() else { return };
+    let host = lab.host("one");
     whole(&host, &way(&host, "root")).await;
 }
 
 #[tokio::test]
 async fn sudo_without_a_password_does_the_same() {
-    let host = LabHost::start("one");
+    let Some(lab) = Lab::open() else { return };
+    let host = lab.host("one");
     whole(&host, &way(&host, "admin")).await;
 }
 
 #[tokio::test]
 async fn profiles_that_print_and_other_shells_change_nothing() {
+    let Some(lab) = Lab::open() else { return };
     let noise = "printf 'echo Welcome to the machine; echo kw begin; cat /etc/issue\\n' >>/etc/profile
         printf 'echo noise\\necho more >&2\\n' | tee /root/.bashrc >/root/.profile
         printf 'Banner /etc/issue\\nPrintMotd yes\\n' >>/etc/ssh/sshd_config
@@ -73,18 +76,19 @@ async fn profiles_that_print_and_other_shells_change_nothing() {
         printf '#!/bin/sh\\necho This is no shell that you know.\\n[ \"$1\" = -c ] && exec sh -c \"$2\"\\n' >/usr/local/bin/odd
         chmod 755 /usr/local/bin/odd";
     for user in ["root", "admin"] {
-        let host = LabHost::prepared("noisy", noise);
+        let host = lab.prepared("noisy", noise);
         whole(&host, &way(&host, user)).await;
     }
 }
 
 #[tokio::test]
 async fn people_have_login_shells_of_many_kinds() {
+    let Some(lab) = Lab::open() else { return };
     for shell in ["dash", "bash", "fish", "tcsh"] {
         let other = format!(
             "test -x /usr/bin/{shell}; sed -i 's|^admin:\\(.*\\):/bin/sh|admin:\\1:/usr/bin/{shell}|' /etc/passwd"
         );
-        let host = LabHost::prepared("one", &other);
+        let host = lab.prepared("one", &other);
         assert_eq!(host.sh("grep '^admin:' /etc/passwd | cut -d: -f7").trim(), format!("/usr/bin/{shell}"));
         whole(&host, &way(&host, "admin")).await;
     }
@@ -92,7 +96,8 @@ async fn people_have_login_shells_of_many_kinds() {
 
 #[tokio::test]
 async fn numbers_of_the_kernel_are_read_whole() {
-    let host = LabHost::start("one");
+    let Some(lab) = Lab::open() else { return };
+    let host = lab.host("one");
     let home = tempfile::tempdir().expect("a folder");
     let (hands, way) = (hands(home.path()), way(&host, "root"));
     // Of many digits, of several words, and a text.
@@ -113,7 +118,8 @@ async fn numbers_of_the_kernel_are_read_whole() {
 
 #[tokio::test]
 async fn a_unit_where_systemd_is_absent_is_an_error_that_says_so() {
-    let host = LabHost::prepared("one", "rm -f /usr/bin/systemctl /bin/systemctl /usr/local/sbin/systemctl");
+    let Some(lab) = Lab::open() else { return };
+    let host = lab.prepared("one", "rm -f /usr/bin/systemctl /bin/systemctl /usr/local/sbin/systemctl");
     let home = tempfile::tempdir().expect("a folder");
     let hands = hands(home.path());
     let unit = HostResource::Unit(UnitWish {
@@ -130,7 +136,8 @@ async fn a_unit_where_systemd_is_absent_is_an_error_that_says_so() {
 
 #[tokio::test]
 async fn a_recipe_waits_tells_and_gives() {
-    let host = LabHost::start("one");
+    let Some(lab) = Lab::open() else { return };
+    let host = lab.host("one");
     let home = tempfile::tempdir().expect("a folder");
     let hands = hands(home.path());
     let run = |script: &str| RecipeStep::Run(vec!["sh".into(), "-c".into(), script.into()]);
@@ -161,7 +168,8 @@ async fn a_recipe_waits_tells_and_gives() {
 
 #[tokio::test]
 async fn fifty_hosts_are_looked_at_and_changed_together() {
-    let hosts: Vec<LabHost> = (1..=50).map(|number| LabHost::start(&format!("host-{number}"))).collect();
+    let Some(lab) = Lab::open() else { return };
+    let hosts: Vec<LabHost> = (1..=50).map(|number| lab.host(&format!("host-{number}"))).collect();
     let home = tempfile::tempdir().expect("a folder");
     let trusted = std::fs::read_to_string(hosts[0].at("user.pub")).expect("a key");
     for host in &hosts {

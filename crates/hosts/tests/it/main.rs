@@ -28,7 +28,7 @@ use kubewright_model::secret::Secret;
 
 use booted::BootedHost;
 use kubewright_model::ids::NodeName;
-use lab::{LabHost, PORT};
+use lab::{HERE, Lab, LabHost, PORT};
 
 /// Hands of a user whose home is a folder.
 fn hands(home: &Path) -> RealHosts {

@@ -1,41 +1,54 @@
 //! What stands between us and a host: ports that swallow, long ways, names that nobody looks up.
 
+use std::io::Write as _;
 use std::net::{SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 
 use super::*;
 
 #[tokio::test]
 async fn a_port_that_swallows_everything_is_told_within_seconds() {
-    let host = LabHost::start("one");
+    let Some(lab) = Lab::open() else { return };
+    let host = lab.host("one");
     let home = tempfile::tempdir().expect("a folder");
-    // A queue that is full drops who comes next without a word, as a firewall does.
-    let full = TcpSocket::new_v4().expect("a socket");
-    full.bind(SocketAddr::from((host.address, 0))).expect("it is free");
-    let full = full.listen(0).expect("it listens");
-    let at = full.local_addr().expect("it has one");
-    let _first = TcpStream::connect(at).await.expect("there is room for one");
-    let filtered = Way { port: at.port(), ..way(&host, "root") };
+    let way = way(&host, "root");
+    // Whoever knocks hears nothing, as where a firewall drops what comes.
+    host.sh(&format!("ip rule add ipproto tcp sport {PORT} blackhole"));
     let begin = Instant::now();
-    let error =
-        make(&hands(home.path()), &host, &filtered, &[file("/etc/one", "1")]).await.expect_err("it is filtered");
+    let error = make(&hands(home.path()), &host, &way, &[file("/etc/one", "1")]).await.expect_err("it is filtered");
     assert!(error.may_pass(), "{error}");
     assert!(error.to_string().contains("(TCP)") && error.to_string().contains("no answer within 10 s"), "{error}");
     assert!(begin.elapsed() < Duration::from_secs(12), "{:?}", begin.elapsed());
     // A host that is looked for at its old port as well says both.
-    let both = Way { port: at.port(), port_before: Some(1), ..way(&host, "root") };
+    let both = Way { port_before: Some(1), ..way.clone() };
     let error = make(&hands(home.path()), &host, &both, &[file("/etc/one", "1")]).await.expect_err("it is filtered");
     assert!(error.to_string().contains("nor is it at port 1") && error.to_string().contains("refused"), "{error}");
-    assert!(make(&hands(home.path()), &host, &way(&host, "root"), &[file("/etc/one", "1")]).await.is_ok());
+    host.sh(&format!("ip rule delete ipproto tcp sport {PORT} blackhole"));
+    assert!(make(&hands(home.path()), &host, &way, &[file("/etc/one", "1")]).await.is_ok());
 }
 
-/// A way to a host on which everything is late; returns its port.
-async fn long_way(host: &LabHost, one_way: Duration) -> u16 {
-    let listener = TcpListener::bind((host.address, 0)).await.expect("it is free");
+/// A way to a host on which everything is late. The kernel makes it so where it has netem; not every kernel has, and then
+/// somebody in between does, who is late with all but the first handshake.
+async fn long_way(host: &LabHost, round_trip: Duration) -> Way {
+    let way = way(host, "admin");
+    let netem = format!("tc qdisc add dev eth0 root netem delay {}ms 2>&1 || :", round_trip.as_millis());
+    match host.sh(&netem).trim() {
+        "" => way,
+        why => {
+            let _ = writeln!(std::io::stderr(), "this kernel delays nothing, so a relay does: tc netem: {why}");
+            let at = relay(host, round_trip / 2).await;
+            Way { address: Some(at.ip()), port: at.port(), ..way }
+        }
+    }
+}
+
+/// Somebody in between; returns where.
+async fn relay(host: &LabHost, one_way: Duration) -> SocketAddr {
+    let listener = TcpListener::bind((HERE, 0)).await.expect("it is free");
     let at = listener.local_addr().expect("it has one");
     let to = SocketAddr::from((host.address, PORT));
     tokio::spawn(async move {
@@ -47,7 +60,7 @@ async fn long_way(host: &LabHost, one_way: Duration) -> u16 {
             tokio::spawn(late(from_host, to_client, one_way));
         }
     });
-    at.port()
+    at
 }
 
 async fn late(
@@ -75,11 +88,12 @@ async fn late(
 
 #[tokio::test]
 async fn a_long_way_costs_few_round_trips() {
+    let Some(lab) = Lab::open() else { return };
     const ROUND_TRIP: Duration = Duration::from_millis(300);
-    let host = LabHost::start("one");
+    let host = lab.host("one");
     let home = tempfile::tempdir().expect("a folder");
     let hands = hands(home.path());
-    let way = Way { port: long_way(&host, ROUND_TRIP / 2).await, ..way(&host, "admin") };
+    let way = long_way(&host, ROUND_TRIP).await;
     let resources: Vec<HostResource> = (0..50).map(|number| file(&format!("/etc/many/{number}"), "text\n")).collect();
     let mut took = Vec::new();
     let mut begin = Instant::now();
@@ -101,16 +115,13 @@ async fn a_long_way_costs_few_round_trips() {
 
 #[tokio::test]
 async fn a_host_that_looks_its_clients_up_in_vain_is_waited_for() {
+    let Some(lab) = Lab::open() else { return };
     // A server of names that never answers, as long as this test runs.
-    let names = {
-        let [a, b, c, d] = lab::address().octets();
-        UdpSocket::bind(SocketAddr::from(([a, b, c, d], 53))).expect("it is free")
-    };
-    let at = names.local_addr().expect("it has one").ip();
-    let host = LabHost::prepared(
+    let _names = UdpSocket::bind((HERE, 53)).expect("it is free");
+    let host = lab.prepared(
         "one",
         &format!(
-            "echo 'UseDNS yes' >>/etc/ssh/sshd_config; rm -f /etc/resolv.conf; echo 'nameserver {at}' >/etc/resolv.conf
+            "echo 'UseDNS yes' >>/etc/ssh/sshd_config; rm -f /etc/resolv.conf; echo 'nameserver {HERE}' >/etc/resolv.conf
             echo 'hosts: dns' >/etc/nsswitch.conf"
         ),
     );
@@ -125,7 +136,7 @@ async fn a_host_that_looks_its_clients_up_in_vain_is_waited_for() {
 async fn instead_of_a_host<W: Future<Output = ()> + Send + 'static>(
     does: impl Fn(TcpStream) -> W + Send + 'static,
 ) -> SocketAddr {
-    let listener = TcpListener::bind((lab::address(), 0)).await.expect("it is free");
+    let listener = TcpListener::bind((HERE, 0)).await.expect("it is free");
     let at = listener.local_addr().expect("it has one");
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
@@ -137,6 +148,7 @@ async fn instead_of_a_host<W: Future<Output = ()> + Send + 'static>(
 
 #[tokio::test]
 async fn who_never_answers_drips_or_floods_is_given_up_in_time() {
+    let Some(lab) = Lab::open() else { return };
     let silent = instead_of_a_host(async |stream| {
         tokio::time::sleep(Duration::from_secs(600)).await;
         drop(stream);
@@ -149,7 +161,7 @@ async fn who_never_answers_drips_or_floods_is_given_up_in_time() {
     let floods = instead_of_a_host(async |mut stream| while stream.write_all(&[b'x'; 65536]).await.is_ok() {});
     let lines =
         instead_of_a_host(async |mut stream| while stream.write_all(&b"hello\r\n".repeat(9000)).await.is_ok() {});
-    let host = LabHost::start("one");
+    let host = lab.host("one");
     let home = tempfile::tempdir().expect("a folder");
     let hands = hands(home.path());
     let begin = Instant::now();
@@ -168,15 +180,44 @@ async fn who_never_answers_drips_or_floods_is_given_up_in_time() {
 
 #[tokio::test]
 async fn a_look_that_never_ends_is_given_up_and_the_next_one_is_whole() {
-    let host = LabHost::start("one");
+    let Some(lab) = Lab::open() else { return };
+    let host = lab.host("one");
     let home = tempfile::tempdir().expect("a folder");
-    let (hands, way) = (hands(home.path()), way(&host, "admin"));
+    let (hands, way) = (hands(home.path()).with_patience(Duration::from_secs(4)), way(&host, "admin"));
     host.sh("printf '#!/bin/sh\\nexec sleep 600\\n' >/usr/local/sbin/date && chmod 755 /usr/local/sbin/date");
     let begin = Instant::now();
     let seen = look(&hands, &host, &way, &[]).await;
     let why = seen.why_unknown().unwrap_or_else(|| panic!("{seen:?}")).to_string();
-    assert!(why.contains("looking at it failed on one: no answer within 60 s"), "{why}");
-    assert!(begin.elapsed() < Duration::from_secs(75), "{:?}", begin.elapsed());
+    assert!(why.contains("looking at it failed on one: no answer within 4 s"), "{why}");
+    assert!(begin.elapsed() < Duration::from_secs(8), "{:?}", begin.elapsed());
     host.sh("rm /usr/local/sbin/date");
     assert!(look(&hands, &host, &way, &[]).await.present().is_some());
+}
+
+#[test]
+fn who_kills_a_test_leaves_no_host_behind() {
+    let Some(_lab) = Lab::open() else { return };
+    let folders = tempfile::tempdir().expect("a folder");
+    let mut test = std::process::Command::new(std::env::current_exe().expect("it runs"))
+        .args(["--exact", "network::a_host_that_looks_its_clients_up_in_vain_is_waited_for"])
+        .env("TMPDIR", folders.path())
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .expect("it starts");
+    let begin = Instant::now();
+    let left = || std::fs::read_dir(folders.path()).expect("it is there").flatten().map(|it| it.path());
+    let host = loop {
+        if let Some(first) = left().find_map(|folder| lab::only_child(&folder.join("pid"))) {
+            break PathBuf::from("/proc").join(first);
+        }
+        assert!(begin.elapsed() < Duration::from_secs(30), "no host was started");
+        std::thread::sleep(Duration::from_millis(5));
+    };
+    test.kill().expect("it runs");
+    test.wait().expect("it ends");
+    while host.exists() || left().any(|folder| folder.join("pid").exists()) {
+        assert!(begin.elapsed() < Duration::from_secs(40), "it is still there: {:?}", left().collect::<Vec<_>>());
+        std::thread::sleep(Duration::from_millis(20));
+    }
 }

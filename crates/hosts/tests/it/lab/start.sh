@@ -1,8 +1,21 @@
 # Makes this computer, as a copy that is thrown away, into a host and becomes its SSH daemon: folder, host's name,
-# address, port. Runs in namespaces of its own for mounts, processes and the name.
+# address, port, and the network that it hangs on unless it has one. Runs in namespaces of its own for mounts, processes,
+# the name and the network.
 set -eu
-lab=$1 name=$2 address=$3 port=$4
+lab=$1 name=$2 address=$3 port=$4 network=${5-}
 
+if [ -n "$network" ]; then
+  # A host that starts again has the same card.
+  number=${address##*.}
+  ip link add eth0 address "02:00:00:00:00:$(printf %02x "$number")" type veth peer name "host$number" netns "$network"
+  nsenter --net="$network" ip link set "host$number" master lab up
+  ip link set lo up
+  ip address add "$address/24" dev eth0
+  ip link set eth0 up
+  # Who is out there is looked for in vain, and not for long.
+  ip route add default dev eth0
+  echo 20 >/proc/sys/net/ipv4/neigh/eth0/retrans_time_ms
+fi
 mount -t tmpfs -o mode=755 tmpfs "$lab/disk"
 mkdir "$lab/disk/new" "$lab/disk/work" "$lab/disk/root"
 mount -t overlay -o "lowerdir=/,upperdir=$lab/disk/new,workdir=$lab/disk/work" overlay "$lab/disk/root"
@@ -12,7 +25,9 @@ mount -t proc proc proc
 mount --bind proc/sys proc/sys
 mount -o remount,bind,ro proc/sys
 mount --rbind /dev dev
-mount --rbind -o ro /sys sys
+# Of its own network, with the control groups of this computer.
+mount -t sysfs -o ro sysfs sys
+[ ! -e /sys/fs/cgroup ] || mount --rbind -o ro /sys/fs/cgroup sys/fs/cgroup
 mount -t tmpfs -o mode=755 tmpfs run
 mount -t tmpfs -o mode=1777 tmpfs tmp
 mkdir run/sshd run/units
