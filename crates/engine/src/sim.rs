@@ -189,6 +189,7 @@ impl DataCentre {
         let mut state = self.lock();
         let mended = std::mem::take(&mut state.faults);
         state.mended.extend(mended);
+        state.cluster.unlisted.clear();
     }
 
     /// Every mishap that was set up, whom it hit, and how often it was met.

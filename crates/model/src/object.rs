@@ -61,6 +61,18 @@ impl fmt::Display for ObjectId {
     }
 }
 
+impl ObjectId {
+    /// Its kind in every version, as kubectl takes it: `Certificate.cert-manager.io`, `ConfigMap`.
+    pub fn kind_of_group(&self) -> String {
+        kind_of_group(&self.kind, self.api_version.split_once('/').map_or("", |(group, _)| group))
+    }
+}
+
+/// The same, of a kind and its group; the core has none.
+pub fn kind_of_group(kind: &str, group: &str) -> String {
+    if group.is_empty() { kind.to_string() } else { format!("{kind}.{group}") }
+}
+
 /// A Kubernetes object in full, as JSON. Secrets in it are holes: a string `‹hole:NAME›` stands for the value.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]

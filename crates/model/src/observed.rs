@@ -287,7 +287,8 @@ pub struct ClusterSeen {
     /// Objects that carry our mark, with the digest of what we applied.
     #[serde(with = "pairs")]
     pub objects: BTreeMap<ObjectId, Digest>,
-    /// Kinds that are not in the spec and whose objects could not be listed, and why: `bills.shop.lab`.
+    /// Kinds whose objects could not be listed, and why, as [`ObjectId::kind_of_group`] has them: nobody knows whether one
+    /// is there.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub unlisted: BTreeMap<String, String>,
     /// Helm releases, by their namespace and name: a name may be there several times.
@@ -296,6 +297,11 @@ pub struct ClusterSeen {
 }
 
 impl ClusterSeen {
+    /// Why nobody knows whether an object is there; none where that is known.
+    pub fn why_unknown(&self, object: &ObjectId) -> Option<&str> {
+        self.unlisted.get(&object.kind_of_group()).map(String::as_str)
+    }
+
     /// The release that would be this one, whosever it is.
     pub fn release(&self, wish: &DesiredRelease) -> Option<&ReleaseSeen> {
         self.releases.get(&(wish.namespace.clone(), wish.name.clone()))

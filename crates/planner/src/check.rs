@@ -14,6 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use kubewright_model::change::Subject;
 use kubewright_model::desired::Desired;
 use kubewright_model::ids::{NodeName, StepId};
+use kubewright_model::object::ObjectId;
 use kubewright_model::observed::{Observed, Seen};
 use kubewright_model::plan::{Action, Ask, Plan, Step, Violation, Weight};
 use kubewright_model::recipe::Effect;
@@ -87,7 +88,6 @@ fn order(plan: &Plan, found: &mut Vec<Violation>) {
 
 /// Nothing is done to what could not be seen.
 fn unknown_is_untouched(plan: &Plan, observed: &Observed, found: &mut Vec<Violation>) {
-    let cluster_unknown = !matches!(observed.cluster, Some(Seen::Present(_) | Seen::Absent));
     let mut made: BTreeSet<&NodeName> = BTreeSet::new();
     for step in &plan.steps {
         if let Action::CreateMachine(machine) = &step.action {
@@ -117,19 +117,39 @@ fn unknown_is_untouched(plan: &Plan, observed: &Observed, found: &mut Vec<Violat
         {
             found.push(violation("unknown is untouched", step, format!("host {host} was not seen")));
         }
-        let touches_cluster = match &step.action {
-            Action::RunRecipe { recipe, .. } => recipe.effect != Effect::Leave,
-            Action::ForgetMember(_)
-            | Action::ApplyObjects(_)
-            | Action::DeleteObjects(_)
-            | Action::InstallRelease(_)
-            | Action::RemoveRelease { .. } => true,
-            _ => false,
-        };
-        let fresh = matches!(plan.ask, Ask::Rebuild);
-        if touches_cluster && cluster_unknown && !fresh {
-            found.push(violation("unknown is untouched", step, "the cluster was not seen"));
+        if !matches!(plan.ask, Ask::Rebuild)
+            && let Some(why) = untold(&step.action, observed)
+        {
+            found.push(violation("unknown is untouched", step, why));
         }
+    }
+}
+
+/// What is not known of the cluster, and would have to be for this.
+fn untold(action: &Action, observed: &Observed) -> Option<String> {
+    let seen = match &observed.cluster {
+        Some(Seen::Present(seen)) => Some(seen),
+        Some(Seen::Absent) => None,
+        Some(Seen::Unknown(_)) | None => return touches_cluster(action).then(|| "the cluster was not seen".into()),
+    };
+    let ids: Vec<ObjectId> = match action {
+        Action::ApplyObjects(manifests) => manifests.iter().filter_map(|manifest| manifest.id().ok()).collect(),
+        Action::DeleteObjects(ids) => ids.clone(),
+        _ => Vec::new(),
+    };
+    let hidden = ids.into_iter().find(|id| seen.is_some_and(|seen| seen.why_unknown(id).is_some()));
+    hidden.map(|id| format!("whether {id} is there was not seen"))
+}
+
+fn touches_cluster(action: &Action) -> bool {
+    match action {
+        Action::RunRecipe { recipe, .. } => recipe.effect != Effect::Leave,
+        Action::ForgetMember(_)
+        | Action::ApplyObjects(_)
+        | Action::DeleteObjects(_)
+        | Action::InstallRelease(_)
+        | Action::RemoveRelease { .. } => true,
+        _ => false,
     }
 }
 

@@ -78,6 +78,7 @@ fn build<'a>(mut draft: Draft<'a>, observed: &Observed, anew: &BTreeSet<NodeName
     members::plan(&mut draft, observed, &standings, &mut holders);
     cluster::plan(&mut draft, &standings);
     removal::unwanted(&mut draft, observed, &standings, &mut holders);
+    cluster::unlisted(&mut draft, &standings);
     window::slide(&mut draft, &standings);
     draft
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::lab::{LabHost, PORT};
+use crate::lab::{Lab, PORT};
 use crate::real::{run, spec};
 
 /// Changes the spec in a folder.
@@ -15,7 +15,8 @@ fn edit(folder: &Path, from: &str, to: &str) {
 
 #[test]
 fn a_daemon_moves_from_a_port_that_is_not_22() {
-    let host = LabHost::start("web-1");
+    let Some(lab) = Lab::open() else { return };
+    let host = lab.host("web-1");
     let folder = spec(&[&host], "");
     let moves = format!("port: 2300, portBefore: {PORT}, harden: true,");
     edit(folder.path(), &format!("port: {PORT},"), &moves);
@@ -34,7 +35,8 @@ fn a_daemon_moves_from_a_port_that_is_not_22() {
 
 #[test]
 fn a_changed_key_is_told_with_the_command_that_forgets_the_old_one() {
-    let mut host = LabHost::start("web-1");
+    let Some(lab) = Lab::open() else { return };
+    let mut host = lab.host("web-1");
     let folder = spec(&[&host], "");
     assert_eq!(run(folder.path(), &["plan", "--only", "hosts"]).code, Some(0));
     host.power_off();
@@ -55,7 +57,8 @@ fn a_changed_key_is_told_with_the_command_that_forgets_the_old_one() {
 
 #[test]
 fn a_key_that_is_not_there_is_one_mistake_at_its_place() {
-    let (one, two) = (LabHost::start("web-1"), LabHost::start("web-2"));
+    let Some(lab) = Lab::open() else { return };
+    let (one, two) = (lab.host("web-1"), lab.host("web-2"));
     let folder = spec(&[&one, &two], "");
     let key = one.at("user").display().to_string();
     edit(folder.path(), &format!("keyFile: {key}"), "keyFile: ~/.ssh/typo");
@@ -76,7 +79,8 @@ fn a_key_that_is_not_there_is_one_mistake_at_its_place() {
 
 #[test]
 fn a_sudo_that_asks_names_the_field() {
-    let host = LabHost::start("web-1");
+    let Some(lab) = Lab::open() else { return };
+    let host = lab.host("web-1");
     host.sh("rm -f /etc/sudoers.d/*; echo 'admin ALL=(ALL:ALL) ALL' >/etc/sudoers.d/admin");
     let folder = spec(&[&host], "");
     let plan = run(folder.path(), &["plan", "--only", "hosts"]);

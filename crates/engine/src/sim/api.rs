@@ -406,7 +406,9 @@ impl State {
         let members = self.cluster.members.iter().map(|(name, votes_at)| {
             (name.clone(), MemberSeen { voter: now >= *votes_at, healthy: self.serves(name, now) })
         });
+        let unlisted = self.cluster.unlisted.clone();
         let objects = self.cluster.objects.values().filter(|kept| carries(&kept.manifest, owner));
+        let objects = objects.filter(|kept| !unlisted.contains_key(&kept.id.kind_of_group()));
         let releases = self.cluster.releases.values().map(|release| {
             let seen = ReleaseSeen {
                 owner: Some(release.owner.clone()),
@@ -421,7 +423,7 @@ impl State {
             members: members.collect(),
             namespaces: self.cluster.namespaces.clone(),
             objects: objects.map(|kept| (kept.id.clone(), kept.digest.clone())).collect::<BTreeMap<_, _>>(),
-            unlisted: BTreeMap::new(),
+            unlisted,
             releases: releases.collect(),
         }
     }

@@ -41,6 +41,9 @@ pub struct Cluster {
     pub(super) namespaces: BTreeSet<Namespace>,
     /// Objects by kind and name.
     pub(super) objects: BTreeMap<String, Kept>,
+    /// Kinds that whoever serves them keeps from being listed, as `KIND.GROUP`, and what is said then.
+    #[serde(default)]
+    pub unlisted: BTreeMap<String, String>,
     /// Releases by `namespace/name`.
     pub(super) releases: BTreeMap<String, Installed>,
 }

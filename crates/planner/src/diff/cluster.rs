@@ -126,10 +126,10 @@ fn object_changes(desired: &Desired, seen: &ClusterSeen) -> Vec<Change> {
     wanted.chain(gone).collect()
 }
 
-/// The manifests that differ from what we applied last.
+/// The manifests that differ from what we applied last, as far as anybody knows that.
 pub(crate) fn differing_objects<'a>(manifests: &'a [Manifest], seen: &ClusterSeen) -> Vec<(&'a Manifest, FieldChange)> {
     let differing = manifests.iter().filter_map(|manifest| {
-        let id = manifest.id().ok()?;
+        let id = manifest.id().ok().filter(|id| seen.why_unknown(id).is_none())?;
         let wanted = Digest::of_value(manifest);
         let there = seen.objects.get(&id);
         let field = FieldChange {

@@ -35,10 +35,6 @@ pub(super) fn plan(draft: &mut Draft<'_>, standings: &Standings<'_>) {
     if standings.cluster_seen().is_none() && !draft.begins {
         return;
     }
-    for (kind, why) in &seen.unlisted {
-        let message = format!("{kind} cannot be listed, so what there is of ours among them stays: {why}");
-        draft.note(Weight::Warns, Subject::Cluster, message, "mend what serves them, then plan again");
-    }
     let desired = draft.desired;
     let groups: Vec<&DesiredObjects> =
         desired.objects.iter().filter(|group| !differing_objects(&group.manifests, seen).is_empty()).collect();
@@ -62,6 +58,25 @@ pub(super) fn plan(draft: &mut Draft<'_>, standings: &Standings<'_>) {
     }
     for group in late {
         objects(draft, group, seen);
+    }
+}
+
+/// What is said of kinds that cannot be listed: nothing is done to their objects. The rest of the plan may mend what serves
+/// them; where nothing else is to be done, the spec is held up by that.
+pub(super) fn unlisted(draft: &mut Draft<'_>, standings: &Standings<'_>) {
+    let Some(seen) = standings.cluster_seen() else { return };
+    let ids = draft.desired.objects.iter().flat_map(|group| &group.manifests).filter_map(|it| it.id().ok());
+    let wished: BTreeSet<String> = ids.map(|id| id.kind_of_group()).collect();
+    let held = if draft.steps.is_empty() { Weight::Blocks } else { Weight::Warns };
+    for (kind, why) in &seen.unlisted {
+        let (weight, message) = match wished.contains(kind) {
+            true => (held, format!("every {kind} stays as it is, for nobody knows which are there: {why}")),
+            false => (
+                Weight::Warns,
+                format!("what there is of ours among all {kind} stays, for they cannot be listed: {why}"),
+            ),
+        };
+        draft.note(weight, Subject::Cluster, message, "mend what serves them, then plan again");
     }
 }
 

@@ -50,12 +50,17 @@ fn of_status(what: &str, status: &Status) -> ClusterError {
         500 if status.message.contains(WEBHOOK) => ClusterError::Busy(format!("{what}: {message}")),
         500 if status.message.starts_with(MALFORMED) => refused(what, message),
         // Another server may be nearer to its datastore than this one.
-        500 if status.message.starts_with(DATASTORE) => ClusterError::Unreachable(format!("500 {message}")),
+        500 if is_of_datastore(status) => ClusterError::Unreachable(format!("500 {message}")),
         500 => ClusterError::Busy(format!("{what}: {message}")),
         502..=504 => ClusterError::Unreachable(format!("{} {message}", status.code)),
         401 => refused(what, "the API does not know who we are: the kept kubeconfig is of another cluster, or too old"),
         _ => refused(what, message),
     }
+}
+
+/// Whether the API's datastore failed it, which is one for all kinds.
+pub(super) fn is_of_datastore(status: &Status) -> bool {
+    status.message.starts_with(DATASTORE)
 }
 
 /// Who else has set a field, and which.

@@ -18,11 +18,11 @@ use kubewright_model::desired::Desired;
 use kubewright_model::digest::Digest;
 use kubewright_model::ids::{Namespace, NodeName, Owner};
 use kubewright_model::net::HostPort;
-use kubewright_model::object::ObjectId;
+use kubewright_model::object::{ObjectId, kind_of_group};
 use kubewright_model::observed::{ClusterSeen, MemberSeen, NodeSeen};
 use serde::de::DeserializeOwned;
 
-use super::failure::failed;
+use super::failure::{failed, is_of_datastore};
 use super::marks::{APPLIED, CLUSTER, FIELD_MANAGER, MANAGED_BY, selector};
 use super::reach::{Heard, Session};
 use crate::cluster::ClusterError;
@@ -134,13 +134,13 @@ type Unlisted = (String, String);
 pub(super) async fn objects(client: &Client, desired: &Desired) -> Result<Objects, ClusterError> {
     let kinds = kinds(client).await?;
     let params = ListParams::default().labels(&selector(&desired.owner));
-    let wished = wished(desired);
-    let lists: Vec<_> = kinds.into_iter().map(|kind| of_kind(client, kind, &params, &wished).boxed()).collect();
+    let lists: Vec<_> = kinds.into_iter().map(|kind| of_kind(client, kind, &params).boxed()).collect();
     let lists = stream::iter(lists);
     let listed: Vec<Result<Vec<_>, Unlisted>> = lists.buffer_unordered(TOGETHER).try_collect().await?;
     let (listed, unlisted): (Vec<_>, Vec<_>) = listed.into_iter().partition(Result::is_ok);
     let listed: Vec<Found> = listed.into_iter().flatten().flatten().collect();
     let unlisted = unlisted.into_iter().filter_map(Result::err).collect();
+    let wished = wished(desired);
     let ours = listed.iter().filter_map(|(kind, object)| {
         let (id, digest) = ours(kind, object, &desired.owner)?;
         Some((as_wished(id, &wished), digest))
@@ -159,30 +159,21 @@ pub(super) async fn kinds(client: &Client) -> Result<Vec<ApiResource>, ClusterEr
     Ok(changed.map(|(kind, _)| kind).collect())
 }
 
-/// All objects of a kind, each with it. One that its own server or webhook keeps from being listed hides no other, as long
-/// as nothing of it is wished: then a plan would make what may be there.
+/// All objects of a kind, each with it. One that its own server or webhook keeps from being listed hides no other.
 async fn of_kind(
     client: &Client,
     kind: ApiResource,
     params: &ListParams,
-    wished: &BTreeSet<ObjectId>,
 ) -> Result<Result<Vec<Found>, Unlisted>, ClusterError> {
-    let name = || format!("{}.{}", kind.plural, kind.group);
-    let is_wished = || wished.iter().any(|id| id.kind == kind.kind && group_of(&id.api_version) == kind.group);
     match all_metadata(&Api::<DynamicObject>::all_with(client.clone(), &kind), params).await {
         Ok(listed) => Ok(Ok(listed.into_iter().map(|it| (kind.clone(), it)).collect())),
         // A kind that went away meanwhile has no objects.
         Err(kube::Error::Api(status)) if matches!(status.code, 404 | 405) => Ok(Ok(Vec::new())),
-        Err(kube::Error::Api(status)) if matches!(status.code, 500..=504) && !is_wished() => {
-            Ok(Err((name(), status.message.clone())))
+        Err(kube::Error::Api(status)) if matches!(status.code, 500..=504) && !is_of_datastore(&status) => {
+            Ok(Err((kind_of_group(&kind.kind, &kind.group), status.message.clone())))
         }
         Err(error) => Err(failed(&format!("list of {}", kind.plural), &error)),
     }
-}
-
-/// The group of a version of it; the core has none.
-fn group_of(api_version: &str) -> &str {
-    api_version.split_once('/').map_or("", |(group, _)| group)
 }
 
 /// What we have applied and is to stay: its name as we applied it, and the digest of that.

@@ -23,6 +23,7 @@
 //!                                         `clock SECONDS` that it is ahead, and its `system`
 //! release gone NAME                       somebody uninstalled a release
 //! object gone KIND NAME                   somebody deleted an object of ours
+//! unlisted KIND.GROUP                     objects of this kind cannot be listed
 //! store lost                              what was kept beside the spec is gone
 //! fault FAULT[=NAME]                      goes wrong from now on, as `rehearse --fault` has it
 //! unreachable NAME                        the same as `fault unreachable=NAME`
@@ -140,6 +141,11 @@ async fn happen(yard: &Yard, line: &str) -> Result<(), String> {
             let mut ids = seen.present().into_iter().flat_map(|seen| seen.objects.keys());
             let id = ids.find(|id| id.kind == *kind && id.name.as_str() == *name).ok_or("is not there")?;
             cluster.delete(std::slice::from_ref(id), &yard.desired.owner).await.map_err(|error| error.to_string())
+        }
+        ["unlisted", kind] => {
+            let why = "conversion webhook failed: connection refused".to_string();
+            yard.centre.alter(|state| drop(state.cluster.unlisted.insert((*kind).to_string(), why)));
+            Ok(())
         }
         ["moved" | "made" | "rebooted", ..] => on_hypervisors(yard, &words).await,
         _ => tamper(yard, &words),
