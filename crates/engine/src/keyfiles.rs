@@ -1,15 +1,17 @@
 //! Key files that a spec names. One that is not there is one mistake at one place, however many hosts would tell of it.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use kubewright_hosts::key_file;
 use kubewright_model::codes;
+use kubewright_model::desired::THIS_COMPUTER;
 use kubewright_model::diagnostic::{Diagnostic, SpecPath};
 
 use crate::Loadout;
 
-/// The key files that a spec names and that are not there, for a user with this home folder. Of a key that only the SSH
-/// agent has, the public half is enough.
+/// The key files by which hosts are to be reached and that are not there, for a user with this home folder. Of a key that
+/// only the SSH agent has, the public half is enough.
 pub fn missing(loadout: &Loadout, home: &Path) -> Vec<Diagnostic> {
     let spec = &loadout.file.spec;
     let settings = |settings: &kubewright_model::spec::HostSettings| settings.ssh.as_ref()?.key_file.clone();
@@ -21,10 +23,13 @@ pub fn missing(loadout: &Loadout, home: &Path) -> Vec<Diagnostic> {
     let proxmox = spec.providers.proxmox.as_ref().and_then(|proxmox| proxmox.ssh.as_ref());
     let hypervisors = proxmox.and_then(|ssh| ssh.key_file.clone());
     named.push((at(&["providers", "proxmox", "ssh", "keyFile"]), hypervisors));
+    let ways = loadout.desired.hosts.iter().map(|host| &host.way);
+    let ways = ways.filter(|way| way.name.as_deref() != Some(THIS_COMPUTER));
+    let used: BTreeSet<&str> = ways.filter_map(|way| way.key_file.as_deref()).collect();
     let mut found: Vec<Diagnostic> = named
         .into_iter()
         .filter_map(|(path, key)| {
-            let key = key?;
+            let key = key.filter(|key| used.contains(key.as_str()))?;
             let file = key_file(home, &key);
             let mut public = file.clone().into_os_string();
             public.push(".pub");
