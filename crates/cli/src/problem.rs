@@ -103,6 +103,12 @@ impl Problem {
     }
 }
 
+/// The first of many names.
+pub(crate) fn listed(names: &[&str]) -> String {
+    let more = if names.len() > 10 { ", …" } else { "" };
+    format!("{}{more}", names.iter().take(10).copied().collect::<Vec<_>>().join(", "))
+}
+
 impl From<EngineError> for Problem {
     fn from(error: EngineError) -> Self {
         match error {
@@ -136,11 +142,13 @@ impl From<EngineError> for Problem {
             EngineError::Stopped => {
                 Self::new(Done::Interrupted, "stopped before anything was begun; nothing was touched")
             }
-            EngineError::Words(unknown) => {
+            EngineError::Words { ref unknown, ref nodes } => {
                 let stages: Vec<&str> = Stage::ALL.iter().map(|stage| stage.word()).collect();
-                let hint = format!("`--only` takes stages ({}), nodes, and parts such as add-ons", stages.join(", "));
-                let headline = EngineError::Words(unknown.clone()).to_string();
-                let near = unknown.into_iter().filter_map(|(_, near)| near);
+                let nodes: Vec<&str> = nodes.iter().map(|node| node.as_str()).collect();
+                let (stages, nodes) = (stages.join(", "), listed(&nodes));
+                let hint = format!("`--only` takes stages ({stages}), nodes ({nodes}), and parts such as add-ons");
+                let headline = error.to_string();
+                let near = unknown.iter().filter_map(|(_, near)| near.as_ref());
                 let problem = Self::new(Done::Usage, headline);
                 near.fold(problem, |problem, near| problem.hint(format!("did you mean `{near}`?"))).hint(hint)
             }

@@ -1,21 +1,20 @@
 //! The few methods that every front end calls.
 
 mod access;
+mod read;
 
 use std::collections::BTreeSet;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use kubewright_model::desired::{Body, Desired};
-use kubewright_model::diagnostic::{Diagnostic, Severity};
+use kubewright_model::diagnostic::Diagnostic;
 use kubewright_model::event::{Event, Failure, Record, RunEnd};
 use kubewright_model::ids::{ClusterName, NodeName, RunId, StepId};
 use kubewright_model::observed::{Observed, Seen};
 use kubewright_model::plan::{Ask, Note, Plan, Violation, Weight};
 use kubewright_model::source::SourceMap;
-use kubewright_model::spec::{self, ClusterFile};
-use kubewright_model::version::Version;
+use kubewright_model::spec::ClusterFile;
 use kubewright_providers::existing;
 
 use tokio::time::Instant;
@@ -23,7 +22,6 @@ use tokio::time::Instant;
 pub use self::access::WayIn;
 use crate::execute::{Hands, Recorder, Sink, Stop, Tally, execute};
 use crate::holes::{self, Filler};
-use crate::manifests;
 use crate::observe::observe;
 use crate::store::{Holder, Lock, Store, StoreError};
 use crate::verify::{CheckResult, verify};
@@ -122,10 +120,14 @@ pub enum EngineError {
     /// The user stopped it before it began; nothing was touched.
     #[error("stopped before anything was begun")]
     Stopped,
-    /// Words that choose no part of the spec or of the plan, each with the word that was perhaps meant; nothing was
-    /// touched.
-    #[error("nothing is called {}", .0.iter().map(|(word, _)| format!("`{word}`")).collect::<Vec<_>>().join(", "))]
-    Words(Vec<(String, Option<String>)>),
+    /// Words that choose no part of the spec or of the plan; nothing was touched.
+    #[error("nothing is called {}", .unknown.iter().map(|(word, _)| format!("`{word}`")).collect::<Vec<_>>().join(", "))]
+    Words {
+        /// They, each with the word that was perhaps meant.
+        unknown: Vec<(String, Option<String>)>,
+        /// Nodes that there are.
+        nodes: Vec<NodeName>,
+    },
     /// Secrets that cannot be had; nothing was touched.
     #[error("{} secrets are not available", .0.len())]
     Secrets(Vec<String>),
@@ -166,51 +168,6 @@ impl Engine {
     /// Whether the world is a pretend one.
     pub fn simulated(&self) -> bool {
         self.world.pretend.is_some()
-    }
-
-    /// Reads a spec.
-    ///
-    /// # Errors
-    ///
-    /// Everything that is wrong with it, located and sorted; warnings are among them.
-    pub fn load(text: &str) -> Result<Loadout, Vec<Diagnostic>> {
-        Self::lowered(spec::load(text)?)
-    }
-
-    /// Reads a spec that lies in a folder, with the files that it names beside it.
-    ///
-    /// # Errors
-    ///
-    /// As of [`Self::load`], and files that cannot be read.
-    pub fn load_in(folder: &Path, text: &str) -> Result<Loadout, Vec<Diagnostic>> {
-        let mut loaded = spec::load(text)?;
-        let mut found = manifests::read(&mut loaded.file, folder);
-        if !found.is_empty() {
-            loaded.places.locate(&mut found);
-            return Err(found);
-        }
-        Self::lowered(loaded)
-    }
-
-    /// Reads a spec as if it wished another version.
-    ///
-    /// # Errors
-    ///
-    /// As of [`Self::load`].
-    pub fn load_as(text: &str, version: &Version) -> Result<Loadout, Vec<Diagnostic>> {
-        let mut loaded = spec::load(text)?;
-        loaded.file.spec.kubernetes.version = version.clone();
-        Self::lowered(loaded)
-    }
-
-    fn lowered(loaded: spec::Loaded) -> Result<Loadout, Vec<Diagnostic>> {
-        let spec::Loaded { file, places } = loaded;
-        let (desired, mut found) = kubewright_planner::lower::lower(&file);
-        places.locate(&mut found);
-        if found.iter().any(|diagnostic| diagnostic.severity == Severity::Error) {
-            return Err(found);
-        }
-        Ok(Loadout { file, desired, warnings: found, places })
     }
 
     /// Looks at the world and plans.
@@ -456,7 +413,8 @@ pub fn nothing(desired: &Desired) -> Observed {
 /// [`EngineError::Words`] with those that do not.
 pub fn chosen(desired: &Desired, plan: &Plan, only: &[String]) -> Result<(), EngineError> {
     let unknown = kubewright_planner::only::unknown(only, desired, plan);
-    if unknown.is_empty() { Ok(()) } else { Err(EngineError::Words(unknown)) }
+    let nodes = || desired.machines.iter().map(|machine| machine.name.clone()).collect();
+    if unknown.is_empty() { Ok(()) } else { Err(EngineError::Words { unknown, nodes: nodes() }) }
 }
 
 /// Plans from a look, with proof.

@@ -52,6 +52,19 @@ pub fn rules(file: &ClusterFile) -> Vec<Diagnostic> {
     found
 }
 
+/// What is wrong for certain with the values of a spec of which parts are left out: only rules that judge a value by
+/// itself, or values that belong to one thing. Places are not set yet.
+pub fn alone(file: &ClusterFile) -> Vec<Diagnostic> {
+    let facts = Facts::of(file);
+    let mut found = Vec::new();
+    hosts::alone(&facts, &mut found);
+    paths::rules(&facts, &mut found);
+    clear::rules(&facts, &mut found);
+    reserved::rules(&facts, &mut found);
+    marks::rules(&facts, &mut found);
+    found
+}
+
 /// What all rules look at.
 struct Facts<'a> {
     file: &'a ClusterFile,

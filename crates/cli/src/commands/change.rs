@@ -13,7 +13,7 @@ use kubewright_model::plan::{Ask, Plan};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::arguments::{self, Arguments, Change, Output};
-use crate::problem::{Done, Problem};
+use crate::problem::{Done, Problem, listed};
 use crate::screen::{BAD, CARE, counted, paint, remark, say};
 use crate::source::{self, Reading};
 use crate::view;
@@ -77,12 +77,6 @@ pub(super) fn replace(arguments: &Arguments, replace: &arguments::Replace) -> Re
     let ask = Ask::Replace(replace.nodes.iter().map(|node| NodeName::new(node.as_str())).collect());
     let (file, yes, output) = (replace.file.as_path(), replace.yes, replace.output);
     carry_out(arguments, Wish { file, desired, ask, only: Vec::new(), approved: None, yes, output, what: "replace" })
-}
-
-/// The first of many names.
-fn listed(names: &[&str]) -> String {
-    let more = if names.len() > 10 { ", …" } else { "" };
-    format!("{}{more}", names.iter().take(10).copied().collect::<Vec<_>>().join(", "))
 }
 
 /// Plans, shows, asks, and does it.

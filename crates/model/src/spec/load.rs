@@ -47,7 +47,7 @@ pub fn load(text: &str) -> Result<Loaded, Vec<Diagnostic>> {
 
 /// A whole number where the schema takes it in the place of text becomes that text: `vmids: [401]` says what `["401"]`
 /// says, and is judged by the form of that text.
-fn numbers_as_text(value: &mut Value, path: &SpecPath) {
+pub(super) fn numbers_as_text(value: &mut Value, path: &SpecPath) {
     match value {
         Value::Number(number) if !number.is_f64() && schema::takes_numbers_as_text(path) => {
             *value = Value::String(number.to_string());
@@ -60,7 +60,7 @@ fn numbers_as_text(value: &mut Value, path: &SpecPath) {
     }
 }
 
-fn validator() -> &'static Validator {
+pub(super) fn validator() -> &'static Validator {
     static VALIDATOR: OnceLock<Validator> = OnceLock::new();
     VALIDATOR.get_or_init(|| {
         let options = FORMATS.iter().fold(jsonschema::draft202012::options(), |options, format| {

@@ -19,6 +19,7 @@ pub mod load_balancers;
 pub mod network;
 pub mod pools;
 pub mod providers;
+mod salvage;
 pub mod schema;
 pub mod secrets;
 pub mod verify;
@@ -40,6 +41,7 @@ pub use load_balancers::LoadBalancer;
 pub use network::Network;
 pub use pools::{Pool, Role};
 pub use providers::Providers;
+pub use salvage::Salvaged;
 pub use secrets::{SecretRef, Secrets};
 pub use verify::Verify;
 

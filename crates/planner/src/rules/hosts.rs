@@ -51,6 +51,11 @@ const KEY_TYPES: &[&str] = &[
 pub(super) fn rules(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
     host_keys(facts, found);
     this_computer(facts, found);
+    alone(facts, found);
+}
+
+/// The settings by themselves.
+pub(super) fn alone(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
     for (path, settings) in settings(facts) {
         let mut say = |code: Code, path: SpecPath, message: String, help: &str| {
             found.push(Diagnostic::new(code, path, message).help(help));
@@ -88,7 +93,7 @@ fn host_keys(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
         for node in existing.host_keys.keys().filter(|node| !nodes.contains(node)) {
             let message = format!("the pool `{name}` has no node `{node}`");
             let path = at("pools").then(name).then("existing").then("hostKeys").then(node);
-            let help = "correct the name, or remove the key";
+            let help = near(node.as_str(), nodes.iter().map(|it| it.as_str()), "correct the name, or remove the key");
             found.push(Diagnostic::new(codes::HOST_KEY_NODE, path, message).help(help));
         }
     }
