@@ -193,8 +193,8 @@ pub(crate) struct Plan {
     /// The spec.
     #[arg(default_value = "cluster.yaml")]
     pub(crate) file: PathBuf,
-    /// Only these stages, nodes or parts; may be given several times.
-    #[arg(long, value_name = "STAGE|NODE|PART")]
+    /// Only these stages, nodes (machine, host and membership), parts or steps; may be given several times.
+    #[arg(long, value_name = "STAGE|NODE|PART|STEP")]
     pub(crate) only: Vec<String>,
     /// Plan as if nothing were there, without looking at anything.
     #[arg(long)]
@@ -218,8 +218,8 @@ pub(crate) struct Apply {
     /// The spec, or a plan that `kubewright plan --out` wrote.
     #[arg(default_value = "cluster.yaml")]
     pub(crate) file: PathBuf,
-    /// Only these stages, nodes or parts; may be given several times.
-    #[arg(long, value_name = "STAGE|NODE|PART")]
+    /// Only these stages, nodes (machine, host and membership), parts or steps; may be given several times.
+    #[arg(long, value_name = "STAGE|NODE|PART|STEP")]
     pub(crate) only: Vec<String>,
     /// Do it without being asked.
     #[arg(short, long)]

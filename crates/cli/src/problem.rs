@@ -223,6 +223,7 @@ mod tests {
             subject,
             message: message.to_string(),
             help: Some("add one".to_string()),
+            stages: Vec::new(),
         };
         let node = |n: usize| NodeName::new(format!("n-{n}"));
         let mut notes: Vec<Note> = (1..=8).map(|n| note(Subject::Host(node(n)), "no default route")).collect();

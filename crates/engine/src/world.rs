@@ -87,6 +87,7 @@ impl World {
             subject: Subject::Cluster,
             message: format!("{why}, and {needs} steps need it"),
             help: Some("install Helm (https://helm.sh/docs/intro/install); 3.13 or newer will do".into()),
+            stages: Vec::new(),
         })
     }
 
@@ -114,6 +115,7 @@ impl World {
             subject: Subject::Cluster,
             message,
             help: Some(help),
+            stages: Vec::new(),
         };
         refusals.into_iter().flatten().map(note).collect()
     }

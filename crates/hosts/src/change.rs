@@ -37,6 +37,9 @@ pub(crate) fn script(change: &HostChange, holes: &Holes) -> Result<String, HostE
     let mut index = 0;
     if !rest.is_empty() {
         writer.calls.noting();
+        if let Some(owner) = &change.owner {
+            writer.calls.call(Library::Before, &Call::quiet(0, "kw_owned_by", &[owner.0.as_str()]));
+        }
     }
     while let Some(first) = rest.first() {
         let kind = std::mem::discriminant(first);
@@ -58,7 +61,7 @@ pub(crate) fn script(change: &HostChange, holes: &Holes) -> Result<String, HostE
         index += together;
         rest = later;
     }
-    leave::write(&mut writer.calls, &change.host, &change.way.user, &change.unmake, index)?;
+    leave::write(&mut writer.calls, &change.host, &change.unmake, index)?;
     Ok(writer.calls.script())
 }
 

@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct HostFacts {
+    /// Who came in: the user whose sudo made it root, or root itself.
+    pub login: Option<String>,
     /// The kernel's release: `6.1.0-28-amd64`.
     pub kernel: Option<String>,
     /// Processors that are switched on.

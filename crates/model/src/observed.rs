@@ -212,6 +212,9 @@ pub struct HostSeen {
     pub settings: BTreeMap<String, String>,
     /// What of Kubernetes is on the host, and what it belongs to.
     pub kubernetes: Option<KubernetesSeen>,
+    /// Whose it is, as the first change of it wrote down there. One that only an older version changed does not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<Owner>,
     /// What we have touched there so far, by the key of its resource, and what was there before. Some of it no resource of
     /// the spec names: `folder /etc/rancher`, `group deploy`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]

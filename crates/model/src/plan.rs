@@ -178,6 +178,13 @@ impl Step {
             Action::SetLoadBalancer(balancer) => format!("set load balancer {}", balancer.name),
             Action::DeleteLoadBalancer { name, .. } => format!("delete load balancer {name}"),
             Action::ChangeHost(change) => match change.make.as_slice() {
+                [] if change.owner.is_some() => {
+                    format!(
+                        "take back what the spec does not say any more on {} ({} things)",
+                        change.host,
+                        change.unmake.len()
+                    )
+                }
                 [] => format!("leave {} as it was before ({} things)", change.host, change.unmake.len()),
                 [only] => format!("{} on {}", only.key(), change.host),
                 many => format!("set up host {} ({} things)", change.host, many.len()),
@@ -342,6 +349,9 @@ pub struct HostChange {
     pub host: NodeName,
     /// How it is reached.
     pub way: Way,
+    /// Whose the host is from then on, which is written down there; none for a host that is nobody's own, as a hypervisor.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<Owner>,
     /// The resources that differ, in order.
     pub make: Vec<HostResource>,
     /// Keys of [`crate::observed::HostSeen::ours`]: what we put there goes, and what was there before comes back.
@@ -372,6 +382,9 @@ pub struct Note {
     pub message: String,
     /// What to do.
     pub help: Option<String>,
+    /// The stages that it is about; all of them where none is named.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stages: Vec<Stage>,
 }
 
 /// A plan that breaks a promise. It is a bug of ours, found before anything was touched.

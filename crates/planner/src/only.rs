@@ -6,14 +6,16 @@ use kubewright_model::change::Subject;
 use kubewright_model::desired::Desired;
 use kubewright_model::diagnostic::nearest;
 use kubewright_model::ids::StepId;
-use kubewright_model::plan::{Note, Plan, Stage, Step, Weight};
+use kubewright_model::plan::{Action, Note, Plan, Stage, Step, Weight};
+use kubewright_model::recipe::Effect;
 
 /// The part that hosts before the cluster are.
 pub(crate) const HAPROXY: &str = "haproxy";
 
-/// The plan with only the chosen parts: stages (`control-plane`), nodes (`k3s-agent-1`) or parts (`monitoring`).
+/// The plan with only the chosen parts: stages (`control-plane`), nodes (`k3s-agent-1`), parts (`monitoring`) or single
+/// steps (`host/k3s-agent-1`).
 ///
-/// What a chosen step needs and was not chosen is not smuggled in: a note names it and blocks the plan.
+/// What keeps none of them from being done blocks no more. What a chosen step needs and was not chosen is not smuggled in: a note names it and blocks the plan.
 pub fn only(plan: Plan, chosen: &[String]) -> Plan {
     if chosen.is_empty() {
         return plan;
@@ -35,10 +37,17 @@ pub fn only(plan: Plan, chosen: &[String]) -> Plan {
                 subject: step.subject.clone(),
                 message: format!("`{}` needs what was not chosen: {}", step.id, missing.join(", ")),
                 help: Some("choose that too, or leave `--only` out".into()),
+                stages: Vec::new(),
             });
         }
         step.needs.retain(|need| !left.contains(need));
     }
+    for note in notes.iter_mut().filter(|note| note.weight == Weight::Blocks && !note.stages.is_empty()) {
+        if !kept.iter().any(|step| note.stages.contains(&step.stage)) {
+            note.weight = Weight::Tells;
+        }
+    }
+    notes.extend(chosen.iter().filter_map(|word| whole_node(&kept, word)));
     let known: BTreeSet<&str> = Stage::ALL.iter().map(|stage| stage.word()).collect();
     for word in chosen.iter().filter(|word| !known.contains(word.as_str())) {
         let meant = kept.iter().any(|step| is_chosen(step, std::slice::from_ref(word)));
@@ -48,6 +57,7 @@ pub fn only(plan: Plan, chosen: &[String]) -> Plan {
                 subject: Subject::Cluster,
                 message: format!("nothing is to be done for `{word}`"),
                 help: Some(format!("stages are {}", known.iter().copied().collect::<Vec<_>>().join(", "))),
+                stages: Vec::new(),
             });
         }
     }
@@ -71,6 +81,26 @@ pub fn unknown(chosen: &[String], desired: &Desired, plan: &Plan) -> Vec<(String
     strange.map(|word| (word.clone(), nearest(word, known.iter().copied()).map(str::to_string))).collect()
 }
 
+/// A node is more than its host; who chose it by name may have meant that alone.
+fn whole_node(kept: &[Step], word: &str) -> Option<Note> {
+    let of = |step: &&Step| step.subject.node().is_some_and(|node| node.as_str() == word);
+    let joins = |step: &Step| match &step.action {
+        Action::RunRecipe { recipe, .. } => {
+            matches!(recipe.effect, Effect::Init | Effect::JoinServer | Effect::JoinAgent)
+        }
+        _ => false,
+    };
+    let joins = kept.iter().filter(of).find(|step| joins(step))?;
+    let host = kept.iter().filter(of).find(|step| step.stage == Stage::Hosts)?;
+    Some(Note {
+        weight: Weight::Tells,
+        subject: joins.subject.clone(),
+        message: "a node is its machine, its host and its place in the cluster".into(),
+        help: Some(format!("`--only {}` sets up its host alone", host.id)),
+        stages: Vec::new(),
+    })
+}
+
 fn is_of_hypervisor(step: &Step) -> bool {
     step.stage == Stage::Machines && matches!(step.subject, Subject::Host(_))
 }
@@ -79,6 +109,9 @@ fn is_chosen(step: &Step, chosen: &[String]) -> bool {
     chosen.iter().any(|word| {
         // What belongs to no part has none to be chosen by.
         let part = !word.is_empty() && step.part == *word;
-        step.stage.word() == word || part || step.subject.node().is_some_and(|node| node.as_str() == word)
+        step.stage.word() == word
+            || step.id.as_str() == word
+            || part
+            || step.subject.node().is_some_and(|node| node.as_str() == word)
     })
 }

@@ -9,6 +9,7 @@ mod clean;
 mod cluster;
 mod destroy;
 mod draft;
+mod dropped;
 mod hosts;
 mod leaving;
 mod machines;
@@ -50,6 +51,9 @@ pub fn plan(desired: &Desired, observed: &Observed, ask: &Ask) -> Plan {
     };
     if matches!(ask, Ask::Apply | Ask::Replace(_)) {
         balancing::settle(&mut draft, desired, observed, &interim);
+    }
+    if matches!(ask, Ask::Apply | Ask::Replace(_) | Ask::Rebuild) {
+        dropped::plan(&mut draft, desired, observed);
     }
     if *ask != Ask::Destroy {
         draft.notes.splice(0..0, missing_hands(desired));
@@ -144,7 +148,8 @@ fn backup<'a>(desired: &'a Desired, observed: &Observed) -> Draft<'a> {
         let recipe = member.recipes.as_ref()?.snapshot.clone()?;
         let node = observed.cluster.as_ref()?.present()?.nodes.get(&member.name)?;
         let host = desired.hosts.iter().find(|host| host.name == member.name)?;
-        node.ready.then_some((member, host, recipe))
+        let ours = crate::diff::host::of_another(&member.name, desired, observed).is_none();
+        (node.ready && ours).then_some((member, host, recipe))
     });
     match healthy {
         None => {
@@ -176,6 +181,7 @@ fn missing_hands(desired: &Desired) -> Vec<Note> {
         subject: Subject::Cluster,
         message: format!("not built yet: {} ({})", missing.what, missing.effect),
         help: None,
+        stages: Vec::new(),
     });
     notes.collect()
 }

@@ -27,6 +27,8 @@ pub(crate) struct Progress {
     pretend: bool,
     /// It takes everything away.
     destroys: bool,
+    /// What hosts keep of what was to go, and why.
+    stays: Vec<String>,
     /// Only parts were chosen, so what is said of the end is said of those.
     chosen: bool,
 }
@@ -36,7 +38,7 @@ impl Progress {
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
         let style = ProgressStyle::with_template("{bar:24} {pos}/{len} {wide_msg}");
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("━╸─"));
-        Self { bar, running: BTreeMap::new(), pretend: false, destroys: false, chosen }
+        Self { bar, running: BTreeMap::new(), pretend: false, destroys: false, stays: Vec::new(), chosen }
     }
 
     /// Takes in a record.
@@ -57,6 +59,9 @@ impl Progress {
                 if let Some(running) = self.running.get_mut(step) {
                     running.tells.clone_from(message);
                 }
+                if let Some(("clean" | "drop", host)) = step.as_str().split_once('/') {
+                    self.stays.push(format!("{host}: {message}"));
+                }
             }
             Event::StepRetries { step, attempt, after, error } => {
                 let title = self.running.get(step).map_or(step.as_str(), |running| &running.title);
@@ -75,6 +80,7 @@ impl Progress {
             }
             Event::RunEnded { end, done, already, failed, left } => {
                 self.bar.finish_and_clear();
+                self.stays.iter().for_each(|stays| self.line(format!("{} {stays}", paint(CARE, "!"))));
                 self.line(ended(*end, self.well(), [*done, *already, *failed, *left], record.at));
             }
             Event::StepWaits { .. } | Event::HoleFilled { .. } => {}
@@ -85,6 +91,7 @@ impl Progress {
     /// What is true when everything ended well.
     fn well(&self) -> &'static str {
         match (self.destroys, self.chosen) {
+            (true, _) if !self.stays.is_empty() => "✓ what was ours is gone, but for what hosts keep",
             (true, _) => "✓ everything that was ours is gone",
             (false, true) => "✓ what was chosen is as the spec says",
             (false, false) => "✓ everything is as the spec says",

@@ -3,7 +3,7 @@
 use kubewright_hosts::{Holes, HostError, Hosts, Probe};
 use kubewright_model::desired::Way;
 use kubewright_model::host::{FileWish, HostResource};
-use kubewright_model::ids::NodeName;
+use kubewright_model::ids::{NodeName, Owner};
 use kubewright_model::observed::{HostSeen, Seen};
 use kubewright_model::plan::HostChange;
 use kubewright_model::recipe::{Effect, Recipe, RecipeStep};
@@ -14,7 +14,7 @@ use kubewright_planner::diff::host::differing;
 use super::{Broken, Rule, Verdict, broken, rule, that};
 
 /// The rules, in the order of their numbers.
-pub const RULES: [Rule; 11] = [
+pub const RULES: [Rule; 12] = [
     rule("H1", "`observe` MUST tell the operating system and the architecture of a host that answers"),
     rule("H2", "`observe` of a host that does not answer MUST be unknown, never absent"),
     rule("H3", "`observe` MUST show what was asked for and MAY leave out everything else"),
@@ -26,6 +26,7 @@ pub const RULES: [Rule; 11] = [
     rule("H9", "the value of a hole MUST NOT be in a sight, a report or an error"),
     rule("H10", "`observe` MUST tell what was touched by `change` since the host was as before, and nothing else"),
     rule("H11", "`change` MUST put back what was there before what it unmakes, and change nothing the second time"),
+    rule("H12", "`change` MUST write down whose the host is until it is as before, and do nothing on another's"),
 ];
 
 /// Hands, and what their world offers for the checks.
@@ -64,6 +65,7 @@ pub async fn check(case: Case<'_>) -> Vec<Broken> {
         hidden(case).await,
         remembered(case).await,
         put_back(case, before).await,
+        owned(case).await,
     ];
     broken(&RULES, verdicts)
 }
@@ -82,7 +84,13 @@ async fn look(case: Case<'_>, resources: &[HostResource]) -> Result<HostSeen, St
 }
 
 fn change(case: Case<'_>, make: &[HostResource]) -> HostChange {
-    HostChange { host: case.host.clone(), way: case.way.clone(), make: make.to_vec(), unmake: Vec::new() }
+    HostChange {
+        host: case.host.clone(),
+        way: case.way.clone(),
+        owner: Some(Owner("conformance".into())),
+        make: make.to_vec(),
+        unmake: Vec::new(),
+    }
 }
 
 fn secret_file() -> HostResource {
@@ -187,4 +195,23 @@ async fn put_back(case: Case<'_>, before: Result<HostSeen, String>) -> Verdict {
         that(before == after, || format!("{before:?} became {after:?}"))?;
     }
     Ok(())
+}
+
+/// The host is as it was before by now.
+async fn owned(case: Case<'_>) -> Verdict {
+    let owner = |name: &str| Some(Owner(name.into()));
+    let take = |name| HostChange { owner: owner(name), ..change(case, case.resources) };
+    case.hands.change(&take("conformance"), &Holes::new()).await.map_err(|error| error.to_string())?;
+    let seen = look(case, case.resources).await?;
+    that(seen.owner == owner("conformance"), || format!("it belongs to {:?}", seen.owner))?;
+    match case.hands.change(&take("another"), &Holes::new()).await {
+        Err(HostError::Failed { why, .. }) if why.contains("conformance") => {}
+        other => return Err(format!("{other:?}")),
+    }
+    let after = look(case, case.resources).await?;
+    that(seen == after, || format!("{seen:?} became {after:?}"))?;
+    let leave = HostChange { unmake: seen.ours.into_keys().collect(), ..change(case, &[]) };
+    case.hands.change(&leave, &Holes::new()).await.map_err(|error| error.to_string())?;
+    let left = look(case, &[]).await?.owner;
+    that(left.is_none(), || format!("it still belongs to {left:?}"))
 }

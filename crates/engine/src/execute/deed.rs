@@ -258,6 +258,11 @@ impl<'a> Hands<'a> {
         if !seen {
             let probe = Probe { host: &change.host, way: &change.way, resources: &change.make, holds_data: false };
             if let Seen::Present(host) = hands.observe(probe).await {
+                if let (Some(other), Some(ours)) = (&host.owner, &change.owner)
+                    && other != ours
+                {
+                    return Err(Fault::from(format!("{} belongs to the cluster {}", change.host, other.0)));
+                }
                 let make: Vec<_> = differing(&change.make, &host, &self.filled)
                     .into_iter()
                     .map(|found| found.resource.clone())

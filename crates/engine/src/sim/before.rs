@@ -2,13 +2,30 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use kubewright_hosts::HostError;
 use kubewright_model::host::{Before, HostResource};
 use kubewright_model::observed::HostSeen;
+use kubewright_model::plan::HostChange;
 use kubewright_planner::diff::host::differing;
 
-use super::hosts::asked_for;
+use super::hosts::{asked_for, failed};
 use super::rancher::Kind;
 use super::state::{Machine, UNITS};
+
+/// Writes down whose a host is. Nothing is done on the host of another cluster.
+pub(super) fn belong(machine: &mut Machine, change: &HostChange) -> Result<(), HostError> {
+    match (&machine.host.owner, &change.owner) {
+        (Some(there), Some(ours)) if there != ours => {
+            let why = format!("the host belongs to the cluster {}", there.0);
+            Err(failed(&change.host, "changing it", why))
+        }
+        (None, Some(ours)) if !change.make.is_empty() => {
+            machine.host.owner = Some(ours.clone());
+            Ok(())
+        }
+        _ => Ok(()),
+    }
+}
 
 /// Writes down what is there of a resource that is about to be made true, unless that was done before.
 pub(super) fn note(machine: &mut Machine, resource: &HostResource) {
@@ -32,6 +49,9 @@ pub(super) fn ours(machine: &Machine) -> BTreeMap<String, Before> {
 /// Puts back what was there and forgets it; returns whether there was anything to put back.
 pub(super) fn put_back(machine: &mut Machine, key: &str) -> bool {
     let Some((resource, was)) = machine.before.remove(key) else { return false };
+    if machine.before.is_empty() {
+        machine.host.owner = None;
+    }
     let now = look(machine, &resource);
     let host = &mut machine.host;
     swap_set(&mut host.packages, &now.packages, was.packages);
@@ -74,6 +94,7 @@ fn nothing(was: &HostSeen) -> HostSeen {
         arch: was.arch.clone(),
         clock_skew: was.clock_skew,
         kubernetes: was.kubernetes.clone(),
+        owner: was.owner.clone(),
         facts: was.facts.clone(),
         ..HostSeen::default()
     }

@@ -252,6 +252,7 @@ impl Hosts for Ssh {
             Reached::Hypervisor => self.hypervisor(change).await?,
             Reached::Machine => {
                 let mut changed = false;
+                self.on(&change.host, |machine| before::belong(machine, change))?;
                 for resource in &change.make {
                     self.on(&change.host, |machine| before::note(machine, resource));
                     changed |= self.make(&change.host, resource, holes).await?;
@@ -322,6 +323,7 @@ pub(super) fn asked_for(truth: &HostSeen, modules: &BTreeSet<String>, resources:
         arch: truth.arch.clone(),
         clock_skew: truth.clock_skew,
         kubernetes: truth.kubernetes.clone(),
+        owner: truth.owner.clone(),
         facts: truth.facts.clone(),
         ..HostSeen::default()
     };

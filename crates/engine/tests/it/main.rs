@@ -14,6 +14,7 @@ mod journals;
 mod kept;
 #[path = "../../../hosts/tests/it/lab.rs"]
 mod lab;
+mod parts;
 mod plane;
 mod proofs;
 mod properties;

@@ -1,7 +1,7 @@
 //! Plans that somebody has spoilt: the proof finds each of them, whoever made the plan.
 
 use kubewright_engine::sim;
-use kubewright_model::ids::NodeName;
+use kubewright_model::ids::{NodeName, Owner};
 use kubewright_model::observed::{Observed, Seen};
 use kubewright_model::plan::{Action, Ask, Plan, Step};
 use kubewright_model::recipe::Effect;
@@ -10,7 +10,7 @@ use kubewright_planner::plan::plan;
 
 use crate::yard::{Yard, desired};
 
-const LAB: &str = r#"
+pub(crate) const LAB: &str = r#"
 apiVersion: kubewright.dev/v1alpha1
 kind: Cluster
 metadata: { name: lab }
@@ -123,6 +123,15 @@ fn no_recipe_runs_on_a_host_that_nobody_could_look_at() {
         observed.hosts.insert(NodeName::from("agent-2"), Seen::unknown("the line is cut"));
     });
     assert_eq!(rules, ["unknown is untouched"]);
+}
+
+#[test]
+fn nothing_is_done_on_a_host_of_another_cluster() {
+    let rules = spoilt(&upgraded(), Ask::Apply, |_, observed| {
+        let Some(Seen::Present(host)) = observed.hosts.get_mut("agent-2") else { panic!("nobody saw it") };
+        host.owner = Some(Owner("office2".into()));
+    });
+    assert_eq!(rules, ["hosts of others are left alone"]);
 }
 
 #[test]

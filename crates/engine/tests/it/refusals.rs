@@ -39,7 +39,7 @@ fn hypervisor(yard: &Yard) -> &DesiredHost {
 
 /// A change of one thing on a host.
 fn change(host: &DesiredHost, resource: HostResource) -> HostChange {
-    HostChange { host: host.name.clone(), way: host.way.clone(), make: vec![resource], unmake: Vec::new() }
+    HostChange { host: host.name.clone(), way: host.way.clone(), owner: None, make: vec![resource], unmake: Vec::new() }
 }
 
 #[test]

@@ -38,7 +38,7 @@ kw_file_back() {
   rm -f -- "$kw_path.kubewright" || return 1
   if [ -e "$kw_copy" ] || [ -L "$kw_copy" ]; then
     # Where somebody else may write, nothing that they put there meanwhile is followed.
-    kw_folder "${kw_path%/*}/" && cp -pP --remove-destination -- "$kw_copy" "$kw_path.kubewright" &&
+    kw_folder "${kw_path%/*}/" && cp -pPT --remove-destination -- "$kw_copy" "$kw_path.kubewright" &&
       mv -fT -- "$kw_path.kubewright" "$kw_path" && kw_label "$kw_path"
   else
     kw_gone "$kw_path"
@@ -168,7 +168,7 @@ kw_locale_back() {
 
 # A folder that we made goes, unless somebody has put something there: path.
 kw_folder_back() {
-  [ ! -d "$KW_ROOT$1" ] || rmdir -- "$KW_ROOT$1" 2>/dev/null || :
+  [ ! -d "$KW_ROOT$1" ] || rmdir -- "$KW_ROOT$1" 2>/dev/null || kw_stays "$1 stays: it is not empty"
 }
 
 # A folder that others made is whose it was: path.

@@ -20,6 +20,19 @@ kw_named() {
   kw_noted=$kw_noted$kw_parted
 }
 
+# Writes down whose the host is: the cluster. Nothing is done on the host of another one.
+kw_owned_by() {
+  kw_owner=
+  [ ! -e "$KW_STATE/owner" ] || read -r kw_owner <"$KW_STATE/owner" || :
+  case $kw_owner in
+  "$1") return 0 ;;
+  ?*) kw_no "the host belongs to the cluster $kw_owner"; return 1 ;;
+  esac
+  # Older versions did not write down that the folder is ours. It goes with the last thing that is put back, and this too.
+  kw_state before/absent && kw_note_absent 'folder /var/lib/kubewright' && rm -f -- "$KW_STATE/owner" &&
+    (set -C && printf '%s\n' "$1" >"$KW_STATE/owner")
+}
+
 # Whether nothing needs to be written down of a key.
 kw_known() {
   [ -n "$kw_notes" ] || return 0

@@ -2,7 +2,8 @@
 //!
 //! The order is the reverse of that in which a host is set up: what runs stops while all that it reads is still there,
 //! and folders, which must be empty for that, go last. What we come in by goes before the port that lets us in is
-//! closed, so a run that is cut off anywhere finds a way in again; the user who we are stays, and so does sudo for it.
+//! closed, so a run that is cut off anywhere finds a way in again; the user who we are stays, and so does sudo for it. Who
+//! that is the host says: the spec's word is not the last one of it.
 
 use kubewright_model::digest::Digest;
 use kubewright_model::ids::NodeName;
@@ -81,15 +82,8 @@ struct Thing<'a> {
     name: &'a str,
 }
 
-/// Writes the calls that put back what goes by these keys; they are told by the index from `first` on. `user` is who we
-/// come in as.
-pub(super) fn write(
-    calls: &mut Calls,
-    host: &NodeName,
-    user: &str,
-    keys: &[String],
-    first: usize,
-) -> Result<(), HostError> {
+/// Writes the calls that put back what goes by these keys; they are told by the index from `first` on.
+pub(super) fn write(calls: &mut Calls, host: &NodeName, keys: &[String], first: usize) -> Result<(), HostError> {
     let mut things = Vec::new();
     for (key, index) in keys.iter().zip(first..) {
         let found = KINDS.iter().find_map(|(start, kind)| {
@@ -105,25 +99,11 @@ pub(super) fn write(
     // The deepest folders first; our own memory last.
     let depth = |thing: &Thing<'_>| if thing.name == MEMORY { 0 } else { thing.name.matches('/').count() };
     things.sort_by_key(|thing| (thing.kind, std::cmp::Reverse(depth(thing))));
-    let (packages, rest): (Vec<_>, Vec<_>) = things.iter().partition(|thing| is_removed(thing, user));
+    let (packages, rest): (Vec<_>, Vec<_>) = things.iter().partition(|thing| thing.kind == Kind::Package);
     let (folders, rest): (Vec<_>, Vec<_>) = rest.into_iter().partition(|thing| thing.kind == Kind::Folder);
-    rest.into_iter().try_for_each(|thing| put_back(calls, host, user, thing))?;
+    rest.into_iter().try_for_each(|thing| put_back(calls, host, thing))?;
     remove(calls, host, &packages)?;
-    folders.into_iter().try_for_each(|thing| put_back(calls, host, user, thing))
-}
-
-fn is_removed(thing: &Thing<'_>, user: &str) -> bool {
-    thing.kind == Kind::Package && !stays(thing, user)
-}
-
-/// What we come in by stays as it is.
-fn stays(thing: &Thing<'_>, user: &str) -> bool {
-    match thing.kind {
-        Kind::User | Kind::Group => thing.name == user,
-        Kind::Membership => thing.name.split_once(" in ").is_some_and(|(who, _)| who == user),
-        Kind::Package => thing.name == "sudo" && user != "root",
-        _ => false,
-    }
+    folders.into_iter().try_for_each(|thing| put_back(calls, host, thing))
 }
 
 /// All packages go in one call.
@@ -139,17 +119,13 @@ fn remove(calls: &mut Calls, host: &NodeName, packages: &[&Thing<'_>]) -> Result
     Ok(())
 }
 
-fn put_back(calls: &mut Calls, host: &NodeName, user: &str, thing: &Thing<'_>) -> Result<(), HostError> {
+fn put_back(calls: &mut Calls, host: &NodeName, thing: &Thing<'_>) -> Result<(), HostError> {
     let Thing { key, kind, name, .. } = *thing;
     let mut back = |library, words: &[&str]| {
         calls.takes(Library::Back);
         let words: Vec<&str> = [key].iter().chain(words).copied().collect();
         calls.call(library, &Call::tell(thing.index, "kw_back", &words));
     };
-    if stays(thing, user) {
-        back(Library::Back, &["kw_stays", &format!("{key} stays: {user} is who we come in as")]);
-        return Ok(());
-    }
     match kind {
         Kind::Link | Kind::File | Kind::Download | Kind::Block | Kind::Directory | Kind::Folder => {
             names::path(host, name)?

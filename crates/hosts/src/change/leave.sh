@@ -54,7 +54,7 @@ kw_group_back() {
 
 # Whether a user is who we are on this host, whatever name we asked to come in by.
 kw_comes_in() {
-  [ "$1" = "${SUDO_USER-}" ]
+  [ "$1" = "${SUDO_USER:-root}" ]
 }
 
 # What it came in by goes last: whoever is cut off or refused before that can come in again.

@@ -87,10 +87,11 @@ kw_kubernetes() {
 	printf 'joined %s\n' "$kw_joined"
 }
 
-# What of the host we have touched, and whether it was there before, as it was written down then.
+# Whose the host is, what of it we have touched, and whether that was there before, as it was written down then.
 kw_ours() {
 	kw_up=var/lib/kubewright
 	if [ -d "$kw_up" ] && [ ! -x "$kw_up" ]; then echo 'ours denied' && return; fi
+	kw_answer owner "$kw_up/owner"
 	for kw_value in "$kw_up"/before/absent/* "$kw_up"/before/there/*; do
 		if [ -e "$kw_value" ]; then printf 'ours %s\n' "${kw_value#"$kw_up"/before/}"; fi
 	done
@@ -98,6 +99,8 @@ kw_ours() {
 
 kw_always() {
 	if [ -e etc/os-release ]; then kw_release etc/os-release; else kw_release usr/lib/os-release; fi
+	# Scripts run as root, who comes in as itself or by sudo.
+	printf 'login %s\n' "${SUDO_USER:-root}"
 	kw_answer kernel proc/sys/kernel/osrelease
 	kw_kernel=$kw_value
 	# Kernels since 6.1 say it without a process.

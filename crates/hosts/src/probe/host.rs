@@ -5,7 +5,9 @@ use std::ops::RangeInclusive;
 
 use kubewright_model::facts::{HostAddress, HostFacts, Packaging, Virtualisation};
 use kubewright_model::host::{Before, DownloadWish, HostResource};
+use kubewright_model::ids::{ClusterName, Owner};
 use kubewright_model::observed::{HostSeen, KubernetesSeen};
+use kubewright_model::spec::formats::Format as _;
 
 use super::answers::{Answers, Ended};
 use super::script::{PROGRAMS, Program};
@@ -28,9 +30,17 @@ pub(super) fn seen(answers: &Answers<'_>, meanwhile: &RangeInclusive<u64>) -> Re
         os: os(answers),
         arch: arch.to_string(),
         clock_skew: skew(clock, meanwhile),
+        owner: owner(answers)?,
         ours: ours(answers)?,
         ..HostSeen::default()
     })
+}
+
+/// Whose the host is. What no cluster can be called must not pass for nobody's.
+fn owner(answers: &Answers<'_>) -> Result<Option<Owner>, ParseError> {
+    let Some(told) = answers.always.get("owner") else { return Ok(None) };
+    ClusterName::check(told).map_err(|_| ParseError::Missing { what: "whose it is" })?;
+    Ok(Some(Owner(ClusterName::new(*told))))
 }
 
 /// What we have touched, by names in which nothing parts a path.
@@ -80,6 +90,7 @@ pub(super) fn facts(answers: &Answers<'_>) -> Result<HostFacts, ParseError> {
     let listening = answers.found.iter().filter(|(file, _)| file.starts_with("proc/net/"));
     let sources = answers.sources.iter().map(|(source, why)| (*source, (!why.is_empty()).then_some(*why)));
     Ok(HostFacts {
+        login: text("login"),
         kernel: text("kernel"),
         cpus: told("cpus").and_then(cpus),
         memory_mib: told("memory").and_then(|line| Some(number(line.split_whitespace().nth(1)?)? / 1024)),

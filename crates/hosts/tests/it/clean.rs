@@ -106,7 +106,8 @@ async fn ours(hands: &RealHosts, host: &LabHost, way: &Way) -> Vec<String> {
 }
 
 async fn unmake(hands: &RealHosts, host: &LabHost, way: &Way, keys: &[String]) -> Result<Report, HostError> {
-    let change = HostChange { host: host.name.clone(), way: way.clone(), make: Vec::new(), unmake: keys.to_vec() };
+    let change =
+        HostChange { host: host.name.clone(), way: way.clone(), owner: None, make: Vec::new(), unmake: keys.to_vec() };
     hands.change(&change, &Holes::new()).await
 }
 

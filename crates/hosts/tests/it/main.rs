@@ -90,7 +90,13 @@ async fn look(hands: &RealHosts, host: &impl There, way: &Way, resources: &[Host
 }
 
 async fn make(hands: &RealHosts, host: &impl There, way: &Way, make: &[HostResource]) -> Result<Report, HostError> {
-    let change = HostChange { host: host.seat().0.clone(), way: way.clone(), make: make.to_vec(), unmake: Vec::new() };
+    let change = HostChange {
+        host: host.seat().0.clone(),
+        way: way.clone(),
+        owner: None,
+        make: make.to_vec(),
+        unmake: Vec::new(),
+    };
     hands.change(&change, &Holes::new()).await
 }
 

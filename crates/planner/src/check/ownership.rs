@@ -6,13 +6,14 @@ use kubewright_model::desired::{Desired, EXISTING};
 use kubewright_model::ids::{Namespace, NodeName, Owner, ProviderName, ReleaseName};
 use kubewright_model::object::ObjectId;
 use kubewright_model::observed::{ClusterSeen, Observed, Seen};
-use kubewright_model::plan::{Action, Ask, Plan, Step, Violation};
+use kubewright_model::plan::{Action, Ask, HostChange, Plan, Step, Violation};
 use kubewright_model::recipe::Effect;
 
 use super::violation;
 use crate::diff::cluster::{NAMESPACE, POOL_LABEL};
 
 const OURS: &str = "only ours is deleted";
+const OTHERS: &str = "hosts of others are left alone";
 const WISHED: &str = "what is wished stays";
 
 /// Proves of every step that takes something away that it may.
@@ -26,6 +27,7 @@ pub(super) fn check(plan: &Plan, desired: &Desired, observed: &Observed, found: 
         objects: desired.objects.iter().flat_map(|group| &group.manifests).filter_map(|it| it.id().ok()).collect(),
     };
     for step in &plan.steps {
+        found.extend(proof.host(step));
         let told = match &step.action {
             Action::DeleteMachine { provider, name, owner, .. } => proof.machine(step, provider, name, owner),
             Action::DeleteLoadBalancer { provider, .. } => proof.balancer(step, provider),
@@ -63,6 +65,16 @@ impl Proof<'_> {
             return Some(violation(OURS, step, format!("{name} was there before us")));
         }
         self.stays(step, name)
+    }
+
+    /// A host that another cluster has set up is that one's.
+    fn host(&self, step: &Step) -> Option<Violation> {
+        let (Action::ChangeHost(HostChange { host: name, .. }) | Action::RunRecipe { host: name, .. }) = &step.action
+        else {
+            return None;
+        };
+        let owner = self.observed.hosts.get(name)?.present()?.owner.as_ref()?;
+        (*owner != self.desired.owner).then(|| violation(OTHERS, step, format!("{name} belongs to {}", owner.0)))
     }
 
     /// What the spec names goes only where that was asked.

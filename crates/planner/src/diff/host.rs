@@ -3,9 +3,22 @@
 use std::collections::BTreeMap;
 
 use kubewright_model::change::FieldChange;
+use kubewright_model::desired::Desired;
 use kubewright_model::digest::Digest;
 use kubewright_model::host::{FileWish, HostResource, Proof, UnitRun, UnitWish};
-use kubewright_model::observed::{HostSeen, UnitSeen};
+use kubewright_model::ids::{NodeName, Owner};
+use kubewright_model::observed::{HostSeen, Observed, UnitSeen};
+
+/// Why a host that another cluster has set up is left alone, and what to do; nothing where it is ours, or nobody's yet.
+pub(crate) fn of_another(name: &NodeName, desired: &Desired, observed: &Observed) -> Option<(String, String)> {
+    let Owner(other) = observed.hosts.get(name)?.present()?.owner.as_ref().filter(|owner| **owner != desired.owner)?;
+    let message = format!("its host belongs to the cluster {other}");
+    let help = format!(
+        "`kubewright destroy` with the spec of {other} frees it; where that is lost, remove /var/lib/kubewright/owner \
+         on it, and what {other} has set up there is ours, to be put back by our `destroy`"
+    );
+    Some((message, help))
+}
 
 /// A resource that is not true of a host.
 #[derive(Clone, Debug)]

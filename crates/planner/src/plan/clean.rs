@@ -6,12 +6,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use kubewright_model::change::{FieldChange, Reason, Subject};
 use kubewright_model::desired::{Body, DesiredHost};
-use kubewright_model::host::Before;
-use kubewright_model::ids::{NodeName, StepId};
-use kubewright_model::observed::Observed;
+use kubewright_model::digest::Digest;
+use kubewright_model::host::{Before, HostResource};
+use kubewright_model::ids::{NodeName, Owner, StepId};
+use kubewright_model::observed::{HostSeen, Observed};
 use kubewright_model::plan::{Action, HostChange, Stage, Step, Weight};
 
 use super::draft::{Draft, id};
+use crate::diff::host::of_another;
 
 /// Leaves every such host, once Kubernetes has ended there.
 pub(super) fn plan(draft: &mut Draft<'_>, observed: &Observed) {
@@ -29,38 +31,90 @@ pub(super) fn plan(draft: &mut Draft<'_>, observed: &Observed) {
         let seen = observed.hosts.get(name).and_then(|seen| seen.present());
         if let (Some(seen), Some(host)) = (seen, hosts.get(name))
             && !seen.ours.is_empty()
+            && of_another(name, desired, observed).is_none()
         {
             let needs = vec![id("leave", name)];
-            leave_clean(draft, host, &seen.ours, needs);
+            leave_clean(draft, host, seen, observed, needs);
         }
     }
 }
 
-fn leave_clean(draft: &mut Draft<'_>, host: &DesiredHost, ours: &BTreeMap<String, Before>, needs: Vec<StepId>) {
-    let user = &*host.way.user;
-    if ours.contains_key(&format!("user {user}")) {
+fn leave_clean(draft: &mut Draft<'_>, host: &DesiredHost, seen: &HostSeen, observed: &Observed, needs: Vec<StepId>) {
+    let login = seen.facts.as_ref().and_then(|facts| facts.login.as_deref());
+    let user = login.unwrap_or(&host.way.user);
+    let subject = || Subject::Host(host.name.clone());
+    if seen.ours.contains_key(&format!("user {user}")) {
         let message = format!("the user {user} stays as it is: it is who we come in as");
-        draft.note(Weight::Tells, Subject::Host(host.name.clone()), message, "");
+        draft.note(Weight::Tells, subject(), message, "");
     }
-    let fields = ours.iter().map(|(key, before)| FieldChange {
+    let edited = edited(&host.resources, seen, &observed.filled);
+    for path in edited.into_iter().filter(|(key, _)| seen.ours.contains_key(key)).map(|(_, path)| path) {
+        let message = format!("{path} is not as the spec says: what was changed in it goes too");
+        draft.note(Weight::Warns, subject(), message, "copy it elsewhere first, if it is to be kept");
+    }
+    let left = Left { deed: "clean", owner: None, reason: Reason::Asked("destroy".into()), needs };
+    put_back(draft, host, seen.ours.iter().map(|(key, before)| (key, *before)), left);
+}
+
+/// Files of ours, by their keys, in which something is not as wished.
+fn edited<'a>(
+    resources: &'a [HostResource],
+    seen: &HostSeen,
+    filled: &BTreeMap<Digest, Digest>,
+) -> Vec<(String, &'a str)> {
+    let edited = resources.iter().filter_map(|resource| {
+        let (path, differs) = match resource {
+            HostResource::File(file) => {
+                let wanted = file.content.digest().or_else(|| filled.get(&file.content.fingerprint()).cloned())?;
+                (file.path.as_str(), seen.files.get(&file.path)?.digest != wanted)
+            }
+            HostResource::Block { path, lines } => (path.as_str(), seen.blocks.get(path)? != lines),
+            _ => return None,
+        };
+        differs.then(|| (resource.key(), path))
+    });
+    edited.collect()
+}
+
+/// How something is put back.
+pub(super) struct Left {
+    /// The deed in the step's id.
+    pub(super) deed: &'static str,
+    /// Whose the host is afterwards.
+    pub(super) owner: Option<Owner>,
+    pub(super) reason: Reason,
+    pub(super) needs: Vec<StepId>,
+}
+
+/// What we put on a host goes, and what was there before comes back.
+pub(super) fn put_back<'k>(
+    draft: &mut Draft<'_>,
+    host: &DesiredHost,
+    keys: impl Iterator<Item = (&'k String, Before)>,
+    left: Left,
+) {
+    let field = |key: &String, before| FieldChange {
         field: key.clone(),
         from: Some("ours".into()),
-        to: (*before == Before::There).then(|| "as it was before".into()),
-    });
-    let change = HostChange {
-        host: host.name.clone(),
-        way: host.way.clone(),
-        make: Vec::new(),
-        unmake: ours.keys().cloned().collect(),
+        to: match before {
+            Before::There => Some("as it was before".into()),
+            // Nobody has looked what is in it.
+            Before::Absent if key.starts_with("directory ") || key.starts_with("folder ") => {
+                Some("gone if it is empty".into())
+            }
+            Before::Absent => None,
+        },
     };
+    let (unmake, fields) = keys.map(|(key, before)| (key.clone(), field(key, before))).unzip();
+    let (name, way) = (host.name.clone(), host.way.clone());
     draft.add(Step {
-        id: id("clean", &host.name),
+        id: id(left.deed, &name),
         stage: Stage::Removal,
-        subject: Subject::Host(host.name.clone()),
-        action: Action::ChangeHost(change),
-        fields: fields.collect(),
-        reason: Reason::Asked("destroy".into()),
-        needs,
+        subject: Subject::Host(name.clone()),
+        action: Action::ChangeHost(HostChange { host: name, way, owner: left.owner, make: Vec::new(), unmake }),
+        fields,
+        reason: left.reason,
+        needs: left.needs,
         takes: Vec::new(),
         part: String::new(),
     });

@@ -13,6 +13,7 @@ use super::draft::{Draft, id};
 use super::leaving::{Leaver, silence, step, way_like_others};
 use super::removal::delete;
 use crate::diff::cluster::unwanted_nodes;
+use crate::diff::host::of_another;
 use crate::diff::machine;
 
 /// Everything that is ours goes: agents before servers, so that nothing talks to an API that is gone.
@@ -84,6 +85,9 @@ fn end_on_existing(draft: &mut Draft<'_>, observed: &Observed, servers: &BTreeSe
             let help = "what is ours on it would be left over; taken out of the spec, the host stays as it is";
             draft.note(Weight::Blocks, Subject::Host((*name).clone()), message, help);
         }
+        if let Some((message, help)) = of_another(name, desired, observed) {
+            draft.note(Weight::Blocks, Subject::Host((*name).clone()), message, &help);
+        }
     }
     let mut steps: Vec<StepId> = Vec::new();
     for pass in [false, true] {
@@ -92,7 +96,8 @@ fn end_on_existing(draft: &mut Draft<'_>, observed: &Observed, servers: &BTreeSe
             let existing = there_before.contains(&member.name);
             let (Some(host), Some(recipes)) = (hosts.get(&member.name), &member.recipes) else { continue };
             let seen = observed.hosts.get(&member.name).and_then(|seen| seen.present());
-            if !existing || !seen.is_some_and(|seen| has_begun(host, seen)) {
+            let ours = existing && of_another(&member.name, desired, observed).is_none();
+            if !ours || !seen.is_some_and(|seen| has_begun(host, seen)) {
                 continue;
             }
             let action =

@@ -6,7 +6,7 @@ use kubewright_model::change::Subject;
 use kubewright_model::desired::{Desired, DesiredHost, DesiredMachine};
 use kubewright_model::host::HostResource;
 use kubewright_model::ids::{NodeName, StepId};
-use kubewright_model::plan::{Note, Step, Weight};
+use kubewright_model::plan::{Note, Stage, Step, Weight};
 
 use super::standing::Standings;
 use crate::diff::hypervisors::{hypervisors, lines_file};
@@ -155,7 +155,15 @@ impl<'a> Draft<'a> {
     /// Adds a note.
     pub(super) fn note(&mut self, weight: Weight, subject: Subject, message: impl Into<String>, help: &str) {
         let help = (!help.is_empty()).then(|| help.to_string());
-        self.notes.push(Note { weight, subject, message: message.into(), help });
+        self.notes.push(Note { weight, subject, message: message.into(), help, stages: Vec::new() });
+    }
+
+    /// What was noted last is about the cluster, and not about what its hosts are before they are nodes.
+    pub(super) fn about_the_cluster(&mut self) {
+        let beyond = |stage: &Stage| !matches!(stage, Stage::Machines | Stage::Hosts);
+        if let Some(note) = self.notes.last_mut() {
+            note.stages = Stage::ALL.into_iter().filter(beyond).collect();
+        }
     }
 }
 

@@ -111,7 +111,13 @@ fn change(
     reason: Reason,
     needs: Vec<StepId>,
 ) -> StepId {
-    let change = HostChange { host: node.host.name.clone(), way: node.host.way.clone(), make, unmake: Vec::new() };
+    let change = HostChange {
+        host: node.host.name.clone(),
+        way: node.host.way.clone(),
+        owner: Some(draft.desired.owner.clone()),
+        make,
+        unmake: Vec::new(),
+    };
     draft.add(Step {
         id: id("host", node.name()),
         stage: Stage::Hosts,

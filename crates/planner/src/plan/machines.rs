@@ -62,7 +62,13 @@ fn hypervisor(draft: &mut Draft<'_>, observed: &Observed, hypervisor: &DesiredHo
     if make.is_empty() {
         return;
     }
-    let change = HostChange { host: hypervisor.name.clone(), way: hypervisor.way.clone(), make, unmake: Vec::new() };
+    let change = HostChange {
+        host: hypervisor.name.clone(),
+        way: hypervisor.way.clone(),
+        owner: None,
+        make,
+        unmake: Vec::new(),
+    };
     draft.add(Step {
         id: id("hypervisor", &hypervisor.name),
         stage: Stage::Machines,
@@ -160,7 +166,7 @@ fn raw_lines(draft: &mut Draft<'_>, node: &Node<'_>) {
     let Some((hypervisor, resource)) = draft.raw_lines(node.machine) else { return };
     let (host, way) = (hypervisor.name.clone(), hypervisor.way.clone());
     let takes = vec![Lease::new(format!("hypervisor/{host}"), STARTS_PER_PLACE)];
-    let change = HostChange { host, way, make: vec![resource.clone()], unmake: Vec::new() };
+    let change = HostChange { host, way, owner: None, make: vec![resource.clone()], unmake: Vec::new() };
     draft.add(Step {
         id: id("raw", node.name()),
         stage: Stage::Machines,

@@ -53,11 +53,24 @@ fn unknown(draft: &mut Draft<'_>, members: &[&Node<'_>], why: &str) {
         return;
     }
     let (weight, help) = match brings_back(draft, members) {
-        true => (Weight::Warns, "servers are brought back first; plan again afterwards"),
-        false => (Weight::Blocks, "mend that first, then plan again"),
+        true => (Weight::Warns, "servers are brought back first; plan again afterwards".into()),
+        false => (Weight::Blocks, out_of_sight(draft.desired, members)),
     };
     let message = format!("the cluster cannot be looked at, so no member is touched: {why}");
-    draft.note(weight, Subject::Cluster, message, help);
+    draft.note(weight, Subject::Cluster, message, &help);
+    draft.about_the_cluster();
+}
+
+/// What to do about a cluster that nobody can look at. While its kubeconfig is kept, somebody may answer there, and no
+/// other cluster is begun, also where all servers of the spec are clean.
+fn out_of_sight(desired: &Desired, members: &[&Node<'_>]) -> String {
+    let mut help = "mend that first, then plan again; `--only hosts` sets up hosts meanwhile".to_string();
+    let clean = |node: &&&Node<'_>| matches!(node.standing, Standing::ToMake) || node.is_blank();
+    if members.iter().filter(|node| role_is_server(node)).all(|node| clean(&node)) {
+        let kept = format!(".kubewright/{}/secrets/kubeconfig", desired.cluster);
+        help += &format!("; where its servers are lost for good, remove `{kept}`, which leads to them");
+    }
+    help
 }
 
 /// Whether the plan so far starts a server's machine, or sets its host right: what may make the cluster answer again.

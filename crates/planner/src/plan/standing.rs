@@ -12,6 +12,7 @@ use kubewright_model::plan::{Note, Weight};
 use super::draft::UNPROTECT;
 use super::moved;
 use crate::diff::cluster::{other_role, unwanted_nodes};
+use crate::diff::host::of_another;
 use crate::diff::machine::{self, InTheWay};
 use crate::holders::Holders;
 
@@ -133,9 +134,9 @@ impl<'a> Standings<'a> {
                 let host = observed.hosts.get(&machine.name);
                 notes.push(if left_out(member, seen, host) && judge.placed(machine).is_ok() {
                     let help = Some("it is left out until it answers".to_string());
-                    Note { weight: Weight::Warns, subject, message, help }
+                    Note { weight: Weight::Warns, subject, message, help, stages: Vec::new() }
                 } else {
-                    Note { weight: Weight::Blocks, subject, message, help }
+                    Note { weight: Weight::Blocks, subject, message, help, stages: Vec::new() }
                 });
                 Standing::Blocked
             });
@@ -232,6 +233,9 @@ impl<'a> Judge<'a, '_> {
         again: bool,
     ) -> Result<Standing<'a>, Refusal> {
         self.placed(machine)?;
+        if let Some((message, help)) = of_another(&machine.name, self.desired, self.observed) {
+            return Err((message, Some(help)));
+        }
         let standing = match machine::seen(machine, self.observed) {
             // Its provider has a note of its own: one for all its machines.
             Seen::Unknown(_) => Standing::Blocked,
@@ -383,6 +387,7 @@ fn blind_providers(desired: &Desired, observed: &Observed) -> Vec<Note> {
         subject: Subject::Cluster,
         message: format!("provider {provider} could not be looked at, so {machines} machines are left alone: {why}"),
         help: None,
+        stages: Vec::new(),
     });
     notes.collect()
 }
@@ -397,6 +402,7 @@ fn later(desired: &Desired, observed: &Observed, anew: &BTreeSet<NodeName>) -> V
             subject: Subject::Machine(other.name.clone()),
             message: format!("it stays as it is: {first}"),
             help: Some(format!("`kubewright replace {}` afterwards; or take back the change", other.name)),
+            stages: Vec::new(),
         })
     });
     notes.collect()

@@ -96,6 +96,7 @@ fn the_plan_tells_of_steps_that_never_started_and_of_notes() {
         subject: Subject::Host("k3s-agent-2".into()),
         message: "it was not reached".into(),
         help: Some("turn it on".into()),
+        stages: Vec::new(),
     };
     let steps = vec![step("cordon/a", Action::Cordon("a".into())), step("forget/a", Action::ForgetMember("a".into()))];
     let plan = Plan::new("devboard".into(), Ask::Apply, steps, vec![note]);

@@ -7,6 +7,8 @@ use kubewright_model::observed::{HostSeen, Seen};
 use kubewright_model::plan::Action;
 use tokio::time::Instant;
 
+use crate::cluster::KUBECONFIG;
+
 use super::super::Saying;
 use super::{BOOT, Fault, Hands, LONGEST_LOOK, Tell};
 
@@ -39,7 +41,12 @@ impl Hands<'_> {
                 Seen::Unknown(why) => why,
             };
             if Instant::now() + LONGEST_LOOK > deadline {
-                return Err(Fault::from(format!("nobody knows whether a cluster is there: {why}")));
+                let kept = format!(".kubewright/{}/secrets/{KUBECONFIG}", self.desired.cluster);
+                return Err(Fault {
+                    causes: vec![format!("nobody knows whether a cluster is there: {why}")],
+                    log: Vec::new(),
+                    hint: Some(format!("where its servers are lost for good, remove `{kept}` and run again")),
+                });
             }
             tell(Saying::Tells(format!("waiting to know whether a cluster is there: {why}")));
             tokio::time::sleep(LONGEST_LOOK).await;

@@ -18,6 +18,7 @@
 //! file changed|gone PATH on NAME          a file on a host; likewise `unit stopped|gone|stale UNIT on NAME`,
 //! package missing NAME on HOST            a package was removed
 //! sysctl KEY=VALUE on NAME                a kernel setting is another one
+//! owner CLUSTER of NAME                   another cluster has set a host up
 //! memory SIZE on NAME                     a machine's memory was changed by hand (GiB); likewise `disk`
 //! facts JSON on NAME                      what a host tells of itself (`HostFacts`), without a space; likewise
 //!                                         `clock SECONDS` that it is ahead, and its `system`
@@ -223,6 +224,9 @@ fn tamper(yard: &Yard, words: &[&str]) -> Result<(), String> {
             machine(yard, name, |machine| machine.host.clock_skew = skew)
         }
         ["system", os, "on", name] => machine(yard, name, |machine| machine.host.os = (*os).into()),
+        ["owner", cluster, "of", name] => {
+            machine(yard, name, |machine| machine.host.owner = Some(Owner((*cluster).into())))
+        }
         ["memory", size, "on", name] => {
             let size = gibibytes(size)?;
             machine(yard, name, |machine| machine.seen.memory = Some(size))

@@ -199,7 +199,7 @@ impl Host {
             first: None,
             sudo: None,
         };
-        HostChange { host: "web-1".into(), way, make: make.to_vec(), unmake: unmake.to_vec() }
+        HostChange { host: "web-1".into(), way, owner: None, make: make.to_vec(), unmake: unmake.to_vec() }
     }
 
     /// Runs the body of a script as the frame would, with what it says.
@@ -226,6 +226,7 @@ impl Host {
             .env("KW_ROOT", self.root.path())
             .env("KW_BIN", &bin)
             .env("KW_UID", "1000")
+            .env("SUDO_USER", if self.user == "root" { "" } else { self.user })
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -258,7 +259,7 @@ impl Host {
         keys
     }
 
-    fn do_all(&self, change: &HostChange) -> Result<Report, HostError> {
+    pub(crate) fn do_all(&self, change: &HostChange) -> Result<Report, HostError> {
         let answer = self.run(&super::super::script(change, &Holes::new())?);
         super::super::outcome(change, &Holes::new(), &answer)
     }

@@ -10,6 +10,8 @@ use kubewright_model::host::{
     Artifact, DirectoryWish, DownloadWish, FileWish, HostResource, Mode, Proof, RepositoryWish, SshDaemonWish, UnitRun,
     UnitWish, UserWish,
 };
+use kubewright_model::ids::Owner;
+use kubewright_model::plan::HostChange;
 
 use super::super::{outcome, script};
 use super::host::{Host, each};
@@ -156,7 +158,8 @@ fn what_others_did_meanwhile_stays() {
         host.write("etc/hosts", &format!("::1 six\n{}", host.read("etc/hosts")));
         host.write("etc/none", &format!("{}theirs\n", host.read("etc/none")));
         host.write("etc/new/theirs", "");
-        assert!(host.unmake(&host.ours()).expect("it is put back").changed);
+        let report = host.unmake(&host.ours()).expect("it is put back");
+        assert_eq!(report.told, ["/etc/new stays: it is not empty"]);
         assert_eq!(host.read("etc/hosts"), "::1 six\n127.0.0.1 localhost\n");
         assert_eq!((host.read("etc/none"), host.at("etc/new/ours").exists()), ("theirs\n".into(), false));
         assert!(host.at("etc/new/theirs").exists() && !host.at("var/lib/kubewright").exists());
@@ -304,6 +307,8 @@ fn who_we_come_in_as_stays_and_so_does_its_sudo() {
                 "user admin stays: admin is who we come in as",
                 "group admin stays: admin is who we come in as",
                 "package sudo stays: admin is who we come in as",
+                "/home/admin/.ssh stays: it is not empty",
+                "/etc/sudoers.d stays: it is not empty",
             ]
         );
         assert!(host.read("etc/passwd").contains("admin:") && host.at("etc/sudoers.d/kubewright-admin").exists());
@@ -326,7 +331,7 @@ fn who_we_are_on_the_host_stays_whoever_was_asked_for() {
         let answer = host.run(&format!("SUDO_USER=ops\n{script}"));
         let report = outcome(&change, &Holes::new(), &answer).expect("the rest is put back");
         let stay = ["membership of ops in adm", "user ops", "group ops", "package sudo"];
-        assert_eq!(report.told, stay.map(|key| format!("{key} stays: ops is who we come in as")));
+        assert_eq!(report.told[..4], stay.map(|key| format!("{key} stays: ops is who we come in as")));
         assert!(host.read("etc/passwd").contains("ops:") && host.at("etc/sudoers.d/kubewright-ops").exists());
         assert_eq!((host.read("packages"), host.ours()), ("sudo\n".into(), Vec::new()));
     });
@@ -507,6 +512,30 @@ fn what_is_wished_later_is_as_it_was_too() {
             host.write("systemd/own.service.enabled", "disabled\n");
             there_and_back(host, &[HostResource::User(user("bob")), unit("own.service", None)], &other);
         }
+    });
+}
+
+#[test]
+fn whose_a_host_is_stays_until_the_last_thing_is_back() {
+    each(|host| {
+        let motd = [text("/etc/motd", "hello\n", 0o644), text("/etc/issue", "hello\n", 0o644)];
+        let of = |name: &str| HostChange { owner: Some(Owner(name.into())), ..host.change(&motd, &[]) };
+        host.do_all(&of("office2")).expect("it was nobody's");
+        assert_eq!(host.read("var/lib/kubewright/owner"), "office2\n");
+        host.do_all(&of("office2")).expect("it is office2's");
+        let before = listing(host);
+        let error = host.do_all(&of("lab")).expect_err("it is not lab's").to_string();
+        assert!(error.contains("the host belongs to the cluster office2"), "{error}");
+        assert_eq!(listing(host), before, "nothing was touched");
+        host.unmake(&["file /etc/motd".into()]).expect("it is put back");
+        assert_eq!(host.read("var/lib/kubewright/owner"), "office2\n", "it is still office2's");
+        host.unmake(&host.ours()).expect("it is left");
+        assert!(!host.at("var/lib/kubewright").exists());
+        // What an older version has left there is no reason not to go.
+        host.write("var/lib/kubewright/users/bob", "");
+        host.do_all(&of("lab")).expect("it is nobody's again");
+        host.unmake(&host.ours()).expect("it is left");
+        assert!(!host.at("var/lib/kubewright").exists());
     });
 }
 

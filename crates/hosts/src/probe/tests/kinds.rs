@@ -9,6 +9,7 @@ use kubewright_model::host::{
     Artifact, DirectoryWish, DownloadWish, FileWish, HostResource, HostsEntry, Mode, Proof, RepositoryWish,
     SshDaemonWish, UnitRun, UnitWish, UserWish,
 };
+use kubewright_model::ids::Owner;
 use kubewright_model::observed::{HostSeen, KubernetesSeen, SHOWN_TEXT};
 use kubewright_model::text::Text;
 use kubewright_model::version::Version;
@@ -729,4 +730,19 @@ fn odd_names_are_never_asked_for_and_never_absent() {
         host.write(name, "text");
         assert_eq!(host.look(&[file(name)]).files.len(), 1, "{name}");
     }
+}
+
+#[test]
+fn who_came_in_and_whose_the_host_is() {
+    let host = Host::debian();
+    let login = |host: &Host| host.look(&[]).facts.and_then(|facts| facts.login);
+    assert_eq!((login(&host).as_deref(), host.look(&[]).owner), (Some("root"), None));
+    host.write("/fakes/sudo", "");
+    host.write("/var/lib/kubewright/owner", "office2\n");
+    assert_eq!(login(&host).as_deref(), Some("deploy"));
+    assert_eq!(host.look(&[]).owner, Some(Owner("office2".into())));
+    // What cannot be a cluster is nobody who could be asked.
+    host.write("/var/lib/kubewright/owner", "Not A Cluster\n");
+    let error = host.try_look(&["sh"], &[]).expect_err("nobody knows whose it is");
+    assert_eq!(error.to_string(), "the host did not tell whose it is");
 }

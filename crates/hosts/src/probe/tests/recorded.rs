@@ -83,7 +83,9 @@ fn answers_of_each_distribution() {
 }
 
 /// What only says more, and whose lack is no lie.
-const OPTIONAL: [&str; 16] = [
+const OPTIONAL: [&str; 18] = [
+    "login",
+    "owner",
     "route",
     "release",
     "kernel",

@@ -1,0 +1,47 @@
+//! Parts of a plan, `--only`, and what is said of a cluster that nobody can look at.
+
+use kubewright_engine::engine::plan_from;
+use kubewright_engine::sim;
+use kubewright_model::observed::Seen;
+use kubewright_model::plan::{Ask, Weight};
+
+use crate::proofs::LAB;
+use crate::yard::{Yard, desired};
+
+#[test]
+fn hosts_are_set_up_while_nobody_can_look_at_the_cluster() {
+    let mut yard = Yard::new(desired(LAB), 5);
+    sim::run(async {
+        assert_eq!(yard.run_to_the_end(&Ask::Apply, &[], 1).await, ["complete"]);
+        yard.wish(desired(&LAB.replace("role: agent,", "role: agent, hosts: { packages: [htop] },")));
+        let (mut observed, _) = yard.plan(&Ask::Apply, &[]).await;
+        observed.cluster = Some(Seen::unknown("its API does not answer"));
+        let plan = |only: &[&str]| {
+            let only: Vec<String> = only.iter().map(|word| (*word).to_string()).collect();
+            plan_from(&yard.desired, &observed, &Ask::Apply, &only).unwrap()
+        };
+        let all = plan(&[]);
+        assert!(all.is_blocked());
+        assert!(all.notes.iter().any(|note| note.help.as_ref().is_some_and(|help| help.contains("--only hosts"))));
+        assert!(plan(&["control-plane", "hosts"]).steps.len() == 2 && !plan(&["hosts"]).is_blocked());
+        let one = plan(&["host/agent-1"]);
+        let ids: Vec<&str> = one.steps.iter().map(|step| step.id.as_str()).collect();
+        assert_eq!((ids, one.is_blocked()), (vec!["host/agent-1"], false));
+        let told = one.notes.iter().find(|note| note.message.contains("cannot be looked at")).unwrap();
+        assert_eq!(told.weight, Weight::Tells);
+    })
+    .unwrap();
+}
+
+#[test]
+fn the_way_out_is_named_where_all_servers_of_a_silent_cluster_are_lost() {
+    let yard = Yard::new(desired(LAB), 5);
+    sim::run(async {
+        let (mut observed, _) = yard.plan(&Ask::Apply, &[]).await;
+        observed.cluster = Some(Seen::unknown("10.0.0.9:6443 does not answer"));
+        let plan = plan_from(&yard.desired, &observed, &Ask::Apply, &[]).unwrap();
+        let blocks = plan.notes.iter().find(|note| note.weight == Weight::Blocks).unwrap();
+        assert!(blocks.help.as_ref().unwrap().contains("remove `.kubewright/lab/secrets/kubeconfig`"), "{blocks:?}");
+    })
+    .unwrap();
+}
