@@ -43,13 +43,13 @@ kw_upload() {
   cat <&4 >>"$kw_path.kubewright" || { rm -f -- "$kw_path.kubewright"; return 1; }
   kw_have=$(stat -c %s -- "$kw_path.kubewright")
   [ "$kw_have" -ge "$8" ] || { kw_no "only $kw_have of $8 bytes arrived"; return 1; }
-  kw_whole "$9" && kw_unpacked "$6" && kw_placed "$kw_path" "$2" root:root || { rm -f -- "$kw_path.kubewright"; return 1; }
+  kw_arrived "$9" && kw_unpacked "$6" && kw_placed "$kw_path" "$2" root:root || { rm -f -- "$kw_path.kubewright"; return 1; }
   rm -f -- "$KW_STATE/downloads/$3.part" && kw_remember "$@" && return 9
   return 1
 }
 
 # What came is what was sent: its digest.
-kw_whole() {
+kw_arrived() {
   kw_digested "$kw_path.kubewright" "$1" || kw_no "$kw_path did not arrive whole"
 }
 
