@@ -14,7 +14,7 @@ use kubewright_model::observed::Observed;
 use kubewright_model::plan::{Action, Note, Plan, Weight};
 use kubewright_model::secret::Secret;
 use kubewright_providers::existing::Existing;
-use kubewright_providers::{Provider, Refusal};
+use kubewright_providers::{Provider, Refusal, Wanted};
 
 use crate::cluster::{ClusterApi, RealCluster};
 use crate::holes::{self, Secrets};
@@ -103,11 +103,21 @@ impl World {
                 wanted.entry(&machine.provider).or_default().push(machine);
             }
         }
-        let asked =
-            wanted.into_iter().filter_map(|(provider, machines)| Some((self.providers.get(provider)?, machines)));
-        let told = asked.map(async |(provider, machines)| {
+        let set = plan.steps.iter().any(|step| matches!(step.action, Action::SetBackupJob(_)));
+        let hidden = |name| {
+            let jobs = observed.providers.get(name).and_then(|seen| seen.present()?.backups.as_ref());
+            blind(name) || jobs.is_some_and(|jobs| jobs.why_unknown().is_some())
+        };
+        let job = desired.backup_job.as_ref().filter(|job| set || hidden(&job.provider));
+        if let Some(job) = job {
+            wanted.entry(&job.provider).or_default();
+        }
+        let asked = wanted.into_iter().filter_map(|(provider, machines)| {
+            Some((self.providers.get(provider)?, machines, job.filter(|job| job.provider == *provider)))
+        });
+        let told = asked.map(async |(provider, machines, backup_job)| {
             // It only tells early; what cannot be asked now is told by the step itself.
-            provider.preflight(&machines).await.unwrap_or_default()
+            provider.preflight(Wanted { machines: &machines, backup_job }).await.unwrap_or_default()
         });
         let refusals = futures::future::join_all(told).await;
         let note = |Refusal { message, help }| Note {

@@ -56,6 +56,9 @@ pub struct Desired {
     pub secrets: BTreeMap<String, SecretRef>,
     /// The Proxmox cluster, where machines come from one.
     pub proxmox: Option<ProxmoxCluster>,
+    /// The job that backs whole machines up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backup_job: Option<DesiredBackupJob>,
     /// Agents that may be out of service at once.
     pub max_unavailable: u32,
     /// How long a drain may take.
@@ -96,6 +99,21 @@ pub struct ProxmoxCluster {
     pub trust: ProxmoxTrust,
     /// The pool of Proxmox that machines are put into.
     pub pool: Option<String>,
+}
+
+/// A job of a provider that backs whole machines up on a schedule. It carries our mark as its name, so there is one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DesiredBackupJob {
+    /// The provider.
+    pub provider: ProviderName,
+    /// When, in the provider's words.
+    pub schedule: String,
+    /// The provider's storage for the backups.
+    pub storage: String,
+    /// How many are kept, in the provider's words.
+    pub keep: String,
+    /// The machines.
+    pub machines: Vec<NodeName>,
 }
 
 /// Who we are at a Proxmox cluster.

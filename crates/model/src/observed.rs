@@ -112,6 +112,22 @@ pub struct Inventory {
     pub load_balancers: BTreeMap<ClusterName, LoadBalancerSeen>,
     /// Numbers, names and addresses that are taken by what is not ours.
     pub taken: Vec<Taken>,
+    /// The job with our mark that backs machines up; none where the provider keeps no such jobs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backups: Option<Seen<BackupJobSeen>>,
+}
+
+/// A job that backs machines up.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BackupJobSeen {
+    /// When, in the provider's words.
+    pub schedule: String,
+    /// The storage for the backups.
+    pub storage: String,
+    /// How many are kept, in the provider's words.
+    pub keep: String,
+    /// The machines; what is not ours by its number.
+    pub machines: BTreeSet<NodeName>,
 }
 
 /// Something of somebody else's that stands where we want to build.
@@ -168,6 +184,9 @@ pub struct MachineSeen {
     pub privileged: Option<bool>,
     /// The provider refuses to delete it.
     pub protected: bool,
+    /// It runs, and settings of it are in force from its next start on.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub pending: bool,
 }
 
 /// A load balancer that a provider has.

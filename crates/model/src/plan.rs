@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::change::{FieldChange, Reason, Subject};
 use crate::condition::Condition;
-use crate::desired::{DesiredLoadBalancer, DesiredMachine, DesiredRelease, Way};
+use crate::desired::{DesiredBackupJob, DesiredLoadBalancer, DesiredMachine, DesiredRelease, Way};
 use crate::digest::Digest;
 use crate::host::HostResource;
 use crate::ids::{
@@ -174,7 +174,10 @@ impl Step {
             Action::CreateMachine(machine) => format!("create machine {}", machine.name),
             Action::UpdateMachine(machine) => format!("change machine {}", machine.name),
             Action::StartMachine { name, .. } => format!("start machine {name}"),
+            Action::RestartMachine { name, .. } => format!("restart machine {name}"),
             Action::DeleteMachine { name, .. } => format!("delete machine {name}"),
+            Action::SetBackupJob(job) => format!("set the backup job of {} machines", job.machines.len()),
+            Action::DeleteBackupJob { provider } => format!("delete the backup job at {provider}"),
             Action::SetLoadBalancer(balancer) => format!("set load balancer {}", balancer.name),
             Action::DeleteLoadBalancer { name, .. } => format!("delete load balancer {name}"),
             Action::ChangeHost(change) => match change.make.as_slice() {
@@ -271,6 +274,22 @@ pub enum Action {
         /// First let its hypervisor start it too, which a machine that was not complete yet was made without.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         boots: bool,
+    },
+    /// Shut a machine down and turn it on again, and wait until its host works as before.
+    RestartMachine {
+        /// Whose.
+        provider: ProviderName,
+        /// Which.
+        name: NodeName,
+        /// How its host is reached.
+        way: Way,
+    },
+    /// Have a provider back machines up on a schedule.
+    SetBackupJob(Box<DesiredBackupJob>),
+    /// Have it back them up no more. The backups that there are stay.
+    DeleteBackupJob {
+        /// Whose.
+        provider: ProviderName,
     },
     /// Delete a machine with its disks.
     DeleteMachine {

@@ -97,7 +97,10 @@ fn unknown_is_untouched(plan: &Plan, observed: &Observed, found: &mut Vec<Violat
             Action::CreateMachine(machine) | Action::UpdateMachine(machine) => Some(&machine.provider),
             Action::StartMachine { provider, .. }
             | Action::DeleteMachine { provider, .. }
+            | Action::RestartMachine { provider, .. }
+            | Action::DeleteBackupJob { provider }
             | Action::DeleteLoadBalancer { provider, .. } => Some(provider),
+            Action::SetBackupJob(job) => Some(&job.provider),
             Action::SetLoadBalancer(wish) => Some(&wish.provider),
             _ => None,
         };

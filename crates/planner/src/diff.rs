@@ -56,7 +56,7 @@ fn host_changes(desired: &Desired, observed: &Observed) -> Vec<Change> {
 }
 
 /// One field's difference, when there is one.
-fn field<T: PartialEq + ToString>(name: &str, from: Option<&T>, to: Option<&T>) -> Option<FieldChange> {
+pub(crate) fn field<T: PartialEq + ToString>(name: &str, from: Option<&T>, to: Option<&T>) -> Option<FieldChange> {
     (from != to).then(|| FieldChange {
         field: name.to_string(),
         from: from.map(T::to_string),

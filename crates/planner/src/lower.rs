@@ -3,6 +3,7 @@
 //! Lowering never fails: where the spec contradicts itself, the rules say so and the rest is lowered all the same, so
 //! that all errors come at once. One module for each part of the answer, in the order of the layers.
 
+mod backups;
 mod checks;
 #[cfg(test)]
 mod demands;
@@ -22,6 +23,8 @@ use kubewright_model::diagnostic::Diagnostic;
 use kubewright_model::ids::Owner;
 use kubewright_model::spec::ClusterFile;
 use kubewright_model::spec::kubernetes::{Cni, Datastore, Distribution, Kubernetes};
+
+pub(crate) use backups::calendar;
 
 use crate::context::{Context, SecretNames};
 
@@ -68,6 +71,7 @@ pub fn lower(file: &ClusterFile) -> (Desired, Vec<Diagnostic>) {
         releases,
         checks,
         proxmox: machines::proxmox(file),
+        backup_job: backups::job(&context),
         max_unavailable: spec.maintenance.max_unavailable,
         protected: spec.maintenance.protect,
         missing: missing::missing(file, &places),

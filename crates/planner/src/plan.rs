@@ -4,6 +4,7 @@
 //! before it, so there is no graph and no cycle. Every rule that keeps a cluster alive (one voter at a time, quorum,
 //! version skew, a sliding window of agents) is here and nowhere else.
 
+mod backups;
 mod balancing;
 mod clean;
 mod cluster;
@@ -83,6 +84,7 @@ fn build<'a>(mut draft: Draft<'a>, observed: &Observed, anew: &BTreeSet<NodeName
     cluster::plan(&mut draft, &standings);
     removal::unwanted(&mut draft, observed, &standings, &mut holders);
     cluster::unlisted(&mut draft, &standings);
+    backups::plan(&mut draft, observed);
     window::slide(&mut draft, &standings);
     draft
 }
@@ -129,7 +131,9 @@ fn after_destroy(desired: &Desired, observed: &Observed) -> Observed {
     let providers = observed.providers.iter().map(|(name, seen)| {
         let kept = seen.present().filter(|_| name.as_str() == EXISTING);
         let taken = seen.present().map(|inventory| inventory.taken.clone()).unwrap_or_default();
-        (name.clone(), Seen::Present(kept.cloned().unwrap_or(Inventory { taken, ..Inventory::default() })))
+        let jobs = seen.present().and_then(|inventory| inventory.backups.as_ref());
+        let backups = jobs.map(|job| if job.why_unknown().is_some() { job.clone() } else { Seen::Absent });
+        (name.clone(), Seen::Present(kept.cloned().unwrap_or(Inventory { taken, backups, ..Inventory::default() })))
     });
     // A host whose machine stays was cleaned; what it still has is looked at when its turn comes.
     let hypervisors = desired.hosts.iter().filter(|host| host.machine.is_none());

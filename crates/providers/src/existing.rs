@@ -48,6 +48,7 @@ pub fn there(machine: &DesiredMachine, owner: &Owner) -> MachineSeen {
         features: Vec::new(),
         privileged: None,
         protected: false,
+        pending: false,
     }
 }
 
@@ -87,6 +88,10 @@ impl Provider for Existing {
     /// Whether it runs is seen when its host answers.
     async fn start(&self, name: &NodeName, owner: &Owner) -> Result<MachineSeen, ProviderError> {
         self.find(name, owner)
+    }
+
+    async fn restart(&self, name: &NodeName, _owner: &Owner) -> Result<MachineSeen, ProviderError> {
+        Err(error(ErrorKind::Invalid, format!("{name} is there already and is not ours to restart")))
     }
 
     async fn delete(&self, doomed: Doomed<'_>) -> Result<(), ProviderError> {

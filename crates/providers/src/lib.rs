@@ -13,7 +13,7 @@ pub mod existing;
 pub mod proxmox;
 
 use async_trait::async_trait;
-use kubewright_model::desired::{DesiredLoadBalancer, DesiredMachine};
+use kubewright_model::desired::{DesiredBackupJob, DesiredLoadBalancer, DesiredMachine};
 use kubewright_model::ids::{ClusterName, NodeName, Owner, PlaceName, Vmid};
 use kubewright_model::observed::{Inventory, LoadBalancerSeen, MachineSeen};
 
@@ -41,6 +41,20 @@ pub struct Doomed<'a> {
     pub owner: &'a Owner,
 }
 
+/// What is wanted of a provider.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Wanted<'a> {
+    /// Machines that are to be made or changed.
+    pub machines: &'a [&'a DesiredMachine],
+    /// The job that is to be made or changed.
+    pub backup_job: Option<&'a DesiredBackupJob>,
+}
+
+fn no_backup_jobs() -> ProviderError {
+    let message = "this provider keeps no backup jobs".into();
+    ProviderError { provider: "provider", kind: ErrorKind::Invalid, message, log: Vec::new() }
+}
+
 /// Something that we are not allowed to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
@@ -59,8 +73,8 @@ pub trait Provider: Send + Sync {
     /// All that carries the mark, and what of others stands in the way.
     async fn observe(&self, owner: &Owner) -> Result<Inventory, ProviderError>;
 
-    /// What we are not allowed to do that these machines need. It is asked before anything is begun, and changes nothing.
-    async fn preflight(&self, _machines: &[&DesiredMachine]) -> Result<Vec<Refusal>, ProviderError> {
+    /// What we are not allowed to do that is wanted. It is asked before anything is begun, and changes nothing.
+    async fn preflight(&self, _wanted: Wanted<'_>) -> Result<Vec<Refusal>, ProviderError> {
         Ok(Vec::new())
     }
 
@@ -72,6 +86,19 @@ pub trait Provider: Send + Sync {
 
     /// Turns a machine on. One that runs is left alone.
     async fn start(&self, name: &NodeName, owner: &Owner) -> Result<MachineSeen, ProviderError>;
+
+    /// Shuts a machine down and turns it on again; what waited for its next start is in force then.
+    async fn restart(&self, name: &NodeName, owner: &Owner) -> Result<MachineSeen, ProviderError>;
+
+    /// Makes the job with the owner's mark that backs machines up, or changes it.
+    async fn set_backup_job(&self, _job: &DesiredBackupJob, _owner: &Owner) -> Result<(), ProviderError> {
+        Err(no_backup_jobs())
+    }
+
+    /// Deletes that job. One that is gone is no error; the backups stay.
+    async fn delete_backup_job(&self, _owner: &Owner) -> Result<(), ProviderError> {
+        Err(no_backup_jobs())
+    }
 
     /// Deletes a machine with its disks. One that is gone is no error.
     async fn delete(&self, doomed: Doomed<'_>) -> Result<(), ProviderError>;

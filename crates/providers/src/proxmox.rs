@@ -3,6 +3,7 @@
 //! A machine is ours when the tag of the cluster is on it, and it is the one that is meant when its name is right too.
 //! Where it is does not matter: a machine that was moved is the same machine.
 
+mod backups;
 mod call;
 mod classify;
 mod client;
@@ -20,7 +21,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use kubewright_model::desired::{DesiredLoadBalancer, DesiredMachine};
+use kubewright_model::desired::{DesiredBackupJob, DesiredLoadBalancer, DesiredMachine};
 use kubewright_model::ids::{ClusterName, NodeName, Owner};
 use kubewright_model::observed::{Inventory, LoadBalancerSeen, MachineSeen};
 
@@ -28,7 +29,7 @@ use self::call::Guest;
 use self::client::{Client, error};
 use self::tasks::Tasks;
 use self::wish::User;
-use crate::{Capabilities, Doomed, ErrorKind, Provider, ProviderError, Refusal};
+use crate::{Capabilities, Doomed, ErrorKind, Provider, ProviderError, Refusal, Wanted};
 
 pub use permissions::Lacking;
 pub use settings::{Identity, Login, Settings, Trust};
@@ -99,8 +100,8 @@ impl Provider for Proxmox {
         self.inventory(owner).await
     }
 
-    async fn preflight(&self, machines: &[&DesiredMachine]) -> Result<Vec<Refusal>, ProviderError> {
-        self.refusals(machines).await
+    async fn preflight(&self, wanted: Wanted<'_>) -> Result<Vec<Refusal>, ProviderError> {
+        self.refusals(wanted).await
     }
 
     async fn create(&self, machine: &DesiredMachine, owner: &Owner) -> Result<MachineSeen, ProviderError> {
@@ -113,6 +114,18 @@ impl Provider for Proxmox {
 
     async fn start(&self, name: &NodeName, owner: &Owner) -> Result<MachineSeen, ProviderError> {
         self.turn_on(name, owner).await
+    }
+
+    async fn restart(&self, name: &NodeName, owner: &Owner) -> Result<MachineSeen, ProviderError> {
+        self.turn_off_and_on(name, owner).await
+    }
+
+    async fn set_backup_job(&self, job: &DesiredBackupJob, owner: &Owner) -> Result<(), ProviderError> {
+        self.keep_backup_job(job, owner).await
+    }
+
+    async fn delete_backup_job(&self, owner: &Owner) -> Result<(), ProviderError> {
+        self.drop_backup_job(owner).await
     }
 
     async fn delete(&self, doomed: Doomed<'_>) -> Result<(), ProviderError> {

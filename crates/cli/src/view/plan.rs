@@ -36,10 +36,12 @@ impl Mark {
             Action::CreateMachine(_) => Self::Adds,
             Action::DeleteMachine { .. }
             | Action::DeleteLoadBalancer { .. }
+            | Action::DeleteBackupJob { .. }
             | Action::DeleteObjects(_)
             | Action::RemoveRelease { .. }
             | Action::ForgetMember(_) => Self::Removes,
             Action::StartMachine { .. }
+            | Action::RestartMachine { .. }
             | Action::Cordon(_)
             | Action::Drain { .. }
             | Action::Uncordon(_)
@@ -52,6 +54,7 @@ impl Mark {
             | Action::RunRecipe { .. }
             | Action::ApplyObjects(_)
             | Action::InstallRelease(_)
+            | Action::SetBackupJob(_)
             | Action::SetLoadBalancer(_) => match step.reason {
                 Reason::Differs | Reason::Stale => Self::Changes,
                 _ => Self::Adds,

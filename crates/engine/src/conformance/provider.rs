@@ -4,7 +4,7 @@ use kubewright_model::desired::DesiredMachine;
 use kubewright_model::ids::{NodeName, Owner, PlaceName};
 use kubewright_model::observed::{MachineSeen, Power};
 use kubewright_model::units::Size;
-use kubewright_providers::{Doomed, ErrorKind, Provider, ProviderError};
+use kubewright_providers::{Doomed, ErrorKind, Provider, ProviderError, Wanted};
 
 use super::{Broken, Rule, Verdict, broken, rule, that};
 
@@ -92,7 +92,7 @@ async fn taken(case: Case<'_>) -> Verdict {
 }
 
 async fn allowed(case: Case<'_>) -> Verdict {
-    let refused = case.hands.preflight(&[case.machine]).await.map_err(told)?;
+    let refused = case.hands.preflight(Wanted { machines: &[case.machine], backup_job: None }).await.map_err(told)?;
     that(refused.is_empty(), || format!("{refused:?}"))
 }
 

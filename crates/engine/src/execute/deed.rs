@@ -15,9 +15,9 @@ use kubewright_model::condition::Condition;
 use kubewright_model::desired::{Desired, Way};
 use kubewright_model::digest::Digest;
 use kubewright_model::event::{Failure, Outcome};
-use kubewright_model::host::HostResource;
+use kubewright_model::host::{HostResource, UnitRun};
 use kubewright_model::ids::{NodeName, ProviderName};
-use kubewright_model::observed::{Observed, Seen};
+use kubewright_model::observed::{HostSeen, Observed, Seen};
 use kubewright_model::plan::{Action, HostChange, Plan, Step};
 use kubewright_model::recipe::{Effect, Recipe};
 use kubewright_model::units::Span;
@@ -149,6 +149,9 @@ impl<'a> Hands<'a> {
             Action::CreateMachine(_)
             | Action::UpdateMachine(_)
             | Action::StartMachine { .. }
+            | Action::RestartMachine { .. }
+            | Action::SetBackupJob(_)
+            | Action::DeleteBackupJob { .. }
             | Action::DeleteMachine { .. }
             | Action::SetLoadBalancer(_)
             | Action::DeleteLoadBalancer { .. } => self.on_provider(action, tell).await,
@@ -197,7 +200,21 @@ impl<'a> Hands<'a> {
                     patiently!(tell, provider.update(machine, owner))?;
                 }
                 patiently!(tell, provider.start(name, owner))?;
-                self.answers(name, way, tell).await?;
+                self.answers(name, way, &[], tell).await?;
+            }
+            Action::RestartMachine { provider, name, way } => {
+                let provider = self.provider(provider)?;
+                patiently!(tell, provider.restart(name, owner))?;
+                // The books take a node for Ready for a while after it has gone, so its own word counts.
+                self.answers(name, way, &self.started_with(name), tell).await?;
+            }
+            Action::SetBackupJob(job) => {
+                let provider = self.provider(&job.provider)?;
+                patiently!(tell, provider.set_backup_job(job, owner))?;
+            }
+            Action::DeleteBackupJob { provider } => {
+                let provider = self.provider(provider)?;
+                patiently!(tell, provider.delete_backup_job(owner))?;
             }
             Action::DeleteMachine { provider, place, name, vmid, owner } => {
                 let provider = self.provider(provider)?;
@@ -217,14 +234,25 @@ impl<'a> Hands<'a> {
         Ok(true)
     }
 
-    /// Waits until a host that was just started answers.
-    async fn answers(&self, host: &NodeName, way: &Way, tell: Tell<'_>) -> Result<(), Fault> {
+    /// The units that run Kubernetes on a host.
+    fn started_with(&self, host: &NodeName) -> Vec<HostResource> {
+        let host = self.desired.hosts.iter().find(|it| it.name == *host);
+        let resources = host.into_iter().flat_map(|host| &host.resources);
+        let ours = |it: &&HostResource| matches!(it, HostResource::Unit(unit) if unit.run == UnitRun::ByRecipe);
+        resources.filter(ours).cloned().collect()
+    }
+
+    /// Waits until a host that was just started answers, and these units of it run.
+    async fn answers(&self, host: &NodeName, way: &Way, units: &[HostResource], tell: Tell<'_>) -> Result<(), Fault> {
         let hands = self.hosts()?;
         let deadline = Instant::now() + BOOT;
         let mut wait = FIRST_LOOK;
         loop {
-            let why = match hands.observe(Probe { host, way, resources: &[], holds_data: false }).await {
-                Seen::Present(_) => return Ok(()),
+            let why = match hands.observe(Probe { host, way, resources: units, holds_data: false }).await {
+                Seen::Present(seen) => match idle(units, &seen) {
+                    None => return Ok(()),
+                    Some(unit) => format!("{unit} does not run yet"),
+                },
                 Seen::Absent => "nothing answers".to_string(),
                 Seen::Unknown(why) => why.to_string(),
             };
@@ -418,6 +446,16 @@ impl<'a> Hands<'a> {
             wait = (wait * 2).min(LONGEST_LOOK);
         }
     }
+}
+
+/// The first of these units that does not run. One that was never started there is not waited for.
+fn idle<'u>(units: &'u [HostResource], seen: &HostSeen) -> Option<&'u str> {
+    let names = units.iter().filter_map(|resource| match resource {
+        HostResource::Unit(unit) => Some(unit.name.as_str()),
+        _ => None,
+    });
+    let waits = |name: &&str| seen.units.get(*name).is_some_and(|unit| !unit.active && unit.reads.is_some());
+    names.into_iter().find(waits)
 }
 
 /// The node that an action starts for the first time.

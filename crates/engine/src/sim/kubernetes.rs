@@ -239,6 +239,16 @@ impl State {
         suits
     }
 
+    /// A node's machine is about to be shut down and started again: its Kubernetes with it.
+    pub(super) fn goes_down(&mut self, name: &NodeName, now: u64) {
+        let unit = self.cluster.nodes.get(name).map(|node| node.unit.clone());
+        if let Some(unit) = unit {
+            // Whether it starts again shows when it does.
+            drop(self.restarts(name, &unit, now));
+        }
+        self.cluster.slept(name, now);
+    }
+
     /// Kubelets that are back have told their versions.
     pub(super) fn renew(&mut self, now: u64) {
         while let Some(first) = self.cluster.renews.first_entry().filter(|first| *first.key() <= now) {

@@ -1,10 +1,10 @@
 //! The providers' side: Proxmox with its locks, its numbers and its tags; a cloud; hosts that exist already.
 
 use async_trait::async_trait;
-use kubewright_model::desired::{Body, DesiredLoadBalancer, DesiredMachine};
+use kubewright_model::desired::{Body, DesiredBackupJob, DesiredLoadBalancer, DesiredMachine, PROXMOX};
 use kubewright_model::digest::Digest;
 use kubewright_model::ids::{ClusterName, NodeName, Owner, ProviderName};
-use kubewright_model::observed::{Inventory, LoadBalancerSeen, MachineSeen, Power, Taken};
+use kubewright_model::observed::{BackupJobSeen, Inventory, LoadBalancerSeen, MachineSeen, Power, Seen, Taken};
 use kubewright_providers::{Capabilities, Doomed, ErrorKind, Provider, ProviderError};
 
 use super::faults::FaultKind;
@@ -172,6 +172,10 @@ impl Provider for Machines {
                 (name.clone(), seen)
             })
             .collect();
+        if self.provider.as_str() == PROXMOX {
+            inventory.backups =
+                Some(state.backup_jobs.get(&self.provider).cloned().map_or(Seen::Absent, Seen::Present));
+        }
         Ok(inventory)
     }
 
@@ -227,7 +231,11 @@ impl Provider for Machines {
             };
             // Nothing that an update says moves a disk or a network card.
             let MachineSeen { power, place, storage, bridge, .. } = there.seen.clone();
-            there.seen = MachineSeen { power, place, storage, bridge, features, ..fresh };
+            let turned = (there.seen.cores, there.seen.memory) != (fresh.cores, fresh.memory);
+            let lets = matches!(&*machine.body, Body::Lxc(_));
+            let waits = if lets { there.seen.features != features } else { turned };
+            let pending = power == Power::Running && (waits || there.seen.pending);
+            there.seen = MachineSeen { power, place, storage, bridge, features, pending, ..fresh };
         }
         drop(state);
         self.ours(&machine.name, owner)
@@ -245,6 +253,36 @@ impl Provider for Machines {
         let now = self.centre.now();
         self.centre.lock().boot(&self.provider, name, now);
         self.ours(name, owner)
+    }
+
+    async fn restart(&self, name: &NodeName, owner: &Owner) -> Result<MachineSeen, ProviderError> {
+        self.request("machine restart").await?;
+        if self.ours(name, owner)?.power == Power::Running {
+            let now = self.centre.now();
+            let mut state = self.centre.lock();
+            state.goes_down(name, now);
+            state.power_down(&self.provider, name);
+        }
+        self.centre.take(timing::SHUT_DOWN).await;
+        self.start(name, owner).await
+    }
+
+    async fn set_backup_job(&self, job: &DesiredBackupJob, owner: &Owner) -> Result<(), ProviderError> {
+        self.request("backup job set").await?;
+        for name in &job.machines {
+            self.ours(name, owner)?;
+        }
+        self.centre.take(timing::UPDATE).await;
+        let DesiredBackupJob { schedule, storage, keep, machines, .. } = job.clone();
+        let seen = BackupJobSeen { schedule, storage, keep, machines: machines.into_iter().collect() };
+        self.centre.lock().backup_jobs.insert(self.provider.clone(), seen);
+        Ok(())
+    }
+
+    async fn delete_backup_job(&self, _owner: &Owner) -> Result<(), ProviderError> {
+        self.request("backup job delete").await?;
+        self.centre.lock().backup_jobs.remove(&self.provider);
+        Ok(())
     }
 
     async fn delete(&self, doomed: Doomed<'_>) -> Result<(), ProviderError> {
@@ -269,6 +307,13 @@ impl Provider for Machines {
         }
         state.may_stop_for_good(doomed.name, now);
         state.lose(doomed.name, now);
+        // Proxmox takes what it deletes out of its jobs, and a job without machines goes.
+        if let Some(job) = state.backup_jobs.get_mut(&self.provider)
+            && job.machines.remove(doomed.name)
+            && job.machines.is_empty()
+        {
+            state.backup_jobs.remove(&self.provider);
+        }
         Ok(())
     }
 

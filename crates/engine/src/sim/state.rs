@@ -7,7 +7,7 @@ use kubewright_model::desired::{Body, DesiredMachine};
 use kubewright_model::digest::Digest;
 use kubewright_model::host::HostResource;
 use kubewright_model::ids::{ClusterName, NodeName, Owner, PlaceName, ProviderName, Vmid};
-use kubewright_model::observed::{HostSeen, LoadBalancerSeen, MachineSeen, Power, UnitSeen};
+use kubewright_model::observed::{BackupJobSeen, HostSeen, LoadBalancerSeen, MachineSeen, Power, UnitSeen};
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
@@ -55,6 +55,8 @@ pub struct State {
     pub(super) outside: Option<IpAddr>,
     /// What hypervisors hold, as far as it is ours.
     pub(super) hypervisors: BTreeMap<NodeName, Hypervisor>,
+    /// The backup job of ours at each provider.
+    pub(super) backup_jobs: BTreeMap<ProviderName, BackupJobSeen>,
     /// Load balancers by provider and name.
     pub(super) balancers: BTreeMap<ProviderName, BTreeMap<ClusterName, LoadBalancerSeen>>,
     /// Creations that run now, by place and storage.
@@ -125,6 +127,7 @@ impl State {
             addresses: BTreeMap::new(),
             outside: None,
             hypervisors: BTreeMap::new(),
+            backup_jobs: BTreeMap::new(),
             balancers: BTreeMap::new(),
             creating: BTreeMap::new(),
             cluster: Cluster::default(),
@@ -267,6 +270,7 @@ impl State {
         let hypervisor = self.hypervisors.get(machine.seen.place.as_str());
         let lines = machine.seen.vmid.and_then(|vmid| hypervisor?.files.get(&container_file(vmid)).cloned());
         machine.seen.power = Power::Running;
+        machine.seen.pending = false;
         machine.answers_at = now + if machine.lxc { lxc } else { vm };
         machine.raw = lines.unwrap_or_default();
         machine.raw.extend(machine.seen.features.iter().map(|feature| format!("features: {feature}=1")));
@@ -302,6 +306,14 @@ impl State {
                 machine.seen.power = Power::Stopped;
                 machine.host.units.values_mut().for_each(|unit| unit.active = false);
             }
+        }
+    }
+
+    /// One machine is shut down.
+    pub(super) fn power_down(&mut self, provider: &ProviderName, name: &NodeName) {
+        if let Some(machine) = self.machines.get_mut(provider).and_then(|machines| machines.get_mut(name)) {
+            machine.seen.power = Power::Stopped;
+            machine.host.units.values_mut().for_each(|unit| unit.active = false);
         }
     }
 
@@ -368,6 +380,7 @@ impl State {
             features: Vec::new(),
             privileged: None,
             protected: false,
+            pending: false,
         };
         self.put(provider, name, Machine::with(seen, false));
     }
@@ -385,6 +398,7 @@ impl State {
                 }
             }
         }
+        left.extend(self.backup_jobs.keys().map(|provider| format!("the backup job at {provider}")));
         for (provider, balancers) in &self.balancers {
             left.extend(balancers.keys().map(|name| format!("load balancer {name} at {provider}")));
         }
@@ -424,6 +438,7 @@ impl Machine {
             features: lxc.filter(|lxc| !lxc.features_need_root()).map(|lxc| lxc.features.clone()).unwrap_or_default(),
             privileged: lxc.map(|lxc| lxc.privileged),
             protected: false,
+            pending: false,
         };
         Self::with(seen, lxc.is_some())
     }
@@ -485,6 +500,7 @@ impl Machine {
             features: Vec::new(),
             privileged: None,
             protected: false,
+            pending: false,
         };
         Self::with(seen, false)
     }

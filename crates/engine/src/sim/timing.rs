@@ -17,6 +17,8 @@ pub(super) const UPDATE: u64 = 1_500;
 pub(super) const DELETE: u64 = 6_000;
 /// The start task itself.
 pub(super) const START: u64 = 2_000;
+/// A system with Kubernetes ends its units one after the other.
+pub(super) const SHUT_DOWN: u64 = 12_000;
 /// A container's init reaches its SSH daemon.
 pub(super) const BOOT_LXC: u64 = 5_000;
 /// Firmware, kernel, cloud-init, SSH daemon.

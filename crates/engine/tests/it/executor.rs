@@ -207,6 +207,9 @@ impl Provider for Closed {
     async fn start(&self, name: &NodeName, owner: &Owner) -> Result<MachineSeen, ProviderError> {
         self.closed.start(name, owner).await
     }
+    async fn restart(&self, name: &NodeName, owner: &Owner) -> Result<MachineSeen, ProviderError> {
+        self.closed.restart(name, owner).await
+    }
     async fn delete(&self, doomed: Doomed<'_>) -> Result<(), ProviderError> {
         self.closed.delete(doomed).await
     }

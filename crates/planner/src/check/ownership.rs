@@ -31,6 +31,7 @@ pub(super) fn check(plan: &Plan, desired: &Desired, observed: &Observed, found: 
         let told = match &step.action {
             Action::DeleteMachine { provider, name, owner, .. } => proof.machine(step, provider, name, owner),
             Action::DeleteLoadBalancer { provider, .. } => proof.balancer(step, provider),
+            Action::DeleteBackupJob { provider } => proof.backup_job(step, provider),
             Action::RunRecipe { host, recipe, .. } if recipe.effect == Effect::Leave => {
                 // One that comes back in another role is proven by itself.
                 proof.stays(step, host).filter(|_| !super::roles::changes(host, desired, observed))
@@ -55,6 +56,17 @@ struct Proof<'a> {
 }
 
 impl Proof<'_> {
+    /// There is one job of ours at a provider, and it goes when nobody wishes it.
+    fn backup_job(&self, step: &Step, provider: &ProviderName) -> Option<Violation> {
+        let inventory = self.observed.providers.get(provider).and_then(Seen::present);
+        if inventory.and_then(|seen| seen.backups.as_ref()?.present()).is_none() {
+            return Some(violation(OURS, step, "no backup job with our mark was seen"));
+        }
+        let wished = self.desired.backup_job.as_ref().is_some_and(|job| job.provider == *provider);
+        let kept = wished && !matches!(self.ask, Ask::Destroy | Ask::Rebuild);
+        kept.then(|| violation(WISHED, step, "the backup job is wished"))
+    }
+
     fn machine(&self, step: &Step, provider: &ProviderName, name: &NodeName, told: &Owner) -> Option<Violation> {
         let inventory = self.observed.providers.get(provider).and_then(Seen::present);
         let owner = inventory.and_then(|seen| seen.machines.get(name)).map(|machine| &machine.owner);

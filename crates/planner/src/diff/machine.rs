@@ -146,6 +146,18 @@ pub(crate) fn never_ran(machine: &DesiredMachine, seen: &MachineSeen) -> bool {
     seen.power == Power::Stopped && machine.on_boot && !seen.on_boot
 }
 
+/// Whether a machine has to be started again for its settings to be in force: QEMU takes cores and memory from the start,
+/// and LXC features.
+pub(crate) fn needs_start(machine: &DesiredMachine, seen: &MachineSeen) -> bool {
+    let from_start: &[&str] = match &*machine.body {
+        Body::Vm(_) => &["cores", "memory"],
+        Body::Lxc(_) => &["features"],
+        Body::Server(_) | Body::Existing | Body::Local => return false,
+    };
+    let changes = || in_place(machine, seen).iter().any(|field| from_start.contains(&field.field.as_str()));
+    seen.power == Power::Running && (seen.pending || changes())
+}
+
 fn features(machine: &DesiredMachine) -> Option<String> {
     match &*machine.body {
         // Those that go over SSH are lines of the hypervisor's, and of a privileged container none goes another way.

@@ -85,9 +85,6 @@ fn of_backups(file: &ClusterFile) -> Vec<Missing> {
     if backup.datastore && file.spec.kubernetes.datastore == Datastore::Sqlite {
         missing.push(blocks("backups of SQLite", "nothing saves the datastore: only etcd is saved"));
     }
-    if backup.machines.is_some() {
-        missing.push(blocks("backups of whole machines", "the provider is told no schedule for them"));
-    }
     let compiled = crate::distributions::compiles(file.spec.kubernetes.distribution);
     if backup.to.as_ref().is_some_and(|to| to.s3.is_none() || !compiled) {
         missing.push(lacks("backups to another place", "snapshots of the datastore stay on the servers"));

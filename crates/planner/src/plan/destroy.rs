@@ -9,6 +9,7 @@ use kubewright_model::ids::{NodeName, StepId};
 use kubewright_model::observed::{HostSeen, Observed};
 use kubewright_model::plan::{Action, Stage, Step, Weight};
 
+use super::backups;
 use super::draft::{Draft, id};
 use super::leaving::{Leaver, silence, step, way_like_others};
 use super::removal::delete;
@@ -49,6 +50,11 @@ pub(super) fn plan<'a>(mut draft: Draft<'a>, observed: &Observed) -> Draft<'a> {
         }
     }
     load_balancers(&mut draft, observed, &reason);
+    for (provider, inventory) in machine::inventories(observed) {
+        if inventory.backups.as_ref().is_some_and(|job| job.present().is_some()) {
+            backups::delete(&mut draft, provider, reason.clone());
+        }
+    }
     draft
 }
 

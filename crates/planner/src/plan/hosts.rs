@@ -41,7 +41,8 @@ pub(super) fn plan(draft: &mut Draft<'_>, observed: &Observed, standings: &Stand
                     continue;
                 }
                 let (make, fields) = split(found);
-                change(draft, node, make, fields, Reason::Differs, vec![id("update", node.name())]);
+                let needs = ["update", "restart"].map(|deed| id(deed, node.name())).to_vec();
+                change(draft, node, make, fields, Reason::Differs, needs);
             }
         }
     }

@@ -10,7 +10,7 @@ use kubewright_model::observed::{HostSeen, MachineSeen, Observed, Seen};
 use kubewright_model::plan::{Action, HostChange, Lease, Stage, Step, Weight};
 
 use super::draft::{Draft, id};
-use super::standing::{Node, Standing, Standings};
+use super::standing::{ClusterView, Node, Standing, Standings};
 use crate::diff;
 use crate::diff::machine as machine_diff;
 
@@ -39,7 +39,14 @@ pub(super) fn plan(draft: &mut Draft<'_>, observed: &Observed, standings: &Stand
                 update(draft, node, seen);
                 start(draft, node, machine_diff::never_ran(node.machine, seen), Reason::Differs);
             }
-            Standing::Answers(seen, _) | Standing::Rejoins(seen) => update(draft, node, seen),
+            Standing::Answers(seen, _) => {
+                update(draft, node, seen);
+                // Nothing of Kubernetes works there yet that would have to be moved away.
+                if restarts(node) && node.seen.is_none() && !matches!(standings.cluster, ClusterView::Unknown(_)) {
+                    restart(draft, node, Vec::new());
+                }
+            }
+            Standing::Rejoins(seen) => update(draft, node, seen),
         }
     }
 }
@@ -158,6 +165,28 @@ fn start(draft: &mut Draft<'_>, node: &Node<'_>, boots: bool, reason: Reason) {
         takes: vec![Lease::new(format!("start/{}", node.place()), STARTS_PER_PLACE)],
         part: String::new(),
     });
+}
+
+/// Whether a machine that works has to be started again for what is wished of it.
+pub(super) fn restarts(node: &Node<'_>) -> bool {
+    matches!(node.standing, Standing::Answers(seen, _) if machine_diff::needs_start(node.machine, seen))
+}
+
+/// Starts a machine again that works; whoever calls has seen to it that nobody misses it.
+pub(super) fn restart(draft: &mut Draft<'_>, node: &Node<'_>, mut needs: Vec<StepId>) -> StepId {
+    needs.push(id("update", node.name()));
+    let (provider, name, way) = (node.machine.provider.clone(), node.name().clone(), node.host.way.clone());
+    draft.add(Step {
+        id: id("restart", node.name()),
+        stage: Stage::Machines,
+        subject: Subject::Machine(node.name().clone()),
+        action: Action::RestartMachine { provider, name, way },
+        fields: Vec::new(),
+        reason: Reason::Follows("its settings are in force from its next start on".into()),
+        needs,
+        takes: vec![Lease::new(format!("start/{}", node.place()), STARTS_PER_PLACE)],
+        part: String::new(),
+    })
 }
 
 /// The block of a container's configuration, which goes to the hypervisor's file between creation and start. Each

@@ -15,7 +15,7 @@ use kubewright_model::units::Span;
 
 use super::draft::{Draft, id};
 use super::standing::{ClusterView, Node, Standing, Standings};
-use super::{hosts, quorum, removal, roles};
+use super::{hosts, machines, quorum, removal, roles};
 use crate::diff::cluster::{label_fields, marks};
 use crate::holders::Holders;
 
@@ -262,7 +262,7 @@ fn disturbed<'n, 'a>(
     servers: bool,
 ) -> Vec<(&'n Node<'a>, bool)> {
     let nodes = members.iter().filter(|node| role_is_server(node) == servers);
-    let disturbed = nodes.filter(|node| hosts::disturbs(desired, node, observed) || evicts(node));
+    let disturbed = nodes.filter(|node| hosts::disturbs(desired, node, observed) || evicts(node) || starts_again(node));
     disturbed.map(|node| (*node, hosts::upgrades(desired, node))).collect()
 }
 
@@ -296,7 +296,8 @@ fn roll_servers(
     // What is sick is changed first: that costs no vote, and may be what brings it back.
     let (first, then): (Vec<_>, Vec<_>) = servers.into_iter().partition(|(node, _)| sick.contains(node.name()));
     for (node, upgrade) in first.into_iter().chain(then) {
-        last = roll_one(draft, node, observed, upgrade, evicts(node), last).into_iter().collect();
+        let drain = evicts(node) || (starts_again(node) && has_others(standings, node));
+        last = roll_one(draft, node, observed, upgrade, drain, last).into_iter().collect();
     }
     Some(last)
 }
@@ -308,7 +309,7 @@ fn roll_agents(draft: &mut Draft<'_>, observed: &Observed, members: &[&Node<'_>]
     for (i, (node, upgrade)) in disturbed(draft.desired, observed, members, false).into_iter().enumerate() {
         let before = if i < window { last.to_vec() } else { ends[i - window..=i - window].to_vec() };
         // A node that does not answer has no pods to move.
-        let drain = evicts(node) || upgrade && node.seen.is_some_and(|seen| seen.ready);
+        let drain = evicts(node) || (upgrade || starts_again(node)) && node.seen.is_some_and(|seen| seen.ready);
         let end = roll_one(draft, node, observed, upgrade, drain, before.clone());
         ends.push(end.or_else(|| before.into_iter().next()).unwrap_or_else(|| id("none", node.name())));
     }
@@ -342,7 +343,10 @@ fn roll_one(
     if evicts(node) {
         needs = label(draft, node, needs).into_iter().collect();
     }
-    if let Some(step) = hosts::rolling_change(draft, node, observed, upgrade, needs.clone()) {
+    let host = id("host", name);
+    if draft.has(&host) {
+        needs.push(host);
+    } else if let Some(step) = hosts::rolling_change(draft, node, observed, upgrade, needs.clone()) {
         needs = vec![step];
     }
     if upgrade && let Some(recipe) = recipes(node).map(|recipes| recipes.upgrade.clone()) {
@@ -350,8 +354,22 @@ fn roll_one(
         let reason = Reason::Follows(format!("it runs {from}"));
         needs = vec![run(draft, node, "upgrade", recipe, reason, needs, Vec::new())];
     }
+    if starts_again(node) {
+        needs = vec![machines::restart(draft, node, needs)];
+    }
     let wait = wait_ready(draft, format!("{name}"), vec![name.clone()], 1, stage(node), needs);
     Some(uncordon(draft, node, vec![wait.clone()]).unwrap_or(wait))
+}
+
+/// Whether a node's machine is to be started again, for settings of it to be in force.
+fn starts_again(node: &Node<'_>) -> bool {
+    node.seen.is_some() && machines::restarts(node)
+}
+
+/// Whether pods of a node have anywhere to go.
+fn has_others(standings: &Standings<'_>, node: &Node<'_>) -> bool {
+    let cluster = standings.cluster_seen();
+    cluster.is_some_and(|cluster| cluster.nodes.iter().any(|(name, seen)| name != node.name() && seen.ready))
 }
 
 /// Nodes that a run before this one cordoned and did not come to uncordon.

@@ -90,6 +90,14 @@ fn backup_rules(facts: &Facts<'_>, backup: &Backup, say: &mut impl FnMut(Code, S
         let help = "switch on `datastore` or `objects`, or remove `backup`";
         say(codes::BACKUP_OF_NOTHING, at("backup"), message, help);
     }
+    if let Some(machines) = &backup.machines
+        && cron(&machines.schedule).is_ok()
+        && crate::lower::calendar(&machines.schedule).is_none()
+    {
+        let message = format!("`{}` runs on either of two days, and Proxmox on none but both", machines.schedule);
+        let help = "write `*` for the day of the month or for the day of the week";
+        say(codes::SCHEDULE_FORM, at("backup/machines/schedule"), message, help);
+    }
     if backup.machines.is_some() && !facts.spec.pools.values().any(|pool| pool.proxmox.is_some()) {
         let message = "no pool has machines at Proxmox, and nobody else saves whole machines".to_string();
         say(codes::BACKUP_MACHINES, at("backup/machines"), message, "remove it");

@@ -124,6 +124,18 @@ impl Guest {
         self.call(Verb::Post, "/nodes/{node}/lxc/{vmid}/status/start", "/nodes/{node}/qemu/{vmid}/status/start")
     }
 
+    /// The configuration, and beside it what waits for the next start.
+    pub(super) fn pending(&self) -> Call {
+        self.call(Verb::Get, "/nodes/{node}/lxc/{vmid}/pending", "/nodes/{node}/qemu/{vmid}/pending")
+    }
+
+    /// Has the system inside end, and turns the guest off when it does not in so many seconds.
+    pub(super) fn shut_down(&self, seconds: u64) -> Call {
+        self.call(Verb::Post, "/nodes/{node}/lxc/{vmid}/status/shutdown", "/nodes/{node}/qemu/{vmid}/status/shutdown")
+            .with("timeout", seconds)
+            .with("forceStop", 1)
+    }
+
     pub(super) fn stop(&self) -> Call {
         self.call(Verb::Post, "/nodes/{node}/lxc/{vmid}/status/stop", "/nodes/{node}/qemu/{vmid}/status/stop")
     }
@@ -210,6 +222,23 @@ pub(super) fn appliances(node: &str) -> Call {
 /// Has a node get one of them; it compares the checksum itself.
 pub(super) fn get_appliance(node: &str, storage: &str, template: &str) -> Call {
     Call::new(Verb::Post, "/nodes/{node}/aplinfo").at("node", node).with("storage", storage).with("template", template)
+}
+
+/// Jobs that back guests up.
+pub(super) fn backup_jobs() -> Call {
+    Call::new(Verb::Get, "/cluster/backup")
+}
+
+pub(super) fn create_backup_job(id: &str, job: &Config) -> Call {
+    Call::new(Verb::Post, "/cluster/backup").with("id", id).all(job)
+}
+
+pub(super) fn change_backup_job(id: &str, job: &Config) -> Call {
+    Call::new(Verb::Put, "/cluster/backup/{id}").at("id", id).all(job)
+}
+
+pub(super) fn delete_backup_job(id: &str) -> Call {
+    Call::new(Verb::Delete, "/cluster/backup/{id}").at("id", id)
 }
 
 pub(super) fn task_status(task: &Upid) -> Call {

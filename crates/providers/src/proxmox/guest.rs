@@ -23,6 +23,22 @@ pub(super) fn config(answer: &Value) -> Config {
     settings.filter_map(|(name, value)| Some((name.clone(), word(value)?))).collect()
 }
 
+/// The configuration as the next start will have it, and whether that differs from what is in force.
+pub(super) fn pending(answer: &Value) -> (Config, bool) {
+    let settings = || answer.as_array().into_iter().flatten();
+    let waits = |setting: &Value| setting.get("pending").is_some() || goes(setting);
+    let next = settings().filter(|setting| !goes(setting)).filter_map(|setting| {
+        let value = setting.get("pending").or_else(|| setting.get("value"))?;
+        Some((setting["key"].as_str()?.to_string(), word(value)?))
+    });
+    (next.collect(), settings().any(waits))
+}
+
+/// Whether a setting is to go with the next start.
+fn goes(setting: &Value) -> bool {
+    setting.get("delete").and_then(word).is_some_and(|how| how != "0")
+}
+
 /// A single value as text: Proxmox writes numbers now as numbers and now as text.
 pub(super) fn word(value: &Value) -> Option<String> {
     match value {
@@ -156,6 +172,7 @@ pub(super) fn machine(guest: &Guest, config: &Config, power: Power, owner: &Owne
         features: features(config),
         privileged: (guest.kind == Kind::Lxc).then(|| !flag("unprivileged")),
         protected: flag("protection"),
+        pending: false,
     }
 }
 

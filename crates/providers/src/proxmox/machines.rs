@@ -13,6 +13,9 @@ use super::survey::{Entry, Survey};
 use super::{Proxmox, guest, wish};
 use crate::{Doomed, ErrorKind, ProviderError};
 
+/// Seconds for the system inside to end: Kubernetes' own units have 90 s each, and most of them need two.
+const SHUT_DOWN: u64 = 180;
+
 /// A machine of ours, and what its configuration was when it was recognised.
 pub(super) struct Ours {
     pub(super) guest: Guest,
@@ -37,7 +40,19 @@ impl Proxmox {
 
     async fn seen(&self, guest: &Guest, owner: &Owner) -> Result<MachineSeen, ProviderError> {
         let power = self.power(guest).await?;
-        Ok(guest::machine(guest, &self.config(guest).await?, power, owner))
+        self.seen_as(guest, power, owner).await
+    }
+
+    /// The machine as its next start will have it, and whether it has to be started for that.
+    pub(super) async fn seen_as(
+        &self,
+        guest: &Guest,
+        power: Power,
+        owner: &Owner,
+    ) -> Result<MachineSeen, ProviderError> {
+        let (config, waits) = guest::pending(&self.client.send(guest.pending()).await?);
+        let pending = waits && power == Power::Running;
+        Ok(MachineSeen { pending, ..guest::machine(guest, &config, power, owner) })
     }
 
     /// The guest if it is the machine of that name with our mark, by its own configuration.
@@ -73,7 +88,7 @@ impl Proxmox {
         Ok(None)
     }
 
-    async fn ours(&self, name: &NodeName, owner: &Owner) -> Result<Ours, ProviderError> {
+    pub(super) async fn ours(&self, name: &NodeName, owner: &Owner) -> Result<Ours, ProviderError> {
         let found = self.find(name, owner).await?;
         found.ok_or_else(|| error(ErrorKind::NotFound, format!("no machine {name} carries the mark {}", owner.tag())))
     }
@@ -299,6 +314,14 @@ impl Proxmox {
             started.or_else(|error| if error.message.contains("already running") { Ok(()) } else { Err(error) })?;
         }
         self.seen(&ours.guest, owner).await
+    }
+
+    pub(super) async fn turn_off_and_on(&self, name: &NodeName, owner: &Owner) -> Result<MachineSeen, ProviderError> {
+        let ours = self.ours(name, owner).await?;
+        if self.power(&ours.guest).await? == Power::Running {
+            self.tasks.done(&self.client.send(ours.guest.shut_down(SHUT_DOWN)).await?).await?;
+        }
+        self.turn_on(name, owner).await
     }
 
     pub(super) async fn remove(&self, doomed: Doomed<'_>) -> Result<(), ProviderError> {

@@ -44,14 +44,20 @@ pub struct Lacking {
 type Wanted = BTreeMap<String, BTreeSet<&'static str>>;
 
 impl Proxmox {
-    /// What is missing to make and keep these machines. Nothing is missing where the list is empty.
-    pub async fn lacking(&self, machines: &[&DesiredMachine]) -> Result<Vec<Lacking>, ProviderError> {
+    /// What is missing for what is asked. Nothing is missing where the list is empty.
+    pub async fn lacking(&self, asked: crate::Wanted<'_>) -> Result<Vec<Lacking>, ProviderError> {
+        let machines = asked.machines;
         let held = Held(self.client.send(call::permissions()).await?);
         let mut wanted = wanted(machines, &self.guests_path());
         let templates = machines.iter().filter_map(|machine| match &*machine.body {
             Body::Lxc(lxc) => Some((machine.place.as_str(), lxc.template.as_str())),
             _ => None,
         });
+        if let Some(job) = asked.backup_job {
+            wanted.entry("/".into()).or_default().extend(["Sys.Audit", "Sys.Modify"]);
+            wanted.entry(self.guests_path()).or_default().extend(["VM.Backup"]);
+            wanted.entry(format!("/storage/{}", job.storage)).or_default().extend(["Datastore.AllocateSpace"]);
+        }
         for (node, template) in templates.collect::<BTreeSet<_>>() {
             let path = format!("/storage/{}", template.split(':').next().unwrap_or_default());
             // Who may not look is told that first.
@@ -63,13 +69,13 @@ impl Proxmox {
     }
 
     /// The same for people.
-    pub(super) async fn refusals(&self, machines: &[&DesiredMachine]) -> Result<Vec<Refusal>, ProviderError> {
+    pub(super) async fn refusals(&self, asked: crate::Wanted<'_>) -> Result<Vec<Refusal>, ProviderError> {
         let who = self.client.identity().id();
         let refusal = |Lacking { path, privileges, commands }| Refusal {
             message: format!("{who} lacks {} on {path}", privileges.join(", ")),
             help: format!("on a Proxmox host: {}", commands.join("; ")),
         };
-        Ok(self.lacking(machines).await?.into_iter().map(refusal).collect())
+        Ok(self.lacking(asked).await?.into_iter().map(refusal).collect())
     }
 
     /// Whether guests can be seen at all: without that a cluster looks as if it were empty.

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use kubewright_model::ids::{NodeName, Owner, Vmid};
-use kubewright_model::observed::{Inventory, Power, Taken};
+use kubewright_model::observed::{Inventory, MachineSeen, Power, Taken};
 use serde_json::Value;
 
 use super::call::{self, Config, Guest, Kind};
@@ -135,27 +135,29 @@ impl Proxmox {
             let message = format!("{} cannot be read: its node is offline", entry.guest);
             return Err(error(ErrorKind::Transient, message));
         }
-        let reads = ours.into_iter().map(async |entry| match self.config(&entry.guest).await {
-            Ok(config) => Ok((config, entry)),
+        let reads = ours.into_iter().map(async |entry| match self.client.send(entry.guest.pending()).await {
+            Ok(told) => Ok((guest::pending(&told), entry)),
             Err(gone) if gone.kind == ErrorKind::NotFound => {
                 Err(error(ErrorKind::Transient, format!("{} went away while it was looked at", entry.guest)))
             }
             Err(error) => Err(error),
         });
-        let read: Vec<(Config, Entry)> = stream::iter(reads).buffered(AT_ONCE).try_collect().await?;
+        let read: Vec<((Config, bool), Entry)> = stream::iter(reads).buffered(AT_ONCE).try_collect().await?;
         let mut inventory = Inventory::default();
-        for (config, entry) in read {
+        for ((config, waits), entry) in read {
             let named = guest::name(entry.guest.kind, &config);
             let named = named.map(|name| guest::finished_name(name, owner).unwrap_or(name));
             let name = NodeName::new(named.map_or_else(|| entry.guest.vmid.to_string(), String::from));
             self.knows(&name, &entry.guest);
-            let seen = guest::machine(&entry.guest, &config, entry.power, owner);
+            let pending = waits && entry.power == Power::Running;
+            let seen = MachineSeen { pending, ..guest::machine(&entry.guest, &config, entry.power, owner) };
             if let Some(twin) = inventory.machines.insert(name.clone(), seen) {
                 let twin = twin.vmid.map(|vmid| vmid.to_string()).unwrap_or_default();
                 let message = format!("{twin} and {} are both named {name} and carry our mark", entry.guest.vmid);
                 return Err(error(ErrorKind::Conflict, message));
             }
         }
+        inventory.backups = Some(self.backup_job(owner, &inventory.machines).await?);
         inventory.taken =
             others.iter().map(|entry| Taken { name: entry.title(), vmid: Some(entry.guest.vmid) }).collect();
         Ok(inventory)

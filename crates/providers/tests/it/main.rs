@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+mod backups;
 mod fake;
 mod faults;
 mod images;

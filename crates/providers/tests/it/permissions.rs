@@ -1,7 +1,7 @@
 //! What we may not do, and the commands that would change that.
 
 use kubewright_providers::proxmox::Lacking;
-use kubewright_providers::{ErrorKind, Provider as _, ProviderError};
+use kubewright_providers::{ErrorKind, Provider as _, ProviderError, Wanted};
 
 use crate::fake::Fake;
 use crate::wishes::{container, owner, virtual_machine};
@@ -20,9 +20,11 @@ async fn what_is_lacking_is_told_and_what_is_told_is_enough() -> Result<(), Prov
     let mut fake = Fake::start();
     let (owner, hands) = (owner(), fake.hands());
     let wishes = [container("agent-1", 400, "pve1"), virtual_machine("master-1", 1001, "pve1")];
-    assert_eq!(hands.lacking(&wishes.iter().collect::<Vec<_>>()).await?, []);
+    let machines: Vec<_> = wishes.iter().collect();
+    let wanted = Wanted { machines: &machines, backup_job: None };
+    assert_eq!(hands.lacking(wanted).await?, []);
     fake.tell("pve.grant('kubewright@pve', '/vms', 'VM.Audit')");
-    let lacking = hands.lacking(&wishes.iter().collect::<Vec<_>>()).await?;
+    let lacking = hands.lacking(wanted).await?;
     let paths: Vec<&str> = lacking.iter().map(|lacking| lacking.path.as_str()).collect();
     assert_eq!(
         paths,
@@ -36,7 +38,7 @@ async fn what_is_lacking_is_told_and_what_is_told_is_enough() -> Result<(), Prov
         ]
     );
     assert!(!lacking[4].privileges.contains(&"VM.Audit"), "what is there is not lacking");
-    let told = hands.preflight(&[&wishes[0]]).await?;
+    let told = hands.preflight(Wanted { machines: &[&wishes[0]], backup_job: None }).await?;
     assert_eq!(told[0].message, "kubewright@pve!main lacks SDN.Use on /sdn/zones/localnetwork/vmbr0");
     assert!(told[0].help.starts_with("on a Proxmox host: pveum role add KubewrightNetwork --privs \"SDN.Use\""));
     let refused = hands.create(&wishes[0], &owner).await.unwrap_err();
@@ -48,7 +50,7 @@ async fn what_is_lacking_is_told_and_what_is_told_is_enough() -> Result<(), Prov
         let list: Vec<String> = privileges.split(' ').map(|privilege| format!("'{privilege}'")).collect();
         fake.tell(&format!("pve.grant('kubewright@pve', '{path}', {})", list.join(", ")));
     }
-    assert_eq!(hands.lacking(&wishes.iter().collect::<Vec<_>>()).await?, []);
+    assert_eq!(hands.lacking(wanted).await?, []);
     for wish in &wishes {
         hands.create(wish, &owner).await?;
         let started = hands.start(&wish.name, &owner).await?;

@@ -64,6 +64,7 @@ fn observed(desired: &Desired) -> Observed {
             features: Vec::new(),
             privileged: None,
             protected: false,
+            pending: false,
         };
         (machine.name.clone(), seen)
     });

@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use kubewright_model::desired::{Body, DesiredMachine, LxcBody, VmBody};
+use kubewright_model::desired::{Body, DesiredBackupJob, DesiredMachine, LxcBody, VmBody};
 use kubewright_model::ids::Owner;
 use kubewright_model::secret::Secret;
 use kubewright_model::units::Size;
@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::*;
 use crate::proxmox::wish::User;
-use crate::proxmox::{guest, wish};
+use crate::proxmox::{backups, guest, wish};
 
 /// The description, if it is to be had here.
 fn description() -> Option<Value> {
@@ -191,6 +191,15 @@ fn calls() -> Vec<Call> {
     let full = wish::clone(guest::unfinished(&wanted.name, &owner), &vm(), Some("pve2"), Some("lab"));
     let linked = wish::clone("node-1".into(), &VmBody { linked: true, ..vm() }, None, None);
 
+    let job = DesiredBackupJob {
+        provider: "proxmox".into(),
+        schedule: "2:30".into(),
+        storage: "local".into(),
+        keep: "keep-daily=7,keep-last=3".into(),
+        machines: Vec::new(),
+    };
+    let job = backups::settings(&job, &[Vmid(400), Vmid(401)]);
+
     let mut calls = vec![
         login_call(),
         permissions(),
@@ -205,6 +214,10 @@ fn calls() -> Vec<Call> {
         virtual_machine.configure(&finished),
         virtual_machine.resize("scsi0", 65536),
         virtual_machine.move_to("pve2"),
+        backup_jobs(),
+        create_backup_job("kubewright-lab", &job),
+        change_backup_job("kubewright-lab", &job),
+        delete_backup_job("kubewright-lab"),
         contents("pve1", "local", "vztmpl"),
         appliances("pve1"),
         get_appliance("pve1", "local", "debian-12-standard_12.7-1_amd64.tar.zst"),
@@ -213,6 +226,7 @@ fn calls() -> Vec<Call> {
         task_log(&task, 5000),
     ];
     for guest in [&container, &virtual_machine] {
+        calls.extend([guest.pending(), guest.shut_down(180)]);
         calls.extend([guest.config(), guest.status(), guest.start(), guest.stop(), guest.delete()]);
         calls.push(guests("pve1", guest.kind));
     }
