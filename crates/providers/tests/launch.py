@@ -9,7 +9,6 @@ import json
 import sys
 import tempfile
 
-from aiohttp import web
 from fakepve import FakePve
 from fakepve.certs import make_cert
 
@@ -26,22 +25,6 @@ def lose(pve, method, suffix, times=1):
         return said
 
     pve._answer = broken
-
-
-def show_what_waits(pve):
-    """Proxmox shows settings with what waits for a machine's next start; fakepve leaves that out."""
-    answer = pve._answer
-
-    async def whole(request, *rest):
-        said = await answer(request, *rest)
-        if request.method == "GET" and request.path.endswith("/config") and said.status == 200:
-            told = json.loads(said.text)
-            guest = pve.guest(int(request.path.split("/")[-2]))
-            told["data"].update((name, value) for name, value in guest.pending.items() if value is not None)
-            return web.json_response(told)
-        return said
-
-    pve._answer = whole
 
 
 async def obey(pve, line):
@@ -61,7 +44,6 @@ async def main():
     with tempfile.TemporaryDirectory() as folder:
         certfile, keyfile, der = make_cert(folder, hosts=(pve.host,))
         await pve.start(certfile, keyfile)
-        show_what_waits(pve)
         with open(certfile) as file:
             pem = file.read()
     print(json.dumps({"url": pve.url, "pem": pem, "fingerprint": hashlib.sha256(der).hexdigest()}), flush=True)

@@ -9,7 +9,7 @@ use kubewright_providers::{Doomed, ErrorKind, Provider, ProviderError, Wanted};
 use super::{Broken, Rule, Verdict, broken, rule, that};
 
 /// The rules, in the order of their numbers.
-pub const RULES: [Rule; 12] = [
+pub const RULES: [Rule; 13] = [
     rule("P1", "`observe` MUST show every machine with the owner's mark, and no other"),
     rule("P2", "`observe` MUST name what is not ours among what is taken, with its number where it has one"),
     rule("P3", "`create` MUST leave a machine off, and marked from the same request on"),
@@ -22,6 +22,7 @@ pub const RULES: [Rule; 12] = [
     rule("P10", "`delete` MUST fail with Conflict where the number or the place is not the one that was seen"),
     rule("P11", "`delete` of what is gone MUST succeed"),
     rule("P12", "`preflight` MUST tell nothing of a machine that can be made"),
+    rule("P13", "`restart` MUST put in force what waits for a start, and leave the machine running"),
 ];
 
 /// Hands, and what their world offers for the checks.
@@ -47,13 +48,17 @@ pub async fn check(case: Case<'_>) -> Vec<Broken> {
     let clash = clash(case).await;
     let started = started(case).await;
     let updated = updated(case).await;
+    let restarted = restarted(case).await;
     let shrunk = shrunk(case).await;
     let ours = only_ours(case).await;
     let taken = taken(case).await;
     let foreign = foreign(case).await;
     let moved = moved(case).await;
     let deleted = deleted(case).await;
-    broken(&RULES, vec![ours, taken, made, twice, clash, started, updated, shrunk, foreign, moved, deleted, allowed])
+    broken(
+        &RULES,
+        vec![ours, taken, made, twice, clash, started, updated, shrunk, foreign, moved, deleted, allowed, restarted],
+    )
 }
 
 fn told(error: ProviderError) -> String {
@@ -132,7 +137,16 @@ async fn updated(case: Case<'_>) -> Verdict {
     let wish = DesiredMachine { cores, ..case.machine.clone() };
     case.hands.update(&wish, case.owner).await.map_err(told)?;
     let after = there(case).await?;
-    that(after == MachineSeen { cores, ..before.clone() }, || format!("{before:?} became {after:?}"))
+    // Whether it waits for the next start is the machine's own matter.
+    let wished = MachineSeen { cores, pending: after.pending, ..before.clone() };
+    that(after == wished, || format!("{before:?} became {after:?}"))
+}
+
+async fn restarted(case: Case<'_>) -> Verdict {
+    let again = case.hands.restart(&case.machine.name, case.owner).await.map_err(told)?;
+    that(again.power == Power::Running && !again.pending, || format!("started again, it is {again:?}"))?;
+    let there = there(case).await?;
+    that(there == again, || format!("it was {again:?}, and there is {there:?}"))
 }
 
 async fn shrunk(case: Case<'_>) -> Verdict {

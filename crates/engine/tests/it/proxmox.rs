@@ -167,13 +167,15 @@ fn both_pretend_worlds_show_the_same_machines_and_give_the_same_plans() {
         let world = yard.centre.world(&desired);
         life(&*world.providers[&ProviderName::from("proxmox")], &desired).await
     });
-    for (moment, (theirs, ours)) in ["made", "started", "changed"].iter().zip(shown.into_iter().zip(own.unwrap())) {
+    for (moment, (theirs, ours)) in
+        ["made", "started", "changed", "waiting", "started again"].iter().zip(shown.into_iter().zip(own.unwrap()))
+    {
         assert_eq!(theirs.machines, ours.machines, "{moment}");
         assert_eq!(plan_for(&desired, theirs), plan_for(&desired, ours), "{moment}");
     }
 }
 
-/// What is shown when all machines are made, when one is started, and when one is changed.
+/// What is shown when all machines are made, when one is started, when one is changed, and when that waits for a start.
 async fn life(hands: &dyn Provider, desired: &Desired) -> Vec<Inventory> {
     let mut shown = Vec::new();
     let owner = &desired.owner;
@@ -187,6 +189,12 @@ async fn life(hands: &dyn Provider, desired: &Desired) -> Vec<Inventory> {
     wish.cores = Some(6);
     wish.tags = vec!["rke2".into()];
     hands.update(&wish, owner).await.unwrap();
+    shown.push(hands.observe(owner).await.unwrap());
+    // What runs takes its cores from its next start on.
+    hands.start(&wish.name, owner).await.unwrap();
+    hands.update(&desired.machines[2], owner).await.unwrap();
+    shown.push(hands.observe(owner).await.unwrap());
+    hands.restart(&wish.name, owner).await.unwrap();
     shown.push(hands.observe(owner).await.unwrap());
     for inventory in &mut shown {
         // What others have there is not ours to compare.

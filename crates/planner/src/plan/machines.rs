@@ -43,7 +43,7 @@ pub(super) fn plan(draft: &mut Draft<'_>, observed: &Observed, standings: &Stand
                 update(draft, node, seen);
                 // Nothing of Kubernetes works there yet that would have to be moved away.
                 if restarts(node) && node.seen.is_none() && !matches!(standings.cluster, ClusterView::Unknown(_)) {
-                    restart(draft, node, Vec::new());
+                    restart(draft, node, Stage::Machines, Vec::new());
                 }
             }
             Standing::Rejoins(seen) => update(draft, node, seen),
@@ -173,12 +173,12 @@ pub(super) fn restarts(node: &Node<'_>) -> bool {
 }
 
 /// Starts a machine again that works; whoever calls has seen to it that nobody misses it.
-pub(super) fn restart(draft: &mut Draft<'_>, node: &Node<'_>, mut needs: Vec<StepId>) -> StepId {
+pub(super) fn restart(draft: &mut Draft<'_>, node: &Node<'_>, stage: Stage, mut needs: Vec<StepId>) -> StepId {
     needs.push(id("update", node.name()));
     let (provider, name, way) = (node.machine.provider.clone(), node.name().clone(), node.host.way.clone());
     draft.add(Step {
         id: id("restart", node.name()),
-        stage: Stage::Machines,
+        stage,
         subject: Subject::Machine(node.name().clone()),
         action: Action::RestartMachine { provider, name, way },
         fields: Vec::new(),

@@ -355,7 +355,7 @@ fn roll_one(
         needs = vec![run(draft, node, "upgrade", recipe, reason, needs, Vec::new())];
     }
     if starts_again(node) {
-        needs = vec![machines::restart(draft, node, needs)];
+        needs = vec![machines::restart(draft, node, stage(node), needs)];
     }
     let wait = wait_ready(draft, format!("{name}"), vec![name.clone()], 1, stage(node), needs);
     Some(uncordon(draft, node, vec![wait.clone()]).unwrap_or(wait))
