@@ -111,9 +111,9 @@ pub struct Kubernetes {
     /// What hosts and cluster are hardened to (RKE2).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub profile: Option<Profile>,
-    /// What the API server writes into its audit log: the `rules` and the other settings of an audit policy (RKE2).
-    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
-    pub audit_policy: IndexMap<String, Value>,
+    /// What the API server writes into its audit log (RKE2).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audit_policy: Option<AuditPolicy>,
     /// Registries that images come from, by name; `*` stands for all others (K3s and RKE2).
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     pub registries: IndexMap<String, Registry>,
@@ -133,6 +133,19 @@ pub enum Profile {
     /// The benchmark of the Center for Internet Security: kernel settings, a user for etcd, and pods that may do little
     /// unless their namespace says otherwise.
     Cis,
+}
+
+/// What the API server writes into its audit log, in Kubernetes' own words.
+/// <https://kubernetes.io/docs/tasks/debug/debug-cluster/audit/>
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct AuditPolicy {
+    /// Rules of which the first that fits a request decides: `level: Metadata`, and what it is for.
+    #[schemars(extend("minItems" = 1))]
+    pub rules: Vec<IndexMap<String, Value>>,
+    /// Stages of a request of which nothing is written.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub omit_stages: Vec<String>,
 }
 
 /// A registry of images.

@@ -120,14 +120,13 @@ fn etcd() -> UserWish {
 const AUDIT_POLICY: &str = "/etc/rancher/rke2/audit-policy.yaml";
 
 fn files(context: &Context<'_>, node: &NodePlan<'_>) -> Vec<FileWish> {
-    let policy = &context.file.spec.kubernetes.audit_policy;
-    if policy.is_empty() || !node.is_server() {
-        return Vec::new();
-    }
+    let policy = context.file.spec.kubernetes.audit_policy.as_ref().filter(|_| node.is_server());
+    let Some(policy) = policy else { return Vec::new() };
     let mut whole = json!({ "apiVersion": "audit.k8s.io/v1", "kind": "Policy" });
-    for (key, value) in policy {
-        whole[key] = value.clone();
+    if !policy.omit_stages.is_empty() {
+        whole["omitStages"] = json!(policy.omit_stages);
     }
+    whole["rules"] = json!(policy.rules);
     // A map of plain values always has a YAML text.
     vec![FileWish::new(AUDIT_POLICY, serde_saphyr::to_string(&whole).unwrap_or_default(), 0o600)]
 }
@@ -141,7 +140,7 @@ fn configure(context: &Context<'_>, node: &NodePlan<'_>, config: &mut Config) {
     if !node.is_server() {
         return;
     }
-    if !spec.kubernetes.audit_policy.is_empty() {
+    if spec.kubernetes.audit_policy.is_some() {
         config.set("audit-policy-file", AUDIT_POLICY);
     }
     config.set("cni", plug_in(&spec.kubernetes.cni));

@@ -139,15 +139,22 @@ fn listens(context: &Context<'_>, node: &NodePlan<'_>) -> Vec<u16> {
     ports
 }
 
-/// A package that two parts want is wanted once.
+/// What two parts want is wanted once: a package, and a user as the file has it. Of a kernel setting the distribution,
+/// which comes later, has the last word: it does not start with another value.
 fn deduplicated(resources: Vec<HostResource>) -> Vec<HostResource> {
-    let mut packages = std::collections::BTreeSet::new();
-    let keep = |resource: &HostResource| match resource {
-        HostResource::Package(name) => packages.insert(name.clone()),
+    let mut first = BTreeSet::new();
+    let mut last = BTreeMap::new();
+    for (index, resource) in resources.iter().enumerate() {
+        if let HostResource::Sysctl { key, .. } = resource {
+            last.insert(key.clone(), index);
+        }
+    }
+    let keep = |(index, resource): &(usize, HostResource)| match resource {
+        HostResource::Package(_) | HostResource::User(_) => first.insert(resource.key()),
+        HostResource::Sysctl { key, .. } => last.get(key) == Some(index),
         _ => true,
     };
-    let mut keep = keep;
-    resources.into_iter().filter(|resource| keep(resource)).collect()
+    resources.into_iter().enumerate().filter(keep).map(|(_, resource)| resource).collect()
 }
 
 /// A container has no `/dev/kmsg` unless its hypervisor gives it one, and the kubelet does not start without. A link

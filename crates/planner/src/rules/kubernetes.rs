@@ -116,7 +116,7 @@ fn settings(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
     let of: [(&str, bool, &[Distribution]); 8] = [
         ("cni/calico", kubernetes.cni.calico.is_some(), &[Rke2]),
         ("profile", kubernetes.profile.is_some(), &[Rke2]),
-        ("auditPolicy", !kubernetes.audit_policy.is_empty(), &[Rke2]),
+        ("auditPolicy", kubernetes.audit_policy.is_some(), &[Rke2]),
         ("registries", !kubernetes.registries.is_empty(), &[K3s, Rke2]),
         ("cni/canal", kubernetes.cni.canal.is_some(), &[Rke2]),
         ("containerd", kubernetes.containerd.is_some(), &[Kubeadm]),

@@ -83,8 +83,9 @@ fn pod_network(facts: &Facts<'_>, words: &Words) -> Vec<Vec<Line>> {
         }
         return rows;
     }
-    // Talos gives its Flannel VXLAN's registered port; the others keep the kernel's own.
-    if facts.desired.kubernetes.distribution == Distribution::Talos {
+    // Talos and RKE2 give Flannel VXLAN's registered port, and Calico takes it by itself; the others keep the kernel's own.
+    let plug_in = facts.config.get("cni").map(String::as_str);
+    if facts.desired.kubernetes.distribution == Distribution::Talos || matches!(plug_in, Some("calico" | "flannel")) {
         return vec![row("4789/udp", nodes, say.vxlan)];
     }
     match facts.config.get("flannel-backend").map(String::as_str) {

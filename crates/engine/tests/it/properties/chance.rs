@@ -24,6 +24,8 @@ pub(crate) struct Shape {
     pub(crate) servers: usize,
     pub(crate) agents: usize,
     pub(crate) make: Make,
+    /// RKE2; K3s otherwise.
+    rke2: bool,
     sqlite: bool,
     cilium: bool,
     addons: bool,
@@ -36,14 +38,16 @@ pub(crate) fn shape() -> impl Strategy<Value = Shape> {
     let agents = prop_oneof![6 => 0..3_usize, 1 => 3..9_usize];
     let make = prop_oneof![4 => Just(Make::Lxc), 2 => Just(Make::Vm), 2 => Just(Make::Existing)];
     let flags = (any::<bool>(), proptest::bool::weighted(0.2), proptest::bool::weighted(0.3));
-    (servers, agents, make, flags).prop_map(|(servers, agents, make, (sqlite, cilium, addons))| Shape {
+    let rke2 = proptest::bool::weighted(0.3);
+    (servers, agents, make, flags, rke2).prop_map(|(servers, agents, make, (sqlite, cilium, addons), rke2)| Shape {
         servers,
         agents,
         make,
-        sqlite: sqlite && servers == 1,
+        rke2,
+        sqlite: sqlite && servers == 1 && !rke2,
         cilium,
         addons,
-        version: "v1.31.4+k3s1",
+        version: "v1.31.4",
         setting: 0,
     })
 }
@@ -75,7 +79,7 @@ impl Shape {
         let mut shape = self.clone();
         for wish in wishes {
             match wish {
-                Wish::Upgrade => shape.version = "v1.32.1+k3s1",
+                Wish::Upgrade => shape.version = "v1.32.1",
                 Wish::Setting => shape.setting += 1,
                 Wish::Addons(on) => shape.addons = *on,
                 // Hosts that exist already are nobody's to add or to take away here.
@@ -107,10 +111,11 @@ impl Shape {
     pub(crate) fn spec(&self) -> String {
         let store = if self.sqlite { "sqlite" } else { "etcd" };
         let cni = if self.cilium { ", cni: { cilium: { version: 1.18.3 } }" } else { "" };
+        let (distribution, build) = if self.rke2 { ("rke2", "rke2r1") } else { ("k3s", "k3s1") };
         let Self { version, setting, .. } = self;
         let mut text = format!(
             "apiVersion: kubewright.dev/v1alpha1\nkind: Cluster\nmetadata: {{ name: lab }}\nspec:\n  kubernetes: {{ \
-             distribution: k3s, version: {version}, datastore: {store}, endpoint: {{ host: 10.0.0.10 }}{cni}, \
+             distribution: {distribution}, version: {version}+{build}, datastore: {store}, endpoint: {{ host: 10.0.0.10 }}{cni}, \
              serverConfig: {{ kube-apiserver-arg: [max-requests-inflight=40{setting}] }} }}\n"
         );
         if self.make != Make::Existing {

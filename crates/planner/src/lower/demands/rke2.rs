@@ -144,6 +144,12 @@ fn network_manager_leaves_the_pods_links_alone_before_there_are_any() {
     assert!(at("reload NetworkManager") < at("start rke2-agent.service"));
 }
 
+/// Hardened, with a kernel setting that the file would have otherwise.
+fn lab_with_settings() -> Desired {
+    let settings = "  hosts:\n    sysctls: { kernel.panic: \"0\" }\n";
+    lab(&[("    datastore: etcd\n", "    datastore: etcd\n    profile: cis\n"), ("  hosts:\n", settings)])
+}
+
 #[test]
 fn hardened_hosts_have_what_it_does_not_start_without() {
     let lab = under_kubernetes("    profile: cis\n    auditPolicy: { rules: [{ level: Metadata }] }\n");
@@ -154,6 +160,9 @@ fn hardened_hosts_have_what_it_does_not_start_without() {
         }
     }
     assert!(has("server-1", "user etcd") && !has("agent", "user etcd"));
+    let own = lab_with_settings();
+    let panics: Vec<_> = resources(&own, "agent").iter().filter(|it| it.key() == "sysctl kernel.panic").collect();
+    assert_eq!(panics, [&HostResource::Sysctl { key: "kernel.panic".into(), value: "10".into() }]);
     let policy = text(&lab, "server-1", "/etc/rancher/rke2/audit-policy.yaml");
     assert!(policy.contains("kind: Policy\n") && policy.contains("level: Metadata"), "{policy}");
 }
