@@ -279,7 +279,7 @@ pub(crate) struct Kubeconfig {
     /// Make the cluster the current one of the file; without it, that is so only where there was none.
     #[arg(long, requires = "merge")]
     pub(crate) use_context: bool,
-    /// The file; without it, one beside the cluster's secrets.
+    /// The file, or `-` for standard output; without it, one beside the cluster's secrets.
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
 }

@@ -198,6 +198,7 @@ impl Engine {
     ) -> Result<Planned, EngineError> {
         let nodes: BTreeSet<&NodeName> = desired.members.iter().map(|member| &member.name).collect();
         let deadline = Instant::now() + PATIENCE;
+        let mut told = Vec::new();
         loop {
             let planned = self.plan(desired, ask, only).await?;
             let unknown = planned.observed.unknown();
@@ -207,10 +208,11 @@ impl Engine {
             if settled || Instant::now() + LOOK_AGAIN > deadline {
                 return Ok(planned);
             }
-            if let Some(listener) = &self.listener {
+            if let Some(listener) = self.listener.as_ref().filter(|_| told != unknown) {
                 let left = (deadline - Instant::now()).as_secs();
                 listener(format!("waiting, {left} s at the most, and Ctrl-C is safe: {}", unknown.join("; ")));
             }
+            told = unknown;
             tokio::time::sleep(LOOK_AGAIN).await;
         }
     }

@@ -94,12 +94,22 @@ impl Observed {
         self.hosts.iter().filter(|(_, seen)| seen.why_unknown().is_some()).map(|(name, _)| name)
     }
 
-    /// What nobody could look at, and why.
+    /// What nobody could look at, and why, each of it once.
     pub fn unknown(&self) -> Vec<String> {
-        let providers = self.providers.iter().filter_map(|(name, seen)| Some((name.as_str(), seen.why_unknown()?)));
-        let hosts = self.hosts.iter().filter_map(|(name, seen)| Some((name.as_str(), seen.why_unknown()?)));
-        let cluster = self.cluster.iter().filter_map(|seen| Some(("the cluster", seen.why_unknown()?)));
-        providers.chain(hosts).chain(cluster).map(|(name, why)| format!("{name}: {why}")).collect()
+        let named = |name: &str, why: &str| match why.strip_prefix(name) {
+            // What is said of it begins with its name.
+            Some(rest) if rest.starts_with(' ') => why.to_string(),
+            _ => format!("{name}: {why}"),
+        };
+        let providers = self.providers.iter().filter_map(|(name, seen)| Some((name.as_str(), &seen.why_unknown()?.0)));
+        let hosts = self.hosts.iter().filter_map(|(name, seen)| Some((name.as_str(), &seen.why_unknown()?.0)));
+        let told: Vec<(&str, &String)> = providers.chain(hosts).collect();
+        // A cluster is out of reach where its hosts are, and says so.
+        let cluster = self.cluster.as_ref().and_then(|seen| seen.why_unknown()).map(|why| {
+            let short = told.iter().fold(why.0.clone(), |short, (_, why)| short.replace(&format!("; {why}"), ""));
+            named("the cluster", &short)
+        });
+        told.iter().map(|(name, why)| named(name, why)).chain(cluster).collect()
     }
 }
 
@@ -400,5 +410,23 @@ mod pairs {
         D: Deserializer<'de>,
     {
         Ok(Vec::<(K, V)>::deserialize(deserializer)?.into_iter().collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_out_of_reach_is_told_once() {
+        let off = "h1 cannot be reached (TCP): refused";
+        let observed = Observed {
+            providers: [("proxmox".into(), Seen::unknown("no token"))].into(),
+            hosts: [("h1".into(), Seen::unknown(off)), ("h2".into(), Seen::unknown("h20 is odd"))].into(),
+            cluster: Some(Seen::unknown(format!("no kubeconfig is kept; {off}"))),
+            ..Observed::default()
+        };
+        let told = ["proxmox: no token", off, "h2: h20 is odd", "the cluster: no kubeconfig is kept"];
+        assert_eq!(observed.unknown(), told);
     }
 }

@@ -17,6 +17,9 @@ use crate::world::Site;
 /// The file among the cluster's secrets: no Git repository takes it in, and it goes when the cluster does.
 const AMONG_SECRETS: &str = "secrets/kubeconfig.yaml";
 
+/// The word for standard output in the place of a file.
+const STANDARD_OUTPUT: &str = "-";
+
 pub(super) fn run(arguments: &Arguments, wish: &Kubeconfig) -> Result<Done, Problem> {
     let desired = source::read(&wish.file, Reading::of(arguments, Output::Text))?.desired;
     wish.output.as_deref().map_or(Ok(()), in_a_folder)?;
@@ -31,6 +34,10 @@ pub(super) fn run(arguments: &Arguments, wish: &Kubeconfig) -> Result<Done, Prob
     let kept = way_in.kubeconfig;
     if let Some(why) = way_in.untried {
         remark!("it is what is kept, and nobody knows whether it still opens the cluster: {why}");
+    }
+    if !wish.merge && wish.output.as_deref() == Some(Path::new(STANDARD_OUTPUT)) {
+        say!("{}", kept.expose().trim_end());
+        return Ok(Done::Well);
     }
     if wish.merge {
         let file = wish.output.clone().unwrap_or_else(users);
