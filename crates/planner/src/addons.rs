@@ -31,7 +31,8 @@ pub(crate) fn releases(context: &Context<'_>, secrets: &mut SecretNames) -> Vec<
     releases.extend(addons.metallb.as_ref().map(metallb::release));
     releases.extend(addons.cert_manager.as_ref().filter(|it| !it.by_argocd).map(cert_manager::release));
     releases.extend(context.file.spec.ingress.nginx.as_ref().map(nginx::release));
-    releases.extend(addons.metrics_server.as_ref().map(small::metrics_server));
+    let hardened = context.file.spec.kubernetes.profile.is_some();
+    releases.extend(addons.metrics_server.as_ref().map(|plain| small::metrics_server(plain, hardened)));
     releases.extend(storage::releases(&addons.storage, secrets));
     releases.extend(addons.monitoring.as_ref().map(|monitoring| monitoring::release(context, monitoring, secrets)));
     releases.extend(addons.loki.as_ref().map(|loki| loki::release(context, loki)));

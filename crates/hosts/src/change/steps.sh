@@ -17,6 +17,8 @@ kw_remove() {
   rm -f -- "$KW_STATE/downloads/$2" || return 1
   [ -e "$KW_ROOT$1" ] || [ -L "$KW_ROOT$1" ] || return 0
   rm -rf --one-file-system -- "$KW_ROOT$1" && return 9
+  # A disk that is mounted there is the host's own: it stays, and is empty.
+  kw_has mountpoint && mountpoint -q -- "$KW_ROOT$1" && [ -z "$(ls -A -- "$KW_ROOT$1" | grep -vx 'lost+found')" ] && return 9
   return 1
 }
 

@@ -79,8 +79,8 @@ kw_kubernetes() {
 		if [ -e "$kw_value" ]; then printf 'program %s\n' "$kw_value"; fi
 	done
 	kw_joined=no
-	for kw_value in k3s/server/db/etcd k3s/server/db/state.db k3s/agent/kubelet.kubeconfig \
-		rke2/server/db/etcd rke2/agent/kubelet.kubeconfig; do
+	for kw_value in k3s/server/db/etcd/member/wal k3s/server/db/state.db k3s/agent/kubelet.kubeconfig \
+		rke2/server/db/etcd/member/wal rke2/agent/kubelet.kubeconfig; do
 		kw_there "./var/lib/rancher/$kw_value"
 		case $? in 0) kw_joined=yes && break ;; 2) kw_joined=unknown ;; esac
 	done

@@ -4,7 +4,7 @@
 use kubewright_model::desired::{DesiredObjects, DesiredRelease};
 use kubewright_model::object::Manifest;
 use kubewright_model::spec::Distribution;
-use kubewright_model::spec::kubernetes::Cilium;
+use kubewright_model::spec::kubernetes::{API_PORT, Cilium};
 use serde_json::json;
 
 use super::Recommended;
@@ -23,16 +23,20 @@ const KUBEPRISM: u16 = 7445;
 const POOLS_V2: (u64, u64, u64) = (1, 18, 0);
 
 pub(super) fn release(context: &Context<'_>, cilium: &Cilium) -> DesiredRelease {
-    let talos = context.file.spec.kubernetes.distribution == Distribution::Talos;
+    let distribution = context.file.spec.kubernetes.distribution;
+    let talos = distribution == Distribution::Talos;
     let mut values = json!({
         // The nodes' own ranges are cut from the pod network of the file, not from Cilium's default.
         "ipam": { "mode": "kubernetes" },
         "kubeProxyReplacement": cilium.kube_proxy_replacement,
     });
     if cilium.kube_proxy_replacement {
-        let (host, port) = match talos {
-            true => ("localhost".to_string(), KUBEPRISM),
-            false => (context.endpoint.host.clone(), context.endpoint.port),
+        // Through one server's address, all nodes would lose the API with it. Agents of RKE2 have a balancer of their own
+        // on the API's usual port. <https://docs.rke2.io/networking/basic_network_options>
+        let (host, port) = match distribution {
+            Distribution::Talos => ("localhost".to_string(), KUBEPRISM),
+            Distribution::Rke2 => ("localhost".to_string(), API_PORT),
+            Distribution::K3s | Distribution::Kubeadm => (context.endpoint.host.clone(), context.endpoint.port),
         };
         values["k8sServiceHost"] = host.into();
         values["k8sServicePort"] = port.into();

@@ -16,8 +16,10 @@ const METRICS_SERVER: Recommended = Recommended {
     version: "3.13.0",
 };
 
-pub(super) fn metrics_server(plain: &Plain) -> DesiredRelease {
-    METRICS_SERVER.release("kube-system".into(), "metrics-server", plain.version.as_ref(), json!({}), &plain.values)
+/// Where a hardened RKE2 lets nobody into `kube-system`, this label of its own one is the exception (`pkg/rke2/np.go`).
+pub(super) fn metrics_server(plain: &Plain, hardened: bool) -> DesiredRelease {
+    let values = if hardened { json!({ "podLabels": { "app": "rke2-metrics-server" } }) } else { json!({}) };
+    METRICS_SERVER.release("kube-system".into(), "metrics-server", plain.version.as_ref(), values, &plain.values)
 }
 
 /// A chart that the user names, with its secret values put at their paths.

@@ -27,7 +27,8 @@ pub(super) static PROGRAM: Program = Program {
     prepare: |_, _| links(),
     files: |_, _| Vec::new(),
     first: &[],
-    listens: [&[], &[]],
+    // Its own parts' way to the API.
+    listens: [&[6444], &[6444]],
     leftovers: &TOOLS,
 };
 

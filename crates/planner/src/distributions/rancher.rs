@@ -41,7 +41,7 @@ pub(super) struct Program {
     /// Where the program is in that file, if that is an archive.
     pub(super) member: Option<&'static str>,
     /// Archives of images, of which a spec wants some.
-    pub(super) images: fn(&Kubernetes) -> Vec<&'static str>,
+    pub(super) images: fn(&Context<'_>) -> Vec<&'static str>,
     /// kubectl as it brings it.
     pub(super) kubectl: &'static [&'static str],
     /// The units of servers and of agents.
@@ -117,7 +117,7 @@ impl Program {
             mode: Mode(0o755),
         }));
         resources.extend((self.prepare)(context, node));
-        let images = kubernetes.airgap_images.then(|| (self.images)(kubernetes));
+        let images = kubernetes.airgap_images.then(|| (self.images)(context));
         resources.extend(images.into_iter().flatten().map(|file| {
             HostResource::Download(DownloadWish {
                 path: self.data(&format!("agent/images/{}.tar.zst", stem(file))),
@@ -139,8 +139,8 @@ impl Program {
     /// <https://docs.rke2.io/install/requirements#networking>
     pub(super) fn ports(&self, context: &Context<'_>, node: &NodePlan<'_>) -> Vec<u16> {
         let [of_servers, of_agents] = self.listens;
-        // The kubelet, and the way of the program's own parts to the API.
-        let mut ports = vec![10250, 6444];
+        // The kubelet.
+        let mut ports = vec![10250];
         if node.is_server() {
             ports.push(api_port(context, node));
             ports.extend(of_servers);

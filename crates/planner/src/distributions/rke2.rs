@@ -7,7 +7,7 @@
 
 use kubewright_model::host::{FileWish, HostResource, UserWish};
 use kubewright_model::spec::Distribution;
-use kubewright_model::spec::kubernetes::{Cni, Kubernetes, Profile, SUPERVISOR_PORT};
+use kubewright_model::spec::kubernetes::{Cni, Profile, SUPERVISOR_PORT};
 use serde_json::json;
 
 use super::rancher::{Config, Program, Unit};
@@ -34,8 +34,8 @@ pub(super) static PROGRAM: Program = Program {
     prepare,
     files,
     first: &[HEED_NETWORK_MANAGER],
-    // The supervisor, with which nodes register; the agent's own way to the API server.
-    listens: [&[SUPERVISOR_PORT], &[6443]],
+    // The supervisor, with which nodes register; an agent's own ways to it and to the API server.
+    listens: [&[SUPERVISOR_PORT], &[6443, 6444]],
     leftovers: &LEFTOVERS,
 };
 
@@ -62,16 +62,34 @@ const LEFTOVERS: [&str; 8] = [
     "/var/lib/calico",
 ];
 
-/// Images of the network plug-in lie in an archive of their own; that with Canal is the usual one.
-/// <https://docs.rke2.io/install/airgap>
-fn images(kubernetes: &Kubernetes) -> Vec<&'static str> {
-    let own = match &kubernetes.cni {
-        Cni { calico: Some(_), .. } => "rke2-images-calico.linux-{arch}.tar.zst",
-        Cni { flannel: Some(_), .. } => "rke2-images-flannel.linux-{arch}.tar.zst",
-        Cni { cilium: Some(_), .. } => return vec![CORE],
-        Cni { .. } => return vec!["rke2-images.linux-{arch}.tar.zst"],
+/// Images of the network plug-in lie in an archive of their own; that with Canal is the usual one. So do those of the
+/// ingress controller that is not the usual one of its time: Traefik before v1.36, and ingress-nginx from then on, which
+/// a cluster that is older than that keeps. <https://docs.rke2.io/install/airgap>
+fn images(context: &Context<'_>) -> Vec<&'static str> {
+    let spec = &context.file.spec;
+    let mut images = match &spec.kubernetes.cni {
+        Cni { calico: Some(_), .. } => vec![CORE, "rke2-images-calico.linux-{arch}.tar.zst"],
+        Cni { flannel: Some(_), .. } => vec![CORE, "rke2-images-flannel.linux-{arch}.tar.zst"],
+        Cni { cilium: Some(_), .. } => vec![CORE],
+        Cni { .. } => vec!["rke2-images.linux-{arch}.tar.zst"],
     };
-    vec![CORE, own]
+    let newer = spec.kubernetes.version.minor() >= (1, 36);
+    match (ingress(context), newer) {
+        (Some("traefik"), false) => images.push("rke2-images-traefik.linux-{arch}.tar.zst"),
+        (None, true) => images.push("rke2-images-ingress-nginx.linux-{arch}.tar.zst"),
+        _ => {}
+    }
+    images
+}
+
+/// The ingress controller. Where the file says nothing it is RKE2's choice, which heeds what an older version has brought
+/// to the cluster.
+fn ingress(context: &Context<'_>) -> Option<&'static str> {
+    let ingress = &context.file.spec.ingress;
+    match () {
+        () if ingress.none || ingress.nginx.is_some() => Some("none"),
+        () => ingress.traefik.as_ref().map(|_| "traefik"),
+    }
 }
 
 const CORE: &str = "rke2-images-core.linux-{arch}.tar.zst";
@@ -147,12 +165,8 @@ fn configure(context: &Context<'_>, node: &NodePlan<'_>, config: &mut Config) {
     if spec.kubernetes.cni.cilium.as_ref().is_some_and(|cilium| cilium.kube_proxy_replacement) {
         config.set("disable-kube-proxy", true);
     }
-    let ingress = &spec.ingress;
-    // Where nothing is said it is RKE2's choice, which heeds what an older version has brought to the cluster.
-    if ingress.none || ingress.nginx.is_some() {
-        config.set("ingress-controller", "none");
-    } else if ingress.traefik.is_some() {
-        config.set("ingress-controller", "traefik");
+    if let Some(ingress) = ingress(context) {
+        config.set("ingress-controller", ingress);
     }
     config.list("disable", spec.addons.metrics_server.iter().map(|_| "rke2-metrics-server".into()).collect());
 }

@@ -25,8 +25,9 @@ pub(super) fn files(program: &Program, context: &Context<'_>, node: &NodePlan<'_
         let text = registries_text(registries.iter().map(|(name, registry)| (name.as_str(), registry)));
         files.push(FileWish::new(program.settings("registries.yaml"), text, 0o600));
     }
-    if let Some(s3) = s3(context.file).filter(|_| node.is_server()) {
-        files.push(FileWish::new(program.settings("config.yaml.d/40-kubewright-s3.yaml"), s3_text(s3), 0o600));
+    if let Some((s3, kept)) = s3(context.file).filter(|_| node.is_server()) {
+        let text = s3_text(s3, kept);
+        files.push(FileWish::new(program.settings("config.yaml.d/40-kubewright-s3.yaml"), text, 0o600));
     }
     files.extend((program.files)(context, node));
     files
@@ -38,7 +39,7 @@ pub(in crate::distributions) fn secrets(file: &ClusterFile) -> Vec<(String, &Sec
         let login = registry.login.as_ref()?;
         Some((password(name), &login.password))
     });
-    let keys = s3(file).into_iter().flat_map(|s3| [(ACCESS_KEY, &s3.access_key), (SECRET_KEY, &s3.secret_key)]);
+    let keys = s3(file).into_iter().flat_map(|(s3, _)| [(ACCESS_KEY, &s3.access_key), (SECRET_KEY, &s3.secret_key)]);
     logins.chain(keys.map(|(name, key)| (name.to_string(), key))).collect()
 }
 
@@ -46,10 +47,12 @@ fn password(registry: &str) -> String {
     format!("registry-{registry}")
 }
 
-fn s3(file: &ClusterFile) -> Option<&S3> {
+/// Where snapshots go to, and how many stay there.
+fn s3(file: &ClusterFile) -> Option<(&S3, u32)> {
     let backup = file.spec.backup.as_ref().filter(|backup| backup.datastore)?;
     let etcd = file.spec.kubernetes.datastore == Datastore::Etcd;
-    backup.to.as_ref().filter(|_| etcd)?.s3.as_ref()
+    let s3 = backup.to.as_ref().filter(|_| etcd)?.s3.as_ref()?;
+    Some((s3, backup.keep.last))
 }
 
 /// Adds a key whose value is a secret.
@@ -59,7 +62,7 @@ fn secret(text: Text, margin: &str, key: &str, name: &str, place: &SecretRef) ->
 
 /// <https://docs.k3s.io/cli/etcd-snapshot#s3-compatible-object-store-support>,
 /// <https://docs.rke2.io/datastore/backup_restore#s3-compatible-object-store-support>
-fn s3_text(s3: &S3) -> Text {
+fn s3_text(s3: &S3, kept: u32) -> Text {
     let open = s3.endpoint.strip_prefix("http://");
     let endpoint = open.or(s3.endpoint.strip_prefix("https://")).unwrap_or(&s3.endpoint).trim_end_matches('/');
     let mut known = Map::new();
@@ -67,6 +70,8 @@ fn s3_text(s3: &S3) -> Text {
     known.insert("etcd-s3-endpoint".into(), endpoint.into());
     known.insert("etcd-s3-bucket".into(), s3.bucket.clone().into());
     known.insert("etcd-s3-region".into(), s3.region.clone().into());
+    // What is kept here and there is counted apart since the patches of August 2025; older servers pass it by.
+    known.insert("etcd-s3-retention".into(), kept.into());
     if let Some(folder) = &s3.folder {
         known.insert("etcd-s3-folder".into(), folder.clone().into());
     }

@@ -11,8 +11,7 @@ pub(super) fn leave(program: &Program, server: bool) -> Recipe {
     let unit = program.unit(server).name;
     let mut steps = vec![RecipeStep::Stop { unit: unit.into() }];
     steps.push(shell(&stop_containers(program)));
-    steps.push(shell(&unmount(program)));
-    steps.extend([END_NAMESPACES, UNLINK, UNFILTER].map(shell));
+    steps.extend([UNMOUNT, END_NAMESPACES, UNLINK, UNFILTER].map(shell));
     steps.push(RecipeStep::Remove(program.binary()));
     steps.extend(program.leftovers.iter().map(|path| RecipeStep::Remove((*path).into())));
     let folders = [format!("/etc/rancher/{}", program.name), format!("/var/lib/rancher/{}", program.name)];
@@ -44,14 +43,9 @@ fn stop_containers(program: &Program) -> String {
     )
 }
 
-/// The deepest mounts first.
-fn unmount(program: &Program) -> String {
-    format!(
-        "awk '$2 ~ \"^(/run/k3s|/var/lib/rancher/{}|/var/lib/kubelet/(pods|plugins)|/run/netns/cni-)\" {{ print $2 }}' \
-         /proc/self/mounts | sort -r | while read -r mount; do umount -f \"$mount\" || umount -l \"$mount\"; done",
-        program.name
-    )
-}
+/// The deepest mounts first. A disk of the host's own that holds the data is none of them, and stays where it is.
+const UNMOUNT: &str = "awk '$2 ~ \"^(/run/k3s|/var/lib/kubelet/(pods|plugins)|/run/netns/cni-)\" { print $2 }' \
+    /proc/self/mounts | sort -r | while read -r mount; do umount -f \"$mount\" || umount -l \"$mount\"; done";
 
 /// The network plug-ins' names for pods' network namespaces.
 const END_NAMESPACES: &str = "ip netns list 2>/dev/null | awk '/^cni-/ { print $1 }' | \

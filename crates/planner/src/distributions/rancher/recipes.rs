@@ -125,10 +125,22 @@ impl Program {
         let unit = self.unit(node.is_server()).name;
         let version = &context.file.spec.kubernetes.version;
         let restart = RecipeStep::Restart { unit: unit.into(), reads: self.reads(context, node) };
-        let mut steps = vec![restart];
+        let mut steps = vec![restart, self.unit_ready(unit)];
         steps.extend(node.is_server().then(|| self.api_ready()));
         steps.push(self.runs(node, version));
         recipe(context, &format!("run {} {version}", self.title()), Effect::Upgrade, steps, Vec::new())
+    }
+
+    /// The unit has told systemd that it is ready. A restart may be given up before that, and the API that answers then may
+    /// still be the old one: RKE2's runs in a container, and is replaced only when the new images are there
+    /// (`pkg/executor/staticpod/spw.go`).
+    fn unit_ready(&self, unit: &str) -> RecipeStep {
+        RecipeStep::Until {
+            command: ["systemctl", "is-active", "--quiet", unit].map(String::from).to_vec(),
+            what: format!("{} says that it is ready", self.title()),
+            timeout: START_TIMEOUT,
+            log: Some(unit.into()),
+        }
     }
 
     /// The node is Ready with this version. Each node may read its own Node object, an agent with its kubelet's

@@ -32,7 +32,8 @@ const CONFIG: &str = "/etc/rancher/rke2/config.yaml";
 /// The keys of RKE2's configuration that we write, as v1.31 to v1.36 know them on servers and on agents (`pkg/cli/cmds`).
 const OF_AGENTS: [&str; 8] =
     ["node-name", "node-ip", "token-file", "node-label", "node-taint", "server", "profile", "lb-server-port"];
-const OF_SERVERS: [&str; 22] = [
+const OF_SERVERS: [&str; 23] = [
+    "etcd-s3-retention",
     "write-kubeconfig-mode",
     "tls-san",
     "cluster-cidr",
@@ -81,7 +82,12 @@ fn nothing_is_in_its_configuration_that_it_does_not_know() {
     }
     let s3 = text(&lab, "server-2", "/etc/rancher/rke2/config.yaml.d/40-kubewright-s3.yaml");
     assert!(keys(&s3).iter().all(|key| OF_SERVERS.contains(key)), "{s3}");
-    assert!(s3.contains("etcd-s3-endpoint: minio.lan:9000\n") && s3.contains("etcd-s3-insecure: true\n"), "{s3}");
+    assert!(
+        s3.contains("etcd-s3-endpoint: minio.lan:9000\n")
+            && s3.contains("etcd-s3-retention: 5\n")
+            && s3.contains("etcd-s3-insecure: true\n"),
+        "{s3}"
+    );
     assert!(s3.contains("etcd-s3-secret-key: |-\n  ‹secret/backup-secret-key›\n"), "{s3}");
 }
 
@@ -108,6 +114,19 @@ fn images_from_an_archive_are_those_of_the_plug_in() {
     assert_eq!(files(""), ["rke2-images.tar.zst"]);
     assert_eq!(files("    cni: { calico: {} }\n"), ["rke2-images-core.tar.zst", "rke2-images-calico.tar.zst"]);
     assert_eq!(files("    cni: { cilium: { version: 1.18.3 } }\n"), ["rke2-images-core.tar.zst"]);
+    let ingress = |version: &str, ingress: &str| -> Vec<String> {
+        let lab = lab(&[
+            ("v1.33.5+rke2r1", version),
+            ("    datastore: etcd\n", "    datastore: etcd\n    airgapImages: true\n"),
+            ("  loadBalancers:", &format!("{ingress}  loadBalancers:")),
+        ]);
+        downloads(&lab, "agent")[2..].iter().map(|wish| wish.path.rsplit('/').next().unwrap().to_string()).collect()
+    };
+    let traefik = "  ingress: { traefik: {} }\n";
+    assert_eq!(ingress("v1.35.0+rke2r1", ""), [""; 0]);
+    assert_eq!(ingress("v1.35.0+rke2r1", traefik), ["rke2-images-traefik.tar.zst"]);
+    assert_eq!(ingress("v1.36.3+rke2r1", traefik), [""; 0]);
+    assert_eq!(ingress("v1.36.3+rke2r1", ""), ["rke2-images-ingress-nginx.tar.zst"], "an older cluster keeps it");
 }
 
 #[test]
@@ -123,6 +142,44 @@ fn nodes_register_on_a_port_of_their_own() {
         init[3].contains("/var/lib/rancher/rke2/bin/kubectl --kubeconfig /etc/rancher/rke2/rke2.yaml"),
         "{init:#?}"
     );
+}
+
+#[test]
+fn a_server_is_upgraded_only_when_the_new_control_plane_runs() {
+    let lab = lab(&[]);
+    let upgrade = steps(&recipes(&lab, "server-1").upgrade);
+    assert_eq!(upgrade[0], "restart rke2-server.service");
+    assert_eq!(upgrade[1], "until systemctl is-active --quiet rke2-server.service", "the old API answers until then");
+    assert!(upgrade[2].ends_with("get --raw /readyz") && upgrade[3].contains("v1.33.5+rke2r1 True"), "{upgrade:#?}");
+}
+
+#[test]
+fn cilium_reaches_the_api_where_no_single_server_is_in_the_way() {
+    let lab = under_kubernetes("    cni: { cilium: { version: 1.18.3 } }\n");
+    let cilium = lab.releases.iter().find(|release| release.chart == "cilium").unwrap();
+    assert_eq!(
+        (&cilium.values["k8sServiceHost"], &cilium.values["k8sServicePort"]),
+        (&"localhost".into(), &6443.into())
+    );
+}
+
+#[test]
+fn a_hardened_cluster_lets_the_api_reach_its_metrics() {
+    let addons = ("  loadBalancers:", "  addons: { metricsServer: {} }\n  loadBalancers:");
+    let label = |profile: &str| {
+        let lab = lab(&[addons, ("    datastore: etcd\n", &format!("    datastore: etcd\n{profile}"))]);
+        let release = lab.releases.iter().find(|release| release.chart == "metrics-server").unwrap();
+        release.values["podLabels"]["app"].clone()
+    };
+    assert_eq!(label("    profile: cis\n"), "rke2-metrics-server");
+    assert_eq!(label(""), serde_json::Value::Null);
+}
+
+#[test]
+fn a_disk_that_holds_the_data_is_not_unmounted() {
+    let leave = steps(&recipes(&lab(&[]), "server-1").leave);
+    let unmount = leave.iter().find(|step| step.contains("umount")).unwrap();
+    assert!(unmount.contains("/run/k3s") && !unmount.contains("/var/lib/rancher"), "{unmount}");
 }
 
 #[test]
