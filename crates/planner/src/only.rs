@@ -91,7 +91,7 @@ fn whole_node(kept: &[Step], word: &str) -> Option<Note> {
         _ => false,
     };
     let joins = kept.iter().filter(of).find(|step| joins(step))?;
-    let host = kept.iter().filter(of).find(|step| step.stage == Stage::Hosts)?;
+    let host = kept.iter().filter(of).find(|step| step.id.as_str() == format!("host/{word}"))?;
     Some(Note {
         weight: Weight::Tells,
         subject: joins.subject.clone(),

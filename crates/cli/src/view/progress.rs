@@ -158,3 +158,25 @@ fn ended(end: RunEnd, well: &str, [done, already, failed, left]: [usize; 4], at:
     }
     format!("{}: {} in {}", paint(style, words), counts.join(", "), duration(at))
 }
+
+#[cfg(test)]
+mod tests {
+    use kubewright_model::event::EVENT_FORMAT;
+
+    use super::*;
+
+    #[test]
+    fn what_hosts_keep_is_not_said_to_be_gone() {
+        let mut progress = Progress { destroys: true, ..Progress::new(false) };
+        let mut tell = |step: &str, message: &str| {
+            let event = Event::StepTells { step: StepId::new(step), message: message.into() };
+            progress.hear(&Record { format: EVENT_FORMAT, seq: 0, at: 0, event });
+            (progress.stays.clone(), progress.well())
+        };
+        let (stays, well) = tell("leave/web-1", "waiting for web-1 to answer");
+        assert!(stays.is_empty() && well == "✓ everything that was ours is gone");
+        let (stays, well) = tell("clean/web-1", "/srv/data stays: it is not empty");
+        assert_eq!(stays, ["web-1: /srv/data stays: it is not empty"]);
+        assert_eq!(well, "✓ what was ours is gone, but for what hosts keep");
+    }
+}

@@ -40,8 +40,7 @@ pub(super) fn plan(draft: &mut Draft<'_>, observed: &Observed) {
 }
 
 fn leave_clean(draft: &mut Draft<'_>, host: &DesiredHost, seen: &HostSeen, observed: &Observed, needs: Vec<StepId>) {
-    let login = seen.facts.as_ref().and_then(|facts| facts.login.as_deref());
-    let user = login.unwrap_or(&host.way.user);
+    let user = login(host, seen);
     let subject = || Subject::Host(host.name.clone());
     if seen.ours.contains_key(&format!("user {user}")) {
         let message = format!("the user {user} stays as it is: it is who we come in as");
@@ -52,8 +51,14 @@ fn leave_clean(draft: &mut Draft<'_>, host: &DesiredHost, seen: &HostSeen, obser
         let message = format!("{path} is not as the spec says: what was changed in it goes too");
         draft.note(Weight::Warns, subject(), message, "copy it elsewhere first, if it is to be kept");
     }
-    let left = Left { deed: "clean", owner: None, reason: Reason::Asked("destroy".into()), needs };
+    let left =
+        Left { deed: "clean", stage: Stage::Removal, owner: None, reason: Reason::Asked("destroy".into()), needs };
     put_back(draft, host, seen.ours.iter().map(|(key, before)| (key, *before)), left);
+}
+
+/// Who we are on a host, whoever was asked for.
+pub(super) fn login<'a>(host: &'a DesiredHost, seen: &'a HostSeen) -> &'a str {
+    seen.facts.as_ref().and_then(|facts| facts.login.as_deref()).unwrap_or(&host.way.user)
 }
 
 /// Files of ours, by their keys, in which something is not as wished.
@@ -80,6 +85,7 @@ fn edited<'a>(
 pub(super) struct Left {
     /// The deed in the step's id.
     pub(super) deed: &'static str,
+    pub(super) stage: Stage,
     /// Whose the host is afterwards.
     pub(super) owner: Option<Owner>,
     pub(super) reason: Reason,
@@ -109,7 +115,7 @@ pub(super) fn put_back<'k>(
     let (name, way) = (host.name.clone(), host.way.clone());
     draft.add(Step {
         id: id(left.deed, &name),
-        stage: Stage::Removal,
+        stage: left.stage,
         subject: Subject::Host(name.clone()),
         action: Action::ChangeHost(HostChange { host: name, way, owner: left.owner, make: Vec::new(), unmake }),
         fields,

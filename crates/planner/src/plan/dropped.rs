@@ -10,10 +10,10 @@ use kubewright_model::desired::{Desired, DesiredHost};
 use kubewright_model::host::{Before, HostResource};
 use kubewright_model::ids::{NodeName, StepId};
 use kubewright_model::observed::{HostSeen, Observed, Seen};
-use kubewright_model::plan::{Action, Step, Weight};
+use kubewright_model::plan::{Action, Stage, Step, Weight};
 use kubewright_model::recipe::RecipeStep;
 
-use super::clean::{Left, put_back};
+use super::clean::{Left, login, put_back};
 use super::draft::Draft;
 use crate::diff::host::of_another;
 
@@ -42,7 +42,8 @@ pub(super) fn plan(draft: &mut Draft<'_>, desired: &Desired, observed: &Observed
         goes.retain(|key| !by_recipes.iter().any(|path| is_of(key, path)));
         if !goes.is_empty() {
             let needs = needs(&draft.steps[..before], &host.name, &goes);
-            let left = Left { deed: "drop", owner: Some(desired.owner.clone()), reason: Reason::NotInSpec, needs };
+            let owner = Some(desired.owner.clone());
+            let left = Left { deed: "drop", stage: Stage::Hosts, owner, reason: Reason::NotInSpec, needs };
             put_back(draft, host, goes.into_iter().map(|key| (key, seen.ours[key])), left);
         }
     }
@@ -75,13 +76,15 @@ fn is_of(key: &str, path: &str) -> bool {
     }
 }
 
-/// What must be done before: all on this host, and what may need something of it while it goes. Others may need what
-/// runs on it until they are all as wished.
+/// What must be done before: what is done to this host, and what may need something of it while it goes. Others may need
+/// what runs on it until they are all as wished.
 fn needs(steps: &[Step], name: &NodeName, goes: &[&String]) -> Vec<StepId> {
-    let stops = goes.iter().any(|key| key.starts_with("unit "));
+    let any = |kinds: &[&str]| goes.iter().any(|key| kinds.iter().any(|kind| key.starts_with(kind)));
+    let (stops, lacks) = (any(&["unit "]), any(&["package ", "module "]));
     let needs = steps.iter().filter(|step| {
-        let goes = matches!(step.action, Action::RemoveRelease { .. } | Action::DeleteObjects(_));
-        stops || goes || step.subject.node() == Some(name)
+        let goes = lacks && matches!(step.action, Action::RemoveRelease { .. } | Action::DeleteObjects(_));
+        let here = matches!(step.stage, Stage::Machines | Stage::Hosts | Stage::Removal);
+        stops || goes || here && step.subject.node() == Some(name)
     });
     needs.map(|step| step.id.clone()).collect()
 }
@@ -96,7 +99,7 @@ fn tell(draft: &mut Draft<'_>, host: &DesiredHost, wish: &Wish<'_>, seen: &HostS
         draft.note(Weight::Tells, subject(), message, help);
     }
     for (key, before) in &seen.ours {
-        if let Some(user) = key.strip_prefix("user ")
+        if let Some(user) = key.strip_prefix("user ").filter(|user| *user != login(host, seen))
             && *before == Before::Absent
             && !wish.has(key)
         {
@@ -149,9 +152,8 @@ impl<'a> Wish<'a> {
     }
 
     fn goes(&self, key: &str) -> bool {
-        if let Some(user) = key.strip_prefix("user ") {
-            // Who we are there would not go anyway.
-            return user != "root";
+        if key.starts_with("user ") {
+            return true;
         }
         if let Some((user, group)) = key.strip_prefix("membership of ").and_then(|key| key.split_once(" in ")) {
             return !self.members.contains(&(group, user));
