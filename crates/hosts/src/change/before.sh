@@ -69,8 +69,12 @@ kw_note_words() {
   kw_named "$1" && printf '%s\n' "$2" >"$kw_before/words" && mv -f -- "$kw_before/words" "$kw_before/there/$kw_noted"
 }
 
-# A file or a link that is about to be another one: the key, the path.
+# A file or a link that is about to be another one: the key, the path. What stood there before us is written down once,
+# by whichever kind came first: what a later kind finds there is ours.
 kw_note_file() {
+  for kw_kind in file link download; do
+    ! kw_known "$kw_kind ${2#"$KW_ROOT"}" || return 0
+  done
   if [ -e "$2" ] || [ -L "$2" ]; then kw_note_there "$1" '' "$2"; else kw_note_absent "$1"; fi
 }
 

@@ -516,6 +516,22 @@ fn what_is_wished_later_is_as_it_was_too() {
 }
 
 #[test]
+fn what_stood_at_a_path_first_comes_back_whatever_stood_there_since() {
+    each(|host| {
+        let link = HostResource::Link { path: "/etc/motd".into(), target: "/srv/motd".into() };
+        let file = text("/etc/motd", "ours\n", 0o644);
+        for (first, then) in [(&link, &file), (&file, &link)] {
+            host.write("etc/motd", "theirs\n");
+            let before = listing(host);
+            host.make(std::slice::from_ref(first)).expect("it is done");
+            host.make(std::slice::from_ref(then)).expect("it is done");
+            host.unmake(&host.ours()).expect("it is put back");
+            assert_eq!(listing(host), before);
+        }
+    });
+}
+
+#[test]
 fn whose_a_host_is_stays_until_the_last_thing_is_back() {
     each(|host| {
         let motd = [text("/etc/motd", "hello\n", 0o644), text("/etc/issue", "hello\n", 0o644)];
