@@ -1,6 +1,8 @@
 //! What is left of a spec when everything whose form is wrong is left out: so that the rest can be judged all the same,
 //! and nobody is told of one half of his mistakes after he has mended the other.
 
+use std::collections::BTreeSet;
+
 use jsonschema::ValidationError;
 use jsonschema::error::ValidationErrorKind;
 use serde_json::Value;
@@ -19,7 +21,7 @@ pub struct Salvaged {
     /// It, without what is wrong with its form.
     pub rest: Loaded,
     /// What was left out.
-    pub gone: Vec<SpecPath>,
+    pub gone: BTreeSet<SpecPath>,
 }
 
 impl Salvaged {
@@ -27,33 +29,39 @@ impl Salvaged {
     pub fn of(text: &str) -> Option<Self> {
         let (mut value, places) = source::read(text).ok()?;
         numbers_as_text(&mut value, &SpecPath::root());
-        let mut gone = Vec::new();
+        let mut gone = BTreeSet::new();
         for _ in 0..ROUNDS {
-            let wrong: Vec<SpecPath> = validator().iter_errors(&value).flat_map(|error| blamed(&error)).collect();
+            let wrong = validator().iter_errors(&value).flat_map(|error| blamed(&error));
+            // Ten thousand wrong items of a list are one field.
+            let wrong: BTreeSet<SpecPath> = wrong.map(|path| field(&value, path)).collect::<Option<_>>()?;
             if wrong.is_empty() {
                 let file = serde_json::from_value(value).ok()?;
                 return Some(Self { rest: Loaded { file, places }, gone });
             }
-            for path in wrong {
-                let field = field(&value, path)?;
-                remove(&mut value, &field);
-                gone.push(field);
-            }
+            wrong.iter().for_each(|field| remove(&mut value, field));
+            gone.extend(wrong);
         }
         None
     }
 
     /// Whether a judgement on this place could be another one with what was left out.
     pub fn doubts(&self, path: &SpecPath) -> bool {
-        let below = |path: &SpecPath, above: &SpecPath| {
-            path.as_str().strip_prefix(above.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-        };
+        let mut above = std::iter::successors(Some(path.clone()), SpecPath::parent);
         // Fields of one thing are often judged together; entries that people name are not.
-        let beside = |gone: &SpecPath| {
-            let parent = gone.parent().filter(|parent| path.parent().as_ref() == Some(parent));
-            parent.and_then(|parent| schema::at(&parent)).is_some_and(|schema| schema.get("properties").is_some())
+        let beside = |parent: &SpecPath| {
+            let fields = schema::at(parent).is_some_and(|schema| schema.get("properties").is_some());
+            fields && self.below(parent).any(|gone| gone.parent().as_ref() == Some(parent))
         };
-        self.gone.iter().any(|gone| below(gone, path) || below(path, gone) || beside(gone))
+        above.any(|path| self.gone.contains(&path))
+            || self.below(path).next().is_some()
+            || path.parent().is_some_and(|parent| beside(&parent))
+    }
+
+    /// What was left out below a place.
+    fn below(&self, path: &SpecPath) -> impl Iterator<Item = &SpecPath> {
+        let start = format!("{}/", path.as_str());
+        let rest = self.gone.range(SpecPath::pointer(start.as_str())..);
+        rest.take_while(move |gone| gone.as_str().starts_with(&start))
     }
 }
 
@@ -117,6 +125,17 @@ mod tests {
         let salvaged = Salvaged::of(&text).expect("most of it is right");
         assert!(salvaged.doubts(&SpecPath::pointer("/spec/hosts/files/~1etc~1a/content")));
         assert!(!salvaged.doubts(&SpecPath::pointer("/spec/hosts/files/c")));
+    }
+
+    #[test]
+    fn ten_thousand_mistakes_are_sorted_out() {
+        let packages: String = (0..10_000).map(|_| "        - true\n").collect();
+        let files: String = (0..10_000).map(|n| format!("      /etc/{n}: {{ content: a, mode: \"9\" }}\n")).collect();
+        let text = DEVBOARD.replace("  hosts:\n", &format!("  hosts:\n    packages:\n{packages}    files:\n{files}"));
+        let text = text.replace("    packages: [curl, iptables, apparmor]\n", "");
+        let salvaged = Salvaged::of(&text).expect("most of it is right");
+        assert_eq!(salvaged.gone.len(), 10_001, "each file's mode, and the packages");
+        assert!((0..10_000).all(|n| !salvaged.doubts(&SpecPath::pointer(format!("/spec/pools/{n}")))));
     }
 
     #[test]
