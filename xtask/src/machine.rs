@@ -29,6 +29,7 @@ const NEEDS: &[Need] = &[
     Need { test: "command -v gpg", package: "gnupg" },
     Need { test: "command -v ssh-agent", package: "openssh-client" },
     Need { test: "command -v sshd", package: "openssh-server" },
+    Need { test: "command -v isoinfo", package: "genisoimage" },
     // Hosts that boot systemd are copies of a Debian tree, each with a network of its own.
     Need { test: "command -v mmdebstrap", package: "mmdebstrap" },
     Need { test: "test -e /usr/share/keyrings/debian-archive-keyring.gpg", package: "debian-archive-keyring" },

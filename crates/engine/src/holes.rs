@@ -130,7 +130,7 @@ impl<'a> Filler<'a> {
 
 impl Secrets<'_> {
     /// The value of a secret: where the spec says it is, or made on first use and kept.
-    fn resolve(self, desired: &Desired, name: &str) -> Result<Secret, String> {
+    pub(crate) fn resolve(self, desired: &Desired, name: &str) -> Result<Secret, String> {
         let kept = || self.store.secret(&desired.cluster, name).map_err(|error| error.to_string());
         let made = match desired.secrets.get(name) {
             Some(place) if self.pretend.is_none() => {

@@ -67,7 +67,8 @@ impl World {
         }
         let (folder, mut silent) = (folder.to_path_buf(), BTreeMap::new());
         if let Some(cluster) = &desired.proxmox {
-            match proxmox::hands(desired, cluster, &folder) {
+            let store = FolderStore::new(kept);
+            match proxmox::hands(desired, cluster, Secrets { store: &store, pretend: None, folder: &folder }) {
                 Ok(hands) => drop(providers.insert(PROXMOX.into(), Arc::new(hands))),
                 Err(why) => drop(silent.insert(PROXMOX.into(), why)),
             }

@@ -25,6 +25,8 @@ pub(crate) struct Connections {
     known_hosts: PathBuf,
     passwords: Arc<Passwords>,
     slots: Mutex<BTreeMap<NodeName, Slot>>,
+    /// Whoever writes the file of known hosts anew.
+    writing: Mutex<()>,
     /// Hears of keys that were learnt.
     pub(crate) tell: Tell,
 }
@@ -32,7 +34,14 @@ pub(crate) struct Connections {
 impl Connections {
     /// Connections with a user's own settings. Keys of hosts that are new are learnt into `known_hosts`.
     pub(crate) fn new(home: Home, known_hosts: PathBuf, passwords: Arc<Passwords>) -> Self {
-        Self { home, known_hosts, passwords, slots: Mutex::default(), tell: Arc::new(|_| {}) }
+        Self {
+            home,
+            known_hosts,
+            passwords,
+            slots: Mutex::default(),
+            writing: Mutex::default(),
+            tell: Arc::new(|_| {}),
+        }
     }
 
     /// The host's connection, made if there is none that lives.
@@ -72,6 +81,19 @@ impl Connections {
     /// Whether there is a connection from an earlier use, as far as anybody has noticed.
     pub(crate) async fn keeps(&self, host: &NodeName) -> bool {
         self.slot(host).lock().await.as_ref().is_some_and(|open| open.is_open())
+    }
+
+    /// A host is made anew: what we have learnt of its key is forgotten, and the key that it is given is known.
+    pub(crate) async fn is_new(&self, host: &NodeName, way: &Way, key: Option<&str>) -> Result<(), HostError> {
+        let refused = |why| unreachable(host, Refusal::new(Layer::HostKey, why));
+        self.drop(host).await;
+        let target = self.home.target(way).map_err(|why| unreachable(host, Refusal::new(Layer::Name, why)))?;
+        let known = self.home.known_hosts(&self.known_hosts, Arc::clone(&self.tell));
+        let _turn = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        for port in [Some(target.port), way.port_before].into_iter().flatten() {
+            known.renew(&target.host, port, key).map_err(refused)?;
+        }
+        Ok(())
     }
 
     fn slot(&self, host: &NodeName) -> Slot {

@@ -8,6 +8,7 @@
 //! - Nothing here retries; errors are classified and the engine tries again.
 //! - One look is one round trip, and one change is one more.
 
+mod born;
 mod change;
 mod connections;
 mod local;
@@ -32,6 +33,7 @@ use kubewright_model::plan::HostChange;
 use kubewright_model::recipe::Recipe;
 use kubewright_model::secret::Secret;
 
+pub use born::host_key;
 pub use passwords::{Ask, Password};
 pub use real::{RealHosts, User};
 pub use ssh::target::key_file;
@@ -69,6 +71,12 @@ pub struct Report {
 pub trait Hosts: Send + Sync {
     /// Looks at a host. A host that cannot be reached is [`Seen::Unknown`], never [`Seen::Absent`].
     async fn observe(&self, probe: Probe<'_>) -> Seen<HostSeen>;
+
+    /// A host is made anew: the key that it showed before is its key no more. It must show this one from the first contact
+    /// on, where one is given.
+    async fn is_new(&self, _host: &NodeName, _way: &Way, _key: Option<&str>) -> Result<(), HostError> {
+        Ok(())
+    }
 
     /// Makes the resources of a change true. Doing it twice changes nothing the second time.
     async fn change(&self, change: &HostChange, holes: &Holes) -> Result<Report, HostError>;

@@ -205,6 +205,10 @@ fn now() -> u64 {
 
 #[async_trait]
 impl Hosts for RealHosts {
+    async fn is_new(&self, host: &NodeName, way: &Way, key: Option<&str>) -> Result<(), HostError> {
+        self.connections.is_new(host, way, key).await
+    }
+
     async fn observe(&self, probe: Probe<'_>) -> Seen<HostSeen> {
         let body = probe::script(probe.resources, probe.holds_data);
         let job = Job { body: &body, deadline: self.patience };

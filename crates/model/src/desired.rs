@@ -297,6 +297,9 @@ pub struct VmBody {
     /// The secret that is the hash of the user's password, for the console.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password_hash: Option<HoleName>,
+    /// The storage for the image of our own that tells cloud-init everything. Without it, the provider's drive does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub iso: Option<String>,
 }
 
 /// A Hetzner server.

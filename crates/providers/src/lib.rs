@@ -81,6 +81,12 @@ pub trait Provider: Send + Sync {
     /// Makes a machine, marked in the same request, and leaves it off. One that is there and matches is returned.
     async fn create(&self, machine: &DesiredMachine, owner: &Owner) -> Result<MachineSeen, ProviderError>;
 
+    /// The public key that the machine's host is given when it is made and must show from the first contact on, where the
+    /// provider gives it one.
+    fn host_key(&self, _name: &NodeName) -> Option<String> {
+        None
+    }
+
     /// Changes a machine where it is.
     async fn update(&self, machine: &DesiredMachine, owner: &Owner) -> Result<MachineSeen, ProviderError>;
 

@@ -11,6 +11,7 @@ mod guest;
 mod images;
 mod machines;
 mod permissions;
+mod seed;
 mod settings;
 mod survey;
 mod tasks;
@@ -32,7 +33,7 @@ use self::wish::User;
 use crate::{Capabilities, Doomed, ErrorKind, Provider, ProviderError, Refusal, Wanted};
 
 pub use permissions::Lacking;
-pub use settings::{Identity, Login, Settings, Trust};
+pub use settings::{HostKey, Identity, Login, Settings, Trust};
 
 /// One Proxmox VE cluster.
 pub struct Proxmox {
@@ -70,7 +71,7 @@ impl Proxmox {
         if let Some(hash) = password_hash {
             wish::is_hash(hash).map_err(|why| refuse("the console's password", why))?;
         }
-        Ok(Some(User { name: &login.user, keys, password_hash }))
+        Ok(Some(User { name: &login.user, keys, password_hash, host_key: login.host_key.as_ref() }))
     }
 
     fn known(&self, name: &NodeName) -> Option<Guest> {
@@ -106,6 +107,10 @@ impl Provider for Proxmox {
 
     async fn create(&self, machine: &DesiredMachine, owner: &Owner) -> Result<MachineSeen, ProviderError> {
         self.make(machine, owner).await
+    }
+
+    fn host_key(&self, name: &NodeName) -> Option<String> {
+        Some(self.logins.get(name)?.host_key.as_ref()?.public.clone())
     }
 
     async fn update(&self, machine: &DesiredMachine, owner: &Owner) -> Result<MachineSeen, ProviderError> {

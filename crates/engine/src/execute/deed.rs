@@ -188,6 +188,7 @@ impl<'a> Hands<'a> {
         match action {
             Action::CreateMachine(machine) => {
                 let provider = self.provider(&machine.provider)?;
+                self.is_new(&machine.name, provider.host_key(&machine.name)).await?;
                 patiently!(tell, provider.create(machine, owner))?;
             }
             Action::UpdateMachine(machine) => {
@@ -232,6 +233,15 @@ impl<'a> Hands<'a> {
             _ => {}
         }
         Ok(true)
+    }
+
+    /// A host is made that nobody has seen before: the key of one that was there is its key no more.
+    async fn is_new(&self, host: &NodeName, key: Option<String>) -> Result<(), Fault> {
+        let wish = self.desired.hosts.iter().find(|it| it.name == *host);
+        if let (Some(hands), Some(wish)) = (&self.world.hosts, wish) {
+            hands.is_new(host, &wish.way, key.as_deref()).await?;
+        }
+        Ok(())
     }
 
     /// The units that run Kubernetes on a host.

@@ -225,10 +225,12 @@ impl State {
         if votes && all >= 3 && healthy <= all / 2 + 1 && healthy < all {
             self.breach(now, format!("{name} was restarted while {healthy} of {all} members of etcd answered"));
         }
-        let drained = self.cluster.drained.len();
+        // Servers that go are drained too; what may be out of service at once is told of agents.
+        let agent = |name: &&NodeName| self.cluster.nodes.get(*name).is_some_and(|node| !node.server);
+        let drained = self.cluster.drained.iter().filter(agent).count();
         if !server && drained > self.max_unavailable {
             let most = self.max_unavailable;
-            self.breach(now, format!("{name} was restarted while {drained} nodes were drained, and {most} may be"));
+            self.breach(now, format!("{name} was restarted while {drained} agents were drained, and {most} may be"));
         }
         let suits = self.suits(name, server).map(drop);
         if suits.is_err()

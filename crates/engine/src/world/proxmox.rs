@@ -4,22 +4,23 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use kubewright_model::desired::{
-    Body, Desired, PROXMOX_PASSWORD, PROXMOX_TOKEN, ProxmoxCluster, ProxmoxIdentity, ProxmoxTrust,
+    Body, Desired, DesiredMachine, PROXMOX_PASSWORD, PROXMOX_TOKEN, ProxmoxCluster, ProxmoxIdentity, ProxmoxTrust,
 };
 use kubewright_model::ids::NodeName;
 use kubewright_model::secret::Secret;
-use kubewright_providers::proxmox::{Identity, Login, Proxmox, Settings, Trust};
+use kubewright_providers::proxmox::{HostKey, Identity, Login, Proxmox, Settings, Trust};
 
-use crate::holes;
+use crate::holes::{self, Secrets};
 
 /// Hands on the cluster, or why there are none: its credentials cannot be read, or its settings are none.
-pub(super) fn hands(desired: &Desired, cluster: &ProxmoxCluster, folder: &Path) -> Result<Proxmox, String> {
+pub(super) fn hands(desired: &Desired, cluster: &ProxmoxCluster, secrets: Secrets<'_>) -> Result<Proxmox, String> {
+    let folder = secrets.folder;
     let settings = Settings {
         addresses: cluster.endpoints.clone(),
         identity: identity(desired, &cluster.identity, folder)?,
         trust: trust(&cluster.trust, folder)?,
         pool: cluster.pool.clone(),
-        logins: logins(desired, folder),
+        logins: logins(desired, folder, &host_keys(desired, secrets)?),
     };
     Proxmox::new(settings).map_err(|error| error.message)
 }
@@ -51,7 +52,7 @@ fn trust(trust: &ProxmoxTrust, folder: &Path) -> Result<Trust, String> {
 }
 
 /// Who logs into each machine that we make: the user and the key with which its host is reached.
-fn logins(desired: &Desired, folder: &Path) -> BTreeMap<NodeName, Login> {
+fn logins(desired: &Desired, folder: &Path, host_keys: &BTreeMap<NodeName, HostKey>) -> BTreeMap<NodeName, Login> {
     // Each key is read once, however many hosts it opens.
     let mut read: BTreeMap<&str, Result<Vec<String>, String>> = BTreeMap::new();
     let hosts = desired.hosts.iter().filter_map(|host| Some((host.machine.clone()?, &host.way)));
@@ -63,9 +64,28 @@ fn logins(desired: &Desired, folder: &Path) -> BTreeMap<NodeName, Login> {
                 Some(file) => read.entry(file).or_insert_with(|| public_half(file, folder)).clone(),
             };
             let password_hash = password_hash(desired, &machine, folder);
-            (machine, Login { user: way.user.to_string(), keys, password_hash })
+            let host_key = host_keys.get(&machine).cloned();
+            (machine, Login { user: way.user.to_string(), keys, password_hash, host_key })
         })
         .collect()
+}
+
+/// The secret that all keys of hosts follow from which we give to machines. A machine that is made anew is the same host.
+const HOST_KEYS: &str = "host-keys";
+
+/// The keys of hosts whose machines an image of ours tells who they are.
+fn host_keys(desired: &Desired, secrets: Secrets<'_>) -> Result<BTreeMap<NodeName, HostKey>, String> {
+    let by_iso = |machine: &&DesiredMachine| matches!(&*machine.body, Body::Vm(vm) if vm.iso.is_some());
+    let mut machines = desired.machines.iter().filter(by_iso).peekable();
+    if machines.peek().is_none() {
+        return Ok(BTreeMap::new());
+    }
+    let seed = secrets.resolve(desired, HOST_KEYS)?;
+    let key = |machine: &DesiredMachine| {
+        let (private, public) = kubewright_hosts::host_key(&seed, &machine.name)?;
+        Ok((machine.name.clone(), HostKey { private, public }))
+    };
+    machines.map(key).collect()
 }
 
 /// The hash of the password for a machine's console.

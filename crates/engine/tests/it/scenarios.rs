@@ -107,7 +107,8 @@ fn render(plan: &Plan) -> String {
             line += &format!("  ← {}", needs.join(", "));
         }
         lines.push(line);
-        if matches!(step.reason, Reason::Differs | Reason::Stale) {
+        let drops = step.id.as_str().starts_with("drop/");
+        if drops || matches!(step.reason, Reason::Differs | Reason::Stale) {
             lines.extend(step.fields.iter().map(field));
         }
     }

@@ -76,6 +76,23 @@ impl KnownHosts {
         self.users.iter().chain([&self.ours])
     }
 
+    /// Forgets what our file says of a host, and writes down the key that it has now. The user's files stay as they are.
+    pub(crate) fn renew(&self, host: &str, port: u16, key: Option<&str>) -> Result<(), String> {
+        let key = key.map(Pin::parse).transpose()?;
+        let old: Vec<usize> = known::lines(&self.ours, host, port)?.into_iter().map(|line| line.number).collect();
+        let unkept = |why: &dyn std::fmt::Display| format!("{} cannot be written: {why}", self.ours.display());
+        if !old.is_empty() {
+            let text = std::fs::read_to_string(&self.ours).map_err(|error| unkept(&error))?;
+            let kept = text.lines().zip(1..).filter(|(_, number)| !old.contains(number));
+            let kept: String = kept.map(|(line, _)| format!("{line}\n")).collect();
+            std::fs::write(&self.ours, kept).map_err(|error| unkept(&error))?;
+        }
+        match key {
+            Some(Pin::Key(key)) => learn_known_hosts_path(host, port, &key, &self.ours).map_err(|error| unkept(&error)),
+            _ => Ok(()),
+        }
+    }
+
     /// Judges a key, and learns one that is new.
     fn judge(&self, host: &str, port: u16, key: &PublicKey) -> Verdict {
         let mut lines = Vec::new();
@@ -188,5 +205,37 @@ impl Handler for Judge {
         let trusted = matches!(verdict, Verdict::Known | Verdict::Learnt { .. });
         *self.verdict.lock().unwrap_or_else(PoisonError::into_inner) = Some(verdict);
         Ok(trusted)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ONE: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJdD7y3aLq454yWBdwLWbieU1ebz9/cu7/QEXn9OIeZJ";
+    const OTHER: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIA6rWI3G1sz07DnfFlrouTcysQlj2P+jpNSOEWD9OJ3X";
+
+    #[test]
+    fn a_host_that_is_made_anew_is_known_by_its_new_key_or_by_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let users = folder.path().join("users");
+        let known = KnownHosts { users: vec![users.clone()], ours: folder.path().join("ours"), tell: Arc::new(|_| {}) };
+        let key = |text: &str| match Pin::parse(text) {
+            Ok(Pin::Key(key)) => key,
+            other => panic!("{other:?}"),
+        };
+        assert!(matches!(known.judge("10.0.0.5", 2222, &key(ONE)), Verdict::Learnt { .. }));
+        assert!(matches!(known.judge("10.0.0.6", 22, &key(ONE)), Verdict::Learnt { .. }));
+        assert!(matches!(known.judge("10.0.0.5", 2222, &key(OTHER)), Verdict::Changed { .. }));
+        known.renew("10.0.0.5", 2222, Some(OTHER)).unwrap();
+        assert_eq!(known.judge("10.0.0.5", 2222, &key(OTHER)), Verdict::Known, "before it was ever seen");
+        assert!(matches!(known.judge("10.0.0.5", 2222, &key(ONE)), Verdict::Changed { .. }));
+        assert_eq!(known.judge("10.0.0.6", 22, &key(ONE)), Verdict::Known, "others stay known");
+        known.renew("10.0.0.5", 2222, None).unwrap();
+        assert!(matches!(known.judge("10.0.0.5", 2222, &key(ONE)), Verdict::Learnt { .. }));
+        // What the user wrote down is the user's.
+        std::fs::write(&users, format!("10.0.0.7 {ONE}\n")).unwrap();
+        known.renew("10.0.0.7", 22, None).unwrap();
+        assert!(matches!(known.judge("10.0.0.7", 22, &key(OTHER)), Verdict::Changed { .. }));
     }
 }

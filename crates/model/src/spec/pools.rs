@@ -242,6 +242,9 @@ pub struct Vm {
     /// Further disks.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub extra_disks: Vec<Size>,
+    /// How cloud-init is told who the machine is.
+    #[serde(default)]
+    pub cloud_init: CloudInit,
     /// The console's password for the user, already hashed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password_hash: Option<crate::spec::SecretRef>,
@@ -264,6 +267,18 @@ pub enum DiskBus {
     Scsi,
     /// VirtIO block.
     Virtio,
+}
+
+/// How cloud-init is told who a machine is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum CloudInit {
+    /// By the drive that Proxmox makes.
+    #[default]
+    Drive,
+    /// By an image of ours on `providers.proxmox.isoStorage`. It gives the machine its SSH host key too, so that even the
+    /// first login knows whom it speaks to.
+    Iso,
 }
 
 /// The format of a disk.

@@ -7,7 +7,7 @@ use kubewright_model::desired::{
     Body, DesiredMachine, EXISTING, LxcBody, PROXMOX, ProxmoxCluster, ProxmoxIdentity, ProxmoxTrust, ServerBody, VmBody,
 };
 use kubewright_model::ids::{HoleName, PlaceName, PoolName, ProviderName, Vmid};
-use kubewright_model::spec::pools::{DiskBus, DiskFormat, HetznerMachines, Lxc, ProxmoxMachines, Vm};
+use kubewright_model::spec::pools::{CloudInit, DiskBus, DiskFormat, HetznerMachines, Lxc, ProxmoxMachines, Vm};
 use kubewright_model::spec::{ClusterFile, Pool};
 
 use crate::context::nodes::{MAX_NODES, NodePlan};
@@ -205,6 +205,13 @@ fn vm_body(file: &ClusterFile, machines: &ProxmoxMachines, vm: &Vm) -> VmBody {
         network_queues: vm.network_queues,
         extra_disks: vm.extra_disks.clone(),
         password_hash: None,
+        iso: file
+            .spec
+            .providers
+            .proxmox
+            .as_ref()
+            .filter(|_| vm.cloud_init == CloudInit::Iso)
+            .map(|proxmox| proxmox.iso_storage.clone()),
     }
 }
 

@@ -33,11 +33,19 @@ pub(super) struct Call {
     /// What stands for the names.
     pub(super) place: Vec<(&'static str, String)>,
     pub(super) parameters: Vec<(String, String)>,
+    /// A file that goes along.
+    pub(super) file: Option<File>,
+}
+
+/// A file that goes along with a call, as its parameter `filename`.
+pub(super) struct File {
+    pub(super) name: String,
+    pub(super) content: Vec<u8>,
 }
 
 impl Call {
     fn new(verb: Verb, path: &'static str) -> Self {
-        Self { verb, path, place: Vec::new(), parameters: Vec::new() }
+        Self { verb, path, place: Vec::new(), parameters: Vec::new(), file: None }
     }
 
     fn at(mut self, name: &'static str, value: impl fmt::Display) -> Self {
@@ -239,6 +247,21 @@ pub(super) fn change_backup_job(id: &str, job: &Config) -> Call {
 
 pub(super) fn delete_backup_job(id: &str) -> Call {
     Call::new(Verb::Delete, "/cluster/backup/{id}").at("id", id)
+}
+
+/// Puts an ISO file on a storage, in the place of one of that name.
+pub(super) fn upload_iso(node: &str, storage: &str, file: File) -> Call {
+    let call = Call::new(Verb::Post, "/nodes/{node}/storage/{storage}/upload").at("node", node).at("storage", storage);
+    Call { file: Some(file), ..call.with("content", "iso") }
+}
+
+/// Deletes a file of a storage.
+pub(super) fn delete_volume(node: &str, volume: &str) -> Call {
+    let storage = volume.split(':').next().unwrap_or_default();
+    Call::new(Verb::Delete, "/nodes/{node}/storage/{storage}/content/{volume}")
+        .at("node", node)
+        .at("storage", storage)
+        .at("volume", volume)
 }
 
 pub(super) fn task_status(task: &Upid) -> Call {

@@ -10,6 +10,7 @@ use std::time::Duration;
 use hyper::ext::ReasonPhrase;
 use kubewright_model::secret::Secret;
 use reqwest::header::{AUTHORIZATION, COOKIE, HeaderMap, HeaderName, HeaderValue};
+use reqwest::multipart::{Form, Part};
 use reqwest::{Method, Response};
 use serde_json::Value;
 use tokio::sync::Mutex;
@@ -135,7 +136,7 @@ impl Client {
         for turn in 0..self.addresses.len() {
             let index = (first + turn) % self.addresses.len();
             let address = &self.addresses[index];
-            match self.request(address, call, headers.clone()).send().await {
+            match self.request(address, call, headers.clone())?.send().await {
                 Ok(response) => {
                     self.answering.store(index, Ordering::Relaxed);
                     return read(response).await;
@@ -152,7 +153,12 @@ impl Client {
         Err(failed.unwrap_or_else(|| error(ErrorKind::Bug, "no address was asked")))
     }
 
-    fn request(&self, address: &str, call: &Call, headers: HeaderMap) -> reqwest::RequestBuilder {
+    fn request(
+        &self,
+        address: &str,
+        call: &Call,
+        headers: HeaderMap,
+    ) -> Result<reqwest::RequestBuilder, ProviderError> {
         let method = match call.verb {
             Verb::Get => Method::GET,
             Verb::Post => Method::POST,
@@ -160,11 +166,20 @@ impl Client {
             Verb::Delete => Method::DELETE,
         };
         let request = self.http.request(method, format!("{address}/api2/json{}", call.filled())).headers(headers);
-        match call.verb {
-            Verb::Get | Verb::Delete => request.query(&call.parameters),
-            Verb::Post | Verb::Put => request.form(&call.parameters),
-        }
+        Ok(match (&call.file, call.verb) {
+            (Some(file), _) => request.multipart(form(&call.parameters, file)?),
+            (None, Verb::Get | Verb::Delete) => request.query(&call.parameters),
+            (None, Verb::Post | Verb::Put) => request.form(&call.parameters),
+        })
     }
+}
+
+/// A form with a file. Proxmox reads the parameters before the file, so the file comes last.
+fn form(parameters: &[(String, String)], file: &call::File) -> Result<Form, ProviderError> {
+    let form = parameters.iter().fold(Form::new(), |form, (name, value)| form.text(name.clone(), value.clone()));
+    let part = Part::bytes(file.content.clone()).file_name(file.name.clone()).mime_str("application/octet-stream");
+    let part = part.map_err(|why| error(ErrorKind::Bug, why.to_string()))?;
+    Ok(form.part("filename", part))
 }
 
 /// A header that no log shows.

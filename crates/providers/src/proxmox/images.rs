@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use serde_json::Value;
 use tokio::sync::Mutex;
 
 use super::client::error;
@@ -47,5 +48,18 @@ impl Proxmox {
     /// Whether a container template has to be got first, which takes a privilege of its own.
     pub(super) async fn lacks_template(&self, node: &str, volume: &str) -> Result<bool, ProviderError> {
         Ok(!self.has(node, volume).await?)
+    }
+
+    /// Puts an ISO file of ours on a storage.
+    pub(super) async fn put_iso(&self, node: &str, storage: &str, file: call::File) -> Result<(), ProviderError> {
+        let put: Value = self.client.send(call::upload_iso(node, storage, file)).await?;
+        self.tasks.done(&put).await
+    }
+
+    /// Takes a file of ours from its storage. One that is gone is no error.
+    pub(super) async fn drop_file(&self, node: &str, volume: &str) -> Result<(), ProviderError> {
+        let dropped =
+            async { self.tasks.done(&self.client.send(call::delete_volume(node, volume)).await?).await }.await;
+        dropped.or_else(|gone| if gone.kind == ErrorKind::NotFound { Ok(()) } else { Err(gone) })
     }
 }

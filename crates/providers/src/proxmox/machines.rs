@@ -10,7 +10,7 @@ use kubewright_model::units::Size;
 use super::call::{self, Config, Guest, Kind};
 use super::client::error;
 use super::survey::{Entry, Survey};
-use super::{Proxmox, guest, wish};
+use super::{Proxmox, guest, seed, wish};
 use crate::{Doomed, ErrorKind, ProviderError};
 
 /// Seconds for the system inside to end: Kubernetes' own units have 90 s each, and most of them need two.
@@ -247,7 +247,13 @@ impl Proxmox {
             return Err(error(ErrorKind::Conflict, format!("{} is a virtual machine", ours.guest)));
         };
         let ours = self.at_its_place(machine, ours, owner).await?;
-        let config = wish::virtual_machine(machine, vm, owner, self.user(machine)?, &ours.config);
+        let user = self.user(machine)?;
+        if let Some(storage) = &vm.iso {
+            let image = seed::image(machine, vm, owner, user).map_err(|why| error(ErrorKind::Bug, why))?;
+            let file = call::File { name: seed::file(&machine.name, owner), content: image };
+            self.put_iso(&ours.guest.node, storage, file).await?;
+        }
+        let config = wish::virtual_machine(machine, vm, owner, user, &ours.config);
         self.configure(&ours, config).await?;
         let there = self.config(&ours.guest).await?;
         self.grow(machine, &Ours { guest: ours.guest.clone(), config: there }).await?;
@@ -337,6 +343,12 @@ impl Proxmox {
         }
         if self.power(guest).await? == Power::Running {
             self.tasks.done(&self.client.send(guest.stop()).await?).await?;
+        }
+        // While the machine is there, it tells where its image is.
+        let file = format!(":iso/{}", seed::file(doomed.name, doomed.owner));
+        let volumes = ours.config.values().filter_map(|drive| drive.split(',').next());
+        for volume in volumes.filter(|volume| volume.ends_with(&file)) {
+            self.drop_file(&guest.node, volume).await?;
         }
         self.tasks.done(&self.client.send(guest.delete()).await?).await?;
         self.forgets(doomed.name);

@@ -62,6 +62,15 @@ pub enum Trust {
     Anything,
 }
 
+/// The SSH key of a host, in OpenSSH's formats.
+#[derive(Clone, Debug)]
+pub struct HostKey {
+    /// The private half.
+    pub private: Secret,
+    /// The public half.
+    pub public: String,
+}
+
 /// Who logs into a new machine.
 #[derive(Clone, Debug)]
 pub struct Login {
@@ -70,6 +79,8 @@ pub struct Login {
     /// Public keys in OpenSSH's format, or why there are none. That is told when a machine is to be made: what is there
     /// has its keys.
     pub keys: Result<Vec<String>, String>,
+    /// The key with which the host shows who it is, for machines that are told so by an image of ours.
+    pub host_key: Option<HostKey>,
     /// The hash of the user's password for the console, where there is to be one, or why there is none.
     pub password_hash: Result<Option<Secret>, String>,
 }

@@ -9,6 +9,8 @@ use kubewright_model::units::Size;
 
 use super::call::Config;
 use super::guest::{is_cloud_init, property};
+use super::seed;
+use super::settings::HostKey;
 
 /// Who logs in, and with which keys.
 #[derive(Clone, Copy)]
@@ -17,6 +19,8 @@ pub(super) struct User<'a> {
     pub(super) keys: &'a [String],
     /// The hash of a password, for the console.
     pub(super) password_hash: Option<&'a Secret>,
+    /// The key that the machine's host is to show.
+    pub(super) host_key: Option<&'a HostKey>,
 }
 
 impl User<'_> {
@@ -75,7 +79,7 @@ pub(super) fn in_place(machine: &DesiredMachine, owner: &Owner) -> Config {
 }
 
 /// `ip=…/24,gw=…`, or what the network itself gives out.
-fn addresses(address: Option<IpAddr>, prefix: Option<u8>, gateway: Option<IpAddr>) -> Vec<String> {
+pub(super) fn addresses(address: Option<IpAddr>, prefix: Option<u8>, gateway: Option<IpAddr>) -> Vec<String> {
     let Some(address) = address else { return vec!["ip=dhcp".into()] };
     let six = if address.is_ipv6() { "6" } else { "" };
     let prefix = prefix.unwrap_or(if address.is_ipv6() { 64 } else { 24 });
@@ -123,24 +127,43 @@ pub(super) fn virtual_machine(
     set(&mut config, "cpu", Some(&vm.cpu));
     set(&mut config, "scsihw", Some(&vm.scsi_controller));
     set(&mut config, "agent", Some(u8::from(vm.agent)));
-    let mut card = vec!["virtio".to_string(), format!("bridge={}", vm.bridge)];
+    // An image of ours finds its network card by an address that we have chosen.
+    let mac = vm.iso.as_ref().map(|_| format!("={}", seed::mac(&machine.name, owner))).unwrap_or_default();
+    let mut card = vec![format!("virtio{mac}"), format!("bridge={}", vm.bridge)];
     card.extend(vm.vlan.map(|vlan| format!("tag={vlan}")));
     card.extend(vm.network_queues.map(|queues| format!("queues={queues}")));
     set(&mut config, "net0", Some(card.join(",")));
     set(&mut config, "ipconfig0", Some(addresses(machine.address, vm.prefix, vm.gateway).join(",")));
-    set(&mut config, "nameserver", list(&vm.nameservers));
-    set(&mut config, "searchdomain", list(&vm.search_domains));
-    set(&mut config, "ciuser", user.map(|user| user.name));
-    set(&mut config, "cipassword", user.and_then(|user| user.password_hash).map(|hash| hash.expose()));
-    set(&mut config, "sshkeys", user.and_then(|user| user.lines()).map(|lines| escaped(&lines)));
+    by_drive(&mut config, vm, user);
     // Cloud images of Debian and Ubuntu stop in a kernel panic when their disk has grown and there is no serial port.
     set(&mut config, "serial0", Some("socket").filter(|_| !there.contains_key("serial0")));
     // A template is protected so that nobody deletes it; its clone is no template.
     set(&mut config, "protection", Some(0).filter(|_| there.get("protection").is_some_and(|yes| yes == "1")));
-    let cloud_init = there.values().any(|value| is_cloud_init(value));
-    set(&mut config, "ide2", Some(format!("{}:cloudinit", vm.storage)).filter(|_| !cloud_init));
+    match &vm.iso {
+        None => {
+            let cloud_init = there.values().any(|value| is_cloud_init(value));
+            set(&mut config, "ide2", Some(format!("{}:cloudinit", vm.storage)).filter(|_| !cloud_init));
+        }
+        Some(storage) => {
+            // Two that tell cloud-init who it is would be one too many.
+            let drive = there.iter().find(|(slot, value)| *slot != "ide2" && is_cloud_init(value));
+            set(&mut config, "delete", drive.map(|(slot, _)| slot));
+            let file = seed::file(&machine.name, owner);
+            set(&mut config, "ide2", Some(format!("{storage}:iso/{file},media=cdrom")));
+        }
+    }
     disks(&mut config, vm, there);
     config
+}
+
+/// What the drive that Proxmox makes tells cloud-init.
+fn by_drive(config: &mut Config, vm: &VmBody, user: Option<User<'_>>) {
+    let user = user.filter(|_| vm.iso.is_none());
+    set(config, "nameserver", list(&vm.nameservers));
+    set(config, "searchdomain", list(&vm.search_domains));
+    set(config, "ciuser", user.map(|user| user.name));
+    set(config, "cipassword", user.and_then(|user| user.password_hash).map(|hash| hash.expose()));
+    set(config, "sshkeys", user.and_then(|user| user.lines()).map(|lines| escaped(&lines)));
 }
 
 /// The system disk with or without its thread, and further disks that are not there yet.

@@ -24,6 +24,7 @@ async fn a_container_is_made_found_changed_and_destroyed() -> Result<(), Provide
         user: "root".into(),
         keys: Ok(vec!["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEo lab".into()]),
         password_hash: Ok(None),
+        host_key: None,
     };
     settings.logins.insert("agent-1".into(), login);
     let hands = kubewright_providers::proxmox::Proxmox::new(settings)?;
@@ -88,7 +89,7 @@ async fn a_virtual_machine_is_cloned_set_up_and_destroyed() -> Result<(), Provid
     let mut settings = fake.settings();
     let keys = Ok(vec!["ssh-ed25519 AAAA+/= lab".into()]);
     let password_hash = Ok(Some(Secret::new("$6$salt$1234".into())));
-    settings.logins.insert("master-1".into(), Login { user: "odin".into(), keys, password_hash });
+    settings.logins.insert("master-1".into(), Login { user: "odin".into(), keys, password_hash, host_key: None });
     let hands = kubewright_providers::proxmox::Proxmox::new(settings)?;
     let (owner, wish) = (owner(), virtual_machine("master-1", 1001, "pve1"));
 

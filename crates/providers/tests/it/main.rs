@@ -10,4 +10,5 @@ mod life;
 mod login;
 mod many;
 mod permissions;
+mod seeds;
 mod wishes;

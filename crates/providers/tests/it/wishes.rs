@@ -47,6 +47,7 @@ pub(crate) fn virtual_machine(name: &str, vmid: u32, place: &str) -> DesiredMach
         network_queues: None,
         extra_disks: vec![Size::from_gib(50)],
         password_hash: None,
+        iso: None,
     };
     machine(name, vmid, place, Body::Vm(body))
 }

@@ -31,7 +31,8 @@ fn faults(api: &Value, call: &Call) -> Vec<String> {
     }
     let properties = &method["parameters"]["properties"];
     let placed = call.place.iter().map(|(name, value)| ((*name).to_string(), value.clone()));
-    let given: Vec<(String, String)> = placed.chain(call.parameters.iter().cloned()).collect();
+    let file = call.file.iter().map(|file| ("filename".to_string(), file.name.clone()));
+    let given: Vec<(String, String)> = placed.chain(call.parameters.iter().cloned()).chain(file).collect();
     let mut faults = Vec::new();
     for (name, value) in &given {
         match property_of(properties, name) {
@@ -96,8 +97,9 @@ fn line_faults(format: &Value, line: &str) -> Option<String> {
             }
         };
         let Some(mut property) = format.get(&name) else { return Some(format!("{name} is unknown")) };
-        let alias = property["alias"].as_str().or_else(|| property["keyAlias"].as_str());
-        if let Some(alias) = alias {
+        // `virtio=MAC` says the model by its name and the address by its value.
+        named.extend(property["keyAlias"].as_str().map(String::from));
+        if let Some(alias) = property["alias"].as_str().or_else(|| property["keyAlias"].as_str()) {
             named.push(alias.to_string());
             property = &format[alias];
         }
@@ -168,6 +170,7 @@ fn vm() -> VmBody {
         network_queues: Some(4),
         extra_disks: vec![Size::from_gib(50)],
         password_hash: None,
+        iso: None,
     }
 }
 
@@ -176,7 +179,7 @@ fn calls() -> Vec<Call> {
     let owner = Owner("lab".into());
     let keys = ["ssh-ed25519 AAAA odin@lab".to_string()];
     let hash = Secret::new("$6$salt$1234".into());
-    let user = Some(User { name: "odin", keys: &keys, password_hash: Some(&hash) });
+    let user = Some(User { name: "odin", keys: &keys, password_hash: Some(&hash), host_key: None });
     let container = Guest { kind: Kind::Lxc, node: "pve1".into(), vmid: Vmid(400) };
     let virtual_machine = Guest { kind: Kind::Qemu, ..container.clone() };
     let task: Upid = "UPID:pve1:000003E8:00001B58:6740B0C0:vzcreate:400:root@pam!kubewright:".parse().unwrap();
@@ -189,6 +192,8 @@ fn calls() -> Vec<Call> {
     let fresh: Config = [("scsi0", "local-lvm:vm-400-disk-0,size=3G")].map(pair).into();
     let finished = wish::virtual_machine(&machine(Body::Vm(vm())), &vm(), &owner, user, &fresh);
     let full = wish::clone(guest::unfinished(&wanted.name, &owner), &vm(), Some("pve2"), Some("lab"));
+    let by_iso = VmBody { iso: Some("local".into()), ..vm() };
+    let seeded = wish::virtual_machine(&machine(Body::Vm(by_iso.clone())), &by_iso, &owner, user, &fresh);
     let linked = wish::clone("node-1".into(), &VmBody { linked: true, ..vm() }, None, None);
 
     let job = DesiredBackupJob {
@@ -212,6 +217,7 @@ fn calls() -> Vec<Call> {
         virtual_machine.clone_to(Vmid(401), &full),
         virtual_machine.clone_to(Vmid(401), &linked),
         virtual_machine.configure(&finished),
+        virtual_machine.configure(&seeded),
         virtual_machine.resize("scsi0", 65536),
         virtual_machine.move_to("pve2"),
         backup_jobs(),
@@ -221,6 +227,8 @@ fn calls() -> Vec<Call> {
         contents("pve1", "local", "vztmpl"),
         appliances("pve1"),
         get_appliance("pve1", "local", "debian-12-standard_12.7-1_amd64.tar.zst"),
+        upload_iso("pve1", "local", File { name: "kubewright-lab-node-1.iso".into(), content: Vec::new() }),
+        delete_volume("pve1", "local:iso/kubewright-lab-node-1.iso"),
         tasks("pve1", 1_732_292_800, 500),
         task_status(&task),
         task_log(&task, 5000),

@@ -1,0 +1,110 @@
+//! An image of ours that tells cloud-init who a new machine is: NoCloud, a CD named `cidata` with three files.
+//!
+//! It says what Proxmox' own drive says, and with which key the host shows who it is. JSON is YAML, so nothing here writes
+//! YAML. <https://docs.cloud-init.io/en/latest/reference/datasources/nocloud.html>
+
+use std::io::Cursor;
+use std::sync::Arc;
+
+use hadris_iso::read::PathSeparator;
+use hadris_iso::write::options::{CreationFeatures, IsoFormatOptions};
+use hadris_iso::write::{File, InputFiles, IsoImageWriter};
+use kubewright_model::desired::{DesiredMachine, VmBody};
+use kubewright_model::ids::{NodeName, Owner};
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+
+use super::wish::{self, User};
+
+/// Bytes of an image: its head takes 64 KiB, and the rest is for keys and addresses of a few KiB. The library writes into
+/// room that is there.
+const SIZE: usize = 512 * 1024;
+
+/// The name of a machine's image on its storage. It carries the mark.
+pub(super) fn file(machine: &NodeName, owner: &Owner) -> String {
+    format!("{}-{machine}.iso", owner.tag())
+}
+
+/// The address of a machine's network card: one that nobody gave out, and always the same.
+pub(super) fn mac(machine: &NodeName, owner: &Owner) -> String {
+    let digest = Sha256::digest(format!("{} {machine}", owner.tag()));
+    let rest: Vec<String> = digest.iter().take(5).map(|byte| format!("{byte:02X}")).collect();
+    // 02: given by whoever runs the network, for one card.
+    format!("02:{}", rest.join(":"))
+}
+
+/// The image.
+pub(super) fn image(
+    machine: &DesiredMachine,
+    vm: &VmBody,
+    owner: &Owner,
+    user: Option<User<'_>>,
+) -> Result<Vec<u8>, String> {
+    let meta = json!({ "instance-id": format!("{}-{}", owner.tag(), machine.name), "local-hostname": machine.name });
+    let files = [
+        ("meta-data", meta.to_string()),
+        ("user-data", format!("#cloud-config\n{}\n", user_data(machine, user))),
+        ("network-config", network(machine, vm, owner).to_string()),
+    ];
+    let file = |(name, text): (&str, String)| File::File { name: Arc::new(name.into()), contents: text.into_bytes() };
+    let options = IsoFormatOptions {
+        volume_name: "cidata".into(),
+        system_id: None,
+        volume_set_id: None,
+        publisher_id: None,
+        preparer_id: None,
+        application_id: None,
+        sector_size: 2048,
+        features: CreationFeatures::rock_ridge(),
+        path_separator: PathSeparator::ForwardSlash,
+        strict_charset: false,
+    };
+    let input = InputFiles { path_separator: PathSeparator::ForwardSlash, files: files.map(file).into() };
+    let image =
+        IsoImageWriter::create(Cursor::new(vec![0; SIZE]), input, options).map_err(|error| error.to_string())?;
+    Ok(image.into_inner())
+}
+
+/// Who logs in, and which key the host shows. A key that is given is the only one: cloud-init makes no others then.
+fn user_data(machine: &DesiredMachine, user: Option<User<'_>>) -> Value {
+    let mut told = json!({ "hostname": machine.name, "ssh_pwauth": false, "ssh_deletekeys": true, "users": [] });
+    let Some(user) = user else { return told };
+    let mut entry = json!({ "name": user.name, "ssh_authorized_keys": user.keys });
+    if user.name == "root" {
+        told["disable_root"] = json!(false);
+    } else {
+        entry["sudo"] = json!("ALL=(ALL) NOPASSWD:ALL");
+        entry["shell"] = json!("/bin/bash");
+    }
+    if let Some(hash) = user.password_hash {
+        // Unlike `passwd`, it is set also for a user that the template has already.
+        entry["hashed_passwd"] = json!(hash.expose());
+        entry["lock_passwd"] = json!(false);
+    }
+    told["users"] = json!([entry]);
+    if let Some(key) = user.host_key {
+        told["ssh_keys"] = json!({ "ed25519_private": key.private.expose(), "ed25519_public": key.public });
+    }
+    told
+}
+
+/// The one network card, by its address: its name is the template's matter.
+/// <https://docs.cloud-init.io/en/latest/reference/network-config-format-v2.html>
+fn network(machine: &DesiredMachine, vm: &VmBody, owner: &Owner) -> Value {
+    let mut card = json!({ "match": { "macaddress": mac(&machine.name, owner).to_lowercase() } });
+    let settings = wish::addresses(machine.address, vm.prefix, vm.gateway);
+    let settings = settings.iter().filter_map(|setting| setting.split_once('='));
+    for (name, value) in settings {
+        match name {
+            "ip" if value == "dhcp" => card["dhcp4"] = json!(true),
+            "ip" | "ip6" => card["addresses"] = json!([value]),
+            // `default` is the word for both families; some renderers know only the network itself.
+            "gw" => card["routes"] = json!([{ "to": "0.0.0.0/0", "via": value }]),
+            _ => card["routes"] = json!([{ "to": "::/0", "via": value }]),
+        }
+    }
+    if !vm.nameservers.is_empty() || !vm.search_domains.is_empty() {
+        card["nameservers"] = json!({ "addresses": vm.nameservers, "search": vm.search_domains });
+    }
+    json!({ "version": 2, "ethernets": { "eth0": card } })
+}
