@@ -114,7 +114,7 @@ fn carry_out(arguments: &Arguments, wish: Wish<'_>) -> Result<Done, Problem> {
         let before = site.breaches().len();
         let report = watch(site, begun, &request, wish.output).await?;
         let again = site.again(wish.file);
-        let done = ended(&report, &wish.ask, &again);
+        let done = ended(&report, &wish, &again);
         if done == Done::Well && !site.engine.simulated() && site.engine.keeps_kubeconfig(&wish.desired.cluster) {
             remark!("→ `kubewright kubeconfig {again}` writes the way in for kubectl");
         }
@@ -233,13 +233,15 @@ async fn asked_to_stop() {
 }
 
 /// What the run came to, in words beside the answer. `again` is the rest of a command that goes on from there.
-fn ended(report: &RunReport, ask: &Ask, again: &str) -> Done {
+fn ended(report: &RunReport, wish: &Wish<'_>, again: &str) -> Done {
     // A destroy that was cut off is no reason to build what it took away.
-    let command = if *ask == Ask::Destroy { "destroy" } else { "apply" };
+    let command = if wish.ask == Ask::Destroy { "destroy" } else { "apply" };
+    // Nor is what was left out on purpose to be done now.
+    let chosen: String = wish.only.iter().map(|word| format!(" --only '{word}'")).collect();
     for left in &report.remaining {
         remark!("{} still to be done: {left}", paint(BAD, "✗"));
     }
-    let goes_on = |words: &str| remark!("→ {words}; `kubewright {command} {again}` goes on from there");
+    let goes_on = |words: &str| remark!("→ {words}; `kubewright {command} {again}{chosen}` goes on from there");
     match report.end {
         RunEnd::Complete => Done::Well,
         RunEnd::Interrupted => {

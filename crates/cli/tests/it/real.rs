@@ -200,6 +200,8 @@ fn hosts_download_from_a_mirror_and_take_nothing_wrong_from_it() {
     std::fs::write(&list, format!("{}  k3s\n", "0".repeat(64))).expect("a file");
     let applied = run(folder.path(), &["apply", "--only", "hosts", "--yes"]);
     assert_eq!(applied.code, Some(1), "{}{}", applied.out, applied.err);
+    // Going on is no more than what was asked for.
+    assert!(applied.err.contains("apply cluster.yaml --only 'hosts'` goes on"), "{}", applied.err);
     applied.has(&["downloading k3s v1.31.4+k3s1"]);
     assert_eq!(host.sh("ls /usr/local/bin/k3s* 2>/dev/null || echo none"), "none\n");
     std::fs::write(&list, right).expect("a file");

@@ -134,7 +134,10 @@ fn a_kind_that_cannot_be_listed_is_told() {
         seen.unlisted = [("bills.shop.lab".to_string(), "its webhook is down".to_string())].into();
         let plan = kubewright_planner::plan::plan(&yard.desired, &observed, &Ask::Apply);
         let told: Vec<&str> = plan.notes.iter().map(|note| note.message.as_str()).collect();
-        assert!(told.iter().any(|told| told.contains("bills.shop.lab") && told.contains("cannot be listed")), "{told:?}");
+        assert!(
+            told.iter().any(|told| told.contains("bills.shop.lab") && told.contains("cannot be listed")),
+            "{told:?}"
+        );
     })
     .unwrap();
 }
