@@ -181,13 +181,6 @@ impl Step {
             Action::SetLoadBalancer(balancer) => format!("set load balancer {}", balancer.name),
             Action::DeleteLoadBalancer { name, .. } => format!("delete load balancer {name}"),
             Action::ChangeHost(change) => match change.make.as_slice() {
-                [] if change.owner.is_some() => {
-                    format!(
-                        "take back what the spec does not say any more on {} ({} things)",
-                        change.host,
-                        change.unmake.len()
-                    )
-                }
                 [] => format!("leave {} as it was before ({} things)", change.host, change.unmake.len()),
                 [only] => format!("{} on {}", only.key(), change.host),
                 many => format!("set up host {} ({} things)", change.host, many.len()),
