@@ -115,7 +115,7 @@ impl<'a> Filler<'a> {
             let mut addresses = servers.iter().filter_map(|name| self.addresses.get(name));
             let address = addresses.next().ok_or("no server is known that could be joined")?;
             let kubernetes = &self.desired.kubernetes;
-            let port = kubernetes.distribution.registration_port(kubernetes.endpoint.port);
+            let port = kubernetes.distribution.registration_port(kubernetes.api_port(address.parse().ok()));
             return Ok(Secret::new(format!("https://{}", kubewright_model::net::HostPort::new(address, port))));
         }
         if let Some(value) = self.known.borrow().get(name) {

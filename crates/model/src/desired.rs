@@ -16,7 +16,7 @@ use crate::ids::{
 use crate::net::{Cidr, HostPort};
 use crate::object::Manifest;
 use crate::recipe::Recipe;
-use crate::spec::kubernetes::{Datastore, Distribution};
+use crate::spec::kubernetes::{API_PORT, Datastore, Distribution};
 use crate::spec::load_balancers::LoadBalancer;
 use crate::spec::pools::Role;
 use crate::spec::secrets::SecretRef;
@@ -168,6 +168,15 @@ pub struct DesiredKubernetes {
     pub service_network: Cidr,
     /// What the cluster is begun with and keeps for its whole life, for people: `pod network` → `10.42.0.0/16`.
     pub foundation: BTreeMap<String, String>,
+}
+
+impl DesiredKubernetes {
+    /// The port at which a server itself serves the API: the endpoint's, where clients look for it at that very server. A
+    /// balancer's port is its own.
+    pub fn api_port(&self, server: Option<IpAddr>) -> u16 {
+        let is_it = server.is_some() && self.endpoint.address() == server;
+        if is_it { self.endpoint.port } else { API_PORT }
+    }
 }
 
 /// A machine.

@@ -77,9 +77,11 @@ impl ClusterApi for RealCluster {
         match self.heed(look::look(&session, desired).await) {
             Err(error) => Seen::unknown(error.to_string()),
             Ok(seen) => {
-                let port = desired.kubernetes.endpoint.port;
+                let kubernetes = &desired.kubernetes;
                 let servers = seen.nodes.values().filter(|node| node.server);
-                let addresses = servers.filter_map(|node| Some(HostPort::new(node.address?.to_string(), port)));
+                let addresses = servers.filter_map(|node| {
+                    Some(HostPort::new(node.address?.to_string(), kubernetes.api_port(node.address)))
+                });
                 self.reach.learn(addresses.collect());
                 Seen::Present(seen)
             }

@@ -14,6 +14,7 @@ use kubewright_model::host::{DirectoryWish, FileWish, HostResource, UnitRun};
 use kubewright_model::ids::NodeName;
 use kubewright_model::observed::{HostSeen, Observed};
 use kubewright_model::plan::Weight;
+use kubewright_model::spec::Distribution;
 
 use super::draft::Draft;
 use super::standing::{Node, Standings};
@@ -24,6 +25,8 @@ use crate::diff::host::{Differing, differing};
 /// <https://docs.k3s.io/reference/resource-profiling>
 const SERVER_MIB: (u64, u64) = (1024, 1800);
 const AGENT_MIB: (u64, u64) = (256, 460);
+/// RKE2 asks for 4 GB on every node. <https://docs.rke2.io/install/requirements#hardware>
+const RKE2_MIB: (u64, u64) = (2048, 3600);
 /// <https://docs.k3s.io/installation/requirements#hardware>
 const SERVER_CPUS: u32 = 2;
 /// The program, its images unpacked and the first pods take about two of them; the kubelet evicts pods below a tenth.
@@ -191,7 +194,11 @@ fn size(draft: &mut Draft<'_>, host: &Judged<'_>) {
     if host.node.member.is_none() {
         return;
     }
-    let memory = if host.is_server() { SERVER_MIB } else { AGENT_MIB };
+    let memory = match draft.desired.kubernetes.distribution {
+        Distribution::Rke2 => RKE2_MIB,
+        _ if host.is_server() => SERVER_MIB,
+        _ => AGENT_MIB,
+    };
     let what = if host.is_server() { "a server" } else { "an agent" };
     if let Some(cpus) = host.facts.cpus.filter(|cpus| host.is_server() && *cpus < SERVER_CPUS) {
         host.note(draft, Weight::Warns, format!("it has {cpus} processor, and a server wants {SERVER_CPUS}"), "");

@@ -10,7 +10,7 @@ use k8s_openapi::api::networking::v1::Ingress;
 use kube::ResourceExt as _;
 use kube::api::{Api, ListParams};
 use kubewright_model::condition::Condition;
-use kubewright_model::desired::Desired;
+use kubewright_model::desired::{Desired, DesiredKubernetes};
 use kubewright_model::ids::{ClusterName, NodeName};
 use kubewright_model::net::HostPort;
 
@@ -57,7 +57,7 @@ pub(super) async fn check(
     let client = &session.client;
     let answer = match condition {
         Condition::NodesReady { nodes, at_least } => {
-            nodes_ready(session, nodes, *at_least, desired.kubernetes.endpoint.port).await?
+            nodes_ready(session, nodes, *at_least, &desired.kubernetes).await?
         }
         Condition::SystemPods => pods::system(client).await?,
         Condition::Api(at) => api(session, at).await,
@@ -85,12 +85,12 @@ async fn nodes_ready(
     session: &Session,
     wanted: &[NodeName],
     at_least: usize,
-    port: u16,
+    kubernetes: &DesiredKubernetes,
 ) -> Result<Answer, ClusterError> {
     let there = nodes(&session.client).await?;
     let find = |name: &NodeName| there.iter().find(|node| node.name_any() == name.as_str());
     let servers = wanted.iter().filter_map(find).filter(|node| is_server(node) && is_ready(node));
-    let silent = not_serving(session, servers, port).await;
+    let silent = not_serving(session, servers, kubernetes).await;
     let waiting: Vec<String> = wanted
         .iter()
         .filter_map(|name| match (find(name), silent.get(name)) {

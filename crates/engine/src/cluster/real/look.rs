@@ -14,7 +14,7 @@ use kube::api::{Api, ApiResource, DynamicObject, ListParams};
 use kube::core::PartialObjectMeta;
 use kube::discovery::{Discovery, verbs};
 use kube::{Client, Resource, ResourceExt as _};
-use kubewright_model::desired::Desired;
+use kubewright_model::desired::{Desired, DesiredKubernetes};
 use kubewright_model::digest::Digest;
 use kubewright_model::ids::{Namespace, NodeName, Owner};
 use kubewright_model::net::HostPort;
@@ -51,7 +51,7 @@ pub(super) async fn look(session: &Session, desired: &Desired) -> Result<Cluster
         objects(client, desired),
         releases::releases(client, None),
     )?;
-    let members = members(session, &nodes, desired.kubernetes.endpoint.port).await;
+    let members = members(session, &nodes, &desired.kubernetes).await;
     let nodes = nodes.iter().filter_map(|node| Some((node.name_any().as_str().into(), node_seen(node)?))).collect();
     Ok(ClusterSeen { nodes, members, namespaces, objects, unlisted, releases: releases::seen(releases) })
 }
@@ -275,11 +275,11 @@ fn given(args: &str) -> BTreeSet<String> {
 }
 
 /// Members of etcd, by what K3s and RKE2 tell of them on their nodes; whether one is healthy it is asked itself.
-async fn members(session: &Session, nodes: &[Node], port: u16) -> BTreeMap<NodeName, MemberSeen> {
+async fn members(session: &Session, nodes: &[Node], kubernetes: &DesiredKubernetes) -> BTreeMap<NodeName, MemberSeen> {
     let members: Vec<(&Node, bool)> =
         nodes.iter().filter(|node| node.labels().contains_key(ETCD)).filter_map(|it| Some((it, votes(it)?))).collect();
     let servers = members.iter().map(|(node, _)| *node);
-    let silent = not_serving(session, servers, port).await;
+    let silent = not_serving(session, servers, kubernetes).await;
     let seen = members.iter().map(|(node, voter)| {
         let name = NodeName::from(node.name_any().as_str());
         let unwell = condition(node, VOTES).and_then(|it| it.reason.as_deref()) == Some("Unhealthy");
@@ -304,12 +304,12 @@ fn votes(node: &Node) -> Option<bool> {
 pub(super) async fn not_serving<'n>(
     session: &Session,
     servers: impl Iterator<Item = &'n Node>,
-    port: u16,
+    kubernetes: &DesiredKubernetes,
 ) -> BTreeMap<NodeName, String> {
     let asked = servers.map(|node| async move {
         let name = NodeName::from(node.name_any().as_str());
         let Some(address) = internal(node) else { return (name, None, Heard::NotReady("it has no address".into())) };
-        let heard = session.ask(&HostPort::new(address.to_string(), port)).await;
+        let heard = session.ask(&HostPort::new(address.to_string(), kubernetes.api_port(Some(address)))).await;
         (name, Some(address), heard)
     });
     let heard = futures::future::join_all(asked).await;

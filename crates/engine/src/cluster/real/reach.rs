@@ -341,8 +341,7 @@ fn addresses(config: &Config, desired: &Desired, learnt: Vec<HostPort>) -> Vec<H
     let host = url.host().unwrap_or_default().trim_matches(['[', ']']);
     let own = HostPort::new(host, url.port_u16().unwrap_or(443));
     let endpoint = desired.kubernetes.endpoint.clone();
-    let port = endpoint.port;
-    let servers = desired.servers().filter_map(|member| at_host(desired, &member.name, port));
+    let servers = desired.servers().filter_map(|member| at_host(desired, &member.name));
     let mut all: Vec<HostPort> = Vec::new();
     for at in [own, endpoint].into_iter().chain(servers).chain(learnt) {
         if !all.contains(&at) {
@@ -353,8 +352,9 @@ fn addresses(config: &Config, desired: &Desired, learnt: Vec<HostPort>) -> Vec<H
 }
 
 /// The API's port on a machine, where its address is known.
-fn at_host(desired: &Desired, name: &NodeName, port: u16) -> Option<HostPort> {
+fn at_host(desired: &Desired, name: &NodeName) -> Option<HostPort> {
     let machine = desired.machine(name).and_then(|machine| machine.address);
     let host = || desired.hosts.iter().find(|host| host.name == *name)?.way.address;
-    machine.or_else(host).map(|address| HostPort::new(address.to_string(), port))
+    let port = |address| desired.kubernetes.api_port(Some(address));
+    machine.or_else(host).map(|address| HostPort::new(address.to_string(), port(address)))
 }

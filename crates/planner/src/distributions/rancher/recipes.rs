@@ -67,18 +67,28 @@ impl Program {
     /// until it runs: a server that lost its disk would begin a second cluster at its next start. For the same reason
     /// the file names a server from then on, which is ignored while there are data.
     fn init(&self, context: &Context<'_>, node: &NodePlan<'_>) -> Recipe {
-        let write = |text: String| RecipeStep::Write(FileWish::new(self.membership(), text, 0o600));
         let etcd = context.file.spec.kubernetes.datastore == Datastore::Etcd;
         let mut steps = match self.begins.filter(|_| etcd) {
-            Some(begins) => vec![write(begins.into())],
+            Some(begins) => vec![self.says(begins.into())],
             None => vec![RecipeStep::Remove(self.membership())],
         };
         steps.extend(self.start(context, node));
         steps.push(self.api_ready());
         // Not before: a unit is started without waiting for it, and may read its configuration a moment later.
-        steps.extend(etcd.then(|| write(format!("server: https://{}\n", self.registration(context)))));
+        steps.extend(self.never_begins(context));
         let title = format!("start the {} cluster", self.title());
         recipe(context, &title, Effect::Init, steps, vec![self.given_kubeconfig(context)])
+    }
+
+    /// What the membership file says.
+    fn says(&self, text: String) -> RecipeStep {
+        RecipeStep::Write(FileWish::new(self.membership(), text, 0o600))
+    }
+
+    /// A server that loses its data joins those that have them. SQLite has no others.
+    fn never_begins(&self, context: &Context<'_>) -> Option<RecipeStep> {
+        let etcd = context.file.spec.kubernetes.datastore == Datastore::Etcd;
+        etcd.then(|| self.says(format!("server: https://{}\n", self.registration(context))))
     }
 
     fn join_server(&self, context: &Context<'_>, node: &NodePlan<'_>) -> Recipe {
@@ -128,6 +138,8 @@ impl Program {
         let mut steps = vec![restart, self.unit_ready(unit)];
         steps.extend(node.is_server().then(|| self.api_ready()));
         steps.push(self.runs(node, version));
+        // A run that was cut off while it began the cluster left that to be said.
+        steps.extend(self.never_begins(context).filter(|_| node.is_server()));
         recipe(context, &format!("run {} {version}", self.title()), Effect::Upgrade, steps, Vec::new())
     }
 

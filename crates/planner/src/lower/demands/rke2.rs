@@ -249,3 +249,21 @@ fn leaving_takes_what_its_uninstall_script_takes() {
         assert!(leave.contains(&format!("remove {path}")), "{path}: {leave:#?}");
     }
 }
+
+#[test]
+fn a_server_keeps_its_own_port_behind_a_balancer_with_another() {
+    let server = Some("10.0.0.10".parse().unwrap());
+    let behind = lab(&[("endpoint: { loadBalancer: api }", "endpoint: { loadBalancer: api, port: 443 }")]);
+    assert_eq!((behind.kubernetes.endpoint.port, behind.kubernetes.api_port(server)), (443, 6443));
+    let itself = changed(&[("endpoint: { loadBalancer: api }", "endpoint: { host: 10.0.0.10, port: 8443 }")]);
+    assert_eq!(itself.kubernetes.api_port(server), 8443);
+    assert_eq!(itself.kubernetes.api_port(Some("10.0.0.11".parse().unwrap())), 6443);
+}
+
+#[test]
+fn a_first_server_whose_beginning_was_cut_off_is_told_by_its_next_upgrade_that_it_joins() {
+    let upgrade = steps(&recipes(&lab(&[]), "server-1").upgrade);
+    let last = upgrade.last().unwrap();
+    assert!(last.ends_with("50-kubewright-membership.yaml: server: https://10.0.0.5:9345"), "{upgrade:#?}");
+    assert!(steps(&recipes(&lab(&[]), "agent").upgrade).last().unwrap().contains("get node agent"));
+}
