@@ -1,7 +1,9 @@
 //! The engine on hosts that boot systemd: a K3s cluster's whole life as far as hosts have a part in it.
 //!
 //! K3s itself is a program that stands in for it, unless `KUBEWRIGHT_LIVE_ASSETS` names a folder that holds `k3s`. The
-//! Kubernetes API is asked where it is, on the server's host.
+//! Kubernetes API is asked where it is, on the server's host; [`whole`] has a real one, and real hands on it.
+
+mod whole;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
@@ -12,7 +14,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use kubewright_engine::cluster::{Checked, ClusterApi, ClusterError};
+use kubewright_engine::cluster::{Checked, ClusterApi, ClusterError, RealCluster};
 use kubewright_engine::sim::MemoryStore;
 use kubewright_engine::store::Store as _;
 use kubewright_engine::world::World;
@@ -33,7 +35,7 @@ use kubewright_providers::Provider;
 use kubewright_providers::existing::Existing;
 
 use crate::booted::{BootedHost, world};
-use crate::lab::PORT;
+use crate::lab::{PORT, skipped};
 use crate::yard::{desired, holder};
 
 const VERSION: &str = "v1.33.5+k3s1";
@@ -51,23 +53,50 @@ struct Cluster {
     home: tempfile::TempDir,
     store: MemoryStore,
     runs: Mutex<u32>,
+    /// The programs of a real control plane, which the hosts have as well.
+    plane: Option<PathBuf>,
 }
 
 impl Cluster {
-    fn start() -> Self {
-        if real().is_none() {
-            let said = "KUBEWRIGHT_LIVE_ASSETS is not set: a program stands in for K3s";
-            let _ = writeln!(std::io::stderr(), "{said}");
-        }
-        let hosts = vec![BootedHost::start("server-1"), BootedHost::start("agent-1")];
+    /// Where this computer cannot run the K3s that it was given, it says so.
+    fn start() -> Option<Self> {
+        let prepare = match real() {
+            None => {
+                let said = "KUBEWRIGHT_LIVE_ASSETS is not set: a program stands in for K3s";
+                let _ = writeln!(std::io::stderr(), "{said}");
+                ""
+            }
+            Some(real) => {
+                assert!(real.is_file(), "KUBEWRIGHT_LIVE_ASSETS names a folder without K3s: {}", real.display());
+                let controllers = std::fs::read_to_string("/sys/fs/cgroup/cgroup.controllers").unwrap();
+                let missing = ["cpu", "cpuset", "memory", "pids"]
+                    .iter()
+                    .find(|wanted| !controllers.split_whitespace().any(|there| there == **wanted));
+                if let Some(missing) = missing {
+                    skipped(&format!("K3s needs the controller `{missing}` in the unified control groups"));
+                    return None;
+                }
+                include_str!("hosts/live.sh")
+            }
+        };
+        let hosts = ["server-1", "agent-1"].map(|name| BootedHost::prepared(name, prepare));
+        Some(Self::of(hosts.into(), None))
+    }
+
+    fn of(hosts: Vec<BootedHost>, plane: Option<PathBuf>) -> Self {
         let key = std::fs::read_to_string(hosts[0].at("user.pub")).unwrap();
         hosts[1].sh(&format!("echo '{}' >>/home/admin/.ssh/authorized_keys", key.trim()));
         let (home, store) = (tempfile::tempdir().unwrap(), MemoryStore::default());
-        Self { hosts: Arc::new(hosts), home, store, runs: Mutex::new(0) }
+        Self { hosts: Arc::new(hosts), home, store, runs: Mutex::new(0), plane }
     }
 
     /// What is wished: K3s of this version, and more of its server's configuration.
     fn wish(&self, version: &str, server: &str) -> Desired {
+        self.wish_with(version, server, "")
+    }
+
+    /// The same, and more of the spec.
+    fn wish_with(&self, version: &str, server: &str, more: &str) -> Desired {
         let [one, two] = self.hosts.as_slice() else { panic!("there are two") };
         let mut desired = desired(&format!(
             "apiVersion: kubewright.dev/v1alpha1
@@ -84,7 +113,7 @@ spec:
   pools:
     servers: {{ role: both, name: {server_1}, addresses: [{at_1}], existing: {{}} }}
     agents: {{ role: agent, name: {agent_1}, addresses: [{at_2}], existing: {{}} }}
-",
+{more}",
             mirror = self.mirror(version).display(),
             key = one.at("user").display(),
             server_1 = one.name,
@@ -103,9 +132,12 @@ spec:
         let mirror = self.home.path().join("mirror");
         let release = mirror.join(version);
         std::fs::create_dir_all(&release).unwrap();
-        let program = match real() {
+        let program = match real().filter(|_| self.plane.is_none()) {
             Some(real) => std::fs::read(real).unwrap(),
-            None => include_str!("hosts/k3s").replace("@VERSION@", version).into_bytes(),
+            None => {
+                let plane = if self.plane.is_some() { include_str!("hosts/plane") } else { "" };
+                include_str!("hosts/k3s").replace("@VERSION@", version).replace("# PLANE\n", plane).into_bytes()
+            }
         };
         for (file, arch) in [("k3s", "amd64"), ("k3s-arm64", "arm64")] {
             std::fs::write(release.join(file), &program).unwrap();
@@ -133,15 +165,22 @@ spec:
         let user = User { home: home.into(), agent: None, known_hosts: home.join("known"), ask };
         let hands: Arc<dyn Hosts> = Arc::new(RealHosts::new(user).unwrap());
         let existing: Arc<dyn Provider> = Arc::new(Existing::new(desired));
+        let store = Arc::new(self.store.clone());
+        let cluster: Arc<dyn ClusterApi> = match &self.plane {
+            Some(programs) => Arc::new(
+                RealCluster::new(desired, store.clone(), Arc::clone(&hands), home.into()).with_programs(programs),
+            ),
+            None => Arc::new(Api { hosts: Arc::clone(&self.hosts), desired: desired.clone() }),
+        };
         let world = World {
             providers: BTreeMap::from([(ProviderName::from(EXISTING), existing)]),
             silent: BTreeMap::new(),
             hosts: Some(hands),
-            cluster: Some(Arc::new(Api { hosts: Arc::clone(&self.hosts), desired: desired.clone() })),
+            cluster: Some(cluster),
             pretend: None,
             folder: home.into(),
         };
-        Engine::new(world, Arc::new(self.store.clone()))
+        Engine::new(world, store)
     }
 
     async fn plan(&self, desired: &Desired, ask: &Ask) -> Plan {
@@ -279,7 +318,8 @@ async fn is_up(cluster: &Cluster, desired: &Desired, boot: usize) {
     }
 }
 
-async fn lives(cluster: Cluster) {
+async fn lives() {
+    let Some(cluster) = Cluster::start() else { return };
     let [server, agent] = cluster.hosts.as_slice() else { panic!("there are two") };
     let version = cluster.version();
     let first = cluster.wish(&version, "");
@@ -314,11 +354,15 @@ async fn lives(cluster: Cluster) {
         }
     }
     cluster.apply(&second, Ask::Destroy).await;
+    nothing_is_left(&cluster);
+}
+
+fn nothing_is_left(cluster: &Cluster) {
     for host in cluster.hosts.iter() {
         let gone = "/usr/local/bin/k3s /etc/rancher/k3s /var/lib/rancher/k3s /var/lib/kubewright";
         assert_eq!(host.sh(&format!("ls -d {gone} 2>/dev/null || true")), "");
         assert_eq!(
-            host.sh("systemctl list-unit-files --no-legend 'k3s*'; pgrep -c -f /usr/local/bin/[k]3s || true"),
+            host.sh("systemctl list-unit-files --no-legend 'k3s*'; pgrep -c -f '/usr/local/bin/[k]3s|[k]ube-|[e]tcd' || true"),
             "0\n"
         );
     }
@@ -326,11 +370,12 @@ async fn lives(cluster: Cluster) {
 
 #[test]
 fn k3s_lives_on_two_hosts() {
-    world(|| block_on(lives(Cluster::start())));
+    world(|| block_on(lives()));
 }
 
 /// The agent's host starts again while it joins.
-async fn goes_on(cluster: Cluster) {
+async fn goes_on() {
+    let Some(cluster) = Cluster::start() else { return };
     let wish = cluster.wish(&cluster.version(), "");
     let agent = &cluster.hosts[1];
     let mut hit = |record: &Record| match &record.event {
@@ -348,7 +393,7 @@ async fn goes_on(cluster: Cluster) {
 
 #[test]
 fn a_host_that_reboots_while_it_joins_is_joined() {
-    world(|| block_on(goes_on(Cluster::start())));
+    world(|| block_on(goes_on()));
 }
 
 fn block_on(deeds: impl Future<Output = ()>) {

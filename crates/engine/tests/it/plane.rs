@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use crate::lab::skipped;
+
 /// The folder with `etcd`, `kube-apiserver`, `kube-controller-manager` and `kubectl`.
 const ASSETS: &str = "KUBEBUILDER_ASSETS";
 /// Controllers that the tests need; those that expect kubelets would call every node dead.
@@ -27,17 +29,17 @@ pub(crate) struct Plane {
     pub(crate) kubeconfig: String,
 }
 
-/// The folder with the programs; where there is none, the test says so and is over.
-pub(crate) fn assets(test: &str) -> Option<PathBuf> {
+/// The folder with the programs, and with these as well; where there is none, the test says so and is over.
+pub(crate) fn assets(more: &[&str]) -> Option<PathBuf> {
     let Some(assets) = std::env::var_os(ASSETS).map(PathBuf::from) else {
-        println!("skipped: {test}: {ASSETS} names no folder with a real API server");
+        skipped(&format!("{ASSETS} names no folder with a real API server"));
         return None;
     };
-    for program in ["etcd", "kube-apiserver", "kube-controller-manager", "kubectl"] {
-        if !assets.join(program).is_file() {
-            println!("skipped: {test}: {} is not in {ASSETS}", program);
-            return None;
-        }
+    let programs = ["etcd", "kube-apiserver", "kube-controller-manager", "kubectl"];
+    let missing = programs.iter().chain(more).find(|program| !assets.join(program).is_file());
+    if let Some(program) = missing {
+        skipped(&format!("{program} is not in {}", assets.display()));
+        return None;
     }
     Some(assets)
 }

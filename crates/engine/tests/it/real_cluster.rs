@@ -25,6 +25,7 @@ use kubewright_model::secret::Secret;
 use serde_json::json;
 
 use crate::conformance::{DEVBOARD, holds};
+use crate::lab::skipped;
 use crate::plane::{Plane, assets};
 use crate::yard::desired;
 
@@ -148,12 +149,8 @@ fn chart(folder: &std::path::Path) {
 
 #[tokio::test]
 async fn a_real_cluster_keeps_the_contract() {
-    let Some(assets) = assets("a_real_cluster_keeps_the_contract") else { return };
+    let Some(assets) = assets(&["helm"]) else { return };
     let plane = Plane::start(assets);
-    if !plane.programs().join("helm").is_file() {
-        println!("skipped: a_real_cluster_keeps_the_contract: helm is not among the programs");
-        return;
-    }
     let desired = furnished(&plane);
     let folder = tempfile::tempdir().unwrap();
     chart(folder.path());
@@ -183,7 +180,7 @@ async fn a_real_cluster_keeps_the_contract() {
 
 #[tokio::test]
 async fn what_is_done_to_a_real_cluster_is_what_kubectl_sees() {
-    let Some(assets) = assets("what_is_done_to_a_real_cluster_is_what_kubectl_sees") else { return };
+    let Some(assets) = assets(&[]) else { return };
     let plane = Plane::start(assets);
     let desired = furnished(&plane);
     let folder = tempfile::tempdir().unwrap();
@@ -208,6 +205,6 @@ async fn what_is_done_to_a_real_cluster_is_what_kubectl_sees() {
     let hands = hands.with_programs(plane.programs());
     match hands.no_releases() {
         None => releases::a_release_lives(&plane, &desired, &hands, folder.path()).await,
-        Some(why) => println!("skipped: a_release_lives: {why}"),
+        Some(why) => skipped(&format!("only the part about releases: {why}")),
     }
 }

@@ -48,8 +48,21 @@ pub(crate) fn world<T: FnOnce()>(test: T) {
 
 /// A command that goes on in a new world.
 fn enter() -> Command {
-    let mut command = Command::new("timeout");
-    command.args(["--kill-after=10", HANGS, "unshare", "--mount", "--net", "--pid", "--fork", "--kill-child"]);
+    let mut command = Command::new("setpriv");
+    // It ends with the test, however that one ends.
+    command.args([
+        "--pdeathsig",
+        "TERM",
+        "timeout",
+        "--kill-after=10",
+        HANGS,
+        "unshare",
+        "--mount",
+        "--net",
+        "--pid",
+        "--fork",
+        "--kill-child",
+    ]);
     command.args(["sh", &script("world.sh")]).stdin(Stdio::null());
     command
 }
@@ -85,12 +98,8 @@ pub(crate) struct BootedHost {
 }
 
 impl BootedHost {
-    /// A host as a cloud hands it over: `admin` gets in with the lab's key and may sudo.
-    pub(crate) fn start(name: &str) -> Self {
-        Self::prepared(name, "")
-    }
-
-    /// A host whose disk a script has changed before its first boot. It runs in the disk's root folder.
+    /// A host as a cloud hands it over: `admin` gets in with the lab's key and may sudo. A script has changed its disk
+    /// before its first boot; it runs in the disk's root folder.
     pub(crate) fn prepared(name: &str, prepare: &str) -> Self {
         static NEXT: AtomicU8 = AtomicU8::new(2);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -200,5 +209,7 @@ impl BootedHost {
 impl Drop for BootedHost {
     fn drop(&mut self) {
         self.power_off();
+        // What is mounted into its disk may be this computer's, and is not to go with its folder.
+        let _ = Command::new("umount").args(["--recursive", "--lazy"]).arg(self.at("disk")).status();
     }
 }

@@ -19,6 +19,10 @@ ip link set lo up
 ip link add lab type bridge
 ip address add 10.77.0.1/24 dev lab
 ip link set lab up
+# Hosts have a way out, which leads nowhere and says so at once.
+ip route add unreachable default
+echo 1 >/proc/sys/net/ipv4/ip_forward
+echo 0 >/proc/sys/net/ipv4/icmp_ratelimit
 code=0
 "$@" || code=$?
 echo 1 >"$KUBEWRIGHT_LAB/cgroup.kill"

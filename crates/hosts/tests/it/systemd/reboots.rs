@@ -60,7 +60,7 @@ fn steady(seen: &Seen<HostSeen>) -> HostSeen {
 fn what_was_made_true_is_true_after_the_next_boot() {
     world(|| {
         block_on(async {
-            let host = BootedHost::start("one");
+            let host = BootedHost::prepared("one", "");
             let home = tempfile::tempdir().expect("a folder");
             let (hands, way, wishes) = (hands(home.path()), way(&host, "admin"), wishes());
             let report = make(&hands, &host, &way, &wishes).await.unwrap_or_else(|error| panic!("{error:?}"));
@@ -115,7 +115,7 @@ async fn hit(hands: &RealHosts, host: &BootedHost, wishes: &[HostResource], bega
 fn a_host_that_reboots_in_the_middle_of_a_change_is_finished_by_the_next_run() {
     world(|| {
         block_on(async {
-            let host = BootedHost::start("one");
+            let host = BootedHost::prepared("one", "");
             let home = tempfile::tempdir().expect("a folder");
             let (hands, way) = (hands(home.path()), way(&host, "admin"));
             let slow =
@@ -148,7 +148,7 @@ fn a_host_that_reboots_in_the_middle_of_a_change_is_finished_by_the_next_run() {
 fn a_host_that_reboots_while_a_recipe_waits_is_waited_for_by_the_next_run() {
     world(|| {
         block_on(async {
-            let host = BootedHost::start("one");
+            let host = BootedHost::prepared("one", "");
             let home = tempfile::tempdir().expect("a folder");
             let (hands, way) = (hands(home.path()), way(&host, "admin"));
             // What is waited for needs a boot, and nobody has said so.
@@ -187,7 +187,7 @@ fn a_host_that_reboots_while_a_recipe_waits_is_waited_for_by_the_next_run() {
 fn what_fails_while_a_host_goes_down_is_not_lost() {
     world(|| {
         block_on(async {
-            let host = BootedHost::start("one");
+            let host = BootedHost::prepared("one", "");
             let home = tempfile::tempdir().expect("a folder");
             let (hands, way) = (hands(home.path()), way(&host, "admin"));
             // One ends badly, as many a program does that is told to end; the other one takes its time.
@@ -238,7 +238,7 @@ fn what_fails_while_a_host_goes_down_is_not_lost() {
 fn a_host_whose_power_is_cut_is_finished_when_it_is_back() {
     world(|| {
         block_on(async {
-            let mut host = BootedHost::start("one");
+            let mut host = BootedHost::prepared("one", "");
             let home = tempfile::tempdir().expect("a folder");
             let (hands, way) = (hands(home.path()), way(&host, "admin"));
             let wishes =

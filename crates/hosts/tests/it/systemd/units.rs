@@ -81,14 +81,14 @@ async fn lives(host: BootedHost) {
 
 #[test]
 fn a_unit_is_written_started_and_restarted_for_what_it_reads() {
-    world(|| block_on(lives(BootedHost::start("one"))));
+    world(|| block_on(lives(BootedHost::prepared("one", ""))));
 }
 
 #[test]
 fn a_unit_that_does_not_start_tells_its_journal() {
     world(|| {
         block_on(async {
-            let host = BootedHost::start("one");
+            let host = BootedHost::prepared("one", "");
             let home = tempfile::tempdir().expect("a folder");
             let (hands, way) = (hands(home.path()), way(&host, "admin"));
             let mut unit =
