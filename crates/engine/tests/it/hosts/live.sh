@@ -2,6 +2,9 @@
 # Layers of containers are overlays, whose upper folder cannot be on another overlay; and they stay over a reboot.
 mkdir -p ../rancher var/lib/rancher
 mount --bind ../rancher var/lib/rancher
+# It does not start without a way out.
+sed -i 's|\(host0: { addresses: \[\(.*\)\.[0-9]*/24\]\) }|\1, routes: [{ to: 0.0.0.0/0, via: \2.1 }] }|' \
+  var/lib/cloud/seed/nocloud/network-config
 # The kubelet sets these of the whole kernel, unless they are so already; here they are this computer's, and only look so.
 # <https://github.com/kubernetes/kubernetes/blob/v1.33.5/pkg/kubelet/cm/container_manager_linux.go>
 mkdir -p etc/lab/vm etc/lab/kernel/keys

@@ -21,6 +21,6 @@ END
 cat >"$seed/network-config" <<END
 version: 2
 ethernets:
-  host0: { addresses: [$address/24], routes: [{ to: 0.0.0.0/0, via: ${address%.*}.1 }] }
+  host0: { addresses: [$address/24] }
 END
 [ ! -e "$lab/prepare" ] || (cd root && sh -eu "$lab/prepare")

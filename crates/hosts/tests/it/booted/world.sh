@@ -19,7 +19,7 @@ ip link set lo up
 ip link add lab type bridge
 ip address add 10.77.0.1/24 dev lab
 ip link set lab up
-# Hosts have a way out, which leads nowhere and says so at once.
+# Whoever goes out by here is told at once that it leads nowhere.
 ip route add unreachable default
 echo 1 >/proc/sys/net/ipv4/ip_forward
 echo 0 >/proc/sys/net/ipv4/icmp_ratelimit
