@@ -53,8 +53,8 @@ pub fn plan(desired: &Desired, observed: &Observed, ask: &Ask) -> Plan {
     if matches!(ask, Ask::Apply | Ask::Replace(_)) {
         balancing::settle(&mut draft, desired, observed, &interim);
     }
-    if matches!(ask, Ask::Apply | Ask::Replace(_) | Ask::Rebuild) {
-        dropped::plan(&mut draft, desired, observed);
+    if *ask == Ask::Apply {
+        dropped::tell(&mut draft, observed);
     }
     if *ask != Ask::Destroy {
         draft.notes.splice(0..0, missing_hands(desired));

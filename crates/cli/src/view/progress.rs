@@ -59,7 +59,7 @@ impl Progress {
                 if let Some(running) = self.running.get_mut(step) {
                     running.tells.clone_from(message);
                 }
-                if let Some(("clean" | "drop", host)) = step.as_str().split_once('/') {
+                if let Some(("clean", host)) = step.as_str().split_once('/') {
                     self.stays.push(format!("{host}: {message}"));
                 }
             }

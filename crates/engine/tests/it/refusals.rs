@@ -260,7 +260,7 @@ fn no_more_agents_are_out_of_service_than_the_spec_allows() {
             cluster.drain(&name, Span::from_secs(60), &|_| {}).await.unwrap();
         }
         hosts(&yard).change(&restarted(&yard, "agent-1"), &Holes::new()).await.unwrap();
-        assert_eq!(breaches(&yard), ["agent-1 was restarted while 2 nodes were drained, and 1 may be"]);
+        assert_eq!(breaches(&yard), ["agent-1 was restarted while 2 agents were drained, and 1 may be"]);
     })
     .unwrap();
 }

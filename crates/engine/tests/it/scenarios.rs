@@ -107,8 +107,7 @@ fn render(plan: &Plan) -> String {
             line += &format!("  ← {}", needs.join(", "));
         }
         lines.push(line);
-        let drops = step.id.as_str().starts_with("drop/");
-        if drops || matches!(step.reason, Reason::Differs | Reason::Stale) {
+        if matches!(step.reason, Reason::Differs | Reason::Stale) {
             lines.extend(step.fields.iter().map(field));
         }
     }

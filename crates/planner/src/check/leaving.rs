@@ -11,25 +11,20 @@ use kubewright_model::recipe::Effect;
 use super::{ancestors, index, violation};
 
 pub(super) fn check(plan: &Plan, desired: &Desired, observed: &Observed, found: &mut Vec<Violation>) {
-    ended_first(plan, desired, observed, found);
+    ended_first(plan, observed, found);
     nothing_left(plan, desired, observed, found);
 }
 
-/// What a running Kubernetes reads is not taken away under it. Where it goes on as it is, the spec wishes for all of that,
-/// and what is wished stays.
-fn ended_first(plan: &Plan, desired: &Desired, observed: &Observed, found: &mut Vec<Violation>) {
+/// What a running Kubernetes reads is not taken away under it.
+fn ended_first(plan: &Plan, observed: &Observed, found: &mut Vec<Violation>) {
     let index = index(plan);
     let runs = |host: &NodeName| {
         let seen = observed.hosts.get(host).and_then(Seen::present);
         seen.is_some_and(|seen| seen.is_member() || seen.serves())
     };
-    let members: BTreeSet<&NodeName> = desired.members.iter().map(|member| &member.name).collect();
-    let goes_on = |host: &NodeName| {
-        plan.ask != Ask::Destroy && members.contains(host) && !super::roles::changes(host, desired, observed)
-    };
     for step in &plan.steps {
         let Action::ChangeHost(change) = &step.action else { continue };
-        if change.unmake.is_empty() || !runs(&change.host) || goes_on(&change.host) {
+        if change.unmake.is_empty() || !runs(&change.host) {
             continue;
         }
         let ends = |step: &&Step| match &step.action {

@@ -100,18 +100,13 @@ impl Proof<'_> {
         wished.then(|| violation(WISHED, step, format!("{name} is in the spec")))
     }
 
-    /// What a host remembers goes where the cluster ends, or where nobody wishes for it any more.
+    /// What a host remembers goes where the cluster ends.
     fn put_back(&self, step: &Step, name: &NodeName, key: &str) -> Option<Violation> {
         let seen = self.observed.hosts.get(name).and_then(Seen::present);
         if !seen.is_some_and(|seen| seen.ours.contains_key(key)) {
             return Some(violation(OURS, step, format!("{key} was not touched by us")));
         }
-        if *self.ask == Ask::Destroy {
-            return None;
-        }
-        let host = self.desired.hosts.iter().find(|host| host.name == *name);
-        let wished = host.is_some_and(|host| host.resources.iter().any(|resource| resource.key() == key));
-        wished.then(|| violation(WISHED, step, format!("{key} is in the spec")))
+        (*self.ask != Ask::Destroy).then(|| violation(WISHED, step, "it goes with the cluster alone"))
     }
 
     fn balancer(&self, step: &Step, provider: &ProviderName) -> Option<Violation> {

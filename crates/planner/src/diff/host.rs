@@ -14,8 +14,8 @@ pub(crate) fn of_another(name: &NodeName, desired: &Desired, observed: &Observed
     let Owner(other) = observed.hosts.get(name)?.present()?.owner.as_ref().filter(|owner| **owner != desired.owner)?;
     let message = format!("its host belongs to the cluster {other}");
     let help = format!(
-        "`kubewright destroy` with the spec of {other} frees it; where that is lost, remove /var/lib/kubewright/owner \
-         on it, and what {other} has set up there is ours, to be put back by our `destroy`"
+        "take it out of the spec of {other} and apply that, then remove /var/lib/kubewright/owner on it; what {other} has \
+         set up there is ours from then on"
     );
     Some((message, help))
 }

@@ -8,7 +8,7 @@ use kubewright_model::change::{FieldChange, Reason, Subject};
 use kubewright_model::desired::{Body, DesiredHost};
 use kubewright_model::digest::Digest;
 use kubewright_model::host::{Before, HostResource};
-use kubewright_model::ids::{NodeName, Owner, StepId};
+use kubewright_model::ids::{NodeName, StepId};
 use kubewright_model::observed::{HostSeen, Observed};
 use kubewright_model::plan::{Action, HostChange, Stage, Step, Weight};
 
@@ -51,13 +51,11 @@ fn leave_clean(draft: &mut Draft<'_>, host: &DesiredHost, seen: &HostSeen, obser
         let message = format!("{path} is not as the spec says: what was changed in it goes too");
         draft.note(Weight::Warns, subject(), message, "copy it elsewhere first, if it is to be kept");
     }
-    let left =
-        Left { deed: "clean", stage: Stage::Removal, owner: None, reason: Reason::Asked("destroy".into()), needs };
-    put_back(draft, host, seen.ours.iter().map(|(key, before)| (key, *before)), left);
+    put_back(draft, host, seen, needs);
 }
 
 /// Who we are on a host, whoever was asked for.
-pub(super) fn login<'a>(host: &'a DesiredHost, seen: &'a HostSeen) -> &'a str {
+fn login<'a>(host: &'a DesiredHost, seen: &'a HostSeen) -> &'a str {
     seen.facts.as_ref().and_then(|facts| facts.login.as_deref()).unwrap_or(&host.way.user)
 }
 
@@ -81,25 +79,9 @@ fn edited<'a>(
     edited.collect()
 }
 
-/// How something is put back.
-pub(super) struct Left {
-    /// The deed in the step's id.
-    pub(super) deed: &'static str,
-    pub(super) stage: Stage,
-    /// Whose the host is afterwards.
-    pub(super) owner: Option<Owner>,
-    pub(super) reason: Reason,
-    pub(super) needs: Vec<StepId>,
-}
-
 /// What we put on a host goes, and what was there before comes back.
-pub(super) fn put_back<'k>(
-    draft: &mut Draft<'_>,
-    host: &DesiredHost,
-    keys: impl Iterator<Item = (&'k String, Before)>,
-    left: Left,
-) {
-    let field = |key: &String, before| FieldChange {
+fn put_back(draft: &mut Draft<'_>, host: &DesiredHost, seen: &HostSeen, needs: Vec<StepId>) {
+    let field = |(key, before): (&String, &Before)| FieldChange {
         field: key.clone(),
         from: Some("ours".into()),
         to: match before {
@@ -111,16 +93,16 @@ pub(super) fn put_back<'k>(
             Before::Absent => None,
         },
     };
-    let (unmake, fields) = keys.map(|(key, before)| (key.clone(), field(key, before))).unzip();
     let (name, way) = (host.name.clone(), host.way.clone());
+    let unmake = seen.ours.keys().cloned().collect();
     draft.add(Step {
-        id: id(left.deed, &name),
-        stage: left.stage,
+        id: id("clean", &name),
+        stage: Stage::Removal,
         subject: Subject::Host(name.clone()),
-        action: Action::ChangeHost(HostChange { host: name, way, owner: left.owner, make: Vec::new(), unmake }),
-        fields,
-        reason: left.reason,
-        needs: left.needs,
+        action: Action::ChangeHost(HostChange { host: name, way, owner: None, make: Vec::new(), unmake }),
+        fields: seen.ours.iter().map(field).collect(),
+        reason: Reason::Asked("destroy".into()),
+        needs,
         takes: Vec::new(),
         part: String::new(),
     });
