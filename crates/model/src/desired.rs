@@ -267,12 +267,8 @@ impl LxcBody {
 /// A Proxmox virtual machine.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct VmBody {
-    /// The template's VMID.
-    pub template: Vmid,
-    /// The template's name.
-    pub template_name: Option<String>,
-    /// A linked clone.
-    pub linked: bool,
+    /// What its system disk is made from.
+    pub source: VmSource,
     /// The storage for disks.
     pub storage: String,
     /// The bridge of the network card.
@@ -309,6 +305,53 @@ pub struct VmBody {
     /// The storage for the image of our own that tells cloud-init everything. Without it, the provider's drive does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub iso: Option<String>,
+}
+
+impl VmBody {
+    /// The template that it is cloned from, where it is.
+    pub fn template(&self) -> Option<&VmTemplate> {
+        match &self.source {
+            VmSource::Clone(template) => Some(template),
+            VmSource::Image(_) => None,
+        }
+    }
+
+    /// Whether it is tied to its template.
+    pub fn is_linked(&self) -> bool {
+        self.template().is_some_and(|template| template.linked)
+    }
+}
+
+/// What a virtual machine's system disk is made from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum VmSource {
+    /// A template is cloned.
+    Clone(VmTemplate),
+    /// An image is imported.
+    Image(VmImage),
+}
+
+/// A template that virtual machines are cloned from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VmTemplate {
+    /// Its VMID.
+    pub vmid: Vmid,
+    /// Its name.
+    pub name: Option<String>,
+    /// Clones are linked.
+    pub linked: bool,
+}
+
+/// An image of a disk, and where it is kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VmImage {
+    /// Where it comes from.
+    pub url: String,
+    /// Its SHA-256.
+    pub sha256: Digest,
+    /// The storage for its file.
+    pub storage: String,
 }
 
 /// A Hetzner server.

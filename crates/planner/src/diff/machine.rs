@@ -210,7 +210,7 @@ pub(crate) fn refused(machine: &DesiredMachine, seen: &MachineSeen) -> Vec<Strin
 pub(crate) fn elsewhere(machine: &DesiredMachine, seen: &MachineSeen) -> Vec<String> {
     let (storage, bridge) = match &*machine.body {
         Body::Lxc(lxc) => (Some(&lxc.storage), Some(&lxc.bridge)),
-        Body::Vm(vm) => (Some(&vm.storage).filter(|_| !vm.linked), Some(&vm.bridge)),
+        Body::Vm(vm) => (Some(&vm.storage).filter(|_| !vm.is_linked()), Some(&vm.bridge)),
         Body::Server(_) | Body::Existing | Body::Local => (None, None),
     };
     let pairs = [("storage", storage.zip(seen.storage.as_ref())), ("bridge", bridge.zip(seen.bridge.as_ref()))];

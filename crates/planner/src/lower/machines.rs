@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use kubewright_model::desired::{
-    Body, DesiredMachine, EXISTING, LxcBody, PROXMOX, ProxmoxCluster, ProxmoxIdentity, ProxmoxTrust, ServerBody, VmBody,
+    Body, DesiredMachine, EXISTING, LxcBody, PROXMOX, ProxmoxCluster, ProxmoxIdentity, ProxmoxTrust, ServerBody,
+    VmBody, VmSource, VmTemplate,
 };
 use kubewright_model::ids::{HoleName, PlaceName, PoolName, ProviderName, Vmid};
 use kubewright_model::spec::pools::{CloudInit, DiskBus, DiskFormat, HetznerMachines, Lxc, ProxmoxMachines, Vm};
@@ -186,9 +187,11 @@ fn vm_body(file: &ClusterFile, machines: &ProxmoxMachines, vm: &Vm) -> VmBody {
         DiskFormat::Qcow2 => "qcow2",
     };
     VmBody {
-        template: Vmid(vm.template),
-        template_name: vm.template_name.clone(),
-        linked: vm.linked,
+        source: VmSource::Clone(VmTemplate {
+            vmid: Vmid(vm.template),
+            name: vm.template_name.clone(),
+            linked: vm.linked,
+        }),
         storage: storage(file, machines),
         bridge: bridge(file),
         vlan: network.vlan,

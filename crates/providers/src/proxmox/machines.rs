@@ -2,7 +2,7 @@
 //!
 //! Nothing is written to a guest before its configuration has been read and has shown both our mark and its name.
 
-use kubewright_model::desired::{Body, DesiredMachine, LxcBody, VmBody};
+use kubewright_model::desired::{Body, DesiredMachine, LxcBody, VmBody, VmSource, VmTemplate};
 use kubewright_model::ids::{NodeName, Owner, Vmid};
 use kubewright_model::observed::{MachineSeen, Power};
 use kubewright_model::units::Size;
@@ -150,7 +150,13 @@ impl Proxmox {
         let vmid = self.number(machine).await?;
         match &*machine.body {
             Body::Lxc(lxc) => self.make_container(machine, lxc, vmid, owner).await,
-            Body::Vm(vm) => self.make_virtual_machine(machine, vm, vmid, owner, &survey).await,
+            Body::Vm(vm) => match &vm.source {
+                VmSource::Clone(template) => {
+                    let (template, disks) = self.template(vm, template, &survey).await?;
+                    self.make_clone(machine, vm, (template, disks), vmid, owner, &survey).await
+                }
+                VmSource::Image(_) => Err(error(ErrorKind::Invalid, "this version imports no images")),
+            },
             Body::Server(_) | Body::Existing | Body::Local => {
                 Err(error(ErrorKind::Invalid, format!("{} is no machine of Proxmox", machine.name)))
             }
@@ -197,17 +203,17 @@ impl Proxmox {
         self.seen(&guest, owner).await
     }
 
-    async fn make_virtual_machine(
+    async fn make_clone(
         &self,
         machine: &DesiredMachine,
         vm: &VmBody,
+        (template, disks): (Guest, Config),
         vmid: Vmid,
         owner: &Owner,
         survey: &Survey,
     ) -> Result<MachineSeen, ProviderError> {
-        let (template, disks) = self.template(vm, survey).await?;
         // Proxmox clones onto another node only what every node sees; the rest is cloned beside its template and moves.
-        let mut storages = guest::storages(&disks).chain((!vm.linked).then_some(vm.storage.as_str()));
+        let mut storages = guest::storages(&disks).chain((!vm.is_linked()).then_some(vm.storage.as_str()));
         let seen_everywhere = storages.all(|storage| survey.shared.contains(storage));
         let target = (template.node != machine.place.as_str() && seen_everywhere).then(|| machine.place.as_str());
         let node = target.unwrap_or(&template.node).to_string();
@@ -221,19 +227,25 @@ impl Proxmox {
     }
 
     /// The template and its configuration, if it is what the spec takes it for.
-    async fn template(&self, vm: &VmBody, survey: &Survey) -> Result<(Guest, Config), ProviderError> {
-        let found = survey.guests.iter().find(|entry| entry.guest.vmid == vm.template);
+    async fn template(
+        &self,
+        vm: &VmBody,
+        template: &VmTemplate,
+        survey: &Survey,
+    ) -> Result<(Guest, Config), ProviderError> {
+        let VmTemplate { vmid, name, .. } = template;
+        let found = survey.guests.iter().find(|entry| entry.guest.vmid == *vmid);
         let found = found.filter(|entry| entry.guest.kind == Kind::Qemu && entry.template);
-        let found = found.ok_or_else(|| error(ErrorKind::NotFound, format!("there is no template {}", vm.template)))?;
+        let found = found.ok_or_else(|| error(ErrorKind::NotFound, format!("there is no template {vmid}")))?;
         let config = self.config(&found.guest).await?;
         let called = guest::name(Kind::Qemu, &config).unwrap_or_default();
-        if let Some(wanted) = vm.template_name.as_deref().filter(|wanted| *wanted != called) {
-            let message = format!("the template {} is named {called}, not {wanted}", vm.template);
+        if let Some(wanted) = name.as_deref().filter(|wanted| *wanted != called) {
+            let message = format!("the template {vmid} is named {called}, not {wanted}");
             return Err(error(ErrorKind::Conflict, message));
         }
         if config.get(&vm.disk_slot).is_none_or(|disk| guest::is_cdrom(disk)) {
             let slot = guest::system_disk(Kind::Qemu, &config).unwrap_or_else(|| "nowhere".into());
-            let message = format!("the template {} has its disk at {slot}, not at {}", vm.template, vm.disk_slot);
+            let message = format!("the template {vmid} has its disk at {slot}, not at {}", vm.disk_slot);
             return Err(error(ErrorKind::Invalid, message));
         }
         Ok((found.guest.clone(), config))

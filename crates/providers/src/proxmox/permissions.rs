@@ -123,16 +123,18 @@ fn wanted(machines: &[&DesiredMachine], guests: &str) -> Wanted {
             }
             Body::Vm(vm) => {
                 want(guests.into(), &VIRTUAL_MACHINE);
-                want(format!("/vms/{}", vm.template), &["VM.Audit", "VM.Clone"]);
+                if let Some(template) = vm.template() {
+                    want(format!("/vms/{}", template.vmid), &["VM.Audit", "VM.Clone"]);
+                    let places = places.entry(template.vmid).or_default();
+                    places.insert(&machine.place);
+                    // A template is on one node, and clones of disks that only that node sees move to the others.
+                    if places.len() > 1 {
+                        want(guests.into(), &["VM.Migrate"]);
+                    }
+                }
                 if let Some(storage) = &vm.iso {
                     let images = ["Datastore.Allocate", "Datastore.AllocateTemplate", "Datastore.Audit"];
                     want(format!("/storage/{storage}"), &images);
-                }
-                let places = places.entry(vm.template).or_default();
-                places.insert(&machine.place);
-                // A template is on one node, and clones of disks that only that node sees move to the others.
-                if places.len() > 1 {
-                    want(guests.into(), &["VM.Migrate"]);
                 }
                 (&vm.storage, &vm.bridge, vm.vlan)
             }

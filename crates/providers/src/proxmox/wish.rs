@@ -197,10 +197,10 @@ fn escaped(text: &str) -> String {
 pub(super) fn clone(name: String, vm: &VmBody, target: Option<&str>, pool: Option<&str>) -> Config {
     let mut config = Config::new();
     set(&mut config, "name", Some(name));
-    set(&mut config, "full", Some(u8::from(!vm.linked)));
+    set(&mut config, "full", Some(u8::from(!vm.is_linked())));
     // Both are refused for linked clones.
-    set(&mut config, "storage", Some(&vm.storage).filter(|_| !vm.linked));
-    set(&mut config, "format", Some(&vm.format).filter(|_| !vm.linked));
+    set(&mut config, "storage", Some(&vm.storage).filter(|_| !vm.is_linked()));
+    set(&mut config, "format", Some(&vm.format).filter(|_| !vm.is_linked()));
     set(&mut config, "target", target);
     set(&mut config, "pool", pool);
     config

@@ -1,6 +1,6 @@
 //! Machines to wish for.
 
-use kubewright_model::desired::{Body, DesiredMachine, LxcBody, VmBody};
+use kubewright_model::desired::{Body, DesiredMachine, LxcBody, VmBody, VmSource, VmTemplate};
 use kubewright_model::ids::{Owner, Vmid};
 use kubewright_model::units::Size;
 
@@ -28,9 +28,7 @@ pub(crate) fn container(name: &str, vmid: u32, place: &str) -> DesiredMachine {
 
 pub(crate) fn virtual_machine(name: &str, vmid: u32, place: &str) -> DesiredMachine {
     let body = VmBody {
-        template: Vmid(90001),
-        template_name: Some("noble".into()),
-        linked: false,
+        source: VmSource::Clone(VmTemplate { vmid: Vmid(90001), name: Some("noble".into()), linked: false }),
         storage: "local-lvm".into(),
         bridge: "vmbr0".into(),
         vlan: Some(20),

@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use kubewright_model::desired::{Body, DesiredBackupJob, DesiredMachine, LxcBody, VmBody};
+use kubewright_model::desired::{Body, DesiredBackupJob, DesiredMachine, LxcBody, VmBody, VmSource, VmTemplate};
 use kubewright_model::ids::Owner;
 use kubewright_model::secret::Secret;
 use kubewright_model::units::Size;
@@ -149,11 +149,13 @@ fn lxc() -> LxcBody {
     }
 }
 
+fn template() -> VmTemplate {
+    VmTemplate { vmid: Vmid(90001), name: None, linked: false }
+}
+
 fn vm() -> VmBody {
     VmBody {
-        template: Vmid(90001),
-        template_name: None,
-        linked: false,
+        source: VmSource::Clone(template()),
         storage: "local-lvm".into(),
         bridge: "vmbr0".into(),
         vlan: Some(20),
@@ -194,7 +196,8 @@ fn calls() -> Vec<Call> {
     let full = wish::clone(guest::unfinished(&wanted.name, &owner), &vm(), Some("pve2"), Some("lab"));
     let by_iso = VmBody { iso: Some("local".into()), ..vm() };
     let seeded = wish::virtual_machine(&machine(Body::Vm(by_iso.clone())), &by_iso, &owner, user, &fresh);
-    let linked = wish::clone("node-1".into(), &VmBody { linked: true, ..vm() }, None, None);
+    let source = VmSource::Clone(VmTemplate { linked: true, ..template() });
+    let linked = wish::clone("node-1".into(), &VmBody { source, ..vm() }, None, None);
 
     let job = DesiredBackupJob {
         provider: "proxmox".into(),
