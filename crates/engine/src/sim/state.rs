@@ -421,6 +421,9 @@ impl Machine {
             Body::Vm(vm) => (None, Some(vm.storage.as_str()), Some(vm.bridge.as_str())),
             Body::Server(_) | Body::Existing | Body::Local => (None, None, None),
         };
+        // A provider keeps them as a set, and lists them in its own order.
+        let mut tags = machine.tags.clone();
+        tags.sort();
         let seen = MachineSeen {
             owner: owner.clone(),
             place: machine.place.clone(),
@@ -432,7 +435,7 @@ impl Machine {
             disk: machine.disk,
             storage: storage.map(String::from),
             bridge: bridge.map(String::from),
-            tags: machine.tags.clone(),
+            tags,
             on_boot: machine.on_boot,
             // What only root may give comes with the lines of the container's file.
             features: lxc.filter(|lxc| !lxc.features_need_root()).map(|lxc| lxc.features.clone()).unwrap_or_default(),

@@ -24,6 +24,8 @@ mod refusals;
 mod rehearsals;
 mod scenarios;
 mod secrets;
+#[path = "../../../providers/tests/it/taught.rs"]
+mod taught;
 #[path = "../../../providers/tests/it/wishes.rs"]
 mod wishes;
 mod yard;

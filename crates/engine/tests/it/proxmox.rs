@@ -1,20 +1,22 @@
-//! The engine on a real adapter: the pretend Proxmox VE cluster, and where it differs from our own pretend world.
+//! The engine on a real adapter: the pretend Proxmox VE cluster, by itself and beside our own pretend world.
+
+mod both;
+mod lives;
+mod mirror;
+mod mishaps;
 
 use std::path::Path;
 use std::sync::Arc;
 
 use kubewright_engine::Engine;
-use kubewright_engine::sim::{self, MemoryStore};
+use kubewright_engine::sim::MemoryStore;
 use kubewright_engine::world::World;
 use kubewright_model::desired::Desired;
 use kubewright_model::ids::ProviderName;
-use kubewright_model::observed::{Inventory, MachineSeen, Observed, Seen};
 use kubewright_model::plan::{Action, Ask, Weight};
-use kubewright_planner::plan::plan;
-use kubewright_providers::Provider;
 
 use crate::fake::{Fake, TOKEN, TOKEN_SECRET};
-use crate::yard::{Yard, desired};
+use crate::yard::desired;
 
 /// Two containers and a virtual machine on the pretend cluster.
 fn lab(fake: &Fake) -> Desired {
@@ -151,65 +153,4 @@ spec:
     assert!(strange.contains("is not trusted"), "{strange}");
     let nowhere = look(access(&fake.url, &format!("{token}, caFile: nowhere.pem"))).await.unwrap_err();
     assert!(nowhere.contains("nowhere.pem: No such file"), "{nowhere}");
-}
-
-#[test]
-fn both_pretend_worlds_show_the_same_machines_and_give_the_same_plans() {
-    let (fake, folder) = (Fake::start(), tempfile::tempdir().unwrap());
-    let desired = lab(&fake);
-    std::fs::write(folder.path().join("token"), TOKEN_SECRET).unwrap();
-    std::fs::write(folder.path().join("key.pub"), "ssh-ed25519 AAAA lab\n").unwrap();
-    let world = real(&desired, folder.path());
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let shown = runtime.block_on(life(&*world.providers[&ProviderName::from("proxmox")], &desired));
-    let yard = Yard::new(desired.clone(), 1);
-    let own = sim::run(async {
-        let world = yard.centre.world(&desired);
-        life(&*world.providers[&ProviderName::from("proxmox")], &desired).await
-    });
-    for (moment, (theirs, ours)) in
-        ["made", "started", "changed", "waiting", "started again"].iter().zip(shown.into_iter().zip(own.unwrap()))
-    {
-        assert_eq!(theirs.machines, ours.machines, "{moment}");
-        assert_eq!(plan_for(&desired, theirs), plan_for(&desired, ours), "{moment}");
-    }
-}
-
-/// What is shown when all machines are made, when one is started, when one is changed, and when that waits for a start.
-async fn life(hands: &dyn Provider, desired: &Desired) -> Vec<Inventory> {
-    let mut shown = Vec::new();
-    let owner = &desired.owner;
-    for machine in &desired.machines {
-        hands.create(machine, owner).await.unwrap();
-    }
-    shown.push(hands.observe(owner).await.unwrap());
-    hands.start(&desired.machines[0].name, owner).await.unwrap();
-    shown.push(hands.observe(owner).await.unwrap());
-    let mut wish = desired.machines[2].clone();
-    wish.cores = Some(6);
-    wish.tags = vec!["rke2".into()];
-    hands.update(&wish, owner).await.unwrap();
-    shown.push(hands.observe(owner).await.unwrap());
-    // What runs takes its cores from its next start on.
-    hands.start(&wish.name, owner).await.unwrap();
-    hands.update(&desired.machines[2], owner).await.unwrap();
-    shown.push(hands.observe(owner).await.unwrap());
-    hands.restart(&wish.name, owner).await.unwrap();
-    shown.push(hands.observe(owner).await.unwrap());
-    for inventory in &mut shown {
-        // What others have there is not ours to compare.
-        inventory.taken.clear();
-        // Nobody wished for a size of this disk: one world tells the template's, the other none.
-        inventory.machines.iter_mut().filter(|(name, _)| name.as_str() != "server").for_each(forget_disk);
-    }
-    shown
-}
-
-fn forget_disk((_, seen): (&kubewright_model::ids::NodeName, &mut MachineSeen)) {
-    seen.disk = None;
-}
-
-fn plan_for(desired: &Desired, inventory: Inventory) -> kubewright_model::plan::Plan {
-    let providers = [("proxmox".into(), Seen::Present(inventory))].into();
-    plan(desired, &Observed { providers, ..Observed::nothing([]) }, &Ask::Apply)
 }

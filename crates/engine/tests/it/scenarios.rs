@@ -95,7 +95,7 @@ fn parse_ask(text: &str) -> Result<Ask, String> {
 }
 
 /// A plan as people read it: one line for each step, then the notes.
-fn render(plan: &Plan) -> String {
+pub(crate) fn render(plan: &Plan) -> String {
     let mut lines = Vec::new();
     for step in &plan.steps {
         let title = step.title();

@@ -6,24 +6,8 @@ use kubewright_providers::{Provider as _, ProviderError, Wanted};
 use serde_json::json;
 
 use crate::fake::Fake;
+use crate::taught::KEEPS_JOBS;
 use crate::wishes::{container, owner, virtual_machine};
-
-/// The pretend cluster keeps no backup jobs, and is taught to.
-const KEEPS_JOBS: &str = "
-from aiohttp import web
-pve.jobs, answer_was = {'others': {'id': 'others', 'vmid': '120'}}, pve._answer
-async def keeps(request, *rest):
-    said = await answer_was(request, *rest)
-    if '/cluster/backup' not in request.path or said.status != 200: return said
-    asked, name = dict(await request.post()), request.path.split('/cluster/backup')[1].strip('/')
-    if request.method == 'GET': return web.json_response({'data': list(pve.jobs.values())})
-    if request.method == 'POST': pve.jobs[asked['id']] = asked
-    elif name not in pve.jobs: return web.json_response({'data': None, 'message': \"No such job '%s'\" % name}, status=500)
-    elif request.method == 'PUT': pve.jobs[name].update(asked)
-    else: del pve.jobs[name]
-    return said
-pve._answer = keeps
-";
 
 #[tokio::test]
 async fn the_job_of_our_machines_is_made_changed_and_deleted_and_no_other() -> Result<(), ProviderError> {

@@ -10,6 +10,7 @@ use kubewright_providers::{Doomed, ErrorKind, Provider as _, ProviderError};
 use serde_json::json;
 
 use crate::fake::Fake;
+use crate::taught::MOVES;
 use crate::wishes::{container, owner, virtual_machine};
 
 pub(crate) fn doomed<'a>(name: &'a NodeName, seen: &'a MachineSeen) -> Doomed<'a> {
@@ -207,17 +208,6 @@ async fn features_that_only_root_may_give_are_not_asked_of_the_api() -> Result<(
     assert_eq!(changed.features, ["fuse", "nesting"]);
     Ok(())
 }
-
-/// The pretend cluster says that it moves a machine, and is taught to do so.
-const MOVES: &str = "
-answer_was = pve._answer
-async def moves(request, *rest):
-    said = await answer_was(request, *rest)
-    if request.method == 'POST' and request.path.endswith('/migrate'):
-        pve.vm(int(request.path.split('/')[-2])).node = (await request.post())['target']
-    return said
-pve._answer = moves
-";
 
 #[tokio::test]
 async fn a_clone_reaches_another_node() -> Result<(), ProviderError> {

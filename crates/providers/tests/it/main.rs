@@ -11,4 +11,6 @@ mod login;
 mod many;
 mod permissions;
 mod seeds;
+#[expect(dead_code, reason = "tests of the engine use all of it")]
+mod taught;
 mod wishes;

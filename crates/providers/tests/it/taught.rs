@@ -1,0 +1,48 @@
+//! What the pretend cluster answers and does not do, and is taught to do. What a test shows with it is shown by the requests
+//! that are made, and not on the real thing; the contract of providers lists it.
+
+/// It keeps backup jobs.
+pub(crate) const KEEPS_JOBS: &str = "
+from aiohttp import web
+pve.jobs, answer_was = {'others': {'id': 'others', 'vmid': '120'}}, pve._answer
+async def keeps(request, *rest):
+    said = await answer_was(request, *rest)
+    if request.method == 'DELETE' and request.path.split('/')[-2] in ('lxc', 'qemu') and said.status == 200:
+        gone = request.path.split('/')[-1]
+        for name, job in list(pve.jobs.items()):
+            job['vmid'] = ','.join(vmid for vmid in job['vmid'].split(',') if vmid != gone)
+            if not job['vmid']: del pve.jobs[name]
+    if '/cluster/backup' not in request.path or said.status != 200: return said
+    asked, name = dict(await request.post()), request.path.split('/cluster/backup')[1].strip('/')
+    if request.method == 'GET': return web.json_response({'data': list(pve.jobs.values())})
+    if request.method == 'POST': pve.jobs[asked['id']] = asked
+    elif name not in pve.jobs: return web.json_response({'data': None, 'message': \"No such job '%s'\" % name}, status=500)
+    elif request.method == 'PUT': pve.jobs[name].update(asked)
+    else: del pve.jobs[name]
+    return said
+pve._answer = keeps
+";
+
+/// It moves a virtual machine.
+pub(crate) const MOVES: &str = "
+answer_was = pve._answer
+async def moves(request, *rest):
+    said = await answer_was(request, *rest)
+    if request.method == 'POST' and request.path.endswith('/migrate'):
+        pve.vm(int(request.path.split('/')[-2])).node = (await request.post())['target']
+    return said
+pve._answer = moves
+";
+
+/// It grows a virtual machine's disk.
+pub(crate) const GROWS: &str = "
+import re
+answer_was = pve._answer
+async def grows(request, *rest):
+    said = await answer_was(request, *rest)
+    if request.method == 'PUT' and request.path.endswith('/resize') and '/qemu/' in request.path and said.status == 200:
+        asked, config = await request.post(), pve.vm(int(request.path.split('/')[-2])).config
+        config[asked['disk']] = re.sub('size=[^,]*', 'size=' + asked['size'], config[asked['disk']])
+    return said
+pve._answer = grows
+";
