@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::change::{FieldChange, Reason, Subject};
 use crate::condition::Condition;
-use crate::desired::{DesiredBackupJob, DesiredLoadBalancer, DesiredMachine, DesiredRelease, Way};
+use crate::desired::{DesiredBackupJob, DesiredHost, DesiredLoadBalancer, DesiredMachine, DesiredRelease, Way};
 use crate::digest::Digest;
 use crate::host::HostResource;
 use crate::ids::{
@@ -369,6 +369,14 @@ pub struct HostChange {
     /// Keys of [`crate::observed::HostSeen::ours`]: what we put there goes, and what was there before comes back.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unmake: Vec<String>,
+}
+
+impl HostChange {
+    /// What makes these things true of a host, and takes nothing away.
+    pub fn making(host: &DesiredHost, owner: Option<&Owner>, make: Vec<HostResource>) -> Self {
+        let (name, way) = (host.name.clone(), host.way.clone());
+        Self { host: name, way, owner: owner.cloned(), make, unmake: Vec::new() }
+    }
 }
 
 /// How much a note weighs.

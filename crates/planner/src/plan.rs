@@ -20,6 +20,7 @@ mod preflight;
 mod quorum;
 mod removal;
 mod roles;
+mod rolling;
 mod standing;
 mod window;
 

@@ -179,37 +179,3 @@ impl<'a> Call<'a> {
         self
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_two_functions_of_the_libraries_have_one_name() {
-        use Library::*;
-        let all = [
-            Base,
-            Before,
-            Files,
-            Packages,
-            Repositories,
-            Kernel,
-            Units,
-            Users,
-            System,
-            Download,
-            Upload,
-            Sshd,
-            Steps,
-            Back,
-            Leave,
-        ];
-        let mut names = BTreeSet::new();
-        for line in all.into_iter().flat_map(|library| library.text().lines()) {
-            if let Some(name) = line.strip_suffix("() {").filter(|name| !name.contains(' ')) {
-                assert!(names.insert(name), "{name} is in the way of another function of its name");
-            }
-        }
-        assert!(names.len() > 50, "{names:?}");
-    }
-}

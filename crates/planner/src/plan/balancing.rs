@@ -101,13 +101,7 @@ pub(super) fn settle(draft: &mut Draft<'_>, desired: &Desired, observed: &Observ
         let comes_and_goes = |step: &&Step| joining(step).is_some() || matches!(step.action, Action::ForgetMember(_));
         let mut needs: Vec<StepId> = draft.steps.iter().filter(comes_and_goes).map(|step| step.id.clone()).collect();
         needs.push(set_up);
-        let change = HostChange {
-            host: host.name.clone(),
-            way: host.way.clone(),
-            owner: Some(draft.desired.owner.clone()),
-            make,
-            unmake: Vec::new(),
-        };
+        let change = HostChange::making(host, Some(&draft.desired.owner), make);
         draft.add(Step {
             id: id("settle", &host.name),
             stage: Stage::Hosts,

@@ -32,11 +32,22 @@ pub(super) fn plan(draft: &mut Draft<'_>, observed: &Observed) {
         if let (Some(seen), Some(host)) = (seen, hosts.get(name))
             && !seen.ours.is_empty()
             && of_another(name, desired, observed).is_none()
+            && ends(draft, seen, name)
         {
-            let needs = vec![id("leave", name)];
-            leave_clean(draft, host, seen, observed, needs);
+            leave_clean(draft, host, seen, observed, vec![id("leave", name)]);
         }
     }
+}
+
+/// Whether nothing of Kubernetes runs on a host once the steps before are done: what it reads is not taken away under it.
+fn ends(draft: &mut Draft<'_>, seen: &HostSeen, name: &NodeName) -> bool {
+    let ends = draft.has(&id("leave", name)) || !(seen.is_member() || seen.serves());
+    if !ends {
+        let message = "Kubernetes runs on it, and nothing on it tells that it is of this cluster";
+        let help = "end it there by hand, or take the host out of the spec: it stays as it is then";
+        draft.note(Weight::Blocks, Subject::Host(name.clone()), message, help);
+    }
+    ends
 }
 
 fn leave_clean(draft: &mut Draft<'_>, host: &DesiredHost, seen: &HostSeen, observed: &Observed, needs: Vec<StepId>) {

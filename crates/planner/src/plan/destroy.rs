@@ -1,18 +1,20 @@
 //! Everything that is ours goes: the cluster ends, so nothing of how a node leaves one that lives on is kept to.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use kubewright_model::change::{Reason, Subject};
-use kubewright_model::desired::{Body, DesiredHost, EXISTING};
+use kubewright_model::desired::{Body, DesiredHost, DesiredMember, EXISTING};
 use kubewright_model::host::{HostResource, UnitRun};
 use kubewright_model::ids::{NodeName, StepId};
-use kubewright_model::observed::{HostSeen, Observed};
+use kubewright_model::observed::{HostSeen, Observed, Seen};
 use kubewright_model::plan::{Action, Stage, Step, Weight};
+use kubewright_model::recipe::Recipe;
 
-use super::backups;
 use super::draft::{Draft, id};
 use super::leaving::{Leaver, silence, step, way_like_others};
 use super::removal::delete;
+use super::{backups, leaving};
 use crate::diff::cluster::unwanted_nodes;
 use crate::diff::host::of_another;
 use crate::diff::machine;
@@ -31,8 +33,8 @@ pub(super) fn plan<'a>(mut draft: Draft<'a>, observed: &Observed) -> Draft<'a> {
     }
     let servers: BTreeSet<&NodeName> = desired.servers().map(|member| &member.name).collect();
     let reason = Reason::Asked("destroy".into());
-    let mut cleaned = strangers_on_hosts(&mut draft, observed);
-    cleaned.extend(end_on_existing(&mut draft, observed, &servers));
+    let strangers = strangers_on_hosts(&mut draft, observed);
+    let cleaned = end_on_existing(&mut draft, observed, strangers);
     let mut agents_gone = Vec::new();
     for pass in [false, true] {
         for (provider, inventory) in machine::inventories(observed) {
@@ -79,41 +81,49 @@ fn strangers_on_hosts(draft: &mut Draft<'_>, observed: &Observed) -> Vec<StepId>
     steps
 }
 
-/// Kubernetes ends on hosts that were there before us; the hosts stay.
-fn end_on_existing(draft: &mut Draft<'_>, observed: &Observed, servers: &BTreeSet<&NodeName>) -> Vec<StepId> {
+/// Kubernetes ends on hosts that were there before us, on servers last: they know of what others lead to. The hosts stay.
+fn end_on_existing(draft: &mut Draft<'_>, observed: &Observed, strangers: Vec<StepId>) -> Vec<StepId> {
     let desired = draft.desired;
     let hosts: BTreeMap<_, _> = desired.hosts.iter().map(|host| (&host.name, host)).collect();
+    let members: BTreeMap<_, _> = desired.members.iter().map(|member| (&member.name, member)).collect();
     let there_before = desired.machines.iter().filter(|machine| *machine.body == Body::Existing);
-    let there_before: BTreeSet<&NodeName> = there_before.map(|machine| &machine.name).collect();
-    for name in &there_before {
-        if let Some(why) = observed.hosts.get(*name).and_then(|seen| seen.why_unknown()) {
+    let mut ends: Vec<(&DesiredHost, Arc<Recipe>, bool)> = Vec::new();
+    for name in there_before.map(|machine| &machine.name) {
+        let seen = observed.hosts.get(name);
+        if let Some(why) = seen.and_then(Seen::why_unknown) {
             let message = format!("the host cannot be looked at: {why}");
             let help = "what is ours on it would be left over; taken out of the spec, the host stays as it is";
-            draft.note(Weight::Blocks, Subject::Host((*name).clone()), message, help);
+            draft.note(Weight::Blocks, Subject::Host(name.clone()), message, help);
         }
         if let Some((message, help)) = of_another(name, desired, observed) {
-            draft.note(Weight::Blocks, Subject::Host((*name).clone()), message, &help);
+            draft.note(Weight::Blocks, Subject::Host(name.clone()), message, &help);
+        } else if let (Some(host), Some(seen)) = (hosts.get(name), seen.and_then(Seen::present)) {
+            let ending = match members.get(name) {
+                Some(member) => of_member(member, host, seen),
+                None => leaving::ends(desired, seen).filter(|_| seen.is_member() || seen.serves()),
+            };
+            ends.extend(ending.map(|(recipe, server)| (*host, recipe, server)));
         }
     }
-    let mut steps: Vec<StepId> = Vec::new();
+    let mut steps = strangers;
     for pass in [false, true] {
-        let before = steps.clone();
-        for member in desired.members.iter().filter(|member| servers.contains(&member.name) == pass) {
-            let existing = there_before.contains(&member.name);
-            let (Some(host), Some(recipes)) = (hosts.get(&member.name), &member.recipes) else { continue };
-            let seen = observed.hosts.get(&member.name).and_then(|seen| seen.present());
-            let ours = existing && of_another(&member.name, desired, observed).is_none();
-            if !ours || !seen.is_some_and(|seen| has_begun(host, seen)) {
+        let before = if pass { steps.clone() } else { Vec::new() };
+        for (host, recipe, _) in ends.iter().filter(|(_, _, server)| *server == pass) {
+            if draft.has(&id("leave", &host.name)) {
                 continue;
             }
-            let action =
-                Action::RunRecipe { host: host.name.clone(), way: host.way.clone(), recipe: recipes.leave.clone() };
+            let action = Action::RunRecipe { host: host.name.clone(), way: host.way.clone(), recipe: recipe.clone() };
             let reason = Reason::Asked("destroy".into());
-            let needs = if pass { before.clone() } else { Vec::new() };
-            steps.push(draft.add(step("leave", &member.name, Stage::Removal, action, reason, needs)));
+            steps.push(draft.add(step("leave", &host.name, Stage::Removal, action, reason, before.clone())));
         }
     }
     steps
+}
+
+/// What ends a member, and whether it is a server, where there is something to end.
+fn of_member(member: &DesiredMember, host: &DesiredHost, seen: &HostSeen) -> Option<(Arc<Recipe>, bool)> {
+    let recipes = member.recipes.as_ref().filter(|_| has_begun(host, seen))?;
+    Some((recipes.leave.clone(), member.role.is_server()))
 }
 
 /// Whether Kubernetes was ever started on a host. Where it was not, what we put there goes by itself, and what others had

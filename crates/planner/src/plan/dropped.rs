@@ -4,6 +4,7 @@
 //! takes its data along, and a kernel setting of before Kubernetes would take the pods' network.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use kubewright_model::change::Subject;
 use kubewright_model::desired::{Desired, DesiredHost};
@@ -41,7 +42,8 @@ pub(super) fn tell(draft: &mut Draft<'_>, observed: &Observed) {
             named.push_str(&format!(" and {} more", left.len() - NAMED));
         }
         let message = format!("of earlier specs it keeps: {named}");
-        let help = "nothing is taken away by itself: do it by hand where nobody needs it; `kubewright destroy` puts back what was there before";
+        let help = "nothing is taken away by itself: do it by hand where nobody needs it; `kubewright destroy` puts back \
+                    what was there before";
         draft.note(Weight::Tells, Subject::Host(host.name.clone()), message, help);
     }
 }
@@ -71,7 +73,8 @@ fn is_of(key: &str, path: &str) -> bool {
     match key.strip_prefix("unit ") {
         Some(unit) => path.strip_prefix("/etc/systemd/system/") == Some(unit),
         None => {
-            PLACED.iter().find_map(|start| key.strip_prefix(start)).is_some_and(|place| is_at_or_below(place, path))
+            let place = PLACED.iter().find_map(|start| key.strip_prefix(start));
+            place.is_some_and(|place| Path::new(place).starts_with(path))
         }
     }
 }
@@ -82,7 +85,7 @@ fn left_over<'s>(host: &DesiredHost, seen: &'s HostSeen) -> Vec<&'s str> {
     let paths: BTreeSet<&str> = host.resources.iter().filter_map(path).collect();
     let ours = seen.ours.keys().map(String::as_str).filter(|key| !keys.contains(*key));
     let left = ours.filter(|key| match PLACED.iter().find_map(|start| key.strip_prefix(start)) {
-        Some(place) => !paths.iter().any(|path| is_at_or_below(path, place)),
+        Some(place) => !paths.iter().any(|path| Path::new(path).starts_with(place)),
         None => TOLD.iter().any(|start| key.starts_with(start)),
     });
     left.collect()
@@ -98,8 +101,4 @@ fn path(resource: &HostResource) -> Option<&str> {
         HostResource::Download(download) => Some(&download.path),
         _ => None,
     }
-}
-
-fn is_at_or_below(path: &str, folder: &str) -> bool {
-    path.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }

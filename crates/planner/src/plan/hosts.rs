@@ -112,13 +112,7 @@ fn change(
     reason: Reason,
     needs: Vec<StepId>,
 ) -> StepId {
-    let change = HostChange {
-        host: node.host.name.clone(),
-        way: node.host.way.clone(),
-        owner: Some(draft.desired.owner.clone()),
-        make,
-        unmake: Vec::new(),
-    };
+    let change = HostChange::making(node.host, Some(&draft.desired.owner), make);
     draft.add(Step {
         id: id("host", node.name()),
         stage: Stage::Hosts,

@@ -3,11 +3,14 @@
 //! A server must be silent when it is forgotten: K3s starts anew when it finds itself removed, and joins again. Where the
 //! others could not decide without it, it is forgotten first and silenced at once.
 
+use std::sync::Arc;
+
 use kubewright_model::change::{Reason, Subject};
 use kubewright_model::desired::{Desired, Way};
 use kubewright_model::ids::{NodeName, StepId};
-use kubewright_model::observed::{ClusterSeen, MachineSeen, NodeSeen, Power};
+use kubewright_model::observed::{ClusterSeen, HostSeen, MachineSeen, NodeSeen, Power};
 use kubewright_model::plan::{Action, Lease, Stage, Step};
+use kubewright_model::recipe::{Recipe, RecipeStep};
 
 use super::draft::{Draft, id};
 use crate::diff::cluster::POOL_LABEL;
@@ -111,6 +114,19 @@ pub(super) fn silence(draft: &mut Draft<'_>, leaver: &Leaver<'_>, needs: Vec<Ste
     let recipe = if leaver.server { leaving.server.clone() } else { leaving.agent.clone() };
     let action = Action::RunRecipe { host: leaver.name.clone(), way, recipe };
     vec![draft.add(step("leave", leaver.name, Stage::Removal, action, leaver.reason.clone(), needs))]
+}
+
+/// What ends Kubernetes on a host where a spec of ours put it, whatever this one has the host for, and whether that is a
+/// server's: the host remembers the unit.
+pub(super) fn ends(desired: &Desired, seen: &HostSeen) -> Option<(Arc<Recipe>, bool)> {
+    let leaving = desired.leaving.as_ref()?;
+    let ours = |step: &RecipeStep| match step {
+        RecipeStep::Stop { unit } => seen.ours.contains_key(&format!("unit {unit}")),
+        _ => false,
+    };
+    let mut recipes = [(&leaving.server, true), (&leaving.agent, false)].into_iter();
+    let (recipe, server) = recipes.find(|(recipe, _)| recipe.steps.iter().any(ours))?;
+    Some((recipe.clone(), server))
 }
 
 /// Puts no new pods on the node.

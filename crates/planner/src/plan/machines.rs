@@ -69,18 +69,11 @@ fn hypervisor(draft: &mut Draft<'_>, observed: &Observed, hypervisor: &DesiredHo
     if make.is_empty() {
         return;
     }
-    let change = HostChange {
-        host: hypervisor.name.clone(),
-        way: hypervisor.way.clone(),
-        owner: None,
-        make,
-        unmake: Vec::new(),
-    };
     draft.add(Step {
         id: id("hypervisor", &hypervisor.name),
         stage: Stage::Machines,
         subject: Subject::Host(hypervisor.name.clone()),
-        action: Action::ChangeHost(change),
+        action: Action::ChangeHost(HostChange::making(hypervisor, None, make)),
         fields,
         reason: Reason::Differs,
         needs: Vec::new(),
@@ -193,9 +186,8 @@ pub(super) fn restart(draft: &mut Draft<'_>, node: &Node<'_>, stage: Stage, mut 
 /// container has its own step, so that none waits for another's creation.
 fn raw_lines(draft: &mut Draft<'_>, node: &Node<'_>) {
     let Some((hypervisor, resource)) = draft.raw_lines(node.machine) else { return };
-    let (host, way) = (hypervisor.name.clone(), hypervisor.way.clone());
-    let takes = vec![Lease::new(format!("hypervisor/{host}"), STARTS_PER_PLACE)];
-    let change = HostChange { host, way, owner: None, make: vec![resource.clone()], unmake: Vec::new() };
+    let takes = vec![Lease::new(format!("hypervisor/{}", hypervisor.name), STARTS_PER_PLACE)];
+    let change = HostChange::making(hypervisor, None, vec![resource.clone()]);
     draft.add(Step {
         id: id("raw", node.name()),
         stage: Stage::Machines,

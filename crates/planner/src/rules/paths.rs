@@ -1,6 +1,7 @@
 //! Paths of hosts: none can be a file and a folder at once.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use kubewright_model::codes;
 use kubewright_model::diagnostic::{Diagnostic, SpecPath};
@@ -120,6 +121,5 @@ fn known(path: &str, wished: &Wished<'_>) -> Option<String> {
 
 /// The folders that a path is in, from the nearest on.
 fn ancestors(path: &str) -> impl Iterator<Item = &str> {
-    std::iter::successors(Some(path), |path| path.rsplit_once('/').map(|(above, _)| above).filter(|it| !it.is_empty()))
-        .skip(1)
+    Path::new(path).ancestors().skip(1).filter_map(Path::to_str).filter(|above| *above != "/")
 }

@@ -1,0 +1,263 @@
+//! Machines and who makes them.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::digest::Digest;
+use crate::ids::{HoleName, NodeName, PlaceName, PoolName, ProviderName, Vmid};
+use crate::units::Size;
+
+/// A machine.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DesiredMachine {
+    /// The machine's name.
+    pub name: NodeName,
+    /// Its pool.
+    pub pool: PoolName,
+    /// Its provider.
+    pub provider: ProviderName,
+    /// The provider's place for it: a Proxmox node, a Hetzner location.
+    pub place: PlaceName,
+    /// Its address.
+    pub address: Option<IpAddr>,
+    /// Processor cores.
+    pub cores: Option<u32>,
+    /// Memory.
+    pub memory: Option<Size>,
+    /// The system disk.
+    pub disk: Option<Size>,
+    /// What it is made of.
+    pub body: Arc<Body>,
+    /// The provider's number for it, where the spec chooses it.
+    pub vmid: Option<Vmid>,
+    /// Tags or labels beside our own.
+    pub tags: Vec<String>,
+    /// Started with its hypervisor.
+    pub on_boot: bool,
+}
+
+/// The provider of hosts that were there before us. Nothing is made or deleted there.
+pub const EXISTING: &str = "existing";
+
+/// What a machine is made of: the part that is the same for a whole pool.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Body {
+    /// A Proxmox container.
+    Lxc(LxcBody),
+    /// A Proxmox virtual machine.
+    Vm(VmBody),
+    /// A Hetzner server.
+    Server(ServerBody),
+    /// A host that exists already, at the provider [`EXISTING`].
+    Existing,
+    /// A virtual machine on this computer.
+    Local,
+}
+
+/// A Proxmox container.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LxcBody {
+    /// The container template's volume.
+    pub template: String,
+    /// The storage for the root disk.
+    pub storage: String,
+    /// The bridge of the network card.
+    pub bridge: String,
+    /// The VLAN tag.
+    pub vlan: Option<u16>,
+    /// The network's prefix length.
+    pub prefix: Option<u8>,
+    /// The default gateway.
+    pub gateway: Option<IpAddr>,
+    /// DNS servers.
+    pub nameservers: Vec<IpAddr>,
+    /// DNS search domains.
+    pub search_domains: Vec<String>,
+    /// Root of the hypervisor's user namespace.
+    pub privileged: bool,
+    /// `fuse`, `keyctl`, `mknod`, `nesting`.
+    pub features: Vec<String>,
+    /// Raw lines of the configuration, which the API accepts from nobody.
+    pub raw: Vec<String>,
+    /// Swap.
+    pub swap: Option<Size>,
+}
+
+impl LxcBody {
+    /// Whether only root may give the features, so that they are lines that go over SSH: the API accepts nothing but
+    /// `nesting` from a token, and that only for a container that is not privileged.
+    pub fn features_need_root(&self) -> bool {
+        !self.features.is_empty() && (self.privileged || self.features.iter().any(|feature| feature != "nesting"))
+    }
+}
+
+/// A Proxmox virtual machine.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct VmBody {
+    /// What its system disk is made from.
+    pub source: VmSource,
+    /// The storage for disks.
+    pub storage: String,
+    /// The bridge of the network card.
+    pub bridge: String,
+    /// The VLAN tag.
+    pub vlan: Option<u16>,
+    /// The network's prefix length.
+    pub prefix: Option<u8>,
+    /// The default gateway.
+    pub gateway: Option<IpAddr>,
+    /// DNS servers.
+    pub nameservers: Vec<IpAddr>,
+    /// DNS search domains.
+    pub search_domains: Vec<String>,
+    /// The CPU type.
+    pub cpu: String,
+    /// The bus and number of the system disk: `scsi0`, `virtio0`.
+    pub disk_slot: String,
+    /// The disk's format.
+    pub format: String,
+    /// The SCSI controller.
+    pub scsi_controller: String,
+    /// An I/O thread of its own.
+    pub io_thread: bool,
+    /// The guest agent is in the template.
+    pub agent: bool,
+    /// Queues of the network card.
+    pub network_queues: Option<u32>,
+    /// Further disks.
+    pub extra_disks: Vec<Size>,
+    /// The secret that is the hash of the user's password, for the console.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password_hash: Option<HoleName>,
+    /// The storage for the image of our own that tells cloud-init everything. Without it, the provider's drive does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub iso: Option<String>,
+}
+
+impl VmBody {
+    /// The template that it is cloned from, where it is.
+    pub fn template(&self) -> Option<&VmTemplate> {
+        match &self.source {
+            VmSource::Clone(template) => Some(template),
+            VmSource::Image(_) => None,
+        }
+    }
+
+    /// Whether it is tied to its template.
+    pub fn is_linked(&self) -> bool {
+        self.template().is_some_and(|template| template.linked)
+    }
+}
+
+/// What a virtual machine's system disk is made from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum VmSource {
+    /// A template is cloned.
+    Clone(VmTemplate),
+    /// An image is imported.
+    Image(VmImage),
+}
+
+/// A template that virtual machines are cloned from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VmTemplate {
+    /// Its VMID.
+    pub vmid: Vmid,
+    /// Its name.
+    pub name: Option<String>,
+    /// Clones are linked.
+    pub linked: bool,
+}
+
+/// An image of a disk, and where it is kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VmImage {
+    /// Where it comes from.
+    pub url: String,
+    /// Its SHA-256.
+    pub sha256: Digest,
+    /// The storage for its file.
+    pub storage: String,
+}
+
+/// A Hetzner server.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ServerBody {
+    /// The server type.
+    pub server_type: String,
+    /// The image.
+    pub image: String,
+    /// The private network.
+    pub network: Option<String>,
+    /// A public IPv4 address.
+    pub public_ipv4: bool,
+    /// A public IPv6 address.
+    pub public_ipv6: bool,
+    /// The placement group.
+    pub placement_group: Option<String>,
+    /// The firewall.
+    pub firewall: Option<String>,
+}
+
+/// The provider of machines of a Proxmox cluster, as machines name it.
+pub const PROXMOX: &str = "proxmox";
+/// The secret that is the API token of the Proxmox cluster.
+pub const PROXMOX_TOKEN: &str = "proxmox-token";
+/// The secret that is the password of the Proxmox cluster's user.
+pub const PROXMOX_PASSWORD: &str = "proxmox-password";
+
+/// How a Proxmox cluster is reached.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProxmoxCluster {
+    /// The addresses of its API: any node answers for all of them.
+    pub endpoints: Vec<String>,
+    /// Who we are there.
+    pub identity: ProxmoxIdentity,
+    /// Which certificates its nodes may show.
+    pub trust: ProxmoxTrust,
+    /// The pool of Proxmox that machines are put into.
+    pub pool: Option<String>,
+}
+
+/// A job of a provider that backs whole machines up on a schedule. It carries our mark as its name, so there is one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DesiredBackupJob {
+    /// The provider.
+    pub provider: ProviderName,
+    /// When, in the provider's words.
+    pub schedule: String,
+    /// The provider's storage for the backups.
+    pub storage: String,
+    /// How many are kept, in the provider's words.
+    pub keep: String,
+    /// The machines.
+    pub machines: Vec<NodeName>,
+}
+
+/// Who we are at a Proxmox cluster.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum ProxmoxIdentity {
+    /// The API token with this id; its secret is [`PROXMOX_TOKEN`].
+    Token(String),
+    /// The user with this name; the password is the secret [`PROXMOX_PASSWORD`].
+    User(String),
+}
+
+/// Which certificates the nodes of a Proxmox cluster may show.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum ProxmoxTrust {
+    /// Those that an authority of this computer has signed.
+    System,
+    /// Those that the authority has signed whose certificate is in this file.
+    Authority(String),
+    /// Those with these SHA-256 fingerprints.
+    Fingerprints(Vec<String>),
+    /// Any: the user's explicit word.
+    Anything,
+}
