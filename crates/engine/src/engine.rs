@@ -1,11 +1,11 @@
 //! The few methods that every front end calls.
 
 mod access;
+mod patience;
 mod read;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 use kubewright_model::desired::{Body, Desired};
 use kubewright_model::diagnostic::Diagnostic;
@@ -20,6 +20,7 @@ use kubewright_providers::existing;
 use tokio::time::Instant;
 
 pub use self::access::WayIn;
+use self::patience::{LOOK_AGAIN, PATIENCE};
 use crate::execute::{Hands, Recorder, Sink, Stop, Tally, execute};
 use crate::holes::{self, Filler};
 use crate::observe::observe;
@@ -136,12 +137,6 @@ pub enum EngineError {
     Bug(Vec<Violation>),
 }
 
-/// How long a run waits for what cannot be looked at yet. A server that was cut off while it started, or a host that
-/// boots after a power cut, answers within two minutes; what does not answer then needs a person.
-const PATIENCE: Duration = Duration::from_secs(120);
-/// Between two looks of that wait.
-const LOOK_AGAIN: Duration = Duration::from_secs(5);
-
 /// Hears what is waited for before a run begins.
 pub type Listener = Arc<dyn Fn(String) + Send + Sync>;
 
@@ -181,40 +176,6 @@ impl Engine {
         plan.notes.splice(0..0, self.world.no_releases(&plan));
         plan.notes.extend(self.world.refused(&plan, desired, &observed).await);
         Ok(Planned { observed, plan })
-    }
-
-    /// Looks at the world and plans, and looks again for a while when something could not be looked at that blocks the
-    /// plan, or a node that the plan leaves out; not for those that were given up.
-    ///
-    /// # Errors
-    ///
-    /// [`EngineError::Bug`] when the plan breaks a promise.
-    pub async fn plan_patiently(
-        &self,
-        desired: &Desired,
-        ask: &Ask,
-        only: &[String],
-        given_up: &BTreeSet<NodeName>,
-    ) -> Result<Planned, EngineError> {
-        let nodes: BTreeSet<&NodeName> = desired.members.iter().map(|member| &member.name).collect();
-        let deadline = Instant::now() + PATIENCE;
-        let mut told = Vec::new();
-        loop {
-            let planned = self.plan(desired, ask, only).await?;
-            let unknown = planned.observed.unknown();
-            let waits = planned.plan.is_blocked()
-                || planned.observed.silent().any(|name| nodes.contains(name) && !given_up.contains(name));
-            let settled = !waits || unknown.is_empty() || !self.has_hands(desired);
-            if settled || Instant::now() + LOOK_AGAIN > deadline {
-                return Ok(planned);
-            }
-            if let Some(listener) = self.listener.as_ref().filter(|_| told != unknown) {
-                let left = (deadline - Instant::now()).as_secs();
-                listener(format!("waiting, {left} s at the most, and Ctrl-C is safe: {}", unknown.join("; ")));
-            }
-            told = unknown;
-            tokio::time::sleep(LOOK_AGAIN).await;
-        }
     }
 
     /// Looks at the world.
@@ -338,15 +299,8 @@ impl Engine {
         Ok(RunReport { run: request.run.clone(), end, done, already, left, failed, remaining, notes: plan.notes })
     }
 
-    /// Whether the world can be looked at all: what this version has no hands for does not come back by waiting.
-    fn has_hands(&self, desired: &Desired) -> bool {
-        let provided = desired.machines.iter().all(|machine| self.world.providers.contains_key(&machine.provider));
-        provided && self.world.hosts.is_some() && self.world.cluster.is_some()
-    }
-
     /// Everything that must be so before anything is touched.
     fn may_run(&self, request: &Request<'_>, plan: &Plan) -> Result<(), EngineError> {
-        chosen(request.desired, plan, request.only)?;
         if plan.is_blocked() {
             let blocking = plan.notes.iter().filter(|note| note.weight == Weight::Blocks);
             return Err(EngineError::Blocked(blocking.cloned().collect()));
@@ -379,12 +333,12 @@ impl Engine {
             // A backup changes nothing that a plan could find.
             Ask::Backup => return Ok(Vec::new()),
         };
-        let mut planned = self.plan_patiently(request.desired, &again, request.only, silent).await?;
+        let mut planned = self.plan_again(request.desired, &again, request.only, silent).await?;
         let deadline = Instant::now() + PATIENCE;
         // What is only waited for comes by itself: a cluster that was off wakes.
         while planned.plan.only_waits() && Instant::now() + LOOK_AGAIN <= deadline {
             tokio::time::sleep(LOOK_AGAIN).await;
-            planned = self.plan_patiently(request.desired, &again, request.only, silent).await?;
+            planned = self.plan_again(request.desired, &again, request.only, silent).await?;
         }
         let steps = planned.plan.steps.iter().map(|step| format!("{}: {}", step.title(), step.reason));
         let replaces = matches!(request.ask, Ask::Replace(_));
@@ -430,7 +384,7 @@ pub fn plan_from(desired: &Desired, observed: &Observed, ask: &Ask, only: &[Stri
     if !broken.is_empty() {
         return Err(EngineError::Bug(broken));
     }
-    Ok(kubewright_planner::only::only(plan, only))
+    Ok(kubewright_planner::only::only(plan, only, desired))
 }
 
 fn end(tally: &Tally, remaining: &[String]) -> RunEnd {

@@ -6,7 +6,7 @@ use futures::stream::{self, StreamExt as _};
 use kubewright_hosts::Probe;
 use kubewright_model::desired::{Desired, DesiredHost, DesiredMachine};
 use kubewright_model::ids::{NodeName, ProviderName};
-use kubewright_model::observed::{ClusterSeen, HostSeen, Inventory, Observed, Power, Seen};
+use kubewright_model::observed::{ClusterSeen, HostSeen, Inventory, Observed, Power, Seen, Why};
 use kubewright_model::spec::kubernetes::Datastore;
 use kubewright_planner::diff::hypervisors::hypervisors;
 
@@ -27,7 +27,7 @@ pub(crate) async fn observe(world: &World, store: &dyn Store, desired: &Desired)
     let filled = holes::filled(desired, world.secrets(store));
     let foundation = Some(match store.foundation(&desired.cluster) {
         Ok(begun) => begun.map_or(Seen::Absent, Seen::Present),
-        Err(error) => Seen::unknown(error.told()),
+        Err(error) => Seen::Unknown(Why::lasting(error.told())),
     });
     let mut observed = Observed { providers, hosts, cluster: None, foundation, filled };
     observed.cluster = Some(cluster(world, store, desired, &observed).await);
@@ -42,13 +42,13 @@ async fn inventories(world: &World, desired: &Desired) -> BTreeMap<ProviderName,
     names.dedup();
     let looks = names.into_iter().map(|name| async move {
         let seen = match world.providers.get(name) {
-            None => Seen::unknown(match world.silent.get(name) {
+            None => Seen::Unknown(Why::lasting(match world.silent.get(name) {
                 Some(why) => why.clone(),
                 None => format!("this version has no hands for provider {name}"),
-            }),
+            })),
             Some(provider) => match retry(TRIES, || provider.observe(&desired.owner), |_, _, _| {}).await {
                 Ok(inventory) => Seen::Present(inventory),
-                Err(error) => Seen::unknown(error.to_string()),
+                Err(error) => Seen::Unknown(error.into()),
             },
         };
         (name.clone(), seen)
@@ -82,7 +82,7 @@ async fn hosts(
         let holds_data = holders.contains(&host.name);
         let probe = Probe { host: &host.name, way: &host.way, resources: &host.resources, holds_data };
         let seen = match &world.hosts {
-            None => Seen::unknown("this version has no hands for hosts"),
+            None => Seen::Unknown(Why::lasting("this version has no hands for hosts")),
             Some(hands) => hands.observe(probe).await,
         };
         (host.name.clone(), seen)
@@ -99,7 +99,9 @@ async fn cluster(world: &World, store: &dyn Store, desired: &Desired, observed: 
     if kubewright_planner::holders::nobody(desired, observed) && !begun {
         return Seen::Absent;
     }
-    let Some(hands) = &world.cluster else { return Seen::unknown("this version has no hands for clusters") };
+    let Some(hands) = &world.cluster else {
+        return Seen::Unknown(Why::lasting("this version has no hands for clusters"));
+    };
     let machines = observed.providers.values().filter_map(Seen::present).flat_map(|inventory| &inventory.machines);
     let runs: BTreeSet<&NodeName> =
         machines.filter(|(_, seen)| seen.power == Power::Running).map(|(name, _)| name).collect();

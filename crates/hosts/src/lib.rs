@@ -28,7 +28,7 @@ use async_trait::async_trait;
 use kubewright_model::desired::Way;
 use kubewright_model::host::HostResource;
 use kubewright_model::ids::{HoleName, NodeName};
-use kubewright_model::observed::{HostSeen, Seen};
+use kubewright_model::observed::{HostSeen, Seen, Why};
 use kubewright_model::plan::HostChange;
 use kubewright_model::recipe::Recipe;
 use kubewright_model::secret::Secret;
@@ -178,5 +178,53 @@ impl HostError {
             Self::Busy { .. } => true,
             Self::Failed { .. } | Self::Hole { .. } => false,
         }
+    }
+}
+
+impl HostError {
+    /// What to do about it, where that is not said with the rest.
+    pub fn help(&self) -> Option<&'static str> {
+        let Self::Unreachable { layer, why, .. } = self else { return None };
+        Some(match layer {
+            Layer::Name => "look at the name, and at the name servers of this computer",
+            Layer::Tcp if why.contains("Connection refused") => {
+                "`ssh.port` is where its SSH daemon listens, and `ssh.portBefore` where it does until `ssh.harden` moves it"
+            }
+            Layer::Banner => "`ssh.port` is where its SSH daemon listens",
+            Layer::Authentication => {
+                "`ssh.keyFile` names the key, and its public half belongs into ~/.ssh/authorized_keys of `ssh.user` there; \
+                 where no key is there yet, `ssh.firstPassword` lets in"
+            }
+            Layer::Sudo if why.contains("not found") => "install sudo on it, or come in as root with `ssh.user`",
+            Layer::Sudo => "`ssh.sudoPassword` says where sudo's password is; or let `ssh.user` do without one",
+            Layer::Tcp | Layer::HostKey | Layer::Command => return None,
+        })
+    }
+}
+
+impl From<HostError> for Why {
+    fn from(error: HostError) -> Self {
+        // A look that took too long may be quicker the next time.
+        let lasts = matches!(error, HostError::Unreachable { .. }) && !error.may_pass();
+        Self { words: error.to_string(), lasts, help: error.help().map(str::to_string) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_somebody_has_to_mend_lasts_and_says_how() {
+        let why = |layer, why: &str| Why::from(HostError::Unreachable { host: "one".into(), layer, why: why.into() });
+        let lasting = [Layer::HostKey, Layer::Authentication, Layer::Sudo];
+        assert!(lasting.into_iter().all(|layer| why(layer, "no").lasts));
+        assert!([Layer::Name, Layer::Tcp, Layer::Banner].into_iter().all(|layer| !why(layer, "no").lasts));
+        let refused = why(Layer::Tcp, "10.0.0.1:2200: Connection refused (os error 111); nor is it at port 22: no");
+        assert!(refused.help.is_some_and(|help| help.contains("`ssh.portBefore`")));
+        assert_eq!(why(Layer::Tcp, "no answer within 10 s").help, None);
+        let failed =
+            HostError::Failed { host: "one".into(), what: "a look".into(), why: "late".into(), log: Vec::new() };
+        assert!(!Why::from(failed).lasts);
     }
 }

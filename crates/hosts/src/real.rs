@@ -221,7 +221,7 @@ impl Hosts for RealHosts {
             answer = self.script(probe.host, probe.way, "looking at it", job).await;
         }
         match answer {
-            Err(error) => Seen::unknown(error.to_string()),
+            Err(error) => Seen::Unknown(error.into()),
             Ok(printed) => match probe::parse(probe.resources, &printed, asked..=now()) {
                 Ok(mut seen) => {
                     let missing = upload::missing(&probe, &seen, &self.folder).await;

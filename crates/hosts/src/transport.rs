@@ -154,11 +154,6 @@ fn unanswered(output: &Output, nonce: &str, root: bool) -> Refusal {
         (_, Some(SIGNALLED..=SIGNALLED_LAST)) => {
             Refusal::new(Layer::Tcp, "somebody ended the shell in the middle of a command")
         }
-        // The words of sudo, and of the one that Ubuntu has in its place since 25.10.
-        (Some(sudo), _) if !root && !began && sudo.ends_with(" is required") => Refusal::new(
-            Layer::Sudo,
-            format!("{sudo}; say where it is as `ssh.sudoPassword`, or let the user do without"),
-        ),
         (Some(sudo), _) if !root && !began => Refusal::new(Layer::Sudo, (*sudo).to_string()),
         // sudo itself is missing: the login shell says so, each in its own words.
         (None, Some(126 | 127)) if !root && !began => Refusal::new(Layer::Sudo, last.to_string()),
@@ -180,7 +175,7 @@ mod tests {
         assert_eq!(layer(Some(1)), Layer::Sudo);
         let output = Output { stdout: Vec::new(), stderr: stderr.clone(), status: Some(1) };
         let told = unanswered(&output, "nonce", false).why;
-        assert!(told.starts_with("sudo: a password is required; ") && told.contains("`ssh.sudoPassword`"), "{told}");
+        assert_eq!(told, "sudo: a password is required");
         assert_eq!([layer(None), layer(Some(128)), layer(Some(128 + 15))], [Layer::Tcp; 3]);
     }
 }

@@ -16,13 +16,38 @@ use crate::units::Size;
 use crate::version::Version;
 
 /// Why something could not be seen.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Why(pub String);
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Why {
+    /// In words.
+    pub words: String,
+    /// It does not pass by itself, so nobody needs to wait.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub lasts: bool,
+    /// What to do about it, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub help: Option<String>,
+}
+
+impl Why {
+    /// What somebody has to mend.
+    pub fn lasting(words: impl Into<String>) -> Self {
+        Self { words: words.into(), lasts: true, help: None }
+    }
+
+    /// The words, about something with this name.
+    pub fn of(&self, name: &str) -> String {
+        match self.words.strip_prefix(name) {
+            // What is said of it begins with its name.
+            Some(rest) if rest.starts_with(' ') => self.words.clone(),
+            _ => format!("{name}: {}", self.words),
+        }
+    }
+}
 
 impl fmt::Display for Why {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.words)
     }
 }
 
@@ -41,7 +66,7 @@ pub enum Seen<T> {
 impl<T> Seen<T> {
     /// Could not look, because.
     pub fn unknown(why: impl Into<String>) -> Self {
-        Self::Unknown(Why(why.into()))
+        Self::Unknown(Why { words: why.into(), ..Why::default() })
     }
 
     /// What is there, if it is.
@@ -94,22 +119,17 @@ impl Observed {
         self.hosts.iter().filter(|(_, seen)| seen.why_unknown().is_some()).map(|(name, _)| name)
     }
 
-    /// What nobody could look at, and why, each of it once.
-    pub fn unknown(&self) -> Vec<String> {
-        let named = |name: &str, why: &str| match why.strip_prefix(name) {
-            // What is said of it begins with its name.
-            Some(rest) if rest.starts_with(' ') => why.to_string(),
-            _ => format!("{name}: {why}"),
-        };
-        let providers = self.providers.iter().filter_map(|(name, seen)| Some((name.as_str(), &seen.why_unknown()?.0)));
-        let hosts = self.hosts.iter().filter_map(|(name, seen)| Some((name.as_str(), &seen.why_unknown()?.0)));
-        let told: Vec<(&str, &String)> = providers.chain(hosts).collect();
+    /// What nobody could look at, by its name, and why, each of it once.
+    pub fn unknown(&self) -> Vec<(&str, Why)> {
+        let providers = self.providers.iter().filter_map(|(name, seen)| Some((name.as_str(), seen.why_unknown()?)));
+        let hosts = self.hosts.iter().filter_map(|(name, seen)| Some((name.as_str(), seen.why_unknown()?)));
+        let told: Vec<(&str, &Why)> = providers.chain(hosts).collect();
         // A cluster is out of reach where its hosts are, and says so.
         let cluster = self.cluster.as_ref().and_then(|seen| seen.why_unknown()).map(|why| {
-            let short = told.iter().fold(why.0.clone(), |short, (_, why)| short.replace(&format!("; {why}"), ""));
-            named("the cluster", &short)
+            let shorter = |short: String, (_, why): &(&str, &Why)| short.replace(&format!("; {why}"), "");
+            ("the cluster", Why { words: told.iter().fold(why.words.clone(), shorter), ..why.clone() })
         });
-        told.iter().map(|(name, why)| named(name, why)).chain(cluster).collect()
+        told.iter().map(|(name, why)| (*name, (*why).clone())).chain(cluster).collect()
     }
 }
 
@@ -421,12 +441,12 @@ mod tests {
     fn what_is_out_of_reach_is_told_once() {
         let off = "h1 cannot be reached (TCP): refused";
         let observed = Observed {
-            providers: [("proxmox".into(), Seen::unknown("no token"))].into(),
+            providers: [("proxmox".into(), Seen::Unknown(Why::lasting("no token")))].into(),
             hosts: [("h1".into(), Seen::unknown(off)), ("h2".into(), Seen::unknown("h20 is odd"))].into(),
             cluster: Some(Seen::unknown(format!("no kubeconfig is kept; {off}"))),
             ..Observed::default()
         };
-        let told = ["proxmox: no token", off, "h2: h20 is odd", "the cluster: no kubeconfig is kept"];
-        assert_eq!(observed.unknown(), told);
+        let told: Vec<String> = observed.unknown().iter().map(|(name, why)| why.of(name)).collect();
+        assert_eq!(told, ["proxmox: no token", off, "h2: h20 is odd", "the cluster: no kubeconfig is kept"]);
     }
 }

@@ -11,12 +11,17 @@ use kubewright_model::recipe::Effect;
 
 /// The part that hosts before the cluster are.
 pub(crate) const HAPROXY: &str = "haproxy";
+/// What is done to nodes, as steps are called by it: `host/k3s-agent-1`.
+const DEEDS: [&str; 15] = [
+    "create", "update", "raw", "start", "restart", "host", "init", "join", "labels", "cordon", "drain", "uncordon",
+    "leave", "forget", "delete",
+];
 
 /// The plan with only the chosen parts: stages (`control-plane`), nodes (`k3s-agent-1`), parts (`monitoring`) or single
 /// steps (`host/k3s-agent-1`).
 ///
 /// What keeps none of them from being done blocks no more. What a chosen step needs and was not chosen is not smuggled in: a note names it and blocks the plan.
-pub fn only(plan: Plan, chosen: &[String]) -> Plan {
+pub fn only(plan: Plan, chosen: &[String], desired: &Desired) -> Plan {
     if chosen.is_empty() {
         return plan;
     }
@@ -42,8 +47,10 @@ pub fn only(plan: Plan, chosen: &[String]) -> Plan {
         }
         step.needs.retain(|need| !left.contains(need));
     }
-    for note in notes.iter_mut().filter(|note| note.weight == Weight::Blocks && !note.stages.is_empty()) {
-        if !kept.iter().any(|step| note.stages.contains(&step.stage)) {
+    for note in notes.iter_mut().filter(|note| note.weight == Weight::Blocks) {
+        let of_others = note.subject.node().is_some_and(|node| !concerns(chosen, desired, node.as_str()));
+        let of_later = !note.stages.is_empty() && !kept.iter().any(|step| note.stages.contains(&step.stage));
+        if of_others || of_later {
             note.weight = Weight::Tells;
         }
     }
@@ -64,8 +71,23 @@ pub fn only(plan: Plan, chosen: &[String]) -> Plan {
     Plan::new(cluster, ask, kept, notes)
 }
 
-/// Words that choose nothing, for they are no stage, node or part of this spec, nor of this plan of it; each with the word
-/// that was perhaps meant.
+/// Whether what was chosen may concern a host: it does but where every word names other hosts, or steps of theirs.
+pub fn concerns(chosen: &[String], desired: &Desired, host: &str) -> bool {
+    let named = |name: &str| desired.hosts.iter().any(|host| host.name.as_str() == name);
+    let of = |word: &str| {
+        let name = word.split_once('/').map_or(word, |(_, name)| name);
+        if !named(name) {
+            return true;
+        }
+        // What a hypervisor holds for its containers belongs to each of them.
+        let machine = desired.machines.iter().find(|machine| machine.name.as_str() == name);
+        name == host || machine.is_some_and(|machine| machine.place.as_str() == host)
+    };
+    chosen.is_empty() || chosen.iter().any(|word| of(word))
+}
+
+/// Words that choose nothing, for they are no stage, node or part of this spec, no deed that may have to be done to a node
+/// of it, nor of this plan of it; each with the word that was perhaps meant.
 pub fn unknown(chosen: &[String], desired: &Desired, plan: &Plan) -> Vec<(String, Option<String>)> {
     let stages = Stage::ALL.iter().map(|stage| stage.word());
     let nodes = desired.machines.iter().map(|machine| machine.name.as_str());
@@ -77,8 +99,16 @@ pub fn unknown(chosen: &[String], desired: &Desired, plan: &Plan) -> Vec<(String
         stages.chain(nodes).chain(parts).chain(fronts).filter(|word| !word.is_empty()).collect();
     // What is not in the spec any more is chosen by its name, too.
     let meant = |word: &String| plan.steps.iter().any(|step| is_chosen(step, std::slice::from_ref(word)));
-    let strange = chosen.iter().filter(|word| !known.contains(word.as_str()) && !meant(word));
-    strange.map(|word| (word.clone(), nearest(word, known.iter().copied()).map(str::to_string))).collect()
+    // That there is nothing to do just now makes it no other word.
+    let names: BTreeSet<&str> = desired.machines.iter().map(|machine| machine.name.as_str()).collect();
+    let may_come =
+        |word: &String| word.split_once('/').is_some_and(|(deed, node)| DEEDS.contains(&deed) && names.contains(node));
+    let strange = chosen.iter().filter(|word| !known.contains(word.as_str()) && !meant(word) && !may_come(word));
+    let near = |word: &str| match word.split_once('/') {
+        Some((deed, node)) => Some(format!("{}/{}", nearest(deed, DEEDS)?, nearest(node, names.iter().copied())?)),
+        None => nearest(word, known.iter().copied()).map(str::to_string),
+    };
+    strange.map(|word| (word.clone(), near(word))).collect()
 }
 
 /// A node is more than its host; who chose it by name may have meant that alone.

@@ -15,7 +15,7 @@ pub mod proxmox;
 use async_trait::async_trait;
 use kubewright_model::desired::{DesiredBackupJob, DesiredLoadBalancer, DesiredMachine};
 use kubewright_model::ids::{ClusterName, NodeName, Owner, PlaceName, Vmid};
-use kubewright_model::observed::{Inventory, LoadBalancerSeen, MachineSeen};
+use kubewright_model::observed::{Inventory, LoadBalancerSeen, MachineSeen, Why};
 
 /// What a provider is able to do at all.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -159,5 +159,11 @@ impl ProviderError {
     /// Whether it may pass by itself.
     pub fn may_pass(&self) -> bool {
         matches!(self.kind, ErrorKind::Transient | ErrorKind::Busy)
+    }
+}
+
+impl From<ProviderError> for Why {
+    fn from(error: ProviderError) -> Self {
+        Self { words: error.to_string(), lasts: !error.may_pass(), help: None }
     }
 }

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use kubewright_engine::verify::CheckResult;
-use kubewright_model::desired::{Desired, DesiredMachine, DesiredMember};
+use kubewright_model::desired::{Body, Desired, DesiredMachine, DesiredMember};
 use kubewright_model::ids::NodeName;
-use kubewright_model::observed::{ClusterSeen, MachineSeen, Observed, Power, Seen};
+use kubewright_model::observed::{ClusterSeen, MachineSeen, Observed, Power, Seen, Why};
 
 use super::table::{lines, table};
 use crate::screen::{BAD, CARE, DIM, GOOD, HEAD, counted, duration, paint, say};
@@ -44,7 +44,23 @@ pub(crate) fn show(desired: &Desired, observed: &Observed) {
         nodes.add_row([name.to_string(), role, address, runs(Some(seen.power)), paint(DIM, "-"), state, version]);
     }
     say!("{}", lines(&nodes));
+    for unseen in unseen(desired, observed) {
+        say!("{unseen}");
+    }
     whole(desired, observed);
+}
+
+/// Why providers and hosts could not be looked at. They are sentences, so they stand below the table.
+fn unseen(desired: &Desired, observed: &Observed) -> Vec<String> {
+    let providers: BTreeMap<&str, &Why> =
+        observed.providers.iter().filter_map(|(name, seen)| Some((name.as_str(), seen.why_unknown()?))).collect();
+    let nodes = desired.machines.iter().map(|machine| &machine.name);
+    let hosts = nodes.filter_map(|name| Some((name.as_str(), observed.hosts.get(name)?.why_unknown()?)));
+    let told = providers.into_iter().chain(hosts).map(|(name, why)| {
+        let help = why.help.as_ref().map(|help| format!("\n  {} {help}", paint(DIM, "→"))).unwrap_or_default();
+        format!("{} {}{help}", paint(CARE, "?"), why.of(name))
+    });
+    told.collect()
 }
 
 /// Machines that carry our mark and that the spec does not know any more.
@@ -60,10 +76,18 @@ fn strangers<'a>(
 fn power(observed: &Observed, machine: &DesiredMachine) -> String {
     match observed.providers.get(&machine.provider) {
         None => paint(CARE, "not asked"),
-        Some(Seen::Unknown(why)) => paint(CARE, format!("unknown: {why}")),
+        Some(Seen::Unknown(_)) => paint(CARE, "?"),
         Some(Seen::Absent) => paint(BAD, "not there"),
+        // Nobody tells of a machine that was there before us; its host does, where it answers.
+        Some(Seen::Present(_)) if *machine.body == Body::Existing && is_silent(observed, &machine.name) => {
+            paint(CARE, "?")
+        }
         Some(Seen::Present(inventory)) => runs(inventory.machines.get(&machine.name).map(|machine| machine.power)),
     }
+}
+
+fn is_silent(observed: &Observed, name: &NodeName) -> bool {
+    observed.hosts.get(name).is_some_and(|seen| seen.why_unknown().is_some())
 }
 
 fn runs(power: Option<Power>) -> String {
@@ -77,7 +101,7 @@ fn runs(power: Option<Power>) -> String {
 fn host(observed: &Observed, name: &NodeName) -> String {
     match observed.hosts.get(name) {
         None | Some(Seen::Absent) => paint(DIM, "-"),
-        Some(Seen::Unknown(why)) => paint(CARE, why),
+        Some(Seen::Unknown(_)) => paint(CARE, "?"),
         Some(Seen::Present(host)) => {
             let kernel = host.facts.as_ref().and_then(|facts| facts.kernel.as_deref());
             kernel.map_or_else(|| host.os.clone(), |kernel| format!("{}, Linux {kernel}", host.os))

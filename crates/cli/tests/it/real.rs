@@ -132,12 +132,22 @@ fn a_host_that_cannot_be_reached_blocks_and_says_at_which_layer() {
     let plan = run(folder.path(), &["plan"]);
     assert_eq!(plan.code, Some(5));
     plan.has(&["web-1 cannot be reached (TCP)", "No route to host"]);
+    let status = run(folder.path(), &["status"]);
+    assert_eq!(status.code, Some(7));
+    let row = status.out.lines().find(|line| line.trim_start().starts_with("web-1")).expect("a row");
+    assert_eq!(row.split_whitespace().filter(|cell| *cell == "?").count(), 2, "nobody knows whether it runs: {row}");
+    assert!(row.len() < 80, "a sentence is no cell: {row}");
+    status.has(&["? web-1 cannot be reached (TCP): ", "No route to host"]);
     // Another host answers at its address.
     std::fs::copy(host.at("stranger"), host.at("host")).expect("a copy");
     host.power_on();
-    let plan = run(folder.path(), &["plan"]);
-    assert_eq!(plan.code, Some(5));
-    plan.has(&["web-1 cannot be reached (host key)", "was it made anew?"]);
+    for change in ["apply", "destroy"] {
+        let begin = std::time::Instant::now();
+        let changed = run(folder.path(), &[change, "--yes"]);
+        assert_eq!(changed.code, Some(5));
+        changed.has(&["web-1 cannot be reached (host key)", "was it made anew?"]);
+        assert!(begin.elapsed() < std::time::Duration::from_secs(30), "it does not pass by itself");
+    }
 }
 
 /// What K3s publishes, in a folder: a binary that is none, and the list of digests.

@@ -87,3 +87,25 @@ fn a_sudo_that_asks_names_the_field() {
     assert_eq!(plan.code, Some(5), "{}{}", plan.out, plan.err);
     plan.has(&["(sudo)", "`ssh.sudoPassword`"]);
 }
+
+#[test]
+fn who_is_not_let_in_is_told_what_to_do() {
+    let Some(lab) = Lab::open() else { return };
+    let host = lab.host("web-1");
+    let folder = spec(&[&host], "");
+    edit(folder.path(), "user: admin", "user: nobody");
+    let key = host.at("user").display().to_string();
+    std::fs::create_dir(folder.path().join(".ssh")).expect("a folder");
+    let config = format!("Host *\n  IdentityFile {key}\n");
+    std::fs::write(folder.path().join(".ssh/config"), config).expect("a file");
+    let plan = run(folder.path(), &["plan", "--only", "hosts"]);
+    assert_eq!(plan.code, Some(5), "{}{}", plan.out, plan.err);
+    plan.has(&["(authentication)", "→ `ssh.keyFile` names the key", "`ssh.firstPassword`"]);
+    assert_eq!(plan.out.matches(&key).count(), 1, "each key is tried once: {}", plan.out);
+    edit(folder.path(), &format!("port: {PORT},"), "port: 1,");
+    let plan = run(folder.path(), &["plan", "--only", "hosts"]);
+    plan.has(&[
+        "Connection refused",
+        "→ `ssh.port` is where its SSH daemon listens, and `ssh.portBefore` where it does until",
+    ]);
+}

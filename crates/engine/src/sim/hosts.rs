@@ -208,7 +208,7 @@ impl Hosts for Ssh {
     async fn observe(&self, probe: Probe<'_>) -> Seen<HostSeen> {
         self.centre.lock().count("host look");
         match self.reach(probe.host, probe.way).await {
-            Err(error) => Seen::unknown(error.to_string()),
+            Err(error) => Seen::Unknown(error.into()),
             Ok(Reached::Hypervisor) => {
                 let state = self.centre.lock();
                 let mut seen = HostSeen { os: "Proxmox VE 8".into(), arch: "amd64".into(), ..HostSeen::default() };

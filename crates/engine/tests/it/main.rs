@@ -26,6 +26,7 @@ mod scenarios;
 mod secrets;
 #[path = "../../../providers/tests/it/taught.rs"]
 mod taught;
+mod waiting;
 #[path = "../../../providers/tests/it/wishes.rs"]
 mod wishes;
 mod yard;

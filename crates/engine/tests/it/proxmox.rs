@@ -8,9 +8,9 @@ mod mishaps;
 use std::path::Path;
 use std::sync::Arc;
 
-use kubewright_engine::Engine;
 use kubewright_engine::sim::MemoryStore;
 use kubewright_engine::world::World;
+use kubewright_engine::{Engine, Planned};
 use kubewright_model::desired::Desired;
 use kubewright_model::ids::ProviderName;
 use kubewright_model::plan::{Action, Ask, Weight};
@@ -72,11 +72,13 @@ async fn the_real_world_asks_the_proxmox_cluster() {
         let engine = Engine::new(real(&desired, folder.path()), Arc::new(MemoryStore::default()));
         engine.plan(&desired, &Ask::Apply, &[]).await.unwrap()
     };
-    let silent = plan().await.observed.unknown().join("\n");
+    let unknown =
+        |planned: Planned| planned.observed.unknown().iter().map(|(name, why)| why.of(name)).collect::<String>();
+    let silent = unknown(plan().await);
     assert!(silent.contains("proxmox: the API token (file token): No such file or directory"), "{silent}");
 
     std::fs::write(folder.path().join("token"), "another\n").unwrap();
-    let refused = plan().await.observed.unknown().join("\n");
+    let refused = unknown(plan().await);
     assert!(refused.contains("proxmox: 401 authentication failure"), "{refused}");
 
     std::fs::write(folder.path().join("token"), format!("{TOKEN_SECRET}\n")).unwrap();

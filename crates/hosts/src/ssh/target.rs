@@ -86,8 +86,10 @@ impl Home {
         if let Some(key) = way.key_file.as_deref().map(|key| self.expand(key)) {
             // A bastion that the spec names is entered with the spec's key too.
             if let Some(jump) = target.jump.as_mut().filter(|_| way.jump.is_some()) {
+                jump.keys.retain(|other| *other != key);
                 jump.keys.insert(0, key.clone());
             }
+            target.keys.retain(|other| *other != key);
             target.keys.insert(0, key);
         }
         Ok(target)

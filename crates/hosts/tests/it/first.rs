@@ -33,7 +33,7 @@ async fn a_password_lets_us_in_until_our_key_takes_its_place() {
     let (keys, way) = ("cat /home/admin/.ssh/authorized_keys 2>/dev/null || true", first(&host));
     // Without the word of the spec, no password is tried.
     let refused = look(&knows("first contact", home.path()), &host, &super::way(&host, "admin"), &[]).await;
-    assert!(refused.why_unknown().expect("it is not let in").0.contains("authentication"), "{refused:?}");
+    assert!(refused.why_unknown().expect("it is not let in").words.contains("authentication"), "{refused:?}");
     // A look changes nothing.
     let hands = knows("first contact", home.path());
     assert!(look(&hands, &host, &way, &[]).await.present().is_some());
@@ -80,7 +80,7 @@ async fn a_wrong_password_is_told_and_a_host_that_takes_no_key_too() {
     let home = tempfile::tempdir().expect("a folder");
     let host = host(&lab, "PasswordAuthentication");
     let refused = look(&knows("wrong", home.path()), &host, &first(&host), &[]).await;
-    let why = &refused.why_unknown().expect("it is not let in").0;
+    let why = &refused.why_unknown().expect("it is not let in").words;
     assert!(why.contains("the password for the first contact (secret/first-password)"), "{why}");
     assert!(!why.contains("wrong"), "{why}");
     // The folder of keys is a file: the change fails before it began, and says why.

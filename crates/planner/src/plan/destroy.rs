@@ -92,8 +92,9 @@ fn end_on_existing(draft: &mut Draft<'_>, observed: &Observed, strangers: Vec<St
         let seen = observed.hosts.get(name);
         if let Some(why) = seen.and_then(Seen::why_unknown) {
             let message = format!("the host cannot be looked at: {why}");
+            let first = why.help.as_ref().map_or_else(String::new, |help| format!("{help}; "));
             let help = "what is ours on it would be left over; taken out of the spec, the host stays as it is";
-            draft.note(Weight::Blocks, Subject::Host(name.clone()), message, help);
+            draft.note(Weight::Blocks, Subject::Host(name.clone()), message, &(first + help));
         }
         if let Some((message, help)) = of_another(name, desired, observed) {
             draft.note(Weight::Blocks, Subject::Host(name.clone()), message, &help);

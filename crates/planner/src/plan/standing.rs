@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use kubewright_model::change::Subject;
 use kubewright_model::desired::{Body, Desired, DesiredHost, DesiredMachine, DesiredMember};
 use kubewright_model::ids::{NodeName, Owner, PlaceName, ProviderName, Vmid};
-use kubewright_model::observed::{ClusterSeen, HostSeen, MachineSeen, NodeSeen, Observed, Power, Seen};
+use kubewright_model::observed::{ClusterSeen, HostSeen, MachineSeen, NodeSeen, Observed, Power, Seen, Why};
 use kubewright_model::plan::{Note, Weight};
 
 use super::draft::UNPROTECT;
@@ -133,8 +133,9 @@ impl<'a> Standings<'a> {
                 let subject = Subject::Machine(machine.name.clone());
                 let host = observed.hosts.get(&machine.name);
                 notes.push(if left_out(member, seen, host) && judge.placed(machine).is_ok() {
-                    let help = Some("it is left out until it answers".to_string());
-                    Note { weight: Weight::Warns, subject, message, help, stages: Vec::new() }
+                    let help =
+                        help.map_or_else(String::new, |help| format!("{help}; ")) + "it is left out until it answers";
+                    Note { weight: Weight::Warns, subject, message, help: Some(help), stages: Vec::new() }
                 } else {
                     Note { weight: Weight::Blocks, subject, message, help, stages: Vec::new() }
                 });
@@ -200,6 +201,11 @@ fn in_its_role<'a>(
 /// Why nothing is done to a machine, and what to do.
 pub(super) type Refusal = (String, Option<String>);
 
+/// Its host does not let us look.
+fn unseen(why: &Why) -> Refusal {
+    (format!("the host cannot be looked at: {why}"), why.help.clone())
+}
+
 /// What every node is judged by.
 struct Judge<'a, 'h> {
     desired: &'a Desired,
@@ -242,7 +248,7 @@ impl<'a> Judge<'a, '_> {
             // A host that was there before us is left clean and set up anew; nobody makes its machine.
             Seen::Present(there) if again && *machine.body == Body::Existing => {
                 match self.observed.hosts.get(&machine.name).and_then(Seen::why_unknown) {
-                    Some(why) => return Err((format!("the host cannot be looked at: {why}"), None)),
+                    Some(why) => return Err(unseen(why)),
                     None => Standing::Off(there),
                 }
             }
@@ -439,7 +445,7 @@ fn judge<'a>(
             }
             match observed.hosts.get(&machine.name) {
                 Some(Seen::Present(host)) => Ok(Standing::Answers(seen, host)),
-                Some(Seen::Unknown(why)) => Err((format!("the host cannot be looked at: {why}"), None)),
+                Some(Seen::Unknown(why)) => Err(unseen(why)),
                 // A host that exists already and that a plan from nothing has not asked is looked at when its turn comes.
                 None if *machine.body == Body::Existing => Ok(Standing::Off(seen)),
                 Some(Seen::Absent) | None => Err(("the host was not looked at".into(), None)),

@@ -1,0 +1,157 @@
+//! What a run waits for before it begins, and what it does not wait for.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use kubewright_engine::{Engine, EngineError, Planned, sim};
+use kubewright_hosts::{Holes, HostError, Hosts, Layer, Probe, Report};
+use kubewright_model::desired::Way;
+use kubewright_model::ids::NodeName;
+use kubewright_model::observed::{HostSeen, Seen};
+use kubewright_model::plan::{Ask, HostChange, Weight};
+use kubewright_model::recipe::Recipe;
+use tokio::time::Instant;
+
+use crate::proofs::LAB;
+use crate::yard::{Yard, desired};
+
+/// Hands on hosts, some of which do not let us in.
+struct Barred {
+    hosts: Arc<dyn Hosts>,
+    who: Vec<(&'static str, Layer)>,
+}
+
+#[async_trait]
+impl Hosts for Barred {
+    async fn observe(&self, probe: Probe<'_>) -> Seen<HostSeen> {
+        match self.who.iter().find(|(name, _)| probe.host.as_str() == *name) {
+            Some((_, layer)) => {
+                let (host, why) = (probe.host.clone(), "it does not let us in".to_string());
+                Seen::Unknown(HostError::Unreachable { host, layer: *layer, why }.into())
+            }
+            None => self.hosts.observe(probe).await,
+        }
+    }
+
+    async fn change(&self, change: &HostChange, holes: &Holes) -> Result<Report, HostError> {
+        self.hosts.change(change, holes).await
+    }
+
+    async fn run(
+        &self,
+        host: &NodeName,
+        way: &Way,
+        recipe: &Recipe,
+        holes: &Holes,
+        tell: &(dyn Fn(String) + Send + Sync),
+    ) -> Result<Report, HostError> {
+        self.hosts.run(host, way, recipe, holes, tell).await
+    }
+}
+
+/// What came of planning while some hosts do not let us in: how long it took, what was told meanwhile, and the plan.
+struct Waited {
+    took: Duration,
+    told: Vec<String>,
+    planned: Result<Planned, EngineError>,
+}
+
+/// Hosts that were there before us.
+const HOSTS: &str = r#"apiVersion: kubewright.dev/v1alpha1
+kind: Cluster
+metadata: { name: lab }
+spec:
+  kubernetes: { distribution: k3s, version: v1.31.4+k3s1, datastore: sqlite }
+  network: { cidr: 10.0.0.0/24, gateway: 10.0.0.1, nameservers: [10.0.0.1] }
+  hosts: { ssh: { keyFile: ~/.ssh/id_ed25519 }, packages: [curl] }
+  pools:
+    server: { role: both, name: server, addresses: [10.0.0.10], existing: {} }
+    agent: { role: agent, name: "agent-{n}", addresses: [10.0.0.20-21], existing: {} }
+"#;
+
+/// Builds the lab, and plans once more with these words after `--only`.
+fn waits(who: &[(&'static str, Layer)], ask: &Ask, only: &[&str]) -> Waited {
+    waits_in(LAB, who, ask, only)
+}
+
+fn waits_in(lab: &str, who: &[(&'static str, Layer)], ask: &Ask, only: &[&str]) -> Waited {
+    let yard = Yard::new(desired(lab), 5);
+    sim::run(async {
+        assert_eq!(yard.run_to_the_end(&Ask::Apply, &[], 1).await, ["complete"]);
+        let mut world = yard.centre.world(&yard.desired);
+        world.hosts = world.hosts.map(|hosts| Arc::new(Barred { hosts, who: who.to_vec() }) as Arc<dyn Hosts>);
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let hears = Arc::clone(&told);
+        let engine = Engine::new(world, Arc::new(yard.store.clone()))
+            .telling(Arc::new(move |words| hears.lock().unwrap().push(words)));
+        let only: Vec<String> = only.iter().map(|word| (*word).to_string()).collect();
+        let begin = Instant::now();
+        let planned = engine.plan_patiently(&yard.desired, ask, &only, &BTreeSet::new()).await;
+        let told = told.lock().unwrap().clone();
+        Waited { took: begin.elapsed(), told, planned }
+    })
+    .unwrap()
+}
+
+#[test]
+fn what_somebody_has_to_mend_is_not_waited_for() {
+    for layer in [Layer::HostKey, Layer::Authentication, Layer::Sudo] {
+        for ask in [Ask::Apply, Ask::Destroy] {
+            // That another one is on its way makes no difference: the plan is blocked as long as this one lasts.
+            let waited = waits_in(HOSTS, &[("server", layer), ("agent-1", Layer::Tcp)], &ask, &[]);
+            assert!(waited.planned.unwrap().plan.is_blocked());
+            assert!(
+                waited.took < Duration::from_secs(30) && waited.told.is_empty(),
+                "{:?} {:?}",
+                waited.took,
+                waited.told
+            );
+        }
+    }
+    let waited = waits_in(HOSTS, &[("agent-1", Layer::Tcp)], &Ask::Destroy, &[]);
+    assert!(waited.took > Duration::from_secs(110), "{:?}", waited.took);
+}
+
+#[test]
+fn a_wait_is_told_once_and_then_only_that_it_goes_on() {
+    let waited = waits(&[("server-2", Layer::Tcp), ("agent-1", Layer::Authentication)], &Ask::Apply, &[]);
+    assert!(waited.planned.unwrap().plan.is_blocked());
+    assert!(waited.took > Duration::from_secs(110), "{:?}", waited.took);
+    let (first, rest) = waited.told.split_first().unwrap();
+    assert!(first.contains("Ctrl-C is safe:\n  server-2 cannot be reached (TCP): it does not let us in"), "{first}");
+    assert!(!first.contains("agent-1"), "it is left out, and nobody waits for it: {first}");
+    assert!((2..=4).contains(&rest.len()), "{rest:#?}");
+    assert!(rest.iter().all(|told| told.starts_with("still waiting for server-2, ") && told.len() < 60), "{rest:#?}");
+}
+
+#[test]
+fn an_agent_that_is_left_out_for_good_keeps_nobody_waiting() {
+    let waited = waits(&[("agent-1", Layer::HostKey)], &Ask::Apply, &[]);
+    assert!(!waited.planned.unwrap().plan.is_blocked() && waited.took < Duration::from_secs(30), "{:?}", waited.took);
+}
+
+#[test]
+fn names_are_judged_before_anybody_waits() {
+    let waited = waits(&[("server-2", Layer::Tcp)], &Ask::Apply, &["host/agent-3"]);
+    let Err(EngineError::Words { unknown, .. }) = waited.planned else { panic!("it means nothing") };
+    assert_eq!(unknown.len(), 1);
+    assert!(unknown[0].1.as_ref().is_some_and(|near| near.starts_with("host/agent-")), "{unknown:?}");
+    assert!(waited.took < Duration::from_secs(30) && waited.told.is_empty(), "{:?}", waited.took);
+}
+
+#[test]
+fn who_was_not_chosen_is_not_waited_for_and_blocks_nothing() {
+    for word in ["host/agent-1", "agent-1"] {
+        let waited = waits(&[("server-2", Layer::Tcp)], &Ask::Apply, &[word]);
+        let plan = waited.planned.unwrap().plan;
+        assert!(plan.is_empty() && !plan.is_blocked(), "there is nothing to do: {:?}", plan.notes);
+        assert!(plan.notes.iter().any(|note| note.message == format!("nothing is to be done for `{word}`")));
+        let other = plan.notes.iter().find(|note| note.message.contains("cannot be looked at")).unwrap();
+        assert_eq!(other.weight, Weight::Tells);
+        assert!(waited.took < Duration::from_secs(30), "{:?}", waited.took);
+    }
+    let waited = waits(&[("server-2", Layer::Tcp)], &Ask::Apply, &["host/server-2"]);
+    assert!(waited.planned.unwrap().plan.is_blocked() && waited.took > Duration::from_secs(110), "{:?}", waited.took);
+}
