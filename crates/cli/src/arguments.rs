@@ -208,7 +208,7 @@ pub(crate) struct Plan {
     /// End with 4 when something is to be done.
     #[arg(long)]
     pub(crate) exit_code: bool,
-    /// Show every step, also where many are alike.
+    /// Show every step with all that it does, also where many are alike.
     #[arg(long)]
     pub(crate) full: bool,
 }

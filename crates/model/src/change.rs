@@ -63,7 +63,7 @@ pub enum Verb {
 }
 
 /// One field's difference.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct FieldChange {
     /// The field: `memory`, `file /etc/rancher/k3s/config.yaml`.
     pub field: String,

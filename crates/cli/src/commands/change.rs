@@ -17,7 +17,7 @@ use crate::problem::{Done, Problem, listed};
 use crate::screen::{BAD, CARE, counted, paint, remark, say};
 use crate::source::{self, Reading};
 use crate::view;
-use crate::view::plan::Alike;
+use crate::view::plan::Detail;
 use crate::view::progress::Progress;
 use crate::world::{Site, holder, run_id};
 
@@ -133,7 +133,7 @@ fn carry_out(arguments: &Arguments, wish: Wish<'_>) -> Result<Done, Problem> {
 fn worth_it(arguments: &Arguments, wish: &Wish<'_>, plan: &Plan) -> Result<bool, Problem> {
     engine::chosen(&wish.desired, plan, &wish.only)?;
     if wish.output == Output::Text {
-        view::plan::show(plan, &wish.desired, Alike::Folded(None));
+        view::plan::show(plan, &wish.desired, Detail::Agreed);
     }
     if plan.is_blocked() {
         let blocked = match wish.output {

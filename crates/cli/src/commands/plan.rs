@@ -14,7 +14,7 @@ use crate::arguments::{self, Arguments, Output};
 use crate::problem::{Done, Problem};
 use crate::source::{self, Reading};
 use crate::view;
-use crate::view::plan::Alike;
+use crate::view::plan::Detail;
 use crate::world::Site;
 
 /// A plan of ten thousand nodes has a tenth of it.
@@ -48,7 +48,7 @@ pub(super) fn run(arguments: &Arguments, asked: &arguments::Plan) -> Result<Done
     };
     engine::chosen(&loadout.desired, &plan, &asked.only)?;
     match asked.output {
-        Output::Text => view::plan::show(&plan, &loadout.desired, alike(asked)),
+        Output::Text => view::plan::show(&plan, &loadout.desired, detail(asked)),
         Output::Json => print_json_of(arguments.simulated.is_some(), &plan)?,
     }
     if let Some(out) = &asked.out {
@@ -66,8 +66,8 @@ pub(super) fn run(arguments: &Arguments, asked: &arguments::Plan) -> Result<Done
     })
 }
 
-fn alike(asked: &arguments::Plan) -> Alike {
-    if asked.full { Alike::Shown } else { Alike::Folded(Some("--full shows them")) }
+fn detail(asked: &arguments::Plan) -> Detail {
+    if asked.full { Detail::Full } else { Detail::Brief("--full shows them") }
 }
 
 /// Whoever is refused by the real world may still try the spec out.

@@ -6,6 +6,7 @@ use anstyle::Style;
 use kubewright_model::change::{FieldChange, Reason, Subject};
 use kubewright_model::desired::Desired;
 use kubewright_model::host::HostResource;
+use kubewright_model::ids::NodeName;
 use kubewright_model::plan::{Action, Ask, Plan, Stage, Step};
 use kubewright_model::recipe::Effect;
 use similar::TextDiff;
@@ -72,17 +73,32 @@ impl Mark {
     }
 }
 
-/// What becomes of steps that are like those before them.
+/// How much of a plan is shown.
 #[derive(Clone, Copy)]
-pub(crate) enum Alike {
-    /// They are shown too.
-    Shown,
-    /// They are counted, and told how they can be shown where the command can.
-    Folded(Option<&'static str>),
+pub(crate) enum Detail {
+    /// Each step with all that it does.
+    Full,
+    /// All that differs from what is there, for somebody who is to agree to it; what is the same for many stands once.
+    Agreed,
+    /// The beginning of what is long, and how the rest is shown.
+    Brief(&'static str),
+}
+
+impl Detail {
+    /// So many of these are shown, where the beginning will do.
+    fn most(self, beginning: usize) -> usize {
+        if matches!(self, Self::Brief(_)) { beginning } else { usize::MAX }
+    }
+
+    /// A line in the place of what is not shown.
+    fn rest(self, words: String) -> Tree<String> {
+        let how = if let Self::Brief(how) = self { format!(" ({how})") } else { String::new() };
+        Tree::new(paint(DIM, format!("… {words}{how}")))
+    }
 }
 
 /// Shows a plan.
-pub(crate) fn show(plan: &Plan, desired: &Desired, many: Alike) {
+pub(crate) fn show(plan: &Plan, desired: &Desired, detail: Detail) {
     let kubernetes = &desired.kubernetes;
     say!(
         "{} {} · {} {} · {}",
@@ -106,7 +122,7 @@ pub(crate) fn show(plan: &Plan, desired: &Desired, many: Alike) {
         return;
     }
     for (stage, steps) in stages(plan) {
-        say!("{}", tree(stage, &steps, many).to_string().trim_end());
+        say!("{}", tree(stage, &steps, detail).to_string().trim_end());
     }
     say!("{}", summary(plan));
 }
@@ -123,31 +139,45 @@ fn stages(plan: &Plan) -> Vec<(Stage, Vec<&Step>)> {
     stages
 }
 
-fn tree(stage: Stage, steps: &[&Step], many: Alike) -> Tree<String> {
+fn tree(stage: Stage, steps: &[&Step], detail: Detail) -> Tree<String> {
     let mut alike: BTreeMap<String, usize> = BTreeMap::new();
     for step in steps {
         *alike.entry(kind(step)).or_default() += 1;
     }
     let mut tree = Tree::new(paint(HEAD, stage));
     let mut shown: BTreeMap<String, usize> = BTreeMap::new();
+    let mut twins: BTreeMap<(String, &[FieldChange]), &NodeName> = BTreeMap::new();
     let mut folded = 0;
     for step in steps {
         let kind = kind(step);
         let number = alike.get(&kind).copied().unwrap_or(1);
-        let seen = shown.entry(kind).or_default();
+        let seen = shown.entry(kind.clone()).or_default();
         *seen += 1;
+        // What differs in the same way on another node stands there.
+        let twin = twins.get(&(kind.clone(), step.fields.as_slice())).copied();
+        let is_own = twin.is_none() && !step.fields.is_empty() && !is_in_line(step);
         // The first two of many tell what the others are like.
-        if matches!(many, Alike::Shown) || number <= ALIKE || *seen <= 2 {
-            tree.push(leaf(step));
-        } else {
-            folded += 1;
+        let few = number <= ALIKE || *seen <= 2;
+        match detail {
+            Detail::Full => drop(tree.push(leaf(step, None, detail))),
+            Detail::Agreed if few || is_own => drop(tree.push(leaf(step, twin, detail))),
+            Detail::Brief(_) if few => drop(tree.push(leaf(step, twin, detail))),
+            Detail::Agreed | Detail::Brief(_) => folded += 1,
+        }
+        // One line is as short as the word that it is the same.
+        if let (Some(node), [_, _, ..]) = (step.subject.node(), step.fields.as_slice()) {
+            twins.entry((kind, &step.fields)).or_insert(node);
         }
     }
     if folded > 0 {
-        let how = if let Alike::Folded(Some(how)) = many { format!(" ({how})") } else { String::new() };
-        tree.push(Tree::new(paint(DIM, format!("… {} like these{how}", counted(folded, "more step")))));
+        tree.push(detail.rest(format!("{} like these", counted(folded, "more step"))));
     }
     tree
+}
+
+/// Whether what a step makes is told in its own line.
+fn is_in_line(step: &Step) -> bool {
+    matches!(step.action, Action::CreateMachine(_) | Action::InstallRelease(_)) && Mark::of(step) != Mark::Changes
 }
 
 /// What is the same for steps that are alike: the deed.
@@ -156,19 +186,21 @@ fn kind(step: &Step) -> String {
     format!("{deed} {}", Mark::of(step).sign().0)
 }
 
-fn leaf(step: &Step) -> Tree<String> {
+fn leaf(step: &Step, twin: Option<&NodeName>, detail: Detail) -> Tree<String> {
     let (sign, style) = Mark::of(step).sign();
     let mut line = format!("{} {}", paint(style, sign), step.title());
-    let facts: Vec<String> = match Mark::of(step) {
-        Mark::Adds => step.fields.iter().filter(|field| field.from.is_none()).filter_map(fact).collect(),
-        Mark::Changes | Mark::Removes | Mark::Moves => Vec::new(),
-    };
-    let in_line = matches!(step.action, Action::CreateMachine(_) | Action::InstallRelease(_));
-    if in_line && !facts.is_empty() {
-        line.push_str(&paint(DIM, format!("  {}", facts.join(" · "))));
+    if is_in_line(step) {
+        let facts: Vec<String> = step.fields.iter().filter(|field| field.from.is_none()).filter_map(fact).collect();
+        if !facts.is_empty() {
+            line.push_str(&paint(DIM, format!("  {}", facts.join(" · "))));
+        }
     }
     if step.reason != Reason::Missing {
         line.push_str(&paint(DIM, format!("  ({})", step.reason)));
+    }
+    if let Some(twin) = twin {
+        line.push_str(&paint(DIM, format!("  the same as on {twin}")));
+        return Tree::new(line);
     }
     let mut leaf = Tree::new(line);
     if let (Action::ChangeHost(change), []) = (&step.action, step.fields.as_slice()) {
@@ -177,15 +209,15 @@ fn leaf(step: &Step) -> Tree<String> {
             leaf.push(Tree::new(paint(DIM, thing)));
         }
     }
-    if !in_line || Mark::of(step) == Mark::Changes {
+    if !is_in_line(step) {
         // Who agrees that a host is left as it was must see all that goes there.
         let leaves = matches!(&step.action, Action::ChangeHost(change) if change.make.is_empty());
-        let most = if leaves { step.fields.len() } else { FIELDS };
+        let most = if leaves { usize::MAX } else { detail.most(FIELDS) };
         for field in step.fields.iter().take(most) {
-            leaf.push(difference(field, matches!(step.subject, Subject::Objects(_))));
+            leaf.push(difference(field, matches!(step.subject, Subject::Objects(_)), detail));
         }
         if step.fields.len() > most {
-            leaf.push(Tree::new(paint(DIM, format!("… {} more", step.fields.len() - most))));
+            leaf.push(detail.rest(format!("{} more", step.fields.len() - most)));
         }
     }
     leaf
@@ -219,16 +251,21 @@ fn fact(field: &FieldChange) -> Option<String> {
 }
 
 /// One field: the old value and the new one; texts of several lines as a difference.
-fn difference(field: &FieldChange, objects: bool) -> Tree<String> {
+fn difference(field: &FieldChange, objects: bool, detail: Detail) -> Tree<String> {
     let empty = String::new();
     let (from, to) = (field.from.as_ref().unwrap_or(&empty), field.to.as_ref().unwrap_or(&empty));
     if from.contains('\n') || to.contains('\n') {
         let mut tree = Tree::new(field.field.clone());
         let diff = TextDiff::from_lines(from, to);
         let changed = diff.iter_all_changes().filter(|change| change.tag() != similar::ChangeTag::Equal);
-        for change in changed.take(LINES) {
+        let changed: Vec<_> = changed.collect();
+        let most = detail.most(LINES);
+        for change in changed.iter().take(most) {
             let (sign, style) = if change.tag() == similar::ChangeTag::Insert { ("+", GOOD) } else { ("-", BAD) };
             tree.push(Tree::new(paint(style, format!("{sign} {}", change.value().trim_end()))));
+        }
+        if changed.len() > most {
+            tree.push(detail.rest(counted(changed.len() - most, "more line")));
         }
         return tree;
     }
@@ -260,4 +297,67 @@ pub(crate) fn summary(plan: &Plan) -> String {
         paint(style, format!("{sign}{count} {word}"))
     });
     format!("{}: {}", paint(HEAD, counted(plan.steps.len(), "step")), words.collect::<Vec<_>>().join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use kubewright_model::ids::StepId;
+    use kubewright_model::plan::HostChange;
+
+    use super::*;
+
+    fn host(name: &str, fields: Vec<FieldChange>) -> Step {
+        let way = serde_json::json!({
+            "address": "10.0.0.1", "name": null, "port": 22, "user": "root", "key_file": null, "jump": null
+        });
+        let way = serde_json::from_value(way).unwrap();
+        let make = vec![HostResource::SwapOff, HostResource::TimeSync];
+        Step {
+            id: StepId::new(format!("host/{name}")),
+            stage: Stage::Hosts,
+            subject: Subject::Host(name.into()),
+            action: Action::ChangeHost(HostChange { host: name.into(), way, owner: None, make, unmake: Vec::new() }),
+            fields,
+            reason: Reason::Differs,
+            needs: Vec::new(),
+            takes: Vec::new(),
+            part: String::new(),
+        }
+    }
+
+    /// So many files, and one of so many lines.
+    fn fields(files: usize, lines: usize) -> Vec<FieldChange> {
+        let field = |field: String, to: String| FieldChange { field, from: None, to: Some(to) };
+        let text = (0..lines).map(|line| format!("line {line}\n")).collect();
+        let files = (1..files).map(|file| field(format!("file /etc/{file}"), "0644".into()));
+        std::iter::once(field("file /etc/text".into(), text)).chain(files).collect()
+    }
+
+    fn shown(steps: &[Step], detail: Detail) -> String {
+        let steps: Vec<&Step> = steps.iter().collect();
+        anstream::adapter::strip_str(&tree(Stage::Hosts, &steps, detail).to_string()).to_string()
+    }
+
+    #[test]
+    fn whoever_agrees_sees_all_that_differs() {
+        let steps = [host("one", fields(17, 25))];
+        let brief = shown(&steps, Detail::Brief("--full shows them"));
+        assert!(brief.contains("… 3 more (--full shows them)") && !brief.contains("/etc/16"), "{brief}");
+        assert!(brief.contains("… 5 more lines (--full shows them)") && !brief.contains("line 24"), "{brief}");
+        for detail in [Detail::Agreed, Detail::Full] {
+            let all = shown(&steps, detail);
+            assert!(all.contains("file /etc/16") && all.contains("line 24") && !all.contains('…'), "{all}");
+        }
+    }
+
+    #[test]
+    fn what_is_the_same_stands_once_and_what_is_not_is_never_folded() {
+        let mut steps: Vec<Step> = (1..=8).map(|n| host(&format!("web-{n}"), fields(3, 1))).collect();
+        steps.push(host("web-9", fields(4, 1)));
+        let agreed = shown(&steps, Detail::Agreed);
+        assert_eq!(agreed.matches("file /etc/2: ").count(), 2, "{agreed}");
+        assert!(agreed.contains("web-2") && agreed.contains("the same as on web-1"), "{agreed}");
+        assert!(agreed.contains("web-9") && agreed.contains("… 6 more steps like these\n"), "{agreed}");
+        assert_eq!(shown(&steps, Detail::Full).matches("file /etc/2: ").count(), 9);
+    }
 }
