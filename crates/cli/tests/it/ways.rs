@@ -93,7 +93,7 @@ fn who_is_not_let_in_is_told_what_to_do() {
     let Some(lab) = Lab::open() else { return };
     let host = lab.host("web-1");
     let folder = spec(&[&host], "");
-    edit(folder.path(), "user: admin", "user: nobody");
+    edit(folder.path(), "user: admin", "user: ghost");
     let key = host.at("user").display().to_string();
     std::fs::create_dir(folder.path().join(".ssh")).expect("a folder");
     let config = format!("Host *\n  IdentityFile {key}\n");
