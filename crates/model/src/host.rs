@@ -308,10 +308,48 @@ pub struct UserWish {
 }
 
 impl UserWish {
-    /// What is written down on the host once the user is as wished, so that it is known again.
+    /// What is written down on the host once the user is as wished: what of it nobody can see there, the password, is known
+    /// again by it.
     pub fn mark(&self) -> Digest {
-        Digest::of_value(self)
+        Digest::of_value(&self.password_hash)
     }
+
+    /// The rule by which the user may use sudo.
+    pub fn sudo_rule(&self) -> String {
+        format!("{} ALL=(ALL:ALL) NOPASSWD: ALL", self.name)
+    }
+
+    /// What is wished of it, a line for each.
+    pub fn lines(&self) -> Vec<String> {
+        let groups = self.groups.iter().map(|group| format!("group {group}"));
+        let keys = self.authorized_keys.iter().map(|key| format!("key {}", short_key(key)));
+        let sudo = self.sudo.then(|| "sudo without a password".to_string());
+        let password = self.password_hash.as_ref().map(|_| "password as it is set".to_string());
+        std::iter::once(format!("shell {}", self.shell)).chain(sudo).chain(password).chain(groups).chain(keys).collect()
+    }
+}
+
+/// A public key as people know it again: its kind, its end, and its comment. What is none stays as it is.
+pub fn short_key(line: &str) -> String {
+    match key_words(line).as_slice() {
+        [kind, key, comment @ ..] => {
+            let from = key.char_indices().rev().nth(11).map_or(0, |(at, _)| at);
+            let comment: String = comment.iter().map(|word| format!(" {word}")).collect();
+            format!("{kind} …{}{comment}", &key[from..])
+        }
+        _ => line.trim().to_string(),
+    }
+}
+
+/// The public key itself in a line that lets somebody in.
+pub fn key_itself(line: &str) -> Option<&str> {
+    key_words(line).get(1).copied()
+}
+
+/// A line's key from its kind on: options may stand before it.
+fn key_words(line: &str) -> Vec<&str> {
+    let is_kind = |word: &str| ["ssh-", "ecdsa-", "sk-"].iter().any(|start| word.starts_with(start));
+    line.split_whitespace().skip_while(|word| !is_kind(word)).collect()
 }
 
 /// A line of `/etc/hosts`.

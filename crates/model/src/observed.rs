@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::desired::DesiredRelease;
 use crate::digest::Digest;
 use crate::facts::HostFacts;
-use crate::host::{Before, Mode};
+use crate::host::{Before, Mode, UserWish, short_key};
 use crate::ids::{ClusterName, Namespace, NodeName, Owner, PlaceName, ProviderName, ReleaseName, Vmid};
 use crate::object::ObjectId;
 use crate::units::Size;
@@ -255,8 +255,8 @@ pub struct HostSeen {
     pub links: BTreeMap<String, String>,
     /// Units that were asked for and are there.
     pub units: BTreeMap<String, UnitSeen>,
-    /// The digest of what we set of each user that was asked for and is there.
-    pub users: BTreeMap<String, Digest>,
+    /// Users that were asked for and are there.
+    pub users: BTreeMap<String, UserSeen>,
     /// Single settings by the resource's key: host name, time zone, locale, swap, time service, SSH daemon.
     pub settings: BTreeMap<String, String>,
     /// What of Kubernetes is on the host, and what it belongs to.
@@ -282,6 +282,53 @@ impl HostSeen {
     /// Whether a server of a cluster runs on it.
     pub fn serves(&self) -> bool {
         self.kubernetes.as_ref().is_some_and(|kubernetes| kubernetes.serving)
+    }
+}
+
+/// A user that is there.
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct UserSeen {
+    /// The login shell.
+    pub shell: String,
+    /// Of the groups that were asked for, those that it is in.
+    pub groups: BTreeSet<String>,
+    /// The keys in our block.
+    pub keys: Vec<String>,
+    /// Keys beside it, as people know them again: by them others come in.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub other_keys: Vec<String>,
+    /// Our rule for sudo is there; or what is in its place is another one.
+    pub sudo: Option<bool>,
+    /// The mark that was written down when we set it up.
+    pub mark: Option<Digest>,
+}
+
+impl UserSeen {
+    /// What there is of a wish, as [`UserWish::lines`] has it.
+    pub fn lines(&self, wish: &UserWish) -> Vec<String> {
+        let groups = wish.groups.iter().filter(|group| self.groups.contains(*group));
+        let groups = groups.map(|group| format!("group {group}"));
+        let keys = self.keys.iter().map(|key| format!("key {}", short_key(key)));
+        let sudo =
+            self.sudo.map(|ours| if ours { "sudo without a password" } else { "sudo by another rule" }.to_string());
+        let password = wish.password_hash.as_ref().filter(|_| self.mark.as_ref() == Some(&wish.mark()));
+        let password = password.map(|_| "password as it is set".to_string());
+        std::iter::once(format!("shell {}", self.shell)).chain(sudo).chain(password).chain(groups).chain(keys).collect()
+    }
+}
+
+impl From<&UserWish> for UserSeen {
+    /// A user that is as it was wished.
+    fn from(wish: &UserWish) -> Self {
+        Self {
+            shell: wish.shell.clone(),
+            groups: wish.groups.iter().cloned().collect(),
+            keys: wish.authorized_keys.clone(),
+            other_keys: Vec::new(),
+            sudo: wish.sudo.then_some(true),
+            mark: Some(wish.mark()),
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use kubewright_model::desired::Way;
 use kubewright_model::digest::Digest;
 use kubewright_model::host::{DownloadWish, FileWish, HostResource, Proof, UnitRun, UnitWish};
 use kubewright_model::ids::{NodeName, Vmid};
-use kubewright_model::observed::{FileSeen, HostSeen, KubernetesSeen, SHOWN_TEXT, Seen, UnitSeen};
+use kubewright_model::observed::{FileSeen, HostSeen, KubernetesSeen, SHOWN_TEXT, Seen, UnitSeen, UserSeen};
 use kubewright_model::plan::HostChange;
 use kubewright_model::recipe::Recipe;
 use kubewright_model::text::Text;
@@ -362,7 +362,7 @@ pub(super) fn asked_for(truth: &HostSeen, modules: &BTreeSet<String>, resources:
                 seen.units.extend(truth.units.get(&unit.name).map(|there| (unit.name.clone(), there.clone())));
             }
             HostResource::User(user) => {
-                seen.users.extend(truth.users.get(&user.name).map(|mark| (user.name.clone(), mark.clone())));
+                seen.users.extend(truth.users.get(&user.name).map(|there| (user.name.clone(), there.clone())));
             }
             HostResource::Repository(_)
             | HostResource::Hold(_)
@@ -391,7 +391,10 @@ fn set(host: &mut HostSeen, resource: &HostResource) -> bool {
             host.blocks.insert("/etc/hosts".into(), lines.clone()) != Some(lines)
         }
         HostResource::Link { path, target } => host.links.insert(path.clone(), target.clone()).as_ref() != Some(target),
-        HostResource::User(user) => host.users.insert(user.name.clone(), user.mark()) != Some(user.mark()),
+        HostResource::User(user) => {
+            let wished = UserSeen::from(user);
+            host.users.insert(user.name.clone(), wished.clone()) != Some(wished)
+        }
         other => match other.setting() {
             Some(value) => host.settings.insert(other.key(), value.clone()) != Some(value),
             None => false,

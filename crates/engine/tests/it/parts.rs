@@ -2,7 +2,7 @@
 
 use kubewright_engine::engine::plan_from;
 use kubewright_engine::sim;
-use kubewright_model::observed::Seen;
+use kubewright_model::observed::{Seen, UserSeen};
 use kubewright_model::plan::{Ask, Weight};
 
 use crate::proofs::LAB;
@@ -42,6 +42,39 @@ fn the_way_out_is_named_where_all_servers_of_a_silent_cluster_are_lost() {
         let plan = plan_from(&yard.desired, &observed, &Ask::Apply, &[]).unwrap();
         let blocks = plan.notes.iter().find(|note| note.weight == Weight::Blocks).unwrap();
         assert!(blocks.help.as_ref().unwrap().contains("remove `.kubewright/lab/secrets/kubeconfig`"), "{blocks:?}");
+    })
+    .unwrap();
+}
+
+#[test]
+fn a_user_is_compared_line_by_line_and_keys_of_others_are_told() {
+    let deploy =
+        "role: agent, hosts: { users: { deploy: { sudo: true, authorizedKeys: [ssh-ed25519 AAAA anna@desk] } } },";
+    let yard = Yard::new(desired(&LAB.replace("role: agent,", deploy)), 5);
+    sim::run(async {
+        assert_eq!(yard.run_to_the_end(&Ask::Apply, &[], 1).await, ["complete"]);
+        let (observed, plan) = yard.plan(&Ask::Apply, &[]).await;
+        assert!(plan.is_empty() && plan.notes.is_empty(), "{plan:?}");
+        let with = |change: &dyn Fn(&mut UserSeen)| {
+            let mut observed = observed.clone();
+            let Some(Seen::Present(host)) = observed.hosts.get_mut("agent-1") else { panic!("it answers") };
+            change(host.users.get_mut("deploy").unwrap());
+            plan_from(&yard.desired, &observed, &Ask::Apply, &[]).unwrap()
+        };
+        let plan = with(&|user| {
+            user.shell = "/bin/false".into();
+            user.sudo = None;
+        });
+        let field = &plan.steps[0].fields[0];
+        let lines = |text: &Option<String>| text.clone().unwrap();
+        assert_eq!(field.field, "user deploy");
+        assert_eq!(lines(&field.from), "shell /bin/false\nkey ssh-ed25519 …AAAA anna@desk");
+        assert_eq!(lines(&field.to), "shell /bin/bash\nsudo without a password\nkey ssh-ed25519 …AAAA anna@desk");
+        let plan = with(&|user| user.other_keys = vec!["ssh-rsa …BBBB evil".into()]);
+        assert!(plan.is_empty(), "{:?}", plan.steps);
+        let note = &plan.notes[0];
+        assert_eq!(note.message, "keys that are not in the spec let in as deploy, and stay: ssh-rsa …BBBB evil");
+        assert_eq!(note.weight, Weight::Tells);
     })
     .unwrap();
 }

@@ -82,8 +82,16 @@ kw_user_groups() {
 
 # The keys stand in a block of ours: a key by which somebody else comes in, we among them, is not taken away.
 kw_user_keys() {
-  [ "$kw_keys" != . ] || return 0
   kw_ssh=$KW_ROOT$kw_home/.ssh
+  if [ "$kw_keys" = . ]; then
+    # Where none are wished, those of an earlier wish go.
+    [ ! -L "$kw_ssh" ] && [ -f "$kw_ssh/authorized_keys" ] && [ ! -L "$kw_ssh/authorized_keys" ] || return 0
+    kw_open "$kw_home/.ssh/authorized_keys" && kw_text=$(printf '%s' "$kw_old" | kw_blocked && echo .) || return 1
+    kw_text=${kw_text%.}
+    [ "$kw_text" != "$kw_old" ] || return 0
+    kw_write "$kw_text" "$kw_path" 600 "$kw_uid:$kw_gid" && kw_done=9
+    return
+  fi
   [ ! -L "$kw_ssh" ] || { kw_no "$kw_home/.ssh is a link"; return 1; }
   if [ ! -d "$kw_ssh" ]; then
     kw_note_absent "folder $kw_home/.ssh" && (umask 077 && mkdir -p -- "$kw_ssh") && kw_label "$kw_ssh" || return 1
@@ -156,18 +164,10 @@ $1:$kw_wish
 KW_END
 }
 
-# What we left, by which it is known again: the wish, and the digests of both files.
+# The mark of what of it nobody can see.
 kw_user_remember() {
-  kw_line=$2
-  for kw_path in "$KW_ROOT$kw_home/.ssh/authorized_keys" "$(kw_sudoers "$1")"; do
-    if [ -f "$kw_path" ]; then
-      kw_sum=$(sha256sum <"$kw_path") && kw_line="$kw_line ${kw_sum%% *}" || return 1
-    else
-      kw_line="$kw_line -"
-    fi
-  done
   kw_old=
   [ ! -f "$KW_STATE/users/$1" ] || read -r kw_old <"$KW_STATE/users/$1" || :
-  [ "$kw_old" != "$kw_line" ] || return 0
-  kw_state users && kw_write "$kw_line$kw_newline" "$KW_STATE/users/$1" 600 0:0 && kw_done=9
+  [ "$kw_old" != "$2" ] || return 0
+  kw_state users && kw_write "$2$kw_newline" "$KW_STATE/users/$1" 600 0:0 && kw_done=9
 }

@@ -135,7 +135,7 @@ impl<'a> Answers<'a> {
             "absent" => return self.end(rest, Ended::Absent),
             "denied" => return self.end(rest, Ended::Denied),
             "stat" | "record" | "text" | "content" | "value" | "link" | "hostname" | "zone" | "locale" | "swap"
-            | "sshd" | "lacks" => {
+            | "sshd" | "lacks" | "user" | "group" | "other" => {
                 let (index, rest) = rest.split_once(' ').unwrap_or((rest, ""));
                 self.of.entry((word, token(index)?)).or_default().push(rest);
             }

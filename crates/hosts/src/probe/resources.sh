@@ -122,12 +122,68 @@ kw_unit() {
 	kw_done "$1"
 }
 
-# $2 is the record, $3 the sudoers file, $4 the home folder: empty when there is no such user.
+# $2 is its name, $3 the record, $4 the sudoers file, $5 the groups that are asked for, and $6 the rest of its entry, from
+# its own group on: empty when there is no such user.
 kw_user() {
-	if [ -z "$4" ]; then printf 'absent %s\n' "$1" && return 0; fi
-	kw_readable "$1" "$2" || return 0
-	kw_words "$1" "$2"
-	kw_maybe "$1" keys ".$4/.ssh/authorized_keys" && kw_maybe "$1" sudo "$3" && kw_done "$1"
+	if [ -z "$6" ]; then printf 'absent %s\n' "$1" && return 0; fi
+	kw_there "$3"
+	case $? in
+		0) if [ -r "$3" ]; then kw_words "$1" "$3"; else printf 'denied %s\n' "$1" && return 0; fi ;;
+		2) printf 'denied %s\n' "$1" && return 0 ;;
+	esac
+	kw_record=${6#*:*:}
+	case $kw_record in *:*) ;; *) kw_record=$kw_record: ;; esac
+	kw_home=${kw_record%%:*}
+	printf 'user %s %s\n' "$1" "${kw_record#*:}"
+	if [ -n "$5" ]; then kw_groups "$1" "$2" "$5" "${6%%:*}"; fi
+	kw_keys "$1" ".$kw_home/.ssh" && kw_maybe "$1" sudo "$4" && kw_done "$1"
+}
+
+# Of the groups $3 those that the user $2 is in, whose own group has the number $4. Who is in one by none of the host's own
+# files may be by a directory that others keep.
+kw_groups() {
+	kw_inside=,
+	while IFS=: read -r kw_value kw_x kw_up kw_record; do
+		case ",$3," in *",$kw_value,"*) ;; *) continue ;; esac
+		case "$kw_up,$kw_record," in "$4,"* | *",$2,"*) kw_inside=$kw_inside$kw_value, ;; esac
+	done <etc/group
+	kw_up=
+	IFS=,
+	for kw_value in $3; do
+		case $kw_inside in *",$kw_value,"*) ;; *) kw_up=lacks ;; esac
+	done
+	IFS=$kw_blank
+	if [ -n "$kw_up" ]; then
+		for kw_value in $(id -nG -- "$2"); do kw_inside=$kw_inside$kw_value,; done
+	fi
+	IFS=,
+	for kw_value in $3; do
+		case $kw_inside in *",$kw_value,"*) printf 'group %s %s\n' "$1" "$kw_value" ;; esac
+	done
+	IFS=$kw_blank
+} 2>/dev/null
+
+# The keys below the folder $2: those in our block, and lines of others, which are no longer than a key is. A link may
+# lead anywhere, so nobody follows it.
+kw_keys() {
+	kw_there "$2/authorized_keys"
+	case $? in 1) return 0 ;; 2) printf 'denied %s\n' "$1" && return 1 ;; esac
+	if [ -L "$2" ] || [ -L "$2/authorized_keys" ] || [ ! -f "$2/authorized_keys" ]; then return 0; fi
+	if [ ! -r "$2/authorized_keys" ]; then printf 'denied %s\n' "$1" && return 1; fi
+	kw_inside=other kw_up=0
+	while IFS= read -r kw_value || [ -n "$kw_value" ]; do
+		case $kw_value in
+			'# BEGIN kubewright') kw_inside=text ;;
+			'# END kubewright') kw_inside=other ;;
+			'' | '#'*) ;;
+			*)
+				kw_up=$((kw_up + 1))
+				if [ "${#kw_value}" -lt 9000 ] && [ "$kw_up" -lt 1000 ]; then
+					printf '%s %s %s\n' "$kw_inside" "$1" "$kw_value"
+				fi
+				;;
+		esac
+	done <"$2/authorized_keys"
 }
 
 # The shell of a user, $2, who may not be there yet.

@@ -51,7 +51,7 @@ pub(crate) fn script(resources: &[HostResource], holds_data: bool) -> String {
         let record = download_record(program.path);
         let _ = writeln!(body, "kw_download {} {} {}", program.name, path(program.path), path(&record));
     }
-    homes(resources, &mut body);
+    entries(resources, &mut body);
     for (index, resource) in resources.iter().enumerate() {
         for call in call(index, resource).into_iter().chain(names(index, resource)) {
             body.push_str(&call);
@@ -128,7 +128,10 @@ fn call(index: usize, resource: &HostResource) -> Option<String> {
         HostResource::Unit(unit) => word(&unit.name).then(|| format!("kw_unit {index} {}", quote(&unit.name))),
         HostResource::User(user) => word(&user.name).then(|| {
             let (record, sudo) = (format!("/var/lib/kubewright/users/{}", user.name), sudoers(&user.name));
-            format!("kw_user {index} {} {} \"${{kw_home_{index}-}}\"", path(&record), path(&sudo))
+            let groups: Vec<&str> = user.groups.iter().map(String::as_str).filter(|group| word(group)).collect();
+            let groups = groups.join(",");
+            let (name, groups) = (quote(&user.name), quote(&groups));
+            format!("kw_user {index} {name} {} {} {groups} \"${{kw_entry_{index}-}}\"", path(&record), path(&sudo))
         }),
         HostResource::Hostname(_) => Some(format!("kw_hostname {index}")),
         HostResource::Timezone(zone) => at("kw_timezone", &format!("/usr/share/zoneinfo/{zone}")),
@@ -158,20 +161,20 @@ fn names(index: usize, resource: &HostResource) -> Option<String> {
     (word(user) && word(group)).then(|| format!("kw_owner {index} {user} {group}"))
 }
 
-/// The home folders of all users that are asked for, in one reading of `/etc/passwd`.
-fn homes(resources: &[HostResource], body: &mut String) {
+/// The entries of all users that are asked for, from their own groups on, in one reading of `/etc/passwd`.
+fn entries(resources: &[HostResource], body: &mut String) {
     let users = resources.iter().enumerate().filter_map(|(index, resource)| match resource {
         HostResource::User(user) if word(&user.name) => Some((index, &user.name)),
         _ => None,
     });
     let mut arms = String::new();
     for (index, name) in users {
-        let _ = writeln!(arms, "\t\t{}) kw_home_{index}=$kw_up ;;", quote(name));
+        let _ = writeln!(arms, "\t\t{}) kw_entry_{index}=$kw_up ;;", quote(name));
     }
     if !arms.is_empty() {
         let _ = write!(
             body,
-            "while IFS=: read -r kw_value kw_x kw_x kw_x kw_x kw_up kw_x; do\n\
+            "while IFS=: read -r kw_value kw_x kw_x kw_up; do\n\
              \tcase $kw_value in\n{arms}\tesac\ndone <etc/passwd\n"
         );
     }

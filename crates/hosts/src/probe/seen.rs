@@ -5,8 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use kubewright_model::digest::Digest;
 use kubewright_model::facts::{HostFacts, Lack, Virtualisation};
-use kubewright_model::host::{DownloadWish, FileWish, HostResource, Mode, Proof, UnitRun, UnitWish, UserWish};
-use kubewright_model::observed::{FileSeen, HostSeen, UnitSeen};
+use kubewright_model::host::{
+    DownloadWish, FileWish, HostResource, Mode, Proof, UnitRun, UnitWish, UserWish, key_itself, short_key,
+};
+use kubewright_model::observed::{FileSeen, HostSeen, UnitSeen, UserSeen};
 
 use super::answers::{Answers, Ended};
 use super::{ParseError, script, settings};
@@ -246,8 +248,20 @@ impl<'a> Look<'a> {
     }
 
     fn user(&self, wish: &UserWish, seen: &mut HostSeen) {
-        let mark = self.left("keys", "sudo");
-        seen.users.extend(mark.map(|mark| (wish.name.clone(), mark)));
+        let all = |kind| self.answers.all(kind, self.index).iter().map(|line| (*line).to_string());
+        let wished: BTreeSet<&str> = wish.authorized_keys.iter().filter_map(|key| key_itself(key)).collect();
+        let is_others = |line: &String| key_itself(line).is_some_and(|key| !wished.contains(key));
+        let fine = |line: String| short_key(&line.replace(char::is_control, " "));
+        let sudo = self.answers.sums.get(format!("{}.sudo", self.index).as_str());
+        let there = UserSeen {
+            shell: self.one("user").unwrap_or_default().to_string(),
+            groups: all("group").collect(),
+            keys: all("text").collect(),
+            other_keys: all("other").filter(is_others).map(fine).collect(),
+            sudo: sudo.map(|digest| *digest == Digest::of(format!("{}\n", wish.sudo_rule()))),
+            mark: self.one("record").and_then(|record| Digest::parse(record.split_whitespace().next()?)),
+        };
+        seen.users.insert(wish.name.clone(), there);
     }
 
     /// The mark of what is as we left it: both its files have the digests that were written down then.

@@ -85,8 +85,10 @@ fn difference(resource: &HostResource, seen: &HostSeen, filled: &BTreeMap<Digest
         }
         HostResource::Unit(unit) => unit_difference(unit, seen.units.get(&unit.name), filled),
         HostResource::User(user) => {
-            let there = seen.users.get(&user.name);
-            if there == Some(&user.mark()) { None } else { plain(there.map(|_| "differs"), "as wished") }
+            let wanted = user.lines();
+            let there = seen.users.get(&user.name).map(|there| there.lines(user));
+            let same = there.as_ref() == Some(&wanted);
+            (!same).then(|| (there.map(|there| there.join("\n")), wanted.join("\n"), false))
         }
         HostResource::Hold(_)
         | HostResource::Directory(_)

@@ -40,6 +40,8 @@ const FLUSH_US: u64 = 10_000;
 /// The first version whose kubelet refuses to start on control groups of version 1.
 /// <https://git.k8s.io/enhancements/keps/sig-node/5573-cgroup-v1-unsupported>
 const NO_CGROUP_V1: (u64, u64) = (1, 35);
+/// Keys that are named.
+const KEYS: usize = 5;
 /// Systems that packages, units and paths are known for.
 const SYSTEMS: [&str; 11] = [
     "Debian",
@@ -66,6 +68,7 @@ struct Judged<'n> {
 pub(super) fn plan(draft: &mut Draft<'_>, observed: &Observed, standings: &Standings<'_>) {
     for node in &standings.nodes {
         expected_system(draft, node);
+        other_keys(draft, node);
     }
     let all: Vec<Judged<'_>> = standings.nodes.iter().filter_map(judged).collect();
     for host in &all {
@@ -125,6 +128,18 @@ fn expected_system(draft: &mut Draft<'_>, node: &Node<'_>) {
     let weight = if seen.is_member() { Weight::Warns } else { Weight::Blocks };
     let message = format!("it runs {}, and the spec expects {expected}", seen.os);
     draft.note(weight, Subject::Host(node.name().clone()), message, "`hosts.os` is checked, never changed");
+}
+
+/// Who comes in as a user of the spec by a key that is not in it. It may be ourselves, so nobody takes such a key away.
+fn other_keys(draft: &mut Draft<'_>, node: &Node<'_>) {
+    let users = node.answers().into_iter().flat_map(|seen| &seen.users);
+    for (user, there) in users.filter(|(_, there)| !there.other_keys.is_empty()) {
+        let keys = there.other_keys.iter().take(KEYS).map(String::as_str).collect::<Vec<_>>().join(", ");
+        let more = if there.other_keys.len() > KEYS { ", …" } else { "" };
+        let message = format!("keys that are not in the spec let in as {user}, and stay: {keys}{more}");
+        let help = "who is not to come in is taken out of its ~/.ssh/authorized_keys by hand";
+        draft.note(Weight::Tells, Subject::Host(node.name().clone()), message, help);
+    }
 }
 
 /// Its system and its processor.

@@ -10,7 +10,7 @@ use kubewright_model::host::{
     SshDaemonWish, UnitRun, UnitWish, UserWish,
 };
 use kubewright_model::ids::Owner;
-use kubewright_model::observed::{HostSeen, KubernetesSeen, SHOWN_TEXT};
+use kubewright_model::observed::{HostSeen, KubernetesSeen, SHOWN_TEXT, UserSeen};
 use kubewright_model::text::Text;
 use kubewright_model::version::Version;
 
@@ -53,7 +53,7 @@ fn holds(resource: &HostResource, seen: &HostSeen) -> bool {
             let fresh = unit.run == UnitRun::Oneshot || !there.active || there.reads.as_ref() == Some(&unit.reads);
             placed && fresh
         }),
-        HostResource::User(user) => seen.users.get(&user.name) == Some(&user.mark()),
+        HostResource::User(user) => seen.users.get(&user.name).is_some_and(|there| there.lines(user) == user.lines()),
         other => seen.settings.get(&other.key()) == other.setting().as_ref(),
     }
 }
@@ -535,32 +535,64 @@ fn units_of_recipes() {
     assert!(!is(&host, &unit), "it read something older");
 }
 
+/// A user with two keys, who may use sudo.
+fn deploy() -> UserWish {
+    UserWish {
+        name: "deploy".into(),
+        authorized_keys: vec!["ssh-ed25519 AAAA anna@desk".into(), "ssh-rsa BBBB".into()],
+        sudo: true,
+        groups: vec!["adm".into(), "docker".into()],
+        shell: "/bin/sh".into(),
+        password_hash: None,
+    }
+}
+
+fn user_seen(host: &Host, wish: &UserWish) -> UserSeen {
+    host.look(&[HostResource::User(wish.clone())]).users.remove(&wish.name).expect("it is there")
+}
+
 #[test]
 fn users() {
     let host = Host::debian();
-    let wish = UserWish {
-        name: "deploy".into(),
-        authorized_keys: vec!["ssh-ed25519 AAAA".into()],
-        sudo: true,
-        groups: Vec::new(),
-        shell: "/bin/sh".into(),
-        password_hash: None,
-    };
+    let wish = deploy();
     let user = HostResource::User(wish.clone());
+    host.write("/etc/group", "adm:x:4:syslog,deploy\ndeploy:x:1000:\n");
+    assert_eq!(user_seen(&host, &wish).lines(&wish), ["shell /bin/sh", "group adm"]);
+    host.write("/etc/group", "adm:x:4:syslog,deploy\ndocker:x:1000:\nroot:x:0:\n");
+    let block = "# BEGIN kubewright\nssh-ed25519 AAAA anna@desk\nssh-rsa BBBB\n# END kubewright\n";
+    host.write("/home/deploy/.ssh/authorized_keys", block);
+    host.write("/etc/sudoers.d/kubewright-deploy", "deploy ALL=(ALL:ALL) NOPASSWD: ALL\n");
+    assert!(is(&host, &user), "{:?}", user_seen(&host, &wish));
+    assert!(!is(&host, &HostResource::User(UserWish { shell: "/bin/bash".into(), ..wish.clone() })));
+    assert!(!is(&host, &HostResource::User(UserWish { sudo: false, ..wish.clone() })), "it may more than it should");
+    host.write("/etc/sudoers.d/kubewright-deploy", "deploy ALL=(ALL:ALL) ALL\n");
+    assert_eq!(user_seen(&host, &wish).sudo, Some(false));
+    host.remove("/etc/sudoers.d/kubewright-deploy");
     assert!(!is(&host, &user));
-    host.write("/home/deploy/.ssh/authorized_keys", "keys");
-    let record = format!("{} {} -\n", wish.mark(), Digest::of("keys"));
-    host.write("/var/lib/kubewright/users/deploy", &record);
-    assert!(is(&host, &user));
-    host.write("/etc/sudoers.d/kubewright-deploy", "rule");
-    assert!(!is(&host, &user), "it has a file that it did not have");
-    host.write("/var/lib/kubewright/users/deploy", &record.replace('-', Digest::of("rule").as_str()));
-    assert!(is(&host, &user));
-    host.write("/home/deploy/.ssh/authorized_keys", "more keys");
-    assert!(!is(&host, &user));
-    host.write("/home/deploy/.ssh/authorized_keys", "keys");
+    let hashed = UserWish { sudo: false, password_hash: Some(Text::hole("secret/hash")), ..wish };
+    assert!(!is(&host, &HostResource::User(hashed.clone())), "nobody knows its password");
+    host.write("/var/lib/kubewright/users/deploy", hashed.mark().as_str());
+    assert!(is(&host, &HostResource::User(hashed)));
     host.write("/etc/passwd", "root:x:0:0:root:/root:/bin/sh\n");
-    assert!(!is(&host, &user), "somebody deleted it");
+    assert!(host.look(&[user]).users.is_empty(), "somebody deleted it");
+}
+
+#[test]
+fn keys_of_others_are_told_and_are_no_difference() {
+    let host = Host::debian();
+    let wish = UserWish { sudo: false, groups: Vec::new(), ..deploy() };
+    let block = "# BEGIN kubewright\nssh-ed25519 AAAA anna@desk\nssh-rsa BBBB\n# END kubewright\n";
+    let others =
+        "# theirs\n\nfrom=\"10.0.0.1\" ssh-ed25519 AAAAC3NzaC1lZDI1 evil\u{1b}[2J\nssh-rsa BBBB the same\nnonsense\n";
+    host.write("/home/deploy/.ssh/authorized_keys", &format!("{block}{others}{}\n", "x".repeat(100_000)));
+    let seen = user_seen(&host, &wish);
+    assert_eq!(seen.lines(&wish), wish.lines());
+    assert_eq!(seen.other_keys, ["ssh-ed25519 …C3NzaC1lZDI1 evil [2J"]);
+    // A link could lead to what only root may read.
+    host.write("/etc/shadow", "ssh-rsa SECRET\n");
+    host.link("/home/deploy/.ssh/authorized_keys", &host.path("/etc/shadow").to_string_lossy());
+    let seen = user_seen(&host, &wish);
+    assert!(seen.keys.is_empty() && seen.other_keys.is_empty(), "{seen:?}");
 }
 
 #[test]
