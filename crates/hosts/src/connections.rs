@@ -1,6 +1,6 @@
 //! Connections that are kept: one for each host, made when it is needed first and made again when it broke.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -11,7 +11,7 @@ use tokio::sync::Mutex as Turn;
 use crate::local::Local;
 use crate::passwords::Passwords;
 use crate::ssh::target::Home;
-use crate::ssh::trust::Tell;
+use crate::ssh::trust::{KnownHosts, Tell};
 use crate::ssh::{Session, first};
 use crate::transport::{Refusal, Transport};
 use crate::{HostError, Layer};
@@ -74,7 +74,7 @@ impl Connections {
     pub(crate) async fn renew(&self, host: &NodeName, way: &Way) -> Result<(), HostError> {
         let slot = self.slot(host);
         let mut kept = slot.lock().await;
-        *kept = Some(self.open(way).await.map_err(|refusal| unreachable(host, refusal))?);
+        *kept = Some(self.open(way, true).await.map_err(|refusal| unreachable(host, refusal))?);
         Ok(())
     }
 
@@ -90,7 +90,11 @@ impl Connections {
         let target = self.home.target(way).map_err(|why| unreachable(host, Refusal::new(Layer::Name, why)))?;
         let known = self.home.known_hosts(&self.known_hosts, Arc::clone(&self.tell));
         let _turn = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
-        for port in [Some(target.port), way.port_before].into_iter().flatten() {
+        let wished = [Some(target.port), way.port_before].into_iter().flatten();
+        for port in known.ports(&target.host).into_iter().filter(|port| !wished.clone().any(|wished| wished == *port)) {
+            known.renew(&target.host, port, None).map_err(refused)?;
+        }
+        for port in wished {
             known.renew(&target.host, port, key).map_err(refused)?;
         }
         Ok(())
@@ -106,31 +110,47 @@ impl Connections {
         *self.slot(host).lock().await = None;
     }
 
-    /// Opens the way, or the one that leads into a host which was not set up yet.
+    /// Opens the way, or the one that leads into a host which was not set up yet, or was left as it was before us.
     async fn open_or_before(&self, way: &Way) -> Result<Arc<dyn Transport>, Refusal> {
-        let refusal = match self.open(way).await {
+        let first = match self.open(way, true).await {
             Ok(open) => return Ok(open),
             Err(refusal) => refusal,
         };
-        match way.port_before {
-            Some(port) if matches!(refusal.layer, Layer::Tcp | Layer::Banner) => {
-                let before = Way { port, ..way.clone() };
-                let nor = |other: Refusal| {
-                    Refusal::new(other.layer, format!("{}; nor is it at port {port}: {}", refusal.why, other.why))
-                };
-                self.open(&before).await.map_err(nor)
-            }
-            _ => Err(refusal),
+        let is_elsewhere = |refusal: &Refusal| matches!(refusal.layer, Layer::Tcp | Layer::Banner);
+        let Some(before) = way.port_before.filter(|_| is_elsewhere(&first)) else { return Err(first) };
+        let other = match self.open(&Way { port: before, ..way.clone() }, true).await {
+            Ok(open) => return Ok(open),
+            Err(refusal) => refusal,
+        };
+        let mut why = format!("{}; nor is it at port {before}: {}", first.why, other.why);
+        if !is_elsewhere(&other) {
+            return Err(Refusal::new(other.layer, why));
         }
+        // Nobody says that it is there, so only a key that we know is taken.
+        for port in self.ports_of_before(way).into_iter().filter(|port| ![way.port, before].contains(port)) {
+            match self.open(&Way { port, ..way.clone() }, false).await {
+                Ok(open) => return Ok(open),
+                Err(_) => why.push_str(&format!("; nor at port {port}")),
+            }
+        }
+        Err(Refusal::new(other.layer, why))
     }
 
-    async fn open(&self, way: &Way) -> Result<Arc<dyn Transport>, Refusal> {
+    /// Where a daemon that was put back may listen: where we have come in before, and where daemons do.
+    fn ports_of_before(&self, way: &Way) -> BTreeSet<u16> {
+        let Ok(target) = self.home.target(way) else { return BTreeSet::new() };
+        let known = self.home.known_hosts(&self.known_hosts, Arc::clone(&self.tell));
+        known.ports(&target.host).into_iter().chain([22]).collect()
+    }
+
+    /// `learns`: a host that nobody knows is taken at its word.
+    async fn open(&self, way: &Way, learns: bool) -> Result<Arc<dyn Transport>, Refusal> {
         if way.name.as_deref() == Some(THIS_COMPUTER) {
             return Ok(Arc::new(Local::open().await?));
         }
         let target = self.home.target(way).map_err(|why| Refusal::new(Layer::Name, why))?;
         let known = self.home.known_hosts(&self.known_hosts, Arc::clone(&self.tell));
-        Ok(Arc::new(Session::open(&target, &known, &self.passwords).await?))
+        Ok(Arc::new(Session::open(&target, &KnownHosts { learns, ..known }, &self.passwords).await?))
     }
 }
 

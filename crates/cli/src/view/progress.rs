@@ -9,6 +9,8 @@ use kubewright_model::plan::{Ask, Stage};
 
 use crate::screen::{BAD, CARE, DIM, GOOD, HEAD, PRETEND, counted, duration, paint, remark};
 
+/// How a host begins to tell where its SSH daemon is again: that is as it was before, and nothing that it keeps.
+const LISTENS: &str = "the SSH daemon listens on port ";
 /// Steps that are named in the line of what runs now.
 const NAMED: usize = 2;
 
@@ -27,8 +29,10 @@ pub(crate) struct Progress {
     pretend: bool,
     /// It takes everything away.
     destroys: bool,
-    /// What hosts keep of what was to go, and why.
-    stays: Vec<String>,
+    /// What hosts tell of how they were left: what they keep of what was to go, and why.
+    told: Vec<String>,
+    /// They keep something.
+    keeps: bool,
     /// Only parts were chosen, so what is said of the end is said of those.
     chosen: bool,
 }
@@ -38,7 +42,8 @@ impl Progress {
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
         let style = ProgressStyle::with_template("{bar:24} {pos}/{len} {wide_msg}");
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("━╸─"));
-        Self { bar, running: BTreeMap::new(), pretend: false, destroys: false, stays: Vec::new(), chosen }
+        let running = BTreeMap::new();
+        Self { bar, running, pretend: false, destroys: false, told: Vec::new(), keeps: false, chosen }
     }
 
     /// Takes in a record.
@@ -60,7 +65,8 @@ impl Progress {
                     running.tells.clone_from(message);
                 }
                 if let Some(("clean", host)) = step.as_str().split_once('/') {
-                    self.stays.push(format!("{host}: {message}"));
+                    self.told.push(format!("{host}: {message}"));
+                    self.keeps |= !message.starts_with(LISTENS);
                 }
             }
             Event::StepRetries { step, attempt, after, error } => {
@@ -80,7 +86,7 @@ impl Progress {
             }
             Event::RunEnded { end, done, already, failed, left } => {
                 self.bar.finish_and_clear();
-                self.stays.iter().for_each(|stays| self.line(format!("{} {stays}", paint(CARE, "!"))));
+                self.told.iter().for_each(|told| self.line(format!("{} {told}", paint(CARE, "!"))));
                 self.line(ended(*end, self.well(), [*done, *already, *failed, *left], record.at));
             }
             Event::StepWaits { .. } | Event::HoleFilled { .. } => {}
@@ -91,7 +97,7 @@ impl Progress {
     /// What is true when everything ended well.
     fn well(&self) -> &'static str {
         match (self.destroys, self.chosen) {
-            (true, _) if !self.stays.is_empty() => "✓ what was ours is gone, but for what hosts keep",
+            (true, _) if self.keeps => "✓ what was ours is gone, but for what hosts keep",
             (true, _) => "✓ everything that was ours is gone",
             (false, true) => "✓ what was chosen is as the spec says",
             (false, false) => "✓ everything is as the spec says",
@@ -171,12 +177,14 @@ mod tests {
         let mut tell = |step: &str, message: &str| {
             let event = Event::StepTells { step: StepId::new(step), message: message.into() };
             progress.hear(&Record { format: EVENT_FORMAT, seq: 0, at: 0, event });
-            (progress.stays.clone(), progress.well())
+            (progress.told.clone(), progress.well())
         };
-        let (stays, well) = tell("leave/web-1", "waiting for web-1 to answer");
-        assert!(stays.is_empty() && well == "✓ everything that was ours is gone");
-        let (stays, well) = tell("clean/web-1", "/srv/data stays: it is not empty");
-        assert_eq!(stays, ["web-1: /srv/data stays: it is not empty"]);
+        let (told, well) = tell("leave/web-1", "waiting for web-1 to answer");
+        assert!(told.is_empty() && well == "✓ everything that was ours is gone");
+        let (told, well) = tell("clean/web-2", "the SSH daemon listens on port 22 again");
+        assert!(told.len() == 1 && well == "✓ everything that was ours is gone");
+        let (told, well) = tell("clean/web-1", "/srv/data stays: it is not empty");
+        assert_eq!(told.last().unwrap(), "web-1: /srv/data stays: it is not empty");
         assert_eq!(well, "✓ what was ours is gone, but for what hosts keep");
     }
 }

@@ -31,6 +31,18 @@ fn a_daemon_moves_from_a_port_that_is_not_22() {
     assert_eq!(run(folder.path(), &["apply", "--only", "hosts", "--yes"]).code, Some(0));
     assert_eq!(run(folder.path(), &["plan", "--only", "hosts", "--exit-code"]).code, Some(0));
     assert!(std::net::TcpStream::connect((host.address, 2301)).is_ok());
+    // It goes back to a port that the spec knows nothing of any more, and is found there.
+    let destroyed = run(folder.path(), &["destroy", "--yes"]);
+    assert_eq!(destroyed.code, Some(0), "{}{}", destroyed.out, destroyed.err);
+    destroyed
+        .has(&[&format!("web-1: the SSH daemon listens on port {PORT} again"), "everything that was ours is gone"]);
+    let again = run(folder.path(), &["destroy", "--yes"]);
+    assert_eq!(again.code, Some(0), "{}{}", again.out, again.err);
+    again.has(&["nothing of this cluster is there"]);
+    let learnt = format!("the same as at port {PORT}");
+    assert!(!again.err.contains("learnt") && applied.err.contains(&learnt), "{}{}", applied.err, again.err);
+    let plan = run(folder.path(), &["plan", "--only", "hosts"]);
+    plan.has(&["ssh daemon: ", "→ port 2301, only keys, not root"]);
 }
 
 #[test]

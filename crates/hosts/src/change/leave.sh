@@ -258,8 +258,12 @@ kw_sshd_back() {
   kw_words_of
   kw_socket=$kw_words
   kw_sshd_proven && kw_sshd_keep || return 1
+  kw_sshd_says '' ''
+  kw_were=$kw_ports
   if kw_sshd_unwrite && sshd -t; then
-    kw_sshd_reload '' && rm -f -- "$kw_sshd_kept/pending"
+    kw_sshd_reload '' && rm -f -- "$kw_sshd_kept/pending" || return 1
+    kw_sshd_says '' ''
+    [ "$kw_ports" = "$kw_were" ] || kw_stays "the SSH daemon listens on port $kw_ports again"
     return
   fi
   kw_sshd_restore && rm -f -- "$kw_sshd_kept/pending"

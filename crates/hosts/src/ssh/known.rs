@@ -30,6 +30,23 @@ pub(super) fn lines(file: &Path, host: &str, port: u16) -> Result<Vec<Line>, Str
     }
 }
 
+/// The ports at which a host has keys in a file of ours, whose names are neither patterns nor hashed.
+pub(super) fn ports(file: &Path, host: &str) -> Vec<(u16, PublicKey)> {
+    // What cannot be read is told when a key is judged.
+    let text = std::fs::read_to_string(file).unwrap_or_default();
+    let host = host.to_lowercase();
+    let lines = text.lines().filter_map(|line| {
+        let mut words = line.split_ascii_whitespace();
+        let name = words.next()?.to_lowercase();
+        let port = match name.strip_prefix('[').and_then(|name| name.strip_prefix(&*host)?.strip_prefix("]:")) {
+            Some(port) => port.parse().ok()?,
+            None => (name == host).then_some(22)?,
+        };
+        Some((port, parse_public_key_base64(words.nth(1)?).ok()?))
+    });
+    lines.collect()
+}
+
 fn of(text: &str, host: &str, port: u16) -> Vec<Line> {
     let name = if port == 22 { host.to_lowercase() } else { format!("[{}]:{port}", host.to_lowercase()) };
     let lines = text.lines().enumerate().filter_map(|(index, line)| {

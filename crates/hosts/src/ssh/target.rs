@@ -62,7 +62,7 @@ impl Home {
     /// The user's own files of known hosts, and ours.
     pub(crate) fn known_hosts(&self, ours: &Path, tell: Tell) -> KnownHosts {
         let users = vec![self.folder.join(".ssh/known_hosts"), PathBuf::from("/etc/ssh/ssh_known_hosts")];
-        KnownHosts { users, ours: ours.to_path_buf(), tell }
+        KnownHosts { users, ours: ours.to_path_buf(), learns: true, tell }
     }
 
     /// Where a way leads. What the spec says goes before what the configuration says.

@@ -85,7 +85,8 @@ impl Server {
     }
 
     fn known_telling(&self, tell: Tell) -> KnownHosts {
-        KnownHosts { users: vec![self.folder.path().join("users")], ours: self.folder.path().join("ours"), tell }
+        let (users, ours) = (vec![self.folder.path().join("users")], self.folder.path().join("ours"));
+        KnownHosts { users, ours, learns: true, tell }
     }
 
     async fn open(&self) -> Session {

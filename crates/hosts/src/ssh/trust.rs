@@ -24,6 +24,8 @@ pub(crate) struct KnownHosts {
     pub(crate) users: Vec<PathBuf>,
     /// Our file, which learns.
     pub(crate) ours: PathBuf,
+    /// A host that nobody knows is taken at its word. Who is not is known at another port, or not at all.
+    pub(crate) learns: bool,
     /// Hears of each key that was learnt: whoever takes a host at its word should be able to look.
     pub(crate) tell: Tell,
 }
@@ -33,10 +35,12 @@ pub(crate) struct KnownHosts {
 pub(crate) enum Verdict {
     /// It is the key that we know.
     Known,
-    /// Nobody knew the host; its key is known from now on.
+    /// Nobody knew the host at this port; its key is known from now on.
     Learnt {
         /// The key's fingerprint.
         fingerprint: String,
+        /// The port at which we know the same key.
+        same_at: Option<u16>,
     },
     /// Another key is known for this host.
     Changed {
@@ -74,6 +78,11 @@ impl KnownHosts {
 
     fn files(&self) -> impl Iterator<Item = &PathBuf> {
         self.users.iter().chain([&self.ours])
+    }
+
+    /// The ports at which we have learnt keys of a host.
+    pub(crate) fn ports(&self, host: &str) -> Vec<u16> {
+        known::ports(&self.ours, host).into_iter().map(|(port, _)| port).collect()
     }
 
     /// Forgets what our file says of a host, and writes down the key that it has now. The user's files stay as they are.
@@ -119,8 +128,13 @@ impl KnownHosts {
             let mend = format!("forget the old one with `{forget}`");
             return Verdict::Changed { shown, known, place: place(file, line), mend };
         }
+        let known = known::ports(&self.ours, host);
+        let same_at = known.into_iter().find(|(_, other)| other.key_data() == key.key_data()).map(|(port, _)| port);
+        if same_at.is_none() && !self.learns {
+            return Verdict::Unkept { why: "nobody knows its key at this port".into() };
+        }
         match learn_known_hosts_path(host, port, key, &self.ours) {
-            Ok(()) => Verdict::Learnt { fingerprint: fingerprint(key) },
+            Ok(()) => Verdict::Learnt { fingerprint: fingerprint(key), same_at },
             Err(error) => {
                 Verdict::Unkept { why: format!("its key cannot be written into {}: {error}", self.ours.display()) }
             }
@@ -195,12 +209,13 @@ impl Handler for Judge {
             Some(pin) => pin.judge(&key),
             None => self.known.judge(&self.host, self.port, &key),
         };
-        if let Verdict::Learnt { fingerprint } = &verdict {
+        if let Verdict::Learnt { fingerprint, same_at } = &verdict {
             let host = match self.port {
                 22 => self.host.clone(),
                 port => HostPort::new(self.host.as_str(), port).to_string(),
             };
-            (self.known.tell)(format!("learnt the key of {host}: {fingerprint}"));
+            let same = same_at.map(|port| format!(", the same as at port {port}")).unwrap_or_default();
+            (self.known.tell)(format!("learnt the key of {host}: {fingerprint}{same}"));
         }
         let trusted = matches!(verdict, Verdict::Known | Verdict::Learnt { .. });
         *self.verdict.lock().unwrap_or_else(PoisonError::into_inner) = Some(verdict);
@@ -219,7 +234,8 @@ mod tests {
     fn a_host_that_is_made_anew_is_known_by_its_new_key_or_by_none() {
         let folder = tempfile::tempdir().unwrap();
         let users = folder.path().join("users");
-        let known = KnownHosts { users: vec![users.clone()], ours: folder.path().join("ours"), tell: Arc::new(|_| {}) };
+        let ours = folder.path().join("ours");
+        let known = KnownHosts { users: vec![users.clone()], ours, learns: true, tell: Arc::new(|_| {}) };
         let key = |text: &str| match Pin::parse(text) {
             Ok(Pin::Key(key)) => key,
             other => panic!("{other:?}"),
@@ -233,6 +249,12 @@ mod tests {
         assert_eq!(known.judge("10.0.0.6", 22, &key(ONE)), Verdict::Known, "others stay known");
         known.renew("10.0.0.5", 2222, None).unwrap();
         assert!(matches!(known.judge("10.0.0.5", 2222, &key(ONE)), Verdict::Learnt { .. }));
+        // At another port it is told by the key, and where nobody knows that it is not learnt.
+        let strict = KnownHosts { learns: false, ..known.clone() };
+        assert!(matches!(strict.judge("10.0.0.6", 2022, &key(OTHER)), Verdict::Unkept { .. }));
+        assert!(matches!(strict.judge("10.0.0.6", 2022, &key(ONE)), Verdict::Learnt { same_at: Some(22), .. }));
+        assert_eq!(known.ports("10.0.0.6"), [22, 2022]);
+        assert_eq!(known.ports("10.0.0.5"), [2222]);
         // What the user wrote down is the user's.
         std::fs::write(&users, format!("10.0.0.7 {ONE}\n")).unwrap();
         known.renew("10.0.0.7", 22, None).unwrap();

@@ -143,13 +143,15 @@ async fn a_host_is_left_as_it_was() {
         let keys = made_twice(&hands, &host, user).await;
         let way = at(&host, user, "two");
         let report = unmake(&hands, &host, &way, &keys).await.unwrap_or_else(|error| panic!("{error:?}"));
-        assert!(report.changed && report.told.is_empty(), "{report:?}");
+        assert!(report.changed, "{report:?}");
+        assert_eq!(report.told, [format!("the SSH daemon listens on port {PORT} again")]);
         assert_same(&before, &listing(&host));
         assert_eq!(ours(&hands, &host, &way).await, Vec::<String>::new());
         assert!(!unmake(&hands, &host, &way, &keys).await.expect("it is as it was").changed);
         assert_same(&before, &listing(&host));
-        // Who comes later finds the daemon where it was.
+        // Who comes later finds the daemon where it was, also by a way that knows nothing of that port.
         let later = self::hands(home.path());
+        assert!(look(&later, &host, &way, &[]).await.present().is_some());
         assert!(look(&later, &host, &self::way(&host, user), &[]).await.present().is_some());
     }
 }
