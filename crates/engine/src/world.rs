@@ -9,7 +9,7 @@ use std::sync::Arc;
 use kubewright_hosts::{Ask, Hosts, Password, RealHosts, Tell, User};
 use kubewright_model::change::Subject;
 use kubewright_model::desired::{Desired, DesiredMachine, EXISTING, PROXMOX};
-use kubewright_model::ids::ProviderName;
+use kubewright_model::ids::{NodeName, ProviderName};
 use kubewright_model::observed::Observed;
 use kubewright_model::plan::{Action, Note, Plan, Weight};
 use kubewright_model::secret::Secret;
@@ -104,6 +104,13 @@ impl World {
                 wanted.entry(&machine.provider).or_default().push(machine);
             }
         }
+        let mut snapshots: BTreeMap<&ProviderName, Vec<&NodeName>> = BTreeMap::new();
+        for step in &plan.steps {
+            if let Action::TakeSnapshot { provider, name, .. } = &step.action {
+                snapshots.entry(provider).or_default().push(name);
+                wanted.entry(provider).or_default();
+            }
+        }
         let set = plan.steps.iter().any(|step| matches!(step.action, Action::SetBackupJob(_)));
         let hidden = |name| {
             let jobs = observed.providers.get(name).and_then(|seen| seen.present()?.backups.as_ref());
@@ -114,11 +121,16 @@ impl World {
             wanted.entry(&job.provider).or_default();
         }
         let asked = wanted.into_iter().filter_map(|(provider, machines)| {
-            Some((self.providers.get(provider)?, machines, job.filter(|job| job.provider == *provider)))
+            let snapshots = snapshots.get(provider).cloned().unwrap_or_default();
+            let job = job.filter(|job| job.provider == *provider);
+            Some((self.providers.get(provider)?, machines, snapshots, job))
         });
-        let told = asked.map(async |(provider, machines, backup_job)| {
+        let told = asked.map(async |(provider, machines, snapshots, backup_job)| {
             // It only tells early; what cannot be asked now is told by the step itself.
-            provider.preflight(Wanted { machines: &machines, backup_job }).await.unwrap_or_default()
+            provider
+                .preflight(Wanted { machines: &machines, snapshots: &snapshots, backup_job })
+                .await
+                .unwrap_or_default()
         });
         let refusals = futures::future::join_all(told).await;
         let note = |Refusal { message, help }| Note {

@@ -64,6 +64,10 @@ pub struct Desired {
     /// The job that backs whole machines up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backup_job: Option<DesiredBackupJob>,
+    /// Machines are snapshotted before what may break them, and so many snapshots of each stay afterwards; none: they are
+    /// not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keep_snapshots: Option<u32>,
     /// Agents that may be out of service at once.
     pub max_unavailable: u32,
     /// How long a drain may take.

@@ -142,10 +142,16 @@ pub struct Inventory {
     pub load_balancers: BTreeMap<ClusterName, LoadBalancerSeen>,
     /// Numbers, names and addresses that are taken by what is not ours.
     pub taken: Vec<Taken>,
+    /// Snapshots with our mark, by machine, oldest first.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub snapshots: BTreeMap<NodeName, Vec<String>>,
     /// The job with our mark that backs machines up; none where the provider keeps no such jobs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backups: Option<Seen<BackupJobSeen>>,
 }
+
+/// What the names of our snapshots begin with.
+pub const SNAPSHOT_MARK: &str = "kubewright-";
 
 /// A job that backs machines up.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -176,6 +176,11 @@ impl Step {
             Action::StartMachine { name, .. } => format!("start machine {name}"),
             Action::RestartMachine { name, .. } => format!("restart machine {name}"),
             Action::DeleteMachine { name, .. } => format!("delete machine {name}"),
+            Action::TakeSnapshot { name, .. } => format!("snapshot machine {name}"),
+            Action::DeleteSnapshots { name, snapshots, .. } => match snapshots.as_slice() {
+                [only] => format!("delete snapshot {only} of {name}"),
+                many => format!("delete {} snapshots of {name}", many.len()),
+            },
             Action::SetBackupJob(job) => format!("set the backup job of {} machines", job.machines.len()),
             Action::DeleteBackupJob { provider } => format!("delete the backup job at {provider}"),
             Action::SetLoadBalancer(balancer) => format!("set load balancer {}", balancer.name),
@@ -276,6 +281,24 @@ pub enum Action {
         name: NodeName,
         /// How its host is reached.
         way: Way,
+    },
+    /// Have a provider keep the state of a machine's disks, without its memory.
+    TakeSnapshot {
+        /// Whose.
+        provider: ProviderName,
+        /// Which machine.
+        name: NodeName,
+        /// The snapshot's name, which carries our mark.
+        snapshot: String,
+    },
+    /// Delete snapshots of a machine that are ours.
+    DeleteSnapshots {
+        /// Whose.
+        provider: ProviderName,
+        /// Which machine.
+        name: NodeName,
+        /// The snapshots' names.
+        snapshots: Vec<String>,
     },
     /// Have a provider back machines up on a schedule.
     SetBackupJob(Box<DesiredBackupJob>),

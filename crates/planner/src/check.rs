@@ -8,6 +8,7 @@ mod restarts;
 mod roles;
 mod servers;
 mod service;
+mod snapshots;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -29,6 +30,7 @@ pub fn check(plan: &Plan, desired: &Desired, observed: &Observed) -> Vec<Violati
     servers::check(plan, desired, observed, &mut found);
     restarts::check(plan, desired, observed, &mut found);
     service::check(plan, desired, observed, &mut found);
+    snapshots::check(plan, desired, observed, &mut found);
     balancers::check(plan, desired, observed, &mut found);
     roles::check(plan, desired, observed, &mut found);
     foundation_is_kept(plan, desired, observed, &mut found);
@@ -99,6 +101,8 @@ fn unknown_is_untouched(plan: &Plan, observed: &Observed, found: &mut Vec<Violat
             | Action::DeleteMachine { provider, .. }
             | Action::RestartMachine { provider, .. }
             | Action::DeleteBackupJob { provider }
+            | Action::TakeSnapshot { provider, .. }
+            | Action::DeleteSnapshots { provider, .. }
             | Action::DeleteLoadBalancer { provider, .. } => Some(provider),
             Action::SetBackupJob(job) => Some(&job.provider),
             Action::SetLoadBalancer(wish) => Some(&wish.provider),

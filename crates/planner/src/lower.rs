@@ -72,6 +72,7 @@ pub fn lower(file: &ClusterFile) -> (Desired, Vec<Diagnostic>) {
         checks,
         proxmox: machines::proxmox(file),
         backup_job: backups::job(&context),
+        keep_snapshots: spec.maintenance.snapshots.as_ref().map(|snapshots| snapshots.keep),
         max_unavailable: spec.maintenance.max_unavailable,
         protected: spec.maintenance.protect,
         missing: missing::missing(file, &places),

@@ -21,6 +21,7 @@ mod quorum;
 mod removal;
 mod roles;
 mod rolling;
+mod snapshots;
 mod standing;
 mod window;
 
@@ -85,6 +86,7 @@ fn build<'a>(mut draft: Draft<'a>, observed: &Observed, anew: &BTreeSet<NodeName
     cluster::plan(&mut draft, &standings);
     removal::unwanted(&mut draft, observed, &standings, &mut holders);
     cluster::unlisted(&mut draft, &standings);
+    snapshots::left_over(&mut draft, observed, &standings);
     backups::plan(&mut draft, observed);
     window::slide(&mut draft, &standings);
     draft

@@ -26,6 +26,8 @@ pub struct Capabilities {
     pub load_balancers: bool,
     /// It grows a machine's disk in place.
     pub resize: bool,
+    /// It keeps the state of a machine's disks.
+    pub snapshots: bool,
 }
 
 /// A machine that is to go, and everything by which it must be recognised first.
@@ -46,6 +48,8 @@ pub struct Doomed<'a> {
 pub struct Wanted<'a> {
     /// Machines that are to be made or changed.
     pub machines: &'a [&'a DesiredMachine],
+    /// Machines that are to be snapshotted.
+    pub snapshots: &'a [&'a NodeName],
     /// The job that is to be made or changed.
     pub backup_job: Option<&'a DesiredBackupJob>,
 }
@@ -55,7 +59,12 @@ fn no_backup_jobs() -> ProviderError {
     ProviderError { provider: "provider", kind: ErrorKind::Invalid, message, log: Vec::new() }
 }
 
-/// Something that we are not allowed to do.
+fn no_snapshots() -> ProviderError {
+    let message = "this provider takes no snapshots of machines".into();
+    ProviderError { provider: "provider", kind: ErrorKind::Invalid, message, log: Vec::new() }
+}
+
+/// Something that we are not allowed to do, or that cannot be done there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
     /// Who lacks what, and where.
@@ -95,6 +104,22 @@ pub trait Provider: Send + Sync {
 
     /// Shuts a machine down and turns it on again; what waited for its next start is in force then.
     async fn restart(&self, name: &NodeName, owner: &Owner) -> Result<MachineSeen, ProviderError>;
+
+    /// Keeps the state of a machine's disks under this name, which carries our mark; its memory is not kept. One of this
+    /// name that is there is left as it is.
+    async fn take_snapshot(&self, _name: &NodeName, _snapshot: &str, _owner: &Owner) -> Result<(), ProviderError> {
+        Err(no_snapshots())
+    }
+
+    /// Deletes these snapshots of a machine. One that is gone is no error; one without our mark is.
+    async fn delete_snapshots(
+        &self,
+        _name: &NodeName,
+        _snapshots: &[String],
+        _owner: &Owner,
+    ) -> Result<(), ProviderError> {
+        Err(no_snapshots())
+    }
 
     /// Makes the job with the owner's mark that backs machines up, or changes it.
     async fn set_backup_job(&self, _job: &DesiredBackupJob, _owner: &Owner) -> Result<(), ProviderError> {

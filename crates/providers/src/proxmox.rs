@@ -13,6 +13,7 @@ mod machines;
 mod permissions;
 mod seed;
 mod settings;
+mod snapshots;
 mod survey;
 mod tasks;
 mod trust;
@@ -94,7 +95,7 @@ fn no_load_balancers() -> ProviderError {
 #[async_trait]
 impl Provider for Proxmox {
     fn can(&self) -> Capabilities {
-        Capabilities { machines: true, load_balancers: false, resize: true }
+        Capabilities { machines: true, load_balancers: false, resize: true, snapshots: true }
     }
 
     async fn observe(&self, owner: &Owner) -> Result<Inventory, ProviderError> {
@@ -123,6 +124,14 @@ impl Provider for Proxmox {
 
     async fn restart(&self, name: &NodeName, owner: &Owner) -> Result<MachineSeen, ProviderError> {
         self.turn_off_and_on(name, owner).await
+    }
+
+    async fn take_snapshot(&self, name: &NodeName, snapshot: &str, owner: &Owner) -> Result<(), ProviderError> {
+        self.snapshot(name, snapshot, owner).await
+    }
+
+    async fn delete_snapshots(&self, name: &NodeName, gone: &[String], owner: &Owner) -> Result<(), ProviderError> {
+        self.drop_snapshots(name, gone, owner).await
     }
 
     async fn set_backup_job(&self, job: &DesiredBackupJob, owner: &Owner) -> Result<(), ProviderError> {

@@ -34,10 +34,11 @@ enum Mark {
 impl Mark {
     fn of(step: &Step) -> Self {
         match &step.action {
-            Action::CreateMachine(_) => Self::Adds,
+            Action::CreateMachine(_) | Action::TakeSnapshot { .. } => Self::Adds,
             Action::DeleteMachine { .. }
             | Action::DeleteLoadBalancer { .. }
             | Action::DeleteBackupJob { .. }
+            | Action::DeleteSnapshots { .. }
             | Action::DeleteObjects(_)
             | Action::RemoveRelease { .. }
             | Action::ForgetMember(_) => Self::Removes,

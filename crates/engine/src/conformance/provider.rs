@@ -9,7 +9,7 @@ use kubewright_providers::{Doomed, ErrorKind, Provider, ProviderError, Wanted};
 use super::{Broken, Rule, Verdict, broken, rule, that};
 
 /// The rules, in the order of their numbers.
-pub const RULES: [Rule; 13] = [
+pub const RULES: [Rule; 15] = [
     rule("P1", "`observe` MUST show every machine with the owner's mark, and no other"),
     rule("P2", "`observe` MUST name what is not ours among what is taken, with its number where it has one"),
     rule("P3", "`create` MUST leave a machine off, and marked from the same request on"),
@@ -23,6 +23,8 @@ pub const RULES: [Rule; 13] = [
     rule("P11", "`delete` of what is gone MUST succeed"),
     rule("P12", "`preflight` MUST tell nothing of a machine that can be made"),
     rule("P13", "`restart` MUST put in force what waits for a start, and leave the machine running"),
+    rule("P14", "a snapshot that is taken MUST be shown once, also when it is asked for twice"),
+    rule("P15", "`delete_snapshots` MUST delete those that are named, and refuse one without our mark"),
 ];
 
 /// Hands, and what their world offers for the checks.
@@ -50,6 +52,8 @@ pub async fn check(case: Case<'_>) -> Vec<Broken> {
     let updated = updated(case).await;
     let restarted = restarted(case).await;
     let shrunk = shrunk(case).await;
+    let kept = snapshotted(case).await;
+    let dropped = snapshots_deleted(case).await;
     let ours = only_ours(case).await;
     let taken = taken(case).await;
     let foreign = foreign(case).await;
@@ -57,7 +61,10 @@ pub async fn check(case: Case<'_>) -> Vec<Broken> {
     let deleted = deleted(case).await;
     broken(
         &RULES,
-        vec![ours, taken, made, twice, clash, started, updated, shrunk, foreign, moved, deleted, allowed, restarted],
+        vec![
+            ours, taken, made, twice, clash, started, updated, shrunk, foreign, moved, deleted, allowed, restarted,
+            kept, dropped,
+        ],
     )
 }
 
@@ -97,7 +104,8 @@ async fn taken(case: Case<'_>) -> Verdict {
 }
 
 async fn allowed(case: Case<'_>) -> Verdict {
-    let refused = case.hands.preflight(Wanted { machines: &[case.machine], backup_job: None }).await.map_err(told)?;
+    let refused =
+        case.hands.preflight(Wanted { machines: &[case.machine], ..Wanted::default() }).await.map_err(told)?;
     that(refused.is_empty(), || format!("{refused:?}"))
 }
 
@@ -147,6 +155,39 @@ async fn restarted(case: Case<'_>) -> Verdict {
     that(again.power == Power::Running && !again.pending, || format!("started again, it is {again:?}"))?;
     let there = there(case).await?;
     that(there == again, || format!("it was {again:?}, and there is {there:?}"))
+}
+
+/// The names of two snapshots, in the order in which they are taken.
+const SNAPSHOTS: [&str; 2] = ["kubewright-1-first", "kubewright-2-second"];
+
+async fn snapshots(case: Case<'_>) -> Result<Vec<String>, String> {
+    let inventory = case.hands.observe(case.owner).await.map_err(told)?;
+    Ok(inventory.snapshots.get(&case.machine.name).cloned().unwrap_or_default())
+}
+
+async fn snapshotted(case: Case<'_>) -> Verdict {
+    if !case.hands.can().snapshots {
+        return Ok(());
+    }
+    for snapshot in [SNAPSHOTS[0], SNAPSHOTS[0], SNAPSHOTS[1]] {
+        case.hands.take_snapshot(&case.machine.name, snapshot, case.owner).await.map_err(told)?;
+    }
+    let shown = snapshots(case).await?;
+    that(shown == SNAPSHOTS, || format!("{shown:?} are shown"))
+}
+
+async fn snapshots_deleted(case: Case<'_>) -> Verdict {
+    if !case.hands.can().snapshots {
+        return Ok(());
+    }
+    let name = &case.machine.name;
+    fails(case.hands.delete_snapshots(name, &["somebody-elses".into()], case.owner).await, &[ErrorKind::Invalid])?;
+    for time in ["once", "twice"] {
+        case.hands.delete_snapshots(name, &[SNAPSHOTS[0].into()], case.owner).await.map_err(told)?;
+        let shown = snapshots(case).await?;
+        that(shown == SNAPSHOTS[1..], || format!("deleted {time}, {shown:?} are shown"))?;
+    }
+    Ok(())
 }
 
 async fn shrunk(case: Case<'_>) -> Verdict {

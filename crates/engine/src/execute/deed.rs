@@ -150,6 +150,8 @@ impl<'a> Hands<'a> {
             | Action::UpdateMachine(_)
             | Action::StartMachine { .. }
             | Action::RestartMachine { .. }
+            | Action::TakeSnapshot { .. }
+            | Action::DeleteSnapshots { .. }
             | Action::SetBackupJob(_)
             | Action::DeleteBackupJob { .. }
             | Action::DeleteMachine { .. }
@@ -208,6 +210,14 @@ impl<'a> Hands<'a> {
                 patiently!(tell, provider.restart(name, owner))?;
                 // The books take a node for Ready for a while after it has gone, so its own word counts.
                 self.answers(name, way, &self.started_with(name), tell).await?;
+            }
+            Action::TakeSnapshot { provider, name, snapshot } => {
+                let provider = self.provider(provider)?;
+                patiently!(tell, provider.take_snapshot(name, snapshot, owner))?;
+            }
+            Action::DeleteSnapshots { provider, name, snapshots } => {
+                let provider = self.provider(provider)?;
+                patiently!(tell, provider.delete_snapshots(name, snapshots, owner))?;
             }
             Action::SetBackupJob(job) => {
                 let provider = self.provider(&job.provider)?;

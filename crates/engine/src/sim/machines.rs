@@ -4,8 +4,10 @@ use async_trait::async_trait;
 use kubewright_model::desired::{Body, DesiredBackupJob, DesiredLoadBalancer, DesiredMachine, PROXMOX};
 use kubewright_model::digest::Digest;
 use kubewright_model::ids::{ClusterName, NodeName, Owner, ProviderName};
-use kubewright_model::observed::{BackupJobSeen, Inventory, LoadBalancerSeen, MachineSeen, Power, Seen, Taken};
-use kubewright_providers::{Capabilities, Doomed, ErrorKind, Provider, ProviderError};
+use kubewright_model::observed::{
+    BackupJobSeen, Inventory, LoadBalancerSeen, MachineSeen, Power, SNAPSHOT_MARK, Seen, Taken,
+};
+use kubewright_providers::{Capabilities, Doomed, ErrorKind, Provider, ProviderError, Refusal, Wanted};
 
 use super::faults::FaultKind;
 use super::state::Machine;
@@ -147,7 +149,9 @@ impl Drop for Unlock<'_> {
 impl Provider for Machines {
     fn can(&self) -> Capabilities {
         let existing = self.provider.as_str() == "existing";
-        Capabilities { machines: !existing, load_balancers: self.provider.as_str() == "hetzner", resize: !existing }
+        let proxmox = self.provider.as_str() == PROXMOX;
+        let load_balancers = self.provider.as_str() == "hetzner";
+        Capabilities { machines: !existing, load_balancers, resize: !existing, snapshots: proxmox }
     }
 
     async fn observe(&self, owner: &Owner) -> Result<Inventory, ProviderError> {
@@ -172,11 +176,31 @@ impl Provider for Machines {
                 (name.clone(), seen)
             })
             .collect();
+        let snapshots = state.snapshots.get(&self.provider).into_iter().flatten();
+        inventory.snapshots = snapshots
+            .filter(|(name, _)| inventory.machines.contains_key(*name))
+            .map(|(name, all)| (name.clone(), all.iter().filter(|it| it.starts_with(SNAPSHOT_MARK)).cloned().collect()))
+            .filter(|(_, ours): &(NodeName, Vec<String>)| !ours.is_empty())
+            .collect();
         if self.provider.as_str() == PROXMOX {
             inventory.backups =
                 Some(state.backup_jobs.get(&self.provider).cloned().map_or(Seen::Absent, Seen::Present));
         }
         Ok(inventory)
+    }
+
+    async fn preflight(&self, wanted: Wanted<'_>) -> Result<Vec<Refusal>, ProviderError> {
+        self.request("provider preflight").await?;
+        let state = self.centre.lock();
+        let rigid = |name: &&&NodeName| {
+            let storage = state.machine(name).and_then(|machine| machine.seen.storage.as_ref());
+            storage.is_some_and(|storage| state.rigid.contains(storage))
+        };
+        let refusal = |name: &&NodeName| Refusal {
+            message: format!("no snapshot of {name} can be taken: its storage keeps none"),
+            help: "take `maintenance.snapshots` out of the spec".into(),
+        };
+        Ok(wanted.snapshots.iter().filter(rigid).map(refusal).collect())
     }
 
     async fn create(&self, machine: &DesiredMachine, owner: &Owner) -> Result<MachineSeen, ProviderError> {
@@ -265,6 +289,34 @@ impl Provider for Machines {
         }
         self.centre.take(timing::SHUT_DOWN).await;
         self.start(name, owner).await
+    }
+
+    async fn take_snapshot(&self, name: &NodeName, snapshot: &str, owner: &Owner) -> Result<(), ProviderError> {
+        self.request("snapshot take").await?;
+        self.ours(name, owner)?;
+        self.centre.take(timing::DISK_SNAPSHOT).await;
+        let mut state = self.centre.lock();
+        let all = state.snapshots.entry(self.provider.clone()).or_default().entry(name.clone()).or_default();
+        if !all.iter().any(|it| it == snapshot) {
+            all.push(snapshot.to_string());
+        }
+        Ok(())
+    }
+
+    async fn delete_snapshots(&self, name: &NodeName, gone: &[String], owner: &Owner) -> Result<(), ProviderError> {
+        self.request("snapshot delete").await?;
+        self.ours(name, owner)?;
+        let now = self.centre.now();
+        if let Some(other) = gone.iter().find(|snapshot| !snapshot.starts_with(SNAPSHOT_MARK)) {
+            self.centre.lock().breach(now, format!("snapshot {other} of {name}, which is not ours, was to be deleted"));
+            return Err(error(ErrorKind::Invalid, format!("snapshot {other} does not carry our mark")));
+        }
+        self.centre.take(timing::DISK_SNAPSHOT).await;
+        let mut state = self.centre.lock();
+        if let Some(all) = state.snapshots.get_mut(&self.provider).and_then(|machines| machines.get_mut(name)) {
+            all.retain(|snapshot| !gone.contains(snapshot));
+        }
+        Ok(())
     }
 
     async fn set_backup_job(&self, job: &DesiredBackupJob, owner: &Owner) -> Result<(), ProviderError> {

@@ -55,6 +55,12 @@ pub struct State {
     pub(super) outside: Option<IpAddr>,
     /// What hypervisors hold, as far as it is ours.
     pub(super) hypervisors: BTreeMap<NodeName, Hypervisor>,
+    /// Snapshots of machines by provider and name, oldest first, whosever they are.
+    #[serde(default)]
+    pub snapshots: BTreeMap<ProviderName, BTreeMap<NodeName, Vec<String>>>,
+    /// Storages that keep no snapshots.
+    #[serde(default)]
+    pub rigid: BTreeSet<String>,
     /// The backup job of ours at each provider.
     pub(super) backup_jobs: BTreeMap<ProviderName, BackupJobSeen>,
     /// Load balancers by provider and name.
@@ -127,6 +133,8 @@ impl State {
             addresses: BTreeMap::new(),
             outside: None,
             hypervisors: BTreeMap::new(),
+            snapshots: BTreeMap::new(),
+            rigid: BTreeSet::new(),
             backup_jobs: BTreeMap::new(),
             balancers: BTreeMap::new(),
             creating: BTreeMap::new(),
@@ -191,6 +199,8 @@ impl State {
             .filter_map(|(provider, machines)| Some((provider.clone(), machines.remove(name)?)))
             .collect();
         for (provider, machine) in &lost {
+            // Its snapshots are on its disks.
+            self.snapshots.get_mut(provider).and_then(|all| all.remove(name));
             let MachineSeen { vmid, address, place, .. } = &machine.seen;
             if let (Some(vmid), Some(numbers)) = (vmid, self.numbers.get_mut(provider)) {
                 numbers.remove(vmid);

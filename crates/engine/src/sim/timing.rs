@@ -47,6 +47,8 @@ pub(super) const JOIN_AGENT: u64 = 7_000;
 pub(super) const NODE_READY: u64 = 14_000;
 /// Kubernetes on a host comes back after a restart.
 pub(super) const RESTART: u64 = 9_000;
+/// A machine's disks are marked by their storage.
+pub(super) const DISK_SNAPSHOT: u64 = 2_500;
 /// A datastore is saved.
 pub(super) const SNAPSHOT: u64 = 4_000;
 /// The Kubernetes API answers a list or a patch.

@@ -30,7 +30,7 @@ use crate::yard::{Cut, Yard};
 /// Runs that a scenario may take: a fault may end one or two of them.
 const RUNS: usize = 3;
 /// Calls that only look.
-const LOOKS: [&str; 4] = ["provider list", "host look", "kubernetes list", "kubernetes check"];
+const LOOKS: [&str; 5] = ["provider list", "provider preflight", "host look", "kubernetes list", "kubernetes check"];
 
 struct Scenario<'a> {
     title: &'a str,

@@ -517,4 +517,7 @@ codes! {
     833 Warning FENCE_WITHOUT_PROVIDER = "agents that nobody can shut off",
         "`unreachable: fence` shuts an agent off through its provider, and hosts that exist already have none. They \
          are skipped all the same.";
+    834 Error SNAPSHOTS = "snapshots of machines that nobody can take",
+        "Snapshots before upgrades are taken by Proxmox, and no pool of this file has machines there. Remove \
+         `maintenance.snapshots`.";
 }

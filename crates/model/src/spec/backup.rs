@@ -137,6 +137,10 @@ pub struct Maintenance {
     /// What happens to agents of a living cluster that cannot be reached.
     #[serde(default)]
     pub unreachable: Unreachable,
+    /// Snapshots of machines by their provider, before each upgrade of Kubernetes on them and before each start that a
+    /// change of them needs (Proxmox). Without it, none are taken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snapshots: Option<Snapshots>,
     /// Keep the operating system's packages up to date, in a rolling way.
     #[serde(default)]
     pub update_os: bool,
@@ -154,10 +158,22 @@ impl Default for Maintenance {
             window: None,
             window_length: None,
             unreachable: Unreachable::default(),
+            snapshots: None,
             update_os: false,
             protect: false,
         }
     }
+}
+
+/// Snapshots of machines before what may break them.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Snapshots {
+    /// How many of each machine stay when its node is Ready again; the older ones are deleted. A snapshot takes room as
+    /// its machine changes.
+    #[serde(default)]
+    #[schemars(range(max = 20))]
+    pub keep: u32,
 }
 
 fn one_agent() -> u32 {

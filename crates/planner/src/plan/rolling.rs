@@ -11,7 +11,7 @@ use kubewright_model::plan::{Action, Step, Weight};
 use super::draft::{Draft, id};
 use super::members::{recipes, recovered, role_is_server, run, stage, wait_ready};
 use super::standing::{Node, Standings};
-use super::{hosts, leaving, machines, quorum};
+use super::{hosts, leaving, machines, quorum, snapshots};
 use crate::diff::cluster::{label_fields, marks};
 
 /// The nodes that work and that a change disturbs, and whether it is an upgrade.
@@ -97,6 +97,7 @@ fn roll_one(
     if evicts(node) {
         needs = label(draft, node, needs).into_iter().collect();
     }
+    let mut needs = snapshots::before(draft, node, observed, upgrade, needs);
     let host = id("host", name);
     if draft.has(&host) {
         needs.push(host);
@@ -112,11 +113,12 @@ fn roll_one(
         needs = vec![machines::restart(draft, node, stage(node), needs)];
     }
     let wait = wait_ready(draft, format!("{name}"), vec![name.clone()], 1, stage(node), needs);
+    snapshots::after(draft, node, observed, vec![wait.clone()]);
     Some(uncordon(draft, node, vec![wait.clone()]).unwrap_or(wait))
 }
 
 /// Whether a node's machine is to be started again, for settings of it to be in force.
-fn starts_again(node: &Node<'_>) -> bool {
+pub(super) fn starts_again(node: &Node<'_>) -> bool {
     node.seen.is_some() && machines::restarts(node)
 }
 

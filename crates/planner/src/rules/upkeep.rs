@@ -42,6 +42,10 @@ pub(super) fn rules(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
         }
         _ => {}
     }
+    if maintenance.snapshots.is_some() && !facts.spec.pools.values().any(|pool| pool.proxmox.is_some()) {
+        let message = "no pool has machines at Proxmox, and nobody else takes snapshots of machines".to_string();
+        say(codes::SNAPSHOTS, at("maintenance/snapshots"), message, "remove it");
+    }
     let mut agents = facts.spec.pools.values().filter(|pool| pool.role.is_node() && !pool.role.is_server()).peekable();
     if maintenance.unreachable == Unreachable::Fence
         && agents.peek().is_some()

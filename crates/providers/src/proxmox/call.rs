@@ -148,6 +148,30 @@ impl Guest {
         self.call(Verb::Post, "/nodes/{node}/lxc/{vmid}/status/stop", "/nodes/{node}/qemu/{vmid}/status/stop")
     }
 
+    /// Its snapshots, and among them how it is now.
+    pub(super) fn snapshots(&self) -> Call {
+        self.call(Verb::Get, "/nodes/{node}/lxc/{vmid}/snapshot", "/nodes/{node}/qemu/{vmid}/snapshot")
+    }
+
+    /// Keeps the state of its disks. A guest agent holds the file systems still meanwhile, where there is one.
+    pub(super) fn snapshot(&self, name: &str, description: &str) -> Call {
+        self.call(Verb::Post, "/nodes/{node}/lxc/{vmid}/snapshot", "/nodes/{node}/qemu/{vmid}/snapshot")
+            .with("snapname", name)
+            .with("description", description)
+    }
+
+    pub(super) fn delete_snapshot(&self, name: &str) -> Call {
+        let (lxc, qemu) =
+            ("/nodes/{node}/lxc/{vmid}/snapshot/{snapname}", "/nodes/{node}/qemu/{vmid}/snapshot/{snapname}");
+        self.call(Verb::Delete, lxc, qemu).at("snapname", name)
+    }
+
+    /// Whether its storages can do that: `snapshot`.
+    pub(super) fn can(&self, feature: &str) -> Call {
+        self.call(Verb::Get, "/nodes/{node}/lxc/{vmid}/feature", "/nodes/{node}/qemu/{vmid}/feature")
+            .with("feature", feature)
+    }
+
     /// Deletes a guest, its disks, and what names it: backup jobs, replication, HA.
     pub(super) fn delete(&self) -> Call {
         self.call(Verb::Delete, "/nodes/{node}/lxc/{vmid}", "/nodes/{node}/qemu/{vmid}")

@@ -58,6 +58,9 @@ impl Proxmox {
             wanted.entry(self.guests_path()).or_default().extend(["VM.Backup"]);
             wanted.entry(format!("/storage/{}", job.storage)).or_default().extend(["Datastore.AllocateSpace"]);
         }
+        if !asked.snapshots.is_empty() {
+            wanted.entry(self.guests_path()).or_default().extend(["VM.Audit", "VM.Snapshot"]);
+        }
         for (node, template) in templates.collect::<BTreeSet<_>>() {
             let path = format!("/storage/{}", template.split(':').next().unwrap_or_default());
             // Who may not look is told that first.
@@ -75,7 +78,12 @@ impl Proxmox {
             message: format!("{who} lacks {} on {path}", privileges.join(", ")),
             help: format!("on a Proxmox host: {}", commands.join("; ")),
         };
-        Ok(self.lacking(asked).await?.into_iter().map(refusal).collect())
+        let mut refusals: Vec<Refusal> = self.lacking(asked).await?.into_iter().map(refusal).collect();
+        // Who may not look is told that first.
+        if refusals.is_empty() {
+            refusals.extend(self.without_snapshots(asked.snapshots).await?);
+        }
+        Ok(refusals)
     }
 
     /// Whether guests can be seen at all: without that a cluster looks as if it were empty.

@@ -136,21 +136,27 @@ impl Proxmox {
             return Err(error(ErrorKind::Transient, message));
         }
         let reads = ours.into_iter().map(async |entry| match self.client.send(entry.guest.pending()).await {
-            Ok(told) => Ok((guest::pending(&told), entry)),
+            Ok(told) => {
+                let (config, waits) = guest::pending(&told);
+                Ok((self.snapshots(&entry.guest, &config).await?, config, waits, entry))
+            }
             Err(gone) if gone.kind == ErrorKind::NotFound => {
                 Err(error(ErrorKind::Transient, format!("{} went away while it was looked at", entry.guest)))
             }
             Err(error) => Err(error),
         });
-        let read: Vec<((Config, bool), Entry)> = stream::iter(reads).buffered(AT_ONCE).try_collect().await?;
+        let read: Vec<(Vec<String>, Config, bool, Entry)> = stream::iter(reads).buffered(AT_ONCE).try_collect().await?;
         let mut inventory = Inventory::default();
-        for ((config, waits), entry) in read {
+        for (snapshots, config, waits, entry) in read {
             let named = guest::name(entry.guest.kind, &config);
             let named = named.map(|name| guest::finished_name(name, owner).unwrap_or(name));
             let name = NodeName::new(named.map_or_else(|| entry.guest.vmid.to_string(), String::from));
             self.knows(&name, &entry.guest);
             let pending = waits && entry.power == Power::Running;
             let seen = MachineSeen { pending, ..guest::machine(&entry.guest, &config, entry.power, owner) };
+            if !snapshots.is_empty() {
+                inventory.snapshots.insert(name.clone(), snapshots);
+            }
             if let Some(twin) = inventory.machines.insert(name.clone(), seen) {
                 let twin = twin.vmid.map(|vmid| vmid.to_string()).unwrap_or_default();
                 let message = format!("{twin} and {} are both named {name} and carry our mark", entry.guest.vmid);

@@ -56,7 +56,7 @@ async fn who_may_not_look_at_jobs_is_told_so_and_sees_the_rest() -> Result<(), P
         keep: "keep-last=3".into(),
         machines: vec!["agent-1".into()],
     };
-    let told = hands.preflight(Wanted { machines: &[], backup_job: Some(&job) }).await?;
+    let told = hands.preflight(Wanted { backup_job: Some(&job), ..Wanted::default() }).await?;
     let told: Vec<_> = told.iter().map(|refusal| refusal.message.as_str()).collect();
     assert_eq!(
         told,

@@ -51,7 +51,7 @@ async fn getting_a_template_takes_a_privilege_and_only_when_it_is_not_there() ->
     fake.tell("pve.grant('kubewright@pve', '/storage/local', 'Datastore.Audit')");
     let images =
         async || -> Result<bool, ProviderError> {
-            Ok(hands.lacking(Wanted { machines: &[&wish], backup_job: None }).await?.iter().any(|lacking| {
+            Ok(hands.lacking(Wanted { machines: &[&wish], ..Wanted::default() }).await?.iter().any(|lacking| {
                 lacking.path == "/storage/local" && lacking.privileges == ["Datastore.AllocateTemplate"]
             }))
         };

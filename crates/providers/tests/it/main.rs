@@ -11,6 +11,7 @@ mod login;
 mod many;
 mod permissions;
 mod seeds;
+mod snapshots;
 #[expect(dead_code, reason = "tests of the engine use all of it")]
 mod taught;
 mod wishes;

@@ -21,7 +21,7 @@ async fn what_is_lacking_is_told_and_what_is_told_is_enough() -> Result<(), Prov
     let (owner, hands) = (owner(), fake.hands());
     let wishes = [container("agent-1", 400, "pve1"), virtual_machine("master-1", 1001, "pve1")];
     let machines: Vec<_> = wishes.iter().collect();
-    let wanted = Wanted { machines: &machines, backup_job: None };
+    let wanted = Wanted { machines: &machines, ..Wanted::default() };
     assert_eq!(hands.lacking(wanted).await?, []);
     fake.tell("pve.grant('kubewright@pve', '/vms', 'VM.Audit')");
     let lacking = hands.lacking(wanted).await?;
@@ -38,7 +38,7 @@ async fn what_is_lacking_is_told_and_what_is_told_is_enough() -> Result<(), Prov
         ]
     );
     assert!(!lacking[4].privileges.contains(&"VM.Audit"), "what is there is not lacking");
-    let told = hands.preflight(Wanted { machines: &[&wishes[0]], backup_job: None }).await?;
+    let told = hands.preflight(Wanted { machines: &[&wishes[0]], ..Wanted::default() }).await?;
     assert_eq!(told[0].message, "kubewright@pve!main lacks SDN.Use on /sdn/zones/localnetwork/vmbr0");
     assert!(told[0].help.starts_with("on a Proxmox host: pveum role add KubewrightNetwork --privs \"SDN.Use\""));
     let refused = hands.create(&wishes[0], &owner).await.unwrap_err();

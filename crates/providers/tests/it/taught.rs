@@ -46,3 +46,17 @@ async def grows(request, *rest):
     return said
 pve._answer = grows
 ";
+
+/// It tells whether a guest's storages keep snapshots.
+pub(crate) const SNAPSHOTS_BY_STORAGE: &str = "
+from aiohttp import web
+answer_was = pve._answer
+async def tells(request, *rest):
+    said = await answer_was(request, *rest)
+    if not request.path.endswith('/feature') or said.status != 200: return said
+    config = pve.guest(int(request.path.split('/')[-2])).config
+    drives = [str(drive) for slot, drive in config.items() if slot == 'rootfs' or slot.startswith(('scsi', 'virtio'))]
+    kinds = [pve.storages.get(drive.split(':')[0], {}).get('type', 'zfspool') for drive in drives]
+    return web.json_response({'data': {'hasFeature': int(all(kind in ('lvmthin', 'zfspool') for kind in kinds))}})
+pve._answer = tells
+";

@@ -138,6 +138,8 @@ fn machine_steps(plan: &Plan) -> Vec<String> {
                 | Action::StartMachine { .. }
                 | Action::RestartMachine { .. }
                 | Action::DeleteMachine { .. }
+                | Action::TakeSnapshot { .. }
+                | Action::DeleteSnapshots { .. }
                 | Action::SetBackupJob(_)
                 | Action::DeleteBackupJob { .. }
         )

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::both::Both;
 use crate::fake::Fake;
-use crate::taught::{GROWS, KEEPS_JOBS};
+use crate::taught::{GROWS, KEEPS_JOBS, SNAPSHOTS_BY_STORAGE};
 
 const DEVBOARD: &str = include_str!("../../../../../examples/devboard/cluster.yaml");
 const VALASKJALF: &str = include_str!("../../../../../examples/valaskjalf/cluster.yaml");
@@ -69,7 +69,7 @@ fn devboard_lives_the_same_life_in_both_worlds() {
 #[test]
 fn valaskjalf_lives_the_same_life_in_both_worlds() {
     let mut fake = Fake::start();
-    for taught in [ASGARD, KEEPS_JOBS, GROWS] {
+    for taught in [ASGARD, KEEPS_JOBS, GROWS, SNAPSHOTS_BY_STORAGE] {
         fake.tell(taught);
     }
     let mut both = Both::new(fake, VALASKJALF);
@@ -97,12 +97,19 @@ fn valaskjalf_lives_the_same_life_in_both_worlds() {
             state.machine_mut(&"valaskjalf-worker-2".into()).unwrap().seen.cores = Some(1);
         });
         let mended = both.becomes("changed by hand", &Ask::Apply).await;
-        assert_eq!(mended, ["update/valaskjalf-worker-2", "restart/valaskjalf-worker-2"]);
+        let larger = ["update", "snapshot", "restart", "unsnapshot"];
+        assert_eq!(mended, larger.map(|deed| format!("{deed}/valaskjalf-worker-2")));
         both.by_hand("pve.vm(1013).node = 'pve2'", |_| {});
         assert!(both.yard.centre.migrate(&"valaskjalf-worker-3".into(), &"pve2".into()));
         assert_eq!(both.becomes("moved by HA", &Ask::Apply).await, [""; 0], "it is the same machine");
         both.wish(&[("memory: 12Gi", "memory: 16Gi"), ("disk: 100Gi", "disk: 120Gi")]);
-        assert_eq!(both.becomes("resized", &Ask::Apply).await.len(), 3 * 2);
+        assert_eq!(both.becomes("resized", &Ask::Apply).await.len(), 3 * larger.len());
+        both.wish(&[("v1.33.5+rke2r1", "v1.33.6+rke2r1"), ("snapshots: {}", "snapshots: { keep: 1 }")]);
+        assert_eq!(both.becomes("upgraded", &Ask::Apply).await.len(), 6, "a snapshot of each, and none goes");
+        let kept = json!([["kubewright-1-v1-33-6-rke2r1"]]);
+        assert_eq!(both.told("[list(vm.snapshots) for vm in pve.vms if vm.vmid == 1002]"), kept);
+        both.wish(&[("snapshots: { keep: 1 }", "snapshots: {}")]);
+        assert_eq!(both.becomes("snapshots are kept no more", &Ask::Apply).await.len(), 6);
         both.wish(&[("tags: &tags [rke2]", "tags: &tags [rke2, lab]")]);
         assert_eq!(both.becomes("tagged", &Ask::Apply).await.len(), 6);
         let replaced = both.becomes("replaced", &Ask::Replace(vec!["valaskjalf-master-1".into()])).await;

@@ -77,6 +77,16 @@ impl Provider for Mirror {
         Ok(again)
     }
 
+    async fn take_snapshot(&self, name: &NodeName, snapshot: &str, owner: &Owner) -> Result<(), ProviderError> {
+        self.ask(self.theirs.take_snapshot(name, snapshot, owner))?;
+        self.ours.take_snapshot(name, snapshot, owner).await
+    }
+
+    async fn delete_snapshots(&self, name: &NodeName, gone: &[String], owner: &Owner) -> Result<(), ProviderError> {
+        self.ask(self.theirs.delete_snapshots(name, gone, owner))?;
+        self.ours.delete_snapshots(name, gone, owner).await
+    }
+
     async fn set_backup_job(&self, job: &DesiredBackupJob, owner: &Owner) -> Result<(), ProviderError> {
         self.ask(self.theirs.set_backup_job(job, owner))?;
         self.ours.set_backup_job(job, owner).await

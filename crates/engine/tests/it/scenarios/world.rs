@@ -26,6 +26,8 @@
 //! object gone KIND NAME                   somebody deleted an object of ours
 //! unlisted KIND.GROUP                     objects of this kind cannot be listed
 //! store lost                              what was kept beside the spec is gone
+//! snapshot SNAPSHOT of NAME               somebody, or an earlier run of ours, has taken a snapshot of a machine
+//! rigid STORAGE                           a storage keeps no snapshots
 //! fault FAULT[=NAME]                      goes wrong from now on, as `rehearse --fault` has it
 //! unreachable NAME                        the same as `fault unreachable=NAME`
 //! ```
@@ -146,6 +148,18 @@ async fn happen(yard: &Yard, line: &str) -> Result<(), String> {
         ["unlisted", kind] => {
             let why = "conversion webhook failed: connection refused".to_string();
             yard.centre.alter(|state| drop(state.cluster.unlisted.insert((*kind).to_string(), why)));
+            Ok(())
+        }
+        ["snapshot", snapshot, "of", name] => {
+            let provider = yard.desired.machine(&NodeName::from(*name)).ok_or("is not wished")?.provider.clone();
+            yard.centre.alter(|state| {
+                let all = state.snapshots.entry(provider).or_default().entry(NodeName::from(*name)).or_default();
+                all.push((*snapshot).into());
+            });
+            Ok(())
+        }
+        ["rigid", storage] => {
+            yard.centre.alter(|state| state.rigid.extend([(*storage).into()]));
             Ok(())
         }
         ["moved" | "made" | "rebooted", ..] => on_hypervisors(yard, &words).await,

@@ -52,6 +52,7 @@ fn valaskjalf() {
             "secret password-hash-odin: env ODIN_PASSWORD_HASH",
             "check nodes: 6 nodes Ready",
             "spec: backup.machines.storage = local",
+            "spec: maintenance.snapshots.keep = 0",
             "spec: maintenance.updateOs = true",
         ],
     );

@@ -239,6 +239,8 @@ fn calls() -> Vec<Call> {
     for guest in [&container, &virtual_machine] {
         calls.extend([guest.pending(), guest.shut_down(180)]);
         calls.extend([guest.config(), guest.status(), guest.start(), guest.stop(), guest.delete()]);
+        calls.extend([guest.snapshots(), guest.snapshot("kubewright-1-v1-33-5-k3s1", "before"), guest.can("snapshot")]);
+        calls.push(guest.delete_snapshot("kubewright-1-v1-33-5-k3s1"));
         calls.push(guests("pve1", guest.kind));
     }
     calls
