@@ -31,6 +31,7 @@ pub mod observed;
 pub mod plan;
 pub mod recipe;
 pub mod secret;
+pub mod setting;
 pub mod source;
 pub mod spec;
 pub mod text;

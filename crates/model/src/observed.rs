@@ -12,7 +12,7 @@ use crate::facts::HostFacts;
 use crate::host::{Before, Mode, UserWish, short_key};
 use crate::ids::{ClusterName, Namespace, NodeName, Owner, PlaceName, ProviderName, ReleaseName, Vmid};
 use crate::object::ObjectId;
-use crate::units::Size;
+use crate::setting::Settings;
 use crate::version::Version;
 
 /// Why something could not be seen.
@@ -198,26 +198,9 @@ pub struct MachineSeen {
     pub power: Power,
     /// Its address.
     pub address: Option<IpAddr>,
-    /// Processor cores.
-    pub cores: Option<u32>,
-    /// Memory.
-    pub memory: Option<Size>,
-    /// The system disk.
-    pub disk: Option<Size>,
-    /// The storage that the system disk is on (Proxmox).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub storage: Option<String>,
-    /// The bridge that the first network card is at (Proxmox).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub bridge: Option<String>,
-    /// Tags or labels beside our own.
-    pub tags: Vec<String>,
-    /// Started with its hypervisor.
-    pub on_boot: bool,
-    /// Container features.
-    pub features: Vec<String>,
-    /// Runs as root of the hypervisor's user namespace (containers).
-    pub privileged: Option<bool>,
+    /// What is set of it, as its next start will have it.
+    #[serde(default)]
+    pub settings: Settings,
     /// The provider refuses to delete it.
     pub protected: bool,
     /// It runs, and settings of it are in force from its next start on.

@@ -109,6 +109,46 @@ impl fmt::Display for Span {
 
 text_format!(Span, "duration", "5m");
 
+/// How little memory a machine is left with when its hypervisor is short of it: `2Gi`, or `never` for a machine that
+/// keeps all of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Balloon(Option<Size>);
+
+impl Balloon {
+    /// Down to this size; without one, it keeps all.
+    pub const fn new(least: Option<Size>) -> Self {
+        Self(least)
+    }
+
+    /// The least memory; none where the machine keeps all of it.
+    pub const fn least(&self) -> Option<Size> {
+        self.0
+    }
+}
+
+impl FromStr for Balloon {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "never" {
+            return Ok(Self(None));
+        }
+        text.parse().map(|least| Self(Some(least))).map_err(|error| format!("{error}; or write `never`"))
+    }
+}
+
+impl fmt::Display for Balloon {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(least) => write!(f, "{least}"),
+            None => f.pad("never"),
+        }
+    }
+}
+
+text_format!(Balloon, "balloon", "2Gi");
+
 #[cfg(test)]
 mod tests {
     use super::*;

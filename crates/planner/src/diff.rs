@@ -7,6 +7,7 @@ pub(crate) mod cluster;
 pub mod host;
 pub mod hypervisors;
 pub(crate) mod machine;
+pub mod settings;
 
 use std::collections::BTreeSet;
 

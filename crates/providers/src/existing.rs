@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use kubewright_model::desired::{Body, Desired, DesiredLoadBalancer, DesiredMachine};
 use kubewright_model::ids::{ClusterName, NodeName, Owner};
 use kubewright_model::observed::{Inventory, LoadBalancerSeen, MachineSeen, Power};
+use kubewright_model::setting::Settings;
 
 use crate::{Capabilities, Doomed, ErrorKind, Provider, ProviderError};
 
@@ -38,15 +39,7 @@ pub fn there(machine: &DesiredMachine, owner: &Owner) -> MachineSeen {
         vmid: None,
         power: Power::Running,
         address: machine.address,
-        cores: machine.cores,
-        memory: machine.memory,
-        disk: machine.disk,
-        storage: None,
-        bridge: None,
-        tags: machine.tags.clone(),
-        on_boot: machine.on_boot,
-        features: Vec::new(),
-        privileged: None,
+        settings: Settings::default(),
         protected: false,
         pending: false,
     }

@@ -5,6 +5,7 @@
 
 mod backups;
 mod call;
+mod change;
 mod classify;
 mod client;
 mod guest;

@@ -3,6 +3,7 @@
 use kubewright_model::desired::DesiredMachine;
 use kubewright_model::ids::{NodeName, Owner, PlaceName};
 use kubewright_model::observed::{MachineSeen, Power};
+use kubewright_model::setting::Setting;
 use kubewright_model::units::Size;
 use kubewright_providers::{Doomed, ErrorKind, Provider, ProviderError, Wanted};
 
@@ -146,7 +147,8 @@ async fn updated(case: Case<'_>) -> Verdict {
     case.hands.update(&wish, case.owner).await.map_err(told)?;
     let after = there(case).await?;
     // Whether it waits for the next start is the machine's own matter.
-    let wished = MachineSeen { cores, pending: after.pending, ..before.clone() };
+    let mut wished = MachineSeen { pending: after.pending, ..before.clone() };
+    cores.into_iter().for_each(|cores| wished.settings.set(Setting::Cores(cores)));
     that(after == wished, || format!("{before:?} became {after:?}"))
 }
 

@@ -13,6 +13,7 @@ use kubewright_model::ids::{NodeName, Vmid};
 use kubewright_model::observed::{FileSeen, HostSeen, KubernetesSeen, SHOWN_TEXT, Seen, UnitSeen, UserSeen};
 use kubewright_model::plan::HostChange;
 use kubewright_model::recipe::Recipe;
+use kubewright_model::setting::Setting;
 use kubewright_model::text::Text;
 use kubewright_model::version::Version;
 
@@ -303,7 +304,8 @@ impl State {
         let container = container.ok_or_else(|| format!("{path}: No such file or directory"))?;
         if let Some(features) = lines.iter().find_map(|line| line.strip_prefix("features: ")) {
             let features = features.split(',').filter_map(|feature| feature.strip_suffix("=1"));
-            container.seen.features = features.map(String::from).collect();
+            let features: Vec<String> = features.map(String::from).collect();
+            container.seen.settings.set(Setting::features(&features));
         }
         let files = &mut self.hypervisors.entry(hypervisor.clone()).or_default().files;
         Ok(files.insert(path.to_string(), lines.to_vec()).as_deref() != Some(lines))

@@ -7,6 +7,8 @@ use kubewright_model::ids::{ClusterName, NodeName, Owner, ProviderName};
 use kubewright_model::observed::{
     BackupJobSeen, Inventory, LoadBalancerSeen, MachineSeen, Power, SNAPSHOT_MARK, Seen, Taken,
 };
+use kubewright_model::setting::Setting;
+use kubewright_planner::diff::settings::{Course, differences};
 use kubewright_providers::{Capabilities, Doomed, ErrorKind, Provider, ProviderError, Refusal, Wanted};
 
 use super::faults::FaultKind;
@@ -193,7 +195,7 @@ impl Provider for Machines {
         self.request("provider preflight").await?;
         let state = self.centre.lock();
         let rigid = |name: &&&NodeName| {
-            let storage = state.machine(name).and_then(|machine| machine.seen.storage.as_ref());
+            let storage = state.machine(name).and_then(|machine| machine.seen.settings.storage());
             storage.is_some_and(|storage| state.rigid.contains(storage))
         };
         let refusal = |name: &&NodeName| Refusal {
@@ -239,7 +241,8 @@ impl Provider for Machines {
     async fn update(&self, machine: &DesiredMachine, owner: &Owner) -> Result<MachineSeen, ProviderError> {
         self.request("machine update").await?;
         let seen = self.ours(&machine.name, owner)?;
-        if machine.disk.zip(seen.disk).is_some_and(|(wanted, there)| wanted < there) {
+        let differing = differences(machine, &seen);
+        if differing.iter().any(|it| !matches!(it.wish, Setting::Privileged(_)) && it.course == Course::Refused) {
             let now = self.centre.now();
             self.centre.lock().breach(now, format!("the disk of {} was to shrink", machine.name));
             return Err(error(ErrorKind::Invalid, "shrinking disks is not supported"));
@@ -248,18 +251,11 @@ impl Provider for Machines {
         let mut state = self.centre.lock();
         // Another provider may have a machine of this name.
         if let Some(there) = state.machines.get_mut(&self.provider).and_then(|all| all.get_mut(&machine.name)) {
-            let fresh = Machine::new(machine, owner).seen;
-            let features = match &*machine.body {
-                Body::Lxc(lxc) if lxc.privileged || lxc.features_need_root() => there.seen.features.clone(),
-                _ => fresh.features.clone(),
-            };
-            // Nothing that an update says moves a disk or a network card.
-            let MachineSeen { power, place, storage, bridge, .. } = there.seen.clone();
-            let turned = (there.seen.cores, there.seen.memory) != (fresh.cores, fresh.memory);
-            let lets = matches!(&*machine.body, Body::Lxc(_));
-            let waits = if lets { there.seen.features != features } else { turned };
-            let pending = power == Power::Running && (waits || there.seen.pending);
-            there.seen = MachineSeen { power, place, storage, bridge, features, pending, ..fresh };
+            let running = there.seen.power == Power::Running;
+            for it in differing.into_iter().filter(|it| matches!(it.course, Course::AtOnce | Course::NextStart)) {
+                there.seen.pending |= running && it.course == Course::NextStart;
+                there.seen.settings.set(it.wish);
+            }
         }
         drop(state);
         self.ours(&machine.name, owner)

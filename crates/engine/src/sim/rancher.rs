@@ -284,7 +284,7 @@ fn host_refuses(machine: &Machine, modules: &BTreeSet<String>) -> Result<(), Str
     if !kmsg && !line("lxc.mount.entry", "kmsg") {
         return Err("failed to create kubelet: open /dev/kmsg: no such file or directory".into());
     }
-    if machine.seen.privileged == Some(true) && !line("lxc.mount.auto", "proc:rw") {
+    if machine.seen.settings.privileged() == Some(true) && !line("lxc.mount.auto", "proc:rw") {
         return Err("open /proc/sys/vm/overcommit_memory: read-only file system".into());
     }
     if !line("features", "nesting") {

@@ -8,6 +8,7 @@ use kubewright_model::digest::Digest;
 use kubewright_model::host::HostResource;
 use kubewright_model::ids::{ClusterName, NodeName, Owner, PlaceName, ProviderName, Vmid};
 use kubewright_model::observed::{BackupJobSeen, HostSeen, LoadBalancerSeen, MachineSeen, Power, UnitSeen};
+use kubewright_model::setting::{Setting, Settings};
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
@@ -283,7 +284,7 @@ impl State {
         machine.seen.pending = false;
         machine.answers_at = now + if machine.lxc { lxc } else { vm };
         machine.raw = lines.unwrap_or_default();
-        machine.raw.extend(machine.seen.features.iter().map(|feature| format!("features: {feature}=1")));
+        machine.raw.extend(machine.seen.settings.features().iter().map(|feature| format!("features: {feature}=1")));
         machine.host.units.values_mut().for_each(|unit: &mut UnitSeen| unit.active = unit.enabled);
         let up = machine.answers_at;
         self.cluster.woke(name, up);
@@ -334,7 +335,7 @@ impl State {
             .iter()
             .flat_map(|(provider, machines)| machines.iter().map(move |(name, machine)| (provider, name, machine)));
         let wake: Vec<(ProviderName, NodeName)> = machines
-            .filter(|(_, _, machine)| machine.seen.on_boot && machine.seen.power == Power::Stopped)
+            .filter(|(_, _, machine)| machine.seen.settings.on_boot() && machine.seen.power == Power::Stopped)
             .map(|(provider, name, _)| (provider.clone(), name.clone()))
             .collect();
         wake.iter().for_each(|(provider, name)| self.boot(provider, name, now));
@@ -380,15 +381,7 @@ impl State {
             vmid: Some(vmid),
             power: Power::Running,
             address: None,
-            cores: None,
-            memory: None,
-            disk: None,
-            storage: None,
-            bridge: None,
-            tags: Vec::new(),
-            on_boot: true,
-            features: Vec::new(),
-            privileged: None,
+            settings: [Setting::OnBoot(true)].into_iter().collect(),
             protected: false,
             pending: false,
         };
@@ -426,34 +419,27 @@ pub(super) fn container_file(vmid: Vmid) -> String {
 
 impl Machine {
     pub(super) fn new(machine: &DesiredMachine, owner: &Owner) -> Self {
-        let (lxc, storage, bridge) = match &*machine.body {
-            Body::Lxc(lxc) => (Some(lxc), Some(lxc.storage.as_str()), Some(lxc.bridge.as_str())),
-            Body::Vm(vm) => (None, Some(vm.storage.as_str()), Some(vm.bridge.as_str())),
-            Body::Server(_) | Body::Existing | Body::Local => (None, None, None),
+        let (container, storage) = match &*machine.body {
+            Body::Lxc(lxc) => (true, Some(&lxc.storage)),
+            Body::Vm(vm) => (false, Some(&vm.storage)),
+            Body::Server(_) | Body::Existing | Body::Local => (false, None),
         };
-        // A provider keeps them as a set, and lists them in its own order.
-        let mut tags = machine.tags.clone();
-        tags.sort();
+        // What only root may give comes with the lines of the container's file.
+        let bare = container.then(|| Setting::features(&[]));
+        let mut settings: Settings =
+            storage.map(|name| Setting::Storage(name.clone())).into_iter().chain(bare).collect();
+        machine.settings().iter().for_each(|wish| settings.set(wish.clone()));
         let seen = MachineSeen {
             owner: owner.clone(),
             place: machine.place.clone(),
             vmid: machine.vmid,
             power: Power::Stopped,
             address: machine.address,
-            cores: machine.cores,
-            memory: machine.memory,
-            disk: machine.disk,
-            storage: storage.map(String::from),
-            bridge: bridge.map(String::from),
-            tags,
-            on_boot: machine.on_boot,
-            // What only root may give comes with the lines of the container's file.
-            features: lxc.filter(|lxc| !lxc.features_need_root()).map(|lxc| lxc.features.clone()).unwrap_or_default(),
-            privileged: lxc.map(|lxc| lxc.privileged),
+            settings,
             protected: false,
             pending: false,
         };
-        Self::with(seen, lxc.is_some())
+        Self::with(seen, container)
     }
 
     fn with(seen: MachineSeen, lxc: bool) -> Self {
@@ -503,15 +489,7 @@ impl Machine {
             vmid: None,
             power: Power::Stopped,
             address: None,
-            cores: None,
-            memory: None,
-            disk: None,
-            storage: None,
-            bridge: None,
-            tags: Vec::new(),
-            on_boot: false,
-            features: Vec::new(),
-            privileged: None,
+            settings: Settings::default(),
             protected: false,
             pending: false,
         };

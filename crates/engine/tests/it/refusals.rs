@@ -46,7 +46,7 @@ fn change(host: &DesiredHost, resource: HostResource) -> HostChange {
 fn an_api_token_sets_no_feature_of_a_privileged_container() {
     let yard = yard();
     let machine = &yard.desired.machines[0];
-    let features = || yard.centre.snapshot().machine(&machine.name).unwrap().seen.features.clone();
+    let features = || yard.centre.snapshot().machine(&machine.name).unwrap().seen.settings.features().to_vec();
     sim::run(async {
         provider(&yard).create(machine, &yard.desired.owner).await.unwrap();
         provider(&yard).update(machine, &yard.desired.owner).await.unwrap();

@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
 use crate::ids::{HoleName, NodeName, PlaceName, PoolName, ProviderName, Vmid};
-use crate::units::Size;
+use crate::setting::{Setting, Settings};
+use crate::spec::pools::Startup;
+use crate::units::{Balloon, Size};
 
 /// A machine.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -36,6 +38,40 @@ pub struct DesiredMachine {
     pub tags: Vec<String>,
     /// Started with its hypervisor.
     pub on_boot: bool,
+    /// When it starts and stops among the others of its hypervisor.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub startup: Option<Startup>,
+    /// What its provider shows people beside it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+}
+
+impl DesiredMachine {
+    /// What is wished to be set of it. What exists already is not ours to set.
+    pub fn settings(&self) -> Settings {
+        let own = match &*self.body {
+            Body::Existing => return Settings::default(),
+            Body::Lxc(lxc) => lxc.settings(self.address),
+            Body::Vm(vm) => vm.settings(self.address),
+            Body::Server(_) | Body::Local => Vec::new(),
+        };
+        let sizes = [
+            self.cores.map(Setting::Cores),
+            self.memory.map(Setting::Memory),
+            self.disk.map(Setting::Disk),
+            Some(Setting::tags(&self.tags)),
+            Some(Setting::OnBoot(self.on_boot)),
+            self.startup.map(Setting::Startup),
+            self.description.clone().map(Setting::Description),
+        ];
+        sizes.into_iter().flatten().chain(own).collect()
+    }
+
+    /// What is wished of it where it is. Who moved it to another place has found it what it needs there.
+    pub fn settings_at(&self, place: &PlaceName) -> Settings {
+        let of_its_place = |it: &Setting| matches!(it, Setting::Storage(_) | Setting::Bridge(_) | Setting::Vlan(_));
+        self.settings().iter().filter(|it| *place == self.place || !of_its_place(it)).cloned().collect()
+    }
 }
 
 /// The provider of hosts that were there before us. Nothing is made or deleted there.
@@ -92,6 +128,24 @@ impl LxcBody {
     pub fn features_need_root(&self) -> bool {
         !self.features.is_empty() && (self.privileged || self.features.iter().any(|feature| feature != "nesting"))
     }
+
+    fn settings(&self, address: Option<IpAddr>) -> Vec<Setting> {
+        // Those that go over SSH are lines of the hypervisor's, and of a privileged container none goes another way.
+        let features = !self.privileged && !self.features_need_root();
+        let settings = [
+            Some(Setting::Storage(self.storage.clone())),
+            Some(Setting::Bridge(self.bridge.clone())),
+            self.vlan.map(Setting::Vlan),
+            Setting::prefix(address, self.prefix),
+            Setting::gateway(address, self.gateway),
+            Setting::nameservers(&self.nameservers),
+            Setting::search_domains(&self.search_domains),
+            Some(Setting::Privileged(self.privileged)),
+            features.then(|| Setting::features(&self.features)),
+            Some(Setting::Swap(self.swap.unwrap_or(Size::from_mib(0)))),
+        ];
+        settings.into_iter().flatten().collect()
+    }
 }
 
 /// A Proxmox virtual machine.
@@ -121,6 +175,9 @@ pub struct VmBody {
     pub format: String,
     /// The SCSI controller.
     pub scsi_controller: String,
+    /// How little memory it may be left with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub balloon: Option<Balloon>,
     /// An I/O thread of its own.
     pub io_thread: bool,
     /// The guest agent is in the template.
@@ -149,6 +206,29 @@ impl VmBody {
     /// Whether it is tied to its template.
     pub fn is_linked(&self) -> bool {
         self.template().is_some_and(|template| template.linked)
+    }
+
+    fn settings(&self, address: Option<IpAddr>) -> Vec<Setting> {
+        // A linked clone is where its template is.
+        let storage = (!self.is_linked()).then(|| Setting::Storage(self.storage.clone()));
+        let disks = (1..).zip(&self.extra_disks).map(|(number, size)| Some(Setting::ExtraDisk(number, *size)));
+        let settings = [
+            storage,
+            Some(Setting::Bridge(self.bridge.clone())),
+            self.vlan.map(Setting::Vlan),
+            self.network_queues.map(Setting::Queues),
+            Setting::prefix(address, self.prefix),
+            Setting::gateway(address, self.gateway),
+            Setting::nameservers(&self.nameservers),
+            Setting::search_domains(&self.search_domains),
+            Some(Setting::Cpu(self.cpu.clone())),
+            self.balloon.map(Setting::Balloon),
+            Some(Setting::ScsiController(self.scsi_controller.clone())),
+            Some(Setting::IoThread(self.io_thread)),
+            Some(Setting::Agent(self.agent)),
+        ];
+        let settings = settings.into_iter().chain(disks);
+        settings.flatten().collect()
     }
 }
 

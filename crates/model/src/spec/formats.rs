@@ -50,6 +50,7 @@ pub static FORMATS: &[KnownFormat] = &[
     known::<crate::net::NumberRange>(),
     known::<crate::units::Size>(),
     known::<crate::units::Span>(),
+    known::<crate::units::Balloon>(),
     known::<crate::version::Version>(),
     known::<crate::object::ObjectKey>(),
     known::<forms::LoginName>(),

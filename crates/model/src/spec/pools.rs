@@ -8,7 +8,7 @@ use crate::names::NamePattern;
 use crate::net::{AddressRange, NumberRange};
 use crate::spec::forms;
 use crate::spec::hosts::HostSettings;
-use crate::units::Size;
+use crate::units::{Balloon, Size, Span};
 
 /// What the nodes of a pool do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
@@ -123,12 +123,45 @@ pub struct ProxmoxMachines {
     /// Start the machines when the Proxmox host starts.
     #[serde(default = "crate::spec::kubernetes::yes")]
     pub on_boot: bool,
+    /// When the machines start and stop among the others of their Proxmox host. Without it: after those that have a place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub startup: Option<Startup>,
+    /// What Proxmox shows people beside the machines. Whose they are is put below it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 4096))]
+    pub description: Option<String>,
     /// Containers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lxc: Option<Lxc>,
     /// Virtual machines.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vm: Option<Vm>,
+}
+
+/// When a machine starts and stops among the others of its Proxmox host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Startup {
+    /// Its place: the lowest starts first and stops last. Machines without a place come after those that have one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(max = 1_000_000))]
+    pub order: Option<u32>,
+    /// How long the host waits before it starts the next one, in whole seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub up: Option<Span>,
+    /// How long the host waits for it to stop, in whole seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub down: Option<Span>,
+}
+
+/// As Proxmox writes it: `order=2,up=30`.
+impl std::fmt::Display for Startup {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let seconds = |span: Option<Span>| span.map(|span| span.duration().as_secs());
+        let parts = [("order", self.order.map(u64::from)), ("up", seconds(self.up)), ("down", seconds(self.down))];
+        let parts = parts.into_iter().filter_map(|(name, value)| Some(format!("{name}={}", value?)));
+        f.write_str(&parts.collect::<Vec<_>>().join(","))
+    }
 }
 
 /// Linux containers, set up so that Kubernetes runs in them.
@@ -220,6 +253,10 @@ pub struct Vm {
     #[serde(default = "default_cpu")]
     #[schemars(with = "forms::CpuType")]
     pub cpu: String,
+    /// How little memory a machine is left with when its Proxmox host is short of it; `never` when it keeps all of it,
+    /// which is what the kubelet reckons with. Without it: as the template has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub balloon: Option<Balloon>,
     /// The bus of the system disk.
     #[serde(default)]
     pub bus: DiskBus,

@@ -7,8 +7,10 @@ use kubewright_model::desired::{Body, Desired, DesiredLoadBalancer, DesiredMachi
 use kubewright_model::digest::Digest;
 use kubewright_model::ids::{NodeName, ProviderName};
 use kubewright_model::observed::{Inventory, LoadBalancerSeen, MachineSeen, Observed, Power, Seen};
+use kubewright_model::setting::Setting;
 
 use super::field;
+use super::settings::{Course, differences};
 
 /// What was seen of a machine, wherever its provider has it.
 pub(crate) fn seen<'a>(machine: &DesiredMachine, observed: &'a Observed) -> Seen<&'a MachineSeen> {
@@ -117,77 +119,34 @@ pub(crate) fn whole(machine: &DesiredMachine) -> Vec<FieldChange> {
     .collect()
 }
 
-/// What can be changed while the machine stays what it is. A disk only grows; see [`refused`].
+/// What can be changed while the machine stays what it is.
 pub(crate) fn in_place(machine: &DesiredMachine, seen: &MachineSeen) -> Vec<FieldChange> {
-    let grows = machine.disk.zip(seen.disk).is_some_and(|(wanted, there)| wanted > there);
-    let tags = |tags: &[String]| {
-        let mut sorted = tags.to_vec();
-        sorted.sort();
-        sorted.join(" ")
-    };
-    [
-        machine.cores.as_ref().and_then(|cores| field("cores", seen.cores.as_ref(), Some(cores))),
-        machine.memory.as_ref().and_then(|memory| field("memory", seen.memory.as_ref(), Some(memory))),
-        grows.then(|| field("disk", seen.disk.as_ref(), machine.disk.as_ref())).flatten(),
-        field("tags", Some(&tags(&seen.tags)), Some(&tags(&machine.tags))),
-        field("on boot", Some(&seen.on_boot), Some(&machine.on_boot)),
-        features(machine).and_then(|wanted| field("features", Some(&sorted(&seen.features)), Some(&wanted))),
-    ]
-    .into_iter()
-    .flatten()
-    // What exists already is not ours to set.
-    .filter(|_| *machine.body != Body::Existing)
-    .collect()
+    let differing = differences(machine, seen).into_iter();
+    let here = differing.filter(|it| matches!(it.course, Course::AtOnce | Course::NextStart));
+    here.map(|it| it.field()).collect()
 }
 
 /// Whether a machine was made and has certainly never run: it is made without starting with its hypervisor, and is told to
 /// right before it is started for the first time. Of one that is never to start so, nobody can tell.
 pub(crate) fn never_ran(machine: &DesiredMachine, seen: &MachineSeen) -> bool {
-    seen.power == Power::Stopped && machine.on_boot && !seen.on_boot
+    seen.power == Power::Stopped && machine.on_boot && !seen.settings.on_boot()
 }
 
-/// Whether a machine has to be started again for its settings to be in force: QEMU takes cores and memory from the start,
-/// and LXC features.
+/// Whether a machine has to be started again for its settings to be in force.
 pub(crate) fn needs_start(machine: &DesiredMachine, seen: &MachineSeen) -> bool {
-    let from_start: &[&str] = match &*machine.body {
-        Body::Vm(_) => &["cores", "memory"],
-        Body::Lxc(_) => &["features"],
-        Body::Server(_) | Body::Existing | Body::Local => return false,
-    };
-    let changes = || in_place(machine, seen).iter().any(|field| from_start.contains(&field.field.as_str()));
-    seen.power == Power::Running && (seen.pending || changes())
-}
-
-fn features(machine: &DesiredMachine) -> Option<String> {
-    match &*machine.body {
-        // Those that go over SSH are lines of the hypervisor's, and of a privileged container none goes another way.
-        Body::Lxc(lxc) => (!lxc.privileged && !lxc.features_need_root()).then(|| sorted(&lxc.features)),
-        Body::Vm(_) | Body::Server(_) | Body::Existing | Body::Local => None,
+    if !matches!(*machine.body, Body::Vm(_) | Body::Lxc(_)) {
+        return false;
     }
-}
-
-fn sorted(words: &[String]) -> String {
-    let mut words = words.to_vec();
-    words.sort();
-    words.join(" ")
+    let waits = || differences(machine, seen).iter().any(|it| it.course == Course::NextStart);
+    seen.power == Power::Running && (seen.pending || waits())
 }
 
 /// What the spec wants of a machine that is there and can be had only by making it anew, or not at all.
 pub(crate) fn refused(machine: &DesiredMachine, seen: &MachineSeen) -> Vec<String> {
-    let mut refused = Vec::new();
-    if let (Some(wanted), Some(there)) = (machine.disk, seen.disk)
-        && wanted < there
-    {
-        refused.push(format!("the disk has {there} and cannot shrink to {wanted}"));
-    }
-    if let (Body::Lxc(lxc), Some(privileged)) = (&*machine.body, seen.privileged)
-        && lxc.privileged != privileged
-    {
-        let word = |yes: bool| if yes { "privileged" } else { "unprivileged" };
-        refused.push(format!("it is {} and cannot become {} in place", word(privileged), word(lxc.privileged)));
-    }
+    let differing = differences(machine, seen).into_iter().filter(|it| it.course == Course::Refused);
+    let mut refused: Vec<String> = differing.filter_map(|it| refusal(&it.wish, it.there.as_ref()?)).collect();
     // Only containers have a word on that.
-    match (&*machine.body, seen.privileged.is_some()) {
+    match (&*machine.body, seen.settings.privileged().is_some()) {
         (Body::Vm(_), true) => refused.push("it is a container and cannot become a virtual machine in place".into()),
         (Body::Lxc(_), false) => refused.push("it is a virtual machine and cannot become a container in place".into()),
         _ => {}
@@ -205,20 +164,39 @@ pub(crate) fn refused(machine: &DesiredMachine, seen: &MachineSeen) -> Vec<Strin
     refused
 }
 
-/// A disk on another storage, or a network card at another bridge than the spec says: the machine works all the same. Who
-/// moved it to another place has found it what it needs there, and a linked clone is where its template is.
-pub(crate) fn elsewhere(machine: &DesiredMachine, seen: &MachineSeen) -> Vec<String> {
-    let (storage, bridge) = match &*machine.body {
-        Body::Lxc(lxc) => (Some(&lxc.storage), Some(&lxc.bridge)),
-        Body::Vm(vm) => (Some(&vm.storage).filter(|_| !vm.is_linked()), Some(&vm.bridge)),
-        Body::Server(_) | Body::Existing | Body::Local => (None, None),
-    };
-    let pairs = [("storage", storage.zip(seen.storage.as_ref())), ("bridge", bridge.zip(seen.bridge.as_ref()))];
-    let differing = pairs.into_iter().filter_map(|(what, pair)| {
-        let (wanted, there) = pair.filter(|(wanted, there)| wanted != there)?;
-        Some(format!("its {what} is {there} and stays so; the spec says {wanted}"))
-    });
-    differing.filter(|_| seen.place == machine.place).collect()
+/// Why a setting cannot become another, in words.
+fn refusal(wish: &Setting, there: &Setting) -> Option<String> {
+    let word = |yes: bool| if yes { "privileged" } else { "unprivileged" };
+    match (wish, there) {
+        (Setting::Privileged(wish), Setting::Privileged(there)) => {
+            Some(format!("it is {} and cannot become {} in place", word(*there), word(*wish)))
+        }
+        (Setting::Disk(_), _) => Some(format!("the disk has {there} and cannot shrink to {wish}")),
+        (Setting::ExtraDisk(..), _) => Some(format!("{} has {there} and cannot shrink to {wish}", wish.name())),
+        _ => None,
+    }
+}
+
+/// What stays as it is, although the spec says otherwise: the machine works all the same.
+pub(crate) fn stays(machine: &DesiredMachine, seen: &MachineSeen) -> Vec<String> {
+    let differing = differences(machine, seen).into_iter().filter(|it| it.course == Course::Stays);
+    // A clone that is not finished shows hardly anything, and gets everything.
+    let finished = seen.settings.memory().is_some();
+    let told =
+        differing.filter(|it| it.there.is_some() || (finished && !matches!(it.wish, Setting::Disk(_)))).map(|it| {
+            let there = it.there.map_or_else(|| "not set".into(), |there| there.to_string());
+            let are = if matches!(it.wish, Setting::Nameservers(_) | Setting::SearchDomains(_)) { "are" } else { "is" };
+            format!("its {} {are} {there}, which stays; the spec says {}", it.wish.name(), it.wish)
+        });
+    told.chain(further_disks(machine, seen)).collect()
+}
+
+/// Disks that are there and in no spec: nobody but a person knows what is on them.
+fn further_disks<'a>(machine: &DesiredMachine, seen: &'a MachineSeen) -> impl Iterator<Item = String> + use<'a> {
+    let wished = machine.settings();
+    let further =
+        seen.settings.iter().filter(move |it| matches!(it, Setting::ExtraDisk(..)) && wished.like(it).is_none());
+    further.map(|it| format!("its {} of {it} is not in the spec, and stays", it.name()))
 }
 
 /// Load balancers that providers run.

@@ -39,6 +39,8 @@ pub(super) fn machines(context: &Context<'_>) -> Vec<DesiredMachine> {
             vmid,
             tags: tags(node.pool),
             on_boot: proxmox.is_some_and(|machines| machines.on_boot),
+            startup: proxmox.and_then(|machines| machines.startup),
+            description: proxmox.and_then(|machines| described(context.file, machines)),
         }
     });
     machines.collect()
@@ -77,6 +79,12 @@ fn tags(pool: &Pool) -> Vec<String> {
     let proxmox = pool.proxmox.iter().flat_map(|machines| machines.tags.iter().map(|tag| tag.to_lowercase()));
     let hetzner = pool.hetzner.iter().flat_map(|machines| &machines.labels);
     proxmox.chain(hetzner.map(|(key, value)| format!("{key}={value}"))).collect()
+}
+
+/// What Proxmox shows people beside a machine, and below it whose the machine is.
+fn described(file: &ClusterFile, machines: &ProxmoxMachines) -> Option<String> {
+    let text = machines.description.as_ref()?.trim();
+    Some(format!("{text}\n\nA machine of the cluster {}, kept by kubewright.", file.metadata.name))
 }
 
 /// The pool's n-th VMID, by arithmetic: walking the ranges for each node would be quadratic.
@@ -203,6 +211,7 @@ fn vm_body(file: &ClusterFile, machines: &ProxmoxMachines, vm: &Vm) -> VmBody {
         disk_slot: bus.into(),
         format: format.into(),
         scsi_controller: vm.scsi_controller.clone(),
+        balloon: vm.balloon,
         io_thread: vm.io_thread,
         agent: vm.agent,
         network_queues: vm.network_queues,

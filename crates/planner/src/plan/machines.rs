@@ -35,18 +35,24 @@ pub(super) fn plan(draft: &mut Draft<'_>, observed: &Observed, standings: &Stand
                 start(draft, node, node.machine.on_boot, Reason::Follows("it was just made".into()));
             }
             Standing::Off(seen) => {
+                tell(draft, node, seen);
                 raw_lines(draft, node);
-                update(draft, node, seen);
+                update(draft, node, seen, Stage::Machines, Vec::new());
                 start(draft, node, machine_diff::never_ran(node.machine, seen), Reason::Differs);
             }
             Standing::Answers(seen, _) => {
-                update(draft, node, seen);
-                // Nothing of Kubernetes works there yet that would have to be moved away.
-                if restarts(node) && node.seen.is_none() && !matches!(standings.cluster, ClusterView::Unknown(_)) {
+                tell(draft, node, seen);
+                if !restarts(node) {
+                    update(draft, node, seen, Stage::Machines, Vec::new());
+                } else if node.seen.is_none() && !matches!(standings.cluster, ClusterView::Unknown(_)) {
+                    // Nothing of Kubernetes works there yet that would have to be moved away. All others have their turn.
                     restart(draft, node, Stage::Machines, Vec::new());
                 }
             }
-            Standing::Rejoins(seen) => update(draft, node, seen),
+            Standing::Rejoins(seen) => {
+                tell(draft, node, seen);
+                update(draft, node, seen, Stage::Machines, Vec::new());
+            }
         }
     }
 }
@@ -108,31 +114,36 @@ fn create(draft: &mut Draft<'_>, standings: &Standings<'_>, node: &Node<'_>) {
     });
 }
 
-fn update(draft: &mut Draft<'_>, node: &Node<'_>, seen: &MachineSeen) {
-    let mut fields = machine_diff::in_place(node.machine, seen);
-    if machine_diff::never_ran(node.machine, seen) {
-        fields.retain(|field| field.field != "on boot");
-    }
+/// What of a machine is not as the spec has it, and stays so.
+fn tell(draft: &mut Draft<'_>, node: &Node<'_>, seen: &MachineSeen) {
     if seen.place != node.machine.place && *node.machine.body != Body::Existing {
         let message = format!("it is on {} now; it stays the same machine", seen.place);
         draft.note(Weight::Tells, Subject::Machine(node.name().clone()), message, "");
     }
-    for message in machine_diff::elsewhere(node.machine, seen) {
+    for message in machine_diff::stays(node.machine, seen) {
         let help = format!("`kubewright replace {}` makes it anew; or change it at Proxmox by hand", node.name());
         draft.note(Weight::Warns, Subject::Machine(node.name().clone()), message, &help);
+    }
+}
+
+fn update(draft: &mut Draft<'_>, node: &Node<'_>, seen: &MachineSeen, stage: Stage, mut needs: Vec<StepId>) {
+    let mut fields = machine_diff::in_place(node.machine, seen);
+    if machine_diff::never_ran(node.machine, seen) {
+        fields.retain(|field| field.field != "on boot");
     }
     if fields.is_empty() {
         return;
     }
+    // What is changed may let its hypervisor start it.
+    needs.push(id("raw", node.name()));
     draft.add(Step {
         id: id("update", node.name()),
-        stage: Stage::Machines,
+        stage,
         subject: Subject::Machine(node.name().clone()),
         action: Action::UpdateMachine(Box::new(node.machine.clone())),
         fields,
         reason: Reason::Differs,
-        // What is changed may let its hypervisor start it.
-        needs: vec![id("raw", node.name())],
+        needs,
         takes: Vec::new(),
         part: String::new(),
     });
@@ -165,8 +176,12 @@ pub(super) fn restarts(node: &Node<'_>) -> bool {
     matches!(node.standing, Standing::Answers(seen, _) if machine_diff::needs_start(node.machine, seen))
 }
 
-/// Starts a machine again that works; whoever calls has seen to it that nobody misses it.
+/// Changes a machine that works and starts it again; whoever calls has seen to it that nobody misses it. Some of what is
+/// set takes effect at once, a network card for one, so it is not set before.
 pub(super) fn restart(draft: &mut Draft<'_>, node: &Node<'_>, stage: Stage, mut needs: Vec<StepId>) -> StepId {
+    if let Standing::Answers(seen, _) = &node.standing {
+        update(draft, node, seen, stage, needs.clone());
+    }
     needs.push(id("update", node.name()));
     let (provider, name, way) = (node.machine.provider.clone(), node.name().clone(), node.host.way.clone());
     draft.add(Step {

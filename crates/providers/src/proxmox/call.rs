@@ -4,7 +4,7 @@
 //! each one against that description before anything is sent. <https://pve.proxmox.com/pve-docs/api-viewer/>
 
 #[cfg(test)]
-mod schema;
+pub(crate) mod schema;
 
 use std::collections::BTreeMap;
 use std::fmt;

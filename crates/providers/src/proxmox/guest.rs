@@ -5,9 +5,11 @@
 
 use std::net::IpAddr;
 
-use kubewright_model::ids::{NodeName, Owner};
+use kubewright_model::ids::{NodeName, Owner, Vmid};
 use kubewright_model::observed::{MachineSeen, Power};
-use kubewright_model::units::Size;
+use kubewright_model::setting::Setting;
+use kubewright_model::spec::pools::Startup;
+use kubewright_model::units::{Balloon, Size, Span};
 use serde_json::Value;
 
 use super::call::{Config, Guest, Kind};
@@ -135,70 +137,171 @@ pub(super) fn is_cloud_init(drive: &str) -> bool {
 
 /// How large a disk is.
 pub(super) fn disk_size(config: &Config, slot: &str) -> Option<Size> {
-    mebibytes(property(config.get(slot)?, "size")?).map(Size::from_mib)
+    let drive = config.get(slot)?;
+    match property(drive, "size") {
+        Some(size) => mebibytes(size).map(Size::from_mib),
+        // One that is to be made has its size in GiB where its name will be.
+        None => mebibytes(&format!("{}G", drive.split(',').next()?.split_once(':')?.1)).map(Size::from_mib),
+    }
 }
 
 /// A machine as its configuration has it.
 pub(super) fn machine(guest: &Guest, config: &Config, power: Power, owner: &Owner) -> MachineSeen {
-    let number = |name: &str| config.get(name).and_then(|text| text.parse::<u64>().ok());
-    let flag = |name: &str| number(name) == Some(1);
-    // A clone that is not finished has its template's sizes, and none of its own.
+    // A clone that is not finished has its template's settings, and hardly any of its own.
     let finished = name(guest.kind, config).is_none_or(|name| finished_name(name, owner).is_none());
-    let memory = config.get("memory").map(|line| property(line, "current").unwrap_or(line));
-    let memory = memory.and_then(|text| text.parse().ok()).unwrap_or(DEFAULT_MEMORY);
-    let cores = match guest.kind {
-        // A container without a number may use every core of its node.
-        Kind::Lxc => number("cores"),
-        Kind::Qemu => Some(number("cores").unwrap_or(1) * number("sockets").unwrap_or(1)),
-    };
-    let mut others: Vec<String> =
-        config.get("tags").into_iter().flat_map(|line| tags(line)).map(String::from).collect();
-    others.retain(|tag| *tag != owner.tag());
-    others.sort();
-    let slot = system_disk(guest.kind, config);
+    let settings = all_settings(guest, config, owner);
+    let early = |it: &Setting| matches!(it, Setting::Disk(_) | Setting::Tags(_) | Setting::OnBoot(_));
     MachineSeen {
         owner: owner.clone(),
         place: guest.node.as_str().into(),
         vmid: Some(guest.vmid),
         power,
         address: address(guest.kind, config),
-        cores: cores.filter(|_| finished).and_then(|cores| u32::try_from(cores).ok()),
-        memory: Some(Size::from_mib(memory)).filter(|_| finished),
-        disk: slot.as_ref().and_then(|slot| disk_size(config, slot)),
-        storage: slot.and_then(|slot| storage(config.get(&slot)?)).filter(|_| finished).map(String::from),
-        bridge: config.get("net0").and_then(|card| property(card, "bridge")).filter(|_| finished).map(String::from),
-        tags: others,
-        on_boot: flag("onboot"),
-        features: features(config),
-        privileged: (guest.kind == Kind::Lxc).then(|| !flag("unprivileged")),
-        protected: flag("protection"),
+        settings: settings.into_iter().flatten().filter(|it| finished || early(it)).collect(),
+        protected: flag(config, "protection"),
         pending: false,
     }
 }
 
+fn number(config: &Config, name: &str) -> Option<u64> {
+    config.get(name)?.parse().ok()
+}
+
+fn flag(config: &Config, name: &str) -> bool {
+    number(config, name) == Some(1)
+}
+
+/// What is set of a guest. Where its configuration is silent, Proxmox' own defaults hold.
+fn all_settings(guest: &Guest, config: &Config, owner: &Owner) -> Vec<Option<Setting>> {
+    let kind = guest.kind;
+    let memory = config.get("memory").map(|line| property(line, "current").unwrap_or(line));
+    let memory = memory.and_then(|text| text.parse().ok()).unwrap_or(DEFAULT_MEMORY);
+    let cores = match kind {
+        // A container without a number may use every core of its node.
+        Kind::Lxc => number(config, "cores"),
+        Kind::Qemu => Some(number(config, "cores").unwrap_or(1) * number(config, "sockets").unwrap_or(1)),
+    };
+    let others: Vec<String> = config.get("tags").into_iter().flat_map(|line| tags(line)).map(String::from).collect();
+    let others: Vec<String> = others.into_iter().filter(|tag| *tag != owner.tag()).collect();
+    let slot = system_disk(kind, config);
+    let disk = slot.as_ref().and_then(|slot| disk_size(config, slot));
+    let storage = slot.and_then(|slot| storage(config.get(&slot)?));
+    let part = |line: &str, name: &str| property(config.get(line)?, name).map(String::from);
+    let mut all = vec![
+        cores.and_then(|cores| u32::try_from(cores).ok()).map(Setting::Cores),
+        Some(Setting::Memory(Size::from_mib(memory))),
+        disk.map(Setting::Disk),
+        storage.map(|name| Setting::Storage(name.into())),
+        part("net0", "bridge").map(Setting::Bridge),
+        part("net0", "tag").and_then(|tag| tag.parse().ok()).map(Setting::Vlan),
+        part("net0", "queues").and_then(|queues| queues.parse().ok()).map(Setting::Queues),
+        Setting::nameservers(&list(config, "nameserver")),
+        Setting::search_domains(&list(config, "searchdomain")),
+        Some(Setting::tags(&others)),
+        Some(Setting::OnBoot(flag(config, "onboot"))),
+        config.get("startup").and_then(|line| startup(line)).map(Setting::Startup),
+        config.get("description").map(|text| Setting::Description(text.trim().into())),
+    ];
+    all.extend(network(kind, config));
+    match kind {
+        Kind::Lxc => all.extend(of_container(config).map(Some)),
+        Kind::Qemu => all.extend(of_virtual_machine(guest.vmid, config)),
+    }
+    all
+}
+
+/// What only containers have.
+fn of_container(config: &Config) -> [Setting; 3] {
+    let swap = number(config, "swap").unwrap_or(DEFAULT_MEMORY);
+    [
+        Setting::features(&features(config)),
+        Setting::Privileged(!flag(config, "unprivileged")),
+        Setting::Swap(Size::from_mib(swap)),
+    ]
+}
+
+/// What only virtual machines have.
+fn of_virtual_machine(vmid: Vmid, config: &Config) -> Vec<Option<Setting>> {
+    let word = |name: &str, key: &str| config.get(name).and_then(|line| default_part(line, key)).map(String::from);
+    let slot = system_disk(Kind::Qemu, config);
+    let thread = slot.as_ref().and_then(|slot| config.get(slot)).map(|disk| property(disk, "iothread") == Some("1"));
+    let balloon = number(config, "balloon").map(|mib| Some(mib).filter(|mib| *mib > 0).map(Size::from_mib));
+    let mut all = vec![
+        word("cpu", "cputype").map(Setting::Cpu),
+        // What QEMU has where nobody says anything.
+        Some(Setting::ScsiController(config.get("scsihw").cloned().unwrap_or_else(|| "lsi".into()))),
+        Some(Setting::Agent(word("agent", "enabled").is_some_and(|yes| yes == "1"))),
+        thread.map(Setting::IoThread),
+        balloon.map(|least| Setting::Balloon(Balloon::new(least))),
+    ];
+    let bus = slot.as_ref().map(|slot| slot.trim_end_matches(|c: char| c.is_ascii_digit()).to_string());
+    // Volumes that Kubernetes hangs on a machine bear no machine's number, and come and go with its pods.
+    let own = |drive: &str| drive.contains(&format!("vm-{vmid}-")) || property(drive, "size").is_none();
+    let further = config.iter().filter(|(name, drive)| Some(*name) != slot.as_ref() && !is_cdrom(drive) && own(drive));
+    all.extend(further.map(|(name, _)| {
+        let number = name.strip_prefix(bus.as_deref()?)?.parse().ok()?;
+        Some(Setting::ExtraDisk(number, disk_size(config, name)?))
+    }));
+    all
+}
+
+/// Where the first network card is in its network.
+fn network(kind: Kind, config: &Config) -> [Option<Setting>; 2] {
+    let line = address_line(kind, config).unwrap_or_default();
+    let prefix = ["ip", "ip6"].iter().find_map(|name| property(line, name)?.split_once('/')?.1.parse().ok());
+    let gateway = ["gw", "gw6"].iter().find_map(|name| property(line, name)?.parse().ok());
+    [prefix.map(Setting::Prefix), gateway.map(Setting::Gateway)]
+}
+
+/// The part of a line that needs no name.
+fn default_part<'a>(line: &'a str, name: &str) -> Option<&'a str> {
+    property(line, name).or_else(|| line.split(',').find(|part| !part.contains('=')))
+}
+
+/// A list with spaces or commas between, as far as it can be read.
+fn list<T: std::str::FromStr>(config: &Config, name: &str) -> Vec<T> {
+    let words = config.get(name).into_iter().flat_map(|line| line.split([' ', ',', ';']));
+    words.filter_map(|word| word.parse().ok()).collect()
+}
+
+/// `order=2,up=30`; the order needs no name.
+fn startup(line: &str) -> Option<Startup> {
+    let number = |name: &str| property(line, name).and_then(|text| text.parse::<u64>().ok());
+    let order = default_part(line, "order").and_then(|text| text.parse().ok());
+    let startup = Startup { order, up: number("up").map(Span::from_secs), down: number("down").map(Span::from_secs) };
+    (startup != Startup::default()).then_some(startup)
+}
+
 fn features(config: &Config) -> Vec<String> {
     let line = config.get("features").map(String::as_str).unwrap_or_default();
-    let mut features: Vec<String> = line.split(',').filter_map(|part| Some(part.strip_suffix("=1")?.into())).collect();
-    features.sort();
-    features
+    line.split(',').filter_map(|part| Some(part.strip_suffix("=1")?.into())).collect()
+}
+
+/// The line that has the address of the first network card.
+fn address_line(kind: Kind, config: &Config) -> Option<&str> {
+    let name = match kind {
+        Kind::Lxc => "net0",
+        Kind::Qemu => "ipconfig0",
+    };
+    config.get(name).map(String::as_str)
 }
 
 /// The address that the guest is given: the first network card's.
 fn address(kind: Kind, config: &Config) -> Option<IpAddr> {
-    let line = match kind {
-        Kind::Lxc => config.get("net0")?,
-        Kind::Qemu => config.get("ipconfig0")?,
-    };
+    let line = address_line(kind, config)?;
     ["ip", "ip6"].iter().find_map(|name| property(line, name)?.split('/').next()?.parse().ok())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use kubewright_model::ids::Vmid;
 
     fn of(pairs: &[(&str, &str)]) -> Config {
         pairs.iter().map(|(name, value)| ((*name).to_string(), (*value).to_string())).collect()
+    }
+
+    fn told(seen: &MachineSeen) -> String {
+        seen.settings.iter().map(|it| format!("{} {it}", it.name())).collect::<Vec<_>>().join(", ")
     }
 
     #[test]
@@ -212,17 +315,18 @@ mod tests {
             ("tags", "k3s;kubewright-devboard"),
             ("features", "nesting=1,fuse=1,keyctl=0"),
             ("onboot", "1"),
+            ("startup", "2,up=30"),
+            ("description", "of the lab\n"),
         ]);
         let guest = Guest { kind: Kind::Lxc, node: "proxade".into(), vmid: Vmid(400) };
         let seen = machine(&guest, &config, Power::Running, &Owner("devboard".into()));
-        assert_eq!((seen.cores, seen.memory, seen.disk), (Some(4), Some(Size::from_gib(4)), Some(Size::from_gib(32))));
         assert_eq!(
-            (seen.tags, seen.features),
-            (vec!["k3s".to_string()], vec!["fuse".to_string(), "nesting".to_string()])
+            told(&seen),
+            "cores 4, memory 4Gi, swap 512Mi, disk 32Gi, storage local-lvm, bridge vmbr0, prefix /24, \
+             gateway 192.168.1.1, tags k3s, on boot true, startup order=2,up=30, description of the lab, \
+             features fuse nesting, privileged true"
         );
-        assert_eq!((seen.privileged, seen.on_boot, seen.protected), (Some(true), true, false));
-        assert_eq!(seen.address, Some("192.168.1.40".parse().unwrap()));
-        assert_eq!((seen.storage.as_deref(), seen.bridge.as_deref()), (Some("local-lvm"), Some("vmbr0")));
+        assert_eq!((seen.address, seen.protected), (Some("192.168.1.40".parse().unwrap()), false));
     }
 
     #[test]
@@ -235,18 +339,31 @@ mod tests {
             ("boot", "order=ide2;virtio0;net0"),
             ("ide2", "local-lvm:vm-500-cloudinit,media=cdrom,size=4M"),
             ("virtio0", "local-zfs:vm-500-disk-0,iothread=1,size=102400M"),
-            ("net0", "virtio=BC:24:11:00:00:02,bridge=vmbr1,tag=30"),
+            ("net0", "virtio=BC:24:11:00:00:02,bridge=vmbr1,tag=30,queues=4"),
+            ("virtio2", "local-zfs:vm-500-disk-1,size=50G"),
+            ("virtio3", "local-zfs:7,format=raw"),
+            ("virtio4", "local-zfs:vm-9999-pvc-1,size=9G"),
+            ("cpu", "host,flags=+aes"),
+            ("agent", "enabled=1,fstrim_cloned_disks=1"),
+            ("balloon", "0"),
+            ("nameserver", "10.0.0.1 10.0.0.2"),
+            ("searchdomain", "lab.test"),
             ("ipconfig0", "ip=10.0.0.5/24,gw=10.0.0.1"),
         ]);
         let guest = Guest { kind: Kind::Qemu, node: "asgard".into(), vmid: Vmid(500) };
         let owner = Owner("lab".into());
         let seen = machine(&guest, &config, Power::Stopped, &owner);
-        assert_eq!((seen.cores, seen.memory, seen.disk), (Some(4), Some(Size::from_gib(8)), Some(Size::from_gib(100))));
-        assert_eq!((seen.privileged, seen.address), (None, Some("10.0.0.5".parse().unwrap())));
-        assert_eq!((seen.storage.as_deref(), seen.bridge.as_deref()), (Some("local-zfs"), Some("vmbr1")));
+        assert_eq!(
+            told(&seen),
+            "cores 4, memory 8Gi, balloon never, disk 100Gi, disk 2 50Gi, disk 3 7Gi, I/O thread true, \
+             SCSI controller lsi, storage local-zfs, CPU host, bridge vmbr1, VLAN 30, network queues 4, prefix /24, \
+             gateway 10.0.0.1, nameservers 10.0.0.1 10.0.0.2, search domains lab.test, tags , on boot false, \
+             guest agent true"
+        );
+        assert_eq!(seen.address, Some("10.0.0.5".parse().unwrap()));
         config.insert("name".into(), unfinished(&"node-1".into(), &owner));
         let seen = machine(&guest, &config, Power::Stopped, &owner);
-        assert_eq!((seen.cores, seen.memory, seen.storage, seen.bridge), (None, None, None, None));
+        assert_eq!(told(&seen), "disk 100Gi, tags , on boot false");
         assert_eq!(finished_name(&config["name"], &owner), Some("node-1"));
     }
 

@@ -5,9 +5,11 @@
 use kubewright_model::desired::{Body, DesiredMachine, LxcBody, VmBody, VmSource, VmTemplate};
 use kubewright_model::ids::{NodeName, Owner, Vmid};
 use kubewright_model::observed::{MachineSeen, Power};
+use kubewright_model::setting::Setting;
 use kubewright_model::units::Size;
 
 use super::call::{self, Config, Guest, Kind};
+use super::change::{Change, extra_slot};
 use super::client::error;
 use super::survey::{Entry, Survey};
 use super::{Proxmox, guest, seed, wish};
@@ -294,13 +296,12 @@ impl Proxmox {
         self.tasks.done(&self.client.send(ours.guest.configure(&config)).await?).await
     }
 
-    /// Grows the system disk to what is wished. It never shrinks: Proxmox cannot, and what is on it would be gone.
+    /// Grows volumes to what is wished. They never shrink: Proxmox cannot, and what is on them would be gone.
     async fn grow(&self, machine: &DesiredMachine, ours: &Ours) -> Result<(), ProviderError> {
-        let Some((wanted, slot, there)) = disk(machine, ours) else { return Ok(()) };
-        if wanted <= there {
-            return Ok(());
+        for (slot, wanted, _) in volumes(machine, ours).iter().filter(|(_, wanted, there)| wanted > there) {
+            self.tasks.done(&self.client.send(ours.guest.resize(slot, wanted.mib())).await?).await?;
         }
-        self.tasks.done(&self.client.send(ours.guest.resize(&slot, wanted.mib())).await?).await
+        Ok(())
     }
 
     pub(super) async fn change(&self, machine: &DesiredMachine, owner: &Owner) -> Result<MachineSeen, ProviderError> {
@@ -308,9 +309,7 @@ impl Proxmox {
         if !ours.is_finished(owner) {
             return self.finish(machine, ours, owner).await;
         }
-        if let Some((wanted, slot, there)) = disk(machine, &ours)
-            && wanted < there
-        {
+        if let Some((slot, wanted, there)) = volumes(machine, &ours).iter().find(|(_, wanted, there)| wanted < there) {
             let message = format!("{slot} of {} has {there} and cannot shrink to {wanted}", machine.name);
             return Err(error(ErrorKind::Invalid, message));
         }
@@ -368,40 +367,26 @@ impl Proxmox {
     }
 }
 
-/// The size that the system disk should have, its slot, and the size that it has.
-fn disk(machine: &DesiredMachine, ours: &Ours) -> Option<(Size, String, Size)> {
-    let slot = guest::system_disk(ours.guest.kind, &ours.config)?;
-    let there = guest::disk_size(&ours.config, &slot)?;
-    Some((machine.disk?, slot, there))
+/// Volumes of which a size is wished: their slots, what they should have, and what they have.
+fn volumes(machine: &DesiredMachine, ours: &Ours) -> Vec<(String, Size, Size)> {
+    let settings = machine.settings();
+    let volumes = settings.iter().filter_map(|wish| {
+        let (slot, wanted) = match (wish, &*machine.body) {
+            (Setting::Disk(size), _) => (guest::system_disk(ours.guest.kind, &ours.config)?, size),
+            (Setting::ExtraDisk(number, size), Body::Vm(vm)) => (extra_slot(vm, *number), size),
+            _ => return None,
+        };
+        let there = guest::disk_size(&ours.config, &slot)?;
+        Some((slot, *wanted, there))
+    });
+    volumes.collect()
 }
 
 /// The settings that differ.
 fn differences(machine: &DesiredMachine, ours: &Ours, seen: &MachineSeen, owner: &Owner) -> Config {
-    let mut config = wish::in_place(machine, owner);
-    let sorted = |words: &[String]| {
-        let mut words = words.to_vec();
-        words.sort();
-        words
-    };
-    let mut same = Vec::new();
-    same.extend((machine.cores == seen.cores).then_some("cores"));
-    same.extend((machine.memory == seen.memory).then_some("memory"));
-    same.extend((sorted(&machine.tags) == seen.tags).then_some("tags"));
-    same.extend((machine.on_boot == seen.on_boot).then_some("onboot"));
-    config.retain(|name, _| !same.contains(&name.as_str()));
-    // A number of cores is meant for the whole machine, and Proxmox multiplies it by the sockets.
-    if ours.guest.kind == Kind::Qemu && config.contains_key("cores") {
-        config.insert("sockets".into(), "1".into());
+    let mut change = Change::new(machine, owner, ours.guest.kind, &ours.config);
+    for (wish, _) in machine.settings_at(&seen.place).differing(&seen.settings) {
+        change.write(wish);
     }
-    if let Body::Lxc(lxc) = &*machine.body
-        && !lxc.privileged
-        && !lxc.features_need_root()
-        && sorted(&lxc.features) != seen.features
-    {
-        match wish::features(lxc) {
-            Some(features) => config.insert("features".into(), features),
-            None => config.insert("delete".into(), "features".into()),
-        };
-    }
-    config
+    change.config()
 }

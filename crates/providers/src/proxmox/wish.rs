@@ -5,10 +5,10 @@ use std::net::IpAddr;
 use kubewright_model::desired::{DesiredMachine, LxcBody, VmBody};
 use kubewright_model::ids::Owner;
 use kubewright_model::secret::Secret;
-use kubewright_model::units::Size;
 
-use super::call::Config;
-use super::guest::{is_cloud_init, property};
+use super::call::{Config, Kind};
+use super::change::{Change, gibibytes, words};
+use super::guest::is_cloud_init;
 use super::seed;
 use super::settings::HostKey;
 
@@ -47,35 +47,11 @@ fn set(config: &mut Config, name: &str, value: Option<impl ToString>) {
     config.extend(value.map(|value| (name.to_string(), value.to_string())));
 }
 
-/// A list with spaces between, or nothing.
-fn list(words: &[impl ToString]) -> Option<String> {
-    (!words.is_empty()).then(|| words.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "))
-}
-
-/// A size in whole and parts of GiB, as a new volume's is written.
-fn gibibytes(size: Size) -> String {
-    let mib = size.mib();
-    // A 1024th is 0.0009765625, so ten decimal places are exact.
-    let text = format!("{}.{:010}", mib / 1024, (mib % 1024) * 9_765_625);
-    text.trim_end_matches('0').trim_end_matches('.').to_string()
-}
-
-/// All tags, ours among them.
-fn tags(machine: &DesiredMachine, owner: &Owner) -> String {
-    let mut tags: Vec<String> = machine.tags.iter().cloned().chain([owner.tag()]).collect();
-    tags.sort();
-    tags.dedup();
-    tags.join(";")
-}
-
-/// What can be changed while a machine stays what it is, without its disk.
-pub(super) fn in_place(machine: &DesiredMachine, owner: &Owner) -> Config {
-    let mut config = Config::new();
-    set(&mut config, "cores", machine.cores);
-    set(&mut config, "memory", machine.memory.map(|memory| memory.mib()));
-    set(&mut config, "tags", Some(tags(machine, owner)));
-    set(&mut config, "onboot", Some(u8::from(machine.on_boot)));
-    config
+/// All settings of a machine, as a change of what is there.
+fn settings(machine: &DesiredMachine, kind: Kind, owner: &Owner, there: &Config) -> Config {
+    let mut change = Change::new(machine, owner, kind, there);
+    machine.settings().iter().for_each(|wish| change.write(wish));
+    change.config()
 }
 
 /// `ip=…/24,gw=…`, or what the network itself gives out.
@@ -90,27 +66,15 @@ pub(super) fn addresses(address: Option<IpAddr>, prefix: Option<u8>, gateway: Op
 
 /// Everything of a new container.
 pub(super) fn container(machine: &DesiredMachine, lxc: &LxcBody, owner: &Owner, user: Option<User<'_>>) -> Config {
-    let mut config = in_place(machine, owner);
+    let card = ["name=eth0".to_string()].into_iter().chain(addresses(machine.address, lxc.prefix, lxc.gateway));
+    let bare = Config::from([("net0".to_string(), card.collect::<Vec<_>>().join(","))]);
+    let mut config = settings(machine, Kind::Lxc, owner, &bare);
     set(&mut config, "ostemplate", Some(&lxc.template));
     set(&mut config, "hostname", Some(&machine.name));
     set(&mut config, "rootfs", machine.disk.map(|disk| format!("{}:{}", lxc.storage, gibibytes(disk))));
-    set(&mut config, "swap", Some(lxc.swap.map_or(0, |swap| swap.mib())));
     set(&mut config, "unprivileged", Some(u8::from(!lxc.privileged)));
-    set(&mut config, "nameserver", list(&lxc.nameservers));
-    set(&mut config, "searchdomain", list(&lxc.search_domains));
-    set(&mut config, "features", features(lxc));
     set(&mut config, "ssh-public-keys", user.and_then(|user| user.lines()));
-    let mut card = vec!["name=eth0".to_string(), format!("bridge={}", lxc.bridge)];
-    card.extend(addresses(machine.address, lxc.prefix, lxc.gateway));
-    card.extend(lxc.vlan.map(|vlan| format!("tag={vlan}")));
-    set(&mut config, "net0", Some(card.join(",")));
     config
-}
-
-/// The features that the API accepts from us; all others are root's, and come as lines of the hypervisor's file.
-pub(super) fn features(lxc: &LxcBody) -> Option<String> {
-    let features = lxc.features.iter().map(|feature| format!("{feature}=1")).collect::<Vec<_>>().join(",");
-    (!features.is_empty() && !lxc.features_need_root()).then_some(features)
 }
 
 /// What turns a fresh clone into the machine: everything in one change, so there is nothing half done in between.
@@ -121,18 +85,11 @@ pub(super) fn virtual_machine(
     user: Option<User<'_>>,
     there: &Config,
 ) -> Config {
-    let mut config = in_place(machine, owner);
-    set(&mut config, "name", Some(&machine.name));
-    set(&mut config, "sockets", Some(1));
-    set(&mut config, "cpu", Some(&vm.cpu));
-    set(&mut config, "scsihw", Some(&vm.scsi_controller));
-    set(&mut config, "agent", Some(u8::from(vm.agent)));
     // An image of ours finds its network card by an address that we have chosen.
     let mac = vm.iso.as_ref().map(|_| format!("={}", seed::mac(&machine.name, owner))).unwrap_or_default();
-    let mut card = vec![format!("virtio{mac}"), format!("bridge={}", vm.bridge)];
-    card.extend(vm.vlan.map(|vlan| format!("tag={vlan}")));
-    card.extend(vm.network_queues.map(|queues| format!("queues={queues}")));
-    set(&mut config, "net0", Some(card.join(",")));
+    let bare = there.clone().into_iter().chain([("net0".to_string(), format!("virtio{mac}"))]).collect();
+    let mut config = settings(machine, Kind::Qemu, owner, &bare);
+    set(&mut config, "name", Some(&machine.name));
     set(&mut config, "ipconfig0", Some(addresses(machine.address, vm.prefix, vm.gateway).join(",")));
     by_drive(&mut config, vm, user);
     // Cloud images of Debian and Ubuntu stop in a kernel panic when their disk has grown and there is no serial port.
@@ -152,36 +109,17 @@ pub(super) fn virtual_machine(
             set(&mut config, "ide2", Some(format!("{storage}:iso/{file},media=cdrom")));
         }
     }
-    disks(&mut config, vm, there);
     config
 }
 
 /// What the drive that Proxmox makes tells cloud-init.
 fn by_drive(config: &mut Config, vm: &VmBody, user: Option<User<'_>>) {
     let user = user.filter(|_| vm.iso.is_none());
-    set(config, "nameserver", list(&vm.nameservers));
-    set(config, "searchdomain", list(&vm.search_domains));
+    set(config, "nameserver", Some(words(&vm.nameservers)).filter(|list| !list.is_empty()));
+    set(config, "searchdomain", Some(words(&vm.search_domains)).filter(|list| !list.is_empty()));
     set(config, "ciuser", user.map(|user| user.name));
     set(config, "cipassword", user.and_then(|user| user.password_hash).map(|hash| hash.expose()));
     set(config, "sshkeys", user.and_then(|user| user.lines()).map(|lines| escaped(&lines)));
-}
-
-/// The system disk with or without its thread, and further disks that are not there yet.
-fn disks(config: &mut Config, vm: &VmBody, there: &Config) {
-    if let Some(disk) = there.get(&vm.disk_slot)
-        && (property(disk, "iothread") == Some("1")) != vm.io_thread
-    {
-        let parts = disk.split(',').filter(|part| !part.starts_with("iothread="));
-        let parts: Vec<&str> = parts.chain(vm.io_thread.then_some("iothread=1")).collect();
-        set(config, &vm.disk_slot, Some(parts.join(",")));
-    }
-    let bus = vm.disk_slot.trim_end_matches(|c: char| c.is_ascii_digit());
-    for (n, size) in (1..).zip(&vm.extra_disks) {
-        let slot = format!("{bus}{n}");
-        let thread = if vm.io_thread { ",iothread=1" } else { "" };
-        let disk = format!("{}:{},format={}{thread}", vm.storage, gibibytes(*size), vm.format);
-        set(config, &slot, Some(disk).filter(|_| !there.contains_key(&slot)));
-    }
 }
 
 /// Text as it stands in an address. Proxmox wants keys so, and takes a plus sign for one, not for a space.
@@ -209,12 +147,6 @@ pub(super) fn clone(name: String, vm: &VmBody, target: Option<&str>, pool: Optio
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn sizes_of_new_volumes_are_exact() {
-        let sizes = [32 * 1024, 512, 1536, 1, 1025].map(|mib| gibibytes(Size::from_mib(mib)));
-        assert_eq!(sizes, ["32", "0.5", "1.5", "0.0009765625", "1.0009765625"]);
-    }
 
     #[test]
     fn hashes_are_told_from_what_proxmox_would_hash_again() {

@@ -79,9 +79,9 @@ async fn what_waits_for_a_start_is_seen_and_in_force_after_it() -> Result<(), Pr
     assert!(!hands.update(&larger, &owner).await?.pending, "what is off waits for nothing");
     assert!(!hands.start(&wish.name, &owner).await?.pending);
     let changed = hands.update(&wish, &owner).await?;
-    assert_eq!((changed.cores, changed.pending, changed.power), (wish.cores, true, Power::Running));
+    assert_eq!((changed.settings.cores(), changed.pending, changed.power), (wish.cores, true, Power::Running));
     assert!(hands.observe(&owner).await?.machines[&wish.name].pending);
     let again = hands.restart(&wish.name, &owner).await?;
-    assert_eq!((again.cores, again.pending, again.power), (wish.cores, false, Power::Running));
+    assert_eq!((again.settings.cores(), again.pending, again.power), (wish.cores, false, Power::Running));
     Ok(())
 }

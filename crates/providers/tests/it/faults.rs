@@ -56,10 +56,13 @@ async fn a_clone_that_was_cut_off_is_ours_and_is_finished() -> Result<(), Provid
     // It carries its mark from the very request on, has none of its sizes, and does not start as its template.
     let hands = fake.hands();
     let seen = hands.observe(&owner).await?.machines[&wish.name].clone();
-    assert_eq!((seen.vmid, seen.cores, seen.memory, seen.power), (Some(Vmid(1001)), None, None, Power::Stopped));
+    assert_eq!(
+        (seen.vmid, seen.settings.cores(), seen.settings.memory(), seen.power),
+        (Some(Vmid(1001)), None, None, Power::Stopped)
+    );
     assert_eq!(hands.start(&wish.name, &owner).await.unwrap_err().kind, ErrorKind::Conflict);
 
-    assert_eq!(hands.update(&wish, &owner).await?.cores, wish.cores);
+    assert_eq!(hands.update(&wish, &owner).await?.settings.cores(), wish.cores);
     assert_eq!(fake.tell("pve.vm(1001).config['name']"), "master-1");
     assert_eq!(fake.tell("[vm.vmid for vm in pve.vms]"), json!([90001, 121, 1001]));
 
@@ -67,7 +70,7 @@ async fn a_clone_that_was_cut_off_is_ours_and_is_finished() -> Result<(), Provid
     let wish = virtual_machine("master-2", 1002, "pve1");
     fake.tell("lose(pve, 'POST', '/qemu/1002/config')");
     assert_eq!(hands.create(&wish, &owner).await.unwrap_err().kind, ErrorKind::Transient);
-    assert_eq!(hands.create(&wish, &owner).await?.cores, wish.cores);
+    assert_eq!(hands.create(&wish, &owner).await?.settings.cores(), wish.cores);
     assert_eq!(fake.tell("[vm.vmid for vm in pve.vms]"), json!([90001, 121, 1001, 1002]));
     Ok(())
 }
@@ -131,7 +134,7 @@ async fn failures_are_told_apart() -> Result<(), ProviderError> {
         assert_eq!((failed.kind, failed.message.as_str()), (kind, words), "{fault}");
         fake.tell(remedy);
     }
-    assert_eq!(hands.update(&larger, &owner).await?.cores, Some(8));
+    assert_eq!(hands.update(&larger, &owner).await?.settings.cores(), Some(8));
     Ok(())
 }
 

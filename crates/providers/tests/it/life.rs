@@ -33,9 +33,7 @@ async fn a_container_is_made_found_changed_and_destroyed() -> Result<(), Provide
 
     let made = hands.create(&wish, &owner).await?;
     assert_eq!((made.power, made.vmid, made.place.as_str()), (Power::Stopped, Some(Vmid(400)), "pve2"));
-    assert_eq!((made.cores, made.memory, made.disk), (wish.cores, wish.memory, wish.disk));
-    assert_eq!((made.address, made.on_boot, made.privileged), (wish.address, true, Some(false)));
-    assert_eq!((&made.tags, &made.features), (&vec!["k3s".to_string()], &vec!["nesting".to_string()]));
+    assert_eq!((made.address, &made.settings), (wish.address, &wish.settings()));
     let config = fake.tell("pve.ct(400).config");
     assert_eq!(
         config["net0"].as_str().unwrap().replace(config_mac(&config), "MAC"),
@@ -63,10 +61,7 @@ async fn a_container_is_made_found_changed_and_destroyed() -> Result<(), Provide
         ..wish.clone()
     };
     let changed = hands.update(&larger, &owner).await?;
-    assert_eq!(
-        changed,
-        MachineSeen { power: Power::Running, cores: Some(4), disk: larger.disk, tags: vec![], on_boot: false, ..made }
-    );
+    assert_eq!(changed, MachineSeen { power: Power::Running, settings: larger.settings(), ..made });
     let smaller = DesiredMachine { disk: Some(Size::from_gib(9)), ..larger.clone() };
     let refused = hands.update(&smaller, &owner).await.unwrap_err();
     assert_eq!(
@@ -96,10 +91,10 @@ async fn a_virtual_machine_is_cloned_set_up_and_destroyed() -> Result<(), Provid
 
     let made = hands.create(&wish, &owner).await?;
     assert_eq!(
-        (made.power, made.vmid, made.cores, made.memory),
+        (made.power, made.vmid, made.settings.cores(), made.settings.memory()),
         (Power::Stopped, Some(Vmid(1001)), wish.cores, wish.memory)
     );
-    assert_eq!((made.address, made.privileged, made.on_boot), (wish.address, None, true));
+    assert_eq!((made.address, made.settings.privileged(), made.settings.on_boot()), (wish.address, None, true));
     let config = fake.tell("pve.vm(1001).config");
     let word = |name: &str| config[name].as_str().unwrap_or_default().to_string();
     assert_eq!(word("name"), "master-1");
@@ -137,7 +132,7 @@ async fn a_machine_that_was_moved_is_the_same_machine() -> Result<(), ProviderEr
     assert_eq!(seen, MachineSeen { place: "pve3".into(), ..made.clone() });
     assert_eq!(hands.create(&wish, &owner).await?, seen, "it is there already");
     let changed = hands.update(&DesiredMachine { cores: Some(3), ..wish.clone() }, &owner).await?;
-    assert_eq!((changed.place.as_str(), changed.cores), ("pve3", Some(3)));
+    assert_eq!((changed.place.as_str(), changed.settings.cores()), ("pve3", Some(3)));
     let refused = hands.delete(doomed(&wish.name, &made)).await.unwrap_err();
     assert_eq!(refused.kind, ErrorKind::Conflict, "it is not where it was seen");
     hands.delete(doomed(&wish.name, &seen)).await
@@ -201,11 +196,11 @@ async fn features_that_only_root_may_give_are_not_asked_of_the_api() -> Result<(
     let body = LxcBody { privileged: true, features: vec!["fuse".into(), "nesting".into()], ..body.clone() };
     let wish = DesiredMachine { body: Body::Lxc(body).into(), ..wish };
     let made = hands.create(&wish, &owner).await?;
-    assert_eq!((made.privileged, made.features.as_slice()), (Some(true), &[][..]));
+    assert_eq!((made.settings.privileged(), made.settings.features()), (Some(true), &[][..]));
     // They come over SSH as a line of the hypervisor's file, and are seen then and left as they are.
     fake.tell("pve.ct(400).config.update(features='fuse=1,nesting=1')");
     let changed = hands.update(&DesiredMachine { cores: Some(3), ..wish.clone() }, &owner).await?;
-    assert_eq!(changed.features, ["fuse", "nesting"]);
+    assert_eq!(changed.settings.features(), ["fuse", "nesting"]);
     Ok(())
 }
 
@@ -219,9 +214,9 @@ async fn a_clone_reaches_another_node() -> Result<(), ProviderError> {
     fake.tell("lose(pve, 'POST', '/qemu/90001/clone')");
     assert_eq!(fake.hands().create(&wish, &owner).await.unwrap_err().kind, ErrorKind::Transient);
     let seen = fake.hands().observe(&owner).await?.machines[&wish.name].clone();
-    assert_eq!((seen.place.as_str(), seen.cores), ("pve1", None));
+    assert_eq!((seen.place.as_str(), seen.settings.cores()), ("pve1", None));
     let made = fake.hands().create(&wish, &owner).await?;
-    assert_eq!((made.place.as_str(), made.cores), ("pve2", wish.cores));
+    assert_eq!((made.place.as_str(), made.settings.cores()), ("pve2", wish.cores));
 
     // The disks are everybody's: the clone is made where it belongs.
     fake.tell("pve.storages['local-lvm']['shared'] = 1");

@@ -40,6 +40,7 @@ pub(crate) fn virtual_machine(name: &str, vmid: u32, place: &str) -> DesiredMach
         disk_slot: "scsi0".into(),
         format: "raw".into(),
         scsi_controller: "virtio-scsi-single".into(),
+        balloon: None,
         io_thread: true,
         agent: true,
         network_queues: None,
@@ -64,5 +65,7 @@ fn machine(name: &str, vmid: u32, place: &str, body: Body) -> DesiredMachine {
         vmid: Some(Vmid(vmid)),
         tags: vec!["k3s".into()],
         on_boot: true,
+        startup: None,
+        description: None,
     }
 }

@@ -7,6 +7,7 @@ use kubewright_model::desired::Desired;
 use kubewright_model::digest::Digest;
 use kubewright_model::ids::NodeName;
 use kubewright_model::observed::Power;
+use kubewright_model::setting::Setting;
 use proptest::prelude::*;
 use proptest::sample::Index;
 
@@ -257,7 +258,7 @@ pub(crate) fn happen(
             machine.host.sysctls.values_mut().for_each(|value| *value = "by hand".into());
             machine.host.blocks.values_mut().for_each(Vec::clear);
         }),
-        Damage::FewerCores(at) => on(at, &|machine| machine.seen.cores = Some(1)),
+        Damage::FewerCores(at) => on(at, &|machine| machine.seen.settings.set(Setting::Cores(1))),
         Damage::Strikes(kind) => centre.strike(Fault { kind: *kind, target: None }),
     }
 }

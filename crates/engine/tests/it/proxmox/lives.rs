@@ -3,6 +3,7 @@
 
 use kubewright_engine::sim;
 use kubewright_model::plan::Ask;
+use kubewright_model::setting::Setting;
 use serde_json::json;
 
 use super::both::Both;
@@ -48,7 +49,7 @@ fn devboard_lives_the_same_life_in_both_worlds() {
             ])
         );
         both.by_hand("pve.ct(402).config.update(cores=1)", |state| {
-            state.machine_mut(&"k3s-agent-2".into()).unwrap().seen.cores = Some(1);
+            state.machine_mut(&"k3s-agent-2".into()).unwrap().seen.settings.set(Setting::Cores(1));
         });
         assert_eq!(both.becomes("changed by hand", &Ask::Apply).await, ["update/k3s-agent-2"]);
         both.wish(&[("memory: 3Gi\n      disk: 32Gi", "memory: 5Gi\n      disk: 40Gi")]);
@@ -94,7 +95,7 @@ fn valaskjalf_lives_the_same_life_in_both_worlds() {
             ])
         );
         both.by_hand("pve.vm(1012).config.update(cores=1)", |state| {
-            state.machine_mut(&"valaskjalf-worker-2".into()).unwrap().seen.cores = Some(1);
+            state.machine_mut(&"valaskjalf-worker-2".into()).unwrap().seen.settings.set(Setting::Cores(1));
         });
         let mended = both.becomes("changed by hand", &Ask::Apply).await;
         let larger = ["update", "snapshot", "restart", "unsnapshot"];

@@ -39,6 +39,7 @@ use kubewright_model::digest::Digest;
 use kubewright_model::ids::{NodeName, Owner, Vmid};
 use kubewright_model::observed::{HostSeen, Power};
 use kubewright_model::plan::Ask;
+use kubewright_model::setting::Setting;
 use kubewright_model::units::Size;
 
 use crate::yard::{Yard, desired};
@@ -243,11 +244,11 @@ fn tamper(yard: &Yard, words: &[&str]) -> Result<(), String> {
         }
         ["memory", size, "on", name] => {
             let size = gibibytes(size)?;
-            machine(yard, name, |machine| machine.seen.memory = Some(size))
+            machine(yard, name, |machine| machine.seen.settings.set(Setting::Memory(size)))
         }
         ["disk", size, "on", name] => {
             let size = gibibytes(size)?;
-            machine(yard, name, |machine| machine.seen.disk = Some(size))
+            machine(yard, name, |machine| machine.seen.settings.set(Setting::Disk(size)))
         }
         _ => Err("no such line; they are described in tests/it/scenarios/world.rs".into()),
     }

@@ -7,10 +7,12 @@ use std::path::{Path, PathBuf};
 use kubewright_model::desired::{Body, DesiredBackupJob, DesiredMachine, LxcBody, VmBody, VmSource, VmTemplate};
 use kubewright_model::ids::Owner;
 use kubewright_model::secret::Secret;
-use kubewright_model::units::Size;
+use kubewright_model::spec::pools::Startup;
+use kubewright_model::units::{Balloon, Size, Span};
 use serde_json::Value;
 
 use super::*;
+use crate::proxmox::change::Change;
 use crate::proxmox::wish::User;
 use crate::proxmox::{backups, guest, wish};
 
@@ -115,7 +117,7 @@ fn line_faults(format: &Value, line: &str) -> Option<String> {
     missing.map(|name| format!("{name} is missing"))
 }
 
-fn machine(body: Body) -> DesiredMachine {
+pub(crate) fn machine(body: Body) -> DesiredMachine {
     DesiredMachine {
         name: "node-1".into(),
         pool: "nodes".into(),
@@ -129,6 +131,8 @@ fn machine(body: Body) -> DesiredMachine {
         vmid: Some(Vmid(400)),
         tags: vec!["k3s".into()],
         on_boot: true,
+        startup: Some(Startup { order: Some(2), up: Some(Span::from_secs(30)), down: None }),
+        description: Some("of the lab".into()),
     }
 }
 
@@ -153,7 +157,7 @@ fn template() -> VmTemplate {
     VmTemplate { vmid: Vmid(90001), name: None, linked: false }
 }
 
-fn vm() -> VmBody {
+pub(crate) fn vm() -> VmBody {
     VmBody {
         source: VmSource::Clone(template()),
         storage: "local-lvm".into(),
@@ -167,6 +171,7 @@ fn vm() -> VmBody {
         disk_slot: "scsi0".into(),
         format: "raw".into(),
         scsi_controller: "virtio-scsi-single".into(),
+        balloon: Some(Balloon::new(Some(Size::from_gib(2)))),
         io_thread: true,
         agent: true,
         network_queues: Some(4),
@@ -189,8 +194,10 @@ fn calls() -> Vec<Call> {
     let (wanted, body) = (machine(Body::Lxc(lxc())), lxc());
     let mut whole = wish::container(&wanted, &body, &owner, user);
     whole.insert("pool".into(), "lab".into());
-    let mut change = wish::in_place(&wanted, &owner);
-    change.extend([("features", "nesting=1"), ("digest", "2fd4e1c67a2d28fced849ee1bb76e7391b93eb12")].map(pair));
+    let mut change = Change::new(&wanted, &owner, Kind::Lxc, &whole);
+    wanted.settings().iter().for_each(|it| change.write(it));
+    let mut change = change.config();
+    change.extend([("digest", "2fd4e1c67a2d28fced849ee1bb76e7391b93eb12")].map(pair));
     let fresh: Config = [("scsi0", "local-lvm:vm-400-disk-0,size=3G")].map(pair).into();
     let finished = wish::virtual_machine(&machine(Body::Vm(vm())), &vm(), &owner, user, &fresh);
     let full = wish::clone(guest::unfinished(&wanted.name, &owner), &vm(), Some("pve2"), Some("lab"));
