@@ -146,7 +146,7 @@ pub(crate) enum Command {
   kubewright rehearse --fault power-cut --fault api-500
   kubewright rehearse --fault disk-full=k3s-agent-1 --seed 7
 
-Faults: unreachable[=HOST] api-500 api-429 api-timeout lock-held disk-full[=HOST] power-cut slow-link")]
+Faults: unreachable[=HOST] api-500 api-429 api-timeout lock-held disk-full[=HOST] power-cut slow-link etcd-stuck[=HOST]")]
     Rehearse(Rehearse),
     /// Print a script that completes commands in your shell.
     #[command(after_help = "Examples:

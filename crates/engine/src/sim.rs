@@ -186,7 +186,9 @@ impl DataCentre {
 
     /// Somebody mends everything that does not pass by itself.
     pub fn mend(&self) {
+        let now = self.now();
         let mut state = self.lock();
+        state.unstick(now);
         let mended = std::mem::take(&mut state.faults);
         state.mended.extend(mended);
         state.cluster.unlisted.clear();

@@ -205,6 +205,8 @@ pub struct MemberRecipes {
     pub init: Option<Arc<Recipe>>,
     /// Joins the cluster.
     pub join: Arc<Recipe>,
+    /// Says which cluster a member belongs to, where a run that was cut off left that unsaid; servers with etcd only.
+    pub belong: Option<Arc<Recipe>>,
     /// Puts the version that is wished in the place of the one that runs.
     pub upgrade: Arc<Recipe>,
     /// Leaves nothing of the distribution on the host.

@@ -35,6 +35,10 @@ pub struct HostFacts {
     pub kmsg: bool,
     /// Kernel settings can be written.
     pub proc_sys_writable: bool,
+    /// firewalld runs.
+    pub firewalld: bool,
+    /// The policies for Kubernetes distributions that are installed, by the distribution's name, where SELinux is enforcing.
+    pub selinux: Option<BTreeSet<String>>,
     /// What packages are managed with.
     pub package_manager: Option<Packaging>,
     /// Programs of Kubernetes distributions that are there, ours or not: `/usr/local/bin/k3s`.

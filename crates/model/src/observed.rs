@@ -353,14 +353,21 @@ pub struct UnitSeen {
 }
 
 /// What of Kubernetes is on a host.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KubernetesSeen {
     /// The version of the program that is there.
     pub version: Option<Version>,
     /// It has been made a member of a cluster: a datastore or an agent's certificates are there.
     pub joined: bool,
-    /// A server of it runs.
+    /// A server of it runs, with or without its unit: RKE2's etcd and API server go on when that ends.
     pub serving: bool,
+    /// The unit of a server was started and has not said yet that it is ready. What serves meanwhile, if anything, is what
+    /// was there before.
+    #[serde(default)]
+    pub starting: bool,
+    /// It holds etcd's data, and nothing says which cluster it joins if it loses them: it would begin another one.
+    #[serde(default)]
+    pub begins: bool,
 }
 
 /// Kubernetes' own view.

@@ -25,6 +25,8 @@ pub enum Effect {
     Upgrade,
     /// Leaves nothing on the host.
     Leave,
+    /// A member says which cluster is its own.
+    Belong,
     /// Saves the datastore.
     Snapshot,
     /// Puts a saved datastore back.

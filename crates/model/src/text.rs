@@ -66,7 +66,8 @@ impl Text {
         self.holes().next().is_none()
     }
 
-    /// The text with its holes filled, or the first hole that `value` does not know.
+    /// The text with its holes filled, or the first hole that `value` does not know. Where nothing but blanks stands before
+    /// a hole in its line, further lines of the value begin with as many: so it stays one block of YAML.
     ///
     /// # Errors
     ///
@@ -76,7 +77,14 @@ impl Text {
         for part in &self.0 {
             match part {
                 Part::Known(text) => filled.push_str(text),
-                Part::Hole(name) => filled.push_str(value(name).ok_or_else(|| name.clone())?),
+                Part::Hole(name) => {
+                    let value = value(name).ok_or_else(|| name.clone())?;
+                    let line = filled.rsplit('\n').next().unwrap_or_default();
+                    match line.is_empty() || line.contains(|sign| sign != ' ') {
+                        true => filled.push_str(value),
+                        false => filled.push_str(&value.replace('\n', &format!("\n{line}"))),
+                    }
+                }
             }
         }
         Ok(filled)

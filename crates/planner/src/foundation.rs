@@ -14,6 +14,16 @@ use kubewright_model::observed::{Observed, Seen};
 /// The hole that holds the token with which nodes join.
 pub(crate) const TOKEN_HOLE: &str = "secret/join-token";
 
+/// The secret with which agents join, where it is not the servers' one.
+pub(crate) const AGENT_TOKEN: &str = "agent-token";
+
+/// Which token agents have. A living cluster does not go over to another: a server writes the password of agents down
+/// beside its certificates, and at its second start with another one it ends, because that is newer than what the datastore
+/// has (`genUsers` in `pkg/daemons/control/deps`, `ReconcileBootstrapData` in `pkg/cluster` of K3s).
+pub(crate) const AGENTS_TOKEN: &str = "agents' token";
+/// What it was before it could be another one.
+pub(crate) const THAT_OF_SERVERS: &str = "that of servers";
+
 /// The digest of the token among what is written down.
 const TOKEN: &str = "join token";
 
@@ -51,9 +61,13 @@ fn settings(desired: &Desired, observed: &Observed) -> Vec<Shaken> {
         }
         Some(Seen::Present(was)) => was,
     };
-    // One that was written down by an older version lacks what that version did not know.
-    let known =
-        was.iter().filter_map(|(setting, was)| Some((setting, was, desired.kubernetes.foundation.get(setting)?)));
+    // One that was written down by an older version lacks what that version did not know, and could not do.
+    let before = |setting: &str| (setting == AGENTS_TOKEN).then_some(THAT_OF_SERVERS);
+    let wishes = desired.kubernetes.foundation.iter();
+    let known = wishes.filter_map(|(setting, wish)| {
+        let was = was.get(setting).map(String::as_str).or_else(|| before(setting))?;
+        Some((setting, was, wish))
+    });
     let other = known.filter(|(_, was, wish)| was != wish).map(|(setting, was, wish)| Shaken {
         message: format!("the cluster was begun with {setting} {was}, and cannot go over to {wish}"),
         help: "take the change back, or make everything anew with `kubewright rebuild`".into(),

@@ -44,18 +44,23 @@ pub(crate) struct Holders<'a> {
 impl<'a> Holders<'a> {
     pub(crate) fn new(desired: &'a Desired, observed: &'a Observed) -> Self {
         match observed.cluster.as_ref().and_then(Seen::present) {
-            Some(seen) => Self::of_cluster(seen),
+            Some(seen) => Self::of_cluster(seen, observed),
             None => Self { all: unasked(desired, observed), ..Self::default() },
         }
     }
 
-    /// By the books of a cluster that answers.
-    pub(crate) fn of_cluster(seen: &'a ClusterSeen) -> Self {
+    /// By the books of a cluster that answers. A server that was restarted and is not ready yet may answer there with what
+    /// it was before, which is about to end: nobody may count on it.
+    pub(crate) fn of_cluster(seen: &'a ClusterSeen, observed: &Observed) -> Self {
         let servers = seen.nodes.iter().filter(|(_, node)| node.server).map(|(name, _)| name);
         let voters = seen.members.iter().filter(|(_, member)| member.voter);
         Self {
             all: servers.chain(seen.members.keys()).collect(),
-            healthy: voters.clone().filter(|(_, member)| member.healthy).map(|(name, _)| name).collect(),
+            healthy: voters
+                .clone()
+                .filter(|(name, member)| member.healthy && !starting(name, observed))
+                .map(|(name, _)| name)
+                .collect(),
             voters: voters.map(|(name, _)| name).collect(),
             answers: true,
         }
@@ -119,6 +124,12 @@ impl<'a> Holders<'a> {
             self.healthy.insert(name);
         }
     }
+}
+
+/// Whether the server on this host was started and has not said yet that it is ready.
+pub(crate) fn starting(name: &NodeName, observed: &Observed) -> bool {
+    let host = observed.hosts.get(name).and_then(Seen::present);
+    host.and_then(|host| host.kubernetes.as_ref()).is_some_and(|kubernetes| kubernetes.starting)
 }
 
 /// Whether certainly nobody holds a cluster's data, by what was seen of machines and hosts alone.

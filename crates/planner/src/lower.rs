@@ -27,6 +27,7 @@ use kubewright_model::spec::kubernetes::{Cni, Datastore, Distribution, Kubernete
 pub(crate) use backups::calendar;
 
 use crate::context::{Context, SecretNames};
+use crate::foundation::{AGENT_TOKEN, AGENTS_TOKEN, THAT_OF_SERVERS};
 
 /// What the spec means, and everything that is wrong with its values.
 pub fn lower(file: &ClusterFile) -> (Desired, Vec<Diagnostic>) {
@@ -37,6 +38,9 @@ pub fn lower(file: &ClusterFile) -> (Desired, Vec<Diagnostic>) {
     // Distributions name these holes themselves; here it is only told where their values are, if not made by us.
     if let Some(token) = &file.spec.kubernetes.join_token {
         secrets.hole("join-token", Some(token));
+    }
+    if let Some(token) = &file.spec.kubernetes.agent_token {
+        secrets.hole(AGENT_TOKEN, Some(token));
     }
     for (name, reference) in crate::distributions::secrets(file) {
         secrets.hole(&name, Some(reference));
@@ -118,6 +122,7 @@ fn foundation(spec: &Kubernetes) -> BTreeMap<String, String> {
         ("service network", spec.service_network.to_string()),
         ("cluster domain", spec.cluster_domain.clone()),
         ("secrets in the datastore", secrets.into()),
+        (AGENTS_TOKEN, if spec.agent_token.is_some() { "one of their own" } else { THAT_OF_SERVERS }.into()),
     ];
     settings.into_iter().map(|(name, value)| (name.to_string(), value)).collect()
 }

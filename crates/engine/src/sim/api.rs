@@ -381,8 +381,7 @@ impl State {
                 return Seen::unknown(format!("{error}; {} cannot be asked", member.name));
             }
             // A server that has started and does not serve yet is a cluster that nobody can look at.
-            let started = self.cluster.nodes.get(&member.name).is_some_and(|node| machine.runs(&node.unit));
-            if started {
+            if machine.serves() {
                 return Seen::unknown(error.to_string());
             }
         }

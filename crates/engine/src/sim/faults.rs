@@ -26,11 +26,13 @@ pub enum FaultKind {
     PowerCut,
     /// Downloads and packages take twenty times as long.
     SlowLink,
+    /// A server that was restarted does not come up again until a person sees to it: its new etcd does not start.
+    EtcdStuck,
 }
 
 impl FaultKind {
     /// All kinds.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Unreachable,
         Self::Api500,
         Self::Api429,
@@ -39,6 +41,7 @@ impl FaultKind {
         Self::DiskFull,
         Self::PowerCut,
         Self::SlowLink,
+        Self::EtcdStuck,
     ];
 
     /// The kind's word on the command line.
@@ -52,12 +55,13 @@ impl FaultKind {
             Self::DiskFull => "disk-full",
             Self::PowerCut => "power-cut",
             Self::SlowLink => "slow-link",
+            Self::EtcdStuck => "etcd-stuck",
         }
     }
 
     /// Whether the fault happens to one host.
     fn has_target(self) -> bool {
-        matches!(self, Self::Unreachable | Self::DiskFull)
+        matches!(self, Self::Unreachable | Self::DiskFull | Self::EtcdStuck)
     }
 }
 

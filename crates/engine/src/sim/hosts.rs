@@ -18,7 +18,6 @@ use kubewright_model::text::Text;
 use kubewright_model::version::Version;
 
 use super::faults::FaultKind;
-use super::kubernetes::Restart;
 use super::network::HAPROXY;
 use super::rancher::Kind;
 use super::recipes::did_not_start;
@@ -132,8 +131,9 @@ impl Ssh {
                 }
                 let changed = self.on(host, |machine| place_unit(machine, host, unit, content.as_deref()))?;
                 if starts {
-                    self.restarted(host, &unit.name, ran).await;
+                    self.restarted(host, &unit.name, ran, timing::CHANGE_TIMEOUT).await;
                 }
+                self.says_ready(host, &unit.name).await?;
                 Ok(changed)
             }
             HostResource::File(file) => {
@@ -169,29 +169,45 @@ impl Ssh {
             machine.host.files.insert(wish.path.clone(), seen);
             machine.host.settings.insert(key, mark);
             if let Some(version) = program(wish) {
-                let was = machine.host.kubernetes.take();
-                let (joined, serving) = was.map_or((false, false), |was| (was.joined, was.serving));
-                machine.host.kubernetes = Some(KubernetesSeen { version: Some(version), joined, serving });
+                let joined = machine.host.kubernetes.take().is_some_and(|was| was.joined);
+                let seen = KubernetesSeen { version: Some(version), joined, ..KubernetesSeen::default() };
+                machine.host.kubernetes = Some(seen);
             }
             true
         }))
     }
 
-    /// A unit of Kubernetes that was restarted is back after a while, with the program that is there now. systemd waits
-    /// for it only where it says when it is.
-    pub(super) async fn restarted(&self, host: &NodeName, unit: &str, ran: bool) {
+    /// A unit that was restarted is back after a while, with the program that is there now. systemd waits for it only
+    /// where it says when it is, and nobody waits longer than so many milliseconds.
+    pub(super) async fn restarted(&self, host: &NodeName, unit: &str, ran: bool, at_most: u64) {
         let takes = {
             let now = self.centre.now();
             let mut state = self.centre.lock();
-            let again = state.jitter(timing::RESTART);
-            let machine = state.machine(host);
-            let version = machine.and_then(|machine| machine.host.kubernetes.as_ref()?.version.clone());
-            let notifies = machine.is_some_and(|machine| machine.notifies(unit));
-            state.cluster.restarted(host, Restart { unit, ran, version, back: now + again });
-            state.give_marks(host, unit);
-            if notifies { again } else { state.jitter(timing::UNIT) }
+            let ready = state.starts_again(host, unit, ran, now);
+            let notifies = state.machine(host).is_some_and(|machine| machine.notifies(unit));
+            if notifies { (ready - now).min(at_most) } else { state.jitter(timing::UNIT) }
         };
         tokio::time::sleep(Duration::from_millis(takes)).await;
+    }
+
+    /// Waits until a unit of Kubernetes says that it is ready, which one does that was restarted before we came too.
+    async fn says_ready(&self, host: &NodeName, unit: &str) -> Result<(), HostError> {
+        let deadline = self.centre.now() + timing::CHANGE_TIMEOUT;
+        loop {
+            let now = self.centre.now();
+            let starting = {
+                let state = self.centre.at_present();
+                let ours = state.cluster.nodes.get(host).is_some_and(|node| node.unit == unit);
+                ours && state.starting(host, now)
+            };
+            if !starting {
+                return Ok(());
+            }
+            if now >= deadline {
+                return Err(did_not_start(host, unit, "etcd is not ready"));
+            }
+            tokio::time::sleep(Duration::from_millis(timing::UNIT)).await;
+        }
     }
 
     /// Does something with a host's machine; one that is gone meanwhile is as good as a new one that nobody sees.
@@ -236,11 +252,12 @@ impl Hosts for Ssh {
                     seen.ours = before::ours(machine);
                     seen
                 };
-                // Whatever the books say: a server that was taken out of them runs on.
-                let serving =
-                    self.on(probe.host, |machine| Kind::ALL.iter().any(|kind| machine.runs(kind.server_unit())));
-                if let Some(kubernetes) = &mut seen.kubernetes {
-                    kubernetes.serving = serving;
+                let now = self.centre.now();
+                let state = self.centre.lock();
+                if let (Some(kubernetes), Some(machine)) = (&mut seen.kubernetes, state.machine(probe.host)) {
+                    kubernetes.serving = machine.serves();
+                    kubernetes.starting = state.starting(probe.host, now);
+                    kubernetes.begins = state.begins(machine);
                 }
                 Seen::Present(seen)
             }

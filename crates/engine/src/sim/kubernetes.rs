@@ -9,6 +9,8 @@ use kubewright_model::version::Version;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::faults::FaultKind;
+use super::rancher::Kind;
 use super::state::State;
 use super::timing;
 
@@ -21,6 +23,9 @@ pub struct Cluster {
     pub(super) etcd: bool,
     /// The digest of the file that lets members in.
     pub(super) token: Option<Digest>,
+    /// The digest of the file that lets agents in.
+    #[serde(default)]
+    pub(super) agent_token: Option<Digest>,
     /// Nobody brings a network for pods along: a release must.
     pub(super) wants_network: bool,
     /// What all servers must agree in.
@@ -66,8 +71,22 @@ pub struct Node {
     pub(super) unit: String,
     /// When it is Ready, if nothing comes between.
     pub(super) ready_at: u64,
-    /// When it serves the API, if it is a server.
+    /// When it serves the API with what its unit has started last, if it is a server.
     pub(super) serves_at: u64,
+    /// When the kubelet that its unit has started last tells its version.
+    #[serde(default)]
+    pub(super) told_at: u64,
+    /// What serves until then.
+    #[serde(default)]
+    pub(super) old: Option<Old>,
+}
+
+/// A control plane in containers, which outlive the unit that has started them (RKE2).
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Old {
+    version: Version,
+    /// When it ends to make room for the newer one.
+    until: u64,
 }
 
 /// An object that was applied.
@@ -97,8 +116,12 @@ pub(super) struct Restart<'a> {
     pub(super) ran: bool,
     /// The program that is on the host now.
     pub(super) version: Option<Version>,
-    /// When it is back.
+    /// When the kubelet is back.
     pub(super) back: u64,
+    /// When its own control plane serves, if it is a server's.
+    pub(super) serves: u64,
+    /// The version of the control plane of before, if that serves until then.
+    pub(super) old: Option<Version>,
 }
 
 impl Cluster {
@@ -107,6 +130,7 @@ impl Cluster {
         if let Some(node) = self.nodes.get_mut(name) {
             node.ready_at = up + timing::RESTART;
             node.serves_at = up + timing::RESTART;
+            node.old = None;
         }
     }
 
@@ -124,7 +148,10 @@ impl Cluster {
             if !restart.ran {
                 node.ready_at = restart.back;
             }
-            node.serves_at = restart.back;
+            let until = restart.serves.min(restart.back + timing::SWAP);
+            node.old = restart.old.map(|version| Old { version, until });
+            node.serves_at = restart.serves;
+            node.told_at = restart.back;
             let told = restart.version.map(|version| (name.clone(), version));
             self.renews.entry(restart.back).or_default().extend(told);
         }
@@ -146,24 +173,48 @@ impl Cluster {
     }
 }
 
+impl Node {
+    /// Whether its control plane runs in containers.
+    pub(super) fn contained(&self) -> bool {
+        self.unit == Kind::Rke2.server_unit()
+    }
+
+    /// The version of its API server.
+    pub(super) fn serves_version(&self, now: u64) -> &Version {
+        self.old.as_ref().filter(|_| now < self.serves_at).map_or(&self.version, |old| &old.version)
+    }
+}
+
 impl State {
-    /// Whether this node's server answers.
+    /// Whether this node's server answers. RKE2's is there while its containers are, whatever became of its unit.
     pub(super) fn serves(&self, name: &NodeName, now: u64) -> bool {
-        let Some(node) = self.cluster.nodes.get(name).filter(|node| node.server && now >= node.serves_at) else {
-            return false;
-        };
-        self.machine(name).is_some_and(|machine| machine.answers(now) && machine.runs(&node.unit))
+        let Some(node) = self.cluster.nodes.get(name).filter(|node| node.server) else { return false };
+        let old = node.old.as_ref().is_some_and(|old| now < old.until);
+        self.machine(name).filter(|_| old || now >= node.serves_at).is_some_and(|machine| {
+            let there = if node.contained() { machine.containers } else { machine.runs(&node.unit) };
+            there && machine.answers(now)
+        })
+    }
+
+    /// Whether this node's server answers, and is the one that its unit has started last.
+    pub(super) fn settled(&self, name: &NodeName, now: u64) -> bool {
+        self.cluster.nodes.get(name).is_some_and(|node| now >= node.serves_at) && self.serves(name, now)
+    }
+
+    /// Whether a server's unit was started here and has not said yet that it is ready.
+    pub(super) fn starting(&self, name: &NodeName, now: u64) -> bool {
+        let node = self.cluster.nodes.get(name).filter(|node| node.server && now < node.serves_at);
+        node.is_some_and(|node| self.machine(name).is_some_and(|machine| machine.runs(&node.unit)))
     }
 
     /// Members that vote, and those of them that answer.
     pub(super) fn votes(&self, now: u64) -> (usize, usize) {
-        let voters = self.cluster.members.iter().filter(|(_, since)| now >= **since);
-        let (mut all, mut healthy) = (0, 0);
-        for (name, _) in voters {
-            all += 1;
-            healthy += usize::from(self.serves(name, now));
-        }
-        (all, healthy)
+        self.votes_of(now, |name| self.serves(name, now))
+    }
+
+    fn votes_of(&self, now: u64, answers: impl Fn(&NodeName) -> bool) -> (usize, usize) {
+        let voters = || self.cluster.members.iter().filter(|(_, since)| now >= **since);
+        (voters().count(), voters().filter(|(name, _)| answers(name)).count())
     }
 
     /// Why nobody answers at the API; nothing when somebody does.
@@ -220,8 +271,9 @@ impl State {
     pub(super) fn restarts(&mut self, name: &NodeName, unit: &str, now: u64) -> Result<(), String> {
         let Some(node) = self.cluster.nodes.get(name).filter(|node| node.unit == unit) else { return Ok(()) };
         let server = node.server;
-        let (all, healthy) = self.votes(now);
-        let votes = self.cluster.members.contains_key(name) && self.serves(name, now);
+        // What is about to make room for something newer may be the last that works.
+        let (all, healthy) = self.votes_of(now, |name| self.settled(name, now));
+        let votes = self.cluster.members.contains_key(name) && self.settled(name, now);
         if votes && all >= 3 && healthy <= all / 2 + 1 && healthy < all {
             self.breach(now, format!("{name} was restarted while {healthy} of {all} members of etcd answered"));
         }
@@ -241,6 +293,45 @@ impl State {
         suits
     }
 
+    /// A unit was restarted; returns when it says that it is ready, if it does.
+    pub(super) fn starts_again(&mut self, name: &NodeName, unit: &str, ran: bool, now: u64) -> u64 {
+        let back = now + self.jitter(timing::RESTART);
+        let node = self.cluster.nodes.get(name).filter(|node| node.unit == unit);
+        let contained = node.is_some_and(|node| node.server && node.contained());
+        let old = node.filter(|_| contained && self.serves(name, now)).map(|node| node.serves_version(now).clone());
+        let server = node.is_some_and(|node| node.server);
+        let serves = match server && self.etcd_is_stuck(name, now) {
+            true => u64::MAX,
+            false if contained => back + timing::SWAP,
+            false => back,
+        };
+        let version = self.machine(name).and_then(|machine| machine.host.kubernetes.as_ref()?.version.clone());
+        self.cluster.restarted(name, Restart { unit, ran, version, back, serves, old });
+        if let Some(machine) = self.machine_mut(name) {
+            machine.containers |= server;
+        }
+        self.give_marks(name, unit);
+        if server { serves } else { back }
+    }
+
+    /// Whether somebody wished that this server's etcd does not start again.
+    fn etcd_is_stuck(&mut self, name: &NodeName, now: u64) -> bool {
+        let Some((fault, course)) = self.fault(FaultKind::EtcdStuck) else { return false };
+        if fault.target.get_or_insert_with(|| name.clone()) != name {
+            return false;
+        }
+        course.since.get_or_insert(now);
+        course.met += 1;
+        true
+    }
+
+    /// A person has seen to what did not start.
+    pub(super) fn unstick(&mut self, now: u64) {
+        for node in self.cluster.nodes.values_mut().filter(|node| node.serves_at == u64::MAX) {
+            node.serves_at = now + timing::SWAP;
+        }
+    }
+
     /// A node's machine is about to be shut down and started again: its Kubernetes with it.
     pub(super) fn goes_down(&mut self, name: &NodeName, now: u64) {
         let unit = self.cluster.nodes.get(name).map(|node| node.unit.clone());
@@ -257,7 +348,7 @@ impl State {
             let (at, told) = first.remove_entry();
             for (name, version) in told {
                 // One that was restarted once more tells it then.
-                if let Some(node) = self.cluster.nodes.get_mut(&name).filter(|node| node.serves_at == at) {
+                if let Some(node) = self.cluster.nodes.get_mut(&name).filter(|node| node.told_at == at) {
                     node.version = version;
                     self.judge_skew(&name, at);
                 }
@@ -271,7 +362,8 @@ impl State {
         let Some(node) = self.cluster.nodes.get(name).filter(|node| !node.server) else { return };
         let staying = self.cluster.servers.intersection(&self.staying);
         let serving = staying.filter(|server| self.serves(server, at));
-        let oldest = serving.filter_map(|server| Some((&self.cluster.nodes.get(server)?.version, server))).min();
+        let oldest =
+            serving.filter_map(|server| Some((self.cluster.nodes.get(server)?.serves_version(at), server))).min();
         if let Some((version, server)) = oldest.filter(|(version, _)| **version < node.version) {
             let what = format!("the kubelet of {name} is {}, newer than {server} with {version}", node.version);
             self.breach(at, what);

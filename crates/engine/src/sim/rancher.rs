@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use kubewright_model::digest::Digest;
 use kubewright_model::ids::NodeName;
 use serde_json::Value;
 
@@ -67,6 +68,11 @@ impl Kind {
 
     pub(super) fn token(self) -> String {
         format!("/etc/rancher/{}/token", self.name())
+    }
+
+    /// The token that agents are let in with, where that is one of their own.
+    pub(super) fn agent_token(self) -> String {
+        format!("/etc/rancher/{}/agent-token", self.name())
     }
 
     pub(super) fn kubeconfig(self) -> String {
@@ -158,6 +164,12 @@ impl Config {
         }
     }
 
+    /// What a server with this lets agents in with: their own token, or that of servers.
+    pub(super) fn agent_token(&self, machine: &Machine) -> Option<Digest> {
+        let own = self.text("agent-token-file");
+        machine.file(own.unwrap_or(&self.kind.token())).cloned()
+    }
+
     /// Whether a server with this keeps its data in etcd.
     pub(super) fn etcd(&self) -> bool {
         self.kind == Kind::Rke2 || self.is_on("cluster-init")
@@ -235,6 +247,14 @@ impl Config {
 }
 
 impl State {
+    /// Whether a server that holds etcd's data would begin another cluster if it lost them.
+    pub(super) fn begins(&self, machine: &Machine) -> bool {
+        let joined = machine.host.kubernetes.as_ref().is_some_and(|kubernetes| kubernetes.joined);
+        let server = machine.host.units.contains_key(Kind::on(machine).server_unit());
+        let says = Config::read(machine).is_ok_and(|config| config.text("server").is_some());
+        joined && server && self.cluster.etcd && !says
+    }
+
     /// Both give their node the labels of its configuration at every start; taints only when it registers the node.
     pub(super) fn give_marks(&mut self, host: &NodeName, unit: &str) {
         let Some(config) = self.machine(host).and_then(|machine| Config::read(machine).ok()) else { return };
@@ -251,14 +271,18 @@ impl State {
         let machine = self.machine(host).ok_or("the machine is gone")?;
         host_refuses(machine, self.modules(host))?;
         let joined = machine.host.kubernetes.as_ref().is_some_and(|kubernetes| kubernetes.joined);
-        if joined && machine.file(&Kind::on(machine).token()) != self.cluster.token.as_ref() {
-            // What a server boots from is locked with the token that its cluster was begun with.
-            return Err(match server {
-                true => "bootstrap data already found and encrypted with different token".into(),
-                false => "not authorized: invalid token".into(),
-            });
+        let token = machine.file(&Kind::on(machine).token());
+        // What a server boots from is locked with the token that its cluster was begun with.
+        if joined && server && token != self.cluster.token.as_ref() {
+            return Err("bootstrap data already found and encrypted with different token".into());
+        }
+        if joined && !server && token != self.cluster.agent_token.as_ref() {
+            return Err("not authorized: invalid token".into());
         }
         let config = Config::read(machine)?;
+        if joined && server && config.agent_token(machine) != self.cluster.agent_token {
+            return Err("cred/passwd newer than datastore and could cause a cluster outage".into());
+        }
         if !server {
             config.agent_takes_all()?;
         }
@@ -272,6 +296,11 @@ fn host_refuses(machine: &Machine, modules: &BTreeSet<String>) -> Result<(), Str
     let kind = Kind::on(machine);
     if machine.file(kind.binary()).is_none() {
         return Err(format!("{}: No such file or directory", kind.binary()));
+    }
+    let lacks = Config::read(machine)
+        .is_ok_and(|config| config.text("agent-token-file").is_some() && machine.file(&kind.agent_token()).is_none());
+    if lacks {
+        return Err(format!("agent-token-file: open {}: no such file or directory", kind.agent_token()));
     }
     if machine.file(&kind.token()).is_none() {
         return Err(format!("token-file: open {}: no such file or directory", kind.token()));

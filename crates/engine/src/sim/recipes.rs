@@ -47,13 +47,18 @@ impl Ssh {
                 RecipeStep::Start { unit, reads } => self.enter(host, recipe, unit, reads).await?,
                 RecipeStep::Restart { unit, reads } => self.restart(host, recipe, unit, reads).await?,
                 RecipeStep::Stop { unit } => self.stop(host, recipe, unit).await,
-                RecipeStep::Until { what, timeout, log, .. } => {
-                    self.until(host, recipe, what, *timeout, log.as_deref(), tell).await?;
+                RecipeStep::Until { command, what, timeout, .. } => {
+                    self.until(host, recipe, command, what, *timeout, tell).await?;
                 }
             }
         }
         if recipe.effect == Effect::Leave {
-            self.centre.lock().end_cluster_without_servers();
+            let now = self.centre.now();
+            let mut state = self.centre.lock();
+            if state.machine(host).is_some_and(|machine| machine.containers) {
+                state.breach(now, format!("{host} has left, and its containers run on"));
+            }
+            state.end_cluster_without_servers();
         }
         Ok(Report { changed: true, gave: self.gives(host, recipe, holes)?, told: Vec::new() })
     }
@@ -89,6 +94,10 @@ impl Ssh {
                     return Err(failed(host, &words.join(" "), why));
                 }
                 self.centre.take(timing::SNAPSHOT).await;
+                Ok(())
+            }
+            ["/bin/sh", "-c", script] if script.contains("containerd-shim") => {
+                self.on(host, |machine| machine.containers = false);
                 Ok(())
             }
             // The shell and systemd itself are on every host.
@@ -137,7 +146,7 @@ impl Ssh {
             }
             ran
         });
-        self.restarted(host, unit, ran).await;
+        self.restarted(host, unit, ran, timing::RESTART_TIMEOUT).await;
         Ok(())
     }
 
@@ -145,34 +154,15 @@ impl Ssh {
         &self,
         host: &NodeName,
         recipe: &Recipe,
+        command: &[String],
         what: &str,
         timeout: Span,
-        unit: Option<&str>,
         tell: Tell<'_>,
     ) -> Result<(), HostError> {
         let deadline = self.centre.now() + u64::try_from(timeout.duration().as_millis()).unwrap_or(u64::MAX);
         loop {
             let now = self.centre.now();
-            let why = {
-                let state = self.centre.at_present();
-                let server = matches!(recipe.effect, Effect::Init | Effect::JoinServer)
-                    || state.cluster.nodes.get(host).is_some_and(|node| node.server);
-                match state.machine(host) {
-                    None => Err("the machine is gone".to_string()),
-                    Some(machine) if !machine.answers(now) => Err("the host stopped to answer".to_string()),
-                    Some(_) if server && !state.serves(host, now) => Err("the API server starts".to_string()),
-                    Some(_) if server && recipe.effect != Effect::Upgrade => state.api(now),
-                    // The recipe asks the books for the node: Ready, and with the new version.
-                    Some(_) if recipe.effect == Effect::Upgrade => {
-                        state.api(now).and_then(|()| state.ready(host, now)).and_then(|()| {
-                            let there = state.cluster.nodes.get(host).map(|node| &node.version);
-                            if there == recipe.version.as_ref() { Ok(()) } else { Err("the kubelet starts".into()) }
-                        })
-                    }
-                    Some(machine) if unit.is_some_and(|unit| !machine.runs(unit)) => Err("the unit failed".to_string()),
-                    Some(_) => Ok(()),
-                }
-            };
+            let why = self.centre.at_present().shows(host, recipe, command, now);
             let Err(why) = why else { return Ok(()) };
             if now >= deadline {
                 let log = vec![format!("level=error msg=\"{why}\"")];
@@ -204,6 +194,27 @@ impl Ssh {
 }
 
 impl State {
+    /// Whether what a recipe waits for is there, and why not: that a unit is ready, that the server itself serves, that the
+    /// books hold the node as Ready with the new version, or a file that an agent gets when it is let in.
+    fn shows(&self, host: &NodeName, recipe: &Recipe, command: &[String], now: u64) -> Result<(), String> {
+        let machine = self.machine(host).ok_or("the machine is gone")?;
+        if !machine.answers(now) {
+            return Err("the host stopped to answer".into());
+        }
+        let node = self.cluster.nodes.get(host);
+        let is = |holds: bool, not_yet: &str| if holds { Ok(()) } else { Err(not_yet.to_string()) };
+        let words: Vec<&str> = command.iter().map(String::as_str).collect();
+        match words.as_slice() {
+            ["systemctl", "is-active", .., unit] => is(machine.runs(unit) && !self.starting(host, now), "it starts"),
+            [.., "/readyz"] => is(self.serves(host, now), "the API server starts").and_then(|()| self.api(now)),
+            ["/bin/sh", ..] => self
+                .api(now)
+                .and_then(|()| self.ready(host, now))
+                .and_then(|()| is(node.map(|node| &node.version) == recipe.version.as_ref(), "the kubelet starts")),
+            _ => is(node.is_some_and(|node| machine.runs(&node.unit)), "the unit failed"),
+        }
+    }
+
     /// Whether Kubernetes starts here in this role, and how long that takes; what it refuses it says why.
     fn begin(&mut self, host: &NodeName, recipe: &Recipe, _unit: &str, now: u64) -> Result<u64, String> {
         let config = self.suits(host, recipe.effect != Effect::JoinAgent)?;
@@ -221,6 +232,7 @@ impl State {
                     begun: true,
                     etcd: config.etcd(),
                     token,
+                    agent_token: self.machine(host).and_then(|machine| config.agent_token(machine)),
                     wants_network: config.wants_network(),
                     critical: config.critical(),
                     namespaces: ["default", "kube-system", "kube-public", "kube-node-lease"].map(Into::into).into(),
@@ -228,23 +240,21 @@ impl State {
                 };
                 Ok(timing::INIT)
             }
-            Effect::JoinServer => self.join_server(host, &config, token.as_ref(), now),
+            Effect::JoinServer => {
+                let agents = self.machine(host).and_then(|machine| config.agent_token(machine));
+                let right = token == self.cluster.token && agents == self.cluster.agent_token;
+                self.join_server(host, &config, right, now)
+            }
             Effect::JoinAgent => {
-                self.let_in(host, &config, token.as_ref(), now)?;
+                self.let_in(host, &config, token == self.cluster.agent_token, now)?;
                 Ok(timing::JOIN_AGENT)
             }
             effect => Err(format!("nothing starts for the first time in {effect:?}")),
         }
     }
 
-    fn join_server(
-        &mut self,
-        host: &NodeName,
-        config: &Config,
-        token: Option<&Digest>,
-        now: u64,
-    ) -> Result<u64, String> {
-        self.let_in(host, config, token, now)?;
+    fn join_server(&mut self, host: &NodeName, config: &Config, right: bool, now: u64) -> Result<u64, String> {
+        self.let_in(host, config, right, now)?;
         if !self.cluster.etcd {
             self.breach(now, format!("{host} was to join a control plane whose data are in SQLite"));
             return Err("the cluster's datastore takes no second server".into());
@@ -272,8 +282,8 @@ impl State {
         self.cluster.servers.iter().find(holds).cloned()
     }
 
-    /// What a server asks of anybody who wants to be let in.
-    fn let_in(&mut self, host: &NodeName, config: &Config, token: Option<&Digest>, now: u64) -> Result<(), String> {
+    /// What a server asks of anybody who wants to be let in, with the right token or another one.
+    fn let_in(&mut self, host: &NodeName, config: &Config, right: bool, now: u64) -> Result<(), String> {
         if let Err(why) = self.api(now) {
             self.breach(now, format!("{host} was to join before there is a server: {why}"));
             return Err(format!("failed to get CA certs: {why}"));
@@ -286,7 +296,7 @@ impl State {
         if !server.starts_with("https://") {
             return Err(format!("`{server}` is no https URL"));
         }
-        if token != self.cluster.token.as_ref() {
+        if !right {
             return Err("not authorized: invalid token".into());
         }
         let at: HostPort = server.trim_start_matches("https://").parse().map_err(|why| format!("{server}: {why}"))?;
@@ -311,6 +321,7 @@ impl State {
         machine.host.units.insert(unit.to_string(), seen);
         machine.reads.insert(unit.to_string(), reads.clone());
         machine.texts.insert(PASSWORD.into(), String::new());
+        machine.containers = true;
         let version = machine.host.kubernetes.as_mut().and_then(|kubernetes| {
             kubernetes.joined = true;
             kubernetes.version.clone()
@@ -325,7 +336,8 @@ impl State {
             self.cluster.members.insert(host.clone(), serves_at);
         }
         let unit = unit.to_string();
-        let node = Node { version, labels, taints, given, server, cordoned: false, unit, ready_at, serves_at };
+        let (told_at, old, cordoned) = (serves_at, None, false);
+        let node = Node { version, labels, taints, given, server, cordoned, unit, ready_at, serves_at, told_at, old };
         self.cluster.enter(host.clone(), node);
         self.judge_skew(host, serves_at);
     }

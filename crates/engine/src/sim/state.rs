@@ -15,10 +15,11 @@ use serde::{Deserialize, Serialize};
 
 use super::faults::{Course, Fault, FaultKind};
 use super::kubernetes::Cluster;
+use super::rancher::Kind;
 use super::timing;
 
 /// The version of the file that holds a data centre.
-pub(super) const FORMAT: u32 = 2;
+pub(super) const FORMAT: u32 = 3;
 /// The folder of units.
 pub(super) const UNITS: &str = "/etc/systemd/system/";
 
@@ -107,6 +108,9 @@ pub struct Machine {
     /// What was there before we touched a resource first, by its key: the resource, and what a look at it showed.
     #[serde(default)]
     pub(super) before: BTreeMap<String, (HostResource, HostSeen)>,
+    /// Containers of Kubernetes run on it. They outlive the unit that has started them.
+    #[serde(default)]
+    pub(super) containers: bool,
     /// How often it was reached over SSH.
     pub(super) contacts: u32,
 }
@@ -286,6 +290,7 @@ impl State {
         machine.raw = lines.unwrap_or_default();
         machine.raw.extend(machine.seen.settings.features().iter().map(|feature| format!("features: {feature}=1")));
         machine.host.units.values_mut().for_each(|unit: &mut UnitSeen| unit.active = unit.enabled);
+        machine.containers = false;
         let up = machine.answers_at;
         self.cluster.woke(name, up);
         self.wake(name);
@@ -367,11 +372,12 @@ impl State {
         let Some(node) = self.cluster.nodes.get(name) else { return };
         let (unit, server) = (node.unit.clone(), node.server);
         self.give_marks(name, &unit);
-        if self.suits(name, server).is_err()
-            && let Some(unit) = self.machine_mut(name).and_then(|machine| machine.host.units.get_mut(&unit))
-        {
-            unit.active = false;
+        let suits = self.suits(name, server).is_ok();
+        let Some(machine) = self.machine_mut(name) else { return };
+        if let Some(there) = machine.host.units.get_mut(&unit).filter(|_| !suits) {
+            there.active = false;
         }
+        machine.containers = machine.runs(&unit);
     }
 
     pub(super) fn put_foreign(&mut self, provider: &ProviderName, place: &PlaceName, name: &NodeName, vmid: Vmid) {
@@ -454,6 +460,7 @@ impl Machine {
             texts: BTreeMap::new(),
             reads: BTreeMap::new(),
             before: BTreeMap::new(),
+            containers: false,
             contacts: 0,
         }
     }
@@ -461,6 +468,12 @@ impl Machine {
     /// Whether its host answers now.
     pub(super) fn answers(&self, now: u64) -> bool {
         self.seen.power == Power::Running && now >= self.answers_at
+    }
+
+    /// Whether a server of Kubernetes runs on it, whatever the books say: one that was taken out of them runs on.
+    pub(super) fn serves(&self) -> bool {
+        let outlives = self.containers && self.host.units.contains_key(Kind::Rke2.server_unit());
+        outlives || Kind::ALL.iter().any(|kind| self.runs(kind.server_unit()))
     }
 
     /// Whether this unit runs on it.

@@ -49,6 +49,11 @@ pub(super) const NODE_READY: u64 = 14_000;
 pub(super) const RESTART: u64 = 9_000;
 /// A machine's disks are marked by their storage.
 pub(super) const DISK_SNAPSHOT: u64 = 2_500;
+/// RKE2 puts a new etcd and a new API server in the place of the old ones when its kubelet is back.
+pub(super) const SWAP: u64 = 20_000;
+/// How long a recipe holds on to a restart, and a change of a host.
+pub(super) const RESTART_TIMEOUT: u64 = 120_000;
+pub(super) const CHANGE_TIMEOUT: u64 = 900_000;
 /// A datastore is saved.
 pub(super) const SNAPSHOT: u64 = 4_000;
 /// The Kubernetes API answers a list or a patch.

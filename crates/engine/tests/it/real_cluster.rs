@@ -54,7 +54,11 @@ impl Hosts for Quiet {
         match self.serving.get(probe.host) {
             None => Seen::unknown(format!("{} cannot be reached (TCP): connection refused", probe.host)),
             Some(serving) => Seen::Present(HostSeen {
-                kubernetes: Some(KubernetesSeen { version: None, joined: *serving || self.asleep, serving: *serving }),
+                kubernetes: Some(KubernetesSeen {
+                    joined: *serving || self.asleep,
+                    serving: *serving,
+                    ..KubernetesSeen::default()
+                }),
                 ..HostSeen::default()
             }),
         }

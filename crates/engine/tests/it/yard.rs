@@ -11,7 +11,7 @@ use kubewright_engine::{Engine, EngineError, Request, RunReport, Stop};
 use kubewright_model::desired::Desired;
 use kubewright_model::event::{Event, Record, RunEnd};
 use kubewright_model::ids::RunId;
-use kubewright_model::observed::{CORDONED, Observed, Seen};
+use kubewright_model::observed::{CORDONED, HostSeen, Observed, Seen};
 use kubewright_model::plan::{Ask, Plan};
 
 /// A data centre, what its engine keeps, and what is wished.
@@ -154,6 +154,11 @@ impl Yard {
         let cordoned = nodes.filter(|(_, node)| node.labels.contains_key(CORDONED));
         found.extend(cordoned.map(|(name, _)| format!("{name} was left cordoned")));
         found.extend(plan.steps.iter().map(|step| format!("still to be done: {} ({})", step.title(), step.reason)));
+        let begins = |seen: &Seen<HostSeen>| {
+            seen.present().and_then(|host| host.kubernetes.as_ref()).is_some_and(|kubernetes| kubernetes.begins)
+        };
+        let alone = observed.hosts.iter().filter(|(_, seen)| only.is_empty() && begins(seen));
+        found.extend(alone.map(|(name, _)| format!("{name} would begin another cluster if it lost its data")));
         if *ask == Ask::Destroy {
             found.extend(self.centre.leftovers().into_iter().map(|left| format!("left over: {left}")));
         }

@@ -97,7 +97,12 @@ kw_unit_started() {
   [ -n "$kw_runs" ] || return 0
   case $3,$kw_active in
   *,active | *,reloading | byrecipe,activating)
-    [ "$3" != oneshot ] && [ "$kw_was" != "$4" ] || return 0
+    if [ "$3" = oneshot ] || [ "$kw_was" = "$4" ]; then
+      [ "$3,$kw_active" = byrecipe,activating ] || return 0
+      # An earlier run has restarted it, and died or gave up before it was ready.
+      kw_ready "$1" && kw_done=9
+      return
+    fi
     kw_verb=restart
     ;;
   # It has done its work; one that failed has not.
@@ -107,7 +112,34 @@ kw_unit_started() {
     ;;
   *) kw_verb=start ;;
   esac
-  kw_bounded "$kw_verb" "$1" && kw_remember_unit "$1" "$4" && kw_done=9
+  if [ "$3" = byrecipe ]; then
+    kw_patiently "$kw_verb" "$1" "$4" && kw_done=9
+  else
+    kw_bounded "$kw_verb" "$1" && kw_remember_unit "$1" "$4" && kw_done=9
+  fi
+}
+
+# Kubernetes may take long until it says that it is ready: it brings images in first. Until it does, what it was before may
+# still serve, so nobody goes on to the next host; and it is not restarted once more for having taken long.
+kw_patiently() {
+  kw_forgiven "$2"
+  timeout 300 systemctl "$1" "$2"
+  case $? in
+  0 | 124) kw_remember_unit "$2" "$3" && kw_ready "$2" ;;
+  *) kw_unit_failed "$2" ;;
+  esac
+}
+
+# Waits until a unit is ready: its name.
+kw_ready() {
+  kw_left=300
+  while ! systemctl -q is-active "$1"; do
+    kw_left=$((kw_left - 1))
+    case $kw_left,$(systemctl show -p ActiveState "$1") in
+    0,* | *ActiveState=failed*) printf '%s\n' "$1 is not ready yet" && kw_unit_failed "$1" || return 1 ;;
+    esac
+    sleep 2
+  done
 }
 
 # systemd refuses what was started often within seconds, and counts failures. Who asks for it now means it.

@@ -85,6 +85,29 @@ kw_kubernetes() {
 		case $? in 0) kw_joined=yes && break ;; 2) kw_joined=unknown ;; esac
 	done
 	printf 'joined %s\n' "$kw_joined"
+	# What is said when a server has begun or joined its cluster.
+	for kw_up in k3s rke2; do
+		[ -e "var/lib/rancher/$kw_up/server/db/etcd/member/wal" ] || continue
+		kw_joined=begins
+		while IFS= read -r kw_value || [ -n "$kw_value" ]; do
+			case $kw_value in server:*) kw_joined= && break ;; esac
+		done <"etc/rancher/$kw_up/config.yaml.d/50-kubewright-membership.yaml"
+		[ -z "$kw_joined" ] || echo 'begins yes'
+		break
+	done
+} 2>/dev/null
+
+# What guards the host: firewalld has a group of processes while it runs; a policy for Kubernetes is a file of its package.
+kw_guards() {
+	for kw_up in sys/fs/cgroup/system.slice sys/fs/cgroup/systemd/system.slice; do
+		if [ -d "$kw_up/firewalld.service" ]; then echo 'firewalld yes' && break; fi
+	done
+	kw_line sys/fs/selinux/enforce && [ "$kw_value" = 1 ] || return 0
+	kw_value=
+	for kw_up in k3s rke2; do
+		if [ -e "usr/share/selinux/packages/$kw_up.pp" ]; then kw_value="$kw_value $kw_up"; fi
+	done
+	printf 'selinux%s\n' "${kw_value:- none}"
 }
 
 # Whose the host is, what of it we have touched, and whether that was there before, as it was written down then.
@@ -119,6 +142,7 @@ kw_always() {
 	kw_writable
 	kw_route
 	kw_kubernetes
+	kw_guards
 	kw_ours
 	ip -o addr show scope global 2>/dev/null
 	for kw_up in sys/class/net/*/address; do

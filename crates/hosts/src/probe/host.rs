@@ -1,6 +1,6 @@
 //! What is asked of every host.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 
 use kubewright_model::facts::{HostAddress, HostFacts, Packaging, Virtualisation};
@@ -87,7 +87,6 @@ fn os(answers: &Answers<'_>) -> String {
 pub(super) fn facts(answers: &Answers<'_>) -> Result<HostFacts, ParseError> {
     let told = |what: &str| answers.always.get(what).copied();
     let text = |what: &str| told(what).map(str::to_string);
-    let listening = answers.found.iter().filter(|(file, _)| file.starts_with("proc/net/"));
     let sources = answers.sources.iter().map(|(source, why)| (*source, (!why.is_empty()).then_some(*why)));
     Ok(HostFacts {
         login: text("login"),
@@ -106,10 +105,13 @@ pub(super) fn facts(answers: &Answers<'_>) -> Result<HostFacts, ParseError> {
             .filter_map(|(interface, address)| place(answers, interface, address))
             .collect(),
         default_route: told("route").map(|interface| interface != "none"),
-        listening: listening.filter_map(|(_, line)| listening_port(line)).collect(),
+        listening: listening(answers),
         cgroup: told("cgroup").and_then(|version| version.parse().ok()),
         kmsg: told("kmsg") == Some("yes"),
         proc_sys_writable: told("proc-sys") == Some("yes"),
+        firewalld: told("firewalld") == Some("yes"),
+        selinux: told("selinux")
+            .map(|policies| policies.split(' ').filter(|it| *it != "none").map(String::from).collect()),
         package_manager: match answers.manager.ok_or(ParseError::Missing { what: "packages" })? {
             "dpkg" => Some(Packaging::Dpkg),
             "rpm" => Some(Packaging::Rpm),
@@ -145,14 +147,17 @@ pub(super) fn kubernetes(
         }
     }
     let Some(program) = there.iter().find(|program| asked(program)).or(there.first()) else {
-        return Ok(joined.then_some(KubernetesSeen { version: None, joined, serving: false }));
+        return Ok(joined.then_some(KubernetesSeen { joined, ..KubernetesSeen::default() }));
     };
     // The name of what was asked for and is there, or of what we once put there and nobody touched.
     let wish = asked_for(resources, program).filter(|(resource, wish)| super::seen::holds(wish, resource, seen));
     let name =
         wish.map(|(_, wish)| wish.artifact.name.as_str()).or_else(|| Held::of(answers, program.name).map(|it| it.name));
     let version = name.and_then(|name| name.strip_prefix(program.name)?.strip_prefix(' ')?.parse().ok());
-    Ok(Some(KubernetesSeen { version, joined, serving: serving(answers, program)? }))
+    let starting = starting(answers, program)?;
+    let serving = starting || runs(answers, program)? || outlives(answers, program);
+    let begins = answers.always.get("begins") == Some(&"yes");
+    Ok(Some(KubernetesSeen { version, joined, serving, starting, begins }))
 }
 
 /// The wish for a program.
@@ -163,17 +168,35 @@ fn asked_for<'r>(resources: &'r [HostResource], program: &Program) -> Option<(&'
     })
 }
 
-/// Whether a server of it runs.
-fn serving(answers: &Answers<'_>, program: &Program) -> Result<bool, ParseError> {
+/// How the unit of a server of it is.
+fn unit<'a>(answers: &'a Answers<'_>, program: &Program) -> Result<(&'a str, &'a str), ParseError> {
     let unit = answers.units.get(program.name).and_then(|units| units.first());
     let unit = unit.ok_or_else(|| ParseError::Unanswered { resource: format!("the unit of {}", program.name) })?;
-    Ok(match unit.get("ActiveState") {
-        Some(&"active" | &"reloading") => true,
-        // It starts, which it says is over only when its API server is ready. One that has ended and is to be tried
-        // again does not run meanwhile.
-        Some(&"activating") => unit.get("SubState").is_some_and(|state| !state.starts_with("auto-restart")),
-        _ => false,
-    })
+    let shown = |name| unit.get(name).copied().unwrap_or_default();
+    Ok((shown("ActiveState"), shown("SubState")))
+}
+
+fn runs(answers: &Answers<'_>, program: &Program) -> Result<bool, ParseError> {
+    Ok(matches!(unit(answers, program)?, ("active" | "reloading", _)))
+}
+
+/// It starts, which it says is over only when its API server is ready. One that has ended and is to be tried again does
+/// not run meanwhile.
+fn starting(answers: &Answers<'_>, program: &Program) -> Result<bool, ParseError> {
+    let (active, sub) = unit(answers, program)?;
+    Ok(active == "activating" && !sub.starts_with("auto-restart"))
+}
+
+/// RKE2's etcd is in a container, and listens also where the unit that has started it has ended.
+fn outlives(answers: &Answers<'_>, program: &Program) -> bool {
+    const ETCD: u16 = 2379;
+    program.name == "rke2" && listening(answers).contains(&ETCD)
+}
+
+/// The ports on which something listens.
+fn listening(answers: &Answers<'_>) -> BTreeSet<u16> {
+    let lines = answers.found.iter().filter(|(file, _)| file.starts_with("proc/net/"));
+    lines.filter_map(|(_, line)| listening_port(line)).collect()
 }
 
 fn number(text: &str) -> Option<u64> {

@@ -67,9 +67,9 @@ codes! {
     105 Error NAMES_DISAGREE = "as many names as addresses",
         "Names and addresses belong together one by one, the first to the first. There are more of the one than of the \
          other, so some node would have no name or no address. Add what is missing, or remove what is too much.";
-    106 Error VMIDS_DISAGREE = "as many VMIDs as nodes",
-        "VMIDs belong to the nodes one by one, the first to the first. There are more or fewer of them than nodes. Correct \
-         the range, or leave `vmids` out and reserve a range in `providers.proxmox.vmids` to choose from.";
+    106 Error VMIDS_DISAGREE = "fewer VMIDs than nodes",
+        "VMIDs belong to the nodes one by one, the first to the first. There are fewer of them than nodes. Widen the range: \
+         it may reserve more than there are nodes. Or leave `vmids` out and reserve a range in `providers.proxmox.vmids` to choose from.";
     107 Error COUNT_DISAGREES = "the count and the list disagree",
         "`count` says how many nodes there are where nothing else does. Here the pool's addresses or names say another \
          number. Remove `count`, or make them agree.";
@@ -286,6 +286,10 @@ codes! {
         "The endpoint is an address of the hosts' own network, and no node, virtual IP or load balancer of this file has \
          it. When the server that had it has left, nobody answers there any more: every client and every agent loses the \
          API. A load balancer that you keep yourself may answer there; then all is well.";
+    428 Error HARDENED_CONTAINER = "hardening in containers",
+        "A hardened RKE2 ends at once unless the kernel has the settings of the benchmark, and a container has its \
+         hypervisor's kernel, whose `kernel.panic` and `vm.overcommit_memory` it may not set. Make the nodes virtual \
+         machines, or remove the profile.";
     501 Error INGRESS_SEVERAL = "several ingress controllers",
         "Two controllers both take every route and both want ports 80 and 443. Keep one of `traefik` and `nginx`; \
          `none: true` stands alone.";

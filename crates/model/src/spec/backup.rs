@@ -107,6 +107,10 @@ pub struct S3 {
     /// The folder in the bucket.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub folder: Option<String>,
+    /// The file on every server with the certificate of the authority that vouches for the service.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<forms::FilePath>")]
+    pub ca_file: Option<String>,
     /// The access key.
     pub access_key: SecretRef,
     /// The secret key.

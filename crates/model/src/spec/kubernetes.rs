@@ -99,6 +99,11 @@ pub struct Kubernetes {
     /// The token that nodes join with. Without it, one is made and kept as a secret.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub join_token: Option<SecretRef>,
+    /// A token with which nodes join as agents and as nothing else (K3s and RKE2): `{ generate: agent-token }`. Without it
+    /// agents hold the one of the servers, with which whoever is root on an agent can be it on all. A cluster keeps what it
+    /// was begun with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent_token: Option<SecretRef>,
     /// Where the files of releases come from in the publisher's place (K3s): the address of a mirror from which hosts
     /// download, or `file:` and a folder of this computer, from which they are sent over SSH. A relative one begins in
     /// the folder of this file. Below it lies a folder for each version, with the publisher's files and lists of digests.
@@ -289,7 +294,12 @@ pub struct Flannel {
 /// Canal: Flannel's network with Calico's policies.
 #[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Canal {}
+pub struct Canal {
+    /// The interface for the traffic between nodes. Without it: the one with the default route.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<forms::Interface>")]
+    pub interface: Option<String>,
+}
 
 /// Calico: its own network and its policies.
 #[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize, JsonSchema)]

@@ -105,7 +105,8 @@ pub struct Pool {
 #[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ProxmoxMachines {
-    /// The machines' VMIDs, one for each node: one, a range, or a list of both.
+    /// The machines' VMIDs: one, a range, or a list of both. The first node has the first; what is left over is for nodes
+    /// that are to come.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub vmids: Vec<NumberRange>,
     /// The Proxmox nodes that the machines are placed on, in turn. Without it: `providers.proxmox.node`.

@@ -62,7 +62,7 @@ fn one_after_the_other(
             }
         }
         last = Some((server, &step.id));
-        let mut books = Holders::of_cluster(cluster);
+        let mut books = Holders::of_cluster(cluster, observed);
         for done in before.iter().filter_map(|id| steps.get(id)) {
             match &done.action {
                 Action::ForgetMember(name) => books.left(name),

@@ -14,6 +14,7 @@ mod units;
 
 use kubewright_model::digest::Digest;
 use kubewright_model::host::{Artifact, DownloadWish, FileWish, HostResource, Mode, Proof};
+use kubewright_model::ids::HoleName;
 use kubewright_model::net::HostPort;
 use kubewright_model::recipe::RecipeStep;
 use kubewright_model::spec::kubernetes::{Datastore, Distribution, Kubernetes};
@@ -26,7 +27,8 @@ pub(super) use units::Unit;
 
 use crate::context::Context;
 use crate::context::nodes::NodePlan;
-use crate::foundation::TOKEN_HOLE;
+use crate::context::secrets::named;
+use crate::foundation::{AGENT_TOKEN, TOKEN_HOLE};
 
 /// One of the two, by what is its own.
 pub(super) struct Program {
@@ -86,6 +88,11 @@ impl Program {
         self.settings("token")
     }
 
+    /// What servers let agents in with, where that is a token of its own.
+    fn agent_token(&self) -> String {
+        self.settings("agent-token")
+    }
+
     fn membership(&self) -> String {
         self.settings("config.yaml.d/50-kubewright-membership.yaml")
     }
@@ -126,13 +133,26 @@ impl Program {
                 mode: Mode(0o644),
             })
         }));
-        resources.push(HostResource::File(FileWish::new(self.token(), Text::hole(TOKEN_HOLE), 0o600)));
+        resources.extend(self.tokens(context, node).into_iter().map(HostResource::File));
         resources.extend(files::files(self, context, node).into_iter().map(HostResource::File));
         let config = FileWish::new(self.settings("config.yaml"), config::text(self, context, node), 0o600);
         resources.push(HostResource::File(config));
         let unit = self.unit(node.is_server());
         resources.push(HostResource::Unit(unit.wish(node.lxc().is_some(), self.reads(context, node))));
         resources
+    }
+
+    /// The tokens that a node has. Where agents have one of their own, an agent has no other.
+    fn tokens(&self, context: &Context<'_>, node: &NodePlan<'_>) -> Vec<FileWish> {
+        let secret = |path: String, hole: HoleName| FileWish::new(path, Text::hole(hole), 0o600);
+        let agents = context.file.spec.kubernetes.agent_token.as_ref().map(|own| named(AGENT_TOKEN, Some(own)));
+        match agents {
+            Some(own) if !node.is_server() => vec![secret(self.token(), own)],
+            own => {
+                let servers = secret(self.token(), HoleName::from(TOKEN_HOLE));
+                std::iter::once(servers).chain(own.map(|own| secret(self.agent_token(), own))).collect()
+            }
+        }
     }
 
     /// The TCP ports that it listens on. <https://docs.k3s.io/installation/requirements#networking>,
@@ -171,8 +191,9 @@ impl Program {
         let program = self.artifact(&context.file.spec.kubernetes, self.file).mark();
         let config = Digest::of(config::text(self, context, node));
         let unit = Digest::of(self.unit(node.is_server()).text(node.lxc().is_some()));
-        let mut reads = vec![program, config, unit, Text::hole(TOKEN_HOLE).fingerprint()];
-        reads.extend(files::files(self, context, node).iter().map(|file| file.content.fingerprint()));
+        let mut reads = vec![program, config, unit];
+        let files = self.tokens(context, node).into_iter().chain(files::files(self, context, node));
+        reads.extend(files.map(|file| file.content.fingerprint()));
         Digest::of_value(&reads)
     }
 

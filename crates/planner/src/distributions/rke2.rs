@@ -107,12 +107,31 @@ const UNMANAGED: &str = "[keyfile]\n\
 
 fn prepare(context: &Context<'_>, node: &NodePlan<'_>) -> Vec<HostResource> {
     let mut resources = vec![HostResource::File(FileWish::new(NETWORK_MANAGER, UNMANAGED, 0o644))];
+    resources.extend(canal(context).filter(|_| node.is_server()).map(HostResource::File));
     if context.file.spec.kubernetes.profile == Some(Profile::Cis) {
         let sysctls = CIS_SYSCTLS.map(|(key, value)| HostResource::Sysctl { key: key.into(), value: value.into() });
         resources.extend(sysctls);
         resources.extend(node.is_server().then(|| HostResource::User(etcd())));
     }
     resources
+}
+
+/// What it installs its charts with lies among the manifests of servers, of which each is applied as soon as it is there or
+/// changes: before the first start, for the network to be right from the beginning.
+/// <https://docs.rke2.io/networking/basic_network_options#canal-options>
+const CANAL: &str = "/var/lib/rancher/rke2/server/manifests/kubewright-canal.yaml";
+
+fn canal(context: &Context<'_>) -> Option<FileWish> {
+    let interface = context.file.spec.kubernetes.cni.canal.as_ref()?.interface.as_ref()?;
+    let values = serde_saphyr::to_string(&json!({ "flannel": { "iface": interface } })).unwrap_or_default();
+    let config = json!({
+        "apiVersion": "helm.cattle.io/v1",
+        "kind": "HelmChartConfig",
+        "metadata": { "name": "rke2-canal", "namespace": "kube-system" },
+        "spec": { "valuesContent": values },
+    });
+    // A map of plain values always has a YAML text.
+    Some(FileWish::new(CANAL, serde_saphyr::to_string(&config).unwrap_or_default(), 0o600))
 }
 
 /// What its `60-rke2-cis.conf` sets. It starts with no other values, and neither does its kubelet.

@@ -100,6 +100,20 @@ pub(super) fn rolling_change(
     Some(change(draft, node, make, fields, if stale { Reason::Stale } else { Reason::Differs }, needs))
 }
 
+/// The step that waits until a unit of Kubernetes that was started says that it is ready.
+pub(super) fn settle(draft: &mut Draft<'_>, node: &Node<'_>) -> Option<StepId> {
+    let kubernetes = |it: &&HostResource| matches!(it, HostResource::Unit(unit) if unit.run == UnitRun::ByRecipe);
+    let make: Vec<HostResource> = node.host.resources.iter().filter(kubernetes).cloned().collect();
+    let (from, to) = (Some("starts".to_string()), Some("ready".to_string()));
+    let field = |it: &HostResource| FieldChange { field: it.key(), from: from.clone(), to: to.clone() };
+    let fields = make.iter().map(field).collect();
+    let reason = Reason::Follows("it was started and is not ready yet".into());
+    match draft.has(&id("host", node.name())) {
+        true => Some(id("host", node.name())),
+        false => (!make.is_empty()).then(|| change(draft, node, make, fields, reason, Vec::new())),
+    }
+}
+
 fn split(found: Vec<crate::diff::host::Differing<'_>>) -> (Vec<HostResource>, Vec<FieldChange>) {
     found.into_iter().map(|difference| (difference.resource.clone(), difference.field)).unzip()
 }

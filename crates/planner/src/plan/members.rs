@@ -86,6 +86,7 @@ fn present<'a, 'd: 'a>(
     cluster: &ClusterSeen,
     members: &[&Node<'a>],
 ) {
+    roles::belong(draft, members);
     let (new, there): (Vec<&Node<'_>>, Vec<&Node<'_>>) = members.iter().partition(|node| node.seen.is_none());
     let (new_servers, new_agents): (Vec<&Node<'_>>, Vec<&Node<'_>>) =
         new.into_iter().partition(|it| role_is_server(it));

@@ -31,6 +31,8 @@ const RKE2_MIB: (u64, u64) = (2048, 3600);
 const SERVER_CPUS: u32 = 2;
 /// The program, its images unpacked and the first pods take about two of them; the kubelet evicts pods below a tenth.
 const DISK_MIB: (u64, u64) = (2 * 1024, 8 * 1024);
+/// RKE2's control plane and network are images too, which take more than five unpacked.
+const RKE2_DISK_MIB: (u64, u64) = (6 * 1024, 15 * 1024);
 /// etcd warns when the clocks of its members differ by more than a second.
 const SKEW_WARNS: u64 = 1;
 /// Tokens and certificates are good from now on: a clock that is late by more finds them not valid yet.
@@ -81,6 +83,7 @@ pub(super) fn plan(draft: &mut Draft<'_>, observed: &Observed, standings: &Stand
         clock(draft, host);
         if host.node.member.is_some() {
             kernel(draft, host);
+            guards(draft, host);
         }
     }
     alike(draft, &all, "machine ID", |host| host.facts.machine_id.as_deref());
@@ -209,16 +212,16 @@ fn size(draft: &mut Draft<'_>, host: &Judged<'_>) {
     if host.node.member.is_none() {
         return;
     }
-    let memory = match draft.desired.kubernetes.distribution {
-        Distribution::Rke2 => RKE2_MIB,
-        _ if host.is_server() => SERVER_MIB,
-        _ => AGENT_MIB,
+    let (memory, disk) = match draft.desired.kubernetes.distribution {
+        Distribution::Rke2 => (RKE2_MIB, RKE2_DISK_MIB),
+        _ if host.is_server() => (SERVER_MIB, DISK_MIB),
+        _ => (AGENT_MIB, DISK_MIB),
     };
     let what = if host.is_server() { "a server" } else { "an agent" };
     if let Some(cpus) = host.facts.cpus.filter(|cpus| host.is_server() && *cpus < SERVER_CPUS) {
         host.note(draft, Weight::Warns, format!("it has {cpus} processor, and a server wants {SERVER_CPUS}"), "");
     }
-    let sizes = [("memory", host.facts.memory_mib, memory), ("free disk", host.facts.free_disk_mib, DISK_MIB)];
+    let sizes = [("memory", host.facts.memory_mib, memory), ("free disk", host.facts.free_disk_mib, disk)];
     for (thing, there, (least, good)) in sizes {
         let Some(there) = there.filter(|there| *there < good) else { continue };
         let weight = if there < least { Weight::Blocks } else { Weight::Warns };
@@ -311,6 +314,43 @@ fn kernel(draft: &mut Draft<'_>, host: &Judged<'_>) {
         let message = format!("it has control groups of version 1, and {} wants version 2", version(draft.desired));
         let help = "start its kernel with systemd.unified_cgroup_hierarchy=1, or take a newer system";
         host.note(draft, Weight::Blocks, message, help);
+    }
+}
+
+/// Systems of Red Hat's family, of whose tenth version the kernel comes without what Services need.
+const RED_HAT: [&str; 5] = ["Red Hat Enterprise Linux", "Rocky Linux", "AlmaLinux", "CentOS Stream", "Oracle Linux"];
+
+/// What guards a host and knows nothing of Kubernetes, and what its kernel was built without.
+/// <https://docs.rke2.io/known_issues#firewalld-conflicts-with-default-networking>,
+/// <https://docs.k3s.io/installation/requirements#operating-systems>, <https://docs.rke2.io/install/requirements#linux>
+fn guards(draft: &mut Draft<'_>, host: &Judged<'_>) {
+    let (facts, desired) = (host.facts, draft.desired);
+    let wishes = |name: &str| host.node.host.resources.contains(&HostResource::Package(name.into()));
+    if facts.firewalld {
+        let canal = desired.kubernetes.foundation.get("network plug-in").is_some_and(|plug_in| plug_in == "Canal");
+        let weight = if canal { Weight::Blocks } else { Weight::Warns };
+        let message = "firewalld runs, and refuses what nodes and pods say to each other";
+        let help = "`systemctl disable --now firewalld` on it; the network plug-in has policies of its own";
+        host.note(draft, weight, message, help);
+    }
+    let name = match desired.kubernetes.distribution {
+        Distribution::K3s => "k3s",
+        Distribution::Rke2 => "rke2",
+        Distribution::Kubeadm | Distribution::Talos => return,
+    };
+    let policy = format!("{name}-selinux");
+    if facts.selinux.as_ref().is_some_and(|there| !there.contains(name)) && !wishes(&policy) {
+        let message = format!("SELinux is enforcing, and its policy for {name} is not there");
+        let help = format!(
+            "add the repository https://rpm.rancher.io and the package {policy} under `hosts`, and `selinux: true` under \
+             `kubernetes.serverConfig` and `agentConfig`; or set SELinux to permissive"
+        );
+        host.note(draft, Weight::Warns, message, help);
+    }
+    let tenth = |family: &&str| host.seen.os.strip_prefix(*family).is_some_and(|rest| rest.starts_with(" 10"));
+    if RED_HAT.iter().any(tenth) && !wishes("kernel-modules-extra") {
+        let message = format!("{} keeps modules that Services need in a package of their own", host.seen.os);
+        host.note(draft, Weight::Warns, message, "write `packages: [kernel-modules-extra]` under `hosts`");
     }
 }
 

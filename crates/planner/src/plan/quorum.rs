@@ -3,23 +3,25 @@
 use std::collections::BTreeSet;
 
 use kubewright_model::change::Subject;
-use kubewright_model::ids::NodeName;
+use kubewright_model::ids::{NodeName, StepId};
 use kubewright_model::observed::Observed;
 use kubewright_model::plan::Weight;
 
 use super::draft::{Draft, id};
-use super::standing::Standings;
-use crate::holders::{Holders, quorum};
+use super::hosts;
+use super::standing::{Node, Standings};
+use crate::holders::{Holders, quorum, starting};
 
 /// Members of etcd that must be healthy again before a server may be restarted. With one or two servers a restart
 /// interrupts the API in any case, so only clusters that could do without the interruption are held back.
 pub(super) fn before_restart<'a>(
     draft: &Draft<'_>,
+    observed: &Observed,
     standings: &Standings<'a>,
     servers: &[&NodeName],
 ) -> BTreeSet<&'a NodeName> {
     let Some(seen) = standings.cluster_seen() else { return BTreeSet::new() };
-    let mut books = Holders::of_cluster(seen);
+    let mut books = Holders::of_cluster(seen, observed);
     let stays = |name: &&NodeName| !draft.has(&id("forget", name));
     books.voters.retain(stays);
     books.healthy.retain(stays);
@@ -31,9 +33,25 @@ pub(super) fn before_restart<'a>(
     books.voters.difference(&books.healthy).copied().collect()
 }
 
+/// Servers that were started and have not said yet that they are ready, beside those that are restarted anyway: what answers
+/// there may be what was there before. They are waited for where others are to be restarted, or agents to get a new version.
+pub(super) fn settle(
+    draft: &mut Draft<'_>,
+    observed: &Observed,
+    members: &[&Node<'_>],
+    servers: &[&NodeName],
+) -> Vec<StepId> {
+    let upgrades = |node: &&&Node<'_>| hosts::upgrades(draft.desired, node);
+    if servers.is_empty() && !members.iter().any(|node| upgrades(&node)) {
+        return Vec::new();
+    }
+    let others = members.iter().filter(|node| !servers.contains(&node.name()) && starting(node.name(), observed));
+    others.filter_map(|node| hosts::settle(draft, node)).collect()
+}
+
 /// Why no server may be restarted while these members are not healthy.
-pub(super) fn waiting(standings: &Standings<'_>, sick: &BTreeSet<&NodeName>) -> String {
-    let books = standings.cluster_seen().map(Holders::of_cluster).unwrap_or_default();
+pub(super) fn waiting(observed: &Observed, standings: &Standings<'_>, sick: &BTreeSet<&NodeName>) -> String {
+    let books = standings.cluster_seen().map(|seen| Holders::of_cluster(seen, observed)).unwrap_or_default();
     let sick: Vec<&str> = sick.iter().map(|name| name.as_str()).collect();
     format!(
         "waiting for quorum: {} of {} members of etcd are healthy (not: {}), so no other may be restarted",

@@ -9,7 +9,7 @@ use kubewright_model::plan::Weight;
 use super::draft::Draft;
 use super::hosts;
 use super::leaving::{Leaver, leave};
-use super::members::role_is_server;
+use super::members::{recipes, role_is_server, run};
 use super::standing::{Node, Standing, Standings};
 use crate::holders::Holders;
 
@@ -56,6 +56,20 @@ pub(super) fn demoted(draft: &mut Draft<'_>, standings: &Standings<'_>, holders:
 /// Whether a node leaves in one role, and joins in another or not at all.
 pub(super) fn rejoins(node: &Node<'_>) -> bool {
     matches!(node.standing, Standing::Rejoins(..))
+}
+
+/// Servers of which nothing says which cluster they are of, because a run was cut off before it was said. It costs nothing
+/// to say it; while it is unsaid, a server that loses its data begins a second cluster.
+pub(super) fn belong(draft: &mut Draft<'_>, members: &[&Node<'_>]) {
+    let unsaid = |node: &&Node<'_>| {
+        let kubernetes = node.answers().and_then(|host| host.kubernetes.as_ref());
+        role_is_server(node) && !rejoins(node) && kubernetes.is_some_and(|kubernetes| kubernetes.begins)
+    };
+    for node in members.iter().copied().filter(unsaid) {
+        let Some(recipe) = recipes(node).and_then(|recipes| recipes.belong.clone()) else { continue };
+        let reason = Reason::Follows("it would begin another cluster if it lost its data".into());
+        run(draft, node, "belong", recipe, reason, Vec::new(), Vec::new());
+    }
 }
 
 fn out(draft: &mut Draft<'_>, standings: &Standings<'_>, holders: &mut Holders<'_>, node: &Node<'_>) {

@@ -36,14 +36,15 @@ pub(super) fn roll_servers(
     new: &[&Node<'_>],
 ) -> Option<Vec<StepId>> {
     let servers = disturbed(draft.desired, observed, members, true);
-    if servers.is_empty() {
-        return Some(Vec::new());
-    }
     let names: Vec<&NodeName> = servers.iter().map(|(node, _)| node.name()).collect();
-    let sick = quorum::before_restart(draft, standings, &names);
+    let settled = quorum::settle(draft, observed, members, &names);
+    if servers.is_empty() {
+        return Some(settled);
+    }
+    let sick = quorum::before_restart(draft, observed, standings, &names);
     let hopeless = |name: &&NodeName| !members.iter().any(|node| node.name() == *name);
     if sick.iter().any(hopeless) {
-        let why = quorum::waiting(standings, &sick);
+        let why = quorum::waiting(observed, standings, &sick);
         draft.note(Weight::Blocks, Subject::Cluster, why, "bring the sick server back first, or replace it");
         return None;
     }
@@ -52,7 +53,7 @@ pub(super) fn roll_servers(
     let mut last: Vec<StepId> =
         others.into_iter().map(|name| recovered(draft, name, "before others restart")).collect();
     let cluster = standings.cluster_seen().into_iter().flat_map(|seen| seen.members.keys());
-    last.extend(cluster.map(|name| id("forget", name)));
+    last.extend(cluster.map(|name| id("forget", name)).chain(settled));
     // What is sick is changed first: that costs no vote, and may be what brings it back.
     let (first, then): (Vec<_>, Vec<_>) = servers.into_iter().partition(|(node, _)| sick.contains(node.name()));
     for (node, upgrade) in first.into_iter().chain(then) {

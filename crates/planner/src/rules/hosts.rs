@@ -19,11 +19,13 @@ pub(super) const OURS: &[&str] = &[
     "/etc/hosts",
     "/etc/haproxy/haproxy.cfg",
     "/etc/pve/",
+    "/etc/rancher/k3s/agent-token",
     "/etc/rancher/k3s/config.yaml",
     "/etc/rancher/k3s/config.yaml.d/40-kubewright-",
     "/etc/rancher/k3s/config.yaml.d/50-kubewright-",
     "/etc/rancher/k3s/k3s.yaml",
     "/etc/rancher/k3s/token",
+    "/etc/rancher/rke2/agent-token",
     "/etc/rancher/rke2/config.yaml",
     "/etc/rancher/rke2/config.yaml.d/40-kubewright-",
     "/etc/rancher/rke2/config.yaml.d/50-kubewright-",
@@ -37,6 +39,7 @@ pub(super) const OURS: &[&str] = &[
     "/usr/local/bin/k3s",
     "/usr/local/bin/rke2",
     "/var/lib/kubewright/",
+    "/var/lib/rancher/rke2/server/manifests/kubewright-",
 ];
 /// Settings without which pods do not reach each other.
 const FORWARDING: &[&str] = &["net.ipv4.ip_forward", "net.ipv4.conf.all.forwarding"];

@@ -14,6 +14,7 @@ pub(super) fn rules(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
     versions(facts, found);
     plugins(facts, found);
     settings(facts, found);
+    hardened(facts, found);
     endpoint::rules(facts, found);
     reserved::rules(facts, found);
     marks::rules(facts, found);
@@ -108,12 +109,26 @@ fn plugins(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
     }
 }
 
+/// A container has its hypervisor's kernel.
+fn hardened(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
+    let contained = facts.spec.pools.iter().filter(|(_, pool)| {
+        pool.role.is_node() && pool.proxmox.as_ref().is_some_and(|machines| machines.lxc.is_some())
+    });
+    for (name, _) in contained.filter(|_| facts.spec.kubernetes.profile.is_some()) {
+        let message = format!("the nodes of `{name}` are containers, which cannot be hardened");
+        let path = at("pools").then(name).then("proxmox").then("lxc");
+        let help = "make them virtual machines: write `vm` in its place; or remove `kubernetes.profile`";
+        found.push(Diagnostic::new(codes::HARDENED_CONTAINER, path, message).help(help));
+    }
+}
+
 /// Settings that only some distributions have.
 fn settings(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
     use Distribution::{K3s, Kubeadm, Rke2, Talos};
     let kubernetes = &facts.spec.kubernetes;
     let distribution = kubernetes.distribution;
-    let of: [(&str, bool, &[Distribution]); 8] = [
+    let of: [(&str, bool, &[Distribution]); 9] = [
+        ("agentToken", kubernetes.agent_token.is_some(), &[K3s, Rke2]),
         ("cni/calico", kubernetes.cni.calico.is_some(), &[Rke2]),
         ("profile", kubernetes.profile.is_some(), &[Rke2]),
         ("auditPolicy", kubernetes.audit_policy.is_some(), &[Rke2]),

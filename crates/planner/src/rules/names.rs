@@ -53,9 +53,9 @@ fn counts(name: &PoolName, pool: &Pool, found: &mut Vec<Diagnostic>) {
         found.push(Diagnostic::new(codes::COUNT_DISAGREES, path.then("count"), message).help(help));
     }
     let vmids: u128 = pool.proxmox.iter().flat_map(|it| &it.vmids).map(|range| u128::from(range.count())).sum();
-    if vmids != 0 && vmids != nodes {
+    if vmids != 0 && vmids < nodes {
         let message = format!("the pool `{name}` has {} and {}", counted(vmids, "VMID"), counted(nodes, "node"));
-        let help = "write one VMID for each node, for example a range: `vmids: [401-402]`";
+        let help = "write one VMID for each node at least, for example a range: `vmids: [401-409]`";
         let path = path.then("proxmox").then("vmids");
         found.push(Diagnostic::new(codes::VMIDS_DISAGREE, path, message).help(help));
     }

@@ -11,8 +11,8 @@ use super::{Facts, at};
 /// Keys of K3s' and RKE2's configuration file, and the field that says the same.
 /// <https://docs.k3s.io/cli/server>, <https://docs.rke2.io/reference/server_config>
 const RANCHER: &[(&str, &str)] = &[
-    ("agent-token", ""),
-    ("agent-token-file", ""),
+    ("agent-token", "kubernetes.agentToken"),
+    ("agent-token-file", "kubernetes.agentToken"),
     ("audit-policy-file", "kubernetes.auditPolicy"),
     ("cluster-cidr", "kubernetes.podNetwork"),
     ("cluster-dns", "kubernetes.serviceNetwork"),

@@ -39,6 +39,7 @@ fn references<'a>(facts: &Facts<'a>) -> Vec<Reference<'a>> {
     one(proxmox.and_then(|it| it.password.as_ref()), at("providers/proxmox/password"), Outside);
     one(providers.hetzner.as_ref().map(|it| &it.token), at("providers/hetzner/token"), Outside);
     one(spec.kubernetes.join_token.as_ref(), at("kubernetes/joinToken"), Anywhere);
+    one(spec.kubernetes.agent_token.as_ref(), at("kubernetes/agentToken"), Anywhere);
     for (name, registry) in &spec.kubernetes.registries {
         let path = at("kubernetes/registries").then(name).then("login").then("password");
         one(registry.login.as_ref().map(|login| &login.password), path, Outside);
@@ -175,6 +176,6 @@ mod tests {
     fn every_place_of_a_secret_is_known() {
         let schema = kubewright_model::spec::schema::json_schema().to_string();
         let places = schema.matches("#/$defs/SecretRef").count();
-        assert_eq!(places, 20, "a field for a secret came or went: correct `references`, then this number");
+        assert_eq!(places, 21, "a field for a secret came or went: correct `references`, then this number");
     }
 }

@@ -171,7 +171,17 @@ fn a_unit_that_waits_for_its_recipe_is_only_written() {
         host.write("var/lib/kubewright/units/k3s.service.reads", &format!("{}\n", Digest::of("one")));
         host.write("systemd/k3s.service.active", "active\n");
         let calls = host.twice(&[HostResource::Unit(unit(UnitRun::ByRecipe, "two"))]);
-        assert_eq!(done(&calls), ["systemctl -q enable k3s.service", "systemctl restart k3s.service"]);
+        let waits = "systemctl -q is-active k3s.service";
+        assert_eq!(done(&calls), ["systemctl -q enable k3s.service", "systemctl restart k3s.service", waits]);
+        // A run before this one restarted it and is gone; it is not restarted once more for taking its time.
+        host.write("systemd/k3s.service.active", "activating\n");
+        host.write("systemd/k3s.service.next", "active\n");
+        host.make(&[HostResource::Unit(unit(UnitRun::ByRecipe, "two"))]).expect("it is ready");
+        assert_eq!(done(&host.calls()), [waits, "systemctl show -p ActiveState k3s.service", waits]);
+        host.write("systemd/k3s.service.active", "activating\n");
+        host.write("systemd/k3s.service.next", "failed\n");
+        let told = host.fails(&[HostResource::Unit(unit(UnitRun::ByRecipe, "two"))]);
+        assert!(told.contains("k3s.service is not ready yet"), "{told}");
         let none = UnitWish { name: "none.service".into(), content: None, ..unit(UnitRun::Running, "") };
         assert_eq!(
             host.fails(&[HostResource::Unit(none)]),

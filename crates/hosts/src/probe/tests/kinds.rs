@@ -77,6 +77,20 @@ fn a_host_with_nothing_asked() {
 }
 
 #[test]
+fn what_guards_a_host_is_told() {
+    let host = Host::debian();
+    let facts = |host: &Host| host.look(&[]).facts.expect("they were told");
+    assert_eq!((facts(&host).firewalld, facts(&host).selinux), (false, None));
+    host.write("/sys/fs/cgroup/system.slice/firewalld.service/cgroup.procs", "12\n");
+    host.write("/sys/fs/selinux/enforce", "1");
+    assert_eq!((facts(&host).firewalld, facts(&host).selinux), (true, Some([].into())));
+    host.write("/usr/share/selinux/packages/rke2.pp", "");
+    assert_eq!(facts(&host).selinux, Some(["rke2".to_string()].into()));
+    host.write("/sys/fs/selinux/enforce", "0");
+    assert_eq!(facts(&host).selinux, None, "it only tells");
+}
+
+#[test]
 fn a_default_route_of_either_version_leads_out() {
     let host = Host::debian();
     let leads = || host.look(&[]).facts.expect("they were told").default_route;
@@ -427,7 +441,7 @@ fn downloads() {
     assert!(!printed.contains("sums"), "it is not read again");
     let seen = host.look(&[]);
     let version = Version::known("v1.31.4+k3s1");
-    assert_eq!(seen.kubernetes, Some(KubernetesSeen { version: Some(version), joined: false, serving: false }));
+    assert_eq!(seen.kubernetes, Some(KubernetesSeen { version: Some(version), ..KubernetesSeen::default() }));
     host.mode(&path, 0o644);
     assert!(!is(&host, &k3s));
     host.mode(&path, 0o755);
@@ -440,11 +454,23 @@ fn rke2() {
     let host = Host::debian();
     let kubernetes = |host: &Host| host.look(&[]).kubernetes;
     host.write("/var/lib/rancher/rke2/agent/kubelet.kubeconfig", "");
-    let data = KubernetesSeen { version: None, joined: true, serving: false };
+    let data = KubernetesSeen { joined: true, ..KubernetesSeen::default() };
     assert_eq!(kubernetes(&host), Some(data.clone()), "data without a program are data");
     host.write("/usr/local/bin/rke2", "program");
     shown(&host, "rke2-server.service", "loaded", "active", "enabled");
     assert_eq!(kubernetes(&host), Some(KubernetesSeen { serving: true, ..data }));
+    // Its etcd is in a container, which listens on port 2379 when the unit has ended.
+    shown(&host, "rke2-server.service", "loaded", "inactive", "enabled");
+    assert!(!kubernetes(&host).is_some_and(|it| it.serving));
+    let listens = "  sl  local_address rem_address   st\n   0: 0100007F:094B 00000000:0000 0A 00000000:00000000\n";
+    host.write("/proc/net/tcp", listens);
+    assert!(kubernetes(&host).is_some_and(|it| it.serving && !it.starting));
+    // Nobody has said which cluster a server with etcd's data is of.
+    host.write("/var/lib/rancher/rke2/server/db/etcd/member/wal/0.wal", "");
+    assert!(kubernetes(&host).is_some_and(|it| it.begins));
+    let membership = "/etc/rancher/rke2/config.yaml.d/50-kubewright-membership.yaml";
+    host.write(membership, "server: https://10.0.0.5:9345\n");
+    assert!(kubernetes(&host).is_some_and(|it| !it.begins));
     let artifact = Artifact {
         name: "rke2 v1.33.5+rke2r1".into(),
         url: "https://x/rke2.linux-{arch}.tar.gz".into(),
@@ -466,14 +492,15 @@ fn kubernetes() {
     host.write("/usr/local/bin/k3s", "program");
     host.write("/var/lib/rancher/k3s/server/db/state.db", "");
     let kubernetes = |host: &Host| host.look(&[]).kubernetes;
-    assert_eq!(kubernetes(&host), Some(KubernetesSeen { version: None, joined: true, serving: false }));
+    assert_eq!(kubernetes(&host), Some(KubernetesSeen { joined: true, ..KubernetesSeen::default() }));
     shown(&host, "k3s.service", "loaded", "active", "enabled");
-    assert_eq!(kubernetes(&host), Some(KubernetesSeen { version: None, joined: true, serving: true }));
+    assert_eq!(kubernetes(&host), Some(KubernetesSeen { joined: true, serving: true, ..KubernetesSeen::default() }));
     assert_eq!(host.look(&[]).facts.expect("they were told").kubernetes, ["/usr/local/bin/k3s"]);
     for (state, serving) in [("start", true), ("auto-restart", false)] {
         let text = "Names=k3s.service\nLoadState=loaded\nActiveState=activating\nUnitFileState=enabled\n";
         host.write("/fakes/units/k3s.service", &format!("{text}SubState={state}\n"));
         assert_eq!(kubernetes(&host).is_some_and(|kubernetes| kubernetes.serving), serving, "{state}");
+        assert_eq!(kubernetes(&host).is_some_and(|kubernetes| kubernetes.starting), serving, "{state}");
     }
 }
 

@@ -37,6 +37,9 @@ pub(super) fn text(program: &Program, context: &Context<'_>, node: &NodePlan<'_>
     both(program, node, &mut config);
     if node.is_server() {
         server(context, node, &mut config);
+        if kubernetes.agent_token.is_some() {
+            config.set("agent-token-file", program.agent_token());
+        }
     }
     (program.configure)(context, node, &mut config);
     let further = if node.is_server() {

@@ -1,6 +1,7 @@
 //! Files beside `config.yaml` that are read at the start: registries, and where snapshots go.
 //!
-//! They hold secrets, so they are texts with holes. A secret is a block of YAML by itself, in which no sign means anything.
+//! They hold secrets, so they are texts with holes. A secret is a block of YAML by itself, in which no sign means anything:
+//! not even a blank at its beginning, because the block says how far it is moved in.
 
 use kubewright_model::host::FileWish;
 use kubewright_model::spec::backup::S3;
@@ -57,7 +58,7 @@ fn s3(file: &ClusterFile) -> Option<(&S3, u32)> {
 
 /// Adds a key whose value is a secret.
 fn secret(text: Text, margin: &str, key: &str, name: &str, place: &SecretRef) -> Text {
-    text.and(format!("{margin}{key}: |-\n{margin}  ")).and_hole(named(name, Some(place))).and("\n")
+    text.and(format!("{margin}{key}: |2-\n{margin}  ")).and_hole(named(name, Some(place))).and("\n")
 }
 
 /// <https://docs.k3s.io/cli/etcd-snapshot#s3-compatible-object-store-support>,
@@ -77,6 +78,9 @@ fn s3_text(s3: &S3, kept: u32) -> Text {
     }
     if open.is_some() {
         known.insert("etcd-s3-insecure".into(), true.into());
+    }
+    if let Some(file) = &s3.ca_file {
+        known.insert("etcd-s3-endpoint-ca".into(), file.clone().into());
     }
     let text = Text::known(yaml(known));
     let text = secret(text, "", "etcd-s3-access-key", ACCESS_KEY, &s3.access_key);

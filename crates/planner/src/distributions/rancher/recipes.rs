@@ -33,7 +33,7 @@ impl Recipes {
             leave_server: Arc::new(leave::leave(program, true)),
             leave_agent: Arc::new(leave::leave(program, false)),
             // SQLite is a file that must not be copied while it is written; its backup is the machine's.
-            snapshot: etcd.then(|| Arc::new(program.snapshot())),
+            snapshot: etcd.then(|| Arc::new(program.snapshot(context))),
         }
     }
 
@@ -49,6 +49,7 @@ impl Recipes {
         MemberRecipes {
             init: server.then(|| Arc::new(program.init(context, node))),
             join: Arc::new(join),
+            belong: if server { program.belong(context).map(Arc::new) } else { None },
             upgrade: Arc::new(program.upgrade(context, node)),
             leave: if server { self.leave_server.clone() } else { self.leave_agent.clone() },
             snapshot: self.snapshot.clone().filter(|_| server),
@@ -89,6 +90,13 @@ impl Program {
     fn never_begins(&self, context: &Context<'_>) -> Option<RecipeStep> {
         let etcd = context.file.spec.kubernetes.datastore == Datastore::Etcd;
         etcd.then(|| self.says(format!("server: https://{}\n", self.registration(context))))
+    }
+
+    /// What a run left unsaid that was cut off while it began the cluster. It is not looked at while there are data, so
+    /// nothing is restarted for it.
+    fn belong(&self, context: &Context<'_>) -> Option<Recipe> {
+        let steps = vec![self.never_begins(context)?];
+        Some(recipe(context, "say which cluster the server is one of", Effect::Belong, steps, Vec::new()))
     }
 
     fn join_server(&self, context: &Context<'_>, node: &NodePlan<'_>) -> Recipe {
@@ -138,8 +146,6 @@ impl Program {
         let mut steps = vec![restart, self.unit_ready(unit)];
         steps.extend(node.is_server().then(|| self.api_ready()));
         steps.push(self.runs(node, version));
-        // A run that was cut off while it began the cluster left that to be said.
-        steps.extend(self.never_begins(context).filter(|_| node.is_server()));
         recipe(context, &format!("run {} {version}", self.title()), Effect::Upgrade, steps, Vec::new())
     }
 
@@ -192,15 +198,24 @@ impl Program {
         }
     }
 
+    /// Snapshots that somebody asks for are kept for ever, unless those are pruned that are more than so many.
     /// <https://docs.k3s.io/cli/etcd-snapshot>, <https://docs.rke2.io/datastore/backup_restore>
-    fn snapshot(&self) -> Recipe {
+    fn snapshot(&self, context: &Context<'_>) -> Recipe {
+        let kept = context.file.spec.backup.as_ref().map_or(0, |backup| backup.keep.last);
         let binary = self.binary();
-        let command = [binary.as_str(), "etcd-snapshot", "save", "--name", "kubewright"].map(String::from).to_vec();
+        let run = |words: &[&str]| {
+            let words = [binary.as_str(), "etcd-snapshot"].into_iter().chain(words.iter().copied()).map(String::from);
+            RecipeStep::Run(words.collect())
+        };
+        let mut steps = vec![run(&["save", "--name", "kubewright"])];
+        if kept > 0 {
+            steps.push(run(&["prune", "--name", "kubewright", "--etcd-snapshot-retention", &kept.to_string()]));
+        }
         Recipe {
             title: "save a snapshot of etcd".into(),
             effect: Effect::Snapshot,
             version: None,
-            steps: vec![RecipeStep::Run(command)],
+            steps,
             gives: Vec::new(),
         }
     }

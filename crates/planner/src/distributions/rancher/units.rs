@@ -1,4 +1,6 @@
-//! The units that the install scripts bring, line for line what they must say.
+//! The units that the install scripts bring, as far as what they say is wanted here: no `Conflicts` with the unit of the
+//! other role (nor the condition that is in its place since v1.36), which leaves its host before this one comes, and no check
+//! for a cloud's NetworkManager.
 //! <https://github.com/k3s-io/k3s/blob/v1.31.4%2Bk3s1/install.sh>,
 //! <https://github.com/rancher/rke2/tree/v1.33.5%2Brke2r1/bundle/lib/systemd/system>
 

@@ -32,7 +32,9 @@ const CONFIG: &str = "/etc/rancher/rke2/config.yaml";
 /// The keys of RKE2's configuration that we write, as v1.31 to v1.36 know them on servers and on agents (`pkg/cli/cmds`).
 const OF_AGENTS: [&str; 8] =
     ["node-name", "node-ip", "token-file", "node-label", "node-taint", "server", "profile", "lb-server-port"];
-const OF_SERVERS: [&str; 23] = [
+const OF_SERVERS: [&str; 25] = [
+    "agent-token-file",
+    "etcd-s3-endpoint-ca",
     "etcd-s3-retention",
     "write-kubeconfig-mode",
     "tls-san",
@@ -65,10 +67,10 @@ fn keys(text: &str) -> Vec<&str> {
 
 #[test]
 fn nothing_is_in_its_configuration_that_it_does_not_know() {
-    let everything = "    clusterDomain: lab.local\n    encryptSecrets: true\n    profile: cis\n    auditPolicy: { rules: [{ level: Metadata }] }\n    \
+    let everything = "    agentToken: { generate: agent-token }\n    clusterDomain: lab.local\n    encryptSecrets: true\n    profile: cis\n    auditPolicy: { rules: [{ level: Metadata }] }\n    \
         cni: { cilium: { version: 1.18.3 } }\n";
     let around = "  ingress: { none: true }\n  addons: { metricsServer: {} }\n  backup:\n    schedule: \"0 3 * * *\"\n    \
-        to: { s3: { endpoint: \"http://minio.lan:9000\", bucket: etcd, folder: lab, accessKey: { env: A }, secretKey: { env: B } } }\n  loadBalancers:";
+        to: { s3: { endpoint: \"http://minio.lan:9000\", bucket: etcd, folder: lab, caFile: /etc/ssl/lan.pem, accessKey: { env: A }, secretKey: { env: B } } }\n  loadBalancers:";
     let lab =
         lab(&[("    datastore: etcd\n", &format!("    datastore: etcd\n{everything}")), ("  loadBalancers:", around)]);
     for host in ["server-1", "agent"] {
@@ -85,10 +87,11 @@ fn nothing_is_in_its_configuration_that_it_does_not_know() {
     assert!(
         s3.contains("etcd-s3-endpoint: minio.lan:9000\n")
             && s3.contains("etcd-s3-retention: 5\n")
+            && s3.contains("etcd-s3-endpoint-ca: /etc/ssl/lan.pem\n")
             && s3.contains("etcd-s3-insecure: true\n"),
         "{s3}"
     );
-    assert!(s3.contains("etcd-s3-secret-key: |-\n  ‹secret/backup-secret-key›\n"), "{s3}");
+    assert!(s3.contains("etcd-s3-secret-key: |2-\n  ‹secret/backup-secret-key›\n"), "{s3}");
 }
 
 #[test]
@@ -234,7 +237,7 @@ fn registries_are_told_with_their_passwords_as_holes() {
     assert_eq!(
         file,
         "mirrors:\n  docker.io:\n    endpoint:\n    - https://registry.lan:5000\n    rewrite:\n      ^rancher/(.*): mirror/$1\n\
-         configs:\n  \"registry.lan:5000\":\n    auth:\n      username: \"puller\"\n      password: |-\n        \
+         configs:\n  \"registry.lan:5000\":\n    auth:\n      username: \"puller\"\n      password: |2-\n        \
          ‹secret/registry-registry.lan:5000›\n    tls:\n      ca_file: \"/etc/ssl/lan.pem\"\n"
     );
     assert!(lab.secrets.contains_key("registry-registry.lan:5000"));
@@ -261,9 +264,56 @@ fn a_server_keeps_its_own_port_behind_a_balancer_with_another() {
 }
 
 #[test]
-fn a_first_server_whose_beginning_was_cut_off_is_told_by_its_next_upgrade_that_it_joins() {
-    let upgrade = steps(&recipes(&lab(&[]), "server-1").upgrade);
-    let last = upgrade.last().unwrap();
-    assert!(last.ends_with("50-kubewright-membership.yaml: server: https://10.0.0.5:9345"), "{upgrade:#?}");
-    assert!(steps(&recipes(&lab(&[]), "agent").upgrade).last().unwrap().contains("get node agent"));
+fn a_server_that_was_cut_off_before_it_was_said_is_told_which_cluster_it_is_of() {
+    let lab = lab(&[]);
+    let belong = steps(recipes(&lab, "server-2").belong.as_ref().unwrap());
+    let file = "/etc/rancher/rke2/config.yaml.d/50-kubewright-membership.yaml";
+    assert_eq!(belong, [format!("write {file}: server: https://10.0.0.5:9345")], "and nothing is restarted");
+    assert!(recipes(&lab, "agent").belong.is_none());
+    let sqlite = changed(&[("    datastore: etcd\n", "    datastore: sqlite\n")]);
+    assert!(recipes(&sqlite, "server-1").belong.is_none(), "SQLite has no others");
+}
+
+#[test]
+fn agents_have_a_token_that_makes_nobody_a_server() {
+    for (lab, name) in [
+        (under_kubernetes("    agentToken: { generate: agent-token }\n"), "rke2"),
+        (changed(&[("    datastore: etcd\n", "    datastore: etcd\n    agentToken: { env: AGENTS }\n")]), "k3s"),
+    ] {
+        let file = |host: &str, file: &str| text(&lab, host, &format!("/etc/rancher/{name}/{file}"));
+        assert_eq!((file("agent", "token").as_str(), file("server-1", "token").as_str()), AGENTS_AND_SERVERS);
+        assert_eq!(file("server-1", "agent-token"), "‹secret/agent-token›");
+        let line = format!("agent-token-file: /etc/rancher/{name}/agent-token\n");
+        assert!(
+            file("server-1", "config.yaml").contains(&line) && !file("agent", "config.yaml").contains("agent-token")
+        );
+        assert!(!resources(&lab, "agent").iter().any(|it| format!("{it:?}").contains("join-token")), "{name}");
+    }
+    assert_eq!(text(&lab(&[]), "agent", "/etc/rancher/rke2/token"), "‹secret/join-token›", "one for all is the usual");
+}
+
+const AGENTS_AND_SERVERS: (&str, &str) = ("‹secret/agent-token›", "‹secret/join-token›");
+
+#[test]
+fn canal_is_told_its_interface_before_the_first_start() {
+    let lab = under_kubernetes("    cni: { canal: { interface: eth1 } }\n");
+    let path = "/var/lib/rancher/rke2/server/manifests/kubewright-canal.yaml";
+    let config: serde_json::Value = serde_saphyr::from_str(&text(&lab, "server-2", path)).unwrap();
+    assert_eq!((&config["kind"], &config["metadata"]["name"]), (&"HelmChartConfig".into(), &"rke2-canal".into()));
+    let values: serde_json::Value = serde_saphyr::from_str(config["spec"]["valuesContent"].as_str().unwrap()).unwrap();
+    assert_eq!(values, serde_json::json!({ "flannel": { "iface": "eth1" } }));
+    assert!(!resources(&lab, "agent").iter().any(|it| it.key().contains("manifests")), "servers apply manifests");
+    assert!(!resources(&super::lab(), "server-1").iter().any(|it| it.key().contains("manifests")));
+}
+
+#[test]
+fn snapshots_that_somebody_asks_for_do_not_pile_up() {
+    let kept = |last: &str| {
+        let backup = format!("  backup: {{ schedule: \"0 3 * * *\", keep: {{ last: {last} }} }}\n  loadBalancers:");
+        let lab = lab(&[("  loadBalancers:", &backup)]);
+        steps(recipes(&lab, "server-1").snapshot.as_ref().unwrap())
+    };
+    let prune = "/usr/local/bin/rke2 etcd-snapshot prune --name kubewright --etcd-snapshot-retention 7";
+    assert_eq!(kept("7"), ["/usr/local/bin/rke2 etcd-snapshot save --name kubewright", prune]);
+    assert_eq!(steps(recipes(&lab(&[]), "server-1").snapshot.as_ref().unwrap()).len(), 1, "nobody said how many");
 }
