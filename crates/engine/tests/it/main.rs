@@ -10,6 +10,7 @@ mod executor;
 #[expect(dead_code, reason = "the provider's own tests use all of it")]
 mod fake;
 mod hosts;
+mod hypervisor;
 mod journals;
 mod kept;
 #[path = "../../../hosts/tests/it/lab.rs"]
