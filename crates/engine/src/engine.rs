@@ -265,6 +265,7 @@ impl Engine {
             run: request.run.clone(),
             cluster: desired.cluster.clone(),
             ask: request.ask.clone(),
+            only: request.only.to_vec(),
             fingerprint: plan.fingerprint.clone(),
             steps: plan.steps.len(),
             simulated: self.simulated(),

@@ -77,6 +77,9 @@ pub enum Event {
         cluster: ClusterName,
         /// What was asked.
         ask: Ask,
+        /// The parts that were chosen; none for all.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        only: Vec<String>,
         /// The plan that runs.
         fingerprint: Fingerprint,
         /// How many steps it has.

@@ -314,6 +314,11 @@ impl UserWish {
         Digest::of_value(&self.password_hash)
     }
 
+    /// Who may not log in is not a person, and has no home.
+    pub fn has_no_home(&self) -> bool {
+        ["/nologin", "/false"].iter().any(|shell| self.shell.ends_with(shell))
+    }
+
     /// The rule by which the user may use sudo.
     pub fn sudo_rule(&self) -> String {
         format!("{} ALL=(ALL:ALL) NOPASSWD: ALL", self.name)

@@ -42,6 +42,7 @@ struct Start<'a> {
     run: &'a str,
     cluster: &'a str,
     ask: &'a Ask,
+    only: &'a [String],
     fingerprint: String,
     steps: usize,
     simulated: bool,
@@ -50,10 +51,11 @@ struct Start<'a> {
 
 fn started(records: &[Record]) -> Option<Start<'_>> {
     records.iter().find_map(|record| match &record.event {
-        Event::RunStarted { run, cluster, ask, fingerprint, steps, simulated, wall } => Some(Start {
+        Event::RunStarted { run, cluster, ask, only, fingerprint, steps, simulated, wall } => Some(Start {
             run: run.as_str(),
             cluster: cluster.as_str(),
             ask,
+            only,
             fingerprint: fingerprint.0.to_string(),
             steps: *steps,
             simulated: *simulated,
@@ -95,13 +97,18 @@ fn summary(page: &mut Page, records: &[Record], words: &Words) {
         rows.push(vec![say.counts.into(), fill(say.count_text, &pieces)]);
     }
     if let Some(start) = started(records) {
-        rows.push(vec![say.asked.into(), asked(start.ask, words)]);
+        rows.push(vec![say.asked.into(), chosen(asked(start.ask, words), start.only)]);
         rows.push(vec![say.planned.into(), start.steps.to_string().into()]);
         rows.push(vec![say.began.into(), date(start.wall).into()]);
         rows.push(vec![say.name.into(), code(start.run)]);
         rows.push(vec![say.plan.into(), code(&start.fingerprint)]);
     }
     page.table(&[words.heads.property, words.heads.value], rows);
+}
+
+/// What was asked, of these parts alone.
+fn chosen(asked: Line, only: &[String]) -> Line {
+    only.iter().fold(asked, |line, word| line.and(Piece::Plain(" ".into())).and(Piece::Code(format!("--only {word}"))))
 }
 
 fn asked(ask: &Ask, words: &Words) -> Line {

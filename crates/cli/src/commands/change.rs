@@ -133,7 +133,7 @@ fn carry_out(arguments: &Arguments, wish: Wish<'_>) -> Result<Done, Problem> {
 fn worth_it(arguments: &Arguments, wish: &Wish<'_>, plan: &Plan) -> Result<bool, Problem> {
     engine::chosen(&wish.desired, plan, &wish.only)?;
     if wish.output == Output::Text {
-        view::plan::show(plan, &wish.desired, Detail::Agreed);
+        view::plan::show(plan, &wish.desired, &wish.only, Detail::Agreed);
     }
     if plan.is_blocked() {
         let blocked = match wish.output {
@@ -189,7 +189,7 @@ fn agrees(answer: &str, word: &str) -> bool {
 /// Runs, draws the run, and listens to Ctrl-C.
 async fn watch(site: &Site, begun: Option<Begun>, request: &Request<'_>, output: Output) -> Result<RunReport, Problem> {
     let stop = Stop::default();
-    let mut progress = (output == Output::Text).then(|| Progress::new(!request.only.is_empty()));
+    let mut progress = (output == Output::Text).then(Progress::new);
     let mut sink = |record: &Record| {
         if matches!(record.event, Event::StepEnded { .. }) {
             site.keep_up();

@@ -49,7 +49,7 @@ pub(super) fn run(arguments: &Arguments, history: &History) -> Result<Done, Prob
         match history.output {
             Output::Json => print_json(&records)?,
             Output::Text => {
-                let mut progress = Progress::new(false);
+                let mut progress = Progress::new();
                 records.iter().for_each(|record| progress.hear(record));
             }
         }

@@ -39,11 +39,15 @@ pub(super) fn run(arguments: &Arguments, wish: &Kubeconfig) -> Result<Done, Prob
         say!("{}", kept.expose().trim_end());
         return Ok(Done::Well);
     }
+    let hint = |command: String| match arguments.simulated {
+        Some(_) => say!("→ it opens a pretend cluster, which only kubewright reaches"),
+        None => say!("→ {command}"),
+    };
     if wish.merge {
         let file = wish.output.clone().unwrap_or_else(users);
         merge(&file, &kept, wish.use_context)?;
         say!("merged {cluster} into {}", file.display());
-        say!("→ kubectl --context {cluster} get nodes");
+        hint(format!("kubectl --context {cluster} get nodes"));
     } else {
         let file = match &wish.output {
             Some(file) => {
@@ -57,7 +61,7 @@ pub(super) fn run(arguments: &Arguments, wish: &Kubeconfig) -> Result<Done, Prob
             }
         };
         say!("wrote {}", file.display());
-        say!("→ KUBECONFIG={} kubectl get nodes", quoted(&file));
+        hint(format!("KUBECONFIG={} kubectl get nodes", quoted(&file)));
     }
     Ok(Done::Well)
 }
@@ -83,13 +87,13 @@ fn merge(file: &Path, kept: &Secret, switch: bool) -> Result<(), Problem> {
         };
         refused(file, &why).hint(hint)
     })?;
-    // A link stays one: what it leads to is written.
-    write(&file.canonicalize().unwrap_or_else(|_| file.to_path_buf()), &whole)
+    behind(file, &whole)
 }
 
 /// Writes a file of its own. What holds more than this cluster's kubeconfig stays as it is.
 fn alone(file: &Path, kept: &Secret) -> Result<(), Problem> {
     only_a_file(file)?;
+    let _turn = Turn::take(file)?;
     replaceable(&read(file)?, kept).map_err(|why| {
         let hint = match &why {
             Unmerged::Others(_) => "`--merge` puts this cluster among them; or write to another file",
@@ -98,7 +102,12 @@ fn alone(file: &Path, kept: &Secret) -> Result<(), Problem> {
         };
         refused(file, &why).hint(hint)
     })?;
-    write(file, kept)
+    behind(file, kept)
+}
+
+/// Writes a file; a link stays one, and what it leads to is written.
+fn behind(file: &Path, text: &Secret) -> Result<(), Problem> {
+    write(&file.canonicalize().unwrap_or_else(|_| file.to_path_buf()), text)
 }
 
 fn refused(file: &Path, why: &Unmerged) -> Problem {
@@ -272,6 +281,13 @@ mod tests {
             assert!(alone(&file, &kept()).is_err());
             assert_eq!(fs::read_to_string(&file).unwrap(), theirs);
         }
+        fs::write(&file, "").unwrap();
+        let link = folder.path().join("link");
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        alone(&link, &kept()).unwrap();
+        assert!(link.is_symlink() && fs::read_to_string(&file).unwrap().contains("https://a"));
+        fs::write(folder.path().join("config.lock"), "").unwrap();
+        assert!(alone(&file, &kept()).is_err(), "it is somebody else's turn");
         assert!(in_a_folder(&folder.path().join("typo/config")).is_err());
         assert!(in_a_folder(&file).is_ok() && in_a_folder(Path::new("config")).is_ok());
     }

@@ -48,7 +48,7 @@ pub(super) fn run(arguments: &Arguments, asked: &arguments::Plan) -> Result<Done
     };
     engine::chosen(&loadout.desired, &plan, &asked.only)?;
     match asked.output {
-        Output::Text => view::plan::show(&plan, &loadout.desired, detail(asked)),
+        Output::Text => view::plan::show(&plan, &loadout.desired, &asked.only, detail(asked)),
         Output::Json => print_json_of(arguments.simulated.is_some(), &plan)?,
     }
     if let Some(out) = &asked.out {

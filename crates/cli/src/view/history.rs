@@ -27,7 +27,7 @@ pub(crate) fn unreadable(run: &str, why: &str) -> [String; 5] {
 /// this cluster has not ended, and that this is the newest.
 pub(crate) fn row(run: &str, records: &[Record], running: bool) -> [String; 5] {
     let began = records.iter().find_map(|record| match &record.event {
-        Event::RunStarted { wall, ask, simulated, .. } => Some((*wall, ask, *simulated)),
+        Event::RunStarted { wall, ask, only, simulated, .. } => Some((*wall, ask, only, *simulated)),
         _ => None,
     });
     let ended = records.iter().rev().find_map(|record| match &record.event {
@@ -35,9 +35,10 @@ pub(crate) fn row(run: &str, records: &[Record], running: bool) -> [String; 5] {
         _ => None,
     });
     let (when, what) = match began {
-        Some((wall, ask, simulated)) => {
+        Some((wall, ask, only, simulated)) => {
             let pretend = if simulated { " (simulated)" } else { "" };
-            (moment(wall), format!("{}{pretend}", asked(ask)))
+            let only: String = only.iter().map(|word| format!(" --only {word}")).collect();
+            (moment(wall), format!("{}{only}{pretend}", asked(ask)))
         }
         None => ("?".into(), "?".into()),
     };

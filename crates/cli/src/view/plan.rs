@@ -98,8 +98,8 @@ impl Detail {
     }
 }
 
-/// Shows a plan.
-pub(crate) fn show(plan: &Plan, desired: &Desired, detail: Detail) {
+/// Shows a plan, of which these parts were chosen.
+pub(crate) fn show(plan: &Plan, desired: &Desired, only: &[String], detail: Detail) {
     let kubernetes = &desired.kubernetes;
     say!(
         "{} {} · {} {} · {}",
@@ -116,6 +116,7 @@ pub(crate) fn show(plan: &Plan, desired: &Desired, detail: Detail) {
         if !plan.is_blocked() {
             let words = match plan.ask {
                 Ask::Destroy => "nothing of this cluster is there",
+                _ if !only.is_empty() => "what was chosen is as the spec says",
                 Ask::Apply | Ask::Replace(_) | Ask::Rebuild | Ask::Backup => "everything is as the spec says",
             };
             say!("{} {words}", paint(GOOD, "✓"));

@@ -38,19 +38,20 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    pub(crate) fn new(chosen: bool) -> Self {
+    pub(crate) fn new() -> Self {
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
         let style = ProgressStyle::with_template("{bar:24} {pos}/{len} {wide_msg}");
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("━╸─"));
         let running = BTreeMap::new();
-        Self { bar, running, pretend: false, destroys: false, told: Vec::new(), keeps: false, chosen }
+        Self { bar, running, pretend: false, destroys: false, told: Vec::new(), keeps: false, chosen: false }
     }
 
     /// Takes in a record.
     pub(crate) fn hear(&mut self, record: &Record) {
         match &record.event {
-            Event::RunStarted { run, steps, simulated, ask, .. } => {
+            Event::RunStarted { run, steps, simulated, ask, only, .. } => {
                 self.pretend = *simulated;
+                self.chosen = !only.is_empty();
                 self.destroys = *ask == Ask::Destroy;
                 self.bar.set_length(u64::try_from(*steps).unwrap_or(0));
                 let pretend = if *simulated { paint(PRETEND, " (simulated)") } else { String::new() };
@@ -65,7 +66,11 @@ impl Progress {
                     running.tells.clone_from(message);
                 }
                 if let Some(("clean", host)) = step.as_str().split_once('/') {
-                    self.told.push(format!("{host}: {message}"));
+                    let told = format!("{host}: {message}");
+                    // A folder may be ours for more than one reason.
+                    if !self.told.contains(&told) {
+                        self.told.push(told);
+                    }
                     self.keeps |= !message.starts_with(LISTENS);
                 }
             }
@@ -126,7 +131,13 @@ impl Progress {
     fn failed(&self, stage: &str, title: &str, failure: &Failure, took: &str) {
         self.line(format!("{} {stage} {title} {took}", paint(BAD, "✗")));
         failure.causes.iter().for_each(|cause| self.line(format!("    {cause}")));
-        failure.log.iter().for_each(|line| self.line(format!("    {}", paint(DIM, format!("│ {line}")))));
+        // A log that ends with the cause says it twice.
+        let said = |line: &&String| failure.causes.iter().any(|cause| cause.contains(line.trim()));
+        failure
+            .log
+            .iter()
+            .filter(|line| !said(line))
+            .for_each(|line| self.line(format!("    {}", paint(DIM, format!("│ {line}")))));
         if let Some(hint) = &failure.hint {
             self.line(format!("    {} {hint}", paint(DIM, "→")));
         }
@@ -173,7 +184,7 @@ mod tests {
 
     #[test]
     fn what_hosts_keep_is_not_said_to_be_gone() {
-        let mut progress = Progress { destroys: true, ..Progress::new(false) };
+        let mut progress = Progress { destroys: true, ..Progress::new() };
         let mut tell = |step: &str, message: &str| {
             let event = Event::StepTells { step: StepId::new(step), message: message.into() };
             progress.hear(&Record { format: EVENT_FORMAT, seq: 0, at: 0, event });

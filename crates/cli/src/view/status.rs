@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use kubewright_engine::verify::CheckResult;
 use kubewright_model::desired::{Body, Desired, DesiredMachine, DesiredMember};
 use kubewright_model::ids::NodeName;
-use kubewright_model::observed::{ClusterSeen, MachineSeen, Observed, Power, Seen, Why};
+use kubewright_model::observed::{ClusterSeen, HostSeen, MachineSeen, Observed, Power, Seen, Why};
 
 use super::table::{lines, table};
 use crate::screen::{BAD, CARE, DIM, GOOD, HEAD, counted, duration, paint, say};
@@ -32,7 +32,7 @@ pub(crate) fn show(desired: &Desired, observed: &Observed) {
             member.map_or("host".into(), |member| member.role.to_string()),
             machine.address.map(|address| address.to_string()).unwrap_or_default(),
             power(observed, machine),
-            host(observed, &machine.name),
+            host(desired, observed, &machine.name),
             if member.is_some() { state } else { String::new() },
             version,
         ]);
@@ -98,10 +98,13 @@ fn runs(power: Option<Power>) -> String {
     }
 }
 
-fn host(observed: &Observed, name: &NodeName) -> String {
+fn host(desired: &Desired, observed: &Observed, name: &NodeName) -> String {
     match observed.hosts.get(name) {
         None | Some(Seen::Absent) => paint(DIM, "-"),
         Some(Seen::Unknown(_)) => paint(CARE, "?"),
+        Some(Seen::Present(HostSeen { owner: Some(owner), .. })) if *owner != desired.owner => {
+            paint(CARE, format!("belongs to {}", owner.0))
+        }
         Some(Seen::Present(host)) => {
             let kernel = host.facts.as_ref().and_then(|facts| facts.kernel.as_deref());
             kernel.map_or_else(|| host.os.clone(), |kernel| format!("{}, Linux {kernel}", host.os))

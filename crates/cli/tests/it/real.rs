@@ -106,6 +106,8 @@ fn hosts_are_set_up_once_and_mended_when_they_were_changed_by_hand() {
     assert_eq!(one.sh("cat /etc/rancher/k3s/token"), two.sh("cat /etc/rancher/k3s/token"), "one token for all");
     let again = run(folder.path(), &["plan", "--only", "hosts", "--exit-code"]);
     assert_eq!(again.code, Some(0), "{}{}", again.out, again.err);
+    again.has(&["what was chosen is as the spec says"]);
+    run(folder.path(), &["history"]).has(&["apply --only hosts", "complete"]);
     two.sh("echo 'debug: true' >>/etc/rancher/k3s/config.yaml");
     let drifted = run(folder.path(), &["plan", "--only", "hosts", "--exit-code"]);
     assert_eq!(drifted.code, Some(4));

@@ -57,12 +57,30 @@ fn leave_clean(draft: &mut Draft<'_>, host: &DesiredHost, seen: &HostSeen, obser
         let message = format!("the user {user} stays as it is: it is who we come in as");
         draft.note(Weight::Tells, subject(), message, "");
     }
+    let goers = goers(host, seen, user);
+    for who in &goers {
+        let message = format!("the user {who} goes, and its home with all that is in it");
+        draft.note(Weight::Warns, subject(), message, "copy it elsewhere first, if it is to be kept");
+    }
     let edited = edited(&host.resources, seen, &observed.filled);
     for path in edited.into_iter().filter(|(key, _)| seen.ours.contains_key(key)).map(|(_, path)| path) {
         let message = format!("{path} is not as the spec says: what was changed in it goes too");
         draft.note(Weight::Warns, subject(), message, "copy it elsewhere first, if it is to be kept");
     }
-    put_back(draft, host, seen, needs);
+    put_back(draft, host, seen, &goers, needs);
+}
+
+/// Users that we made, with a home, and that go.
+fn goers<'a>(host: &DesiredHost, seen: &'a HostSeen, login: &str) -> Vec<&'a str> {
+    let homeless = |name: &str| {
+        host.resources.iter().any(|resource| match resource {
+            HostResource::User(user) => user.name == name && user.has_no_home(),
+            _ => false,
+        })
+    };
+    let made = seen.ours.iter().filter(|(_, before)| **before == Before::Absent);
+    let users = made.filter_map(|(key, _)| key.strip_prefix("user "));
+    users.filter(|name| *name != login && !homeless(name)).collect()
 }
 
 /// Who we are on a host, whoever was asked for.
@@ -91,12 +109,18 @@ fn edited<'a>(
 }
 
 /// What we put on a host goes, and what was there before comes back.
-fn put_back(draft: &mut Draft<'_>, host: &DesiredHost, seen: &HostSeen, needs: Vec<StepId>) {
+fn put_back(draft: &mut Draft<'_>, host: &DesiredHost, seen: &HostSeen, goers: &[&str], needs: Vec<StepId>) {
+    let in_home = |key: &str| goers.iter().any(|who| key.starts_with(&format!("folder /home/{who}/")));
+    // A folder of the spec is written down as one that was made on the way, too.
+    let twice = |key: &str| {
+        key.strip_prefix("folder ").is_some_and(|path| seen.ours.contains_key(&format!("directory {path}")))
+    };
     let field = |(key, before): (&String, &Before)| FieldChange {
         field: key.clone(),
         from: Some("ours".into()),
         to: match before {
             Before::There => Some("as it was before".into()),
+            Before::Absent if in_home(key) => None,
             // Nobody has looked what is in it.
             Before::Absent if key.starts_with("directory ") || key.starts_with("folder ") => {
                 Some("gone if it is empty".into())
@@ -111,7 +135,7 @@ fn put_back(draft: &mut Draft<'_>, host: &DesiredHost, seen: &HostSeen, needs: V
         stage: Stage::Removal,
         subject: Subject::Host(name.clone()),
         action: Action::ChangeHost(HostChange { host: name, way, owner: None, make: Vec::new(), unmake }),
-        fields: seen.ours.iter().map(field).collect(),
+        fields: seen.ours.iter().filter(|(key, _)| !twice(key)).map(field).collect(),
         reason: Reason::Asked("destroy".into()),
         needs,
         takes: Vec::new(),

@@ -17,7 +17,8 @@ fn journal(events: Vec<(u64, Event)>) -> Vec<Record> {
 fn begins(simulated: bool, ask: Ask) -> Event {
     let fingerprint = Fingerprint(Digest::of("steps"));
     let (run, cluster) = ("20261121-073012-5f2a".into(), "devboard".into());
-    Event::RunStarted { run, cluster, ask, fingerprint, steps: 4, simulated, wall: 1_795_246_212 }
+    let only = Vec::new();
+    Event::RunStarted { run, cluster, ask, only, fingerprint, steps: 4, simulated, wall: 1_795_246_212 }
 }
 
 fn starts(step: &str, stage: Stage) -> Event {
