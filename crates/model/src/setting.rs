@@ -64,6 +64,10 @@ pub enum Setting {
     Startup(Startup),
     /// What its provider shows people beside it.
     Description(String),
+    /// Its provider keeps it available: it is started elsewhere when its hypervisor fails.
+    Ha(bool),
+    /// The group of those that are kept so.
+    HaGroup(String),
 }
 
 impl Setting {
@@ -127,6 +131,8 @@ impl Setting {
             Self::OnBoot(_) => (18, "on boot"),
             Self::Startup(_) => (19, "startup"),
             Self::Description(_) => (20, "description"),
+            Self::Ha(_) => (30, "HA"),
+            Self::HaGroup(_) => (31, "HA group"),
             Self::Agent(_) => (21, "guest agent"),
             Self::Features(_) => (22, "features"),
             Self::Privileged(_) => (23, "privileged"),
@@ -145,12 +151,16 @@ impl fmt::Display for Setting {
             Self::Balloon(balloon) => write!(f, "{balloon}"),
             Self::Swap(size) if size.mib() == 0 => f.write_str("none"),
             Self::Memory(size) | Self::Swap(size) | Self::Disk(size) | Self::ExtraDisk(_, size) => write!(f, "{size}"),
-            Self::Storage(word) | Self::Bridge(word) | Self::Cpu(word) | Self::ScsiController(word) => {
-                f.write_str(word)
-            }
+            Self::Storage(word)
+            | Self::Bridge(word)
+            | Self::Cpu(word)
+            | Self::ScsiController(word)
+            | Self::HaGroup(word) => f.write_str(word),
             Self::Gateway(address) => write!(f, "{address}"),
             Self::Nameservers(list) => f.write_str(&list.iter().map(IpAddr::to_string).collect::<Vec<_>>().join(" ")),
-            Self::Privileged(yes) | Self::OnBoot(yes) | Self::IoThread(yes) | Self::Agent(yes) => write!(f, "{yes}"),
+            Self::Privileged(yes) | Self::OnBoot(yes) | Self::IoThread(yes) | Self::Agent(yes) | Self::Ha(yes) => {
+                write!(f, "{yes}")
+            }
             Self::Features(words) | Self::Tags(words) | Self::SearchDomains(words) => f.write_str(&words.join(" ")),
             Self::Startup(startup) => write!(f, "{startup}"),
             Self::Description(text) => f.write_str(text),

@@ -9,6 +9,7 @@ mod change;
 mod classify;
 mod client;
 mod guest;
+mod ha;
 mod images;
 mod machines;
 mod permissions;

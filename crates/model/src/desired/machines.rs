@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::digest::Digest;
 use crate::ids::{HoleName, NodeName, PlaceName, PoolName, ProviderName, Vmid};
 use crate::setting::{Setting, Settings};
-use crate::spec::pools::Startup;
+use crate::spec::pools::{HighAvailability, Startup};
 use crate::units::{Balloon, Size};
 
 /// A machine.
@@ -44,6 +44,9 @@ pub struct DesiredMachine {
     /// What its provider shows people beside it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
+    /// How its provider keeps it available.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ha: Option<HighAvailability>,
 }
 
 impl DesiredMachine {
@@ -63,6 +66,8 @@ impl DesiredMachine {
             Some(Setting::OnBoot(self.on_boot)),
             self.startup.map(Setting::Startup),
             self.description.clone().map(Setting::Description),
+            self.ha.as_ref().map(|_| Setting::Ha(true)),
+            self.ha.as_ref().and_then(|ha| ha.group.clone()).map(Setting::HaGroup),
         ];
         sizes.into_iter().flatten().chain(own).collect()
     }

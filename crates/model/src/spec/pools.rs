@@ -131,12 +131,27 @@ pub struct ProxmoxMachines {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 4096))]
     pub description: Option<String>,
+    /// Have Proxmox' HA keep the machines: what fails with its host is started on another one. Their disks have to be on a
+    /// storage that the other hosts see. `{}` is enough. Taken out of the file, HA goes on until somebody ends it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ha: Option<HighAvailability>,
     /// Containers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lxc: Option<Lxc>,
     /// Virtual machines.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vm: Option<Vm>,
+}
+
+/// How Proxmox' HA keeps machines.
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct HighAvailability {
+    /// The group that says which hosts they run on, as it is at Proxmox. Since Proxmox VE 9 it is a rule of node affinity,
+    /// of this name or `ha-group-` and this name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<forms::Storage>")]
+    pub group: Option<String>,
 }
 
 /// When a machine starts and stops among the others of its Proxmox host.

@@ -40,6 +40,7 @@ pub(super) fn machines(context: &Context<'_>) -> Vec<DesiredMachine> {
             tags: tags(node.pool),
             on_boot: proxmox.is_some_and(|machines| machines.on_boot),
             startup: proxmox.and_then(|machines| machines.startup),
+            ha: proxmox.and_then(|machines| machines.ha.clone()),
             description: proxmox.and_then(|machines| described(context.file, machines)),
         }
     });

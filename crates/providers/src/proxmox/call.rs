@@ -144,6 +144,12 @@ impl Guest {
             .with("forceStop", 1)
     }
 
+    /// Has the system inside end and start again, with what waits for that. HA does not come between.
+    pub(super) fn reboot(&self, seconds: u64) -> Call {
+        self.call(Verb::Post, "/nodes/{node}/lxc/{vmid}/status/reboot", "/nodes/{node}/qemu/{vmid}/status/reboot")
+            .with("timeout", seconds)
+    }
+
     pub(super) fn stop(&self) -> Call {
         self.call(Verb::Post, "/nodes/{node}/lxc/{vmid}/status/stop", "/nodes/{node}/qemu/{vmid}/status/stop")
     }
@@ -271,6 +277,40 @@ pub(super) fn change_backup_job(id: &str, job: &Config) -> Call {
 
 pub(super) fn delete_backup_job(id: &str) -> Call {
     Call::new(Verb::Delete, "/cluster/backup/{id}").at("id", id)
+}
+
+/// What HA keeps.
+pub(super) fn ha_resources() -> Call {
+    Call::new(Verb::Get, "/cluster/ha/resources")
+}
+
+pub(super) fn ha_groups() -> Call {
+    Call::new(Verb::Get, "/cluster/ha/groups")
+}
+
+pub(super) fn ha_rules() -> Call {
+    Call::new(Verb::Get, "/cluster/ha/rules")
+}
+
+pub(super) fn keep_by_ha(id: &str, state: &str, group: Option<&str>) -> Call {
+    let mut call = Call::new(Verb::Post, "/cluster/ha/resources").with("sid", id).with("state", state);
+    call.parameters.extend(group.map(|group| ("group".to_string(), group.to_string())));
+    call
+}
+
+pub(super) fn change_ha(id: &str, group: &str) -> Call {
+    Call::new(Verb::Put, "/cluster/ha/resources/{sid}").at("sid", id).with("group", group)
+}
+
+pub(super) fn drop_from_ha(id: &str) -> Call {
+    Call::new(Verb::Delete, "/cluster/ha/resources/{sid}").at("sid", id)
+}
+
+pub(super) fn change_ha_rule(rule: &str, resources: &str) -> Call {
+    Call::new(Verb::Put, "/cluster/ha/rules/{rule}")
+        .at("rule", rule)
+        .with("type", "node-affinity")
+        .with("resources", resources)
 }
 
 /// Puts an ISO file on a storage, in the place of one of that name.

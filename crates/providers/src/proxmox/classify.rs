@@ -50,6 +50,9 @@ const WORDS: &[(&str, ErrorKind)] = &[
     ("does not support container directories", ErrorKind::Invalid),
     ("is not available on node", ErrorKind::Invalid),
     ("is disabled", ErrorKind::Invalid),
+    // HA's groups are no more since Proxmox VE 9.
+    ("groups have been migrated", ErrorKind::Invalid),
+    ("not ha managed", ErrorKind::NotFound),
     ("does not exist", ErrorKind::NotFound),
     ("no such volume", ErrorKind::NotFound),
     ("no such logical volume", ErrorKind::NotFound),

@@ -12,7 +12,7 @@ use super::call::{self, Config, Guest, Kind};
 use super::change::{Change, extra_slot};
 use super::client::error;
 use super::survey::{Entry, Survey};
-use super::{Proxmox, guest, seed, wish};
+use super::{Proxmox, guest, ha, seed, wish};
 use crate::{Doomed, ErrorKind, ProviderError};
 
 /// Seconds for the system inside to end: Kubernetes' own units have 90 s each, and most of them need two.
@@ -35,14 +35,13 @@ impl Proxmox {
         Ok(guest::config(&self.client.send(guest.config()).await?))
     }
 
-    async fn power(&self, guest: &Guest) -> Result<Power, ProviderError> {
-        let status = self.client.send(guest.status()).await?;
-        Ok(if status["status"] == "running" { Power::Running } else { Power::Stopped })
-    }
-
     async fn seen(&self, guest: &Guest, owner: &Owner) -> Result<MachineSeen, ProviderError> {
-        let power = self.power(guest).await?;
-        self.seen_as(guest, power, owner).await
+        let (power, kept) = self.status(guest).await?;
+        let mut seen = self.seen_as(guest, power, owner).await?;
+        if kept {
+            ha::settings(&self.kept_by_ha().await?, guest).into_iter().for_each(|it| seen.settings.set(it));
+        }
+        Ok(seen)
     }
 
     /// The machine as its next start will have it, and whether it has to be started for that.
@@ -202,6 +201,7 @@ impl Proxmox {
         let mut config = wish::container(machine, lxc, owner, self.user(machine)?);
         config.extend(self.pool.clone().map(|pool| ("pool".to_string(), pool)));
         self.begin(machine, &guest, call::create_container(&guest.node, vmid, &config)).await?;
+        self.keep(machine, &guest, Power::Stopped).await?;
         self.seen(&guest, owner).await
     }
 
@@ -271,6 +271,7 @@ impl Proxmox {
         self.configure(&ours, config).await?;
         let there = self.config(&ours.guest).await?;
         self.grow(machine, &Ours { guest: ours.guest.clone(), config: there }).await?;
+        self.keep(machine, &ours.guest, Power::Stopped).await?;
         self.seen(&ours.guest, owner).await
     }
 
@@ -316,6 +317,10 @@ impl Proxmox {
         let seen = guest::machine(&ours.guest, &ours.config, Power::Stopped, owner);
         self.configure(&ours, differences(machine, &ours, &seen, owner)).await?;
         self.grow(machine, &ours).await?;
+        if machine.ha.is_some() {
+            let (power, _) = self.status(&ours.guest).await?;
+            self.keep(machine, &ours.guest, power).await?;
+        }
         self.seen(&ours.guest, owner).await
     }
 
@@ -325,7 +330,7 @@ impl Proxmox {
             let message = format!("{name} is a clone that is not set up yet, and would start as its template");
             return Err(error(ErrorKind::Conflict, message));
         }
-        if self.power(&ours.guest).await? == Power::Stopped {
+        if self.status(&ours.guest).await?.0 == Power::Stopped {
             let started = async { self.tasks.done(&self.client.send(ours.guest.start()).await?).await }.await;
             // Somebody else was quicker.
             started.or_else(|error| if error.message.contains("already running") { Ok(()) } else { Err(error) })?;
@@ -335,9 +340,13 @@ impl Proxmox {
 
     pub(super) async fn turn_off_and_on(&self, name: &NodeName, owner: &Owner) -> Result<MachineSeen, ProviderError> {
         let ours = self.ours(name, owner).await?;
-        if self.power(&ours.guest).await? == Power::Running {
-            self.tasks.done(&self.client.send(ours.guest.shut_down(SHUT_DOWN)).await?).await?;
-        }
+        let again = match self.status(&ours.guest).await? {
+            (Power::Stopped, _) => return self.turn_on(name, owner).await,
+            // HA would only be asked to turn it off, and nobody knows when it has.
+            (Power::Running, true) => ours.guest.reboot(SHUT_DOWN),
+            (Power::Running, false) => ours.guest.shut_down(SHUT_DOWN),
+        };
+        self.tasks.done(&self.client.send(again).await?).await?;
         self.turn_on(name, owner).await
     }
 
@@ -352,7 +361,12 @@ impl Proxmox {
             let message = format!("{} is protected: `protection` is set on {guest}", doomed.name);
             return Err(error(ErrorKind::Denied, message));
         }
-        if self.power(guest).await? == Power::Running {
+        let (power, kept) = self.status(guest).await?;
+        if kept {
+            // Otherwise it would turn on again what is turned off.
+            self.let_go(guest).await?;
+        }
+        if power == Power::Running {
             self.tasks.done(&self.client.send(guest.stop()).await?).await?;
         }
         // While the machine is there, it tells where its image is.

@@ -87,11 +87,11 @@ impl Proxmox {
     }
 
     /// Whether guests can be seen at all: without that a cluster looks as if it were empty.
-    pub(super) async fn may_look(&self) -> Result<(), ProviderError> {
+    pub(super) async fn may_look(&self) -> Result<Held, ProviderError> {
         let held = Held(self.client.send(call::permissions()).await?);
         let wanted = Wanted::from([(self.guests_path(), BTreeSet::from(["VM.Audit"]))]);
         match self.lacking_of(&held, wanted).pop() {
-            None => Ok(()),
+            None => Ok(held),
             Some(lacking) => {
                 let who = self.client.identity().id();
                 Err(error(ErrorKind::Denied, format!("{who} sees no guests: it lacks VM.Audit on {}", lacking.path)))
@@ -149,6 +149,9 @@ fn wanted(machines: &[&DesiredMachine], guests: &str) -> Wanted {
             Body::Server(_) | Body::Existing | Body::Local => continue,
         };
         want(guests.into(), &GUEST);
+        if machine.ha.is_some() {
+            want("/".into(), &["Sys.Audit", "Sys.Console"]);
+        }
         want(format!("/storage/{storage}"), &["Datastore.AllocateSpace"]);
         let vlan = vlan.map(|vlan| format!("/{vlan}")).unwrap_or_default();
         want(format!("/sdn/zones/localnetwork/{bridge}{vlan}"), &["SDN.Use"]);
@@ -157,10 +160,10 @@ fn wanted(machines: &[&DesiredMachine], guests: &str) -> Wanted {
 }
 
 /// What we have, as the API tells it: paths, and on each the privileges and whether they hold below it too.
-struct Held(Value);
+pub(super) struct Held(Value);
 
 impl Held {
-    fn has(&self, path: &str, privilege: &str) -> bool {
+    pub(super) fn has(&self, path: &str, privilege: &str) -> bool {
         self.at(path, privilege) || self.in_another_zone(path, privilege)
     }
 

@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::call::{self, Config, Guest, Kind};
 use super::client::error;
-use super::{Proxmox, guest};
+use super::{Proxmox, guest, ha};
 use crate::{ErrorKind, ProviderError};
 
 /// Configurations that are read at once: a node answers with three workers, and others want answers too.
@@ -125,7 +125,7 @@ impl Proxmox {
 
     /// All that carries the mark, and what of others is there.
     pub(super) async fn inventory(&self, owner: &Owner) -> Result<Inventory, ProviderError> {
-        self.may_look().await?;
+        let held = self.may_look().await?;
         let survey = self.survey().await?;
         let unreachable: BTreeSet<String> =
             survey.nodes.iter().filter(|(_, online)| !**online).map(|(node, _)| node.clone()).collect();
@@ -146,6 +146,8 @@ impl Proxmox {
             Err(error) => Err(error),
         });
         let read: Vec<(Vec<String>, Config, bool, Entry)> = stream::iter(reads).buffered(AT_ONCE).try_collect().await?;
+        // Whoever has machines in HA may look at it.
+        let kept = if held.has("/", "Sys.Audit") { self.kept_by_ha().await? } else { ha::Kept::new() };
         let mut inventory = Inventory::default();
         for (snapshots, config, waits, entry) in read {
             let named = guest::name(entry.guest.kind, &config);
@@ -153,7 +155,8 @@ impl Proxmox {
             let name = NodeName::new(named.map_or_else(|| entry.guest.vmid.to_string(), String::from));
             self.knows(&name, &entry.guest);
             let pending = waits && entry.power == Power::Running;
-            let seen = MachineSeen { pending, ..guest::machine(&entry.guest, &config, entry.power, owner) };
+            let mut seen = MachineSeen { pending, ..guest::machine(&entry.guest, &config, entry.power, owner) };
+            ha::settings(&kept, &entry.guest).into_iter().for_each(|it| seen.settings.set(it));
             if !snapshots.is_empty() {
                 inventory.snapshots.insert(name.clone(), snapshots);
             }

@@ -5,6 +5,7 @@
 mod backups;
 mod fake;
 mod faults;
+mod ha;
 mod images;
 mod life;
 mod login;

@@ -67,5 +67,6 @@ fn machine(name: &str, vmid: u32, place: &str, body: Body) -> DesiredMachine {
         on_boot: true,
         startup: None,
         description: None,
+        ha: None,
     }
 }

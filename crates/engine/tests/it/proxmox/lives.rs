@@ -98,7 +98,7 @@ fn valaskjalf_lives_the_same_life_in_both_worlds() {
             state.machine_mut(&"valaskjalf-worker-2".into()).unwrap().seen.settings.set(Setting::Cores(1));
         });
         let mended = both.becomes("changed by hand", &Ask::Apply).await;
-        let larger = ["update", "snapshot", "restart", "unsnapshot"];
+        let larger = ["snapshot", "update", "restart", "unsnapshot"];
         assert_eq!(mended, larger.map(|deed| format!("{deed}/valaskjalf-worker-2")));
         both.by_hand("pve.vm(1013).node = 'pve2'", |_| {});
         assert!(both.yard.centre.migrate(&"valaskjalf-worker-3".into(), &"pve2".into()));

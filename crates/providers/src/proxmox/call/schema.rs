@@ -133,6 +133,7 @@ pub(crate) fn machine(body: Body) -> DesiredMachine {
         on_boot: true,
         startup: Some(Startup { order: Some(2), up: Some(Span::from_secs(30)), down: None }),
         description: Some("of the lab".into()),
+        ha: None,
     }
 }
 
@@ -234,6 +235,13 @@ fn calls() -> Vec<Call> {
         create_backup_job("kubewright-lab", &job),
         change_backup_job("kubewright-lab", &job),
         delete_backup_job("kubewright-lab"),
+        ha_resources(),
+        ha_groups(),
+        ha_rules(),
+        keep_by_ha("vm:400", "stopped", Some("servers")),
+        change_ha("ct:400", "servers"),
+        drop_from_ha("vm:400"),
+        change_ha_rule("ha-group-servers", "vm:400,ct:401"),
         contents("pve1", "local", "vztmpl"),
         appliances("pve1"),
         get_appliance("pve1", "local", "debian-12-standard_12.7-1_amd64.tar.zst"),
@@ -244,7 +252,7 @@ fn calls() -> Vec<Call> {
         task_log(&task, 5000),
     ];
     for guest in [&container, &virtual_machine] {
-        calls.extend([guest.pending(), guest.shut_down(180)]);
+        calls.extend([guest.pending(), guest.reboot(180), guest.shut_down(180)]);
         calls.extend([guest.config(), guest.status(), guest.start(), guest.stop(), guest.delete()]);
         calls.extend([guest.snapshots(), guest.snapshot("kubewright-1-v1-33-5-k3s1", "before"), guest.can("snapshot")]);
         calls.push(guest.delete_snapshot("kubewright-1-v1-33-5-k3s1"));

@@ -1,0 +1,140 @@
+//! High availability: which guests it keeps, and in which group.
+//!
+//! Proxmox VE 8 has groups, and a resource names its own. In Proxmox VE 9 rules of node affinity have taken their place,
+//! and a rule names its resources; one that was made from a group is named `ha-group-NAME` (pve-ha-manager,
+//! `HA/Groups.pm`). What HA keeps is turned on and off by asking for a state, as Proxmox does by itself; only a reboot is
+//! done at once (qemu-server and pve-container, `status/reboot`).
+
+use std::collections::BTreeMap;
+
+use kubewright_model::desired::DesiredMachine;
+use kubewright_model::observed::Power;
+use kubewright_model::setting::{Setting, Settings};
+use serde_json::Value;
+
+use super::call::{self, Guest, Kind};
+use super::client::error;
+use super::{Proxmox, guest};
+use crate::{ErrorKind, ProviderError};
+
+/// What stands before the name of a rule that was a group.
+const WAS_GROUP: &str = "ha-group-";
+
+/// What HA keeps, by its own ids, and the group of each.
+pub(super) type Kept = BTreeMap<String, Option<String>>;
+
+/// A guest as HA calls it.
+pub(super) fn id(guest: &Guest) -> String {
+    let kind = match guest.kind {
+        Kind::Lxc => "ct",
+        Kind::Qemu => "vm",
+    };
+    format!("{kind}:{}", guest.vmid)
+}
+
+/// What HA has to do with a guest.
+pub(super) fn settings(kept: &Kept, guest: &Guest) -> Vec<Setting> {
+    let Some(group) = kept.get(&id(guest)) else { return Vec::new() };
+    [Setting::Ha(true)].into_iter().chain(group.clone().map(Setting::HaGroup)).collect()
+}
+
+/// A rule of node affinity.
+struct Rule {
+    name: String,
+    resources: Vec<String>,
+}
+
+fn items(list: &Value) -> impl Iterator<Item = &Value> {
+    list.as_array().into_iter().flatten()
+}
+
+/// What the API of this version does not have, it has nothing of.
+fn none_here(refused: ProviderError) -> Result<Value, ProviderError> {
+    let gone = matches!(refused.kind, ErrorKind::Bug | ErrorKind::NotFound | ErrorKind::Invalid);
+    if gone { Ok(Value::Null) } else { Err(refused) }
+}
+
+impl Proxmox {
+    /// Everything that HA keeps. It takes a privilege that nobody needs who has no HA.
+    pub(super) async fn kept_by_ha(&self) -> Result<Kept, ProviderError> {
+        let list = self.client.send(call::ha_resources()).await?;
+        let text = |item: &Value, name: &str| item[name].as_str().map(String::from);
+        let mut kept: Kept = items(&list).filter_map(|item| Some((text(item, "sid")?, text(item, "group")))).collect();
+        if kept.values().any(Option::is_none) {
+            for Rule { name, resources } in self.affinity_rules().await? {
+                let group = name.strip_prefix(WAS_GROUP).unwrap_or(&name);
+                for id in resources {
+                    kept.entry(id).and_modify(|own| *own = Some(group.into()));
+                }
+            }
+        }
+        Ok(kept)
+    }
+
+    async fn affinity_rules(&self) -> Result<Vec<Rule>, ProviderError> {
+        let list = self.client.send(call::ha_rules()).await.or_else(none_here)?;
+        let rules = items(&list).filter(|item| item["type"] == "node-affinity").filter_map(|item| {
+            let resources = item["resources"].as_str().unwrap_or_default().split(',').map(|id| id.trim().to_string());
+            Some(Rule { name: item["rule"].as_str()?.into(), resources: resources.collect() })
+        });
+        Ok(rules.collect())
+    }
+
+    /// Has HA keep a machine, if that is wished, in the state that it is in.
+    pub(super) async fn keep(
+        &self,
+        machine: &DesiredMachine,
+        guest: &Guest,
+        power: Power,
+    ) -> Result<(), ProviderError> {
+        let wishes = machine.settings();
+        let group =
+            wishes.iter().find_map(|it| if let Setting::HaGroup(name) = it { Some(name.as_str()) } else { None });
+        if wishes.like(&Setting::Ha(true)).is_none() {
+            return Ok(());
+        }
+        let there: Settings = settings(&self.kept_by_ha().await?, guest).into_iter().collect();
+        let of_ha = |it: &Setting| matches!(it, Setting::Ha(_) | Setting::HaGroup(_));
+        if !wishes.differing(&there).any(|(wish, _)| of_ha(wish)) {
+            return Ok(());
+        }
+        let (id, is_kept) = (id(guest), there.like(&Setting::Ha(true)).is_some());
+        let state = if power == Power::Running { "started" } else { "stopped" };
+        let Some(group) = group else {
+            return self.client.send(call::keep_by_ha(&id, state, None)).await.map(drop);
+        };
+        let groups = self.client.send(call::ha_groups()).await.or_else(none_here)?;
+        if items(&groups).any(|item| item["group"] == group) {
+            let call = if is_kept { call::change_ha(&id, group) } else { call::keep_by_ha(&id, state, Some(group)) };
+            return self.client.send(call).await.map(drop);
+        }
+        self.join_rule(&id, group, (!is_kept).then_some(state)).await
+    }
+
+    /// Puts a guest under a rule; with a state, HA does not keep it yet.
+    async fn join_rule(&self, id: &str, group: &str, state: Option<&str>) -> Result<(), ProviderError> {
+        let rules = self.affinity_rules().await?;
+        let rule =
+            rules.into_iter().find(|rule| rule.name == group || rule.name.strip_prefix(WAS_GROUP) == Some(group));
+        let missing = || error(ErrorKind::NotFound, format!("HA has no group and no rule of node affinity {group}"));
+        let Rule { name, resources } = rule.ok_or_else(missing)?;
+        if let Some(state) = state {
+            self.client.send(call::keep_by_ha(id, state, None)).await?;
+        }
+        let resources: Vec<&str> = resources.iter().map(String::as_str).chain([id]).collect();
+        self.client.send(call::change_ha_rule(&name, &resources.join(","))).await.map(drop)
+    }
+
+    /// HA lets go of a guest, which stays as it is. One that it does not keep is no error.
+    pub(super) async fn let_go(&self, guest: &Guest) -> Result<(), ProviderError> {
+        let gone = self.client.send(call::drop_from_ha(&id(guest))).await.map(drop);
+        gone.or_else(|error| if error.kind == ErrorKind::NotFound { Ok(()) } else { Err(error) })
+    }
+
+    /// Whether a guest runs, and whether HA keeps it.
+    pub(super) async fn status(&self, guest: &Guest) -> Result<(Power, bool), ProviderError> {
+        let status = self.client.send(guest.status()).await?;
+        let power = if status["status"] == "running" { Power::Running } else { Power::Stopped };
+        Ok((power, guest::word(&status["ha"]["managed"]).is_some_and(|yes| yes == "1")))
+    }
+}
