@@ -6,6 +6,7 @@ use kubewright_engine::sim::{self, Fault};
 use kubewright_model::desired::Desired;
 
 const DEVBOARD: &str = include_str!("../../../../examples/devboard/cluster.yaml");
+const VALASKJALF: &str = include_str!("../../../../examples/valaskjalf/cluster.yaml");
 
 /// One server that keeps its state in SQLite, so that no member of etcd tells that it serves.
 const WITHOUT_ETCD: &str = r#"apiVersion: kubewright.dev/v1alpha1
@@ -33,6 +34,14 @@ fn whole_life(desired: &Desired, before: Option<&Desired>, faults: &[Fault]) -> 
 fn devboard_lives_well() {
     let before = desired(&DEVBOARD.replace("v1.31.4+k3s1", "v1.31.3+k3s1"));
     let life = whole_life(&desired(DEVBOARD), Some(&before), &[]);
+    let wrong: Vec<_> = life.phases.iter().filter(|phase| !phase.good).collect();
+    assert!(life.good(), "{wrong:#?}\n{:#?}\n{:#?}", life.leftovers, life.breaches);
+}
+
+#[test]
+fn valaskjalf_lives_well() {
+    let before = desired(&VALASKJALF.replace("v1.33.5+rke2r1", "v1.33.4+rke2r1"));
+    let life = whole_life(&desired(VALASKJALF), Some(&before), &["etcd-stuck".parse().expect("a fault")]);
     let wrong: Vec<_> = life.phases.iter().filter(|phase| !phase.good).collect();
     assert!(life.good(), "{wrong:#?}\n{:#?}\n{:#?}", life.leftovers, life.breaches);
 }

@@ -238,7 +238,7 @@ fn tamper(yard: &Yard, words: &[&str]) -> Result<(), String> {
             let skew = skew.parse().map_err(|_| "the skew is a number of seconds")?;
             machine(yard, name, |machine| machine.host.clock_skew = skew)
         }
-        ["system", os, "on", name] => machine(yard, name, |machine| machine.host.os = (*os).into()),
+        ["system", os @ .., "on", name] => machine(yard, name, |machine| machine.host.os = os.join(" ")),
         ["owner", cluster, "of", name] => {
             machine(yard, name, |machine| machine.host.owner = Some(Owner((*cluster).into())))
         }

@@ -47,6 +47,8 @@ fn valaskjalf() {
             "host valaskjalf-master-2: file /etc/rancher/rke2/config.yaml: - \"10.10.10.103\"",
             "host valaskjalf-master-2: file /etc/rancher/rke2/config.yaml: etcd-snapshot-retention: 5",
             "host valaskjalf-master-2: unit rke2-server.service",
+            "host valaskjalf-master-2: file /etc/rancher/rke2/token: ‹secret/join-token›",
+            "host valaskjalf-worker-2: file /etc/rancher/rke2/token: ‹secret/agent-token›",
             "host valaskjalf-worker-2: file /etc/rancher/rke2/config.yaml: server: https://10.10.10.101:9345",
             "host valaskjalf-worker-2: unit rke2-agent.service",
             "secret password-hash-odin: env ODIN_PASSWORD_HASH",
