@@ -1,4 +1,4 @@
-//! What a cluster keeps for its whole life: the settings that it was begun with, and its join token.
+//! What a cluster keeps for its whole life: the settings that it was begun with, and its join tokens.
 //!
 //! Another wish is refused, never rolled out. What was is written down when the cluster is begun, of the token only its
 //! digest. Where that was lost, the token is compared on the hosts that are members with the one that we would write there:
@@ -26,12 +26,15 @@ pub(crate) const THAT_OF_SERVERS: &str = "that of servers";
 
 /// The digest of the token among what is written down.
 const TOKEN: &str = "join token";
+/// The same of the one that agents have for themselves.
+const TOKEN_OF_AGENTS: &str = "join token of agents";
 
 /// What is written down when a cluster is begun; `filled` as in [`Observed::filled`].
 pub fn begun_with(desired: &Desired, filled: &BTreeMap<Digest, Digest>) -> BTreeMap<String, String> {
-    let token = token_file(desired).and_then(|file| filled.get(&file.content.fingerprint()));
-    let token = token.map(|digest| (TOKEN.to_string(), digest.to_string()));
-    desired.kubernetes.foundation.clone().into_iter().chain(token).collect()
+    let tokens = Token::all(desired).into_iter();
+    let tokens = tokens.filter_map(|token| Some((token.word, filled.get(&token.file.content.fingerprint())?)));
+    let tokens = tokens.map(|(word, digest)| (word.to_string(), digest.to_string()));
+    desired.kubernetes.foundation.clone().into_iter().chain(tokens).collect()
 }
 
 /// Something that a cluster cannot go over to.
@@ -46,7 +49,7 @@ pub(crate) struct Shaken {
 /// Everything of a cluster's foundation that would become another one.
 pub(crate) fn shaken(desired: &Desired, observed: &Observed) -> Vec<Shaken> {
     let mut found = settings(desired, observed);
-    found.extend(token(desired, observed));
+    found.extend(Token::all(desired).iter().filter_map(|token| token.shaken(desired, observed)));
     found
 }
 
@@ -75,45 +78,67 @@ fn settings(desired: &Desired, observed: &Observed) -> Vec<Shaken> {
     other.collect()
 }
 
-/// A server refuses to start with another token than the one that its datastore is locked with, and nobody could join.
-/// <https://docs.k3s.io/cli/token>
-fn token(desired: &Desired, observed: &Observed) -> Option<Shaken> {
-    let file = token_file(desired)?;
-    let ours = observed.filled.get(&file.content.fingerprint());
-    let mut members = observed.hosts.values().filter_map(Seen::present).filter(|host| host.is_member()).peekable();
-    let begun = observed.foundation.as_ref().and_then(Seen::present);
-    let wrong = match (begun.and_then(|was| was.get(TOKEN)), ours) {
-        (Some(was), Some(ours)) => ours.to_string() != *was,
-        (Some(_), None) => true,
-        (None, None) => members.peek().is_some(),
-        // One host may have been changed by hand. When none holds ours, and nobody wrote down what was, ours is wrong.
-        (None, Some(ours)) => {
-            let there: Vec<_> = members.filter_map(|host| host.files.get(&file.path)).collect();
-            begun.is_none() && !there.is_empty() && there.iter().all(|seen| seen.digest != *ours)
-        }
-    };
-    let named = desired.secrets.contains_key("join-token");
-    let message = match (ours, named) {
-        (None, true) => "the cluster lives, and its join token is not where the spec says",
-        (None, false) => "the cluster lives, and its join token is not kept here: no other is made",
-        (Some(_), _) => "the cluster was begun with another join token than ours, and keeps it",
-    };
-    let help = match named {
-        true => "put the token back that it was begun with".into(),
-        false => format!(
-            "bring `.kubewright/{0}` back; or copy {1} of a server into `.kubewright/{0}/secrets/join-token`",
-            desired.cluster, file.path
-        ),
-    };
-    wrong.then(|| Shaken { message: message.into(), help })
+/// A token that a cluster was begun with: what its digest is written down as, and the file on servers that holds it and
+/// nothing else.
+struct Token<'d> {
+    word: &'static str,
+    file: &'d FileWish,
 }
 
-/// The file on every node that holds the token and nothing else.
-fn token_file(desired: &Desired) -> Option<&FileWish> {
-    let resources = desired.hosts.iter().flat_map(|host| &host.resources);
-    let mut files = resources.filter_map(|resource| match resource {
-        HostResource::File(file) => Some(file),
-        _ => None,
-    });
-    files.find(|file| file.content.holes().any(|hole| hole.as_str() == TOKEN_HOLE))
+impl<'d> Token<'d> {
+    /// All of them: that of servers, and that of agents where they have one of their own.
+    fn all(desired: &'d Desired) -> Vec<Self> {
+        let files = || {
+            let resources = desired.hosts.iter().flat_map(|host| &host.resources);
+            resources.filter_map(|resource| match resource {
+                HostResource::File(file) => Some(file),
+                _ => None,
+            })
+        };
+        let of_servers = files().find(|file| file.content.holes().any(|hole| hole.as_str() == TOKEN_HOLE));
+        let own = format!("/{AGENT_TOKEN}");
+        let of_agents = files().find(|file| file.path.starts_with("/etc/rancher/") && file.path.ends_with(&own));
+        let all = [(TOKEN, of_servers), (TOKEN_OF_AGENTS, of_agents)];
+        all.into_iter().filter_map(|(word, file)| Some(Self { word, file: file? })).collect()
+    }
+
+    /// The name of the secret in the store.
+    fn secret(&self) -> &str {
+        let hole = self.file.content.holes().next();
+        hole.and_then(|hole| hole.as_str().strip_prefix("secret/")).unwrap_or_default()
+    }
+
+    /// A server refuses to start with another token than the one that its datastore is locked with, and nobody could join.
+    /// <https://docs.k3s.io/cli/token>
+    fn shaken(&self, desired: &Desired, observed: &Observed) -> Option<Shaken> {
+        let ours = observed.filled.get(&self.file.content.fingerprint());
+        let mut members = observed.hosts.values().filter_map(Seen::present).filter(|host| host.is_member()).peekable();
+        let begun = observed.foundation.as_ref().and_then(Seen::present);
+        let wrong = match (begun.and_then(|was| was.get(self.word)), ours) {
+            (Some(was), Some(ours)) => ours.to_string() != *was,
+            (Some(_), None) => true,
+            // That there was none for agents is told with the settings.
+            (None, None) => members.peek().is_some() && (self.word == TOKEN || begun.is_none()),
+            // One host may have been changed by hand. When none holds ours, and nobody wrote down what was, ours is wrong.
+            (None, Some(ours)) => {
+                let there: Vec<_> = members.filter_map(|host| host.files.get(&self.file.path)).collect();
+                begun.is_none() && !there.is_empty() && there.iter().all(|seen| seen.digest != *ours)
+            }
+        };
+        let (word, secret) = (self.word, self.secret());
+        let named = desired.secrets.contains_key(secret);
+        let message = match (ours, named) {
+            (None, true) => format!("the cluster lives, and its {word} is not where the spec says"),
+            (None, false) => format!("the cluster lives, and its {word} is not kept here: no other is made"),
+            (Some(_), _) => format!("the cluster was begun with another {word} than ours, and keeps it"),
+        };
+        let help = match named {
+            true => "put the token back that it was begun with".into(),
+            false => format!(
+                "bring `.kubewright/{0}` back; or copy {1} of a server into `.kubewright/{0}/secrets/{secret}`",
+                desired.cluster, self.file.path
+            ),
+        };
+        wrong.then_some(Shaken { message, help })
+    }
 }

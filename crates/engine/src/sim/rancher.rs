@@ -9,6 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use kubewright_model::digest::Digest;
 use kubewright_model::ids::NodeName;
+use kubewright_model::rancher::{K3S, Program, RKE2};
 use serde_json::Value;
 
 use super::state::{Machine, State};
@@ -36,34 +37,29 @@ impl Kind {
         Self::ALL.into_iter().find(|kind| named(*kind) == path)
     }
 
-    pub(super) fn name(self) -> &'static str {
+    fn program(self) -> &'static Program {
         match self {
-            Self::K3s => "k3s",
-            Self::Rke2 => "rke2",
+            Self::K3s => &K3S,
+            Self::Rke2 => &RKE2,
         }
     }
 
+    pub(super) fn name(self) -> &'static str {
+        self.program().name
+    }
+
     pub(super) fn binary(self) -> &'static str {
-        match self {
-            Self::K3s => "/usr/local/bin/k3s",
-            Self::Rke2 => "/usr/local/bin/rke2",
-        }
+        self.program().path
     }
 
     /// Everything that makes its host a member.
     pub(super) fn data(self) -> &'static str {
-        match self {
-            Self::K3s => "/var/lib/rancher/k3s",
-            Self::Rke2 => "/var/lib/rancher/rke2",
-        }
+        self.program().data
     }
 
     /// The unit of a server.
     pub(super) fn server_unit(self) -> &'static str {
-        match self {
-            Self::K3s => "k3s.service",
-            Self::Rke2 => "rke2-server.service",
-        }
+        self.program().units[0]
     }
 
     pub(super) fn token(self) -> String {

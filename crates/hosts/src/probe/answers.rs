@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, HashMap};
 
 use kubewright_model::digest::Digest;
+use kubewright_model::rancher::PROGRAMS;
 
 use super::ParseError;
-use super::script::PROGRAMS;
 
 /// More than this no honest host prints.
 const MOST_BYTES: usize = 8 * 1024 * 1024;

@@ -7,10 +7,10 @@ use kubewright_model::facts::{HostAddress, HostFacts, Packaging, Virtualisation}
 use kubewright_model::host::{Before, DownloadWish, HostResource};
 use kubewright_model::ids::{ClusterName, Owner};
 use kubewright_model::observed::{HostSeen, KubernetesSeen};
+use kubewright_model::rancher::{PROGRAMS, Program, RKE2};
 use kubewright_model::spec::formats::Format as _;
 
 use super::answers::{Answers, Ended};
-use super::script::{PROGRAMS, Program};
 use super::seen::Held;
 use super::{ParseError, settings};
 
@@ -190,7 +190,7 @@ fn starting(answers: &Answers<'_>, program: &Program) -> Result<bool, ParseError
 /// RKE2's etcd is in a container, and listens also where the unit that has started it has ended.
 fn outlives(answers: &Answers<'_>, program: &Program) -> bool {
     const ETCD: u16 = 2379;
-    program.name == "rke2" && listening(answers).contains(&ETCD)
+    *program == RKE2 && listening(answers).contains(&ETCD)
 }
 
 /// The ports on which something listens.

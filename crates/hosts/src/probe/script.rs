@@ -5,21 +5,11 @@ use std::fmt::Write as _;
 use kubewright_model::digest::Digest;
 use kubewright_model::host::{DirectoryWish, FileWish, HostResource};
 use kubewright_model::observed::SHOWN_TEXT;
+use kubewright_model::rancher::PROGRAMS;
 
 use crate::shell::quote;
 use crate::upload;
 
-/// A distribution that we know to tell more about.
-pub(super) struct Program {
-    /// What the answers about it are called, and its downloads.
-    pub(super) name: &'static str,
-    /// Where it is.
-    pub(super) path: &'static str,
-}
-
-/// K3s and RKE2.
-pub(super) const PROGRAMS: [Program; 2] =
-    [Program { name: "k3s", path: "/usr/local/bin/k3s" }, Program { name: "rke2", path: "/usr/local/bin/rke2" }];
 /// Services that keep the clock right, of which a distribution has one.
 pub(super) const TIME_SERVICES: [&str; 5] =
     ["systemd-timesyncd.service", "chrony.service", "chronyd.service", "ntpsec.service", "ntpd.service"];

@@ -2,6 +2,7 @@
 //! `install.sh`'s, for v1.31 and later.
 
 use kubewright_model::host::HostResource;
+use kubewright_model::rancher::K3S;
 use kubewright_model::spec::Distribution;
 use kubewright_model::spec::kubernetes::{API_PORT, FlannelBackend};
 
@@ -9,18 +10,18 @@ use super::rancher::{Config, Program, Unit, api_port};
 use crate::context::Context;
 use crate::context::nodes::NodePlan;
 
-const BINARY: &str = "/usr/local/bin/k3s";
+const BINARY: &str = K3S.path;
 
 /// One program is everything, kubectl among it.
 pub(super) static PROGRAM: Program = Program {
     distribution: Distribution::K3s,
-    name: "k3s",
+    is: &K3S,
     releases: "https://github.com/k3s-io/k3s/releases/download",
     file: "k3s{-arch}",
     member: None,
     images: |_| vec!["k3s-airgap-images-{arch}.tar.zst"],
     kubectl: &[BINARY, "kubectl"],
-    units: [unit("k3s.service", "/usr/local/bin/k3s server"), unit("k3s-agent.service", "/usr/local/bin/k3s agent")],
+    units: [unit(K3S.units[0], "/usr/local/bin/k3s server"), unit(K3S.units[1], "/usr/local/bin/k3s agent")],
     // It keeps its data in SQLite unless it is told.
     begins: Some("cluster-init: true\n"),
     configure,

@@ -16,6 +16,7 @@ use kubewright_model::digest::Digest;
 use kubewright_model::host::{Artifact, DownloadWish, FileWish, HostResource, Mode, Proof};
 use kubewright_model::ids::HoleName;
 use kubewright_model::net::HostPort;
+use kubewright_model::rancher;
 use kubewright_model::recipe::RecipeStep;
 use kubewright_model::spec::kubernetes::{Datastore, Distribution, Kubernetes};
 use kubewright_model::text::Text;
@@ -34,8 +35,8 @@ use crate::foundation::{AGENT_TOKEN, TOKEN_HOLE};
 pub(super) struct Program {
     /// Which it is.
     pub(super) distribution: Distribution,
-    /// What the program, its folders and the files of its releases are called.
-    pub(super) name: &'static str,
+    /// What it is called on a host.
+    pub(super) is: &'static rancher::Program,
     /// Where its releases are published.
     pub(super) releases: &'static str,
     /// The file of a release that is the program, or that holds it.
@@ -71,17 +72,17 @@ impl Program {
 
     /// Where the program is.
     fn binary(&self) -> String {
-        format!("/usr/local/bin/{}", self.name)
+        self.is.path.into()
     }
 
     /// A file of its folder for configuration.
     pub(super) fn settings(&self, file: &str) -> String {
-        format!("/etc/rancher/{}/{file}", self.name)
+        format!("/etc/rancher/{}/{file}", self.is.name)
     }
 
     /// A file of its folder for data.
     fn data(&self, file: &str) -> String {
-        format!("/var/lib/rancher/{}/{file}", self.name)
+        format!("{}/{file}", self.is.data)
     }
 
     fn token(&self) -> String {
@@ -98,7 +99,7 @@ impl Program {
     }
 
     fn kubeconfig(&self) -> String {
-        self.settings(&format!("{}.yaml", self.name))
+        self.settings(&format!("{}.yaml", self.is.name))
     }
 
     fn unit(&self, server: bool) -> &Unit {

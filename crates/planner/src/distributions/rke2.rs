@@ -6,6 +6,7 @@
 //! tell it.
 
 use kubewright_model::host::{FileWish, HostResource, UserWish};
+use kubewright_model::rancher::RKE2;
 use kubewright_model::spec::Distribution;
 use kubewright_model::spec::kubernetes::{Cni, Profile, SUPERVISOR_PORT};
 use serde_json::json;
@@ -18,7 +19,7 @@ use crate::context::nodes::NodePlan;
 /// is not written here.
 pub(super) static PROGRAM: Program = Program {
     distribution: Distribution::Rke2,
-    name: "rke2",
+    is: &RKE2,
     releases: "https://github.com/rancher/rke2/releases/download",
     file: "rke2.linux-{arch}.tar.gz",
     member: Some("bin/rke2"),
@@ -26,8 +27,8 @@ pub(super) static PROGRAM: Program = Program {
     // It lies in an image of which RKE2 takes it at its start.
     kubectl: &["/var/lib/rancher/rke2/bin/kubectl"],
     units: [
-        unit("rke2-server.service", "Rancher Kubernetes Engine v2 (server)", "/usr/local/bin/rke2 server"),
-        unit("rke2-agent.service", "Rancher Kubernetes Engine v2 (agent)", "/usr/local/bin/rke2 agent"),
+        unit(RKE2.units[0], "Rancher Kubernetes Engine v2 (server)", "/usr/local/bin/rke2 server"),
+        unit(RKE2.units[1], "Rancher Kubernetes Engine v2 (agent)", "/usr/local/bin/rke2 agent"),
     ],
     begins: None,
     configure,

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 
-use super::super::{ParseError, parse};
+use super::super::{ParseError, parse, script};
 use super::recorded::{recorded, resources};
 
 /// Words that begin lines, so that babble gets far.
@@ -120,4 +120,15 @@ fn a_program_that_tells_half_is_not_believed() {
     let error =
         parse(&resources(), &format!("{}{}", &good[..start], &good[end..]), 0..=0).expect_err("units are missing");
     assert_eq!(error.to_string(), "the host did not tell the state of its units (does systemd run there?)");
+}
+
+#[test]
+fn the_script_calls_programs_as_everybody_does() {
+    let whole = script(&[], false);
+    for program in &kubewright_model::rancher::PROGRAMS {
+        for word in [program.path, program.units[0], &format!("{}/agent/kubelet.kubeconfig", program.name)] {
+            let word = word.trim_start_matches('/');
+            assert!(whole.contains(word), "{word}");
+        }
+    }
 }

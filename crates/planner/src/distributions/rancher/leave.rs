@@ -14,7 +14,7 @@ pub(super) fn leave(program: &Program, server: bool) -> Recipe {
     steps.extend([UNMOUNT, END_NAMESPACES, UNLINK, UNFILTER].map(shell));
     steps.push(RecipeStep::Remove(program.binary()));
     steps.extend(program.leftovers.iter().map(|path| RecipeStep::Remove((*path).into())));
-    let folders = [format!("/etc/rancher/{}", program.name), format!("/var/lib/rancher/{}", program.name)];
+    let folders = [format!("/etc/rancher/{}", program.is.name), program.is.data.to_string()];
     steps.extend(folders.map(RecipeStep::Remove));
     steps.extend(SHARED.map(|path| RecipeStep::Remove(path.into())));
     steps.push(RecipeStep::Remove(format!("/etc/systemd/system/{unit}")));
@@ -39,7 +39,7 @@ fn stop_containers(program: &Program) -> String {
         "tree() {{ for pid in $*; do echo \"$pid\"; tree $(pgrep -P \"$pid\"); done; }}; \
          doomed=$(tree $(pgrep -f '^/var/lib/rancher/{}/data/[^/]*/bin/containerd-shim')); \
          test -z \"$doomed\" || kill -KILL $doomed 2>/dev/null; true",
-        program.name
+        program.is.name
     )
 }
 

@@ -1,0 +1,34 @@
+//! K3s and RKE2 by what they are called on a host. What compiles them, what looks at hosts and what pretends to be them must
+//! mean the same by it, so it stands here once.
+
+/// One of the two.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Program {
+    /// Its name, and that of its folders.
+    pub name: &'static str,
+    /// Where it is.
+    pub path: &'static str,
+    /// The folder of everything that makes its host a member.
+    pub data: &'static str,
+    /// The units of servers and of agents.
+    pub units: [&'static str; 2],
+}
+
+/// K3s. <https://docs.k3s.io/installation/uninstall>
+pub const K3S: Program = Program {
+    name: "k3s",
+    path: "/usr/local/bin/k3s",
+    data: "/var/lib/rancher/k3s",
+    units: ["k3s.service", "k3s-agent.service"],
+};
+
+/// RKE2. <https://docs.rke2.io/install/uninstall>
+pub const RKE2: Program = Program {
+    name: "rke2",
+    path: "/usr/local/bin/rke2",
+    data: "/var/lib/rancher/rke2",
+    units: ["rke2-server.service", "rke2-agent.service"],
+};
+
+/// Both.
+pub static PROGRAMS: [Program; 2] = [K3S, RKE2];
