@@ -94,7 +94,8 @@ pub(crate) enum Command {
     /// Make single nodes anew.
     #[command(after_help = "Examples:
   kubewright replace k3s-agent-1
-  kubewright replace k3s-agent-1 k3s-agent-2 --file cluster.yaml")]
+  kubewright replace k3s-agent-1 k3s-agent-2 --file cluster.yaml
+  kubewright replace --outdated       # those made from another template than the spec's")]
     Replace(Replace),
     /// Show machines, hosts and nodes as they are.
     #[command(after_help = "Examples:
@@ -245,8 +246,11 @@ pub(crate) struct Change {
 #[derive(Debug, Args)]
 pub(crate) struct Replace {
     /// The nodes.
-    #[arg(required = true)]
+    #[arg(required_unless_present = "outdated", conflicts_with = "outdated")]
     pub(crate) nodes: Vec<String>,
+    /// All agents and one server that were made from another template than the spec has now; again, until none is left.
+    #[arg(long)]
+    pub(crate) outdated: bool,
     /// The spec.
     #[arg(long, default_value = "cluster.yaml")]
     pub(crate) file: PathBuf,

@@ -329,7 +329,7 @@ impl Engine {
             return Ok(Vec::new());
         }
         let again = match request.ask {
-            Ask::Apply | Ask::Replace(_) | Ask::Rebuild => Ask::Apply,
+            Ask::Apply | Ask::Replace(_) | Ask::ReplaceOutdated | Ask::Rebuild => Ask::Apply,
             Ask::Destroy => Ask::Destroy,
             // A backup changes nothing that a plan could find.
             Ask::Backup => return Ok(Vec::new()),
@@ -342,7 +342,7 @@ impl Engine {
             planned = self.plan_again(request.desired, &again, request.only, silent).await?;
         }
         let steps = planned.plan.steps.iter().map(|step| format!("{}: {}", step.title(), step.reason));
-        let replaces = matches!(request.ask, Ask::Replace(_));
+        let replaces = matches!(request.ask, Ask::Replace(_) | Ask::ReplaceOutdated);
         let warned = |note: &Note, told: &Note| {
             told.weight == Weight::Warns && told.subject == note.subject && told.message.ends_with(&note.message)
         };

@@ -111,8 +111,8 @@ impl DataCentre {
         state.outside = endpoint.filter(|address| !has(*address));
         let ours: BTreeSet<&str> =
             desired.hosts.iter().filter(|host| host.machine.is_none()).map(|host| host.name.as_str()).collect();
-        state.systems = desired.hosts.iter().filter_map(|host| Some((host.name.clone(), host.os.clone()?))).collect();
-        for machine in &desired.machines {
+        state.systems = desired.all_hosts().filter_map(|host| Some((host.name.clone(), host.os.clone()?))).collect();
+        for machine in desired.all_machines() {
             if state.places.insert(machine.place.clone()) && !ours.contains(machine.place.as_str()) {
                 state.furnish_hypervisor(&machine.place);
             }
@@ -192,6 +192,7 @@ impl DataCentre {
         let mended = std::mem::take(&mut state.faults);
         state.mended.extend(mended);
         state.cluster.unlisted.clear();
+        state.elsewhere.clear();
     }
 
     /// Every mishap that was set up, whom it hit, and how often it was met.

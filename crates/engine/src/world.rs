@@ -96,7 +96,7 @@ impl World {
     pub(crate) async fn refused(&self, plan: &Plan, desired: &Desired, observed: &Observed) -> Vec<Note> {
         let mut wanted: BTreeMap<&ProviderName, Vec<&DesiredMachine>> = BTreeMap::new();
         let blind = |name| observed.providers.get(name).is_some_and(|seen| seen.why_unknown().is_some());
-        for machine in desired.machines.iter().filter(|machine| blind(&machine.provider)) {
+        for machine in desired.all_machines().filter(|machine| blind(&machine.provider)) {
             wanted.entry(&machine.provider).or_default().push(machine);
         }
         for step in &plan.steps {

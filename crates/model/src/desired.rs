@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::condition::Condition;
 use crate::digest::Digest;
 use crate::host::HostResource;
-use crate::ids::{ClusterName, HoleName, Namespace, NodeName, Owner, PoolName, ProviderName, ReleaseName};
+use crate::ids::{ClusterName, HoleName, Namespace, NodeName, Owner, PoolName, ProviderName, ReleaseName, Vmid};
 use crate::net::{Cidr, HostPort};
 use crate::object::Manifest;
 use crate::recipe::Recipe;
@@ -42,6 +42,9 @@ pub struct Desired {
     pub machines: Vec<DesiredMachine>,
     /// Hosts, one for each machine, and the hypervisors that need a word from us.
     pub hosts: Vec<DesiredHost>,
+    /// Templates of virtual machines that we build ourselves.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub templates: Vec<DesiredTemplate>,
     /// Kubernetes' nodes.
     pub members: Vec<DesiredMember>,
     /// What ends the distribution on a host that the spec does not know any more. None where it has no compiler yet.
@@ -82,6 +85,16 @@ impl Desired {
     /// The machine with this name.
     pub fn machine(&self, name: &NodeName) -> Option<&DesiredMachine> {
         self.machines.iter().find(|machine| machine.name == *name)
+    }
+
+    /// Every machine that we make: those of nodes, and those that become templates.
+    pub fn all_machines(&self) -> impl Iterator<Item = &DesiredMachine> {
+        self.machines.iter().chain(self.templates.iter().map(|template| &template.machine))
+    }
+
+    /// The hosts of machines and hypervisors, and those that templates are built on.
+    pub fn all_hosts(&self) -> impl Iterator<Item = &DesiredHost> {
+        self.hosts.iter().chain(self.templates.iter().map(|template| &template.host))
     }
 
     /// The members of the control plane.
@@ -126,6 +139,33 @@ impl DesiredKubernetes {
     pub fn api_port(&self, server: Option<IpAddr>) -> u16 {
         let is_it = server.is_some() && self.endpoint.address() == server;
         if is_it { self.endpoint.port } else { API_PORT }
+    }
+}
+
+/// The tag of a machine that is to become a template or is one, beside the owner's. No owner's tag looks like it.
+pub const TEMPLATE_TAG: &str = "kubewright_template";
+
+/// A template of virtual machines that we build: a machine is made from an image, set up, cleaned of all that only it may
+/// be, and turned into a template.
+///
+/// Its name ends in its version, the digest of everything that it is built from. So a template is the right one when its
+/// name is, and another version is built beside the old one, which stays until the new one is there.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DesiredTemplate {
+    /// The machine that becomes it.
+    pub machine: DesiredMachine,
+    /// How its host is reached, and what is set up on it.
+    pub host: DesiredHost,
+    /// Leaves nothing on the host that a clone must not have.
+    pub clean: Arc<Recipe>,
+    /// The VMIDs that it may have. A new version takes the one that the old version does not have.
+    pub vmids: [Vmid; 2],
+}
+
+impl DesiredTemplate {
+    /// Its name.
+    pub fn name(&self) -> &NodeName {
+        &self.machine.name
     }
 }
 

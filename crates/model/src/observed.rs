@@ -138,6 +138,9 @@ impl Observed {
 pub struct Inventory {
     /// Machines with our mark, by name.
     pub machines: BTreeMap<NodeName, MachineSeen>,
+    /// Templates with our mark, and machines that are to become one, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub templates: BTreeMap<NodeName, TemplateSeen>,
     /// Load balancers with our mark, by name.
     pub load_balancers: BTreeMap<ClusterName, LoadBalancerSeen>,
     /// Numbers, names and addresses that are taken by what is not ours.
@@ -206,6 +209,33 @@ pub struct MachineSeen {
     /// It runs, and settings of it are in force from its next start on.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub pending: bool,
+    /// The template of ours that it was cloned from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub template: Option<Origin>,
+}
+
+/// The template that a machine was cloned from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// Its name, with its version.
+    pub name: NodeName,
+    /// The machine's disk hangs on the template's, which so cannot go.
+    pub linked: bool,
+}
+
+/// A template of ours, or a machine that is to become one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TemplateSeen {
+    /// The mark that it carries.
+    pub owner: Owner,
+    /// Where it is.
+    pub place: PlaceName,
+    /// The provider's number.
+    pub vmid: Option<Vmid>,
+    /// It is a template, and not still a machine.
+    pub finished: bool,
+    /// The provider refuses to delete it.
+    pub protected: bool,
 }
 
 /// A load balancer that a provider has.

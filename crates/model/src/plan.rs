@@ -29,6 +29,8 @@ pub enum Ask {
     Apply,
     /// Make these nodes anew.
     Replace(Vec<NodeName>),
+    /// Make those nodes anew that were made from another template than the spec has now: all agents, and one server.
+    ReplaceOutdated,
     /// Make everything anew.
     Rebuild,
     /// Take everything away that is ours.
@@ -175,6 +177,7 @@ impl Step {
             Action::UpdateMachine(machine) => format!("change machine {}", machine.name),
             Action::StartMachine { name, .. } => format!("start machine {name}"),
             Action::RestartMachine { name, .. } => format!("restart machine {name}"),
+            Action::TurnIntoTemplate { name, .. } => format!("turn {name} into a template"),
             Action::DeleteMachine { name, .. } => format!("delete machine {name}"),
             Action::TakeSnapshot { name, .. } => format!("snapshot machine {name}"),
             Action::DeleteSnapshots { name, snapshots, .. } => match snapshots.as_slice() {
@@ -299,6 +302,13 @@ pub enum Action {
         name: NodeName,
         /// The snapshots' names.
         snapshots: Vec<String>,
+    },
+    /// Shut a machine down and make a template of it, which never starts again.
+    TurnIntoTemplate {
+        /// Whose.
+        provider: ProviderName,
+        /// Which.
+        name: NodeName,
     },
     /// Have a provider back machines up on a schedule.
     SetBackupJob(Box<DesiredBackupJob>),

@@ -31,6 +31,8 @@ pub enum Effect {
     Snapshot,
     /// Puts a saved datastore back.
     Restore,
+    /// Leaves nothing on the host that tells it from another one, so that it can be cloned.
+    Clean,
     /// Changes nothing: it only gives.
     Look,
 }

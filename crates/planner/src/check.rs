@@ -100,6 +100,7 @@ fn unknown_is_untouched(plan: &Plan, observed: &Observed, found: &mut Vec<Violat
             Action::StartMachine { provider, .. }
             | Action::DeleteMachine { provider, .. }
             | Action::RestartMachine { provider, .. }
+            | Action::TurnIntoTemplate { provider, .. }
             | Action::DeleteBackupJob { provider }
             | Action::TakeSnapshot { provider, .. }
             | Action::DeleteSnapshots { provider, .. }
@@ -150,7 +151,7 @@ fn untold(action: &Action, observed: &Observed) -> Option<String> {
 
 fn touches_cluster(action: &Action) -> bool {
     match action {
-        Action::RunRecipe { recipe, .. } => recipe.effect != Effect::Leave,
+        Action::RunRecipe { recipe, .. } => !matches!(recipe.effect, Effect::Leave | Effect::Clean),
         Action::ForgetMember(_)
         | Action::ApplyObjects(_)
         | Action::DeleteObjects(_)

@@ -15,6 +15,7 @@ mod machines;
 mod members;
 mod missing;
 mod objects;
+mod templates;
 
 use std::collections::BTreeMap;
 
@@ -47,7 +48,9 @@ pub fn lower(file: &ClusterFile) -> (Desired, Vec<Diagnostic>) {
     }
     let (members, leaving) = members::members(&context);
     let proxies = load_balancers::proxies(&context, &mut secrets);
-    let hosts = hosts::hosts(&context, &proxies, &mut secrets);
+    let templates = templates::templates(&context, &mut secrets);
+    let machines = machines::machines(&context, &templates::names(&templates));
+    let hosts = hosts::hosts(&context, &machines, &proxies, &mut secrets);
     let releases = crate::addons::releases(&context, &mut secrets);
     let objects = objects::objects(&context, &releases, &mut secrets);
     let checks = checks::checks(&context, &releases);
@@ -65,8 +68,9 @@ pub fn lower(file: &ClusterFile) -> (Desired, Vec<Diagnostic>) {
             service_network: spec.kubernetes.service_network,
             foundation: foundation(&spec.kubernetes),
         },
-        machines: machines::machines(&context),
+        machines,
         hosts,
+        templates,
         members,
         leaving,
         load_balancers: load_balancers::load_balancers(&context),

@@ -23,6 +23,7 @@ mod roles;
 mod rolling;
 mod snapshots;
 mod standing;
+mod templates;
 mod window;
 
 use std::collections::BTreeSet;
@@ -39,6 +40,8 @@ use standing::{ClusterView, Standings};
 
 /// Plans what is asked. The world decides nothing but what it shows; the answer is the same for the same inputs.
 pub fn plan(desired: &Desired, observed: &Observed, ask: &Ask) -> Plan {
+    let chosen = (*ask == Ask::ReplaceOutdated).then(|| Ask::Replace(templates::turn(desired, observed)));
+    let ask = chosen.as_ref().unwrap_or(ask);
     let none = BTreeSet::new();
     let interim = balancing::meanwhile(desired, observed);
     let mut draft = match ask {
@@ -47,10 +50,13 @@ pub fn plan(desired: &Desired, observed: &Observed, ask: &Ask) -> Plan {
         Ask::Rebuild => rebuild(desired, observed),
         Ask::Destroy => {
             let mut draft = destroy::plan(Draft::new(desired), observed);
+            templates::destroy(&mut draft, observed);
             clean::plan(&mut draft, observed);
             draft
         }
         Ask::Backup => backup(desired, observed),
+        // Which nodes these are has been said already.
+        Ask::ReplaceOutdated => Draft::new(desired),
     };
     if matches!(ask, Ask::Apply | Ask::Replace(_)) {
         balancing::settle(&mut draft, desired, observed, &interim);
@@ -79,16 +85,20 @@ fn build<'a>(mut draft: Draft<'a>, observed: &Observed, anew: &BTreeSet<NodeName
     removal::lost_nodes(&mut draft, &standings, &mut holders, anew);
     removal::in_the_way(&mut draft, observed, &standings, &mut holders);
     roles::promoted(&mut draft, &standings, &mut holders);
+    templates::plan(&mut draft, observed, anew);
     machines::plan(&mut draft, observed, &standings);
     hosts::plan(&mut draft, observed, &standings, &holders);
     machines::load_balancers(&mut draft, observed);
     members::plan(&mut draft, observed, &standings, &mut holders);
     cluster::plan(&mut draft, &standings);
     removal::unwanted(&mut draft, observed, &standings, &mut holders);
+    templates::unwanted(&mut draft, observed);
+    templates::tell(&mut draft, observed);
     cluster::unlisted(&mut draft, &standings);
     snapshots::left_over(&mut draft, observed, &standings);
     backups::plan(&mut draft, observed);
     window::slide(&mut draft, &standings);
+    templates::first(&mut draft, anew);
     draft
 }
 
@@ -104,6 +114,12 @@ fn kept_foundation(draft: &mut Draft<'_>, observed: &Observed, standings: &Stand
 
 fn replace<'a>(desired: &'a Desired, observed: &Observed, nodes: &[NodeName]) -> Draft<'a> {
     let mut draft = Draft::new(desired);
+    if nodes.is_empty() {
+        let message = "no node that may go was made from another template than the spec has now";
+        draft.note(Weight::Tells, Subject::Cluster, message, "");
+        templates::tell(&mut draft, observed);
+        return draft;
+    }
     if draft.protects(Subject::Cluster) {
         return draft;
     }
@@ -129,14 +145,16 @@ fn rebuild<'a>(desired: &'a Desired, observed: &Observed) -> Draft<'a> {
     build(draft, &after_destroy(desired, observed), &BTreeSet::new())
 }
 
-/// The world as the destruction leaves it: hosts that were there before us stay, and so do hypervisors.
+/// The world as the destruction leaves it: hosts that were there before us stay, and so do hypervisors and templates.
 fn after_destroy(desired: &Desired, observed: &Observed) -> Observed {
     let providers = observed.providers.iter().map(|(name, seen)| {
         let kept = seen.present().filter(|_| name.as_str() == EXISTING);
         let taken = seen.present().map(|inventory| inventory.taken.clone()).unwrap_or_default();
         let jobs = seen.present().and_then(|inventory| inventory.backups.as_ref());
         let backups = jobs.map(|job| if job.why_unknown().is_some() { job.clone() } else { Seen::Absent });
-        (name.clone(), Seen::Present(kept.cloned().unwrap_or(Inventory { taken, backups, ..Inventory::default() })))
+        let templates = seen.present().map(|inventory| inventory.templates.clone()).unwrap_or_default();
+        let left = || Inventory { taken, backups, templates, ..Inventory::default() };
+        (name.clone(), Seen::Present(kept.cloned().unwrap_or_else(left)))
     });
     // A host whose machine stays was cleaned; what it still has is looked at when its turn comes.
     let hypervisors = desired.hosts.iter().filter(|host| host.machine.is_none());

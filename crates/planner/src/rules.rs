@@ -23,6 +23,7 @@ mod releases;
 mod reserved;
 mod routes;
 mod secrets;
+mod templates;
 mod upkeep;
 mod verify;
 

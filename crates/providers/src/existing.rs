@@ -42,6 +42,7 @@ pub fn there(machine: &DesiredMachine, owner: &Owner) -> MachineSeen {
         settings: Settings::default(),
         protected: false,
         pending: false,
+        template: None,
     }
 }
 

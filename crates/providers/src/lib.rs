@@ -131,7 +131,14 @@ pub trait Provider: Send + Sync {
         Err(no_backup_jobs())
     }
 
-    /// Deletes a machine with its disks. One that is gone is no error.
+    /// Shuts a machine down that is to become a template, and makes one of it, which never starts again. What is one
+    /// already is left alone.
+    async fn turn_into_template(&self, _name: &NodeName, _owner: &Owner) -> Result<(), ProviderError> {
+        let message = "this provider makes no templates".into();
+        Err(ProviderError { provider: "provider", kind: ErrorKind::Invalid, message, log: Vec::new() })
+    }
+
+    /// Deletes a machine or a template with its disks. One that is gone is no error.
     async fn delete(&self, doomed: Doomed<'_>) -> Result<(), ProviderError>;
 
     /// Makes a load balancer, or changes it.

@@ -18,6 +18,7 @@ mod settings;
 mod snapshots;
 mod survey;
 mod tasks;
+mod templates;
 mod trust;
 mod wish;
 
@@ -142,6 +143,10 @@ impl Provider for Proxmox {
 
     async fn delete_backup_job(&self, owner: &Owner) -> Result<(), ProviderError> {
         self.drop_backup_job(owner).await
+    }
+
+    async fn turn_into_template(&self, name: &NodeName, owner: &Owner) -> Result<(), ProviderError> {
+        self.make_template(name, owner).await
     }
 
     async fn delete(&self, doomed: Doomed<'_>) -> Result<(), ProviderError> {

@@ -123,6 +123,7 @@ fn asked(ask: &Ask, words: &Words) -> Line {
             }
             line.and(Piece::Plain(")".into()))
         }
+        Ask::ReplaceOutdated => replace.into(),
         Ask::Rebuild => rebuild.into(),
         Ask::Destroy => destroy.into(),
         Ask::Backup => backup.into(),

@@ -74,7 +74,8 @@ pub(super) fn replace(arguments: &Arguments, replace: &arguments::Replace) -> Re
             None => problem.hint(format!("its nodes are {}", listed(&known))),
         });
     }
-    let ask = Ask::Replace(replace.nodes.iter().map(|node| NodeName::new(node.as_str())).collect());
+    let nodes = || replace.nodes.iter().map(|node| NodeName::new(node.as_str())).collect();
+    let ask = if replace.outdated { Ask::ReplaceOutdated } else { Ask::Replace(nodes()) };
     let (file, yes, output) = (replace.file.as_path(), replace.yes, replace.output);
     carry_out(arguments, Wish { file, desired, ask, only: Vec::new(), approved: None, yes, output, what: "replace" })
 }

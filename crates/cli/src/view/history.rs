@@ -66,6 +66,7 @@ fn asked(ask: &kubewright_model::plan::Ask) -> String {
             let nodes: Vec<&str> = nodes.iter().map(kubewright_model::ids::NodeName::as_str).collect();
             format!("replace {}", nodes.join(" "))
         }
+        Ask::ReplaceOutdated => "replace --outdated".into(),
         Ask::Rebuild => "rebuild".into(),
         Ask::Destroy => "destroy".into(),
         Ask::Backup => "backup".into(),

@@ -56,6 +56,7 @@ impl Mark {
             | Action::RunRecipe { .. }
             | Action::ApplyObjects(_)
             | Action::InstallRelease(_)
+            | Action::TurnIntoTemplate { .. }
             | Action::SetBackupJob(_)
             | Action::SetLoadBalancer(_) => match step.reason {
                 Reason::Differs | Reason::Stale => Self::Changes,
@@ -117,7 +118,9 @@ pub(crate) fn show(plan: &Plan, desired: &Desired, only: &[String], detail: Deta
             let words = match plan.ask {
                 Ask::Destroy => "nothing of this cluster is there",
                 _ if !only.is_empty() => "what was chosen is as the spec says",
-                Ask::Apply | Ask::Replace(_) | Ask::Rebuild | Ask::Backup => "everything is as the spec says",
+                Ask::Apply | Ask::Replace(_) | Ask::ReplaceOutdated | Ask::Rebuild | Ask::Backup => {
+                    "everything is as the spec says"
+                }
             };
             say!("{} {words}", paint(GOOD, "✓"));
         }

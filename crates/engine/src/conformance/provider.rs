@@ -10,7 +10,7 @@ use kubewright_providers::{Doomed, ErrorKind, Provider, ProviderError, Wanted};
 use super::{Broken, Rule, Verdict, broken, rule, that};
 
 /// The rules, in the order of their numbers.
-pub const RULES: [Rule; 15] = [
+pub const RULES: [Rule; 17] = [
     rule("P1", "`observe` MUST show every machine with the owner's mark, and no other"),
     rule("P2", "`observe` MUST name what is not ours among what is taken, with its number where it has one"),
     rule("P3", "`create` MUST leave a machine off, and marked from the same request on"),
@@ -26,6 +26,11 @@ pub const RULES: [Rule; 15] = [
     rule("P13", "`restart` MUST put in force what waits for a start, and leave the machine running"),
     rule("P14", "a snapshot that is taken MUST be shown once, also when it is asked for twice"),
     rule("P15", "`delete_snapshots` MUST delete those that are named, and refuse one without our mark"),
+    rule("P16", "a machine that is to become a template MUST be shown among the templates, and not among the machines"),
+    rule(
+        "P17",
+        "`turn_into_template` MUST leave a template that never starts, also a second time, and no other machine",
+    ),
 ];
 
 /// Hands, and what their world offers for the checks.
@@ -41,6 +46,8 @@ pub struct Case<'a> {
     pub clashing: &'a DesiredMachine,
     /// A machine that is there and not ours.
     pub foreign: &'a NodeName,
+    /// A machine that is to become a template, where the hands make any.
+    pub template: Option<&'a DesiredMachine>,
 }
 
 /// Checks every rule; returns those that are broken.
@@ -58,13 +65,16 @@ pub async fn check(case: Case<'_>) -> Vec<Broken> {
     let ours = only_ours(case).await;
     let taken = taken(case).await;
     let foreign = foreign(case).await;
+    let refused = stays_a_machine(case).await;
+    let (shown, turned) = templates(case).await;
+    let turned = refused.and(turned);
     let moved = moved(case).await;
     let deleted = deleted(case).await;
     broken(
         &RULES,
         vec![
             ours, taken, made, twice, clash, started, updated, shrunk, foreign, moved, deleted, allowed, restarted,
-            kept, dropped,
+            kept, dropped, shown, turned,
         ],
     )
 }
@@ -190,6 +200,48 @@ async fn snapshots_deleted(case: Case<'_>) -> Verdict {
         that(shown == SNAPSHOTS[1..], || format!("deleted {time}, {shown:?} are shown"))?;
     }
     Ok(())
+}
+
+async fn stays_a_machine(case: Case<'_>) -> Verdict {
+    let before = there(case).await?;
+    fails(
+        case.hands.turn_into_template(&case.machine.name, case.owner).await,
+        &[ErrorKind::Conflict, ErrorKind::Invalid],
+    )?;
+    let after = there(case).await?;
+    that(before == after, || format!("{before:?} became {after:?}"))
+}
+
+/// How a machine is shown that is to become a template, and what becomes of it.
+async fn templates(case: Case<'_>) -> (Verdict, Verdict) {
+    let Some(wish) = case.template else { return (Ok(()), Ok(())) };
+    let shown = case.hands.create(wish, case.owner).await.map_err(told);
+    let shown = match shown {
+        Ok(_) => is_template(case, wish, false).await,
+        Err(why) => Err(why),
+    };
+    (shown, turned(case, wish).await)
+}
+
+async fn is_template(case: Case<'_>, wish: &DesiredMachine, finished: bool) -> Verdict {
+    let inventory = case.hands.observe(case.owner).await.map_err(told)?;
+    let seen = inventory.templates.get(&wish.name);
+    that(seen.is_some_and(|seen| seen.finished == finished), || format!("it is shown as {seen:?}"))?;
+    that(!inventory.machines.contains_key(&wish.name), || "it is shown among the machines".into())
+}
+
+async fn turned(case: Case<'_>, wish: &DesiredMachine) -> Verdict {
+    let name = &wish.name;
+    case.hands.start(name, case.owner).await.map_err(told)?;
+    for _ in ["once", "twice"] {
+        case.hands.turn_into_template(name, case.owner).await.map_err(told)?;
+        is_template(case, wish, true).await?;
+    }
+    fails(case.hands.start(name, case.owner).await, &[ErrorKind::Invalid, ErrorKind::NotFound])?;
+    let doomed = Doomed { name, place: &wish.place, vmid: wish.vmid, owner: case.owner };
+    case.hands.delete(doomed).await.map_err(told)?;
+    let inventory = case.hands.observe(case.owner).await.map_err(told)?;
+    that(inventory.templates.is_empty(), || format!("{:?} are still there", inventory.templates.keys()))
 }
 
 async fn shrunk(case: Case<'_>) -> Verdict {

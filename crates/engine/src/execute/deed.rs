@@ -152,6 +152,7 @@ impl<'a> Hands<'a> {
             | Action::RestartMachine { .. }
             | Action::TakeSnapshot { .. }
             | Action::DeleteSnapshots { .. }
+            | Action::TurnIntoTemplate { .. }
             | Action::SetBackupJob(_)
             | Action::DeleteBackupJob { .. }
             | Action::DeleteMachine { .. }
@@ -219,6 +220,10 @@ impl<'a> Hands<'a> {
                 let provider = self.provider(provider)?;
                 patiently!(tell, provider.delete_snapshots(name, snapshots, owner))?;
             }
+            Action::TurnIntoTemplate { provider, name } => {
+                let provider = self.provider(provider)?;
+                patiently!(tell, provider.turn_into_template(name, owner))?;
+            }
             Action::SetBackupJob(job) => {
                 let provider = self.provider(&job.provider)?;
                 patiently!(tell, provider.set_backup_job(job, owner))?;
@@ -247,7 +252,7 @@ impl<'a> Hands<'a> {
 
     /// A host is made that nobody has seen before: the key of one that was there is its key no more.
     async fn is_new(&self, host: &NodeName, key: Option<String>) -> Result<(), Fault> {
-        let wish = self.desired.hosts.iter().find(|it| it.name == *host);
+        let wish = self.desired.all_hosts().find(|it| it.name == *host);
         if let (Some(hands), Some(wish)) = (&self.world.hosts, wish) {
             hands.is_new(host, &wish.way, key.as_deref()).await?;
         }

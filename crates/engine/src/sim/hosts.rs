@@ -62,6 +62,9 @@ impl Ssh {
         if !machine.answers(now) || (dark && !machine.existing) {
             return unreachable("connection refused");
         }
+        if machine.clean {
+            return unreachable("Permission denied (publickey): it was cleaned");
+        }
         machine.contacts += 1;
         let contacts = machine.contacts;
         if let Some((fault, course)) = state.fault(FaultKind::Unreachable) {

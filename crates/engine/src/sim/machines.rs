@@ -1,11 +1,13 @@
 //! The providers' side: Proxmox with its locks, its numbers and its tags; a cloud; hosts that exist already.
 
 use async_trait::async_trait;
-use kubewright_model::desired::{Body, DesiredBackupJob, DesiredLoadBalancer, DesiredMachine, PROXMOX};
+use kubewright_model::desired::{
+    Body, DesiredBackupJob, DesiredLoadBalancer, DesiredMachine, PROXMOX, VmImage, VmSource, VmTemplate,
+};
 use kubewright_model::digest::Digest;
 use kubewright_model::ids::{ClusterName, NodeName, Owner, ProviderName};
 use kubewright_model::observed::{
-    BackupJobSeen, Inventory, LoadBalancerSeen, MachineSeen, Power, SNAPSHOT_MARK, Seen, Taken,
+    BackupJobSeen, Inventory, LoadBalancerSeen, MachineSeen, Power, SNAPSHOT_MARK, Seen, Taken, TemplateSeen,
 };
 use kubewright_model::setting::Setting;
 use kubewright_planner::diff::settings::{Course, differences};
@@ -116,6 +118,41 @@ impl Machines {
     }
 }
 
+impl Machines {
+    /// A machine as it is made: what is cloned is as its template was.
+    fn made(&self, machine: &DesiredMachine, owner: &Owner) -> Result<Machine, ProviderError> {
+        let mut made = Machine::new(machine, owner);
+        let Body::Vm(vm) = &*machine.body else { return Ok(made) };
+        match &vm.source {
+            VmSource::Image(image) => made.image = Some(image.sha256.clone()),
+            VmSource::Clone(VmTemplate { name: Some(name), built: true, .. }) => {
+                let state = self.centre.lock();
+                let template = state.machine(&NodeName::new(name.as_str())).filter(|machine| machine.template);
+                let missing = || error(ErrorKind::NotFound, format!("there is no template {name}"));
+                made.like(template.ok_or_else(missing)?);
+            }
+            VmSource::Clone(_) => {}
+        }
+        Ok(made)
+    }
+
+    /// A hypervisor gets an image, unless it is there.
+    async fn get(&self, image: &VmImage) -> Result<(), ProviderError> {
+        if self.centre.lock().images.contains(&image.sha256) {
+            return Ok(());
+        }
+        self.centre.take(timing::IMAGE).await;
+        let mut state = self.centre.lock();
+        let got = state.elsewhere.get(&image.url).unwrap_or(&image.sha256).clone();
+        if got != image.sha256 {
+            let message = format!("checksum mismatch: got '{}' != expect '{}'", got.as_str(), image.sha256.as_str());
+            return Err(error(ErrorKind::Invalid, message));
+        }
+        state.images.insert(got);
+        Ok(())
+    }
+}
+
 /// Whether this call of an API meets a mishap, and which.
 pub(super) fn mishap(centre: &DataCentre) -> Option<FaultKind> {
     let mut state = centre.lock();
@@ -161,7 +198,11 @@ impl Provider for Machines {
         let state = self.centre.at_present();
         let mut inventory = Inventory::default();
         for (name, machine) in state.machines.get(&self.provider).into_iter().flatten() {
-            if machine.seen.owner == *owner {
+            if machine.seen.owner == *owner && machine.image.is_some() {
+                let MachineSeen { owner, place, vmid, protected, .. } = machine.seen.clone();
+                let seen = TemplateSeen { owner, place, vmid, finished: machine.template, protected };
+                inventory.templates.insert(name.clone(), seen);
+            } else if machine.seen.owner == *owner {
                 inventory.machines.insert(name.clone(), machine.seen.clone());
             } else {
                 inventory.taken.push(Taken { name: name.to_string(), vmid: machine.seen.vmid });
@@ -225,13 +266,21 @@ impl Provider for Machines {
             }
         };
         let now = self.centre.now();
+        let made = self.made(machine, owner)?;
+        let image = match &*machine.body {
+            Body::Vm(vm) if let VmSource::Image(image) = &vm.source => Some(image),
+            _ => None,
+        };
         {
             let mut state = self.centre.lock();
             if let Some((_, course)) = state.fault(FaultKind::PowerCut) {
                 course.since.get_or_insert(now);
             }
             // It is there with its mark from the first moment, so a run that dies here leaves nothing unknown.
-            state.put(&self.provider, &machine.name, Machine::new(machine, owner));
+            state.put(&self.provider, &machine.name, made);
+        }
+        if let Some(image) = image {
+            self.get(image).await?;
         }
         self.centre.take(takes).await;
         drop(lock);
@@ -265,6 +314,9 @@ impl Provider for Machines {
         self.request("machine start").await?;
         if self.ours(name, owner)?.power == Power::Running {
             return self.ours(name, owner);
+        }
+        if self.centre.lock().machine(name).is_some_and(|machine| machine.template) {
+            return Err(error(ErrorKind::Invalid, "you can't start a vm if it's a template"));
         }
         self.centre.take(timing::START).await;
         if self.centre.at_present().dark() {
@@ -315,6 +367,29 @@ impl Provider for Machines {
         Ok(())
     }
 
+    async fn turn_into_template(&self, name: &NodeName, owner: &Owner) -> Result<(), ProviderError> {
+        self.request("machine template").await?;
+        self.ours(name, owner)?;
+        let is = |what: fn(&Machine) -> bool| self.centre.lock().machine(name).is_some_and(what);
+        if is(|machine| machine.template) {
+            return Ok(());
+        }
+        if is(|machine| machine.image.is_none()) {
+            return Err(error(ErrorKind::Conflict, format!("{name} was not made to become a template")));
+        }
+        self.centre.lock().power_down(&self.provider, name);
+        self.centre.take(timing::SHUT_DOWN).await;
+        let now = self.centre.now();
+        let mut state = self.centre.lock();
+        if state.machine(name).is_some_and(|machine| !machine.clean && machine.contacts > 0) {
+            state.breach(now, format!("{name} became a template with what only one host may have"));
+        }
+        if let Some(machine) = state.machine_mut(name) {
+            machine.template = true;
+        }
+        Ok(())
+    }
+
     async fn set_backup_job(&self, job: &DesiredBackupJob, owner: &Owner) -> Result<(), ProviderError> {
         self.request("backup job set").await?;
         for name in &job.machines {
@@ -355,6 +430,7 @@ impl Provider for Machines {
         }
         state.may_stop_for_good(doomed.name, now);
         state.lose(doomed.name, now);
+        state.drop_images();
         // Proxmox takes what it deletes out of its jobs, and a job without machines goes.
         if let Some(job) = state.backup_jobs.get_mut(&self.provider)
             && job.machines.remove(doomed.name)

@@ -52,6 +52,9 @@ impl Ssh {
                 }
             }
         }
+        if recipe.effect == Effect::Clean {
+            self.on(host, Machine::cleaned);
+        }
         if recipe.effect == Effect::Leave {
             let now = self.centre.now();
             let mut state = self.centre.lock();

@@ -7,7 +7,7 @@ use kubewright_model::desired::{Body, DesiredMachine};
 use kubewright_model::digest::Digest;
 use kubewright_model::host::HostResource;
 use kubewright_model::ids::{ClusterName, NodeName, Owner, PlaceName, ProviderName, Vmid};
-use kubewright_model::observed::{BackupJobSeen, HostSeen, LoadBalancerSeen, MachineSeen, Power, UnitSeen};
+use kubewright_model::observed::{BackupJobSeen, HostSeen, LoadBalancerSeen, MachineSeen, Origin, Power, UnitSeen};
 use kubewright_model::setting::{Setting, Settings};
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
@@ -63,6 +63,12 @@ pub struct State {
     /// Storages that keep no snapshots.
     #[serde(default)]
     pub rigid: BTreeSet<String>,
+    /// Files of images that we had a hypervisor get.
+    #[serde(default)]
+    pub(super) images: BTreeSet<Digest>,
+    /// What is behind the address of an image, where that is not what everybody says.
+    #[serde(default)]
+    pub elsewhere: BTreeMap<String, Digest>,
     /// The backup job of ours at each provider.
     pub(super) backup_jobs: BTreeMap<ProviderName, BackupJobSeen>,
     /// Load balancers by provider and name.
@@ -113,6 +119,15 @@ pub struct Machine {
     pub(super) containers: bool,
     /// How often it was reached over SSH.
     pub(super) contacts: u32,
+    /// The image that it was made from, where it is to become a template.
+    #[serde(default)]
+    pub(super) image: Option<Digest>,
+    /// Nothing on its host tells it from another one, and nobody gets in any more.
+    #[serde(default)]
+    pub(super) clean: bool,
+    /// It is a template.
+    #[serde(default)]
+    pub(super) template: bool,
 }
 
 /// A hypervisor, as root has it.
@@ -140,6 +155,8 @@ impl State {
             hypervisors: BTreeMap::new(),
             snapshots: BTreeMap::new(),
             rigid: BTreeSet::new(),
+            images: BTreeSet::new(),
+            elsewhere: BTreeMap::new(),
             backup_jobs: BTreeMap::new(),
             balancers: BTreeMap::new(),
             creating: BTreeMap::new(),
@@ -221,6 +238,13 @@ impl State {
             self.cluster.slept(name, now);
         }
         !lost.is_empty()
+    }
+
+    /// Images that no machine of ours was made from any more are deleted with the last one.
+    pub(super) fn drop_images(&mut self) {
+        let used: BTreeSet<&Digest> =
+            self.machines.values().flatten().filter_map(|(_, machine)| machine.image.as_ref()).collect();
+        self.images.retain(|image| used.contains(image));
     }
 
     pub(super) fn count(&mut self, call: &str) {
@@ -390,6 +414,7 @@ impl State {
             settings: [Setting::OnBoot(true)].into_iter().collect(),
             protected: false,
             pending: false,
+            template: None,
         };
         self.put(provider, name, Machine::with(seen, false));
     }
@@ -407,6 +432,7 @@ impl State {
                 }
             }
         }
+        left.extend(self.images.iter().map(|image| format!("the image {}", image.short())));
         left.extend(self.backup_jobs.keys().map(|provider| format!("the backup job at {provider}")));
         for (provider, balancers) in &self.balancers {
             left.extend(balancers.keys().map(|name| format!("load balancer {name} at {provider}")));
@@ -416,6 +442,13 @@ impl State {
         }
         left
     }
+}
+
+/// The template of ours that a machine is cloned from.
+fn origin(machine: &DesiredMachine) -> Option<Origin> {
+    let Body::Vm(vm) = &*machine.body else { return None };
+    let template = vm.template().filter(|template| template.built)?;
+    Some(Origin { name: template.name.as_deref()?.into(), linked: template.linked })
 }
 
 /// The file of a container on its hypervisor.
@@ -444,6 +477,7 @@ impl Machine {
             settings,
             protected: false,
             pending: false,
+            template: origin(machine),
         };
         Self::with(seen, container)
     }
@@ -462,7 +496,24 @@ impl Machine {
             before: BTreeMap::new(),
             containers: false,
             contacts: 0,
+            image: None,
+            clean: false,
+            template: false,
         }
+    }
+
+    /// Everything that only one host may have is gone.
+    pub(super) fn cleaned(&mut self) {
+        self.clean = true;
+        self.host.owner = None;
+        self.reads.clear();
+        self.before.clear();
+    }
+
+    /// A host is as its template was.
+    pub(super) fn like(&mut self, template: &Self) {
+        self.host = template.host.clone();
+        self.texts.clone_from(&template.texts);
     }
 
     /// Whether its host answers now.
@@ -505,6 +556,7 @@ impl Machine {
             settings: Settings::default(),
             protected: false,
             pending: false,
+            template: None,
         };
         Self::with(seen, false)
     }

@@ -9,6 +9,8 @@ pub(super) const API_CALL: u64 = 60;
 pub(super) const CREATE_LXC: u64 = 14_000;
 /// A template is cloned in full and its cloud-init drive written.
 pub(super) const CREATE_VM: u64 = 38_000;
+/// 600 MB of a cloud image over the line, with its checksum.
+pub(super) const IMAGE: u64 = 27_000;
 /// A cloud makes a server.
 pub(super) const CREATE_SERVER: u64 = 9_000;
 /// A disk is grown or a setting written.

@@ -55,7 +55,7 @@ fn trust(trust: &ProxmoxTrust, folder: &Path) -> Result<Trust, String> {
 fn logins(desired: &Desired, folder: &Path, host_keys: &BTreeMap<NodeName, HostKey>) -> BTreeMap<NodeName, Login> {
     // Each key is read once, however many hosts it opens.
     let mut read: BTreeMap<&str, Result<Vec<String>, String>> = BTreeMap::new();
-    let hosts = desired.hosts.iter().filter_map(|host| Some((host.machine.clone()?, &host.way)));
+    let hosts = desired.all_hosts().filter_map(|host| Some((host.machine.clone()?, &host.way)));
     hosts
         .map(|(machine, way)| {
             let keys = match way.key_file.as_deref() {
@@ -76,7 +76,7 @@ const HOST_KEYS: &str = "host-keys";
 /// The keys of hosts whose machines an image of ours tells who they are.
 fn host_keys(desired: &Desired, secrets: Secrets<'_>) -> Result<BTreeMap<NodeName, HostKey>, String> {
     let by_iso = |machine: &&DesiredMachine| matches!(&*machine.body, Body::Vm(vm) if vm.iso.is_some());
-    let mut machines = desired.machines.iter().filter(by_iso).peekable();
+    let mut machines = desired.all_machines().filter(by_iso).peekable();
     if machines.peek().is_none() {
         return Ok(BTreeMap::new());
     }

@@ -17,6 +17,7 @@ use kubewright_providers::{Doomed, ErrorKind, Provider as _};
 
 use crate::fake::Fake;
 use crate::lab::{Lab, PORT};
+use crate::taught::GETS_IMAGES;
 use crate::wishes;
 use crate::yard::{Yard, desired};
 
@@ -56,13 +57,19 @@ fn the_simulated_provider_keeps_its_contract() {
         machine,
         clashing: &DesiredMachine { name: "another".into(), ..machine.clone() },
         foreign: &foreign,
+        template: Some(&DesiredMachine {
+            place: machine.place.clone(),
+            provider: name,
+            ..wishes::unbuilt("noble-1a2b", 90011)
+        }),
     };
     holds(&sim::run(provider::check(case)).unwrap());
 }
 
 #[tokio::test]
 async fn proxmox_keeps_the_contract_of_providers() {
-    let fake = Fake::start();
+    let mut fake = Fake::start();
+    fake.tell(GETS_IMAGES);
     for wish in [wishes::container("agent-1", 400, "pve1"), wishes::virtual_machine("master-1", 1001, "pve1")] {
         let case = provider::Case {
             hands: &fake.hands(),
@@ -70,6 +77,7 @@ async fn proxmox_keeps_the_contract_of_providers() {
             machine: &wish,
             clashing: &DesiredMachine { name: "another".into(), ..wish.clone() },
             foreign: &"somebody-elses".into(),
+            template: Some(&wishes::unbuilt("noble-1a2b", 90011)),
         };
         holds(&provider::check(case).await);
     }

@@ -147,7 +147,7 @@ impl Yard {
             self.centre.breaches().into_iter().map(|breach| format!("breach: {}", breach.what)).collect();
         let again = match ask {
             Ask::Destroy => Ask::Destroy,
-            Ask::Apply | Ask::Replace(_) | Ask::Rebuild | Ask::Backup => Ask::Apply,
+            Ask::Apply | Ask::Replace(_) | Ask::ReplaceOutdated | Ask::Rebuild | Ask::Backup => Ask::Apply,
         };
         let (observed, plan) = self.plan(&again, only).await;
         let nodes = observed.cluster.as_ref().and_then(Seen::present).into_iter().flat_map(|seen| &seen.nodes);

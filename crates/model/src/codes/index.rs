@@ -208,6 +208,12 @@ codes! {
         "The certificate of the Proxmox API is trusted by its CA in `caFile`, by its SHA-256 fingerprint, by the CAs that \
          this computer knows, or, with `insecure`, whatever it is. Only one of them can decide. Each node of a Proxmox \
          cluster has a certificate of its own, so where one is known by its fingerprint, each of them has to be.";
+    324 Error TEMPLATE_TWO_WAYS = "one template, described in two ways",
+        "Pools that name the same template share it, so they say the same of it: its name, how it is built, and the \
+         bus and the format of its disk. Write the same in all of them, or give one another VMID.";
+    325 Error TEMPLATE_ADDRESS = "an address for a template's machine that somebody else has",
+        "While a template is set up, its machine is in the network beside all others. Choose an address that no node, \
+         no Service and no router has.";
     401 Error SERVER_MISSING = "a cluster without a server",
         "No pool has the role `server` or `both`, so there is no control plane: nothing that agents could join. Give \
          one pool the role `both` (control plane and work) or `server` (control plane only).";

@@ -256,6 +256,9 @@ pub struct VmTemplate {
     pub name: Option<String>,
     /// Clones are linked.
     pub linked: bool,
+    /// We build it ([`super::DesiredTemplate`]), so it is the one with that name and our marks, whatever its VMID is.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub built: bool,
 }
 
 /// An image of a disk, and where it is kept.

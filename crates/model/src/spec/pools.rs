@@ -1,5 +1,7 @@
 //! Pools: groups of nodes that are alike.
 
+use std::net::IpAddr;
+
 use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -255,11 +257,12 @@ fn default_raw_lines() -> Vec<String> {
 pub struct Vm {
     /// The template's VMID.
     pub template: u32,
-    /// The template's name; checked before anything is cloned.
+    /// The template's name; checked before anything is cloned. One that is built has its version behind it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<forms::Domain>")]
     pub template_name: Option<String>,
-    /// Build the template from a cloud image when it is not there.
+    /// Build the template from a cloud image, and build it again when what it is made of changes. A template that somebody
+    /// else has made is not touched, and not used either.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub build: Option<TemplateBuild>,
     /// A linked clone: quicker and smaller, tied to its template.
@@ -352,9 +355,58 @@ pub struct TemplateBuild {
     /// The cloud image's address.
     #[schemars(with = "forms::HttpsAddress")]
     pub image: String,
-    /// The image's SHA-256.
+    /// The image's SHA-256. Proxmox compares it.
     #[schemars(extend("pattern" = "^[0-9a-f]{64}$"))]
     pub sha256: String,
+    /// An address for the machine while it is set up. No node has it.
+    pub address: IpAddr,
+    /// The VMID of every other version: a new one is built while the old one is there. Without it: the one after
+    /// `template`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spare: Option<u32>,
+    /// Processor cores of the machine while it is set up.
+    #[serde(default = "build_cores")]
+    #[schemars(range(min = 1, max = 512))]
+    pub cores: u32,
+    /// Its memory.
+    #[serde(default = "build_memory")]
+    pub memory: Size,
+    /// Its disk: a clone has it until it grows, and none is smaller.
+    #[serde(default = "build_disk")]
+    pub disk: Size,
+    /// The Proxmox node that the template is on. Without it: `providers.proxmox.node`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<forms::ProxmoxNode>")]
+    pub node: Option<String>,
+    /// The storage for its disk. Without it: `providers.proxmox.storage`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<forms::Storage>")]
+    pub storage: Option<String>,
+    /// The storage for the image's file, with the content type `import`. Without it: `providers.proxmox.isoStorage`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<forms::Storage>")]
+    pub image_storage: Option<String>,
+}
+
+impl Vm {
+    /// The VMIDs that the template may have, where we build it.
+    pub fn built_as(&self) -> Option<[u32; 2]> {
+        let build = self.build.as_ref()?;
+        Some([self.template, build.spare.unwrap_or_else(|| self.template.saturating_add(1))])
+    }
+}
+
+fn build_cores() -> u32 {
+    2
+}
+
+fn build_memory() -> Size {
+    Size::from_gib(2)
+}
+
+/// Cloud images of Debian and Ubuntu unpack to some 3 GiB, and packages want room.
+fn build_disk() -> Size {
+    Size::from_gib(8)
 }
 
 /// Servers at Hetzner.

@@ -69,12 +69,18 @@ impl Proof<'_> {
 
     fn machine(&self, step: &Step, provider: &ProviderName, name: &NodeName, told: &Owner) -> Option<Violation> {
         let inventory = self.observed.providers.get(provider).and_then(Seen::present);
-        let owner = inventory.and_then(|seen| seen.machines.get(name)).map(|machine| &machine.owner);
+        let template = inventory.and_then(|seen| seen.templates.get(name));
+        let machine = inventory.and_then(|seen| seen.machines.get(name)).map(|machine| &machine.owner);
+        let owner = machine.or(template.map(|template| &template.owner));
         if owner != Some(&self.desired.owner) || *told != self.desired.owner {
             return Some(violation(OURS, step, format!("{name} does not carry our mark")));
         }
         if provider.as_str() == EXISTING {
             return Some(violation(OURS, step, format!("{name} was there before us")));
+        }
+        let built = self.desired.templates.iter().any(|wish| wish.name() == name);
+        if built && template.is_some_and(|seen| seen.finished) && *self.ask != Ask::Destroy {
+            return Some(violation(WISHED, step, format!("the template {name} is in the spec")));
         }
         self.stays(step, name)
     }
@@ -94,7 +100,7 @@ impl Proof<'_> {
         let asked = match self.ask {
             Ask::Destroy | Ask::Rebuild => true,
             Ask::Replace(nodes) => nodes.contains(name),
-            Ask::Apply | Ask::Backup => false,
+            Ask::Apply | Ask::Backup | Ask::ReplaceOutdated => false,
         };
         let wished = self.nodes.contains(name) && !asked;
         wished.then(|| violation(WISHED, step, format!("{name} is in the spec")))

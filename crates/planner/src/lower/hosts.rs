@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use indexmap::IndexMap;
-use kubewright_model::desired::{Body, DesiredHost, DesiredProxy, LxcBody, THIS_COMPUTER, Way};
+use kubewright_model::desired::{Body, DesiredHost, DesiredMachine, DesiredProxy, LxcBody, THIS_COMPUTER, Way};
 use kubewright_model::digest::Digest;
 use kubewright_model::host::{
     DirectoryWish, FileWish, HostResource, HostsEntry, Mode, RepositoryWish, SshDaemonWish, UnitRun, UnitWish, UserWish,
 };
-use kubewright_model::ids::{NodeName, PlaceName};
+use kubewright_model::ids::{HoleName, NodeName, PlaceName};
 use kubewright_model::spec::hosts::{HostFile, PackageRepository, Ssh};
 use kubewright_model::spec::secrets::SecretRef;
 use kubewright_model::spec::{Distribution, HostSettings};
@@ -21,7 +21,12 @@ use crate::distributions;
 use crate::haproxy;
 
 /// Hosts of nodes, then the hypervisors that need a word from us.
-pub(super) fn hosts(context: &Context<'_>, proxies: &[DesiredProxy], secrets: &mut SecretNames) -> Vec<DesiredHost> {
+pub(super) fn hosts(
+    context: &Context<'_>,
+    machines: &[DesiredMachine],
+    proxies: &[DesiredProxy],
+    secrets: &mut SecretNames,
+) -> Vec<DesiredHost> {
     let everyone = Arc::new(everyone(context));
     let mut hosts: Vec<DesiredHost> = context
         .nodes
@@ -38,7 +43,7 @@ pub(super) fn hosts(context: &Context<'_>, proxies: &[DesiredProxy], secrets: &m
             }
         })
         .collect();
-    hosts.extend(hypervisors(context));
+    hosts.extend(hypervisors(context, machines));
     hosts
 }
 
@@ -47,30 +52,70 @@ fn way(node: &NodePlan<'_>, ssh: Option<&Ssh>, secrets: &mut SecretNames) -> Way
     let own = node.pool.hosts.as_ref().is_some_and(|settings| settings.ssh.is_some());
     let name = |what: &str| if own { format!("{what}-{}", node.pool_name) } else { what.to_string() };
     let mut hole = |what, password: Option<&SecretRef>| password.map(|it| secrets.hole(&name(what), Some(it)));
+    let (first, sudo) = (
+        hole("first-password", ssh.and_then(|ssh| ssh.first_password.as_ref())),
+        hole("sudo-password", ssh.and_then(|ssh| ssh.sudo_password.as_ref())),
+    );
     Way {
         address: node.address,
         name: match &node.pool.existing {
             Some(existing) if existing.this_computer => Some(THIS_COMPUTER.into()),
             _ => node.address.is_none().then(|| node.name.to_string()),
         },
-        port: ssh.map_or(22, |ssh| ssh.port),
         // Only who moves the daemon looks for it where it is before that.
         port_before: ssh
             .filter(|ssh| ssh.harden)
             .map(|ssh| ssh.port_before.unwrap_or(22))
             .filter(|before| ssh.is_some_and(|ssh| ssh.port != *before)),
-        user: ssh.map_or("root", |ssh| ssh.user.as_str()).into(),
-        key_file: ssh.and_then(|ssh| ssh.key_file.as_deref()).map(Arc::from),
-        jump: ssh.and_then(|ssh| ssh.jump.as_deref()).map(Arc::from),
         host_key: node
             .pool
             .existing
             .as_ref()
             .and_then(|it| it.host_keys.get(&node.name))
             .map(|key| key.as_str().into()),
-        first: hole("first-password", ssh.and_then(|ssh| ssh.first_password.as_ref())),
-        sudo: hole("sudo-password", ssh.and_then(|ssh| ssh.sudo_password.as_ref())),
+        first,
+        sudo,
+        ..plain_way(ssh, None)
     }
+}
+
+/// The way to a host of which nothing but the cluster's settings is known.
+pub(super) fn plain_way(ssh: Option<&Ssh>, sudo: Option<HoleName>) -> Way {
+    Way {
+        address: None,
+        name: None,
+        port: ssh.map_or(22, |ssh| ssh.port),
+        port_before: None,
+        user: ssh.map_or("root", |ssh| ssh.user.as_str()).into(),
+        key_file: ssh.and_then(|ssh| ssh.key_file.as_deref()).map(Arc::from),
+        jump: ssh.and_then(|ssh| ssh.jump.as_deref()).map(Arc::from),
+        host_key: None,
+        first: None,
+        sudo,
+    }
+}
+
+/// What every host with these settings has of packages, kernel, users and files; `modules`: it loads its own.
+pub(super) fn settled(settings: &HostSettings, modules: bool, secrets: &mut SecretNames) -> Vec<HostResource> {
+    let repositories = settings.repositories.iter();
+    let mut resources: Vec<HostResource> =
+        repositories.map(|(name, it)| HostResource::Repository(repository(name, it))).collect();
+    resources.extend(settings.packages.iter().chain(&settings.holds).cloned().map(HostResource::Package));
+    resources.extend(settings.holds.iter().cloned().map(HostResource::Hold));
+    if modules {
+        resources.extend(settings.modules.iter().cloned().map(HostResource::Module));
+    }
+    resources.extend(
+        settings.sysctls.iter().map(|(key, value)| HostResource::Sysctl { key: key.clone(), value: value.clone() }),
+    );
+    resources.extend(settings.users.iter().map(|(name, user)| HostResource::User(user_wish(name, user, secrets))));
+    resources.extend(settings.files.iter().map(|(path, file)| file_wish(path, file, secrets)));
+    resources
+}
+
+pub(super) fn language_and_time(settings: &HostSettings) -> impl Iterator<Item = HostResource> + use<> {
+    let timezone = settings.timezone.clone().map(HostResource::Timezone);
+    timezone.into_iter().chain(settings.locale.clone().map(HostResource::Locale))
 }
 
 fn resources(
@@ -87,22 +132,11 @@ fn resources(
         return Vec::new();
     }
     let mut resources = vec![HostResource::Hostname(node.name.to_string())];
-    resources.extend(settings.repositories.iter().map(|(name, it)| HostResource::Repository(repository(name, it))));
-    resources.extend(settings.packages.iter().chain(&settings.holds).cloned().map(HostResource::Package));
-    resources.extend(settings.holds.iter().cloned().map(HostResource::Hold));
-    if !modules_are_the_hypervisors(context, node) {
-        resources.extend(settings.modules.iter().cloned().map(HostResource::Module));
-    }
-    resources.extend(
-        settings.sysctls.iter().map(|(key, value)| HostResource::Sysctl { key: key.clone(), value: value.clone() }),
-    );
-    resources.extend(settings.users.iter().map(|(name, user)| HostResource::User(user_wish(name, user, secrets))));
-    resources.extend(settings.files.iter().map(|(path, file)| file_wish(path, file, secrets)));
+    resources.extend(settled(settings, !modules_are_the_hypervisors(context, node), secrets));
     if settings.etc_hosts == Some(true) {
         resources.push(HostResource::HostsEntries(everyone.clone()));
     }
-    resources.extend(settings.timezone.clone().map(HostResource::Timezone));
-    resources.extend(settings.locale.clone().map(HostResource::Locale));
+    resources.extend(language_and_time(settings));
     // The kubelet of kubeadm refuses to start beside swap; the others are told nothing unless the file says so.
     if settings.swap_off.unwrap_or(kubernetes.distribution == Distribution::Kubeadm && node.is_node()) {
         resources.push(HostResource::SwapOff);
@@ -141,7 +175,7 @@ fn listens(context: &Context<'_>, node: &NodePlan<'_>) -> Vec<u16> {
 
 /// What two parts want is wanted once: a package, and a user as the file has it. Of a kernel setting the distribution,
 /// which comes later, has the last word: it does not start with another value.
-fn deduplicated(resources: Vec<HostResource>) -> Vec<HostResource> {
+pub(super) fn deduplicated(resources: Vec<HostResource>) -> Vec<HostResource> {
     let mut first = BTreeSet::new();
     let mut last = BTreeMap::new();
     for (index, resource) in resources.iter().enumerate() {
@@ -273,11 +307,10 @@ fn joined<T: Clone>(under: &IndexMap<String, T>, over: &IndexMap<String, T>) -> 
 
 /// What only root on the hypervisor may do for its containers: load kernel modules, and write the lines of their files
 /// that the API does not accept.
-fn hypervisors(context: &Context<'_>) -> Vec<DesiredHost> {
+fn hypervisors(context: &Context<'_>, machines: &[DesiredMachine]) -> Vec<DesiredHost> {
     let Some(proxmox) = &context.file.spec.providers.proxmox else { return Vec::new() };
     let Some(ssh) = &proxmox.ssh else { return Vec::new() };
     let mut wishes: BTreeMap<PlaceName, (BTreeSet<String>, Vec<HostResource>)> = BTreeMap::new();
-    let machines = super::machines::machines(context);
     for (machine, node) in machines.iter().zip(&context.nodes) {
         let (Body::Lxc(lxc), Some(vmid)) = (&*machine.body, machine.vmid) else { continue };
         let (modules, files) = wishes.entry(machine.place.clone()).or_default();

@@ -1,13 +1,13 @@
 //! Nodes become machines.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use kubewright_model::desired::{
     Body, DesiredMachine, EXISTING, LxcBody, PROXMOX, ProxmoxCluster, ProxmoxIdentity, ProxmoxTrust, ServerBody,
     VmBody, VmSource, VmTemplate,
 };
-use kubewright_model::ids::{HoleName, PlaceName, PoolName, ProviderName, Vmid};
+use kubewright_model::ids::{HoleName, NodeName, PlaceName, PoolName, ProviderName, Vmid};
 use kubewright_model::spec::pools::{CloudInit, DiskBus, DiskFormat, HetznerMachines, Lxc, ProxmoxMachines, Vm};
 use kubewright_model::spec::{ClusterFile, Pool};
 
@@ -15,13 +15,13 @@ use crate::context::nodes::{MAX_NODES, NodePlan};
 use crate::context::{Context, console_password};
 
 /// Every node as a machine.
-pub(super) fn machines(context: &Context<'_>) -> Vec<DesiredMachine> {
+pub(super) fn machines(context: &Context<'_>, built: &BTreeMap<Vmid, &NodeName>) -> Vec<DesiredMachine> {
     let mut free = FreeVmids::new(context);
     let mut shared: Option<(&PoolName, Arc<Body>)> = None;
     let machines = context.nodes.iter().map(|node| {
         let body = match &shared {
             Some((pool, body)) if *pool == node.pool_name => body.clone(),
-            _ => Arc::new(body(context.file, node.pool_name, node.pool)),
+            _ => Arc::new(body(context.file, node.pool_name, node.pool, built)),
         };
         shared = Some((node.pool_name, body.clone()));
         let proxmox = node.pool.proxmox.as_ref();
@@ -143,13 +143,13 @@ impl FreeVmids {
     }
 }
 
-fn body(file: &ClusterFile, name: &PoolName, pool: &Pool) -> Body {
+fn body(file: &ClusterFile, name: &PoolName, pool: &Pool, built: &BTreeMap<Vmid, &NodeName>) -> Body {
     if let Some(machines) = &pool.proxmox {
         if let Some(lxc) = &machines.lxc {
             return Body::Lxc(lxc_body(file, machines, lxc));
         }
         if let Some(vm) = &machines.vm {
-            return Body::Vm(VmBody { password_hash: password_hole(name, vm), ..vm_body(file, machines, vm) });
+            return Body::Vm(VmBody { password_hash: password_hole(name, vm), ..vm_body(file, machines, vm, built) });
         }
     }
     if let Some(machines) = &pool.hetzner {
@@ -185,8 +185,14 @@ fn lxc_body(file: &ClusterFile, machines: &ProxmoxMachines, lxc: &Lxc) -> LxcBod
     }
 }
 
-fn vm_body(file: &ClusterFile, machines: &ProxmoxMachines, vm: &Vm) -> VmBody {
+pub(super) fn vm_body(
+    file: &ClusterFile,
+    machines: &ProxmoxMachines,
+    vm: &Vm,
+    built: &BTreeMap<Vmid, &NodeName>,
+) -> VmBody {
     let network = &file.spec.network;
+    let ours = built.get(&Vmid(vm.template)).filter(|_| vm.build.is_some());
     let bus = match vm.bus {
         DiskBus::Scsi => "scsi0",
         DiskBus::Virtio => "virtio0",
@@ -198,8 +204,9 @@ fn vm_body(file: &ClusterFile, machines: &ProxmoxMachines, vm: &Vm) -> VmBody {
     VmBody {
         source: VmSource::Clone(VmTemplate {
             vmid: Vmid(vm.template),
-            name: vm.template_name.clone(),
+            name: ours.map(|name| name.to_string()).or_else(|| vm.template_name.clone()),
             linked: vm.linked,
+            built: ours.is_some(),
         }),
         storage: storage(file, machines),
         bridge: bridge(file),

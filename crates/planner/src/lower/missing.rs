@@ -53,10 +53,6 @@ fn of_cluster(file: &ClusterFile) -> Vec<Missing> {
     if spec.kubernetes.endpoint.virtual_ip.is_some() && distribution != Distribution::Talos {
         missing.push(blocks(format!("a virtual IP before {}", distribution.title()), "nobody would answer at it"));
     }
-    let mut machines = spec.pools.values().filter_map(|pool| pool.proxmox.as_ref());
-    if machines.any(|machines| machines.vm.as_ref().is_some_and(|vm| vm.build.is_some())) {
-        missing.push(blocks("building templates", "the template of virtual machines must be there already"));
-    }
     if spec.addons.argocd.as_ref().is_some_and(|argocd| argocd.admin_password.is_some()) {
         let effect = "Argo CD makes its own, in the Secret argocd-initial-admin-secret";
         missing.push(blocks("a chosen password for Argo CD", effect));

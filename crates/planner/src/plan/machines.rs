@@ -11,12 +11,13 @@ use kubewright_model::plan::{Action, HostChange, Lease, Stage, Step, Weight};
 
 use super::draft::{Draft, id};
 use super::standing::{ClusterView, Node, Standing, Standings};
+use super::templates;
 use crate::diff;
 use crate::diff::machine as machine_diff;
 
 /// Proxmox locks a storage's volume group while a clone or an unpacked template is written; more at once only makes
 /// all of them run into the lock's time-out.
-const CREATES_PER_STORAGE: u16 = 1;
+pub(super) const CREATES_PER_STORAGE: u16 = 1;
 /// Machines started at once on one hypervisor: more make each other's boot slower than one after the other.
 const STARTS_PER_PLACE: u16 = 8;
 
@@ -96,6 +97,7 @@ fn create(draft: &mut Draft<'_>, standings: &Standings<'_>, node: &Node<'_>) {
     needs.push(id("delete", &machine.name));
     let ways = standings.in_the_way.get(&machine.name).into_iter().flatten();
     needs.extend(ways.map(|(name, _)| id("delete", name)));
+    needs.extend(templates::before(machine));
     let lease = match &*machine.body {
         Body::Lxc(lxc) => Some(format!("create/{}/{}", machine.place, lxc.storage)),
         Body::Vm(vm) => Some(format!("create/{}/{}", machine.place, vm.storage)),

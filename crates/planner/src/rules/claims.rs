@@ -1,18 +1,21 @@
 //! Who claims which addresses, and where two claims meet.
 
 use std::cmp::Reverse;
+use std::collections::BTreeSet;
 
 use kubewright_model::diagnostic::SpecPath;
 use kubewright_model::ids::PoolName;
 use kubewright_model::net::AddressRange;
 
-use super::{Facts, at};
+use super::{Facts, at, templates};
 
 /// Who claims an address.
 #[derive(Clone, Debug)]
 pub(super) enum Holder<'a> {
     /// Nodes of a pool.
     Node(&'a PoolName),
+    /// The machine that a template is set up on.
+    Template,
     /// Services of type LoadBalancer.
     Balanced(&'a PoolName),
     /// The hosts' gateway.
@@ -28,6 +31,7 @@ impl Holder<'_> {
     pub(super) fn title(&self) -> String {
         match self {
             Self::Node(pool) => format!("the address of a node of the pool `{pool}`"),
+            Self::Template => "the address of a template's machine".into(),
             Self::Balanced(pool) => format!("in the LoadBalancer pool `{pool}`"),
             Self::Gateway => "the gateway's address".into(),
             Self::Endpoint => "the address of the API".into(),
@@ -77,6 +81,15 @@ pub(super) fn claims<'a>(facts: &Facts<'a>) -> Vec<Claim<'a>> {
     for (name, pool) in &facts.spec.pools {
         for (index, range) in pool.addresses.iter().enumerate() {
             claim(*range, Holder::Node(name), at("pools").then(name).then("addresses").then(index));
+        }
+    }
+    let mut seen = BTreeSet::new();
+    for (name, vm) in templates::of(facts) {
+        let address = vm.build.as_ref().and_then(|build| one(build.address));
+        // Pools that name the same template share it.
+        if let Some(range) = address.filter(|_| seen.insert(vm.template)) {
+            let path = at("pools").then(name).then("proxmox").then("vm").then("build").then("address");
+            claim(range, Holder::Template, path);
         }
     }
     for (path, name, ranges) in balanced(facts) {

@@ -46,6 +46,7 @@ pub(super) fn rules(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
     templates(facts, found);
     reserve(facts, found);
     proxmox::rules(facts, found);
+    super::templates::rules(facts, found);
     hetzner::rules(facts, found);
     talos(facts, found);
 }
@@ -169,7 +170,7 @@ fn at_proxmox(
 }
 
 /// VMIDs as Proxmox has them.
-fn vmids(range: NumberRange, path: SpecPath, found: &mut Vec<Diagnostic>) {
+pub(super) fn vmids(range: NumberRange, path: SpecPath, found: &mut Vec<Diagnostic>) {
     let out = [range.first, range.last].into_iter().find(|vmid| !(100..=999_999_999).contains(vmid));
     if let Some(vmid) = out {
         let message = format!("Proxmox does not accept the VMID {vmid}");
@@ -218,8 +219,11 @@ fn hypervisor_user(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
 /// No machine has the VMID of a template.
 fn templates(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
     let machines = || facts.spec.pools.iter().filter_map(|(name, pool)| Some((name, pool.proxmox.as_ref()?)));
-    let templates: BTreeMap<u32, &PoolName> =
-        machines().filter_map(|(name, machines)| Some((machines.vm.as_ref()?.template, name))).collect();
+    let numbers = super::templates::of(facts).flat_map(|(name, vm)| {
+        let spare = vm.built_as().map(|[_, spare]| (spare, name));
+        [(vm.template, name)].into_iter().chain(spare)
+    });
+    let templates: BTreeMap<u32, &PoolName> = numbers.collect();
     for (name, machines) in machines() {
         for (index, range) in machines.vmids.iter().enumerate() {
             if let Some((template, other)) = templates.range(range.first..=range.last).next() {

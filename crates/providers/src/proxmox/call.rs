@@ -9,6 +9,7 @@ pub(crate) mod schema;
 use std::collections::BTreeMap;
 use std::fmt;
 
+use kubewright_model::desired::VmImage;
 use kubewright_model::ids::Vmid;
 
 use super::tasks::Upid;
@@ -193,6 +194,11 @@ impl Guest {
             .with("target", node)
     }
 
+    /// Makes a template of a virtual machine that is off.
+    pub(super) fn to_template(&self) -> Call {
+        Call::new(Verb::Post, "/nodes/{node}/qemu/{vmid}/template").at("node", &self.node).at("vmid", self.vmid)
+    }
+
     /// Clones a template.
     pub(super) fn clone_to(&self, newid: Vmid, config: &Config) -> Call {
         Call::new(Verb::Post, "/nodes/{node}/qemu/{vmid}/clone")
@@ -233,6 +239,10 @@ pub(super) fn guests(node: &str, kind: Kind) -> Call {
 
 pub(super) fn create_container(node: &str, vmid: Vmid, config: &Config) -> Call {
     Call::new(Verb::Post, "/nodes/{node}/lxc").at("node", node).with("vmid", vmid).all(config)
+}
+
+pub(super) fn create_virtual_machine(node: &str, vmid: Vmid, config: &Config) -> Call {
+    Call::new(Verb::Post, "/nodes/{node}/qemu").at("node", node).with("vmid", vmid).all(config)
 }
 
 /// A node's tasks that began then or later, those that run and those that have ended.
@@ -317,6 +327,23 @@ pub(super) fn change_ha_rule(rule: &str, resources: &str) -> Call {
 pub(super) fn upload_iso(node: &str, storage: &str, file: File) -> Call {
     let call = Call::new(Verb::Post, "/nodes/{node}/storage/{storage}/upload").at("node", node).at("storage", storage);
     Call { file: Some(file), ..call.with("content", "iso") }
+}
+
+/// Has a node get an image of a disk; it compares the checksum itself.
+pub(super) fn get_image(node: &str, storage: &str, file: &str, image: &VmImage) -> Call {
+    Call::new(Verb::Post, "/nodes/{node}/storage/{storage}/download-url")
+        .at("node", node)
+        .at("storage", storage)
+        .with("content", "import")
+        .with("filename", file)
+        .with("url", &image.url)
+        .with("checksum", image.sha256.as_str())
+        .with("checksum-algorithm", "sha256")
+}
+
+/// What a storage takes, and how full it is.
+pub(super) fn storage(node: &str, storage: &str) -> Call {
+    Call::new(Verb::Get, "/nodes/{node}/storage/{storage}/status").at("node", node).at("storage", storage)
 }
 
 /// Deletes a file of a storage.

@@ -10,6 +10,7 @@ use kubewright_model::units::Size;
 
 use super::call::{Config, Kind};
 use super::guest::property;
+use super::wish::ORIGIN;
 
 /// A change in the making.
 pub(super) struct Change<'a> {
@@ -48,7 +49,7 @@ impl<'a> Change<'a> {
             Setting::Tags(words) => self.set("tags", tags(words, self.owner)),
             Setting::OnBoot(yes) => self.set("onboot", u8::from(*yes)),
             Setting::Startup(startup) => self.set("startup", startup),
-            Setting::Description(text) => self.set("description", text),
+            Setting::Description(text) => self.describe(text),
             Setting::Features(words) if words.is_empty() => self.delete("features"),
             Setting::Features(words) => {
                 let features: Vec<String> = words.iter().map(|feature| format!("{feature}=1")).collect();
@@ -82,6 +83,14 @@ impl<'a> Change<'a> {
             (Setting::ExtraDisk(number, size), Body::Vm(vm)) => self.extra_disk(vm, *number, *size),
             _ => {}
         }
+    }
+
+    /// What people read, and below it what we note ourselves and must not lose.
+    fn describe(&mut self, text: &str) {
+        let there = self.there.get("description").map(String::as_str).unwrap_or_default();
+        let ours = there.lines().find(|line| line.starts_with(ORIGIN));
+        let ours = ours.map(|line| format!("\n\n{line}")).unwrap_or_default();
+        self.set("description", format!("{text}{ours}"));
     }
 
     fn io_thread(&mut self, vm: &VmBody, yes: bool) {
@@ -183,11 +192,13 @@ mod tests {
             ("agent", "enabled=0,fstrim_cloned_disks=1"),
             ("scsi0", "local-lvm:vm-400-disk-0,iothread=1,ssd=1,size=32G"),
             ("scsi1", "local-lvm:vm-9999-pvc-1,size=1G"),
+            ("description", "before\n\nkubewright-template: noble-1a2b3c4d\n"),
         ]);
         let owner = Owner("lab".into());
         let mut change = Change::new(&machine, &owner, Kind::Qemu, &there);
         for wish in [
             Setting::Bridge("vmbr1".into()),
+            Setting::Description("now".into()),
             Setting::Vlan(20),
             Setting::Cpu("host".into()),
             Setting::Agent(true),
@@ -205,6 +216,7 @@ mod tests {
             ("agent", "1,fstrim_cloned_disks=1"),
             ("scsi0", "local-lvm:vm-400-disk-0,ssd=1,size=32G"),
             ("scsi2", "local-lvm:5,format=raw"),
+            ("description", "now\n\nkubewright-template: noble-1a2b3c4d"),
         ]);
         assert_eq!(change.config(), wanted, "what cloud-init has told stays, and so does what is in a slot");
     }

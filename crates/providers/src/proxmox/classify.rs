@@ -33,6 +33,8 @@ const WORDS: &[(&str, ErrorKind)] = &[
     ("only allowed for root@pam", ErrorKind::Denied),
     ("already exists", ErrorKind::Conflict),
     ("config file already exists", ErrorKind::Conflict),
+    // A template whose linked clones are there.
+    ("is still in use by linked clone", ErrorKind::Conflict),
     // Room. LVM, thin pools, ZFS, file systems, quotas.
     ("not enough free space", ErrorKind::Quota),
     ("no space left on device", ErrorKind::Quota),
@@ -40,6 +42,8 @@ const WORDS: &[(&str, ErrorKind)] = &[
     ("insufficient free space", ErrorKind::Quota),
     ("quota exceeded", ErrorKind::Quota),
     // Wishes that cannot be had.
+    ("checksum mismatch", ErrorKind::Invalid),
+    ("is not configured for content-type", ErrorKind::Invalid),
     ("unable to shrink disk size", ErrorKind::Invalid),
     ("shrinking disks is not supported", ErrorKind::Invalid),
     ("can't clone to non-shared storage", ErrorKind::Invalid),

@@ -6,13 +6,14 @@
 use std::net::IpAddr;
 
 use kubewright_model::ids::{NodeName, Owner, Vmid};
-use kubewright_model::observed::{MachineSeen, Power};
+use kubewright_model::observed::{MachineSeen, Origin, Power};
 use kubewright_model::setting::Setting;
 use kubewright_model::spec::pools::Startup;
 use kubewright_model::units::{Balloon, Size, Span};
 use serde_json::Value;
 
 use super::call::{Config, Guest, Kind};
+use super::wish::{IMAGE, ORIGIN};
 
 /// What a guest's settings are where its configuration is silent: MiB of memory, for both kinds.
 const DEFAULT_MEMORY: u64 = 512;
@@ -160,6 +161,7 @@ pub(super) fn machine(guest: &Guest, config: &Config, power: Power, owner: &Owne
         settings: settings.into_iter().flatten().filter(|it| finished || early(it)).collect(),
         protected: flag(config, "protection"),
         pending: false,
+        template: origin(config),
     }
 }
 
@@ -200,7 +202,7 @@ fn all_settings(guest: &Guest, config: &Config, owner: &Owner) -> Vec<Option<Set
         Some(Setting::tags(&others)),
         Some(Setting::OnBoot(flag(config, "onboot"))),
         config.get("startup").and_then(|line| startup(line)).map(Setting::Startup),
-        config.get("description").map(|text| Setting::Description(text.trim().into())),
+        config.get("description").map(|text| notes(text)).filter(|text| !text.is_empty()).map(Setting::Description),
     ];
     all.extend(network(kind, config));
     match kind {
@@ -270,6 +272,21 @@ fn startup(line: &str) -> Option<Startup> {
     let order = default_part(line, "order").and_then(|text| text.parse().ok());
     let startup = Startup { order, up: number("up").map(Span::from_secs), down: number("down").map(Span::from_secs) };
     (startup != Startup::default()).then_some(startup)
+}
+
+/// What people have written in a guest's notes: what we note ourselves is left out.
+fn notes(text: &str) -> String {
+    let ours = |line: &&str| !line.starts_with(ORIGIN) && !line.starts_with(IMAGE);
+    text.lines().filter(ours).collect::<Vec<_>>().join("\n").trim().to_string()
+}
+
+/// The template of ours that a machine was cloned from. A volume that hangs on a template's names it, `base-90001-disk-0`,
+/// and LVM-thin's, which do not, hang on nothing.
+fn origin(config: &Config) -> Option<Origin> {
+    let name = config.get("description")?.lines().find_map(|line| line.trim().strip_prefix(ORIGIN))?;
+    let disk = system_disk(Kind::Qemu, config).and_then(|slot| config.get(&slot)?.split(',').next());
+    let linked = disk.is_some_and(|volume| volume.split([':', '/']).any(|part| part.starts_with("base-")));
+    Some(Origin { name: NodeName::new(name), linked })
 }
 
 fn features(config: &Config) -> Vec<String> {
@@ -365,6 +382,24 @@ mod tests {
         let seen = machine(&guest, &config, Power::Stopped, &owner);
         assert_eq!(told(&seen), "disk 100Gi, tags , on boot false");
         assert_eq!(finished_name(&config["name"], &owner), Some("node-1"));
+    }
+
+    #[test]
+    fn a_disk_that_hangs_on_a_template_names_it() {
+        let linked = |disk: &str| {
+            let notes = "Somebody's own words.\nkubewright-template: noble-1a2b3c4d\n";
+            origin(&of(&[("scsi0", disk), ("description", notes)]))
+                .map(|origin| (origin.name.to_string(), origin.linked))
+        };
+        for (disk, hangs) in [
+            ("local-zfs:base-90001-disk-0/vm-500-disk-0,size=8G", true),
+            ("local:90001/base-90001-disk-0.qcow2/500/vm-500-disk-0.qcow2,size=8G", true),
+            ("local-zfs:vm-500-disk-0,size=8G", false),
+        ] {
+            assert_eq!(linked(disk), Some(("noble-1a2b3c4d".into(), hangs)), "{disk}");
+        }
+        assert_eq!(origin(&of(&[("scsi0", "local-zfs:base-1-disk-0/vm-2-disk-0")])), None);
+        assert_eq!(notes("of the lab\n\nkubewright-template: noble-1a2b3c4d\n"), "of the lab");
     }
 
     #[test]

@@ -16,7 +16,7 @@ use super::{Proxmox, guest, ha, seed, wish};
 use crate::{Doomed, ErrorKind, ProviderError};
 
 /// Seconds for the system inside to end: Kubernetes' own units have 90 s each, and most of them need two.
-const SHUT_DOWN: u64 = 180;
+pub(super) const SHUT_DOWN: u64 = 180;
 
 /// A machine of ours, and what its configuration was when it was recognised.
 pub(super) struct Ours {
@@ -35,7 +35,7 @@ impl Proxmox {
         Ok(guest::config(&self.client.send(guest.config()).await?))
     }
 
-    async fn seen(&self, guest: &Guest, owner: &Owner) -> Result<MachineSeen, ProviderError> {
+    pub(super) async fn seen(&self, guest: &Guest, owner: &Owner) -> Result<MachineSeen, ProviderError> {
         let (power, kept) = self.status(guest).await?;
         let mut seen = self.seen_as(guest, power, owner).await?;
         if kept {
@@ -57,7 +57,12 @@ impl Proxmox {
     }
 
     /// The guest if it is the machine of that name with our mark, by its own configuration.
-    async fn recognise(&self, guest: &Guest, name: &NodeName, owner: &Owner) -> Result<Option<Ours>, ProviderError> {
+    pub(super) async fn recognise(
+        &self,
+        guest: &Guest,
+        name: &NodeName,
+        owner: &Owner,
+    ) -> Result<Option<Ours>, ProviderError> {
         let config = match self.config(guest).await {
             // Gone, or moved to another node.
             Err(gone) if gone.kind == ErrorKind::NotFound => return Ok(None),
@@ -72,7 +77,7 @@ impl Proxmox {
     }
 
     /// The machine of that name with our mark, wherever in the cluster it is.
-    async fn find(&self, name: &NodeName, owner: &Owner) -> Result<Option<Ours>, ProviderError> {
+    pub(super) async fn find(&self, name: &NodeName, owner: &Owner) -> Result<Option<Ours>, ProviderError> {
         if let Some(guest) = self.known(name)
             && let Some(ours) = self.recognise(&guest, name, owner).await?
         {
@@ -134,10 +139,12 @@ impl Proxmox {
     pub(super) async fn make(&self, machine: &DesiredMachine, owner: &Owner) -> Result<MachineSeen, ProviderError> {
         let survey = self.survey().await?;
         if let Some(ours) = self.standing(machine, owner, &survey).await? {
-            return if ours.is_finished(owner) {
-                self.seen(&ours.guest, owner).await
-            } else {
-                self.finish(machine, ours, owner).await
+            return match &*machine.body {
+                Body::Vm(vm) if let VmSource::Image(image) = &vm.source => {
+                    self.import(machine, (vm, image), ours, owner).await
+                }
+                _ if ours.is_finished(owner) => self.seen(&ours.guest, owner).await,
+                _ => self.finish(machine, ours, owner).await,
             };
         }
         let place = machine.place.as_str();
@@ -153,10 +160,10 @@ impl Proxmox {
             Body::Lxc(lxc) => self.make_container(machine, lxc, vmid, owner).await,
             Body::Vm(vm) => match &vm.source {
                 VmSource::Clone(template) => {
-                    let (template, disks) = self.template(vm, template, &survey).await?;
-                    self.make_clone(machine, vm, (template, disks), vmid, owner, &survey).await
+                    let template = self.template(vm, template, owner, &survey).await?;
+                    self.make_clone(machine, vm, template, vmid, owner, &survey).await
                 }
-                VmSource::Image(_) => Err(error(ErrorKind::Invalid, "this version imports no images")),
+                VmSource::Image(image) => self.make_from_image(machine, (vm, image), vmid, owner).await,
             },
             Body::Server(_) | Body::Existing | Body::Local => {
                 Err(error(ErrorKind::Invalid, format!("{} is no machine of Proxmox", machine.name)))
@@ -174,7 +181,12 @@ impl Proxmox {
     }
 
     /// Sends the request that makes a guest, and waits until it is made.
-    async fn begin(&self, machine: &DesiredMachine, guest: &Guest, call: call::Call) -> Result<(), ProviderError> {
+    pub(super) async fn begin(
+        &self,
+        machine: &DesiredMachine,
+        guest: &Guest,
+        call: call::Call,
+    ) -> Result<(), ProviderError> {
         self.knows(&machine.name, guest);
         let made = async { self.tasks.done(&self.client.send(call).await?).await }.await;
         if made.as_ref().is_err_and(|error| error.kind == ErrorKind::Conflict) {
@@ -209,11 +221,12 @@ impl Proxmox {
         &self,
         machine: &DesiredMachine,
         vm: &VmBody,
-        (template, disks): (Guest, Config),
+        template: Ours,
         vmid: Vmid,
         owner: &Owner,
         survey: &Survey,
     ) -> Result<MachineSeen, ProviderError> {
+        let Ours { guest: template, config: disks } = template;
         // Proxmox clones onto another node only what every node sees; the rest is cloned beside its template and moves.
         let mut storages = guest::storages(&disks).chain((!vm.is_linked()).then_some(vm.storage.as_str()));
         let seen_everywhere = storages.all(|storage| survey.shared.contains(storage));
@@ -233,24 +246,37 @@ impl Proxmox {
         &self,
         vm: &VmBody,
         template: &VmTemplate,
+        owner: &Owner,
         survey: &Survey,
-    ) -> Result<(Guest, Config), ProviderError> {
+    ) -> Result<Ours, ProviderError> {
         let VmTemplate { vmid, name, .. } = template;
-        let found = survey.guests.iter().find(|entry| entry.guest.vmid == *vmid);
-        let found = found.filter(|entry| entry.guest.kind == Kind::Qemu && entry.template);
-        let found = found.ok_or_else(|| error(ErrorKind::NotFound, format!("there is no template {vmid}")))?;
-        let config = self.config(&found.guest).await?;
-        let called = guest::name(Kind::Qemu, &config).unwrap_or_default();
+        let found = match name {
+            Some(name) if template.built => self.find_template(&NodeName::new(name.as_str()), owner).await?,
+            _ => self.template_by_number(*vmid, survey).await?,
+        };
+        let wanted = name.clone().filter(|_| template.built).unwrap_or_else(|| vmid.to_string());
+        let found = found.ok_or_else(|| error(ErrorKind::NotFound, format!("there is no template {wanted}")))?;
+        let config = &found.config;
+        let called = guest::name(Kind::Qemu, config).unwrap_or_default();
         if let Some(wanted) = name.as_deref().filter(|wanted| *wanted != called) {
             let message = format!("the template {vmid} is named {called}, not {wanted}");
             return Err(error(ErrorKind::Conflict, message));
         }
         if config.get(&vm.disk_slot).is_none_or(|disk| guest::is_cdrom(disk)) {
-            let slot = guest::system_disk(Kind::Qemu, &config).unwrap_or_else(|| "nowhere".into());
+            let slot = guest::system_disk(Kind::Qemu, config).unwrap_or_else(|| "nowhere".into());
             let message = format!("the template {vmid} has its disk at {slot}, not at {}", vm.disk_slot);
             return Err(error(ErrorKind::Invalid, message));
         }
-        Ok((found.guest.clone(), config))
+        Ok(found)
+    }
+
+    async fn template_by_number(&self, vmid: Vmid, survey: &Survey) -> Result<Option<Ours>, ProviderError> {
+        let found = survey.guests.iter().find(|entry| entry.guest.vmid == vmid);
+        let Some(found) = found.filter(|entry| entry.guest.kind == Kind::Qemu && entry.template) else {
+            return Ok(None);
+        };
+        let config = self.config(&found.guest).await?;
+        Ok(Some(Ours { guest: found.guest.clone(), config }))
     }
 }
 
@@ -261,14 +287,27 @@ impl Proxmox {
             return Err(error(ErrorKind::Conflict, format!("{} is a virtual machine", ours.guest)));
         };
         let ours = self.at_its_place(machine, ours, owner).await?;
+        self.set_up(machine, vm, &ours, Config::new(), owner).await
+    }
+
+    /// Gives a virtual machine all that it should be, and more than that, in one change.
+    pub(super) async fn set_up(
+        &self,
+        machine: &DesiredMachine,
+        vm: &VmBody,
+        ours: &Ours,
+        more: Config,
+        owner: &Owner,
+    ) -> Result<MachineSeen, ProviderError> {
         let user = self.user(machine)?;
         if let Some(storage) = &vm.iso {
             let image = seed::image(machine, vm, owner, user).map_err(|why| error(ErrorKind::Bug, why))?;
             let file = call::File { name: seed::file(&machine.name, owner), content: image };
             self.put_iso(&ours.guest.node, storage, file).await?;
         }
-        let config = wish::virtual_machine(machine, vm, owner, user, &ours.config);
-        self.configure(&ours, config).await?;
+        let mut config = wish::virtual_machine(machine, vm, owner, user, &ours.config);
+        config.extend(more);
+        self.configure(ours, config).await?;
         let there = self.config(&ours.guest).await?;
         self.grow(machine, &Ours { guest: ours.guest.clone(), config: there }).await?;
         self.keep(machine, &ours.guest, Power::Stopped).await?;
@@ -298,7 +337,7 @@ impl Proxmox {
     }
 
     /// Grows volumes to what is wished. They never shrink: Proxmox cannot, and what is on them would be gone.
-    async fn grow(&self, machine: &DesiredMachine, ours: &Ours) -> Result<(), ProviderError> {
+    pub(super) async fn grow(&self, machine: &DesiredMachine, ours: &Ours) -> Result<(), ProviderError> {
         for (slot, wanted, _) in volumes(machine, ours).iter().filter(|(_, wanted, there)| wanted > there) {
             self.tasks.done(&self.client.send(ours.guest.resize(slot, wanted.mib())).await?).await?;
         }
@@ -351,7 +390,11 @@ impl Proxmox {
     }
 
     pub(super) async fn remove(&self, doomed: Doomed<'_>) -> Result<(), ProviderError> {
-        let Some(ours) = self.find(doomed.name, doomed.owner).await? else { return Ok(()) };
+        let ours = match self.find(doomed.name, doomed.owner).await? {
+            None => self.find_template(doomed.name, doomed.owner).await?,
+            found => found,
+        };
+        let Some(ours) = ours else { return Ok(()) };
         let guest = &ours.guest;
         if doomed.vmid != Some(guest.vmid) || doomed.place.as_str() != guest.node {
             let message = format!("{} is not the machine that was seen: it is {guest} now", doomed.name);
@@ -375,6 +418,7 @@ impl Proxmox {
         for volume in volumes.filter(|volume| volume.ends_with(&file)) {
             self.drop_file(&guest.node, volume).await?;
         }
+        self.drop_images(&ours, doomed.owner).await?;
         self.tasks.done(&self.client.send(guest.delete()).await?).await?;
         self.forgets(doomed.name);
         Ok(())

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use kubewright_model::desired::{Body, DesiredMachine};
+use kubewright_model::desired::{Body, DesiredMachine, VmSource};
 use kubewright_model::ids::{PlaceName, Vmid};
 use serde_json::Value;
 
@@ -49,6 +49,10 @@ impl Proxmox {
         let machines = asked.machines;
         let held = Held(self.client.send(call::permissions()).await?);
         let mut wanted = wanted(machines, &self.guests_path());
+        // Whoever may read and change the whole system may make a node get a file, too.
+        if held.has("/", "Sys.Audit") && held.has("/", "Sys.Modify") {
+            wanted.retain(|path, _| !path.starts_with("/nodes/"));
+        }
         let templates = machines.iter().filter_map(|machine| match &*machine.body {
             Body::Lxc(lxc) => Some((machine.place.as_str(), lxc.template.as_str())),
             _ => None,
@@ -82,6 +86,22 @@ impl Proxmox {
         // Who may not look is told that first.
         if refusals.is_empty() {
             refusals.extend(self.without_snapshots(asked.snapshots).await?);
+        }
+        let images = asked.machines.iter().filter_map(|machine| match &*machine.body {
+            Body::Vm(vm) if let VmSource::Image(image) = &vm.source => {
+                Some((machine.place.as_str(), image.storage.as_str()))
+            }
+            _ => None,
+        });
+        let images: BTreeSet<_> = images.collect();
+        if images.is_empty() {
+            return Ok(refusals);
+        }
+        let held = Held(self.client.send(call::permissions()).await?);
+        for (node, storage) in images {
+            if held.has(&format!("/storage/{storage}"), "Datastore.Audit") {
+                refusals.extend(self.takes_images(node, storage).await?);
+            }
         }
         Ok(refusals)
     }
@@ -131,8 +151,17 @@ fn wanted(machines: &[&DesiredMachine], guests: &str) -> Wanted {
             }
             Body::Vm(vm) => {
                 want(guests.into(), &VIRTUAL_MACHINE);
+                if let VmSource::Image(image) = &vm.source {
+                    let images = ["Datastore.Allocate", "Datastore.AllocateTemplate", "Datastore.Audit"];
+                    want(format!("/storage/{}", image.storage), &images);
+                    want(format!("/nodes/{}", machine.place), &["Sys.AccessNetwork"]);
+                }
                 if let Some(template) = vm.template() {
-                    want(format!("/vms/{}", template.vmid), &["VM.Audit", "VM.Clone"]);
+                    // What we build is among the guests that are ours, whatever its number.
+                    match template.built {
+                        true => want(guests.into(), &["VM.Clone"]),
+                        false => want(format!("/vms/{}", template.vmid), &["VM.Audit", "VM.Clone"]),
+                    }
                     let places = places.entry(template.vmid).or_default();
                     places.insert(&machine.place);
                     // A template is on one node, and clones of disks that only that node sees move to the others.
@@ -205,6 +234,7 @@ fn commands(identity: &Identity, path: &str, privileges: &BTreeSet<&'static str>
         Some("storage") if privileges.contains("Datastore.AllocateSpace") => "Disks",
         Some("storage") => "Images",
         Some("sdn") => "Network",
+        Some("nodes") => "Nodes",
         _ => "System",
     };
     let role = format!("Kubewright{kind}");

@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
+use kubewright_model::desired::TEMPLATE_TAG;
 use kubewright_model::ids::{NodeName, Owner, Vmid};
 use kubewright_model::observed::{Inventory, MachineSeen, Power, Taken};
 use serde_json::Value;
@@ -35,6 +36,14 @@ impl Entry {
     pub(super) fn is_marked(&self, owner: &Owner) -> bool {
         let named = self.name.as_deref().is_some_and(|name| guest::finished_name(name, owner).is_some());
         !self.template && (named || self.tags.contains(&owner.tag()))
+    }
+
+    /// Whether it is a template of ours or a machine that is to become one. A clone has its template's tags until it is
+    /// finished.
+    pub(super) fn is_of_template(&self, owner: &Owner) -> bool {
+        let has = |tag: &str| self.tags.iter().any(|own| own == tag);
+        let unfinished = self.name.as_deref().is_some_and(|name| guest::finished_name(name, owner).is_some());
+        has(&owner.tag()) && has(TEMPLATE_TAG) && !unfinished
     }
 
     /// Whether it is being made at this moment, so that nothing tells whose it is.
@@ -129,9 +138,10 @@ impl Proxmox {
         let survey = self.survey().await?;
         let unreachable: BTreeSet<String> =
             survey.nodes.iter().filter(|(_, online)| !**online).map(|(node, _)| node.clone()).collect();
-        let (ours, others): (Vec<Entry>, Vec<Entry>) =
-            self.guests_now(survey).await?.into_iter().partition(|entry| entry.is_marked(owner));
-        if let Some(entry) = ours.iter().find(|entry| unreachable.contains(&entry.guest.node)) {
+        let (templates, guests): (Vec<Entry>, Vec<Entry>) =
+            self.guests_now(survey).await?.into_iter().partition(|entry| entry.is_of_template(owner));
+        let (ours, others): (Vec<Entry>, Vec<Entry>) = guests.into_iter().partition(|entry| entry.is_marked(owner));
+        if let Some(entry) = ours.iter().chain(&templates).find(|entry| unreachable.contains(&entry.guest.node)) {
             let message = format!("{} cannot be read: its node is offline", entry.guest);
             return Err(error(ErrorKind::Transient, message));
         }
@@ -164,6 +174,12 @@ impl Proxmox {
                 let twin = twin.vmid.map(|vmid| vmid.to_string()).unwrap_or_default();
                 let message = format!("{twin} and {} are both named {name} and carry our mark", entry.guest.vmid);
                 return Err(error(ErrorKind::Conflict, message));
+            }
+        }
+        for entry in &templates {
+            let (name, seen) = self.template_seen(entry, owner).await?;
+            if inventory.templates.insert(name.clone(), seen).is_some() {
+                return Err(error(ErrorKind::Conflict, format!("two templates are named {name} and carry our mark")));
             }
         }
         inventory.backups = Some(self.backup_job(owner, &inventory.machines).await?);

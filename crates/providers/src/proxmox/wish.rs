@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use kubewright_model::desired::{DesiredMachine, LxcBody, VmBody};
 use kubewright_model::ids::Owner;
 use kubewright_model::secret::Secret;
+use kubewright_model::setting::Setting;
 
 use super::call::{Config, Kind};
 use super::change::{Change, gibibytes, words};
@@ -131,10 +132,39 @@ fn escaped(text: &str) -> String {
     text.bytes().map(escape).collect()
 }
 
+/// What stands in the notes of a machine before the name of the template of ours that it was cloned from.
+pub(super) const ORIGIN: &str = "kubewright-template: ";
+/// What stands in the notes of a template of ours before the volume of the image that it was made from.
+pub(super) const IMAGE: &str = "kubewright-image: ";
+
+/// A machine that is to be made from an image, before it has a disk. It has its marks and tells of its image from the
+/// beginning, so that neither is left over.
+pub(super) fn unbuilt(machine: &DesiredMachine, image: &str, owner: &Owner, pool: Option<&str>) -> Config {
+    let none = Config::new();
+    let mut change = Change::new(machine, owner, Kind::Qemu, &none);
+    let settings = machine.settings();
+    let early = settings.iter().filter(|it| matches!(it, Setting::Cores(_) | Setting::Memory(_) | Setting::Tags(_)));
+    early.for_each(|wish| change.write(wish));
+    let mut config = change.config();
+    set(&mut config, "name", Some(&machine.name));
+    set(&mut config, "description", Some(format!("{IMAGE}{image}")));
+    set(&mut config, "ostype", Some("l26"));
+    set(&mut config, "pool", pool);
+    config
+}
+
+/// The system disk, made from an image.
+pub(super) fn imported(vm: &VmBody, image: &str) -> String {
+    let thread = if vm.io_thread { ",iothread=1" } else { "" };
+    format!("{}:0,import-from={image},format={}{thread}", vm.storage, vm.format)
+}
+
 /// What the request for a clone may hold. Tags are not among it, so the clone's name carries the mark until it is done.
 pub(super) fn clone(name: String, vm: &VmBody, target: Option<&str>, pool: Option<&str>) -> Config {
     let mut config = Config::new();
     set(&mut config, "name", Some(name));
+    let origin = vm.template().filter(|template| template.built).and_then(|template| template.name.as_ref());
+    set(&mut config, "description", origin.map(|name| format!("{ORIGIN}{name}")));
     set(&mut config, "full", Some(u8::from(!vm.is_linked())));
     // Both are refused for linked clones.
     set(&mut config, "storage", Some(&vm.storage).filter(|_| !vm.is_linked()));

@@ -13,6 +13,6 @@ mod many;
 mod permissions;
 mod seeds;
 mod snapshots;
-#[expect(dead_code, reason = "tests of the engine use all of it")]
 mod taught;
+mod templates;
 mod wishes;

@@ -60,3 +60,34 @@ async def tells(request, *rest):
     return web.json_response({'data': {'hasFeature': int(all(kind in ('lvmthin', 'zfspool') for kind in kinds))}})
 pve._answer = tells
 ";
+
+/// It gets images from addresses, whose checksum is the address', and imports them.
+pub(crate) const GETS_IMAGES: &str = "
+import hashlib
+from aiohttp import web
+from fakepve import TaskError
+answer_was = pve._answer
+pve.storages['local']['content'] = 'iso,vztmpl,backup,import'
+async def images(request, *rest):
+    parts = request.path.split('/')
+    if request.method == 'POST' and parts[-1] == 'download-url':
+        asked, (node, storage) = await request.post(), (parts[4], parts[6])
+        async def get():
+            got = hashlib.sha256(asked['url'].encode()).hexdigest()
+            if got != asked['checksum']:
+                raise TaskError(\"checksum mismatch: got '%s' != expect '%s'\" % (got, asked['checksum']))
+            pve.store_file(storage, asked['filename'], 1000, content='import')
+        return web.json_response({'data': await pve.task(node, 'download', asked['filename'], 'kubewright@pve', get)})
+    said = await answer_was(request, *rest)
+    if request.method == 'POST' and parts[-1] == 'config':
+        for vm in pve.vms:
+            for slot, drive in list(vm.config.items()):
+                if str(drive).endswith(':cloudinit'):
+                    vm.config[slot] = '%s:vm-%d-cloudinit,media=cdrom' % (drive.split(':')[0], vm.vmid)
+                if 'import-from=' in str(drive):
+                    storage, image = drive.split(':')[0], drive.split('import-from=')[1].split(',')[0]
+                    assert image.split(':')[1] in pve.storages[image.split(':')[0]]['volumes'], drive
+                    vm.config[slot] = '%s,size=3G' % pve._qm_alloc(storage, vm.vmid, None, 3 * 1024 ** 3)[0]
+    return said
+pve._answer = images
+";

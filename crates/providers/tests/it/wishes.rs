@@ -1,6 +1,7 @@
 //! Machines to wish for.
 
-use kubewright_model::desired::{Body, DesiredMachine, LxcBody, VmBody, VmSource, VmTemplate};
+use kubewright_model::desired::{Body, DesiredMachine, LxcBody, TEMPLATE_TAG, VmBody, VmImage, VmSource, VmTemplate};
+use kubewright_model::digest::Digest;
 use kubewright_model::ids::{Owner, Vmid};
 use kubewright_model::units::Size;
 
@@ -28,7 +29,12 @@ pub(crate) fn container(name: &str, vmid: u32, place: &str) -> DesiredMachine {
 
 pub(crate) fn virtual_machine(name: &str, vmid: u32, place: &str) -> DesiredMachine {
     let body = VmBody {
-        source: VmSource::Clone(VmTemplate { vmid: Vmid(90001), name: Some("noble".into()), linked: false }),
+        source: VmSource::Clone(VmTemplate {
+            vmid: Vmid(90001),
+            name: Some("noble".into()),
+            linked: false,
+            built: false,
+        }),
         storage: "local-lvm".into(),
         bridge: "vmbr0".into(),
         vlan: Some(20),
@@ -49,6 +55,21 @@ pub(crate) fn virtual_machine(name: &str, vmid: u32, place: &str) -> DesiredMach
         iso: None,
     };
     machine(name, vmid, place, Body::Vm(body))
+}
+
+/// A machine that is to become a template.
+pub(crate) fn unbuilt(name: &str, vmid: u32) -> DesiredMachine {
+    let machine = virtual_machine(name, vmid, "pve1");
+    let url = "https://images.test/noble.img".to_string();
+    let image = VmImage { sha256: Digest::of(&url), url, storage: "local".into() };
+    let body = VmBody { source: VmSource::Image(image), extra_disks: Vec::new(), agent: false, ..body(&machine) };
+    DesiredMachine { body: Body::Vm(body).into(), tags: vec![TEMPLATE_TAG.into()], on_boot: false, ..machine }
+}
+
+/// What a virtual machine is made of.
+pub(crate) fn body(machine: &DesiredMachine) -> VmBody {
+    let Body::Vm(body) = &*machine.body else { panic!("it is a virtual machine") };
+    body.clone()
 }
 
 fn machine(name: &str, vmid: u32, place: &str, body: Body) -> DesiredMachine {

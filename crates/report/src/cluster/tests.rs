@@ -57,6 +57,7 @@ fn observed(desired: &Desired) -> Observed {
             settings: machine.settings(),
             protected: false,
             pending: false,
+            template: None,
         };
         (machine.name.clone(), seen)
     });

@@ -8,7 +8,9 @@
 //! built only WORD                         the same, but for what `--only WORD` leaves out
 //! lost NAME                               a machine is gone with its disk
 //! stopped NAME                            a machine is off
-//! made NAME                               a machine of the spec was made and never started
+//! made NAME                               a machine of the spec was made and never started; `made template` the first
+//!                                         that is to become a template
+//! image changed URL                       behind the address of an image is another one
 //! rebooted                                the hypervisors were restarted: what starts with them runs, the rest is off
 //! moved NAME PLACE                        a machine was moved to another place
 //! cordoned NAME                           a node takes no new pods
@@ -163,7 +165,7 @@ async fn happen(yard: &Yard, line: &str) -> Result<(), String> {
             yard.centre.alter(|state| state.rigid.extend([(*storage).into()]));
             Ok(())
         }
-        ["moved" | "made" | "rebooted", ..] => on_hypervisors(yard, &words).await,
+        ["moved" | "made" | "image" | "rebooted", ..] => on_hypervisors(yard, &words).await,
         _ => tamper(yard, &words),
     }
 }
@@ -176,11 +178,17 @@ async fn on_hypervisors(yard: &Yard, words: &[&str]) -> Result<(), String> {
             yard.centre.migrate(&NodeName::from(*name), &(*place).into()).then_some(()).ok_or("is not there".into())
         }
         ["made", name] => {
-            let machine = yard.desired.machine(&NodeName::from(*name)).ok_or("is not wished")?;
+            let template = yard.desired.templates.first().map(|template| &template.machine);
+            let template = template.filter(|_| *name == "template");
+            let machine = template.or(yard.desired.machine(&NodeName::from(*name))).ok_or("is not wished")?;
             let provider = world.providers.get(&machine.provider).ok_or("there are no hands on its provider")?;
             // As its plan makes it: what starts with its hypervisor is said when it is started.
             let machine = kubewright_model::desired::DesiredMachine { on_boot: false, ..machine.clone() };
             provider.create(&machine, &yard.desired.owner).await.map(drop).map_err(|error| error.to_string())
+        }
+        ["image", "changed", url] => {
+            yard.centre.alter(|state| drop(state.elsewhere.insert((*url).into(), Digest::of("another"))));
+            Ok(())
         }
         _ => Err("no such line; they are described in tests/it/scenarios/world.rs".into()),
     }

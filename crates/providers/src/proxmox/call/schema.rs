@@ -4,7 +4,10 @@
 
 use std::path::{Path, PathBuf};
 
-use kubewright_model::desired::{Body, DesiredBackupJob, DesiredMachine, LxcBody, VmBody, VmSource, VmTemplate};
+use kubewright_model::desired::{
+    Body, DesiredBackupJob, DesiredMachine, LxcBody, VmBody, VmImage, VmSource, VmTemplate,
+};
+use kubewright_model::digest::Digest;
 use kubewright_model::ids::Owner;
 use kubewright_model::secret::Secret;
 use kubewright_model::spec::pools::Startup;
@@ -155,7 +158,11 @@ fn lxc() -> LxcBody {
 }
 
 fn template() -> VmTemplate {
-    VmTemplate { vmid: Vmid(90001), name: None, linked: false }
+    VmTemplate { vmid: Vmid(90001), name: None, linked: false, built: false }
+}
+
+fn image() -> VmImage {
+    VmImage { url: "https://images.test/noble.img".into(), sha256: Digest::of("noble"), storage: "local".into() }
 }
 
 pub(crate) fn vm() -> VmBody {
@@ -245,6 +252,12 @@ fn calls() -> Vec<Call> {
         contents("pve1", "local", "vztmpl"),
         appliances("pve1"),
         get_appliance("pve1", "local", "debian-12-standard_12.7-1_amd64.tar.zst"),
+        create_virtual_machine("pve1", Vmid(400), &wish::unbuilt(&wanted, "local:import/a.qcow2", &owner, Some("lab"))),
+        virtual_machine
+            .configure(&[("scsi0", wish::imported(&vm(), "local:import/a.qcow2").as_str())].map(pair).into()),
+        virtual_machine.to_template(),
+        get_image("pve1", "local", "kubewright-lab-0a1b.qcow2", &image()),
+        storage("pve1", "local"),
         upload_iso("pve1", "local", File { name: "kubewright-lab-node-1.iso".into(), content: Vec::new() }),
         delete_volume("pve1", "local:iso/kubewright-lab-node-1.iso"),
         tasks("pve1", 1_732_292_800, 500),

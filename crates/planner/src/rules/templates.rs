@@ -1,0 +1,61 @@
+//! 03xx, the part about templates of virtual machines.
+
+use std::collections::BTreeMap;
+
+use kubewright_model::codes;
+use kubewright_model::diagnostic::{Diagnostic, SpecPath};
+use kubewright_model::ids::PoolName;
+use kubewright_model::net::NumberRange;
+use kubewright_model::spec::pools::Vm;
+
+use super::{Facts, at, machines};
+
+pub(super) fn rules(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
+    let all: Vec<(&PoolName, &Vm)> = of(facts).collect();
+    let mut first: BTreeMap<u32, (&PoolName, &Vm)> = BTreeMap::new();
+    for (pool, vm) in &all {
+        let path = path(pool);
+        if let Some(spare) = vm.build.as_ref().and_then(|build| build.spare) {
+            machines::vmids(NumberRange { first: spare, last: spare }, path.then("build").then("spare"), found);
+        }
+        let (other, same) = first.entry(vm.template).or_insert((*pool, *vm));
+        if let Some((field, what)) = disagreement(vm, same) {
+            let message =
+                format!("the pools `{other}` and `{pool}` name the template {} and differ in {what}", vm.template);
+            let help = "write the same in both, or give one of them another `template`";
+            found.push(Diagnostic::new(codes::TEMPLATE_TWO_WAYS, path.then(field), message).help(help));
+        }
+    }
+    for (template, (pool, vm)) in &first {
+        let Some([_, spare]) = vm.built_as() else { continue };
+        let taken = first.iter().find(|(other, (_, vm))| {
+            let others = vm.built_as().map_or(**other, |numbers| numbers[1]);
+            **other == spare || (*other > template && others == spare)
+        });
+        if let Some((_, (other, _))) = taken {
+            let message = format!("{spare}, the VMID for a new version, is also a template's of the pool `{other}`");
+            let help = "write `spare`, a VMID that nothing else has";
+            found.push(Diagnostic::new(codes::TEMPLATE_TWO_WAYS, path(pool).then("build"), message).help(help));
+        }
+    }
+}
+
+/// Every pool of virtual machines.
+pub(super) fn of<'a>(facts: &Facts<'a>) -> impl Iterator<Item = (&'a PoolName, &'a Vm)> + use<'a> {
+    facts.spec.pools.iter().filter_map(|(name, pool)| Some((name, pool.proxmox.as_ref()?.vm.as_ref()?)))
+}
+
+fn path(pool: &PoolName) -> SpecPath {
+    at("pools").then(pool).then("proxmox").then("vm")
+}
+
+/// What two pools that name one template say differently of it.
+fn disagreement(one: &Vm, other: &Vm) -> Option<(&'static str, &'static str)> {
+    let differing = [
+        (one.build != other.build, "build", "how it is built"),
+        (one.template_name != other.template_name, "templateName", "its name"),
+        (one.build.is_some() && one.bus != other.bus, "bus", "the bus of its disk"),
+        (one.build.is_some() && one.format != other.format, "format", "the format of its disk"),
+    ];
+    differing.into_iter().find(|(differs, ..)| *differs).map(|(_, field, what)| (field, what))
+}

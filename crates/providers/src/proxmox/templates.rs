@@ -1,0 +1,175 @@
+//! Templates of virtual machines: a machine is made from an image, and becomes a template once it is set up and cleaned.
+//!
+//! A machine that is to become one carries [`TEMPLATE_TAG`] beside our mark from the request on that makes it, and has no
+//! disk then: the image is got afterwards, so that the machine's notes tell of its file from before it is there. That
+//! Proxmox imports an image from a storage without root is so from 8.4 on (libpve-storage-perl 8.3.6).
+
+use kubewright_model::desired::{DesiredMachine, TEMPLATE_TAG, VmBody, VmImage};
+use kubewright_model::ids::{NodeName, Owner, Vmid};
+use kubewright_model::observed::{MachineSeen, Power, TemplateSeen};
+
+use super::call::{self, Config, Guest, Kind};
+use super::client::error;
+use super::machines::{Ours, SHUT_DOWN};
+use super::survey::Entry;
+use super::{Proxmox, guest, wish};
+use crate::{ErrorKind, ProviderError, Refusal};
+
+/// The beginning of every image's file of ours. No cluster's name has a dot, so none of them begins like another's.
+fn mark(owner: &Owner) -> String {
+    format!("{}.", owner.tag())
+}
+
+/// The name of an image's file. Proxmox goes by its end, and cloud images that end otherwise are QCOW2.
+fn file(image: &VmImage, owner: &Owner) -> String {
+    let format = ["raw", "vmdk"].into_iter().find(|format| image.url.ends_with(&format!(".{format}")));
+    format!("{}{}.{}", mark(owner), image.sha256.short(), format.unwrap_or("qcow2"))
+}
+
+fn volume(image: &VmImage, owner: &Owner) -> String {
+    format!("{}:import/{}", image.storage, file(image, owner))
+}
+
+/// The image that a template, or a machine that is to become one, was made from.
+fn image_of(config: &Config) -> Option<&str> {
+    config.get("description")?.lines().find_map(|line| line.trim().strip_prefix(wish::IMAGE))
+}
+
+/// Whether a machine is there to become a template.
+fn is_to_be(config: &Config) -> bool {
+    config.get("tags").is_some_and(|line| guest::tags(line).any(|tag| tag == TEMPLATE_TAG))
+}
+
+impl Proxmox {
+    /// Makes a machine from an image.
+    pub(super) async fn make_from_image(
+        &self,
+        machine: &DesiredMachine,
+        (vm, image): (&VmBody, &VmImage),
+        vmid: Vmid,
+        owner: &Owner,
+    ) -> Result<MachineSeen, ProviderError> {
+        let guest = Guest { kind: Kind::Qemu, node: machine.place.to_string(), vmid };
+        let config = wish::unbuilt(machine, &volume(image, owner), owner, self.pool.as_deref());
+        self.begin(machine, &guest, call::create_virtual_machine(&guest.node, vmid, &config)).await?;
+        let ours = self.recognise(&guest, &machine.name, owner).await?;
+        let ours = ours.ok_or_else(|| error(ErrorKind::Transient, format!("{guest} is not there")))?;
+        self.import(machine, (vm, image), ours, owner).await
+    }
+
+    /// Gives a machine the disk that it is made from, and all its settings, unless it has them.
+    pub(super) async fn import(
+        &self,
+        machine: &DesiredMachine,
+        (vm, image): (&VmBody, &VmImage),
+        ours: Ours,
+        owner: &Owner,
+    ) -> Result<MachineSeen, ProviderError> {
+        if ours.config.contains_key(&vm.disk_slot) {
+            self.grow(machine, &ours).await?;
+            return self.seen(&ours.guest, owner).await;
+        }
+        let got = call::get_image(&ours.guest.node, &image.storage, &file(image, owner), image);
+        self.tasks.done(&self.client.send(got).await?).await?;
+        let disk = (vm.disk_slot.clone(), wish::imported(vm, &volume(image, owner)));
+        let boot = ("boot".to_string(), format!("order={}", vm.disk_slot));
+        self.set_up(machine, vm, &ours, Config::from([disk, boot]), owner).await
+    }
+
+    pub(super) async fn make_template(&self, name: &NodeName, owner: &Owner) -> Result<(), ProviderError> {
+        let Some(ours) = self.find(name, owner).await? else {
+            return match self.find_template(name, owner).await? {
+                Some(_) => Ok(()),
+                None => Err(error(ErrorKind::NotFound, format!("no machine {name} carries the mark {}", owner.tag()))),
+            };
+        };
+        if !is_to_be(&ours.config) {
+            let message = format!("{name} is a machine, and was not made to become a template");
+            return Err(error(ErrorKind::Conflict, message));
+        }
+        if self.status(&ours.guest).await?.0 == Power::Running {
+            self.tasks.done(&self.client.send(ours.guest.shut_down(SHUT_DOWN)).await?).await?;
+        }
+        self.tasks.done(&self.client.send(ours.guest.to_template()).await?).await?;
+        self.forgets(name);
+        Ok(())
+    }
+
+    /// The template of that name with our marks, wherever in the cluster it is.
+    pub(super) async fn find_template(&self, name: &NodeName, owner: &Owner) -> Result<Option<Ours>, ProviderError> {
+        let entries = self.guests_now(self.survey().await?).await?;
+        let called = |entry: &&Entry| entry.template && entry.name.as_deref() == Some(name.as_str());
+        let Some(found) = entries.iter().filter(called).find(|entry| entry.is_of_template(owner)) else {
+            return Ok(None);
+        };
+        let config = self.config(&found.guest).await?;
+        Ok(is_to_be(&config).then(|| Ours { guest: found.guest.clone(), config }))
+    }
+}
+
+impl Proxmox {
+    /// A template or what is to become one, as it is shown.
+    pub(super) async fn template_seen(
+        &self,
+        entry: &Entry,
+        owner: &Owner,
+    ) -> Result<(NodeName, TemplateSeen), ProviderError> {
+        let config = self.config(&entry.guest).await?;
+        let name = guest::name(entry.guest.kind, &config).map_or_else(|| entry.title(), String::from);
+        let seen = TemplateSeen {
+            owner: owner.clone(),
+            place: entry.guest.node.as_str().into(),
+            vmid: Some(entry.guest.vmid),
+            finished: entry.template,
+            protected: config.get("protection").is_some_and(|yes| yes == "1"),
+        };
+        Ok((NodeName::new(name), seen))
+    }
+
+    /// Takes the images of ours from a storage that no other template of ours was made from, before one goes.
+    pub(super) async fn drop_images(&self, goes: &Ours, owner: &Owner) -> Result<(), ProviderError> {
+        let Some(image) = image_of(&goes.config).filter(|_| is_to_be(&goes.config)) else { return Ok(()) };
+        let (storage, node) = (image.split(':').next().unwrap_or_default(), &goes.guest.node);
+        let mut used = Vec::new();
+        let all = self.survey().await?.guests;
+        for entry in all.iter().filter(|entry| entry.is_of_template(owner) && entry.guest != goes.guest) {
+            used.extend(image_of(&self.config(&entry.guest).await?).map(String::from));
+        }
+        let list = self.client.send(call::contents(node, storage, "import")).await?;
+        let files = list.as_array().into_iter().flatten().filter_map(|item| item["volid"].as_str());
+        let ours = format!("{storage}:import/{}", mark(owner));
+        for file in files.filter(|file| file.starts_with(&ours) && !used.iter().any(|used| used == file)) {
+            self.drop_file(node, file).await?;
+        }
+        Ok(())
+    }
+
+    /// Why a storage takes no images, and what would make it.
+    pub(super) async fn takes_images(&self, node: &str, storage: &str) -> Result<Option<Refusal>, ProviderError> {
+        let told = self.client.send(call::storage(node, storage)).await?;
+        let content = told["content"].as_str().unwrap_or_default();
+        if content.split(',').any(|kind| kind == "import") {
+            return Ok(None);
+        }
+        let all: Vec<&str> = content.split(',').filter(|kind| !kind.is_empty()).chain(["import"]).collect();
+        Ok(Some(Refusal {
+            message: format!("the storage {storage} of {node} takes no images of disks, which a template is made from"),
+            help: format!("on a Proxmox host (8.4 or newer): pvesm set {storage} --content {}", all.join(",")),
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kubewright_model::digest::Digest;
+
+    #[test]
+    fn files_of_images_carry_mark_checksum_and_format() {
+        let owner = Owner("lab".into());
+        let named = |url: &str| file(&VmImage { url: url.into(), sha256: Digest::of(""), storage: "a".into() }, &owner);
+        assert_eq!(named("https://x.test/noble-server-cloudimg-amd64.img"), "kubewright-lab.e3b0c44298fc.qcow2");
+        assert_eq!(named("https://x.test/debian-12.raw"), "kubewright-lab.e3b0c44298fc.raw");
+        assert!(!named("https://x.test/a.qcow2").starts_with(&mark(&Owner("la".into()))));
+    }
+}
