@@ -377,6 +377,8 @@ mod tests {
             features: features.iter().map(|feature| (*feature).to_string()).collect(),
             raw: Vec::new(),
             swap: None,
+            download: None,
+            mounts: Vec::new(),
         };
         assert!(!body(false, &["nesting"]).features_need_root() && !body(true, &[]).features_need_root());
         assert!(body(true, &["nesting"]).features_need_root() && body(false, &["fuse"]).features_need_root());

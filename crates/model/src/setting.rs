@@ -28,6 +28,8 @@ pub enum Setting {
     Disk(Size),
     /// A further disk, by its number.
     ExtraDisk(u8, Size),
+    /// A volume of a container beside its system disk, by the path at which it is mounted.
+    Mount(String, Size),
     /// The storage that the system disk is on.
     Storage(String),
     /// The bridge that the first network card is at.
@@ -115,6 +117,7 @@ impl Setting {
             Self::Balloon(_) => (2, "balloon"),
             Self::Swap(_) => (3, "swap"),
             Self::Disk(_) => (4, "disk"),
+            Self::Mount(path, _) => return (6, format!("mount {path}").into()),
             Self::ExtraDisk(number, _) => return (5, format!("disk {number}").into()),
             Self::IoThread(_) => (6, "I/O thread"),
             Self::ScsiController(_) => (7, "SCSI controller"),
@@ -150,7 +153,11 @@ impl fmt::Display for Setting {
             Self::Prefix(length) => write!(f, "/{length}"),
             Self::Balloon(balloon) => write!(f, "{balloon}"),
             Self::Swap(size) if size.mib() == 0 => f.write_str("none"),
-            Self::Memory(size) | Self::Swap(size) | Self::Disk(size) | Self::ExtraDisk(_, size) => write!(f, "{size}"),
+            Self::Memory(size)
+            | Self::Swap(size)
+            | Self::Disk(size)
+            | Self::ExtraDisk(_, size)
+            | Self::Mount(_, size) => write!(f, "{size}"),
             Self::Storage(word)
             | Self::Bridge(word)
             | Self::Cpu(word)

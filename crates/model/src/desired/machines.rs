@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::digest::Digest;
 use crate::ids::{HoleName, NodeName, PlaceName, PoolName, ProviderName, Vmid};
 use crate::setting::{Setting, Settings};
-use crate::spec::pools::{HighAvailability, Startup};
+use crate::spec::pools::{HighAvailability, Mount, Startup, TemplateDownload};
 use crate::units::{Balloon, Size};
 
 /// A machine.
@@ -125,6 +125,12 @@ pub struct LxcBody {
     pub raw: Vec<String>,
     /// Swap.
     pub swap: Option<Size>,
+    /// Where the template comes from, where Proxmox' own list has none of its name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub download: Option<TemplateDownload>,
+    /// Further volumes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mounts: Vec<Mount>,
 }
 
 impl LxcBody {
@@ -149,7 +155,8 @@ impl LxcBody {
             features.then(|| Setting::features(&self.features)),
             Some(Setting::Swap(self.swap.unwrap_or(Size::from_mib(0)))),
         ];
-        settings.into_iter().flatten().collect()
+        let mounts = self.mounts.iter().map(|mount| Setting::Mount(mount.path.clone(), mount.size));
+        settings.into_iter().flatten().chain(mounts).collect()
     }
 }
 
@@ -226,7 +233,8 @@ impl VmBody {
             Setting::gateway(address, self.gateway),
             Setting::nameservers(&self.nameservers),
             Setting::search_domains(&self.search_domains),
-            Some(Setting::Cpu(self.cpu.clone())),
+            // Flags behind it are the virtual machine's from its beginning.
+            self.cpu.split(',').next().map(|kind| Setting::Cpu(kind.into())),
             self.balloon.map(Setting::Balloon),
             Some(Setting::ScsiController(self.scsi_controller.clone())),
             Some(Setting::IoThread(self.io_thread)),

@@ -189,6 +189,13 @@ pub struct Lxc {
     /// The container template: `local:vztmpl/debian-12-standard_12.7-1_amd64.tar.zst`.
     #[schemars(with = "forms::ContainerTemplate")]
     pub template: String,
+    /// Where the template comes from while its storage has no file of that name. Without it: from the list that Proxmox
+    /// itself has (`pveam available`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub download: Option<TemplateDownload>,
+    /// Further volumes: each is made once, grows with its size here, and never shrinks.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mounts: Vec<Mount>,
     /// Run as root of the Proxmox host's user namespace. Kubernetes' kubelet needs it.
     #[serde(default = "crate::spec::kubernetes::yes")]
     pub privileged: bool,
@@ -208,6 +215,33 @@ pub struct Lxc {
     /// Swap; the kubelet wants none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub swap: Option<Size>,
+}
+
+/// Where a container template comes from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TemplateDownload {
+    /// Its address, which the Proxmox host has to reach.
+    #[schemars(with = "forms::HttpsAddress")]
+    pub url: String,
+    /// Its SHA-256: Proxmox keeps no other file.
+    #[schemars(extend("pattern" = "^[0-9a-f]{64}$"))]
+    pub sha256: String,
+}
+
+/// A volume of a container beside its system disk.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Mount {
+    /// Where it is mounted: `/var/lib/rancher`.
+    #[schemars(extend("pattern" = "^(/[A-Za-z0-9._-]+)+$"))]
+    pub path: String,
+    /// How large it is.
+    pub size: Size,
+    /// The storage that it is made on. Without it: that of the system disk.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<forms::Storage>")]
+    pub storage: Option<String>,
 }
 
 /// A container feature, as `pct` calls it.

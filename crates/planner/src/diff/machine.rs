@@ -172,7 +172,9 @@ fn refusal(wish: &Setting, there: &Setting) -> Option<String> {
             Some(format!("it is {} and cannot become {} in place", word(*there), word(*wish)))
         }
         (Setting::Disk(_), _) => Some(format!("the disk has {there} and cannot shrink to {wish}")),
-        (Setting::ExtraDisk(..), _) => Some(format!("{} has {there} and cannot shrink to {wish}", wish.name())),
+        (Setting::ExtraDisk(..) | Setting::Mount(..), _) => {
+            Some(format!("{} has {there} and cannot shrink to {wish}", wish.name()))
+        }
         _ => None,
     }
 }
@@ -194,8 +196,10 @@ pub(crate) fn stays(machine: &DesiredMachine, seen: &MachineSeen) -> Vec<String>
 /// Disks that are there and in no spec: nobody but a person knows what is on them.
 fn further_disks<'a>(machine: &DesiredMachine, seen: &'a MachineSeen) -> impl Iterator<Item = String> + use<'a> {
     let wished = machine.settings();
-    let further =
-        seen.settings.iter().filter(move |it| matches!(it, Setting::ExtraDisk(..)) && wished.like(it).is_none());
+    let further = seen
+        .settings
+        .iter()
+        .filter(move |it| matches!(it, Setting::ExtraDisk(..) | Setting::Mount(..)) && wished.like(it).is_none());
     further.map(|it| format!("its {} of {it} is not in the spec, and stays", it.name()))
 }
 

@@ -60,6 +60,7 @@ pub fn course(wish: &Setting, there: Option<&Setting>, body: &Body) -> Course {
     match (wish, there, body) {
         (Disk(wish), Some(Disk(there)), _) if wish < there => Course::Refused,
         (ExtraDisk(_, wish), Some(ExtraDisk(_, there)), _) if wish < there => Course::Refused,
+        (Mount(_, wish), Some(Mount(_, there)), _) if wish < there => Course::Refused,
         // Nobody knows what there is to grow.
         (Disk(_), None, _) => Course::Stays,
         (Privileged(_), ..) => Course::Refused,

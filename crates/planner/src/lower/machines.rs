@@ -182,6 +182,8 @@ fn lxc_body(file: &ClusterFile, machines: &ProxmoxMachines, lxc: &Lxc) -> LxcBod
         features: lxc.features.iter().map(|feature| feature.word().to_string()).collect(),
         raw: lxc.raw.clone(),
         swap: lxc.swap,
+        download: lxc.download.clone(),
+        mounts: lxc.mounts.clone(),
     }
 }
 

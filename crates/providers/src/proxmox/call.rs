@@ -272,6 +272,18 @@ pub(super) fn get_appliance(node: &str, storage: &str, template: &str) -> Call {
     Call::new(Verb::Post, "/nodes/{node}/aplinfo").at("node", node).with("storage", storage).with("template", template)
 }
 
+/// Has a node get a container template from anywhere, and keep it only with this checksum.
+pub(super) fn download_template(node: &str, storage: &str, file: &str, url: &str, sha256: &str) -> Call {
+    Call::new(Verb::Post, "/nodes/{node}/storage/{storage}/download-url")
+        .at("node", node)
+        .at("storage", storage)
+        .with("content", "vztmpl")
+        .with("filename", file)
+        .with("url", url)
+        .with("checksum", sha256)
+        .with("checksum-algorithm", "sha256")
+}
+
 /// Jobs that back guests up.
 pub(super) fn backup_jobs() -> Call {
     Call::new(Verb::Get, "/cluster/backup")

@@ -3,7 +3,7 @@
 //! Settings of settings share a line (`virtio=BC:24:…,bridge=vmbr0,tag=20`), and what else stands in it stays there: it is
 //! somebody else's, or Proxmox' own.
 
-use kubewright_model::desired::{Body, DesiredMachine, VmBody};
+use kubewright_model::desired::{Body, DesiredMachine, LxcBody, VmBody};
 use kubewright_model::ids::Owner;
 use kubewright_model::setting::Setting;
 use kubewright_model::units::Size;
@@ -81,6 +81,7 @@ impl<'a> Change<'a> {
             (Setting::SearchDomains(list), _) if container => self.set("searchdomain", words(list)),
             (Setting::IoThread(yes), Body::Vm(vm)) => self.io_thread(vm, *yes),
             (Setting::ExtraDisk(number, size), Body::Vm(vm)) => self.extra_disk(vm, *number, *size),
+            (Setting::Mount(path, size), Body::Lxc(lxc)) => self.mount(lxc, path, *size),
             _ => {}
         }
     }
@@ -112,6 +113,19 @@ impl<'a> Change<'a> {
 }
 
 impl Change<'_> {
+    /// A further volume of a container, if none is mounted there. It is in backups, as all of the machine is.
+    fn mount(&mut self, lxc: &LxcBody, path: &str, size: Size) {
+        if mount_slot(self.there, path).is_some() {
+            return;
+        }
+        let own = lxc.mounts.iter().find(|mount| mount.path == path).and_then(|mount| mount.storage.as_ref());
+        let storage = own.unwrap_or(&lxc.storage);
+        let free = |slot: &String| !self.there.contains_key(slot) && !self.config.contains_key(slot);
+        if let Some(slot) = (0..MOUNTS).map(|n| format!("mp{n}")).find(free) {
+            self.set(&slot, format!("{storage}:{},mp={path},backup=1", gibibytes(size)));
+        }
+    }
+
     fn set(&mut self, name: &str, value: impl ToString) {
         self.config.insert(name.into(), value.to_string());
     }
@@ -151,6 +165,20 @@ fn is_called(part: &str, name: &str) -> bool {
 /// The slot of a further disk.
 pub(super) fn extra_slot(vm: &VmBody, number: u8) -> String {
     format!("{}{number}", vm.disk_slot.trim_end_matches(|c: char| c.is_ascii_digit()))
+}
+
+/// Mount points that a container may have (pve-container, `LXC/Config.pm`).
+const MOUNTS: u16 = 256;
+
+/// The slot of what is mounted at a path.
+pub(super) fn mount_slot(config: &Config, path: &str) -> Option<String> {
+    let mounts = config.iter().filter(|(name, _)| is_mount(name));
+    mounts.into_iter().find(|(_, line)| property(line, "mp") == Some(path)).map(|(name, _)| name.clone())
+}
+
+/// Whether a setting is a mount point.
+pub(super) fn is_mount(name: &str) -> bool {
+    name.strip_prefix("mp").is_some_and(|number| number.parse::<u16>().is_ok())
 }
 
 /// A list with spaces between.

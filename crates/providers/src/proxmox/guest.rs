@@ -14,6 +14,7 @@ use serde_json::Value;
 
 use super::call::{Config, Guest, Kind};
 use super::wish::{IMAGE, ORIGIN};
+use super::change::is_mount;
 
 /// What a guest's settings are where its configuration is silent: MiB of memory, for both kinds.
 const DEFAULT_MEMORY: u64 = 512;
@@ -206,20 +207,26 @@ fn all_settings(guest: &Guest, config: &Config, owner: &Owner) -> Vec<Option<Set
     ];
     all.extend(network(kind, config));
     match kind {
-        Kind::Lxc => all.extend(of_container(config).map(Some)),
+        Kind::Lxc => all.extend(of_container(config).into_iter().map(Some)),
         Kind::Qemu => all.extend(of_virtual_machine(guest.vmid, config)),
     }
     all
 }
 
 /// What only containers have.
-fn of_container(config: &Config) -> [Setting; 3] {
+fn of_container(config: &Config) -> Vec<Setting> {
     let swap = number(config, "swap").unwrap_or(DEFAULT_MEMORY);
-    [
+    // What is mounted from the host has no size, and is none of our volumes.
+    let mounts = config
+        .iter()
+        .filter(|(name, _)| is_mount(name))
+        .filter_map(|(name, line)| Some(Setting::Mount(property(line, "mp")?.into(), disk_size(config, name)?)));
+    let own = [
         Setting::features(&features(config)),
         Setting::Privileged(!flag(config, "unprivileged")),
         Setting::Swap(Size::from_mib(swap)),
-    ]
+    ];
+    own.into_iter().chain(mounts).collect()
 }
 
 /// What only virtual machines have.
@@ -333,13 +340,15 @@ mod tests {
             ("features", "nesting=1,fuse=1,keyctl=0"),
             ("onboot", "1"),
             ("startup", "2,up=30"),
+            ("mp0", "local-lvm:vm-400-disk-1,mp=/srv,size=5G"),
+            ("mp1", "/mnt/host,mp=/mnt"),
             ("description", "of the lab\n"),
         ]);
         let guest = Guest { kind: Kind::Lxc, node: "proxade".into(), vmid: Vmid(400) };
         let seen = machine(&guest, &config, Power::Running, &Owner("devboard".into()));
         assert_eq!(
             told(&seen),
-            "cores 4, memory 4Gi, swap 512Mi, disk 32Gi, storage local-lvm, bridge vmbr0, prefix /24, \
+            "cores 4, memory 4Gi, swap 512Mi, disk 32Gi, mount /srv 5Gi, storage local-lvm, bridge vmbr0, prefix /24, \
              gateway 192.168.1.1, tags k3s, on boot true, startup order=2,up=30, description of the lab, \
              features fuse nesting, privileged true"
         );

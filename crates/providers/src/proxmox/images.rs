@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use kubewright_model::desired::LxcBody;
 use serde_json::Value;
 use tokio::sync::Mutex;
 
@@ -21,8 +22,10 @@ impl Proxmox {
         Ok(list.as_array().into_iter().flatten().any(|item| item["volid"] == volume))
     }
 
-    /// Has a container template on its storage: what is not there is got from where Proxmox itself gets it.
-    pub(super) async fn have_template(&self, node: &str, volume: &str) -> Result<(), ProviderError> {
+    /// Has a container template on its storage: what is not there is got from where the spec says, or from where Proxmox
+    /// itself gets it. It compares the checksum in either case.
+    pub(super) async fn have_template(&self, node: &str, lxc: &LxcBody) -> Result<(), ProviderError> {
+        let volume = lxc.template.as_str();
         let mut known = self.images.lock().await;
         let here = (node.to_string(), volume.to_string());
         if known.contains(&here) {
@@ -30,19 +33,28 @@ impl Proxmox {
         }
         if !self.has(node, volume).await? {
             let (storage, file) = volume.split_once(":vztmpl/").unwrap_or((volume, ""));
-            let offered = self.client.send(call::appliances(node)).await?;
-            let mut offered = offered.as_array().into_iter().flatten().filter_map(|item| item["template"].as_str());
-            if !offered.any(|template| template == file) {
-                let message = format!(
-                    "there is no template {volume} on {node}, and Proxmox' own list has none of that name: \
-                     `pveam update` renews the list, and `pveam available` shows it"
-                );
-                return Err(error(ErrorKind::NotFound, message));
-            }
-            self.tasks.done(&self.client.send(call::get_appliance(node, storage, file)).await?).await?;
+            let get = match &lxc.download {
+                Some(from) => call::download_template(node, storage, file, &from.url, &from.sha256),
+                None => self.offered(node, volume, storage, file).await?,
+            };
+            self.tasks.done(&self.client.send(get).await?).await?;
         }
         known.insert(here);
         Ok(())
+    }
+
+    /// How a template comes from Proxmox' own list, if it is there.
+    async fn offered(&self, node: &str, volume: &str, storage: &str, file: &str) -> Result<call::Call, ProviderError> {
+        let offered = self.client.send(call::appliances(node)).await?;
+        let mut offered = offered.as_array().into_iter().flatten().filter_map(|item| item["template"].as_str());
+        if offered.any(|template| template == file) {
+            return Ok(call::get_appliance(node, storage, file));
+        }
+        let message = format!(
+            "there is no template {volume} on {node}, and Proxmox' own list has none of that name: \
+             `pveam update` renews the list, and `pveam available` shows it"
+        );
+        Err(error(ErrorKind::NotFound, message))
     }
 
     /// Whether a container template has to be got first, which takes a privilege of its own.

@@ -9,7 +9,7 @@ use kubewright_model::setting::Setting;
 use kubewright_model::units::Size;
 
 use super::call::{self, Config, Guest, Kind};
-use super::change::{Change, extra_slot};
+use super::change::{Change, extra_slot, mount_slot};
 use super::client::error;
 use super::survey::{Entry, Survey};
 use super::{Proxmox, guest, ha, seed, wish};
@@ -209,7 +209,7 @@ impl Proxmox {
         owner: &Owner,
     ) -> Result<MachineSeen, ProviderError> {
         let guest = Guest { kind: Kind::Lxc, node: machine.place.to_string(), vmid };
-        self.have_template(&guest.node, &lxc.template).await?;
+        self.have_template(&guest.node, lxc).await?;
         let mut config = wish::container(machine, lxc, owner, self.user(machine)?);
         config.extend(self.pool.clone().map(|pool| ("pool".to_string(), pool)));
         self.begin(machine, &guest, call::create_container(&guest.node, vmid, &config)).await?;
@@ -432,6 +432,7 @@ fn volumes(machine: &DesiredMachine, ours: &Ours) -> Vec<(String, Size, Size)> {
         let (slot, wanted) = match (wish, &*machine.body) {
             (Setting::Disk(size), _) => (guest::system_disk(ours.guest.kind, &ours.config)?, size),
             (Setting::ExtraDisk(number, size), Body::Vm(vm)) => (extra_slot(vm, *number), size),
+            (Setting::Mount(path, size), _) => (mount_slot(&ours.config, path)?, size),
             _ => return None,
         };
         let there = guest::disk_size(&ours.config, &slot)?;

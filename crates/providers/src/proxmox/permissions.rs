@@ -54,7 +54,7 @@ impl Proxmox {
             wanted.retain(|path, _| !path.starts_with("/nodes/"));
         }
         let templates = machines.iter().filter_map(|machine| match &*machine.body {
-            Body::Lxc(lxc) => Some((machine.place.as_str(), lxc.template.as_str())),
+            Body::Lxc(lxc) => Some((machine.place.as_str(), lxc.template.as_str(), lxc.download.is_some())),
             _ => None,
         });
         if let Some(job) = asked.backup_job {
@@ -65,11 +65,14 @@ impl Proxmox {
         if !asked.snapshots.is_empty() {
             wanted.entry(self.guests_path()).or_default().extend(["VM.Audit", "VM.Snapshot"]);
         }
-        for (node, template) in templates.collect::<BTreeSet<_>>() {
+        for (node, template, downloads) in templates.collect::<BTreeSet<_>>() {
             let path = format!("/storage/{}", template.split(':').next().unwrap_or_default());
             // Who may not look is told that first.
             if held.has(&path, "Datastore.Audit") && self.lacks_template(node, template).await? {
                 wanted.entry(path).or_default().insert("Datastore.AllocateTemplate");
+                if downloads {
+                    wanted.entry(format!("/nodes/{node}")).or_default().insert("Sys.AccessNetwork");
+                }
             }
         }
         Ok(self.lacking_of(&held, wanted))
@@ -144,6 +147,9 @@ fn wanted(machines: &[&DesiredMachine], guests: &str) -> Wanted {
             Body::Lxc(lxc) => {
                 let store = lxc.template.split(':').next().unwrap_or_default();
                 want(format!("/storage/{store}"), &["Datastore.Audit"]);
+                for storage in lxc.mounts.iter().filter_map(|mount| mount.storage.as_ref()) {
+                    want(format!("/storage/{storage}"), &["Datastore.AllocateSpace"]);
+                }
                 if lxc.privileged {
                     want("/".into(), &["Sys.Modify"]);
                 }

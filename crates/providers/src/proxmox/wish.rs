@@ -91,6 +91,7 @@ pub(super) fn virtual_machine(
     let bare = there.clone().into_iter().chain([("net0".to_string(), format!("virtio{mac}"))]).collect();
     let mut config = settings(machine, Kind::Qemu, owner, &bare);
     set(&mut config, "name", Some(&machine.name));
+    set(&mut config, "cpu", Some(&vm.cpu));
     set(&mut config, "ipconfig0", Some(addresses(machine.address, vm.prefix, vm.gateway).join(",")));
     by_drive(&mut config, vm, user);
     // Cloud images of Debian and Ubuntu stop in a kernel panic when their disk has grown and there is no serial port.

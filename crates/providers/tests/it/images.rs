@@ -1,5 +1,7 @@
 //! What machines are made from.
 
+use kubewright_model::desired::{Body, DesiredMachine, LxcBody};
+use kubewright_model::spec::pools::TemplateDownload;
 use kubewright_providers::{ErrorKind, Provider as _, ProviderError, Wanted};
 use serde_json::json;
 
@@ -58,5 +60,29 @@ async fn getting_a_template_takes_a_privilege_and_only_when_it_is_not_there() ->
     assert!(!images().await?);
     fake.tell(EMPTY);
     assert!(images().await?);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_template_comes_from_where_the_spec_says_with_the_checksum_that_it_says() -> Result<(), ProviderError> {
+    let mut fake = Fake::start();
+    let (owner, wish) = (owner(), container("agent-1", 400, "pve1"));
+    fake.tell(EMPTY);
+    let Body::Lxc(body) = &*wish.body else { panic!("a container has a container's body") };
+    let download = TemplateDownload { url: "https://lab.test/own".into(), sha256: "2fd4".repeat(16) };
+    let body = LxcBody { download: Some(download), ..body.clone() };
+    let wish = DesiredMachine { body: Body::Lxc(body).into(), ..wish };
+    fake.hands().create(&wish, &owner).await?;
+    let asked = fake.tell("[r[2].decode() for r in pve.requests if r[1].endswith('/download-url')]");
+    assert_eq!(asked.as_array().map(Vec::len), Some(1));
+    let asked = asked[0].as_str().unwrap_or_default();
+    for part in ["content=vztmpl", "checksum-algorithm=sha256", &format!("checksum={}", "2fd4".repeat(16))] {
+        assert!(asked.contains(part), "{part} is not in {asked}");
+    }
+    fake.tell(EMPTY);
+    fake.tell("pve.grant('kubewright@pve', '/storage/local', 'Datastore.Audit')");
+    let lacking = fake.hands().lacking(Wanted { machines: &[&wish], ..Wanted::default() }).await?;
+    let way_out = lacking.iter().find(|lacking| lacking.path == "/nodes/pve1");
+    assert_eq!(way_out.map(|lacking| lacking.privileges.clone()), Some(vec!["Sys.AccessNetwork"]));
     Ok(())
 }

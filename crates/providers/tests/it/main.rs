@@ -15,4 +15,5 @@ mod seeds;
 mod snapshots;
 mod taught;
 mod templates;
+mod volumes;
 mod wishes;

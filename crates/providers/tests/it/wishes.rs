@@ -23,6 +23,8 @@ pub(crate) fn container(name: &str, vmid: u32, place: &str) -> DesiredMachine {
         features: vec!["nesting".into()],
         raw: Vec::new(),
         swap: None,
+        download: None,
+        mounts: Vec::new(),
     };
     machine(name, vmid, place, Body::Lxc(body))
 }

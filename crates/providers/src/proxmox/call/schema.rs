@@ -10,7 +10,7 @@ use kubewright_model::desired::{
 use kubewright_model::digest::Digest;
 use kubewright_model::ids::Owner;
 use kubewright_model::secret::Secret;
-use kubewright_model::spec::pools::Startup;
+use kubewright_model::spec::pools::{Mount, Startup};
 use kubewright_model::units::{Balloon, Size, Span};
 use serde_json::Value;
 
@@ -154,6 +154,8 @@ fn lxc() -> LxcBody {
         features: vec!["nesting".into()],
         raw: Vec::new(),
         swap: Some(Size::from_mib(512)),
+        download: None,
+        mounts: vec![Mount { path: "/srv".into(), size: Size::from_gib(5), storage: None }],
     }
 }
 
@@ -251,6 +253,7 @@ fn calls() -> Vec<Call> {
         change_ha_rule("ha-group-servers", "vm:400,ct:401"),
         contents("pve1", "local", "vztmpl"),
         appliances("pve1"),
+        download_template("pve1", "local", "own.tar.zst", "https://lab.test/own.tar.zst", &"a".repeat(64)),
         get_appliance("pve1", "local", "debian-12-standard_12.7-1_amd64.tar.zst"),
         create_virtual_machine("pve1", Vmid(400), &wish::unbuilt(&wanted, "local:import/a.qcow2", &owner, Some("lab"))),
         virtual_machine
