@@ -13,8 +13,8 @@ use kubewright_model::units::{Balloon, Size, Span};
 use serde_json::Value;
 
 use super::call::{Config, Guest, Kind};
-use super::wish::{IMAGE, ORIGIN};
 use super::change::is_mount;
+use super::wish::{IMAGE, ORIGIN};
 
 /// What a guest's settings are where its configuration is silent: MiB of memory, for both kinds.
 const DEFAULT_MEMORY: u64 = 512;
