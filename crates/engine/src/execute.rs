@@ -104,7 +104,7 @@ pub async fn execute(
             let Some(next) = ready.next() else { break };
             let step = &plan.steps[next];
             recorder.record(Event::StepStarted { step: step.id.clone(), stage: step.stage, title: step.title() })?;
-            running.push(Box::pin(perform(hands, step, next, say.clone(), stop.listen())));
+            running.push(Box::pin(perform(hands, step, next, say.clone(), stop)));
         }
         for (step, lease) in ready.newly_waiting() {
             recorder.record(Event::StepWaits { step: plan.steps[step].id.clone(), lease })?;
@@ -152,7 +152,7 @@ async fn perform(
     step: &Step,
     place: usize,
     say: mpsc::UnboundedSender<(usize, Saying)>,
-    mut stops: stop::Listener,
+    stop: &Stop,
 ) -> (usize, Outcome) {
     let tell = move |saying| drop(say.send((place, saying)));
     let deed = hands.perform(step, &tell);
@@ -160,7 +160,7 @@ async fn perform(
         Action::Wait { .. } => tokio::select! {
             biased;
             outcome = deed => outcome,
-            _ = stops.heard() => Outcome::Cancelled,
+            () = stop.wanted() => Outcome::Cancelled,
         },
         _ => deed.await,
     };
