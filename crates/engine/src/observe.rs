@@ -12,13 +12,13 @@ use kubewright_planner::diff::hypervisors::hypervisors;
 
 use crate::cluster::KUBECONFIG;
 use crate::holes;
-use crate::retry::{LOOKS as TRIES, retry};
+use crate::retry::{LOOKS, retry};
 use crate::store::Store;
 use crate::world::World;
 
 /// Hosts that are looked at together. One look is one round trip; beyond this the answers only queue in our own
 /// process, and every open connection costs a file descriptor.
-const LOOKS: usize = 256;
+const TOGETHER: usize = 256;
 
 /// Looks at providers, then at the hosts of machines that run, then at the cluster.
 pub(crate) async fn observe(world: &World, store: &dyn Store, desired: &Desired) -> Observed {
@@ -46,7 +46,7 @@ async fn inventories(world: &World, desired: &Desired) -> BTreeMap<ProviderName,
                 Some(why) => why.clone(),
                 None => format!("this version has no hands for provider {name}"),
             })),
-            Some(provider) => match retry(TRIES, || provider.observe(&desired.owner), |_, _, _| {}).await {
+            Some(provider) => match retry(LOOKS, || provider.observe(&desired.owner), |_, _, _| {}).await {
                 Ok(inventory) => Seen::Present(inventory),
                 Err(error) => Seen::Unknown(error.into()),
             },
@@ -87,7 +87,7 @@ async fn hosts(
         };
         (host.name.clone(), seen)
     });
-    stream::iter(looks).buffer_unordered(LOOKS).collect().await
+    stream::iter(looks).buffer_unordered(TOGETHER).collect().await
 }
 
 /// Where nobody holds a cluster's data and none was ever begun, nothing can serve, and nobody needs to be asked. A server
