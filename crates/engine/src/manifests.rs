@@ -30,11 +30,11 @@ pub(crate) fn read(file: &mut ClusterFile, folder: &Path) -> Vec<Diagnostic> {
 fn objects(path: &Path) -> Result<Vec<IndexMap<String, Value>>, String> {
     let text = std::fs::read_to_string(path).map_err(|error| error.to_string())?;
     let documents: Vec<Value> = serde_saphyr::from_multiple(&text).map_err(|error| error.to_string())?;
-    let objects = documents.into_iter().filter(|document| !document.is_null()).enumerate();
+    let objects = documents.into_iter().zip(1..).filter(|(document, _)| !document.is_null());
     objects
-        .map(|(number, document)| match document {
+        .map(|(document, number)| match document {
             Value::Object(fields) => Ok(fields.into_iter().collect()),
-            _ => Err(format!("document {} is no object", number + 1)),
+            _ => Err(format!("document {number} is no object")),
         })
         .collect()
 }
