@@ -27,7 +27,7 @@ use crate::{Holes, HostError, Report, upload};
 
 pub(crate) use self::answer::{Told, lines, told};
 pub(crate) use self::calls::{Call, Calls, Library};
-pub(crate) use self::lock::{failed, masked};
+pub(crate) use self::lock::failed;
 pub(crate) use self::names::{path, plain, refuse};
 
 /// The body of the script that makes everything of a change true, in order.

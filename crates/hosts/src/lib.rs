@@ -12,6 +12,7 @@ mod born;
 mod change;
 mod connections;
 mod local;
+mod mask;
 mod passwords;
 mod probe;
 mod real;
@@ -34,6 +35,7 @@ use kubewright_model::recipe::Recipe;
 use kubewright_model::secret::Secret;
 
 pub use born::host_key;
+pub use mask::masked;
 pub use passwords::{Ask, Password};
 pub use real::{RealHosts, User};
 pub use ssh::target::key_file;

@@ -15,6 +15,7 @@ use kubewright_model::secret::Secret;
 use kubewright_model::units::Span;
 
 use crate::change::{Call, Calls, Library, Told, failed, filled, lines, path, plain, refuse, told, write_file};
+use crate::mask::masked;
 use crate::{Holes, HostError};
 
 /// A part of a recipe, for one round trip or for one that is repeated.
@@ -194,12 +195,12 @@ pub(crate) fn ran(
 /// What a look has shown.
 pub(crate) fn looked(answer: &str, holes: &Holes) -> Look {
     let mut look = Look::default();
-    let masked = |log: &str| lines(log).iter().map(|line| crate::change::masked(line, holes)).collect();
+    let shown = |log: &str| lines(log).iter().map(|line| masked(line, holes)).collect();
     for line in answer.lines().filter_map(|line| line.strip_prefix("u ")) {
         match line.split_once(' ').unwrap_or((line, "")) {
             ("done", _) => look.done = true,
-            ("wait", said) => look.said = masked(said),
-            ("log", log) => look.log = masked(log),
+            ("wait", said) => look.said = shown(said),
+            ("log", log) => look.log = shown(log),
             ("state", state) => look.state = state.split_once(' ').map(|(one, two)| (word(one), word(two))),
             _ => {}
         }

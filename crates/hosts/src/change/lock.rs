@@ -3,6 +3,7 @@
 
 use kubewright_model::ids::NodeName;
 
+use crate::mask::masked;
 use crate::{Holes, HostError};
 
 /// What package managers and the tools for users say of a lock that others hold.
@@ -74,13 +75,4 @@ fn telling(log: &[String]) -> Option<&String> {
     let says = |line: &&String| !NOISE.iter().any(|noise| line.contains(noise));
     let error = log.iter().find(|line| says(line) && ERRORS.iter().any(|error| line.starts_with(error)));
     error.or_else(|| log.iter().rev().find(says)).or_else(|| log.first())
-}
-
-/// A text without the values of holes that came back in it.
-pub(crate) fn masked(text: &str, holes: &Holes) -> String {
-    let values = holes.values().flat_map(|secret| secret.expose().lines());
-    // A value of a few signs stands in many a word by chance.
-    let mut values: Vec<&str> = values.map(str::trim).filter(|value| value.len() >= 6).collect();
-    values.sort_by_key(|value| std::cmp::Reverse(value.len()));
-    values.into_iter().fold(text.to_string(), |text, value| text.replace(value, "[secret]"))
 }

@@ -3,7 +3,7 @@
 use std::error::Error as _;
 
 use kube::core::Status;
-use kubewright_hosts::Holes;
+use kubewright_hosts::{Holes, masked};
 
 use crate::cluster::ClusterError;
 
@@ -13,8 +13,6 @@ const WEBHOOK: &str = "failed calling webhook";
 const DATASTORE: &str = "etcdserver:";
 /// What the API says of an object that it cannot read: it calls that a failure of its own.
 const MALFORMED: &str = "failed to create typed patch object";
-/// A value that is shorter stands in many texts that are no secret.
-const SHORTEST_SECRET: usize = 4;
 
 /// A refusal that will be the same the next time.
 pub(super) fn refused(what: impl Into<String>, why: impl Into<String>) -> ClusterError {
@@ -96,16 +94,7 @@ pub(super) fn told(error: &kube::Error) -> String {
     }
 }
 
-/// The same text with no secret in it: the API quotes what it refuses, and programs print what they were given.
-pub(super) fn masked(text: &str, holes: &Holes) -> String {
-    use base64::Engine as _;
-    holes.values().filter(|value| value.expose().len() >= SHORTEST_SECRET).fold(text.to_string(), |text, value| {
-        let packed = base64::engine::general_purpose::STANDARD.encode(value.expose());
-        text.replace(value.expose().as_str(), "[secret]").replace(&packed, "[secret]")
-    })
-}
-
-/// The same error with no secret in it.
+/// The same error with no secret in it: the API quotes what it refuses, and programs print what they were given.
 pub(super) fn without_secrets(error: ClusterError, holes: &Holes) -> ClusterError {
     match error {
         ClusterError::Unreachable(why) => ClusterError::Unreachable(masked(&why, holes)),
