@@ -26,6 +26,7 @@ use kubewright_model::observed::{ClusterSeen, Seen};
 use kubewright_model::plan::NodeMarks;
 use kubewright_model::units::Span;
 
+use self::failure::without_secrets;
 use self::helm::Helm;
 pub(crate) use self::reach::KEPT as KUBECONFIG;
 use self::reach::{Away, Reach, Session};
@@ -90,7 +91,8 @@ impl ClusterApi for RealCluster {
 
     async fn apply(&self, objects: &[Manifest], owner: &Owner, holes: &Holes) -> Result<bool, ClusterError> {
         let session = self.session().await?;
-        self.heed(objects::apply(&session.client, objects, owner, holes).await)
+        let applied = objects::apply(&session.client, objects, owner, holes).await;
+        self.heed(applied.map_err(|error| without_secrets(error, holes)))
     }
 
     async fn delete(&self, objects: &[ObjectId], owner: &Owner) -> Result<(), ClusterError> {

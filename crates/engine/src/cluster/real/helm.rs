@@ -12,7 +12,7 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::Client;
 use kube::api::{Api, DeleteParams, Patch, PatchParams};
 use kube::config::Kubeconfig;
-use kubewright_hosts::Holes;
+use kubewright_hosts::{Holes, masked};
 use kubewright_model::desired::DesiredRelease;
 use kubewright_model::ids::{ClusterName, Namespace, Owner, ReleaseName};
 use serde_json::json;
@@ -70,7 +70,7 @@ impl Helm {
         let values = fill(&release.values, holes)?;
         if let Some(there) = newest(client, &release.name, &release.namespace).await? {
             if there.owner.as_ref() != Some(owner) {
-                return Err(refused(what, "a release of this name is not ours"));
+                return Err(refused(what, "a release of this name is not ours: remove it, or name ours otherwise"));
             }
             if there.status.starts_with("pending") {
                 unlock(client, &there).await?;
@@ -86,7 +86,7 @@ impl Helm {
         let run = self.run(session, &arguments, Some(values.to_string()));
         let ran = tokio::select! {
             ran = run => ran,
-            never = watch(client, release, tell) => match never {},
+            never = watch(client, release, holes, tell) => match never {},
         };
         if let Err(said) = ran {
             let log = pods::of_release(client, release).await;
@@ -190,13 +190,14 @@ async fn note(client: &Client, release: &DesiredRelease) -> Result<(), ClusterEr
 async fn watch(
     client: &Client,
     release: &DesiredRelease,
+    holes: &Holes,
     tell: &(dyn Fn(String) + Send + Sync),
 ) -> std::convert::Infallible {
     let mut told = String::new();
     loop {
         tokio::time::sleep(LOOK).await;
         let log = pods::of_release(client, release).await;
-        if let Some(line) = log.into_iter().next().filter(|line| *line != told) {
+        if let Some(line) = log.first().map(|line| masked(line, holes)).filter(|line| *line != told) {
             told.clone_from(&line);
             tell(line);
         }

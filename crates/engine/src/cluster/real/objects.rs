@@ -15,7 +15,7 @@ use kubewright_model::object::{Manifest, ObjectId};
 use serde_json::{Map, Value};
 use tokio::time::{Instant, sleep};
 
-use super::failure::{failed, refused, without_secrets};
+use super::failure::{failed, refused};
 use super::marks::{APPLIED, CLUSTER, FIELD_MANAGER, MANAGED_BY};
 use crate::cluster::ClusterError;
 
@@ -82,8 +82,7 @@ pub(super) async fn apply(
         established(&mut kinds, definition).await?;
     }
     for manifest in rest {
-        let applied = one(&mut kinds, manifest, owner, holes).await;
-        changed |= applied.map_err(|error| without_secrets(error, holes))?;
+        changed |= one(&mut kinds, manifest, owner, holes).await?;
     }
     Ok(changed)
 }
