@@ -56,11 +56,13 @@ impl Reading {
 /// Reads a spec; everything that is wrong with it has been told when this fails.
 pub(crate) fn read(path: &Path, reading: Reading) -> Result<Loadout, Problem> {
     let text = text(path)?;
-    let (loadout, found) = match Engine::load_in(path.parent().unwrap_or(Path::new("")), &text) {
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let (loadout, found) = match Engine::load_in(folder, &text) {
         Ok(mut loadout) => {
             let mut found = std::mem::take(&mut loadout.warnings);
             if reading.asks_hosts {
-                found.extend(keyfiles::missing(&loadout, &std::env::home_dir().unwrap_or_default()));
+                let home = std::env::home_dir().unwrap_or_default();
+                found.extend(keyfiles::missing(&loadout, &home, folder));
             }
             (Some(loadout), found)
         }

@@ -10,9 +10,9 @@ use kubewright_model::diagnostic::{Diagnostic, SpecPath};
 
 use crate::Loadout;
 
-/// The key files by which hosts are to be reached and that are not there, for a user with this home folder. Of a key that
-/// only the SSH agent has, the public half is enough.
-pub fn missing(loadout: &Loadout, home: &Path) -> Vec<Diagnostic> {
+/// The key files by which hosts are to be reached and that are not there, for a user with this home folder and a spec in
+/// this folder. Of a key that only the SSH agent has, the public half is enough.
+pub fn missing(loadout: &Loadout, home: &Path, folder: &Path) -> Vec<Diagnostic> {
     let spec = &loadout.file.spec;
     let settings = |settings: &kubewright_model::spec::HostSettings| settings.ssh.as_ref()?.key_file.clone();
     let at = |segments: &[&str]| segments.iter().fold(SpecPath::root().then("spec"), |path, it| path.then(it));
@@ -30,7 +30,7 @@ pub fn missing(loadout: &Loadout, home: &Path) -> Vec<Diagnostic> {
         .into_iter()
         .filter_map(|(path, key)| {
             let key = key.filter(|key| used.contains(key.as_str()))?;
-            let file = key_file(home, &key);
+            let file = key_file(home, folder, &key);
             let mut public = file.clone().into_os_string();
             public.push(".pub");
             if file.exists() || Path::new(&public).exists() {

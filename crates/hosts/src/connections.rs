@@ -21,7 +21,8 @@ type Slot = Arc<Turn<Option<Arc<dyn Transport>>>>;
 
 /// Connections to hosts.
 pub(crate) struct Connections {
-    home: Home,
+    /// The user's own settings.
+    pub(crate) home: Home,
     known_hosts: PathBuf,
     passwords: Arc<Passwords>,
     slots: Mutex<BTreeMap<NodeName, Slot>>,

@@ -71,10 +71,11 @@ impl RealHosts {
         Ok(Self { connections, passwords, folder: PathBuf::new(), patience: LOOK })
     }
 
-    /// The same hands, which find files with relative addresses in a folder.
+    /// The same hands, which find files and keys with relative paths in a folder.
     #[must_use]
     pub fn with_files_of(mut self, folder: &Path) -> Self {
         self.folder = folder.to_path_buf();
+        self.connections.home.spec = folder.to_path_buf();
         self
     }
 

@@ -42,6 +42,8 @@ pub(crate) struct Home {
     folder: PathBuf,
     config: SshConfig,
     agent: Option<PathBuf>,
+    /// Where relative paths of the spec begin.
+    pub(crate) spec: PathBuf,
 }
 
 impl Home {
@@ -56,7 +58,7 @@ impl Home {
                 .parse(&mut BufReader::new(file), ParseRule::ALLOW_UNKNOWN_FIELDS | ParseRule::ALLOW_UNSUPPORTED_FIELDS)
                 .map_err(|error| format!("{}: {error}", path.display()))?,
         };
-        Ok(Self { folder: folder.to_path_buf(), config, agent })
+        Ok(Self { folder: folder.to_path_buf(), config, agent, spec: PathBuf::new() })
     }
 
     /// The user's own files of known hosts, and ours.
@@ -150,15 +152,14 @@ impl Home {
         Ok(target)
     }
 
-    /// A path of the spec, whose `~` is the home folder.
     fn expand(&self, path: &str) -> PathBuf {
-        key_file(&self.folder, path)
+        key_file(&self.folder, &self.spec, path)
     }
 }
 
-/// Where a key's file is, for a user with this home folder.
-pub fn key_file(home: &Path, path: &str) -> PathBuf {
-    path.strip_prefix("~/").map_or_else(|| PathBuf::from(path), |rest| home.join(rest))
+/// Where a key's file is: `~` is the user's home folder, and what is relative is beside the spec.
+pub fn key_file(home: &Path, spec: &Path, path: &str) -> PathBuf {
+    path.strip_prefix("~/").map_or_else(|| spec.join(path), |rest| home.join(rest))
 }
 
 #[cfg(test)]
@@ -215,6 +216,15 @@ mod tests {
             22,
             "a daemon that moves is where it moved to"
         );
+    }
+
+    #[test]
+    fn a_relative_key_lies_beside_the_spec() {
+        let (_folder, mut home) = home("");
+        home.spec = "/clusters/lab".into();
+        let way = Way { key_file: Some("keys/lab".into()), ..way("x") };
+        let keys = home.target(&way).expect("it leads somewhere").keys;
+        assert_eq!(keys, [PathBuf::from("/clusters/lab/keys/lab")]);
     }
 
     #[test]
