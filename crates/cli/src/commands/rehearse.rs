@@ -2,16 +2,15 @@
 
 use std::time::Instant;
 
-use kubewright_engine::Engine;
 use kubewright_engine::rehearse::{Scene, Script, rehearse, version_before};
-use kubewright_engine::sim;
+use kubewright_engine::{Engine, Loadout, sim};
 use kubewright_model::desired::Desired;
 use kubewright_model::version::Version;
 use kubewright_report::Language;
 
 use super::{documents, print_json_of};
 use crate::arguments::{Output, Rehearse};
-use crate::problem::{Done, Problem};
+use crate::problem::{Done, Problem, listed};
 use crate::screen::{PRETEND, paint, remark};
 use crate::source::{self, Reading};
 use crate::view::rehearsal::{Play, show};
@@ -24,15 +23,15 @@ pub(super) fn run(asked: &Rehearse) -> Result<Done, Problem> {
     for target in asked.faults.iter().filter_map(|fault| fault.target.as_ref()) {
         if desired.machine(target).is_none() {
             let problem = Problem::new(Done::Usage, format!("there is no machine `{target}` for the fault"));
-            let names: Vec<&str> = desired.machines.iter().take(10).map(|machine| machine.name.as_str()).collect();
-            return Err(problem.hint(format!("machines are {}", names.join(", "))));
+            let names: Vec<&str> = desired.machines.iter().map(|machine| machine.name.as_str()).collect();
+            return Err(problem.hint(format!("machines are {}", listed(&names))));
         }
     }
     let from = match &asked.from {
         Some(text) => Some(from(text, &desired.kubernetes.version)?),
         None => version_before(&desired.kubernetes.version),
     };
-    let before = from.map(|version| older(&asked.file, desired, &version)).transpose()?;
+    let before = from.map(|version| older(&loadout, &version)).transpose()?;
     let script = Script { desired, before: before.as_ref(), seed: asked.seed, faults: &asked.faults };
     let play = (asked.output == Output::Text).then(Play::new);
     if play.is_some() {
@@ -73,10 +72,9 @@ fn from(text: &str, now: &Version) -> Result<Version, Problem> {
 }
 
 /// The same cluster with an older version.
-fn older(file: &std::path::Path, desired: &Desired, version: &Version) -> Result<Desired, Problem> {
-    let text = source::text(file)?;
-    Engine::load_as(&text, version).map(|loadout| loadout.desired).map_err(|_| {
-        let now = &desired.kubernetes.version;
+fn older(loadout: &Loadout, version: &Version) -> Result<Desired, Problem> {
+    Engine::load_as(loadout, version).map(|loadout| loadout.desired).map_err(|_| {
+        let now = &loadout.desired.kubernetes.version;
         Problem::new(Done::Usage, format!("the spec does not hold with {version} in the place of {now}"))
     })
 }

@@ -29,15 +29,15 @@ impl Engine {
         lowered(formed(text, |file| manifests::read(file, folder))?)
     }
 
-    /// Reads a spec as if it wished another version.
+    /// What a spec that was read would mean if it wished another version.
     ///
     /// # Errors
     ///
     /// As of [`Self::load`].
-    pub fn load_as(text: &str, version: &Version) -> Result<Loadout, Vec<Diagnostic>> {
-        let mut loaded = formed(text, |_| Vec::new())?;
-        loaded.file.spec.kubernetes.version = version.clone();
-        lowered(loaded)
+    pub fn load_as(loadout: &Loadout, version: &Version) -> Result<Loadout, Vec<Diagnostic>> {
+        let mut file = loadout.file.clone();
+        file.spec.kubernetes.version = version.clone();
+        lowered(spec::Loaded { file, places: loadout.places.clone() })
     }
 }
 
