@@ -56,13 +56,15 @@ fn secret_values(line: &str) -> Vec<usize> {
     let characters: Vec<char> = line.chars().collect();
     let mut columns = Vec::new();
     for (at, _) in characters.iter().enumerate().filter(|(_, c)| **c == ':') {
-        let key: String =
-            characters[..at].iter().rev().take_while(|c| c.is_alphanumeric() || "-_".contains(**c)).collect();
+        // A key may be quoted, and stand away from its `:`.
+        let before = characters[..at].iter().rev().skip_while(|c| c.is_whitespace() || "\"'".contains(**c));
+        let key: String = before.take_while(|c| c.is_alphanumeric() || "-_".contains(**c)).collect();
         let key: String = key.chars().rev().filter(|c| c.is_alphanumeric()).collect::<String>().to_lowercase();
         let rest = &characters[at + 1..];
         let Some(skip) = rest.iter().position(|c| *c != ' ') else { continue };
-        // A reference, an alias, and what opens something else is no value; a `:` without a space is no key's.
-        let plain = skip > 0 && !"{[&*#".contains(rest[skip]);
+        // A reference, an alias, and what opens something else is no value; a `:` without a space is a quoted key's.
+        let quoted = characters[..at].last().is_some_and(|c| "\"'".contains(*c));
+        let plain = (skip > 0 || quoted) && !"{[&*#".contains(rest[skip]);
         let secret =
             SECRET_WORDS.iter().any(|word| key.contains(word)) && !NAMING_ENDS.iter().any(|end| key.ends_with(end));
         if plain && secret {
@@ -88,6 +90,15 @@ mod tests {
             assert!(shown.contains(kept), "{kept} in\n{shown}");
         }
         assert_eq!(shown.lines().count(), text.lines().count());
+    }
+
+    #[test]
+    fn a_quoted_key_is_a_key_too() {
+        let text = "{ \"password\": \"hunter2\", \"y\": 1 }\n{\"token\":\"hunter3\"}\n'apiKey' : hunter4\n\
+                    \"tokenId\": \"me\"\n";
+        let shown = masked(text, &[]);
+        let expected = "{ \"password\": ******** }\n{\"token\":******** }\n'apiKey' : ********\n\"tokenId\": \"me\"";
+        assert_eq!(shown, expected);
     }
 
     #[test]
