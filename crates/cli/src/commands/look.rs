@@ -14,17 +14,11 @@ use crate::world::Site;
 pub(super) fn status(arguments: &Arguments, look: &Look) -> Result<Done, Problem> {
     let desired = source::read(&look.file, Reading::of(arguments, look.output))?.desired;
     let observed = Site::look(arguments, &look.file, &desired, async |site| Ok(site.engine.status(&desired).await))?;
-    let good = match look.output {
-        Output::Text => {
-            view::status::show(&desired, &observed);
-            healthy(&desired, &observed)
-        }
-        Output::Json => {
-            print_json_of(arguments.simulated.is_some(), &observed)?;
-            healthy(&desired, &observed)
-        }
-    };
-    Ok(if good { Done::Well } else { Done::Unhealthy })
+    match look.output {
+        Output::Text => view::status::show(&desired, &observed),
+        Output::Json => print_json_of(arguments.simulated.is_some(), &observed)?,
+    }
+    Ok(if healthy(&desired, &observed) { Done::Well } else { Done::Unhealthy })
 }
 
 /// Whether everything that the spec wants is there, answers, and is Ready.
