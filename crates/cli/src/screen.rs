@@ -1,5 +1,6 @@
 //! Colours that mean something, and the words that every screen shares.
 
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anstyle::{AnsiColor, Style};
@@ -53,6 +54,13 @@ pub(crate) fn counted(number: usize, word: &str) -> String {
     if number == 1 { format!("1 {word}") } else { format!("{number} {plural}") }
 }
 
+/// A path as a shell takes it.
+pub(crate) fn quoted(path: &Path) -> String {
+    let path = path.display().to_string();
+    let plain = path.chars().all(|c| c.is_ascii_alphanumeric() || "/._-+:@".contains(c));
+    if plain && !path.is_empty() { path } else { format!("'{}'", path.replace('\'', "'\\''")) }
+}
+
 /// A line of the answer could not be written, for another reason than that its reader has gone away.
 static LOST: AtomicBool = AtomicBool::new(false);
 
@@ -86,3 +94,14 @@ macro_rules! remark {
 }
 
 pub(crate) use {remark, say};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_quoted_where_a_shell_would_take_it_apart() {
+        assert_eq!(quoted(Path::new("/a/b-c.yaml")), "/a/b-c.yaml");
+        assert_eq!(quoted(Path::new("my dir/it's")), "'my dir/it'\\''s'");
+    }
+}

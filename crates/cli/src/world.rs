@@ -16,7 +16,7 @@ use kubewright_model::ids::RunId;
 
 use crate::arguments::Arguments;
 use crate::problem::{Done, Problem};
-use crate::screen::{CARE, DIM, PRETEND, paint, remark};
+use crate::screen::{CARE, DIM, PRETEND, paint, quoted, remark};
 
 /// The folder beside the spec in which journals and secrets are kept.
 const STORE: &str = ".kubewright";
@@ -160,8 +160,8 @@ impl Site {
     /// The arguments of a command in the same world on the same spec.
     pub(crate) fn again(&self, spec: &Path) -> String {
         match &self.pretend {
-            Some(pretend) => format!("--simulated {} {}", pretend.folder.display(), spec.display()),
-            None => spec.display().to_string(),
+            Some(pretend) => format!("--simulated {} {}", quoted(&pretend.folder), quoted(spec)),
+            None => quoted(spec),
         }
     }
 }

@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 use super::write;
 use crate::arguments::Init;
 use crate::problem::{Done, Problem};
-use crate::screen::{CARE, DIM, GOOD, HEAD, paint, remark, say};
+use crate::screen::{CARE, DIM, GOOD, HEAD, paint, quoted, remark, say};
 use crate::source::{self, STANDARD_INPUT};
 use crate::view::table::{lines, table};
 
@@ -74,7 +74,7 @@ pub(super) fn run(init: &Init) -> Result<Done, Problem> {
         return Ok(Done::Invalid);
     }
     write(&init.out, &text)?;
-    let file = init.out.display();
+    let file = quoted(&init.out);
     let then = if whole(&text) { "rehearse" } else { "plan --assume-empty" };
     remark!("{} next: `kubewright validate {file}`, then `kubewright {then} {file}`", paint(GOOD, "✓"));
     Ok(Done::Well)

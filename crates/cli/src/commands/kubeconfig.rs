@@ -10,7 +10,7 @@ use kubewright_model::secret::Secret;
 
 use crate::arguments::{Arguments, Kubeconfig, Output};
 use crate::problem::{Done, Problem};
-use crate::screen::{remark, say};
+use crate::screen::{quoted, remark, say};
 use crate::source::{self, Reading};
 use crate::world::Site;
 
@@ -198,13 +198,6 @@ impl Drop for Turn {
     }
 }
 
-/// A path as a shell takes it.
-fn quoted(path: &Path) -> String {
-    let path = path.display().to_string();
-    let plain = path.chars().all(|c| c.is_ascii_alphanumeric() || "/._-+:@".contains(c));
-    if plain { path } else { format!("'{}'", path.replace('\'', "'\\''")) }
-}
-
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt as _;
@@ -290,11 +283,5 @@ mod tests {
         assert!(alone(&file, &kept()).is_err(), "it is somebody else's turn");
         assert!(in_a_folder(&folder.path().join("typo/config")).is_err());
         assert!(in_a_folder(&file).is_ok() && in_a_folder(Path::new("config")).is_ok());
-    }
-
-    #[test]
-    fn a_path_is_quoted_where_a_shell_would_take_it_apart() {
-        assert_eq!(quoted(Path::new("/a/b-c.yaml")), "/a/b-c.yaml");
-        assert_eq!(quoted(Path::new("my dir/it's")), "'my dir/it'\\''s'");
     }
 }
