@@ -119,7 +119,7 @@ pub(crate) enum Command {
   kubewright history
   kubewright history --run last
   kubewright history --run last --report run.html
-  kubewright history --run 20261121-073012-5f2a --output json")]
+  kubewright history --run 20261121-073012-418 --output json")]
     History(History),
     /// Explain an error code, or list them all.
     #[command(after_help = "Examples:
