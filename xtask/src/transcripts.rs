@@ -8,11 +8,10 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::bail;
+use kubewright_model::plan::Stage;
 
 /// A line of a run's progress begins with one of these.
 const STEP_MARKS: [&str; 5] = ["✓ ", "= ", "✗ ", "○ ", "↻ "];
-const STAGES: [&str; 8] =
-    ["machines", "hosts", "load-balancers", "control-plane", "workers", "addons", "removal", "backup"];
 
 pub(crate) fn run() -> anyhow::Result<()> {
     let root = crate::root()?;
@@ -55,7 +54,7 @@ fn open(path: &Path) -> anyhow::Result<()> {
 
 fn opened(line: &str) -> String {
     let marked = STEP_MARKS.iter().find_map(|mark| line.strip_prefix(mark));
-    if marked.is_some_and(|rest| STAGES.iter().any(|stage| rest.starts_with(stage))) {
+    if marked.is_some_and(|rest| Stage::ALL.iter().any(|stage| rest.starts_with(stage.word()))) {
         return "...".into();
     }
     // Links of a critical path and waits: a duration, then words.
@@ -63,8 +62,7 @@ fn opened(line: &str) -> String {
     if line.starts_with("     ") && is_duration(line) {
         return "...".into();
     }
-    if let Some((name, rest)) = line.strip_prefix("run 2").and_then(|rest| rest.split_once(": ")) {
-        let _ = name;
+    if let Some((_, rest)) = line.strip_prefix("run 2").and_then(|rest| rest.split_once(": ")) {
         return format!("run [..]: {rest}");
     }
     if line.starts_with(" 20") && line.contains(" UTC  ") {
