@@ -137,6 +137,26 @@ pub enum EngineError {
     Bug(Vec<Violation>),
 }
 
+impl EngineError {
+    /// The failure and its causes, in one line.
+    pub fn told(&self) -> String {
+        match self {
+            Self::Store(error) => error.told(),
+            Self::Blocked(notes) => {
+                let notes: Vec<String> =
+                    notes.iter().map(|note| format!("{}: {}", note.subject, note.message)).collect();
+                format!("blocked: {}", notes.join("; "))
+            }
+            Self::Secrets(missing) => format!("secrets: {}", missing.join("; ")),
+            Self::Bug(broken) => {
+                let broken: Vec<String> = broken.iter().map(|it| format!("{}: {}", it.rule, it.message)).collect();
+                format!("BUG: {}", broken.join("; "))
+            }
+            Self::Changed { .. } | Self::Stopped | Self::Words { .. } => self.to_string(),
+        }
+    }
+}
+
 /// Hears what is waited for before a run begins.
 pub type Listener = Arc<dyn Fn(String) + Send + Sync>;
 

@@ -228,7 +228,7 @@ impl Stage {
             let plan = match plan {
                 Ok(planned) => planned.plan,
                 Err(error) => {
-                    phase.wrong.push(told(&error));
+                    phase.wrong.push(error.told());
                     break;
                 }
             };
@@ -245,7 +245,7 @@ impl Stage {
             match ended {
                 Ok(report) if report.end == RunEnd::Complete => break,
                 Ok(report) => phase.notes.extend(why(&report)),
-                Err(error) => phase.notes.push(told(&error)),
+                Err(error) => phase.notes.push(error.told()),
             }
             if attempt == runs {
                 phase.wrong.append(&mut phase.notes);
@@ -284,7 +284,7 @@ impl Stage {
                 phase.wrong =
                     planned.plan.steps.iter().map(|step| format!("{}: {}", step.title(), step.reason)).collect();
             }
-            Err(error) => phase.wrong.push(told(&error)),
+            Err(error) => phase.wrong.push(error.told()),
         }
         phase.took = self.centre.now() - from;
         self.ended(phase, audience);
@@ -381,18 +381,4 @@ impl Phase {
 fn why(report: &RunReport) -> Vec<String> {
     let failed = report.failed.iter().map(|(step, failure)| format!("{step}: {}", failure.causes.join(": ")));
     failed.chain(report.remaining.iter().map(|left| format!("still to be done: {left}"))).collect()
-}
-
-fn told(error: &EngineError) -> String {
-    match error {
-        EngineError::Blocked(notes) => {
-            let notes: Vec<String> = notes.iter().map(|note| format!("{}: {}", note.subject, note.message)).collect();
-            format!("blocked: {}", notes.join("; "))
-        }
-        EngineError::Bug(broken) => {
-            let broken: Vec<String> = broken.iter().map(|it| format!("{}: {}", it.rule, it.message)).collect();
-            format!("BUG: {}", broken.join("; "))
-        }
-        other => other.to_string(),
-    }
 }

@@ -10,7 +10,7 @@ use kubewright_model::observed::{Power, Seen};
 use kubewright_model::plan::Ask;
 use kubewright_model::secret::Secret;
 
-use crate::yard::{Yard, desired, told};
+use crate::yard::{Yard, desired};
 
 /// Three servers with etcd.
 const SERVERS: &str = r#"apiVersion: kubewright.dev/v1alpha1
@@ -109,7 +109,7 @@ fn a_foundation_that_cannot_be_read_blocks() {
             }
             let blocked =
                 engine.apply(&yard.request(&Ask::Apply, &[]), &Stop::default(), &mut |_| {}).await.unwrap_err();
-            let why = told(&blocked);
+            let why = blocked.told();
             assert!(matches!(blocked, EngineError::Blocked(_)), "{why}");
             let begun = format!("what the cluster was begun with cannot be read: {}, line 1", file.display());
             assert!(why.contains(&begun), "{why}");

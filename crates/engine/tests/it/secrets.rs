@@ -12,7 +12,7 @@ use kubewright_model::ids::ClusterName;
 use kubewright_model::plan::Ask;
 use kubewright_model::secret::Secret;
 
-use crate::yard::{Yard, desired, told};
+use crate::yard::{Yard, desired};
 
 /// Everything that takes a secret.
 const EVERYTHING: &str = r#"apiVersion: kubewright.dev/v1alpha1
@@ -81,12 +81,12 @@ fn no_secret_is_in_a_record_a_plan_a_note_or_an_error() {
                         seen += &serde_json::to_string(&planned.observed).unwrap();
                         seen += &format!("{planned:?}");
                     }
-                    Err(error) => seen += &format!("{} {error:?}", told(&error)),
+                    Err(error) => seen += &format!("{} {error:?}", error.told()),
                 }
                 let mut sink = |record: &Record| seen += &serde_json::to_string(record).unwrap();
                 match engine.apply(&yard.request(&ask, &[]), &Stop::default(), &mut sink).await {
                     Ok(report) => seen += &format!("{report:?}"),
-                    Err(error) => seen += &format!("{} {error:?}", told(&error)),
+                    Err(error) => seen += &format!("{} {error:?}", error.told()),
                 }
             }
             yard.centre.mend();

@@ -85,7 +85,7 @@ impl Yard {
     /// Looks, and plans from what was seen.
     pub(crate) async fn plan(&self, ask: &Ask, only: &[String]) -> (Observed, Plan) {
         let observed = self.engine().status(&self.desired).await;
-        let plan = plan_from(&self.desired, &observed, ask, only).unwrap_or_else(|error| panic!("{}", told(&error)));
+        let plan = plan_from(&self.desired, &observed, ask, only).unwrap_or_else(|error| panic!("{}", error.told()));
         (observed, plan)
     }
 
@@ -180,18 +180,6 @@ pub(crate) fn words(ended: &Result<RunReport, EngineError>) -> String {
             };
             if failed.is_empty() { word.to_string() } else { format!("{word}: {}", failed.join("; ")) }
         }
-        Err(error) => told(error),
-    }
-}
-
-pub(crate) fn told(error: &EngineError) -> String {
-    match error {
-        EngineError::Blocked(notes) => {
-            let notes: Vec<String> = notes.iter().map(|note| format!("{}: {}", note.subject, note.message)).collect();
-            format!("blocked: {}", notes.join("; "))
-        }
-        EngineError::Bug(broken) => format!("BUG: {broken:?}"),
-        EngineError::Secrets(missing) => format!("secrets: {}", missing.join("; ")),
-        other => other.to_string(),
+        Err(error) => error.told(),
     }
 }
