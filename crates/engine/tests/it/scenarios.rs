@@ -262,6 +262,7 @@ fn every_file_holds() {
     let entries = std::fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().path());
     let mut files: Vec<PathBuf> = entries.filter(|path| path.to_string_lossy().contains(&wanted)).collect();
     files.sort();
+    assert!(!files.is_empty(), "no scenario is called `{wanted}`");
     let next = AtomicUsize::new(0);
     let wrong = Mutex::new(BTreeMap::new());
     std::thread::scope(|scope| {
