@@ -181,9 +181,7 @@ impl HostError {
             Self::Failed { .. } | Self::Hole { .. } => false,
         }
     }
-}
 
-impl HostError {
     /// What to do about it, where that is not said with the rest.
     pub fn help(&self) -> Option<&'static str> {
         let Self::Unreachable { layer, why, .. } = self else { return None };

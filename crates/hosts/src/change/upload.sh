@@ -1,8 +1,7 @@
 # Files that come over the connection itself, from where we are.
 
 # What of a file is wanted: path, mode, our name for its memory, its mark, what it is, and what of it if it is an archive.
-# Nothing, or this host's machine and
-# how much of the file arrived before a connection was cut.
+# Nothing, or this host's machine and how much of the file arrived before a connection was cut.
 kw_wanted() {
   kw_path=$KW_ROOT$1
   if kw_kept "$@"; then
