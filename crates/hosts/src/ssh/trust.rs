@@ -94,7 +94,10 @@ impl KnownHosts {
             let text = std::fs::read_to_string(&self.ours).map_err(|error| unkept(&error))?;
             let kept = text.lines().zip(1..).filter(|(_, number)| !old.contains(number));
             let kept: String = kept.map(|(line, _)| format!("{line}\n")).collect();
-            std::fs::write(&self.ours, kept).map_err(|error| unkept(&error))?;
+            // Beside it first: a file that is cut short would make strangers of hosts that are known.
+            let beside = self.ours.with_extension("new");
+            let written = std::fs::write(&beside, kept).and_then(|()| std::fs::rename(&beside, &self.ours));
+            written.map_err(|error| unkept(&error))?;
         }
         match key {
             Some(Pin::Key(key)) => learn_known_hosts_path(host, port, &key, &self.ours).map_err(|error| unkept(&error)),
