@@ -16,6 +16,7 @@ pub(crate) mod tests;
 
 use std::time::Duration;
 
+use kubewright_model::digest::Digest;
 use kubewright_model::host::{
     DownloadWish, FileWish, HostResource, Proof, RepositoryWish, SshDaemonWish, UnitRun, UnitWish, UserWish,
 };
@@ -23,6 +24,7 @@ use kubewright_model::ids::NodeName;
 use kubewright_model::plan::HostChange;
 use kubewright_model::text::Text;
 
+use crate::probe::sysctl_path;
 use crate::{Holes, HostError, Report, upload};
 
 pub(crate) use self::answer::{Told, lines, told};
@@ -129,7 +131,7 @@ pub(crate) fn write_file(
 ) -> Result<(), HostError> {
     path(host, &file.path)?;
     let content = filled(host, &file.content, holes)?;
-    let digest = kubewright_model::digest::Digest::of(&content);
+    let digest = Digest::of(&content);
     let mode = format!("{:o}", file.mode.0);
     let words = [file.path.as_str(), &mode, &file.owner, digest.as_str()];
     calls.call(Library::Files, &Call::tell(index, "kw_file", &words).reading(content));
@@ -329,7 +331,7 @@ impl Writer<'_> {
             plain(self.host, "a unit", &unit.name)?;
             let Some(content) = &unit.content else { continue };
             let content = filled(self.host, content, self.holes)?;
-            let digest = kubewright_model::digest::Digest::of(&content);
+            let digest = Digest::of(&content);
             let call = Call::quiet(index, "kw_unit_file", &[&unit.name, digest.as_str()]).reading(content);
             self.calls.call(Library::Units, &call);
             self.calls.line(&format!("kw_file_{index}=$kw_verdict"));
@@ -389,26 +391,29 @@ impl Writer<'_> {
 
 /// The file of a kernel setting under /proc/sys.
 fn sysctl_file(host: &NodeName, key: &str) -> Result<String, HostError> {
-    // Whichever of both signs comes first parts the names; the other one is a sign in a name.
-    let slashes = key.find(['.', '/']).is_some_and(|at| key[at..].starts_with('/'));
-    let swap = |c: char| match c {
-        '.' if !slashes => '/',
-        '/' if !slashes => '.',
-        other => other,
-    };
-    let file: String = key.chars().map(swap).collect();
-    path(host, &format!("/{file}"))?;
+    let file = sysctl_path(key);
+    path(host, &file)?;
     plain(host, "a kernel setting", &key.replace('/', "."))?;
-    Ok(file)
+    Ok(file.replacen("/proc/sys/", "", 1))
 }
 
 /// A download's first words: its path, mode, our name for its memory, its mark, what it is, and what of it is wanted.
 pub(crate) fn download_words(wish: &DownloadWish) -> [String; 6] {
-    let memory = kubewright_model::digest::Digest::of(&wish.path);
-    let memory = memory.as_str().get(..32).unwrap_or_default().to_string();
     let name = wish.artifact.name.chars().filter(|c| !c.is_control()).collect();
     let member = wish.member.clone().unwrap_or_default();
-    [wish.path.clone(), format!("{:o}", wish.mode.0), memory, wish.artifact.mark().to_string(), name, member]
+    [
+        wish.path.clone(),
+        format!("{:o}", wish.mode.0),
+        memory(&wish.path),
+        wish.artifact.mark().to_string(),
+        name,
+        member,
+    ]
+}
+
+/// Our name for what a host remembers of what was downloaded to a path.
+pub(crate) fn memory(path: &str) -> String {
+    Digest::of(path).as_str().chars().take(32).collect()
 }
 
 fn yes(yes: bool) -> &'static str {

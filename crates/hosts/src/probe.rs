@@ -20,7 +20,7 @@ use std::ops::RangeInclusive;
 use kubewright_model::host::HostResource;
 use kubewright_model::observed::HostSeen;
 
-pub(crate) use script::script;
+pub(crate) use script::{script, sysctl_path};
 
 /// Why an answer could not be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -8,13 +8,12 @@ mod tests;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use kubewright_model::digest::Digest;
 use kubewright_model::ids::NodeName;
 use kubewright_model::recipe::{Recipe, RecipeStep};
 use kubewright_model::secret::Secret;
 use kubewright_model::units::Span;
 
-use crate::change::{Call, Calls, Library, Told, failed, filled, lines, path, plain, refuse, told, write_file};
+use crate::change::{Call, Calls, Library, Told, failed, filled, lines, memory, path, plain, refuse, told, write_file};
 use crate::mask::masked;
 use crate::{Holes, HostError};
 
@@ -117,8 +116,7 @@ fn add(calls: &mut Calls, index: usize, step: &RecipeStep, holes: &Holes, host: 
             if gone.matches('/').count() < 2 {
                 return refuse(host, &in_words(step), "it is not ours alone".into());
             }
-            let memory = Digest::of(gone);
-            tell("kw_remove", &[gone, memory.as_str().get(..32).unwrap_or_default()]);
+            tell("kw_remove", &[gone, &memory(gone)]);
         }
         RecipeStep::Start { unit, reads } => {
             plain(host, "a unit", unit)?;

@@ -5,7 +5,6 @@
 //! closed, so a run that is cut off anywhere finds a way in again; the user who we are stays, and so does sudo for it. Who
 //! that is the host says: the spec's word is not the last one of it.
 
-use kubewright_model::digest::Digest;
 use kubewright_model::ids::NodeName;
 
 use super::calls::{Call, Calls, Library};
@@ -136,10 +135,7 @@ fn put_back(calls: &mut Calls, host: &NodeName, thing: &Thing<'_>) -> Result<(),
     }
     match kind {
         Kind::Link | Kind::File => back(Library::Back, &["kw_file_back", name]),
-        Kind::Download => {
-            let memory = Digest::of(name);
-            back(Library::Back, &["kw_download_back", name, memory.as_str().get(..32).unwrap_or_default()]);
-        }
+        Kind::Download => back(Library::Back, &["kw_download_back", name, &super::memory(name)]),
         Kind::Block => back(Library::Back, &["kw_block_back", name]),
         Kind::Module => back(Library::Back, &["kw_line_back", "/etc/modules-load.d/kubewright.conf", name]),
         Kind::Sysctl => back(Library::Back, &["kw_sysctl_back", &super::sysctl_file(host, name)?, name]),

@@ -2,11 +2,11 @@
 
 use std::fmt::Write as _;
 
-use kubewright_model::digest::Digest;
 use kubewright_model::host::{DirectoryWish, FileWish, HostResource};
 use kubewright_model::observed::SHOWN_TEXT;
 use kubewright_model::rancher::PROGRAMS;
 
+use crate::change::memory;
 use crate::shell::quote;
 use crate::upload;
 
@@ -219,8 +219,8 @@ pub(super) fn package(name: &str) -> bool {
     word(name) && !name.contains('\\')
 }
 
-/// Where a kernel setting is. Names are written with points, or with slashes when a part of it has points itself.
-pub(super) fn sysctl_path(key: &str) -> String {
+/// Where a kernel setting is. Whichever of both signs comes first parts the names; the other one is a sign in a name.
+pub(crate) fn sysctl_path(key: &str) -> String {
     let slashes = key.find(['.', '/']).is_some_and(|at| key[at..].starts_with('/'));
     let inner = if slashes { key.to_string() } else { key.chars().map(swapped).collect() };
     format!("/proc/sys/{inner}")
@@ -237,7 +237,7 @@ fn swapped(c: char) -> char {
 
 /// Where it is written down what was downloaded to a path.
 pub(super) fn download_record(path: &str) -> String {
-    format!("/var/lib/kubewright/downloads/{}", &Digest::of(path).as_str()[..32])
+    format!("/var/lib/kubewright/downloads/{}", memory(path))
 }
 
 /// What lets a user use sudo. sudo does not read files with a point in their name.
