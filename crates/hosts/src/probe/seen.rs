@@ -106,7 +106,7 @@ impl<'a> Look<'a> {
     }
 
     /// A resource of which something is there.
-    fn present(&self, boot: &settings::Boot<'_>, facts: &HostFacts, seen: &mut HostSeen) -> Result<(), ParseError> {
+    fn present(&self, boot: &settings::Boot, facts: &HostFacts, seen: &mut HostSeen) -> Result<(), ParseError> {
         let key = || self.resource.key();
         match self.resource {
             HostResource::Sysctl { key, value } => {

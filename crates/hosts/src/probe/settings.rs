@@ -1,6 +1,5 @@
 //! Single settings, and what is set at every start.
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use kubewright_model::facts::HostFacts;
@@ -102,14 +101,14 @@ pub(super) fn canonical(line: &str) -> String {
 }
 
 /// What files set at every start.
-pub(super) struct Boot<'a> {
-    sysctls: BTreeMap<Cow<'a, str>, String>,
+pub(super) struct Boot {
+    sysctls: BTreeMap<String, String>,
     modules: BTreeSet<String>,
     built_in: BTreeSet<String>,
 }
 
-impl<'a> Boot<'a> {
-    pub(super) fn of(answers: &super::answers::Answers<'a>) -> Self {
+impl Boot {
+    pub(super) fn of(answers: &super::answers::Answers<'_>) -> Self {
         let mut boot = Self { sysctls: BTreeMap::new(), modules: BTreeSet::new(), built_in: BTreeSet::new() };
         // The file with the last name has the last word, whatever its folder, as systemd has it.
         let mut found = answers.found.clone();
@@ -156,8 +155,7 @@ fn words(value: &str) -> String {
 }
 
 /// The one form of a kernel setting's name: with slashes. A minus before it means that it may fail.
-fn sysctl_key(key: &str) -> Cow<'static, str> {
+fn sysctl_key(key: &str) -> String {
     let key = key.trim_start_matches('-').trim();
-    let path = super::script::sysctl_path(key);
-    Cow::Owned(path.trim_start_matches("/proc/sys/").to_string())
+    super::script::sysctl_path(key).replacen("/proc/sys/", "", 1)
 }
