@@ -123,7 +123,6 @@ impl Host {
             "groupdel",
             "gpasswd",
             "swapon",
-            "apt-mark",
         ];
         for (name, text) in programs {
             host.program(name, text);
