@@ -113,7 +113,7 @@ impl Progress {
         let running = self.running.remove(step);
         self.bar.inc(1);
         let Some(running) = running else { return };
-        let took = paint(DIM, duration(at - running.since));
+        let took = paint(DIM, duration(at.saturating_sub(running.since)));
         let stage = paint(DIM, format!("{:<14}", running.stage));
         match outcome {
             Outcome::Done => self.line(format!("{} {stage} {} {took}", paint(GOOD, "✓"), running.title)),

@@ -31,7 +31,7 @@ pub(super) fn critical(plan: &Plan, records: &[Record]) -> Vec<Link> {
     while let Some(step) = at.and_then(|id| steps.get(id)) {
         let Some((began, ended)) = spans.get(&step.id) else { break };
         let waited = waits.get(&step.id).map_or(0, |(_, since)| began.saturating_sub(*since));
-        chain.push(Link { title: step.title(), took: ended - began, waited });
+        chain.push(Link { title: step.title(), took: ended.saturating_sub(*began), waited });
         at = step
             .needs
             .iter()
