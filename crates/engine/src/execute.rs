@@ -114,11 +114,13 @@ pub async fn execute(
         }
         tokio::select! {
             biased;
-            Some((step, saying)) = said.recv() => recorder.record(event(plan.steps[step].id.clone(), saying))?,
+            Some((step, saying)) = said.recv() => {
+                recorder.record(event(plan.steps[step].id.clone(), hands.told(saying)))?;
+            }
             Some((step, outcome)) = running.next() => {
                 // What the step said last comes before its end.
                 while let Ok((step, saying)) = said.try_recv() {
-                    recorder.record(event(plan.steps[step].id.clone(), saying))?;
+                    recorder.record(event(plan.steps[step].id.clone(), hands.told(saying)))?;
                 }
                 let failed = matches!(outcome, Outcome::Failed(_));
                 let over = settle(plan, step, outcome, &mut ready, recorder, &mut tally)?;

@@ -104,6 +104,14 @@ impl<'a> Filler<'a> {
         Ok(())
     }
 
+    /// A text that others wrote, without the secrets that this run has handed out.
+    pub(crate) fn masked(&self, text: &str) -> String {
+        let known = self.known.borrow();
+        let secrets = known.iter().filter(|(name, _)| name.as_str().starts_with("secret/"));
+        let secrets: Holes = secrets.map(|(name, value)| (name.clone(), value.clone())).collect();
+        kubewright_hosts::masked(text, &secrets)
+    }
+
     /// Values for all holes of an action.
     pub(crate) fn values(&self, action: &Action) -> Result<Holes, String> {
         wanted(action).into_iter().map(|name| self.value(&name).map(|value| (name, value))).collect()

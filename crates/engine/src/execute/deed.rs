@@ -139,7 +139,21 @@ impl<'a> Hands<'a> {
         match self.act(&step.action, !step.fields.is_empty(), tell).await {
             Ok(true) => Outcome::Done,
             Ok(false) => Outcome::AlreadyTrue,
-            Err(fault) => Outcome::Failed(Failure { causes: fault.causes, log: fault.log, hint: fault.hint }),
+            Err(fault) => {
+                let told = |lines: Vec<String>| lines.iter().map(|line| self.filler.masked(line)).collect();
+                Outcome::Failed(Failure { causes: told(fault.causes), log: told(fault.log), hint: fault.hint })
+            }
+        }
+    }
+
+    /// What a step says, as others may hear it: programs print what they were given.
+    pub(super) fn told(&self, saying: Saying) -> Saying {
+        match saying {
+            Saying::Tells(message) => Saying::Tells(self.filler.masked(&message)),
+            Saying::Retries { attempt, after, error } => {
+                Saying::Retries { attempt, after, error: self.filler.masked(&error) }
+            }
+            Saying::Filled(hole) => Saying::Filled(hole),
         }
     }
 
