@@ -286,6 +286,7 @@ impl<'a> Hands<'a> {
         let hands = self.hosts()?;
         let deadline = Instant::now() + BOOT;
         let mut wait = FIRST_LOOK;
+        let mut told = String::new();
         loop {
             let why = match hands.observe(Probe { host, way, resources: units, holds_data: false }).await {
                 Seen::Present(seen) => match idle(units, &seen) {
@@ -305,7 +306,10 @@ impl<'a> Hands<'a> {
                     hint: Some("look at the machine's console; then run again".into()),
                 });
             }
-            tell(Saying::Tells(format!("waiting for {host} to answer: {why}")));
+            if why != told {
+                tell(Saying::Tells(format!("waiting for {host} to answer: {why}")));
+                told = why;
+            }
             tokio::time::sleep(wait).await;
             wait = (wait * 2).min(LONGEST_LOOK);
         }
