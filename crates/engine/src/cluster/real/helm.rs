@@ -29,6 +29,9 @@ use crate::store::Store;
 
 /// How long a release's workloads may take: large images over a slow line need minutes.
 const READY: Duration = Duration::from_secs(10 * 60);
+/// How long the program may take in all: a chart's hooks may each take as long as its workloads, and a line that is dead
+/// would be waited for without an end.
+const LONGEST: Duration = Duration::from_secs(60 * 60);
 /// Revisions that Helm keeps: each is a Secret of up to a megabyte in etcd.
 const HISTORY: &str = "5";
 /// Between two looks at what a release waits for.
@@ -122,7 +125,11 @@ impl Helm {
         let kubeconfig = self.kubeconfig(session).map_err(Said::from)?;
         let url = session.url();
         let at = url.trim_start_matches("https://").trim_end_matches('/').parse().map_err(Said::from)?;
-        self.program.run(program::Api { kubeconfig: &kubeconfig, at }, arguments, input).await
+        let ran = self.program.run(program::Api { kubeconfig: &kubeconfig, at }, arguments, input);
+        match tokio::time::timeout(LONGEST, ran).await {
+            Ok(ran) => ran,
+            Err(_) => Err(Said::from(format!("it did not end within {} minutes", LONGEST.as_secs() / 60))),
+        }
     }
 
     /// The kept kubeconfig, with the address of the server that answers.
