@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::{print_json_of, write};
 use crate::arguments::{self, Arguments, Output};
 use crate::problem::{Done, Problem};
-use crate::source::{self, Reading};
+use crate::source::{self, Reading, STANDARD_INPUT};
 use crate::view;
 use crate::view::plan::Detail;
 use crate::world::Site;
@@ -35,6 +35,10 @@ pub(super) struct Saved {
 }
 
 pub(super) fn run(arguments: &Arguments, asked: &arguments::Plan) -> Result<Done, Problem> {
+    if asked.out.is_some() && asked.file == Path::new(STANDARD_INPUT) {
+        let problem = Problem::new(Done::Usage, "a saved plan names the file of its spec, and standard input has none");
+        return Err(problem.hint("write the spec to a file, and plan that"));
+    }
     let reading = Reading::of(arguments, asked.output);
     let asks_hosts = reading.asks_hosts && !asked.assume_empty;
     let loadout = source::read(&asked.file, Reading { asks_hosts, ..reading })?;
