@@ -23,6 +23,9 @@ pub(crate) fn masked(text: &str, found: &[Diagnostic]) -> String {
         for column in secret_values(&lines[number]).into_iter().rev() {
             mask(&mut lines, number, column);
         }
+        if let Some((at, column)) = below(&lines, number) {
+            mask(&mut lines, at, column);
+        }
     }
     lines.join("\n")
 }
@@ -51,23 +54,35 @@ fn indentation(line: &str) -> usize {
     line.chars().take_while(|c| *c == ' ').count()
 }
 
+/// Whether what stands before a `:` ends with a key that sounds like a secret. It may be quoted, and stand away from it.
+fn sounds_secret(before: &[char]) -> bool {
+    let key = before.iter().rev().skip_while(|c| c.is_whitespace() || "\"'".contains(**c));
+    let key: String = key.take_while(|c| c.is_alphanumeric() || "-_".contains(**c)).collect();
+    let key: String = key.chars().rev().filter(|c| c.is_alphanumeric()).collect::<String>().to_lowercase();
+    SECRET_WORDS.iter().any(|word| key.contains(word)) && !NAMING_ENDS.iter().any(|end| key.ends_with(end))
+}
+
+/// The line and the column of a value that stands below its key, and is no mapping and no list.
+fn below(lines: &[String], number: usize) -> Option<(usize, usize)> {
+    let key: Vec<char> = lines.get(number)?.trim_end().strip_suffix(':')?.chars().collect();
+    let depth = indentation(lines.get(number)?);
+    let (at, next) = lines.iter().enumerate().skip(number + 1).find(|(_, line)| !line.trim().is_empty())?;
+    let text = next.trim();
+    let plain = !text.contains(": ") && !text.ends_with(':') && !text.starts_with(['-', '{', '[', '#']);
+    (sounds_secret(&key) && plain && indentation(next) > depth).then_some((at, indentation(next)))
+}
+
 /// The columns at which values begin whose key sounds like a secret and that are no references.
 fn secret_values(line: &str) -> Vec<usize> {
     let characters: Vec<char> = line.chars().collect();
     let mut columns = Vec::new();
     for (at, _) in characters.iter().enumerate().filter(|(_, c)| **c == ':') {
-        // A key may be quoted, and stand away from its `:`.
-        let before = characters[..at].iter().rev().skip_while(|c| c.is_whitespace() || "\"'".contains(**c));
-        let key: String = before.take_while(|c| c.is_alphanumeric() || "-_".contains(**c)).collect();
-        let key: String = key.chars().rev().filter(|c| c.is_alphanumeric()).collect::<String>().to_lowercase();
         let rest = &characters[at + 1..];
         let Some(skip) = rest.iter().position(|c| *c != ' ') else { continue };
         // A reference, an alias, and what opens something else is no value; a `:` without a space is a quoted key's.
         let quoted = characters[..at].last().is_some_and(|c| "\"'".contains(*c));
         let plain = (skip > 0 || quoted) && !"{[&*#".contains(rest[skip]);
-        let secret =
-            SECRET_WORDS.iter().any(|word| key.contains(word)) && !NAMING_ENDS.iter().any(|end| key.ends_with(end));
-        if plain && secret {
+        if plain && sounds_secret(&characters[..at]) {
             columns.push(at + 1 + skip);
         }
     }
@@ -99,6 +114,13 @@ mod tests {
         let shown = masked(text, &[]);
         let expected = "{ \"password\": ******** }\n{\"token\":******** }\n'apiKey' : ********\n\"tokenId\": \"me\"";
         assert_eq!(shown, expected);
+    }
+
+    #[test]
+    fn a_value_below_its_key_is_its_value() {
+        let text = "a:\n  password:\n    hunter2\n    hunter3\n  y: 1\ntokenSecret:\n  env: TOKEN\n";
+        let shown = masked(text, &[]);
+        assert_eq!(shown, "a:\n  password:\n    ********\n    ********\n  y: 1\ntokenSecret:\n  env: TOKEN");
     }
 
     #[test]
