@@ -59,7 +59,10 @@ fn file(what: &'static str, path: &Path, source: std::io::Error) -> StoreError {
 
 /// Writes a file so that it is there whole or not at all, readable by its owner only.
 fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
-    let beside = path.with_extension("new");
+    // Names may have points, and each has its own file beside it.
+    let mut beside = path.as_os_str().to_os_string();
+    beside.push(".new");
+    let beside = PathBuf::from(beside);
     let written =
         OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside).and_then(|mut it| {
             it.write_all(bytes)?;
