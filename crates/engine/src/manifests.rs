@@ -8,12 +8,14 @@ use kubewright_model::diagnostic::{Diagnostic, SpecPath};
 use kubewright_model::spec::ClusterFile;
 use serde_json::Value;
 
+use crate::holes;
+
 /// Puts the objects of files beside those that stand in the spec itself; returns the files that cannot be read.
 pub(crate) fn read(file: &mut ClusterFile, folder: &Path) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     for (name, source) in &mut file.spec.addons.manifests {
         let Some(named) = source.file.take() else { continue };
-        match objects(&folder.join(&named)) {
+        match objects(&holes::path(&named, folder)) {
             Ok(objects) => source.objects.extend(objects),
             Err(why) => {
                 let path = ["spec", "addons", "manifests", name.as_str(), "file"];
