@@ -136,11 +136,16 @@ impl Program {
         // Ctrl-C is for us: a run ends after the step that it is at, and this program is in the middle of one.
         command.process_group(0);
         let mut child = command.spawn().map_err(|error| Said::from(format!("{PROGRAM} does not start: {error}")))?;
-        if let Some(mut stdin) = child.stdin.take() {
-            // A program that ends early says why itself.
-            let _ = stdin.write_all(input.unwrap_or_default().as_bytes()).await;
-        }
-        let output = child.wait_with_output().await.map_err(|error| Said::from(error.to_string()))?;
+        let stdin = child.stdin.take();
+        let feed = async {
+            if let Some(mut stdin) = stdin {
+                // A program that ends early says why itself.
+                let _ = stdin.write_all(input.unwrap_or_default().as_bytes()).await;
+            }
+        };
+        // One that talks before it has read everything must not wait for us, nor we for it.
+        let ((), output) = tokio::join!(feed, child.wait_with_output());
+        let output = output.map_err(|error| Said::from(error.to_string()))?;
         if output.status.success() {
             return Ok(());
         }
