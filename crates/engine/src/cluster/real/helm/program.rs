@@ -7,6 +7,7 @@ use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::OnceLock;
 
 use kubewright_model::net::HostPort;
 use tokio::io::AsyncWriteExt as _;
@@ -30,6 +31,8 @@ pub(super) struct Program {
     path: OsString,
     /// Charts that are folders are named relative to it.
     folder: PathBuf,
+    /// It was found to be right: every plan wants to know, and it is asked once.
+    right: OnceLock<()>,
 }
 
 /// The API that it works on.
@@ -89,16 +92,27 @@ impl From<String> for Said {
 impl Program {
     /// The one on the PATH.
     pub(super) fn new(folder: PathBuf) -> Self {
-        Self { path: std::env::var_os("PATH").unwrap_or_default(), folder }
+        Self { path: std::env::var_os("PATH").unwrap_or_default(), folder, right: OnceLock::new() }
     }
 
     /// The one in this folder alone.
     pub(super) fn within(self, programs: &Path) -> Self {
-        Self { path: programs.into(), ..self }
+        Self { path: programs.into(), right: OnceLock::new(), ..self }
     }
 
     /// Why nothing can be done with it.
     pub(super) fn missing(&self) -> Option<String> {
+        if self.right.get().is_some() {
+            return None;
+        }
+        let wrong = self.wrong();
+        if wrong.is_none() {
+            let _ = self.right.set(());
+        }
+        wrong
+    }
+
+    fn wrong(&self) -> Option<String> {
         let Some(program) = self.find() else {
             return Some(format!("the program `{PROGRAM}` is not on this computer's PATH"));
         };
