@@ -306,10 +306,7 @@ impl<'a> Hands<'a> {
                     hint: Some("look at the machine's console; then run again".into()),
                 });
             }
-            if why != told {
-                tell(Saying::Tells(format!("waiting for {host} to answer: {why}")));
-                told = why;
-            }
+            tell_once(tell, &mut told, format!("waiting for {host} to answer: {why}"));
             tokio::time::sleep(wait).await;
             wait = (wait * 2).min(LONGEST_LOOK);
         }
@@ -429,6 +426,14 @@ impl<'a> Hands<'a> {
         if let Some(node) = starts(&step.action) {
             self.coming.borrow_mut().remove(node);
         }
+    }
+}
+
+/// Tells something unless it was the last that was told of this wait.
+fn tell_once(tell: Tell<'_>, told: &mut String, message: String) {
+    if *told != message {
+        told.clone_from(&message);
+        tell(Saying::Tells(message));
     }
 }
 

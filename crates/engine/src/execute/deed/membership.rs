@@ -9,8 +9,7 @@ use tokio::time::Instant;
 
 use crate::cluster::KUBECONFIG;
 
-use super::super::Saying;
-use super::{BOOT, Fault, Hands, LONGEST_LOOK, Tell};
+use super::{BOOT, Fault, Hands, LONGEST_LOOK, Tell, tell_once};
 
 impl Hands<'_> {
     /// A host that was off when the plan was made may turn out to be a member: then it came back by itself.
@@ -28,6 +27,7 @@ impl Hands<'_> {
         let members = self.desired.members.iter().filter(|member| !self.made.contains(&member.name));
         let before = Desired { members: members.cloned().collect(), ..self.desired.clone() };
         let deadline = Instant::now() + BOOT;
+        let mut told = String::new();
         loop {
             let why = match self.cluster()?.observe(&before).await {
                 Seen::Absent => return Ok(()),
@@ -48,7 +48,7 @@ impl Hands<'_> {
                     hint: Some(format!("where its servers are lost for good, remove `{kept}` and run again")),
                 });
             }
-            tell(Saying::Tells(format!("waiting to know whether a cluster is there: {why}")));
+            tell_once(tell, &mut told, format!("waiting to know whether a cluster is there: {why}"));
             tokio::time::sleep(LONGEST_LOOK).await;
         }
     }
@@ -57,6 +57,7 @@ impl Hands<'_> {
     /// and is Ready before it votes.
     pub(super) async fn nobody_learns(&self, host: &NodeName, tell: Tell<'_>) -> Result<(), Fault> {
         let deadline = Instant::now() + BOOT;
+        let mut told = String::new();
         loop {
             let Seen::Present(seen) = self.cluster()?.observe(self.desired).await else { return Ok(()) };
             let learner = seen.members.iter().find(|(name, member)| !member.voter && *name != host);
@@ -66,7 +67,7 @@ impl Hands<'_> {
                     "etcd takes in one member at a time, and {learner} does not get done"
                 )));
             }
-            tell(Saying::Tells(format!("waiting until {learner} votes: etcd takes in one member at a time")));
+            tell_once(tell, &mut told, format!("waiting until {learner} votes: etcd takes in one member at a time"));
             tokio::time::sleep(LONGEST_LOOK).await;
         }
     }
@@ -75,6 +76,7 @@ impl Hands<'_> {
     /// a crash right behind its start, none was seen to.
     pub(super) async fn somebody_serves(&self, action: &Action, tell: Tell<'_>) -> Result<(), Fault> {
         let deadline = Instant::now() + BOOT;
+        let mut told = String::new();
         while self.filler.lacks_server(action) {
             let why = match self.cluster()?.observe(self.desired).await {
                 Seen::Present(seen) => {
@@ -87,7 +89,7 @@ impl Hands<'_> {
             if !self.filler.lacks_server(action) || Instant::now() + LONGEST_LOOK > deadline {
                 return Ok(());
             }
-            tell(Saying::Tells(format!("waiting for a server that can be joined: {why}")));
+            tell_once(tell, &mut told, format!("waiting for a server that can be joined: {why}"));
             tokio::time::sleep(LONGEST_LOOK).await;
         }
         Ok(())

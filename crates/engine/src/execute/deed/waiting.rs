@@ -6,7 +6,7 @@ use kubewright_model::units::Span;
 use tokio::time::Instant;
 
 use super::super::Saying;
-use super::{FIRST_LOOK, Fault, Hands, LONGEST_LOOK, Tell};
+use super::{FIRST_LOOK, Fault, Hands, LONGEST_LOOK, Tell, tell_once};
 use crate::retry::{TRIES, retry};
 
 impl Hands<'_> {
@@ -61,10 +61,7 @@ impl Hands<'_> {
                     hint: checked.hint,
                 });
             }
-            if checked.saw != told {
-                told.clone_from(&checked.saw);
-                tell(Saying::Tells(checked.saw));
-            }
+            tell_once(tell, &mut told, checked.saw);
             tokio::time::sleep(wait).await;
             wait = (wait * 2).min(LONGEST_LOOK);
         }
