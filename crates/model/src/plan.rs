@@ -284,6 +284,10 @@ pub enum Action {
         name: NodeName,
         /// How its host is reached.
         way: Way,
+        /// What is written on its hypervisor while it is off. A run that is cut off in between leaves a machine that is off,
+        /// and so the next one knows that something is left to do.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        meanwhile: Option<HostChange>,
     },
     /// Have a provider keep the state of a machine's disks, without its memory.
     TakeSnapshot {

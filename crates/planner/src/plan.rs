@@ -76,7 +76,7 @@ fn build<'a>(mut draft: Draft<'a>, observed: &Observed, anew: &BTreeSet<NodeName
     let holders = Holders::new(desired, observed);
     let standings = Standings::new(desired, observed, &holders, anew);
     draft.notes.extend(standings.notes());
-    draft.finds(&standings);
+    draft.finds(observed, &standings);
     kept_foundation(&mut draft, observed, &standings);
     preflight::plan(&mut draft, observed, &standings);
     // It follows the plan: each step that takes a server away is judged by what the steps before it have left.

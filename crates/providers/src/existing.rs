@@ -84,8 +84,8 @@ impl Provider for Existing {
         self.find(name, owner)
     }
 
-    async fn restart(&self, name: &NodeName, _owner: &Owner) -> Result<MachineSeen, ProviderError> {
-        Err(error(ErrorKind::Invalid, format!("{name} is there already and is not ours to restart")))
+    async fn shut_down(&self, name: &NodeName, _owner: &Owner) -> Result<(), ProviderError> {
+        Err(error(ErrorKind::Invalid, format!("{name} was there before us, and is not ours to shut down")))
     }
 
     async fn delete(&self, doomed: Doomed<'_>) -> Result<(), ProviderError> {

@@ -99,11 +99,11 @@ pub trait Provider: Send + Sync {
     /// Changes a machine where it is.
     async fn update(&self, machine: &DesiredMachine, owner: &Owner) -> Result<MachineSeen, ProviderError>;
 
-    /// Turns a machine on. One that runs is left alone.
+    /// Turns a machine on; what waited for that is in force then. One that runs is left alone.
     async fn start(&self, name: &NodeName, owner: &Owner) -> Result<MachineSeen, ProviderError>;
 
-    /// Shuts a machine down and turns it on again; what waited for its next start is in force then.
-    async fn restart(&self, name: &NodeName, owner: &Owner) -> Result<MachineSeen, ProviderError>;
+    /// Shuts a machine down, and waits until it is off. One that is off is left alone.
+    async fn shut_down(&self, name: &NodeName, owner: &Owner) -> Result<(), ProviderError>;
 
     /// Keeps the state of a machine's disks under this name, which carries our mark; its memory is not kept. One of this
     /// name that is there is left as it is.

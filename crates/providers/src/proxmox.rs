@@ -125,8 +125,8 @@ impl Provider for Proxmox {
         self.turn_on(name, owner).await
     }
 
-    async fn restart(&self, name: &NodeName, owner: &Owner) -> Result<MachineSeen, ProviderError> {
-        self.turn_off_and_on(name, owner).await
+    async fn shut_down(&self, name: &NodeName, owner: &Owner) -> Result<(), ProviderError> {
+        self.turn_off(name, owner).await
     }
 
     async fn take_snapshot(&self, name: &NodeName, snapshot: &str, owner: &Owner) -> Result<(), ProviderError> {

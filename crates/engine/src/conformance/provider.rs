@@ -23,7 +23,10 @@ pub const RULES: [Rule; 17] = [
     rule("P10", "`delete` MUST fail with Conflict where the number or the place is not the one that was seen"),
     rule("P11", "`delete` of what is gone MUST succeed"),
     rule("P12", "`preflight` MUST tell nothing of a machine that can be made"),
-    rule("P13", "`restart` MUST put in force what waits for a start, and leave the machine running"),
+    rule(
+        "P13",
+        "`shut_down` MUST turn a machine off, and leave one alone that is off; the next `start` MUST put in force what waits for it",
+    ),
     rule("P14", "a snapshot that is taken MUST be shown once, also when it is asked for twice"),
     rule("P15", "`delete_snapshots` MUST delete those that are named, and refuse one without our mark"),
     rule("P16", "a machine that is to become a template MUST be shown among the templates, and not among the machines"),
@@ -163,7 +166,12 @@ async fn updated(case: Case<'_>) -> Verdict {
 }
 
 async fn restarted(case: Case<'_>) -> Verdict {
-    let again = case.hands.restart(&case.machine.name, case.owner).await.map_err(told)?;
+    for time in ["once", "twice"] {
+        case.hands.shut_down(&case.machine.name, case.owner).await.map_err(told)?;
+        let off = there(case).await?;
+        that(off.power == Power::Stopped, || format!("shut down {time}, it is {:?}", off.power))?;
+    }
+    let again = case.hands.start(&case.machine.name, case.owner).await.map_err(told)?;
     that(again.power == Power::Running && !again.pending, || format!("started again, it is {again:?}"))?;
     let there = there(case).await?;
     that(there == again, || format!("it was {again:?}, and there is {there:?}"))

@@ -220,9 +220,13 @@ impl<'a> Hands<'a> {
                 patiently!(tell, provider.start(name, owner))?;
                 self.answers(name, way, &[], tell).await?;
             }
-            Action::RestartMachine { provider, name, way } => {
+            Action::RestartMachine { provider, name, way, meanwhile } => {
                 let provider = self.provider(provider)?;
-                patiently!(tell, provider.restart(name, owner))?;
+                patiently!(tell, provider.shut_down(name, owner))?;
+                if let Some(change) = meanwhile {
+                    self.change_host(action, change, true, tell).await?;
+                }
+                patiently!(tell, provider.start(name, owner))?;
                 // The books take a node for Ready for a while after it has gone, so its own word counts.
                 self.answers(name, way, &self.started_with(name), tell).await?;
             }

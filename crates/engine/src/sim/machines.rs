@@ -327,16 +327,18 @@ impl Provider for Machines {
         self.ours(name, owner)
     }
 
-    async fn restart(&self, name: &NodeName, owner: &Owner) -> Result<MachineSeen, ProviderError> {
-        self.request("machine restart").await?;
+    async fn shut_down(&self, name: &NodeName, owner: &Owner) -> Result<(), ProviderError> {
+        self.request("machine shutdown").await?;
         if self.ours(name, owner)?.power == Power::Running {
             let now = self.centre.now();
-            let mut state = self.centre.lock();
-            state.goes_down(name, now);
-            state.power_down(&self.provider, name);
+            {
+                let mut state = self.centre.lock();
+                state.goes_down(name, now);
+                state.power_down(&self.provider, name);
+            }
+            self.centre.take(timing::SHUT_DOWN).await;
         }
-        self.centre.take(timing::SHUT_DOWN).await;
-        self.start(name, owner).await
+        Ok(())
     }
 
     async fn take_snapshot(&self, name: &NodeName, snapshot: &str, owner: &Owner) -> Result<(), ProviderError> {

@@ -207,8 +207,8 @@ impl Provider for Closed {
     async fn start(&self, name: &NodeName, owner: &Owner) -> Result<MachineSeen, ProviderError> {
         self.closed.start(name, owner).await
     }
-    async fn restart(&self, name: &NodeName, owner: &Owner) -> Result<MachineSeen, ProviderError> {
-        self.closed.restart(name, owner).await
+    async fn shut_down(&self, name: &NodeName, owner: &Owner) -> Result<(), ProviderError> {
+        self.closed.shut_down(name, owner).await
     }
     async fn delete(&self, doomed: Doomed<'_>) -> Result<(), ProviderError> {
         self.closed.delete(doomed).await

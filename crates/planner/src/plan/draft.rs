@@ -2,13 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use kubewright_model::change::Subject;
+use kubewright_model::change::{FieldChange, Subject};
 use kubewright_model::desired::{Desired, DesiredHost, DesiredMachine};
 use kubewright_model::host::HostResource;
 use kubewright_model::ids::{NodeName, StepId};
-use kubewright_model::plan::{Note, Stage, Step, Weight};
+use kubewright_model::observed::{Observed, Seen};
+use kubewright_model::plan::{HostChange, Note, Stage, Step, Weight};
 
-use super::standing::Standings;
+use super::standing::{Node, Standing, Standings};
+use crate::diff::host::differing;
 use crate::diff::hypervisors::{hypervisors, lines_file};
 
 /// What to do where the spec forbids that anything is deleted.
@@ -28,6 +30,8 @@ pub(super) struct Draft<'a> {
     pub(super) api: Vec<StepId>,
     /// The steps after which another server may leave: servers leave one after the other.
     pub(super) left: Vec<StepId>,
+    /// Containers that run with other lines than are wished, and what is to be written while each is off.
+    pub(super) rewritten: BTreeMap<NodeName, (HostChange, Vec<FieldChange>)>,
     /// The plan begins a new cluster.
     pub(super) begins: bool,
     ids: BTreeSet<StepId>,
@@ -46,6 +50,7 @@ impl<'a> Draft<'a> {
             before_machines: Vec::new(),
             api: Vec::new(),
             left: Vec::new(),
+            rewritten: BTreeMap::new(),
             begins: false,
             ids: BTreeSet::new(),
             hypervisors: Vec::new(),
@@ -59,8 +64,8 @@ impl<'a> Draft<'a> {
         self.members.contains(name)
     }
 
-    /// Looks where containers are, and so where their lines belong.
-    pub(super) fn finds(&mut self, standings: &Standings<'_>) {
+    /// Looks where containers are, and so where their lines belong; and what lines those have that run.
+    pub(super) fn finds(&mut self, observed: &Observed, standings: &Standings<'_>) {
         let places = standings.places();
         self.hypervisors = hypervisors(self.desired, |machine| places.get(&machine.name).copied());
         for (at, host) in self.hypervisors.iter().enumerate() {
@@ -70,6 +75,18 @@ impl<'a> Draft<'a> {
             });
             self.raw.extend(lines);
         }
+        let run = |node: &&Node<'_>| matches!(node.standing, Standing::Answers(..) | Standing::Rejoins(_));
+        let rewritten = standings.nodes.iter().filter(run).filter_map(|node| self.rewrites(observed, node));
+        self.rewritten = rewritten.collect();
+    }
+
+    fn rewrites(&self, observed: &Observed, node: &Node<'_>) -> Option<(NodeName, (HostChange, Vec<FieldChange>))> {
+        let (hypervisor, lines) = self.raw_lines(node.machine)?;
+        let seen = observed.hosts.get(&hypervisor.name).and_then(Seen::present)?;
+        let found = differing(std::slice::from_ref(lines), seen, &observed.filled);
+        let fields: Vec<FieldChange> = found.into_iter().map(|difference| difference.field).collect();
+        let change = HostChange::making(hypervisor, None, vec![lines.clone()]);
+        (!fields.is_empty()).then(|| (node.name().clone(), (change, fields)))
     }
 
     /// The hypervisor on which a container is or will be, and the lines that go into its configuration there.

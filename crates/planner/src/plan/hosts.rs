@@ -11,7 +11,6 @@ use kubewright_model::observed::Observed;
 use kubewright_model::plan::{Action, HostChange, Stage, Step};
 
 use super::draft::{Draft, id};
-use super::machines;
 use super::members::role_is_server;
 use super::roles;
 use super::standing::{ClusterView, Node, Standing, Standings};
@@ -19,7 +18,6 @@ use crate::diff::host::{differing, restarts_kubernetes};
 use crate::holders::Holders;
 
 pub(super) fn plan(draft: &mut Draft<'_>, observed: &Observed, standings: &Standings<'_>, holders: &Holders<'_>) {
-    machines::hypervisors(draft, observed, standings);
     for node in &standings.nodes {
         match &node.standing {
             // What wakes with a cluster that nobody can look at stays as it was until somebody can.
@@ -51,7 +49,7 @@ pub(super) fn plan(draft: &mut Draft<'_>, observed: &Observed, standings: &Stand
 /// The step that sets a host up whose machine was just started, or on which Kubernetes was just ended.
 pub(super) fn set_up(draft: &mut Draft<'_>, node: &Node<'_>, mut needs: Vec<StepId>) -> StepId {
     let (deeds, reason) = match node.standing {
-        Standing::Rejoins(_) => (["update", "leave"].as_slice(), "nothing of Kubernetes is left on it"),
+        Standing::Rejoins(_) => (["update", "restart", "leave"].as_slice(), "nothing of Kubernetes is left on it"),
         _ => (["start"].as_slice(), "its machine was just started"),
     };
     if node.member.is_none() {

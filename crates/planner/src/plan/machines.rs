@@ -43,7 +43,7 @@ pub(super) fn plan(draft: &mut Draft<'_>, observed: &Observed, standings: &Stand
             }
             Standing::Answers(seen, _) => {
                 tell(draft, node, seen);
-                if !restarts(node) {
+                if !restarts(draft, node) {
                     update(draft, node, seen, Stage::Machines, Vec::new());
                 } else if node.seen.is_none() && !matches!(standings.cluster, ClusterView::Unknown(_)) {
                     // Nothing of Kubernetes works there yet that would have to be moved away. All others have their turn.
@@ -53,6 +53,9 @@ pub(super) fn plan(draft: &mut Draft<'_>, observed: &Observed, standings: &Stand
             Standing::Rejoins(seen) => {
                 tell(draft, node, seen);
                 update(draft, node, seen, Stage::Machines, Vec::new());
+                if draft.rewritten.contains_key(node.name()) {
+                    restart(draft, node, Stage::Machines, vec![id("leave", node.name())]);
+                }
             }
         }
     }
@@ -174,8 +177,9 @@ fn start(draft: &mut Draft<'_>, node: &Node<'_>, boots: bool, reason: Reason) {
 }
 
 /// Whether a machine that works has to be started again for what is wished of it.
-pub(super) fn restarts(node: &Node<'_>) -> bool {
-    matches!(node.standing, Standing::Answers(seen, _) if machine_diff::needs_start(node.machine, seen))
+pub(super) fn restarts(draft: &Draft<'_>, node: &Node<'_>) -> bool {
+    let Standing::Answers(seen, _) = node.standing else { return false };
+    machine_diff::needs_start(node.machine, seen) || draft.rewritten.contains_key(node.name())
 }
 
 /// Changes a machine that works and starts it again; whoever calls has seen to it that nobody misses it. Some of what is
@@ -186,13 +190,16 @@ pub(super) fn restart(draft: &mut Draft<'_>, node: &Node<'_>, stage: Stage, mut 
     }
     needs.push(id("update", node.name()));
     let (provider, name, way) = (node.machine.provider.clone(), node.name().clone(), node.host.way.clone());
+    let (meanwhile, fields) = draft.rewritten.get(&name).cloned().unzip();
+    let why = || Reason::Follows("its settings are in force from its next start on".into());
+    let reason = if meanwhile.is_some() { Reason::Differs } else { why() };
     draft.add(Step {
         id: id("restart", node.name()),
         stage,
         subject: Subject::Machine(node.name().clone()),
-        action: Action::RestartMachine { provider, name, way },
-        fields: Vec::new(),
-        reason: Reason::Follows("its settings are in force from its next start on".into()),
+        action: Action::RestartMachine { provider, name, way, meanwhile },
+        fields: fields.unwrap_or_default(),
+        reason,
         needs,
         takes: vec![Lease::new(format!("start/{}", node.place()), STARTS_PER_PLACE)],
         part: String::new(),
@@ -216,33 +223,6 @@ fn raw_lines(draft: &mut Draft<'_>, node: &Node<'_>) {
         takes,
         part: String::new(),
     });
-}
-
-/// Blocks of hypervisors whose containers run already: written now, in force at the container's next start.
-pub(super) fn hypervisors(draft: &mut Draft<'_>, observed: &Observed, standings: &Standings<'_>) {
-    for node in &standings.nodes {
-        let (Standing::Answers(..) | Standing::Rejoins(_)) = node.standing else { continue };
-        let Some((hypervisor, resource)) = draft.raw_lines(node.machine) else { continue };
-        let Some(seen) = observed.hosts.get(&hypervisor.name).and_then(|seen| seen.present()) else { continue };
-        let differing = diff::host::differing(std::slice::from_ref(resource), seen, &observed.filled);
-        if differing.is_empty() {
-            continue;
-        }
-        let fields = differing.into_iter().map(|difference| difference.field).collect();
-        raw_lines(draft, node);
-        if let Some(step) = draft.steps.last_mut() {
-            step.fields = fields;
-            step.reason = Reason::Differs;
-        }
-        let message = "the container's lines change, in force at its next start";
-        let vmid = node.machine.vmid.map(|vmid| vmid.to_string()).unwrap_or_default();
-        let help = format!(
-            "when it suits you: `kubectl drain {}`, `pct reboot {vmid}` on {}, and uncordon it",
-            node.name(),
-            node.place()
-        );
-        draft.note(Weight::Warns, Subject::Machine(node.name().clone()), message, &help);
-    }
 }
 
 /// Load balancers that a provider runs.

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use kubewright_model::change::{Reason, Subject};
-use kubewright_model::desired::Desired;
 use kubewright_model::ids::{NodeName, StepId};
 use kubewright_model::observed::{CORDONED, Observed};
 use kubewright_model::plan::{Action, Step, Weight};
@@ -16,13 +15,15 @@ use crate::diff::cluster::{label_fields, marks};
 
 /// The nodes that work and that a change disturbs, and whether it is an upgrade.
 fn disturbed<'n, 'a>(
-    desired: &Desired,
+    draft: &Draft<'_>,
     observed: &Observed,
     members: &[&'n Node<'a>],
     servers: bool,
 ) -> Vec<(&'n Node<'a>, bool)> {
+    let desired = draft.desired;
     let nodes = members.iter().filter(|node| role_is_server(node) == servers);
-    let disturbed = nodes.filter(|node| hosts::disturbs(desired, node, observed) || evicts(node) || starts_again(node));
+    let disturbed =
+        nodes.filter(|node| hosts::disturbs(desired, node, observed) || evicts(node) || starts_again(draft, node));
     disturbed.map(|node| (*node, hosts::upgrades(desired, node))).collect()
 }
 
@@ -35,7 +36,7 @@ pub(super) fn roll_servers(
     members: &[&Node<'_>],
     new: &[&Node<'_>],
 ) -> Option<Vec<StepId>> {
-    let servers = disturbed(draft.desired, observed, members, true);
+    let servers = disturbed(draft, observed, members, true);
     let names: Vec<&NodeName> = servers.iter().map(|(node, _)| node.name()).collect();
     let settled = quorum::settle(draft, observed, members, &names);
     if servers.is_empty() {
@@ -57,7 +58,7 @@ pub(super) fn roll_servers(
     // What is sick is changed first: that costs no vote, and may be what brings it back.
     let (first, then): (Vec<_>, Vec<_>) = servers.into_iter().partition(|(node, _)| sick.contains(node.name()));
     for (node, upgrade) in first.into_iter().chain(then) {
-        let drain = evicts(node) || (starts_again(node) && has_others(standings, node));
+        let drain = evicts(node) || (starts_again(draft, node) && has_others(standings, node));
         last = roll_one(draft, node, observed, upgrade, drain, last).into_iter().collect();
     }
     Some(last)
@@ -67,10 +68,10 @@ pub(super) fn roll_servers(
 pub(super) fn roll_agents(draft: &mut Draft<'_>, observed: &Observed, members: &[&Node<'_>], last: &[StepId]) {
     let window = draft.desired.max_unavailable.max(1) as usize;
     let mut ends: Vec<StepId> = Vec::new();
-    for (i, (node, upgrade)) in disturbed(draft.desired, observed, members, false).into_iter().enumerate() {
+    for (i, (node, upgrade)) in disturbed(draft, observed, members, false).into_iter().enumerate() {
         let before = if i < window { last.to_vec() } else { ends[i - window..=i - window].to_vec() };
         // A node that does not answer has no pods to move.
-        let drain = evicts(node) || (upgrade || starts_again(node)) && node.seen.is_some_and(|seen| seen.ready);
+        let drain = evicts(node) || (upgrade || starts_again(draft, node)) && node.seen.is_some_and(|seen| seen.ready);
         let end = roll_one(draft, node, observed, upgrade, drain, before.clone());
         ends.push(end.or_else(|| before.into_iter().next()).unwrap_or_else(|| id("none", node.name())));
     }
@@ -110,7 +111,7 @@ fn roll_one(
         let reason = Reason::Follows(format!("it runs {from}"));
         needs = vec![run(draft, node, "upgrade", recipe, reason, needs, Vec::new())];
     }
-    if starts_again(node) {
+    if starts_again(draft, node) {
         needs = vec![machines::restart(draft, node, stage(node), needs)];
     }
     let wait = wait_ready(draft, format!("{name}"), vec![name.clone()], 1, stage(node), needs);
@@ -119,8 +120,8 @@ fn roll_one(
 }
 
 /// Whether a node's machine is to be started again, for settings of it to be in force.
-pub(super) fn starts_again(node: &Node<'_>) -> bool {
-    node.seen.is_some() && machines::restarts(node)
+pub(super) fn starts_again(draft: &Draft<'_>, node: &Node<'_>) -> bool {
+    node.seen.is_some() && machines::restarts(draft, node)
 }
 
 /// Whether pods of a node have anywhere to go.

@@ -32,7 +32,7 @@ pub(super) fn before(
     upgrade: bool,
     mut needs: Vec<StepId>,
 ) -> Vec<StepId> {
-    if draft.desired.keep_snapshots.is_none() || !(upgrade || starts_again(node)) {
+    if draft.desired.keep_snapshots.is_none() || !(upgrade || starts_again(draft, node)) {
         return needs;
     }
     if !matches!(&*node.machine.body, Body::Lxc(_) | Body::Vm(_)) {

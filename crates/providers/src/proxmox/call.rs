@@ -145,12 +145,6 @@ impl Guest {
             .with("forceStop", 1)
     }
 
-    /// Has the system inside end and start again, with what waits for that. HA does not come between.
-    pub(super) fn reboot(&self, seconds: u64) -> Call {
-        self.call(Verb::Post, "/nodes/{node}/lxc/{vmid}/status/reboot", "/nodes/{node}/qemu/{vmid}/status/reboot")
-            .with("timeout", seconds)
-    }
-
     pub(super) fn stop(&self) -> Call {
         self.call(Verb::Post, "/nodes/{node}/lxc/{vmid}/status/stop", "/nodes/{node}/qemu/{vmid}/status/stop")
     }

@@ -2,8 +2,8 @@
 //!
 //! Proxmox VE 8 has groups, and a resource names its own. In Proxmox VE 9 rules of node affinity have taken their place,
 //! and a rule names its resources; one that was made from a group is named `ha-group-NAME` (pve-ha-manager,
-//! `HA/Groups.pm`). What HA keeps is turned on and off by asking for a state, as Proxmox does by itself; only a reboot is
-//! done at once (qemu-server and pve-container, `status/reboot`).
+//! `HA/Groups.pm`). What HA keeps is turned on and off by asking for a state, as Proxmox does by itself, and HA does
+//! so when its turn comes.
 
 use std::collections::BTreeMap;
 

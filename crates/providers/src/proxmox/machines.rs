@@ -2,6 +2,8 @@
 //!
 //! Nothing is written to a guest before its configuration has been read and has shown both our mark and its name.
 
+use std::time::Duration;
+
 use kubewright_model::desired::{Body, DesiredMachine, LxcBody, VmBody, VmSource, VmTemplate};
 use kubewright_model::ids::{NodeName, Owner, Vmid};
 use kubewright_model::observed::{MachineSeen, Power};
@@ -17,6 +19,9 @@ use crate::{Doomed, ErrorKind, ProviderError};
 
 /// Seconds for the system inside to end: Kubernetes' own units have 90 s each, and most of them need two.
 pub(super) const SHUT_DOWN: u64 = 180;
+/// What HA may take to begin: its managers look every ten seconds, one after the other.
+const HA_TURN: Duration = Duration::from_secs(60);
+const HA_LOOK: Duration = Duration::from_secs(2);
 
 /// A machine of ours, and what its configuration was when it was recognised.
 pub(super) struct Ours {
@@ -377,16 +382,26 @@ impl Proxmox {
         self.seen(&ours.guest, owner).await
     }
 
-    pub(super) async fn turn_off_and_on(&self, name: &NodeName, owner: &Owner) -> Result<MachineSeen, ProviderError> {
+    pub(super) async fn turn_off(&self, name: &NodeName, owner: &Owner) -> Result<(), ProviderError> {
         let ours = self.ours(name, owner).await?;
-        let again = match self.status(&ours.guest).await? {
-            (Power::Stopped, _) => return self.turn_on(name, owner).await,
-            // HA would only be asked to turn it off, and nobody knows when it has.
-            (Power::Running, true) => ours.guest.reboot(SHUT_DOWN),
-            (Power::Running, false) => ours.guest.shut_down(SHUT_DOWN),
+        let (power, kept) = self.status(&ours.guest).await?;
+        if power == Power::Stopped {
+            return Ok(());
+        }
+        self.tasks.done(&self.client.send(ours.guest.shut_down(SHUT_DOWN)).await?).await?;
+        if kept { self.goes_off(&ours.guest).await } else { Ok(()) }
+    }
+
+    /// HA is only asked to turn a guest off, and does so when its turn comes.
+    async fn goes_off(&self, guest: &Guest) -> Result<(), ProviderError> {
+        let off = async {
+            while self.status(guest).await?.0 == Power::Running {
+                tokio::time::sleep(HA_LOOK).await;
+            }
+            Ok(())
         };
-        self.tasks.done(&self.client.send(again).await?).await?;
-        self.turn_on(name, owner).await
+        let late = |_| Err(error(ErrorKind::Transient, format!("HA was asked to shut {guest} down, and it still runs")));
+        tokio::time::timeout(HA_TURN + Duration::from_secs(SHUT_DOWN), off).await.unwrap_or_else(late)
     }
 
     pub(super) async fn remove(&self, doomed: Doomed<'_>) -> Result<(), ProviderError> {

@@ -81,7 +81,8 @@ async fn what_waits_for_a_start_is_seen_and_in_force_after_it() -> Result<(), Pr
     let changed = hands.update(&wish, &owner).await?;
     assert_eq!((changed.settings.cores(), changed.pending, changed.power), (wish.cores, true, Power::Running));
     assert!(hands.observe(&owner).await?.machines[&wish.name].pending);
-    let again = hands.restart(&wish.name, &owner).await?;
+    hands.shut_down(&wish.name, &owner).await?;
+    let again = hands.start(&wish.name, &owner).await?;
     assert_eq!((again.settings.cores(), again.pending, again.power), (wish.cores, false, Power::Running));
     Ok(())
 }

@@ -71,9 +71,11 @@ async fn ha_keeps_a_machine_from_the_first_moment_to_the_last() -> Result<(), Pr
     assert_eq!(hands.start(&wish.name, &owner).await?.power, Power::Running);
     let seen = hands.update(&wish, &owner).await?;
     assert_eq!(seen.settings.like(&Setting::HaGroup(String::new())), Some(&Setting::HaGroup("servers".into())));
-    // What is asked of HA is done when its turn comes; a machine that is to be started again has to be so at once.
+    // What is asked of HA is done when its turn comes, and that is waited for.
     fake.tell("pve.vm(401).pending.update(cores='3')");
-    let again = hands.restart(&wish.name, &owner).await?;
+    hands.shut_down(&wish.name, &owner).await?;
+    assert_eq!(hands.observe(&owner).await?.machines[&wish.name].power, Power::Stopped);
+    let again = hands.start(&wish.name, &owner).await?;
     assert_eq!((again.power, again.settings.cores()), (Power::Running, Some(3)));
     hands.delete(doomed(&wish.name, &again)).await?;
     assert_eq!(fake.tell("list(pve.ha), [vm.vmid for vm in pve.vms]"), json!([["ct:400"], [90001, 121]]));

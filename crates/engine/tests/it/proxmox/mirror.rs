@@ -71,10 +71,9 @@ impl Provider for Mirror {
         Ok(started)
     }
 
-    async fn restart(&self, name: &NodeName, owner: &Owner) -> Result<MachineSeen, ProviderError> {
-        let again = self.ask(self.theirs.restart(name, owner))?;
-        self.ours.restart(name, owner).await?;
-        Ok(again)
+    async fn shut_down(&self, name: &NodeName, owner: &Owner) -> Result<(), ProviderError> {
+        self.ask(self.theirs.shut_down(name, owner))?;
+        self.ours.shut_down(name, owner).await
     }
 
     async fn take_snapshot(&self, name: &NodeName, snapshot: &str, owner: &Owner) -> Result<(), ProviderError> {

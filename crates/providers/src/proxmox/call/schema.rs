@@ -268,7 +268,7 @@ fn calls() -> Vec<Call> {
         task_log(&task, 5000),
     ];
     for guest in [&container, &virtual_machine] {
-        calls.extend([guest.pending(), guest.reboot(180), guest.shut_down(180)]);
+        calls.extend([guest.pending(), guest.shut_down(180)]);
         calls.extend([guest.config(), guest.status(), guest.start(), guest.stop(), guest.delete()]);
         calls.extend([guest.snapshots(), guest.snapshot("kubewright-1-v1-33-5-k3s1", "before"), guest.can("snapshot")]);
         calls.push(guest.delete_snapshot("kubewright-1-v1-33-5-k3s1"));
