@@ -415,6 +415,9 @@ codes! {
         "The time zone database that this version was built with has no such name, so a host most likely has none either and \
          would refuse it. Names are those of the folder /usr/share/zoneinfo: `Europe/Paris`. Correct the name; or leave it, \
          if the zone is younger than this version: the hosts decide.";
+    624 Error SECRET_OPEN = "a secret that everybody on the host gets at",
+        "A file whose text comes `from` a secret is for its owner, and for its group at most: with this mode everybody on the \
+         host reads or changes it. Let the mode end in 0, or leave it out: it is 0600 then.";
     701 Error SECRET_IN_CLEAR = "a secret in clear text",
         "A value stands where a reference to a secret belongs. This file lives in Git, and what was once in Git is no secret \
          any more: change the secret, keep it in an environment variable, a file, a command or the SOPS file, and write only \

@@ -132,7 +132,7 @@ pub struct HostFile {
     /// A folder.
     #[serde(default)]
     pub directory: bool,
-    /// The mode of a file or folder, in octal. Without it: `0644`, and `0755` for a folder.
+    /// The mode of a file or folder, in octal. Without it: `0644`, `0600` for a secret, and `0755` for a folder.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("pattern" = "^[0-7]{3,4}$"))]
     pub mode: Option<String>,

@@ -179,6 +179,22 @@ fn kernel_modules_of_containers_are_loaded_on_their_hypervisor() {
 }
 
 #[test]
+fn a_file_that_is_a_secret_is_for_its_owner_alone() {
+    let lab = changed(&[(
+        "  hosts:\n",
+        "  hosts:\n    files: { /etc/key: { from: { env: KEY } }, /etc/motd: { content: hi } }\n",
+    )]);
+    let mode = |path: &str| {
+        let modes = resources(&lab, "agent").iter().find_map(|resource| match resource {
+            HostResource::File(file) if file.path == path => Some(file.mode.to_string()),
+            _ => None,
+        });
+        modes.unwrap()
+    };
+    assert_eq!((mode("/etc/key").as_str(), mode("/etc/motd").as_str()), ("0600", "0644"));
+}
+
+#[test]
 fn the_unit_that_makes_kmsg_counts_as_done_also_where_it_is_there_already() {
     let unit = text(&lab(), "agent", "kubewright-kmsg.service");
     assert!(!unit.contains("Condition"), "a unit whose condition does not hold never runs: {unit}");

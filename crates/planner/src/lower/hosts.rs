@@ -256,7 +256,9 @@ fn file_wish(path: &str, file: &HostFile, secrets: &mut SecretNames) -> HostReso
         HostFile { from: Some(secret), .. } => Text::hole(secrets.hole(&format!("file{path}"), Some(secret))),
         HostFile { content, .. } => Text::known(content.as_deref().unwrap_or_default()),
     };
-    HostResource::File(FileWish { owner, ..FileWish::new(path, content, mode(0o644)) })
+    // What is secret is not for everybody on the host.
+    let usual = if file.from.is_some() { 0o600 } else { 0o644 };
+    HostResource::File(FileWish { owner, ..FileWish::new(path, content, mode(usual)) })
 }
 
 /// Every node's address and name, and the file's own aliases.

@@ -129,6 +129,11 @@ fn file_rules(name: &str, file: &HostFile, path: &SpecPath, say: &mut impl FnMut
             say(codes::FILE_CONTENT, path.clone(), format!("{name} has both `{one}` and `{two}`"), help);
         }
     }
+    // The last digit is what everybody may.
+    if let Some(mode) = file.mode.as_ref().filter(|mode| file.from.is_some() && !mode.ends_with('0')) {
+        let message = format!("with mode {mode} everybody on the host gets at the secret in {name}");
+        say(codes::SECRET_OPEN, path.then("mode"), message, "write `0600`, or `0640` for a group; or remove `mode`");
+    }
     if file.link.as_ref().is_some_and(|target| target.is_empty() || target.contains(char::is_control)) {
         let help = "write the path that it leads to";
         say(codes::PATH_FORM, path.then("link"), format!("the link {name} leads nowhere"), help);
