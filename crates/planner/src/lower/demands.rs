@@ -179,6 +179,26 @@ fn kernel_modules_of_containers_are_loaded_on_their_hypervisor() {
 }
 
 #[test]
+fn aliases_of_hosts_stand_in_etc_hosts_also_without_the_nodes() {
+    let lines = |desired: &Desired, host: &str| -> Vec<String> {
+        let lines = resources(desired, host).iter().find_map(|resource| match resource {
+            HostResource::HostsEntries(entries) => Some(entries.iter().map(|entry| entry.line()).collect()),
+            _ => None,
+        });
+        lines.unwrap_or_default()
+    };
+    let aliases = changed(&[
+        ("  hosts:\n", "  hosts:\n    hostAliases: { 10.0.0.9: [nas] }\n"),
+        ("names: [agent]\n", "names: [agent]\n      hosts: { hostAliases: { 10.0.0.8: [cache] } }\n"),
+    ]);
+    assert_eq!(lines(&aliases, "server-1"), ["10.0.0.9 nas"]);
+    assert_eq!(lines(&aliases, "agent"), ["10.0.0.9 nas", "10.0.0.8 cache"]);
+    assert_eq!(lines(&lab(), "agent"), [""; 0]);
+    let nodes = changed(&[("  hosts:\n", "  hosts:\n    etcHosts: true\n")]);
+    assert!(lines(&nodes, "agent").contains(&"10.0.0.5 front".to_string()), "{:?}", lines(&nodes, "agent"));
+}
+
+#[test]
 fn a_file_that_is_a_secret_is_for_its_owner_alone() {
     let lab = changed(&[(
         "  hosts:\n",

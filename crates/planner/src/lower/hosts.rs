@@ -9,7 +9,7 @@ use kubewright_model::digest::Digest;
 use kubewright_model::host::{
     DirectoryWish, FileWish, HostResource, HostsEntry, Mode, RepositoryWish, SshDaemonWish, UnitRun, UnitWish, UserWish,
 };
-use kubewright_model::ids::{HoleName, NodeName, PlaceName};
+use kubewright_model::ids::{HoleName, NodeName, PlaceName, PoolName};
 use kubewright_model::spec::hosts::{HostFile, PackageRepository, Ssh};
 use kubewright_model::spec::secrets::SecretRef;
 use kubewright_model::spec::{Distribution, HostSettings};
@@ -27,24 +27,51 @@ pub(super) fn hosts(
     proxies: &[DesiredProxy],
     secrets: &mut SecretNames,
 ) -> Vec<DesiredHost> {
-    let everyone = Arc::new(everyone(context));
+    let pools = pools(context);
     let mut hosts: Vec<DesiredHost> = context
         .nodes
         .iter()
-        .map(|node| {
-            let settings = merged(&context.file.spec.hosts, node.pool.hosts.as_ref());
-            DesiredHost {
+        .filter_map(|node| {
+            let (settings, names) = pools.get(node.pool_name)?;
+            Some(DesiredHost {
                 name: node.name.clone(),
                 machine: Some(node.name.clone()),
                 way: way(node, settings.ssh.as_ref(), secrets),
                 os: settings.os.clone(),
-                resources: resources(context, node, &settings, &everyone, proxies, secrets),
+                resources: resources(context, node, settings, names, proxies, secrets),
                 listens: listens(context, node),
-            }
+            })
         })
         .collect();
     hosts.extend(hypervisors(context, machines));
     hosts
+}
+
+/// What is the same for all hosts of a pool: their settings, and what `/etc/hosts` says there.
+fn pools<'a>(context: &Context<'a>) -> BTreeMap<&'a PoolName, (HostSettings, Arc<Vec<HostsEntry>>)> {
+    let spec = &context.file.spec;
+    let nodes = context.nodes.iter();
+    let nodes =
+        nodes.filter_map(|node| Some(HostsEntry { address: node.address?, names: vec![node.name.to_string()] }));
+    let nodes: Vec<HostsEntry> = nodes.collect();
+    let common = Arc::new(names(&spec.hosts, &nodes));
+    let pools = spec.pools.iter().map(|(name, pool)| {
+        let settings = merged(&spec.hosts, pool.hosts.as_ref());
+        let own = pool.hosts.as_ref().is_some_and(|own| own.etc_hosts.is_some() || !own.host_aliases.is_empty());
+        let names = if own { Arc::new(names(&settings, &nodes)) } else { common.clone() };
+        (name, (settings, names))
+    });
+    pools.collect()
+}
+
+/// Every node's address and name, where that is wished, and aliases.
+fn names(settings: &HostSettings, nodes: &[HostsEntry]) -> Vec<HostsEntry> {
+    let nodes = nodes.iter().filter(|_| settings.etc_hosts == Some(true)).cloned();
+    let aliases = settings
+        .host_aliases
+        .iter()
+        .filter_map(|(address, names)| Some(HostsEntry { address: address.parse().ok()?, names: names.clone() }));
+    nodes.chain(aliases).collect()
 }
 
 fn way(node: &NodePlan<'_>, ssh: Option<&Ssh>, secrets: &mut SecretNames) -> Way {
@@ -122,7 +149,7 @@ fn resources(
     context: &Context<'_>,
     node: &NodePlan<'_>,
     settings: &HostSettings,
-    everyone: &Arc<Vec<HostsEntry>>,
+    names: &Arc<Vec<HostsEntry>>,
     proxies: &[DesiredProxy],
     secrets: &mut SecretNames,
 ) -> Vec<HostResource> {
@@ -133,8 +160,8 @@ fn resources(
     }
     let mut resources = vec![HostResource::Hostname(node.name.to_string())];
     resources.extend(settled(settings, !modules_are_the_hypervisors(context, node), secrets));
-    if settings.etc_hosts == Some(true) {
-        resources.push(HostResource::HostsEntries(everyone.clone()));
+    if !names.is_empty() {
+        resources.push(HostResource::HostsEntries(names.clone()));
     }
     resources.extend(language_and_time(settings));
     // The kubelet of kubeadm refuses to start beside swap; the others are told nothing unless the file says so.
@@ -259,22 +286,6 @@ fn file_wish(path: &str, file: &HostFile, secrets: &mut SecretNames) -> HostReso
     // What is secret is not for everybody on the host.
     let usual = if file.from.is_some() { 0o600 } else { 0o644 };
     HostResource::File(FileWish { owner, ..FileWish::new(path, content, mode(usual)) })
-}
-
-/// Every node's address and name, and the file's own aliases.
-fn everyone(context: &Context<'_>) -> Vec<HostsEntry> {
-    let nodes = context
-        .nodes
-        .iter()
-        .filter_map(|node| Some(HostsEntry { address: node.address?, names: vec![node.name.to_string()] }));
-    let aliases = context
-        .file
-        .spec
-        .hosts
-        .host_aliases
-        .iter()
-        .filter_map(|(address, names)| Some(HostsEntry { address: address.parse().ok()?, names: names.clone() }));
-    nodes.chain(aliases).collect()
 }
 
 /// A pool's settings on top of the cluster's: lists are joined, single values replace.
