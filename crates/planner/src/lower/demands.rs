@@ -179,6 +179,21 @@ fn kernel_modules_of_containers_are_loaded_on_their_hypervisor() {
 }
 
 #[test]
+fn hosts_that_begin_alike_have_a_route_each() {
+    let to = |host: &str| format!("      \"{host}\": {{ to: \"default/web:80\", issuer: le }}\n");
+    let hosts = ["app.a.org", "app.b.org", "*.c.org", "shop.a.org"];
+    let routes = format!("  ingress:\n    routes:\n{}  loadBalancers:", hosts.map(to).concat());
+    let lab = changed(&[("  loadBalancers:", &routes)]);
+    let group = lab.objects.iter().find(|group| group.name == "routes").unwrap();
+    let texts = |pointer: &str| -> Vec<String> {
+        group.manifests.iter().map(|it| it.0.pointer(pointer).unwrap().as_str().unwrap().to_string()).collect()
+    };
+    let names = ["app.a.org-ingress", "app.b.org-ingress", "wildcard.c.org-ingress", "shop-ingress"];
+    assert_eq!(texts("/metadata/name"), names);
+    assert_eq!(texts("/spec/tls/0/secretName")[..2], ["app.a.org-tls", "app.b.org-tls"]);
+}
+
+#[test]
 fn aliases_of_hosts_stand_in_etc_hosts_also_without_the_nodes() {
     let lines = |desired: &Desired, host: &str| -> Vec<String> {
         let lines = resources(desired, host).iter().find_map(|resource| match resource {

@@ -1,6 +1,6 @@
 //! Objects of the cluster: namespaces, ConfigMaps, Secrets, routes, and what add-ons want beside their charts.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use kubewright_model::desired::{DesiredObjects, DesiredRelease};
 use kubewright_model::ids::Namespace;
@@ -130,11 +130,26 @@ fn ingress_class(context: &Context<'_>) -> Option<&'static str> {
     }
 }
 
-/// An Ingress lies in its Service's namespace and is named after its host.
+/// The first word of a host name.
+fn first_word(host: &str) -> &str {
+    host.split('.').next().unwrap_or(host)
+}
+
+/// An Ingress lies in its Service's namespace and is named after its host: after its first word, where no other host there
+/// begins with it.
 fn routes(context: &Context<'_>) -> Vec<Manifest> {
     let class = ingress_class(context);
-    let routes = context.file.spec.ingress.routes.iter().map(|(host, route)| {
-        let name = host.split('.').next().unwrap_or(host);
+    let routes = &context.file.spec.ingress.routes;
+    let mut alike: BTreeMap<(&Namespace, &str), usize> = BTreeMap::new();
+    for (host, route) in routes {
+        *alike.entry((&route.to.namespace, first_word(host))).or_default() += 1;
+    }
+    let routes = routes.iter().map(|(host, route)| {
+        let first = first_word(host);
+        let name = match alike.get(&(&route.to.namespace, first)) {
+            Some(1) if first != "*" => first.to_string(),
+            _ => host.replace('*', "wildcard"),
+        };
         let mut object = json!({
             "apiVersion": "networking.k8s.io/v1",
             "kind": "Ingress",
