@@ -42,7 +42,9 @@ impl NamePattern {
         let start = self.0.find('{')?;
         let end = self.0[start..].find('}')? + start;
         let inner = &self.0[start + 1..end];
-        (!inner.is_empty() && inner.bytes().all(|b| b == b'n')).then_some((start, inner.len()))
+        // A host name has 63 characters, and the standard library pads no further than it can count.
+        let wide = (1..=63).contains(&inner.len());
+        (wide && inner.bytes().all(|b| b == b'n')).then_some((start, inner.len()))
     }
 }
 
@@ -82,6 +84,7 @@ mod tests {
         assert!(NamePattern::check("k3s-{x}").is_err());
         assert!(NamePattern::check("a{n}b{n}").is_err());
         assert!(NamePattern::check("-a{n}").is_err());
+        assert!(NamePattern::check(&format!("a{{{}}}", "n".repeat(70_000))).is_err());
         assert!(NamePattern::check("a-{n}").is_ok());
     }
 }
