@@ -18,6 +18,8 @@ pub const MAX_BYTES: usize = 8 * 1024 * 1024;
 const MAX_DEPTH: usize = 64;
 /// More nodes after aliases are followed are refused, so that an alias bomb ends here.
 const MAX_NODES: usize = 1_000_000;
+/// So many bytes of a text that is repeated count as a node of their own: a long text is a bomb as well.
+const NODE_BYTES: usize = 64;
 
 /// Where each part of a value stands in the source text.
 #[derive(Clone, Debug, Default)]
@@ -151,7 +153,7 @@ impl Tree {
                     Some(scalar) => json(scalar),
                     None => return Err(self.refuse(codes::TAG, place, "the value does not fit its YAML tag")),
                 };
-                self.put(value, anchor, place, 1);
+                self.put(value, anchor, place);
                 Ok(())
             }
             Event::MappingStart(anchor, _) => {
@@ -178,7 +180,7 @@ impl Tree {
                     return Err(self.refuse(codes::ALIAS, place, "an alias cannot be a key"));
                 }
                 self.count(size, place)?;
-                self.put(value, 0, place, size);
+                self.put(value, 0, place);
                 Ok(())
             }
             Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => Ok(()),
@@ -237,13 +239,10 @@ impl Tree {
         }
     }
 
-    fn put(&mut self, value: Value, anchor: usize, place: Place, size: usize) {
+    fn put(&mut self, value: Value, anchor: usize, place: Place) {
         let path = self.next_path();
         self.map.places.insert(path.as_str().to_string(), Places { key: self.current_key(), value: place });
-        if anchor > 0 {
-            self.anchors.insert(anchor, (value.clone(), size));
-        }
-        self.attach(value);
+        self.put_closed(value, anchor);
     }
 
     fn put_closed(&mut self, value: Value, anchor: usize) {
@@ -290,11 +289,14 @@ fn json(scalar: Scalar<'_>) -> Value {
     }
 }
 
+/// How many nodes a value counts when it is repeated.
 fn size_of(value: &Value) -> usize {
+    let text = |text: &str| 1 + text.len() / NODE_BYTES;
     match value {
         Value::Array(items) => 1 + items.iter().map(size_of).sum::<usize>(),
-        Value::Object(map) => 1 + map.values().map(size_of).sum::<usize>(),
-        _ => 1,
+        Value::Object(map) => 1 + map.iter().map(|(key, value)| text(key) + size_of(value)).sum::<usize>(),
+        Value::String(known) => text(known),
+        Value::Null | Value::Bool(_) | Value::Number(_) => 1,
     }
 }
 
@@ -330,5 +332,7 @@ mod tests {
             bomb += &format!("a{level}: &a{level} [{}]\n", vec![below; 10].join(","));
         }
         assert_eq!(codes_of(&bomb), [codes::TOO_LARGE]);
+        let long = format!("a: &a {}\nb: [{}]\n", "x".repeat(100_000), vec!["*a"; 1000].join(","));
+        assert_eq!(codes_of(&long), [codes::TOO_LARGE]);
     }
 }
