@@ -154,11 +154,19 @@ fn wrong_type(path: SpecPath, instance: &Value, kind: &TypeKind) -> Diagnostic {
         TypeKind::Multiple(set) => set.iter().map(|one| one.to_string()).collect::<Vec<_>>().join(" or "),
     };
     let message = format!("`{path}` is {}, it should be {}", type_name(instance), wanted_name(&wanted));
-    let diagnostic = Diagnostic::new(codes::WRONG_TYPE, path, message);
+    let secret = in_reference(&path);
+    let mut diagnostic = Diagnostic::new(codes::WRONG_TYPE, path, message);
+    if secret && !instance.is_null() {
+        diagnostic.secret = true;
+        return diagnostic.help(match wanted.as_str() {
+            "array" => "write a program and its arguments as a list: [PROGRAM, ARGUMENT]",
+            _ => "write where the secret is, in quotes, and never the secret itself",
+        });
+    }
     match (instance, wanted.as_str()) {
         (Value::Null, "object") => diagnostic.help("write `{}` to have it with its defaults, or remove the line"),
         (Value::Null, _) => diagnostic.help("write a value, or remove the line"),
-        (Value::String(text), "array") => diagnostic.help(format!("write a list: [{text}]")),
+        (Value::String(text), "array") => diagnostic.help(format!("write a list: [{}]", shown(text))),
         (Value::Number(number), "string") => match unit(&diagnostic.path) {
             Some(unit) => diagnostic.help(format!("write it with its unit: {number}{unit}")),
             None => diagnostic.help(format!("put it into quotes: \"{number}\"")),
@@ -221,8 +229,7 @@ fn wrong_format(path: SpecPath, instance: &Value, format: &str) -> Diagnostic {
     };
     let why = (known.check)(text).err().unwrap_or_default();
     let name = named(format);
-    // Whoever mistakes a reference for its value writes the secret itself here.
-    let secret = path.parent().is_some_and(|parent| schema::is_secret(&parent));
+    let secret = in_reference(&path);
     let message = match secret {
         true => format!("this is not {name}"),
         false => format!("`{}` is not {name}: {why}", shown(text)),
@@ -230,6 +237,12 @@ fn wrong_format(path: SpecPath, instance: &Value, format: &str) -> Diagnostic {
     let mut diagnostic = Diagnostic::new(codes::FORMAT, path, message).help(format!("for example `{}`", known.example));
     diagnostic.secret = secret;
     diagnostic
+}
+
+/// Whether a place is a field of a reference to a secret: whoever mistakes a reference for its value writes the secret
+/// itself there.
+fn in_reference(path: &SpecPath) -> bool {
+    path.parent().is_some_and(|parent| schema::is_secret(&parent))
 }
 
 /// A format's name in a sentence: `a size`, `an address range`.
@@ -364,5 +377,10 @@ mod tests {
     fn what_stands_in_the_place_of_a_secrets_name_is_not_shown() {
         let found = broken("tokenSecret: { env: PROXMOX_TOKEN_SECRET }", "tokenSecret: { generate: \"hunter2!\" }");
         assert!(found[0].secret && !format!("{found:?}").contains("hunter2"), "{found:#?}");
+        for mistaken in ["command: hunter2", "env: 4711"] {
+            let found = broken("tokenSecret: { env: PROXMOX_TOKEN_SECRET }", &format!("tokenSecret: {{ {mistaken} }}"));
+            let shown = format!("{found:?}");
+            assert!(found[0].secret && !shown.contains("hunter2") && !shown.contains("4711"), "{found:#?}");
+        }
     }
 }
