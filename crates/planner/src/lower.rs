@@ -95,12 +95,6 @@ pub fn lower(file: &ClusterFile) -> (Desired, Vec<Diagnostic>) {
 /// among them because pods keep the network that they were started with: while nodes went over one by one, those with the
 /// old one and those with the new one would not reach each other, nor the API's webhooks anybody.
 fn foundation(spec: &Kubernetes) -> BTreeMap<String, String> {
-    let distribution = match spec.distribution {
-        Distribution::K3s => "K3s",
-        Distribution::Rke2 => "RKE2",
-        Distribution::Kubeadm => "kubeadm",
-        Distribution::Talos => "Talos",
-    };
     let datastore = match spec.datastore {
         Datastore::Etcd => "etcd",
         Datastore::Sqlite => "SQLite",
@@ -119,7 +113,7 @@ fn foundation(spec: &Kubernetes) -> BTreeMap<String, String> {
     let encrypted = spec.encrypt_secrets || spec.distribution == Distribution::Rke2;
     let secrets = if encrypted { "encrypted" } else { "not encrypted" };
     let settings = [
-        ("distribution", distribution.into()),
+        ("distribution", spec.distribution.title().into()),
         ("datastore", datastore.into()),
         ("pod network", spec.pod_network.to_string()),
         ("network plug-in", plug_in.into()),

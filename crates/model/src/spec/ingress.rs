@@ -48,6 +48,7 @@ pub enum NginxMode {
 }
 
 /// How the controller is reached.
+// In Kubernetes' own words: charts take them as they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub enum ServiceType {
     /// An address of its own.

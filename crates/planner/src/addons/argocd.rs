@@ -4,7 +4,6 @@
 use kubewright_model::desired::{DesiredObjects, DesiredRelease};
 use kubewright_model::object::Manifest;
 use kubewright_model::spec::addons::ArgoCd;
-use kubewright_model::spec::ingress::ServiceType;
 use serde_json::json;
 
 use super::Recommended;
@@ -20,12 +19,7 @@ const CHART: Recommended = Recommended {
 };
 
 pub(super) fn release(argocd: &ArgoCd) -> DesiredRelease {
-    let kind = match argocd.service {
-        ServiceType::LoadBalancer => "LoadBalancer",
-        ServiceType::NodePort => "NodePort",
-        ServiceType::ClusterIP => "ClusterIP",
-    };
-    let mut service = json!({ "type": kind });
+    let mut service = json!({ "type": argocd.service });
     if let Some(address) = argocd.address {
         service["loadBalancerIP"] = address.first().to_string().into();
     }

@@ -2,7 +2,7 @@
 //! <https://github.com/kubernetes/ingress-nginx/tree/main/charts/ingress-nginx>
 
 use kubewright_model::desired::DesiredRelease;
-use kubewright_model::spec::ingress::{Nginx, NginxMode, ServiceType};
+use kubewright_model::spec::ingress::{Nginx, NginxMode};
 use serde_json::json;
 
 use super::Recommended;
@@ -28,12 +28,7 @@ pub(super) fn release(nginx: &Nginx) -> DesiredRelease {
         // With the host's network, the cluster's names are found only when asked for.
         controller["dnsPolicy"] = "ClusterFirstWithHostNet".into();
     }
-    let kind = match nginx.service {
-        ServiceType::LoadBalancer => "LoadBalancer",
-        ServiceType::NodePort => "NodePort",
-        ServiceType::ClusterIP => "ClusterIP",
-    };
-    controller["service"] = json!({ "type": kind });
+    controller["service"] = json!({ "type": nginx.service });
     if let Some(ports) = &nginx.node_ports {
         controller["service"]["nodePorts"] = json!({ "http": ports.http, "https": ports.https });
     }
