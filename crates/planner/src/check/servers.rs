@@ -42,10 +42,20 @@ fn deed(step: &Step) -> Option<Deed<'_>> {
     }
 }
 
+/// The server that joins in this step.
+fn joining(step: &Step) -> Option<&NodeName> {
+    match deed(step) {
+        Some(Deed::Joins(name)) => Some(name),
+        _ => None,
+    }
+}
+
 /// A walk along the plan.
 struct Walk<'p> {
     steps: Index<'p>,
     holders: Holders<'p>,
+    /// Servers that join in this plan.
+    joining: BTreeSet<&'p NodeName>,
     /// Servers that join or come back, and the steps after which they have.
     back: Vec<(&'p StepId, &'p NodeName)>,
     /// Machines of ours that are there, and nodes that answer; not what is in the books only, nor a host that was looked
@@ -66,6 +76,7 @@ pub(super) fn check<'p>(plan: &'p Plan, desired: &'p Desired, observed: &'p Obse
     let mut walk = Walk {
         steps: index(plan),
         holders: Holders::new(desired, observed),
+        joining: plan.steps.iter().filter_map(joining).collect(),
         back: Vec::new(),
         there: there(observed),
         gone: BTreeMap::new(),
@@ -129,10 +140,8 @@ impl<'p> Walk<'p> {
         let back = self.back.iter().filter(|(id, _)| before.contains(id));
         let back: Vec<&NodeName> = back.map(|(_, name)| *name).collect();
         for server in back {
-            let known = self.holders.all.contains(server);
-            let joins =
-                self.steps.values().any(|step| matches!(self::deed(step), Some(Deed::Joins(it)) if it == server));
-            if (known || joins) && !self.gone.contains_key(server) {
+            let known = self.holders.all.contains(server) || self.joining.contains(server);
+            if known && !self.gone.contains_key(server) {
                 self.holders.joined(server);
             }
         }
