@@ -14,6 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use kubewright_model::change::Subject;
 use kubewright_model::desired::Desired;
+use kubewright_model::host::HostResource;
 use kubewright_model::ids::{NodeName, StepId};
 use kubewright_model::object::ObjectId;
 use kubewright_model::observed::{Observed, Seen};
@@ -36,7 +37,7 @@ pub fn check(plan: &Plan, desired: &Desired, observed: &Observed) -> Vec<Violati
     foundation_is_kept(plan, desired, observed, &mut found);
     nothing_forgotten(plan, desired, observed, &mut found);
     leaving::check(plan, desired, observed, &mut found);
-    secrets_are_holes(plan, &mut found);
+    secrets_are_closed(plan, &mut found);
     found
 }
 
@@ -200,9 +201,8 @@ fn nothing_forgotten(plan: &Plan, desired: &Desired, observed: &Observed, found:
     }
 }
 
-/// Files that hold a secret hold it as a hole, and nobody but their owner reads them.
-fn secrets_are_holes(plan: &Plan, found: &mut Vec<Violation>) {
-    use kubewright_model::host::HostResource;
+/// Files that hold a secret are for their owner and their group at most.
+fn secrets_are_closed(plan: &Plan, found: &mut Vec<Violation>) {
     let is_secret = |text: &Text| {
         text.parts().iter().any(|part| matches!(part, Part::Hole(name) if name.as_str().starts_with("secret/")))
     };

@@ -20,7 +20,8 @@ const DEEDS: [&str; 15] = [
 /// The plan with only the chosen parts: stages (`control-plane`), nodes (`k3s-agent-1`), parts (`monitoring`) or single
 /// steps (`host/k3s-agent-1`).
 ///
-/// What keeps none of them from being done blocks no more. What a chosen step needs and was not chosen is not smuggled in: a note names it and blocks the plan.
+/// What keeps none of them from being done blocks no more. What a chosen step needs and was not chosen is not smuggled in:
+/// a note names it and blocks the plan.
 pub fn only(plan: Plan, chosen: &[String], desired: &Desired) -> Plan {
     if chosen.is_empty() {
         return plan;

@@ -2,7 +2,7 @@
 //!
 //! The list is built layer by layer in the order in which a person would do it; a step needs only steps that stand
 //! before it, so there is no graph and no cycle. Every rule that keeps a cluster alive (one voter at a time, quorum,
-//! version skew, a sliding window of agents) is here and nowhere else.
+//! version skew, a sliding window of agents) is here, or in `holders`, `foundation` and `turns`, which `check` goes by too.
 
 mod backups;
 mod balancing;

@@ -1,8 +1,9 @@
 //! What a host must be before anything is done to it.
 //!
 //! Only a host that answers and holds nothing of Kubernetes yet is judged: on one that works, the cluster itself is the
-//! judge; but what a change would name and the host has not fails on any. What would certainly fail blocks, so that nobody finds out halfway; what would work badly warns. A host that
-//! is to be made is judged by nobody: the spec gives it what it needs.
+//! judge; but what a change would name and the host has not fails on any. What would certainly fail blocks, so that nobody
+//! finds out halfway; what would work badly warns. A host that is to be made is judged by nobody: the spec gives it what it
+//! needs.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
