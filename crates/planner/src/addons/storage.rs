@@ -3,7 +3,7 @@
 use kubewright_model::desired::{DesiredObjects, DesiredRelease};
 use kubewright_model::object::Manifest;
 use kubewright_model::spec::addons::{Storage, Synology};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::Recommended;
 use crate::context::SecretNames;
@@ -58,10 +58,14 @@ pub(super) fn releases(storage: &Storage, secrets: &mut SecretNames) -> Vec<Desi
 pub(super) fn objects(synology: &Synology, secrets: &mut SecretNames) -> Option<DesiredObjects> {
     let password = synology.by_argocd.then(|| secrets.value("synology", Some(&synology.password)))?;
     let Synology { at, https, user, .. } = synology;
-    // Written by hand, because the password is filled in only when it is applied.
+    // Written by hand, because the password is filled in only when it is applied: as a block of YAML by itself, in which no
+    // sign means anything.
+    let quoted = |text: &str| Value::from(text).to_string();
     let clients = format!(
-        "---\nclients:\n  - host: \"{}\"\n    port: {}\n    https: {https}\n    username: \"{user}\"\n    password: \"{password}\"\n",
-        at.host, at.port
+        "---\nclients:\n  - host: {}\n    port: {}\n    https: {https}\n    username: {}\n    password: |-\n      {password}\n",
+        quoted(&at.host),
+        at.port,
+        quoted(user)
     );
     let client_info = Manifest(json!({
         "apiVersion": "v1",

@@ -35,7 +35,7 @@ fn vixens() {
             "object Namespace cert-manager",
             "object Secret cert-manager/gandi-credentials: stringData.api-token = ‹hole:secret/cert-manager.gandi-credentials.api-token›",
             "secret cert-manager.gandi-credentials.api-token: sops gandi.apiToken",
-            "object ConfigMap synology-csi/synology-client-info: data.client-info.yml = ---\nclients:\n  - host: \"192.168.111.69\"\n    port: 5000\n    https: false\n    username: \"talos-csi\"\n    password: \"‹hole:secret/synology›\"\n",
+            "object ConfigMap synology-csi/synology-client-info: data.client-info.yml = ---\nclients:\n  - host: \"192.168.111.69\"\n    port: 5000\n    https: false\n    username: \"talos-csi\"\n    password: |-\n      ‹hole:secret/synology›\n",
             "object Namespace synology-csi: metadata.labels.pod-security.kubernetes.io/enforce = privileged",
             "secret synology: sops synology.password",
             "check nodes: 3 nodes Ready",
