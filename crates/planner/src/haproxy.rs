@@ -120,6 +120,8 @@ fn check_options(listener: &Listener) -> String {
         None if listener.to == API_PORT => " check-ssl verify none",
         Some(HealthProtocol::Tcp | HealthProtocol::Http) | None => "",
     };
-    let interval = health.map(|health| format!(" inter {}s", health.interval.duration().as_secs())).unwrap_or_default();
+    // HAProxy refuses its whole file for an interval of nothing.
+    let seconds = health.map(|health| health.interval.duration().as_secs().max(1));
+    let interval = seconds.map(|seconds| format!(" inter {seconds}s")).unwrap_or_default();
     format!("{port}{tls}{interval}")
 }

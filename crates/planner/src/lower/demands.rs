@@ -246,6 +246,8 @@ fn haproxy_asks_as_often_as_is_wished_and_takes_the_answers_that_are() {
         config("{ port: 80, to: 30080, health: { protocol: http, path: /healthz, status: [200, 404], interval: 5s } }");
     assert!(web.contains("    option httpchk GET /healthz\n    http-check expect rstatus ^(200|404)$\n"), "{web}");
     assert!(web.contains(":30080 check inter 5s\n"), "{web}");
+    let quick = config("{ port: 80, to: 30080, health: { interval: 500ms } }");
+    assert!(quick.contains(":30080 check inter 1s\n"), "{quick}");
     let plain = config("{ port: 80, to: 30080, health: { protocol: http } }");
     assert!(plain.contains("    option httpchk GET /\n    server"), "{plain}");
     assert!(plain.contains(":30080 check inter 15s\n"), "{plain}");
