@@ -17,6 +17,7 @@ mod vault;
 use indexmap::IndexMap;
 use kubewright_model::desired::{DesiredObjects, DesiredRelease};
 use kubewright_model::ids::{Namespace, ReleaseName};
+use kubewright_model::spec::AddOns;
 use kubewright_model::version::Version;
 use serde_json::{Map, Value};
 
@@ -56,8 +57,8 @@ pub(crate) fn objects(context: &Context<'_>, secrets: &mut SecretNames) -> Vec<D
 }
 
 /// Namespaces of add-ons that Argo CD installs, which their charts do not make.
-pub(crate) fn namespaces(context: &Context<'_>) -> Vec<Namespace> {
-    let cert_manager = context.file.spec.addons.cert_manager.as_ref();
+pub(crate) fn namespaces(addons: &AddOns) -> Vec<Namespace> {
+    let cert_manager = addons.cert_manager.as_ref();
     cert_manager.filter(|it| it.by_argocd).map(|_| cert_manager::NAMESPACE.into()).into_iter().collect()
 }
 

@@ -9,11 +9,8 @@ use kubewright_model::spec::kubernetes::{Distribution, Kubernetes};
 use serde_json::{Map, Value, json};
 
 use crate::addons;
-use crate::context::groups::group;
+use crate::context::groups::{GIVEN_NAMESPACES, group};
 use crate::context::{Context, SecretNames};
-
-/// Namespaces that every cluster has.
-const GIVEN: &[&str] = &["default", "kube-system", "kube-public", "kube-node-lease"];
 
 /// Groups of objects in the order in which they are applied: namespaces first, what needs a release last.
 pub(super) fn objects(
@@ -59,8 +56,8 @@ fn namespaces(context: &Context<'_>, releases: &[DesiredRelease], groups: &[Desi
         groups.iter().flat_map(|group| group.manifests.iter().filter_map(|manifest| manifest.id().ok()?.namespace));
     let privileged: BTreeSet<Namespace> = addons::privileged_namespaces(context).into_iter().collect();
     let mut seen = BTreeSet::new();
-    let names = wanted.chain(addons::namespaces(context)).chain(in_order).chain(of_objects);
-    let new = names.filter(|name| !GIVEN.contains(&name.as_str()) && seen.insert(name.clone()));
+    let names = wanted.chain(addons::namespaces(&context.file.spec.addons)).chain(in_order).chain(of_objects);
+    let new = names.filter(|name| !GIVEN_NAMESPACES.contains(&name.as_str()) && seen.insert(name.clone()));
     new.map(|name| {
         // Pods that use the host's network are refused elsewhere where Pod Security is enforced. Hardened, it is so
         // strict everywhere that the pods of most charts would be refused as well.

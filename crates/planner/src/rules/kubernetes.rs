@@ -146,8 +146,7 @@ fn settings(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
             names.join(" and "),
             distribution.title()
         );
-        let path = at("kubernetes").then(field.split('/').next().unwrap_or(field));
-        let path = field.split('/').skip(1).fold(path, |path, part| path.then(part));
+        let path = at(&format!("kubernetes/{field}"));
         found.push(Diagnostic::new(codes::NOT_OF_DISTRIBUTION, path, message).help("remove it"));
     }
     let (message, path, help) = match (distribution, &kubernetes.talos) {

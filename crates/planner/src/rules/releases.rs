@@ -42,7 +42,7 @@ pub(super) fn rules(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
     ];
     for (place, _) in by_argocd.into_iter().filter(|(_, by_argocd)| *by_argocd && addons.argocd.is_none()) {
         let message = "Argo CD shall install it, and `addons.argocd` is not there".to_string();
-        let path = SpecPath::pointer(format!("/spec/addons/{place}/byArgocd"));
+        let path = at(&format!("addons/{place}/byArgocd"));
         say(codes::ARGOCD_MISSING, path, message, "add `addons.argocd`, or remove `byArgocd`");
     }
     if let Some(nfs) = addons.storage.nfs.as_ref().filter(|nfs| !nfs.path.starts_with('/')) {
@@ -211,7 +211,7 @@ fn volumes(facts: &Facts<'_>, say: &mut impl FnMut(Code, SpecPath, String, &str)
     for (place, _) in wishes.into_iter().filter(|(_, wished)| *wished) {
         let title = facts.spec.kubernetes.distribution.title();
         let message = format!("it wants a volume, and neither {title} nor this file brings what makes volumes");
-        let path = SpecPath::pointer(format!("/spec/addons/{place}"));
+        let path = at(&format!("addons/{place}"));
         say(codes::STORAGE_MISSING, path, message, "add `addons.storage`");
     }
 }

@@ -11,6 +11,8 @@ use kubewright_model::spec::ingress::Route;
 use serde_json::Value;
 
 use super::{Facts, at, near};
+use crate::addons;
+use crate::context::groups::GIVEN_NAMESPACES;
 
 pub(super) fn rules(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
     controller(facts, found);
@@ -130,8 +132,8 @@ pub(super) fn namespaces(facts: &Facts<'_>) -> Option<BTreeSet<String>> {
     if is_gitops(facts) || manifests.values().any(|source| source.file.is_some()) {
         return None;
     }
-    let given = ["default", "kube-system", "kube-public", "kube-node-lease"].map(String::from);
-    let mut known: BTreeSet<String> = given.into_iter().collect();
+    let mut known: BTreeSet<String> = GIVEN_NAMESPACES.map(String::from).into_iter().collect();
+    known.extend(addons::namespaces(&spec.addons).iter().map(ToString::to_string));
     known.extend(spec.namespaces.iter().map(|namespace| namespace.to_string()));
     known.extend(facts.releases.iter().map(|(_, namespace)| namespace.to_string()));
     let keys = spec.config_maps.keys().chain(spec.secrets.objects.keys()).chain(spec.secrets.config_maps.keys());
