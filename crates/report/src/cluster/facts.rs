@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use kubewright_model::desired::{Desired, DesiredHost, DesiredMember, DesiredRelease};
+use kubewright_model::desired::{Desired, DesiredHost, DesiredMember, DesiredRelease, ProxyBalancer};
 use kubewright_model::host::HostResource;
 use kubewright_model::ids::NodeName;
 use kubewright_model::observed::{Observed, Seen};
@@ -95,9 +95,9 @@ impl<'a> Facts<'a> {
 
     /// Hosts with HAProxy on them, with the ports that it listens on and what each is called.
     pub(super) fn haproxies(&self) -> impl Iterator<Item = (&'a DesiredHost, Vec<(u16, String)>)> {
-        self.desired.hosts.iter().filter_map(|host| {
-            let text = file(host, "/etc/haproxy/haproxy.cfg")?;
-            Some((host, frontends(&text)))
+        self.desired.proxies.iter().filter_map(move |proxy| {
+            let host = self.hosts.get(&proxy.host).copied()?;
+            Some((host, proxy.balancers.iter().flat_map(frontends).collect()))
         })
     }
 
@@ -168,18 +168,12 @@ fn config(desired: &Desired) -> BTreeMap<String, String> {
     settings
 }
 
-/// The names and ports of HAProxy's frontends.
-fn frontends(text: &str) -> Vec<(u16, String)> {
-    let mut name = "";
-    let mut found = Vec::new();
-    for line in text.lines().map(str::trim) {
-        if let Some(frontend) = line.strip_prefix("frontend ") {
-            name = frontend;
-        } else if let Some(port) = line.strip_prefix("bind ").and_then(|bind| bind.rsplit(':').next()?.parse().ok()) {
-            found.push((port, name.to_string()));
-        }
-    }
-    found
+/// The ports of a load balancer, and what each is called in HAProxy's file.
+fn frontends(balancer: &ProxyBalancer) -> Vec<(u16, String)> {
+    let name = &balancer.name;
+    let page = balancer.spec.statistics.iter().map(|page| (page.port, format!("statistics-{name}")));
+    let listeners = balancer.spec.listen.iter().map(|listener| listener.port);
+    page.chain(listeners.map(|port| (port, format!("{name}-{port}")))).collect()
 }
 
 fn routes(desired: &Desired) -> Vec<Route<'_>> {

@@ -8,10 +8,9 @@ use crate::{Language, document};
 #[test]
 fn a_haproxy_leads_to_the_control_plane() {
     let mut devboard: Value = serde_json::from_str(include_str!("../tests/devboard.json")).unwrap();
-    let config = "frontend api\n  bind *:6443\nfrontend web\n  bind *:80\n";
-    let content = json!([{ "known": config }]);
-    let file = json!({ "path": "/etc/haproxy/haproxy.cfg", "content": content, "mode": 420, "owner": "root:root" });
-    devboard["hosts"][2]["resources"][0] = json!({ "file": file });
+    let listen = json!([{ "port": 6443, "to": 6443 }, { "port": 80, "to": 80 }]);
+    let balancer = json!({ "name": "api", "spec": { "by": "haproxy", "listen": listen }, "targets": [] });
+    devboard["proxies"] = json!([{ "host": "k3s-agent-2", "balancers": [balancer] }]);
     let mut desired: Desired = serde_json::from_value(devboard).unwrap();
     desired.members.remove(2);
     let page = document(&desired, None, &[], Language::En);
