@@ -53,12 +53,14 @@ const HEAD: &str = "global\n    \
 
 fn statistics(text: Text, balancer: &ProxyBalancer) -> Text {
     let (Some(page), Some(password)) = (&balancer.spec.statistics, &balancer.password) else { return text };
+    // Within such quotes nothing but the quote itself means anything: a password may hold blanks and number signs.
+    // <https://docs.haproxy.org/3.0/configuration.html#2.2>
     text.and(format!(
-        "\nfrontend statistics-{}\n    bind :{}\n    mode http\n    stats enable\n    stats uri {}\n    stats auth {}:",
+        "\nfrontend statistics-{}\n    bind :{}\n    mode http\n    stats enable\n    stats uri {}\n    stats auth '{}:",
         balancer.name, page.port, page.path, page.user
     ))
     .and_hole(password.clone())
-    .and("\n")
+    .and("'\n")
 }
 
 fn frontend(balancer: &ProxyBalancer, listener: &Listener, distribution: Distribution) -> String {

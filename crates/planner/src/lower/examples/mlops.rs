@@ -29,7 +29,7 @@ fn mlops() {
             "host haproxy: file /etc/haproxy/haproxy.cfg: bind :6443",
             "host haproxy: file /etc/haproxy/haproxy.cfg: bind :8404",
             "host haproxy: file /etc/haproxy/haproxy.cfg: stats uri /stats",
-            "host haproxy: file /etc/haproxy/haproxy.cfg: stats auth admin:‹secret/statistics-api›",
+            "host haproxy: file /etc/haproxy/haproxy.cfg: stats auth 'admin:‹secret/statistics-api›'",
             "host haproxy: file /etc/haproxy/haproxy.cfg: server k8s-master-3 10.110.190.24:6443 check check-ssl verify none",
             "host haproxy: file /etc/haproxy/haproxy.cfg: bind :80",
             "host haproxy: file /etc/haproxy/haproxy.cfg: server k8s-worker-1 10.110.190.25:32624 check",
