@@ -13,11 +13,12 @@ use kubewright_model::spec::hosts::{HostFile, Ssh};
 use super::{Facts, at, near, settings};
 use crate::context::nodes::NodePlan;
 
-/// Files that lowering writes; the ends in `/` and `-` stand for all that begins so.
+/// Files that we write on hosts; the ends in `/` and `-` stand for all that begins so.
 pub(super) const OURS: &[&str] = &[
     "/etc/NetworkManager/conf.d/rke2-canal.conf",
     "/etc/hosts",
     "/etc/haproxy/haproxy.cfg",
+    "/etc/modules-load.d/kubewright.conf",
     "/etc/pve/",
     "/etc/rancher/k3s/agent-token",
     "/etc/rancher/k3s/config.yaml",
@@ -32,8 +33,12 @@ pub(super) const OURS: &[&str] = &[
     "/etc/rancher/rke2/rke2-pss.yaml",
     "/etc/rancher/rke2/rke2.yaml",
     "/etc/rancher/rke2/token",
+    "/etc/ssh/sshd_config.d/00-kubewright.conf",
+    "/etc/sudoers.d/kubewright-",
+    "/etc/sysctl.d/90-kubewright.conf",
     "/etc/systemd/system/k3s.service",
     "/etc/systemd/system/k3s-agent.service",
+    "/etc/systemd/system/kubewright-",
     "/etc/systemd/system/rke2-agent.service",
     "/etc/systemd/system/rke2-server.service",
     "/usr/local/bin/k3s",
@@ -57,7 +62,26 @@ const KEY_TYPES: &[&str] = &[
 pub(super) fn rules(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
     host_keys(facts, found);
     this_computer(facts, found);
+    decided(facts, found);
     alone(facts, found);
+}
+
+/// Files that are nobody's unless another field says what is in them.
+fn decided(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
+    let kubernetes = &facts.spec.kubernetes;
+    let (registries, audited) = (!kubernetes.registries.is_empty(), kubernetes.audit_policy.is_some());
+    let files = [
+        ("/etc/rancher/k3s/registries.yaml", "kubernetes.registries", registries),
+        ("/etc/rancher/rke2/registries.yaml", "kubernetes.registries", registries),
+        ("/etc/rancher/rke2/audit-policy.yaml", "kubernetes.auditPolicy", audited),
+    ];
+    for (path, settings) in settings(facts) {
+        for (name, field, _) in files.iter().filter(|(name, _, given)| *given && settings.files.contains_key(*name)) {
+            let message = format!("{name} is what `{field}` says");
+            let path = path.then("files").then(name);
+            found.push(Diagnostic::new(codes::PATH_IS_OURS, path, message).help("remove one of the two"));
+        }
+    }
 }
 
 /// The settings by themselves.
