@@ -32,6 +32,11 @@ pub(crate) fn resources(proxy: &DesiredProxy, distribution: Distribution) -> Vec
     ]
 }
 
+/// The ports on which servers listen and nobody else: the API's, and the one at which nodes register.
+pub(crate) fn server_ports(distribution: Distribution) -> [u16; 2] {
+    [API_PORT, distribution.registration_port(API_PORT)]
+}
+
 /// Where HAProxy reads it.
 pub(crate) const CONFIG: &str = "/etc/haproxy/haproxy.cfg";
 

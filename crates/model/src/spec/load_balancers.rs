@@ -24,7 +24,7 @@ pub enum Balancer {
 pub struct LoadBalancer {
     /// Who balances.
     pub by: Balancer,
-    /// The nodes that it sends to, by pool. Without it: all servers for port 6443, all nodes for the rest.
+    /// The nodes that it sends to, by pool. Without it: all servers for 6443 and RKE2's 9345, all nodes for the rest.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub targets: Vec<PoolName>,
     /// What it listens on.

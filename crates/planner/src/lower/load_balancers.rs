@@ -3,11 +3,11 @@
 use kubewright_model::desired::{DesiredLoadBalancer, DesiredProxy, ProxyBalancer};
 use kubewright_model::ids::{ClusterName, NodeName};
 use kubewright_model::spec::LoadBalancer;
-use kubewright_model::spec::kubernetes::API_PORT;
 use kubewright_model::spec::load_balancers::Balancer;
 
 use crate::context::nodes::NodePlan;
 use crate::context::{Context, SecretNames};
+use crate::haproxy::server_ports;
 
 /// Load balancers that a provider runs.
 pub(super) fn load_balancers(context: &Context<'_>) -> Vec<DesiredLoadBalancer> {
@@ -21,14 +21,15 @@ pub(super) fn load_balancers(context: &Context<'_>) -> Vec<DesiredLoadBalancer> 
     wishes.collect()
 }
 
-/// The nodes that a load balancer sends to: the pools that it names; else servers for the API, and all nodes for the
-/// rest.
+/// The nodes that a load balancer sends to: the pools that it names; else servers for what only they listen on, and all
+/// nodes for the rest.
 fn targets<'c>(context: &'c Context<'_>, balancer: &LoadBalancer) -> impl Iterator<Item = &'c NodePlan<'c>> {
-    let only_api = balancer.listen.iter().all(|listener| listener.to == API_PORT);
+    let of_servers = server_ports(context.file.spec.kubernetes.distribution);
+    let only_servers = balancer.listen.iter().all(|listener| of_servers.contains(&listener.to));
     let pools = balancer.targets.clone();
     context.nodes.iter().filter(move |node| {
         let named = pools.contains(node.pool_name);
-        let standard = pools.is_empty() && if only_api { node.is_server() } else { node.is_node() };
+        let standard = pools.is_empty() && if only_servers { node.is_server() } else { node.is_node() };
         named || standard
     })
 }

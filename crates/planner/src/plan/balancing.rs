@@ -12,8 +12,7 @@ use kubewright_model::host::HostResource;
 use kubewright_model::ids::{NodeName, StepId};
 use kubewright_model::observed::{NodeSeen, Observed, Seen};
 use kubewright_model::plan::{Action, HostChange, Stage, Step};
-use kubewright_model::spec::LoadBalancer;
-use kubewright_model::spec::kubernetes::API_PORT;
+use kubewright_model::spec::{Distribution, LoadBalancer};
 
 use super::draft::{Draft, id};
 use crate::diff::cluster::{POOL_LABEL, changes_role, unwanted_nodes};
@@ -35,9 +34,10 @@ pub(super) fn meanwhile<'a>(desired: &'a Desired, observed: &Observed) -> Cow<'a
         }
         // One that was a server itself balances once it has left.
         let others: Vec<_> = leavers.iter().copied().filter(|(name, _)| **name != proxy.host).collect();
-        let balancers = proxy.balancers.iter().map(|balancer| with(balancer, &others)).collect();
+        let distribution = desired.kubernetes.distribution;
+        let balancers = proxy.balancers.iter().map(|balancer| with(balancer, &others, distribution)).collect();
         let proxy = DesiredProxy { host: proxy.host.clone(), balancers };
-        let resources = haproxy::resources(&proxy, desired.kubernetes.distribution);
+        let resources = haproxy::resources(&proxy, distribution);
         let hosts = interim.to_mut().hosts.iter_mut().filter(|host| host.name == proxy.host);
         for old in hosts.flat_map(|host| &mut host.resources) {
             if let Some(new) = resources.iter().find(|new| new.key() == old.key()) {
@@ -66,11 +66,11 @@ fn in_force(proxy: &DesiredProxy, desired: &Desired, observed: &Observed) -> boo
 }
 
 /// The load balancer with those behind it that are about to leave.
-fn with(balancer: &ProxyBalancer, leavers: &[(&NodeName, &NodeSeen)]) -> ProxyBalancer {
+fn with(balancer: &ProxyBalancer, leavers: &[(&NodeName, &NodeSeen)], distribution: Distribution) -> ProxyBalancer {
     let mut balancer = balancer.clone();
     for (name, seen) in leavers {
         let known = balancer.targets.iter().any(|(target, _)| target == *name);
-        if let Some(address) = seen.address.filter(|_| !known && serves(&balancer.spec, seen)) {
+        if let Some(address) = seen.address.filter(|_| !known && serves(&balancer.spec, seen, distribution)) {
             balancer.targets.push(((*name).clone(), address.to_string()));
         }
     }
@@ -78,9 +78,10 @@ fn with(balancer: &ProxyBalancer, leavers: &[(&NodeName, &NodeSeen)]) -> ProxyBa
 }
 
 /// Whether a node that the spec does not know may be what a load balancer has sent to.
-fn serves(balancer: &LoadBalancer, seen: &NodeSeen) -> bool {
-    let api = balancer.listen.iter().any(|listener| listener.to == API_PORT);
-    let rest = balancer.listen.iter().any(|listener| listener.to != API_PORT);
+fn serves(balancer: &LoadBalancer, seen: &NodeSeen, distribution: Distribution) -> bool {
+    let of_servers = haproxy::server_ports(distribution);
+    let api = balancer.listen.iter().any(|listener| of_servers.contains(&listener.to));
+    let rest = balancer.listen.iter().any(|listener| !of_servers.contains(&listener.to));
     let pool = seen.labels.get(POOL_LABEL);
     let named = || pool.is_some_and(|pool| balancer.targets.iter().any(|target| target.as_str() == pool));
     api && seen.server || rest && (balancer.targets.is_empty() || named())

@@ -137,6 +137,8 @@ fn nodes_register_on_a_port_of_their_own() {
     let lab = lab(&[]);
     assert!(text(&lab, "agent", CONFIG).contains("server: https://10.0.0.5:9345\n"));
     assert!(!text(&lab, "server-1", CONFIG).contains("server:"), "servers are all alike");
+    let balancer = text(&lab, "front", "/etc/haproxy/haproxy.cfg");
+    assert!(balancer.contains(" 10.0.0.10:9345 ") && !balancer.contains("server agent"), "{balancer}");
     let init = steps(recipes(&lab, "server-1").init.as_ref().unwrap());
     let membership = "/etc/rancher/rke2/config.yaml.d/50-kubewright-membership.yaml";
     assert_eq!(init[0], format!("remove {membership}"), "it begins a cluster where nothing says which one to join");
