@@ -22,6 +22,12 @@ pub(crate) struct Turn<'p> {
     pub(crate) back: BTreeSet<&'p NodeName>,
 }
 
+/// Whether turns are told by a step; all others may be left out.
+pub(crate) fn tells(step: &Step) -> bool {
+    matches!(step.action, Action::Cordon(_) | Action::Drain { .. } | Action::CreateMachine(_))
+        || joining(step).is_some()
+}
+
 /// The turns of a plan, in its order. Nodes that one machine takes the place of go together.
 pub(crate) fn turns<'p>(steps: &'p [Step], cluster: &ClusterSeen) -> Vec<Turn<'p>> {
     let agent = |name: &NodeName| cluster.nodes.get(name).is_some_and(|node| !node.server && node.ready);
@@ -34,6 +40,11 @@ pub(crate) fn turns<'p>(steps: &'p [Step], cluster: &ClusterSeen) -> Vec<Turn<'p
             continue;
         }
         let mut turn = Turn { nodes: vec![node], back: arrivals.in_place_of(node) };
+        // A node that nobody takes the place of shares its turn with nobody.
+        if turn.back.is_empty() {
+            turns.push(turn);
+            continue;
+        }
         let mut at = turns.len();
         for i in (0..turns.len()).rev().filter(|i| !turns[*i].back.is_disjoint(&turn.back)).collect::<Vec<_>>() {
             let other = turns.remove(i);

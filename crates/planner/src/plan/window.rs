@@ -3,17 +3,19 @@
 use std::collections::BTreeMap;
 
 use kubewright_model::ids::{NodeName, StepId};
+use kubewright_model::plan::Step;
 
 use super::draft::{Draft, id};
 use super::members;
 use super::standing::{Node, Standings};
-use crate::turns::{Turn, turns};
+use crate::turns::{Turn, tells, turns};
 
 /// Puts the turns of agents one after the other, as many at once as may be.
 pub(super) fn slide(draft: &mut Draft<'_>, standings: &Standings<'_>) {
     let Some(cluster) = standings.cluster_seen() else { return };
     let window = draft.desired.max_unavailable.max(1) as usize;
-    let steps = draft.steps.clone();
+    // Without the steps of hosts, which hold whole files.
+    let steps: Vec<Step> = draft.steps.iter().filter(|step| tells(step)).cloned().collect();
     let turns = turns(&steps, cluster);
     if turns.len() <= window {
         return;
