@@ -27,10 +27,21 @@ pub(crate) struct SecretNames {
 impl SecretNames {
     /// The hole for a secret. Without a reference, or with `generate`, the executor makes the value on first use.
     pub(crate) fn hole(&mut self, name: &str, reference: Option<&SecretRef>) -> HoleName {
-        if let Some(reference) = reference.filter(|reference| reference.generate.is_none()) {
-            self.places.insert(name.to_string(), reference.clone());
-        }
-        named(name, reference)
+        let Some(place) = reference.filter(|reference| reference.generate.is_none()) else {
+            return named(name, reference);
+        };
+        let name = self.own_name(name, place);
+        let hole = HoleName::new(format!("secret/{name}"));
+        self.places.entry(name).or_insert_with(|| place.clone());
+        hole
+    }
+
+    /// The name, or the next one that no other secret has: two pools may have a file of one path or a user of one name, each
+    /// with a secret of its own.
+    fn own_name(&self, name: &str, place: &SecretRef) -> String {
+        let later = (2_u32..).map(|number| format!("{name}-{number}"));
+        let free = |name: &String| self.places.get(name).is_none_or(|known| known == place);
+        std::iter::once(name.to_string()).chain(later).find(free).unwrap_or_else(|| name.to_string())
     }
 
     /// The hole as it stands in values and manifests.

@@ -214,6 +214,27 @@ fn aliases_of_hosts_stand_in_etc_hosts_also_without_the_nodes() {
 }
 
 #[test]
+fn secrets_that_would_have_one_name_are_not_taken_for_each_other() {
+    let lab = changed(&[
+        ("  hosts:\n", "  hosts:\n    files: { /etc/key: { from: { env: ALL } } }\n"),
+        ("names: [agent]\n", "names: [agent]\n      hosts: { files: { /etc/key: { from: { env: AGENTS } } } }\n"),
+        (
+            "  loadBalancers:",
+            "  secrets: { objects: { a/b: { k: { env: S } } }, configMaps: { a/b: { k: { env: M } } } }\n  loadBalancers:",
+        ),
+    ]);
+    let place = |hole: &str| {
+        let name = hole.trim_matches(['‹', '›']).trim_start_matches("hole:").trim_start_matches("secret/");
+        lab.secrets[name].env.clone().unwrap()
+    };
+    let of_host = |host: &str| place(&text(&lab, host, "/etc/key"));
+    assert_eq!(["server-1", "agent", "front"].map(of_host), ["ALL", "AGENTS", "ALL"]);
+    let group = lab.objects.iter().find(|group| group.name == "secrets").unwrap();
+    let of_object = |at: usize, pointer: &str| place(group.manifests[at].0.pointer(pointer).unwrap().as_str().unwrap());
+    assert_eq!([of_object(0, "/stringData/k"), of_object(1, "/data/k")], ["S", "M"]);
+}
+
+#[test]
 fn a_file_that_is_a_secret_is_for_its_owner_alone() {
     let lab = changed(&[(
         "  hosts:\n",
