@@ -117,10 +117,18 @@ enum Open {
     Sequence { path: SpecPath, anchor: usize, items: Vec<Value> },
 }
 
+/// What aliases repeat, how many nodes that counts each time, and how many levels it has.
+#[derive(Clone)]
+struct Repeated {
+    value: Value,
+    size: usize,
+    depth: usize,
+}
+
 #[derive(Default)]
 struct Tree {
     open: Vec<Open>,
-    anchors: BTreeMap<usize, (Value, usize)>,
+    anchors: BTreeMap<usize, Repeated>,
     nodes: usize,
     documents: usize,
     root: Option<Value>,
@@ -173,13 +181,14 @@ impl Tree {
                 Ok(())
             }
             Event::Alias(anchor) => {
-                let Some((value, size)) = self.anchors.get(&anchor).cloned() else {
+                let Some(Repeated { value, size, depth }) = self.anchors.get(&anchor).cloned() else {
                     return Err(self.refuse(codes::ALIAS, place, "the alias stands inside of what it repeats"));
                 };
                 if self.wants_key() {
                     return Err(self.refuse(codes::ALIAS, place, "an alias cannot be a key"));
                 }
                 self.count(size, place)?;
+                self.deepen(depth, place)?;
                 self.put(value, 0, place);
                 Ok(())
             }
@@ -200,15 +209,20 @@ impl Tree {
         Ok(())
     }
 
+    fn deepen(&self, levels: usize, place: Place) -> Stop {
+        if self.open.len() + levels > MAX_DEPTH {
+            let message = format!("the file is nested more than {MAX_DEPTH} levels deep");
+            return Err(self.refuse(codes::TOO_DEEP, place, &message));
+        }
+        Ok(())
+    }
+
     fn start(&mut self, open: Open, place: Place) -> Stop {
         self.count(1, place)?;
         if self.wants_key() {
             return Err(self.refuse(codes::KEY, place, "a key must be plain text"));
         }
-        if self.open.len() >= MAX_DEPTH {
-            let message = format!("the file is nested more than {MAX_DEPTH} levels deep");
-            return Err(self.refuse(codes::TOO_DEEP, place, &message));
-        }
+        self.deepen(1, place)?;
         let path = match &open {
             Open::Mapping { path, .. } | Open::Sequence { path, .. } => path.clone(),
         };
@@ -247,8 +261,8 @@ impl Tree {
 
     fn put_closed(&mut self, value: Value, anchor: usize) {
         if anchor > 0 {
-            let size = size_of(&value);
-            self.anchors.insert(anchor, (value.clone(), size));
+            let (size, depth) = (size_of(&value), depth_of(&value));
+            self.anchors.insert(anchor, Repeated { value: value.clone(), size, depth });
         }
         self.attach(value);
     }
@@ -300,6 +314,16 @@ fn size_of(value: &Value) -> usize {
     }
 }
 
+/// How many levels of lists and mappings a value has.
+fn depth_of(value: &Value) -> usize {
+    let deepest = match value {
+        Value::Array(items) => items.iter().map(depth_of).max(),
+        Value::Object(map) => map.values().map(depth_of).max(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => return 0,
+    };
+    1 + deepest.unwrap_or(0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -334,5 +358,7 @@ mod tests {
         assert_eq!(codes_of(&bomb), [codes::TOO_LARGE]);
         let long = format!("a: &a {}\nb: [{}]\n", "x".repeat(100_000), vec!["*a"; 1000].join(","));
         assert_eq!(codes_of(&long), [codes::TOO_LARGE]);
+        let chain: String = (1..100).map(|level| format!("a{level}: &a{level} [*a{}]\n", level - 1)).collect();
+        assert_eq!(codes_of(&format!("a0: &a0 [x]\n{chain}")), [codes::TOO_DEEP]);
     }
 }
