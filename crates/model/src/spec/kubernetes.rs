@@ -104,7 +104,7 @@ pub struct Kubernetes {
     /// was begun with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent_token: Option<SecretRef>,
-    /// Where the files of releases come from in the publisher's place (K3s): the address of a mirror from which hosts
+    /// Where the files of releases come from in the publisher's place (K3s and RKE2): the address of a mirror from which hosts
     /// download, or `file:` and a folder of this computer, from which they are sent over SSH. A relative one begins in
     /// the folder of this file. Below it lies a folder for each version, with the publisher's files and lists of digests.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -220,13 +220,17 @@ fn size(draft: &mut Draft<'_>, host: &Judged<'_>) {
     };
     let what = if host.is_server() { "a server" } else { "an agent" };
     if let Some(cpus) = host.facts.cpus.filter(|cpus| host.is_server() && *cpus < SERVER_CPUS) {
-        host.note(draft, Weight::Warns, format!("it has {cpus} processor, and a server wants {SERVER_CPUS}"), "");
+        let message = format!("it has {cpus} processor, and a server wants {SERVER_CPUS}");
+        host.note(draft, Weight::Warns, message, "give it another, or put another host in its place");
     }
-    let sizes = [("memory", host.facts.memory_mib, memory), ("free disk", host.facts.free_disk_mib, disk)];
-    for (thing, there, (least, good)) in sizes {
+    let more = "give it more, or put another host in its place";
+    let room = "make room where `/var/lib/rancher` is or will be";
+    let sizes =
+        [("memory", host.facts.memory_mib, memory, more), ("free disk", host.facts.free_disk_mib, disk, room)];
+    for (thing, there, (least, good), help) in sizes {
         let Some(there) = there.filter(|there| *there < good) else { continue };
         let weight = if there < least { Weight::Blocks } else { Weight::Warns };
-        host.note(draft, weight, format!("it has {there} MiB of {thing}, and {what} wants {good} MiB"), "");
+        host.note(draft, weight, format!("it has {there} MiB of {thing}, and {what} wants {good} MiB"), help);
     }
     // Told only of who is to hold etcd's data.
     if let Some(took) = host.facts.flush_us.filter(|took| *took > FLUSH_US) {
