@@ -189,6 +189,17 @@ pub enum MonitoringTarget {
     Alertmanager,
 }
 
+impl MonitoringTarget {
+    /// The port that it listens on.
+    pub fn port(self) -> u16 {
+        match self {
+            Self::Prometheus => 9090,
+            Self::Grafana => 3000,
+            Self::Alertmanager => 9093,
+        }
+    }
+}
+
 /// Loki with Promtail.
 #[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

@@ -5,7 +5,7 @@ use kubewright_model::desired::{DesiredObjects, DesiredRelease};
 use kubewright_model::ids::{Namespace, ReleaseName};
 use kubewright_model::object::Manifest;
 use kubewright_model::spec::Distribution;
-use kubewright_model::spec::addons::{Monitoring, MonitoringTarget};
+use kubewright_model::spec::addons::Monitoring;
 use serde_json::{Value, json};
 
 use super::Recommended;
@@ -73,11 +73,7 @@ fn values(context: &Context<'_>, monitoring: &Monitoring, secrets: &mut SecretNa
 /// LoadBalancer Services beside the chart's own.
 pub(super) fn objects(monitoring: &Monitoring) -> DesiredObjects {
     let services = monitoring.load_balancers.iter().map(|(name, target)| {
-        let (app, port) = match target {
-            MonitoringTarget::Prometheus => ("prometheus", 9090),
-            MonitoringTarget::Grafana => ("grafana", 3000),
-            MonitoringTarget::Alertmanager => ("alertmanager", 9093),
-        };
+        let port = target.port();
         Manifest(json!({
             "apiVersion": "v1",
             "kind": "Service",
@@ -85,7 +81,8 @@ pub(super) fn objects(monitoring: &Monitoring) -> DesiredObjects {
             "spec": {
                 "type": "LoadBalancer",
                 "ports": [{ "name": "http", "port": port, "targetPort": port }],
-                "selector": { "app.kubernetes.io/name": app },
+                // The chart has the same words for its pods as the spec.
+                "selector": { "app.kubernetes.io/name": target },
             },
         }))
     });

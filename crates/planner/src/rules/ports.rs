@@ -7,6 +7,7 @@ use kubewright_model::diagnostic::{Diagnostic, SpecPath};
 use kubewright_model::spec::Distribution;
 use kubewright_model::spec::addons::MonitoringTarget;
 use kubewright_model::spec::ingress::ServiceType;
+use kubewright_model::spec::kubernetes::API_PORT;
 
 use super::{Facts, at};
 
@@ -69,7 +70,7 @@ fn host_ports(facts: &Facts<'_>) -> Vec<(u16, &'static str, SpecPath)> {
     };
     // A load balancer or virtual IP may have the endpoint's port on another host or address.
     let endpoint = &spec.kubernetes.endpoint;
-    let api = if endpoint.load_balancer.is_some() { 6443 } else { endpoint.port };
+    let api = if endpoint.load_balancer.is_some() { API_PORT } else { endpoint.port };
     take(&[api], "the API", at("kubernetes/endpoint/port"));
     let nginx = spec.ingress.nginx.as_ref();
     if nginx.is_some_and(|nginx| nginx.host_network) {
@@ -91,12 +92,12 @@ fn host_ports(facts: &Facts<'_>) -> Vec<(u16, &'static str, SpecPath)> {
         take(&[80, 443], "Argo CD", at("addons/argocd/service"));
     }
     for (name, target) in addons.monitoring.iter().flat_map(|monitoring| &monitoring.load_balancers) {
-        let (port, what) = match target {
-            MonitoringTarget::Prometheus => (9090, "Prometheus"),
-            MonitoringTarget::Grafana => (3000, "Grafana"),
-            MonitoringTarget::Alertmanager => (9093, "Alertmanager"),
+        let what = match target {
+            MonitoringTarget::Prometheus => "Prometheus",
+            MonitoringTarget::Grafana => "Grafana",
+            MonitoringTarget::Alertmanager => "Alertmanager",
         };
-        take(&[port], what, at("addons/monitoring/loadBalancers").then(name));
+        take(&[target.port()], what, at("addons/monitoring/loadBalancers").then(name));
     }
     ports
 }
