@@ -225,8 +225,7 @@ fn size(draft: &mut Draft<'_>, host: &Judged<'_>) {
     }
     let more = "give it more, or put another host in its place";
     let room = "make room where `/var/lib/rancher` is or will be";
-    let sizes =
-        [("memory", host.facts.memory_mib, memory, more), ("free disk", host.facts.free_disk_mib, disk, room)];
+    let sizes = [("memory", host.facts.memory_mib, memory, more), ("free disk", host.facts.free_disk_mib, disk, room)];
     for (thing, there, (least, good), help) in sizes {
         let Some(there) = there.filter(|there| *there < good) else { continue };
         let weight = if there < least { Weight::Blocks } else { Weight::Warns };
