@@ -132,8 +132,12 @@ impl FreeVmids {
         let pools = context.file.spec.pools.values().filter_map(|pool| pool.proxmox.as_ref());
         Self {
             range: reserved.map(|reserved| reserved.iter()),
+            // A template may lie in the range, and is nobody's machine.
             taken: pools
-                .flat_map(|machines| machines.vmids.iter().flat_map(|range| range.iter()).take(MAX_NODES))
+                .flat_map(|machines| {
+                    let templates = machines.vm.iter().map(|vm| vm.template);
+                    machines.vmids.iter().flat_map(|range| range.iter()).take(MAX_NODES).chain(templates)
+                })
                 .collect(),
         }
     }

@@ -92,7 +92,7 @@ fn of_backups(file: &ClusterFile) -> Vec<Missing> {
         missing.push(lacks("encrypted backups", "snapshots of the datastore lie open on the servers"));
     }
     let Keep { daily, weekly, monthly, .. } = backup.keep;
-    if daily + weekly + monthly > 0 {
+    if [daily, weekly, monthly] != [0; 3] {
         missing.push(lacks("backups kept by days, weeks and months", "only the newest are kept, as `last` says"));
     }
     missing

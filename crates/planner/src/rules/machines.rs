@@ -1,6 +1,6 @@
 //! 03xx: what nodes are made of.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use kubewright_model::codes::{self, Code};
 use kubewright_model::diagnostic::{Diagnostic, SpecPath};
@@ -247,6 +247,9 @@ fn reserve(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
         _ => 0,
     };
     let taken: u128 = pools().flat_map(|(_, machines)| &machines.vmids).map(shared).sum();
+    let templates = pools().filter_map(|(_, machines)| machines.vm.as_ref()).map(|vm| vm.template);
+    let templates: BTreeSet<u32> = templates.filter(|template| range.iter().contains(template)).collect();
+    let taken = taken + templates.len() as u128;
     let free = u128::from(range.count()).saturating_sub(taken);
     if free < wanted {
         let message = format!("{} have no VMID of their own, and {range} has {free} free", counted(wanted, "machine"));
@@ -261,13 +264,22 @@ fn talos(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
         return;
     }
     for (path, settings) in super::settings(facts) {
-        let fields: [(&str, bool); 6] = [
+        let fields = [
             ("ssh", settings.ssh.is_some()),
+            ("os", settings.os.is_some()),
+            ("repositories", !settings.repositories.is_empty()),
             ("packages", !settings.packages.is_empty()),
+            ("holds", !settings.holds.is_empty()),
             ("files", !settings.files.is_empty()),
+            ("sysctls", !settings.sysctls.is_empty()),
+            ("modules", !settings.modules.is_empty()),
             ("users", !settings.users.is_empty()),
             ("locale", settings.locale.is_some()),
             ("timezone", settings.timezone.is_some()),
+            ("etcHosts", settings.etc_hosts.is_some()),
+            ("hostAliases", !settings.host_aliases.is_empty()),
+            ("swapOff", settings.swap_off.is_some()),
+            ("timeSync", settings.time_sync.is_some()),
         ];
         for (field, _) in fields.into_iter().filter(|(_, given)| *given) {
             let help = "remove it, or write what you need as `kubernetes.talos.patches`";
