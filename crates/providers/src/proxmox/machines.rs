@@ -400,7 +400,8 @@ impl Proxmox {
             }
             Ok(())
         };
-        let late = |_| Err(error(ErrorKind::Transient, format!("HA was asked to shut {guest} down, and it still runs")));
+        let late =
+            |_| Err(error(ErrorKind::Transient, format!("HA was asked to shut {guest} down, and it still runs")));
         tokio::time::timeout(HA_TURN + Duration::from_secs(SHUT_DOWN), off).await.unwrap_or_else(late)
     }
 
