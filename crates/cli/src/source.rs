@@ -62,7 +62,8 @@ pub(crate) fn read(path: &Path, reading: Reading) -> Result<Loadout, Problem> {
             let mut found = std::mem::take(&mut loadout.warnings);
             if reading.asks_hosts {
                 let home = std::env::home_dir().unwrap_or_default();
-                found.extend(keyfiles::missing(&loadout, &home, folder));
+                let agent = std::env::var_os("SSH_AUTH_SOCK").is_some();
+                found.extend(keyfiles::missing(&loadout, &home, folder, agent));
             }
             (Some(loadout), found)
         }

@@ -6,13 +6,14 @@ use std::path::Path;
 use kubewright_hosts::key_file;
 use kubewright_model::codes;
 use kubewright_model::desired::THIS_COMPUTER;
-use kubewright_model::diagnostic::{Diagnostic, SpecPath};
+use kubewright_model::diagnostic::{Diagnostic, Severity, SpecPath};
 
 use crate::Loadout;
 
 /// The key files by which hosts are to be reached and that are not there, for a user with this home folder and a spec in
-/// this folder. Of a key that only the SSH agent has, the public half is enough.
-pub fn missing(loadout: &Loadout, home: &Path, folder: &Path) -> Vec<Diagnostic> {
+/// this folder. Of a key that only the SSH agent has, the public half is enough; and where there is an agent, nobody knows
+/// which keys it has.
+pub fn missing(loadout: &Loadout, home: &Path, folder: &Path, agent: bool) -> Vec<Diagnostic> {
     let spec = &loadout.file.spec;
     let settings = |settings: &kubewright_model::spec::HostSettings| settings.ssh.as_ref()?.key_file.clone();
     let at = |segments: &[&str]| segments.iter().fold(SpecPath::root().then("spec"), |path, it| path.then(it));
@@ -37,9 +38,10 @@ pub fn missing(loadout: &Loadout, home: &Path, folder: &Path) -> Vec<Diagnostic>
                 return None;
             }
             let diagnostic = Diagnostic::new(codes::KEY_FILE, path, format!("there is no file {}", file.display()));
-            Some(diagnostic.help(
-                "correct the name, make the key with `ssh-keygen`, or remove it where the SSH agent has the keys",
-            ))
+            let help =
+                "correct the name, make the key with `ssh-keygen`, or remove it where the SSH agent has the keys";
+            let severity = if agent { Severity::Warning } else { diagnostic.severity };
+            Some(Diagnostic { severity, ..diagnostic.help(help) })
         })
         .collect();
     loadout.places.locate(&mut found);

@@ -39,9 +39,11 @@ pub(crate) fn script(change: &HostChange, holes: &Holes) -> Result<String, HostE
     let mut index = 0;
     if !rest.is_empty() {
         writer.calls.noting();
-        if let Some(owner) = &change.owner {
-            writer.calls.call(Library::Before, &Call::quiet(0, "kw_owned_by", &[owner.0.as_str()]));
-        }
+    }
+    if let Some(owner) = &change.owner {
+        // Where nothing is made, nobody comes to own it either.
+        let deed = if rest.is_empty() { "kw_not_of_others" } else { "kw_owned_by" };
+        writer.calls.call(Library::Before, &Call::quiet(0, deed, &[owner.0.as_str()]));
     }
     while let Some(first) = rest.first() {
         let kind = std::mem::discriminant(first);

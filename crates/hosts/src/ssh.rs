@@ -68,7 +68,7 @@ impl Session {
                 }
             };
             let mut handle = greet(target, known, stream).await?;
-            let by_password = keys::let_in(&mut handle, target, passwords).await?;
+            let by_password = keys::let_in(&mut handle, target, passwords, &known.tell).await?;
             Ok(Self { handle, root: target.user == "root", by_password, _through: through })
         })
     }

@@ -65,6 +65,12 @@ pub enum Lack {
     User,
     /// The group that a file or folder is to belong to.
     Group,
+    /// A setting of the kernel.
+    Setting,
+    /// Room for a file: a folder is there.
+    Folder,
+    /// Room for a folder: something else is there.
+    File,
 }
 
 /// What a host is.

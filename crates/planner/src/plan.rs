@@ -94,11 +94,11 @@ fn build<'a>(mut draft: Draft<'a>, observed: &Observed, anew: &BTreeSet<NodeName
     removal::unwanted(&mut draft, observed, &standings, &mut holders);
     templates::unwanted(&mut draft, observed);
     templates::tell(&mut draft, observed);
-    cluster::unlisted(&mut draft, &standings);
     snapshots::left_over(&mut draft, observed, &standings);
     backups::plan(&mut draft, observed);
     window::slide(&mut draft, &standings);
     templates::first(&mut draft, anew);
+    cluster::unlisted(&mut draft, &standings);
     draft
 }
 

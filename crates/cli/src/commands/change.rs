@@ -255,7 +255,12 @@ fn ended(report: &RunReport, wish: &Wish<'_>, again: &str) -> Done {
             Done::Unfinished
         }
         RunEnd::NotConverged => {
-            remark!("→ this is worth a report: a run that ends well leaves nothing to do");
+            let told: Vec<String> =
+                report.notes.iter().map(|note| format!("{}: {}", note.subject, note.message)).collect();
+            match report.remaining.iter().all(|left| told.contains(left)) {
+                true => remark!("→ the plan told of it: mend that first, and plan again"),
+                false => remark!("→ this is worth a report: a run that ends well leaves nothing to do"),
+            }
             Done::Unfinished
         }
     }

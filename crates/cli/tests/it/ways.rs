@@ -85,6 +85,13 @@ fn a_key_that_is_not_there_is_one_mistake_at_its_place() {
     assert_eq!(run(folder.path(), &["--simulated", "dc", "plan"]).code, Some(0));
     std::fs::create_dir(folder.path().join(".ssh")).expect("a folder");
     std::fs::copy(one.at("user.pub"), folder.path().join(".ssh/typo.pub")).expect("a copy");
+    // A key that hosts do not know is told where another one lets in.
+    std::fs::copy(one.at("stranger"), folder.path().join(".ssh/typo")).expect("a copy");
+    std::fs::copy(one.at("user"), folder.path().join(".ssh/id_ed25519")).expect("a copy");
+    let told = run(folder.path(), &["plan", "--only", "hosts"]).err;
+    assert!(told.contains("`keyFile` does not let us in, another key does: ") && told.contains(".ssh/typo"), "{told}");
+    std::fs::remove_file(folder.path().join(".ssh/typo")).expect("it was there");
+    std::fs::remove_file(folder.path().join(".ssh/id_ed25519")).expect("it was there");
     let plan = run(folder.path(), &["plan"]);
     assert_eq!(plan.code, Some(5), "{}{}", plan.out, plan.err);
 }

@@ -5,12 +5,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use kubewright_engine::engine::plan_from;
 use kubewright_engine::{Engine, Stop, sim};
 use kubewright_hosts::{Holes, HostError, Hosts, Probe, RealHosts, Report, User};
 use kubewright_model::desired::Way;
 use kubewright_model::event::RunEnd;
 use kubewright_model::host::HostResource;
-use kubewright_model::ids::NodeName;
+use kubewright_model::ids::{NodeName, Owner};
 use kubewright_model::observed::{HostSeen, Seen};
 use kubewright_model::plan::{Ask, HostChange, Plan};
 use kubewright_model::recipe::Recipe;
@@ -155,6 +156,19 @@ fn lines_of_a_container_are_written_once_and_nobody_restarts_it_for_them() {
         assert!(ours.iter().all(|line| now.lines().filter(|it| it == line).count() == 1), "{now}");
         assert!(plan().await.is_empty());
         assert_eq!(host.sh("cat /run/pct 2>/dev/null || echo nobody"), "nobody\n", "nothing restarts a container");
+    })
+    .unwrap();
+}
+
+#[test]
+fn what_a_hypervisor_holds_is_no_matter_of_whose_it_is() {
+    let yard = Yard::new(desired(SPEC), 5);
+    sim::run(async {
+        let (mut observed, _) = yard.plan(&Ask::Apply, &[]).await;
+        let Some(Seen::Present(pve)) = observed.hosts.get_mut("pve") else { panic!("it answers") };
+        pve.owner = Some(Owner("another".into()));
+        let plan = plan_from(&yard.desired, &observed, &Ask::Apply, &[]).unwrap();
+        assert!(!plan.is_blocked() && plan.steps.iter().any(|step| step.id.as_str() == "raw/server"));
     })
     .unwrap();
 }

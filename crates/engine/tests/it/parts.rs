@@ -2,7 +2,7 @@
 
 use kubewright_engine::engine::plan_from;
 use kubewright_engine::sim;
-use kubewright_model::observed::{Seen, UserSeen};
+use kubewright_model::observed::{Observed, Seen, UserSeen};
 use kubewright_model::plan::{Ask, Weight};
 
 use crate::proofs::LAB;
@@ -29,6 +29,28 @@ fn hosts_are_set_up_while_nobody_can_look_at_the_cluster() {
         assert_eq!((ids, one.is_blocked()), (vec!["host/agent-1"], false));
         let told = one.notes.iter().find(|note| note.message.contains("cannot be looked at")).unwrap();
         assert_eq!(told.weight, Weight::Tells);
+    })
+    .unwrap();
+}
+
+#[test]
+fn one_host_under_two_names_is_told_whatever_runs_on_it() {
+    let yard = Yard::new(desired(LAB), 5);
+    sim::run(async {
+        assert_eq!(yard.run_to_the_end(&Ask::Apply, &[], 1).await, ["complete"]);
+        let (mut observed, _) = yard.plan(&Ask::Apply, &[]).await;
+        for name in ["agent-1", "agent-2"] {
+            let Some(Seen::Present(host)) = observed.hosts.get_mut(name) else { panic!("it answers") };
+            host.facts = serde_json::from_str("{\"machineId\":\"0123\"}").unwrap();
+        }
+        let told = |observed: &Observed| {
+            let plan = plan_from(&yard.desired, observed, &Ask::Apply, &[]).unwrap();
+            plan.notes.into_iter().any(|note| note.weight == Weight::Blocks && note.message.contains("machine ID 0123"))
+        };
+        assert!(!told(&observed), "both are nodes and work");
+        let Some(Seen::Present(cluster)) = &mut observed.cluster else { panic!("it answers") };
+        cluster.nodes.remove("agent-2");
+        assert!(told(&observed), "it is the node agent-1");
     })
     .unwrap();
 }

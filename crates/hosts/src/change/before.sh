@@ -20,17 +20,27 @@ kw_named() {
   kw_noted=$kw_noted$kw_parted
 }
 
-# Writes down whose the host is: the cluster. Nothing is done on the host of another one.
-kw_owned_by() {
+# Nothing is done on the host of another cluster. Sets kw_owner to whose the host is, where somebody has written it down.
+kw_not_of_others() {
   kw_owner=
   [ ! -e "$KW_STATE/owner" ] || read -r kw_owner <"$KW_STATE/owner" || :
-  case $kw_owner in
-  "$1") return 0 ;;
-  ?*) kw_no "the host belongs to the cluster $kw_owner"; return 1 ;;
-  esac
+  case $kw_owner in '' | "$1") return 0 ;; esac
+  kw_no "the host belongs to the cluster $kw_owner"
+  return 1
+}
+
+# Writes down whose the host is: the cluster.
+kw_owned_by() {
+  kw_not_of_others "$1" || return 1
+  [ -z "$kw_owner" ] || return 0
   # Older versions did not write down that the folder is ours. It goes with the last thing that is put back, and this too.
-  kw_state before/absent && kw_note_absent 'folder /var/lib/kubewright' && rm -f -- "$KW_STATE/owner" &&
-    (set -C && printf '%s\n' "$1" >"$KW_STATE/owner")
+  kw_state before/absent && kw_note_absent 'folder /var/lib/kubewright' || return 1
+  # One that is empty was cut off. Of two who come at once, one puts its own there, whole.
+  [ -s "$KW_STATE/owner" ] || rm -f -- "$KW_STATE/owner"
+  printf '%s\n' "$1" >"$KW_STATE/owner.$$" || return 1
+  ln -- "$KW_STATE/owner.$$" "$KW_STATE/owner" || :
+  rm -f -- "$KW_STATE/owner.$$"
+  kw_not_of_others "$1"
 }
 
 # Whether nothing needs to be written down of a key.

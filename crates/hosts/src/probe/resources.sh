@@ -11,6 +11,7 @@ kw_readable() {
 		1) printf 'absent %s\n' "$1" && return 1 ;;
 		*) printf 'denied %s\n' "$1" && return 1 ;;
 	esac
+	if [ -d "$2" ]; then printf 'lacks %s folder\n' "$1"; fi
 	if [ ! -f "$2" ]; then printf 'absent %s\n' "$1" && return 1; fi
 	if [ ! -r "$2" ]; then printf 'denied %s\n' "$1" && return 1; fi
 }
@@ -30,7 +31,10 @@ kw_words() {
 kw_directory() {
 	kw_there "$2"
 	case $? in 2) printf 'denied %s\n' "$1" && return 0 ;; esac
-	if [ ! -d "$2" ]; then printf 'absent %s\n' "$1" && return 0; fi
+	if [ ! -d "$2" ]; then
+		if [ -e "$2" ]; then printf 'lacks %s file\n' "$1"; fi
+		printf 'absent %s\n' "$1" && return 0
+	fi
 	kw_stat "$1" "$2"
 	kw_done "$1"
 }
@@ -72,6 +76,7 @@ kw_link() {
 		kw_done "$1"
 		return
 	fi
+	if [ -d "$2" ]; then printf 'lacks %s folder\n' "$1"; fi
 	kw_there "$2"
 	case $? in 2) printf 'denied %s\n' "$1" ;; *) printf 'absent %s\n' "$1" ;; esac
 }
@@ -97,6 +102,7 @@ kw_lines() {
 }
 
 kw_sysctl() {
+	if [ ! -e "$2" ]; then printf 'lacks %s setting\n' "$1"; fi
 	kw_readable "$1" "$2" || return 0
 	kw_set_for="$kw_set_for $1" kw_set_of="$kw_set_of$kw_nl$2"
 	kw_done "$1"

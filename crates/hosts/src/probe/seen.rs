@@ -58,6 +58,9 @@ pub(super) fn lacks(resources: &[HostResource], answers: &Answers<'_>) -> BTreeM
             "shell" => Lack::Shell,
             "user" => Lack::User,
             "group" => Lack::Group,
+            "setting" => Lack::Setting,
+            "folder" => Lack::Folder,
+            "file" => Lack::File,
             _ => return None,
         };
         Some((resource.key(), lack))

@@ -10,7 +10,7 @@ use russh::keys::{HashAlg, PrivateKey, PrivateKeyWithHashAlg, PublicKey, load_pu
 use tokio::time::timeout;
 
 use super::target::Target;
-use super::trust::Judge;
+use super::trust::{Judge, Tell};
 use super::{GREETING, first, late};
 use crate::Layer;
 use crate::passwords::{Password, Passwords};
@@ -33,10 +33,18 @@ pub(crate) async fn let_in(
     handle: &mut Handle<Judge>,
     target: &Target,
     passwords: &Passwords,
+    tell: &Tell,
 ) -> Result<bool, Refusal> {
     let mut tries = Tries::default();
     let open = timeout(GREETING, by_open_keys(handle, target, &mut tries)).await;
     if open.map_err(|_| late(Layer::Authentication, GREETING))?? {
+        // A wrong name is easily found; a wrong key would be found where no other is.
+        let said = target.keys.first().filter(|_| target.says_key).map(|key| key.display().to_string());
+        if let (Some(said), Some(first)) = (said, tries.tried.first().filter(|_| tries.locked.is_empty()))
+            && first.starts_with(&said)
+        {
+            tell(format!("{}: `keyFile` does not let us in, another key does: {first}", target.host));
+        }
         return Ok(false);
     }
     for path in std::mem::take(&mut tries.locked) {

@@ -24,6 +24,8 @@ pub(crate) struct Target {
     pub(crate) user: String,
     /// Private keys, in the order in which they are tried.
     pub(crate) keys: Vec<PathBuf>,
+    /// The first of them is what the spec says.
+    pub(crate) says_key: bool,
     /// Only those keys, and none that only the agent has.
     pub(crate) only_keys: bool,
     /// The host to go through.
@@ -93,6 +95,7 @@ impl Home {
             }
             target.keys.retain(|other| *other != key);
             target.keys.insert(0, key);
+            target.says_key = true;
         }
         Ok(target)
     }
@@ -121,6 +124,7 @@ impl Home {
             port: params.port.unwrap_or(22),
             user: params.user.unwrap_or_else(|| "root".into()),
             keys,
+            says_key: false,
             only_keys,
             jump,
             agent: self.agent.clone(),

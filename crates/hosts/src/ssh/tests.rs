@@ -77,7 +77,18 @@ impl Server {
         let keys = vec![self.folder.path().join(key)];
         let user = std::env::var("USER").unwrap_or_else(|_| "root".into());
         let host = self.address.to_string();
-        Target { host, port: self.port, user, keys, only_keys: true, jump: None, agent: None, pin: None, first: None }
+        Target {
+            host,
+            port: self.port,
+            user,
+            keys,
+            says_key: false,
+            only_keys: true,
+            jump: None,
+            agent: None,
+            pin: None,
+            first: None,
+        }
     }
 
     fn known(&self) -> KnownHosts {

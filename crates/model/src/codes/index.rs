@@ -49,7 +49,7 @@ codes! {
          YAML documents of objects. A relative path begins in the folder of the spec. Correct the path or the file.";
     18 Error KEY_FILE = "a key that is not there",
         "The spec names a private key by its file, and neither that file nor its public half beside it (for a key that only \
-         the SSH agent has) is there. It is looked for only by commands that ask hosts: who judges the spec elsewhere \
+         the SSH agent has) is there. Where an SSH agent runs, which may have it, that is a warning. It is looked for only by commands that ask hosts: who judges the spec elsewhere \
          needs no keys.";
     101 Error DUPLICATE_NAME = "two nodes with one name",
         "A node's name is its host name, its machine's name and its name in Kubernetes, so no two nodes can share it. The \

@@ -129,12 +129,13 @@ fn put_back(draft: &mut Draft<'_>, host: &DesiredHost, seen: &HostSeen, goers: &
         },
     };
     let (name, way) = (host.name.clone(), host.way.clone());
+    let owner = Some(draft.desired.owner.clone());
     let unmake = seen.ours.keys().cloned().collect();
     draft.add(Step {
         id: id("clean", &name),
         stage: Stage::Removal,
         subject: Subject::Host(name.clone()),
-        action: Action::ChangeHost(HostChange { host: name, way, owner: None, make: Vec::new(), unmake }),
+        action: Action::ChangeHost(HostChange { host: name, way, owner, make: Vec::new(), unmake }),
         fields: seen.ours.iter().filter(|(key, _)| !twice(key)).map(field).collect(),
         reason: Reason::Asked("destroy".into()),
         needs,

@@ -19,7 +19,7 @@ use kubewright_model::spec::Distribution;
 
 use super::draft::Draft;
 use super::standing::{Node, Standings};
-use crate::diff::host::{Differing, differing};
+use crate::diff::host::differing;
 
 /// K3s' own measurements are 1,606 MB for a server with etcd and 275 MB for an agent, and it asks for 2 GB and 512 MB. A
 /// kernel keeps some of a machine's memory, so a machine that has as much shows less; with half of it nothing starts.
@@ -87,8 +87,14 @@ pub(super) fn plan(draft: &mut Draft<'_>, observed: &Observed, standings: &Stand
             guards(draft, host);
         }
     }
-    alike(draft, &all, "machine ID", |host| host.facts.machine_id.as_deref());
-    alike(draft, &all, "hardware address", |host| host.mac());
+    // One that the books have under its name works, whatever it shares.
+    let books = standings.cluster_seen().is_some();
+    let works = |host: &Judged<'_>| match host.node.member {
+        Some(_) if books => host.node.seen.is_some(),
+        _ => !host.is_new(),
+    };
+    alike(draft, &all, works, "machine ID", |host| host.facts.machine_id.as_deref());
+    alike(draft, &all, works, "hardware address", |host| host.mac());
 }
 
 fn judged<'n>(node: &'n Node<'n>) -> Option<Judged<'n>> {
@@ -160,14 +166,22 @@ fn system(draft: &mut Draft<'_>, host: &Judged<'_>) {
     }
 }
 
-/// What is to be set and names what the host has not. A package that is to come may bring it, but for a time zone.
+/// What is to be set and names what the host has not. A package that is to come may bring it, and a module a setting.
 fn lacks(draft: &mut Draft<'_>, observed: &Observed, host: &Judged<'_>) {
     let resources = &host.node.host.resources;
     let found = differing(resources, host.seen, &observed.filled);
+    let container = matches!(host.facts.virtualisation, Some(Virtualisation::Lxc | Virtualisation::Container(_)));
     // Our own brings nobody and no shell.
-    let brings = |it: &Differing<'_>| matches!(it.resource, HostResource::Package(name) if name != "iptables");
-    let may_come = found.iter().any(brings);
+    let brings = |it: &HostResource, lack| match (it, lack) {
+        (HostResource::Package(name), Lack::Zone) => name.starts_with("tzdata"),
+        (HostResource::Package(name), Lack::Shell | Lack::User | Lack::Group) => name != "iptables",
+        (HostResource::Module(_), Lack::Setting) => true,
+        _ => false,
+    };
     for resource in found.iter().map(|it| it.resource) {
+        if let Some(message) = no_number(resource, host.seen) {
+            host.note(draft, Weight::Blocks, message, "the kernel takes numbers there");
+        }
         let Some(lack) = host.facts.lacks.get(&resource.key()) else { continue };
         let Some((thing, name)) = lacking(*lack, resource) else { continue };
         let made = |it: &HostResource| match (it, lack) {
@@ -179,33 +193,58 @@ fn lacks(draft: &mut Draft<'_>, observed: &Observed, host: &Judged<'_>) {
             continue;
         }
         let message = match lack {
-            Lack::Zone => format!("it knows no {thing} {name}"),
-            _ => format!("{} wants the {thing} {name}, which it has not", resource.key()),
+            Lack::Zone | Lack::Setting => format!("it knows no {thing} {name}"),
+            Lack::Folder | Lack::File => format!("{} cannot be there: {thing} is", resource.key()),
+            Lack::Shell | Lack::User | Lack::Group => {
+                format!("{} wants the {thing} {name}, which it has not", resource.key())
+            }
         };
-        match lack {
-            Lack::Zone => {
-                host.note(draft, Weight::Blocks, message, "`timedatectl list-timezones` lists those that it has")
+        // A container has the modules of its hypervisor, which come with other steps.
+        let may_come = found.iter().any(|it| brings(it.resource, *lack)) || (container && *lack == Lack::Setting);
+        let (weight, help) = match lack {
+            Lack::Setting if may_come => (Weight::Warns, "a module that is to be loaded may bring it"),
+            _ if may_come => (Weight::Warns, "a package that is to be installed may bring it"),
+            Lack::Zone => (Weight::Blocks, "`timedatectl list-timezones` lists those that it has"),
+            Lack::Shell => (Weight::Blocks, "write the package of it too, or another shell"),
+            Lack::Setting => {
+                (Weight::Blocks, "correct the name, or write the module that brings it under `hosts.modules`")
             }
-            _ if may_come => host.note(draft, Weight::Warns, message, "a package that is to be installed may bring it"),
-            Lack::Shell => host.note(draft, Weight::Blocks, message, "write the package of it too, or another shell"),
-            Lack::User | Lack::Group => {
-                let help = "correct the name, or write the user under `hosts.users`, or the package that brings it";
-                host.note(draft, Weight::Blocks, message, help);
-            }
-        }
+            Lack::Folder | Lack::File => (Weight::Blocks, "take it away by hand, or write another path"),
+            Lack::User | Lack::Group => (
+                Weight::Blocks,
+                "correct the name, or write the user under `hosts.users`, or the package that brings it",
+            ),
+        };
+        host.note(draft, weight, message, help);
     }
 }
 
 /// What a resource names that is lacking.
 fn lacking(lack: Lack, resource: &HostResource) -> Option<(&'static str, &str)> {
+    match lack {
+        Lack::Folder => return Some(("a folder", "")),
+        Lack::File => return Some(("something else", "")),
+        _ => {}
+    }
     let owner = match resource {
         HostResource::Timezone(zone) => return Some(("time zone", zone)),
+        HostResource::Sysctl { key, .. } => return Some(("kernel setting", key)),
         HostResource::User(user) => return Some(("shell", &user.shell)),
         HostResource::File(FileWish { owner, .. }) | HostResource::Directory(DirectoryWish { owner, .. }) => owner,
         _ => return None,
     };
     let (user, group) = owner.split_once(':')?;
     Some(if lack == Lack::User { ("user", user) } else { ("group", group) })
+}
+
+/// A word where the kernel has a number.
+fn no_number(resource: &HostResource, seen: &HostSeen) -> Option<String> {
+    let HostResource::Sysctl { key, value } = resource else { return None };
+    let there = seen.sysctls.get(key)?;
+    let numbers =
+        |text: &str| text.split_whitespace().all(|word| word.parse::<i64>().is_ok()) && !text.trim().is_empty();
+    let words = value.split_whitespace().any(|word| !word.starts_with("0x") && word.contains(char::is_alphabetic));
+    (numbers(there) && words).then(|| format!("sysctl {key} is the number {there}, and cannot be `{value}`"))
 }
 
 /// Memory and disk.
@@ -364,7 +403,13 @@ fn version(desired: &Desired) -> String {
 
 /// What must be each host's own: two of a kind are one host under two names, or a copy of a disk that was never made a
 /// machine of its own. Flannel makes its hardware addresses from the machine ID.
-fn alike<'n>(draft: &mut Draft<'_>, all: &[Judged<'n>], what: &str, of: impl Fn(&Judged<'n>) -> Option<&'n str>) {
+fn alike<'n>(
+    draft: &mut Draft<'_>,
+    all: &[Judged<'n>],
+    works: impl Fn(&Judged<'n>) -> bool,
+    what: &str,
+    of: impl Fn(&Judged<'n>) -> Option<&'n str>,
+) {
     let mut owners: BTreeMap<&str, Vec<&Judged<'_>>> = BTreeMap::new();
     for host in all {
         if let Some(value) = of(host) {
@@ -374,7 +419,7 @@ fn alike<'n>(draft: &mut Draft<'_>, all: &[Judged<'n>], what: &str, of: impl Fn(
     for (value, hosts) in owners {
         let names: Vec<&NodeName> = hosts.iter().map(|host| host.node.name()).collect();
         let Some((first, others)) = names.split_first() else { continue };
-        if others.is_empty() || !hosts.iter().any(|host| host.is_new()) {
+        if others.is_empty() || hosts.iter().all(|host| works(host)) {
             continue;
         }
         let others: Vec<&str> = others.iter().map(|name| name.as_str()).collect();

@@ -542,7 +542,14 @@ fn whose_a_host_is_stays_until_the_last_thing_is_back() {
         let before = listing(host);
         let error = host.do_all(&of("lab")).expect_err("it is not lab's").to_string();
         assert!(error.contains("the host belongs to the cluster office2"), "{error}");
+        let leaves =
+            |name: &str| HostChange { owner: Some(Owner(name.into())), ..host.change(&[], &["file /etc/motd".into()]) };
+        let error = host.do_all(&leaves("lab")).expect_err("what is office2's is not put back for lab").to_string();
+        assert!(error.contains("the host belongs to the cluster office2"), "{error}");
         assert_eq!(listing(host), before, "nothing was touched");
+        host.write("var/lib/kubewright/owner", "");
+        host.do_all(&of("office2")).expect("who wrote it was cut off");
+        assert_eq!(host.read("var/lib/kubewright/owner"), "office2\n");
         host.unmake(&["file /etc/motd".into()]).expect("it is put back");
         assert_eq!(host.read("var/lib/kubewright/owner"), "office2\n", "it is still office2's");
         host.unmake(&host.ours()).expect("it is left");

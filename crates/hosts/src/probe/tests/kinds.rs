@@ -651,6 +651,33 @@ fn hostname_time_zone_and_locale() {
 }
 
 #[test]
+fn what_stands_in_the_way_is_told() {
+    let host = Host::debian();
+    host.folder("/etc/motd");
+    host.folder("/etc/now");
+    host.write("/srv/data", "a file");
+    host.write("/proc/sys/vm/swappiness", "60\n");
+    let directory = DirectoryWish { path: "/srv/data".into(), mode: Mode(0o755), owner: "root:root".into() };
+    let sysctl = |key: &str| HostResource::Sysctl { key: key.into(), value: "1".into() };
+    let wishes = [
+        HostResource::File(FileWish::new("/etc/motd", "text", 0o644)),
+        HostResource::File(FileWish::new("/etc/issue", "text", 0o644)),
+        HostResource::Link { path: "/etc/now".into(), target: "/etc/then".into() },
+        HostResource::Directory(directory),
+        sysctl("vm.swappiness"),
+        sysctl("net.ipv4.nope"),
+    ];
+    let lacks = host.look(&wishes).facts.expect("they were told").lacks;
+    let wanted = [
+        ("directory /srv/data", Lack::File),
+        ("file /etc/motd", Lack::Folder),
+        ("link /etc/now", Lack::Folder),
+        ("sysctl net.ipv4.nope", Lack::Setting),
+    ];
+    assert_eq!(lacks, wanted.map(|(key, lack)| (key.to_string(), lack)).into());
+}
+
+#[test]
 fn what_resources_name_and_the_host_has_not_is_told() {
     let host = Host::debian();
     host.write("/etc/group", "root:x:0:\nstaff:x:50:\n");
