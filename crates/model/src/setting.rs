@@ -23,7 +23,7 @@ pub enum Setting {
     /// How little memory it may be left with.
     Balloon(Balloon),
     /// Swap of a container.
-    Swap(Size),
+    Swap(Option<Size>),
     /// The system disk.
     Disk(Size),
     /// A further disk, by its number.
@@ -152,9 +152,9 @@ impl fmt::Display for Setting {
             Self::Vlan(number) => write!(f, "{number}"),
             Self::Prefix(length) => write!(f, "/{length}"),
             Self::Balloon(balloon) => write!(f, "{balloon}"),
-            Self::Swap(size) if size.mib() == 0 => f.write_str("none"),
+            Self::Swap(None) => f.write_str("none"),
             Self::Memory(size)
-            | Self::Swap(size)
+            | Self::Swap(Some(size))
             | Self::Disk(size)
             | Self::ExtraDisk(_, size)
             | Self::Mount(_, size) => write!(f, "{size}"),
@@ -257,5 +257,18 @@ impl FromIterator<Setting> for Settings {
         let mut all = Self::default();
         settings.into_iter().for_each(|setting| all.set(setting));
         all
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_machine_without_swap_is_read_back() {
+        for swap in [None, Some(Size::from_mib(512))] {
+            let text = serde_json::to_string(&Setting::Swap(swap)).unwrap();
+            assert_eq!(serde_json::from_str::<Setting>(&text).unwrap(), Setting::Swap(swap), "{text}");
+        }
     }
 }

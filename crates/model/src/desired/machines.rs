@@ -153,7 +153,7 @@ impl LxcBody {
             Setting::search_domains(&self.search_domains),
             Some(Setting::Privileged(self.privileged)),
             features.then(|| Setting::features(&self.features)),
-            Some(Setting::Swap(self.swap.unwrap_or(Size::from_mib(0)))),
+            Some(Setting::Swap(self.swap)),
         ];
         let mounts = self.mounts.iter().map(|mount| Setting::Mount(mount.path.clone(), mount.size));
         settings.into_iter().flatten().chain(mounts).collect()

@@ -45,7 +45,7 @@ impl<'a> Change<'a> {
             }
             Setting::Memory(size) => self.set("memory", size.mib()),
             Setting::Balloon(balloon) => self.set("balloon", balloon.least().map_or(0, |least| least.mib())),
-            Setting::Swap(size) => self.set("swap", size.mib()),
+            Setting::Swap(size) => self.set("swap", size.map_or(0, |size| size.mib())),
             Setting::Tags(words) => self.set("tags", tags(words, self.owner)),
             Setting::OnBoot(yes) => self.set("onboot", u8::from(*yes)),
             Setting::Startup(startup) => self.set("startup", startup),

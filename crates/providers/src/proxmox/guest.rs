@@ -224,7 +224,7 @@ fn of_container(config: &Config) -> Vec<Setting> {
     let own = [
         Setting::features(&features(config)),
         Setting::Privileged(!flag(config, "unprivileged")),
-        Setting::Swap(Size::from_mib(swap)),
+        Setting::Swap((swap > 0).then(|| Size::from_mib(swap))),
     ];
     own.into_iter().chain(mounts).collect()
 }
