@@ -12,7 +12,7 @@ use kubewright_model::plan::{Action, Ask, Plan, Step, Violation};
 use kubewright_model::recipe::Effect;
 
 use super::{Index, ancestors, index, is_blank, violation};
-use crate::diff::host::{differing, restarts_kubernetes};
+use crate::diff::host::{differing, disturbs_kubernetes};
 use crate::holders::Holders;
 
 /// Proves how a plan that may run restarts servers, and in which order versions come.
@@ -34,7 +34,7 @@ fn restarts<'p>(step: &'p Step, observed: &Observed, cluster: &ClusterSeen) -> O
         Action::ChangeHost(change) => {
             let seen = observed.hosts.get(&change.host).and_then(Seen::present)?;
             let found = differing(&change.make, seen, &observed.filled);
-            restarts_kubernetes(&found, seen).then_some(&change.host)?
+            disturbs_kubernetes(&found, seen).then_some(&change.host)?
         }
         _ => return None,
     };

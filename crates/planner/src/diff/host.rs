@@ -169,6 +169,18 @@ fn state(enabled: bool, active: bool) -> String {
     format!("{enabled}, {}", if active { "runs" } else { "does not run" })
 }
 
+/// Whether making these resources true disturbs a Kubernetes that works: it restarts its unit, or starts it again under a
+/// control plane that has gone on without it and is made anew by that.
+pub(crate) fn disturbs_kubernetes(differing: &[Differing<'_>], seen: &HostSeen) -> bool {
+    let wakes = |difference: &Differing<'_>| match difference.resource {
+        HostResource::Unit(unit) if unit.run == UnitRun::ByRecipe => {
+            seen.units.get(&unit.name).is_some_and(|there| !there.active)
+        }
+        _ => false,
+    };
+    restarts_kubernetes(differing, seen) || seen.serves() && differing.iter().any(wakes)
+}
+
 /// Whether making these resources true restarts a unit that Kubernetes runs in.
 pub(crate) fn restarts_kubernetes(differing: &[Differing<'_>], seen: &HostSeen) -> bool {
     differing.iter().any(|difference| match difference.resource {

@@ -14,7 +14,7 @@ use super::draft::{Draft, id};
 use super::members::role_is_server;
 use super::roles;
 use super::standing::{ClusterView, Node, Standing, Standings};
-use crate::diff::host::{differing, restarts_kubernetes};
+use crate::diff::host::{differing, disturbs_kubernetes, restarts_kubernetes};
 use crate::holders::Holders;
 
 pub(super) fn plan(draft: &mut Draft<'_>, observed: &Observed, standings: &Standings<'_>, holders: &Holders<'_>) {
@@ -70,7 +70,7 @@ pub(super) fn upgrades(desired: &Desired, node: &Node<'_>) -> bool {
 pub(super) fn disturbs(desired: &Desired, node: &Node<'_>, observed: &Observed) -> bool {
     let (Some(host), Some(_)) = (node.answers(), node.seen) else { return false };
     let found = differing(&node.host.resources, host, &observed.filled);
-    upgrades(desired, node) || restarts_kubernetes(&found, host)
+    upgrades(desired, node) || disturbs_kubernetes(&found, host)
 }
 
 /// The step that changes a host that works, as part of a rolling change. When another version follows, its recipe does
