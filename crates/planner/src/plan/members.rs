@@ -271,7 +271,8 @@ fn ready(draft: &mut Draft<'_>, members: &[&Node<'_>]) {
     for (member, nodes) in pools {
         let woken = |node: &Node<'_>| {
             // A node that works and is only set up anew stays Ready; one whose machine starts comes back.
-            matches!(node.standing, Standing::Off(_)) || node.seen.is_some_and(|seen| !seen.ready)
+            let waited_for = draft.has(&id("ready", node.name()));
+            matches!(node.standing, Standing::Off(_)) || node.seen.is_some_and(|seen| !seen.ready) && !waited_for
         };
         let waits: Vec<NodeName> = nodes
             .iter()
