@@ -5,7 +5,7 @@ use std::path::Path;
 
 use kubewright_hosts::key_file;
 use kubewright_model::codes;
-use kubewright_model::desired::THIS_COMPUTER;
+use kubewright_model::desired::{PROXMOX, THIS_COMPUTER};
 use kubewright_model::diagnostic::{Diagnostic, Severity, SpecPath};
 
 use crate::Loadout;
@@ -21,9 +21,13 @@ pub fn missing(loadout: &Loadout, home: &Path, folder: &Path, agent: bool) -> Ve
     named.extend(spec.pools.iter().filter_map(|(name, pool)| {
         Some((at(&["pools", name.as_str(), "hosts", "ssh", "keyFile"]), settings(pool.hosts.as_ref()?)))
     }));
-    let proxmox = spec.providers.proxmox.as_ref().and_then(|proxmox| proxmox.ssh.as_ref());
-    let hypervisors = proxmox.and_then(|ssh| ssh.key_file.clone());
-    named.push((at(&["providers", "proxmox", "ssh", "keyFile"]), hypervisors));
+    named.extend(spec.providers.proxmox_clusters().filter_map(|(name, proxmox)| {
+        let place = match name.as_str() {
+            PROXMOX => at(&["providers", "proxmox"]),
+            further => at(&["providers", "proxmoxClusters", further]),
+        };
+        Some((place.then("ssh").then("keyFile"), proxmox.ssh.as_ref()?.key_file.clone()))
+    }));
     let ways = loadout.desired.hosts.iter().map(|host| &host.way);
     let ways = ways.filter(|way| way.name.as_deref() != Some(THIS_COMPUTER));
     let used: BTreeSet<&str> = ways.filter_map(|way| way.key_file.as_deref()).collect();

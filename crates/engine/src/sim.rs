@@ -26,7 +26,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use kubewright_model::desired::{Body, Desired, PROXMOX};
+use kubewright_model::desired::{Body, Desired};
 use kubewright_model::ids::{NodeName, PlaceName, ProviderName, Vmid};
 use kubewright_providers::Provider;
 use tokio::time::Instant;
@@ -148,14 +148,14 @@ impl DataCentre {
     pub fn world(&self, desired: &Desired) -> World {
         let mut names: Vec<&ProviderName> = desired.machines.iter().map(|machine| &machine.provider).collect();
         names.extend(desired.load_balancers.iter().map(|balancer| &balancer.provider));
-        let proxmox = ProviderName::from(PROXMOX);
-        names.extend(desired.proxmox.as_ref().map(|_| &proxmox));
+        names.extend(desired.proxmox.keys());
         names.sort();
         names.dedup();
         let providers: BTreeMap<ProviderName, Arc<dyn Provider>> = names
             .into_iter()
             .map(|name| {
-                let hands = machines::Machines { centre: self.clone(), provider: name.clone(), token: true };
+                let proxmox = desired.proxmox.contains_key(name);
+                let hands = machines::Machines { centre: self.clone(), provider: name.clone(), proxmox, token: true };
                 (name.clone(), Arc::new(hands) as Arc<dyn Provider>)
             })
             .collect();
@@ -176,7 +176,7 @@ impl DataCentre {
 
     /// A provider whose credentials nobody accepts.
     pub fn stranger(&self, provider: &ProviderName) -> Arc<dyn Provider> {
-        Arc::new(machines::Machines { centre: self.clone(), provider: provider.clone(), token: false })
+        Arc::new(machines::Machines { centre: self.clone(), provider: provider.clone(), proxmox: true, token: false })
     }
 
     /// Sets a mishap up.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use kubewright_hosts::{Ask, Hosts, Password, RealHosts, Tell, User};
 use kubewright_model::change::Subject;
-use kubewright_model::desired::{Desired, DesiredMachine, EXISTING, PROXMOX};
+use kubewright_model::desired::{Desired, DesiredMachine, EXISTING};
 use kubewright_model::ids::{NodeName, ProviderName};
 use kubewright_model::observed::Observed;
 use kubewright_model::plan::{Action, Note, Plan, Weight};
@@ -66,11 +66,11 @@ impl World {
             providers.insert(EXISTING.into(), Arc::new(Existing::new(desired)));
         }
         let (folder, mut silent) = (folder.to_path_buf(), BTreeMap::new());
-        if let Some(cluster) = &desired.proxmox {
-            let store = FolderStore::new(kept);
-            match proxmox::hands(desired, cluster, Secrets { store: &store, pretend: None, folder: &folder }) {
-                Ok(hands) => drop(providers.insert(PROXMOX.into(), Arc::new(hands))),
-                Err(why) => drop(silent.insert(PROXMOX.into(), why)),
+        let store = FolderStore::new(kept);
+        for (name, cluster) in &desired.proxmox {
+            match proxmox::hands(desired, name, cluster, Secrets { store: &store, pretend: None, folder: &folder }) {
+                Ok(hands) => drop(providers.insert(name.clone(), Arc::new(hands))),
+                Err(why) => drop(silent.insert(name.clone(), why)),
             }
         }
         let store = Arc::new(FolderStore::new(kept));
@@ -116,13 +116,13 @@ impl World {
             let jobs = observed.providers.get(name).and_then(|seen| seen.present()?.backups.as_ref());
             blind(name) || jobs.is_some_and(|jobs| jobs.why_unknown().is_some())
         };
-        let job = desired.backup_job.as_ref().filter(|job| set || hidden(&job.provider));
-        if let Some(job) = job {
+        let jobs = || desired.backup_jobs.iter().filter(|job| set || hidden(&job.provider));
+        for job in jobs() {
             wanted.entry(&job.provider).or_default();
         }
         let asked = wanted.into_iter().filter_map(|(provider, machines)| {
             let snapshots = snapshots.get(provider).cloned().unwrap_or_default();
-            let job = job.filter(|job| job.provider == *provider);
+            let job = jobs().find(|job| job.provider == *provider);
             Some((self.providers.get(provider)?, machines, snapshots, job))
         });
         let told = asked.map(async |(provider, machines, snapshots, backup_job)| {

@@ -25,8 +25,8 @@ use crate::units::Span;
 use crate::version::Version;
 
 pub use machines::{
-    Body, DesiredBackupJob, DesiredMachine, EXISTING, LxcBody, PROXMOX, PROXMOX_PASSWORD, PROXMOX_TOKEN,
-    ProxmoxCluster, ProxmoxIdentity, ProxmoxTrust, ServerBody, VmBody, VmImage, VmSource, VmTemplate,
+    Body, DesiredBackupJob, DesiredMachine, EXISTING, LxcBody, PROXMOX, ProxmoxCluster, ProxmoxIdentity, ProxmoxTrust,
+    ServerBody, VmBody, VmImage, VmSource, VmTemplate, proxmox_password, proxmox_token,
 };
 
 /// What the spec means in full.
@@ -62,11 +62,11 @@ pub struct Desired {
     pub checks: Vec<DesiredCheck>,
     /// Where the secrets are that holes name.
     pub secrets: BTreeMap<String, SecretRef>,
-    /// The Proxmox cluster, where machines come from one.
-    pub proxmox: Option<ProxmoxCluster>,
-    /// The job that backs whole machines up.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub backup_job: Option<DesiredBackupJob>,
+    /// Proxmox clusters, by the providers that they are.
+    pub proxmox: BTreeMap<ProviderName, ProxmoxCluster>,
+    /// The jobs that back whole machines up, one for each provider that keeps any.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub backup_jobs: Vec<DesiredBackupJob>,
     /// Machines are snapshotted before what may break them, and so many snapshots of each stay afterwards; none: they are
     /// not.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -103,8 +103,8 @@ text_id!(
     PlaceName
 );
 text_id!(
-    /// A provider as the spec names it: `proxmox`, `hetzner`, `existing`, `local`.
-    ProviderName
+    /// A provider as the spec names it: `proxmox`, `hetzner`, `existing`, `local`, or the name of a further Proxmox cluster.
+    ProviderName, format "provider-name", check dns_label, example "garage"
 );
 text_id!(
     /// A step of a plan. Built from the deed and its subject, so the same wish has the same id in every plan.

@@ -184,7 +184,7 @@ impl Step {
                 [only] => format!("delete snapshot {only} of {name}"),
                 many => format!("delete {} snapshots of {name}", many.len()),
             },
-            Action::SetBackupJob(job) => format!("set the backup job of {} machines", job.machines.len()),
+            Action::SetBackupJob(job) => format!("set the backup job at {}", job.provider),
             Action::DeleteBackupJob { provider } => format!("delete the backup job at {provider}"),
             Action::SetLoadBalancer(balancer) => format!("set load balancer {}", balancer.name),
             Action::DeleteLoadBalancer { name, .. } => format!("delete load balancer {name}"),

@@ -79,7 +79,7 @@ pub fn lower(file: &ClusterFile) -> (Desired, Vec<Diagnostic>) {
         releases,
         checks,
         proxmox: machines::proxmox(file),
-        backup_job: backups::job(&context),
+        backup_jobs: backups::jobs(&context),
         keep_snapshots: spec.maintenance.snapshots.as_ref().map(|snapshots| snapshots.keep),
         max_unavailable: spec.maintenance.max_unavailable,
         protected: spec.maintenance.protect,

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use kubewright_model::desired::{
-    Body, DesiredBackupJob, DesiredLoadBalancer, DesiredMachine, PROXMOX, VmImage, VmSource, VmTemplate,
+    Body, DesiredBackupJob, DesiredLoadBalancer, DesiredMachine, VmImage, VmSource, VmTemplate,
 };
 use kubewright_model::digest::Digest;
 use kubewright_model::ids::{ClusterName, NodeName, Owner, ProviderName};
@@ -26,6 +26,8 @@ const LOCKED_TIMES: u32 = 3;
 pub(super) struct Machines {
     pub(super) centre: DataCentre,
     pub(super) provider: ProviderName,
+    /// It is a Proxmox cluster, which keeps snapshots and backup jobs.
+    pub(super) proxmox: bool,
     /// Whether its credentials are accepted.
     pub(super) token: bool,
 }
@@ -188,9 +190,8 @@ impl Drop for Unlock<'_> {
 impl Provider for Machines {
     fn can(&self) -> Capabilities {
         let existing = self.provider.as_str() == "existing";
-        let proxmox = self.provider.as_str() == PROXMOX;
         let load_balancers = self.provider.as_str() == "hetzner";
-        Capabilities { machines: !existing, load_balancers, resize: !existing, snapshots: proxmox }
+        Capabilities { machines: !existing, load_balancers, resize: !existing, snapshots: self.proxmox }
     }
 
     async fn observe(&self, owner: &Owner) -> Result<Inventory, ProviderError> {
@@ -225,7 +226,7 @@ impl Provider for Machines {
             .map(|(name, all)| (name.clone(), all.iter().filter(|it| it.starts_with(SNAPSHOT_MARK)).cloned().collect()))
             .filter(|(_, ours): &(NodeName, Vec<String>)| !ours.is_empty())
             .collect();
-        if self.provider.as_str() == PROXMOX {
+        if self.proxmox {
             inventory.backups =
                 Some(state.backup_jobs.get(&self.provider).cloned().map_or(Seen::Absent, Seen::Present));
         }

@@ -4,20 +4,25 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use kubewright_model::desired::{
-    Body, Desired, DesiredMachine, PROXMOX_PASSWORD, PROXMOX_TOKEN, ProxmoxCluster, ProxmoxIdentity, ProxmoxTrust,
+    Body, Desired, DesiredMachine, ProxmoxCluster, ProxmoxIdentity, ProxmoxTrust, proxmox_password, proxmox_token,
 };
-use kubewright_model::ids::NodeName;
+use kubewright_model::ids::{NodeName, ProviderName};
 use kubewright_model::secret::Secret;
 use kubewright_providers::proxmox::{HostKey, Identity, Login, Proxmox, Settings, Trust};
 
 use crate::holes::{self, Secrets};
 
 /// Hands on the cluster, or why there are none: its credentials cannot be read, or its settings are none.
-pub(super) fn hands(desired: &Desired, cluster: &ProxmoxCluster, secrets: Secrets<'_>) -> Result<Proxmox, String> {
+pub(super) fn hands(
+    desired: &Desired,
+    name: &ProviderName,
+    cluster: &ProxmoxCluster,
+    secrets: Secrets<'_>,
+) -> Result<Proxmox, String> {
     let folder = secrets.folder;
     let settings = Settings {
         addresses: cluster.endpoints.clone(),
-        identity: identity(desired, &cluster.identity, folder)?,
+        identity: identity(desired, name, &cluster.identity, folder)?,
         trust: trust(&cluster.trust, folder)?,
         pool: cluster.pool.clone(),
         logins: logins(desired, folder, &host_keys(desired, secrets)?),
@@ -25,15 +30,22 @@ pub(super) fn hands(desired: &Desired, cluster: &ProxmoxCluster, secrets: Secret
     Proxmox::new(settings).map_err(|error| error.message)
 }
 
-fn identity(desired: &Desired, identity: &ProxmoxIdentity, folder: &Path) -> Result<Identity, String> {
+fn identity(
+    desired: &Desired,
+    cluster: &ProviderName,
+    identity: &ProxmoxIdentity,
+    folder: &Path,
+) -> Result<Identity, String> {
     let read = |name: &str, what: &str| {
         let place = desired.secrets.get(name).ok_or_else(|| format!("nothing says where {what} is"))?;
         holes::read(place, folder).map_err(|why| format!("{what} ({}): {why}", place.place()))
     };
     Ok(match identity {
-        ProxmoxIdentity::Token(id) => Identity::Token { id: id.clone(), secret: read(PROXMOX_TOKEN, "the API token")? },
+        ProxmoxIdentity::Token(id) => {
+            Identity::Token { id: id.clone(), secret: read(&proxmox_token(cluster), "the API token")? }
+        }
         ProxmoxIdentity::User(user) => {
-            Identity::Password { user: user.clone(), password: read(PROXMOX_PASSWORD, "the password")? }
+            Identity::Password { user: user.clone(), password: read(&proxmox_password(cluster), "the password")? }
         }
     })
 }

@@ -1,6 +1,7 @@
 //! The engine on a real adapter: the pretend Proxmox VE cluster, by itself and beside our own pretend world.
 
 mod both;
+mod clusters;
 mod lives;
 mod mirror;
 mod mishaps;

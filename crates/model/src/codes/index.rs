@@ -214,6 +214,18 @@ codes! {
     325 Error TEMPLATE_ADDRESS = "an address for a template's machine that somebody else has",
         "While a template is set up, its machine is in the network beside all others. Choose an address that no node, \
          no Service and no router has.";
+    341 Error PROXMOX_CLUSTER_MISSING = "a Proxmox cluster that the file does not define",
+        "The pool's machines are to be at a cluster of this name, and `providers.proxmoxClusters` has none. Correct the name, \
+         or add the cluster with its address and credentials.";
+    342 Error PROXMOX_CLUSTER_NAME = "a Proxmox cluster with a name that means something else",
+        "Machines know their provider by this name, and `proxmox`, `hetzner`, `existing` and `local` are others' already. \
+         Choose another name.";
+    343 Error PROXMOX_CLUSTER_TWICE = "one Proxmox cluster under two names",
+        "Both names would show the same machines, and what one of them does the other would take for somebody else's doing. \
+         Write each cluster once, with its further nodes as its `others`.";
+    344 Error HYPERVISOR_TWICE = "Proxmox hosts of two clusters with one name",
+        "Root logs into the host by this name, for lines that the API does not accept; two hosts of one name cannot be told \
+         apart. Rename one, or use virtual machines on one of them, which need no such lines.";
     401 Error SERVER_MISSING = "a cluster without a server",
         "No pool has the role `server` or `both`, so there is no control plane: nothing that agents could join. Give \
          one pool the role `both` (control plane and work) or `server` (control plane only).";

@@ -299,12 +299,22 @@ pub struct ServerBody {
     pub firewall: Option<String>,
 }
 
-/// The provider of machines of a Proxmox cluster, as machines name it.
+/// The Proxmox cluster that has no name of its own, as machines name it.
 pub const PROXMOX: &str = "proxmox";
-/// The secret that is the API token of the Proxmox cluster.
-pub const PROXMOX_TOKEN: &str = "proxmox-token";
-/// The secret that is the password of the Proxmox cluster's user.
-pub const PROXMOX_PASSWORD: &str = "proxmox-password";
+
+/// The secret that is the API token of a Proxmox cluster.
+pub fn proxmox_token(cluster: &ProviderName) -> String {
+    of_cluster("proxmox-token", cluster)
+}
+
+/// The secret that is the password of a Proxmox cluster's user.
+pub fn proxmox_password(cluster: &ProviderName) -> String {
+    of_cluster("proxmox-password", cluster)
+}
+
+fn of_cluster(what: &str, cluster: &ProviderName) -> String {
+    if cluster.as_str() == PROXMOX { what.into() } else { format!("{what}-{cluster}") }
+}
 
 /// How a Proxmox cluster is reached.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -338,9 +348,9 @@ pub struct DesiredBackupJob {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum ProxmoxIdentity {
-    /// The API token with this id; its secret is [`PROXMOX_TOKEN`].
+    /// The API token with this id; its secret is [`proxmox_token`].
     Token(String),
-    /// The user with this name; the password is the secret [`PROXMOX_PASSWORD`].
+    /// The user with this name; the password is the secret [`proxmox_password`].
     User(String),
 }
 

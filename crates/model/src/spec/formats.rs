@@ -38,6 +38,7 @@ const fn known<F: Format>() -> KnownFormat {
 pub static FORMATS: &[KnownFormat] = &[
     known::<crate::ids::ClusterName>(),
     known::<crate::ids::PoolName>(),
+    known::<crate::ids::ProviderName>(),
     known::<crate::ids::NodeName>(),
     known::<crate::ids::Namespace>(),
     known::<crate::ids::ObjectName>(),

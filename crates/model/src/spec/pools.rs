@@ -6,6 +6,7 @@ use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::ids::ProviderName;
 use crate::names::NamePattern;
 use crate::net::{AddressRange, NumberRange};
 use crate::spec::forms;
@@ -107,15 +108,18 @@ pub struct Pool {
 #[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ProxmoxMachines {
+    /// One of `providers.proxmoxClusters`, by its name. Without it: `providers.proxmox`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<ProviderName>,
     /// The machines' VMIDs: one, a range, or a list of both. The first node has the first; what is left over is for nodes
     /// that are to come.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub vmids: Vec<NumberRange>,
-    /// The Proxmox nodes that the machines are placed on, in turn. Without it: `providers.proxmox.node`.
+    /// The Proxmox nodes that the machines are placed on, in turn. Without it: the cluster's `node`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(with = "Vec<forms::ProxmoxNode>")]
     pub nodes: Vec<String>,
-    /// The storage for disks. Without it: `providers.proxmox.storage`.
+    /// The storage for disks. Without it: the cluster's `storage`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<forms::Storage>")]
     pub storage: Option<String>,

@@ -1,10 +1,14 @@
 //! Where machines come from, and with which credentials.
 
+use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::desired::PROXMOX;
+use crate::ids::ProviderName;
 use crate::net::{Cidr, NumberRange};
 use crate::spec::forms;
+use crate::spec::pools::ProxmoxMachines;
 use crate::spec::secrets::SecretRef;
 
 /// Where machines come from. Hosts that exist already need nothing here.
@@ -14,12 +18,31 @@ pub struct Providers {
     /// Proxmox VE.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proxmox: Option<Proxmox>,
+    /// Further Proxmox VE clusters, by names of your own. Pools choose one by `proxmox.cluster`.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub proxmox_clusters: IndexMap<ProviderName, Proxmox>,
     /// Hetzner Cloud.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hetzner: Option<Hetzner>,
     /// Virtual machines on this computer, by QEMU.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub local: Option<Local>,
+}
+
+impl Providers {
+    /// Every Proxmox cluster by the name that machines know it by, the one without a name of its own first.
+    pub fn proxmox_clusters(&self) -> impl Iterator<Item = (ProviderName, &Proxmox)> {
+        let own = self.proxmox.iter().map(|proxmox| (PROXMOX.into(), proxmox));
+        own.chain(self.proxmox_clusters.iter().map(|(name, proxmox)| (name.clone(), proxmox)))
+    }
+
+    /// The Proxmox cluster that a pool's machines are at.
+    pub fn proxmox_of(&self, machines: &ProxmoxMachines) -> Option<&Proxmox> {
+        match &machines.cluster {
+            Some(name) => self.proxmox_clusters.get(name),
+            None => self.proxmox.as_ref(),
+        }
+    }
 }
 
 /// A Proxmox VE node or cluster, and its defaults for machines.

@@ -62,7 +62,7 @@ impl Proof<'_> {
         if inventory.and_then(|seen| seen.backups.as_ref()?.present()).is_none() {
             return Some(violation(OURS, step, "no backup job with our mark was seen"));
         }
-        let wished = self.desired.backup_job.as_ref().is_some_and(|job| job.provider == *provider);
+        let wished = self.desired.backup_jobs.iter().any(|job| job.provider == *provider);
         let kept = wished && !matches!(self.ask, Ask::Destroy | Ask::Rebuild);
         kept.then(|| violation(WISHED, step, "the backup job is wished"))
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use indexmap::IndexMap;
-use kubewright_model::desired::{PROXMOX_PASSWORD, PROXMOX_TOKEN};
+use kubewright_model::desired::{proxmox_password, proxmox_token};
 use kubewright_model::ids::{HoleName, PoolName};
 use kubewright_model::spec::{Pool, Providers, SecretRef};
 
@@ -51,10 +51,12 @@ impl SecretNames {
 
     /// The credentials of the providers, which no file holds and every call needs.
     pub(crate) fn provider_tokens(&mut self, providers: &Providers) {
-        if let Some(proxmox) = &providers.proxmox {
-            let credentials = [(PROXMOX_TOKEN, &proxmox.token_secret), (PROXMOX_PASSWORD, &proxmox.password)];
-            for (name, place) in credentials.into_iter().filter(|(_, place)| place.is_some()) {
-                self.hole(name, place.as_ref());
+        for (cluster, proxmox) in providers.proxmox_clusters() {
+            let token = (proxmox_token(&cluster), &proxmox.token_secret);
+            for (name, place) in [token, (proxmox_password(&cluster), &proxmox.password)] {
+                if place.is_some() {
+                    self.hole(&name, place.as_ref());
+                }
             }
         }
         if let Some(hetzner) = &providers.hetzner {

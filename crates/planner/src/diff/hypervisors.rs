@@ -14,7 +14,6 @@ pub fn hypervisors<'a>(
     place: impl Fn(&DesiredMachine) -> Option<&'a PlaceName>,
 ) -> Vec<DesiredHost> {
     let mut hosts: Vec<DesiredHost> = desired.hosts.iter().filter(|host| host.machine.is_none()).cloned().collect();
-    let Some(like) = hosts.first().map(|host| host.way.clone()) else { return hosts };
     for machine in &desired.machines {
         let (Some(path), Some(place)) = (lines_file(machine), place(machine)) else { continue };
         if *place == machine.place {
@@ -22,6 +21,7 @@ pub fn hypervisors<'a>(
         }
         let from = hosts.iter_mut().find(|host| host.name.as_str() == machine.place.as_str());
         let Some(from) = from else { continue };
+        let like = from.way.clone();
         let Some(lines) = take(&mut from.resources, &path) else { continue };
         // What it holds for all of its containers, the other one needs too.
         let shared = from.resources.iter().filter(|it| !matches!(it, HostResource::Lines { .. })).cloned();
@@ -36,7 +36,7 @@ pub fn hypervisors<'a>(
             None => hosts.push(DesiredHost {
                 name: NodeName::new(place.as_str()),
                 machine: None,
-                way: Way { address: None, name: Some(place.to_string()), ..like.clone() },
+                way: Way { address: None, name: Some(place.to_string()), ..like },
                 os: None,
                 resources: shared.into_iter().chain([lines]).collect(),
                 listens: Vec::new(),

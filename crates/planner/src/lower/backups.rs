@@ -1,23 +1,32 @@
 //! The job that backs whole machines up, in the words of the provider that keeps it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use kubewright_model::desired::{DesiredBackupJob, PROXMOX};
+use kubewright_model::desired::DesiredBackupJob;
+use kubewright_model::ids::{NodeName, ProviderName};
 use kubewright_model::spec::backup::Keep;
 
+use super::machines::provider;
 use crate::context::Context;
 
-/// The job, where the spec wants one and there are machines for it.
-pub(super) fn job(context: &Context<'_>) -> Option<DesiredBackupJob> {
-    let machines = context.file.spec.backup.as_ref()?.machines.as_ref()?;
-    let at_proxmox = context.nodes.iter().filter(|node| node.pool.proxmox.is_some());
-    Some(DesiredBackupJob {
-        provider: PROXMOX.into(),
-        schedule: calendar(&machines.schedule)?,
-        storage: machines.storage.clone(),
-        keep: keep(&machines.keep),
-        machines: at_proxmox.map(|node| node.name.clone()).collect(),
-    })
+/// A job for each Proxmox cluster that has machines, where the spec wants any.
+pub(super) fn jobs(context: &Context<'_>) -> Vec<DesiredBackupJob> {
+    let wish = context.file.spec.backup.as_ref().and_then(|backup| backup.machines.as_ref());
+    let Some((wish, schedule)) = wish.and_then(|wish| Some((wish, calendar(&wish.schedule)?))) else {
+        return Vec::new();
+    };
+    let mut machines: BTreeMap<ProviderName, Vec<NodeName>> = BTreeMap::new();
+    for node in context.nodes.iter().filter(|node| node.pool.proxmox.is_some()) {
+        machines.entry(provider(node.pool)).or_default().push(node.name.clone());
+    }
+    let job = |(provider, machines)| DesiredBackupJob {
+        provider,
+        schedule: schedule.clone(),
+        storage: wish.storage.clone(),
+        keep: keep(&wish.keep),
+        machines,
+    };
+    machines.into_iter().map(job).collect()
 }
 
 /// <https://pve.proxmox.com/pve-docs/chapter-vzdump.html>, "Backup Retention".

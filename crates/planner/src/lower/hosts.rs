@@ -11,6 +11,7 @@ use kubewright_model::host::{
 };
 use kubewright_model::ids::{HoleName, NodeName, PlaceName, PoolName};
 use kubewright_model::spec::hosts::{HostFile, PackageRepository, Ssh};
+use kubewright_model::spec::providers::ProxmoxSsh;
 use kubewright_model::spec::secrets::SecretRef;
 use kubewright_model::spec::{Distribution, HostSettings};
 use kubewright_model::text::Text;
@@ -321,12 +322,12 @@ fn joined<T: Clone>(under: &IndexMap<String, T>, over: &IndexMap<String, T>) -> 
 /// What only root on the hypervisor may do for its containers: load kernel modules, and write the lines of their files
 /// that the API does not accept.
 fn hypervisors(context: &Context<'_>, machines: &[DesiredMachine]) -> Vec<DesiredHost> {
-    let Some(proxmox) = &context.file.spec.providers.proxmox else { return Vec::new() };
-    let Some(ssh) = &proxmox.ssh else { return Vec::new() };
-    let mut wishes: BTreeMap<PlaceName, (BTreeSet<String>, Vec<HostResource>)> = BTreeMap::new();
+    let mut wishes: BTreeMap<PlaceName, (&ProxmoxSsh, BTreeSet<String>, Vec<HostResource>)> = BTreeMap::new();
     for (machine, node) in machines.iter().zip(&context.nodes) {
         let (Body::Lxc(lxc), Some(vmid)) = (&*machine.body, machine.vmid) else { continue };
-        let (modules, files) = wishes.entry(machine.place.clone()).or_default();
+        let Some(ssh) = way_into_its_hypervisor(context, node) else { continue };
+        let new = || (ssh, BTreeSet::new(), Vec::new());
+        let (_, modules, files) = wishes.entry(machine.place.clone()).or_insert_with(new);
         modules.extend(context.file.spec.hosts.modules.iter().cloned());
         modules.extend(node.pool.hosts.iter().flat_map(|settings| settings.modules.iter().cloned()));
         if node.is_node() {
@@ -337,7 +338,7 @@ fn hypervisors(context: &Context<'_>, machines: &[DesiredMachine]) -> Vec<Desire
             files.push(HostResource::Lines { path: format!("/etc/pve/lxc/{vmid}.conf"), lines });
         }
     }
-    let hosts = wishes.into_iter().map(|(place, (modules, files))| DesiredHost {
+    let hosts = wishes.into_iter().map(|(place, (ssh, modules, files))| DesiredHost {
         name: NodeName::new(place.as_str()),
         machine: None,
         way: Way {
@@ -366,7 +367,12 @@ const CONTAINER_MODULES: [&str; 3] = ["br_netfilter", "nf_conntrack", "overlay"]
 
 /// Whether a node's kernel modules are loaded on its hypervisor, into which there is a way.
 fn modules_are_the_hypervisors(context: &Context<'_>, node: &NodePlan<'_>) -> bool {
-    node.lxc().is_some() && context.file.spec.providers.proxmox.as_ref().is_some_and(|proxmox| proxmox.ssh.is_some())
+    node.lxc().is_some() && way_into_its_hypervisor(context, node).is_some()
+}
+
+/// Root's way into the hosts of the Proxmox cluster that a node's machine is at.
+fn way_into_its_hypervisor<'a>(context: &Context<'a>, node: &NodePlan<'_>) -> Option<&'a ProxmoxSsh> {
+    context.file.spec.providers.proxmox_of(node.pool.proxmox.as_ref()?)?.ssh.as_ref()
 }
 
 /// The lines of a container's file that no API token may set, in the words in which Proxmox writes them itself.

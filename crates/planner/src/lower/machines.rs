@@ -9,6 +9,7 @@ use kubewright_model::desired::{
 };
 use kubewright_model::ids::{HoleName, NodeName, PlaceName, PoolName, ProviderName, Vmid};
 use kubewright_model::spec::pools::{CloudInit, DiskBus, DiskFormat, HetznerMachines, Lxc, ProxmoxMachines, Vm};
+use kubewright_model::spec::providers::Proxmox;
 use kubewright_model::spec::{ClusterFile, Pool};
 
 use crate::context::nodes::{MAX_NODES, NodePlan};
@@ -25,7 +26,7 @@ pub(super) fn machines(context: &Context<'_>, built: &BTreeMap<Vmid, &NodeName>)
         };
         shared = Some((node.pool_name, body.clone()));
         let proxmox = node.pool.proxmox.as_ref();
-        let vmid = proxmox.and_then(|machines| vmid(machines, node.index).or_else(|| free.next()));
+        let vmid = proxmox.and_then(|machines| vmid(machines, node.index).or_else(|| free.next(&provider(node.pool))));
         DesiredMachine {
             name: node.name.clone(),
             pool: node.pool_name.clone(),
@@ -47,10 +48,11 @@ pub(super) fn machines(context: &Context<'_>, built: &BTreeMap<Vmid, &NodeName>)
     machines.collect()
 }
 
-fn provider(pool: &Pool) -> ProviderName {
-    let name = if pool.proxmox.is_some() {
-        PROXMOX
-    } else if pool.hetzner.is_some() {
+pub(super) fn provider(pool: &Pool) -> ProviderName {
+    if let Some(machines) = &pool.proxmox {
+        return machines.cluster.clone().unwrap_or_else(|| PROXMOX.into());
+    }
+    let name = if pool.hetzner.is_some() {
         "hetzner"
     } else if pool.local.is_some() {
         "local"
@@ -65,7 +67,7 @@ fn place(file: &ClusterFile, node: &NodePlan<'_>) -> PlaceName {
     let providers = &file.spec.providers;
     if let Some(machines) = &node.pool.proxmox {
         let turn = machines.nodes.get(node.index % machines.nodes.len().max(1));
-        let own = providers.proxmox.as_ref().map(|proxmox| &proxmox.node);
+        let own = providers.proxmox_of(machines).map(|proxmox| &proxmox.node);
         return turn.or(own).map_or_else(|| "unknown".into(), |place| place.as_str().into());
     }
     if let Some(machines) = &node.pool.hetzner {
@@ -100,9 +102,12 @@ fn vmid(machines: &ProxmoxMachines, index: usize) -> Option<Vmid> {
     None
 }
 
-/// The Proxmox cluster, if the spec has one.
-pub(super) fn proxmox(file: &ClusterFile) -> Option<ProxmoxCluster> {
-    let proxmox = file.spec.providers.proxmox.as_ref()?;
+/// The Proxmox clusters of the spec.
+pub(super) fn proxmox(file: &ClusterFile) -> BTreeMap<ProviderName, ProxmoxCluster> {
+    file.spec.providers.proxmox_clusters().map(|(name, proxmox)| (name, proxmox_cluster(proxmox))).collect()
+}
+
+fn proxmox_cluster(proxmox: &Proxmox) -> ProxmoxCluster {
     let others = || proxmox.others.iter();
     let fingerprints: Vec<String> =
         proxmox.fingerprint.iter().chain(others().filter_map(|other| other.fingerprint.as_ref())).cloned().collect();
@@ -117,33 +122,34 @@ pub(super) fn proxmox(file: &ClusterFile) -> Option<ProxmoxCluster> {
         (token, _) => ProxmoxIdentity::Token(token.clone().unwrap_or_default()),
     };
     let endpoints = [&proxmox.endpoint].into_iter().chain(others().map(|other| &other.endpoint)).cloned().collect();
-    Some(ProxmoxCluster { endpoints, identity, trust, pool: proxmox.pool.clone() })
+    ProxmoxCluster { endpoints, identity, trust, pool: proxmox.pool.clone() }
 }
 
-/// VMIDs of the reserved range that no pool names.
-struct FreeVmids {
-    range: Option<std::ops::RangeInclusive<u32>>,
-    taken: BTreeSet<u32>,
-}
+/// VMIDs of each cluster's reserved range that no pool names.
+struct FreeVmids(BTreeMap<ProviderName, (std::ops::RangeInclusive<u32>, BTreeSet<u32>)>);
 
 impl FreeVmids {
     fn new(context: &Context<'_>) -> Self {
-        let reserved = context.file.spec.providers.proxmox.as_ref().and_then(|proxmox| proxmox.vmids);
-        let pools = context.file.spec.pools.values().filter_map(|pool| pool.proxmox.as_ref());
-        Self {
-            range: reserved.map(|reserved| reserved.iter()),
+        let spec = &context.file.spec;
+        let taken = |cluster: &ProviderName| {
+            let pools = spec.pools.values().filter(|pool| provider(pool) == *cluster);
             // A template may lie in the range, and is nobody's machine.
-            taken: pools
-                .flat_map(|machines| {
-                    let templates = machines.vm.iter().map(|vm| vm.template);
-                    machines.vmids.iter().flat_map(|range| range.iter()).take(MAX_NODES).chain(templates)
-                })
-                .collect(),
-        }
+            let vmids = pools.filter_map(|pool| pool.proxmox.as_ref()).flat_map(|machines| {
+                let templates = machines.vm.iter().map(|vm| vm.template);
+                machines.vmids.iter().flat_map(|range| range.iter()).take(MAX_NODES).chain(templates)
+            });
+            vmids.collect()
+        };
+        let reserved = spec.providers.proxmox_clusters().filter_map(|(name, proxmox)| {
+            let (range, taken) = (proxmox.vmids?.iter(), taken(&name));
+            Some((name, (range, taken)))
+        });
+        Self(reserved.collect())
     }
 
-    fn next(&mut self) -> Option<Vmid> {
-        self.range.as_mut()?.find(|vmid| !self.taken.contains(vmid)).map(Vmid)
+    fn next(&mut self, cluster: &ProviderName) -> Option<Vmid> {
+        let (range, taken) = self.0.get_mut(cluster)?;
+        range.find(|vmid| !taken.contains(vmid)).map(Vmid)
     }
 }
 
@@ -163,12 +169,12 @@ fn body(file: &ClusterFile, name: &PoolName, pool: &Pool, built: &BTreeMap<Vmid,
 }
 
 fn storage(file: &ClusterFile, machines: &ProxmoxMachines) -> String {
-    let own = file.spec.providers.proxmox.as_ref().map(|proxmox| proxmox.storage.clone());
+    let own = file.spec.providers.proxmox_of(machines).map(|proxmox| proxmox.storage.clone());
     machines.storage.clone().or(own).unwrap_or_default()
 }
 
-fn bridge(file: &ClusterFile) -> String {
-    file.spec.providers.proxmox.as_ref().map(|proxmox| proxmox.bridge.clone()).unwrap_or_default()
+fn bridge(file: &ClusterFile, machines: &ProxmoxMachines) -> String {
+    file.spec.providers.proxmox_of(machines).map(|proxmox| proxmox.bridge.clone()).unwrap_or_default()
 }
 
 fn lxc_body(file: &ClusterFile, machines: &ProxmoxMachines, lxc: &Lxc) -> LxcBody {
@@ -176,7 +182,7 @@ fn lxc_body(file: &ClusterFile, machines: &ProxmoxMachines, lxc: &Lxc) -> LxcBod
     LxcBody {
         template: lxc.template.clone(),
         storage: storage(file, machines),
-        bridge: bridge(file),
+        bridge: bridge(file, machines),
         vlan: network.vlan,
         prefix: network.cidr.map(|cidr| cidr.net().prefix_len()),
         gateway: network.gateway,
@@ -215,7 +221,7 @@ pub(super) fn vm_body(
             built: ours.is_some(),
         }),
         storage: storage(file, machines),
-        bridge: bridge(file),
+        bridge: bridge(file, machines),
         vlan: network.vlan,
         prefix: network.cidr.map(|cidr| cidr.net().prefix_len()),
         gateway: network.gateway,
@@ -234,8 +240,7 @@ pub(super) fn vm_body(
         iso: file
             .spec
             .providers
-            .proxmox
-            .as_ref()
+            .proxmox_of(machines)
             .filter(|_| vm.cloud_init == CloudInit::Iso)
             .map(|proxmox| proxmox.iso_storage.clone()),
     }

@@ -11,9 +11,9 @@ use crate::diff::field;
 use crate::diff::machine::inventories;
 
 pub(super) fn plan(draft: &mut Draft<'_>, observed: &Observed) {
-    let wish = draft.desired.backup_job.as_ref();
+    let jobs = &draft.desired.backup_jobs;
     for (provider, inventory) in inventories(observed) {
-        let wish = wish.filter(|wish| wish.provider == *provider);
+        let wish = jobs.iter().find(|wish| wish.provider == *provider);
         match (wish, inventory.backups.as_ref()) {
             (Some(wish), Some(Seen::Unknown(why))) => {
                 let message = format!("the backup job of {} cannot be looked at: {why}", wish.provider);

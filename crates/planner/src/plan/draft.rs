@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use kubewright_model::change::{FieldChange, Subject};
 use kubewright_model::desired::{Desired, DesiredHost, DesiredMachine};
 use kubewright_model::host::HostResource;
-use kubewright_model::ids::{NodeName, StepId};
+use kubewright_model::ids::{NodeName, PlaceName, StepId};
 use kubewright_model::observed::{Observed, Seen};
 use kubewright_model::plan::{HostChange, Note, Stage, Step, Weight};
 
@@ -36,8 +36,10 @@ pub(super) struct Draft<'a> {
     pub(super) begins: bool,
     ids: BTreeSet<StepId>,
     hypervisors: Vec<DesiredHost>,
-    /// The lines of containers, by the file that they go into: where in `hypervisors` they are.
-    raw: BTreeMap<String, (usize, usize)>,
+    /// Where machines are that are somewhere else than the spec has them, or where it has them.
+    places: BTreeMap<NodeName, PlaceName>,
+    /// The lines of containers, by the hypervisor and the file that they go into: where in `hypervisors` they are.
+    raw: BTreeMap<(NodeName, String), (usize, usize)>,
     members: BTreeSet<&'a NodeName>,
 }
 
@@ -54,6 +56,7 @@ impl<'a> Draft<'a> {
             begins: false,
             ids: BTreeSet::new(),
             hypervisors: Vec::new(),
+            places: BTreeMap::new(),
             raw: BTreeMap::new(),
             members: desired.members.iter().map(|member| &member.name).collect(),
         }
@@ -68,9 +71,10 @@ impl<'a> Draft<'a> {
     pub(super) fn finds(&mut self, observed: &Observed, standings: &Standings<'_>) {
         let places = standings.places();
         self.hypervisors = hypervisors(self.desired, |machine| places.get(&machine.name).copied());
+        self.places = places.into_iter().map(|(name, place)| (name.clone(), place.clone())).collect();
         for (at, host) in self.hypervisors.iter().enumerate() {
             let lines = host.resources.iter().enumerate().filter_map(|(line, resource)| match resource {
-                HostResource::Lines { path, .. } => Some((path.clone(), (at, line))),
+                HostResource::Lines { path, .. } => Some(((host.name.clone(), path.clone()), (at, line))),
                 _ => None,
             });
             self.raw.extend(lines);
@@ -91,7 +95,8 @@ impl<'a> Draft<'a> {
 
     /// The hypervisor on which a container is or will be, and the lines that go into its configuration there.
     pub(super) fn raw_lines(&self, machine: &DesiredMachine) -> Option<(&DesiredHost, &HostResource)> {
-        let (at, line) = *self.raw.get(&lines_file(machine)?)?;
+        let place = self.places.get(&machine.name).unwrap_or(&machine.place);
+        let (at, line) = *self.raw.get(&(NodeName::new(place.as_str()), lines_file(machine)?))?;
         let host = self.hypervisors.get(at)?;
         Some((host, host.resources.get(line)?))
     }

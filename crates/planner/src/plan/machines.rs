@@ -102,8 +102,8 @@ fn create(draft: &mut Draft<'_>, standings: &Standings<'_>, node: &Node<'_>) {
     needs.extend(ways.map(|(name, _)| id("delete", name)));
     needs.extend(templates::before(machine));
     let lease = match &*machine.body {
-        Body::Lxc(lxc) => Some(format!("create/{}/{}", machine.place, lxc.storage)),
-        Body::Vm(vm) => Some(format!("create/{}/{}", machine.place, vm.storage)),
+        Body::Lxc(lxc) => Some(format!("create/{}/{}/{}", machine.provider, machine.place, lxc.storage)),
+        Body::Vm(vm) => Some(format!("create/{}/{}/{}", machine.provider, machine.place, vm.storage)),
         Body::Server(_) | Body::Existing | Body::Local => None,
     };
     draft.add(Step {
@@ -171,7 +171,7 @@ fn start(draft: &mut Draft<'_>, node: &Node<'_>, boots: bool, reason: Reason) {
         fields: Vec::new(),
         reason,
         needs,
-        takes: vec![Lease::new(format!("start/{}", node.place()), STARTS_PER_PLACE)],
+        takes: vec![Lease::new(format!("start/{}/{}", node.machine.provider, node.place()), STARTS_PER_PLACE)],
         part: String::new(),
     });
 }
@@ -201,7 +201,7 @@ pub(super) fn restart(draft: &mut Draft<'_>, node: &Node<'_>, stage: Stage, mut 
         fields: fields.unwrap_or_default(),
         reason,
         needs,
-        takes: vec![Lease::new(format!("start/{}", node.place()), STARTS_PER_PLACE)],
+        takes: vec![Lease::new(format!("start/{}/{}", node.machine.provider, node.place()), STARTS_PER_PLACE)],
         part: String::new(),
     })
 }

@@ -321,7 +321,7 @@ pub(super) fn delete(
         fields: Vec::new(),
         reason,
         needs,
-        takes: vec![Lease::new(format!("delete/{}", seen.place), DELETES_PER_PLACE)],
+        takes: vec![Lease::new(format!("delete/{provider}/{}", seen.place), DELETES_PER_PLACE)],
         part: String::new(),
     });
 }

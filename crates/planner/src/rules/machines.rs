@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use kubewright_model::codes::{self, Code};
 use kubewright_model::diagnostic::{Diagnostic, SpecPath};
-use kubewright_model::ids::PoolName;
+use kubewright_model::ids::{PoolName, ProviderName};
 use kubewright_model::net::NumberRange;
 use kubewright_model::spec::pools::{Lxc, LxcFeature, ProxmoxMachines};
 use kubewright_model::spec::{Distribution, Pool};
@@ -55,7 +55,10 @@ pub(super) fn rules(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
 fn made_of(facts: &Facts<'_>, name: &PoolName, pool: &Pool, path: &SpecPath, found: &mut Vec<Diagnostic>) {
     let providers = &facts.spec.providers;
     let kinds = [
-        ("proxmox", pool.proxmox.is_some(), providers.proxmox.is_some()),
+        // A cluster with a name has a rule of its own.
+        ("proxmox", pool.proxmox.is_some(), {
+            pool.proxmox.as_ref().is_none_or(|it| it.cluster.is_some() || providers.proxmox.is_some())
+        }),
         ("hetzner", pool.hetzner.is_some(), providers.hetzner.is_some()),
         ("existing", pool.existing.is_some(), true),
         ("local", pool.local.is_some(), providers.local.is_some()),
@@ -165,7 +168,7 @@ fn at_proxmox(
         vmids(*range, own.then("vmids").then(index), found);
     }
     if let Some(lxc) = &machines.lxc {
-        container(facts, lxc, &own.then("lxc"), found);
+        container(facts, machines, lxc, &own.then("lxc"), found);
     }
 }
 
@@ -185,41 +188,61 @@ fn features_for_root(lxc: &Lxc) -> Vec<&'static str> {
 }
 
 /// What only root on the Proxmox host may do needs a way in for root.
-fn container(facts: &Facts<'_>, lxc: &Lxc, path: &SpecPath, found: &mut Vec<Diagnostic>) {
+fn container(facts: &Facts<'_>, machines: &ProxmoxMachines, lxc: &Lxc, path: &SpecPath, found: &mut Vec<Diagnostic>) {
     // Without the provider there is a diagnostic already, and this one would say the same in other words.
-    if facts.spec.providers.proxmox.as_ref().is_none_or(|provider| provider.ssh.is_some()) {
+    if facts.spec.providers.proxmox_of(machines).is_none_or(|provider| provider.ssh.is_some()) {
         return;
     }
+    let ssh = match &machines.cluster {
+        None => "providers.proxmox.ssh: {}".to_string(),
+        Some(name) => format!("providers.proxmoxClusters.{name}.ssh: {{}}"),
+    };
     let features = features_for_root(lxc);
     if !features.is_empty() {
         let what = if lxc.privileged { "a privileged container" } else { "a container" };
         let message = format!("no API token may set {} of {what}", features.join(", "));
-        let help = "write `providers.proxmox.ssh: {}` with root's key, or remove these `features`";
-        refuse(codes::FEATURES_NEED_ROOT, path.then("features"), message, help, found);
+        let help = format!("write `{ssh}` with root's key, or remove these `features`");
+        refuse(codes::FEATURES_NEED_ROOT, path.then("features"), message, &help, found);
     }
     if !lxc.raw.is_empty() || lxc.kmsg {
         let (what, field) = if lxc.raw.is_empty() { ("the device /dev/kmsg", "kmsg") } else { ("raw lines", "raw") };
         let message = format!("{what} of a container cannot be set through the Proxmox API");
-        let help = "write `providers.proxmox.ssh: {}` with root's key, or write `raw: []` and `kmsg: false`";
-        refuse(codes::RAW_NEEDS_SSH, path.then(field), message, help, found);
+        let help = format!("write `{ssh}` with root's key, or write `raw: []` and `kmsg: false`");
+        refuse(codes::RAW_NEEDS_SSH, path.then(field), message, &help, found);
     }
 }
 
 fn hypervisor_user(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
-    let Some(ssh) = facts.spec.providers.proxmox.as_ref().and_then(|provider| provider.ssh.as_ref()) else { return };
-    let mut containers = facts.spec.pools.values().filter_map(|pool| pool.proxmox.as_ref()?.lxc.as_ref());
-    if ssh.user != "root" && containers.any(|lxc| !lxc.raw.is_empty() || lxc.kmsg || !features_for_root(lxc).is_empty())
-    {
-        let message = format!("`{}` may not write the configuration of containers", ssh.user);
-        let path = at("providers/proxmox/ssh/user");
-        refuse(codes::HYPERVISOR_USER, path, message, "log in as root: remove `user`", found);
+    for (name, provider) in facts.spec.providers.proxmox_clusters() {
+        let Some(ssh) = provider.ssh.as_ref().filter(|ssh| ssh.user != "root") else { continue };
+        let mut containers = pools_at(facts, &name).filter_map(|(_, _, machines)| machines.lxc.as_ref());
+        if containers.any(|lxc| !lxc.raw.is_empty() || lxc.kmsg || !features_for_root(lxc).is_empty()) {
+            let message = format!("`{}` may not write the configuration of containers", ssh.user);
+            let path = proxmox::place(&name).then("ssh").then("user");
+            refuse(codes::HYPERVISOR_USER, path, message, "log in as root: remove `user`", found);
+        }
     }
 }
 
-/// No machine has the VMID of a template.
+/// The pools whose machines are at one Proxmox cluster.
+fn pools_at<'a>(
+    facts: &Facts<'a>,
+    cluster: &ProviderName,
+) -> impl Iterator<Item = (&'a PoolName, &'a Pool, &'a ProxmoxMachines)> {
+    let pools = facts.spec.pools.iter().filter_map(|(name, pool)| Some((name, pool, pool.proxmox.as_ref()?)));
+    pools.filter(move |(_, _, machines)| proxmox::cluster(machines) == *cluster)
+}
+
+/// No machine has the VMID of a template of its cluster.
 fn templates(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
-    let machines = || facts.spec.pools.iter().filter_map(|(name, pool)| Some((name, pool.proxmox.as_ref()?)));
-    let numbers = super::templates::of(facts).flat_map(|(name, vm)| {
+    for (cluster, _) in facts.spec.providers.proxmox_clusters() {
+        templates_of(facts, &cluster, found);
+    }
+}
+
+fn templates_of(facts: &Facts<'_>, cluster: &ProviderName, found: &mut Vec<Diagnostic>) {
+    let machines = || pools_at(facts, cluster).map(|(name, _, machines)| (name, machines));
+    let numbers = machines().filter_map(|(name, machines)| Some((name, machines.vm.as_ref()?))).flat_map(|(name, vm)| {
         let spare = vm.built_as().map(|[_, spare]| (spare, name));
         [(vm.template, name)].into_iter().chain(spare)
     });
@@ -236,11 +259,17 @@ fn templates(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
     }
 }
 
-/// The reserve has a VMID for each machine without one.
+/// The reserve of each cluster has a VMID for each of its machines without one.
 fn reserve(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
-    let Some(range) = facts.spec.providers.proxmox.as_ref().and_then(|proxmox| proxmox.vmids) else { return };
-    vmids(range, at("providers/proxmox/vmids"), found);
-    let pools = || facts.spec.pools.values().filter_map(|pool| Some((pool, pool.proxmox.as_ref()?)));
+    for (cluster, proxmox) in facts.spec.providers.proxmox_clusters() {
+        proxmox.vmids.into_iter().for_each(|range| reserve_of(facts, &cluster, range, found));
+    }
+}
+
+fn reserve_of(facts: &Facts<'_>, cluster: &ProviderName, range: NumberRange, found: &mut Vec<Diagnostic>) {
+    let path = proxmox::place(cluster).then("vmids");
+    vmids(range, path.clone(), found);
+    let pools = || pools_at(facts, cluster).map(|(_, pool, machines)| (pool, machines));
     let wanted: u128 = pools().filter(|(_, machines)| machines.vmids.is_empty()).map(|(pool, _)| size(pool)).sum();
     let shared = |other: &NumberRange| match (range.first.max(other.first), range.last.min(other.last)) {
         (first, last) if first <= last => u128::from(last - first) + 1,
@@ -254,7 +283,7 @@ fn reserve(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
     if free < wanted {
         let message = format!("{} have no VMID of their own, and {range} has {free} free", counted(wanted, "machine"));
         let help = "widen the range, or give the pools `vmids`";
-        found.push(Diagnostic::new(codes::VMIDS_EXHAUSTED, at("providers/proxmox/vmids"), message).help(help));
+        found.push(Diagnostic::new(codes::VMIDS_EXHAUSTED, path, message).help(help));
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use kubewright_model::codes;
 use kubewright_model::diagnostic::{Diagnostic, SpecPath};
-use kubewright_model::ids::PoolName;
+use kubewright_model::ids::{PoolName, ProviderName};
 use kubewright_model::net::NumberRange;
 use kubewright_model::spec::Pool;
 
@@ -122,12 +122,21 @@ fn duplicate_names(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
 }
 
 fn duplicate_vmids(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
-    let mut ranges: Vec<(NumberRange, SpecPath, &PoolName)> = Vec::new();
-    for (name, pool) in &facts.spec.pools {
-        for (index, range) in pool.proxmox.iter().flat_map(|machines| &machines.vmids).enumerate() {
+    // Another cluster counts by itself.
+    let mut clusters: BTreeMap<ProviderName, Vec<Numbers<'_>>> = BTreeMap::new();
+    for (name, machines) in facts.spec.pools.iter().filter_map(|(name, pool)| Some((name, pool.proxmox.as_ref()?))) {
+        let ranges = clusters.entry(super::proxmox::cluster(machines)).or_default();
+        for (index, range) in machines.vmids.iter().enumerate() {
             ranges.push((*range, at("pools").then(name).then("proxmox").then("vmids").then(index), name));
         }
     }
+    clusters.into_values().for_each(|ranges| twice_in_one(ranges, found));
+}
+
+/// VMIDs, where they are written, and for which pool.
+type Numbers<'a> = (NumberRange, SpecPath, &'a PoolName);
+
+fn twice_in_one(mut ranges: Vec<Numbers<'_>>, found: &mut Vec<Diagnostic>) {
     ranges.sort_by_key(|(range, ..)| *range);
     let mut widest: Option<(u32, &PoolName)> = None;
     for (range, path, name) in ranges {

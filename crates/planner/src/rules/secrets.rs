@@ -34,9 +34,11 @@ fn references<'a>(facts: &Facts<'a>) -> Vec<Reference<'a>> {
         all.extend(reference.map(|reference| (reference, path, given)));
     };
     let providers = &spec.providers;
-    let proxmox = providers.proxmox.as_ref();
-    one(proxmox.and_then(|it| it.token_secret.as_ref()), at("providers/proxmox/tokenSecret"), Outside);
-    one(proxmox.and_then(|it| it.password.as_ref()), at("providers/proxmox/password"), Outside);
+    for (name, proxmox) in providers.proxmox_clusters() {
+        let path = super::proxmox::place(&name);
+        one(proxmox.token_secret.as_ref(), path.then("tokenSecret"), Outside);
+        one(proxmox.password.as_ref(), path.then("password"), Outside);
+    }
     one(providers.hetzner.as_ref().map(|it| &it.token), at("providers/hetzner/token"), Outside);
     one(spec.kubernetes.join_token.as_ref(), at("kubernetes/joinToken"), Anywhere);
     one(spec.kubernetes.agent_token.as_ref(), at("kubernetes/agentToken"), Anywhere);

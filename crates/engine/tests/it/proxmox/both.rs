@@ -12,7 +12,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
 
-use super::mirror::{Mirror, Roots, Shared, proxmox};
+use super::mirror::{Mirror, Roots, Shared};
 use super::real;
 use crate::fake::{Fake, TOKEN_SECRET};
 use crate::scenarios::render;
@@ -49,6 +49,11 @@ impl Both {
         Self { fake: Shared::new(fake), yard: Yard::new(desired(&spec), 3), folder, spec, runtime: Arc::new(runtime) }
     }
 
+    /// Puts a file beside the spec.
+    pub(super) fn put(&self, file: &str, text: &str) {
+        std::fs::write(self.folder.path().join(file), text).unwrap();
+    }
+
     /// Something else is wished from now on: pieces of the text and what stands in their place.
     pub(super) fn wish(&mut self, changes: &[(&str, &str)]) {
         for (from, to) in changes {
@@ -67,26 +72,28 @@ impl Both {
     /// An engine that knows nothing of what the last one did.
     fn engine(&self) -> Engine {
         let mut world = self.yard.centre.world(&self.yard.desired);
-        let theirs =
-            real(&self.yard.desired, self.folder.path()).providers.remove(&proxmox()).expect("hands on Proxmox");
-        let ours = world.providers.remove(&proxmox()).expect("hands on our own pretend machines");
-        world.providers.insert(proxmox(), Arc::new(Mirror { theirs, ours, runtime: self.runtime.clone() }));
+        let mut theirs = real(&self.yard.desired, self.folder.path()).providers;
+        for name in self.yard.desired.proxmox.keys() {
+            let ours = world.providers.remove(name).expect("hands on our own pretend machines");
+            let theirs = theirs.remove(name).expect("hands on Proxmox");
+            world.providers.insert(name.clone(), Arc::new(Mirror { theirs, ours, runtime: self.runtime.clone() }));
+        }
         let ours = world.hosts.take().expect("hands on hosts");
         world.hosts = Some(Arc::new(Roots { ours, fake: self.fake.clone() }));
         Engine::new(world, Arc::new(self.yard.store.clone()))
     }
 
-    /// What both worlds show, with everything else the same; what others have there is not compared.
+    /// What both worlds show, with everything else the same; what others have there is not compared, nor what cannot be
+    /// looked at.
     async fn looks(&self) -> (Observed, Observed) {
         let mut theirs = self.engine().status(&self.yard.desired).await;
-        let hands = self.yard.centre.world(&self.yard.desired).providers.remove(&proxmox()).unwrap();
         let mut ours = theirs.clone();
-        let shown = hands.observe(&self.yard.desired.owner).await.unwrap();
-        ours.providers.insert(proxmox(), Seen::Present(shown));
-        for observed in [&mut theirs, &mut ours] {
-            if let Some(Seen::Present(inventory)) = observed.providers.get_mut(&proxmox()) {
-                inventory.taken.clear();
-            }
+        for (name, hands) in self.yard.centre.world(&self.yard.desired).providers {
+            let Some(Seen::Present(shown)) = theirs.providers.get_mut(&name) else { continue };
+            shown.taken.clear();
+            let mut own = hands.observe(&self.yard.desired.owner).await.unwrap();
+            own.taken.clear();
+            ours.providers.insert(name, Seen::Present(own));
         }
         (theirs, ours)
     }
@@ -94,8 +101,7 @@ impl Both {
     /// The plan of both worlds, which is the same.
     pub(super) async fn plan(&self, what: &str, ask: &Ask) -> Plan {
         let (theirs, ours) = self.looks().await;
-        let inventory = |observed: &Observed| observed.providers[&proxmox()].clone();
-        assert_eq!(inventory(&theirs), inventory(&ours), "{what}: the two worlds show different things");
+        assert_eq!(theirs.providers, ours.providers, "{what}: the two worlds show different things");
         let plan = |observed: &Observed| plan_from(&self.yard.desired, observed, ask, &[]).unwrap();
         assert_eq!(render(&plan(&theirs)), render(&plan(&ours)), "{what}: the two worlds give different plans");
         plan(&theirs)

@@ -8,9 +8,9 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use async_trait::async_trait;
 use kubewright_hosts::{Holes, HostError, Hosts, Probe, Report};
-use kubewright_model::desired::{DesiredBackupJob, DesiredLoadBalancer, DesiredMachine, PROXMOX, Way};
+use kubewright_model::desired::{DesiredBackupJob, DesiredLoadBalancer, DesiredMachine, Way};
 use kubewright_model::host::HostResource;
-use kubewright_model::ids::{ClusterName, NodeName, Owner, ProviderName};
+use kubewright_model::ids::{ClusterName, NodeName, Owner};
 use kubewright_model::observed::{HostSeen, Inventory, LoadBalancerSeen, MachineSeen, Seen};
 use kubewright_model::plan::HostChange;
 use kubewright_model::recipe::Recipe;
@@ -166,9 +166,4 @@ impl Hosts for Roots {
     ) -> Result<Report, HostError> {
         self.ours.run(host, way, recipe, holes, tell).await
     }
-}
-
-/// The provider of the machines.
-pub(super) fn proxmox() -> ProviderName {
-    PROXMOX.into()
 }
