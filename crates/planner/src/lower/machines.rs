@@ -204,7 +204,7 @@ pub(super) fn vm_body(
     built: &BTreeMap<Vmid, &NodeName>,
 ) -> VmBody {
     let network = &file.spec.network;
-    let ours = built.get(&Vmid(vm.template)).filter(|_| vm.build.is_some());
+    let ours = built.get(&Vmid(vm.template)).filter(|_| vm.build.is_some() && machines.cluster.is_none());
     let bus = match vm.bus {
         DiskBus::Scsi => "scsi0",
         DiskBus::Virtio => "virtio0",

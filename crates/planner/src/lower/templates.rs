@@ -32,7 +32,8 @@ pub(super) fn templates(context: &Context<'_>, secrets: &mut SecretNames) -> Vec
     for (pool, machines) in
         context.file.spec.pools.iter().filter_map(|(name, pool)| Some((name, pool.proxmox.as_ref()?)))
     {
-        let Some(vm) = &machines.vm else { continue };
+        // At further clusters none are built yet, which is told.
+        let Some(vm) = machines.vm.as_ref().filter(|_| machines.cluster.is_none()) else { continue };
         if let (Some(build), Some(vmids)) = (&vm.build, vm.built_as())
             && !numbers.contains(&vm.template)
         {

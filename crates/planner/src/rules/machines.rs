@@ -225,7 +225,7 @@ fn hypervisor_user(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
 }
 
 /// The pools whose machines are at one Proxmox cluster.
-fn pools_at<'a>(
+pub(super) fn pools_at<'a>(
     facts: &Facts<'a>,
     cluster: &ProviderName,
 ) -> impl Iterator<Item = (&'a PoolName, &'a Pool, &'a ProxmoxMachines)> {
@@ -242,10 +242,11 @@ fn templates(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
 
 fn templates_of(facts: &Facts<'_>, cluster: &ProviderName, found: &mut Vec<Diagnostic>) {
     let machines = || pools_at(facts, cluster).map(|(name, _, machines)| (name, machines));
-    let numbers = machines().filter_map(|(name, machines)| Some((name, machines.vm.as_ref()?))).flat_map(|(name, vm)| {
-        let spare = vm.built_as().map(|[_, spare]| (spare, name));
-        [(vm.template, name)].into_iter().chain(spare)
-    });
+    let numbers =
+        machines().filter_map(|(name, machines)| Some((name, machines.vm.as_ref()?))).flat_map(|(name, vm)| {
+            let spare = vm.built_as().map(|[_, spare]| (spare, name));
+            [(vm.template, name)].into_iter().chain(spare)
+        });
     let templates: BTreeMap<u32, &PoolName> = numbers.collect();
     for (name, machines) in machines() {
         for (index, range) in machines.vmids.iter().enumerate() {

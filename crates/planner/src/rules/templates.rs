@@ -4,14 +4,22 @@ use std::collections::BTreeMap;
 
 use kubewright_model::codes;
 use kubewright_model::diagnostic::{Diagnostic, SpecPath};
-use kubewright_model::ids::PoolName;
+use kubewright_model::ids::{PoolName, ProviderName};
 use kubewright_model::net::NumberRange;
 use kubewright_model::spec::pools::Vm;
 
 use super::{Facts, at, machines};
 
 pub(super) fn rules(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
-    let all: Vec<(&PoolName, &Vm)> = of(facts).collect();
+    for (cluster, _) in facts.spec.providers.proxmox_clusters() {
+        at_one_cluster(facts, &cluster, found);
+    }
+}
+
+fn at_one_cluster(facts: &Facts<'_>, cluster: &ProviderName, found: &mut Vec<Diagnostic>) {
+    let here = machines::pools_at(facts, cluster);
+    let all: Vec<(&PoolName, &Vm)> =
+        here.filter_map(|(name, _, machines)| Some((name, machines.vm.as_ref()?))).collect();
     let mut first: BTreeMap<u32, (&PoolName, &Vm)> = BTreeMap::new();
     for (pool, vm) in &all {
         let path = path(pool);
