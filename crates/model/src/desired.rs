@@ -63,6 +63,7 @@ pub struct Desired {
     /// Where the secrets are that holes name.
     pub secrets: BTreeMap<String, SecretRef>,
     /// Proxmox clusters, by the providers that they are.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub proxmox: BTreeMap<ProviderName, ProxmoxCluster>,
     /// The jobs that back whole machines up, one for each provider that keeps any.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
