@@ -193,26 +193,6 @@ impl Ssh {
         tokio::time::sleep(Duration::from_millis(takes)).await;
     }
 
-    /// Waits until a unit of Kubernetes says that it is ready, which one does that was restarted before we came too.
-    async fn says_ready(&self, host: &NodeName, unit: &str) -> Result<(), HostError> {
-        let deadline = self.centre.now() + timing::CHANGE_TIMEOUT;
-        loop {
-            let now = self.centre.now();
-            let starting = {
-                let state = self.centre.at_present();
-                let ours = state.cluster.nodes.get(host).is_some_and(|node| node.unit == unit);
-                ours && state.starting(host, now)
-            };
-            if !starting {
-                return Ok(());
-            }
-            if now >= deadline {
-                return Err(did_not_start(host, unit, "etcd is not ready"));
-            }
-            tokio::time::sleep(Duration::from_millis(timing::UNIT)).await;
-        }
-    }
-
     /// Does something with a host's machine; one that is gone meanwhile is as good as a new one that nobody sees.
     pub(super) fn on<T>(&self, host: &NodeName, work: impl FnOnce(&mut Machine) -> T) -> T {
         let mut state = self.centre.lock();

@@ -242,6 +242,14 @@ impl Config {
     }
 }
 
+impl Machine {
+    /// Whether a server of Kubernetes runs on it, whatever the books say: one that was taken out of them runs on.
+    pub(super) fn serves(&self) -> bool {
+        let outlives = self.containers && self.host.units.contains_key(Kind::Rke2.server_unit());
+        outlives || Kind::ALL.iter().any(|kind| self.runs(kind.server_unit()))
+    }
+}
+
 impl State {
     /// Whether a server that holds etcd's data would begin another cluster if it lost them.
     pub(super) fn begins(&self, machine: &Machine) -> bool {

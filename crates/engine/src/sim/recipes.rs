@@ -177,6 +177,26 @@ impl Ssh {
         }
     }
 
+    /// Waits until a unit of Kubernetes says that it is ready, which one does that was restarted before we came too.
+    pub(super) async fn says_ready(&self, host: &NodeName, unit: &str) -> Result<(), HostError> {
+        let deadline = self.centre.now() + timing::CHANGE_TIMEOUT;
+        loop {
+            let now = self.centre.now();
+            let starting = {
+                let state = self.centre.at_present();
+                let ours = state.cluster.nodes.get(host).is_some_and(|node| node.unit == unit);
+                ours && state.starting(host, now)
+            };
+            if !starting {
+                return Ok(());
+            }
+            if now >= deadline {
+                return Err(did_not_start(host, unit, "etcd is not ready"));
+            }
+            tokio::time::sleep(Duration::from_millis(timing::UNIT)).await;
+        }
+    }
+
     /// Values that a recipe leaves on the host.
     fn gives(&self, host: &NodeName, recipe: &Recipe, holes: &Holes) -> Result<Holes, HostError> {
         let now = self.centre.now();

@@ -15,7 +15,6 @@ use serde::{Deserialize, Serialize};
 
 use super::faults::{Course, Fault, FaultKind};
 use super::kubernetes::Cluster;
-use super::rancher::Kind;
 use super::timing;
 
 /// The version of the file that holds a data centre.
@@ -519,12 +518,6 @@ impl Machine {
     /// Whether its host answers now.
     pub(super) fn answers(&self, now: u64) -> bool {
         self.seen.power == Power::Running && now >= self.answers_at
-    }
-
-    /// Whether a server of Kubernetes runs on it, whatever the books say: one that was taken out of them runs on.
-    pub(super) fn serves(&self) -> bool {
-        let outlives = self.containers && self.host.units.contains_key(Kind::Rke2.server_unit());
-        outlives || Kind::ALL.iter().any(|kind| self.runs(kind.server_unit()))
     }
 
     /// Whether this unit runs on it.
