@@ -25,8 +25,8 @@ use crate::units::Span;
 use crate::version::Version;
 
 pub use machines::{
-    Body, DesiredBackupJob, DesiredMachine, EXISTING, LxcBody, PROXMOX, ProxmoxCluster, ProxmoxIdentity, ProxmoxTrust,
-    ServerBody, VmBody, VmImage, VmSource, VmTemplate, proxmox_password, proxmox_token,
+    Body, Card, DesiredBackupJob, DesiredMachine, EXISTING, LxcBody, PROXMOX, ProxmoxCluster, ProxmoxIdentity,
+    ProxmoxTrust, ServerBody, VmBody, VmImage, VmSource, VmTemplate, proxmox_password, proxmox_token,
 };
 
 /// What the spec means in full.
@@ -368,12 +368,7 @@ mod tests {
         let body = |privileged: bool, features: &[&str]| LxcBody {
             template: "local:vztmpl/debian.tar.zst".into(),
             storage: "local-lvm".into(),
-            bridge: "vmbr0".into(),
-            vlan: None,
-            prefix: None,
-            gateway: None,
-            nameservers: Vec::new(),
-            search_domains: Vec::new(),
+            card: Card::default(),
             privileged,
             features: features.iter().map(|feature| (*feature).to_string()).collect(),
             raw: Vec::new(),

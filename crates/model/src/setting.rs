@@ -83,17 +83,6 @@ impl Setting {
         Self::Tags(sorted(words))
     }
 
-    /// The prefix, where an address is given. Networks of six are cut at 64 unless somebody says otherwise, as Linux' own
-    /// autoconfiguration has it; those of four at 24.
-    pub fn prefix(address: Option<IpAddr>, prefix: Option<u8>) -> Option<Self> {
-        address.map(|address| Self::Prefix(prefix.unwrap_or(if address.is_ipv6() { 64 } else { 24 })))
-    }
-
-    /// The gateway, where it can be reached from the address.
-    pub fn gateway(address: Option<IpAddr>, gateway: Option<IpAddr>) -> Option<Self> {
-        gateway.filter(|gateway| address.is_some_and(|own| own.is_ipv6() == gateway.is_ipv6())).map(Self::Gateway)
-    }
-
     /// DNS servers, where some are said.
     pub fn nameservers(servers: &[IpAddr]) -> Option<Self> {
         (!servers.is_empty()).then(|| Self::Nameservers(servers.to_vec()))
@@ -117,28 +106,28 @@ impl Setting {
             Self::Balloon(_) => (2, "balloon"),
             Self::Swap(_) => (3, "swap"),
             Self::Disk(_) => (4, "disk"),
-            Self::Mount(path, _) => return (6, format!("mount {path}").into()),
             Self::ExtraDisk(number, _) => return (5, format!("disk {number}").into()),
-            Self::IoThread(_) => (6, "I/O thread"),
-            Self::ScsiController(_) => (7, "SCSI controller"),
-            Self::Storage(_) => (8, "storage"),
-            Self::Cpu(_) => (9, "CPU"),
-            Self::Bridge(_) => (10, "bridge"),
-            Self::Vlan(_) => (11, "VLAN"),
-            Self::Queues(_) => (12, "network queues"),
-            Self::Prefix(_) => (13, "prefix"),
-            Self::Gateway(_) => (14, "gateway"),
-            Self::Nameservers(_) => (15, "nameservers"),
-            Self::SearchDomains(_) => (16, "search domains"),
-            Self::Tags(_) => (17, "tags"),
-            Self::OnBoot(_) => (18, "on boot"),
-            Self::Startup(_) => (19, "startup"),
-            Self::Description(_) => (20, "description"),
-            Self::Ha(_) => (30, "HA"),
-            Self::HaGroup(_) => (31, "HA group"),
-            Self::Agent(_) => (21, "guest agent"),
-            Self::Features(_) => (22, "features"),
-            Self::Privileged(_) => (23, "privileged"),
+            Self::Mount(path, _) => return (6, format!("mount {path}").into()),
+            Self::IoThread(_) => (7, "I/O thread"),
+            Self::ScsiController(_) => (8, "SCSI controller"),
+            Self::Storage(_) => (9, "storage"),
+            Self::Cpu(_) => (10, "CPU"),
+            Self::Bridge(_) => (11, "bridge"),
+            Self::Vlan(_) => (12, "VLAN"),
+            Self::Queues(_) => (13, "network queues"),
+            Self::Prefix(_) => (14, "prefix"),
+            Self::Gateway(_) => (15, "gateway"),
+            Self::Nameservers(_) => (16, "nameservers"),
+            Self::SearchDomains(_) => (17, "search domains"),
+            Self::Tags(_) => (18, "tags"),
+            Self::OnBoot(_) => (19, "on boot"),
+            Self::Startup(_) => (20, "startup"),
+            Self::Description(_) => (21, "description"),
+            Self::Agent(_) => (22, "guest agent"),
+            Self::Features(_) => (23, "features"),
+            Self::Privileged(_) => (24, "privileged"),
+            Self::Ha(_) => (25, "HA"),
+            Self::HaGroup(_) => (26, "HA group"),
         };
         (place, name.into())
     }
@@ -211,38 +200,44 @@ impl Settings {
         self.0.iter().map(|wish| (wish, there.like(wish))).filter(|(wish, there)| *there != Some(*wish))
     }
 
+    fn said<'a, T>(&'a self, of: impl Fn(&'a Setting) -> Option<T>) -> Option<T> {
+        self.0.iter().find_map(of)
+    }
+
     /// Processor cores.
     pub fn cores(&self) -> Option<u32> {
-        self.0.iter().find_map(|setting| if let Setting::Cores(number) = setting { Some(*number) } else { None })
+        self.said(|it| if let Setting::Cores(number) = it { Some(*number) } else { None })
     }
 
     /// Memory.
     pub fn memory(&self) -> Option<Size> {
-        self.0.iter().find_map(|setting| if let Setting::Memory(size) = setting { Some(*size) } else { None })
+        self.said(|it| if let Setting::Memory(size) = it { Some(*size) } else { None })
     }
 
     /// The system disk.
     pub fn disk(&self) -> Option<Size> {
-        self.0.iter().find_map(|setting| if let Setting::Disk(size) = setting { Some(*size) } else { None })
+        self.said(|it| if let Setting::Disk(size) = it { Some(*size) } else { None })
     }
 
     /// The storage that the system disk is on.
     pub fn storage(&self) -> Option<&str> {
-        self.0.iter().find_map(|setting| if let Setting::Storage(name) = setting { Some(name.as_str()) } else { None })
+        self.said(|it| if let Setting::Storage(name) = it { Some(name.as_str()) } else { None })
+    }
+
+    /// The group of those that its provider keeps available.
+    pub fn ha_group(&self) -> Option<&str> {
+        self.said(|it| if let Setting::HaGroup(name) = it { Some(name.as_str()) } else { None })
     }
 
     /// Whether it runs as root of the hypervisor's user namespace; none of what is no container.
     pub fn privileged(&self) -> Option<bool> {
-        self.0.iter().find_map(|setting| if let Setting::Privileged(yes) = setting { Some(*yes) } else { None })
+        self.said(|it| if let Setting::Privileged(yes) = it { Some(*yes) } else { None })
     }
 
     /// Features of a container.
     pub fn features(&self) -> &[String] {
-        let features = self.0.iter().find_map(|setting| match setting {
-            Setting::Features(words) => Some(words.as_slice()),
-            _ => None,
-        });
-        features.unwrap_or_default()
+        self.said(|it| if let Setting::Features(words) = it { Some(words.as_slice()) } else { None })
+            .unwrap_or_default()
     }
 
     /// Whether it starts with its hypervisor.

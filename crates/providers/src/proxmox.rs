@@ -126,7 +126,8 @@ impl Provider for Proxmox {
     }
 
     async fn shut_down(&self, name: &NodeName, owner: &Owner) -> Result<(), ProviderError> {
-        self.turn_off(name, owner).await
+        let ours = self.ours(name, owner).await?;
+        self.turn_off(&ours.guest).await
     }
 
     async fn take_snapshot(&self, name: &NodeName, snapshot: &str, owner: &Owner) -> Result<(), ProviderError> {

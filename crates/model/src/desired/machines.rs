@@ -98,18 +98,14 @@ pub enum Body {
     Local,
 }
 
-/// A Proxmox container.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct LxcBody {
-    /// The container template's volume.
-    pub template: String,
-    /// The storage for the root disk.
-    pub storage: String,
-    /// The bridge of the network card.
+/// The first network card of a machine of Proxmox, and what the machine is told of its network.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Card {
+    /// The bridge that it is at.
     pub bridge: String,
     /// The VLAN tag.
     pub vlan: Option<u16>,
-    /// The network's prefix length.
+    /// The network's prefix length, where it is said.
     pub prefix: Option<u8>,
     /// The default gateway.
     pub gateway: Option<IpAddr>,
@@ -117,6 +113,42 @@ pub struct LxcBody {
     pub nameservers: Vec<IpAddr>,
     /// DNS search domains.
     pub search_domains: Vec<String>,
+}
+
+impl Card {
+    /// The length of an address' prefix. Networks of six are cut at 64 unless somebody says otherwise, as Linux' own
+    /// autoconfiguration has it; those of four at 24.
+    pub fn prefix_of(&self, address: IpAddr) -> u8 {
+        self.prefix.unwrap_or(if address.is_ipv6() { 64 } else { 24 })
+    }
+
+    /// The gateway, if it can be reached from an address.
+    pub fn gateway_of(&self, address: IpAddr) -> Option<IpAddr> {
+        self.gateway.filter(|gateway| gateway.is_ipv6() == address.is_ipv6())
+    }
+
+    fn settings(&self, address: Option<IpAddr>) -> Vec<Setting> {
+        let settings = [
+            Some(Setting::Bridge(self.bridge.clone())),
+            self.vlan.map(Setting::Vlan),
+            address.map(|address| Setting::Prefix(self.prefix_of(address))),
+            address.and_then(|address| self.gateway_of(address)).map(Setting::Gateway),
+            Setting::nameservers(&self.nameservers),
+            Setting::search_domains(&self.search_domains),
+        ];
+        settings.into_iter().flatten().collect()
+    }
+}
+
+/// A Proxmox container.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LxcBody {
+    /// The container template's volume.
+    pub template: String,
+    /// The storage for the root disk.
+    pub storage: String,
+    /// Its network card.
+    pub card: Card,
     /// Root of the hypervisor's user namespace.
     pub privileged: bool,
     /// `fuse`, `keyctl`, `mknod`, `nesting`.
@@ -145,18 +177,12 @@ impl LxcBody {
         let features = !self.privileged && !self.features_need_root();
         let settings = [
             Some(Setting::Storage(self.storage.clone())),
-            Some(Setting::Bridge(self.bridge.clone())),
-            self.vlan.map(Setting::Vlan),
-            Setting::prefix(address, self.prefix),
-            Setting::gateway(address, self.gateway),
-            Setting::nameservers(&self.nameservers),
-            Setting::search_domains(&self.search_domains),
             Some(Setting::Privileged(self.privileged)),
             features.then(|| Setting::features(&self.features)),
             Some(Setting::Swap(self.swap)),
         ];
         let mounts = self.mounts.iter().map(|mount| Setting::Mount(mount.path.clone(), mount.size));
-        settings.into_iter().flatten().chain(mounts).collect()
+        self.card.settings(address).into_iter().chain(settings.into_iter().flatten()).chain(mounts).collect()
     }
 }
 
@@ -167,18 +193,8 @@ pub struct VmBody {
     pub source: VmSource,
     /// The storage for disks.
     pub storage: String,
-    /// The bridge of the network card.
-    pub bridge: String,
-    /// The VLAN tag.
-    pub vlan: Option<u16>,
-    /// The network's prefix length.
-    pub prefix: Option<u8>,
-    /// The default gateway.
-    pub gateway: Option<IpAddr>,
-    /// DNS servers.
-    pub nameservers: Vec<IpAddr>,
-    /// DNS search domains.
-    pub search_domains: Vec<String>,
+    /// Its network card.
+    pub card: Card,
     /// The CPU type.
     pub cpu: String,
     /// The bus and number of the system disk: `scsi0`, `virtio0`.
@@ -226,13 +242,7 @@ impl VmBody {
         let disks = (1..).zip(&self.extra_disks).map(|(number, size)| Some(Setting::ExtraDisk(number, *size)));
         let settings = [
             storage,
-            Some(Setting::Bridge(self.bridge.clone())),
-            self.vlan.map(Setting::Vlan),
             self.network_queues.map(Setting::Queues),
-            Setting::prefix(address, self.prefix),
-            Setting::gateway(address, self.gateway),
-            Setting::nameservers(&self.nameservers),
-            Setting::search_domains(&self.search_domains),
             // Flags behind it are the virtual machine's from its beginning.
             self.cpu.split(',').next().map(|kind| Setting::Cpu(kind.into())),
             self.balloon.map(Setting::Balloon),
@@ -240,8 +250,7 @@ impl VmBody {
             Some(Setting::IoThread(self.io_thread)),
             Some(Setting::Agent(self.agent)),
         ];
-        let settings = settings.into_iter().chain(disks);
-        settings.flatten().collect()
+        self.card.settings(address).into_iter().chain(settings.into_iter().chain(disks).flatten()).collect()
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use kubewright_model::desired::{
-    Body, DesiredMachine, EXISTING, LxcBody, PROXMOX, ProxmoxCluster, ProxmoxIdentity, ProxmoxTrust, ServerBody,
+    Body, Card, DesiredMachine, EXISTING, LxcBody, PROXMOX, ProxmoxCluster, ProxmoxIdentity, ProxmoxTrust, ServerBody,
     VmBody, VmSource, VmTemplate,
 };
 use kubewright_model::ids::{HoleName, NodeName, PlaceName, PoolName, ProviderName, Vmid};
@@ -173,21 +173,24 @@ fn storage(file: &ClusterFile, machines: &ProxmoxMachines) -> String {
     machines.storage.clone().or(own).unwrap_or_default()
 }
 
-fn bridge(file: &ClusterFile, machines: &ProxmoxMachines) -> String {
-    file.spec.providers.proxmox_of(machines).map(|proxmox| proxmox.bridge.clone()).unwrap_or_default()
-}
-
-fn lxc_body(file: &ClusterFile, machines: &ProxmoxMachines, lxc: &Lxc) -> LxcBody {
+fn card(file: &ClusterFile, machines: &ProxmoxMachines) -> Card {
     let network = &file.spec.network;
-    LxcBody {
-        template: lxc.template.clone(),
-        storage: storage(file, machines),
-        bridge: bridge(file, machines),
+    let bridge = file.spec.providers.proxmox_of(machines).map(|proxmox| proxmox.bridge.clone());
+    Card {
+        bridge: bridge.unwrap_or_default(),
         vlan: network.vlan,
         prefix: network.cidr.map(|cidr| cidr.net().prefix_len()),
         gateway: network.gateway,
         nameservers: network.nameservers.clone(),
         search_domains: network.search_domains.clone(),
+    }
+}
+
+fn lxc_body(file: &ClusterFile, machines: &ProxmoxMachines, lxc: &Lxc) -> LxcBody {
+    LxcBody {
+        template: lxc.template.clone(),
+        storage: storage(file, machines),
+        card: card(file, machines),
         privileged: lxc.privileged,
         features: lxc.features.iter().map(|feature| feature.word().to_string()).collect(),
         raw: lxc.raw.clone(),
@@ -203,7 +206,6 @@ pub(super) fn vm_body(
     vm: &Vm,
     built: &BTreeMap<Vmid, &NodeName>,
 ) -> VmBody {
-    let network = &file.spec.network;
     let ours = built.get(&Vmid(vm.template)).filter(|_| vm.build.is_some() && machines.cluster.is_none());
     let bus = match vm.bus {
         DiskBus::Scsi => "scsi0",
@@ -221,12 +223,7 @@ pub(super) fn vm_body(
             built: ours.is_some(),
         }),
         storage: storage(file, machines),
-        bridge: bridge(file, machines),
-        vlan: network.vlan,
-        prefix: network.cidr.map(|cidr| cidr.net().prefix_len()),
-        gateway: network.gateway,
-        nameservers: network.nameservers.clone(),
-        search_domains: network.search_domains.clone(),
+        card: card(file, machines),
         cpu: vm.cpu.clone(),
         disk_slot: bus.into(),
         format: format.into(),

@@ -127,8 +127,7 @@ fn build(draft: &mut Draft<'_>, template: &DesiredTemplate, vmid: Vmid, mut need
     needs.extend(draft.before_machines.iter().cloned());
     let provider = machine.provider.clone();
     let start = Action::StartMachine { provider: provider.clone(), name: name.clone(), way: way.clone(), boots: false };
-    let make = template.host.resources.clone();
-    let change = HostChange { host: host.clone(), way: way.clone(), owner: None, make, unmake: Vec::new() };
+    let change = HostChange::making(&template.host, None, template.host.resources.clone());
     let clean = Action::RunRecipe { host: host.clone(), way: way.clone(), recipe: template.clean.clone() };
     let fields = machine::whole(&machine);
     let follows = |why: &str| Reason::Follows(why.into());

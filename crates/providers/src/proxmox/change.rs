@@ -105,9 +105,7 @@ impl<'a> Change<'a> {
     fn extra_disk(&mut self, vm: &VmBody, number: u8, size: Size) {
         let slot = extra_slot(vm, number);
         if !self.there.contains_key(&slot) {
-            let thread = if vm.io_thread { ",iothread=1" } else { "" };
-            let disk = format!("{}:{},format={}{thread}", vm.storage, gibibytes(size), vm.format);
-            self.set(&slot, disk);
+            self.set(&slot, format!("{}:{},{}", vm.storage, gibibytes(size), disk_options(vm)));
         }
     }
 }
@@ -160,6 +158,12 @@ impl Change<'_> {
 
 fn is_called(part: &str, name: &str) -> bool {
     part.split_once('=').is_some_and(|(own, _)| own == name)
+}
+
+/// What is said of every new disk of a virtual machine.
+pub(super) fn disk_options(vm: &VmBody) -> String {
+    let thread = if vm.io_thread { ",iothread=1" } else { "" };
+    format!("format={}{thread}", vm.format)
 }
 
 /// The slot of a further disk.

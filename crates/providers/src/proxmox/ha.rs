@@ -88,8 +88,6 @@ impl Proxmox {
         power: Power,
     ) -> Result<(), ProviderError> {
         let wishes = machine.settings();
-        let group =
-            wishes.iter().find_map(|it| if let Setting::HaGroup(name) = it { Some(name.as_str()) } else { None });
         if wishes.like(&Setting::Ha(true)).is_none() {
             return Ok(());
         }
@@ -100,7 +98,7 @@ impl Proxmox {
         }
         let (id, is_kept) = (id(guest), there.like(&Setting::Ha(true)).is_some());
         let state = if power == Power::Running { "started" } else { "stopped" };
-        let Some(group) = group else {
+        let Some(group) = wishes.ha_group() else {
             return self.client.send(call::keep_by_ha(&id, state, None)).await.map(drop);
         };
         let groups = self.client.send(call::ha_groups()).await.or_else(none_here)?;

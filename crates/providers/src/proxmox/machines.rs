@@ -18,7 +18,7 @@ use super::{Proxmox, guest, ha, seed, wish};
 use crate::{Doomed, ErrorKind, ProviderError};
 
 /// Seconds for the system inside to end: Kubernetes' own units have 90 s each, and most of them need two.
-pub(super) const SHUT_DOWN: u64 = 180;
+const SHUT_DOWN: u64 = 180;
 /// What HA may take to begin: its managers look every ten seconds, one after the other.
 const HA_TURN: Duration = Duration::from_secs(60);
 const HA_LOOK: Duration = Duration::from_secs(2);
@@ -382,14 +382,14 @@ impl Proxmox {
         self.seen(&ours.guest, owner).await
     }
 
-    pub(super) async fn turn_off(&self, name: &NodeName, owner: &Owner) -> Result<(), ProviderError> {
-        let ours = self.ours(name, owner).await?;
-        let (power, kept) = self.status(&ours.guest).await?;
+    /// Shuts a guest down, if it runs.
+    pub(super) async fn turn_off(&self, guest: &Guest) -> Result<(), ProviderError> {
+        let (power, kept) = self.status(guest).await?;
         if power == Power::Stopped {
             return Ok(());
         }
-        self.tasks.done(&self.client.send(ours.guest.shut_down(SHUT_DOWN)).await?).await?;
-        if kept { self.goes_off(&ours.guest).await } else { Ok(()) }
+        self.tasks.done(&self.client.send(guest.shut_down(SHUT_DOWN)).await?).await?;
+        if kept { self.goes_off(guest).await } else { Ok(()) }
     }
 
     /// HA is only asked to turn a guest off, and does so when its turn comes.

@@ -153,7 +153,7 @@ fn wanted(machines: &[&DesiredMachine], guests: &str) -> Wanted {
                 if lxc.privileged {
                     want("/".into(), &["Sys.Modify"]);
                 }
-                (&lxc.storage, &lxc.bridge, lxc.vlan)
+                (&lxc.storage, &lxc.card.bridge, lxc.card.vlan)
             }
             Body::Vm(vm) => {
                 want(guests.into(), &VIRTUAL_MACHINE);
@@ -179,7 +179,7 @@ fn wanted(machines: &[&DesiredMachine], guests: &str) -> Wanted {
                     let images = ["Datastore.Allocate", "Datastore.AllocateTemplate", "Datastore.Audit"];
                     want(format!("/storage/{storage}"), &images);
                 }
-                (&vm.storage, &vm.bridge, vm.vlan)
+                (&vm.storage, &vm.card.bridge, vm.card.vlan)
             }
             Body::Server(_) | Body::Existing | Body::Local => continue,
         };

@@ -14,7 +14,7 @@ use kubewright_model::ids::{NodeName, Owner};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::wish::{self, User};
+use super::wish::User;
 
 /// Bytes of an image: its head takes 64 KiB, and the rest is for keys and addresses of a few KiB. The library writes into
 /// room that is there.
@@ -92,19 +92,20 @@ fn user_data(machine: &DesiredMachine, user: Option<User<'_>>) -> Value {
 /// <https://docs.cloud-init.io/en/latest/reference/network-config-format-v2.html>
 fn network(machine: &DesiredMachine, vm: &VmBody, owner: &Owner) -> Value {
     let mut card = json!({ "match": { "macaddress": mac(&machine.name, owner).to_lowercase() } });
-    let settings = wish::addresses(machine.address, vm.prefix, vm.gateway);
-    let settings = settings.iter().filter_map(|setting| setting.split_once('='));
-    for (name, value) in settings {
-        match name {
-            "ip" if value == "dhcp" => card["dhcp4"] = json!(true),
-            "ip" | "ip6" => card["addresses"] = json!([value]),
+    let wish = &vm.card;
+    match machine.address {
+        None => card["dhcp4"] = json!(true),
+        Some(address) => {
+            card["addresses"] = json!([format!("{address}/{}", wish.prefix_of(address))]);
             // `default` is the word for both families; some renderers know only the network itself.
-            "gw" => card["routes"] = json!([{ "to": "0.0.0.0/0", "via": value }]),
-            _ => card["routes"] = json!([{ "to": "::/0", "via": value }]),
+            let everywhere = if address.is_ipv6() { "::/0" } else { "0.0.0.0/0" };
+            if let Some(gateway) = wish.gateway_of(address) {
+                card["routes"] = json!([{ "to": everywhere, "via": gateway }]);
+            }
         }
     }
-    if !vm.nameservers.is_empty() || !vm.search_domains.is_empty() {
-        card["nameservers"] = json!({ "addresses": vm.nameservers, "search": vm.search_domains });
+    if !wish.nameservers.is_empty() || !wish.search_domains.is_empty() {
+        card["nameservers"] = json!({ "addresses": wish.nameservers, "search": wish.search_domains });
     }
     json!({ "version": 2, "ethernets": { "eth0": card } })
 }

@@ -6,11 +6,11 @@
 
 use kubewright_model::desired::{DesiredMachine, TEMPLATE_TAG, VmBody, VmImage};
 use kubewright_model::ids::{NodeName, Owner, Vmid};
-use kubewright_model::observed::{MachineSeen, Power, TemplateSeen};
+use kubewright_model::observed::{MachineSeen, TemplateSeen};
 
 use super::call::{self, Config, Guest, Kind};
 use super::client::error;
-use super::machines::{Ours, SHUT_DOWN};
+use super::machines::Ours;
 use super::survey::Entry;
 use super::{Proxmox, guest, wish};
 use crate::{ErrorKind, ProviderError, Refusal};
@@ -87,9 +87,7 @@ impl Proxmox {
             let message = format!("{name} is a machine, and was not made to become a template");
             return Err(error(ErrorKind::Conflict, message));
         }
-        if self.status(&ours.guest).await?.0 == Power::Running {
-            self.tasks.done(&self.client.send(ours.guest.shut_down(SHUT_DOWN)).await?).await?;
-        }
+        self.turn_off(&ours.guest).await?;
         self.tasks.done(&self.client.send(ours.guest.to_template()).await?).await?;
         self.forgets(name);
         Ok(())

@@ -2,13 +2,13 @@
 
 use std::net::IpAddr;
 
-use kubewright_model::desired::{DesiredMachine, LxcBody, VmBody};
+use kubewright_model::desired::{Card, DesiredMachine, LxcBody, VmBody};
 use kubewright_model::ids::Owner;
 use kubewright_model::secret::Secret;
 use kubewright_model::setting::Setting;
 
 use super::call::{Config, Kind};
-use super::change::{Change, gibibytes, words};
+use super::change::{Change, disk_options, gibibytes, words};
 use super::guest::is_cloud_init;
 use super::seed;
 use super::settings::HostKey;
@@ -56,18 +56,16 @@ fn settings(machine: &DesiredMachine, kind: Kind, owner: &Owner, there: &Config)
 }
 
 /// `ip=…/24,gw=…`, or what the network itself gives out.
-pub(super) fn addresses(address: Option<IpAddr>, prefix: Option<u8>, gateway: Option<IpAddr>) -> Vec<String> {
+fn addresses(address: Option<IpAddr>, card: &Card) -> Vec<String> {
     let Some(address) = address else { return vec!["ip=dhcp".into()] };
     let six = if address.is_ipv6() { "6" } else { "" };
-    let prefix = prefix.unwrap_or(if address.is_ipv6() { 64 } else { 24 });
-    let gateway = gateway.filter(|gateway| gateway.is_ipv6() == address.is_ipv6());
-    let gateway = gateway.map(|gateway| format!("gw{six}={gateway}"));
-    [format!("ip{six}={address}/{prefix}")].into_iter().chain(gateway).collect()
+    let gateway = card.gateway_of(address).map(|gateway| format!("gw{six}={gateway}"));
+    [format!("ip{six}={address}/{}", card.prefix_of(address))].into_iter().chain(gateway).collect()
 }
 
 /// Everything of a new container.
 pub(super) fn container(machine: &DesiredMachine, lxc: &LxcBody, owner: &Owner, user: Option<User<'_>>) -> Config {
-    let card = ["name=eth0".to_string()].into_iter().chain(addresses(machine.address, lxc.prefix, lxc.gateway));
+    let card = ["name=eth0".to_string()].into_iter().chain(addresses(machine.address, &lxc.card));
     let bare = Config::from([("net0".to_string(), card.collect::<Vec<_>>().join(","))]);
     let mut config = settings(machine, Kind::Lxc, owner, &bare);
     set(&mut config, "ostemplate", Some(&lxc.template));
@@ -92,7 +90,7 @@ pub(super) fn virtual_machine(
     let mut config = settings(machine, Kind::Qemu, owner, &bare);
     set(&mut config, "name", Some(&machine.name));
     set(&mut config, "cpu", Some(&vm.cpu));
-    set(&mut config, "ipconfig0", Some(addresses(machine.address, vm.prefix, vm.gateway).join(",")));
+    set(&mut config, "ipconfig0", Some(addresses(machine.address, &vm.card).join(",")));
     by_drive(&mut config, vm, user);
     // Cloud images of Debian and Ubuntu stop in a kernel panic when their disk has grown and there is no serial port.
     set(&mut config, "serial0", Some("socket").filter(|_| !there.contains_key("serial0")));
@@ -117,8 +115,8 @@ pub(super) fn virtual_machine(
 /// What the drive that Proxmox makes tells cloud-init.
 fn by_drive(config: &mut Config, vm: &VmBody, user: Option<User<'_>>) {
     let user = user.filter(|_| vm.iso.is_none());
-    set(config, "nameserver", Some(words(&vm.nameservers)).filter(|list| !list.is_empty()));
-    set(config, "searchdomain", Some(words(&vm.search_domains)).filter(|list| !list.is_empty()));
+    set(config, "nameserver", Some(words(&vm.card.nameservers)).filter(|list| !list.is_empty()));
+    set(config, "searchdomain", Some(words(&vm.card.search_domains)).filter(|list| !list.is_empty()));
     set(config, "ciuser", user.map(|user| user.name));
     set(config, "cipassword", user.and_then(|user| user.password_hash).map(|hash| hash.expose()));
     set(config, "sshkeys", user.and_then(|user| user.lines()).map(|lines| escaped(&lines)));
@@ -156,8 +154,7 @@ pub(super) fn unbuilt(machine: &DesiredMachine, image: &str, owner: &Owner, pool
 
 /// The system disk, made from an image.
 pub(super) fn imported(vm: &VmBody, image: &str) -> String {
-    let thread = if vm.io_thread { ",iothread=1" } else { "" };
-    format!("{}:0,import-from={image},format={}{thread}", vm.storage, vm.format)
+    format!("{}:0,import-from={image},{}", vm.storage, disk_options(vm))
 }
 
 /// What the request for a clone may hold. Tags are not among it, so the clone's name carries the mark until it is done.
@@ -193,10 +190,9 @@ mod tests {
 
     #[test]
     fn cards_have_addresses_of_either_family() {
-        let six = addresses("fd00::5".parse().ok(), None, "10.0.0.1".parse().ok());
-        assert_eq!(six, ["ip6=fd00::5/64"]);
-        let four = addresses("10.0.0.5".parse().ok(), Some(16), "10.0.0.1".parse().ok());
-        assert_eq!(four, ["ip=10.0.0.5/16", "gw=10.0.0.1"]);
-        assert_eq!(addresses(None, None, None), ["ip=dhcp"]);
+        let card = |prefix| Card { prefix, gateway: "10.0.0.1".parse().ok(), ..Card::default() };
+        assert_eq!(addresses("fd00::5".parse().ok(), &card(None)), ["ip6=fd00::5/64"]);
+        assert_eq!(addresses("10.0.0.5".parse().ok(), &card(Some(16))), ["ip=10.0.0.5/16", "gw=10.0.0.1"]);
+        assert_eq!(addresses(None, &card(None)), ["ip=dhcp"]);
     }
 }

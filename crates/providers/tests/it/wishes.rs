@@ -1,6 +1,8 @@
 //! Machines to wish for.
 
-use kubewright_model::desired::{Body, DesiredMachine, LxcBody, TEMPLATE_TAG, VmBody, VmImage, VmSource, VmTemplate};
+use kubewright_model::desired::{
+    Body, Card, DesiredMachine, LxcBody, TEMPLATE_TAG, VmBody, VmImage, VmSource, VmTemplate,
+};
 use kubewright_model::digest::Digest;
 use kubewright_model::ids::{Owner, Vmid};
 use kubewright_model::units::Size;
@@ -9,16 +11,21 @@ pub(crate) fn owner() -> Owner {
     Owner("lab".into())
 }
 
+fn card() -> Card {
+    Card {
+        bridge: "vmbr0".into(),
+        prefix: Some(24),
+        gateway: "10.0.0.1".parse().ok(),
+        nameservers: vec!["10.0.0.1".parse().unwrap()],
+        ..Card::default()
+    }
+}
+
 pub(crate) fn container(name: &str, vmid: u32, place: &str) -> DesiredMachine {
     let body = LxcBody {
         template: "local:vztmpl/debian-12-standard_12.7-1_amd64.tar.zst".into(),
         storage: "local-lvm".into(),
-        bridge: "vmbr0".into(),
-        vlan: None,
-        prefix: Some(24),
-        gateway: "10.0.0.1".parse().ok(),
-        nameservers: vec!["10.0.0.1".parse().unwrap()],
-        search_domains: vec!["lab.test".into()],
+        card: Card { search_domains: vec!["lab.test".into()], ..card() },
         privileged: false,
         features: vec!["nesting".into()],
         raw: Vec::new(),
@@ -38,12 +45,7 @@ pub(crate) fn virtual_machine(name: &str, vmid: u32, place: &str) -> DesiredMach
             built: false,
         }),
         storage: "local-lvm".into(),
-        bridge: "vmbr0".into(),
-        vlan: Some(20),
-        prefix: Some(24),
-        gateway: "10.0.0.1".parse().ok(),
-        nameservers: vec!["10.0.0.1".parse().unwrap()],
-        search_domains: Vec::new(),
+        card: Card { vlan: Some(20), ..card() },
         cpu: "host".into(),
         disk_slot: "scsi0".into(),
         format: "raw".into(),

@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use kubewright_model::desired::{
-    Body, DesiredBackupJob, DesiredMachine, LxcBody, VmBody, VmImage, VmSource, VmTemplate,
+    Body, Card, DesiredBackupJob, DesiredMachine, LxcBody, VmBody, VmImage, VmSource, VmTemplate,
 };
 use kubewright_model::digest::Digest;
 use kubewright_model::ids::Owner;
@@ -140,16 +140,22 @@ pub(crate) fn machine(body: Body) -> DesiredMachine {
     }
 }
 
-fn lxc() -> LxcBody {
-    LxcBody {
-        template: "local:vztmpl/debian-12-standard_12.7-1_amd64.tar.zst".into(),
-        storage: "local-lvm".into(),
+fn card() -> Card {
+    Card {
         bridge: "vmbr0".into(),
         vlan: Some(20),
         prefix: Some(24),
         gateway: "10.0.0.1".parse().ok(),
         nameservers: vec!["10.0.0.1".parse().unwrap(), "10.0.0.2".parse().unwrap()],
         search_domains: vec!["lab.test".into()],
+    }
+}
+
+fn lxc() -> LxcBody {
+    LxcBody {
+        template: "local:vztmpl/debian-12-standard_12.7-1_amd64.tar.zst".into(),
+        storage: "local-lvm".into(),
+        card: card(),
         privileged: false,
         features: vec!["nesting".into()],
         raw: Vec::new(),
@@ -171,12 +177,7 @@ pub(crate) fn vm() -> VmBody {
     VmBody {
         source: VmSource::Clone(template()),
         storage: "local-lvm".into(),
-        bridge: "vmbr0".into(),
-        vlan: Some(20),
-        prefix: Some(24),
-        gateway: "10.0.0.1".parse().ok(),
-        nameservers: vec!["10.0.0.1".parse().unwrap()],
-        search_domains: vec!["lab.test".into()],
+        card: card(),
         cpu: "host".into(),
         disk_slot: "scsi0".into(),
         format: "raw".into(),
