@@ -6,17 +6,41 @@ mod k3s;
 mod rancher;
 mod rke2;
 
-use kubewright_model::host::HostResource;
-use kubewright_model::spec::{ClusterFile, Distribution, SecretRef};
+use std::sync::Arc;
 
-pub(crate) use rancher::Recipes;
+use kubewright_model::desired::{Leaving, MemberRecipes};
+use kubewright_model::host::HostResource;
+use kubewright_model::recipe::Recipe;
+use kubewright_model::spec::kubernetes::Datastore;
+use kubewright_model::spec::{ClusterFile, Distribution, SecretRef};
 
 use crate::context::Context;
 use crate::context::nodes::NodePlan;
-use rancher::Program;
 
-/// The program of a distribution; none where it has no compiler yet.
-fn program(distribution: Distribution) -> Option<&'static Program> {
+/// What compiles for a distribution.
+trait Compiler: Sync {
+    /// The secrets that its files hold, by name, and where each is to be found.
+    fn secrets<'f>(&self, file: &'f ClusterFile) -> Vec<(String, &'f SecretRef)>;
+    /// What a node needs of its host, in order.
+    fn host_resources(&self, context: &Context<'_>, node: &NodePlan<'_>) -> Vec<HostResource>;
+    /// The TCP ports that a node listens on.
+    fn ports(&self, context: &Context<'_>, node: &NodePlan<'_>) -> Vec<u16>;
+    /// Starts a new cluster on a server.
+    fn init(&self, context: &Context<'_>, node: &NodePlan<'_>) -> Recipe;
+    /// Joins the cluster.
+    fn join(&self, context: &Context<'_>, node: &NodePlan<'_>) -> Recipe;
+    /// Says which cluster a server belongs to, where a run that was cut off may leave that unsaid.
+    fn belong(&self, context: &Context<'_>) -> Option<Recipe>;
+    /// Puts the version that is wished in the place of the one that runs.
+    fn upgrade(&self, context: &Context<'_>, node: &NodePlan<'_>) -> Recipe;
+    /// Leaves nothing of it on the host of a server, or of an agent.
+    fn leave(&self, server: bool) -> Recipe;
+    /// Saves etcd.
+    fn snapshot(&self, context: &Context<'_>) -> Recipe;
+}
+
+/// The compiler for a distribution; none where there is none yet.
+fn compiler(distribution: Distribution) -> Option<&'static dyn Compiler> {
     match distribution {
         Distribution::K3s => Some(&k3s::PROGRAM),
         Distribution::Rke2 => Some(&rke2::PROGRAM),
@@ -24,32 +48,66 @@ fn program(distribution: Distribution) -> Option<&'static Program> {
     }
 }
 
-fn of(context: &Context<'_>) -> Option<&'static Program> {
-    program(context.file.spec.kubernetes.distribution)
+fn of(context: &Context<'_>) -> Option<&'static dyn Compiler> {
+    compiler(context.file.spec.kubernetes.distribution)
 }
 
 /// Whether a distribution has a compiler in this version.
 pub(crate) fn compiles(distribution: Distribution) -> bool {
-    program(distribution).is_some()
+    compiler(distribution).is_some()
 }
 
 /// The secrets that a distribution's files hold, by name, and where each is to be found.
 pub(crate) fn secrets(file: &ClusterFile) -> Vec<(String, &SecretRef)> {
-    let compiled = compiles(file.spec.kubernetes.distribution);
-    if compiled { rancher::secrets(file) } else { Vec::new() }
+    compiler(file.spec.kubernetes.distribution).map(|compiler| compiler.secrets(file)).unwrap_or_default()
 }
 
 /// What a node's distribution needs of its host, in order.
 pub(crate) fn host_resources(context: &Context<'_>, node: &NodePlan<'_>) -> Vec<HostResource> {
-    of(context).map(|program| program.host_resources(context, node)).unwrap_or_default()
+    of(context).map(|compiler| compiler.host_resources(context, node)).unwrap_or_default()
 }
 
 /// The TCP ports that a node's distribution listens on.
 pub(crate) fn ports(context: &Context<'_>, node: &NodePlan<'_>) -> Vec<u16> {
-    of(context).map(|program| program.ports(context, node)).unwrap_or_default()
+    of(context).map(|compiler| compiler.ports(context, node)).unwrap_or_default()
+}
+
+/// What a distribution does with its members; what is the same on every node is made once.
+pub(crate) struct Recipes {
+    compiler: &'static dyn Compiler,
+    leaving: Leaving,
+    snapshot: Option<Arc<Recipe>>,
 }
 
 /// What a distribution does with its members; none where it has no compiler yet.
 pub(crate) fn recipes(context: &Context<'_>) -> Option<Recipes> {
-    of(context).map(|program| Recipes::new(program, context))
+    let compiler = of(context)?;
+    let etcd = context.file.spec.kubernetes.datastore == Datastore::Etcd;
+    Some(Recipes {
+        compiler,
+        leaving: Leaving { server: Arc::new(compiler.leave(true)), agent: Arc::new(compiler.leave(false)) },
+        // SQLite is a file that must not be copied while it is written; its backup is the machine's.
+        snapshot: etcd.then(|| Arc::new(compiler.snapshot(context))),
+    })
+}
+
+impl Recipes {
+    /// What leaves nothing of the distribution on a host.
+    pub(crate) fn leaving(&self) -> Leaving {
+        self.leaving.clone()
+    }
+
+    /// What is done with one node.
+    pub(crate) fn of(&self, context: &Context<'_>, node: &NodePlan<'_>) -> MemberRecipes {
+        let (compiler, server) = (self.compiler, node.is_server());
+        MemberRecipes {
+            init: server.then(|| Arc::new(compiler.init(context, node))),
+            join: Arc::new(compiler.join(context, node)),
+            belong: if server { compiler.belong(context).map(Arc::new) } else { None },
+            upgrade: Arc::new(compiler.upgrade(context, node)),
+            leave: if server { self.leaving.server.clone() } else { self.leaving.agent.clone() },
+            snapshot: self.snapshot.clone().filter(|_| server),
+            restore: None,
+        }
+    }
 }

@@ -17,15 +17,15 @@ use kubewright_model::host::{Artifact, DownloadWish, FileWish, HostResource, Mod
 use kubewright_model::ids::HoleName;
 use kubewright_model::net::HostPort;
 use kubewright_model::rancher;
-use kubewright_model::recipe::RecipeStep;
+use kubewright_model::recipe::{Recipe, RecipeStep};
 use kubewright_model::spec::kubernetes::{Datastore, Distribution, Kubernetes};
+use kubewright_model::spec::{ClusterFile, SecretRef};
 use kubewright_model::text::Text;
 
 pub(super) use config::{Config, api_port};
-pub(super) use files::secrets;
-pub(crate) use recipes::Recipes;
 pub(super) use units::Unit;
 
+use super::Compiler;
 use crate::context::Context;
 use crate::context::nodes::NodePlan;
 use crate::context::secrets::named;
@@ -113,36 +113,6 @@ impl Program {
         HostPort::new(endpoint.host.clone(), self.distribution.registration_port(endpoint.port))
     }
 
-    /// What it needs of a host, in order.
-    pub(super) fn host_resources(&self, context: &Context<'_>, node: &NodePlan<'_>) -> Vec<HostResource> {
-        let kubernetes = &context.file.spec.kubernetes;
-        // It brings an iptables of its own and prefers the host's, which fits the host's kernel.
-        let mut resources = vec![HostResource::Package("iptables".into())];
-        resources.push(HostResource::Download(DownloadWish {
-            path: self.binary(),
-            artifact: self.artifact(kubernetes, self.file),
-            member: self.member.map(String::from),
-            mode: Mode(0o755),
-        }));
-        resources.extend((self.prepare)(context, node));
-        let images = kubernetes.airgap_images.then(|| (self.images)(context));
-        resources.extend(images.into_iter().flatten().map(|file| {
-            HostResource::Download(DownloadWish {
-                path: self.data(&format!("agent/images/{}.tar.zst", stem(file))),
-                artifact: self.artifact(kubernetes, file),
-                member: None,
-                mode: Mode(0o644),
-            })
-        }));
-        resources.extend(self.tokens(context, node).into_iter().map(HostResource::File));
-        resources.extend(files::files(self, context, node).into_iter().map(HostResource::File));
-        let config = FileWish::new(self.settings("config.yaml"), config::text(self, context, node), 0o600);
-        resources.push(HostResource::File(config));
-        let unit = self.unit(node.is_server());
-        resources.push(HostResource::Unit(unit.wish(node.lxc().is_some(), self.reads(context, node))));
-        resources
-    }
-
     /// The tokens that a node has. Where agents have one of their own, an agent has no other.
     fn tokens(&self, context: &Context<'_>, node: &NodePlan<'_>) -> Vec<FileWish> {
         let secret = |path: String, hole: HoleName| FileWish::new(path, Text::hole(hole), 0o600);
@@ -154,24 +124,6 @@ impl Program {
                 std::iter::once(servers).chain(own.map(|own| secret(self.agent_token(), own))).collect()
             }
         }
-    }
-
-    /// The TCP ports that it listens on. <https://docs.k3s.io/installation/requirements#networking>,
-    /// <https://docs.rke2.io/install/requirements#networking>
-    pub(super) fn ports(&self, context: &Context<'_>, node: &NodePlan<'_>) -> Vec<u16> {
-        let [of_servers, of_agents] = self.listens;
-        // The kubelet.
-        let mut ports = vec![10250];
-        if node.is_server() {
-            ports.push(api_port(context, node));
-            ports.extend(of_servers);
-            if context.file.spec.kubernetes.datastore == Datastore::Etcd {
-                ports.extend([2379, 2380]);
-            }
-        } else {
-            ports.extend(of_agents);
-        }
-        ports
     }
 
     /// A file of a release. Releases hold a list of digests for each architecture, and mirrors what releases hold.
@@ -202,6 +154,83 @@ impl Program {
         let first = self.first.iter().map(|script| shell(script));
         let unit = self.unit(node.is_server()).name.into();
         first.chain([RecipeStep::Start { unit, reads: self.reads(context, node) }]).collect()
+    }
+}
+
+impl Compiler for Program {
+    fn secrets<'f>(&self, file: &'f ClusterFile) -> Vec<(String, &'f SecretRef)> {
+        files::secrets(file)
+    }
+
+    fn host_resources(&self, context: &Context<'_>, node: &NodePlan<'_>) -> Vec<HostResource> {
+        let kubernetes = &context.file.spec.kubernetes;
+        // It brings an iptables of its own and prefers the host's, which fits the host's kernel.
+        let mut resources = vec![HostResource::Package("iptables".into())];
+        resources.push(HostResource::Download(DownloadWish {
+            path: self.binary(),
+            artifact: self.artifact(kubernetes, self.file),
+            member: self.member.map(String::from),
+            mode: Mode(0o755),
+        }));
+        resources.extend((self.prepare)(context, node));
+        let images = kubernetes.airgap_images.then(|| (self.images)(context));
+        resources.extend(images.into_iter().flatten().map(|file| {
+            HostResource::Download(DownloadWish {
+                path: self.data(&format!("agent/images/{}.tar.zst", stem(file))),
+                artifact: self.artifact(kubernetes, file),
+                member: None,
+                mode: Mode(0o644),
+            })
+        }));
+        resources.extend(self.tokens(context, node).into_iter().map(HostResource::File));
+        resources.extend(files::files(self, context, node).into_iter().map(HostResource::File));
+        let config = FileWish::new(self.settings("config.yaml"), config::text(self, context, node), 0o600);
+        resources.push(HostResource::File(config));
+        let unit = self.unit(node.is_server());
+        resources.push(HostResource::Unit(unit.wish(node.lxc().is_some(), self.reads(context, node))));
+        resources
+    }
+
+    /// <https://docs.k3s.io/installation/requirements#networking>,
+    /// <https://docs.rke2.io/install/requirements#networking>
+    fn ports(&self, context: &Context<'_>, node: &NodePlan<'_>) -> Vec<u16> {
+        let [of_servers, of_agents] = self.listens;
+        // The kubelet.
+        let mut ports = vec![10250];
+        if node.is_server() {
+            ports.push(api_port(context, node));
+            ports.extend(of_servers);
+            if context.file.spec.kubernetes.datastore == Datastore::Etcd {
+                ports.extend([2379, 2380]);
+            }
+        } else {
+            ports.extend(of_agents);
+        }
+        ports
+    }
+
+    fn init(&self, context: &Context<'_>, node: &NodePlan<'_>) -> Recipe {
+        self.begin(context, node)
+    }
+
+    fn join(&self, context: &Context<'_>, node: &NodePlan<'_>) -> Recipe {
+        if node.is_server() { self.join_server(context, node) } else { self.join_agent(context, node) }
+    }
+
+    fn belong(&self, context: &Context<'_>) -> Option<Recipe> {
+        self.say_which(context)
+    }
+
+    fn upgrade(&self, context: &Context<'_>, node: &NodePlan<'_>) -> Recipe {
+        self.renew(context, node)
+    }
+
+    fn leave(&self, server: bool) -> Recipe {
+        leave::leave(self, server)
+    }
+
+    fn snapshot(&self, context: &Context<'_>) -> Recipe {
+        self.save(context)
     }
 }
 

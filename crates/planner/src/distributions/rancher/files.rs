@@ -35,7 +35,7 @@ pub(super) fn files(program: &Program, context: &Context<'_>, node: &NodePlan<'_
 }
 
 /// The secrets in them, by name.
-pub(in crate::distributions) fn secrets(file: &ClusterFile) -> Vec<(String, &SecretRef)> {
+pub(super) fn secrets(file: &ClusterFile) -> Vec<(String, &SecretRef)> {
     let logins = file.spec.kubernetes.registries.iter().filter_map(|(name, registry)| {
         let login = registry.login.as_ref()?;
         Some((password(name), &login.password))

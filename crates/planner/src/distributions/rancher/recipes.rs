@@ -1,8 +1,5 @@
 //! What is done to make a host a member, to change its version, and to save the datastore.
 
-use std::sync::Arc;
-
-use kubewright_model::desired::{Leaving, MemberRecipes};
 use kubewright_model::host::FileWish;
 use kubewright_model::recipe::{Effect, Output, Recipe, RecipeStep};
 use kubewright_model::spec::kubernetes::Datastore;
@@ -10,53 +7,12 @@ use kubewright_model::text::Text;
 use kubewright_model::units::Span;
 use kubewright_model::version::Version;
 
-use super::{Program, leave};
+use super::Program;
 use crate::context::Context;
 use crate::context::nodes::NodePlan;
 
 /// The first start pulls images and makes certificates; on a slow link it takes minutes.
 const START_TIMEOUT: Span = Span::from_secs(10 * 60);
-
-/// What a distribution does with its members; what is the same on every node is made once.
-pub(crate) struct Recipes {
-    program: &'static Program,
-    leave_server: Arc<Recipe>,
-    leave_agent: Arc<Recipe>,
-    snapshot: Option<Arc<Recipe>>,
-}
-
-impl Recipes {
-    pub(in crate::distributions) fn new(program: &'static Program, context: &Context<'_>) -> Self {
-        let etcd = context.file.spec.kubernetes.datastore == Datastore::Etcd;
-        Self {
-            program,
-            leave_server: Arc::new(leave::leave(program, true)),
-            leave_agent: Arc::new(leave::leave(program, false)),
-            // SQLite is a file that must not be copied while it is written; its backup is the machine's.
-            snapshot: etcd.then(|| Arc::new(program.snapshot(context))),
-        }
-    }
-
-    /// What leaves nothing of the distribution on a host.
-    pub(crate) fn leaving(&self) -> Leaving {
-        Leaving { server: self.leave_server.clone(), agent: self.leave_agent.clone() }
-    }
-
-    /// What is done with one node.
-    pub(crate) fn of(&self, context: &Context<'_>, node: &NodePlan<'_>) -> MemberRecipes {
-        let (program, server) = (self.program, node.is_server());
-        let join = if server { program.join_server(context, node) } else { program.join_agent(context, node) };
-        MemberRecipes {
-            init: server.then(|| Arc::new(program.init(context, node))),
-            join: Arc::new(join),
-            belong: if server { program.belong(context).map(Arc::new) } else { None },
-            upgrade: Arc::new(program.upgrade(context, node)),
-            leave: if server { self.leave_server.clone() } else { self.leave_agent.clone() },
-            snapshot: self.snapshot.clone().filter(|_| server),
-            restore: None,
-        }
-    }
-}
 
 fn recipe(context: &Context<'_>, title: &str, effect: Effect, steps: Vec<RecipeStep>, gives: Vec<Output>) -> Recipe {
     let version = Some(context.file.spec.kubernetes.version.clone());
@@ -67,7 +23,7 @@ impl Program {
     /// The first server. Where it has to be told that it begins a cluster, the membership file says so, and no longer than
     /// until it runs: a server that lost its disk would begin a second cluster at its next start. For the same reason
     /// the file names a server from then on, which is ignored while there are data.
-    fn init(&self, context: &Context<'_>, node: &NodePlan<'_>) -> Recipe {
+    pub(super) fn begin(&self, context: &Context<'_>, node: &NodePlan<'_>) -> Recipe {
         let etcd = context.file.spec.kubernetes.datastore == Datastore::Etcd;
         let mut steps = match self.begins.filter(|_| etcd) {
             Some(begins) => vec![self.says(begins.into())],
@@ -94,12 +50,12 @@ impl Program {
 
     /// What a run left unsaid that was cut off while it began the cluster. It is not looked at while there are data, so
     /// nothing is restarted for it.
-    fn belong(&self, context: &Context<'_>) -> Option<Recipe> {
+    pub(super) fn say_which(&self, context: &Context<'_>) -> Option<Recipe> {
         let steps = vec![self.never_begins(context)?];
         Some(recipe(context, "say which cluster the server is one of", Effect::Belong, steps, Vec::new()))
     }
 
-    fn join_server(&self, context: &Context<'_>, node: &NodePlan<'_>) -> Recipe {
+    pub(super) fn join_server(&self, context: &Context<'_>, node: &NodePlan<'_>) -> Recipe {
         let mut steps = vec![self.through_a_server()];
         steps.extend(self.start(context, node));
         steps.push(self.api_ready());
@@ -115,7 +71,7 @@ impl Program {
 
     /// An agent's configuration names the endpoint. Where that is a single server, which may be the one that is down, the
     /// agent joins through another. That it was let in shows by the kubeconfig that it writes for its kubelet.
-    fn join_agent(&self, context: &Context<'_>, node: &NodePlan<'_>) -> Recipe {
+    pub(super) fn join_agent(&self, context: &Context<'_>, node: &NodePlan<'_>) -> Recipe {
         let joined = RecipeStep::Until {
             command: vec!["test".into(), "-s".into(), self.kubelet_config()],
             what: "the agent is let in by a server".into(),
@@ -139,7 +95,7 @@ impl Program {
     /// The new program is in its place already; containers go on while it restarts. The books still hold the node as Ready
     /// for a while after its kubelet has gone, so it counts only when they hold the new version as well.
     /// <https://docs.k3s.io/upgrades/manual>, <https://docs.rke2.io/upgrades/manual>
-    fn upgrade(&self, context: &Context<'_>, node: &NodePlan<'_>) -> Recipe {
+    pub(super) fn renew(&self, context: &Context<'_>, node: &NodePlan<'_>) -> Recipe {
         let unit = self.unit(node.is_server()).name;
         let version = &context.file.spec.kubernetes.version;
         let restart = RecipeStep::Restart { unit: unit.into(), reads: self.reads(context, node) };
@@ -200,7 +156,7 @@ impl Program {
 
     /// Snapshots that somebody asks for are kept for ever, unless those are pruned that are more than so many.
     /// <https://docs.k3s.io/cli/etcd-snapshot>, <https://docs.rke2.io/datastore/backup_restore>
-    fn snapshot(&self, context: &Context<'_>) -> Recipe {
+    pub(super) fn save(&self, context: &Context<'_>) -> Recipe {
         let kept = context.file.spec.backup.as_ref().map_or(0, |backup| backup.keep.last);
         let binary = self.binary();
         let run = |words: &[&str]| {
