@@ -29,7 +29,7 @@ pub mod net;
 pub mod object;
 pub mod observed;
 pub mod plan;
-pub mod rancher;
+pub mod programs;
 pub mod recipe;
 pub mod secret;
 pub mod setting;

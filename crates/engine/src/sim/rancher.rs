@@ -9,7 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use kubewright_model::digest::Digest;
 use kubewright_model::ids::NodeName;
-use kubewright_model::rancher::{K3S, Program, RKE2};
+use kubewright_model::programs::{K3S, Program, RKE2};
 use serde_json::Value;
 
 use super::state::{Machine, State};

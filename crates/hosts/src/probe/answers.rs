@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use kubewright_model::digest::Digest;
-use kubewright_model::rancher::PROGRAMS;
+use kubewright_model::programs::PROGRAMS;
 
 use super::ParseError;
 

@@ -7,7 +7,7 @@ use kubewright_model::facts::{HostAddress, HostFacts, Packaging, Virtualisation}
 use kubewright_model::host::{Before, DownloadWish, HostResource};
 use kubewright_model::ids::{ClusterName, Owner};
 use kubewright_model::observed::{HostSeen, KubernetesSeen};
-use kubewright_model::rancher::{PROGRAMS, Program, RKE2};
+use kubewright_model::programs::{PROGRAMS, Program, RKE2};
 use kubewright_model::spec::formats::Format as _;
 
 use super::answers::{Answers, Ended};

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use kubewright_model::host::{DirectoryWish, FileWish, HostResource};
 use kubewright_model::observed::SHOWN_TEXT;
-use kubewright_model::rancher::PROGRAMS;
+use kubewright_model::programs::PROGRAMS;
 
 use crate::change::memory;
 use crate::shell::quote;

@@ -2,7 +2,7 @@
 //! `install.sh`'s, for v1.31 and later.
 
 use kubewright_model::host::HostResource;
-use kubewright_model::rancher::K3S;
+use kubewright_model::programs::K3S;
 use kubewright_model::spec::Distribution;
 use kubewright_model::spec::kubernetes::{API_PORT, FlannelBackend};
 

@@ -16,7 +16,7 @@ use kubewright_model::digest::Digest;
 use kubewright_model::host::{Artifact, DownloadWish, FileWish, HostResource, Mode, Proof};
 use kubewright_model::ids::HoleName;
 use kubewright_model::net::HostPort;
-use kubewright_model::rancher;
+use kubewright_model::programs;
 use kubewright_model::recipe::{Recipe, RecipeStep};
 use kubewright_model::spec::kubernetes::{Datastore, Distribution, Kubernetes};
 use kubewright_model::spec::{ClusterFile, SecretRef};
@@ -36,7 +36,7 @@ pub(super) struct Program {
     /// Which it is.
     pub(super) distribution: Distribution,
     /// What it is called on a host.
-    pub(super) is: &'static rancher::Program,
+    pub(super) is: &'static programs::Program,
     /// Where its releases are published.
     pub(super) releases: &'static str,
     /// The file of a release that is the program, or that holds it.

@@ -6,7 +6,7 @@
 //! tell it.
 
 use kubewright_model::host::{FileWish, HostResource, UserWish};
-use kubewright_model::rancher::RKE2;
+use kubewright_model::programs::RKE2;
 use kubewright_model::spec::Distribution;
 use kubewright_model::spec::kubernetes::{Cni, Profile, SUPERVISOR_PORT};
 use serde_json::json;

@@ -125,7 +125,7 @@ fn a_program_that_tells_half_is_not_believed() {
 #[test]
 fn the_script_calls_programs_as_everybody_does() {
     let whole = script(&[], false);
-    for program in &kubewright_model::rancher::PROGRAMS {
+    for program in &kubewright_model::programs::PROGRAMS {
         for word in [program.path, program.units[0], &format!("{}/agent/kubelet.kubeconfig", program.name)] {
             let word = word.trim_start_matches('/');
             assert!(whole.contains(word), "{word}");

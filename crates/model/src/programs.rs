@@ -1,7 +1,7 @@
-//! K3s and RKE2 by what they are called on a host. What compiles them, what looks at hosts and what pretends to be them must
-//! mean the same by it, so it stands here once.
+//! Distributions by what they are called on a host. What compiles them, what looks at hosts and what pretends to be them
+//! must mean the same by it, so it stands here once.
 
-/// One of the two.
+/// One of them.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Program {
     /// Its name, and that of its folders.
@@ -30,5 +30,5 @@ pub const RKE2: Program = Program {
     units: ["rke2-server.service", "rke2-agent.service"],
 };
 
-/// Both.
+/// All of them.
 pub static PROGRAMS: [Program; 2] = [K3S, RKE2];
