@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use kubewright_model::digest::Digest;
 use kubewright_model::host::{
-    DownloadWish, FileWish, HostResource, Proof, RepositoryWish, SshDaemonWish, UnitRun, UnitWish, UserWish,
+    DownloadWish, FileWish, HostResource, Judge, Proof, RepositoryWish, SshDaemonWish, UnitRun, UnitWish, UserWish,
 };
 use kubewright_model::ids::NodeName;
 use kubewright_model::plan::HostChange;
@@ -136,6 +136,7 @@ pub(crate) fn write_file(
     let digest = Digest::of(&content);
     let mode = format!("{:o}", file.mode.0);
     let words = [file.path.as_str(), &mode, &file.owner, digest.as_str()];
+    let words: Vec<&str> = words.into_iter().chain(file.judge.map(Judge::command)).collect();
     calls.call(Library::Files, &Call::tell(index, "kw_file", &words).reading(content));
     Ok(())
 }
@@ -351,6 +352,7 @@ impl Writer<'_> {
     fn unit(&mut self, index: usize, unit: &UnitWish) {
         let run = match unit.run {
             UnitRun::Running => "running",
+            UnitRun::Reloading => "reloading",
             UnitRun::Oneshot => "oneshot",
             UnitRun::ByRecipe => "byrecipe",
         };

@@ -186,12 +186,33 @@ pub struct FileWish {
     pub mode: Mode,
     /// `user:group`.
     pub owner: String,
+    /// Who must agree with a new text before it takes the old one's place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub judge: Option<Judge>,
 }
 
 impl FileWish {
-    /// A file of root's.
+    /// A file of root's that nobody judges.
     pub fn new(path: impl Into<String>, content: impl Into<Text>, mode: u32) -> Self {
-        Self { path: path.into(), content: content.into(), mode: Mode(mode), owner: "root:root".into() }
+        let (path, content) = (path.into(), content.into());
+        Self { path, content, mode: Mode(mode), owner: "root:root".into(), judge: None }
+    }
+}
+
+/// A program that reads a file, and tells beforehand whether it can.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Judge {
+    /// <https://docs.haproxy.org/3.0/management.html#3>
+    HaProxy,
+}
+
+impl Judge {
+    /// The command that judges; the file is its last word.
+    pub fn command(self) -> &'static str {
+        match self {
+            Self::HaProxy => "haproxy -c -f",
+        }
     }
 }
 
@@ -283,6 +304,8 @@ pub struct UnitWish {
 pub enum UnitRun {
     /// It runs, and is restarted when what it reads has changed.
     Running,
+    /// It runs, and reads again what has changed while it runs on.
+    Reloading,
     /// It was started once and has done its work.
     Oneshot,
     /// A recipe enables and starts it the first time. A unit that was started before (the host knows what it read then)

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use kubewright_model::desired::{DesiredProxy, ProxyBalancer};
-use kubewright_model::host::{FileWish, HostResource, UnitRun, UnitWish};
+use kubewright_model::host::{FileWish, HostResource, Judge, UnitRun, UnitWish};
 use kubewright_model::spec::kubernetes::{API_PORT, Distribution};
 use kubewright_model::spec::load_balancers::{Algorithm, HealthProtocol, Listener};
 use kubewright_model::text::Text;
@@ -18,15 +18,17 @@ pub(crate) fn resources(proxy: &DesiredProxy, distribution: Distribution) -> Vec
         }
     }
     let reads = text.fingerprint();
+    let judge = Some(Judge::HaProxy);
     vec![
         HostResource::Package("haproxy".into()),
         // The statistics' password is in it.
-        HostResource::File(FileWish { owner: "root:haproxy".into(), ..FileWish::new(CONFIG, text, 0o640) }),
+        HostResource::File(FileWish { owner: "root:haproxy".into(), judge, ..FileWish::new(CONFIG, text, 0o640) }),
         HostResource::Unit(UnitWish {
             name: "haproxy.service".into(),
             content: None,
             enabled: true,
-            run: UnitRun::Running,
+            // The connections that it has stay until they end.
+            run: UnitRun::Reloading,
             reads,
         }),
     ]

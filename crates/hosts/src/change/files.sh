@@ -1,6 +1,6 @@
 # Whole files, parts of files, and links.
 
-# A file: path, mode, owner, digest; its bytes in base64 on standard input.
+# A file: path, mode, owner, digest, and maybe the words of who judges it; its bytes in base64 on standard input.
 kw_file() {
   kw_whole "file $1" "$@"
 }
@@ -13,8 +13,16 @@ kw_whole() {
     kw_note_file "$1" "$kw_path" && kw_own "$kw_path" "$3" "$4" && return 9
     return 1
   fi
-  kw_note_file "$1" "$kw_path" && kw_decode "$kw_path" "$3" "$4" "$5" && return 9
+  kw_judge=${6-}
+  kw_note_file "$1" "$kw_path" && kw_decode "$kw_path" "$3" "$4" "$5" ${kw_judge:+kw_judged} && return 9
   return 1
+}
+
+# Whether the program that is to read a file agrees with it: the file. What it says against it is told.
+kw_judged() {
+  kw_said=$(exec 2>&1; $kw_judge "$1") && return 0
+  printf '%s\n' "$kw_said" | tail -n 20
+  kw_no "${kw_judge%% *} refuses it, and what was there stays"
 }
 
 # A folder: path, mode, owner. A link that leads to one will do.

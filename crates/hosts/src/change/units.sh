@@ -58,8 +58,8 @@ kw_remember_unit() {
   kw_state units && kw_write "$2$kw_newline" "$KW_STATE/units/$1.reads" 600 0:0
 }
 
-# Enables and starts a unit as wished: its name, yes or no for enabled, running, oneshot or byrecipe, what it reads, and
-# whether its file was changed.
+# Enables and starts a unit as wished: its name, yes or no for enabled, running, reloading, oneshot or byrecipe, what it
+# reads, and whether its file was changed.
 kw_unit() {
   kw_was= kw_active= kw_enabled= kw_loaded= kw_done=0
   [ "$5" != changed ] || kw_done=9
@@ -103,7 +103,8 @@ kw_unit_started() {
       kw_ready "$1" && kw_done=9
       return
     fi
-    kw_verb=restart
+    # A unit whose own file was changed is another one.
+    [ "$3,$5" = reloading,same ] && kw_verb=reload || kw_verb=restart
     ;;
   # It has done its work; one that failed has not.
   oneshot,inactive)

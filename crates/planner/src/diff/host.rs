@@ -151,14 +151,17 @@ fn unit_difference(unit: &UnitWish, seen: Option<&UnitSeen>, filled: &BTreeMap<D
     let fresh = unit.run == UnitRun::Oneshot || !seen.active || seen.reads.as_ref() == Some(reads);
     match (placed, fresh) {
         (true, true) => None,
-        (true, false) => Some((Some("runs with what it read before".into()), "restarted".into(), true)),
+        (true, false) => {
+            let how = if unit.run == UnitRun::Reloading { "reads it again" } else { "restarted" };
+            Some((Some("runs with what it read before".into()), how.into(), true))
+        }
         (false, _) => Some((Some(state(seen.enabled, seen.active)), state(enabled, should_run), false)),
     }
 }
 
 fn runs_after(unit: &UnitWish, seen: Option<&UnitSeen>) -> bool {
     match unit.run {
-        UnitRun::Running | UnitRun::Oneshot => true,
+        UnitRun::Running | UnitRun::Reloading | UnitRun::Oneshot => true,
         // The host remembers what it read only if it was started before.
         UnitRun::ByRecipe => seen.is_some_and(|seen| seen.reads.is_some()),
     }

@@ -290,7 +290,7 @@ fn network(draft: &mut Draft<'_>, host: &Judged<'_>) {
         host.note(draft, Weight::Blocks, message, "Kubernetes binds to the node's address: write the one that it has");
     }
     let own = host.node.host.resources.iter().any(|resource| match resource {
-        HostResource::Unit(unit) if unit.run == UnitRun::Running => {
+        HostResource::Unit(unit) if matches!(unit.run, UnitRun::Running | UnitRun::Reloading) => {
             host.seen.units.get(&unit.name).is_some_and(|there| there.active)
         }
         _ => false,

@@ -3,10 +3,11 @@
 use std::os::unix::fs::symlink;
 
 use kubewright_model::digest::Digest;
-use kubewright_model::host::{Artifact, DownloadWish, FileWish, HostResource, HostsEntry, Mode, Proof};
+use kubewright_model::host::{Artifact, DownloadWish, FileWish, HostResource, HostsEntry, Judge, Mode, Proof};
 use kubewright_model::text::Text;
 
 use super::host::{each, nothing_beside};
+use crate::HostError;
 
 fn file(path: &str, text: &str, mode: u32) -> HostResource {
     HostResource::File(FileWish::new(path, text, mode))
@@ -30,6 +31,26 @@ fn a_file_is_written_whole_with_its_mode() {
         host.twice(&[file("/etc/a/b/motd", "hello\n\nthere", 0o600)]);
         host.twice(&[file("/etc/a/b/motd", "", 0o4755)]);
         assert_eq!((host.read("etc/a/b/motd").as_str(), host.mode("etc/a/b/motd").as_str()), ("", "4755"));
+    });
+}
+
+#[test]
+fn what_its_reader_refuses_never_takes_a_files_place() {
+    each(|host| {
+        // It wants to be called as it is, and takes what begins well.
+        host.program(
+            "haproxy",
+            "#!/bin/sh\n[ \"$# $1 $2\" = '3 -c -f' ] || exit 64\ngrep -q good \"$3\" || { echo 'line 1: no' >&2; exit 1; }\n",
+        );
+        let judged = |text: &str| {
+            let judge = Some(Judge::HaProxy);
+            HostResource::File(FileWish { judge, ..FileWish::new("/etc/haproxy.cfg", text, 0o644) })
+        };
+        host.twice(&[judged("good\n")]);
+        let Err(HostError::Failed { why, log, .. }) = host.make(&[judged("bad\n")]) else { panic!("it refuses it") };
+        assert_eq!((why.as_str(), log[0].as_str()), ("haproxy refuses it, and what was there stays", "line 1: no"));
+        assert_eq!(host.read("etc/haproxy.cfg"), "good\n");
+        nothing_beside(host, "etc");
     });
 }
 

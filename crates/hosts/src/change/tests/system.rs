@@ -163,6 +163,21 @@ fn a_unit_runs_and_runs_again_when_it_reads_something_newer() {
 }
 
 #[test]
+fn a_unit_that_reads_again_is_not_stopped_for_it() {
+    each(|host| {
+        let wish = |reads| UnitWish { content: None, ..unit(UnitRun::Reloading, reads) };
+        host.write("systemd/k3s.service.active", "active\n");
+        host.write("etc/systemd/system/k3s.service", "[Service]\n");
+        let calls = host.twice(&[HostResource::Unit(wish("one"))]);
+        // It was there before us, and that is written down.
+        assert_eq!(done(&calls)[2..], ["systemctl -q enable k3s.service", "systemctl reload k3s.service"]);
+        assert_eq!(done(&host.twice(&[HostResource::Unit(wish("two"))])), ["systemctl reload k3s.service"]);
+        let another = HostResource::Unit(unit(UnitRun::Reloading, "three"));
+        assert_eq!(done(&host.twice(&[another])), ["systemctl daemon-reload", "systemctl restart k3s.service"]);
+    });
+}
+
+#[test]
 fn a_unit_that_waits_for_its_recipe_is_only_written() {
     each(|host| {
         let calls = host.twice(&[HostResource::Unit(unit(UnitRun::ByRecipe, "one"))]);

@@ -167,7 +167,7 @@ fn a_host_that_was_never_a_member_is_asked_for_more() {
 fn what_is_in_a_file_is_told_where_it_differs_and_is_nobodys_secret() {
     let host = Host::debian();
     let wish = |content: Text, mode| {
-        HostResource::File(FileWish { path: "/etc/motd".into(), content, mode: Mode(mode), owner: host.owner() })
+        HostResource::File(FileWish { owner: host.owner(), ..FileWish::new("/etc/motd", content, mode) })
     };
     let told = |wish: &HostResource| host.look(std::slice::from_ref(wish)).files["/etc/motd"].text.clone();
     let motd = wish(Text::known("welcome\n"), 0o644);
