@@ -35,6 +35,8 @@ const NEEDS: &[Need] = &[
     Need { test: "test -e /usr/share/keyrings/debian-archive-keyring.gpg", package: "debian-archive-keyring" },
     Need { test: "command -v systemd-nspawn", package: "systemd-container" },
     Need { test: "command -v ip", package: "iproute2" },
+    // What stands behind load balancers speaks TLS.
+    Need { test: "command -v openssl", package: "openssl" },
     // A pretend Proxmox VE comes from PyPI into an environment below the target folder.
     Need { test: "python3 -c 'import ensurepip, venv'", package: "python3-venv" },
 ];

@@ -42,7 +42,8 @@ pub(crate) fn server_ports(distribution: Distribution) -> [u16; 2] {
 /// Where HAProxy reads it.
 pub(crate) const CONFIG: &str = "/etc/haproxy/haproxy.cfg";
 
-/// Time-outs for long connections: `kubectl exec` and watches stay open while nothing is said.
+/// Time-outs for long connections: `kubectl exec` and watches stay open while nothing is said. Whoever comes to a target
+/// that does not answer goes to another one: its check tells that it is gone only seconds later.
 const HEAD: &str = "global\n    \
     log /dev/log local0\n    \
     user haproxy\n    \
@@ -53,6 +54,8 @@ const HEAD: &str = "global\n    \
     mode tcp\n    \
     option tcplog\n    \
     option dontlognull\n    \
+    option redispatch 1\n    \
+    retries 3\n    \
     timeout connect 5s\n    \
     timeout client 1h\n    \
     timeout server 1h\n    \

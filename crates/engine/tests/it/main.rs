@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+mod balancers;
 #[path = "../../../hosts/tests/it/booted.rs"]
 mod booted;
 mod conformance;
