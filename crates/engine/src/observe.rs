@@ -47,7 +47,10 @@ async fn inventories(world: &World, desired: &Desired) -> BTreeMap<ProviderName,
                 None => format!("this version has no hands for provider {name}"),
             })),
             Some(provider) => match retry(LOOKS, || provider.observe(&desired.owner), |_, _, _| {}).await {
-                Ok(inventory) => Seen::Present(inventory),
+                Ok(mut inventory) => {
+                    inventory.name_unread(name, desired);
+                    Seen::Present(inventory)
+                }
                 Err(error) => Seen::Unknown(error.into()),
             },
         };
@@ -115,11 +118,16 @@ async fn cluster(world: &World, store: &dyn Store, desired: &Desired, observed: 
     }
 }
 
-/// Why a server could not be asked, where its provider could not be looked at: whether it runs, nobody knows.
+/// Why a server could not be asked, where its provider or its machine could not be looked at: whether it runs, nobody
+/// knows.
 fn unasked(desired: &Desired, observed: &Observed) -> Option<String> {
     desired.servers().find_map(|member| {
-        let provider = &desired.machine(&member.name)?.provider;
-        observed.providers.get(provider)?.why_unknown()?;
-        Some(format!("provider {provider} could not be looked at, so {} could not be asked", member.name))
+        let machine = desired.machine(&member.name)?;
+        let why = match observed.providers.get(&machine.provider)? {
+            Seen::Unknown(_) => format!("provider {} could not be looked at", machine.provider),
+            Seen::Present(inventory) => inventory.machine(&machine.name, machine.vmid).why_unknown()?.to_string(),
+            Seen::Absent => return None,
+        };
+        Some(format!("{why}, so {} could not be asked", member.name))
     })
 }

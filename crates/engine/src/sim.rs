@@ -135,6 +135,12 @@ impl DataCentre {
         true
     }
 
+    /// A hypervisor goes offline, or comes back.
+    pub fn set_offline(&self, place: &PlaceName, offline: bool) {
+        let now = self.now();
+        self.lock().set_offline(place, offline, now);
+    }
+
     /// Restarts the hypervisors: what starts with them runs, the rest is off.
     pub fn reboot(&self) {
         let now = self.now();

@@ -37,4 +37,5 @@ pub mod source;
 pub mod spec;
 pub mod text;
 pub mod units;
+pub mod unread;
 pub mod version;

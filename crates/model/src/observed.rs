@@ -13,6 +13,7 @@ use crate::host::{Before, Mode, UserWish, short_key};
 use crate::ids::{ClusterName, Namespace, NodeName, Owner, PlaceName, ProviderName, ReleaseName, Vmid};
 use crate::object::ObjectId;
 use crate::setting::Settings;
+use crate::unread::Unread;
 use crate::version::Version;
 
 /// Why something could not be seen.
@@ -124,12 +125,14 @@ impl Observed {
         let providers = self.providers.iter().filter_map(|(name, seen)| Some((name.as_str(), seen.why_unknown()?)));
         let hosts = self.hosts.iter().filter_map(|(name, seen)| Some((name.as_str(), seen.why_unknown()?)));
         let told: Vec<(&str, &Why)> = providers.chain(hosts).collect();
+        let unread = self.providers.values().filter_map(Seen::present).flat_map(|inventory| &inventory.unread);
+        let unread = unread.map(|it| (it.name.as_ref().map_or(it.place.as_str(), NodeName::as_str), it.why()));
         // A cluster is out of reach where its hosts are, and says so.
         let cluster = self.cluster.as_ref().and_then(|seen| seen.why_unknown()).map(|why| {
             let shorter = |short: String, (_, why): &(&str, &Why)| short.replace(&format!("; {why}"), "");
             ("the cluster", Why { words: told.iter().fold(why.words.clone(), shorter), ..why.clone() })
         });
-        told.iter().map(|(name, why)| (*name, (*why).clone())).chain(cluster).collect()
+        told.iter().map(|(name, why)| (*name, (*why).clone())).chain(unread).chain(cluster).collect()
     }
 }
 
@@ -141,6 +144,9 @@ pub struct Inventory {
     /// Templates with our mark, and machines that are to become one, by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub templates: BTreeMap<NodeName, TemplateSeen>,
+    /// Machines and templates with our mark that cannot be read.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unread: Vec<Unread>,
     /// Load balancers with our mark, by name.
     pub load_balancers: BTreeMap<ClusterName, LoadBalancerSeen>,
     /// Numbers, names and addresses that are taken by what is not ours.

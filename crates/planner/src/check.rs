@@ -115,6 +115,9 @@ fn unknown_is_untouched(plan: &Plan, observed: &Observed, found: &mut Vec<Violat
         {
             found.push(violation("unknown is untouched", step, format!("provider {provider} was not seen")));
         }
+        if let Some(name) = touched(&step.action).filter(|name| is_unread(name, observed)) {
+            found.push(violation("unknown is untouched", step, format!("machine {name} was not seen")));
+        }
         let host = match &step.action {
             Action::ChangeHost(change) => Some(&change.host),
             Action::RunRecipe { host, .. } => Some(host),
@@ -132,6 +135,25 @@ fn unknown_is_untouched(plan: &Plan, observed: &Observed, found: &mut Vec<Violat
             found.push(violation("unknown is untouched", step, why));
         }
     }
+}
+
+/// The machine that its provider does something to.
+fn touched(action: &Action) -> Option<&NodeName> {
+    match action {
+        Action::CreateMachine(machine) | Action::UpdateMachine(machine) => Some(&machine.name),
+        Action::StartMachine { name, .. }
+        | Action::DeleteMachine { name, .. }
+        | Action::RestartMachine { name, .. }
+        | Action::TurnIntoTemplate { name, .. }
+        | Action::TakeSnapshot { name, .. }
+        | Action::DeleteSnapshots { name, .. } => Some(name),
+        _ => None,
+    }
+}
+
+fn is_unread(name: &NodeName, observed: &Observed) -> bool {
+    let mut unread = crate::diff::machine::inventories(observed).flat_map(|(_, inventory)| &inventory.unread);
+    unread.any(|it| it.name.as_ref() == Some(name))
 }
 
 /// What is not known of the cluster, and would have to be for this.

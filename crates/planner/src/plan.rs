@@ -24,6 +24,7 @@ mod rolling;
 mod snapshots;
 mod standing;
 mod templates;
+mod unread;
 mod window;
 
 use std::collections::BTreeSet;

@@ -82,7 +82,10 @@ fn power(observed: &Observed, machine: &DesiredMachine) -> String {
         Some(Seen::Present(_)) if *machine.body == Body::Existing && is_silent(observed, &machine.name) => {
             paint(CARE, "?")
         }
-        Some(Seen::Present(inventory)) => runs(inventory.machines.get(&machine.name).map(|machine| machine.power)),
+        Some(Seen::Present(inventory)) => match inventory.machine(&machine.name, machine.vmid) {
+            Seen::Unknown(_) => paint(CARE, "?"),
+            seen => runs(seen.present().map(|machine| machine.power)),
+        },
     }
 }
 

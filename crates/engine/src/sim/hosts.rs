@@ -9,7 +9,7 @@ use kubewright_hosts::{Holes, HostError, Hosts, Layer, Probe, Report};
 use kubewright_model::desired::Way;
 use kubewright_model::digest::Digest;
 use kubewright_model::host::{DownloadWish, FileWish, HostResource, Proof, UnitRun, UnitWish};
-use kubewright_model::ids::{NodeName, Vmid};
+use kubewright_model::ids::{NodeName, PlaceName, Vmid};
 use kubewright_model::observed::{FileSeen, HostSeen, KubernetesSeen, SHOWN_TEXT, Seen, UnitSeen, UserSeen};
 use kubewright_model::plan::HostChange;
 use kubewright_model::recipe::Recipe;
@@ -47,9 +47,12 @@ impl Ssh {
         let mut state = self.centre.at_present();
         let unreachable =
             |why: &str| Err(HostError::Unreachable { host: host.clone(), layer: Layer::Tcp, why: why.into() });
+        let away = |state: &State, name: &str| state.offline.contains(&PlaceName::new(name));
         if way.address.is_none() && state.places.iter().any(|place| place.as_str() == host.as_str()) {
             return if state.dark() {
                 unreachable("no route to host: the power is away")
+            } else if away(&state, host.as_str()) {
+                unreachable("no route to host")
             } else {
                 Ok(Reached::Hypervisor)
             };

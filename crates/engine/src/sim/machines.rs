@@ -10,6 +10,7 @@ use kubewright_model::observed::{
     BackupJobSeen, Inventory, LoadBalancerSeen, MachineSeen, Power, SNAPSHOT_MARK, Seen, Taken, TemplateSeen,
 };
 use kubewright_model::setting::Setting;
+use kubewright_model::unread::Unread;
 use kubewright_planner::diff::settings::{Course, differences};
 use kubewright_providers::{Capabilities, Doomed, ErrorKind, Provider, ProviderError, Refusal, Wanted};
 
@@ -93,6 +94,9 @@ impl Machines {
                 state.breach(now, format!("machine {name} of {} was to be changed", seen.owner.0));
                 Err(error(ErrorKind::Conflict, format!("machine {name} is not ours")))
             }
+            Some(seen) if state.offline.contains(&seen.place) => {
+                Err(error(ErrorKind::Transient, "595 No route to host"))
+            }
             Some(seen) => Ok(seen),
         }
     }
@@ -110,6 +114,9 @@ impl Machines {
         let seen = [&name, &machine.name].into_iter().find_map(|name| Some(there?.get(name)?.seen.clone()));
         let taken = seen.map(|seen| (name, seen));
         match taken {
+            None if state.offline.contains(&machine.place) => {
+                Err(error(ErrorKind::Transient, format!("node {} is offline", machine.place)))
+            }
             None => Ok(None),
             Some((name, seen)) if name == machine.name && seen.owner == *owner => Ok(Some(seen)),
             Some((name, _)) => {
@@ -199,7 +206,10 @@ impl Provider for Machines {
         let state = self.centre.at_present();
         let mut inventory = Inventory::default();
         for (name, machine) in state.machines.get(&self.provider).into_iter().flatten() {
-            if machine.seen.owner == *owner && machine.image.is_some() {
+            if machine.seen.owner == *owner && state.offline.contains(&machine.seen.place) {
+                let MachineSeen { vmid, place, .. } = machine.seen.clone();
+                inventory.unread.push(Unread { name: Some(name.clone()), vmid, place });
+            } else if machine.seen.owner == *owner && machine.image.is_some() {
                 let MachineSeen { owner, place, vmid, protected, .. } = machine.seen.clone();
                 let seen = TemplateSeen { owner, place, vmid, finished: machine.template, protected };
                 inventory.templates.insert(name.clone(), seen);

@@ -45,6 +45,9 @@ pub struct State {
     pub(super) clock: u64,
     /// Hypervisors and other places for machines.
     pub(super) places: BTreeSet<PlaceName>,
+    /// Those of them that are offline.
+    #[serde(default)]
+    pub(super) offline: BTreeSet<PlaceName>,
     /// Machines by provider and name. They come and go by [`State::put`] and [`State::lose`].
     pub machines: BTreeMap<ProviderName, BTreeMap<NodeName, Machine>>,
     /// Machines' names by provider and number.
@@ -147,6 +150,7 @@ impl State {
             worlds: 0,
             clock: 0,
             places: BTreeSet::new(),
+            offline: BTreeSet::new(),
             machines: BTreeMap::new(),
             numbers: BTreeMap::new(),
             addresses: BTreeMap::new(),
@@ -356,6 +360,21 @@ impl State {
         }
     }
 
+    /// One hypervisor goes offline, and with it what runs there; or it is back, and what starts with it does.
+    pub(super) fn set_offline(&mut self, place: &PlaceName, offline: bool, now: u64) {
+        if !offline {
+            self.offline.remove(place);
+            return self.power_on(now);
+        }
+        self.offline.insert(place.clone());
+        let there = self.machines.iter().flat_map(|(provider, all)| all.iter().map(move |it| (provider, it)));
+        let there: Vec<(ProviderName, NodeName)> = there
+            .filter(|(_, (_, machine))| machine.seen.place == *place)
+            .map(|(provider, (name, _))| (provider.clone(), name.clone()))
+            .collect();
+        there.iter().for_each(|(provider, name)| self.power_down(provider, name));
+    }
+
     /// Hypervisors are on again: what starts with them does.
     pub(super) fn power_on(&mut self, now: u64) {
         let machines = self
@@ -364,6 +383,7 @@ impl State {
             .flat_map(|(provider, machines)| machines.iter().map(move |(name, machine)| (provider, name, machine)));
         let wake: Vec<(ProviderName, NodeName)> = machines
             .filter(|(_, _, machine)| machine.seen.settings.on_boot() && machine.seen.power == Power::Stopped)
+            .filter(|(_, _, machine)| !self.offline.contains(&machine.seen.place))
             .map(|(provider, name, _)| (provider.clone(), name.clone()))
             .collect();
         wake.iter().for_each(|(provider, name)| self.boot(provider, name, now));

@@ -6,8 +6,9 @@ use kubewright_model::change::{Change, FieldChange, Reason, Subject, Verb};
 use kubewright_model::desired::{Body, Desired, DesiredLoadBalancer, DesiredMachine, EXISTING};
 use kubewright_model::digest::Digest;
 use kubewright_model::ids::{NodeName, ProviderName};
-use kubewright_model::observed::{Inventory, LoadBalancerSeen, MachineSeen, Observed, Power, Seen};
+use kubewright_model::observed::{Inventory, LoadBalancerSeen, MachineSeen, Observed, Power, Seen, Why};
 use kubewright_model::setting::Setting;
+use kubewright_model::unread::Unread;
 
 use super::field;
 use super::settings::{Course, differences};
@@ -18,8 +19,17 @@ pub(crate) fn seen<'a>(machine: &DesiredMachine, observed: &'a Observed) -> Seen
         None => Seen::unknown(format!("provider {} was not asked", machine.provider)),
         Some(Seen::Unknown(why)) => Seen::Unknown(why.clone()),
         Some(Seen::Absent) => Seen::Absent,
-        Some(Seen::Present(inventory)) => inventory.machines.get(&machine.name).map_or(Seen::Absent, Seen::Present),
+        Some(Seen::Present(inventory)) => match inventory.machine(&machine.name, machine.vmid) {
+            Seen::Absent => unread_elsewhere(machine, observed).map_or(Seen::Absent, Seen::Unknown),
+            seen => seen,
+        },
     }
+}
+
+/// Why nobody knows a machine that another provider has and cannot read: it is not made a second time.
+fn unread_elsewhere(machine: &DesiredMachine, observed: &Observed) -> Option<Why> {
+    let mut unread = inventories(observed).flat_map(|(_, inventory)| &inventory.unread);
+    unread.find(|it| it.name.as_ref() == Some(&machine.name)).map(Unread::why)
 }
 
 /// All differences of machines, those that are ours and not in the spec at the end.

@@ -31,11 +31,17 @@ pub(super) fn plan(draft: &mut Draft<'_>, observed: &Observed) {
 fn set(draft: &mut Draft<'_>, wish: &DesiredBackupJob, inventory: &Inventory, seen: Option<&BackupJobSeen>) {
     let made = |name: &NodeName| Some(id("create", name)).filter(|step| draft.has(step));
     let mut needs: Vec<StepId> = wish.machines.iter().filter_map(made).collect();
-    let there = |name: &&NodeName| made(name).is_some() || inventory.machines.contains_key(*name);
+    let unread = |name: &NodeName| inventory.unread.iter().any(|it| it.name.as_ref() == Some(name));
+    let there = |name: &&NodeName| made(name).is_some() || inventory.machines.contains_key(*name) || unread(name);
     let machines: Vec<NodeName> = wish.machines.iter().filter(there).cloned().collect();
     let job = DesiredBackupJob { machines, ..wish.clone() };
     let fields = fields(&job, seen);
     if job.machines.is_empty() || (fields.is_empty() && needs.is_empty()) {
+        return;
+    }
+    if let Some(name) = wish.machines.iter().find(|name| unread(name)) {
+        let message = format!("the backup job stays as it is while {name} cannot be read");
+        draft.note(Weight::Warns, Subject::Cluster, message, "plan again when its node is back");
         return;
     }
     needs.push(id("no-backups", &job.provider));

@@ -14,7 +14,7 @@ use kubewright_model::recipe::Recipe;
 use super::draft::{Draft, id};
 use super::leaving::{Leaver, silence, step, way_like_others};
 use super::removal::delete;
-use super::{backups, leaving};
+use super::{backups, leaving, unread};
 use crate::diff::cluster::unwanted_nodes;
 use crate::diff::host::of_another;
 use crate::diff::machine;
@@ -31,6 +31,7 @@ pub(super) fn plan<'a>(mut draft: Draft<'a>, observed: &Observed) -> Draft<'a> {
             draft.note(Weight::Blocks, Subject::Cluster, message, "what it has of ours would be left over");
         }
     }
+    unread::left_over(&mut draft, observed);
     let servers: BTreeSet<&NodeName> = desired.servers().map(|member| &member.name).collect();
     let reason = Reason::Asked("destroy".into());
     let strangers = strangers_on_hosts(&mut draft, observed);

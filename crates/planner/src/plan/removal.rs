@@ -92,7 +92,7 @@ pub(super) fn lost_nodes(
         lost(draft, holders, name, &Reason::Follows(why.into()));
     }
     // A dead member that is to go anyway goes first: it counts against the quorum of everything that follows.
-    for name in strangers(draft.desired, cluster) {
+    for name in strangers(draft.desired, standings) {
         let dead = cluster.members.get(name).is_some_and(|member| !member.healthy);
         if dead && holders.keeps(name).is_none() {
             lost(draft, holders, name, &Reason::NotInSpec);
@@ -150,7 +150,7 @@ pub(super) fn servers<'a, 'd: 'a>(
 ) {
     let demoted = standings.nodes.iter().filter(|node| roles::rejoins(node)).map(|node| node.name());
     let unwanted = machine::doomed(draft.desired, observed).into_iter().map(|(name, ..)| name);
-    let books = standings.cluster_seen().map(|seen| strangers(draft.desired, seen)).unwrap_or_default();
+    let books = strangers(draft.desired, standings);
     let mut leaving = demoted.chain(unwanted).chain(books);
     if leaving.any(|name| holders.all.contains(name) && !draft.has(&id("forget", name))) {
         others_first(draft, standings, holders);
@@ -159,10 +159,11 @@ pub(super) fn servers<'a, 'd: 'a>(
     roles::demoted(draft, standings, holders);
 }
 
-/// Nodes of ours that the spec does not know. One whose host stays for something else changes its role instead.
-fn strangers<'a>(desired: &Desired, cluster: &'a ClusterSeen) -> Vec<&'a NodeName> {
-    let nodes = unwanted_nodes(desired, cluster).into_iter();
-    nodes.filter(|name| desired.machine(name).is_none()).collect()
+/// Nodes of ours that the spec does not know. One whose host stays for something else changes its role instead, and one
+/// whose machine cannot be read may come back.
+fn strangers<'a>(desired: &Desired, standings: &Standings<'a>) -> Vec<&'a NodeName> {
+    let nodes = standings.cluster_seen().map(|seen| unwanted_nodes(desired, seen)).unwrap_or_default().into_iter();
+    nodes.filter(|name| desired.machine(name).is_none() && !standings.unread.contains(name)).collect()
 }
 
 /// What of ours is not in the spec any more leaves: servers, or others.
@@ -177,8 +178,8 @@ fn unwanted_nodes_that(
     let cluster = standings.cluster_seen();
     let is_chosen = |name: &NodeName| chosen(stranger(desired, standings, name, None).server);
     let doomed = machine::doomed(desired, observed);
-    let nodes = cluster.map(|seen| strangers(desired, seen)).unwrap_or_default();
-    let nodes = nodes.into_iter().filter(|name| is_chosen(name) && !doomed.iter().any(|(other, ..)| other == name));
+    let nodes = strangers(desired, standings).into_iter();
+    let nodes = nodes.filter(|name| is_chosen(name) && !doomed.iter().any(|(other, ..)| other == name));
     let nodes: Vec<_> = nodes.collect();
     for (name, provider, seen) in doomed.into_iter().filter(|(name, ..)| is_chosen(name)) {
         if !draft.has(&id("delete", name)) {

@@ -10,7 +10,7 @@ use kubewright_model::observed::{ClusterSeen, HostSeen, MachineSeen, NodeSeen, O
 use kubewright_model::plan::{Note, Weight};
 
 use super::draft::UNPROTECT;
-use super::moved;
+use super::{moved, unread};
 use crate::diff::cluster::{other_role, unwanted_nodes};
 use crate::diff::host::of_another;
 use crate::diff::machine::{self, InTheWay};
@@ -89,6 +89,8 @@ pub(super) struct Standings<'a> {
     pub(super) cluster: ClusterView<'a>,
     /// What of ours stands in the way of new machines.
     pub(super) in_the_way: InTheWay<'a>,
+    /// Machines of ours that cannot be read, whether the spec knows them or not.
+    pub(super) unread: BTreeSet<&'a NodeName>,
     notes: Vec<Note>,
 }
 
@@ -122,6 +124,7 @@ impl<'a> Standings<'a> {
         let members: BTreeMap<&NodeName, &DesiredMember> =
             desired.members.iter().map(|member| (&member.name, member)).collect();
         let mut notes = blind_providers(desired, observed);
+        notes.extend(unread::notes(desired, observed, anew));
         notes.extend(later(desired, observed, anew));
         let nodes = desired.machines.iter().filter_map(|machine| {
             let again = anew.contains(&machine.name);
@@ -146,7 +149,9 @@ impl<'a> Standings<'a> {
             Some(node)
         });
         let nodes = nodes.collect();
-        Self { nodes, cluster, in_the_way: judge.in_the_way, notes }
+        let unread = machine::inventories(observed).flat_map(|(_, inventory)| &inventory.unread);
+        let unread = unread.filter_map(|it| it.name.as_ref()).collect();
+        Self { nodes, cluster, in_the_way: judge.in_the_way, unread, notes }
     }
 
     /// Why nodes are blocked.
@@ -243,7 +248,7 @@ impl<'a> Judge<'a, '_> {
             return Err((message, Some(help)));
         }
         let standing = match machine::seen(machine, self.observed) {
-            // Its provider has a note of its own: one for all its machines.
+            // Its provider has a note of its own, and so has its place: one for all machines.
             Seen::Unknown(_) => Standing::Blocked,
             // A host that was there before us is left clean and set up anew; nobody makes its machine.
             Seen::Present(there) if again && *machine.body == Body::Existing => {
@@ -384,7 +389,10 @@ fn strangers<'a>(desired: &Desired, books: &'a ClusterSeen) -> BTreeMap<IpAddr, 
 fn blind_providers(desired: &Desired, observed: &Observed) -> Vec<Note> {
     let mut blind: BTreeMap<&ProviderName, (String, usize)> = BTreeMap::new();
     for machine in &desired.machines {
-        if let Seen::Unknown(why) = machine::seen(machine, observed) {
+        let known = observed.providers.get(&machine.provider).is_some_and(|seen| seen.why_unknown().is_none());
+        if let Seen::Unknown(why) = machine::seen(machine, observed)
+            && !known
+        {
             blind.entry(&machine.provider).or_insert((why.to_string(), 0)).1 += 1;
         }
     }

@@ -35,6 +35,10 @@ pub(super) fn plan(draft: &mut Draft<'_>, observed: &Observed, anew: &BTreeSet<N
         if inventory.templates.get(template.name()).is_some_and(|seen| seen.finished) {
             continue;
         }
+        // It may be there already; the note is that of its place.
+        if template.vmids.iter().any(|vmid| inventory.unread(template.name(), Some(*vmid)).is_some()) {
+            continue;
+        }
         match number(draft.desired, template, observed, inventory) {
             Ok((vmid, None)) => build(draft, template, vmid, Vec::new()),
             Ok((vmid, Some((name, seen)))) => {
@@ -85,7 +89,8 @@ fn number<'a>(
             Some(there) => old.push((vmid, there)),
         }
     }
-    let free = old.iter().rev().find(|(_, (name, seen))| hanging(name, observed).is_empty() && !seen.protected);
+    let mut free = old.iter().rev().filter(|_| inventory.unread.is_empty());
+    let free = free.find(|(_, (name, seen))| hanging(name, observed).is_empty() && !seen.protected);
     if let Some((vmid, (name, seen))) = free.filter(|(_, (name, _))| !is_wished(desired, name)) {
         return Ok((*vmid, Some((name, seen))));
     }
@@ -171,7 +176,11 @@ pub(super) fn unwanted(draft: &mut Draft<'_>, observed: &Observed) {
         let stay: BTreeSet<_> =
             hanging(name, observed).into_iter().filter(|node| !draft.has(&id("delete", node))).collect();
         let subject = Subject::Machine(name.clone());
-        if let Some(pool) = clones(desired, seen.vmid) {
+        let inventory = observed.providers.get(provider).and_then(Seen::present);
+        if inventory.is_some_and(|inventory| !inventory.unread.is_empty()) {
+            let message = "the old template stays: disks of machines that cannot be read may hang on it";
+            draft.note(Weight::Tells, subject, message, "");
+        } else if let Some(pool) = clones(desired, seen.vmid) {
             let message = format!("the template stays: the pool {pool} clones it");
             draft.note(Weight::Tells, subject, message, "`destroy` deletes it, for it is ours");
         } else if !stay.is_empty() {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use kubewright_model::desired::DesiredBackupJob;
 use kubewright_model::ids::{NodeName, Owner, Vmid};
-use kubewright_model::observed::{BackupJobSeen, MachineSeen, Seen};
+use kubewright_model::observed::{BackupJobSeen, Inventory, Seen};
 use serde_json::Value;
 
 use super::call::{self, Config};
@@ -16,14 +16,14 @@ impl Proxmox {
     pub(super) async fn backup_job(
         &self,
         owner: &Owner,
-        machines: &BTreeMap<NodeName, MachineSeen>,
+        inventory: &Inventory,
     ) -> Result<Seen<BackupJobSeen>, ProviderError> {
         let listed = match self.client.send(call::backup_jobs()).await {
             Err(denied) if denied.kind == ErrorKind::Denied => return Ok(Seen::unknown(denied.message)),
             listed => listed?,
         };
         let job = listed.as_array().into_iter().flatten().find(|job| job["id"] == owner.tag());
-        Ok(job.map_or(Seen::Absent, |job| Seen::Present(read(job, machines))))
+        Ok(job.map_or(Seen::Absent, |job| Seen::Present(read(job, inventory))))
     }
 
     pub(super) async fn keep_backup_job(&self, job: &DesiredBackupJob, owner: &Owner) -> Result<(), ProviderError> {
@@ -44,7 +44,7 @@ impl Proxmox {
 
     pub(super) async fn drop_backup_job(&self, owner: &Owner) -> Result<(), ProviderError> {
         // Proxmox deletes a job by itself when its last guest goes, and then refuses to delete it once more.
-        if self.backup_job(owner, &BTreeMap::new()).await? == Seen::Absent {
+        if self.backup_job(owner, &Inventory::default()).await? == Seen::Absent {
             return Ok(());
         }
         self.client.send(call::delete_backup_job(&owner.tag())).await.map(drop)
@@ -67,12 +67,13 @@ pub(super) fn settings(job: &DesiredBackupJob, vmids: &[Vmid]) -> Config {
     settings.map(|(name, value)| (name.to_string(), value)).into()
 }
 
-fn read(job: &Value, machines: &BTreeMap<NodeName, MachineSeen>) -> BackupJobSeen {
+fn read(job: &Value, inventory: &Inventory) -> BackupJobSeen {
     let word = |name: &str| guest::word(&job[name]).unwrap_or_default();
-    let named = |vmid: &str| {
-        let machine = machines.iter().find(|(_, seen)| seen.vmid.is_some_and(|own| own.to_string() == vmid));
-        machine.map_or_else(|| NodeName::new(vmid), |(name, _)| name.clone())
-    };
+    let machines = inventory.machines.iter().map(|(name, seen)| (name, seen.vmid));
+    let unread = inventory.unread.iter().filter_map(|it| Some((it.name.as_ref()?, it.vmid)));
+    let names: BTreeMap<String, &NodeName> =
+        machines.chain(unread).filter_map(|(name, vmid)| Some((vmid?.to_string(), name))).collect();
+    let named = |vmid: &str| names.get(vmid).map_or_else(|| NodeName::new(vmid), |name| (*name).clone());
     let vmids = word("vmid");
     // One that somebody has switched off does not run at its hours.
     let asleep = job.get("enabled").and_then(guest::word).is_some_and(|on| on == "0");
@@ -108,11 +109,11 @@ mod tests {
             "prune-backups": "keep-last=3,keep-daily=7"});
         let mut as_mapping = as_text.clone();
         as_mapping["prune-backups"] = json!({"keep-last": "3", "keep-daily": 7});
-        let seen = read(&as_text, &BTreeMap::new());
-        assert_eq!(seen, read(&as_mapping, &BTreeMap::new()));
+        let seen = read(&as_text, &Inventory::default());
+        assert_eq!(seen, read(&as_mapping, &Inventory::default()));
         assert_eq!((seen.keep.as_str(), seen.schedule.as_str()), ("keep-daily=7,keep-last=3", "2:30"));
         assert_eq!(seen.machines, ["400".into(), "7".into()].into());
         as_mapping["enabled"] = json!(0);
-        assert_ne!(read(&as_mapping, &BTreeMap::new()).schedule, "2:30");
+        assert_ne!(read(&as_mapping, &Inventory::default()).schedule, "2:30");
     }
 }

@@ -10,6 +10,7 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 use kubewright_model::desired::TEMPLATE_TAG;
 use kubewright_model::ids::{NodeName, Owner, Vmid};
 use kubewright_model::observed::{Inventory, MachineSeen, Power, Taken};
+use kubewright_model::unread::Unread;
 use serde_json::Value;
 
 use super::call::{self, Config, Guest, Kind};
@@ -49,6 +50,12 @@ impl Entry {
     /// Whether it is being made at this moment, so that nothing tells whose it is.
     pub(super) fn is_being_made(&self) -> bool {
         self.tags.is_empty() && self.lock.as_deref().is_some_and(|lock| matches!(lock, "create" | "clone"))
+    }
+
+    /// What is known of it while its node is offline.
+    fn unread(&self, owner: &Owner) -> Unread {
+        let name = self.name.as_deref().map(|name| guest::finished_name(name, owner).unwrap_or(name));
+        Unread { name: name.map(NodeName::new), vmid: Some(self.guest.vmid), place: self.guest.node.as_str().into() }
     }
 
     /// It, for people.
@@ -138,13 +145,14 @@ impl Proxmox {
         let survey = self.survey().await?;
         let unreachable: BTreeSet<String> =
             survey.nodes.iter().filter(|(_, online)| !**online).map(|(node, _)| node.clone()).collect();
+        let (far, near): (Vec<Entry>, Vec<Entry>) =
+            self.guests_now(survey).await?.into_iter().partition(|entry| unreachable.contains(&entry.guest.node));
+        let (unread, far): (Vec<Entry>, Vec<Entry>) =
+            far.into_iter().partition(|entry| entry.is_of_template(owner) || entry.is_marked(owner));
         let (templates, guests): (Vec<Entry>, Vec<Entry>) =
-            self.guests_now(survey).await?.into_iter().partition(|entry| entry.is_of_template(owner));
-        let (ours, others): (Vec<Entry>, Vec<Entry>) = guests.into_iter().partition(|entry| entry.is_marked(owner));
-        if let Some(entry) = ours.iter().chain(&templates).find(|entry| unreachable.contains(&entry.guest.node)) {
-            let message = format!("{} cannot be read: its node is offline", entry.guest);
-            return Err(error(ErrorKind::Transient, message));
-        }
+            near.into_iter().partition(|entry| entry.is_of_template(owner));
+        let (ours, others): (Vec<Entry>, Vec<Entry>) =
+            guests.into_iter().chain(far).partition(|entry| entry.is_marked(owner));
         let reads = ours.into_iter().map(async |entry| match self.client.send(entry.guest.pending()).await {
             Ok(told) => {
                 let (config, waits) = guest::pending(&told);
@@ -158,7 +166,8 @@ impl Proxmox {
         let read: Vec<(Vec<String>, Config, bool, Entry)> = stream::iter(reads).buffered(AT_ONCE).try_collect().await?;
         // Whoever has machines in HA may look at it.
         let kept = if held.has("/", "Sys.Audit") { self.kept_by_ha().await? } else { ha::Kept::new() };
-        let mut inventory = Inventory::default();
+        let unread = unread.iter().map(|entry| entry.unread(owner)).collect();
+        let mut inventory = Inventory { unread, ..Inventory::default() };
         for (snapshots, config, waits, entry) in read {
             let named = guest::name(entry.guest.kind, &config);
             let named = named.map(|name| guest::finished_name(name, owner).unwrap_or(name));
@@ -182,7 +191,7 @@ impl Proxmox {
                 return Err(error(ErrorKind::Conflict, format!("two templates are named {name} and carry our mark")));
             }
         }
-        inventory.backups = Some(self.backup_job(owner, &inventory.machines).await?);
+        inventory.backups = Some(self.backup_job(owner, &inventory).await?);
         inventory.taken =
             others.iter().map(|entry| Taken { name: entry.title(), vmid: Some(entry.guest.vmid) }).collect();
         Ok(inventory)

@@ -1,12 +1,13 @@
 //! What a cluster does to its clients.
 
 use kubewright_model::ids::Vmid;
-use kubewright_model::observed::Power;
+use kubewright_model::observed::{Inventory, Power};
 use kubewright_providers::{ErrorKind, Provider as _, ProviderError};
 use serde_json::json;
 
 use crate::fake::Fake;
 use crate::life::doomed;
+use crate::taught::FORGETS;
 use crate::wishes::{container, owner, virtual_machine};
 
 #[tokio::test]
@@ -152,12 +153,17 @@ async fn a_node_that_is_offline_hides_its_machines_and_no_others() -> Result<(),
     assert_eq!((away.kind, away.message.as_str()), (ErrorKind::Transient, "node pve2 is offline"));
     let nowhere = hands.create(&container("agent-2", 401, "pve9"), &owner).await.unwrap_err();
     assert_eq!((nowhere.kind, nowhere.message.as_str()), (ErrorKind::Invalid, "there is no node pve9"));
+    hands.create(&container("agent-3", 402, "pve3"), &owner).await?;
     fake.tell("pve.set_node_offline('pve1')");
-    let hidden = hands.observe(&owner).await.unwrap_err();
-    assert_eq!(
-        (hidden.kind, hidden.message.as_str()),
-        (ErrorKind::Transient, "CT 400 on pve1 cannot be read: its node is offline")
-    );
+    let told = |inventory: &Inventory| -> (Vec<String>, Vec<String>) {
+        let unread = inventory.unread.iter().map(|it| format!("{} at {}: {}", it.title(), it.place, it.why()));
+        (inventory.machines.keys().map(ToString::to_string).collect(), unread.collect())
+    };
+    let away = vec!["agent-1 at pve1: its node pve1 is offline".to_string()];
+    assert_eq!(told(&hands.observe(&owner).await?), (vec!["agent-3".into()], away));
+    fake.tell(FORGETS);
+    let away = vec!["VMID 400 at pve1: its node pve1 is offline".to_string()];
+    assert_eq!(told(&hands.observe(&owner).await?), (vec!["agent-3".into()], away), "its mark is still known");
     Ok(())
 }
 

@@ -23,6 +23,21 @@ async def keeps(request, *rest):
 pve._answer = keeps
 ";
 
+/// It forgets the names of guests whose nodes are offline, which it has from the figures that a node tells.
+pub(crate) const FORGETS: &str = "
+import json
+from aiohttp import web
+answer_was = pve._answer
+async def forgets(request, *rest):
+    said = await answer_was(request, *rest)
+    if not request.path.endswith('/cluster/resources') or said.status != 200: return said
+    told = json.loads(said.body)
+    for item in told['data']:
+        if item.get('status') == 'unknown': item.pop('name', None)
+    return web.json_response(told)
+pve._answer = forgets
+";
+
 /// It moves a virtual machine.
 pub(crate) const MOVES: &str = "
 answer_was = pve._answer

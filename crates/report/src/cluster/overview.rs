@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use kubewright_model::desired::{Body, DesiredMachine};
-use kubewright_model::observed::{Power, Seen};
+use kubewright_model::observed::{MachineSeen, Power, Seen};
 use kubewright_model::spec::Role;
 use kubewright_model::spec::kubernetes::Datastore;
 
@@ -87,13 +87,12 @@ fn state(facts: &Facts<'_>, machine: &DesiredMachine, words: &Words) -> String {
     let terms = &words.terms;
     let mut says = Vec::new();
     match observed.providers.get(&machine.provider) {
-        Some(Seen::Present(inventory)) => {
-            says.push(match inventory.machines.get(&machine.name).map(|seen| seen.power) {
-                Some(Power::Running) => terms.running.to_string(),
-                Some(Power::Stopped) => terms.stopped.to_string(),
-                None => terms.absent.to_string(),
-            })
-        }
+        Some(Seen::Present(inventory)) => says.push(match inventory.machine(&machine.name, machine.vmid) {
+            Seen::Present(MachineSeen { power: Power::Running, .. }) => terms.running.to_string(),
+            Seen::Present(_) => terms.stopped.to_string(),
+            Seen::Absent => terms.absent.to_string(),
+            Seen::Unknown(why) => format!("{} ({why})", terms.unknown),
+        }),
         Some(Seen::Absent) => says.push(terms.absent.to_string()),
         Some(Seen::Unknown(why)) => says.push(format!("{} ({why})", terms.unknown)),
         None => {}

@@ -1,6 +1,8 @@
 //! What goes wrong at Proxmox in the middle of a run, on three nodes: the run lives through it, or fails with the words of
 //! Proxmox and the next one goes on. Nothing is there twice afterwards, and nothing is left over.
 
+use std::time::Duration;
+
 use kubewright_engine::EngineError;
 use kubewright_engine::sim;
 use kubewright_model::event::{Event, Record};
@@ -10,7 +12,7 @@ use serde_json::{Value, json};
 use super::both::Both;
 use super::mirror::Shared;
 use crate::fake::Fake;
-use crate::taught::{GROWS, MOVES};
+use crate::taught::{FORGETS, GROWS, MOVES};
 use crate::yard::words;
 
 /// Three servers and an agent on three nodes; the template is on the first, and so are the disks that are cloned.
@@ -125,6 +127,37 @@ fn a_node_that_goes_offline_costs_its_own_machines_only() {
         assert_eq!(words(&both.run(&Ask::Apply, &mut |_| {}).await), "complete");
         assert_eq!(both.told(MACHINES), whole());
         assert!(both.plan("afterwards", &Ask::Apply).await.is_empty());
+    })
+    .unwrap();
+}
+
+#[test]
+fn a_node_that_is_offline_hides_its_machines_and_the_rest_is_changed() {
+    let mut both = lab();
+    sim::run(async {
+        both.becomes("made", &Ask::Apply).await;
+        let away = |both: &Both, offline: bool| {
+            both.fake.tell(&format!("pve.set_node_offline('pve3', {})", if offline { "True" } else { "False" }));
+            both.yard.centre.set_offline(&"pve3".into(), offline);
+        };
+        away(&both, true);
+        both.wish(&[("addresses: [10.0.0.20], cores: 2", "addresses: [10.0.0.20], cores: 3")]);
+        let plan = both.plan("offline", &Ask::Apply).await;
+        let told = "node pve3 of proxmox is offline, so server-3 is left alone";
+        assert!(plan.notes.iter().any(|note| note.message == told), "{:?}", plan.notes);
+        assert_eq!(both.becomes("larger", &Ask::Apply).await, ["update/agent", "restart/agent"]);
+
+        both.fake.tell(FORGETS);
+        let plan = both.plan("without its name", &Ask::Apply).await;
+        assert!(plan.is_empty() && plan.notes.iter().any(|note| note.message == told), "{:?}", plan.notes);
+
+        // A person, or HA, has it run elsewhere: it is the same machine.
+        both.by_hand("pve.vm(402).node = 'pve2'", |_| {});
+        both.yard.centre.migrate(&"server-3".into(), &"pve2".into());
+        away(&both, false);
+        tokio::time::sleep(Duration::from_secs(300)).await;
+        both.becomes("back", &Ask::Apply).await;
+        assert_eq!(both.told("pve.vm(402).node"), json!("pve2"));
     })
     .unwrap();
 }

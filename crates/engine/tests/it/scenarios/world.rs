@@ -13,6 +13,7 @@
 //! image changed URL                       behind the address of an image is another one
 //! rebooted                                the hypervisors were restarted: what starts with them runs, the rest is off
 //! moved NAME PLACE                        a machine was moved to another place
+//! offline PLACE                           a hypervisor is offline, and with it what runs there
 //! cordoned NAME                           a node takes no new pods
 //! taint TAINT on NAME                     somebody else's taint on a node; likewise `label KEY=VALUE`
 //! foreign VMID NAME                       somebody else's machine
@@ -165,7 +166,7 @@ async fn happen(yard: &Yard, line: &str) -> Result<(), String> {
             yard.centre.alter(|state| state.rigid.extend([(*storage).into()]));
             Ok(())
         }
-        ["moved" | "made" | "image" | "rebooted", ..] => on_hypervisors(yard, &words).await,
+        ["moved" | "made" | "image" | "offline", ..] => on_hypervisors(yard, &words).await,
         _ => tamper(yard, &words),
     }
 }
@@ -176,6 +177,10 @@ async fn on_hypervisors(yard: &Yard, words: &[&str]) -> Result<(), String> {
     match words {
         ["moved", name, place] => {
             yard.centre.migrate(&NodeName::from(*name), &(*place).into()).then_some(()).ok_or("is not there".into())
+        }
+        ["offline", place] => {
+            yard.centre.set_offline(&(*place).into(), true);
+            Ok(())
         }
         ["made", name] => {
             let template = yard.desired.templates.first().map(|template| &template.machine);
