@@ -218,6 +218,9 @@ pub struct MachineSeen {
     /// The template of ours that it was cloned from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub template: Option<Origin>,
+    /// Its provider keeps it available because we asked for it: what others asked for stays.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub ha_of_ours: bool,
 }
 
 /// The template that a machine was cloned from.

@@ -195,6 +195,11 @@ impl Settings {
         }
     }
 
+    /// Takes one away that has the name of another one.
+    pub fn unset(&mut self, like: &Setting) {
+        self.0.retain(|setting| setting.place() != like.place());
+    }
+
     /// What is wished here and is otherwise or not at all there, each with what is there.
     pub fn differing<'a>(&'a self, there: &'a Self) -> impl Iterator<Item = (&'a Setting, Option<&'a Setting>)> {
         self.0.iter().map(|wish| (wish, there.like(wish))).filter(|(wish, there)| *there != Some(*wish))

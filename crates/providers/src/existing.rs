@@ -43,6 +43,7 @@ pub fn there(machine: &DesiredMachine, owner: &Owner) -> MachineSeen {
         protected: false,
         pending: false,
         template: None,
+        ha_of_ours: false,
     }
 }
 

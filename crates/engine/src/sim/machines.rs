@@ -318,7 +318,7 @@ impl Provider for Machines {
             let running = there.seen.power == Power::Running;
             for it in differing.into_iter().filter(|it| matches!(it.course, Course::AtOnce | Course::NextStart)) {
                 there.seen.pending |= running && it.course == Course::NextStart;
-                there.seen.settings.set(it.wish);
+                there.becomes(it.wish);
             }
         }
         drop(state);

@@ -434,6 +434,7 @@ impl State {
             protected: false,
             pending: false,
             template: None,
+            ha_of_ours: false,
         };
         self.put(provider, name, Machine::with(seen, false));
     }
@@ -497,6 +498,7 @@ impl Machine {
             protected: false,
             pending: false,
             template: origin(machine),
+            ha_of_ours: machine.ha.is_some(),
         };
         Self::with(seen, container)
     }
@@ -519,6 +521,17 @@ impl Machine {
             clean: false,
             template: false,
         }
+    }
+
+    /// A setting of it is another one from now on.
+    pub(super) fn becomes(&mut self, wish: Setting) {
+        if wish == Setting::Ha(false) {
+            self.seen.ha_of_ours = false;
+            self.seen.settings.unset(&wish);
+            return self.seen.settings.unset(&Setting::HaGroup(String::new()));
+        }
+        self.seen.ha_of_ours |= wish == Setting::Ha(true);
+        self.seen.settings.set(wish);
     }
 
     /// Everything that only one host may have is gone.
@@ -570,6 +583,7 @@ impl Machine {
             protected: false,
             pending: false,
             template: None,
+            ha_of_ours: false,
         };
         Self::with(seen, false)
     }

@@ -6,7 +6,7 @@
 use kubewright_model::change::FieldChange;
 use kubewright_model::desired::{Body, DesiredMachine};
 use kubewright_model::observed::MachineSeen;
-use kubewright_model::setting::Setting;
+use kubewright_model::setting::{Setting, Settings};
 
 /// How a setting of a machine that is there becomes another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,7 +51,14 @@ pub fn differences(machine: &DesiredMachine, seen: &MachineSeen) -> Vec<Differen
         wish: wish.clone(),
         there: there.cloned(),
     });
-    differing.collect()
+    differing.chain(no_longer_kept(&wishes, seen)).collect()
+}
+
+/// HA lets go of a machine that we had it keep and that the spec does not have there any more.
+fn no_longer_kept(wishes: &Settings, seen: &MachineSeen) -> Option<Difference> {
+    let there = seen.settings.like(&Setting::Ha(true)).filter(|_| seen.ha_of_ours)?;
+    let gone = Difference { wish: Setting::Ha(false), there: Some(there.clone()), course: Course::AtOnce };
+    wishes.like(there).is_none().then_some(gone)
 }
 
 /// How a setting becomes what is wished, on a machine of this kind.

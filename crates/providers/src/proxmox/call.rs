@@ -308,8 +308,10 @@ pub(super) fn ha_rules() -> Call {
     Call::new(Verb::Get, "/cluster/ha/rules")
 }
 
-pub(super) fn keep_by_ha(id: &str, state: &str, group: Option<&str>) -> Call {
-    let mut call = Call::new(Verb::Post, "/cluster/ha/resources").with("sid", id).with("state", state);
+/// Has HA keep a guest; the comment tells who asked for it.
+pub(super) fn keep_by_ha(id: &str, state: &str, group: Option<&str>, comment: &str) -> Call {
+    let call = Call::new(Verb::Post, "/cluster/ha/resources").with("sid", id).with("state", state);
+    let mut call = call.with("comment", comment);
     call.parameters.extend(group.map(|group| ("group".to_string(), group.to_string())));
     call
 }

@@ -163,6 +163,7 @@ pub(super) fn machine(guest: &Guest, config: &Config, power: Power, owner: &Owne
         protected: flag(config, "protection"),
         pending: false,
         template: origin(config),
+        ha_of_ours: false,
     }
 }
 

@@ -8,11 +8,12 @@
 use std::collections::BTreeMap;
 
 use kubewright_model::desired::DesiredMachine;
-use kubewright_model::observed::Power;
+use kubewright_model::ids::Owner;
+use kubewright_model::observed::{MachineSeen, Power};
 use kubewright_model::setting::{Setting, Settings};
 use serde_json::Value;
 
-use super::call::{self, Guest, Kind};
+use super::call::{self, Call, Guest, Kind};
 use super::client::error;
 use super::{Proxmox, guest};
 use crate::{ErrorKind, ProviderError};
@@ -20,8 +21,15 @@ use crate::{ErrorKind, ProviderError};
 /// What stands before the name of a rule that was a group.
 const WAS_GROUP: &str = "ha-group-";
 
-/// What HA keeps, by its own ids, and the group of each.
-pub(super) type Kept = BTreeMap<String, Option<String>>;
+/// What HA keeps, by its own ids.
+pub(super) type Kept = BTreeMap<String, Resource>;
+
+/// A guest that HA keeps.
+pub(super) struct Resource {
+    group: Option<String>,
+    /// Who asked for it: our mark, where we did.
+    comment: Option<String>,
+}
 
 /// A guest as HA calls it.
 pub(super) fn id(guest: &Guest) -> String {
@@ -32,10 +40,15 @@ pub(super) fn id(guest: &Guest) -> String {
     format!("{kind}:{}", guest.vmid)
 }
 
-/// What HA has to do with a guest.
-pub(super) fn settings(kept: &Kept, guest: &Guest) -> Vec<Setting> {
-    let Some(group) = kept.get(&id(guest)) else { return Vec::new() };
-    [Setting::Ha(true)].into_iter().chain(group.clone().map(Setting::HaGroup)).collect()
+fn settings(resource: &Resource) -> impl Iterator<Item = Setting> {
+    [Setting::Ha(true)].into_iter().chain(resource.group.clone().map(Setting::HaGroup))
+}
+
+/// Adds to a machine what HA has to do with it.
+pub(super) fn show(kept: &Kept, guest: &Guest, owner: &Owner, seen: &mut MachineSeen) {
+    let Some(resource) = kept.get(&id(guest)) else { return };
+    settings(resource).for_each(|it| seen.settings.set(it));
+    seen.ha_of_ours = resource.comment.as_deref() == Some(&owner.tag());
 }
 
 /// A rule of node affinity.
@@ -59,12 +72,13 @@ impl Proxmox {
     pub(super) async fn kept_by_ha(&self) -> Result<Kept, ProviderError> {
         let list = self.client.send(call::ha_resources()).await?;
         let text = |item: &Value, name: &str| item[name].as_str().map(String::from);
-        let mut kept: Kept = items(&list).filter_map(|item| Some((text(item, "sid")?, text(item, "group")))).collect();
-        if kept.values().any(Option::is_none) {
+        let resource = |item: &Value| Resource { group: text(item, "group"), comment: text(item, "comment") };
+        let mut kept: Kept = items(&list).filter_map(|item| Some((text(item, "sid")?, resource(item)))).collect();
+        if kept.values().any(|resource| resource.group.is_none()) {
             for Rule { name, resources } in self.affinity_rules().await? {
                 let group = name.strip_prefix(WAS_GROUP).unwrap_or(&name);
                 for id in resources {
-                    kept.entry(id).and_modify(|own| *own = Some(group.into()));
+                    kept.entry(id).and_modify(|own| own.group = Some(group.into()));
                 }
             }
         }
@@ -86,38 +100,40 @@ impl Proxmox {
         machine: &DesiredMachine,
         guest: &Guest,
         power: Power,
+        owner: &Owner,
     ) -> Result<(), ProviderError> {
         let wishes = machine.settings();
         if wishes.like(&Setting::Ha(true)).is_none() {
             return Ok(());
         }
-        let there: Settings = settings(&self.kept_by_ha().await?, guest).into_iter().collect();
+        let there: Settings = self.kept_by_ha().await?.get(&id(guest)).into_iter().flat_map(settings).collect();
         let of_ha = |it: &Setting| matches!(it, Setting::Ha(_) | Setting::HaGroup(_));
         if !wishes.differing(&there).any(|(wish, _)| of_ha(wish)) {
             return Ok(());
         }
         let (id, is_kept) = (id(guest), there.like(&Setting::Ha(true)).is_some());
         let state = if power == Power::Running { "started" } else { "stopped" };
+        let keep = |group: Option<&str>| call::keep_by_ha(&id, state, group, &owner.tag());
         let Some(group) = wishes.ha_group() else {
-            return self.client.send(call::keep_by_ha(&id, state, None)).await.map(drop);
+            return self.client.send(keep(None)).await.map(drop);
         };
         let groups = self.client.send(call::ha_groups()).await.or_else(none_here)?;
         if items(&groups).any(|item| item["group"] == group) {
-            let call = if is_kept { call::change_ha(&id, group) } else { call::keep_by_ha(&id, state, Some(group)) };
+            let call = if is_kept { call::change_ha(&id, group) } else { keep(Some(group)) };
             return self.client.send(call).await.map(drop);
         }
-        self.join_rule(&id, group, (!is_kept).then_some(state)).await
+        self.join_rule(&id, group, (!is_kept).then(|| keep(None))).await
     }
 
-    /// Puts a guest under a rule; with a state, HA does not keep it yet.
-    async fn join_rule(&self, id: &str, group: &str, state: Option<&str>) -> Result<(), ProviderError> {
+    /// Puts a guest under a rule, after the call with which HA begins to keep it, where it does not yet.
+    async fn join_rule(&self, id: &str, group: &str, first: Option<Call>) -> Result<(), ProviderError> {
         let rules = self.affinity_rules().await?;
         let rule =
             rules.into_iter().find(|rule| rule.name == group || rule.name.strip_prefix(WAS_GROUP) == Some(group));
         let missing = || error(ErrorKind::NotFound, format!("HA has no group and no rule of node affinity {group}"));
         let Rule { name, resources } = rule.ok_or_else(missing)?;
-        if let Some(state) = state {
-            self.client.send(call::keep_by_ha(id, state, None)).await?;
+        if let Some(first) = first {
+            self.client.send(first).await?;
         }
         let resources: Vec<&str> = resources.iter().map(String::as_str).chain([id]).collect();
         self.client.send(call::change_ha_rule(&name, &resources.join(","))).await.map(drop)

@@ -44,7 +44,7 @@ impl Proxmox {
         let (power, kept) = self.status(guest).await?;
         let mut seen = self.seen_as(guest, power, owner).await?;
         if kept {
-            ha::settings(&self.kept_by_ha().await?, guest).into_iter().for_each(|it| seen.settings.set(it));
+            ha::show(&self.kept_by_ha().await?, guest, owner, &mut seen);
         }
         Ok(seen)
     }
@@ -218,7 +218,7 @@ impl Proxmox {
         let mut config = wish::container(machine, lxc, owner, self.user(machine)?);
         config.extend(self.pool.clone().map(|pool| ("pool".to_string(), pool)));
         self.begin(machine, &guest, call::create_container(&guest.node, vmid, &config)).await?;
-        self.keep(machine, &guest, Power::Stopped).await?;
+        self.keep(machine, &guest, Power::Stopped, owner).await?;
         self.seen(&guest, owner).await
     }
 
@@ -315,7 +315,7 @@ impl Proxmox {
         self.configure(ours, config).await?;
         let there = self.config(&ours.guest).await?;
         self.grow(machine, &Ours { guest: ours.guest.clone(), config: there }).await?;
-        self.keep(machine, &ours.guest, Power::Stopped).await?;
+        self.keep(machine, &ours.guest, Power::Stopped, owner).await?;
         self.seen(&ours.guest, owner).await
     }
 
@@ -363,8 +363,13 @@ impl Proxmox {
         self.grow(machine, &ours).await?;
         if machine.ha.is_some() {
             let (power, _) = self.status(&ours.guest).await?;
-            self.keep(machine, &ours.guest, power).await?;
+            self.keep(machine, &ours.guest, power, owner).await?;
         }
+        let seen = self.seen(&ours.guest, owner).await?;
+        if machine.ha.is_some() || !seen.ha_of_ours {
+            return Ok(seen);
+        }
+        self.let_go(&ours.guest).await?;
         self.seen(&ours.guest, owner).await
     }
 

@@ -175,7 +175,7 @@ impl Proxmox {
             self.knows(&name, &entry.guest);
             let pending = waits && entry.power == Power::Running;
             let mut seen = MachineSeen { pending, ..guest::machine(&entry.guest, &config, entry.power, owner) };
-            ha::settings(&kept, &entry.guest).into_iter().for_each(|it| seen.settings.set(it));
+            ha::show(&kept, &entry.guest, owner, &mut seen);
             if !snapshots.is_empty() {
                 inventory.snapshots.insert(name.clone(), snapshots);
             }

@@ -1,7 +1,7 @@
 //! Machines that HA keeps.
 
 use kubewright_model::desired::DesiredMachine;
-use kubewright_model::observed::Power;
+use kubewright_model::observed::{MachineSeen, Power};
 use kubewright_model::setting::Setting;
 use kubewright_model::spec::pools::HighAvailability;
 use kubewright_providers::{ErrorKind, Provider as _, ProviderError, Wanted};
@@ -63,8 +63,8 @@ async fn ha_keeps_a_machine_from_the_first_moment_to_the_last() -> Result<(), Pr
     assert_eq!(
         fake.tell("pve.ha"),
         json!({
-            "ct:400": { "sid": "ct:400", "state": "stopped", "group": "servers" },
-            "vm:401": { "sid": "vm:401", "state": "stopped" },
+            "ct:400": { "sid": "ct:400", "state": "stopped", "group": "servers", "comment": "kubewright-lab" },
+            "vm:401": { "sid": "vm:401", "state": "stopped", "comment": "kubewright-lab" },
         })
     );
     let wish = kept(virtual_machine("m-1", 401, "pve1"), Some("servers"));
@@ -79,6 +79,28 @@ async fn ha_keeps_a_machine_from_the_first_moment_to_the_last() -> Result<(), Pr
     assert_eq!((again.power, again.settings.cores()), (Power::Running, Some(3)));
     hands.delete(doomed(&wish.name, &again)).await?;
     assert_eq!(fake.tell("list(pve.ha), [vm.vmid for vm in pve.vms]"), json!([["ct:400"], [90001, 121]]));
+    Ok(())
+}
+
+#[tokio::test]
+async fn ha_lets_go_of_what_we_had_it_keep_and_of_nothing_else() -> Result<(), ProviderError> {
+    let mut fake = Fake::start();
+    fake.tell(KEEPS_HA);
+    let (owner, hands) = (owner(), fake.hands());
+    for (name, vmid) in [("agent-1", 400), ("agent-2", 401)] {
+        hands.create(&kept(container(name, vmid, "pve1"), Some("servers")), &owner).await?;
+        hands.start(&name.into(), &owner).await?;
+    }
+    // A person has taken the second one out of HA, and put it in again.
+    fake.tell("pve.ha['ct:401'].pop('comment')");
+    let (ours, theirs) = (container("agent-1", 400, "pve1"), container("agent-2", 401, "pve1"));
+    let seen = hands.observe(&owner).await?.machines;
+    assert_eq!([&ours, &theirs].map(|machine| seen[&machine.name].ha_of_ours), [true, false]);
+    let is_kept = |seen: &MachineSeen| seen.settings.like(&Setting::Ha(true)).is_some();
+    let seen = hands.update(&ours, &owner).await?;
+    assert_eq!((seen.power, is_kept(&seen), seen.ha_of_ours), (Power::Running, false, false), "it runs on");
+    assert!(is_kept(&hands.update(&theirs, &owner).await?));
+    assert_eq!(fake.tell("list(pve.ha)"), json!(["ct:401"]));
     Ok(())
 }
 

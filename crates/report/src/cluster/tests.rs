@@ -58,6 +58,7 @@ fn observed(desired: &Desired) -> Observed {
             protected: false,
             pending: false,
             template: None,
+            ha_of_ours: false,
         };
         (machine.name.clone(), seen)
     });

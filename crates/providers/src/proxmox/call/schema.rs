@@ -248,7 +248,7 @@ fn calls() -> Vec<Call> {
         ha_resources(),
         ha_groups(),
         ha_rules(),
-        keep_by_ha("vm:400", "stopped", Some("servers")),
+        keep_by_ha("vm:400", "stopped", Some("servers"), "kubewright-lab"),
         change_ha("ct:400", "servers"),
         drop_from_ha("vm:400"),
         change_ha_rule("ha-group-servers", "vm:400,ct:401"),
