@@ -60,6 +60,12 @@ pub(crate) fn script(change: &HostChange, holes: &Holes) -> Result<String, HostE
             HostResource::Module(_) => writer.modules(index, now)?,
             HostResource::Sysctl { .. } => writer.sysctls(index, now)?,
             HostResource::Package(_) => writer.packages(index, &change.make)?,
+            HostResource::Download(wish) if wish.member.is_some() => {
+                // The archive comes once for all files of it that are wanted one after the other.
+                let more = later.first().is_some_and(|next| is_of(next, wish));
+                writer.calls.line(if more { "kw_more=1" } else { "kw_more=" });
+                writer.download(index, wish)?;
+            }
             other => writer.one(index, other)?,
         }
         index += together;
@@ -165,6 +171,14 @@ fn in_words(resource: &HostResource, change: &HostChange) -> String {
         HostResource::SshDaemon(_) => "setting up the SSH daemon".into(),
     };
     text.chars().filter(|c| !c.is_control()).collect()
+}
+
+/// Whether a resource is another file of the archive that a download is taken out of.
+fn is_of(resource: &HostResource, wish: &DownloadWish) -> bool {
+    match resource {
+        HostResource::Download(other) => other.member.is_some() && other.artifact == wish.artifact,
+        _ => false,
+    }
 }
 
 fn packages(resources: &[HostResource]) -> Vec<&str> {

@@ -1,4 +1,5 @@
 # Files that a host downloads by itself and verifies.
+kw_more=
 
 # Puts this host's architecture into kw_said in place of {arch} and {-arch}.
 kw_arch() {
@@ -34,16 +35,20 @@ kw_fetch() {
   }
 }
 
-# Finds the digest of a file in its publisher's list: the list's address, the file's name.
+# Finds the digest of a file: the address of its publisher's list, or of a file that holds that digest alone; the file's
+# name in the list.
 kw_published() {
   kw_arch "$1" && kw_url=$kw_said && kw_arch "$2" && kw_name=$kw_said || return 1
   kw_fetch "$kw_url" "$kw_path.kubewright" || return 1
-  kw_sum=
-  while read -r kw_line kw_rest; do
+  kw_sum= kw_alone= kw_lines=0
+  while read -r kw_line kw_rest || [ -n "$kw_line" ]; do
+    kw_lines=$((kw_lines + 1))
     case $kw_rest in
     "$kw_name" | "*$kw_name" | "./$kw_name") kw_sum=$kw_line ;;
+    '') kw_alone=$kw_line ;;
     esac
   done <"$kw_path.kubewright"
+  case $kw_lines,$kw_sum in 1,) kw_sum=$kw_alone ;; esac
   case $kw_sum in
   *[!0-9a-f]* | '') kw_no "$kw_url lists no digest of $kw_name"; return 1 ;;
   esac
@@ -59,8 +64,24 @@ kw_unpacked() {
   [ -n "$1" ] || return 0
   rm -f -- "$kw_path.kubewright-member" &&
     (umask 077 && set -C && tar -xzOf "$kw_path.kubewright" -- "$1" >"$kw_path.kubewright-member") &&
+    { [ -z "$kw_more" ] || { kw_state downloads && mv -f -- "$kw_path.kubewright" "$KW_STATE/downloads/archive"; }; } &&
     mv -f -- "$kw_path.kubewright-member" "$kw_path.kubewright" ||
     { rm -f -- "$kw_path.kubewright-member"; kw_no "$1 could not be taken out of the archive"; }
+}
+
+# Brings what an address leads to. An archive of which the file before was taken lies here still.
+kw_brought() {
+  kw_line=$KW_STATE/downloads/archive
+  if [ -f "$kw_line" ] && kw_digested "$kw_line" "$kw_sum"; then
+    mv -f -- "$kw_line" "$kw_path.kubewright"
+  else
+    kw_not_kept && (umask 077 && kw_fetch "$1" "$kw_path.kubewright")
+  fi
+}
+
+# Throws away the archive that was kept for the next file of it.
+kw_not_kept() {
+  rm -f -- "$KW_STATE/downloads/archive"
 }
 
 # What we remember of a download, by which it is known again without reading it whole.
@@ -88,10 +109,12 @@ kw_note_download() {
 }
 
 # A download: path, mode, our name for its memory, its mark, what it is, the file of it that is wanted if it is an
-# archive, where it is; then its digest, or where the list of digests is and its name there.
+# archive, where it is; then its digest, or where the list of digests is and its name there. With kw_more, the next one is
+# of the same archive.
 kw_download() {
   kw_path=$KW_ROOT$1 kw_done=0
   if kw_kept "$@"; then
+    [ -n "$kw_more" ] || kw_not_kept
     kw_owned "$kw_path" "$2" root:root && return 0
     kw_note_download "$@" && kw_own "$kw_path" "$2" root:root && return 9
     return 1
@@ -110,6 +133,6 @@ kw_downloaded() {
     kw_own "$kw_path" "$2" root:root
     return
   fi
-  kw_arch "$7" && (umask 077 && kw_fetch "$kw_said" "$kw_path.kubewright") && kw_fetched "$kw_path.kubewright" &&
+  kw_arch "$7" && kw_brought "$kw_said" && kw_fetched "$kw_path.kubewright" &&
     kw_unpacked "$6" && kw_placed "$kw_path" "$2" root:root
 }

@@ -212,6 +212,47 @@ fn a_file_of_an_archive_is_taken_out_of_it_once_the_archive_is_verified() {
     });
 }
 
+/// Two files of an archive, of which a publisher has a file with its digest beside it.
+fn two_of(archive: &str) -> [HostResource; 2] {
+    let at = |file: &str| format!("https://mirror.test/{file}");
+    let of = |member: &str| {
+        let proof = Proof::Checksums { url: at("plugins.sha256"), file: archive.into() };
+        let artifact = Artifact { name: "CNI plugins v1.5.1".into(), url: at(archive), proof };
+        let path = format!("/opt/cni/bin/{member}");
+        HostResource::Download(DownloadWish { path, artifact, member: Some(format!("./{member}")), mode: Mode(0o755) })
+    };
+    [of("bridge"), of("portmap")]
+}
+
+#[test]
+fn an_archive_comes_once_for_all_files_of_it() {
+    each(|host| {
+        host.write("mirror/tree/bridge", "a bridge");
+        host.write("mirror/tree/portmap", "ports");
+        let archive = host.at("mirror/plugins.tgz");
+        let (archive, tree) = (archive.to_str().expect("a path"), host.at("mirror/tree"));
+        let tar = std::process::Command::new("tar").args(["-czf", archive, "-C"]).arg(tree).arg(".").status();
+        assert!(tar.expect("tar is there").success());
+        let digest = Digest::of(std::fs::read(archive).expect("it was made"));
+        // One publisher writes the name beside the digest, and another nothing, not even the end of the line.
+        for sums in [format!("{digest}  plugins.tgz\n"), digest.to_string()] {
+            host.write("mirror/plugins.sha256", &sums);
+            host.write("mirror/fetched", "");
+            host.twice(&two_of("plugins.tgz"));
+            let both = (host.read("opt/cni/bin/bridge"), host.read("opt/cni/bin/portmap"));
+            assert_eq!(both, ("a bridge".into(), "ports".into()));
+            let fetched = host.read("mirror/fetched");
+            assert_eq!(fetched.matches("plugins.tgz").count(), 1, "{fetched}");
+            assert!(!host.at("var/lib/kubewright/downloads/archive").exists());
+            nothing_beside(host, "opt/cni/bin");
+            std::fs::remove_dir_all(host.at("opt/cni/bin")).expect("it was there");
+        }
+        host.write("mirror/plugins.sha256", &format!("{digest}\n{digest}\n"));
+        let why = host.fails(&two_of("plugins.tgz"));
+        assert!(why.contains("lists no digest of plugins.tgz"), "{why}");
+    });
+}
+
 #[test]
 fn a_download_is_verified_and_known_again() {
     each(|host| {
