@@ -248,6 +248,9 @@ pub struct MemberRecipes {
     pub join: Arc<Recipe>,
     /// Says which cluster a member belongs to, where a run that was cut off left that unsaid; servers with etcd only.
     pub belong: Option<Arc<Recipe>>,
+    /// Lets other nodes in for a while, where nobody may join without that; servers only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub admit: Option<Arc<Recipe>>,
     /// Puts the version that is wished in the place of the one that runs.
     pub upgrade: Arc<Recipe>,
     /// Leaves nothing of the distribution on the host.

@@ -30,5 +30,17 @@ pub const RKE2: Program = Program {
     units: ["rke2-server.service", "rke2-agent.service"],
 };
 
+/// kubeadm, of which the kubelet is what runs, whether on a server or on an agent.
+/// <https://kubernetes.io/docs/reference/setup-tools/kubeadm/implementation-details/>
+pub const KUBEADM: Program = Program {
+    name: "kubelet",
+    path: "/usr/local/bin/kubelet",
+    data: "/etc/kubernetes",
+    units: ["kubelet.service", "kubelet.service"],
+};
+
+/// Where a host says that kubeadm made it a member. kubeadm's own files are there before it is done.
+pub const KUBEADM_MEMBER: &str = "/etc/kubernetes/kubewright/member";
+
 /// All of them.
-pub static PROGRAMS: [Program; 2] = [K3S, RKE2];
+pub static PROGRAMS: [Program; 3] = [K3S, RKE2, KUBEADM];

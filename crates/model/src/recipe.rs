@@ -27,6 +27,8 @@ pub enum Effect {
     Leave,
     /// A member says which cluster is its own.
     Belong,
+    /// A member lets others in for a while.
+    Admit,
     /// Saves the datastore.
     Snapshot,
     /// Puts a saved datastore back.

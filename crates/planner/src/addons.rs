@@ -6,6 +6,7 @@
 mod argocd;
 mod cert_manager;
 mod cilium;
+mod flannel;
 mod loki;
 mod metallb;
 mod monitoring;
@@ -29,11 +30,11 @@ pub(crate) fn releases(context: &Context<'_>, secrets: &mut SecretNames) -> Vec<
     let addons = &context.file.spec.addons;
     let mut releases = Vec::new();
     releases.extend(context.file.spec.kubernetes.cni.cilium.as_ref().map(|cilium| cilium::release(context, cilium)));
-    releases.extend(addons.metallb.as_ref().map(metallb::release));
+    releases.extend(flannel::release(context));
+    releases.extend(addons.metallb.as_ref().map(|metallb| metallb::release(context, metallb)));
     releases.extend(addons.cert_manager.as_ref().filter(|it| !it.by_argocd).map(cert_manager::release));
     releases.extend(context.file.spec.ingress.nginx.as_ref().map(nginx::release));
-    let hardened = context.file.spec.kubernetes.profile.is_some();
-    releases.extend(addons.metrics_server.as_ref().map(|plain| small::metrics_server(plain, hardened)));
+    releases.extend(addons.metrics_server.as_ref().map(|plain| small::metrics_server(context, plain)));
     releases.extend(storage::releases(&addons.storage, secrets));
     releases.extend(addons.monitoring.as_ref().map(|monitoring| monitoring::release(context, monitoring, secrets)));
     releases.extend(addons.loki.as_ref().map(|loki| loki::release(context, loki)));
@@ -66,6 +67,7 @@ pub(crate) fn namespaces(addons: &AddOns) -> Vec<Namespace> {
 pub(crate) fn privileged_namespaces(context: &Context<'_>) -> Vec<Namespace> {
     let addons = &context.file.spec.addons;
     let mut names: Vec<Namespace> = Vec::new();
+    names.extend(flannel::wished(context).map(|_| flannel::NAMESPACE.into()));
     names.extend(addons.metallb.as_ref().map(|_| metallb::NAMESPACE.into()));
     names.extend(context.file.spec.ingress.nginx.as_ref().map(|_| nginx::NAMESPACE.into()));
     names.extend(addons.monitoring.as_ref().map(monitoring::namespace));

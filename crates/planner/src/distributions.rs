@@ -1,11 +1,15 @@
 //! Distributions compile: from nodes to files, units and recipes. They do nothing themselves.
 //!
-//! K3s and RKE2 are one family: what they have in common is in one room, and each says only what is its own.
+//! K3s and RKE2 are one family: what they have in common is in one room, and each says only what is its own. kubeadm has
+//! nothing in common with them.
 
 mod k3s;
+mod kubeadm;
+mod leftovers;
 mod rancher;
 mod rke2;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use kubewright_model::desired::{Leaving, MemberRecipes};
@@ -21,6 +25,8 @@ use crate::context::nodes::NodePlan;
 trait Compiler: Sync {
     /// The secrets that its files hold, by name, and where each is to be found.
     fn secrets<'f>(&self, file: &'f ClusterFile) -> Vec<(String, &'f SecretRef)>;
+    /// Further settings that a cluster keeps as it was begun with them, for people.
+    fn kept(&self, context: &Context<'_>) -> BTreeMap<String, String>;
     /// What a node needs of its host, in order.
     fn host_resources(&self, context: &Context<'_>, node: &NodePlan<'_>) -> Vec<HostResource>;
     /// The TCP ports that a node listens on.
@@ -31,6 +37,8 @@ trait Compiler: Sync {
     fn join(&self, context: &Context<'_>, node: &NodePlan<'_>) -> Recipe;
     /// Says which cluster a server belongs to, where a run that was cut off may leave that unsaid.
     fn belong(&self, context: &Context<'_>) -> Option<Recipe>;
+    /// Lets other nodes in for a while, by a server, where nobody may join without that.
+    fn admit(&self, context: &Context<'_>, node: &NodePlan<'_>) -> Option<Recipe>;
     /// Puts the version that is wished in the place of the one that runs.
     fn upgrade(&self, context: &Context<'_>, node: &NodePlan<'_>) -> Recipe;
     /// Leaves nothing of it on the host of a server, or of an agent.
@@ -44,7 +52,8 @@ fn compiler(distribution: Distribution) -> Option<&'static dyn Compiler> {
     match distribution {
         Distribution::K3s => Some(&k3s::PROGRAM),
         Distribution::Rke2 => Some(&rke2::PROGRAM),
-        Distribution::Kubeadm | Distribution::Talos => None,
+        Distribution::Kubeadm => Some(&kubeadm::KUBEADM),
+        Distribution::Talos => None,
     }
 }
 
@@ -60,6 +69,11 @@ pub(crate) fn compiles(distribution: Distribution) -> bool {
 /// The secrets that a distribution's files hold, by name, and where each is to be found.
 pub(crate) fn secrets(file: &ClusterFile) -> Vec<(String, &SecretRef)> {
     compiler(file.spec.kubernetes.distribution).map(|compiler| compiler.secrets(file)).unwrap_or_default()
+}
+
+/// Further settings that a cluster of a distribution keeps as it was begun with them, for people.
+pub(crate) fn kept(context: &Context<'_>) -> BTreeMap<String, String> {
+    of(context).map(|compiler| compiler.kept(context)).unwrap_or_default()
 }
 
 /// What a node's distribution needs of its host, in order.
@@ -104,6 +118,7 @@ impl Recipes {
             init: server.then(|| Arc::new(compiler.init(context, node))),
             join: Arc::new(compiler.join(context, node)),
             belong: if server { compiler.belong(context).map(Arc::new) } else { None },
+            admit: if server { compiler.admit(context, node).map(Arc::new) } else { None },
             upgrade: Arc::new(compiler.upgrade(context, node)),
             leave: if server { self.leaving.server.clone() } else { self.leaving.agent.clone() },
             snapshot: self.snapshot.clone().filter(|_| server),

@@ -23,7 +23,7 @@ use kubewright_model::desired::{Desired, DesiredKubernetes};
 use kubewright_model::diagnostic::Diagnostic;
 use kubewright_model::ids::Owner;
 use kubewright_model::spec::ClusterFile;
-use kubewright_model::spec::kubernetes::{Cni, Datastore, Distribution, Kubernetes};
+use kubewright_model::spec::kubernetes::{Cni, Datastore, Distribution};
 
 pub(crate) use backups::calendar;
 
@@ -66,7 +66,7 @@ pub fn lower(file: &ClusterFile) -> (Desired, Vec<Diagnostic>) {
             endpoint: context.endpoint.clone(),
             pod_network: spec.kubernetes.pod_network,
             service_network: spec.kubernetes.service_network,
-            foundation: foundation(&spec.kubernetes),
+            foundation: foundation(&context),
         },
         machines,
         hosts,
@@ -94,7 +94,8 @@ pub fn lower(file: &ClusterFile) -> (Desired, Vec<Diagnostic>) {
 /// is there. <https://docs.k3s.io/cli/server>, <https://docs.k3s.io/security/secrets-encryption>. The network plug-in is
 /// among them because pods keep the network that they were started with: while nodes went over one by one, those with the
 /// old one and those with the new one would not reach each other, nor the API's webhooks anybody.
-fn foundation(spec: &Kubernetes) -> BTreeMap<String, String> {
+fn foundation(context: &Context<'_>) -> BTreeMap<String, String> {
+    let spec = &context.file.spec.kubernetes;
     let datastore = match spec.datastore {
         Datastore::Etcd => "etcd",
         Datastore::Sqlite => "SQLite",
@@ -122,7 +123,8 @@ fn foundation(spec: &Kubernetes) -> BTreeMap<String, String> {
         ("secrets in the datastore", secrets.into()),
         (AGENTS_TOKEN, if spec.agent_token.is_some() { "one of their own" } else { THAT_OF_SERVERS }.into()),
     ];
-    settings.into_iter().map(|(name, value)| (name.to_string(), value)).collect()
+    let settings = settings.into_iter().map(|(name, value)| (name.to_string(), value));
+    settings.chain(crate::distributions::kept(context)).collect()
 }
 
 #[cfg(test)]

@@ -12,9 +12,9 @@ use kubewright_model::recipe::Effect;
 /// The part that hosts before the cluster are.
 pub(crate) const HAPROXY: &str = "haproxy";
 /// What is done to nodes, as steps are called by it: `host/k3s-agent-1`.
-const DEEDS: [&str; 15] = [
-    "create", "update", "raw", "start", "restart", "host", "init", "join", "labels", "cordon", "drain", "uncordon",
-    "leave", "forget", "delete",
+const DEEDS: [&str; 16] = [
+    "create", "update", "raw", "start", "restart", "host", "init", "admit", "join", "labels", "cordon", "drain",
+    "uncordon", "leave", "forget", "delete",
 ];
 
 /// The plan with only the chosen parts: stages (`control-plane`), nodes (`k3s-agent-1`), parts (`monitoring`) or single
@@ -29,8 +29,8 @@ pub fn only(plan: Plan, chosen: &[String], desired: &Desired) -> Plan {
     let Plan { cluster, ask, steps, mut notes, .. } = plan;
     let needed: BTreeSet<StepId> =
         steps.iter().filter(|step| is_chosen(step, chosen)).flat_map(|step| step.needs.iter().cloned()).collect();
-    // What a hypervisor holds for its containers belongs to each of them.
-    let belongs = |step: &Step| needed.contains(&step.id) && is_of_hypervisor(step);
+    // What a hypervisor holds for its containers belongs to each of them, and that it is let in to each who joins.
+    let belongs = |step: &Step| needed.contains(&step.id) && (is_of_hypervisor(step) || lets_in(step));
     let (mut kept, left): (Vec<Step>, Vec<Step>) =
         steps.into_iter().partition(|step| is_chosen(step, chosen) || belongs(step));
     let left: BTreeSet<StepId> = left.into_iter().map(|step| step.id).collect();
@@ -134,6 +134,10 @@ fn whole_node(kept: &[Step], word: &str) -> Option<Note> {
 
 fn is_of_hypervisor(step: &Step) -> bool {
     step.stage == Stage::Machines && matches!(step.subject, Subject::Host(_))
+}
+
+fn lets_in(step: &Step) -> bool {
+    matches!(&step.action, Action::RunRecipe { recipe, .. } if recipe.effect == Effect::Admit)
 }
 
 fn is_chosen(step: &Step, chosen: &[String]) -> bool {

@@ -7,7 +7,7 @@ use kubewright_model::facts::{HostAddress, HostFacts, Packaging, Virtualisation}
 use kubewright_model::host::{Before, DownloadWish, HostResource};
 use kubewright_model::ids::{ClusterName, Owner};
 use kubewright_model::observed::{HostSeen, KubernetesSeen};
-use kubewright_model::programs::{PROGRAMS, Program, RKE2};
+use kubewright_model::programs::{KUBEADM, PROGRAMS, Program, RKE2};
 use kubewright_model::spec::formats::Format as _;
 
 use super::answers::{Answers, Ended};
@@ -124,7 +124,7 @@ pub(super) fn facts(answers: &Answers<'_>) -> Result<HostFacts, ParseError> {
     })
 }
 
-/// K3s or RKE2, which is what we know to tell more about: the one that is asked for, else the one that is there.
+/// A distribution that we know to tell more about: the one that is asked for, else the one that is there.
 pub(super) fn kubernetes(
     resources: &[HostResource],
     answers: &Answers<'_>,
@@ -154,8 +154,10 @@ pub(super) fn kubernetes(
     let name =
         wish.map(|(_, wish)| wish.artifact.name.as_str()).or_else(|| Held::of(answers, program.name).map(|it| it.name));
     let version = name.and_then(|name| name.strip_prefix(program.name)?.strip_prefix(' ')?.parse().ok());
-    let starting = starting(answers, program)?;
-    let serving = starting || runs(answers, program)? || outlives(answers, program);
+    // The kubelet of kubeadm is on agents too.
+    let of_server = **program != KUBEADM;
+    let starting = of_server && starting(answers, program)?;
+    let serving = starting || of_server && runs(answers, program)? || outlives(answers, program);
     let begins = answers.always.get("begins") == Some(&"yes");
     Ok(Some(KubernetesSeen { version, joined, serving, starting, begins }))
 }
@@ -187,10 +189,10 @@ fn starting(answers: &Answers<'_>, program: &Program) -> Result<bool, ParseError
     Ok(active == "activating" && !sub.starts_with("auto-restart"))
 }
 
-/// RKE2's etcd is in a container, and listens also where the unit that has started it has ended.
+/// etcd of RKE2 and of kubeadm is in a container, and listens also where the unit that has started it has ended.
 fn outlives(answers: &Answers<'_>, program: &Program) -> bool {
     const ETCD: u16 = 2379;
-    *program == RKE2 && listening(answers).contains(&ETCD)
+    [RKE2, KUBEADM].contains(program) && listening(answers).contains(&ETCD)
 }
 
 /// The ports on which something listens.

@@ -93,6 +93,7 @@ kw_run_links() {
 kw_run_units() {
 	if [ -e usr/local/bin/k3s ]; then kw_unit_for="$kw_unit_for k3s" kw_unit_of="$kw_unit_of${kw_nl}k3s.service"; fi
 	if [ -e usr/local/bin/rke2 ]; then kw_unit_for="$kw_unit_for rke2" kw_unit_of="$kw_unit_of${kw_nl}rke2-server.service"; fi
+	if [ -e usr/local/bin/kubelet ]; then kw_unit_for="$kw_unit_for kubelet" kw_unit_of="$kw_unit_of${kw_nl}kubelet.service"; fi
 	[ -n "$kw_unit_for" ] || return 0
 	printf 'units%s\n' "$kw_unit_for"
 	IFS=$kw_nl

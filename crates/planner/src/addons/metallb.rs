@@ -3,10 +3,12 @@
 
 use kubewright_model::desired::{DesiredObjects, DesiredRelease};
 use kubewright_model::object::Manifest;
+use kubewright_model::spec::Distribution;
 use kubewright_model::spec::addons::Metallb;
 use serde_json::json;
 
 use super::Recommended;
+use crate::context::Context;
 use crate::context::groups::group_after;
 
 pub(super) const NAMESPACE: &str = "metallb-system";
@@ -18,9 +20,14 @@ const CHART: Recommended = Recommended {
     version: "0.14.8",
 };
 
-pub(super) fn release(metallb: &Metallb) -> DesiredRelease {
+pub(super) fn release(context: &Context<'_>, metallb: &Metallb) -> DesiredRelease {
     // Layer 2 needs no routing daemon beside the speaker.
-    let values = json!({ "speaker": { "frr": { "enabled": false } } });
+    let mut values = json!({ "speaker": { "frr": { "enabled": false } } });
+    // kubeadm labels servers as nodes that no balancer sends to, and MetalLB announces nothing from such.
+    let kubeadm = context.file.spec.kubernetes.distribution == Distribution::Kubeadm;
+    if kubeadm && context.nodes.iter().filter(|node| node.is_node()).all(|node| node.is_server()) {
+        values["speaker"]["ignoreExcludeLB"] = true.into();
+    }
     CHART.release(NAMESPACE.into(), "metallb", metallb.version.as_ref(), values, &metallb.values)
 }
 

@@ -2,11 +2,12 @@
 
 use kubewright_model::desired::DesiredRelease;
 use kubewright_model::ids::ReleaseName;
+use kubewright_model::spec::Distribution;
 use kubewright_model::spec::addons::{Chart, Plain};
 use serde_json::{Value, json};
 
 use super::{Recommended, with};
-use crate::context::SecretNames;
+use crate::context::{Context, SecretNames};
 
 /// <https://github.com/kubernetes-sigs/metrics-server/tree/master/charts/metrics-server>
 const METRICS_SERVER: Recommended = Recommended {
@@ -16,9 +17,15 @@ const METRICS_SERVER: Recommended = Recommended {
     version: "3.13.0",
 };
 
-/// Where a hardened RKE2 lets nobody into `kube-system`, this label of its own one is the exception (`pkg/rke2/np.go`).
-pub(super) fn metrics_server(plain: &Plain, hardened: bool) -> DesiredRelease {
-    let values = if hardened { json!({ "podLabels": { "app": "rke2-metrics-server" } }) } else { json!({}) };
+/// Where a hardened RKE2 lets nobody into `kube-system`, this label of its own one is the exception (`pkg/rke2/np.go`). The
+/// kubelets of kubeadm vouch for themselves as long as nobody approves their certificates.
+pub(super) fn metrics_server(context: &Context<'_>, plain: &Plain) -> DesiredRelease {
+    let kubernetes = &context.file.spec.kubernetes;
+    let values = match kubernetes.distribution {
+        Distribution::Kubeadm => json!({ "args": ["--kubelet-insecure-tls"] }),
+        _ if kubernetes.profile.is_some() => json!({ "podLabels": { "app": "rke2-metrics-server" } }),
+        _ => json!({}),
+    };
     METRICS_SERVER.release("kube-system".into(), "metrics-server", plain.version.as_ref(), values, &plain.values)
 }
 

@@ -12,6 +12,8 @@ mod leave;
 mod recipes;
 mod units;
 
+use std::collections::BTreeMap;
+
 use kubewright_model::digest::Digest;
 use kubewright_model::host::{Artifact, DownloadWish, FileWish, HostResource, Mode, Proof};
 use kubewright_model::ids::HoleName;
@@ -162,6 +164,11 @@ impl Compiler for Program {
         files::secrets(file)
     }
 
+    /// What it reads at each start it may go over to.
+    fn kept(&self, _: &Context<'_>) -> BTreeMap<String, String> {
+        BTreeMap::new()
+    }
+
     fn host_resources(&self, context: &Context<'_>, node: &NodePlan<'_>) -> Vec<HostResource> {
         let kubernetes = &context.file.spec.kubernetes;
         // It brings an iptables of its own and prefers the host's, which fits the host's kernel.
@@ -219,6 +226,11 @@ impl Compiler for Program {
 
     fn belong(&self, context: &Context<'_>) -> Option<Recipe> {
         self.say_which(context)
+    }
+
+    /// The token that nodes join with is there for the cluster's whole life.
+    fn admit(&self, _: &Context<'_>, _: &NodePlan<'_>) -> Option<Recipe> {
+        None
     }
 
     fn upgrade(&self, context: &Context<'_>, node: &NodePlan<'_>) -> Recipe {

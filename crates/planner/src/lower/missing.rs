@@ -6,7 +6,7 @@ use kubewright_model::desired::Missing;
 use kubewright_model::spec::backup::{Keep, Unreachable};
 use kubewright_model::spec::kubernetes::{Datastore, Distribution, FlannelBackend, Kubernetes};
 use kubewright_model::spec::load_balancers::Balancer;
-use kubewright_model::spec::{ClusterFile, SecretRef};
+use kubewright_model::spec::{ClusterFile, Pool, SecretRef};
 
 /// What stops a run: the cluster would not be what the file says.
 fn blocks(what: impl Into<String>, effect: &str) -> Missing {
@@ -45,6 +45,7 @@ fn of_cluster(file: &ClusterFile) -> Vec<Missing> {
         missing.push(blocks(format!("distribution {}", distribution.title()), effect));
     }
     missing.extend(flannel(&spec.kubernetes));
+    missing.extend(of_kubeadm(file));
     if spec.addons.storage.local_path.is_some() && distribution != Distribution::K3s {
         let effect = "no StorageClass for folders of the nodes is made";
         missing.push(blocks(format!("local-path volumes on {}", distribution.title()), effect));
@@ -74,11 +75,44 @@ fn flannel(kubernetes: &Kubernetes) -> Option<Missing> {
         Distribution::K3s => None,
         Distribution::Rke2 if flannel.backend == FlannelBackend::Vxlan && flannel.interface.is_none() => None,
         Distribution::Rke2 => Some(blocks("settings of Flannel on RKE2", "its chart is told nothing of them")),
-        Distribution::Kubeadm | Distribution::Talos => {
+        Distribution::Kubeadm => None,
+        Distribution::Talos => {
             let effect = "its manifest is not applied, so pods have no network";
             Some(blocks(format!("Flannel on {title}"), effect))
         }
     }
+}
+
+/// What kubeadm could do, and is not told.
+fn of_kubeadm(file: &ClusterFile) -> Vec<Missing> {
+    let (spec, kubernetes) = (&file.spec, &file.spec.kubernetes);
+    if kubernetes.distribution != Distribution::Kubeadm {
+        return Vec::new();
+    }
+    // Its recipes are compiled, and no life with them was rehearsed yet.
+    let effect = "machines and hosts are planned, members are not to be relied on";
+    let mut missing = vec![blocks("distribution kubeadm", effect)];
+    if kubernetes.version.minor() < (1, 31) {
+        missing.push(blocks("kubeadm before v1.31", "it reads another form of its files"));
+    }
+    let container =
+        |pool: &Pool| pool.role.is_node() && pool.proxmox.as_ref().is_some_and(|machines| machines.lxc.is_some());
+    if spec.pools.values().any(container) {
+        missing.push(blocks("kubeadm in containers", "it looks for a kernel of its own, and does not begin"));
+    }
+    if kubernetes.encrypt_secrets {
+        missing.push(blocks("encrypted Secrets on kubeadm", "Secrets would lie open in the datastore"));
+    }
+    if !kubernetes.agent_config.is_empty() {
+        missing.push(blocks("`agentConfig` on kubeadm", "its files say nothing of agents alone"));
+    }
+    if spec.backup.as_ref().is_some_and(|backup| backup.datastore && super::calendar(&backup.schedule).is_none()) {
+        let effect = "no timer says both a day of the month and a day of the week";
+        missing.push(blocks("the hours of this backup on kubeadm", effect));
+    }
+    let effect = "each vouches for itself, and who asks one for its measures takes it at its word";
+    missing.push(lacks("serving certificates of kubelets", effect));
+    missing
 }
 
 fn of_backups(file: &ClusterFile) -> Vec<Missing> {
@@ -87,8 +121,8 @@ fn of_backups(file: &ClusterFile) -> Vec<Missing> {
     if backup.datastore && file.spec.kubernetes.datastore == Datastore::Sqlite {
         missing.push(blocks("backups of SQLite", "nothing saves the datastore: only etcd is saved"));
     }
-    let compiled = crate::distributions::compiles(file.spec.kubernetes.distribution);
-    if backup.to.as_ref().is_some_and(|to| to.s3.is_none() || !compiled) {
+    let sends = matches!(file.spec.kubernetes.distribution, Distribution::K3s | Distribution::Rke2);
+    if backup.to.as_ref().is_some_and(|to| to.s3.is_none() || !sends) {
         missing.push(lacks("backups to another place", "snapshots of the datastore stay on the servers"));
     }
     if backup.objects {

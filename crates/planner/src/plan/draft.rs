@@ -28,6 +28,8 @@ pub(super) struct Draft<'a> {
     pub(super) before_machines: Vec<StepId>,
     /// The steps after which the API answers at its endpoint; none when it answers already.
     pub(super) api: Vec<StepId>,
+    /// The step that lets others in, where nobody may join without that.
+    pub(super) admits: Option<StepId>,
     /// The steps after which another server may leave: servers leave one after the other.
     pub(super) left: Vec<StepId>,
     /// Containers that run with other lines than are wished, and what is to be written while each is off.
@@ -51,6 +53,7 @@ impl<'a> Draft<'a> {
             notes: Vec::new(),
             before_machines: Vec::new(),
             api: Vec::new(),
+            admits: None,
             left: Vec::new(),
             rewritten: BTreeMap::new(),
             begins: false,

@@ -95,6 +95,9 @@ fn present<'a, 'd: 'a>(
         true => Vec::new(),
         false => there.iter().filter_map(|node| learner(draft, cluster, node)).collect(),
     };
+    if !new_servers.is_empty() || !new_agents.is_empty() {
+        admit(draft, cluster, &there);
+    }
     for node in &new_servers {
         join(draft, node, &learned);
     }
@@ -152,7 +155,9 @@ fn start_cluster(draft: &mut Draft<'_>, members: &[&Node<'_>]) {
         let lease = Lease::new("etcd", ETCD_JOINS);
         // In a rebuild, nobody begins while a machine of the old cluster may still answer.
         let old = draft.steps.iter().filter(|step| step.stage == Stage::Removal).map(|step| step.id.clone());
-        let needs = std::iter::once(id("host", node.name())).chain(old).collect();
+        // kubeadm asks at the endpoint whether the API that it starts is there.
+        let before = draft.api.iter().filter(|_| recipes(node).is_some_and(|recipes| recipes.admit.is_some()));
+        let needs = std::iter::once(id("host", node.name())).chain(old).chain(before.cloned()).collect();
         let init = run(draft, node, "init", recipe.clone(), reason, needs, vec![lease]);
         draft.api.push(init);
         draft.begins = true;
@@ -207,7 +212,7 @@ pub(super) fn recipes<'a>(node: &'a Node<'_>) -> Option<&'a MemberRecipes> {
 fn join(draft: &mut Draft<'_>, node: &Node<'_>, after: &[StepId]) {
     let Some(recipe) = recipes(node).map(|recipes| recipes.join.clone()) else { return };
     let mut needs = vec![id("host", node.name()), id("forget", node.name())];
-    needs.extend(draft.api.iter().chain(after).cloned());
+    needs.extend(draft.api.iter().chain(&draft.admits).chain(after).cloned());
     let lease = if role_is_server(node) { Lease::new("etcd", ETCD_JOINS) } else { Lease::new("agents", AGENT_JOINS) };
     let server = role_is_server(node);
     let reason = match node.standing {
@@ -215,6 +220,26 @@ fn join(draft: &mut Draft<'_>, node: &Node<'_>, after: &[StepId]) {
         _ => Reason::Missing,
     };
     run(draft, node, "join", recipe, reason, needs, vec![lease]);
+}
+
+/// What lets nodes in may have ended since the last ones came. Any server that serves makes it anew.
+fn admit(draft: &mut Draft<'_>, cluster: &ClusterSeen, there: &[&Node<'_>]) {
+    if !draft.desired.servers().any(|member| member.recipes.as_ref().is_some_and(|recipes| recipes.admit.is_some())) {
+        return;
+    }
+    let serves = |node: &&&Node<'_>| {
+        let votes = cluster.members.get(node.name()).is_some_and(|member| member.voter && member.healthy);
+        node.answers().is_some() && node.seen.is_some_and(|seen| seen.ready && seen.server) && votes
+    };
+    let able = there.iter().filter(serves).find_map(|node| Some((*node, recipes(node)?.admit.clone()?)));
+    let Some((node, recipe)) = able else {
+        let message = "nobody can join: no server that answers and stays lets others in";
+        draft.note(Weight::Blocks, Subject::Cluster, message, "bring a server back first");
+        draft.about_the_cluster();
+        return;
+    };
+    let reason = Reason::Follows("nodes join, and what lets them in has an end".into());
+    draft.admits = Some(run(draft, node, "admit", recipe, reason, Vec::new(), Vec::new()));
 }
 
 /// What stands before the API: hosts that are no nodes, and the providers' load balancers.

@@ -450,6 +450,25 @@ fn downloads() {
 }
 
 #[test]
+fn kubeadm() {
+    let host = Host::debian();
+    host.write("/etc/kubernetes/kubelet.conf", "");
+    host.write("/var/lib/etcd/member/wal/0.wal", "");
+    assert!(!host.look(&[]).is_member(), "it was cut off, or somebody else's");
+    host.write("/etc/kubernetes/kubewright/member", "server\n");
+    host.write("/usr/local/bin/kubelet", "program");
+    shown(&host, "kubelet.service", "loaded", "active", "enabled");
+    let seen = host.look(&[]).kubernetes.expect("it is there");
+    assert!(seen.joined && !seen.serving && !seen.begins, "{seen:?}: an agent has a kubelet as well");
+    shown(&host, "kubelet.service", "loaded", "inactive", "enabled");
+    let listens = "  sl  local_address rem_address   st\n   0: 0100007F:094B 00000000:0000 0A 00000000:00000000\n";
+    host.write("/proc/net/tcp", listens);
+    assert!(host.look(&[]).serves(), "its etcd goes on in a container");
+    host.remove("/etc/kubernetes/kubelet.conf");
+    assert!(!host.look(&[]).is_member(), "somebody has reset it");
+}
+
+#[test]
 fn rke2() {
     let host = Host::debian();
     let kubernetes = |host: &Host| host.look(&[]).kubernetes;

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use kubewright_model::programs::{KUBEADM_MEMBER, PROGRAMS};
 use proptest::prelude::*;
 
 use super::super::{ParseError, parse, script};
@@ -125,10 +126,9 @@ fn a_program_that_tells_half_is_not_believed() {
 #[test]
 fn the_script_calls_programs_as_everybody_does() {
     let whole = script(&[], false);
-    for program in &kubewright_model::programs::PROGRAMS {
-        for word in [program.path, program.units[0], &format!("{}/agent/kubelet.kubeconfig", program.name)] {
-            let word = word.trim_start_matches('/');
-            assert!(whole.contains(word), "{word}");
-        }
+    let names = PROGRAMS.iter().flat_map(|program| [program.path, program.units[0]]);
+    let members = ["k3s/agent/kubelet.kubeconfig", "rke2/agent/kubelet.kubeconfig", KUBEADM_MEMBER];
+    for word in names.chain(members).map(|word| word.trim_start_matches('/')) {
+        assert!(whole.contains(word), "{word}");
     }
 }

@@ -5,6 +5,7 @@
 
 use kubewright_model::recipe::{Effect, Recipe, RecipeStep};
 
+use super::super::leftovers::{END_NAMESPACES, UNFILTER, UNLINK};
 use super::{Program, shell};
 
 pub(super) fn leave(program: &Program, server: bool) -> Recipe {
@@ -46,16 +47,3 @@ fn stop_containers(program: &Program) -> String {
 /// The deepest mounts first. A disk of the host's own that holds the data is none of them, and stays where it is.
 const UNMOUNT: &str = "awk '$2 ~ \"^(/run/k3s|/var/lib/kubelet/(pods|plugins)|/run/netns/cni-)\" { print $2 }' \
     /proc/self/mounts | sort -r | while read -r mount; do umount -f \"$mount\" || umount -l \"$mount\"; done";
-
-/// The network plug-ins' names for pods' network namespaces.
-const END_NAMESPACES: &str = "ip netns list 2>/dev/null | awk '/^cni-/ { print $1 }' | \
-    while read -r space; do ip netns delete \"$space\"; done";
-
-/// The links of every network plug-in that either of them brings, or that a release of ours brings.
-const UNLINK: &str = "for link in $(ip -o link show master cni0 2>/dev/null | awk -F '[:@ ]+' '{ print $2 }') \
-    cni0 flannel.1 flannel.4096 flannel-v6.1 flannel-v6.4096 flannel-wg flannel-wg-v6 vxlan.calico vxlan-v6.calico \
-    cilium_vxlan cilium_net cilium_wg0 kube-ipvs0 nodelocaldns; do \
-    ip link show \"$link\" >/dev/null 2>&1 && ip link delete \"$link\"; done; true";
-
-const UNFILTER: &str = "for tool in iptables ip6tables; do command -v \"$tool-save\" >/dev/null || continue; \
-    \"$tool-save\" | grep -v -e KUBE- -e CNI- -e flannel -e cali- -e cali: -e CILIUM_ | \"$tool-restore\"; done";

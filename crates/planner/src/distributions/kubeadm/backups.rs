@@ -1,0 +1,92 @@
+//! Snapshots of etcd: the same script whether somebody asks for one or its hour comes.
+//!
+//! etcd's own client is in its image and nowhere else, and that container sees of the host only etcd's data and its
+//! certificates. So a snapshot is written among the data and moved out of them. The certificates and keys of the cluster go
+//! beside it, because what it holds is worth nothing without.
+//! <https://etcd.io/docs/v3.6/op-guide/recovery/>
+
+use kubewright_model::digest::Digest;
+use kubewright_model::host::{FileWish, HostResource, UnitRun, UnitWish};
+use kubewright_model::recipe::{Effect, Recipe};
+use kubewright_model::spec::backup::Backup;
+use kubewright_model::text::Text;
+
+use super::shell;
+use crate::context::Context;
+use crate::lower::calendar;
+
+/// Where snapshots are.
+pub(super) const FOLDER: &str = "/var/backups/kubewright";
+const SCRIPT: &str = "/usr/local/sbin/kubewright-etcd-snapshot";
+const SERVICE: &str = "/etc/systemd/system/kubewright-etcd-snapshot.service";
+const TIMER: &str = "kubewright-etcd-snapshot.timer";
+
+/// What takes snapshots of a server when their hour comes; nothing where the file wants none.
+pub(super) fn resources(context: &Context<'_>) -> Vec<HostResource> {
+    let wish = context.file.spec.backup.as_ref().filter(|backup| backup.datastore);
+    let Some((backup, hour)) = wish.and_then(|backup| Some((backup, calendar(&backup.schedule)?))) else {
+        return Vec::new();
+    };
+    let timer = format!(
+        "[Unit]\nDescription=Snapshots of etcd\n\n[Timer]\nOnCalendar={hour}\nPersistent=true\n\n\
+         [Install]\nWantedBy=timers.target\n"
+    );
+    let reads = Digest::of(&timer);
+    vec![
+        HostResource::File(FileWish::new(SCRIPT, format!("#!/bin/sh\n{}\n", script(Some(backup))), 0o700)),
+        HostResource::File(FileWish::new(SERVICE, UNIT, 0o644)),
+        HostResource::Unit(UnitWish {
+            name: TIMER.into(),
+            content: Some(Text::known(timer)),
+            enabled: true,
+            run: UnitRun::Running,
+            reads,
+        }),
+    ]
+}
+
+/// A host that is no server yet has nothing to save.
+const UNIT: &str = "[Unit]\n\
+    Description=Snapshot of etcd\n\
+    ConditionPathExists=/etc/kubernetes/manifests/etcd.yaml\n\
+    \n\
+    [Service]\n\
+    Type=oneshot\n\
+    ExecStart=/usr/local/sbin/kubewright-etcd-snapshot\n";
+
+/// Saves etcd now.
+pub(super) fn snapshot(context: &Context<'_>) -> Recipe {
+    Recipe {
+        title: "save a snapshot of etcd".into(),
+        effect: Effect::Snapshot,
+        version: None,
+        steps: vec![shell(script(context.file.spec.backup.as_ref()))],
+        gives: Vec::new(),
+    }
+}
+
+/// Snapshots are named by their time, so that they sort by age; so many stay, or all where none is said.
+fn script(backup: Option<&Backup>) -> String {
+    let kept = backup.map_or(0, |backup| backup.keep.last);
+    let pruned = match kept {
+        0 => String::new(),
+        kept => format!(
+            "\nfor kind in db pki.tar; do ls -1 {FOLDER}/etcd-*.\"$kind\" | head -n -{kept} | \
+             while read -r old; do rm -f -- \"$old\"; done; done"
+        ),
+    };
+    format!(
+        "set -eu\n\
+         umask 077\n\
+         mkdir -p {FOLDER}\n\
+         pki=/etc/kubernetes/pki\n\
+         etcd=$(/usr/local/bin/crictl ps -q --name '^etcd$' --state Running | head -n 1)\n\
+         to={FOLDER}/etcd-$(date -u +%Y%m%dT%H%M%SZ)\n\
+         rm -f /var/lib/etcd/kubewright.db\n\
+         /usr/local/bin/crictl exec \"$etcd\" etcdctl --endpoints https://127.0.0.1:2379 --cacert $pki/etcd/ca.crt \
+         --cert $pki/etcd/healthcheck-client.crt --key $pki/etcd/healthcheck-client.key \
+         snapshot save /var/lib/etcd/kubewright.db\n\
+         mv /var/lib/etcd/kubewright.db \"$to.db\"\n\
+         tar -C /etc/kubernetes -cf \"$to.pki.tar\" pki{pruned}"
+    )
+}
