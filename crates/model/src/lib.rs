@@ -35,6 +35,7 @@ pub mod secret;
 pub mod setting;
 pub mod source;
 pub mod spec;
+pub mod templates;
 pub mod text;
 pub mod units;
 pub mod unread;

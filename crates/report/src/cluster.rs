@@ -50,6 +50,7 @@ pub fn document(desired: &Desired, observed: Option<&Observed>, checks: &[CheckL
         page.drawing(&format!("{}: {title}", titles.architecture), diagram::flowchart(&facts, words));
     });
     page.section(titles.machines, |page| overview::machines(page, &facts, words));
+    page.section(titles.templates, |page| overview::templates(page, &facts, words));
     page.section(titles.network, |page| network::network(page, &facts, words));
     page.section(titles.access, |page| access::access(page, &facts, words));
     page.section(titles.addons, |page| overview::releases(page, &facts, words));

@@ -6,6 +6,7 @@ use kubewright_engine::verify::CheckResult;
 use kubewright_model::desired::{Body, Desired, DesiredMachine, DesiredMember};
 use kubewright_model::ids::NodeName;
 use kubewright_model::observed::{ClusterSeen, HostSeen, MachineSeen, Observed, Power, Seen, Why};
+use kubewright_model::templates::{Standing, versions};
 
 use super::table::{lines, table};
 use crate::screen::{BAD, CARE, DIM, GOOD, HEAD, counted, duration, paint, say};
@@ -44,19 +45,50 @@ pub(crate) fn show(desired: &Desired, observed: &Observed) {
         nodes.add_row([name.to_string(), role, address, runs(Some(seen.power)), paint(DIM, "-"), state, version]);
     }
     say!("{}", lines(&nodes));
+    templates(desired, observed);
     for unseen in unseen(desired, observed) {
         say!("{unseen}");
     }
     whole(desired, observed);
 }
 
-/// Why providers and hosts could not be looked at. They are sentences, so they stand below the table.
+/// Versions of templates of ours, where there are any, and what was made from which.
+fn templates(desired: &Desired, observed: &Observed) {
+    let versions = versions(desired, Some(observed));
+    let mut templates = table(&["TEMPLATE", "VERSION", "VMID", "PLACE", "STATE", "MACHINES"]);
+    for template in &versions {
+        let names: Vec<&str> = template.machines.iter().map(|name| name.as_str()).collect();
+        templates.add_row([
+            template.name.to_string(),
+            template.version().to_string(),
+            template.vmid.map(|vmid| vmid.to_string()).unwrap_or_default(),
+            template.place.map(ToString::to_string).unwrap_or_default(),
+            match template.standing {
+                Standing::Current => paint(GOOD, "current"),
+                Standing::ToBuild => paint(BAD, "not there"),
+                Standing::Unknown => paint(CARE, "?"),
+                Standing::Half => paint(CARE, "not finished"),
+                Standing::Older => paint(CARE, "older version"),
+                Standing::Gone => paint(CARE, "gone"),
+            },
+            names.join(", "),
+        ]);
+    }
+    if !versions.is_empty() {
+        say!("{}", lines(&templates));
+    }
+}
+
+/// Why providers, machines and hosts could not be looked at. They are sentences, so they stand below the table.
 fn unseen(desired: &Desired, observed: &Observed) -> Vec<String> {
     let providers: BTreeMap<&str, &Why> =
         observed.providers.iter().filter_map(|(name, seen)| Some((name.as_str(), seen.why_unknown()?))).collect();
     let nodes = desired.machines.iter().map(|machine| &machine.name);
     let hosts = nodes.filter_map(|name| Some((name.as_str(), observed.hosts.get(name)?.why_unknown()?)));
-    let told = providers.into_iter().chain(hosts).map(|(name, why)| {
+    let unread = observed.providers.values().filter_map(Seen::present).flat_map(|inventory| &inventory.unread);
+    let unread: Vec<(String, Why)> = unread.map(|it| (it.title(), it.why())).collect();
+    let unread = unread.iter().map(|(title, why)| (title.as_str(), why));
+    let told = providers.into_iter().chain(unread).chain(hosts).map(|(name, why)| {
         let help = why.help.as_ref().map(|help| format!("\n  {} {help}", paint(DIM, "→"))).unwrap_or_default();
         format!("{} {}{help}", paint(CARE, "?"), why.of(name))
     });

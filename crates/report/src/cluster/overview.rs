@@ -6,6 +6,7 @@ use kubewright_model::desired::{Body, DesiredMachine};
 use kubewright_model::observed::{MachineSeen, Power, Seen};
 use kubewright_model::spec::Role;
 use kubewright_model::spec::kubernetes::Datastore;
+use kubewright_model::templates::{self, Standing};
 
 use super::facts::{Facts, Route};
 use super::{code, codes};
@@ -68,6 +69,33 @@ pub(super) fn machines(page: &mut Page, facts: &Facts<'_>, words: &Words) {
         heads.disk,
         heads.state,
     ];
+    page.table(&heads, rows.collect());
+}
+
+/// One row for each version of a template of ours, the spec's first.
+pub(super) fn templates(page: &mut Page, facts: &Facts<'_>, words: &Words) {
+    let (heads, terms) = (&words.heads, &words.terms);
+    let versions = templates::versions(facts.desired, facts.observed);
+    let rows = versions.iter().map(|template| {
+        let state = match template.standing {
+            _ if facts.observed.is_none() => "",
+            Standing::Current => terms.current,
+            Standing::ToBuild => terms.absent,
+            Standing::Unknown => terms.unknown,
+            Standing::Half => terms.unfinished,
+            Standing::Older => terms.older,
+            Standing::Gone => terms.gone,
+        };
+        vec![
+            code(template.name),
+            code(template.version()),
+            template.vmid.map(|vmid| vmid.to_string()).unwrap_or_default().into(),
+            template.place.map(ToString::to_string).unwrap_or_default().into(),
+            state.into(),
+            codes(&template.machines),
+        ]
+    });
+    let heads = [heads.name, heads.version, heads.number, heads.place, heads.state, words.sections.machines];
     page.table(&heads, rows.collect());
 }
 
