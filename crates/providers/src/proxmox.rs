@@ -12,6 +12,7 @@ mod guest;
 mod ha;
 mod images;
 mod machines;
+mod notes;
 mod permissions;
 mod seed;
 mod settings;

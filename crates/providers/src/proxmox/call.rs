@@ -173,11 +173,10 @@ impl Guest {
             .with("feature", feature)
     }
 
-    /// Deletes a guest, its disks, and what names it: backup jobs, replication, HA.
+    /// Deletes a guest, the disks that it has, and what names it: backup jobs, replication, HA. What merely bears its number
+    /// stays: on a storage that several clusters use, it is a disk of another one's machine.
     pub(super) fn delete(&self) -> Call {
-        self.call(Verb::Delete, "/nodes/{node}/lxc/{vmid}", "/nodes/{node}/qemu/{vmid}")
-            .with("purge", 1)
-            .with("destroy-unreferenced-disks", 1)
+        self.call(Verb::Delete, "/nodes/{node}/lxc/{vmid}", "/nodes/{node}/qemu/{vmid}").with("purge", 1)
     }
 
     /// Moves a virtual machine that is off to another node, with its disks where those are the node's own.
@@ -320,8 +319,10 @@ pub(super) fn change_ha(id: &str, group: &str) -> Call {
     Call::new(Verb::Put, "/cluster/ha/resources/{sid}").at("sid", id).with("group", group)
 }
 
-pub(super) fn drop_from_ha(id: &str) -> Call {
-    Call::new(Verb::Delete, "/cluster/ha/resources/{sid}").at("sid", id)
+/// Proxmox VE 8 has no rules, and no word for keeping them.
+pub(super) fn drop_from_ha(id: &str, keeps_rules: bool) -> Call {
+    let call = Call::new(Verb::Delete, "/cluster/ha/resources/{sid}").at("sid", id);
+    if keeps_rules { call.with("purge", 0) } else { call }
 }
 
 pub(super) fn change_ha_rule(rule: &str, resources: &str) -> Call {

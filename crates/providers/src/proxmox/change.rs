@@ -10,7 +10,7 @@ use kubewright_model::units::Size;
 
 use super::call::{Config, Kind};
 use super::guest::property;
-use super::wish::ORIGIN;
+use super::notes::Notes;
 
 /// A change in the making.
 pub(super) struct Change<'a> {
@@ -86,12 +86,9 @@ impl<'a> Change<'a> {
         }
     }
 
-    /// What people read, and below it what we note ourselves and must not lose.
+    /// What people read; what we have noted below it stays.
     fn describe(&mut self, text: &str) {
-        let there = self.there.get("description").map(String::as_str).unwrap_or_default();
-        let ours = there.lines().find(|line| line.starts_with(ORIGIN));
-        let ours = ours.map(|line| format!("\n\n{line}")).unwrap_or_default();
-        self.set("description", format!("{text}{ours}"));
+        self.set("description", Notes { text: text.into(), ..Notes::read(self.there) });
     }
 
     fn io_thread(&mut self, vm: &VmBody, yes: bool) {
@@ -224,7 +221,7 @@ mod tests {
             ("agent", "enabled=0,fstrim_cloned_disks=1"),
             ("scsi0", "local-lvm:vm-400-disk-0,iothread=1,ssd=1,size=32G"),
             ("scsi1", "local-lvm:vm-9999-pvc-1,size=1G"),
-            ("description", "before\n\nkubewright-template: noble-1a2b3c4d\n"),
+            ("description", "before\n\nkubewright-vmid: 400\nkubewright-template: noble-1a2b3c4d\n"),
         ]);
         let owner = Owner("lab".into());
         let mut change = Change::new(&machine, &owner, Kind::Qemu, &there);
@@ -248,7 +245,7 @@ mod tests {
             ("agent", "1,fstrim_cloned_disks=1"),
             ("scsi0", "local-lvm:vm-400-disk-0,ssd=1,size=32G"),
             ("scsi2", "local-lvm:5,format=raw"),
-            ("description", "now\n\nkubewright-template: noble-1a2b3c4d"),
+            ("description", "now\n\nkubewright-vmid: 400\nkubewright-template: noble-1a2b3c4d"),
         ]);
         assert_eq!(change.config(), wanted, "what cloud-init has told stays, and so does what is in a slot");
     }

@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use super::call::{Config, Guest, Kind};
 use super::change::is_mount;
-use super::wish::{IMAGE, ORIGIN};
+use super::notes::Notes;
 
 /// What a guest's settings are where its configuration is silent: MiB of memory, for both kinds.
 const DEFAULT_MEMORY: u64 = 512;
@@ -137,6 +137,10 @@ pub(super) fn is_cloud_init(drive: &str) -> bool {
     volume.ends_with("cloudinit") || volume.contains("-cloudinit.")
 }
 
+pub(super) fn is_template(config: &Config) -> bool {
+    flag(config, "template")
+}
+
 /// How large a disk is.
 pub(super) fn disk_size(config: &Config, slot: &str) -> Option<Size> {
     let drive = config.get(slot)?;
@@ -204,7 +208,7 @@ fn all_settings(guest: &Guest, config: &Config, owner: &Owner) -> Vec<Option<Set
         Some(Setting::tags(&others)),
         Some(Setting::OnBoot(flag(config, "onboot"))),
         config.get("startup").and_then(|line| startup(line)).map(Setting::Startup),
-        config.get("description").map(|text| notes(text)).filter(|text| !text.is_empty()).map(Setting::Description),
+        Some(Notes::read(config).text).filter(|text| !text.is_empty()).map(Setting::Description),
     ];
     all.extend(network(kind, config));
     match kind {
@@ -245,14 +249,19 @@ fn of_virtual_machine(vmid: Vmid, config: &Config) -> Vec<Option<Setting>> {
         balloon.map(|least| Setting::Balloon(Balloon::new(least))),
     ];
     let bus = slot.as_ref().map(|slot| slot.trim_end_matches(|c: char| c.is_ascii_digit()).to_string());
-    // Volumes that Kubernetes hangs on a machine bear no machine's number, and come and go with its pods.
-    let own = |drive: &str| drive.contains(&format!("vm-{vmid}-")) || property(drive, "size").is_none();
-    let further = config.iter().filter(|(name, drive)| Some(*name) != slot.as_ref() && !is_cdrom(drive) && own(drive));
+    let own = |drive: &str| !is_cdrom(drive) && is_own(vmid, drive);
+    let further = config.iter().filter(|(name, drive)| Some(*name) != slot.as_ref() && own(drive));
     all.extend(further.map(|(name, _)| {
         let number = name.strip_prefix(bus.as_deref()?)?.parse().ok()?;
         Some(Setting::ExtraDisk(number, disk_size(config, name)?))
     }));
     all
+}
+
+/// Whether a drive is a machine's own: volumes that Kubernetes hangs on it bear no machine's number, and come and go with
+/// its pods. One that is still to be made has no size yet.
+pub(super) fn is_own(vmid: Vmid, drive: &str) -> bool {
+    drive.contains(&format!("vm-{vmid}-")) || property(drive, "size").is_none()
 }
 
 /// Where the first network card is in its network.
@@ -282,16 +291,10 @@ fn startup(line: &str) -> Option<Startup> {
     (startup != Startup::default()).then_some(startup)
 }
 
-/// What people have written in a guest's notes: what we note ourselves is left out.
-fn notes(text: &str) -> String {
-    let ours = |line: &&str| !line.starts_with(ORIGIN) && !line.starts_with(IMAGE);
-    text.lines().filter(ours).collect::<Vec<_>>().join("\n").trim().to_string()
-}
-
 /// The template of ours that a machine was cloned from. A volume that hangs on a template's names it, `base-90001-disk-0`,
 /// and LVM-thin's, which do not, hang on nothing.
 fn origin(config: &Config) -> Option<Origin> {
-    let name = config.get("description")?.lines().find_map(|line| line.trim().strip_prefix(ORIGIN))?;
+    let name = Notes::read(config).template?;
     let disk = system_disk(Kind::Qemu, config).and_then(|slot| config.get(&slot)?.split(',').next());
     let linked = disk.is_some_and(|volume| volume.split([':', '/']).any(|part| part.starts_with("base-")));
     Some(Origin { name: NodeName::new(name), linked })
@@ -409,7 +412,6 @@ mod tests {
             assert_eq!(linked(disk), Some(("noble-1a2b3c4d".into(), hangs)), "{disk}");
         }
         assert_eq!(origin(&of(&[("scsi0", "local-zfs:base-1-disk-0/vm-2-disk-0")])), None);
-        assert_eq!(notes("of the lab\n\nkubewright-template: noble-1a2b3c4d\n"), "of the lab");
     }
 
     #[test]

@@ -51,9 +51,10 @@ pub(super) fn show(kept: &Kept, guest: &Guest, owner: &Owner, seen: &mut Machine
     seen.ha_of_ours = resource.comment.as_deref() == Some(&owner.tag());
 }
 
-/// A rule of node affinity.
+/// A rule, which is the user's.
 struct Rule {
     name: String,
+    of_nodes: bool,
     resources: Vec<String>,
 }
 
@@ -75,7 +76,7 @@ impl Proxmox {
         let resource = |item: &Value| Resource { group: text(item, "group"), comment: text(item, "comment") };
         let mut kept: Kept = items(&list).filter_map(|item| Some((text(item, "sid")?, resource(item)))).collect();
         if kept.values().any(|resource| resource.group.is_none()) {
-            for Rule { name, resources } in self.affinity_rules().await? {
+            for Rule { name, resources, .. } in self.rules().await?.into_iter().filter(|rule| rule.of_nodes) {
                 let group = name.strip_prefix(WAS_GROUP).unwrap_or(&name);
                 for id in resources {
                     kept.entry(id).and_modify(|own| own.group = Some(group.into()));
@@ -85,11 +86,12 @@ impl Proxmox {
         Ok(kept)
     }
 
-    async fn affinity_rules(&self) -> Result<Vec<Rule>, ProviderError> {
+    async fn rules(&self) -> Result<Vec<Rule>, ProviderError> {
         let list = self.client.send(call::ha_rules()).await.or_else(none_here)?;
-        let rules = items(&list).filter(|item| item["type"] == "node-affinity").filter_map(|item| {
+        let rules = items(&list).filter_map(|item| {
             let resources = item["resources"].as_str().unwrap_or_default().split(',').map(|id| id.trim().to_string());
-            Some(Rule { name: item["rule"].as_str()?.into(), resources: resources.collect() })
+            let of_nodes = item["type"] == "node-affinity";
+            Some(Rule { name: item["rule"].as_str()?.into(), of_nodes, resources: resources.collect() })
         });
         Ok(rules.collect())
     }
@@ -127,21 +129,27 @@ impl Proxmox {
 
     /// Puts a guest under a rule, after the call with which HA begins to keep it, where it does not yet.
     async fn join_rule(&self, id: &str, group: &str, first: Option<Call>) -> Result<(), ProviderError> {
-        let rules = self.affinity_rules().await?;
-        let rule =
-            rules.into_iter().find(|rule| rule.name == group || rule.name.strip_prefix(WAS_GROUP) == Some(group));
+        let rules = self.rules().await?.into_iter().filter(|rule| rule.of_nodes);
+        let called = |rule: &Rule| rule.name == group || rule.name.strip_prefix(WAS_GROUP) == Some(group);
+        let rule = rules.into_iter().find(called);
         let missing = || error(ErrorKind::NotFound, format!("HA has no group and no rule of node affinity {group}"));
-        let Rule { name, resources } = rule.ok_or_else(missing)?;
+        let Rule { name, resources, .. } = rule.ok_or_else(missing)?;
         if let Some(first) = first {
             self.client.send(first).await?;
         }
-        let resources: Vec<&str> = resources.iter().map(String::as_str).chain([id]).collect();
+        // A rule may name what has gone, and is refused with it.
+        let kept = self.kept_by_ha().await?;
+        let others = resources.iter().map(String::as_str).filter(|other| *other != id && kept.contains_key(*other));
+        let resources: Vec<&str> = others.chain([id]).collect();
         self.client.send(call::change_ha_rule(&name, &resources.join(","))).await.map(drop)
     }
 
-    /// HA lets go of a guest, which stays as it is. One that it does not keep is no error.
+    /// HA lets go of a guest, which stays as it is. One that it does not keep is no error. With its last guest a rule would
+    /// go as well, and it is the user's: then it goes on naming what is gone.
     pub(super) async fn let_go(&self, guest: &Guest) -> Result<(), ProviderError> {
-        let gone = self.client.send(call::drop_from_ha(&id(guest))).await.map(drop);
+        let id = id(guest);
+        let is_last = self.rules().await?.iter().any(|rule| rule.resources == [id.as_str()]);
+        let gone = self.client.send(call::drop_from_ha(&id, is_last)).await.map(drop);
         gone.or_else(|error| if error.kind == ErrorKind::NotFound { Ok(()) } else { Err(error) })
     }
 

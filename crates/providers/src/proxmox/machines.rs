@@ -13,6 +13,7 @@ use kubewright_model::units::Size;
 use super::call::{self, Config, Guest, Kind};
 use super::change::{Change, extra_slot, mount_slot};
 use super::client::error;
+use super::notes::Notes;
 use super::survey::{Entry, Survey};
 use super::{Proxmox, guest, ha, seed, wish};
 use crate::{Doomed, ErrorKind, ProviderError};
@@ -74,10 +75,10 @@ impl Proxmox {
             other => other?,
         };
         let mark = config.get("tags").is_some_and(|line| guest::tags(line).any(|tag| tag == owner.tag()));
-        let template = config.get("template").is_some_and(|yes| yes == "1");
         let called = guest::name(guest.kind, &config);
         let unfinished = called == Some(guest::unfinished(name, owner).as_str());
-        let ours = !template && (unfinished || (mark && called == Some(name.as_str())));
+        let copied = Notes::read(&config).are_copied(guest);
+        let ours = !guest::is_template(&config) && !copied && (unfinished || (mark && called == Some(name.as_str())));
         Ok(ours.then(|| Ours { guest: guest.clone(), config }))
     }
 
@@ -165,7 +166,7 @@ impl Proxmox {
             Body::Lxc(lxc) => self.make_container(machine, lxc, vmid, owner).await,
             Body::Vm(vm) => match &vm.source {
                 VmSource::Clone(template) => {
-                    let template = self.template(vm, template, owner, &survey).await?;
+                    let template = self.template(machine, (vm, template), owner, &survey).await?;
                     self.make_clone(machine, vm, template, vmid, owner, &survey).await
                 }
                 VmSource::Image(image) => self.make_from_image(machine, (vm, image), vmid, owner).await,
@@ -215,7 +216,7 @@ impl Proxmox {
     ) -> Result<MachineSeen, ProviderError> {
         let guest = Guest { kind: Kind::Lxc, node: machine.place.to_string(), vmid };
         self.have_template(&guest.node, lxc).await?;
-        let mut config = wish::container(machine, lxc, owner, self.user(machine)?);
+        let mut config = wish::container(machine, vmid, lxc, owner, self.user(machine)?);
         config.extend(self.pool.clone().map(|pool| ("pool".to_string(), pool)));
         self.begin(machine, &guest, call::create_container(&guest.node, vmid, &config)).await?;
         self.keep(machine, &guest, Power::Stopped, owner).await?;
@@ -235,11 +236,17 @@ impl Proxmox {
         // Proxmox clones onto another node only what every node sees; the rest is cloned beside its template and moves.
         let mut storages = guest::storages(&disks).chain((!vm.is_linked()).then_some(vm.storage.as_str()));
         let seen_everywhere = storages.all(|storage| survey.shared.contains(storage));
-        let target = (template.node != machine.place.as_str() && seen_everywhere).then(|| machine.place.as_str());
+        let elsewhere = template.node != machine.place.as_str();
+        if elsewhere && vm.is_linked() && !seen_everywhere {
+            let message =
+                format!("a linked clone of {template} cannot go to {}, which does not see its disks", machine.place);
+            return Err(error(ErrorKind::Invalid, message));
+        }
+        let target = (elsewhere && seen_everywhere).then(|| machine.place.as_str());
         let node = target.unwrap_or(&template.node).to_string();
         let guest = Guest { kind: Kind::Qemu, node, vmid };
         let name = guest::unfinished(&machine.name, owner);
-        let config = wish::clone(name, vm, target, self.pool.as_deref());
+        let config = wish::clone(name, vmid, vm, target, self.pool.as_deref());
         self.begin(machine, &guest, template.clone_to(vmid, &config)).await?;
         let ours = self.recognise(&guest, &machine.name, owner).await?;
         let ours = ours.ok_or_else(|| error(ErrorKind::Transient, format!("the clone {guest} is not there")))?;
@@ -249,8 +256,8 @@ impl Proxmox {
     /// The template and its configuration, if it is what the spec takes it for.
     async fn template(
         &self,
-        vm: &VmBody,
-        template: &VmTemplate,
+        machine: &DesiredMachine,
+        (vm, template): (&VmBody, &VmTemplate),
         owner: &Owner,
         survey: &Survey,
     ) -> Result<Ours, ProviderError> {
@@ -272,16 +279,21 @@ impl Proxmox {
             let message = format!("the template {vmid} has its disk at {slot}, not at {}", vm.disk_slot);
             return Err(error(ErrorKind::Invalid, message));
         }
+        let (least, wished) = (guest::disk_size(config, &vm.disk_slot), machine.disk);
+        if let Some((least, wished)) = least.zip(wished).filter(|(least, wished)| wished < least) {
+            let message = format!("the template {vmid} has a disk of {least}, and none of {wished} is made from it");
+            return Err(error(ErrorKind::Invalid, message));
+        }
         Ok(found)
     }
 
     async fn template_by_number(&self, vmid: Vmid, survey: &Survey) -> Result<Option<Ours>, ProviderError> {
         let found = survey.guests.iter().find(|entry| entry.guest.vmid == vmid);
-        let Some(found) = found.filter(|entry| entry.guest.kind == Kind::Qemu && entry.template) else {
-            return Ok(None);
-        };
+        let Some(found) = found.filter(|entry| entry.guest.kind == Kind::Qemu) else { return Ok(None) };
         let config = self.config(&found.guest).await?;
-        Ok(Some(Ours { guest: found.guest.clone(), config }))
+        // A list may not know it of one that is new.
+        let is_template = found.template || guest::is_template(&config);
+        Ok(is_template.then(|| Ours { guest: found.guest.clone(), config }))
     }
 }
 
@@ -353,6 +365,10 @@ impl Proxmox {
         let ours = self.ours(&machine.name, owner).await?;
         if !ours.is_finished(owner) {
             return self.finish(machine, ours, owner).await;
+        }
+        if let Some((slot, drive)) = strange_disk(machine, &ours) {
+            let message = format!("{slot} of {} has {drive}, which is none of its own disks", machine.name);
+            return Err(error(ErrorKind::Conflict, message));
         }
         if let Some((slot, wanted, there)) = volumes(machine, &ours).iter().find(|(_, wanted, there)| wanted < there) {
             let message = format!("{slot} of {} has {there} and cannot shrink to {wanted}", machine.name);
@@ -460,6 +476,15 @@ fn volumes(machine: &DesiredMachine, ours: &Ours) -> Vec<(String, Size, Size)> {
         Some((slot, *wanted, there))
     });
     volumes.collect()
+}
+
+/// What stands where a further disk of the machine is to be: its slot, and its volume.
+fn strange_disk<'a>(machine: &DesiredMachine, ours: &'a Ours) -> Option<(String, &'a str)> {
+    let Body::Vm(vm) = &*machine.body else { return None };
+    let slots = (1..).zip(&vm.extra_disks).map(|(number, _)| extra_slot(vm, number));
+    let mut drives = slots.filter_map(|slot| Some((ours.config.get(&slot)?, slot)));
+    let (drive, slot) = drives.find(|(drive, _)| !guest::is_own(ours.guest.vmid, drive))?;
+    Some((slot, drive.split(',').next().unwrap_or_default()))
 }
 
 /// The settings that differ.

@@ -4,13 +4,16 @@
 //! `$check_vm_modify_config_perm` in qemu-server, `check_vnet_access` in pve-guest-common, `check_volume_access` in
 //! pve-storage). All of them have the same names in Proxmox VE 8 and 9.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use kubewright_model::desired::{Body, DesiredMachine, VmSource};
 use kubewright_model::ids::{PlaceName, Vmid};
 use serde_json::Value;
 
+use super::call::Config;
 use super::client::error;
+use super::guest::property;
 use super::settings::Identity;
 use super::{Proxmox, call};
 use crate::{ErrorKind, ProviderError, Refusal};
@@ -28,6 +31,10 @@ const GUEST: [&str; 8] = [
 ];
 /// For virtual machines beside it: cloud-init, its drive, and the serial port.
 const VIRTUAL_MACHINE: [&str; 3] = ["VM.Config.CDROM", "VM.Config.Cloudinit", "VM.Config.HWType"];
+
+/// For disks on a storage. Who may not look at it does not learn either that every node sees the same of it, so that
+/// clones go to their node at once.
+const DISKS: [&str; 2] = ["Datastore.AllocateSpace", "Datastore.Audit"];
 
 /// Privileges that are missing on one path.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,6 +56,7 @@ impl Proxmox {
         let machines = asked.machines;
         let held = Held(self.client.send(call::permissions()).await?);
         let mut wanted = wanted(machines, &self.guests_path());
+        self.want_of_templates(machines, &held, &mut wanted).await?;
         // Whoever may read and change the whole system may make a node get a file, too.
         if held.has("/", "Sys.Audit") && held.has("/", "Sys.Modify") {
             wanted.retain(|path, _| !path.starts_with("/nodes/"));
@@ -60,7 +68,10 @@ impl Proxmox {
         if let Some(job) = asked.backup_job {
             wanted.entry("/".into()).or_default().extend(["Sys.Audit", "Sys.Modify"]);
             wanted.entry(self.guests_path()).or_default().extend(["VM.Backup"]);
-            wanted.entry(format!("/storage/{}", job.storage)).or_default().extend(["Datastore.AllocateSpace"]);
+            wanted
+                .entry(format!("/storage/{}", job.storage))
+                .or_default()
+                .extend(["Datastore.Allocate", "Datastore.AllocateSpace"]);
         }
         if !asked.snapshots.is_empty() {
             wanted.entry(self.guests_path()).or_default().extend(["VM.Audit", "VM.Snapshot"]);
@@ -76,6 +87,43 @@ impl Proxmox {
             }
         }
         Ok(self.lacking_of(&held, wanted))
+    }
+
+    /// What cloning takes that only templates tell: the networks that they are in, and the way to another node. Who may not
+    /// look at one is told that first.
+    async fn want_of_templates(
+        &self,
+        machines: &[&DesiredMachine],
+        held: &Held,
+        wanted: &mut Wanted,
+    ) -> Result<(), ProviderError> {
+        let clones = machines.iter().filter_map(|machine| match &*machine.body {
+            Body::Vm(vm) => Some((machine.place.as_str(), vm.template().filter(|template| !template.built)?.vmid)),
+            _ => None,
+        });
+        let clones: BTreeSet<(&str, Vmid)> = clones.collect();
+        if clones.is_empty() {
+            return Ok(());
+        }
+        let mut read: BTreeMap<Vmid, Config> = BTreeMap::new();
+        let guests = self.survey().await?.guests;
+        for (place, vmid) in clones {
+            let found = guests.iter().find(|entry| entry.guest.vmid == vmid);
+            let Some(found) = found.filter(|_| held.has(&format!("/vms/{vmid}"), "VM.Audit")) else { continue };
+            if found.guest.node != place {
+                wanted.entry(self.guests_path()).or_default().insert("VM.Migrate");
+            }
+            if let Entry::Vacant(unread) = read.entry(vmid) {
+                unread.insert(self.config(&found.guest).await?);
+            }
+        }
+        let cards = read.values().flatten().filter(|(name, _)| is_card(name));
+        for (_, card) in cards {
+            if let Some(bridge) = property(card, "bridge") {
+                wanted.entry(bridge_path(bridge, property(card, "tag"))).or_default().insert("SDN.Use");
+            }
+        }
+        Ok(())
     }
 
     /// The same for people.
@@ -148,7 +196,7 @@ fn wanted(machines: &[&DesiredMachine], guests: &str) -> Wanted {
                 let store = lxc.template.split(':').next().unwrap_or_default();
                 want(format!("/storage/{store}"), &["Datastore.Audit"]);
                 for storage in lxc.mounts.iter().filter_map(|mount| mount.storage.as_ref()) {
-                    want(format!("/storage/{storage}"), &["Datastore.AllocateSpace"]);
+                    want(format!("/storage/{storage}"), &DISKS);
                 }
                 if lxc.privileged {
                     want("/".into(), &["Sys.Modify"]);
@@ -187,11 +235,21 @@ fn wanted(machines: &[&DesiredMachine], guests: &str) -> Wanted {
         if machine.ha.is_some() {
             want("/".into(), &["Sys.Audit", "Sys.Console"]);
         }
-        want(format!("/storage/{storage}"), &["Datastore.AllocateSpace"]);
-        let vlan = vlan.map(|vlan| format!("/{vlan}")).unwrap_or_default();
-        want(format!("/sdn/zones/localnetwork/{bridge}{vlan}"), &["SDN.Use"]);
+        want(format!("/storage/{storage}"), &DISKS);
+        want(bridge_path(bridge, vlan.map(|vlan| vlan.to_string()).as_deref()), &["SDN.Use"]);
     }
     wanted
+}
+
+/// The path of a bridge, or of a VLAN at it.
+fn bridge_path(bridge: &str, vlan: Option<&str>) -> String {
+    let vlan = vlan.map(|vlan| format!("/{vlan}")).unwrap_or_default();
+    format!("/sdn/zones/localnetwork/{bridge}{vlan}")
+}
+
+/// Whether a setting is a network card.
+fn is_card(name: &str) -> bool {
+    name.strip_prefix("net").is_some_and(|number| number.parse::<u8>().is_ok())
 }
 
 /// What we have, as the API tells it: paths, and on each the privileges and whether they hold below it too.
@@ -231,18 +289,33 @@ impl Held {
     }
 }
 
+/// What a storage is for, by the privileges that are needed there: each has a role of its own, so that none is granted
+/// more than it needs for the sake of another.
+fn storage_role(privileges: &BTreeSet<&'static str>) -> String {
+    let has = |privilege| privileges.contains(privilege);
+    let uses = [
+        ("Disks", has("Datastore.AllocateSpace")),
+        ("Images", has("Datastore.Allocate") && has("Datastore.AllocateTemplate")),
+        ("Backups", has("Datastore.Allocate") && !has("Datastore.AllocateTemplate")),
+        ("Templates", !has("Datastore.Allocate") && has("Datastore.AllocateTemplate")),
+    ];
+    let uses: String = uses.into_iter().filter(|(_, used)| *used).map(|(name, _)| name).collect();
+    if uses.is_empty() { "Storage".into() } else { uses }
+}
+
 /// The commands that grant these privileges on this path. A role has what one kind of path needs, so that it can be
-/// granted on several of them; a token that is kept apart from its user needs its user to have the privileges too.
+/// granted on several of them; a token that is kept apart from its user needs its user to have the privileges too. What is
+/// needed on `/` is asked of that path itself, and not of everything below it.
 fn commands(identity: &Identity, path: &str, privileges: &BTreeSet<&'static str>) -> Vec<String> {
     let kind = match path.split('/').nth(1) {
-        Some("vms") if path != "/vms" => "Template",
-        Some("vms" | "pool") => "Guests",
-        Some("storage") if privileges.contains("Datastore.AllocateSpace") => "Disks",
-        Some("storage") => "Images",
-        Some("sdn") => "Network",
-        Some("nodes") => "Nodes",
-        _ => "System",
+        Some("vms") if path != "/vms" => "Template".to_string(),
+        Some("vms" | "pool") => "Guests".to_string(),
+        Some("storage") => storage_role(privileges),
+        Some("sdn") => "Network".to_string(),
+        Some("nodes") => "Nodes".to_string(),
+        _ => "System".to_string(),
     };
+    let below = if path == "/" { " --propagate 0" } else { "" };
     let role = format!("Kubewright{kind}");
     let list = privileges.iter().copied().collect::<Vec<_>>().join(" ");
     let mut who = Vec::new();
@@ -256,7 +329,7 @@ fn commands(identity: &Identity, path: &str, privileges: &BTreeSet<&'static str>
     who.extend(token.map(|token| format!("--tokens '{token}'")));
     vec![
         format!("pveum role add {role} --privs \"{list}\" || pveum role modify {role} --append 1 --privs \"{list}\""),
-        format!("pveum acl modify {path} --roles {role} {}", who.join(" ")),
+        format!("pveum acl modify {path} --roles {role} {}{below}", who.join(" ")),
     ]
 }
 

@@ -15,6 +15,7 @@ use serde_json::Value;
 
 use super::call::{self, Config, Guest, Kind};
 use super::client::error;
+use super::notes::Notes;
 use super::{Proxmox, guest, ha};
 use crate::{ErrorKind, ProviderError};
 
@@ -61,6 +62,11 @@ impl Entry {
     /// It, for people.
     pub(super) fn title(&self) -> String {
         self.name.clone().unwrap_or_else(|| self.guest.to_string())
+    }
+
+    /// It, as what is not ours.
+    fn taken(&self) -> Taken {
+        Taken { name: self.title(), vmid: Some(self.guest.vmid) }
     }
 
     fn read(kind: Kind, node: &str, item: &Value) -> Option<Self> {
@@ -153,22 +159,17 @@ impl Proxmox {
             near.into_iter().partition(|entry| entry.is_of_template(owner));
         let (ours, others): (Vec<Entry>, Vec<Entry>) =
             guests.into_iter().chain(far).partition(|entry| entry.is_marked(owner));
-        let reads = ours.into_iter().map(async |entry| match self.client.send(entry.guest.pending()).await {
-            Ok(told) => {
-                let (config, waits) = guest::pending(&told);
-                Ok((self.snapshots(&entry.guest, &config).await?, config, waits, entry))
-            }
-            Err(gone) if gone.kind == ErrorKind::NotFound => {
-                Err(error(ErrorKind::Transient, format!("{} went away while it was looked at", entry.guest)))
-            }
-            Err(error) => Err(error),
-        });
-        let read: Vec<(Vec<String>, Config, bool, Entry)> = stream::iter(reads).buffered(AT_ONCE).try_collect().await?;
+        let read = self.read(ours).await?;
         // Whoever has machines in HA may look at it.
         let kept = if held.has("/", "Sys.Audit") { self.kept_by_ha().await? } else { ha::Kept::new() };
         let unread = unread.iter().map(|entry| entry.unread(owner)).collect();
-        let mut inventory = Inventory { unread, ..Inventory::default() };
-        for (snapshots, config, waits, entry) in read {
+        let taken = others.iter().map(Entry::taken).collect();
+        let mut inventory = Inventory { unread, taken, ..Inventory::default() };
+        for Read { entry, config, waits, snapshots } in read {
+            if Notes::read(&config).are_copied(&entry.guest) {
+                inventory.taken.push(entry.taken());
+                continue;
+            }
             let named = guest::name(entry.guest.kind, &config);
             let named = named.map(|name| guest::finished_name(name, owner).unwrap_or(name));
             let name = NodeName::new(named.map_or_else(|| entry.guest.vmid.to_string(), String::from));
@@ -186,14 +187,40 @@ impl Proxmox {
             }
         }
         for entry in &templates {
-            let (name, seen) = self.template_seen(entry, owner).await?;
+            let Some((name, seen)) = self.template_seen(entry, owner).await? else {
+                inventory.taken.push(entry.taken());
+                continue;
+            };
             if inventory.templates.insert(name.clone(), seen).is_some() {
                 return Err(error(ErrorKind::Conflict, format!("two templates are named {name} and carry our mark")));
             }
         }
         inventory.backups = Some(self.backup_job(owner, &inventory).await?);
-        inventory.taken =
-            others.iter().map(|entry| Taken { name: entry.title(), vmid: Some(entry.guest.vmid) }).collect();
         Ok(inventory)
     }
+
+    /// What guests tell of themselves.
+    async fn read(&self, entries: Vec<Entry>) -> Result<Vec<Read>, ProviderError> {
+        let reads = entries.into_iter().map(async |entry| match self.client.send(entry.guest.pending()).await {
+            Ok(told) => {
+                let (config, waits) = guest::pending(&told);
+                let snapshots = self.snapshots(&entry.guest, &config).await?;
+                Ok(Read { entry, config, waits, snapshots })
+            }
+            Err(gone) if gone.kind == ErrorKind::NotFound => {
+                Err(error(ErrorKind::Transient, format!("{} went away while it was looked at", entry.guest)))
+            }
+            Err(error) => Err(error),
+        });
+        stream::iter(reads).buffered(AT_ONCE).try_collect().await
+    }
+}
+
+/// A guest, and what it tells of itself.
+struct Read {
+    entry: Entry,
+    config: Config,
+    /// Something of its configuration waits for its next start.
+    waits: bool,
+    snapshots: Vec<String>,
 }

@@ -11,6 +11,7 @@ use kubewright_model::observed::{MachineSeen, TemplateSeen};
 use super::call::{self, Config, Guest, Kind};
 use super::client::error;
 use super::machines::Ours;
+use super::notes::Notes;
 use super::survey::Entry;
 use super::{Proxmox, guest, wish};
 use crate::{ErrorKind, ProviderError, Refusal};
@@ -30,14 +31,11 @@ fn volume(image: &VmImage, owner: &Owner) -> String {
     format!("{}:import/{}", image.storage, file(image, owner))
 }
 
-/// The image that a template, or a machine that is to become one, was made from.
-fn image_of(config: &Config) -> Option<&str> {
-    config.get("description")?.lines().find_map(|line| line.trim().strip_prefix(wish::IMAGE))
-}
-
-/// Whether a machine is there to become a template.
-fn is_to_be(config: &Config) -> bool {
-    config.get("tags").is_some_and(|line| guest::tags(line).any(|tag| tag == TEMPLATE_TAG))
+/// Whether a guest is a template of ours, or is there to become one: what somebody has made of one has its tags, too.
+fn is_to_be(guest: &Guest, config: &Config) -> bool {
+    let notes = Notes::read(config);
+    let tagged = config.get("tags").is_some_and(|line| guest::tags(line).any(|tag| tag == TEMPLATE_TAG));
+    tagged && !notes.are_copied(guest) && (guest::is_template(config) || notes.image.is_some())
 }
 
 impl Proxmox {
@@ -50,7 +48,7 @@ impl Proxmox {
         owner: &Owner,
     ) -> Result<MachineSeen, ProviderError> {
         let guest = Guest { kind: Kind::Qemu, node: machine.place.to_string(), vmid };
-        let config = wish::unbuilt(machine, &volume(image, owner), owner, self.pool.as_deref());
+        let config = wish::unbuilt(machine, vmid, &volume(image, owner), owner, self.pool.as_deref());
         self.begin(machine, &guest, call::create_virtual_machine(&guest.node, vmid, &config)).await?;
         let ours = self.recognise(&guest, &machine.name, owner).await?;
         let ours = ours.ok_or_else(|| error(ErrorKind::Transient, format!("{guest} is not there")))?;
@@ -83,7 +81,7 @@ impl Proxmox {
                 None => Err(error(ErrorKind::NotFound, format!("no machine {name} carries the mark {}", owner.tag()))),
             };
         };
-        if !is_to_be(&ours.config) {
+        if !is_to_be(&ours.guest, &ours.config) {
             let message = format!("{name} is a machine, and was not made to become a template");
             return Err(error(ErrorKind::Conflict, message));
         }
@@ -97,41 +95,48 @@ impl Proxmox {
     pub(super) async fn find_template(&self, name: &NodeName, owner: &Owner) -> Result<Option<Ours>, ProviderError> {
         let entries = self.guests_now(self.survey().await?).await?;
         let called = |entry: &&Entry| entry.template && entry.name.as_deref() == Some(name.as_str());
-        let Some(found) = entries.iter().filter(called).find(|entry| entry.is_of_template(owner)) else {
-            return Ok(None);
-        };
-        let config = self.config(&found.guest).await?;
-        Ok(is_to_be(&config).then(|| Ours { guest: found.guest.clone(), config }))
+        for entry in entries.into_iter().filter(|entry| called(&entry) && entry.is_of_template(owner)) {
+            let config = self.config(&entry.guest).await?;
+            if is_to_be(&entry.guest, &config) {
+                return Ok(Some(Ours { guest: entry.guest, config }));
+            }
+        }
+        Ok(None)
     }
 }
 
 impl Proxmox {
-    /// A template or what is to become one, as it is shown.
+    /// A template or what is to become one, as it is shown; none of what somebody has made of one.
     pub(super) async fn template_seen(
         &self,
         entry: &Entry,
         owner: &Owner,
-    ) -> Result<(NodeName, TemplateSeen), ProviderError> {
+    ) -> Result<Option<(NodeName, TemplateSeen)>, ProviderError> {
         let config = self.config(&entry.guest).await?;
+        if !is_to_be(&entry.guest, &config) {
+            return Ok(None);
+        }
         let name = guest::name(entry.guest.kind, &config).map_or_else(|| entry.title(), String::from);
         let seen = TemplateSeen {
             owner: owner.clone(),
             place: entry.guest.node.as_str().into(),
             vmid: Some(entry.guest.vmid),
-            finished: entry.template,
+            finished: guest::is_template(&config),
             protected: config.get("protection").is_some_and(|yes| yes == "1"),
         };
-        Ok((NodeName::new(name), seen))
+        Ok(Some((NodeName::new(name), seen)))
     }
 
     /// Takes the images of ours from a storage that no other template of ours was made from, before one goes.
     pub(super) async fn drop_images(&self, goes: &Ours, owner: &Owner) -> Result<(), ProviderError> {
-        let Some(image) = image_of(&goes.config).filter(|_| is_to_be(&goes.config)) else { return Ok(()) };
+        let Some(image) = Notes::read(&goes.config).image.filter(|_| is_to_be(&goes.guest, &goes.config)) else {
+            return Ok(());
+        };
         let (storage, node) = (image.split(':').next().unwrap_or_default(), &goes.guest.node);
         let mut used = Vec::new();
         let all = self.survey().await?.guests;
         for entry in all.iter().filter(|entry| entry.is_of_template(owner) && entry.guest != goes.guest) {
-            used.extend(image_of(&self.config(&entry.guest).await?).map(String::from));
+            used.extend(Notes::read(&self.config(&entry.guest).await?).image);
         }
         let list = self.client.send(call::contents(node, storage, "import")).await?;
         let files = list.as_array().into_iter().flatten().filter_map(|item| item["volid"].as_str());

@@ -3,13 +3,14 @@
 use std::net::IpAddr;
 
 use kubewright_model::desired::{Card, DesiredMachine, LxcBody, VmBody};
-use kubewright_model::ids::Owner;
+use kubewright_model::ids::{Owner, Vmid};
 use kubewright_model::secret::Secret;
 use kubewright_model::setting::Setting;
 
 use super::call::{Config, Kind};
 use super::change::{Change, disk_options, gibibytes, words};
 use super::guest::is_cloud_init;
+use super::notes::Notes;
 use super::seed;
 use super::settings::HostKey;
 
@@ -64,12 +65,20 @@ fn addresses(address: Option<IpAddr>, card: &Card) -> Vec<String> {
 }
 
 /// Everything of a new container.
-pub(super) fn container(machine: &DesiredMachine, lxc: &LxcBody, owner: &Owner, user: Option<User<'_>>) -> Config {
+pub(super) fn container(
+    machine: &DesiredMachine,
+    vmid: Vmid,
+    lxc: &LxcBody,
+    owner: &Owner,
+    user: Option<User<'_>>,
+) -> Config {
+    let notes = Notes { text: machine.description.clone().unwrap_or_default(), vmid: Some(vmid), ..Notes::default() };
     let card = ["name=eth0".to_string()].into_iter().chain(addresses(machine.address, &lxc.card));
     let bare = Config::from([("net0".to_string(), card.collect::<Vec<_>>().join(","))]);
     let mut config = settings(machine, Kind::Lxc, owner, &bare);
     set(&mut config, "ostemplate", Some(&lxc.template));
     set(&mut config, "hostname", Some(&machine.name));
+    set(&mut config, "description", Some(notes));
     set(&mut config, "rootfs", machine.disk.map(|disk| format!("{}:{}", lxc.storage, gibibytes(disk))));
     set(&mut config, "unprivileged", Some(u8::from(!lxc.privileged)));
     set(&mut config, "ssh-public-keys", user.and_then(|user| user.lines()));
@@ -117,6 +126,8 @@ fn by_drive(config: &mut Config, vm: &VmBody, user: Option<User<'_>>) {
     let user = user.filter(|_| vm.iso.is_none());
     set(config, "nameserver", Some(words(&vm.card.nameservers)).filter(|list| !list.is_empty()));
     set(config, "searchdomain", Some(words(&vm.card.search_domains)).filter(|list| !list.is_empty()));
+    // Its default is to upgrade every package at the first boot, for minutes, to versions that nobody asked for.
+    set(config, "ciupgrade", Some(0).filter(|_| vm.iso.is_none()));
     set(config, "ciuser", user.map(|user| user.name));
     set(config, "cipassword", user.and_then(|user| user.password_hash).map(|hash| hash.expose()));
     set(config, "sshkeys", user.and_then(|user| user.lines()).map(|lines| escaped(&lines)));
@@ -131,14 +142,9 @@ fn escaped(text: &str) -> String {
     text.bytes().map(escape).collect()
 }
 
-/// What stands in the notes of a machine before the name of the template of ours that it was cloned from.
-pub(super) const ORIGIN: &str = "kubewright-template: ";
-/// What stands in the notes of a template of ours before the volume of the image that it was made from.
-pub(super) const IMAGE: &str = "kubewright-image: ";
-
 /// A machine that is to be made from an image, before it has a disk. It has its marks and tells of its image from the
 /// beginning, so that neither is left over.
-pub(super) fn unbuilt(machine: &DesiredMachine, image: &str, owner: &Owner, pool: Option<&str>) -> Config {
+pub(super) fn unbuilt(machine: &DesiredMachine, vmid: Vmid, image: &str, owner: &Owner, pool: Option<&str>) -> Config {
     let none = Config::new();
     let mut change = Change::new(machine, owner, Kind::Qemu, &none);
     let settings = machine.settings();
@@ -146,7 +152,7 @@ pub(super) fn unbuilt(machine: &DesiredMachine, image: &str, owner: &Owner, pool
     early.for_each(|wish| change.write(wish));
     let mut config = change.config();
     set(&mut config, "name", Some(&machine.name));
-    set(&mut config, "description", Some(format!("{IMAGE}{image}")));
+    set(&mut config, "description", Some(Notes { vmid: Some(vmid), image: Some(image.into()), ..Notes::default() }));
     set(&mut config, "ostype", Some("l26"));
     set(&mut config, "pool", pool);
     config
@@ -158,11 +164,11 @@ pub(super) fn imported(vm: &VmBody, image: &str) -> String {
 }
 
 /// What the request for a clone may hold. Tags are not among it, so the clone's name carries the mark until it is done.
-pub(super) fn clone(name: String, vm: &VmBody, target: Option<&str>, pool: Option<&str>) -> Config {
+pub(super) fn clone(name: String, vmid: Vmid, vm: &VmBody, target: Option<&str>, pool: Option<&str>) -> Config {
     let mut config = Config::new();
     set(&mut config, "name", Some(name));
-    let origin = vm.template().filter(|template| template.built).and_then(|template| template.name.as_ref());
-    set(&mut config, "description", origin.map(|name| format!("{ORIGIN}{name}")));
+    let template = vm.template().filter(|template| template.built).and_then(|template| template.name.clone());
+    set(&mut config, "description", Some(Notes { vmid: Some(vmid), template, ..Notes::default() }));
     set(&mut config, "full", Some(u8::from(!vm.is_linked())));
     // Both are refused for linked clones.
     set(&mut config, "storage", Some(&vm.storage).filter(|_| !vm.is_linked()));

@@ -62,7 +62,7 @@ async fn who_may_not_look_at_jobs_is_told_so_and_sees_the_rest() -> Result<(), P
         told,
         [
             "kubewright@pve!main lacks Sys.Audit, Sys.Modify on /",
-            "kubewright@pve!main lacks Datastore.AllocateSpace on /storage/local",
+            "kubewright@pve!main lacks Datastore.Allocate, Datastore.AllocateSpace on /storage/local",
             "kubewright@pve!main lacks VM.Backup on /vms",
         ]
     );

@@ -29,7 +29,10 @@ async def keeps(request, *rest):
     if what == 'groups': return web.json_response({'data': [{'group': group} for group in pve.ha_groups]})
     if what == 'rules' and request.method == 'GET':
         return web.json_response({'data': [{'rule': rule, 'type': 'node-affinity', **told} for rule, told in pve.ha_rules.items()]})
-    if what == 'rules': pve.ha_rules[name[0]].update(resources=asked['resources'])
+    if what == 'rules':
+        strange = [sid for sid in asked['resources'].split(',') if sid not in pve.ha]
+        if strange: return no('cannot use unmanaged resource(s) %s.' % ', '.join(strange))
+        pve.ha_rules[name[0]].update(resources=asked['resources'])
     elif request.method == 'GET': return web.json_response({'data': list(pve.ha.values())})
     elif request.method == 'POST':
         pve.ha[asked['sid']] = asked
@@ -39,6 +42,11 @@ async def keeps(request, *rest):
     else:
         guest(name[0]).ha_state = None
         del pve.ha[name[0]]
+        for rule, told in list(pve.ha_rules.items()):
+            others = [sid for sid in told['resources'].split(',') if sid != name[0]]
+            if dict(request.query).get('purge') == '0': continue
+            pve.ha_rules[rule]['resources'] = ','.join(others)
+            if not others: del pve.ha_rules[rule]
     return said
 pve._answer, pve.ha_delay = keeps, 0
 ";
@@ -108,7 +116,8 @@ async fn ha_lets_go_of_what_we_had_it_keep_and_of_nothing_else() -> Result<(), P
 async fn rules_take_the_place_of_groups() -> Result<(), ProviderError> {
     let mut fake = Fake::start();
     fake.tell(KEEPS_HA);
-    fake.tell("pve.ha_groups = []; pve.ha_rules = {'ha-group-servers': {'resources': 'vm:9'}}");
+    fake.tell("pve.ha_groups = []; pve.ha_rules = {'ha-group-servers': {'resources': 'vm:9,vm:8'}}");
+    fake.tell("pve.ha['vm:9'] = {'sid': 'vm:9', 'state': 'started'}");
     let (owner, hands) = (owner(), fake.hands());
     let wish = kept(container("agent-1", 400, "pve1"), Some("servers"));
     let made = hands.create(&wish, &owner).await?;
@@ -121,6 +130,13 @@ async fn rules_take_the_place_of_groups() -> Result<(), ProviderError> {
         (refused.kind, refused.message.as_str()),
         (ErrorKind::NotFound, "HA has no group and no rule of node affinity nobody")
     );
+    // The rule is the user's: it stays when the last of its machines goes, and the next one comes under it.
+    fake.tell("pve.ha_rules['ha-group-servers']['resources'] = 'ct:400'");
+    hands.delete(doomed(&wish.name, &made)).await?;
+    assert_eq!(fake.tell("pve.ha_rules"), json!({ "ha-group-servers": { "resources": "ct:400" } }));
+    let next = kept(container("agent-2", 401, "pve1"), Some("servers"));
+    hands.create(&next, &owner).await?;
+    assert_eq!(fake.tell("pve.ha_rules"), json!({ "ha-group-servers": { "resources": "ct:401" } }));
     Ok(())
 }
 

@@ -1,6 +1,6 @@
 //! Machines from their making to their end.
 
-use kubewright_model::desired::{Body, DesiredMachine, LxcBody};
+use kubewright_model::desired::{Body, DesiredMachine, LxcBody, VmBody, VmSource, VmTemplate};
 use kubewright_model::ids::{NodeName, Vmid};
 use kubewright_model::observed::{MachineSeen, Power};
 use kubewright_model::secret::Secret;
@@ -11,7 +11,7 @@ use serde_json::json;
 
 use crate::fake::Fake;
 use crate::taught::MOVES;
-use crate::wishes::{container, owner, virtual_machine};
+use crate::wishes::{body, container, owner, virtual_machine};
 
 pub(crate) fn doomed<'a>(name: &'a NodeName, seen: &'a MachineSeen) -> Doomed<'a> {
     Doomed { name, place: &seen.place, vmid: seen.vmid, owner: &seen.owner }
@@ -104,6 +104,7 @@ async fn a_virtual_machine_is_cloned_set_up_and_destroyed() -> Result<(), Provid
     assert_eq!(word("sshkeys"), "ssh-ed25519%20AAAA%2B%2F%3D%20lab");
     assert_eq!((word("ciuser").as_str(), word("serial0").as_str()), ("odin", "socket"));
     assert_eq!(word("cipassword"), "$6$salt$1234");
+    assert_eq!((word("ciupgrade").as_str(), word("description").as_str()), ("0", "kubewright-vmid: 1001"));
     assert!(word("net0").contains("bridge=vmbr0") && word("net0").contains("tag=20"), "{config}");
     assert_eq!(word("scsi0"), "local-lvm:vm-1001-disk-0,size=3G,iothread=1");
     assert_eq!(word("scsi1"), "local-lvm:50,format=raw,iothread=1");
@@ -117,6 +118,67 @@ async fn a_virtual_machine_is_cloned_set_up_and_destroyed() -> Result<(), Provid
     );
     assert_eq!(hands.start(&wish.name, &owner).await?.power, Power::Running);
     hands.delete(doomed(&wish.name, &made)).await?;
+    assert_eq!(fake.tell("[vm.vmid for vm in pve.vms]"), json!([90001, 121]));
+    Ok(())
+}
+
+/// Proxmox copies tags and notes into a clone; this one is made by hand and has a number and a name of its own.
+const COPIED: &str = "pve.vm(121).config.update({key: pve.vm(1001).config[key] for key in ('tags', 'description')})";
+
+#[tokio::test]
+async fn a_copy_that_somebody_has_made_is_theirs() -> Result<(), ProviderError> {
+    let mut fake = Fake::start();
+    let hands = fake.hands();
+    let (owner, wish) = (owner(), virtual_machine("master-1", 1001, "pve1"));
+    let made = hands.create(&wish, &owner).await?;
+    fake.tell(COPIED);
+    let seen = hands.observe(&owner).await?;
+    assert_eq!(seen.machines, [(wish.name.clone(), made.clone())].into());
+    assert!(seen.taken.iter().any(|taken| taken.vmid == Some(Vmid(121))), "{:?}", seen.taken);
+    // Nor is it ours where it has the name as well.
+    fake.tell("pve.vm(121).config['name'] = 'master-1'");
+    assert_eq!(fake.hands().observe(&owner).await?.machines, seen.machines);
+    hands.delete(doomed(&wish.name, &made)).await?;
+    hands.delete(doomed(&wish.name, &made)).await?;
+    assert_eq!(fake.tell("[vm.vmid for vm in pve.vms]"), json!([90001, 121]));
+    // Of a machine's disks those go that it has, and none that merely bears its number.
+    let deleted = fake.tell("[str(r[2]) for r in pve.requests if r[0] == 'DELETE' and r[1].endswith('/qemu/1001')]");
+    assert!(deleted[0].as_str().is_some_and(|asked| !asked.contains("unreferenced")), "{deleted}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_volume_of_kubernetes_is_no_disk_of_the_machines() -> Result<(), ProviderError> {
+    let mut fake = Fake::start();
+    let hands = fake.hands();
+    let body = VmBody { extra_disks: Vec::new(), ..body(&virtual_machine("master-1", 1001, "pve1")) };
+    let wish = DesiredMachine { body: Body::Vm(body).into(), ..virtual_machine("master-1", 1001, "pve1") };
+    hands.create(&wish, &owner()).await?;
+    fake.tell("pve.vm(1001).config['scsi1'] = 'local-lvm:vm-9999-pvc-1,size=9G'");
+    let further = virtual_machine("master-1", 1001, "pve1");
+    let refused = hands.update(&further, &owner()).await.unwrap_err();
+    let wanted = "scsi1 of master-1 has local-lvm:vm-9999-pvc-1, which is none of its own disks";
+    assert_eq!((refused.kind, refused.message.as_str()), (ErrorKind::Conflict, wanted));
+    assert_eq!(fake.tell("pve.vm(1001).config['scsi1']"), json!("local-lvm:vm-9999-pvc-1,size=9G"));
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_a_template_cannot_become_is_refused_before_it_is_cloned() -> Result<(), ProviderError> {
+    let mut fake = Fake::start();
+    let hands = fake.hands();
+    let wish = virtual_machine("master-1", 1001, "pve1");
+    let smaller = DesiredMachine { disk: Some(Size::from_gib(2)), ..wish.clone() };
+    let linked = VmTemplate { vmid: Vmid(90001), name: None, linked: true, built: false };
+    let elsewhere = VmBody { source: VmSource::Clone(linked), ..body(&wish) };
+    let elsewhere = DesiredMachine { body: Body::Vm(elsewhere).into(), place: "pve2".into(), ..wish };
+    for (wish, why) in [
+        (smaller, "the template 90001 has a disk of 3Gi, and none of 2Gi is made from it"),
+        (elsewhere, "a linked clone of VM 90001 on pve1 cannot go to pve2, which does not see its disks"),
+    ] {
+        let refused = hands.create(&wish, &owner()).await.unwrap_err();
+        assert_eq!((refused.kind, refused.message.as_str()), (ErrorKind::Invalid, why));
+    }
     assert_eq!(fake.tell("[vm.vmid for vm in pve.vms]"), json!([90001, 121]));
     Ok(())
 }

@@ -91,6 +91,20 @@ async fn an_image_becomes_a_template_and_the_template_nodes() -> Result<(), Prov
 }
 
 #[tokio::test]
+async fn what_somebody_makes_of_a_template_is_theirs() -> Result<(), ProviderError> {
+    let (mut fake, owner) = (taught(), owner());
+    let hands = fake.hands();
+    hands.create(&unbuilt("noble-1a2b", 90011), &owner).await?;
+    hands.turn_into_template(&"noble-1a2b".into(), &owner).await?;
+    // Proxmox copies tags and notes into a clone.
+    fake.tell("pve.vm(121).config.update({key: pve.vm(90011).config[key] for key in ('tags', 'description')})");
+    let seen = hands.observe(&owner).await?;
+    assert_eq!(seen.templates.keys().map(|name| name.as_str()).collect::<Vec<_>>(), ["noble-1a2b"]);
+    assert!(seen.taken.iter().any(|taken| taken.vmid == Some(Vmid(121))), "{:?}", seen.taken);
+    Ok(())
+}
+
+#[tokio::test]
 async fn an_image_stays_while_another_template_was_made_from_it() -> Result<(), ProviderError> {
     let (mut fake, owner) = (taught(), owner());
     let hands = fake.hands();

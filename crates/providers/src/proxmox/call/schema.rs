@@ -203,7 +203,7 @@ fn calls() -> Vec<Call> {
     let task: Upid = "UPID:pve1:000003E8:00001B58:6740B0C0:vzcreate:400:root@pam!kubewright:".parse().unwrap();
 
     let (wanted, body) = (machine(Body::Lxc(lxc())), lxc());
-    let mut whole = wish::container(&wanted, &body, &owner, user);
+    let mut whole = wish::container(&wanted, Vmid(400), &body, &owner, user);
     whole.insert("pool".into(), "lab".into());
     let mut change = Change::new(&wanted, &owner, Kind::Lxc, &whole);
     wanted.settings().iter().for_each(|it| change.write(it));
@@ -211,11 +211,11 @@ fn calls() -> Vec<Call> {
     change.extend([("digest", "2fd4e1c67a2d28fced849ee1bb76e7391b93eb12")].map(pair));
     let fresh: Config = [("scsi0", "local-lvm:vm-400-disk-0,size=3G")].map(pair).into();
     let finished = wish::virtual_machine(&machine(Body::Vm(vm())), &vm(), &owner, user, &fresh);
-    let full = wish::clone(guest::unfinished(&wanted.name, &owner), &vm(), Some("pve2"), Some("lab"));
+    let full = wish::clone(guest::unfinished(&wanted.name, &owner), Vmid(401), &vm(), Some("pve2"), Some("lab"));
     let by_iso = VmBody { iso: Some("local".into()), ..vm() };
     let seeded = wish::virtual_machine(&machine(Body::Vm(by_iso.clone())), &by_iso, &owner, user, &fresh);
     let source = VmSource::Clone(VmTemplate { linked: true, ..template() });
-    let linked = wish::clone("node-1".into(), &VmBody { source, ..vm() }, None, None);
+    let linked = wish::clone("node-1".into(), Vmid(401), &VmBody { source, ..vm() }, None, None);
 
     let job = DesiredBackupJob {
         provider: "proxmox".into(),
@@ -250,13 +250,18 @@ fn calls() -> Vec<Call> {
         ha_rules(),
         keep_by_ha("vm:400", "stopped", Some("servers"), "kubewright-lab"),
         change_ha("ct:400", "servers"),
-        drop_from_ha("vm:400"),
+        drop_from_ha("vm:400", false),
+        drop_from_ha("vm:400", true),
         change_ha_rule("ha-group-servers", "vm:400,ct:401"),
         contents("pve1", "local", "vztmpl"),
         appliances("pve1"),
         download_template("pve1", "local", "own.tar.zst", "https://lab.test/own.tar.zst", &"a".repeat(64)),
         get_appliance("pve1", "local", "debian-12-standard_12.7-1_amd64.tar.zst"),
-        create_virtual_machine("pve1", Vmid(400), &wish::unbuilt(&wanted, "local:import/a.qcow2", &owner, Some("lab"))),
+        create_virtual_machine(
+            "pve1",
+            Vmid(400),
+            &wish::unbuilt(&wanted, Vmid(400), "local:import/a.qcow2", &owner, Some("lab")),
+        ),
         virtual_machine
             .configure(&[("scsi0", wish::imported(&vm(), "local:import/a.qcow2").as_str())].map(pair).into()),
         virtual_machine.to_template(),
