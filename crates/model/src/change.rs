@@ -1,4 +1,4 @@
-//! One difference between what is wished and what was seen, with its reason.
+//! What differs between what is wished and what was seen, field by field, and why something is changed.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::{ClusterName, NodeName, ReleaseName};
 
-/// What a change or a step is about.
+/// What a step or a note is about.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Subject {
@@ -50,18 +50,6 @@ impl fmt::Display for Subject {
     }
 }
 
-/// What is to be done with the subject.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Verb {
-    /// It is not there and should be.
-    Create,
-    /// It is there and differs.
-    Update,
-    /// It is there, ours, and should not be.
-    Delete,
-}
-
 /// One field's difference.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct FieldChange {
@@ -102,17 +90,4 @@ impl fmt::Display for Reason {
             Self::Asked(what) => write!(f, "asked for: {what}"),
         }
     }
-}
-
-/// One difference with its reason.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Change {
-    /// What it is about.
-    pub subject: Subject,
-    /// What is to be done.
-    pub verb: Verb,
-    /// Field by field.
-    pub fields: Vec<FieldChange>,
-    /// Why.
-    pub reason: Reason,
 }

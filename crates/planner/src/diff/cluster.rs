@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use kubewright_model::change::{Change, FieldChange, Reason, Subject, Verb};
+use kubewright_model::change::FieldChange;
 use kubewright_model::desired::{Desired, DesiredMember, DesiredRelease};
 use kubewright_model::digest::Digest;
 use kubewright_model::ids::{Namespace, NodeName, ReleaseName};
 use kubewright_model::object::{Manifest, ObjectId};
-use kubewright_model::observed::{ClusterSeen, NodeSeen, Observed, ReleaseSeen, Seen};
+use kubewright_model::observed::{ClusterSeen, NodeSeen, ReleaseSeen};
 use kubewright_model::plan::NodeMarks;
 
 use super::field;
@@ -17,44 +17,6 @@ pub(crate) const NAMESPACE: &str = "Namespace";
 
 /// The label that every node of ours carries: the name of its pool.
 pub(crate) const POOL_LABEL: &str = "kubewright.dev/pool";
-
-/// Differences of members, objects and releases. Nothing can be said where the cluster could not be seen.
-pub(super) fn changes(desired: &Desired, observed: &Observed) -> Vec<Change> {
-    let nothing = ClusterSeen::default();
-    let seen = match &observed.cluster {
-        None | Some(Seen::Unknown(_)) => return Vec::new(),
-        Some(Seen::Absent) => &nothing,
-        Some(Seen::Present(seen)) => seen,
-    };
-    let mut changes = member_changes(desired, seen);
-    changes.extend(object_changes(desired, seen));
-    changes.extend(release_changes(desired, seen));
-    changes
-}
-
-fn member_changes(desired: &Desired, seen: &ClusterSeen) -> Vec<Change> {
-    let wanted = desired.members.iter().filter_map(|member| {
-        let subject = Subject::Member(member.name.clone());
-        match seen.nodes.get(&member.name) {
-            None => Some(Change { subject, verb: Verb::Create, fields: Vec::new(), reason: Reason::Missing }),
-            Some(node) => {
-                let version = field("version", Some(&node.version), Some(&desired.kubernetes.version));
-                let word = |server: bool| if server { "server" } else { "agent" };
-                let role = field("role", Some(&word(node.server)), Some(&word(member.role.is_server())));
-                let fields: Vec<_> = version.into_iter().chain(role).chain(label_fields(member, node)).collect();
-                let change = Change { subject, verb: Verb::Update, fields, reason: Reason::Differs };
-                (!change.fields.is_empty()).then_some(change)
-            }
-        }
-    });
-    let unwanted = unwanted_nodes(desired, seen).into_iter().map(|name| Change {
-        subject: Subject::Member(name.clone()),
-        verb: Verb::Delete,
-        fields: Vec::new(),
-        reason: Reason::NotInSpec,
-    });
-    wanted.chain(unwanted).collect()
-}
 
 /// Whether a node is a server and is to be an agent, or the other way round.
 pub(crate) fn changes_role(member: &DesiredMember, node: &NodeSeen) -> bool {
@@ -104,28 +66,6 @@ pub(crate) fn label_fields(member: &DesiredMember, node: &NodeSeen) -> Vec<Field
     fields
 }
 
-fn object_changes(desired: &Desired, seen: &ClusterSeen) -> Vec<Change> {
-    let wanted = desired.objects.iter().filter_map(|group| {
-        let fields: Vec<FieldChange> =
-            differing_objects(&group.manifests, seen).into_iter().map(|(_, field)| field).collect();
-        let verb = if fields.iter().all(|field| field.from.is_none()) { Verb::Create } else { Verb::Update };
-        let reason = if verb == Verb::Create { Reason::Missing } else { Reason::Differs };
-        let change = Change { subject: Subject::Objects(group.name.clone()), verb, fields, reason };
-        (!change.fields.is_empty()).then_some(change)
-    });
-    let unwanted = unwanted_objects(desired, seen);
-    let gone = (!unwanted.is_empty()).then(|| Change {
-        subject: Subject::Objects("not in the spec".into()),
-        verb: Verb::Delete,
-        fields: unwanted
-            .iter()
-            .map(|id| FieldChange { field: id.to_string(), from: Some("there".into()), to: None })
-            .collect(),
-        reason: Reason::NotInSpec,
-    });
-    wanted.chain(gone).collect()
-}
-
 /// The manifests that differ from what we applied last, as far as anybody knows that.
 pub(crate) fn differing_objects<'a>(manifests: &'a [Manifest], seen: &ClusterSeen) -> Vec<(&'a Manifest, FieldChange)> {
     let differing = manifests.iter().filter_map(|manifest| {
@@ -160,30 +100,6 @@ fn unwanted<'a>(desired: &Desired, seen: &'a ClusterSeen) -> impl Iterator<Item 
         .flat_map(|group| group.manifests.iter().filter_map(|manifest| manifest.id().ok()))
         .collect();
     seen.objects.keys().filter(move |id| !wanted.contains(id))
-}
-
-fn release_changes(desired: &Desired, seen: &ClusterSeen) -> Vec<Change> {
-    let wanted = desired.releases.iter().filter_map(|release| {
-        let subject = Subject::Release(release.name.clone());
-        match seen.release(release) {
-            None => {
-                let fields = release_fields(release, None);
-                Some(Change { subject, verb: Verb::Create, fields, reason: Reason::Missing })
-            }
-            Some(there) => {
-                let fields = release_fields(release, Some(there));
-                let change = Change { subject, verb: Verb::Update, fields, reason: Reason::Differs };
-                (!change.fields.is_empty()).then_some(change)
-            }
-        }
-    });
-    let unwanted = unwanted_releases(desired, seen).into_iter().map(|(_, name)| Change {
-        subject: Subject::Release(name.clone()),
-        verb: Verb::Delete,
-        fields: Vec::new(),
-        reason: Reason::NotInSpec,
-    });
-    wanted.chain(unwanted).collect()
 }
 
 /// What differs between a release that is wished and the one that is there.

@@ -1,12 +1,11 @@
-//! Machines and load balancers: what differs, and what of it can be changed in place.
+//! Machines: what differs, and what of it can be changed in place.
 
 use std::collections::BTreeMap;
 
-use kubewright_model::change::{Change, FieldChange, Reason, Subject, Verb};
-use kubewright_model::desired::{Body, Desired, DesiredLoadBalancer, DesiredMachine, EXISTING};
-use kubewright_model::digest::Digest;
+use kubewright_model::change::FieldChange;
+use kubewright_model::desired::{Body, Desired, DesiredMachine, EXISTING};
 use kubewright_model::ids::{NodeName, ProviderName};
-use kubewright_model::observed::{Inventory, LoadBalancerSeen, MachineSeen, Observed, Power, Seen, Why};
+use kubewright_model::observed::{Inventory, MachineSeen, Observed, Power, Seen, Why};
 use kubewright_model::setting::Setting;
 use kubewright_model::unread::Unread;
 
@@ -30,31 +29,6 @@ pub(crate) fn seen<'a>(machine: &DesiredMachine, observed: &'a Observed) -> Seen
 fn unread_elsewhere(machine: &DesiredMachine, observed: &Observed) -> Option<Why> {
     let mut unread = inventories(observed).flat_map(|(_, inventory)| &inventory.unread);
     unread.find(|it| it.name.as_ref() == Some(&machine.name)).map(Unread::why)
-}
-
-/// All differences of machines, those that are ours and not in the spec at the end.
-pub(super) fn changes(desired: &Desired, observed: &Observed) -> Vec<Change> {
-    let wanted = desired.machines.iter().filter_map(|machine| {
-        let subject = Subject::Machine(machine.name.clone());
-        match seen(machine, observed) {
-            Seen::Unknown(_) => None,
-            Seen::Absent => {
-                Some(Change { subject, verb: Verb::Create, fields: whole(machine), reason: Reason::Missing })
-            }
-            Seen::Present(seen) => {
-                let fields = in_place(machine, seen);
-                let change = Change { subject, verb: Verb::Update, fields, reason: Reason::Differs };
-                (!change.fields.is_empty()).then_some(change)
-            }
-        }
-    });
-    let unwanted = doomed(desired, observed).into_iter().map(|(name, _, _)| Change {
-        subject: Subject::Machine(name.clone()),
-        verb: Verb::Delete,
-        fields: Vec::new(),
-        reason: Reason::NotInSpec,
-    });
-    wanted.chain(unwanted).collect()
 }
 
 /// Machines that carry our mark and are not in the spec any more, with their providers. A host that was there before us
@@ -211,50 +185,4 @@ fn further_disks<'a>(machine: &DesiredMachine, seen: &'a MachineSeen) -> impl It
         .iter()
         .filter(move |it| matches!(it, Setting::ExtraDisk(..) | Setting::Mount(..)) && wished.like(it).is_none());
     further.map(|it| format!("its {} of {it} is not in the spec, and stays", it.name()))
-}
-
-/// Load balancers that providers run.
-pub(super) fn load_balancer_changes(desired: &Desired, observed: &Observed) -> Vec<Change> {
-    let wanted = desired.load_balancers.iter().filter_map(|wish| {
-        let subject = Subject::LoadBalancer(wish.name.clone());
-        let inventory = observed.providers.get(&wish.provider)?.present()?;
-        match inventory.load_balancers.get(&wish.name) {
-            None => Some(Change { subject, verb: Verb::Create, fields: Vec::new(), reason: Reason::Missing }),
-            Some(seen) => {
-                let fields = load_balancer_fields(wish, seen);
-                let change = Change { subject, verb: Verb::Update, fields, reason: Reason::Differs };
-                (!change.fields.is_empty()).then_some(change)
-            }
-        }
-    });
-    let unwanted = inventories(observed).flat_map(|(_, inventory)| {
-        let known =
-            |name: &kubewright_model::ids::ClusterName| desired.load_balancers.iter().any(|wish| wish.name == *name);
-        inventory.load_balancers.iter().filter(move |(name, seen)| seen.owner == desired.owner && !known(name)).map(
-            |(name, _)| Change {
-                subject: Subject::LoadBalancer(name.clone()),
-                verb: Verb::Delete,
-                fields: Vec::new(),
-                reason: Reason::NotInSpec,
-            },
-        )
-    });
-    wanted.chain(unwanted).collect()
-}
-
-fn load_balancer_fields(wish: &DesiredLoadBalancer, seen: &LoadBalancerSeen) -> Vec<FieldChange> {
-    let settings = Digest::of_value(&wish.spec);
-    let names = |names: &mut dyn Iterator<Item = String>| {
-        let mut names: Vec<String> = names.collect();
-        names.sort();
-        names.join(" ")
-    };
-    let wanted = names(&mut wish.targets.iter().map(ToString::to_string));
-    let there = names(&mut seen.targets.keys().map(ToString::to_string));
-    let differs = (settings != seen.settings).then(|| FieldChange {
-        field: "settings".into(),
-        from: Some(seen.settings.short().to_string()),
-        to: Some(settings.short().to_string()),
-    });
-    [differs, field("targets", Some(&there), Some(&wanted))].into_iter().flatten().collect()
 }

@@ -8,11 +8,12 @@ use kubewright_model::desired::{Body, DesiredHost, DesiredMember, EXISTING};
 use kubewright_model::host::{HostResource, UnitRun};
 use kubewright_model::ids::{NodeName, StepId};
 use kubewright_model::observed::{HostSeen, Observed, Seen};
-use kubewright_model::plan::{Action, Stage, Step, Weight};
+use kubewright_model::plan::{Action, Stage, Weight};
 use kubewright_model::recipe::Recipe;
 
 use super::draft::{Draft, id};
 use super::leaving::{Leaver, silence, step, way_like_others};
+use super::machines::unbalance;
 use super::removal::delete;
 use super::{backups, leaving, unread};
 use crate::diff::cluster::unwanted_nodes;
@@ -144,17 +145,7 @@ fn load_balancers(draft: &mut Draft<'_>, observed: &Observed, reason: &Reason) {
     for (provider, inventory) in machine::inventories(observed) {
         let ours = inventory.load_balancers.iter().filter(|(_, seen)| seen.owner == draft.desired.owner);
         for (name, _) in ours.collect::<Vec<_>>() {
-            draft.add(Step {
-                id: id("unbalance", name),
-                stage: Stage::Removal,
-                subject: Subject::LoadBalancer(name.clone()),
-                action: Action::DeleteLoadBalancer { provider: provider.clone(), name: name.clone() },
-                fields: Vec::new(),
-                reason: reason.clone(),
-                needs: Vec::new(),
-                takes: Vec::new(),
-                part: String::new(),
-            });
+            unbalance(draft, provider, name, Stage::Removal, reason.clone());
         }
     }
 }

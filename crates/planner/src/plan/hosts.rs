@@ -14,7 +14,7 @@ use super::draft::{Draft, id};
 use super::members::role_is_server;
 use super::roles;
 use super::standing::{ClusterView, Node, Standing, Standings};
-use crate::diff::host::{differing, disturbs_kubernetes, restarts_kubernetes};
+use crate::diff::host::{Differing, differing, disturbs_kubernetes, restarts_kubernetes};
 use crate::holders::Holders;
 
 pub(super) fn plan(draft: &mut Draft<'_>, observed: &Observed, standings: &Standings<'_>, holders: &Holders<'_>) {
@@ -112,7 +112,8 @@ pub(super) fn settle(draft: &mut Draft<'_>, node: &Node<'_>) -> Option<StepId> {
     }
 }
 
-fn split(found: Vec<crate::diff::host::Differing<'_>>) -> (Vec<HostResource>, Vec<FieldChange>) {
+/// What is to be made of a host, and the same for people.
+pub(super) fn split(found: Vec<Differing<'_>>) -> (Vec<HostResource>, Vec<FieldChange>) {
     found.into_iter().map(|difference| (difference.resource.clone(), difference.field)).unzip()
 }
 

@@ -5,15 +5,16 @@ use std::collections::BTreeSet;
 use kubewright_model::change::{Reason, Subject};
 use kubewright_model::desired::{Body, DesiredHost, DesiredMachine};
 use kubewright_model::host::HostResource;
-use kubewright_model::ids::StepId;
+use kubewright_model::ids::{ClusterName, ProviderName, StepId};
 use kubewright_model::observed::{HostSeen, MachineSeen, Observed, Seen};
 use kubewright_model::plan::{Action, HostChange, Lease, Stage, Step, Weight};
 
 use super::draft::{Draft, id};
+use super::hosts::split;
 use super::standing::{ClusterView, Node, Standing, Standings};
 use super::templates;
-use crate::diff;
-use crate::diff::machine as machine_diff;
+use crate::diff::host::differing;
+use crate::diff::{balancers, machine as machine_diff};
 
 /// Proxmox locks a storage's volume group while a clone or an unpacked template is written; more at once only makes
 /// all of them run into the lock's time-out.
@@ -71,11 +72,7 @@ fn hypervisor(draft: &mut Draft<'_>, observed: &Observed, hypervisor: &DesiredHo
         seen => seen.and_then(|seen| seen.present()),
     };
     let nothing = HostSeen::default();
-    let (make, fields): (Vec<HostResource>, Vec<_>) =
-        diff::host::differing(&shared, seen.unwrap_or(&nothing), &observed.filled)
-            .into_iter()
-            .map(|difference| (difference.resource.clone(), difference.field))
-            .unzip();
+    let (make, fields) = split(differing(&shared, seen.unwrap_or(&nothing), &observed.filled));
     if make.is_empty() {
         return;
     }
@@ -228,35 +225,44 @@ fn raw_lines(draft: &mut Draft<'_>, node: &Node<'_>) {
 /// Load balancers that a provider runs.
 pub(super) fn load_balancers(draft: &mut Draft<'_>, observed: &Observed) {
     let desired = draft.desired;
-    for change in diff::diff_load_balancers(desired, observed) {
-        let Subject::LoadBalancer(name) = &change.subject else { continue };
-        let (action, needs) = match desired.load_balancers.iter().find(|wish| wish.name == *name) {
-            Some(wish) => {
-                let targets: Vec<StepId> = wish.targets.iter().map(|target| id("create", target)).collect();
-                (Action::SetLoadBalancer(Box::new(wish.clone())), targets)
-            }
-            None => {
-                let owner = machine_diff::inventories(observed)
-                    .find(|(_, inventory)| inventory.load_balancers.contains_key(name))
-                    .map(|(provider, _)| provider.clone());
-                let Some(provider) = owner else { continue };
-                if draft.protects(Subject::LoadBalancer(name.clone())) {
-                    continue;
-                }
-                (Action::DeleteLoadBalancer { provider, name: name.clone() }, Vec::new())
-            }
-        };
-        let deed = if matches!(action, Action::SetLoadBalancer(_)) { "balance" } else { "unbalance" };
+    for wish in &desired.load_balancers {
+        let Some((fields, reason)) = balancers::differing(wish, observed) else { continue };
         draft.add(Step {
-            id: id(deed, name),
+            id: id("balance", &wish.name),
             stage: Stage::LoadBalancers,
-            subject: change.subject.clone(),
-            action,
-            fields: change.fields,
-            reason: change.reason,
-            needs,
+            subject: Subject::LoadBalancer(wish.name.clone()),
+            action: Action::SetLoadBalancer(Box::new(wish.clone())),
+            fields,
+            reason,
+            needs: wish.targets.iter().map(|target| id("create", target)).collect(),
             takes: Vec::new(),
             part: String::new(),
         });
     }
+    for (provider, name) in balancers::unwanted(desired, observed) {
+        if !draft.protects(Subject::LoadBalancer(name.clone())) {
+            unbalance(draft, provider, name, Stage::LoadBalancers, Reason::NotInSpec);
+        }
+    }
+}
+
+/// A provider's load balancer goes.
+pub(super) fn unbalance(
+    draft: &mut Draft<'_>,
+    provider: &ProviderName,
+    name: &ClusterName,
+    stage: Stage,
+    reason: Reason,
+) {
+    draft.add(Step {
+        id: id("unbalance", name),
+        stage,
+        subject: Subject::LoadBalancer(name.clone()),
+        action: Action::DeleteLoadBalancer { provider: provider.clone(), name: name.clone() },
+        fields: Vec::new(),
+        reason,
+        needs: Vec::new(),
+        takes: Vec::new(),
+        part: String::new(),
+    });
 }
