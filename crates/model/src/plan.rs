@@ -46,7 +46,7 @@ pub struct Plan {
     pub format: u32,
     /// The cluster.
     pub cluster: ClusterName,
-    /// What was asked.
+    /// What was asked; of outdated nodes, which these are: [`Ask::Replace`].
     pub ask: Ask,
     /// What to do, in an order that a person would do it in. A step needs only earlier steps.
     pub steps: Vec<Step>,

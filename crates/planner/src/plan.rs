@@ -41,13 +41,17 @@ use standing::{ClusterView, Standings};
 
 /// Plans what is asked. The world decides nothing but what it shows; the answer is the same for the same inputs.
 pub fn plan(desired: &Desired, observed: &Observed, ask: &Ask) -> Plan {
-    let chosen = (*ask == Ask::ReplaceOutdated).then(|| Ask::Replace(templates::turn(desired, observed)));
-    let ask = chosen.as_ref().unwrap_or(ask);
-    let none = BTreeSet::new();
     let interim = balancing::meanwhile(desired, observed);
+    let mut asked = ask.clone();
     let mut draft = match ask {
-        Ask::Apply => build(Draft::new(&interim), observed, &none),
+        Ask::Apply => build(Draft::new(&interim), observed, &BTreeSet::new()),
         Ask::Replace(nodes) => replace(&interim, observed, nodes),
+        Ask::ReplaceOutdated => {
+            let nodes = templates::turn(desired, observed);
+            let draft = replace(&interim, observed, &nodes);
+            asked = Ask::Replace(nodes);
+            draft
+        }
         Ask::Rebuild => rebuild(desired, observed),
         Ask::Destroy => {
             let mut draft = destroy::plan(Draft::new(desired), observed);
@@ -56,19 +60,17 @@ pub fn plan(desired: &Desired, observed: &Observed, ask: &Ask) -> Plan {
             draft
         }
         Ask::Backup => backup(desired, observed),
-        // Which nodes these are has been said already.
-        Ask::ReplaceOutdated => Draft::new(desired),
     };
-    if matches!(ask, Ask::Apply | Ask::Replace(_)) {
+    if matches!(asked, Ask::Apply | Ask::Replace(_)) {
         balancing::settle(&mut draft, desired, observed, &interim);
     }
-    if *ask == Ask::Apply {
+    if asked == Ask::Apply {
         dropped::tell(&mut draft, observed);
     }
-    if *ask != Ask::Destroy {
+    if asked != Ask::Destroy {
         draft.notes.splice(0..0, missing_hands(desired));
     }
-    Plan::new(desired.cluster.clone(), ask.clone(), draft.steps, draft.notes)
+    Plan::new(desired.cluster.clone(), asked, draft.steps, draft.notes)
 }
 
 /// Makes the world as the spec says. `anew` names the nodes that are to be made again although they are there.

@@ -103,6 +103,7 @@ impl Proof<'_> {
         let asked = match self.ask {
             Ask::Destroy | Ask::Rebuild => true,
             Ask::Replace(nodes) => nodes.contains(name),
+            // A plan names the nodes that it makes anew.
             Ask::Apply | Ask::Backup | Ask::ReplaceOutdated => false,
         };
         let wished = self.nodes.contains(name) && !asked;
