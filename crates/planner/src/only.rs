@@ -12,9 +12,29 @@ use kubewright_model::recipe::Effect;
 /// The part that hosts before the cluster are.
 pub(crate) const HAPROXY: &str = "haproxy";
 /// What is done to nodes, as steps are called by it: `host/k3s-agent-1`.
-const DEEDS: [&str; 16] = [
-    "create", "update", "raw", "start", "restart", "host", "init", "admit", "join", "labels", "cordon", "drain",
-    "uncordon", "leave", "forget", "delete",
+const DEEDS: [&str; 22] = [
+    "create",
+    "update",
+    "raw",
+    "start",
+    "restart",
+    "host",
+    "init",
+    "admit",
+    "join",
+    "belong",
+    "labels",
+    "cordon",
+    "drain",
+    "snapshot",
+    "upgrade",
+    "ready",
+    "uncordon",
+    "unsnapshot",
+    "settle",
+    "leave",
+    "forget",
+    "delete",
 ];
 
 /// The plan with only the chosen parts: stages (`control-plane`), nodes (`k3s-agent-1`), parts (`monitoring`) or single

@@ -143,7 +143,7 @@ fn names_are_judged_before_anybody_waits() {
 
 #[test]
 fn who_was_not_chosen_is_not_waited_for_and_blocks_nothing() {
-    for word in ["host/agent-1", "agent-1"] {
+    for word in ["host/agent-1", "upgrade/agent-1", "unsnapshot/agent-1", "agent-1"] {
         let waited = waits(&[("server-2", Layer::Tcp)], &Ask::Apply, &[word]);
         let plan = waited.planned.unwrap().plan;
         assert!(plan.is_empty() && !plan.is_blocked(), "there is nothing to do: {:?}", plan.notes);
