@@ -170,6 +170,16 @@ pub struct Step {
 }
 
 impl Step {
+    /// The nodes that are all Ready when it is done.
+    pub fn readies(&self) -> &[NodeName] {
+        match &self.action {
+            Action::Wait { condition: Condition::NodesReady { nodes, at_least }, .. } if *at_least == nodes.len() => {
+                nodes
+            }
+            _ => &[],
+        }
+    }
+
     /// The step in a few words, for people.
     pub fn title(&self) -> String {
         match &self.action {

@@ -3,7 +3,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use kubewright_model::condition::Condition;
 use kubewright_model::desired::Desired;
 use kubewright_model::host::HostResource;
 use kubewright_model::ids::{NodeName, StepId};
@@ -54,9 +53,10 @@ fn one_after_the_other(
         let Some(server) = restarts(step, observed, cluster) else { continue };
         let before = ancestors(steps, step);
         if let Some((other, restarted)) = last.filter(|(other, _)| *other != server) {
-            let back = before.iter().filter_map(|id| steps.get(id)).any(|wait| {
-                returns(wait).is_some_and(|nodes| nodes.contains(other)) && ancestors(steps, wait).contains(restarted)
-            });
+            let back = before
+                .iter()
+                .filter_map(|id| steps.get(id))
+                .any(|wait| wait.readies().contains(other) && ancestors(steps, wait).contains(restarted));
             if !back {
                 found.push(violation(RULE, step, format!("nobody waits until {other} is back")));
             }
@@ -66,7 +66,7 @@ fn one_after_the_other(
         for done in before.iter().filter_map(|id| steps.get(id)) {
             match &done.action {
                 Action::ForgetMember(name) => books.left(name),
-                _ => returns(done).into_iter().flatten().for_each(|name| {
+                _ => done.readies().iter().for_each(|name| {
                     if books.voters.contains(name) {
                         books.joined(name);
                     }
@@ -78,16 +78,6 @@ fn one_after_the_other(
             let message = format!("{} of {} members of etcd are healthy", books.healthy.len(), books.voters.len());
             found.push(violation("quorum is kept", step, message));
         }
-    }
-}
-
-/// The nodes that are all Ready when this step is done.
-fn returns(step: &Step) -> Option<&Vec<NodeName>> {
-    match &step.action {
-        Action::Wait { condition: Condition::NodesReady { nodes, at_least }, .. } if *at_least == nodes.len() => {
-            Some(nodes)
-        }
-        _ => None,
     }
 }
 

@@ -5,7 +5,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use kubewright_model::condition::Condition;
 use kubewright_model::desired::Desired;
 use kubewright_model::ids::{NodeName, StepId};
 use kubewright_model::observed::{Observed, Seen};
@@ -33,9 +32,7 @@ fn deed(step: &Step) -> Option<Deed<'_>> {
             Effect::Leave => Some(Deed::Silences(host)),
             _ => None,
         },
-        Action::Wait { condition: Condition::NodesReady { nodes, at_least }, .. } if *at_least == nodes.len() => {
-            Some(Deed::Returns(nodes))
-        }
+        Action::Wait { .. } => Some(Deed::Returns(step.readies())),
         Action::ForgetMember(name) => Some(Deed::Forgets(name)),
         Action::DeleteMachine { name, .. } => Some(Deed::Deletes(name)),
         _ => None,

@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 
-use kubewright_model::condition::Condition;
 use kubewright_model::desired::Desired;
 use kubewright_model::ids::{NodeName, StepId};
 use kubewright_model::observed::{ClusterSeen, Observed, Seen};
@@ -91,13 +90,13 @@ impl<'p> Ends<'p> {
                     drains.entry(node).or_default().push(at);
                 }
                 Action::Uncordon(node) | Action::ForgetMember(node) => ends.ends.entry(node).or_default().push(at),
-                Action::Wait { condition: Condition::NodesReady { nodes, at_least }, .. } => {
+                Action::Wait { .. } => {
                     let before = ends.before(at);
                     let after = |them: &ByNode<'_>, node: &NodeName| happened(them, node, &before);
-                    for node in nodes.iter().filter(|node| *at_least == nodes.len() && after(&joins, node)) {
+                    for node in step.readies().iter().filter(|node| after(&joins, node)) {
                         ends.ready.entry(node).or_default().push(at);
                     }
-                    if let [node] = nodes.as_slice()
+                    if let [node] = step.readies()
                         && after(&drains, node)
                     {
                         ends.returns.entry(node).or_default().push(at);

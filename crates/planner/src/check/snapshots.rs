@@ -1,6 +1,5 @@
 //! Snapshots of machines: one before what may break a machine, and none gone before it has shown that it works; ours only.
 
-use kubewright_model::condition::Condition;
 use kubewright_model::desired::{Body, Desired};
 use kubewright_model::ids::NodeName;
 use kubewright_model::observed::{Observed, SNAPSHOT_MARK, Seen};
@@ -42,8 +41,9 @@ pub(super) fn check(plan: &Plan, desired: &Desired, observed: &Observed, found: 
             found.push(violation(OURS, step, format!("{name} has no snapshot {other} of ours")));
         }
         let risk = plan.steps.iter().find(|it| risks(it) == Some(name));
-        let proven =
-            |risk: &Step| before().any(|wait| returns(wait, name) && ancestors(&steps, wait).contains(&risk.id));
+        let proven = |risk: &Step| {
+            before().any(|wait| wait.readies().contains(name) && ancestors(&steps, wait).contains(&risk.id))
+        };
         if is_node(name) && risk.is_some_and(|risk| !proven(risk)) {
             found.push(violation(PROVEN, step, format!("nobody waits until {name} is Ready")));
         }
@@ -57,10 +57,4 @@ fn risks(step: &Step) -> Option<&NodeName> {
         Action::RestartMachine { name, .. } => Some(name),
         _ => None,
     }
-}
-
-/// Whether this node is Ready when a step is done.
-fn returns(step: &Step, node: &NodeName) -> bool {
-    let Action::Wait { condition: Condition::NodesReady { nodes, at_least }, .. } = &step.action else { return false };
-    *at_least == nodes.len() && nodes.contains(node)
 }

@@ -4,7 +4,6 @@
 //! more than its snapshot does. Each is fresh, so what a run leaves behind that was cut off stays until one has succeeded.
 
 use kubewright_model::change::{Reason, Subject};
-use kubewright_model::condition::Condition;
 use kubewright_model::desired::Body;
 use kubewright_model::ids::{NodeName, StepId};
 use kubewright_model::observed::{Observed, SNAPSHOT_MARK, Seen};
@@ -133,11 +132,6 @@ pub(super) fn left_over(draft: &mut Draft<'_>, observed: &Observed, standings: &
 
 /// The steps of this plan after which a node is Ready.
 fn waits_for(draft: &Draft<'_>, node: &NodeName) -> Vec<StepId> {
-    let waits = draft.steps.iter().filter(|step| match &step.action {
-        Action::Wait { condition: Condition::NodesReady { nodes, at_least }, .. } => {
-            nodes.contains(node) && *at_least == nodes.len()
-        }
-        _ => false,
-    });
+    let waits = draft.steps.iter().filter(|step| step.readies().contains(node));
     waits.map(|step| step.id.clone()).collect()
 }
