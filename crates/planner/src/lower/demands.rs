@@ -4,6 +4,7 @@ mod rke2;
 
 use kubewright_model::desired::{Body, Desired, MemberRecipes};
 use kubewright_model::host::HostResource;
+use kubewright_model::ids::Vmid;
 use kubewright_model::recipe::{Recipe, RecipeStep};
 use kubewright_model::spec::load;
 
@@ -176,6 +177,20 @@ fn kernel_modules_of_containers_are_loaded_on_their_hypervisor() {
     let more = changed(&[("  hosts:\n", "  hosts:\n    modules: [nfs]\n")]);
     assert_eq!(modules(&more, "pve"), ["br_netfilter", "nf_conntrack", "nfs", "overlay"]);
     assert_eq!(modules(&more, "agent"), [""; 0], "a container may not load them");
+}
+
+#[test]
+fn machines_get_no_vmid_that_a_template_has_or_may_come_to_have() {
+    let lxc = "{ vmids: [\"420\"], lxc: { template: \"local:vztmpl/debian-12-standard_12.7-1_amd64.tar.zst\" } }";
+    let sum = "8d3c2b1a00000000000000000000000000000000000000000000000000000001";
+    let build = format!("{{ image: https://images.test/noble.img, sha256: {sum}, address: 10.0.0.200 }}");
+    let vmid = |vm: &str| {
+        let pool = format!("{{ vm: {{ {vm} }} }}");
+        let lab = changed(&[("node: pve,", "node: pve, vmids: 9000-9010,"), (lxc, &pool)]);
+        lab.machine(&"agent".into()).unwrap().vmid
+    };
+    assert_eq!(vmid("template: 9000"), Some(Vmid(9001)));
+    assert_eq!(vmid(&format!("template: 9000, build: {build}")), Some(Vmid(9002)));
 }
 
 #[test]

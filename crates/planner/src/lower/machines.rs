@@ -133,9 +133,10 @@ impl FreeVmids {
         let spec = &context.file.spec;
         let taken = |cluster: &ProviderName| {
             let pools = spec.pools.values().filter(|pool| provider(pool) == *cluster);
-            // A template may lie in the range, and is nobody's machine.
+            // A template may lie in the range, or come to, and is nobody's machine.
             let vmids = pools.filter_map(|pool| pool.proxmox.as_ref()).flat_map(|machines| {
-                let templates = machines.vm.iter().map(|vm| vm.template);
+                let built = machines.vm.iter().filter_map(|vm| vm.built_as()).flatten();
+                let templates = machines.vm.iter().map(|vm| vm.template).chain(built);
                 machines.vmids.iter().flat_map(|range| range.iter()).take(MAX_NODES).chain(templates)
             });
             vmids.collect()
