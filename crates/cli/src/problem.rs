@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use kubewright_engine::EngineError;
 use kubewright_engine::store::StoreError;
 use kubewright_model::plan::{Note, Stage, Weight};
+use kubewright_model::units::Moment;
 
 use crate::screen::{BAD, CARE, DIM, paint, remark};
 
@@ -113,7 +114,7 @@ impl From<EngineError> for Problem {
     fn from(error: EngineError) -> Self {
         match error {
             EngineError::Store(StoreError::Busy { cluster, holder }) => {
-                let since = crate::view::history::moment(holder.since);
+                let since = Moment(holder.since);
                 Self::new(Done::Busy, format!("another run works on {cluster}"))
                     .because(format!(
                         "{} (process {}) holds the lock since {since}: {}",

@@ -13,6 +13,7 @@ use kubewright_engine::world::World;
 use kubewright_engine::{Engine, EngineError};
 use kubewright_model::desired::Desired;
 use kubewright_model::ids::RunId;
+use kubewright_model::units::Moment;
 
 use crate::arguments::Arguments;
 use crate::problem::{Done, Problem};
@@ -204,5 +205,5 @@ pub(crate) fn holder(what: &str) -> Holder {
 /// A name for a run: when it began, to the millisecond, so that names are in the order of the runs.
 pub(crate) fn run_id() -> RunId {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    RunId::new(format!("{}-{:03}", crate::view::history::compact(since.as_secs()), since.subsec_millis()))
+    RunId::new(format!("{}-{:03}", Moment(since.as_secs()).compact(), since.subsec_millis()))
 }

@@ -109,6 +109,38 @@ impl fmt::Display for Span {
 
 text_format!(Span, "duration", "5m");
 
+/// A moment in seconds since 1970, in UTC: `2026-11-21 07:30:12 UTC`.
+///
+/// Where it is read from a file it may be any number, so it is written in as many digits as its year has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Moment(pub u64);
+
+impl Moment {
+    /// The moment as part of a name: `20261121-073012`.
+    pub fn compact(&self) -> String {
+        self.to_string().replace(['-', ':'], "").replace(" UTC", "").replace(' ', "-")
+    }
+}
+
+impl fmt::Display for Moment {
+    /// By the proleptic Gregorian calendar.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (days, second) = (self.0 / 86_400, self.0 % 86_400);
+        // Years begin in March, so the day that leap years add is the last one. 719 468 days lie between 0000-03-01 and
+        // 1970-01-01, and 146 097 days in 400 years.
+        let day = days + 719_468;
+        let (era, of_era) = (day / 146_097, day % 146_097);
+        let year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+        let of_year = of_era - (365 * year + year / 4 - year / 100);
+        let march = (5 * of_year + 2) / 153;
+        let day = of_year - (153 * march + 2) / 5 + 1;
+        let month = if march < 10 { march + 3 } else { march - 9 };
+        let year = era * 400 + year + u64::from(month <= 2);
+        let (hour, minute, second) = (second / 3600, second % 3600 / 60, second % 60);
+        write!(f, "{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02} UTC")
+    }
+}
+
 /// How little memory a machine is left with when its hypervisor is short of it: `2Gi`, or `never` for a machine that
 /// keeps all of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -160,5 +192,22 @@ mod tests {
         assert_eq!("4GB".parse::<Size>().unwrap_err(), "units are binary: write 4Gi");
         assert_eq!("4096".parse::<Size>().unwrap_err(), "it has no unit: write 4096Mi or 4096Gi");
         assert!("99999999999999999Ti".parse::<Size>().is_err());
+    }
+
+    #[test]
+    fn moments_are_dates_and_times() {
+        // Checked against `date -u -d @…`.
+        for (seconds, date) in [
+            (0, "1970-01-01 00:00:00 UTC"),
+            (951_782_399, "2000-02-28 23:59:59 UTC"),
+            (951_782_400, "2000-02-29 00:00:00 UTC"),
+            (1_709_251_199, "2024-02-29 23:59:59 UTC"),
+            (4_107_542_400, "2100-03-01 00:00:00 UTC"),
+            (253_402_300_800, "10000-01-01 00:00:00 UTC"),
+        ] {
+            assert_eq!(Moment(seconds).to_string(), date);
+        }
+        assert_eq!(Moment(1_709_251_199).compact(), "20240229-235959");
+        assert!(Moment(u64::MAX).to_string().ends_with(" UTC"), "a journal may hold any number");
     }
 }

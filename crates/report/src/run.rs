@@ -9,6 +9,7 @@ mod tests;
 
 use kubewright_model::event::{Event, Outcome, Record, RunEnd};
 use kubewright_model::plan::{Ask, Plan, Stage};
+use kubewright_model::units::Moment;
 
 use crate::page::{Document, Line, Page, Piece};
 use crate::words::{Language, Words, fill};
@@ -99,7 +100,7 @@ fn summary(page: &mut Page, records: &[Record], words: &Words) {
     if let Some(start) = started(records) {
         rows.push(vec![say.asked.into(), chosen(asked(start.ask, words), start.only)]);
         rows.push(vec![say.planned.into(), start.steps.to_string().into()]);
-        rows.push(vec![say.began.into(), date(start.wall).into()]);
+        rows.push(vec![say.began.into(), Moment(start.wall).to_string().into()]);
         rows.push(vec![say.name.into(), code(start.run)]);
         rows.push(vec![say.plan.into(), code(&start.fingerprint)]);
     }
@@ -236,20 +237,4 @@ fn duration(milliseconds: u64, words: &Words) -> String {
         60..3600 => format!("{} min {:02} s", seconds / 60, seconds % 60),
         _ => format!("{} h {:02} min", seconds / 3600, seconds % 3600 / 60),
     }
-}
-
-/// Seconds since 1970 as a date and a time in UTC, by the proleptic Gregorian calendar.
-fn date(wall: u64) -> String {
-    let (days, second) = (wall / 86_400, wall % 86_400);
-    // Years begin in March, so the day that leap years add is the last one. 719 468 days lie between 0000-03-01 and
-    // 1970-01-01, and 146 097 days in 400 years.
-    let day = days + 719_468;
-    let (era, of_era) = (day / 146_097, day % 146_097);
-    let year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year + year / 4 - year / 100);
-    let march = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * march + 2) / 5 + 1;
-    let month = if march < 10 { march + 3 } else { march - 9 };
-    let year = era * 400 + year + u64::from(month <= 2);
-    format!("{year:04}-{month:02}-{day:02} {:02}:{:02}:{:02} UTC", second / 3600, second % 3600 / 60, second % 60)
 }

@@ -1,22 +1,9 @@
-//! Runs of the past, and moments.
-
-use std::time::{Duration, UNIX_EPOCH};
+//! Runs of the past.
 
 use kubewright_model::event::{Event, Record, RunEnd};
+use kubewright_model::units::Moment;
 
 use crate::screen::{BAD, CARE, DIM, GOOD, duration, paint};
-
-/// A moment as people read it: `2026-11-21 07:30:12 UTC`.
-pub(crate) fn moment(seconds: u64) -> String {
-    let text = humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs(seconds)).to_string();
-    text.replace('T', " ").replace('Z', " UTC")
-}
-
-/// A moment as part of a name: `20261121-073012`.
-pub(crate) fn compact(seconds: u64) -> String {
-    let text = humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs(seconds)).to_string();
-    text.replace(['-', ':', 'Z'], "").replace('T', "-")
-}
 
 /// A run whose journal cannot be read, in a row.
 pub(crate) fn unreadable(run: &str, why: &str) -> [String; 5] {
@@ -38,7 +25,7 @@ pub(crate) fn row(run: &str, records: &[Record], running: bool) -> [String; 5] {
         Some((wall, ask, only, simulated)) => {
             let pretend = if simulated { " (simulated)" } else { "" };
             let only: String = only.iter().map(|word| format!(" --only {word}")).collect();
-            (moment(wall), format!("{}{only}{pretend}", asked(ask)))
+            (Moment(wall).to_string(), format!("{}{only}{pretend}", asked(ask)))
         }
         None => ("?".into(), "?".into()),
     };
