@@ -3,6 +3,14 @@
 //! The only thing decided here is that what is already true is not done again, for hosts that were not there to be seen
 //! when the plan was made.
 
+/// Calls hands with retries, telling of each.
+macro_rules! patiently {
+    ($tell:expr, $call:expr) => {
+        retry(TRIES, || $call, |attempt, after, error| $tell(Saying::Retries { attempt, after, error })).await
+    };
+}
+
+mod machines;
 mod membership;
 mod waiting;
 
@@ -15,14 +23,14 @@ use kubewright_hosts::{Holes, HostError, Hosts, Probe};
 use kubewright_model::desired::{Desired, Way};
 use kubewright_model::digest::Digest;
 use kubewright_model::event::{Failure, Outcome};
-use kubewright_model::host::{HostResource, UnitRun};
+use kubewright_model::host::HostResource;
 use kubewright_model::ids::{NodeName, ProviderName};
-use kubewright_model::observed::{HostSeen, Observed, Seen};
+use kubewright_model::observed::{Observed, Seen};
 use kubewright_model::plan::{Action, HostChange, Plan, Step};
 use kubewright_model::recipe::{Effect, Recipe};
 use kubewright_model::units::Span;
 use kubewright_planner::diff::host::differing;
-use kubewright_providers::{Doomed, Provider, ProviderError};
+use kubewright_providers::{Provider, ProviderError};
 use tokio::time::Instant;
 
 use super::Saying;
@@ -98,13 +106,6 @@ impl From<ClusterError> for Fault {
     }
 }
 
-/// Calls hands with retries, telling of each.
-macro_rules! patiently {
-    ($tell:expr, $call:expr) => {
-        retry(TRIES, || $call, |attempt, after, error| $tell(Saying::Retries { attempt, after, error })).await
-    };
-}
-
 impl<'a> Hands<'a> {
     /// Hands for one run of a plan, and what was seen when it was made.
     pub(crate) fn new(
@@ -164,14 +165,14 @@ impl<'a> Hands<'a> {
             | Action::UpdateMachine(_)
             | Action::StartMachine { .. }
             | Action::RestartMachine { .. }
-            | Action::TakeSnapshot { .. }
-            | Action::DeleteSnapshots { .. }
             | Action::TurnIntoTemplate { .. }
+            | Action::DeleteMachine { .. } => self.on_machine(action, tell).await,
+            Action::TakeSnapshot { .. }
+            | Action::DeleteSnapshots { .. }
             | Action::SetBackupJob(_)
             | Action::DeleteBackupJob { .. }
-            | Action::DeleteMachine { .. }
             | Action::SetLoadBalancer(_)
-            | Action::DeleteLoadBalancer { .. } => self.on_provider(action, tell).await,
+            | Action::DeleteLoadBalancer { .. } => self.beside_machines(action, tell).await,
             Action::ChangeHost(change) => self.change_host(action, change, seen, tell).await,
             Action::RunRecipe { host, way, recipe } => self.run_recipe(action, host, way, recipe, tell).await,
             Action::Cordon(_)
@@ -198,122 +199,6 @@ impl<'a> Hands<'a> {
 
     fn cluster(&self) -> Result<&Arc<dyn ClusterApi>, Fault> {
         self.world.cluster.as_ref().ok_or_else(|| Fault::from("this version has no hands for clusters".to_string()))
-    }
-
-    async fn on_provider(&self, action: &Action, tell: Tell<'_>) -> Result<bool, Fault> {
-        let owner = &self.desired.owner;
-        match action {
-            Action::CreateMachine(machine) => {
-                let provider = self.provider(&machine.provider)?;
-                self.is_new(&machine.name, provider.host_key(&machine.name)).await?;
-                patiently!(tell, provider.create(machine, owner))?;
-            }
-            Action::UpdateMachine(machine) => {
-                let provider = self.provider(&machine.provider)?;
-                patiently!(tell, provider.update(machine, owner))?;
-            }
-            Action::StartMachine { provider, name, way, boots } => {
-                let provider = self.provider(provider)?;
-                if let Some(machine) = self.desired.machine(name).filter(|_| *boots) {
-                    patiently!(tell, provider.update(machine, owner))?;
-                }
-                patiently!(tell, provider.start(name, owner))?;
-                self.answers(name, way, &[], tell).await?;
-            }
-            Action::RestartMachine { provider, name, way, meanwhile } => {
-                let provider = self.provider(provider)?;
-                patiently!(tell, provider.shut_down(name, owner))?;
-                if let Some(change) = meanwhile {
-                    self.change_host(action, change, true, tell).await?;
-                }
-                patiently!(tell, provider.start(name, owner))?;
-                // The books take a node for Ready for a while after it has gone, so its own word counts.
-                self.answers(name, way, &self.started_with(name), tell).await?;
-            }
-            Action::TakeSnapshot { provider, name, snapshot } => {
-                let provider = self.provider(provider)?;
-                patiently!(tell, provider.take_snapshot(name, snapshot, owner))?;
-            }
-            Action::DeleteSnapshots { provider, name, snapshots } => {
-                let provider = self.provider(provider)?;
-                patiently!(tell, provider.delete_snapshots(name, snapshots, owner))?;
-            }
-            Action::TurnIntoTemplate { provider, name } => {
-                let provider = self.provider(provider)?;
-                patiently!(tell, provider.turn_into_template(name, owner))?;
-            }
-            Action::SetBackupJob(job) => {
-                let provider = self.provider(&job.provider)?;
-                patiently!(tell, provider.set_backup_job(job, owner))?;
-            }
-            Action::DeleteBackupJob { provider } => {
-                let provider = self.provider(provider)?;
-                patiently!(tell, provider.delete_backup_job(owner))?;
-            }
-            Action::DeleteMachine { provider, place, name, vmid, owner } => {
-                let provider = self.provider(provider)?;
-                let doomed = Doomed { name, place, vmid: *vmid, owner };
-                patiently!(tell, provider.delete(doomed))?;
-            }
-            Action::SetLoadBalancer(wish) => {
-                let provider = self.provider(&wish.provider)?;
-                patiently!(tell, provider.set_load_balancer(wish, owner))?;
-            }
-            Action::DeleteLoadBalancer { provider, name } => {
-                let provider = self.provider(provider)?;
-                patiently!(tell, provider.delete_load_balancer(name, owner))?;
-            }
-            _ => {}
-        }
-        Ok(true)
-    }
-
-    /// A host is made that nobody has seen before: the key of one that was there is its key no more.
-    async fn is_new(&self, host: &NodeName, key: Option<String>) -> Result<(), Fault> {
-        let wish = self.desired.all_hosts().find(|it| it.name == *host);
-        if let (Some(hands), Some(wish)) = (&self.world.hosts, wish) {
-            hands.is_new(host, &wish.way, key.as_deref()).await?;
-        }
-        Ok(())
-    }
-
-    /// The units that run Kubernetes on a host.
-    fn started_with(&self, host: &NodeName) -> Vec<HostResource> {
-        let host = self.desired.hosts.iter().find(|it| it.name == *host);
-        let resources = host.into_iter().flat_map(|host| &host.resources);
-        let ours = |it: &&HostResource| matches!(it, HostResource::Unit(unit) if unit.run == UnitRun::ByRecipe);
-        resources.filter(ours).cloned().collect()
-    }
-
-    /// Waits until a host that was just started answers, and these units of it run.
-    async fn answers(&self, host: &NodeName, way: &Way, units: &[HostResource], tell: Tell<'_>) -> Result<(), Fault> {
-        let hands = self.hosts()?;
-        let deadline = Instant::now() + BOOT;
-        let mut wait = FIRST_LOOK;
-        let mut told = String::new();
-        loop {
-            let why = match hands.observe(Probe { host, way, resources: units, holds_data: false }).await {
-                Seen::Present(seen) => match idle(units, &seen) {
-                    None => return Ok(()),
-                    Some(unit) => format!("{unit} does not run yet"),
-                },
-                Seen::Absent => "nothing answers".to_string(),
-                Seen::Unknown(why) => why.to_string(),
-            };
-            if Instant::now() + wait > deadline {
-                return Err(Fault {
-                    causes: vec![
-                        format!("{host} was started and did not answer within {} minutes", BOOT.as_secs() / 60),
-                        why,
-                    ],
-                    log: Vec::new(),
-                    hint: Some("look at the machine's console; then run again".into()),
-                });
-            }
-            tell_once(tell, &mut told, format!("waiting for {host} to answer: {why}"));
-            tokio::time::sleep(wait).await;
-            wait = (wait * 2).min(LONGEST_LOOK);
-        }
     }
 
     /// A host that was not there when the plan was made is looked at first, and only what differs is done.
@@ -439,16 +324,6 @@ fn tell_once(tell: Tell<'_>, told: &mut String, message: String) {
         told.clone_from(&message);
         tell(Saying::Tells(message));
     }
-}
-
-/// The first of these units that does not run. One that was never started there is not waited for.
-fn idle<'u>(units: &'u [HostResource], seen: &HostSeen) -> Option<&'u str> {
-    let names = units.iter().filter_map(|resource| match resource {
-        HostResource::Unit(unit) => Some(unit.name.as_str()),
-        _ => None,
-    });
-    let waits = |name: &&str| seen.units.get(*name).is_some_and(|unit| !unit.active && unit.reads.is_some());
-    names.into_iter().find(waits)
 }
 
 /// The node that an action starts for the first time.
