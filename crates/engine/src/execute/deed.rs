@@ -142,7 +142,8 @@ impl<'a> Hands<'a> {
             Ok(false) => Outcome::AlreadyTrue,
             Err(fault) => {
                 let told = |lines: Vec<String>| lines.iter().map(|line| self.filler.masked(line)).collect();
-                Outcome::Failed(Failure { causes: told(fault.causes), log: told(fault.log), hint: fault.hint })
+                let hint = fault.hint.map(|hint| self.filler.masked(&hint));
+                Outcome::Failed(Failure { causes: told(fault.causes), log: told(fault.log), hint })
             }
         }
     }
