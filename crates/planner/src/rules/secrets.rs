@@ -22,74 +22,99 @@ enum Given {
     Anywhere,
 }
 
+use Given::{Anywhere, Outside};
+
 type Reference<'a> = (&'a SecretRef, SpecPath, Given);
+
+/// Where a reference may be.
+type Place<'a> = (Option<&'a SecretRef>, SpecPath, Given);
 
 /// Every reference of the file.
 fn references<'a>(facts: &Facts<'a>) -> Vec<Reference<'a>> {
-    use Given::{Anywhere, Outside};
+    let places = [of_machines(facts), of_hosts(facts), of_addons(facts), of_the_rest(facts)];
+    let given = |(reference, path, given): Place<'a>| Some((reference?, path, given));
+    places.into_iter().flatten().filter_map(given).collect()
+}
+
+/// What makes machines, and what makes a cluster of them.
+fn of_machines<'a>(facts: &Facts<'a>) -> Vec<Place<'a>> {
     let spec = facts.spec;
-    let addons = &spec.addons;
-    let mut all: Vec<Reference<'a>> = Vec::new();
-    let mut one = |reference: Option<&'a SecretRef>, path: SpecPath, given: Given| {
-        all.extend(reference.map(|reference| (reference, path, given)));
-    };
-    let providers = &spec.providers;
-    for (name, proxmox) in providers.proxmox_clusters() {
+    let mut all: Vec<Place<'a>> = Vec::new();
+    for (name, proxmox) in spec.providers.proxmox_clusters() {
         let path = super::proxmox::place(&name);
-        one(proxmox.token_secret.as_ref(), path.then("tokenSecret"), Outside);
-        one(proxmox.password.as_ref(), path.then("password"), Outside);
+        all.push((proxmox.token_secret.as_ref(), path.then("tokenSecret"), Outside));
+        all.push((proxmox.password.as_ref(), path.then("password"), Outside));
     }
-    one(providers.hetzner.as_ref().map(|it| &it.token), at("providers/hetzner/token"), Outside);
-    one(spec.kubernetes.join_token.as_ref(), at("kubernetes/joinToken"), Anywhere);
-    one(spec.kubernetes.agent_token.as_ref(), at("kubernetes/agentToken"), Anywhere);
+    all.push((spec.providers.hetzner.as_ref().map(|it| &it.token), at("providers/hetzner/token"), Outside));
+    all.push((spec.kubernetes.join_token.as_ref(), at("kubernetes/joinToken"), Anywhere));
+    all.push((spec.kubernetes.agent_token.as_ref(), at("kubernetes/agentToken"), Anywhere));
     for (name, registry) in &spec.kubernetes.registries {
         let path = at("kubernetes/registries").then(name).then("login").then("password");
-        one(registry.login.as_ref().map(|login| &login.password), path, Outside);
+        all.push((registry.login.as_ref().map(|login| &login.password), path, Outside));
     }
     for (name, balancer) in &spec.load_balancers {
         let path = at("loadBalancers").then(name).then("statistics").then("password");
-        one(balancer.statistics.as_ref().map(|page| &page.password), path, Anywhere);
+        all.push((balancer.statistics.as_ref().map(|page| &page.password), path, Anywhere));
     }
     for (name, pool) in &spec.pools {
         let vm = pool.proxmox.as_ref().and_then(|machines| machines.vm.as_ref());
         let path = at("pools").then(name).then("proxmox").then("vm").then("passwordHash");
-        one(vm.and_then(|vm| vm.password_hash.as_ref()), path, Outside);
+        all.push((vm.and_then(|vm| vm.password_hash.as_ref()), path, Outside));
     }
+    all
+}
+
+/// What hosts are set up with, all of them and those of a pool.
+fn of_hosts<'a>(facts: &Facts<'a>) -> Vec<Place<'a>> {
+    let mut all: Vec<Place<'a>> = Vec::new();
     for (path, settings) in settings(facts) {
         let ssh = settings.ssh.as_ref();
-        one(ssh.and_then(|ssh| ssh.first_password.as_ref()), path.then("ssh").then("firstPassword"), Outside);
-        one(ssh.and_then(|ssh| ssh.sudo_password.as_ref()), path.then("ssh").then("sudoPassword"), Outside);
+        let (first, sudo) = (path.then("ssh").then("firstPassword"), path.then("ssh").then("sudoPassword"));
+        all.push((ssh.and_then(|ssh| ssh.first_password.as_ref()), first, Outside));
+        all.push((ssh.and_then(|ssh| ssh.sudo_password.as_ref()), sudo, Outside));
         for (name, file) in &settings.files {
-            one(file.from.as_ref(), path.then("files").then(name).then("from"), Anywhere);
+            all.push((file.from.as_ref(), path.then("files").then(name).then("from"), Anywhere));
         }
         for (name, user) in &settings.users {
-            one(user.password_hash.as_ref(), path.then("users").then(name).then("passwordHash"), Outside);
+            all.push((user.password_hash.as_ref(), path.then("users").then(name).then("passwordHash"), Outside));
         }
     }
+    all
+}
+
+fn of_addons<'a>(facts: &Facts<'a>) -> Vec<Place<'a>> {
+    let addons = &facts.spec.addons;
     let synology = addons.storage.synology.as_ref();
-    one(synology.map(|it| &it.password), at("addons/storage/synology/password"), Outside);
     let grafana = addons.monitoring.as_ref().and_then(|it| it.grafana_password.as_ref());
-    one(grafana, at("addons/monitoring/grafanaPassword"), Anywhere);
     let argocd = addons.argocd.as_ref();
-    one(argocd.and_then(|it| it.admin_password.as_ref()), at("addons/argocd/adminPassword"), Anywhere);
-    let root = argocd.and_then(|it| it.root.as_ref());
-    one(root.and_then(|it| it.credentials.as_ref()), at("addons/argocd/root/credentials"), Outside);
+    let admin = argocd.and_then(|it| it.admin_password.as_ref());
+    let root = argocd.and_then(|it| it.root.as_ref()?.credentials.as_ref());
+    let mut all: Vec<Place<'a>> = vec![
+        (synology.map(|it| &it.password), at("addons/storage/synology/password"), Outside),
+        (grafana, at("addons/monitoring/grafanaPassword"), Anywhere),
+        (admin, at("addons/argocd/adminPassword"), Anywhere),
+        (root, at("addons/argocd/root/credentials"), Outside),
+    ];
     for (name, chart) in &addons.charts {
-        for (key, reference) in &chart.secret_values {
-            let path = at("addons/charts").then(name).then("secretValues").then(key);
-            one(Some(reference), path, Anywhere);
-        }
+        let path = at("addons/charts").then(name).then("secretValues");
+        all.extend(chart.secret_values.iter().map(|(key, value)| (Some(value), path.then(key), Anywhere)));
     }
+    all
+}
+
+/// Objects of Kubernetes, and backups.
+fn of_the_rest<'a>(facts: &Facts<'a>) -> Vec<Place<'a>> {
+    let spec = facts.spec;
+    let mut all: Vec<Place<'a>> = Vec::new();
     for (place, maps) in [("objects", &spec.secrets.objects), ("configMaps", &spec.secrets.config_maps)] {
         for (name, map) in maps {
-            for (key, reference) in map {
-                one(Some(reference), at("secrets").then(place).then(name).then(key), Anywhere);
-            }
+            let path = at("secrets").then(place).then(name);
+            all.extend(map.iter().map(|(key, value)| (Some(value), path.then(key), Anywhere)));
         }
     }
     let s3 = spec.backup.as_ref().and_then(|backup| backup.to.as_ref()?.s3.as_ref());
-    one(s3.map(|s3| &s3.access_key), at("backup/to/s3/accessKey"), Outside);
-    one(s3.map(|s3| &s3.secret_key), at("backup/to/s3/secretKey"), Outside);
+    all.push((s3.map(|s3| &s3.access_key), at("backup/to/s3/accessKey"), Outside));
+    all.push((s3.map(|s3| &s3.secret_key), at("backup/to/s3/secretKey"), Outside));
     all
 }
 

@@ -1,10 +1,14 @@
 //! K3s at Hetzner, behind two load balancers.
 
-use super::{assert_facts, lowered, missing};
+use super::{Example, assert_facts, lowered, missing};
+
+fn keybuzz() -> Example {
+    lowered(include_str!("../../../../../examples/keybuzz/cluster.yaml"))
+}
 
 #[test]
-fn keybuzz() {
-    let example = lowered(include_str!("../../../../../examples/keybuzz/cluster.yaml"));
+fn keybuzz_is_servers_and_workers_behind_two_load_balancers() {
+    let example = keybuzz();
     assert_facts(
         &example,
         &[
@@ -36,6 +40,18 @@ fn keybuzz() {
             "load balancer ingress: listen.1.health.status.0 = 200",
             "load balancer ingress: to k3s-master-01",
             "load balancer ingress: to k3s-worker-05",
+        ],
+    );
+    assert_eq!(missing(&example), ["provider Hetzner"]);
+    let targets = |n: usize| example.desired.load_balancers[n].targets.len();
+    assert_eq!((targets(0), targets(1)), (3, 8), "workers serve no API");
+}
+
+#[test]
+fn keybuzz_has_add_ons_and_looks_after_services_outside() {
+    assert_facts(
+        &keybuzz(),
+        &[
             "release ingress-nginx/ingress-nginx: controller.kind = DaemonSet",
             "release ingress-nginx/ingress-nginx: controller.hostNetwork = true",
             "release ingress-nginx/ingress-nginx: controller.service.type = NodePort",
@@ -61,7 +77,4 @@ fn keybuzz() {
             "check targets of ingress: targets of ingress healthy",
         ],
     );
-    assert_eq!(missing(&example), ["provider Hetzner"]);
-    let targets = |n: usize| example.desired.load_balancers[n].targets.len();
-    assert_eq!((targets(0), targets(1)), (3, 8), "workers serve no API");
 }
