@@ -199,66 +199,78 @@ pub(crate) fn happen(
     sick: &mut BTreeSet<NodeName>,
     bounds: Bounds,
 ) {
+    if !bears(desired, damage, sick, bounds) {
+        return;
+    }
+    match damage {
+        Damage::Lost(at) => drop(centre.lose(&chosen(desired, at).0)),
+        Damage::Cordoned(at) => {
+            let (name, _) = chosen(desired, at);
+            centre.alter(|state| state.cluster.nodes.get_mut(&name).into_iter().for_each(|node| node.cordoned = true));
+        }
+        Damage::Strikes(kind) => centre.strike(Fault { kind: *kind, target: None }),
+        Damage::Stopped(at)
+        | Damage::UnitStopped(at)
+        | Damage::UnitStale(at)
+        | Damage::FileChanged(at, _)
+        | Damage::FileGone(at, _)
+        | Damage::PackageGone(at)
+        | Damage::SettingGone(at, _)
+        | Damage::SettingChanged(at)
+        | Damage::FewerCores(at) => {
+            let (name, _) = chosen(desired, at);
+            centre.alter(|state| state.machine_mut(&name).into_iter().for_each(|machine| spoil(machine, damage)));
+        }
+    }
+}
+
+/// Whether a damage is within bounds; a server that it hits counts as sick from then on.
+fn bears(desired: &Desired, damage: &Damage, sick: &mut BTreeSet<NodeName>, bounds: Bounds) -> bool {
     let may_lose = desired.servers().count().saturating_sub(1) / 2;
     let hit = match damage {
+        Damage::Cordoned(at) if bounds != Bounds::None => return !chosen(desired, at).1,
         Damage::Lost(at) => Some(chosen(desired, at)).filter(|_| bounds != Bounds::None),
         Damage::Stopped(at) | Damage::UnitStopped(at) => Some(chosen(desired, at)).filter(|_| bounds == Bounds::Off),
         _ => None,
     };
-    if let Some((name, true)) = hit
-        && !sick.contains(&name)
-    {
-        if sick.len() >= may_lose {
-            return;
-        }
-        sick.insert(name);
+    match hit {
+        Some((name, true)) if !sick.contains(&name) => sick.len() < may_lose && sick.insert(name),
+        _ => true,
     }
-    let on = |at: &Index, change: &dyn Fn(&mut Machine)| {
-        let (name, _) = chosen(desired, at);
-        centre.alter(|state| state.machine_mut(&name).into_iter().for_each(change));
-    };
-    let key_of = |machine: &Machine, at: &Index| {
-        let keys: Vec<String> = machine.host.files.keys().cloned().collect();
-        (!keys.is_empty()).then(|| keys[at.index(keys.len())].clone())
-    };
+}
+
+/// Damages one machine, or what is on it.
+fn spoil(machine: &mut Machine, damage: &Damage) {
+    let one_of = |keys: Vec<String>, at: &Index| (!keys.is_empty()).then(|| keys[at.index(keys.len())].clone());
     match damage {
-        Damage::Lost(at) => drop(centre.lose(&chosen(desired, at).0)),
-        Damage::Stopped(at) => on(at, &|machine| {
+        Damage::Stopped(_) => {
             machine.seen.power = Power::Stopped;
             machine.host.units.values_mut().for_each(|unit| unit.active = false);
-        }),
-        Damage::Cordoned(at) => {
-            let (name, server) = chosen(desired, at);
-            if bounds != Bounds::None && server {
-                return;
-            }
-            centre.alter(|state| state.cluster.nodes.get_mut(&name).into_iter().for_each(|node| node.cordoned = true));
         }
-        Damage::UnitStopped(at) => on(at, &|machine| machine.host.units.values_mut().for_each(|it| it.active = false)),
-        Damage::UnitStale(at) => on(at, &|machine| {
+        Damage::UnitStopped(_) => machine.host.units.values_mut().for_each(|unit| unit.active = false),
+        Damage::UnitStale(_) => {
             let units = machine.host.units.values_mut().filter(|unit| unit.reads.is_some());
             units.for_each(|unit| unit.reads = Some(Digest::of("older")));
-        }),
-        Damage::FileChanged(at, file) => on(at, &|machine| {
-            let key = key_of(machine, file);
+        }
+        Damage::FileChanged(_, file) => {
+            let key = one_of(machine.host.files.keys().cloned().collect(), file);
             let file = key.and_then(|key| machine.host.files.get_mut(&key));
             file.into_iter().for_each(|file| file.digest = Digest::of("by hand"));
-        }),
-        Damage::FileGone(at, file) => on(at, &|machine| {
-            let key = key_of(machine, file);
+        }
+        Damage::FileGone(_, file) => {
+            let key = one_of(machine.host.files.keys().cloned().collect(), file);
             key.into_iter().for_each(|key| drop(machine.host.files.remove(&key)));
-        }),
-        Damage::PackageGone(at) => on(at, &|machine| drop(machine.host.packages.pop_last())),
-        Damage::SettingGone(at, key) => on(at, &|machine| {
-            let keys: Vec<String> = machine.host.settings.keys().cloned().collect();
-            let key = (!keys.is_empty()).then(|| &keys[key.index(keys.len())]);
-            key.into_iter().for_each(|key| drop(machine.host.settings.remove(key)));
-        }),
-        Damage::SettingChanged(at) => on(at, &|machine| {
+        }
+        Damage::PackageGone(_) => drop(machine.host.packages.pop_last()),
+        Damage::SettingGone(_, key) => {
+            let key = one_of(machine.host.settings.keys().cloned().collect(), key);
+            key.into_iter().for_each(|key| drop(machine.host.settings.remove(&key)));
+        }
+        Damage::SettingChanged(_) => {
             machine.host.sysctls.values_mut().for_each(|value| *value = "by hand".into());
             machine.host.blocks.values_mut().for_each(Vec::clear);
-        }),
-        Damage::FewerCores(at) => on(at, &|machine| machine.seen.settings.set(Setting::Cores(1))),
-        Damage::Strikes(kind) => centre.strike(Fault { kind: *kind, target: None }),
+        }
+        Damage::FewerCores(_) => machine.seen.settings.set(Setting::Cores(1)),
+        Damage::Lost(_) | Damage::Cordoned(_) | Damage::Strikes(_) => {}
     }
 }

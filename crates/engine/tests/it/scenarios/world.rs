@@ -35,6 +35,7 @@
 //! unreachable NAME                        the same as `fault unreachable=NAME`
 //! ```
 
+use kubewright_engine::cluster::ClusterApi;
 use kubewright_engine::sim::Fault;
 use kubewright_engine::store::Store as _;
 use kubewright_model::desired::{Desired, DesiredRelease};
@@ -93,8 +94,6 @@ fn before(spec: &str, wanted: &Desired, how: &str) -> Result<Desired, String> {
 
 async fn happen(yard: &Yard, line: &str) -> Result<(), String> {
     let words: Vec<&str> = line.split_whitespace().collect();
-    let world = yard.centre.world(&yard.desired);
-    let cluster = world.cluster.as_ref().ok_or("there are no hands on clusters")?;
     match words.as_slice() {
         ["lost", name] => yard.centre.lose(&NodeName::from(*name)).then_some(()).ok_or("is not there".into()),
         ["stopped", name] => machine(yard, name, |machine| {
@@ -105,6 +104,39 @@ async fn happen(yard: &Yard, line: &str) -> Result<(), String> {
             yard.centre.reboot();
             Ok(())
         }
+        ["unreachable", name] => strike(yard, &format!("unreachable={name}")),
+        ["fault", fault] => strike(yard, fault),
+        ["cordoned" | "taint" | "label" | "release" | "object" | "unlisted", ..] | ["foreign", "release", ..] => {
+            on_cluster(yard, &words).await
+        }
+        ["foreign", vmid, name] => {
+            let like = yard.desired.machines.first().ok_or("there are no machines")?;
+            let vmid = Vmid(vmid.parse().map_err(|_| "the number is none")?);
+            yard.centre.put_foreign(&like.provider, &like.place, &NodeName::from(*name), vmid);
+            Ok(())
+        }
+        ["snapshot", snapshot, "of", name] => {
+            let provider = yard.desired.machine(&NodeName::from(*name)).ok_or("is not wished")?.provider.clone();
+            yard.centre.alter(|state| {
+                let all = state.snapshots.entry(provider).or_default().entry(NodeName::from(*name)).or_default();
+                all.push((*snapshot).into());
+            });
+            Ok(())
+        }
+        ["rigid", storage] => {
+            yard.centre.alter(|state| state.rigid.extend([(*storage).into()]));
+            Ok(())
+        }
+        ["moved" | "made" | "image" | "offline", ..] => on_hypervisors(yard, &words).await,
+        _ => tamper(yard, &words),
+    }
+}
+
+/// What happens to nodes, releases and objects.
+async fn on_cluster(yard: &Yard, words: &[&str]) -> Result<(), String> {
+    let world = yard.centre.world(&yard.desired);
+    let cluster = world.cluster.as_ref().ok_or("there are no hands on clusters")?;
+    match words {
         ["cordoned", name] => {
             let mut found = Err("is no node".to_string());
             yard.centre.alter(|state| {
@@ -116,26 +148,9 @@ async fn happen(yard: &Yard, line: &str) -> Result<(), String> {
             found
         }
         [kind @ ("taint" | "label"), mark, "on", name] => mark_node(yard, kind, mark, name),
-        ["unreachable", name] => strike(yard, &format!("unreachable={name}")),
-        ["fault", fault] => strike(yard, fault),
-        ["foreign", "release", name] => {
-            let wanted = yard.desired.releases.iter().find(|it| it.name.as_str() == *name).ok_or("is not wished")?;
-            let owner = Owner("somebody-else".into());
-            let installed = cluster.install(wanted, &owner, &Default::default(), &|_| {}).await;
-            installed.map(drop).map_err(|error| error.to_string())
-        }
+        ["foreign", "release", name] => install_foreign(yard, &**cluster, name, None).await,
         ["foreign", "release", name, "in", namespace] => {
-            let wanted = yard.desired.releases.iter().find(|it| it.name.as_str() == *name).ok_or("is not wished")?;
-            let elsewhere = DesiredRelease { namespace: (*namespace).into(), ..wanted.clone() };
-            let owner = Owner("somebody-else".into());
-            let installed = cluster.install(&elsewhere, &owner, &Default::default(), &|_| {}).await;
-            installed.map(drop).map_err(|error| error.to_string())
-        }
-        ["foreign", vmid, name] => {
-            let like = yard.desired.machines.first().ok_or("there are no machines")?;
-            let vmid = Vmid(vmid.parse().map_err(|_| "the number is none")?);
-            yard.centre.put_foreign(&like.provider, &like.place, &NodeName::from(*name), vmid);
-            Ok(())
+            install_foreign(yard, &**cluster, name, Some(*namespace)).await
         }
         ["release", "gone", name] => {
             let seen = cluster.observe(&yard.desired).await;
@@ -154,21 +169,23 @@ async fn happen(yard: &Yard, line: &str) -> Result<(), String> {
             yard.centre.alter(|state| drop(state.cluster.unlisted.insert((*kind).to_string(), why)));
             Ok(())
         }
-        ["snapshot", snapshot, "of", name] => {
-            let provider = yard.desired.machine(&NodeName::from(*name)).ok_or("is not wished")?.provider.clone();
-            yard.centre.alter(|state| {
-                let all = state.snapshots.entry(provider).or_default().entry(NodeName::from(*name)).or_default();
-                all.push((*snapshot).into());
-            });
-            Ok(())
-        }
-        ["rigid", storage] => {
-            yard.centre.alter(|state| state.rigid.extend([(*storage).into()]));
-            Ok(())
-        }
-        ["moved" | "made" | "image" | "offline", ..] => on_hypervisors(yard, &words).await,
-        _ => tamper(yard, &words),
+        _ => Err("no such line; they are described in tests/it/scenarios/world.rs".into()),
     }
+}
+
+/// A release that is wished is there already, and somebody else's.
+async fn install_foreign(
+    yard: &Yard,
+    cluster: &dyn ClusterApi,
+    name: &str,
+    namespace: Option<&str>,
+) -> Result<(), String> {
+    let wanted = yard.desired.releases.iter().find(|it| it.name.as_str() == name).ok_or("is not wished")?;
+    let namespace = namespace.map_or_else(|| wanted.namespace.clone(), Into::into);
+    let release = DesiredRelease { namespace, ..wanted.clone() };
+    let owner = Owner("somebody-else".into());
+    let installed = cluster.install(&release, &owner, &Default::default(), &|_| {}).await;
+    installed.map(drop).map_err(|error| error.to_string())
 }
 
 /// What happens to machines at their provider.
