@@ -78,6 +78,14 @@ pub enum HostResource {
 }
 
 impl HostResource {
+    /// The unit, where it is one that Kubernetes runs in: a recipe starts it the first time.
+    pub fn kubernetes(&self) -> Option<&UnitWish> {
+        match self {
+            Self::Unit(unit) if unit.run == UnitRun::ByRecipe => Some(unit),
+            _ => None,
+        }
+    }
+
     /// What tells the resource from others of the same host: its kind and its name.
     pub fn key(&self) -> String {
         match self {

@@ -175,21 +175,17 @@ fn state(enabled: bool, active: bool) -> String {
 /// Whether making these resources true disturbs a Kubernetes that works: it restarts its unit, or starts it again under a
 /// control plane that has gone on without it and is made anew by that.
 pub(crate) fn disturbs_kubernetes(differing: &[Differing<'_>], seen: &HostSeen) -> bool {
-    let wakes = |difference: &Differing<'_>| match difference.resource {
-        HostResource::Unit(unit) if unit.run == UnitRun::ByRecipe => {
-            seen.units.get(&unit.name).is_some_and(|there| !there.active)
-        }
-        _ => false,
-    };
-    restarts_kubernetes(differing, seen) || seen.serves() && differing.iter().any(wakes)
+    let wakes = seen.serves() && units(differing, seen).any(|(_, there)| !there.active);
+    wakes || restarts_kubernetes(differing, seen)
 }
 
 /// Whether making these resources true restarts a unit that Kubernetes runs in.
 pub(crate) fn restarts_kubernetes(differing: &[Differing<'_>], seen: &HostSeen) -> bool {
-    differing.iter().any(|difference| match difference.resource {
-        HostResource::Unit(unit) if unit.run == UnitRun::ByRecipe => {
-            seen.units.get(&unit.name).is_some_and(|there| there.active && there.reads.as_ref() != Some(&unit.reads))
-        }
-        _ => false,
-    })
+    units(differing, seen).any(|(unit, there)| there.active && there.reads.as_ref() != Some(&unit.reads))
+}
+
+/// The units that Kubernetes runs in, of those that differ and are there.
+fn units<'a>(differing: &'a [Differing<'_>], seen: &'a HostSeen) -> impl Iterator<Item = (&'a UnitWish, &'a UnitSeen)> {
+    let units = differing.iter().filter_map(|difference| difference.resource.kubernetes());
+    units.filter_map(|unit| Some((unit, seen.units.get(&unit.name)?)))
 }

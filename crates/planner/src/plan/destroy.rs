@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use kubewright_model::change::{Reason, Subject};
 use kubewright_model::desired::{Body, DesiredHost, DesiredMember, EXISTING};
-use kubewright_model::host::{HostResource, UnitRun};
 use kubewright_model::ids::{NodeName, StepId};
 use kubewright_model::observed::{HostSeen, Observed, Seen};
 use kubewright_model::plan::{Action, Stage, Weight};
@@ -132,12 +131,8 @@ fn of_member(member: &DesiredMember, host: &DesiredHost, seen: &HostSeen) -> Opt
 /// Whether Kubernetes was ever started on a host. Where it was not, what we put there goes by itself, and what others had
 /// in its folders stays. A host that remembers nothing was set up before hosts did.
 fn has_begun(host: &DesiredHost, seen: &HostSeen) -> bool {
-    let started = host.resources.iter().any(|resource| match resource {
-        HostResource::Unit(unit) if unit.run == UnitRun::ByRecipe => {
-            seen.units.get(&unit.name).is_some_and(|unit| unit.active || unit.reads.is_some())
-        }
-        _ => false,
-    });
+    let units = host.resources.iter().filter_map(|it| seen.units.get(&it.kubernetes()?.name));
+    let started = units.into_iter().any(|unit| unit.active || unit.reads.is_some());
     seen.kubernetes.is_some() && (started || seen.is_member() || seen.serves() || seen.ours.is_empty())
 }
 

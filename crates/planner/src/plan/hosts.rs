@@ -5,7 +5,7 @@
 
 use kubewright_model::change::{FieldChange, Reason, Subject};
 use kubewright_model::desired::Desired;
-use kubewright_model::host::{HostResource, UnitRun};
+use kubewright_model::host::HostResource;
 use kubewright_model::ids::StepId;
 use kubewright_model::observed::Observed;
 use kubewright_model::plan::{Action, HostChange, Stage, Step};
@@ -85,10 +85,7 @@ pub(super) fn rolling_change(
     let found = differing(&node.host.resources, node.answers()?, &observed.filled);
     let found: Vec<_> = found
         .into_iter()
-        .filter(|difference| {
-            let waits = matches!(difference.resource, HostResource::Unit(unit) if unit.run == UnitRun::ByRecipe);
-            !(upgrade && difference.stale && waits)
-        })
+        .filter(|difference| !(upgrade && difference.stale && difference.resource.kubernetes().is_some()))
         .collect();
     if found.is_empty() {
         return None;
@@ -100,8 +97,8 @@ pub(super) fn rolling_change(
 
 /// The step that waits until a unit of Kubernetes that was started says that it is ready.
 pub(super) fn settle(draft: &mut Draft<'_>, node: &Node<'_>) -> Option<StepId> {
-    let kubernetes = |it: &&HostResource| matches!(it, HostResource::Unit(unit) if unit.run == UnitRun::ByRecipe);
-    let make: Vec<HostResource> = node.host.resources.iter().filter(kubernetes).cloned().collect();
+    let resources = node.host.resources.iter();
+    let make: Vec<HostResource> = resources.filter(|it| it.kubernetes().is_some()).cloned().collect();
     let (from, to) = (Some("starts".to_string()), Some("ready".to_string()));
     let field = |it: &HostResource| FieldChange { field: it.key(), from: from.clone(), to: to.clone() };
     let fields = make.iter().map(field).collect();

@@ -2,7 +2,7 @@
 
 use kubewright_hosts::Probe;
 use kubewright_model::desired::Way;
-use kubewright_model::host::{HostResource, UnitRun};
+use kubewright_model::host::HostResource;
 use kubewright_model::ids::NodeName;
 use kubewright_model::observed::{HostSeen, Seen};
 use kubewright_model::plan::Action;
@@ -105,8 +105,7 @@ impl Hands<'_> {
     fn started_with(&self, host: &NodeName) -> Vec<HostResource> {
         let host = self.desired.hosts.iter().find(|it| it.name == *host);
         let resources = host.into_iter().flat_map(|host| &host.resources);
-        let ours = |it: &&HostResource| matches!(it, HostResource::Unit(unit) if unit.run == UnitRun::ByRecipe);
-        resources.filter(ours).cloned().collect()
+        resources.filter(|it| it.kubernetes().is_some()).cloned().collect()
     }
 
     /// Waits until a host that was just started answers, and these units of it run.
