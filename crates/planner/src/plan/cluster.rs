@@ -45,20 +45,16 @@ pub(super) fn plan(draft: &mut Draft<'_>, standings: &Standings<'_>) {
         .filter(|release| !release_fields(release, seen.release(release)).is_empty())
         .collect();
     let (early, late): (Vec<_>, Vec<_>) = groups.into_iter().partition(|group| group.after.is_empty());
-    for group in early {
-        objects(draft, group, seen);
-    }
+    let before: Vec<StepId> = early.into_iter().map(|group| objects(draft, group, seen)).collect();
     let mut gate: Option<Option<StepId>> = None;
     for release in in_order(releases) {
         let opened = match release.before_ready {
             true => None,
             false => gate.get_or_insert_with(|| nodes_gate(draft, standings)).clone(),
         };
-        install(draft, release, seen, opened);
+        install(draft, release, seen, before.iter().cloned().chain(opened));
     }
-    for group in late {
-        objects(draft, group, seen);
-    }
+    late.into_iter().for_each(|group| drop(objects(draft, group, seen)));
 }
 
 /// What is said of kinds that cannot be listed: nothing is done to their objects. The rest of the plan may mend what serves
@@ -112,7 +108,7 @@ fn in_order(releases: Vec<&DesiredRelease>) -> Vec<&DesiredRelease> {
     }
 }
 
-fn objects(draft: &mut Draft<'_>, group: &DesiredObjects, seen: &ClusterSeen) {
+fn objects(draft: &mut Draft<'_>, group: &DesiredObjects, seen: &ClusterSeen) -> StepId {
     let found = differing_objects(&group.manifests, seen);
     let (manifests, fields): (Vec<_>, Vec<_>) =
         found.into_iter().map(|(manifest, field)| (manifest.clone(), field)).unzip();
@@ -130,16 +126,14 @@ fn objects(draft: &mut Draft<'_>, group: &DesiredObjects, seen: &ClusterSeen) {
         needs,
         takes: Vec::new(),
         part: group.part.clone(),
-    });
+    })
 }
 
-fn install(draft: &mut Draft<'_>, release: &DesiredRelease, seen: &ClusterSeen, gate: Option<StepId>) {
+fn install(draft: &mut Draft<'_>, release: &DesiredRelease, seen: &ClusterSeen, before: impl Iterator<Item = StepId>) {
     let there = seen.release(release);
     let mut needs = draft.api.clone();
     needs.extend(moved(draft, release, seen));
-    needs.extend(gate);
-    needs
-        .extend(draft.steps.iter().filter(|step| step.id.as_str().starts_with("objects/")).map(|step| step.id.clone()));
+    needs.extend(before);
     needs.extend(release.after.iter().map(|name| id("release", name)));
     draft.add(Step {
         id: id("release", &release.name),
