@@ -19,8 +19,19 @@ use super::draft::Draft;
 /// Keys that say where something is. What a later spec wishes in the same place, or below it, is not left over.
 const PLACED: [&str; 6] = ["file ", "link ", "directory ", "block in ", "download ", "unit "];
 /// Other keys that are told. Groups and folders came along with something else.
-const TOLD: [&str; 10] =
-    ["module ", "sysctl ", "package ", "hold ", "repository ", "user ", "time zone", "locale", "swap", "time service"];
+const TOLD: [&str; 11] = [
+    "module ",
+    "sysctl ",
+    "package ",
+    "hold ",
+    "repository ",
+    "user ",
+    "time zone",
+    "locale",
+    "swap",
+    "time service",
+    "ssh daemon",
+];
 /// How many things are named.
 const NAMED: usize = 5;
 
