@@ -59,7 +59,7 @@ pub(super) fn roll_servers(
     let (first, then): (Vec<_>, Vec<_>) = servers.into_iter().partition(|(node, _)| sick.contains(node.name()));
     for (node, upgrade) in first.into_iter().chain(then) {
         let drain = evicts(node) || (starts_again(draft, node) && has_others(standings, node));
-        last = roll_one(draft, node, observed, upgrade, drain, last).into_iter().collect();
+        last = vec![roll_one(draft, node, observed, upgrade, drain, last)];
     }
     Some(last)
 }
@@ -69,11 +69,10 @@ pub(super) fn roll_agents(draft: &mut Draft<'_>, observed: &Observed, members: &
     let window = draft.desired.max_unavailable.max(1) as usize;
     let mut ends: Vec<StepId> = Vec::new();
     for (i, (node, upgrade)) in disturbed(draft, observed, members, false).into_iter().enumerate() {
-        let before = if i < window { last.to_vec() } else { ends[i - window..=i - window].to_vec() };
+        let before = if i < window { last.to_vec() } else { vec![ends[i - window].clone()] };
         // A node that does not answer has no pods to move.
         let drain = evicts(node) || (upgrade || starts_again(draft, node)) && node.seen.is_some_and(|seen| seen.ready);
-        let end = roll_one(draft, node, observed, upgrade, drain, before.clone());
-        ends.push(end.or_else(|| before.into_iter().next()).unwrap_or_else(|| id("none", node.name())));
+        ends.push(roll_one(draft, node, observed, upgrade, drain, before));
     }
 }
 
@@ -84,10 +83,9 @@ fn roll_one(
     observed: &Observed,
     upgrade: bool,
     drain: bool,
-    after: Vec<StepId>,
-) -> Option<StepId> {
+    mut needs: Vec<StepId>,
+) -> StepId {
     let name = node.name();
-    let mut needs = after;
     // What the node had from us is known by what it was started with, so it is taken away before it starts with less.
     needs.push(id("labels", name));
     if drain {
@@ -99,7 +97,7 @@ fn roll_one(
     if evicts(node) {
         needs = label(draft, node, needs).into_iter().collect();
     }
-    let mut needs = snapshots::before(draft, node, observed, upgrade, needs);
+    needs = snapshots::before(draft, node, observed, upgrade, needs);
     let host = id("host", name);
     if draft.has(&host) {
         needs.push(host);
@@ -114,9 +112,9 @@ fn roll_one(
     if starts_again(draft, node) {
         needs = vec![machines::restart(draft, node, stage(node), needs)];
     }
-    let wait = wait_ready(draft, format!("{name}"), vec![name.clone()], 1, stage(node), needs);
+    let wait = wait_ready(draft, name.to_string(), vec![name.clone()], 1, stage(node), needs);
     snapshots::after(draft, node, observed, vec![wait.clone()]);
-    Some(uncordon(draft, node, vec![wait.clone()]).unwrap_or(wait))
+    uncordon(draft, node, vec![wait.clone()]).unwrap_or(wait)
 }
 
 /// Whether a node's machine is to be started again, for settings of it to be in force.
