@@ -66,14 +66,13 @@ impl World {
             providers.insert(EXISTING.into(), Arc::new(Existing::new(desired)));
         }
         let (folder, mut silent) = (folder.to_path_buf(), BTreeMap::new());
-        let store = FolderStore::new(kept);
+        let store = Arc::new(FolderStore::new(kept));
         for (name, cluster) in &desired.proxmox {
-            match proxmox::hands(desired, name, cluster, Secrets { store: &store, pretend: None, folder: &folder }) {
+            match proxmox::hands(desired, name, cluster, Secrets { store: &*store, pretend: None, folder: &folder }) {
                 Ok(hands) => drop(providers.insert(name.clone(), Arc::new(hands))),
                 Err(why) => drop(silent.insert(name.clone(), why)),
             }
         }
-        let store = Arc::new(FolderStore::new(kept));
         let cluster = Arc::new(RealCluster::new(desired, store, hosts.clone(), folder.clone()));
         Ok(Self { providers, silent, hosts: Some(hosts), cluster: Some(cluster), pretend: None, folder })
     }

@@ -118,9 +118,7 @@ pub(crate) fn show(plan: &Plan, desired: &Desired, only: &[String], detail: Deta
             let words = match plan.ask {
                 Ask::Destroy => "nothing of this cluster is there",
                 _ if !only.is_empty() => "what was chosen is as the spec says",
-                Ask::Apply | Ask::Replace(_) | Ask::ReplaceOutdated | Ask::Rebuild | Ask::Backup => {
-                    "everything is as the spec says"
-                }
+                _ => "everything is as the spec says",
             };
             say!("{} {words}", paint(GOOD, "✓"));
         }
