@@ -31,7 +31,6 @@ const IMPURE: &[&str] = &[
     "rand",
     "rand_chacha",
     "getrandom",
-    "fs4",
     "tempfile",
     "reqwest",
     "russh",
