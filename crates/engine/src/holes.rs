@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use kubewright_hosts::Holes;
+use kubewright_hosts::{Holes, spec_file};
 use kubewright_model::desired::Desired;
 use kubewright_model::digest::Digest;
 use kubewright_model::host::HostResource;
@@ -196,19 +196,16 @@ pub(crate) fn read(place: &SecretRef, folder: &Path) -> Result<Secret, String> {
     if text.is_empty() { Err("it is empty".into()) } else { Ok(Secret::new(text)) }
 }
 
-/// A path of the spec: `~` is the user's home, and what is relative is beside the spec.
+/// Where a file is that the spec in this folder names.
 pub(crate) fn path(path: &str, folder: &Path) -> PathBuf {
-    match (path.strip_prefix("~/"), std::env::home_dir()) {
-        (Some(rest), Some(home)) => home.join(rest),
-        _ => folder.join(path),
-    }
+    std::env::home_dir().map_or_else(|| folder.join(path), |home| spec_file(&home, folder, path))
 }
 
 /// 32 random bytes as text: more than any password that people choose, and no character that a file must quote.
 fn random() -> Result<Secret, String> {
     let mut bytes = [0_u8; 32];
     getrandom::fill(&mut bytes).map_err(|error| format!("no random numbers: {error}"))?;
-    Ok(Secret::new(bytes.iter().map(|byte| format!("{byte:02x}")).collect()))
+    Ok(Secret::new(hex::encode(bytes)))
 }
 
 /// Every secret of a plan that cannot be had, before anything is touched.

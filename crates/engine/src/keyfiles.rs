@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use kubewright_hosts::key_file;
+use kubewright_hosts::spec_file;
 use kubewright_model::codes;
 use kubewright_model::desired::{PROXMOX, THIS_COMPUTER};
 use kubewright_model::diagnostic::{Diagnostic, Severity, SpecPath};
@@ -35,7 +35,7 @@ pub fn missing(loadout: &Loadout, home: &Path, folder: &Path, agent: bool) -> Ve
         .into_iter()
         .filter_map(|(path, key)| {
             let key = key.filter(|key| used.contains(key.as_str()))?;
-            let file = key_file(home, folder, &key);
+            let file = spec_file(home, folder, &key);
             let mut public = file.clone().into_os_string();
             public.push(".pub");
             if file.exists() || Path::new(&public).exists() {

@@ -38,7 +38,7 @@ pub use born::host_key;
 pub use mask::masked;
 pub use passwords::{Ask, Password};
 pub use real::{RealHosts, User};
-pub use ssh::target::key_file;
+pub use ssh::target::spec_file;
 pub use ssh::trust::Tell;
 
 /// What is asked of a host in one look.

@@ -84,7 +84,7 @@ pub fn lower(file: &ClusterFile) -> (Desired, Vec<Diagnostic>) {
         max_unavailable: spec.maintenance.max_unavailable,
         protected: spec.maintenance.protect,
         missing: missing::missing(file, &places),
-        drain_timeout: file.spec.maintenance.drain_timeout,
+        drain_timeout: spec.maintenance.drain_timeout,
         secrets: places,
     };
     (desired, crate::rules::rules(file))

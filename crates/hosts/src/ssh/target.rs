@@ -157,12 +157,12 @@ impl Home {
     }
 
     fn expand(&self, path: &str) -> PathBuf {
-        key_file(&self.folder, &self.spec, path)
+        spec_file(&self.folder, &self.spec, path)
     }
 }
 
-/// Where a key's file is: `~` is the user's home folder, and what is relative is beside the spec.
-pub fn key_file(home: &Path, spec: &Path, path: &str) -> PathBuf {
+/// Where a file is that a spec names: `~` is the user's home folder, and what is relative is beside the spec.
+pub fn spec_file(home: &Path, spec: &Path, path: &str) -> PathBuf {
     path.strip_prefix("~/").map_or_else(|| spec.join(path), |rest| home.join(rest))
 }
 
