@@ -47,8 +47,13 @@ pub(super) fn ports(file: &Path, host: &str) -> Vec<(u16, PublicKey)> {
     lines.collect()
 }
 
+/// A host as such files have it.
+pub(super) fn name(host: &str, port: u16) -> String {
+    if port == 22 { host.to_string() } else { format!("[{host}]:{port}") }
+}
+
 fn of(text: &str, host: &str, port: u16) -> Vec<Line> {
-    let name = if port == 22 { host.to_lowercase() } else { format!("[{}]:{port}", host.to_lowercase()) };
+    let name = name(&host.to_lowercase(), port);
     let lines = text.lines().enumerate().filter_map(|(index, line)| {
         let mut words = line.split_ascii_whitespace();
         let first = words.next().filter(|word| !word.starts_with('#'))?;

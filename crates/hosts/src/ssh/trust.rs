@@ -127,7 +127,8 @@ impl KnownHosts {
         lines.sort_by_key(|(_, line)| line.key.algorithm() != key.algorithm());
         if let Some((file, line)) = lines.first() {
             let (shown, known) = (fingerprint(key), fingerprint(&line.key));
-            let forget = format!("ssh-keygen -f {} -R {}", quote(&file.to_string_lossy()), quote(&named(host, port)));
+            let forget =
+                format!("ssh-keygen -f {} -R {}", quote(&file.to_string_lossy()), quote(&known::name(host, port)));
             let mend = format!("forget the old one with `{forget}`");
             return Verdict::Changed { shown, known, place: place(file, line), mend };
         }
@@ -143,11 +144,6 @@ impl KnownHosts {
             }
         }
     }
-}
-
-/// A host as files of known hosts have it.
-fn named(host: &str, port: u16) -> String {
-    if port == 22 { host.to_string() } else { format!("[{host}]:{port}") }
 }
 
 fn fingerprint(key: &PublicKey) -> String {
