@@ -342,16 +342,11 @@ fn hypervisors(context: &Context<'_>, machines: &[DesiredMachine]) -> Vec<Desire
         name: NodeName::new(place.as_str()),
         machine: None,
         way: Way {
-            address: None,
             name: Some(place.to_string()),
             port: ssh.port,
-            port_before: None,
             user: ssh.user.as_str().into(),
             key_file: ssh.key_file.as_deref().map(Arc::from),
-            jump: None,
-            host_key: None,
-            first: None,
-            sudo: None,
+            ..plain_way(None, None)
         },
         os: None,
         resources: modules.into_iter().map(HostResource::Module).chain(files).collect(),
