@@ -98,6 +98,13 @@ pub enum Body {
     Local,
 }
 
+impl Body {
+    /// Whether it is a guest of Proxmox, which takes snapshots of it and changes it where it is.
+    pub fn is_guest(&self) -> bool {
+        matches!(self, Self::Lxc(_) | Self::Vm(_))
+    }
+}
+
 /// The first network card of a machine of Proxmox, and what the machine is told of its network.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Card {

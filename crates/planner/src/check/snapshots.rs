@@ -1,6 +1,6 @@
 //! Snapshots of machines: one before what may break a machine, and none gone before it has shown that it works; ours only.
 
-use kubewright_model::desired::{Body, Desired};
+use kubewright_model::desired::Desired;
 use kubewright_model::ids::NodeName;
 use kubewright_model::observed::{Observed, SNAPSHOT_MARK, Seen};
 use kubewright_model::plan::{Action, Ask, Plan, Step, Violation};
@@ -24,7 +24,7 @@ pub(super) fn check(plan: &Plan, desired: &Desired, observed: &Observed, found: 
         let takes = |it: &Step, of: &NodeName| matches!(&it.action, Action::TakeSnapshot { name, .. } if name == of);
         if let Some(name) = risks(step).filter(|name| is_node(name))
             && desired.keep_snapshots.is_some()
-            && desired.machine(name).is_some_and(|it| matches!(&*it.body, Body::Lxc(_) | Body::Vm(_)))
+            && desired.machine(name).is_some_and(|it| it.body.is_guest())
             && !before().any(|it| takes(it, name))
         {
             found.push(violation(FIRST, step, format!("{name} has no snapshot from before")));

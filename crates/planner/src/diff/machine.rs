@@ -118,7 +118,7 @@ pub(crate) fn never_ran(machine: &DesiredMachine, seen: &MachineSeen) -> bool {
 
 /// Whether a machine has to be started again for its settings to be in force.
 pub(crate) fn needs_start(machine: &DesiredMachine, seen: &MachineSeen) -> bool {
-    if !matches!(*machine.body, Body::Vm(_) | Body::Lxc(_)) {
+    if !machine.body.is_guest() {
         return false;
     }
     let waits = || differences(machine, seen).iter().any(|it| it.course == Course::NextStart);

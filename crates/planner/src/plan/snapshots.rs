@@ -4,7 +4,6 @@
 //! more than its snapshot does. Each is fresh, so what a run leaves behind that was cut off stays until one has succeeded.
 
 use kubewright_model::change::{Reason, Subject};
-use kubewright_model::desired::Body;
 use kubewright_model::ids::{NodeName, StepId};
 use kubewright_model::observed::{Observed, SNAPSHOT_MARK, Seen};
 use kubewright_model::plan::{Action, Stage, Step, Weight};
@@ -34,7 +33,7 @@ pub(super) fn before(
     if draft.desired.keep_snapshots.is_none() || !(upgrade || starts_again(draft, node)) {
         return needs;
     }
-    if !matches!(&*node.machine.body, Body::Lxc(_) | Body::Vm(_)) {
+    if !node.machine.body.is_guest() {
         let message = "no snapshot is taken of it: its provider takes none";
         draft.note(Weight::Tells, Subject::Machine(node.name().clone()), message, "");
         return needs;
