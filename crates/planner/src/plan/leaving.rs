@@ -31,6 +31,7 @@ pub(super) struct Leaver<'p> {
 }
 
 /// How the host of a node is reached that the spec does not know any more: at its own address, as others of its pool are.
+/// The key that it shows is its own, and nobody says any more which.
 pub(super) fn way_like_others(
     desired: &Desired,
     machine: Option<&MachineSeen>,
@@ -44,7 +45,7 @@ pub(super) fn way_like_others(
         Some(member) => hosts.find(|host| host.name == member.name),
         None => hosts.next(),
     };
-    Some(Way { address: Some(address), name: None, ..like?.way.clone() })
+    Some(Way { address: Some(address), name: None, host_key: None, ..like?.way.clone() })
 }
 
 /// Takes a node out of the cluster, servers one after the other; returns the last steps, if the cluster knows the node.
@@ -169,5 +170,49 @@ pub(super) fn step(
         needs,
         takes: Vec::new(),
         part: String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use kubewright_model::spec::load;
+
+    use super::*;
+
+    const SPEC: &str = r#"apiVersion: kubewright.dev/v1alpha1
+kind: Cluster
+metadata: { name: lab }
+spec:
+  kubernetes: { distribution: k3s, version: v1.31.4+k3s1, datastore: sqlite }
+  network: { cidr: 10.0.0.0/24, gateway: 10.0.0.1, nameservers: [10.0.0.1] }
+  hosts: { ssh: { port: 2222 } }
+  pools:
+    server:
+      role: both
+      names: [server]
+      addresses: [10.0.0.10]
+      existing: { hostKeys: { server: "SHA256:LTnCb0C3yQTF7wOhGSmqa7SGzNmQjR0kZ7nS0T0iQ2A" } }
+"#;
+
+    #[test]
+    fn nobody_is_to_show_the_key_of_another_host() {
+        let loaded = load(SPEC).unwrap_or_else(|found| panic!("{found:#?}"));
+        let desired = crate::lower::lower(&loaded.file).0;
+        assert!(desired.hosts[0].way.host_key.is_some());
+        let address = Some(std::net::IpAddr::from([10, 0, 0, 20]));
+        let node = NodeSeen {
+            ready: true,
+            cordoned: false,
+            version: desired.kubernetes.version.clone(),
+            labels: BTreeMap::new(),
+            taints: Vec::new(),
+            given: BTreeSet::new(),
+            server: false,
+            address,
+        };
+        let way = way_like_others(&desired, None, Some(&node)).unwrap();
+        assert_eq!((way.address, way.port, way.host_key), (address, 2222, None));
     }
 }
