@@ -15,8 +15,7 @@ use kubewright_model::plan::Action;
 use kubewright_model::recipe::{Recipe, RecipeStep};
 use kubewright_model::secret::Secret;
 use kubewright_model::spec::SecretRef;
-use kubewright_model::text::Text;
-use serde_json::Value;
+use kubewright_model::text::{Text, holes_of};
 
 use crate::store::Store;
 
@@ -107,7 +106,7 @@ impl<'a> Filler<'a> {
     /// A text that others wrote, without the secrets that this run has handed out.
     pub(crate) fn masked(&self, text: &str) -> String {
         let known = self.known.borrow();
-        let secrets = known.iter().filter(|(name, _)| name.as_str().starts_with("secret/"));
+        let secrets = known.iter().filter(|(name, _)| name.secret().is_some());
         let secrets: Holes = secrets.map(|(name, value)| (name.clone(), value.clone())).collect();
         kubewright_hosts::masked(text, &secrets)
     }
@@ -129,7 +128,7 @@ impl<'a> Filler<'a> {
         if let Some(value) = self.known.borrow().get(name) {
             return Ok(value.clone());
         }
-        let secret = name.as_str().strip_prefix("secret/").ok_or_else(|| format!("nothing gives a value to {name}"))?;
+        let secret = name.secret().ok_or_else(|| format!("nothing gives a value to {name}"))?;
         let value = self.secrets.resolve(self.desired, secret)?;
         self.known.borrow_mut().insert(name.clone(), value.clone());
         Ok(value)
@@ -215,7 +214,7 @@ pub(crate) fn unavailable<'p>(
     actions: impl Iterator<Item = &'p Action>,
 ) -> Vec<String> {
     let names: BTreeSet<HoleName> = actions.flat_map(wanted).collect();
-    let names = names.iter().filter_map(|name| name.as_str().strip_prefix("secret/"));
+    let names = names.iter().filter_map(HoleName::secret);
     names.filter_map(|name| secrets.resolve(desired, name).err()).collect()
 }
 
@@ -226,7 +225,7 @@ pub(crate) fn filled(desired: &Desired, secrets: Secrets<'_>) -> BTreeMap<Digest
     // Each secret is read once: it may be a command that asks somebody.
     let mut known: BTreeMap<String, Option<Secret>> = BTreeMap::new();
     let mut existing = |name: &HoleName| {
-        let name = name.as_str().strip_prefix("secret/")?;
+        let name = name.secret()?;
         let value = known.entry(name.to_string()).or_insert_with(|| secrets.existing(desired, name));
         value.clone()
     };
@@ -256,19 +255,12 @@ fn wanted(action: &Action) -> BTreeSet<HoleName> {
     let mut names = BTreeSet::new();
     match action {
         Action::ChangeHost(change) => {
-            for resource in &change.make {
-                let text = match resource {
-                    HostResource::File(file) => Some(&file.content),
-                    HostResource::Unit(unit) => unit.content.as_ref(),
-                    HostResource::User(user) => user.password_hash.as_ref(),
-                    _ => None,
-                };
-                names.extend(text.into_iter().flat_map(Text::holes).cloned());
-            }
+            let texts = change.make.iter().filter_map(HostResource::text);
+            names.extend(texts.flat_map(Text::holes).cloned());
         }
         Action::RunRecipe { recipe, .. } => names.extend(of_recipe(recipe)),
-        Action::ApplyObjects(objects) => objects.iter().for_each(|object| of_value(&object.0, &mut names)),
-        Action::InstallRelease(release) => of_value(&release.values, &mut names),
+        Action::ApplyObjects(objects) => names.extend(objects.iter().flat_map(|object| holes_of(&object.0))),
+        Action::InstallRelease(release) => names.extend(holes_of(&release.values)),
         _ => {}
     }
     names
@@ -281,18 +273,4 @@ fn of_recipe(recipe: &Recipe) -> Vec<HoleName> {
     });
     let replaced = recipe.gives.iter().flat_map(|output| output.replace.iter().map(|(_, text)| text));
     files.chain(replaced).flat_map(Text::holes).cloned().collect()
-}
-
-/// Holes in JSON are texts such as `‹hole:secret/grafana-admin›`.
-fn of_value(value: &Value, names: &mut BTreeSet<HoleName>) {
-    match value {
-        Value::String(text) => {
-            for part in text.split("‹hole:").skip(1) {
-                names.extend(part.split_once('›').map(|(name, _)| HoleName::new(name)));
-            }
-        }
-        Value::Array(items) => items.iter().for_each(|item| of_value(item, names)),
-        Value::Object(map) => map.values().for_each(|item| of_value(item, names)),
-        Value::Null | Value::Bool(_) | Value::Number(_) => {}
-    }
 }

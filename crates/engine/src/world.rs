@@ -154,7 +154,7 @@ fn asking(folder: &Path, desired: &Desired, prompt: Prompt) -> Ask {
     Arc::new(move |wanted: &Password| match wanted {
         Password::Key(_) => prompt(&wanted.to_string()),
         Password::First(hole) | Password::Sudo(hole) => {
-            let name = hole.as_str().strip_prefix("secret/").unwrap_or_default();
+            let name = hole.secret().unwrap_or_default();
             let place = places.get(name).ok_or_else(|| format!("the spec does not say where {hole} is"))?;
             holes::read(place, &folder).map_err(|why| format!("{wanted} at {}: {why}", place.place()))
         }

@@ -20,7 +20,6 @@ use crate::spec::kubernetes::{API_PORT, Datastore, Distribution};
 use crate::spec::load_balancers::LoadBalancer;
 use crate::spec::pools::Role;
 use crate::spec::secrets::SecretRef;
-use crate::text::Text;
 use crate::units::Span;
 use crate::version::Version;
 
@@ -355,11 +354,6 @@ pub struct DesiredCheck {
     pub name: String,
     /// What must hold.
     pub condition: Condition,
-}
-
-/// The hole for a secret.
-pub fn secret_hole(name: &str) -> Text {
-    Text::hole(format!("secret/{name}"))
 }
 
 #[cfg(test)]

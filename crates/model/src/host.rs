@@ -78,6 +78,16 @@ pub enum HostResource {
 }
 
 impl HostResource {
+    /// The text in it that may have holes.
+    pub fn text(&self) -> Option<&Text> {
+        match self {
+            Self::File(file) => Some(&file.content),
+            Self::Unit(unit) => unit.content.as_ref(),
+            Self::User(user) => user.password_hash.as_ref(),
+            _ => None,
+        }
+    }
+
     /// The unit, where it is one that Kubernetes runs in: a recipe starts it the first time.
     pub fn kubernetes(&self) -> Option<&UnitWish> {
         match self {

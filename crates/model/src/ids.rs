@@ -115,9 +115,25 @@ text_id!(
     LeaseName
 );
 text_id!(
-    /// A value that only the executor knows: `secret/join-token`, `machine/k3s-server/address`.
+    /// A value that only the executor knows: `secret/join-token`, `cluster/server`.
     HoleName
 );
+
+impl HoleName {
+    /// How the hole of a secret begins.
+    const SECRET: &'static str = "secret/";
+
+    /// The hole of a secret with this name.
+    pub fn of_secret(name: &str) -> Self {
+        Self::new(format!("{}{name}", Self::SECRET))
+    }
+
+    /// The name of the secret whose value it is; nothing where it is no secret's.
+    pub fn secret(&self) -> Option<&str> {
+        self.as_str().strip_prefix(Self::SECRET)
+    }
+}
+
 text_id!(
     /// One execution of a plan, as the journal names it.
     RunId

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::digest::Digest;
 use crate::ids::HoleName;
@@ -32,6 +33,18 @@ impl Text {
     /// A hole and nothing else.
     pub fn hole(name: impl Into<HoleName>) -> Self {
         Self(vec![Part::Hole(name.into())])
+    }
+
+    /// A text that stands in JSON, where a hole is written as [`in_json`] has it.
+    pub fn of_json(text: &str) -> Self {
+        let (mut parts, mut rest) = (Vec::new(), text);
+        while let Some((before, after)) = rest.split_once(OPENS) {
+            let Some((name, behind)) = after.split_once(CLOSES) else { break };
+            parts.extend([Part::Known(before.into()), Part::Hole(name.into())]);
+            rest = behind;
+        }
+        parts.push(Part::Known(rest.into()));
+        Self(parts)
     }
 
     /// Adds known text at the end.
@@ -104,6 +117,25 @@ impl Text {
     }
 }
 
+/// How a hole begins and ends in a text of JSON.
+const OPENS: &str = "‹hole:";
+const CLOSES: char = '›';
+
+/// A hole as it stands in a text of JSON: `‹hole:secret/grafana-admin›`.
+pub fn in_json(hole: &HoleName) -> String {
+    format!("{OPENS}{hole}{CLOSES}")
+}
+
+/// The names of the holes in a value of JSON.
+pub fn holes_of(value: &Value) -> Vec<HoleName> {
+    match value {
+        Value::String(text) if text.contains(OPENS) => Text::of_json(text).holes().cloned().collect(),
+        Value::Array(items) => items.iter().flat_map(holes_of).collect(),
+        Value::Object(map) => map.values().flat_map(holes_of).collect(),
+        Value::String(_) | Value::Null | Value::Bool(_) | Value::Number(_) => Vec::new(),
+    }
+}
+
 /// Shows holes as `‹name›`.
 impl fmt::Display for Text {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -123,5 +155,22 @@ impl From<&str> for Text {
 impl From<String> for Text {
     fn from(text: String) -> Self {
         Self::known(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn holes_stand_in_json_by_their_names() {
+        let (one, two) = (HoleName::of_secret("one"), HoleName::of_secret("two"));
+        let text = format!("a {} b\n  {}", in_json(&one), in_json(&two));
+        assert_eq!(holes_of(&json!({ "x": [text], "y": 1, "z": "‹hole:secret/cut off" })), [one.clone(), two]);
+        let filled = Text::of_json(&text).fill(|name| Some(if *name == one { "1" } else { "2\n3" }));
+        assert_eq!(filled.unwrap(), "a 1 b\n  2\n  3");
+        assert_eq!(Text::of_json("‹hole:no end").to_string(), "‹hole:no end");
     }
 }

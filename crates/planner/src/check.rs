@@ -20,7 +20,7 @@ use kubewright_model::object::ObjectId;
 use kubewright_model::observed::{Observed, Seen};
 use kubewright_model::plan::{Action, Ask, Plan, Step, Violation, Weight};
 use kubewright_model::recipe::Effect;
-use kubewright_model::text::{Part, Text};
+use kubewright_model::text::Text;
 
 /// Everything that the plan promises and does not keep; empty, or a bug of ours.
 pub fn check(plan: &Plan, desired: &Desired, observed: &Observed) -> Vec<Violation> {
@@ -225,9 +225,7 @@ fn nothing_forgotten(plan: &Plan, desired: &Desired, observed: &Observed, found:
 
 /// Files that hold a secret are for their owner and their group at most.
 fn secrets_are_closed(plan: &Plan, found: &mut Vec<Violation>) {
-    let is_secret = |text: &Text| {
-        text.parts().iter().any(|part| matches!(part, Part::Hole(name) if name.as_str().starts_with("secret/")))
-    };
+    let is_secret = |text: &Text| text.holes().any(|hole| hole.secret().is_some());
     for step in &plan.steps {
         let Action::ChangeHost(change) = &step.action else { continue };
         for resource in &change.make {

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use kubewright_model::desired::Desired;
 use kubewright_model::digest::Digest;
 use kubewright_model::host::{FileWish, HostResource};
+use kubewright_model::ids::HoleName;
 use kubewright_model::observed::{Observed, Seen};
 
 /// The hole that holds the token with which nodes join.
@@ -105,7 +106,7 @@ impl<'d> Token<'d> {
     /// The name of the secret in the store.
     fn secret(&self) -> &str {
         let hole = self.file.content.holes().next();
-        hole.and_then(|hole| hole.as_str().strip_prefix("secret/")).unwrap_or_default()
+        hole.and_then(HoleName::secret).unwrap_or_default()
     }
 
     /// A server refuses to start with another token than the one that its datastore is locked with, and nobody could join.

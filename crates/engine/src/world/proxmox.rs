@@ -6,7 +6,7 @@ use std::path::Path;
 use kubewright_model::desired::{
     Body, Desired, DesiredMachine, ProxmoxCluster, ProxmoxIdentity, ProxmoxTrust, proxmox_password, proxmox_token,
 };
-use kubewright_model::ids::{NodeName, ProviderName};
+use kubewright_model::ids::{HoleName, NodeName, ProviderName};
 use kubewright_model::secret::Secret;
 use kubewright_providers::proxmox::{HostKey, Identity, Login, Proxmox, Settings, Trust};
 
@@ -103,9 +103,7 @@ fn host_keys(desired: &Desired, secrets: Secrets<'_>) -> Result<BTreeMap<NodeNam
 /// The hash of the password for a machine's console.
 fn password_hash(desired: &Desired, machine: &NodeName, folder: &Path) -> Result<Option<Secret>, String> {
     let Some(Body::Vm(vm)) = desired.machine(machine).map(|machine| &*machine.body) else { return Ok(None) };
-    let Some(name) = vm.password_hash.as_ref().and_then(|hole| hole.as_str().strip_prefix("secret/")) else {
-        return Ok(None);
-    };
+    let Some(name) = vm.password_hash.as_ref().and_then(HoleName::secret) else { return Ok(None) };
     let place = desired.secrets.get(name).ok_or_else(|| format!("nothing says where {name} is"))?;
     holes::read(place, folder).map(Some).map_err(|why| format!("{}: {why}", place.place()))
 }

@@ -6,6 +6,7 @@ use indexmap::IndexMap;
 use kubewright_model::desired::{proxmox_password, proxmox_token};
 use kubewright_model::ids::{HoleName, PoolName};
 use kubewright_model::spec::{Pool, Providers, SecretRef};
+use kubewright_model::text;
 
 /// The secret that opens the consoles of a pool's machines.
 pub(crate) fn console_password(pool: &PoolName) -> String {
@@ -15,7 +16,7 @@ pub(crate) fn console_password(pool: &PoolName) -> String {
 /// The hole of a secret. One that is made may be another one's too.
 pub(crate) fn named(name: &str, reference: Option<&SecretRef>) -> HoleName {
     let shared = reference.and_then(|reference| reference.generate.as_deref());
-    HoleName::new(format!("secret/{}", shared.unwrap_or(name)))
+    HoleName::of_secret(shared.unwrap_or(name))
 }
 
 /// The names of the secrets, and where each is to be found.
@@ -31,7 +32,7 @@ impl SecretNames {
             return named(name, reference);
         };
         let name = self.own_name(name, place);
-        let hole = HoleName::new(format!("secret/{name}"));
+        let hole = HoleName::of_secret(&name);
         self.places.entry(name).or_insert_with(|| place.clone());
         hole
     }
@@ -46,7 +47,7 @@ impl SecretNames {
 
     /// The hole as it stands in values and manifests.
     pub(crate) fn value(&mut self, name: &str, reference: Option<&SecretRef>) -> String {
-        format!("‹hole:{}›", self.hole(name, reference))
+        text::in_json(&self.hole(name, reference))
     }
 
     /// The credentials of the providers, which no file holds and every call needs.

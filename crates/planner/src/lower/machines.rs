@@ -246,7 +246,7 @@ pub(super) fn vm_body(
 
 /// The hole for the hash of the password with which a pool's user comes in by the console.
 fn password_hole(pool: &PoolName, vm: &Vm) -> Option<HoleName> {
-    vm.password_hash.as_ref().map(|_| HoleName::new(format!("secret/{}", console_password(pool))))
+    vm.password_hash.as_ref().map(|_| HoleName::of_secret(&console_password(pool)))
 }
 
 fn server_body(file: &ClusterFile, pool: &Pool, machines: &HetznerMachines) -> ServerBody {

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use kubewright_model::host::HostResource;
+use kubewright_model::ids::HoleName;
 use kubewright_model::spec::SecretRef;
-use kubewright_model::text::Text;
-use serde_json::Value;
+use kubewright_model::text::{Text, holes_of};
 
 use super::code;
 use super::facts::Facts;
@@ -59,40 +59,22 @@ fn uses(facts: &Facts<'_>) -> BTreeMap<String, BTreeSet<String>> {
         uses.entry(secret.to_string()).or_default().insert(by.to_string());
     };
     for resource in facts.desired.hosts.iter().flat_map(|host| &host.resources) {
-        let (text, by): (Option<&Text>, &str) = match resource {
-            HostResource::File(file) => (Some(&file.content), &file.path),
-            HostResource::Unit(unit) => (unit.content.as_ref(), &unit.name),
-            HostResource::User(user) => (user.password_hash.as_ref(), &user.name),
-            _ => (None, ""),
+        let by = match resource {
+            HostResource::File(file) => &file.path,
+            HostResource::Unit(unit) => &unit.name,
+            HostResource::User(user) => &user.name,
+            _ => continue,
         };
-        for hole in text.into_iter().flat_map(Text::holes) {
-            if let Some(secret) = hole.as_str().strip_prefix("secret/") {
-                used(secret, by);
-            }
-        }
+        let holes = resource.text().into_iter().flat_map(Text::holes);
+        holes.filter_map(HoleName::secret).for_each(|secret| used(secret, by));
     }
     for release in &facts.desired.releases {
-        holes(&release.values, &mut |secret| used(secret, release.name.as_str()));
+        let holes = holes_of(&release.values);
+        holes.iter().filter_map(HoleName::secret).for_each(|secret| used(secret, release.name.as_str()));
     }
     for manifest in facts.desired.objects.iter().flat_map(|group| &group.manifests) {
         let by = manifest.id().map(|id| id.to_string()).unwrap_or_default();
-        holes(&manifest.0, &mut |secret| used(secret, &by));
+        holes_of(&manifest.0).iter().filter_map(HoleName::secret).for_each(|secret| used(secret, &by));
     }
     uses
-}
-
-/// The names of the secrets in a tree of values, where a hole is a string `‹hole:secret/NAME›`.
-fn holes(value: &Value, found: &mut impl FnMut(&str)) {
-    match value {
-        Value::String(text) => {
-            for part in text.split("‹hole:secret/").skip(1) {
-                if let Some((name, _)) = part.split_once('›') {
-                    found(name);
-                }
-            }
-        }
-        Value::Array(items) => items.iter().for_each(|item| holes(item, found)),
-        Value::Object(fields) => fields.values().for_each(|field| holes(field, found)),
-        Value::Null | Value::Bool(_) | Value::Number(_) => {}
-    }
 }

@@ -12,6 +12,7 @@ use kubewright_hosts::Holes;
 use kubewright_model::digest::Digest;
 use kubewright_model::ids::Owner;
 use kubewright_model::object::{Manifest, ObjectId};
+use kubewright_model::text::Text;
 use serde_json::{Map, Value};
 use tokio::time::{Instant, sleep};
 
@@ -171,15 +172,8 @@ pub(super) fn fill(value: &Value, holes: &Holes) -> Result<Value, ClusterError> 
 }
 
 fn fill_text(text: &str, holes: &Holes) -> Result<String, ClusterError> {
-    let mut parts = text.split("‹hole:");
-    let mut filled = parts.next().unwrap_or_default().to_string();
-    for part in parts {
-        let (name, rest) = part.split_once('›').unwrap_or((part, ""));
-        let value = holes.get(name).ok_or_else(|| refused("values", format!("nobody filled {name}")))?;
-        filled.push_str(value.expose());
-        filled.push_str(rest);
-    }
-    Ok(filled)
+    let filled = Text::of_json(text).fill(|name| holes.get(name).map(|value| value.expose().as_str()));
+    filled.map_err(|name| refused("values", format!("nobody filled {name}")))
 }
 
 /// Waits until the kind of a definition is served.
