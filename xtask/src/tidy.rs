@@ -24,18 +24,8 @@ const EDGES: &[(&str, &[&str])] = &[
 
 /// Rooms without I/O, clock or randomness, and the crates that would bring them in.
 const PURE: &[&str] = &["model", "planner", "report"];
-const IMPURE: &[&str] = &[
-    "tokio",
-    "futures",
-    "async-trait",
-    "rand",
-    "rand_chacha",
-    "getrandom",
-    "tempfile",
-    "reqwest",
-    "russh",
-    "kube",
-];
+const IMPURE: &[&str] =
+    &["tokio", "futures", "async-trait", "rand", "rand_chacha", "getrandom", "tempfile", "reqwest", "russh", "kube"];
 /// What must not stand in a pure room's source, although its crate could be had without a dependency.
 const IMPURE_WORDS: &[&str] =
     &["HashMap", "HashSet", "std::fs", "std::env", "std::net::Tcp", "SystemTime", "Instant::now", "async fn"];
