@@ -213,7 +213,7 @@ fn settle(
             tally.already += 1;
             ready.finish(step);
         }
-        Outcome::Skipped { .. } | Outcome::Cancelled => ready.finish(step),
+        Outcome::Skipped { .. } | Outcome::Cancelled => ready.give_up(step),
     }
     Ok(over)
 }

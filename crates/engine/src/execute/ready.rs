@@ -109,6 +109,11 @@ impl Ready {
         }
     }
 
+    /// A step was given up: it is over and not done, so what needs it never starts.
+    pub(super) fn give_up(&mut self, step: usize) {
+        self.free(step);
+    }
+
     /// A step failed: everything that needs it, directly or not, is over before it began. Returns those.
     pub(super) fn fail(&mut self, step: usize) -> Vec<usize> {
         self.free(step);

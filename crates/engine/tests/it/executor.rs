@@ -340,6 +340,10 @@ fn asked_to_stop_it_waits_no_longer() {
     let report = in_time(yard.engine().apply(&request, &stop, &mut sink)).unwrap();
     assert_eq!((report.end, report.failed), (RunEnd::Interrupted, Vec::new()));
     assert_eq!(outcomes(&records)["ready/nodes for add-ons"], Outcome::Cancelled);
+    let releases = |id: &str| id.starts_with("release/");
+    let began = |record: &Record| matches!(&record.event, Event::StepStarted { step, .. } if releases(step.as_str()));
+    assert!(!records.iter().any(began), "what needs the wait has begun without it");
+    assert!(outcomes(&records).iter().any(|(id, outcome)| releases(id) && *outcome == Outcome::Cancelled));
     let asked = records.iter().find(|record| matches!(record.event, Event::StopAsked { .. })).unwrap().at;
     let took = records.last().unwrap().at - asked;
     assert!(took < 5 * 60_000, "it ended {took} ms after it was asked to");
