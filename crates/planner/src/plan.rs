@@ -118,8 +118,11 @@ fn kept_foundation(draft: &mut Draft<'_>, observed: &Observed, standings: &Stand
 fn replace<'a>(desired: &'a Desired, observed: &Observed, nodes: &[NodeName]) -> Draft<'a> {
     let mut draft = Draft::new(desired);
     if nodes.is_empty() {
-        let message = "no node that may go was made from another template than the spec has now";
-        draft.note(Weight::Tells, Subject::Cluster, message, "");
+        draft.notes = standing::blind_providers(desired, observed);
+        if draft.notes.is_empty() {
+            let message = "no node that may go was made from another template than the spec has now";
+            draft.note(Weight::Tells, Subject::Cluster, message, "");
+        }
         templates::tell(&mut draft, observed);
         return draft;
     }
@@ -212,4 +215,25 @@ fn missing_hands(desired: &Desired) -> Vec<Note> {
         stages: Vec::new(),
     });
     notes.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use kubewright_model::spec::load;
+
+    use super::*;
+
+    #[test]
+    fn no_node_is_new_that_nobody_could_look_at() {
+        let loaded = load(include_str!("lower/demands/lab.yaml")).unwrap_or_else(|found| panic!("{found:#?}"));
+        let desired = crate::lower::lower(&loaded.file).0;
+        let planned = |proxmox| {
+            let observed = Observed { providers: [("proxmox".into(), proxmox)].into(), ..Observed::default() };
+            plan(&desired, &observed, &Ask::ReplaceOutdated)
+        };
+        let blind = planned(Seen::unknown("nobody answers"));
+        assert!(blind.is_blocked() && !blind.notes.iter().any(|note| note.message.contains("no node")));
+        let seen = planned(Seen::Present(Inventory::default()));
+        assert!(!seen.is_blocked() && seen.notes.iter().any(|note| note.message.contains("no node")));
+    }
 }

@@ -40,7 +40,7 @@ impl Engine {
     ) -> Result<Planned, EngineError> {
         let planned = self.plan(desired, ask, only).await?;
         chosen(desired, &planned.plan, only)?;
-        self.wait(planned, desired, only, given_up).await
+        self.wait(planned, desired, ask, only, given_up).await
     }
 
     /// The same after a run, when what was chosen may be gone.
@@ -52,7 +52,7 @@ impl Engine {
         given_up: &BTreeSet<NodeName>,
     ) -> Result<Planned, EngineError> {
         let planned = self.plan(desired, ask, only).await?;
-        self.wait(planned, desired, only, given_up).await
+        self.wait(planned, desired, ask, only, given_up).await
     }
 
     /// Looks again as long as it is worth it.
@@ -60,12 +60,12 @@ impl Engine {
         &self,
         mut planned: Planned,
         desired: &Desired,
+        ask: &Ask,
         only: &[String],
         given_up: &BTreeSet<NodeName>,
     ) -> Result<Planned, EngineError> {
         let deadline = Instant::now() + PATIENCE;
         let mut told = None;
-        let ask = planned.plan.ask.clone();
         loop {
             let awaited = awaited(&planned, desired, only, given_up);
             if awaited.is_empty() || Instant::now() + LOOK_AGAIN > deadline {
@@ -73,7 +73,7 @@ impl Engine {
             }
             self.tell(&awaited, deadline, &mut told);
             tokio::time::sleep(LOOK_AGAIN).await;
-            planned = self.plan(desired, &ask, only).await?;
+            planned = self.plan(desired, ask, only).await?;
         }
     }
 

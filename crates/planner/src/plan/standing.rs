@@ -386,7 +386,7 @@ fn strangers<'a>(desired: &Desired, books: &'a ClusterSeen) -> BTreeMap<IpAddr, 
 }
 
 /// A note for each provider that could not be looked at.
-fn blind_providers(desired: &Desired, observed: &Observed) -> Vec<Note> {
+pub(super) fn blind_providers(desired: &Desired, observed: &Observed) -> Vec<Note> {
     let mut blind: BTreeMap<&ProviderName, (String, usize)> = BTreeMap::new();
     for machine in &desired.machines {
         let known = observed.providers.get(&machine.provider).is_some_and(|seen| seen.why_unknown().is_none());
