@@ -45,16 +45,16 @@ where
     E: MayPass,
     F: Future<Output = Result<T, E>>,
 {
-    let mut wait = FIRST_WAIT;
-    for attempt in 1.. {
+    let (mut attempt, mut wait) = (1, FIRST_WAIT);
+    loop {
         match call().await {
             Err(error) if error.may_pass() && attempt < tries => {
-                tell(attempt + 1, wait, error.to_string());
+                attempt += 1;
+                tell(attempt, wait, error.to_string());
                 tokio::time::sleep(wait).await;
                 wait = (wait * 2).min(LONGEST_WAIT);
             }
             answer => return answer,
         }
     }
-    unreachable!("the loop above ends by returning")
 }
