@@ -119,6 +119,7 @@ fn replace<'a>(desired: &'a Desired, observed: &Observed, nodes: &[NodeName]) ->
     let mut draft = Draft::new(desired);
     if nodes.is_empty() {
         draft.notes = standing::blind_providers(desired, observed);
+        draft.notes.extend(unread::notes(desired, observed, &BTreeSet::new()));
         if draft.notes.is_empty() {
             let message = "no node that may go was made from another template than the spec has now";
             draft.note(Weight::Tells, Subject::Cluster, message, "");
