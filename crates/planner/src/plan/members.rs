@@ -88,9 +88,11 @@ fn present<'a, 'd: 'a>(
 ) {
     roles::belong(draft, members);
     let (new, there): (Vec<&Node<'_>>, Vec<&Node<'_>>) = members.iter().partition(|node| node.seen.is_none());
-    let (new_servers, new_agents): (Vec<&Node<'_>>, Vec<&Node<'_>>) =
+    let (mut new_servers, new_agents): (Vec<&Node<'_>>, Vec<&Node<'_>>) =
         new.into_iter().partition(|it| role_is_server(it));
-    let new_servers = if cluster.members.is_empty() { alone(draft, &new_servers) } else { new_servers };
+    if cluster.members.is_empty() {
+        new_servers.drain(..).for_each(|node| alone(draft, node));
+    }
     let learned = match new_servers.is_empty() {
         true => Vec::new(),
         false => there.iter().filter_map(|node| learner(draft, cluster, node)).collect(),
@@ -128,14 +130,11 @@ fn present<'a, 'd: 'a>(
     rolling::left_cordoned(draft, members);
 }
 
-/// A datastore that is no etcd has one server, and takes in no second: notes say so, and nobody is left to join.
-fn alone<'n, 'a>(draft: &mut Draft<'_>, new: &[&'n Node<'a>]) -> Vec<&'n Node<'a>> {
-    for node in new {
-        let message = "cannot join: the cluster's data are in SQLite, which takes in no second server";
-        let help = "keep the server that is there under its name, or make everything anew with `kubewright rebuild`";
-        draft.note(Weight::Blocks, Subject::Member(node.name().clone()), message, help);
-    }
-    Vec::new()
+/// A datastore that is no etcd has one server, and takes in no second.
+fn alone(draft: &mut Draft<'_>, new: &Node<'_>) {
+    let message = "cannot join: the cluster's data are in SQLite, which takes in no second server";
+    let help = "keep the server that is there under its name, or make everything anew with `kubewright rebuild`";
+    draft.note(Weight::Blocks, Subject::Member(new.name().clone()), message, help);
 }
 
 /// Nobody serves and certainly nobody holds a cluster's data: a new cluster is begun.
