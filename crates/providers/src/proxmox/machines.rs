@@ -31,6 +31,13 @@ pub(super) struct Ours {
 }
 
 impl Ours {
+    /// The image of ours that tells it who it is: its drive, and its volume.
+    pub(super) fn images(&self, name: &NodeName, owner: &Owner) -> impl Iterator<Item = (&str, &str)> {
+        let file = format!(":iso/{}", seed::file(name, owner));
+        let drives = self.config.iter().filter_map(|(slot, drive)| Some((slot.as_str(), drive.split(',').next()?)));
+        drives.filter(move |(_, volume)| volume.ends_with(&file))
+    }
+
     fn is_finished(&self, owner: &Owner) -> bool {
         guest::name(self.guest.kind, &self.config).is_none_or(|name| guest::finished_name(name, owner).is_none())
     }
@@ -193,17 +200,22 @@ impl Proxmox {
         guest: &Guest,
         call: call::Call,
     ) -> Result<(), ProviderError> {
+        let tried = self.known(&machine.name).as_ref() == Some(guest);
         self.knows(&machine.name, guest);
         let made = async { self.tasks.done(&self.client.send(call).await?).await }.await;
-        if made.as_ref().is_err_and(|error| error.kind == ErrorKind::Conflict) {
-            self.forgets(&machine.name);
-        }
+        // A guest comes into its pool when it is made, and whoever sees the pool alone does not see before that that it is
+        // the one that was asked for a moment ago.
+        let unseen = tried && self.pool.is_some();
         // A number that Proxmox called free a moment ago is somebody else's now; the next one may still be had.
-        made.map_err(|mut error| {
-            if error.kind == ErrorKind::Conflict && machine.vmid.is_none() {
-                error.kind = ErrorKind::Busy;
+        let passes = unseen || machine.vmid.is_none();
+        made.map_err(|error| match error.kind {
+            ErrorKind::Conflict => {
+                if !unseen {
+                    self.forgets(&machine.name);
+                }
+                ProviderError { kind: if passes { ErrorKind::Busy } else { ErrorKind::Conflict }, ..error }
             }
-            error
+            _ => error,
         })
     }
 
@@ -345,7 +357,7 @@ impl Proxmox {
     }
 
     /// Changes settings, unless somebody has changed them since they were read.
-    async fn configure(&self, ours: &Ours, mut config: Config) -> Result<(), ProviderError> {
+    pub(super) async fn configure(&self, ours: &Ours, mut config: Config) -> Result<(), ProviderError> {
         if config.is_empty() {
             return Ok(());
         }
@@ -450,9 +462,7 @@ impl Proxmox {
             self.tasks.done(&self.client.send(guest.stop()).await?).await?;
         }
         // While the machine is there, it tells where its image is.
-        let file = format!(":iso/{}", seed::file(doomed.name, doomed.owner));
-        let volumes = ours.config.values().filter_map(|drive| drive.split(',').next());
-        for volume in volumes.filter(|volume| volume.ends_with(&file)) {
+        for (_, volume) in ours.images(doomed.name, doomed.owner) {
             self.drop_file(&guest.node, volume).await?;
         }
         self.drop_images(&ours, doomed.owner).await?;

@@ -8,7 +8,7 @@ use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use kubewright_model::desired::{Body, DesiredMachine, VmSource};
-use kubewright_model::ids::{PlaceName, Vmid};
+use kubewright_model::ids::{NodeName, PlaceName, Vmid};
 use serde_json::Value;
 
 use super::call::Config;
@@ -145,15 +145,28 @@ impl Proxmox {
             _ => None,
         });
         let images: BTreeSet<_> = images.collect();
-        if images.is_empty() {
+        let tied =
+            asked.machines.iter().filter(|machine| machine.ha.is_some()).filter_map(|machine| match &*machine.body {
+                Body::Vm(vm) => Some((&machine.name, vm.iso.as_deref()?)),
+                _ => None,
+            });
+        let tied: Vec<(&NodeName, &str)> = tied.collect();
+        if images.is_empty() && tied.is_empty() {
             return Ok(refusals);
         }
         let held = Held(self.client.send(call::permissions()).await?);
+        let seen = |storage: &str| held.has(&format!("/storage/{storage}"), "Datastore.Audit");
         for (node, storage) in images {
-            if held.has(&format!("/storage/{storage}"), "Datastore.Audit") {
+            if seen(storage) {
                 refusals.extend(self.takes_images(node, storage).await?);
             }
         }
+        let shared = if tied.is_empty() { BTreeSet::new() } else { self.survey().await?.shared };
+        let tied = tied.into_iter().filter(|(_, storage)| seen(storage) && !shared.contains(*storage));
+        refusals.extend(tied.map(|(name, storage)| Refusal {
+            message: format!("{name} could not start elsewhere: its image is on {storage}, which only its node sees"),
+            help: "name a shared storage as `isoStorage`, or take `cloudInit: iso` or `ha` out".into(),
+        }));
         Ok(refusals)
     }
 

@@ -86,8 +86,18 @@ impl Proxmox {
             return Err(error(ErrorKind::Conflict, message));
         }
         self.turn_off(&ours.guest).await?;
+        self.eject(&ours, name, owner).await?;
         self.tasks.done(&self.client.send(ours.guest.to_template()).await?).await?;
         self.forgets(name);
+        Ok(())
+    }
+
+    /// Takes the image out that told the machine who it is. Clones have others, and no other node has this one.
+    async fn eject(&self, ours: &Ours, name: &NodeName, owner: &Owner) -> Result<(), ProviderError> {
+        for (slot, volume) in ours.images(name, owner) {
+            self.configure(ours, Config::from([("delete".into(), slot.into())])).await?;
+            self.drop_file(&ours.guest.node, volume).await?;
+        }
         Ok(())
     }
 

@@ -2,6 +2,7 @@
 
 use kubewright_model::ids::Vmid;
 use kubewright_model::observed::{Inventory, Power};
+use kubewright_providers::proxmox::{Proxmox, Settings};
 use kubewright_providers::{ErrorKind, Provider as _, ProviderError};
 use serde_json::json;
 
@@ -213,5 +214,36 @@ async fn templates_are_checked_before_anything_is_cloned() -> Result<(), Provide
     let machine = hands.create(&wish, &owner).await.unwrap_err();
     assert_eq!((machine.kind, machine.message.as_str()), (ErrorKind::NotFound, "there is no template 90001"));
     assert_eq!(fake.tell("len(pve.vms)"), 2);
+    Ok(())
+}
+
+/// A guest that is being made is in no pool yet, and whoever sees the pool alone does not see it.
+const HIDES: &str = "
+from aiohttp import web
+import json
+pve.pools['lab'], pve.hidden, answer_was = set(), {400}, pve._answer
+async def hides(request, *rest):
+    said = await answer_was(request, *rest)
+    if not request.path.endswith('/cluster/resources') or said.status != 200: return said
+    return web.json_response({'data': [it for it in json.loads(said.body)['data'] if it.get('vmid') not in pve.hidden]})
+pve._answer = hides
+";
+
+#[tokio::test]
+async fn a_lost_answer_in_a_pool_is_waited_for() -> Result<(), ProviderError> {
+    let mut fake = Fake::start();
+    fake.tell(HIDES);
+    let (owner, wish) = (owner(), container("agent-1", 400, "pve1"));
+    for (pool, kind) in [(Some("lab"), ErrorKind::Busy), (None, ErrorKind::Conflict)] {
+        let hands = Proxmox::new(Settings { pool: pool.map(String::from), ..fake.settings() })?;
+        fake.tell("lose(pve, 'POST', '/nodes/pve1/lxc')");
+        assert_eq!(hands.create(&wish, &owner).await.unwrap_err().kind, ErrorKind::Transient);
+        assert_eq!(hands.create(&wish, &owner).await.unwrap_err().kind, kind);
+        fake.tell("pve.hidden.clear()");
+        let made = hands.create(&wish, &owner).await?;
+        hands.delete(doomed(&wish.name, &made)).await?;
+        fake.tell("pve.hidden.add(400)");
+    }
+    assert_eq!(fake.tell("[ct.vmid for ct in pve.cts]"), json!([120]));
     Ok(())
 }

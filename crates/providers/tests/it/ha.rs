@@ -1,6 +1,6 @@
 //! Machines that HA keeps.
 
-use kubewright_model::desired::DesiredMachine;
+use kubewright_model::desired::{Body, DesiredMachine, VmBody};
 use kubewright_model::observed::{MachineSeen, Power};
 use kubewright_model::setting::Setting;
 use kubewright_model::spec::pools::HighAvailability;
@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::fake::Fake;
 use crate::life::doomed;
-use crate::wishes::{container, owner, virtual_machine};
+use crate::wishes::{body, container, owner, virtual_machine};
 
 /// The pretend cluster answers for HA and does nothing, and is taught to: groups while it has any, as Proxmox VE 8 has,
 /// rules otherwise.
@@ -152,4 +152,19 @@ async fn ha_takes_privileges_of_its_own() -> Result<(), ProviderError> {
         assert_eq!(root.map(|lacking| lacking.privileges), wanted);
     }
     hands.observe(&owner()).await.map(drop)
+}
+
+#[tokio::test]
+async fn an_image_that_one_node_sees_is_no_matter_for_ha() -> Result<(), ProviderError> {
+    let mut fake = Fake::start();
+    let machine = kept(virtual_machine("m-1", 401, "pve1"), None);
+    let body = VmBody { iso: Some("local".into()), ..body(&machine) };
+    let wish = DesiredMachine { body: Body::Vm(body).into(), ..machine };
+    let wanted = Wanted { machines: &[&wish], ..Wanted::default() };
+    let refusals = fake.hands().preflight(wanted).await?;
+    let told: Vec<&str> = refusals.iter().map(|refusal| refusal.message.as_str()).collect();
+    assert_eq!(told, ["m-1 could not start elsewhere: its image is on local, which only its node sees"]);
+    fake.tell("pve.storages['local']['shared'] = 1");
+    assert_eq!(fake.hands().preflight(wanted).await?, []);
+    Ok(())
 }

@@ -91,6 +91,22 @@ async fn an_image_becomes_a_template_and_the_template_nodes() -> Result<(), Prov
 }
 
 #[tokio::test]
+async fn a_template_keeps_no_image_that_told_it_who_it_was() -> Result<(), ProviderError> {
+    let (mut fake, owner) = (taught(), owner());
+    let hands = fake.hands();
+    let wish = unbuilt("noble-1a2b", 90011);
+    let told = VmBody { iso: Some("local".into()), ..body(&wish) };
+    let wish = DesiredMachine { body: Body::Vm(told).into(), ..wish };
+    hands.create(&wish, &owner).await?;
+    let image = "local:iso/kubewright-lab-noble-1a2b.iso,media=cdrom";
+    assert_eq!(fake.tell("pve.vm(90011).config.get('ide2')"), json!(image));
+    hands.turn_into_template(&wish.name, &owner).await?;
+    assert_eq!(fake.tell("pve.vm(90011).config.get('ide2')"), json!(null));
+    assert_eq!(fake.tell("'kubewright-lab-noble-1a2b.iso' in str(pve.storages['local']['volumes'])"), json!(false));
+    Ok(())
+}
+
+#[tokio::test]
 async fn what_somebody_makes_of_a_template_is_theirs() -> Result<(), ProviderError> {
     let (mut fake, owner) = (taught(), owner());
     let hands = fake.hands();
