@@ -75,6 +75,7 @@ impl Ready {
                     if let Some(shared) = self.leases.get_mut(&name) {
                         shared.waiting.insert(step);
                     }
+                    self.pass_on(step);
                     if self.told_waiting.insert(step) {
                         self.newly_waiting.push_back((step, name));
                     }
@@ -130,14 +131,20 @@ impl Ready {
         over
     }
 
+    /// What a step does not take for want of another lease, somebody else may be waiting for.
+    fn pass_on(&mut self, step: usize) {
+        for name in &self.takes[step] {
+            let Some(shared) = self.leases.get_mut(name).filter(|shared| shared.held < shared.width) else { continue };
+            self.startable.extend(shared.waiting.pop_first());
+        }
+    }
+
     fn free(&mut self, step: usize) {
         self.state[step] = State::Over;
         for name in &self.takes[step] {
             let Some(shared) = self.leases.get_mut(name) else { continue };
             shared.held -= 1;
-            if let Some(first) = shared.waiting.pop_first() {
-                self.startable.insert(first);
-            }
+            self.startable.extend(shared.waiting.pop_first());
         }
     }
 
@@ -153,5 +160,43 @@ impl Ready {
     /// The steps that never started.
     pub(super) fn never_started(&self) -> Vec<usize> {
         (0..self.state.len()).filter(|step| self.state[*step] == State::Open).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kubewright_model::change::{Reason, Subject};
+    use kubewright_model::plan::{Action, Ask, Lease, Stage, Step};
+
+    use super::*;
+
+    fn plan(takes: &[&[&str]]) -> Plan {
+        let step = |(at, things): (usize, &&[&str])| Step {
+            id: StepId::new(format!("step/{at}")),
+            stage: Stage::Machines,
+            subject: Subject::Cluster,
+            action: Action::ForgetMember("node".into()),
+            fields: Vec::new(),
+            reason: Reason::Missing,
+            needs: Vec::new(),
+            takes: things.iter().map(|thing| Lease::new(*thing, 1)).collect(),
+            part: String::new(),
+        };
+        Plan::new("lab".into(), Ask::Apply, takes.iter().enumerate().map(step).collect(), Vec::new())
+    }
+
+    #[test]
+    fn whoever_waits_for_two_things_keeps_neither_from_others() {
+        // The third waits for `a`, then for `b`, which the second still has; the fourth wants `a` alone.
+        let mut ready = Ready::new(&plan(&[&["a"], &["b"], &["a", "b"], &["a"]]));
+        assert_eq!([ready.next(), ready.next(), ready.next()], [Some(0), Some(1), None]);
+        ready.finish(0);
+        assert_eq!([ready.next(), ready.next()], [Some(3), None]);
+        ready.finish(1);
+        assert_eq!(ready.next(), None, "it waits for `a` again");
+        ready.finish(3);
+        assert_eq!([ready.next(), ready.next()], [Some(2), None]);
+        ready.finish(2);
+        assert!(ready.never_started().is_empty());
     }
 }

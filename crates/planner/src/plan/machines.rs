@@ -18,7 +18,9 @@ use crate::diff::{balancers, machine as machine_diff};
 
 /// Proxmox locks a storage's volume group while a clone or an unpacked template is written; more at once only makes
 /// all of them run into the lock's time-out.
-pub(super) const CREATES_PER_STORAGE: u16 = 1;
+const CREATES_PER_STORAGE: u16 = 1;
+/// One node reads a template for all of its clones: more than two at once only make each of them slower.
+const CLONES_PER_TEMPLATE: u16 = 2;
 /// Machines started at once on one hypervisor: more make each other's boot slower than one after the other.
 const STARTS_PER_PLACE: u16 = 8;
 
@@ -98,11 +100,6 @@ fn create(draft: &mut Draft<'_>, standings: &Standings<'_>, node: &Node<'_>) {
     let ways = standings.in_the_way.get(&machine.name).into_iter().flatten();
     needs.extend(ways.map(|(name, _)| id("delete", name)));
     needs.extend(templates::before(machine));
-    let lease = match &*machine.body {
-        Body::Lxc(lxc) => Some(format!("create/{}/{}/{}", machine.provider, machine.place, lxc.storage)),
-        Body::Vm(vm) => Some(format!("create/{}/{}/{}", machine.provider, machine.place, vm.storage)),
-        Body::Server(_) | Body::Existing | Body::Local => None,
-    };
     draft.add(Step {
         id: id("create", &machine.name),
         stage: Stage::Machines,
@@ -111,9 +108,24 @@ fn create(draft: &mut Draft<'_>, standings: &Standings<'_>, node: &Node<'_>) {
         fields: machine_diff::whole(machine),
         reason: Reason::Missing,
         needs,
-        takes: lease.map(|thing| Lease::new(thing, CREATES_PER_STORAGE)).into_iter().collect(),
+        takes: leases(machine),
         part: String::new(),
     });
+}
+
+/// What a machine's disks are made on, and for a clone what they are made from: its template is on one node, wherever its
+/// clones go.
+pub(super) fn leases(machine: &DesiredMachine) -> Vec<Lease> {
+    let (provider, place) = (&machine.provider, &machine.place);
+    let on = |storage: &str| Lease::new(format!("create/{provider}/{place}/{storage}"), CREATES_PER_STORAGE);
+    match &*machine.body {
+        Body::Lxc(lxc) => vec![on(&lxc.storage)],
+        Body::Vm(vm) => {
+            let from = vm.template().map(|template| format!("clone/{provider}/{}", template.vmid));
+            [on(&vm.storage)].into_iter().chain(from.map(|from| Lease::new(from, CLONES_PER_TEMPLATE))).collect()
+        }
+        Body::Server(_) | Body::Existing | Body::Local => Vec::new(),
+    }
 }
 
 /// What of a machine is not as the spec has it, and stays so.

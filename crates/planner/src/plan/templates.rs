@@ -14,7 +14,7 @@ use kubewright_model::observed::{Inventory, Observed, Seen, TemplateSeen};
 use kubewright_model::plan::{Action, HostChange, Lease, Stage, Step, Weight};
 
 use super::draft::{Draft, id};
-use super::machines::CREATES_PER_STORAGE;
+use super::machines;
 use crate::diff::machine;
 use crate::holders::Holders;
 
@@ -123,11 +123,7 @@ fn listed(nodes: &BTreeSet<&NodeName>) -> String {
 fn build(draft: &mut Draft<'_>, template: &DesiredTemplate, vmid: Vmid, mut needs: Vec<StepId>) {
     let (name, way, host) = (template.name(), &template.host.way, &template.host.name);
     let machine = DesiredMachine { vmid: Some(vmid), ..template.machine.clone() };
-    let storage = match &*machine.body {
-        Body::Vm(vm) => vm.storage.as_str(),
-        _ => return,
-    };
-    let lease = Lease::new(format!("create/{}/{storage}", machine.place), CREATES_PER_STORAGE);
+    let leases = machines::leases(&machine);
     needs.extend([id("delete", name)]);
     needs.extend(draft.before_machines.iter().cloned());
     let provider = machine.provider.clone();
@@ -138,7 +134,7 @@ fn build(draft: &mut Draft<'_>, template: &DesiredTemplate, vmid: Vmid, mut need
     let follows = |why: &str| Reason::Follows(why.into());
     let of = |deed: &str| id(deed, name);
     let steps = [
-        ("create", Action::CreateMachine(Box::new(machine)), Reason::Missing, needs, vec![lease]),
+        ("create", Action::CreateMachine(Box::new(machine)), Reason::Missing, needs, leases),
         ("start", start, follows("it was just made"), vec![of("create")], Vec::new()),
         ("host", Action::ChangeHost(change), follows("its machine was just started"), vec![of("start")], Vec::new()),
         ("clean", clean, follows("clones make for themselves what only one may have"), vec![of("host")], Vec::new()),
