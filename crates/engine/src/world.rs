@@ -8,10 +8,10 @@ use std::sync::Arc;
 
 use kubewright_hosts::{Ask, Hosts, Password, RealHosts, Tell, User};
 use kubewright_model::change::Subject;
-use kubewright_model::desired::{Desired, DesiredMachine, EXISTING};
+use kubewright_model::desired::{Desired, DesiredBackupJob, DesiredMachine, EXISTING};
 use kubewright_model::ids::{NodeName, ProviderName};
 use kubewright_model::observed::Observed;
-use kubewright_model::plan::{Action, Note, Plan, Weight};
+use kubewright_model::plan::{Action, Note, Plan, Step, Weight};
 use kubewright_model::secret::Secret;
 use kubewright_providers::existing::Existing;
 use kubewright_providers::{Provider, Refusal, Wanted};
@@ -110,12 +110,15 @@ impl World {
                 wanted.entry(provider).or_default();
             }
         }
-        let set = plan.steps.iter().any(|step| matches!(step.action, Action::SetBackupJob(_)));
+        let set = |job: &DesiredBackupJob| {
+            let of = |step: &Step| matches!(&step.action, Action::SetBackupJob(set) if set.provider == job.provider);
+            plan.steps.iter().any(of)
+        };
         let hidden = |name| {
             let jobs = observed.providers.get(name).and_then(|seen| seen.present()?.backups.as_ref());
             blind(name) || jobs.is_some_and(|jobs| jobs.why_unknown().is_some())
         };
-        let jobs = || desired.backup_jobs.iter().filter(|job| set || hidden(&job.provider));
+        let jobs = || desired.backup_jobs.iter().filter(|job| set(job) || hidden(&job.provider));
         for job in jobs() {
             wanted.entry(&job.provider).or_default();
         }

@@ -11,7 +11,7 @@ use kubewright_model::change::{Reason, Subject};
 use kubewright_model::desired::{Body, Desired, DesiredMachine, DesiredTemplate};
 use kubewright_model::ids::{NodeName, ProviderName, StepId, Vmid};
 use kubewright_model::observed::{Inventory, Observed, Seen, TemplateSeen};
-use kubewright_model::plan::{Action, HostChange, Lease, Stage, Step, Weight};
+use kubewright_model::plan::{Action, HostChange, Stage, Step, Weight};
 
 use super::draft::{Draft, id};
 use super::machines;

@@ -277,7 +277,9 @@ fn reserve_of(facts: &Facts<'_>, cluster: &ProviderName, range: NumberRange, fou
         _ => 0,
     };
     let taken: u128 = pools().flat_map(|(_, machines)| &machines.vmids).map(shared).sum();
-    let templates = pools().filter_map(|(_, machines)| machines.vm.as_ref()).map(|vm| vm.template);
+    // One that is built takes a second number for its next version.
+    let templates = pools().filter_map(|(_, machines)| machines.vm.as_ref());
+    let templates = templates.flat_map(|vm| vm.built_as().map_or_else(|| vec![vm.template], Vec::from));
     let templates: BTreeSet<u32> = templates.filter(|template| range.iter().contains(template)).collect();
     let taken = taken + templates.len() as u128;
     let free = u128::from(range.count()).saturating_sub(taken);
