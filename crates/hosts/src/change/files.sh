@@ -146,7 +146,19 @@ KW_END
 # Lines in a file that is another program's: one that we made would be taken for what it is not. As below.
 kw_their_lines() {
   [ -e "$KW_ROOT$1" ] || { kw_no "there is no file $1"; return 1; }
-  kw_lines "$1"
+  kw_of_container "$1" && kw_lines "$1"
+}
+
+# Proxmox VE changes a container's configuration under a lock of its own, and so do we, until what holds it ends:
+# `config_file_lock` in pve-container. It waits 10 s itself.
+kw_of_container() {
+  case $1 in
+  /etc/pve/lxc/*.conf) kw_vmid=${1##*/} kw_vmid=${kw_vmid%.conf} ;;
+  *) return 0 ;;
+  esac
+  [ -d "$KW_ROOT/run/lock/lxc" ] || return 0
+  exec 9>>"$KW_ROOT/run/lock/lxc/pve-config-$kw_vmid.lock" || return 1
+  flock -w 30 9 || kw_no "the configuration of the container $kw_vmid is held by Proxmox VE"
 }
 
 # Lines that stand in a file before its first section: path; the lines in base64 on standard input.

@@ -6,8 +6,8 @@ use kubewright_model::ids::NodeName;
 use crate::mask::masked;
 use crate::{Holes, HostError};
 
-/// What package managers and the tools for users say of a lock that others hold.
-const LOCKS: [(&str, &str); 9] = [
+/// What package managers, the tools for users and our own scripts say of a lock that others hold.
+const LOCKS: [(&str, &str); 10] = [
     ("Could not get lock ", "the package manager"),
     ("is another process using it", "the package manager"),
     ("locked by another process", "the package manager"),
@@ -17,6 +17,7 @@ const LOCKS: [(&str, &str); 9] = [
     ("another copy is running as pid ", "the package manager"),
     ("transaction lock", "the package manager"),
     ("cannot lock /etc/", "the list of users"),
+    (" is held by Proxmox VE", "the container's configuration"),
 ];
 
 /// What our own script says of a host that is on its way down, after all else: with the next boot everything is tried

@@ -128,6 +128,32 @@ fn lines_stand_before_the_first_section() {
 }
 
 #[test]
+fn lines_of_a_container_wait_for_proxmox_to_let_go_of_them() {
+    each(|host| {
+        let path = "etc/pve/lxc/400.conf";
+        let wish = |line| HostResource::Lines { path: format!("/{path}"), lines: lines(&[line]) };
+        host.write(path, "arch: amd64\n");
+        host.write("run/lock/lxc/pve-config-400.lock", "");
+        let held = std::fs::File::open(host.at("run/lock/lxc/pve-config-400.lock")).expect("it is there");
+        held.lock().expect("nobody else has it");
+        std::thread::scope(|threads| {
+            threads.spawn(|| {
+                std::thread::sleep(std::time::Duration::from_millis(500));
+                // What a backup writes under the lock is not lost.
+                host.write(path, "arch: amd64\nlock: backup\n");
+                held.unlock().expect("it is ours");
+            });
+            host.twice(&[wish("lxc.a: 1")]);
+        });
+        assert_eq!(host.read(path), "arch: amd64\nlock: backup\nlxc.a: 1\n");
+        host.program("flock", "#!/bin/sh\nexit 1\n");
+        let busy = host.fails(&[wish("lxc.b: 2")]);
+        assert_eq!(busy, "the container's configuration on web-1 is busy: held by Proxmox VE");
+        assert_eq!(host.read(path), "arch: amd64\nlock: backup\nlxc.a: 1\n");
+    });
+}
+
+#[test]
 fn a_line_takes_the_place_of_another_with_its_key_in_a_file_that_is_there() {
     each(|host| {
         let wish = |of: &[&str]| HostResource::Lines { path: "/etc/pve/lxc/400.conf".into(), lines: lines(of) };

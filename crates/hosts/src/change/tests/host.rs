@@ -18,7 +18,7 @@ use crate::{Holes, HostError, Report};
 const SHELLS: [&[&str]; 3] = [&["dash"], &["bash", "--posix"], &["busybox", "sh"]];
 
 /// What the scripts take from the system as it is.
-const TOOLS: [&str; 38] = [
+const TOOLS: [&str; 39] = [
     "sh",
     "cat",
     "mv",
@@ -57,6 +57,7 @@ const TOOLS: [&str; 38] = [
     "test",
     "cut",
     "rmdir",
+    "flock",
 ];
 
 macro_rules! programs {
