@@ -214,6 +214,10 @@ codes! {
     325 Error TEMPLATE_ADDRESS = "an address for a template's machine that somebody else has",
         "While a template is set up, its machine is in the network beside all others. Choose an address that no node, \
          no Service and no router has.";
+    326 Error TEMPLATE_IMAGE = "an image that is no disk",
+        "A template is made from a disk image: QCOW2, or raw or VMDK where the file's name ends in `.raw` or `.vmdk`. Proxmox \
+         unpacks none, so a file that is packed, an archive or an ISO image would fail to be imported. Choose another of the \
+         files beside it, or unpack it yourself.";
     341 Error PROXMOX_CLUSTER_MISSING = "a Proxmox cluster that the file does not define",
         "The pool's machines are to be at a cluster of this name, and `providers.proxmoxClusters` has none. Correct the name, \
          or add the cluster with its address and credentials.";

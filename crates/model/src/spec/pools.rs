@@ -390,7 +390,7 @@ pub enum DiskFormat {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct TemplateBuild {
-    /// The cloud image's address.
+    /// The cloud image's address: QCOW2, or raw or VMDK where it ends in `.raw` or `.vmdk`, and not packed.
     #[schemars(with = "forms::HttpsAddress")]
     pub image: String,
     /// The image's SHA-256. Proxmox compares it.

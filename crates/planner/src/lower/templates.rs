@@ -139,13 +139,19 @@ fn is_secret(resource: &HostResource) -> bool {
     }
 }
 
+/// Takes away what package managers have got and would get again, by the one that is there.
+/// <https://dnf.readthedocs.io/en/latest/command_ref.html>, <https://en.opensuse.org/SDB:Zypper_manual>
+const CLEAN_PACKAGES: &str = "\
+if command -v apt-get; then apt-get clean && find /var/lib/apt/lists -type f -delete
+elif command -v dnf; then dnf clean all
+elif command -v zypper; then zypper --non-interactive clean --all
+fi";
+
 /// Takes away what a clone must make for itself and what tells of the building: who the machine is, to the system and over
 /// SSH, what cloud-init has done, who was let in, logs, lists of packages. Nothing comes in after it; it ends what a login
 /// needs last. <https://docs.cloud-init.io/en/latest/reference/cli.html#clean>
 fn clean() -> Recipe {
     let steps = [
-        "apt-get clean",
-        "find /var/lib/apt/lists -type f -delete",
         "journalctl --rotate",
         "journalctl --vacuum-time=1s",
         "find /var/log -type f -exec truncate --size=0 {} +",
@@ -156,12 +162,13 @@ fn clean() -> Recipe {
         "rm -rf /var/lib/kubewright",
         "sync",
     ];
-    let words = |line: &str| line.split(' ').map(String::from).collect();
+    let run = |words: Vec<&str>| RecipeStep::Run(words.into_iter().map(String::from).collect());
+    let packages = run(vec!["sh", "-c", CLEAN_PACKAGES]);
     Recipe {
         title: "clean".into(),
         effect: Effect::Clean,
         version: None,
-        steps: steps.into_iter().map(|line| RecipeStep::Run(words(line))).collect(),
+        steps: std::iter::once(packages).chain(steps.map(|line| run(line.split(' ').collect()))).collect(),
         gives: Vec::new(),
     }
 }

@@ -23,6 +23,9 @@ fn at_one_cluster(facts: &Facts<'_>, cluster: &ProviderName, found: &mut Vec<Dia
     let mut first: BTreeMap<u32, (&PoolName, &Vm)> = BTreeMap::new();
     for (pool, vm) in &all {
         let path = path(pool);
+        if let Some(build) = &vm.build {
+            packed(&build.image, path.then("build").then("image"), found);
+        }
         if let Some(spare) = vm.build.as_ref().and_then(|build| build.spare) {
             machines::vmids(NumberRange { first: spare, last: spare }, path.then("build").then("spare"), found);
         }
@@ -46,6 +49,19 @@ fn at_one_cluster(facts: &Facts<'_>, cluster: &ProviderName, found: &mut Vec<Dia
             found.push(Diagnostic::new(codes::TEMPLATE_TWO_WAYS, path(pool).then("build"), message).help(help));
         }
     }
+}
+
+/// How files end that Proxmox does not take in as a disk: it unpacks only ISO images.
+const PACKED: [&str; 12] =
+    [".xz", ".gz", ".tgz", ".txz", ".bz2", ".zst", ".lzo", ".zip", ".7z", ".tar", ".ova", ".iso"];
+
+fn packed(image: &str, path: SpecPath, found: &mut Vec<Diagnostic>) {
+    let file = image.split(['?', '#']).next().unwrap_or_default();
+    let Some(end) = PACKED.iter().find(|end| file.to_ascii_lowercase().ends_with(**end)) else { return };
+    let message = format!("the image ends in `{end}`, and Proxmox imports a disk as it is");
+    let help = "choose one that ends in `.qcow2`, `.img` (as QCOW2), `.raw` or `.vmdk`; or unpack it and serve it from a \
+                host of yours, with the checksum of what came out";
+    found.push(Diagnostic::new(codes::TEMPLATE_IMAGE, path, message).help(help));
 }
 
 /// Every pool of virtual machines.

@@ -4,3 +4,5 @@
 mod guides;
 #[cfg(test)]
 mod rules;
+#[cfg(test)]
+mod templates;
