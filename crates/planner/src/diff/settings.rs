@@ -77,9 +77,10 @@ pub fn course(wish: &Setting, there: Option<&Setting>, body: &Body) -> Course {
         (Prefix(_) | Gateway(_) | Nameservers(_) | SearchDomains(_), _, Body::Vm(_)) => Course::Stays,
         // The card would be in force at once, and gone for a moment: that is for the machine's turn.
         (Bridge(_) | Vlan(_) | Queues(_) | Prefix(_) | Gateway(_), ..) => Course::NextStart,
-        (Cores(_) | Memory(_) | Cpu(_) | ScsiController(_) | IoThread(_) | Agent(_), _, Body::Vm(_)) => {
-            Course::NextStart
-        }
+        // A container would have it at once: less memory ends processes of a node that still works, and the kubelet counts
+        // what there is when it starts.
+        (Cores(_) | Memory(_), _, Body::Vm(_) | Body::Lxc(_)) => Course::NextStart,
+        (Cpu(_) | ScsiController(_) | IoThread(_) | Agent(_), _, Body::Vm(_)) => Course::NextStart,
         // Whether there is a balloon at all is settled when QEMU starts; how far it goes is not.
         (Balloon(wish), there, _) if wish.least().is_some() != keeps_all(there) => Course::AtOnce,
         (Balloon(_), ..) => Course::NextStart,
