@@ -51,9 +51,12 @@ fn devboard_lives_the_same_life_in_both_worlds() {
         both.by_hand("pve.ct(402).config.update(cores=1)", |state| {
             state.machine_mut(&"k3s-agent-2".into()).unwrap().seen.settings.set(Setting::Cores(1));
         });
-        assert_eq!(both.becomes("changed by hand", &Ask::Apply).await, ["update/k3s-agent-2"]);
+        let other_size = ["update", "restart"].map(|deed| format!("{deed}/k3s-agent-2"));
+        assert_eq!(both.becomes("changed by hand", &Ask::Apply).await, other_size);
         both.wish(&[("memory: 3Gi\n      disk: 32Gi", "memory: 5Gi\n      disk: 40Gi")]);
-        assert_eq!(both.becomes("resized", &Ask::Apply).await, ["update/k3s-agent-1", "update/k3s-agent-2"]);
+        let resized = both.becomes("resized", &Ask::Apply).await;
+        assert_eq!(resized[..2], ["update/k3s-agent-1", "restart/k3s-agent-1"]);
+        assert_eq!(resized[2..], other_size);
         both.wish(&[("vmids: [401-402]", "vmids: [401-402], tags: [k3s]")]);
         assert_eq!(both.becomes("tagged", &Ask::Apply).await, ["update/k3s-agent-1", "update/k3s-agent-2"]);
         let replaced = both.becomes("replaced", &Ask::Replace(vec!["k3s-agent-1".into()])).await;
