@@ -37,6 +37,8 @@ const NEEDS: &[Need] = &[
     Need { test: "command -v ip", package: "iproute2" },
     // What stands behind load balancers speaks TLS.
     Need { test: "command -v openssl", package: "openssl" },
+    // Alerts are judged by who reads them.
+    Need { test: "command -v promtool", package: "prometheus" },
     // A pretend Proxmox VE comes from PyPI into an environment below the target folder.
     Need { test: "python3 -c 'import ensurepip, venv'", package: "python3-venv" },
 ];

@@ -3,6 +3,7 @@
 //! The versions are those that this program knows to work together; the file may name others. Every value that is set
 //! here exists in the chart of that version; the user's values are put on top of ours and win.
 
+mod alerts;
 mod argocd;
 mod cert_manager;
 mod cilium;

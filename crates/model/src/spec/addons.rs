@@ -166,6 +166,9 @@ pub struct Monitoring {
     /// Grafana's password. Without it, one is made and kept as a secret.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grafana_password: Option<SecretRef>,
+    /// Alerts of ours beside the chart's: nodes that are gone, pods that fail, what runs full, a network that loses things.
+    #[serde(default = "crate::spec::kubernetes::yes")]
+    pub alerts: bool,
     /// How long metrics are kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retention: Option<Span>,

@@ -8,7 +8,7 @@ use kubewright_model::spec::Distribution;
 use kubewright_model::spec::addons::Monitoring;
 use serde_json::{Value, json};
 
-use super::Recommended;
+use super::{Recommended, alerts};
 use crate::context::groups::group;
 use crate::context::{Context, SecretNames};
 
@@ -44,6 +44,9 @@ fn values(context: &Context<'_>, monitoring: &Monitoring, secrets: &mut SecretNa
             "podMonitorSelectorNilUsesHelmValues": false,
         } },
     });
+    if monitoring.alerts {
+        values["additionalPrometheusRulesMap"] = json!({ "kubewright": { "groups": alerts::groups() } });
+    }
     if let Some(port) = monitoring.grafana_node_port {
         values["grafana"]["service"] = json!({ "type": "NodePort", "nodePort": port });
     }

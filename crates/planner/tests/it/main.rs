@@ -1,6 +1,8 @@
 //! The planner judged from outside.
 
 #[cfg(test)]
+mod alerts;
+#[cfg(test)]
 mod guides;
 #[cfg(test)]
 mod rules;
