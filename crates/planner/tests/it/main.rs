@@ -5,6 +5,8 @@ mod alerts;
 #[cfg(test)]
 mod guides;
 #[cfg(test)]
+mod manifests;
+#[cfg(test)]
 mod rules;
 #[cfg(test)]
 mod templates;
