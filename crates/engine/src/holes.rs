@@ -14,13 +14,15 @@ use kubewright_model::observed::{ClusterSeen, Observed};
 use kubewright_model::plan::Action;
 use kubewright_model::recipe::{Recipe, RecipeStep};
 use kubewright_model::secret::Secret;
-use kubewright_model::spec::SecretRef;
+use kubewright_model::spec::{Distribution, SecretRef};
 use kubewright_model::text::{Text, holes_of};
 
 use crate::store::Store;
 
 /// The hole for the server that a joining node joins through.
 const SERVER: &str = "cluster/server";
+/// The secret that nodes join with.
+const JOIN_TOKEN: &str = "join-token";
 
 /// Where values are: the places that the spec names, and the store.
 #[derive(Clone, Copy)]
@@ -152,6 +154,7 @@ impl Secrets<'_> {
                 },
             },
         };
+        let made = in_form(desired, name, made);
         self.store.keep_secret(&desired.cluster, name, &made).map_err(|error| error.to_string())?;
         Ok(made)
     }
@@ -164,6 +167,17 @@ impl Secrets<'_> {
             Some(_) => kept().or_else(|| Some(pretended(name))),
             None => kept(),
         }
+    }
+}
+
+/// A secret that was made, in the form that it must have: the tokens of kubeadm are six signs, a point and sixteen more.
+/// <https://kubernetes.io/docs/reference/access-authn-authz/bootstrap-tokens/#token-format>
+fn in_form(desired: &Desired, name: &str, made: Secret) -> Secret {
+    let token = desired.kubernetes.distribution == Distribution::Kubeadm && name == JOIN_TOKEN;
+    let text = made.expose();
+    match text.get(..6).zip(text.get(6..22)).filter(|_| token) {
+        Some((id, rest)) => Secret::new(format!("{id}.{rest}")),
+        None => made,
     }
 }
 

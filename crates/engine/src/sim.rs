@@ -12,6 +12,7 @@ mod before;
 mod conditions;
 mod faults;
 mod hosts;
+mod kubeadm;
 mod kubernetes;
 mod machines;
 mod network;

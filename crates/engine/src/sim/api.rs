@@ -83,12 +83,11 @@ fn refused(what: impl Into<String>, why: impl Into<String>) -> ClusterError {
 #[async_trait]
 impl ClusterApi for Api {
     async fn observe(&self, desired: &Desired) -> Seen<ClusterSeen> {
-        match self.request("kubernetes list").await {
-            Ok(()) => {}
-            Err(error) => {
-                let now = self.centre.now();
-                return self.centre.at_present().nobody_serves(desired, now, &error);
-            }
+        let untold = || ClusterError::Unreachable("no host says that kubeadm is done with it".into());
+        let asked = self.request("kubernetes list").await;
+        if let Err(error) = asked.and_then(|()| if self.centre.lock().untold() { Err(untold()) } else { Ok(()) }) {
+            let now = self.centre.now();
+            return self.centre.at_present().nobody_serves(desired, now, &error);
         }
         let now = self.centre.now();
         let state = self.centre.at_present();
@@ -393,7 +392,7 @@ impl State {
             let seen = NodeSeen {
                 ready: self.ready(name, now).is_ok(),
                 cordoned: node.cordoned,
-                version: node.version.clone(),
+                version: node.whole_version().clone(),
                 labels: node.labels.clone(),
                 taints: node.taints.clone(),
                 given: node.given.clone(),

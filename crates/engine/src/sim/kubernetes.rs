@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::faults::FaultKind;
+use super::kubeadm::{Books, KUBELET};
 use super::rancher::Kind;
 use super::state::State;
 use super::timing;
@@ -26,6 +27,9 @@ pub struct Cluster {
     /// The digest of the file that lets agents in.
     #[serde(default)]
     pub(super) agent_token: Option<Digest>,
+    /// What kubeadm keeps in it.
+    #[serde(default)]
+    pub(super) kubeadm: Option<Books>,
     /// Nobody brings a network for pods along: a release must.
     pub(super) wants_network: bool,
     /// What all servers must agree in.
@@ -79,6 +83,9 @@ pub struct Node {
     /// What serves until then.
     #[serde(default)]
     pub(super) old: Option<Old>,
+    /// The version of its control plane, where that is not the kubelet's to say (kubeadm).
+    #[serde(default)]
+    pub(super) plane: Option<Version>,
 }
 
 /// A control plane in containers, which outlive the unit that has started them (RKE2).
@@ -176,12 +183,23 @@ impl Cluster {
 impl Node {
     /// Whether its control plane runs in containers.
     pub(super) fn contained(&self) -> bool {
-        self.unit == Kind::Rke2.server_unit()
+        self.unit == Kind::Rke2.server_unit() || self.of_kubeadm()
+    }
+
+    /// Whether kubeadm made it a node: its unit is the kubelet alone.
+    pub(super) fn of_kubeadm(&self) -> bool {
+        self.unit == KUBELET
+    }
+
+    /// Its version, as far as everything of it has it.
+    pub(super) fn whole_version(&self) -> &Version {
+        self.plane.as_ref().map_or(&self.version, |plane| plane.min(&self.version))
     }
 
     /// The version of its API server.
     pub(super) fn serves_version(&self, now: u64) -> &Version {
-        self.old.as_ref().filter(|_| now < self.serves_at).map_or(&self.version, |old| &old.version)
+        let now = self.old.as_ref().filter(|_| now < self.serves_at).map(|old| &old.version);
+        now.or(self.plane.as_ref()).unwrap_or(&self.version)
     }
 }
 
@@ -203,7 +221,8 @@ impl State {
 
     /// Whether a server's unit was started here and has not said yet that it is ready.
     pub(super) fn starting(&self, name: &NodeName, now: u64) -> bool {
-        let node = self.cluster.nodes.get(name).filter(|node| node.server && now < node.serves_at);
+        let node = self.cluster.nodes.get(name);
+        let node = node.filter(|node| node.server && now < node.serves_at && !node.of_kubeadm());
         node.is_some_and(|node| self.machine(name).is_some_and(|machine| machine.runs(&node.unit)))
     }
 
@@ -252,7 +271,8 @@ impl State {
 
     /// Whether a release has brought a network for pods.
     fn network(&self, now: u64) -> bool {
-        self.cluster.releases.values().any(|release| release.chart == "cilium" && now >= release.ready_at)
+        let brings = |chart: &str| ["cilium", "flannel"].contains(&chart);
+        self.cluster.releases.values().any(|release| brings(&release.chart) && now >= release.ready_at)
     }
 
     /// A member of etcd is about to stop for good, which may not cost a living cluster its quorum.
@@ -297,11 +317,15 @@ impl State {
     pub(super) fn starts_again(&mut self, name: &NodeName, unit: &str, ran: bool, now: u64) -> u64 {
         let back = now + self.jitter(timing::RESTART);
         let node = self.cluster.nodes.get(name).filter(|node| node.unit == unit);
-        let contained = node.is_some_and(|node| node.server && node.contained());
+        // The kubelet finds the containers of its control plane as they are.
+        let kubelet = node.is_some_and(Node::of_kubeadm);
+        let contained = node.is_some_and(|node| node.server && node.contained() && !kubelet);
+        let goes_on = node.filter(|_| kubelet && self.serves(name, now)).map(|node| node.serves_at);
         let old = node.filter(|_| contained && self.serves(name, now)).map(|node| node.serves_version(now).clone());
         let server = node.is_some_and(|node| node.server);
         let serves = match server && self.etcd_is_stuck(name, now) {
             true => u64::MAX,
+            false if goes_on.is_some() => goes_on.unwrap_or(back),
             false if contained => back + timing::SWAP,
             false => back,
         };
@@ -311,7 +335,7 @@ impl State {
             machine.containers |= server;
         }
         self.give_marks(name, unit);
-        if server { serves } else { back }
+        if server && !kubelet { serves } else { back }
     }
 
     /// Whether somebody wished that this server's etcd does not start again.
@@ -386,8 +410,9 @@ impl State {
         }
         let node = self.cluster.leave(name);
         // K3s that finds itself removed puts its datastore aside, starts anew and joins again.
-        if let Some(node) = node.filter(|node| node.server && self.machine(name).is_some_and(|it| it.runs(&node.unit)))
-        {
+        if let Some(node) = node.filter(|node| {
+            node.server && !node.of_kubeadm() && self.machine(name).is_some_and(|it| it.runs(&node.unit))
+        }) {
             self.cluster.returning.insert(name.clone(), (now + timing::RESTART, node));
         }
         Ok(())

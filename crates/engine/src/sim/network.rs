@@ -3,7 +3,7 @@
 use kubewright_model::ids::NodeName;
 use kubewright_model::net::HostPort;
 
-use super::rancher::Config;
+use super::rancher::{Config, Kind};
 use super::state::{Machine, State};
 
 /// What the load balancers on hosts of ours read.
@@ -60,7 +60,11 @@ impl State {
 
     /// The port of a server behind which this is.
     fn listens(&self, name: &NodeName, door: Door) -> Option<u16> {
-        let config = Config::read(self.machine(name)?).ok()?;
+        let machine = self.machine(name)?;
+        if Kind::on(machine) == Kind::Kubeadm {
+            return machine.api_server_port();
+        }
+        let config = Config::read(machine).ok()?;
         Some(match door {
             Door::Api => config.port(),
             Door::Registration => config.registers_at(),

@@ -9,7 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use kubewright_model::digest::Digest;
 use kubewright_model::ids::NodeName;
-use kubewright_model::programs::{K3S, Program, RKE2};
+use kubewright_model::programs::{K3S, KUBEADM, Program, RKE2};
 use serde_json::Value;
 
 use super::state::{Machine, State};
@@ -17,15 +17,16 @@ use super::state::{Machine, State};
 /// What tells a node from another that has taken its name.
 pub(super) const PASSWORD: &str = "/etc/rancher/node/password";
 
-/// Which of the two it is. Both are built from the same packages, and differ in names and in a few settings.
+/// Which distribution it is. The first two are built from the same packages, and differ in names and in a few settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     K3s,
     Rke2,
+    Kubeadm,
 }
 
 impl Kind {
-    pub(super) const ALL: [Self; 2] = [Self::K3s, Self::Rke2];
+    pub(super) const ALL: [Self; 3] = [Self::K3s, Self::Rke2, Self::Kubeadm];
 
     /// The one whose program is on a machine.
     pub(super) fn on(machine: &Machine) -> Self {
@@ -41,6 +42,7 @@ impl Kind {
         match self {
             Self::K3s => &K3S,
             Self::Rke2 => &RKE2,
+            Self::Kubeadm => &KUBEADM,
         }
     }
 
@@ -72,7 +74,10 @@ impl Kind {
     }
 
     pub(super) fn kubeconfig(self) -> String {
-        format!("/etc/rancher/{0}/{0}.yaml", self.name())
+        match self {
+            Self::K3s | Self::Rke2 => format!("/etc/rancher/{0}/{0}.yaml", self.name()),
+            Self::Kubeadm => "/etc/kubernetes/admin.conf".into(),
+        }
     }
 }
 
@@ -155,7 +160,7 @@ impl Config {
     /// The port of a server at which nodes register.
     pub(super) fn registers_at(&self) -> u16 {
         match self.kind {
-            Kind::K3s => self.port(),
+            Kind::K3s | Kind::Kubeadm => self.port(),
             Kind::Rke2 => 9345,
         }
     }
@@ -176,6 +181,7 @@ impl Config {
         match self.kind {
             Kind::K3s => self.text("flannel-backend") == Some("none"),
             Kind::Rke2 => self.text("cni") == Some("none"),
+            Kind::Kubeadm => true,
         }
     }
 
@@ -245,8 +251,9 @@ impl Config {
 impl Machine {
     /// Whether a server of Kubernetes runs on it, whatever the books say: one that was taken out of them runs on.
     pub(super) fn serves(&self) -> bool {
-        let outlives = self.containers && self.host.units.contains_key(Kind::Rke2.server_unit());
-        outlives || Kind::ALL.iter().any(|kind| self.runs(kind.server_unit()))
+        let of_rke2 = self.host.units.contains_key(Kind::Rke2.server_unit());
+        let outlives = self.containers && (of_rke2 || self.is_kubeadm_server());
+        outlives || [Kind::K3s, Kind::Rke2].iter().any(|kind| self.runs(kind.server_unit()))
     }
 }
 
@@ -256,7 +263,7 @@ impl State {
         let joined = machine.host.kubernetes.as_ref().is_some_and(|kubernetes| kubernetes.joined);
         let server = machine.host.units.contains_key(Kind::on(machine).server_unit());
         let says = Config::read(machine).is_ok_and(|config| config.text("server").is_some());
-        joined && server && self.cluster.etcd && !says
+        Kind::on(machine) != Kind::Kubeadm && joined && server && self.cluster.etcd && !says
     }
 
     /// Both give their node the labels of its configuration at every start; taints only when it registers the node.
@@ -273,6 +280,9 @@ impl State {
     /// why it ends at once.
     pub(super) fn suits(&self, host: &NodeName, server: bool) -> Result<Config, String> {
         let machine = self.machine(host).ok_or("the machine is gone")?;
+        if Kind::on(machine) == Kind::Kubeadm {
+            return self.kubelet_suits(host).map(|()| Config { kind: Kind::Kubeadm, values: BTreeMap::new() });
+        }
         host_refuses(machine, self.modules(host))?;
         let joined = machine.host.kubernetes.as_ref().is_some_and(|kubernetes| kubernetes.joined);
         let token = machine.file(&Kind::on(machine).token());

@@ -13,6 +13,7 @@ use kubewright_model::units::Span;
 
 use super::faults::FaultKind;
 use super::hosts::{Ssh, failed, filled, write};
+use super::kubeadm::{AUTHORITY, KUBELET, OURS, told};
 use super::kubernetes::Node;
 use super::network::Door;
 use super::rancher::{Config, Kind, Marks, PASSWORD, kubeconfig};
@@ -37,13 +38,20 @@ impl Ssh {
                 RecipeStep::Write(file) => {
                     let text = filled(host, &file.content, holes)?;
                     self.centre.take(timing::SMALL).await;
-                    self.on(host, |machine| write(machine, file, &text));
+                    self.on(host, |machine| {
+                        write(machine, file, &text);
+                        if file.path.starts_with(OURS) {
+                            machine.texts.extend(told(&file.content, holes).map(|text| (file.path.clone(), text)));
+                            machine.says_member(&file.path);
+                        }
+                    });
                 }
                 RecipeStep::Remove(path) => {
                     self.centre.take(timing::SMALL).await;
                     self.on(host, |machine| remove(machine, path));
                 }
-                RecipeStep::Run(command) => self.command(host, command).await?,
+                RecipeStep::Run(command) => self.command(host, recipe, command).await?,
+                RecipeStep::Start { unit, reads } if unit == KUBELET => self.kubelet_stays(host, reads).await?,
                 RecipeStep::Start { unit, reads } => self.enter(host, recipe, unit, reads).await?,
                 RecipeStep::Restart { unit, reads } => self.restart(host, recipe, unit, reads).await?,
                 RecipeStep::Stop { unit } => self.stop(host, recipe, unit).await,
@@ -80,7 +88,7 @@ impl Ssh {
         });
     }
 
-    async fn command(&self, host: &NodeName, command: &[String]) -> Result<(), HostError> {
+    async fn command(&self, host: &NodeName, recipe: &Recipe, command: &[String]) -> Result<(), HostError> {
         let words: Vec<&str> = command.iter().map(String::as_str).collect();
         self.centre.take(timing::SMALL).await;
         match words.as_slice() {
@@ -88,6 +96,7 @@ impl Ssh {
             ["systemctl", "disable", .., unit] if self.on(host, |machine| !machine.host.units.contains_key(*unit)) => {
                 Err(failed(host, &words.join(" "), format!("Unit file {unit} does not exist.")))
             }
+            ["/usr/local/bin/kubeadm", words @ ..] => self.kubeadm(host, recipe, words).await,
             [program, ..] if program.starts_with("/usr/local/bin/") => {
                 if self.on(host, |machine| machine.file(program).is_none()) {
                     return Err(failed(host, program, "No such file or directory".into()));
@@ -103,7 +112,8 @@ impl Ssh {
                 self.on(host, |machine| machine.containers = false);
                 Ok(())
             }
-            // The shell and systemd itself are on every host.
+            ["/bin/sh", "-c", script] => self.kubeadm_script(host, recipe, script).await.unwrap_or(Ok(())),
+            // systemd itself is on every host.
             _ => Ok(()),
         }
     }
@@ -203,10 +213,14 @@ impl Ssh {
         let mut gave = Holes::new();
         for output in &recipe.gives {
             let kind = self.on(host, |machine| Kind::on(machine));
-            if output.file != kind.kubeconfig() || !self.centre.at_present().serves(host, now) {
+            let known = output.file == kind.kubeconfig() || output.file == AUTHORITY && kind == Kind::Kubeadm;
+            if !known || !self.centre.at_present().serves(host, now) {
                 return Err(failed(host, &output.file, "No such file or directory".into()));
             }
             let mut text = kubeconfig(host);
+            if let Some(endpoint) = self.centre.lock().kubeadm_endpoint() {
+                text = text.replace("127.0.0.1:6443", endpoint);
+            }
             for (from, to) in &output.replace {
                 text = text.replace(from, &filled(host, to, holes)?);
             }
@@ -294,7 +308,7 @@ impl State {
     }
 
     /// A server that holds the cluster's data. Where the cluster is to end, only one that runs does.
-    fn holder(&self) -> Option<NodeName> {
+    pub(super) fn holder(&self) -> Option<NodeName> {
         let holds = |name: &&NodeName| {
             let node = self.cluster.nodes.get(*name);
             self.machine(name).is_some_and(|machine| match self.ending {
@@ -359,8 +373,9 @@ impl State {
             self.cluster.members.insert(host.clone(), serves_at);
         }
         let unit = unit.to_string();
-        let (told_at, old, cordoned) = (serves_at, None, false);
-        let node = Node { version, labels, taints, given, server, cordoned, unit, ready_at, serves_at, told_at, old };
+        let (told_at, old, cordoned, plane) = (serves_at, None, false, None);
+        let node =
+            Node { version, labels, taints, given, server, cordoned, unit, ready_at, serves_at, told_at, old, plane };
         self.cluster.enter(host.clone(), node);
         self.judge_skew(host, serves_at);
     }

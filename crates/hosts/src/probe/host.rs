@@ -157,7 +157,9 @@ pub(super) fn kubernetes(
     // The kubelet of kubeadm is on agents too.
     let of_server = **program != KUBEADM;
     let starting = of_server && starting(answers, program)?;
-    let serving = starting || of_server && runs(answers, program)? || outlives(answers, program);
+    // Who was cut off while kubeadm made it a server has an etcd that runs, and is none.
+    let serving =
+        starting || of_server && runs(answers, program)? || (of_server || joined) && outlives(answers, program);
     let begins = answers.always.get("begins") == Some(&"yes");
     Ok(Some(KubernetesSeen { version, joined, serving, starting, begins }))
 }

@@ -89,9 +89,7 @@ fn of_kubeadm(file: &ClusterFile) -> Vec<Missing> {
     if kubernetes.distribution != Distribution::Kubeadm {
         return Vec::new();
     }
-    // Its recipes are compiled, and no life with them was rehearsed yet.
-    let effect = "machines and hosts are planned, members are not to be relied on";
-    let mut missing = vec![blocks("distribution kubeadm", effect)];
+    let mut missing = Vec::new();
     if kubernetes.version.minor() < (1, 31) {
         missing.push(blocks("kubeadm before v1.31", "it reads another form of its files"));
     }

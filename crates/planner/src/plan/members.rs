@@ -212,6 +212,10 @@ fn join(draft: &mut Draft<'_>, node: &Node<'_>, after: &[StepId]) {
     let Some(recipe) = recipes(node).map(|recipes| recipes.join.clone()) else { return };
     let mut needs = vec![id("host", node.name()), id("forget", node.name())];
     needs.extend(draft.api.iter().chain(&draft.admits).chain(after).cloned());
+    if role_is_server(node) && draft.admits.is_some() {
+        // kubeadm lets no server in while a member of etcd does not answer, so the dead are forgotten first.
+        needs.extend(draft.left.iter().cloned());
+    }
     let lease = if role_is_server(node) { Lease::new("etcd", ETCD_JOINS) } else { Lease::new("agents", AGENT_JOINS) };
     let server = role_is_server(node);
     let reason = match node.standing {
@@ -228,7 +232,8 @@ fn admit(draft: &mut Draft<'_>, cluster: &ClusterSeen, there: &[&Node<'_>]) {
     }
     let serves = |node: &&&Node<'_>| {
         let votes = cluster.members.get(node.name()).is_some_and(|member| member.voter && member.healthy);
-        node.answers().is_some() && node.seen.is_some_and(|seen| seen.ready && seen.server) && votes
+        // It need not be Ready: what brings the pods' network may come later.
+        node.answers().is_some() && node.seen.is_some_and(|seen| seen.server) && votes
     };
     let able = there.iter().filter(serves).find_map(|node| Some((*node, recipes(node)?.admit.clone()?)));
     let Some((node, recipe)) = able else {

@@ -6,6 +6,7 @@ use kubewright_model::change::{Reason, Subject};
 use kubewright_model::ids::{NodeName, StepId};
 use kubewright_model::observed::{CORDONED, Observed};
 use kubewright_model::plan::{Action, Step, Weight};
+use kubewright_model::spec::Distribution;
 
 use super::draft::{Draft, id};
 use super::members::{recipes, recovered, role_is_server, run, stage, wait_ready};
@@ -58,7 +59,7 @@ pub(super) fn roll_servers(
     // What is sick is changed first: that costs no vote, and may be what brings it back.
     let (first, then): (Vec<_>, Vec<_>) = servers.into_iter().partition(|(node, _)| sick.contains(node.name()));
     for (node, upgrade) in first.into_iter().chain(then) {
-        let drain = evicts(node) || (starts_again(draft, node) && has_others(standings, node));
+        let drain = evicts(node) || (moves_pods(draft, node, upgrade) && has_others(standings, node));
         last = vec![roll_one(draft, node, observed, upgrade, drain, last)];
     }
     Some(last)
@@ -120,6 +121,13 @@ fn roll_one(
 /// Whether a node's machine is to be started again, for settings of it to be in force.
 pub(super) fn starts_again(draft: &Draft<'_>, node: &Node<'_>) -> bool {
     node.seen.is_some() && machines::restarts(draft, node)
+}
+
+/// Whether the pods of a server are moved before it is changed: those of kubeadm's also before another kubelet takes them
+/// over, which is not said to work. <https://kubernetes.io/releases/version-skew-policy/#kubelet>
+fn moves_pods(draft: &Draft<'_>, node: &Node<'_>, upgrade: bool) -> bool {
+    let kubeadm = draft.desired.kubernetes.distribution == Distribution::Kubeadm;
+    starts_again(draft, node) || kubeadm && upgrade && node.seen.is_some_and(|seen| seen.ready)
 }
 
 /// Whether pods of a node have anywhere to go.
