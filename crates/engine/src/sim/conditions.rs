@@ -140,9 +140,15 @@ impl State {
     fn url(&self, check: &UrlCheck, now: u64) -> Answer {
         let rest = check.url.split_once("://").map_or(check.url.as_str(), |(_, rest)| rest);
         let authority = rest.split('/').next().unwrap_or(rest);
-        let bare = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
+        let usual = if check.url.starts_with("https:") { 443 } else { 80 };
+        let (bare, port) = authority.rsplit_once(':').map_or((authority, ""), |parts| parts);
+        let port = port.parse().unwrap_or(usual);
+        let up = |name: &NodeName| match self.is_balancer(name) {
+            true => self.balancer_answers(name, port, now),
+            false => self.ready(name, now),
+        };
         if let Some(name) = bare.parse().ok().and_then(|address| self.at(address))
-            && let Err(why) = self.ready(name, now)
+            && let Err(why) = up(name)
         {
             return Err((format!("{bare} does not answer: {name}: {why}"), "bring this node back".into()));
         }

@@ -59,7 +59,7 @@ struct Files(Vec<Value>);
 impl Files {
     fn read(machine: &Machine, path: &str) -> Result<Self, String> {
         let text = machine.texts.get(path).ok_or_else(|| format!("open {path}: no such file or directory"))?;
-        let read = text.split("---\n").map(|document| serde_saphyr::from_str(document));
+        let read = text.split("---\n").map(serde_saphyr::from_str);
         read.collect::<Result<_, _>>().map(Self).map_err(|error| format!("{path}: {error}"))
     }
 

@@ -58,6 +58,30 @@ impl State {
         if serves { Ok(()) } else { Err(format!("{name} has no server behind port {port} that serves")) }
     }
 
+    /// Whether this is a host that balances, and no node.
+    pub(super) fn is_balancer(&self, name: &NodeName) -> bool {
+        !self.cluster.nodes.contains_key(name) && self.machine(name).is_some_and(|it| it.texts.contains_key(HAPROXY))
+    }
+
+    /// Why nobody answers at a port of a host that balances; nothing when somebody does: HAProxy itself, or one behind it.
+    pub(super) fn balancer_answers(&self, name: &NodeName, port: u16, now: u64) -> Result<(), String> {
+        let machine = self.machine(name).filter(|it| it.answers(now) && it.runs("haproxy.service"));
+        let machine = machine.ok_or("HAProxy does not run")?;
+        let bind = format!("bind :{port}");
+        let lines = machine.texts.get(HAPROXY).map(String::as_str).unwrap_or_default().lines();
+        if !lines.into_iter().any(|line| line.trim() == bind) {
+            return Err(format!("HAProxy does not listen on port {port}"));
+        }
+        let answers = |target: &String| {
+            let at = target.parse::<HostPort>().ok().and_then(|it| it.address());
+            at.and_then(|address| self.machine(self.at(address)?)).is_some_and(|it| it.answers(now))
+        };
+        match balanced(machine, port) {
+            Some(targets) if !targets.iter().any(answers) => Err(format!("nobody answers behind port {port}")),
+            _ => Ok(()),
+        }
+    }
+
     /// The port of a server behind which this is.
     fn listens(&self, name: &NodeName, door: Door) -> Option<u16> {
         let machine = self.machine(name)?;
