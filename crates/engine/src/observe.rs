@@ -12,7 +12,7 @@ use kubewright_planner::diff::hypervisors::hypervisors;
 
 use crate::cluster::KUBECONFIG;
 use crate::holes;
-use crate::retry::{LOOKS, retry};
+use crate::retry::{LOOK, retry};
 use crate::store::Store;
 use crate::world::World;
 
@@ -46,7 +46,7 @@ async fn inventories(world: &World, desired: &Desired) -> BTreeMap<ProviderName,
                 Some(why) => why.clone(),
                 None => format!("this version has no hands for provider {name}"),
             })),
-            Some(provider) => match retry(LOOKS, || provider.observe(&desired.owner), |_, _, _| {}).await {
+            Some(provider) => match retry(LOOK, || provider.observe(&desired.owner), |_| {}).await {
                 Ok(mut inventory) => {
                     inventory.name_unread(name, desired);
                     Seen::Present(inventory)

@@ -299,6 +299,19 @@ pub struct HostSeen {
     /// What checks before a first change go by; none where nobody could tell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub facts: Option<HostFacts>,
+    /// What cloud-init has not done; none where it has, and where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cloud_init: Option<CloudInit>,
+}
+
+/// What cloud-init, which sets a host up as its provider says, has not done in this boot.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum CloudInit {
+    /// It is at work: it names the host, installs, upgrades, and may start it again.
+    AtWork,
+    /// It has ended, and this went wrong.
+    Failed(String),
 }
 
 impl HostSeen {

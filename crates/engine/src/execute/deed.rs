@@ -6,7 +6,7 @@
 /// Calls hands with retries, telling of each.
 macro_rules! patiently {
     ($tell:expr, $call:expr) => {
-        retry(TRIES, || $call, |attempt, after, error| $tell(Saying::Retries { attempt, after, error })).await
+        retry(DEED, || $call, $tell).await
     };
 }
 
@@ -25,7 +25,7 @@ use kubewright_model::digest::Digest;
 use kubewright_model::event::{Failure, Outcome};
 use kubewright_model::host::HostResource;
 use kubewright_model::ids::{NodeName, ProviderName};
-use kubewright_model::observed::{Observed, Seen};
+use kubewright_model::observed::{CloudInit, HostSeen, Observed, Seen};
 use kubewright_model::plan::{Action, HostChange, Plan, Step};
 use kubewright_model::recipe::{Effect, Recipe};
 use kubewright_model::units::Span;
@@ -36,11 +36,11 @@ use tokio::time::Instant;
 use super::Saying;
 use crate::cluster::{ClusterApi, ClusterError};
 use crate::holes::Filler;
-use crate::retry::{TRIES, retry};
+use crate::retry::{DEED, retry};
 use crate::world::World;
 
 /// A machine that was just started answers within a minute or two; a slow one with its disk check within ten.
-const BOOT: Duration = Duration::from_secs(600);
+const BOOT: Duration = Duration::from_secs(10 * 60);
 /// Looks at something that is waited for start this far apart and slow down to [`LONGEST_LOOK`].
 const FIRST_LOOK: Duration = Duration::from_secs(1);
 /// Slow enough that hundreds of waits are no load, quick enough that people do not notice the difference.
@@ -55,6 +55,8 @@ pub struct Hands<'a> {
     made: BTreeSet<NodeName>,
     /// Hosts that answered when the plan was made.
     looked_at: BTreeSet<NodeName>,
+    /// Hosts on which cloud-init was at work then.
+    booting: BTreeSet<NodeName>,
     /// The digests of texts with holes, as far as their secrets exist.
     filled: BTreeMap<Digest, Digest>,
     /// Nodes of which a step has failed in this run, or was left out for another: nobody waits for them any longer.
@@ -120,6 +122,8 @@ impl<'a> Hands<'a> {
             _ => None,
         });
         let coming = plan.steps.iter().filter_map(|step| starts(&step.action).cloned());
+        let at_work = |seen: &Seen<HostSeen>| seen.present().is_some_and(|it| it.cloud_init == Some(CloudInit::AtWork));
+        let booting = observed.hosts.iter().filter(|(_, seen)| at_work(seen)).map(|(name, _)| name.clone()).collect();
         let looked_at = observed.hosts.iter().filter(|(_, seen)| seen.present().is_some());
         let cluster = observed.cluster.as_ref().and_then(Seen::present);
         cluster.into_iter().for_each(|seen| filler.found(seen));
@@ -128,6 +132,7 @@ impl<'a> Hands<'a> {
             desired,
             filler,
             made: made.collect(),
+            booting,
             looked_at: looked_at.map(|(name, _)| name.clone()).collect(),
             filled: observed.filled,
             given_up: RefCell::default(),
@@ -211,6 +216,9 @@ impl<'a> Hands<'a> {
         tell: Tell<'_>,
     ) -> Result<bool, Fault> {
         let hands = self.hosts()?;
+        if self.booting.contains(&change.host) {
+            self.answers(&change.host, &change.way, &[], tell).await?;
+        }
         let holes = self.filler.values(action)?;
         let mut narrowed = None;
         if !seen {

@@ -1,15 +1,16 @@
 //! What a run waits for before it begins, and what it does not wait for.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use kubewright_engine::{Engine, EngineError, Planned, sim};
+use kubewright_engine::{Engine, EngineError, Planned, Stop, sim};
 use kubewright_hosts::{Holes, HostError, Hosts, Layer, Probe, Report};
 use kubewright_model::desired::Way;
+use kubewright_model::event::{Event, Record};
 use kubewright_model::ids::NodeName;
-use kubewright_model::observed::{HostSeen, Seen};
+use kubewright_model::observed::{CloudInit, HostSeen, Seen};
 use kubewright_model::plan::{Ask, HostChange, Weight};
 use kubewright_model::recipe::Recipe;
 use tokio::time::Instant;
@@ -49,6 +50,88 @@ impl Hosts for Barred {
     ) -> Result<Report, HostError> {
         self.hosts.run(host, way, recipe, holes, tell).await
     }
+}
+
+/// Hands on hosts on which cloud-init is at work for a while after they first answered.
+struct Booting {
+    hosts: Arc<dyn Hosts>,
+    lasts: Duration,
+    began: Mutex<BTreeMap<NodeName, Instant>>,
+}
+
+impl Booting {
+    fn is_at_work(&self, host: &NodeName) -> bool {
+        self.began.lock().unwrap().entry(host.clone()).or_insert_with(Instant::now).elapsed() < self.lasts
+    }
+}
+
+#[async_trait]
+impl Hosts for Booting {
+    async fn observe(&self, probe: Probe<'_>) -> Seen<HostSeen> {
+        match self.hosts.observe(probe).await {
+            Seen::Present(seen) if self.is_at_work(probe.host) => {
+                Seen::Present(HostSeen { cloud_init: Some(CloudInit::AtWork), ..seen })
+            }
+            Seen::Present(seen) if probe.host.as_str() == "server" => {
+                Seen::Present(HostSeen { cloud_init: Some(CloudInit::Failed("no such package".into())), ..seen })
+            }
+            seen => seen,
+        }
+    }
+
+    async fn change(&self, change: &HostChange, holes: &Holes) -> Result<Report, HostError> {
+        assert!(!self.is_at_work(&change.host), "{} is changed while cloud-init is at work there", change.host);
+        self.hosts.change(change, holes).await
+    }
+
+    async fn run(
+        &self,
+        host: &NodeName,
+        way: &Way,
+        recipe: &Recipe,
+        holes: &Holes,
+        tell: &(dyn Fn(String) + Send + Sync),
+    ) -> Result<Report, HostError> {
+        self.hosts.run(host, way, recipe, holes, tell).await
+    }
+}
+
+/// What a first run told and what of it failed, on hosts whose first boot lasts so long.
+fn boots(spec: &str, lasts: Duration) -> (Vec<String>, Vec<String>) {
+    let yard = Yard::new(desired(spec), 5);
+    sim::run(async {
+        let mut world = yard.centre.world(&yard.desired);
+        world.hosts =
+            world.hosts.map(|hosts| Arc::new(Booting { hosts, lasts, began: Mutex::default() }) as Arc<dyn Hosts>);
+        let engine = Engine::new(world, Arc::new(yard.store.clone()));
+        let mut told = Vec::new();
+        let mut sink = |record: &Record| {
+            if let Event::StepTells { message, .. } = &record.event {
+                told.push(message.clone());
+            }
+        };
+        let report = engine.apply(&yard.request(&Ask::Apply, &[]), &Stop::default(), &mut sink).await.unwrap();
+        (told, report.failed.into_iter().flat_map(|(_, failure)| failure.causes).collect())
+    })
+    .unwrap()
+}
+
+#[test]
+fn nothing_is_changed_on_a_host_while_cloud_init_is_at_work_there() {
+    let made = HOSTS.replace("existing: {}", "cores: 2, memory: 4Gi, disk: 20Gi, proxmox: { vm: { template: 9000 } }").replace(
+        "  pools:",
+        "  providers: { proxmox: { endpoint: \"https://pve:8006\", tokenId: root@pam!kubewright, tokenSecret: { env: TOKEN }, node: pve } }\n  pools:",
+    );
+    // Machines that we make, and hosts that answer before anything is planned.
+    for spec in [made.as_str(), HOSTS] {
+        let (told, failed) = boots(spec, Duration::from_secs(25 * 60));
+        assert!(failed.is_empty(), "{failed:#?}");
+        let says = |words: &str| told.iter().any(|it| it == words);
+        assert!(says("waiting for agent-1 to answer: cloud-init is at work there"), "{told:#?}");
+        assert!(says("cloud-init on server did not do all that it was to: no such package"), "{told:#?}");
+    }
+    let (_, failed) = boots(&made, Duration::from_secs(60 * 60));
+    assert!(failed.contains(&"cloud-init on server was not done within 30 minutes".to_string()), "{failed:#?}");
 }
 
 /// What came of planning while some hosts do not let us in: how long it took, what was told meanwhile, and the plan.

@@ -121,7 +121,7 @@ impl<'a> Answers<'a> {
             "always" if rest == "done" => self.always_done = true,
             "kernel" | "arch" | "clock" | "cpus" | "memory" | "disk" | "container" | "virtual" | "machine-id"
             | "cgroup" | "kmsg" | "proc-sys" | "joined" | "begins" | "firewalld" | "selinux" | "route" | "flush"
-            | "owner" | "login" => {
+            | "owner" | "login" | "cloud-init" => {
                 // The first answer counts, and there is no second one.
                 if self.always.insert(word, rest).is_some() {
                     return None;

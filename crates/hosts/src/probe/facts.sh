@@ -115,6 +115,21 @@ kw_guards() {
 	printf 'selinux%s\n' "${kw_value:- none}"
 }
 
+# How far cloud-init is, where it is on: its result is there when it has ended, with what went wrong. It may come as long as
+# the host still boots. <https://docs.cloud-init.io/en/latest/explanation/return_codes.html>
+kw_cloud_init() {
+	[ -e run/cloud-init/enabled ] || return 0
+	if [ ! -e run/cloud-init/result.json ]; then
+		kw_value=$(systemctl is-system-running)
+		case $kw_value in initializing | starting) echo 'cloud-init works' ;; *) echo 'cloud-init lost' ;; esac
+		return 0
+	fi
+	while IFS= read -r kw_value || [ -n "$kw_value" ]; do
+		case $kw_value in *'"errors": []'*) return 0 ;; esac
+	done <run/cloud-init/result.json
+	printf 'cloud-init %s\n' "$(head -c 8000 run/cloud-init/result.json | base64 -w 0)"
+} 2>/dev/null
+
 # Whose the host is, what of it we have touched, and whether that was there before, as it was written down then.
 kw_ours() {
 	kw_up=var/lib/kubewright
@@ -148,6 +163,7 @@ kw_always() {
 	kw_route
 	kw_kubernetes
 	kw_guards
+	kw_cloud_init
 	kw_ours
 	ip -o addr show scope global 2>/dev/null
 	for kw_up in sys/class/net/*/address; do

@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use kubewright_model::facts::{HostAddress, HostFacts, Packaging, Virtualisation};
 use kubewright_model::host::{Before, DownloadWish, HostResource};
 use kubewright_model::ids::{ClusterName, Owner};
-use kubewright_model::observed::{HostSeen, KubernetesSeen};
+use kubewright_model::observed::{CloudInit, HostSeen, KubernetesSeen};
 use kubewright_model::programs::{KUBEADM, PROGRAMS, Program, RKE2};
 use kubewright_model::spec::formats::Format as _;
 
@@ -32,6 +33,7 @@ pub(super) fn seen(answers: &Answers<'_>, meanwhile: &RangeInclusive<u64>) -> Re
         clock_skew: skew(clock, meanwhile),
         owner: owner(answers)?,
         ours: ours(answers)?,
+        cloud_init: answers.always.get("cloud-init").map(|told| cloud_init(told)),
         ..HostSeen::default()
     })
 }
@@ -41,6 +43,20 @@ fn owner(answers: &Answers<'_>) -> Result<Option<Owner>, ParseError> {
     let Some(told) = answers.always.get("owner") else { return Ok(None) };
     ClusterName::check(told).map_err(|_| ParseError::Missing { what: "whose it is" })?;
     Ok(Some(Owner(ClusterName::new(*told))))
+}
+
+/// How far cloud-init is: in a word, or by the file with what went wrong.
+fn cloud_init(told: &str) -> CloudInit {
+    let result = BASE64_STANDARD.decode(told).ok();
+    let result: serde_json::Value = result.and_then(|json| serde_json::from_slice(&json).ok()).unwrap_or_default();
+    let errors = result["v1"]["errors"].as_array().into_iter().flatten().filter_map(|error| error.as_str());
+    let plain = |error: &str| error.chars().map(|c| if c.is_control() { ' ' } else { c }).take(500).collect::<String>();
+    match (told, errors.map(plain).collect::<Vec<_>>()) {
+        ("works", _) => CloudInit::AtWork,
+        ("lost", _) => CloudInit::Failed("the host has booted, and it has not ended".into()),
+        (_, errors) if errors.is_empty() => CloudInit::Failed("its result cannot be read".into()),
+        (_, errors) => CloudInit::Failed(errors.join("; ")),
+    }
 }
 
 /// What we have touched, by names in which nothing parts a path.

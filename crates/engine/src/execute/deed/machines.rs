@@ -1,17 +1,22 @@
 //! Deeds at providers: the life of machines, and what stands beside them.
 
+use std::time::Duration;
+
 use kubewright_hosts::Probe;
 use kubewright_model::desired::Way;
 use kubewright_model::host::HostResource;
 use kubewright_model::ids::NodeName;
-use kubewright_model::observed::{HostSeen, Seen};
+use kubewright_model::observed::{CloudInit, HostSeen, Seen};
 use kubewright_model::plan::Action;
 use kubewright_providers::Doomed;
 use tokio::time::Instant;
 
 use super::super::Saying;
 use super::{BOOT, FIRST_LOOK, Fault, Hands, LONGEST_LOOK, Tell, tell_once};
-use crate::retry::{TRIES, retry};
+use crate::retry::{DEED, retry};
+
+/// A first boot may upgrade every package over a slow line.
+const FIRST_BOOT: Duration = Duration::from_secs(30 * 60);
 
 impl Hands<'_> {
     /// Makes, changes, starts or deletes a machine.
@@ -108,35 +113,75 @@ impl Hands<'_> {
         resources.filter(|it| it.kubernetes().is_some()).cloned().collect()
     }
 
-    /// Waits until a host that was just started answers, and these units of it run.
-    async fn answers(&self, host: &NodeName, way: &Way, units: &[HostResource], tell: Tell<'_>) -> Result<(), Fault> {
+    /// Waits until a host that was started answers, cloud-init is done on it, and these units of it run.
+    pub(super) async fn answers(
+        &self,
+        host: &NodeName,
+        way: &Way,
+        units: &[HostResource],
+        tell: Tell<'_>,
+    ) -> Result<(), Fault> {
         let hands = self.hosts()?;
-        let deadline = Instant::now() + BOOT;
+        let began = Instant::now();
+        let mut late = Late::Answers;
         let mut wait = FIRST_LOOK;
         let mut told = String::new();
         loop {
             let why = match hands.observe(Probe { host, way, resources: units, holds_data: false }).await {
-                Seen::Present(seen) => match idle(units, &seen) {
-                    None => return Ok(()),
-                    Some(unit) => format!("{unit} does not run yet"),
+                Seen::Present(seen) => match (seen.cloud_init.clone(), idle(units, &seen)) {
+                    (Some(CloudInit::AtWork), _) => {
+                        late = Late::CloudInit;
+                        "cloud-init is at work there".to_string()
+                    }
+                    (_, Some(unit)) => format!("{unit} does not run yet"),
+                    (Some(CloudInit::Failed(why)), None) => {
+                        // What of it is ours is made true all the same.
+                        tell(Saying::Tells(format!("cloud-init on {host} did not do all that it was to: {why}")));
+                        return Ok(());
+                    }
+                    (None, None) => return Ok(()),
                 },
                 Seen::Absent => "nothing answers".to_string(),
                 Seen::Unknown(why) => why.to_string(),
             };
-            if Instant::now() + wait > deadline {
-                return Err(Fault {
-                    causes: vec![
-                        format!("{host} was started and did not answer within {} minutes", BOOT.as_secs() / 60),
-                        why,
-                    ],
-                    log: Vec::new(),
-                    hint: Some("look at the machine's console; then run again".into()),
-                });
+            if began.elapsed() + wait > late.after() {
+                return Err(late.fault(host, why));
             }
             tell_once(tell, &mut told, format!("waiting for {host} to answer: {why}"));
             tokio::time::sleep(wait).await;
             wait = (wait * 2).min(LONGEST_LOOK);
         }
+    }
+}
+
+/// What a host that was started is waited for.
+#[derive(Clone, Copy)]
+enum Late {
+    Answers,
+    CloudInit,
+}
+
+impl Late {
+    fn after(self) -> Duration {
+        match self {
+            Self::Answers => BOOT,
+            Self::CloudInit => FIRST_BOOT,
+        }
+    }
+
+    fn fault(self, host: &NodeName, why: String) -> Fault {
+        let within = format!("within {} minutes", self.after().as_secs() / 60);
+        let (cause, hint) = match self {
+            Self::Answers => (
+                format!("{host} was started and did not answer {within}"),
+                "look at the machine's console; then run again",
+            ),
+            Self::CloudInit => (
+                format!("cloud-init on {host} was not done {within}"),
+                "/var/log/cloud-init-output.log on it tells what it does; then run again",
+            ),
+        };
+        Fault { causes: vec![cause, why], log: Vec::new(), hint: Some(hint.into()) }
     }
 }
 

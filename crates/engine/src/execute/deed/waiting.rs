@@ -5,9 +5,8 @@ use kubewright_model::ids::NodeName;
 use kubewright_model::units::Span;
 use tokio::time::Instant;
 
-use super::super::Saying;
 use super::{FIRST_LOOK, Fault, Hands, LONGEST_LOOK, Tell, tell_once};
-use crate::retry::{TRIES, retry};
+use crate::retry::{DEED, retry};
 
 impl Hands<'_> {
     /// Whether so many of the nodes that are waited for have not even been started that it cannot hold yet.
@@ -42,8 +41,7 @@ impl Hands<'_> {
         let mut told = String::new();
         let mut looked = false;
         loop {
-            let again = |attempt, after, error| tell(Saying::Retries { attempt, after, error });
-            let checked = retry(TRIES, || hands.check(condition), again).await?;
+            let checked = retry(DEED, || hands.check(condition), tell).await?;
             if checked.holds {
                 return Ok(looked);
             }

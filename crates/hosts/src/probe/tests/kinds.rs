@@ -10,7 +10,7 @@ use kubewright_model::host::{
     SshDaemonWish, UnitRun, UnitWish, UserWish,
 };
 use kubewright_model::ids::Owner;
-use kubewright_model::observed::{HostSeen, KubernetesSeen, SHOWN_TEXT, UserSeen};
+use kubewright_model::observed::{CloudInit, HostSeen, KubernetesSeen, SHOWN_TEXT, UserSeen};
 use kubewright_model::text::Text;
 use kubewright_model::version::Version;
 
@@ -768,6 +768,29 @@ fn swap_and_time() {
     host.remove("/fakes/units/chrony.service");
     host.write("/run/systemd/container", "lxc\n");
     assert!(is(&host, &HostResource::TimeSync), "its hypervisor keeps the clock");
+}
+
+#[test]
+fn what_cloud_init_has_not_done_is_told() {
+    let host = Host::debian();
+    let told = |host: &Host| host.look(&[]).cloud_init;
+    let failed = |why: &str| Some(CloudInit::Failed(why.into()));
+    assert_eq!(told(&host), None, "there is none");
+    host.write("/run/cloud-init/enabled", "");
+    host.program("systemctl", "#!/bin/sh\necho starting\nexit 1\n");
+    assert_eq!(told(&host), Some(CloudInit::AtWork));
+    host.program("systemctl", "#!/bin/sh\necho degraded\nexit 1\n");
+    assert_eq!(told(&host), failed("the host has booted, and it has not ended"));
+    let result = |errors: &str| {
+        format!("{{\n \"v1\": {{\n  \"datasource\": \"DataSourceNoCloud\",\n  \"errors\": {errors}\n }}\n}}\n")
+    };
+    host.write("/run/cloud-init/result.json", &result("[]"));
+    assert_eq!(told(&host), None);
+    let errors = "[\n   \"('package_update_upgrade_install', ProcessExecutionError(\\\"x\\ny\\\"))\",\n   \"two\"\n  ]";
+    host.write("/run/cloud-init/result.json", &result(errors));
+    assert_eq!(told(&host), failed("('package_update_upgrade_install', ProcessExecutionError(\"x y\")); two"));
+    host.write("/run/cloud-init/result.json", "{");
+    assert_eq!(told(&host), failed("its result cannot be read"));
 }
 
 #[test]
