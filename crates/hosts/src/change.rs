@@ -230,7 +230,7 @@ impl Writer<'_> {
             HostResource::Lines { path, lines } => self.lines(index, "kw_their_lines", path, lines)?,
             HostResource::HostsEntries(entries) => {
                 let lines: Vec<String> = entries.iter().map(kubewright_model::host::HostsEntry::line).collect();
-                self.lines(index, "kw_block", "/etc/hosts", &lines)?;
+                self.calls.call(Library::Files, &Call::tell(index, "kw_hosts", &[]).reading(ended(lines)));
             }
             HostResource::Download(wish) => self.download(index, wish)?,
             HostResource::Link { path, target } => {

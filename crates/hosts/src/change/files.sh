@@ -109,10 +109,43 @@ kw_marked() {
 
 # A block in a file: path; its lines in base64 on standard input.
 kw_block() {
-  kw_open "$1" && kw_take || return 1
+  kw_take && kw_block_in "$1"
+}
+
+# The same for the lines that stand in kw_wish: path.
+kw_block_in() {
+  kw_open "$1" || return 1
   kw_text=$(printf '%s' "$kw_old" | kw_blocked "$kw_wish" && echo .) || return 1
   [ "${kw_text%.}" = "$kw_old" ] || kw_note_file "block in $1" "$kw_path" || return 1
   kw_close "${kw_text%.}"
+}
+
+# Our block of /etc/hosts, its lines in base64 on standard input. Where cloud-init writes that file at every boot, from a
+# template, as Proxmox VE has it do, the template has the block first.
+kw_hosts() {
+  kw_take || return 1
+  kw_made=0
+  for kw_of in $(kw_hosts_template) /etc/hosts; do
+    kw_block_in "$kw_of"
+    case $? in
+    0) ;;
+    9) kw_made=9 ;;
+    *) return 1 ;;
+    esac
+  done
+  return $kw_made
+}
+
+# The template that cloud-init writes /etc/hosts from, if it does that: it has one for each family of distributions. What
+# the user and the provider said to it stands together in one file each.
+# <https://docs.cloud-init.io/en/latest/reference/modules.html#update-etc-hosts>
+kw_hosts_template() {
+  grep -qsE 'manage_etc_hosts.*(rue|template)' "$KW_ROOT/var/lib/cloud/instance/cloud-config.txt" \
+    "$KW_ROOT/var/lib/cloud/instance/vendor-cloud-config.txt" "$KW_ROOT/etc/cloud/cloud.cfg" \
+    "$KW_ROOT"/etc/cloud/cloud.cfg.d/*.cfg || return 0
+  if kw_has apt-get; then kw_family=debian; elif kw_has dnf; then kw_family=redhat; else kw_family=suse; fi
+  kw_template=/etc/cloud/templates/hosts.$kw_family.tmpl
+  [ ! -f "$KW_ROOT$kw_template" ] || echo "$kw_template"
 }
 
 # Splits a text into kw_head, before the first [section], and kw_tail.

@@ -1,5 +1,6 @@
 //! The real hands on hosts that boot systemd.
 
+mod clouds;
 mod daemon;
 mod reboots;
 mod units;

@@ -174,6 +174,25 @@ fn a_line_takes_the_place_of_another_with_its_key_in_a_file_that_is_there() {
 }
 
 #[test]
+fn where_cloud_init_writes_the_hosts_file_its_template_has_our_block_too() {
+    each(|host| {
+        let entry = |name: &str| HostsEntry { address: "10.0.0.9".parse().unwrap(), names: vec![name.into()] };
+        let wish = |name: &str| HostResource::HostsEntries(vec![entry(name)].into());
+        let template = "etc/cloud/templates/hosts.debian.tmpl";
+        host.write(template, "## template:jinja\n127.0.1.1 {{fqdn}}\n");
+        host.write("etc/hosts", "127.0.1.1 web-1\n");
+        host.twice(&[wish("db")]);
+        assert!(!host.read(template).contains("db"), "it is not in use");
+        host.write("var/lib/cloud/instance/cloud-config.txt", "#cloud-config\nmanage_etc_hosts: true\n");
+        host.twice(&[wish("db")]);
+        host.twice(&[wish("store")]);
+        let block = "# BEGIN kubewright\n10.0.0.9 store\n# END kubewright\n";
+        assert_eq!(host.read("etc/hosts"), format!("127.0.1.1 web-1\n{block}"));
+        assert_eq!(host.read(template), format!("## template:jinja\n127.0.1.1 {{{{fqdn}}}}\n{block}"));
+    });
+}
+
+#[test]
 fn the_hosts_file_has_our_block() {
     each(|host| {
         host.write("etc/hosts", "127.0.0.1 localhost\n");
