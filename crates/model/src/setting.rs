@@ -167,6 +167,8 @@ impl fmt::Display for Setting {
 fn sorted(words: &[String]) -> Vec<String> {
     let mut words = words.to_vec();
     words.sort();
+    // Proxmox keeps each once.
+    words.dedup();
     words
 }
 
@@ -263,6 +265,12 @@ impl FromIterator<Setting> for Settings {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn words_that_stand_twice_are_one() {
+        let words = ["b", "a", "b"].map(String::from);
+        assert_eq!(Setting::tags(&words), Setting::tags(&words[..2]));
+    }
 
     #[test]
     fn a_machine_without_swap_is_read_back() {

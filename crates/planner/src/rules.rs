@@ -23,6 +23,7 @@ mod releases;
 mod reserved;
 mod routes;
 mod secrets;
+mod settings;
 mod templates;
 mod upkeep;
 mod verify;

@@ -230,6 +230,24 @@ codes! {
     344 Error HYPERVISOR_TWICE = "Proxmox hosts of two clusters with one name",
         "Root logs into the host by this name, for lines that the API does not accept; two hosts of one name cannot be told \
          apart. Rename one, or use virtual machines on one of them, which need no such lines.";
+    345 Error BALLOON_ABOVE_MEMORY = "a balloon that leaves more than there is",
+        "`balloon` is the memory that a machine is left with when its Proxmox host is short of it, so it is no more than \
+         `memory`. `never` has the machine keep all of it, which is what the kubelet reckons with.";
+    346 Error MOUNT_PATH = "a volume at a path that is needed, or taken",
+        "A further volume of a container begins empty and hides what its path held: at `/etc`, `/usr` or `/proc` the container \
+         does not start any more. Each volume has a path of its own, written without `.` and `..`.";
+    347 Error STARTUP_ODD = "a start order that Proxmox does not keep",
+        "Proxmox waits for whole seconds between machines that start and stop, one at least. A start order without `order`, \
+         `up` and `down` is none.";
+    348 Error DISKS_TOO_MANY = "more disks than a machine has room for",
+        "Beside its system disk a virtual machine has 30 disks at VirtIO SCSI and 15 at VirtIO block, and a container has 256 \
+         volumes. Make fewer and larger ones.";
+    349 Error TAG_OF_OURS = "a tag by which kubewright knows machines",
+        "Machines are known by the tag `kubewright-CLUSTER`, and templates by `kubewright_template`. A machine with such a tag of \
+         somebody else's making would be taken for another cluster's, or for a template. Choose another word.";
+    350 Error DISK_BELOW_TEMPLATE = "a disk that is smaller than its template's",
+        "A clone begins with its template's disk, which grows and never shrinks. Write as much for the pool's `disk`, or \
+         less for `build.disk`.";
     401 Error SERVER_MISSING = "a cluster without a server",
         "No pool has the role `server` or `both`, so there is no control plane: nothing that agents could join. Give \
          one pool the role `both` (control plane and work) or `server` (control plane only).";

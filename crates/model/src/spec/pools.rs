@@ -138,7 +138,7 @@ pub struct ProxmoxMachines {
     #[schemars(length(max = 4096))]
     pub description: Option<String>,
     /// Have Proxmox' HA keep the machines: what fails with its host is started on another one. Their disks have to be on a
-    /// storage that the other hosts see. `{}` is enough. Taken out of the file, HA goes on until somebody ends it.
+    /// storage that the other hosts see. `{}` is enough. Taken out of the file, HA lets go of them, and they run on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ha: Option<HighAvailability>,
     /// Containers.
@@ -332,6 +332,7 @@ pub struct Vm {
     pub agent: bool,
     /// Queues of the network card.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 64))]
     pub network_queues: Option<u32>,
     /// Further disks.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

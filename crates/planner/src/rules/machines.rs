@@ -167,6 +167,7 @@ fn at_proxmox(
     for (index, range) in machines.vmids.iter().enumerate() {
         vmids(*range, own.then("vmids").then(index), found);
     }
+    super::settings::rules(pool, machines, path, found);
     if let Some(lxc) = &machines.lxc {
         container(facts, machines, lxc, &own.then("lxc"), found);
     }

@@ -26,6 +26,7 @@ fn at_one_cluster(facts: &Facts<'_>, cluster: &ProviderName, found: &mut Vec<Dia
         if let Some(build) = &vm.build {
             packed(&build.image, path.then("build").then("image"), found);
         }
+        machines::vmids(NumberRange { first: vm.template, last: vm.template }, path.then("template"), found);
         if let Some(spare) = vm.build.as_ref().and_then(|build| build.spare) {
             machines::vmids(NumberRange { first: spare, last: spare }, path.then("build").then("spare"), found);
         }

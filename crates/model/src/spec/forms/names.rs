@@ -53,7 +53,7 @@ form!(
 );
 form!(
     /// A CPU type of QEMU, with its flags or without.
-    CpuType, "cpu-type", "x86-64-v2-AES", |text: &str| only(text, "-_.=;,+", "letters, digits, and `-_.=;,+`")
+    CpuType, "cpu-type", "x86-64-v2-AES", cpu
 );
 form!(
     /// A SHA-256 fingerprint, with colons or without.
@@ -139,6 +139,21 @@ fn tag(text: &str) -> Result<(), String> {
     only(text, "_-+.", "letters, digits, `_`, `-`, `+` and `.`")?;
     let starts = text.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_');
     if starts { Ok(()) } else { Err("it must begin with a letter, a digit or `_`".into()) }
+}
+
+/// As Proxmox reads it: a type, then perhaps its settings (qemu-server, `CPUConfig.pm`).
+fn cpu(text: &str) -> Result<(), String> {
+    only(text, "-_.=;,+:", "letters, digits, and `-_.=;,+:`")?;
+    let (kind, settings) = text.split_once(',').map_or((text, None), |(kind, rest)| (kind, Some(rest)));
+    only(kind, "-_.", "letters, digits, `-`, `_` and `.`").map_err(|why| format!("the type: {why}"))?;
+    const KNOWN: [&str; 6] = ["flags", "guest-phys-bits", "hidden", "hv-vendor-id", "phys-bits", "reported-model"];
+    let odd = |setting: &&str| {
+        !setting.split_once('=').is_some_and(|(name, value)| KNOWN.contains(&name) && !value.is_empty())
+    };
+    match settings.into_iter().flat_map(|settings| settings.split(',')).find(odd) {
+        Some(odd) => Err(format!("`{odd}` is none of {}", KNOWN.map(|name| format!("`{name}=…`")).join(", "))),
+        None => Ok(()),
+    }
 }
 
 fn token(text: &str) -> Result<(), String> {

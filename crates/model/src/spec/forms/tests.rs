@@ -52,7 +52,11 @@ const CASES: &[(&str, &[&str], &[&str])] = &[
         &["lxc.cap.drop:", "lxc.cap.drop = ", "lxc.mount.auto: proc:rw"],
         &["hello", "lxc.a: x\ny", "net0: x", "lxc.: x", "lxc: x"],
     ),
-    ("cpu-type", &["host", "host,flags=+aes;-x2apic"], &["a b", ""]),
+    (
+        "cpu-type",
+        &["host", "host,flags=+aes;-x2apic", "custom-lab"],
+        &["a b", "", ",,=", "host,", "host,flag=+aes", "host,flags="],
+    ),
     ("fingerprint", &["00112233445566778899aabbccddeeff00112233445566778899AABBCCDDEEFF"], &["zz", "AB:CD", ""]),
     ("hetzner-name", &["cx32", "ubuntu-24.04", "eu-central"], &["cx 32", ""]),
     ("email-address", &["ops@lan.example"], &["ops", "a b@c.d", "a@b@c.d", "@c.d", "a@"]),
