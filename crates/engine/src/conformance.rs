@@ -7,6 +7,7 @@
 pub mod cluster;
 pub mod hosts;
 pub mod provider;
+mod settings;
 pub mod store;
 
 /// A rule of a seam.

@@ -7,10 +7,10 @@ use kubewright_model::setting::Setting;
 use kubewright_model::units::Size;
 use kubewright_providers::{Doomed, ErrorKind, Provider, ProviderError, Wanted};
 
-use super::{Broken, Rule, Verdict, broken, rule, that};
+use super::{Broken, Rule, Verdict, broken, rule, settings, that};
 
 /// The rules, in the order of their numbers.
-pub const RULES: [Rule; 17] = [
+pub const RULES: [Rule; 18] = [
     rule("P1", "`observe` MUST show every machine with the owner's mark, and no other"),
     rule("P2", "`observe` MUST name what is not ours among what is taken, with its number where it has one"),
     rule("P3", "`create` MUST leave a machine off, and marked from the same request on"),
@@ -34,6 +34,7 @@ pub const RULES: [Rule; 17] = [
         "P17",
         "`turn_into_template` MUST leave a template that never starts, also a second time, and no other machine",
     ),
+    rule("P18", "`update` MUST change each setting by itself, on or off, and show it as it is wished"),
 ];
 
 /// Hands, and what their world offers for the checks.
@@ -71,13 +72,14 @@ pub async fn check(case: Case<'_>) -> Vec<Broken> {
     let refused = stays_a_machine(case).await;
     let (shown, turned) = templates(case).await;
     let turned = refused.and(turned);
+    let each = each_setting(case).await;
     let moved = moved(case).await;
     let deleted = deleted(case).await;
     broken(
         &RULES,
         vec![
             ours, taken, made, twice, clash, started, updated, shrunk, foreign, moved, deleted, allowed, restarted,
-            kept, dropped, shown, turned,
+            kept, dropped, shown, turned, each,
         ],
     )
 }
@@ -163,6 +165,24 @@ async fn updated(case: Case<'_>) -> Verdict {
     let mut wished = MachineSeen { pending: after.pending, ..before.clone() };
     cores.into_iter().for_each(|cores| wished.settings.set(Setting::Cores(cores)));
     that(after == wished, || format!("{before:?} became {after:?}"))
+}
+
+/// Each setting alone: some while the machine runs, and the others while it is off.
+async fn each_setting(case: Case<'_>) -> Verdict {
+    // What a rule before this one has changed stays so.
+    let cores = there(case).await?.settings.cores().or(case.machine.cores);
+    let wishes = settings::wishes(case.machine);
+    let half = wishes.len() / 2;
+    for (number, wish) in wishes.into_iter().enumerate() {
+        if number == half {
+            case.hands.shut_down(&wish.name, case.owner).await.map_err(told)?;
+        }
+        let wish = DesiredMachine { cores, ..wish };
+        let before = there(case).await?;
+        case.hands.update(&wish, case.owner).await.map_err(told)?;
+        settings::became(&wish, &before, &there(case).await?)?;
+    }
+    Ok(())
 }
 
 async fn restarted(case: Case<'_>) -> Verdict {

@@ -17,7 +17,7 @@ use kubewright_providers::{Doomed, ErrorKind, Provider as _};
 
 use crate::fake::Fake;
 use crate::lab::{Lab, PORT};
-use crate::taught::GETS_IMAGES;
+use crate::taught::{GETS_IMAGES, GROWS};
 use crate::wishes;
 use crate::yard::{Yard, desired};
 
@@ -70,6 +70,7 @@ fn the_simulated_provider_keeps_its_contract() {
 async fn proxmox_keeps_the_contract_of_providers() {
     let mut fake = Fake::start();
     fake.tell(GETS_IMAGES);
+    fake.tell(GROWS);
     for wish in [wishes::container("agent-1", 400, "pve1"), wishes::virtual_machine("master-1", 1001, "pve1")] {
         let case = provider::Case {
             hands: &fake.hands(),
