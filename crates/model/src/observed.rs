@@ -182,6 +182,9 @@ pub struct Taken {
     pub name: String,
     /// Its number.
     pub vmid: Option<Vmid>,
+    /// It is being made at this moment, so that nothing tells yet whose it is: it may be ours.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub being_made: bool,
 }
 
 /// Whether a machine runs.

@@ -216,7 +216,7 @@ impl Provider for Machines {
             } else if machine.seen.owner == *owner {
                 inventory.machines.insert(name.clone(), machine.seen.clone());
             } else {
-                inventory.taken.push(Taken { name: name.to_string(), vmid: machine.seen.vmid });
+                inventory.taken.push(Taken { name: name.to_string(), vmid: machine.seen.vmid, being_made: false });
             }
         }
         let balancers = state.balancers.get(&self.provider).into_iter().flatten();

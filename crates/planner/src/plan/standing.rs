@@ -305,40 +305,49 @@ impl<'a> Judge<'a, '_> {
     }
 }
 
+/// What to do about what is being made: what an earlier run has begun is ours as soon as it is there.
+pub(super) const BEING_MADE: &str =
+    "plan again in some minutes, and delete nothing: a run that was cut off may have begun it";
+
 /// What is not ours and stands where we would build.
 struct Obstacles<'a> {
-    names: BTreeMap<(&'a ProviderName, &'a str), Option<Vmid>>,
-    vmids: BTreeMap<(&'a ProviderName, Vmid), &'a str>,
+    names: BTreeSet<(&'a ProviderName, &'a str)>,
+    /// The name, and whether it is being made.
+    vmids: BTreeMap<(&'a ProviderName, Vmid), (&'a str, bool)>,
 }
 
 impl<'a> Obstacles<'a> {
     fn new(observed: &'a Observed, owner: &Owner) -> Self {
-        let mut obstacles = Self { names: BTreeMap::new(), vmids: BTreeMap::new() };
+        let mut obstacles = Self { names: BTreeSet::new(), vmids: BTreeMap::new() };
         for (provider, inventory) in machine::inventories(observed) {
-            let foreign = inventory
-                .machines
-                .iter()
-                .filter(|(_, seen)| seen.owner != *owner)
-                .map(|(name, seen)| (name.as_str(), seen.vmid));
-            let taken = inventory.taken.iter().map(|taken| (taken.name.as_str(), taken.vmid));
-            for (name, vmid) in foreign.chain(taken) {
-                obstacles.names.insert((provider, name), vmid);
+            let foreign = inventory.machines.iter().filter(|(_, seen)| seen.owner != *owner);
+            let foreign = foreign.map(|(name, seen)| (name.as_str(), seen.vmid, false));
+            let taken = inventory.taken.iter().map(|taken| (taken.name.as_str(), taken.vmid, taken.being_made));
+            for (name, vmid, being_made) in foreign.chain(taken) {
+                obstacles.names.insert((provider, name));
                 if let Some(vmid) = vmid {
-                    obstacles.vmids.insert((provider, vmid), name);
+                    obstacles.vmids.insert((provider, vmid), (name, being_made));
                 }
             }
         }
         obstacles
     }
 
-    fn before(&self, machine: &DesiredMachine) -> Option<String> {
+    fn before(&self, machine: &DesiredMachine) -> Option<Refusal> {
+        let help = || Some("choose another, or remove what is there by hand".into());
         if let Some(vmid) = machine.vmid
-            && let Some(name) = self.vmids.get(&(&machine.provider, vmid))
+            && let Some((name, being_made)) = self.vmids.get(&(&machine.provider, vmid))
         {
-            return Some(format!("VMID {vmid} belongs to `{name}`, which is not ours"));
+            return Some(match being_made {
+                true => (
+                    format!("VMID {vmid} is being made at this moment: whose it is shows when it is done"),
+                    Some(BEING_MADE.into()),
+                ),
+                false => (format!("VMID {vmid} belongs to `{name}`, which is not ours"), help()),
+            });
         }
-        let taken = self.names.contains_key(&(&machine.provider, machine.name.as_str()));
-        taken.then(|| format!("the name `{}` belongs to a machine that is not ours", machine.name))
+        let taken = self.names.contains(&(&machine.provider, machine.name.as_str()));
+        taken.then(|| (format!("the name `{}` belongs to a machine that is not ours", machine.name), help()))
     }
 }
 
@@ -440,7 +449,7 @@ fn judge<'a>(
             Err(("the host should exist already and is not there".into(), Some("look at its address".into())))
         }
         Seen::Absent => match obstacles.before(machine) {
-            Some(obstacle) => Err((obstacle, Some("choose another, or remove what is there by hand".into()))),
+            Some(refusal) => Err(refusal),
             None => Ok(Standing::ToMake),
         },
         Seen::Present(seen) => {

@@ -15,6 +15,7 @@ use kubewright_model::plan::{Action, HostChange, Stage, Step, Weight};
 
 use super::draft::{Draft, id};
 use super::machines;
+use super::standing::BEING_MADE;
 use crate::diff::machine;
 use crate::holders::Holders;
 
@@ -75,7 +76,14 @@ fn number<'a>(
     let mut old = Vec::new();
     for vmid in template.vmids {
         let node = inventory.machines.iter().find(|(_, seen)| seen.vmid == Some(vmid)).map(|(name, _)| name.as_str());
-        let taken = inventory.taken.iter().find(|taken| taken.vmid == Some(vmid)).map(|taken| taken.name.as_str());
+        let taken = inventory.taken.iter().find(|taken| taken.vmid == Some(vmid));
+        if taken.is_some_and(|taken| taken.being_made) {
+            return Err((
+                format!("it cannot be built yet: VMID {vmid} is being made at this moment"),
+                BEING_MADE.into(),
+            ));
+        }
+        let taken = taken.map(|taken| taken.name.as_str());
         if let Some(name) = taken.or(node) {
             let whose = if taken.is_some() { ", which is not ours" } else { "" };
             let help = match vmid == template.vmids[0] {

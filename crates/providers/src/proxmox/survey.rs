@@ -64,9 +64,9 @@ impl Entry {
         self.name.clone().unwrap_or_else(|| self.guest.to_string())
     }
 
-    /// It, as what is not ours.
+    /// It, as what is not ours, or not known to be.
     fn taken(&self) -> Taken {
-        Taken { name: self.title(), vmid: Some(self.guest.vmid) }
+        Taken { name: self.title(), vmid: Some(self.guest.vmid), being_made: self.is_being_made() }
     }
 
     fn read(kind: Kind, node: &str, item: &Value) -> Option<Self> {

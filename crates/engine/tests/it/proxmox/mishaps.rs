@@ -245,6 +245,20 @@ fn a_task_that_fails_ends_the_run_with_the_last_lines_of_its_log() {
 }
 
 #[test]
+fn what_is_being_made_under_our_number_is_not_called_somebody_elses() {
+    let both = lab();
+    sim::run(async {
+        both.fake.tell("pve.add_vm(401, '', node='pve2', config={'lock': 'clone'}); pve.vm(401).lock = 'clone'");
+        let blocked = both.run(&Ask::Apply, &mut |_| {}).await.unwrap_err();
+        let EngineError::Blocked(notes) = &blocked else { panic!("{blocked}") };
+        let note = notes.iter().find(|note| note.message.contains("401")).unwrap();
+        assert!(note.message.contains("VMID 401 is being made at this moment"), "{note:?}");
+        assert!(note.help.as_ref().is_some_and(|help| help.contains("delete nothing")), "{note:?}");
+    })
+    .unwrap();
+}
+
+#[test]
 fn somebody_elses_machine_with_our_number_stops_the_run_before_anything_is_written() {
     let both = lab();
     sim::run(async {
