@@ -287,6 +287,12 @@ pub struct DesiredLoadBalancer {
 pub struct DesiredProxy {
     /// The host.
     pub host: NodeName,
+    /// Its address, and those of the others in its pool, which it hands floating addresses on to.
+    pub address: Option<IpAddr>,
+    /// See [`Self::address`].
+    pub peers: Vec<IpAddr>,
+    /// Its place in the pool.
+    pub turn: usize,
     /// The load balancers that it is, in the order of the file.
     pub balancers: Vec<ProxyBalancer>,
 }

@@ -223,6 +223,8 @@ impl FileWish {
 pub enum Judge {
     /// <https://docs.haproxy.org/3.0/management.html#3>
     HaProxy,
+    /// <https://www.keepalived.org/manpage.html>; it knows the host's interfaces as well.
+    Keepalived,
 }
 
 impl Judge {
@@ -230,6 +232,7 @@ impl Judge {
     pub fn command(self) -> &'static str {
         match self {
             Self::HaProxy => "haproxy -c -f",
+            Self::Keepalived => "keepalived --config-test --use-file",
         }
     }
 }

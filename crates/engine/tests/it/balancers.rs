@@ -56,6 +56,13 @@ fn run(program: &str, words: &[&str]) -> String {
 
 /// The balancer's host as a spec with so many masters wants it.
 fn wish(host: &BootedHost, masters: usize) -> DesiredHost {
+    of_pair(&[host], masters, "").remove(0)
+}
+
+/// The balancer's hosts as a spec with so many masters wants them, and more of the load balancer before the workers.
+fn of_pair(fronts: &[&BootedHost], masters: usize, ingress: &str) -> Vec<DesiredHost> {
+    let names: Vec<&str> = fronts.iter().map(|host| host.name.as_str()).collect();
+    let addresses: Vec<String> = fronts.iter().map(|host| host.address.to_string()).collect();
     let Desired { hosts, .. } = desired(&format!(
         "apiVersion: kubewright.dev/v1alpha1
 kind: Cluster
@@ -64,7 +71,7 @@ spec:
   kubernetes: {{ distribution: rke2, version: v1.33.5+rke2r1, endpoint: {{ loadBalancer: api }} }}
   hosts: {{ ssh: {{ user: admin, port: {PORT}, keyFile: {key} }} }}
   pools:
-    front: {{ role: loadBalancer, name: {name}, addresses: [{address}], existing: {{}} }}
+    front: {{ role: loadBalancer, names: [{names}], addresses: [{addresses}], existing: {{}} }}
     master: {{ role: server, name: 'master-{{n}}', addresses: ['{first}-{last}'], existing: {{}} }}
     worker: {{ role: agent, name: 'worker-{{n}}', addresses: ['10.77.0.111-112'], existing: {{}} }}
   loadBalancers:
@@ -74,15 +81,15 @@ spec:
       targets: [master]
       listen: [{{ port: 6443, to: 6443 }}, {{ port: 9345, to: 9345 }}]
       statistics: {{ port: 8404, path: /stats, user: admin, password: {{ env: STATS }} }}
-    ingress: {{ by: haproxy, pool: front, targets: [worker], listen: [{{ port: 80, to: 32624 }}] }}
+    ingress: {{ by: haproxy, pool: front, targets: [worker], listen: [{{ port: 80, to: 32624 }}]{ingress} }}
 ",
-        key = host.at("user").display(),
-        name = host.name,
-        address = host.address,
+        key = fronts[0].at("user").display(),
+        names = names.join(", "),
+        addresses = addresses.join(", "),
         first = MASTERS[0],
         last = 100 + masters,
     ));
-    hosts.into_iter().find(|wish| wish.name == host.name).unwrap()
+    hosts.into_iter().filter(|wish| names.contains(&wish.name.as_str())).collect()
 }
 
 struct Front<'a> {
@@ -93,7 +100,7 @@ struct Front<'a> {
 
 impl Front<'_> {
     fn ours(wish: &DesiredHost) -> Vec<HostResource> {
-        let of_haproxy = |it: &&HostResource| it.key().contains("haproxy");
+        let of_haproxy = |it: &&HostResource| ["haproxy", "keepalived"].iter().any(|what| it.key().contains(what));
         wish.resources.iter().filter(of_haproxy).cloned().collect()
     }
 
@@ -273,4 +280,76 @@ async fn refuses(front: &Front<'_>, wish: &DesiredHost) {
 #[test]
 fn haproxy_goes_on_while_backends_fail_and_come_and_go() {
     world(|| tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(balances()));
+}
+
+/// Waits until one of the hosts holds the address, and answers there; which.
+fn holder(hosts: &[&BootedHost], ingress: &str, not: Option<usize>) -> usize {
+    let deadline = Instant::now() + Duration::from_secs(90);
+    let has = |host: &&BootedHost| host.sh("ip -4 -brief address show host0").contains(FLOATING);
+    loop {
+        let holders: Vec<usize> = (0..hosts.len()).filter(|at| Some(*at) != not && has(&hosts[*at])).collect();
+        let words = ["--silent", "--show-error", "--max-time", "2", "--output", "/dev/null", "--fail", ingress];
+        let asked = Command::new("curl").args(words).output().unwrap();
+        match holders.as_slice() {
+            [only] if asked.status.success() => return *only,
+            _ => {}
+        }
+        if Instant::now() > deadline {
+            let log = "journalctl --no-pager -o cat -u keepalived -u haproxy | tail -n 30";
+            let logs: String = hosts.iter().map(|host| host.sh(log)).collect();
+            panic!("{holders:?} hold the address: {asked:?}\n{}\n{logs}", run("ip", &["neighbour", "show", FLOATING]));
+        }
+        std::thread::sleep(Duration::from_millis(300));
+    }
+}
+
+/// Free, and on the network of both hosts.
+const FLOATING: &str = "10.77.0.50";
+
+async fn floats() {
+    let mut hosts = ["front-1", "front-2"].map(|name| BootedHost::prepared(name, ""));
+    let folder = tempfile::tempdir().unwrap();
+    furnish(folder.path());
+    let key = fs::read_to_string(hosts[0].at("user.pub")).unwrap();
+    hosts[1].sh(&format!("echo '{}' >>/home/admin/.ssh/authorized_keys", key.trim()));
+    let _worker = Backend::start("worker-1", WORKERS[0], 32624, folder.path());
+    let at = |name: &str| folder.path().join(name);
+    let ask = Arc::new(|_: &_| Err("nobody is asked".into()));
+    let hands = RealHosts::new(User { home: at(""), known_hosts: at("known"), agent: None, ask }).unwrap();
+    let make = async |wish: &DesiredHost| {
+        let change = HostChange::making(wish, None, Front::ours(wish));
+        let holes = Holes::from([("secret/statistics-api".into(), Secret::new(PASSWORD.into()))]);
+        hands.change(&change, &holes).await.map(|report| report.changed)
+    };
+    let floating = |interface: &str| format!(", floating: {{ address: {FLOATING}, interface: {interface} }}");
+    for wish in of_pair(&[&hosts[0], &hosts[1]], 1, &floating("host0")) {
+        assert!(make(&wish).await.unwrap());
+        assert!(!make(&wish).await.unwrap(), "the second time nothing is to be done");
+    }
+    let ingress = format!("http://{FLOATING}/");
+    let first = holder(&[&hosts[0], &hosts[1]], &ingress, None);
+
+    // Who lives without its HAProxy serves nobody, and hands the address on; it does not take it back.
+    hosts[first].sh("systemctl stop haproxy");
+    let second = holder(&[&hosts[0], &hosts[1]], &ingress, Some(first));
+    assert_ne!(first, second);
+    hosts[first].sh("systemctl start haproxy");
+    std::thread::sleep(Duration::from_secs(6));
+    assert_eq!(holder(&[&hosts[0], &hosts[1]], &ingress, None), second, "each move cuts connections");
+
+    // A network card that is not there is told, and what was there stays.
+    let wrong = of_pair(&[&hosts[0], &hosts[1]], 1, &floating("eth9")).swap_remove(first);
+    let Err(HostError::Failed { why, log, .. }) = make(&wrong).await else {
+        panic!("it takes a card that is not there")
+    };
+    assert_eq!(why, "keepalived refuses it, and what was there stays");
+    assert!(log.iter().any(|line| line.contains("eth9")), "{log:?}");
+
+    hosts[second].power_off();
+    assert_eq!(holder(&[&hosts[first]], &ingress, None), 0);
+}
+
+#[test]
+fn an_address_goes_where_a_haproxy_lives() {
+    world(|| tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(floats()));
 }

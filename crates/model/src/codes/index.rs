@@ -386,6 +386,12 @@ codes! {
     518 Error ANNOUNCERS_SEVERAL = "two that give out addresses",
         "MetalLB and Cilium's announcements both give addresses to every Service of type LoadBalancer and both \
          answer for them. Keep one of the two.";
+    519 Error FLOATING_ADDRESS = "a floating address that cannot float",
+        "The hosts of a load balancer hand a floating address on to each other: it is a free address of their network, \
+         nobody else's, and only hosts that run HAProxy can do that. At Hetzner the load balancer has addresses of its own.";
+    520 Warning FLOATING_ALONE = "a floating address of one host",
+        "There is one host that can hold the address, so it is gone when that host is. Add a host to the pool, or remove \
+         `floating`.";
     601 Error FILE_CONTENT = "a path with no meaning or with two",
         "What is at a path is a file with a `content` or with a text `from` a secret, a `block` of lines in a file of \
          others, a `link` or a `directory`. Write exactly one of the five. A block has the mode and the owner of the \

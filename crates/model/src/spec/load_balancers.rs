@@ -1,5 +1,7 @@
 //! Load balancers before the cluster: the same wish, met by Hetzner, by HAProxy or by a virtual IP.
 
+use std::net::IpAddr;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -36,6 +38,9 @@ pub struct LoadBalancer {
     /// The pool whose hosts run it (HAProxy).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pool: Option<PoolName>,
+    /// An address that the hosts of `pool` hand on to each other: it is where one of them lives (HAProxy).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub floating: Option<Floating>,
     /// A page with statistics (HAProxy).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub statistics: Option<Statistics>,
@@ -46,6 +51,32 @@ pub struct LoadBalancer {
     /// Reach the targets by their private addresses (Hetzner).
     #[serde(default = "crate::spec::kubernetes::yes")]
     pub private_network: bool,
+}
+
+/// An address that several hosts hand on to each other, by VRRP.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Floating {
+    /// The address: a free one of the hosts' network.
+    pub address: IpAddr,
+    /// The network interface of the hosts that it is put on.
+    #[schemars(with = "forms::Interface")]
+    pub interface: String,
+    /// VRRP's number for it, which nobody else in that network may have. Without it: the address' last number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub router: Option<u8>,
+}
+
+impl Floating {
+    /// VRRP's number for it.
+    pub fn router(&self) -> u8 {
+        let last = match self.address {
+            IpAddr::V4(address) => address.octets()[3],
+            IpAddr::V6(address) => address.octets()[15],
+        };
+        self.router.unwrap_or(last).max(1)
+    }
 }
 
 fn default_type() -> String {

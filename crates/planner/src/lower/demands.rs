@@ -329,3 +329,22 @@ fn what_is_not_built_is_named() {
     ];
     assert!(missing(&sqlite).contains(&"backups of SQLite".to_string()), "{:?}", missing(&sqlite));
 }
+
+#[test]
+fn hosts_of_a_balancer_hand_an_address_on() {
+    let two = [
+        ("addresses: [10.0.0.5]", "addresses: [10.0.0.5, 10.0.0.6]"),
+        ("names: [front]", "name: 'front-{n}'"),
+        ("by: haproxy", "by: haproxy\n      floating: { address: 10.0.0.4, interface: eth0 }"),
+    ];
+    let lab = changed(&two);
+    let of = |host: &str| text(&lab, host, "/etc/keepalived/keepalived.conf");
+    let (first, second) = (of("front-1"), of("front-2"));
+    assert!(first.contains("virtual_router_id 4\n    priority 200\n"), "{first}");
+    assert!(second.contains("virtual_router_id 4\n    priority 199\n"), "{second}");
+    assert!(second.contains("unicast_src_ip 10.0.0.6\n    unicast_peer {\n        10.0.0.5\n    }\n"), "{second}");
+    assert!(first.contains("nopreempt") && first.contains("        10.0.0.4/32\n"), "{first}");
+    // What nodes are told, and what the API's certificate is for.
+    assert_eq!(lab.kubernetes.endpoint.to_string(), "10.0.0.4:6443");
+    assert!(text(&lab, "server-1", "/etc/rancher/k3s/config.yaml").contains("10.0.0.4"));
+}

@@ -19,7 +19,7 @@ use kubewright_model::text::Text;
 use super::{Context, SecretNames, load_balancers};
 use crate::context::nodes::NodePlan;
 use crate::distributions;
-use crate::haproxy;
+use crate::{haproxy, keepalived};
 
 /// Hosts of nodes, then the hypervisors that need a word from us.
 pub(super) fn hosts(
@@ -180,6 +180,7 @@ fn resources(
     }
     let proxy = proxies.iter().find(|proxy| proxy.host == node.name);
     resources.extend(proxy.into_iter().flat_map(|proxy| haproxy::resources(proxy, kubernetes.distribution)));
+    resources.extend(proxy.into_iter().flat_map(keepalived::resources));
     if let Some(ssh) = settings.ssh.as_ref().filter(|ssh| ssh.harden) {
         resources.push(HostResource::SshDaemon(SshDaemonWish { port: ssh.port, harden: true }));
     }

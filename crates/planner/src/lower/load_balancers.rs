@@ -66,9 +66,18 @@ pub(super) fn proxies(context: &Context<'_>, secrets: &mut SecretNames) -> Vec<D
     };
     let proxies = context.nodes.iter().map(|node| DesiredProxy {
         host: node.name.clone(),
+        address: node.address,
+        peers: pool(context, node).filter(|other| other.name != node.name).filter_map(|other| other.address).collect(),
+        turn: pool(context, node).position(|other| other.name == node.name).unwrap_or_default(),
         balancers: on_host(context, node).map(|(name, spec)| balancer(name, spec)).collect(),
     });
     proxies.filter(|proxy| !proxy.balancers.is_empty()).collect()
+}
+
+/// The hosts of a host's pool, itself among them.
+fn pool<'c>(context: &'c Context<'_>, node: &NodePlan<'_>) -> impl Iterator<Item = &'c NodePlan<'c>> {
+    let name = node.pool_name;
+    context.nodes.iter().filter(move |other| other.pool_name == name)
 }
 
 fn reached_at(node: &NodePlan<'_>) -> String {

@@ -36,7 +36,7 @@ pub(super) fn meanwhile<'a>(desired: &'a Desired, observed: &Observed) -> Cow<'a
         let others: Vec<_> = leavers.iter().copied().filter(|(name, _)| **name != proxy.host).collect();
         let distribution = desired.kubernetes.distribution;
         let balancers = proxy.balancers.iter().map(|balancer| with(balancer, &others, distribution)).collect();
-        let proxy = DesiredProxy { host: proxy.host.clone(), balancers };
+        let proxy = DesiredProxy { balancers, ..proxy.clone() };
         let resources = haproxy::resources(&proxy, distribution);
         let hosts = interim.to_mut().hosts.iter_mut().filter(|host| host.name == proxy.host);
         for old in hosts.flat_map(|host| &mut host.resources) {

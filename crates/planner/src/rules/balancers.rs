@@ -30,6 +30,7 @@ pub(super) fn rules(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
             }
         }
         hosts(facts, balancer, &path, found);
+        floating(facts, balancer, &path, found);
         targets(facts, balancer, &path, found);
         for (index, listener) in balancer.listen.iter().enumerate() {
             listens(balancer, listener, &path.then("listen").then(index), found);
@@ -56,6 +57,25 @@ fn hosts(facts: &Facts<'_>, balancer: &LoadBalancer, path: &SpecPath, found: &mu
         None => "add a pool with `role: loadBalancer`, and name it in `pool`".to_string(),
     };
     found.push(Diagnostic::new(codes::BALANCER_POOL, path.then("pool"), message).help(help));
+}
+
+/// What is handed on needs somebody to take it.
+fn floating(facts: &Facts<'_>, balancer: &LoadBalancer, path: &SpecPath, found: &mut Vec<Diagnostic>) {
+    if balancer.floating.is_none() {
+        return;
+    }
+    let path = path.then("floating");
+    if balancer.by != Balancer::Haproxy {
+        let message = "only hosts that run HAProxy hand an address on";
+        found.push(Diagnostic::new(codes::FLOATING_ADDRESS, path, message).help("remove `floating`"));
+        return;
+    }
+    let hosts = facts.nodes.iter().filter(|node| Some(node.pool_name) == balancer.pool.as_ref()).count();
+    if hosts == 1 {
+        let message = "the pool has one host, and nobody takes the address when it fails";
+        let help = "add a host to the pool, or remove `floating`";
+        found.push(Diagnostic::new(codes::FLOATING_ALONE, path, message).help(help));
+    }
 }
 
 fn targets(facts: &Facts<'_>, balancer: &LoadBalancer, path: &SpecPath, found: &mut Vec<Diagnostic>) {

@@ -4,8 +4,9 @@ use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
 use kubewright_model::diagnostic::SpecPath;
-use kubewright_model::ids::PoolName;
+use kubewright_model::ids::{ClusterName, PoolName};
 use kubewright_model::net::AddressRange;
+use kubewright_model::spec::load_balancers::Floating;
 
 use super::{Facts, at, templates};
 
@@ -20,6 +21,8 @@ pub(super) enum Holder<'a> {
     Balanced(&'a PoolName),
     /// The hosts' gateway.
     Gateway,
+    /// Hosts of a load balancer, which hand it on.
+    Floating(&'a ClusterName),
     /// The API, by its own address.
     Endpoint,
     /// The API, by an address that the servers hand on.
@@ -34,6 +37,7 @@ impl Holder<'_> {
             Self::Template => "the address of a template's machine".into(),
             Self::Balanced(pool) => format!("in the LoadBalancer pool `{pool}`"),
             Self::Gateway => "the gateway's address".into(),
+            Self::Floating(balancer) => format!("the floating address of the load balancer `{balancer}`"),
             Self::Endpoint => "the address of the API".into(),
             Self::VirtualIp => "the API's virtual IP".into(),
         }
@@ -81,6 +85,16 @@ pub(super) fn claims<'a>(facts: &Facts<'a>) -> Vec<Claim<'a>> {
     for (name, pool) in &facts.spec.pools {
         for (index, range) in pool.addresses.iter().enumerate() {
             claim(*range, Holder::Node(name), at("pools").then(name).then("addresses").then(index));
+        }
+    }
+    let mut shared: Vec<(&Floating, Option<&PoolName>)> = Vec::new();
+    for (name, balancer) in &facts.spec.load_balancers {
+        let Some(floating) = &balancer.floating else { continue };
+        // Load balancers on the same hosts may share it.
+        let whose = (floating, balancer.pool.as_ref());
+        if let Some(range) = one(floating.address).filter(|_| !shared.contains(&whose)) {
+            shared.push(whose);
+            claim(range, Holder::Floating(name), at("loadBalancers").then(name).then("floating").then("address"));
         }
     }
     let mut seen = BTreeSet::new();

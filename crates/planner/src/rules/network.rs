@@ -31,6 +31,7 @@ fn outside(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
         let (code, what) = match claim.holder {
             Holder::Node(_) | Holder::Template => (codes::ADDRESS_OUTSIDE_NETWORK, "the address"),
             Holder::Balanced(_) => (codes::POOL_OUTSIDE_NETWORK, "the pool"),
+            Holder::Floating(_) => (codes::FLOATING_ADDRESS, "the floating address"),
             Holder::Gateway | Holder::Endpoint | Holder::VirtualIp => continue,
         };
         if inside(claim.range) {
@@ -58,6 +59,7 @@ fn reserved(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
             Holder::Template => "the template's machine",
             Holder::Gateway => "the gateway",
             Holder::VirtualIp => "the virtual IP",
+            Holder::Floating(_) => "the load balancer",
             // What is balanced may hold them, and the endpoint may be an address of somewhere else.
             Holder::Balanced(_) | Holder::Endpoint => continue,
         };
@@ -92,10 +94,14 @@ fn taken_twice(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
 
 /// Which rule two holders of one address break, and whether the later of them is the one to mend.
 fn verdict(later: &Holder<'_>, earlier: &Holder<'_>) -> Option<(Code, bool)> {
-    use Holder::{Balanced, Endpoint, Gateway, Node, Template, VirtualIp};
+    use Holder::{Balanced, Endpoint, Floating, Gateway, Node, Template, VirtualIp};
     Some(match (later, earlier) {
         (Template, _) => (codes::TEMPLATE_ADDRESS, true),
         (_, Template) => (codes::TEMPLATE_ADDRESS, false),
+        // The endpoint may be such an address.
+        (Floating(_), Endpoint) | (Endpoint, Floating(_)) => return None,
+        (Floating(_), _) => (codes::FLOATING_ADDRESS, true),
+        (_, Floating(_)) => (codes::FLOATING_ADDRESS, false),
         (Node(_), Node(_)) => (codes::DUPLICATE_ADDRESS, true),
         (Node(_), Gateway) => (codes::ADDRESS_OF_GATEWAY, true),
         (Gateway, Node(_)) => (codes::ADDRESS_OF_GATEWAY, false),
@@ -117,7 +123,9 @@ fn help(code: Code) -> &'static str {
     match code {
         codes::DUPLICATE_ADDRESS => "give each node an address of its own",
         codes::ADDRESS_OF_GATEWAY => "choose another address for the node, or correct `network.gateway`",
-        codes::VIRTUAL_IP_TAKEN | codes::TEMPLATE_ADDRESS => "choose an address that belongs to nobody",
+        codes::VIRTUAL_IP_TAKEN | codes::TEMPLATE_ADDRESS | codes::FLOATING_ADDRESS => {
+            "choose an address that belongs to nobody"
+        }
         codes::POOLS_OVERLAP => "give each pool addresses of its own",
         _ => "end the pool before that address, or split it in two around it",
     }

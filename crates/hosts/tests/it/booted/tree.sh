@@ -5,7 +5,7 @@ suite=trixie
 packages=systemd,systemd-sysv,dbus,kmod,cloud-init,openssh-server,sudo,iproute2,iptables,nftables,conntrack,curl
 packages=$packages,ca-certificates,procps,bash
 # What hosts install themselves, from a mirror of their own: no test needs the network for that.
-installed=figlet,haproxy
+installed=figlet,haproxy,keepalived
 
 trees=${XDG_CACHE_HOME:-${HOME:-/var/tmp}/.cache}/kubewright/trees
 key=$(sha256sum <"$0" | cut -c 1-16)
