@@ -287,11 +287,14 @@ pub struct DesiredLoadBalancer {
 pub struct DesiredProxy {
     /// The host.
     pub host: NodeName,
-    /// Its address, and those of the others in its pool, which it hands floating addresses on to.
+    /// Its address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<IpAddr>,
-    /// See [`Self::address`].
+    /// Those of the others in its pool, which it hands floating addresses on to.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub peers: Vec<IpAddr>,
     /// Its place in the pool.
+    #[serde(default)]
     pub turn: usize,
     /// The load balancers that it is, in the order of the file.
     pub balancers: Vec<ProxyBalancer>,
