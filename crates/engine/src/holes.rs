@@ -81,6 +81,11 @@ impl<'a> Filler<'a> {
         self.servers.borrow().is_empty() && wanted(action).iter().any(|name| name.as_str() == SERVER)
     }
 
+    /// Servers that serve.
+    pub(crate) fn serving(&self) -> Vec<NodeName> {
+        self.servers.borrow().clone()
+    }
+
     /// A server that serves no more.
     pub(crate) fn leaves(&self, name: &NodeName) {
         self.servers.borrow_mut().retain(|server| server != name);

@@ -238,6 +238,9 @@ pub struct DesiredMember {
     pub recipes: Option<MemberRecipes>,
 }
 
+/// The hole for the name of a member that is taken out of the datastore, and behind it where its etcd was, if that is known.
+pub const FORGOTTEN: &str = "cluster/forgotten";
+
 /// What a distribution does with a member.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct MemberRecipes {
@@ -250,6 +253,10 @@ pub struct MemberRecipes {
     /// Lets other nodes in for a while, where nobody may join without that; servers only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub admit: Option<Arc<Recipe>>,
+    /// Takes another member out of the datastore, where Kubernetes does not do that by itself; servers only. Who that is, is
+    /// the hole [`FORGOTTEN`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forget: Option<Arc<Recipe>>,
     /// Puts the version that is wished in the place of the one that runs.
     pub upgrade: Arc<Recipe>,
     /// Leaves nothing of the distribution on the host.

@@ -29,6 +29,8 @@ pub enum Effect {
     Belong,
     /// A member lets others in for a while.
     Admit,
+    /// A member takes another one out of the datastore.
+    Forget,
     /// Saves the datastore.
     Snapshot,
     /// Puts a saved datastore back.

@@ -39,6 +39,8 @@ trait Compiler: Sync {
     fn belong(&self, context: &Context<'_>) -> Option<Recipe>;
     /// Lets other nodes in for a while, by a server, where nobody may join without that.
     fn admit(&self, context: &Context<'_>, node: &NodePlan<'_>) -> Option<Recipe>;
+    /// Takes another member out of etcd, by a server, where Kubernetes does not do that by itself.
+    fn forget(&self, context: &Context<'_>) -> Option<Recipe>;
     /// Puts the version that is wished in the place of the one that runs.
     fn upgrade(&self, context: &Context<'_>, node: &NodePlan<'_>) -> Recipe;
     /// Leaves nothing of it on the host of a server, or of an agent.
@@ -91,6 +93,7 @@ pub(crate) struct Recipes {
     compiler: &'static dyn Compiler,
     leaving: Leaving,
     snapshot: Option<Arc<Recipe>>,
+    forget: Option<Arc<Recipe>>,
 }
 
 /// What a distribution does with its members; none where it has no compiler yet.
@@ -102,6 +105,7 @@ pub(crate) fn recipes(context: &Context<'_>) -> Option<Recipes> {
         leaving: Leaving { server: Arc::new(compiler.leave(true)), agent: Arc::new(compiler.leave(false)) },
         // SQLite is a file that must not be copied while it is written; its backup is the machine's.
         snapshot: etcd.then(|| Arc::new(compiler.snapshot(context))),
+        forget: compiler.forget(context).map(Arc::new),
     })
 }
 
@@ -119,6 +123,7 @@ impl Recipes {
             join: Arc::new(compiler.join(context, node)),
             belong: if server { compiler.belong(context).map(Arc::new) } else { None },
             admit: if server { compiler.admit(context, node).map(Arc::new) } else { None },
+            forget: self.forget.clone().filter(|_| server),
             upgrade: Arc::new(compiler.upgrade(context, node)),
             leave: if server { self.leaving.server.clone() } else { self.leaving.agent.clone() },
             snapshot: self.snapshot.clone().filter(|_| server),

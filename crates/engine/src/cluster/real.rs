@@ -4,6 +4,7 @@ mod conditions;
 mod drain;
 mod failure;
 mod helm;
+mod kubeadm;
 mod look;
 mod marks;
 mod nodes;

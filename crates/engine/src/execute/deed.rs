@@ -16,6 +16,7 @@ mod waiting;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -53,6 +54,8 @@ pub struct Hands<'a> {
     filler: Filler<'a>,
     /// Nodes whose machines this plan makes: they cannot hold anything of a cluster.
     made: BTreeSet<NodeName>,
+    /// Servers and members of the datastore when the plan was made, and where each was.
+    servers: BTreeMap<NodeName, Option<IpAddr>>,
     /// Hosts that answered when the plan was made.
     looked_at: BTreeSet<NodeName>,
     /// Hosts on which cloud-init was at work then.
@@ -124,6 +127,11 @@ impl<'a> Hands<'a> {
         let coming = plan.steps.iter().filter_map(|step| starts(&step.action).cloned());
         let at_work = |seen: &Seen<HostSeen>| seen.present().is_some_and(|it| it.cloud_init == Some(CloudInit::AtWork));
         let booting = observed.hosts.iter().filter(|(_, seen)| at_work(seen)).map(|(name, _)| name.clone()).collect();
+        let books = observed.cluster.as_ref().and_then(Seen::present);
+        let servers = books.into_iter().flat_map(|seen| {
+            let servers = seen.nodes.iter().filter(|(_, node)| node.server).map(|(name, node)| (name, node.address));
+            servers.chain(seen.members.keys().map(|name| (name, seen.nodes.get(name).and_then(|node| node.address))))
+        });
         let looked_at = observed.hosts.iter().filter(|(_, seen)| seen.present().is_some());
         let cluster = observed.cluster.as_ref().and_then(Seen::present);
         cluster.into_iter().for_each(|seen| filler.found(seen));
@@ -133,6 +141,7 @@ impl<'a> Hands<'a> {
             filler,
             made: made.collect(),
             booting,
+            servers: servers.map(|(name, address)| (name.clone(), address)).collect(),
             looked_at: looked_at.map(|(name, _)| name.clone()).collect(),
             filled: observed.filled,
             given_up: RefCell::default(),
@@ -298,6 +307,7 @@ impl<'a> Hands<'a> {
             }
             Action::MarkNode(marks) => return Ok(patiently!(tell, hands.mark(marks))?),
             Action::ForgetMember(node) => {
+                self.taken_out_by_another(node, tell).await?;
                 patiently!(tell, hands.forget(node))?;
                 self.filler.leaves(node);
             }

@@ -394,19 +394,28 @@ impl State {
         }
     }
 
-    /// Takes a node out of the books.
+    /// A member leaves etcd, which may not cost it the quorum.
+    pub(super) fn leaves_etcd(&mut self, name: &NodeName, now: u64) -> Result<(), String> {
+        let Some(since) = self.cluster.members.get(name).copied() else { return Ok(()) };
+        let (all, healthy) = self.votes(now);
+        let answers = self.serves(name, now);
+        let votes = now >= since;
+        let stay = all - usize::from(votes);
+        let stay_healthy = healthy - usize::from(votes && answers);
+        if stay_healthy < stay / 2 + 1 {
+            self.breach(now, format!("{name} was to leave etcd, of which {stay_healthy} of {stay} would answer"));
+            return Err(format!("etcdserver: re-configuration failed: {stay_healthy} of {stay} would answer"));
+        }
+        self.cluster.members.remove(name);
+        Ok(())
+    }
+
+    /// Takes a node out of the books. K3s and RKE2 take its member out of etcd with it.
     pub(super) fn forget(&mut self, name: &NodeName, now: u64) -> Result<(), String> {
-        if let Some(since) = self.cluster.members.get(name).copied() {
-            let (all, healthy) = self.votes(now);
-            let answers = self.serves(name, now);
-            let votes = now >= since;
-            let stay = all - usize::from(votes);
-            let stay_healthy = healthy - usize::from(votes && answers);
-            if stay_healthy < stay / 2 + 1 {
-                self.breach(now, format!("{name} was to leave etcd, of which {stay_healthy} of {stay} would answer"));
-                return Err(format!("etcdserver: re-configuration failed: {stay_healthy} of {stay} would answer"));
-            }
-            self.cluster.members.remove(name);
+        if self.cluster.kubeadm.is_none() {
+            self.leaves_etcd(name, now)?;
+        } else if self.cluster.members.contains_key(name) {
+            self.breach(now, format!("{name} was to leave the books, and its member stays in etcd"));
         }
         let node = self.cluster.leave(name);
         // K3s that finds itself removed puts its datastore aside, starts anew and joins again.

@@ -10,6 +10,7 @@
 mod backups;
 mod config;
 mod containerd;
+mod etcd;
 mod leave;
 mod recipes;
 #[cfg(test)]
@@ -91,6 +92,10 @@ impl Compiler for Kubeadm {
 
     fn admit(&self, context: &Context<'_>, node: &NodePlan<'_>) -> Option<Recipe> {
         Some(recipes::admit(context, node))
+    }
+
+    fn forget(&self, context: &Context<'_>) -> Option<Recipe> {
+        Some(recipes::forget(context))
     }
 
     fn upgrade(&self, context: &Context<'_>, node: &NodePlan<'_>) -> Recipe {

@@ -233,6 +233,11 @@ impl Compiler for Program {
         None
     }
 
+    /// A node that is deleted is taken out of etcd by it.
+    fn forget(&self, _: &Context<'_>) -> Option<Recipe> {
+        None
+    }
+
     fn upgrade(&self, context: &Context<'_>, node: &NodePlan<'_>) -> Recipe {
         self.renew(context, node)
     }

@@ -20,9 +20,11 @@ use kubewright_model::ids::{Namespace, NodeName, Owner};
 use kubewright_model::net::HostPort;
 use kubewright_model::object::{ObjectId, kind_of_group};
 use kubewright_model::observed::{ClusterSeen, MemberSeen, NodeSeen};
+use kubewright_model::spec::Distribution;
 use serde::de::DeserializeOwned;
 
 use super::failure::{failed, is_of_datastore};
+use super::kubeadm::{self, Plane};
 use super::marks::{APPLIED, CLUSTER, FIELD_MANAGER, MANAGED_BY, selector};
 use super::reach::{Heard, Session};
 use crate::cluster::ClusterError;
@@ -42,18 +44,55 @@ const VOTES: &str = "EtcdIsVoter";
 /// K3s and RKE2 show with it how they were started: flags and values, one after the other.
 const NODE_ARGS: [&str; 2] = ["k3s.io/node-args", "rke2.io/node-args"];
 
+/// Who registers a node.
+const KUBELET: &str = "kubelet";
+
 /// Looks at everything that a plan needs.
 pub(super) async fn look(session: &Session, desired: &Desired) -> Result<ClusterSeen, ClusterError> {
     let client = &session.client;
-    let (nodes, namespaces, (objects, unlisted), releases) = futures::try_join!(
+    let (plane, nodes, namespaces, (objects, unlisted), releases) = futures::try_join!(
+        plane(client, &desired.kubernetes),
         nodes(client),
         namespaces(client),
         objects(client, desired),
         releases::releases(client, None),
     )?;
-    let members = members(session, &nodes, &desired.kubernetes).await;
-    let nodes = nodes.iter().filter_map(|node| Some((node.name_any().as_str().into(), node_seen(node)?))).collect();
+    let mut members = members(session, &nodes, &desired.kubernetes).await;
+    members.extend(of_kubeadm(session, &nodes, &plane, &desired.kubernetes).await);
+    let seen = |node: &Node| {
+        let name = NodeName::from(node.name_any().as_str());
+        let mut seen = node_seen(node)?;
+        if let Some(serves) = plane.api_servers.get(&name).filter(|serves| **serves < seen.version) {
+            // Its kubelet went ahead: the upgrade is not done.
+            seen.version = serves.clone();
+        }
+        Some((name, seen))
+    };
+    let nodes = nodes.iter().filter_map(seen).collect();
     Ok(ClusterSeen { nodes, members, namespaces, objects, unlisted, releases: releases::seen(releases) })
+}
+
+/// What kubeadm's control plane tells; nothing where it is another one's.
+async fn plane(client: &Client, kubernetes: &DesiredKubernetes) -> Result<Plane, ClusterError> {
+    match kubernetes.distribution {
+        Distribution::Kubeadm => kubeadm::plane(client).await,
+        Distribution::K3s | Distribution::Rke2 | Distribution::Talos => Ok(Plane::default()),
+    }
+}
+
+/// Members of kubeadm's etcd, by their pods; whether one is healthy its server is asked as well.
+async fn of_kubeadm(
+    session: &Session,
+    nodes: &[Node],
+    plane: &Plane,
+    kubernetes: &DesiredKubernetes,
+) -> BTreeMap<NodeName, MemberSeen> {
+    let with_etcd = nodes.iter().filter(|node| plane.etcd.contains_key(node.name_any().as_str()));
+    let silent = not_serving(session, with_etcd, kubernetes).await;
+    let member = |(name, ready): (&NodeName, &bool)| {
+        (name.clone(), MemberSeen { voter: true, healthy: *ready && !silent.contains_key(name) })
+    };
+    plane.etcd.iter().map(member).collect()
 }
 
 /// Everything of a kind, page by page. A list whose pages have grown too old is asked for anew, once.
@@ -226,7 +265,7 @@ fn node_seen(node: &Node) -> Option<NodeSeen> {
             .iter()
             .find_map(|key| node.annotations().get(*key))
             .map(|args| given(args))
-            .unwrap_or_default(),
+            .unwrap_or_else(|| labels_given(node)),
         server: is_server(node),
         address: internal(node),
     })
@@ -272,6 +311,20 @@ fn given(args: &str) -> BTreeSet<String> {
             _ => None,
         })
         .collect()
+}
+
+/// The labels of a node that shows no flags, by who has set them: its kubelet when it was registered, or we. Those of
+/// Kubernetes itself are nobody's. Of taints the books do not know who has set which.
+pub(super) fn labels_given(node: &Node) -> BTreeSet<String> {
+    let ours = |manager: Option<&str>| manager.is_some_and(|it| [KUBELET, FIELD_MANAGER].contains(&it));
+    let managed = node.metadata.managed_fields.iter().flatten().filter(|entry| ours(entry.manager.as_deref()));
+    let labels = managed.filter_map(|entry| entry.fields_v1.as_ref()?.0.pointer("/f:metadata/f:labels")?.as_object());
+    let keys = labels.flat_map(|labels| labels.keys()).filter_map(|key| key.strip_prefix("f:"));
+    let of_kubernetes = |key: &str| {
+        let domain = key.split_once('/').map_or("", |(domain, _)| domain);
+        ["kubernetes.io", "k8s.io"].iter().any(|it| domain == *it || domain.ends_with(&format!(".{it}")))
+    };
+    keys.filter(|key| !of_kubernetes(key)).map(|key| format!("label {key}")).collect()
 }
 
 /// Members of etcd, by what K3s and RKE2 tell of them on their nodes; whether one is healthy it is asked itself.

@@ -17,7 +17,7 @@ use kubewright_model::units::Span;
 use serde_json::{Value, json};
 
 use super::failure::{failed, without_secrets};
-use super::look::{all, kinds, objects};
+use super::look::{all, kinds, labels_given, objects};
 use super::objects::{body, fill};
 use super::{drain, helm, nodes};
 use crate::cluster::ClusterError;
@@ -111,6 +111,16 @@ async fn no_secret_is_in_an_error() {
     let value = json!({ "a": ["x‹hole:secret/door›y‹hole:secret/door›"], "b": 1 });
     assert_eq!(fill(&value, &holes).unwrap(), json!({ "a": ["xopen-sesameyopen-sesame"], "b": 1 }));
     assert!(fill(&json!("‹hole:secret/other›"), &holes).is_err());
+}
+
+#[test]
+fn labels_that_a_node_was_registered_with_are_known_again() {
+    let entry = |manager: &str, labels: Value| json!({ "manager": manager, "operation": "Update", "fieldsV1": { "f:metadata": { "f:labels": labels } } });
+    let kubelet = json!({ ".": {}, "f:disk": {}, "f:kubewright.dev/pool": {}, "f:beta.kubernetes.io/os": {} });
+    let fields = json!([entry("kubelet", kubelet), entry("somebody", json!({ "f:theirs": {} }))]);
+    let node: Node = serde_json::from_value(json!({ "metadata": { "name": "a", "managedFields": fields } })).unwrap();
+    let given: Vec<String> = labels_given(&node).into_iter().collect();
+    assert_eq!(given, ["label disk", "label kubewright.dev/pool"]);
 }
 
 #[test]

@@ -1,15 +1,19 @@
 //! Before a cluster is begun or joined: what is asked of it once more, for the plan was made a while ago.
 
-use kubewright_hosts::Probe;
-use kubewright_model::desired::{Desired, Way};
+use kubewright_hosts::{Holes, Probe};
+use kubewright_model::desired::{Desired, FORGOTTEN, Way};
 use kubewright_model::ids::NodeName;
 use kubewright_model::observed::{HostSeen, Seen};
 use kubewright_model::plan::Action;
+use kubewright_model::secret::Secret;
 use tokio::time::Instant;
 
 use crate::cluster::KUBECONFIG;
 
-use super::{BOOT, Fault, Hands, LONGEST_LOOK, Tell, tell_once};
+use super::{BOOT, Fault, Hands, LONGEST_LOOK, Saying, Tell, tell_once};
+
+/// Where members of etcd reach each other.
+const ETCD_PEERS: u16 = 2380;
 
 impl Hands<'_> {
     /// A host that was off when the plan was made may turn out to be a member: then it came back by itself.
@@ -70,6 +74,33 @@ impl Hands<'_> {
             tell_once(tell, &mut told, format!("waiting until {learner} votes: etcd takes in one member at a time"));
             tokio::time::sleep(LONGEST_LOOK).await;
         }
+    }
+
+    /// Where deleting a node leaves its member in etcd, a server that serves takes it out before. Any of them may.
+    pub(super) async fn taken_out_by_another(&self, node: &NodeName, tell: Tell<'_>) -> Result<(), Fault> {
+        let Some(address) = self.servers.get(node) else { return Ok(()) };
+        let takes_out = |name: &NodeName| {
+            let member = self.desired.members.iter().find(|member| member.name == *name)?;
+            let host = self.desired.hosts.iter().find(|host| host.name == *name)?;
+            Some((host, member.recipes.as_ref()?.forget.as_ref()?))
+        };
+        if !self.desired.servers().any(|member| takes_out(&member.name).is_some()) {
+            return Ok(());
+        }
+        let was = address.or_else(|| self.desired.machine(node)?.address);
+        let peer = was.map(|address| format!(" https://{}", std::net::SocketAddr::new(address, ETCD_PEERS)));
+        let mut holes = Holes::new();
+        holes.insert(FORGOTTEN.into(), Secret::new(format!("{node}{}", peer.unwrap_or_default())));
+        let mut failed = Fault::from(format!("no server is known that could take {node} out of etcd"));
+        for name in self.filler.serving().into_iter().filter(|name| name != node) {
+            let Some((host, recipe)) = takes_out(&name) else { continue };
+            let say = |message: String| tell(Saying::Tells(message));
+            match self.hosts()?.run(&name, &host.way, recipe, &holes, &say).await {
+                Ok(_) => return Ok(()),
+                Err(error) => failed = error.into(),
+            }
+        }
+        Err(failed)
     }
 
     /// Who joins through a server must know one that serves. Where the plan was made while it came back by itself, as after

@@ -11,6 +11,7 @@ use kubewright_model::recipe::{Effect, Recipe};
 use kubewright_model::spec::backup::Backup;
 use kubewright_model::text::Text;
 
+use super::etcd::ETCDCTL;
 use super::shell;
 use crate::context::Context;
 use crate::lower::calendar;
@@ -79,13 +80,10 @@ fn script(backup: Option<&Backup>) -> String {
         "set -eu\n\
          umask 077\n\
          mkdir -p {FOLDER}\n\
-         pki=/etc/kubernetes/pki\n\
-         etcd=$(/usr/local/bin/crictl ps -q --name '^etcd$' --state Running | head -n 1)\n\
+         {ETCDCTL}\
          to={FOLDER}/etcd-$(date -u +%Y%m%dT%H%M%SZ)\n\
          rm -f /var/lib/etcd/kubewright.db\n\
-         /usr/local/bin/crictl exec \"$etcd\" etcdctl --endpoints https://127.0.0.1:2379 --cacert $pki/etcd/ca.crt \
-         --cert $pki/etcd/healthcheck-client.crt --key $pki/etcd/healthcheck-client.key \
-         snapshot save /var/lib/etcd/kubewright.db\n\
+         etcdctl snapshot save /var/lib/etcd/kubewright.db\n\
          mv /var/lib/etcd/kubewright.db \"$to.db\"\n\
          tar -C /etc/kubernetes -cf \"$to.pki.tar\" pki{pruned}"
     )

@@ -4,13 +4,14 @@
 //! under way, so the next run knows a host on which one was cut off, and clears that away before it begins anew: nobody
 //! else can have joined what was never said to have begun. A host on which it ended well says so in a file of its own.
 
+use kubewright_model::desired;
 use kubewright_model::host::FileWish;
 use kubewright_model::programs::KUBEADM_MEMBER;
 use kubewright_model::recipe::{Effect, Output, Recipe, RecipeStep};
 use kubewright_model::text::Text;
 use kubewright_model::units::Span;
 
-use super::{ADMIN, KUBELET, api_port, at, config, leave, shell, units};
+use super::{ADMIN, KUBELET, api_port, at, config, etcd, leave, shell, units};
 use crate::context::Context;
 use crate::context::nodes::NodePlan;
 
@@ -18,6 +19,8 @@ use crate::context::nodes::NodePlan;
 const UNDER_WAY: &str = "/etc/kubernetes/kubewright/under-way.yaml";
 /// What it reads while it lets others in.
 const ADMITS: &str = "/etc/kubernetes/kubewright/admit.yaml";
+/// Who is taken out of etcd.
+const FORGOTTEN: &str = "/etc/kubernetes/kubewright/forgotten";
 /// Where a node that joins finds the cluster.
 pub(super) const DISCOVERY: &str = "/etc/kubernetes/kubewright/discovery.conf";
 /// The authority that vouches for the API, for a node that has none yet.
@@ -65,6 +68,16 @@ pub(super) fn admit(context: &Context<'_>, node: &NodePlan<'_>) -> Recipe {
         RecipeStep::Remove(ADMITS.into()),
     ];
     recipe(context, "let nodes in for two hours", Effect::Admit, steps, vec![authority()])
+}
+
+/// Takes another server's member out of etcd: deleting its node does not.
+pub(super) fn forget(context: &Context<'_>) -> Recipe {
+    let steps = vec![
+        write(FORGOTTEN, Text::hole(desired::FORGOTTEN).and("\n")),
+        shell(etcd::remove(FORGOTTEN)),
+        RecipeStep::Remove(FORGOTTEN.into()),
+    ];
+    recipe(context, "take a member out of etcd", Effect::Forget, steps, Vec::new())
 }
 
 /// A server or an agent joins.

@@ -66,8 +66,15 @@ fn steps(recipe: &Recipe) -> String {
 fn a_server_and_its_recipes() {
     let desired = lowered("v1.31.4");
     let of = recipes(&desired, 0);
-    let all =
-        [of.init.as_ref(), Some(&of.join), of.admit.as_ref(), Some(&of.upgrade), of.snapshot.as_ref(), Some(&of.leave)];
+    let all = [
+        of.init.as_ref(),
+        Some(&of.join),
+        of.admit.as_ref(),
+        of.forget.as_ref(),
+        Some(&of.upgrade),
+        of.snapshot.as_ref(),
+        Some(&of.leave),
+    ];
     let all: String = all.into_iter().flatten().map(|recipe| steps(recipe) + "\n").collect();
     insta::assert_snapshot!(host(&desired, 0) + "\n" + &all);
 }

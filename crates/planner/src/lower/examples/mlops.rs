@@ -56,10 +56,7 @@ fn mlops() {
             "secret grafana-admin: env GRAFANA_PASSWORD",
         ],
     );
-    assert_eq!(
-        missing(&example),
-        ["members of kubeadm's etcd", "serving certificates of kubelets", "backups of objects"]
-    );
+    assert_eq!(missing(&example), ["serving certificates of kubelets", "backups of objects"]);
     // The balancer is no node of Kubernetes.
     assert_eq!(example.desired.members.len(), 6);
 }
