@@ -1,0 +1,173 @@
+//! What is on a host.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use crate::digest::Digest;
+use crate::facts::HostFacts;
+use crate::host::{Before, Mode, UserWish, short_key};
+use crate::ids::Owner;
+use crate::version::Version;
+
+/// A host that answered.
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct HostSeen {
+    /// The operating system: `Debian 12`.
+    pub os: String,
+    /// The architecture: `amd64`, `arm64`.
+    pub arch: String,
+    /// Seconds that its clock is ahead of ours.
+    pub clock_skew: i64,
+    /// Installed packages, of those that were asked for.
+    pub packages: BTreeSet<String>,
+    /// Loaded modules, of those that were asked for.
+    pub modules: BTreeSet<String>,
+    /// Kernel settings that were asked for.
+    pub sysctls: BTreeMap<String, String>,
+    /// Files that were asked for and are there.
+    pub files: BTreeMap<String, FileSeen>,
+    /// The lines of our blocks, and the lines that were asked for and are there, by file.
+    pub blocks: BTreeMap<String, Vec<String>>,
+    /// Links that were asked for and are there.
+    pub links: BTreeMap<String, String>,
+    /// Units that were asked for and are there.
+    pub units: BTreeMap<String, UnitSeen>,
+    /// Users that were asked for and are there.
+    pub users: BTreeMap<String, UserSeen>,
+    /// Single settings by the resource's key: host name, time zone, locale, swap, time service, SSH daemon.
+    pub settings: BTreeMap<String, String>,
+    /// What of Kubernetes is on the host, and what it belongs to.
+    pub kubernetes: Option<KubernetesSeen>,
+    /// Whose it is, as the first change of it wrote down there. One that only an older version changed does not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<Owner>,
+    /// What we have touched there so far, by the key of its resource, and what was there before. Some of it no resource of
+    /// the spec names: `folder /etc/rancher`, `group deploy`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub ours: BTreeMap<String, Before>,
+    /// What checks before a first change go by; none where nobody could tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub facts: Option<HostFacts>,
+    /// What cloud-init has not done; none where it has, and where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cloud_init: Option<CloudInit>,
+}
+
+/// What cloud-init, which sets a host up as its provider says, has not done in this boot.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum CloudInit {
+    /// It is at work: it names the host, installs, upgrades, and may start it again.
+    AtWork,
+    /// It has ended, and this went wrong.
+    Failed(String),
+}
+
+impl HostSeen {
+    /// Whether it has been made a member of a cluster, and so may hold something of one.
+    pub fn is_member(&self) -> bool {
+        self.kubernetes.as_ref().is_some_and(|kubernetes| kubernetes.joined)
+    }
+
+    /// Whether a server of a cluster runs on it.
+    pub fn serves(&self) -> bool {
+        self.kubernetes.as_ref().is_some_and(|kubernetes| kubernetes.serving)
+    }
+}
+
+/// A user that is there.
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct UserSeen {
+    /// The login shell.
+    pub shell: String,
+    /// Of the groups that were asked for, those that it is in.
+    pub groups: BTreeSet<String>,
+    /// The keys in our block.
+    pub keys: Vec<String>,
+    /// Keys beside it, as people know them again: by them others come in.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub other_keys: Vec<String>,
+    /// Our rule for sudo is there; or what is in its place is another one.
+    pub sudo: Option<bool>,
+    /// The mark that was written down when we set it up.
+    pub mark: Option<Digest>,
+}
+
+impl UserSeen {
+    /// What there is of a wish, as [`UserWish::lines`] has it.
+    pub fn lines(&self, wish: &UserWish) -> Vec<String> {
+        let groups = wish.groups.iter().filter(|group| self.groups.contains(*group));
+        let groups = groups.map(|group| format!("group {group}"));
+        let keys = self.keys.iter().map(|key| format!("key {}", short_key(key)));
+        let sudo =
+            self.sudo.map(|ours| if ours { "sudo without a password" } else { "sudo by another rule" }.to_string());
+        let password = wish.password_hash.as_ref().filter(|_| self.mark.as_ref() == Some(&wish.mark()));
+        let password = password.map(|_| "password as it is set".to_string());
+        std::iter::once(format!("shell {}", self.shell)).chain(sudo).chain(password).chain(groups).chain(keys).collect()
+    }
+}
+
+impl From<&UserWish> for UserSeen {
+    /// A user that is as it was wished.
+    fn from(wish: &UserWish) -> Self {
+        Self {
+            shell: wish.shell.clone(),
+            groups: wish.groups.iter().cloned().collect(),
+            keys: wish.authorized_keys.clone(),
+            other_keys: Vec::new(),
+            sudo: wish.sudo.then_some(true),
+            mark: Some(wish.mark()),
+        }
+    }
+}
+
+/// A file that is there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileSeen {
+    /// The digest of its content.
+    pub digest: Digest,
+    /// Its mode.
+    pub mode: Mode,
+    /// `user:group`.
+    pub owner: String,
+    /// What is in it, where that is not what was asked for, everybody on the host may read it, and it is no longer than
+    /// [`SHOWN_TEXT`]: plans are shown and kept, so what only some may read is in none of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+}
+
+/// Bytes of the longest text that is shown when it differs.
+pub const SHOWN_TEXT: usize = 16 * 1024;
+
+/// A unit that is there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnitSeen {
+    /// The digest of its file.
+    pub content: Option<Digest>,
+    /// Started at boot.
+    pub enabled: bool,
+    /// It runs.
+    pub active: bool,
+    /// What it read when it started, as we wrote it down then.
+    pub reads: Option<Digest>,
+}
+
+/// What of Kubernetes is on a host.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KubernetesSeen {
+    /// The version of the program that is there.
+    pub version: Option<Version>,
+    /// It has been made a member of a cluster: a datastore or an agent's certificates are there.
+    pub joined: bool,
+    /// A server of it runs, with or without its unit: RKE2's etcd and API server go on when that ends.
+    pub serving: bool,
+    /// The unit of a server was started and has not said yet that it is ready. What serves meanwhile, if anything, is what
+    /// was there before.
+    #[serde(default)]
+    pub starting: bool,
+    /// It holds etcd's data, and nothing says which cluster it joins if it loses them: it would begin another one.
+    #[serde(default)]
+    pub begins: bool,
+}
