@@ -96,6 +96,17 @@ pub trait Provider: Send + Sync {
         None
     }
 
+    /// Whether nobody else is at work on a machine: an error that it is busy while a backup, or anybody's lock, holds it.
+    async fn is_free(&self, _name: &NodeName, _owner: &Owner) -> Result<(), ProviderError> {
+        Ok(())
+    }
+
+    /// What the provider is at for a machine at this moment, for people who wait for it: a task, and the last line of its
+    /// log. It only tells, so what cannot be asked is nothing.
+    async fn doing(&self, _name: &NodeName) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Changes a machine where it is.
     async fn update(&self, machine: &DesiredMachine, owner: &Owner) -> Result<MachineSeen, ProviderError>;
 

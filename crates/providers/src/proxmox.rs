@@ -118,6 +118,18 @@ impl Provider for Proxmox {
         Some(self.logins.get(name)?.host_key.as_ref()?.public.clone())
     }
 
+    async fn is_free(&self, name: &NodeName, owner: &Owner) -> Result<(), ProviderError> {
+        let found = self.find(name, owner).await?;
+        match found.as_ref().and_then(|ours| Some((&ours.guest, ours.config.get("lock")?))) {
+            None => Ok(()),
+            Some((guest, lock)) => Err(error(ErrorKind::Busy, format!("{guest} is locked ({lock})"))),
+        }
+    }
+
+    async fn doing(&self, name: &NodeName) -> Vec<String> {
+        self.tasks.doing(self.known(name).map(|guest| guest.vmid)).await
+    }
+
     async fn update(&self, machine: &DesiredMachine, owner: &Owner) -> Result<MachineSeen, ProviderError> {
         self.change(machine, owner).await
     }

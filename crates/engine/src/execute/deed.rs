@@ -58,6 +58,8 @@ pub struct Hands<'a> {
     servers: BTreeMap<NodeName, Option<IpAddr>>,
     /// Hosts that answered when the plan was made.
     looked_at: BTreeSet<NodeName>,
+    /// Machines that this plan changes, starts again or deletes, and who makes them.
+    disturbed: BTreeMap<NodeName, ProviderName>,
     /// Hosts on which cloud-init was at work then.
     booting: BTreeSet<NodeName>,
     /// The digests of texts with holes, as far as their secrets exist.
@@ -124,6 +126,11 @@ impl<'a> Hands<'a> {
             Action::CreateMachine(machine) => Some(machine.name.clone()),
             _ => None,
         });
+        let disturbs = |action: &Action| {
+            matches!(action, Action::UpdateMachine(_) | Action::RestartMachine { .. } | Action::DeleteMachine { .. })
+        };
+        let disturbed = plan.steps.iter().filter(|step| disturbs(&step.action));
+        let disturbed = disturbed.filter_map(|step| machines::machine(&step.action));
         let coming = plan.steps.iter().filter_map(|step| starts(&step.action).cloned());
         let at_work = |seen: &Seen<HostSeen>| seen.present().is_some_and(|it| it.cloud_init == Some(CloudInit::AtWork));
         let booting = observed.hosts.iter().filter(|(_, seen)| at_work(seen)).map(|(name, _)| name.clone()).collect();
@@ -140,6 +147,7 @@ impl<'a> Hands<'a> {
             desired,
             filler,
             made: made.collect(),
+            disturbed: disturbed.map(|(provider, name)| (name.clone(), provider.clone())).collect(),
             booting,
             servers: servers.map(|(name, address)| (name.clone(), address)).collect(),
             looked_at: looked_at.map(|(name, _)| name.clone()).collect(),
@@ -181,13 +189,13 @@ impl<'a> Hands<'a> {
             | Action::StartMachine { .. }
             | Action::RestartMachine { .. }
             | Action::TurnIntoTemplate { .. }
-            | Action::DeleteMachine { .. } => self.on_machine(action, tell).await,
+            | Action::DeleteMachine { .. } => self.watched(action, tell, self.on_machine(action, tell)).await,
             Action::TakeSnapshot { .. }
             | Action::DeleteSnapshots { .. }
             | Action::SetBackupJob(_)
             | Action::DeleteBackupJob { .. }
             | Action::SetLoadBalancer(_)
-            | Action::DeleteLoadBalancer { .. } => self.beside_machines(action, tell).await,
+            | Action::DeleteLoadBalancer { .. } => self.watched(action, tell, self.beside_machines(action, tell)).await,
             Action::ChangeHost(change) => self.change_host(action, change, seen, tell).await,
             Action::RunRecipe { host, way, recipe } => self.run_recipe(action, host, way, recipe, tell).await,
             Action::Cordon(_)
@@ -299,9 +307,13 @@ impl<'a> Hands<'a> {
         let owner = &self.desired.owner;
         let say = |message: String| tell(Saying::Tells(message));
         match action {
-            Action::Cordon(node) => patiently!(tell, hands.cordon(node, true))?,
+            Action::Cordon(node) => {
+                self.is_free(node, tell).await?;
+                patiently!(tell, hands.cordon(node, true))?;
+            }
             Action::Uncordon(node) => patiently!(tell, hands.cordon(node, false))?,
             Action::Drain { node, timeout } => {
+                self.is_free(node, tell).await?;
                 let began = Instant::now();
                 patiently!(tell, hands.drain(node, left(*timeout, began), &say))?;
             }

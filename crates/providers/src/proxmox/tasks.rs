@@ -9,6 +9,7 @@ use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use kubewright_model::ids::Vmid;
 use serde_json::Value;
 use tokio::sync::oneshot;
 
@@ -34,6 +35,8 @@ pub(super) struct Upid {
     text: String,
     node: String,
     start: u64,
+    /// What it is about: the number of a guest, or nothing that we know.
+    guest: Option<Vmid>,
 }
 
 impl Upid {
@@ -48,9 +51,9 @@ impl FromStr for Upid {
     fn from_str(text: &str) -> Result<Self, String> {
         let parts: Vec<&str> = text.split(':').collect();
         match parts.as_slice() {
-            ["UPID", node, _pid, _pstart, start, _type, ..] if !node.is_empty() => {
+            ["UPID", node, _pid, _pstart, start, _type, about, ..] if !node.is_empty() => {
                 let start = u64::from_str_radix(start, 16).map_err(|_| format!("`{text}` has no time"))?;
-                Ok(Self { text: text.into(), node: (*node).into(), start })
+                Ok(Self { text: text.into(), node: (*node).into(), start, guest: about.parse().ok().map(Vmid) })
             }
             _ => Err(format!("`{text}` names no task")),
         }
@@ -91,6 +94,21 @@ impl Tasks {
         }
         let log = self.log(&task).await;
         Err(ProviderError { log, ..error(classify::of_task(&words), words) })
+    }
+
+    /// The tasks that are waited for and are about a guest, or about none, such as the download of an image; each with the
+    /// last line of its log.
+    pub(super) async fn doing(&self, guest: Option<Vmid>) -> Vec<String> {
+        let tasks: Vec<Upid> = {
+            let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+            let tasks = waiting.values().flatten().map(|(task, _)| task);
+            tasks.filter(|task| task.guest.is_none() || task.guest == guest).cloned().collect()
+        };
+        let told = tasks.iter().map(async |task| match self.log(task).await.last() {
+            Some(line) => format!("{task}: {line}"),
+            None => format!("{task} is at work"),
+        });
+        futures::future::join_all(told).await
     }
 
     async fn ended(&self, task: &Upid) -> Ended {
@@ -183,7 +201,7 @@ mod tests {
     #[test]
     fn a_task_names_its_node_and_when_it_began() {
         let task: Upid = "UPID:pve1:000003E8:00001B58:6740B0C0:vzcreate:400:root@pam!kubewright:".parse().unwrap();
-        assert_eq!((task.node(), task.start), ("pve1", 0x6740_b0c0));
+        assert_eq!((task.node(), task.start, task.guest), ("pve1", 0x6740_b0c0, Some(Vmid(400))));
         assert!("UPID:".parse::<Upid>().is_err());
         assert!("vzcreate".parse::<Upid>().is_err());
     }

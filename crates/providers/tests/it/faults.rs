@@ -141,6 +141,29 @@ async fn failures_are_told_apart() -> Result<(), ProviderError> {
 }
 
 #[tokio::test]
+async fn whoever_waits_is_told_of_tasks_and_of_locks() -> Result<(), ProviderError> {
+    let mut fake = Fake::start();
+    let (owner, wish) = (owner(), container("agent-1", 400, "pve1"));
+    fake.tell("pve.time_scale = 1.0; pve.ct_secs['create'] = 3");
+    let hands = fake.hands();
+    let watching = async {
+        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+        (hands.doing(&"agent-1".into()).await, hands.doing(&"agent-2".into()).await)
+    };
+    let (made, (told, of_others)) = tokio::join!(hands.create(&wish, &owner), watching);
+    made?;
+    assert!(told.len() == 1 && told[0].starts_with("UPID:pve1:") && told[0].contains(":vzcreate:400:"), "{told:?}");
+    assert!(of_others.is_empty(), "{of_others:?}");
+    assert!(hands.doing(&"agent-1".into()).await.is_empty(), "it has ended");
+
+    hands.is_free(&"agent-1".into(), &owner).await?;
+    fake.tell("pve.snapshot_lock(400, 'backup')");
+    let busy = hands.is_free(&"agent-1".into(), &owner).await.unwrap_err();
+    assert_eq!((busy.kind, busy.message.as_str()), (ErrorKind::Busy, "CT 400 on pve1 is locked (backup)"));
+    hands.is_free(&"nobody".into(), &owner).await
+}
+
+#[tokio::test]
 async fn a_node_that_is_offline_hides_its_machines_and_no_others() -> Result<(), ProviderError> {
     let mut fake = Fake::start();
     let owner = owner();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use kubewright_hosts::Probe;
 use kubewright_model::desired::Way;
 use kubewright_model::host::HostResource;
-use kubewright_model::ids::NodeName;
+use kubewright_model::ids::{NodeName, ProviderName};
 use kubewright_model::observed::{CloudInit, HostSeen, Seen};
 use kubewright_model::plan::Action;
 use kubewright_providers::Doomed;
@@ -18,7 +18,53 @@ use crate::retry::{DEED, retry};
 /// A first boot may upgrade every package over a slow line.
 const FIRST_BOOT: Duration = Duration::from_secs(30 * 60);
 
+/// Between two words about what a provider is at.
+const TOLD_AGAIN: Duration = Duration::from_secs(60);
+
+/// The machine that an action at a provider is about.
+pub(super) fn machine(action: &Action) -> Option<(&ProviderName, &NodeName)> {
+    match action {
+        Action::CreateMachine(machine) | Action::UpdateMachine(machine) => Some((&machine.provider, &machine.name)),
+        Action::StartMachine { provider, name, .. }
+        | Action::RestartMachine { provider, name, .. }
+        | Action::TakeSnapshot { provider, name, .. }
+        | Action::DeleteSnapshots { provider, name, .. }
+        | Action::TurnIntoTemplate { provider, name }
+        | Action::DeleteMachine { provider, name, .. } => Some((provider, name)),
+        _ => None,
+    }
+}
+
 impl Hands<'_> {
+    /// Waits for a deed, and tells every minute what the provider is at.
+    pub(super) async fn watched<T>(&self, action: &Action, tell: Tell<'_>, deed: impl Future<Output = T>) -> T {
+        let Some((name, provider)) =
+            machine(action).and_then(|(provider, name)| Some((name, self.world.providers.get(provider)?)))
+        else {
+            return deed.await;
+        };
+        let mut deed = std::pin::pin!(deed);
+        loop {
+            let words = async {
+                tokio::time::sleep(TOLD_AGAIN).await;
+                provider.doing(name).await
+            };
+            tokio::select! {
+                biased;
+                done = &mut deed => return done,
+                words = words => words.into_iter().for_each(|word| tell(Saying::Tells(word))),
+            }
+        }
+    }
+
+    /// Waits until nobody else holds a machine that is to be disturbed: its node goes out of service for what can begin.
+    pub(super) async fn is_free(&self, node: &NodeName, tell: Tell<'_>) -> Result<(), Fault> {
+        let Some(provider) = self.disturbed.get(node) else { return Ok(()) };
+        let provider = self.provider(provider)?;
+        patiently!(tell, provider.is_free(node, &self.desired.owner))?;
+        Ok(())
+    }
+
     /// Makes, changes, starts or deletes a machine.
     pub(super) async fn on_machine(&self, action: &Action, tell: Tell<'_>) -> Result<bool, Fault> {
         let owner = &self.desired.owner;

@@ -204,8 +204,8 @@ fn locks_of_others_are_waited_for() {
         let fake = both.fake.clone();
         let ended = both
             .run(&Ask::Apply, &mut |record| {
-                if let Event::StepRetries { error, .. } = &record.event {
-                    met.push(error.clone());
+                if let Event::StepRetries { step, error, .. } = &record.event {
+                    met.push(format!("{step}: {error}"));
                     if met.len() == 2 {
                         fake.tell("pve.unlock(420)");
                     }
@@ -213,7 +213,10 @@ fn locks_of_others_are_waited_for() {
             })
             .await;
         assert_eq!(words(&ended), "complete");
-        assert_eq!(met, ["proxmox: VM is locked (backup)"; 2]);
+        assert_eq!(
+            met, ["cordon/agent: proxmox: VM 420 on pve1 is locked (backup)"; 2],
+            "it is not drained for nothing"
+        );
         assert_eq!(both.told("pve.vm(420).config['cores']"), json!("3"));
     })
     .unwrap();
