@@ -14,7 +14,7 @@ use kubewright_model::observed::Observed;
 use kubewright_model::plan::{Action, Note, Plan, Step, Weight};
 use kubewright_model::secret::Secret;
 use kubewright_providers::existing::Existing;
-use kubewright_providers::{Provider, Refusal, Wanted};
+use kubewright_providers::{Provider, ProviderError, Refusal, Wanted};
 
 use crate::cluster::{ClusterApi, RealCluster};
 use crate::holes::{self, Secrets};
@@ -125,30 +125,35 @@ impl World {
         let asked = wanted.into_iter().filter_map(|(provider, machines)| {
             let snapshots = snapshots.get(provider).cloned().unwrap_or_default();
             let job = jobs().find(|job| job.provider == *provider);
-            Some((self.providers.get(provider)?, machines, snapshots, job))
+            Some((provider, self.providers.get(provider)?, machines, snapshots, job))
         });
-        let told = asked.map(async |(provider, machines, snapshots, backup_job)| {
-            // It only tells early; what cannot be asked now is told by the step itself.
-            provider
-                .preflight(Wanted { machines: &machines, snapshots: &snapshots, backup_job })
-                .await
-                .unwrap_or_default()
+        let told = asked.map(async |(name, provider, machines, snapshots, backup_job)| {
+            match provider.preflight(Wanted { machines: &machines, snapshots: &snapshots, backup_job }).await {
+                Ok(refusals) => refusals.into_iter().map(refused).collect(),
+                // That has been told already.
+                Err(_) if blind(name) => Vec::new(),
+                Err(error) => vec![unasked(name, &error)],
+            }
         });
-        let refusals = futures::future::join_all(told).await;
-        let note = |Refusal { message, help }| Note {
-            weight: Weight::Blocks,
-            subject: Subject::Cluster,
-            message,
-            help: Some(help),
-            stages: Vec::new(),
-        };
-        refusals.into_iter().flatten().map(note).collect()
+        let notes: Vec<Vec<Note>> = futures::future::join_all(told).await;
+        notes.into_iter().flatten().collect()
     }
 
     /// Where values of holes are.
     pub(crate) fn secrets<'a>(&'a self, store: &'a dyn Store) -> Secrets<'a> {
         Secrets { store, pretend: self.pretend, folder: &self.folder }
     }
+}
+
+/// What a provider does not allow us.
+fn refused(Refusal { message, help }: Refusal) -> Note {
+    Note { weight: Weight::Blocks, subject: Subject::Cluster, message, help: Some(help), stages: Vec::new() }
+}
+
+/// That only tells early: what cannot be asked now is told by the step itself.
+fn unasked(provider: &ProviderName, error: &ProviderError) -> Note {
+    let message = format!("what {provider} allows us could not be asked beforehand: {error}");
+    Note { weight: Weight::Warns, subject: Subject::Cluster, message, help: None, stages: Vec::new() }
 }
 
 /// Passwords of hosts are where the spec says; those of keys only a person knows.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use kubewright_engine::execute::durations;
@@ -184,14 +185,18 @@ fn what_may_pass_is_tried_again_and_the_journal_tells() {
     }
 }
 
-/// A provider that shows everything and lets nobody make anything.
+/// A provider that shows what one shows, makes what another makes, and takes its time for it.
 struct Closed {
     open: Arc<dyn Provider>,
     closed: Arc<dyn Provider>,
+    takes: Duration,
 }
 
 #[async_trait]
 impl Provider for Closed {
+    async fn doing(&self, name: &NodeName) -> Vec<String> {
+        vec![format!("a task for {name}: 15 %")]
+    }
     fn can(&self) -> Capabilities {
         self.open.can()
     }
@@ -199,6 +204,7 @@ impl Provider for Closed {
         self.open.observe(owner).await
     }
     async fn create(&self, machine: &DesiredMachine, owner: &Owner) -> Result<MachineSeen, ProviderError> {
+        tokio::time::sleep(self.takes).await;
         self.closed.create(machine, owner).await
     }
     async fn update(&self, machine: &DesiredMachine, owner: &Owner) -> Result<MachineSeen, ProviderError> {
@@ -230,7 +236,8 @@ fn what_will_not_pass_is_not_tried_again() {
     let yard = eight();
     let mut world: World = yard.centre.world(&yard.desired);
     for (name, provider) in &mut world.providers {
-        *provider = Arc::new(Closed { open: provider.clone(), closed: yard.centre.stranger(name) });
+        let (open, closed) = (provider.clone(), yard.centre.stranger(name));
+        *provider = Arc::new(Closed { open, closed, takes: Duration::ZERO });
     }
     let engine = Engine::new(world, Arc::new(yard.store.clone()));
     let request = yard.request(&Ask::Apply, &[]);
@@ -242,6 +249,28 @@ fn what_will_not_pass_is_not_tried_again() {
     assert!(report.failed.iter().all(|(_, failure)| failure.causes[0].contains("401 invalid token")));
     assert_eq!(yard.centre.calls()["machine create"], 8);
     assert!(!records.iter().any(|record| matches!(record.event, Event::StepRetries { .. })));
+}
+
+#[test]
+fn what_a_provider_is_at_is_told_every_minute() {
+    let yard = eight();
+    let mut world: World = yard.centre.world(&yard.desired);
+    for provider in world.providers.values_mut() {
+        let (open, closed) = (provider.clone(), provider.clone());
+        *provider = Arc::new(Closed { open, closed, takes: Duration::from_secs(130) });
+    }
+    let engine = Engine::new(world, Arc::new(yard.store.clone()));
+    let request = yard.request(&Ask::Apply, &[]);
+    let mut told = Vec::new();
+    let mut sink = |record: &Record| {
+        if let Event::StepTells { step, message } = &record.event
+            && step.as_str() == "create/server-1"
+        {
+            told.push(message.clone());
+        }
+    };
+    assert_eq!(in_time(engine.apply(&request, &Stop::default(), &mut sink)).unwrap().end, RunEnd::Complete);
+    assert!(told.len() >= 2 && told.iter().all(|it| it == "a task for server-1: 15 %"), "{told:?}");
 }
 
 #[test]

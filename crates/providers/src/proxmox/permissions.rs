@@ -15,6 +15,7 @@ use super::call::Config;
 use super::client::error;
 use super::guest::property;
 use super::settings::Identity;
+use super::survey::Survey;
 use super::{Proxmox, call};
 use crate::{ErrorKind, ProviderError, Refusal};
 
@@ -51,12 +52,13 @@ pub struct Lacking {
 type Wanted = BTreeMap<String, BTreeSet<&'static str>>;
 
 impl Proxmox {
-    /// What is missing for what is asked. Nothing is missing where the list is empty.
+    /// What is missing for what is asked. Nothing is missing where the list is empty. A question that a node does not answer
+    /// now keeps nothing of the rest back.
     pub async fn lacking(&self, asked: crate::Wanted<'_>) -> Result<Vec<Lacking>, ProviderError> {
         let machines = asked.machines;
         let held = Held(self.client.send(call::permissions()).await?);
         let mut wanted = wanted(machines, &self.guests_path());
-        self.want_of_templates(machines, &held, &mut wanted).await?;
+        self.want_of_templates(machines, &held, &mut wanted).await;
         // Whoever may read and change the whole system may make a node get a file, too.
         if held.has("/", "Sys.Audit") && held.has("/", "Sys.Modify") {
             wanted.retain(|path, _| !path.starts_with("/nodes/"));
@@ -79,7 +81,7 @@ impl Proxmox {
         for (node, template, downloads) in templates.collect::<BTreeSet<_>>() {
             let path = format!("/storage/{}", template.split(':').next().unwrap_or_default());
             // Who may not look is told that first.
-            if held.has(&path, "Datastore.Audit") && self.lacks_template(node, template).await? {
+            if held.has(&path, "Datastore.Audit") && self.lacks_template(node, template).await.unwrap_or(false) {
                 wanted.entry(path).or_default().insert("Datastore.AllocateTemplate");
                 if downloads {
                     wanted.entry(format!("/nodes/{node}")).or_default().insert("Sys.AccessNetwork");
@@ -91,30 +93,27 @@ impl Proxmox {
 
     /// What cloning takes that only templates tell: the networks that they are in, and the way to another node. Who may not
     /// look at one is told that first.
-    async fn want_of_templates(
-        &self,
-        machines: &[&DesiredMachine],
-        held: &Held,
-        wanted: &mut Wanted,
-    ) -> Result<(), ProviderError> {
+    async fn want_of_templates(&self, machines: &[&DesiredMachine], held: &Held, wanted: &mut Wanted) {
         let clones = machines.iter().filter_map(|machine| match &*machine.body {
             Body::Vm(vm) => Some((machine.place.as_str(), vm.template().filter(|template| !template.built)?.vmid)),
             _ => None,
         });
         let clones: BTreeSet<(&str, Vmid)> = clones.collect();
         if clones.is_empty() {
-            return Ok(());
+            return;
         }
         let mut read: BTreeMap<Vmid, Config> = BTreeMap::new();
-        let guests = self.survey().await?.guests;
+        let Ok(Survey { guests, .. }) = self.survey().await else { return };
         for (place, vmid) in clones {
             let found = guests.iter().find(|entry| entry.guest.vmid == vmid);
             let Some(found) = found.filter(|_| held.has(&format!("/vms/{vmid}"), "VM.Audit")) else { continue };
             if found.guest.node != place {
                 wanted.entry(self.guests_path()).or_default().insert("VM.Migrate");
             }
-            if let Entry::Vacant(unread) = read.entry(vmid) {
-                unread.insert(self.config(&found.guest).await?);
+            if let Entry::Vacant(unread) = read.entry(vmid)
+                && let Ok(config) = self.config(&found.guest).await
+            {
+                unread.insert(config);
             }
         }
         let cards = read.values().flatten().filter(|(name, _)| is_card(name));
@@ -123,7 +122,6 @@ impl Proxmox {
                 wanted.entry(bridge_path(bridge, property(card, "tag"))).or_default().insert("SDN.Use");
             }
         }
-        Ok(())
     }
 
     /// The same for people.
@@ -136,7 +134,7 @@ impl Proxmox {
         let mut refusals: Vec<Refusal> = self.lacking(asked).await?.into_iter().map(refusal).collect();
         // Who may not look is told that first.
         if refusals.is_empty() {
-            refusals.extend(self.without_snapshots(asked.snapshots).await?);
+            refusals.extend(self.without_snapshots(asked.snapshots).await.unwrap_or_default());
         }
         let images = asked.machines.iter().filter_map(|machine| match &*machine.body {
             Body::Vm(vm) if let VmSource::Image(image) = &vm.source => {
@@ -158,10 +156,13 @@ impl Proxmox {
         let seen = |storage: &str| held.has(&format!("/storage/{storage}"), "Datastore.Audit");
         for (node, storage) in images {
             if seen(storage) {
-                refusals.extend(self.takes_images(node, storage).await?);
+                refusals.extend(self.takes_images(node, storage).await.unwrap_or_default());
             }
         }
-        let shared = if tied.is_empty() { BTreeSet::new() } else { self.survey().await?.shared };
+        if tied.is_empty() {
+            return Ok(refusals);
+        }
+        let Ok(Survey { shared, .. }) = self.survey().await else { return Ok(refusals) };
         let tied = tied.into_iter().filter(|(_, storage)| seen(storage) && !shared.contains(*storage));
         refusals.extend(tied.map(|(name, storage)| Refusal {
             message: format!("{name} could not start elsewhere: its image is on {storage}, which only its node sees"),

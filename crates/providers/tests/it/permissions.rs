@@ -39,6 +39,11 @@ async fn what_is_lacking_is_told_and_what_is_told_is_enough() -> Result<(), Prov
         ]
     );
     assert!(!lacking[4].privileges.contains(&"VM.Audit"), "what is there is not lacking");
+    // One question that nobody answers hides nothing of the others.
+    fake.tell("pve.grant('kubewright@pve', '/storage/local', 'Datastore.Audit')");
+    fake.tell("pve.fail('GET', '/storage/local/content', 595, 'No route to host')");
+    assert_eq!(hands.lacking(wanted).await?.len(), 5);
+    fake.tell("pve.failures.clear()");
     let told = hands.preflight(Wanted { machines: &[&wishes[0]], ..Wanted::default() }).await?;
     assert_eq!(told[0].message, "kubewright@pve!main lacks SDN.Use on /sdn/zones/localnetwork/vmbr0");
     assert!(told[0].help.starts_with("on a Proxmox host: pveum role add KubewrightNetwork --privs \"SDN.Use\""));

@@ -45,6 +45,10 @@ impl Provider for Mirror {
         self.ask(self.theirs.observe(owner))
     }
 
+    async fn is_free(&self, name: &NodeName, owner: &Owner) -> Result<(), ProviderError> {
+        self.ask(self.theirs.is_free(name, owner))
+    }
+
     async fn preflight(&self, wanted: Wanted<'_>) -> Result<Vec<Refusal>, ProviderError> {
         self.ask(self.theirs.preflight(wanted))
     }
