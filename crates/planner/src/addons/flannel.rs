@@ -36,8 +36,12 @@ pub(super) fn release(context: &Context<'_>) -> Option<DesiredRelease> {
     };
     let mut args = vec!["--ip-masq".to_string(), "--kube-subnet-mgr".into()];
     args.extend(flannel.interface.map(|interface| format!("--iface={interface}")));
+    let pods = context.file.spec.kubernetes.pod_network;
+    let [four, six] =
+        if pods.net().addr().is_ipv6() { [String::new(), pods.to_string()] } else { [pods.to_string(), String::new()] };
     let values = json!({
-        "podCidr": context.file.spec.kubernetes.pod_network.to_string(),
+        "podCidr": four,
+        "podCidrv6": six,
         "flannel": { "backend": backend, "args": args },
     });
     let version = flannel.version.as_ref();

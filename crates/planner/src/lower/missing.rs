@@ -110,6 +110,9 @@ fn of_kubeadm(file: &ClusterFile) -> Vec<Missing> {
     }
     let effect = "each vouches for itself, and who asks one for its measures takes it at its word";
     missing.push(lacks("serving certificates of kubelets", effect));
+    let effect =
+        "kubeadm's end after a year: an upgrade renews them, and so does `kubeadm certs renew all` on each server";
+    missing.push(lacks("new certificates without an upgrade", effect));
     missing
 }
 

@@ -243,7 +243,9 @@ fn admit(draft: &mut Draft<'_>, cluster: &ClusterSeen, there: &[&Node<'_>]) {
         return;
     };
     let reason = Reason::Follows("nodes join, and what lets them in has an end".into());
-    draft.admits = Some(run(draft, node, "admit", recipe, reason, Vec::new(), Vec::new()));
+    // It talks through the endpoint.
+    let needs = draft.api.clone();
+    draft.admits = Some(run(draft, node, "admit", recipe, reason, needs, Vec::new()));
 }
 
 /// What stands before the API: hosts that are no nodes, and the providers' load balancers.

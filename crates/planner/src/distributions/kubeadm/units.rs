@@ -5,7 +5,6 @@ use kubewright_model::digest::Digest;
 use kubewright_model::host::{UnitRun, UnitWish};
 use kubewright_model::spec::kubernetes::Kubernetes;
 use kubewright_model::text::Text;
-use kubewright_model::version::Version;
 
 use super::{containerd, program};
 
@@ -16,7 +15,7 @@ pub(super) const KUBELET: &str = "kubelet.service";
 pub(super) fn kubelet(kubernetes: &Kubernetes) -> UnitWish {
     UnitWish {
         name: KUBELET.into(),
-        content: Some(Text::known(text(&kubernetes.version))),
+        content: Some(Text::known(text())),
         enabled: true,
         run: UnitRun::ByRecipe,
         reads: reads(kubernetes),
@@ -25,12 +24,11 @@ pub(super) fn kubelet(kubernetes: &Kubernetes) -> UnitWish {
 
 /// What it reads that is ours: the rest is kubeadm's to write.
 pub(super) fn reads(kubernetes: &Kubernetes) -> Digest {
-    Digest::of_value(&(program(kubernetes, "kubelet").artifact.mark(), Digest::of(text(&kubernetes.version))))
+    Digest::of_value(&(program(kubernetes, "kubelet").artifact.mark(), Digest::of(text())))
 }
 
 /// What the project's packages bring in two files stands in one.
-fn text(version: &Version) -> String {
-    let forget = if version.minor() >= (1, 35) { FORGET } else { "" };
+fn text() -> String {
     format!(
         "[Unit]\n\
          Description=kubelet: The Kubernetes Node Agent\n\
@@ -45,7 +43,7 @@ fn text(version: &Version) -> String {
          Environment=\"KUBELET_CONFIG_ARGS=--config=/var/lib/kubelet/config.yaml\"\n\
          EnvironmentFile=-/var/lib/kubelet/kubeadm-flags.env\n\
          EnvironmentFile=-/etc/default/kubelet\n\
-         {forget}\
+         {FORGET}\
          ExecStart=/usr/local/bin/kubelet $KUBELET_KUBECONFIG_ARGS $KUBELET_CONFIG_ARGS $KUBELET_KUBEADM_ARGS \
          $KUBELET_EXTRA_ARGS\n\
          Restart=always\n\
@@ -58,6 +56,7 @@ fn text(version: &Version) -> String {
 }
 
 /// kubeadm up to v1.34 wrote a flag down that the kubelet ends at since v1.35. Its upgrade takes it away, which is too late
-/// for a host that is started anew in between.
+/// for a host that is started anew in between. No kubelet misses it, and a unit that is the same in all versions is not
+/// restarted for its text before its control plane is upgraded.
 const FORGET: &str = "ExecStartPre=-/bin/sed -i -e 's/ *--pod-infra-container-image=[^ \"]*//' \
                       /var/lib/kubelet/kubeadm-flags.env\n";
