@@ -35,18 +35,14 @@ fn quiet(minute: u32, name: &str) -> Value {
     json!({ "eval_time": format!("{minute}m"), "alertname": name, "exp_alerts": [] })
 }
 
-#[test]
-fn promtool_takes_the_alerts_and_hears_them() {
-    let groups = &values(EXAMPLE)["additionalPrometheusRulesMap"]["kubewright"]["groups"];
-    let folder = tempfile::tempdir().unwrap();
-    let at = |name: &str| folder.path().join(name);
-    std::fs::write(at("rules.yaml"), json!({ "groups": groups }).to_string()).unwrap();
+/// A bad day: a worker goes after five minutes; a pod has failed, a disk is full, a card loses packets.
+fn bad_day() -> Vec<Value> {
     let ready = "kube_node_status_condition{node=\"k8s-worker-1\",condition=\"Ready\",status=\"true\"}";
     let phase = |pod: &str| format!("kube_pod_status_phase{{namespace=\"shop\",pod=\"{pod}\",phase=\"Failed\"}}");
     let owner =
         |pod: &str, kind: &str| format!("kube_pod_owner{{namespace=\"shop\",pod=\"{pod}\",owner_kind=\"{kind}\"}}");
     let card = |what: &str| format!("node_network_receive_{what}_total{{instance=\"w1\",device=\"eth0\"}}");
-    let input = [
+    vec![
         series(ready, "1x4 0x20"),
         series("up{job=\"node-exporter\",instance=\"w1\",namespace=\"monitoring\"}", "1x4 0x20"),
         series("up{job=\"node-exporter\",instance=\"w2\",namespace=\"monitoring\"}", "1x24"),
@@ -60,10 +56,14 @@ fn promtool_takes_the_alerts_and_hears_them() {
         series("node_filesystem_size_bytes{instance=\"w1\",mountpoint=\"/run\",fstype=\"tmpfs\"}", "100x24"),
         series(&card("errs"), "0+60x24"),
         series(&card("packets"), "0+600x24"),
-    ];
+    ]
+}
+
+/// Who is heard of on it, and when.
+fn heard() -> Vec<Value> {
     let w1 = json!({ "job": "node-exporter", "instance": "w1", "namespace": "monitoring" });
     let disk = json!({ "instance": "w1", "mountpoint": "/", "fstype": "ext4" });
-    let expected = [
+    vec![
         quiet(8, "NodeUnavailable"),
         alarm(
             12,
@@ -115,8 +115,16 @@ fn promtool_takes_the_alerts_and_hears_them() {
         ),
         quiet(24, "NodeCpuHigh"),
         quiet(24, "ContainerWaiting"),
-    ];
-    let test = json!({ "interval": "1m", "input_series": input, "alert_rule_test": expected });
+    ]
+}
+
+#[test]
+fn promtool_takes_the_alerts_and_hears_them() {
+    let groups = &values(EXAMPLE)["additionalPrometheusRulesMap"]["kubewright"]["groups"];
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    std::fs::write(at("rules.yaml"), json!({ "groups": groups }).to_string()).unwrap();
+    let test = json!({ "interval": "1m", "input_series": bad_day(), "alert_rule_test": heard() });
     let tests = json!({ "rule_files": ["rules.yaml"], "evaluation_interval": "1m", "tests": [test] });
     std::fs::write(at("tests.yaml"), tests.to_string()).unwrap();
     for words in [["check", "rules", "rules.yaml"], ["test", "rules", "tests.yaml"]] {
