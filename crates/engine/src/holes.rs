@@ -2,8 +2,10 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use kubewright_hosts::{Holes, spec_file};
 use kubewright_model::desired::Desired;
@@ -192,6 +194,41 @@ fn pretended(name: &str) -> Secret {
     Secret::new(Digest::of(name).to_string())
 }
 
+/// How long a command that gives a secret may take: it may ask a person, who is there or is not.
+const LONGEST: Duration = Duration::from_secs(120);
+/// Between two looks whether it has ended.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// What a command prints, if it ends well within this time. Why it did not may hold the secret, so it is not shown.
+fn printed(command: &[String], within: Duration) -> Result<Vec<u8>, String> {
+    let (program, arguments) = command.split_first().ok_or("no place is given")?;
+    let mut command = Command::new(program);
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut child = command.spawn().map_err(|error| error.to_string())?;
+    let mut output = child.stdout.take().ok_or("it has no output")?;
+    let reader = std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        output.read_to_end(&mut bytes).map(|_| bytes)
+    });
+    let deadline = Instant::now() + within;
+    let status = loop {
+        match child.try_wait().map_err(|error| error.to_string())? {
+            Some(status) => break status,
+            None if Instant::now() > deadline => {
+                let _ = child.kill();
+                let _ = child.wait();
+                return Err(format!("the command `{program}` did not end within {} s", within.as_secs()));
+            }
+            None => std::thread::sleep(LOOK),
+        }
+    };
+    if !status.success() {
+        return Err(format!("the command ended with {status}"));
+    }
+    let read = reader.join().map_err(|_| "its output could not be read".to_string())?;
+    read.map_err(|error| error.to_string())
+}
+
 /// The value of a secret at the place that the spec names; what is relative there is in this folder.
 pub(crate) fn read(place: &SecretRef, folder: &Path) -> Result<Secret, String> {
     let text = match place {
@@ -201,13 +238,7 @@ pub(crate) fn read(place: &SecretRef, folder: &Path) -> Result<Secret, String> {
         }
         SecretRef { sops: Some(_), .. } => return Err("SOPS files are not read by this version".into()),
         SecretRef { command, .. } => {
-            let (program, arguments) = command.split_first().ok_or("no place is given")?;
-            let output = Command::new(program).args(arguments).output().map_err(|error| error.to_string())?;
-            if !output.status.success() {
-                // What it printed may be the secret, so it is not shown.
-                return Err(format!("the command ended with {}", output.status));
-            }
-            String::from_utf8(output.stdout).map_err(|_| "the command's output is not text".to_string())?
+            String::from_utf8(printed(command, LONGEST)?).map_err(|_| "the command's output is not text".to_string())?
         }
     };
     let text = text.strip_suffix('\n').unwrap_or(&text).to_string();
@@ -292,4 +323,24 @@ fn of_recipe(recipe: &Recipe) -> Vec<HoleName> {
     });
     let replaced = recipe.gives.iter().flat_map(|output| output.replace.iter().map(|(_, text)| text));
     files.chain(replaced).flat_map(Text::holes).cloned().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_that_gives_a_secret_is_waited_for_no_longer_than_a_person_would() {
+        let run = |words: &[&str], within| {
+            let command: Vec<String> = words.iter().map(ToString::to_string).collect();
+            printed(&command, Duration::from_millis(within))
+        };
+        assert_eq!(run(&["printf", "s3cret"], 60_000), Ok(b"s3cret".to_vec()));
+        assert_eq!(
+            run(&["sh", "-c", "echo s3cret; exit 3"], 60_000).unwrap_err(),
+            "the command ended with exit status: 3"
+        );
+        assert_eq!(run(&["sleep", "1000"], 50).unwrap_err(), "the command `sleep` did not end within 0 s");
+        assert!(run(&["/no/such/program"], 50).unwrap_err().contains("No such file"));
+    }
 }
