@@ -14,6 +14,7 @@ mod hosts;
 mod hypervisor;
 mod journals;
 mod kept;
+mod kubeadm;
 #[path = "../../../hosts/tests/it/lab.rs"]
 mod lab;
 mod parts;

@@ -96,7 +96,8 @@ pub struct Kubernetes {
     /// Settings for Talos; only with that distribution.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub talos: Option<Talos>,
-    /// The token that nodes join with. Without it, one is made and kept as a secret.
+    /// The token that nodes join with. Without it, one is made and kept as a secret. Those of kubeadm have a form of their own:
+    /// six signs, a point, sixteen more, all of them small letters or digits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub join_token: Option<SecretRef>,
     /// A token with which nodes join as agents and as nothing else (K3s and RKE2): `{ generate: agent-token }`. Without it
@@ -122,8 +123,8 @@ pub struct Kubernetes {
     /// Registries that images come from, by name; `*` stands for all others (K3s and RKE2).
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     pub registries: IndexMap<String, Registry>,
-    /// Further settings for the distribution's own configuration file on servers, in its own words. They may not set
-    /// what kubewright sets itself.
+    /// Further settings for the distribution's own configuration file on servers (of kubeadm: its ClusterConfiguration), in
+    /// its own words. They may not set what kubewright sets itself.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     pub server_config: IndexMap<String, Value>,
     /// Further settings for the distribution's own configuration file on agents, in its own words.
@@ -275,11 +276,11 @@ pub enum FlannelBackend {
     WireguardNative,
 }
 
-/// Flannel. On K3s it is built in; elsewhere it is applied from its manifest.
+/// Flannel. On K3s and RKE2 it is built in; on kubeadm it is a release of its chart.
 #[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Flannel {
-    /// The version of the manifest, where it is not built in.
+    /// The version of its chart, where it is not built in: `v0.28.9`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<Version>,
     /// How packets are carried.

@@ -263,7 +263,10 @@ fn size(draft: &mut Draft<'_>, host: &Judged<'_>) {
         host.note(draft, Weight::Warns, message, "give it another, or put another host in its place");
     }
     let more = "give it more, or put another host in its place";
-    let room = "make room where `/var/lib/rancher` is or will be";
+    let room = match draft.desired.kubernetes.distribution {
+        Distribution::K3s | Distribution::Rke2 => "make room where `/var/lib/rancher` is or will be",
+        Distribution::Kubeadm | Distribution::Talos => "make room where `/var/lib` is",
+    };
     let sizes = [("memory", host.facts.memory_mib, memory, more), ("free disk", host.facts.free_disk_mib, disk, room)];
     for (thing, there, (least, good), help) in sizes {
         let Some(there) = there.filter(|there| *there < good) else { continue };

@@ -73,10 +73,19 @@ fn ssh(facts: &Facts<'_>, words: &Words) -> Vec<Vec<Line>> {
 }
 
 /// What the pods' network is carried by.
-/// <https://docs.cilium.io/en/stable/operations/system_requirements/#firewall-rules>
+/// <https://docs.cilium.io/en/stable/operations/system_requirements/#firewall-rules>,
+/// <https://github.com/flannel-io/flannel/blob/v0.28.9/Documentation/backends.md>
 fn pod_network(facts: &Facts<'_>, words: &Words) -> Vec<Vec<Line>> {
     let (say, nodes) = (&words.ports, words.terms.all_nodes);
-    if let Some(cilium) = facts.desired.releases.iter().find(|release| release.part == "cni") {
+    let release = |chart: &str| facts.desired.releases.iter().find(|release| release.chart == chart);
+    if let Some(flannel) = release("flannel") {
+        return match flannel.values["flannel"]["backend"].as_str() {
+            Some("vxlan") => vec![row("8472/udp", nodes, say.vxlan)],
+            Some("wireguard") => vec![row("51821/udp", nodes, say.wireguard)],
+            _ => Vec::new(),
+        };
+    }
+    if let Some(cilium) = release("cilium") {
         let mut rows = vec![row("4240/tcp", nodes, say.cilium_health)];
         if cilium.values["routingMode"] != "native" {
             rows.insert(0, row("8472/udp", nodes, say.vxlan));
