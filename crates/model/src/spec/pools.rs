@@ -413,15 +413,15 @@ pub struct TemplateBuild {
     /// Its disk: a clone has it until it grows, and none is smaller.
     #[serde(default = "build_disk")]
     pub disk: Size,
-    /// The Proxmox node that the template is on. Without it: `providers.proxmox.node`.
+    /// The Proxmox node that the template is on. Without it: the cluster's `node`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<forms::ProxmoxNode>")]
     pub node: Option<String>,
-    /// The storage for its disk. Without it: `providers.proxmox.storage`.
+    /// The storage for its disk. Without it: the cluster's `storage`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<forms::Storage>")]
     pub storage: Option<String>,
-    /// The storage for the image's file, with the content type `import`. Without it: `providers.proxmox.isoStorage`.
+    /// The storage for the image's file, with the content type `import`. Without it: the cluster's `isoStorage`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<forms::Storage>")]
     pub image_storage: Option<String>,

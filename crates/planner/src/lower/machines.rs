@@ -7,16 +7,17 @@ use kubewright_model::desired::{
     Body, Card, DesiredMachine, EXISTING, LxcBody, PROXMOX, ProxmoxCluster, ProxmoxIdentity, ProxmoxTrust, ServerBody,
     VmBody, VmSource, VmTemplate,
 };
-use kubewright_model::ids::{HoleName, NodeName, PlaceName, PoolName, ProviderName, Vmid};
+use kubewright_model::ids::{HoleName, PlaceName, PoolName, ProviderName, Vmid};
 use kubewright_model::spec::pools::{CloudInit, DiskBus, DiskFormat, HetznerMachines, Lxc, ProxmoxMachines, Vm};
 use kubewright_model::spec::providers::Proxmox;
 use kubewright_model::spec::{ClusterFile, Pool};
 
+use super::templates::Built;
 use crate::context::nodes::{MAX_NODES, NodePlan};
 use crate::context::{Context, console_password};
 
 /// Every node as a machine.
-pub(super) fn machines(context: &Context<'_>, built: &BTreeMap<Vmid, &NodeName>) -> Vec<DesiredMachine> {
+pub(super) fn machines(context: &Context<'_>, built: &Built<'_>) -> Vec<DesiredMachine> {
     let mut free = FreeVmids::new(context);
     let mut shared: Option<(&PoolName, Arc<Body>)> = None;
     let machines = context.nodes.iter().map(|node| {
@@ -154,7 +155,7 @@ impl FreeVmids {
     }
 }
 
-fn body(file: &ClusterFile, name: &PoolName, pool: &Pool, built: &BTreeMap<Vmid, &NodeName>) -> Body {
+fn body(file: &ClusterFile, name: &PoolName, pool: &Pool, built: &Built<'_>) -> Body {
     if let Some(machines) = &pool.proxmox {
         if let Some(lxc) = &machines.lxc {
             return Body::Lxc(lxc_body(file, machines, lxc));
@@ -201,13 +202,9 @@ fn lxc_body(file: &ClusterFile, machines: &ProxmoxMachines, lxc: &Lxc) -> LxcBod
     }
 }
 
-pub(super) fn vm_body(
-    file: &ClusterFile,
-    machines: &ProxmoxMachines,
-    vm: &Vm,
-    built: &BTreeMap<Vmid, &NodeName>,
-) -> VmBody {
-    let ours = built.get(&Vmid(vm.template)).filter(|_| vm.build.is_some() && machines.cluster.is_none());
+pub(super) fn vm_body(file: &ClusterFile, machines: &ProxmoxMachines, vm: &Vm, built: &Built<'_>) -> VmBody {
+    let cluster = machines.cluster.clone().unwrap_or_else(|| PROXMOX.into());
+    let ours = built.get(&(cluster, Vmid(vm.template))).filter(|_| vm.build.is_some());
     let bus = match vm.bus {
         DiskBus::Scsi => "scsi0",
         DiskBus::Virtio => "virtio0",

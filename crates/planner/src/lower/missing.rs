@@ -54,12 +54,6 @@ fn of_cluster(file: &ClusterFile) -> Vec<Missing> {
     if spec.kubernetes.endpoint.virtual_ip.is_some() && distribution != Distribution::Talos {
         missing.push(blocks(format!("a virtual IP before {}", distribution.title()), "nobody would answer at it"));
     }
-    let mut further =
-        spec.pools.values().filter_map(|pool| pool.proxmox.as_ref()).filter(|machines| machines.cluster.is_some());
-    if further.any(|machines| machines.vm.as_ref().is_some_and(|vm| vm.build.is_some())) {
-        let effect = "the template of virtual machines must be there already";
-        missing.push(blocks("building templates at further Proxmox clusters", effect));
-    }
     if spec.addons.argocd.as_ref().is_some_and(|argocd| argocd.admin_password.is_some()) {
         let effect = "Argo CD makes its own, in the Secret argocd-initial-admin-secret";
         missing.push(blocks("a chosen password for Argo CD", effect));

@@ -4,7 +4,7 @@
 //! nothing of Kubernetes, and nothing secret. Hosts get the rest, and whatever a pool says for itself, when they are set
 //! up; what they find is true already.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use kubewright_model::desired::{
@@ -12,7 +12,7 @@ use kubewright_model::desired::{
 };
 use kubewright_model::digest::Digest;
 use kubewright_model::host::{HostResource, SshDaemonWish};
-use kubewright_model::ids::{NodeName, PoolName, Vmid};
+use kubewright_model::ids::{NodeName, PoolName, ProviderName, Vmid};
 use kubewright_model::recipe::{Effect, Recipe, RecipeStep};
 use kubewright_model::spec::pools::{ProxmoxMachines, TemplateBuild, Vm};
 use kubewright_model::spec::providers::Proxmox;
@@ -26,18 +26,15 @@ const VERSION: usize = 8;
 
 /// Every template that is built, by the order in which pools name them. Pools that name the same one share it.
 pub(super) fn templates(context: &Context<'_>, secrets: &mut SecretNames) -> Vec<DesiredTemplate> {
-    let Some(proxmox) = &context.file.spec.providers.proxmox else { return Vec::new() };
-    let mut numbers = Vec::new();
+    let mut numbers = BTreeSet::new();
     let mut templates = Vec::new();
-    for (pool, machines) in
-        context.file.spec.pools.iter().filter_map(|(name, pool)| Some((name, pool.proxmox.as_ref()?)))
-    {
-        // At further clusters none are built yet, which is told.
-        let Some(vm) = machines.vm.as_ref().filter(|_| machines.cluster.is_none()) else { continue };
+    let spec = &context.file.spec;
+    for (pool, machines) in spec.pools.iter().filter_map(|(name, pool)| Some((name, pool.proxmox.as_ref()?))) {
+        let Some(proxmox) = spec.providers.proxmox_of(machines) else { continue };
+        let Some(vm) = &machines.vm else { continue };
         if let (Some(build), Some(vmids)) = (&vm.build, vm.built_as())
-            && !numbers.contains(&vm.template)
+            && numbers.insert((&machines.cluster, vm.template))
         {
-            numbers.push(vm.template);
             let host = host(context, build, secrets);
             templates.push(template(context, Wish { proxmox, pool, machines, vm, build }, vmids.map(Vmid), host));
         }
@@ -45,9 +42,11 @@ pub(super) fn templates(context: &Context<'_>, secrets: &mut SecretNames) -> Vec
     templates
 }
 
-/// The names of templates that are built, by the number that pools know them by.
-pub(super) fn names(templates: &[DesiredTemplate]) -> BTreeMap<Vmid, &NodeName> {
-    templates.iter().map(|template| (template.vmids[0], template.name())).collect()
+/// The names of templates that are built, by their cluster and the number that pools know them by.
+pub(super) type Built<'a> = BTreeMap<(ProviderName, Vmid), &'a NodeName>;
+
+pub(super) fn names(templates: &[DesiredTemplate]) -> Built<'_> {
+    templates.iter().map(|it| ((it.machine.provider.clone(), it.vmids[0]), it.name())).collect()
 }
 
 struct Wish<'a> {
@@ -81,11 +80,13 @@ fn template(context: &Context<'_>, wish: Wish<'_>, vmids: [Vmid; 2], host: Desir
         (&sha256, &host.resources, &*clean, &host.way.user, &body.storage, &body.disk_slot, &body.format, build.disk);
     let version = Digest::of_value(&inputs);
     let known = vm.template_name.clone().unwrap_or_else(|| format!("template-{}", vm.template));
-    let name = NodeName::new(format!("{known}-{}", version.as_str().get(..VERSION).unwrap_or_default()));
+    // What two clusters have of one name and version are two templates.
+    let cluster = machines.cluster.as_ref().map(|name| format!("{name}-")).unwrap_or_default();
+    let name = NodeName::new(format!("{known}-{cluster}{}", version.as_str().get(..VERSION).unwrap_or_default()));
     let machine = DesiredMachine {
         name: name.clone(),
         pool: pool.clone(),
-        provider: PROXMOX.into(),
+        provider: machines.cluster.clone().unwrap_or_else(|| PROXMOX.into()),
         place: build.node.as_ref().unwrap_or(&proxmox.node).as_str().into(),
         address: Some(build.address),
         cores: Some(build.cores),
