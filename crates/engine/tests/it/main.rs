@@ -29,6 +29,7 @@ mod scenarios;
 mod secrets;
 #[path = "../../../providers/tests/it/taught.rs"]
 mod taught;
+mod templates;
 mod waiting;
 #[path = "../../../providers/tests/it/wishes.rs"]
 mod wishes;
