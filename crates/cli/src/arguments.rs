@@ -222,6 +222,9 @@ pub(crate) struct Apply {
     /// Only these stages, nodes (machine, host and membership), parts or steps; may be given several times.
     #[arg(long, value_name = "STAGE|NODE|PART|STEP")]
     pub(crate) only: Vec<String>,
+    /// Show every step with all that it does, also where many are alike.
+    #[arg(long)]
+    pub(crate) full: bool,
     /// Do it without being asked.
     #[arg(short, long)]
     pub(crate) yes: bool,
@@ -235,6 +238,9 @@ pub(crate) struct Change {
     /// The spec.
     #[arg(default_value = "cluster.yaml")]
     pub(crate) file: PathBuf,
+    /// Show every step with all that it does, also where many are alike.
+    #[arg(long)]
+    pub(crate) full: bool,
     /// Do it without being asked.
     #[arg(short, long)]
     pub(crate) yes: bool,
@@ -254,6 +260,9 @@ pub(crate) struct Replace {
     /// The spec.
     #[arg(long, default_value = "cluster.yaml")]
     pub(crate) file: PathBuf,
+    /// Show every step with all that it does, also where many are alike.
+    #[arg(long)]
+    pub(crate) full: bool,
     /// Do it without being asked.
     #[arg(short, long)]
     pub(crate) yes: bool,

@@ -21,11 +21,11 @@ use crate::problem::{Done, Problem};
 /// What whoever is refused by the real world may do all the same.
 const TRY_OUT: &str = "to try it out meanwhile, add `--simulated DIR` for a pretend data centre";
 
-/// Whether a plan is blocked before any machine was reached: a token that nobody has given, a provider that does not
-/// answer. What is wrong with a single host is better mended than tried elsewhere.
+/// Whether a plan is blocked before anything was reached: a token that nobody has given, a provider that does not answer.
+/// What is wrong with a single host, or what a provider that answers does not allow, is better mended than tried elsewhere.
 fn nothing_reached(plan: &Plan) -> bool {
     let mut blocks = plan.notes.iter().filter(|note| note.weight == Weight::Blocks).peekable();
-    blocks.peek().is_some() && blocks.all(|note| note.subject == Subject::Cluster)
+    plan.is_empty() && blocks.peek().is_some() && blocks.all(|note| note.subject == Subject::Cluster)
 }
 
 /// Runs the command that was asked for.

@@ -61,9 +61,7 @@ pub(crate) fn read(path: &Path, reading: Reading) -> Result<Loadout, Problem> {
         Ok(mut loadout) => {
             let mut found = std::mem::take(&mut loadout.warnings);
             if reading.asks_hosts {
-                let home = std::env::home_dir().unwrap_or_default();
-                let agent = std::env::var_os("SSH_AUTH_SOCK").is_some();
-                found.extend(keyfiles::missing(&loadout, &home, folder, agent));
+                found.extend(missing_keys(&loadout, folder));
             }
             (Some(loadout), found)
         }
@@ -82,6 +80,12 @@ pub(crate) fn read(path: &Path, reading: Reading) -> Result<Loadout, Problem> {
             Err(Problem::told(Done::Invalid))
         }
     }
+}
+
+/// The key files of a spec that are not there.
+pub(crate) fn missing_keys(loadout: &Loadout, folder: &Path) -> Vec<Diagnostic> {
+    let home = std::env::home_dir().unwrap_or_default();
+    keyfiles::missing(loadout, &home, folder, std::env::var_os("SSH_AUTH_SOCK").is_some())
 }
 
 /// A spec's text.

@@ -204,7 +204,10 @@ fn printed(command: &[String], within: Duration) -> Result<Vec<u8>, String> {
     let (program, arguments) = command.split_first().ok_or("no place is given")?;
     let mut command = Command::new(program);
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
-    let mut child = command.spawn().map_err(|error| error.to_string())?;
+    let mut child = command.spawn().map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => format!("there is no program `{program}` here"),
+        _ => error.to_string(),
+    })?;
     let mut output = child.stdout.take().ok_or("it has no output")?;
     let reader = std::thread::spawn(move || {
         let mut bytes = Vec::new();
@@ -243,6 +246,15 @@ pub(crate) fn read(place: &SecretRef, folder: &Path) -> Result<Secret, String> {
     };
     let text = text.strip_suffix('\n').unwrap_or(&text).to_string();
     if text.is_empty() { Err("it is empty".into()) } else { Ok(Secret::new(text)) }
+}
+
+/// What puts a secret where the spec says that it is, in a few words; none where whoever keeps it has to say.
+pub(crate) fn remedy(place: &SecretRef) -> Option<String> {
+    match place {
+        SecretRef { env: Some(name), .. } => Some(format!("`export {name}=…` in this shell, with the secret")),
+        SecretRef { file: Some(file), .. } => Some(format!("write the secret into {file}, for nobody else to read")),
+        _ => None,
+    }
 }
 
 /// Where a file is that the spec in this folder names.
@@ -341,6 +353,6 @@ mod tests {
             "the command ended with exit status: 3"
         );
         assert_eq!(run(&["sleep", "1000"], 50).unwrap_err(), "the command `sleep` did not end within 0 s");
-        assert!(run(&["/no/such/program"], 50).unwrap_err().contains("No such file"));
+        assert!(run(&["/no/such/program"], 50).unwrap_err().contains("there is no program"));
     }
 }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures::stream::{self, StreamExt as _};
 use kubewright_hosts::Probe;
 use kubewright_model::desired::{Desired, DesiredHost, DesiredMachine};
+use kubewright_model::host::HostResource;
 use kubewright_model::ids::{NodeName, ProviderName};
 use kubewright_model::observed::{ClusterSeen, HostSeen, Inventory, Observed, Power, Seen, Why};
 use kubewright_model::spec::kubernetes::Datastore;
@@ -42,10 +43,10 @@ async fn inventories(world: &World, desired: &Desired) -> BTreeMap<ProviderName,
     names.dedup();
     let looks = names.into_iter().map(|name| async move {
         let seen = match world.providers.get(name) {
-            None => Seen::Unknown(Why::lasting(match world.silent.get(name) {
+            None => Seen::Unknown(match world.silent.get(name) {
                 Some(why) => why.clone(),
-                None => format!("this version has no hands for provider {name}"),
-            })),
+                None => Why::lasting(format!("this version has no hands for provider {name}")),
+            }),
             Some(provider) => match retry(LOOK, || provider.observe(&desired.owner), |_| {}).await {
                 Ok(mut inventory) => {
                     inventory.name_unread(name, desired);
@@ -78,7 +79,12 @@ async fn hosts(
         Some(&providers.get(&machine.provider)?.present()?.machines.get(&machine.name)?.place)
     };
     let nodes = desired.hosts.iter().filter(|host| host.machine.is_some());
-    let hosts: Vec<DesiredHost> = nodes.cloned().chain(hypervisors(desired, place)).collect();
+    // A hypervisor tells its name too, so that nobody writes to another one.
+    let named = hypervisors(desired, place).into_iter().map(|mut host| {
+        host.resources.push(HostResource::Hostname(host.name.to_string()));
+        host
+    });
+    let hosts: Vec<DesiredHost> = nodes.cloned().chain(named).collect();
     let etcd = desired.kubernetes.datastore == Datastore::Etcd;
     let holders: BTreeSet<&NodeName> = desired.servers().filter(|_| etcd).map(|member| &member.name).collect();
     let looks = hosts.iter().filter(runs).map(|host| async {

@@ -10,7 +10,7 @@ use kubewright_hosts::{Ask, Hosts, Password, RealHosts, Tell, User};
 use kubewright_model::change::Subject;
 use kubewright_model::desired::{Desired, DesiredBackupJob, DesiredMachine, EXISTING};
 use kubewright_model::ids::{NodeName, ProviderName};
-use kubewright_model::observed::Observed;
+use kubewright_model::observed::{Observed, Why};
 use kubewright_model::plan::{Action, Note, Plan, Step, Weight};
 use kubewright_model::recipe::Effect;
 use kubewright_model::secret::Secret;
@@ -36,7 +36,7 @@ pub struct World {
     /// in this version of the program.
     pub providers: BTreeMap<ProviderName, Arc<dyn Provider>>,
     /// Providers that there would be hands for, and why there are none: a token that nobody has given.
-    pub silent: BTreeMap<ProviderName, String>,
+    pub silent: BTreeMap<ProviderName, Why>,
     /// Hands on hosts; none when this version of the program has none.
     pub hosts: Option<Arc<dyn Hosts>>,
     /// Hands on the cluster; none when this version of the program has none.

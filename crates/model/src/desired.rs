@@ -177,7 +177,8 @@ pub const THIS_COMPUTER: &str = "this computer";
 pub struct Way {
     /// The address.
     pub address: Option<IpAddr>,
-    /// The name, where there is no address: a hypervisor's; or [`THIS_COMPUTER`].
+    /// The name, where there is no address; a hypervisor's, by which the user's own configuration may know another; or
+    /// [`THIS_COMPUTER`].
     pub name: Option<String>,
     /// The SSH port.
     pub port: u16,

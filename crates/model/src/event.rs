@@ -49,6 +49,9 @@ pub struct Failure {
     pub log: Vec<String>,
     /// What to do.
     pub hint: Option<String>,
+    /// It was refused, and will be again until somebody mends what it names.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub lasts: bool,
 }
 
 /// How a run ended.

@@ -32,6 +32,16 @@ impl Size {
         self.mebibytes
     }
 
+    /// What somebody most likely means by a number without a unit. Others count memory in MB and disks in GB, and a
+    /// number of four digits is hardly ever one of GB.
+    pub fn without_unit(number: u64) -> String {
+        match number {
+            0..256 => format!("{number}Gi"),
+            _ if number % 1024 == 0 => format!("{number}Mi or {}Gi", number / 1024),
+            _ => format!("{number}Mi or {number}Gi"),
+        }
+    }
+
     /// The size in whole GiB, rounded up.
     pub const fn gib(&self) -> u64 {
         self.mebibytes.div_ceil(1024)
@@ -49,7 +59,7 @@ impl FromStr for Size {
             "Mi" | "MiB" => 1,
             "Gi" | "GiB" => 1024,
             "Ti" | "TiB" => 1024 * 1024,
-            "" => return Err(format!("it has no unit: write {number}Mi or {number}Gi")),
+            "" => return Err(format!("it has no unit: write {}", Self::without_unit(number))),
             "M" | "MB" | "G" | "GB" | "T" | "TB" => {
                 return Err(format!("units are binary: write {number}{}i", &unit[..1]));
             }
@@ -190,7 +200,9 @@ mod tests {
         assert_eq!("4Gi".parse::<Size>().unwrap().mib(), 4096);
         assert_eq!("3072Mi".parse::<Size>().unwrap().to_string(), "3Gi");
         assert_eq!("4GB".parse::<Size>().unwrap_err(), "units are binary: write 4Gi");
-        assert_eq!("4096".parse::<Size>().unwrap_err(), "it has no unit: write 4096Mi or 4096Gi");
+        assert_eq!("4096".parse::<Size>().unwrap_err(), "it has no unit: write 4096Mi or 4Gi");
+        assert_eq!("4".parse::<Size>().unwrap_err(), "it has no unit: write 4Gi");
+        assert_eq!("500".parse::<Size>().unwrap_err(), "it has no unit: write 500Mi or 500Gi");
         assert!("99999999999999999Ti".parse::<Size>().is_err());
     }
 

@@ -50,7 +50,8 @@ pub fn lower(file: &ClusterFile) -> (Desired, Vec<Diagnostic>) {
     let proxies = load_balancers::proxies(&context, &mut secrets);
     let templates = templates::templates(&context, &mut secrets);
     let machines = machines::machines(&context, &templates::names(&templates));
-    let hosts = hosts::hosts(&context, &machines, &proxies, &mut secrets);
+    let proxmox = machines::proxmox(file, &machines);
+    let hosts = hosts::hosts(&context, &machines, &proxmox, &proxies, &mut secrets);
     let releases = crate::addons::releases(&context, &mut secrets);
     let objects = objects::objects(&context, &releases, &mut secrets);
     let checks = checks::checks(&context, &releases);
@@ -78,7 +79,7 @@ pub fn lower(file: &ClusterFile) -> (Desired, Vec<Diagnostic>) {
         objects,
         releases,
         checks,
-        proxmox: machines::proxmox(file),
+        proxmox,
         backup_jobs: backups::jobs(&context),
         keep_snapshots: spec.maintenance.snapshots.as_ref().map(|snapshots| snapshots.keep),
         max_unavailable: spec.maintenance.max_unavailable,

@@ -48,7 +48,7 @@ pub fn there(machine: &DesiredMachine, owner: &Owner) -> MachineSeen {
 }
 
 fn error(kind: ErrorKind, message: String) -> ProviderError {
-    ProviderError { provider: "existing", kind, message, log: Vec::new() }
+    ProviderError { provider: "existing", kind, message, log: Vec::new(), help: None }
 }
 
 fn no_balancers() -> ProviderError {

@@ -56,12 +56,12 @@ pub struct Wanted<'a> {
 
 fn no_backup_jobs() -> ProviderError {
     let message = "this provider keeps no backup jobs".into();
-    ProviderError { provider: "provider", kind: ErrorKind::Invalid, message, log: Vec::new() }
+    ProviderError { provider: "provider", kind: ErrorKind::Invalid, message, log: Vec::new(), help: None }
 }
 
 fn no_snapshots() -> ProviderError {
     let message = "this provider takes no snapshots of machines".into();
-    ProviderError { provider: "provider", kind: ErrorKind::Invalid, message, log: Vec::new() }
+    ProviderError { provider: "provider", kind: ErrorKind::Invalid, message, log: Vec::new(), help: None }
 }
 
 /// Something that we are not allowed to do, or that cannot be done there.
@@ -146,7 +146,7 @@ pub trait Provider: Send + Sync {
     /// already is left alone.
     async fn turn_into_template(&self, _name: &NodeName, _owner: &Owner) -> Result<(), ProviderError> {
         let message = "this provider makes no templates".into();
-        Err(ProviderError { provider: "provider", kind: ErrorKind::Invalid, message, log: Vec::new() })
+        Err(ProviderError { provider: "provider", kind: ErrorKind::Invalid, message, log: Vec::new(), help: None })
     }
 
     /// Deletes a machine or a template with its disks. One that is gone is no error.
@@ -168,6 +168,8 @@ pub trait Provider: Send + Sync {
 pub enum ErrorKind {
     /// It may pass: a dropped connection, a 5xx.
     Transient,
+    /// Nobody is there to be asked. It passes when somebody starts it or mends the address, which few wait for.
+    Unanswered,
     /// Something is locked or rationed; it passes when others are done.
     Busy,
     /// It is not there.
@@ -196,17 +198,28 @@ pub struct ProviderError {
     pub message: String,
     /// The last lines of the task's log.
     pub log: Vec<String>,
+    /// What to do about it, where that is known.
+    pub help: Option<String>,
 }
 
 impl ProviderError {
     /// Whether it may pass by itself.
     pub fn may_pass(&self) -> bool {
-        matches!(self.kind, ErrorKind::Transient | ErrorKind::Busy)
+        matches!(self.kind, ErrorKind::Transient | ErrorKind::Unanswered | ErrorKind::Busy)
+    }
+
+    /// Says what to do about it.
+    #[must_use]
+    pub fn with_help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
     }
 }
 
 impl From<ProviderError> for Why {
     fn from(error: ProviderError) -> Self {
-        Self { words: error.to_string(), lasts: !error.may_pass(), help: None }
+        let lasts = !error.may_pass() || error.kind == ErrorKind::Unanswered;
+        // Whose words they are is said wherever they are told.
+        Self { words: error.message, lasts, help: error.help }
     }
 }

@@ -14,6 +14,7 @@ mod images;
 mod machines;
 mod notes;
 mod permissions;
+mod preflight;
 mod seed;
 mod settings;
 mod snapshots;

@@ -1,15 +1,17 @@
 //! Commands that change the world: `apply`, `destroy`, `rebuild`, `replace`.
 
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use std::path::Path;
+use std::time::Duration;
 
 use kubewright_engine::{Begun, EngineError, Request, RunReport, Stop, engine};
 use kubewright_model::desired::Desired;
 use kubewright_model::diagnostic::nearest;
 use kubewright_model::event::{EVENT_FORMAT, Event, Record, RunEnd};
 use kubewright_model::ids::{ClusterName, NodeName};
-use kubewright_model::plan::{Ask, Plan};
+use kubewright_model::plan::{Action, Ask, Plan};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::arguments::{self, Arguments, Change, Output};
@@ -21,6 +23,9 @@ use crate::view::plan::Detail;
 use crate::view::progress::Progress;
 use crate::world::{Site, holder, run_id};
 
+/// How often a run that goes on is looked at for whether it has been silent for long.
+const LOOKS_UP: Duration = Duration::from_secs(5);
+
 /// One change of the world.
 struct Wish<'a> {
     file: &'a Path,
@@ -29,8 +34,14 @@ struct Wish<'a> {
     only: Vec<String>,
     approved: Option<Plan>,
     yes: bool,
+    detail: Detail,
     output: Output,
     what: &'static str,
+}
+
+/// How much of a plan is shown to whoever is to agree to it.
+fn detail(full: bool) -> Detail {
+    if full { Detail::Full } else { Detail::Agreed }
 }
 
 pub(super) fn apply(arguments: &Arguments, apply: &arguments::Apply) -> Result<Done, Problem> {
@@ -47,7 +58,8 @@ pub(super) fn apply(arguments: &Arguments, apply: &arguments::Apply) -> Result<D
     let ask = approved.as_ref().map_or(Ask::Apply, |plan| plan.ask.clone());
     // A plan that was saved has been looked at.
     let yes = apply.yes || approved.is_some();
-    carry_out(arguments, Wish { file: &file, desired, ask, only, approved, yes, output: apply.output, what: "apply" })
+    let (detail, output) = (detail(apply.full), apply.output);
+    carry_out(arguments, Wish { file: &file, desired, ask, only, approved, yes, detail, output, what: "apply" })
 }
 
 pub(super) fn destroy(arguments: &Arguments, change: &Change) -> Result<Done, Problem> {
@@ -60,8 +72,8 @@ pub(super) fn rebuild(arguments: &Arguments, change: &Change) -> Result<Done, Pr
 
 fn whole(arguments: &Arguments, change: &Change, ask: Ask, what: &'static str) -> Result<Done, Problem> {
     let desired = source::read(&change.file, Reading::of(arguments, change.output))?.desired;
-    let (file, yes, output) = (change.file.as_path(), change.yes, change.output);
-    carry_out(arguments, Wish { file, desired, ask, only: Vec::new(), approved: None, yes, output, what })
+    let (file, yes, detail, output) = (change.file.as_path(), change.yes, detail(change.full), change.output);
+    carry_out(arguments, Wish { file, desired, ask, only: Vec::new(), approved: None, yes, detail, output, what })
 }
 
 pub(super) fn replace(arguments: &Arguments, replace: &arguments::Replace) -> Result<Done, Problem> {
@@ -76,8 +88,9 @@ pub(super) fn replace(arguments: &Arguments, replace: &arguments::Replace) -> Re
     }
     let nodes = || replace.nodes.iter().map(|node| NodeName::new(node.as_str())).collect();
     let ask = if replace.outdated { Ask::ReplaceOutdated } else { Ask::Replace(nodes()) };
-    let (file, yes, output) = (replace.file.as_path(), replace.yes, replace.output);
-    carry_out(arguments, Wish { file, desired, ask, only: Vec::new(), approved: None, yes, output, what: "replace" })
+    let (file, yes, detail, output) = (replace.file.as_path(), replace.yes, detail(replace.full), replace.output);
+    let (only, approved, what) = (Vec::new(), None, "replace");
+    carry_out(arguments, Wish { file, desired, ask, only, approved, yes, detail, output, what })
 }
 
 /// Plans, shows, asks, and does it.
@@ -134,7 +147,7 @@ fn carry_out(arguments: &Arguments, wish: Wish<'_>) -> Result<Done, Problem> {
 fn worth_it(arguments: &Arguments, wish: &Wish<'_>, plan: &Plan) -> Result<bool, Problem> {
     engine::chosen(&wish.desired, plan, &wish.only)?;
     if wish.output == Output::Text {
-        view::plan::show(plan, &wish.desired, &wish.only, Detail::Agreed);
+        view::plan::show(plan, &wish.desired, &wish.only, wish.detail);
     }
     if plan.is_blocked() {
         let blocked = match wish.output {
@@ -168,7 +181,13 @@ fn agreed(ask: &Ask, cluster: &ClusterName, plan: &Plan) -> Result<(), Problem> 
     // What destroys is agreed to by name, not by a key that is pressed too soon.
     let (question, word) = match ask {
         Ask::Destroy | Ask::Rebuild => {
-            (format!("{} everything of {cluster} goes. Its name to go on:", paint(BAD, "destroys:")), cluster.as_str())
+            let machines = plan.steps.iter().filter(|step| matches!(step.action, Action::DeleteMachine { .. })).count();
+            let disks = match machines {
+                0 => String::new(),
+                many => format!(", {} with all disks", counted(many, "machine")),
+            };
+            let goes = format!("{} everything of {cluster} goes{disks}.", paint(BAD, "destroys:"));
+            (format!("{goes} Its name to go on:"), cluster.as_str())
         }
         _ => (format!("{} carry out {}? [y/N]", paint(CARE, "?"), counted(plan.steps.len(), "step")), "y"),
     };
@@ -190,12 +209,12 @@ fn agrees(answer: &str, word: &str) -> bool {
 /// Runs, draws the run, and listens to Ctrl-C.
 async fn watch(site: &Site, begun: Option<Begun>, request: &Request<'_>, output: Output) -> Result<RunReport, Problem> {
     let stop = Stop::default();
-    let mut progress = (output == Output::Text).then(Progress::new);
+    let progress = RefCell::new((output == Output::Text).then(Progress::new));
     let mut sink = |record: &Record| {
         if matches!(record.event, Event::StepEnded { .. }) {
             site.keep_up();
         }
-        match &mut progress {
+        match &mut *progress.borrow_mut() {
             Some(progress) => progress.hear(record),
             None => line(record),
         }
@@ -210,6 +229,10 @@ async fn watch(site: &Site, begun: Option<Begun>, request: &Request<'_>, output:
     loop {
         tokio::select! {
             ended = &mut run => return Ok(ended?),
+            // A pretend clock jumps, and nobody waits there.
+            () = tokio::time::sleep(LOOKS_UP), if !site.engine.simulated() => {
+                progress.borrow_mut().iter_mut().for_each(Progress::still);
+            }
             () = asked_to_stop() => {
                 if stop.ask() > 2 {
                     return Err(Problem::new(Done::Interrupted, "ended at once")
@@ -250,7 +273,14 @@ fn ended(report: &RunReport, wish: &Wish<'_>, again: &str) -> Done {
             Done::Interrupted
         }
         RunEnd::Failed => {
-            goes_on("what was done stays done, and what needed the failed steps was left out");
+            // Whoever is told to run again what is refused each time runs it twice.
+            match report.failed.iter().all(|(_, failure)| failure.lasts) {
+                true => remark!(
+                    "→ what was done stays done, and none of what failed passes by itself: when it is mended, `kubewright \
+                     {command} {again}{chosen}` goes on"
+                ),
+                false => goes_on("what was done stays done, and what needed the failed steps was left out"),
+            }
             remark!("→ `kubewright history --run {} {again}` shows the whole run", report.run);
             Done::Unfinished
         }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use kubewright_engine::Engine;
-use kubewright_model::diagnostic::Severity;
+use kubewright_model::diagnostic::{Diagnostic, Severity};
 
 use super::print_json;
 use crate::arguments::{Output, Validate};
@@ -28,8 +28,12 @@ pub(super) fn run(validate: &Validate) -> Result<Done, Problem> {
                 continue;
             }
         };
-        let (found, words) = match Engine::load_in(file.parent().unwrap_or(Path::new("")), &text) {
-            Ok(loadout) => {
+        let folder = file.parent().unwrap_or(Path::new(""));
+        let (found, words) = match Engine::load_in(folder, &text) {
+            Ok(mut loadout) => {
+                // Where the spec is carried out the keys may be there.
+                let keys = source::missing_keys(&loadout, folder).into_iter();
+                loadout.warnings.extend(keys.map(|key| Diagnostic { severity: Severity::Warning, ..key }));
                 let desired = &loadout.desired;
                 let words = format!(
                     "{} {}: {} · {} {} · {}, {}, {}",

@@ -149,33 +149,66 @@ fn tree(stage: Stage, steps: &[&Step], detail: Detail) -> Tree<String> {
     }
     let mut tree = Tree::new(paint(HEAD, stage));
     let mut shown: BTreeMap<String, usize> = BTreeMap::new();
-    let mut twins: BTreeMap<(String, &[FieldChange]), &NodeName> = BTreeMap::new();
-    let mut folded = 0;
+    let mut twins: BTreeMap<(String, &[FieldChange], Vec<String>), &NodeName> = BTreeMap::new();
+    let mut folded: Vec<String> = Vec::new();
     for step in steps {
         let kind = kind(step);
         let number = alike.get(&kind).copied().unwrap_or(1);
         let seen = shown.entry(kind.clone()).or_default();
         *seen += 1;
         // What differs in the same way on another node stands there.
-        let twin = twins.get(&(kind.clone(), step.fields.as_slice())).copied();
+        // A name of its own makes no host another one.
+        let own_name = step.subject.node().map(|node| format!("hostname {node}"));
+        let things = new_things(step).into_iter().filter(|thing| Some(thing) != own_name.as_ref());
+        let body = (kind, step.fields.as_slice(), things.collect());
+        let twin = twins.get(&body).copied();
         let is_own = twin.is_none() && !step.fields.is_empty() && !is_in_line(step);
-        // The first two of many tell what the others are like.
-        let few = number <= ALIKE || *seen <= 2;
+        // The first two of many tell what the others are like. What goes is never only counted.
+        let few = number <= ALIKE || *seen <= 2 || Mark::of(step) == Mark::Removes;
+        let makes = matches!(step.action, Action::CreateMachine(_));
         match detail {
             Detail::Full => drop(tree.push(leaf(step, None, detail))),
-            Detail::Agreed if few || is_own => drop(tree.push(leaf(step, twin, detail))),
+            Detail::Agreed if few || is_own || makes => drop(tree.push(leaf(step, twin, detail))),
             Detail::Brief(_) if few => drop(tree.push(leaf(step, twin, detail))),
-            Detail::Agreed | Detail::Brief(_) => folded += 1,
+            Detail::Agreed | Detail::Brief(_) => folded.push(about(step)),
         }
         // One line is as short as the word that it is the same.
-        if let (Some(node), [_, _, ..]) = (step.subject.node(), step.fields.as_slice()) {
-            twins.entry((kind, &step.fields)).or_insert(node);
+        if let Some(node) = step.subject.node().filter(|_| step.fields.len() + body.2.len() > 1) {
+            twins.entry(body).or_insert(node);
         }
     }
-    if folded > 0 {
-        tree.push(detail.rest(format!("{} like these", counted(folded, "more step"))));
+    if !folded.is_empty() {
+        let words = format!("{} like these", counted(folded.len(), "more step"));
+        // Who agrees hears to what of each node; who looks may ask for all.
+        let agreed = matches!(detail, Detail::Agreed);
+        tree.push(detail.rest(if agreed { format!("{words}: {}", folded.join(", ")) } else { words }));
     }
     tree
+}
+
+/// What a step is about, in as few words as name it.
+fn about(step: &Step) -> String {
+    step.subject.node().map_or_else(|| step.title(), ToString::to_string)
+}
+
+/// What is made of a host that is new, where it is more than the title says.
+fn new_things(step: &Step) -> Vec<String> {
+    match (&step.action, step.fields.as_slice()) {
+        (Action::ChangeHost(change), []) if change.make.len() > 1 => things(&change.make),
+        _ => Vec::new(),
+    }
+}
+
+/// Where a machine is, as long as it is told in the line of its step.
+fn place(action: &Action) -> Vec<String> {
+    match action {
+        Action::CreateMachine(machine) => vec![format!("at {}", machine.place)],
+        Action::DeleteMachine { place, vmid, .. } => {
+            let vmid = vmid.map(|vmid| format!("vmid {vmid}"));
+            vmid.into_iter().chain([format!("at {place}")]).collect()
+        }
+        _ => Vec::new(),
+    }
 }
 
 /// Whether what a step makes is told in its own line.
@@ -192,25 +225,25 @@ fn kind(step: &Step) -> String {
 fn leaf(step: &Step, twin: Option<&NodeName>, detail: Detail) -> Tree<String> {
     let (sign, style) = Mark::of(step).sign();
     let mut line = format!("{} {}", paint(style, sign), step.title());
+    let mut facts = place(&step.action);
     if is_in_line(step) {
-        let facts: Vec<String> = step.fields.iter().filter(|field| field.from.is_none()).filter_map(fact).collect();
-        if !facts.is_empty() {
-            line.push_str(&paint(DIM, format!("  {}", facts.join(" · "))));
-        }
+        facts.extend(step.fields.iter().filter(|field| field.from.is_none()).filter_map(fact));
+    }
+    if !facts.is_empty() {
+        line.push_str(&paint(DIM, format!("  {}", facts.join(" · "))));
     }
     if step.reason != Reason::Missing {
         line.push_str(&paint(DIM, format!("  ({})", step.reason)));
     }
     if let Some(twin) = twin {
-        line.push_str(&paint(DIM, format!("  the same as on {twin}")));
+        // Of a new host only the names of things are compared.
+        let same = if step.fields.is_empty() { "the same things as on" } else { "the same as on" };
+        line.push_str(&paint(DIM, format!("  {same} {twin}")));
         return Tree::new(line);
     }
     let mut leaf = Tree::new(line);
-    if let (Action::ChangeHost(change), []) = (&step.action, step.fields.as_slice()) {
-        // A single thing stands in the title already.
-        for thing in things(&change.make).into_iter().filter(|_| change.make.len() > 1) {
-            leaf.push(Tree::new(paint(DIM, thing)));
-        }
+    for thing in new_things(step) {
+        leaf.push(Tree::new(paint(DIM, thing)));
     }
     if !is_in_line(step) {
         // Who agrees that a host is left as it was must see all that goes there.
@@ -304,7 +337,7 @@ pub(crate) fn summary(plan: &Plan) -> String {
 
 #[cfg(test)]
 mod tests {
-    use kubewright_model::ids::StepId;
+    use kubewright_model::ids::{Owner, StepId, Vmid};
     use kubewright_model::plan::HostChange;
 
     use super::*;
@@ -360,7 +393,43 @@ mod tests {
         let agreed = shown(&steps, Detail::Agreed);
         assert_eq!(agreed.matches("file /etc/2: ").count(), 2, "{agreed}");
         assert!(agreed.contains("web-2") && agreed.contains("the same as on web-1"), "{agreed}");
-        assert!(agreed.contains("web-9") && agreed.contains("… 6 more steps like these\n"), "{agreed}");
+        assert!(agreed.contains("web-9") && agreed.contains("… 6 more steps like these: web-3, web-4, "), "{agreed}");
         assert_eq!(shown(&steps, Detail::Full).matches("file /etc/2: ").count(), 9);
+    }
+
+    #[test]
+    fn what_goes_is_named_with_its_number_and_place_however_much_it_is() {
+        let gone = |number: u32| {
+            let name = NodeName::new(format!("web-{number}"));
+            let action = Action::DeleteMachine {
+                provider: "proxmox".into(),
+                place: "midgard".into(),
+                name: name.clone(),
+                vmid: Some(Vmid(400 + number)),
+                owner: Owner("lab".into()),
+            };
+            let (subject, id) = (Subject::Machine(name), StepId::new(format!("delete/web-{number}")));
+            Step { id, subject, action, stage: Stage::Removal, reason: Reason::NotInSpec, ..host("web", Vec::new()) }
+        };
+        let steps: Vec<Step> = (1..=9).map(gone).collect();
+        for detail in [Detail::Agreed, Detail::Full, Detail::Brief("--full shows them")] {
+            let all = shown(&steps, detail);
+            assert!(all.contains("delete machine web-9  vmid 409 · at midgard") && !all.contains('…'), "{all}");
+        }
+    }
+
+    #[test]
+    fn what_is_the_same_of_new_hosts_stands_once() {
+        let named = |name: &str| {
+            let mut step = host(name, Vec::new());
+            if let Action::ChangeHost(change) = &mut step.action {
+                change.make.insert(0, HostResource::Hostname(name.into()));
+            }
+            step
+        };
+        let steps = [named("one"), named("two")];
+        let agreed = shown(&steps, Detail::Agreed);
+        assert!(agreed.contains("set up host two (3 things)  (differs from the spec)  the same things as on one"));
+        assert_eq!(agreed.lines().count(), 6, "{agreed}");
     }
 }

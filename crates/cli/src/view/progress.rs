@@ -1,6 +1,7 @@
 //! A run as it moves: a line for each step that ended, and below it what runs now.
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use kubewright_model::event::{Event, Failure, Outcome, Record, RunEnd};
@@ -11,6 +12,8 @@ use crate::screen::{BAD, CARE, DIM, GOOD, HEAD, PRETEND, counted, duration, pain
 
 /// How a host begins to tell where its SSH daemon is again: that is as it was before, and nothing that it keeps.
 const LISTENS: &str = "the SSH daemon listens on port ";
+/// Where nothing is drawn, a run that goes on says so at least so often.
+const SILENCE: Duration = Duration::from_secs(30);
 /// Steps that are named in the line of what runs now.
 const NAMED: usize = 2;
 
@@ -35,6 +38,9 @@ pub(crate) struct Progress {
     keeps: bool,
     /// Only parts were chosen, so what is said of the end is said of those.
     chosen: bool,
+    begun: Instant,
+    /// When something was printed last.
+    spoke: Instant,
 }
 
 impl Progress {
@@ -42,14 +48,24 @@ impl Progress {
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
         let style = ProgressStyle::with_template("{bar:24} {pos}/{len} {wide_msg}");
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("━╸─"));
-        let running = BTreeMap::new();
-        Self { bar, running, pretend: false, destroys: false, told: Vec::new(), keeps: false, chosen: false }
+        let (running, told, now) = (BTreeMap::new(), Vec::new(), Instant::now());
+        let (pretend, destroys, keeps, chosen) = (false, false, false, false);
+        Self { bar, running, pretend, destroys, told, keeps, chosen, begun: now, spoke: now }
+    }
+
+    /// Says what runs, where nothing is drawn and nothing was said for a while.
+    pub(crate) fn still(&mut self) {
+        if self.bar.is_hidden() && !self.pretend && !self.running.is_empty() && self.spoke.elapsed() >= SILENCE {
+            let since = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+            self.line(format!("{} {}", paint(DIM, format!("… {}", duration(since))), self.now()));
+        }
     }
 
     /// Takes in a record.
     pub(crate) fn hear(&mut self, record: &Record) {
         match &record.event {
             Event::RunStarted { run, steps, simulated, ask, only, .. } => {
+                self.begun = Instant::now();
                 self.pretend = *simulated;
                 self.chosen = !only.is_empty();
                 self.destroys = *ask == Ask::Destroy;
@@ -75,7 +91,7 @@ impl Progress {
                 }
             }
             Event::StepRetries { step, attempt, after, error } => {
-                let title = self.running.get(step).map_or(step.as_str(), |running| &running.title);
+                let title = self.running.get(step).map_or_else(|| step.to_string(), |running| running.title.clone());
                 let again = format!("try {attempt} in {}", duration(*after));
                 self.line(format!("{} {title}: {error} {}", paint(CARE, "↻"), paint(DIM, again)));
             }
@@ -91,7 +107,9 @@ impl Progress {
             }
             Event::RunEnded { end, done, already, failed, left } => {
                 self.bar.finish_and_clear();
-                self.told.iter().for_each(|told| self.line(format!("{} {told}", paint(CARE, "!"))));
+                for told in self.told.clone() {
+                    self.line(format!("{} {told}", paint(CARE, "!")));
+                }
                 self.line(ended(*end, self.well(), [*done, *already, *failed, *left], record.at));
             }
             Event::StepWaits { .. } | Event::HoleFilled { .. } => {}
@@ -128,16 +146,16 @@ impl Progress {
         }
     }
 
-    fn failed(&self, stage: &str, title: &str, failure: &Failure, took: &str) {
+    fn failed(&mut self, stage: &str, title: &str, failure: &Failure, took: &str) {
         self.line(format!("{} {stage} {title} {took}", paint(BAD, "✗")));
-        failure.causes.iter().for_each(|cause| self.line(format!("    {cause}")));
+        for cause in &failure.causes {
+            self.line(format!("    {cause}"));
+        }
         // A log that ends with the cause says it twice.
         let said = |line: &&String| failure.causes.iter().any(|cause| cause.contains(line.trim()));
-        failure
-            .log
-            .iter()
-            .filter(|line| !said(line))
-            .for_each(|line| self.line(format!("    {}", paint(DIM, format!("│ {line}")))));
+        for line in failure.log.iter().filter(|line| !said(line)) {
+            self.line(format!("    {}", paint(DIM, format!("│ {line}"))));
+        }
         if let Some(hint) = &failure.hint {
             self.line(format!("    {} {hint}", paint(DIM, "→")));
         }
@@ -155,7 +173,8 @@ impl Progress {
         if running.len() > NAMED { format!("{named} · and {} more", running.len() - NAMED) } else { named }
     }
 
-    fn line(&self, line: impl AsRef<str>) {
+    fn line(&mut self, line: impl AsRef<str>) {
+        self.spoke = Instant::now();
         self.bar.suspend(|| remark!("{}", line.as_ref()));
     }
 }
@@ -181,6 +200,21 @@ mod tests {
     use kubewright_model::event::EVENT_FORMAT;
 
     use super::*;
+
+    #[test]
+    fn who_draws_nothing_says_now_and_then_that_it_goes_on() {
+        let mut progress = Progress::new();
+        progress.bar.set_draw_target(ProgressDrawTarget::hidden());
+        let (step, title) = (StepId::new("start/web-1"), "start machine web-1".into());
+        let event = Event::StepStarted { step, stage: Stage::Machines, title };
+        progress.hear(&Record { format: EVENT_FORMAT, seq: 0, at: 0, event });
+        let long_ago = Instant::now().checked_sub(2 * SILENCE).unwrap();
+        for (spoke, speaks) in [(Instant::now(), false), (long_ago, true)] {
+            progress.spoke = spoke;
+            progress.still();
+            assert_eq!(progress.spoke != spoke, speaks);
+        }
+    }
 
     #[test]
     fn what_hosts_keep_is_not_said_to_be_gone() {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use kubewright_model::desired::Desired;
 use kubewright_model::ids::NodeName;
 use kubewright_model::observed::Why;
-use kubewright_model::plan::{Ask, Weight};
+use kubewright_model::plan::{Action, Ask, Weight};
 use kubewright_planner::only::concerns;
 use tokio::time::Instant;
 
@@ -113,6 +113,15 @@ fn awaited<'p>(
     }
     passing.retain(|(name, _)| !observed.hosts.contains_key(*name) || concerns(only, desired, name));
     let members: BTreeSet<&str> = desired.members.iter().map(|member| member.name.as_str()).collect();
-    let left_out = passing.iter().any(|(name, _)| members.contains(name) && !given_up.contains(*name));
+    // What goes is not asked for anything any more.
+    let goes = |name: &str| {
+        let ends = matches!(plan.ask, Ask::Destroy | Ask::Rebuild);
+        ends && plan.steps.iter().any(|step| match &step.action {
+            Action::DeleteMachine { name: gone, .. } => gone.as_str() == name,
+            _ => false,
+        })
+    };
+    let awaits = |name: &str| members.contains(name) && !given_up.contains(name) && !goes(name);
+    let left_out = passing.iter().any(|(name, _)| awaits(name));
     if plan.is_blocked() || left_out { passing } else { Vec::new() }
 }

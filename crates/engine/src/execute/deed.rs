@@ -77,17 +77,20 @@ struct Fault {
     causes: Vec<String>,
     log: Vec<String>,
     hint: Option<String>,
+    /// It will be so again until somebody mends it.
+    lasts: bool,
 }
 
 impl From<String> for Fault {
     fn from(cause: String) -> Self {
-        Self { causes: vec![cause], log: Vec::new(), hint: None }
+        Self { causes: vec![cause], log: Vec::new(), hint: None, lasts: false }
     }
 }
 
 impl From<ProviderError> for Fault {
     fn from(error: ProviderError) -> Self {
-        Self { causes: vec![error.to_string()], log: error.log, hint: None }
+        let (causes, lasts) = (vec![error.to_string()], !error.may_pass());
+        Self { causes, log: error.log, hint: error.help, lasts }
     }
 }
 
@@ -98,7 +101,7 @@ impl From<HostError> for Fault {
             HostError::Failed { log, .. } => log,
             _ => Vec::new(),
         };
-        Self { causes, log, hint: None }
+        Self { causes, log, hint: None, lasts: false }
     }
 }
 
@@ -109,7 +112,7 @@ impl From<ClusterError> for Fault {
             ClusterError::Refused { log, .. } => log,
             ClusterError::Unreachable(_) | ClusterError::Busy(_) => Vec::new(),
         };
-        Self { causes, log, hint: None }
+        Self { causes, log, hint: None, lasts: false }
     }
 }
 
@@ -164,8 +167,9 @@ impl<'a> Hands<'a> {
             Ok(false) => Outcome::AlreadyTrue,
             Err(fault) => {
                 let told = |lines: Vec<String>| lines.iter().map(|line| self.filler.masked(line)).collect();
+                let (causes, log) = (told(fault.causes), told(fault.log));
                 let hint = fault.hint.map(|hint| self.filler.masked(&hint));
-                Outcome::Failed(Failure { causes: told(fault.causes), log: told(fault.log), hint })
+                Outcome::Failed(Failure { causes, log, hint, lasts: fault.lasts })
             }
         }
     }

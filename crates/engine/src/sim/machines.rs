@@ -34,7 +34,7 @@ pub(super) struct Machines {
 }
 
 fn error(kind: ErrorKind, message: impl Into<String>) -> ProviderError {
-    ProviderError { provider: "simulated provider", kind, message: message.into(), log: Vec::new() }
+    ProviderError { provider: "simulated provider", kind, message: message.into(), log: Vec::new(), help: None }
 }
 
 impl Machines {

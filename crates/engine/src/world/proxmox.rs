@@ -7,7 +7,9 @@ use kubewright_model::desired::{
     Body, Desired, DesiredMachine, ProxmoxCluster, ProxmoxIdentity, ProxmoxTrust, proxmox_password, proxmox_token,
 };
 use kubewright_model::ids::{HoleName, NodeName, ProviderName};
+use kubewright_model::observed::Why;
 use kubewright_model::secret::Secret;
+use kubewright_model::spec::secrets::SecretRef;
 use kubewright_providers::proxmox::{HostKey, Identity, Login, Proxmox, Settings, Trust};
 
 use crate::holes::{self, Secrets};
@@ -18,16 +20,18 @@ pub(super) fn hands(
     name: &ProviderName,
     cluster: &ProxmoxCluster,
     secrets: Secrets<'_>,
-) -> Result<Proxmox, String> {
+) -> Result<Proxmox, Why> {
     let folder = secrets.folder;
+    let (identity, secret_at) = identity(desired, name, &cluster.identity, folder)?;
     let settings = Settings {
         addresses: cluster.endpoints.clone(),
-        identity: identity(desired, name, &cluster.identity, folder)?,
-        trust: trust(&cluster.trust, folder)?,
+        identity,
+        secret_at,
+        trust: trust(&cluster.trust, folder).map_err(Why::lasting)?,
         pool: cluster.pool.clone(),
-        logins: logins(desired, folder, &host_keys(desired, secrets)?),
+        logins: logins(desired, folder, &host_keys(desired, secrets).map_err(Why::lasting)?),
     };
-    Proxmox::new(settings).map_err(|error| error.message)
+    Proxmox::new(settings).map_err(Why::from)
 }
 
 fn identity(
@@ -35,19 +39,32 @@ fn identity(
     cluster: &ProviderName,
     identity: &ProxmoxIdentity,
     folder: &Path,
-) -> Result<Identity, String> {
+) -> Result<(Identity, String), Why> {
     let read = |name: &str, what: &str| {
-        let place = desired.secrets.get(name).ok_or_else(|| format!("nothing says where {what} is"))?;
-        holes::read(place, folder).map_err(|why| format!("{what} ({}): {why}", place.place()))
+        let place = desired.secrets.get(name).ok_or_else(|| Why::lasting(format!("nothing says where {what} is")))?;
+        let missing = |why| Why { help: holes::remedy(place), ..lasting(what, place, why) };
+        Ok::<_, Why>((holes::read(place, folder).map_err(missing)?, place))
     };
     Ok(match identity {
         ProxmoxIdentity::Token(id) => {
-            Identity::Token { id: id.clone(), secret: read(&proxmox_token(cluster), "the API token")? }
+            let (secret, place) = read(&proxmox_token(cluster), "the API token")?;
+            // What `pveum` and other programs take is the id with the secret behind it.
+            if secret.expose().contains('!') {
+                let why = lasting("the API token", place, "it is more than the token's secret".into());
+                let help = format!("the secret alone, without `{id}=` before it");
+                return Err(Why { help: Some(help), ..why });
+            }
+            (Identity::Token { id: id.clone(), secret }, place.place())
         }
         ProxmoxIdentity::User(user) => {
-            Identity::Password { user: user.clone(), password: read(&proxmox_password(cluster), "the password")? }
+            let (password, place) = read(&proxmox_password(cluster), "the password")?;
+            (Identity::Password { user: user.clone(), password }, place.place())
         }
     })
+}
+
+fn lasting(what: &str, place: &SecretRef, why: String) -> Why {
+    Why::lasting(format!("{what} ({}): {why}", place.place()))
 }
 
 fn trust(trust: &ProxmoxTrust, folder: &Path) -> Result<Trust, String> {

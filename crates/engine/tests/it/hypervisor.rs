@@ -13,7 +13,7 @@ use kubewright_model::event::RunEnd;
 use kubewright_model::host::HostResource;
 use kubewright_model::ids::{NodeName, Owner};
 use kubewright_model::observed::{HostSeen, Seen};
-use kubewright_model::plan::{Ask, HostChange, Plan};
+use kubewright_model::plan::{Ask, HostChange, Plan, Weight};
 use kubewright_model::recipe::Recipe;
 
 use crate::lab::{Lab, LabHost, PORT};
@@ -155,6 +155,31 @@ fn lines_of_a_container_are_written_once_and_anew_while_it_is_off() {
         assert!(ours.iter().all(|line| now.lines().filter(|it| it == line).count() == 1), "{now}");
         assert!(plan().await.is_empty());
         assert_eq!(host.sh("cat /run/pct 2>/dev/null || echo nobody"), "nobody\n", "the API turns it off and on");
+    })
+    .unwrap();
+}
+
+#[test]
+fn another_host_in_the_place_of_a_hypervisor_is_left_alone() {
+    let yard = Yard::new(desired(SPEC), 5);
+    sim::run(async {
+        let (mut observed, _) = yard.plan(&Ask::Apply, &[]).await;
+        let mut told = |seen: Seen<HostSeen>| {
+            observed.hosts.insert("pve".into(), seen);
+            let plan = plan_from(&yard.desired, &observed, &Ask::Apply, &[]).unwrap();
+            let note = plan.notes.iter().find(|note| note.weight == Weight::Blocks);
+            note.map(|note| format!("{} [{}]", note.message, note.help.clone().unwrap_or_default()))
+        };
+        let named = |name: &str| {
+            let settings = [("hostname".to_string(), name.to_string())].into();
+            Seen::Present(HostSeen { settings, ..HostSeen::default() })
+        };
+        assert_eq!(told(named("pve.lan")), None);
+        let address = "where pve is reached is `providers.proxmox.ssh.addresses: { pve: ADDRESS }`";
+        let expected = format!("the host in the place of its hypervisor pve is named midgard [{address}]");
+        assert_eq!(told(named("midgard")).unwrap(), expected);
+        let unknown = told(Seen::unknown("pve cannot be reached (name lookup)")).unwrap();
+        assert!(unknown.ends_with(&format!("`providers.proxmox.ssh.keyFile`, and {address}]")), "{unknown}");
     })
     .unwrap();
 }

@@ -198,6 +198,15 @@ fn what_somebody_has_to_mend_is_not_waited_for() {
 }
 
 #[test]
+fn nobody_waits_for_machines_that_are_to_go() {
+    for ask in [Ask::Destroy, Ask::Rebuild] {
+        let waited = waits(&[("server-2", Layer::Tcp), ("agent-1", Layer::Tcp)], &ask, &[]);
+        assert!(waited.planned.unwrap().plan.steps.iter().any(|step| step.id.as_str() == "delete/server-2"));
+        assert!(waited.took < Duration::from_secs(30) && waited.told.is_empty(), "{ask:?} {:?}", waited.took);
+    }
+}
+
+#[test]
 fn a_wait_is_told_once_and_then_only_that_it_goes_on() {
     let waited = waits(&[("server-2", Layer::Tcp), ("agent-1", Layer::Authentication)], &Ask::Apply, &[]);
     assert!(waited.planned.unwrap().plan.is_blocked());

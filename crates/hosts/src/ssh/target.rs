@@ -71,7 +71,9 @@ impl Home {
 
     /// Where a way leads. What the spec says goes before what the configuration says.
     pub(crate) fn target(&self, way: &Way) -> Result<Target, String> {
-        let named = way.address.map(|address| address.to_string()).or_else(|| way.name.clone());
+        // Whom the configuration knows by name is where it says.
+        let aliased = way.name.clone().filter(|name| self.config.query(name).host_name.is_some());
+        let named = aliased.or_else(|| way.address.map(|address| address.to_string())).or_else(|| way.name.clone());
         let named = named.ok_or("neither an address nor a name is known")?;
         let mut target = self.of(&named, 0)?;
         // 22 and root are what the spec says when it says nothing.
@@ -205,6 +207,16 @@ mod tests {
         assert!(target.only_keys);
         let jump = target.jump.expect("through the bastion");
         assert_eq!((jump.host.as_str(), jump.port, jump.user.as_str()), ("192.0.2.1", 2200, "admin"));
+    }
+
+    #[test]
+    fn who_has_an_address_and_a_name_may_be_known_by_the_name() {
+        let (_folder, home) = home("Host asgard\n  HostName 192.0.2.7\nHost midgard\n  User odin\n");
+        let leads = |name| {
+            let way = Way { address: Some([10, 0, 0, 1].into()), ..way(name) };
+            home.target(&way).expect("it leads somewhere").host
+        };
+        assert_eq!([leads("asgard"), leads("midgard"), leads("x")], ["192.0.2.7", "10.0.0.1", "10.0.0.1"]);
     }
 
     #[test]

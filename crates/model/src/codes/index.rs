@@ -248,6 +248,9 @@ codes! {
     350 Error DISK_BELOW_TEMPLATE = "a disk that is smaller than its template's",
         "A clone begins with its template's disk, which grows and never shrinks. Write as much for the pool's `disk`, or \
          less for `build.disk`.";
+    351 Warning PROXMOX_ENDPOINT = "an address of the Proxmox API that is probably another",
+        "Proxmox' API listens on port 8006 and is called below `/api2/json`, which kubewright adds by itself. An address \
+         without a port means 443, where only a proxy of your own would answer. Write `https://HOST:8006`.";
     401 Error SERVER_MISSING = "a cluster without a server",
         "No pool has the role `server` or `both`, so there is no control plane: nothing that agents could join. Give \
          one pool the role `both` (control plane and work) or `server` (control plane only).";
@@ -269,14 +272,14 @@ codes! {
          `flannel`, `cilium`, `canal` and `calico`.";
     408 Error ENDPOINT_MISSING = "several servers and no address for the API",
         "With several servers, clients and agents need one address that outlives each of them. Write \
-         `endpoint.loadBalancer`, `endpoint.virtualIp`, or `endpoint.host` for a name or address that you keep \
-         yourself.";
+         `endpoint.loadBalancer` with one of `loadBalancers`, `endpoint.virtualIp` (Talos alone), or `endpoint.host` for \
+         a name or address that you keep yourself.";
     409 Error ENDPOINT_NOT_SERVER = "an API address where no API is",
         "The endpoint is the name or the address of a node without a control plane, so nobody answers there. Write a \
          server, a load balancer or a virtual IP.";
     410 Warning ENDPOINT_ONE_SERVER = "an API address that goes with one server",
         "There are several servers, and clients know only one of them. When that one is gone the API is out of reach \
-         though the others go on. Use a load balancer or a virtual IP.";
+         though the others go on. Use a load balancer; Talos can have a virtual IP.";
     411 Error VIRTUAL_IP_OUTSIDE = "a virtual IP outside of the hosts' network",
         "The servers announce the virtual IP in their own network by ARP or NDP, and nobody of that network would \
          look for this address. Choose a free address of `network.cidr`.";
@@ -330,6 +333,10 @@ codes! {
         "A hardened RKE2 ends at once unless the kernel has the settings of the benchmark, and a container has its \
          hypervisor's kernel, whose `kernel.panic` and `vm.overcommit_memory` it may not set. Make the nodes virtual \
          machines, or remove the profile.";
+    430 Warning VERSION_UNKNOWN = "a version that came after this program",
+        "This version of kubewright knows the distribution up to the minor version that the message names. A newer one may \
+         not exist, which is found out only when hosts download it, or may want what kubewright does not know. Compare it \
+         with the distribution's releases.";
     501 Error INGRESS_SEVERAL = "several ingress controllers",
         "Two controllers both take every route and both want ports 80 and 443. Keep one of `traefik` and `nginx`; \
          `none: true` stands alone.";

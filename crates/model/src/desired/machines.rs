@@ -1,10 +1,12 @@
 //! Machines and who makes them.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::Way;
 use crate::digest::Digest;
 use crate::ids::{HoleName, NodeName, PlaceName, PoolName, ProviderName, Vmid};
 use crate::setting::{Setting, Settings};
@@ -343,6 +345,21 @@ pub struct ProxmoxCluster {
     pub trust: ProxmoxTrust,
     /// The pool of Proxmox that machines are put into.
     pub pool: Option<String>,
+    /// Where the hosts of its nodes are reached, as far as not by their names.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub doors: BTreeMap<PlaceName, String>,
+}
+
+impl ProxmoxCluster {
+    /// The way to the host of a node, in all but where it leads like another.
+    pub fn way_to(&self, place: &PlaceName, like: Way) -> Way {
+        let door = self.doors.get(place).map_or(place.as_str(), String::as_str);
+        match door.parse() {
+            // The user's own SSH configuration may know the node by its name all the same.
+            Ok(address) => Way { address: Some(address), name: Some(place.to_string()), ..like },
+            Err(_) => Way { address: None, name: Some(door.to_string()), ..like },
+        }
+    }
 }
 
 /// A job of a provider that backs whole machines up on a schedule. It carries our mark as its name, so there is one.

@@ -76,6 +76,7 @@ pub static FORMATS: &[KnownFormat] = &[
     known::<forms::Region>(),
     known::<forms::TalosExtension>(),
     known::<forms::SecretName>(),
+    known::<forms::Sha256>(),
     known::<forms::Address>(),
     known::<forms::Host>(),
     known::<forms::Domain>(),

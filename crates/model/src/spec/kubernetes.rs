@@ -376,7 +376,7 @@ pub struct Talos {
     pub install_disk: String,
     /// The image factory's schematic id, for system extensions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("pattern" = "^[0-9a-f]{64}$"))]
+    #[schemars(with = "Option<forms::Sha256>")]
     pub schematic: Option<String>,
     /// System extensions, in the image factory's words: `siderolabs/iscsi-tools`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -167,8 +167,8 @@ fn wrong_type(path: SpecPath, instance: &Value, kind: &TypeKind) -> Diagnostic {
         (Value::Null, "object") => diagnostic.help("write `{}` to have it with its defaults, or remove the line"),
         (Value::Null, _) => diagnostic.help("write a value, or remove the line"),
         (Value::String(text), "array") => diagnostic.help(format!("write a list: [{}]", shown(text))),
-        (Value::Number(number), "string") => match unit(&diagnostic.path) {
-            Some(unit) => diagnostic.help(format!("write it with its unit: {number}{unit}")),
+        (Value::Number(number), "string") => match with_unit(&diagnostic.path, number) {
+            Some(written) => diagnostic.help(format!("write it with its unit: {written}")),
             None => diagnostic.help(format!("put it into quotes: \"{number}\"")),
         },
         (Value::Bool(yes), "string") => diagnostic.help(format!("put it into quotes: \"{yes}\"")),
@@ -176,12 +176,14 @@ fn wrong_type(path: SpecPath, instance: &Value, kind: &TypeKind) -> Diagnostic {
     }
 }
 
-/// The unit that a bare number most likely lacks, where the field has one.
-fn unit(path: &SpecPath) -> Option<&'static str> {
+/// A bare number with the unit that it most likely lacks, where the field has one.
+fn with_unit(path: &SpecPath, number: &serde_json::Number) -> Option<String> {
     let format = schema::at(path)?.get("format")?.as_str()?;
     match format {
-        _ if format == <Size as Format>::NAME => Some("Gi"),
-        _ if format == <Span as Format>::NAME => Some("s"),
+        _ if format == <Size as Format>::NAME => {
+            Some(number.as_u64().map_or_else(|| "for example 4Gi".into(), Size::without_unit))
+        }
+        _ if format == <Span as Format>::NAME => Some(format!("{number}s")),
         _ => None,
     }
 }
@@ -360,6 +362,8 @@ mod tests {
         let found = broken("memory: 3Gi", "memory: 4");
         assert_eq!(found[0].code, codes::WRONG_TYPE);
         assert_eq!(found[0].help.as_deref(), Some("write it with its unit: 4Gi"));
+        let found = broken("memory: 3Gi", "memory: 4096");
+        assert_eq!(found[0].help.as_deref(), Some("write it with its unit: 4096Mi or 4Gi"));
     }
 
     #[test]

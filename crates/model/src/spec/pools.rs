@@ -229,7 +229,7 @@ pub struct TemplateDownload {
     #[schemars(with = "forms::HttpsAddress")]
     pub url: String,
     /// Its SHA-256: Proxmox keeps no other file.
-    #[schemars(extend("pattern" = "^[0-9a-f]{64}$"))]
+    #[schemars(with = "forms::Sha256")]
     pub sha256: String,
 }
 
@@ -395,7 +395,7 @@ pub struct TemplateBuild {
     #[schemars(with = "forms::HttpsAddress")]
     pub image: String,
     /// The image's SHA-256. Proxmox compares it.
-    #[schemars(extend("pattern" = "^[0-9a-f]{64}$"))]
+    #[schemars(with = "forms::Sha256")]
     pub sha256: String,
     /// An address for the machine while it is set up. No node has it.
     pub address: IpAddr,

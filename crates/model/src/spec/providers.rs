@@ -148,6 +148,11 @@ pub struct ProxmoxSsh {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<forms::FilePath>")]
     pub key_file: Option<String>,
+    /// Where Proxmox nodes are reached, by their names: `proxade: 192.168.1.2`. Without it, a node is at the `endpoint` that
+    /// has its name, or at the only one where all machines are on one node, or its name is looked up.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    #[schemars(with = "forms::ByName<forms::ProxmoxNode, forms::Host>")]
+    pub addresses: IndexMap<String, String>,
 }
 
 pub(crate) fn root() -> String {

@@ -36,7 +36,10 @@ pub fn hypervisors<'a>(
             None => hosts.push(DesiredHost {
                 name: NodeName::new(place.as_str()),
                 machine: None,
-                way: Way { address: None, name: Some(place.to_string()), ..like },
+                way: match desired.proxmox.get(&machine.provider) {
+                    Some(cluster) => cluster.way_to(place, like),
+                    None => Way { address: None, name: Some(place.to_string()), ..like },
+                },
                 os: None,
                 resources: shared.into_iter().chain([lines]).collect(),
                 listens: Vec::new(),

@@ -166,6 +166,24 @@ fn features_that_no_api_token_may_set_are_lines_of_the_hypervisor() {
 }
 
 #[test]
+fn hypervisors_are_where_the_spec_or_the_api_says() {
+    let endpoint = |text: &str| changed(&[("endpoint: \"https://pve:8006\"", &format!("endpoint: \"{text}\""))]);
+    let way = |desired: &Desired| {
+        let host = desired.hosts.iter().find(|it| it.name.as_str() == "pve").unwrap();
+        host.way.address.map_or_else(|| host.way.name.clone().unwrap(), |address| address.to_string())
+    };
+    assert_eq!(way(&lab()), "pve");
+    assert_eq!(way(&endpoint("https://pve.lan:8006")), "pve.lan");
+    // All machines are on one node, and the API has one address. Whether it is that node is seen by its name.
+    assert_eq!(way(&endpoint("https://192.168.1.2:8006")), "192.168.1.2");
+    assert_eq!(way(&endpoint("https://[fd00::2]:8006/")), "fd00::2");
+    let others = "https://192.168.1.2:8006\", others: [{ endpoint: \"https://192.168.1.3:8006\" }], pool: \"lab";
+    assert_eq!(way(&endpoint(others)), "pve", "it may be any of them");
+    let said = changed(&[("pve, ssh: { keyFile", "pve, ssh: { addresses: { pve: 10.9.9.9 }, keyFile")]);
+    assert_eq!(way(&said), "10.9.9.9");
+}
+
+#[test]
 fn kernel_modules_of_containers_are_loaded_on_their_hypervisor() {
     let modules = |desired: &Desired, host: &str| -> Vec<String> {
         let modules = resources(desired, host).iter().filter_map(|resource| match resource {

@@ -4,12 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use indexmap::IndexMap;
-use kubewright_model::desired::{Body, DesiredHost, DesiredMachine, DesiredProxy, LxcBody, THIS_COMPUTER, Way};
+use kubewright_model::desired::{
+    Body, DesiredHost, DesiredMachine, DesiredProxy, LxcBody, ProxmoxCluster, THIS_COMPUTER, Way,
+};
 use kubewright_model::digest::Digest;
 use kubewright_model::host::{
     DirectoryWish, FileWish, HostResource, HostsEntry, Mode, RepositoryWish, SshDaemonWish, UnitRun, UnitWish, UserWish,
 };
-use kubewright_model::ids::{HoleName, NodeName, PlaceName, PoolName};
+use kubewright_model::ids::{HoleName, NodeName, PlaceName, PoolName, ProviderName};
 use kubewright_model::spec::hosts::{HostFile, PackageRepository, Ssh};
 use kubewright_model::spec::providers::ProxmoxSsh;
 use kubewright_model::spec::secrets::SecretRef;
@@ -25,6 +27,7 @@ use crate::{haproxy, keepalived};
 pub(super) fn hosts(
     context: &Context<'_>,
     machines: &[DesiredMachine],
+    proxmox: &BTreeMap<ProviderName, ProxmoxCluster>,
     proxies: &[DesiredProxy],
     secrets: &mut SecretNames,
 ) -> Vec<DesiredHost> {
@@ -44,7 +47,7 @@ pub(super) fn hosts(
             })
         })
         .collect();
-    hosts.extend(hypervisors(context, machines));
+    hosts.extend(hypervisors(context, machines, proxmox));
     hosts
 }
 
@@ -322,12 +325,17 @@ fn joined<T: Clone>(under: &IndexMap<String, T>, over: &IndexMap<String, T>) -> 
 
 /// What only root on the hypervisor may do for its containers: load kernel modules, and write the lines of their files
 /// that the API does not accept.
-fn hypervisors(context: &Context<'_>, machines: &[DesiredMachine]) -> Vec<DesiredHost> {
-    let mut wishes: BTreeMap<PlaceName, (&ProxmoxSsh, BTreeSet<String>, Vec<HostResource>)> = BTreeMap::new();
+fn hypervisors(
+    context: &Context<'_>,
+    machines: &[DesiredMachine],
+    proxmox: &BTreeMap<ProviderName, ProxmoxCluster>,
+) -> Vec<DesiredHost> {
+    let mut wishes: BTreeMap<PlaceName, (Way, BTreeSet<String>, Vec<HostResource>)> = BTreeMap::new();
     for (machine, node) in machines.iter().zip(&context.nodes) {
         let (Body::Lxc(lxc), Some(vmid)) = (&*machine.body, machine.vmid) else { continue };
         let Some(ssh) = way_into_its_hypervisor(context, node) else { continue };
-        let new = || (ssh, BTreeSet::new(), Vec::new());
+        let Some(cluster) = proxmox.get(&machine.provider) else { continue };
+        let new = || (cluster.way_to(&machine.place, as_root(ssh)), BTreeSet::new(), Vec::new());
         let (_, modules, files) = wishes.entry(machine.place.clone()).or_insert_with(new);
         modules.extend(context.file.spec.hosts.modules.iter().cloned());
         modules.extend(node.pool.hosts.iter().flat_map(|settings| settings.modules.iter().cloned()));
@@ -339,21 +347,25 @@ fn hypervisors(context: &Context<'_>, machines: &[DesiredMachine]) -> Vec<Desire
             files.push(HostResource::Lines { path: format!("/etc/pve/lxc/{vmid}.conf"), lines });
         }
     }
-    let hosts = wishes.into_iter().map(|(place, (ssh, modules, files))| DesiredHost {
+    let hosts = wishes.into_iter().map(|(place, (way, modules, files))| DesiredHost {
         name: NodeName::new(place.as_str()),
         machine: None,
-        way: Way {
-            name: Some(place.to_string()),
-            port: ssh.port,
-            user: ssh.user.as_str().into(),
-            key_file: ssh.key_file.as_deref().map(Arc::from),
-            ..plain_way(None, None)
-        },
+        way,
         os: None,
         resources: modules.into_iter().map(HostResource::Module).chain(files).collect(),
         listens: Vec::new(),
     });
     hosts.filter(|host| !host.resources.is_empty()).collect()
+}
+
+/// Root's way into Proxmox hosts, which does not lead anywhere yet.
+fn as_root(ssh: &ProxmoxSsh) -> Way {
+    Way {
+        port: ssh.port,
+        user: ssh.user.as_str().into(),
+        key_file: ssh.key_file.as_deref().map(Arc::from),
+        ..plain_way(None, None)
+    }
 }
 
 /// The modules that Kubernetes needs and loads by itself where it may: a container has the kernel of its hypervisor and

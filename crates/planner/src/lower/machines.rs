@@ -104,11 +104,44 @@ fn vmid(machines: &ProxmoxMachines, index: usize) -> Option<Vmid> {
 }
 
 /// The Proxmox clusters of the spec.
-pub(super) fn proxmox(file: &ClusterFile) -> BTreeMap<ProviderName, ProxmoxCluster> {
-    file.spec.providers.proxmox_clusters().map(|(name, proxmox)| (name, proxmox_cluster(proxmox))).collect()
+pub(super) fn proxmox(file: &ClusterFile, machines: &[DesiredMachine]) -> BTreeMap<ProviderName, ProxmoxCluster> {
+    let clusters = file.spec.providers.proxmox_clusters().map(|(name, proxmox)| {
+        let places = machines.iter().filter(|machine| machine.provider == name).map(|machine| &machine.place);
+        let cluster = proxmox_cluster(proxmox, &places.collect());
+        (name, cluster)
+    });
+    clusters.collect()
 }
 
-fn proxmox_cluster(proxmox: &Proxmox) -> ProxmoxCluster {
+/// Where the hosts of nodes are reached: as the spec says, or at the API's address that has the node's name, or, where all
+/// machines are on one node, at the only address of the API. That it is that node is seen when it is looked at.
+fn doors(proxmox: &Proxmox, places: &BTreeSet<&PlaceName>) -> BTreeMap<PlaceName, String> {
+    let Some(ssh) = &proxmox.ssh else { return BTreeMap::new() };
+    let apis: Vec<&str> = [&proxmox.endpoint]
+        .into_iter()
+        .chain(proxmox.others.iter().map(|other| &other.endpoint))
+        .map(|endpoint| host_of(endpoint))
+        .collect();
+    let guessed = places.iter().filter_map(|place| {
+        let named = |api: &&&str| api.split('.').next() == Some(place.as_str());
+        let only = apis.first().filter(|_| places.len() == 1 && apis.len() == 1);
+        Some(((*place).clone(), (*apis.iter().find(named).or(only)?).to_string()))
+    });
+    let said = ssh.addresses.iter().map(|(node, address)| (PlaceName::new(node.as_str()), address.clone()));
+    guessed.chain(said).filter(|(place, door)| place.as_str() != door).collect()
+}
+
+/// The host of a web address.
+fn host_of(address: &str) -> &str {
+    let rest = address.split_once("://").map_or(address, |(_, rest)| rest);
+    let authority = rest.split('/').next().unwrap_or(rest);
+    match authority.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((address, _)) => address,
+        None => authority.split(':').next().unwrap_or(authority),
+    }
+}
+
+fn proxmox_cluster(proxmox: &Proxmox, places: &BTreeSet<&PlaceName>) -> ProxmoxCluster {
     let others = || proxmox.others.iter();
     let fingerprints: Vec<String> =
         proxmox.fingerprint.iter().chain(others().filter_map(|other| other.fingerprint.as_ref())).cloned().collect();
@@ -123,7 +156,7 @@ fn proxmox_cluster(proxmox: &Proxmox) -> ProxmoxCluster {
         (token, _) => ProxmoxIdentity::Token(token.clone().unwrap_or_default()),
     };
     let endpoints = [&proxmox.endpoint].into_iter().chain(others().map(|other| &other.endpoint)).cloned().collect();
-    ProxmoxCluster { endpoints, identity, trust, pool: proxmox.pool.clone() }
+    ProxmoxCluster { endpoints, identity, trust, pool: proxmox.pool.clone(), doors: doors(proxmox, places) }
 }
 
 /// VMIDs of each cluster's reserved range that no pool names.

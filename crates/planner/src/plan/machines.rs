@@ -11,7 +11,7 @@ use kubewright_model::plan::{Action, HostChange, Lease, Stage, Step, Weight};
 
 use super::draft::{Draft, id};
 use super::hosts::split;
-use super::standing::{ClusterView, Node, Standing, Standings};
+use super::standing::{ClusterView, Node, Standing, Standings, anew};
 use super::templates;
 use crate::diff::host::differing;
 use crate::diff::{balancers, machine as machine_diff};
@@ -135,7 +135,7 @@ fn tell(draft: &mut Draft<'_>, node: &Node<'_>, seen: &MachineSeen) {
         draft.note(Weight::Tells, Subject::Machine(node.name().clone()), message, "");
     }
     for message in machine_diff::stays(node.machine, seen) {
-        let help = format!("`kubewright replace {}` makes it anew; or change it at Proxmox by hand", node.name());
+        let help = anew(node.machine, draft.desired, "change it at Proxmox by hand");
         draft.note(Weight::Warns, Subject::Machine(node.name().clone()), message, &help);
     }
 }

@@ -21,9 +21,15 @@ pub(super) fn in_its_place(
     elsewhere: &BTreeMap<&NodeName, &ProviderName>,
 ) -> Result<(), Refusal> {
     let name = &machine.name;
-    let again = format!(
-        "take {name} out of the spec and apply, so that it leaves there; then put it back. Servers go one after the other"
-    );
+    let again = match desired.servers().any(|member| member.name == *name) && desired.servers().count() == 1 {
+        true => {
+            "take back the change: the only server cannot leave; or add servers first, or `kubewright rebuild`".into()
+        }
+        false => format!(
+            "take {name} out of the spec and apply, so that it leaves there; then put it back. Servers go one after the \
+             other"
+        ),
+    };
     if let Some(provider) = elsewhere.get(name) {
         let message = format!("{provider} has it, and the spec has it at {}: a node does not move", machine.provider);
         let tag = desired.owner.tag();

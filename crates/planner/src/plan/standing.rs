@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use kubewright_model::change::Subject;
-use kubewright_model::desired::{Body, Desired, DesiredHost, DesiredMachine, DesiredMember};
+use kubewright_model::desired::{Body, Desired, DesiredHost, DesiredMachine, DesiredMember, PROXMOX};
 use kubewright_model::ids::{NodeName, Owner, PlaceName, ProviderName, Vmid};
 use kubewright_model::observed::{ClusterSeen, HostSeen, MachineSeen, NodeSeen, Observed, Power, Seen, Why};
 use kubewright_model::plan::{Note, Weight};
@@ -260,7 +260,7 @@ impl<'a> Judge<'a, '_> {
             _ if again => Standing::ToMake,
             // Its turn comes later, which [`later`] tells.
             Seen::Present(there) if self.replaces && !machine::refused(machine, there).is_empty() => Standing::Blocked,
-            there => judge(machine, there, self.observed, &self.obstacles)?,
+            there => judge(machine, self.desired, there, self.observed, &self.obstacles)?,
         };
         match standing {
             Standing::ToMake => servers_in_the_way(machine, &self.in_the_way, self.holders)?,
@@ -378,13 +378,22 @@ fn hypervisor(
     observed: &Observed,
 ) -> Result<(), Refusal> {
     let Body::Lxc(_) = &*machine.body else { return Ok(()) };
-    let wished = hosts.get(&NodeName::new(machine.place.as_str())).filter(|host| host.machine.is_none());
-    match wished.and_then(|host| observed.hosts.get(&host.name)?.why_unknown()) {
+    let place = &machine.place;
+    let wished = hosts.get(&NodeName::new(place.as_str())).filter(|host| host.machine.is_none());
+    let Some(seen) = wished.and_then(|host| observed.hosts.get(&host.name)) else { return Ok(()) };
+    let ssh = match machine.provider.as_str() {
+        PROXMOX => "providers.proxmox.ssh".to_string(),
+        further => format!("providers.proxmoxClusters.{further}.ssh"),
+    };
+    let address = format!("where {place} is reached is `{ssh}.addresses: {{ {place}: ADDRESS }}`");
+    if let Some(why) = seen.why_unknown() {
+        let help = format!("root's key for the Proxmox hosts is `{ssh}.keyFile`, and {address}");
+        return Err((format!("its hypervisor {place} could not be looked at: {why}"), Some(help)));
+    }
+    let named = seen.present().and_then(|seen| seen.settings.get("hostname"));
+    match named.and_then(|name| name.split('.').next()).filter(|name| *name != place.as_str()) {
         None => Ok(()),
-        Some(why) => {
-            let help = "root's key for the Proxmox hosts is `providers.proxmox.ssh.keyFile`".to_string();
-            Err((format!("its hypervisor {} could not be looked at: {why}", machine.place), Some(help)))
-        }
+        Some(name) => Err((format!("the host in the place of its hypervisor {place} is named {name}"), Some(address))),
     }
 }
 
@@ -396,21 +405,20 @@ fn strangers<'a>(desired: &Desired, books: &'a ClusterSeen) -> BTreeMap<IpAddr, 
 
 /// A note for each provider that could not be looked at.
 pub(super) fn blind_providers(desired: &Desired, observed: &Observed) -> Vec<Note> {
-    let mut blind: BTreeMap<&ProviderName, (String, usize)> = BTreeMap::new();
+    let mut blind: BTreeMap<&ProviderName, (Why, usize)> = BTreeMap::new();
     for machine in &desired.machines {
         let known = observed.providers.get(&machine.provider).is_some_and(|seen| seen.why_unknown().is_none());
         if let Seen::Unknown(why) = machine::seen(machine, observed)
             && !known
         {
-            blind.entry(&machine.provider).or_insert((why.to_string(), 0)).1 += 1;
+            blind.entry(&machine.provider).or_insert((why, 0)).1 += 1;
         }
     }
-    let notes = blind.into_iter().map(|(provider, (why, machines))| Note {
-        weight: Weight::Blocks,
-        subject: Subject::Cluster,
-        message: format!("provider {provider} could not be looked at, so {machines} machines are left alone: {why}"),
-        help: None,
-        stages: Vec::new(),
+    let notes = blind.into_iter().map(|(provider, (why, machines))| {
+        let alone = if machines == 1 { "1 machine is".into() } else { format!("{machines} machines are") };
+        let message = format!("provider {provider} could not be looked at, so {alone} left alone: {why}");
+        let (weight, subject) = (Weight::Blocks, Subject::Cluster);
+        Note { weight, subject, message, help: why.help, stages: Vec::new() }
     });
     notes.collect()
 }
@@ -437,8 +445,21 @@ fn left_out(member: Option<&DesiredMember>, seen: Option<&NodeSeen>, host: Optio
     agent && matches!(host, Some(Seen::Unknown(_)))
 }
 
+/// How a machine is made anew. The only server holds all that the cluster knows.
+pub(super) fn anew(machine: &DesiredMachine, desired: &Desired, or: &str) -> String {
+    let name = &machine.name;
+    let others = desired.servers().filter(|member| member.name != *name).count();
+    match desired.servers().any(|member| member.name == *name) && others == 0 {
+        true => format!(
+            "{or}; the only server cannot be made anew while the cluster lives: add servers first, or `kubewright rebuild`"
+        ),
+        false => format!("`kubewright replace {name}` makes it anew; or {or}"),
+    }
+}
+
 fn judge<'a>(
     machine: &DesiredMachine,
+    desired: &Desired,
     there: Seen<&'a MachineSeen>,
     observed: &'a Observed,
     obstacles: &Obstacles<'_>,
@@ -454,8 +475,7 @@ fn judge<'a>(
         },
         Seen::Present(seen) => {
             if let Some(first) = machine::refused(machine, seen).into_iter().next() {
-                let help = format!("`kubewright replace {}` makes it anew; or take back the change", machine.name);
-                return Err((first, Some(help)));
+                return Err((first, Some(anew(machine, desired, "take back the change"))));
             }
             if seen.power == Power::Stopped {
                 return Ok(Standing::Off(seen));

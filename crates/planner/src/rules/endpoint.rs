@@ -14,7 +14,8 @@ pub(super) fn rules(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
     let servers = facts.servers().count();
     if servers > 1 && endpoint.host.is_none() && endpoint.load_balancer.is_none() && endpoint.virtual_ip.is_none() {
         let message = format!("{servers} servers, and nothing says where clients reach the API");
-        let help = "write `endpoint.loadBalancer`, `endpoint.virtualIp` or `endpoint.host`";
+        let help =
+            format!("write {}, or `endpoint.host` with a name or address that you keep yourself", outlives(facts));
         found.push(Diagnostic::new(codes::ENDPOINT_MISSING, at("kubernetes/endpoint"), message).help(help));
     }
     port(facts, found);
@@ -57,8 +58,17 @@ fn host(facts: &Facts<'_>, servers: usize, found: &mut Vec<Diagnostic>) {
         found.push(Diagnostic::new(codes::ENDPOINT_NOT_SERVER, path, message).help(help));
     } else if node.is_server() && servers > 1 {
         let message = format!("`{host}` is one of {servers} servers; without it the API is out of reach");
-        let help = "use `endpoint.loadBalancer` or `endpoint.virtualIp`";
+        let help = format!("write {} in its place", outlives(facts));
         found.push(Diagnostic::new(codes::ENDPOINT_ONE_SERVER, path, message).help(help));
+    }
+}
+
+/// What clients may use that outlives each server. Of the distributions only Talos announces a virtual IP by itself, and
+/// nothing else that does is built.
+fn outlives(facts: &Facts<'_>) -> &'static str {
+    match facts.spec.kubernetes.distribution {
+        Distribution::Talos => "`endpoint.loadBalancer` or `endpoint.virtualIp`",
+        _ => "`endpoint.loadBalancer` with one of `loadBalancers`",
     }
 }
 
@@ -71,8 +81,10 @@ fn nobody(facts: &Facts<'_>, address: Option<IpAddr>, found: &mut Vec<Diagnostic
         return;
     }
     let message = format!("nobody of the spec answers at {address}");
-    let help = "write a server's address, `endpoint.loadBalancer` or `endpoint.virtualIp`; leave it if a load balancer \
-                that you keep yourself answers there";
+    let outlives = outlives(facts);
+    let help = format!(
+        "write a server's address, {outlives}; leave it if a load balancer that you keep yourself answers there"
+    );
     found.push(Diagnostic::new(codes::ENDPOINT_NOBODY, at("kubernetes/endpoint/host"), message).help(help));
 }
 

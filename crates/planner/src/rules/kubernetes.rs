@@ -12,6 +12,7 @@ use super::{Facts, at, endpoint, marks, reserved};
 pub(super) fn rules(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
     servers(facts, found);
     versions(facts, found);
+    newest(facts, found);
     plugins(facts, found);
     settings(facts, found);
     hardened(facts, found);
@@ -64,6 +65,20 @@ fn servers(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
         let message = "all nodes are servers that keep other work away";
         let help = "give a pool the role `both`, or add a pool of agents";
         found.push(Diagnostic::new(codes::NO_ROOM_FOR_WORK, at("pools"), message).help(help));
+    }
+}
+
+/// The newest minor version of Kubernetes that was looked at when this program was written.
+const NEWEST: (u64, u64) = (1, 36);
+
+/// What does not exist is found out only when hosts download it.
+fn newest(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
+    let version = &facts.spec.kubernetes.version;
+    if version.minor() > NEWEST {
+        let (major, minor) = NEWEST;
+        let message = format!("`{version}` is newer than v{major}.{minor}, the newest that this program knows");
+        let help = format!("compare it with the releases of {}", facts.spec.kubernetes.distribution.title());
+        found.push(Diagnostic::new(codes::VERSION_UNKNOWN, at("kubernetes/version"), message).help(help));
     }
 }
 

@@ -116,8 +116,8 @@ fn sizes(pool: &Pool, path: &SpecPath, found: &mut Vec<Diagnostic>) {
     // The images of the system's own pods and the system itself; HAProxy's hosts hold only the system.
     let least = Size::from_gib(if pool.role.is_node() { 4 } else { 1 });
     let limits = [
-        // What Linux addresses with page tables of four levels.
-        ("memory", pool.memory, Size::from_mib(1), Size::from_gib(64 * 1024)),
+        // Proxmox gives a virtual machine 4 TiB at the most (`$MAX_MEM` of qemu-server), and 4096 counts MiB.
+        ("memory", pool.memory, Size::from_mib(1), Size::from_gib(4095)),
         ("disk", pool.disk, least, Size::from_gib(1024 * 1024)),
     ];
     for (field, size, least, most) in limits {
@@ -126,7 +126,11 @@ fn sizes(pool: &Pool, path: &SpecPath, found: &mut Vec<Diagnostic>) {
                 (format!("no system fits on a disk of {size}"), format!("write `{field}: {least}` or more"))
             }
             Some(size) if size > most => {
-                (format!("no machine has {size} of {field}"), "write it in Mi or Gi, for example `16Gi`".to_string())
+                let help = match Size::from_mib(size.gib()) {
+                    meant if meant <= most => format!("write `{field}: {meant}` if you count in MiB"),
+                    _ => "write it in Mi or Gi, for example `16Gi`".to_string(),
+                };
+                (format!("no machine has {size} of {field}"), help)
             }
             _ => continue,
         };

@@ -55,7 +55,10 @@ fn counts(name: &PoolName, pool: &Pool, found: &mut Vec<Diagnostic>) {
     let vmids: u128 = pool.proxmox.iter().flat_map(|it| &it.vmids).map(|range| u128::from(range.count())).sum();
     if vmids != 0 && vmids < nodes {
         let message = format!("the pool `{name}` has {} and {}", counted(vmids, "VMID"), counted(nodes, "node"));
-        let help = "write one VMID for each node at least, for example a range: `vmids: [401-409]`";
+        let first = pool.proxmox.iter().flat_map(|it| &it.vmids).map(|range| u128::from(range.first)).min();
+        let first = first.unwrap_or(401);
+        let help =
+            format!("write one VMID for each node at least, as a range: `vmids: [{first}-{}]`", first + nodes - 1);
         let path = path.then("proxmox").then("vmids");
         found.push(Diagnostic::new(codes::VMIDS_DISAGREE, path, message).help(help));
     }
@@ -72,7 +75,10 @@ fn patterns(facts: &Facts<'_>, name: &PoolName, pool: &Pool, found: &mut Vec<Dia
         }
         Some(pattern) if !pattern.counts() && nodes > 1 => {
             let message = format!("`{}` has no counter and names {nodes} nodes", pattern.as_str());
-            let help = format!("write `{}-{{n}}`", pattern.as_str());
+            let name = pattern.as_str();
+            let help = format!(
+                "write `{name}-{{n}}`; where `{name}` is there already and stays, write `names: [{name}, {name}-2, …]`"
+            );
             found.push(Diagnostic::new(codes::NAME_WITHOUT_COUNTER, path, message).help(help));
             return;
         }

@@ -62,17 +62,38 @@ fn endpoints(facts: &Facts<'_>, say: &mut impl FnMut(Code, SpecPath, &str, &str)
         let others = proxmox.others.iter().map(|other| &other.endpoint);
         for (index, endpoint) in [&proxmox.endpoint].into_iter().chain(others).enumerate() {
             let address = endpoint.trim_end_matches('/');
+            let path = match index.checked_sub(1) {
+                None => place(&name).then("endpoint"),
+                Some(other) => place(&name).then("others").then(other).then("endpoint"),
+            };
+            odd(address, &path, say);
             if let Some(first) = known.get(address).filter(|first| **first != name) {
-                let path = match index.checked_sub(1) {
-                    None => place(&name).then("endpoint"),
-                    Some(other) => place(&name).then("others").then(other).then("endpoint"),
-                };
                 let message = format!("{address} is an address of the cluster `{first}` already");
                 let help = "write each Proxmox cluster once; its further nodes are its `others`";
                 say(codes::PROXMOX_CLUSTER_TWICE, path, &message, help);
             }
             known.entry(address).or_insert_with(|| name.clone());
         }
+    }
+}
+
+/// An address at which Proxmox' API is hardly ever.
+fn odd(address: &str, path: &SpecPath, say: &mut impl FnMut(Code, SpecPath, &str, &str)) {
+    let (scheme, rest) = address.split_once("://").unwrap_or(("https", address));
+    let (host, below) = rest.split_once('/').map_or((rest, None), |(host, below)| (host, Some(below)));
+    let ported = host.rsplit_once(':').is_some_and(|(name, _)| !name.contains(':') || name.ends_with(']'));
+    let right = format!("{scheme}://{host}{}", if ported { "" } else { ":8006" });
+    match below {
+        Some(below) if below.starts_with("api2") => {
+            let message = format!("`{address}` has a path, and `/api2/json` is put below it");
+            say(codes::PROXMOX_ENDPOINT, path.clone(), &message, &format!("write `{right}`"));
+        }
+        _ if !ported => {
+            let message = format!("`{address}` has no port, so it is 443, and Proxmox' API listens on 8006");
+            let help = format!("write `{right}`, or `:443` where a proxy of yours answers there");
+            say(codes::PROXMOX_ENDPOINT, path.clone(), &message, &help);
+        }
+        _ => {}
     }
 }
 

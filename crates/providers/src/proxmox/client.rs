@@ -34,6 +34,7 @@ pub(super) struct Client {
     /// The address that answered last.
     answering: AtomicUsize,
     identity: Identity,
+    secret_at: String,
     ticket: Mutex<Option<Ticket>>,
 }
 
@@ -46,7 +47,7 @@ struct Ticket {
 
 /// An error of this adapter.
 pub(super) fn error(kind: ErrorKind, message: impl Into<String>) -> ProviderError {
-    ProviderError { provider: "proxmox", kind, message: message.into(), log: Vec::new() }
+    ProviderError { provider: "proxmox", kind, message: message.into(), log: Vec::new(), help: None }
 }
 
 impl Client {
@@ -65,8 +66,8 @@ impl Client {
         if addresses.is_empty() {
             return Err(invalid("no address of the API is given".into()));
         }
-        let identity = settings.identity.clone();
-        Ok(Self { http, addresses, answering: AtomicUsize::new(0), identity, ticket: Mutex::new(None) })
+        let (identity, secret_at) = (settings.identity.clone(), settings.secret_at.clone());
+        Ok(Self { http, addresses, answering: AtomicUsize::new(0), identity, secret_at, ticket: Mutex::new(None) })
     }
 
     pub(super) fn identity(&self) -> &Identity {
@@ -84,8 +85,25 @@ impl Client {
                 let (headers, _) = self.credentials().await?;
                 self.ask(&call, headers).await
             }
+            (Err(refused), None) if refused.message.starts_with("401 ") => Err(self.not_let_in(&refused)),
             (answer, _) => answer,
         }
+    }
+
+    /// Who is not let in, with what, and how to find out which of the two is wrong.
+    fn not_let_in(&self, refused: &ProviderError) -> ProviderError {
+        let (id, at) = (self.identity.id(), &self.secret_at);
+        let (secret, help) = match &self.identity {
+            Identity::Token { .. } => {
+                let user = id.split('!').next().unwrap_or(id);
+                let list =
+                    format!("`pveum user token list {user}` on a Proxmox host tells whether there is such a token");
+                ("secret", format!("{list}; its secret is shown once, when `pveum user token add` makes it"))
+            }
+            Identity::Password { .. } => ("password", "look at the user's realm (`@pam`, `@pve`), and at it".into()),
+        };
+        let message = format!("{id} is not let in with the {secret} at {at} ({})", refused.message);
+        error(ErrorKind::Denied, message).with_help(help)
     }
 
     async fn forget(&self, old: &Ticket) {
@@ -117,7 +135,11 @@ impl Client {
     }
 
     async fn log_in(&self, user: &str, password: &Secret) -> Result<Ticket, ProviderError> {
-        let given = self.ask(&call::login(user, password.expose()), HeaderMap::new()).await?;
+        let given = self.ask(&call::login(user, password.expose()), HeaderMap::new()).await;
+        let given = given.map_err(|refused| match refused.message.starts_with("401 ") {
+            true => self.not_let_in(&refused),
+            false => refused,
+        })?;
         if given["NeedTFA"].as_i64() == Some(1) {
             let message = format!("{user} logs in with a second factor: give kubewright an API token instead");
             return Err(error(ErrorKind::Denied, message));
@@ -196,22 +218,42 @@ fn unanswered(address: &str, why: &reqwest::Error) -> ProviderError {
     while let Some(source) = cause.source() {
         cause = source;
     }
-    if distrusts(why) {
-        let message = format!(
-            "{address} is not trusted: {cause}. If it is the right one, write its SHA-256 fingerprint as `fingerprint`; \
-             the Proxmox host shows it with `pvenode cert info`"
-        );
-        return error(ErrorKind::Denied, message);
+    match of_tls(why) {
+        Some(rustls::Error::InvalidMessage(_)) => {
+            let message = format!("{address}: what answers there speaks no TLS");
+            return error(ErrorKind::Invalid, message).with_help("Proxmox' API listens on port 8006");
+        }
+        Some(refused) => {
+            let message = format!("{address} is not trusted: {}", trust::words(refused));
+            let help = "if it is the right one, write its SHA-256 fingerprint as `fingerprint`; the Proxmox host shows \
+                        it with `pvenode cert info`";
+            return error(ErrorKind::Denied, message).with_help(help);
+        }
+        None => {}
     }
-    let what = if why.is_timeout() { "no answer in time" } else { "no answer" };
-    error(ErrorKind::Transient, format!("{address}: {what}: {cause}"))
+    if why.is_timeout() {
+        return error(ErrorKind::Transient, format!("{address}: no answer in time: {cause}"));
+    }
+    let unanswered = error(ErrorKind::Unanswered, format!("{address}: no answer: {cause}"));
+    match cause.to_string() {
+        words if words.contains("Connection refused") => {
+            unanswered.with_help("Proxmox' API listens on port 8006: look at the `endpoint`, and at pveproxy there")
+        }
+        words if words.contains("failed to lookup") => {
+            unanswered.with_help("this computer does not know the name: write the address, or add it to /etc/hosts")
+        }
+        words => error(ErrorKind::Transient, format!("{address}: no answer: {words}")),
+    }
 }
 
-/// Whether a certificate was refused. An error of a stream holds that one without naming it as its source.
-fn distrusts(why: &(dyn Error + 'static)) -> bool {
-    let refused = matches!(why.downcast_ref(), Some(rustls::Error::InvalidCertificate(_) | rustls::Error::General(_)));
-    let held = why.downcast_ref::<std::io::Error>().and_then(|why| why.get_ref());
-    refused || held.is_some_and(|held| distrusts(held)) || why.source().is_some_and(distrusts)
+/// What TLS broke off for. An error of a stream holds that without naming it as its source.
+fn of_tls<'e>(why: &'e (dyn Error + 'static)) -> Option<&'e rustls::Error> {
+    let own = why.downcast_ref().filter(|why| {
+        use rustls::Error::{General, InvalidCertificate, InvalidMessage};
+        matches!(why, InvalidCertificate(_) | General(_) | InvalidMessage(_))
+    });
+    let held = || of_tls(why.downcast_ref::<std::io::Error>()?.get_ref()?);
+    own.or_else(held).or_else(|| of_tls(why.source()?))
 }
 
 /// What an answer says.

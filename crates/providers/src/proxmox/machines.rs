@@ -266,7 +266,7 @@ impl Proxmox {
     }
 
     /// The template and its configuration, if it is what the spec takes it for.
-    async fn template(
+    pub(super) async fn template(
         &self,
         machine: &DesiredMachine,
         (vm, template): (&VmBody, &VmTemplate),

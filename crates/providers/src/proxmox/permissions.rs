@@ -131,44 +131,40 @@ impl Proxmox {
             message: format!("{who} lacks {} on {path}", privileges.join(", ")),
             help: format!("on a Proxmox host: {}", commands.join("; ")),
         };
-        let mut refusals: Vec<Refusal> = self.lacking(asked).await?.into_iter().map(refusal).collect();
+        let absent = self.absent(asked.machines).await.unwrap_or_default();
+        let mut refusals: Vec<Refusal> = match self.lacking(asked).await {
+            // What may be done there cannot be asked of what is not there.
+            Err(_) if !absent.is_empty() => return Ok(absent),
+            lacking => lacking?.into_iter().map(refusal).chain(absent).collect(),
+        };
         // Who may not look is told that first.
         if refusals.is_empty() {
             refusals.extend(self.without_snapshots(asked.snapshots).await.unwrap_or_default());
+            refusals.extend(self.other_templates(asked.machines).await.unwrap_or_default());
         }
-        let images = asked.machines.iter().filter_map(|machine| match &*machine.body {
-            Body::Vm(vm) if let VmSource::Image(image) = &vm.source => {
-                Some((machine.place.as_str(), image.storage.as_str()))
-            }
+        refusals.extend(self.tied(asked.machines).await.unwrap_or_default());
+        Ok(refusals)
+    }
+
+    /// Machines that HA keeps and that have an image on a storage which only their node sees.
+    async fn tied(&self, machines: &[&DesiredMachine]) -> Result<Vec<Refusal>, ProviderError> {
+        let tied = machines.iter().filter(|machine| machine.ha.is_some()).filter_map(|machine| match &*machine.body {
+            Body::Vm(vm) => Some((&machine.name, vm.iso.as_deref()?)),
             _ => None,
         });
-        let images: BTreeSet<_> = images.collect();
-        let tied =
-            asked.machines.iter().filter(|machine| machine.ha.is_some()).filter_map(|machine| match &*machine.body {
-                Body::Vm(vm) => Some((&machine.name, vm.iso.as_deref()?)),
-                _ => None,
-            });
         let tied: Vec<(&NodeName, &str)> = tied.collect();
-        if images.is_empty() && tied.is_empty() {
-            return Ok(refusals);
+        if tied.is_empty() {
+            return Ok(Vec::new());
         }
         let held = Held(self.client.send(call::permissions()).await?);
+        let shared = self.survey().await?.shared;
         let seen = |storage: &str| held.has(&format!("/storage/{storage}"), "Datastore.Audit");
-        for (node, storage) in images {
-            if seen(storage) {
-                refusals.extend(self.takes_images(node, storage).await.unwrap_or_default());
-            }
-        }
-        if tied.is_empty() {
-            return Ok(refusals);
-        }
-        let Ok(Survey { shared, .. }) = self.survey().await else { return Ok(refusals) };
         let tied = tied.into_iter().filter(|(_, storage)| seen(storage) && !shared.contains(*storage));
-        refusals.extend(tied.map(|(name, storage)| Refusal {
+        let refusal = |(name, storage)| Refusal {
             message: format!("{name} could not start elsewhere: its image is on {storage}, which only its node sees"),
             help: "name a shared storage as `isoStorage`, or take `cloudInit: iso` or `ha` out".into(),
-        }));
-        Ok(refusals)
+        };
+        Ok(tied.map(refusal).collect())
     }
 
     /// Whether guests can be seen at all: without that a cluster looks as if it were empty.

@@ -12,6 +12,8 @@ pub struct Settings {
     pub addresses: Vec<String>,
     /// Who we are there.
     pub identity: Identity,
+    /// Where its secret is said to be, in words for people: `env PROXMOX_TOKEN_SECRET`.
+    pub secret_at: String,
     /// Which certificate the API may show.
     pub trust: Trust,
     /// The pool of Proxmox that new machines are put into.

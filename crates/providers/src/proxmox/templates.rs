@@ -14,7 +14,7 @@ use super::machines::Ours;
 use super::notes::Notes;
 use super::survey::Entry;
 use super::{Proxmox, guest, wish};
-use crate::{ErrorKind, ProviderError, Refusal};
+use crate::{ErrorKind, ProviderError};
 
 /// The beginning of every image's file of ours. No cluster's name has a dot, so none of them begins like another's.
 fn mark(owner: &Owner) -> String {
@@ -155,20 +155,6 @@ impl Proxmox {
             self.drop_file(node, file).await?;
         }
         Ok(())
-    }
-
-    /// Why a storage takes no images, and what would make it.
-    pub(super) async fn takes_images(&self, node: &str, storage: &str) -> Result<Option<Refusal>, ProviderError> {
-        let told = self.client.send(call::storage(node, storage)).await?;
-        let content = told["content"].as_str().unwrap_or_default();
-        if content.split(',').any(|kind| kind == "import") {
-            return Ok(None);
-        }
-        let all: Vec<&str> = content.split(',').filter(|kind| !kind.is_empty()).chain(["import"]).collect();
-        Ok(Some(Refusal {
-            message: format!("the storage {storage} of {node} takes no images of disks, which a template is made from"),
-            help: format!("on a Proxmox host (8.4 or newer): pvesm set {storage} --content {}", all.join(",")),
-        }))
     }
 }
 

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
+use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
-use rustls_platform_verifier::BuilderVerifierExt as _;
+use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+use rustls_platform_verifier::Verifier;
 use sha2::{Digest as _, Sha256};
 
 use super::settings::Trust;
@@ -19,9 +20,18 @@ pub(super) fn tls(trust: &Trust) -> Result<ClientConfig, String> {
         .with_safe_default_protocol_versions()
         .map_err(|error| error.to_string())?;
     let pinned = |fingerprints| Arc::new(Pinned { fingerprints, provider: provider.clone() });
+    let signed =
+        |authorities| builder.clone().dangerous().with_custom_certificate_verifier(Arc::new(Signed(authorities)));
     let config = match trust {
-        Trust::System => builder.with_platform_verifier().map_err(|error| error.to_string())?.with_no_client_auth(),
-        Trust::Authority(pem) => builder.with_root_certificates(authority(pem)?).with_no_client_auth(),
+        Trust::System => {
+            let verifier = Verifier::new(provider.clone()).map_err(|error| error.to_string())?;
+            signed(Arc::new(verifier)).with_no_client_auth()
+        }
+        Trust::Authority(pem) => {
+            let roots = Arc::new(authority(pem)?);
+            let verifier = WebPkiServerVerifier::builder_with_provider(roots, provider.clone()).build();
+            signed(verifier.map_err(|error| error.to_string())?).with_no_client_auth()
+        }
         Trust::Fingerprints(texts) => {
             let fingerprints = texts.iter().map(|text| fingerprint(text)).collect::<Result<_, _>>()?;
             builder.dangerous().with_custom_certificate_verifier(pinned(Some(fingerprints))).with_no_client_auth()
@@ -47,6 +57,74 @@ fn fingerprint(text: &str) -> Result<[u8; 32], String> {
     bytes.ok_or_else(|| format!("`{text}` is no SHA-256 fingerprint: it has 32 bytes in hexadecimal, `AB:CD:…`"))
 }
 
+/// Why a certificate is not trusted, for people.
+pub(super) fn words(why: &Error) -> String {
+    match why {
+        Error::General(words) => words.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// What authorities have signed. A certificate that is refused is told by its fingerprint, by which it may be trusted.
+#[derive(Debug)]
+struct Signed(Arc<dyn ServerCertVerifier>);
+
+impl ServerCertVerifier for Signed {
+    fn verify_server_cert(
+        &self,
+        shown: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        ocsp: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        self.0.verify_server_cert(shown, intermediates, name, ocsp, now).map_err(|why| {
+            let why = match &why {
+                Error::InvalidCertificate(CertificateError::Expired | CertificateError::ExpiredContext { .. }) => {
+                    "its certificate has ended".into()
+                }
+                Error::InvalidCertificate(
+                    CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
+                ) => "its certificate is for another name".into(),
+                // That of an authority itself, as a host signs its own, is one of the others.
+                Error::InvalidCertificate(CertificateError::UnknownIssuer | CertificateError::Other(_)) => {
+                    "no authority that is trusted here has signed its certificate".into()
+                }
+                other => other.to_string(),
+            };
+            Error::General(format!("{why}, whose fingerprint is {}", shown_fingerprint(shown)))
+        })
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.0.verify_tls12_signature(message, certificate, signature)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.0.verify_tls13_signature(message, certificate, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.supported_verify_schemes()
+    }
+}
+
+/// A certificate's fingerprint as Proxmox shows it.
+fn shown_fingerprint(certificate: &CertificateDer<'_>) -> String {
+    let bytes: Vec<String> = Sha256::digest(certificate).iter().map(|byte| format!("{byte:02X}")).collect();
+    bytes.join(":")
+}
+
 /// A few certificates, or any: neither its names nor its dates matter then, but whoever shows it must hold its key.
 #[derive(Debug)]
 struct Pinned {
@@ -65,8 +143,8 @@ impl ServerCertVerifier for Pinned {
     ) -> Result<ServerCertVerified, Error> {
         let seen = Sha256::digest(shown);
         if self.fingerprints.as_ref().is_some_and(|known| !known.iter().any(|wanted| seen[..] == wanted[..])) {
-            let seen: Vec<String> = seen.iter().map(|byte| format!("{byte:02X}")).collect();
-            return Err(Error::General(format!("the certificate's fingerprint is {}", seen.join(":"))));
+            let words = format!("its certificate's fingerprint is {}", shown_fingerprint(shown));
+            return Err(Error::General(words));
         }
         Ok(ServerCertVerified::assertion())
     }

@@ -81,6 +81,7 @@ impl Fake {
         Settings {
             addresses: vec![self.url.clone()],
             identity: Identity::Token { id: TOKEN.into(), secret: Secret::new(TOKEN_SECRET.into()) },
+            secret_at: "env PROXMOX_TOKEN_SECRET".into(),
             trust: Trust::Fingerprints(vec![self.fingerprint.clone()]),
             pool: None,
             logins: Default::default(),

@@ -21,7 +21,9 @@ async fn a_certificate_is_trusted_by_its_authority_its_fingerprint_or_the_users_
 
     let strange = trusting(Trust::System).await.unwrap_err();
     assert_eq!(strange.kind, ErrorKind::Denied, "{strange}");
-    assert!(strange.message.contains("write its SHA-256 fingerprint as `fingerprint`"), "{strange}");
+    assert!(strange.help.unwrap().contains("write its SHA-256 fingerprint as `fingerprint`"));
+    let shown = strange.message.replace(':', "").to_lowercase();
+    assert!(shown.contains("no authority that is trusted here") && shown.contains(&fake.fingerprint), "{shown}");
     let other = trusting(Trust::Fingerprints(vec!["00".repeat(32)])).await.unwrap_err();
     assert_eq!(other.kind, ErrorKind::Denied, "{other}");
     assert!(other.message.replace(':', "").to_lowercase().contains(&fake.fingerprint), "{other}");
@@ -44,6 +46,7 @@ async fn a_password_gives_a_ticket_and_a_new_one_when_it_has_ended() -> Result<(
     let wrong = look(Settings { identity: identity("hunter2"), ..fake.settings() }).await.unwrap_err();
     assert_eq!(wrong.kind, ErrorKind::Denied);
     assert!(!format!("{wrong} {wrong:?}").contains("hunter2"));
+    assert!(wrong.message.starts_with("root@pam is not let in with the password at env "), "{wrong}");
     fake.tell("pve.tfa = True; pve.revoke_tickets()");
     let second = hands.observe(&owner()).await.unwrap_err();
     assert_eq!(second.kind, ErrorKind::Denied);
@@ -61,6 +64,23 @@ async fn a_token_that_is_not_known_is_refused_and_not_shown() {
     let refused = look(settings).await.unwrap_err();
     assert_eq!(refused.kind, ErrorKind::Denied);
     assert!(!format!("{shown} {refused} {refused:?}").contains(&secret));
+    let begins = format!("{TOKEN} is not let in with the secret at env PROXMOX_TOKEN_SECRET (401 ");
+    assert!(refused.message.starts_with(&begins), "{refused}");
+    assert!(refused.help.unwrap().contains("`pveum user token list "));
+}
+
+#[tokio::test]
+async fn what_speaks_no_tls_is_told_so() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("https://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let _ = tokio::io::AsyncWriteExt::write_all(&mut stream, b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
+        }
+    });
+    let fake = Fake::start();
+    let told = look(Settings { addresses: vec![address], ..fake.settings() }).await.unwrap_err();
+    assert!(told.kind == ErrorKind::Invalid && told.message.ends_with("speaks no TLS"), "{told}");
 }
 
 #[tokio::test]
@@ -71,7 +91,9 @@ async fn another_address_of_the_cluster_answers_when_one_does_not() -> Result<()
     assert_eq!(look(Settings { addresses, ..fake.settings() }).await?, 3);
     let addresses = vec!["https://127.0.0.1:9".into()];
     let alone = look(Settings { addresses, ..fake.settings() }).await.unwrap_err();
-    assert_eq!(alone.kind, ErrorKind::Transient, "{alone}");
+    assert_eq!(alone.kind, ErrorKind::Unanswered, "{alone}");
+    assert!(alone.may_pass() && alone.help.as_ref().unwrap().contains("port 8006"), "{alone}");
+    assert!(kubewright_model::observed::Why::from(alone.clone()).lasts, "nobody waits for it");
     assert!(alone.message.starts_with("https://127.0.0.1:9: no answer"), "{alone}");
     Ok(())
 }

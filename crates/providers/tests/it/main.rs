@@ -11,6 +11,7 @@ mod life;
 mod login;
 mod many;
 mod permissions;
+mod preflight;
 mod seeds;
 mod snapshots;
 mod taught;

@@ -177,7 +177,7 @@ async fn what_a_build_needs_is_told_before() -> Result<(), ProviderError> {
     let told = hands.preflight(wanted).await?;
     assert_eq!(told.len(), 1, "{told:?}");
     assert!(told[0].message.starts_with("the storage local of pve1 takes no images of disks"), "{told:?}");
-    let help = "on a Proxmox host (8.4 or newer): pvesm set local --content iso,vztmpl,backup,import";
+    let help = "on a Proxmox host (8.4 or newer): pvesm set local --content iso,vztmpl,backup,import; or write another storage";
     assert_eq!(told[0].help, help);
     fake.tell("pve.storages['local']['content'] = 'iso,import'");
     assert_eq!(hands.preflight(wanted).await?, []);

@@ -34,6 +34,7 @@ fn failure() -> Failure {
         causes: vec!["cannot start k3s-agent.service".into(), "the unit <b>ended</b> with `1`".into()],
         log: vec!["```".into(), "  level=fatal msg=\"no /dev/kmsg\"".into(), "\u{1b}[31m| <script>".into()],
         hint: Some("look at /dev/kmsg".into()),
+        lasts: false,
     }
 }
 

@@ -227,7 +227,7 @@ impl Late {
                 "/var/log/cloud-init-output.log on it tells what it does; then run again",
             ),
         };
-        Fault { causes: vec![cause, why], log: Vec::new(), hint: Some(hint.into()) }
+        Fault { causes: vec![cause, why], log: Vec::new(), hint: Some(hint.into()), lasts: false }
     }
 }
 

@@ -40,6 +40,7 @@ impl Hands<'_> {
                         causes: vec!["a server of this cluster answers, so no new cluster is begun".into()],
                         log: Vec::new(),
                         hint: Some("run again: the next plan joins the one that is there".into()),
+                        lasts: false,
                     });
                 }
                 Seen::Unknown(why) => why,
@@ -50,6 +51,7 @@ impl Hands<'_> {
                     causes: vec![format!("nobody knows whether a cluster is there: {why}")],
                     log: Vec::new(),
                     hint: Some(format!("where its servers are lost for good, remove `{kept}` and run again")),
+                    lasts: false,
                 });
             }
             tell_once(tell, &mut told, format!("waiting to know whether a cluster is there: {why}"));

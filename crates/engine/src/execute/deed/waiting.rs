@@ -28,6 +28,7 @@ impl Hands<'_> {
             causes: vec![format!("it cannot hold that {condition}: {} failed before", failed.join(", ")), saw.into()],
             log: Vec::new(),
             hint: Some("mend what failed there, then run again".into()),
+            lasts: true,
         })
     }
 
@@ -57,6 +58,7 @@ impl Hands<'_> {
                     causes: vec![format!("after {timeout} it does not hold that {condition}"), checked.saw],
                     log: checked.log,
                     hint: checked.hint,
+                    lasts: false,
                 });
             }
             tell_once(tell, &mut told, checked.saw);

@@ -89,6 +89,10 @@ form!(
     TalosExtension, "extension", "siderolabs/iscsi-tools", extension
 );
 form!(
+    /// A SHA-256 in hexadecimal.
+    Sha256, "sha256-checksum", "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", sha256
+);
+form!(
     /// A secret that kubewright makes: a file's name in its store.
     SecretName, "secret-name", "grafana-admin", secret_name
 );
@@ -99,6 +103,20 @@ fn login(text: &str) -> Result<(), String> {
     at_most(text, 32)?;
     let starts = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
     if starts { Ok(()) } else { Err("it must begin with a letter or `_`".into()) }
+}
+
+fn sha256(text: &str) -> Result<(), String> {
+    if text.to_ascii_lowercase().starts_with("sha256") {
+        return Err("write its 64 digits alone".into());
+    }
+    if let Some(bad) = text.chars().find(|c| !c.is_ascii_hexdigit()) {
+        return Err(format!("`{}` is no digit of a hexadecimal number", bad.escape_debug()));
+    }
+    match text.len() {
+        64 if text.contains(|c: char| c.is_ascii_uppercase()) => Err("write it in small letters".into()),
+        64 => Ok(()),
+        digits => Err(format!("it has {digits} digits, and a SHA-256 has 64")),
+    }
 }
 
 fn interface(text: &str) -> Result<(), String> {
