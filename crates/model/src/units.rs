@@ -37,7 +37,7 @@ impl Size {
     pub fn without_unit(number: u64) -> String {
         match number {
             0..256 => format!("{number}Gi"),
-            _ if number % 1024 == 0 => format!("{number}Mi or {}Gi", number / 1024),
+            _ if number.is_multiple_of(1024) => format!("{number}Mi or {}Gi", number / 1024),
             _ => format!("{number}Mi or {number}Gi"),
         }
     }
