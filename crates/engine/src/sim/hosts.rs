@@ -48,7 +48,8 @@ impl Ssh {
         let unreachable =
             |why: &str| Err(HostError::Unreachable { host: host.clone(), layer: Layer::Tcp, why: why.into() });
         let away = |state: &State, name: &str| state.offline.contains(&PlaceName::new(name));
-        if way.address.is_none() && state.places.iter().any(|place| place.as_str() == host.as_str()) {
+        let is_machine = way.address.is_some() && state.machine(host).is_some();
+        if !is_machine && state.places.iter().any(|place| place.as_str() == host.as_str()) {
             return if state.dark() {
                 unreachable("no route to host: the power is away")
             } else if away(&state, host.as_str()) {
