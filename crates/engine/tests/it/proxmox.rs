@@ -80,7 +80,7 @@ async fn the_real_world_asks_the_proxmox_cluster() {
 
     std::fs::write(folder.path().join("token"), "another\n").unwrap();
     let refused = unknown(plan().await);
-    assert!(refused.contains("proxmox: 401 authentication failure"), "{refused}");
+    assert!(refused.contains("is not let in with the secret at file token (401 authentication failure)"), "{refused}");
 
     std::fs::write(folder.path().join("token"), format!("{TOKEN_SECRET}\n")).unwrap();
     let planned = plan().await;
