@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use kubewright_model::desired::{Body, DesiredMachine, LxcBody, VmBody, VmSource, VmTemplate};
+use kubewright_model::desired::{Body, DesiredMachine, LxcBody, VmBody, VmSource};
 use kubewright_model::ids::{NodeName, Owner, Vmid};
 use kubewright_model::observed::{MachineSeen, Power};
 use kubewright_model::setting::Setting;
@@ -248,13 +248,7 @@ impl Proxmox {
         // Proxmox clones onto another node only what every node sees; the rest is cloned beside its template and moves.
         let mut storages = guest::storages(&disks).chain((!vm.is_linked()).then_some(vm.storage.as_str()));
         let seen_everywhere = storages.all(|storage| survey.shared.contains(storage));
-        let elsewhere = template.node != machine.place.as_str();
-        if elsewhere && vm.is_linked() && !seen_everywhere {
-            let message =
-                format!("a linked clone of {template} cannot go to {}, which does not see its disks", machine.place);
-            return Err(error(ErrorKind::Invalid, message));
-        }
-        let target = (elsewhere && seen_everywhere).then(|| machine.place.as_str());
+        let target = (template.node != machine.place.as_str() && seen_everywhere).then(|| machine.place.as_str());
         let node = target.unwrap_or(&template.node).to_string();
         let guest = Guest { kind: Kind::Qemu, node, vmid };
         let name = guest::unfinished(&machine.name, owner);
@@ -263,49 +257,6 @@ impl Proxmox {
         let ours = self.recognise(&guest, &machine.name, owner).await?;
         let ours = ours.ok_or_else(|| error(ErrorKind::Transient, format!("the clone {guest} is not there")))?;
         self.finish(machine, ours, owner).await
-    }
-
-    /// The template and its configuration, if it is what the spec takes it for.
-    pub(super) async fn template(
-        &self,
-        machine: &DesiredMachine,
-        (vm, template): (&VmBody, &VmTemplate),
-        owner: &Owner,
-        survey: &Survey,
-    ) -> Result<Ours, ProviderError> {
-        let VmTemplate { vmid, name, .. } = template;
-        let found = match name {
-            Some(name) if template.built => self.find_template(&NodeName::new(name.as_str()), owner).await?,
-            _ => self.template_by_number(*vmid, survey).await?,
-        };
-        let wanted = name.clone().filter(|_| template.built).unwrap_or_else(|| vmid.to_string());
-        let found = found.ok_or_else(|| error(ErrorKind::NotFound, format!("there is no template {wanted}")))?;
-        let config = &found.config;
-        let called = guest::name(Kind::Qemu, config).unwrap_or_default();
-        if let Some(wanted) = name.as_deref().filter(|wanted| *wanted != called) {
-            let message = format!("the template {vmid} is named {called}, not {wanted}");
-            return Err(error(ErrorKind::Conflict, message));
-        }
-        if config.get(&vm.disk_slot).is_none_or(|disk| guest::is_cdrom(disk)) {
-            let slot = guest::system_disk(Kind::Qemu, config).unwrap_or_else(|| "nowhere".into());
-            let message = format!("the template {vmid} has its disk at {slot}, not at {}", vm.disk_slot);
-            return Err(error(ErrorKind::Invalid, message));
-        }
-        let (least, wished) = (guest::disk_size(config, &vm.disk_slot), machine.disk);
-        if let Some((least, wished)) = least.zip(wished).filter(|(least, wished)| wished < least) {
-            let message = format!("the template {vmid} has a disk of {least}, and none of {wished} is made from it");
-            return Err(error(ErrorKind::Invalid, message));
-        }
-        Ok(found)
-    }
-
-    async fn template_by_number(&self, vmid: Vmid, survey: &Survey) -> Result<Option<Ours>, ProviderError> {
-        let found = survey.guests.iter().find(|entry| entry.guest.vmid == vmid);
-        let Some(found) = found.filter(|entry| entry.guest.kind == Kind::Qemu) else { return Ok(None) };
-        let config = self.config(&found.guest).await?;
-        // A list may not know it of one that is new.
-        let is_template = found.template || guest::is_template(&config);
-        Ok(is_template.then(|| Ours { guest: found.guest.clone(), config }))
     }
 }
 

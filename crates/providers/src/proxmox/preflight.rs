@@ -7,9 +7,9 @@
 use std::collections::BTreeSet;
 
 use kubewright_model::desired::{Body, DesiredMachine, VmSource};
-use kubewright_model::ids::Owner;
 
 use super::survey::Survey;
+use super::templates::fits;
 use super::{Proxmox, call};
 use crate::{ErrorKind, ProviderError, Refusal};
 
@@ -65,11 +65,12 @@ impl Proxmox {
         let (mut refusals, mut looked) = (Vec::new(), BTreeSet::new());
         for (machine, vm, template) in clones {
             // What we build is not there yet, and one look is enough for all that are made from the same.
-            if template.built || !looked.insert((template.vmid, &template.name, &vm.disk_slot, machine.disk)) {
+            let place = vm.is_linked().then_some(&machine.place);
+            if template.built || !looked.insert((template.vmid, &template.name, &vm.disk_slot, machine.disk, place)) {
                 continue;
             }
-            // Whose it is matters only for those that we build.
-            match self.template(machine, (vm, template), &Owner("-".into()), &survey).await {
+            let found = self.template_by_number(template.vmid, &survey).await;
+            match found.and_then(|found| fits(machine, (vm, template), &found, &survey)) {
                 Err(wrong) if !wrong.may_pass() && wrong.kind != ErrorKind::Denied => {
                     refusals.push(Refusal { help: of_template(wrong.kind).into(), message: wrong.message })
                 }
@@ -156,6 +157,6 @@ fn of_template(kind: ErrorKind) -> &'static str {
     match kind {
         ErrorKind::NotFound => "write the number of one as `vm.template`, or have it made: write `vm.build`",
         ErrorKind::Conflict => "write its name as `vm.templateName`, or another number as `vm.template`",
-        _ => "write its bus as `vm.bus`, and a `disk` that is not smaller than its own",
+        _ => "write its bus as `vm.bus`, and a `disk` that is not smaller than its own; or take `linked` out",
     }
 }

@@ -4,7 +4,7 @@
 //! disk then: the image is got afterwards, so that the machine's notes tell of its file from before it is there. That
 //! Proxmox imports an image from a storage without root is so from 8.4 on (libpve-storage-perl 8.3.6).
 
-use kubewright_model::desired::{DesiredMachine, TEMPLATE_TAG, VmBody, VmImage};
+use kubewright_model::desired::{DesiredMachine, TEMPLATE_TAG, VmBody, VmImage, VmTemplate};
 use kubewright_model::ids::{NodeName, Owner, Vmid};
 use kubewright_model::observed::{MachineSeen, TemplateSeen};
 
@@ -12,7 +12,7 @@ use super::call::{self, Config, Guest, Kind};
 use super::client::error;
 use super::machines::Ours;
 use super::notes::Notes;
-use super::survey::Entry;
+use super::survey::{Entry, Survey};
 use super::{Proxmox, guest, wish};
 use crate::{ErrorKind, ProviderError};
 
@@ -156,6 +156,69 @@ impl Proxmox {
         }
         Ok(())
     }
+}
+
+impl Proxmox {
+    /// The template that a machine is cloned from, if it is what the spec takes it for.
+    pub(super) async fn template(
+        &self,
+        machine: &DesiredMachine,
+        (vm, template): (&VmBody, &VmTemplate),
+        owner: &Owner,
+        survey: &Survey,
+    ) -> Result<Ours, ProviderError> {
+        let found = match &template.name {
+            Some(name) if template.built => {
+                let found = self.find_template(&NodeName::new(name.as_str()), owner).await?;
+                found.ok_or_else(|| error(ErrorKind::NotFound, format!("there is no template {name}")))?
+            }
+            _ => self.template_by_number(template.vmid, survey).await?,
+        };
+        fits(machine, (vm, template), &found, survey)?;
+        Ok(found)
+    }
+
+    pub(super) async fn template_by_number(&self, vmid: Vmid, survey: &Survey) -> Result<Ours, ProviderError> {
+        let missing = || error(ErrorKind::NotFound, format!("there is no template {vmid}"));
+        let found = survey.guests.iter().find(|entry| entry.guest.vmid == vmid);
+        let found = found.filter(|entry| entry.guest.kind == Kind::Qemu).ok_or_else(missing)?;
+        let config = self.config(&found.guest).await?;
+        // A list may not know it of one that is new.
+        let is_template = found.template || guest::is_template(&config);
+        is_template.then(|| Ours { guest: found.guest.clone(), config }).ok_or_else(missing)
+    }
+}
+
+/// Whether a machine can be made from a template: why not, otherwise.
+pub(super) fn fits(
+    machine: &DesiredMachine,
+    (vm, template): (&VmBody, &VmTemplate),
+    found: &Ours,
+    survey: &Survey,
+) -> Result<(), ProviderError> {
+    let (vmid, config) = (template.vmid, &found.config);
+    let called = guest::name(Kind::Qemu, config).unwrap_or_default();
+    if let Some(wanted) = template.name.as_deref().filter(|wanted| *wanted != called) {
+        let message = format!("the template {vmid} is named {called}, not {wanted}");
+        return Err(error(ErrorKind::Conflict, message));
+    }
+    if config.get(&vm.disk_slot).is_none_or(|disk| guest::is_cdrom(disk)) {
+        let slot = guest::system_disk(Kind::Qemu, config).unwrap_or_else(|| "nowhere".into());
+        let message = format!("the template {vmid} has its disk at {slot}, not at {}", vm.disk_slot);
+        return Err(error(ErrorKind::Invalid, message));
+    }
+    let (least, wished) = (guest::disk_size(config, &vm.disk_slot), machine.disk);
+    if let Some((least, wished)) = least.zip(wished).filter(|(least, wished)| wished < least) {
+        let message = format!("the template {vmid} has a disk of {least}, and none of {wished} is made from it");
+        return Err(error(ErrorKind::Invalid, message));
+    }
+    let stays = vm.is_linked() && found.guest.node != machine.place.as_str();
+    if stays && !guest::storages(config).all(|storage| survey.shared.contains(storage)) {
+        let (template, place) = (&found.guest, &machine.place);
+        let message = format!("a linked clone of {template} cannot go to {place}, which does not see its disks");
+        return Err(error(ErrorKind::Invalid, message));
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -19,26 +19,20 @@ pub(super) fn tls(trust: &Trust) -> Result<ClientConfig, String> {
     let builder = ClientConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()
         .map_err(|error| error.to_string())?;
-    let pinned = |fingerprints| Arc::new(Pinned { fingerprints, provider: provider.clone() });
-    let signed =
-        |authorities| builder.clone().dangerous().with_custom_certificate_verifier(Arc::new(Signed(authorities)));
-    let config = match trust {
-        Trust::System => {
-            let verifier = Verifier::new(provider.clone()).map_err(|error| error.to_string())?;
-            signed(Arc::new(verifier)).with_no_client_auth()
-        }
+    let whom = match trust {
+        Trust::System => Whom::Signed(Arc::new(Verifier::new(provider.clone()).map_err(|error| error.to_string())?)),
         Trust::Authority(pem) => {
             let roots = Arc::new(authority(pem)?);
             let verifier = WebPkiServerVerifier::builder_with_provider(roots, provider.clone()).build();
-            signed(verifier.map_err(|error| error.to_string())?).with_no_client_auth()
+            Whom::Signed(verifier.map_err(|error| error.to_string())?)
         }
         Trust::Fingerprints(texts) => {
-            let fingerprints = texts.iter().map(|text| fingerprint(text)).collect::<Result<_, _>>()?;
-            builder.dangerous().with_custom_certificate_verifier(pinned(Some(fingerprints))).with_no_client_auth()
+            Whom::Pinned(texts.iter().map(|text| fingerprint(text)).collect::<Result<_, _>>()?)
         }
-        Trust::Anything => builder.dangerous().with_custom_certificate_verifier(pinned(None)).with_no_client_auth(),
+        Trust::Anything => Whom::Anybody,
     };
-    Ok(config)
+    let trusted = Arc::new(Trusted { whom, provider });
+    Ok(builder.dangerous().with_custom_certificate_verifier(trusted).with_no_client_auth())
 }
 
 fn authority(pem: &str) -> Result<RootCertStore, String> {
@@ -65,11 +59,32 @@ pub(super) fn words(why: &Error) -> String {
     }
 }
 
-/// What authorities have signed. A certificate that is refused is told by its fingerprint, by which it may be trusted.
-#[derive(Debug)]
-struct Signed(Arc<dyn ServerCertVerifier>);
+/// A certificate's fingerprint as Proxmox shows it.
+fn shown_fingerprint(certificate: &CertificateDer<'_>) -> String {
+    let bytes: Vec<String> = Sha256::digest(certificate).iter().map(|byte| format!("{byte:02X}")).collect();
+    bytes.join(":")
+}
 
-impl ServerCertVerifier for Signed {
+/// Who is trusted.
+#[derive(Debug)]
+enum Whom {
+    /// What authorities have signed.
+    Signed(Arc<dyn ServerCertVerifier>),
+    /// A few certificates: neither their names nor their dates matter then.
+    Pinned(Vec<[u8; 32]>),
+    /// Any.
+    Anybody,
+}
+
+/// Who is trusted; and whoever shows a certificate must hold its key. One that is refused is told by its fingerprint, by
+/// which it may be trusted.
+#[derive(Debug)]
+struct Trusted {
+    whom: Whom,
+    provider: Arc<CryptoProvider>,
+}
+
+impl ServerCertVerifier for Trusted {
     fn verify_server_cert(
         &self,
         shown: &CertificateDer<'_>,
@@ -78,75 +93,20 @@ impl ServerCertVerifier for Signed {
         ocsp: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        self.0.verify_server_cert(shown, intermediates, name, ocsp, now).map_err(|why| {
-            let why = match &why {
-                Error::InvalidCertificate(CertificateError::Expired | CertificateError::ExpiredContext { .. }) => {
-                    "its certificate has ended".into()
-                }
-                Error::InvalidCertificate(
-                    CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
-                ) => "its certificate is for another name".into(),
-                // That of an authority itself, as a host signs its own, is one of the others.
-                Error::InvalidCertificate(CertificateError::UnknownIssuer | CertificateError::Other(_)) => {
-                    "no authority that is trusted here has signed its certificate".into()
-                }
-                other => other.to_string(),
-            };
-            Error::General(format!("{why}, whose fingerprint is {}", shown_fingerprint(shown)))
-        })
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.0.verify_tls12_signature(message, certificate, signature)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.0.verify_tls13_signature(message, certificate, signature)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.supported_verify_schemes()
-    }
-}
-
-/// A certificate's fingerprint as Proxmox shows it.
-fn shown_fingerprint(certificate: &CertificateDer<'_>) -> String {
-    let bytes: Vec<String> = Sha256::digest(certificate).iter().map(|byte| format!("{byte:02X}")).collect();
-    bytes.join(":")
-}
-
-/// A few certificates, or any: neither its names nor its dates matter then, but whoever shows it must hold its key.
-#[derive(Debug)]
-struct Pinned {
-    fingerprints: Option<Vec<[u8; 32]>>,
-    provider: Arc<CryptoProvider>,
-}
-
-impl ServerCertVerifier for Pinned {
-    fn verify_server_cert(
-        &self,
-        shown: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _name: &ServerName<'_>,
-        _ocsp: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
         let seen = Sha256::digest(shown);
-        if self.fingerprints.as_ref().is_some_and(|known| !known.iter().any(|wanted| seen[..] == wanted[..])) {
-            let words = format!("its certificate's fingerprint is {}", shown_fingerprint(shown));
-            return Err(Error::General(words));
+        match &self.whom {
+            Whom::Signed(authorities) => {
+                let verified = authorities.verify_server_cert(shown, intermediates, name, ocsp, now);
+                verified.map_err(|why| {
+                    let fingerprint = shown_fingerprint(shown);
+                    Error::General(format!("{}, whose fingerprint is {fingerprint}", unsigned(&why)))
+                })
+            }
+            Whom::Pinned(known) if !known.iter().any(|wanted| seen[..] == wanted[..]) => {
+                Err(Error::General(format!("its certificate's fingerprint is {}", shown_fingerprint(shown))))
+            }
+            Whom::Pinned(_) | Whom::Anybody => Ok(ServerCertVerified::assertion()),
         }
-        Ok(ServerCertVerified::assertion())
     }
 
     fn verify_tls12_signature(
@@ -169,6 +129,23 @@ impl ServerCertVerifier for Pinned {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+/// Why no authority vouches for a certificate.
+fn unsigned(why: &Error) -> String {
+    match why {
+        Error::InvalidCertificate(CertificateError::Expired | CertificateError::ExpiredContext { .. }) => {
+            "its certificate has ended".into()
+        }
+        Error::InvalidCertificate(
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
+        ) => "its certificate is for another name".into(),
+        // That of an authority itself, as a host signs its own, is one of the others.
+        Error::InvalidCertificate(CertificateError::UnknownIssuer | CertificateError::Other(_)) => {
+            "no authority that is trusted here has signed its certificate".into()
+        }
+        other => other.to_string(),
     }
 }
 

@@ -40,6 +40,10 @@ async fn what_is_not_there_is_told_before_anything_is_made() -> Result<(), Provi
     assert!(other[0].starts_with("the template 90001 is named noble, not jammy [write its name as"), "{other:?}");
     let bus = told(&fake, &[vm(|vm| vm.disk_slot = "virtio0".into())]).await?;
     assert!(bus[0].starts_with("the template 90001 has its disk at scsi0, not at virtio0 [write its bus"), "{bus:?}");
+    let linked = VmTemplate { vmid: Vmid(90001), name: None, linked: true, built: false };
+    let linked = vm(|vm| vm.source = VmSource::Clone(linked));
+    let elsewhere = told(&fake, &[DesiredMachine { place: "pve2".into(), ..linked }]).await?;
+    assert!(elsewhere[0].starts_with("a linked clone of VM 90001 on pve1 cannot go to pve2"), "{elsewhere:?}");
     let storage = told(&fake, &[vm(|vm| vm.storage = "local-zfs".into())]).await?;
     assert!(
         storage[0].starts_with("pve1 has no storage local-zfs [write one that `pvesm status` shows"),
