@@ -249,7 +249,8 @@ pub struct MemberRecipes {
     pub init: Option<Arc<Recipe>>,
     /// Joins the cluster.
     pub join: Arc<Recipe>,
-    /// Says which cluster a member belongs to, where a run that was cut off left that unsaid; servers with etcd only.
+    /// Ends what a run that was cut off may leave undone: to say which cluster a server with etcd belongs to, or to have a
+    /// kubelet of kubeadm start with its host.
     pub belong: Option<Arc<Recipe>>,
     /// Lets other nodes in for a while, where nobody may join without that; servers only.
     #[serde(default, skip_serializing_if = "Option::is_none")]

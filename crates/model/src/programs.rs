@@ -39,8 +39,10 @@ pub const KUBEADM: Program = Program {
     units: ["kubelet.service", "kubelet.service"],
 };
 
-/// Where a host says that kubeadm made it a member. kubeadm's own files are there before it is done.
-pub const KUBEADM_MEMBER: &str = "/etc/kubernetes/kubewright/member";
+/// What a kubelet of kubeadm reaches the API with: where it is, kubeadm has made the host a member, or is about to.
+pub const KUBELET_CONFIG: &str = "/etc/kubernetes/kubelet.conf";
+/// It is there exactly while kubeadm makes a host a member. Where it stays, kubeadm was cut off, and the host is none.
+pub const KUBEADM_UNDER_WAY: &str = "/etc/kubernetes/kubewright/under-way";
 
 /// All of them.
 pub static PROGRAMS: [Program; 3] = [K3S, RKE2, KUBEADM];

@@ -35,8 +35,8 @@ trait Compiler: Sync {
     fn init(&self, context: &Context<'_>, node: &NodePlan<'_>) -> Recipe;
     /// Joins the cluster.
     fn join(&self, context: &Context<'_>, node: &NodePlan<'_>) -> Recipe;
-    /// Says which cluster a server belongs to, where a run that was cut off may leave that unsaid.
-    fn belong(&self, context: &Context<'_>) -> Option<Recipe>;
+    /// Ends what a run that was cut off may leave undone of a member.
+    fn belong(&self, context: &Context<'_>, node: &NodePlan<'_>) -> Option<Recipe>;
     /// Lets other nodes in for a while, by a server, where nobody may join without that.
     fn admit(&self, context: &Context<'_>, node: &NodePlan<'_>) -> Option<Recipe>;
     /// Takes another member out of etcd, by a server, where Kubernetes does not do that by itself.
@@ -121,7 +121,7 @@ impl Recipes {
         MemberRecipes {
             init: server.then(|| Arc::new(compiler.init(context, node))),
             join: Arc::new(compiler.join(context, node)),
-            belong: if server { compiler.belong(context).map(Arc::new) } else { None },
+            belong: compiler.belong(context, node).map(Arc::new),
             admit: if server { compiler.admit(context, node).map(Arc::new) } else { None },
             forget: self.forget.clone().filter(|_| server),
             upgrade: Arc::new(compiler.upgrade(context, node)),

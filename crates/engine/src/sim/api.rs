@@ -83,9 +83,7 @@ fn refused(what: impl Into<String>, why: impl Into<String>) -> ClusterError {
 #[async_trait]
 impl ClusterApi for Api {
     async fn observe(&self, desired: &Desired) -> Seen<ClusterSeen> {
-        let untold = || ClusterError::Unreachable("no host says that kubeadm is done with it".into());
-        let asked = self.request("kubernetes list").await;
-        if let Err(error) = asked.and_then(|()| if self.centre.lock().untold() { Err(untold()) } else { Ok(()) }) {
+        if let Err(error) = self.request("kubernetes list").await {
             let now = self.centre.now();
             return self.centre.at_present().nobody_serves(desired, now, &error);
         }

@@ -245,6 +245,7 @@ impl Hosts for Ssh {
                     kubernetes.serving = machine.serves();
                     kubernetes.starting = state.starting(probe.host, now);
                     kubernetes.begins = state.begins(machine);
+                    kubernetes.under_way = machine.is_under_way();
                 }
                 Seen::Present(seen)
             }

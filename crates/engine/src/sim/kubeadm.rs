@@ -14,7 +14,7 @@ use kubewright_hosts::{Holes, HostError};
 use kubewright_model::digest::Digest;
 use kubewright_model::ids::{HoleName, NodeName};
 use kubewright_model::observed::UnitSeen;
-use kubewright_model::programs::{KUBEADM, KUBEADM_MEMBER};
+use kubewright_model::programs::{KUBEADM, KUBEADM_UNDER_WAY, KUBELET_CONFIG};
 use kubewright_model::recipe::Recipe;
 use kubewright_model::secret::Secret;
 use kubewright_model::text::Text;
@@ -30,8 +30,8 @@ use super::timing;
 pub(super) const KUBELET: &str = KUBEADM.units[0];
 /// The folder of what we write for it. The text of its files is kept, with the digests of secrets in their place.
 pub(super) const OURS: &str = "/etc/kubernetes/kubewright/";
-/// What the kubelet reaches the API with.
-const KUBELET_CONFIG: &str = "/etc/kubernetes/kubelet.conf";
+/// The program, as scripts begin a line with it.
+const PROGRAM: &str = "/usr/local/bin/kubeadm";
 /// What makes a host a server: the kubelet runs what stands here. What is kept of it is the port of its API.
 const API_SERVER: &str = "/etc/kubernetes/manifests/kube-apiserver.yaml";
 /// The certificate of the cluster's authority.
@@ -97,12 +97,9 @@ impl Machine {
         self.texts.get(API_SERVER)?.parse().ok()
     }
 
-    /// The host says that it is a member. One without the kubelet's own file was reset.
-    pub(super) fn says_member(&mut self, path: &str) {
-        let joined = path == KUBEADM_MEMBER && self.texts.contains_key(KUBELET_CONFIG);
-        if let Some(kubernetes) = self.host.kubernetes.as_mut().filter(|_| joined) {
-            kubernetes.joined = true;
-        }
+    /// Whether kubeadm was cut off on it, or is at work.
+    pub(super) fn is_under_way(&self) -> bool {
+        self.texts.contains_key(KUBEADM_UNDER_WAY)
     }
 
     /// What every command needs of the host (`RunInitNodeChecks`, `RunJoinNodeChecks`), and the kubelet after it.
@@ -166,7 +163,7 @@ impl Ssh {
     /// kubeadm is told something.
     pub(super) async fn kubeadm(&self, host: &NodeName, recipe: &Recipe, words: &[&str]) -> Result<(), HostError> {
         let refuses = |why: String| failed(host, &format!("kubeadm {}", words.join(" ")), why);
-        if self.on(host, |machine| machine.file("/usr/local/bin/kubeadm").is_none()) {
+        if self.on(host, |machine| machine.file(PROGRAM).is_none()) {
             return Err(refuses("No such file or directory".into()));
         }
         let now = self.centre.now();
@@ -217,19 +214,19 @@ impl Ssh {
         recipe: &Recipe,
         script: &str,
     ) -> Option<Result<(), HostError>> {
+        if script.contains(KUBEADM_UNDER_WAY) {
+            return Some(self.becomes(host, recipe, script).await);
+        }
         if script.contains("kubeadm reset") {
-            let under_way = script.split_whitespace().nth(3).is_some_and(|word| word.starts_with(OURS));
             self.centre.take(timing::UNIT).await;
-            self.on(host, |machine| {
-                let asked = !under_way || machine.texts.keys().any(|path| path == &format!("{OURS}under-way.yaml"));
-                if asked {
-                    machine.reset();
-                }
-            });
+            self.on(host, Machine::reset);
             return Some(Ok(()));
         }
         if script.contains("kubeadm upgrade apply") {
             return Some(self.kubeadm(host, recipe, &["upgrade", "apply"]).await);
+        }
+        if let Some(words) = told_to(script) {
+            return Some(self.kubeadm(host, recipe, &words).await);
         }
         if script.contains("etcdctl member remove") {
             self.centre.take(timing::UNIT).await;
@@ -248,6 +245,32 @@ impl Ssh {
         None
     }
 
+    /// The host becomes a member, unless it is one; what was cut off is cleared away before.
+    async fn becomes(&self, host: &NodeName, recipe: &Recipe, script: &str) -> Result<(), HostError> {
+        if self.on(host, |machine| machine.is_under_way()) {
+            self.centre.take(timing::UNIT).await;
+            self.on(host, Machine::reset);
+        }
+        if self.on(host, |machine| !machine.texts.contains_key(KUBELET_CONFIG)) {
+            self.on(host, |machine| machine.texts.insert(KUBEADM_UNDER_WAY.into(), String::new()));
+            let words = told_to(script).unwrap_or_default();
+            self.kubeadm(host, recipe, &words).await?;
+        }
+        let gone = script.lines().filter_map(|line| line.strip_prefix("rm -f -- ")).flat_map(str::split_whitespace);
+        self.on(host, |machine| {
+            for file in gone {
+                machine.texts.remove(file);
+                machine.host.files.remove(file);
+            }
+            if let Some(kubernetes) =
+                machine.host.kubernetes.as_mut().filter(|_| !machine.texts.contains_key(KUBEADM_UNDER_WAY))
+            {
+                kubernetes.joined = true;
+            }
+        });
+        Ok(())
+    }
+
     /// kubeadm has started the kubelet; from now on it starts with its host.
     pub(super) async fn kubelet_stays(&self, host: &NodeName, reads: &Digest) -> Result<(), HostError> {
         self.centre.take(timing::UNIT).await;
@@ -259,4 +282,10 @@ impl Ssh {
             Ok(())
         })
     }
+}
+
+/// What a script tells kubeadm besides clearing up: the rest of the last line that begins with it.
+fn told_to(script: &str) -> Option<Vec<&str>> {
+    let told = script.lines().rev().filter_map(|line| line.strip_prefix(PROGRAM)).map(str::split_whitespace);
+    told.map(Iterator::collect::<Vec<_>>).find(|words| words.first() != Some(&"reset"))
 }

@@ -42,7 +42,6 @@ impl Ssh {
                         write(machine, file, &text);
                         if file.path.starts_with(OURS) {
                             machine.texts.extend(told(&file.content, holes).map(|text| (file.path.clone(), text)));
-                            machine.says_member(&file.path);
                         }
                     });
                 }
@@ -96,7 +95,6 @@ impl Ssh {
             ["systemctl", "disable", .., unit] if self.on(host, |machine| !machine.host.units.contains_key(*unit)) => {
                 Err(failed(host, &words.join(" "), format!("Unit file {unit} does not exist.")))
             }
-            ["/usr/local/bin/kubeadm", words @ ..] => self.kubeadm(host, recipe, words).await,
             [program, ..] if program.starts_with("/usr/local/bin/") => {
                 if self.on(host, |machine| machine.file(program).is_none()) {
                     return Err(failed(host, program, "No such file or directory".into()));

@@ -1,7 +1,9 @@
-//! kubeadm itself judges the files that it is given, where there is one: in the folder that `KUBEBUILDER_ASSETS` names.
+//! kubeadm itself judges the files that it is given, where there is one: in the folder that `KUBEBUILDER_ASSETS` names. How
+//! it is taken up where it was cut off is the real shell's to show, with a program in its place that does as it is told.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
 
 use kubewright_model::recipe::{Recipe, RecipeStep};
 
@@ -65,4 +67,111 @@ fn kubeadm_takes_what_it_is_given() {
         let judged = Command::new(&program).args(["config", "validate", "--config"]).arg(&path).output().unwrap();
         assert!(judged.status.success(), "{}: {}", recipe.title, String::from_utf8_lossy(&judged.stderr));
     }
+}
+
+/// A host's folder with a kubeadm that writes down what it was told. While there is a file `hold`, it has begun and does not
+/// end; one `kill` ends it in the middle.
+struct Stage(tempfile::TempDir);
+
+const PROGRAM: &str = r#"#!/bin/sh
+root=${0%/kubeadm}
+echo "$1" >>"$root/told"
+case $1 in
+reset) rm -f "$root/etc/kubernetes/kubelet.conf" ;;
+init | join)
+  test ! -e "$root/etc/kubernetes/kubelet.conf" || exit 1
+  : >"$root/etc/kubernetes/kubelet.conf"
+  while [ -e "$root/hold" ]; do sleep 0.1; done
+  [ ! -e "$root/kill" ] || { rm "$root/kill"; kill -KILL $$; }
+  ;;
+esac
+"#;
+
+impl Stage {
+    fn new() -> Self {
+        let stage = Self(tempfile::tempdir().unwrap());
+        std::fs::create_dir_all(stage.at("etc/kubernetes/kubewright")).unwrap();
+        std::fs::create_dir_all(stage.at("run")).unwrap();
+        std::fs::write(stage.at("kubeadm"), PROGRAM).unwrap();
+        let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(stage.at("kubeadm"), open).unwrap();
+        stage
+    }
+
+    fn at(&self, path: &str) -> PathBuf {
+        self.0.path().join(path)
+    }
+
+    /// The script by which a recipe makes a host a member, on this one.
+    fn begin(&self, recipe: &Recipe) -> Child {
+        let scripts = recipe.steps.iter().filter_map(|step| match step {
+            RecipeStep::Run(words) => words.last().filter(|script| script.contains("under-way")),
+            _ => None,
+        });
+        let root = self.0.path().to_str().unwrap();
+        let [script] = scripts.collect::<Vec<_>>()[..] else { panic!("one script makes a member") };
+        let script = script.replace("/usr/local/bin/", &format!("{root}/")).replace("/etc/", &format!("{root}/etc/"));
+        let script = script.replace("/run/kubewright", &format!("{root}/run/kubewright"));
+        std::fs::write(self.at("etc/kubernetes/kubewright/config.yaml"), "token").unwrap();
+        let mut shell = Command::new("/bin/sh");
+        shell.args(["-c", &script]).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        shell.spawn().unwrap()
+    }
+
+    fn run(&self, recipe: &Recipe) -> Output {
+        self.begin(recipe).wait_with_output().unwrap()
+    }
+
+    fn told(&self) -> String {
+        std::fs::read_to_string(self.at("told")).unwrap_or_default().lines().collect::<Vec<_>>().join(" ")
+    }
+
+    fn left(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(self.at("etc/kubernetes/kubewright")).unwrap();
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    }
+}
+
+fn joins() -> Recipe {
+    let desired = desired(&SPEC.replace("VERSION", "v1.34.1"));
+    desired.members[1].recipes.as_ref().unwrap().join.as_ref().clone()
+}
+
+#[test]
+fn kubeadm_does_not_do_again_what_it_has_done() {
+    let (stage, recipe) = (Stage::new(), joins());
+    for _ in 0..2 {
+        let output = stage.run(&recipe);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        assert_eq!((stage.told().as_str(), stage.left()), ("join", Vec::new()));
+    }
+}
+
+#[test]
+fn whoever_comes_while_kubeadm_is_at_work_waits_for_it() {
+    let (stage, recipe) = (Stage::new(), joins());
+    std::fs::write(stage.at("hold"), "").unwrap();
+    let mut first = stage.begin(&recipe);
+    while stage.told().is_empty() {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    // Its connection is gone, and nobody hears what it says any more.
+    drop((first.stdout.take(), first.stderr.take()));
+    let mut second = stage.begin(&recipe);
+    std::thread::sleep(Duration::from_millis(500));
+    assert!(second.try_wait().unwrap().is_none(), "it waits");
+    std::fs::remove_file(stage.at("hold")).unwrap();
+    assert!(second.wait_with_output().unwrap().status.success());
+    assert!(first.wait().unwrap().success());
+    assert_eq!((stage.told().as_str(), stage.left()), ("join", Vec::new()));
+}
+
+#[test]
+fn what_kubeadm_was_cut_off_in_is_cleared_away() {
+    let (stage, recipe) = (Stage::new(), joins());
+    std::fs::write(stage.at("kill"), "").unwrap();
+    assert!(!stage.run(&recipe).status.success());
+    assert!(stage.left().contains(&"under-way".to_string()), "{:?}", stage.left());
+    assert!(stage.run(&recipe).status.success());
+    assert_eq!((stage.told().as_str(), stage.left()), ("join reset join", Vec::new()));
 }

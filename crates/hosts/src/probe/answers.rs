@@ -120,8 +120,8 @@ impl<'a> Answers<'a> {
             "" if line.is_empty() => {}
             "always" if rest == "done" => self.always_done = true,
             "kernel" | "arch" | "clock" | "cpus" | "memory" | "disk" | "container" | "virtual" | "machine-id"
-            | "cgroup" | "kmsg" | "proc-sys" | "joined" | "begins" | "firewalld" | "selinux" | "route" | "flush"
-            | "owner" | "login" | "cloud-init" => {
+            | "cgroup" | "kmsg" | "proc-sys" | "joined" | "under-way" | "begins" | "firewalld" | "selinux"
+            | "route" | "flush" | "owner" | "login" | "cloud-init" => {
                 // The first answer counts, and there is no second one.
                 if self.always.insert(word, rest).is_some() {
                     return None;

@@ -84,10 +84,12 @@ kw_kubernetes() {
 		kw_there "./var/lib/rancher/$kw_value"
 		case $? in 0) kw_joined=yes && break ;; 2) kw_joined=unknown ;; esac
 	done
-	# kubeadm's own files are there before it is done, so we say so ourselves; who takes it away takes the kubelet's way in.
+	# kubeadm's own files are there before it is done, so it is said while it is under way.
 	if [ "$kw_joined" = no ]; then
-		kw_there ./etc/kubernetes/kubewright/member
-		case $? in 0) [ ! -e etc/kubernetes/kubelet.conf ] || kw_joined=yes ;; 2) kw_joined=unknown ;; esac
+		kw_there ./etc/kubernetes/kubelet.conf
+		case $? in 0) kw_joined=yes ;; 2) kw_joined=unknown ;; esac
+		kw_there ./etc/kubernetes/kubewright/under-way
+		case $? in 0) kw_joined=no && echo 'under-way yes' ;; 2) kw_joined=unknown ;; esac
 	fi
 	printf 'joined %s\n' "$kw_joined"
 	# What is said when a server has begun or joined its cluster.

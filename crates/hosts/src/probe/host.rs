@@ -162,8 +162,9 @@ pub(super) fn kubernetes(
             None => return Err(ParseError::Unanswered { resource: program.name.into() }),
         }
     }
+    let under_way = answers.always.get("under-way") == Some(&"yes");
     let Some(program) = there.iter().find(|program| asked(program)).or(there.first()) else {
-        return Ok(joined.then_some(KubernetesSeen { joined, ..KubernetesSeen::default() }));
+        return Ok((joined || under_way).then_some(KubernetesSeen { joined, under_way, ..KubernetesSeen::default() }));
     };
     // The name of what was asked for and is there, or of what we once put there and nobody touched.
     let wish = asked_for(resources, program).filter(|(resource, wish)| super::seen::holds(wish, resource, seen));
@@ -177,7 +178,7 @@ pub(super) fn kubernetes(
     let serving =
         starting || of_server && runs(answers, program)? || (of_server || joined) && outlives(answers, program);
     let begins = answers.always.get("begins") == Some(&"yes");
-    Ok(Some(KubernetesSeen { version, joined, serving, starting, begins }))
+    Ok(Some(KubernetesSeen { version, joined, serving, starting, begins, under_way }))
 }
 
 /// The wish for a program.

@@ -70,6 +70,11 @@ impl HostSeen {
         self.kubernetes.as_ref().is_some_and(|kubernetes| kubernetes.joined)
     }
 
+    /// Whether what would have made it a member was cut off.
+    pub fn is_half_a_member(&self) -> bool {
+        self.kubernetes.as_ref().is_some_and(|kubernetes| kubernetes.under_way)
+    }
+
     /// Whether a server of a cluster runs on it.
     pub fn serves(&self) -> bool {
         self.kubernetes.as_ref().is_some_and(|kubernetes| kubernetes.serving)
@@ -170,4 +175,7 @@ pub struct KubernetesSeen {
     /// It holds etcd's data, and nothing says which cluster it joins if it loses them: it would begin another one.
     #[serde(default)]
     pub begins: bool,
+    /// kubeadm was cut off while it made it a member: parts of one may run, and etcd may have taken it in.
+    #[serde(default)]
+    pub under_way: bool,
 }

@@ -37,8 +37,6 @@ const PROGRAMS: &str = "/usr/local/bin";
 const PLUG_INS: &str = "/opt/cni/bin";
 /// What people and programs of the host itself reach the API with.
 const ADMIN: &str = "/etc/kubernetes/admin.conf";
-/// What the kubelet reaches it with.
-const KUBELET: &str = "/etc/kubernetes/kubelet.conf";
 
 /// The compiler.
 pub(super) struct Kubeadm;
@@ -86,8 +84,8 @@ impl Compiler for Kubeadm {
         recipes::join(context, node)
     }
 
-    fn belong(&self, _: &Context<'_>) -> Option<Recipe> {
-        None
+    fn belong(&self, context: &Context<'_>, _: &NodePlan<'_>) -> Option<Recipe> {
+        Some(recipes::belong(context))
     }
 
     fn admit(&self, context: &Context<'_>, node: &NodePlan<'_>) -> Option<Recipe> {

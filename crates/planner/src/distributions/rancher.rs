@@ -224,8 +224,8 @@ impl Compiler for Program {
         if node.is_server() { self.join_server(context, node) } else { self.join_agent(context, node) }
     }
 
-    fn belong(&self, context: &Context<'_>) -> Option<Recipe> {
-        self.say_which(context)
+    fn belong(&self, context: &Context<'_>, node: &NodePlan<'_>) -> Option<Recipe> {
+        self.say_which(context).filter(|_| node.is_server())
     }
 
     /// The token that nodes join with is there for the cluster's whole life.

@@ -146,9 +146,11 @@ fn start_cluster(draft: &mut Draft<'_>, members: &[&Node<'_>]) {
         draft.note(Weight::Blocks, Subject::Cluster, message, help);
         return;
     }
-    // Nobody answers and nobody remembers a cluster: any server may begin.
+    // Nobody answers and nobody remembers a cluster: any server may begin. One that was cut off in that has parts of a
+    // control plane that run, and which a balancer may send to.
     let able = members.iter().filter(|node| role_is_server(node));
-    let seed = able.filter_map(|node| Some((*node, recipes(node)?.init.clone()?))).next();
+    let able = able.filter_map(|node| Some((*node, recipes(node)?.init.clone()?)));
+    let seed = able.min_by_key(|(node, _)| !node.answers().is_some_and(HostSeen::is_half_a_member));
     if let Some((node, recipe)) = &seed {
         let reason = Reason::Follows("no server of a cluster answers and none holds its data".into());
         let lease = Lease::new("etcd", ETCD_JOINS);

@@ -8,11 +8,12 @@ use kubewright_model::change::{FieldChange, Reason, Subject};
 use kubewright_model::desired::{Body, Desired};
 use kubewright_model::ids::{NodeName, ProviderName, StepId};
 use kubewright_model::object::ObjectId;
-use kubewright_model::observed::{ClusterSeen, MachineSeen, Observed};
+use kubewright_model::observed::{ClusterSeen, HostSeen, MachineSeen, Observed};
 use kubewright_model::plan::{Action, Lease, Stage, Step, Weight};
 
 use super::draft::{Draft, id};
 use super::leaving::{Leaver, forget, leave, silences, way_like_others};
+use super::members::role_is_server;
 use super::roles;
 use super::standing::{ClusterView, Standing, Standings};
 use crate::diff::cluster::{unwanted_namespaces, unwanted_nodes, unwanted_objects, unwanted_releases};
@@ -80,7 +81,9 @@ pub(super) fn lost_nodes(
             Standing::Answers(..) if node.is_blank() => "its host holds nothing of the cluster",
             _ => continue,
         };
-        if !cluster.nodes.contains_key(name) && !cluster.members.contains_key(name) {
+        // One that kubeadm was cut off on may be in etcd before the books have it.
+        let half = role_is_server(node) && node.answers().is_some_and(HostSeen::is_half_a_member);
+        if !cluster.nodes.contains_key(name) && !cluster.members.contains_key(name) && !half {
             continue;
         }
         if let Some(kept) = holders.keeps(name) {

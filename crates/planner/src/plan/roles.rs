@@ -4,7 +4,9 @@
 //! Agents become servers first: that costs no vote, and may be what lets a server go.
 
 use kubewright_model::change::{Reason, Subject};
+use kubewright_model::observed::HostSeen;
 use kubewright_model::plan::Weight;
+use kubewright_model::recipe::{Recipe, RecipeStep};
 
 use super::draft::Draft;
 use super::hosts;
@@ -58,18 +60,27 @@ pub(super) fn rejoins(node: &Node<'_>) -> bool {
     matches!(node.standing, Standing::Rejoins(..))
 }
 
-/// Servers of which nothing says which cluster they are of, because a run was cut off before it was said. It costs nothing
-/// to say it; while it is unsaid, a server that loses its data begins a second cluster.
+/// What a run left undone of members that was cut off: it costs nothing to do it. While nothing says which cluster a server
+/// is of, it begins a second one when it loses its data; a kubelet that does not start with its host is gone with its
+/// next boot.
 pub(super) fn belong(draft: &mut Draft<'_>, members: &[&Node<'_>]) {
-    let unsaid = |node: &&Node<'_>| {
-        let kubernetes = node.answers().and_then(|host| host.kubernetes.as_ref());
-        role_is_server(node) && !rejoins(node) && kubernetes.is_some_and(|kubernetes| kubernetes.begins)
-    };
-    for node in members.iter().copied().filter(unsaid) {
+    for node in members.iter().copied().filter(|node| !rejoins(node)) {
         let Some(recipe) = recipes(node).and_then(|recipes| recipes.belong.clone()) else { continue };
-        let reason = Reason::Follows("it would begin another cluster if it lost its data".into());
-        run(draft, node, "belong", recipe, reason, Vec::new(), Vec::new());
+        let Some(why) = node.answers().and_then(|host| undone(&recipe, host)) else { continue };
+        run(draft, node, "belong", recipe, Reason::Follows(why.into()), Vec::new(), Vec::new());
     }
+}
+
+fn undone(recipe: &Recipe, host: &HostSeen) -> Option<&'static str> {
+    let begins = host.kubernetes.as_ref().is_some_and(|kubernetes| kubernetes.begins);
+    let unstarted = |step: &RecipeStep| match step {
+        RecipeStep::Start { unit, .. } => host.units.get(unit).is_some_and(|unit| unit.reads.is_none()),
+        _ => false,
+    };
+    if begins {
+        return Some("it would begin another cluster if it lost its data");
+    }
+    (host.is_member() && recipe.steps.iter().any(unstarted)).then_some("a run was cut off right before that")
 }
 
 fn out(draft: &mut Draft<'_>, standings: &Standings<'_>, holders: &mut Holders<'_>, node: &Node<'_>) {

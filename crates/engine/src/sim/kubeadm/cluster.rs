@@ -12,7 +12,7 @@ use super::{API_SERVER, Books, Files, KUBELET, KUBELET_CONFIG, LIFE, NEVER, OURS
 use crate::sim::kubernetes::{Cluster, Node};
 use crate::sim::network::Door;
 use crate::sim::rancher::Kind;
-use crate::sim::state::{Machine, State};
+use crate::sim::state::State;
 use crate::sim::timing;
 
 impl State {
@@ -292,12 +292,6 @@ impl State {
         let file = file.ok_or("No such file or directory")?;
         let name = NodeName::from(file.split_whitespace().next().unwrap_or_default());
         self.leaves_etcd(&name, now)
-    }
-
-    /// Whether kubeadm has begun a cluster and no host says so: then nobody knows a way in.
-    pub(in crate::sim) fn untold(&self) -> bool {
-        let says = |name: &NodeName| self.machine(name).is_some_and(Machine::is_kubeadm_server);
-        self.cluster.kubeadm.is_some() && !self.cluster.servers.iter().any(says)
     }
 
     /// Where kubeadm's kubeconfigs lead.

@@ -452,11 +452,14 @@ fn downloads() {
 #[test]
 fn kubeadm() {
     let host = Host::debian();
-    host.write("/etc/kubernetes/kubelet.conf", "");
+    host.write("/etc/kubernetes/kubewright/under-way", "");
     host.write("/var/lib/etcd/member/wal/0.wal", "");
-    assert!(!host.look(&[]).is_member(), "it was cut off, or somebody else's");
-    host.write("/etc/kubernetes/kubewright/member", "server\n");
+    assert!(host.look(&[]).is_half_a_member(), "kubeadm has begun");
+    host.write("/etc/kubernetes/kubelet.conf", "");
     host.write("/usr/local/bin/kubelet", "program");
+    let seen = host.look(&[]);
+    assert!(!seen.is_member() && seen.is_half_a_member(), "it was cut off");
+    host.remove("/etc/kubernetes/kubewright/under-way");
     shown(&host, "kubelet.service", "loaded", "active", "enabled");
     let seen = host.look(&[]).kubernetes.expect("it is there");
     assert!(seen.joined && !seen.serving && !seen.begins, "{seen:?}: an agent has a kubelet as well");

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use kubewright_model::programs::{KUBEADM_MEMBER, PROGRAMS};
+use kubewright_model::programs::{KUBEADM_UNDER_WAY, KUBELET_CONFIG, PROGRAMS};
 use proptest::prelude::*;
 
 use super::super::{ParseError, parse, script};
@@ -127,7 +127,7 @@ fn a_program_that_tells_half_is_not_believed() {
 fn the_script_calls_programs_as_everybody_does() {
     let whole = script(&[], false);
     let names = PROGRAMS.iter().flat_map(|program| [program.path, program.units[0]]);
-    let members = ["k3s/agent/kubelet.kubeconfig", "rke2/agent/kubelet.kubeconfig", KUBEADM_MEMBER];
+    let members = ["k3s/agent/kubelet.kubeconfig", "rke2/agent/kubelet.kubeconfig", KUBELET_CONFIG, KUBEADM_UNDER_WAY];
     for word in names.chain(members).map(|word| word.trim_start_matches('/')) {
         assert!(whole.contains(word), "{word}");
     }

@@ -5,18 +5,24 @@
 use kubewright_model::recipe::{Effect, Recipe, RecipeStep};
 
 use super::super::leftovers::{END_NAMESPACES, UNFILTER, UNLINK};
+use super::recipes::ALONE;
 use super::{PLUG_INS, at, containerd, shell, units};
 
-/// kubeadm's own way back. It asks nobody: the cluster forgets a member by a deed of its own, and may be out of reach.
-pub(super) fn reset() -> String {
-    let socket = containerd::SOCKET;
-    format!("{} reset --force --cri-socket {socket} --kubeconfig /nonexistent --cleanup-tmp-dir", at("kubeadm"))
+/// kubeadm's own way back, for what it was cut off in: by the host's own way in, where it has one already, it takes a
+/// member out of etcd that may vote there.
+pub(super) fn reset_with_the_cluster() -> String {
+    format!("{} reset --force --cri-socket {} --cleanup-tmp-dir", at("kubeadm"), containerd::SOCKET)
+}
+
+/// The same for a member. It asks nobody: the cluster forgets one by a deed of its own, and may be out of reach.
+fn reset() -> String {
+    format!("{} --kubeconfig /nonexistent", reset_with_the_cluster())
 }
 
 pub(super) fn leave() -> Recipe {
     let stop = |unit: &str| RecipeStep::Stop { unit: unit.into() };
     let mut steps = vec![stop(units::KUBELET)];
-    steps.push(shell(format!("! test -x {} || {}", at("kubeadm"), reset())));
+    steps.push(shell(format!("{ALONE}! test -x {} || {}", at("kubeadm"), reset())));
     steps.push(stop(containerd::UNIT));
     steps.extend([STOP_CONTAINERS, UNMOUNT, END_NAMESPACES, UNLINK, UNFILTER, UNTABLE].map(shell));
     let programs = ["kubeadm", "kubelet", "kubectl"].map(at);

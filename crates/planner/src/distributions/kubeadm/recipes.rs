@@ -1,22 +1,22 @@
 //! What kubeadm is told to do: begin, let in, join, go over to another version.
 //!
-//! Its commands are not cut off without a trace. The file that a command reads is there exactly while the command is
-//! under way, so the next run knows a host on which one was cut off, and clears that away before it begins anew: nobody
-//! else can have joined what was never said to have begun. A host on which it ended well says so in a file of its own.
+//! A connection may break while one of its commands goes on, so one shell does it all: it waits for a kubeadm of ours
+//! that is still at work on the host, finds what that has done, marks that it begins, and takes the mark away when it is
+//! done. So a mark that stays tells of one that was cut off itself, and what is left of it is cleared away before anew.
 
 use kubewright_model::desired;
 use kubewright_model::host::FileWish;
-use kubewright_model::programs::KUBEADM_MEMBER;
+use kubewright_model::programs::{KUBEADM_UNDER_WAY, KUBELET_CONFIG};
 use kubewright_model::recipe::{Effect, Output, Recipe, RecipeStep};
 use kubewright_model::text::Text;
 use kubewright_model::units::Span;
 
-use super::{ADMIN, KUBELET, api_port, at, config, etcd, leave, shell, units};
+use super::{ADMIN, api_port, at, config, etcd, leave, shell, units};
 use crate::context::Context;
 use crate::context::nodes::NodePlan;
 
 /// What kubeadm reads while it begins a cluster or joins one.
-const UNDER_WAY: &str = "/etc/kubernetes/kubewright/under-way.yaml";
+const CONFIG: &str = "/etc/kubernetes/kubewright/config.yaml";
 /// What it reads while it lets others in.
 const ADMITS: &str = "/etc/kubernetes/kubewright/admit.yaml";
 /// Who is taken out of etcd.
@@ -38,15 +38,35 @@ fn write(path: &str, content: impl Into<Text>) -> RecipeStep {
     RecipeStep::Write(FileWish::new(path, content, 0o600))
 }
 
-fn kubeadm(words: &[&str]) -> RecipeStep {
-    RecipeStep::Run(std::iter::once(at("kubeadm")).chain(words.iter().map(|word| (*word).to_string())).collect())
+/// One kubeadm of ours at a time on a host: who comes later waits for the one before. It goes on as long as that takes to
+/// bring images in.
+pub(super) const ALONE: &str = "set -eu\n\
+    exec 9>/run/kubewright-kubeadm.lock\n\
+    flock -w 1800 9 || { echo 'another kubeadm has been at work on this host for 30 minutes' >&2; exit 1; }\n";
+
+fn kubeadm(words: &str) -> RecipeStep {
+    shell(format!("{ALONE}{} {words}", at("kubeadm")))
+}
+
+/// kubeadm makes the host a member, unless it has done that already.
+fn becomes(words: &str) -> RecipeStep {
+    let (kubeadm, reset) = (at("kubeadm"), leave::reset_with_the_cluster());
+    shell(format!(
+        "{ALONE}\
+         if [ -e {KUBEADM_UNDER_WAY} ]; then\n{reset}\nfi\n\
+         if [ ! -e {KUBELET_CONFIG} ]; then\n\
+         : >{KUBEADM_UNDER_WAY}\n\
+         {kubeadm} {words}\n\
+         fi\n\
+         rm -f -- {CONFIG} {DISCOVERY} {AUTHORITY} {KUBEADM_UNDER_WAY}"
+    ))
 }
 
 /// The first server. Its token and its certificates let others in for a while.
 pub(super) fn init(context: &Context<'_>, node: &NodePlan<'_>) -> Recipe {
-    let mut steps = vec![clears(), write(UNDER_WAY, config::init(context, node))];
-    let quiet = ["--upload-certs", "--skip-token-print", "--skip-certificate-key-print"];
-    steps.push(kubeadm(&[&["init", "--config", UNDER_WAY], quiet.as_slice()].concat()));
+    let quiet = "--upload-certs --skip-token-print --skip-certificate-key-print";
+    let mut steps =
+        vec![write(CONFIG, config::init(context, node)), becomes(&format!("init --config {CONFIG} {quiet}"))];
     steps.extend(member(context, node));
     recipe(context, "start the kubeadm cluster", Effect::Init, steps, vec![authority(), kubeconfig()])
 }
@@ -55,16 +75,8 @@ pub(super) fn init(context: &Context<'_>, node: &NodePlan<'_>) -> Recipe {
 pub(super) fn admit(context: &Context<'_>, node: &NodePlan<'_>) -> Recipe {
     let steps = vec![
         write(ADMITS, config::init(context, node)),
-        kubeadm(&["init", "phase", "bootstrap-token", "--config", ADMITS, "--skip-token-print"]),
-        kubeadm(&[
-            "init",
-            "phase",
-            "upload-certs",
-            "--upload-certs",
-            "--config",
-            ADMITS,
-            "--skip-certificate-key-print",
-        ]),
+        kubeadm(&format!("init phase bootstrap-token --config {ADMITS} --skip-token-print")),
+        kubeadm(&format!("init phase upload-certs --upload-certs --config {ADMITS} --skip-certificate-key-print")),
         RecipeStep::Remove(ADMITS.into()),
     ];
     recipe(context, "let nodes in for two hours", Effect::Admit, steps, vec![authority()])
@@ -84,11 +96,10 @@ pub(super) fn forget(context: &Context<'_>) -> Recipe {
 pub(super) fn join(context: &Context<'_>, node: &NodePlan<'_>) -> Recipe {
     let server = node.is_server();
     let mut steps = vec![
-        clears(),
         write(AUTHORITY, Text::hole("cluster/ca")),
         write(DISCOVERY, config::discovery(context)),
-        write(UNDER_WAY, config::join(context, node)),
-        kubeadm(&["join", "--config", UNDER_WAY]),
+        write(CONFIG, config::join(context, node)),
+        becomes(&format!("join --config {CONFIG}")),
     ];
     steps.extend(member(context, node));
     match server {
@@ -97,20 +108,19 @@ pub(super) fn join(context: &Context<'_>, node: &NodePlan<'_>) -> Recipe {
     }
 }
 
-/// What an earlier run left that was cut off.
-fn clears() -> RecipeStep {
-    shell(format!("! test -e {UNDER_WAY} || {}", leave::reset()))
+/// kubeadm has started the kubelet, which from now on starts with the host.
+fn member(context: &Context<'_>, node: &NodePlan<'_>) -> Vec<RecipeStep> {
+    let server = node.is_server().then(|| api_ready(context, node));
+    std::iter::once(stays(context)).chain(server).collect()
 }
 
-/// kubeadm has started the kubelet, which from now on starts with the host, and the host says that it is a member.
-fn member(context: &Context<'_>, node: &NodePlan<'_>) -> Vec<RecipeStep> {
-    let reads = units::reads(&context.file.spec.kubernetes);
-    let mut steps = vec![RecipeStep::Start { unit: units::KUBELET.into(), reads }];
-    steps.extend(node.is_server().then(|| api_ready(context, node)));
-    let role = if node.is_server() { "server" } else { "agent" };
-    steps.push(write(KUBEADM_MEMBER, format!("{role}\n")));
-    steps.extend([UNDER_WAY, DISCOVERY, AUTHORITY].map(|path| RecipeStep::Remove(path.into())));
-    steps
+fn stays(context: &Context<'_>) -> RecipeStep {
+    RecipeStep::Start { unit: units::KUBELET.into(), reads: units::reads(&context.file.spec.kubernetes) }
+}
+
+/// What a run left undone that was cut off right behind kubeadm.
+pub(super) fn belong(context: &Context<'_>) -> Recipe {
+    recipe(context, "start the kubelet with its host", Effect::Belong, vec![stays(context)], Vec::new())
 }
 
 /// The authority that every node trusts, for those that are about to join.
@@ -150,17 +160,17 @@ pub(super) fn upgrade(context: &Context<'_>, node: &NodePlan<'_>) -> Recipe {
     let (kubeadm_at, kubectl) = (at("kubeadm"), at("kubectl"));
     let mut steps = match node.is_server() {
         true => vec![shell(format!(
-            "at=$({kubectl} --kubeconfig {ADMIN} -n kube-system get configmap kubeadm-config \
+            "{ALONE}at=$({kubectl} --kubeconfig {ADMIN} -n kube-system get configmap kubeadm-config \
              -o jsonpath='{{.data.ClusterConfiguration}}') || exit 1; \
              if printf '%s\\n' \"$at\" | grep -qxF 'kubernetesVersion: {version}'; then {kubeadm_at} upgrade node; \
              else {kubeadm_at} upgrade apply {version} --yes; fi"
         ))],
-        false => vec![kubeadm(&["upgrade", "node"])],
+        false => vec![kubeadm("upgrade node")],
     };
     let reads = units::reads(&context.file.spec.kubernetes);
     steps.push(RecipeStep::Restart { unit: units::KUBELET.into(), reads });
     steps.extend(node.is_server().then(|| api_ready(context, node)));
-    let config = if node.is_server() { ADMIN } else { KUBELET };
+    let config = if node.is_server() { ADMIN } else { KUBELET_CONFIG };
     let shown = "{.status.nodeInfo.kubeletVersion} {.status.conditions[?(@.type==\"Ready\")].status}";
     let name = &node.name;
     let test =
