@@ -7,6 +7,7 @@ mod alerts;
 mod argocd;
 mod cert_manager;
 mod cilium;
+mod csr_approver;
 mod flannel;
 mod loki;
 mod metallb;
@@ -32,6 +33,7 @@ pub(crate) fn releases(context: &Context<'_>, secrets: &mut SecretNames) -> Vec<
     let mut releases = Vec::new();
     releases.extend(context.file.spec.kubernetes.cni.cilium.as_ref().map(|cilium| cilium::release(context, cilium)));
     releases.extend(flannel::release(context));
+    releases.extend(csr_approver::release(context));
     releases.extend(addons.metallb.as_ref().map(|metallb| metallb::release(context, metallb)));
     releases.extend(addons.cert_manager.as_ref().filter(|it| !it.by_argocd).map(cert_manager::release));
     releases.extend(context.file.spec.ingress.nginx.as_ref().map(nginx::release));

@@ -304,9 +304,9 @@ codes! {
         "Talos has a version beside that of Kubernetes, so the distribution `talos` needs \
          `kubernetes.talos.version`; and with another distribution these settings have no meaning.";
     419 Error NOT_OF_DISTRIBUTION = "a setting that the distribution does not have",
-        "Canal, Calico, hardening and an audit policy come with RKE2, whose API has no port but 6443; registries, images \
-         from an archive and mirrors of releases are K3s' and RKE2's, and a version for containerd is kubeadm's, because \
-         all others bring their own. Remove the setting or change the distribution.";
+        "Canal, Calico, hardening and an audit policy come with RKE2, whose API has no port but 6443; images from an \
+         archive, mirrors of releases, and registries' logins and other names are K3s' and RKE2's, and a version for \
+         containerd is kubeadm's, because all others bring their own. Remove the setting or change the distribution.";
     420 Error TAINT_FORM = "a taint that is none",
         "A taint is `key=value:effect` or `key:effect`, and the effects are NoSchedule, PreferNoSchedule and \
          NoExecute. Kubernetes refuses anything else.";

@@ -120,7 +120,7 @@ pub struct Kubernetes {
     /// What the API server writes into its audit log (RKE2).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub audit_policy: Option<AuditPolicy>,
-    /// Registries that images come from, by name; `*` stands for all others (K3s and RKE2).
+    /// Registries that images come from, by name; `*` stands for all others (K3s and RKE2; on kubeadm `mirrors` and `caFile`).
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     pub registries: IndexMap<String, Registry>,
     /// Further settings for the distribution's own configuration file on servers (of kubeadm: its ClusterConfiguration), in

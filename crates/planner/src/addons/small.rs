@@ -6,7 +6,7 @@ use kubewright_model::spec::Distribution;
 use kubewright_model::spec::addons::{Chart, Plain};
 use serde_json::{Value, json};
 
-use super::{Recommended, with};
+use super::{Recommended, csr_approver, with};
 use crate::context::{Context, SecretNames};
 
 /// <https://github.com/kubernetes-sigs/metrics-server/tree/master/charts/metrics-server>
@@ -17,16 +17,19 @@ const METRICS_SERVER: Recommended = Recommended {
     version: "3.13.0",
 };
 
-/// Where a hardened RKE2 lets nobody into `kube-system`, this label of its own one is the exception (`pkg/rke2/np.go`). The
-/// kubelets of kubeadm vouch for themselves as long as nobody approves their certificates.
+/// Where a hardened RKE2 lets nobody into `kube-system`, this label of its own one is the exception (`pkg/rke2/np.go`). It
+/// trusts kubelets that the cluster vouches for, which those of kubeadm have to ask for.
 pub(super) fn metrics_server(context: &Context<'_>, plain: &Plain) -> DesiredRelease {
     let kubernetes = &context.file.spec.kubernetes;
     let values = match kubernetes.distribution {
-        Distribution::Kubeadm => json!({ "args": ["--kubelet-insecure-tls"] }),
         _ if kubernetes.profile.is_some() => json!({ "podLabels": { "app": "rke2-metrics-server" } }),
         _ => json!({}),
     };
-    METRICS_SERVER.release("kube-system".into(), "metrics-server", plain.version.as_ref(), values, &plain.values)
+    let mut release =
+        METRICS_SERVER.release("kube-system".into(), "metrics-server", plain.version.as_ref(), values, &plain.values);
+    let asks = kubernetes.distribution == Distribution::Kubeadm;
+    release.after.extend(asks.then(|| csr_approver::NAME.into()));
+    release
 }
 
 /// A chart that the user names, with its secret values put at their paths.

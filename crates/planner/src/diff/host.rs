@@ -148,7 +148,9 @@ fn unit_difference(unit: &UnitWish, seen: Option<&UnitSeen>, filled: &BTreeMap<D
     let written = unit.content.as_ref().is_none_or(|content| content.digest() == seen.content);
     let placed = written && enabled == seen.enabled && (!should_run || seen.active);
     let reads = filled.get(&unit.reads).unwrap_or(&unit.reads);
-    let fresh = unit.run == UnitRun::Oneshot || !seen.active || seen.reads.as_ref() == Some(reads);
+    // What it read is written down by the recipe that starts it.
+    let recipes = unit.run == UnitRun::ByRecipe && seen.reads.is_none();
+    let fresh = unit.run == UnitRun::Oneshot || !seen.active || recipes || seen.reads.as_ref() == Some(reads);
     match (placed, fresh) {
         (true, true) => None,
         (true, false) => {

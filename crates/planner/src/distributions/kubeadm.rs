@@ -8,11 +8,13 @@
 //! Facts are those of v1.31 to v1.36 (<https://github.com/kubernetes/kubernetes/tree/v1.36.0/cmd/kubeadm/app>).
 
 mod backups;
+mod certificates;
 mod config;
 mod containerd;
 mod etcd;
 mod leave;
 mod recipes;
+mod registries;
 #[cfg(test)]
 mod tests;
 mod units;
@@ -57,11 +59,13 @@ impl Compiler for Kubeadm {
         let mut resources: Vec<HostResource> = packages(&kubernetes.version);
         resources.extend(MODULES.map(|module| HostResource::Module(module.into())));
         resources.extend(SYSCTLS.map(|key| HostResource::Sysctl { key: key.into(), value: "1".into() }));
+        resources.extend(registries::resources(kubernetes));
         resources.extend(containerd::resources(kubernetes));
         resources
             .extend(["kubeadm", "kubelet", "kubectl"].map(|name| HostResource::Download(program(kubernetes, name))));
         if node.is_server() {
             resources.extend(backups::resources(context));
+            resources.extend(certificates::resources(context, node));
         }
         resources.push(HostResource::Unit(units::kubelet(kubernetes)));
         resources

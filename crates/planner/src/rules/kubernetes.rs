@@ -1,9 +1,10 @@
 //! 04xx: the distribution, the control plane, and what nodes are called by.
 
+use indexmap::IndexMap;
 use kubewright_model::codes;
 use kubewright_model::diagnostic::Diagnostic;
 use kubewright_model::spec::formats::dns_subdomain;
-use kubewright_model::spec::kubernetes::Datastore;
+use kubewright_model::spec::kubernetes::{Datastore, Registry};
 use kubewright_model::spec::{Distribution, Role};
 use kubewright_model::version::Version;
 
@@ -137,6 +138,21 @@ fn hardened(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
     }
 }
 
+/// containerd by itself knows no other names at a mirror, and is told no password in a file that others read.
+fn registries(registries: &IndexMap<String, Registry>, found: &mut Vec<Diagnostic>) {
+    for (name, registry) in registries {
+        let of = [
+            ("rewrite", !registry.rewrite.is_empty(), "serve images at the mirror under their own names"),
+            ("login", registry.login.is_some(), "name a Secret with it in `imagePullSecrets` of what runs"),
+        ];
+        for (field, _, help) in of.into_iter().filter(|(_, given, _)| *given) {
+            let path = at("kubernetes/registries").then(name).then(field);
+            let message = format!("`{field}` of a registry is a setting of K3s and RKE2, not of kubeadm");
+            found.push(Diagnostic::new(codes::NOT_OF_DISTRIBUTION, path, message).help(help));
+        }
+    }
+}
+
 /// Settings that only some distributions have.
 fn settings(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
     use Distribution::{K3s, Kubeadm, Rke2, Talos};
@@ -147,7 +163,7 @@ fn settings(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
         ("cni/calico", kubernetes.cni.calico.is_some(), &[Rke2]),
         ("profile", kubernetes.profile.is_some(), &[Rke2]),
         ("auditPolicy", kubernetes.audit_policy.is_some(), &[Rke2]),
-        ("registries", !kubernetes.registries.is_empty(), &[K3s, Rke2]),
+        ("registries", !kubernetes.registries.is_empty(), &[K3s, Rke2, Kubeadm]),
         ("cni/canal", kubernetes.cni.canal.is_some(), &[Rke2]),
         ("containerd", kubernetes.containerd.is_some(), &[Kubeadm]),
         ("mirror", kubernetes.mirror.is_some(), &[K3s, Rke2]),
@@ -163,6 +179,9 @@ fn settings(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
         );
         let path = at(&format!("kubernetes/{field}"));
         found.push(Diagnostic::new(codes::NOT_OF_DISTRIBUTION, path, message).help("remove it"));
+    }
+    if distribution == Kubeadm {
+        registries(&kubernetes.registries, found);
     }
     let (message, path, help) = match (distribution, &kubernetes.talos) {
         (Talos, None) => ("`talos.version` is missing", at("kubernetes"), "write `talos: { version: v1.9.1 }`"),

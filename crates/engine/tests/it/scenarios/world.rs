@@ -19,6 +19,7 @@
 //! foreign VMID NAME                       somebody else's machine
 //! foreign release NAME [in NAMESPACE]     a release of somebody else's, of a name that the spec has
 //! file changed|gone PATH on NAME          a file on a host; likewise `unit stopped|gone|stale UNIT on NAME`,
+//! unit begun UNIT on NAME                 somebody started it, and a run was cut off before it was said to stay
 //! package missing NAME on HOST            a package was removed
 //! sysctl KEY=VALUE on NAME                a kernel setting is another one
 //! owner CLUSTER of NAME                   another cluster has set a host up
@@ -249,6 +250,10 @@ fn tamper(yard: &Yard, words: &[&str]) -> Result<(), String> {
             }
             (Some(unit), "stale") => {
                 unit.reads = Some(Digest::of("something older"));
+                true
+            }
+            (Some(unit), "begun") => {
+                (unit.enabled, unit.reads) = (false, None);
                 true
             }
             (Some(_), "gone") => host.units.remove(*unit).is_some(),

@@ -132,12 +132,14 @@ fn cluster(context: &Context<'_>) -> Value {
     joined(ours, &further.into())
 }
 
-/// Every kubelet's file. systemd makes the control groups, for containerd as well.
+/// Every kubelet's file. systemd makes the control groups, for containerd as well. The cluster vouches for it by a
+/// certificate that it asks for.
 fn kubelet(file: &ClusterFile) -> Value {
     let mut ours = json!({
         "apiVersion": "kubelet.config.k8s.io/v1beta1",
         "kind": "KubeletConfiguration",
         "cgroupDriver": "systemd",
+        "serverTLSBootstrap": true,
     });
     if keeps_swap(file) {
         ours["failSwapOn"] = false.into();

@@ -6,6 +6,7 @@ use kubewright_model::host::{Artifact, DownloadWish, FileWish, HostResource, Mod
 use kubewright_model::spec::kubernetes::Kubernetes;
 use kubewright_model::text::Text;
 
+use super::registries::FOLDER;
 use super::versions::{self, Fitting};
 
 /// Its unit.
@@ -100,7 +101,7 @@ fn config(kubernetes: &Kubernetes) -> String {
              \n\
              [{cri}]\n  sandbox_image = \"{pause}\"\n\
              \n\
-             [{cri}.registry]\n  config_path = \"/etc/containerd/certs.d\"\n\
+             [{cri}.registry]\n  config_path = \"{FOLDER}\"\n\
              \n\
              [{cri}.containerd.runtimes.runc]\n  runtime_type = \"io.containerd.runc.v2\"\n\
              \n\
@@ -113,7 +114,7 @@ fn config(kubernetes: &Kubernetes) -> String {
          \n\
          [{images}.pinned_images]\n  sandbox = \"{pause}\"\n\
          \n\
-         [{images}.registry]\n  config_path = \"/etc/containerd/certs.d\"\n\
+         [{images}.registry]\n  config_path = \"{FOLDER}\"\n\
          \n\
          [{runtime}.containerd.runtimes.runc]\n  runtime_type = \"io.containerd.runc.v2\"\n\
          \n\

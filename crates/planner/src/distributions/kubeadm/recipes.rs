@@ -133,14 +133,18 @@ fn kubeconfig() -> Output {
     Output { hole: "cluster/kubeconfig".into(), file: ADMIN.into(), replace: Vec::new() }
 }
 
-/// The server itself serves, which its certificate has the address for.
-fn api_ready(context: &Context<'_>, node: &NodePlan<'_>) -> RecipeStep {
+/// Asks whether the server itself serves, which its certificate has the address for.
+pub(super) fn asks_api(context: &Context<'_>, node: &NodePlan<'_>) -> Vec<String> {
     let own = node.address.map(|address| format!("https://{}", host_port(address, api_port(context, node))));
     let mut command = vec![at("kubectl"), "--kubeconfig".into(), ADMIN.into()];
     command.extend(own.into_iter().flat_map(|server| ["--server".to_string(), server]));
     command.extend(["get", "--raw", "/readyz"].map(String::from));
+    command
+}
+
+fn api_ready(context: &Context<'_>, node: &NodePlan<'_>) -> RecipeStep {
     RecipeStep::Until {
-        command,
+        command: asks_api(context, node),
         what: "the API server says that it is ready".into(),
         timeout: START_TIMEOUT,
         log: Some(units::KUBELET.into()),

@@ -16,6 +16,9 @@ spec:
     podNetwork: 10.244.0.0/16
     serviceNetwork: 10.96.0.0/16
     endpoint: { host: 10.0.0.5, alternativeNames: [api.lab.test] }
+    registries:
+      docker.io: { mirrors: ['https://registry.lan:5000', 'https://harbor.lan/v2/hub'], caFile: /etc/ssl/lan.crt }
+      '*': { mirrors: ['http://10.0.0.9:5000'] }
     serverConfig: { controllerManager: { extraArgs: [{ name: terminated-pod-gc-threshold, value: '100' }] } }
   network: { cidr: 10.0.0.0/24 }
   pools:

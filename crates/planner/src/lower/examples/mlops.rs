@@ -56,10 +56,7 @@ fn mlops() {
             "secret grafana-admin: env GRAFANA_PASSWORD",
         ],
     );
-    assert_eq!(
-        missing(&example),
-        ["serving certificates of kubelets", "new certificates without an upgrade", "backups of objects"]
-    );
+    assert_eq!(missing(&example), ["backups of objects"]);
     // The balancer is no node of Kubernetes.
     assert_eq!(example.desired.members.len(), 6);
 }
