@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use kubewright_hosts::{Holes, spec_file};
 use kubewright_model::desired::Desired;
 use kubewright_model::digest::Digest;
@@ -25,6 +26,8 @@ use crate::store::Store;
 const SERVER: &str = "cluster/server";
 /// The secret that nodes join with.
 const JOIN_TOKEN: &str = "join-token";
+/// The secret that Secrets are locked with.
+const ENCRYPTION_KEY: &str = "encryption-key";
 
 /// Where values are: the places that the spec names, and the store.
 #[derive(Clone, Copy)]
@@ -177,15 +180,21 @@ impl Secrets<'_> {
     }
 }
 
-/// A secret that was made, in the form that it must have: the tokens of kubeadm are six signs, a point and sixteen more.
-/// <https://kubernetes.io/docs/reference/access-authn-authz/bootstrap-tokens/#token-format>
+/// A secret that was made, in the form that it must have. On kubeadm, tokens are six signs, a point and sixteen more, and the
+/// key that locks Secrets is 32 bytes in base64.
+/// <https://kubernetes.io/docs/reference/access-authn-authz/bootstrap-tokens/#token-format>,
+/// <https://kubernetes.io/docs/tasks/administer-cluster/encrypt-data/#providers>
 fn in_form(desired: &Desired, name: &str, made: Secret) -> Secret {
-    let token = desired.kubernetes.distribution == Distribution::Kubeadm && name == JOIN_TOKEN;
-    let text = made.expose();
-    match text.get(..6).zip(text.get(6..22)).filter(|_| token) {
-        Some((id, rest)) => Secret::new(format!("{id}.{rest}")),
-        None => made,
+    if desired.kubernetes.distribution != Distribution::Kubeadm {
+        return made;
     }
+    let text = made.expose();
+    let other = match name {
+        JOIN_TOKEN => text.get(..6).zip(text.get(6..22)).map(|(id, rest)| format!("{id}.{rest}")),
+        ENCRYPTION_KEY => hex::decode(text).ok().map(|bytes| BASE64_STANDARD.encode(bytes)),
+        _ => None,
+    };
+    other.map_or(made, Secret::new)
 }
 
 /// A secret of a pretend world. At the place that a spec names there is always something, and always the same; what is

@@ -18,6 +18,10 @@ pub(crate) const TOKEN_HOLE: &str = "secret/join-token";
 /// The secret with which agents join, where it is not the servers' one.
 pub(crate) const AGENT_TOKEN: &str = "agent-token";
 
+/// The hole that holds the key with which servers of kubeadm lock Secrets, and the file that they read it from.
+pub(crate) const ENCRYPTION_KEY: &str = "secret/encryption-key";
+pub(crate) const ENCRYPTION_FILE: &str = "/etc/kubernetes/kubewright/encryption.yaml";
+
 /// Which token agents have. A living cluster does not go over to another: a server writes the password of agents down
 /// beside its certificates, and at its second start with another one it ends, because that is newer than what the datastore
 /// has (`genUsers` in `pkg/daemons/control/deps`, `ReconcileBootstrapData` in `pkg/cluster` of K3s).
@@ -29,6 +33,8 @@ pub(crate) const THAT_OF_SERVERS: &str = "that of servers";
 const TOKEN: &str = "join token";
 /// The same of the one that agents have for themselves.
 const TOKEN_OF_AGENTS: &str = "join token of agents";
+/// The same of the key: with another one, no server reads what the others have written.
+const KEY: &str = "encryption key";
 
 /// What is written down when a cluster is begun; `filled` as in [`Observed::filled`].
 pub fn begun_with(desired: &Desired, filled: &BTreeMap<Digest, Digest>) -> BTreeMap<String, String> {
@@ -79,8 +85,8 @@ fn settings(desired: &Desired, observed: &Observed) -> Vec<Shaken> {
     other.collect()
 }
 
-/// A token that a cluster was begun with: what its digest is written down as, and the file on servers that holds it and
-/// nothing else.
+/// A token, or a key, that a cluster was begun with: what its digest is written down as, and the file on servers that holds
+/// it and no other secret.
 struct Token<'d> {
     word: &'static str,
     file: &'d FileWish,
@@ -99,7 +105,8 @@ impl<'d> Token<'d> {
         let of_servers = files().find(|file| file.content.holes().any(|hole| hole.as_str() == TOKEN_HOLE));
         let own = format!("/{AGENT_TOKEN}");
         let of_agents = files().find(|file| file.path.starts_with("/etc/rancher/") && file.path.ends_with(&own));
-        let all = [(TOKEN, of_servers), (TOKEN_OF_AGENTS, of_agents)];
+        let key = files().find(|file| file.path == ENCRYPTION_FILE);
+        let all = [(TOKEN, of_servers), (TOKEN_OF_AGENTS, of_agents), (KEY, key)];
         all.into_iter().filter_map(|(word, file)| Some(Self { word, file: file? })).collect()
     }
 
@@ -119,7 +126,7 @@ impl<'d> Token<'d> {
             (Some(was), Some(ours)) => ours.to_string() != *was,
             (Some(_), None) => true,
             // That there was none for agents is told with the settings.
-            (None, None) => members.peek().is_some() && (self.word == TOKEN || begun.is_none()),
+            (None, None) => members.peek().is_some() && (self.word != TOKEN_OF_AGENTS || begun.is_none()),
             // One host may have been changed by hand. When none holds ours, and nobody wrote down what was, ours is wrong.
             (None, Some(ours)) => {
                 let there: Vec<_> = members.filter_map(|host| host.files.get(&self.file.path)).collect();
@@ -133,10 +140,11 @@ impl<'d> Token<'d> {
             (None, false) => format!("the cluster lives, and its {word} is not kept here: no other is made"),
             (Some(_), _) => format!("the cluster was begun with another {word} than ours, and keeps it"),
         };
+        let what = if word == KEY { "the key in" } else { "what is in" };
         let help = match named {
             true => "put the token back that it was begun with".into(),
             false => format!(
-                "bring `.kubewright/{0}` back; or copy {1} of a server into `.kubewright/{0}/secrets/{secret}`",
+                "bring `.kubewright/{0}` back; or put {what} {1} of a server into `.kubewright/{0}/secrets/{secret}`",
                 desired.cluster, self.file.path
             ),
         };

@@ -17,6 +17,7 @@ spec:
   kubernetes:
     distribution: kubeadm
     version: VERSION
+    encryptSecrets: true
     podNetwork: 10.244.0.0/16
     serviceNetwork: 10.96.0.0/16
     endpoint: { host: 10.0.0.5, alternativeNames: [api.lab.test] }

@@ -11,6 +11,7 @@ mod backups;
 mod certificates;
 mod config;
 mod containerd;
+mod encryption;
 mod etcd;
 mod leave;
 mod recipes;
@@ -66,6 +67,7 @@ impl Compiler for Kubeadm {
         if node.is_server() {
             resources.extend(backups::resources(context));
             resources.extend(certificates::resources(context, node));
+            resources.extend(kubernetes.encrypt_secrets.then(|| HostResource::File(encryption::file())));
         }
         resources.push(HostResource::Unit(units::kubelet(kubernetes)));
         resources

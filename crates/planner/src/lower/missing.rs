@@ -92,9 +92,6 @@ fn of_kubeadm(file: &ClusterFile) -> Vec<Missing> {
     if spec.pools.values().any(container) {
         missing.push(blocks("kubeadm in containers", "it looks for a kernel of its own, and does not begin"));
     }
-    if kubernetes.encrypt_secrets {
-        missing.push(blocks("encrypted Secrets on kubeadm", "Secrets would lie open in the datastore"));
-    }
     if !kubernetes.agent_config.is_empty() {
         missing.push(blocks("`agentConfig` on kubeadm", "its files say nothing of agents alone"));
     }

@@ -2,7 +2,7 @@
 //!
 //! etcd's own client is in its image and nowhere else, and that container sees of the host only etcd's data and its
 //! certificates. So a snapshot is written among the data and moved out of them. The certificates and keys of the cluster go
-//! beside it, because what it holds is worth nothing without.
+//! beside it, and the one that locks Secrets, because what it holds is worth nothing without.
 //! <https://etcd.io/docs/v3.6/op-guide/recovery/>
 
 use kubewright_model::digest::Digest;
@@ -14,8 +14,11 @@ use kubewright_model::text::Text;
 use super::etcd::ETCDCTL;
 use super::shell;
 use crate::context::Context;
+use crate::foundation::ENCRYPTION_FILE;
 use crate::lower::calendar;
 
+/// Where what goes with them is.
+const KEYS: &str = "/etc/kubernetes";
 /// Where snapshots are.
 pub(super) const FOLDER: &str = "/var/backups/kubewright";
 const SCRIPT: &str = "/usr/local/sbin/kubewright-etcd-snapshot";
@@ -76,6 +79,7 @@ fn script(backup: Option<&Backup>) -> String {
              while read -r old; do rm -f -- \"$old\"; done; done"
         ),
     };
+    let key = ENCRYPTION_FILE.trim_start_matches(KEYS).trim_start_matches('/');
     format!(
         "set -eu\n\
          umask 077\n\
@@ -85,6 +89,8 @@ fn script(backup: Option<&Backup>) -> String {
          rm -f /var/lib/etcd/kubewright.db\n\
          etcdctl snapshot save /var/lib/etcd/kubewright.db\n\
          mv /var/lib/etcd/kubewright.db \"$to.db\"\n\
-         tar -C /etc/kubernetes -cf \"$to.pki.tar\" pki{pruned}"
+         set -- pki\n\
+         [ ! -e {ENCRYPTION_FILE} ] || set -- pki \"{key}\"\n\
+         tar -C {KEYS} -cf \"$to.pki.tar\" \"$@\"{pruned}"
     )
 }

@@ -11,7 +11,7 @@ use kubewright_model::spec::ClusterFile;
 use kubewright_model::text::Text;
 use serde_json::{Map, Value, json};
 
-use super::{api_port, containerd};
+use super::{api_port, containerd, encryption};
 use crate::context::Context;
 use crate::context::endpoint::certificate_names;
 use crate::context::nodes::{NodePlan, labels, taints};
@@ -118,7 +118,8 @@ fn cluster(context: &Context<'_>) -> Value {
             "dnsDomain": kubernetes.cluster_domain,
         },
     });
-    ours["apiServer"] = json!({ "certSANs": certificate_names(context.file, &context.endpoint) });
+    ours["apiServer"] = if kubernetes.encrypt_secrets { encryption::api_server() } else { json!({}) };
+    ours["apiServer"]["certSANs"] = json!(certificate_names(context.file, &context.endpoint));
     let listens = json!({ "extraArgs": [{ "name": "bind-address", "value": "0.0.0.0" }] });
     ours["controllerManager"] = listens.clone();
     ours["scheduler"] = listens;
