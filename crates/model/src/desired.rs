@@ -242,6 +242,15 @@ pub struct DesiredMember {
 /// The hole for the name of a member that is taken out of the datastore, and behind it where its etcd was, if that is known.
 pub const FORGOTTEN: &str = "cluster/forgotten";
 
+/// What is done about a server that was cut off while it was made. In between, another one takes it out of the datastore.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Halfway {
+    /// Waits for what may still be at work on the host, and fails when that has ended well.
+    pub ended: Arc<Recipe>,
+    /// Leaves nothing of it on the host.
+    pub clear: Arc<Recipe>,
+}
+
 /// What a distribution does with a member.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct MemberRecipes {
@@ -249,6 +258,8 @@ pub struct MemberRecipes {
     pub init: Option<Arc<Recipe>>,
     /// Joins the cluster.
     pub join: Arc<Recipe>,
+    /// What is done about a server that was cut off while it was made, where nobody else cleans up after that.
+    pub halfway: Option<Halfway>,
     /// Ends what a run that was cut off may leave undone: to say which cluster a server with etcd belongs to, or to have a
     /// kubelet of kubeadm start with its host.
     pub belong: Option<Arc<Recipe>>,

@@ -35,6 +35,8 @@ pub enum Effect {
     Snapshot,
     /// Puts a saved datastore back.
     Restore,
+    /// Takes away what is left of a member that was cut off while it was made.
+    Clear,
     /// Leaves nothing on the host that tells it from another one, so that it can be cloned.
     Clean,
     /// Changes nothing: it only gives.

@@ -12,7 +12,7 @@ mod rke2;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use kubewright_model::desired::{Leaving, MemberRecipes};
+use kubewright_model::desired::{Halfway, Leaving, MemberRecipes};
 use kubewright_model::host::HostResource;
 use kubewright_model::recipe::Recipe;
 use kubewright_model::spec::kubernetes::Datastore;
@@ -35,6 +35,8 @@ trait Compiler: Sync {
     fn init(&self, context: &Context<'_>, node: &NodePlan<'_>) -> Recipe;
     /// Joins the cluster.
     fn join(&self, context: &Context<'_>, node: &NodePlan<'_>) -> Recipe;
+    /// What is done about a server that was cut off while it was made, where it does not go on by itself.
+    fn halfway(&self, context: &Context<'_>) -> Option<Halfway>;
     /// Ends what a run that was cut off may leave undone of a member.
     fn belong(&self, context: &Context<'_>, node: &NodePlan<'_>) -> Option<Recipe>;
     /// Lets other nodes in for a while, by a server, where nobody may join without that.
@@ -94,6 +96,7 @@ pub(crate) struct Recipes {
     leaving: Leaving,
     snapshot: Option<Arc<Recipe>>,
     forget: Option<Arc<Recipe>>,
+    halfway: Option<Halfway>,
 }
 
 /// What a distribution does with its members; none where it has no compiler yet.
@@ -106,6 +109,7 @@ pub(crate) fn recipes(context: &Context<'_>) -> Option<Recipes> {
         // SQLite is a file that must not be copied while it is written; its backup is the machine's.
         snapshot: etcd.then(|| Arc::new(compiler.snapshot(context))),
         forget: compiler.forget(context).map(Arc::new),
+        halfway: compiler.halfway(context),
     })
 }
 
@@ -121,6 +125,7 @@ impl Recipes {
         MemberRecipes {
             init: server.then(|| Arc::new(compiler.init(context, node))),
             join: Arc::new(compiler.join(context, node)),
+            halfway: self.halfway.clone().filter(|_| server),
             belong: compiler.belong(context, node).map(Arc::new),
             admit: if server { compiler.admit(context, node).map(Arc::new) } else { None },
             forget: self.forget.clone().filter(|_| server),

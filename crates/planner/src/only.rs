@@ -12,7 +12,7 @@ use kubewright_model::recipe::Effect;
 /// The part that hosts before the cluster are.
 pub(crate) const HAPROXY: &str = "haproxy";
 /// What is done to nodes, as steps are called by it: `host/k3s-agent-1`.
-const DEEDS: [&str; 22] = [
+const DEEDS: [&str; 24] = [
     "create",
     "update",
     "raw",
@@ -23,6 +23,8 @@ const DEEDS: [&str; 22] = [
     "admit",
     "join",
     "belong",
+    "ended",
+    "clear",
     "labels",
     "cordon",
     "drain",

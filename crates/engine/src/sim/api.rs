@@ -399,8 +399,11 @@ impl State {
             };
             (name.clone(), seen)
         });
-        let members = self.cluster.members.iter().map(|(name, votes_at)| {
-            (name.clone(), MemberSeen { voter: now >= *votes_at, healthy: self.serves(name, now) })
+        // On kubeadm, pods tell of members: of whoever is no node yet there is none, and a learner's is like any other.
+        let told = self.cluster.kubeadm.is_some();
+        let members = self.cluster.members.iter().filter(|(name, _)| !told || self.cluster.nodes.contains_key(*name));
+        let members = members.map(|(name, votes_at)| {
+            (name.clone(), MemberSeen { voter: told || now >= *votes_at, healthy: self.serves(name, now) })
         });
         let unlisted = self.cluster.unlisted.clone();
         let objects = self.cluster.objects.values().filter(|kept| carries(&kept.manifest, owner));

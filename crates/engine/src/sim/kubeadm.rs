@@ -15,7 +15,7 @@ use kubewright_model::digest::Digest;
 use kubewright_model::ids::{HoleName, NodeName};
 use kubewright_model::observed::UnitSeen;
 use kubewright_model::programs::{KUBEADM, KUBEADM_UNDER_WAY, KUBELET_CONFIG};
-use kubewright_model::recipe::Recipe;
+use kubewright_model::recipe::{Effect, Recipe};
 use kubewright_model::secret::Secret;
 use kubewright_model::text::Text;
 use kubewright_model::version::Version;
@@ -190,7 +190,7 @@ impl Ssh {
                 self.centre.at_present().kubeadm_enters(host, file, now).map_err(refuses)?;
                 self.halves(takes).await;
                 let now = self.centre.now();
-                self.centre.at_present().kubeadm_joined(host, now).map_err(refuses)
+                self.centre.at_present().kubeadm_joined(host, file, now).map_err(refuses)
             }
             ["upgrade", ..] => {
                 let takes = self.centre.at_present().kubeadm_upgrades(host, recipe, now).map_err(refuses)?;
@@ -215,7 +215,18 @@ impl Ssh {
         script: &str,
     ) -> Option<Result<(), HostError>> {
         if script.contains(KUBEADM_UNDER_WAY) {
-            return Some(self.becomes(host, recipe, script).await);
+            return Some(match recipe.effect {
+                Effect::Look => self.has_ended(host),
+                Effect::Clear => {
+                    self.centre.take(timing::UNIT).await;
+                    self.on(host, |machine| {
+                        machine.reset();
+                        machine.texts.remove(KUBEADM_UNDER_WAY);
+                    });
+                    Ok(())
+                }
+                _ => self.becomes(host, recipe, script).await,
+            });
         }
         if script.contains("kubeadm reset") {
             self.centre.take(timing::UNIT).await;
@@ -225,8 +236,14 @@ impl Ssh {
         if script.contains("kubeadm upgrade apply") {
             return Some(self.kubeadm(host, recipe, &["upgrade", "apply"]).await);
         }
-        if let Some(words) = told_to(script) {
-            return Some(self.kubeadm(host, recipe, &words).await);
+        let told = told_to(script);
+        if !told.is_empty() {
+            for words in told {
+                if let Err(error) = self.kubeadm(host, recipe, &words).await {
+                    return Some(Err(error));
+                }
+            }
+            return Some(Ok(()));
         }
         if script.contains("etcdctl member remove") {
             self.centre.take(timing::UNIT).await;
@@ -248,27 +265,38 @@ impl Ssh {
     /// The host becomes a member, unless it is one; what was cut off is cleared away before.
     async fn becomes(&self, host: &NodeName, recipe: &Recipe, script: &str) -> Result<(), HostError> {
         if self.on(host, |machine| machine.is_under_way()) {
+            if recipe.effect == Effect::JoinServer {
+                return Err(failed(host, "kubeadm join", "kubeadm was cut off here".into()));
+            }
             self.centre.take(timing::UNIT).await;
             self.on(host, Machine::reset);
         }
         if self.on(host, |machine| !machine.texts.contains_key(KUBELET_CONFIG)) {
-            self.on(host, |machine| machine.texts.insert(KUBEADM_UNDER_WAY.into(), String::new()));
-            let words = told_to(script).unwrap_or_default();
-            self.kubeadm(host, recipe, &words).await?;
-        }
-        let gone = script.lines().filter_map(|line| line.strip_prefix("rm -f -- ")).flat_map(str::split_whitespace);
-        self.on(host, |machine| {
-            for file in gone {
-                machine.texts.remove(file);
-                machine.host.files.remove(file);
+            self.on(host, |machine| {
+                machine.texts.insert(KUBEADM_UNDER_WAY.into(), String::new());
+                if let Some(kubelet) = machine.host.units.get_mut(KUBELET) {
+                    kubelet.enabled = true;
+                }
+            });
+            for words in told_to(script) {
+                self.kubeadm(host, recipe, &words).await?;
             }
-            if let Some(kubernetes) =
-                machine.host.kubernetes.as_mut().filter(|_| !machine.texts.contains_key(KUBEADM_UNDER_WAY))
-            {
+        }
+        self.on(host, |machine| {
+            let ours = |file: &str| file.starts_with(OURS) && script.contains(file);
+            machine.texts.retain(|file, _| !ours(file));
+            machine.host.files.retain(|file, _| !ours(file));
+            if let Some(kubernetes) = machine.host.kubernetes.as_mut() {
                 kubernetes.joined = true;
             }
         });
         Ok(())
+    }
+
+    /// Nobody is at work on the host any more, and it is none that is done.
+    fn has_ended(&self, host: &NodeName) -> Result<(), HostError> {
+        let cut = self.on(host, |machine| machine.is_under_way());
+        cut.then_some(()).ok_or_else(|| failed(host, "look", "kubeadm has ended well here meanwhile".into()))
     }
 
     /// kubeadm has started the kubelet; from now on it starts with its host.
@@ -284,8 +312,8 @@ impl Ssh {
     }
 }
 
-/// What a script tells kubeadm besides clearing up: the rest of the last line that begins with it.
-fn told_to(script: &str) -> Option<Vec<&str>> {
-    let told = script.lines().rev().filter_map(|line| line.strip_prefix(PROGRAM)).map(str::split_whitespace);
-    told.map(Iterator::collect::<Vec<_>>).find(|words| words.first() != Some(&"reset"))
+/// What a script tells kubeadm besides clearing up: the rest of each line that begins with it.
+fn told_to(script: &str) -> Vec<Vec<&str>> {
+    let told = script.lines().filter_map(|line| line.strip_prefix(PROGRAM)).map(str::split_whitespace);
+    told.map(Iterator::collect::<Vec<_>>).filter(|words| words.first() != Some(&"reset")).collect()
 }

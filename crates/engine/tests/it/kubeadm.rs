@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
+use kubewright_model::desired::MemberRecipes;
 use kubewright_model::recipe::{Recipe, RecipeStep};
 
 use crate::lab::skipped;
@@ -93,9 +94,11 @@ impl Stage {
         let stage = Self(tempfile::tempdir().unwrap());
         std::fs::create_dir_all(stage.at("etc/kubernetes/kubewright")).unwrap();
         std::fs::create_dir_all(stage.at("run")).unwrap();
-        std::fs::write(stage.at("kubeadm"), PROGRAM).unwrap();
-        let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-        std::fs::set_permissions(stage.at("kubeadm"), open).unwrap();
+        for (name, text) in [("kubeadm", PROGRAM), ("systemctl", "#!/bin/sh\n"), ("ip", "#!/bin/sh\n")] {
+            std::fs::write(stage.at(name), text).unwrap();
+            let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+            std::fs::set_permissions(stage.at(name), open).unwrap();
+        }
         stage
     }
 
@@ -112,11 +115,11 @@ impl Stage {
         let root = self.0.path().to_str().unwrap();
         let [script] = scripts.collect::<Vec<_>>()[..] else { panic!("one script makes a member") };
         let script = script.replace("/usr/local/bin/", &format!("{root}/")).replace("/etc/", &format!("{root}/etc/"));
-        let script = script.replace("/run/kubewright", &format!("{root}/run/kubewright"));
+        let script = script.replace("/run/", &format!("{root}/run/")).replace("/var/", &format!("{root}/var/"));
         std::fs::write(self.at("etc/kubernetes/kubewright/config.yaml"), "token").unwrap();
         let mut shell = Command::new("/bin/sh");
         shell.args(["-c", &script]).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        shell.spawn().unwrap()
+        shell.env("PATH", format!("{root}:{}", std::env::var("PATH").unwrap())).spawn().unwrap()
     }
 
     fn run(&self, recipe: &Recipe) -> Output {
@@ -133,14 +136,14 @@ impl Stage {
     }
 }
 
-fn joins() -> Recipe {
-    let desired = desired(&SPEC.replace("VERSION", "v1.34.1"));
-    desired.members[1].recipes.as_ref().unwrap().join.as_ref().clone()
+/// What a member of this spec does: the first three are servers.
+fn recipes(at: usize) -> MemberRecipes {
+    desired(&SPEC.replace("VERSION", "v1.34.1")).members[at].recipes.clone().unwrap()
 }
 
 #[test]
 fn kubeadm_does_not_do_again_what_it_has_done() {
-    let (stage, recipe) = (Stage::new(), joins());
+    let (stage, recipe) = (Stage::new(), recipes(1).join);
     for _ in 0..2 {
         let output = stage.run(&recipe);
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -150,10 +153,11 @@ fn kubeadm_does_not_do_again_what_it_has_done() {
 
 #[test]
 fn whoever_comes_while_kubeadm_is_at_work_waits_for_it() {
-    let (stage, recipe) = (Stage::new(), joins());
+    let (stage, recipe) = (Stage::new(), recipes(1).join);
     std::fs::write(stage.at("hold"), "").unwrap();
     let mut first = stage.begin(&recipe);
     while stage.told().is_empty() {
+        assert!(first.try_wait().unwrap().is_none(), "it ended before it began");
         std::thread::sleep(Duration::from_millis(20));
     }
     // Its connection is gone, and nobody hears what it says any more.
@@ -169,10 +173,28 @@ fn whoever_comes_while_kubeadm_is_at_work_waits_for_it() {
 
 #[test]
 fn what_kubeadm_was_cut_off_in_is_cleared_away() {
-    let (stage, recipe) = (Stage::new(), joins());
+    let (stage, recipe) = (Stage::new(), recipes(3).join);
     std::fs::write(stage.at("kill"), "").unwrap();
     assert!(!stage.run(&recipe).status.success());
-    assert!(stage.left().contains(&"under-way".to_string()), "{:?}", stage.left());
-    assert!(stage.run(&recipe).status.success());
+    assert_eq!(stage.left(), ["under-way"], "and no file with a token");
+    let again = stage.run(&recipe);
+    assert!(again.status.success(), "{}", String::from_utf8_lossy(&again.stderr));
     assert_eq!((stage.told().as_str(), stage.left()), ("join reset join", Vec::new()));
+}
+
+#[test]
+fn a_server_that_etcd_may_have_taken_in_keeps_its_data_until_another_has_taken_it_out() {
+    let (stage, recipes) = (Stage::new(), recipes(1));
+    let (data, half) = (stage.at("var/lib/etcd/member"), recipes.halfway.unwrap());
+    std::fs::write(stage.at("kill"), "").unwrap();
+    assert!(!stage.run(&recipes.join).status.success());
+    std::fs::create_dir_all(&data).unwrap();
+    let refused = stage.run(&recipes.join);
+    assert!(!refused.status.success() && String::from_utf8_lossy(&refused.stderr).contains("run again"));
+    assert!(stage.run(&half.ended).status.success());
+    assert_eq!((stage.told().as_str(), data.exists()), ("join", true));
+    assert!(stage.run(&half.clear).status.success());
+    assert_eq!((stage.told().as_str(), data.exists()), ("join reset", false));
+    assert!(stage.run(&recipes.join).status.success());
+    assert!(!stage.run(&half.ended).status.success(), "it has become a member meanwhile");
 }

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use kubewright_model::desired::Desired;
 use kubewright_model::ids::{NodeName, StepId};
-use kubewright_model::observed::{Observed, Seen};
+use kubewright_model::observed::{HostSeen, Observed, Seen};
 use kubewright_model::plan::{Action, Ask, Plan, Step, Violation};
 use kubewright_model::recipe::Effect;
 
@@ -29,7 +29,7 @@ fn deed(step: &Step) -> Option<Deed<'_>> {
         Action::RunRecipe { host, recipe, .. } => match recipe.effect {
             Effect::Init => Some(Deed::Begins),
             Effect::JoinServer => Some(Deed::Joins(host)),
-            Effect::Leave => Some(Deed::Silences(host)),
+            Effect::Leave | Effect::Clear => Some(Deed::Silences(host)),
             _ => None,
         },
         Action::Wait { .. } => Some(Deed::Returns(step.readies())),
@@ -63,6 +63,8 @@ struct Walk<'p> {
     /// The last step that took a server away, and whose.
     last: Option<(&'p StepId, &'p NodeName)>,
     begun: bool,
+    /// Servers that were cut off while they joined: whether etcd can do without one, etcd itself decides.
+    half: BTreeSet<&'p NodeName>,
     /// The distribution can be ended on a host.
     can_silence: bool,
 }
@@ -79,6 +81,7 @@ pub(super) fn check<'p>(plan: &'p Plan, desired: &'p Desired, observed: &'p Obse
         gone: BTreeMap::new(),
         last: None,
         begun: false,
+        half: half(observed),
         can_silence: desired.leaving.is_some(),
     };
     for step in &plan.steps {
@@ -102,6 +105,11 @@ fn there(observed: &Observed) -> BTreeSet<&NodeName> {
     let nodes = observed.cluster.iter().filter_map(Seen::present).flat_map(|seen| &seen.nodes);
     let nodes = nodes.filter(|(_, node)| node.ready).map(|(name, _)| name);
     machines.filter(|name| !is_blank(name, observed)).chain(nodes).collect()
+}
+
+fn half(observed: &Observed) -> BTreeSet<&NodeName> {
+    let hosts = observed.hosts.iter().filter(|(_, seen)| seen.present().is_some_and(HostSeen::is_half_a_member));
+    hosts.map(|(name, _)| name).collect()
 }
 
 impl<'p> Walk<'p> {
@@ -146,7 +154,8 @@ impl<'p> Walk<'p> {
             found.push(violation(RULE, step, "two servers leave at once"));
         }
         self.last = Some((&step.id, name));
-        if let Some(why) = self.holders.keeps(name) {
+        let judged = matches!(deed, Deed::Forgets(_)) && self.half.contains(name);
+        if let Some(why) = self.holders.keeps(name).filter(|_| !judged) {
             found.push(violation(RULE, step, why));
         }
         match deed {

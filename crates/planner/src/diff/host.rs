@@ -83,7 +83,10 @@ fn difference(resource: &HostResource, seen: &HostSeen, filled: &BTreeMap<Digest
             let there = seen.links.get(path).map(String::as_str);
             if there == Some(target) { None } else { plain(there, target) }
         }
-        HostResource::Unit(unit) => unit_difference(unit, seen.units.get(&unit.name), filled),
+        HostResource::Unit(unit) => {
+            let begun = seen.is_member() || seen.is_half_a_member();
+            unit_difference(unit, seen.units.get(&unit.name), filled, begun)
+        }
         HostResource::User(user) => {
             let wanted = user.lines();
             let there = seen.users.get(&user.name).map(|there| there.lines(user));
@@ -139,17 +142,23 @@ fn lines_difference(there: Option<&Vec<String>>, wanted: &[String]) -> Option<Di
     (there.map(Vec::as_slice) != Some(wanted)).then(|| (there.map(|lines| lines.join("\n")), wanted.join("\n"), false))
 }
 
-/// A unit that was never started and waits for its recipe differs only in its file.
-fn unit_difference(unit: &UnitWish, seen: Option<&UnitSeen>, filled: &BTreeMap<Digest, Digest>) -> Option<Difference> {
+/// A unit that was never started and waits for its recipe differs only in its file; whether it starts with its host is
+/// the recipe's as well, from when that has begun.
+fn unit_difference(
+    unit: &UnitWish,
+    seen: Option<&UnitSeen>,
+    filled: &BTreeMap<Digest, Digest>,
+    begun: bool,
+) -> Option<Difference> {
     let should_run = runs_after(unit, seen);
     // What its recipe did not start yet must not start by itself after a power cut either.
     let enabled = unit.enabled && should_run;
     let Some(seen) = seen else { return Some((None, state(enabled, should_run), false)) };
     let written = unit.content.as_ref().is_none_or(|content| content.digest() == seen.content);
-    let placed = written && enabled == seen.enabled && (!should_run || seen.active);
-    let reads = filled.get(&unit.reads).unwrap_or(&unit.reads);
     // What it read is written down by the recipe that starts it.
     let recipes = unit.run == UnitRun::ByRecipe && seen.reads.is_none();
+    let placed = written && (enabled == seen.enabled || begun && recipes) && (!should_run || seen.active);
+    let reads = filled.get(&unit.reads).unwrap_or(&unit.reads);
     let fresh = unit.run == UnitRun::Oneshot || !seen.active || recipes || seen.reads.as_ref() == Some(reads);
     match (placed, fresh) {
         (true, true) => None,

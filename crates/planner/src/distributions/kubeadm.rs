@@ -23,6 +23,7 @@ mod versions;
 
 use std::collections::BTreeMap;
 
+use kubewright_model::desired::Halfway;
 use kubewright_model::host::{Artifact, DownloadWish, HostResource, Mode, Proof};
 use kubewright_model::recipe::{Recipe, RecipeStep};
 use kubewright_model::spec::kubernetes::Kubernetes;
@@ -88,6 +89,10 @@ impl Compiler for Kubeadm {
 
     fn join(&self, context: &Context<'_>, node: &NodePlan<'_>) -> Recipe {
         recipes::join(context, node)
+    }
+
+    fn halfway(&self, context: &Context<'_>) -> Option<Halfway> {
+        Some(recipes::halfway(context))
     }
 
     fn belong(&self, context: &Context<'_>, _: &NodePlan<'_>) -> Option<Recipe> {

@@ -14,6 +14,7 @@ mod units;
 
 use std::collections::BTreeMap;
 
+use kubewright_model::desired::Halfway;
 use kubewright_model::digest::Digest;
 use kubewright_model::host::{Artifact, DownloadWish, FileWish, HostResource, Mode, Proof};
 use kubewright_model::ids::HoleName;
@@ -222,6 +223,11 @@ impl Compiler for Program {
 
     fn join(&self, context: &Context<'_>, node: &NodePlan<'_>) -> Recipe {
         if node.is_server() { self.join_server(context, node) } else { self.join_agent(context, node) }
+    }
+
+    /// Who was cut off while it joined joins at the unit's next start.
+    fn halfway(&self, _: &Context<'_>) -> Option<Halfway> {
+        None
     }
 
     fn belong(&self, context: &Context<'_>, node: &NodePlan<'_>) -> Option<Recipe> {

@@ -212,7 +212,7 @@ pub(super) fn recipes<'a>(node: &'a Node<'_>) -> Option<&'a MemberRecipes> {
 
 fn join(draft: &mut Draft<'_>, node: &Node<'_>, after: &[StepId]) {
     let Some(recipe) = recipes(node).map(|recipes| recipes.join.clone()) else { return };
-    let mut needs = vec![id("host", node.name()), id("forget", node.name())];
+    let mut needs = ["host", "forget", "clear"].map(|deed| id(deed, node.name())).to_vec();
     needs.extend(draft.api.iter().chain(&draft.admits).chain(after).cloned());
     if role_is_server(node) && draft.admits.is_some() {
         // kubeadm lets no server in while a member of etcd does not answer, so the dead are forgotten first.

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use kubewright_model::change::{FieldChange, Reason, Subject};
-use kubewright_model::desired::{Body, Desired};
+use kubewright_model::desired::{Body, Desired, Halfway};
 use kubewright_model::ids::{NodeName, ProviderName, StepId};
 use kubewright_model::object::ObjectId;
 use kubewright_model::observed::{ClusterSeen, HostSeen, MachineSeen, Observed};
@@ -13,9 +13,9 @@ use kubewright_model::plan::{Action, Lease, Stage, Step, Weight};
 
 use super::draft::{Draft, id};
 use super::leaving::{Leaver, forget, leave, silences, way_like_others};
-use super::members::role_is_server;
+use super::members::{recipes, run};
 use super::roles;
-use super::standing::{ClusterView, Standing, Standings};
+use super::standing::{ClusterView, Node, Standing, Standings};
 use crate::diff::cluster::{unwanted_namespaces, unwanted_nodes, unwanted_objects, unwanted_releases};
 use crate::diff::machine;
 use crate::holders::Holders;
@@ -81,9 +81,11 @@ pub(super) fn lost_nodes(
             Standing::Answers(..) if node.is_blank() => "its host holds nothing of the cluster",
             _ => continue,
         };
-        // One that kubeadm was cut off on may be in etcd before the books have it.
-        let half = role_is_server(node) && node.answers().is_some_and(HostSeen::is_half_a_member);
-        if !cluster.nodes.contains_key(name) && !cluster.members.contains_key(name) && !half {
+        if let Some(half) = halfway(node) {
+            taken_back(draft, holders, node, half);
+            continue;
+        }
+        if !cluster.nodes.contains_key(name) && !cluster.members.contains_key(name) {
             continue;
         }
         if let Some(kept) = holders.keeps(name) {
@@ -101,6 +103,23 @@ pub(super) fn lost_nodes(
             lost(draft, holders, name, &Reason::NotInSpec);
         }
     }
+}
+
+/// A server that was cut off while it joined.
+fn halfway<'n>(node: &'n Node<'_>) -> Option<&'n Halfway> {
+    recipes(node)?.halfway.as_ref().filter(|_| node.answers().is_some_and(HostSeen::is_half_a_member))
+}
+
+/// A server that was cut off while it joined is taken out of etcd, where it may vote already without being in the books, and
+/// only then cleared. Whether etcd can do without it, nobody but etcd knows: while its last member does not lead by
+/// itself, it refuses.
+fn taken_back(draft: &mut Draft<'_>, holders: &mut Holders<'_>, node: &Node<'_>, half: &Halfway) {
+    let reason = Reason::Follows("kubeadm was cut off on it".into());
+    let ended = run(draft, node, "ended", half.ended.clone(), reason.clone(), draft.left.clone(), Vec::new());
+    let forgotten = forget(draft, node.name(), &reason, vec![ended]);
+    let cleared = run(draft, node, "clear", half.clear.clone(), reason, vec![forgotten], Vec::new());
+    draft.left = vec![cleared];
+    holders.left(node.name());
 }
 
 /// Takes a node out of the books whose pods are gone with it, so there is nothing to drain.

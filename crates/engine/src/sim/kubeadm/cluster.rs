@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use kubewright_model::ids::NodeName;
 use kubewright_model::net::HostPort;
+use kubewright_model::programs::KUBEADM_UNDER_WAY;
 use kubewright_model::recipe::Recipe;
 use kubewright_model::version::Version;
 use serde_json::Value;
@@ -226,29 +227,34 @@ impl State {
         }
     }
 
-    /// Half of a join: the node is in the books, and a server's member of etcd learns.
+    /// Half of a join: an agent's node is in the books. Of a server, only etcd knows: its kubelet talks to its own API
+    /// server, which needs that.
     pub(super) fn kubeadm_enters(&mut self, host: &NodeName, file: &str, now: u64) -> Result<(), String> {
-        let machine = self.machine(host).ok_or("the machine is gone")?;
-        let (server, files) = (machine.texts.contains_key(API_SERVER), Files::read(machine, file)?);
-        let version = machine.host.kubernetes.as_ref().and_then(|it| it.version.clone()).ok_or("no kubelet")?;
-        let node = self.registered(&files, "JoinConfiguration", version, server, now)?;
-        self.cluster.enter(host.clone(), Node { serves_at: NEVER, ready_at: NEVER, ..node });
-        if server {
+        if self.machine(host).is_some_and(|machine| machine.texts.contains_key(API_SERVER)) {
             self.cluster.members.insert(host.clone(), NEVER);
+            return Ok(());
         }
+        let node = self.joins(host, file, now)?;
+        self.cluster.enter(host.clone(), Node { serves_at: NEVER, ready_at: NEVER, ..node });
         Ok(())
     }
 
     /// The other half: the member votes, and its server serves.
-    pub(super) fn kubeadm_joined(&mut self, host: &NodeName, now: u64) -> Result<(), String> {
-        let ready_at = now + self.jitter(timing::NODE_READY);
-        let node = self.cluster.nodes.get_mut(host).ok_or("somebody took the node out of the books")?;
-        (node.serves_at, node.ready_at) = (now, ready_at);
+    pub(super) fn kubeadm_joined(&mut self, host: &NodeName, file: &str, now: u64) -> Result<(), String> {
+        let node = self.joins(host, file, now)?;
         if node.server {
             self.cluster.members.insert(host.clone(), now);
         }
+        self.cluster.enter(host.clone(), node);
         self.judge_skew(host, now);
         Ok(())
+    }
+
+    fn joins(&mut self, host: &NodeName, file: &str, now: u64) -> Result<Node, String> {
+        let machine = self.machine(host).ok_or("the machine is gone")?;
+        let (server, files) = (machine.texts.contains_key(API_SERVER), Files::read(machine, file)?);
+        let version = machine.host.kubernetes.as_ref().and_then(|it| it.version.clone()).ok_or("no kubelet")?;
+        self.registered(&files, "JoinConfiguration", version, server, now)
     }
 
     /// The control plane goes over to the version of the programs on the host: the cluster's books with the first one.
@@ -292,6 +298,22 @@ impl State {
         let file = file.ok_or("No such file or directory")?;
         let name = NodeName::from(file.split_whitespace().next().unwrap_or_default());
         self.leaves_etcd(&name, now)
+    }
+
+    /// kubeadm was cut off on a server right after etcd had taken it in, before it was a node; false where it is none.
+    pub fn cut_kubeadm_off(&mut self, host: &NodeName) -> bool {
+        let taken_in = self.cluster.members.contains_key(host) && self.cluster.nodes.remove(host).is_some();
+        self.cluster.servers.remove(host);
+        let Some(machine) = self.machine_mut(host).filter(|_| taken_in) else { return false };
+        machine.texts.insert(KUBEADM_UNDER_WAY.into(), String::new());
+        if let Some(kubernetes) = &mut machine.host.kubernetes {
+            kubernetes.joined = false;
+        }
+        if let Some(kubelet) = machine.host.units.get_mut(KUBELET) {
+            kubelet.reads = None;
+        }
+        machine.reads.remove(KUBELET);
+        true
     }
 
     /// Where kubeadm's kubeconfigs lead.

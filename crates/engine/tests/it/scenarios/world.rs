@@ -19,6 +19,7 @@
 //! foreign VMID NAME                       somebody else's machine
 //! foreign release NAME [in NAMESPACE]     a release of somebody else's, of a name that the spec has
 //! file changed|gone PATH on NAME          a file on a host; likewise `unit stopped|gone|stale UNIT on NAME`,
+//! halfway NAME                            kubeadm was cut off on a server, right after etcd had taken it in
 //! unit begun UNIT on NAME                 somebody started it, and a run was cut off before it was said to stay
 //! package missing NAME on HOST            a package was removed
 //! sysctl KEY=VALUE on NAME                a kernel setting is another one
@@ -259,6 +260,11 @@ fn tamper(yard: &Yard, words: &[&str]) -> Result<(), String> {
             (Some(_), "gone") => host.units.remove(*unit).is_some(),
             _ => false,
         }),
+        ["halfway", name] => {
+            let mut cut = false;
+            yard.centre.alter(|state| cut = state.cut_kubeadm_off(&NodeName::from(*name)));
+            cut.then_some(()).ok_or_else(|| "it is no server".to_string())
+        }
         ["store", "lost"] => yard.store.forget_secrets(&yard.desired.cluster).map_err(|error| error.to_string()),
         ["package", "missing", package, "on", name] => host(yard, name, |host| host.packages.remove(*package)),
         ["sysctl", setting, "on", name] => {

@@ -8,15 +8,21 @@ use super::super::leftovers::{END_NAMESPACES, UNFILTER, UNLINK};
 use super::recipes::ALONE;
 use super::{PLUG_INS, at, containerd, shell, units};
 
-/// kubeadm's own way back, for what it was cut off in: by the host's own way in, where it has one already, it takes a
-/// member out of etcd that may vote there.
-pub(super) fn reset_with_the_cluster() -> String {
-    format!("{} reset --force --cri-socket {} --cleanup-tmp-dir", at("kubeadm"), containerd::SOCKET)
+/// kubeadm's own way back. It asks nobody: the cluster forgets a member by a deed of its own, and may be out of reach.
+fn reset() -> String {
+    let socket = containerd::SOCKET;
+    format!("{} reset --force --cri-socket {socket} --kubeconfig /nonexistent --cleanup-tmp-dir", at("kubeadm"))
 }
 
-/// The same for a member. It asks nobody: the cluster forgets one by a deed of its own, and may be out of reach.
-fn reset() -> String {
-    format!("{} --kubeconfig /nonexistent", reset_with_the_cluster())
+/// The same for what it was cut off in, after which the host joins anew: its pods get another network then.
+pub(super) fn clear() -> String {
+    format!(
+        "{} --skip-phases remove-etcd-member\n\
+         rm -rf -- /var/lib/etcd/member /etc/cni/net.d /var/lib/cni /run/flannel\n\
+         ({END_NAMESPACES})\n\
+         ({UNLINK})",
+        reset()
+    )
 }
 
 pub(super) fn leave() -> Recipe {

@@ -3,8 +3,12 @@
 //! A connection may break while one of its commands goes on, so one shell does it all: it waits for a kubeadm of ours
 //! that is still at work on the host, finds what that has done, marks that it begins, and takes the mark away when it is
 //! done. So a mark that stays tells of one that was cut off itself, and what is left of it is cleared away before anew.
+//! A server that joins may vote in etcd by then, before it is a node: its data are not touched until another server has
+//! taken it out there (`cmd/join.go` and `phases/etcd/local.go` of kubeadm v1.36).
 
-use kubewright_model::desired;
+use std::sync::Arc;
+
+use kubewright_model::desired::{self, Halfway};
 use kubewright_model::host::FileWish;
 use kubewright_model::programs::{KUBEADM_UNDER_WAY, KUBELET_CONFIG};
 use kubewright_model::recipe::{Effect, Output, Recipe, RecipeStep};
@@ -48,37 +52,62 @@ fn kubeadm(words: &str) -> RecipeStep {
     shell(format!("{ALONE}{} {words}", at("kubeadm")))
 }
 
-/// kubeadm makes the host a member, unless it has done that already.
-fn becomes(words: &str) -> RecipeStep {
-    let (kubeadm, reset) = (at("kubeadm"), leave::reset_with_the_cluster());
+/// kubeadm makes the host a member, unless it has done that already. `cut` is what is done where it was cut off. From the
+/// beginning the kubelet starts with its host: etcd in its hands may vote before kubeadm is done.
+fn becomes(words: &str, cut: &str) -> RecipeStep {
+    let (kubeadm, kubelet) = (at("kubeadm"), units::KUBELET);
     shell(format!(
         "{ALONE}\
-         if [ -e {KUBEADM_UNDER_WAY} ]; then\n{reset}\nfi\n\
+         trap 'rm -f -- {CONFIG} {DISCOVERY} {AUTHORITY}' EXIT\n\
+         if [ -e {KUBEADM_UNDER_WAY} ]; then\n{cut}\nfi\n\
          if [ ! -e {KUBELET_CONFIG} ]; then\n\
          : >{KUBEADM_UNDER_WAY}\n\
+         systemctl -q enable {kubelet}\n\
          {kubeadm} {words}\n\
          fi\n\
-         rm -f -- {CONFIG} {DISCOVERY} {AUTHORITY} {KUBEADM_UNDER_WAY}"
+         rm -f -- {KUBEADM_UNDER_WAY}"
     ))
+}
+
+/// What a server that joins says where it was cut off: whoever plans takes it out of etcd first.
+const CUT: &str = "echo 'kubeadm was cut off here, and etcd may have taken this server in: run again' >&2\nexit 1";
+
+/// What is done about a server that was cut off while it joined.
+pub(super) fn halfway(context: &Context<'_>) -> Halfway {
+    let waits = format!(
+        "{ALONE}[ -e {KUBEADM_UNDER_WAY} ] || {{ echo 'kubeadm has ended well here meanwhile: run again' >&2; exit 1; }}"
+    );
+    let clears = format!("{ALONE}{}\nrm -f -- {KUBEADM_UNDER_WAY}", leave::clear());
+    let of = |title: &str, effect: Effect, script: String| {
+        Arc::new(recipe(context, title, effect, vec![shell(script)], Vec::new()))
+    };
+    Halfway {
+        ended: of("see that kubeadm has ended", Effect::Look, waits),
+        clear: of("clear away what kubeadm was cut off in", Effect::Clear, clears),
+    }
 }
 
 /// The first server. Its token and its certificates let others in for a while.
 pub(super) fn init(context: &Context<'_>, node: &NodePlan<'_>) -> Recipe {
     let quiet = "--upload-certs --skip-token-print --skip-certificate-key-print";
-    let mut steps =
-        vec![write(CONFIG, config::init(context, node)), becomes(&format!("init --config {CONFIG} {quiet}"))];
+    let mut steps = vec![
+        write(CONFIG, config::init(context, node)),
+        becomes(&format!("init --config {CONFIG} {quiet}"), &leave::clear()),
+    ];
     steps.extend(member(context, node));
     recipe(context, "start the kubeadm cluster", Effect::Init, steps, vec![authority(), kubeconfig()])
 }
 
 /// Lets nodes in for a while: what that takes may have ended since the last time. Both commands may be given again.
 pub(super) fn admit(context: &Context<'_>, node: &NodePlan<'_>) -> Recipe {
-    let steps = vec![
-        write(ADMITS, config::init(context, node)),
-        kubeadm(&format!("init phase bootstrap-token --config {ADMITS} --skip-token-print")),
-        kubeadm(&format!("init phase upload-certs --upload-certs --config {ADMITS} --skip-certificate-key-print")),
-        RecipeStep::Remove(ADMITS.into()),
-    ];
+    let kubeadm = at("kubeadm");
+    let script = format!(
+        "{ALONE}\
+         trap 'rm -f -- {ADMITS}' EXIT\n\
+         {kubeadm} init phase bootstrap-token --config {ADMITS} --skip-token-print\n\
+         {kubeadm} init phase upload-certs --upload-certs --config {ADMITS} --skip-certificate-key-print"
+    );
+    let steps = vec![write(ADMITS, config::init(context, node)), shell(script)];
     recipe(context, "let nodes in for two hours", Effect::Admit, steps, vec![authority()])
 }
 
@@ -99,7 +128,7 @@ pub(super) fn join(context: &Context<'_>, node: &NodePlan<'_>) -> Recipe {
         write(AUTHORITY, Text::hole("cluster/ca")),
         write(DISCOVERY, config::discovery(context)),
         write(CONFIG, config::join(context, node)),
-        becomes(&format!("join --config {CONFIG}")),
+        becomes(&format!("join --config {CONFIG}"), &if server { CUT.to_string() } else { leave::clear() }),
     ];
     steps.extend(member(context, node));
     match server {
