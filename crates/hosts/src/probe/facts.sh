@@ -75,7 +75,8 @@ kw_route() {
 
 kw_kubernetes() {
 	for kw_value in usr/local/bin/k3s usr/bin/k3s usr/local/bin/rke2 opt/rke2/bin/rke2 usr/bin/rke2 \
-		usr/bin/kubelet usr/local/bin/kubelet usr/local/bin/k0s usr/bin/k0s snap/bin/microk8s; do
+		usr/bin/kubelet usr/local/bin/kubelet usr/local/bin/k0s usr/bin/k0s snap/bin/microk8s \
+		usr/bin/containerd usr/bin/dockerd usr/bin/crio; do
 		if [ -e "$kw_value" ]; then printf 'program %s\n' "$kw_value"; fi
 	done
 	kw_joined=no

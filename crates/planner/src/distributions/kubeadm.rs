@@ -60,7 +60,9 @@ impl Compiler for Kubeadm {
         let kubernetes = &context.file.spec.kubernetes;
         let mut resources: Vec<HostResource> = packages(&kubernetes.version);
         resources.extend(MODULES.map(|module| HostResource::Module(module.into())));
-        resources.extend(SYSCTLS.map(|key| HostResource::Sysctl { key: key.into(), value: "1".into() }));
+        let six = kubernetes.pod_network.net().addr().is_ipv6().then_some(FORWARDS_SIX);
+        let forwards = SYSCTLS.into_iter().chain(six.into_iter().flatten());
+        resources.extend(forwards.map(|key| HostResource::Sysctl { key: key.into(), value: "1".into() }));
         resources.extend(registries::resources(kubernetes));
         resources.extend(containerd::resources(kubernetes));
         resources
@@ -132,6 +134,10 @@ fn packages(version: &Version) -> Vec<HostResource> {
 const MODULES: [&str; 2] = ["overlay", "br_netfilter"];
 const SYSCTLS: [&str; 3] =
     ["net.ipv4.ip_forward", "net.bridge.bridge-nf-call-iptables", "net.bridge.bridge-nf-call-ip6tables"];
+
+/// What kubeadm looks for besides where pods have addresses of the sixth version (`preflight/checks_linux.go`): the first
+/// one is for interfaces that come later, which it asks for.
+const FORWARDS_SIX: [&str; 2] = ["net.ipv6.conf.default.forwarding", "net.ipv6.conf.all.forwarding"];
 
 /// A program of Kubernetes, as the project publishes it.
 /// <https://kubernetes.io/releases/download/#binaries>

@@ -28,6 +28,8 @@ const SERVER_MIB: (u64, u64) = (1024, 1800);
 const AGENT_MIB: (u64, u64) = (256, 460);
 /// RKE2 asks for 4 GB on every node. <https://docs.rke2.io/install/requirements#hardware>
 const RKE2_MIB: (u64, u64) = (2048, 3600);
+/// kubeadm begins nothing with less (`ControlPlaneMem`, in `cmd/kubeadm/app/constants`).
+const KUBEADM_MIB: (u64, u64) = (1700, 1800);
 /// <https://docs.k3s.io/installation/requirements#hardware>
 const SERVER_CPUS: u32 = 2;
 /// The program, its images unpacked and the first pods take about two of them; the kubelet evicts pods below a tenth.
@@ -254,13 +256,17 @@ fn size(draft: &mut Draft<'_>, host: &Judged<'_>) {
     }
     let (memory, disk) = match draft.desired.kubernetes.distribution {
         Distribution::Rke2 => (RKE2_MIB, RKE2_DISK_MIB),
+        Distribution::Kubeadm if host.is_server() => (KUBEADM_MIB, DISK_MIB),
         _ if host.is_server() => (SERVER_MIB, DISK_MIB),
         _ => (AGENT_MIB, DISK_MIB),
     };
     let what = if host.is_server() { "a server" } else { "an agent" };
     if let Some(cpus) = host.facts.cpus.filter(|cpus| host.is_server() && *cpus < SERVER_CPUS) {
         let message = format!("it has {cpus} processor, and a server wants {SERVER_CPUS}");
-        host.note(draft, Weight::Warns, message, "give it another, or put another host in its place");
+        // It looks at that before it begins, and does not.
+        let kubeadm = draft.desired.kubernetes.distribution == Distribution::Kubeadm;
+        let weight = if kubeadm { Weight::Blocks } else { Weight::Warns };
+        host.note(draft, weight, message, "give it another, or put another host in its place");
     }
     let more = "give it more, or put another host in its place";
     let room = match draft.desired.kubernetes.distribution {
@@ -336,13 +342,28 @@ fn clock(draft: &mut Draft<'_>, host: &Judged<'_>) {
     }
 }
 
+/// What runs containers for others than Kubernetes.
+fn is_runtime(program: &str) -> bool {
+    ["containerd", "dockerd", "crio"].iter().any(|name| program.ends_with(&format!("/{name}")))
+}
+
 /// What the kubelet wants of the kernel, and that it is the only one.
 fn kernel(draft: &mut Draft<'_>, host: &Judged<'_>) {
     let facts = host.facts;
     let own = |program: &&String| {
         host.node.host.resources.iter().any(|it| matches!(it, HostResource::Download(wish) if wish.path == **program))
     };
-    for program in facts.kubernetes.iter().filter(|program| !own(program)) {
+    let (runtimes, others): (Vec<&String>, Vec<&String>) =
+        facts.kubernetes.iter().filter(|program| !own(program)).partition(|program| is_runtime(program));
+    // Where containerd comes with the distribution, it is another one in another place.
+    if draft.desired.kubernetes.distribution == Distribution::Kubeadm {
+        for program in runtimes {
+            let message = format!("{program} is there, and kubeadm's containerd would take its place");
+            let help = "its containers would go with this cluster: remove it with what it runs, or take another host";
+            host.note(draft, Weight::Blocks, message, help);
+        }
+    }
+    for program in others {
         let help = "two kubelets on a host fight for its ports and its containers: remove the other one";
         host.note(draft, Weight::Warns, format!("{program} is there, which is another Kubernetes"), help);
     }

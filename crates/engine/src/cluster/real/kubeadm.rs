@@ -26,8 +26,8 @@ const COMPONENT: &str = "component";
 pub(super) struct Plane {
     /// Nodes with a member of etcd, and whether that is Ready.
     pub(super) etcd: BTreeMap<NodeName, bool>,
-    /// The versions of API servers, which the kubelets beside them need not have.
-    pub(super) api_servers: BTreeMap<NodeName, Version>,
+    /// The oldest version of what a server runs, which the kubelet beside it need not have.
+    pub(super) versions: BTreeMap<NodeName, Version>,
 }
 
 /// Looks at it.
@@ -44,10 +44,13 @@ fn read(pods: &[Pod]) -> Plane {
         let Some(node) = spec.and_then(|spec| spec.node_name.as_deref()).map(NodeName::from) else { continue };
         match pod.labels().get(COMPONENT).map(String::as_str) {
             Some("etcd") => drop(plane.etcd.insert(node, is_ready(pod))),
-            Some("kube-apiserver") => {
+            // They are replaced one after the other.
+            Some("kube-apiserver" | "kube-controller-manager" | "kube-scheduler") => {
                 let image = spec.and_then(|spec| spec.containers.first()?.image.as_deref());
-                let version = image.and_then(|image| image.rsplit_once(':')?.1.parse().ok());
-                plane.api_servers.extend(version.map(|version| (node, version)));
+                let version = image.and_then(|image| image.rsplit_once(':')?.1.parse::<Version>().ok());
+                let Some(version) = version else { continue };
+                let known = plane.versions.entry(node).or_insert_with(|| version.clone());
+                *known = version.min(known.clone());
             }
             _ => {}
         }
@@ -81,10 +84,10 @@ mod tests {
             pod("etcd", "a", "registry.k8s.io/etcd:3.5.15-0", "True"),
             pod("etcd", "b", "registry.k8s.io/etcd:3.5.15-0", "False"),
             pod("kube-apiserver", "a", "mirror.test:5000/kube-apiserver:v1.31.4", "True"),
-            pod("kube-scheduler", "a", "registry.k8s.io/kube-scheduler:v1.31.4", "True"),
+            pod("kube-scheduler", "a", "registry.k8s.io/kube-scheduler:v1.30.9", "True"),
         ];
         let plane = read(&pods);
         assert_eq!(plane.etcd, [("a".into(), true), ("b".into(), false)].into());
-        assert_eq!(plane.api_servers, [("a".into(), Version::known("v1.31.4"))].into());
+        assert_eq!(plane.versions, [("a".into(), Version::known("v1.30.9"))].into());
     }
 }

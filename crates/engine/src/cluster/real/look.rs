@@ -62,7 +62,7 @@ pub(super) async fn look(session: &Session, desired: &Desired) -> Result<Cluster
     let seen = |node: &Node| {
         let name = NodeName::from(node.name_any().as_str());
         let mut seen = node_seen(node)?;
-        if let Some(serves) = plane.api_servers.get(&name).filter(|serves| **serves < seen.version) {
+        if let Some(serves) = plane.versions.get(&name).filter(|serves| **serves < seen.version) {
             // Its kubelet went ahead: the upgrade is not done.
             seen.version = serves.clone();
         }

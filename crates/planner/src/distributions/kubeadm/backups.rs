@@ -32,7 +32,7 @@ pub(super) fn resources(context: &Context<'_>) -> Vec<HostResource> {
         return Vec::new();
     };
     let timer = format!(
-        "[Unit]\nDescription=Snapshots of etcd\n\n[Timer]\nOnCalendar={hour}\nPersistent=true\n\n\
+        "[Unit]\nDescription=Snapshots of etcd\n\n[Timer]\nOnCalendar={hour}\nRandomizedDelaySec=20min\nPersistent=true\n\n\
          [Install]\nWantedBy=timers.target\n"
     );
     let reads = Digest::of(&timer);
@@ -69,7 +69,8 @@ pub(super) fn snapshot(context: &Context<'_>) -> Recipe {
     }
 }
 
-/// Snapshots are named by their time, so that they sort by age; so many stay, or all where none is said.
+/// Snapshots are named by their time, so that they sort by age; so many stay, or all where none is said. One has its name
+/// when it is whole, with what goes with it. Servers do not save at the same moment: it takes room beside etcd's data.
 fn script(backup: Option<&Backup>) -> String {
     let kept = backup.map_or(0, |backup| backup.keep.last);
     let pruned = match kept {
@@ -88,9 +89,10 @@ fn script(backup: Option<&Backup>) -> String {
          to={FOLDER}/etcd-$(date -u +%Y%m%dT%H%M%SZ)\n\
          rm -f /var/lib/etcd/kubewright.db\n\
          etcdctl snapshot save /var/lib/etcd/kubewright.db\n\
-         mv /var/lib/etcd/kubewright.db \"$to.db\"\n\
+         mv /var/lib/etcd/kubewright.db \"$to.part\"\n\
          set -- pki\n\
          [ ! -e {ENCRYPTION_FILE} ] || set -- pki \"{key}\"\n\
-         tar -C {KEYS} -cf \"$to.pki.tar\" \"$@\"{pruned}"
+         tar -C {KEYS} -cf \"$to.pki.tar\" \"$@\"\n\
+         mv \"$to.part\" \"$to.db\"{pruned}"
     )
 }

@@ -58,17 +58,21 @@ fn script(context: &Context<'_>, node: &NodePlan<'_>) -> String {
     format!(
         "{ALONE}\
          {kubeadm} certs renew all\n\
-         running() {{ {crictl} ps -q --name \"^$1\\$\" --state Running | head -n 1; }}\n\
+         running() {{\n  \
+         {crictl} ps -q --state Running --label io.kubernetes.pod.namespace=kube-system \
+         --label io.kubernetes.container.name=\"$1\" | head -n 1\n\
+         }}\n\
+         waits() {{\n  \
+         left=$((left - 1))\n  \
+         [ $left != 0 ] || {{ echo \"$name does not run\" >&2; exit 1; }}\n  \
+         sleep 5\n\
+         }}\n\
          ready() {{ {asks} >/dev/null 2>&1; }}\n\
          for name in kube-apiserver kube-controller-manager kube-scheduler; do\n  \
-         old=$(running $name)\n  \
-         [ -z \"$old\" ] || {crictl} stop \"$old\" >/dev/null\n  \
          left=120\n  \
-         until new=$(running $name) && [ -n \"$new\" ] && [ \"$new\" != \"$old\" ] && ready; do\n    \
-         left=$((left - 1))\n    \
-         [ $left != 0 ] || {{ echo \"$name does not run again\" >&2; exit 1; }}\n    \
-         sleep 5\n  \
-         done\n\
+         until old=$(running $name) && [ -n \"$old\" ]; do waits; done\n  \
+         {crictl} stop --timeout 30 \"$old\" >/dev/null\n  \
+         until new=$(running $name) && [ -n \"$new\" ] && [ \"$new\" != \"$old\" ] && ready; do waits; done\n\
          done"
     )
 }

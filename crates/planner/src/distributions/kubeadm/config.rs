@@ -21,8 +21,9 @@ use crate::foundation::TOKEN_HOLE;
 const CERTIFICATE_KEY: &str = "secret/certificate-key";
 /// What who may join as a node belongs to.
 const GROUP: &str = "system:bootstrappers:kubeadm:default-node-token";
-/// How long a token lets nodes in. What is locked with the certificate key stays as long, by kubeadm's own choice.
-const LIFE: &str = "2h0m0s";
+/// How long a token lets nodes in: agents join after all servers have gone over to another version, one by one. What is
+/// locked with the certificate key stays two hours, by kubeadm's own choice; servers join first.
+const LIFE: &str = "8h0m0s";
 
 /// Which node this is, and what lets others in, then what is the whole cluster's.
 pub(super) fn init(context: &Context<'_>, node: &NodePlan<'_>) -> Text {

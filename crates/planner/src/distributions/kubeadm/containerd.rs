@@ -5,6 +5,7 @@ use kubewright_model::digest::Digest;
 use kubewright_model::host::{Artifact, DownloadWish, FileWish, HostResource, Mode, Proof, UnitRun, UnitWish};
 use kubewright_model::spec::kubernetes::Kubernetes;
 use kubewright_model::text::Text;
+use serde_json::Value;
 
 use super::registries::FOLDER;
 use super::versions::{self, Fitting};
@@ -93,7 +94,9 @@ const PLUG_INS: [&str; 4] = ["bridge", "host-local", "loopback", "portmap"];
 /// containerd's file, in the form of its own time. It and the kubelet must agree that systemd makes the control groups.
 /// <https://github.com/containerd/containerd/blob/main/docs/cri/config.md>
 fn config(kubernetes: &Kubernetes) -> String {
-    let pause = format!("registry.k8s.io/pause:{}", Fitting::of(kubernetes).pause);
+    // kubeadm brings it in from there, and containerd would ask elsewhere.
+    let place = kubernetes.server_config.get("imageRepository").and_then(Value::as_str).unwrap_or("registry.k8s.io");
+    let pause = format!("{place}/pause:{}", Fitting::of(kubernetes).pause);
     if versions::containerd(kubernetes).minor() < (2, 0) {
         let cri = "plugins.\"io.containerd.grpc.v1.cri\"";
         return format!(

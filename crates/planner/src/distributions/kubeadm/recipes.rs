@@ -108,7 +108,7 @@ pub(super) fn admit(context: &Context<'_>, node: &NodePlan<'_>) -> Recipe {
          {kubeadm} init phase upload-certs --upload-certs --config {ADMITS} --skip-certificate-key-print"
     );
     let steps = vec![write(ADMITS, config::init(context, node)), shell(script)];
-    recipe(context, "let nodes in for two hours", Effect::Admit, steps, vec![authority()])
+    recipe(context, "let nodes in for some hours", Effect::Admit, steps, vec![authority()])
 }
 
 /// Takes another server's member out of etcd: deleting its node does not.
@@ -184,8 +184,11 @@ fn host_port(address: std::net::IpAddr, port: u16) -> std::net::SocketAddr {
     std::net::SocketAddr::new(address, port)
 }
 
+/// The server that takes the cluster over to another version, from when it begins until it is done.
+const APPLIES: &str = "/etc/kubernetes/kubewright/applies";
+
 /// The first server that comes here takes the cluster over to the version, which the cluster's own books show from then
-/// on; the others follow. Only then the kubelet is started anew, whose program is in its place already. The books
+/// on, before it is done with that; the others follow. Only then the kubelet is started anew, whose program is in its place already. The books
 /// hold a node as Ready for a while after its kubelet has gone, so it counts only when they hold the new version as well.
 /// <https://kubernetes.io/docs/tasks/administer-cluster/kubeadm/kubeadm-upgrade/>
 pub(super) fn upgrade(context: &Context<'_>, node: &NodePlan<'_>) -> Recipe {
@@ -193,10 +196,16 @@ pub(super) fn upgrade(context: &Context<'_>, node: &NodePlan<'_>) -> Recipe {
     let (kubeadm_at, kubectl) = (at("kubeadm"), at("kubectl"));
     let mut steps = match node.is_server() {
         true => vec![shell(format!(
-            "{ALONE}at=$({kubectl} --kubeconfig {ADMIN} -n kube-system get configmap kubeadm-config \
-             -o jsonpath='{{.data.ClusterConfiguration}}') || exit 1; \
-             if printf '%s\\n' \"$at\" | grep -qxF 'kubernetesVersion: {version}'; then {kubeadm_at} upgrade node; \
-             else {kubeadm_at} upgrade apply {version} --yes; fi"
+            "{ALONE}\
+             at=$({kubectl} --kubeconfig {ADMIN} -n kube-system get configmap kubeadm-config \
+             -o jsonpath='{{.data.ClusterConfiguration}}')\n\
+             if [ ! -e {APPLIES} ] && printf '%s\n' \"$at\" | grep -qxF 'kubernetesVersion: {version}'; then\n\
+             {kubeadm_at} upgrade node\n\
+             else\n\
+             : >{APPLIES}\n\
+             {kubeadm_at} upgrade apply {version} --yes\n\
+             rm -f -- {APPLIES}\n\
+             fi"
         ))],
         false => vec![kubeadm("upgrade node")],
     };
