@@ -194,7 +194,6 @@ impl Engine {
         let observed = observe(&self.world, &*self.store, desired).await;
         let mut plan = plan_from(desired, &observed, ask, only)?;
         plan.notes.splice(0..0, self.world.no_releases(&plan));
-        plan.notes.splice(0..0, self.world.rehearsed_alone(&plan, desired));
         plan.notes.extend(self.world.refused(&plan, desired, &observed).await);
         Ok(Planned { observed, plan })
     }

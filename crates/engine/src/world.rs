@@ -12,9 +12,7 @@ use kubewright_model::desired::{Desired, DesiredBackupJob, DesiredMachine, EXIST
 use kubewright_model::ids::{NodeName, ProviderName};
 use kubewright_model::observed::{Observed, Why};
 use kubewright_model::plan::{Action, Note, Plan, Step, Weight};
-use kubewright_model::recipe::Effect;
 use kubewright_model::secret::Secret;
-use kubewright_model::spec::Distribution;
 use kubewright_providers::existing::Existing;
 use kubewright_providers::{Provider, ProviderError, Refusal, Wanted};
 
@@ -89,25 +87,6 @@ impl World {
             subject: Subject::Cluster,
             message: format!("{why}, and {needs} steps need it"),
             help: Some("install Helm (https://helm.sh/docs/intro/install); 3.13 or newer will do".into()),
-            stages: Vec::new(),
-        })
-    }
-
-    /// Why nodes are not made members with kubeadm outside of a pretend world. Its commands cannot be taken up where they
-    /// were cut off: one that ended well while its connection broke is not told from one that did not, and what is done about
-    /// the latter undoes the former.
-    pub(crate) fn rehearsed_alone(&self, plan: &Plan, desired: &Desired) -> Option<Note> {
-        let members = [Effect::Init, Effect::Admit, Effect::JoinServer, Effect::JoinAgent, Effect::Upgrade];
-        let makes = |step: &Step| match &step.action {
-            Action::RunRecipe { recipe, .. } => members.contains(&recipe.effect),
-            _ => false,
-        };
-        let kubeadm = desired.kubernetes.distribution == Distribution::Kubeadm;
-        (kubeadm && self.pretend.is_none() && plan.steps.iter().any(makes)).then(|| Note {
-            weight: Weight::Blocks,
-            subject: Subject::Cluster,
-            message: "kubeadm is rehearsed only: on real hosts, what is cut off cannot be taken up again".into(),
-            help: Some("`kubewright rehearse` shows its whole life; K3s and RKE2 are made on real hosts".into()),
             stages: Vec::new(),
         })
     }

@@ -3,8 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use kubewright_engine::world::World;
-use kubewright_engine::{Engine, sim};
+use kubewright_engine::sim;
 use kubewright_hosts::{Holes, HostError, Hosts, Probe};
 use kubewright_model::condition::Condition;
 use kubewright_model::desired::DesiredHost;
@@ -13,7 +12,7 @@ use kubewright_model::host::{FileWish, HostResource, UnitWish};
 use kubewright_model::ids::NodeName;
 use kubewright_model::object::Manifest;
 use kubewright_model::observed::Power;
-use kubewright_model::plan::{Ask, HostChange, Weight};
+use kubewright_model::plan::{Ask, HostChange};
 use kubewright_model::secret::Secret;
 use kubewright_model::units::Span;
 use kubewright_providers::Provider;
@@ -41,25 +40,6 @@ fn hypervisor(yard: &Yard) -> &DesiredHost {
 /// A change of one thing on a host.
 fn change(host: &DesiredHost, resource: HostResource) -> HostChange {
     HostChange { host: host.name.clone(), way: host.way.clone(), owner: None, make: vec![resource], unmake: Vec::new() }
-}
-
-#[test]
-fn kubeadm_makes_members_in_pretend_worlds_alone() {
-    let yard = Yard::new(desired(include_str!("../../../../examples/mlops/cluster.yaml")), 1);
-    let blocked = |pretend: Option<u64>, only: &'static [&'static str]| {
-        let world = World { pretend, ..yard.centre.world(&yard.desired) };
-        let engine = Engine::new(world, Arc::new(yard.store.clone()));
-        let only: Vec<String> = only.iter().map(ToString::to_string).collect();
-        let planned = sim::run(async { engine.plan(&yard.desired, &Ask::Apply, &only).await.unwrap() }).unwrap();
-        let notes = planned.plan.notes.iter().filter(|note| note.weight == Weight::Blocks);
-        notes.map(|note| note.message.clone()).collect::<Vec<_>>()
-    };
-    assert_eq!(blocked(Some(1), &[]), [""; 0]);
-    assert_eq!(
-        blocked(None, &[]),
-        ["kubeadm is rehearsed only: on real hosts, what is cut off cannot be taken up again"]
-    );
-    assert_eq!(blocked(None, &["hosts"]), [""; 0], "hosts are set up");
 }
 
 #[test]
