@@ -4,11 +4,14 @@
 //! here exists in the chart of that version; the user's values are put on top of ours and win.
 
 mod alerts;
+mod alloy;
 mod argocd;
 mod cert_manager;
 mod cilium;
 mod csr_approver;
+mod elasticsearch;
 mod flannel;
+mod fluentd;
 mod loki;
 mod metallb;
 mod monitoring;
@@ -40,7 +43,8 @@ pub(crate) fn releases(context: &Context<'_>, secrets: &mut SecretNames) -> Vec<
     releases.extend(addons.metrics_server.as_ref().map(|plain| small::metrics_server(context, plain)));
     releases.extend(storage::releases(&addons.storage, secrets));
     releases.extend(addons.monitoring.as_ref().map(|monitoring| monitoring::release(context, monitoring, secrets)));
-    releases.extend(addons.loki.as_ref().map(|loki| loki::release(context, loki)));
+    releases.extend(addons.loki.iter().flat_map(|loki| loki::releases(context, loki)));
+    releases.extend(addons.elasticsearch.iter().flat_map(|it| [elasticsearch::operator(it), fluentd::release(it)]));
     releases.extend(addons.vault.as_ref().map(vault::release));
     releases.extend(addons.argocd.as_ref().map(argocd::release));
     releases.extend(addons.charts.iter().map(|(name, chart)| small::chart(name, chart, secrets)));
@@ -56,6 +60,8 @@ pub(crate) fn objects(context: &Context<'_>, secrets: &mut SecretNames) -> Vec<D
     groups.extend(addons.cert_manager.as_ref().and_then(cert_manager::objects));
     groups.extend(addons.storage.synology.as_ref().and_then(|synology| storage::objects(synology, secrets)));
     groups.extend(addons.monitoring.as_ref().map(monitoring::objects));
+    groups.extend(addons.loki.as_ref().and_then(|loki| loki::objects(context, loki)));
+    groups.extend(addons.elasticsearch.as_ref().map(|it| elasticsearch::objects(it, secrets)));
     groups.extend(addons.argocd.as_ref().and_then(argocd::objects));
     groups
 }
@@ -75,6 +81,7 @@ pub(crate) fn privileged_namespaces(context: &Context<'_>) -> Vec<Namespace> {
     names.extend(context.file.spec.ingress.nginx.as_ref().map(|_| nginx::NAMESPACE.into()));
     names.extend(addons.monitoring.as_ref().map(monitoring::namespace));
     names.extend(addons.loki.as_ref().map(loki::namespace));
+    names.extend(addons.elasticsearch.as_ref().map(elasticsearch::namespace));
     names.extend(addons.storage.synology.as_ref().map(|_| storage::SYNOLOGY.into()));
     names
 }

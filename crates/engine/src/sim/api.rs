@@ -22,13 +22,15 @@ use super::{DataCentre, timing};
 use crate::cluster::{Checked, ClusterApi, ClusterError};
 
 /// Charts that bring kinds of their own, by the kinds' group.
-const BRINGS: [(&str, &str); 6] = [
+const BRINGS: [(&str, &str); 8] = [
     ("cert-manager.io", "cert-manager"),
     ("metallb.io", "metallb"),
     ("cilium.io", "cilium"),
     ("argoproj.io", "argo-cd"),
     ("monitoring.coreos.com", "kube-prometheus-stack"),
     ("external-secrets.io", "external-secrets"),
+    ("elasticsearch.k8s.elastic.co", "eck-operator"),
+    ("kibana.k8s.elastic.co", "eck-operator"),
 ];
 /// Groups that a cluster serves by itself, K3s' and RKE2's own among them.
 const BUILT_IN: [&str; 16] = [

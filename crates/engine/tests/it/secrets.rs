@@ -42,7 +42,7 @@ spec:
       statistics: { password: { env: STATISTICS } }
   addons:
     monitoring: { grafanaPassword: { env: GRAFANA } }
-    loki: {}
+    loki: { collector: promtail }
     vault: { mode: dev }
     certManager: {}
     metricsServer: {}

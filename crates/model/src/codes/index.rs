@@ -139,6 +139,9 @@ codes! {
     216 Error GATEWAY_MISSING = "machines with addresses and no gateway",
         "Machines that are made with a fixed address learn their gateway from this file only. Without one they \
          cannot download Kubernetes. Write `network.gateway`.";
+    217 Error POOL_OF_CLUSTER = "LoadBalancer pool inside of the cluster's own networks",
+        "Addresses of pods and Services mean something on the nodes alone, which send them elsewhere than MetalLB or \
+         Cilium announces them. Choose addresses of the hosts' network that nobody has.";
     301 Error MACHINES_MISSING = "a pool that is made of nothing",
         "Exactly one of `proxmox`, `hetzner`, `existing` and `local` says what the nodes of a pool are made of, and \
          here is none. For hosts that are there already write `existing: {}`.";
@@ -580,4 +583,7 @@ codes! {
     834 Error SNAPSHOTS = "snapshots of machines that nobody can take",
         "Snapshots before upgrades are taken by Proxmox, and no pool of this file has machines there. Remove \
          `maintenance.snapshots`.";
+    835 Error ELASTICSEARCH_VERSION = "an Elasticsearch that its parts are not for",
+        "Fluentd's client is of Elasticsearch 8, and logs are kept for so long as you say since 8.16. Write a version \
+         from 8.16 to 8.19, or leave `version` out.";
 }

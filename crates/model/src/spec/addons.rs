@@ -9,6 +9,7 @@ use crate::ids::{Namespace, ObjectName, PoolName, ReleaseName};
 use crate::net::{AddressRange, HostPort};
 use crate::spec::forms;
 use crate::spec::ingress::ServiceType;
+use crate::spec::logs::{Elasticsearch, Loki};
 use crate::spec::secrets::SecretRef;
 use crate::units::{Size, Span};
 use crate::version::Version;
@@ -29,9 +30,12 @@ pub struct AddOns {
     /// Prometheus, Alertmanager, Grafana and their exporters (kube-prometheus-stack).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub monitoring: Option<Monitoring>,
-    /// Logs of all pods in one place (Loki with Promtail).
+    /// Logs of all pods in one place: Loki, filled by Alloy or Promtail, seen in Grafana.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub loki: Option<Loki>,
+    /// Logs of all pods in one place: Elasticsearch, filled by Fluentd, seen in Kibana.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub elasticsearch: Option<Elasticsearch>,
     /// HashiCorp Vault.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vault: Option<Vault>,
@@ -201,30 +205,6 @@ impl MonitoringTarget {
             Self::Alertmanager => 9093,
         }
     }
-}
-
-/// Loki with Promtail.
-#[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Loki {
-    /// The chart's version (loki-stack). Without it: the one that this kubewright knows.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub version: Option<Version>,
-    /// The namespace. Without it: `monitoring`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub namespace: Option<Namespace>,
-    /// Collect the logs of all pods with Promtail.
-    #[serde(default = "crate::spec::kubernetes::yes")]
-    pub promtail: bool,
-    /// How long logs are kept.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub retention: Option<Span>,
-    /// The size of Loki's volume; without it, logs are gone with the pod.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub storage: Option<Size>,
-    /// Further chart values; they win over ours.
-    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
-    pub values: IndexMap<String, Value>,
 }
 
 /// How Vault runs.

@@ -16,6 +16,7 @@ pub mod ingress;
 pub mod kubernetes;
 pub mod load;
 pub mod load_balancers;
+pub mod logs;
 pub mod network;
 pub mod pools;
 pub mod providers;

@@ -1,5 +1,6 @@
 //! What K3s, Proxmox, HAProxy and Helm demand of what the compilers write, one demand for each test.
 
+mod logs;
 mod rke2;
 
 use kubewright_model::desired::{Body, Desired, MemberRecipes};
@@ -307,18 +308,6 @@ fn haproxy_asks_as_often_as_is_wished_and_takes_the_answers_that_are() {
     assert!(plain.contains(":30080 check inter 15s\n"), "{plain}");
     let api = config("{ port: 6443, to: 6443, health: { protocol: https, status: [401] } }");
     assert!(api.contains("    option httpchk GET /readyz\n    http-check expect rstatus ^(401)$\n"), "{api}");
-}
-
-#[test]
-fn loki_keeps_whole_tables_of_a_day() {
-    let kept = |retention: &str| {
-        let loki = format!("  addons:\n    loki: {{ retention: {retention} }}\n  loadBalancers:");
-        let lab = changed(&[("  loadBalancers:", &loki)]);
-        let release = lab.releases.iter().find(|release| release.chart == "loki-stack").unwrap();
-        release.values.pointer("/loki/config/table_manager/retention_period").unwrap().clone()
-    };
-    assert_eq!(kept("168h"), "168h");
-    assert_eq!(kept("30h"), "48h");
 }
 
 #[test]

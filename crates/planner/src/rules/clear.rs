@@ -73,6 +73,9 @@ fn values<'a>(facts: &Facts<'a>) -> Vec<(SpecPath, &'a IndexMap<String, Value>)>
     add("addons/storage/localPath/values", addons.storage.local_path.as_ref().map(|it| &it.values));
     add("addons/monitoring/values", addons.monitoring.as_ref().map(|it| &it.values));
     add("addons/loki/values", addons.loki.as_ref().map(|it| &it.values));
+    add("addons/loki/alloy/values", addons.loki.as_ref().map(|it| &it.alloy.values));
+    add("addons/elasticsearch/fluentd/values", addons.elasticsearch.as_ref().map(|it| &it.fluentd.values));
+    add("addons/elasticsearch/operator/values", addons.elasticsearch.as_ref().map(|it| &it.operator.values));
     add("addons/vault/values", addons.vault.as_ref().map(|it| &it.values));
     add("addons/certManager/values", addons.cert_manager.as_ref().map(|it| &it.values));
     add("addons/argocd/values", addons.argocd.as_ref().map(|it| &it.values));

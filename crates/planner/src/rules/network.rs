@@ -7,7 +7,7 @@ use kubewright_model::codes::{self, Code};
 use kubewright_model::diagnostic::{Diagnostic, SpecPath};
 use kubewright_model::net::{AddressRange, Cidr};
 
-use super::claims::{Holder, claims, conflicts};
+use super::claims::{Holder, balanced, claims, conflicts};
 use super::{Facts, at};
 
 pub(super) fn rules(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
@@ -16,6 +16,7 @@ pub(super) fn rules(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
     taken_twice(facts, found);
     gateway(facts, found);
     networks(facts, found);
+    pools_apart(facts, found);
     sizes(facts, found);
 }
 
@@ -180,6 +181,26 @@ fn networks(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
                 found.push(Diagnostic::new(codes::NETWORKS_OVERLAP, later.2.clone(), message).help(help));
             }
             None => wide = Some(index),
+        }
+    }
+}
+
+/// LoadBalancer pools hold no address of a pod or a Service: whoever asks for it on the line would be answered by MetalLB,
+/// and every node sends it elsewhere.
+fn pools_apart(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
+    let kubernetes = &facts.spec.kubernetes;
+    let inside = [("the pods' network", kubernetes.pod_network), ("the Services' network", kubernetes.service_network)];
+    for (path, name, ranges) in balanced(facts) {
+        for (index, range) in ranges.iter().enumerate() {
+            let touches = |net: &Cidr| {
+                net.contains(range.first()) || net.contains(range.last()) || range.contains(net.net().network())
+            };
+            for (what, net) in inside.iter().filter(|(_, net)| touches(net)) {
+                let message = format!("the pool {range} touches {what} {net}");
+                let help = "choose addresses of the hosts' own network that nobody has";
+                let path = path.then(name).then(index);
+                found.push(Diagnostic::new(codes::POOL_OF_CLUSTER, path, message).help(help));
+            }
         }
     }
 }

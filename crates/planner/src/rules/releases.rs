@@ -50,6 +50,7 @@ pub(super) fn rules(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
         let message = format!("`{}` does not begin with `/`", nfs.path);
         say(codes::NFS_PATH, path, message, "write the folder as the server exports it: `/volume1/kubernetes`");
     }
+    elasticsearch(facts, &mut say);
     vault(facts, &mut say);
     volumes(facts, &mut say);
 }
@@ -175,6 +176,16 @@ fn address(facts: &Facts<'_>, argocd: &ArgoCd, say: &mut impl FnMut(Code, SpecPa
     say(codes::ARGOCD_ADDRESS, at("addons/argocd/address"), message, help);
 }
 
+/// Elasticsearch is one that Fluentd's client speaks to and whose streams keep what they are told to.
+fn elasticsearch(facts: &Facts<'_>, say: &mut impl FnMut(Code, SpecPath, String, &str)) {
+    let version = facts.spec.addons.elasticsearch.as_ref().and_then(|it| it.version.as_ref());
+    if let Some(version) = version.filter(|version| !((8, 16)..(9, 0)).contains(&version.minor())) {
+        let message = format!("Elasticsearch {version} is none that Fluentd and the retention of streams are for");
+        let path = at("addons/elasticsearch/version");
+        say(codes::ELASTICSEARCH_VERSION, path, message, "write a version from 8.16 to 8.19");
+    }
+}
+
 fn vault(facts: &Facts<'_>, say: &mut impl FnMut(Code, SpecPath, String, &str)) {
     let Some(vault) = &facts.spec.addons.vault else { return };
     if (vault.mode == VaultMode::Agent) != vault.address.is_some() {
@@ -206,6 +217,7 @@ fn volumes(facts: &Facts<'_>, say: &mut impl FnMut(Code, SpecPath, String, &str)
     let wishes = [
         ("monitoring/storage", addons.monitoring.as_ref().is_some_and(|it| it.storage.is_some())),
         ("loki/storage", addons.loki.as_ref().is_some_and(|it| it.storage.is_some())),
+        ("elasticsearch/storage", addons.elasticsearch.as_ref().is_some_and(|it| it.storage.is_some())),
         ("vault/mode", vault),
     ];
     for (place, _) in wishes.into_iter().filter(|(_, wished)| *wished) {

@@ -168,6 +168,9 @@ fn services(facts: &Facts<'_>) -> Vec<(String, &'static str, u16)> {
         known.push((format!("{full}-alertmanager"), "monitoring", 9093));
     }
     known.extend(addons.loki.as_ref().map(|_| ("loki".to_string(), "loki", 3100)));
+    // Elasticsearch's own speaks HTTPS, which no route of ours leads to.
+    let kibana = addons.elasticsearch.as_ref().filter(|it| it.kibana);
+    known.extend(kibana.map(|_| ("kibana-kb-http".to_string(), "elasticsearch", 5601)));
     known.extend(addons.vault.as_ref().map(|_| ("vault".to_string(), "vault", 8200)));
     known
 }
@@ -180,6 +183,7 @@ fn service(facts: &Facts<'_>, route: &Route, path: &SpecPath, found: &mut Vec<Di
     };
     let here = |part: &str| match part {
         "monitoring" => addons.monitoring.as_ref().is_some_and(|it| of(it.namespace.as_ref(), "monitoring")),
+        "elasticsearch" => addons.elasticsearch.as_ref().is_some_and(|it| of(it.namespace.as_ref(), "logging")),
         "loki" => addons.loki.as_ref().is_some_and(|it| of(it.namespace.as_ref(), "monitoring")),
         _ => addons.vault.as_ref().is_some_and(|it| of(it.namespace.as_ref(), "vault")),
     };

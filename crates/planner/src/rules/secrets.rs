@@ -86,12 +86,14 @@ fn of_addons<'a>(facts: &Facts<'a>) -> Vec<Place<'a>> {
     let addons = &facts.spec.addons;
     let synology = addons.storage.synology.as_ref();
     let grafana = addons.monitoring.as_ref().and_then(|it| it.grafana_password.as_ref());
+    let elastic = addons.elasticsearch.as_ref().and_then(|it| it.password.as_ref());
     let argocd = addons.argocd.as_ref();
     let admin = argocd.and_then(|it| it.admin_password.as_ref());
     let root = argocd.and_then(|it| it.root.as_ref()?.credentials.as_ref());
     let mut all: Vec<Place<'a>> = vec![
         (synology.map(|it| &it.password), at("addons/storage/synology/password"), Outside),
         (grafana, at("addons/monitoring/grafanaPassword"), Anywhere),
+        (elastic, at("addons/elasticsearch/password"), Anywhere),
         (admin, at("addons/argocd/adminPassword"), Anywhere),
         (root, at("addons/argocd/root/credentials"), Outside),
     ];
@@ -203,6 +205,6 @@ mod tests {
     fn every_place_of_a_secret_is_known() {
         let schema = kubewright_model::spec::schema::json_schema().to_string();
         let places = schema.matches("#/$defs/SecretRef").count();
-        assert_eq!(places, 21, "a field for a secret came or went: correct `references`, then this number");
+        assert_eq!(places, 22, "a field for a secret came or went: correct `references`, then this number");
     }
 }

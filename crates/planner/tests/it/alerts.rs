@@ -17,6 +17,11 @@ fn values(spec: &str) -> Value {
     monitoring.values
 }
 
+/// The groups of rules that the chart makes a PrometheusRule of.
+pub(crate) fn rules() -> Value {
+    values(EXAMPLE)["additionalPrometheusRulesMap"]["kubewright"]["groups"].clone()
+}
+
 /// A series, minute by minute.
 fn series(series: &str, values: &str) -> Value {
     json!({ "series": series, "values": values })
@@ -120,10 +125,9 @@ fn heard() -> Vec<Value> {
 
 #[test]
 fn promtool_takes_the_alerts_and_hears_them() {
-    let groups = &values(EXAMPLE)["additionalPrometheusRulesMap"]["kubewright"]["groups"];
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
-    std::fs::write(at("rules.yaml"), json!({ "groups": groups }).to_string()).unwrap();
+    std::fs::write(at("rules.yaml"), json!({ "groups": rules() }).to_string()).unwrap();
     let test = json!({ "interval": "1m", "input_series": bad_day(), "alert_rule_test": heard() });
     let tests = json!({ "rule_files": ["rules.yaml"], "evaluation_interval": "1m", "tests": [test] });
     std::fs::write(at("tests.yaml"), tests.to_string()).unwrap();

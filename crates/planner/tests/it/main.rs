@@ -7,6 +7,8 @@ mod guides;
 #[cfg(test)]
 mod manifests;
 #[cfg(test)]
+mod prometheus;
+#[cfg(test)]
 mod rules;
 #[cfg(test)]
 mod templates;

@@ -64,7 +64,9 @@ fn every_object_of_the_examples_is_valid_for_its_version() {
         "Application of argoproj.io",
         "CiliumL2AnnouncementPolicy of cilium.io",
         "CiliumLoadBalancerIPPool of cilium.io",
+        "Elasticsearch of elasticsearch.k8s.elastic.co",
         "IPAddressPool of metallb.io",
+        "Kibana of kibana.k8s.elastic.co",
         "L2Advertisement of metallb.io",
     ];
     assert_eq!(strange.iter().map(String::as_str).collect::<Vec<_>>(), known);
