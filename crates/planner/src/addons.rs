@@ -24,6 +24,7 @@ use indexmap::IndexMap;
 use kubewright_model::desired::{DesiredObjects, DesiredRelease};
 use kubewright_model::ids::{Namespace, ReleaseName};
 use kubewright_model::spec::AddOns;
+use kubewright_model::spec::verify::PodCheck;
 use kubewright_model::version::Version;
 use serde_json::{Map, Value};
 
@@ -64,6 +65,11 @@ pub(crate) fn objects(context: &Context<'_>, secrets: &mut SecretNames) -> Vec<D
     groups.extend(addons.elasticsearch.as_ref().map(|it| elasticsearch::objects(it, secrets)));
     groups.extend(addons.argocd.as_ref().and_then(argocd::objects));
     groups
+}
+
+/// Pods that no release of ours has, but what it makes: each with the name of their check.
+pub(crate) fn pods(addons: &AddOns) -> Vec<(&'static str, PodCheck)> {
+    addons.elasticsearch.as_ref().map(elasticsearch::pods).unwrap_or_default()
 }
 
 /// Namespaces of add-ons that Argo CD installs, which their charts do not make.

@@ -51,25 +51,13 @@ pub fn only(plan: Plan, chosen: &[String], desired: &Desired) -> Plan {
     let Plan { cluster, ask, steps, mut notes, .. } = plan;
     let needed: BTreeSet<StepId> =
         steps.iter().filter(|step| is_chosen(step, chosen)).flat_map(|step| step.needs.iter().cloned()).collect();
-    // What a hypervisor holds for its containers belongs to each of them, and that it is let in to each who joins.
-    let belongs = |step: &Step| needed.contains(&step.id) && (is_of_hypervisor(step) || lets_in(step));
+    // What a hypervisor holds for its containers belongs to each of them, that it is let in to each who joins, and a
+    // namespace to what lies in it.
+    let belongs =
+        |step: &Step| needed.contains(&step.id) && (is_of_hypervisor(step) || lets_in(step) || makes_namespaces(step));
     let (mut kept, left): (Vec<Step>, Vec<Step>) =
         steps.into_iter().partition(|step| is_chosen(step, chosen) || belongs(step));
-    let left: BTreeSet<StepId> = left.into_iter().map(|step| step.id).collect();
-    for step in &mut kept {
-        let missing: Vec<String> =
-            step.needs.iter().filter(|need| left.contains(*need)).map(ToString::to_string).collect();
-        if !missing.is_empty() {
-            notes.push(Note {
-                weight: Weight::Blocks,
-                subject: step.subject.clone(),
-                message: format!("`{}` needs what was not chosen: {}", step.id, missing.join(", ")),
-                help: Some("choose that too, or leave `--only` out".into()),
-                stages: Vec::new(),
-            });
-        }
-        step.needs.retain(|need| !left.contains(need));
-    }
+    notes.extend(lacking(&mut kept, &left));
     for note in notes.iter_mut().filter(|note| note.weight == Weight::Blocks) {
         let of_others = note.subject.node().is_some_and(|node| !concerns(chosen, desired, node.as_str()));
         let of_later = !note.stages.is_empty() && !kept.iter().any(|step| note.stages.contains(&step.stage));
@@ -92,6 +80,31 @@ pub fn only(plan: Plan, chosen: &[String], desired: &Desired) -> Plan {
         }
     }
     Plan::new(cluster, ask, kept, notes)
+}
+
+/// What kept steps need and was not chosen; they do without it from here on.
+fn lacking(kept: &mut [Step], left: &[Step]) -> Vec<Note> {
+    // A cluster that nobody begins answers already: what runs on it comes there past its balancers too.
+    let lives = !kept.iter().chain(left).any(begins);
+    let fronts: BTreeSet<&StepId> = left.iter().filter(|step| is_front(step)).map(|step| &step.id).collect();
+    let left: BTreeSet<&StepId> = left.iter().map(|step| &step.id).collect();
+    let mut notes = Vec::new();
+    for step in kept {
+        let past = |need: &StepId| lives && step.stage == Stage::Addons && fronts.contains(need);
+        let missing = step.needs.iter().filter(|need| left.contains(need) && !past(need));
+        let missing: Vec<String> = missing.map(ToString::to_string).collect();
+        if !missing.is_empty() {
+            notes.push(Note {
+                weight: Weight::Blocks,
+                subject: step.subject.clone(),
+                message: format!("`{}` needs what was not chosen: {}", step.id, missing.join(", ")),
+                help: Some("choose that too, or leave `--only` out".into()),
+                stages: Vec::new(),
+            });
+        }
+        step.needs.retain(|need| !left.contains(need));
+    }
+    notes
 }
 
 /// Whether what was chosen may concern a host: it does but where every word names other hosts, or steps of theirs.
@@ -156,6 +169,18 @@ fn whole_node(kept: &[Step], word: &str) -> Option<Note> {
 
 fn is_of_hypervisor(step: &Step) -> bool {
     step.stage == Stage::Machines && matches!(step.subject, Subject::Host(_))
+}
+
+fn begins(step: &Step) -> bool {
+    matches!(&step.action, Action::RunRecipe { recipe, .. } if recipe.effect == Effect::Init)
+}
+
+fn is_front(step: &Step) -> bool {
+    step.part == HAPROXY || step.stage == Stage::LoadBalancers
+}
+
+fn makes_namespaces(step: &Step) -> bool {
+    step.stage == Stage::Addons && step.id.as_str() == "objects/namespaces"
 }
 
 fn lets_in(step: &Step) -> bool {

@@ -93,6 +93,7 @@ pub(crate) struct Sections {
     pub(crate) network: &'static str,
     pub(crate) ports: &'static str,
     pub(crate) balancers: &'static str,
+    pub(crate) given: &'static str,
     pub(crate) access: &'static str,
     pub(crate) ssh: &'static str,
     pub(crate) kubeconfig: &'static str,
@@ -187,6 +188,7 @@ pub(crate) struct About {
     pub(crate) protected: &'static str,
     pub(crate) pods: &'static str,
     pub(crate) services: &'static str,
+    pub(crate) given: &'static str,
 }
 
 /// Why a port is open.
@@ -362,6 +364,7 @@ mod tests {
                 words.access.no_address,
                 words.terms.more,
                 words.about.title,
+                words.about.given,
             ]
         };
         for (one, other) in sentences(en).into_iter().zip(sentences(fr)) {

@@ -5,6 +5,7 @@ use kubewright_model::desired::{DesiredObjects, DesiredRelease};
 use kubewright_model::ids::{Namespace, ReleaseName};
 use kubewright_model::object::Manifest;
 use kubewright_model::spec::logs::Elasticsearch;
+use kubewright_model::spec::verify::PodCheck;
 use kubewright_model::version::Version;
 use serde_json::{Value, json};
 
@@ -112,6 +113,24 @@ pub(super) fn objects(elasticsearch: &Elasticsearch, secrets: &mut SecretNames) 
         }));
     }
     group_after(NAME, NAME, operator_name(), objects.into_iter().map(Manifest).collect())
+}
+
+/// What the operator makes is of no release: its pods have these labels.
+/// <https://github.com/elastic/cloud-on-k8s/blob/v3.4.1/pkg/controller/elasticsearch/label/label.go>,
+/// <https://github.com/elastic/cloud-on-k8s/blob/v3.4.1/pkg/controller/kibana/label/label.go>
+pub(super) fn pods(elasticsearch: &Elasticsearch) -> Vec<(&'static str, PodCheck)> {
+    let running = |selector: &str, at_least| PodCheck {
+        namespace: Some(namespace(elasticsearch)),
+        selector: Some(selector.into()),
+        at_least,
+        per_node: false,
+    };
+    let mut pods =
+        vec![(NAME, running("elasticsearch.k8s.elastic.co/cluster-name=elasticsearch", elasticsearch.nodes))];
+    if elasticsearch.kibana {
+        pods.push(("kibana", running("kibana.k8s.elastic.co/name=kibana", 1)));
+    }
+    pods
 }
 
 fn nodes(elasticsearch: &Elasticsearch) -> Value {

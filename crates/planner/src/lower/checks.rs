@@ -5,6 +5,7 @@ use kubewright_model::desired::{DesiredCheck, DesiredRelease};
 use kubewright_model::ids::NodeName;
 use kubewright_model::net::HostPort;
 
+use crate::addons;
 use crate::context::Context;
 
 pub(super) fn checks(context: &Context<'_>, releases: &[DesiredRelease]) -> Vec<DesiredCheck> {
@@ -19,6 +20,8 @@ pub(super) fn checks(context: &Context<'_>, releases: &[DesiredRelease]) -> Vec<
         let condition = Condition::Release { name: release.name.clone(), namespace: release.namespace.clone() };
         check(format!("release {}", release.name), condition)
     }));
+    let made = addons::pods(&context.file.spec.addons);
+    checks.extend(made.into_iter().map(|(name, pods)| check(name, Condition::Pods(pods))));
     checks.extend(
         context
             .file

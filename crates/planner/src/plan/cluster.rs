@@ -6,6 +6,7 @@ use kubewright_model::change::{Reason, Subject};
 use kubewright_model::condition::Condition;
 use kubewright_model::desired::{DesiredObjects, DesiredRelease};
 use kubewright_model::ids::{Namespace, NodeName, ReleaseName, StepId};
+use kubewright_model::object::Manifest;
 use kubewright_model::observed::ClusterSeen;
 use kubewright_model::plan::{Action, Lease, Stage, Step, Weight};
 use kubewright_model::units::Span;
@@ -45,16 +46,23 @@ pub(super) fn plan(draft: &mut Draft<'_>, standings: &Standings<'_>) {
         .filter(|release| !release_fields(release, seen.release(release)).is_empty())
         .collect();
     let (early, late): (Vec<_>, Vec<_>) = groups.into_iter().partition(|group| group.after.is_empty());
-    let before: Vec<StepId> = early.into_iter().map(|group| objects(draft, group, seen)).collect();
+    let before: Vec<_> = early.into_iter().map(|group| (group, objects(draft, group, seen))).collect();
     let mut gate: Option<Option<StepId>> = None;
     for release in in_order(releases) {
         let opened = match release.before_ready {
             true => None,
             false => gate.get_or_insert_with(|| nodes_gate(draft, standings)).clone(),
         };
-        install(draft, release, seen, before.iter().cloned().chain(opened));
+        let beside = before.iter().filter(|(group, _)| is_beside(group, release)).map(|(_, step)| step.clone());
+        install(draft, release, seen, beside.chain(opened));
     }
     late.into_iter().for_each(|group| drop(objects(draft, group, seen)));
+}
+
+/// Whether a release may look for an object of the group: one of its own namespace, or of none.
+fn is_beside(group: &DesiredObjects, release: &DesiredRelease) -> bool {
+    let of = |manifest: &Manifest| manifest.id().ok().and_then(|id| id.namespace);
+    group.manifests.iter().any(|manifest| of(manifest).is_none_or(|namespace| namespace == release.namespace))
 }
 
 /// What is said of kinds that cannot be listed: nothing is done to their objects. The rest of the plan may mend what serves

@@ -95,7 +95,8 @@ fn firing(address: SocketAddr) -> Vec<String> {
 fn a_real_prometheus_fires_for_a_node_that_is_gone() {
     let folder = tempfile::tempdir().unwrap();
     configuration(folder.path());
-    let said = Command::new("promtool").args(["check", "config", "prometheus.yaml"]).current_dir(folder.path()).output();
+    let said =
+        Command::new("promtool").args(["check", "config", "prometheus.yaml"]).current_dir(folder.path()).output();
     let said = said.unwrap_or_else(|error| panic!("promtool is in Debian's package prometheus: {error}"));
     assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
 

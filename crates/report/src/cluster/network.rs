@@ -14,10 +14,11 @@ use crate::words::{Words, fill};
 /// Networks, ports, load balancers.
 pub(super) fn network(page: &mut Page, facts: &Facts<'_>, words: &Words) {
     let kubernetes = &facts.desired.kubernetes;
-    let rows = vec![
+    let mut rows = vec![
         vec![words.about.pods.into(), code(kubernetes.pod_network)],
         vec![words.about.services.into(), code(kubernetes.service_network)],
     ];
+    rows.extend(pools(facts, words));
     page.table(&[words.heads.name, words.heads.range], rows);
     page.part(words.sections.ports, |page| {
         page.paragraph(words.ports.intro);
@@ -25,6 +26,51 @@ pub(super) fn network(page: &mut Page, facts: &Facts<'_>, words: &Words) {
         page.table(&heads, ports(facts, words));
     });
     page.part(words.sections.balancers, |page| balancers(page, facts, words));
+    page.part(words.sections.given, |page| given(page, facts, words));
+}
+
+fn objects<'d>(facts: &Facts<'d>, kind: &str) -> impl Iterator<Item = &'d Value> {
+    let all = facts.desired.objects.iter().flat_map(|group| &group.manifests).map(|manifest| &manifest.0);
+    all.filter(move |object| object["kind"] == kind)
+}
+
+/// The addresses that MetalLB or Cilium gives out.
+/// <https://metallb.io/apis/#metallb.io/v1beta1.IPAddressPoolSpec>, <https://docs.cilium.io/en/stable/network/lb-ipam/>
+fn pools(facts: &Facts<'_>, words: &Words) -> Vec<Vec<Line>> {
+    let row = |object: &Value, ranges: Vec<String>| {
+        let pool = object.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
+        vec![fill(words.about.given, &[("pool", Piece::Code(pool.into()))]), codes(ranges)]
+    };
+    let list = |object: &Value, name: &str| object["spec"][name].as_array().cloned().unwrap_or_default();
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_string();
+    let metallb = objects(facts, "IPAddressPool");
+    let metallb = metallb.map(|object| row(object, list(object, "addresses").iter().map(text).collect()));
+    let ends = |block: &Value| match (&block["cidr"], &block["stop"]) {
+        (Value::String(cidr), _) => cidr.clone(),
+        (_, Value::String(stop)) => format!("{}-{stop}", text(&block["start"])),
+        _ => text(&block["start"]),
+    };
+    let cilium = objects(facts, "CiliumLoadBalancerIPPool");
+    let cilium = cilium.map(|object| row(object, list(object, "blocks").iter().map(ends).collect()));
+    metallb.chain(cilium).collect()
+}
+
+/// Services of the file that get an address; which one, the cluster tells.
+fn given(page: &mut Page, facts: &Facts<'_>, words: &Words) {
+    let services = objects(facts, "Service").filter(|service| service["spec"]["type"] == "LoadBalancer");
+    let rows: Vec<Vec<Line>> = services
+        .map(|service| {
+            let word = |name: &str| service["metadata"][name].as_str().unwrap_or_default();
+            let ports = service["spec"]["ports"].as_array().cloned().unwrap_or_default();
+            let ports: Vec<String> = ports.iter().map(|port| port["port"].to_string()).collect();
+            vec![code(format!("{}/{}", word("namespace"), word("name"))), codes(ports)]
+        })
+        .collect();
+    if rows.is_empty() {
+        return;
+    }
+    page.table(&[words.heads.name, words.heads.port], rows);
+    page.code("bash", &["kubectl get services -A --field-selector spec.type=LoadBalancer".into()]);
 }
 
 /// One row: the port with its protocol, where, why.
@@ -129,8 +175,11 @@ fn node_ports(facts: &Facts<'_>, words: &Words) -> Vec<Vec<Line>> {
         }
     }
     for release in facts.desired.releases.iter().filter(|release| release.part != "ingress") {
-        for port in chosen(&release.values) {
-            found.entry(port).or_insert_with(|| release.name.to_string());
+        // A chart of several programs has its values by their names.
+        for (part, values) in release.values.as_object().into_iter().flatten() {
+            for port in chosen(values) {
+                found.entry(port).or_insert_with(|| format!("{}: {part}", release.name));
+            }
         }
     }
     let purpose = |what: String| fill(words.ports.node_port, &[("what", Piece::Code(what))]);

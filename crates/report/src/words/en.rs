@@ -15,6 +15,7 @@ pub(super) static WORDS: Words = Words {
         network: "Network",
         ports: "Open ports",
         balancers: "Load balancers",
+        given: "Services with an address of their own",
         access: "Access",
         ssh: "SSH",
         kubeconfig: "kubectl",
@@ -103,6 +104,7 @@ pub(super) static WORDS: Words = Words {
         protected: "Protected against destruction",
         pods: "Pods",
         services: "Services",
+        given: "Given to Services ({pool})",
     },
     ports: Ports {
         intro: "Firewalls between people, load balancers and nodes must let these through.",

@@ -15,6 +15,7 @@ pub(super) static WORDS: Words = Words {
         network: "Réseau",
         ports: "Ports ouverts",
         balancers: "Répartiteurs de charge",
+        given: "Services avec leur propre adresse",
         access: "Accès",
         ssh: "SSH",
         kubeconfig: "kubectl",
@@ -103,6 +104,7 @@ pub(super) static WORDS: Words = Words {
         protected: "Protégé contre la destruction",
         pods: "Pods",
         services: "Services",
+        given: "Donnée aux Services ({pool})",
     },
     ports: Ports {
         intro: "Les pare-feu entre les utilisateurs, les répartiteurs de charge et les nœuds doivent laisser passer ce qui suit.",

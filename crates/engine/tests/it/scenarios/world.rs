@@ -5,7 +5,7 @@
 //! built with v1.31.3+k3s1                 the same, with this version of Kubernetes
 //! built where `NEW` was `OLD`             the same, with this piece of the spec's text put in the place of another;
 //!                                         ` and ` joins several
-//! built only WORD                         the same, but for what `--only WORD` leaves out
+//! built only WORD…                        the same, but for what `--only WORD` leaves out
 //! lost NAME                               a machine is gone with its disk
 //! stopped NAME                            a machine is off
 //! made NAME                               a machine of the spec was made and never started; `made template` the first
@@ -56,7 +56,8 @@ pub(super) async fn make(spec: &str, lines: &[&str]) -> Result<Yard, String> {
     let mut yard = Yard::new(wanted.clone(), 7);
     for line in lines {
         if let Some(only) = line.strip_prefix("built only ") {
-            let told = yard.run_to_the_end(&Ask::Apply, &[only.to_string()], 1).await;
+            let only: Vec<String> = only.split_whitespace().map(str::to_string).collect();
+            let told = yard.run_to_the_end(&Ask::Apply, &only, 1).await;
             if told != ["complete"] {
                 return Err(format!("`{line}`: {}", told.join("; ")));
             }

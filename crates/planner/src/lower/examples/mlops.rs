@@ -54,6 +54,7 @@ fn mlops() {
             "object Elasticsearch logging/elasticsearch: spec.version = 8.19.16",
             "object Kibana logging/kibana: spec.elasticsearchRef.name = elasticsearch",
             "object Secret logging/elasticsearch-elastic: stringData.password = ‹hole:secret/elasticsearch-elastic›",
+            "check elasticsearch: pods.selector = elasticsearch.k8s.elastic.co/cluster-name=elasticsearch",
             "check prometheus-server: prometheus-server.monitoring.svc.cluster.local:9090 greets",
             "check grafana-service: grafana.monitoring.svc.cluster.local:3000 greets",
             "check alertmanager: alertmanager.monitoring.svc.cluster.local:9093 greets",
