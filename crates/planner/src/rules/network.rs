@@ -188,10 +188,14 @@ fn networks(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
 /// LoadBalancer pools hold no address of a pod or a Service: whoever asks for it on the line would be answered by MetalLB,
 /// and every node sends it elsewhere.
 fn pools_apart(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
-    let kubernetes = &facts.spec.kubernetes;
+    let (kubernetes, network) = (&facts.spec.kubernetes, &facts.spec.network);
+    let hosts: Vec<&Cidr> = network.cidr.iter().chain(network.others.values().map(|other| &other.cidr)).collect();
+    // Where these networks lie in each other, that is said already.
+    let apart =
+        |range: &AddressRange| !hosts.iter().any(|net| net.contains(range.first()) && net.contains(range.last()));
     let inside = [("the pods' network", kubernetes.pod_network), ("the Services' network", kubernetes.service_network)];
     for (path, name, ranges) in balanced(facts) {
-        for (index, range) in ranges.iter().enumerate() {
+        for (index, range) in ranges.iter().enumerate().filter(|(_, range)| apart(range)) {
             let touches = |net: &Cidr| {
                 net.contains(range.first()) || net.contains(range.last()) || range.contains(net.net().network())
             };
