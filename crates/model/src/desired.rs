@@ -16,6 +16,7 @@ use crate::ids::{ClusterName, HoleName, Namespace, NodeName, Owner, PoolName, Pr
 use crate::net::{Cidr, HostPort};
 use crate::object::Manifest;
 use crate::recipe::Recipe;
+use crate::spec::addons::OnFailure;
 use crate::spec::kubernetes::{API_PORT, Datastore, Distribution};
 use crate::spec::load_balancers::LoadBalancer;
 use crate::spec::pools::Role;
@@ -367,6 +368,12 @@ pub struct DesiredRelease {
     pub after: Vec<ReleaseName>,
     /// It makes pods ready to have a network, so nothing waits for Ready nodes before it.
     pub before_ready: bool,
+    /// What becomes of it when its workloads do not run.
+    #[serde(default, skip_serializing_if = "OnFailure::leaves")]
+    pub on_failure: OnFailure,
+    /// How long its workloads may take, where that is not as long as usual.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<Span>,
 }
 
 impl DesiredRelease {

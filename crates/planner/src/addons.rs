@@ -24,6 +24,7 @@ use indexmap::IndexMap;
 use kubewright_model::desired::{DesiredObjects, DesiredRelease};
 use kubewright_model::ids::{Namespace, ReleaseName};
 use kubewright_model::spec::AddOns;
+use kubewright_model::spec::addons::OnFailure;
 use kubewright_model::spec::verify::PodCheck;
 use kubewright_model::version::Version;
 use serde_json::{Map, Value};
@@ -48,7 +49,8 @@ pub(crate) fn releases(context: &Context<'_>, secrets: &mut SecretNames) -> Vec<
     releases.extend(addons.elasticsearch.iter().flat_map(|it| [elasticsearch::operator(it), fluentd::release(it)]));
     releases.extend(addons.vault.as_ref().map(vault::release));
     releases.extend(addons.argocd.as_ref().map(argocd::release));
-    releases.extend(addons.charts.iter().map(|(name, chart)| small::chart(name, chart, secrets)));
+    releases.iter_mut().for_each(|release| release.on_failure = addons.on_failure);
+    releases.extend(addons.charts.iter().map(|(name, chart)| small::chart(name, chart, addons.on_failure, secrets)));
     releases
 }
 
@@ -120,6 +122,8 @@ impl Recommended {
             values: with(ours, theirs),
             after: Vec::new(),
             before_ready: false,
+            on_failure: OnFailure::Leave,
+            timeout: None,
         }
     }
 }

@@ -11,6 +11,7 @@ use kubewright_model::ids::{Namespace, NodeName, Owner, ReleaseName};
 use kubewright_model::object::{Manifest, ObjectId};
 use kubewright_model::observed::{CORDONED, ClusterSeen, MemberSeen, NodeSeen, Power, ReleaseSeen, Seen};
 use kubewright_model::plan::NodeMarks;
+use kubewright_model::spec::addons::OnFailure;
 use kubewright_model::units::Span;
 use serde_json::Value;
 
@@ -60,6 +61,21 @@ pub(super) struct Api {
 }
 
 impl Api {
+    /// What is there of a release whose workloads did not run, in words.
+    fn failed(&self, release: &DesiredRelease, owner: &Owner) -> &'static str {
+        let mut state = self.centre.at_present();
+        let key = release_key(&release.namespace, &release.name);
+        match (release.on_failure, state.cluster.releases.contains_key(&key)) {
+            (OnFailure::Rollback, true) => "it was rolled back",
+            (OnFailure::Rollback, false) => "nothing of it is installed now",
+            (OnFailure::Leave, _) => {
+                let failed = Installed { deployed: false, ..installed(release, owner, u64::MAX) };
+                state.cluster.releases.insert(key, failed);
+                "its newest revision is failed, and is left so"
+            }
+        }
+    }
+
     /// A request reaches a server, or meets a mishap.
     async fn request(&self, call: &str) -> Result<(), ClusterError> {
         self.centre.lock().count(call);
@@ -155,7 +171,8 @@ impl ClusterApi for Api {
         };
         let Some(takes) = wait else {
             self.centre.take(NO_ROOM).await;
-            let why = "its pods stay Pending: no node is Ready and takes pods";
+            let why =
+                format!("its pods stay Pending: no node is Ready and takes pods; {}", self.failed(release, owner));
             return Err(refused(format!("release {}", release.name), why));
         };
         tell(format!("waiting for the pods of {} in {}", release.name, release.namespace));
@@ -164,16 +181,7 @@ impl ClusterApi for Api {
         let now = self.centre.now();
         let mut state = self.centre.at_present();
         state.cluster.namespaces.insert(release.namespace.clone());
-        let installed = Installed {
-            name: release.name.clone(),
-            namespace: release.namespace.clone(),
-            owner: owner.clone(),
-            chart: chart_name(&release.chart).to_string(),
-            version: release.version.clone(),
-            fingerprint: release.fingerprint(),
-            ready_at: now,
-        };
-        state.cluster.releases.insert(release_key(&release.namespace, &release.name), installed);
+        state.cluster.releases.insert(release_key(&release.namespace, &release.name), installed(release, owner, now));
         Ok(true)
     }
 
@@ -263,6 +271,19 @@ impl ClusterApi for Api {
 /// The key of a release.
 pub(super) fn release_key(namespace: &Namespace, name: &ReleaseName) -> String {
     format!("{namespace}/{name}")
+}
+
+fn installed(release: &DesiredRelease, owner: &Owner, ready_at: u64) -> Installed {
+    Installed {
+        name: release.name.clone(),
+        namespace: release.namespace.clone(),
+        owner: owner.clone(),
+        chart: chart_name(&release.chart).to_string(),
+        version: release.version.clone(),
+        fingerprint: release.fingerprint(),
+        deployed: true,
+        ready_at,
+    }
 }
 
 pub(super) fn chart_name(chart: &str) -> &str {
@@ -415,7 +436,7 @@ impl State {
                 owner: Some(release.owner.clone()),
                 version: release.version.clone(),
                 fingerprint: Some(release.fingerprint.clone()),
-                deployed: true,
+                deployed: release.deployed,
             };
             ((release.namespace.clone(), release.name.clone()), seen)
         });

@@ -224,6 +224,9 @@ impl State {
             Some(_) if self.schedulable(now) == 0 => {
                 Err((format!("the pods of {name} are Pending: no node takes them"), String::new()))
             }
+            Some(there) if !there.deployed => {
+                Err((format!("release {name} is failed"), "`kubewright apply` installs it again".into()))
+            }
             Some(there) if now < there.ready_at => Err((format!("the pods of {name} start"), String::new())),
             Some(_) => Ok(format!("the pods of {name} run")),
         }

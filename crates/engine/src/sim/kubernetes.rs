@@ -113,6 +113,8 @@ pub(super) struct Installed {
     pub(super) chart: String,
     pub(super) version: Option<Version>,
     pub(super) fingerprint: Digest,
+    /// Its workloads ran.
+    pub(super) deployed: bool,
     pub(super) ready_at: u64,
 }
 

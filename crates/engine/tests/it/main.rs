@@ -25,6 +25,7 @@ mod proxmox;
 mod real_cluster;
 mod refusals;
 mod rehearsals;
+mod releases;
 mod scenarios;
 mod secrets;
 #[path = "../../../providers/tests/it/taught.rs"]

@@ -22,6 +22,7 @@ use kubewright_model::observed::{HostSeen, KubernetesSeen, Seen};
 use kubewright_model::plan::HostChange;
 use kubewright_model::recipe::{Effect, Recipe};
 use kubewright_model::secret::Secret;
+use kubewright_model::spec::addons::OnFailure;
 use serde_json::json;
 
 use crate::conformance::{DEVBOARD, holds};
@@ -171,6 +172,8 @@ async fn a_real_cluster_keeps_the_contract() {
         values: json!({ "replicas": 1 }),
         after: Vec::new(),
         before_ready: false,
+        on_failure: OnFailure::Leave,
+        timeout: None,
     };
     let case = cluster::Case {
         hands: &answers.with_programs(plane.programs()),
@@ -208,7 +211,10 @@ async fn what_is_done_to_a_real_cluster_is_what_kubectl_sees() {
     assert_eq!(hands.no_releases().as_deref(), Some("the program `helm` is not on this computer's PATH"));
     let hands = hands.with_programs(plane.programs());
     match hands.no_releases() {
-        None => releases::a_release_lives(&plane, &desired, &hands, folder.path()).await,
+        None => {
+            releases::a_release_lives(&plane, &desired, &hands, folder.path()).await;
+            releases::one_that_fails_is_left_or_put_back(&plane, &desired, &hands).await;
+        }
         Some(why) => skipped(&format!("only the part about releases: {why}")),
     }
 }

@@ -49,10 +49,31 @@ pub struct AddOns {
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     #[schemars(with = "forms::ByName<ReleaseName, Chart>")]
     pub charts: IndexMap<ReleaseName, Chart>,
+    /// What becomes of a release whose workloads do not run. Without it: `leave`.
+    #[serde(default, skip_serializing_if = "OnFailure::leaves")]
+    pub on_failure: OnFailure,
     /// Any manifest, by name.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     #[schemars(with = "forms::ByName<PoolName, ManifestSource>")]
     pub manifests: IndexMap<PoolName, ManifestSource>,
+}
+
+/// What becomes of a release that fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum OnFailure {
+    /// It stays as it failed, so that it can be looked at. The next run tries it again.
+    #[default]
+    Leave,
+    /// It is what it was before: the last revision that ran is put back, and a first one is uninstalled.
+    Rollback,
+}
+
+impl OnFailure {
+    /// Whether it stays as it failed.
+    pub fn leaves(&self) -> bool {
+        *self == Self::Leave
+    }
 }
 
 /// An add-on with nothing to choose but its version and its values.
@@ -373,6 +394,12 @@ pub struct Chart {
     /// Values that are secret, by their path: `auth.password`.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     pub secret_values: IndexMap<String, SecretRef>,
+    /// What becomes of it when its workloads do not run. Without it: as `addons.onFailure` says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_failure: Option<OnFailure>,
+    /// How long its workloads may take. Without it: `10m`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<Span>,
 }
 
 /// Any manifest: exactly one of `file` and `objects`.

@@ -3,7 +3,7 @@
 use kubewright_model::desired::DesiredRelease;
 use kubewright_model::ids::ReleaseName;
 use kubewright_model::spec::Distribution;
-use kubewright_model::spec::addons::{Chart, Plain};
+use kubewright_model::spec::addons::{Chart, OnFailure, Plain};
 use serde_json::{Value, json};
 
 use super::{Recommended, csr_approver, with};
@@ -33,7 +33,12 @@ pub(super) fn metrics_server(context: &Context<'_>, plain: &Plain) -> DesiredRel
 }
 
 /// A chart that the user names, with its secret values put at their paths.
-pub(super) fn chart(name: &ReleaseName, chart: &Chart, secrets: &mut SecretNames) -> DesiredRelease {
+pub(super) fn chart(
+    name: &ReleaseName,
+    chart: &Chart,
+    on_failure: OnFailure,
+    secrets: &mut SecretNames,
+) -> DesiredRelease {
     let mut values = with(json!({}), &chart.values);
     for (path, place) in &chart.secret_values {
         let hole = secrets.value(&format!("{name}.{path}"), Some(place));
@@ -49,6 +54,8 @@ pub(super) fn chart(name: &ReleaseName, chart: &Chart, secrets: &mut SecretNames
         values,
         after: Vec::new(),
         before_ready: false,
+        on_failure: chart.on_failure.unwrap_or(on_failure),
+        timeout: chart.timeout,
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Values go in on standard input and the kubeconfig in a file that has no name: neither stands in an argument.
 
+mod fate;
 mod program;
 
 use std::path::{Path, PathBuf};
@@ -12,13 +13,13 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::Client;
 use kube::api::{Api, DeleteParams, Patch, PatchParams};
 use kube::config::Kubeconfig;
-use kubewright_hosts::{Holes, masked};
+use kubewright_hosts::Holes;
 use kubewright_model::desired::DesiredRelease;
 use kubewright_model::ids::{ClusterName, Namespace, Owner, ReleaseName};
 use serde_json::json;
 
+use self::fate::Last;
 use self::program::{Program, Said};
-use super::conditions::pods;
 use super::failure::{failed, refused, without_secrets};
 use super::look::releases::{Revision, VERSION, WISH, releases};
 use super::marks::{CLUSTER, FIELD_MANAGER};
@@ -34,8 +35,6 @@ const READY: Duration = Duration::from_secs(10 * 60);
 const LONGEST: Duration = Duration::from_secs(60 * 60);
 /// Revisions that Helm keeps: each is a Secret of up to a megabyte in etcd.
 const HISTORY: &str = "5";
-/// Between two looks at what a release waits for.
-const LOOK: Duration = Duration::from_secs(10);
 
 /// The `helm` program and what it needs.
 pub(super) struct Helm {
@@ -71,12 +70,13 @@ impl Helm {
         let client = &session.client;
         let what = format!("release {}", release.name);
         let values = fill(&release.values, holes)?;
-        if let Some(there) = newest(client, &release.name, &release.namespace).await? {
+        let before = newest(client, &release.name, &release.namespace).await?;
+        if let Some(there) = &before {
             if there.owner.as_ref() != Some(owner) {
                 return Err(refused(what, "a release of this name is not ours: remove it, or name ours otherwise"));
             }
             if there.status.starts_with("pending") {
-                unlock(client, &there).await?;
+                unlock(client, there).await?;
                 tell(format!("{what}: a run was cut off at revision {}, which is begun anew", there.number));
             }
             if there.status == "uninstalling" {
@@ -85,14 +85,20 @@ impl Helm {
             }
         }
         tell(format!("waiting for the pods of {} in {}", release.name, release.namespace));
-        let arguments = arguments(release, owner);
+        let helm = self.program.version().map_err(|why| refused(what.as_str(), why))?;
+        let arguments = arguments(release, owner, helm);
         let run = self.run(session, &arguments, Some(values.to_string()));
+        let last = Last::default();
         let ran = tokio::select! {
             ran = run => ran,
-            never = watch(client, release, holes, tell) => match never {},
+            never = last.watch(client, release, holes, tell) => match never {},
         };
-        if let Err(said) = ran {
-            let log = pods::of_release(client, release).await;
+        if let Err(mut said) = ran {
+            let log = last.said(client, release).await;
+            // Where nobody can look, the error says that already.
+            if let Ok(left) = fate::left(client, release, owner, before.as_ref()).await {
+                said.why = format!("{}; {left}", said.why);
+            }
             return Err(without_secrets(said.error(what, &session.url(), log), holes));
         }
         note(client, release).await?;
@@ -145,7 +151,8 @@ impl Helm {
 }
 
 /// Our mark is set in the same request that makes the release, so that one that is cut off can be found.
-pub(super) fn arguments(release: &DesiredRelease, owner: &Owner) -> Vec<String> {
+pub(super) fn arguments(release: &DesiredRelease, owner: &Owner, helm: program::Version) -> Vec<String> {
+    let patience = release.timeout.map_or(READY, |timeout| timeout.duration());
     let mut words: Vec<String> =
         ["upgrade", release.name.as_str(), release.chart.as_str(), "--install", "--reset-values"]
             .map(String::from)
@@ -153,8 +160,12 @@ pub(super) fn arguments(release: &DesiredRelease, owner: &Owner) -> Vec<String> 
             .chain(["--namespace".into(), release.namespace.to_string(), "--values".into(), "-".into()])
             .chain(["--labels".into(), format!("{CLUSTER}={}", owner.0)])
             .chain(["--history-max".into(), HISTORY.into()])
-            .chain(["--wait".into(), "--timeout".into(), format!("{}s", READY.as_secs())])
+            .chain(["--wait".into(), "--timeout".into(), format!("{}s", patience.as_secs())])
             .collect();
+    if !release.on_failure.leaves() {
+        // Helm 4 has a new word for it: <https://github.com/helm/helm/blob/v4.0.0/pkg/cmd/upgrade.go>
+        words.push(if helm < (4, 0) { "--atomic" } else { "--rollback-on-failure" }.into());
+    }
     if let Some(version) = &release.version {
         words.extend(["--version".into(), version.to_string()]);
     }
@@ -191,22 +202,4 @@ async fn note(client: &Client, release: &DesiredRelease) -> Result<(), ClusterEr
     let api: Api<Secret> = Api::namespaced(client.clone(), release.namespace.as_str());
     let params = PatchParams { field_manager: Some(FIELD_MANAGER.into()), ..PatchParams::default() };
     api.patch_metadata(&newest.secret, &params, &patch).await.map(drop).map_err(|error| failed(&what, &error))
-}
-
-/// Tells what a release's pods wait for, as long as it is waited for.
-async fn watch(
-    client: &Client,
-    release: &DesiredRelease,
-    holes: &Holes,
-    tell: &(dyn Fn(String) + Send + Sync),
-) -> std::convert::Infallible {
-    let mut told = String::new();
-    loop {
-        tokio::time::sleep(LOOK).await;
-        let log = pods::of_release(client, release).await;
-        if let Some(line) = log.first().map(|line| masked(line, holes)).filter(|line| *line != told) {
-            told.clone_from(&line);
-            tell(line);
-        }
-    }
 }

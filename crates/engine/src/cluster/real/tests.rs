@@ -13,6 +13,7 @@ use kubewright_model::ids::{HoleName, Owner};
 use kubewright_model::object::Manifest;
 use kubewright_model::observed::ClusterSeen;
 use kubewright_model::secret::Secret;
+use kubewright_model::spec::addons::OnFailure;
 use kubewright_model::units::Span;
 use serde_json::{Value, json};
 
@@ -273,11 +274,23 @@ fn nothing_secret_stands_in_helms_arguments() {
         values: json!({ "password": "‹hole:secret/web›" }),
         after: Vec::new(),
         before_ready: false,
+        on_failure: OnFailure::Leave,
+        timeout: None,
     };
-    let words = helm::arguments(&release, &Owner("lab".into())).join(" ");
+    let words = |release: &DesiredRelease, helm| helm::arguments(release, &Owner("lab".into()), helm).join(" ");
     assert_eq!(
-        words,
+        words(&release, (3, 13)),
         "upgrade web web --install --reset-values --namespace apps --values - --labels kubewright.dev/cluster=lab \
          --history-max 5 --wait --timeout 600s --version 1.2.3 --repo https://charts.lab"
     );
+    let release = DesiredRelease {
+        on_failure: OnFailure::Rollback,
+        timeout: Some(Span::from_secs(90)),
+        chart: "./web".into(),
+        version: None,
+        repository: None,
+        ..release
+    };
+    assert!(words(&release, (3, 19)).ends_with("--wait --timeout 90s --atomic"));
+    assert!(words(&release, (4, 0)).ends_with("--wait --timeout 90s --rollback-on-failure"));
 }

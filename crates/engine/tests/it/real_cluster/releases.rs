@@ -7,6 +7,8 @@ use kubewright_engine::cluster::{ClusterApi, ClusterError, RealCluster};
 use kubewright_hosts::Holes;
 use kubewright_model::desired::{Desired, DesiredRelease};
 use kubewright_model::observed::ReleaseSeen;
+use kubewright_model::spec::addons::OnFailure;
+use kubewright_model::units::Span;
 use serde_json::{Value, json};
 
 use crate::plane::Plane;
@@ -22,6 +24,8 @@ fn wish(values: Value) -> DesiredRelease {
         values,
         after: Vec::new(),
         before_ready: false,
+        on_failure: OnFailure::Leave,
+        timeout: None,
     }
 }
 
@@ -89,5 +93,62 @@ pub(super) async fn a_release_lives(plane: &Plane, desired: &Desired, hands: &Re
     assert!(seen(hands, desired).await.unwrap().deployed);
     hands.remove(&"web".into(), &"default".into()).await.unwrap();
     assert_eq!(seen(hands, desired).await, None);
+    hands.remove(&"web".into(), &"default".into()).await.unwrap();
+}
+
+/// A release that waits for pods which nobody runs: the first look finds one, and a kubelet would say that it crashes.
+async fn fails(plane: &Plane, desired: &Desired, hands: &RealCluster, wish: &DesiredRelease) -> (String, String) {
+    let crashed = Mutex::new(false);
+    let tell = |_: String| {
+        let pod = plane.get(&["pods", "-l", "app=of-the-chart"], "{.items[0].metadata.name}");
+        if pod.is_empty() || std::mem::replace(&mut *crashed.lock().unwrap(), true) {
+            return;
+        }
+        let ended = json!({ "exitCode": 1, "reason": "Error" });
+        let web = json!({ "name": "web", "image": "web:1", "imageID": "", "ready": false, "restartCount": 3,
+            "state": { "waiting": { "reason": "CrashLoopBackOff" } }, "lastState": { "terminated": ended } });
+        plane.status(&["pod", &pod], &json!({ "phase": "Running", "containerStatuses": [web] }));
+        plane.create(&[json!({ "apiVersion": "v1", "kind": "Event",
+            "metadata": { "name": format!("{pod}.1"), "namespace": "default" },
+            "involvedObject": { "kind": "Pod", "name": pod, "namespace": "default" }, "type": "Warning",
+            "reason": "BackOff", "message": "Back-off restarting failed container web" })]);
+    };
+    match hands.install(wish, &desired.owner, &Holes::new(), &tell).await {
+        Err(ClusterError::Refused { what, why, log }) if what == "release web" => (why, log.join("|")),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// As the spec says; either way with what its pods said.
+pub(super) async fn one_that_fails_is_left_or_put_back(plane: &Plane, desired: &Desired, hands: &RealCluster) {
+    let wish =
+        |values: Value, on_failure| DesiredRelease { on_failure, timeout: Some(Span::from_secs(18)), ..wish(values) };
+    let broken = json!({ "workload": true, "replicas": 2 });
+    let told = |log: &str| {
+        assert!(log.starts_with("of-the-chart-") && log.contains(": CrashLoopBackOff"), "{log}");
+        assert!(log.contains("|BackOff: Back-off restarting failed container web"), "{log}");
+    };
+    // A first one is uninstalled, and its pods with it.
+    let (why, log) = fails(plane, desired, hands, &wish(broken.clone(), OnFailure::Rollback)).await;
+    assert!(why.ends_with("; nothing of it is installed now"), "{why}");
+    told(&log);
+    assert_eq!(seen(hands, desired).await, None);
+    assert_eq!(plane.get(&["deployments"], "{.items[*].metadata.name}"), "");
+    // One that ran is put back, is ours, and differs from what is wished now alone.
+    let runs = wish(json!({ "replicas": 1 }), OnFailure::Rollback);
+    assert!(hands.install(&runs, &desired.owner, &Holes::new(), &drop).await.unwrap());
+    let before = seen(hands, desired).await.unwrap();
+    let (why, log) = fails(plane, desired, hands, &wish(broken.clone(), OnFailure::Rollback)).await;
+    assert!(why.ends_with("; it was rolled back, and runs as before as revision 3"), "{why}");
+    told(&log);
+    assert_eq!(seen(hands, desired).await, Some(before));
+    assert_eq!(plane.get(&["configmap", "of-the-chart"], "{.data.replicas}"), "1");
+    // Where it is left, so are its pods.
+    let (why, log) = fails(plane, desired, hands, &wish(broken, OnFailure::Leave)).await;
+    assert!(why.ends_with("; revision 4 is failed, and is left so"), "{why}");
+    told(&log);
+    assert!(!seen(hands, desired).await.unwrap().deployed);
+    assert_eq!(plane.get(&["configmap", "of-the-chart"], "{.data.replicas}"), "2");
+    assert!(hands.install(&runs, &desired.owner, &Holes::new(), &drop).await.unwrap());
     hands.remove(&"web".into(), &"default".into()).await.unwrap();
 }

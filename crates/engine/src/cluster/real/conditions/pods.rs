@@ -165,9 +165,7 @@ async fn failing(client: &Client, pods: &[Pod]) -> Option<Failing> {
         Some(container) => last_lines(client, worst.0, container).await,
         None => Vec::new(),
     };
-    if log.is_empty() {
-        log = warnings(client, worst.0).await;
-    }
+    log.extend(warnings(client, worst.0).await);
     let first = format!("{}: {}", worst.0.name_any(), worst.1.what);
     let rest: Vec<String> = all.into_iter().filter(|told| *told != first).collect();
     let saw = if rest.is_empty() { first } else { format!("{first}; {}", few(&rest)) };

@@ -21,7 +21,7 @@ const PROGRAM: &str = "helm";
 /// <https://pkg.go.dev/golang.org/x/net/http/httpproxy#FromEnvironment>
 const NO_PROXY: [&str; 2] = ["NO_PROXY", "no_proxy"];
 /// The first that sets labels on what it keeps of a release: <https://github.com/helm/helm/releases/tag/v3.13.0>
-const OLDEST: (u64, u64) = (3, 13);
+const OLDEST: Version = (3, 13);
 /// Lines of what it said that are told when it fails.
 const SAID: usize = 12;
 
@@ -32,8 +32,11 @@ pub(super) struct Program {
     /// Charts that are folders are named relative to it.
     folder: PathBuf,
     /// It was found to be right: every plan wants to know, and it is asked once.
-    right: OnceLock<()>,
+    right: OnceLock<Version>,
 }
+
+/// The first two numbers of the program's version.
+pub(super) type Version = (u64, u64);
 
 /// The API that it works on.
 pub(super) struct Api<'a> {
@@ -102,33 +105,28 @@ impl Program {
 
     /// Why nothing can be done with it.
     pub(super) fn missing(&self) -> Option<String> {
-        if self.right.get().is_some() {
-            return None;
-        }
-        let wrong = self.wrong();
-        if wrong.is_none() {
-            let _ = self.right.set(());
-        }
-        wrong
+        self.version().err()
     }
 
-    fn wrong(&self) -> Option<String> {
-        let Some(program) = self.find() else {
-            return Some(format!("the program `{PROGRAM}` is not on this computer's PATH"));
-        };
+    /// Its version, or why nothing can be done with it.
+    pub(super) fn version(&self) -> Result<Version, String> {
+        if let Some(version) = self.right.get() {
+            return Ok(*version);
+        }
+        let version = self.asked()?;
+        Ok(*self.right.get_or_init(|| version))
+    }
+
+    fn asked(&self) -> Result<Version, String> {
+        let program = self.find().ok_or_else(|| format!("the program `{PROGRAM}` is not on this computer's PATH"))?;
         let place = program.display();
         let asked = std::process::Command::new(&program).args(["version", "--template", "{{.Version}}"]).output();
-        match asked {
-            Err(error) => Some(format!("{place} does not start: {error}")),
-            Ok(output) => {
-                let said = String::from_utf8_lossy(&output.stdout);
-                match version(&said) {
-                    None => Some(format!("{place} does not tell its version")),
-                    Some(version) => {
-                        (version < OLDEST).then(|| format!("{place} is {}, which is too old", said.trim()))
-                    }
-                }
-            }
+        let output = asked.map_err(|error| format!("{place} does not start: {error}"))?;
+        let said = String::from_utf8_lossy(&output.stdout);
+        match version(&said) {
+            None => Err(format!("{place} does not tell its version")),
+            Some(version) if version < OLDEST => Err(format!("{place} is {}, which is too old", said.trim())),
+            Some(version) => Ok(version),
         }
     }
 
@@ -206,7 +204,7 @@ fn direct(list: Option<String>, host: &str) -> String {
 }
 
 /// The first two numbers of a version: `v3.13.1`.
-fn version(said: &str) -> Option<(u64, u64)> {
+fn version(said: &str) -> Option<Version> {
     let mut numbers = said.trim().strip_prefix('v')?.split('.');
     Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
 }

@@ -6,6 +6,7 @@
 //! made since has none, and differs.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{Api, ListParams};
@@ -40,8 +41,10 @@ pub(crate) struct Revision {
     pub(crate) status: String,
     /// Whose it is.
     pub(crate) owner: Option<Owner>,
-    wish: Option<Digest>,
-    version: Option<String>,
+    /// What we handed to Helm, if this revision is ours.
+    pub(crate) wish: Option<Digest>,
+    /// The chart's version, likewise.
+    pub(crate) version: Option<String>,
 }
 
 /// The newest revision of every release, of one namespace or of all.
@@ -58,8 +61,16 @@ pub(crate) async fn releases(
     let mut newest: BTreeMap<(Namespace, ReleaseName), Revision> = BTreeMap::new();
     for revision in listed.iter().filter_map(revision) {
         let key = (revision.namespace.clone(), revision.name.clone());
-        if newest.get(&key).is_none_or(|there| there.number < revision.number) {
-            newest.insert(key, revision);
+        // Helm 3.13 drops labels when it rolls back; what it rolled back was ours, and is.
+        match newest.entry(key) {
+            Entry::Vacant(place) => drop(place.insert(revision)),
+            Entry::Occupied(mut place) => {
+                let there = place.get_mut();
+                let (new, old) =
+                    if there.number < revision.number { (revision, there.clone()) } else { (there.clone(), revision) };
+                let owner = new.owner.clone().or(old.owner);
+                *there = Revision { owner, ..new };
+            }
         }
     }
     newest.retain(|_, revision| revision.status != "uninstalled");
