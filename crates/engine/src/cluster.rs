@@ -11,7 +11,7 @@ use kubewright_model::condition::Condition;
 use kubewright_model::desired::{Desired, DesiredRelease};
 use kubewright_model::ids::{Namespace, NodeName, Owner, ReleaseName};
 use kubewright_model::object::{Manifest, ObjectId};
-use kubewright_model::observed::{ClusterSeen, Seen};
+use kubewright_model::observed::{ClusterSeen, Rendered, Seen};
 use kubewright_model::plan::NodeMarks;
 use kubewright_model::units::Span;
 
@@ -51,6 +51,12 @@ pub trait ClusterApi: Send + Sync {
         tell: &(dyn Fn(String) + Send + Sync),
     ) -> Result<bool, ClusterError>;
 
+    /// The objects of a release that is there: as they are, and as its chart renders them with what is wished. Nothing is
+    /// changed, and no secret is in the answer. None where these hands render nothing.
+    async fn rendered(&self, _release: &DesiredRelease, _holes: &Holes) -> Option<Rendered> {
+        None
+    }
+
     /// Removes a release. One that is gone is no error.
     async fn remove(&self, name: &ReleaseName, namespace: &Namespace) -> Result<(), ClusterError>;
 
@@ -76,8 +82,8 @@ pub trait ClusterApi: Send + Sync {
     /// Looks once whether a condition holds.
     async fn check(&self, condition: &Condition) -> Result<Checked, ClusterError>;
 
-    /// Why releases can neither be installed nor removed from this computer.
-    fn no_releases(&self) -> Option<String> {
+    /// Why releases can neither be installed nor removed from this computer; `tell` hears of what is fetched for that.
+    async fn no_releases(&self, _tell: &(dyn Fn(String) + Send + Sync)) -> Option<String> {
         None
     }
 }

@@ -3,6 +3,7 @@
 mod access;
 mod patience;
 mod read;
+mod rendered;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -191,9 +192,11 @@ impl Engine {
     ///
     /// [`EngineError::Bug`] when the plan breaks a promise.
     pub async fn plan(&self, desired: &Desired, ask: &Ask, only: &[String]) -> Result<Planned, EngineError> {
-        let observed = observe(&self.world, &*self.store, desired).await;
+        let mut observed = observe(&self.world, &*self.store, desired).await;
+        self.render(desired, ask, &mut observed).await;
         let mut plan = plan_from(desired, &observed, ask, only)?;
-        plan.notes.splice(0..0, self.world.no_releases(&plan));
+        let tell = |what| self.listener.iter().for_each(|listener| listener(String::clone(&what)));
+        plan.notes.splice(0..0, self.world.no_releases(&plan, &tell).await);
         plan.notes.extend(self.world.refused(&plan, desired, &observed).await);
         Ok(Planned { observed, plan })
     }

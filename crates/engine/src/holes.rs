@@ -289,6 +289,15 @@ pub(crate) fn unavailable<'p>(
     names.filter_map(|name| secrets.resolve(desired, name).err()).collect()
 }
 
+/// The secrets of values as far as they exist already, or which one does not: none is made for a look.
+pub(crate) fn at_hand(desired: &Desired, secrets: Secrets<'_>, values: &serde_json::Value) -> Result<Holes, String> {
+    let value = |name: HoleName| {
+        let there = name.secret().and_then(|secret| secrets.existing(desired, secret));
+        there.map(|value| (name.clone(), value)).ok_or_else(|| format!("{name} is not there yet"))
+    };
+    holes_of(values).into_iter().map(value).collect()
+}
+
 /// The digests of texts with holes, once filled, for those whose secrets exist already.
 pub(crate) fn filled(desired: &Desired, secrets: Secrets<'_>) -> BTreeMap<Digest, Digest> {
     let mut filled = BTreeMap::new();

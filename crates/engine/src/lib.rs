@@ -24,6 +24,7 @@ pub mod rehearse;
 mod retry;
 pub mod sim;
 pub mod store;
+mod values;
 pub mod verify;
 pub mod world;
 

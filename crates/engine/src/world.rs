@@ -78,15 +78,19 @@ impl World {
     }
 
     /// Why the releases of a plan cannot be worked on from this computer.
-    pub(crate) fn no_releases(&self, plan: &Plan) -> Option<Note> {
+    pub(crate) async fn no_releases(&self, plan: &Plan, tell: &(dyn Fn(String) + Send + Sync)) -> Option<Note> {
         let of_release = |action: &Action| matches!(action, Action::InstallRelease(_) | Action::RemoveRelease { .. });
         let needs = plan.steps.iter().filter(|step| of_release(&step.action)).count();
-        let why = self.cluster.as_ref().filter(|_| needs > 0)?.no_releases()?;
+        let why = self.cluster.as_ref().filter(|_| needs > 0)?.no_releases(tell).await?;
         Some(Note {
             weight: Weight::Blocks,
             subject: Subject::Cluster,
             message: format!("{why}, and {needs} steps need it"),
-            help: Some("install Helm (https://helm.sh/docs/intro/install); 3.13 or newer will do".into()),
+            help: Some(
+                "install Helm (https://helm.sh/docs/intro/install), 3.13 or newer, or write in `addons.helm.mirror` where it \
+                 can be fetched"
+                    .into(),
+            ),
             stages: Vec::new(),
         })
     }

@@ -11,6 +11,7 @@
 mod born;
 mod change;
 mod connections;
+mod here;
 mod local;
 mod mask;
 mod passwords;
@@ -35,6 +36,7 @@ use kubewright_model::recipe::Recipe;
 use kubewright_model::secret::Secret;
 
 pub use born::host_key;
+pub use here::program;
 pub use mask::masked;
 pub use passwords::{Ask, Password};
 pub use real::{RealHosts, User};

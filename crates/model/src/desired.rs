@@ -58,6 +58,9 @@ pub struct Desired {
     pub objects: Vec<DesiredObjects>,
     /// Helm releases, in the order in which they are installed.
     pub releases: Vec<DesiredRelease>,
+    /// Where the `helm` program comes from in its publisher's place, when it is not on the PATH.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub helm_mirror: Option<String>,
     /// What proves that the cluster works.
     pub checks: Vec<DesiredCheck>,
     /// Where the secrets are that holes name.

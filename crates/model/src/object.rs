@@ -74,7 +74,7 @@ pub fn kind_of_group(kind: &str, group: &str) -> String {
 }
 
 /// A Kubernetes object in full, as JSON. Secrets in it are holes: a string `‹hole:NAME›` stands for the value.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Manifest(pub Value);
 

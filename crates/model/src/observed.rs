@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::desired::DesiredRelease;
 use crate::digest::Digest;
 use crate::ids::{Namespace, NodeName, Owner, ProviderName, ReleaseName};
-use crate::object::ObjectId;
+use crate::object::{Manifest, ObjectId};
 use crate::version::Version;
 
 pub use hosts::{CloudInit, FileSeen, HostSeen, KubernetesSeen, SHOWN_TEXT, UnitSeen, UserSeen};
@@ -221,6 +221,24 @@ pub struct ReleaseSeen {
     pub fingerprint: Option<Digest>,
     /// It was deployed without failing.
     pub deployed: bool,
+    /// Its objects as they are and as they would be; looked at only where the wish differs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rendered: Option<Rendered>,
+}
+
+/// The objects of a release. No secret is in them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Rendered {
+    /// They are known.
+    Objects {
+        /// As they were installed.
+        there: Vec<Manifest>,
+        /// As the chart renders them with what is wished.
+        wished: Vec<Manifest>,
+    },
+    /// Nobody could render them, because.
+    Unknown(String),
 }
 
 /// A map whose keys are no texts, as a list of pairs.

@@ -54,6 +54,20 @@ pub struct Plan {
     pub notes: Vec<Note>,
     /// Tells two plans apart.
     pub fingerprint: Fingerprint,
+    /// What steps that install releases make of their objects. It is told, and no plan is held against it: what charts make
+    /// of chance is another thing each time.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub rendered: BTreeMap<StepId, Rendering>,
+}
+
+/// What becomes of the objects of a release.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Rendering {
+    /// What differs, object by object and field by field.
+    Fields(Vec<FieldChange>),
+    /// Nobody could render them, because.
+    Unknown(String),
 }
 
 /// The digest of a plan's steps.
@@ -65,7 +79,7 @@ impl Plan {
     /// Puts steps and notes together.
     pub fn new(cluster: ClusterName, ask: Ask, steps: Vec<Step>, notes: Vec<Note>) -> Self {
         let fingerprint = Fingerprint(Digest::of_value(&steps));
-        Self { format: PLAN_FORMAT, cluster, ask, steps, notes, fingerprint }
+        Self { format: PLAN_FORMAT, cluster, ask, steps, notes, fingerprint, rendered: BTreeMap::new() }
     }
 
     /// Whether there is nothing to do.

@@ -9,6 +9,7 @@ pub(crate) mod cluster;
 pub mod host;
 pub mod hypervisors;
 pub(crate) mod machine;
+pub mod rendered;
 pub mod settings;
 
 use kubewright_model::change::FieldChange;

@@ -78,6 +78,7 @@ pub fn lower(file: &ClusterFile) -> (Desired, Vec<Diagnostic>) {
         proxies,
         objects,
         releases,
+        helm_mirror: spec.addons.helm.mirror.clone(),
         checks,
         proxmox,
         backup_jobs: backups::jobs(&context),

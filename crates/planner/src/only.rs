@@ -48,7 +48,7 @@ pub fn only(plan: Plan, chosen: &[String], desired: &Desired) -> Plan {
     if chosen.is_empty() {
         return plan;
     }
-    let Plan { cluster, ask, steps, mut notes, .. } = plan;
+    let Plan { cluster, ask, steps, mut notes, mut rendered, .. } = plan;
     let needed: BTreeSet<StepId> =
         steps.iter().filter(|step| is_chosen(step, chosen)).flat_map(|step| step.needs.iter().cloned()).collect();
     // What a hypervisor holds for its containers belongs to each of them, that it is let in to each who joins, and a
@@ -79,7 +79,8 @@ pub fn only(plan: Plan, chosen: &[String], desired: &Desired) -> Plan {
             });
         }
     }
-    Plan::new(cluster, ask, kept, notes)
+    rendered.retain(|id, _| kept.iter().any(|step| step.id == *id));
+    Plan { rendered, ..Plan::new(cluster, ask, kept, notes) }
 }
 
 /// What kept steps need and was not chosen; they do without it from here on.

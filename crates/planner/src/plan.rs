@@ -70,7 +70,8 @@ pub fn plan(desired: &Desired, observed: &Observed, ask: &Ask) -> Plan {
     if asked != Ask::Destroy {
         draft.notes.splice(0..0, missing_hands(desired));
     }
-    Plan::new(desired.cluster.clone(), asked, draft.steps, draft.notes)
+    let rendered = crate::diff::rendered::of_steps(&draft.steps, observed);
+    Plan { rendered, ..Plan::new(desired.cluster.clone(), asked, draft.steps, draft.notes) }
 }
 
 /// Makes the world as the spec says. `anew` names the nodes that are to be made again although they are there.

@@ -6,8 +6,8 @@ use anstyle::Style;
 use kubewright_model::change::{FieldChange, Reason, Subject};
 use kubewright_model::desired::Desired;
 use kubewright_model::host::HostResource;
-use kubewright_model::ids::NodeName;
-use kubewright_model::plan::{Action, Ask, Plan, Stage, Step};
+use kubewright_model::ids::{NodeName, StepId};
+use kubewright_model::plan::{Action, Ask, Plan, Rendering, Stage, Step};
 use kubewright_model::recipe::Effect;
 use similar::TextDiff;
 use termtree::Tree;
@@ -125,7 +125,7 @@ pub(crate) fn show(plan: &Plan, desired: &Desired, only: &[String], detail: Deta
         return;
     }
     for (stage, steps) in stages(plan) {
-        say!("{}", tree(stage, &steps, detail).to_string().trim_end());
+        say!("{}", tree(stage, &steps, &plan.rendered, detail).to_string().trim_end());
     }
     say!("{}", summary(plan));
 }
@@ -142,7 +142,7 @@ fn stages(plan: &Plan) -> Vec<(Stage, Vec<&Step>)> {
     stages
 }
 
-fn tree(stage: Stage, steps: &[&Step], detail: Detail) -> Tree<String> {
+fn tree(stage: Stage, steps: &[&Step], rendered: &BTreeMap<StepId, Rendering>, detail: Detail) -> Tree<String> {
     let mut alike: BTreeMap<String, usize> = BTreeMap::new();
     for step in steps {
         *alike.entry(kind(step)).or_default() += 1;
@@ -166,10 +166,11 @@ fn tree(stage: Stage, steps: &[&Step], detail: Detail) -> Tree<String> {
         // The first two of many tell what the others are like. What goes is never only counted.
         let few = number <= ALIKE || *seen <= 2 || Mark::of(step) == Mark::Removes;
         let makes = matches!(step.action, Action::CreateMachine(_));
+        let leaf = |twin| with_objects(leaf(step, twin, detail), rendered.get(&step.id), detail);
         match detail {
-            Detail::Full => drop(tree.push(leaf(step, None, detail))),
-            Detail::Agreed if few || is_own || makes => drop(tree.push(leaf(step, twin, detail))),
-            Detail::Brief(_) if few => drop(tree.push(leaf(step, twin, detail))),
+            Detail::Full => drop(tree.push(leaf(None))),
+            Detail::Agreed if few || is_own || makes => drop(tree.push(leaf(twin))),
+            Detail::Brief(_) if few => drop(tree.push(leaf(twin))),
             Detail::Agreed | Detail::Brief(_) => folded.push(about(step)),
         }
         // One line is as short as the word that it is the same.
@@ -259,6 +260,29 @@ fn leaf(step: &Step, twin: Option<&NodeName>, detail: Detail) -> Tree<String> {
     leaf
 }
 
+/// What becomes of a release's objects, below what becomes of the release.
+fn with_objects(mut leaf: Tree<String>, rendered: Option<&Rendering>, detail: Detail) -> Tree<String> {
+    match rendered {
+        None => {}
+        Some(Rendering::Unknown(why)) => {
+            leaf.push(Tree::new(paint(CARE, format!("what becomes of its objects is not known: {why}"))));
+        }
+        Some(Rendering::Fields(fields)) if fields.is_empty() => {
+            leaf.push(Tree::new(paint(DIM, "no object of it changes")));
+        }
+        Some(Rendering::Fields(fields)) => {
+            let most = detail.most(FIELDS);
+            for field in fields.iter().take(most) {
+                leaf.push(difference(field, false, detail));
+            }
+            if fields.len() > most {
+                leaf.push(detail.rest(format!("{} more", fields.len() - most)));
+            }
+        }
+    }
+    leaf
+}
+
 /// What is made true of a host that is new, a line for each kind of thing.
 fn things(resources: &[HostResource]) -> Vec<String> {
     let mut kinds: Vec<(String, Vec<String>)> = Vec::new();
@@ -337,7 +361,7 @@ pub(crate) fn summary(plan: &Plan) -> String {
 
 #[cfg(test)]
 mod tests {
-    use kubewright_model::ids::{Owner, StepId, Vmid};
+    use kubewright_model::ids::{Owner, Vmid};
     use kubewright_model::plan::HostChange;
 
     use super::*;
@@ -371,7 +395,7 @@ mod tests {
 
     fn shown(steps: &[Step], detail: Detail) -> String {
         let steps: Vec<&Step> = steps.iter().collect();
-        anstream::adapter::strip_str(&tree(Stage::Hosts, &steps, detail).to_string()).to_string()
+        anstream::adapter::strip_str(&tree(Stage::Hosts, &steps, &BTreeMap::new(), detail).to_string()).to_string()
     }
 
     #[test]

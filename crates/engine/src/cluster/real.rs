@@ -23,12 +23,12 @@ use kubewright_model::desired::{Desired, DesiredRelease};
 use kubewright_model::ids::{Namespace, NodeName, Owner, ReleaseName};
 use kubewright_model::net::HostPort;
 use kubewright_model::object::{Manifest, ObjectId};
-use kubewright_model::observed::{ClusterSeen, Seen};
+use kubewright_model::observed::{ClusterSeen, Rendered, Seen};
 use kubewright_model::plan::NodeMarks;
 use kubewright_model::units::Span;
 
 use self::failure::without_secrets;
-use self::helm::Helm;
+use self::helm::{Helm, Source};
 pub(crate) use self::reach::KEPT as KUBECONFIG;
 use self::reach::{Away, Reach, Session};
 use super::{Checked, ClusterApi, ClusterError};
@@ -45,7 +45,12 @@ impl RealCluster {
     /// Hands on the cluster that `desired` describes. Its kubeconfig is in the store, or on a host of a server; charts
     /// that are folders are in `folder`.
     pub fn new(desired: &Desired, store: Arc<dyn Store>, hosts: Arc<dyn Hosts>, folder: PathBuf) -> Self {
-        let helm = Helm::new(desired.cluster.clone(), store.clone(), folder);
+        let helm = Helm::new(
+            desired.cluster.clone(),
+            store.clone(),
+            folder.clone(),
+            Source::of(desired.helm_mirror.as_deref(), &folder),
+        );
         Self { desired: desired.clone(), reach: Reach::new(store, hosts), helm }
     }
 
@@ -112,6 +117,13 @@ impl ClusterApi for RealCluster {
         self.heed(self.helm.install(&session, release, owner, holes, tell).await)
     }
 
+    async fn rendered(&self, release: &DesiredRelease, holes: &Holes) -> Option<Rendered> {
+        Some(match self.session().await {
+            Ok(session) => self.helm.rendered(&session, release, holes).await,
+            Err(error) => Rendered::Unknown(error.to_string()),
+        })
+    }
+
     async fn remove(&self, name: &ReleaseName, namespace: &Namespace) -> Result<(), ClusterError> {
         let session = self.session().await?;
         self.heed(self.helm.remove(&session, name, namespace).await)
@@ -154,7 +166,7 @@ impl ClusterApi for RealCluster {
         }
     }
 
-    fn no_releases(&self) -> Option<String> {
-        self.helm.missing()
+    async fn no_releases(&self, tell: &(dyn Fn(String) + Send + Sync)) -> Option<String> {
+        self.helm.missing(tell).await
     }
 }

@@ -8,7 +8,7 @@ use kubewright_model::version::Version;
 use kubewright_planner::rules;
 
 use super::{Engine, Loadout};
-use crate::manifests;
+use crate::{manifests, values};
 
 impl Engine {
     /// Reads a spec.
@@ -26,7 +26,7 @@ impl Engine {
     ///
     /// As of [`Self::load`], and files that cannot be read.
     pub fn load_in(folder: &Path, text: &str) -> Result<Loadout, Vec<Diagnostic>> {
-        lowered(formed(text, |file| manifests::read(file, folder))?)
+        lowered(formed(text, |file| [manifests::read(file, folder), values::read(file, folder)].concat())?)
     }
 
     /// What a spec that was read would mean if it wished another version.

@@ -9,11 +9,11 @@ use kubewright_model::desired::{Desired, DesiredRelease};
 use kubewright_model::digest::Digest;
 use kubewright_model::ids::{Namespace, NodeName, Owner, ReleaseName};
 use kubewright_model::object::{Manifest, ObjectId};
-use kubewright_model::observed::{CORDONED, ClusterSeen, MemberSeen, NodeSeen, Power, ReleaseSeen, Seen};
+use kubewright_model::observed::{CORDONED, ClusterSeen, MemberSeen, NodeSeen, Power, ReleaseSeen, Rendered, Seen};
 use kubewright_model::plan::NodeMarks;
 use kubewright_model::spec::addons::OnFailure;
 use kubewright_model::units::Span;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::faults::FaultKind;
 use super::kubernetes::{Installed, Kept};
@@ -185,6 +185,19 @@ impl ClusterApi for Api {
         Ok(true)
     }
 
+    /// No chart is rendered here: what its values differ in stands in the place of its objects.
+    async fn rendered(&self, release: &DesiredRelease, _holes: &Holes) -> Option<Rendered> {
+        let state = self.centre.at_present();
+        let there = state.cluster.releases.get(&release_key(&release.namespace, &release.name))?;
+        let object = |values: &Value| {
+            let metadata = json!({ "name": release.name, "namespace": release.namespace });
+            vec![Manifest(
+                json!({ "apiVersion": "simulated", "kind": "Values", "metadata": metadata, "values": values }),
+            )]
+        };
+        Some(Rendered::Objects { there: object(&there.values), wished: object(&release.values) })
+    }
+
     async fn remove(&self, name: &ReleaseName, namespace: &Namespace) -> Result<(), ClusterError> {
         self.request("helm uninstall").await?;
         self.centre.take(timing::HELM).await;
@@ -282,6 +295,7 @@ fn installed(release: &DesiredRelease, owner: &Owner, ready_at: u64) -> Installe
         version: release.version.clone(),
         fingerprint: release.fingerprint(),
         deployed: true,
+        values: release.values.clone(),
         ready_at,
     }
 }
@@ -437,6 +451,7 @@ impl State {
                 version: release.version.clone(),
                 fingerprint: Some(release.fingerprint.clone()),
                 deployed: release.deployed,
+                rendered: None,
             };
             ((release.namespace.clone(), release.name.clone()), seen)
         });

@@ -115,6 +115,9 @@ pub(super) struct Installed {
     pub(super) fingerprint: Digest,
     /// Its workloads ran.
     pub(super) deployed: bool,
+    /// What it was made with; secrets are holes.
+    #[serde(default)]
+    pub(super) values: Value,
     pub(super) ready_at: u64,
 }
 

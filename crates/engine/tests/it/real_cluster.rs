@@ -150,6 +150,11 @@ fn chart(folder: &std::path::Path) {
         spec: { selector: { matchLabels: { app: of-the-chart } }, template: { metadata: { labels: { app: of-the-chart } }, \
         spec: { containers: [{ name: web, image: \"web:1\" }] } } }\n{{ end }}\n";
     std::fs::write(templates.join("workload.yaml"), workload).unwrap();
+    let secret = "{{ if .Values.password }}\napiVersion: v1\nkind: Secret\nmetadata: { name: of-the-chart }\n\
+        stringData: { password: {{ .Values.password | quote }}, chance: {{ randAlphaNum 9 | quote }} }\n---\n\
+        apiVersion: v1\nkind: ConfigMap\nmetadata: { name: with-secret }\n\
+        data: { url: \"https://me:{{ .Values.password }}@lab\" }\n{{ end }}\n";
+    std::fs::write(templates.join("secret.yaml"), secret).unwrap();
 }
 
 #[tokio::test]
@@ -208,12 +213,13 @@ async fn what_is_done_to_a_real_cluster_is_what_kubectl_sees() {
     conditions::routes_services_and_nodes(&plane, &desired, &hands).await;
     let empty = tempfile::tempdir().unwrap();
     let hands = hands.with_programs(empty.path());
-    assert_eq!(hands.no_releases().as_deref(), Some("the program `helm` is not on this computer's PATH"));
+    assert_eq!(hands.no_releases(&drop).await.as_deref(), Some("the program `helm` is not on this computer's PATH"));
     let hands = hands.with_programs(plane.programs());
-    match hands.no_releases() {
+    match hands.no_releases(&drop).await {
         None => {
             releases::a_release_lives(&plane, &desired, &hands, folder.path()).await;
             releases::one_that_fails_is_left_or_put_back(&plane, &desired, &hands).await;
+            releases::what_would_change_is_rendered(&plane, &desired, &hands).await;
         }
         Some(why) => skipped(&format!("only the part about releases: {why}")),
     }

@@ -22,7 +22,7 @@ use kubewright_engine::execute::durations;
 use kubewright_engine::sim;
 use kubewright_model::change::Reason;
 use kubewright_model::ids::NodeName;
-use kubewright_model::plan::{Ask, Plan, Weight};
+use kubewright_model::plan::{Ask, Plan, Rendering, Weight};
 use kubewright_planner::check::check;
 
 use crate::yard::{Cut, Yard};
@@ -110,6 +110,11 @@ pub(crate) fn render(plan: &Plan) -> String {
         lines.push(line);
         if matches!(step.reason, Reason::Differs | Reason::Stale) {
             lines.extend(step.fields.iter().map(field));
+        }
+        match plan.rendered.get(&step.id) {
+            Some(Rendering::Fields(fields)) => lines.extend(fields.iter().map(field)),
+            Some(Rendering::Unknown(why)) => lines.push(format!("{:<14}   objects: {why}", "")),
+            None => {}
         }
     }
     for note in &plan.notes {

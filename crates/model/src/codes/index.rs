@@ -51,6 +51,9 @@ codes! {
         "The spec names a private key by its file, and neither that file nor its public half beside it (for a key that only \
          the SSH agent has) is there. Where an SSH agent runs, which may have it, that is a warning. It is looked for only by commands that ask hosts: who judges the spec elsewhere \
          needs no keys.";
+    19 Error VALUES_FILE = "a file of chart values that cannot be read",
+        "The spec names a file of values for a chart that is not there, may not be read, or holds something else than one \
+         YAML mapping. A relative path begins in the folder of the spec. Correct the path or the file.";
     101 Error DUPLICATE_NAME = "two nodes with one name",
         "A node's name is its host name, its machine's name and its name in Kubernetes, so no two nodes can share it. The \
          second one would join as the first and take its place. Give the pools different patterns, such as \

@@ -49,6 +49,9 @@ pub struct AddOns {
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     #[schemars(with = "forms::ByName<ReleaseName, Chart>")]
     pub charts: IndexMap<ReleaseName, Chart>,
+    /// The `helm` program, where it is not on the PATH.
+    #[serde(default, skip_serializing_if = "Helm::is_usual")]
+    pub helm: Helm,
     /// What becomes of a release whose workloads do not run. Without it: `leave`.
     #[serde(default, skip_serializing_if = "OnFailure::leaves")]
     pub on_failure: OnFailure,
@@ -56,6 +59,26 @@ pub struct AddOns {
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     #[schemars(with = "forms::ByName<PoolName, ManifestSource>")]
     pub manifests: IndexMap<PoolName, ManifestSource>,
+}
+
+/// The `helm` program, which installs releases. One on the PATH is used, from 3.13 on; where there is none, it is fetched,
+/// verified and kept in the user's cache folder.
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Helm {
+    /// Where it comes from in the place of `https://get.helm.sh`: the address of a mirror, or `file:` and a folder of this
+    /// computer. A relative one begins in the folder of this file. In it lies the publisher's archive under its own name,
+    /// `helm-v4.2.4-linux-amd64.tar.gz`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<forms::Mirror>")]
+    pub mirror: Option<String>,
+}
+
+impl Helm {
+    /// Whether nothing is said of it.
+    pub fn is_usual(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// What becomes of a release that fails.
@@ -388,7 +411,11 @@ pub struct Chart {
     pub version: Option<Version>,
     /// The namespace. It is made when it is not there.
     pub namespace: Namespace,
-    /// Values.
+    /// Files of values beside this one, each over those before it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<forms::FilePath>")]
+    pub values_files: Vec<String>,
+    /// Values; they win over those of files.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     pub values: IndexMap<String, Value>,
     /// Values that are secret, by their path: `auth.password`.

@@ -3,7 +3,9 @@
 //! Values go in on standard input and the kubeconfig in a file that has no name: neither stands in an argument.
 
 mod fate;
+mod fetch;
 mod program;
+mod render;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -19,6 +21,7 @@ use kubewright_model::ids::{ClusterName, Namespace, Owner, ReleaseName};
 use serde_json::json;
 
 use self::fate::Last;
+pub(super) use self::fetch::Source;
 use self::program::{Program, Said};
 use super::failure::{failed, refused, without_secrets};
 use super::look::releases::{Revision, VERSION, WISH, releases};
@@ -44,8 +47,8 @@ pub(super) struct Helm {
 }
 
 impl Helm {
-    pub(super) fn new(cluster: ClusterName, store: Arc<dyn Store>, folder: PathBuf) -> Self {
-        Self { cluster, store, program: Program::new(folder) }
+    pub(super) fn new(cluster: ClusterName, store: Arc<dyn Store>, folder: PathBuf, source: Option<Source>) -> Self {
+        Self { cluster, store, program: Program::new(folder, source) }
     }
 
     /// The same, with programs in a folder of their own.
@@ -54,8 +57,8 @@ impl Helm {
     }
 
     /// Why no release can be installed from here.
-    pub(super) fn missing(&self) -> Option<String> {
-        self.program.missing()
+    pub(super) async fn missing(&self, tell: &(dyn Fn(String) + Send + Sync)) -> Option<String> {
+        self.program.found(tell).await.err()
     }
 
     /// Installs or upgrades a release, and writes down on its revision what it was made of.
@@ -85,8 +88,8 @@ impl Helm {
             }
         }
         tell(format!("waiting for the pods of {} in {}", release.name, release.namespace));
-        let helm = self.program.version().map_err(|why| refused(what.as_str(), why))?;
-        let arguments = arguments(release, owner, helm);
+        let helm = self.program.found(tell).await.map_err(|why| refused(what.as_str(), why))?;
+        let arguments = arguments(release, owner, helm.version);
         let run = self.run(session, &arguments, Some(values.to_string()));
         let last = Last::default();
         let ran = tokio::select! {
@@ -123,11 +126,11 @@ impl Helm {
     async fn uninstall(&self, session: &Session, name: &ReleaseName, within: &Namespace) -> Result<(), ClusterError> {
         let words = ["uninstall", name.as_str(), "--namespace", within.as_str(), "--wait", "--timeout", "300s"];
         let ran = self.run(session, &words.map(String::from), None).await;
-        ran.map_err(|said| said.error(format!("release {name}"), &session.url(), Vec::new()))
+        ran.map(drop).map_err(|said| said.error(format!("release {name}"), &session.url(), Vec::new()))
     }
 
-    /// Runs the program on the server that answers.
-    async fn run(&self, session: &Session, arguments: &[String], input: Option<String>) -> Result<(), Said> {
+    /// Runs the program on the server that answers; returns what it said.
+    async fn run(&self, session: &Session, arguments: &[String], input: Option<String>) -> Result<String, Said> {
         let kubeconfig = self.kubeconfig(session).map_err(Said::from)?;
         let url = session.url();
         let at = url.trim_start_matches("https://").trim_end_matches('/').parse().map_err(Said::from)?;
@@ -166,13 +169,18 @@ pub(super) fn arguments(release: &DesiredRelease, owner: &Owner, helm: program::
         // Helm 4 has a new word for it: <https://github.com/helm/helm/blob/v4.0.0/pkg/cmd/upgrade.go>
         words.push(if helm < (4, 0) { "--atomic" } else { "--rollback-on-failure" }.into());
     }
+    from_where(release, &mut words);
+    words
+}
+
+/// Which version of the chart, and where it comes from.
+fn from_where(release: &DesiredRelease, words: &mut Vec<String>) {
     if let Some(version) = &release.version {
         words.extend(["--version".into(), version.to_string()]);
     }
     if let Some(repository) = &release.repository {
         words.extend(["--repo".into(), repository.clone()]);
     }
-    words
 }
 
 async fn newest(client: &Client, name: &ReleaseName, namespace: &Namespace) -> Result<Option<Revision>, ClusterError> {

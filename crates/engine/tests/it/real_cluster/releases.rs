@@ -6,7 +6,9 @@ use std::sync::Mutex;
 use kubewright_engine::cluster::{ClusterApi, ClusterError, RealCluster};
 use kubewright_hosts::Holes;
 use kubewright_model::desired::{Desired, DesiredRelease};
-use kubewright_model::observed::ReleaseSeen;
+use kubewright_model::object::Manifest;
+use kubewright_model::observed::{ReleaseSeen, Rendered};
+use kubewright_model::secret::Secret;
 use kubewright_model::spec::addons::OnFailure;
 use kubewright_model::units::Span;
 use serde_json::{Value, json};
@@ -133,7 +135,7 @@ pub(super) async fn one_that_fails_is_left_or_put_back(plane: &Plane, desired: &
     assert!(why.ends_with("; nothing of it is installed now"), "{why}");
     told(&log);
     assert_eq!(seen(hands, desired).await, None);
-    assert_eq!(plane.get(&["deployments"], "{.items[*].metadata.name}"), "");
+    assert_eq!(plane.get(&["deployments", "-l", "app=of-the-chart"], "{.items[*].metadata.name}"), "");
     // One that ran is put back, is ours, and differs from what is wished now alone.
     let runs = wish(json!({ "replicas": 1 }), OnFailure::Rollback);
     assert!(hands.install(&runs, &desired.owner, &Holes::new(), &drop).await.unwrap());
@@ -150,5 +152,38 @@ pub(super) async fn one_that_fails_is_left_or_put_back(plane: &Plane, desired: &
     assert!(!seen(hands, desired).await.unwrap().deployed);
     assert_eq!(plane.get(&["configmap", "of-the-chart"], "{.data.replicas}"), "2");
     assert!(hands.install(&runs, &desired.owner, &Holes::new(), &drop).await.unwrap());
+    hands.remove(&"web".into(), &"default".into()).await.unwrap();
+}
+
+/// By Helm itself, without a secret and without a change.
+pub(super) async fn what_would_change_is_rendered(plane: &Plane, desired: &Desired, hands: &RealCluster) {
+    let hole = "\u{2039}hole:secret/web\u{203a}";
+    let holes: Holes = [("secret/web".into(), Secret::new("open-sesame".to_string()))].into();
+    let wish = |replicas: u32| wish(json!({ "replicas": replicas, "password": hole }));
+    assert!(hands.install(&wish(1), &desired.owner, &holes, &drop).await.unwrap());
+    assert_eq!(plane.get(&["configmap", "with-secret"], "{.data.url}"), "https://me:open-sesame@lab");
+    let Some(Rendered::Objects { there, wished }) = hands.rendered(&wish(2), &holes).await else {
+        panic!("it can be rendered")
+    };
+    let told = |objects: &[Manifest], kind: &str, name: &str, field: &str| {
+        let object = objects.iter().find(|it| it.0["kind"] == kind && it.0["metadata"]["name"] == name);
+        let object = object.unwrap_or_else(|| panic!("no {kind} {name} in {objects:?}"));
+        object.0.pointer(field).and_then(Value::as_str).unwrap_or_default().to_string()
+    };
+    let both =
+        |kind: &str, name: &str, field: &str| (told(&there, kind, name, field), told(&wished, kind, name, field));
+    assert_eq!(both("ConfigMap", "of-the-chart", "/data/replicas"), ("1".into(), "2".into()));
+    let url = "https://me:[secret]@lab".to_string();
+    assert_eq!(both("ConfigMap", "with-secret", "/data/url"), (url.clone(), url));
+    let password = both("Secret", "of-the-chart", "/stringData/password");
+    assert_eq!(password, ("[secret]".into(), "[secret]".into()));
+    let chance = both("Secret", "of-the-chart", "/stringData/chance");
+    assert_eq!(chance, ("[secret]".into(), "[another secret]".into()));
+    assert_eq!(plane.get(&["configmap", "of-the-chart"], "{.data.replicas}"), "1", "nothing was changed");
+    let refused = DesiredRelease { values: json!({ "refuse": true, "password": hole }), ..wish(1) };
+    match hands.rendered(&refused, &holes).await {
+        Some(Rendered::Unknown(why)) => assert!(why.contains("refused as told"), "{why}"),
+        other => panic!("{other:?}"),
+    }
     hands.remove(&"web".into(), &"default".into()).await.unwrap();
 }

@@ -7,12 +7,13 @@ use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::sync::OnceLock;
 
 use kubewright_model::net::HostPort;
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
+use tokio::sync::OnceCell;
 
+use super::fetch::{self, Source};
 use crate::cluster::ClusterError;
 
 /// Its name.
@@ -31,8 +32,18 @@ pub(super) struct Program {
     path: OsString,
     /// Charts that are folders are named relative to it.
     folder: PathBuf,
+    /// Where it comes from when it is not there.
+    source: Option<Source>,
     /// It was found to be right: every plan wants to know, and it is asked once.
-    right: OnceLock<Version>,
+    right: OnceCell<Found>,
+}
+
+/// A program that was found to be right.
+#[derive(Clone, Debug)]
+pub(super) struct Found {
+    program: PathBuf,
+    /// Its version.
+    pub(super) version: Version,
 }
 
 /// The first two numbers of the program's version.
@@ -93,50 +104,45 @@ impl From<String> for Said {
 }
 
 impl Program {
-    /// The one on the PATH.
-    pub(super) fn new(folder: PathBuf) -> Self {
-        Self { path: std::env::var_os("PATH").unwrap_or_default(), folder, right: OnceLock::new() }
+    /// The one on the PATH, or from that source.
+    pub(super) fn new(folder: PathBuf, source: Option<Source>) -> Self {
+        Self { path: std::env::var_os("PATH").unwrap_or_default(), folder, source, right: OnceCell::new() }
     }
 
     /// The one in this folder alone.
     pub(super) fn within(self, programs: &Path) -> Self {
-        Self { path: programs.into(), right: OnceLock::new(), ..self }
+        Self { path: programs.into(), source: None, right: OnceCell::new(), ..self }
     }
 
-    /// Why nothing can be done with it.
-    pub(super) fn missing(&self) -> Option<String> {
-        self.version().err()
+    /// The program, or why nothing can be done with any; `tell` hears of what takes a while.
+    pub(super) async fn found(&self, tell: &(dyn Fn(String) + Send + Sync)) -> Result<&Found, String> {
+        self.right.get_or_try_init(|| self.look(tell)).await
     }
 
-    /// Its version, or why nothing can be done with it.
-    pub(super) fn version(&self) -> Result<Version, String> {
-        if let Some(version) = self.right.get() {
-            return Ok(*version);
+    async fn look(&self, tell: &(dyn Fn(String) + Send + Sync)) -> Result<Found, String> {
+        let why = match self.find() {
+            Some(program) => match asked(program).await {
+                Ok(found) => return Ok(found),
+                Err(why) => why,
+            },
+            None => format!("the program `{PROGRAM}` is not on this computer's PATH"),
+        };
+        let Some(source) = &self.source else { return Err(why) };
+        if !source.place().is_file() {
+            tell(format!("{why}: fetching {PROGRAM} {}", fetch::VERSION));
         }
-        let version = self.asked()?;
-        Ok(*self.right.get_or_init(|| version))
-    }
-
-    fn asked(&self) -> Result<Version, String> {
-        let program = self.find().ok_or_else(|| format!("the program `{PROGRAM}` is not on this computer's PATH"))?;
-        let place = program.display();
-        let asked = std::process::Command::new(&program).args(["version", "--template", "{{.Version}}"]).output();
-        let output = asked.map_err(|error| format!("{place} does not start: {error}"))?;
-        let said = String::from_utf8_lossy(&output.stdout);
-        match version(&said) {
-            None => Err(format!("{place} does not tell its version")),
-            Some(version) if version < OLDEST => Err(format!("{place} is {}, which is too old", said.trim())),
-            Some(version) => Ok(version),
-        }
+        let fetched = source.fetch().await;
+        asked(fetched.map_err(|cannot| format!("{why}, and {PROGRAM} {} cannot be fetched: {cannot}", fetch::VERSION))?)
+            .await
     }
 
     fn find(&self) -> Option<PathBuf> {
         std::env::split_paths(&self.path).map(|folder| folder.join(PROGRAM)).find(|file| is_program(file))
     }
 
-    /// Runs it to its end.
-    pub(super) async fn run(&self, api: Api<'_>, arguments: &[String], input: Option<String>) -> Result<(), Said> {
-        let program = self.find().ok_or_else(|| Said::from(self.missing().unwrap_or_default()))?;
+    /// Runs it to its end; returns what it said.
+    pub(super) async fn run(&self, api: Api<'_>, arguments: &[String], input: Option<String>) -> Result<String, Said> {
+        let Found { program, .. } = self.found(&drop).await.map_err(Said::from)?;
         let kubeconfig = nameless(api.kubeconfig).map_err(|error| Said::from(error.to_string()))?;
         let mut command = Command::new(program);
         command.args(arguments).arg("--kubeconfig").arg(place(&kubeconfig));
@@ -159,13 +165,26 @@ impl Program {
         let ((), output) = tokio::join!(feed, child.wait_with_output());
         let output = output.map_err(|error| Said::from(error.to_string()))?;
         if output.status.success() {
-            return Ok(());
+            return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
         }
         let said = format!("{}\n{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         let mut lines: Vec<String> = said.lines().filter(|line| !line.trim().is_empty()).map(str::to_string).collect();
         let why = lines.iter().rev().find_map(|line| line.strip_prefix("Error: ")).map(str::to_string);
         let why = why.unwrap_or_else(|| format!("{PROGRAM} ended with {}", output.status));
         Err(Said { why, lines: lines.split_off(lines.len().saturating_sub(SAID)) })
+    }
+}
+
+/// Asks a program for its version.
+async fn asked(program: PathBuf) -> Result<Found, String> {
+    let place = program.display();
+    let asked = Command::new(&program).args(["version", "--template", "{{.Version}}"]).output().await;
+    let output = asked.map_err(|error| format!("{place} does not start: {error}"))?;
+    let said = String::from_utf8_lossy(&output.stdout);
+    match version(&said) {
+        None => Err(format!("{place} does not tell its version")),
+        Some(version) if version < OLDEST => Err(format!("{place} is {}, which is too old", said.trim())),
+        Some(version) => Ok(Found { program, version }),
     }
 }
 
@@ -215,6 +234,8 @@ fn is_program(file: &Path) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use kubewright_model::digest::Digest;
+
     use super::*;
 
     /// A program of this name that is a script, and the folder that it is in.
@@ -225,17 +246,17 @@ mod tests {
         let mut write_it = std::process::Command::new("sh");
         write_it.args(["-c", &write]).arg(folder.path().join(PROGRAM));
         assert!(write_it.status().unwrap().success());
-        (Program::new(PathBuf::new()).within(folder.path()), folder)
+        (Program::new(PathBuf::new(), None).within(folder.path()), folder)
     }
 
-    async fn run(text: &str) -> Result<(), Said> {
-        let (program, _folder) = script(text);
+    async fn run(text: &str) -> Result<String, Said> {
+        let (program, _folder) = script(&format!("case $1 in version) echo v3.13.0; exit ;; esac\n{text}"));
         let api = Api { kubeconfig: b"the way in", at: HostPort::new("10.0.0.1", 6443) };
         program.run(api, &["list".into()], Some("values".into())).await
     }
 
-    #[test]
-    fn one_that_is_too_old_or_of_another_kind_is_none() {
+    #[tokio::test]
+    async fn one_that_is_too_old_or_of_another_kind_is_none() {
         for (says, why) in [
             ("echo v3.12.3", Some("is v3.12.3, which is too old")),
             ("echo v3.13.0", None),
@@ -245,11 +266,43 @@ mod tests {
             ("exit 1", Some("does not tell its version")),
         ] {
             let (program, _folder) = script(says);
-            match (program.missing(), why) {
-                (None, None) => {}
-                (Some(told), Some(why)) => assert!(told.ends_with(why), "{says}: {told}"),
+            match (program.found(&drop).await, why) {
+                (Ok(_), None) => {}
+                (Err(told), Some(why)) => assert!(told.ends_with(why), "{says}: {told}"),
                 other => panic!("{says}: {other:?}"),
             }
+        }
+    }
+
+    #[tokio::test]
+    async fn one_that_is_missing_or_too_old_is_fetched_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let make = "mkdir linux && printf '#!/bin/sh\\nprintf v4.2.4\\n' >linux/helm && chmod 755 linux/helm \
+            && tar -czf helm.tgz linux/helm";
+        let mut make_it = std::process::Command::new("sh");
+        assert!(make_it.args(["-c", make]).current_dir(folder.path()).status().unwrap().success());
+        let archive = folder.path().join("helm.tgz");
+        let (url, bytes) = (format!("file:{}", archive.display()), std::fs::read(&archive).unwrap());
+        let source = |digest| Source::with(url.clone(), digest, "linux/helm", &folder.path().join("cache"));
+        let (old, _folder) = script("echo v3.12.3");
+        for begun in [Program::new(PathBuf::new(), None).within(Path::new("/nowhere")), old] {
+            let path = begun.path.clone();
+            let with = |digest| Program {
+                path: path.clone(),
+                source: Some(source(digest)),
+                ..Program::new(PathBuf::new(), None)
+            };
+            let why = with(Digest::of("other")).found(&drop).await.unwrap_err();
+            assert!(
+                why.contains(", and helm v4.2.4 cannot be fetched: file:") && why.contains("has the digest"),
+                "{why}"
+            );
+            let told = std::sync::Mutex::new(Vec::new());
+            let tell = |what: String| told.lock().unwrap().push(what);
+            let right = with(Digest::of(&bytes));
+            let (one, two) = tokio::join!(right.found(&tell), right.found(&tell));
+            assert_eq!((one.unwrap().version, two.unwrap().version), ((4, 2), (4, 2)));
+            assert!(told.lock().unwrap().len() <= 1, "{told:?}");
         }
     }
 

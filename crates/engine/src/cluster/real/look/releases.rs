@@ -101,6 +101,7 @@ pub(super) fn seen(
             fingerprint: revision.wish,
             deployed: revision.status == "deployed",
             owner: revision.owner,
+            rendered: None,
         };
         (key, seen)
     });
