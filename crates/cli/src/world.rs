@@ -18,6 +18,7 @@ use kubewright_model::units::Moment;
 use crate::arguments::Arguments;
 use crate::problem::{Done, Problem};
 use crate::screen::{CARE, DIM, PRETEND, paint, quoted, remark};
+use crate::source::STANDARD_INPUT;
 
 /// The folder beside the spec in which journals and secrets are kept.
 const STORE: &str = ".kubewright";
@@ -95,8 +96,10 @@ impl Site {
     ) -> Result<T, Problem> {
         let beside = spec.parent().unwrap_or(Path::new(""));
         let kept = beside.join(STORE);
+        // What comes from standard input has no place beside it.
+        let lock = (spec != Path::new(STANDARD_INPUT)).then(|| spec.with_extension("lock"));
         let tell = Arc::new(|what| remark!("{} {what}", paint(CARE, "→")));
-        let world = World::real(beside, &kept, desired, Arc::new(crate::prompt::secret), tell)
+        let world = World::real(beside, lock, &kept, desired, Arc::new(crate::prompt::secret), tell)
             .map_err(|why| Problem::new(Done::Usage, why))?;
         let engine = Engine::new(world, Arc::new(FolderStore::new(kept)));
         let site = Self { engine: told(engine), pretend: None };

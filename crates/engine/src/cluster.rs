@@ -12,7 +12,7 @@ use kubewright_model::desired::{Desired, DesiredRelease};
 use kubewright_model::ids::{Namespace, NodeName, Owner, ReleaseName};
 use kubewright_model::object::{Manifest, ObjectId};
 use kubewright_model::observed::{ClusterSeen, Rendered, Seen};
-use kubewright_model::plan::NodeMarks;
+use kubewright_model::plan::{NodeMarks, Note};
 use kubewright_model::units::Span;
 
 /// What came of looking whether a condition holds.
@@ -54,6 +54,17 @@ pub trait ClusterApi: Send + Sync {
     /// The objects of a release that is there: as they are, and as its chart renders them with what is wished. Nothing is
     /// changed, and no secret is in the answer. None where these hands render nothing.
     async fn rendered(&self, _release: &DesiredRelease, _holes: &Holes) -> Option<Rendered> {
+        None
+    }
+
+    /// Fills in what the spec leaves open of releases and the lock file or a repository knows: versions, digests. The notes say
+    /// what could not be.
+    async fn settle(&self, _releases: &mut [DesiredRelease]) -> Vec<Note> {
+        Vec::new()
+    }
+
+    /// What is wrong with the chart of a release that is to be installed.
+    async fn doubt(&self, _release: &DesiredRelease) -> Option<Note> {
         None
     }
 

@@ -3,7 +3,7 @@
 mod access;
 mod patience;
 mod read;
-mod rendered;
+mod releases;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -192,13 +192,25 @@ impl Engine {
     ///
     /// [`EngineError::Bug`] when the plan breaks a promise.
     pub async fn plan(&self, desired: &Desired, ask: &Ask, only: &[String]) -> Result<Planned, EngineError> {
-        let mut observed = observe(&self.world, &*self.store, desired).await;
-        self.render(desired, ask, &mut observed).await;
+        let (settled, unsettled) = self.settled(desired, ask).await;
+        let desired = &*settled;
+        let observed = self.seen_for(desired, ask).await;
         let mut plan = plan_from(desired, &observed, ask, only)?;
         let tell = |what| self.listener.iter().for_each(|listener| listener(String::clone(&what)));
-        plan.notes.splice(0..0, self.world.no_releases(&plan, &tell).await);
+        match self.world.no_releases(&plan, &tell).await {
+            Some(note) => plan.notes.insert(0, note),
+            None => plan.notes.extend(self.doubts(&plan).await),
+        }
+        plan.notes.extend(unsettled);
         plan.notes.extend(self.world.refused(&plan, desired, &observed).await);
         Ok(Planned { observed, plan })
+    }
+
+    /// Looks at all that a plan needs: the world, and what releases that differ would be.
+    pub async fn seen_for(&self, desired: &Desired, ask: &Ask) -> Observed {
+        let mut observed = observe(&self.world, &*self.store, desired).await;
+        self.render(desired, ask, &mut observed).await;
+        observed
     }
 
     /// Looks at the world.

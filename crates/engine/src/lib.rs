@@ -18,6 +18,7 @@ mod holes;
 pub mod journal;
 pub mod keyfiles;
 pub mod kubeconfig;
+mod lockfile;
 mod manifests;
 mod observe;
 pub mod rehearse;

@@ -47,13 +47,20 @@ pub struct World {
 
 impl World {
     /// The real world, as far as this version of the program reaches it: hosts over SSH, those that are there
-    /// already, Proxmox VE, and the cluster's API. The spec lies in `folder`; `kept` is the folder of the store, in which
+    /// already, Proxmox VE, and the cluster's API. The spec lies in `folder`, and its `lock` file beside it, where it is a file; `kept` is the folder of the store, in which
     /// hosts' keys are kept too; `prompt` asks a person, and `tell` hears of keys that are learnt.
     ///
     /// # Errors
     ///
     /// The user's SSH configuration cannot be read.
-    pub fn real(folder: &Path, kept: &Path, desired: &Desired, prompt: Prompt, tell: Tell) -> Result<Self, String> {
+    pub fn real(
+        folder: &Path,
+        lock: Option<PathBuf>,
+        kept: &Path,
+        desired: &Desired,
+        prompt: Prompt,
+        tell: Tell,
+    ) -> Result<Self, String> {
         let user = User {
             home: std::env::home_dir().unwrap_or_else(|| "/".into()),
             agent: std::env::var_os("SSH_AUTH_SOCK").map(PathBuf::from),
@@ -73,7 +80,11 @@ impl World {
                 Err(why) => drop(silent.insert(name.clone(), why)),
             }
         }
-        let cluster = Arc::new(RealCluster::new(desired, store, hosts.clone(), folder.clone()));
+        let cluster = RealCluster::new(desired, store, hosts.clone(), folder.clone());
+        let cluster = match lock {
+            Some(lock) => Arc::new(cluster.locking(lock)),
+            None => Arc::new(cluster),
+        };
         Ok(Self { providers, silent, hosts: Some(hosts), cluster: Some(cluster), pretend: None, folder })
     }
 

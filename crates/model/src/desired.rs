@@ -377,12 +377,24 @@ pub struct DesiredRelease {
     /// How long its workloads may take, where that is not as long as usual.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout: Option<Span>,
+    /// The digest of its chart, as the lock file has it; of a folder's files, as they are now. Lowering knows none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<Digest>,
 }
 
 impl DesiredRelease {
-    /// The digest of what we would hand to Helm, without secrets.
+    /// The digest of what we would hand to Helm, without secrets. What is in a folder has no version that would tell.
     pub fn fingerprint(&self) -> Digest {
-        Digest::of_value(&(&self.chart, &self.repository, &self.version, &self.values))
+        let said = (&self.chart, &self.repository, &self.version, &self.values);
+        match self.digest.as_ref().filter(|_| self.is_folder()) {
+            Some(files) => Digest::of_value(&(said, files)),
+            None => Digest::of_value(&said),
+        }
+    }
+
+    /// Whether its chart is a folder beside the spec.
+    pub fn is_folder(&self) -> bool {
+        ["./", "../", "/"].iter().any(|start| self.chart.starts_with(start))
     }
 }
 

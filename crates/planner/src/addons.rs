@@ -124,6 +124,7 @@ impl Recommended {
             before_ready: false,
             on_failure: OnFailure::Leave,
             timeout: None,
+            digest: None,
         }
     }
 }

@@ -24,11 +24,11 @@ use kubewright_model::ids::{Namespace, NodeName, Owner, ReleaseName};
 use kubewright_model::net::HostPort;
 use kubewright_model::object::{Manifest, ObjectId};
 use kubewright_model::observed::{ClusterSeen, Rendered, Seen};
-use kubewright_model::plan::NodeMarks;
+use kubewright_model::plan::{NodeMarks, Note};
 use kubewright_model::units::Span;
 
 use self::failure::without_secrets;
-use self::helm::{Helm, Source};
+use self::helm::Helm;
 pub(crate) use self::reach::KEPT as KUBECONFIG;
 use self::reach::{Away, Reach, Session};
 use super::{Checked, ClusterApi, ClusterError};
@@ -45,13 +45,20 @@ impl RealCluster {
     /// Hands on the cluster that `desired` describes. Its kubeconfig is in the store, or on a host of a server; charts
     /// that are folders are in `folder`.
     pub fn new(desired: &Desired, store: Arc<dyn Store>, hosts: Arc<dyn Hosts>, folder: PathBuf) -> Self {
-        let helm = Helm::new(
-            desired.cluster.clone(),
-            store.clone(),
-            folder.clone(),
-            Source::of(desired.helm_mirror.as_deref(), &folder),
-        );
+        let helm = Helm::new(desired, store.clone(), folder);
         Self { desired: desired.clone(), reach: Reach::new(store, hosts), helm }
+    }
+
+    /// The same hands, with a lock file.
+    #[must_use]
+    pub fn locking(self, lock: PathBuf) -> Self {
+        Self { helm: self.helm.locking(lock), ..self }
+    }
+
+    /// The same hands, which keep charts in this folder.
+    #[must_use]
+    pub fn caching(self, cache: PathBuf) -> Self {
+        Self { helm: self.helm.caching(cache), ..self }
     }
 
     /// The same hands, which look for programs in this folder alone.
@@ -115,6 +122,14 @@ impl ClusterApi for RealCluster {
     ) -> Result<bool, ClusterError> {
         let session = self.session().await?;
         self.heed(self.helm.install(&session, release, owner, holes, tell).await)
+    }
+
+    async fn settle(&self, releases: &mut [DesiredRelease]) -> Vec<Note> {
+        self.helm.settle(releases).await
+    }
+
+    async fn doubt(&self, release: &DesiredRelease) -> Option<Note> {
+        self.helm.doubt(release).await
     }
 
     async fn rendered(&self, release: &DesiredRelease, holes: &Holes) -> Option<Rendered> {

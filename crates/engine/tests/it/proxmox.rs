@@ -62,7 +62,7 @@ spec:
 
 fn real(desired: &Desired, folder: &Path) -> World {
     let prompt = Arc::new(|_: &str| Err("nobody is asked".into()));
-    World::real(folder, &folder.join("kept"), desired, prompt, Arc::new(|_| {})).unwrap()
+    World::real(folder, None, &folder.join("kept"), desired, prompt, Arc::new(|_| {})).unwrap()
 }
 
 #[tokio::test]

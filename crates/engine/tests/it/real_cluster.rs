@@ -1,5 +1,6 @@
 //! Hands on clusters, on a real API server.
 
+mod charts;
 mod conditions;
 mod nodes;
 mod objects;
@@ -179,6 +180,7 @@ async fn a_real_cluster_keeps_the_contract() {
         before_ready: false,
         on_failure: OnFailure::Leave,
         timeout: None,
+        digest: None,
     };
     let case = cluster::Case {
         hands: &answers.with_programs(plane.programs()),
@@ -220,6 +222,7 @@ async fn what_is_done_to_a_real_cluster_is_what_kubectl_sees() {
             releases::a_release_lives(&plane, &desired, &hands, folder.path()).await;
             releases::one_that_fails_is_left_or_put_back(&plane, &desired, &hands).await;
             releases::what_would_change_is_rendered(&plane, &desired, &hands).await;
+            charts::one_is_pulled_once_and_locked(&plane, &desired, folder.path()).await;
         }
         Some(why) => skipped(&format!("only the part about releases: {why}")),
     }

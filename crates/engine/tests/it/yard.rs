@@ -84,7 +84,7 @@ impl Yard {
 
     /// Looks, and plans from what was seen.
     pub(crate) async fn plan(&self, ask: &Ask, only: &[String]) -> (Observed, Plan) {
-        let observed = self.engine().status(&self.desired).await;
+        let observed = self.engine().seen_for(&self.desired, ask).await;
         let plan = plan_from(&self.desired, &observed, ask, only).unwrap_or_else(|error| panic!("{}", error.told()));
         (observed, plan)
     }

@@ -506,9 +506,9 @@ codes! {
     711 Error DATA_KEY_FORM = "a key that Kubernetes does not accept",
         "The keys of ConfigMaps and Secrets have letters, digits, `-`, `_` and `.`. They become the names of files, \
          so there is no `/` in them.";
-    801 Error CHART_WITHOUT_VERSION = "a chart without a version",
-        "Without a version Helm takes the newest, another one each month, and the same file would mean another \
-         cluster. Write the chart's exact version.";
+    801 Warning CHART_WITHOUT_VERSION = "a chart without a version",
+        "Without a version the first `apply` takes the newest, and the lock file beside the spec keeps it. Where that file is \
+         lost, the same spec means another cluster. Write the chart's exact version, or keep the lock file in Git.";
     802 Error CHART_WITHOUT_REPOSITORY = "a chart from nowhere",
         "A chart's name alone says nothing about where it comes from. Write its `repository`, an `oci://` address, \
          or a folder that starts with `./`.";

@@ -406,7 +406,7 @@ pub struct Chart {
     /// The repository's address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub repository: Option<String>,
-    /// The chart's version; not for a folder.
+    /// The chart's version; not for a folder. Without it, the first `apply` takes the newest, and the lock file keeps it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<Version>,
     /// The namespace. It is made when it is not there.

@@ -56,6 +56,7 @@ pub(super) fn chart(
         before_ready: false,
         on_failure: chart.on_failure.unwrap_or(on_failure),
         timeout: chart.timeout,
+        digest: None,
     }
 }
 

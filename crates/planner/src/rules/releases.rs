@@ -65,7 +65,12 @@ fn chart_rules(name: &ReleaseName, chart: &Chart, path: &SpecPath, say: &mut imp
     }
     if chart.version.is_none() && !folder {
         let message = format!("the chart of `{name}` has no version");
-        say(codes::CHART_WITHOUT_VERSION, path.clone(), message, "write its exact version: `version: 1.2.3`");
+        say(
+            codes::CHART_WITHOUT_VERSION,
+            path.clone(),
+            message,
+            "write its exact version (`version: 1.2.3`), or keep the lock file in Git, which holds the one that was taken",
+        );
     }
     match &chart.repository {
         None if !folder && !oci => {

@@ -2,6 +2,7 @@
 //!
 //! Values go in on standard input and the kubeconfig in a file that has no name: neither stands in an argument.
 
+mod charts;
 mod fate;
 mod fetch;
 mod program;
@@ -16,19 +17,21 @@ use kube::Client;
 use kube::api::{Api, DeleteParams, Patch, PatchParams};
 use kube::config::Kubeconfig;
 use kubewright_hosts::Holes;
-use kubewright_model::desired::DesiredRelease;
+use kubewright_model::desired::{Desired, DesiredRelease};
 use kubewright_model::ids::{ClusterName, Namespace, Owner, ReleaseName};
 use serde_json::json;
 
+use self::charts::{Chart, Pulled};
 use self::fate::Last;
-pub(super) use self::fetch::Source;
-use self::program::{Program, Said};
+use self::fetch::Source;
+use self::program::{Found, Program, Said};
 use super::failure::{failed, refused, without_secrets};
 use super::look::releases::{Revision, VERSION, WISH, releases};
 use super::marks::{CLUSTER, FIELD_MANAGER};
 use super::objects::fill;
 use super::reach::{KEPT, Session};
 use crate::cluster::ClusterError;
+use crate::lockfile::LockFile;
 use crate::store::Store;
 
 /// How long a release's workloads may take: large images over a slow line need minutes.
@@ -44,11 +47,37 @@ pub(super) struct Helm {
     cluster: ClusterName,
     store: Arc<dyn Store>,
     program: Program,
+    /// Charts that are folders are in it.
+    folder: PathBuf,
+    /// Charts that were pulled are kept in it.
+    cache: Option<PathBuf>,
+    lock: Option<LockFile>,
+    pulled: Pulled,
+    /// What the lock file is about.
+    wished: Vec<DesiredRelease>,
 }
 
 impl Helm {
-    pub(super) fn new(cluster: ClusterName, store: Arc<dyn Store>, folder: PathBuf, source: Option<Source>) -> Self {
-        Self { cluster, store, program: Program::new(folder, source) }
+    pub(super) fn new(desired: &Desired, store: Arc<dyn Store>, folder: PathBuf) -> Self {
+        let source = Source::of(desired.helm_mirror.as_deref(), &folder);
+        Self {
+            cluster: desired.cluster.clone(),
+            store,
+            program: Program::new(folder.clone(), source),
+            folder,
+            cache: fetch::cache(),
+            lock: None,
+            pulled: Pulled::default(),
+            wished: desired.releases.clone(),
+        }
+    }
+
+    pub(super) fn locking(self, lock: PathBuf) -> Self {
+        Self { lock: Some(LockFile::at(lock)), ..self }
+    }
+
+    pub(super) fn caching(self, cache: PathBuf) -> Self {
+        Self { cache: Some(cache), ..self }
     }
 
     /// The same, with programs in a folder of their own.
@@ -89,7 +118,10 @@ impl Helm {
         }
         tell(format!("waiting for the pods of {} in {}", release.name, release.namespace));
         let helm = self.program.found(tell).await.map_err(|why| refused(what.as_str(), why))?;
-        let arguments = arguments(release, owner, helm.version);
+        let chart = self.chart(release).await;
+        let chart = chart.map_err(|fault| fault.said(release).error(what.clone(), &session.url(), Vec::new()))?;
+        self.write_down(release, &chart, helm).map_err(|why| refused(what.as_str(), why))?;
+        let arguments = arguments(release, owner, &chart.place, helm.version);
         let run = self.run(session, &arguments, Some(values.to_string()));
         let last = Last::default();
         let ran = tokio::select! {
@@ -106,6 +138,15 @@ impl Helm {
         }
         note(client, release).await?;
         Ok(true)
+    }
+
+    /// The lock file knows what is installed before it is: a run that is cut off goes on with the same.
+    fn write_down(&self, release: &DesiredRelease, chart: &Chart, helm: &Found) -> Result<(), String> {
+        let Some(lock) = &self.lock else { return Ok(()) };
+        if let Some((name, digest)) = &helm.fetched {
+            lock.put_program(name, digest.clone())?;
+        }
+        lock.put(release, chart.digest.clone(), &self.wished)
     }
 
     /// Removes a release of ours.
@@ -134,7 +175,7 @@ impl Helm {
         let kubeconfig = self.kubeconfig(session).map_err(Said::from)?;
         let url = session.url();
         let at = url.trim_start_matches("https://").trim_end_matches('/').parse().map_err(Said::from)?;
-        let ran = self.program.run(program::Api { kubeconfig: &kubeconfig, at }, arguments, input);
+        let ran = self.program.run(Some(program::Api { kubeconfig: &kubeconfig, at }), arguments, input);
         match tokio::time::timeout(LONGEST, ran).await {
             Ok(ran) => ran,
             Err(_) => Err(Said::from(format!("it did not end within {} minutes", LONGEST.as_secs() / 60))),
@@ -154,33 +195,21 @@ impl Helm {
 }
 
 /// Our mark is set in the same request that makes the release, so that one that is cut off can be found.
-pub(super) fn arguments(release: &DesiredRelease, owner: &Owner, helm: program::Version) -> Vec<String> {
+pub(super) fn arguments(release: &DesiredRelease, owner: &Owner, chart: &str, helm: program::Version) -> Vec<String> {
     let patience = release.timeout.map_or(READY, |timeout| timeout.duration());
-    let mut words: Vec<String> =
-        ["upgrade", release.name.as_str(), release.chart.as_str(), "--install", "--reset-values"]
-            .map(String::from)
-            .into_iter()
-            .chain(["--namespace".into(), release.namespace.to_string(), "--values".into(), "-".into()])
-            .chain(["--labels".into(), format!("{CLUSTER}={}", owner.0)])
-            .chain(["--history-max".into(), HISTORY.into()])
-            .chain(["--wait".into(), "--timeout".into(), format!("{}s", patience.as_secs())])
-            .collect();
+    let mut words: Vec<String> = ["upgrade", release.name.as_str(), chart, "--install", "--reset-values"]
+        .map(String::from)
+        .into_iter()
+        .chain(["--namespace".into(), release.namespace.to_string(), "--values".into(), "-".into()])
+        .chain(["--labels".into(), format!("{CLUSTER}={}", owner.0)])
+        .chain(["--history-max".into(), HISTORY.into()])
+        .chain(["--wait".into(), "--timeout".into(), format!("{}s", patience.as_secs())])
+        .collect();
     if !release.on_failure.leaves() {
         // Helm 4 has a new word for it: <https://github.com/helm/helm/blob/v4.0.0/pkg/cmd/upgrade.go>
         words.push(if helm < (4, 0) { "--atomic" } else { "--rollback-on-failure" }.into());
     }
-    from_where(release, &mut words);
     words
-}
-
-/// Which version of the chart, and where it comes from.
-fn from_where(release: &DesiredRelease, words: &mut Vec<String>) {
-    if let Some(version) = &release.version {
-        words.extend(["--version".into(), version.to_string()]);
-    }
-    if let Some(repository) = &release.repository {
-        words.extend(["--repo".into(), repository.clone()]);
-    }
 }
 
 async fn newest(client: &Client, name: &ReleaseName, namespace: &Namespace) -> Result<Option<Revision>, ClusterError> {

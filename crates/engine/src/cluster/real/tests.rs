@@ -276,12 +276,15 @@ fn nothing_secret_stands_in_helms_arguments() {
         before_ready: false,
         on_failure: OnFailure::Leave,
         timeout: None,
+        digest: None,
     };
-    let words = |release: &DesiredRelease, helm| helm::arguments(release, &Owner("lab".into()), helm).join(" ");
+    let words = |release: &DesiredRelease, helm| {
+        helm::arguments(release, &Owner("lab".into()), "/cache/web.tgz", helm).join(" ")
+    };
     assert_eq!(
         words(&release, (3, 13)),
-        "upgrade web web --install --reset-values --namespace apps --values - --labels kubewright.dev/cluster=lab \
-         --history-max 5 --wait --timeout 600s --version 1.2.3 --repo https://charts.lab"
+        "upgrade web /cache/web.tgz --install --reset-values --namespace apps --values - --labels kubewright.dev/cluster=lab \
+         --history-max 5 --wait --timeout 600s"
     );
     let release = DesiredRelease {
         on_failure: OnFailure::Rollback,

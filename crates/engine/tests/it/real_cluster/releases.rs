@@ -28,6 +28,7 @@ fn wish(values: Value) -> DesiredRelease {
         before_ready: false,
         on_failure: OnFailure::Leave,
         timeout: None,
+        digest: None,
     }
 }
 
@@ -102,14 +103,15 @@ pub(super) async fn a_release_lives(plane: &Plane, desired: &Desired, hands: &Re
 async fn fails(plane: &Plane, desired: &Desired, hands: &RealCluster, wish: &DesiredRelease) -> (String, String) {
     let crashed = Mutex::new(false);
     let tell = |_: String| {
-        let pod = plane.get(&["pods", "-l", "app=of-the-chart"], "{.items[0].metadata.name}");
-        if pod.is_empty() || std::mem::replace(&mut *crashed.lock().unwrap(), true) {
+        let pods = plane.get(&["pods", "-l", "app=of-the-chart"], "{.items[*].metadata.name}");
+        let Some(pod) = pods.split_whitespace().next() else { return };
+        if std::mem::replace(&mut *crashed.lock().unwrap(), true) {
             return;
         }
         let ended = json!({ "exitCode": 1, "reason": "Error" });
         let web = json!({ "name": "web", "image": "web:1", "imageID": "", "ready": false, "restartCount": 3,
             "state": { "waiting": { "reason": "CrashLoopBackOff" } }, "lastState": { "terminated": ended } });
-        plane.status(&["pod", &pod], &json!({ "phase": "Running", "containerStatuses": [web] }));
+        plane.status(&["pod", pod], &json!({ "phase": "Running", "containerStatuses": [web] }));
         plane.create(&[json!({ "apiVersion": "v1", "kind": "Event",
             "metadata": { "name": format!("{pod}.1"), "namespace": "default" },
             "involvedObject": { "kind": "Pod", "name": pod, "namespace": "default" }, "type": "Warning",

@@ -90,7 +90,9 @@ pub(super) async fn left(
     };
     let number = now.number;
     Ok(match (now.status.as_str(), before) {
-        (status, Some(before)) if before.number == number => format!("revision {number} is {status}, as it was before"),
+        (status, Some(before)) if before.number == number && before.status == status => {
+            format!("revision {number} is {status}, as it was before")
+        }
         ("deployed", Some(before)) => {
             restore(client, &now, before, owner).await?;
             format!("it was rolled back, and runs as before as revision {number}")

@@ -18,7 +18,7 @@ const PUBLISHER: &str = "https://get.helm.sh";
 
 /// One published archive, and where it is kept.
 #[derive(Clone, Debug)]
-pub(crate) struct Source {
+pub(super) struct Source {
     url: String,
     digest: Digest,
     member: String,
@@ -28,7 +28,7 @@ pub(crate) struct Source {
 impl Source {
     /// The archive for this computer, from the publisher or a mirror; none for an architecture that we know no digest for.
     /// A relative folder begins in `spec`.
-    pub(crate) fn of(mirror: Option<&str>, spec: &Path) -> Option<Self> {
+    pub(super) fn of(mirror: Option<&str>, spec: &Path) -> Option<Self> {
         let (_, arch, digest) = ARCHIVES.into_iter().find(|(rust, ..)| *rust == std::env::consts::ARCH)?;
         let place = match mirror.map(|mirror| (mirror, mirror.strip_prefix("file:"))) {
             None => PUBLISHER.to_string(),
@@ -49,6 +49,11 @@ impl Source {
     /// Where it is kept. What has another digest is another program.
     pub(super) fn place(&self) -> PathBuf {
         self.cache.join(format!("helm-{VERSION}-{}", self.digest.short())).join("helm")
+    }
+
+    /// The archive's name, and its digest.
+    pub(super) fn archive(&self) -> (String, Digest) {
+        (self.url.rsplit('/').next().unwrap_or(&self.url).to_string(), self.digest.clone())
     }
 
     /// Fetches it, unless it is kept already.

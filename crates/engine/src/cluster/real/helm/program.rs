@@ -8,6 +8,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
+use kubewright_model::digest::Digest;
 use kubewright_model::net::HostPort;
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
@@ -44,6 +45,8 @@ pub(super) struct Found {
     program: PathBuf,
     /// Its version.
     pub(super) version: Version,
+    /// The archive that it was fetched in, and the archive's digest.
+    pub(super) fetched: Option<(String, Digest)>,
 }
 
 /// The first two numbers of the program's version.
@@ -132,21 +135,31 @@ impl Program {
             tell(format!("{why}: fetching {PROGRAM} {}", fetch::VERSION));
         }
         let fetched = source.fetch().await;
-        asked(fetched.map_err(|cannot| format!("{why}, and {PROGRAM} {} cannot be fetched: {cannot}", fetch::VERSION))?)
-            .await
+        let fetched =
+            fetched.map_err(|cannot| format!("{why}, and {PROGRAM} {} cannot be fetched: {cannot}", fetch::VERSION))?;
+        Ok(Found { fetched: Some(source.archive()), ..asked(fetched).await? })
     }
 
     fn find(&self) -> Option<PathBuf> {
         std::env::split_paths(&self.path).map(|folder| folder.join(PROGRAM)).find(|file| is_program(file))
     }
 
-    /// Runs it to its end; returns what it said.
-    pub(super) async fn run(&self, api: Api<'_>, arguments: &[String], input: Option<String>) -> Result<String, Said> {
+    /// Runs it to its end, on an API or on none; returns what it said.
+    pub(super) async fn run(
+        &self,
+        api: Option<Api<'_>>,
+        arguments: &[String],
+        input: Option<String>,
+    ) -> Result<String, Said> {
         let Found { program, .. } = self.found(&drop).await.map_err(Said::from)?;
-        let kubeconfig = nameless(api.kubeconfig).map_err(|error| Said::from(error.to_string()))?;
+        let kubeconfig = api.as_ref().map(|api| nameless(api.kubeconfig)).transpose();
+        let kubeconfig = kubeconfig.map_err(|error| Said::from(error.to_string()))?;
         let mut command = Command::new(program);
-        command.args(arguments).arg("--kubeconfig").arg(place(&kubeconfig));
-        surroundings(&mut command, &api.at.host);
+        command.args(arguments);
+        if let Some(kubeconfig) = &kubeconfig {
+            command.arg("--kubeconfig").arg(place(kubeconfig));
+        }
+        surroundings(&mut command, api.as_ref().map(|api| api.at.host.as_str()));
         if self.folder.is_dir() {
             command.current_dir(&self.folder);
         }
@@ -184,7 +197,7 @@ async fn asked(program: PathBuf) -> Result<Found, String> {
     match version(&said) {
         None => Err(format!("{place} does not tell its version")),
         Some(version) if version < OLDEST => Err(format!("{place} is {}, which is too old", said.trim())),
-        Some(version) => Ok(Found { program, version }),
+        Some(version) => Ok(Found { program, version, fetched: None }),
     }
 }
 
@@ -202,7 +215,7 @@ fn place(file: &File) -> String {
 }
 
 /// What somebody has set for their own work says nothing of this cluster.
-fn surroundings(command: &mut Command, host: &str) {
+fn surroundings(command: &mut Command, host: Option<&str>) {
     for (name, _) in std::env::vars_os() {
         let name = name.to_string_lossy();
         if name.starts_with("HELM_KUBE") || name == "HELM_NAMESPACE" || name == "KUBECONFIG" {
@@ -212,6 +225,7 @@ fn surroundings(command: &mut Command, host: &str) {
     // Where releases are kept is looked at by us too.
     command.env("HELM_DRIVER", "secret");
     // A proxy may be the only way to charts; to servers we go without one.
+    let Some(host) = host else { return };
     let direct =
         direct(NO_PROXY.iter().find_map(|name| std::env::var(name).ok().filter(|list| !list.is_empty())), host);
     command.envs(NO_PROXY.map(|name| (name, direct.as_str())));
@@ -234,8 +248,6 @@ fn is_program(file: &Path) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use kubewright_model::digest::Digest;
-
     use super::*;
 
     /// A program of this name that is a script, and the folder that it is in.
@@ -252,7 +264,7 @@ mod tests {
     async fn run(text: &str) -> Result<String, Said> {
         let (program, _folder) = script(&format!("case $1 in version) echo v3.13.0; exit ;; esac\n{text}"));
         let api = Api { kubeconfig: b"the way in", at: HostPort::new("10.0.0.1", 6443) };
-        program.run(api, &["list".into()], Some("values".into())).await
+        program.run(Some(api), &["list".into()], Some("values".into())).await
     }
 
     #[tokio::test]

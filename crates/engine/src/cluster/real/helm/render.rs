@@ -43,7 +43,9 @@ impl Helm {
         let get = ["get", "manifest", release.name.as_str(), "--namespace", namespace].map(String::from);
         let why = |said: Said| said.why;
         let there = self.run(session, &get, None).await.map_err(why)?;
-        let wished = self.run(session, &arguments(release), Some(values.to_string())).await.map_err(why)?;
+        let chart = self.chart(release).await.map_err(|fault| fault.said(release).why)?;
+        let wished =
+            self.run(session, &arguments(release, &chart.place), Some(values.to_string())).await.map_err(why)?;
         // Helm 3.13.0 prints a word of its own before (`fmt.Println` in `pkg/action/upgrade.go`).
         let json = wished.find('{').and_then(|begins| wished.get(begins..)).unwrap_or_default();
         let release: Value =
@@ -54,12 +56,10 @@ impl Helm {
 }
 
 /// Helm 3.13 and 4 both know these. No wait, no label and no history: nothing is made.
-fn arguments(release: &DesiredRelease) -> Vec<String> {
-    let words = ["upgrade", release.name.as_str(), release.chart.as_str(), "--reset-values", "--dry-run=server"];
+fn arguments(release: &DesiredRelease, chart: &str) -> Vec<String> {
+    let words = ["upgrade", release.name.as_str(), chart, "--reset-values", "--dry-run=server"];
     let more = ["--output", "json", "--namespace", release.namespace.as_str(), "--values", "-"];
-    let mut words: Vec<String> = words.into_iter().chain(more).map(String::from).collect();
-    super::from_where(release, &mut words);
-    words
+    words.into_iter().chain(more).map(String::from).collect()
 }
 
 fn objects(text: &str) -> Result<Vec<Value>, String> {
