@@ -1,6 +1,8 @@
 //! kubeadm itself judges the files that it is given, where there is one: in the folder that `KUBEBUILDER_ASSETS` names. How
 //! it is taken up where it was cut off is the real shell's to show, with a program in its place that does as it is told.
 
+mod live;
+
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;

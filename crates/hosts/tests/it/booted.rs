@@ -19,8 +19,19 @@ use crate::lab::{PORT, inside, keygen, only_child};
 const WORLD: &str = "KUBEWRIGHT_LAB";
 /// The tree that hosts are copies of.
 const TREE: &str = "KUBEWRIGHT_LAB_TREE";
-/// Longer than a test has ever taken, by far.
-const HANGS: &str = "900";
+/// Told to a world whose hosts limit what their programs take.
+const LIMITS: &str = "KUBEWRIGHT_LAB_LIMITS";
+
+/// What a test wants of its world.
+pub(crate) struct Kind {
+    /// Its hosts can limit what their programs take, as containers need it: by the old hierarchies of control groups, where
+    /// the unified one has no controllers here.
+    pub(crate) limits: bool,
+    /// The seconds after which it hangs: longer than the test has ever taken, by far.
+    pub(crate) hangs: u32,
+}
+
+const PLAIN: Kind = Kind { limits: false, hangs: 900 };
 
 fn script(name: &str) -> String {
     format!("{}/../hosts/tests/it/booted/{name}", env!("CARGO_MANIFEST_DIR"))
@@ -28,6 +39,11 @@ fn script(name: &str) -> String {
 
 /// Runs a test in a world of its own. Where none can be made it says so, beside what the test runner keeps to itself.
 pub(crate) fn world<T: FnOnce()>(test: T) {
+    world_of(&PLAIN, test);
+}
+
+/// The same, in a world of a kind.
+pub(crate) fn world_of<T: FnOnce()>(kind: &Kind, test: T) {
     if std::env::var_os(WORLD).is_some() {
         return test();
     }
@@ -40,14 +56,14 @@ pub(crate) fn world<T: FnOnce()>(test: T) {
     }
     let program = std::env::current_exe().expect("it runs");
     let arguments = ["--exact", name, "--nocapture", "--test-threads=1"];
-    let ran = enter().arg(program).args(arguments).env(TREE, tree()).output().expect("it starts");
+    let ran = enter(kind).arg(program).args(arguments).env(TREE, tree()).output().expect("it starts");
     let (out, err) = (String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
     assert!(ran.status.success() && out.contains("1 passed"), "{}\n{out}\n{err}", ran.status);
     let _ = std::io::stderr().write_all(&ran.stderr);
 }
 
 /// A command that goes on in a new world.
-fn enter() -> Command {
+fn enter(kind: &Kind) -> Command {
     let mut command = Command::new("setpriv");
     // It ends with the test, however that one ends.
     command.args([
@@ -55,7 +71,7 @@ fn enter() -> Command {
         "TERM",
         "timeout",
         "--kill-after=10",
-        HANGS,
+        &kind.hangs.to_string(),
         "unshare",
         "--mount",
         "--net",
@@ -64,6 +80,9 @@ fn enter() -> Command {
         "--kill-child",
     ]);
     command.args(["sh", &script("world.sh")]).stdin(Stdio::null());
+    if kind.limits {
+        command.env(LIMITS, "yes");
+    }
     command
 }
 
@@ -71,7 +90,7 @@ fn enter() -> Command {
 fn worlds() -> Result<(), &'static str> {
     static WORLDS: OnceLock<Result<(), String>> = OnceLock::new();
     let tried = WORLDS.get_or_init(|| {
-        let Output { status, stderr, .. } = enter().arg("true").output().map_err(|error| error.to_string())?;
+        let Output { status, stderr, .. } = enter(&PLAIN).arg("true").output().map_err(|error| error.to_string())?;
         if status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&stderr).trim().to_string()) }
     });
     tried.as_ref().copied().map_err(String::as_str)

@@ -1,0 +1,419 @@
+//! What we do with kubeadm, done: real kubeadm, kubelets, containerd, runc, etcd and control planes, on hosts that boot
+//! systemd. The recipes are those that the compiler gives for a spec, and the hands are the real ones, over SSH.
+//!
+//! No registry is asked for anything: the programs are in the folder that `KUBEBUILDER_ASSETS` names, downloads come from a
+//! web server of the test, and images are made of the programs. Names and versions are as asked for; etcd's may be another
+//! patch than its image says. CoreDNS is a stand-in that does nothing, and so is kube-proxy where the folder has none.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use kubewright_hosts::{Holes, HostError, Hosts as _, Probe, RealHosts, Report, User};
+use kubewright_model::desired::{Desired, DesiredHost, MemberRecipes};
+use kubewright_model::host::{DownloadWish, HostResource, Proof};
+use kubewright_model::observed::{KubernetesSeen, Seen};
+use kubewright_model::plan::HostChange;
+use kubewright_model::recipe::{Recipe, RecipeStep};
+use kubewright_model::secret::Secret;
+use kubewright_model::text::Text;
+
+use crate::booted::{BootedHost, Kind, world_of};
+use crate::lab::{PORT, skipped};
+use crate::yard::desired;
+
+/// Who serves downloads, as hosts see it.
+const HERE: &str = "10.77.0.1:8000";
+/// Hosts with containers; kubeadm waits for minutes where a computer is busy.
+const KIND: Kind = Kind { limits: true, hangs: 3000 };
+/// As long as a kubelet takes to be noticed.
+const SOON: Duration = Duration::from_secs(300);
+/// How kubectl is told on a server.
+const KUBECTL: &str = "/usr/local/bin/kubectl --kubeconfig /etc/kubernetes/admin.conf";
+
+/// What has to be in the folder, beside what the images are made of.
+const PROGRAMS: [&str; 19] = [
+    "kubeadm",
+    "kubelet",
+    "kubectl",
+    "kube-apiserver",
+    "kube-controller-manager",
+    "kube-scheduler",
+    "etcd",
+    "etcdctl",
+    "etcdutl",
+    "containerd",
+    "containerd-shim-runc-v2",
+    "ctr",
+    "runc",
+    "crictl",
+    "busybox",
+    "bridge",
+    "host-local",
+    "loopback",
+    "portmap",
+];
+
+/// The folder with the programs; where one is missing, the test says so and is over.
+fn assets() -> Option<PathBuf> {
+    let Some(folder) = std::env::var_os("KUBEBUILDER_ASSETS").map(PathBuf::from) else {
+        skipped("KUBEBUILDER_ASSETS names no folder with the programs of a kubeadm cluster");
+        return None;
+    };
+    if let Some(program) = PROGRAMS.iter().find(|program| !folder.join(program).is_file()) {
+        skipped(&format!("{program} is not in {}", folder.display()));
+        return None;
+    }
+    Some(folder)
+}
+
+/// Hosts, what serves them, and the values of holes.
+struct Lab {
+    assets: PathBuf,
+    folder: tempfile::TempDir,
+    hosts: Vec<BootedHost>,
+    hands: RealHosts,
+    server: Child,
+    holes: Holes,
+    version: String,
+}
+
+impl Lab {
+    /// So many hosts that nothing was done to: `one`, `two`, `three`.
+    fn of(assets: PathBuf, hosts: usize) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let kubeadm = |words: &[&str]| {
+            let told = Command::new(assets.join("kubeadm")).args(words).output().unwrap();
+            assert!(told.status.success(), "{}", String::from_utf8_lossy(&told.stderr));
+            String::from_utf8(told.stdout).unwrap().trim().to_string()
+        };
+        let version = kubeadm(&["version", "-o", "short"]);
+        // Without an address it would look for the way out, which there is none of here.
+        let asks = format!(
+            "apiVersion: kubeadm.k8s.io/v1beta4\nkind: InitConfiguration\nlocalAPIEndpoint: {{ advertiseAddress: 10.77.0.1 }}\n\
+             ---\napiVersion: kubeadm.k8s.io/v1beta4\nkind: ClusterConfiguration\nkubernetesVersion: {version}\n"
+        );
+        std::fs::write(at("asks"), asks).unwrap();
+        let images = kubeadm(&["config", "images", "list", "--config", at("asks").to_str().unwrap()]);
+        std::fs::create_dir_all(at("images")).unwrap();
+        std::fs::create_dir_all(at("mirror")).unwrap();
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/kubeadm/images.sh");
+        done(Command::new("sh").arg(script).arg(&assets).arg(at("images/all.tar")).args(images.lines()));
+        let words = ["-m", "http.server", "--bind", "10.77.0.1", "8000", "--directory"];
+        let mut server = Command::new("python3");
+        let server = server.args(words).arg(at("mirror")).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let prepare = include_str!("host.sh").replace("IMAGES", at("images").to_str().unwrap());
+        let booted = ["one", "two", "three"].into_iter().take(hosts).map(|name| BootedHost::prepared(name, &prepare));
+        let hosts: Vec<BootedHost> = booted.collect();
+        let key = std::fs::read_to_string(hosts[0].at("user.pub")).unwrap();
+        for host in &hosts[1..] {
+            host.sh(&format!("echo '{}' >>/home/admin/.ssh/authorized_keys", key.trim()));
+        }
+        let ask = Arc::new(|_: &_| Err("nobody is asked".to_string()));
+        let user = User { home: folder.path().into(), agent: None, known_hosts: at("known"), ask };
+        let secret = |name: &str, value: &str| (name.into(), Secret::new(value.to_string()));
+        let key = "0123456789abcdef".repeat(4);
+        let holes = [secret("secret/join-token", "012345.0123456789012345"), secret("secret/certificate-key", &key)];
+        let hands = RealHosts::new(user).unwrap();
+        Self { assets, folder, hosts, hands, server, holes: holes.into(), version }
+    }
+
+    /// A cluster of these members, in the order of the hosts: `server` or `agent` each.
+    fn wish(&self, roles: &[&str]) -> Desired {
+        let pools = self.hosts.iter().zip(roles).map(|(host, role)| {
+            let marks =
+                if *role == "agent" { ", labels: { disk: ssd }, taints: ['only=batch:NoSchedule']" } else { "" };
+            let (name, address) = (&host.name, host.address);
+            format!(
+                "    {name}: {{ role: {role}, name: {role}-{name}, addresses: [{address}], existing: {{}}{marks} }}\n"
+            )
+        });
+        let pools: String = pools.collect();
+        let (key, first, version) =
+            (self.hosts[0].at("user").display().to_string(), self.hosts[0].address, &self.version);
+        let mut desired = desired(&format!(
+            "apiVersion: kubewright.dev/v1alpha1
+kind: Cluster
+metadata: {{ name: lab }}
+spec:
+  kubernetes:
+    distribution: kubeadm
+    version: {version}
+    containerd: {{ version: v2.1.9 }}
+    podNetwork: 10.244.0.0/16
+    serviceNetwork: 10.96.0.0/16
+    endpoint: {{ host: {first} }}
+  network: {{ cidr: 10.77.0.0/24 }}
+  hosts: {{ ssh: {{ user: admin, port: {PORT}, keyFile: {key} }} }}
+  pools:
+{pools}"
+        ));
+        for host in &mut desired.hosts {
+            host.resources.retain(can_be_had);
+            host.resources.iter_mut().for_each(|resource| self.serve(resource));
+            host.resources.iter_mut().for_each(told_of_missing_power);
+        }
+        desired
+    }
+
+    /// A download is had from here, under the names that its publisher has.
+    fn serve(&self, resource: &mut HostResource) {
+        let HostResource::Download(wish) = resource else { return };
+        let arch = if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" };
+        let mirror = self.folder.path().join("mirror");
+        let here = |url: &str| mirror.join(url.strip_prefix("https://").unwrap().replace("{arch}", arch));
+        let file = here(&wish.artifact.url);
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        let Proof::Checksums { url, .. } = &wish.artifact.proof else { panic!("{wish:?}") };
+        let list = here(url);
+        self.publish(wish, &file);
+        let told =
+            Command::new("sha256sum").arg(file.file_name().unwrap()).current_dir(file.parent().unwrap()).output();
+        let told = String::from_utf8(told.unwrap().stdout).unwrap();
+        std::fs::write(list, told).unwrap();
+        let moved = |url: &str| url.replace("https://", &format!("http://{HERE}/"));
+        let proof = match &wish.artifact.proof {
+            Proof::Checksums { url, file } => Proof::Checksums { url: moved(url), file: file.clone() },
+            proof @ Proof::Sha256(_) => proof.clone(),
+        };
+        wish.artifact.url = moved(&wish.artifact.url);
+        wish.artifact.proof = proof;
+    }
+
+    /// Makes a file as it is published: the program itself, or an archive of those of its kind.
+    fn publish(&self, wish: &DownloadWish, file: &Path) {
+        let name = |path: &str| path.rsplit('/').next().unwrap().to_string();
+        if file.exists() {
+            return;
+        }
+        let Some(member) = &wish.member else {
+            std::fs::copy(self.assets.join(name(&wish.path)), file).unwrap();
+            return;
+        };
+        let kin: &[&str] = match name(member).as_str() {
+            "containerd" => &["containerd", "containerd-shim-runc-v2", "ctr"],
+            "crictl" => &["crictl"],
+            _ => &["bridge", "host-local", "loopback", "portmap"],
+        };
+        let inner = member.strip_suffix(&name(member)).unwrap();
+        let mut tar = Command::new("tar");
+        tar.args(["--transform", &format!("s|^|{inner}|"), "--use-compress-program=gzip -1", "-cf"]).arg(file);
+        done(tar.arg("-C").arg(&self.assets).args(kin));
+    }
+
+    /// What kubectl says on this side, with the kubeconfig that came back.
+    fn asked_from_here(&self, words: &[&str]) -> String {
+        let kubeconfig = self.folder.path().join("kubeconfig");
+        std::fs::write(&kubeconfig, &*self.holes["cluster/kubeconfig"].expose()).unwrap();
+        let told = Command::new(self.assets.join("kubectl")).arg("--kubeconfig").arg(kubeconfig).args(words).output();
+        let told = told.unwrap();
+        assert!(told.status.success(), "{}", String::from_utf8_lossy(&told.stderr));
+        String::from_utf8(told.stdout).unwrap()
+    }
+
+    fn host(&self, name: &str) -> &BootedHost {
+        self.hosts.iter().find(|host| host.name.as_str() == name).unwrap()
+    }
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        let _ = self.server.kill();
+        let _ = self.server.wait();
+    }
+}
+
+fn done(command: &mut Command) {
+    let told = command.output().unwrap();
+    assert!(told.status.success(), "{command:?}: {}", String::from_utf8_lossy(&told.stderr));
+}
+
+/// Modules and settings of the whole kernel are this computer's, which a test leaves alone.
+fn can_be_had(resource: &HostResource) -> bool {
+    match resource {
+        HostResource::Module(name) => Path::new("/sys/module").join(name).exists(),
+        HostResource::Sysctl { key, .. } => {
+            Path::new("/proc/sys").join(key.replace('.', "/")).exists() && !key.contains("bridge")
+        }
+        _ => true,
+    }
+}
+
+/// Who may not be spared when memory runs out cannot spare containers, which containerd has to be told.
+/// <https://github.com/containerd/containerd/blob/v2.1.0/docs/cri/config.md>
+fn told_of_missing_power(resource: &mut HostResource) {
+    const SYS_RESOURCE: u32 = 24;
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let mine = status.lines().find_map(|line| line.strip_prefix("CapEff:")).unwrap();
+    let has = u64::from_str_radix(mine.trim(), 16).unwrap() >> SYS_RESOURCE & 1 == 1;
+    let HostResource::File(file) = resource else { return };
+    if file.path == "/etc/containerd/config.toml" && !has {
+        let restricted = "\n[plugins.\"io.containerd.cri.v1.runtime\"]\n  restrict_oom_score_adj = true\n";
+        file.content = file.content.clone().and(restricted);
+    }
+}
+
+/// A computer with the old control groups is one that kubeadm and kubelets take only when they are told so.
+fn told_of_old_groups(recipe: &Recipe) -> Recipe {
+    let mut recipe = recipe.clone();
+    if std::env::var_os("KUBEWRIGHT_LAB_GROUPS").is_none() {
+        return recipe;
+    }
+    for step in &mut recipe.steps {
+        let RecipeStep::Write(file) = step else { continue };
+        let text = serde_json::to_string(&file.content).unwrap();
+        let text = text
+            .replace("nodeRegistration:\\n", "nodeRegistration:\\n  ignorePreflightErrors: [SystemVerification]\\n");
+        let text = text.replace("serverTLSBootstrap:", "failCgroupV1: false\\nserverTLSBootstrap:");
+        file.content = serde_json::from_str::<Text>(&text).unwrap();
+    }
+    recipe
+}
+
+/// A member and its host.
+struct Member<'l> {
+    lab: &'l Lab,
+    wish: DesiredHost,
+    recipes: MemberRecipes,
+    node: String,
+    desired: Desired,
+}
+
+impl Lab {
+    fn member(&self, desired: &Desired, host: &str) -> Member<'_> {
+        let at = desired.hosts.iter().position(|it| it.name.as_str().ends_with(&format!("-{host}"))).unwrap();
+        let wish = desired.hosts[at].clone();
+        let member = desired.members.iter().find(|member| member.name == wish.name).unwrap();
+        let recipes = member.recipes.clone().unwrap();
+        Member { lab: self, node: wish.name.to_string(), wish, recipes, desired: desired.clone() }
+    }
+}
+
+impl Member<'_> {
+    fn booted(&self) -> &BootedHost {
+        self.lab.host(self.node.rsplit('-').next().unwrap())
+    }
+
+    fn sh(&self, script: &str) -> String {
+        self.booted().sh(script)
+    }
+
+    /// Its host becomes what the spec says of it; whether that changed anything.
+    async fn set_up(&self) -> bool {
+        let change = HostChange::making(&self.wish, Some(&self.desired.owner), self.wish.resources.clone());
+        let report = self.lab.hands.change(&change, &self.lab.holes).await;
+        report.unwrap_or_else(|error| panic!("{error:#?}\n{}", self.log())).changed
+    }
+
+    async fn try_run(&self, recipe: &Recipe) -> Result<Report, HostError> {
+        let recipe = told_of_old_groups(recipe);
+        let started = Instant::now();
+        let ended = self.lab.hands.run(&self.wish.name, &self.wish.way, &recipe, &self.lab.holes, &|_| {}).await;
+        eprintln!(
+            "{}: {} ({} s): {}",
+            self.node,
+            recipe.title,
+            started.elapsed().as_secs(),
+            match &ended {
+                Ok(report) if report.changed => "changed".to_string(),
+                Ok(_) => "nothing to do".to_string(),
+                Err(error) => error.to_string(),
+            }
+        );
+        ended
+    }
+
+    async fn run(&self, recipe: &Recipe) -> Report {
+        self.try_run(recipe).await.unwrap_or_else(|error| panic!("{error:#?}\n{}", self.log()))
+    }
+
+    /// What is to be seen where something went wrong.
+    fn log(&self) -> String {
+        self.sh("journalctl --no-pager -o cat -u kubelet -u containerd | grep -v 'mirror pod' | tail -n 60; /usr/local/bin/crictl ps -a || true; df -h")
+    }
+
+    /// What the probe sees of Kubernetes.
+    async fn seen(&self) -> Option<KubernetesSeen> {
+        let probe =
+            Probe { host: &self.wish.name, way: &self.wish.way, resources: &self.wish.resources, holds_data: false };
+        match self.lab.hands.observe(probe).await {
+            Seen::Present(seen) => seen.kubernetes,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn kubectl(&self, words: &str) -> String {
+        self.sh(&format!("{KUBECTL} {words}"))
+    }
+
+    /// Waits until a command on the host says that it holds.
+    fn until(&self, script: &str) {
+        let deadline = Instant::now() + SOON;
+        while self.sh(&format!("({script}) >/dev/null 2>&1 && echo yes || echo no")) != "yes\n" {
+            assert!(Instant::now() < deadline, "{}: {script}\n{}", self.node, self.log());
+            std::thread::sleep(Duration::from_secs(1));
+        }
+    }
+
+    fn is_ready(&self, node: &str) {
+        self.until(&format!("{KUBECTL} wait --for=condition=Ready --timeout=5s node/{node}"));
+    }
+}
+
+fn block_on(deeds: impl Future<Output = ()>) {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap().block_on(deeds);
+}
+
+/// The first server; its authority is known from then on.
+async fn begin(lab: &mut Lab, desired: &Desired) {
+    let one = lab.member(desired, "one");
+    assert!(one.set_up().await);
+    assert!(!one.set_up().await, "a second time changes nothing");
+    let gave = one.run(one.recipes.init.as_ref().unwrap()).await.gave;
+    let names: Vec<&str> = gave.keys().map(|hole| hole.as_str()).collect();
+    assert_eq!(names, ["cluster/ca", "cluster/kubeconfig"]);
+    let holes: BTreeMap<_, _> = gave.into_iter().chain(lab.holes.clone()).collect();
+    lab.holes = holes;
+}
+
+/// All that a run of a recipe might have changed of a member.
+fn state(member: &Member<'_>) -> String {
+    let files =
+        "find /etc/kubernetes /var/lib/kubelet/config.yaml -type f ! -path '*/kubewright/*' -exec stat -c '%n %Y' {} +";
+    let units = "systemctl show -p ActiveEnterTimestampMonotonic kubelet containerd";
+    member.sh(&format!("{files} | sort; {units}; /usr/local/bin/crictl ps -q --name '^(etcd|kube-.*)$' | sort"))
+}
+
+/// A cluster begins with one server.
+async fn begins(lab: &mut Lab, desired: &Desired) {
+    begin(lab, desired).await;
+    let one = lab.member(desired, "one");
+    let asked = lab.asked_from_here(&["get", "--raw", "/readyz"]);
+    assert_eq!(asked, "ok", "the kubeconfig that came back leads to the API");
+    one.is_ready("server-one");
+    one.until("test $(/usr/local/bin/crictl ps -q | wc -l) -ge 6");
+    let seen = one.seen().await.unwrap();
+    assert!(seen.joined && seen.serving && !seen.under_way, "{seen:?}");
+    assert_eq!(seen.version.unwrap().to_string(), lab.version);
+    let before = state(&one);
+    one.run(one.recipes.init.as_ref().unwrap()).await;
+    one.run(one.recipes.belong.as_ref().unwrap()).await;
+    assert_eq!(state(&one), before, "a second run changes nothing");
+    assert_eq!(one.sh("ls /etc/kubernetes/kubewright"), "", "what lets nodes in is gone");
+    eprintln!("{}", one.kubectl("get nodes,pods -A -o wide"));
+}
+
+async fn lives(assets: PathBuf) {
+    let mut lab = Lab::of(assets, 1);
+    let desired = lab.wish(&["server"]);
+    begins(&mut lab, &desired).await;
+}
+
+#[test]
+fn a_cluster_of_kubeadm_lives_on_real_hosts() {
+    let Some(assets) = assets() else { return };
+    world_of(&KIND, || block_on(lives(assets)));
+}
