@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use kubewright_hosts::{Holes, HostError, Hosts as _, Probe, RealHosts, Report, User};
-use kubewright_model::desired::{Desired, DesiredHost, MemberRecipes};
+use kubewright_model::desired::{Desired, DesiredHost, FORGOTTEN, MemberRecipes};
 use kubewright_model::host::{DownloadWish, HostResource, Proof};
 use kubewright_model::observed::{KubernetesSeen, Seen};
 use kubewright_model::plan::HostChange;
@@ -406,10 +406,133 @@ async fn begins(lab: &mut Lab, desired: &Desired) {
     eprintln!("{}", one.kubectl("get nodes,pods -A -o wide"));
 }
 
+/// An agent joins, by what was written down for it and is gone afterwards.
+async fn gains_an_agent(lab: &Lab, desired: &Desired) {
+    let (one, agent) = (lab.member(desired, "one"), lab.member(desired, "three"));
+    agent.set_up().await;
+    agent.run(&agent.recipes.join).await;
+    one.is_ready("agent-three");
+    assert_eq!(agent.sh("ls /etc/kubernetes/kubewright"), "");
+    let seen = agent.seen().await.unwrap();
+    assert!(seen.joined && !seen.serving && !seen.under_way, "{seen:?}");
+    let marks = "{.metadata.labels.disk} {.metadata.labels.kubewright\\.dev/pool} {.spec.taints[*].key} {.spec.taints[*].effect}";
+    let marks = one.kubectl(&format!("get node agent-three -o jsonpath='{marks}'"));
+    assert_eq!(marks, "ssd three only NoSchedule");
+    let asked = "{range .items[?(@.spec.signerName==\"kubernetes.io/kubelet-serving\")]}{.spec.username} {.metadata.name}{\"\\n\"}{end}";
+    let asked = one.kubectl(&format!("get csr -o jsonpath='{asked}'"));
+    eprint!("{}", one.kubectl("get csr"));
+    let name = asked.lines().find_map(|line| line.strip_prefix("system:node:agent-three ")).expect("its kubelet asks");
+    one.kubectl(&format!("certificate approve {name}"));
+    agent.until("test -e /var/lib/kubelet/pki/kubelet-server-current.pem");
+    let before = state(&agent);
+    agent.run(&agent.recipes.join).await;
+    assert_eq!(state(&agent), before, "a second run changes nothing");
+}
+
+/// A member leaves its host, which is as it was.
+async fn leaves(member: &Member<'_>) {
+    member.run(&member.recipes.leave).await;
+    // Disks of the host's own stay, empty: here these two.
+    let folders = "/etc/kubernetes /var/lib/etcd /etc/cni/net.d /var/lib/cni /opt/cni/bin /run/containerd /usr/libexec/kubernetes \
+        /var/log/pods /var/lib/kubelet/* /var/lib/containerd/*";
+    let left = format!(
+        "ls -d {folders} 2>/dev/null; pgrep -a 'containerd|kube|etcd|runc'; ip -o link | grep -E 'cni0|veth'; \
+         grep -E ' (/run/containerd|/var/lib/kubelet/.*|/run/netns/cni-.*) ' /proc/mounts; iptables-save | grep -E 'KUBE|CNI'; \
+         systemctl list-unit-files --no-legend 'kubelet*' 'containerd*'; systemctl --failed --no-legend; true"
+    );
+    assert_eq!(member.sh(&left), "");
+    eprintln!("{}", member.sh("systemctl list-units --no-legend --all 'kube*' 'cri-*'; find /sys/fs/cgroup -name 'kube*' -o -name 'cri-*' | head -n 5"));
+    assert_eq!(member.seen().await, None);
+}
+
+/// Who is in etcd, by a server.
+fn voters(member: &Member<'_>) -> Vec<String> {
+    let pki = "/etc/kubernetes/pki/etcd";
+    let told = member.sh(&format!(
+        "export PATH=$PATH:/usr/local/bin; crictl exec $(crictl ps -q --name '^etcd$') etcdctl --cacert {pki}/ca.crt \
+         --cert {pki}/healthcheck-client.crt --key {pki}/healthcheck-client.key member list"
+    ));
+    let voter = |line: &str| line.ends_with(", false").then(|| line.split(", ").nth(2).unwrap().to_string());
+    let mut voters: Vec<String> = told.lines().filter_map(voter).collect();
+    voters.sort();
+    voters
+}
+
+/// Two servers more, of which one goes again.
+async fn gains_and_loses_servers(lab: &mut Lab, desired: &Desired) {
+    let forgotten = Secret::new(format!("server-three https://{}:2380", lab.host("three").address));
+    lab.holes.insert(FORGOTTEN.into(), forgotten);
+    let one = lab.member(desired, "one");
+    one.run(one.recipes.admit.as_ref().unwrap()).await;
+    for (host, all) in [("two", "server-one server-two"), ("three", "server-one server-three server-two")] {
+        let server = lab.member(desired, host);
+        server.set_up().await;
+        let gave = server.run(&server.recipes.join).await.gave;
+        assert!(gave.keys().any(|hole| hole.as_str() == "cluster/kubeconfig"));
+        one.is_ready(&server.node);
+        assert_eq!(voters(&one).join(" "), all);
+        assert!(server.seen().await.unwrap().serving);
+    }
+    let (two, three) = (lab.member(desired, "two"), lab.member(desired, "three"));
+    leaves(&three).await;
+    for _ in 0..2 {
+        one.run(one.recipes.forget.as_ref().unwrap()).await;
+        assert_eq!(voters(&one), ["server-one", "server-two"]);
+    }
+    one.kubectl("delete node server-three");
+    for server in [&one, &two] {
+        assert_eq!(
+            server.sh(&format!("{KUBECTL} --server https://{}:6443 get --raw /readyz", server.booted().address)),
+            "ok"
+        );
+        one.is_ready(&server.node);
+    }
+}
+
+/// What is saved, and what is renewed.
+async fn is_kept(lab: &Lab, desired: &Desired) {
+    let one = lab.member(desired, "one");
+    one.run(one.recipes.snapshot.as_ref().unwrap()).await;
+    let saved = one.sh("ls /var/backups/kubewright; ls /var/lib/etcd");
+    let [db, archive, "member"] = saved.lines().collect::<Vec<_>>()[..] else { panic!("{saved}") };
+    assert!(db.ends_with(".db") && archive.ends_with(".pki.tar"), "{saved}");
+    let folder = one.booted().at("disk/root/var/backups/kubewright");
+    let told = Command::new(lab.assets.join("etcdutl"))
+        .args(["snapshot", "status", "-w", "table"])
+        .arg(folder.join(db))
+        .output();
+    let told = told.unwrap();
+    assert!(told.status.success(), "{}", String::from_utf8_lossy(&told.stderr));
+    eprintln!("{}", String::from_utf8_lossy(&told.stdout));
+    let names = one.sh(&format!("tar tf /var/backups/kubewright/{archive}"));
+    assert!(
+        ["pki/ca.key", "pki/etcd/ca.key", "pki/sa.key"].iter().all(|key| names.lines().any(|name| name == *key)),
+        "{names}"
+    );
+
+    let ends = "/usr/local/bin/kubeadm certs check-expiration 2>/dev/null | sed -n '/^CERTIFICATE/,/^$/p'";
+    let serves = format!(
+        "openssl s_client -connect {}:6443 </dev/null 2>/dev/null | openssl x509 -noout -serial -startdate",
+        one.booted().address
+    );
+    let (ended, served, ran) = (one.sh(ends), one.sh(&serves), state(&one));
+    one.sh("systemctl start kubewright-renew-certificates.service");
+    assert_ne!(one.sh(&serves), served, "the API server has the new one");
+    assert_ne!(state(&one), ran);
+    eprintln!("{ended}{served}{}{}", one.sh(ends), one.sh(&serves));
+    one.is_ready("server-one");
+}
+
 async fn lives(assets: PathBuf) {
-    let mut lab = Lab::of(assets, 1);
-    let desired = lab.wish(&["server"]);
+    let mut lab = Lab::of(assets, 3);
+    let desired = lab.wish(&["server", "agent", "agent"]);
     begins(&mut lab, &desired).await;
+    gains_an_agent(&lab, &desired).await;
+    leaves(&lab.member(&desired, "three")).await;
+    lab.member(&desired, "one").kubectl("delete node agent-three");
+    let desired = lab.wish(&["server", "server", "server"]);
+    gains_and_loses_servers(&mut lab, &desired).await;
+    is_kept(&lab, &desired).await;
 }
 
 #[test]

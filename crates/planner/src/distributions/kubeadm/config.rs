@@ -32,6 +32,7 @@ pub(super) fn init(context: &Context<'_>, node: &NodePlan<'_>) -> Text {
         "kind": "InitConfiguration",
         "localAPIEndpoint": local_endpoint(context, node),
         "nodeRegistration": registration(node),
+        "timeouts": timeouts(),
     });
     let text = Text::known(yaml(&own)).and("certificateKey: \"").and_hole(CERTIFICATE_KEY).and("\"\n");
     let text = text.and("bootstrapTokens:\n- token: \"").and_hole(TOKEN_HOLE).and("\"\n");
@@ -48,6 +49,7 @@ pub(super) fn join(context: &Context<'_>, node: &NodePlan<'_>) -> Text {
         "apiVersion": "kubeadm.k8s.io/v1beta4",
         "kind": "JoinConfiguration",
         "nodeRegistration": registration(node),
+        "timeouts": timeouts(),
     });
     let text = Text::known(yaml(&own));
     let text = text.and(format!("discovery:\n  file:\n    kubeConfigPath: {}\n", super::recipes::DISCOVERY));
@@ -92,6 +94,13 @@ fn registration(node: &NodePlan<'_>) -> Value {
         "taints": taints(node.pool).iter().map(|text| taint(text)).collect::<Vec<_>>(),
         "kubeletExtraArgs": address.into_iter().chain([labels]).collect::<Vec<_>>(),
     })
+}
+
+/// How long kubeadm tries to reach the API. Its own minute begins with the first start of the kubelet, and includes that of
+/// etcd and of the API server: on a slow host it ends before they serve. Four it gives to the control plane itself.
+/// <https://github.com/kubernetes/kubernetes/blob/v1.36.0/cmd/kubeadm/app/phases/kubeconfig/kubeconfig.go>
+fn timeouts() -> Value {
+    json!({ "kubernetesAPICall": "4m0s" })
 }
 
 /// `KEY=VALUE:EFFECT`, `KEY:EFFECT`.
