@@ -96,11 +96,11 @@ fn registration(node: &NodePlan<'_>) -> Value {
     })
 }
 
-/// How long kubeadm tries to reach the API. Its own minute begins with the first start of the kubelet, and includes that of
-/// etcd and of the API server: on a slow host it ends before they serve. Four it gives to the control plane itself.
-/// <https://github.com/kubernetes/kubernetes/blob/v1.36.0/cmd/kubeadm/app/phases/kubeconfig/kubeconfig.go>
+/// How long kubeadm tries to reach the API. Its own minute begins with the kubelet's first start, and etcd's and the API
+/// server's are part of it; behind that it comes by the endpoint, whose balancer takes a while to find the first server.
+/// <https://github.com/kubernetes/kubeadm/issues/3294>
 fn timeouts() -> Value {
-    json!({ "kubernetesAPICall": "4m0s" })
+    json!({ "kubernetesAPICall": "5m0s" })
 }
 
 /// `KEY=VALUE:EFFECT`, `KEY:EFFECT`.

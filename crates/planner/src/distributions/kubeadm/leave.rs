@@ -30,7 +30,7 @@ pub(super) fn leave() -> Recipe {
     let mut steps = vec![stop(units::KUBELET)];
     steps.push(shell(format!("{ALONE}! test -x {} || {}", at("kubeadm"), reset())));
     steps.push(stop(containerd::UNIT));
-    steps.extend([STOP_CONTAINERS, UNMOUNT, END_NAMESPACES, UNLINK, UNFILTER, UNTABLE].map(shell));
+    steps.extend([STOP_CONTAINERS, END_SLICES, UNMOUNT, END_NAMESPACES, UNLINK, UNFILTER, UNTABLE].map(shell));
     let programs = ["kubeadm", "kubelet", "kubectl"].map(at);
     let folders = FOLDERS.map(String::from).into_iter().chain([PLUG_INS.to_string()]);
     let files = [units::KUBELET, containerd::UNIT].map(|unit| format!("/etc/systemd/system/{unit}"));
@@ -66,6 +66,10 @@ const FOLDERS: [&str; 12] = [
 const STOP_CONTAINERS: &str = "tree() { for pid in $*; do echo \"$pid\"; tree $(pgrep -P \"$pid\"); done; }; \
     doomed=$(tree $(pgrep -f '^/usr/local/bin/containerd-shim')); \
     test -z \"$doomed\" || kill -KILL $doomed 2>/dev/null; true";
+
+/// The kubelet has systemd make a slice for all pods, one for each kind of them and one for each pod, and takes none of them
+/// away with it; those below end with the one that they are in.
+const END_SLICES: &str = "systemctl stop kubepods.slice";
 
 /// The deepest mounts first. A disk of the host's own that holds the data is none of them, and stays where it is.
 const UNMOUNT: &str = "awk '$2 ~ \"^(/run/containerd/|/var/lib/kubelet/(pods|plugins)|/run/netns/cni-)\" { print $2 }' \
