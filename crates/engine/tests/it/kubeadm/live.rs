@@ -30,6 +30,8 @@ const HERE: &str = "10.77.0.1:8000";
 const KIND: Kind = Kind { limits: true, hangs: 3000 };
 /// As long as a kubelet takes to be noticed.
 const SOON: Duration = Duration::from_secs(300);
+/// Their addresses begin with 10.77.0.2.
+const HOSTS: [&str; 3] = ["one", "two", "three"];
 /// How kubectl is told on a server.
 const KUBECTL: &str = "/usr/local/bin/kubectl --kubeconfig /etc/kubernetes/admin.conf";
 
@@ -106,7 +108,7 @@ impl Lab {
         let mut server = Command::new("python3");
         let server = server.args(words).arg(at("mirror")).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         let prepare = include_str!("host.sh").replace("IMAGES", at("images").to_str().unwrap());
-        let booted = ["one", "two", "three"].into_iter().take(hosts).map(|name| BootedHost::prepared(name, &prepare));
+        let booted = HOSTS.into_iter().take(hosts).map(|name| BootedHost::prepared(name, &prepare));
         let hosts: Vec<BootedHost> = booted.collect();
         let key = std::fs::read_to_string(hosts[0].at("user.pub")).unwrap();
         for host in &hosts[1..] {
@@ -121,15 +123,11 @@ impl Lab {
         Self { assets, folder, hosts, hands, server, holes: holes.into(), version }
     }
 
-    /// A cluster of these members, in the order of the hosts: `server` or `agent` each.
+    /// A cluster of these members, `server` or `agent` each, on the hosts in their order, whether these are there or not.
     fn wish(&self, roles: &[&str]) -> Desired {
-        let pools = self.hosts.iter().zip(roles).map(|(host, role)| {
-            let marks =
-                if *role == "agent" { ", labels: { disk: ssd }, taints: ['only=batch:NoSchedule']" } else { "" };
-            let (name, address) = (&host.name, host.address);
-            format!(
-                "    {name}: {{ role: {role}, name: {role}-{name}, addresses: [{address}], existing: {{}}{marks} }}\n"
-            )
+        let pools = roles.iter().zip(HOSTS).zip(2..).map(|((role, host), at)| {
+            let marks = if *role == "agent" { ", labels: { disk: ssd }, taints: ['only=batch:NoSchedule']" } else { "" };
+            format!("    {host}: {{ role: {role}, name: {role}-{host}, addresses: [10.77.0.{at}], existing: {{}}{marks} }}\n")
         });
         let pools: String = pools.collect();
         let (key, first, version) =
@@ -431,17 +429,19 @@ async fn gains_an_agent(lab: &Lab, desired: &Desired) {
 
 /// A member leaves its host, which is as it was.
 async fn leaves(member: &Member<'_>) {
-    member.run(&member.recipes.leave).await;
+    for _ in 0..2 {
+        member.run(&member.recipes.leave).await;
+    }
     // Disks of the host's own stay, empty: here these two.
     let folders = "/etc/kubernetes /var/lib/etcd /etc/cni/net.d /var/lib/cni /opt/cni/bin /run/containerd /usr/libexec/kubernetes \
         /var/log/pods /var/lib/kubelet/* /var/lib/containerd/*";
     let left = format!(
         "ls -d {folders} 2>/dev/null; pgrep -a 'containerd|kube|etcd|runc'; ip -o link | grep -E 'cni0|veth'; \
          grep -E ' (/run/containerd|/var/lib/kubelet/.*|/run/netns/cni-.*) ' /proc/mounts; iptables-save | grep -E 'KUBE|CNI'; \
-         systemctl list-unit-files --no-legend 'kubelet*' 'containerd*'; systemctl --failed --no-legend; true"
+         systemctl list-unit-files --no-legend 'kubelet*' 'containerd*'; systemctl --failed --no-legend; \
+         systemctl list-units --all --no-legend --plain 'kubepods*' 'cri-*'"
     );
     assert_eq!(member.sh(&left), "");
-    eprintln!("{}", member.sh("systemctl list-units --no-legend --all 'kube*' 'cri-*'; find /sys/fs/cgroup -name 'kube*' -o -name 'cri-*' | head -n 5"));
     assert_eq!(member.seen().await, None);
 }
 
@@ -539,4 +539,77 @@ async fn lives(assets: PathBuf) {
 fn a_cluster_of_kubeadm_lives_on_real_hosts() {
     let Some(assets) = assets() else { return };
     world_of(&KIND, || block_on(lives(assets)));
+}
+
+/// Runs a recipe, and hits its host as soon as that is at a certain point.
+async fn hit(member: &Member<'_>, recipe: &Recipe, at: &str, deed: &str) -> String {
+    let hit = async {
+        while member.sh(&format!("({at}) >/dev/null 2>&1 && pgrep -x kubeadm || true")).is_empty() {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        member.sh(deed)
+    };
+    let (ended, left) = tokio::join!(member.try_run(recipe), hit);
+    eprintln!("{}: {left}", member.node);
+    ended.expect_err("it was cut off").to_string()
+}
+
+/// The connection breaks: kubeadm is not asked.
+const BREAK: &str =
+    "pkill -KILL -f '^sshd-session: admin'; sleep 0.5; pgrep -x kubeadm >/dev/null && echo 'kubeadm goes on'";
+/// kubeadm ends without a word.
+const KILL: &str =
+    "pkill -KILL -x kubeadm; sleep 0.5; pgrep -x kubeadm || echo 'kubeadm is gone'; ls /etc/kubernetes/kubewright";
+const ETCD_RUNS: &str = "test -n \"$(/usr/local/bin/crictl ps -q --name '^etcd$')\"";
+/// What is made anew only where all is: an authority of a first server, a certificate of one that joins.
+const MADE: &str = "cat /etc/kubernetes/pki/ca.crt /etc/kubernetes/pki/apiserver.crt | sha256sum";
+
+/// A member is made in spite of a connection that breaks and of a kubeadm that is killed.
+async fn is_made_in_spite_of_all(lab: &Lab, member: &Member<'_>, recipe: &Recipe) {
+    hit(member, recipe, "test -e /etc/kubernetes/manifests/etcd.yaml", BREAK).await;
+    let made = member.sh(MADE);
+    member.run(recipe).await;
+    assert_eq!(member.sh(MADE), made, "it went on, and nothing was reset");
+    let seen = member.seen().await.unwrap();
+    assert!(seen.joined && !seen.under_way, "{seen:?}");
+    // Of two members of etcd, the other could not decide without it: it is forgotten while it is there.
+    if member.node != "server-one" {
+        let one = lab.member(&member.desired, "one");
+        one.run(one.recipes.forget.as_ref().unwrap()).await;
+        one.kubectl(&format!("delete node {}", member.node));
+    }
+    leaves(member).await;
+    member.set_up().await;
+    hit(member, recipe, ETCD_RUNS, KILL).await;
+    let (made, seen) = (member.sh(MADE), member.seen().await.unwrap());
+    assert!(seen.under_way, "{seen:?}");
+    member.run(recipe).await;
+    assert_ne!(member.sh(MADE), made, "what was left was cleared away");
+    let seen = member.seen().await.unwrap();
+    assert!(seen.joined && seen.serving && !seen.under_way, "{seen:?}");
+}
+
+async fn is_taken_up(assets: PathBuf) {
+    let mut lab = Lab::of(assets, 2);
+    let desired = lab.wish(&["server", "server", "server"]);
+    let one = lab.member(&desired, "one");
+    one.set_up().await;
+    let init = Arc::clone(one.recipes.init.as_ref().unwrap());
+    is_made_in_spite_of_all(&lab, &one, &init).await;
+    let gave = one.run(&init).await.gave;
+    one.is_ready("server-one");
+    lab.holes.extend(gave);
+    let forgotten = Secret::new("server-two https://10.77.0.3:2380".to_string());
+    lab.holes.insert(FORGOTTEN.into(), forgotten);
+    let (one, two) = (lab.member(&desired, "one"), lab.member(&desired, "two"));
+    two.set_up().await;
+    is_made_in_spite_of_all(&lab, &two, &two.recipes.join).await;
+    one.is_ready("server-two");
+    assert_eq!(voters(&one), ["server-one", "server-two"]);
+}
+
+#[test]
+fn kubeadm_is_taken_up_where_it_was_cut_off_on_real_hosts() {
+    let Some(assets) = assets() else { return };
+    world_of(&KIND, || block_on(is_taken_up(assets)));
 }
