@@ -5,6 +5,8 @@ mod real;
 pub(crate) use real::KUBECONFIG;
 pub use real::RealCluster;
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use kubewright_hosts::Holes;
 use kubewright_model::condition::Condition;
@@ -92,6 +94,12 @@ pub trait ClusterApi: Send + Sync {
 
     /// Looks once whether a condition holds.
     async fn check(&self, condition: &Condition) -> Result<Checked, ClusterError>;
+
+    /// Returns when it is worth looking again whether a condition holds: when something that it is about has changed, or,
+    /// where nobody tells of changes, after this pause.
+    async fn changed(&self, _condition: &Condition, pause: Duration) {
+        tokio::time::sleep(pause).await;
+    }
 
     /// Why releases can neither be installed nor removed from this computer; `tell` hears of what is fetched for that.
     async fn no_releases(&self, _tell: &(dyn Fn(String) + Send + Sync)) -> Option<String> {

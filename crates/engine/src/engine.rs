@@ -21,7 +21,7 @@ use kubewright_providers::existing;
 use tokio::time::Instant;
 
 pub use self::access::WayIn;
-use self::patience::{LOOK_AGAIN, PATIENCE};
+use self::patience::{Addresses, LOOK_AGAIN, PATIENCE};
 use crate::execute::{Hands, Recorder, Sink, Stop, Tally, execute};
 use crate::holes::{self, Filler};
 use crate::observe::observe;
@@ -310,13 +310,13 @@ impl Engine {
         let filler = Filler::new(desired, self.world.secrets(&*self.store), &observed);
         let hands = Hands::new(&self.world, desired, filler, &plan, observed);
         let mut tally = execute(&plan, &hands, stop, &mut recorder).await?;
-        let remaining = tokio::select! {
+        let (remaining, addresses) = tokio::select! {
             biased;
             remaining = self.remaining(request, &tally, &silent, &plan.notes) => remaining?,
             () = stop.wanted() => {
                 recorder.record(Event::StopAsked { times: stop.asked() })?;
                 tally.stopped = true;
-                Vec::new()
+                Default::default()
             }
         };
         let end = end(&tally, &remaining);
@@ -326,6 +326,7 @@ impl Engine {
             already: tally.already,
             failed: tally.failed.len(),
             left: tally.left,
+            addresses,
         })?;
         if request.ask == Ask::Destroy && end == RunEnd::Complete {
             // What the secrets opened is gone.
@@ -351,7 +352,7 @@ impl Engine {
         if missing.is_empty() { Ok(()) } else { Err(EngineError::Secrets(missing)) }
     }
 
-    /// What is still to be done after all steps ended well. Hosts that were silent before are waited for no more, and
+    /// What is still to be done after all steps ended well, and the addresses of Services then. Hosts that were silent before are waited for no more, and
     /// what was left for a later replacement was told of before the run.
     async fn remaining(
         &self,
@@ -359,15 +360,15 @@ impl Engine {
         tally: &Tally,
         silent: &BTreeSet<NodeName>,
         told: &[Note],
-    ) -> Result<Vec<String>, EngineError> {
+    ) -> Result<(Vec<String>, Addresses), EngineError> {
         if tally.stopped || !tally.failed.is_empty() {
-            return Ok(Vec::new());
+            return Ok(Default::default());
         }
         let again = match request.ask {
             Ask::Apply | Ask::Replace(_) | Ask::ReplaceOutdated | Ask::Rebuild => Ask::Apply,
             Ask::Destroy => Ask::Destroy,
             // A backup changes nothing that a plan could find.
-            Ask::Backup => return Ok(Vec::new()),
+            Ask::Backup => return Ok(Default::default()),
         };
         let mut planned = self.plan_again(request.desired, &again, request.only, silent).await?;
         let deadline = Instant::now() + PATIENCE;
@@ -383,7 +384,12 @@ impl Engine {
         };
         let left = |note: &Note| replaces && told.iter().any(|told| warned(note, told));
         let notes = planned.plan.notes.iter().filter(|note| note.weight == Weight::Blocks && !left(note));
-        Ok(steps.chain(notes.map(|note| format!("{}: {}", note.subject, note.message))).collect())
+        let left: Vec<String> = steps.chain(notes.map(|note| format!("{}: {}", note.subject, note.message))).collect();
+        let addresses = match again {
+            Ask::Apply if left.is_empty() => self.addressed(request.desired, planned.observed).await,
+            _ => Addresses::new(),
+        };
+        Ok((left, addresses))
     }
 }
 

@@ -6,12 +6,14 @@
 
 mod path;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use kubewright_model::desired::{Body, Desired};
 use kubewright_model::event::{Event, Record, RunEnd};
 use kubewright_model::ids::{LeaseName, NodeName, RunId};
-use kubewright_model::observed::Observed;
+use kubewright_model::object::ObjectKey;
+use kubewright_model::observed::{Observed, ServiceSeen};
 use kubewright_model::plan::{Ask, Plan};
 use kubewright_model::spec::kubernetes::Datastore;
 use kubewright_model::version::Version;
@@ -102,8 +104,10 @@ pub struct Rehearsal {
     pub leftovers: Vec<String>,
     /// What was asked that no right plan asks for.
     pub breaches: Vec<Breach>,
+    /// Services of type LoadBalancer when the cluster stood, and their addresses.
+    pub services: BTreeMap<ObjectKey, ServiceSeen>,
     /// How often each kind of call was made.
-    pub calls: std::collections::BTreeMap<String, u64>,
+    pub calls: BTreeMap<String, u64>,
 }
 
 impl Rehearsal {
@@ -132,7 +136,9 @@ pub async fn rehearse(script: &Script<'_>, audience: Audience<'_>) -> Result<Reh
     stage.centre.mend();
     stage.mishaps = false;
     let checks = stage.verify(desired, audience).await;
-    audience(Scene::Stands(&stage.engine.status(desired).await, &checks));
+    let stands = stage.engine.status(desired).await;
+    stage.services = stands.services().cloned().unwrap_or_default();
+    audience(Scene::Stands(&stands, &checks));
     stage.quiet(desired, audience).await;
     stage.destroyed("take down", desired, audience).await;
     stage.crash(desired, steps, audience).await;
@@ -189,6 +195,7 @@ struct Stage {
     centre: DataCentre,
     engine: Engine,
     phases: Vec<Phase>,
+    services: BTreeMap<ObjectKey, ServiceSeen>,
     runs: u32,
     /// Mishaps are set up, so that a run may fail.
     mishaps: bool,
@@ -199,7 +206,7 @@ impl Stage {
         let centre = DataCentre::new(script.seed);
         centre.furnish(script.desired);
         let engine = Engine::new(centre.world(script.desired), Arc::new(MemoryStore::default()));
-        Self { centre, engine, phases: Vec::new(), runs: 0, mishaps: false }
+        Self { centre, engine, phases: Vec::new(), services: BTreeMap::new(), runs: 0, mishaps: false }
     }
 
     fn request<'a>(&mut self, desired: &'a Desired, ask: Ask) -> Request<'a> {
@@ -345,6 +352,7 @@ impl Stage {
             leftovers: self.centre.leftovers(),
             breaches: self.centre.breaches(),
             calls: self.centre.calls(),
+            services: self.services,
             phases: self.phases,
         }
     }

@@ -7,6 +7,7 @@
 //! It is strict: what the real thing refuses it refuses, and what no right plan ever asks for it also writes down as a
 //! [`Breach`]. It proves order and logic. It does not prove that a real K3s or RKE2 takes our configuration.
 
+mod addresses;
 mod api;
 mod before;
 mod conditions;

@@ -6,7 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::{ClusterName, Namespace, NodeName, ReleaseName};
 use crate::net::HostPort;
-use crate::spec::verify::{ApplicationCheck, CertificateCheck, PodCheck, ServiceProtocol, UrlCheck};
+use crate::object::ObjectKey;
+use crate::spec::verify::{
+    ApplicationCheck, CertificateCheck, PodCheck, ServiceProtocol, UrlCheck, WorkloadCheck, WorkloadKind,
+};
 
 /// Something that can be waited for or checked.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -26,6 +29,10 @@ pub enum Condition {
     Api(HostPort),
     /// Pods run.
     Pods(PodCheck),
+    /// A workload is rolled out, a Job is done, a claim is bound.
+    Workload(WorkloadCheck),
+    /// A Service of type LoadBalancer has an address.
+    Address(ObjectKey),
     /// A URL answers.
     Url(UrlCheck),
     /// A URL answers on each of these nodes.
@@ -81,6 +88,14 @@ impl fmt::Display for Condition {
                     false => write!(f, "{} or more pods running in {place}", check.at_least),
                 }
             }
+            Self::Workload(check) => match check.kind {
+                WorkloadKind::Deployment | WorkloadKind::DaemonSet | WorkloadKind::StatefulSet => {
+                    write!(f, "{check} rolled out")
+                }
+                WorkloadKind::Job => write!(f, "{check} done"),
+                WorkloadKind::PersistentVolumeClaim => write!(f, "{check} bound"),
+            },
+            Self::Address(service) => write!(f, "{service} has an address"),
             Self::Url(check) => match &check.host {
                 Some(host) => write!(f, "{} answers for {host}", check.url),
                 None => write!(f, "{} answers", check.url),

@@ -1,8 +1,12 @@
 //! What happens while a plan runs: the one enum that the journal, the terminal and the JSON output read.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{ClusterName, HoleName, LeaseName, RunId, StepId};
+use crate::object::ObjectKey;
+use crate::observed::ServiceSeen;
 use crate::plan::{Ask, Fingerprint, Stage};
 
 /// The version of an event's JSON. A reader refuses versions that it does not know.
@@ -157,5 +161,8 @@ pub enum Event {
         failed: usize,
         /// See `done`.
         left: usize,
+        /// Services of type LoadBalancer as the last look has them, where the run came so far.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        addresses: BTreeMap<ObjectKey, ServiceSeen>,
     },
 }

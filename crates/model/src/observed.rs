@@ -2,6 +2,7 @@
 
 mod hosts;
 mod inventory;
+mod services;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -12,13 +13,15 @@ use serde::{Deserialize, Serialize};
 use crate::desired::DesiredRelease;
 use crate::digest::Digest;
 use crate::ids::{Namespace, NodeName, Owner, ProviderName, ReleaseName};
-use crate::object::{Manifest, ObjectId};
+use crate::object::{Manifest, ObjectId, ObjectKey};
 use crate::version::Version;
 
 pub use hosts::{CloudInit, FileSeen, HostSeen, KubernetesSeen, SHOWN_TEXT, UnitSeen, UserSeen};
 pub use inventory::{
     BackupJobSeen, Inventory, LoadBalancerSeen, MachineSeen, Origin, Power, SNAPSHOT_MARK, Taken, TemplateSeen,
 };
+
+pub use services::ServiceSeen;
 
 /// Why something could not be seen.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -119,6 +122,11 @@ impl Observed {
         }
     }
 
+    /// Services of type LoadBalancer, where the cluster could be looked at.
+    pub fn services(&self) -> Option<&BTreeMap<ObjectKey, ServiceSeen>> {
+        Some(&self.cluster.as_ref()?.present()?.services)
+    }
+
     /// The hosts that did not answer.
     pub fn silent(&self) -> impl Iterator<Item = &NodeName> {
         self.hosts.iter().filter(|(_, seen)| seen.why_unknown().is_some()).map(|(name, _)| name)
@@ -159,6 +167,9 @@ pub struct ClusterSeen {
     /// Helm releases, by their namespace and name: a name may be there several times.
     #[serde(with = "pairs")]
     pub releases: BTreeMap<(Namespace, ReleaseName), ReleaseSeen>,
+    /// Services of type LoadBalancer, whosever they are.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub services: BTreeMap<ObjectKey, ServiceSeen>,
 }
 
 impl ClusterSeen {

@@ -23,6 +23,7 @@ mod vault;
 use indexmap::IndexMap;
 use kubewright_model::desired::{DesiredObjects, DesiredRelease};
 use kubewright_model::ids::{Namespace, ReleaseName};
+use kubewright_model::object::ObjectKey;
 use kubewright_model::spec::AddOns;
 use kubewright_model::spec::addons::OnFailure;
 use kubewright_model::spec::verify::PodCheck;
@@ -72,6 +73,22 @@ pub(crate) fn objects(context: &Context<'_>, secrets: &mut SecretNames) -> Vec<D
 /// Pods that no release of ours has, but what it makes: each with the name of their check.
 pub(crate) fn pods(addons: &AddOns) -> Vec<(&'static str, PodCheck)> {
     addons.elasticsearch.as_ref().map(elasticsearch::pods).unwrap_or_default()
+}
+
+/// Services of type LoadBalancer that charts of ours bring. Those of charts that the file alone knows are not known.
+pub(crate) fn services(releases: &[DesiredRelease]) -> Vec<ObjectKey> {
+    let brought = releases.iter().filter_map(|release| match release.part.as_str() {
+        "ingress" => nginx::service(release),
+        "argocd" => argocd::service(release),
+        _ => None,
+    });
+    brought.collect()
+}
+
+/// The Service of a release by its name, where the values at a path make it one of type LoadBalancer.
+fn balanced(release: &DesiredRelease, values: &str, name: &str) -> Option<ObjectKey> {
+    let kind = release.values.pointer(values)?.as_str()?;
+    (kind == "LoadBalancer").then(|| ObjectKey { namespace: release.namespace.clone(), name: name.into() })
 }
 
 /// Namespaces of add-ons that Argo CD installs, which their charts do not make.

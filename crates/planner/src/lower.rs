@@ -54,7 +54,7 @@ pub fn lower(file: &ClusterFile) -> (Desired, Vec<Diagnostic>) {
     let hosts = hosts::hosts(&context, &machines, &proxmox, &proxies, &mut secrets);
     let releases = crate::addons::releases(&context, &mut secrets);
     let objects = objects::objects(&context, &releases, &mut secrets);
-    let checks = checks::checks(&context, &releases);
+    let checks = checks::checks(&context, &releases, &objects);
     let spec = &file.spec;
     let places = secrets.places();
     let desired = Desired {

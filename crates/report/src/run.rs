@@ -78,7 +78,7 @@ fn summary(page: &mut Page, records: &[Record], words: &Words) {
     let say = &words.run;
     let code = |text: &str| Line::from(Piece::Code(text.into()));
     let end = records.iter().rev().find_map(|record| match &record.event {
-        Event::RunEnded { end, done, already, failed, left } => Some((*end, [*done, *already, *failed, *left])),
+        Event::RunEnded { end, done, already, failed, left, .. } => Some((*end, [*done, *already, *failed, *left])),
         _ => None,
     });
     let outcome = match end.map(|(end, _)| end) {

@@ -159,7 +159,8 @@ fn worth_it(arguments: &Arguments, wish: &Wish<'_>, plan: &Plan) -> Result<bool,
         return Err(if reached { blocked } else { blocked.hint(super::TRY_OUT) });
     }
     if plan.is_empty() && wish.output == Output::Json {
-        let event = Event::RunEnded { end: RunEnd::Complete, done: 0, already: 0, failed: 0, left: 0 };
+        let addresses = Default::default();
+        let event = Event::RunEnded { end: RunEnd::Complete, done: 0, already: 0, failed: 0, left: 0, addresses };
         line(&Record { format: EVENT_FORMAT, seq: 0, at: 0, event });
     }
     Ok(!plan.is_empty())

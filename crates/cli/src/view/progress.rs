@@ -8,6 +8,7 @@ use kubewright_model::event::{Event, Failure, Outcome, Record, RunEnd};
 use kubewright_model::ids::StepId;
 use kubewright_model::plan::{Ask, Stage};
 
+use super::addresses;
 use crate::screen::{BAD, CARE, DIM, GOOD, HEAD, PRETEND, counted, duration, paint, remark};
 
 /// How a host begins to tell where its SSH daemon is again: that is as it was before, and nothing that it keeps.
@@ -105,12 +106,15 @@ impl Progress {
             Event::StopAsked { .. } => {
                 self.line(paint(CARE, "what runs is given up; the next run looks what became of it"))
             }
-            Event::RunEnded { end, done, already, failed, left } => {
+            Event::RunEnded { end, done, already, failed, left, addresses } => {
                 self.bar.finish_and_clear();
                 for told in self.told.clone() {
                     self.line(format!("{} {told}", paint(CARE, "!")));
                 }
                 self.line(ended(*end, self.well(), [*done, *already, *failed, *left], record.at));
+                if let Some(told) = addresses::told(addresses) {
+                    self.line(told);
+                }
             }
             Event::StepWaits { .. } | Event::HoleFilled { .. } => {}
         }

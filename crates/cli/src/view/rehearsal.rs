@@ -4,6 +4,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use kubewright_engine::rehearse::{Link, Phase, Rehearsal, Scene};
 use kubewright_model::event::Event;
 
+use super::addresses;
 use super::table::{lines, table};
 use crate::screen::{BAD, CARE, DIM, GOOD, HEAD, PRETEND, counted, duration, paint, remark, say};
 
@@ -79,6 +80,9 @@ pub(crate) fn show(rehearsal: &Rehearsal, real: u64) {
     if let Some(build) = rehearsal.phases.first() {
         path(build);
         waits(build);
+    }
+    if let Some(told) = addresses::told(&rehearsal.services) {
+        say!("{} when it stands:\n{told}", paint(HEAD, "addresses"));
     }
     for struck in &rehearsal.faults {
         say!("{} {struck}", paint(CARE, "↯"));

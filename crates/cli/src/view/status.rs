@@ -8,6 +8,7 @@ use kubewright_model::ids::NodeName;
 use kubewright_model::observed::{ClusterSeen, HostSeen, MachineSeen, Observed, Power, Seen, Why};
 use kubewright_model::templates::{Standing, versions};
 
+use super::addresses;
 use super::table::{lines, table};
 use crate::screen::{BAD, CARE, DIM, GOOD, HEAD, counted, duration, paint, say};
 
@@ -190,6 +191,9 @@ fn whole(desired: &Desired, observed: &Observed) {
             }
             if !seen.releases.is_empty() {
                 say!("{}", lines(&releases));
+            }
+            if let Some(told) = addresses::told(&seen.services) {
+                say!("{told}");
             }
         }
     }

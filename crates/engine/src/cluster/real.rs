@@ -12,9 +12,11 @@ mod objects;
 mod reach;
 #[cfg(test)]
 mod tests;
+mod watch;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use kubewright_hosts::{Holes, Hosts};
@@ -31,6 +33,7 @@ use self::failure::without_secrets;
 use self::helm::Helm;
 pub(crate) use self::reach::KEPT as KUBECONFIG;
 use self::reach::{Away, Reach, Session};
+use self::watch::{Lost, Watches, collections};
 use super::{Checked, ClusterApi, ClusterError};
 use crate::store::Store;
 
@@ -39,6 +42,7 @@ pub struct RealCluster {
     desired: Desired,
     reach: Reach,
     helm: Helm,
+    watches: Watches,
 }
 
 impl RealCluster {
@@ -46,7 +50,7 @@ impl RealCluster {
     /// that are folders are in `folder`.
     pub fn new(desired: &Desired, store: Arc<dyn Store>, hosts: Arc<dyn Hosts>, folder: PathBuf) -> Self {
         let helm = Helm::new(desired, store.clone(), folder);
-        Self { desired: desired.clone(), reach: Reach::new(store, hosts), helm }
+        Self { desired: desired.clone(), reach: Reach::new(store, hosts), helm, watches: Watches::default() }
     }
 
     /// The same hands, with a lock file.
@@ -178,6 +182,20 @@ impl ClusterApi for RealCluster {
             // A server is there and this call came to nothing: no other check tells why.
             Err(error) if error.may_pass() => Ok(Checked { saw: error.to_string(), ..Checked::default() }),
             answer => answer,
+        }
+    }
+
+    async fn changed(&self, condition: &Condition, pause: Duration) {
+        let collections = collections(condition);
+        let session = match collections.is_empty() {
+            true => None,
+            false => self.reach.session(&self.desired).await.ok(),
+        };
+        let Some(session) = session else { return tokio::time::sleep(pause).await };
+        if let Err(Lost) = self.watches.changed(&session.client, &collections).await {
+            // The next look finds a server that answers; who asks at once finds the one that goes away.
+            self.reach.lose();
+            tokio::time::sleep(pause).await;
         }
     }
 

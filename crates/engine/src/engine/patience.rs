@@ -1,11 +1,13 @@
 //! Waiting, before a run begins, for what cannot be looked at yet.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use kubewright_model::condition::Condition;
 use kubewright_model::desired::Desired;
 use kubewright_model::ids::NodeName;
-use kubewright_model::observed::Why;
+use kubewright_model::object::ObjectKey;
+use kubewright_model::observed::{Observed, Seen, ServiceSeen, Why};
 use kubewright_model::plan::{Action, Ask, Weight};
 use kubewright_planner::only::concerns;
 use tokio::time::Instant;
@@ -17,6 +19,12 @@ use super::{Engine, EngineError, Planned, chosen};
 pub(super) const PATIENCE: Duration = Duration::from_secs(120);
 /// Between two looks of that wait.
 pub(super) const LOOK_AGAIN: Duration = Duration::from_secs(5);
+/// MetalLB gives an address within a second of its pools; its controller has to come up for that. Who waits longer is told
+/// why by `verify`.
+const ADDRESSES: Duration = Duration::from_secs(30);
+
+/// Services of type LoadBalancer.
+pub(super) type Addresses = BTreeMap<ObjectKey, ServiceSeen>;
 /// Between two words about the same wait: often enough to see that it goes on, and few enough to read what stands above.
 const TOLD_AGAIN: Duration = Duration::from_secs(30);
 
@@ -53,6 +61,27 @@ impl Engine {
     ) -> Result<Planned, EngineError> {
         let planned = self.plan(desired, ask, only).await?;
         self.wait(planned, desired, ask, only, given_up).await
+    }
+
+    /// Services of type LoadBalancer as they are when a run ends. Those of the spec are waited for a while: what gives
+    /// addresses has only begun.
+    pub(super) async fn addressed(&self, desired: &Desired, observed: Observed) -> Addresses {
+        let deadline = Instant::now() + ADDRESSES;
+        let mut services = observed.services().cloned().unwrap_or_default();
+        let awaited = |condition: &Condition, services: &Addresses| match condition {
+            Condition::Address(key) => services.get(key).is_some_and(|service| service.addresses.is_empty()),
+            _ => false,
+        };
+        while let Some(hands) = &self.world.cluster
+            && let Some(check) = desired.checks.iter().find(|check| awaited(&check.condition, &services))
+            && Instant::now() + LOOK_AGAIN <= deadline
+        {
+            let _ = tokio::time::timeout_at(deadline, hands.changed(&check.condition, LOOK_AGAIN)).await;
+            if let Seen::Present(seen) = hands.observe(desired).await {
+                services = seen.services;
+            }
+        }
+        services
     }
 
     /// Looks again as long as it is worth it.

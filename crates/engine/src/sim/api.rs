@@ -19,7 +19,7 @@ use super::faults::FaultKind;
 use super::kubernetes::{Installed, Kept};
 use super::machines::mishap;
 use super::state::State;
-use super::{DataCentre, timing};
+use super::{DataCentre, addresses, timing};
 use crate::cluster::{Checked, ClusterApi, ClusterError};
 
 /// Charts that bring kinds of their own, by the kinds' group.
@@ -120,6 +120,7 @@ impl ClusterApi for Api {
             holes_known(&object.0, holes)?;
             changed |= state.apply(object, owner, now)?;
         }
+        state.give_addresses();
         Ok(changed)
     }
 
@@ -139,6 +140,7 @@ impl ClusterApi for Api {
                 state.cluster.namespaces.remove(id.name.as_str());
             }
         }
+        state.give_addresses();
         Ok(())
     }
 
@@ -182,6 +184,7 @@ impl ClusterApi for Api {
         let mut state = self.centre.at_present();
         state.cluster.namespaces.insert(release.namespace.clone());
         state.cluster.releases.insert(release_key(&release.namespace, &release.name), installed(release, owner, now));
+        state.give_addresses();
         Ok(true)
     }
 
@@ -203,6 +206,7 @@ impl ClusterApi for Api {
         self.centre.take(timing::HELM).await;
         let mut state = self.centre.at_present();
         state.cluster.releases.remove(&release_key(namespace, name));
+        state.give_addresses();
         Ok(())
     }
 
@@ -297,6 +301,7 @@ fn installed(release: &DesiredRelease, owner: &Owner, ready_at: u64) -> Installe
         deployed: true,
         values: release.values.clone(),
         ready_at,
+        service: addresses::brought(release),
     }
 }
 
@@ -462,6 +467,7 @@ impl State {
             objects: objects.map(|kept| (kept.id.clone(), kept.digest.clone())).collect::<BTreeMap<_, _>>(),
             unlisted,
             releases: releases.collect(),
+            services: self.services_seen(),
         }
     }
 }

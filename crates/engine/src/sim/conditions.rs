@@ -6,9 +6,12 @@
 use kubewright_model::condition::Condition;
 use kubewright_model::ids::{Namespace, NodeName, ReleaseName};
 use kubewright_model::net::HostPort;
-use kubewright_model::spec::verify::{PodCheck, UrlCheck};
+use kubewright_model::object::ObjectKey;
+use kubewright_model::observed::ServiceSeen;
+use kubewright_model::spec::verify::{PodCheck, UrlCheck, WorkloadCheck};
 use serde_json::Value;
 
+use super::kubernetes::Kept;
 use super::network::Door;
 use super::state::State;
 use crate::cluster::Checked;
@@ -47,6 +50,8 @@ impl State {
                 Err(why) => Err((why, "bring back what stands at this address".into())),
             },
             Condition::Pods(check) => self.pods(check, now),
+            Condition::Workload(check) => self.workload(check, now),
+            Condition::Address(key) => self.addressed(key),
             Condition::Url(check) => self.url(check, now),
             Condition::EachNode { url, nodes } => {
                 let silent: Vec<String> =
@@ -134,6 +139,33 @@ impl State {
             Ok(format!("{pods} pods run in {place} (their number is simulated)"))
         } else {
             Err((format!("{pods} pods run in {place}, {needed} are needed"), "install what they belong to".into()))
+        }
+    }
+
+    /// What charts bring is not simulated one by one: where a release of the namespace runs, its workloads do.
+    fn workload(&self, check: &WorkloadCheck, now: u64) -> Answer {
+        let releases = self.cluster.releases.values();
+        let runs = releases.filter(|it| it.namespace == check.namespace).any(|release| now >= release.ready_at);
+        let here =
+            |kept: &&Kept| kept.id.kind == check.kind.word() && kept.id.namespace.as_ref() == Some(&check.namespace);
+        let named = |kept: &&Kept| check.name.as_ref().is_none_or(|name| *name == kept.id.name);
+        let applied = self.cluster.objects.values().filter(here).any(|kept| named(&kept));
+        if !runs && !applied && check.namespace.as_str() != "kube-system" {
+            return Err((format!("{check}: it is not there"), "install what it belongs to".into()));
+        }
+        match self.schedulable(now) {
+            0 => Err((format!("{check}: its pods are Pending: no node takes them"), "uncordon a node".into())),
+            _ => Ok(format!("{check} is as it should be (simulated)")),
+        }
+    }
+
+    fn addressed(&self, key: &ObjectKey) -> Answer {
+        match self.services_seen().get(key) {
+            None => Err((format!("Service {key} is not there"), "install what it belongs to".into())),
+            Some(ServiceSeen { addresses, why, .. }) => match why {
+                None => Ok(format!("{key} has {}", addresses.join(", "))),
+                Some(why) => Err((format!("{key} has no address: {why}"), "give the pools more addresses".into())),
+            },
         }
     }
 

@@ -1,10 +1,11 @@
 //! Who is a member of the cluster, who votes, and who serves.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 use kubewright_model::digest::Digest;
 use kubewright_model::ids::{Namespace, NodeName, Owner, ReleaseName};
-use kubewright_model::object::{Manifest, ObjectId};
+use kubewright_model::object::{Manifest, ObjectId, ObjectKey};
 use kubewright_model::version::Version;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -53,6 +54,9 @@ pub struct Cluster {
     /// Kinds that whoever serves them keeps from being listed, as `KIND.GROUP`, and what is said then.
     #[serde(default)]
     pub unlisted: BTreeMap<String, String>,
+    /// The addresses that Services of type LoadBalancer were given.
+    #[serde(default)]
+    pub(super) addresses: BTreeMap<ObjectKey, Vec<IpAddr>>,
     /// Releases by `namespace/name`.
     pub(super) releases: BTreeMap<String, Installed>,
 }
@@ -119,6 +123,9 @@ pub(super) struct Installed {
     #[serde(default)]
     pub(super) values: Value,
     pub(super) ready_at: u64,
+    /// The Service of type LoadBalancer that it brings.
+    #[serde(default)]
+    pub(super) service: Option<Manifest>,
 }
 
 /// A restart of a node's Kubernetes.

@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+mod addresses;
 mod balancers;
 #[path = "../../../hosts/tests/it/booted.rs"]
 mod booted;

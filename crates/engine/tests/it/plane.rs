@@ -24,6 +24,8 @@ pub(crate) struct Plane {
     folder: tempfile::TempDir,
     assets: PathBuf,
     children: Vec<Child>,
+    /// How the API server was started.
+    api: Vec<String>,
     pub(crate) port: u16,
     /// A kubeconfig of its administrator.
     pub(crate) kubeconfig: String,
@@ -56,7 +58,7 @@ impl Plane {
         assert!(Command::new("ssh-keygen").args(words).status().unwrap().success());
         std::fs::write(folder.path().join("tokens"), "the-token,admin,1,\"system:masters\"\n").unwrap();
         let (etcd, port) = (free_port(), free_port());
-        let mut plane = Self { folder, assets, children: Vec::new(), port, kubeconfig: String::new() };
+        let mut plane = Self { folder, assets, children: Vec::new(), api: Vec::new(), port, kubeconfig: String::new() };
         let etcd_url = format!("http://127.0.0.1:{etcd}");
         let peer_url = format!("http://127.0.0.1:{}", free_port());
         let at = |name: &str| plane.folder.path().join(name).display().to_string();
@@ -83,6 +85,7 @@ impl Plane {
             "--disable-admission-plugins=ServiceAccount".into(),
         ];
         plane.run("kube-apiserver", &words);
+        plane.api = words.into();
         plane.wait_for("apiserver.crt", |plane| plane.at("certs/apiserver.crt").is_file());
         plane.kubeconfig = plane.write_kubeconfig();
         plane.wait_for("readyz", |plane| plane.try_kubectl(&["get", "--raw", "/readyz"], "").is_ok());
@@ -141,6 +144,24 @@ impl Plane {
             true => Ok(String::from_utf8(output.stdout).unwrap()),
             false => Err(String::from_utf8_lossy(&output.stderr).into_owned()),
         }
+    }
+
+    /// The API server is gone from one moment to the next.
+    pub(crate) fn lose_api(&mut self) {
+        // Etcd was started before it.
+        let api = &mut self.children[1];
+        api.kill().unwrap();
+        api.wait().unwrap();
+    }
+
+    /// It is started again, with its data.
+    pub(crate) fn start_api(&mut self) {
+        let words = std::mem::take(&mut self.api);
+        self.run("kube-apiserver", &words);
+        self.api = words;
+        let last = self.children.pop().unwrap();
+        self.children[1] = last;
+        self.wait_for("readyz", |plane| plane.try_kubectl(&["get", "--raw", "/readyz"], "").is_ok());
     }
 
     /// What kubectl, which nobody of this project wrote, says.

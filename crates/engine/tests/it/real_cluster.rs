@@ -6,6 +6,8 @@ mod nodes;
 mod objects;
 mod reach;
 mod releases;
+mod watch;
+mod workloads;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -193,6 +195,17 @@ async fn a_real_cluster_keeps_the_contract() {
 }
 
 #[tokio::test]
+async fn a_watch_that_is_lost_is_taken_up_again() {
+    let Some(assets) = assets(&[]) else { return };
+    let mut plane = Plane::start(assets);
+    let desired = here(plane.port);
+    let folder = tempfile::tempdir().unwrap();
+    let (hands, _) = hands(&desired, Some(&plane.kubeconfig), Quiet::default(), folder.path());
+    watch::a_change_wakes_who_waits(&plane, &hands).await;
+    watch::a_server_that_went_away_is_watched_again(&mut plane, &hands).await;
+}
+
+#[tokio::test]
 async fn what_is_done_to_a_real_cluster_is_what_kubectl_sees() {
     let Some(assets) = assets(&[]) else { return };
     let plane = Plane::start(assets);
@@ -213,6 +226,10 @@ async fn what_is_done_to_a_real_cluster_is_what_kubectl_sees() {
     nodes::a_node_is_gone_when_its_member_is(&plane, &hands).await;
     conditions::pods_say_why_they_do_not_run(&plane, &hands).await;
     conditions::routes_services_and_nodes(&plane, &desired, &hands).await;
+    workloads::workloads_say_how_far_they_are(&plane, &hands).await;
+    workloads::jobs_are_done_or_say_why_not(&plane, &hands).await;
+    workloads::claims_say_why_they_are_not_bound(&plane, &hands).await;
+    workloads::services_say_why_they_have_no_address(&plane, &desired, &hands).await;
     let empty = tempfile::tempdir().unwrap();
     let hands = hands.with_programs(empty.path());
     assert_eq!(hands.no_releases(&drop).await.as_deref(), Some("the program `helm` is not on this computer's PATH"));

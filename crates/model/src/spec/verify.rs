@@ -4,8 +4,9 @@ use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{Namespace, NodeName};
+use crate::ids::{Namespace, NodeName, ObjectName};
 use crate::net::{HostPort, ServiceRef};
+use crate::object::ObjectKey;
 use crate::spec::forms;
 
 /// What proves that the cluster works. That all nodes are Ready and all system pods run is always checked.
@@ -15,6 +16,12 @@ pub struct Verify {
     /// Pods: how many run at least, and none that crashes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub pods: Vec<PodCheck>,
+    /// Deployments, DaemonSets and StatefulSets that are rolled out, Jobs that are done, claims that are bound.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub workloads: Vec<WorkloadCheck>,
+    /// Services of type LoadBalancer that have an address: `namespace/name`. Those of the spec itself are always checked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub addresses: Vec<ObjectKey>,
     /// URLs that answer, by name.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     pub urls: IndexMap<String, UrlCheck>,
@@ -55,6 +62,57 @@ pub struct PodCheck {
 
 fn one() -> u32 {
     1
+}
+
+/// What runs pods, or keeps what they write.
+// In Kubernetes' own words, as `kubectl get` takes them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+pub enum WorkloadKind {
+    /// All its pods are of its newest form, and available.
+    Deployment,
+    /// The same, one on each node that takes it.
+    DaemonSet,
+    /// All its pods are of its newest form, and ready.
+    StatefulSet,
+    /// It is done, and has not failed.
+    Job,
+    /// It is bound to a volume.
+    PersistentVolumeClaim,
+}
+
+impl WorkloadKind {
+    /// The kind as objects name it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Deployment => "Deployment",
+            Self::DaemonSet => "DaemonSet",
+            Self::StatefulSet => "StatefulSet",
+            Self::Job => "Job",
+            Self::PersistentVolumeClaim => "PersistentVolumeClaim",
+        }
+    }
+}
+
+/// A workload, or all of a kind in a namespace.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct WorkloadCheck {
+    /// Its kind.
+    pub kind: WorkloadKind,
+    /// Its namespace.
+    pub namespace: Namespace,
+    /// Its name; without it, all of the kind that the namespace has, of which there must be one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<ObjectName>,
+}
+
+impl std::fmt::Display for WorkloadCheck {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.name {
+            Some(name) => write!(f, "{} {}/{name}", self.kind.word(), self.namespace),
+            None => write!(f, "every {} in {}", self.kind.word(), self.namespace),
+        }
+    }
 }
 
 /// A URL that answers.
@@ -124,7 +182,7 @@ pub struct CertificateCheck {
     pub at_least: u32,
     /// ClusterIssuers that are Ready.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub issuers: Vec<crate::ids::ObjectName>,
+    pub issuers: Vec<ObjectName>,
 }
 
 /// ArgoCD's Applications.
@@ -135,11 +193,11 @@ pub struct ApplicationCheck {
     pub count: u32,
     /// Applications that must be among them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub names: Vec<crate::ids::ObjectName>,
+    pub names: Vec<ObjectName>,
     /// Applications that must be there and Healthy.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub healthy: Vec<crate::ids::ObjectName>,
+    pub healthy: Vec<ObjectName>,
     /// Applications that may still be Progressing.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub progressing: Vec<crate::ids::ObjectName>,
+    pub progressing: Vec<ObjectName>,
 }

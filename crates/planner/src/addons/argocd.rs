@@ -2,11 +2,11 @@
 //! <https://argo-cd.readthedocs.io/en/stable/operator-manual/declarative-setup/>
 
 use kubewright_model::desired::{DesiredObjects, DesiredRelease};
-use kubewright_model::object::Manifest;
+use kubewright_model::object::{Manifest, ObjectKey};
 use kubewright_model::spec::addons::ArgoCd;
 use serde_json::json;
 
-use super::Recommended;
+use super::{Recommended, balanced};
 use crate::context::groups::group_after;
 
 const NAMESPACE: &str = "argocd";
@@ -49,4 +49,9 @@ pub(super) fn objects(argocd: &ArgoCd) -> Option<DesiredObjects> {
         },
     }));
     Some(group_after("argocd-root", "argocd", CHART.name.into(), vec![application]))
+}
+
+/// The server's Service, where it wants an address (`templates/_helpers.tpl`: the release has the chart's own name).
+pub(super) fn service(release: &DesiredRelease) -> Option<ObjectKey> {
+    balanced(release, "/server/service/type", "argocd-server")
 }

@@ -2,10 +2,11 @@
 //! <https://github.com/kubernetes/ingress-nginx/tree/main/charts/ingress-nginx>
 
 use kubewright_model::desired::DesiredRelease;
+use kubewright_model::object::ObjectKey;
 use kubewright_model::spec::ingress::{Nginx, NginxMode};
 use serde_json::json;
 
-use super::Recommended;
+use super::{Recommended, balanced};
 
 pub(super) const NAMESPACE: &str = "ingress-nginx";
 
@@ -34,4 +35,9 @@ pub(super) fn release(nginx: &Nginx) -> DesiredRelease {
     }
     let values = json!({ "controller": controller });
     CHART.release(NAMESPACE.into(), "ingress", Some(&nginx.version), values, &nginx.values)
+}
+
+/// The controller's Service, where it wants an address (`templates/_helpers.tpl`: the release has the chart's name).
+pub(super) fn service(release: &DesiredRelease) -> Option<ObjectKey> {
+    balanced(release, "/controller/service/type", "ingress-nginx-controller")
 }

@@ -1,14 +1,20 @@
 //! What proves that the cluster works: what always must hold, then what the file asks for.
 
 use kubewright_model::condition::Condition;
-use kubewright_model::desired::{DesiredCheck, DesiredRelease};
+use kubewright_model::desired::{DesiredCheck, DesiredObjects, DesiredRelease};
 use kubewright_model::ids::NodeName;
 use kubewright_model::net::HostPort;
+use kubewright_model::object::{Manifest, ObjectKey};
+use serde_json::Value;
 
 use crate::addons;
 use crate::context::Context;
 
-pub(super) fn checks(context: &Context<'_>, releases: &[DesiredRelease]) -> Vec<DesiredCheck> {
+pub(super) fn checks(
+    context: &Context<'_>,
+    releases: &[DesiredRelease],
+    objects: &[DesiredObjects],
+) -> Vec<DesiredCheck> {
     let nodes: Vec<NodeName> =
         context.nodes.iter().filter(|node| node.is_node()).map(|node| node.name.clone()).collect();
     let mut checks = vec![
@@ -31,8 +37,21 @@ pub(super) fn checks(context: &Context<'_>, releases: &[DesiredRelease]) -> Vec<
             .keys()
             .map(|host| check(format!("route {host}"), Condition::Route { host: host.clone() })),
     );
+    let mut services: Vec<ObjectKey> = addons::services(releases);
+    services.extend(objects.iter().flat_map(|group| &group.manifests).filter_map(balanced));
+    let asked_for = &context.file.spec.verify.addresses;
+    services.extend(asked_for.iter().filter(|key| !services.contains(key)).cloned().collect::<Vec<_>>());
+    checks.extend(services.into_iter().map(|key| check(format!("address of {key}"), Condition::Address(key))));
     checks.extend(asked(context, &nodes));
     checks
+}
+
+/// A Service of type LoadBalancer among objects.
+fn balanced(manifest: &Manifest) -> Option<ObjectKey> {
+    let id = manifest.id().ok().filter(|id| id.kind == "Service" && id.api_version == "v1")?;
+    let kind = manifest.0.pointer("/spec/type").and_then(Value::as_str)?;
+    let namespace = id.namespace.unwrap_or_else(|| "default".into());
+    (kind == "LoadBalancer").then_some(ObjectKey { namespace, name: id.name })
 }
 
 fn check(name: impl Into<String>, condition: Condition) -> DesiredCheck {
@@ -48,6 +67,8 @@ fn asked(context: &Context<'_>, nodes: &[NodeName]) -> Vec<DesiredCheck> {
         let selector = pods.selector.as_ref().map(|selector| format!(" {selector}")).unwrap_or_default();
         checks.push(check(format!("pods in {place}{selector}"), Condition::Pods(pods.clone())));
     }
+    let workloads = verify.workloads.iter();
+    checks.extend(workloads.map(|workload| check(workload.to_string(), Condition::Workload(workload.clone()))));
     checks.extend(verify.urls.iter().map(|(name, url)| check(name, Condition::Url(url.clone()))));
     checks.extend(
         verify

@@ -12,6 +12,7 @@ use super::{Facts, at, counted, near};
 
 pub(super) fn rules(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
     pods(facts, found);
+    within(facts, found);
     let verify = &facts.spec.verify;
     urls(facts, &verify.urls, "urls", found);
     urls(facts, &verify.each_node, "eachNode", found);
@@ -62,6 +63,23 @@ fn pods(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
             let path = path.then("atLeast");
             found.push(Diagnostic::new(codes::VERIFY_NEVER, path, message).help("remove `atLeast`"));
         }
+    }
+}
+
+/// Workloads and Services are in namespaces that something makes.
+fn within(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
+    let Some(known) = namespaces(facts) else { return };
+    let verify = &facts.spec.verify;
+    let workloads = verify.workloads.iter().enumerate();
+    let workloads =
+        workloads.map(|(index, check)| (&check.namespace, at("verify/workloads").then(index).then("namespace")));
+    let services = verify.addresses.iter().enumerate();
+    let services = services.map(|(index, key)| (&key.namespace, at("verify/addresses").then(index)));
+    for (namespace, path) in workloads.chain(services).filter(|(name, _)| !known.contains(name.as_str())) {
+        let message = format!("nothing makes the namespace `{namespace}`");
+        let names = known.iter().map(String::as_str);
+        let help = near(namespace.as_str(), names, "correct it, or list it under `namespaces`");
+        found.push(Diagnostic::new(codes::VERIFY_NAMESPACE, path, message).help(help));
     }
 }
 

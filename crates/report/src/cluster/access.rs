@@ -1,5 +1,7 @@
 //! How people get in: SSH, kubectl, and browsers.
 
+mod services;
+
 use kubewright_model::desired::{THIS_COMPUTER, Way};
 use kubewright_model::spec::Distribution;
 
@@ -8,7 +10,7 @@ use super::facts::{Facts, Route};
 use crate::page::{Page, Piece};
 use crate::words::{Words, fill};
 
-/// All three ways.
+/// All ways.
 pub(super) fn access(page: &mut Page, facts: &Facts<'_>, words: &Words) {
     page.part(words.sections.ssh, |page| {
         let lines = facts.shells().filter_map(|host| Some((ssh(&host.way)?, host)));
@@ -17,6 +19,7 @@ pub(super) fn access(page: &mut Page, facts: &Facts<'_>, words: &Words) {
     });
     page.part(words.sections.kubeconfig, |page| kubectl(page, facts, words));
     page.part(words.sections.urls, |page| urls(page, facts, words));
+    page.part(words.sections.services, |page| services::services(page, facts, words));
 }
 
 /// The command that logs in to a host; none for a host that nobody can name.

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use kubewright_model::condition::Condition;
 use kubewright_model::desired::Desired;
-use kubewright_model::spec::verify::ServiceProtocol;
+use kubewright_model::ids::ObjectName;
+use kubewright_model::spec::verify::{ServiceProtocol, WorkloadKind};
 
 use super::CheckLine;
 use crate::page::{Line, Page, Piece};
@@ -51,6 +52,17 @@ pub(crate) fn condition(condition: &Condition, words: &Words) -> Line {
             let sentence = if check.per_node { say.pods_per_node } else { say.pods };
             fill(sentence, &[("place", place), ("n", plain(&check.at_least))])
         }
+        Condition::Workload(check) => {
+            let sentence = match check.kind {
+                WorkloadKind::Deployment | WorkloadKind::DaemonSet | WorkloadKind::StatefulSet => say.rolled_out,
+                WorkloadKind::Job => say.done,
+                WorkloadKind::PersistentVolumeClaim => say.bound,
+            };
+            let name = check.name.as_ref().map_or("*", ObjectName::as_str);
+            let what = Piece::Code(format!("{} {}/{name}", check.kind.word(), check.namespace));
+            fill(sentence, &[("what", what)])
+        }
+        Condition::Address(service) => fill(say.address, &[("name", code(service))]),
         Condition::Url(check) => match &check.host {
             Some(host) => {
                 fill(say.url_for, &[("url", code(&check.url)), ("host", code(host)), ("status", status(&check.status))])

@@ -58,7 +58,17 @@ fn failed() -> Vec<Record> {
         (66_000, starts("join/k3s-agent-1", Stage::Workers)),
         (78_340, ends("join/k3s-agent-1", Outcome::Failed(failure()))),
         (78_340, ends("wait/k3s-agent-1", skipped)),
-        (3_725_000, Event::RunEnded { end: RunEnd::Failed, done: 1, already: 1, failed: 1, left: 1 }),
+        (
+            3_725_000,
+            Event::RunEnded {
+                end: RunEnd::Failed,
+                done: 1,
+                already: 1,
+                failed: 1,
+                left: 1,
+                addresses: Default::default(),
+            },
+        ),
     ])
 }
 

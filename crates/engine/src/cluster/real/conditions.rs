@@ -1,9 +1,13 @@
 //! Whether a condition holds: what was seen, the likely cause when it does not, and what to do.
 
+pub(super) mod addresses;
+mod claims;
 mod custom;
+pub(super) mod events;
 mod greetings;
 pub(super) mod pods;
 mod urls;
+mod workloads;
 
 use k8s_openapi::api::core::v1::Node;
 use k8s_openapi::api::networking::v1::Ingress;
@@ -62,6 +66,8 @@ pub(super) async fn check(
         Condition::SystemPods => pods::system(client).await?,
         Condition::Api(at) => api(session, at).await,
         Condition::Pods(check) => pods::run(client, check).await?,
+        Condition::Workload(check) => workloads::check(client, check).await?,
+        Condition::Address(key) => addresses::address(client, key).await?,
         Condition::Url(check) => urls::answers(check).await,
         Condition::EachNode { url, nodes: wanted } => urls::on_each(url, wanted, &nodes(client).await?).await,
         Condition::Service { at, protocol } => match greetings::inside(at) {

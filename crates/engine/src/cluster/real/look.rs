@@ -1,6 +1,7 @@
 //! One look at a cluster: lists, page by page, and nothing one by one.
 
 pub(super) mod releases;
+mod services;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -50,12 +51,13 @@ const KUBELET: &str = "kubelet";
 /// Looks at everything that a plan needs.
 pub(super) async fn look(session: &Session, desired: &Desired) -> Result<ClusterSeen, ClusterError> {
     let client = &session.client;
-    let (plane, nodes, namespaces, (objects, unlisted), releases) = futures::try_join!(
+    let (plane, nodes, namespaces, (objects, unlisted), releases, services) = futures::try_join!(
         plane(client, &desired.kubernetes),
         nodes(client),
         namespaces(client),
         objects(client, desired),
         releases::releases(client, None),
+        services::services(client),
     )?;
     let mut members = members(session, &nodes, &desired.kubernetes).await;
     members.extend(of_kubeadm(session, &nodes, &plane, &desired.kubernetes).await);
@@ -69,7 +71,8 @@ pub(super) async fn look(session: &Session, desired: &Desired) -> Result<Cluster
         Some((name, seen))
     };
     let nodes = nodes.iter().filter_map(seen).collect();
-    Ok(ClusterSeen { nodes, members, namespaces, objects, unlisted, releases: releases::seen(releases) })
+    let releases = releases::seen(releases);
+    Ok(ClusterSeen { nodes, members, namespaces, objects, unlisted, releases, services })
 }
 
 /// What kubeadm's control plane tells; nothing where it is another one's.

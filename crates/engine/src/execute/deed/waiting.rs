@@ -32,7 +32,7 @@ impl Hands<'_> {
         })
     }
 
-    /// Looks until the condition holds. When it does not in time, the failure says what was seen last. The time counts from
+    /// Looks until the condition holds, each time that something has changed of what it is about. When it does not in time, the failure says what was seen last. The time counts from
     /// when what is waited for has been set going: how long it takes until then is what makes machines', one after the
     /// other on their storage.
     pub(super) async fn wait(&self, condition: &Condition, timeout: Span, tell: Tell<'_>) -> Result<bool, Fault> {
@@ -62,7 +62,8 @@ impl Hands<'_> {
                 });
             }
             tell_once(tell, &mut told, checked.saw);
-            tokio::time::sleep(wait).await;
+            // Who watches may be silent for longer than there is time.
+            let _ = tokio::time::timeout_at(deadline, hands.changed(condition, wait)).await;
             wait = (wait * 2).min(LONGEST_LOOK);
         }
     }

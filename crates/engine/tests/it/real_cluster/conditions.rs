@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::plane::Plane;
 
-async fn check(hands: &RealCluster, condition: Condition) -> Checked {
+pub(super) async fn check(hands: &RealCluster, condition: Condition) -> Checked {
     hands.check(&condition).await.unwrap()
 }
 

@@ -16,7 +16,7 @@ use super::{Answer, fails};
 use crate::cluster::ClusterError;
 
 /// All objects of a kind; none where the cluster has no such kind.
-async fn objects(
+pub(super) async fn objects(
     client: &Client,
     group: &str,
     version: &str,

@@ -5,7 +5,7 @@ mod trouble;
 use std::collections::BTreeSet;
 
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, StatefulSet};
-use k8s_openapi::api::core::v1::{Event, Pod};
+use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, ListParams, LogParams};
 use kube::{Client, ResourceExt as _};
 use kubewright_model::desired::DesiredRelease;
@@ -18,6 +18,7 @@ use super::super::drain::few;
 use super::super::failure::failed;
 use super::super::look::releases::releases;
 use super::super::look::{all, nodes};
+use super::events::{about, lines};
 use super::{Answer, Failing, fails};
 use crate::cluster::ClusterError;
 
@@ -28,7 +29,12 @@ const OF_RELEASE: &str = "meta.helm.sh/release-name";
 /// The last lines of a log that are told.
 const TAIL: i64 = 12;
 
-async fn pods(client: &Client, namespace: Option<&str>, selector: Option<&str>) -> Result<Vec<Pod>, ClusterError> {
+/// Pods with these labels, of a namespace or of all.
+pub(super) async fn pods(
+    client: &Client,
+    namespace: Option<&str>,
+    selector: Option<&str>,
+) -> Result<Vec<Pod>, ClusterError> {
     let api: Api<Pod> = match namespace {
         Some(namespace) => Api::namespaced(client.clone(), namespace),
         None => Api::all(client.clone()),
@@ -155,7 +161,7 @@ where
 }
 
 /// What is wrong with those of these pods that do not run; nothing where all do. The first is told in full.
-async fn failing(client: &Client, pods: &[Pod]) -> Option<Failing> {
+pub(super) async fn failing(client: &Client, pods: &[Pod]) -> Option<Failing> {
     let troubles: Vec<(&Pod, Trouble)> = pods.iter().filter_map(|pod| Some((pod, trouble(pod, pods)?))).collect();
     // A pod that needs a moment may wait for one that will never run.
     let worst = troubles.iter().min_by_key(|(_, trouble)| trouble.rank)?;
@@ -165,7 +171,8 @@ async fn failing(client: &Client, pods: &[Pod]) -> Option<Failing> {
         Some(container) => last_lines(client, worst.0, container).await,
         None => Vec::new(),
     };
-    log.extend(warnings(client, worst.0).await);
+    let namespace = Namespace::from(worst.0.namespace().unwrap_or_default().as_str());
+    log.extend(lines(&about(client, &namespace, "Pod", &worst.0.name_any()).await));
     let first = format!("{}: {}", worst.0.name_any(), worst.1.what);
     let rest: Vec<String> = all.into_iter().filter(|told| *told != first).collect();
     let saw = if rest.is_empty() { first } else { format!("{first}; {}", few(&rest)) };
@@ -187,17 +194,17 @@ async fn last_lines(client: &Client, pod: &Pod, container: &str) -> Vec<String> 
     Vec::new()
 }
 
-/// What was warned of about a pod, newest last.
-async fn warnings(client: &Client, pod: &Pod) -> Vec<String> {
-    let api: Api<Event> = Api::namespaced(client.clone(), &pod.namespace().unwrap_or_default());
-    let fields = format!("involvedObject.name={},type=Warning", pod.name_any());
-    let Ok(mut events) = all(&api, &ListParams::default().fields(&fields)).await else { return Vec::new() };
-    events.sort_by_key(|event| event.last_timestamp.as_ref().map(|time| time.0));
-    let told = events.iter().filter_map(|event| {
-        let message = event.message.as_deref()?.lines().next()?;
-        Some(format!("{}: {message}", event.reason.as_deref().unwrap_or("Warning")))
-    });
-    let mut told: Vec<String> = told.collect();
-    told.dedup();
-    told.split_off(told.len().saturating_sub(5))
+/// The last lines of the newest of these pods that failed.
+pub(super) async fn last_words(client: &Client, pods: &[Pod]) -> Vec<String> {
+    let failed = pods.iter().filter(|pod| trouble::has_failed(pod));
+    let Some(newest) = failed.max_by_key(|pod| pod.metadata.creation_timestamp.as_ref().map(|time| time.0)) else {
+        return Vec::new();
+    };
+    let containers = newest.status.iter().flat_map(|status| status.container_statuses.iter().flatten());
+    let names = newest.spec.iter().flat_map(|spec| &spec.containers).map(|container| &container.name);
+    let ended = containers.filter(|it| it.state.as_ref().is_some_and(|state| state.terminated.is_some()));
+    match ended.map(|it| &it.name).chain(names).next() {
+        Some(container) => last_lines(client, newest, container).await,
+        None => Vec::new(),
+    }
 }

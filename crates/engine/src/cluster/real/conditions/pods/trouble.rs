@@ -31,6 +31,11 @@ fn phase(pod: &Pod) -> &str {
     pod.status.as_ref().and_then(|status| status.phase.as_deref()).unwrap_or("Pending")
 }
 
+/// Whether a pod failed for good.
+pub(super) fn has_failed(pod: &Pod) -> bool {
+    phase(pod) == "Failed"
+}
+
 /// Whether a pod has done its work.
 pub(super) fn is_over(pod: &Pod) -> bool {
     phase(pod) == "Succeeded"
