@@ -14,11 +14,13 @@ fn reset() -> String {
     format!("{} reset --force --cri-socket {socket} --kubeconfig /nonexistent --cleanup-tmp-dir", at("kubeadm"))
 }
 
-/// The same for what it was cut off in, after which the host joins anew: its pods get another network then.
+/// The same for what it was cut off in, after which the host joins anew: its pods get another network then. The folder for
+/// that stays, because containerd ends when the one that it watches goes ("cni conf dir is removed, stop watching").
+/// <https://github.com/containerd/containerd/blob/v2.1.0/internal/cri/server/cni_conf_syncer.go>
 pub(super) fn clear() -> String {
     format!(
         "{} --skip-phases remove-etcd-member\n\
-         rm -rf -- /var/lib/etcd/member /etc/cni/net.d /var/lib/cni /run/flannel\n\
+         rm -rf -- /var/lib/etcd/member /etc/cni/net.d/* /var/lib/cni /run/flannel\n\
          ({END_NAMESPACES})\n\
          ({UNLINK})",
         reset()
