@@ -125,7 +125,7 @@ impl Recipes {
         MemberRecipes {
             init: server.then(|| Arc::new(compiler.init(context, node))),
             join: Arc::new(compiler.join(context, node)),
-            halfway: self.halfway.clone().filter(|_| server),
+            halfway: self.halfway.clone(),
             belong: compiler.belong(context, node).map(Arc::new),
             admit: if server { compiler.admit(context, node).map(Arc::new) } else { None },
             forget: self.forget.clone().filter(|_| server),

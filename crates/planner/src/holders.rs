@@ -157,7 +157,8 @@ fn may_hold(machine: &DesiredMachine, observed: &Observed) -> bool {
             begun || !machine::never_ran(machine, seen)
         }
         Seen::Present(_) => match observed.hosts.get(&machine.name) {
-            Some(Seen::Present(host)) => host.is_member(),
+            // The last copy of the data may be one that was about to become a member's.
+            Some(Seen::Present(host)) => host.is_member() || host.may_vote(),
             // A plan from nothing takes hosts that exist already for clean; the run looks before it begins a cluster.
             None => *machine.body != Body::Existing,
             Some(Seen::Absent | Seen::Unknown(_)) => true,

@@ -142,6 +142,9 @@ impl<'a> Hands<'a> {
             let servers = seen.nodes.iter().filter(|(_, node)| node.server).map(|(name, node)| (name, node.address));
             servers.chain(seen.members.keys().map(|name| (name, seen.nodes.get(name).and_then(|node| node.address))))
         });
+        // etcd may have taken in who is in no book yet.
+        let halfway = observed.hosts.iter().filter(|(_, seen)| seen.present().is_some_and(HostSeen::may_vote));
+        let halfway = halfway.map(|(name, _)| (name, None));
         let looked_at = observed.hosts.iter().filter(|(_, seen)| seen.present().is_some());
         let cluster = observed.cluster.as_ref().and_then(Seen::present);
         cluster.into_iter().for_each(|seen| filler.found(seen));
@@ -152,7 +155,7 @@ impl<'a> Hands<'a> {
             made: made.collect(),
             disturbed: disturbed.map(|(provider, name)| (name.clone(), provider.clone())).collect(),
             booting,
-            servers: servers.map(|(name, address)| (name.clone(), address)).collect(),
+            servers: halfway.chain(servers).map(|(name, address)| (name.clone(), address)).collect(),
             looked_at: looked_at.map(|(name, _)| name.clone()).collect(),
             filled: observed.filled,
             given_up: RefCell::default(),

@@ -246,6 +246,7 @@ impl Hosts for Ssh {
                     kubernetes.starting = state.starting(probe.host, now);
                     kubernetes.begins = state.begins(machine);
                     kubernetes.under_way = machine.is_under_way();
+                    kubernetes.may_vote = machine.may_vote();
                 }
                 Seen::Present(seen)
             }

@@ -102,6 +102,11 @@ impl Machine {
         self.texts.contains_key(KUBEADM_UNDER_WAY)
     }
 
+    /// Whether that makes it a further server.
+    pub(super) fn may_vote(&self) -> bool {
+        self.texts.get(KUBEADM_UNDER_WAY).is_some_and(|role| role == "server")
+    }
+
     /// What every command needs of the host (`RunInitNodeChecks`, `RunJoinNodeChecks`), and the kubelet after it.
     fn checked(&self, version: &Version) -> Result<(), String> {
         let package = |name: &str| self.host.packages.contains(name);
@@ -265,7 +270,7 @@ impl Ssh {
     /// The host becomes a member, unless it is one; what was cut off is cleared away before.
     async fn becomes(&self, host: &NodeName, recipe: &Recipe, script: &str) -> Result<(), HostError> {
         if self.on(host, |machine| machine.is_under_way()) {
-            if recipe.effect == Effect::JoinServer {
+            if self.on(host, |machine| machine.may_vote()) {
                 return Err(failed(host, "kubeadm join", "kubeadm was cut off here".into()));
             }
             self.centre.take(timing::UNIT).await;
@@ -273,7 +278,9 @@ impl Ssh {
         }
         if self.on(host, |machine| !machine.texts.contains_key(KUBELET_CONFIG)) {
             self.on(host, |machine| {
-                machine.texts.insert(KUBEADM_UNDER_WAY.into(), String::new());
+                let marks = script.lines().find_map(|line| line.strip_suffix(KUBEADM_UNDER_WAY)?.strip_prefix("echo "));
+                let role = marks.unwrap_or_default().trim_end_matches(" >").to_string();
+                machine.texts.insert(KUBEADM_UNDER_WAY.into(), role);
                 if let Some(kubelet) = machine.host.units.get_mut(KUBELET) {
                     kubelet.enabled = true;
                 }

@@ -76,7 +76,7 @@ kw_route() {
 kw_kubernetes() {
 	for kw_value in usr/local/bin/k3s usr/bin/k3s usr/local/bin/rke2 opt/rke2/bin/rke2 usr/bin/rke2 \
 		usr/bin/kubelet usr/local/bin/kubelet usr/local/bin/k0s usr/bin/k0s snap/bin/microk8s \
-		usr/bin/containerd usr/bin/dockerd usr/bin/crio; do
+		usr/bin/containerd usr/bin/dockerd usr/bin/crio usr/local/bin/crio; do
 		if [ -e "$kw_value" ]; then printf 'program %s\n' "$kw_value"; fi
 	done
 	kw_joined=no
@@ -90,7 +90,14 @@ kw_kubernetes() {
 		kw_there ./etc/kubernetes/kubelet.conf
 		case $? in 0) kw_joined=yes ;; 2) kw_joined=unknown ;; esac
 		kw_there ./etc/kubernetes/kubewright/under-way
-		case $? in 0) kw_joined=no && echo 'under-way yes' ;; 2) kw_joined=unknown ;; esac
+		case $? in
+		0)
+			kw_joined=no kw_value=
+			read -r kw_value <etc/kubernetes/kubewright/under-way
+			printf 'under-way %s\n' "${kw_value:-unknown}"
+			;;
+		2) kw_joined=unknown ;;
+		esac
 	fi
 	printf 'joined %s\n' "$kw_joined"
 	# What is said when a server has begun or joined its cluster.

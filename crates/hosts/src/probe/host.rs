@@ -162,9 +162,12 @@ pub(super) fn kubernetes(
             None => return Err(ParseError::Unanswered { resource: program.name.into() }),
         }
     }
-    let under_way = answers.always.get("under-way") == Some(&"yes");
+    let under_way = answers.always.contains_key("under-way");
+    // A mark that nobody can read may be a server's.
+    let may_vote = answers.always.get("under-way").is_some_and(|role| !["first", "agent"].contains(role));
     let Some(program) = there.iter().find(|program| asked(program)).or(there.first()) else {
-        return Ok((joined || under_way).then_some(KubernetesSeen { joined, under_way, ..KubernetesSeen::default() }));
+        let seen = KubernetesSeen { joined, under_way, may_vote, ..KubernetesSeen::default() };
+        return Ok((joined || under_way).then_some(seen));
     };
     // The name of what was asked for and is there, or of what we once put there and nobody touched.
     let wish = asked_for(resources, program).filter(|(resource, wish)| super::seen::holds(wish, resource, seen));
@@ -178,7 +181,7 @@ pub(super) fn kubernetes(
     let serving =
         starting || of_server && runs(answers, program)? || (of_server || joined) && outlives(answers, program);
     let begins = answers.always.get("begins") == Some(&"yes");
-    Ok(Some(KubernetesSeen { version, joined, serving, starting, begins, under_way }))
+    Ok(Some(KubernetesSeen { version, joined, serving, starting, begins, under_way, may_vote }))
 }
 
 /// The wish for a program.

@@ -75,6 +75,11 @@ impl HostSeen {
         self.kubernetes.as_ref().is_some_and(|kubernetes| kubernetes.under_way)
     }
 
+    /// Whether that was a server which joined, so that etcd may have taken it in.
+    pub fn may_vote(&self) -> bool {
+        self.kubernetes.as_ref().is_some_and(|kubernetes| kubernetes.may_vote)
+    }
+
     /// Whether a server of a cluster runs on it.
     pub fn serves(&self) -> bool {
         self.kubernetes.as_ref().is_some_and(|kubernetes| kubernetes.serving)
@@ -178,4 +183,7 @@ pub struct KubernetesSeen {
     /// kubeadm was cut off while it made it a member: parts of one may run, and etcd may have taken it in.
     #[serde(default)]
     pub under_way: bool,
+    /// That was a server which joined: its data may be a member's of etcd, and its vote needed.
+    #[serde(default)]
+    pub may_vote: bool,
 }

@@ -21,7 +21,7 @@ const CHART: Recommended = Recommended {
 pub(super) const NAME: &str = CHART.name;
 
 /// That the name asked for is the node's own is checked in any case, so every name will do. Names of nodes need not be in
-/// DNS. One that it refuses is asked for again only when the kubelet is started anew, so it says nothing instead.
+/// DNS. What it does not approve of stays for a person to decide.
 pub(super) fn release(context: &Context<'_>) -> Option<DesiredRelease> {
     let file = context.file;
     let kubeadm = file.spec.kubernetes.distribution == Distribution::Kubeadm;

@@ -21,10 +21,8 @@ const METRICS_SERVER: Recommended = Recommended {
 /// trusts kubelets that the cluster vouches for, which those of kubeadm have to ask for.
 pub(super) fn metrics_server(context: &Context<'_>, plain: &Plain) -> DesiredRelease {
     let kubernetes = &context.file.spec.kubernetes;
-    let values = match kubernetes.distribution {
-        _ if kubernetes.profile.is_some() => json!({ "podLabels": { "app": "rke2-metrics-server" } }),
-        _ => json!({}),
-    };
+    let hardened = kubernetes.profile.is_some();
+    let values = if hardened { json!({ "podLabels": { "app": "rke2-metrics-server" } }) } else { json!({}) };
     let mut release =
         METRICS_SERVER.release("kube-system".into(), "metrics-server", plain.version.as_ref(), values, &plain.values);
     let asks = kubernetes.distribution == Distribution::Kubeadm;

@@ -86,6 +86,13 @@ pub(super) fn check<'p>(plan: &'p Plan, desired: &'p Desired, observed: &'p Obse
     };
     for step in &plan.steps {
         let Some(deed) = deed(step) else { continue };
+        if let Action::RunRecipe { host, recipe, .. } = &step.action
+            && recipe.effect == Effect::Clear
+            && !walk.gone.get(host).is_some_and(|end| ancestors(&walk.steps, step).contains(end))
+        {
+            let message = format!("{host} is cleared before another server has taken it out of etcd");
+            found.push(violation("quorum is kept", step, message));
+        }
         match deed {
             Deed::Begins => walk.begins(step, found),
             Deed::Joins(name) => walk.joins(step, name, found),
@@ -108,7 +115,7 @@ fn there(observed: &Observed) -> BTreeSet<&NodeName> {
 }
 
 fn half(observed: &Observed) -> BTreeSet<&NodeName> {
-    let hosts = observed.hosts.iter().filter(|(_, seen)| seen.present().is_some_and(HostSeen::is_half_a_member));
+    let hosts = observed.hosts.iter().filter(|(_, seen)| seen.present().is_some_and(HostSeen::may_vote));
     hosts.map(|(name, _)| name).collect()
 }
 

@@ -102,7 +102,8 @@ fn end_on_existing(draft: &mut Draft<'_>, observed: &Observed, strangers: Vec<St
         } else if let (Some(host), Some(seen)) = (hosts.get(name), seen.and_then(Seen::present)) {
             let ending = match members.get(name) {
                 Some(member) => of_member(member, host, seen),
-                None => leaving::ends(desired, seen).filter(|_| seen.is_member() || seen.serves()),
+                None => leaving::ends(desired, seen)
+                    .filter(|_| seen.is_member() || seen.is_half_a_member() || seen.serves()),
             };
             ends.extend(ending.map(|(recipe, server)| (*host, recipe, server)));
         }
@@ -133,7 +134,8 @@ fn of_member(member: &DesiredMember, host: &DesiredHost, seen: &HostSeen) -> Opt
 fn has_begun(host: &DesiredHost, seen: &HostSeen) -> bool {
     let units = host.resources.iter().filter_map(|it| seen.units.get(&it.kubernetes()?.name));
     let started = units.into_iter().any(|unit| unit.active || unit.reads.is_some());
-    seen.kubernetes.is_some() && (started || seen.is_member() || seen.serves() || seen.ours.is_empty())
+    seen.kubernetes.is_some()
+        && (started || seen.is_member() || seen.is_half_a_member() || seen.serves() || seen.ours.is_empty())
 }
 
 fn load_balancers(draft: &mut Draft<'_>, observed: &Observed, reason: &Reason) {

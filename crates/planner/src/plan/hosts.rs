@@ -39,7 +39,7 @@ pub(super) fn plan(draft: &mut Draft<'_>, observed: &Observed, standings: &Stand
                     continue;
                 }
                 let (make, fields) = split(found);
-                let needs = ["update", "restart"].map(|deed| id(deed, node.name())).to_vec();
+                let needs = ["update", "restart", "clear"].map(|deed| id(deed, node.name())).to_vec();
                 change(draft, node, make, fields, Reason::Differs, needs);
             }
         }

@@ -150,7 +150,8 @@ fn start_cluster(draft: &mut Draft<'_>, members: &[&Node<'_>]) {
     // control plane that run, and which a balancer may send to.
     let able = members.iter().filter(|node| role_is_server(node));
     let able = able.filter_map(|node| Some((*node, recipes(node)?.init.clone()?)));
-    let seed = able.min_by_key(|(node, _)| !node.answers().is_some_and(HostSeen::is_half_a_member));
+    let cut = |node: &Node<'_>| node.answers().is_some_and(|host| host.is_half_a_member() && !host.may_vote());
+    let seed = able.min_by_key(|(node, _)| !cut(node));
     if let Some((node, recipe)) = &seed {
         let reason = Reason::Follows("no server of a cluster answers and none holds its data".into());
         let lease = Lease::new("etcd", ETCD_JOINS);

@@ -105,14 +105,13 @@ pub(super) fn lost_nodes(
     }
 }
 
-/// A server that was cut off while it joined.
+/// A server that was cut off while it joined, whatever it is to be now.
 fn halfway<'n>(node: &'n Node<'_>) -> Option<&'n Halfway> {
-    recipes(node)?.halfway.as_ref().filter(|_| node.answers().is_some_and(HostSeen::is_half_a_member))
+    recipes(node)?.halfway.as_ref().filter(|_| node.answers().is_some_and(HostSeen::may_vote))
 }
 
 /// A server that was cut off while it joined is taken out of etcd, where it may vote already without being in the books, and
-/// only then cleared. Whether etcd can do without it, nobody but etcd knows: while its last member does not lead by
-/// itself, it refuses.
+/// only then cleared. Whether etcd can do without it, nobody but etcd knows, and it refuses where it cannot.
 fn taken_back(draft: &mut Draft<'_>, holders: &mut Holders<'_>, node: &Node<'_>, half: &Halfway) {
     let reason = Reason::Follows("kubeadm was cut off on it".into());
     let ended = run(draft, node, "ended", half.ended.clone(), reason.clone(), draft.left.clone(), Vec::new());

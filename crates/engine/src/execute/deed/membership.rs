@@ -80,9 +80,7 @@ impl Hands<'_> {
 
     /// Where deleting a node leaves its member in etcd, a server that serves takes it out before. Any of them may.
     pub(super) async fn taken_out_by_another(&self, node: &NodeName, tell: Tell<'_>) -> Result<(), Fault> {
-        // One that was cut off while it joined may be in etcd and in no book.
-        let joining = self.desired.servers().any(|member| member.name == *node).then_some(None);
-        let Some(address) = self.servers.get(node).copied().or(joining) else { return Ok(()) };
+        let Some(address) = self.servers.get(node) else { return Ok(()) };
         let takes_out = |name: &NodeName| {
             let member = self.desired.members.iter().find(|member| member.name == *name)?;
             let host = self.desired.hosts.iter().find(|host| host.name == *name)?;

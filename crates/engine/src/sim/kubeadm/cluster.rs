@@ -305,7 +305,7 @@ impl State {
         let taken_in = self.cluster.members.contains_key(host) && self.cluster.nodes.remove(host).is_some();
         self.cluster.servers.remove(host);
         let Some(machine) = self.machine_mut(host).filter(|_| taken_in) else { return false };
-        machine.texts.insert(KUBEADM_UNDER_WAY.into(), String::new());
+        machine.texts.insert(KUBEADM_UNDER_WAY.into(), "server".into());
         if let Some(kubernetes) = &mut machine.host.kubernetes {
             kubernetes.joined = false;
         }

@@ -452,7 +452,10 @@ fn downloads() {
 #[test]
 fn kubeadm() {
     let host = Host::debian();
-    host.write("/etc/kubernetes/kubewright/under-way", "");
+    host.write("/etc/kubernetes/kubewright/under-way", "first\n");
+    assert!(!host.look(&[]).may_vote(), "nobody else is in its etcd");
+    host.write("/etc/kubernetes/kubewright/under-way", "server\n");
+    assert!(host.look(&[]).may_vote());
     host.write("/var/lib/etcd/member/wal/0.wal", "");
     assert!(host.look(&[]).is_half_a_member(), "kubeadm has begun");
     host.write("/etc/kubernetes/kubelet.conf", "");

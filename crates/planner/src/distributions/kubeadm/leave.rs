@@ -21,8 +21,7 @@ pub(super) fn clear() -> String {
     format!(
         "{} --skip-phases remove-etcd-member\n\
          rm -rf -- /var/lib/etcd/member /etc/cni/net.d/* /var/lib/cni /run/flannel\n\
-         ({END_NAMESPACES})\n\
-         ({UNLINK})",
+         (set +e; {END_NAMESPACES}; {UNLINK})",
         reset()
     )
 }

@@ -52,16 +52,20 @@ fn kubeadm(words: &str) -> RecipeStep {
     shell(format!("{ALONE}{} {words}", at("kubeadm")))
 }
 
-/// kubeadm makes the host a member, unless it has done that already. `cut` is what is done where it was cut off. From the
-/// beginning the kubelet starts with its host: etcd in its hands may vote before kubeadm is done.
-fn becomes(words: &str, cut: &str) -> RecipeStep {
-    let (kubeadm, kubelet) = (at("kubeadm"), units::KUBELET);
+/// kubeadm makes the host a member, unless it has done that already, and the mark says as what: the first server, a further
+/// one or an agent. Where a further server was cut off, whoever plans takes it out of etcd before anything is cleared. From
+/// the beginning the kubelet starts with its host: etcd in its hands may vote before kubeadm is done.
+fn becomes(words: &str, role: &str) -> RecipeStep {
+    let (kubeadm, kubelet, clear) = (at("kubeadm"), units::KUBELET, leave::clear());
     shell(format!(
         "{ALONE}\
          trap 'rm -f -- {CONFIG} {DISCOVERY} {AUTHORITY}' EXIT\n\
-         if [ -e {KUBEADM_UNDER_WAY} ]; then\n{cut}\nfi\n\
+         if [ -e {KUBEADM_UNDER_WAY} ]; then\n\
+         case $(cat {KUBEADM_UNDER_WAY}) in first | agent) ;; *)\n\
+         echo 'kubeadm was cut off here, and etcd may have taken this server in: run again' >&2\nexit 1\n;; esac\n\
+         {clear}\nfi\n\
          if [ ! -e {KUBELET_CONFIG} ]; then\n\
-         : >{KUBEADM_UNDER_WAY}\n\
+         echo {role} >{KUBEADM_UNDER_WAY}\n\
          systemctl -q enable {kubelet}\n\
          {kubeadm} {words}\n\
          fi\n\
@@ -69,15 +73,12 @@ fn becomes(words: &str, cut: &str) -> RecipeStep {
     ))
 }
 
-/// What a server that joins says where it was cut off: whoever plans takes it out of etcd first.
-const CUT: &str = "echo 'kubeadm was cut off here, and etcd may have taken this server in: run again' >&2\nexit 1";
-
 /// What is done about a server that was cut off while it joined.
 pub(super) fn halfway(context: &Context<'_>) -> Halfway {
     let waits = format!(
         "{ALONE}[ -e {KUBEADM_UNDER_WAY} ] || {{ echo 'kubeadm has ended well here meanwhile: run again' >&2; exit 1; }}"
     );
-    let clears = format!("{ALONE}{}\nrm -f -- {KUBEADM_UNDER_WAY}", leave::clear());
+    let clears = format!("{ALONE}{}\nrm -f -- {CONFIG} {DISCOVERY} {AUTHORITY} {KUBEADM_UNDER_WAY}", leave::clear());
     let of = |title: &str, effect: Effect, script: String| {
         Arc::new(recipe(context, title, effect, vec![shell(script)], Vec::new()))
     };
@@ -90,10 +91,8 @@ pub(super) fn halfway(context: &Context<'_>) -> Halfway {
 /// The first server. Its token and its certificates let others in for a while.
 pub(super) fn init(context: &Context<'_>, node: &NodePlan<'_>) -> Recipe {
     let quiet = "--upload-certs --skip-token-print --skip-certificate-key-print";
-    let mut steps = vec![
-        write(CONFIG, config::init(context, node)),
-        becomes(&format!("init --config {CONFIG} {quiet}"), &leave::clear()),
-    ];
+    let mut steps =
+        vec![write(CONFIG, config::init(context, node)), becomes(&format!("init --config {CONFIG} {quiet}"), "first")];
     steps.extend(member(context, node));
     recipe(context, "start the kubeadm cluster", Effect::Init, steps, vec![authority(), kubeconfig()])
 }
@@ -128,7 +127,7 @@ pub(super) fn join(context: &Context<'_>, node: &NodePlan<'_>) -> Recipe {
         write(AUTHORITY, Text::hole("cluster/ca")),
         write(DISCOVERY, config::discovery(context)),
         write(CONFIG, config::join(context, node)),
-        becomes(&format!("join --config {CONFIG}"), &if server { CUT.to_string() } else { leave::clear() }),
+        becomes(&format!("join --config {CONFIG}"), if server { "server" } else { "agent" }),
     ];
     steps.extend(member(context, node));
     match server {
