@@ -197,6 +197,9 @@ pub(crate) struct Plan {
     /// Only these stages, nodes (machine, host and membership), parts or steps; may be given several times.
     #[arg(long, value_name = "STAGE|NODE|PART|STEP")]
     pub(crate) only: Vec<String>,
+    /// Take the fields of this object from whoever else has set them, this once; may be given several times.
+    #[arg(long, value_name = "KIND [NAMESPACE/]NAME")]
+    pub(crate) take: Vec<String>,
     /// Plan as if nothing were there, without looking at anything.
     #[arg(long)]
     pub(crate) assume_empty: bool,
@@ -222,6 +225,9 @@ pub(crate) struct Apply {
     /// Only these stages, nodes (machine, host and membership), parts or steps; may be given several times.
     #[arg(long, value_name = "STAGE|NODE|PART|STEP")]
     pub(crate) only: Vec<String>,
+    /// Take the fields of this object from whoever else has set them, this once; may be given several times.
+    #[arg(long, value_name = "KIND [NAMESPACE/]NAME")]
+    pub(crate) take: Vec<String>,
     /// Show every step with all that it does, also where many are alike.
     #[arg(long)]
     pub(crate) full: bool,

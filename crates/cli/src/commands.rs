@@ -10,6 +10,7 @@ mod look;
 mod plan;
 mod rehearse;
 mod shell;
+mod take;
 mod validate;
 
 use kubewright_model::change::Subject;

@@ -38,8 +38,11 @@ pub trait ClusterApi: Send + Sync {
     /// [`Seen::Absent`] only when every server's host was reached and none of them serves.
     async fn observe(&self, desired: &Desired) -> Seen<ClusterSeen>;
 
-    /// Applies objects; returns whether anything changed.
+    /// Applies objects; returns whether anything changed. What others have set is theirs: it is refused with their name.
     async fn apply(&self, objects: &[Manifest], owner: &Owner, holes: &Holes) -> Result<bool, ClusterError>;
+
+    /// Applies objects, and takes the fields that others have set from them; returns whether anything changed.
+    async fn take(&self, objects: &[Manifest], owner: &Owner, holes: &Holes) -> Result<bool, ClusterError>;
 
     /// Deletes objects. Those that are gone are no error.
     async fn delete(&self, objects: &[ObjectId], owner: &Owner) -> Result<(), ClusterError>;

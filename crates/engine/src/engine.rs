@@ -370,12 +370,14 @@ impl Engine {
             // A backup changes nothing that a plan could find.
             Ask::Backup => return Ok(Default::default()),
         };
-        let mut planned = self.plan_again(request.desired, &again, request.only, silent).await?;
+        // What was taken is ours now, and needs not to be taken again.
+        let desired = Desired { take: Vec::new(), ..request.desired.clone() };
+        let mut planned = self.plan_again(&desired, &again, request.only, silent).await?;
         let deadline = Instant::now() + PATIENCE;
         // What is only waited for comes by itself: a cluster that was off wakes.
         while planned.plan.only_waits() && Instant::now() + LOOK_AGAIN <= deadline {
             tokio::time::sleep(LOOK_AGAIN).await;
-            planned = self.plan_again(request.desired, &again, request.only, silent).await?;
+            planned = self.plan_again(&desired, &again, request.only, silent).await?;
         }
         let steps = planned.plan.steps.iter().map(|step| format!("{}: {}", step.title(), step.reason));
         let replaces = matches!(request.ask, Ask::Replace(_) | Ask::ReplaceOutdated);
@@ -386,7 +388,7 @@ impl Engine {
         let notes = planned.plan.notes.iter().filter(|note| note.weight == Weight::Blocks && !left(note));
         let left: Vec<String> = steps.chain(notes.map(|note| format!("{}: {}", note.subject, note.message))).collect();
         let addresses = match again {
-            Ask::Apply if left.is_empty() => self.addressed(request.desired, planned.observed).await,
+            Ask::Apply if left.is_empty() => self.addressed(&desired, planned.observed).await,
             _ => Addresses::new(),
         };
         Ok((left, addresses))

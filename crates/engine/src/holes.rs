@@ -339,7 +339,9 @@ fn wanted(action: &Action) -> BTreeSet<HoleName> {
             names.extend(texts.flat_map(Text::holes).cloned());
         }
         Action::RunRecipe { recipe, .. } => names.extend(of_recipe(recipe)),
-        Action::ApplyObjects(objects) => names.extend(objects.iter().flat_map(|object| holes_of(&object.0))),
+        Action::ApplyObjects(objects) | Action::TakeObjects(objects) => {
+            names.extend(objects.iter().flat_map(|object| holes_of(&object.0)))
+        }
         Action::InstallRelease(release) => names.extend(holes_of(&release.values)),
         _ => {}
     }

@@ -14,7 +14,7 @@ use crate::digest::Digest;
 use crate::host::HostResource;
 use crate::ids::{ClusterName, HoleName, Namespace, NodeName, Owner, PoolName, ProviderName, ReleaseName, Vmid};
 use crate::net::{Cidr, HostPort};
-use crate::object::Manifest;
+use crate::object::{Manifest, ObjectId};
 use crate::recipe::Recipe;
 use crate::spec::addons::OnFailure;
 use crate::spec::kubernetes::{API_PORT, Datastore, Distribution};
@@ -81,6 +81,9 @@ pub struct Desired {
     pub drain_timeout: Span,
     /// The cluster may not be destroyed.
     pub protected: bool,
+    /// Objects whose fields are taken from whoever else has set them. No spec says so: it is asked for one run.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub take: Vec<ObjectId>,
     /// Parts of the spec that this version of the program has no hands for, by name.
     pub missing: Vec<Missing>,
 }

@@ -228,6 +228,10 @@ impl Step {
                 Subject::Objects(name) => format!("apply {name} ({} objects)", objects.len()),
                 subject => format!("apply {subject}"),
             },
+            Action::TakeObjects(objects) => {
+                let names = objects.iter().filter_map(|object| object.id().ok()).map(|id| id.to_string());
+                format!("take {} from whoever else has set it", names.collect::<Vec<_>>().join(", "))
+            }
             Action::DeleteObjects(objects) => match objects.as_slice() {
                 [only] => format!("delete {only}"),
                 many => format!("delete {} objects", many.len()),
@@ -395,6 +399,8 @@ pub enum Action {
     ForgetMember(NodeName),
     /// Apply objects.
     ApplyObjects(Vec<Manifest>),
+    /// Apply objects, and take the fields that others have set: only those that were asked for by name.
+    TakeObjects(Vec<Manifest>),
     /// Delete objects that are ours.
     DeleteObjects(Vec<ObjectId>),
     /// Install or upgrade a release.

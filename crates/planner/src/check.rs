@@ -164,7 +164,9 @@ fn untold(action: &Action, observed: &Observed) -> Option<String> {
         Some(Seen::Unknown(_)) | None => return touches_cluster(action).then(|| "the cluster was not seen".into()),
     };
     let ids: Vec<ObjectId> = match action {
-        Action::ApplyObjects(manifests) => manifests.iter().filter_map(|manifest| manifest.id().ok()).collect(),
+        Action::ApplyObjects(manifests) | Action::TakeObjects(manifests) => {
+            manifests.iter().filter_map(|manifest| manifest.id().ok()).collect()
+        }
         Action::DeleteObjects(ids) => ids.clone(),
         _ => Vec::new(),
     };
@@ -177,6 +179,7 @@ fn touches_cluster(action: &Action) -> bool {
         Action::RunRecipe { recipe, .. } => !matches!(recipe.effect, Effect::Leave | Effect::Clean),
         Action::ForgetMember(_)
         | Action::ApplyObjects(_)
+        | Action::TakeObjects(_)
         | Action::DeleteObjects(_)
         | Action::InstallRelease(_)
         | Action::RemoveRelease { .. } => true,

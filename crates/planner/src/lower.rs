@@ -85,6 +85,7 @@ pub fn lower(file: &ClusterFile) -> (Desired, Vec<Diagnostic>) {
         keep_snapshots: spec.maintenance.snapshots.as_ref().map(|snapshots| snapshots.keep),
         max_unavailable: spec.maintenance.max_unavailable,
         protected: spec.maintenance.protect,
+        take: Vec::new(),
         missing: missing::missing(file, &places),
         drain_timeout: spec.maintenance.drain_timeout,
         secrets: places,

@@ -14,6 +14,7 @@ use kubewright_model::ids::{ClusterName, NodeName};
 use kubewright_model::plan::{Action, Ask, Plan};
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::take::{taken, taking};
 use crate::arguments::{self, Arguments, Change, Output};
 use crate::problem::{Done, Problem, listed};
 use crate::screen::{BAD, CARE, counted, paint, remark, say};
@@ -48,13 +49,19 @@ pub(super) fn apply(arguments: &Arguments, apply: &arguments::Apply) -> Result<D
     let saved = super::plan::saved(&apply.file)?;
     let (file, only, approved) = match saved {
         None => (apply.file.clone(), apply.only.clone(), None),
+        Some(_) if !apply.take.is_empty() => {
+            let problem =
+                Problem::new(Done::Usage, "a saved plan is carried out as it is: `--take` adds nothing to it");
+            return Err(problem.hint("plan again with `--take`, and save that"));
+        }
         Some(_) if !apply.only.is_empty() => {
             let problem = Problem::new(Done::Usage, "a saved plan is carried out whole: `--only` cannot cut it");
             return Err(problem.hint("plan again with `--only`, and save that"));
         }
         Some(saved) => (saved.spec, saved.only, Some(saved.plan)),
     };
-    let desired = source::read(&file, Reading::of(arguments, apply.output))?.desired;
+    let take = approved.as_ref().map_or_else(|| apply.take.clone(), taken);
+    let desired = taking(source::read(&file, Reading::of(arguments, apply.output))?.desired, &take)?;
     let ask = approved.as_ref().map_or(Ask::Apply, |plan| plan.ask.clone());
     // A plan that was saved has been looked at.
     let yes = apply.yes || approved.is_some();

@@ -48,7 +48,7 @@ impl Mark {
             | Action::Drain { .. }
             | Action::Uncordon(_)
             | Action::Wait { .. } => Self::Moves,
-            Action::UpdateMachine(_) | Action::MarkNode(_) => Self::Changes,
+            Action::UpdateMachine(_) | Action::MarkNode(_) | Action::TakeObjects(_) => Self::Changes,
             Action::RunRecipe { recipe, .. } if recipe.effect == Effect::Upgrade => Self::Changes,
             Action::RunRecipe { recipe, .. } if recipe.effect == Effect::Leave => Self::Removes,
             Action::ChangeHost(change) if change.make.is_empty() => Self::Removes,

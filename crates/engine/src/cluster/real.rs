@@ -3,12 +3,14 @@
 mod conditions;
 mod drain;
 mod failure;
+mod going;
 mod helm;
 mod kubeadm;
 mod look;
 mod marks;
 mod nodes;
 mod objects;
+mod order;
 mod reach;
 #[cfg(test)]
 mod tests;
@@ -31,6 +33,7 @@ use kubewright_model::units::Span;
 
 use self::failure::without_secrets;
 use self::helm::Helm;
+use self::objects::{GOING, Others};
 pub(crate) use self::reach::KEPT as KUBECONFIG;
 use self::reach::{Away, Reach, Session};
 use self::watch::{Lost, Watches, collections};
@@ -43,6 +46,8 @@ pub struct RealCluster {
     reach: Reach,
     helm: Helm,
     watches: Watches,
+    /// How long what was told to go may take.
+    going: Duration,
 }
 
 impl RealCluster {
@@ -50,7 +55,13 @@ impl RealCluster {
     /// that are folders are in `folder`.
     pub fn new(desired: &Desired, store: Arc<dyn Store>, hosts: Arc<dyn Hosts>, folder: PathBuf) -> Self {
         let helm = Helm::new(desired, store.clone(), folder);
-        Self { desired: desired.clone(), reach: Reach::new(store, hosts), helm, watches: Watches::default() }
+        Self {
+            desired: desired.clone(),
+            reach: Reach::new(store, hosts),
+            helm,
+            watches: Watches::default(),
+            going: GOING,
+        }
     }
 
     /// The same hands, with a lock file.
@@ -69,6 +80,12 @@ impl RealCluster {
     #[must_use]
     pub fn with_programs(self, folder: &Path) -> Self {
         Self { helm: self.helm.with_programs(folder), ..self }
+    }
+
+    /// The same hands, which wait so long for what was told to go.
+    #[must_use]
+    pub fn waiting_for_what_goes(self, going: Duration) -> Self {
+        Self { going, ..self }
     }
 
     async fn session(&self) -> Result<Session, ClusterError> {
@@ -108,13 +125,19 @@ impl ClusterApi for RealCluster {
 
     async fn apply(&self, objects: &[Manifest], owner: &Owner, holes: &Holes) -> Result<bool, ClusterError> {
         let session = self.session().await?;
-        let applied = objects::apply(&session.client, objects, owner, holes).await;
+        let applied = objects::apply(&session.client, objects, owner, holes, Others::Keep).await;
         self.heed(applied.map_err(|error| without_secrets(error, holes)))
+    }
+
+    async fn take(&self, objects: &[Manifest], owner: &Owner, holes: &Holes) -> Result<bool, ClusterError> {
+        let session = self.session().await?;
+        let taken = objects::apply(&session.client, objects, owner, holes, Others::Lose).await;
+        self.heed(taken.map_err(|error| without_secrets(error, holes)))
     }
 
     async fn delete(&self, objects: &[ObjectId], owner: &Owner) -> Result<(), ClusterError> {
         let session = self.session().await?;
-        self.heed(objects::delete(&session.client, objects, owner).await)
+        self.heed(objects::delete(&session.client, objects, owner, self.going).await)
     }
 
     async fn install(

@@ -211,6 +211,7 @@ impl<'a> Hands<'a> {
             | Action::MarkNode(_)
             | Action::ForgetMember(_)
             | Action::ApplyObjects(_)
+            | Action::TakeObjects(_)
             | Action::DeleteObjects(_)
             | Action::InstallRelease(_)
             | Action::RemoveRelease { .. } => self.on_cluster(action, tell).await,
@@ -333,6 +334,10 @@ impl<'a> Hands<'a> {
             Action::ApplyObjects(objects) => {
                 let holes = self.filler.values(action)?;
                 return Ok(patiently!(tell, hands.apply(objects, owner, &holes))?);
+            }
+            Action::TakeObjects(objects) => {
+                let holes = self.filler.values(action)?;
+                return Ok(patiently!(tell, hands.take(objects, owner, &holes))?);
             }
             Action::DeleteObjects(objects) => patiently!(tell, hands.delete(objects, owner))?,
             Action::InstallRelease(release) => {

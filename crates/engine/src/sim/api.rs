@@ -124,6 +124,15 @@ impl ClusterApi for Api {
         Ok(changed)
     }
 
+    async fn take(&self, objects: &[Manifest], owner: &Owner, holes: &Holes) -> Result<bool, ClusterError> {
+        {
+            let mut state = self.centre.at_present();
+            let ids = objects.iter().filter_map(|object| object.id().ok());
+            ids.for_each(|id| drop(state.cluster.set_by_others.remove(&id.to_string())));
+        }
+        self.apply(objects, owner, holes).await
+    }
+
     async fn delete(&self, objects: &[ObjectId], owner: &Owner) -> Result<(), ClusterError> {
         self.request("kubernetes delete").await?;
         let now = self.centre.now();
@@ -339,6 +348,9 @@ impl State {
         let id = object.id().map_err(|missing| refused("an object", format!("{missing} is missing")))?;
         if id.kind == "Node" {
             return self.apply_node(object, &id, now);
+        }
+        if let Some((who, field)) = self.cluster.set_by_others.get(&id.to_string()) {
+            return Err(refused(id.to_string(), format!("others have set what it sets: `{who}` has set {field}")));
         }
         if !carries(object, owner) {
             self.breach(now, format!("{id} was to be written without our mark"));

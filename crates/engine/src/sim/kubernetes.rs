@@ -54,6 +54,9 @@ pub struct Cluster {
     /// Kinds that whoever serves them keeps from being listed, as `KIND.GROUP`, and what is said then.
     #[serde(default)]
     pub unlisted: BTreeMap<String, String>,
+    /// Fields that others have set, by the object's name as it is told: who, and which.
+    #[serde(default)]
+    pub set_by_others: BTreeMap<String, (String, String)>,
     /// The addresses that Services of type LoadBalancer were given.
     #[serde(default)]
     pub(super) addresses: BTreeMap<ObjectKey, Vec<IpAddr>>,

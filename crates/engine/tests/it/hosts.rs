@@ -268,6 +268,9 @@ impl ClusterApi for Api {
     async fn apply(&self, objects: &[Manifest], _: &Owner, _: &Holes) -> Result<bool, ClusterError> {
         panic!("nobody wishes any: {objects:?}")
     }
+    async fn take(&self, objects: &[Manifest], _: &Owner, _: &Holes) -> Result<bool, ClusterError> {
+        panic!("nobody wishes any: {objects:?}")
+    }
     async fn delete(&self, objects: &[ObjectId], _: &Owner) -> Result<(), ClusterError> {
         panic!("there are none: {objects:?}")
     }

@@ -6,6 +6,7 @@ mod addresses;
 mod balancers;
 #[path = "../../../hosts/tests/it/booted.rs"]
 mod booted;
+mod conflicts;
 mod conformance;
 mod executor;
 #[path = "../../../providers/tests/it/fake.rs"]

@@ -11,6 +11,7 @@ mod workloads;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use kubewright_engine::cluster::{ClusterApi as _, RealCluster};
@@ -221,6 +222,10 @@ async fn what_is_done_to_a_real_cluster_is_what_kubectl_sees() {
     objects::what_controllers_make_is_not_ours(&plane, &desired, &hands).await;
     objects::many_are_listed_page_by_page(&desired, &hands).await;
     objects::what_is_held_is_told_with_its_holder(&plane, &desired, &hands).await;
+    objects::what_goes_goes_in_the_order_of_need(&plane, &desired, &hands).await;
+    let hands = hands.waiting_for_what_goes(Duration::from_secs(3));
+    objects::a_finalizer_that_hangs_is_told_with_its_owner(&plane, &desired, &hands).await;
+    let hands = hands.waiting_for_what_goes(Duration::from_secs(120));
     nodes::what_k3s_tells_of_nodes_is_seen(&plane, &desired, &hands).await;
     nodes::pods_move_as_their_budgets_allow(&plane, &hands).await;
     nodes::a_node_is_gone_when_its_member_is(&plane, &hands).await;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use kubewright_model::desired::{Desired, EXISTING};
 use kubewright_model::ids::{Namespace, NodeName, Owner, ProviderName, ReleaseName};
-use kubewright_model::object::ObjectId;
+use kubewright_model::object::{Manifest, ObjectId};
 use kubewright_model::observed::{ClusterSeen, Observed, Seen};
 use kubewright_model::plan::{Action, Ask, HostChange, Plan, Step, Violation};
 use kubewright_model::recipe::Effect;
@@ -14,6 +14,7 @@ use crate::diff::cluster::{NAMESPACE, POOL_LABEL};
 
 const OURS: &str = "only ours is deleted";
 const OTHERS: &str = "hosts of others are left alone";
+const TAKEN: &str = "what others have set is taken only on request";
 const WISHED: &str = "what is wished stays";
 
 /// Proves of every step that takes something away that it may.
@@ -39,6 +40,7 @@ pub(super) fn check(plan: &Plan, desired: &Desired, observed: &Observed, found: 
             Action::ChangeHost(change) => change.unmake.iter().find_map(|key| proof.put_back(step, &change.host, key)),
             Action::ForgetMember(name) => proof.node(step, name),
             Action::RemoveRelease { name, namespace } => proof.release(step, namespace, name),
+            Action::TakeObjects(objects) => proof.taken(step, objects),
             Action::DeleteObjects(ids) => ids.iter().find_map(|id| proof.object(step, id)),
             _ => None,
         };
@@ -56,6 +58,13 @@ struct Proof<'a> {
 }
 
 impl Proof<'_> {
+    /// What others have set is theirs, unless somebody asked for it by name.
+    fn taken(&self, step: &Step, objects: &[Manifest]) -> Option<Violation> {
+        let mut ids = objects.iter().filter_map(|object| object.id().ok());
+        let unasked = ids.find(|id| !self.desired.take.contains(id))?;
+        Some(violation(TAKEN, step, format!("nobody asked to take {unasked}")))
+    }
+
     /// There is one job of ours at a provider, and it goes when nobody wishes it.
     fn backup_job(&self, step: &Step, provider: &ProviderName) -> Option<Violation> {
         let inventory = self.observed.providers.get(provider).and_then(Seen::present);

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use kubewright_model::change::{Reason, Subject};
 use kubewright_model::condition::Condition;
-use kubewright_model::desired::{DesiredObjects, DesiredRelease};
+use kubewright_model::desired::{Desired, DesiredObjects, DesiredRelease};
 use kubewright_model::ids::{Namespace, NodeName, ReleaseName, StepId};
 use kubewright_model::object::Manifest;
 use kubewright_model::observed::ClusterSeen;
@@ -37,8 +37,10 @@ pub(super) fn plan(draft: &mut Draft<'_>, standings: &Standings<'_>) {
         return;
     }
     let desired = draft.desired;
-    let groups: Vec<&DesiredObjects> =
-        desired.objects.iter().filter(|group| !differing_objects(&group.manifests, seen).is_empty()).collect();
+    let differs = |group: &&DesiredObjects| {
+        !differing_objects(&group.manifests, seen).is_empty() || !taken(desired, group).is_empty()
+    };
+    let groups: Vec<&DesiredObjects> = desired.objects.iter().filter(differs).collect();
     let releases: Vec<&DesiredRelease> = desired
         .releases
         .iter()
@@ -46,7 +48,10 @@ pub(super) fn plan(draft: &mut Draft<'_>, standings: &Standings<'_>) {
         .filter(|release| !release_fields(release, seen.release(release)).is_empty())
         .collect();
     let (early, late): (Vec<_>, Vec<_>) = groups.into_iter().partition(|group| group.after.is_empty());
-    let before: Vec<_> = early.into_iter().map(|group| (group, objects(draft, group, seen))).collect();
+    let before: Vec<_> = early
+        .into_iter()
+        .flat_map(|group| objects(draft, group, seen).into_iter().map(move |step| (group, step)))
+        .collect();
     let mut gate: Option<Option<StepId>> = None;
     for release in in_order(releases) {
         let opened = match release.before_ready {
@@ -116,15 +121,57 @@ fn in_order(releases: Vec<&DesiredRelease>) -> Vec<&DesiredRelease> {
     }
 }
 
-fn objects(draft: &mut Draft<'_>, group: &DesiredObjects, seen: &ClusterSeen) -> StepId {
-    let found = differing_objects(&group.manifests, seen);
-    let (manifests, fields): (Vec<_>, Vec<_>) =
-        found.into_iter().map(|(manifest, field)| (manifest.clone(), field)).unzip();
-    let missing = fields.iter().all(|field| field.from.is_none());
+/// Those of a group that are to be taken from whoever else has set them.
+fn taken<'g>(desired: &Desired, group: &'g DesiredObjects) -> Vec<&'g Manifest> {
+    let asked = |object: &&Manifest| object.id().is_ok_and(|id| desired.take.contains(&id));
+    group.manifests.iter().filter(asked).collect()
+}
+
+/// What is taken was asked for by name, whether it differs or not: nobody sees what others have set since.
+fn take(draft: &mut Draft<'_>, group: &DesiredObjects, seen: &ClusterSeen) -> Option<StepId> {
+    let objects = taken(draft.desired, group);
+    let unseen = |object: &&Manifest| object.id().is_ok_and(|id| seen.why_unknown(&id).is_some());
+    let objects: Vec<Manifest> = objects.into_iter().filter(|it| !unseen(it)).cloned().collect();
+    if objects.is_empty() {
+        return None;
+    }
+    let names: Vec<String> = objects.iter().filter_map(|it| Some(format!("--take '{}'", it.id().ok()?))).collect();
+    Some(draft.add(Step {
+        id: id("take", &group.name),
+        stage: Stage::Addons,
+        subject: Subject::Objects(group.name.clone()),
+        action: Action::TakeObjects(objects),
+        fields: Vec::new(),
+        reason: Reason::Asked(names.join(" ")),
+        needs: needs(draft, group),
+        takes: Vec::new(),
+        part: group.part.clone(),
+    }))
+}
+
+fn needs(draft: &Draft<'_>, group: &DesiredObjects) -> Vec<StepId> {
     let mut needs = draft.api.clone();
     needs.push(id("objects", "namespaces"));
     needs.extend(group.after.iter().map(|release| id("release", release)));
-    draft.add(Step {
+    needs
+}
+
+/// The steps of a group: what is taken is there already, and may be what the rest needs.
+fn objects(draft: &mut Draft<'_>, group: &DesiredObjects, seen: &ClusterSeen) -> Vec<StepId> {
+    let taken: Vec<StepId> = take(draft, group, seen).into_iter().collect();
+    let asked = draft.desired.take.clone();
+    let found = differing_objects(&group.manifests, seen);
+    let rest = |object: &Manifest| !object.id().is_ok_and(|id| asked.contains(&id));
+    let found: Vec<_> = found.into_iter().filter(|(object, _)| rest(object)).collect();
+    if found.is_empty() {
+        return taken;
+    }
+    let (manifests, fields): (Vec<_>, Vec<_>) =
+        found.into_iter().map(|(manifest, field)| (manifest.clone(), field)).unzip();
+    let missing = fields.iter().all(|field| field.from.is_none());
+    let mut needs = needs(draft, group);
+    needs.extend(taken.iter().cloned());
+    let applied = draft.add(Step {
         id: id("objects", &group.name),
         stage: Stage::Addons,
         subject: Subject::Objects(group.name.clone()),
@@ -134,7 +181,8 @@ fn objects(draft: &mut Draft<'_>, group: &DesiredObjects, seen: &ClusterSeen) ->
         needs,
         takes: Vec::new(),
         part: group.part.clone(),
-    })
+    });
+    taken.into_iter().chain([applied]).collect()
 }
 
 fn install(draft: &mut Draft<'_>, release: &DesiredRelease, seen: &ClusterSeen, before: impl Iterator<Item = StepId>) {

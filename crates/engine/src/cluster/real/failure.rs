@@ -35,7 +35,10 @@ fn of_status(what: &str, status: &Status) -> ClusterError {
     if !conflicts.is_empty() {
         let why = format!("others have set what it sets: {}", conflicts.join("; "));
         let log = vec![
-            "what others set is not taken from them: take it out of the spec, or let them give it up".to_string(),
+            format!(
+                "what others set is not taken from them: take it out of the spec, let them give it up, or take it with \
+                 `kubewright apply --take '{what}'`"
+            ),
             format!("the API: {}", first_line(&status.message)),
         ];
         return ClusterError::Refused { what: what.into(), why, log };

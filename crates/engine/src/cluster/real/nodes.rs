@@ -14,9 +14,9 @@ use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
 use super::failure::{failed, refused};
+use super::going::gone;
 use super::look::taint_text;
 use super::marks::FIELD_MANAGER;
-use super::objects::gone;
 use crate::cluster::ClusterError;
 
 /// How often a node is read again that others change meanwhile: its kubelet writes to it every few seconds, and a
@@ -103,5 +103,5 @@ pub(super) async fn forget(client: &Client, node: &NodeName) -> Result<(), Clust
         Err(error) => return Err(failed(&what, &error)),
     }
     let id = ObjectId { api_version: "v1".into(), kind: "Node".into(), namespace: None, name: node.as_str().into() };
-    gone(&api, &id, there.metadata.uid.as_deref(), Instant::now() + FORGETS).await
+    gone(client, &api, &id, there.metadata.uid.as_deref(), Instant::now() + FORGETS).await
 }

@@ -17,11 +17,13 @@ use serde_json::{Map, Value};
 use tokio::time::{Instant, sleep};
 
 use super::failure::{failed, refused};
+use super::going::{gone, holders};
 use super::marks::{APPLIED, CLUSTER, FIELD_MANAGER, MANAGED_BY};
+use super::order::{DEFINITION, NAMESPACE, rank, waves};
 use crate::cluster::ClusterError;
 
 /// How long what was told to go may take. A namespace empties itself first, which takes its pods' time to end.
-const GOING: Duration = Duration::from_secs(300);
+pub(super) const GOING: Duration = Duration::from_secs(300);
 /// A definition is served within a second or two of its being applied.
 const DEFINED: Duration = Duration::from_secs(60);
 /// Between two looks at something that is waited for.
@@ -64,31 +66,48 @@ impl Kinds<'_> {
     }
 }
 
-/// Applies objects: namespaces first, then definitions of kinds, then what may need them.
+/// What becomes of fields that others have set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Others {
+    /// They are theirs: the API refuses.
+    Keep,
+    /// They become ours.
+    Lose,
+}
+
+/// Applies objects: namespaces first, then definitions of kinds, then what may need them, each after what it reads.
 pub(super) async fn apply(
     client: &Client,
     objects: &[Manifest],
     owner: &Owner,
     holes: &Holes,
+    others: Others,
 ) -> Result<bool, ClusterError> {
     let mut kinds = Kinds { client, known: BTreeMap::new() };
     let mut changed = false;
     let is = |manifest: &Manifest, kind: &str| manifest.0.get("kind").and_then(Value::as_str) == Some(kind);
-    let (first, rest): (Vec<_>, Vec<_>) = objects.iter().partition(|it| is(it, "Namespace"));
-    let (definitions, rest): (Vec<_>, Vec<_>) = rest.into_iter().partition(|it| is(it, "CustomResourceDefinition"));
+    let (first, rest): (Vec<_>, Vec<_>) = objects.iter().partition(|it| is(it, NAMESPACE));
+    let (definitions, mut rest): (Vec<_>, Vec<_>) = rest.into_iter().partition(|it| is(it, DEFINITION));
+    rest.sort_by_key(|it| it.0.get("kind").and_then(Value::as_str).map_or(usize::MAX, rank));
     for manifest in first.into_iter().chain(definitions.iter().copied()) {
-        changed |= one(&mut kinds, manifest, owner, holes).await?;
+        changed |= one(&mut kinds, manifest, owner, holes, others).await?;
     }
     for definition in definitions {
         established(&mut kinds, definition).await?;
     }
     for manifest in rest {
-        changed |= one(&mut kinds, manifest, owner, holes).await?;
+        changed |= one(&mut kinds, manifest, owner, holes, others).await?;
     }
     Ok(changed)
 }
 
-async fn one(kinds: &mut Kinds<'_>, manifest: &Manifest, owner: &Owner, holes: &Holes) -> Result<bool, ClusterError> {
+async fn one(
+    kinds: &mut Kinds<'_>,
+    manifest: &Manifest,
+    owner: &Owner,
+    holes: &Holes,
+    others: Others,
+) -> Result<bool, ClusterError> {
     let id = manifest.id().map_err(|missing| refused("an object", format!("{missing} is missing")))?;
     let what = id.to_string();
     let body = body(manifest, holes)?;
@@ -100,6 +119,7 @@ async fn one(kinds: &mut Kinds<'_>, manifest: &Manifest, owner: &Owner, holes: &
         may_change(&what, &there.metadata, owner)?;
     }
     let params = PatchParams::apply(FIELD_MANAGER).validation_strict();
+    let params = if others == Others::Lose { params.force() } else { params };
     let applied = api.patch(id.name.as_str(), &params, &Patch::Apply(&body)).await;
     let applied = applied.map_err(|error| failed(&what, &error))?;
     let was = there.and_then(|there| there.metadata.resource_version);
@@ -115,14 +135,6 @@ fn may_change(what: &str, there: &ObjectMeta, owner: &Owner) -> Result<(), Clust
     match &there.deletion_timestamp {
         None => Ok(()),
         Some(_) => Err(ClusterError::Busy(format!("{what} is being deleted; {}", holders(there)))),
-    }
-}
-
-/// Who keeps an object that is to go.
-fn holders(there: &ObjectMeta) -> String {
-    match there.finalizers.as_deref() {
-        None | Some([]) => "what is in it goes first".into(),
-        Some(finalizers) => format!("whoever set {} has not let it go", finalizers.join(", ")),
     }
 }
 
@@ -208,10 +220,24 @@ pub(super) fn conditions(object: &Value) -> impl Iterator<Item = (&str, bool, &s
     })
 }
 
-/// Deletes what carries our mark, and waits until it is gone.
-pub(super) async fn delete(client: &Client, objects: &[ObjectId], owner: &Owner) -> Result<(), ClusterError> {
+/// Deletes what carries our mark, in the order of need, and waits until it is gone.
+pub(super) async fn delete(
+    client: &Client,
+    objects: &[ObjectId],
+    owner: &Owner,
+    going: Duration,
+) -> Result<(), ClusterError> {
+    for wave in waves(objects) {
+        together(client, &wave, owner, going).await?;
+    }
+    Ok(())
+}
+
+/// Tells all of them to go, and waits until the last is gone.
+async fn together(client: &Client, objects: &[&ObjectId], owner: &Owner, going: Duration) -> Result<(), ClusterError> {
+    // With what went before, a kind may have gone.
     let mut kinds = Kinds { client, known: BTreeMap::new() };
-    let mut going = Vec::new();
+    let mut told = Vec::new();
     for id in objects {
         let Some(api) = kinds.api(id).await? else { continue };
         let there = api.get_metadata_opt(id.name.as_str()).await.map_err(|error| failed(&id.to_string(), &error))?;
@@ -222,14 +248,14 @@ pub(super) async fn delete(client: &Client, objects: &[ObjectId], owner: &Owner)
         // Only this one: what somebody has put in its place since is not ours.
         let same = Preconditions { uid: there.metadata.uid.clone(), ..Preconditions::default() };
         match api.delete(id.name.as_str(), &DeleteParams::background().preconditions(same)).await {
-            Ok(_) => going.push((id, api, there.metadata.uid)),
+            Ok(_) => told.push((id, api, there.metadata.uid)),
             Err(kube::Error::Api(status)) if status.code == 404 => {}
             Err(error) => return Err(failed(&format!("delete {id}"), &error)),
         }
     }
-    let deadline = Instant::now() + GOING;
-    for (id, api, uid) in going {
-        gone(&api, id, uid.as_deref(), deadline).await?;
+    let deadline = Instant::now() + going;
+    for (id, api, uid) in told {
+        gone(client, &api, id, uid.as_deref(), deadline).await?;
     }
     Ok(())
 }
@@ -237,24 +263,4 @@ pub(super) async fn delete(client: &Client, objects: &[ObjectId], owner: &Owner)
 fn is_ours(there: &PartialObjectMeta<DynamicObject>, owner: &Owner) -> bool {
     let label = |name: &str| there.metadata.labels.as_ref()?.get(name).map(String::as_str);
     label(MANAGED_BY.0) == Some(MANAGED_BY.1) && label(CLUSTER) == Some(owner.0.as_str())
-}
-
-/// Waits until an object is gone, or another one stands in its place.
-pub(super) async fn gone(
-    api: &Api<DynamicObject>,
-    id: &ObjectId,
-    uid: Option<&str>,
-    deadline: Instant,
-) -> Result<(), ClusterError> {
-    loop {
-        let there = api.get_opt(id.name.as_str()).await.map_err(|error| failed(&id.to_string(), &error))?;
-        let Some(there) = there.filter(|there| there.metadata.uid.as_deref() == uid) else { return Ok(()) };
-        if Instant::now() > deadline {
-            let said = conditions(&there.data).filter(|(kind, holds, _)| *holds && kind.starts_with("Namespace"));
-            let log = said.map(|(.., message)| message.to_string()).collect();
-            let why = format!("it was told to go and is still there: {}", holders(&there.metadata));
-            return Err(ClusterError::Refused { what: format!("delete {id}"), why, log });
-        }
-        sleep(LOOK).await;
-    }
 }

@@ -88,6 +88,10 @@ pub(super) async fn what_others_have_set_is_theirs(plane: &Plane, desired: &Desi
     assert_eq!(why, "others have set what it sets: `kubectl-edit` has set .data.colour");
     assert!(!log.is_empty());
     assert_eq!(plane.get(&["configmap", "colours"], "{.data.colour}"), "blue", "it stays");
+    assert!(log[0].contains("--take 'ConfigMap default/colours'"), "{log:?}");
+    assert!(hands.take(&[wish("green")], &desired.owner, &Holes::new()).await.unwrap(), "it was asked for");
+    assert_eq!(plane.get(&["configmap", "colours"], "{.data.colour}"), "green");
+    assert!(!apply(hands, desired, &[wish("green")]).await.unwrap(), "it is ours from now on");
     plane.kubectl(&["create", "configmap", "theirs"]);
     plane.kubectl(&["label", "configmap", "theirs", "kubewright.dev/cluster=another"]);
     let (_, why, _) = refused(apply(hands, desired, &[map(desired, "default", "theirs", json!({}))]).await);
@@ -158,4 +162,82 @@ pub(super) async fn what_is_held_is_told_with_its_holder(plane: &Plane, desired:
     }
     patch("null");
     assert!(apply(hands, desired, &[held]).await.unwrap(), "a new one");
+}
+
+/// A finalizer that nobody takes off, on an object and in a namespace: whose it is.
+pub(super) async fn a_finalizer_that_hangs_is_told_with_its_owner(
+    plane: &Plane,
+    desired: &Desired,
+    hands: &RealCluster,
+) {
+    let kind = json!({ "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+        "metadata": { "name": "wells.lab.test", "annotations": { "meta.helm.sh/release-name": "lab-operator" } },
+        "spec": { "group": "lab.test", "scope": "Namespaced", "names": { "kind": "Well", "plural": "wells" },
+            "versions": [{ "name": "v1", "served": true, "storage": true, "schema": { "openAPIV3Schema": { "type": "object" } } }] } });
+    plane.create(&[kind]);
+    let space = ours(desired, json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": "stuck" } }));
+    let held = map(desired, "stuck", "held", json!({}));
+    apply(hands, desired, &[held.clone(), space.clone()]).await.unwrap();
+    let patch = |finalizers: &str| {
+        let patch = format!(r#"{{"metadata":{{"finalizers":{finalizers}}}}}"#);
+        let words =
+            ["patch", "configmap", "held", "-n", "stuck", "--field-manager=lab-controller", "--type=merge", "-p"];
+        plane.kubectl(&[&words[..], &[patch.as_str()]].concat());
+    };
+    patch(r#"["lab.test/holder"]"#);
+    let delete = async |object: &Manifest| match hands.delete(&[object.id().unwrap()], &desired.owner).await {
+        Err(ClusterError::Refused { what, why, log }) => (what, why, log),
+        other => panic!("{other:?}"),
+    };
+    let (what, why, log) = delete(&held).await;
+    assert_eq!(what, "delete ConfigMap stuck/held");
+    assert_eq!(why, "it was told to go and is still there: whoever set lab.test/holder has not let it go");
+    let owner =
+        "lab.test/holder: set by `lab-controller`; its domain is that of wells.lab.test of the release lab-operator";
+    assert_eq!(log[0], owner);
+    assert!(log[1].contains("kubectl patch ConfigMap held -n stuck --type=merge"), "{log:?}");
+    plane.kubectl(&["delete", "namespace", "stuck", "--wait=false"]);
+    plane.until("what is left", |plane| {
+        plane.get(&["namespace", "stuck"], "{.status.conditions[*].message}").contains("lab.test/holder")
+    });
+    let (_, why, log) = delete(&space).await;
+    assert_eq!(why, "it was told to go and is still there: what is in it goes first");
+    assert!(log.iter().any(|line| line.contains("configmaps. has 1 resource instances")), "{log:?}");
+    assert!(log.iter().any(|line| line.contains("its domain is that of wells.lab.test")), "{log:?}");
+    patch("null");
+    hands.delete(&[space.id().unwrap()], &desired.owner).await.unwrap();
+    plane.kubectl(&["delete", "crd", "wells.lab.test"]);
+}
+
+/// In whatever order they are named: an object before its kind, and both before their namespace.
+pub(super) async fn what_goes_goes_in_the_order_of_need(plane: &Plane, desired: &Desired, hands: &RealCluster) {
+    let kind = ours(
+        desired,
+        json!({ "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+        "metadata": { "name": "buckets.lab.test" },
+        "spec": { "group": "lab.test", "scope": "Namespaced", "names": { "kind": "Bucket", "plural": "buckets" },
+            "versions": [{ "name": "v1", "served": true, "storage": true, "schema": { "openAPIV3Schema": { "type": "object" } } }] } }),
+    );
+    let space = ours(desired, json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": "need" } }));
+    let bucket = ours(
+        desired,
+        json!({ "apiVersion": "lab.test/v1", "kind": "Bucket",
+        "metadata": { "name": "one", "namespace": "need" } }),
+    );
+    let theirs =
+        json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": "not-ours", "namespace": "default" } });
+    let all = [bucket, map(desired, "need", "settings", json!({})), kind, space];
+    apply(hands, desired, &all).await.unwrap();
+    plane.create(std::slice::from_ref(&theirs));
+    let ids: Vec<ObjectId> = all.iter().rev().map(|object| object.id().unwrap()).collect();
+    hands.delete(&ids, &desired.owner).await.unwrap();
+    let there = shown(hands, desired).await;
+    assert!(ids.iter().all(|id| !there.contains(id)), "{there:#?}");
+    assert_eq!(plane.get(&["namespaces"], "{.items[?(@.metadata.name==\"need\")].metadata.name}"), "");
+    let theirs = Manifest(theirs).id().unwrap();
+    match hands.delete(&[theirs], &desired.owner).await {
+        Err(ClusterError::Refused { why, .. }) => assert_eq!(why, "it does not carry our mark"),
+        other => panic!("{other:?}"),
+    }
+    plane.kubectl(&["delete", "configmap", "not-ours"]);
 }
