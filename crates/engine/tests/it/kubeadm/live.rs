@@ -219,7 +219,7 @@ spec:
     /// What kubectl says on this side, with the kubeconfig that came back.
     fn asked_from_here(&self, words: &[&str]) -> String {
         let kubeconfig = self.folder.path().join("kubeconfig");
-        std::fs::write(&kubeconfig, &*self.holes["cluster/kubeconfig"].expose()).unwrap();
+        std::fs::write(&kubeconfig, self.holes["cluster/kubeconfig"].expose()).unwrap();
         let told = Command::new(self.assets.join("kubectl")).arg("--kubeconfig").arg(kubeconfig).args(words).output();
         let told = told.unwrap();
         assert!(told.status.success(), "{}", String::from_utf8_lossy(&told.stderr));
@@ -659,9 +659,10 @@ async fn is_applied(assets: PathBuf) {
     for (run, ask) in [("run-1", Ask::Apply), ("run-2", Ask::Destroy)] {
         let run = RunId::new(run.to_string());
         let request = Request { desired: &desired, ask, only: &[], approved: None, run, holder: holder("tester@lab") };
-        let mut told = |record: &Record| match &record.event {
-            Event::StepStarted { step, .. } => eprintln!("{step}"),
-            _ => {}
+        let mut told = |record: &Record| {
+            if let Event::StepStarted { step, .. } = &record.event {
+                eprintln!("{step}");
+            }
         };
         let report = engine.apply(&request, &Stop::default(), &mut told).await;
         let report = report.unwrap_or_else(|error| panic!("{error}\n{error:#?}"));
