@@ -20,7 +20,7 @@
 //! foreign release NAME [in NAMESPACE]     a release of somebody else's, of a name that the spec has
 //! file changed|gone PATH on NAME          a file on a host; likewise `unit stopped|gone|stale UNIT on NAME`,
 //! halfway NAME                            kubeadm was cut off on a server, right after etcd had taken it in
-//! unit begun UNIT on NAME                 somebody started it, and a run was cut off before it was said to stay
+//! unit begun UNIT on NAME                 a run was cut off before it was written down what it has read
 //! package missing NAME on HOST            a package was removed
 //! sysctl KEY=VALUE on NAME                a kernel setting is another one
 //! owner CLUSTER of NAME                   another cluster has set a host up
@@ -255,7 +255,7 @@ fn tamper(yard: &Yard, words: &[&str]) -> Result<(), String> {
                 true
             }
             (Some(unit), "begun") => {
-                (unit.enabled, unit.reads) = (false, None);
+                unit.reads = None;
                 true
             }
             (Some(_), "gone") => host.units.remove(*unit).is_some(),

@@ -76,8 +76,8 @@ fn script(backup: Option<&Backup>) -> String {
     let pruned = match kept {
         0 => String::new(),
         kept => format!(
-            "\nfor kind in db pki.tar; do ls -1 {FOLDER}/etcd-*.\"$kind\" | head -n -{kept} | \
-             while read -r old; do rm -f -- \"$old\"; done; done"
+            "\nls -1 {FOLDER}/etcd-*.db | head -n -{kept} | \
+             while read -r old; do rm -f -- \"$old\" \"${{old%.db}}.pki.tar\"; done"
         ),
     };
     let key = ENCRYPTION_FILE.trim_start_matches(KEYS).trim_start_matches('/');
@@ -87,12 +87,13 @@ fn script(backup: Option<&Backup>) -> String {
          mkdir -p {FOLDER}\n\
          {ETCDCTL}\
          to={FOLDER}/etcd-$(date -u +%Y%m%dT%H%M%SZ)\n\
-         rm -f /var/lib/etcd/kubewright.db\n\
+         rm -f -- /var/lib/etcd/kubewright.db {FOLDER}/etcd-*.part\n\
          etcdctl snapshot save /var/lib/etcd/kubewright.db\n\
-         mv /var/lib/etcd/kubewright.db \"$to.part\"\n\
+         mv /var/lib/etcd/kubewright.db \"$to.db.part\"\n\
          set -- pki\n\
          [ ! -e {ENCRYPTION_FILE} ] || set -- pki \"{key}\"\n\
-         tar -C {KEYS} -cf \"$to.pki.tar\" \"$@\"\n\
-         mv \"$to.part\" \"$to.db\"{pruned}"
+         tar -C {KEYS} -cf \"$to.pki.part\" \"$@\"\n\
+         mv \"$to.pki.part\" \"$to.pki.tar\"\n\
+         mv \"$to.db.part\" \"$to.db\"{pruned}"
     )
 }

@@ -1,14 +1,15 @@
 //! etcd's own client, which is in etcd's image and nowhere else: so the container is told, as a host that serves sees it.
 //! <https://etcd.io/docs/v3.6/op-guide/runtime-configuration/>
 
-/// The beginning of a script: `etcdctl` is the client from here on. Others may call a container of theirs etcd as well. It
-/// listens on the host's own address of whichever version, whose certificate names that `localhost`.
+/// The beginning of a script: `etcdctl` is the client from here on. Others may call a container of theirs etcd as well. Where
+/// it listens, kubeadm has written down: of the sixth version, not where one of the fourth would.
 pub(super) const ETCDCTL: &str = "pki=/etc/kubernetes/pki/etcd\n\
     etcd=$(/usr/local/bin/crictl ps -q --state Running --label io.kubernetes.pod.namespace=kube-system \
     --label io.kubernetes.container.name=etcd | head -n 1)\n\
     [ -n \"$etcd\" ] || { echo 'etcd does not run on this host' >&2; exit 1; }\n\
+    at=$(sed -n 's/^ *kubeadm.kubernetes.io\\/etcd.advertise-client-urls: *//p' /etc/kubernetes/manifests/etcd.yaml)\n\
     etcdctl() {\n  \
-    /usr/local/bin/crictl exec \"$etcd\" etcdctl --endpoints https://localhost:2379 --cacert $pki/ca.crt \
+    /usr/local/bin/crictl exec \"$etcd\" etcdctl --endpoints \"$at\" --cacert $pki/ca.crt \
     --cert $pki/healthcheck-client.crt --key $pki/healthcheck-client.key \"$@\"\n}\n";
 
 /// Takes the member out that a file names. One that has never started has no name yet, and is known by where it was to
