@@ -597,7 +597,7 @@ async fn is_made_in_spite_of_all(lab: &Lab, member: &Member<'_>, recipe: &Recipe
     assert!(seen.under_way, "{seen:?}");
     if member.node != "server-one" {
         // etcd may have taken it in, which another has to say: that is the engine's to plan.
-        let refused = member.try_run(recipe).await.expect_err("it was cut off").to_string();
+        let refused = format!("{:?}", member.try_run(recipe).await.expect_err("it was cut off"));
         assert!(refused.contains("run again"), "{refused}");
         let (one, half) = (lab.member(&member.desired, "one"), member.recipes.halfway.as_ref().unwrap());
         member.run(&half.ended).await;
