@@ -424,6 +424,7 @@ async fn gains_an_agent(lab: &Lab, desired: &Desired) {
     let marks = "{.metadata.labels.disk} {.metadata.labels.kubewright\\.dev/pool} {.spec.taints[*].key} {.spec.taints[*].effect}";
     let marks = one.kubectl(&format!("get node agent-three -o jsonpath='{marks}'"));
     assert_eq!(marks, "ssd three only NoSchedule");
+    one.until(&format!("{KUBECTL} get csr | grep 'kubelet-serving *system:node:agent-three'"));
     let asked = "{range .items[?(@.spec.signerName==\"kubernetes.io/kubelet-serving\")]}{.spec.username} {.metadata.name}{\"\\n\"}{end}";
     let asked = one.kubectl(&format!("get csr -o jsonpath='{asked}'"));
     eprint!("{}", one.kubectl("get csr"));
