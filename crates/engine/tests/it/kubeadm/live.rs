@@ -390,7 +390,7 @@ fn state(member: &Member<'_>) -> String {
     let files =
         "find /etc/kubernetes /var/lib/kubelet/config.yaml -type f ! -path '*/kubewright/*' -exec stat -c '%n %Y' {} +";
     let units = "systemctl show -p ActiveEnterTimestampMonotonic kubelet containerd";
-    member.sh(&format!("{files} | sort; {units}; /usr/local/bin/crictl ps -q --name '^(etcd|kube-.*)$' | sort"))
+    member.sh(&format!("{files} | sort; {units}; /usr/local/bin/crictl ps -q --name '^(etcd|kube-apiserver|kube-controller-manager|kube-scheduler)$' | sort"))
 }
 
 /// A cluster begins with one server.
