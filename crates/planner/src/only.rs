@@ -55,8 +55,10 @@ pub fn only(plan: Plan, chosen: &[String], desired: &Desired) -> Plan {
     // namespace to what lies in it.
     let belongs =
         |step: &Step| needed.contains(&step.id) && (is_of_hypervisor(step) || lets_in(step) || makes_namespaces(step));
+    // Whom a part of the control plane lets in may be of another part, and then nobody is.
+    let itself = |step: &Step| !lets_in(step) || chosen.iter().any(|word| step.id.as_str() == word);
     let (mut kept, left): (Vec<Step>, Vec<Step>) =
-        steps.into_iter().partition(|step| is_chosen(step, chosen) || belongs(step));
+        steps.into_iter().partition(|step| is_chosen(step, chosen) && itself(step) || belongs(step));
     notes.extend(lacking(&mut kept, &left));
     for note in notes.iter_mut().filter(|note| note.weight == Weight::Blocks) {
         let of_others = note.subject.node().is_some_and(|node| !concerns(chosen, desired, node.as_str()));

@@ -316,7 +316,9 @@ fn difference(field: &FieldChange, objects: bool, detail: Detail) -> Tree<String
     let (from, to) = (field.from.as_ref().unwrap_or(&empty), field.to.as_ref().unwrap_or(&empty));
     if from.contains('\n') || to.contains('\n') {
         let mut tree = Tree::new(field.field.clone());
-        let diff = TextDiff::from_lines(from, to);
+        // A last line without an end is the same line with one.
+        let [from, to] = [from, to].map(|text| format!("{}\n", text.trim_end_matches('\n')));
+        let diff = TextDiff::from_lines(&from, &to);
         let changed = diff.iter_all_changes().filter(|change| change.tag() != similar::ChangeTag::Equal);
         let changed: Vec<_> = changed.collect();
         let most = detail.most(LINES);

@@ -353,7 +353,11 @@ async fn lives() {
         let third = cluster.wish(NEWER, "debug: true");
         cluster.apply(&third, Ask::Apply).await;
         for (host, unit) in [(server, "k3s"), (agent, "k3s-agent")] {
-            assert!(host.sh(&format!("journalctl -u {unit} -o cat | tail -n 20")).contains(NEWER), "{}", host.name);
+            assert!(
+                host.sh(&format!("journalctl --sync; journalctl -u {unit} -o cat | tail -n 20")).contains(NEWER),
+                "{}",
+                host.name
+            );
         }
     }
     cluster.apply(&second, Ask::Destroy).await;
