@@ -317,7 +317,8 @@ fn difference(field: &FieldChange, objects: bool, detail: Detail) -> Tree<String
     if from.contains('\n') || to.contains('\n') {
         let mut tree = Tree::new(field.field.clone());
         // A last line without an end is the same line with one.
-        let [from, to] = [from, to].map(|text| format!("{}\n", text.trim_end_matches('\n')));
+        let ended = |text: &String| if text.is_empty() { String::new() } else { format!("{}\n", text.trim_end()) };
+        let [from, to] = [from, to].map(ended);
         let diff = TextDiff::from_lines(&from, &to);
         let changed = diff.iter_all_changes().filter(|change| change.tag() != similar::ChangeTag::Equal);
         let changed: Vec<_> = changed.collect();

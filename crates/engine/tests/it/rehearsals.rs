@@ -4,8 +4,13 @@ use kubewright_engine::Engine;
 use kubewright_engine::rehearse::{Script, rehearse};
 use kubewright_engine::sim::{self, Fault};
 use kubewright_model::desired::Desired;
+use kubewright_model::host::HostResource;
+use kubewright_model::plan::Ask;
+
+use crate::yard::Yard;
 
 const DEVBOARD: &str = include_str!("../../../../examples/devboard/cluster.yaml");
+const MLOPS: &str = include_str!("../../../../examples/mlops/cluster.yaml");
 const VALASKJALF: &str = include_str!("../../../../examples/valaskjalf/cluster.yaml");
 
 /// One server that keeps its state in SQLite, so that no member of etcd tells that it serves.
@@ -44,6 +49,40 @@ fn valaskjalf_lives_well() {
     let life = whole_life(&desired(VALASKJALF), Some(&before), &["etcd-stuck".parse().expect("a fault")]);
     let wrong: Vec<_> = life.phases.iter().filter(|phase| !phase.good).collect();
     assert!(life.good(), "{wrong:#?}\n{:#?}\n{:#?}", life.leftovers, life.breaches);
+}
+
+/// The workers that HAProxy sends to, by the file that is on its host when nothing is left to do.
+fn workers(yard: &Yard) -> Vec<String> {
+    let haproxy = yard.desired.hosts.iter().find(|host| host.name.as_str() == "haproxy").expect("it is there");
+    let file = haproxy.resources.iter().find_map(|resource| match resource {
+        HostResource::File(file) if file.path == "/etc/haproxy/haproxy.cfg" => Some(file.content.to_string()),
+        _ => None,
+    });
+    let file = file.expect("it has its file");
+    let servers =
+        file.lines().filter_map(|line| line.trim().strip_prefix("server k8s-worker-")?.strip_suffix(" check"));
+    let mut servers: Vec<String> = servers.map(String::from).collect();
+    servers.sort();
+    servers.dedup_by_key(|server| server[..1].to_string());
+    servers
+}
+
+#[test]
+fn mlops_has_its_first_master_replaced_and_workers_come_and_go() {
+    let mut yard = Yard::new(desired(MLOPS), 1);
+    let with = |range: &str| desired(&MLOPS.replace("10.110.190.25-27", range));
+    let ended = sim::run(async {
+        let mut ended = vec![yard.run_to_the_end(&Ask::Apply, &[], 1).await];
+        ended.push(yard.run_to_the_end(&Ask::Replace(vec!["k8s-master-1".into()]), &[], 1).await);
+        for (range, count) in [("10.110.190.25-29", 5), ("10.110.190.25-27", 3)] {
+            yard.wish(with(range));
+            ended.push(yard.run_to_the_end(&Ask::Apply, &[], 1).await);
+            assert_eq!(workers(&yard).len(), count, "{:?}", workers(&yard));
+        }
+        ended
+    })
+    .expect("a runtime");
+    assert_eq!(ended, vec![vec!["complete"]; 4]);
 }
 
 #[test]
