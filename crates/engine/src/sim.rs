@@ -10,6 +10,7 @@
 mod addresses;
 mod api;
 mod before;
+mod cloud;
 mod conditions;
 mod faults;
 mod hosts;
@@ -28,6 +29,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use kubewright_model::cloud::{CloudId, CloudKind};
 use kubewright_model::desired::{Body, Desired};
 use kubewright_model::ids::{NodeName, PlaceName, ProviderName, Vmid};
 use kubewright_providers::Provider;
@@ -114,6 +116,8 @@ impl DataCentre {
         let ours: BTreeSet<&str> =
             desired.hosts.iter().filter(|host| host.machine.is_none()).map(|host| host.name.as_str()).collect();
         state.systems = desired.all_hosts().filter_map(|host| Some((host.name.clone(), host.os.clone()?))).collect();
+        // What a cloud has and nobody here makes is there: a network that exists already, a certificate.
+        state.granted = granted(desired);
         for machine in desired.all_machines() {
             if state.places.insert(machine.place.clone()) && !ours.contains(machine.place.as_str()) {
                 state.furnish_hypervisor(&machine.place);
@@ -282,6 +286,16 @@ impl DataCentre {
         let exact = self.lock().jitter(milliseconds);
         tokio::time::sleep(Duration::from_millis(exact)).await;
     }
+}
+
+/// What a spec needs of a cloud and does not make.
+fn granted(desired: &Desired) -> BTreeSet<CloudId> {
+    let networks = desired.machines.iter().flat_map(State::around);
+    let shown = desired.load_balancers.iter().flat_map(|wish| wish.settings.listeners.values());
+    let shown = shown.flat_map(|listener| &listener.certificates);
+    let certificates = shown.map(|name| CloudId::new(CloudKind::Certificate, name.as_str()));
+    let made = |id: &CloudId| desired.resources.iter().any(|wish| wish.id() == *id);
+    networks.chain(certificates).filter(|id| !made(id)).collect()
 }
 
 /// Runs something in a runtime whose clock is paused, so that all waiting is done at once.

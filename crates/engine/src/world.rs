@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use kubewright_hosts::{Ask, Hosts, Password, RealHosts, Tell, User};
 use kubewright_model::change::Subject;
-use kubewright_model::desired::{Desired, DesiredBackupJob, DesiredMachine, EXISTING};
+use kubewright_model::cloud::DesiredResource;
+use kubewright_model::desired::{Desired, DesiredBackupJob, DesiredLoadBalancer, DesiredMachine, EXISTING};
 use kubewright_model::ids::{NodeName, ProviderName};
 use kubewright_model::observed::{Observed, Why};
 use kubewright_model::plan::{Action, Note, Plan, Step, Weight};
@@ -137,13 +138,34 @@ impl World {
         for job in jobs() {
             wanted.entry(&job.provider).or_default();
         }
+        let mut resources: BTreeMap<&ProviderName, Vec<&DesiredResource>> = BTreeMap::new();
+        let mut balancers: BTreeMap<&ProviderName, Vec<&DesiredLoadBalancer>> = BTreeMap::new();
+        for step in &plan.steps {
+            match &step.action {
+                Action::SetResource(wish) => resources.entry(&wish.provider).or_default().push(wish),
+                Action::SetLoadBalancer(wish) => balancers.entry(&wish.provider).or_default().push(wish),
+                _ => continue,
+            }
+        }
+        for provider in resources.keys().chain(balancers.keys()) {
+            wanted.entry(provider).or_default();
+        }
         let asked = wanted.into_iter().filter_map(|(provider, machines)| {
             let snapshots = snapshots.get(provider).cloned().unwrap_or_default();
             let job = jobs().find(|job| job.provider == *provider);
-            Some((provider, self.providers.get(provider)?, machines, snapshots, job))
+            let around =
+                (resources.remove(provider).unwrap_or_default(), balancers.remove(provider).unwrap_or_default());
+            Some((provider, self.providers.get(provider)?, machines, snapshots, job, around))
         });
-        let told = asked.map(async |(name, provider, machines, snapshots, backup_job)| {
-            match provider.preflight(Wanted { machines: &machines, snapshots: &snapshots, backup_job }).await {
+        let told = asked.map(async |(name, provider, machines, snapshots, backup_job, (resources, load_balancers))| {
+            let wanted = Wanted {
+                machines: &machines,
+                snapshots: &snapshots,
+                backup_job,
+                resources: &resources,
+                load_balancers: &load_balancers,
+            };
+            match provider.preflight(wanted).await {
                 Ok(refusals) => refusals.into_iter().map(refused).collect(),
                 // That has been told already.
                 Err(_) if blind(name) => Vec::new(),

@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::cloud::CloudId;
 use crate::ids::{ClusterName, NodeName, ReleaseName};
 
 /// What a step or a note is about.
@@ -18,6 +19,8 @@ pub enum Subject {
     Member(NodeName),
     /// A load balancer.
     LoadBalancer(ClusterName),
+    /// What a cloud keeps around servers.
+    Resource(CloudId),
     /// A group of objects.
     Objects(String),
     /// A Helm release.
@@ -31,7 +34,7 @@ impl Subject {
     pub fn node(&self) -> Option<&NodeName> {
         match self {
             Self::Machine(name) | Self::Host(name) | Self::Member(name) => Some(name),
-            Self::LoadBalancer(_) | Self::Objects(_) | Self::Release(_) | Self::Cluster => None,
+            Self::LoadBalancer(_) | Self::Resource(_) | Self::Objects(_) | Self::Release(_) | Self::Cluster => None,
         }
     }
 }
@@ -43,6 +46,7 @@ impl fmt::Display for Subject {
             Self::Host(name) => write!(f, "host {name}"),
             Self::Member(name) => write!(f, "member {name}"),
             Self::LoadBalancer(name) => write!(f, "load balancer {name}"),
+            Self::Resource(id) => write!(f, "{id}"),
             Self::Objects(name) => write!(f, "objects {name}"),
             Self::Release(name) => write!(f, "release {name}"),
             Self::Cluster => f.write_str("cluster"),

@@ -9,10 +9,14 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::balancer::BalancerSettings;
+use crate::cloud::DesiredResource;
 use crate::condition::Condition;
 use crate::digest::Digest;
 use crate::host::HostResource;
-use crate::ids::{ClusterName, HoleName, Namespace, NodeName, Owner, PoolName, ProviderName, ReleaseName, Vmid};
+use crate::ids::{
+    ClusterName, HoleName, Namespace, NodeName, Owner, PlaceName, PoolName, ProviderName, ReleaseName, Vmid,
+};
 use crate::net::{Cidr, HostPort};
 use crate::object::{Manifest, ObjectId};
 use crate::recipe::Recipe;
@@ -25,8 +29,9 @@ use crate::units::Span;
 use crate::version::Version;
 
 pub use machines::{
-    Body, Card, DesiredBackupJob, DesiredMachine, EXISTING, LxcBody, PROXMOX, ProxmoxCluster, ProxmoxIdentity,
-    ProxmoxTrust, ServerBody, VmBody, VmImage, VmSource, VmTemplate, proxmox_password, proxmox_token,
+    Body, Card, DesiredBackupJob, DesiredMachine, EXISTING, HETZNER, HETZNER_TOKEN, HetznerProject, LxcBody, PROXMOX,
+    ProxmoxCluster, ProxmoxIdentity, ProxmoxTrust, ServerBody, VmBody, VmImage, VmSource, VmTemplate,
+    certificate_secrets, primary_ip, proxmox_password, proxmox_token,
 };
 
 /// What the spec means in full.
@@ -42,6 +47,9 @@ pub struct Desired {
     pub machines: Vec<DesiredMachine>,
     /// Hosts, one for each machine, and the hypervisors that need a word from us.
     pub hosts: Vec<DesiredHost>,
+    /// What a cloud keeps around servers, in the order in which it is made.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub resources: Vec<DesiredResource>,
     /// Templates of virtual machines that we build ourselves.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub templates: Vec<DesiredTemplate>,
@@ -68,6 +76,9 @@ pub struct Desired {
     /// Proxmox clusters, by the providers that they are.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub proxmox: BTreeMap<ProviderName, ProxmoxCluster>,
+    /// The Hetzner project, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hetzner: Option<HetznerProject>,
     /// The jobs that back whole machines up, one for each provider that keeps any.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub backup_jobs: Vec<DesiredBackupJob>,
@@ -84,6 +95,9 @@ pub struct Desired {
     /// Objects whose fields are taken from whoever else has set them. No spec says so: it is asked for one run.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub take: Vec<ObjectId>,
+    /// What the cluster itself has made at its cloud goes with it. No spec says so: it is asked for one run.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub take_strays: bool,
     /// Parts of the spec that this version of the program has no hands for, by name.
     pub missing: Vec<Missing>,
 }
@@ -303,10 +317,17 @@ pub struct DesiredLoadBalancer {
     pub name: ClusterName,
     /// Its provider.
     pub provider: ProviderName,
-    /// Its settings.
+    /// What the spec says of it.
     pub spec: LoadBalancer,
+    /// What is to be set of it.
+    pub settings: BalancerSettings,
+    /// Where it is.
+    pub location: PlaceName,
     /// Its targets.
     pub targets: Vec<NodeName>,
+    /// Those of them that are no servers of its provider, and so are reached by their addresses.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub addresses: BTreeMap<NodeName, IpAddr>,
 }
 
 /// HAProxy on a host of ours.

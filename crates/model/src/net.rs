@@ -136,7 +136,7 @@ impl fmt::Display for AddressRange {
 text_format!(AddressRange, "address-range", "192.168.1.41-42");
 
 /// A network in CIDR notation, with no host bits set: `10.42.0.0/16`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Cidr(IpNet);
 

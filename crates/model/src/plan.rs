@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::change::{FieldChange, Reason, Subject};
+use crate::cloud::{CloudId, DesiredResource, Stray};
 use crate::condition::Condition;
 use crate::desired::{DesiredBackupJob, DesiredHost, DesiredLoadBalancer, DesiredMachine, DesiredRelease, Way};
 use crate::digest::Digest;
@@ -210,6 +211,9 @@ impl Step {
             },
             Action::SetBackupJob(job) => format!("set the backup job at {}", job.provider),
             Action::DeleteBackupJob { provider } => format!("delete the backup job at {provider}"),
+            Action::SetResource(wish) => format!("set {}", wish.id()),
+            Action::DeleteResource { resource, .. } => format!("delete {resource}"),
+            Action::DeleteStray { stray, .. } => format!("delete {stray}, which the cluster made"),
             Action::SetLoadBalancer(balancer) => format!("set load balancer {}", balancer.name),
             Action::DeleteLoadBalancer { name, .. } => format!("delete load balancer {name}"),
             Action::ChangeHost(change) => match change.make.as_slice() {
@@ -361,6 +365,22 @@ pub enum Action {
         vmid: Option<Vmid>,
         /// The mark that it must carry.
         owner: Owner,
+    },
+    /// Make what a cloud keeps around servers, or change it.
+    SetResource(Box<DesiredResource>),
+    /// Delete what a cloud keeps around servers.
+    DeleteResource {
+        /// Whose.
+        provider: ProviderName,
+        /// Which.
+        resource: CloudId,
+    },
+    /// Delete what the cluster itself has made at its cloud.
+    DeleteStray {
+        /// Whose.
+        provider: ProviderName,
+        /// Which.
+        stray: Stray,
     },
     /// Make a load balancer, or change it.
     SetLoadBalancer(Box<DesiredLoadBalancer>),

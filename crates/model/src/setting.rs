@@ -70,6 +70,10 @@ pub enum Setting {
     Ha(bool),
     /// The group of those that are kept so.
     HaGroup(String),
+    /// The type of a cloud's server: how large it is.
+    ServerType(String),
+    /// Its provider refuses to delete it.
+    Protected(bool),
 }
 
 impl Setting {
@@ -128,6 +132,8 @@ impl Setting {
             Self::Privileged(_) => (24, "privileged"),
             Self::Ha(_) => (25, "HA"),
             Self::HaGroup(_) => (26, "HA group"),
+            Self::ServerType(_) => (27, "server type"),
+            Self::Protected(_) => (28, "protected"),
         };
         (place, name.into())
     }
@@ -151,10 +157,16 @@ impl fmt::Display for Setting {
             | Self::Bridge(word)
             | Self::Cpu(word)
             | Self::ScsiController(word)
-            | Self::HaGroup(word) => f.write_str(word),
+            | Self::HaGroup(word)
+            | Self::ServerType(word) => f.write_str(word),
             Self::Gateway(address) => write!(f, "{address}"),
             Self::Nameservers(list) => f.write_str(&list.iter().map(IpAddr::to_string).collect::<Vec<_>>().join(" ")),
-            Self::Privileged(yes) | Self::OnBoot(yes) | Self::IoThread(yes) | Self::Agent(yes) | Self::Ha(yes) => {
+            Self::Privileged(yes)
+            | Self::OnBoot(yes)
+            | Self::IoThread(yes)
+            | Self::Agent(yes)
+            | Self::Ha(yes)
+            | Self::Protected(yes) => {
                 write!(f, "{yes}")
             }
             Self::Features(words) | Self::Tags(words) | Self::SearchDomains(words) => f.write_str(&words.join(" ")),

@@ -105,9 +105,12 @@ fn unknown_is_untouched(plan: &Plan, observed: &Observed, found: &mut Vec<Violat
             | Action::DeleteBackupJob { provider }
             | Action::TakeSnapshot { provider, .. }
             | Action::DeleteSnapshots { provider, .. }
+            | Action::DeleteResource { provider, .. }
+            | Action::DeleteStray { provider, .. }
             | Action::DeleteLoadBalancer { provider, .. } => Some(provider),
             Action::SetBackupJob(job) => Some(&job.provider),
             Action::SetLoadBalancer(wish) => Some(&wish.provider),
+            Action::SetResource(wish) => Some(&wish.provider),
             _ => None,
         };
         if let Some(provider) = provider

@@ -5,6 +5,7 @@
 //! leaves a note for it.
 
 pub(crate) mod balancers;
+pub(crate) mod cloud;
 pub(crate) mod cluster;
 pub mod host;
 pub mod hypervisors;

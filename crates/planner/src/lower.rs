@@ -5,6 +5,7 @@
 
 mod backups;
 mod checks;
+mod cloud;
 #[cfg(test)]
 mod demands;
 #[cfg(test)]
@@ -36,6 +37,7 @@ pub fn lower(file: &ClusterFile) -> (Desired, Vec<Diagnostic>) {
     let mut secrets = SecretNames::default();
     secrets.provider_tokens(&file.spec.providers);
     secrets.console_passwords(&file.spec.pools);
+    cloud::certificates(file, &mut secrets);
     // Distributions name these holes themselves; here it is only told where their values are, if not made by us.
     if let Some(token) = &file.spec.kubernetes.join_token {
         secrets.hole("join-token", Some(token));
@@ -52,6 +54,8 @@ pub fn lower(file: &ClusterFile) -> (Desired, Vec<Diagnostic>) {
     let machines = machines::machines(&context, &templates::names(&templates));
     let proxmox = machines::proxmox(file, &machines);
     let hosts = hosts::hosts(&context, &machines, &proxmox, &proxies, &mut secrets);
+    let hetzner = cloud::project(file, &machines, &hosts);
+    let resources = cloud::resources(&context, &machines, hetzner.as_ref());
     let releases = crate::addons::releases(&context, &mut secrets);
     let objects = objects::objects(&context, &releases, &mut secrets);
     let checks = checks::checks(&context, &releases, &objects);
@@ -71,6 +75,7 @@ pub fn lower(file: &ClusterFile) -> (Desired, Vec<Diagnostic>) {
         },
         machines,
         hosts,
+        resources,
         templates,
         members,
         leaving,
@@ -81,11 +86,13 @@ pub fn lower(file: &ClusterFile) -> (Desired, Vec<Diagnostic>) {
         helm_mirror: spec.addons.helm.mirror.clone(),
         checks,
         proxmox,
+        hetzner,
         backup_jobs: backups::jobs(&context),
         keep_snapshots: spec.maintenance.snapshots.as_ref().map(|snapshots| snapshots.keep),
         max_unavailable: spec.maintenance.max_unavailable,
         protected: spec.maintenance.protect,
         take: Vec::new(),
+        take_strays: false,
         missing: missing::missing(file, &places),
         drain_timeout: spec.maintenance.drain_timeout,
         secrets: places,

@@ -7,6 +7,7 @@
 mod backups;
 mod balancing;
 mod clean;
+mod cloud;
 mod cluster;
 mod destroy;
 mod draft;
@@ -55,6 +56,7 @@ pub fn plan(desired: &Desired, observed: &Observed, ask: &Ask) -> Plan {
         Ask::Rebuild => rebuild(desired, observed),
         Ask::Destroy => {
             let mut draft = destroy::plan(Draft::new(desired), observed);
+            cloud::destroy(&mut draft, observed);
             templates::destroy(&mut draft, observed);
             clean::plan(&mut draft, observed);
             draft
@@ -90,12 +92,14 @@ fn build<'a>(mut draft: Draft<'a>, observed: &Observed, anew: &BTreeSet<NodeName
     removal::in_the_way(&mut draft, observed, &standings, &mut holders);
     roles::promoted(&mut draft, &standings, &mut holders);
     templates::plan(&mut draft, observed, anew);
+    cloud::plan(&mut draft, observed);
     machines::plan(&mut draft, observed, &standings);
     hosts::plan(&mut draft, observed, &standings, &holders);
     machines::load_balancers(&mut draft, observed);
     members::plan(&mut draft, observed, &standings, &mut holders);
     cluster::plan(&mut draft, &standings);
     removal::unwanted(&mut draft, observed, &standings, &mut holders);
+    cloud::leftover(&mut draft, observed);
     templates::unwanted(&mut draft, observed);
     templates::tell(&mut draft, observed);
     snapshots::left_over(&mut draft, observed, &standings);
@@ -161,7 +165,11 @@ fn after_destroy(desired: &Desired, observed: &Observed) -> Observed {
         let jobs = seen.present().and_then(|inventory| inventory.backups.as_ref());
         let backups = jobs.map(|job| if job.why_unknown().is_some() { job.clone() } else { Seen::Absent });
         let templates = seen.present().map(|inventory| inventory.templates.clone()).unwrap_or_default();
-        let left = || Inventory { taken, backups, templates, ..Inventory::default() };
+        // Addresses that the world knows stay, and so does what servers are put into.
+        let resources = seen.present().map(|inventory| inventory.resources.clone()).unwrap_or_default();
+        let mut load_balancers = seen.present().map(|inventory| inventory.load_balancers.clone()).unwrap_or_default();
+        load_balancers.values_mut().for_each(|balancer| balancer.targets.clear());
+        let left = || Inventory { taken, backups, templates, resources, load_balancers, ..Inventory::default() };
         (name.clone(), Seen::Present(kept.cloned().unwrap_or_else(left)))
     });
     // A host whose machine stays was cleaned; what it still has is looked at when its turn comes.

@@ -34,6 +34,7 @@ impl Existing {
 /// A machine that is there, as far as anybody can tell who has not asked its host: it is what the spec says.
 pub fn there(machine: &DesiredMachine, owner: &Owner) -> MachineSeen {
     MachineSeen {
+        public: None,
         owner: owner.clone(),
         place: machine.place.clone(),
         vmid: None,

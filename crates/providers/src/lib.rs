@@ -13,6 +13,7 @@ pub mod existing;
 pub mod proxmox;
 
 use async_trait::async_trait;
+use kubewright_model::cloud::{CloudId, DesiredResource, ResourceSeen, Stray};
 use kubewright_model::desired::{DesiredBackupJob, DesiredLoadBalancer, DesiredMachine};
 use kubewright_model::ids::{ClusterName, NodeName, Owner, PlaceName, Vmid};
 use kubewright_model::observed::{Inventory, LoadBalancerSeen, MachineSeen, Why};
@@ -52,10 +53,19 @@ pub struct Wanted<'a> {
     pub snapshots: &'a [&'a NodeName],
     /// The job that is to be made or changed.
     pub backup_job: Option<&'a DesiredBackupJob>,
+    /// What is to be kept around machines.
+    pub resources: &'a [&'a DesiredResource],
+    /// Load balancers that are to be made or changed.
+    pub load_balancers: &'a [&'a DesiredLoadBalancer],
 }
 
 fn no_backup_jobs() -> ProviderError {
     let message = "this provider keeps no backup jobs".into();
+    ProviderError { provider: "provider", kind: ErrorKind::Invalid, message, log: Vec::new(), help: None }
+}
+
+fn no_resources() -> ProviderError {
+    let message = "this provider keeps nothing around its machines".into();
     ProviderError { provider: "provider", kind: ErrorKind::Invalid, message, log: Vec::new(), help: None }
 }
 
@@ -151,6 +161,21 @@ pub trait Provider: Send + Sync {
 
     /// Deletes a machine or a template with its disks. One that is gone is no error.
     async fn delete(&self, doomed: Doomed<'_>) -> Result<(), ProviderError>;
+
+    /// Makes what a cloud keeps around servers, or changes it; what of it nobody wishes stays.
+    async fn set_resource(&self, _wish: &DesiredResource, _owner: &Owner) -> Result<ResourceSeen, ProviderError> {
+        Err(no_resources())
+    }
+
+    /// Deletes it. What is gone is no error; what does not carry our mark is.
+    async fn delete_resource(&self, _resource: &CloudId, _owner: &Owner) -> Result<(), ProviderError> {
+        Err(no_resources())
+    }
+
+    /// Deletes what the cluster itself has made. What is gone is no error.
+    async fn delete_stray(&self, _stray: &Stray, _owner: &Owner) -> Result<(), ProviderError> {
+        Err(no_resources())
+    }
 
     /// Makes a load balancer, or changes it.
     async fn set_load_balancer(

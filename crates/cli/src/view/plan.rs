@@ -37,6 +37,8 @@ impl Mark {
             Action::CreateMachine(_) | Action::TakeSnapshot { .. } => Self::Adds,
             Action::DeleteMachine { .. }
             | Action::DeleteLoadBalancer { .. }
+            | Action::DeleteResource { .. }
+            | Action::DeleteStray { .. }
             | Action::DeleteBackupJob { .. }
             | Action::DeleteSnapshots { .. }
             | Action::DeleteObjects(_)
@@ -58,6 +60,7 @@ impl Mark {
             | Action::InstallRelease(_)
             | Action::TurnIntoTemplate { .. }
             | Action::SetBackupJob(_)
+            | Action::SetResource(_)
             | Action::SetLoadBalancer(_) => match step.reason {
                 Reason::Differs | Reason::Stale => Self::Changes,
                 _ => Self::Adds,

@@ -201,6 +201,9 @@ impl<'a> Hands<'a> {
             | Action::DeleteSnapshots { .. }
             | Action::SetBackupJob(_)
             | Action::DeleteBackupJob { .. }
+            | Action::SetResource(_)
+            | Action::DeleteResource { .. }
+            | Action::DeleteStray { .. }
             | Action::SetLoadBalancer(_)
             | Action::DeleteLoadBalancer { .. } => self.watched(action, tell, self.beside_machines(action, tell)).await,
             Action::ChangeHost(change) => self.change_host(action, change, seen, tell).await,

@@ -1,10 +1,10 @@
 //! The providers' side: Proxmox with its locks, its numbers and its tags; a cloud; hosts that exist already.
 
 use async_trait::async_trait;
+use kubewright_model::cloud::{CloudId, DesiredResource, ResourceSeen, Stray};
 use kubewright_model::desired::{
     Body, DesiredBackupJob, DesiredLoadBalancer, DesiredMachine, VmImage, VmSource, VmTemplate,
 };
-use kubewright_model::digest::Digest;
 use kubewright_model::ids::{ClusterName, NodeName, Owner, ProviderName};
 use kubewright_model::observed::{
     BackupJobSeen, Inventory, LoadBalancerSeen, MachineSeen, Power, SNAPSHOT_MARK, Seen, Taken, TemplateSeen,
@@ -33,13 +33,13 @@ pub(super) struct Machines {
     pub(super) token: bool,
 }
 
-fn error(kind: ErrorKind, message: impl Into<String>) -> ProviderError {
+pub(super) fn error(kind: ErrorKind, message: impl Into<String>) -> ProviderError {
     ProviderError { provider: "simulated provider", kind, message: message.into(), log: Vec::new(), help: None }
 }
 
 impl Machines {
     /// A request reaches the API, or meets a mishap.
-    async fn request(&self, call: &str) -> Result<(), ProviderError> {
+    pub(super) async fn request(&self, call: &str) -> Result<(), ProviderError> {
         self.centre.lock().count(call);
         self.centre.take(timing::API_CALL).await;
         if !self.token {
@@ -219,17 +219,11 @@ impl Provider for Machines {
                 inventory.taken.push(Taken { name: name.to_string(), vmid: machine.seen.vmid, being_made: false });
             }
         }
-        let balancers = state.balancers.get(&self.provider).into_iter().flatten();
-        inventory.load_balancers = balancers
-            .filter(|(_, balancer)| balancer.owner == *owner)
-            .map(|(name, balancer)| {
-                let mut seen = balancer.clone();
-                for (target, healthy) in &mut seen.targets {
-                    *healthy = state.machine(target).is_some_and(|machine| machine.seen.power == Power::Running);
-                }
-                (name.clone(), seen)
-            })
-            .collect();
+        inventory.load_balancers = state.balancers_of(&self.provider, owner, self.centre.now());
+        inventory.resources = state.resources.get(&self.provider).cloned().unwrap_or_default();
+        let marked = |seen: &mut ResourceSeen| seen.owner.take_if(|it| it != owner);
+        inventory.resources.iter_mut().for_each(|seen| drop(marked(seen)));
+        inventory.strays = state.strays.get(&self.provider).cloned().unwrap_or_default();
         let snapshots = state.snapshots.get(&self.provider).into_iter().flatten();
         inventory.snapshots = snapshots
             .filter(|(name, _)| inventory.machines.contains_key(*name))
@@ -266,6 +260,7 @@ impl Provider for Machines {
         if let Some(seen) = self.obstacle(machine, owner)? {
             return Ok(seen);
         }
+        self.surrounded(machine)?;
         let (storage, takes) = match &*machine.body {
             Body::Lxc(lxc) => (Some(lxc.storage.as_str()), timing::CREATE_LXC),
             Body::Vm(vm) => (Some(vm.storage.as_str()), timing::CREATE_VM),
@@ -281,7 +276,10 @@ impl Provider for Machines {
             }
         };
         let now = self.centre.now();
-        let made = self.made(machine, owner)?;
+        let mut made = self.made(machine, owner)?;
+        if matches!(&*machine.body, Body::Server(server) if server.is_public()) {
+            made.seen.public = Some(self.centre.lock().next_public());
+        }
         let image = match &*machine.body {
             Body::Vm(vm) if let VmSource::Image(image) = &vm.source => Some(image),
             _ => None,
@@ -458,40 +456,27 @@ impl Provider for Machines {
         Ok(())
     }
 
+    async fn set_resource(&self, wish: &DesiredResource, owner: &Owner) -> Result<ResourceSeen, ProviderError> {
+        self.make_resource(wish, owner).await
+    }
+
+    async fn delete_resource(&self, resource: &CloudId, owner: &Owner) -> Result<(), ProviderError> {
+        self.drop_resource(resource, owner).await
+    }
+
+    async fn delete_stray(&self, stray: &Stray, _owner: &Owner) -> Result<(), ProviderError> {
+        self.drop_stray(stray).await
+    }
+
     async fn set_load_balancer(
         &self,
         wish: &DesiredLoadBalancer,
         owner: &Owner,
     ) -> Result<LoadBalancerSeen, ProviderError> {
-        self.request("load balancer set").await?;
-        self.centre.take(timing::BALANCER).await;
-        let seen = LoadBalancerSeen {
-            owner: owner.clone(),
-            address: None,
-            settings: Digest::of_value(&wish.spec),
-            targets: wish.targets.iter().map(|target| (target.clone(), true)).collect(),
-        };
-        let mut state = self.centre.lock();
-        state.balancers.entry(self.provider.clone()).or_default().insert(wish.name.clone(), seen.clone());
-        Ok(seen)
+        self.balance(wish, owner).await
     }
 
     async fn delete_load_balancer(&self, name: &ClusterName, owner: &Owner) -> Result<(), ProviderError> {
-        self.request("load balancer delete").await?;
-        let now = self.centre.now();
-        let mut state = self.centre.lock();
-        let foreign = state
-            .balancers
-            .get(&self.provider)
-            .and_then(|all| all.get(name))
-            .is_some_and(|balancer| balancer.owner != *owner);
-        if foreign {
-            state.breach(now, format!("load balancer {name} is not ours and was to be deleted"));
-            return Err(error(ErrorKind::Conflict, format!("load balancer {name} is not ours")));
-        }
-        if let Some(balancers) = state.balancers.get_mut(&self.provider) {
-            balancers.remove(name);
-        }
-        Ok(())
+        self.unbalance(name, owner).await
     }
 }

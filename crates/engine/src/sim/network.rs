@@ -29,12 +29,18 @@ impl State {
                 None => self.api(now),
             };
         };
-        let of_provider = || self.balancers.values().flat_map(|all| all.values());
+        let of_provider = self.balancers.values().flat_map(|all| all.values());
+        let balancer = of_provider.into_iter().find(|it| [it.address, it.private_address].contains(&Some(address)));
         match self.at(address) {
             Some(name) => self.host_reaches(name, door, at.port, now),
             None if self.outside == Some(address) => self.api(now),
-            None if of_provider().any(|balancer| balancer.address == Some(address)) => self.api(now),
-            None => Err(format!("no route to host: nobody has {address}")),
+            None => match balancer {
+                Some(balancer) if self.leads(balancer, at.port, now) => Ok(()),
+                Some(_) => {
+                    Err(format!("the load balancer at {address} has no server behind port {} that serves", at.port))
+                }
+                None => Err(format!("no route to host: nobody has {address}")),
+            },
         }
     }
 

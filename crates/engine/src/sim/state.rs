@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
+use kubewright_model::cloud::{CloudId, ResourceSeen, Stray};
 use kubewright_model::desired::{Body, DesiredMachine};
 use kubewright_model::digest::Digest;
 use kubewright_model::host::HostResource;
@@ -73,6 +74,18 @@ pub struct State {
     pub elsewhere: BTreeMap<String, Digest>,
     /// The backup job of ours at each provider.
     pub(super) backup_jobs: BTreeMap<ProviderName, BackupJobSeen>,
+    /// What clouds keep around servers.
+    #[serde(default)]
+    pub resources: BTreeMap<ProviderName, Vec<ResourceSeen>>,
+    /// How many public addresses were given away.
+    #[serde(default)]
+    pub(super) publics: u32,
+    /// What they have that nobody here makes.
+    #[serde(default)]
+    pub(super) granted: BTreeSet<CloudId>,
+    /// What the cluster itself has made there.
+    #[serde(default)]
+    pub strays: BTreeMap<ProviderName, Vec<Stray>>,
     /// Load balancers by provider and name.
     pub(super) balancers: BTreeMap<ProviderName, BTreeMap<ClusterName, LoadBalancerSeen>>,
     /// Creations that run now, by place and storage.
@@ -130,6 +143,9 @@ pub struct Machine {
     /// It is a template.
     #[serde(default)]
     pub(super) template: bool,
+    /// What of its cloud it is in.
+    #[serde(default)]
+    pub(super) around: Vec<CloudId>,
 }
 
 /// A hypervisor, as root has it.
@@ -161,6 +177,10 @@ impl State {
             images: BTreeSet::new(),
             elsewhere: BTreeMap::new(),
             backup_jobs: BTreeMap::new(),
+            resources: BTreeMap::new(),
+            publics: 0,
+            granted: BTreeSet::new(),
+            strays: BTreeMap::new(),
             balancers: BTreeMap::new(),
             creating: BTreeMap::new(),
             cluster: Cluster::default(),
@@ -236,6 +256,9 @@ impl State {
             if let (Some(vmid), Some(hypervisor)) = (vmid, self.hypervisors.get_mut(place.as_str())) {
                 hypervisor.files.remove(&container_file(*vmid));
             }
+        }
+        for (provider, _) in &lost {
+            self.forget_target(provider, name);
         }
         if !lost.is_empty() {
             self.cluster.slept(name, now);
@@ -435,6 +458,7 @@ impl State {
             pending: false,
             template: None,
             ha_of_ours: false,
+            public: None,
         };
         self.put(provider, name, Machine::with(seen, false));
     }
@@ -457,6 +481,10 @@ impl State {
         for (provider, balancers) in &self.balancers {
             left.extend(balancers.keys().map(|name| format!("load balancer {name} at {provider}")));
         }
+        let marked =
+            |seen: &&ResourceSeen| seen.owner.as_ref().is_some_and(|owner| owner.0.as_str() != "somebody-else");
+        let resources = self.resources.iter().flat_map(|(at, all)| all.iter().filter(marked).map(move |it| (at, it)));
+        left.extend(resources.map(|(provider, seen)| format!("{} at {provider}", seen.id())));
         for (name, hypervisor) in &self.hypervisors {
             left.extend(hypervisor.files.keys().map(|file| format!("lines in {file} on {name}")));
         }
@@ -489,6 +517,7 @@ impl Machine {
             storage.map(|name| Setting::Storage(name.clone())).into_iter().chain(bare).collect();
         machine.settings().iter().for_each(|wish| settings.set(wish.clone()));
         let seen = MachineSeen {
+            public: None,
             owner: owner.clone(),
             place: machine.place.clone(),
             vmid: machine.vmid,
@@ -500,12 +529,13 @@ impl Machine {
             template: origin(machine),
             ha_of_ours: machine.ha.is_some(),
         };
-        Self::with(seen, container)
+        Self { around: State::around(machine), ..Self::with(seen, container) }
     }
 
     fn with(seen: MachineSeen, lxc: bool) -> Self {
         let host = HostSeen { os: "Debian 12".into(), arch: "amd64".into(), ..HostSeen::default() };
         Self {
+            around: Vec::new(),
             seen,
             host,
             lxc,
@@ -574,6 +604,7 @@ impl Machine {
     /// A machine that nobody sees, for deeds on one that is gone in their middle.
     pub(super) fn nowhere() -> Self {
         let seen = MachineSeen {
+            public: None,
             owner: Owner("nobody".into()),
             place: "nowhere".into(),
             vmid: None,

@@ -58,7 +58,8 @@ impl DesiredMachine {
             Body::Existing => return Settings::default(),
             Body::Lxc(lxc) => lxc.settings(self.address),
             Body::Vm(vm) => vm.settings(self.address),
-            Body::Server(_) | Body::Local => Vec::new(),
+            Body::Server(server) => server.settings(),
+            Body::Local => Vec::new(),
         };
         let sizes = [
             self.cores.map(Setting::Cores),
@@ -303,6 +304,12 @@ pub struct VmImage {
 pub struct ServerBody {
     /// The server type.
     pub server_type: String,
+    /// Types to take in its place where none of it is left, in this order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fallback_types: Vec<String>,
+    /// Locations to go to where the machine's own has none left, in this order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fallback_locations: Vec<PlaceName>,
     /// The image.
     pub image: String,
     /// The private network.
@@ -315,6 +322,66 @@ pub struct ServerBody {
     pub placement_group: Option<String>,
     /// The firewall.
     pub firewall: Option<String>,
+    /// The SSH keys that it is made with, by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ssh_keys: Vec<String>,
+    /// Its public addresses are kept when it goes, as [`primary_ip`] names them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub keeps_addresses: bool,
+    /// The provider refuses to delete it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub protected: bool,
+    /// Where a server without public addresses sends what is for the world: the gateway of its network.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gateway: Option<IpAddr>,
+    /// DNS servers, where the image's own cannot be reached.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub nameservers: Vec<IpAddr>,
+}
+
+impl ServerBody {
+    /// Whether it has an address that the world can reach.
+    pub fn is_public(&self) -> bool {
+        self.public_ipv4 || self.public_ipv6
+    }
+
+    fn settings(&self) -> Vec<Setting> {
+        vec![Setting::ServerType(self.server_type.clone()), Setting::Protected(self.protected)]
+    }
+
+    /// Whether a server of this type is what is wished, or what may be taken in its place.
+    pub fn may_be(&self, server_type: &str) -> bool {
+        self.server_type == server_type || self.fallback_types.iter().any(|other| other == server_type)
+    }
+}
+
+/// The provider of Hetzner's servers.
+pub const HETZNER: &str = "hetzner";
+
+/// The secret that is the API token of the Hetzner project.
+pub const HETZNER_TOKEN: &str = "hetzner-token";
+
+/// The name of the public address of a server that is kept when the server goes.
+pub fn primary_ip(server: &NodeName, ipv6: bool) -> String {
+    format!("{server}-{}", if ipv6 { "ipv6" } else { "ipv4" })
+}
+
+/// The secrets that are a certificate that we bring, and its private key.
+pub fn certificate_secrets(name: &str) -> [String; 2] {
+    [format!("certificate-{name}"), format!("certificate-key-{name}")]
+}
+
+/// A Hetzner Cloud project.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HetznerProject {
+    /// The address of its API, where it is not Hetzner's own.
+    pub endpoint: Option<String>,
+    /// The zone of its networks and load balancers.
+    pub network_zone: String,
+    /// The location of what belongs to no server.
+    pub location: PlaceName,
+    /// The files of the private keys whose public halves are SSH keys there, by the keys' names.
+    pub ssh_keys: BTreeMap<String, Arc<str>>,
 }
 
 /// The Proxmox cluster that has no name of its own, as machines name it.

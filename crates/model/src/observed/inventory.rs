@@ -6,7 +6,8 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 use super::Seen;
-use crate::digest::Digest;
+use crate::balancer::BalancerSettings;
+use crate::cloud::{ResourceSeen, Stray};
 use crate::ids::{ClusterName, NodeName, Owner, PlaceName, Vmid};
 use crate::setting::Settings;
 use crate::unread::Unread;
@@ -24,6 +25,12 @@ pub struct Inventory {
     pub unread: Vec<Unread>,
     /// Load balancers with our mark, by name.
     pub load_balancers: BTreeMap<ClusterName, LoadBalancerSeen>,
+    /// What is kept around servers: ours, and what has a name that so nobody else can have.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub resources: Vec<ResourceSeen>,
+    /// What the cluster itself has made there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub strays: Vec<Stray>,
     /// Numbers, names and addresses that are taken by what is not ours.
     pub taken: Vec<Taken>,
     /// Snapshots with our mark, by machine, oldest first.
@@ -85,6 +92,9 @@ pub struct MachineSeen {
     pub power: Power,
     /// Its address.
     pub address: Option<IpAddr>,
+    /// The address by which the world reaches it, where that is another one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub public: Option<IpAddr>,
     /// What is set of it, as its next start will have it.
     #[serde(default)]
     pub settings: Settings,
@@ -132,8 +142,11 @@ pub struct LoadBalancerSeen {
     pub owner: Owner,
     /// Its public address.
     pub address: Option<IpAddr>,
-    /// The digest of its settings.
-    pub settings: Digest,
-    /// Its targets, and whether each is healthy.
+    /// Its address in the private network.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub private_address: Option<IpAddr>,
+    /// What is set of it.
+    pub settings: BalancerSettings,
+    /// Its targets, and whether each is healthy. What is no server of the provider is named by its address.
     pub targets: BTreeMap<NodeName, bool>,
 }

@@ -51,6 +51,17 @@ pub struct LoadBalancer {
     /// Reach the targets by their private addresses (Hetzner).
     #[serde(default = "crate::spec::kubernetes::yes")]
     pub private_network: bool,
+    /// Its address in the private network: a free one of `network.cidr`. The API needs it where it stands before the API,
+    /// for every node has to know it (Hetzner).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub private_address: Option<IpAddr>,
+    /// It has public addresses too (Hetzner).
+    #[serde(default = "crate::spec::kubernetes::yes")]
+    pub public: bool,
+    /// Find the targets by the labels of their servers, in the place of naming each: one call for hundreds of them, and a
+    /// server is a target as soon as it is made (Hetzner).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub by_label: bool,
 }
 
 /// An address that several hosts hand on to each other, by VRRP.
@@ -123,6 +134,9 @@ pub struct Listener {
     /// The certificate's name at Hetzner, for `https`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub certificate: Option<String>,
+    /// Tell the targets who asks, by the PROXY protocol, which they have to be set up for (Hetzner).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub proxy_protocol: bool,
     /// How a target's health is found out. Without it: TCP on the target's port.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub health: Option<HealthCheck>,
@@ -161,6 +175,13 @@ pub struct HealthCheck {
     /// How often.
     #[serde(default = "fifteen_seconds")]
     pub interval: Span,
+}
+
+impl Default for HealthCheck {
+    fn default() -> Self {
+        let protocol = HealthProtocol::default();
+        Self { protocol, port: None, path: None, status: Vec::new(), interval: fifteen_seconds() }
+    }
 }
 
 fn fifteen_seconds() -> Span {

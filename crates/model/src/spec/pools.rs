@@ -464,6 +464,20 @@ pub struct HetznerMachines {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<forms::HetznerName>")]
     pub image: Option<String>,
+    /// Types to take, in this order, where Hetzner has none of `type` left. Nothing else is taken in its place.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<forms::HetznerName>")]
+    pub fallback_types: Vec<String>,
+    /// Locations to go to, in this order, where the location has none left. They are in the same network zone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<forms::HetznerName>")]
+    pub fallback_locations: Vec<String>,
+    /// Public IPv4 addresses. Without it: as `providers.hetzner.publicIpv4` says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub public_ipv4: Option<bool>,
+    /// Public IPv6 addresses. Without it: as `providers.hetzner.publicIpv6` says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub public_ipv6: Option<bool>,
     /// Labels beside our own, at Hetzner.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     pub labels: IndexMap<String, String>,

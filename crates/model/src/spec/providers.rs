@@ -1,11 +1,13 @@
 //! Where machines come from, and with which credentials.
 
+use std::net::IpAddr;
+
 use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::desired::PROXMOX;
-use crate::ids::ProviderName;
+use crate::ids::{NodeName, ProviderName};
 use crate::net::{Cidr, NumberRange};
 use crate::spec::forms;
 use crate::spec::pools::ProxmoxMachines;
@@ -167,8 +169,12 @@ pub(crate) fn ssh_port() -> u16 {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Hetzner {
-    /// The project's API token.
+    /// The project's API token, one that may read and write.
     pub token: SecretRef,
+    /// The address of the API, where it is not Hetzner's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<forms::WebAddress>")]
+    pub endpoint: Option<String>,
     /// The location of servers: `fsn1`, `nbg1`, `hel1`, …
     #[schemars(with = "forms::HetznerName")]
     pub location: String,
@@ -189,6 +195,16 @@ pub struct Hetzner {
     /// The firewall of servers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub firewall: Option<HetznerFirewall>,
+    /// Certificates for load balancers that end TLS, by name. One that is not named here has to be there already.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub certificates: IndexMap<String, HetznerCertificate>,
+    /// Have Hetzner refuse to delete servers, networks and load balancers, and to build servers anew, as long as this
+    /// stands here. Kubewright lifts it from what a plan deletes.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub protect: bool,
+    /// Keep the public addresses of servers, so that one that is made anew has its own again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub keep_addresses: bool,
     /// Public IPv4 addresses for servers.
     #[serde(default = "crate::spec::kubernetes::yes")]
     pub public_ipv4: bool,
@@ -213,6 +229,33 @@ pub struct HetznerNetwork {
     pub name: String,
     /// The network's whole range; `network.cidr` is its subnet.
     pub ip_range: Cidr,
+    /// It is there already and stays: nothing of it is changed or deleted.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub existing: bool,
+    /// The node of this file through which servers without public addresses reach the world: it has a public address, and
+    /// hands on in its own name what they send.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nat: Option<NodeName>,
+    /// Further routes of the network: where packets for a range go.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    #[schemars(with = "forms::ByName<Cidr, IpAddr>")]
+    pub routes: IndexMap<Cidr, IpAddr>,
+}
+
+/// A certificate at Hetzner: `domains` of one that Hetzner gets and renews, or the files of one that you bring.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct HetznerCertificate {
+    /// The domains of a certificate that Hetzner gets and renews; their DNS is at Hetzner.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<forms::Domain>")]
+    pub domains: Vec<String>,
+    /// The certificate and those that vouch for it, as PEM.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<SecretRef>,
+    /// Its private key, as PEM.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub private_key: Option<SecretRef>,
 }
 
 /// A firewall at Hetzner: what is not allowed in is refused.
@@ -236,7 +279,7 @@ pub enum FirewallProtocol {
 }
 
 /// One thing that may come in.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct FirewallRule {
     /// TCP, UDP or ICMP.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use kubewright_model::cloud::{CloudId, Stray};
 use kubewright_model::desired::{Desired, EXISTING};
 use kubewright_model::ids::{Namespace, NodeName, Owner, ProviderName, ReleaseName};
 use kubewright_model::object::{Manifest, ObjectId};
@@ -32,6 +33,8 @@ pub(super) fn check(plan: &Plan, desired: &Desired, observed: &Observed, found: 
         let told = match &step.action {
             Action::DeleteMachine { provider, name, owner, .. } => proof.machine(step, provider, name, owner),
             Action::DeleteLoadBalancer { provider, .. } => proof.balancer(step, provider),
+            Action::DeleteResource { provider, resource } => proof.resource(step, provider, resource),
+            Action::DeleteStray { provider, stray } => proof.stray(step, provider, stray),
             Action::DeleteBackupJob { provider } => proof.backup_job(step, provider),
             Action::RunRecipe { host, recipe, .. } if recipe.effect == Effect::Leave => {
                 // One that comes back in another role is proven by itself.
@@ -138,6 +141,27 @@ impl Proof<'_> {
         let ends = matches!(self.ask, Ask::Destroy | Ask::Rebuild);
         let wished = self.desired.load_balancers.iter().any(|wish| wish.name == *name && wish.provider == *provider);
         (wished && !ends).then(|| violation(WISHED, step, format!("load balancer {name} is in the spec")))
+    }
+
+    fn resource(&self, step: &Step, provider: &ProviderName, id: &CloudId) -> Option<Violation> {
+        let inventory = self.observed.providers.get(provider).and_then(Seen::present);
+        let seen = inventory.and_then(|seen| seen.resources.iter().find(|seen| seen.id() == *id));
+        if seen.and_then(|seen| seen.owner.as_ref()) != Some(&self.desired.owner) {
+            return Some(violation(OURS, step, format!("{id} does not carry our mark")));
+        }
+        let ends = matches!(self.ask, Ask::Destroy | Ask::Rebuild);
+        let wished = self.desired.resources.iter().any(|wish| wish.id() == *id && wish.provider == *provider);
+        (wished && !ends).then(|| violation(WISHED, step, format!("{id} is in the spec")))
+    }
+
+    /// What the cluster has made goes with it, when that was asked for, and never else.
+    fn stray(&self, step: &Step, provider: &ProviderName, stray: &Stray) -> Option<Violation> {
+        let inventory = self.observed.providers.get(provider).and_then(Seen::present);
+        if !inventory.is_some_and(|seen| seen.strays.contains(stray)) {
+            return Some(violation(OURS, step, format!("{stray} was not made by this cluster")));
+        }
+        let asked = *self.ask == Ask::Destroy && self.desired.take_strays;
+        (!asked).then(|| violation(WISHED, step, format!("nobody asked to delete {stray}")))
     }
 
     /// A node that others brought along is not taken out of the books.

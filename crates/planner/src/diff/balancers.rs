@@ -1,9 +1,10 @@
 //! Load balancers that providers run: what differs, and which are ours and not in the spec any more.
 
+use std::collections::BTreeMap;
+
 use kubewright_model::change::{FieldChange, Reason};
 use kubewright_model::desired::{Desired, DesiredLoadBalancer};
-use kubewright_model::digest::Digest;
-use kubewright_model::ids::{ClusterName, ProviderName};
+use kubewright_model::ids::{ClusterName, NodeName, ProviderName};
 use kubewright_model::observed::{LoadBalancerSeen, Observed};
 
 use super::field;
@@ -29,17 +30,31 @@ pub(crate) fn unwanted<'a>(desired: &Desired, observed: &'a Observed) -> Vec<(&'
 }
 
 fn fields(wish: &DesiredLoadBalancer, seen: &LoadBalancerSeen) -> Vec<FieldChange> {
-    let settings = Digest::of_value(&wish.spec);
-    let names = |mut names: Vec<&str>| {
-        names.sort_unstable();
-        names.join(" ")
+    let settings = wish.settings.differing(&seen.settings).into_iter();
+    let settings = settings.map(|(field, from, to)| FieldChange { field, from, to });
+    // Those that are found by their labels are nobody's to name.
+    let targets = if wish.settings.selector.is_some() {
+        None
+    } else {
+        field("targets", Some(&there(wish, seen)), Some(&wished(wish)))
     };
-    let wanted = names(wish.targets.iter().map(|name| name.as_str()).collect());
-    let there = names(seen.targets.keys().map(|name| name.as_str()).collect());
-    let differs = (settings != seen.settings).then(|| FieldChange {
-        field: "settings".into(),
-        from: Some(seen.settings.short().to_string()),
-        to: Some(settings.short().to_string()),
-    });
-    [differs, field("targets", Some(&there), Some(&wanted))].into_iter().flatten().collect()
+    settings.chain(targets).collect()
+}
+
+fn wished(wish: &DesiredLoadBalancer) -> String {
+    listed(wish.targets.iter().map(|name| name.as_str()).collect())
+}
+
+/// Targets by their nodes' names: what is no server of the provider it knows by its address.
+fn there(wish: &DesiredLoadBalancer, seen: &LoadBalancerSeen) -> String {
+    let named: BTreeMap<String, &NodeName> =
+        wish.addresses.iter().map(|(name, address)| (address.to_string(), name)).collect();
+    let name = |target: &'_ NodeName| named.get(target.as_str()).map_or(target.clone(), |name| (*name).clone());
+    let names: Vec<NodeName> = seen.targets.keys().map(name).collect();
+    listed(names.iter().map(|name| name.as_str()).collect())
+}
+
+fn listed(mut names: Vec<&str>) -> String {
+    names.sort_unstable();
+    names.join(" ")
 }

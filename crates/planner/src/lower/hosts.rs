@@ -18,7 +18,7 @@ use kubewright_model::spec::secrets::SecretRef;
 use kubewright_model::spec::{Distribution, HostSettings};
 use kubewright_model::text::Text;
 
-use super::{Context, SecretNames, load_balancers};
+use super::{Context, SecretNames, cloud, load_balancers};
 use crate::context::nodes::NodePlan;
 use crate::distributions;
 use crate::{haproxy, keepalived};
@@ -181,6 +181,7 @@ fn resources(
     if node.is_node() {
         resources.extend(distributions::host_resources(context, node));
     }
+    resources.extend(cloud::nat_resources(context, node));
     let proxy = proxies.iter().find(|proxy| proxy.host == node.name);
     resources.extend(proxy.into_iter().flat_map(|proxy| haproxy::resources(proxy, kubernetes.distribution)));
     resources.extend(proxy.into_iter().flat_map(keepalived::resources));

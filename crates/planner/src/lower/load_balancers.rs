@@ -1,6 +1,8 @@
 //! Load balancers: those of a provider, and those that are HAProxy on hosts.
 
-use kubewright_model::desired::{DesiredLoadBalancer, DesiredProxy, ProxyBalancer};
+use kubewright_model::balancer::BalancerSettings;
+use kubewright_model::cloud::{OWNER_LABEL, POOL_LABEL};
+use kubewright_model::desired::{DesiredLoadBalancer, DesiredProxy, HETZNER, ProxyBalancer};
 use kubewright_model::ids::{ClusterName, NodeName};
 use kubewright_model::spec::LoadBalancer;
 use kubewright_model::spec::load_balancers::Balancer;
@@ -8,17 +10,36 @@ use kubewright_model::spec::load_balancers::Balancer;
 use crate::context::nodes::NodePlan;
 use crate::context::{Context, SecretNames};
 use crate::haproxy::server_ports;
+use crate::lower::cloud;
 
 /// Load balancers that a provider runs.
 pub(super) fn load_balancers(context: &Context<'_>) -> Vec<DesiredLoadBalancer> {
     let of_provider = context.file.spec.load_balancers.iter().filter(|(_, balancer)| balancer.by == Balancer::Hetzner);
-    let wishes = of_provider.map(|(name, balancer)| DesiredLoadBalancer {
-        name: name.clone(),
-        provider: "hetzner".into(),
-        spec: balancer.clone(),
-        targets: targets(context, balancer).map(|node| node.name.clone()).collect::<Vec<NodeName>>(),
+    let hetzner = context.file.spec.providers.hetzner.as_ref();
+    let network = hetzner.and_then(|hetzner| hetzner.network.as_ref()).map(|network| network.name.as_str());
+    let protected = hetzner.is_some_and(|hetzner| hetzner.protect);
+    let wishes = of_provider.map(|(name, balancer)| {
+        let targets: Vec<_> = targets(context, balancer).collect();
+        let elsewhere = targets.iter().filter(|node| node.pool.hetzner.is_none());
+        DesiredLoadBalancer {
+            name: name.clone(),
+            provider: HETZNER.into(),
+            spec: balancer.clone(),
+            settings: BalancerSettings::of(balancer, network, selector(context, balancer, &targets), protected),
+            location: cloud::location(context.file),
+            addresses: elsewhere.filter_map(|node| Some((node.name.clone(), node.address?))).collect(),
+            targets: targets.iter().map(|node| node.name.clone()).collect::<Vec<NodeName>>(),
+        }
     });
     wishes.collect()
+}
+
+/// What finds the servers of the pools that a load balancer sends to, by the labels that we give them.
+fn selector(context: &Context<'_>, balancer: &LoadBalancer, targets: &[&NodePlan<'_>]) -> Option<String> {
+    let mut pools: Vec<&str> = targets.iter().map(|node| node.pool_name.as_str()).collect();
+    pools.dedup();
+    let owner = &context.file.metadata.name;
+    balancer.by_label.then(|| format!("{OWNER_LABEL}={owner},{POOL_LABEL} in ({})", pools.join(",")))
 }
 
 /// The nodes that a load balancer sends to: the pools that it names; else servers for what only they listen on, and all

@@ -9,9 +9,10 @@ use kubewright_model::desired::{
 };
 use kubewright_model::ids::{HoleName, PlaceName, PoolName, ProviderName, Vmid};
 use kubewright_model::spec::pools::{CloudInit, DiskBus, DiskFormat, HetznerMachines, Lxc, ProxmoxMachines, Vm};
-use kubewright_model::spec::providers::Proxmox;
+use kubewright_model::spec::providers::{Hetzner, Proxmox};
 use kubewright_model::spec::{ClusterFile, Pool};
 
+use super::cloud;
 use super::templates::Built;
 use crate::context::nodes::{MAX_NODES, NodePlan};
 use crate::context::{Context, console_password};
@@ -23,7 +24,7 @@ pub(super) fn machines(context: &Context<'_>, built: &Built<'_>) -> Vec<DesiredM
     let machines = context.nodes.iter().map(|node| {
         let body = match &shared {
             Some((pool, body)) if *pool == node.pool_name => body.clone(),
-            _ => Arc::new(body(context.file, node.pool_name, node.pool, built)),
+            _ => Arc::new(body(context.file, node, built)),
         };
         shared = Some((node.pool_name, body.clone()));
         let proxmox = node.pool.proxmox.as_ref();
@@ -188,7 +189,8 @@ impl FreeVmids {
     }
 }
 
-fn body(file: &ClusterFile, name: &PoolName, pool: &Pool, built: &Built<'_>) -> Body {
+fn body(file: &ClusterFile, node: &NodePlan<'_>, built: &Built<'_>) -> Body {
+    let (name, pool) = (node.pool_name, node.pool);
     if let Some(machines) = &pool.proxmox {
         if let Some(lxc) = &machines.lxc {
             return Body::Lxc(lxc_body(file, machines, lxc));
@@ -198,7 +200,7 @@ fn body(file: &ClusterFile, name: &PoolName, pool: &Pool, built: &Built<'_>) -> 
         }
     }
     if let Some(machines) = &pool.hetzner {
-        return Body::Server(server_body(file, pool, machines));
+        return Body::Server(server_body(file, node, machines));
     }
     if pool.local.is_some() { Body::Local } else { Body::Existing }
 }
@@ -279,17 +281,29 @@ fn password_hole(pool: &PoolName, vm: &Vm) -> Option<HoleName> {
     vm.password_hash.as_ref().map(|_| HoleName::of_secret(&console_password(pool)))
 }
 
-fn server_body(file: &ClusterFile, pool: &Pool, machines: &HetznerMachines) -> ServerBody {
+fn server_body(file: &ClusterFile, node: &NodePlan<'_>, machines: &HetznerMachines) -> ServerBody {
     let hetzner = file.spec.providers.hetzner.as_ref();
     let cluster = &file.metadata.name;
-    let spread = hetzner.is_some_and(|hetzner| hetzner.spread_servers) && pool.role.is_server();
+    let spread = hetzner.is_some_and(|hetzner| hetzner.spread_servers) && node.pool.role.is_server();
+    let network = hetzner.and_then(|hetzner| hetzner.network.as_ref());
+    let public = |own: Option<bool>, all: fn(&Hetzner) -> bool| own.unwrap_or_else(|| hetzner.is_none_or(all));
+    let public_ipv4 = public(machines.public_ipv4, |hetzner| hetzner.public_ipv4);
+    // What has an address of six alone reaches no mirror of four: it goes the way of those that have none.
+    let gateway = network.filter(|_| !public_ipv4).and_then(|network| network.ip_range.net().hosts().next());
     ServerBody {
         server_type: machines.server_type.clone(),
+        fallback_types: machines.fallback_types.clone(),
+        fallback_locations: machines.fallback_locations.iter().map(|place| place.as_str().into()).collect(),
         image: machines.image.clone().or_else(|| hetzner.map(|hetzner| hetzner.image.clone())).unwrap_or_default(),
-        network: hetzner.and_then(|hetzner| hetzner.network.as_ref()).map(|network| network.name.clone()),
-        public_ipv4: hetzner.is_none_or(|hetzner| hetzner.public_ipv4),
-        public_ipv6: hetzner.is_none_or(|hetzner| hetzner.public_ipv6),
+        network: network.map(|network| network.name.clone()),
+        public_ipv4,
+        public_ipv6: public(machines.public_ipv6, |hetzner| hetzner.public_ipv6),
         placement_group: spread.then(|| format!("{cluster}-servers")),
         firewall: hetzner.and_then(|hetzner| hetzner.firewall.as_ref()).map(|_| cluster.to_string()),
+        ssh_keys: cloud::key_of(file, node),
+        keeps_addresses: hetzner.is_some_and(|hetzner| hetzner.keep_addresses),
+        protected: hetzner.is_some_and(|hetzner| hetzner.protect),
+        gateway,
+        nameservers: file.spec.network.nameservers.clone(),
     }
 }

@@ -23,10 +23,25 @@ use crate::turns::joining;
 /// What is wished until those that leave have left.
 pub(super) fn meanwhile<'a>(desired: &'a Desired, observed: &Observed) -> Cow<'a, Desired> {
     let mut interim = Cow::Borrowed(desired);
-    if desired.proxies.is_empty() {
+    if desired.proxies.is_empty() && desired.load_balancers.is_empty() {
         return interim;
     }
     let leavers = leavers(desired, observed);
+    for (at, wish) in desired.load_balancers.iter().enumerate() {
+        let seen = observed.providers.get(&wish.provider).and_then(Seen::present);
+        let Some(seen) = seen.and_then(|inventory| inventory.load_balancers.get(&wish.name)) else { continue };
+        let kept = leavers
+            .iter()
+            .map(|(name, _)| *name)
+            .filter(|name| seen.targets.contains_key(*name) && !wish.targets.contains(name));
+        let kept: Vec<NodeName> = kept.cloned().collect();
+        if kept.is_empty() {
+            continue;
+        }
+        if let Some(balancer) = interim.to_mut().load_balancers.get_mut(at) {
+            balancer.targets.extend(kept);
+        }
+    }
     for proxy in desired.proxies.iter().filter(|_| !leavers.is_empty()) {
         // Where the file is as it will be already, nobody who leaves is behind it any more.
         if in_force(proxy, desired, observed) {
@@ -93,6 +108,23 @@ pub(super) fn settle(draft: &mut Draft<'_>, desired: &Desired, observed: &Observ
     if std::ptr::eq(desired, interim) {
         return;
     }
+    let comes_and_goes = |step: &&Step| joining(step).is_some() || matches!(step.action, Action::ForgetMember(_));
+    let gone: Vec<StepId> = draft.steps.iter().filter(comes_and_goes).map(|step| step.id.clone()).collect();
+    for (wish, before) in desired.load_balancers.iter().zip(&interim.load_balancers) {
+        if wish.targets != before.targets {
+            draft.add(Step {
+                id: id("settle", format!("balancer/{}", wish.name)),
+                stage: Stage::LoadBalancers,
+                subject: Subject::LoadBalancer(wish.name.clone()),
+                action: Action::SetLoadBalancer(Box::new(wish.clone())),
+                fields: Vec::new(),
+                reason: Reason::Follows("it sends to nobody any more who has left".into()),
+                needs: gone.iter().cloned().chain([id("balance", &wish.name)]).collect(),
+                takes: Vec::new(),
+                part: String::new(),
+            });
+        }
+    }
     for (host, before) in desired.hosts.iter().zip(&interim.hosts) {
         let pairs = host.resources.iter().zip(&before.resources);
         let make: Vec<HostResource> =
@@ -103,9 +135,7 @@ pub(super) fn settle(draft: &mut Draft<'_>, desired: &Desired, observed: &Observ
         if make.is_empty() || !(ready || draft.has(&set_up)) {
             continue;
         }
-        let comes_and_goes = |step: &&Step| joining(step).is_some() || matches!(step.action, Action::ForgetMember(_));
-        let mut needs: Vec<StepId> = draft.steps.iter().filter(comes_and_goes).map(|step| step.id.clone()).collect();
-        needs.push(set_up);
+        let needs = gone.iter().cloned().chain([set_up]).collect();
         let change = HostChange::making(host, Some(&draft.desired.owner), make);
         draft.add(Step {
             id: id("settle", &host.name),

@@ -12,7 +12,6 @@ use kubewright_model::recipe::Recipe;
 
 use super::draft::{Draft, id};
 use super::leaving::{Leaver, silence, step, way_like_others};
-use super::machines::unbalance;
 use super::removal::delete;
 use super::{backups, leaving, unread};
 use crate::diff::cluster::unwanted_nodes;
@@ -52,7 +51,6 @@ pub(super) fn plan<'a>(mut draft: Draft<'a>, observed: &Observed) -> Draft<'a> {
             }
         }
     }
-    load_balancers(&mut draft, observed, &reason);
     for (provider, inventory) in machine::inventories(observed) {
         if inventory.backups.as_ref().is_some_and(|job| job.present().is_some()) {
             backups::delete(&mut draft, provider, reason.clone());
@@ -136,13 +134,4 @@ fn has_begun(host: &DesiredHost, seen: &HostSeen) -> bool {
     let started = units.into_iter().any(|unit| unit.active || unit.reads.is_some());
     seen.kubernetes.is_some()
         && (started || seen.is_member() || seen.is_half_a_member() || seen.serves() || seen.ours.is_empty())
-}
-
-fn load_balancers(draft: &mut Draft<'_>, observed: &Observed, reason: &Reason) {
-    for (provider, inventory) in machine::inventories(observed) {
-        let ours = inventory.load_balancers.iter().filter(|(_, seen)| seen.owner == draft.desired.owner);
-        for (name, _) in ours.collect::<Vec<_>>() {
-            unbalance(draft, provider, name, Stage::Removal, reason.clone());
-        }
-    }
 }

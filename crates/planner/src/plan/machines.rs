@@ -9,6 +9,7 @@ use kubewright_model::ids::{ClusterName, ProviderName, StepId};
 use kubewright_model::observed::{HostSeen, MachineSeen, Observed, Seen};
 use kubewright_model::plan::{Action, HostChange, Lease, Stage, Step, Weight};
 
+use super::cloud;
 use super::draft::{Draft, id};
 use super::hosts::split;
 use super::standing::{ClusterView, Node, Standing, Standings, anew};
@@ -100,6 +101,7 @@ fn create(draft: &mut Draft<'_>, standings: &Standings<'_>, node: &Node<'_>) {
     let ways = standings.in_the_way.get(&machine.name).into_iter().flatten();
     needs.extend(ways.map(|(name, _)| id("delete", name)));
     needs.extend(templates::before(machine));
+    needs.extend(cloud::before(machine));
     draft.add(Step {
         id: id("create", &machine.name),
         stage: Stage::Machines,
@@ -238,7 +240,16 @@ fn raw_lines(draft: &mut Draft<'_>, node: &Node<'_>) {
 pub(super) fn load_balancers(draft: &mut Draft<'_>, observed: &Observed) {
     let desired = draft.desired;
     for wish in &desired.load_balancers {
-        let Some((fields, reason)) = balancers::differing(wish, observed) else { continue };
+        let made: Vec<StepId> =
+            wish.targets.iter().map(|target| id("create", target)).filter(|it| draft.has(it)).collect();
+        // A server that is made anew is another target, and the one that it was before is gone with it.
+        let named = wish.settings.selector.is_none();
+        let anew = || {
+            let blind = observed.providers.get(&wish.provider).is_none_or(|seen| seen.present().is_none());
+            let why = Reason::Follows("servers behind it are made".into());
+            (named && !made.is_empty() && !blind).then(|| (Vec::new(), why))
+        };
+        let Some((fields, reason)) = balancers::differing(wish, observed).or_else(anew) else { continue };
         draft.add(Step {
             id: id("balance", &wish.name),
             stage: Stage::LoadBalancers,
@@ -246,7 +257,7 @@ pub(super) fn load_balancers(draft: &mut Draft<'_>, observed: &Observed) {
             action: Action::SetLoadBalancer(Box::new(wish.clone())),
             fields,
             reason,
-            needs: wish.targets.iter().map(|target| id("create", target)).collect(),
+            needs: cloud::before_balancer(wish).into_iter().chain(made).collect(),
             takes: Vec::new(),
             part: String::new(),
         });

@@ -158,6 +158,7 @@ pub(super) fn machine(guest: &Guest, config: &Config, power: Power, owner: &Owne
     let settings = all_settings(guest, config, owner);
     let early = |it: &Setting| matches!(it, Setting::Disk(_) | Setting::Tags(_) | Setting::OnBoot(_));
     MachineSeen {
+        public: None,
         owner: owner.clone(),
         place: guest.node.as_str().into(),
         vmid: Some(guest.vmid),

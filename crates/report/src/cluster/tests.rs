@@ -49,6 +49,7 @@ fn devboard_as_a_page() {
 fn observed(desired: &Desired) -> Observed {
     let machines = desired.machines.iter().take(2).map(|machine| {
         let seen = MachineSeen {
+            public: None,
             owner: desired.owner.clone(),
             place: machine.place.clone(),
             vmid: machine.vmid,

@@ -130,6 +130,18 @@ impl Hands<'_> {
                 let provider = self.provider(provider)?;
                 patiently!(tell, provider.delete_backup_job(owner))?;
             }
+            Action::SetResource(wish) => {
+                let provider = self.provider(&wish.provider)?;
+                patiently!(tell, provider.set_resource(wish, owner))?;
+            }
+            Action::DeleteResource { provider, resource } => {
+                let provider = self.provider(provider)?;
+                patiently!(tell, provider.delete_resource(resource, owner))?;
+            }
+            Action::DeleteStray { provider, stray } => {
+                let provider = self.provider(provider)?;
+                patiently!(tell, provider.delete_stray(stray, owner))?;
+            }
             Action::SetLoadBalancer(wish) => {
                 let provider = self.provider(&wish.provider)?;
                 patiently!(tell, provider.set_load_balancer(wish, owner))?;
