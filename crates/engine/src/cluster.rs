@@ -2,8 +2,8 @@
 
 mod real;
 
-pub(crate) use real::KUBECONFIG;
 pub use real::RealCluster;
+pub(crate) use real::{KUBECONFIG, SERVER_NAME};
 
 use std::time::Duration;
 

@@ -32,12 +32,18 @@ impl From<String> for Unmerged {
 }
 
 /// A kubeconfig whose cluster, user and context are named after the cluster, at the cluster's endpoint: what a cluster gave
-/// tells where it was when it was given.
+/// tells where it was when it was given. Where no certificate has the endpoint's address, the servers' `name` is what they
+/// have to show.
 ///
 /// # Errors
 ///
 /// What is wrong with what the cluster gave.
-pub fn named(given: &Secret, cluster: &ClusterName, endpoint: &HostPort) -> Result<Secret, String> {
+pub fn named(
+    given: &Secret,
+    cluster: &ClusterName,
+    endpoint: &HostPort,
+    server_name: Option<&str>,
+) -> Result<Secret, String> {
     let given = read(given.expose())?;
     let context = given.get("current-context").and_then(Value::as_str).unwrap_or_default();
     let context = entry(&given, "contexts", "context", context).ok_or("it has no current context")?;
@@ -47,10 +53,11 @@ pub fn named(given: &Secret, cluster: &ClusterName, endpoint: &HostPort) -> Resu
     };
     let name = cluster.as_str();
     let mut place = part("clusters", "cluster")?;
-    place
-        .as_object_mut()
-        .ok_or("its cluster is no mapping")?
-        .insert("server".into(), format!("https://{endpoint}").into());
+    let mapping = place.as_object_mut().ok_or("its cluster is no mapping")?;
+    mapping.insert("server".into(), format!("https://{endpoint}").into());
+    if let Some(name) = server_name {
+        mapping.insert("tls-server-name".into(), name.into());
+    }
     let whole = json!({
         "apiVersion": "v1",
         "kind": "Config",
@@ -169,7 +176,7 @@ mod tests {
         current-context: default\npreferences: {}\nusers:\n- name: default\n  user:\n    client-key-data: S0VZ\n";
 
     fn ours() -> Secret {
-        named(&Secret::new(GIVEN.into()), &"lab".into(), &HostPort::new("10.0.0.9", 6443)).unwrap()
+        named(&Secret::new(GIVEN.into()), &"lab".into(), &HostPort::new("10.0.0.9", 6443), None).unwrap()
     }
 
     fn value(text: &str) -> Value {
@@ -240,7 +247,13 @@ mod tests {
             let refused = merged(there, &ours(), false).unwrap_err().to_string();
             assert!(refused.contains(why) && !refused.contains("S3CRET"), "{refused}");
         }
-        assert!(named(&Secret::new("clusters: []\n".into()), &"lab".into(), &HostPort::new("10.0.0.9", 6443)).is_err());
+        assert!(
+            named(&Secret::new("clusters: []\n".into()), &"lab".into(), &HostPort::new("10.0.0.9", 6443), None)
+                .is_err()
+        );
+        let outside =
+            named(&Secret::new(GIVEN.into()), &"lab".into(), &HostPort::new("198.18.0.1", 6443), Some("kubernetes"));
+        assert!(outside.unwrap().expose().contains("tls-server-name: kubernetes"));
     }
 
     #[test]

@@ -50,6 +50,7 @@ async fn inventories(world: &World, desired: &Desired) -> BTreeMap<ProviderName,
             Some(provider) => match retry(LOOK, || provider.observe(&desired.owner), |_| {}).await {
                 Ok(mut inventory) => {
                     inventory.name_unread(name, desired);
+                    world.doors.seen(&inventory);
                     Seen::Present(inventory)
                 }
                 Err(error) => Seen::Unknown(error.into()),

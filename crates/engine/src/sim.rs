@@ -29,6 +29,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use kubewright_hosts::Hosts;
 use kubewright_model::cloud::{CloudId, CloudKind};
 use kubewright_model::desired::{Body, Desired};
 use kubewright_model::ids::{NodeName, PlaceName, ProviderName, Vmid};
@@ -36,6 +37,7 @@ use kubewright_providers::Provider;
 use tokio::time::Instant;
 
 use crate::world::World;
+use crate::world::doors::{Doors, FromOutside};
 
 pub use faults::{Fault, FaultKind, Struck};
 pub use state::{Breach, Machine, State};
@@ -176,10 +178,13 @@ impl DataCentre {
             state.worlds += 1;
             state.worlds
         };
+        let doors = Arc::new(Doors::default());
+        let hands: Arc<dyn Hosts> = Arc::new(hosts::Ssh { centre: self.clone() });
         World {
             providers,
             silent: BTreeMap::new(),
-            hosts: Some(Arc::new(hosts::Ssh { centre: self.clone() })),
+            hosts: Some(Arc::new(FromOutside { hands, doors: Arc::clone(&doors) })),
+            doors,
             cluster: Some(Arc::new(api::Api { centre: self.clone() })),
             pretend: Some(pretend),
             folder: PathBuf::new(),

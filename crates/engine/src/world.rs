@@ -1,5 +1,6 @@
 //! The world that the engine works on: every seam, real or simulated.
 
+pub mod doors;
 mod proxmox;
 
 use std::collections::BTreeMap;
@@ -17,6 +18,7 @@ use kubewright_model::secret::Secret;
 use kubewright_providers::existing::Existing;
 use kubewright_providers::{Provider, ProviderError, Refusal, Wanted};
 
+use self::doors::{Doors, FromOutside};
 use crate::cluster::{ClusterApi, RealCluster};
 use crate::holes::{self, Secrets};
 use crate::store::Store;
@@ -40,6 +42,8 @@ pub struct World {
     pub hosts: Option<Arc<dyn Hosts>>,
     /// Hands on the cluster; none when this version of the program has none.
     pub cluster: Option<Arc<dyn ClusterApi>>,
+    /// The ways in from outside, as providers tell them.
+    pub doors: Arc<Doors>,
     /// It is a pretend world, and every screen says so: what the secrets that are made in it follow from.
     pub pretend: Option<u64>,
     /// The spec's folder: files that the spec names relatively are in it.
@@ -68,7 +72,9 @@ impl World {
             known_hosts: kept.join(KNOWN_HOSTS),
             ask: asking(folder, desired, prompt),
         };
-        let hosts: Arc<dyn Hosts> = Arc::new(RealHosts::new(user)?.telling(tell).with_files_of(folder));
+        let doors = Arc::new(Doors::default());
+        let hands: Arc<dyn Hosts> = Arc::new(RealHosts::new(user)?.telling(tell).with_files_of(folder));
+        let hosts: Arc<dyn Hosts> = Arc::new(FromOutside { hands, doors: Arc::clone(&doors) });
         let mut providers: BTreeMap<ProviderName, Arc<dyn Provider>> = BTreeMap::new();
         if desired.machines.iter().any(|machine| machine.provider.as_str() == EXISTING) {
             providers.insert(EXISTING.into(), Arc::new(Existing::new(desired)));
@@ -81,12 +87,12 @@ impl World {
                 Err(why) => drop(silent.insert(name.clone(), why)),
             }
         }
-        let cluster = RealCluster::new(desired, store, hosts.clone(), folder.clone());
+        let cluster = RealCluster::new(desired, store, hosts.clone(), folder.clone()).through(Arc::clone(&doors));
         let cluster = match lock {
             Some(lock) => Arc::new(cluster.locking(lock)),
             None => Arc::new(cluster),
         };
-        Ok(Self { providers, silent, hosts: Some(hosts), cluster: Some(cluster), pretend: None, folder })
+        Ok(Self { providers, silent, hosts: Some(hosts), cluster: Some(cluster), doors, pretend: None, folder })
     }
 
     /// Why the releases of a plan cannot be worked on from this computer.

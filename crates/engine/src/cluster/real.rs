@@ -34,11 +34,12 @@ use kubewright_model::units::Span;
 use self::failure::without_secrets;
 use self::helm::Helm;
 use self::objects::{GOING, Others};
-pub(crate) use self::reach::KEPT as KUBECONFIG;
 use self::reach::{Away, Reach, Session};
+pub(crate) use self::reach::{KEPT as KUBECONFIG, SERVER_NAME};
 use self::watch::{Lost, Watches, collections};
 use super::{Checked, ClusterApi, ClusterError};
 use crate::store::Store;
+use crate::world::doors::Doors;
 
 /// Hands on a real cluster.
 pub struct RealCluster {
@@ -62,6 +63,12 @@ impl RealCluster {
             watches: Watches::default(),
             going: GOING,
         }
+    }
+
+    /// The same hands, which also go in from outside.
+    #[must_use]
+    pub fn through(self, doors: Arc<Doors>) -> Self {
+        Self { reach: self.reach.through(doors), ..self }
     }
 
     /// The same hands, with a lock file.

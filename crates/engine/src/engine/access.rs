@@ -1,12 +1,12 @@
 //! The way into a cluster, for those who use it.
 
-use kubewright_model::desired::Desired;
+use kubewright_model::desired::{Desired, DesiredLoadBalancer};
 use kubewright_model::ids::ClusterName;
 use kubewright_model::observed::Seen;
 use kubewright_model::secret::Secret;
 
 use super::{Engine, EngineError};
-use crate::cluster::KUBECONFIG;
+use crate::cluster::{KUBECONFIG, SERVER_NAME};
 use crate::kubeconfig;
 
 /// The way into a cluster.
@@ -39,7 +39,14 @@ impl Engine {
         let Some(given) = kept()? else {
             return Ok(Err(untried.unwrap_or_else(|| "the cluster lives, and its kubeconfig is not kept here".into())));
         };
-        let named = kubeconfig::named(&given, &desired.cluster, &desired.kubernetes.endpoint);
+        // Where the world finds the API, users do too, unless the spec says where they are to go.
+        let endpoint = desired.kubernetes.endpoint.address();
+        let inside = |it: &DesiredLoadBalancer| endpoint.is_some() && it.settings.private_address == endpoint;
+        let front = self.world.doors.front(desired).filter(|_| desired.load_balancers.iter().any(inside));
+        let named = match front {
+            Some(front) => kubeconfig::named(&given, &desired.cluster, &front, Some(SERVER_NAME)),
+            None => kubeconfig::named(&given, &desired.cluster, &desired.kubernetes.endpoint, None),
+        };
         let named = named.map_err(|why| format!("what is kept is no kubeconfig: {why}"));
         Ok(named.map(|kubeconfig| WayIn { kubeconfig, untried }))
     }

@@ -60,7 +60,9 @@ impl Ssh {
         }
         let dark = state.dark();
         let Some(machine) = state.machine_mut(host) else { return unreachable("no route to host") };
-        if machine.seen.address.is_some() && way.address.is_some() && machine.seen.address != way.address {
+        // From outside nobody reaches the addresses of a private network; whoever jumps is inside.
+        let at = machine.seen.public.filter(|_| way.jump.is_none()).or(machine.seen.address);
+        if at.is_some() && way.address.is_some() && at != way.address {
             return unreachable("nothing answers at this address");
         }
         if !machine.answers(now) || (dark && !machine.existing) {

@@ -177,6 +177,7 @@ spec:
             silent: BTreeMap::new(),
             hosts: Some(hands),
             cluster: Some(cluster),
+            doors: Arc::default(),
             pretend: None,
             folder: home.into(),
         };

@@ -6,7 +6,7 @@ use kubewright_model::spec::ClusterFile;
 use super::nodes::NodePlan;
 
 /// The endpoint: as written, else the virtual IP, else the load balancer's
-/// floating address or its first host, else the server's own address. With
+/// floating address, its address in the private network or its first host, else the server's own address. With
 /// several servers and none of the others a rule asks for one; the first server's address stands in until then.
 pub(crate) fn endpoint(file: &ClusterFile, nodes: &[NodePlan<'_>]) -> HostPort {
     let endpoint = &file.spec.kubernetes.endpoint;
@@ -14,8 +14,9 @@ pub(crate) fn endpoint(file: &ClusterFile, nodes: &[NodePlan<'_>]) -> HostPort {
     let virtual_ip = || endpoint.virtual_ip.as_ref().map(|virtual_ip| virtual_ip.address.first().to_string());
     let balancer = || {
         let balancer = file.spec.load_balancers.get(endpoint.load_balancer.as_deref()?)?;
-        if let Some(floating) = &balancer.floating {
-            return Some(floating.address.to_string());
+        let known = balancer.floating.as_ref().map(|floating| floating.address).or(balancer.private_address);
+        if let Some(address) = known {
+            return Some(address.to_string());
         }
         let pool = balancer.pool.as_ref()?;
         nodes.iter().find(|node| node.pool_name == pool)?.address.map(|address| address.to_string())

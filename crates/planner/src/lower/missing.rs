@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use kubewright_model::desired::Missing;
 use kubewright_model::spec::backup::{Keep, Unreachable};
 use kubewright_model::spec::kubernetes::{Datastore, Distribution, FlannelBackend, Kubernetes};
-use kubewright_model::spec::load_balancers::Balancer;
 use kubewright_model::spec::{ClusterFile, Pool, SecretRef};
 
 /// What stops a run: the cluster would not be what the file says.
@@ -33,13 +32,7 @@ pub(super) fn missing(file: &ClusterFile, places: &BTreeMap<String, SecretRef>) 
 fn of_cluster(file: &ClusterFile) -> Vec<Missing> {
     let spec = &file.spec;
     let distribution = spec.kubernetes.distribution;
-    let at_hetzner = spec.pools.values().any(|pool| pool.hetzner.is_some())
-        || spec.load_balancers.values().any(|balancer| balancer.by == Balancer::Hetzner);
     let mut missing = Vec::new();
-    if at_hetzner {
-        let effect = "its servers, networks and load balancers are planned, none is made";
-        missing.push(blocks("provider Hetzner", effect));
-    }
     if !crate::distributions::compiles(distribution) {
         let effect = "machines and hosts are planned, members are not";
         missing.push(blocks(format!("distribution {}", distribution.title()), effect));

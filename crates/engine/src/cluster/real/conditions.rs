@@ -129,7 +129,8 @@ fn why_not_ready(node: &Node) -> String {
 /// The endpoint may be something else than the server that we talk to: a load balancer, a floating address.
 async fn api(session: &Session, at: &HostPort) -> Answer {
     match session.answers(at).await {
-        Ok(()) => Ok(format!("{at} answers")),
+        Ok(by) if by == *at => Ok(format!("{at} answers")),
+        Ok(by) => Ok(format!("{at} answers, from outside at {by}")),
         Err(why) => fails(format!("{at}: {why}"), "a server answers elsewhere: bring back what stands at this address"),
     }
 }

@@ -21,6 +21,7 @@ use tokio::time::{Instant, timeout};
 use super::failure::told;
 use crate::cluster::ClusterError;
 use crate::store::Store;
+use crate::world::doors::Doors;
 
 /// The hole that recipes fill with the kubeconfig, and its name in the store.
 const HOLE: &str = "cluster/kubeconfig";
@@ -42,6 +43,8 @@ pub(super) struct Session {
     /// Its client.
     pub(super) client: Client,
     config: Config,
+    /// Where the world finds the API, where that is not at its endpoint.
+    front: Option<HostPort>,
 }
 
 /// Why there is no session.
@@ -98,6 +101,7 @@ pub(super) enum Heard {
 pub(super) struct Reach {
     store: Arc<dyn Store>,
     hosts: Arc<dyn Hosts>,
+    doors: Arc<Doors>,
     session: Mutex<Option<Session>>,
     /// Addresses of servers that the cluster itself has told.
     learnt: Mutex<Vec<HostPort>>,
@@ -107,7 +111,13 @@ pub(super) struct Reach {
 
 impl Reach {
     pub(super) fn new(store: Arc<dyn Store>, hosts: Arc<dyn Hosts>) -> Self {
-        Self { store, hosts, session: Mutex::default(), learnt: Mutex::default(), in_vain: Default::default() }
+        let doors = Arc::default();
+        Self { store, hosts, doors, session: Mutex::default(), learnt: Mutex::default(), in_vain: Default::default() }
+    }
+
+    /// The same way, also from outside.
+    pub(super) fn through(self, doors: Arc<Doors>) -> Self {
+        Self { doors, ..self }
     }
 
     /// The server that answered last; the next call looks for one anew.
@@ -154,20 +164,25 @@ impl Reach {
         // With what is of no use nobody was asked.
         let config = config(text).await.map_err(|why| Shut { why, sign: Sign::Silent })?;
         let learnt = self.learnt.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let addresses = addresses(&config, desired, learnt);
-        let tries = addresses.iter().map(|at| Box::pin(at_address(&config, at)));
-        let session = match select_ok(tries).await {
+        let outside = self.doors.api(desired);
+        let inside = addresses(&config, desired, learnt).into_iter().filter(|at| !outside.contains(at));
+        let inside: Vec<(HostPort, Config)> = inside.map(|at| (at, config.clone())).collect();
+        let mut addresses = inside;
+        addresses.extend(outside.into_iter().map(|at| (at, from_outside(config.clone()))));
+        let tries = addresses.iter().map(|(at, config)| Box::pin(at_address(config, at)));
+        let mut session = match select_ok(tries).await {
             Ok((session, _)) => session,
-            Err(_) => return Err(self.nobody(&config, &addresses).await),
+            Err(_) => return Err(self.nobody(&addresses).await),
         };
+        session.front = self.doors.front(desired);
         *self.session.lock().unwrap_or_else(PoisonError::into_inner) = Some(session.clone());
         Ok(session)
     }
 
     /// What each address says, told once. They are asked again: who was first to fail does not tell most.
-    async fn nobody(&self, config: &Config, addresses: &[HostPort]) -> Shut {
+    async fn nobody(&self, addresses: &[(HostPort, Config)]) -> Shut {
         let only_now = || Shut { why: "answers only now".into(), sign: Sign::Answers };
-        let tries = join_all(addresses.iter().map(|at| async move {
+        let tries = join_all(addresses.iter().map(|(at, config)| async move {
             let Shut { why, sign } = at_address(config, at).await.err().unwrap_or_else(only_now);
             (format!("{at}: {why}"), sign)
         }));
@@ -264,10 +279,29 @@ impl Session {
         }
     }
 
-    /// Asks whatever stands at an address, which need not be a server itself: a load balancer before them.
-    pub(super) async fn answers(&self, at: &HostPort) -> Result<(), String> {
-        at_address(&self.config, at).await.map(drop).map_err(|shut| shut.why)
+    /// Asks whatever stands at an address, which need not be a server itself: a load balancer before them. One inside to
+    /// which there is no way from here is asked at its address outside; which of them has answered is told.
+    pub(super) async fn answers(&self, at: &HostPort) -> Result<HostPort, String> {
+        let inside = at_address(&self.config, at).await.map(|_| at.clone());
+        let front = self.front.as_ref().filter(|front| *front != at);
+        match (inside, front) {
+            (Err(Shut { why, sign: Sign::Silent }), Some(front)) => {
+                let outside = at_address(&from_outside(self.config.clone()), front).await.map(|_| front.clone());
+                outside.map_err(|shut| format!("{why}; at {front}: {}", shut.why))
+            }
+            (inside, _) => inside.map_err(|shut| shut.why),
+        }
     }
+}
+
+/// A name that every API server's certificate has, whatever address it is reached at. Which addresses a cloud gives, no
+/// certificate knows that was made before. <https://kubernetes.io/docs/setup/best-practices/certificates/>
+pub(crate) const SERVER_NAME: &str = "kubernetes";
+
+/// What a client goes by at an address outside.
+fn from_outside(mut config: Config) -> Config {
+    config.tls_server_name = Some(SERVER_NAME.into());
+    config
 }
 
 /// A client for one address, if what stands there is ready.
@@ -277,7 +311,7 @@ async fn at_address(config: &Config, at: &HostPort) -> Result<Session, Shut> {
     let url = format!("https://{at}").parse();
     config.cluster_url = url.map_err(|_| shut(Sign::Silent, "it is no address".into()))?;
     let client = Client::try_from(config.clone()).map_err(|error| shut(Sign::Silent, told(&error)))?;
-    ready(&client).await.map(|()| Session { client, config })
+    ready(&client).await.map(|()| Session { client, config, front: None })
 }
 
 /// Whether what a client talks to is ready.

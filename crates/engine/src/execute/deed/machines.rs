@@ -72,7 +72,8 @@ impl Hands<'_> {
             Action::CreateMachine(machine) => {
                 let provider = self.provider(&machine.provider)?;
                 self.is_new(&machine.name, provider.host_key(&machine.name)).await?;
-                patiently!(tell, provider.create(machine, owner))?;
+                let seen = patiently!(tell, provider.create(machine, owner))?;
+                self.world.doors.machine(&machine.name, &seen);
             }
             Action::UpdateMachine(machine) => {
                 let provider = self.provider(&machine.provider)?;
@@ -83,7 +84,8 @@ impl Hands<'_> {
                 if let Some(machine) = self.desired.machine(name).filter(|_| *boots) {
                     patiently!(tell, provider.update(machine, owner))?;
                 }
-                patiently!(tell, provider.start(name, owner))?;
+                let seen = patiently!(tell, provider.start(name, owner))?;
+                self.world.doors.machine(name, &seen);
                 self.answers(name, way, &[], tell).await?;
             }
             Action::RestartMachine { provider, name, way, meanwhile } => {
@@ -144,7 +146,8 @@ impl Hands<'_> {
             }
             Action::SetLoadBalancer(wish) => {
                 let provider = self.provider(&wish.provider)?;
-                patiently!(tell, provider.set_load_balancer(wish, owner))?;
+                let seen = patiently!(tell, provider.set_load_balancer(wish, owner))?;
+                self.world.doors.balancer(&wish.name, &seen);
             }
             Action::DeleteLoadBalancer { provider, name } => {
                 let provider = self.provider(provider)?;

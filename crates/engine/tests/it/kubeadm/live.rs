@@ -653,6 +653,7 @@ async fn is_applied(assets: PathBuf) {
         silent: BTreeMap::new(),
         hosts: Some(hands),
         cluster: Some(Arc::new(cluster)),
+        doors: Arc::default(),
         pretend: None,
         folder,
     };

@@ -1,0 +1,118 @@
+//! The ways in from outside: the addresses by which the world reaches what has another one inside.
+//!
+//! A cloud chooses them when it makes a server or a load balancer, so no spec knows them. Whoever looks at a provider, or
+//! has it make something, writes down here what it told; hands on hosts and on the cluster go by it.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use kubewright_hosts::{Holes, HostError, Hosts, Probe, Report};
+use kubewright_model::desired::{Desired, Way};
+use kubewright_model::ids::{ClusterName, NodeName};
+use kubewright_model::net::HostPort;
+use kubewright_model::observed::{HostSeen, Inventory, LoadBalancerSeen, MachineSeen, Seen};
+use kubewright_model::plan::HostChange;
+use kubewright_model::recipe::Recipe;
+
+/// What is known of the ways in from outside.
+#[derive(Debug, Default)]
+pub struct Doors {
+    hosts: Mutex<BTreeMap<NodeName, IpAddr>>,
+    balancers: Mutex<BTreeMap<ClusterName, IpAddr>>,
+}
+
+/// A panic while it was held is a bug that has been told already; what is in it still holds.
+fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Doors {
+    /// What a look at a provider told.
+    pub(crate) fn seen(&self, inventory: &Inventory) {
+        inventory.machines.iter().for_each(|(name, machine)| self.machine(name, machine));
+        inventory.load_balancers.iter().for_each(|(name, balancer)| self.balancer(name, balancer));
+    }
+
+    /// What a provider told of a machine.
+    pub(crate) fn machine(&self, name: &NodeName, seen: &MachineSeen) {
+        match seen.public {
+            Some(address) => drop(held(&self.hosts).insert(name.clone(), address)),
+            None => drop(held(&self.hosts).remove(name)),
+        }
+    }
+
+    /// What a provider told of a load balancer.
+    pub(crate) fn balancer(&self, name: &ClusterName, seen: &LoadBalancerSeen) {
+        match seen.address {
+            Some(address) => drop(held(&self.balancers).insert(name.clone(), address)),
+            None => drop(held(&self.balancers).remove(name)),
+        }
+    }
+
+    /// The way to a host from here. Whoever goes through another host is inside and goes on as the spec says.
+    fn way<'w>(&self, host: &NodeName, way: &'w Way) -> Cow<'w, Way> {
+        match held(&self.hosts).get(host).filter(|_| way.jump.is_none()) {
+            Some(address) => Cow::Owned(Way { address: Some(*address), ..way.clone() }),
+            None => Cow::Borrowed(way),
+        }
+    }
+
+    /// Where the world finds the API: at the public address of a load balancer that listens on its port, where there is
+    /// one.
+    pub fn front(&self, desired: &Desired) -> Option<HostPort> {
+        let port = desired.kubernetes.endpoint.port;
+        let listens = desired.load_balancers.iter().filter(|it| it.settings.listeners.contains_key(&port));
+        let balancers = held(&self.balancers);
+        let address = listens.into_iter().find_map(|it| balancers.get(&it.name).copied())?;
+        Some(HostPort::new(address.to_string(), port))
+    }
+
+    /// Every address at which the API may answer from outside.
+    pub(crate) fn api(&self, desired: &Desired) -> Vec<HostPort> {
+        let hosts = held(&self.hosts);
+        let servers = desired.servers().filter_map(|member| hosts.get(&member.name)).map(|address| {
+            let port = desired.kubernetes.api_port(Some(*address));
+            HostPort::new(address.to_string(), port)
+        });
+        self.front(desired).into_iter().chain(servers).collect()
+    }
+}
+
+/// Hands on hosts that go in from outside where there is a door.
+pub(crate) struct FromOutside {
+    pub(crate) hands: Arc<dyn Hosts>,
+    pub(crate) doors: Arc<Doors>,
+}
+
+#[async_trait]
+impl Hosts for FromOutside {
+    async fn observe(&self, probe: Probe<'_>) -> Seen<HostSeen> {
+        let way = self.doors.way(probe.host, probe.way);
+        self.hands.observe(Probe { way: &way, ..probe }).await
+    }
+
+    async fn is_new(&self, host: &NodeName, way: &Way, key: Option<&str>) -> Result<(), HostError> {
+        self.hands.is_new(host, &self.doors.way(host, way), key).await
+    }
+
+    async fn change(&self, change: &HostChange, holes: &Holes) -> Result<Report, HostError> {
+        match self.doors.way(&change.host, &change.way) {
+            Cow::Borrowed(_) => self.hands.change(change, holes).await,
+            Cow::Owned(way) => self.hands.change(&HostChange { way, ..change.clone() }, holes).await,
+        }
+    }
+
+    async fn run(
+        &self,
+        host: &NodeName,
+        way: &Way,
+        recipe: &Recipe,
+        holes: &Holes,
+        tell: &(dyn Fn(String) + Send + Sync),
+    ) -> Result<Report, HostError> {
+        self.hands.run(host, &self.doors.way(host, way), recipe, holes, tell).await
+    }
+}
