@@ -320,6 +320,9 @@ pub enum Action {
         /// and so the next one knows that something is left to do.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         meanwhile: Option<HostChange>,
+        /// What it becomes at its provider while it is off, where it can become that at no other time.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        becomes: Option<Box<DesiredMachine>>,
     },
     /// Have a provider keep the state of a machine's disks, without its memory.
     TakeSnapshot {

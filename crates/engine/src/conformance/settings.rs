@@ -98,5 +98,8 @@ pub(super) fn became(wish: &DesiredMachine, before: &MachineSeen, after: &Machin
 /// What differs and can be changed in place.
 fn here(wish: &DesiredMachine, seen: &MachineSeen) -> Vec<Setting> {
     let differing = differences(wish, seen).into_iter();
-    differing.filter(|it| matches!(it.course, Course::AtOnce | Course::NextStart)).map(|it| it.wish).collect()
+    differing
+        .filter(|it| matches!(it.course, Course::AtOnce | Course::NextStart | Course::WhileOff))
+        .map(|it| it.wish)
+        .collect()
 }

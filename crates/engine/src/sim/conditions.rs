@@ -18,6 +18,13 @@ use crate::cluster::Checked;
 
 /// Pods that a release has beside those on each node.
 const PODS_PER_RELEASE: usize = 3;
+
+/// How many pods a chart brings beside those that are on every node. That of kube-prometheus-stack: its operator, Grafana,
+/// kube-state-metrics, and Prometheus and Alertmanager, which the operator makes.
+fn pods_of(chart: &str) -> usize {
+    if chart == "kube-prometheus-stack" { 5 } else { PODS_PER_RELEASE }
+}
+
 /// Names that are told in one sentence.
 const TOLD: usize = 5;
 
@@ -121,7 +128,8 @@ impl State {
         let nodes = self.schedulable(now);
         let here = |namespace: &Namespace| check.namespace.as_ref().is_none_or(|wanted| wanted == namespace);
         let releases = self.cluster.releases.values().filter(|release| here(&release.namespace));
-        let of_releases = releases.filter(|release| now >= release.ready_at).count() * (PODS_PER_RELEASE + nodes);
+        let there = releases.filter(|release| now >= release.ready_at);
+        let of_releases: usize = there.map(|release| pods_of(&release.chart) + nodes).sum();
         let workloads = ["Deployment", "StatefulSet", "DaemonSet", "Pod"];
         let of_objects = self
             .cluster

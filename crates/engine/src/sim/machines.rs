@@ -314,7 +314,10 @@ impl Provider for Machines {
         // Another provider may have a machine of this name.
         if let Some(there) = state.machines.get_mut(&self.provider).and_then(|all| all.get_mut(&machine.name)) {
             let running = there.seen.power == Power::Running;
-            for it in differing.into_iter().filter(|it| matches!(it.course, Course::AtOnce | Course::NextStart)) {
+            let now = |course| {
+                matches!(course, Course::AtOnce | Course::NextStart) || (!running && course == Course::WhileOff)
+            };
+            for it in differing.into_iter().filter(|it| now(it.course)) {
                 there.seen.pending |= running && it.course == Course::NextStart;
                 there.becomes(it.wish);
             }

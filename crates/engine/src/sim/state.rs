@@ -87,7 +87,7 @@ pub struct State {
     #[serde(default)]
     pub strays: BTreeMap<ProviderName, Vec<Stray>>,
     /// Load balancers by provider and name.
-    pub(super) balancers: BTreeMap<ProviderName, BTreeMap<ClusterName, LoadBalancerSeen>>,
+    pub balancers: BTreeMap<ProviderName, BTreeMap<ClusterName, LoadBalancerSeen>>,
     /// Creations that run now, by place and storage.
     #[serde(skip)]
     pub(super) creating: BTreeMap<String, u32>,

@@ -52,11 +52,20 @@ impl Doors {
         }
     }
 
-    /// The way to a host from here. Whoever goes through another host is inside and goes on as the spec says.
+    /// The way to a host from here. Whoever goes through another host is inside and goes on as the spec says; where that host
+    /// is one of ours, its address may be told here too.
     fn way<'w>(&self, host: &NodeName, way: &'w Way) -> Cow<'w, Way> {
-        match held(&self.hosts).get(host).filter(|_| way.jump.is_none()) {
-            Some(address) => Cow::Owned(Way { address: Some(*address), ..way.clone() }),
-            None => Cow::Borrowed(way),
+        let hosts = held(&self.hosts);
+        let jump = way.jump.as_ref().and_then(|jump| {
+            let (user, at) = jump.split_once('@')?;
+            let (gate, port) = at.rsplit_once(':')?;
+            let address = HostPort::new(hosts.get(gate)?.to_string(), port.parse().ok()?);
+            Some(format!("{user}@{address}"))
+        });
+        match (jump, hosts.get(host).filter(|_| way.jump.is_none())) {
+            (Some(jump), _) => Cow::Owned(Way { jump: Some(jump.into()), ..way.clone() }),
+            (None, Some(address)) => Cow::Owned(Way { address: Some(*address), ..way.clone() }),
+            (None, None) => Cow::Borrowed(way),
         }
     }
 

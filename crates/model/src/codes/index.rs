@@ -257,6 +257,37 @@ codes! {
     351 Warning PROXMOX_ENDPOINT = "an address of the Proxmox API that is probably another",
         "Proxmox' API listens on port 8006 and is called below `/api2/json`, which kubewright adds by itself. An address \
          without a port means 443, where only a proxy of your own would answer. Write `https://HOST:8006`.";
+    352 Error HETZNER_NETWORK = "servers without a private network",
+        "Nodes at Hetzner speak to each other in a private network, etcd above all: write `providers.hetzner.network`, and in the \
+         pool the `addresses` that its servers have in it, which say how many there are.";
+    353 Error HETZNER_RESERVED = "an address that Hetzner keeps for itself",
+        "The first address of a network's `ipRange` is its gateway, and 172.31.1.1 is that of the servers' public side. No server \
+         can have them.";
+    354 Error HETZNER_NAT = "a way to the world through a node that has none",
+        "`nat` names the node of this file that hands on what servers without public addresses send to the world. It is there, \
+         has a public IPv4 address, and an address in the private network.";
+    355 Error HETZNER_NO_WAY_OUT = "servers without a way to the world",
+        "A server without a public IPv4 address downloads nothing: no program, no image. Name the node that hands on what it sends \
+         in `providers.hetzner.network.nat`, write the route to 0.0.0.0/0 that leads to one of your own, or give it a public \
+         address. In a network that exists already, that route is yours to keep.";
+    356 Error HETZNER_ZONE = "locations of two network zones",
+        "A private network and a load balancer are in one network zone, and so is everything in them: eu-central holds fsn1, nbg1 \
+         and hel1, us-east ash, us-west hil, and ap-southeast sin. Choose locations of one zone, and write it in `networkZone`.";
+    357 Error HETZNER_SPREAD = "more servers than a placement group takes",
+        "A placement group holds ten servers, each on another physical machine. Make fewer servers of the control plane, or write \
+         `spreadServers: false`.";
+    358 Error HETZNER_KEY = "servers that nobody can enter",
+        "A server at Hetzner is made with the public half of the key that opens it. Name the private key in \
+         `hosts.ssh.keyFile`; its public half is beside it, with `.pub` at the end.";
+    359 Error HETZNER_ENDPOINT = "a token in clear text",
+        "The API token would go over the network as it is, for whoever is in between to read. Write an address that begins with \
+         `https://`. Only this computer itself may be called by `http://`.";
+    360 Error HETZNER_CERTIFICATE = "a certificate from nowhere, or from two places",
+        "Hetzner gets a certificate for `domains` and renews it, or you bring one in `certificate` with its `privateKey`. One of \
+         the two.";
+    361 Error HETZNER_LABEL = "a label that is not yours to give",
+        "What begins with `kubewright.dev/` is how kubewright knows what is its own, and `hetzner.cloud/` is Hetzner's. Choose \
+         another word.";
     401 Error SERVER_MISSING = "a cluster without a server",
         "No pool has the role `server` or `both`, so there is no control plane: nothing that agents could join. Give \
          one pool the role `both` (control plane and work) or `server` (control plane only).";
@@ -405,6 +436,16 @@ codes! {
     520 Warning FLOATING_ALONE = "a floating address of one host",
         "There is one host that can hold the address, so it is gone when that host is. Add a host to the pool, or remove \
          `floating`.";
+    521 Error BALANCER_ADDRESS = "a load balancer's private address that cannot be",
+        "Where a load balancer at Hetzner stands before the API, every node has to know its address before it is made: \
+         `privateAddress` is a free one of the hosts' network, nobody else's, and the load balancer is in that network.";
+    522 Error PLAIN_TO_TLS = "plain HTTP to a port that speaks TLS",
+        "A listener with `protocol: https` ends TLS itself, and one with `http` never had any: their targets get plain HTTP. The \
+         ingress controller speaks TLS on its HTTPS port and answers such requests with an error. Send both 80 and 443 to its \
+         HTTP port; or pass TLS on with `protocol: tcp`, and let the controller end it.";
+    523 Error BALANCER_LABELS = "targets without labels",
+        "`byLabel` lets Hetzner find servers by the labels that kubewright gives them. Hosts that are somewhere else have none and \
+         are targets by their addresses: leave `byLabel` out.";
     601 Error FILE_CONTENT = "a path with no meaning or with two",
         "What is at a path is a file with a `content` or with a text `from` a secret, a `block` of lines in a file of \
          others, a `link` or a `directory`. Write exactly one of the five. A block has the mode and the owner of the \

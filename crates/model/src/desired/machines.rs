@@ -380,6 +380,9 @@ pub struct HetznerProject {
     pub network_zone: String,
     /// The location of what belongs to no server.
     pub location: PlaceName,
+    /// The node through which servers without public addresses reach the world.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nat: Option<NodeName>,
     /// The files of the private keys whose public halves are SSH keys there, by the keys' names.
     pub ssh_keys: BTreeMap<String, Arc<str>>,
 }

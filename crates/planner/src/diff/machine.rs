@@ -105,9 +105,16 @@ pub(crate) fn whole(machine: &DesiredMachine) -> Vec<FieldChange> {
 
 /// What can be changed while the machine stays what it is.
 pub(crate) fn in_place(machine: &DesiredMachine, seen: &MachineSeen) -> Vec<FieldChange> {
-    let differing = differences(machine, seen).into_iter();
-    let here = differing.filter(|it| matches!(it.course, Course::AtOnce | Course::NextStart));
-    here.map(|it| it.field()).collect()
+    let off = seen.power == Power::Stopped;
+    let here = |course| matches!(course, Course::AtOnce | Course::NextStart) || (off && course == Course::WhileOff);
+    differences(machine, seen).into_iter().filter(|it| here(it.course)).map(|it| it.field()).collect()
+}
+
+/// What can be changed of a machine that runs only while it is off.
+pub(crate) fn while_off(machine: &DesiredMachine, seen: &MachineSeen) -> Vec<FieldChange> {
+    let runs = seen.power == Power::Running;
+    let waits = differences(machine, seen).into_iter().filter(|it| runs && it.course == Course::WhileOff);
+    waits.map(|it| it.field()).collect()
 }
 
 /// Whether a machine was made and has certainly never run: it is made without starting with its hypervisor, and is told to
@@ -118,10 +125,11 @@ pub(crate) fn never_ran(machine: &DesiredMachine, seen: &MachineSeen) -> bool {
 
 /// Whether a machine has to be started again for its settings to be in force.
 pub(crate) fn needs_start(machine: &DesiredMachine, seen: &MachineSeen) -> bool {
-    if !machine.body.is_guest() {
+    if matches!(*machine.body, Body::Existing | Body::Local) {
         return false;
     }
-    let waits = || differences(machine, seen).iter().any(|it| it.course == Course::NextStart);
+    let waits =
+        || differences(machine, seen).iter().any(|it| matches!(it.course, Course::NextStart | Course::WhileOff));
     seen.power == Power::Running && (seen.pending || waits())
 }
 

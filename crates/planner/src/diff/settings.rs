@@ -15,6 +15,8 @@ pub enum Course {
     AtOnce,
     /// When the machine is started the next time.
     NextStart,
+    /// While the machine is off, and no sooner.
+    WhileOff,
     /// Not in place; the machine works all the same with what it has.
     Stays,
     /// Not in place, and what is wished cannot do without.
@@ -46,7 +48,13 @@ impl Difference {
 /// Every setting of a machine that differs from what is wished.
 pub fn differences(machine: &DesiredMachine, seen: &MachineSeen) -> Vec<Difference> {
     let wishes = machine.settings_at(&seen.place);
-    let differing = wishes.differing(&seen.settings).map(|(wish, there)| Difference {
+    let other = |wish: &Setting, there: Option<&Setting>| match (wish, there, &*machine.body) {
+        // What was taken in the place of what had run out is as good.
+        (Setting::ServerType(_), Some(Setting::ServerType(there)), Body::Server(server)) => !server.may_be(there),
+        _ => true,
+    };
+    let differing = wishes.differing(&seen.settings).filter(|(wish, there)| other(wish, *there));
+    let differing = differing.map(|(wish, there)| Difference {
         course: course(wish, there, &machine.body),
         wish: wish.clone(),
         there: there.cloned(),
@@ -71,6 +79,8 @@ pub fn course(wish: &Setting, there: Option<&Setting>, body: &Body) -> Course {
         // Nobody knows what there is to grow.
         (Disk(_), None, _) => Course::Stays,
         (Privileged(_), ..) => Course::Refused,
+        // <https://docs.hetzner.cloud/reference/cloud#server-actions-change-the-type-of-a-server>
+        (ServerType(_), ..) => Course::WhileOff,
         (Storage(_), ..) => Course::Stays,
         // A virtual machine has these from cloud-init, which takes whatever is told anew for another machine: it would set
         // up everything once more, host keys too, in the middle of a cluster.

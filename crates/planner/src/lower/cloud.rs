@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use kubewright_model::cloud::{Certificate, CloudBody, CloudNetwork, DesiredResource};
 use kubewright_model::desired::{
-    Body, DesiredHost, DesiredMachine, HETZNER, HetznerProject, certificate_secrets, primary_ip,
+    Body, DesiredHost, DesiredMachine, HETZNER, HetznerProject, Way, certificate_secrets, primary_ip,
 };
 use kubewright_model::digest::Digest;
 use kubewright_model::host::{FileWish, HostResource, UnitRun, UnitWish};
@@ -38,6 +38,7 @@ pub(super) fn project(
         endpoint: hetzner.endpoint.clone(),
         network_zone: hetzner.network_zone.clone(),
         location: hetzner.location.as_str().into(),
+        nat: hetzner.network.as_ref().and_then(|network| network.nat.clone()),
         ssh_keys,
     })
 }
@@ -105,6 +106,19 @@ fn cloud_network(context: &Context<'_>, hetzner: &Hetzner, network: &HetznerNetw
 pub(super) fn nat<'c>(context: &'c Context<'_>) -> Option<&'c NodePlan<'c>> {
     let name = context.file.spec.providers.hetzner.as_ref()?.network.as_ref()?.nat.as_ref()?;
     context.nodes.iter().find(|node| node.name == *name)
+}
+
+/// The way to a host that has no public address goes through the node that has one, by its name: where that is, only the
+/// cloud knows. The spec may name another way in.
+pub(super) fn through_gate(context: &Context<'_>, node: &NodePlan<'_>, way: Way) -> Way {
+    let hetzner = context.file.spec.providers.hetzner.as_ref();
+    let own = node.pool.hetzner.as_ref().and_then(|machines| machines.public_ipv4);
+    let public = own.or(hetzner.map(|hetzner| hetzner.public_ipv4)).unwrap_or(true);
+    let gate = nat(context).filter(|gate| gate.name != node.name && node.pool.hetzner.is_some());
+    match gate.filter(|_| way.jump.is_none() && !public) {
+        Some(gate) => Way { jump: Some(format!("{}@{}:{}", way.user, gate.name, way.port).into()), ..way },
+        None => way,
+    }
 }
 
 /// What makes a host hand on what others send to the world, in its own name. It is said anew at every start, and saying it

@@ -40,7 +40,7 @@ pub(super) fn hosts(
             Some(DesiredHost {
                 name: node.name.clone(),
                 machine: Some(node.name.clone()),
-                way: way(node, settings.ssh.as_ref(), secrets),
+                way: cloud::through_gate(context, node, way(node, settings.ssh.as_ref(), secrets)),
                 os: settings.os.clone(),
                 resources: resources(context, node, settings, names, proxies, secrets),
                 listens: listens(context, node),

@@ -2,8 +2,8 @@
 
 use kubewright_model::change::{Reason, Subject};
 use kubewright_model::cloud::{CloudId, CloudKind, DesiredResource};
-use kubewright_model::desired::{Body, DesiredLoadBalancer, DesiredMachine};
-use kubewright_model::ids::{ProviderName, StepId};
+use kubewright_model::desired::{Body, Desired, DesiredLoadBalancer, DesiredMachine};
+use kubewright_model::ids::{NodeName, ProviderName, StepId};
 use kubewright_model::observed::Observed;
 use kubewright_model::plan::{Action, Stage, Step, Weight};
 
@@ -71,6 +71,19 @@ pub(super) fn before(machine: &DesiredMachine) -> Vec<StepId> {
     ];
     let keys = server.ssh_keys.iter().map(|name| CloudId::new(CloudKind::SshKey, name.as_str()));
     around.into_iter().chain(kept).flatten().chain(keys).map(|resource| made(&resource)).collect()
+}
+
+/// Whether a spec has its provider refuse to delete servers. What is protected by our own wish, a plan may delete.
+pub(super) fn protects(desired: &Desired, provider: &ProviderName) -> bool {
+    let servers = desired.machines.iter().filter(|machine| machine.provider == *provider);
+    servers.into_iter().any(|machine| matches!(&*machine.body, Body::Server(server) if server.protected))
+}
+
+/// The node through which a server reaches the world, and is reached, that has no public address itself.
+pub(super) fn gate<'d>(desired: &'d Desired, machine: &DesiredMachine) -> Option<&'d NodeName> {
+    let Body::Server(server) = &*machine.body else { return None };
+    let gate = desired.hetzner.as_ref()?.nat.as_ref()?;
+    (!server.public_ipv4 && *gate != machine.name).then_some(gate)
 }
 
 /// The steps that make what a load balancer needs.

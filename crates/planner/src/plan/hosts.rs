@@ -10,6 +10,7 @@ use kubewright_model::ids::StepId;
 use kubewright_model::observed::Observed;
 use kubewright_model::plan::{Action, HostChange, Stage, Step};
 
+use super::cloud;
 use super::draft::{Draft, id};
 use super::members::role_is_server;
 use super::roles;
@@ -123,6 +124,9 @@ fn change(
     needs: Vec<StepId>,
 ) -> StepId {
     let change = HostChange::making(node.host, Some(&draft.desired.owner), make);
+    // What it is set up with comes from the world.
+    let gate = cloud::gate(draft.desired, node.machine).map(|gate| id("host", gate));
+    let needs = needs.into_iter().chain(gate).collect();
     draft.add(Step {
         id: id("host", node.name()),
         stage: Stage::Hosts,

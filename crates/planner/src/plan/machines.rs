@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use kubewright_model::change::{Reason, Subject};
+use kubewright_model::change::{FieldChange, Reason, Subject};
 use kubewright_model::desired::{Body, DesiredHost, DesiredMachine};
 use kubewright_model::host::HostResource;
 use kubewright_model::ids::{ClusterName, ProviderName, StepId};
@@ -169,6 +169,7 @@ fn start(draft: &mut Draft<'_>, node: &Node<'_>, boots: bool, reason: Reason) {
     // A host that was there before us is cleaned before it is set up anew.
     let mut needs = ["create", "update", "raw", "leave"].map(|deed| id(deed, node.name())).to_vec();
     needs.push(id("hypervisor", node.place()));
+    needs.extend(cloud::gate(draft.desired, node.machine).map(|gate| id("start", gate)));
     draft.add(Step {
         id: id("start", node.name()),
         stage: Stage::Machines,
@@ -196,20 +197,24 @@ pub(super) fn restarts(draft: &Draft<'_>, node: &Node<'_>) -> bool {
 /// Changes a machine that works and starts it again; whoever calls has seen to it that nobody misses it. Some of what is
 /// set takes effect at once, a network card for one, so it is not set before.
 pub(super) fn restart(draft: &mut Draft<'_>, node: &Node<'_>, stage: Stage, mut needs: Vec<StepId>) -> StepId {
+    let mut asleep = Vec::new();
     if let Standing::Answers(seen, _) = &node.standing {
         update(draft, node, seen, stage, needs.clone());
+        asleep = machine_diff::while_off(node.machine, seen);
     }
     needs.push(id("update", node.name()));
     let (provider, name, way) = (node.machine.provider.clone(), node.name().clone(), node.host.way.clone());
     let (meanwhile, fields) = draft.rewritten.get(&name).cloned().unzip();
+    let fields: Vec<FieldChange> = fields.into_iter().flatten().chain(asleep.clone()).collect();
+    let becomes = (!asleep.is_empty()).then(|| Box::new(node.machine.clone()));
     let why = || Reason::Follows("its settings are in force from its next start on".into());
-    let reason = if meanwhile.is_some() { Reason::Differs } else { why() };
+    let reason = if fields.is_empty() { why() } else { Reason::Differs };
     draft.add(Step {
         id: id("restart", node.name()),
         stage,
         subject: Subject::Machine(node.name().clone()),
-        action: Action::RestartMachine { provider, name, way, meanwhile },
-        fields: fields.unwrap_or_default(),
+        action: Action::RestartMachine { provider, name, way, meanwhile, becomes },
+        fields,
         reason,
         needs,
         takes: vec![Lease::new(format!("start/{}/{}", node.machine.provider, node.place()), STARTS_PER_PLACE)],

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use kubewright_model::change::{Reason, Subject};
 use kubewright_model::condition::Condition;
-use kubewright_model::desired::{Desired, DesiredMember, MemberRecipes};
+use kubewright_model::desired::{Desired, DesiredLoadBalancer, DesiredMember, MemberRecipes};
 use kubewright_model::ids::{NodeName, StepId};
 use kubewright_model::observed::{ClusterSeen, HostSeen, Observed};
 use kubewright_model::plan::{Action, Lease, Stage, Step, Weight};
@@ -256,7 +256,11 @@ fn balancers(draft: &Draft<'_>) -> Vec<StepId> {
     let desired = draft.desired;
     let hosts = desired.machines.iter().filter(|machine| !draft.is_member(&machine.name));
     let hosts = hosts.map(|machine| id("host", &machine.name));
-    let balancers = desired.load_balancers.iter().map(|balancer| id("balance", &balancer.name));
+    // What stands before the ingress alone, nobody joins through.
+    let kubernetes = &desired.kubernetes;
+    let ports = [kubernetes.endpoint.port, kubernetes.distribution.registration_port(kubernetes.endpoint.port)];
+    let leads = |balancer: &&DesiredLoadBalancer| ports.iter().any(|it| balancer.settings.listeners.contains_key(it));
+    let balancers = desired.load_balancers.iter().filter(leads).map(|balancer| id("balance", &balancer.name));
     hosts.chain(balancers).filter(|step| draft.has(step)).collect()
 }
 

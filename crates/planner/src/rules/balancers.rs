@@ -1,9 +1,11 @@
 //! 05xx, the part about load balancers before the cluster.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use kubewright_model::codes;
 use kubewright_model::diagnostic::{Diagnostic, SpecPath};
+use kubewright_model::ids::ClusterName;
 use kubewright_model::spec::load_balancers::{Balancer, HealthProtocol, ListenProtocol, Listener};
 use kubewright_model::spec::{LoadBalancer, Role};
 
@@ -32,8 +34,11 @@ pub(super) fn rules(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
         hosts(facts, balancer, &path, found);
         floating(facts, balancer, &path, found);
         targets(facts, balancer, &path, found);
+        private(facts, name, balancer, &path, found);
+        by_label(facts, balancer, &path, found);
         for (index, listener) in balancer.listen.iter().enumerate() {
             listens(balancer, listener, &path.then("listen").then(index), found);
+            speaks(facts, listener, &path.then("listen").then(index), found);
         }
     }
 }
@@ -76,6 +81,75 @@ fn floating(facts: &Facts<'_>, balancer: &LoadBalancer, path: &SpecPath, found: 
         let help = "add a host to the pool, or remove `floating`";
         found.push(Diagnostic::new(codes::FLOATING_ALONE, path, message).help(help));
     }
+}
+
+/// A load balancer at Hetzner has the address that the spec gives it, or any; the API's has to be known to every node.
+fn private(
+    facts: &Facts<'_>,
+    name: &ClusterName,
+    balancer: &LoadBalancer,
+    path: &SpecPath,
+    found: &mut Vec<Diagnostic>,
+) {
+    let before_api = facts.spec.kubernetes.endpoint.load_balancer.as_deref() == Some(name.as_str());
+    let written = facts.spec.kubernetes.endpoint.host.is_some();
+    let network = facts.spec.providers.hetzner.as_ref().is_some_and(|hetzner| hetzner.network.is_some());
+    let outside = |address: IpAddr| facts.spec.network.cidr.filter(|cidr| !cidr.contains(address));
+    let taken = |address| facts.nodes.iter().find(|node| node.address == Some(address));
+    let (message, help) = match balancer.private_address {
+        _ if balancer.by != Balancer::Hetzner && balancer.private_address.is_none() => return,
+        Some(_) if balancer.by != Balancer::Hetzner => (
+            "HAProxy has the addresses of its hosts".to_string(),
+            "remove `privateAddress`, or write `floating`".into(),
+        ),
+        None if before_api && !written => {
+            let help = "write `privateAddress`, a free one of `network.cidr`".to_string();
+            ("it stands before the API, and no node knows where".to_string(), help)
+        }
+        Some(_) if !balancer.private_network || !network => {
+            let help = "write `privateNetwork: true`, and the network in `providers.hetzner`".to_string();
+            ("an address in a private network that it is not in".to_string(), help)
+        }
+        Some(address) => match (outside(address), taken(address)) {
+            (Some(cidr), _) => {
+                (format!("{address} does not lie in the hosts' network {cidr}"), format!("choose a free one of {cidr}"))
+            }
+            (_, Some(node)) => (format!("{address} is that of `{}`", node.name), "choose a free one".to_string()),
+            (None, None) => return,
+        },
+        None => return,
+    };
+    let field = if balancer.private_address.is_some() { path.then("privateAddress") } else { path.then("by") };
+    found.push(Diagnostic::new(codes::BALANCER_ADDRESS, field, message).help(help));
+}
+
+fn by_label(facts: &Facts<'_>, balancer: &LoadBalancer, path: &SpecPath, found: &mut Vec<Diagnostic>) {
+    let elsewhere = facts.nodes.iter().find(|node| {
+        let named = balancer.targets.is_empty() || balancer.targets.contains(node.pool_name);
+        named && node.is_node() && node.pool.hetzner.is_none()
+    });
+    let message = match (balancer.by, elsewhere) {
+        _ if !balancer.by_label => return,
+        (Balancer::Haproxy, _) => "HAProxy knows nothing of labels".to_string(),
+        (Balancer::Hetzner, Some(node)) => format!("`{}` is no server of Hetzner Cloud", node.name),
+        (Balancer::Hetzner, None) => return,
+    };
+    found.push(Diagnostic::new(codes::BALANCER_LABELS, path.then("byLabel"), message).help("remove `byLabel`"));
+}
+
+/// What comes in plain goes to a port that speaks plain HTTP.
+fn speaks(facts: &Facts<'_>, listener: &Listener, path: &SpecPath, found: &mut Vec<Diagnostic>) {
+    let nginx = facts.spec.ingress.nginx.as_ref();
+    let ports = nginx.and_then(|nginx| nginx.node_ports.as_ref());
+    let tls = ports.map(|ports| ports.https);
+    let host_port = nginx.is_some_and(|nginx| nginx.host_network) && listener.to == 443;
+    if listener.protocol == ListenProtocol::Tcp || !(tls == Some(listener.to) || host_port) {
+        return;
+    }
+    let message = format!("the targets get plain HTTP, and NGINX speaks TLS on port {}", listener.to);
+    let plain = ports.map(|ports| ports.http).filter(|_| !host_port).unwrap_or(80);
+    let help = format!("write `to: {plain}`, also for 443; or `protocol: tcp`, and NGINX ends TLS");
+    found.push(Diagnostic::new(codes::PLAIN_TO_TLS, path.then("to"), message).help(help));
 }
 
 fn targets(facts: &Facts<'_>, balancer: &LoadBalancer, path: &SpecPath, found: &mut Vec<Diagnostic>) {

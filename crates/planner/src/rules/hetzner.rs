@@ -1,9 +1,13 @@
 //! 03xx, the part about Hetzner.
 
+mod project;
+
+use std::net::IpAddr;
+
 use kubewright_model::codes;
 use kubewright_model::diagnostic::Diagnostic;
 use kubewright_model::spec::load_balancers::Balancer;
-use kubewright_model::spec::providers::{FirewallProtocol, FirewallRule, HetznerFirewall};
+use kubewright_model::spec::providers::{FirewallProtocol, FirewallRule, Hetzner, HetznerFirewall};
 
 use super::{Facts, at};
 
@@ -26,9 +30,39 @@ pub(super) fn rules(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
         let help = "let `network.cidr` be a part of `ipRange`, or be equal to it";
         found.push(Diagnostic::new(codes::SUBNET_OUTSIDE, at("network/cidr"), message).help(help));
     }
+    endpoint(hetzner, found);
+    certificates(hetzner, found);
+    project::rules(facts, hetzner, found);
     if let Some(firewall) = &hetzner.firewall {
         ports(firewall, found);
         ssh(facts, firewall, found);
+    }
+}
+
+/// Whoever is in between reads what goes in clear text.
+fn endpoint(hetzner: &Hetzner, found: &mut Vec<Diagnostic>) {
+    let Some(rest) = hetzner.endpoint.as_deref().and_then(|it| it.strip_prefix("http://")) else { return };
+    let host = rest.split(['/', ':']).next().unwrap_or_default();
+    if host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback()) {
+        return;
+    }
+    let message = "the token would go there in clear text";
+    let path = at("providers/hetzner/endpoint");
+    found.push(Diagnostic::new(codes::HETZNER_ENDPOINT, path, message).help("write `https://`"));
+}
+
+fn certificates(hetzner: &Hetzner, found: &mut Vec<Diagnostic>) {
+    for (name, certificate) in &hetzner.certificates {
+        let brought = (certificate.certificate.is_some(), certificate.private_key.is_some());
+        let (message, help) = match (certificate.domains.is_empty(), brought) {
+            (false, (false, false)) | (true, (true, true)) => continue,
+            (false, _) => ("`domains`, and a certificate of your own", "keep one of the two"),
+            (true, (false, false)) => ("it is for no domain", "write its `domains`, or `certificate` and `privateKey`"),
+            (true, (true, false)) => ("a certificate without its private key", "write `privateKey`"),
+            (true, (false, true)) => ("a private key without its certificate", "write `certificate`"),
+        };
+        let path = at("providers/hetzner/certificates").then(name);
+        found.push(Diagnostic::new(codes::HETZNER_CERTIFICATE, path, message).help(help));
     }
 }
 

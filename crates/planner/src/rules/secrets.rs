@@ -46,6 +46,12 @@ fn of_machines<'a>(facts: &Facts<'a>) -> Vec<Place<'a>> {
         all.push((proxmox.password.as_ref(), path.then("password"), Outside));
     }
     all.push((spec.providers.hetzner.as_ref().map(|it| &it.token), at("providers/hetzner/token"), Outside));
+    let certificates = spec.providers.hetzner.iter().flat_map(|hetzner| &hetzner.certificates);
+    for (name, certificate) in certificates {
+        let path = at("providers/hetzner/certificates").then(name);
+        all.push((certificate.certificate.as_ref(), path.then("certificate"), Outside));
+        all.push((certificate.private_key.as_ref(), path.then("privateKey"), Outside));
+    }
     all.push((spec.kubernetes.join_token.as_ref(), at("kubernetes/joinToken"), Anywhere));
     all.push((spec.kubernetes.agent_token.as_ref(), at("kubernetes/agentToken"), Anywhere));
     for (name, registry) in &spec.kubernetes.registries {
@@ -205,6 +211,6 @@ mod tests {
     fn every_place_of_a_secret_is_known() {
         let schema = kubewright_model::spec::schema::json_schema().to_string();
         let places = schema.matches("#/$defs/SecretRef").count();
-        assert_eq!(places, 22, "a field for a secret came or went: correct `references`, then this number");
+        assert_eq!(places, 24, "a field for a secret came or went: correct `references`, then this number");
     }
 }

@@ -88,9 +88,12 @@ impl Hands<'_> {
                 self.world.doors.machine(name, &seen);
                 self.answers(name, way, &[], tell).await?;
             }
-            Action::RestartMachine { provider, name, way, meanwhile } => {
+            Action::RestartMachine { provider, name, way, meanwhile, becomes } => {
                 let provider = self.provider(provider)?;
                 patiently!(tell, provider.shut_down(name, owner))?;
+                if let Some(machine) = becomes {
+                    patiently!(tell, provider.update(machine, owner))?;
+                }
                 if let Some(change) = meanwhile {
                     self.change_host(action, change, true, tell).await?;
                 }

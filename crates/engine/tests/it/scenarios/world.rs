@@ -33,9 +33,19 @@
 //! store lost                              what was kept beside the spec is gone
 //! snapshot SNAPSHOT of NAME               somebody, or an earlier run of ours, has taken a snapshot of a machine
 //! rigid STORAGE                           a storage keeps no snapshots
+//! type TYPE on NAME                       a cloud's server is of another type
+//! target gone NAME of BALANCER            somebody took a target from a provider's load balancer
+//! balancer gone BALANCER                  somebody deleted a provider's load balancer; `balancer type TYPE of BALANCER`
+//!                                         somebody gave it another type
+//! foreign network|firewall NAME           somebody else's, of a name that the spec has
+//! subnet CIDR in NETWORK                  somebody put a further subnet into a network
+//! firewall open PORT in FIREWALL          somebody lets TCP in at a port
+//! stray volume|balancer NAME              the cluster itself has made it at its cloud
 //! fault FAULT[=NAME]                      goes wrong from now on, as `rehearse --fault` has it
 //! unreachable NAME                        the same as `fault unreachable=NAME`
 //! ```
+
+mod cloud;
 
 use kubewright_engine::cluster::ClusterApi;
 use kubewright_engine::sim::Fault;
@@ -112,6 +122,8 @@ async fn happen(yard: &Yard, line: &str) -> Result<(), String> {
         ["cordoned" | "taint" | "label" | "release" | "object" | "unlisted", ..] | ["foreign", "release", ..] => {
             on_cluster(yard, &words).await
         }
+        ["target" | "balancer" | "subnet" | "firewall" | "stray" | "type", ..]
+        | ["foreign", "network" | "firewall", _] => cloud::happen(yard, &words),
         ["foreign", vmid, name] => {
             let like = yard.desired.machines.first().ok_or("there are no machines")?;
             let vmid = Vmid(vmid.parse().map_err(|_| "the number is none")?);
