@@ -84,8 +84,9 @@ pub(crate) enum Command {
     /// Take away everything that is ours.
     #[command(after_help = "Examples:
   kubewright destroy
-  kubewright destroy --yes cluster.yaml")]
-    Destroy(Change),
+  kubewright destroy --yes cluster.yaml
+  kubewright destroy --leftovers      # with load balancers and volumes that the cluster made")]
+    Destroy(Destroy),
     /// Destroy and build anew, in one plan.
     #[command(after_help = "Examples:
   kubewright rebuild
@@ -253,6 +254,15 @@ pub(crate) struct Change {
     /// In which form events are printed.
     #[arg(long, default_value = "text")]
     pub(crate) output: Output,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Destroy {
+    #[command(flatten)]
+    pub(crate) change: Change,
+    /// Take away too what the cluster itself has made at its cloud: load balancers of Services, and volumes with their data.
+    #[arg(long)]
+    pub(crate) leftovers: bool,
 }
 
 #[derive(Debug, Args)]

@@ -12,6 +12,7 @@ mod csr_approver;
 mod elasticsearch;
 mod flannel;
 mod fluentd;
+mod hetzner;
 mod loki;
 mod metallb;
 mod monitoring;
@@ -40,6 +41,7 @@ pub(crate) fn releases(context: &Context<'_>, secrets: &mut SecretNames) -> Vec<
     releases.extend(context.file.spec.kubernetes.cni.cilium.as_ref().map(|cilium| cilium::release(context, cilium)));
     releases.extend(flannel::release(context));
     releases.extend(csr_approver::release(context));
+    releases.extend(hetzner::releases(context));
     releases.extend(addons.metallb.as_ref().map(|metallb| metallb::release(context, metallb)));
     releases.extend(addons.cert_manager.as_ref().filter(|it| !it.by_argocd).map(cert_manager::release));
     releases.extend(context.file.spec.ingress.nginx.as_ref().map(nginx::release));
@@ -59,6 +61,7 @@ pub(crate) fn releases(context: &Context<'_>, secrets: &mut SecretNames) -> Vec<
 pub(crate) fn objects(context: &Context<'_>, secrets: &mut SecretNames) -> Vec<DesiredObjects> {
     let addons = &context.file.spec.addons;
     let mut groups = Vec::new();
+    groups.extend(hetzner::objects(context, secrets));
     groups.extend(context.file.spec.kubernetes.cni.cilium.as_ref().and_then(cilium::objects));
     groups.extend(addons.metallb.as_ref().map(metallb::objects));
     groups.extend(addons.cert_manager.as_ref().and_then(cert_manager::objects));

@@ -15,7 +15,7 @@ use kubewright_model::plan::{Action, Ask, Plan};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::take::{taken, taking};
-use crate::arguments::{self, Arguments, Change, Output};
+use crate::arguments::{self, Arguments, Change, Destroy, Output};
 use crate::problem::{Done, Problem, listed};
 use crate::screen::{BAD, CARE, counted, paint, remark, say};
 use crate::source::{self, Reading};
@@ -69,16 +69,23 @@ pub(super) fn apply(arguments: &Arguments, apply: &arguments::Apply) -> Result<D
     carry_out(arguments, Wish { file: &file, desired, ask, only, approved, yes, detail, output, what: "apply" })
 }
 
-pub(super) fn destroy(arguments: &Arguments, change: &Change) -> Result<Done, Problem> {
-    whole(arguments, change, Ask::Destroy, "destroy")
+pub(super) fn destroy(arguments: &Arguments, destroy: &Destroy) -> Result<Done, Problem> {
+    whole(arguments, &destroy.change, Ask::Destroy, destroy.leftovers, "destroy")
 }
 
 pub(super) fn rebuild(arguments: &Arguments, change: &Change) -> Result<Done, Problem> {
-    whole(arguments, change, Ask::Rebuild, "rebuild")
+    whole(arguments, change, Ask::Rebuild, false, "rebuild")
 }
 
-fn whole(arguments: &Arguments, change: &Change, ask: Ask, what: &'static str) -> Result<Done, Problem> {
+fn whole(
+    arguments: &Arguments,
+    change: &Change,
+    ask: Ask,
+    take_strays: bool,
+    what: &'static str,
+) -> Result<Done, Problem> {
     let desired = source::read(&change.file, Reading::of(arguments, change.output))?.desired;
+    let desired = Desired { take_strays, ..desired };
     let (file, yes, detail, output) = (change.file.as_path(), change.yes, detail(change.full), change.output);
     carry_out(arguments, Wish { file, desired, ask, only: Vec::new(), approved: None, yes, detail, output, what })
 }
@@ -102,7 +109,10 @@ pub(super) fn replace(arguments: &Arguments, replace: &arguments::Replace) -> Re
 
 /// Plans, shows, asks, and does it.
 fn carry_out(arguments: &Arguments, wish: Wish<'_>) -> Result<Done, Problem> {
-    Site::change(arguments, wish.file, &wish.desired, async |site| {
+    let (file, desired) = (wish.file, wish.desired.clone());
+    Site::change(arguments, file, &desired, async move |site| {
+        let desired = leftovers(site, &wish).await?;
+        let wish = Wish { desired, ..wish };
         let looked;
         let mut request = Request {
             desired: &wish.desired,
@@ -148,6 +158,38 @@ fn carry_out(arguments: &Arguments, wish: Wish<'_>) -> Result<Done, Problem> {
         }
         Ok(if breaches.is_empty() { done } else { Done::Bug })
     })
+}
+
+/// What the cluster itself has made at its cloud is asked for by itself: people may want what is in its volumes. Where nobody
+/// can be asked it stays, and the plan says so.
+async fn leftovers(site: &Site, wish: &Wish<'_>) -> Result<Desired, Problem> {
+    let desired = wish.desired.clone();
+    if wish.ask != Ask::Destroy || desired.take_strays || wish.yes || !std::io::stdin().is_terminal() {
+        return Ok(desired);
+    }
+    let observed = site.engine.status(&desired).await;
+    let strays: Vec<String> = observed
+        .providers
+        .values()
+        .filter_map(|seen| seen.present())
+        .flat_map(|inventory| inventory.strays.iter().map(ToString::to_string))
+        .collect();
+    if strays.is_empty() {
+        return Ok(desired);
+    }
+    remark!("the cluster itself has made {}:", counted(strays.len(), "thing"));
+    strays.iter().for_each(|stray| remark!("  {} {stray}", paint(BAD, "-")));
+    let question = format!("{} delete them too, volumes with their data? [y/N]", paint(CARE, "?"));
+    Ok(Desired { take_strays: answered(&question).is_some_and(|answer| agrees(&answer, "y")), ..desired })
+}
+
+/// Asks, and hears what a person says.
+fn answered(question: &str) -> Option<String> {
+    let _ = write!(anstream::stderr(), "{question} ");
+    let _ = std::io::stderr().flush();
+    let mut answer = String::new();
+    std::io::stdin().lock().read_line(&mut answer).ok()?;
+    Some(answer.trim().to_string())
 }
 
 /// Shows a plan; whether there is anything to do in it that can be done.
@@ -199,11 +241,7 @@ fn agreed(ask: &Ask, cluster: &ClusterName, plan: &Plan) -> Result<(), Problem> 
         }
         _ => (format!("{} carry out {}? [y/N]", paint(CARE, "?"), counted(plan.steps.len(), "step")), "y"),
     };
-    let _ = write!(anstream::stderr(), "{question} ");
-    let _ = std::io::stderr().flush();
-    let mut answer = String::new();
-    let read = std::io::stdin().lock().read_line(&mut answer);
-    if read.is_ok() && agrees(answer.trim(), word) { Ok(()) } else { Err(refused()) }
+    if answered(&question).is_some_and(|answer| agrees(&answer, word)) { Ok(()) } else { Err(refused()) }
 }
 
 /// Whether an answer is the word that was asked for. `y` has many forms, a cluster's name has one.

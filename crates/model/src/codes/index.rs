@@ -630,4 +630,8 @@ codes! {
     835 Error ELASTICSEARCH_VERSION = "an Elasticsearch that its parts are not for",
         "Fluentd's client is of Elasticsearch 8, and logs are kept for so long as you say since 8.16. Write a version \
          from 8.16 to 8.19, or leave `version` out.";
+    836 Error HETZNER_ADDON = "a part of Hetzner Cloud where there is none",
+        "What knows of Hetzner inside of the cluster calls it with the token of `providers.hetzner`. Describe the project \
+         there, or take `addons.hetzner` out. The cloud controller takes a node that is no server of the project for one \
+         that is gone, and takes it out of the cluster.";
 }

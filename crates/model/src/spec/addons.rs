@@ -36,6 +36,9 @@ pub struct AddOns {
     /// Logs of all pods in one place: Elasticsearch, filled by Fluentd, seen in Kibana.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub elasticsearch: Option<Elasticsearch>,
+    /// What knows of Hetzner Cloud inside of the cluster.
+    #[serde(default, skip_serializing_if = "HetznerAddOns::is_nothing")]
+    pub hetzner: HetznerAddOns,
     /// HashiCorp Vault.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vault: Option<Vault>,
@@ -128,6 +131,52 @@ pub struct Metallb {
     /// Further chart values; they win over ours.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     pub values: IndexMap<String, Value>,
+}
+
+/// What knows of Hetzner Cloud inside of the cluster. Both call it with the token of `providers.hetzner`, which whoever reads
+/// Secrets of `kube-system` reads too.
+#[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct HetznerAddOns {
+    /// Gives Services of type LoadBalancer load balancers of Hetzner, and nodes what Hetzner knows of their servers
+    /// (hcloud-cloud-controller-manager). A cluster begins with it or without.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cloud_controller: Option<Plain>,
+    /// Gives claims volumes of Hetzner (hcloud-csi).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub csi: Option<HetznerCsi>,
+}
+
+impl HetznerAddOns {
+    /// Whether none of them is wished.
+    pub fn is_nothing(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// Volumes of Hetzner.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct HetznerCsi {
+    /// The chart's version. Without it: the one that this kubewright knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<Version>,
+    /// The StorageClass' name.
+    #[serde(default = "hetzner_class")]
+    pub class: ObjectName,
+    /// Claims that name no class get this one. K3s has another one for that: its own local-path.
+    #[serde(default)]
+    pub default: bool,
+    /// Keep volumes whose claims are gone.
+    #[serde(default)]
+    pub retain: bool,
+    /// Further chart values; they win over ours.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub values: IndexMap<String, Value>,
+}
+
+fn hetzner_class() -> ObjectName {
+    "hcloud-volumes".into()
 }
 
 /// Volumes.

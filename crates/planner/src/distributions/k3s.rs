@@ -46,6 +46,9 @@ fn links() -> Vec<HostResource> {
 
 fn configure(context: &Context<'_>, node: &NodePlan<'_>, config: &mut Config) {
     let kubernetes = &context.file.spec.kubernetes;
+    if has_cloud_controller(context) {
+        config.also("kubelet-arg", "cloud-provider=external");
+    }
     if let Some(interface) = kubernetes.cni.flannel.as_ref().and_then(|cni| cni.interface.clone()) {
         config.set("flannel-iface", interface);
     }
@@ -56,11 +59,20 @@ fn configure(context: &Context<'_>, node: &NodePlan<'_>, config: &mut Config) {
     if port != API_PORT {
         config.set("https-listen-port", port);
     }
+    if has_cloud_controller(context) {
+        config.set("disable-cloud-controller", true);
+    }
     network(context, config);
     config.list("disable", disabled(context));
     if kubernetes.encrypt_secrets {
         config.set("secrets-encryption", true);
     }
+}
+
+/// Whether nodes are told by their cloud what they are. K3s has a controller for that of its own.
+/// <https://docs.k3s.io/networking/networking-services#deploying-an-external-cloud-controller-manager>
+fn has_cloud_controller(context: &Context<'_>) -> bool {
+    context.file.spec.addons.hetzner.cloud_controller.is_some()
 }
 
 /// Cilium takes Flannel's, the network policies' and, if wished, kube-proxy's place.
@@ -97,7 +109,7 @@ fn disabled(context: &Context<'_>) -> Vec<String> {
         disabled.push("traefik".to_string());
     }
     // Its pods would listen on the very ports that the other one announces or that NGINX holds.
-    if spec.addons.metallb.is_some() || l2 || host_ports {
+    if spec.addons.metallb.is_some() || l2 || host_ports || has_cloud_controller(context) {
         disabled.push("servicelb".to_string());
     }
     if spec.addons.metrics_server.is_some() {

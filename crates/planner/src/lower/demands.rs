@@ -1,5 +1,6 @@
 //! What K3s, Proxmox, HAProxy and Helm demand of what the compilers write, one demand for each test.
 
+mod hetzner;
 mod logs;
 mod rke2;
 

@@ -37,6 +37,10 @@ fn of_cluster(file: &ClusterFile) -> Vec<Missing> {
         let effect = "machines and hosts are planned, members are not";
         missing.push(blocks(format!("distribution {}", distribution.title()), effect));
     }
+    if spec.addons.hetzner.cloud_controller.is_some() && distribution != Distribution::K3s {
+        let effect = "its nodes are told nothing of a cloud controller";
+        missing.push(blocks(format!("Hetzner's cloud controller on {}", distribution.title()), effect));
+    }
     missing.extend(flannel(&spec.kubernetes));
     missing.extend(of_kubeadm(file));
     if spec.addons.storage.local_path.is_some() && distribution != Distribution::K3s {

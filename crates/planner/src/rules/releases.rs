@@ -27,6 +27,15 @@ pub(super) fn rules(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
         chart_rules(name, chart, &at("addons/charts").then(name), &mut say);
     }
     names(facts, &mut say);
+    let provider = facts.spec.providers.hetzner.is_some();
+    let elsewhere = facts.nodes.iter().find(|node| node.is_node() && node.pool.hetzner.is_none());
+    if !addons.hetzner.is_nothing() && !provider {
+        let message = "there is no project of Hetzner Cloud in this file".to_string();
+        say(codes::HETZNER_ADDON, at("addons/hetzner"), message, "write `providers.hetzner` with its token");
+    } else if let Some(node) = elsewhere.filter(|_| addons.hetzner.cloud_controller.is_some()) {
+        let message = format!("`{}` is no server of Hetzner Cloud, and would be taken out of the cluster", node.name);
+        say(codes::HETZNER_ADDON, at("addons/hetzner/cloudController"), message, "remove it, or that pool");
+    }
     for (name, source) in &addons.manifests {
         manifest(source, name.as_str(), &at("addons/manifests").then(name), &mut say);
     }

@@ -22,6 +22,17 @@ impl Config {
         self.0.insert(key.to_string(), value.into());
     }
 
+    /// Adds to a flag that may be given several times, also by the user.
+    pub(in crate::distributions) fn also(&mut self, key: &str, value: &str) {
+        let mut values = match self.0.shift_remove(key) {
+            Some(Value::Array(values)) => values,
+            Some(other) => vec![other],
+            None => Vec::new(),
+        };
+        values.push(value.into());
+        self.set(key, values);
+    }
+
     /// Sets a flag that is given once for each of its values, and not at all where there is none.
     pub(in crate::distributions) fn list(&mut self, key: &str, values: Vec<String>) {
         if !values.is_empty() {
@@ -50,7 +61,13 @@ pub(super) fn text(program: &Program, context: &Context<'_>, node: &NodePlan<'_>
         &kubernetes.agent_config
     };
     for (key, value) in further {
-        config.set(key, value.clone());
+        match (value, config.0.get(key)) {
+            // What we give too stands beside the user's.
+            (Value::Array(theirs), Some(Value::Array(ours))) => {
+                config.set(key, ours.iter().chain(theirs).cloned().collect::<Vec<_>>());
+            }
+            _ => config.set(key, value.clone()),
+        }
     }
     // A map of plain values always has a YAML text.
     serde_saphyr::to_string(&Value::Object(config.0)).unwrap_or_default()
