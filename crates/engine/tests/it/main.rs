@@ -16,6 +16,7 @@ mod hosts;
 mod hypervisor;
 mod journals;
 mod kept;
+mod keybuzz;
 mod kubeadm;
 #[path = "../../../hosts/tests/it/lab.rs"]
 mod lab;

@@ -41,6 +41,7 @@
 //! subnet CIDR in NETWORK                  somebody put a further subnet into a network
 //! firewall open PORT in FIREWALL          somebody lets TCP in at a port
 //! stray volume|balancer NAME              the cluster itself has made it at its cloud
+//! leftovers wished                        what the cluster itself has made is to go too
 //! fault FAULT[=NAME]                      goes wrong from now on, as `rehearse --fault` has it
 //! unreachable NAME                        the same as `fault unreachable=NAME`
 //! ```
@@ -78,6 +79,8 @@ pub(super) async fn make(spec: &str, lines: &[&str]) -> Result<Yard, String> {
                 return Err(format!("`{line}`: {}", told.join("; ")));
             }
             yard.wish(wanted.clone());
+        } else if *line == "leftovers wished" {
+            yard.desired.take_strays = true;
         } else {
             happen(&yard, line).await.map_err(|why| format!("`{line}`: {why}"))?;
         }
