@@ -6,6 +6,10 @@ mod backups;
 mod fake;
 mod faults;
 mod ha;
+mod hcloud_driver;
+mod hcloud_fake;
+#[path = "../hetzner/mod.rs"]
+mod hetzner;
 mod images;
 mod life;
 mod login;
