@@ -1,4 +1,5 @@
-//! What the tests need of the machine: real shells, a real OpenSSH server, hosts with systemd, a Python for the pretend Proxmox.
+//! What the tests need of the machine: real shells, a real OpenSSH server, hosts with systemd, a Python for the pretend Proxmox,
+//! a Node.js for the judge of calls to Hetzner Cloud.
 //!
 //! Found out before anything is built, and put right where that is ours to do: by root, with apt. Everybody else is told
 //! the one command, because a test that finds no SSH server fails, it does not pass in silence.
@@ -39,8 +40,11 @@ const NEEDS: &[Need] = &[
     Need { test: "command -v openssl", package: "openssl" },
     // Alerts are judged by who reads them.
     Need { test: "command -v promtool", package: "prometheus" },
-    // A pretend Proxmox VE comes from PyPI into an environment below the target folder.
+    // A pretend Proxmox VE and a client of Hetzner Cloud come from PyPI into environments below the target folder.
     Need { test: "python3 -c 'import ensurepip, venv'", package: "python3-venv" },
+    // Who judges calls to Hetzner Cloud by its description comes from npm, below the target folder.
+    Need { test: "command -v node", package: "nodejs" },
+    Need { test: "command -v npm", package: "npm" },
 ];
 
 /// Where Debian keeps programs that only root is meant to start.

@@ -34,6 +34,9 @@ mod secrets;
 #[path = "../../../providers/tests/it/taught.rs"]
 mod taught;
 mod templates;
+#[path = "../../../providers/tests/it/tools.rs"]
+#[expect(dead_code, reason = "the provider's own tests use all of it")]
+mod tools;
 mod waiting;
 #[path = "../../../providers/tests/it/wishes.rs"]
 mod wishes;

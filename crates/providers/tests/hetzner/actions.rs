@@ -168,10 +168,14 @@ impl State {
         before.is_some_and(|before| self.actions[&before].running())
     }
 
-    /// Somebody asks for an action.
+    /// Somebody asks for an action; while it waits for another one, that comes further.
     pub(crate) fn look_at_action(&mut self, id: u64) {
-        if !self.waits(id) && matches!(self.pace, Pace::Polls(_)) {
-            self.actions.get_mut(&id).unwrap().polls += 1;
+        let mut first = id;
+        while let Some(before) = self.actions[&first].after.filter(|before| self.actions[before].running()) {
+            first = before;
+        }
+        if matches!(self.pace, Pace::Polls(_)) {
+            self.actions.get_mut(&first).unwrap().polls += 1;
         }
         self.settle();
     }

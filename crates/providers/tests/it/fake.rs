@@ -1,13 +1,14 @@
 //! A pretend Proxmox VE cluster that nobody of this project wrote: fakepve, as a process of its own.
 
-use std::fs::File;
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use kubewright_model::secret::Secret;
 use kubewright_providers::proxmox::{Identity, Proxmox, Settings, Trust};
 use serde_json::{Value, json};
+
+use crate::tools::python;
 
 /// The package, as pip names it.
 const PACKAGE: &str = "fakepve[crypto]==0.5.0";
@@ -44,7 +45,7 @@ impl Fake {
             .ancestors()
             .map(|folder| folder.join("crates/providers/tests/launch.py"));
         let script = script.into_iter().find(|path| path.is_file()).expect("the launcher is in this project");
-        let mut child = Command::new(python())
+        let mut child = Command::new(python(PACKAGE))
             .arg(script)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -98,28 +99,4 @@ impl Drop for Fake {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-/// A Python that knows fakepve; it is put below the target folder once.
-fn python() -> PathBuf {
-    let home = Path::new(env!("CARGO_TARGET_TMPDIR")).join("fakepve-0.5.0");
-    let turn = File::create(home.with_extension("lock")).unwrap();
-    turn.lock().unwrap();
-    let done = home.join("installed");
-    if !done.is_file() {
-        run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&home));
-        run(Command::new(home.join("bin/pip")).args(["install", "--quiet", PACKAGE]));
-        File::create(&done).unwrap();
-    }
-    home.join("bin/python")
-}
-
-fn run(command: &mut Command) {
-    let ran = command.output();
-    let said = match &ran {
-        Ok(output) if output.status.success() => return,
-        Ok(output) => String::from_utf8_lossy(&output.stderr).into_owned(),
-        Err(error) => error.to_string(),
-    };
-    panic!("tests of Proxmox need Python 3 with venv, and {PACKAGE} from PyPI.\n{command:?} failed: {said}");
 }

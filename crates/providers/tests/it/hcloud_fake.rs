@@ -1,11 +1,13 @@
 //! The pretend Hetzner Cloud API itself: what is tricky in it.
 
+use std::process::Command;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use crate::hcloud_driver::Driver;
 use crate::hetzner::{Fake, Fault, Selector, fingerprint};
+use crate::tools;
 
 fn server(name: &str) -> Value {
     json!({"name": name, "server_type": "cx23", "image": "debian-12", "location": "fsn1"})
@@ -81,13 +83,9 @@ async fn faults_come_and_go() {
 fn fingerprints_are_those_of_ssh_keygen() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("key");
-    let run = |arguments: &[&str]| {
-        let output = std::process::Command::new("ssh-keygen").args(arguments).arg(&path).output().unwrap();
-        assert!(output.status.success(), "{output:?}");
-        String::from_utf8(output.stdout).unwrap()
-    };
-    run(&["-q", "-t", "ed25519", "-N", "", "-f"]);
+    tools::ssh_key(&path);
     let public = std::fs::read_to_string(path.with_extension("pub")).unwrap();
-    let said = run(&["-l", "-E", "md5", "-f"]);
+    let said = Command::new("ssh-keygen").args(["-l", "-E", "md5", "-f"]).arg(&path).output().unwrap().stdout;
+    let said = String::from_utf8(said).unwrap();
     assert!(said.contains(&fingerprint(&public).unwrap()), "{said}");
 }

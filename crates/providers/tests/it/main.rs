@@ -8,6 +8,8 @@ mod faults;
 mod ha;
 mod hcloud_driver;
 mod hcloud_fake;
+mod hcloud_prism;
+mod hcloud_python;
 #[path = "../hetzner/mod.rs"]
 mod hetzner;
 mod images;
@@ -20,5 +22,6 @@ mod seeds;
 mod snapshots;
 mod taught;
 mod templates;
+mod tools;
 mod volumes;
 mod wishes;
