@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
+use super::era::Era;
+
 /// Name, data centre, town, country, network zone, latitude, longitude.
 const LOCATIONS: [(&str, &str, &str, &str, &str, f64, f64); 6] = [
     ("fsn1", "fsn1-dc14", "Falkenstein", "DE", "eu-central", 50.476119, 12.370071),
@@ -55,13 +57,14 @@ const IMAGES: [(&str, &str, &str); 6] = [
 ];
 
 pub(crate) struct Catalog {
+    era: Era,
     lists: BTreeMap<&'static str, Vec<Value>>,
     /// Types of servers of which a location has none left.
     pub(crate) sold_out: BTreeSet<(String, String)>,
 }
 
 impl Catalog {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(era: Era) -> Self {
         let locations: Vec<Value> = (1..).zip(LOCATIONS).map(|(id, location)| place(id, location)).collect();
         let server_types: Vec<Value> = (101..).zip(SERVER_TYPES).map(|(id, kind)| server_type(id, kind)).collect();
         let balancers = (1..).zip(LOAD_BALANCER_TYPES).map(|(id, kind)| load_balancer_type(id, kind)).collect();
@@ -75,7 +78,7 @@ impl Catalog {
             ("load_balancer_types", balancers),
             ("isos", isos),
         ]);
-        Self { lists, sold_out: BTreeSet::new() }
+        Self { era, lists, sold_out: BTreeSet::new() }
     }
 
     pub(crate) fn of(&self, name: &str) -> Vec<Value> {
@@ -84,7 +87,22 @@ impl Catalog {
                 let places = self.lists["locations"].iter().zip(LOCATIONS);
                 places.map(|(place, (_, name, ..))| self.datacenter(name, place)).collect()
             }
+            "server_types" if self.era == Era::Today => {
+                let mut all = self.lists["server_types"].clone();
+                all.iter_mut().for_each(|kind| self.tell_stock(kind));
+                all
+            }
             name => self.lists.get(name).cloned().unwrap_or_default(),
+        }
+    }
+
+    /// Where a type is to be had just now.
+    fn tell_stock(&self, kind: &mut Value) {
+        let whole = kind.clone();
+        for place in kind["locations"].as_array_mut().into_iter().flatten() {
+            let available = !self.is_sold_out(&whole, place);
+            place["available"] = json!(available);
+            place["recommended"] = json!(available && whole["cpu_type"] == "shared");
         }
     }
 

@@ -10,6 +10,7 @@ use jsonschema::Validator;
 use jsonschema::error::{ValidationError, ValidationErrorKind};
 use serde_json::{Map, Value, json};
 
+use super::era::{self, Era};
 use super::state::Ask;
 
 /// What is wrong, by field.
@@ -26,18 +27,22 @@ pub(crate) fn file() -> Option<PathBuf> {
     here.ancestors().map(|folder| folder.join("shared/schemas/hcloud-openapi.json")).find(|path| path.is_file())
 }
 
+/// It, as it is of this era.
+pub(crate) fn document(path: &Path, era: Era) -> Value {
+    era::description(era, serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap())
+}
+
 /// It, read once; without it nothing is held against it, and the test says so.
-pub(crate) fn description() -> Option<&'static Description> {
-    static READ: OnceLock<Option<Description>> = OnceLock::new();
-    let read = READ.get_or_init(|| {
+pub(crate) fn description(era: Era) -> Option<&'static Description> {
+    static READ: [OnceLock<Option<Description>>; 2] = [OnceLock::new(), OnceLock::new()];
+    let read = READ[era as usize].get_or_init(|| {
         let Some(path) = file() else {
             println!(
                 "skipped: no shared/schemas/hcloud-openapi.json beside the project, so no call is held against it"
             );
             return None;
         };
-        let document = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
-        Some(Description { document, validators: Mutex::default() })
+        Some(Description { document: document(&path, era), validators: Mutex::default() })
     });
     read.as_ref()
 }

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::era::Era;
 use super::networks::{self, Wanted};
 use super::problem::{Problem, labels, list, number, text};
 use super::state::{Answer, Kind, State, created, gone, ok};
@@ -33,14 +34,40 @@ pub(crate) fn create(state: &mut State, body: &Value) -> Answer {
         let target = targets::target(state, &record, new)?;
         record["targets"].as_array_mut().unwrap().push(target);
     }
-    for (version, suffix) in [("ipv4", ""), ("ipv6", "1")] {
-        let ip = state.next_address(version);
-        let ip = format!("{}{suffix}", ip.trim_end_matches("/64"));
+    let kept = ["ipv4", "ipv6"].map(|version| (version, body["public_net"][version].as_u64()));
+    kept.iter().try_for_each(|(version, kept)| kept.map_or(Ok(()), |kept| usable(state, kept, version, &location)))?;
+    for (version, kept) in kept {
+        let ip = match kept {
+            Some(kept) => state.get(Kind::PrimaryIp, kept)?["ip"].as_str().unwrap_or_default().to_string(),
+            None => state.next_address(version),
+        };
+        let ip = ip.strip_suffix("/64").map_or(ip.clone(), |net| format!("{net}1"));
         record["public_net"][version] = json!({"ip": ip, "dns_ptr": format!("lb.{version}.invalid")});
     }
     let id = state.put(Kind::LoadBalancer, record);
+    for kept in kept.into_iter().filter_map(|(_, kept)| kept) {
+        state.change(Kind::PrimaryIp, kept, |ip| {
+            ip["assignee_id"] = json!(id);
+            ip["assignee_type"] = json!("load_balancer");
+        });
+    }
     let action = state.begin("create_load_balancer", &[(Kind::LoadBalancer, id)], |_| {});
     created(json!({"load_balancer": state.show(Kind::LoadBalancer, id), "action": state.show_action(action)}))
+}
+
+/// Whether a primary IP can be that of a new load balancer.
+fn usable(state: &State, id: u64, version: &str, location: &Value) -> Result<(), Problem> {
+    let ip = state.get(Kind::PrimaryIp, id)?;
+    if ip["type"] != version {
+        return Err(Problem::new("primary_ip_version_mismatch", "primary IP has the wrong version"));
+    }
+    if !ip["assignee_id"].is_null() {
+        return Err(Problem::new("primary_ip_already_assigned", "primary IP is already assigned"));
+    }
+    if ip["_location"] != location["name"] {
+        return Err(Problem::invalid(&format!("public_net.{version}"), "is in another location"));
+    }
+    Ok(())
 }
 
 fn type_of(state: &State, body: &Value) -> Result<Value, Problem> {
@@ -69,8 +96,22 @@ pub(crate) fn update(state: &mut State, id: u64, body: &Value) -> Answer {
 pub(crate) fn delete(state: &mut State, id: u64) -> Answer {
     state.unprotected(Kind::LoadBalancer, id, "delete")?;
     state.unlocked(Kind::LoadBalancer, id)?;
+    if state.era == Era::Described {
+        forget(state, id);
+        return gone();
+    }
+    let action = state.begin("delete_load_balancer", &[(Kind::LoadBalancer, id)], move |state| forget(state, id));
+    created(json!({"action": state.show_action(action)}))
+}
+
+fn forget(state: &mut State, id: u64) {
     state.records.remove(&(Kind::LoadBalancer, id));
-    gone()
+    for ip in state.which(Kind::PrimaryIp, |ip| ip["assignee_id"] == id) {
+        state.change(Kind::PrimaryIp, ip, |ip| {
+            ip["assignee_id"] = Value::Null;
+            ip["assignee_type"] = json!("server");
+        });
+    }
 }
 
 pub(crate) fn act(state: &mut State, id: u64, word: &str, body: &Value) -> Result<u64, Problem> {

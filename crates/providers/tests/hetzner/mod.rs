@@ -7,6 +7,7 @@ mod actions;
 mod catalog;
 mod certificates;
 pub(crate) mod description;
+mod era;
 mod faults;
 mod firewalls;
 mod images;
@@ -27,6 +28,7 @@ mod targets;
 mod volumes;
 
 pub(crate) use actions::Pace;
+pub(crate) use era::Era;
 pub(crate) use faults::Fault;
 pub(crate) use selector::Selector;
 pub(crate) use server::{Fake, TOKEN};

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::era::Era;
 use super::problem::{Problem, labels, number, text};
 use super::state::{Answer, Kind, State, created, gone, ok};
 
@@ -141,7 +142,11 @@ pub(crate) fn of_server<'a>(state: &'a State, server: &Value, kind: &str) -> Opt
 
 pub(crate) fn show(state: &State, record: &mut Value) {
     let location = state.catalog.known("locations", &record["_location"]);
-    record["datacenter"] = state.catalog.datacenter_of(&location);
+    if state.era == Era::Described {
+        record["datacenter"] = state.catalog.datacenter_of(&location);
+    } else if record["assignee_id"].is_null() {
+        record["assignee_type"] = json!("unassigned");
+    }
     record["location"] = location;
     if record["dns_ptr"].as_array().is_some_and(Vec::is_empty) {
         let ip = record["ip"].as_str().unwrap_or_default();

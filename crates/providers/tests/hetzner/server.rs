@@ -16,6 +16,7 @@ use tokio::sync::oneshot;
 
 use super::actions::{Fate, Pace};
 use super::description::description;
+use super::era::Era;
 use super::faults::{Fault, Planned, take};
 use super::problem::Problem;
 use super::router;
@@ -44,10 +45,14 @@ struct Project {
 }
 
 impl Fake {
-    /// In a thread of its own, so that a test's own clock and runtime have nothing to do with it.
     pub(crate) fn start() -> Self {
+        Self::of(Era::Today)
+    }
+
+    /// In a thread of its own, so that a test's own clock and runtime have nothing to do with it.
+    pub(crate) fn of(era: Era) -> Self {
         let project = Project {
-            state: State::new(),
+            state: State::new(era),
             budget: Budget::new(BUDGET),
             faults: Vec::new(),
             calls: BTreeMap::new(),
@@ -268,7 +273,7 @@ impl Project {
 
     /// The answer, when the request is as the API's description has it; and whether the answer is.
     fn described(&mut self, ask: &Ask) -> Answer {
-        let Some(description) = description() else { return router::answer(&mut self.state, ask) };
+        let Some(description) = description(self.state.era) else { return router::answer(&mut self.state, ask) };
         let mut say = |what: String| self.violations.push(format!("{} {}: {what}", ask.method, ask.path));
         match description.wrong_request(ask) {
             Ok(wrong) if wrong.is_empty() => {}
@@ -278,7 +283,11 @@ impl Project {
             }
             Err(known) => {
                 say(if known { "there is no such method" } else { "there is no such path" }.into());
-                let code = if known { "method_not_allowed" } else { "not_found" };
+                let code = match known {
+                    true => "method_not_allowed",
+                    false if ask.path.starts_with("/datacenters") => "deprecated_api_endpoint",
+                    false => "not_found",
+                };
                 return Err(Problem::new(code, "there is no such operation"));
             }
         }

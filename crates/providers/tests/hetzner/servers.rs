@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::catalog::{is_deprecated, is_offered};
+use super::era::Era;
 use super::networks::{self, Wanted};
 use super::problem::{Problem, labels, list, text};
 use super::state::{Answer, Kind, State, created, ok};
@@ -131,7 +132,9 @@ pub(crate) fn show(state: &State, record: &mut Value) {
     let id = record["id"].as_u64().unwrap_or_default();
     let location = state.catalog.known("locations", &record["_location"]);
     record["server_type"] = state.catalog.known("server_types", &record["_type"]);
-    record["datacenter"] = state.catalog.datacenter_of(&location);
+    if state.era == Era::Described {
+        record["datacenter"] = state.catalog.datacenter_of(&location);
+    }
     record["location"] = location;
     let image = record["_image"].as_u64().filter(|image| state.records.contains_key(&(Kind::Image, *image)));
     record["image"] = image.map_or(Value::Null, |image| state.show(Kind::Image, image));

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::actions::{Deed, Fate, Pace};
 use super::catalog::Catalog;
+use super::era::Era;
 use super::problem::{Problem, text};
 use super::selector::{Selector, is_key, is_value};
 
@@ -107,6 +108,7 @@ impl Ask {
 
 /// A project. Fields of a record whose names begin with `_` are not shown.
 pub(crate) struct State {
+    pub(crate) era: Era,
     pub(crate) records: BTreeMap<(Kind, u64), Value>,
     pub(crate) catalog: Catalog,
     pub(crate) actions: BTreeMap<u64, Deed>,
@@ -128,10 +130,11 @@ pub(crate) struct State {
 }
 
 impl State {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(era: Era) -> Self {
         let mut state = Self {
+            era,
             records: BTreeMap::new(),
-            catalog: Catalog::new(),
+            catalog: Catalog::new(era),
             actions: BTreeMap::new(),
             pace: Pace::Polls(2),
             fate: Fate::Succeeds,
