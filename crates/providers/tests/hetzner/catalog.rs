@@ -108,7 +108,13 @@ impl Catalog {
 
     /// By number or by name.
     pub(crate) fn find(&self, name: &str, wanted: &str) -> Option<Value> {
-        self.of(name).into_iter().find(|entry| entry["name"] == wanted || entry["id"].to_string() == wanted)
+        let is = |entry: &&Value| entry["name"] == wanted || entry["id"].to_string() == wanted;
+        let Some(list) = self.lists.get(name) else { return self.of(name).iter().find(is).cloned() };
+        let mut found = list.iter().find(is)?.clone();
+        if name == "server_types" && self.era == Era::Today {
+            self.tell_stock(&mut found);
+        }
+        Some(found)
     }
 
     /// What a record names; it is there.

@@ -169,6 +169,14 @@ impl Description {
             };
             plain.insert(name.clone(), value);
         }
+        // The description says it in words alone, and the vendor's own clients send numbers.
+        let said = fields.get("description").and_then(Value::as_str).unwrap_or_default();
+        if said.contains("ID or name") && fields.get("type") == Some(&json!("string")) {
+            plain.insert("type".into(), json!(["string", "integer"]));
+        }
+        if said.contains("IDs (`integer`) or names (`string`)") {
+            plain.insert("items".into(), json!({"type": ["string", "integer"]}));
+        }
         if strict && plain.contains_key("properties") && !plain.contains_key("allOf") {
             plain.entry("additionalProperties").or_insert(json!(false));
         }

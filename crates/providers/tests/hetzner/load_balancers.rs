@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::era::Era;
 use super::networks::{self, Wanted};
-use super::problem::{Problem, labels, list, number, text};
+use super::problem::{Problem, id_or_name, labels, list, number, text};
 use super::state::{Answer, Kind, State, created, gone, ok};
 use super::targets;
 
@@ -71,16 +71,17 @@ fn usable(state: &State, id: u64, version: &str, location: &Value) -> Result<(),
 }
 
 fn type_of(state: &State, body: &Value) -> Result<Value, Problem> {
-    let found = state.catalog.find("load_balancer_types", text(body, "load_balancer_type")?);
+    let found = state.catalog.find("load_balancer_types", &id_or_name(body, "load_balancer_type")?);
     found.ok_or_else(|| Problem::invalid("load_balancer_type", "is unknown"))
 }
 
 fn place(state: &State, body: &Value) -> Result<Value, Problem> {
-    match (body["location"].as_str(), body["network_zone"].as_str()) {
-        (Some(name), None) => {
-            state.catalog.find("locations", name).ok_or_else(|| Problem::invalid("location", "is unknown"))
+    match (body["location"].is_null(), body["network_zone"].as_str()) {
+        (false, None) => {
+            let found = state.catalog.find("locations", &id_or_name(body, "location")?);
+            found.ok_or_else(|| Problem::invalid("location", "is unknown"))
         }
-        (None, Some(zone)) => {
+        (true, Some(zone)) => {
             let found = state.catalog.of("locations").into_iter().find(|place| place["network_zone"] == zone);
             found.ok_or_else(|| Problem::invalid("network_zone", "is unknown"))
         }

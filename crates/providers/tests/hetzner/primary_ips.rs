@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::era::Era;
-use super::problem::{Problem, labels, number, text};
+use super::problem::{Problem, id_or_name, labels, number, text};
 use super::state::{Answer, Kind, State, created, gone, ok};
 
 pub(crate) fn create(state: &mut State, body: &Value) -> Answer {
@@ -17,8 +17,7 @@ pub(crate) fn create(state: &mut State, body: &Value) -> Answer {
             server["_location"].clone()
         }
         None => {
-            let wanted = text(body, "location")?;
-            let found = state.catalog.find("locations", wanted);
+            let found = state.catalog.find("locations", &id_or_name(body, "location")?);
             found.ok_or_else(|| Problem::invalid("location", "is unknown"))?["name"].clone()
         }
     };

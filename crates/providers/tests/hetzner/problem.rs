@@ -77,6 +77,14 @@ pub(crate) fn text<'a>(body: &'a Value, field: &str) -> Result<&'a str, Problem>
     body[field].as_str().ok_or_else(|| Problem::invalid(field, "must be a string"))
 }
 
+/// What a request must have: a number or a name, both of which the API takes where it says "ID or name".
+pub(crate) fn id_or_name(body: &Value, field: &str) -> Result<String, Problem> {
+    match &body[field] {
+        Value::Number(id) => Ok(id.to_string()),
+        _ => text(body, field).map(String::from),
+    }
+}
+
 /// A number that a request must have.
 pub(crate) fn number(body: &Value, field: &str) -> Result<u64, Problem> {
     body[field].as_u64().ok_or_else(|| Problem::invalid(field, "must be a number"))

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::catalog::{is_deprecated, is_offered};
 use super::networks::{self, Wanted};
-use super::problem::{Problem, list, number, text};
+use super::problem::{Problem, id_or_name, list, number};
 use super::state::{Answer, Kind, State, created};
 use super::{images, placement_groups, primary_ips, servers};
 
@@ -174,7 +174,7 @@ fn rebuild(state: &mut State, server: &Value, body: &Value) -> Result<u64, Probl
     state.unprotected(Kind::Server, id, "rebuild")?;
     servers::check_user_data(body)?;
     let kind = state.catalog.known("server_types", &server["_type"]);
-    let image = servers::image_of(state, text(body, "image")?, &kind)?;
+    let image = servers::image_of(state, &id_or_name(body, "image")?, &kind)?;
     let seed = body.get("user_data").cloned();
     state.change(Kind::Server, id, |server| server["status"] = json!("rebuilding"));
     Ok(state.begin("rebuild_server", &[(Kind::Server, id)], move |state| {
@@ -202,7 +202,7 @@ fn rest(state: &mut State, server: &Value, word: &str, body: &Value) -> Result<(
         "enable_backup" => ("enable_backup", "backup_window", json!("22-02"), json!({})),
         "disable_backup" => ("disable_backup", "backup_window", Value::Null, json!({})),
         "attach_iso" => {
-            let found = state.catalog.find("isos", text(body, "iso")?);
+            let found = state.catalog.find("isos", &id_or_name(body, "iso")?);
             ("attach_iso", "iso", found.ok_or_else(|| Problem::invalid("iso", "is unknown"))?, json!({}))
         }
         "detach_iso" => ("detach_iso", "iso", Value::Null, json!({})),

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::catalog::{is_deprecated, is_offered};
 use super::era::Era;
 use super::networks::{self, Wanted};
-use super::problem::{Problem, labels, list, text};
+use super::problem::{Problem, id_or_name, labels, list};
 use super::state::{Answer, Kind, State, created, ok};
 use super::{placement_groups, primary_ips};
 
@@ -16,7 +16,7 @@ pub(crate) fn create(state: &mut State, body: &Value) -> Answer {
     state.fresh(Kind::Server, body)?;
     let kind = type_of(state, body)?;
     let location = place(state, body, &kind)?;
-    let image = image_of(state, text(body, "image")?, &kind)?;
+    let image = image_of(state, &id_or_name(body, "image")?, &kind)?;
     check_user_data(body)?;
     let keys = keys(state, body)?;
     if let Some(group) = body["placement_group"].as_u64() {
@@ -161,19 +161,20 @@ pub(crate) fn show(state: &State, record: &mut Value) {
 
 /// The type that is meant, by number or by name.
 pub(crate) fn type_of(state: &State, body: &Value) -> Result<Value, Problem> {
-    let found = state.catalog.find("server_types", text(body, "server_type")?);
+    let found = state.catalog.find("server_types", &id_or_name(body, "server_type")?);
     found.ok_or_else(|| Problem::invalid("server_type", "is unknown"))
 }
 
 fn place(state: &State, body: &Value, kind: &Value) -> Result<Value, Problem> {
     let unsupported = || Problem::new("invalid_input", "unsupported location for server type");
-    let location = match (body["location"].as_str(), body["datacenter"].as_str()) {
+    let given = |field: &str| (!body[field].is_null()).then(|| id_or_name(body, field)).transpose();
+    let location = match (given("location")?, given("datacenter")?) {
         (Some(_), Some(_)) => return Err(Problem::invalid("datacenter", "must not be used together with location")),
         (Some(name), None) => {
-            state.catalog.find("locations", name).ok_or_else(|| Problem::invalid("location", "is unknown"))?
+            state.catalog.find("locations", &name).ok_or_else(|| Problem::invalid("location", "is unknown"))?
         }
         (None, Some(name)) => {
-            let found = state.catalog.find("datacenters", name);
+            let found = state.catalog.find("datacenters", &name);
             found.ok_or_else(|| Problem::invalid("datacenter", "is unknown"))?["location"].clone()
         }
         (None, None) => {

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::problem::{Problem, labels, number, text};
+use super::problem::{Problem, id_or_name, labels, number};
 use super::state::{Answer, Kind, State, created, gone, ok};
 
 pub(crate) fn create(state: &mut State, body: &Value) -> Answer {
@@ -19,7 +19,7 @@ pub(crate) fn create(state: &mut State, body: &Value) -> Answer {
         Some(server) => state.get(Kind::Server, server)?["_location"].clone(),
         None if body["automount"] == true => return Err(Problem::invalid("automount", "needs a server")),
         None => {
-            let found = state.catalog.find("locations", text(body, "location")?);
+            let found = state.catalog.find("locations", &id_or_name(body, "location")?);
             found.ok_or_else(|| Problem::invalid("location", "is unknown"))?["name"].clone()
         }
     };
