@@ -276,6 +276,9 @@ fn network(state: &mut State, record: &Value, word: &str, body: &Value) -> Resul
     let next = state.next_action();
     state.reserved.insert(next, vec![(network, ip)]);
     Ok(state.begin("attach_to_network", &both, move |state| {
+        if state.get(Kind::Network, network).is_err() {
+            return;
+        }
         state.change(Kind::LoadBalancer, id, |own| own["private_net"] = json!([{"network": network, "ip": ip}]));
     }))
 }

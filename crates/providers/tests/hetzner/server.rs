@@ -204,8 +204,10 @@ async fn serve(Extracted(project): Extracted<Arc<Mutex<Project>>>, request: Requ
         Sent::Nothing => return cut(),
     };
     let mut response = Response::builder();
+    let limited = matches!(&answer, Err(problem) if problem.code == "rate_limit_exceeded");
     for (name, value) in headers {
-        response = response.header(name, value);
+        let none_left = limited && name == "RateLimit-Remaining";
+        response = response.header(name, if none_left { "0".into() } else { value });
     }
     if let Some(status) = status {
         let page = format!("<html>\r\n<head><title>{status}</title></head>\r\n<body>nginx</body>\r\n</html>\r\n");
@@ -242,9 +244,6 @@ impl Project {
         let fault = take(&mut self.faults, &ask.method, &ask.path);
         match &fault {
             Some(Fault::Code(code)) => {
-                if *code == "rate_limit_exceeded" {
-                    self.budget.left = 0.0;
-                }
                 return Sent::Whole(Err(Problem::new(code, "a fault that a test has planned")));
             }
             Some(Fault::Page(status)) => return Sent::Page(*status),

@@ -87,6 +87,9 @@ fn network(state: &mut State, server: &Value, word: &str, body: &Value) -> Resul
         state.reserved.insert(next, reserved);
         return Ok(state.begin("attach_to_network", &both, move |state| {
             let net = servers::interface(network, &ip.to_string(), &aliases);
+            if state.get(Kind::Network, network).is_err() {
+                return;
+            }
             state.change(Kind::Server, id, |server| server["private_net"].as_array_mut().unwrap().push(net));
         }));
     }

@@ -57,8 +57,11 @@ fn answer(state: &mut State, id: u64, body: &Value, nets: Vec<Value>, volumes: V
     let making = state.next_action();
     state.reserved.insert(making, reserved);
     let action = state.begin("create_server", &this, move |state| {
+        let there = state.which(Kind::Network, |_| true);
         state.change(Kind::Server, id, |server| {
-            server["private_net"] = server["_coming"].take();
+            let mut nets = server["_coming"].take();
+            nets.as_array_mut().unwrap().retain(|net| there.iter().any(|network| net["network"] == *network));
+            server["private_net"] = nets;
             server["status"] = json!("off");
         });
     });
