@@ -12,6 +12,10 @@ mod executor;
 #[path = "../../../providers/tests/it/fake.rs"]
 #[expect(dead_code, reason = "the provider's own tests use all of it")]
 mod fake;
+#[path = "../../../providers/tests/hetzner/mod.rs"]
+#[expect(dead_code, reason = "the provider's own tests use all of it")]
+#[expect(unused_imports, reason = "the provider's own tests use all of it")]
+mod hetzner;
 mod hosts;
 mod hypervisor;
 mod journals;
