@@ -108,7 +108,7 @@ impl Catalog {
 
     /// By number or by name.
     pub(crate) fn find(&self, name: &str, wanted: &str) -> Option<Value> {
-        let is = |entry: &&Value| entry["name"] == wanted || entry["id"].to_string() == wanted;
+        let is = |entry: &&Value| entry["name"] == wanted || has_id(entry, wanted);
         let Some(list) = self.lists.get(name) else { return self.of(name).iter().find(is).cloned() };
         let mut found = list.iter().find(is)?.clone();
         if name == "server_types" && self.era == Era::Today {
@@ -185,6 +185,10 @@ impl Catalog {
 
 fn list_has(locations: &Value, location: &Value) -> bool {
     locations.as_array().into_iter().flatten().any(|own| own["name"] == location["name"])
+}
+
+pub(crate) fn has_id(entry: &Value, text: &str) -> bool {
+    entry["id"].as_u64().is_some_and(|id| text.parse() == Ok(id))
 }
 
 /// Whether a type is offered at a location at all.

@@ -91,7 +91,8 @@ impl State {
 fn filtered(kind: Kind, record: &Value, ask: &Ask) -> bool {
     let among = |name: &str, value: &Value| {
         let wanted = ask.all(name);
-        wanted.is_empty() || wanted.iter().any(|one| value == *one || value.to_string() == *one)
+        wanted.is_empty()
+            || wanted.iter().any(|one| value == *one || value.as_u64().is_some_and(|own| one.parse() == Ok(own)))
     };
     let deprecated = kind != Kind::Image
         || record["deprecated"].is_null()

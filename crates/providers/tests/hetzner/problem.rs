@@ -34,13 +34,13 @@ pub(crate) struct Problem {
     pub(crate) status: u16,
     pub(crate) code: String,
     pub(crate) message: String,
-    pub(crate) details: Value,
+    pub(crate) details: Box<Value>,
 }
 
 impl Problem {
     pub(crate) fn new(code: &str, message: impl Into<String>) -> Self {
         let status = STATUSES.iter().find(|(own, _)| *own == code).map_or(422, |(_, status)| *status);
-        Self { status, code: code.into(), message: message.into(), details: json!({}) }
+        Self { status, code: code.into(), message: message.into(), details: Box::new(json!({})) }
     }
 
     /// One field is wrong.
@@ -54,17 +54,17 @@ impl Problem {
             wrong.iter().map(|(field, message)| format!("invalid input in field '{field}': {message}")).collect();
         let fields: Vec<Value> =
             wrong.iter().map(|(field, message)| json!({"name": field, "messages": [message]})).collect();
-        Self { details: json!({ "fields": fields }), ..Self::new("invalid_input", said.join(", ")) }
+        Self { details: Box::new(json!({ "fields": fields })), ..Self::new("invalid_input", said.join(", ")) }
     }
 
     pub(crate) fn taken(field: &str, message: &str) -> Self {
-        Self { details: json!({"fields": [{"name": field}]}), ..Self::new("uniqueness_error", message) }
+        Self { details: Box::new(json!({"fields": [{"name": field}]})), ..Self::new("uniqueness_error", message) }
     }
 
     /// The name of the limit is the API's own: `server_limit`, `project_limit`.
     pub(crate) fn limit(name: &str) -> Self {
         let message = format!("{} limit exceeded", name.trim_end_matches("_limit").replace('_', " "));
-        Self { details: json!({"limits": [{"name": name}]}), ..Self::new("resource_limit_exceeded", message) }
+        Self { details: Box::new(json!({"limits": [{"name": name}]})), ..Self::new("resource_limit_exceeded", message) }
     }
 
     pub(crate) fn body(&self) -> Value {

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::catalog::has_id;
 use super::problem::Problem;
 use super::state::{Answer, Ask, Kind, State, created, ok};
 use super::{
@@ -37,7 +38,7 @@ pub(crate) fn answer(state: &mut State, ask: &Ask) -> Answer {
 
 fn catalog(state: &State, plural: &str, rest: &[&str], ask: &Ask) -> Answer {
     let [id] = rest else { return state.list_catalog(plural, ask) };
-    let found = state.catalog.of(plural).into_iter().find(|entry| entry["id"].to_string() == *id);
+    let found = state.catalog.of(plural).into_iter().find(|entry| has_id(entry, id));
     let found = found.ok_or_else(|| Problem::new("not_found", format!("{plural} with ID '{id}' not found")))?;
     let singular = CATALOG.iter().find(|(own, _)| *own == plural).unwrap().1;
     ok(json!({ singular: found }))

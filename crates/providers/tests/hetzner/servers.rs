@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::catalog::{is_deprecated, is_offered};
+use super::catalog::{has_id, is_deprecated, is_offered};
 use super::era::Era;
 use super::networks::{self, Wanted};
 use super::problem::{Problem, id_or_name, labels, list};
@@ -198,7 +198,7 @@ fn place(state: &State, body: &Value, kind: &Value) -> Result<Value, Problem> {
 
 /// The image that is meant. The vendor's have one name for both architectures.
 pub(crate) fn image_of(state: &State, wanted: &str, kind: &Value) -> Result<u64, Problem> {
-    let named = |image: &Value| image["name"] == wanted || image["id"].to_string() == wanted;
+    let named = |image: &Value| image["name"] == wanted || has_id(image, wanted);
     let all = state.which(Kind::Image, named);
     if all.is_empty() {
         return Err(Problem::invalid("image", "is unknown"));

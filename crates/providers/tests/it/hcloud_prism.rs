@@ -246,6 +246,14 @@ async fn servers(it: &Judged, network: u64) -> (u64, u64) {
     assert_eq!(shown["server"]["private_net"][0]["ip"], "10.0.0.2");
     it.accepted("PUT", &format!("/servers/{server}"), json!({"name": "server-2", "labels": {"role": "agent"}})).await;
     it.get("/servers?label_selector=role%20in%20(agent)&status=running&sort=created").await;
+    server_actions(it, network, server, group).await;
+    firewalls(it, firewall, server, ssh).await;
+    it.get(&format!("/servers/{server}/actions")).await;
+    it.get("/servers/actions?status=success&per_page=5&page=2").await;
+    (server, firewall)
+}
+
+async fn server_actions(it: &Judged, network: u64, server: u64, group: u64) {
     let act = |word: &str| format!("/servers/{server}/actions/{word}");
     for word in ["shutdown", "poweroff", "poweron", "reboot", "reset", "enable_backup", "disable_backup"] {
         it.post(&act(word), Value::Null).await;
@@ -282,10 +290,6 @@ async fn servers(it: &Judged, network: u64) -> (u64, u64) {
     it.post(&format!("/images/{image}/actions/change_protection"), json!({"delete": false})).await;
     it.get("/images?type=snapshot&label_selector=of").await;
     it.accepted("DELETE", &format!("/images/{image}"), Value::Null).await;
-    firewalls(it, firewall, server, ssh).await;
-    it.get(&format!("/servers/{server}/actions")).await;
-    it.get("/servers/actions?status=success&per_page=5&page=2").await;
-    (server, firewall)
 }
 
 async fn firewalls(it: &Judged, firewall: u64, server: u64, rule: Value) {
@@ -348,7 +352,7 @@ async fn balancer(it: &Judged, network: u64, server: u64) {
     certificates(it, &act("add_service"), &act("delete_service")).await;
     it.post(&act("detach_from_network"), json!({"network": network})).await;
     it.accepted("PUT", &format!("/load_balancers/{balancer}"), json!({"name": "balancer-2"})).await;
-    it.get(&format!("/load_balancers?label_selector=a&name=balancer-2")).await;
+    it.get("/load_balancers?label_selector=a&name=balancer-2").await;
     it.get("/load_balancers/actions").await;
     it.accepted("DELETE", &format!("/load_balancers/{balancer}"), Value::Null).await;
 }
