@@ -218,17 +218,18 @@ impl State {
     }
 
     /// Refuses while another action runs. Networks, load balancers, firewalls, certificates and placement groups say
-    /// `conflict`, as their operations are documented; everything else is `locked`.
+    /// `conflict`, as their operations are documented; everything else is `locked`. The words are those of
+    /// terraform-provider-hcloud#182 and #492.
     pub(crate) fn unlocked(&self, kind: Kind, id: u64) -> Result<(), Problem> {
         if !self.is_locked(kind, id) {
             return Ok(());
         }
-        let name = kind.singular();
+        let name = kind.singular().replace('_', " ");
         Err(match kind {
             Kind::Network | Kind::LoadBalancer | Kind::Firewall | Kind::Certificate | Kind::PlacementGroup => {
-                Problem::new("conflict", format!("{name} is being changed by another action"))
+                Problem::new("conflict", format!("{name} has changed during request"))
             }
-            _ => Problem::new("locked", format!("{name} is locked")),
+            _ => Problem::new("locked", format!("cannot perform operation because {name} is locked")),
         })
     }
 }

@@ -179,7 +179,8 @@ fn services(state: &mut State, record: &Value, word: &str, body: &Value) -> Resu
         return Ok(change(state, id, "add_service", move |own| own["services"].as_array_mut().unwrap().push(new)));
     }
     let at = list(record, "services").position(|own| own["listen_port"] == port);
-    let at = at.ok_or_else(|| Problem::new("not_found", "load balancer service not found"))?;
+    let missing = || format!("service with listen port {port} for load balancer with ID {id} not found");
+    let at = at.ok_or_else(|| Problem::new("not_found", missing()))?;
     let drop = move |own: &mut Value| drop(own["services"].as_array_mut().unwrap().remove(at));
     if word == "delete_service" {
         return Ok(change(state, id, "delete_service", drop));

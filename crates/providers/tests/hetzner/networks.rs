@@ -10,9 +10,11 @@ use super::state::{Answer, Kind, State, created, gone, ok};
 
 /// What the API keeps for itself: the gateway of public interfaces.
 const PUBLIC_GATEWAY: Ipv4Addr = Ipv4Addr::new(172, 31, 1, 1);
-/// <https://docs.hetzner.com/networking/networks/faq>: so many resources in a network, and networks of a server.
+/// <https://docs.hetzner.com/cloud/networks/faq>: so many resources in a network, and networks of a server.
 const MOST_MEMBERS: usize = 100;
 const MOST_NETWORKS: usize = 3;
+/// As terraform-hcloud-kube-hetzner#1217 has it.
+const MOST_SUBNETS: usize = 50;
 
 pub(crate) fn create(state: &mut State, body: &Value) -> Answer {
     state.fresh(Kind::Network, body)?;
@@ -149,6 +151,9 @@ fn new_subnet(state: &State, network: &Value, body: &Value) -> Result<Value, Pro
     let all = range_of(&network["ip_range"]);
     let others: Vec<Ipv4Net> = list(network, "subnets").map(|own| range_of(&own["ip_range"])).collect();
     let routes: Vec<Ipv4Net> = list(network, "routes").map(|own| range_of(&own["destination"])).collect();
+    if others.len() >= MOST_SUBNETS {
+        return Err(Problem::limit("subnet_limit"));
+    }
     let free = |net: &Ipv4Net| {
         let routed = |route: &Ipv4Net| route.prefix_len() > 0 && overlap(*route, *net);
         others.iter().all(|other| !overlap(*other, *net)) && !routes.iter().any(routed)
@@ -169,6 +174,10 @@ fn new_subnet(state: &State, network: &Value, body: &Value) -> Result<Value, Pro
     let zone = text(body, "network_zone")?;
     if !state.catalog.of("locations").iter().any(|place| place["network_zone"] == zone) {
         return Err(Problem::invalid("network_zone", "is unknown"));
+    }
+    // "All subnets within a Network also have to be from the same network zone."
+    if list(network, "subnets").any(|own| own["network_zone"] != zone) {
+        return Err(Problem::invalid("network_zone", "is not that of the other subnets"));
     }
     let coupled = body["type"] == "vswitch";
     if coupled == body["vswitch_id"].is_null() {

@@ -41,7 +41,9 @@ pub(crate) fn has_room(state: &State, id: u64) -> Result<(), Problem> {
     state.get(Kind::PlacementGroup, id)?;
     let members = state.which(Kind::Server, |server| server["placement_group"] == id).len();
     if members >= MOST {
-        return Err(Problem::new("placement_error", "server limit of the placement group is reached"));
+        // The code and the words are those of terraform-provider-hcloud#1170.
+        let message = format!("placement group with ID {id} contains already {MOST} servers");
+        return Err(Problem::new("placement_group_member_limit_reached", message));
     }
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::TcpListener;
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -272,7 +273,7 @@ impl Project {
 
     /// The answer, when the request is as the API's description has it; and whether the answer is.
     fn described(&mut self, ask: &Ask) -> Answer {
-        let Some(description) = description(self.state.era) else { return router::answer(&mut self.state, ask) };
+        let Some(description) = description(self.state.era) else { return self.routed(ask) };
         let mut say = |what: String| self.violations.push(format!("{} {}: {what}", ask.method, ask.path));
         match description.wrong_request(ask) {
             Ok(wrong) if wrong.is_empty() => {}
@@ -290,7 +291,7 @@ impl Project {
                 return Err(Problem::new(code, "there is no such operation"));
             }
         }
-        let answer = router::answer(&mut self.state, ask);
+        let answer = self.routed(ask);
         let (status, body) = match &answer {
             Ok(reply) => (reply.status, &reply.body),
             Err(problem) => (problem.status, &problem.body()),
@@ -299,6 +300,15 @@ impl Project {
             self.violations.push(format!("the answer to {} {}: {status} {field}: {message}", ask.method, ask.path));
         }
         answer
+    }
+
+    /// The answer. A fake that breaks fails the test as well.
+    fn routed(&mut self, ask: &Ask) -> Answer {
+        let state = &mut self.state;
+        std::panic::catch_unwind(AssertUnwindSafe(|| router::answer(state, ask))).unwrap_or_else(|_| {
+            self.violations.push(format!("the fake broke at {} {}", ask.method, ask.path));
+            Err(Problem::new("server_error", "the fake broke"))
+        })
     }
 
     fn headers(&self) -> [(&'static str, String); 4] {

@@ -23,6 +23,7 @@ pub(crate) fn create(state: &mut State, body: &Value) -> Answer {
         placement_groups::has_room(state, group)?;
     }
     let public = public(state, body, &location)?;
+    state.room_for_more(Kind::PrimaryIp, public.iter().filter(|chosen| **chosen == Some(None)).count())?;
     let firewalls: Vec<u64> = list(body, "firewalls").filter_map(|one| one["firewall"].as_u64()).collect();
     firewalls.iter().try_for_each(|id| state.get(Kind::Firewall, *id).map(drop))?;
     let nets = nets(state, body, &location)?;
@@ -224,7 +225,7 @@ pub(crate) fn keys(state: &State, body: &Value) -> Result<Vec<u64>, Problem> {
     let known = |key: &Value| {
         let wanted = key.as_str().map(String::from).or_else(|| key.as_u64().map(|id| id.to_string()));
         let found = wanted.and_then(|wanted| state.by_id_or_name(Kind::SshKey, &wanted));
-        found.ok_or_else(|| Problem::new("not_found", format!("SSH key {key} not found")))
+        found.ok_or_else(|| Problem::invalid("ssh_keys", &format!("SSH key {key} not found")))
     };
     list(body, "ssh_keys").map(known).collect()
 }

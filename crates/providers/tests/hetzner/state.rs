@@ -12,6 +12,9 @@ use super::era::Era;
 use super::problem::{Problem, text};
 use super::selector::{Selector, is_key, is_value};
 
+/// <https://docs.hetzner.com/cloud/placement-groups/overview#limits>.
+const MOST_GROUPS: usize = 50;
+
 /// Kinds of resources that a project owns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Kind {
@@ -139,7 +142,7 @@ impl State {
             pace: Pace::Polls(2),
             fate: Fate::Succeeds,
             reserved: BTreeMap::new(),
-            limits: BTreeMap::new(),
+            limits: BTreeMap::from([(Kind::PlacementGroup, MOST_GROUPS)]),
             deaf: BTreeSet::new(),
             health: BTreeMap::new(),
             dedicated: BTreeSet::new(),
@@ -219,7 +222,11 @@ impl State {
     }
 
     pub(crate) fn room_for(&self, kind: Kind) -> Result<(), Problem> {
-        let full = self.limits.get(&kind).is_some_and(|limit| self.of(kind).count() >= *limit);
+        self.room_for_more(kind, 1)
+    }
+
+    pub(crate) fn room_for_more(&self, kind: Kind, more: usize) -> Result<(), Problem> {
+        let full = self.limits.get(&kind).is_some_and(|limit| self.of(kind).count() + more > *limit);
         if full { Err(Problem::limit(&format!("{}_limit", kind.singular()))) } else { Ok(()) }
     }
 

@@ -243,7 +243,10 @@ async fn limits_of_load_balancers_and_groups() {
         let mut new = server(&format!("apart-{n}"));
         new["placement_group"] = json!(group);
         let (_, answer) = driver.ask("POST", "/servers", new).await;
-        assert_eq!(answer["error"]["code"], if n < 10 { Value::Null } else { json!("placement_error") });
+        assert_eq!(
+            answer["error"]["code"],
+            if n < 10 { Value::Null } else { json!("placement_group_member_limit_reached") }
+        );
     }
     fake.limit(Kind::Server, 36);
     assert_eq!(driver.refused("POST", "/servers", server("more")).await, code(403, "resource_limit_exceeded"));
