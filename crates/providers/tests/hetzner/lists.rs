@@ -12,6 +12,11 @@ const PER_PAGE: u64 = 25;
 impl State {
     /// `GET /servers` and its like.
     pub(crate) fn list(&mut self, kind: Kind, ask: &Ask) -> Answer {
+        // What is asked for by its status is looked at before it is chosen: it may be there by now.
+        if ask.one("status").is_some() {
+            let all: Vec<u64> = self.of(kind).map(|(id, _)| id).collect();
+            all.into_iter().for_each(|id| self.look_at(kind, id));
+        }
         let labels = ask.one("label_selector").map(|text| selector(text, "label_selector")).transpose()?;
         let mut found: Vec<(u64, &Value)> = self
             .of(kind)

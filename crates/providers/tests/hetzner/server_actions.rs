@@ -13,6 +13,11 @@ pub(crate) fn act(state: &mut State, id: u64, word: &str, body: &Value) -> Answe
     state.unlocked(Kind::Server, id)?;
     let mut more = json!({});
     let action = match word {
+        "poweron" if !is_connected(state, &server) => {
+            // "A Server requires at least one network interface (public or private) to be powered on"; with which code
+            // it is refused is not documented.
+            return Err(Problem::new("service_error", "server has no network interface"));
+        }
         "poweron" | "poweroff" | "reset" | "reboot" | "shutdown" => power(state, id, word),
         "attach_to_network" | "detach_from_network" | "change_alias_ips" => network(state, &server, word, body)?,
         "add_to_placement_group" | "remove_from_placement_group" => placement(state, &server, word, body)?,
@@ -41,6 +46,11 @@ pub(crate) fn act(state: &mut State, id: u64, word: &str, body: &Value) -> Answe
     };
     more["action"] = state.show_action(action);
     created(more)
+}
+
+fn is_connected(state: &State, server: &Value) -> bool {
+    let public = |version: &str| primary_ips::of_server(state, &server["id"], version).is_some();
+    public("ipv4") || public("ipv6") || list(server, "private_net").next().is_some()
 }
 
 /// Whether an address is this one, or in this network of version 6.

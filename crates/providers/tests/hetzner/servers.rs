@@ -27,7 +27,9 @@ pub(crate) fn create(state: &mut State, body: &Value) -> Answer {
     let firewalls: Vec<u64> = list(body, "firewalls").filter_map(|one| one["firewall"].as_u64()).collect();
     firewalls.iter().try_for_each(|id| state.get(Kind::Firewall, *id).map(drop))?;
     let nets = nets(state, body, &location)?;
-    if nets.is_empty() && public.iter().all(Option::is_none) {
+    // One that is not started may get a network afterwards (hcloud-go 2.9, `ServerCreateOpts.Validate`).
+    let starts = body["start_after_create"] != false;
+    if starts && nets.is_empty() && public.iter().all(Option::is_none) {
         return Err(Problem::invalid("public_net", "a server needs a public or a private network"));
     }
     let volumes: Vec<u64> = list(body, "volumes").filter_map(Value::as_u64).collect();
