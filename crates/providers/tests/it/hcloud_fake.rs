@@ -212,6 +212,24 @@ async fn addresses_of_networks() {
 }
 
 #[tokio::test]
+async fn a_server_without_any_interface_does_not_start() {
+    let (fake, driver) = start();
+    fake.pace(Pace::Polls(0));
+    let mut hidden = server("hidden");
+    hidden["public_net"] = json!({"enable_ipv4": false, "enable_ipv6": false});
+    assert_eq!(driver.refused("POST", "/servers", hidden.clone()).await, code(422, "invalid_input"));
+    hidden["start_after_create"] = json!(false);
+    let hidden = id(&driver.accepted("POST", "/servers", hidden).await, "server");
+    let act = |word: &str| format!("/servers/{hidden}/actions/{word}");
+    assert_eq!(driver.refused("POST", &act("poweron"), Value::Null).await, code(422, "service_error"));
+    let subnet = json!({"type": "cloud", "network_zone": "eu-central"});
+    let new = json!({"name": "lab", "ip_range": "10.0.0.0/16", "subnets": [subnet]});
+    let network = id(&driver.accepted("POST", "/networks", new).await, "network");
+    driver.accepted("POST", &act("attach_to_network"), json!({"network": network})).await;
+    driver.accepted("POST", &act("poweron"), Value::Null).await;
+}
+
+#[tokio::test]
 async fn limits_of_load_balancers_and_groups() {
     let (fake, driver) = start();
     fake.pace(Pace::Polls(0));
