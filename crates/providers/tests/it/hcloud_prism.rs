@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader};
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -10,7 +9,7 @@ use reqwest::Response;
 use serde_json::{Value, json};
 
 use crate::hcloud_driver::Driver;
-use crate::hetzner::{Era, Fake, Kind, description};
+use crate::hetzner::{Era, Fake, Kind, Pace, description};
 use crate::tools;
 
 /// The package, as npm names it.
@@ -31,9 +30,8 @@ impl Prism {
         let folder = tempfile::tempdir().unwrap();
         let copy = folder.path().join("openapi.json");
         std::fs::write(&copy, readable(description).to_string()).unwrap();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let mut child = Command::new(program())
-            .args(["proxy", "--errors", "--host", "127.0.0.1", "--port", &port.to_string()])
+            .args(["proxy", "--errors", "--host", "127.0.0.1", "--port", "0"])
             .arg(&copy)
             .arg(&fake.url)
             .env("NO_COLOR", "1")
@@ -42,11 +40,12 @@ impl Prism {
             .spawn()
             .expect("prism starts");
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let listens = lines.by_ref().map_while(Result::ok).any(|line| line.contains("Prism is listening"));
-        assert!(listens, "prism ends instead of listening");
+        let said = lines.by_ref().map_while(Result::ok).find(|line| line.contains("Prism is listening"));
+        let said = said.expect("prism ends instead of listening");
+        let url = said.split_once("listening on ").expect("prism says where it listens").1.trim().to_string();
         // Its log is read on, so that it is never held up by a full pipe.
         std::thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
-        Self { child, url: format!("http://127.0.0.1:{port}"), _description: folder }
+        Self { child, url, _description: folder }
     }
 }
 
@@ -169,6 +168,7 @@ async fn life(era: Era) {
         return;
     };
     let fake = Fake::of(era);
+    fake.pace(Pace::Polls(1));
     let prism = Prism::start(description::document(&description, era), &fake);
     let it = Judged { driver: Driver::new(&prism.url) };
     catalog(&it, era).await;
