@@ -238,7 +238,9 @@ fn service(state: &State, record: &Value, body: &Value) -> Result<Value, Problem
             "sticky_sessions": false,
         });
         new["http"] = defaults;
-        merge(&mut new["http"], http);
+        if !http.is_null() {
+            merge(&mut new["http"], http);
+        }
     } else if let Some(fields) = new.as_object_mut() {
         fields.remove("http");
     }

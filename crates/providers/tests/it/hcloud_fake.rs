@@ -246,6 +246,11 @@ async fn limits_of_load_balancers_and_groups() {
         let (status, answer) = driver.ask("POST", &act("add_service"), service).await;
         assert_eq!(status, if port < 85 { 201 } else { 403 }, "{answer}");
     }
+    // What a service of HTTP does not say has its defaults.
+    let http = json!({"listen_port": 84, "protocol": "http"});
+    driver.accepted("POST", &act("update_service"), http).await;
+    let shown = driver.accepted("GET", &format!("/load_balancers/{balancer}"), Value::Null).await;
+    assert_eq!(shown["load_balancer"]["services"][4]["http"]["cookie_name"], "HCLBSTICKY");
     let all = json!({"type": "label_selector", "label_selector": {"selector": "role=agent"}});
     assert_eq!(driver.refused("POST", &act("add_target"), all).await, code(403, "resource_limit_exceeded"));
     let target = json!({"type": "server", "server": {"id": servers[0]}});
