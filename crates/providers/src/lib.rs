@@ -9,8 +9,14 @@
 //! - Nothing here retries; every error is classified here and nowhere else, and the engine tries again.
 //! - `observe` returns all that carries the owner mark and nothing else.
 
+mod cloud_init;
 pub mod existing;
+mod login;
 pub mod proxmox;
+mod trust;
+
+pub use login::{HostKey, Login};
+pub use trust::Trust;
 
 use async_trait::async_trait;
 use kubewright_model::cloud::{CloudId, DesiredResource, ResourceSeen, Stray};

@@ -21,7 +21,6 @@ mod snapshots;
 mod survey;
 mod tasks;
 mod templates;
-mod trust;
 mod wish;
 
 use std::collections::BTreeMap;
@@ -35,11 +34,11 @@ use kubewright_model::observed::{Inventory, LoadBalancerSeen, MachineSeen};
 use self::call::Guest;
 use self::client::{Client, error};
 use self::tasks::Tasks;
-use self::wish::User;
-use crate::{Capabilities, Doomed, ErrorKind, Provider, ProviderError, Refusal, Wanted};
+use crate::login::User;
+use crate::{Capabilities, Doomed, ErrorKind, Login, Provider, ProviderError, Refusal, Wanted};
 
 pub use permissions::Lacking;
-pub use settings::{HostKey, Identity, Login, Settings, Trust};
+pub use settings::{Identity, Settings};
 
 /// One Proxmox VE cluster.
 pub struct Proxmox {

@@ -10,7 +10,8 @@ use kubewright_model::ids::{HoleName, NodeName, ProviderName};
 use kubewright_model::observed::Why;
 use kubewright_model::secret::Secret;
 use kubewright_model::spec::secrets::SecretRef;
-use kubewright_providers::proxmox::{HostKey, Identity, Login, Proxmox, Settings, Trust};
+use kubewright_providers::proxmox::{Identity, Proxmox, Settings};
+use kubewright_providers::{HostKey, Login, Trust};
 
 use crate::holes::{self, Secrets};
 

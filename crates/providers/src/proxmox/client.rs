@@ -16,9 +16,9 @@ use serde_json::Value;
 use tokio::sync::Mutex;
 
 use super::call::{self, Call, Verb};
+use super::classify;
 use super::settings::{Identity, Settings};
-use super::{classify, trust};
-use crate::{ErrorKind, ProviderError};
+use crate::{ErrorKind, ProviderError, trust};
 
 /// A node that is there answers a greeting at once, also over a bad line.
 const CONNECT: Duration = Duration::from_secs(10);

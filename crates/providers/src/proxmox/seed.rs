@@ -14,7 +14,8 @@ use kubewright_model::ids::{NodeName, Owner};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::wish::User;
+use crate::cloud_init::user_data;
+use crate::login::User;
 
 /// Bytes of an image: its head takes 64 KiB, and the rest is for keys and addresses of a few KiB. The library writes into
 /// room that is there.
@@ -43,7 +44,7 @@ pub(super) fn image(
     let meta = json!({ "instance-id": format!("{}-{}", owner.tag(), machine.name), "local-hostname": machine.name });
     let files = [
         ("meta-data", meta.to_string()),
-        ("user-data", format!("#cloud-config\n{}\n", user_data(machine, user))),
+        ("user-data", format!("#cloud-config\n{}\n", user_data(&machine.name, user))),
         ("network-config", network(machine, vm, owner).to_string()),
     ];
     let file = |(name, text): (&str, String)| File::File { name: Arc::new(name.into()), contents: text.into_bytes() };
@@ -63,29 +64,6 @@ pub(super) fn image(
     let image =
         IsoImageWriter::create(Cursor::new(vec![0; SIZE]), input, options).map_err(|error| error.to_string())?;
     Ok(image.into_inner())
-}
-
-/// Who logs in, and which key the host shows. A key that is given is the only one: cloud-init makes no others then.
-fn user_data(machine: &DesiredMachine, user: Option<User<'_>>) -> Value {
-    let mut told = json!({ "hostname": machine.name, "ssh_pwauth": false, "ssh_deletekeys": true, "users": [] });
-    let Some(user) = user else { return told };
-    let mut entry = json!({ "name": user.name, "ssh_authorized_keys": user.keys });
-    if user.name == "root" {
-        told["disable_root"] = json!(false);
-    } else {
-        entry["sudo"] = json!("ALL=(ALL) NOPASSWD:ALL");
-        entry["shell"] = json!("/bin/bash");
-    }
-    if let Some(hash) = user.password_hash {
-        // Unlike `passwd`, it is set also for a user that the template has already.
-        entry["hashed_passwd"] = json!(hash.expose());
-        entry["lock_passwd"] = json!(false);
-    }
-    told["users"] = json!([entry]);
-    if let Some(key) = user.host_key {
-        told["ssh_keys"] = json!({ "ed25519_private": key.private.expose(), "ed25519_public": key.public });
-    }
-    told
 }
 
 /// The one network card, by its address: its name is the template's matter.

@@ -12,25 +12,7 @@ use super::change::{Change, disk_options, gibibytes, words};
 use super::guest::is_cloud_init;
 use super::notes::Notes;
 use super::seed;
-use super::settings::HostKey;
-
-/// Who logs in, and with which keys.
-#[derive(Clone, Copy)]
-pub(super) struct User<'a> {
-    pub(super) name: &'a str,
-    pub(super) keys: &'a [String],
-    /// The hash of a password, for the console.
-    pub(super) password_hash: Option<&'a Secret>,
-    /// The key that the machine's host is to show.
-    pub(super) host_key: Option<&'a HostKey>,
-}
-
-impl User<'_> {
-    /// The keys, one a line; nothing where there are none.
-    fn lines(&self) -> Option<String> {
-        (!self.keys.is_empty()).then(|| self.keys.join("\n"))
-    }
-}
+use crate::login::User;
 
 /// Whether Proxmox takes a text for the hash of a password: whatever it does not, it hashes once more, and nobody comes
 /// in. The pattern is that of qemu-server's `API2/Qemu.pm`, which knows no yescrypt.

@@ -5,7 +5,8 @@ use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use kubewright_model::secret::Secret;
-use kubewright_providers::proxmox::{Identity, Proxmox, Settings, Trust};
+use kubewright_providers::Trust;
+use kubewright_providers::proxmox::{Identity, Proxmox, Settings};
 use serde_json::{Value, json};
 
 use crate::tools::python;

@@ -5,7 +5,7 @@ use kubewright_model::ids::{NodeName, Vmid};
 use kubewright_model::observed::{MachineSeen, Power};
 use kubewright_model::secret::Secret;
 use kubewright_model::units::Size;
-use kubewright_providers::proxmox::Login;
+use kubewright_providers::Login;
 use kubewright_providers::{Doomed, ErrorKind, Provider as _, ProviderError};
 use serde_json::json;
 

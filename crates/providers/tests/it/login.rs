@@ -1,7 +1,8 @@
 //! Who we are, and whom we trust.
 
 use kubewright_model::secret::Secret;
-use kubewright_providers::proxmox::{Identity, Proxmox, Settings, Trust};
+use kubewright_providers::Trust;
+use kubewright_providers::proxmox::{Identity, Proxmox, Settings};
 use kubewright_providers::{ErrorKind, Provider as _, ProviderError};
 
 use crate::fake::{Fake, TOKEN, TOKEN_SECRET};

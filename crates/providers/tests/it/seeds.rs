@@ -5,7 +5,8 @@ use std::process::Command;
 
 use kubewright_model::desired::{Body, DesiredMachine, VmBody};
 use kubewright_model::secret::Secret;
-use kubewright_providers::proxmox::{HostKey, Login, Proxmox};
+use kubewright_providers::proxmox::Proxmox;
+use kubewright_providers::{HostKey, Login};
 use kubewright_providers::{Provider as _, ProviderError};
 use serde_json::{Value, json};
 

@@ -15,8 +15,8 @@ use kubewright_model::units::{Balloon, Size, Span};
 use serde_json::Value;
 
 use super::*;
+use crate::login::User;
 use crate::proxmox::change::Change;
-use crate::proxmox::wish::User;
 use crate::proxmox::{backups, guest, wish};
 
 /// The description, if it is to be had here.

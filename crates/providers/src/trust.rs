@@ -11,10 +11,21 @@ use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, RootC
 use rustls_platform_verifier::Verifier;
 use sha2::{Digest as _, Sha256};
 
-use super::settings::Trust;
+/// Which certificate the API may show.
+#[derive(Clone, Debug)]
+pub enum Trust {
+    /// One that an authority of this computer has signed.
+    System,
+    /// One that this authority has signed; PEM. Proxmox' own is `/etc/pve/pve-root-ca.pem`.
+    Authority(String),
+    /// Only these, by their SHA-256 fingerprints as Proxmox shows them: `AB:CD:…`. Each node has a certificate of its own.
+    Fingerprints(Vec<String>),
+    /// Any at all. Whoever is in between can read the token: the user's explicit word is needed.
+    Anything,
+}
 
 /// The settings of TLS for this trust.
-pub(super) fn tls(trust: &Trust) -> Result<ClientConfig, String> {
+pub(crate) fn tls(trust: &Trust) -> Result<ClientConfig, String> {
     let provider = Arc::new(ring::default_provider());
     let builder = ClientConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()
@@ -52,7 +63,7 @@ fn fingerprint(text: &str) -> Result<[u8; 32], String> {
 }
 
 /// Why a certificate is not trusted, for people.
-pub(super) fn words(why: &Error) -> String {
+pub(crate) fn words(why: &Error) -> String {
     match why {
         Error::General(words) => words.clone(),
         other => other.to_string(),
