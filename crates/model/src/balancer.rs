@@ -153,6 +153,8 @@ impl HealthSettings {
         if status.is_empty() {
             status = HEALTHY.map(String::from).to_vec();
         }
+        // In whatever order they come, they mean the same.
+        status.sort();
         Self {
             protocol: said.protocol,
             port: said.port.unwrap_or(listener.to),

@@ -11,6 +11,7 @@
 
 mod cloud_init;
 pub mod existing;
+pub mod hetzner;
 mod login;
 pub mod proxmox;
 mod trust;

@@ -61,12 +61,13 @@ impl DesiredMachine {
             Body::Server(server) => server.settings(),
             Body::Local => Vec::new(),
         };
+        // A cloud starts its servers with whatever they are on, and nobody sets that.
         let sizes = [
             self.cores.map(Setting::Cores),
             self.memory.map(Setting::Memory),
             self.disk.map(Setting::Disk),
             Some(Setting::tags(&self.tags)),
-            Some(Setting::OnBoot(self.on_boot)),
+            (!matches!(&*self.body, Body::Server(_))).then_some(Setting::OnBoot(self.on_boot)),
             self.startup.map(Setting::Startup),
             self.description.clone().map(Setting::Description),
             self.ha.as_ref().map(|_| Setting::Ha(true)),
