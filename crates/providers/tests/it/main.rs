@@ -6,8 +6,14 @@ mod backups;
 mod fake;
 mod faults;
 mod ha;
+mod hcloud_balancers;
 mod hcloud_driver;
 mod hcloud_fake;
+mod hcloud_faults;
+mod hcloud_hands;
+mod hcloud_life;
+mod hcloud_many;
+mod hcloud_preflight;
 mod hcloud_prism;
 mod hcloud_python;
 #[path = "../hetzner/mod.rs"]

@@ -1,0 +1,56 @@
+//! What Hetzner has not is told before anything is begun, all of it at once.
+
+use kubewright_model::desired::ServerBody;
+use kubewright_providers::{Provider as _, ProviderError, Wanted};
+
+use crate::hcloud_hands::{around, body, hands, quick, server, surround};
+
+#[tokio::test]
+async fn everything_that_is_not_to_be_had_is_told_at_once() -> Result<(), ProviderError> {
+    let fake = quick();
+    let hands = hands(&fake);
+    let fits = server("lab-1", "10.0.0.5", body());
+    let around = around();
+    let around: Vec<_> = around.iter().collect();
+    let told = hands.preflight(Wanted { machines: &[&fits], resources: &around, ..Wanted::default() }).await?;
+    assert_eq!(told, [], "what is made with it is there then");
+    surround(&hands).await?;
+    assert_eq!(hands.preflight(Wanted { machines: &[&fits], ..Wanted::default() }).await?, []);
+
+    fake.sold_out("cx33", "fsn1", true);
+    let wishes = [
+        server("a", "10.0.0.6", ServerBody { server_type: "cx99".into(), ..body() }),
+        server("b", "10.0.0.7", ServerBody { server_type: "cx33".into(), ..body() }),
+        server("c", "10.0.0.8", ServerBody { server_type: "cpx11".into(), ..body() }),
+        server("d", "10.0.0.9", ServerBody { image: "plan9".into(), ..body() }),
+        server("e", "10.9.0.1", body()),
+        server("f", "10.0.0.10", ServerBody { network: Some("elsewhere".into()), ..body() }),
+        server("g", "10.0.0.11", ServerBody { fallback_locations: vec!["ash".into()], ..body() }),
+    ];
+    let mut wishes = wishes.to_vec();
+    wishes.push(kubewright_model::desired::DesiredMachine { place: "mars1".into(), ..wishes[0].clone() });
+    let wishes: Vec<_> = wishes.iter().collect();
+    let told = hands.preflight(Wanted { machines: &wishes, ..Wanted::default() }).await?;
+    let told: Vec<&str> = told.iter().map(|refusal| refusal.message.as_str()).collect();
+    assert_eq!(
+        told,
+        [
+            "there is no location mars1 at Hetzner",
+            "ash is in another network zone than fsn1, and a network's subnet is in one",
+            "there is no server type cx99 at Hetzner",
+            "b cannot be had: Hetzner has no cx33 left at fsn1 at the moment",
+            "c cannot be had: Hetzner has no cpx11 at fsn1, but at ash, hil, sin",
+            "there is no server type cx99 at Hetzner",
+            "there is no image plan9 for servers of x86 at Hetzner",
+            "there is no network elsewhere in the project",
+            "10.9.0.1 lie in no subnet of the network lab",
+        ]
+    );
+    let spare = server(
+        "b",
+        "10.0.0.7",
+        ServerBody { server_type: "cx33".into(), fallback_types: vec!["cx43".into()], ..body() },
+    );
+    assert_eq!(hands.preflight(Wanted { machines: &[&spare], ..Wanted::default() }).await?, [], "there is another");
+    Ok(())
+}
