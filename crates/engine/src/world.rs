@@ -1,6 +1,8 @@
 //! The world that the engine works on: every seam, real or simulated.
 
 pub mod doors;
+mod hetzner;
+mod logins;
 mod proxmox;
 
 use std::collections::BTreeMap;
@@ -10,7 +12,7 @@ use std::sync::Arc;
 use kubewright_hosts::{Ask, Hosts, Password, RealHosts, Tell, User};
 use kubewright_model::change::Subject;
 use kubewright_model::cloud::DesiredResource;
-use kubewright_model::desired::{Desired, DesiredBackupJob, DesiredLoadBalancer, DesiredMachine, EXISTING};
+use kubewright_model::desired::{Desired, DesiredBackupJob, DesiredLoadBalancer, DesiredMachine, EXISTING, HETZNER};
 use kubewright_model::ids::{NodeName, ProviderName};
 use kubewright_model::observed::{Observed, Why};
 use kubewright_model::plan::{Action, Note, Plan, Step, Weight};
@@ -52,7 +54,7 @@ pub struct World {
 
 impl World {
     /// The real world, as far as this version of the program reaches it: hosts over SSH, those that are there
-    /// already, Proxmox VE, and the cluster's API. The spec lies in `folder`, and its `lock` file beside it, where it is a file; `kept` is the folder of the store, in which
+    /// already, Proxmox VE, Hetzner Cloud, and the cluster's API. The spec lies in `folder`, and its `lock` file beside it, where it is a file; `kept` is the folder of the store, in which
     /// hosts' keys are kept too; `prompt` asks a person, and `tell` hears of keys that are learnt.
     ///
     /// # Errors
@@ -85,6 +87,13 @@ impl World {
             match proxmox::hands(desired, name, cluster, Secrets { store: &*store, pretend: None, folder: &folder }) {
                 Ok(hands) => drop(providers.insert(name.clone(), Arc::new(hands))),
                 Err(why) => drop(silent.insert(name.clone(), why)),
+            }
+        }
+        if let Some(project) = &desired.hetzner {
+            let secrets = Secrets { store: &*store, pretend: None, folder: &folder };
+            match hetzner::hands(desired, project, secrets) {
+                Ok(hands) => drop(providers.insert(HETZNER.into(), Arc::new(hands))),
+                Err(why) => drop(silent.insert(HETZNER.into(), why)),
             }
         }
         let cluster = RealCluster::new(desired, store, hosts.clone(), folder.clone()).through(Arc::clone(&doors));
