@@ -1,6 +1,6 @@
 //! Rules of hands on machines.
 
-use kubewright_model::desired::DesiredMachine;
+use kubewright_model::desired::{Body, DesiredMachine};
 use kubewright_model::ids::{NodeName, Owner, PlaceName};
 use kubewright_model::observed::{MachineSeen, Power};
 use kubewright_model::setting::Setting;
@@ -157,13 +157,21 @@ async fn started(case: Case<'_>) -> Verdict {
 
 async fn updated(case: Case<'_>) -> Verdict {
     let before = there(case).await?;
-    let cores = Some(case.machine.cores.unwrap_or(1) + 1);
-    let wish = DesiredMachine { cores, ..case.machine.clone() };
+    let mut wish = case.machine.clone();
+    // How many cores a server of a cloud has is its type's matter.
+    let changed = if matches!(&*wish.body, Body::Server(_)) {
+        wish.tags.push("checks=one".into());
+        Setting::tags(&wish.tags)
+    } else {
+        let cores = wish.cores.unwrap_or(1) + 1;
+        wish.cores = Some(cores);
+        Setting::Cores(cores)
+    };
     case.hands.update(&wish, case.owner).await.map_err(told)?;
     let after = there(case).await?;
     // Whether it waits for the next start is the machine's own matter.
     let mut wished = MachineSeen { pending: after.pending, ..before.clone() };
-    cores.into_iter().for_each(|cores| wished.settings.set(Setting::Cores(cores)));
+    wished.settings.set(changed);
     that(after == wished, || format!("{before:?} became {after:?}"))
 }
 

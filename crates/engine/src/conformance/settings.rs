@@ -48,6 +48,19 @@ const VIRTUAL_MACHINE: [Change; 8] = [
     |it| vm(it, |vm| vm.extra_disks.push(Size::from_gib(3))),
 ];
 
+/// What servers of a cloud have, and nothing else of what the others have. Their type is changed while they are off.
+const SERVER: [Change; 3] = [
+    |it| it.tags.push("checks=another".into()),
+    |it| server(it, |server| server.protected = !server.protected),
+    |it| server(it, |server| server.server_type = "cx33".into()),
+];
+
+fn server(machine: &mut DesiredMachine, change: impl FnOnce(&mut kubewright_model::desired::ServerBody)) {
+    if let Body::Server(server) = Arc::make_mut(&mut machine.body) {
+        change(server);
+    }
+}
+
 fn lxc(machine: &mut DesiredMachine, change: impl FnOnce(&mut kubewright_model::desired::LxcBody)) {
     if let Body::Lxc(lxc) = Arc::make_mut(&mut machine.body) {
         change(lxc);
@@ -70,12 +83,13 @@ fn card(machine: &mut DesiredMachine, change: impl FnOnce(&mut kubewright_model:
 
 /// Wishes one after the other, each with one setting more that is another one.
 pub(super) fn wishes(machine: &DesiredMachine) -> Vec<DesiredMachine> {
-    let own: &[Change] = match &*machine.body {
-        Body::Lxc(_) => &CONTAINER,
-        Body::Vm(_) => &VIRTUAL_MACHINE,
-        Body::Server(_) | Body::Existing | Body::Local => return Vec::new(),
+    let (all, own): (&[Change], &[Change]) = match &*machine.body {
+        Body::Lxc(_) => (&ALL, &CONTAINER),
+        Body::Vm(_) => (&ALL, &VIRTUAL_MACHINE),
+        Body::Server(_) => (&[], &SERVER),
+        Body::Existing | Body::Local => return Vec::new(),
     };
-    let wishes = ALL.iter().chain(own).scan(machine.clone(), |wish, change| {
+    let wishes = all.iter().chain(own).scan(machine.clone(), |wish, change| {
         change(wish);
         Some(wish.clone())
     });
@@ -89,8 +103,10 @@ pub(super) fn became(wish: &DesiredMachine, before: &MachineSeen, after: &Machin
     that(changed.len() == 1, || format!("one setting was to change, and these differ: {}", names()))?;
     let mut settings: Settings = before.settings.clone();
     changed.iter().for_each(|it| settings.set(it.clone()));
-    // Whether it waits for the next start is the machine's own matter.
-    let wished = MachineSeen { pending: after.pending, settings, ..before.clone() };
+    // Whether it waits for the next start is the machine's own matter, and a cloud starts what it gives another type.
+    let retyped = changed.iter().any(|it| matches!(it, Setting::ServerType(_)));
+    let power = if retyped { after.power } else { before.power };
+    let wished = MachineSeen { pending: after.pending, settings, power, ..before.clone() };
     that(*after == wished, || format!("{} was changed: {before:?} became {after:?}", names()))?;
     that(here(wish, after).is_empty(), || format!("{} still differs", names()))
 }

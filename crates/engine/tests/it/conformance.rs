@@ -16,6 +16,7 @@ use kubewright_providers::existing::Existing;
 use kubewright_providers::{Doomed, ErrorKind, Provider as _};
 
 use crate::fake::Fake;
+use crate::hcloud_hands;
 use crate::lab::{Lab, PORT};
 use crate::taught::{GETS_IMAGES, GROWS};
 use crate::wishes;
@@ -82,6 +83,24 @@ async fn proxmox_keeps_the_contract_of_providers() {
         };
         holds(&provider::check(case).await);
     }
+}
+
+#[tokio::test]
+async fn hetzner_keeps_the_contract_of_providers() {
+    let fake = hcloud_hands::quick();
+    let hands = hcloud_hands::hands(&fake);
+    hcloud_hands::surround(&hands).await.unwrap();
+    fake.seed("somebody-elses", 1, &serde_json::json!({}));
+    let wish = hcloud_hands::server("agent-1", "10.0.0.5", hcloud_hands::body());
+    let case = provider::Case {
+        hands: &hands,
+        owner: &hcloud_hands::owner(),
+        machine: &wish,
+        clashing: &DesiredMachine { name: "another".into(), ..wish.clone() },
+        foreign: &"somebody-elses-1".into(),
+        template: None,
+    };
+    holds(&provider::check(case).await);
 }
 
 #[test]

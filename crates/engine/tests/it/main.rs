@@ -12,6 +12,9 @@ mod executor;
 #[path = "../../../providers/tests/it/fake.rs"]
 #[expect(dead_code, reason = "the provider's own tests use all of it")]
 mod fake;
+#[path = "../../../providers/tests/it/hcloud_hands.rs"]
+#[expect(dead_code, reason = "the provider's own tests use all of it")]
+mod hcloud_hands;
 #[path = "../../../providers/tests/hetzner/mod.rs"]
 #[expect(dead_code, reason = "the provider's own tests use all of it")]
 #[expect(unused_imports, reason = "the provider's own tests use all of it")]

@@ -61,13 +61,14 @@ impl DesiredMachine {
             Body::Server(server) => server.settings(),
             Body::Local => Vec::new(),
         };
-        // A cloud starts its servers with whatever they are on, and nobody sets that.
+        // What a cloud's server is like its type says, and its cloud starts it with whatever it is on.
+        let sized = !matches!(&*self.body, Body::Server(_));
         let sizes = [
-            self.cores.map(Setting::Cores),
-            self.memory.map(Setting::Memory),
-            self.disk.map(Setting::Disk),
+            self.cores.filter(|_| sized).map(Setting::Cores),
+            self.memory.filter(|_| sized).map(Setting::Memory),
+            self.disk.filter(|_| sized).map(Setting::Disk),
             Some(Setting::tags(&self.tags)),
-            (!matches!(&*self.body, Body::Server(_))).then_some(Setting::OnBoot(self.on_boot)),
+            sized.then_some(Setting::OnBoot(self.on_boot)),
             self.startup.map(Setting::Startup),
             self.description.clone().map(Setting::Description),
             self.ha.as_ref().map(|_| Setting::Ha(true)),
