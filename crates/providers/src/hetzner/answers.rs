@@ -56,7 +56,7 @@ pub(super) struct Server {
     #[serde(default)]
     pub(super) locked: bool,
     pub(super) location: Named,
-    pub(super) server_type: ServerSize,
+    pub(super) server_type: Named,
     pub(super) public_net: PublicNet,
     #[serde(default)]
     pub(super) private_net: Vec<PrivateNet>,
@@ -82,15 +82,6 @@ impl Server {
         let own = self.private_net.iter().find(|own| network.is_none_or(|network| own.network == network));
         own.and_then(|own| own.ip)
     }
-}
-
-/// What a server of a type has.
-#[derive(Clone, Debug, Deserialize)]
-pub(super) struct ServerSize {
-    pub(super) name: String,
-    pub(super) cores: u32,
-    /// In GiB.
-    pub(super) memory: f64,
 }
 
 /// The public addresses of a server.

@@ -30,11 +30,11 @@ impl Hetzner {
         }
         self.relabel(machine, &server, owner).await?;
         self.complete(&server).await?;
-        self.retype(machine, &server).await?;
         if power(&server) == Power::Stopped {
             self.regroup(&server, wish.placement_group.as_deref()).await?;
         }
         self.protect(&server, wish.protected).await?;
+        self.retype(machine, &server).await?;
         self.now(server.id, owner).await
     }
 
@@ -53,16 +53,13 @@ impl Hetzner {
         }
     }
 
-    /// Gives a server that is off another type. Its disk grows only where the spec says how large it is to be: a server
-    /// whose disk has grown goes back to no smaller type.
+    /// Gives a server another type. One that runs keeps its own until it is off. Its disk grows only where the spec says how
+    /// large it is to be: a server whose disk has grown goes back to no smaller type. Hetzner starts it afterwards.
+    /// <https://docs.hetzner.cloud/reference/cloud#server-actions-change-the-type-of-a-server>
     async fn retype(&self, machine: &DesiredMachine, server: &Server) -> Result<(), ProviderError> {
         let wish = body(machine)?;
-        if wish.may_be(&server.server_type.name) {
+        if wish.may_be(&server.server_type.name) || power(server) == Power::Running {
             return Ok(());
-        }
-        if power(server) == Power::Running {
-            let message = format!("{} runs, and a server gets another type only while it is off", machine.name);
-            return Err(error(ErrorKind::Conflict, message));
         }
         let grows = machine.disk.is_some_and(|disk| disk.mib() > server.primary_disk_size * 1024);
         let body = json!({ "server_type": wish.server_type, "upgrade_disk": grows });

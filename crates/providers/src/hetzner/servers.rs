@@ -36,15 +36,10 @@ pub(super) fn power(server: &Server) -> Power {
 
 /// A server, as the engine sees one.
 pub(super) fn seen(server: &Server, owner: &Owner) -> MachineSeen {
-    let size = &server.server_type;
-    // Types have whole GiB, or a half of one.
-    let memory = Size::from_mib((size.memory * 1024.0) as u64);
     let settings = [
-        Setting::Cores(size.cores),
-        Setting::Memory(memory),
         Setting::Disk(Size::from_gib(server.primary_disk_size)),
         Setting::tags(&marks::others(&server.labels)),
-        Setting::ServerType(size.name.clone()),
+        Setting::ServerType(server.server_type.name.clone()),
         Setting::Protected(server.protection.delete),
     ];
     let place = marks::place(&server.labels);

@@ -10,10 +10,8 @@ use kubewright_providers::hetzner::{Hetzner, Settings, Uploaded};
 use kubewright_providers::{ErrorKind, Provider as _, ProviderError};
 use serde_json::json;
 
-use crate::hcloud_driver::Driver;
-use crate::hcloud_hands::{
-    KEY, allow, body, hands, network, owner, quick, resource, server, settings, shown, surround,
-};
+use crate::hcloud_driver::{Driver, shown};
+use crate::hcloud_hands::{KEY, allow, body, hands, network, owner, quick, resource, server, settings, surround};
 use crate::hetzner::Fault;
 
 /// A load balancer as a file says it.

@@ -3,7 +3,7 @@
 use reqwest::{Client, Method, RequestBuilder, Response};
 use serde_json::Value;
 
-use crate::hetzner::TOKEN;
+use crate::hetzner::{Fake, TOKEN};
 
 pub(crate) struct Driver {
     client: Client,
@@ -52,4 +52,10 @@ impl Driver {
         let code = answer["error"]["code"].as_str();
         (status, code.unwrap_or_else(|| panic!("{method} {path} {asked}: {status} {answer}")).into())
     }
+}
+
+/// What the API shows of a kind.
+pub(crate) async fn shown(fake: &Fake, plural: &str) -> Vec<Value> {
+    let answer = Driver::new(&fake.url).accepted("GET", &format!("/{plural}?per_page=50"), Value::Null).await;
+    answer[plural].as_array().unwrap().clone()
 }

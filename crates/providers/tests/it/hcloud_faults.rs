@@ -9,8 +9,8 @@ use kubewright_providers::hetzner::{Hetzner, Settings};
 use kubewright_providers::{ErrorKind, Provider as _, ProviderError};
 use serde_json::json;
 
-use crate::hcloud_driver::Driver;
-use crate::hcloud_hands::{body, hands, owner, quick, server, settings, shown, surround};
+use crate::hcloud_driver::{Driver, shown};
+use crate::hcloud_hands::{body, hands, owner, quick, server, settings, surround};
 use crate::hetzner::{Fake, Fault, Kind, TOKEN};
 use crate::life::doomed;
 

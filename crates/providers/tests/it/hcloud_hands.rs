@@ -11,9 +11,7 @@ use kubewright_model::secret::Secret;
 use kubewright_model::spec::providers::{FirewallProtocol, FirewallRule};
 use kubewright_providers::hetzner::{ANSWER, Hetzner, Settings};
 use kubewright_providers::{HostKey, Login, Provider as _, ProviderError};
-use serde_json::Value;
 
-use crate::hcloud_driver::Driver;
 use crate::hetzner::{Fake, Pace, TOKEN};
 
 pub(crate) const KEY: &str =
@@ -135,10 +133,4 @@ pub(crate) async fn surround(hands: &Hetzner) -> Result<(), ProviderError> {
         hands.set_resource(&wish, &owner()).await?;
     }
     Ok(())
-}
-
-/// What the API shows of a kind.
-pub(crate) async fn shown(fake: &Fake, plural: &str) -> Vec<Value> {
-    let answer = Driver::new(&fake.url).accepted("GET", &format!("/{plural}?per_page=50"), Value::Null).await;
-    answer[plural].as_array().unwrap().clone()
 }
