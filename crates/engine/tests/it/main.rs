@@ -19,6 +19,7 @@ mod hcloud_hands;
 #[expect(dead_code, reason = "the provider's own tests use all of it")]
 #[expect(unused_imports, reason = "the provider's own tests use all of it")]
 mod hetzner;
+mod hetzner_project;
 mod hosts;
 mod hypervisor;
 mod journals;

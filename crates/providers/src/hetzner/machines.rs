@@ -91,6 +91,9 @@ impl Hetzner {
 
     pub(super) async fn turn_on(&self, name: &NodeName, owner: &Owner) -> Result<MachineSeen, ProviderError> {
         let server = self.ours(name, owner).await?;
+        if matches!(server.status.as_str(), "stopping" | "migrating" | "rebuilding") {
+            return Err(error(ErrorKind::Busy, format!("{name} is {} at this moment", server.status)));
+        }
         if power(&server) == Power::Running {
             return Ok(seen(&server, owner));
         }
