@@ -50,6 +50,8 @@ pub struct Hetzner {
     certificates: BTreeMap<String, Result<Uploaded, String>>,
     /// Who had which private address when the project was looked at last.
     holders: Mutex<BTreeMap<IpAddr, String>>,
+    /// The types of the servers of ours that were there then.
+    types: Mutex<BTreeMap<NodeName, String>>,
     /// What is to be told of a server while it is made.
     told: Mutex<BTreeMap<NodeName, String>>,
 }
@@ -73,6 +75,7 @@ impl Hetzner {
             ssh_keys,
             certificates,
             holders: Mutex::default(),
+            types: Mutex::default(),
             told: Mutex::default(),
         })
     }
@@ -102,6 +105,20 @@ impl Hetzner {
 
     fn hold(&self, holders: Vec<(IpAddr, String)>) {
         *self.holders.lock().unwrap_or_else(PoisonError::into_inner) = holders.into_iter().collect();
+    }
+
+    /// The type of a server of ours that was there when the project was looked at last.
+    fn type_of(&self, name: &NodeName) -> Option<String> {
+        self.types.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+    }
+
+    fn has(&self, servers: BTreeMap<NodeName, String>) {
+        *self.types.lock().unwrap_or_else(PoisonError::into_inner) = servers;
+    }
+
+    /// What was told of its making is of no matter to what is done with it later.
+    fn is_made(&self, name: &NodeName) {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
     }
 
     fn tells(&self, name: &NodeName, words: String) {
@@ -141,10 +158,12 @@ impl Provider for Hetzner {
     }
 
     async fn update(&self, machine: &DesiredMachine, owner: &Owner) -> Result<MachineSeen, ProviderError> {
+        self.is_made(&machine.name);
         self.change(machine, owner).await
     }
 
     async fn start(&self, name: &NodeName, owner: &Owner) -> Result<MachineSeen, ProviderError> {
+        self.is_made(name);
         self.turn_on(name, owner).await
     }
 
@@ -153,6 +172,7 @@ impl Provider for Hetzner {
     }
 
     async fn delete(&self, doomed: Doomed<'_>) -> Result<(), ProviderError> {
+        self.is_made(doomed.name);
         self.remove(doomed).await
     }
 

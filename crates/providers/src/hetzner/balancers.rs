@@ -226,12 +226,18 @@ impl Hetzner {
         }
         for (number, wish) in wished {
             let own = there.services.iter().find(|own| own.listen_port == *number);
-            let path = match own {
-                Some(own) if own.settings(&names) == *wish => continue,
+            let body = port(*number, wish, &numbers.shown(&wish.certificates));
+            let path = match own.map(|own| own.settings(&names)) {
+                Some(own) if own == *wish => continue,
+                // What belongs to one protocol would stay with the other.
+                Some(own) if own.protocol != wish.protocol => {
+                    let gone = json!({ "listen_port": number });
+                    self.act(call::act(path!("delete_service"), there.id, gone), &there.name).await?;
+                    path!("add_service")
+                }
                 Some(_) => path!("update_service"),
                 None => path!("add_service"),
             };
-            let body = port(*number, wish, &numbers.shown(&wish.certificates));
             self.act(call::act(path, there.id, body), &there.name).await?;
         }
         Ok(())

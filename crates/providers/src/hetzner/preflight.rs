@@ -1,5 +1,6 @@
 //! What new servers and load balancers are made of and put into: types, images, locations, networks, certificates. What
-//! is not there is told before anything is begun, all of it at once, and not by each server in turn.
+//! is not there is told before anything is begun, all of it at once, and not by each server in turn. What runs already is
+//! not judged: its type may be sold out, and it works on.
 //!
 //! The API tells no limits of a project, and not whether a token may write: the first request that is refused tells that.
 
@@ -14,6 +15,9 @@ use super::answers::{BalancerType, Datacenter, Location, Named, Network, ServerT
 use super::call::{self, Kind};
 use super::resources::Around;
 use crate::{ErrorKind, ProviderError, Refusal, Wanted};
+
+/// A server that is wished.
+type Wished<'a> = (&'a DesiredMachine, &'a ServerBody);
 
 /// What Hetzner offers.
 struct Offer {
@@ -35,7 +39,7 @@ fn list(names: impl IntoIterator<Item = impl ToString>) -> String {
 
 impl Hetzner {
     pub(super) async fn refusals(&self, wanted: Wanted<'_>) -> Result<Vec<Refusal>, ProviderError> {
-        let servers: Vec<(&DesiredMachine, &ServerBody)> = wanted
+        let servers: Vec<Wished<'_>> = wanted
             .machines
             .iter()
             .filter_map(|machine| match &*machine.body {
@@ -43,19 +47,28 @@ impl Hetzner {
                 _ => None,
             })
             .collect();
-        let shut = servers.iter().filter_map(|(machine, server)| self.lets_in(machine, server).err());
-        // All of a pool have one key, so they are told once.
-        let shut: BTreeMap<String, String> = shut.map(|why| (why.message, why.help.unwrap_or_default())).collect();
-        let mut refusals: Vec<Refusal> = shut.into_iter().map(|(message, help)| Refusal { message, help }).collect();
-        if !servers.is_empty() {
+        let there = |machine: &DesiredMachine| self.type_of(&machine.name);
+        let to_come: Vec<Wished<'_>> =
+            servers.iter().filter(|(machine, _)| there(machine).is_none()).copied().collect();
+        let other = |(machine, server): &&Wished<'_>| there(machine).is_none_or(|own| !server.may_be(&own));
+        let to_change: Vec<Wished<'_>> = servers.iter().filter(other).copied().collect();
+        let mut refusals = self.nobody_comes_in(&to_come);
+        if !to_change.is_empty() {
             let offer = self.offer().await?;
-            refusals.extend(offer.no_places(&servers));
-            refusals.extend(offer.no_types(&servers));
-            refusals.extend(self.no_images(&offer, &servers).await?);
+            refusals.extend(offer.no_places(&to_come));
+            refusals.extend(offer.no_types(&to_change));
+            refusals.extend(self.no_images(&offer, &to_come).await?);
         }
         refusals.extend(self.no_networks(wanted, &servers).await?);
         refusals.extend(self.no_balancers(wanted).await?);
         Ok(refusals)
+    }
+
+    /// Servers that nobody could log into. All of a pool have one key, so it is told once.
+    fn nobody_comes_in(&self, servers: &[Wished<'_>]) -> Vec<Refusal> {
+        let shut = servers.iter().filter_map(|(machine, server)| self.lets_in(machine, server).err());
+        let shut: BTreeMap<String, String> = shut.map(|why| (why.message, why.help.unwrap_or_default())).collect();
+        shut.into_iter().map(|(message, help)| Refusal { message, help }).collect()
     }
 
     async fn offer(&self) -> Result<Offer, ProviderError> {
@@ -82,11 +95,7 @@ impl Hetzner {
         Ok(stock)
     }
 
-    async fn no_images(
-        &self,
-        offer: &Offer,
-        servers: &[(&DesiredMachine, &ServerBody)],
-    ) -> Result<Vec<Refusal>, ProviderError> {
+    async fn no_images(&self, offer: &Offer, servers: &[Wished<'_>]) -> Result<Vec<Refusal>, ProviderError> {
         let mut wanted: BTreeSet<(&str, &str)> = BTreeSet::new();
         for (_, server) in servers.iter().filter(|(_, server)| server.image.parse::<u64>().is_err()) {
             let types = std::iter::once(&server.server_type).chain(&server.fallback_types);
@@ -114,11 +123,7 @@ impl Hetzner {
     }
 
     /// Networks that are wanted and not there, and addresses that lie in none of their subnets.
-    async fn no_networks(
-        &self,
-        wanted: Wanted<'_>,
-        servers: &[(&DesiredMachine, &ServerBody)],
-    ) -> Result<Vec<Refusal>, ProviderError> {
+    async fn no_networks(&self, wanted: Wanted<'_>, servers: &[Wished<'_>]) -> Result<Vec<Refusal>, ProviderError> {
         let in_one = servers.iter().filter_map(|(machine, server)| Some((server.network.as_deref()?, machine.address)));
         let balancers = wanted.load_balancers.iter().map(|it| &it.settings);
         let balancers = balancers.filter_map(|it| Some((it.network.as_deref()?, it.private_address)));
@@ -212,7 +217,7 @@ fn not_to_be_had(wish: &DesiredLoadBalancer, types: &[BalancerType], certificate
 
 impl Offer {
     /// Locations that nobody knows, and those of another zone than the network's.
-    fn no_places(&self, servers: &[(&DesiredMachine, &ServerBody)]) -> Vec<Refusal> {
+    fn no_places(&self, servers: &[Wished<'_>]) -> Vec<Refusal> {
         let places = servers
             .iter()
             .flat_map(|(machine, server)| std::iter::once(&machine.place).chain(&server.fallback_locations));
@@ -241,7 +246,7 @@ impl Offer {
     }
 
     /// Server types that nobody knows, or that are not to be had at a location, where nothing is allowed in their place.
-    fn no_types(&self, servers: &[(&DesiredMachine, &ServerBody)]) -> Vec<Refusal> {
+    fn no_types(&self, servers: &[Wished<'_>]) -> Vec<Refusal> {
         let (mut refusals, mut looked) = (Vec::new(), BTreeSet::new());
         for (machine, server) in servers {
             let choices = super::wish::choices(machine, server);

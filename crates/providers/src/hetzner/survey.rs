@@ -136,6 +136,8 @@ impl Hetzner {
         inventory.resources = survey.resources(owner);
         self.same_keys(&survey.keys, &mut inventory.resources, owner);
         self.learns(&survey).await;
+        let ours = survey.servers.iter().filter(|server| marks::are_ours(&server.labels, owner));
+        self.has(ours.map(|it| (NodeName::new(it.name.as_str()), it.server_type.name.clone())).collect());
         Ok(inventory)
     }
 

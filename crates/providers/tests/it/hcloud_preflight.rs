@@ -3,7 +3,7 @@
 use kubewright_model::desired::ServerBody;
 use kubewright_providers::{Provider as _, ProviderError, Wanted};
 
-use crate::hcloud_hands::{around, body, hands, quick, server, surround};
+use crate::hcloud_hands::{around, body, hands, owner, quick, server, surround};
 
 #[tokio::test]
 async fn everything_that_is_not_to_be_had_is_told_at_once() -> Result<(), ProviderError> {
@@ -52,5 +52,23 @@ async fn everything_that_is_not_to_be_had_is_told_at_once() -> Result<(), Provid
         ServerBody { server_type: "cx33".into(), fallback_types: vec!["cx43".into()], ..body() },
     );
     assert_eq!(hands.preflight(Wanted { machines: &[&spare], ..Wanted::default() }).await?, [], "there is another");
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_runs_already_is_not_judged_by_what_is_left_of_its_type() -> Result<(), ProviderError> {
+    let fake = quick();
+    let hands = hands(&fake);
+    surround(&hands).await?;
+    let wish = server("lab-1", "10.0.0.5", body());
+    hands.create(&wish, &owner()).await?;
+    fake.sold_out("cx23", "fsn1", true);
+    fake.sold_out("cx33", "fsn1", true);
+    hands.observe(&owner()).await?;
+    assert_eq!(hands.preflight(Wanted { machines: &[&wish], ..Wanted::default() }).await?, []);
+    let larger = server("lab-1", "10.0.0.5", ServerBody { server_type: "cx33".into(), ..body() });
+    let told = hands.preflight(Wanted { machines: &[&larger], ..Wanted::default() }).await?;
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert_eq!(told[0].message, "lab-1 cannot be had: Hetzner has no cx33 left at fsn1 at the moment");
     Ok(())
 }
