@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use saphyr::Scalar;
-use saphyr_parser::{Event, Parser, ScanError, Span};
+use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, Tag};
 use serde_json::{Map, Number, Value};
 
 use crate::codes;
@@ -70,11 +70,35 @@ impl SourceMap {
 ///
 /// All duplicate keys and refused parts at once; a syntax error ends the reading, so there is at most one of those.
 pub fn read(text: &str) -> Result<(Value, SourceMap), Vec<Diagnostic>> {
+    read_as(text, Words::Yaml12)
+}
+
+/// Reads one YAML document of others, as PyYAML does: `yes`, `no`, `on` and `off` are true and false, and tags that nobody
+/// here knows are kept. A value with one is a mapping of the tag to the value's text: `{"!vault": "…"}`.
+///
+/// # Errors
+///
+/// Those of [`read`].
+pub fn read_foreign(text: &str) -> Result<(Value, SourceMap), Vec<Diagnostic>> {
+    read_as(text, Words::Yaml11)
+}
+
+/// Which words stand for what.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Words {
+    /// As our own files have it.
+    #[default]
+    Yaml12,
+    /// As PyYAML has it: <https://yaml.org/type/bool.html>, of which it leaves out `y` and `n`.
+    Yaml11,
+}
+
+fn read_as(text: &str, words: Words) -> Result<(Value, SourceMap), Vec<Diagnostic>> {
     if text.len() > MAX_BYTES {
         let message = format!("the file has {} bytes, at most {MAX_BYTES} are read", text.len());
         return Err(vec![Diagnostic::new(codes::TOO_LARGE, SpecPath::root(), message)]);
     }
-    let mut tree = Tree::default();
+    let mut tree = Tree { words, ..Tree::default() };
     for item in Parser::new_from_str(text) {
         let stop = match item {
             Ok((event, span)) => tree.take(event, span).err(),
@@ -127,6 +151,7 @@ struct Repeated {
 
 #[derive(Default)]
 struct Tree {
+    words: Words,
     open: Vec<Open>,
     anchors: BTreeMap<usize, Repeated>,
     nodes: usize,
@@ -157,8 +182,12 @@ impl Tree {
                     *key = Some((text.into_owned(), place));
                     return Ok(());
                 }
-                let value = match Scalar::parse_from_cow_and_metadata(text, style, tag.as_ref()) {
-                    Some(scalar) => json(scalar),
+                let foreign = (self.words == Words::Yaml11).then(|| foreign(&text, style, tag.as_deref())).flatten();
+                let value = match foreign
+                    .map(Some)
+                    .unwrap_or_else(|| Scalar::parse_from_cow_and_metadata(text, style, tag.as_ref()).map(json))
+                {
+                    Some(value) => value,
                     None => return Err(self.refuse(codes::TAG, place, "the value does not fit its YAML tag")),
                 };
                 self.put(value, anchor, place);
@@ -293,6 +322,19 @@ fn place_of(span: Span) -> Place {
     Place { line: start.line().max(1), column: start.col() + 1, length: length.max(1) }
 }
 
+/// What PyYAML makes of a value that YAML 1.2 takes for something else.
+fn foreign(text: &str, style: ScalarStyle, tag: Option<&Tag>) -> Option<Value> {
+    match tag.filter(|tag| !tag.is_yaml_core_schema()) {
+        Some(tag) => Some(serde_json::json!({ tag.to_string(): text })),
+        None if style != ScalarStyle::Plain || tag.is_some() => None,
+        None => match text {
+            "yes" | "Yes" | "YES" | "on" | "On" | "ON" => Some(Value::Bool(true)),
+            "no" | "No" | "NO" | "off" | "Off" | "OFF" => Some(Value::Bool(false)),
+            _ => None,
+        },
+    }
+}
+
 fn json(scalar: Scalar<'_>) -> Value {
     match scalar {
         Scalar::Null => Value::Null,
@@ -339,6 +381,15 @@ mod tests {
         let place = map.place(&SpecPath::pointer("/a/b/1")).unwrap();
         assert_eq!((place.line, place.column, place.length), (2, 10, 2));
         assert_eq!(map.key_place(&SpecPath::pointer("/a/b")).unwrap().column, 3);
+    }
+
+    #[test]
+    fn texts_of_others_keep_their_words() {
+        let text = "a: yes\nb: 'yes'\nc: !vault |\n  $ANSIBLE_VAULT;1.1\nd: 1.31\n";
+        let (value, _) = read_foreign(text).unwrap();
+        let vault = serde_json::json!({ "!vault": "$ANSIBLE_VAULT;1.1\n" });
+        assert_eq!(value, serde_json::json!({ "a": true, "b": "yes", "c": vault, "d": 1.31 }));
+        assert_eq!(read("a: yes\n").unwrap().0["a"], "yes");
     }
 
     #[test]

@@ -18,6 +18,7 @@ pub mod distributions;
 pub mod foundation;
 mod haproxy;
 pub mod holders;
+pub mod import;
 mod keepalived;
 pub mod lower;
 pub mod only;

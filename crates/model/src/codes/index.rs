@@ -1,5 +1,6 @@
 //! The index itself. 00xx form · 01xx names and nodes · 02xx network · 03xx machines · 04xx Kubernetes · 05xx load
-//! balancers and ingress · 06xx host settings · 07xx secrets · 08xx add-ons, backup, maintenance, verification.
+//! balancers and ingress · 06xx host settings · 07xx secrets · 08xx add-ons, backup, maintenance, verification ·
+//! 09xx files of others that are imported.
 
 use super::{Code, Entry};
 use crate::diagnostic::Severity;
@@ -634,4 +635,25 @@ codes! {
         "What knows of Hetzner inside of the cluster calls it with the token of `providers.hetzner`. Describe the project \
          there, or take `addons.hetzner` out. The cloud controller takes a node that is no server of the project for one \
          that is gone, and takes it out of the cluster.";
+    901 Error FOREIGN_FORM = "a file of others that is not in its form",
+        "The inventory, the table or the output of Terraform cannot be read: whoever it is for would refuse it too, or it is \
+         another kind of file. Say with `--format` what it is, or correct it. Nothing was written.";
+    902 Error FOREIGN_COLUMNS = "a table whose columns nobody can tell",
+        "A table of servers needs a column with host names and one with addresses. They are known by the first line \
+         (`name`, `hostname`, `ip`, `ip_privee`, `role`, …) or, without one, by what they hold.";
+    903 Error FOREIGN_GROUP = "a group that is declared nowhere",
+        "`[NAME:vars]` and the lines below `[NAME:children]` are about groups that stand in the inventory with a section of \
+         their own. Ansible refuses the inventory too. Correct the name, or declare the group.";
+    904 Error FOREIGN_ADDRESS = "a host without an address",
+        "Hosts that exist already are reached at an address, and the file gives none for this one: its name is no address, \
+         and neither `ansible_host` nor a column says one. Write it, or leave the host out with `--group NAME=none`.";
+    905 Error FOREIGN_TWICE = "a host twice",
+        "Two hosts of the files have one name or one address. A node's name is its host name, so the part of it before the \
+         first point has to differ.";
+    906 Error FOREIGN_VALUE = "a value that means nothing here",
+        "A port, an address, a number or a version in the file of others is none. Correct it there, or take it out.";
+    907 Error FOREIGN_SERVERS = "no host that could be a server",
+        "Neither a group, nor a column, nor a name says which hosts are the control plane. Groups and roles such as `master`, \
+         `server`, `control-plane` and `kube_control_plane` are known; any other is given its role with \
+         `--group NAME=server`.";
 }

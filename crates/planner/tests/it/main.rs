@@ -5,6 +5,10 @@ mod alerts;
 #[cfg(test)]
 mod guides;
 #[cfg(test)]
+mod import;
+#[cfg(test)]
+mod inventories;
+#[cfg(test)]
 mod manifests;
 #[cfg(test)]
 mod prometheus;

@@ -92,7 +92,8 @@ fn every_rule_has_a_file() {
         .iter()
         .filter_map(|path| Some(path.file_name()?.to_str()?.split_once('-')?.0.to_string()))
         .collect();
-    let rules = INDEX.iter().map(|entry| entry.code.to_string()).filter(|code| code.as_str() > "KW0100");
+    let rules =
+        INDEX.iter().map(|entry| entry.code.to_string()).filter(|code| ("KW0100".."KW0900").contains(&code.as_str()));
     let without: Vec<String> = rules.filter(|code| !shown.contains(code)).collect();
     assert!(without.is_empty(), "no file breaks {without:?}");
 }
