@@ -40,7 +40,8 @@ const NEEDS: &[Need] = &[
     Need { test: "command -v openssl", package: "openssl" },
     // Alerts are judged by who reads them.
     Need { test: "command -v promtool", package: "prometheus" },
-    // A pretend Proxmox VE and a client of Hetzner Cloud come from PyPI into environments below the target folder.
+    // A pretend Proxmox VE, a client of Hetzner Cloud, and Ansible as the judge of inventories come from PyPI into environments
+    // below the target folder. Ansible 2.19 is for Python 3.11 and newer.
     Need { test: "python3 -c 'import ensurepip, venv'", package: "python3-venv" },
     // Who judges calls to Hetzner Cloud by its description comes from npm, below the target folder.
     Need { test: "command -v node", package: "nodejs" },

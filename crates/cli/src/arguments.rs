@@ -60,6 +60,17 @@ pub(crate) enum Command {
   kubewright init devboard            # K3s in three Proxmox containers
   kubewright init keybuzz -o ha.yaml  # K3s in high availability at Hetzner")]
     Init(Init),
+    /// Write a spec for servers that exist already, from what others wrote down of them.
+    ///
+    /// It reads tables of servers (TSV and CSV), Ansible's inventories (INI and YAML, with group_vars and host_vars beside
+    /// them), and what `terraform show -json` prints.
+    #[command(disable_version_flag = true)]
+    #[command(after_help = "Examples:
+  kubewright import servers.tsv --name keybuzz
+  kubewright import inventory/hosts.ini -o lab.yaml
+  kubewright import hosts.yml --group brain=server --group muscle=agent
+  terraform show -json > state.json && kubewright import state.json hosts.ini")]
+    Import(Import),
     /// Find everything that is wrong with a spec, at once.
     #[command(after_help = "Examples:
   kubewright validate
@@ -175,6 +186,54 @@ pub(crate) struct Init {
     /// List the examples.
     #[arg(long)]
     pub(crate) list: bool,
+    /// The file to write, `-` to print it. One that exists is not overwritten.
+    #[arg(short, long, value_name = "FILE", default_value = "cluster.yaml")]
+    pub(crate) out: PathBuf,
+}
+
+/// What a file of others is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ImportForm {
+    /// A table of servers, in TSV or CSV.
+    Tsv,
+    /// An inventory, in INI or YAML.
+    Ansible,
+    /// The output of `terraform show -json`.
+    Terraform,
+}
+
+/// Distributions that take hosts that exist already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Imports {
+    /// K3s.
+    K3s,
+    /// RKE2.
+    Rke2,
+    /// kubeadm.
+    Kubeadm,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Import {
+    /// The files of others; `-` for standard input.
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// What they are; without it, their names and their text tell.
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) format: Option<ImportForm>,
+    /// The cluster's name.
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    /// What the hosts of a group, of a role or of a name are for: server, agent, both, loadBalancer or none; may be given
+    /// several times.
+    #[arg(long = "group", value_name = "NAME=ROLE")]
+    pub(crate) groups: Vec<String>,
+    /// The distribution; without it, what the files tell, and else K3s.
+    #[arg(long)]
+    pub(crate) distribution: Option<Imports>,
+    /// The version of Kubernetes, as the distribution writes it; without it, what the files tell.
+    #[arg(long)]
+    pub(crate) version: Option<String>,
     /// The file to write, `-` to print it. One that exists is not overwritten.
     #[arg(short, long, value_name = "FILE", default_value = "cluster.yaml")]
     pub(crate) out: PathBuf,

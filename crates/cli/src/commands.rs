@@ -4,6 +4,7 @@ mod change;
 mod documents;
 mod explain;
 mod history;
+mod import;
 mod init;
 mod kubeconfig;
 mod look;
@@ -33,6 +34,7 @@ fn nothing_reached(plan: &Plan) -> bool {
 pub(crate) fn run(arguments: &Arguments) -> Result<Done, Problem> {
     match &arguments.command {
         Command::Init(init) => init::run(init),
+        Command::Import(import) => import::run(import),
         Command::Validate(validate) => validate::run(validate),
         Command::Plan(plan) => plan::run(arguments, plan),
         Command::Apply(apply) => change::apply(arguments, apply),

@@ -31,3 +31,4 @@ pub mod world;
 
 pub use engine::{Begun, Engine, EngineError, Loadout, Planned, Request, RunReport, WayIn};
 pub use execute::Stop;
+pub use kubewright_planner::import;

@@ -5,6 +5,7 @@ use std::path::Path;
 use kubewright_model::diagnostic::{Diagnostic, Severity};
 use kubewright_model::spec::{self, ClusterFile, Salvaged};
 use kubewright_model::version::Version;
+use kubewright_planner::import::{Foreign, Imported, Refused, Wishes};
 use kubewright_planner::rules;
 
 use super::{Engine, Loadout};
@@ -27,6 +28,15 @@ impl Engine {
     /// As of [`Self::load`], and files that cannot be read.
     pub fn load_in(folder: &Path, text: &str) -> Result<Loadout, Vec<Diagnostic>> {
         lowered(formed(text, |file| [manifests::read(file, folder), values::read(file, folder)].concat())?)
+    }
+
+    /// Makes a spec of what others wrote down of servers that exist already.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong with their files, or with the cluster that they would make.
+    pub fn import(files: &[Foreign], wishes: &Wishes) -> Result<Imported, Refused> {
+        kubewright_planner::import::import(files, wishes)
     }
 
     /// What a spec that was read would mean if it wished another version.

@@ -264,10 +264,7 @@ pub(super) fn chosen(reading: &mut Reading, wishes: &Wishes) -> Vec<Chosen> {
         nobody(reading, &left);
     }
     if !left.is_empty() {
-        let remark = format!(
-            "Left out, because nothing says that they are part of the cluster: {}. `--group NAME=ROLE` takes a group, a role or a host in.",
-            left.join(", ")
-        );
+        let remark = format!("Left out: {}. `--group NAME=ROLE` takes a group, a role or a host in.", left.join(", "));
         reading.hints.remark(remark);
         reading.tell(format!("left out: {}", left.join(", ")));
     }
