@@ -1,11 +1,17 @@
 //! Who answers at an address: a machine that has it, and behind it a server or a load balancer that runs.
 
+use std::net::IpAddr;
+
 use kubewright_model::ids::NodeName;
 use kubewright_model::net::HostPort;
+use kubewright_model::source;
+use serde_json::Value;
 
 use super::rancher::{Config, Kind};
 use super::state::{Machine, State};
 
+/// What servers of K3s and RKE2 apply for a virtual IP.
+const KUBE_VIP: &str = "/server/manifests/kubewright-kube-vip.yaml";
 /// What the load balancers on hosts of ours read.
 pub(super) const HAPROXY: &str = "/etc/haproxy/haproxy.cfg";
 
@@ -34,6 +40,13 @@ impl State {
         match self.at(address) {
             Some(name) => self.host_reaches(name, door, at.port, now),
             None if self.outside == Some(address) => self.api(now),
+            None if self.machines.values().flat_map(|all| all.values()).any(|machine| hands_on(machine, address)) => {
+                let holds = |name: &NodeName| self.machine(name).is_some_and(|machine| hands_on(machine, address));
+                let serves = |name: &NodeName| self.serves(name, now) && self.listens(name, door) == Some(at.port);
+                let servers = self.cluster.nodes.iter().filter(|(_, node)| node.server).map(|(name, _)| name);
+                let held = servers.into_iter().any(|name| holds(name) && serves(name));
+                if held { Ok(()) } else { Err(format!("no server that serves on port {} holds {address}", at.port)) }
+            }
             None => match balancer {
                 Some(balancer) if self.leads(balancer, at.port, now) => Ok(()),
                 Some(_) => {
@@ -100,6 +113,17 @@ impl State {
             Door::Registration => config.registers_at(),
         })
     }
+}
+
+/// Whether a server that runs here would apply a kube-vip that hands this address on.
+fn hands_on(machine: &Machine, address: IpAddr) -> bool {
+    let manifests = machine.texts.iter().filter(|(path, _)| path.ends_with(KUBE_VIP)).map(|(_, text)| text);
+    manifests.flat_map(|text| text.split("---\n")).any(|document| {
+        let Ok((document, _)) = source::read(document) else { return false };
+        let env = document.pointer("/spec/template/spec/containers/0/env").and_then(Value::as_array);
+        let address = address.to_string();
+        env.into_iter().flatten().any(|it| it["name"] == "address" && it["value"] == address.as_str())
+    })
 }
 
 /// Where HAProxy on this machine sends to what comes in on a port; nothing when it does not listen there.

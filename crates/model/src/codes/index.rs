@@ -310,7 +310,7 @@ codes! {
          `flannel`, `cilium`, `canal` and `calico`.";
     408 Error ENDPOINT_MISSING = "several servers and no address for the API",
         "With several servers, clients and agents need one address that outlives each of them. Write \
-         `endpoint.loadBalancer` with one of `loadBalancers`, `endpoint.virtualIp` (Talos alone), or `endpoint.host` for \
+         `endpoint.loadBalancer` with one of `loadBalancers`, `endpoint.virtualIp` (all but kubeadm), or `endpoint.host` for \
          a name or address that you keep yourself.";
     409 Error ENDPOINT_NOT_SERVER = "an API address where no API is",
         "The endpoint is the name or the address of a node without a control plane, so nobody answers there. Write a \

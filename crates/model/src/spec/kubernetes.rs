@@ -211,7 +211,8 @@ pub struct Endpoint {
     /// The load balancer of this file that stands before the API, by name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub load_balancer: Option<String>,
-    /// A virtual IP that the servers hand on among themselves (kube-vip; on Talos its own).
+    /// A virtual IP that the servers hand on among themselves: by kube-vip on K3s and RKE2, on Talos by itself; not yet on
+    /// kubeadm.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub virtual_ip: Option<VirtualIp>,
     /// Further names and addresses in the API's certificate.

@@ -32,9 +32,11 @@ pub(crate) fn endpoint(file: &ClusterFile, nodes: &[NodePlan<'_>]) -> HostPort {
 /// Every name and address that the API's certificate must hold beside a server's own.
 pub(crate) fn certificate_names(file: &ClusterFile, endpoint: &HostPort) -> Vec<String> {
     let mut names = vec![endpoint.host.clone()];
-    for name in &file.spec.kubernetes.endpoint.alternative_names {
-        if !names.contains(name) {
-            names.push(name.clone());
+    let ours = &file.spec.kubernetes.endpoint;
+    let virtual_ip = ours.virtual_ip.iter().map(|virtual_ip| virtual_ip.address.first().to_string());
+    for name in ours.alternative_names.iter().cloned().chain(virtual_ip) {
+        if !names.contains(&name) {
+            names.push(name);
         }
     }
     names

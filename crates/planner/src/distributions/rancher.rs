@@ -8,6 +8,7 @@
 
 mod config;
 mod files;
+mod kube_vip;
 mod leave;
 mod recipes;
 mod units;
@@ -181,6 +182,7 @@ impl Compiler for Program {
             mode: Mode(0o755),
         }));
         resources.extend((self.prepare)(context, node));
+        resources.extend(kube_vip::file(self, context).filter(|_| node.is_server()).map(HostResource::File));
         let images = kubernetes.airgap_images.then(|| (self.images)(context));
         resources.extend(images.into_iter().flatten().map(|file| {
             HostResource::Download(DownloadWish {

@@ -1,6 +1,7 @@
 //! What K3s, Proxmox, HAProxy and Helm demand of what the compilers write, one demand for each test.
 
 mod hetzner;
+mod kube_vip;
 mod logs;
 mod rke2;
 
@@ -355,4 +356,24 @@ fn hosts_of_a_balancer_hand_an_address_on() {
     // What nodes are told, and what the API's certificate is for.
     assert_eq!(lab.kubernetes.endpoint.to_string(), "10.0.0.4:6443");
     assert!(text(&lab, "server-1", "/etc/rancher/k3s/config.yaml").contains("10.0.0.4"));
+}
+
+/// <https://docs.k3s.io/cli/etcd-snapshot#s3-compatible-object-store-support>; what is kept there is counted apart since
+/// v1.33.4.
+#[test]
+fn snapshots_of_k3s_go_to_s3_with_keys_that_only_a_run_knows() {
+    let backup = "  backup:\n    schedule: \"0 3 * * *\"\n    keep: { last: 7 }\n    to: { s3: { endpoint: \"https://s3.lan\", bucket: etcd, \
+                  region: fr-par, folder: lab, accessKey: { env: A }, secretKey: { env: B } } }\n  loadBalancers:";
+    let lab = changed(&[("  loadBalancers:", backup)]);
+    let config = text(&lab, "server-1", "/etc/rancher/k3s/config.yaml");
+    assert!(config.contains("etcd-snapshot-schedule-cron: 0 3 * * *\netcd-snapshot-retention: 7\n"), "{config}");
+    let s3 = text(&lab, "server-3", "/etc/rancher/k3s/config.yaml.d/40-kubewright-s3.yaml");
+    let expected = "etcd-s3: true\netcd-s3-endpoint: s3.lan\netcd-s3-bucket: etcd\netcd-s3-region: fr-par\netcd-s3-retention: 7\n\
+                    etcd-s3-folder: lab\netcd-s3-access-key: |2-\n  ‹secret/backup-access-key›\netcd-s3-secret-key: |2-\n  \
+                    ‹secret/backup-secret-key›\n";
+    assert_eq!(s3, expected);
+    assert!(!lab.missing.iter().any(|missing| missing.what.contains("another place")), "{:?}", lab.missing);
+    assert!(
+        !resources(&lab, "agent").iter().any(|it| matches!(it, HostResource::File(file) if file.path.contains("s3")))
+    );
 }

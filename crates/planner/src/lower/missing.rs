@@ -47,9 +47,15 @@ fn of_cluster(file: &ClusterFile) -> Vec<Missing> {
         let effect = "no StorageClass for folders of the nodes is made";
         missing.push(blocks(format!("local-path volumes on {}", distribution.title()), effect));
     }
-    // Talos brings its own; what other distributions need before the API is not compiled yet.
-    if spec.kubernetes.endpoint.virtual_ip.is_some() && distribution != Distribution::Talos {
-        missing.push(blocks(format!("a virtual IP before {}", distribution.title()), "nobody would answer at it"));
+    // Talos brings its own, and servers of K3s and RKE2 apply kube-vip by themselves.
+    let virtual_ip = spec.kubernetes.endpoint.virtual_ip.is_some();
+    if virtual_ip && distribution == Distribution::Kubeadm {
+        missing.push(blocks("a virtual IP before kubeadm", "nobody would answer at it"));
+    }
+    let rancher = matches!(distribution, Distribution::K3s | Distribution::Rke2);
+    if virtual_ip && rancher && spec.kubernetes.airgap_images {
+        let effect = "servers pull it: from ghcr.io, or from a mirror of it in `registries`";
+        missing.push(lacks("kube-vip's image from an archive", effect));
     }
     if spec.addons.argocd.as_ref().is_some_and(|argocd| argocd.admin_password.is_some()) {
         let effect = "Argo CD makes its own, in the Secret argocd-initial-admin-secret";

@@ -63,12 +63,11 @@ fn host(facts: &Facts<'_>, servers: usize, found: &mut Vec<Diagnostic>) {
     }
 }
 
-/// What clients may use that outlives each server. Of the distributions only Talos announces a virtual IP by itself, and
-/// nothing else that does is built.
+/// What clients may use that outlives each server. Before kubeadm nothing that announces a virtual IP is built.
 fn outlives(facts: &Facts<'_>) -> &'static str {
     match facts.spec.kubernetes.distribution {
-        Distribution::Talos => "`endpoint.loadBalancer` or `endpoint.virtualIp`",
-        _ => "`endpoint.loadBalancer` with one of `loadBalancers`",
+        Distribution::Kubeadm => "`endpoint.loadBalancer` with one of `loadBalancers`",
+        _ => "`endpoint.virtualIp`, or `endpoint.loadBalancer` with one of `loadBalancers`",
     }
 }
 

@@ -44,6 +44,7 @@ pub(super) const OURS: &[&str] = &[
     "/usr/local/bin/k3s",
     "/usr/local/bin/rke2",
     "/var/lib/kubewright/",
+    "/var/lib/rancher/k3s/server/manifests/kubewright-",
     "/var/lib/rancher/rke2/server/manifests/kubewright-",
 ];
 /// Settings without which pods do not reach each other.

@@ -8,6 +8,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use kubewright_model::host::HostResource;
 use kubewright_model::spec::load;
 use kubewright_planner::lower::lower;
 
@@ -70,6 +71,31 @@ fn every_object_of_the_examples_is_valid_for_its_version() {
         "L2Advertisement of metallb.io",
     ];
     assert_eq!(strange.iter().map(String::as_str).collect::<Vec<_>>(), known);
+}
+
+/// What servers of K3s and RKE2 apply by themselves goes through no hands of ours later.
+#[test]
+fn what_servers_apply_for_a_virtual_ip_is_valid() {
+    let (judge, folder) = (judge(), tempfile::tempdir().unwrap());
+    for (distribution, version, minor) in [("k3s", "v1.33.5+k3s1", "1.33"), ("rke2", "v1.36.0+rke2r1", "1.36")] {
+        let spec = format!(
+            "apiVersion: kubewright.dev/v1alpha1\nkind: Cluster\nmetadata: {{ name: lab }}\nspec:\n  kubernetes: {{ distribution: {distribution}, \
+             version: {version}, endpoint: {{ virtualIp: {{ address: 10.0.0.5, interface: eth1 }} }} }}\n  network: {{ cidr: 10.0.0.0/24 }}\n  \
+             pools: {{ server: {{ role: both, name: \"s-{{n}}\", addresses: [10.0.0.10-12], existing: {{}} }} }}\n"
+        );
+        let (desired, _) = lower(&load(&spec).unwrap().file);
+        let resources = desired.hosts.iter().flat_map(|host| &host.resources);
+        let texts: Vec<String> = resources
+            .filter_map(|resource| match resource {
+                HostResource::File(file) if file.path.contains("/server/manifests/") => Some(file.content.to_string()),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(texts.len(), 3, "one for each server");
+        let file = folder.path().join(format!("{distribution}.yaml"));
+        fs::write(&file, &texts[0]).unwrap();
+        said(Command::new(&judge).args(["--strict", "-k", minor]).arg(&file), true);
+    }
 }
 
 #[test]

@@ -117,7 +117,9 @@ fn server(context: &Context<'_>, node: &NodePlan<'_>, config: &mut Config) {
 /// Where a server serves the API: where clients look for it, if they look for it there.
 pub(in crate::distributions) fn api_port(context: &Context<'_>, node: &NodePlan<'_>) -> u16 {
     let endpoint = &context.file.spec.kubernetes.endpoint;
-    if context.endpoint.address() == node.address { endpoint.port } else { API_PORT }
+    // A virtual IP is one of each server's own addresses: nobody between them changes the port.
+    let there = endpoint.virtual_ip.is_some() || context.endpoint.address() == node.address;
+    if there { endpoint.port } else { API_PORT }
 }
 
 fn snapshots(context: &Context<'_>, config: &mut Config) {

@@ -6,11 +6,12 @@
 use kubewright_model::recipe::{Effect, Recipe, RecipeStep};
 
 use super::super::leftovers::{END_NAMESPACES, UNFILTER, UNLINK};
-use super::{Program, shell};
+use super::{Program, kube_vip, shell};
 
 pub(super) fn leave(program: &Program, server: bool) -> Recipe {
     let unit = program.unit(server).name;
     let mut steps = vec![RecipeStep::Stop { unit: unit.into() }];
+    steps.extend(server.then(|| shell(kube_vip::LET_GO)));
     steps.push(shell(&stop_containers(program)));
     steps.extend([UNMOUNT, END_NAMESPACES, UNLINK, UNFILTER].map(shell));
     steps.push(RecipeStep::Remove(program.binary()));

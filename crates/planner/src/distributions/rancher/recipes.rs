@@ -7,7 +7,7 @@ use kubewright_model::text::Text;
 use kubewright_model::units::Span;
 use kubewright_model::version::Version;
 
-use super::Program;
+use super::{Program, kube_vip};
 use crate::context::Context;
 use crate::context::nodes::NodePlan;
 
@@ -33,6 +33,7 @@ impl Program {
         steps.push(self.api_ready());
         // Not before: a unit is started without waiting for it, and may read its configuration a moment later.
         steps.extend(self.never_begins(context));
+        steps.extend(kube_vip::answers(self, context));
         let title = format!("start the {} cluster", self.title());
         recipe(context, &title, Effect::Init, steps, vec![self.given_kubeconfig(context)])
     }
@@ -135,11 +136,17 @@ impl Program {
     }
 
     fn api_ready(&self) -> RecipeStep {
+        self.asks_api(&[], "the API server says that it is ready".into())
+    }
+
+    /// Asks the API whether it is ready: the server's own, or the one that further words name.
+    pub(super) fn asks_api(&self, further: &[String], what: String) -> RecipeStep {
         let kubectl = self.kubectl.iter().map(|word| (*word).to_string());
-        let asks = ["--kubeconfig".into(), self.kubeconfig(), "get".into(), "--raw".into(), "/readyz".into()];
+        let config = ["--kubeconfig".into(), self.kubeconfig()];
+        let asks = ["get", "--raw", "/readyz"].map(String::from);
         RecipeStep::Until {
-            command: kubectl.chain(asks).collect(),
-            what: "the API server says that it is ready".into(),
+            command: kubectl.chain(config).chain(further.iter().cloned()).chain(asks).collect(),
+            what,
             timeout: START_TIMEOUT,
             log: Some(self.unit(true).name.into()),
         }

@@ -249,7 +249,7 @@ fn registries_are_told_with_their_passwords_as_holes() {
 fn leaving_takes_what_its_uninstall_script_takes() {
     let leave = steps(&recipes(&lab(&[]), "server-1").leave);
     assert_eq!(leave[0], "stop rke2-server.service");
-    assert!(leave[1].contains("'^/var/lib/rancher/rke2/data/[^/]*/bin/containerd-shim'"), "{leave:#?}");
+    assert!(leave[2].contains("'^/var/lib/rancher/rke2/data/[^/]*/bin/containerd-shim'"), "{leave:#?}");
     for path in ["/usr/local/bin/rke2", "/etc/rancher/rke2", "/etc/rancher/node", "/var/lib/rancher/rke2", "/etc/cni"] {
         assert!(leave.contains(&format!("remove {path}")), "{path}: {leave:#?}");
     }
