@@ -73,7 +73,7 @@ pub fn read(text: &str) -> Result<(Value, SourceMap), Vec<Diagnostic>> {
     read_as(text, Words::Yaml12)
 }
 
-/// Reads one YAML document of others, as PyYAML does: `yes`, `no`, `on` and `off` are true and false, and tags that nobody
+/// Reads one YAML document of others, as PyYAML does: `yes`, `no`, `on` and `off` are true and false, `<<` brings other keys in, and tags that nobody
 /// here knows are kept. A value with one is a mapping of the tag to the value's text: `{"!vault": "…"}`.
 ///
 /// # Errors
@@ -203,7 +203,10 @@ impl Tree {
             }
             Event::MappingEnd | Event::SequenceEnd => {
                 match self.open.pop() {
-                    Some(Open::Mapping { anchor, map, .. }) => self.put_closed(Value::Object(map), anchor),
+                    Some(Open::Mapping { anchor, map, .. }) => {
+                        let map = if self.words == Words::Yaml11 { merged(map) } else { map };
+                        self.put_closed(Value::Object(map), anchor);
+                    }
                     Some(Open::Sequence { anchor, items, .. }) => self.put_closed(Value::Array(items), anchor),
                     None => {}
                 }
@@ -335,6 +338,21 @@ fn foreign(text: &str, style: ScalarStyle, tag: Option<&Tag>) -> Option<Value> {
     }
 }
 
+/// A mapping with what `<<` brings into it; its own keys go first. <https://yaml.org/type/merge.html>
+fn merged(mut map: Map<String, Value>) -> Map<String, Value> {
+    let brought = match map.shift_remove("<<") {
+        None => return map,
+        Some(Value::Array(several)) => several,
+        Some(one) => vec![one],
+    };
+    for (key, value) in
+        brought.into_iter().filter_map(|it| if let Value::Object(it) = it { Some(it) } else { None }).flatten()
+    {
+        map.entry(key).or_insert(value);
+    }
+    map
+}
+
 fn json(scalar: Scalar<'_>) -> Value {
     match scalar {
         Scalar::Null => Value::Null,
@@ -390,6 +408,8 @@ mod tests {
         let vault = serde_json::json!({ "!vault": "$ANSIBLE_VAULT;1.1\n" });
         assert_eq!(value, serde_json::json!({ "a": true, "b": "yes", "c": vault, "d": 1.31 }));
         assert_eq!(read("a: yes\n").unwrap().0["a"], "yes");
+        let (value, _) = read_foreign("a: &a { b: 1, c: 2 }\nd: { c: 3, <<: *a }\n").unwrap();
+        assert_eq!(value["d"], serde_json::json!({ "c": 3, "b": 1 }));
     }
 
     #[test]

@@ -215,7 +215,7 @@ fn kubernetes(
             _ => {}
         }
     }
-    if let Some(endpoint) = endpoint(hints, pools, comments) {
+    if let Some(endpoint) = endpoint(hints, pools, network, comments) {
         kubernetes.insert("endpoint".into(), endpoint);
     }
     if let Some(token) = &hints.join_token {
@@ -235,7 +235,7 @@ const SSH_PASSWORD: &str = "SSH_PASSWORD";
 const SUDO_PASSWORD: &str = "SUDO_PASSWORD";
 
 /// Where clients reach the API.
-fn endpoint(hints: &Hints, pools: &[Alike], comments: &mut Comments) -> Option<Value> {
+fn endpoint(hints: &Hints, pools: &[Alike], network: &Map<String, Value>, comments: &mut Comments) -> Option<Value> {
     let of = |test: fn(Role) -> bool| {
         pools.iter().filter(move |pool| test(pool.role)).flat_map(|pool| pool.each.iter().copied())
     };
@@ -256,6 +256,11 @@ fn endpoint(hints: &Hints, pools: &[Alike], comments: &mut Comments) -> Option<V
     }
     let first = servers.first().filter(|_| servers.len() > 1);
     match (told, first) {
+        (Some(told), _) if floats(hints, address, network) => {
+            comments
+                .at("/spec/kubernetes/endpoint", format!("{} says it; the servers hand it on by kube-vip.", told.by));
+            Some(json!({ "virtualIp": { "address": told.value } }))
+        }
         (Some(told), _) if !address.is_some_and(|it| servers.contains(&it)) => {
             comments.at(
                 "/spec/kubernetes/endpoint",
@@ -273,6 +278,14 @@ fn endpoint(hints: &Hints, pools: &[Alike], comments: &mut Comments) -> Option<V
         }
         _ => None,
     }
+}
+
+/// Whether the endpoint is an address that servers hand on, and one that kubewright has them hand on.
+fn floats(hints: &Hints, address: Option<IpAddr>, network: &Map<String, Value>) -> bool {
+    let distribution = hints.distribution.as_ref().map_or(Distribution::K3s, |told| told.value);
+    let cidr: Option<Cidr> = network.get("cidr").and_then(|cidr| cidr.as_str()?.parse().ok());
+    let inside = address.zip(cidr).is_some_and(|(address, cidr)| fits(&cidr, &[address]));
+    hints.floats && inside && distribution != Distribution::Kubeadm
 }
 
 /// HAProxy before the API, on the hosts that are for it.

@@ -14,6 +14,8 @@ pub(super) struct Hints {
     pub(super) version: Option<Told<String>>,
     /// Where clients reach the API.
     pub(super) endpoint: Option<Told<String>>,
+    /// The address is one that servers hand on among themselves.
+    pub(super) floats: bool,
     pub(super) pods: Option<Told<Cidr>>,
     pub(super) services: Option<Told<Cidr>>,
     pub(super) cidr: Option<Told<Cidr>>,

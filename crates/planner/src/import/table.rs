@@ -260,75 +260,67 @@ impl Table<'_> {
     }
 
     fn host(&self, row: &StringRecord, reading: &mut Reading) {
-        let field = |wanted: Column| {
-            let at = self.columns.iter().position(|column| *column == Some(wanted))?;
-            Some((at, row.get(at)?)).filter(|(_, text)| !text.is_empty() && *text != "-")
-        };
-        let name = field(Column::Name).or_else(|| field(Column::Domain));
+        let name = self.field(row, Column::Name).or_else(|| self.field(row, Column::Domain));
         let Some((at, name)) = name else {
-            return reading.wrong(
-                self.spot(row, 0),
-                FORM,
-                "the line names no host",
-                "write its name, or take the line out",
-            );
+            let help = "write its name, or take the line out";
+            return reading.wrong(self.spot(row, 0), FORM, "the line names no host", help);
         };
         let spot = self.spot(row, at);
-        let mut found = None;
-        for (at, text) in ADDRESSES.iter().filter_map(|column| field(*column)) {
-            match address(text) {
-                Some(address) => found = found.or(Some(address)),
-                None => reading.wrong(
-                    self.spot(row, at),
-                    codes::FOREIGN_VALUE,
-                    format!("`{text}` is no address"),
-                    "write an IP address",
-                ),
-            }
-        }
-        let mut port = None;
-        if let Some((at, text)) = field(Column::Port) {
-            port = text.parse().ok().filter(|port: &u16| *port > 0);
-            if port.is_none() {
-                reading.wrong(
-                    self.spot(row, at),
-                    codes::FOREIGN_VALUE,
-                    format!("`{text}` is no port"),
-                    "write a number from 1 to 65535",
-                );
-            }
-        }
-        if let Some((_, environment)) = field(Column::Environment) {
-            let told =
-                reading.hints.environment.get_or_insert(Told { value: environment.to_string(), by: String::new() });
+        if let Some((_, environment)) = self.field(row, Column::Environment) {
+            let first = || Told { value: environment.to_string(), by: String::new() };
+            let told = reading.hints.environment.get_or_insert_with(first);
             // Hosts of two environments are hardly one cluster, and nothing is said of it then.
             if told.value != environment {
                 told.value.clear();
             }
         }
         let columns = self.columns.iter().zip(row.iter());
-        let roles = columns
-            .filter(|(column, text)| **column == Some(Column::Role) && !text.is_empty())
-            .map(|(_, text)| text.to_string());
-        let text = |column: Column| field(column).map(|(_, text)| text.to_string());
+        let roles = columns.filter(|(column, text)| **column == Some(Column::Role) && !text.is_empty());
+        let marks = vec![Mark::Columns(roles.map(|(_, text)| text.to_string()).collect())];
+        let text = |column: Column| self.field(row, column).map(|(_, text)| text.to_string());
+        let (address, port) = (self.address(row, reading), self.port(row, reading));
         let way = Way { user: text(Column::User), port, key: text(Column::Key), ..Way::default() };
-        let marks = vec![Mark::Columns(roles.collect())];
         let os = text(Column::System);
-        reading.hosts.push(Host {
-            spot,
-            name: name.to_string(),
-            address: found,
-            marks,
-            way,
-            os,
-            tainted: false,
-            about: None,
-        });
+        reading.hosts.push(Host { spot, name: name.to_string(), address, marks, way, os, tainted: false, about: None });
+    }
+
+    /// What a row has in a column, and where.
+    fn field<'r>(&self, row: &'r StringRecord, wanted: Column) -> Option<(usize, &'r str)> {
+        let at = self.columns.iter().position(|column| *column == Some(wanted))?;
+        Some((at, row.get(at)?)).filter(|(_, text)| !text.is_empty() && *text != "-")
+    }
+
+    /// The best of a row's addresses.
+    fn address(&self, row: &StringRecord, reading: &mut Reading) -> Option<IpAddr> {
+        let mut found = None;
+        for (at, text) in ADDRESSES.iter().filter_map(|column| self.field(row, *column)) {
+            match address(text) {
+                Some(address) => found = found.or(Some(address)),
+                None => {
+                    let message = format!("`{text}` is no address");
+                    reading.wrong(self.spot(row, at), codes::FOREIGN_VALUE, message, "write an IP address");
+                }
+            }
+        }
+        found
+    }
+
+    fn port(&self, row: &StringRecord, reading: &mut Reading) -> Option<u16> {
+        let (at, text) = self.field(row, Column::Port)?;
+        let port = text.parse().ok().filter(|port: &u16| *port > 0);
+        if port.is_none() {
+            let message = format!("`{text}` is no port");
+            reading.wrong(self.spot(row, at), codes::FOREIGN_VALUE, message, "write a number from 1 to 65535");
+        }
+        port
     }
 
     /// Where a field of a row stands: the line is walked once more, with its quotes.
     fn spot(&self, row: &StringRecord, index: usize) -> Spot {
         let number = row.position().map_or(1, |position| usize::try_from(position.line()).unwrap_or(1));
+        // Comments and empty lines before a row are counted to it.
+        let passed = |line: &&&str| line.trim().is_empty() || line.starts_with('#');
+        let number = number + self.lines.iter().skip(number - 1).take_while(passed).count();
         let line = self.lines.get(number - 1).copied().unwrap_or_default();
         let (mut field, mut quoted, mut start) = (0, false, 0);
         for (at, sign) in line.chars().enumerate() {

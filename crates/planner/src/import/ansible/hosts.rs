@@ -30,6 +30,8 @@ const ENDPOINTS: &[&str] = &[
     "control_plane_endpoint",
     "kube_vip_address",
 ];
+/// Those of them that are a virtual IP: of techno-tim's k3s-ansible, and of lablabs' role.
+const FLOATING: &[&str] = &["apiserver_endpoint", "kube_vip_address"];
 const PODS: &[&str] =
     &["kube_pods_subnet", "pod_network_cidr", "pod_cidr", "cluster_cidr", "k3s_cluster_cidr", "rke2_cluster_cidr"];
 const SERVICES: &[&str] =
@@ -175,6 +177,7 @@ fn cluster(vars: &Vars, groups: &[&str], reading: &mut Reading) {
         first(vars, ENDPOINTS).map(|(name, host)| (name, host.split(':').next().unwrap_or_default().to_string()));
     let endpoint = balanced.map(|host| ("loadbalancer_apiserver", host.to_string())).or(endpoint);
     if let Some((name, host)) = endpoint.filter(|_| hints.endpoint.is_none()) {
+        hints.floats = FLOATING.contains(&name) || vars.keys().any(|name| name.starts_with("kube_vip"));
         hints.endpoint = Told::by(format!("`{name}`"), host);
     }
     let plugin = first(vars, &["kube_network_plugin", "cni_plugin", "rke2_cni"]);
