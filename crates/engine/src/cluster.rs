@@ -3,12 +3,13 @@
 mod real;
 
 pub use real::RealCluster;
-pub(crate) use real::{KUBECONFIG, SERVER_NAME};
+pub(crate) use real::{KUBECONFIG, SERVER_NAME, few};
 
 use std::time::Duration;
 
 use async_trait::async_trait;
 use kubewright_hosts::Holes;
+pub use kubewright_model::checked::Checked;
 use kubewright_model::condition::Condition;
 use kubewright_model::desired::{Desired, DesiredRelease};
 use kubewright_model::ids::{Namespace, NodeName, Owner, ReleaseName};
@@ -16,19 +17,6 @@ use kubewright_model::object::{Manifest, ObjectId};
 use kubewright_model::observed::{ClusterSeen, Rendered, Seen};
 use kubewright_model::plan::{NodeMarks, Note};
 use kubewright_model::units::Span;
-
-/// What came of looking whether a condition holds.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Checked {
-    /// It holds.
-    pub holds: bool,
-    /// What was seen, in one sentence: `2 of 3 nodes Ready, k3s-agent-2 is not: container runtime is down`.
-    pub saw: String,
-    /// The last lines of the log or the events that tell the cause, when it does not hold.
-    pub log: Vec<String>,
-    /// The likely cause and what to do, when it does not hold.
-    pub hint: Option<String>,
-}
 
 /// Hands on a cluster. What a method is told to delete it deletes only if it carries our mark.
 #[async_trait]
@@ -95,7 +83,7 @@ pub trait ClusterApi: Send + Sync {
     /// Takes a node, and its etcd member if it has one, out of the cluster's books. One that is gone is no error.
     async fn forget(&self, node: &NodeName) -> Result<(), ClusterError>;
 
-    /// Looks once whether a condition holds.
+    /// Looks once whether a condition holds. What is asked from the side of nodes is no matter of these hands.
     async fn check(&self, condition: &Condition) -> Result<Checked, ClusterError>;
 
     /// Returns when it is worth looking again whether a condition holds: when something that it is about has changed, or,
@@ -136,4 +124,10 @@ impl ClusterError {
     pub fn may_pass(&self) -> bool {
         matches!(self, Self::Unreachable(_) | Self::Busy(_))
     }
+}
+
+/// The answer of hands on a cluster to what is asked from the side of nodes: [`crate::verify`] asks that itself.
+pub(crate) fn elsewhere(condition: &Condition) -> ClusterError {
+    let why = "the API does not know that: it is asked from the side of nodes".into();
+    ClusterError::Refused { what: condition.to_string(), why, log: Vec::new() }
 }

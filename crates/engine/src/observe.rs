@@ -35,7 +35,7 @@ pub(crate) async fn observe(world: &World, store: &dyn Store, desired: &Desired)
     observed
 }
 
-async fn inventories(world: &World, desired: &Desired) -> BTreeMap<ProviderName, Seen<Inventory>> {
+pub(crate) async fn inventories(world: &World, desired: &Desired) -> BTreeMap<ProviderName, Seen<Inventory>> {
     let mut names: Vec<&ProviderName> = desired.machines.iter().map(|machine| &machine.provider).collect();
     names.extend(desired.load_balancers.iter().map(|balancer| &balancer.provider));
     names.extend(world.providers.keys().chain(world.silent.keys()));

@@ -12,6 +12,7 @@ mod api;
 mod before;
 mod cloud;
 mod conditions;
+mod doors;
 mod faults;
 mod hosts;
 mod kubeadm;
@@ -115,6 +116,10 @@ impl DataCentre {
         let endpoint = desired.kubernetes.endpoint.address();
         let has = |address| desired.machines.iter().any(|machine| machine.address == Some(address));
         state.outside = endpoint.filter(|address| !has(*address));
+        state.doors = doors::doors(desired);
+        let of_providers = desired.load_balancers.iter().map(|balancer| &balancer.spec);
+        let of_hosts = desired.proxies.iter().flat_map(|proxy| &proxy.balancers).map(|balancer| &balancer.spec);
+        state.balanced = of_providers.chain(of_hosts).flat_map(|it| &it.listen).map(|listener| listener.to).collect();
         let ours: BTreeSet<&str> =
             desired.hosts.iter().filter(|host| host.machine.is_none()).map(|host| host.name.as_str()).collect();
         state.systems = desired.all_hosts().filter_map(|host| Some((host.name.clone(), host.os.clone()?))).collect();

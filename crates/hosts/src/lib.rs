@@ -11,6 +11,7 @@
 mod born;
 mod change;
 mod connections;
+mod dial;
 mod here;
 mod local;
 mod mask;
@@ -30,12 +31,14 @@ use async_trait::async_trait;
 use kubewright_model::desired::Way;
 use kubewright_model::host::HostResource;
 use kubewright_model::ids::{HoleName, NodeName};
+use kubewright_model::net::HostPort;
 use kubewright_model::observed::{HostSeen, Seen, Why};
 use kubewright_model::plan::HostChange;
 use kubewright_model::recipe::Recipe;
 use kubewright_model::secret::Secret;
 
 pub use born::host_key;
+pub use dial::{CONNECTED, DialError, Dialed, Stream};
 pub use here::program;
 pub use mask::masked;
 pub use passwords::{Ask, Password};
@@ -94,6 +97,9 @@ pub trait Hosts: Send + Sync {
         holes: &Holes,
         tell: &(dyn Fn(String) + Send + Sync),
     ) -> Result<Report, HostError>;
+
+    /// Connects from a host's side to a place, as programs on it would; gives up after [`CONNECTED`].
+    async fn dial(&self, host: &NodeName, way: &Way, at: &HostPort) -> Result<Dialed, DialError>;
 }
 
 /// The layer at which reaching or changing a host failed.

@@ -4,11 +4,13 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use kubewright_model::net::HostPort;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::process::Command;
 
-use crate::Layer;
-use crate::transport::{Input, MOST_OUTPUT, Output, Refusal, Transport};
+use crate::dial;
+use crate::transport::{Input, MOST_OUTPUT, Output, Refusal, Transport, Unmet};
+use crate::{Dialed, Layer};
 
 /// This computer.
 pub(crate) struct Local {
@@ -67,6 +69,10 @@ impl Transport for Local {
         };
         let ended = tokio::time::timeout(deadline, ended).await;
         ended.map_err(|_| Refusal::new(Layer::Command, format!("no answer within {} s", deadline.as_secs())))?
+    }
+
+    async fn dial(&self, at: &HostPort) -> Result<Dialed, Unmet> {
+        dial::from_here(at).await.map_err(Unmet::Tried)
     }
 
     fn is_root(&self) -> bool {

@@ -12,6 +12,7 @@ use async_trait::async_trait;
 use kubewright_model::desired::Way;
 use kubewright_model::host::HostResource;
 use kubewright_model::ids::NodeName;
+use kubewright_model::net::HostPort;
 use kubewright_model::observed::{HostSeen, Seen};
 use kubewright_model::plan::HostChange;
 use kubewright_model::recipe::Recipe;
@@ -22,9 +23,9 @@ use crate::passwords::{Ask, Passwords};
 use crate::recipe::{Part, Until};
 use crate::ssh::target::Home;
 use crate::ssh::trust::Tell;
-use crate::transport::{Input, Job, Refusal, run};
+use crate::transport::{Input, Job, Refusal, Unmet, run};
 use crate::upload::{self, Upload};
-use crate::{Holes, HostError, Hosts, Layer, Probe, Report, change, probe, recipe};
+use crate::{DialError, Dialed, Holes, HostError, Hosts, Layer, Probe, Report, change, probe, recipe};
 
 /// A look is a second of work; a host whose disk is dying takes its time.
 const LOOK: Duration = Duration::from_secs(60);
@@ -276,5 +277,23 @@ impl Hosts for RealHosts {
             };
         }
         Ok(Report { changed, gave: recipe::gave(recipe, holes, host, &last)?, told: Vec::new() })
+    }
+
+    async fn dial(&self, host: &NodeName, way: &Way, at: &HostPort) -> Result<Dialed, DialError> {
+        let kept = self.connections.keeps(host).await;
+        let first = self.connections.to(host, way).await?.dial(at).await;
+        let again = kept && matches!(first, Err(Unmet::Gone(_)));
+        // As a look: a connection that was kept may have died unnoticed.
+        let dialed = if again {
+            self.connections.drop(host).await;
+            self.connections.to(host, way).await?.dial(at).await
+        } else {
+            first
+        };
+        dialed.map_err(|unmet| match unmet {
+            Unmet::Forbidden => DialError::Forbidden(host.clone()),
+            Unmet::Gone(refusal) => unreachable(host, refusal).into(),
+            Unmet::Tried(error) => error,
+        })
     }
 }

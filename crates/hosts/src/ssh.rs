@@ -17,18 +17,21 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::future::BoxFuture;
+use kubewright_model::net::HostPort;
 use russh::client::{self, Handle};
 use russh::keys::Algorithm;
-use russh::{ChannelMsg, Preferred};
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
+use russh::{ChannelMsg, ChannelOpenFailure, Preferred};
+use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::sync::Mutex as Turn;
+use tokio::time::{Instant, timeout};
 
 use crate::Layer;
+use crate::dial::{CONNECTED, DialError, Dialed, Stream};
 use crate::passwords::Passwords;
-use crate::transport::{Input, MOST_OUTPUT, Output, PIECE, Refusal, Transport};
+use crate::transport::{Input, MOST_OUTPUT, Output, PIECE, Refusal, Transport, Unmet};
 use target::Target;
-use trust::{Judge, KnownHosts, Verdict};
+use trust::{Judge, KnownHosts, Said, Verdict};
 
 /// A host on the same continent answers a TCP connection within a second; a filtered port never does.
 const TCP: Duration = Duration::from_secs(10);
@@ -38,14 +41,19 @@ const GREETING: Duration = Duration::from_secs(30);
 /// three times.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
-trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
-impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
+/// The words on why a channel is not opened come right behind the refusal itself.
+const WORDS: Duration = Duration::from_millis(5);
+const WORDS_TRIES: usize = 20;
 
 /// A connection that is open.
 pub(crate) struct Session {
     handle: Handle<Judge>,
     root: bool,
     by_password: bool,
+    /// What the host said of the last channel that it did not open.
+    said: Said,
+    /// Connections from the host's side are made one after the other, so that each hears its own words.
+    turn: Turn<()>,
     /// The connection that this one goes through.
     _through: Option<Box<Session>>,
 }
@@ -67,9 +75,11 @@ impl Session {
                     (Box::new(through.tunnel(target).await?), Some(Box::new(through)))
                 }
             };
-            let mut handle = greet(target, known, stream).await?;
+            let said = Said::default();
+            let mut handle = greet(target, known, stream, said.clone()).await?;
             let by_password = keys::let_in(&mut handle, target, passwords, &known.tell).await?;
-            Ok(Self { handle, root: target.user == "root", by_password, _through: through })
+            let root = target.user == "root";
+            Ok(Self { handle, root, by_password, said, turn: Turn::new(()), _through: through })
         })
     }
 
@@ -124,7 +134,12 @@ fn same_kind(known: &Algorithm, offered: &Algorithm) -> bool {
 }
 
 /// Banner, key exchange, and the host's key.
-async fn greet(target: &Target, known: &KnownHosts, stream: Box<dyn Stream>) -> Result<Handle<Judge>, Refusal> {
+async fn greet(
+    target: &Target,
+    known: &KnownHosts,
+    stream: Box<dyn Stream>,
+    said: Said,
+) -> Result<Handle<Judge>, Refusal> {
     let kinds = match &target.pin {
         Some(pin) => pin.algorithm().into_iter().collect(),
         None => known.algorithms(&target.host, target.port),
@@ -143,6 +158,7 @@ async fn greet(target: &Target, known: &KnownHosts, stream: Box<dyn Stream>) -> 
         host: target.host.clone(),
         port: target.port,
         verdict: Arc::clone(&verdict),
+        said,
     };
     let greeting = timeout(GREETING, client::connect_stream(Arc::new(config), stream, judge)).await;
     let judged = verdict.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -171,6 +187,22 @@ impl Transport for Session {
         answered.map_err(|_| late(Layer::Command, deadline))?
     }
 
+    async fn dial(&self, at: &HostPort) -> Result<Dialed, Unmet> {
+        let _turn = self.turn.lock().await;
+        let began = Instant::now();
+        self.said.forget();
+        let open = self.handle.channel_open_direct_tcpip(at.host.as_str(), at.port.into(), "127.0.0.1", 0);
+        match timeout(CONNECTED, open).await {
+            Ok(Ok(channel)) => Ok(Dialed { stream: Box::new(channel.into_stream()), took: began.elapsed() }),
+            Err(_) => Err(Unmet::Tried(DialError::late())),
+            Ok(Err(russh::Error::ChannelOpenFailure(ChannelOpenFailure::AdministrativelyProhibited))) => {
+                Err(Unmet::Forbidden)
+            }
+            Ok(Err(russh::Error::ChannelOpenFailure(_))) => Err(Unmet::Tried(DialError::said(&self.words().await))),
+            Ok(Err(error)) => Err(Unmet::Gone(Refusal::new(Layer::Tcp, format!("the connection was cut: {error}")))),
+        }
+    }
+
     fn is_root(&self) -> bool {
         self.root
     }
@@ -185,6 +217,17 @@ impl Transport for Session {
 }
 
 impl Session {
+    /// What the host said of the channel that it has just refused; nothing when it said nothing.
+    async fn words(&self) -> String {
+        for _ in 0..WORDS_TRIES {
+            if let Some(words) = self.said.last() {
+                return words;
+            }
+            tokio::time::sleep(WORDS).await;
+        }
+        String::new()
+    }
+
     async fn exchange(&self, command: &str, input: Input<'_>) -> Result<Output, Refusal> {
         let cut = |error: russh::Error| Refusal::new(Layer::Tcp, format!("the connection was cut: {error}"));
         let channel = self.handle.channel_open_session().await.map_err(cut)?;

@@ -5,11 +5,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use kubewright_model::net::HostPort;
 use kubewright_model::secret::Secret;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 
-use crate::Layer;
 use crate::shell;
+use crate::{DialError, Dialed, Layer};
 
 /// A script to run on a host with the rights of root.
 #[derive(Clone, Copy, Debug)]
@@ -60,11 +61,24 @@ pub(crate) type Input<'a> = &'a mut (dyn AsyncRead + Send + Unpin);
 /// How much of an input is read at once: some packets of SSH, so that the disk is not asked for each.
 pub(crate) const PIECE: usize = 128 * 1024;
 
+/// Why no connection from a host's side was made.
+pub(crate) enum Unmet {
+    /// The host lets nobody connect through it.
+    Forbidden,
+    /// The way to the host is gone.
+    Gone(Refusal),
+    /// It tried.
+    Tried(DialError),
+}
+
 /// A way to a host that is open.
 #[async_trait]
 pub(crate) trait Transport: Send + Sync {
     /// Runs a command with some input, as the user who was let in.
     async fn exec(&self, command: &str, input: Input<'_>, deadline: Duration) -> Result<Output, Refusal>;
+
+    /// Connects from the host's side to a place. Whose host it is, the caller knows.
+    async fn dial(&self, at: &HostPort) -> Result<Dialed, Unmet>;
 
     /// Whether the user who was let in is root.
     fn is_root(&self) -> bool;

@@ -42,12 +42,24 @@ pub enum Condition {
         /// Which nodes.
         nodes: Vec<NodeName>,
     },
-    /// A service greets.
+    /// A service greets, from the side of each of these nodes.
     Service {
         /// Where.
         at: HostPort,
         /// In which protocol.
         protocol: ServiceProtocol,
+        /// The nodes from which it is reached.
+        from: Vec<NodeName>,
+        /// It speaks TLS.
+        #[serde(default)]
+        tls: bool,
+    },
+    /// A Service has these ports on every node.
+    NodePorts {
+        /// Which.
+        service: ObjectKey,
+        /// The ports.
+        ports: Vec<u16>,
     },
     /// Certificates are Ready.
     Certificates(CertificateCheck),
@@ -101,7 +113,19 @@ impl fmt::Display for Condition {
                 None => write!(f, "{} answers", check.url),
             },
             Self::EachNode { url, nodes } => write!(f, "{} answers on {} nodes", url.url, nodes.len()),
-            Self::Service { at, .. } => write!(f, "{at} greets"),
+            Self::Service { at, protocol, from, tls } => {
+                let over = if *tls { " over TLS" } else { "" };
+                write!(f, "{at} greets as {}{over}", protocol.title())?;
+                match from.as_slice() {
+                    [] => Ok(()),
+                    [only] => write!(f, ", from {only}"),
+                    many => write!(f, ", from {} nodes", many.len()),
+                }
+            }
+            Self::NodePorts { service, ports } => {
+                let ports: Vec<String> = ports.iter().map(u16::to_string).collect();
+                write!(f, "Service {service} has node ports {}", ports.join(", "))
+            }
             Self::Certificates(check) => write!(f, "{} or more certificates Ready", check.at_least),
             Self::Applications(check) => write!(f, "{} applications Synced", check.count),
             Self::Release { name, namespace } => write!(f, "release {namespace}/{name} available"),

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::balancer::BalancerSettings;
+use crate::checked::Group;
 use crate::cloud::DesiredResource;
 use crate::condition::Condition;
 use crate::digest::Digest;
@@ -427,6 +428,8 @@ impl DesiredRelease {
 pub struct DesiredCheck {
     /// The check's name, for people.
     pub name: String,
+    /// What it is about.
+    pub group: Group,
     /// What must hold.
     pub condition: Condition,
 }

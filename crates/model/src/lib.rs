@@ -16,6 +16,7 @@
 
 pub mod balancer;
 pub mod change;
+pub mod checked;
 pub mod cloud;
 pub mod codes;
 pub mod condition;

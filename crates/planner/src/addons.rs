@@ -88,6 +88,11 @@ pub(crate) fn services(releases: &[DesiredRelease]) -> Vec<ObjectKey> {
     brought.collect()
 }
 
+/// The ingress controller's Service with the ports that it has on every node, where the file says which.
+pub(crate) fn node_ports(releases: &[DesiredRelease]) -> Option<(ObjectKey, Vec<u16>)> {
+    releases.iter().filter(|release| release.part == "ingress").find_map(nginx::node_ports)
+}
+
 /// The Service of a release by its name, where the values at a path make it one of type LoadBalancer.
 fn balanced(release: &DesiredRelease, values: &str, name: &str) -> Option<ObjectKey> {
     let kind = release.values.pointer(values)?.as_str()?;

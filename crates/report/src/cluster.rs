@@ -14,6 +14,7 @@ mod secrets;
 #[cfg(test)]
 mod tests;
 
+use kubewright_model::checked::CheckResult;
 use kubewright_model::desired::Desired;
 use kubewright_model::observed::Observed;
 
@@ -21,24 +22,16 @@ use crate::page::{Document, Line, Page, Piece};
 use crate::words::{Language, Words, fill};
 use facts::Facts;
 
-/// What a check came to, as the page shows it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CheckLine {
-    /// The check's name, as [`Desired::checks`] has it.
-    pub name: String,
-    /// It holds.
-    pub holds: bool,
-    /// What was seen, in one sentence.
-    pub saw: String,
-    /// The likely cause and what to do, when it does not hold.
-    pub hint: Option<String>,
-}
-
 /// The page about a cluster.
 ///
 /// With `observed`, machines and nodes have a state, and load balancers their addresses. With `checks`, each check has
 /// its result; checks that the desired state does not know are left out.
-pub fn document(desired: &Desired, observed: Option<&Observed>, checks: &[CheckLine], language: Language) -> Document {
+pub fn document(
+    desired: &Desired,
+    observed: Option<&Observed>,
+    checks: &[CheckResult],
+    language: Language,
+) -> Document {
     let words = language.words();
     let facts = Facts::new(desired, observed);
     let titles = &words.sections;

@@ -20,7 +20,7 @@ mod page;
 mod run;
 mod words;
 
-pub use cluster::{CheckLine, document};
+pub use cluster::document;
 pub use page::Document;
 pub use run::run_report;
 pub use words::Language;

@@ -115,6 +115,12 @@ impl Line {
         self.0.is_empty()
     }
 
+    /// Adds another text at the end.
+    pub(crate) fn join(mut self, other: Line) -> Self {
+        self.0.extend(other.0);
+        self
+    }
+
     /// Adds a piece at the end.
     pub(crate) fn and(mut self, piece: Piece) -> Self {
         self.0.push(piece);

@@ -6,7 +6,7 @@ use kubewright_engine::Loadout;
 use kubewright_engine::verify::CheckResult;
 use kubewright_model::observed::Observed;
 use kubewright_model::spec::schema::json_schema;
-use kubewright_report::{CheckLine, Document, Language, document};
+use kubewright_report::{Document, Language, document};
 
 use super::{print_json, write};
 use crate::arguments::{self, Arguments, Docs, Format};
@@ -62,16 +62,7 @@ pub(super) fn page(
     language: Language,
     pretend: bool,
 ) -> Document {
-    let checks: Vec<CheckLine> = checks
-        .iter()
-        .map(|result| CheckLine {
-            name: result.name.clone(),
-            holds: result.checked.holds,
-            saw: result.checked.saw.clone(),
-            hint: result.checked.hint.clone(),
-        })
-        .collect();
-    let page = document(&loadout.desired, observed, &checks, language);
+    let page = document(&loadout.desired, observed, checks, language);
     let description = loadout.file.metadata.description.as_deref().unwrap_or_default();
     match (pretend, language) {
         (false, _) => page.with_lead(description),

@@ -48,12 +48,15 @@ pub(super) fn verify(arguments: &Arguments, look: &Look) -> Result<Done, Problem
                 .map(|result| {
                     json!({
                         "name": result.name,
-                        "expected": result.expected,
+                        "group": result.group,
+                        "expected": result.condition.to_string(),
                         "holds": result.checked.holds,
                         "saw": result.checked.saw,
+                        "warning": result.checked.warning,
+                        "parts": result.checked.parts,
                         "hint": result.checked.hint,
                         "log": result.checked.log,
-                        "milliseconds": u64::try_from(result.took.as_millis()).unwrap_or(u64::MAX),
+                        "milliseconds": result.milliseconds(),
                     })
                 })
                 .collect();

@@ -204,12 +204,12 @@ pub(crate) fn checks(results: &[CheckResult], pretend: bool) -> bool {
     let mut checks = table(&["", "CHECK", "SEEN", "TOOK"]);
     for result in results {
         let mark = if result.checked.holds { paint(GOOD, "✓") } else { paint(BAD, "✗") };
-        let took = duration(u64::try_from(result.took.as_millis()).unwrap_or(u64::MAX));
+        let took = duration(result.milliseconds());
         checks.add_row([mark, result.name.clone(), result.checked.saw.clone(), paint(DIM, took)]);
     }
     say!("{}", lines(&checks));
     for result in results.iter().filter(|result| !result.checked.holds) {
-        say!("{} {} ({})", paint(BAD, "✗"), result.name, result.expected);
+        say!("{} {} ({})", paint(BAD, "✗"), result.name, result.condition);
         result.checked.log.iter().for_each(|line| say!("    {}", paint(DIM, format!("│ {line}"))));
         if let Some(hint) = &result.checked.hint {
             say!("    {} {hint}", paint(DIM, "→"));

@@ -31,6 +31,7 @@ use kubewright_model::observed::{ClusterSeen, Rendered, Seen};
 use kubewright_model::plan::{NodeMarks, Note};
 use kubewright_model::units::Span;
 
+pub(crate) use self::drain::few;
 use self::failure::without_secrets;
 use self::helm::Helm;
 use self::objects::{GOING, Others};

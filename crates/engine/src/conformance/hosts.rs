@@ -1,20 +1,22 @@
 //! Rules of hands on hosts.
 
-use kubewright_hosts::{Holes, HostError, Hosts, Probe};
+use kubewright_hosts::{DialError, Holes, HostError, Hosts, Probe};
 use kubewright_model::desired::Way;
 use kubewright_model::host::{FileWish, HostResource};
 use kubewright_model::ids::{NodeName, Owner};
+use kubewright_model::net::HostPort;
 use kubewright_model::observed::{HostSeen, Seen};
 use kubewright_model::plan::HostChange;
 use kubewright_model::recipe::{Effect, Recipe, RecipeStep};
 use kubewright_model::secret::Secret;
 use kubewright_model::text::Text;
 use kubewright_planner::diff::host::differing;
+use tokio::io::AsyncReadExt as _;
 
 use super::{Broken, Rule, Verdict, broken, rule, that};
 
 /// The rules, in the order of their numbers.
-pub const RULES: [Rule; 12] = [
+pub const RULES: [Rule; 13] = [
     rule("H1", "`observe` MUST tell the operating system and the architecture of a host that answers"),
     rule("H2", "`observe` of a host that does not answer MUST be unknown, never absent"),
     rule("H3", "`observe` MUST show what was asked for and MAY leave out everything else"),
@@ -27,6 +29,10 @@ pub const RULES: [Rule; 12] = [
     rule("H10", "`observe` MUST tell what was touched by `change` since the host was as before, and nothing else"),
     rule("H11", "`change` MUST put back what was there before what it unmakes, and change nothing the second time"),
     rule("H12", "`change` MUST write down whose the host is until it is as before, and do nothing on another's"),
+    rule(
+        "H13",
+        "`dial` MUST connect from the host's side, and tell a place that refuses from a host that does not answer",
+    ),
 ];
 
 /// Hands, and what their world offers for the checks.
@@ -66,6 +72,7 @@ pub async fn check(case: Case<'_>) -> Vec<Broken> {
         remembered(case).await,
         put_back(case, before).await,
         owned(case).await,
+        dialed(case).await,
     ];
     broken(&RULES, verdicts)
 }
@@ -214,4 +221,27 @@ async fn owned(case: Case<'_>) -> Verdict {
     case.hands.change(&leave, &Holes::new()).await.map_err(|error| error.to_string())?;
     let left = look(case, &[]).await?.owner;
     that(left.is_none(), || format!("it still belongs to {left:?}"))
+}
+
+/// From its own side a host finds its own SSH daemon, which greets first (RFC 4253, 4.2).
+async fn dialed(case: Case<'_>) -> Verdict {
+    let address = case.way.address.ok_or("the host of the case has no address")?.to_string();
+    let at = |port| HostPort::new(address.as_str(), port);
+    let dialed = case.hands.dial(case.host, case.way, &at(case.way.port)).await;
+    let mut heard = [0; 4];
+    dialed
+        .map_err(|error| error.to_string())?
+        .stream
+        .read_exact(&mut heard)
+        .await
+        .map_err(|error| error.to_string())?;
+    that(heard == *b"SSH-", || format!("its SSH daemon says {heard:?}"))?;
+    match case.hands.dial(case.host, case.way, &at(1)).await.err() {
+        Some(DialError::Refused) => {}
+        other => return Err(format!("a port on which nobody listens: {other:?}")),
+    }
+    match case.hands.dial(case.silent, case.silent_way, &at(case.way.port)).await.err() {
+        Some(DialError::Host(error)) => that(error.may_pass(), || error.to_string()),
+        other => Err(format!("a host that does not answer: {other:?}")),
+    }
 }

@@ -14,7 +14,8 @@ use serde_json::Value;
 use super::kubernetes::Kept;
 use super::network::Door;
 use super::state::State;
-use crate::cluster::Checked;
+use crate::cluster::{Checked, elsewhere};
+use crate::verify::inside;
 
 /// Pods that a release has beside those on each node.
 const PODS_PER_RELEASE: usize = 3;
@@ -37,7 +38,7 @@ impl State {
             Ok(saw) => Checked { holds: true, saw, ..Checked::default() },
             Err((saw, hint)) => {
                 let hint = (!hint.is_empty()).then_some(hint);
-                Checked { holds: false, saw, log: Vec::new(), hint }
+                Checked { holds: false, saw, hint, ..Checked::default() }
             }
         }
     }
@@ -60,15 +61,14 @@ impl State {
             Condition::Workload(check) => self.workload(check, now),
             Condition::Address(key) => self.addressed(key),
             Condition::Url(check) => self.url(check, now),
-            Condition::EachNode { url, nodes } => {
-                let silent: Vec<String> =
-                    nodes.iter().filter_map(|node| Some(format!("{node}: {}", self.ready(node, now).err()?))).collect();
-                match silent.as_slice() {
-                    [] => Ok(format!("{} answers on {} nodes", url.url, nodes.len())),
-                    some => Err((told(some), "look at the ingress on these nodes".into())),
-                }
+            Condition::Service { at, .. } => match inside(at) {
+                Some((namespace, name)) => self.service(at, namespace, name, now),
+                None => Err((elsewhere(condition).to_string(), String::new())),
+            },
+            Condition::EachNode { .. } | Condition::Targets(_) => {
+                Err((elsewhere(condition).to_string(), String::new()))
             }
-            Condition::Service { at, .. } => self.service(at, now),
+            Condition::NodePorts { service, ports } => self.node_ports(service, ports, now),
             Condition::Certificates(check) => {
                 let issued = self.objects_of("Certificate") + self.count_tls();
                 match self.runs("cert-manager", now) {
@@ -86,23 +86,6 @@ impl State {
                 Some(_) => Ok(format!("an Ingress routes {host}")),
                 None => Err((format!("no Ingress routes {host}"), "apply the `routes` objects".into())),
             },
-            Condition::Targets(name) => {
-                let balancer = self.balancers.values().find_map(|all| all.get(name));
-                let Some(balancer) = balancer else {
-                    // A load balancer on hosts of ours is as healthy as the hosts are.
-                    return Ok(format!("{name} stands on hosts of the cluster"));
-                };
-                let off: Vec<String> = balancer
-                    .targets
-                    .keys()
-                    .filter(|target| !self.machine(target).is_some_and(|machine| machine.answers(now)))
-                    .map(ToString::to_string)
-                    .collect();
-                match off.as_slice() {
-                    [] => Ok(format!("{} targets are healthy", balancer.targets.len())),
-                    some => Err((format!("unhealthy: {}", told(some)), "look at these hosts".into())),
-                }
-            }
         }
     }
 
@@ -233,28 +216,24 @@ impl State {
         None
     }
 
-    fn service(&self, at: &HostPort, now: u64) -> Answer {
-        if let Some((name, namespace)) = at
-            .host
-            .split_once('.')
-            .and_then(|(name, rest)| rest.split_once(".svc").map(|(namespace, _)| (name, namespace)))
-        {
-            let there = self
-                .cluster
-                .releases
-                .values()
-                .any(|it| it.namespace.as_str() == namespace && now >= it.ready_at)
-                || self.cluster.objects.values().any(|kept| kept.id.kind == "Service" && kept.id.name.as_str() == name);
-            return match there {
-                true => Ok(format!("{at} greets (simulated)")),
-                false => Err((format!("nothing runs in {namespace}"), "install what it belongs to".into())),
-            };
+    fn service(&self, at: &HostPort, namespace: &str, name: &str, now: u64) -> Answer {
+        let releases = self.cluster.releases.values();
+        let there = releases.filter(|it| now >= it.ready_at).any(|it| it.namespace.as_str() == namespace)
+            || self.cluster.objects.values().any(|kept| kept.id.kind == "Service" && kept.id.name.as_str() == name);
+        match there {
+            true => Ok(format!("{at} greets (simulated)")),
+            false => Err((format!("nothing runs in {namespace}"), "install what it belongs to".into())),
         }
-        match at.address().and_then(|address| self.at(address)) {
-            Some(name) if !self.machine(name).is_some_and(|machine| machine.answers(now)) => {
-                Err((format!("{name} does not answer"), "bring this host back".into()))
-            }
-            _ => Ok(format!("{at} greets (simulated)")),
+    }
+
+    /// A chart's Service is there with its release, with the ports that its values say.
+    fn node_ports(&self, service: &ObjectKey, ports: &[u16], now: u64) -> Answer {
+        let releases = self.cluster.releases.values();
+        let there = releases.filter(|it| now >= it.ready_at).any(|it| it.namespace == service.namespace);
+        let told = ports.iter().map(u16::to_string).collect::<Vec<_>>().join(", ");
+        match there {
+            true => Ok(format!("{service} has {told} (simulated)")),
+            false => Err((format!("Service {service} is not there"), "install what it belongs to".into())),
         }
     }
 

@@ -5,11 +5,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use kubewright_hosts::{Holes, HostError, Hosts, Layer, Probe, Report};
+use kubewright_hosts::{DialError, Dialed, Holes, HostError, Hosts, Layer, Probe, Report};
 use kubewright_model::desired::Way;
 use kubewright_model::digest::Digest;
 use kubewright_model::host::{DownloadWish, FileWish, HostResource, Proof, UnitRun, UnitWish};
 use kubewright_model::ids::{NodeName, PlaceName, Vmid};
+use kubewright_model::net::HostPort;
 use kubewright_model::observed::{FileSeen, HostSeen, KubernetesSeen, SHOWN_TEXT, Seen, UnitSeen, UserSeen};
 use kubewright_model::plan::HostChange;
 use kubewright_model::recipe::Recipe;
@@ -35,7 +36,7 @@ pub(super) struct Ssh {
 }
 
 /// A hypervisor is reached by its name, a machine's host by its address.
-enum Reached {
+pub(super) enum Reached {
     Hypervisor,
     Machine,
 }
@@ -43,6 +44,10 @@ enum Reached {
 impl Ssh {
     async fn reach(&self, host: &NodeName, way: &Way) -> Result<Reached, HostError> {
         self.centre.take(timing::LOOK).await;
+        self.contact(host, way)
+    }
+
+    pub(super) fn contact(&self, host: &NodeName, way: &Way) -> Result<Reached, HostError> {
         let now = self.centre.now();
         let mut state = self.centre.at_present();
         let unreachable =
@@ -294,6 +299,12 @@ impl Hosts for Ssh {
             }
         })
         .await
+    }
+
+    async fn dial(&self, host: &NodeName, way: &Way, at: &HostPort) -> Result<Dialed, DialError> {
+        self.centre.lock().count("host dial");
+        self.contact(host, way)?;
+        self.knock(at).await
     }
 }
 

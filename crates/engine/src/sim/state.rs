@@ -14,6 +14,7 @@ use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
+use super::doors::Speaks;
 use super::faults::{Course, Fault, FaultKind};
 use super::kubernetes::Cluster;
 use super::timing;
@@ -58,6 +59,12 @@ pub struct State {
     /// The address of the API where it is none of the spec's: something outside stands there, and sends to the servers.
     #[serde(default)]
     pub(super) outside: Option<IpAddr>,
+    /// Who listens where, of what the spec takes for granted.
+    #[serde(skip)]
+    pub(super) doors: BTreeMap<String, Speaks>,
+    /// Ports of nodes that load balancers send to.
+    #[serde(skip)]
+    pub(super) balanced: BTreeSet<u16>,
     /// What hypervisors hold, as far as it is ours.
     pub(super) hypervisors: BTreeMap<NodeName, Hypervisor>,
     /// Snapshots of machines by provider and name, oldest first, whosever they are.
@@ -171,6 +178,8 @@ impl State {
             numbers: BTreeMap::new(),
             addresses: BTreeMap::new(),
             outside: None,
+            doors: BTreeMap::new(),
+            balanced: BTreeSet::new(),
             hypervisors: BTreeMap::new(),
             snapshots: BTreeMap::new(),
             rigid: BTreeSet::new(),

@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use kubewright_hosts::{Holes, HostError, Hosts, Probe, Report};
+use kubewright_hosts::{DialError, Dialed, Holes, HostError, Hosts, Probe, Report};
 use kubewright_model::desired::{Desired, Way};
 use kubewright_model::ids::{ClusterName, NodeName};
 use kubewright_model::net::HostPort;
@@ -123,5 +123,9 @@ impl Hosts for FromOutside {
         tell: &(dyn Fn(String) + Send + Sync),
     ) -> Result<Report, HostError> {
         self.hands.run(host, &self.doors.way(host, way), recipe, holes, tell).await
+    }
+
+    async fn dial(&self, host: &NodeName, way: &Way, at: &HostPort) -> Result<Dialed, DialError> {
+        self.hands.dial(host, &self.doors.way(host, way), at).await
     }
 }

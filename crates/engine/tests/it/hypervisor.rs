@@ -7,11 +7,12 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use kubewright_engine::engine::plan_from;
 use kubewright_engine::{Engine, Stop, sim};
-use kubewright_hosts::{Holes, HostError, Hosts, Probe, RealHosts, Report, User};
+use kubewright_hosts::{DialError, Dialed, Holes, HostError, Hosts, Probe, RealHosts, Report, User};
 use kubewright_model::desired::Way;
 use kubewright_model::event::RunEnd;
 use kubewright_model::host::HostResource;
 use kubewright_model::ids::{NodeName, Owner};
+use kubewright_model::net::HostPort;
 use kubewright_model::observed::{HostSeen, Seen};
 use kubewright_model::plan::{Ask, HostChange, Plan, Weight};
 use kubewright_model::recipe::Recipe;
@@ -95,6 +96,10 @@ impl Hosts for Hypervisor {
         tell: &(dyn Fn(String) + Send + Sync),
     ) -> Result<Report, HostError> {
         self.pretended.run(host, way, recipe, holes, tell).await
+    }
+
+    async fn dial(&self, host: &NodeName, way: &Way, at: &HostPort) -> Result<Dialed, DialError> {
+        self.pretended.dial(host, way, at).await
     }
 }
 

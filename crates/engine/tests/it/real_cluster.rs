@@ -18,7 +18,7 @@ use kubewright_engine::cluster::{ClusterApi as _, RealCluster};
 use kubewright_engine::conformance::cluster;
 use kubewright_engine::sim::MemoryStore;
 use kubewright_engine::store::Store as _;
-use kubewright_hosts::{Holes, HostError, Hosts, Layer, Probe, Report};
+use kubewright_hosts::{DialError, Dialed, Holes, HostError, Hosts, Layer, Probe, Report};
 use kubewright_model::desired::{Desired, DesiredRelease, Way};
 use kubewright_model::ids::{HoleName, NodeName};
 use kubewright_model::net::HostPort;
@@ -85,6 +85,10 @@ impl Hosts for Quiet {
         let gone = || HostError::Unreachable { host: host.clone(), layer: Layer::Tcp, why: "refused".into() };
         let text = self.kubeconfig.clone().ok_or_else(gone)?;
         Ok(Report { gave: [(HoleName::new("cluster/kubeconfig"), Secret::new(text))].into(), ..Report::default() })
+    }
+
+    async fn dial(&self, host: &NodeName, _: &Way, at: &HostPort) -> Result<Dialed, DialError> {
+        panic!("{at} is not to be looked at from {host}");
     }
 }
 

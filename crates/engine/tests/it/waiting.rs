@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use kubewright_engine::{Engine, EngineError, Planned, Stop, sim};
-use kubewright_hosts::{Holes, HostError, Hosts, Layer, Probe, Report};
+use kubewright_hosts::{DialError, Dialed, Holes, HostError, Hosts, Layer, Probe, Report};
 use kubewright_model::desired::Way;
 use kubewright_model::event::{Event, Record};
 use kubewright_model::ids::NodeName;
+use kubewright_model::net::HostPort;
 use kubewright_model::observed::{CloudInit, HostSeen, Seen};
 use kubewright_model::plan::{Ask, HostChange, Weight};
 use kubewright_model::recipe::Recipe;
@@ -49,6 +50,10 @@ impl Hosts for Barred {
         tell: &(dyn Fn(String) + Send + Sync),
     ) -> Result<Report, HostError> {
         self.hosts.run(host, way, recipe, holes, tell).await
+    }
+
+    async fn dial(&self, host: &NodeName, way: &Way, at: &HostPort) -> Result<Dialed, DialError> {
+        self.hosts.dial(host, way, at).await
     }
 }
 
@@ -93,6 +98,10 @@ impl Hosts for Booting {
         tell: &(dyn Fn(String) + Send + Sync),
     ) -> Result<Report, HostError> {
         self.hosts.run(host, way, recipe, holes, tell).await
+    }
+
+    async fn dial(&self, host: &NodeName, way: &Way, at: &HostPort) -> Result<Dialed, DialError> {
+        self.hosts.dial(host, way, at).await
     }
 }
 

@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use kubewright_model::net::HostPort;
-use russh::client::Handler;
+use russh::client::{Handler, Session};
 use russh::keys::known_hosts::learn_known_hosts_path;
 use russh::keys::{Algorithm, HashAlg, PublicKey, PublicKeyOrCertificate, parse_public_key_base64};
+use russh::{ChannelId, ChannelOpenFailure};
 
 use super::known::{self, Line};
 use crate::shell::quote;
@@ -197,6 +198,22 @@ pub(crate) struct Judge {
     pub(crate) port: u16,
     /// What came of it, for those who made the connection.
     pub(crate) verdict: Arc<Mutex<Option<Verdict>>>,
+    /// What it says later of channels that it does not open.
+    pub(crate) said: Said,
+}
+
+/// What a host said of the last channel that it did not open: the library's own error has the number alone.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Said(Arc<Mutex<Option<String>>>);
+
+impl Said {
+    pub(crate) fn last(&self) -> Option<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn forget(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
 }
 
 impl Handler for Judge {
@@ -219,6 +236,18 @@ impl Handler for Judge {
         let trusted = matches!(verdict, Verdict::Known | Verdict::Learnt { .. });
         *self.verdict.lock().unwrap_or_else(PoisonError::into_inner) = Some(verdict);
         Ok(trusted)
+    }
+
+    async fn channel_open_failure(
+        &mut self,
+        _: ChannelId,
+        _: ChannelOpenFailure,
+        description: &str,
+        _: &str,
+        _: &mut Session,
+    ) -> Result<(), Self::Error> {
+        *self.said.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(description.to_string());
+        Ok(())
     }
 }
 

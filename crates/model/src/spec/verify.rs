@@ -156,6 +156,21 @@ pub enum ServiceProtocol {
     S3,
 }
 
+impl ServiceProtocol {
+    /// Its name as people write it.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Tcp => "TCP",
+            Self::Postgresql => "PostgreSQL",
+            Self::Mysql => "MySQL",
+            Self::Redis => "Redis",
+            Self::Amqp => "AMQP",
+            Self::Http => "HTTP",
+            Self::S3 => "S3",
+        }
+    }
+}
+
 /// A back-end service.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -168,9 +183,14 @@ pub struct ServiceCheck {
     pub service: Option<ServiceRef>,
     /// The protocol that it greets in.
     pub protocol: ServiceProtocol,
-    /// The node from which it is reached; without it, each server.
+    /// The node from which it is reached; without it, each server. Nothing is installed there: the greeting goes through the
+    /// SSH connection, whose daemon must let us (`AllowTcpForwarding`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<NodeName>,
+    /// It speaks TLS from the first byte on; PostgreSQL and MySQL are asked for it in their own words. The greeting must come
+    /// through it. Whether the certificate is right is not looked at: who greets is not who is trusted.
+    #[serde(default)]
+    pub tls: bool,
 }
 
 /// cert-manager's Certificates.

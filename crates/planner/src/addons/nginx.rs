@@ -41,3 +41,14 @@ pub(super) fn release(nginx: &Nginx) -> DesiredRelease {
 pub(super) fn service(release: &DesiredRelease) -> Option<ObjectKey> {
     balanced(release, "/controller/service/type", "ingress-nginx-controller")
 }
+
+/// The controller's Service with the ports that it has on every node, where the values say which.
+/// (`controller.service.nodePorts` of `values.yaml`.)
+pub(super) fn node_ports(release: &DesiredRelease) -> Option<(ObjectKey, Vec<u16>)> {
+    let service = release.values.pointer("/controller/service")?;
+    let port = |name: &str| u16::try_from(service.pointer(name)?.as_u64()?).ok();
+    let ports: Vec<u16> = ["/nodePorts/http", "/nodePorts/https"].into_iter().filter_map(port).collect();
+    let opens = matches!(service.get("type")?.as_str()?, "NodePort" | "LoadBalancer") && !ports.is_empty();
+    let name = "ingress-nginx-controller".into();
+    opens.then(|| (ObjectKey { namespace: release.namespace.clone(), name }, ports))
+}

@@ -2,32 +2,32 @@
 
 use std::collections::BTreeMap;
 
+use kubewright_model::checked::CheckResult;
 use kubewright_model::condition::Condition;
 use kubewright_model::desired::Desired;
-use kubewright_model::ids::ObjectName;
-use kubewright_model::spec::verify::{ServiceProtocol, WorkloadKind};
+use kubewright_model::ids::{NodeName, ObjectName};
+use kubewright_model::spec::verify::WorkloadKind;
 
-use super::CheckLine;
 use crate::page::{Line, Page, Piece};
 use crate::words::{Words, fill};
 
 /// One row for each check of the desired state.
-pub(super) fn checks(page: &mut Page, desired: &Desired, results: &[CheckLine], words: &Words) {
+pub(super) fn checks(page: &mut Page, desired: &Desired, results: &[CheckResult], words: &Words) {
     let heads = &words.heads;
-    let results: BTreeMap<&str, &CheckLine> = results.iter().map(|line| (line.name.as_str(), line)).collect();
+    let results: BTreeMap<&str, &CheckResult> = results.iter().map(|line| (line.name.as_str(), line)).collect();
     let rows = desired.checks.iter().map(|check| {
         let result = results.get(check.name.as_str());
-        let word = result.map_or("", |line| if line.holds { words.terms.holds } else { words.terms.fails });
+        let word = result.map_or("", |line| if line.checked.holds { words.terms.holds } else { words.terms.fails });
         vec![check.name.as_str().into(), condition(&check.condition, words), word.into(), seen(result.copied())]
     });
     page.table(&[heads.check, heads.must_hold, heads.result, heads.seen], rows.collect());
 }
 
-fn seen(result: Option<&CheckLine>) -> Line {
-    match result {
-        None => Line::default(),
-        Some(CheckLine { saw, hint: Some(hint), .. }) => format!("{saw} — {hint}").into(),
-        Some(CheckLine { saw, hint: None, .. }) => saw.as_str().into(),
+fn seen(result: Option<&CheckResult>) -> Line {
+    let Some(CheckResult { checked, .. }) = result else { return Line::default() };
+    match &checked.hint {
+        Some(hint) => format!("{} — {hint}", checked.saw).into(),
+        None => checked.saw.as_str().into(),
     }
 }
 
@@ -72,8 +72,17 @@ pub(crate) fn condition(condition: &Condition, words: &Words) -> Line {
         Condition::EachNode { url, .. } => {
             fill(say.each_node, &[("url", code(&url.url)), ("status", status(&url.status))])
         }
-        Condition::Service { at, protocol } => {
-            fill(say.service, &[("at", code(at)), ("protocol", Piece::Plain(self::protocol(*protocol).into()))])
+        Condition::Service { at, protocol, from, tls } => {
+            let protocol = if *tls { format!("{}, TLS", protocol.title()) } else { protocol.title().into() };
+            let line = fill(say.service, &[("at", code(at)), ("protocol", Piece::Plain(protocol))]);
+            match from.as_slice() {
+                [] => line,
+                nodes => line.and(Piece::Plain(", ".into())).join(fill(say.from, &[("nodes", plain(&names(nodes)))])),
+            }
+        }
+        Condition::NodePorts { service, ports } => {
+            let ports = ports.iter().map(u16::to_string).collect::<Vec<_>>().join(", ");
+            fill(say.node_ports, &[("name", code(service)), ("ports", Piece::Code(ports))])
         }
         Condition::Certificates(check) => fill(say.certificates, &[("n", plain(&check.at_least))]),
         Condition::Applications(check) => fill(say.applications, &[("n", plain(&check.count))]),
@@ -87,14 +96,7 @@ fn status(answers: &[u16]) -> Piece {
     Piece::Plain(answers.iter().map(u16::to_string).collect::<Vec<_>>().join("/"))
 }
 
-fn protocol(protocol: ServiceProtocol) -> &'static str {
-    match protocol {
-        ServiceProtocol::Tcp => "TCP",
-        ServiceProtocol::Postgresql => "PostgreSQL",
-        ServiceProtocol::Mysql => "MySQL",
-        ServiceProtocol::Redis => "Redis",
-        ServiceProtocol::Amqp => "AMQP",
-        ServiceProtocol::Http => "HTTP",
-        ServiceProtocol::S3 => "S3",
-    }
+/// Nodes by their names.
+fn names(nodes: &[NodeName]) -> String {
+    nodes.iter().map(NodeName::as_str).collect::<Vec<_>>().join(", ")
 }

@@ -1,5 +1,9 @@
 //! The page about a cluster, read back.
 
+use std::time::Duration;
+
+use kubewright_model::checked::{Checked, Group};
+use kubewright_model::condition::Condition;
 use kubewright_model::observed::{ClusterSeen, Inventory, MachineSeen, NodeSeen, Power};
 use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
 use serde_json::{Value, json};
@@ -82,13 +86,18 @@ fn observed(desired: &Desired) -> Observed {
     }
 }
 
-fn checks() -> Vec<CheckLine> {
-    let line = |name: &str, holds, saw: &str| CheckLine { name: name.into(), holds, saw: saw.into(), hint: None };
-    let nodes = line("nodes", false, "1 of 3 nodes Ready");
+fn checks() -> Vec<CheckResult> {
+    let line = |name: &str, holds, saw: &str, hint: Option<&str>| CheckResult {
+        name: name.into(),
+        group: Group::Nodes,
+        condition: Condition::SystemPods,
+        checked: Checked { holds, saw: saw.into(), hint: hint.map(String::from), ..Checked::default() },
+        took: Duration::ZERO,
+    };
     vec![
-        line("API", true, "it answers"),
-        CheckLine { hint: Some("start k3s-agent-1".into()), ..nodes },
-        line("of another cluster", true, "no"),
+        line("API", true, "it answers", None),
+        line("nodes", false, "1 of 3 nodes Ready", Some("start k3s-agent-1")),
+        line("of another cluster", true, "no", None),
     ]
 }
 

@@ -154,6 +154,8 @@ pub(super) static WORDS: Words = Words {
         url_for: "{url} answers for {host} with {status}",
         each_node: "{url} answers with {status} on each node",
         service: "{at} greets as {protocol}",
+        from: "from {nodes}",
+        node_ports: "The Service {name} has the node ports {ports}",
         certificates: "Certificates that are Ready: all, and at least {n}",
         applications: "Argo CD applications that are Synced: all, and at least {n}",
         release: "All workloads of release {name} are available",

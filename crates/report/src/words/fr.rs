@@ -154,6 +154,8 @@ pub(super) static WORDS: Words = Words {
         url_for: "{url} répond pour {host} avec {status}",
         each_node: "{url} répond avec {status} sur chaque nœud",
         service: "{at} répond en {protocol}",
+        from: "depuis {nodes}",
+        node_ports: "Le Service {name} a les ports de nœud {ports}",
         certificates: "Certificats à l’état Ready : tous, et au moins {n}",
         applications: "Applications Argo CD à l’état Synced : toutes, et au moins {n}",
         release: "Toutes les charges de la release {name} sont disponibles",

@@ -4,7 +4,6 @@ pub(super) mod addresses;
 mod claims;
 mod custom;
 pub(super) mod events;
-mod greetings;
 pub(super) mod pods;
 mod urls;
 mod workloads;
@@ -13,19 +12,29 @@ use k8s_openapi::api::core::v1::Node;
 use k8s_openapi::api::networking::v1::Ingress;
 use kube::ResourceExt as _;
 use kube::api::{Api, ListParams};
+use kubewright_model::checked::Part;
 use kubewright_model::condition::Condition;
 use kubewright_model::desired::{Desired, DesiredKubernetes};
-use kubewright_model::ids::{ClusterName, NodeName};
+use kubewright_model::ids::NodeName;
 use kubewright_model::net::HostPort;
 
 use super::drain::few;
 use super::failure::failed;
-use super::look::{all, condition, is_ready, is_server, nodes, not_serving};
+use super::look::{all, condition, internal, is_ready, is_server, nodes, not_serving};
 use super::reach::Session;
-use crate::cluster::{Checked, ClusterError};
+use crate::cluster::{Checked, ClusterError, elsewhere};
 
 /// What a look came to: what was seen, or what was seen instead of what should be.
-pub(super) type Answer = Result<String, Failing>;
+pub(super) type Answer = Result<Good, Failing>;
+
+/// Something that holds.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Good {
+    /// What was seen.
+    pub(super) saw: String,
+    /// What was seen of each, where there are several.
+    pub(super) parts: Vec<Part>,
+}
 
 /// Something that does not hold.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -36,12 +45,25 @@ pub(super) struct Failing {
     pub(super) log: Vec<String>,
     /// What to do.
     pub(super) hint: Option<String>,
+    /// What was seen of each, where there are several.
+    pub(super) parts: Vec<Part>,
+}
+
+impl From<String> for Good {
+    fn from(saw: String) -> Self {
+        Self { saw, parts: Vec::new() }
+    }
+}
+
+/// It holds.
+pub(super) fn holds(saw: String) -> Answer {
+    Ok(saw.into())
 }
 
 /// It does not hold.
 pub(super) fn fails(saw: impl Into<String>, hint: impl Into<String>) -> Answer {
     let hint = hint.into();
-    Err(Failing { saw: saw.into(), log: Vec::new(), hint: (!hint.is_empty()).then_some(hint) })
+    Err(Failing { saw: saw.into(), hint: (!hint.is_empty()).then_some(hint), ..Failing::default() })
 }
 
 /// What there is to say when no server answers. Why, is told where it is asked for: the rest follows from it.
@@ -69,20 +91,20 @@ pub(super) async fn check(
         Condition::Workload(check) => workloads::check(client, check).await?,
         Condition::Address(key) => addresses::address(client, key).await?,
         Condition::Url(check) => urls::answers(check).await,
-        Condition::EachNode { url, nodes: wanted } => urls::on_each(url, wanted, &nodes(client).await?).await,
-        Condition::Service { at, protocol } => match greetings::inside(at) {
+        Condition::Service { at, .. } => match crate::verify::inside(at) {
             Some((namespace, name)) => custom::service(client, namespace, name, at.port).await?,
-            None => greetings::greets(at, *protocol).await,
+            None => return Err(elsewhere(condition)),
         },
+        Condition::NodePorts { service, ports } => addresses::node_ports(client, service, ports).await?,
         Condition::Certificates(check) => custom::certificates(client, check).await?,
         Condition::Applications(check) => custom::applications(client, check).await?,
         Condition::Release { name, namespace } => pods::release(client, name, namespace).await?,
         Condition::Route { host } => route(session, host).await?,
-        Condition::Targets(name) => targets(desired, name).await,
+        Condition::EachNode { .. } | Condition::Targets(_) => return Err(elsewhere(condition)),
     };
     Ok(match answer {
-        Ok(saw) => Checked { holds: true, saw, ..Checked::default() },
-        Err(Failing { saw, log, hint }) => Checked { holds: false, saw, log, hint },
+        Ok(Good { saw, parts }) => Checked { holds: true, saw, parts, ..Checked::default() },
+        Err(Failing { saw, log, hint, parts }) => Checked { holds: false, saw, log, hint, parts, warning: None },
     })
 }
 
@@ -97,24 +119,42 @@ async fn nodes_ready(
     let find = |name: &NodeName| there.iter().find(|node| node.name_any() == name.as_str());
     let servers = wanted.iter().filter_map(find).filter(|node| is_server(node) && is_ready(node));
     let silent = not_serving(session, servers, kubernetes).await;
-    let waiting: Vec<String> = wanted
+    let why = |name: &NodeName| match (find(name), silent.get(name)) {
+        (None, _) => Some("it has not joined".to_string()),
+        (Some(node), _) if !is_ready(node) => Some(why_not_ready(node)),
+        (Some(_), Some(why)) => Some(format!("its API server does not serve: {why}")),
+        (Some(_), None) => None,
+    };
+    let parts: Vec<Part> = wanted.iter().map(|name| of_node(name, find(name), why(name))).collect();
+    let waiting: Vec<String> = parts
         .iter()
-        .filter_map(|name| match (find(name), silent.get(name)) {
-            (None, _) => Some(format!("{name} has not joined")),
-            (Some(node), _) if !is_ready(node) => Some(format!("{name}: {}", why_not_ready(node))),
-            (Some(_), Some(why)) => Some(format!("{name}: its API server does not serve: {why}")),
-            (Some(_), None) => None,
+        .filter(|part| !part.holds)
+        .map(|part| match part.saw.strip_prefix("it ") {
+            Some(joins) if part.address.is_empty() => format!("{} {joins}", part.name),
+            _ => format!("{}: {}", part.name, part.saw),
         })
         .collect();
     let ready = wanted.len() - waiting.len();
     if ready >= at_least {
-        return Ok(Ok(format!("{ready} of {} nodes Ready", wanted.len())));
+        return Ok(Ok(Good { saw: format!("{ready} of {} nodes Ready", wanted.len()), parts }));
     }
     let hint = match waiting.iter().any(|why| why.contains("cni") || why.contains("network plugin")) {
         true => "the network plug-in is what makes nodes Ready: look at its pods in kube-system",
         false => "`kubewright status` tells more of these nodes",
     };
-    Ok(fails(format!("{ready} of {} nodes Ready; {}", wanted.len(), few(&waiting)), hint))
+    let saw = format!("{ready} of {} nodes Ready; {}", wanted.len(), few(&waiting));
+    Ok(Err(Failing { saw, parts, hint: Some(hint.into()), log: Vec::new() }))
+}
+
+fn of_node(name: &NodeName, node: Option<&Node>, why: Option<String>) -> Part {
+    let version = node.and_then(|node| Some(node.status.as_ref()?.node_info.as_ref()?.kubelet_version.clone()));
+    Part {
+        name: name.to_string(),
+        address: node.and_then(internal).map(|address| address.to_string()).unwrap_or_default(),
+        holds: why.is_none(),
+        saw: why.unwrap_or_else(|| format!("Ready, {}", version.unwrap_or_default())),
+        milliseconds: None,
+    }
 }
 
 /// What a kubelet says of why it is not Ready, or that it says nothing any more.
@@ -129,8 +169,8 @@ fn why_not_ready(node: &Node) -> String {
 /// The endpoint may be something else than the server that we talk to: a load balancer, a floating address.
 async fn api(session: &Session, at: &HostPort) -> Answer {
     match session.answers(at).await {
-        Ok(by) if by == *at => Ok(format!("{at} answers")),
-        Ok(by) => Ok(format!("{at} answers, from outside at {by}")),
+        Ok(by) if by == *at => holds(format!("{at} answers")),
+        Ok(by) => holds(format!("{at} answers, from outside at {by}")),
         Err(why) => fails(format!("{at}: {why}"), "a server answers elsewhere: bring back what stands at this address"),
     }
 }
@@ -150,26 +190,8 @@ async fn route(session: &Session, host: &str) -> Result<Answer, ClusterError> {
         ingress.status.iter().flat_map(|status| &status.load_balancer).flat_map(|it| it.ingress.iter().flatten());
     let mut at = status.filter_map(|at| at.ip.clone().or_else(|| at.hostname.clone()));
     let name = format!("{}/{}", ingress.namespace().unwrap_or_default(), ingress.name_any());
-    Ok(Ok(match at.next() {
+    Ok(holds(match at.next() {
         Some(address) => format!("{name} routes {host} at {address}"),
         None => format!("{name} routes {host}"),
     }))
-}
-
-/// The targets of a load balancer on hosts of ours, each asked on the ports that it is sent to.
-async fn targets(desired: &Desired, name: &ClusterName) -> Answer {
-    let balancers = desired.proxies.iter().flat_map(|proxy| &proxy.balancers);
-    let Some(balancer) = balancers.into_iter().find(|balancer| balancer.name == *name) else {
-        return fails(format!("this version has no hands on load balancer {name}"), "look at its provider's own pages");
-    };
-    let ports = balancer.targets.iter().flat_map(|(node, address)| {
-        balancer.spec.listen.iter().map(move |listener| (node, HostPort::new(address.as_str(), listener.to)))
-    });
-    let asked = ports
-        .map(|(node, at)| async move { greetings::opens(&at).await.err().map(|why| format!("{node} at {at}: {why}")) });
-    let unwell: Vec<String> = futures::future::join_all(asked).await.into_iter().flatten().collect();
-    match unwell.is_empty() {
-        true => Ok(format!("{} targets are healthy", balancer.targets.len())),
-        false => fails(format!("unhealthy: {}", few(&unwell)), "look at what should listen there"),
-    }
 }

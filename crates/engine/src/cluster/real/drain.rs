@@ -188,7 +188,7 @@ async fn in_vain(client: &Client, node: &NodeName, timeout: Span) -> String {
 }
 
 /// The first few, and how many more.
-pub(super) fn few(all: &[String]) -> String {
+pub(crate) fn few(all: &[String]) -> String {
     let first = all.iter().take(TOLD).map(String::as_str).collect::<Vec<_>>().join(", ");
     match all.len().saturating_sub(TOLD) {
         0 => first,

@@ -73,7 +73,9 @@ pub(super) fn collections(condition: &Condition) -> Vec<Collection> {
             };
             vec![check.name.as_ref().map_or(all.clone(), |name| all.named(name.as_str()))]
         }
-        Condition::Address(key) => vec![of::<Service>(Some(key.namespace.as_str())).named(key.name.as_str())],
+        Condition::Address(key) | Condition::NodePorts { service: key, .. } => {
+            vec![of::<Service>(Some(key.namespace.as_str())).named(key.name.as_str())]
+        }
         Condition::Certificates(_) => vec![
             custom("cert-manager.io", "v1", "Certificate", "certificates"),
             custom("cert-manager.io", "v1", "ClusterIssuer", "clusterissuers"),

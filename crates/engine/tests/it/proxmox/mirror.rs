@@ -7,10 +7,11 @@
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use async_trait::async_trait;
-use kubewright_hosts::{Holes, HostError, Hosts, Probe, Report};
+use kubewright_hosts::{DialError, Dialed, Holes, HostError, Hosts, Probe, Report};
 use kubewright_model::desired::{DesiredBackupJob, DesiredLoadBalancer, DesiredMachine, Way};
 use kubewright_model::host::HostResource;
 use kubewright_model::ids::{ClusterName, NodeName, Owner};
+use kubewright_model::net::HostPort;
 use kubewright_model::observed::{HostSeen, Inventory, LoadBalancerSeen, MachineSeen, Seen};
 use kubewright_model::plan::HostChange;
 use kubewright_model::recipe::Recipe;
@@ -169,5 +170,9 @@ impl Hosts for Roots {
         tell: &(dyn Fn(String) + Send + Sync),
     ) -> Result<Report, HostError> {
         self.ours.run(host, way, recipe, holes, tell).await
+    }
+
+    async fn dial(&self, host: &NodeName, way: &Way, at: &HostPort) -> Result<Dialed, DialError> {
+        self.ours.dial(host, way, at).await
     }
 }

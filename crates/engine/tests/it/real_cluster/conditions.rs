@@ -80,6 +80,8 @@ pub(super) async fn routes_services_and_nodes(plane: &Plane, desired: &Desired, 
     let service = |name: &str, port| Condition::Service {
         at: at(&format!("{name}.default.svc.cluster.local"), port),
         protocol: ServiceProtocol::Http,
+        from: Vec::new(),
+        tls: false,
     };
     assert_eq!(check(hands, service("nobody", 80)).await.saw, "Service default/nobody is not there");
     assert_eq!(check(hands, service("web", 81)).await.saw, "Service default/web has no port 81");

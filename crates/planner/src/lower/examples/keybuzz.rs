@@ -1,5 +1,7 @@
 //! K3s at Hetzner, behind two load balancers.
 
+use kubewright_model::checked::Group;
+
 use super::{Example, assert_facts, lowered, missing};
 
 fn keybuzz() -> Example {
@@ -75,12 +77,68 @@ fn keybuzz_has_add_ons_and_looks_after_services_outside() {
             "check pods in ingress-nginx app.kubernetes.io/component=controller: pods.atLeast = 8",
             "check pods in monitoring: 13 or more pods running in monitoring",
             "check healthz: http://{node}:31695/healthz answers on 8 nodes",
-            "check postgresql: 10.0.0.10:5432 greets",
-            "check redis: 10.0.0.10:6379 greets",
-            "check rabbitmq: 10.0.0.10:5672 greets",
-            "check minio: 10.0.0.134:9000 greets",
-            "check mariadb: 10.0.0.20:3306 greets",
+            "check postgresql: 10.0.0.10:5432 greets as PostgreSQL, from 3 nodes",
+            "check redis: 10.0.0.10:6379 greets as Redis, from 3 nodes",
+            "check rabbitmq: 10.0.0.10:5672 greets as AMQP, from 3 nodes",
+            "check minio: 10.0.0.134:9000 greets as S3, from 3 nodes",
+            "check mariadb: 10.0.0.20:3306 greets as MySQL, from 3 nodes",
             "check targets of ingress: targets of ingress healthy",
         ],
     );
+}
+
+/// What the document tests, in its order: six tests, each with what it counts.
+#[test]
+fn keybuzz_is_proven_by_what_its_document_tests() {
+    let checks = keybuzz().desired.checks;
+    let told = |group: Group| -> Vec<String> {
+        let of_group = checks.iter().filter(|check| check.group == group);
+        of_group.map(|check| format!("{}: {}", check.name, check.condition)).collect()
+    };
+    assert_eq!(told(Group::Nodes), ["API: the API answers at 10.0.0.100:6443", "nodes: 8 nodes Ready"]);
+    assert_eq!(
+        told(Group::Ingress),
+        [
+            "release ingress-nginx: release ingress-nginx/ingress-nginx available",
+            "node ports of ingress-nginx/ingress-nginx-controller: \
+             Service ingress-nginx/ingress-nginx-controller has node ports 31695, 31696",
+            "pods in ingress-nginx app.kubernetes.io/component=controller: one pod per node running in ingress-nginx",
+        ]
+    );
+    assert_eq!(
+        told(Group::Monitoring),
+        [
+            "release kube-prometheus-stack: release monitoring/kube-prometheus-stack available",
+            "pods in monitoring: 13 or more pods running in monitoring",
+            "pods in monitoring app.kubernetes.io/name=prometheus-node-exporter: one pod per node running in monitoring",
+        ]
+    );
+    assert_eq!(
+        told(Group::AddOns),
+        [
+            "system pods: system pods running",
+            "pods in kube-system k8s-app=kube-dns: 1 or more pods running in kube-system",
+            "pods in kube-system k8s-app=metrics-server: 1 or more pods running in kube-system",
+            "pods in kube-system app=local-path-provisioner: 1 or more pods running in kube-system",
+        ]
+    );
+    assert_eq!(
+        told(Group::Services),
+        [
+            "postgresql: 10.0.0.10:5432 greets as PostgreSQL, from 3 nodes",
+            "redis: 10.0.0.10:6379 greets as Redis, from 3 nodes",
+            "rabbitmq: 10.0.0.10:5672 greets as AMQP, from 3 nodes",
+            "minio: 10.0.0.134:9000 greets as S3, from 3 nodes",
+            "mariadb: 10.0.0.20:3306 greets as MySQL, from 3 nodes",
+        ]
+    );
+    assert_eq!(
+        told(Group::LoadBalancers),
+        [
+            "healthz: http://{node}:31695/healthz answers on 8 nodes",
+            "targets of api: targets of api healthy",
+            "targets of ingress: targets of ingress healthy",
+        ]
+    );
+    assert!(told(Group::Applications).is_empty());
 }

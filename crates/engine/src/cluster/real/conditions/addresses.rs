@@ -12,7 +12,7 @@ use super::super::look::all;
 use super::custom::objects;
 use super::events::{about, lines};
 use super::pods::failing;
-use super::{Answer, Failing, fails};
+use super::{Answer, Failing, fails, holds};
 use crate::cluster::ClusterError;
 
 /// How Cilium tells whether it could give a Service an address.
@@ -72,12 +72,12 @@ pub(super) async fn address(client: &Client, key: &ObjectKey) -> Result<Answer, 
     }
     let addresses = given(&service);
     if !addresses.is_empty() {
-        return Ok(Ok(format!("{key} has {}", addresses.join(", "))));
+        return Ok(holds(format!("{key} has {}", addresses.join(", "))));
     }
     let events = about(client, &key.namespace, "Service", key.name.as_str()).await;
     if let Some(why) = said(&service, &events) {
         let saw = format!("{key} has no address: {why}");
-        return Ok(Err(Failing { saw, log: lines(&events), hint: hint(&why).map(String::from) }));
+        return Ok(Err(Failing { saw, log: lines(&events), hint: hint(&why).map(String::from), ..Failing::default() }));
     }
     Ok(Err(nobody(client, key).await?))
 }
@@ -117,5 +117,36 @@ async fn nobody(client: &Client, key: &ObjectKey) -> Result<Failing, ClusterErro
             ("nobody has said why", "look at the log of what gives addresses: MetalLB's controller, Cilium's operator")
         }
     };
-    Ok(Failing { saw: format!("{key} has no address: {saw}"), log: Vec::new(), hint: Some(hint.into()) })
+    Ok(Failing {
+        saw: format!("{key} has no address: {saw}"),
+        log: Vec::new(),
+        hint: Some(hint.into()),
+        ..Failing::default()
+    })
+}
+
+/// A Service has these ports on every node.
+pub(super) async fn node_ports(client: &Client, key: &ObjectKey, wanted: &[u16]) -> Result<Answer, ClusterError> {
+    let what = format!("Service {key}");
+    let api = Api::<Service>::namespaced(client.clone(), key.namespace.as_str());
+    let Some(service) = api.get_opt(key.name.as_str()).await.map_err(|error| failed(&what, &error))? else {
+        return Ok(fails(format!("{what} is not there"), "install what it belongs to"));
+    };
+    let spec = service.spec.unwrap_or_default();
+    let kind = spec.type_.unwrap_or_else(|| "ClusterIP".into());
+    let ports = spec.ports.unwrap_or_default();
+    let told = ports.iter().filter_map(|port| Some(format!("{}:{}", port.port, port.node_port?)));
+    let told = told.collect::<Vec<_>>().join(", ");
+    let has = |wanted: &u16| ports.iter().any(|port| port.node_port == Some(i32::from(*wanted)));
+    let missing: Vec<String> = wanted.iter().filter(|port| !has(port)).map(u16::to_string).collect();
+    Ok(match (missing.is_empty(), told.is_empty()) {
+        (true, _) => holds(format!("{key} is a {kind} with {told}")),
+        (false, true) => {
+            fails(format!("{key} is a {kind} without ports on nodes"), "`kubewright apply` sets its ports")
+        }
+        (false, false) => {
+            let saw = format!("{key} has {told}, and no port {}", missing.join(", "));
+            fails(saw, "`kubewright apply` sets its ports: somebody has changed them")
+        }
+    })
 }

@@ -30,7 +30,7 @@ pub(super) async fn unbound(
     if phase == "Lost" {
         let saw = format!("{name} has lost its volume: nobody knows it any more");
         let hint = "what was on it is gone, unless its PersistentVolume comes back".to_string();
-        return Ok(Some(Failing { saw, log: Vec::new(), hint: Some(hint) }));
+        return Ok(Some(Failing { saw, log: Vec::new(), hint: Some(hint), ..Failing::default() }));
     }
     let events = all_about(client, namespace, "PersistentVolumeClaim", &name).await;
     let classes = all(&Api::<StorageClass>::all(client.clone()), &ListParams::default()).await;
@@ -63,5 +63,10 @@ pub(super) async fn unbound(
             (last.unwrap_or_else(|| format!("StorageClass {} has not made its volume yet", class.name_any())), hint)
         }
     };
-    Ok(Some(Failing { saw: format!("{name} is {phase}: {why}"), log: lines(&events), hint: Some(hint) }))
+    Ok(Some(Failing {
+        saw: format!("{name} is {phase}: {why}"),
+        log: lines(&events),
+        hint: Some(hint),
+        ..Failing::default()
+    }))
 }

@@ -12,7 +12,7 @@ use super::super::drain::few;
 use super::super::failure::failed;
 use super::super::look::all;
 use super::super::objects::conditions;
-use super::{Answer, fails};
+use super::{Answer, fails, holds};
 use crate::cluster::ClusterError;
 
 /// All objects of a kind; none where the cluster has no such kind.
@@ -60,7 +60,7 @@ pub(super) async fn certificates(client: &Client, check: &CertificateCheck) -> R
         return Ok(fails(few(&waiting), hint));
     }
     Ok(match there.len() >= check.at_least as usize {
-        true => Ok(format!("{} certificates are Ready", there.len())),
+        true => holds(format!("{} certificates are Ready", there.len())),
         false => fails(format!("{} of {} certificates are there", there.len(), check.at_least), ""),
     })
 }
@@ -95,7 +95,7 @@ pub(super) async fn applications(client: &Client, check: &ApplicationCheck) -> R
         amiss.push(format!("{} of {} applications are there", there.len(), check.count));
     }
     Ok(match amiss.is_empty() {
-        true => Ok(format!("{} applications are Synced", there.len())),
+        true => holds(format!("{} applications are Synced", there.len())),
         false => fails(few(&amiss), "what Git holds and what Argo CD says of it tell more"),
     })
 }
@@ -120,6 +120,6 @@ pub(super) async fn service(client: &Client, namespace: &str, name: &str, port: 
         .count();
     Ok(match ready {
         0 => fails(format!("no pod behind {what} is ready"), "look at the pods that it selects"),
-        some => Ok(format!("{some} pods behind {what} are ready (seen by the API: it is not reached from outside)")),
+        some => holds(format!("{some} pods behind {what} are ready (seen by the API: it is not reached from outside)")),
     })
 }

@@ -5,9 +5,10 @@ mod trouble;
 use std::collections::BTreeSet;
 
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, StatefulSet};
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{Node, Pod};
 use kube::api::{Api, ListParams, LogParams};
 use kube::{Client, ResourceExt as _};
+use kubewright_model::checked::Part;
 use kubewright_model::desired::DesiredRelease;
 use kubewright_model::ids::{Namespace, ReleaseName};
 use kubewright_model::spec::verify::PodCheck;
@@ -17,9 +18,9 @@ use self::trouble::{Trouble, is_ready, trouble};
 use super::super::drain::few;
 use super::super::failure::failed;
 use super::super::look::releases::releases;
-use super::super::look::{all, nodes};
+use super::super::look::{all, internal, nodes};
 use super::events::{about, lines};
-use super::{Answer, Failing, fails};
+use super::{Answer, Failing, Good, fails, holds};
 use crate::cluster::ClusterError;
 
 /// Where the cluster's own pods are.
@@ -52,7 +53,7 @@ pub(super) async fn system(client: &Client) -> Result<Answer, ClusterError> {
     let running = pods.iter().filter(|pod| is_ready(pod)).count();
     Ok(match running {
         0 => fails(format!("no pod runs in {SYSTEM}"), "they come a minute after the first node is Ready"),
-        some => Ok(format!("{some} pods run in {SYSTEM}")),
+        some => holds(format!("{some} pods run in {SYSTEM}")),
     })
 }
 
@@ -67,24 +68,40 @@ pub(super) async fn run(client: &Client, check: &PodCheck) -> Result<Answer, Clu
     let ready: Vec<&Pod> = pods.iter().filter(|pod| is_ready(pod)).collect();
     if check.per_node {
         let on: BTreeSet<&str> = ready.iter().filter_map(|pod| pod.spec.as_ref()?.node_name.as_deref()).collect();
-        let takes = |node: &k8s_openapi::api::core::v1::Node| {
-            node.spec.as_ref().is_none_or(|spec| spec.unschedulable != Some(true))
-        };
+        let takes = |node: &&Node| node.spec.as_ref().is_none_or(|spec| spec.unschedulable != Some(true));
         let nodes = nodes(client).await?;
-        let without = nodes.iter().filter(|node| takes(node)).map(|node| node.name_any());
-        let without: Vec<String> = without.filter(|name| !on.contains(name.as_str())).collect();
+        let parts: Vec<Part> = nodes.iter().filter(|node| takes(node)).map(|node| on_node(node, &ready)).collect();
+        let without: Vec<String> = parts.iter().filter(|part| !part.holds).map(|part| part.name.clone()).collect();
         return Ok(match without.is_empty() {
-            true => Ok(format!("a pod runs on each of {} nodes", on.len())),
-            false => fails(format!("no pod runs on {}", few(&without)), "a taint of these nodes may keep it away"),
+            true => Ok(Good { saw: format!("a pod runs on each of {} nodes", on.len()), parts }),
+            false => {
+                let hint = Some("a taint of these nodes may keep it away".into());
+                Err(Failing { saw: format!("no pod runs on {}", few(&without)), log: Vec::new(), hint, parts })
+            }
         });
     }
     Ok(match ready.len() >= check.at_least as usize {
-        true => Ok(format!("{} pods run in {place}", ready.len())),
+        true => holds(format!("{} pods run in {place}", ready.len())),
         false => fails(
             format!("{} pods run in {place}, {} are needed", ready.len(), check.at_least),
             "install what they belong to",
         ),
     })
+}
+
+/// The pod of a node.
+fn on_node(node: &Node, ready: &[&Pod]) -> Part {
+    let name = node.name_any();
+    let here = |pod: &&&Pod| pod.spec.as_ref().is_some_and(|spec| spec.node_name.as_deref() == Some(&name));
+    let pod = ready.iter().find(here).map(|pod| format!("{} runs", pod.name_any()));
+    let address = internal(node).map(|address| address.to_string()).unwrap_or_default();
+    Part {
+        holds: pod.is_some(),
+        saw: pod.unwrap_or_else(|| "no pod of it runs".into()),
+        name,
+        address,
+        milliseconds: None,
+    }
 }
 
 /// A release's workloads are available.
@@ -103,7 +120,7 @@ pub(super) async fn release(
     }
     let short = short(client, name, namespace).await?;
     if short.is_empty() {
-        return Ok(Ok(format!("the workloads of {name} are available")));
+        return Ok(holds(format!("the workloads of {name} are available")));
     }
     let pods = pods(client, Some(namespace.as_str()), None).await?;
     let cause = failing(client, &pods).await.unwrap_or_default();
@@ -176,7 +193,7 @@ pub(super) async fn failing(client: &Client, pods: &[Pod]) -> Option<Failing> {
     let first = format!("{}: {}", worst.0.name_any(), worst.1.what);
     let rest: Vec<String> = all.into_iter().filter(|told| *told != first).collect();
     let saw = if rest.is_empty() { first } else { format!("{first}; {}", few(&rest)) };
-    Some(Failing { saw, log, hint: worst.1.hint.clone() })
+    Some(Failing { saw, log, hint: worst.1.hint.clone(), ..Failing::default() })
 }
 
 /// The last lines of a container that ended; of its last life where it lives again.

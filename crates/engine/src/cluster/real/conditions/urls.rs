@@ -2,15 +2,10 @@
 
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::Node;
-use kube::ResourceExt as _;
-use kubewright_model::ids::NodeName;
 use kubewright_model::spec::verify::UrlCheck;
 use reqwest::{Client, Url, redirect};
 
-use super::super::drain::few;
-use super::super::look::internal;
-use super::{Answer, fails};
+use super::{Answer, fails, holds};
 
 /// A page that needs longer is not healthy.
 const ANSWER: Duration = Duration::from_secs(15);
@@ -18,7 +13,7 @@ const ANSWER: Duration = Duration::from_secs(15);
 /// Whether a URL answers as it should.
 pub(super) async fn answers(check: &UrlCheck) -> Answer {
     match status(check).await {
-        Ok(status) if check.status.contains(&status) => Ok(format!("{status} from {}", check.url)),
+        Ok(status) if check.status.contains(&status) => holds(format!("{status} from {}", check.url)),
         Ok(status) => {
             let wanted = check.status.iter().map(u16::to_string).collect::<Vec<_>>().join(" or ");
             fails(format!("{status} from {}, and {wanted} is right", check.url), hint(status, check))
@@ -32,23 +27,6 @@ fn hint(status: u16, check: &UrlCheck) -> String {
         404 if check.host.is_some() => "no route of this host leads anywhere: look at its Ingress".into(),
         502..=504 => "the way is there, and nothing behind it is ready: look at the pods of its Service".into(),
         _ => String::new(),
-    }
-}
-
-/// Whether a URL answers on each of these nodes.
-pub(super) async fn on_each(check: &UrlCheck, wanted: &[NodeName], there: &[Node]) -> Answer {
-    let asked = wanted.iter().map(|name| async move {
-        let node = there.iter().find(|node| node.name_any() == name.as_str());
-        let Some(address) = node.and_then(internal) else { return Some(format!("{name}: its address is not known")) };
-        let host = if address.is_ipv6() { format!("[{address}]") } else { address.to_string() };
-        let url = check.url.replace("{node}", &host);
-        let failing = answers(&UrlCheck { url, ..check.clone() }).await.err()?;
-        Some(format!("{name}: {}", failing.saw))
-    });
-    let silent: Vec<String> = futures::future::join_all(asked).await.into_iter().flatten().collect();
-    match silent.is_empty() {
-        true => Ok(format!("{} answers on {} nodes", check.url, wanted.len())),
-        false => fails(few(&silent), "look at what should listen on these nodes"),
     }
 }
 

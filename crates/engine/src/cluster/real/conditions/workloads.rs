@@ -15,7 +15,7 @@ use super::super::failure::failed;
 use super::super::look::all;
 use super::events::{about, lines};
 use super::pods::{failing, last_words, pods};
-use super::{Answer, Failing, claims, fails};
+use super::{Answer, Failing, claims, fails, holds};
 use crate::cluster::ClusterError;
 
 /// How far a workload is.
@@ -52,7 +52,7 @@ pub(super) async fn check(client: &Client, check: &WorkloadCheck) -> Result<Answ
     let short = told.iter().find(|it| matches!(it.stand, Stand::Stuck(_)));
     match short.or_else(|| told.iter().find(|it| matches!(it.stand, Stand::Short(_)))) {
         Some(worst) => Ok(Err(cause(client, check, worst).await?)),
-        None => Ok(Ok(match told.as_slice() {
+        None => Ok(holds(match told.as_slice() {
             [Told { name, stand: Stand::Well(saw), .. }] => format!("{} {name}: {saw}", check.kind.word()),
             many => {
                 format!("{} of kind {} in {} are as they should be", many.len(), check.kind.word(), check.namespace)
@@ -104,7 +104,7 @@ async fn cause(client: &Client, check: &WorkloadCheck, told: &Told) -> Result<Fa
         let pending = failing(client, &own).await.filter(|_| log.is_empty());
         return Ok(match pending {
             Some(pending) => Failing { saw: format!("{saw}; {}", pending.saw), ..pending },
-            None => Failing { saw, log, hint },
+            None => Failing { saw, log, hint, ..Failing::default() },
         });
     }
     if let Some(failing) = failing(client, &own).await {
@@ -113,7 +113,7 @@ async fn cause(client: &Client, check: &WorkloadCheck, told: &Told) -> Result<Fa
     let log = lines(&about(client, &check.namespace, told.kind.word(), &told.name).await);
     let forbids = words.contains("forbidden") || log.iter().any(|line| line.contains("forbidden"));
     let hint = forbids.then(|| "a quota or a policy of the namespace keeps its pods from being made".to_string());
-    Ok(Failing { saw, log, hint })
+    Ok(Failing { saw, log, hint, ..Failing::default() })
 }
 
 /// Whether a controller has seen the newest form of what it looks after.
@@ -227,7 +227,7 @@ async fn bound(client: &Client, check: &WorkloadCheck) -> Result<Answer, Cluster
             return Ok(Err(failing));
         }
     }
-    Ok(Ok(match claims.as_slice() {
+    Ok(holds(match claims.as_slice() {
         [only] => format!("{} is bound", only.name_any()),
         many => format!("{} claims in {} are bound", many.len(), check.namespace),
     }))
