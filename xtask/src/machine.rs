@@ -38,10 +38,15 @@ const NEEDS: &[Need] = &[
     Need { test: "command -v ip", package: "iproute2" },
     // What stands behind load balancers speaks TLS.
     Need { test: "command -v openssl", package: "openssl" },
+    // Back-end services that a cluster needs, greeted by our checks.
+    Need { test: "ls /usr/lib/postgresql/*/bin/postgres", package: "postgresql" },
+    Need { test: "command -v redis-server", package: "redis-server" },
+    Need { test: "test -e /usr/lib/rabbitmq/bin/rabbitmq-server", package: "rabbitmq-server" },
+    Need { test: "command -v mariadbd", package: "mariadb-server" },
     // Alerts are judged by who reads them.
     Need { test: "command -v promtool", package: "prometheus" },
-    // A pretend Proxmox VE, a client of Hetzner Cloud, and Ansible as the judge of inventories come from PyPI into environments
-    // below the target folder. Ansible 2.19 is for Python 3.11 and newer.
+    // A pretend Proxmox VE, a client of Hetzner Cloud, an S3 server, and Ansible as the judge of inventories come from PyPI
+    // into environments below the target folder. Ansible 2.19 is for Python 3.11 and newer.
     Need { test: "python3 -c 'import ensurepip, venv'", package: "python3-venv" },
     // Who judges calls to Hetzner Cloud by its description comes from npm, below the target folder.
     Need { test: "command -v node", package: "nodejs" },

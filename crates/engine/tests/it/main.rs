@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod addresses;
+mod backends;
 mod balancers;
 #[path = "../../../hosts/tests/it/booted.rs"]
 mod booted;
