@@ -117,8 +117,12 @@ pub(crate) enum Command {
     /// Prove that the cluster works: run every check of the spec.
     #[command(after_help = "Examples:
   kubewright verify
-  kubewright verify --output json")]
-    Verify(Look),
+  kubewright verify --output json
+  kubewright verify --report validation.md --report validation.html --language fr
+  kubewright verify --report junit.xml # for CI
+
+Ends with 7 when a check does not hold.")]
+    Verify(Verify),
     /// Write the kubeconfig of a cluster, for kubectl and others.
     #[command(after_help = "Examples:
   kubewright kubeconfig               # a file of its own, that only you read
@@ -351,6 +355,22 @@ pub(crate) struct Look {
     /// The spec.
     #[arg(default_value = "cluster.yaml")]
     pub(crate) file: PathBuf,
+    /// In which form the answer is printed.
+    #[arg(long, default_value = "text")]
+    pub(crate) output: Output,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Verify {
+    /// The spec.
+    #[arg(default_value = "cluster.yaml")]
+    pub(crate) file: PathBuf,
+    /// Write down what was found, as the file's name says: .md, .html, .json, or .xml (JUnit); may be given several times.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) report: Vec<PathBuf>,
+    /// The language of reports in Markdown and HTML.
+    #[arg(long, default_value = "en")]
+    pub(crate) language: Language,
     /// In which form the answer is printed.
     #[arg(long, default_value = "text")]
     pub(crate) output: Output,

@@ -13,6 +13,7 @@ mod rehearse;
 mod shell;
 mod take;
 mod validate;
+mod verify;
 
 use kubewright_model::change::Subject;
 use kubewright_model::plan::{Plan, Weight};
@@ -43,7 +44,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Done, Problem> {
         Command::Replace(replace) => change::replace(arguments, replace),
         Command::Kubeconfig(kubeconfig) => kubeconfig::run(arguments, kubeconfig),
         Command::Status(look) => look::status(arguments, look),
-        Command::Verify(look) => look::verify(arguments, look),
+        Command::Verify(verify) => verify::verify(arguments, verify),
         Command::History(history) => history::run(arguments, history),
         Command::Explain { code } => explain::run(code.as_deref()),
         Command::Schema => documents::schema(),

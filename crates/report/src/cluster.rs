@@ -13,10 +13,13 @@ mod overview;
 mod secrets;
 #[cfg(test)]
 mod tests;
+mod validation;
 
 use kubewright_model::checked::CheckResult;
 use kubewright_model::desired::Desired;
 use kubewright_model::observed::Observed;
+
+pub use validation::validation;
 
 use crate::page::{Document, Line, Page, Piece};
 use crate::words::{Language, Words, fill};

@@ -1,7 +1,8 @@
-//! The documents of kubewright: what a cluster is, and how a run went, as Markdown and as one HTML page.
+//! The documents of kubewright: what a cluster is, how a run went, and what proves that it works, as Markdown and as one
+//! HTML page; the last also as JUnit's XML.
 //!
-//! Start reading at [`document`] (the page about a cluster) and [`run_report`] (the page about a run). Both give a
-//! [`Document`], which is written as Markdown for a repository or as HTML for a browser and a printer.
+//! Start reading at [`document`] (the page about a cluster), [`run_report`] (the page about a run) and [`validation`] (what
+//! is handed over). Each gives a [`Document`], which is written as Markdown for a repository or as HTML for a browser and a printer.
 //!
 //! # Invariants
 //!
@@ -16,11 +17,13 @@
 
 mod cluster;
 mod flowchart;
+mod junit;
 mod page;
 mod run;
 mod words;
 
-pub use cluster::document;
+pub use cluster::{document, validation};
+pub use junit::junit;
 pub use page::Document;
 pub use run::run_report;
 pub use words::Language;

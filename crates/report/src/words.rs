@@ -82,6 +82,7 @@ pub(crate) struct Words {
     pub(crate) backups: Backups,
     pub(crate) daily: Daily,
     pub(crate) run: Run,
+    pub(crate) validation: Validation,
 }
 
 /// The headings of the sections and their parts.
@@ -276,6 +277,33 @@ pub(crate) struct Daily {
     pub(crate) protected: &'static str,
 }
 
+/// What is handed over.
+pub(crate) struct Validation {
+    pub(crate) title: &'static str,
+    pub(crate) good: &'static str,
+    pub(crate) bad: &'static str,
+    pub(crate) date: &'static str,
+    pub(crate) summary: &'static str,
+    pub(crate) components: &'static str,
+    pub(crate) members: &'static str,
+    pub(crate) releases: &'static str,
+    pub(crate) number: &'static str,
+    pub(crate) api_only: &'static str,
+    pub(crate) state: &'static str,
+    pub(crate) access: &'static str,
+    pub(crate) tests: &'static str,
+    pub(crate) expected: &'static str,
+    pub(crate) cause: &'static str,
+    pub(crate) balancers: &'static str,
+    pub(crate) protocol: &'static str,
+    pub(crate) health: &'static str,
+    pub(crate) certificate: &'static str,
+    pub(crate) tls_ends: &'static str,
+    pub(crate) checklist: &'static str,
+    /// In the order of the groups.
+    pub(crate) groups: [&'static str; 7],
+}
+
 /// How a run went.
 pub(crate) struct Run {
     pub(crate) title: &'static str,
@@ -375,6 +403,8 @@ mod tests {
                 words.terms.more,
                 words.about.title,
                 words.about.given,
+                words.validation.title,
+                words.validation.date,
             ]
         };
         for (one, other) in sentences(en).into_iter().zip(sentences(fr)) {

@@ -41,10 +41,7 @@ pub(super) fn cluster(arguments: &Arguments, docs: &Docs) -> Result<Done, Proble
     } else {
         (None, Vec::new())
     };
-    let language = match docs.language {
-        arguments::Language::En => Language::En,
-        arguments::Language::Fr => Language::Fr,
-    };
+    let language = docs.language.into();
     let pretend = docs.look && arguments.simulated.is_some();
     let text = render(&page(&loadout, observed.as_ref(), &checks, language, pretend), format);
     match &docs.out {
@@ -52,6 +49,15 @@ pub(super) fn cluster(arguments: &Arguments, docs: &Docs) -> Result<Done, Proble
         None => say!("{}", text.trim_end()),
     }
     Ok(Done::Well)
+}
+
+impl From<arguments::Language> for Language {
+    fn from(language: arguments::Language) -> Self {
+        match language {
+            arguments::Language::En => Self::En,
+            arguments::Language::Fr => Self::Fr,
+        }
+    }
 }
 
 /// The page about a cluster.
@@ -64,12 +70,17 @@ pub(super) fn page(
 ) -> Document {
     let page = document(&loadout.desired, observed, checks, language);
     let description = loadout.file.metadata.description.as_deref().unwrap_or_default();
-    match (pretend, language) {
-        (false, _) => page.with_lead(description),
-        (true, Language::En) => {
-            page.with_lead(&format!("SIMULATED: every state on this page is pretended. {description}"))
-        }
-        (true, Language::Fr) => page.with_lead(&format!("SIMULÉ : tout état sur cette page est fictif. {description}")),
+    match pretend {
+        false => page.with_lead(description),
+        true => page.with_lead(&format!("{} {description}", pretended(language))),
+    }
+}
+
+/// What stands first on a page about a pretend world.
+pub(super) fn pretended(language: Language) -> &'static str {
+    match language {
+        Language::En => "SIMULATED: every state on this page is pretended.",
+        Language::Fr => "SIMULÉ : tout état sur cette page est fictif.",
     }
 }
 

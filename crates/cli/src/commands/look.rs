@@ -1,10 +1,9 @@
-//! Commands that look: `status` and `verify`.
+//! `kubewright status`: what is there.
 
 use kubewright_model::desired::{Desired, DesiredMachine, DesiredMember};
 use kubewright_model::observed::{Observed, Power, Seen};
-use serde_json::json;
 
-use super::{print_json, print_json_of};
+use super::print_json_of;
 use crate::arguments::{Arguments, Look, Output};
 use crate::problem::{Done, Problem};
 use crate::source::{self, Reading};
@@ -34,35 +33,4 @@ fn healthy(desired: &Desired, observed: &Observed) -> bool {
     desired.machines.iter().all(runs)
         && desired.members.iter().all(ready)
         && cluster.members.values().all(|member| member.healthy)
-}
-
-pub(super) fn verify(arguments: &Arguments, look: &Look) -> Result<Done, Problem> {
-    let desired = source::read(&look.file, Reading::of(arguments, look.output))?.desired;
-    let results = Site::look(arguments, &look.file, &desired, async |site| Ok(site.engine.verify(&desired).await))?;
-    let pretend = arguments.simulated.is_some();
-    let good = match look.output {
-        Output::Text => view::status::checks(&results, pretend),
-        Output::Json => {
-            let checks: Vec<_> = results
-                .iter()
-                .map(|result| {
-                    json!({
-                        "name": result.name,
-                        "group": result.group,
-                        "expected": result.condition.to_string(),
-                        "holds": result.checked.holds,
-                        "saw": result.checked.saw,
-                        "warning": result.checked.warning,
-                        "parts": result.checked.parts,
-                        "hint": result.checked.hint,
-                        "log": result.checked.log,
-                        "milliseconds": result.milliseconds(),
-                    })
-                })
-                .collect();
-            print_json(&json!({ "simulated": pretend, "checks": checks }))?;
-            results.iter().all(|result| result.checked.holds)
-        }
-    };
-    Ok(if good { Done::Well } else { Done::Unhealthy })
 }

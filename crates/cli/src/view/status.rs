@@ -1,8 +1,7 @@
-//! Machines, hosts and nodes as they are, and what checks came to.
+//! Machines, hosts and nodes as they are.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use kubewright_engine::verify::CheckResult;
 use kubewright_model::desired::{Body, Desired, DesiredMachine, DesiredMember};
 use kubewright_model::ids::NodeName;
 use kubewright_model::observed::{ClusterSeen, HostSeen, MachineSeen, Observed, Power, Seen, Why};
@@ -10,7 +9,7 @@ use kubewright_model::templates::{Standing, versions};
 
 use super::addresses;
 use super::table::{lines, table};
-use crate::screen::{BAD, CARE, DIM, GOOD, HEAD, counted, duration, paint, say};
+use crate::screen::{BAD, CARE, DIM, GOOD, HEAD, counted, paint, say};
 
 /// Shows what was seen of each node, and of the cluster as a whole.
 pub(crate) fn show(desired: &Desired, observed: &Observed) {
@@ -197,28 +196,4 @@ fn whole(desired: &Desired, observed: &Observed) {
             }
         }
     }
-}
-
-/// Shows what checks came to. Returns whether all hold.
-pub(crate) fn checks(results: &[CheckResult], pretend: bool) -> bool {
-    let mut checks = table(&["", "CHECK", "SEEN", "TOOK"]);
-    for result in results {
-        let mark = if result.checked.holds { paint(GOOD, "✓") } else { paint(BAD, "✗") };
-        let took = duration(result.milliseconds());
-        checks.add_row([mark, result.name.clone(), result.checked.saw.clone(), paint(DIM, took)]);
-    }
-    say!("{}", lines(&checks));
-    for result in results.iter().filter(|result| !result.checked.holds) {
-        say!("{} {} ({})", paint(BAD, "✗"), result.name, result.condition);
-        result.checked.log.iter().for_each(|line| say!("    {}", paint(DIM, format!("│ {line}"))));
-        if let Some(hint) = &result.checked.hint {
-            say!("    {} {hint}", paint(DIM, "→"));
-        }
-    }
-    let holding = results.iter().filter(|result| result.checked.holds).count();
-    let all = holding == results.len();
-    let style = if all { GOOD } else { BAD };
-    let pretend = if pretend { " (simulated)" } else { "" };
-    say!("{}{pretend}", paint(style, format!("{holding} of {} hold", counted(results.len(), "check"))));
-    all
 }

@@ -82,7 +82,7 @@ fn row(port: impl ToString, on: impl Into<Line>, purpose: impl Into<Line>) -> Ve
 /// <https://docs.k3s.io/installation/requirements#networking>,
 /// <https://docs.rke2.io/install/requirements#networking>,
 /// <https://kubernetes.io/docs/reference/networking/ports-and-protocols/>
-fn ports(facts: &Facts<'_>, words: &Words) -> Vec<Vec<Line>> {
+pub(super) fn ports(facts: &Facts<'_>, words: &Words) -> Vec<Vec<Line>> {
     let (say, terms) = (&words.ports, &words.terms);
     let kubernetes = &facts.desired.kubernetes;
     let mut rows = ssh(facts, words);
