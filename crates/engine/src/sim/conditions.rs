@@ -3,6 +3,7 @@
 //! What an application answers, and what stands in somebody's Git, is beyond the pretend world: where everything on the
 //! way to it is there, it answers as the check expects. What is on the way is checked.
 
+use kubewright_model::checked::Part;
 use kubewright_model::condition::Condition;
 use kubewright_model::ids::{Namespace, NodeName, ReleaseName};
 use kubewright_model::net::HostPort;
@@ -34,13 +35,35 @@ type Answer = Result<String, (String, String)>;
 impl State {
     /// Looks once.
     pub(super) fn holds(&self, condition: &Condition, now: u64) -> Checked {
+        let parts = self.parts(condition, now);
         match self.answer(condition, now) {
-            Ok(saw) => Checked { holds: true, saw, ..Checked::default() },
+            Ok(saw) => Checked { holds: true, saw, parts, ..Checked::default() },
             Err((saw, hint)) => {
                 let hint = (!hint.is_empty()).then_some(hint);
-                Checked { holds: false, saw, hint, ..Checked::default() }
+                Checked { holds: false, saw, hint, parts, ..Checked::default() }
             }
         }
+    }
+
+    /// Each node, where nodes are asked for.
+    fn parts(&self, condition: &Condition, now: u64) -> Vec<Part> {
+        let nodes: Vec<&NodeName> = match condition {
+            Condition::NodesReady { nodes, .. } => nodes.iter().collect(),
+            Condition::Pods(check) if check.per_node => self.cluster.nodes.keys().collect(),
+            _ => return Vec::new(),
+        };
+        let part = |name: &NodeName| {
+            let address = self.machine(name).and_then(|machine| machine.seen.address);
+            let ready = self.ready(name, now);
+            Part {
+                name: name.to_string(),
+                address: address.map(|address| address.to_string()).unwrap_or_default(),
+                holds: ready.is_ok(),
+                saw: ready.err().unwrap_or_else(|| "Ready".into()),
+                milliseconds: None,
+            }
+        };
+        nodes.into_iter().map(part).collect()
     }
 
     fn answer(&self, condition: &Condition, now: u64) -> Answer {

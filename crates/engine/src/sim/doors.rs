@@ -80,21 +80,19 @@ impl State {
     fn opens(&self, at: &HostPort, now: u64) -> Result<Speaks, DialError> {
         let door = self.doors.get(&at.to_string()).copied();
         let Some(name) = at.address().and_then(|address| self.at(address)).cloned() else {
-            return door.ok_or(DialError::NoRoute);
+            // What is behind URLs on nodes is on nodes, and nowhere else.
+            return door.filter(|door| matches!(door, Speaks::Service(_))).ok_or(DialError::NoRoute);
         };
         self.machine(&name).filter(|machine| machine.answers(now)).ok_or_else(DialError::late)?;
         if at.port == SSH {
             return Ok(Speaks::Ssh);
         }
         match door {
-            Some(door) if !self.is_node(&name) || self.ready(&name, now).is_ok() => Ok(door),
+            Some(door @ Speaks::Service(_)) => Ok(door),
+            Some(door) if self.ready(&name, now).is_ok() => Ok(door),
             None if self.balanced_to(&name, at.port, now) => Ok(Speaks::Http(200)),
             _ => Err(DialError::Refused),
         }
-    }
-
-    fn is_node(&self, name: &NodeName) -> bool {
-        self.cluster.nodes.contains_key(name)
     }
 
     /// What load balancers send to, a node that is Ready has.
@@ -106,14 +104,12 @@ impl State {
 /// Speaks as the real one would, up to where it wants to know who is there.
 async fn speak(mut stream: DuplexStream, speaks: Speaks) {
     let mut heard = vec![0; WIRE];
-    let first: &[u8] = match speaks {
-        Speaks::Ssh => b"SSH-2.0-OpenSSH_9.2p1\r\n",
-        Speaks::Service(ServiceProtocol::Mysql) => {
-            b"\x22\0\0\0\x0a8.4.0\0\x01\0\0\0abcdefgh\0\xff\xff\xff\x02\0\xff\xdf\x15\0\0\0"
-        }
-        _ => b"",
+    let first = match speaks {
+        Speaks::Ssh => b"SSH-2.0-OpenSSH_9.2p1\r\n".to_vec(),
+        Speaks::Service(ServiceProtocol::Mysql) => handshake(),
+        _ => Vec::new(),
     };
-    if stream.write_all(first).await.is_err() {
+    if stream.write_all(&first).await.is_err() {
         return;
     }
     while let Ok(length @ 1..) = stream.read(&mut heard).await {
@@ -160,4 +156,11 @@ fn start() -> Vec<u8> {
     let method = b"\0\x0a\0\x0a\0\x09\0\0\0\0\0\0\0\x05PLAIN\0\0\0\x05en_US";
     let length = u32::try_from(method.len()).unwrap_or_default();
     [&[1, 0, 0][..], &length.to_be_bytes(), method, &[0xCE]].concat()
+}
+
+/// A handshake of version 10, without the parts that nobody looks at before logging in.
+fn handshake() -> Vec<u8> {
+    let packet = b"\x0a8.4.0\0\x01\0\0\0abcdefgh\0\xff\xff\xff\x02\0\xff\xdf\x15\0\0\0";
+    let length = u8::try_from(packet.len()).unwrap_or_default();
+    [&[length, 0, 0, 0], &packet[..]].concat()
 }

@@ -1,5 +1,7 @@
 //! Targets of load balancers: healthy as their provider says, or as the hosts see them that balance themselves.
 
+use std::collections::BTreeSet;
+
 use futures::future::join_all;
 use kubewright_model::checked::{Checked, Part};
 use kubewright_model::desired::{DesiredLoadBalancer, ProxyBalancer};
@@ -75,9 +77,8 @@ impl Eyes<'_> {
     /// The addresses at which a target is sent to.
     fn ports(&self, target: &NodeName, balancer: &DesiredLoadBalancer) -> String {
         let address = self.address(target).unwrap_or_default();
-        let mut ports: Vec<u16> = balancer.spec.listen.iter().map(|listener| listener.to).collect();
-        ports.dedup();
-        let all = ports.into_iter().map(|port| HostPort::new(address.as_str(), port).to_string());
+        let all =
+            ports(&balancer.spec.listen).into_iter().map(|port| HostPort::new(address.as_str(), port).to_string());
         all.collect::<Vec<_>>().join(", ")
     }
 
@@ -106,26 +107,35 @@ impl Eyes<'_> {
             Ok(sides) => sides,
             Err(why) => return unseen(why),
         };
-        let places = balancer.targets.iter().flat_map(|(node, address)| {
-            balancer.spec.listen.iter().map(move |listener| (node, HostPort::new(address.as_str(), listener.to)))
-        });
-        let looks = places.map(async |(node, at)| {
-            let mut took = None;
-            for side in &sides {
-                match side.dial(&at).await {
-                    Ok(dialed) => took = took.max(Some(milliseconds(dialed.took))),
-                    Err(error) => {
-                        let saw = format!("from {}: {error}", side.name);
-                        return (Part { holds: false, ..part(node, at.to_string(), &saw) }, error.help());
-                    }
-                }
+        let ports = ports(&balancer.spec.listen);
+        let looks = balancer.targets.iter().map(async |(node, address)| {
+            let places: Vec<HostPort> = ports.iter().map(|port| HostPort::new(address.as_str(), *port)).collect();
+            let told = places.iter().map(HostPort::to_string).collect::<Vec<_>>().join(", ");
+            let asked = places.iter().flat_map(|at| sides.iter().map(move |side| opens(side, at)));
+            let answers = join_all(asked).await;
+            let took = answers.iter().filter_map(|answer| answer.as_ref().ok().copied()).max();
+            match answers.into_iter().find_map(Result::err) {
+                None => (Part { milliseconds: took, ..part(node, told, "it opens") }, None),
+                Some(Amiss { saw, hint }) => (Part { holds: false, ..part(node, told, &saw) }, hint),
             }
-            (Part { milliseconds: took, ..part(node, at.to_string(), "it opens") }, None)
         });
         let (parts, hints): (Vec<Part>, Vec<Option<String>>) = join_all(looks).await.into_iter().unzip();
-        let good = |_: &[Part]| format!("{} targets are healthy", balancer.targets.len());
+        let good = |parts: &[Part]| format!("{} targets are healthy", parts.len());
         summed(parts, good, hints.into_iter().flatten().next())
     }
+}
+
+/// The ports of targets that are sent to, each once.
+fn ports(listen: &[Listener]) -> BTreeSet<u16> {
+    listen.iter().map(|listener| listener.to).collect()
+}
+
+/// How long it takes until a port opens, in milliseconds.
+async fn opens(side: &Side<'_>, at: &HostPort) -> Result<u64, Amiss> {
+    let dialed = side.dial(at).await;
+    dialed
+        .map(|dialed| milliseconds(dialed.took))
+        .map_err(|error| Amiss { saw: format!("asked from {}, {at}: {error}", side.name), hint: error.help() })
 }
 
 fn part(target: &NodeName, address: String, saw: &str) -> Part {
@@ -143,14 +153,9 @@ async fn health(sides: &[Side<'_>], place: usize, address: &str, listener: &List
     });
     let at = HostPort::new(address, check.port.unwrap_or(listener.to));
     if check.protocol == HealthProtocol::Tcp {
-        let side = sides.iter().cycle().nth(place + 1);
-        return match side {
+        return match sides.iter().cycle().nth(place + 1) {
             None => Ok(()),
-            Some(side) => side
-                .dial(&at)
-                .await
-                .map(drop)
-                .map_err(|error| Amiss { saw: format!("asked from {}, {at}: {error}", side.name), hint: error.help() }),
+            Some(side) => opens(side, &at).await.map(drop),
         };
     }
     let path = check.path.clone().unwrap_or_else(|| "/".into());
