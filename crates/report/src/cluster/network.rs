@@ -2,6 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use kubewright_model::condition::Condition;
+use kubewright_model::desired::Desired;
+use kubewright_model::object::ObjectKey;
 use kubewright_model::spec::Distribution;
 use kubewright_model::spec::kubernetes::{API_PORT, Datastore};
 use serde_json::Value;
@@ -156,12 +159,28 @@ fn ingress(facts: &Facts<'_>, words: &Words) -> Vec<Vec<Line>> {
     let purpose = || Line::from(format!("{} ({}, HTTP)", words.ports.ingress, ingress.name));
     let secure = || Line::from(format!("{} ({}, HTTPS)", words.ports.ingress, ingress.name));
     match ingress.door {
-        Door::Nodes => vec![row("80/tcp", nodes, purpose()), row("443/tcp", nodes, secure())],
+        Door::Nodes => {
+            let mut rows = vec![row("80/tcp", nodes, purpose()), row("443/tcp", nodes, secure())];
+            // On the host's network its pods listen there themselves; its Service may have ports of nodes besides.
+            for (service, ports) in service_ports(facts.desired) {
+                let what = || fill(words.ports.node_port, &[("what", Piece::Code(service.to_string()))]);
+                rows.extend(ports.iter().map(|port| row(format!("{port}/tcp"), nodes, what())));
+            }
+            rows
+        }
         Door::NodePorts(http, https) => {
             vec![row(format!("{http}/tcp"), nodes, purpose()), row(format!("{https}/tcp"), nodes, secure())]
         }
         Door::OwnAddress => Vec::new(),
     }
+}
+
+/// Services whose ports on nodes are checked.
+pub(super) fn service_ports(desired: &Desired) -> impl Iterator<Item = (&ObjectKey, &[u16])> {
+    desired.checks.iter().filter_map(|check| match &check.condition {
+        Condition::NodePorts { service, ports } => Some((service, ports.as_slice())),
+        _ => None,
+    })
 }
 
 /// Node ports that a Service or a chart's values choose.

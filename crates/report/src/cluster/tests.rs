@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use kubewright_model::checked::{Checked, Group};
+use kubewright_model::checked::{Checked, Group, Part};
 use kubewright_model::condition::Condition;
 use kubewright_model::observed::{ClusterSeen, Inventory, MachineSeen, NodeSeen, Power};
 use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
@@ -99,6 +99,73 @@ fn checks() -> Vec<CheckResult> {
         line("nodes", false, "1 of 3 nodes Ready", Some("start k3s-agent-1")),
         line("of another cluster", true, "no", None),
     ]
+}
+
+/// The checks of a validation: one that holds and is slow, and one that does not, with its nodes and its log.
+fn results(name: &str) -> Vec<CheckResult> {
+    let [good, bad] = [true, false].map(|holds| Part {
+        name: if holds { "k3s-server".into() } else { name.into() },
+        address: "192.168.1.40".into(),
+        holds,
+        saw: if holds { "Ready".into() } else { name.into() },
+        milliseconds: holds.then_some(3),
+    });
+    let nodes = Checked {
+        saw: format!("1 of 2 nodes Ready; {name}"),
+        parts: vec![good, bad],
+        log: vec![name.to_string()],
+        hint: Some("start k3s-agent-1".into()),
+        ..Checked::default()
+    };
+    let redis = Checked {
+        holds: true,
+        saw: "Redis 7.0.15, from k3s-server 1200 ms".into(),
+        warning: Some("slow: k3s-server needs 1200 ms".into()),
+        ..Checked::default()
+    };
+    let condition = Condition::NodesReady { nodes: vec!["k3s-server".into(), "k3s-agent-1".into()], at_least: 2 };
+    let service = Condition::Service {
+        at: kubewright_model::net::HostPort::new("192.168.1.5", 6379),
+        protocol: kubewright_model::spec::verify::ServiceProtocol::Redis,
+        from: vec!["k3s-server".into()],
+        tls: true,
+    };
+    let result = |name: &str, group, condition, checked| {
+        let took = Duration::from_millis(30);
+        CheckResult { name: name.into(), group, condition, checked, took }
+    };
+    vec![result("redis", Group::Services, service, redis), result("nodes", Group::Nodes, condition, nodes)]
+}
+
+#[test]
+fn a_validation_in_english_and_in_french() {
+    let desired = devboard();
+    let at = Some(kubewright_model::units::Moment(1_763_640_000));
+    for language in Language::ALL {
+        let page = validation(&desired, Some(&observed(&desired)), &results("it sleeps"), at, language);
+        insta::assert_snapshot!(format!("validation_{}", language.code()), page.markdown());
+    }
+    let good: Vec<_> = results("").into_iter().filter(|result| result.checked.holds).collect();
+    let page = validation(&desired, None, &good, None, Language::En).html();
+    assert!(page.contains("Installed and validated") && !page.contains("Not validated"), "{page}");
+}
+
+#[test]
+fn what_servers_say_is_no_markup_in_a_validation() {
+    for name in HOSTILE {
+        let page = validation(&hostile(name), None, &results(name), None, Language::Fr);
+        let html = page.html();
+        assert!(!html.contains("<script") && !html.contains("javascript:y\""), "{name}: {html}");
+        let rows = Parser::new_ext(&page.markdown(), Options::ENABLE_TABLES)
+            .filter(|event| matches!(event, Event::Start(Tag::TableRow)))
+            .count();
+        assert_eq!(rows, {
+            let plain = validation(&hostile("plain"), None, &results("plain"), None, Language::Fr);
+            Parser::new_ext(&plain.markdown(), Options::ENABLE_TABLES)
+                .filter(|event| matches!(event, Event::Start(Tag::TableRow)))
+                .count()
+        });
+    }
 }
 
 /// Names that mean something in Markdown, HTML, Mermaid or a shell.

@@ -3,6 +3,7 @@
 
 use kubewright_model::checked::{CheckResult, Group, Part, grouped, holding};
 use kubewright_model::desired::Desired;
+use kubewright_model::net::HostPort;
 use kubewright_model::observed::{NodeSeen, Observed};
 use kubewright_model::spec::load_balancers::{HealthProtocol, ListenProtocol, Listener, LoadBalancer};
 use kubewright_model::spec::pools::Role;
@@ -38,6 +39,7 @@ pub fn validation(
     page.section(words.sections.ports, |page| ports(page, &facts, words));
     page.section(say.state, |page| state(page, &facts, words));
     page.section(say.access, |page| {
+        points(page, &facts, words);
         access::access(page, &facts, words);
     });
     page.section(say.tests, |page| tests(page, results, words));
@@ -105,6 +107,31 @@ fn ports(page: &mut Page, facts: &Facts<'_>, words: &Words) {
     if agents {
         page.paragraph(words.validation.api_only);
     }
+}
+
+/// Where the cluster is reached: its API, its ingress, and what stands before them.
+fn points(page: &mut Page, facts: &Facts<'_>, words: &Words) {
+    let mut rows =
+        vec![vec![words.about.endpoint.into(), code(format!("https://{}", facts.desired.kubernetes.endpoint))]];
+    for (service, ports) in network::service_ports(facts.desired) {
+        let on = ports.iter().map(|port| format!("{port}/tcp"));
+        let line = code(service).and(Piece::Plain(format!(", {}: ", words.terms.all_nodes))).join(codes(on));
+        rows.push(vec![words.ports.ingress.into(), line]);
+    }
+    for balancer in &facts.desired.load_balancers {
+        let address = facts.balancer_address(balancer.name.as_str(), balancer.provider.as_str());
+        let ports = balancer.spec.listen.iter().map(|listener| match address {
+            Some(address) => HostPort::new(address.to_string(), listener.port).to_string(),
+            None => listener.port.to_string(),
+        });
+        rows.push(vec![format!("{}, {}", balancer.name, balancer.provider).into(), codes(ports)]);
+    }
+    for (host, ports) in facts.haproxies() {
+        let address = host.way.address.map(|address| address.to_string()).unwrap_or_default();
+        let ports = ports.iter().map(|(port, _)| HostPort::new(address.as_str(), *port));
+        rows.push(vec![format!("{}, {}", words.ports.haproxy, host.name).into(), codes(ports)]);
+    }
+    page.table(&[words.heads.name, words.heads.address], rows);
 }
 
 /// Every node as Kubernetes shows it.
@@ -269,7 +296,7 @@ fn balancer_part(
             let at = ports.iter().map(|port| format!("{address}:{port}"));
             vec![code(name), if address.is_empty() { Line::default() } else { codes(at) }]
         });
-        page.paragraph(Piece::Strong(format!("{}: {}", heads.targets, targets.len())));
+        page.paragraph(Piece::Strong(format!("{} — {}", heads.targets, targets.len())));
         page.table(&[heads.name, heads.address], rows.collect());
     });
 }
@@ -299,7 +326,7 @@ fn health(listener: &Listener) -> String {
 /// Each check once more, on one line.
 fn checklist(page: &mut Page, results: &[CheckResult], words: &Words) {
     let lines = grouped(results).flat_map(|(_, all)| all).map(|result| {
-        let line = Line::from(format!("{} {}: ", mark(result.checked.holds), result.name));
+        let line = Line::from(format!("{} {} — ", mark(result.checked.holds), result.name));
         line.join(condition(&result.condition, words))
     });
     page.list(false, lines);
