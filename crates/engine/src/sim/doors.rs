@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use kubewright_hosts::{CONNECTED, DialError, Dialed};
 use kubewright_model::condition::Condition;
-use kubewright_model::desired::Desired;
+use kubewright_model::desired::{Desired, Way};
 use kubewright_model::ids::NodeName;
 use kubewright_model::net::HostPort;
 use kubewright_model::spec::verify::ServiceProtocol;
@@ -62,8 +62,10 @@ fn port(url: &str) -> u16 {
 }
 
 impl Ssh {
-    /// Who opens at a place, from the side of any host that answers.
-    pub(super) async fn knock(&self, at: &HostPort) -> Result<Dialed, DialError> {
+    /// Who opens at a place, from the side of a host that answers.
+    pub(super) async fn knock(&self, host: &NodeName, way: &Way, at: &HostPort) -> Result<Dialed, DialError> {
+        self.centre.lock().count("host dial");
+        self.contact(host, way)?;
         let now = self.centre.now();
         let who = self.centre.at_present().opens(at, now);
         let patience = if matches!(who, Err(DialError::Late(_))) { CONNECTED } else { WAY };

@@ -302,9 +302,7 @@ impl Hosts for Ssh {
     }
 
     async fn dial(&self, host: &NodeName, way: &Way, at: &HostPort) -> Result<Dialed, DialError> {
-        self.centre.lock().count("host dial");
-        self.contact(host, way)?;
-        self.knock(at).await
+        self.knock(host, way, at).await
     }
 }
 
