@@ -146,6 +146,8 @@ fn back_end(context: &Context<'_>, name: &str, service: &ServiceCheck) -> Option
     let at = service.at.clone().or(inside)?;
     let from = match &service.from {
         Some(node) => vec![node.clone()],
+        // The API is asked for the pods behind one of its own.
+        None if service.at.is_none() => Vec::new(),
         None => context.nodes.iter().filter(|node| node.is_server()).map(|node| node.name.clone()).collect(),
     };
     let condition = Condition::Service { at, protocol: service.protocol, from, tls: service.tls };
