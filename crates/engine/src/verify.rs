@@ -17,8 +17,8 @@ use futures::future::join_all;
 use kubewright_model::checked::Checked;
 pub use kubewright_model::checked::{CheckResult, Part};
 use kubewright_model::condition::Condition;
-use kubewright_model::desired::{Desired, DesiredCheck};
-use kubewright_model::ids::{ClusterName, ProviderName};
+use kubewright_model::desired::{Body, Desired, DesiredCheck};
+use kubewright_model::ids::ProviderName;
 use kubewright_model::observed::{Inventory, Seen};
 
 use crate::observe::inventories;
@@ -32,15 +32,15 @@ const SLOW: Duration = Duration::from_secs(1);
 struct Eyes<'a> {
     world: &'a World,
     desired: &'a Desired,
-    /// What providers have, where a check asks for it.
+    /// What providers have, where one of them is a cloud.
     providers: BTreeMap<ProviderName, Seen<Inventory>>,
 }
 
 /// Looks at every check once; one that cannot be looked at does not hold.
 pub(crate) async fn verify(world: &World, desired: &Desired) -> Vec<CheckResult> {
-    let asks = |name: &ClusterName| desired.load_balancers.iter().any(|balancer| balancer.name == *name);
-    let of_provider = |check: &DesiredCheck| matches!(&check.condition, Condition::Targets(name) if asks(name));
-    let providers = match desired.checks.iter().any(of_provider) {
+    // A cloud knows how its load balancers' targets are, and by which addresses its servers are reached from outside.
+    let cloud = desired.machines.iter().any(|machine| matches!(*machine.body, Body::Server(_)));
+    let providers = match cloud || !desired.load_balancers.is_empty() {
         true => inventories(world, desired).await,
         false => BTreeMap::new(),
     };

@@ -59,7 +59,9 @@ impl Eyes<'_> {
             Err(why) => return unseen(why),
         };
         let looks = balancer.targets.iter().enumerate().map(async |(place, target)| {
-            let said = match seen.targets.get(target) {
+            // What is no server of the provider is named by its address.
+            let named = balancer.addresses.get(target).map(|address| NodeName::new(address.to_string()));
+            let said = match seen.targets.get(named.as_ref().unwrap_or(target)) {
                 Some(true) => return (part(target, self.ports(target, balancer), "healthy"), None),
                 Some(false) => format!("{provider} says unhealthy"),
                 None => return (Part { holds: false, ..part(target, String::new(), "it is no target") }, None),
