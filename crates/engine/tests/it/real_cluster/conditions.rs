@@ -4,6 +4,7 @@ use kubewright_engine::cluster::{Checked, ClusterApi, RealCluster};
 use kubewright_model::condition::Condition;
 use kubewright_model::desired::Desired;
 use kubewright_model::net::HostPort;
+use kubewright_model::object::ObjectKey;
 use kubewright_model::spec::verify::{CertificateCheck, PodCheck, ServiceProtocol};
 use serde_json::{Value, json};
 
@@ -87,13 +88,30 @@ pub(super) async fn routes_services_and_nodes(plane: &Plane, desired: &Desired, 
     assert_eq!(check(hands, service("web", 81)).await.saw, "Service default/web has no port 81");
     assert_eq!(check(hands, service("web", 80)).await.saw, "no pod behind Service default/web is ready");
     assert!(check(hands, service("kubernetes", 443)).await.holds, "the API's own");
+    let door = |ports: &[u16]| {
+        let service = ObjectKey { namespace: "default".into(), name: "door".into() };
+        Condition::NodePorts { service, ports: ports.to_vec() }
+    };
+    assert_eq!(check(hands, door(&[31695])).await.saw, "Service default/door is not there");
+    plane.create(&[
+        json!({ "apiVersion": "v1", "kind": "Service", "metadata": { "name": "door", "namespace": "default" },
+        "spec": { "type": "NodePort", "selector": { "app": "door" }, "ports": [{ "port": 80, "nodePort": 31695 }] } }),
+    ]);
+    let both = check(hands, door(&[31695, 31696])).await;
+    assert_eq!((both.holds, both.saw.as_str()), (false, "default/door has 80:31695, and no port 31696"));
+    let one = check(hands, door(&[31695])).await;
+    assert_eq!((one.holds, one.saw.as_str()), (true, "default/door is a NodePort with 80:31695"));
     let api = check(hands, Condition::Api(desired.kubernetes.endpoint.clone())).await;
     assert!(api.holds, "{api:?}");
     let dead = check(hands, Condition::Api(at("127.0.0.1", 1))).await;
     assert!(dead.saw.starts_with("127.0.0.1:1: ") && dead.saw.contains("refused"), "{dead:?}");
     let nodes: Vec<_> = desired.members.iter().map(|member| member.name.clone()).collect();
     let wait = Condition::NodesReady { at_least: nodes.len(), nodes };
-    assert_eq!(check(hands, wait.clone()).await.saw, "2 of 3 nodes Ready; k3s-agent-2 has not joined");
+    let waits = check(hands, wait.clone()).await;
+    assert_eq!(waits.saw, "2 of 3 nodes Ready; k3s-agent-2 has not joined");
+    let told: Vec<_> = waits.parts.iter().map(|part| (part.name.as_str(), part.address.as_str(), part.holds)).collect();
+    let there = |name| (name, "127.0.0.1", true);
+    assert_eq!(told, [there("k3s-server"), there("k3s-agent-1"), ("k3s-agent-2", "", false)]);
     let status =
         json!({ "conditions": [{ "type": "Ready", "status": "False", "message": "container runtime is down" }] });
     plane.status(&["node", "k3s-agent-1"], &status);

@@ -95,7 +95,7 @@ fn keybuzz_is_proven_by_what_its_document_tests() {
         let of_group = checks.iter().filter(|check| check.group == group);
         of_group.map(|check| format!("{}: {}", check.name, check.condition)).collect()
     };
-    assert_eq!(told(Group::Nodes), ["API: the API answers at 10.0.0.100:6443", "nodes: 8 nodes Ready"]);
+    assert_eq!(told(Group::Nodes), ["API: the API answers at 10.0.0.5:6443", "nodes: 8 nodes Ready"]);
     assert_eq!(
         told(Group::Ingress),
         [
@@ -117,6 +117,7 @@ fn keybuzz_is_proven_by_what_its_document_tests() {
         told(Group::AddOns),
         [
             "system pods: system pods running",
+            "release vault: release vault/vault available",
             "pods in kube-system k8s-app=kube-dns: 1 or more pods running in kube-system",
             "pods in kube-system k8s-app=metrics-server: 1 or more pods running in kube-system",
             "pods in kube-system app=local-path-provisioner: 1 or more pods running in kube-system",
