@@ -91,8 +91,8 @@ impl BalancerSettings {
             ("algorithm".into(), algorithm.into()),
             ("network".into(), self.network.clone().unwrap_or_else(|| "none".into())),
             ("public addresses".into(), if self.public { "yes" } else { "no" }.into()),
-            ("protected".into(), if self.protected { "yes" } else { "no" }.into()),
         ]);
+        fields.extend(self.protected.then(|| ("protected".into(), "yes".into())));
         fields.extend(self.private_address.map(|address| ("private address".into(), address.to_string())));
         fields.extend(self.selector.clone().map(|selector| ("targets by label".into(), selector)));
         for (port, listener) in &self.listeners {
@@ -106,7 +106,11 @@ impl BalancerSettings {
     pub fn differing(&self, seen: &Self) -> Vec<(String, Option<String>, Option<String>)> {
         let (wished, there) = (self.fields(), seen.fields());
         // Whoever does not choose an address takes the one that the network has given.
-        let chosen = |field: &String| field != "private address" || self.private_address.is_some();
+        // What somebody else protects stays so.
+        let chosen = |field: &String| match field.as_str() {
+            "private address" => self.private_address.is_some(),
+            field => field != "protected",
+        };
         let over = there.iter().filter(|(field, _)| !wished.contains_key(*field) && chosen(field));
         let over = over.map(|(field, value)| (field.clone(), Some(value.clone()), None));
         let differs = wished.iter().filter(|(field, value)| there.get(*field) != Some(value));

@@ -53,7 +53,11 @@ pub fn plan(desired: &Desired, observed: &Observed, ask: &Ask) -> Plan {
             asked = Ask::Replace(nodes);
             draft
         }
-        Ask::Rebuild => rebuild(desired, observed),
+        Ask::Rebuild => {
+            let mut draft = rebuild(desired, observed);
+            cloud::strays(&mut draft, observed);
+            draft
+        }
         Ask::Destroy => {
             let mut draft = destroy::plan(Draft::new(desired), observed);
             cloud::destroy(&mut draft, observed);
@@ -99,6 +103,7 @@ fn build<'a>(mut draft: Draft<'a>, observed: &Observed, anew: &BTreeSet<NodeName
     members::plan(&mut draft, observed, &standings, &mut holders);
     cluster::plan(&mut draft, &standings);
     removal::unwanted(&mut draft, observed, &standings, &mut holders);
+    machines::unwanted_balancers(&mut draft, observed);
     cloud::leftover(&mut draft, observed);
     templates::unwanted(&mut draft, observed);
     templates::tell(&mut draft, observed);

@@ -74,6 +74,7 @@ fn of_two_dead_masters_nobody_takes_the_third_away() {
 fn with_workers(last: &str, cidr: &str) -> Desired {
     let text = KEYBUZZ
         .replace("addresses: [10.0.0.110-114]", &format!("addresses: [10.0.1.0-{last}]"))
+        .replace("    encryptSecrets: true\n", "    encryptSecrets: true\n    podNetwork: 10.64.0.0/14\n")
         .replace("network: { cidr: 10.0.0.0/24 }", &format!("network: {{ cidr: {cidr} }}"))
         .replace("      targets: [master, worker]", "      byLabel: true\n      targets: [master, worker]")
         .replace("name: k3s-worker-{nn}", "name: k3s-worker-{n}");

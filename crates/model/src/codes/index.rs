@@ -289,6 +289,14 @@ codes! {
     361 Error HETZNER_LABEL = "a label that is not yours to give",
         "What begins with `kubewright.dev/` is how kubewright knows what is its own, and `hetzner.cloud/` is Hetzner's. Choose \
          another word.";
+    362 Error HETZNER_INTERFACE = "pods that speak to each other over the internet",
+        "A server with a public address has its default route there, and Flannel and Canal take that side unless they are told \
+         another: the firewall drops what pods say to each other, or it goes over the internet as it is. Name the network card \
+         of the private network, which Hetzner's images call `enp7s0`.";
+    363 Error HETZNER_LAYER_2 = "an address that nobody hands on at Hetzner",
+        "Hetzner's networks carry only addresses that Hetzner itself has given to a server: nobody answers for another one by ARP, \
+         and no node is the next hop of another. Use a load balancer of Hetzner, its cloud controller for Services, and Flannel's \
+         `vxlan` or `wireguard-native`.";
     401 Error SERVER_MISSING = "a cluster without a server",
         "No pool has the role `server` or `both`, so there is no control plane: nothing that agents could join. Give \
          one pool the role `both` (control plane and work) or `server` (control plane only).";

@@ -348,7 +348,9 @@ impl ServerBody {
     }
 
     fn settings(&self) -> Vec<Setting> {
-        vec![Setting::ServerType(self.server_type.clone()), Setting::Protected(self.protected)]
+        // What somebody else protects stays so: a spec only adds to it.
+        let protected = self.protected.then_some(Setting::Protected(true));
+        [Some(Setting::ServerType(self.server_type.clone())), protected].into_iter().flatten().collect()
     }
 
     /// Whether a server of this type is what is wished, or what may be taken in its place.

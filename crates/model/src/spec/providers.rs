@@ -198,8 +198,8 @@ pub struct Hetzner {
     /// Certificates for load balancers that end TLS, by name. One that is not named here has to be there already.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     pub certificates: IndexMap<String, HetznerCertificate>,
-    /// Have Hetzner refuse to delete servers, networks and load balancers, and to build servers anew, as long as this
-    /// stands here. Kubewright lifts it from what a plan deletes.
+    /// Have Hetzner refuse to delete servers and load balancers, and to build servers anew. Kubewright lifts it from what a
+    /// plan deletes, and only where it has set it itself.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub protect: bool,
     /// Keep the public addresses of servers, so that one that is made anew has its own again.

@@ -154,7 +154,7 @@ pub(super) fn nat_resources(context: &Context<'_>, node: &NodePlan<'_>) -> Vec<H
          [Install]\n\
          WantedBy=multi-user.target\n"
     );
-    let reads = Digest::of(&[unit.as_str(), rules.as_str()].join("\n"));
+    let reads = Digest::of([unit.as_str(), rules.as_str()].join("\n"));
     vec![
         HostResource::Package("nftables".into()),
         HostResource::Sysctl { key: "net.ipv4.ip_forward".into(), value: "1".into() },

@@ -1,8 +1,8 @@
 //! What a cloud keeps around servers is made before them, and goes after them.
 
 use kubewright_model::change::{Reason, Subject};
-use kubewright_model::cloud::{CloudId, CloudKind, DesiredResource};
-use kubewright_model::desired::{Body, Desired, DesiredLoadBalancer, DesiredMachine};
+use kubewright_model::cloud::{CloudBody, CloudId, CloudKind, DesiredResource};
+use kubewright_model::desired::{Body, Desired, DesiredLoadBalancer, DesiredMachine, primary_ip};
 use kubewright_model::ids::{NodeName, ProviderName, StepId};
 use kubewright_model::observed::Observed;
 use kubewright_model::plan::{Action, Stage, Step, Weight};
@@ -18,6 +18,8 @@ pub(super) fn plan(draft: &mut Draft<'_>, observed: &Observed) {
     for wish in &desired.resources {
         match standing(wish, observed) {
             Standing::Done => {}
+            // What a server was made with it keeps: another address is for the next one of its name.
+            Standing::Differs(..) if has_an_address(draft, wish, observed) => {}
             Standing::Foreign => foreign(draft, wish),
             Standing::Differs(fields, reason) => {
                 draft.add(Step {
@@ -34,6 +36,19 @@ pub(super) fn plan(draft: &mut Draft<'_>, observed: &Observed) {
             }
         }
     }
+}
+
+/// Whether a kept address is wished for a server that is there and stays.
+fn has_an_address(draft: &Draft<'_>, wish: &DesiredResource, observed: &Observed) -> bool {
+    let CloudBody::PrimaryIp { .. } = wish.body else { return false };
+    let inventory = observed.providers.get(&wish.provider).and_then(|seen| seen.present());
+    let mut there = inventory.into_iter().flat_map(|inventory| inventory.machines.keys());
+    there.any(|name| is_of(&wish.name, name) && !draft.has(&id("delete", name)))
+}
+
+/// Whether a kept address is a server's.
+fn is_of(address: &str, server: &NodeName) -> bool {
+    [false, true].into_iter().any(|ipv6| primary_ip(server, ipv6) == address)
 }
 
 /// Somebody else's keeps its name. A key is the same key whoever put it there.
@@ -61,7 +76,7 @@ pub(super) fn before(machine: &DesiredMachine) -> Vec<StepId> {
     let Body::Server(server) = &*machine.body else { return Vec::new() };
     let one = |kind, name: &Option<String>| name.as_ref().map(|name| CloudId::new(kind, name.as_str()));
     let kept = [false, true].map(|ipv6| {
-        let name = kubewright_model::desired::primary_ip(&machine.name, ipv6);
+        let name = primary_ip(&machine.name, ipv6);
         Some(CloudId::new(CloudKind::PrimaryIp, name))
     });
     let around = [
@@ -71,12 +86,6 @@ pub(super) fn before(machine: &DesiredMachine) -> Vec<StepId> {
     ];
     let keys = server.ssh_keys.iter().map(|name| CloudId::new(CloudKind::SshKey, name.as_str()));
     around.into_iter().chain(kept).flatten().chain(keys).map(|resource| made(&resource)).collect()
-}
-
-/// Whether a spec has its provider refuse to delete servers. What is protected by our own wish, a plan may delete.
-pub(super) fn protects(desired: &Desired, provider: &ProviderName) -> bool {
-    let servers = desired.machines.iter().filter(|machine| machine.provider == *provider);
-    servers.into_iter().any(|machine| matches!(&*machine.body, Body::Server(server) if server.protected))
 }
 
 /// The node through which a server reaches the world, and is reached, that has no public address itself.
@@ -97,6 +106,13 @@ pub(super) fn before_balancer(wish: &DesiredLoadBalancer) -> Vec<StepId> {
 /// What is ours and not in the spec any more goes after everything that may be in it.
 pub(super) fn leftover(draft: &mut Draft<'_>, observed: &Observed) {
     for (provider, resource) in unwanted(draft.desired, observed) {
+        // Hetzner takes no address away from a server that has it.
+        let held = draft.desired.machines.iter().any(|machine| is_of(&resource.name, &machine.name));
+        if resource.kind == CloudKind::PrimaryIp && held {
+            let help = "it goes with the server: with its pool, or by `kubewright destroy`";
+            draft.note(Weight::Tells, Subject::Resource(resource), "it is a server's, and stays with it", help);
+            continue;
+        }
         if draft.protects(Subject::Resource(resource.clone())) {
             return;
         }
@@ -147,7 +163,7 @@ fn delete(draft: &mut Draft<'_>, provider: &ProviderName, resource: CloudId, rea
 
 /// Load balancers and volumes that the cluster has made outlive its servers, and cost money. There may be data in volumes
 /// that somebody still wants, so they go only when that was asked for.
-fn strays(draft: &mut Draft<'_>, observed: &Observed) {
+pub(super) fn strays(draft: &mut Draft<'_>, observed: &Observed) {
     let mut left = Vec::new();
     for (provider, inventory) in machine::inventories(observed) {
         for stray in &inventory.strays {
@@ -172,7 +188,8 @@ fn strays(draft: &mut Draft<'_>, observed: &Observed) {
     }
     if !left.is_empty() {
         let message = format!("what the cluster itself made stays, and is paid for: {}", left.join(", "));
-        let help = "`kubewright destroy --leftovers` deletes it too, volumes with their data";
+        let help = "`kubewright destroy --leftovers` deletes it too, volumes with their data; once the servers are gone, hardly \
+                    anything tells whose it was";
         draft.note(Weight::Warns, Subject::Cluster, message, help);
     }
 }

@@ -267,7 +267,11 @@ pub(super) fn load_balancers(draft: &mut Draft<'_>, observed: &Observed) {
             part: String::new(),
         });
     }
-    for (provider, name) in balancers::unwanted(desired, observed) {
+}
+
+/// Load balancers that are in the spec no more go when everybody has found what stands in their place.
+pub(super) fn unwanted_balancers(draft: &mut Draft<'_>, observed: &Observed) {
+    for (provider, name) in balancers::unwanted(draft.desired, observed) {
         if !draft.protects(Subject::LoadBalancer(name.clone())) {
             unbalance(draft, provider, name, Stage::LoadBalancers, Reason::NotInSpec);
         }
@@ -282,6 +286,13 @@ pub(super) fn unbalance(
     stage: Stage,
     reason: Reason,
 ) {
+    let moves = |step: &&Step| {
+        matches!(
+            step.action,
+            Action::SetLoadBalancer(_) | Action::ChangeHost(_) | Action::RunRecipe { .. } | Action::Wait { .. }
+        )
+    };
+    let needs = draft.steps.iter().filter(moves).map(|step| step.id.clone()).collect();
     draft.add(Step {
         id: id("unbalance", name),
         stage,
@@ -289,7 +300,7 @@ pub(super) fn unbalance(
         action: Action::DeleteLoadBalancer { provider: provider.clone(), name: name.clone() },
         fields: Vec::new(),
         reason,
-        needs: Vec::new(),
+        needs,
         takes: Vec::new(),
         part: String::new(),
     });

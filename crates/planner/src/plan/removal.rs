@@ -11,7 +11,6 @@ use kubewright_model::object::ObjectId;
 use kubewright_model::observed::{ClusterSeen, HostSeen, MachineSeen, Observed};
 use kubewright_model::plan::{Action, Lease, Stage, Step, Weight};
 
-use super::cloud;
 use super::draft::{Draft, id};
 use super::leaving::{Leaver, forget, leave, silences, way_like_others};
 use super::members::{recipes, run};
@@ -324,7 +323,7 @@ pub(super) fn delete(
     if draft.protects(Subject::Machine(name.clone())) {
         return;
     }
-    if seen.protected && !cloud::protects(draft.desired, provider) {
+    if seen.protected {
         let message = format!("{provider} protects it from being deleted");
         draft.note(Weight::Blocks, Subject::Machine(name.clone()), message, "take the protection off by hand first");
         return;

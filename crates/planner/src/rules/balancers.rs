@@ -110,6 +110,9 @@ fn private(
             let help = "write `privateNetwork: true`, and the network in `providers.hetzner`".to_string();
             ("an address in a private network that it is not in".to_string(), help)
         }
+        Some(address) if reserved(facts, address) => {
+            (format!("{address} is Hetzner's own, or the network's"), "choose a free one".to_string())
+        }
         Some(address) => match (outside(address), taken(address)) {
             (Some(cidr), _) => {
                 (format!("{address} does not lie in the hosts' network {cidr}"), format!("choose a free one of {cidr}"))
@@ -121,6 +124,15 @@ fn private(
     };
     let field = if balancer.private_address.is_some() { path.then("privateAddress") } else { path.then("by") };
     found.push(Diagnostic::new(codes::BALANCER_ADDRESS, field, message).help(help));
+}
+
+/// The gateway of Hetzner's network, and the addresses that name a network and everybody in it.
+fn reserved(facts: &Facts<'_>, address: IpAddr) -> bool {
+    let hetzner = facts.spec.providers.hetzner.as_ref();
+    let range = hetzner.and_then(|hetzner| hetzner.network.as_ref()).map(|network| network.ip_range.net());
+    let cidr = facts.spec.network.cidr.map(|cidr| cidr.net());
+    range.is_some_and(|range| range.hosts().next() == Some(address))
+        || cidr.is_some_and(|cidr| cidr.network() == address || cidr.broadcast() == address)
 }
 
 fn by_label(facts: &Facts<'_>, balancer: &LoadBalancer, path: &SpecPath, found: &mut Vec<Diagnostic>) {

@@ -14,6 +14,7 @@ spec:
   kubernetes:
     distribution: k3s
     version: v1.33.5+k3s1
+    cni: { flannel: { interface: enp7s0 } }
     endpoint: { loadBalancer: api }
     agentConfig: { kubelet-arg: [max-pods=200] }
   providers:

@@ -4,9 +4,10 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use kubewright_model::codes;
 use kubewright_model::diagnostic::{Diagnostic, SpecPath};
+use kubewright_model::spec::kubernetes::FlannelBackend;
 use kubewright_model::spec::pools::HetznerMachines;
 use kubewright_model::spec::providers::{Hetzner, HetznerNetwork};
-use kubewright_model::spec::{Pool, Role};
+use kubewright_model::spec::{Distribution, Pool, Role};
 
 use super::super::{Facts, addresses, at, near};
 use crate::context::nodes::NodePlan;
@@ -37,9 +38,11 @@ pub(super) fn rules(facts: &Facts<'_>, hetzner: &Hetzner, found: &mut Vec<Diagno
         labels(machines, &path.then("hetzner").then("labels"), found);
     }
     zone(hetzner, &hetzner.location, at("providers/hetzner/location"), found);
+    layer_2(facts, found);
     spread(facts, hetzner, found);
     if let Some(network) = &hetzner.network {
         reserved(facts, network, found);
+        interface(facts, hetzner, found);
         nat(facts, hetzner, network, found);
         ways_out(facts, hetzner, network, found);
     }
@@ -114,6 +117,57 @@ fn reserved(facts: &Facts<'_>, network: &HetznerNetwork, found: &mut Vec<Diagnos
 /// Whether a node's server has a public IPv4 address.
 fn is_public(hetzner: &Hetzner, node: &NodePlan<'_>) -> bool {
     node.pool.hetzner.as_ref().is_some_and(|machines| machines.public_ipv4.unwrap_or(hetzner.public_ipv4))
+}
+
+/// Whether the pods' network is told which side of a server to take.
+fn interface(facts: &Facts<'_>, hetzner: &Hetzner, found: &mut Vec<Diagnostic>) {
+    let kubernetes = &facts.spec.kubernetes;
+    let cni = &kubernetes.cni;
+    let told = match (&cni.flannel, &cni.canal) {
+        (Some(flannel), _) => flannel.interface.is_some(),
+        (None, Some(canal)) => canal.interface.is_some(),
+        (None, None) => cni.cilium.is_some() || cni.calico.is_some() || kubernetes.distribution == Distribution::Talos,
+    };
+    let public = facts.nodes.iter().find(|node| node.is_node() && is_public(hetzner, node));
+    if let Some(node) = public.filter(|_| !told) {
+        let message = format!("pods of `{}` would speak to others by its public address", node.name);
+        let plug_in = if kubernetes.distribution == Distribution::Rke2 { "canal" } else { "flannel" };
+        let help = format!("write `cni: {{ {plug_in}: {{ interface: enp7s0 }} }}`");
+        found.push(Diagnostic::new(codes::HETZNER_INTERFACE, at("kubernetes"), message).help(help));
+    }
+}
+
+/// What needs a network in which whoever answers first has an address.
+fn layer_2(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
+    if !facts.nodes.iter().any(|node| node.pool.hetzner.is_some()) {
+        return;
+    }
+    let (spec, cni) = (facts.spec, &facts.spec.kubernetes.cni);
+    let mut say = |path: SpecPath, what: &str, help: &str| {
+        let message = format!("{what} carries nothing in a network of Hetzner's");
+        found.push(Diagnostic::new(codes::HETZNER_LAYER_2, path, message).help(help));
+    };
+    if spec.kubernetes.endpoint.virtual_ip.is_some() {
+        let help = "write `endpoint.loadBalancer`, and that load balancer `by: hetzner`";
+        say(at("kubernetes/endpoint/virtualIp"), "a virtual IP", help);
+    }
+    if cni.flannel.as_ref().is_some_and(|flannel| flannel.backend == FlannelBackend::HostGw) {
+        say(at("kubernetes/cni/flannel/backend"), "`host-gw`", "write `vxlan` or `wireguard-native`");
+    }
+    if cni.cilium.as_ref().is_some_and(|cilium| cilium.l2_announcements.is_some()) {
+        say(
+            at("kubernetes/cni/cilium/l2Announcements"),
+            "an announcement by ARP",
+            "write `addons.hetzner.cloudController`",
+        );
+    }
+    if spec.addons.metallb.is_some() {
+        say(at("addons/metallb"), "an announcement by ARP", "write `addons.hetzner.cloudController`");
+    }
+    for (name, _) in spec.load_balancers.iter().filter(|(_, balancer)| balancer.floating.is_some()) {
+        let path = at("loadBalancers").then(name).then("floating");
+        say(path, "an address that hosts hand on", "write `by: hetzner`");
+    }
 }
 
 fn nat(facts: &Facts<'_>, hetzner: &Hetzner, network: &HetznerNetwork, found: &mut Vec<Diagnostic>) {
