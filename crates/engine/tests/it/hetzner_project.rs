@@ -22,7 +22,7 @@ fn lab(fake: &Fake) -> Desired {
 kind: Cluster
 metadata: {{ name: lab }}
 spec:
-  kubernetes: {{ distribution: k3s, version: v1.33.5+k3s1 }}
+  kubernetes: {{ distribution: k3s, version: v1.33.5+k3s1, cni: {{ flannel: {{ interface: enp7s0 }} }} }}
   providers:
     hetzner:
       token: {{ file: token }}
