@@ -114,9 +114,8 @@ impl DataCentre {
         state.max_unavailable = desired.max_unavailable.max(1) as usize;
         state.staying = desired.servers().map(|member| member.name.clone()).collect();
         let endpoint = desired.kubernetes.endpoint.address();
-        let balances = |address| {
-            desired.load_balancers.iter().any(|balancer| balancer.settings.private_address == Some(address))
-        };
+        let balances =
+            |address| desired.load_balancers.iter().any(|balancer| balancer.settings.private_address == Some(address));
         let is_one = |address| desired.machines.iter().any(|machine| machine.address == Some(address));
         let has = |address| is_one(address) || balances(address);
         state.outside = endpoint.filter(|address| !has(*address));

@@ -6,7 +6,9 @@ use kubewright_engine::Engine;
 use kubewright_engine::sim;
 use kubewright_model::desired::{Desired, HETZNER};
 use kubewright_model::event::Event;
+use kubewright_model::facts::{HostAddress, HostFacts};
 use kubewright_model::ids::NodeName;
+use kubewright_model::observed::Power;
 use kubewright_model::plan::{Action, Ask};
 
 use crate::yard::{Yard, words};
@@ -97,4 +99,24 @@ fn three_masters_and_497_workers_are_planned_and_built() {
     let made: u64 = calls.iter().filter(|(call, _)| of_provider(call)).map(|(_, times)| times).sum();
     // Each server is made once and started once; the rest is looks, and what is around them.
     assert!(made < 2 * 500 + 40, "{made} calls: {calls:?}");
+}
+
+#[test]
+fn a_server_without_its_private_card_is_told_before_kubernetes_is_started_on_it() {
+    let yard = Yard::new(desired(KEYBUZZ), 9);
+    let outside =
+        HostAddress { interface: "eth0".into(), mac: None, address: "198.18.0.99".parse().expect("an address") };
+    sim::run(async {
+        assert_eq!(yard.run_to_the_end(&Ask::Apply, &[], 1).await, ["complete"]);
+        yard.centre.alter(|state| {
+            let worker = state.machine_mut(&"k3s-worker-01".into()).expect("it is there");
+            worker.seen.power = Power::Stopped;
+            worker.host.units.values_mut().for_each(|unit| unit.active = false);
+            worker.host.facts = Some(HostFacts { addresses: vec![outside], ..HostFacts::default() });
+        });
+        let (ended, _) = yard.run(&Ask::Apply, &[]).await;
+        let told = words(&ended);
+        assert!(told.contains("k3s-worker-01 did not come into its private network within 10 minutes"), "{told}");
+    })
+    .expect("a runtime");
 }

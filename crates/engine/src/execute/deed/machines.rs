@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use kubewright_hosts::Probe;
-use kubewright_model::desired::Way;
+use kubewright_model::desired::{Body, Way};
 use kubewright_model::host::HostResource;
 use kubewright_model::ids::{NodeName, ProviderName};
 use kubewright_model::observed::{CloudInit, HostSeen, Seen};
@@ -170,6 +170,16 @@ impl Hands<'_> {
         Ok(())
     }
 
+    /// Whether a cloud's server is without the address that it has in the private network: there is a card for it, which
+    /// what is in the image brings up. An image without that has none, and now and then one comes up without.
+    fn lacks_its_card(&self, host: &NodeName, seen: &HostSeen) -> bool {
+        let machine = self.desired.machine(host).filter(|machine| matches!(*machine.body, Body::Server(_)));
+        let (Some(address), Some(facts)) = (machine.and_then(|machine| machine.address), &seen.facts) else {
+            return false;
+        };
+        !facts.addresses.is_empty() && !facts.addresses.iter().any(|there| there.address == address)
+    }
+
     /// The units that run Kubernetes on a host.
     fn started_with(&self, host: &NodeName) -> Vec<HostResource> {
         let host = self.desired.hosts.iter().find(|it| it.name == *host);
@@ -198,6 +208,10 @@ impl Hands<'_> {
                         "cloud-init is at work there".to_string()
                     }
                     (_, Some(unit)) => format!("{unit} does not run yet"),
+                    _ if self.lacks_its_card(host, &seen) => {
+                        late = Late::Card;
+                        "the network card of the private network is not up".to_string()
+                    }
                     (Some(CloudInit::Failed(why)), None) => {
                         // What of it is ours is made true all the same.
                         tell(Saying::Tells(format!("cloud-init on {host} did not do all that it was to: {why}")));
@@ -223,12 +237,13 @@ impl Hands<'_> {
 enum Late {
     Answers,
     CloudInit,
+    Card,
 }
 
 impl Late {
     fn after(self) -> Duration {
         match self {
-            Self::Answers => BOOT,
+            Self::Answers | Self::Card => BOOT,
             Self::CloudInit => FIRST_BOOT,
         }
     }
@@ -239,6 +254,10 @@ impl Late {
             Self::Answers => (
                 format!("{host} was started and did not answer {within}"),
                 "look at the machine's console; then run again",
+            ),
+            Self::Card => (
+                format!("{host} did not come into its private network {within}"),
+                "`ip address` on it tells its cards; Hetzner's own images bring them up, and a restart helps at times",
             ),
             Self::CloudInit => (
                 format!("cloud-init on {host} was not done {within}"),
