@@ -21,6 +21,8 @@ const CODES: &[(&str, ErrorKind)] = &[
     ("robot_unavailable", ErrorKind::Transient),
     ("bad_gateway", ErrorKind::Transient),
     ("timeout", ErrorKind::Transient),
+    // Right after a network or a subnet was made. One that is full says the same, and trying again ends.
+    ("no_subnet_available", ErrorKind::Transient),
     // What an action says that ended without a better word.
     ("action_failed", ErrorKind::Transient),
     // We may not.
@@ -34,7 +36,6 @@ const CODES: &[(&str, ErrorKind)] = &[
     ("resource_unavailable", ErrorKind::Quota),
     ("placement_error", ErrorKind::Quota),
     ("no_space_left_in_location", ErrorKind::Quota),
-    ("no_subnet_available", ErrorKind::Quota),
     ("not_found", ErrorKind::NotFound),
     ("firewall_resource_not_found", ErrorKind::NotFound),
     // Something else is there.
@@ -142,6 +143,14 @@ pub(super) fn code(error: &ProviderError) -> Option<&str> {
     head.rsplit(' ').next()
 }
 
+/// What deleting a thing failed with. Servers that were deleted a moment ago still hold what they were in or behind: their
+/// network, firewall and addresses are free a while later, and terraform-provider-hcloud tries again for that
+/// (`internal/firewall/resource.go`).
+pub(super) fn of_deleting(failed: ProviderError) -> ProviderError {
+    let held = is(&failed, "resource_in_use") || is(&failed, "must_be_unassigned");
+    if held { ProviderError { kind: ErrorKind::Busy, ..failed } } else { failed }
+}
+
 /// Whether an error has this code.
 pub(super) fn is(error: &ProviderError, wanted: &str) -> bool {
     code(error) == Some(wanted)
@@ -165,6 +174,7 @@ mod tests {
             (422, "invalid_input", ErrorKind::Invalid),
             (422, "ip_not_available", ErrorKind::Conflict),
             (423, "locked", ErrorKind::Busy),
+            (422, "no_subnet_available", ErrorKind::Transient),
             (502, "", ErrorKind::Transient),
             (503, "unavailable", ErrorKind::Transient),
             (400, "json_error", ErrorKind::Bug),
@@ -174,6 +184,16 @@ mod tests {
             assert_eq!(kind(status, code), wanted, "{status} {code}");
         }
         assert_eq!(of_action("something_new"), ErrorKind::Transient);
+    }
+
+    #[test]
+    fn what_is_in_use_is_held_while_it_is_deleted_and_else_a_conflict() {
+        for code in ["resource_in_use", "must_be_unassigned"] {
+            let failed = error(kind(422, code), format!("422 {code}: it is in use"));
+            assert_eq!(failed.kind, ErrorKind::Conflict);
+            assert_eq!(of_deleting(failed).kind, ErrorKind::Busy, "{code}");
+        }
+        assert_eq!(of_deleting(error(ErrorKind::Denied, "423 protected: it is")).kind, ErrorKind::Denied);
     }
 
     #[test]

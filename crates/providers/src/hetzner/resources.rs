@@ -333,7 +333,7 @@ impl Hetzner {
         if resource.kind == CloudKind::Firewall {
             self.lift(there.id, resource, owner).await?;
         }
-        self.drop_one(kind, there.id, &resource.name).await
+        self.drop_one(kind, there.id, &resource.name).await.map_err(classify::of_deleting)
     }
 
     /// Takes a firewall away from before everything: one that is before something is not deleted.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use kubewright_model::cloud::{CloudId, CloudKind};
 use kubewright_model::desired::{Body, DesiredMachine, ServerBody};
 use kubewright_model::observed::Power;
 use kubewright_model::secret::Secret;
@@ -98,6 +99,44 @@ async fn codes_are_told_as_they_were_given() -> Result<(), ProviderError> {
     fake.fault("POST", "/servers", 1, Fault::Code("resource_limit_exceeded"));
     let full = hands.create(&wish(), &owner()).await.unwrap_err();
     assert!(full.help.is_some_and(|help| help.contains("Limits")));
+    Ok(())
+}
+
+/// The engine tries again what is held, and what may pass.
+#[tokio::test]
+async fn what_servers_hold_for_a_while_after_they_are_gone_is_held_and_goes_later() -> Result<(), ProviderError> {
+    let fake = quick();
+    let hands = hands(&fake);
+    surround(&hands).await?;
+    let cases = [
+        (CloudKind::Firewall, "lab", "/firewalls/*", "resource_in_use"),
+        (CloudKind::Network, "lab", "/networks/*", "resource_in_use"),
+        (CloudKind::PlacementGroup, "lab-servers", "/placement_groups/*", "must_be_unassigned"),
+    ];
+    for (kind, name, path, code) in cases {
+        let id = CloudId::new(kind, name);
+        fake.fault("DELETE", path, 2, Fault::Code(code));
+        for _ in 0..2 {
+            let held = hands.delete_resource(&id, &owner()).await.unwrap_err();
+            assert_eq!(held.kind, ErrorKind::Busy, "{held}");
+            assert!(held.message.contains(code) && held.may_pass(), "{held}");
+        }
+        hands.delete_resource(&id, &owner()).await?;
+    }
+    assert!(shown(&fake, "firewalls").await.is_empty() && shown(&fake, "networks").await.is_empty());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_network_that_is_not_ready_yet_is_tried_again() -> Result<(), ProviderError> {
+    let fake = quick();
+    let hands = hands(&fake);
+    surround(&hands).await?;
+    fake.fault("POST", "/servers/*/actions/attach_to_network", 1, Fault::Code("no_subnet_available"));
+    let early = hands.create(&wish(), &owner()).await.unwrap_err();
+    assert_eq!(early.kind, ErrorKind::Transient, "{early}");
+    assert_eq!(hands.create(&wish(), &owner()).await?.address, wish().address);
+    assert_eq!(shown(&fake, "servers").await.len(), 1);
     Ok(())
 }
 
