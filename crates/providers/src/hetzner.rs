@@ -50,10 +50,18 @@ pub struct Hetzner {
     certificates: BTreeMap<String, Result<Uploaded, String>>,
     /// Who had which private address when the project was looked at last.
     holders: Mutex<BTreeMap<IpAddr, String>>,
-    /// The types of the servers of ours that were there then.
-    types: Mutex<BTreeMap<NodeName, String>>,
+    /// The servers of ours that were there then.
+    standing: Mutex<BTreeMap<NodeName, Standing>>,
     /// What is to be told of a server while it is made.
     told: Mutex<BTreeMap<NodeName, String>>,
+}
+
+/// What is remembered of a server of ours.
+#[derive(Clone, Debug)]
+struct Standing {
+    server_type: String,
+    /// In GB: that of its type, or of a smaller one that it had before.
+    disk: u64,
 }
 
 impl fmt::Debug for Hetzner {
@@ -75,7 +83,7 @@ impl Hetzner {
             ssh_keys,
             certificates,
             holders: Mutex::default(),
-            types: Mutex::default(),
+            standing: Mutex::default(),
             told: Mutex::default(),
         })
     }
@@ -107,13 +115,13 @@ impl Hetzner {
         *self.holders.lock().unwrap_or_else(PoisonError::into_inner) = holders.into_iter().collect();
     }
 
-    /// The type of a server of ours that was there when the project was looked at last.
-    fn type_of(&self, name: &NodeName) -> Option<String> {
-        self.types.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+    /// A server of ours that was there when the project was looked at last.
+    fn stood(&self, name: &NodeName) -> Option<Standing> {
+        self.standing.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
     }
 
-    fn has(&self, servers: BTreeMap<NodeName, String>) {
-        *self.types.lock().unwrap_or_else(PoisonError::into_inner) = servers;
+    fn has(&self, servers: BTreeMap<NodeName, Standing>) {
+        *self.standing.lock().unwrap_or_else(PoisonError::into_inner) = servers;
     }
 
     /// What was told of its making is of no matter to what is done with it later.

@@ -247,6 +247,8 @@ pub(super) struct ServerType {
     pub(super) id: u64,
     pub(super) name: String,
     pub(super) architecture: String,
+    /// In GB.
+    pub(super) disk: u64,
     #[serde(default)]
     pub(super) locations: Vec<Offered>,
 }

@@ -30,12 +30,33 @@ impl Hetzner {
         }
         self.relabel(machine, &server, owner).await?;
         self.complete(&server).await?;
-        if power(&server) == Power::Stopped {
-            self.regroup(&server, wish.placement_group.as_deref()).await?;
-        }
         self.protect(&server, wish.protected).await?;
-        self.retype(machine, &server).await?;
+        if power(&server) == Power::Stopped
+            && let Err(refused) = self.change_while_off(machine, &server).await
+        {
+            return Err(self.as_it_was(&server, refused).await);
+        }
         self.now(server.id, owner).await
+    }
+
+    /// What a server is shut down for.
+    async fn change_while_off(&self, machine: &DesiredMachine, server: &Server) -> Result<(), ProviderError> {
+        self.regroup(server, body(machine)?.placement_group.as_deref()).await?;
+        self.retype(machine, server).await
+    }
+
+    /// A server that was shut down for a change runs again as it was before anybody is told that the change was refused.
+    /// What may pass is tried again, and it has to be off for that.
+    async fn as_it_was(&self, server: &Server, refused: ProviderError) -> ProviderError {
+        if refused.may_pass() {
+            return refused;
+        }
+        let on = self.act(call::act_plainly("/servers/{id}/actions/poweron", server.id), &server.name).await;
+        let after = match on {
+            Ok(()) => format!("{} was started again as {}", server.name, server.server_type.name),
+            Err(why) => format!("{} is off and does not start: {}", server.name, why.message),
+        };
+        ProviderError { message: format!("{}; {after}", refused.message), ..refused }
     }
 
     /// Sets the labels that differ. Those that are set are all that there are then.
@@ -53,12 +74,12 @@ impl Hetzner {
         }
     }
 
-    /// Gives a server another type. One that runs keeps its own until it is off. Its disk grows only where the spec says how
-    /// large it is to be: a server whose disk has grown goes back to no smaller type. Hetzner starts it afterwards.
+    /// Gives a server that is off another type. Its disk grows only where the spec says how large it is to be: a server
+    /// whose disk has grown goes back to no smaller type. Hetzner starts it afterwards.
     /// <https://docs.hetzner.cloud/reference/cloud#server-actions-change-the-type-of-a-server>
     async fn retype(&self, machine: &DesiredMachine, server: &Server) -> Result<(), ProviderError> {
         let wish = body(machine)?;
-        if wish.may_be(&server.server_type.name) || power(server) == Power::Running {
+        if wish.may_be(&server.server_type.name) {
             return Ok(());
         }
         let grows = machine.disk.is_some_and(|disk| disk.mib() > server.primary_disk_size * 1024);

@@ -10,10 +10,10 @@ use kubewright_model::cloud::{CloudBody, CloudKind, CloudNetwork};
 use kubewright_model::desired::{Body, DesiredLoadBalancer, DesiredMachine, ServerBody};
 use kubewright_model::spec::load_balancers::ListenProtocol;
 
-use super::Hetzner;
 use super::answers::{BalancerType, Datacenter, Location, Named, Network, ServerType};
 use super::call::{self, Kind};
 use super::resources::Around;
+use super::{Hetzner, Standing};
 use crate::{ErrorKind, ProviderError, Refusal, Wanted};
 
 /// A server that is wished.
@@ -47,16 +47,18 @@ impl Hetzner {
                 _ => None,
             })
             .collect();
-        let there = |machine: &DesiredMachine| self.type_of(&machine.name);
+        let there = |machine: &DesiredMachine| self.stood(&machine.name);
         let to_come: Vec<Wished<'_>> =
             servers.iter().filter(|(machine, _)| there(machine).is_none()).copied().collect();
-        let other = |(machine, server): &&Wished<'_>| there(machine).is_none_or(|own| !server.may_be(&own));
+        let other = |(machine, server): &&Wished<'_>| there(machine).is_none_or(|own| !server.may_be(&own.server_type));
         let to_change: Vec<Wished<'_>> = servers.iter().filter(other).copied().collect();
         let mut refusals = self.nobody_comes_in(&to_come);
         if !to_change.is_empty() {
             let offer = self.offer().await?;
             refusals.extend(offer.no_places(&to_come));
             refusals.extend(offer.no_types(&to_change));
+            let own = |(machine, server): &Wished<'_>| offer.no_change(machine, server, &there(machine)?);
+            refusals.extend(to_change.iter().filter_map(own));
             refusals.extend(self.no_images(&offer, &to_come).await?);
         }
         refusals.extend(self.no_networks(wanted, &servers).await?);
@@ -270,6 +272,31 @@ impl Offer {
             }
         }
         refusals
+    }
+
+    /// Why a server that is there cannot become one of another type: it would be shut down, and refused then.
+    /// <https://docs.hetzner.cloud/reference/cloud#server-actions-change-the-type-of-a-server>
+    fn no_change(&self, machine: &DesiredMachine, server: &ServerBody, there: &Standing) -> Option<Refusal> {
+        let find = |name: &str| self.types.iter().find(|own| own.name == name);
+        let (old, new) = (find(&there.server_type), find(&server.server_type)?);
+        let (name, wished) = (&machine.name, &new.name);
+        if let Some(old) = old.filter(|old| old.architecture != new.architecture) {
+            let (own, other) = (&old.architecture, &new.architecture);
+            let message = format!("{name} cannot become a {wished}: that is of {other}, and {} is of {own}", old.name);
+            let help = format!("write a `type` of {own}, or make a pool of {wished} beside this one and move over");
+            return Some(refusal(message, help));
+        }
+        (new.disk < there.disk).then(|| {
+            let message = format!(
+                "{name} cannot become a {wished}: its disk has {} GB, and a {wished} has {} GB; no disk shrinks",
+                there.disk, new.disk
+            );
+            let help = format!(
+                "write a `type` with at least {} GB, or make a pool of {wished} beside this one and move over",
+                there.disk
+            );
+            refusal(message, help)
+        })
     }
 
     /// Why a type is not to be had at a location; nothing where it is, or where nobody can tell.

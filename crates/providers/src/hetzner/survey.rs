@@ -14,7 +14,7 @@ use super::client::error;
 use super::known::is_same_key;
 use super::resources::Around;
 use super::servers::seen;
-use super::{Hetzner, marks};
+use super::{Hetzner, Standing, marks};
 use crate::{ErrorKind, ProviderError};
 
 /// The label of volumes that the CSI driver has made (csi-driver 2.15, `internal/driver/controller.go`).
@@ -137,7 +137,8 @@ impl Hetzner {
         self.same_keys(&survey.keys, &mut inventory.resources, owner);
         self.learns(&survey).await;
         let ours = survey.servers.iter().filter(|server| marks::are_ours(&server.labels, owner));
-        self.has(ours.map(|it| (NodeName::new(it.name.as_str()), it.server_type.name.clone())).collect());
+        let stands = |it: &Server| Standing { server_type: it.server_type.name.clone(), disk: it.primary_disk_size };
+        self.has(ours.map(|it| (NodeName::new(it.name.as_str()), stands(it))).collect());
         Ok(inventory)
     }
 

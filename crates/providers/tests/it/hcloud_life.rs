@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::hcloud_driver::{Driver, shown};
 use crate::hcloud_hands::{body, hands, login, owner, quick, server, settings, surround};
-use crate::hetzner::{Fake, Pace};
+use crate::hetzner::{Fake, Fault, Pace};
 use crate::life::doomed;
 
 #[tokio::test]
@@ -75,6 +75,44 @@ async fn a_server_is_made_found_changed_and_destroyed() -> Result<(), ProviderEr
         hands.delete_resource(&CloudId::new(id.0, id.1), &owner).await?;
     }
     assert!(shown(&fake, "firewalls").await.is_empty() && shown(&fake, "networks").await.is_empty());
+    Ok(())
+}
+
+/// It was shut down for the change.
+#[tokio::test]
+async fn a_server_that_is_refused_its_new_type_runs_again_as_it_was() -> Result<(), ProviderError> {
+    let fake = quick();
+    let hands = hands(&fake);
+    surround(&hands).await?;
+    let owner = owner();
+    let wish = server("lab-1", "10.0.0.5", ServerBody { server_type: "cx33".into(), ..body() });
+    hands.create(&wish, &owner).await?;
+    hands.start(&wish.name, &owner).await?;
+    let becomes = |name: &str| server("lab-1", "10.0.0.5", ServerBody { server_type: name.into(), ..body() });
+    for (other, code) in
+        [("cx23", "invalid_server_type"), ("cax21", "invalid_server_type"), ("cx43", "resource_unavailable")]
+    {
+        fake.sold_out("cx43", "fsn1", true);
+        hands.shut_down(&wish.name, &owner).await?;
+        let refused = hands.update(&becomes(other), &owner).await.unwrap_err();
+        assert!(refused.message.contains(code), "{refused}");
+        assert!(refused.message.ends_with("; lab-1 was started again as cx33"), "{refused}");
+        assert!(!refused.may_pass(), "{refused}");
+        let there = hands.observe(&owner).await?.machines[&wish.name].clone();
+        assert_eq!(there.power, Power::Running, "{other}");
+    }
+    hands.shut_down(&wish.name, &owner).await?;
+    fake.fault("POST", "/servers/*/actions/change_type", 1, Fault::Code("invalid_server_type"));
+    fake.fault("POST", "/servers/*/actions/poweron", 1, Fault::Code("service_error"));
+    let off = hands.update(&becomes("ccx13"), &owner).await.unwrap_err();
+    assert!(off.message.contains("; lab-1 is off and does not start: "), "{off}");
+
+    // What may pass is tried again, and goes on where it was.
+    fake.fault("POST", "/servers/*/actions/change_type", 1, Fault::Code("locked"));
+    assert_eq!(hands.update(&becomes("ccx13"), &owner).await.unwrap_err().kind, ErrorKind::Busy);
+    assert_eq!(hands.observe(&owner).await?.machines[&wish.name].power, Power::Stopped);
+    let changed = hands.update(&becomes("ccx13"), &owner).await?;
+    assert!(changed.settings.iter().any(|it| it.to_string() == "ccx13"), "{changed:?}");
     Ok(())
 }
 

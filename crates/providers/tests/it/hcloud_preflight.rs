@@ -72,3 +72,32 @@ async fn what_runs_already_is_not_judged_by_what_is_left_of_its_type() -> Result
     assert_eq!(told[0].message, "lab-1 cannot be had: Hetzner has no cx33 left at fsn1 at the moment");
     Ok(())
 }
+
+#[tokio::test]
+async fn a_type_that_a_server_cannot_become_is_told_before_it_is_shut_down() -> Result<(), ProviderError> {
+    let fake = quick();
+    let hands = hands(&fake);
+    surround(&hands).await?;
+    let typed = |name: &str| server("lab-1", "10.0.0.5", ServerBody { server_type: name.into(), ..body() });
+    hands.create(&typed("cx33"), &owner()).await?;
+    hands.observe(&owner()).await?;
+    let told = async |name: &str| {
+        let wish = typed(name);
+        let told = hands.preflight(Wanted { machines: &[&wish], ..Wanted::default() }).await?;
+        assert!(told.iter().all(|refusal| refusal.help.starts_with("write a `type` ")), "{told:?}");
+        Ok::<Vec<String>, ProviderError>(told.into_iter().map(|refusal| refusal.message).collect())
+    };
+    assert_eq!(
+        told("cx23").await?,
+        ["lab-1 cannot become a cx23: its disk has 80 GB, and a cx23 has 40 GB; no disk shrinks"]
+    );
+    assert_eq!(told("cax21").await?, ["lab-1 cannot become a cax21: that is of arm, and cx33 is of x86"]);
+    assert_eq!(told("ccx13").await?, Vec::<String>::new(), "its disk is no smaller");
+
+    // It kept the disk that it was made with.
+    hands.update(&typed("cx43"), &owner()).await?;
+    hands.observe(&owner()).await?;
+    assert_eq!(told("cx33").await?, Vec::<String>::new());
+    assert_eq!(told("cx23").await?.len(), 1);
+    Ok(())
+}
