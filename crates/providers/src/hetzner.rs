@@ -8,6 +8,7 @@ mod answers;
 mod balancer;
 mod balancers;
 mod call;
+mod certificates;
 mod classify;
 mod client;
 mod known;

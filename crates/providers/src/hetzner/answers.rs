@@ -216,6 +216,15 @@ pub(super) struct Certificate {
     pub(super) kind: Option<String>,
     #[serde(default)]
     pub(super) domain_names: Vec<String>,
+    /// Only those have one that Hetzner gets.
+    pub(super) status: Option<Issued>,
+}
+
+/// How far a certificate is.
+#[derive(Clone, Debug, Deserialize)]
+pub(super) struct Issued {
+    pub(super) issuance: String,
+    pub(super) error: Option<Failure>,
 }
 
 /// A volume.

@@ -178,6 +178,11 @@ pub(super) fn actions(ids: &[u64]) -> Call {
     ids.iter().fold(Call::new(Verb::Get, "/actions"), |call, id| call.with("id", id))
 }
 
+/// What is being done with a certificate.
+pub(super) fn of_certificate(id: u64) -> Call {
+    Call::new(Verb::Get, "/certificates/{id}/actions").at(id).with("status", "running")
+}
+
 /// The path of one of a kind.
 fn one(kind: Kind) -> Option<&'static str> {
     Some(match kind {

@@ -38,6 +38,10 @@ const CODES: &[(&str, ErrorKind)] = &[
     ("no_space_left_in_location", ErrorKind::Quota),
     ("not_found", ErrorKind::NotFound),
     ("firewall_resource_not_found", ErrorKind::NotFound),
+    // Limits of Let's Encrypt: who asks again makes them last longer.
+    ("ca_too_many_authorizations_failed_recently", ErrorKind::Quota),
+    ("ca_too_many_certificates_issued_for_registered_domain", ErrorKind::Quota),
+    ("ca_too_many_duplicate_certificates", ErrorKind::Quota),
     // Something else is there.
     ("uniqueness_error", ErrorKind::Conflict),
     ("ip_not_available", ErrorKind::Conflict),

@@ -13,7 +13,7 @@ use super::answers::{Certificate, Firewall, Labelled, Labels, Network, PrimaryIp
 use super::call::{self, Kind};
 use super::client::{error, part};
 use super::known::is_same_key;
-use super::{Hetzner, classify, marks};
+use super::{Hetzner, certificates, classify, marks};
 use crate::{ErrorKind, ProviderError};
 
 /// The API's kind.
@@ -82,10 +82,7 @@ around!(Network, |network| {
 });
 around!(Firewall, |firewall| CloudBody::Firewall(firewall.rules.iter().filter_map(rule_seen).collect()));
 around!(PrimaryIp, |ip| CloudBody::PrimaryIp { ipv6: ip.family == "ipv6", location: ip.location.name.as_str().into() });
-around!(Certificate, |certificate| CloudBody::Certificate(match certificate.kind.as_deref() {
-    Some("managed") => From::Managed(certificate.domain_names.clone()),
-    _ => From::Uploaded,
-}));
+around!(Certificate, certificates::body);
 
 /// A rule about what comes in. What goes out, and protocols of tunnels, no plan knows.
 fn rule_seen(rule: &Rule) -> Option<FirewallRule> {
@@ -140,6 +137,12 @@ fn route(to: impl ToString, gateway: impl ToString) -> Value {
     json!({ "destination": to.to_string(), "gateway": gateway.to_string() })
 }
 
+/// Why a thing is not changed of which nothing can be.
+pub(super) fn made_once(wish: &DesiredResource) -> ProviderError {
+    let message = format!("{} cannot be changed: it is made once", wish.id());
+    error(ErrorKind::Conflict, message).with_help("give the new one another name")
+}
+
 impl Hetzner {
     pub(super) async fn set(&self, wish: &DesiredResource, owner: &Owner) -> Result<ResourceSeen, ProviderError> {
         match &wish.body {
@@ -153,18 +156,16 @@ impl Hetzner {
                     json!({ "type": family, "location": location, "assignee_type": "server", "auto_delete": false });
                 self.set_plain::<PrimaryIp>(wish, owner, body).await
             }
-            CloudBody::Certificate(from) => {
-                let body = match from {
-                    From::Managed(domains) => json!({ "type": "managed", "domain_names": domains }),
-                    From::Uploaded => self.uploaded(&wish.name)?,
-                };
+            CloudBody::Certificate(From::Managed(domains)) => self.set_managed(wish, domains, owner).await,
+            CloudBody::Certificate(From::Uploaded) => {
+                let body = self.uploaded(&wish.name)?;
                 self.set_plain::<Certificate>(wish, owner, body).await
             }
         }
     }
 
     /// What of this name is there, if it is ours.
-    async fn there<T>(&self, wish: &DesiredResource, owner: &Owner) -> Result<Option<T>, ProviderError>
+    pub(super) async fn there<T>(&self, wish: &DesiredResource, owner: &Owner) -> Result<Option<T>, ProviderError>
     where
         T: Around + DeserializeOwned,
     {
@@ -180,7 +181,12 @@ impl Hetzner {
     }
 
     /// The thing, made with its mark where it is not there; and whether it was made now.
-    async fn have<T>(&self, wish: &DesiredResource, owner: &Owner, body: Value) -> Result<(T, bool), ProviderError>
+    pub(super) async fn have<T>(
+        &self,
+        wish: &DesiredResource,
+        owner: &Owner,
+        body: Value,
+    ) -> Result<(T, bool), ProviderError>
     where
         T: Around + DeserializeOwned,
     {
@@ -225,8 +231,7 @@ impl Hetzner {
         let (there, made) = self.have::<T>(wish, owner, body).await?;
         let seen = there.seen(owner);
         if !made && !wish.body.differing(&seen.body).is_empty() {
-            let message = format!("{} cannot be changed: it is made once", wish.id());
-            return Err(error(ErrorKind::Conflict, message).with_help("give the new one another name"));
+            return Err(made_once(wish));
         }
         Ok(seen)
     }
@@ -307,16 +312,6 @@ impl Hetzner {
     {
         let gone = || error(ErrorKind::Transient, format!("{} went away while it was changed", wish.id()));
         Ok(self.there::<T>(wish, owner).await?.ok_or_else(gone)?.seen(owner))
-    }
-
-    /// A certificate that we bring.
-    fn uploaded(&self, name: &str) -> Result<Value, ProviderError> {
-        let missing = || error(ErrorKind::Bug, format!("nobody told the certificate {name}"));
-        let uploaded = self.certificates.get(name).ok_or_else(missing)?;
-        let uploaded =
-            uploaded.as_ref().map_err(|why| error(ErrorKind::Invalid, format!("certificate {name}: {why}")))?;
-        let key = uploaded.private_key.expose();
-        Ok(json!({ "type": "uploaded", "certificate": uploaded.certificate, "private_key": key }))
     }
 
     pub(super) async fn drop_resource(&self, resource: &CloudId, owner: &Owner) -> Result<(), ProviderError> {

@@ -7,6 +7,7 @@ mod fake;
 mod faults;
 mod ha;
 mod hcloud_balancers;
+mod hcloud_certificates;
 mod hcloud_driver;
 mod hcloud_fake;
 mod hcloud_faults;

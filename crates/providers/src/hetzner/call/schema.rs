@@ -187,6 +187,8 @@ fn calls() -> Vec<Call> {
         act_plainly("/servers/{id}/actions/poweroff", 1),
         act_plainly("/servers/{id}/actions/shutdown", 1),
         act_plainly("/volumes/{id}/actions/detach", 1),
+        act_plainly("/certificates/{id}/actions/retry", 1),
+        super::of_certificate(1),
         act("/load_balancers/{id}/actions/attach_to_network", 1, json!({ "network": 1, "ip": "10.0.0.9" })),
         act("/load_balancers/{id}/actions/detach_from_network", 1, json!({ "network": 1 })),
         act("/load_balancers/{id}/actions/change_algorithm", 1, algorithm(settings.algorithm)),
