@@ -22,7 +22,7 @@ mod survey;
 mod watch;
 mod wish;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -36,6 +36,7 @@ use kubewright_model::observed::{Inventory, LoadBalancerSeen, MachineSeen};
 use self::client::{Client, error};
 use self::known::Known;
 use self::watch::Watches;
+use self::wish::Choice;
 use crate::login::User;
 use crate::{Capabilities, Doomed, ErrorKind, Login, Provider, ProviderError, Refusal, Wanted};
 
@@ -53,6 +54,8 @@ pub struct Hetzner {
     holders: Mutex<BTreeMap<IpAddr, String>>,
     /// The servers of ours that were there then.
     standing: Mutex<BTreeMap<NodeName, Standing>>,
+    /// Types, each with a location that had none of it when the offer was looked at last.
+    sold_out: Mutex<BTreeSet<(String, String)>>,
     /// What is to be told of a server while it is made.
     told: Mutex<BTreeMap<NodeName, String>>,
 }
@@ -85,6 +88,7 @@ impl Hetzner {
             certificates,
             holders: Mutex::default(),
             standing: Mutex::default(),
+            sold_out: Mutex::default(),
             told: Mutex::default(),
         })
     }
@@ -123,6 +127,15 @@ impl Hetzner {
 
     fn has(&self, servers: BTreeMap<NodeName, Standing>) {
         *self.standing.lock().unwrap_or_else(PoisonError::into_inner) = servers;
+    }
+
+    fn is_sold_out(&self, choice: &Choice<'_>) -> bool {
+        let choice = (choice.server_type.to_string(), choice.location.to_string());
+        self.sold_out.lock().unwrap_or_else(PoisonError::into_inner).contains(&choice)
+    }
+
+    fn are_sold_out(&self, choices: BTreeSet<(String, String)>) {
+        *self.sold_out.lock().unwrap_or_else(PoisonError::into_inner) = choices;
     }
 
     /// What was told of its making is of no matter to what is done with it later.

@@ -155,6 +155,14 @@ pub(super) fn of_deleting(failed: ProviderError) -> ProviderError {
     if held { ProviderError { kind: ErrorKind::Busy, ..failed } } else { failed }
 }
 
+/// Whether a server is not to be had as it was asked for, and may be as another type or elsewhere. A type that is not offered
+/// at a location has no code of its own.
+pub(super) fn is_not_there(error: &ProviderError) -> bool {
+    is(error, "resource_unavailable")
+        || is(error, "placement_error")
+        || is(error, "invalid_input") && error.message.contains("unsupported location for server type")
+}
+
 /// Whether an error has this code.
 pub(super) fn is(error: &ProviderError, wanted: &str) -> bool {
     code(error) == Some(wanted)

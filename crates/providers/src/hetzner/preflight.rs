@@ -5,6 +5,7 @@
 //! The API tells no limits of a project, and not whether a token may write: the first request that is refused tells that.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::SystemTime;
 
 use kubewright_model::cloud::{CloudBody, CloudKind, CloudNetwork};
 use kubewright_model::desired::{Body, DesiredLoadBalancer, DesiredMachine, ServerBody};
@@ -55,6 +56,7 @@ impl Hetzner {
         let mut refusals = self.nobody_comes_in(&to_come);
         if !to_change.is_empty() {
             let offer = self.offer().await?;
+            self.are_sold_out(offer.sold_out(&to_come));
             refusals.extend(offer.no_places(&to_come));
             refusals.extend(offer.no_types(&to_change));
             let own = |(machine, server): &Wished<'_>| offer.no_change(machine, server, &there(machine)?);
@@ -217,6 +219,11 @@ fn not_to_be_had(wish: &DesiredLoadBalancer, types: &[BalancerType], certificate
     refusals
 }
 
+/// Whether a time is over. One that is not understood is not: the API refuses what is.
+fn is_past(time: &str) -> bool {
+    humantime::parse_rfc3339_weak(time).is_ok_and(|time| time < SystemTime::now())
+}
+
 impl Offer {
     /// Locations that nobody knows, and those of another zone than the network's.
     fn no_places(&self, servers: &[Wished<'_>]) -> Vec<Refusal> {
@@ -274,6 +281,13 @@ impl Offer {
         refusals
     }
 
+    /// Of what may be taken, what is not to be had.
+    fn sold_out(&self, servers: &[Wished<'_>]) -> BTreeSet<(String, String)> {
+        let choices = servers.iter().flat_map(|(machine, server)| super::wish::choices(machine, server));
+        let choices = choices.filter(|it| self.lacks(it.server_type, it.location.as_str()).is_some());
+        choices.map(|it| (it.server_type.to_string(), it.location.to_string())).collect()
+    }
+
     /// Why a server that is there cannot become one of another type: it would be shut down, and refused then.
     /// <https://docs.hetzner.cloud/reference/cloud#server-actions-change-the-type-of-a-server>
     fn no_change(&self, machine: &DesiredMachine, server: &ServerBody, there: &Standing) -> Option<Refusal> {
@@ -307,9 +321,10 @@ impl Offer {
                 let there = list(own.locations.iter().map(|it| &it.name));
                 return Some(format!("Hetzner has no {server_type} at {location}, but at {there}"));
             };
-            if let Some(deprecation) = &offered.deprecation {
-                let until = &deprecation.unavailable_after;
-                return Some(format!("{server_type} is deprecated at {location}, and new ones end at {until}"));
+            // Until then it is deprecated, and to be had.
+            let over = offered.deprecation.as_ref().map(|it| &it.unavailable_after).filter(|over| is_past(over));
+            if let Some(over) = over {
+                return Some(format!("{server_type} is deprecated at {location}, and new ones ended at {over}"));
             }
         }
         let told = own.locations.iter().find(|it| it.name == location).and_then(|it| it.available);

@@ -125,18 +125,18 @@ impl Hetzner {
         let around = self.around(machine, wish).await?;
         let labels = marks::of_server(machine, wish, owner, around.network);
         let mut refused = Vec::new();
-        for choice in wish::choices(machine, wish) {
+        for choice in self.left(wish::choices(machine, wish)) {
             let image = self.image(&wish.image, choice.server_type).await?;
             let mut body = wish::body(machine, wish, &choice, image, &around, &labels);
             body["user_data"] = json!(user_data);
             match self.client.send(call::create(Kind::Server, body)).await {
                 Ok(mut answer) => {
-                    self.takes(machine, &choice, &refused);
+                    self.takes(machine, wish, &choice);
                     let server = part(&mut answer, "server")?;
                     self.done(&mut answer, machine.name.as_str()).await?;
                     return Ok(server);
                 }
-                Err(none) if classify::is(&none, "resource_unavailable") => {
+                Err(none) if classify::is_not_there(&none) => {
                     refused.push((choice.to_string(), none));
                 }
                 Err(lost) => return self.after(lost, &machine.name, owner).await,
@@ -160,9 +160,16 @@ impl Hetzner {
         }
     }
 
+    /// What may be taken, without what the last look at the offer knew to be sold out; all of it where nothing is left
+    /// then, for there may be some again.
+    fn left<'a>(&self, choices: Vec<Choice<'a>>) -> Vec<Choice<'a>> {
+        let left: Vec<Choice<'a>> = choices.iter().filter(|choice| !self.is_sold_out(choice)).cloned().collect();
+        if left.is_empty() { choices } else { left }
+    }
+
     /// Notes what is made, where it is not what was wished first.
-    fn takes(&self, machine: &DesiredMachine, choice: &Choice<'_>, refused: &[(String, ProviderError)]) {
-        if let Some((first, _)) = refused.first() {
+    fn takes(&self, machine: &DesiredMachine, wish: &ServerBody, choice: &Choice<'_>) {
+        if let Some(first) = wish::choices(machine, wish).into_iter().next().filter(|first| first != choice) {
             self.tells(&machine.name, format!("there is no {first} left: it is made as {choice}"));
         }
     }

@@ -7,7 +7,7 @@ use kubewright_model::desired::{Body, DesiredMachine, ServerBody};
 use kubewright_model::observed::Power;
 use kubewright_model::secret::Secret;
 use kubewright_providers::hetzner::{Hetzner, Settings};
-use kubewright_providers::{ErrorKind, Provider as _, ProviderError};
+use kubewright_providers::{ErrorKind, Provider as _, ProviderError, Wanted};
 use serde_json::json;
 
 use crate::hcloud_driver::{Driver, shown};
@@ -195,6 +195,56 @@ async fn what_is_sold_out_is_had_elsewhere_only_where_the_file_says_so() -> Resu
     let told = hands.doing(&wish.name).await;
     assert_eq!(told, ["there is no cx23 at fsn1 left: it is made as cx23 at nbg1"]);
     Ok(())
+}
+
+#[tokio::test]
+async fn what_is_not_offered_or_finds_no_place_is_had_elsewhere_too() -> Result<(), ProviderError> {
+    let fake = quick();
+    let hands = hands(&fake);
+    surround(&hands).await?;
+    fake.fault("POST", "/servers", 1, Fault::Code("placement_error"));
+    // The second is not offered at fsn1.
+    let wish = ServerBody { fallback_types: vec!["cpx11".into(), "cx33".into()], ..body() };
+    let wish = server("lab-1", "10.0.0.5", wish);
+    fake.calls();
+    let made = hands.create(&wish, &owner()).await?;
+    assert!(made.settings.iter().any(|it| it.to_string() == "cx33"), "{made:?}");
+    assert_eq!(fake.calls()["POST /servers"], 3);
+    assert_eq!(hands.doing(&wish.name).await, ["there is no cx23 at fsn1 left: it is made as cx33 at fsn1"]);
+
+    let nowhere = server("lab-2", "10.0.0.6", ServerBody { server_type: "cpx11".into(), ..body() });
+    let none = hands.create(&nowhere, &owner()).await.unwrap_err();
+    assert_eq!(none.kind, ErrorKind::Invalid);
+    assert!(none.message.ends_with("unsupported location for server type (tried cpx11 at fsn1)"), "{none}");
+    // Whatever else is wrong with a request is wrong elsewhere too.
+    fake.fault("POST", "/servers", 1, Fault::Code("invalid_input"));
+    assert_eq!(hands.create(&wish_of("lab-3"), &owner()).await.unwrap_err().kind, ErrorKind::Invalid);
+    assert_eq!(shown(&fake, "servers").await.len(), 1);
+    Ok(())
+}
+
+fn wish_of(name: &str) -> DesiredMachine {
+    server(name, "10.0.0.7", ServerBody { fallback_types: vec!["cx33".into()], ..body() })
+}
+
+#[tokio::test]
+async fn what_was_seen_to_be_sold_out_is_not_asked_for() -> Result<(), ProviderError> {
+    let fake = quick();
+    let hands = hands(&fake);
+    surround(&hands).await?;
+    let wish = wish_of("lab-1");
+    fake.sold_out("cx23", "fsn1", true);
+    assert_eq!(hands.preflight(Wanted { machines: &[&wish], ..Wanted::default() }).await?, []);
+    fake.calls();
+    hands.create(&wish, &owner()).await?;
+    assert_eq!(fake.calls()["POST /servers"], 1);
+    assert_eq!(hands.doing(&wish.name).await, ["there is no cx23 at fsn1 left: it is made as cx33 at fsn1"]);
+
+    // Where nothing is left, there may be some again.
+    let only = server("lab-2", "10.0.0.8", body());
+    assert_eq!(hands.preflight(Wanted { machines: &[&only], ..Wanted::default() }).await?.len(), 1);
+    fake.sold_out("cx23", "fsn1", false);
+    hands.create(&only, &owner()).await.map(drop)
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 use kubewright_model::desired::ServerBody;
 use kubewright_providers::{Provider as _, ProviderError, Wanted};
+use serde_json::json;
 
 use crate::hcloud_hands::{around, body, hands, owner, quick, server, surround};
 
@@ -100,4 +101,25 @@ async fn a_type_that_a_server_cannot_become_is_told_before_it_is_shut_down() -> 
     assert_eq!(told("cx33").await?, Vec::<String>::new());
     assert_eq!(told("cx23").await?.len(), 1);
     Ok(())
+}
+
+#[tokio::test]
+async fn a_deprecated_type_is_to_be_had_until_its_time_is_over() -> Result<(), ProviderError> {
+    let fake = quick();
+    let hands = hands(&fake);
+    surround(&hands).await?;
+    let wish = server("lab-1", "10.0.0.5", body());
+    let ends = |at: &str| {
+        let over = json!({ "announced": "2026-01-01T00:00:00Z", "unavailable_after": at });
+        fake.with(|state| state.catalog.change("server_types", "cx23", |it| it["locations"][0]["deprecation"] = over));
+    };
+    ends("2099-01-01T00:00:00Z");
+    assert_eq!(hands.preflight(Wanted { machines: &[&wish], ..Wanted::default() }).await?, []);
+    ends("2026-02-01T00:00:00Z");
+    let told = hands.preflight(Wanted { machines: &[&wish], ..Wanted::default() }).await?;
+    assert_eq!(told.len(), 1, "{told:?}");
+    let words = "lab-1 cannot be had: cx23 is deprecated at fsn1, and new ones ended at 2026-02-01T00:00:00Z";
+    assert_eq!(told[0].message, words);
+    ends("2099-01-01T00:00:00Z");
+    hands.create(&wish, &owner()).await.map(drop)
 }
