@@ -9,6 +9,7 @@ use std::time::SystemTime;
 
 use kubewright_model::cloud::{CloudBody, CloudKind, CloudNetwork};
 use kubewright_model::desired::{Body, DesiredLoadBalancer, DesiredMachine, ServerBody};
+use kubewright_model::net::Cidr;
 use kubewright_model::spec::load_balancers::ListenProtocol;
 
 use super::answers::{BalancerType, Datacenter, Location, Named, Network, ServerType};
@@ -155,6 +156,8 @@ impl Hetzner {
                 refusals.push(refusal(format!("there is no network {name} in the project"), help));
                 continue;
             }
+            let range = there.iter().find(|network| network.name == *name).map(|network| network.ip_range);
+            refusals.extend(range.and_then(|range| other_gateway(name, range, servers)));
             let ranges: Vec<_> = made.map(|wish| &wish.body).into_iter().chain(&own).flat_map(subnets).collect();
             let outside = places.iter().filter(|(own, _)| *own == name).filter_map(|(_, address)| *address);
             let outside: Vec<_> = outside.filter(|it| !ranges.iter().any(|range| range.net().contains(it))).collect();
@@ -185,6 +188,20 @@ impl Hetzner {
         let each = wanted.load_balancers.iter();
         Ok(each.flat_map(|wish| not_to_be_had(wish, &types, &known)).collect())
     }
+}
+
+/// Servers that would send what is for the world to an address that is not the gateway of the network that is there: that is
+/// the first of its own range, and not of the range in the spec. <https://docs.hetzner.com/cloud/networks/faq>
+fn other_gateway(name: &str, range: Cidr, servers: &[Wished<'_>]) -> Option<Refusal> {
+    let own = range.net().hosts().next()?;
+    let sent = servers.iter().filter(|(_, server)| server.network.as_deref() == Some(name));
+    let sent: Vec<_> = sent.filter(|(_, server)| server.gateway.is_some_and(|gateway| gateway != own)).collect();
+    let gateway = sent.first()?.1.gateway?;
+    let names = list(sent.iter().map(|(machine, _)| &machine.name));
+    let message = format!(
+        "{names} would reach the world by {gateway}, and the gateway of the network {name}, whose range is {range}, is {own}"
+    );
+    Some(refusal(message, format!("write `ipRange: {range}` for the network")))
 }
 
 /// Why a load balancer cannot be had as it is wished.

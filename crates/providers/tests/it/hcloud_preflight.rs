@@ -123,3 +123,24 @@ async fn a_deprecated_type_is_to_be_had_until_its_time_is_over() -> Result<(), P
     ends("2099-01-01T00:00:00Z");
     hands.create(&wish, &owner()).await.map(drop)
 }
+
+#[tokio::test]
+async fn a_network_with_another_gateway_than_servers_would_take_is_told() -> Result<(), ProviderError> {
+    let fake = quick();
+    let hands = hands(&fake);
+    surround(&hands).await?;
+    let inside = |gateway: &str| ServerBody { public_ipv4: false, gateway: gateway.parse().ok(), ..body() };
+    let fits = server("lab-1", "10.0.0.5", inside("10.0.0.1"));
+    assert_eq!(hands.preflight(Wanted { machines: &[&fits], ..Wanted::default() }).await?, []);
+    // The spec has 10.0.1.0/24, and what is there has 10.0.0.0/16.
+    let wrong = server("lab-2", "10.0.0.6", inside("10.0.1.1"));
+    let public = server("lab-3", "10.0.0.7", body());
+    let told = hands.preflight(Wanted { machines: &[&fits, &wrong, &public], ..Wanted::default() }).await?;
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert_eq!(
+        told[0].message,
+        "lab-2 would reach the world by 10.0.1.1, and the gateway of the network lab, whose range is 10.0.0.0/16, is 10.0.0.1"
+    );
+    assert_eq!(told[0].help, "write `ipRange: 10.0.0.0/16` for the network");
+    Ok(())
+}
