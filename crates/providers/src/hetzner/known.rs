@@ -61,19 +61,35 @@ impl Hetzner {
         Ok(found.id)
     }
 
-    /// What a key is called: by its own name, or whoever put the same key there has given it another.
+    /// What a key is called there, by which it is put on servers: whoever put the same key there may have given it another
+    /// name, and what has this name may be another key. Only the key of the file is put on a server.
     pub(super) async fn ssh_key(&self, name: &str) -> Result<String, ProviderError> {
         let mut known = self.known.keys.lock().await;
         if let Some(called) = known.get(name) {
             return Ok(called.clone());
         }
+        let own = self.public_half(name)?;
         let keys: Vec<SshKey> = self.client.all(Kind::SshKey, call::list(Kind::SshKey)).await?;
-        let own = self.ssh_keys.get(name).and_then(|key| key.as_ref().ok());
-        let same = own.and_then(|own| keys.iter().find(|key| is_same_key(&key.public_key, own)));
-        let found = same.or_else(|| keys.iter().find(|key| key.name == name));
-        let called = found.ok_or_else(|| missing(Kind::SshKey, name))?.name.clone();
+        let same = keys.iter().find(|key| is_same_key(&key.public_key, own));
+        let called = match same {
+            Some(same) => same.name.clone(),
+            None if keys.iter().any(|key| key.name == name) => {
+                let message = format!("the SSH key {name} in the project is not the one of the spec's file");
+                return Err(error(ErrorKind::Conflict, message).with_help(
+                    "ours is replaced by the next plan; another's is to be renamed in the Hetzner Console",
+                ));
+            }
+            None => return Err(missing(Kind::SshKey, name)),
+        };
         known.insert(name.into(), called.clone());
         Ok(called)
+    }
+
+    /// The key of the spec's file.
+    pub(super) fn public_half(&self, name: &str) -> Result<&str, ProviderError> {
+        let missing = || error(ErrorKind::Bug, format!("nobody told the public half of SSH key {name}"));
+        let key = self.ssh_keys.get(name).ok_or_else(missing)?;
+        key.as_deref().map_err(|why| error(ErrorKind::Invalid, format!("SSH key {name}: {why}")))
     }
 
     /// The number of a certificate. Names that there are help whoever has mistaken one.

@@ -237,16 +237,20 @@ impl Hetzner {
     }
 
     async fn set_key(&self, wish: &DesiredResource, owner: &Owner) -> Result<ResourceSeen, ProviderError> {
-        let missing = || error(ErrorKind::Bug, format!("nobody told the public half of {}", wish.id()));
-        let key = self.ssh_keys.get(&wish.name).ok_or_else(missing)?;
-        let key = key.as_ref().map_err(|why| error(ErrorKind::Invalid, format!("{}: {why}", wish.id())))?;
+        let key = self.public_half(&wish.name)?;
         let keys: Vec<SshKey> = self.client.all(Kind::SshKey, call::list(Kind::SshKey)).await?;
         // A key is kept once, whoever put it there and whatever it is called.
         if let Some(same) = keys.iter().find(|own| is_same_key(&own.public_key, key)) {
             self.known.key_is(&wish.name, &same.name).await;
             return Ok(ResourceSeen { name: wish.name.clone(), ..same.seen(owner) });
         }
+        // Of a key only the name and the labels can be changed: ours of before goes, and servers keep their copies of it.
+        let old = keys.iter().find(|own| own.name == wish.name && marks::are_ours(&own.labels, owner));
+        if let Some(old) = old {
+            self.drop_one(Kind::SshKey, old.id, &old.name).await?;
+        }
         let (made, _) = self.have::<SshKey>(wish, owner, json!({ "public_key": key })).await?;
+        self.known.key_is(&wish.name, &made.name).await;
         Ok(made.seen(owner))
     }
 

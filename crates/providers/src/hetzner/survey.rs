@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use kubewright_model::cloud::{ResourceSeen, Stray, StrayKind};
+use kubewright_model::cloud::{CloudKind, ResourceSeen, Stray, StrayKind};
 use kubewright_model::ids::{ClusterName, NodeName, Owner};
 use kubewright_model::observed::{Inventory, Taken};
 
@@ -142,13 +142,17 @@ impl Hetzner {
         Ok(inventory)
     }
 
-    /// A key of ours that somebody has put there under another name is there.
+    /// A key of ours that somebody has put there under another name is there. What has our key's name and is another key is
+    /// not ours to put on servers: it is told as if it were not there, and so it is replaced.
     fn same_keys(&self, keys: &[SshKey], resources: &mut Vec<ResourceSeen>, owner: &Owner) {
         for (name, own) in &self.ssh_keys {
             let Ok(own) = own else { continue };
-            let same = keys.iter().find(|key| is_same_key(&key.public_key, own));
-            if let Some(other) = same.filter(|key| key.name != *name) {
-                resources.push(ResourceSeen { name: name.clone(), owner: None, ..other.seen(owner) });
+            match keys.iter().find(|key| is_same_key(&key.public_key, own)) {
+                Some(same) if same.name == *name => {}
+                Some(other) => {
+                    resources.push(ResourceSeen { name: name.clone(), owner: None, ..other.seen(owner) });
+                }
+                None => resources.retain(|seen| seen.body.kind() != CloudKind::SshKey || seen.name != *name),
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use kubewright_model::cloud::{CloudId, CloudKind};
+use kubewright_model::cloud::{CloudBody, CloudId, CloudKind, ResourceSeen};
 use kubewright_model::desired::{Body, DesiredMachine, ServerBody};
 use kubewright_model::observed::Power;
 use kubewright_model::secret::Secret;
@@ -11,7 +11,7 @@ use kubewright_providers::{ErrorKind, Provider as _, ProviderError, Wanted};
 use serde_json::json;
 
 use crate::hcloud_driver::{Driver, shown};
-use crate::hcloud_hands::{body, hands, owner, quick, server, settings, surround};
+use crate::hcloud_hands::{KEY, body, hands, owner, quick, resource, server, settings, surround};
 use crate::hetzner::{Fake, Fault, Kind, TOKEN};
 use crate::life::doomed;
 
@@ -305,5 +305,39 @@ async fn no_token_is_in_any_text() -> Result<(), ProviderError> {
     assert!(!format!("{silent:?}").contains(TOKEN));
     let open = Settings { address: Some("http://api.hetzner.cloud/v1".into()), ..settings(&fake) };
     assert_eq!(Hetzner::new(open).unwrap_err().kind, ErrorKind::Invalid);
+    Ok(())
+}
+
+/// A spec's file may hold another key than it did.
+#[tokio::test]
+async fn no_other_key_than_that_of_the_file_is_put_on_a_server() -> Result<(), ProviderError> {
+    const OTHER: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGJlZm9yZSBpdCB3YXMgYW5vdGhlciBrZXkgYWx0b2dl lab@before";
+    let fake = quick();
+    let before = [("lab-key".to_string(), Ok(OTHER.to_string()))].into();
+    surround(&Hetzner::new(Settings { ssh_keys: before, ..settings(&fake) })?).await?;
+    let hands = hands(&fake);
+    let is_key = |seen: &ResourceSeen| seen.name == "lab-key";
+    assert!(!hands.observe(&owner()).await?.resources.iter().any(is_key), "it is another one");
+    let refused = hands.create(&wish(), &owner()).await.unwrap_err();
+    assert_eq!(refused.kind, ErrorKind::Conflict);
+    assert_eq!(refused.message, "the SSH key lab-key in the project is not the one of the spec's file");
+    assert!(shown(&fake, "servers").await.is_empty());
+
+    hands.set_resource(&resource("lab-key", CloudBody::SshKey), &owner()).await?;
+    let keys = shown(&fake, "ssh_keys").await;
+    assert_eq!((keys.len(), &keys[0]["public_key"]), (1, &json!(KEY)), "ours is replaced");
+    assert!(hands.observe(&owner()).await?.resources.iter().any(is_key));
+    hands.create(&wish(), &owner()).await?;
+
+    // Somebody else's key of this name is left alone, and put on no server.
+    let driver = Driver::new(&fake.url);
+    driver.accepted("DELETE", &format!("/ssh_keys/{}", keys[0]["id"]), json!(null)).await;
+    driver.accepted("POST", "/ssh_keys", json!({ "name": "lab-key", "public_key": OTHER })).await;
+    let hands = crate::hcloud_hands::hands(&fake);
+    let refused = hands.set_resource(&resource("lab-key", CloudBody::SshKey), &owner()).await.unwrap_err();
+    assert_eq!(refused.message, "there is a SSH key lab-key in the project, and it does not carry our mark");
+    let second = server("lab-2", "10.0.0.6", body());
+    assert_eq!(hands.create(&second, &owner()).await.unwrap_err().kind, ErrorKind::Conflict);
+    assert_eq!(shown(&fake, "ssh_keys").await[0]["public_key"], OTHER);
     Ok(())
 }
