@@ -56,6 +56,8 @@ pub struct Hetzner {
     standing: Mutex<BTreeMap<NodeName, Standing>>,
     /// Types, each with a location that had none of it when the offer was looked at last.
     sold_out: Mutex<BTreeSet<(String, String)>>,
+    /// How often a change has failed by what may pass, by the server that is off for it.
+    tries: Mutex<BTreeMap<String, u32>>,
     /// What is to be told of a server while it is made.
     told: Mutex<BTreeMap<NodeName, String>>,
 }
@@ -89,6 +91,7 @@ impl Hetzner {
             holders: Mutex::default(),
             standing: Mutex::default(),
             sold_out: Mutex::default(),
+            tries: Mutex::default(),
             told: Mutex::default(),
         })
     }
@@ -136,6 +139,19 @@ impl Hetzner {
 
     fn are_sold_out(&self, choices: BTreeSet<(String, String)>) {
         *self.sold_out.lock().unwrap_or_else(PoisonError::into_inner) = choices;
+    }
+
+    /// Counts a change of a server that has failed.
+    fn once_more(&self, server: &str) -> u32 {
+        let mut tries = self.tries.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = tries.entry(server.to_string()).or_default();
+        *own += 1;
+        *own
+    }
+
+    /// A change of a server is made, or given up.
+    fn is_over(&self, server: &str) {
+        self.tries.lock().unwrap_or_else(PoisonError::into_inner).remove(server);
     }
 
     /// What was told of its making is of no matter to what is done with it later.

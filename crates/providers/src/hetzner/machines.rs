@@ -17,6 +17,9 @@ use crate::{Doomed, ErrorKind, ProviderError};
 /// For the system inside to end: Kubernetes' own units have 90 s each, and most of them need two.
 const SHUT_DOWN: Duration = Duration::from_secs(180);
 
+/// How often a change may fail by what may pass while its server is off for it: one to two minutes of the engine's tries.
+const MOST_TRIES: u32 = 7;
+
 impl Hetzner {
     pub(super) async fn change(&self, machine: &DesiredMachine, owner: &Owner) -> Result<MachineSeen, ProviderError> {
         let wish = body(machine)?;
@@ -31,10 +34,11 @@ impl Hetzner {
         self.relabel(machine, &server, owner).await?;
         self.complete(&server).await?;
         self.protect(&server, wish.protected).await?;
-        if power(&server) == Power::Stopped
-            && let Err(refused) = self.change_while_off(machine, &server).await
-        {
-            return Err(self.as_it_was(&server, refused).await);
+        if power(&server) == Power::Stopped {
+            match self.change_while_off(machine, &server).await {
+                Ok(()) => self.is_over(&server.name),
+                Err(refused) => return Err(self.as_it_was(&server, refused).await),
+            }
         }
         self.now(server.id, owner).await
     }
@@ -46,17 +50,21 @@ impl Hetzner {
     }
 
     /// A server that was shut down for a change runs again as it was before anybody is told that the change was refused.
-    /// What may pass is tried again, and it has to be off for that.
+    /// What may pass is tried again, and it has to be off for that; but not for ever.
     async fn as_it_was(&self, server: &Server, refused: ProviderError) -> ProviderError {
-        if refused.may_pass() {
+        let passes = refused.may_pass();
+        if passes && self.once_more(&server.name) < MOST_TRIES {
             return refused;
         }
         let on = self.act(call::act_plainly("/servers/{id}/actions/poweron", server.id), &server.name).await;
-        let after = match on {
-            Ok(()) => format!("{} was started again as {}", server.name, server.server_type.name),
-            Err(why) => format!("{} is off and does not start: {}", server.name, why.message),
+        let (kind, after) = match on {
+            // Whoever tried again would find it running, and its change not made.
+            Ok(()) if passes => (ErrorKind::Conflict, format!("was started again as {}", server.server_type.name)),
+            Ok(()) => (refused.kind, format!("was started again as {}", server.server_type.name)),
+            Err(why) => (refused.kind, format!("is off and does not start: {}", why.message)),
         };
-        ProviderError { message: format!("{}; {after}", refused.message), ..refused }
+        self.is_over(&server.name);
+        ProviderError { kind, message: format!("{}; {} {after}", refused.message, server.name), ..refused }
     }
 
     /// Sets the labels that differ. Those that are set are all that there are then.

@@ -107,7 +107,17 @@ async fn a_server_that_is_refused_its_new_type_runs_again_as_it_was() -> Result<
     let off = hands.update(&becomes("ccx13"), &owner).await.unwrap_err();
     assert!(off.message.contains("; lab-1 is off and does not start: "), "{off}");
 
-    // What may pass is tried again, and goes on where it was.
+    // What may pass is tried again, and goes on where it was; but the server is not off for ever.
+    fake.fault("POST", "/servers/*/actions/change_type", 7, Fault::Code("service_error"));
+    for _ in 0..6 {
+        assert!(hands.update(&becomes("ccx13"), &owner).await.unwrap_err().may_pass());
+        assert_eq!(hands.observe(&owner).await?.machines[&wish.name].power, Power::Stopped);
+    }
+    let given_up = hands.update(&becomes("ccx13"), &owner).await.unwrap_err();
+    assert_eq!(given_up.kind, ErrorKind::Conflict, "nobody tries again: {given_up}");
+    assert!(given_up.message.ends_with("; lab-1 was started again as cx33"), "{given_up}");
+    assert_eq!(hands.observe(&owner).await?.machines[&wish.name].power, Power::Running);
+    hands.shut_down(&wish.name, &owner).await?;
     fake.fault("POST", "/servers/*/actions/change_type", 1, Fault::Code("locked"));
     assert_eq!(hands.update(&becomes("ccx13"), &owner).await.unwrap_err().kind, ErrorKind::Busy);
     assert_eq!(hands.observe(&owner).await?.machines[&wish.name].power, Power::Stopped);
