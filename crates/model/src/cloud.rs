@@ -19,6 +19,9 @@ pub const OWNER_LABEL: &str = "kubewright.dev/owner";
 /// The label at a cloud that names a server's pool.
 pub const POOL_LABEL: &str = "kubewright.dev/pool";
 
+/// All that is not in a private network.
+pub const WORLD: &str = "0.0.0.0/0";
+
 /// A kind of what a cloud keeps around its servers, in the order in which they are made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -163,10 +166,12 @@ impl CloudBody {
     }
 
     /// What a wish says and a sight does not, or otherwise; and what a sight has over, where a wish is the whole of it. The
-    /// subnets and routes of a network that nobody wishes are somebody's: the cloud controller's, another cluster's.
+    /// subnets and routes of a network that nobody wishes are somebody's: the cloud controller's, another cluster's. Only the
+    /// way to the world is nobody else's: whoever got the address that it leads to would get what is sent there.
     pub fn differing(&self, seen: &Self) -> Vec<(String, Option<String>, Option<String>)> {
         let (wished, there) = (self.fields(), seen.fields());
-        let over = there.iter().filter(|(field, _)| !wished.contains_key(*field) && !matches!(self, Self::Network(_)));
+        let ours = |field: &String| !matches!(self, Self::Network(_)) || *field == format!("route {WORLD}");
+        let over = there.iter().filter(|(field, _)| !wished.contains_key(*field) && ours(field));
         let over = over.map(|(field, value)| (field.clone(), Some(value.clone()), None));
         let differs = wished.iter().filter(|(field, value)| there.get(*field) != Some(value));
         let differs = differs.map(|(field, value)| (field.clone(), there.get(field).cloned(), Some(value.clone())));
@@ -291,6 +296,14 @@ mod tests {
         assert_eq!(network(&["10.0.0.0/24"]).differing(&network(&["10.0.0.0/24", "10.0.1.0/24"])), []);
         let missing = network(&["10.0.0.0/24", "10.0.1.0/24"]).differing(&network(&["10.0.0.0/24"]));
         assert_eq!(missing, [("subnet 10.0.1.0/24".into(), None, Some("eu-central".into()))]);
+
+        let led = |gateway: &str| {
+            let routes = [(cidr(WORLD), gateway.parse().unwrap())].into();
+            let network = CloudNetwork { ip_range: cidr("10.0.0.0/16"), subnets: BTreeMap::new(), routes };
+            CloudBody::Network(network)
+        };
+        let gone = network(&[]).differing(&led("10.0.0.2"));
+        assert_eq!(gone, [("route 0.0.0.0/0".into(), Some("10.0.0.2".into()), None)]);
 
         let rule = |port: u32, from: &[&str]| FirewallRule {
             protocol: FirewallProtocol::Tcp,

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 
-use kubewright_model::cloud::{CloudBody, CloudId, CloudKind, DesiredResource, ResourceSeen, Stray};
+use kubewright_model::cloud::{CloudBody, CloudId, CloudKind, DesiredResource, ResourceSeen, Stray, WORLD};
 use kubewright_model::desired::{Body, DesiredLoadBalancer, DesiredMachine};
 use kubewright_model::ids::{ClusterName, NodeName, Owner, ProviderName};
 use kubewright_model::observed::{LoadBalancerSeen, Power};
@@ -67,6 +67,7 @@ impl Machines {
             Some(there) => match (&mut there.body, &wish.body) {
                 (CloudBody::Network(there), CloudBody::Network(wish)) => {
                     there.subnets.extend(wish.subnets.clone());
+                    there.routes.retain(|to, _| to.to_string() != WORLD || wish.routes.contains_key(to));
                     there.routes.extend(wish.routes.clone());
                 }
                 (body, wish) => body.clone_from(wish),

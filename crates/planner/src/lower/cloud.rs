@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use kubewright_model::cloud::{Certificate, CloudBody, CloudNetwork, DesiredResource};
+use kubewright_model::cloud::{Certificate, CloudBody, CloudNetwork, DesiredResource, WORLD};
 use kubewright_model::desired::{
     Body, DesiredHost, DesiredMachine, HETZNER, HetznerProject, Way, certificate_secrets, primary_ip,
 };
@@ -17,9 +17,6 @@ use kubewright_model::text::Text;
 
 use crate::context::nodes::NodePlan;
 use crate::context::{Context, SecretNames};
-
-/// The network of all that is not in the private network.
-const WORLD: &str = "0.0.0.0/0";
 
 /// The project, and the keys that servers are made with.
 pub(super) fn project(

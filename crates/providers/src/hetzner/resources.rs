@@ -1,10 +1,10 @@
 //! What is kept around servers: as the API tells it, as it is to be told, and how the one becomes the other.
 
 use kubewright_model::cloud::{
-    Certificate as From, CloudBody, CloudId, CloudKind, CloudNetwork, DesiredResource, ResourceSeen,
+    Certificate as From, CloudBody, CloudId, CloudKind, CloudNetwork, DesiredResource, ResourceSeen, WORLD,
 };
 use kubewright_model::ids::Owner;
-use kubewright_model::net::NumberRange;
+use kubewright_model::net::{Cidr, NumberRange};
 use kubewright_model::spec::providers::{FirewallProtocol, FirewallRule};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -282,6 +282,10 @@ impl Hetzner {
                 None => {}
             }
             act("/networks/{id}/actions/add_route", route(to, gateway)).await?;
+        }
+        let to_world = |to: &Cidr| to.to_string() == WORLD && !network.routes.contains_key(to);
+        for (to, gateway) in own.routes.iter().filter(|(to, _)| to_world(to)) {
+            act("/networks/{id}/actions/delete_route", route(to, gateway)).await?;
         }
         self.again::<Network>(wish, owner).await
     }
