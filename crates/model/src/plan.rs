@@ -201,6 +201,7 @@ impl Step {
             Action::CreateMachine(machine) => format!("create machine {}", machine.name),
             Action::UpdateMachine(machine) => format!("change machine {}", machine.name),
             Action::StartMachine { name, .. } => format!("start machine {name}"),
+            Action::RestartMachine { name, becomes: Some(_), .. } => format!("change machine {name} while it is off"),
             Action::RestartMachine { name, .. } => format!("restart machine {name}"),
             Action::TurnIntoTemplate { name, .. } => format!("turn {name} into a template"),
             Action::DeleteMachine { name, .. } => format!("delete machine {name}"),

@@ -44,6 +44,8 @@ impl Mark {
             | Action::DeleteObjects(_)
             | Action::RemoveRelease { .. }
             | Action::ForgetMember(_) => Self::Removes,
+            Action::RestartMachine { becomes: Some(_), .. } => Self::Changes,
+            Action::SetLoadBalancer(_) if matches!(step.reason, Reason::Follows(_)) => Self::Changes,
             Action::StartMachine { .. }
             | Action::RestartMachine { .. }
             | Action::Cordon(_)

@@ -13,7 +13,12 @@ use super::machine::inventories;
 /// What differs of a load balancer, and why; nothing where it is as wished, or where its provider could not be asked.
 pub(crate) fn differing(wish: &DesiredLoadBalancer, observed: &Observed) -> Option<(Vec<FieldChange>, Reason)> {
     let inventory = observed.providers.get(&wish.provider)?.present()?;
-    let Some(seen) = inventory.load_balancers.get(&wish.name) else { return Some((Vec::new(), Reason::Missing)) };
+    let Some(seen) = inventory.load_balancers.get(&wish.name) else {
+        let settings = wish.settings.fields().into_iter();
+        let settings = settings.map(|(field, value)| FieldChange { field, from: None, to: Some(value) });
+        let fields = settings.chain(field("targets", None, Some(&wished(wish)))).collect();
+        return Some((fields, Reason::Missing));
+    };
     let fields = fields(wish, seen);
     (!fields.is_empty()).then_some((fields, Reason::Differs))
 }

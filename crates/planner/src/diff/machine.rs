@@ -100,7 +100,26 @@ pub(crate) fn whole(machine: &DesiredMachine) -> Vec<FieldChange> {
     ]
     .into_iter()
     .flatten()
+    .chain(server(machine))
     .collect()
+}
+
+/// What a cloud's server is, which costs money.
+fn server(machine: &DesiredMachine) -> Vec<FieldChange> {
+    let Body::Server(server) = &*machine.body else { return Vec::new() };
+    let public = match (server.public_ipv4, server.public_ipv6) {
+        (true, true) => "IPv4 and IPv6",
+        (true, false) => "IPv4",
+        (false, true) => "IPv6",
+        (false, false) => "none",
+    };
+    let said = [
+        ("type", Some(server.server_type.as_str())),
+        ("image", Some(server.image.as_str())),
+        ("public addresses", Some(public)),
+    ];
+    let told = said.into_iter().filter_map(|(name, value)| field(name, None, value.map(str::to_string).as_ref()));
+    told.collect()
 }
 
 /// What can be changed while the machine stays what it is.

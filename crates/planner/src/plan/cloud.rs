@@ -113,11 +113,24 @@ pub(super) fn leftover(draft: &mut Draft<'_>, observed: &Observed) {
             draft.note(Weight::Tells, Subject::Resource(resource), "it is a server's, and stays with it", help);
             continue;
         }
+        if resource.kind == CloudKind::Network && stay(draft, provider, observed) {
+            let message = "servers are in it, and a server keeps the network that it was made in";
+            let help = "put its name back, or `kubewright rebuild` with the other one";
+            draft.note(Weight::Blocks, Subject::Resource(resource), message, help);
+            continue;
+        }
         if draft.protects(Subject::Resource(resource.clone())) {
             return;
         }
         delete(draft, provider, resource, Reason::NotInSpec);
     }
+}
+
+/// Whether servers of a cloud outlive the plan so far.
+fn stay(draft: &Draft<'_>, provider: &ProviderName, observed: &Observed) -> bool {
+    let inventory = observed.providers.get(provider).and_then(|seen| seen.present());
+    let mut machines = inventory.into_iter().flat_map(|inventory| inventory.machines.keys());
+    machines.any(|name| !draft.has(&id("delete", name)))
 }
 
 /// Everything that is ours goes, after the servers; and what the cluster itself has made, where that was asked for.

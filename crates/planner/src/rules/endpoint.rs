@@ -126,6 +126,12 @@ fn balancer(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
         needed.push((registration, registration, "nodes register"));
     }
     for (port, to, why) in needed {
+        let elsewhere = balancer.listen.iter().enumerate().find(|(_, it)| it.port == port && it.to != to);
+        if let Some((index, listener)) = elsewhere {
+            let message = format!("{why} behind port {port}, and servers do not listen on {}", listener.to);
+            let path = at("loadBalancers").then(name.as_str()).then("listen").then(index).then("to");
+            found.push(Diagnostic::new(codes::ENDPOINT_BALANCER_PORT, path, message).help(format!("write `to: {to}`")));
+        }
         if !balancer.listen.iter().any(|listener| listener.port == port) {
             let message = format!("the load balancer `{name}` does not listen on port {port}, where {why}");
             let help = format!("add {{ port: {port}, to: {to} }} to `loadBalancers.{name}.listen`");

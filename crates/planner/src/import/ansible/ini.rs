@@ -186,6 +186,8 @@ fn host(inventory: &mut Inventory, group: &str, line: &str, spot: Spot, reading:
                 "behind a host stand variables",
                 "write NAME=VALUE, with quotes around spaces",
             );
+            // Whose name is forgotten may be a password.
+            reading.secrets.push(place(word));
             continue;
         };
         let column = word.column + name.chars().count() + 1;
