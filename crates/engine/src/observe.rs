@@ -7,7 +7,7 @@ use kubewright_hosts::Probe;
 use kubewright_model::desired::{Desired, DesiredHost, DesiredMachine};
 use kubewright_model::host::HostResource;
 use kubewright_model::ids::{NodeName, ProviderName};
-use kubewright_model::observed::{ClusterSeen, HostSeen, Inventory, Observed, Power, Seen, Why};
+use kubewright_model::observed::{ClusterSeen, HostSeen, Inventory, MemberSeen, Observed, Power, Seen, Why};
 use kubewright_model::spec::kubernetes::Datastore;
 use kubewright_planner::diff::hypervisors::hypervisors;
 
@@ -31,8 +31,27 @@ pub(crate) async fn observe(world: &World, store: &dyn Store, desired: &Desired)
         Err(error) => Seen::Unknown(Why::lasting(error.told())),
     });
     let mut observed = Observed { providers, hosts, cluster: None, foundation, filled };
-    observed.cluster = Some(cluster(world, store, desired, &observed).await);
+    let mut cluster = cluster(world, store, desired, &observed).await;
+    if let Seen::Present(cluster) = &mut cluster {
+        cluster.members.extend(told_by_talos(&observed.hosts));
+    }
+    observed.cluster = Some(cluster);
     observed
+}
+
+/// The members of etcd as nodes of Talos tell them: Kubernetes' own API knows nothing of these. Each tells who is in; who
+/// answers is known best of itself.
+fn told_by_talos(hosts: &BTreeMap<NodeName, Seen<HostSeen>>) -> BTreeMap<NodeName, MemberSeen> {
+    let told = |seen: &Seen<HostSeen>| seen.present()?.talos.as_ref()?.etcd.clone();
+    let tell: BTreeMap<&NodeName, BTreeMap<NodeName, MemberSeen>> =
+        hosts.iter().filter_map(|(name, seen)| Some((name, told(seen)?))).collect();
+    let mut members: BTreeMap<NodeName, MemberSeen> =
+        tell.values().flatten().map(|(name, it)| (name.clone(), it.clone())).collect();
+    for (name, member) in &mut members {
+        let own = tell.get(name).and_then(|all| all.get(name));
+        *member = own.cloned().unwrap_or(MemberSeen { healthy: false, ..member.clone() });
+    }
+    members
 }
 
 pub(crate) async fn inventories(world: &World, desired: &Desired) -> BTreeMap<ProviderName, Seen<Inventory>> {

@@ -23,6 +23,7 @@ mod rancher;
 mod recipes;
 mod state;
 mod store;
+mod talos;
 mod timing;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -32,7 +33,8 @@ use std::time::Duration;
 
 use kubewright_hosts::Hosts;
 use kubewright_model::cloud::{CloudId, CloudKind};
-use kubewright_model::desired::{Body, Desired};
+use kubewright_model::desired::{Body, Desired, DesiredHost};
+use kubewright_model::host::HostResource;
 use kubewright_model::ids::{NodeName, PlaceName, ProviderName, Vmid};
 use kubewright_providers::Provider;
 use tokio::time::Instant;
@@ -126,6 +128,14 @@ impl DataCentre {
         let ours: BTreeSet<&str> =
             desired.hosts.iter().filter(|host| host.machine.is_none()).map(|host| host.name.as_str()).collect();
         state.systems = desired.all_hosts().filter_map(|host| Some((host.name.clone(), host.os.clone()?))).collect();
+        let talos = |host: &DesiredHost| {
+            let image = host.resources.iter().find_map(|resource| match resource {
+                HostResource::TalosImage(image) => Some(image.version.clone()),
+                _ => None,
+            });
+            Some((host.name.clone(), image?))
+        };
+        state.talos = desired.hosts.iter().filter_map(talos).collect();
         // What a cloud has and nobody here makes is there: a network that exists already, a certificate.
         state.granted = granted(desired);
         for machine in desired.all_machines() {

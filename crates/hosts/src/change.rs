@@ -169,6 +169,7 @@ fn in_words(resource: &HostResource, change: &HostChange) -> String {
         HostResource::SwapOff => "turning swap off".into(),
         HostResource::TimeSync => "setting up the time service".into(),
         HostResource::SshDaemon(_) => "setting up the SSH daemon".into(),
+        HostResource::TalosImage(_) | HostResource::MachineConfig(_) => format!("setting the {}", resource.key()),
     };
     text.chars().filter(|c| !c.is_control()).collect()
 }
@@ -253,6 +254,9 @@ impl Writer<'_> {
             HostResource::SwapOff => self.tell(Library::Kernel, index, "kw_swap_off", &[]),
             HostResource::TimeSync => self.tell(Library::System, index, "kw_time_sync", &[]),
             HostResource::SshDaemon(wish) => self.ssh_daemon(index, wish),
+            HostResource::TalosImage(_) | HostResource::MachineConfig(_) => {
+                names::refuse(self.host, &resource.key(), "Talos has no shell, and this host has one".into())?;
+            }
         }
         Ok(())
     }

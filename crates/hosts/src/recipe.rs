@@ -131,6 +131,9 @@ fn add(calls: &mut Calls, index: usize, step: &RecipeStep, holes: &Holes, host: 
             tell("kw_stop", &[unit]);
         }
         RecipeStep::Until { .. } => {}
+        RecipeStep::Talos(_) => {
+            return refuse(host, &in_words(step), "Talos has no shell, and this host has one".into());
+        }
     }
     Ok(())
 }
@@ -247,6 +250,7 @@ fn in_words(step: &RecipeStep) -> String {
         RecipeStep::Start { unit, .. } => format!("starting {unit}"),
         RecipeStep::Restart { unit, .. } => format!("restarting {unit}"),
         RecipeStep::Stop { unit } => format!("stopping {unit}"),
+        RecipeStep::Talos(call) => call.to_string(),
     };
     text.chars().filter(|c| !c.is_control()).take(200).collect()
 }

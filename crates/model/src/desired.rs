@@ -223,6 +223,17 @@ pub struct Way {
     /// The secret that is sudo's password, where it asks for one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sudo: Option<HoleName>,
+    /// It runs Talos, which has an API and no SSH.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub talos: Option<TalosWay>,
+}
+
+/// How Talos is reached beside its address.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TalosWay {
+    /// Where it answers while it waits for its configuration, where that is elsewhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub maintenance: Option<IpAddr>,
 }
 
 /// A host and everything that should be true of it.

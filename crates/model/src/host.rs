@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
+use crate::talos::{MachineConfig, TalosImage};
 use crate::text::Text;
 
 /// One thing that should be true of a host.
@@ -75,6 +76,10 @@ pub enum HostResource {
     TimeSync,
     /// The SSH daemon listens here and lets only keys in.
     SshDaemon(SshDaemonWish),
+    /// Talos runs from this image.
+    TalosImage(TalosImage),
+    /// Talos has this machine configuration.
+    MachineConfig(MachineConfig),
 }
 
 impl HostResource {
@@ -84,6 +89,7 @@ impl HostResource {
             Self::File(file) => Some(&file.content),
             Self::Unit(unit) => unit.content.as_ref(),
             Self::User(user) => user.password_hash.as_ref(),
+            Self::MachineConfig(config) => Some(config.text()),
             _ => None,
         }
     }
@@ -119,6 +125,8 @@ impl HostResource {
             Self::SwapOff => "swap".into(),
             Self::TimeSync => "time service".into(),
             Self::SshDaemon(_) => "ssh daemon".into(),
+            Self::TalosImage(_) => "Talos".into(),
+            Self::MachineConfig(_) => "machine configuration".into(),
         }
     }
 
@@ -145,7 +153,9 @@ impl HostResource {
             | Self::Link { .. }
             | Self::Unit(_)
             | Self::User(_)
-            | Self::HostsEntries(_) => None,
+            | Self::HostsEntries(_)
+            | Self::TalosImage(_)
+            | Self::MachineConfig(_) => None,
         }
     }
 }

@@ -38,6 +38,7 @@ pub mod secret;
 pub mod setting;
 pub mod source;
 pub mod spec;
+pub mod talos;
 pub mod templates;
 pub mod text;
 pub mod units;

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::digest::Digest;
 use crate::host::FileWish;
 use crate::ids::HoleName;
+use crate::talos::TalosCall;
 use crate::text::Text;
 use crate::units::Span;
 use crate::version::Version;
@@ -98,6 +99,8 @@ pub enum RecipeStep {
         /// The unit.
         unit: String,
     },
+    /// Ask Talos for something: it has no programs to run and no files to write.
+    Talos(TalosCall),
 }
 
 /// A hole that a recipe fills.

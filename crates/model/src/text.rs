@@ -47,6 +47,15 @@ impl Text {
         Self(parts)
     }
 
+    /// The text with its holes as [`in_json`] writes them.
+    pub fn to_json(&self) -> String {
+        let written = |part: &Part| match part {
+            Part::Known(text) => text.to_string(),
+            Part::Hole(name) => in_json(name),
+        };
+        self.0.iter().map(written).collect()
+    }
+
     /// Adds known text at the end.
     #[must_use]
     pub fn and(mut self, text: impl Into<Arc<str>>) -> Self {

@@ -12,6 +12,7 @@ pub mod hypervisors;
 pub(crate) mod machine;
 pub mod rendered;
 pub mod settings;
+pub mod talos;
 
 use kubewright_model::change::FieldChange;
 

@@ -8,6 +8,7 @@ mod kubeadm;
 mod leftovers;
 mod rancher;
 mod rke2;
+mod talos;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -57,7 +58,7 @@ fn compiler(distribution: Distribution) -> Option<&'static dyn Compiler> {
         Distribution::K3s => Some(&k3s::PROGRAM),
         Distribution::Rke2 => Some(&rke2::PROGRAM),
         Distribution::Kubeadm => Some(&kubeadm::KUBEADM),
-        Distribution::Talos => None,
+        Distribution::Talos => Some(&talos::TALOS),
     }
 }
 
@@ -79,6 +80,9 @@ pub(crate) fn secrets(file: &ClusterFile) -> Vec<(String, &SecretRef)> {
 pub(crate) fn kept(context: &Context<'_>) -> BTreeMap<String, String> {
     of(context).map(|compiler| compiler.kept(context)).unwrap_or_default()
 }
+
+/// Where a node of Talos answers in maintenance mode, where the file says it.
+pub(crate) use talos::maintenance;
 
 /// What a node's distribution needs of its host, in order.
 pub(crate) fn host_resources(context: &Context<'_>, node: &NodePlan<'_>) -> Vec<HostResource> {

@@ -120,8 +120,10 @@ fn foundation(context: &Context<'_>) -> BTreeMap<String, String> {
             Distribution::K3s | Distribution::Kubeadm | Distribution::Talos => "Flannel",
         },
     };
-    // RKE2 does it always. <https://docs.rke2.io/security/secrets_encryption>
-    let encrypted = spec.encrypt_secrets || spec.distribution == Distribution::Rke2;
+    // RKE2 and Talos do it always. <https://docs.rke2.io/security/secrets_encryption>,
+    // <https://www.talos.dev/v1.11/introduction/what-is-talos/>
+    let always = matches!(spec.distribution, Distribution::Rke2 | Distribution::Talos);
+    let encrypted = spec.encrypt_secrets || always;
     let secrets = if encrypted { "encrypted" } else { "not encrypted" };
     let settings = [
         ("distribution", spec.distribution.title().into()),

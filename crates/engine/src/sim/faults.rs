@@ -28,11 +28,13 @@ pub enum FaultKind {
     SlowLink,
     /// A server that was restarted does not come up again until a person sees to it: its new etcd does not start.
     EtcdStuck,
+    /// A machine of Talos that was reset does not come back in maintenance mode until a person sees to it.
+    NeverBack,
 }
 
 impl FaultKind {
     /// All kinds.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Unreachable,
         Self::Api500,
         Self::Api429,
@@ -42,6 +44,7 @@ impl FaultKind {
         Self::PowerCut,
         Self::SlowLink,
         Self::EtcdStuck,
+        Self::NeverBack,
     ];
 
     /// The kind's word on the command line.
@@ -56,12 +59,13 @@ impl FaultKind {
             Self::PowerCut => "power-cut",
             Self::SlowLink => "slow-link",
             Self::EtcdStuck => "etcd-stuck",
+            Self::NeverBack => "never-back",
         }
     }
 
     /// Whether the fault happens to one host.
     fn has_target(self) -> bool {
-        matches!(self, Self::Unreachable | Self::DiskFull | Self::EtcdStuck)
+        matches!(self, Self::Unreachable | Self::DiskFull | Self::EtcdStuck | Self::NeverBack)
     }
 }
 

@@ -44,7 +44,11 @@ pub(super) enum Reached {
 impl Ssh {
     async fn reach(&self, host: &NodeName, way: &Way) -> Result<Reached, HostError> {
         self.centre.take(timing::LOOK).await;
-        self.contact(host, way)
+        let reached = self.contact(host, way)?;
+        if matches!(reached, Reached::Machine) {
+            self.speaks(host, way)?;
+        }
+        Ok(reached)
     }
 
     pub(super) fn contact(&self, host: &NodeName, way: &Way) -> Result<Reached, HostError> {
@@ -120,6 +124,9 @@ impl Ssh {
     }
 
     async fn make(&self, host: &NodeName, resource: &HostResource, holes: &Holes) -> Result<bool, HostError> {
+        if self.on(host, |machine| machine.has_talos()) {
+            return self.make_talos(host, resource, holes).await;
+        }
         match resource {
             HostResource::Package(name) => {
                 if !self.on(host, |machine| machine.host.packages.contains(name)) {
@@ -255,6 +262,7 @@ impl Hosts for Ssh {
                     kubernetes.under_way = machine.is_under_way();
                     kubernetes.may_vote = machine.may_vote();
                 }
+                state.talos_tells(probe.host, &mut seen, now);
                 Seen::Present(seen)
             }
         }
@@ -266,9 +274,15 @@ impl Hosts for Ssh {
             Reached::Hypervisor => self.hypervisor(change).await?,
             Reached::Machine => {
                 let mut changed = false;
+                let talos = self.on(&change.host, |machine| machine.has_talos());
                 self.on(&change.host, |machine| before::belong(machine, change))?;
                 for resource in &change.make {
-                    self.on(&change.host, |machine| before::note(machine, resource));
+                    // Talos is reset as a whole, so nothing of it is put back one by one.
+                    self.on(&change.host, |machine| {
+                        if !talos {
+                            before::note(machine, resource)
+                        }
+                    });
                     changed |= self.make(&change.host, resource, holes).await?;
                 }
                 for key in &change.unmake {
@@ -344,6 +358,7 @@ pub(super) fn asked_for(truth: &HostSeen, modules: &BTreeSet<String>, resources:
         kubernetes: truth.kubernetes.clone(),
         owner: truth.owner.clone(),
         facts: truth.facts.clone(),
+        talos: truth.talos.clone(),
         ..HostSeen::default()
     };
     for resource in resources {
@@ -391,7 +406,9 @@ pub(super) fn asked_for(truth: &HostSeen, modules: &BTreeSet<String>, resources:
             | HostResource::Locale(_)
             | HostResource::SwapOff
             | HostResource::TimeSync
-            | HostResource::SshDaemon(_) => {}
+            | HostResource::SshDaemon(_)
+            | HostResource::TalosImage(_)
+            | HostResource::MachineConfig(_) => {}
         }
     }
     seen

@@ -14,6 +14,7 @@ use super::faults::FaultKind;
 use super::kubeadm::{Books, KUBELET};
 use super::rancher::Kind;
 use super::state::State;
+use super::talos::TALOS;
 use super::timing;
 
 /// The cluster that lives in the data centre.
@@ -31,6 +32,9 @@ pub struct Cluster {
     /// What kubeadm keeps in it.
     #[serde(default)]
     pub(super) kubeadm: Option<Books>,
+    /// Talos runs it, which takes no member out of etcd when a node is forgotten.
+    #[serde(default)]
+    pub(super) talos: bool,
     /// Nobody brings a network for pods along: a release must.
     pub(super) wants_network: bool,
     /// What all servers must agree in.
@@ -206,6 +210,11 @@ impl Node {
         self.unit == KUBELET
     }
 
+    /// Whether Talos runs it.
+    pub(super) fn of_talos(&self) -> bool {
+        self.unit == TALOS
+    }
+
     /// Its version, as far as everything of it has it.
     pub(super) fn whole_version(&self) -> &Version {
         self.plane.as_ref().map_or(&self.version, |plane| plane.min(&self.version))
@@ -237,7 +246,7 @@ impl State {
     /// Whether a server's unit was started here and has not said yet that it is ready.
     pub(super) fn starting(&self, name: &NodeName, now: u64) -> bool {
         let node = self.cluster.nodes.get(name);
-        let node = node.filter(|node| node.server && now < node.serves_at && !node.of_kubeadm());
+        let node = node.filter(|node| node.server && now < node.serves_at && !node.of_kubeadm() && !node.of_talos());
         node.is_some_and(|node| self.machine(name).is_some_and(|machine| machine.runs(&node.unit)))
     }
 
@@ -427,7 +436,7 @@ impl State {
 
     /// Takes a node out of the books. K3s and RKE2 take its member out of etcd with it.
     pub(super) fn forget(&mut self, name: &NodeName, now: u64) -> Result<(), String> {
-        if self.cluster.kubeadm.is_none() {
+        if self.cluster.kubeadm.is_none() && !self.cluster.talos {
             self.leaves_etcd(name, now)?;
         } else if self.cluster.members.contains_key(name) {
             self.breach(now, format!("{name} was to leave the books, and its member stays in etcd"));
@@ -435,7 +444,10 @@ impl State {
         let node = self.cluster.leave(name);
         // K3s that finds itself removed puts its datastore aside, starts anew and joins again.
         if let Some(node) = node.filter(|node| {
-            node.server && !node.of_kubeadm() && self.machine(name).is_some_and(|it| it.runs(&node.unit))
+            node.server
+                && !node.of_kubeadm()
+                && !node.of_talos()
+                && self.machine(name).is_some_and(|it| it.runs(&node.unit))
         }) {
             self.cluster.returning.insert(name.clone(), (now + timing::RESTART, node));
         }

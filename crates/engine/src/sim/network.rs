@@ -104,6 +104,9 @@ impl State {
     /// The port of a server behind which this is.
     fn listens(&self, name: &NodeName, door: Door) -> Option<u16> {
         let machine = self.machine(name)?;
+        if machine.has_talos() {
+            return machine.talos_api_port();
+        }
         if Kind::on(machine) == Kind::Kubeadm {
             return machine.api_server_port();
         }

@@ -253,7 +253,7 @@ impl Machine {
     pub(super) fn serves(&self) -> bool {
         let of_rke2 = self.host.units.contains_key(Kind::Rke2.server_unit());
         let outlives = self.containers && (of_rke2 || self.is_kubeadm_server());
-        outlives || [Kind::K3s, Kind::Rke2].iter().any(|kind| self.runs(kind.server_unit()))
+        outlives || self.is_talos_server() || [Kind::K3s, Kind::Rke2].iter().any(|kind| self.runs(kind.server_unit()))
     }
 }
 
@@ -268,6 +268,7 @@ impl State {
 
     /// Both give their node the labels of its configuration at every start; taints only when it registers the node.
     pub(super) fn give_marks(&mut self, host: &NodeName, unit: &str) {
+        self.talos_gives_marks(host);
         let Some(config) = self.machine(host).and_then(|machine| Config::read(machine).ok()) else { return };
         if let Some(node) = self.cluster.nodes.get_mut(host).filter(|node| node.unit == unit) {
             let marks = config.marks();
@@ -280,6 +281,10 @@ impl State {
     /// why it ends at once.
     pub(super) fn suits(&self, host: &NodeName, server: bool) -> Result<Config, String> {
         let machine = self.machine(host).ok_or("the machine is gone")?;
+        if machine.has_talos() {
+            // It took its configuration, or it would not have it.
+            return Ok(Config { kind: Kind::Kubeadm, values: BTreeMap::new() });
+        }
         if Kind::on(machine) == Kind::Kubeadm {
             return self.kubelet_suits(host).map(|()| Config { kind: Kind::Kubeadm, values: BTreeMap::new() });
         }

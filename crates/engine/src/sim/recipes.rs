@@ -54,6 +54,7 @@ impl Ssh {
                 RecipeStep::Start { unit, reads } => self.enter(host, recipe, unit, reads).await?,
                 RecipeStep::Restart { unit, reads } => self.restart(host, recipe, unit, reads).await?,
                 RecipeStep::Stop { unit } => self.stop(host, recipe, unit).await,
+                RecipeStep::Talos(call) => self.talos_call(host, recipe, call, holes, tell).await?,
                 RecipeStep::Until { command, what, timeout, .. } => {
                     self.until(host, recipe, command, what, *timeout, tell).await?;
                 }
@@ -69,6 +70,9 @@ impl Ssh {
                 state.breach(now, format!("{host} has left, and its containers run on"));
             }
             state.end_cluster_without_servers();
+        }
+        if recipe.steps.iter().any(|step| matches!(step, RecipeStep::Talos(_))) {
+            return self.talos_ran(host, recipe);
         }
         Ok(Report { changed: true, gave: self.gives(host, recipe, holes)?, told: Vec::new() })
     }

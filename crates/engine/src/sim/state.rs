@@ -10,6 +10,7 @@ use kubewright_model::host::HostResource;
 use kubewright_model::ids::{ClusterName, NodeName, Owner, PlaceName, ProviderName, Vmid};
 use kubewright_model::observed::{BackupJobSeen, HostSeen, LoadBalancerSeen, MachineSeen, Origin, Power, UnitSeen};
 use kubewright_model::setting::{Setting, Settings};
+use kubewright_model::version::Version;
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use super::doors::Speaks;
 use super::faults::{Course, Fault, FaultKind};
 use super::kubernetes::Cluster;
+use super::talos::waiting;
 use super::timing;
 
 /// The version of the file that holds a data centre.
@@ -107,6 +109,9 @@ pub struct State {
     pub(super) staying: BTreeSet<NodeName>,
     /// The systems that the spec expects: machines come with them.
     pub(super) systems: BTreeMap<NodeName, String>,
+    /// The versions of Talos that machines wait with for their configuration.
+    #[serde(default)]
+    pub(super) talos: BTreeMap<NodeName, Version>,
     pub(super) breaches: Vec<Breach>,
     pub(super) calls: BTreeMap<String, u64>,
     pub(super) faults: Vec<(Fault, Course)>,
@@ -197,6 +202,7 @@ impl State {
             max_unavailable: 1,
             staying: BTreeSet::new(),
             systems: BTreeMap::new(),
+            talos: BTreeMap::new(),
             breaches: Vec::new(),
             calls: BTreeMap::new(),
             faults: Vec::new(),
@@ -233,6 +239,10 @@ impl State {
 
     /// A machine is there from now on.
     pub(super) fn put(&mut self, provider: &ProviderName, name: &NodeName, mut machine: Machine) {
+        if let Some(version) = self.talos.get(name) {
+            machine.host.talos.get_or_insert_with(|| waiting(version));
+            machine.host.os = format!("Talos {}", version.bare());
+        }
         if let Some(system) = self.systems.get(name) {
             machine.host.os.clone_from(system);
         }

@@ -47,6 +47,8 @@ pub(super) const JOIN_SERVER: u64 = 21_000;
 pub(super) const JOIN_AGENT: u64 = 7_000;
 /// A node that was let in pulls the images of its network and is Ready.
 pub(super) const NODE_READY: u64 = 14_000;
+/// 150 MB of an installer over the line, written to the disk, and its boot loader.
+pub(super) const TALOS_INSTALL: u64 = 70_000;
 /// Kubernetes on a host comes back after a restart.
 pub(super) const RESTART: u64 = 9_000;
 /// A machine's disks are marked by their storage.

@@ -20,6 +20,8 @@ impl<'a> Eyes<'a> {
         let hands = self.world.hosts.as_deref().ok_or("this version has no hands for hosts")?;
         let hosts = &self.desired.hosts;
         let found = names.iter().filter_map(|name| hosts.iter().find(|host| host.name == *name));
+        // Talos lets nobody connect from its side, so this computer does in its place.
+        let found = found.filter(|host| host.way.talos.is_none());
         let sides: Vec<Side<'a>> =
             found.map(|host| Side { hands, name: host.name.clone(), way: host.way.clone() }).collect();
         Ok(if sides.is_empty() { vec![here(hands)] } else { sides })
@@ -45,6 +47,7 @@ fn here(hands: &dyn Hosts) -> Side<'_> {
         host_key: None,
         first: None,
         sudo: None,
+        talos: None,
     };
     Side { hands, name: THIS_COMPUTER.into(), way }
 }

@@ -100,6 +100,8 @@ fn call(index: usize, resource: &HostResource) -> Option<String> {
     match resource {
         // One program answers for all packages.
         HostResource::Package(_) | HostResource::Hold(_) => None,
+        // A host with a shell has neither.
+        HostResource::TalosImage(_) | HostResource::MachineConfig(_) => None,
         HostResource::Repository(wish) => word(&wish.name).then(|| format!("kw_repository {index} {}", wish.name)),
         HostResource::Module(name) => word(name).then(|| format!("kw_module {index} {}", name.replace('-', "_"))),
         HostResource::Sysctl { key, .. } => at("kw_sysctl", &sysctl_path(key)),

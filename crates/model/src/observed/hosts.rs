@@ -8,6 +8,7 @@ use crate::digest::Digest;
 use crate::facts::HostFacts;
 use crate::host::{Before, Mode, UserWish, short_key};
 use crate::ids::Owner;
+use crate::talos::TalosSeen;
 use crate::version::Version;
 
 /// A host that answered.
@@ -52,6 +53,9 @@ pub struct HostSeen {
     /// What cloud-init has not done; none where it has, and where there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cloud_init: Option<CloudInit>,
+    /// What Talos tells of itself, where it runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub talos: Option<TalosSeen>,
 }
 
 /// What cloud-init, which sets a host up as its provider says, has not done in this boot.

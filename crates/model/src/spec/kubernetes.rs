@@ -383,9 +383,64 @@ pub struct Talos {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(with = "Vec<forms::TalosExtension>")]
     pub extensions: Vec<String>,
+    /// The image factory, which makes images with extensions.
+    #[serde(default = "default_factory")]
+    #[schemars(with = "forms::WebAddress")]
+    pub factory: String,
+    /// The network interface that has the node's addresses. Without it: the only physical one there is; from Talos v1.12
+    /// on it is needed where nodes have addresses.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<forms::Interface>")]
+    pub interface: Option<String>,
+    /// The cluster's PKI and tokens, as `talosctl gen secrets` writes them into a file. Without it, they are made and kept in
+    /// the store.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secrets: Option<SecretRef>,
     /// Patches to the machine configuration of all nodes, in Talos' own words.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub patches: Vec<IndexMap<String, Value>>,
+}
+
+/// What of Talos differs on a pool's nodes.
+#[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TalosPool {
+    /// The disk that Talos is installed on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<forms::Device>")]
+    pub install_disk: Option<String>,
+    /// The network interface that has the node's addresses.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<forms::Interface>")]
+    pub interface: Option<String>,
+    /// Patches to the machine configuration of the pool's nodes, after those of all nodes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub patches: Vec<IndexMap<String, Value>>,
+    /// What differs on single nodes, by their names.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    #[schemars(with = "forms::ByName<crate::ids::NodeName, TalosNode>")]
+    pub nodes: IndexMap<crate::ids::NodeName, TalosNode>,
+}
+
+/// What of Talos differs on one node.
+#[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TalosNode {
+    /// The disk that Talos is installed on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<forms::Device>")]
+    pub install_disk: Option<String>,
+    /// The network interface that has the node's addresses.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<forms::Interface>")]
+    pub interface: Option<String>,
+    /// Patches to the node's machine configuration, after those of its pool.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub patches: Vec<IndexMap<String, Value>>,
+}
+
+fn default_factory() -> String {
+    "https://factory.talos.dev".into()
 }
 
 fn default_install_disk() -> String {

@@ -102,6 +102,9 @@ pub struct Pool {
     /// Virtual machines on this computer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub local: Option<LocalMachines>,
+    /// What of Talos differs on these nodes; only with that distribution.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub talos: Option<crate::spec::kubernetes::TalosPool>,
 }
 
 /// Machines at Proxmox: exactly one of `lxc` and `vm`.

@@ -12,7 +12,7 @@ use crate::diff::cluster::POOL_LABEL;
 
 /// The taint that keeps work off the control plane, as Kubernetes itself names it.
 /// <https://kubernetes.io/docs/reference/labels-annotations-taints/#node-role-kubernetes-io-control-plane-taint>
-const CONTROL_PLANE_TAINT: &str = "node-role.kubernetes.io/control-plane:NoSchedule";
+pub(crate) const CONTROL_PLANE_TAINT: &str = "node-role.kubernetes.io/control-plane:NoSchedule";
 
 /// A node before it is looked at as a machine, a host or a member.
 pub(crate) struct NodePlan<'a> {

@@ -9,6 +9,8 @@ use kubewright_model::host::{FileWish, HostResource, Proof, UnitRun, UnitWish};
 use kubewright_model::ids::{NodeName, Owner};
 use kubewright_model::observed::{HostSeen, Observed, UnitSeen};
 
+use super::talos;
+
 /// Why a host that another cluster has set up is left alone, and what to do; nothing where it is ours, or nobody's yet.
 pub(crate) fn of_another(name: &NodeName, desired: &Desired, observed: &Observed) -> Option<(String, String)> {
     let Owner(other) = observed.hosts.get(name)?.present()?.owner.as_ref().filter(|owner| **owner != desired.owner)?;
@@ -93,6 +95,8 @@ fn difference(resource: &HostResource, seen: &HostSeen, filled: &BTreeMap<Digest
             let same = there.as_ref() == Some(&wanted);
             (!same).then(|| (there.map(|there| there.join("\n")), wanted.join("\n"), false))
         }
+        HostResource::TalosImage(wish) => talos::image(wish, seen).map(|(from, to)| (from, to, false)),
+        HostResource::MachineConfig(wish) => talos::config(wish, seen).map(|(from, to)| (from, to, false)),
         HostResource::Hold(_)
         | HostResource::Directory(_)
         | HostResource::Hostname(_)
@@ -190,9 +194,10 @@ pub(crate) fn disturbs_kubernetes(differing: &[Differing<'_>], seen: &HostSeen) 
     wakes || restarts_kubernetes(differing, seen)
 }
 
-/// Whether making these resources true restarts a unit that Kubernetes runs in.
+/// Whether making these resources true restarts what Kubernetes runs in: a unit, or parts of Talos.
 pub(crate) fn restarts_kubernetes(differing: &[Differing<'_>], seen: &HostSeen) -> bool {
-    units(differing, seen).any(|(unit, there)| there.active && there.reads.as_ref() != Some(&unit.reads))
+    differing.iter().any(|difference| talos::disturbs(difference.resource, seen))
+        || units(differing, seen).any(|(unit, there)| there.active && there.reads.as_ref() != Some(&unit.reads))
 }
 
 /// The units that Kubernetes runs in, of those that differ and are there.

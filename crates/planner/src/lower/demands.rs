@@ -57,6 +57,7 @@ fn steps(recipe: &Recipe) -> Vec<String> {
         RecipeStep::Start { unit, .. } => format!("start {unit}"),
         RecipeStep::Restart { unit, .. } => format!("restart {unit}"),
         RecipeStep::Stop { unit } => format!("stop {unit}"),
+        RecipeStep::Talos(call) => format!("{call:?}"),
     });
     steps.collect()
 }

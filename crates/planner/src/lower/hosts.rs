@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 use kubewright_model::desired::{
-    Body, DesiredHost, DesiredMachine, DesiredProxy, LxcBody, ProxmoxCluster, THIS_COMPUTER, Way,
+    Body, DesiredHost, DesiredMachine, DesiredProxy, LxcBody, ProxmoxCluster, THIS_COMPUTER, TalosWay, Way,
 };
 use kubewright_model::digest::Digest;
 use kubewright_model::host::{
@@ -16,6 +16,7 @@ use kubewright_model::spec::hosts::{HostFile, PackageRepository, Ssh};
 use kubewright_model::spec::providers::ProxmoxSsh;
 use kubewright_model::spec::secrets::SecretRef;
 use kubewright_model::spec::{Distribution, HostSettings};
+use kubewright_model::talos::TALOS_API;
 use kubewright_model::text::Text;
 
 use super::{Context, SecretNames, cloud, load_balancers};
@@ -40,7 +41,10 @@ pub(super) fn hosts(
             Some(DesiredHost {
                 name: node.name.clone(),
                 machine: Some(node.name.clone()),
-                way: cloud::through_gate(context, node, way(node, settings.ssh.as_ref(), secrets)),
+                way: match runs_talos(context, node) {
+                    true => way_to_talos(node),
+                    false => cloud::through_gate(context, node, way(node, settings.ssh.as_ref(), secrets)),
+                },
                 os: settings.os.clone(),
                 resources: resources(context, node, settings, names, proxies, secrets),
                 listens: listens(context, node),
@@ -76,6 +80,23 @@ fn names(settings: &HostSettings, nodes: &[HostsEntry]) -> Vec<HostsEntry> {
         .iter()
         .filter_map(|(address, names)| Some(HostsEntry { address: address.parse().ok()?, names: names.clone() }));
     nodes.chain(aliases).collect()
+}
+
+/// Whether a node's host runs Talos. A load balancer's does not: it runs HAProxy.
+fn runs_talos(context: &Context<'_>, node: &NodePlan<'_>) -> bool {
+    context.file.spec.kubernetes.distribution == Distribution::Talos && node.is_node()
+}
+
+/// The way to Talos, which has no users and no keys.
+fn way_to_talos(node: &NodePlan<'_>) -> Way {
+    let maintenance = distributions::maintenance(node).filter(|there| Some(*there) != node.address);
+    Way {
+        address: node.address,
+        name: node.address.is_none().then(|| node.name.to_string()),
+        port: TALOS_API,
+        talos: Some(TalosWay { maintenance }),
+        ..plain_way(None, None)
+    }
 }
 
 fn way(node: &NodePlan<'_>, ssh: Option<&Ssh>, secrets: &mut SecretNames) -> Way {
@@ -123,6 +144,7 @@ pub(super) fn plain_way(ssh: Option<&Ssh>, sudo: Option<HoleName>) -> Way {
         host_key: None,
         first: None,
         sudo,
+        talos: None,
     }
 }
 
@@ -159,8 +181,8 @@ fn resources(
 ) -> Vec<HostResource> {
     let kubernetes = &context.file.spec.kubernetes;
     // Talos has no shell and no files of ours: its machine configuration says all of this.
-    if kubernetes.distribution == Distribution::Talos {
-        return Vec::new();
+    if runs_talos(context, node) {
+        return distributions::host_resources(context, node);
     }
     let mut resources = vec![HostResource::Hostname(node.name.to_string())];
     resources.extend(settled(settings, !modules_are_the_hypervisors(context, node), secrets));

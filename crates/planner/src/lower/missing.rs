@@ -43,6 +43,9 @@ fn of_cluster(file: &ClusterFile) -> Vec<Missing> {
     }
     missing.extend(flannel(&spec.kubernetes));
     missing.extend(of_kubeadm(file));
+    if distribution == Distribution::Talos && !spec.kubernetes.registries.is_empty() {
+        missing.push(blocks("`registries` on Talos", "say them as patches of Talos"));
+    }
     if spec.addons.storage.local_path.is_some() && distribution != Distribution::K3s {
         let effect = "no StorageClass for folders of the nodes is made";
         missing.push(blocks(format!("local-path volumes on {}", distribution.title()), effect));
@@ -73,10 +76,8 @@ fn flannel(kubernetes: &Kubernetes) -> Option<Missing> {
         Distribution::Rke2 if flannel.backend == FlannelBackend::Vxlan && flannel.interface.is_none() => None,
         Distribution::Rke2 => Some(blocks("settings of Flannel on RKE2", "its chart is told nothing of them")),
         Distribution::Kubeadm => None,
-        Distribution::Talos => {
-            let effect = "its manifest is not applied, so pods have no network";
-            Some(blocks(format!("Flannel on {title}"), effect))
-        }
+        Distribution::Talos if flannel.backend == FlannelBackend::Vxlan && flannel.interface.is_none() => None,
+        Distribution::Talos => Some(blocks(format!("settings of Flannel on {title}"), "say them as patches of Talos")),
     }
 }
 

@@ -72,7 +72,8 @@ pub(super) fn roll_agents(draft: &mut Draft<'_>, observed: &Observed, members: &
     for (i, (node, upgrade)) in disturbed(draft, observed, members, false).into_iter().enumerate() {
         let before = if i < window { last.to_vec() } else { vec![ends[i - window].clone()] };
         // A node that does not answer has no pods to move.
-        let drain = evicts(node) || (upgrade || starts_again(draft, node)) && node.seen.is_some_and(|seen| seen.ready);
+        let moves = upgrade || starts_again(draft, node) || boots_anew(node);
+        let drain = evicts(node) || moves && node.seen.is_some_and(|seen| seen.ready);
         ends.push(roll_one(draft, node, observed, upgrade, drain, before));
     }
 }
@@ -127,7 +128,12 @@ pub(super) fn starts_again(draft: &Draft<'_>, node: &Node<'_>) -> bool {
 /// over, which is not said to work. <https://kubernetes.io/releases/version-skew-policy/#kubelet>
 fn moves_pods(draft: &Draft<'_>, node: &Node<'_>, upgrade: bool) -> bool {
     let kubeadm = draft.desired.kubernetes.distribution == Distribution::Kubeadm;
-    starts_again(draft, node) || kubeadm && upgrade && node.seen.is_some_and(|seen| seen.ready)
+    starts_again(draft, node) || boots_anew(node) || kubeadm && upgrade && node.seen.is_some_and(|seen| seen.ready)
+}
+
+/// Whether what differs on a node's host starts its machine again.
+fn boots_anew(node: &Node<'_>) -> bool {
+    node.answers().is_some_and(|seen| node.host.resources.iter().any(|it| crate::diff::talos::reboots(it, seen)))
 }
 
 /// Whether pods of a node have anywhere to go.

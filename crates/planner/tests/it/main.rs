@@ -15,4 +15,6 @@ mod prometheus;
 #[cfg(test)]
 mod rules;
 #[cfg(test)]
+mod talos;
+#[cfg(test)]
 mod templates;

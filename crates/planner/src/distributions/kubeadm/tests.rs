@@ -61,6 +61,7 @@ fn steps(recipe: &Recipe) -> String {
         RecipeStep::Start { unit, .. } => format!("start {unit}\n"),
         RecipeStep::Restart { unit, .. } => format!("restart {unit}\n"),
         RecipeStep::Stop { unit } => format!("stop {unit}\n"),
+        RecipeStep::Talos(call) => format!("{call:?}\n"),
     };
     let gives = recipe.gives.iter().map(|output| format!("gives {} from {}\n", output.hole, output.file));
     std::iter::once(format!("# {}\n", recipe.title)).chain(recipe.steps.iter().map(line)).chain(gives).collect()

@@ -1,0 +1,151 @@
+//! Talos Linux: an operating system that is only Kubernetes. It has an API and no shell, and one machine configuration says
+//! everything that a node is.
+//!
+//! <https://www.talos.dev/v1.11/reference/configuration/>, <https://www.talos.dev/v1.11/reference/api/>
+
+pub mod schematic;
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::ids::NodeName;
+use crate::observed::MemberSeen;
+use crate::text::Text;
+use crate::units::{Size, Span};
+use crate::version::Version;
+
+/// The port of Talos' API. <https://www.talos.dev/v1.11/learn-more/talos-network-connectivity/>
+pub const TALOS_API: u16 = 50000;
+
+/// The port of Talos' own balancer for the API, which listens on every node.
+/// <https://www.talos.dev/v1.11/kubernetes-guides/configuration/kubeprism/>
+pub const KUBEPRISM: u16 = 7445;
+
+/// The secret that holds the PKI and the tokens of a cluster of Talos: a file as `talosctl gen secrets` writes it.
+pub const TALOS_SECRETS: &str = "talos";
+
+/// The hole of a part of those secrets: `machine.ca.crt`.
+pub fn part(name: &str) -> crate::ids::HoleName {
+    crate::ids::HoleName::of_secret(&format!("{TALOS_SECRETS}.{name}"))
+}
+
+/// The machine configuration of a node: one document or several, in the order in which they are written.
+///
+/// It is kept as JSON with holes, which no secret is in, so that it can be shown, compared and saved; what Talos gets is YAML.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct MachineConfig(Text);
+
+impl MachineConfig {
+    /// A configuration of these documents.
+    pub fn of(documents: &[Value]) -> Self {
+        Self(Text::of_json(&Value::from(documents).to_string()))
+    }
+
+    /// The text with its holes.
+    pub fn text(&self) -> &Text {
+        &self.0
+    }
+
+    /// The documents, with holes as [`crate::text::in_json`] writes them.
+    pub fn documents(&self) -> Vec<Value> {
+        documents_of(&self.0.to_json())
+    }
+}
+
+fn documents_of(json: &str) -> Vec<Value> {
+    // It was written by `MachineConfig::of`, so it is a list.
+    serde_json::from_str(json).unwrap_or_default()
+}
+
+/// The image that Talos is installed from.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct TalosImage {
+    /// The version of Talos.
+    pub version: Version,
+    /// The installer's image: `factory.talos.dev/metal-installer/SCHEMATIC:v1.11.5`.
+    pub image: String,
+    /// The system extensions in it, in the image factory's words.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub extensions: Vec<String>,
+    /// The schematic's id, where the image is made by the image factory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schematic: Option<String>,
+    /// The factory's address and the text that it has to know before it makes the image, where that is ours to tell it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub factory: Option<(String, String)>,
+}
+
+/// Something that is asked of Talos by its API.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum TalosCall {
+    /// Begin etcd on this node. Talos refuses where it has data.
+    Bootstrap,
+    /// Wait until the node is a member: on a server, that etcd counts its vote; on both, that its kubelet runs.
+    Joined {
+        /// Its etcd is one of the cluster's.
+        server: bool,
+        /// How long at most.
+        timeout: Span,
+    },
+    /// Wait until the kubelet of this version runs.
+    Runs {
+        /// Kubernetes' version.
+        version: Version,
+        /// How long at most.
+        timeout: Span,
+    },
+    /// Read the kubeconfig of the cluster's administrators.
+    Kubeconfig,
+    /// Take another member out of etcd: the one that the hole [`crate::desired::FORGOTTEN`] names.
+    Forget,
+    /// Wipe the disk but for Talos itself and start again, in maintenance mode.
+    Reset {
+        /// How long until it answers there, at most.
+        timeout: Span,
+    },
+    /// Save etcd into a file beside the journals of this computer.
+    Snapshot,
+}
+
+/// What is being done, for people.
+impl fmt::Display for TalosCall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Bootstrap => "bootstrapping etcd",
+            Self::Joined { server: true, .. } => "waiting until etcd has the node as a voting member",
+            Self::Joined { server: false, .. } => "waiting until the kubelet is let in",
+            Self::Runs { .. } => "waiting until the kubelet runs with the new version",
+            Self::Kubeconfig => "reading the kubeconfig",
+            Self::Forget => "taking a member out of etcd",
+            Self::Reset { .. } => "resetting to maintenance mode",
+            Self::Snapshot => "saving etcd",
+        })
+    }
+}
+
+/// What Talos tells of itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TalosSeen {
+    /// The version that runs.
+    pub version: Version,
+    /// It waits for its configuration, and lets everybody give it one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub maintenance: bool,
+    /// The documents of its configuration. Secrets that we know are holes, and others are not told.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub config: Vec<Value>,
+    /// The schematic of the image that it runs from, where the image factory has made it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schematic: Option<String>,
+    /// The disks that it could be installed on, by their device.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub disks: BTreeMap<String, Size>,
+    /// The members of etcd as this node knows them; none where its etcd does not answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub etcd: Option<BTreeMap<NodeName, MemberSeen>>,
+}

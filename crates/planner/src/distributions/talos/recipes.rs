@@ -1,0 +1,71 @@
+//! What is asked of Talos to begin a cluster, to be a member of it, and to be nothing again.
+
+use kubewright_model::recipe::{Effect, Output, Recipe, RecipeStep};
+use kubewright_model::talos::TalosCall;
+use kubewright_model::units::Span;
+
+use crate::context::Context;
+use crate::context::nodes::NodePlan;
+
+/// The first start pulls the images of a control plane; on a slow link that takes minutes.
+const START_TIMEOUT: Span = Span::from_secs(10 * 60);
+/// A machine of iron may take minutes until its firmware starts anything.
+const RESET_TIMEOUT: Span = Span::from_secs(15 * 60);
+
+/// The hole for the kubeconfig that is kept.
+const KUBECONFIG: &str = "cluster/kubeconfig";
+
+fn recipe(context: &Context<'_>, title: impl Into<String>, effect: Effect, calls: Vec<TalosCall>) -> Recipe {
+    let version = Some(context.file.spec.kubernetes.version.clone());
+    let steps = calls.into_iter().map(RecipeStep::Talos).collect();
+    Recipe { title: title.into(), effect, version, steps, gives: Vec::new() }
+}
+
+/// Every server could begin; exactly one is told to.
+/// <https://www.talos.dev/v1.11/introduction/getting-started/#kubernetes-bootstrap>
+pub(super) fn init(context: &Context<'_>) -> Recipe {
+    let calls =
+        vec![TalosCall::Bootstrap, TalosCall::Joined { server: true, timeout: START_TIMEOUT }, TalosCall::Kubeconfig];
+    let gives = vec![Output { hole: KUBECONFIG.into(), file: "kubeconfig".into(), replace: Vec::new() }];
+    Recipe { gives, ..recipe(context, "bootstrap the Talos cluster", Effect::Init, calls) }
+}
+
+/// A node with its configuration finds the others by itself.
+pub(super) fn join(context: &Context<'_>, node: &NodePlan<'_>) -> Recipe {
+    let server = node.is_server();
+    let joined = TalosCall::Joined { server, timeout: START_TIMEOUT };
+    let mut calls = vec![joined];
+    match server {
+        true => {
+            // The way in is lost without it, where the one that began is gone.
+            calls.push(TalosCall::Kubeconfig);
+            let gives = vec![Output { hole: KUBECONFIG.into(), file: "kubeconfig".into(), replace: Vec::new() }];
+            Recipe { gives, ..recipe(context, "join the Talos control plane", Effect::JoinServer, calls) }
+        }
+        false => recipe(context, "join Talos as a worker", Effect::JoinAgent, calls),
+    }
+}
+
+pub(super) fn forget(context: &Context<'_>) -> Recipe {
+    recipe(context, "take a member out of etcd", Effect::Forget, vec![TalosCall::Forget])
+}
+
+/// The configuration names the images of Kubernetes; Talos pulls them and starts them by itself.
+/// <https://www.talos.dev/v1.11/kubernetes-guides/upgrading-kubernetes/#manual-kubernetes-upgrade>
+pub(super) fn upgrade(context: &Context<'_>) -> Recipe {
+    let version = context.file.spec.kubernetes.version.clone();
+    let title = format!("run Kubernetes {version}");
+    recipe(context, title, Effect::Upgrade, vec![TalosCall::Runs { version, timeout: START_TIMEOUT }])
+}
+
+/// What is on the disk of Talos' own and of Kubernetes goes; what boots the machine stays, and waits in maintenance mode.
+/// <https://www.talos.dev/v1.11/talos-guides/resetting-a-machine/>
+pub(super) fn leave() -> Recipe {
+    let steps = vec![RecipeStep::Talos(TalosCall::Reset { timeout: RESET_TIMEOUT })];
+    let title = "reset Talos to maintenance mode".into();
+    Recipe { title, effect: Effect::Leave, version: None, steps, gives: Vec::new() }
+}
+
+pub(super) fn snapshot(context: &Context<'_>) -> Recipe {
+    recipe(context, "save etcd", Effect::Snapshot, vec![TalosCall::Snapshot])
+}
