@@ -106,6 +106,20 @@ impl Machine {
         image.as_str()?.rsplit_once(':')?.1.parse().ok()
     }
 
+    /// It runs from what it was installed from, whatever it was started from.
+    fn comes_from_its_image(&mut self) {
+        let image = self.said(None, "/machine/install/image");
+        let image = image.or_else(|| self.said(Some("UnattendedInstallConfig"), "/installer/image"));
+        let Some((name, tag)) = image.and_then(Value::as_str).and_then(|image| image.rsplit_once(':')) else { return };
+        let version = tag.parse().ok();
+        let schematic =
+            name.contains("metal-installer/").then(|| name.rsplit('/').next().unwrap_or_default().to_string());
+        if let Some(talos) = self.host.talos.as_mut() {
+            talos.version = version.unwrap_or(talos.version.clone());
+            talos.schematic = schematic;
+        }
+    }
+
     /// Whether somebody else brings the pods' network.
     fn wants_network(&self) -> bool {
         match self.said(None, "/cluster/network/cni/name").and_then(Value::as_str) {
@@ -194,6 +208,9 @@ impl Ssh {
             if let Some(talos) = machine.host.talos.as_mut() {
                 talos.config = documents;
                 talos.maintenance = false;
+            }
+            if fresh {
+                machine.comes_from_its_image();
             }
             let joined = machine.host.kubernetes.as_ref().is_some_and(|kubernetes| kubernetes.joined);
             let version = machine.kubelet();
