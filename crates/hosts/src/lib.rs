@@ -21,6 +21,7 @@ mod real;
 mod recipe;
 mod shell;
 mod ssh;
+pub mod talos;
 mod transport;
 mod upload;
 

@@ -3,7 +3,7 @@
 //!
 //! <https://www.talos.dev/v1.11/reference/configuration/>, <https://www.talos.dev/v1.11/reference/api/>
 
-pub mod schematic;
+mod schematic;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -16,6 +16,8 @@ use crate::observed::MemberSeen;
 use crate::text::Text;
 use crate::units::{Size, Span};
 use crate::version::Version;
+
+pub use schematic::Schematic;
 
 /// The port of Talos' API. <https://www.talos.dev/v1.11/learn-more/talos-network-connectivity/>
 pub const TALOS_API: u16 = 50000;
@@ -74,9 +76,9 @@ pub struct TalosImage {
     /// The schematic's id, where the image is made by the image factory.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schematic: Option<String>,
-    /// The factory's address and the text that it has to know before it makes the image, where that is ours to tell it.
+    /// The address of the factory that has to be told the extensions before it makes the image.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub factory: Option<(String, String)>,
+    pub factory: Option<String>,
 }
 
 /// Something that is asked of Talos by its API.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use kubewright_model::host::HostResource;
 use kubewright_model::observed::HostSeen;
-use kubewright_model::talos::{MachineConfig, TalosImage, TalosSeen, schematic};
+use kubewright_model::talos::{MachineConfig, Schematic, TalosImage, TalosSeen};
 use serde_json::Value;
 
 /// From what to what, for people; none where it is as wished.
@@ -14,7 +14,7 @@ pub(super) type Change = Option<(Option<String>, String)>;
 /// there, whatever it was started from.
 pub(super) fn image(wish: &TalosImage, seen: &HostSeen) -> Change {
     let there = seen.talos.as_ref().filter(|there| !there.maintenance)?;
-    let plain = schematic::id(&schematic::text(&[]));
+    let plain = Schematic::new(&[], &[]).map(|made| made.id.to_string()).unwrap_or_default();
     let of = |schematic: &Option<String>| schematic.clone().filter(|id| *id != plain);
     let (is, to_be) = (of(&there.schematic), of(&wish.schematic));
     if there.version.bare() == wish.version.bare() && is == to_be {
@@ -227,7 +227,7 @@ mod tests {
     fn an_image_is_another_one_by_its_version_or_by_what_is_in_it() {
         let wish = |version, extensions: &[&str]| {
             let extensions: Vec<String> = extensions.iter().map(ToString::to_string).collect();
-            let id = schematic::id(&schematic::text(&extensions));
+            let id = Schematic::new(&extensions, &[]).unwrap().id.to_string();
             let version = Version::known(version);
             TalosImage { version, image: String::new(), schematic: Some(id), extensions, factory: None }
         };

@@ -1,7 +1,7 @@
 //! The image that Talos is installed from.
 
 use kubewright_model::spec::kubernetes::Talos;
-use kubewright_model::talos::{TalosImage, schematic};
+use kubewright_model::talos::{Schematic, TalosImage};
 
 use crate::context::Context;
 use crate::context::nodes::NodePlan;
@@ -21,10 +21,8 @@ pub(super) fn image(context: &Context<'_>, node: &NodePlan<'_>) -> Option<TalosI
     let (schematic, factory) = match &talos.schematic {
         Some(id) => (Some(id.clone()), None),
         None if extensions.is_empty() => (None, None),
-        None => {
-            let text = schematic::text(&extensions);
-            (Some(schematic::id(&text)), Some((talos.factory.clone(), text)))
-        }
+        // The form of their names lets in nothing else.
+        None => (Schematic::new(&extensions, &[]).ok().map(|made| made.id.to_string()), Some(talos.factory.clone())),
     };
     let image = match &schematic {
         Some(id) => format!("{}/{}/{id}:{tag}", host(talos), installer(talos, node)),
