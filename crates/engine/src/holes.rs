@@ -204,12 +204,12 @@ fn pretended(name: &str) -> Secret {
 }
 
 /// How long a command that gives a secret may take: it may ask a person, who is there or is not.
-const LONGEST: Duration = Duration::from_secs(120);
+pub(crate) const LONGEST: Duration = Duration::from_secs(120);
 /// Between two looks whether it has ended.
 const LOOK: Duration = Duration::from_millis(20);
 
 /// What a command prints, if it ends well within this time. Why it did not may hold the secret, so it is not shown.
-fn printed(command: &[String], within: Duration) -> Result<Vec<u8>, String> {
+pub(crate) fn printed(command: &[String], within: Duration) -> Result<Vec<u8>, String> {
     let (program, arguments) = command.split_first().ok_or("no place is given")?;
     let mut command = Command::new(program);
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());

@@ -24,6 +24,7 @@ mod observe;
 pub mod rehearse;
 mod retry;
 pub mod sim;
+pub mod sops;
 pub mod store;
 mod values;
 pub mod verify;

@@ -40,6 +40,7 @@ mod rehearsals;
 mod releases;
 mod scenarios;
 mod secrets;
+mod sops;
 mod targets;
 #[path = "../../../providers/tests/it/taught.rs"]
 mod taught;
