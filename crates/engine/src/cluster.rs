@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use kubewright_hosts::Holes;
+use kubewright_model::applications::{ApplicationSeen, Remedy};
 pub use kubewright_model::checked::Checked;
 use kubewright_model::condition::Condition;
 use kubewright_model::desired::{Desired, DesiredRelease};
@@ -85,6 +86,17 @@ pub trait ClusterApi: Send + Sync {
 
     /// Looks once whether a condition holds. What is asked from the side of nodes is no matter of these hands.
     async fn check(&self, condition: &Condition) -> Result<Checked, ClusterError>;
+
+    /// Argo CD's applications, all of them; none where there is no Argo CD.
+    async fn applications(&self) -> Result<Vec<ApplicationSeen>, ClusterError> {
+        Ok(Vec::new())
+    }
+
+    /// Does for applications what somebody has decided. What is done already is no error.
+    async fn mend(&self, remedy: &Remedy) -> Result<(), ClusterError> {
+        let why = "these hands know of no applications".into();
+        Err(ClusterError::Refused { what: remedy.to_string(), why, log: Vec::new() })
+    }
 
     /// Returns when it is worth looking again whether a condition holds: when something that it is about has changed, or,
     /// where nobody tells of changes, after this pause.

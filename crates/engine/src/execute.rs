@@ -159,7 +159,8 @@ async fn perform(
     let tell = move |saying| drop(say.send((place, saying)));
     let deed = hands.perform(step, &tell);
     let outcome = match step.action {
-        Action::Wait { .. } => tokio::select! {
+        // A remedy that was begun may be begun again.
+        Action::Wait { .. } | Action::SettleApplications(_) => tokio::select! {
             biased;
             outcome = deed => outcome,
             () = stop.wanted() => Outcome::Cancelled,

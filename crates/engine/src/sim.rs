@@ -9,6 +9,7 @@
 
 mod addresses;
 mod api;
+mod applications;
 mod before;
 mod cloud;
 mod conditions;
@@ -138,6 +139,9 @@ impl DataCentre {
         state.talos = desired.hosts.iter().filter_map(talos).collect();
         // What a cloud has and nobody here makes is there: a network that exists already, a certificate.
         state.granted = granted(desired);
+        state.applications.clone_from(&desired.applications);
+        let objects = desired.objects.iter().flat_map(|group| &group.manifests).filter_map(|it| it.id().ok());
+        state.rooted = objects.into_iter().any(|id| id.kind == "Application");
         for machine in desired.all_machines() {
             if state.places.insert(machine.place.clone()) && !ours.contains(machine.place.as_str()) {
                 state.furnish_hypervisor(&machine.place);
@@ -224,6 +228,7 @@ impl DataCentre {
         let now = self.now();
         let mut state = self.lock();
         state.unstick(now);
+        state.unstick_applications(now);
         let mended = std::mem::take(&mut state.faults);
         state.mended.extend(mended);
         state.cluster.unlisted.clear();

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::applications::DesiredApplications;
 use crate::balancer::BalancerSettings;
 use crate::checked::Group;
 use crate::cloud::DesiredResource;
@@ -67,6 +68,9 @@ pub struct Desired {
     pub objects: Vec<DesiredObjects>,
     /// Helm releases, in the order in which they are installed.
     pub releases: Vec<DesiredRelease>,
+    /// Argo CD's applications that a run waits for, where Argo CD is the spec's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub applications: Option<DesiredApplications>,
     /// Where the `helm` program comes from in its publisher's place, when it is not on the PATH.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub helm_mirror: Option<String>,

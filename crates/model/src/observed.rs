@@ -10,6 +10,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::applications::ApplicationSeen;
 use crate::desired::DesiredRelease;
 use crate::digest::Digest;
 use crate::ids::{Namespace, NodeName, Owner, ProviderName, ReleaseName};
@@ -170,6 +171,9 @@ pub struct ClusterSeen {
     /// Services of type LoadBalancer, whosever they are.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub services: BTreeMap<ObjectKey, ServiceSeen>,
+    /// Argo CD's applications, whosever they are; they are looked at where the spec has Argo CD.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub applications: Vec<ApplicationSeen>,
 }
 
 impl ClusterSeen {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::applications::DesiredApplications;
 use crate::change::{FieldChange, Reason, Subject};
 use crate::cloud::{CloudId, DesiredResource, Stray};
 use crate::condition::Condition;
@@ -90,7 +91,8 @@ impl Plan {
 
     /// Whether there is something to do, and all of it is waiting.
     pub fn only_waits(&self) -> bool {
-        !self.is_empty() && self.steps.iter().all(|step| matches!(step.action, Action::Wait { .. }))
+        !self.is_empty()
+            && self.steps.iter().all(|step| matches!(step.action, Action::Wait { .. } | Action::SettleApplications(_)))
     }
 
     /// Whether something that was asked cannot be done.
@@ -244,6 +246,9 @@ impl Step {
             Action::InstallRelease(release) => format!("install {} into {}", release.name, release.namespace),
             Action::RemoveRelease { name, .. } => format!("remove release {name}"),
             Action::Wait { condition, .. } => format!("wait until {condition}"),
+            Action::SettleApplications(wish) => {
+                format!("wait until {}, and help those that are stuck", Condition::Applications(wish.check.clone()))
+            }
         }
     }
 }
@@ -443,6 +448,9 @@ pub enum Action {
         /// How long at most.
         timeout: Span,
     },
+    /// Wait until Argo CD's applications are as they should be, and do for those that are stuck what is known to help:
+    /// a [`Remedy`](crate::applications::Remedy), and nothing else.
+    SettleApplications(Box<DesiredApplications>),
 }
 
 /// What is to become true of one host in one step.

@@ -22,12 +22,13 @@ mod storage;
 mod vault;
 
 use indexmap::IndexMap;
+use kubewright_model::applications::DesiredApplications;
 use kubewright_model::desired::{DesiredObjects, DesiredRelease};
 use kubewright_model::ids::{Namespace, ReleaseName};
 use kubewright_model::object::ObjectKey;
-use kubewright_model::spec::AddOns;
 use kubewright_model::spec::addons::OnFailure;
 use kubewright_model::spec::verify::PodCheck;
+use kubewright_model::spec::{AddOns, ClusterFile};
 use kubewright_model::version::Version;
 use serde_json::{Map, Value};
 
@@ -71,6 +72,12 @@ pub(crate) fn objects(context: &Context<'_>, secrets: &mut SecretNames) -> Vec<D
     groups.extend(addons.elasticsearch.as_ref().map(|it| elasticsearch::objects(it, secrets)));
     groups.extend(addons.argocd.as_ref().and_then(argocd::objects));
     groups
+}
+
+/// Argo CD's applications that a run waits for: those that the file asks for, or the one that holds all others.
+pub(crate) fn applications(file: &ClusterFile) -> Option<DesiredApplications> {
+    let argocd = file.spec.addons.argocd.as_ref()?;
+    argocd::applications(argocd, file.spec.verify.applications.as_ref())
 }
 
 /// Pods that no release of ours has, but what it makes: each with the name of their check.

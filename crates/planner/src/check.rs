@@ -185,7 +185,8 @@ fn touches_cluster(action: &Action) -> bool {
         | Action::TakeObjects(_)
         | Action::DeleteObjects(_)
         | Action::InstallRelease(_)
-        | Action::RemoveRelease { .. } => true,
+        | Action::RemoveRelease { .. }
+        | Action::SettleApplications(_) => true,
         _ => false,
     }
 }

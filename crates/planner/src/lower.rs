@@ -83,6 +83,7 @@ pub fn lower(file: &ClusterFile) -> (Desired, Vec<Diagnostic>) {
         proxies,
         objects,
         releases,
+        applications: crate::addons::applications(file),
         helm_mirror: spec.addons.helm.mirror.clone(),
         checks,
         proxmox,

@@ -4,6 +4,7 @@
 //! before it, so there is no graph and no cycle. Every rule that keeps a cluster alive (one voter at a time, quorum,
 //! version skew, a sliding window of agents) is here, or in `holders`, `foundation` and `turns`, which `check` goes by too.
 
+mod applications;
 mod backups;
 mod balancing;
 mod clean;
@@ -102,6 +103,7 @@ fn build<'a>(mut draft: Draft<'a>, observed: &Observed, anew: &BTreeSet<NodeName
     machines::load_balancers(&mut draft, observed);
     members::plan(&mut draft, observed, &standings, &mut holders);
     cluster::plan(&mut draft, &standings);
+    applications::plan(&mut draft, &standings);
     removal::unwanted(&mut draft, observed, &standings, &mut holders);
     machines::unwanted_balancers(&mut draft, observed);
     cloud::leftover(&mut draft, observed);

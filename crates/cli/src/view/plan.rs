@@ -51,7 +51,8 @@ impl Mark {
             | Action::Cordon(_)
             | Action::Drain { .. }
             | Action::Uncordon(_)
-            | Action::Wait { .. } => Self::Moves,
+            | Action::Wait { .. }
+            | Action::SettleApplications(_) => Self::Moves,
             Action::UpdateMachine(_) | Action::MarkNode(_) | Action::TakeObjects(_) => Self::Changes,
             Action::RunRecipe { recipe, .. } if recipe.effect == Effect::Upgrade => Self::Changes,
             Action::RunRecipe { recipe, .. } if recipe.effect == Effect::Leave => Self::Removes,

@@ -1,5 +1,6 @@
 //! Hands on a real cluster: the Kubernetes API by the kubeconfig that a server gave, and the `helm` program.
 
+mod applications;
 mod conditions;
 mod drain;
 mod failure;
@@ -22,6 +23,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use kubewright_hosts::{Holes, Hosts};
+use kubewright_model::applications::{ApplicationSeen, Remedy};
 use kubewright_model::condition::Condition;
 use kubewright_model::desired::{Desired, DesiredRelease};
 use kubewright_model::ids::{Namespace, NodeName, Owner, ReleaseName};
@@ -214,6 +216,16 @@ impl ClusterApi for RealCluster {
             Err(error) if error.may_pass() => Ok(Checked { saw: error.to_string(), ..Checked::default() }),
             answer => answer,
         }
+    }
+
+    async fn applications(&self) -> Result<Vec<ApplicationSeen>, ClusterError> {
+        let session = self.session().await?;
+        self.heed(applications::seen(&session.client).await)
+    }
+
+    async fn mend(&self, remedy: &Remedy) -> Result<(), ClusterError> {
+        let session = self.session().await?;
+        self.heed(applications::mend(&session.client, remedy).await)
     }
 
     async fn changed(&self, condition: &Condition, pause: Duration) {

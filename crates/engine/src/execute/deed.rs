@@ -10,6 +10,7 @@ macro_rules! patiently {
     };
 }
 
+mod applications;
 mod machines;
 mod membership;
 mod waiting;
@@ -219,6 +220,7 @@ impl<'a> Hands<'a> {
             | Action::InstallRelease(_)
             | Action::RemoveRelease { .. } => self.on_cluster(action, tell).await,
             Action::Wait { condition, timeout } => self.wait(condition, *timeout, tell).await,
+            Action::SettleApplications(wish) => self.settle(wish, tell).await,
         }
     }
 

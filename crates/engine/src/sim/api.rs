@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use kubewright_hosts::Holes;
+use kubewright_model::applications::{ApplicationSeen, Remedy};
 use kubewright_model::condition::Condition;
 use kubewright_model::desired::{Desired, DesiredRelease};
 use kubewright_model::digest::Digest;
@@ -275,6 +276,18 @@ impl ClusterApi for Api {
         self.centre.at_present().forget(node, now).map_err(|why| refused(format!("node {node}"), why))
     }
 
+    async fn applications(&self) -> Result<Vec<ApplicationSeen>, ClusterError> {
+        self.request("kubernetes check").await?;
+        let now = self.centre.now();
+        Ok(self.centre.at_present().applications_seen(now))
+    }
+
+    async fn mend(&self, remedy: &Remedy) -> Result<(), ClusterError> {
+        self.request("kubernetes mend").await?;
+        let now = self.centre.now();
+        self.centre.at_present().mend_applications(remedy, now)
+    }
+
     async fn check(&self, condition: &Condition) -> Result<Checked, ClusterError> {
         match self.request("kubernetes check").await {
             Ok(()) => {}
@@ -480,6 +493,7 @@ impl State {
             unlisted,
             releases: releases.collect(),
             services: self.services_seen(),
+            applications: self.applications_seen(now),
         }
     }
 }

@@ -30,11 +30,17 @@ pub enum FaultKind {
     EtcdStuck,
     /// A machine of Talos that was reset does not come back in maintenance mode until a person sees to it.
     NeverBack,
+    /// One of Argo CD's applications is put into a namespace that nobody makes.
+    NamespaceMissing,
+    /// Argo CD's repo-server ends its answer in the middle, until it is restarted.
+    RepoServerEof,
+    /// What one of Argo CD's applications makes does not start until a person sees to it.
+    ApplicationStuck,
 }
 
 impl FaultKind {
     /// All kinds.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 13] = [
         Self::Unreachable,
         Self::Api500,
         Self::Api429,
@@ -45,6 +51,9 @@ impl FaultKind {
         Self::SlowLink,
         Self::EtcdStuck,
         Self::NeverBack,
+        Self::NamespaceMissing,
+        Self::RepoServerEof,
+        Self::ApplicationStuck,
     ];
 
     /// The kind's word on the command line.
@@ -60,6 +69,9 @@ impl FaultKind {
             Self::SlowLink => "slow-link",
             Self::EtcdStuck => "etcd-stuck",
             Self::NeverBack => "never-back",
+            Self::NamespaceMissing => "namespace-missing",
+            Self::RepoServerEof => "repo-server-eof",
+            Self::ApplicationStuck => "application-stuck",
         }
     }
 

@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use kubewright_model::digest::Digest;
-use kubewright_model::ids::{Namespace, NodeName, Owner, ReleaseName};
+use kubewright_model::ids::{Namespace, NodeName, ObjectName, Owner, ReleaseName};
 use kubewright_model::object::{Manifest, ObjectId, ObjectKey};
 use kubewright_model::version::Version;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::applications::Application;
 use super::faults::FaultKind;
 use super::kubeadm::{Books, KUBELET};
 use super::rancher::Kind;
@@ -66,6 +67,12 @@ pub struct Cluster {
     pub(super) addresses: BTreeMap<ObjectKey, Vec<IpAddr>>,
     /// Releases by `namespace/name`.
     pub(super) releases: BTreeMap<String, Installed>,
+    /// Argo CD's applications.
+    #[serde(default)]
+    pub(super) applications: BTreeMap<ObjectName, Application>,
+    /// When Argo CD's repo-server was restarted, and serves again.
+    #[serde(default)]
+    pub(super) repo_server_at: Option<u64>,
 }
 
 /// A node as its cluster has it.

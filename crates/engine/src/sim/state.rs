@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
+use kubewright_model::applications::DesiredApplications;
 use kubewright_model::cloud::{CloudId, ResourceSeen, Stray};
 use kubewright_model::desired::{Body, DesiredMachine};
 use kubewright_model::digest::Digest;
@@ -112,6 +113,11 @@ pub struct State {
     /// The versions of Talos that machines wait with for their configuration.
     #[serde(default)]
     pub(super) talos: BTreeMap<NodeName, Version>,
+    /// Argo CD's applications that the spec expects, and whether it names the one that holds all others.
+    #[serde(default)]
+    pub(super) applications: Option<DesiredApplications>,
+    #[serde(default)]
+    pub(super) rooted: bool,
     pub(super) breaches: Vec<Breach>,
     pub(super) calls: BTreeMap<String, u64>,
     pub(super) faults: Vec<(Fault, Course)>,
@@ -203,6 +209,8 @@ impl State {
             staying: BTreeSet::new(),
             systems: BTreeMap::new(),
             talos: BTreeMap::new(),
+            applications: None,
+            rooted: false,
             breaches: Vec::new(),
             calls: BTreeMap::new(),
             faults: Vec::new(),
@@ -369,6 +377,7 @@ impl State {
     pub(super) fn pass(&mut self, now: u64) {
         self.renew(now);
         self.come_back(now);
+        self.find_applications(now);
         let Some((_, course)) = self.fault(FaultKind::PowerCut) else { return };
         let Some(since) = course.since else { return };
         if course.met == 0 && now >= since + timing::UNTIL_POWER_CUT {

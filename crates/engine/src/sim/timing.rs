@@ -78,3 +78,7 @@ pub(super) const UNREACHABLE: u64 = 90_000;
 pub(super) const UNTIL_POWER_CUT: u64 = 75_000;
 /// How long the power is away, with the hypervisor's own start.
 pub(super) const POWER_CUT: u64 = 100_000;
+/// Argo CD renders what Git holds of an application and applies it.
+pub(super) const SYNC: u64 = 20_000;
+/// Its repo-server starts.
+pub(super) const REPO_SERVER: u64 = 25_000;

@@ -1,5 +1,6 @@
 //! Hands on clusters, on a real API server.
 
+mod applications;
 mod charts;
 mod conditions;
 mod nodes;

@@ -1,13 +1,19 @@
 //! Argo CD and the application that holds all others.
 //! <https://argo-cd.readthedocs.io/en/stable/operator-manual/declarative-setup/>
 
+use kubewright_model::applications::DesiredApplications;
 use kubewright_model::desired::{DesiredObjects, DesiredRelease};
 use kubewright_model::object::{Manifest, ObjectKey};
 use kubewright_model::spec::addons::ArgoCd;
+use kubewright_model::spec::verify::ApplicationCheck;
+use kubewright_model::units::Span;
 use serde_json::json;
 
 use super::{Recommended, balanced};
 use crate::context::groups::group_after;
+
+/// A dozen applications pull their images over one link, and each may wait for another one.
+const TIMEOUT: Span = Span::from_secs(20 * 60);
 
 const NAMESPACE: &str = "argocd";
 
@@ -49,6 +55,16 @@ pub(super) fn objects(argocd: &ArgoCd) -> Option<DesiredObjects> {
         },
     }));
     Some(group_after("argocd-root", "argocd", CHART.name.into(), vec![application]))
+}
+
+/// What a run waits for: what `verify` asks of applications, or that the one that holds all others is Synced.
+pub(super) fn applications(argocd: &ArgoCd, asked: Option<&ApplicationCheck>) -> Option<DesiredApplications> {
+    let root = || {
+        let names = vec![argocd.root.as_ref()?.name.clone()];
+        Some(ApplicationCheck { count: 1, names, healthy: Vec::new(), progressing: Vec::new() })
+    };
+    let check = asked.cloned().or_else(root)?;
+    Some(DesiredApplications { check, timeout: TIMEOUT })
 }
 
 /// The server's Service, where it wants an address (`templates/_helpers.tpl`: the release has the chart's own name).

@@ -2,7 +2,7 @@
 
 pub(super) mod addresses;
 mod claims;
-mod custom;
+pub(super) mod custom;
 pub(super) mod events;
 pub(super) mod pods;
 mod urls;
@@ -18,6 +18,7 @@ use kubewright_model::desired::{Desired, DesiredKubernetes};
 use kubewright_model::ids::NodeName;
 use kubewright_model::net::HostPort;
 
+use super::applications;
 use super::drain::few;
 use super::failure::failed;
 use super::look::{all, condition, internal, is_ready, is_server, nodes, not_serving};
@@ -97,7 +98,7 @@ pub(super) async fn check(
         },
         Condition::NodePorts { service, ports } => addresses::node_ports(client, service, ports).await?,
         Condition::Certificates(check) => custom::certificates(client, check).await?,
-        Condition::Applications(check) => custom::applications(client, check).await?,
+        Condition::Applications(check) => return applications::check(client, check).await,
         Condition::Release { name, namespace } => pods::release(client, name, namespace).await?,
         Condition::Route { host } => route(session, host).await?,
         Condition::EachNode { .. } | Condition::Targets(_) => return Err(elsewhere(condition)),

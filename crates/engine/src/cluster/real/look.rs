@@ -24,6 +24,7 @@ use kubewright_model::observed::{ClusterSeen, MemberSeen, NodeSeen};
 use kubewright_model::spec::Distribution;
 use serde::de::DeserializeOwned;
 
+use super::applications;
 use super::failure::{failed, is_of_datastore};
 use super::kubeadm::{self, Plane};
 use super::marks::{APPLIED, CLUSTER, FIELD_MANAGER, MANAGED_BY, selector};
@@ -72,7 +73,12 @@ pub(super) async fn look(session: &Session, desired: &Desired) -> Result<Cluster
     };
     let nodes = nodes.iter().filter_map(seen).collect();
     let releases = releases::seen(releases);
-    Ok(ClusterSeen { nodes, members, namespaces, objects, unlisted, releases, services })
+    // Where they cannot be listed, none is waited for: nothing else follows from them.
+    let applications = match &desired.applications {
+        Some(_) => applications::seen(client).await.unwrap_or_default(),
+        None => Vec::new(),
+    };
+    Ok(ClusterSeen { nodes, members, namespaces, objects, unlisted, releases, services, applications })
 }
 
 /// What kubeadm's control plane tells; nothing where it is another one's.

@@ -1,12 +1,10 @@
-//! What other programs of the cluster keep: certificates, applications, and which pods stand behind a Service.
+//! What other programs of the cluster keep: certificates, and which pods stand behind a Service.
 
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::api::{Api, ApiResource, DynamicObject, ListParams};
 use kube::core::GroupVersionKind;
 use kube::{Client, ResourceExt as _};
-use kubewright_model::ids::ObjectName;
-use kubewright_model::spec::verify::{ApplicationCheck, CertificateCheck};
-use serde_json::Value;
+use kubewright_model::spec::verify::CertificateCheck;
 
 use super::super::drain::few;
 use super::super::failure::failed;
@@ -16,7 +14,7 @@ use super::{Answer, fails, holds};
 use crate::cluster::ClusterError;
 
 /// All objects of a kind; none where the cluster has no such kind.
-pub(super) async fn objects(
+pub(in super::super) async fn objects(
     client: &Client,
     group: &str,
     version: &str,
@@ -62,41 +60,6 @@ pub(super) async fn certificates(client: &Client, check: &CertificateCheck) -> R
     Ok(match there.len() >= check.at_least as usize {
         true => holds(format!("{} certificates are Ready", there.len())),
         false => fails(format!("{} of {} certificates are there", there.len(), check.at_least), ""),
-    })
-}
-
-/// Every application is Synced, there are enough of them, and those that are named are there.
-pub(super) async fn applications(client: &Client, check: &ApplicationCheck) -> Result<Answer, ClusterError> {
-    let Some(there) = objects(client, "argoproj.io", "v1alpha1", "Application").await? else {
-        return Ok(fails("Argo CD is not installed", "applications are Argo CD's"));
-    };
-    let word = |object: &DynamicObject, pointer: &str| {
-        object.data.pointer(pointer).and_then(Value::as_str).unwrap_or("Unknown").to_string()
-    };
-    let find = |name: &ObjectName| there.iter().find(|it| it.name_any() == name.as_str());
-    let mut amiss = Vec::new();
-    for object in &there {
-        let (sync, health) = (word(object, "/status/sync/status"), word(object, "/status/health/status"));
-        let name = object.name_any();
-        let named = |names: &[ObjectName]| names.iter().any(|it| it.as_str() == name);
-        if sync != "Synced" {
-            let said = object.data.pointer("/status/operationState/message").and_then(Value::as_str);
-            amiss.push(format!("{name} is {sync}{}", said.map(|said| format!(": {said}")).unwrap_or_default()));
-        }
-        let unwell = named(&check.healthy) && health != "Healthy"
-            || named(&check.progressing) && !["Healthy", "Progressing"].contains(&health.as_str());
-        if unwell {
-            amiss.push(format!("{name} is {health}"));
-        }
-    }
-    let wanted = check.names.iter().chain(&check.healthy);
-    amiss.extend(wanted.filter(|name| find(name).is_none()).map(|name| format!("{name} is not there")));
-    if there.len() < check.count as usize {
-        amiss.push(format!("{} of {} applications are there", there.len(), check.count));
-    }
-    Ok(match amiss.is_empty() {
-        true => holds(format!("{} applications are Synced", there.len())),
-        false => fails(few(&amiss), "what Git holds and what Argo CD says of it tell more"),
     })
 }
 
