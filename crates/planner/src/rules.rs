@@ -24,6 +24,7 @@ mod reserved;
 mod routes;
 mod secrets;
 mod settings;
+mod talos;
 mod templates;
 mod upkeep;
 mod verify;
@@ -44,6 +45,7 @@ pub fn rules(file: &ClusterFile) -> Vec<Diagnostic> {
     network::rules(&facts, &mut found);
     machines::rules(&facts, &mut found);
     kubernetes::rules(&facts, &mut found);
+    talos::rules(&facts, &mut found);
     ingress::rules(&facts, &mut found);
     hosts::rules(&facts, &mut found);
     paths::rules(&facts, &mut found);

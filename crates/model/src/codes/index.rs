@@ -383,6 +383,21 @@ codes! {
         "This version of kubewright knows the distribution up to the minor version that the message names. A newer one may \
          not exist, which is found out only when hosts download it, or may want what kubewright does not know. Compare it \
          with the distribution's releases.";
+    431 Error TALOS_OLD = "a Talos that is older than what is known",
+        "The machine configuration of Talos has another form in each minor version, and kubewright writes those from v1.9 \
+         on. An older Talos is upgraded by `talosctl upgrade`, one minor version at a time.";
+    432 Error TALOS_KUBERNETES = "a Kubernetes that this Talos does not run",
+        "Each minor version of Talos runs six of Kubernetes: v1.9 those from v1.27 to v1.32, v1.10 those from v1.28 to \
+         v1.33, and so on. It refuses a configuration with another one.";
+    433 Error TALOS_INTERFACE = "addresses on no interface",
+        "From v1.12 on Talos is told of its network by documents that name an interface, so it has to be said which one \
+         has the node's address. `talosctl get links --insecure` lists them on a machine that waits for its configuration.";
+    434 Error TALOS_NODE_UNKNOWN = "settings of a node that the pool does not have",
+        "`talos.nodes` says what differs on single nodes, by their names. A name that no node of the pool has would be \
+         read by nobody.";
+    435 Error TALOS_UNTAGGED = "two networks on one interface, and no tag",
+        "In maintenance mode Talos is in the untagged network of its interface. Where the nodes' own network is another \
+         one, it has a VLAN tag on the same interface, or the nodes would not be in it.";
     501 Error INGRESS_SEVERAL = "several ingress controllers",
         "Two controllers both take every route and both want ports 80 and 443. Keep one of `traefik` and `nginx`; \
          `none: true` stands alone.";

@@ -48,7 +48,6 @@ pub(super) fn rules(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
     proxmox::rules(facts, found);
     super::templates::rules(facts, found);
     hetzner::rules(facts, found);
-    talos(facts, found);
 }
 
 /// Exactly one kind of machine, from a provider that is defined.
@@ -295,43 +294,6 @@ fn reserve_of(facts: &Facts<'_>, cluster: &ProviderName, range: NumberRange, fou
     }
 }
 
-/// Talos is no Linux to log into.
-fn talos(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
-    if facts.spec.kubernetes.distribution != Distribution::Talos {
-        return;
-    }
-    for (path, settings) in super::settings(facts) {
-        let fields = [
-            ("ssh", settings.ssh.is_some()),
-            ("os", settings.os.is_some()),
-            ("repositories", !settings.repositories.is_empty()),
-            ("packages", !settings.packages.is_empty()),
-            ("holds", !settings.holds.is_empty()),
-            ("files", !settings.files.is_empty()),
-            ("sysctls", !settings.sysctls.is_empty()),
-            ("modules", !settings.modules.is_empty()),
-            ("users", !settings.users.is_empty()),
-            ("locale", settings.locale.is_some()),
-            ("timezone", settings.timezone.is_some()),
-            ("etcHosts", settings.etc_hosts.is_some()),
-            ("hostAliases", !settings.host_aliases.is_empty()),
-            ("swapOff", settings.swap_off.is_some()),
-            ("timeSync", settings.time_sync.is_some()),
-        ];
-        for (field, _) in fields.into_iter().filter(|(_, given)| *given) {
-            let help = "remove it, or write what you need as `kubernetes.talos.patches`";
-            refuse(codes::TALOS_HOST_SETTINGS, path.then(field), format!("Talos has no `{field}`"), help, found);
-        }
-    }
-    for (name, pool) in facts.spec.pools.iter().filter(|(_, pool)| pool.role.is_node()) {
-        if pool.proxmox.as_ref().is_some_and(|machines| machines.lxc.is_some()) {
-            let path = at("pools").then(name).then("proxmox").then("lxc");
-            let message = format!("the nodes of the pool `{name}` are containers, and Talos brings its own kernel");
-            refuse(codes::TALOS_IN_CONTAINER, path, message, "make them virtual machines: write `vm`", found);
-        }
-    }
-}
-
-fn refuse(code: Code, path: SpecPath, message: String, help: &str, found: &mut Vec<Diagnostic>) {
+pub(super) fn refuse(code: Code, path: SpecPath, message: String, help: &str, found: &mut Vec<Diagnostic>) {
     found.push(Diagnostic::new(code, path, message).help(help));
 }

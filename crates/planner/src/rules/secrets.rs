@@ -54,6 +54,8 @@ fn of_machines<'a>(facts: &Facts<'a>) -> Vec<Place<'a>> {
     }
     all.push((spec.kubernetes.join_token.as_ref(), at("kubernetes/joinToken"), Anywhere));
     all.push((spec.kubernetes.agent_token.as_ref(), at("kubernetes/agentToken"), Anywhere));
+    let talos = spec.kubernetes.talos.as_ref();
+    all.push((talos.and_then(|talos| talos.secrets.as_ref()), at("kubernetes/talos/secrets"), Outside));
     for (name, registry) in &spec.kubernetes.registries {
         let path = at("kubernetes/registries").then(name).then("login").then("password");
         all.push((registry.login.as_ref().map(|login| &login.password), path, Outside));
@@ -211,6 +213,6 @@ mod tests {
     fn every_place_of_a_secret_is_known() {
         let schema = kubewright_model::spec::schema::json_schema().to_string();
         let places = schema.matches("#/$defs/SecretRef").count();
-        assert_eq!(places, 24, "a field for a secret came or went: correct `references`, then this number");
+        assert_eq!(places, 25, "a field for a secret came or went: correct `references`, then this number");
     }
 }

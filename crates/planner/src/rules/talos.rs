@@ -1,0 +1,148 @@
+//! Talos: what it is told, and what nobody can tell it.
+
+use kubewright_model::codes;
+use kubewright_model::diagnostic::Diagnostic;
+use kubewright_model::spec::Distribution;
+use kubewright_model::spec::kubernetes::Talos;
+
+use super::machines::refuse;
+use super::{Facts, at};
+
+/// The oldest and the newest minor version of Talos whose configuration is known here.
+const OLDEST: (u64, u64) = (1, 9);
+const NEWEST: (u64, u64) = (1, 14);
+/// The first version whose network has documents of its own, which name their interface.
+const NAMED_INTERFACES: (u64, u64) = (1, 12);
+
+pub(super) fn rules(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
+    match &facts.spec.kubernetes.talos {
+        Some(talos) if facts.spec.kubernetes.distribution == Distribution::Talos => {
+            without_shell(facts, found);
+            versions(facts, talos, found);
+            interfaces(facts, talos, found);
+            pools(facts, found);
+        }
+        _ if facts.spec.kubernetes.distribution == Distribution::Talos => without_shell(facts, found),
+        _ => elsewhere(facts, found),
+    }
+}
+
+/// Talos is no Linux to log into.
+fn without_shell(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
+    for (path, settings) in super::settings(facts) {
+        let fields = [
+            ("ssh", settings.ssh.is_some()),
+            ("os", settings.os.is_some()),
+            ("repositories", !settings.repositories.is_empty()),
+            ("packages", !settings.packages.is_empty()),
+            ("holds", !settings.holds.is_empty()),
+            ("files", !settings.files.is_empty()),
+            ("sysctls", !settings.sysctls.is_empty()),
+            ("modules", !settings.modules.is_empty()),
+            ("users", !settings.users.is_empty()),
+            ("locale", settings.locale.is_some()),
+            ("timezone", settings.timezone.is_some()),
+            ("etcHosts", settings.etc_hosts.is_some()),
+            ("hostAliases", !settings.host_aliases.is_empty()),
+            ("swapOff", settings.swap_off.is_some()),
+            ("timeSync", settings.time_sync.is_some()),
+        ];
+        for (field, _) in fields.into_iter().filter(|(_, given)| *given) {
+            let help = "remove it, or write what you need as `kubernetes.talos.patches`";
+            refuse(codes::TALOS_HOST_SETTINGS, path.then(field), format!("Talos has no `{field}`"), help, found);
+        }
+    }
+    for (name, pool) in facts.spec.pools.iter().filter(|(_, pool)| pool.role.is_node()) {
+        if pool.proxmox.as_ref().is_some_and(|machines| machines.lxc.is_some()) {
+            let path = at("pools").then(name).then("proxmox").then("lxc");
+            let message = format!("the nodes of the pool `{name}` are containers, and Talos brings its own kernel");
+            refuse(codes::TALOS_IN_CONTAINER, path, message, "make them virtual machines: write `vm`", found);
+        }
+    }
+}
+
+/// Each Talos runs six minor versions of Kubernetes: v1.9 those from v1.27 to v1.32, and so on.
+/// <https://www.talos.dev/v1.11/introduction/support-matrix/>, `pkg/machinery/compatibility`
+fn versions(facts: &Facts<'_>, talos: &Talos, found: &mut Vec<Diagnostic>) {
+    let path = at("kubernetes/talos/version");
+    let (major, minor) = talos.version.minor();
+    if (major, minor) < OLDEST {
+        let message = format!("`{}` is older than v1.9, the oldest whose configuration is known here", talos.version);
+        return refuse(codes::TALOS_OLD, path, message, "write v1.9 or newer", found);
+    }
+    if (major, minor) > NEWEST {
+        let message = format!("`{}` is newer than v1.14, the newest that this program knows", talos.version);
+        return refuse(codes::VERSION_UNKNOWN, path, message, "compare it with the releases of Talos", found);
+    }
+    let (oldest, newest) = (minor + 18, minor + 23);
+    let kubernetes = &facts.spec.kubernetes.version;
+    if !(oldest..=newest).contains(&kubernetes.minor().1) {
+        let message = format!("Talos v1.{minor} runs Kubernetes v1.{oldest} to v1.{newest}, and this is {kubernetes}");
+        let help = "write another version of one of them";
+        refuse(codes::TALOS_KUBERNETES, at("kubernetes/version"), message, help, found);
+    }
+}
+
+/// Documents of the network begin with the name of an interface.
+fn interfaces(facts: &Facts<'_>, talos: &Talos, found: &mut Vec<Diagnostic>) {
+    let of_endpoint = facts.spec.kubernetes.endpoint.virtual_ip.as_ref().and_then(|it| it.interface.as_ref());
+    if talos.version.minor() < NAMED_INTERFACES || talos.interface.is_some() {
+        return;
+    }
+    let pools = facts.spec.pools.iter().filter(|(_, pool)| pool.role.is_node() && pool.hetzner.is_none());
+    for (name, pool) in pools.filter(|(_, pool)| !pool.addresses.is_empty()) {
+        let own = pool.talos.as_ref();
+        let of_pool = own.is_some_and(|own| own.interface.is_some());
+        let of_each = own.is_some_and(|own| {
+            own.nodes.len() == pool.addresses.len() && own.nodes.values().all(|node| node.interface.is_some())
+        });
+        if of_pool || of_each || pool.role.is_server() && of_endpoint.is_some() {
+            continue;
+        }
+        let message = format!("the nodes of the pool `{name}` have addresses, and nothing says on which interface");
+        let help = "write `kubernetes.talos.interface: eth0`, or `talos.interface` in the pool";
+        refuse(codes::TALOS_INTERFACE, at("pools").then(name).then("addresses"), message, help, found);
+    }
+}
+
+fn pools(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
+    for (name, pool) in &facts.spec.pools {
+        let path = at("pools").then(name);
+        let known = |node: &&kubewright_model::ids::NodeName| {
+            facts.nodes.iter().any(|it| it.pool_name == name && it.name == **node)
+        };
+        let settings = pool.talos.iter().flat_map(|talos| talos.nodes.keys());
+        for node in settings.filter(|node| !known(node)) {
+            let message = format!("the pool `{name}` has no node `{node}`");
+            let path = path.then("talos").then("nodes").then(node);
+            refuse(codes::TALOS_NODE_UNKNOWN, path, message, "write the name of one of its nodes", found);
+        }
+        let Some(existing) = &pool.existing else { continue };
+        let network = &facts.spec.network;
+        let apart = existing
+            .maintenance_addresses
+            .iter()
+            .find(|range| network.cidr.is_some_and(|cidr| !cidr.contains(range.first())));
+        if let Some(range) = apart.filter(|_| network.vlan.is_none()) {
+            let message = format!("{range} is in another network than the nodes' own, which has no tag");
+            let help = "write `network.vlan`: in maintenance mode Talos is in the untagged network of its interface";
+            refuse(codes::TALOS_UNTAGGED, path.then("existing").then("maintenanceAddresses"), message, help, found);
+        }
+    }
+}
+
+/// Settings that only Talos reads.
+fn elsewhere(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
+    for (name, pool) in &facts.spec.pools {
+        let path = at("pools").then(name);
+        let maintained = pool.existing.as_ref().is_some_and(|it| !it.maintenance_addresses.is_empty());
+        let given = [
+            (pool.talos.is_some(), path.then("talos")),
+            (maintained, path.then("existing").then("maintenanceAddresses")),
+        ];
+        for (_, path) in given.into_iter().filter(|(given, _)| *given) {
+            let message = "settings for Talos, and the distribution is another one".into();
+            refuse(codes::TALOS_SETTINGS, path, message, "remove it", found);
+        }
+    }
+}
