@@ -120,6 +120,8 @@ pub enum Layer {
     Sudo,
     /// A command failed.
     Command,
+    /// No TLS, or a certificate that is not for this host.
+    Tls,
 }
 
 impl fmt::Display for Layer {
@@ -132,6 +134,7 @@ impl fmt::Display for Layer {
             Self::Authentication => "authentication",
             Self::Sudo => "sudo",
             Self::Command => "command",
+            Self::Tls => "TLS",
         })
     }
 }
@@ -206,7 +209,7 @@ impl HostError {
             }
             Layer::Sudo if why.contains("not found") => "install sudo on it, or come in as root with `ssh.user`",
             Layer::Sudo => "`ssh.sudoPassword` says where sudo's password is; or let `ssh.user` do without one",
-            Layer::Tcp | Layer::HostKey | Layer::Command => return None,
+            Layer::Tcp | Layer::HostKey | Layer::Command | Layer::Tls => return None,
         })
     }
 }

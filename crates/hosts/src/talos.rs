@@ -14,6 +14,8 @@ mod der;
 mod errors;
 mod etcd;
 mod factory;
+mod files;
+mod hands;
 mod pki;
 mod resources;
 mod trust;
@@ -24,6 +26,7 @@ pub use client::{Applied, ApplyMode, PORT, Running, Talos, UpgradeHow, Version, 
 pub use errors::{TalosError, TalosLayer};
 pub use etcd::{EtcdAlarm, EtcdMember, EtcdStatus, Snapshot};
 pub use factory::{FACTORY, FactoryError, register};
+pub use hands::{Secrets, TalosHosts, value};
 pub use resources::{
     ClusterMember, Disk, Extension, ExtensionMetadata, Link, MachineStatus, Readiness, Resource, Unmet,
 };

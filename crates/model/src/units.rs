@@ -17,6 +17,11 @@ pub struct Size {
 }
 
 impl Size {
+    /// So many bytes, in whole mebibytes.
+    pub const fn from_bytes(bytes: u64) -> Self {
+        Self::from_mib(bytes / (1024 * 1024))
+    }
+
     /// So many MiB.
     pub const fn from_mib(mebibytes: u64) -> Self {
         Self { mebibytes }

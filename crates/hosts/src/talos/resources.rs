@@ -131,6 +131,12 @@ pub struct ClusterMember {
     pub operating_system: String,
 }
 
+/// `KubeletSpecs.kubernetes.talos.dev`.
+#[derive(Deserialize)]
+struct Kubelet {
+    image: String,
+}
+
 /// `HostnameStatuses.net.talos.dev`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 struct Hostname {
@@ -305,6 +311,16 @@ impl Talos {
     pub async fn members(&self) -> Result<Vec<ClusterMember>, TalosError> {
         let found = self.resources("cluster", "Members.cluster.talos.dev").await?;
         Ok(found.into_iter().map(|found: Resource<ClusterMember>| found.spec).collect())
+    }
+
+    /// The image of the kubelet that is to run; none while nobody has said.
+    ///
+    /// # Errors
+    ///
+    /// The node refuses.
+    pub async fn kubelet_image(&self) -> Result<Option<String>, TalosError> {
+        let found = self.resource("k8s", "KubeletSpecs.kubernetes.talos.dev", "kubelet").await?;
+        Ok(found.map(|found: Resource<Kubelet>| found.spec.image))
     }
 
     /// Its name; none while it has none.

@@ -25,6 +25,36 @@ pub struct Chunk {
     pub bytes: Vec<u8>,
 }
 
+/// `machine.ListRequest`; without anything else a folder and what is right in it.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct ListRequest {
+    /// The folder.
+    #[prost(string, tag = "1")]
+    pub root: String,
+    /// Folders in it too.
+    #[prost(bool, tag = "2")]
+    pub recurse: bool,
+}
+
+/// `machine.FileInfo`, as far as it is looked at.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct FileEntry {
+    /// Why nothing more is known of it.
+    #[prost(string, tag = "7")]
+    pub error: String,
+    /// Its name, seen from the folder.
+    #[prost(string, tag = "9")]
+    pub relative_name: String,
+}
+
+/// `machine.ReadRequest`.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct ReadRequest {
+    /// The file.
+    #[prost(string, tag = "1")]
+    pub path: String,
+}
+
 /// An answer that holds one message for each node that was asked: one.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct Answer<M: prost::Message + Default + std::fmt::Debug> {

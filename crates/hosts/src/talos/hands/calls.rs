@@ -1,0 +1,277 @@
+//! What is done to a node of Talos: its image, its configuration, and the calls of recipes.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use kubewright_model::desired::{FORGOTTEN, Way};
+use kubewright_model::digest::Digest;
+use kubewright_model::ids::{HoleName, NodeName};
+use kubewright_model::plan::HostChange;
+use kubewright_model::secret::Secret;
+use kubewright_model::talos::{MachineConfig, Schematic, TalosCall, TalosImage};
+use kubewright_model::version::Version;
+
+use super::waiting::{COMES_BACK, Wait};
+use super::{Met, TalosHosts, config, failed, look};
+use crate::talos::{ApplyMode, Code, FactoryError, Talos, TalosError, UpgradeHow, Wipe, register};
+use crate::{Holes, HostError};
+
+/// What a recipe gives under this name.
+pub(super) const KUBECONFIG: &str = "kubeconfig";
+/// The node has its time, its container runtime and its disks by then, or never.
+const READY_TO_BEGIN: Duration = Duration::from_secs(10 * 60);
+/// What of the disk a reset wipes: with it goes everything but Talos itself.
+/// <https://www.talos.dev/v1.11/talos-guides/resetting-a-machine/>
+const WIPED: [&str; 2] = ["STATE", "EPHEMERAL"];
+
+/// What a call came to.
+#[derive(Default)]
+pub(super) struct Told {
+    pub(super) words: Vec<String>,
+    pub(super) kubeconfig: Option<Secret>,
+}
+
+/// Nobody hears of a change while it is made.
+fn nobody(_: String) {}
+
+impl TalosHosts {
+    /// A node of ours runs from an image. One that waits for its configuration is installed from it then.
+    pub(super) async fn runs_from(&self, change: &HostChange, image: &TalosImage) -> Result<bool, HostError> {
+        let (host, way) = (&change.host, &change.way);
+        let told = |error: TalosError| failed(host, "upgrading Talos", error);
+        self.factory_knows(host, image).await?;
+        let ours = self.ours().map_err(told)?;
+        let Met::Ours(talos) = self.meet(way, ours.as_ref()).await.map_err(told)? else { return Ok(false) };
+        if is_it(&talos, image).await.map_err(told)? {
+            return Ok(false);
+        }
+        // What is on the disk beside Talos stays: from v1.8 on that is what it does by itself.
+        let how = UpgradeHow { preserve: image.version.minor() < (1, 14), ..UpgradeHow::default() };
+        talos.upgrade(&image.image, how).await.map_err(told)?;
+        self.goes_down(way, |talos| async move { is_it(&talos, image).await.unwrap_or(false) }).await;
+        let what = "waiting until it is back with the new image";
+        let wait = Wait { what, within: COMES_BACK, log: None, tell: &nobody };
+        self.until(host, way, wait, |talos| async move {
+            let there = is_it(&talos, image).await?;
+            Ok(there.then_some(true).ok_or_else(|| "it still runs the one before".to_string()))
+        })
+        .await
+    }
+
+    /// An image with extensions is made when it is asked for, from what the factory was told before.
+    async fn factory_knows(&self, host: &NodeName, image: &TalosImage) -> Result<(), HostError> {
+        let Some(factory) = &image.factory else { return Ok(()) };
+        let what = || "telling the image factory of the extensions".to_string();
+        let failed = |why: String| HostError::Failed { host: host.clone(), what: what(), why, log: Vec::new() };
+        let schematic = Schematic::new(&image.extensions, &[]);
+        let schematic =
+            schematic.map_err(|words| failed(format!("nobody knows how it writes {}", words.join(", "))))?;
+        match register(factory, &schematic).await {
+            Ok(_) => Ok(()),
+            Err(error @ FactoryError::Unreachable { .. }) => {
+                Err(HostError::Busy { host: host.clone(), what: what(), why: error.to_string() })
+            }
+            Err(error) => Err(failed(error.to_string())),
+        }
+    }
+
+    /// A node has its configuration. One that waited is installed with it, and comes back as one of ours.
+    pub(super) async fn configure(
+        &self,
+        change: &HostChange,
+        wish: &MachineConfig,
+        holes: &Holes,
+        words: &mut Vec<String>,
+    ) -> Result<bool, HostError> {
+        let (host, way) = (&change.host, &change.way);
+        let told = |error: TalosError| failed(host, "applying the machine configuration", error);
+        let text = config::filled(host, wish, holes)?;
+        let ours = self.ours().map_err(told)?;
+        match self.meet(way, ours.as_ref()).await.map_err(told)? {
+            Met::Waits(talos) => {
+                let applied = talos.apply(&text, ApplyMode::Auto, false).await.map_err(told)?;
+                words.extend(applied.warnings);
+                words.push(format!("the key that it showed while it waited: {}", talos.fingerprint()));
+                let what = "waiting until it is installed and back with its configuration";
+                let wait = Wait { what, within: COMES_BACK, log: None, tell: &nobody };
+                self.until(host, way, wait, |talos| async move { Ok(Ok(talos.version().await.map(drop)?)) }).await?;
+            }
+            Met::Ours(talos) => {
+                if let Some(ours) = &ours {
+                    let there = look::at_ours(&talos, &ours.bundle).await.map_err(told)?;
+                    if there.talos.is_some_and(|there| there.config == wish.documents()) {
+                        return Ok(false);
+                    }
+                }
+                let began = boot(&talos).await;
+                let before = &began;
+                let applied = talos.apply(&text, ApplyMode::Auto, false).await.map_err(told)?;
+                words.extend(applied.warnings);
+                if applied.mode == ApplyMode::Reboot {
+                    self.goes_down(way, |talos| async move { boot(&talos).await != *before }).await;
+                    let wait = Wait { what: "waiting until it is back", within: COMES_BACK, log: None, tell: &nobody };
+                    self.until(host, way, wait, |talos| async move { Ok(Ok(talos.version().await.map(drop)?)) })
+                        .await?;
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    /// Asks a node for something.
+    pub(super) async fn call(
+        &self,
+        host: &NodeName,
+        way: &Way,
+        call: &TalosCall,
+        holes: &Holes,
+        tell: &(dyn Fn(String) + Send + Sync),
+    ) -> Result<Told, HostError> {
+        let what = call.to_string();
+        let told = |error: TalosError| failed(host, &what, error);
+        match call {
+            TalosCall::Bootstrap => self.bootstrap(host, way, &what, tell).await?,
+            TalosCall::Joined { server: true, timeout } => {
+                let wait = Wait { what: &what, within: timeout.duration(), log: Some("etcd"), tell };
+                self.until(host, way, wait, |talos| async move { votes(&talos, host).await }).await?;
+            }
+            TalosCall::Joined { server: false, timeout } => {
+                let wait = Wait { what: &what, within: timeout.duration(), log: Some("kubelet"), tell };
+                self.until(host, way, wait, |talos| async move { well(&talos, "kubelet").await }).await?;
+            }
+            TalosCall::Runs { version, timeout } => {
+                let wait = Wait { what: &what, within: timeout.duration(), log: Some("kubelet"), tell };
+                self.until(host, way, wait, |talos| async move { runs(&talos, version).await }).await?;
+            }
+            TalosCall::Kubeconfig => {
+                let (talos, _) = self.one_of_ours(host, way).await?;
+                let kubeconfig = Some(talos.kubeconfig().await.map_err(told)?);
+                return Ok(Told { kubeconfig, ..Told::default() });
+            }
+            TalosCall::Forget => self.forget(host, way, holes, &what).await?,
+            TalosCall::Reset { timeout } => self.reset(host, way, timeout.duration(), &what, tell).await?,
+            TalosCall::Snapshot => return self.snapshot(host, way, &what).await,
+        }
+        Ok(Told::default())
+    }
+
+    /// Asked again where it was cut off, it finds its data there and is content.
+    async fn bootstrap(
+        &self,
+        host: &NodeName,
+        way: &Way,
+        what: &str,
+        tell: &(dyn Fn(String) + Send + Sync),
+    ) -> Result<(), HostError> {
+        let wait = Wait { what, within: READY_TO_BEGIN, log: Some("machined"), tell };
+        self.until(host, way, wait, |talos| async move {
+            match talos.bootstrap().await {
+                Err(error) if error.code() == Some(Code::AlreadyExists) => Ok(Ok(())),
+                // Its time or its container runtime is not there yet.
+                Err(error) if error.code() == Some(Code::FailedPrecondition) => Ok(Err(error.to_string())),
+                other => other.map(Ok),
+            }
+        })
+        .await
+    }
+
+    async fn forget(&self, host: &NodeName, way: &Way, holes: &Holes, what: &str) -> Result<(), HostError> {
+        let told = |error: TalosError| failed(host, what, error);
+        let hole = HoleName::new(FORGOTTEN);
+        let name = holes.get(&hole).ok_or(HostError::Hole { host: host.clone(), hole })?;
+        let name = name.expose().split_whitespace().next().unwrap_or_default().to_string();
+        let (talos, _) = self.one_of_ours(host, way).await?;
+        let members = talos.etcd_members(false).await.map_err(told)?;
+        let Some(member) = members.iter().find(|member| member.hostname == name) else { return Ok(()) };
+        match talos.etcd_remove_member(member.id).await {
+            Err(error) if error.code() != Some(Code::NotFound) => Err(told(error)),
+            _ => Ok(()),
+        }
+    }
+
+    /// It does not take its leave: who stays has taken it out of the books, or nobody stays.
+    async fn reset(
+        &self,
+        host: &NodeName,
+        way: &Way,
+        within: Duration,
+        what: &str,
+        tell: &(dyn Fn(String) + Send + Sync),
+    ) -> Result<(), HostError> {
+        let told = |error: TalosError| failed(host, what, error);
+        let ours = self.ours().map_err(told)?;
+        if let Met::Ours(talos) = self.meet(way, ours.as_ref()).await.map_err(told)? {
+            let partitions = WIPED.map(String::from).to_vec();
+            talos.reset(false, true, Wipe::Partitions(partitions)).await.map_err(told)?;
+        }
+        self.until_it_waits(host, way, within, tell).await
+    }
+
+    async fn snapshot(&self, host: &NodeName, way: &Way, what: &str) -> Result<Told, HostError> {
+        let told = |error: TalosError| failed(host, what, error);
+        let (talos, _) = self.one_of_ours(host, way).await?;
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        let path = self.snapshots.join(format!("etcd-{host}-{since}.db"));
+        let unwritten = |error: std::io::Error| {
+            let why = format!("{}: {error}", path.display());
+            HostError::Failed { host: host.clone(), what: what.into(), why, log: Vec::new() }
+        };
+        std::fs::create_dir_all(&self.snapshots).map_err(unwritten)?;
+        // Every Secret of the cluster is in it.
+        let kept = tempfile::Builder::new().tempfile_in(&self.snapshots).map_err(unwritten)?;
+        let mut file = tokio::fs::File::from_std(kept.reopen().map_err(unwritten)?);
+        let snapshot = talos.etcd_snapshot(&mut file).await.map_err(told)?;
+        file.sync_all().await.map_err(unwritten)?;
+        kept.persist(&path).map_err(|error| unwritten(error.error))?;
+        let size = kubewright_model::units::Size::from_bytes(snapshot.size);
+        let words = format!("saved {size} of etcd as {}, SHA-256 {}", path.display(), Digest::short(&snapshot.digest));
+        Ok(Told { words: vec![words], ..Told::default() })
+    }
+}
+
+/// Whether a node runs from an image: its version, and what the factory has made it from.
+async fn is_it(talos: &Talos, image: &TalosImage) -> Result<bool, TalosError> {
+    let (runs, extensions) = tokio::try_join!(talos.version(), talos.extensions())?;
+    let version = runs.tag.parse::<Version>().is_ok_and(|version| version.bare() == image.version.bare());
+    let made_from = extensions.into_iter().find(|extension| extension.name == "schematic").map(|it| it.version);
+    let plain = Schematic::new(&[], &[]).map(|plain| plain.id.to_string()).ok();
+    let of = |id: Option<String>| id.filter(|id| Some(id) != plain.as_ref());
+    Ok(version && of(made_from) == of(image.schematic.clone()))
+}
+
+/// What is another one after each start of a node; none where nobody knows.
+async fn boot(talos: &Talos) -> Option<String> {
+    talos.boot_id().await.ok()
+}
+
+/// Whether etcd counts the vote of a node, and its control plane runs.
+async fn votes(talos: &Talos, host: &NodeName) -> Result<Result<(), String>, TalosError> {
+    if let Err(why) = well(talos, "etcd").await? {
+        return Ok(Err(why));
+    }
+    let members = talos.etcd_members(false).await?;
+    Ok(match members.iter().find(|member| member.hostname == host.as_str()) {
+        None => Err("etcd does not know it yet".into()),
+        Some(member) if member.learner => Err("its etcd learns, and does not vote yet".into()),
+        Some(_) => well(talos, "kubelet").await?,
+    })
+}
+
+/// Whether one of Talos' services is well, and what it says of itself if not.
+async fn well(talos: &Talos, service: &str) -> Result<Result<(), String>, TalosError> {
+    let services = talos.services().await?;
+    Ok(match services.iter().find(|it| it.id == service) {
+        None => Err(format!("its {service} is not there yet")),
+        Some(it) if it.state == "Running" && it.healthy == Some(true) => Ok(()),
+        Some(it) => Err(format!("its {service} is {}: {}", it.state, it.said)),
+    })
+}
+
+/// Whether the kubelet of a version runs and is well.
+async fn runs(talos: &Talos, version: &Version) -> Result<Result<(), String>, TalosError> {
+    let image = talos.kubelet_image().await?;
+    let tag = image.as_deref().and_then(|image| image.rsplit_once(':')).map(|(_, tag)| tag.trim_start_matches('v'));
+    if tag != Some(version.bare().as_str()) {
+        return Ok(Err(format!("its kubelet is to be {}", image.as_deref().unwrap_or("none yet"))));
+    }
+    well(talos, "kubelet").await
+}

@@ -1,0 +1,108 @@
+//! One look at a node of Talos.
+
+use std::collections::BTreeMap;
+
+use kubewright_model::ids::NodeName;
+use kubewright_model::observed::{HostSeen, KubernetesSeen, MemberSeen};
+use kubewright_model::talos::TalosSeen;
+use kubewright_model::units::Size;
+use kubewright_model::version::Version;
+use serde_json::Value;
+
+use super::config;
+use crate::talos::{Bundle, Disk, Talos, TalosError};
+
+/// Where etcd has its data; Talos itself looks there before it begins one (`Bootstrap`, `v1alpha1_server.go`).
+const ETCD: &str = "/var/lib/etcd";
+/// What a kubelet gets when it is let in.
+const LET_IN: &str = "/var/lib/kubelet/pki";
+/// The extension by which the image factory tells what it has made the image from.
+const SCHEMATIC: &str = "schematic";
+/// What a node of Talos cannot be installed on.
+const NO_DISKS: [&str; 3] = ["/dev/loop", "/dev/sr", "/dev/zram"];
+
+/// A node with our configuration.
+pub(super) async fn at_ours(talos: &Talos, bundle: &Bundle) -> Result<HostSeen, TalosError> {
+    let (runs, disks, extensions, configuration) =
+        tokio::try_join!(talos.version(), talos.disks(), talos.extensions(), talos.configuration())?;
+    let documents = configuration.map(|text| config::told(&text, bundle)).transpose()?.unwrap_or_default();
+    let server = documents.first().is_some_and(|first| first["machine"]["type"] == "controlplane");
+    let joined = talos.holds_files(if server { ETCD } else { LET_IN }).await?;
+    // Its etcd may not answer; then nobody knows by this node who is in.
+    let etcd = match joined && server {
+        true => members(talos).await.ok(),
+        false => None,
+    };
+    let serving = etcd.as_ref().is_some_and(|members| members.values().any(|member| member.healthy));
+    let kubelet = documents.iter().find_map(kubelet);
+    let kubernetes = KubernetesSeen { version: kubelet, joined, serving, ..KubernetesSeen::default() };
+    let version = version(&runs.tag)?;
+    let schematic = extensions.into_iter().find(|extension| extension.name == SCHEMATIC);
+    Ok(HostSeen {
+        os: format!("Talos {}", version.bare()),
+        arch: runs.arch,
+        kubernetes: Some(kubernetes),
+        talos: Some(TalosSeen {
+            version,
+            maintenance: false,
+            config: documents,
+            schematic: schematic.map(|extension| extension.version),
+            disks: sizes(disks),
+            etcd,
+        }),
+        ..HostSeen::default()
+    })
+}
+
+/// A node that waits for its configuration. Before v1.13 it does not tell its architecture then, and v1.9 not its version.
+pub(super) async fn at_waiting(talos: &Talos) -> Result<HostSeen, TalosError> {
+    let runs = talos.version().await.ok();
+    let tag = match &runs {
+        Some(runs) => Some(runs.tag.clone()),
+        None => talos.version_in_maintenance().await.ok().flatten(),
+    };
+    let version = tag.map_or_else(|| Ok(Version::known("1.9.0")), |tag| version(&tag))?;
+    Ok(HostSeen {
+        os: format!("Talos {} in maintenance mode", version.bare()),
+        arch: runs.map(|runs| runs.arch).unwrap_or_default(),
+        talos: Some(TalosSeen {
+            version,
+            maintenance: true,
+            config: Vec::new(),
+            schematic: None,
+            disks: sizes(talos.disks().await?),
+            etcd: None,
+        }),
+        ..HostSeen::default()
+    })
+}
+
+fn version(tag: &str) -> Result<Version, TalosError> {
+    tag.parse().map_err(|why| TalosError::NotUnderstood { why: format!("its version is `{tag}`: {why}") })
+}
+
+/// Who is in etcd, as its quorum has it. Of the others nobody knows from here whether they answer; who looks asks each.
+async fn members(talos: &Talos) -> Result<BTreeMap<NodeName, MemberSeen>, TalosError> {
+    let (all, own) = tokio::try_join!(talos.etcd_members(false), talos.etcd_status())?;
+    let member = |it: &crate::talos::EtcdMember| MemberSeen {
+        voter: !it.learner,
+        healthy: it.id == own.member && own.errors.is_empty(),
+    };
+    // One that has never started has no name yet.
+    let named = all.iter().filter(|it| !it.hostname.is_empty());
+    Ok(named.map(|it| (NodeName::new(it.hostname.as_str()), member(it))).collect())
+}
+
+fn kubelet(document: &Value) -> Option<Version> {
+    let old = document.pointer("/machine/kubelet/image");
+    let image = old.or_else(|| document.get("image").filter(|_| document["kind"] == "KubeletConfig"))?;
+    image.as_str()?.rsplit_once(':')?.1.parse().ok()
+}
+
+fn sizes(disks: Vec<Disk>) -> BTreeMap<String, Size> {
+    let fits = |disk: &Disk| {
+        let other = NO_DISKS.iter().any(|start| disk.dev_path.starts_with(start));
+        !(disk.readonly || disk.cdrom || other) && disk.size > 0
+    };
+    disks.into_iter().filter(fits).map(|disk| (disk.dev_path, Size::from_bytes(disk.size))).collect()
+}
