@@ -26,6 +26,8 @@ use crate::store::Store;
 const SERVER: &str = "cluster/server";
 /// The secret that nodes join with.
 const JOIN_TOKEN: &str = "join-token";
+/// The default of Go's bcrypt, which Argo CD takes.
+const HASH_COST: u32 = 10;
 /// The secret that Secrets are locked with.
 const ENCRYPTION_KEY: &str = "encryption-key";
 
@@ -150,6 +152,9 @@ impl<'a> Filler<'a> {
 impl Secrets<'_> {
     /// The value of a secret: where the spec says it is, or made on first use and kept.
     pub(crate) fn resolve(self, desired: &Desired, name: &str) -> Result<Secret, String> {
+        if let Some(password) = desired.password_hashes.get(name) {
+            return self.hash(desired, name, password);
+        }
         let kept = || self.store.secret(&desired.cluster, name).map_err(|error| error.to_string());
         let made = match desired.secrets.get(name) {
             Some(place) if self.pretend.is_none() => {
@@ -169,8 +174,34 @@ impl Secrets<'_> {
         Ok(made)
     }
 
+    /// The hash of a password: the one that is kept, or, where that is of another password, a new one, which is kept.
+    fn hash(self, desired: &Desired, name: &str, password: &str) -> Result<Secret, String> {
+        let of = self.resolve(desired, password)?;
+        if let Some(kept) = self.kept_hash(desired, name, &of) {
+            return Ok(kept);
+        }
+        let made = match self.pretend {
+            Some(_) => pretended(of.expose()),
+            None => hashed(&of).map_err(|why| format!("secret `{password}`: {why}"))?,
+        };
+        self.store.keep_secret(&desired.cluster, name, &made).map_err(|error| error.to_string())?;
+        Ok(made)
+    }
+
+    fn kept_hash(self, desired: &Desired, name: &str, password: &Secret) -> Option<Secret> {
+        let kept = self.store.secret(&desired.cluster, name).ok().flatten()?;
+        let is_of_it = match self.pretend {
+            Some(_) => kept.expose() == pretended(password.expose()).expose(),
+            None => bcrypt::verify(password.expose(), kept.expose()).unwrap_or_default(),
+        };
+        is_of_it.then_some(kept)
+    }
+
     /// The value of a secret, if it exists by now.
     fn existing(self, desired: &Desired, name: &str) -> Option<Secret> {
+        if let Some(password) = desired.password_hashes.get(name) {
+            return self.kept_hash(desired, name, &self.existing(desired, password)?);
+        }
         let kept = || self.store.secret(&desired.cluster, name).ok().flatten();
         match desired.secrets.get(name) {
             Some(place) if self.pretend.is_none() => read(place, self.folder).ok(),
@@ -195,6 +226,14 @@ fn in_form(desired: &Desired, name: &str, made: Secret) -> Secret {
         _ => None,
     };
     other.map_or(made, Secret::new)
+}
+
+/// What Argo CD makes of a password (`util/password/password.go`), at the same cost, in the form that its chart's values
+/// name. What is longer than 72 bytes would be cut, and another one would be let in with it.
+fn hashed(password: &Secret) -> Result<Secret, String> {
+    let parts = bcrypt::non_truncating_hash_with_result(password.expose(), HASH_COST);
+    let parts = parts.map_err(|_| "it is longer than 72 bytes, which no hash of a password takes".to_string())?;
+    Ok(Secret::new(parts.format_for_version(bcrypt::Version::TwoA)))
 }
 
 /// A secret of a pretend world. At the place that a spec names there is always something, and always the same; what is
@@ -360,6 +399,38 @@ fn of_recipe(recipe: &Recipe) -> Vec<HoleName> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_hash_is_made_once_for_each_password() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("password");
+        let place = SecretRef { file: Some(file.display().to_string()), ..SecretRef::default() };
+        let mut desired = kubewright_planner::lower::lower(
+            &kubewright_model::spec::load(include_str!("../../../examples/devboard/cluster.yaml")).unwrap().file,
+        )
+        .0;
+        desired.secrets = [("admin".to_string(), place)].into();
+        desired.password_hashes = [("admin-hash".to_string(), "admin".to_string())].into();
+        let store = crate::sim::MemoryStore::default();
+        let secrets = Secrets { store: &store, pretend: None, folder: folder.path() };
+        let hash = |password: &str| {
+            std::fs::write(&file, password).unwrap();
+            secrets.resolve(&desired, "admin-hash").map(|hash| hash.expose().clone())
+        };
+        let first = hash("correct horse").unwrap();
+        assert!(first.starts_with("$2a$10$") && first.len() == 60, "{first}");
+        assert!(bcrypt::verify("correct horse", &first).unwrap());
+        assert_eq!(hash("correct horse").unwrap(), first);
+        assert!(secrets.existing(&desired, "admin-hash").is_some());
+        std::fs::write(&file, "battery staple").unwrap();
+        assert!(secrets.existing(&desired, "admin-hash").is_none(), "it is another one's hash");
+        let second = hash("battery staple").unwrap();
+        assert!(
+            bcrypt::verify("battery staple", &second).unwrap() && !bcrypt::verify("correct horse", &second).unwrap()
+        );
+        let error = hash(&"x".repeat(73)).unwrap_err();
+        assert!(error.contains("72 bytes"), "{error}");
+    }
 
     #[test]
     fn a_command_that_gives_a_secret_is_waited_for_no_longer_than_a_person_would() {

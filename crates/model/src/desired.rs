@@ -78,6 +78,9 @@ pub struct Desired {
     pub checks: Vec<DesiredCheck>,
     /// Where the secrets are that holes name.
     pub secrets: BTreeMap<String, SecretRef>,
+    /// Secrets that are bcrypt hashes of others: their names, and those of the passwords.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub password_hashes: BTreeMap<String, String>,
     /// Proxmox clusters, by the providers that they are.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub proxmox: BTreeMap<ProviderName, ProxmoxCluster>,

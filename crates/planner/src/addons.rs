@@ -5,7 +5,7 @@
 
 mod alerts;
 mod alloy;
-mod argocd;
+pub(crate) mod argocd;
 mod cert_manager;
 mod cilium;
 mod csr_approver;
@@ -52,7 +52,7 @@ pub(crate) fn releases(context: &Context<'_>, secrets: &mut SecretNames) -> Vec<
     releases.extend(addons.loki.iter().flat_map(|loki| loki::releases(context, loki)));
     releases.extend(addons.elasticsearch.iter().flat_map(|it| [elasticsearch::operator(it), fluentd::release(it)]));
     releases.extend(addons.vault.as_ref().map(vault::release));
-    releases.extend(addons.argocd.as_ref().map(argocd::release));
+    releases.extend(addons.argocd.as_ref().map(|it| argocd::release(context, it, secrets)));
     releases.iter_mut().for_each(|release| release.on_failure = addons.on_failure);
     releases.extend(addons.charts.iter().map(|(name, chart)| small::chart(name, chart, addons.on_failure, secrets)));
     releases
@@ -70,7 +70,7 @@ pub(crate) fn objects(context: &Context<'_>, secrets: &mut SecretNames) -> Vec<D
     groups.extend(addons.monitoring.as_ref().map(monitoring::objects));
     groups.extend(addons.loki.as_ref().and_then(|loki| loki::objects(context, loki)));
     groups.extend(addons.elasticsearch.as_ref().map(|it| elasticsearch::objects(it, secrets)));
-    groups.extend(addons.argocd.as_ref().and_then(argocd::objects));
+    groups.extend(addons.argocd.iter().flat_map(|it| argocd::objects(it, secrets)));
     groups
 }
 

@@ -60,6 +60,7 @@ pub fn lower(file: &ClusterFile) -> (Desired, Vec<Diagnostic>) {
     let objects = objects::objects(&context, &releases, &mut secrets);
     let checks = checks::checks(&context, &releases, &objects);
     let spec = &file.spec;
+    let password_hashes = secrets.hashes();
     let places = secrets.places();
     let desired = Desired {
         cluster: file.metadata.name.clone(),
@@ -97,6 +98,7 @@ pub fn lower(file: &ClusterFile) -> (Desired, Vec<Diagnostic>) {
         missing: missing::missing(file, &places),
         drain_timeout: spec.maintenance.drain_timeout,
         secrets: places,
+        password_hashes,
     };
     (desired, crate::rules::rules(file))
 }

@@ -658,6 +658,10 @@ codes! {
         "What knows of Hetzner inside of the cluster calls it with the token of `providers.hetzner`. Describe the project \
          there, or take `addons.hetzner` out. The cloud controller takes a node that is no server of the project for one \
          that is gone, and takes it out of the cluster.";
+    837 Error ARGOCD_REPOSITORY = "a repository that Argo CD cannot get into",
+        "A repository over SSH is let in by `sshKey`, any other by `password`, and never by both; `prefix` shares credentials, \
+         so it needs some; `oci` is for charts in a registry, whose address has no `oci://`. What `root.credentials` opens \
+         does not stand in `repositories` again.";
     901 Error FOREIGN_FORM = "a file of others that is not in its form",
         "The inventory, the table or the output of Terraform cannot be read: whoever it is for would refuse it too, or it is \
          another kind of file. Say with `--format` what it is, or correct it. Nothing was written.";

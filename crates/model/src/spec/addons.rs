@@ -413,6 +413,10 @@ pub struct ArgoCd {
     /// The administrator's password. Without it, one is made and kept as a secret.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub admin_password: Option<SecretRef>,
+    /// Repositories that let nobody in without credentials, by name.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    #[schemars(with = "forms::ByName<ObjectName, ArgoRepository>")]
+    pub repositories: IndexMap<ObjectName, ArgoRepository>,
     /// The application that holds all others.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub root: Option<RootApplication>,
@@ -437,9 +441,53 @@ pub struct RootApplication {
     /// The folder in the repository.
     #[schemars(with = "forms::RepositoryFolder")]
     pub path: String,
-    /// A token or password for the repository.
+    /// A token for the repository, or the private key where its address is one of SSH. What wants a user's name as well
+    /// stands in `repositories`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credentials: Option<SecretRef>,
+}
+
+/// What a repository of Argo CD holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ArgoRepositoryKind {
+    /// A Git repository.
+    #[default]
+    Git,
+    /// Helm charts.
+    Helm,
+}
+
+/// A repository that Argo CD reads, and how it is let in: by `password`, by `sshKey`, or as anybody.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ArgoRepository {
+    /// Its address; with `prefix`, what the addresses of many begin with.
+    pub url: String,
+    /// What it holds.
+    #[serde(default)]
+    pub kind: ArgoRepositoryKind,
+    /// It is an OCI registry of charts; its address has no `oci://`.
+    #[serde(default)]
+    pub oci: bool,
+    /// The credentials are for every repository whose address begins with this one.
+    #[serde(default)]
+    pub prefix: bool,
+    /// The user. A token mostly takes any name, and gets `git`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub username: Option<String>,
+    /// The password or token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password: Option<SecretRef>,
+    /// The private key, where the address is one of SSH.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ssh_key: Option<SecretRef>,
+    /// Trust whoever answers there: neither its certificate nor its host key is looked at.
+    #[serde(default)]
+    pub insecure: bool,
+    /// The project of Argo CD that alone may use it. Without it: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub project: Option<ObjectName>,
 }
 
 fn root_app() -> ObjectName {

@@ -3,14 +3,16 @@
 
 use kubewright_model::applications::DesiredApplications;
 use kubewright_model::desired::{DesiredObjects, DesiredRelease};
+use kubewright_model::ids::ObjectName;
 use kubewright_model::object::{Manifest, ObjectKey};
-use kubewright_model::spec::addons::ArgoCd;
+use kubewright_model::spec::addons::{ArgoCd, ArgoRepository, ArgoRepositoryKind, RootApplication};
 use kubewright_model::spec::verify::ApplicationCheck;
 use kubewright_model::units::Span;
 use serde_json::json;
 
 use super::{Recommended, balanced};
-use crate::context::groups::group_after;
+use crate::context::groups::{group, group_after};
+use crate::context::{Context, SecretNames};
 
 /// A dozen applications pull their images over one link, and each may wait for another one.
 const TIMEOUT: Span = Span::from_secs(20 * 60);
@@ -24,22 +26,45 @@ const CHART: Recommended = Recommended {
     version: "7.7.7",
 };
 
-pub(super) fn release(argocd: &ArgoCd) -> DesiredRelease {
+/// Services ask Cilium for an address by an annotation; the Service's own field, which the others read, is deprecated.
+/// <https://docs.cilium.io/en/v1.18/network/lb-ipam/#requesting-ips>
+const PINNED: &str = "lbipam.cilium.io/ips";
+
+pub(super) fn release(context: &Context<'_>, argocd: &ArgoCd, secrets: &mut SecretNames) -> DesiredRelease {
     let mut service = json!({ "type": argocd.service });
     if let Some(address) = argocd.address {
-        service["loadBalancerIP"] = address.first().to_string().into();
+        let address = address.first().to_string();
+        match &context.file.spec.kubernetes.cni.cilium {
+            Some(cilium) if cilium.l2_announcements.is_some() => service["annotations"] = json!({ PINNED: address }),
+            _ => service["loadBalancerIP"] = address.into(),
+        }
     }
     let values = json!({
         "server": { "service": service },
-        // The key holds a dot: it is the parameter's whole name.
-        "configs": { "params": { "server.insecure": argocd.insecure } },
+        "configs": {
+            // The key holds a dot: it is the parameter's whole name.
+            "params": { "server.insecure": argocd.insecure },
+            // With it, Argo CD makes no password of its own.
+            "secret": { "argocdServerAdminPassword": secrets.hashed("argocd-admin", argocd.admin_password.as_ref()) },
+        },
     });
     CHART.release(NAMESPACE.into(), "argocd", Some(&argocd.version), values, &argocd.values)
 }
 
-pub(super) fn objects(argocd: &ArgoCd) -> Option<DesiredObjects> {
-    let root = argocd.root.as_ref()?;
-    let application = Manifest(json!({
+pub(super) fn objects(argocd: &ArgoCd, secrets: &mut SecretNames) -> Vec<DesiredObjects> {
+    let mut repositories: Vec<Manifest> =
+        argocd.repositories.iter().map(|(name, repository)| of_repository(name, repository, secrets)).collect();
+    repositories.extend(argocd.root.as_ref().and_then(|root| of_root(root, secrets)));
+    let repositories = group("argocd-repositories", "argocd", repositories);
+    let root = argocd
+        .root
+        .as_ref()
+        .map(|root| group_after("argocd-root", "argocd", CHART.name.into(), vec![application(root)]));
+    std::iter::once(repositories).chain(root).collect()
+}
+
+fn application(root: &RootApplication) -> Manifest {
+    Manifest(json!({
         "apiVersion": "argoproj.io/v1alpha1",
         "kind": "Application",
         "metadata": { "name": root.name, "namespace": NAMESPACE },
@@ -53,8 +78,71 @@ pub(super) fn objects(argocd: &ArgoCd) -> Option<DesiredObjects> {
                 "syncOptions": ["CreateNamespace=true"],
             },
         },
-    }));
-    Some(group_after("argocd-root", "argocd", CHART.name.into(), vec![application]))
+    }))
+}
+
+/// The repository of the application that holds all others, where it lets nobody in as anybody.
+fn of_root(root: &RootApplication, secrets: &mut SecretNames) -> Option<Manifest> {
+    let credentials = root.credentials.as_ref()?;
+    let ssh = is_ssh(&root.repository);
+    let repository = ArgoRepository {
+        url: root.repository.clone(),
+        kind: ArgoRepositoryKind::Git,
+        oci: false,
+        prefix: false,
+        username: None,
+        password: (!ssh).then(|| credentials.clone()),
+        ssh_key: ssh.then(|| credentials.clone()),
+        insecure: false,
+        project: None,
+    };
+    Some(of_repository(&root.name, &repository, secrets))
+}
+
+/// Whether an address is one of SSH: `ssh://git@host/path`, or `git@host:path`.
+pub(crate) fn is_ssh(url: &str) -> bool {
+    url.starts_with("ssh://") || !url.contains("://") && url.contains('@')
+}
+
+/// A repository is a Secret with a label. <https://argo-cd.readthedocs.io/en/release-2.13/operator-manual/declarative-setup/#repositories>
+fn of_repository(name: &ObjectName, repository: &ArgoRepository, secrets: &mut SecretNames) -> Manifest {
+    let kind = match repository.kind {
+        ArgoRepositoryKind::Git => "git",
+        ArgoRepositoryKind::Helm => "helm",
+    };
+    let mut fields = json!({ "type": kind, "url": repository.url });
+    if repository.kind == ArgoRepositoryKind::Helm && !repository.prefix {
+        fields["name"] = name.as_str().into();
+    }
+    if let Some(password) = &repository.password {
+        fields["username"] = repository.username.clone().unwrap_or_else(|| "git".into()).into();
+        fields["password"] = secrets.value(&format!("argocd-repository-{name}"), Some(password)).into();
+    }
+    if let Some(key) = &repository.ssh_key {
+        // What reads a key wants its last line to end.
+        let key = secrets.value(&format!("argocd-repository-{name}"), Some(key));
+        fields["sshPrivateKey"] = format!("{key}\n").into();
+    }
+    if repository.insecure {
+        fields["insecure"] = "true".into();
+    }
+    if repository.oci {
+        fields["enableOCI"] = "true".into();
+    }
+    if let Some(project) = &repository.project {
+        fields["project"] = project.as_str().into();
+    }
+    let label = if repository.prefix { "repo-creds" } else { "repository" };
+    Manifest(json!({
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {
+            "name": format!("repository-{name}"),
+            "namespace": NAMESPACE,
+            "labels": { "argocd.argoproj.io/secret-type": label },
+        },
+        "stringData": fields,
+    }))
 }
 
 /// What a run waits for: what `verify` asks of applications, or that the one that holds all others is Synced.

@@ -23,6 +23,7 @@ pub(crate) fn named(name: &str, reference: Option<&SecretRef>) -> HoleName {
 #[derive(Default)]
 pub(crate) struct SecretNames {
     places: BTreeMap<String, SecretRef>,
+    hashes: BTreeMap<String, String>,
 }
 
 impl SecretNames {
@@ -48,6 +49,22 @@ impl SecretNames {
     /// The hole as it stands in values and manifests.
     pub(crate) fn value(&mut self, name: &str, reference: Option<&SecretRef>) -> String {
         text::in_json(&self.hole(name, reference))
+    }
+
+    /// The same for the hash of a password, for who keeps no passwords. It is made once for each password, since one made anew
+    /// would be another one.
+    pub(crate) fn hashed(&mut self, name: &str, reference: Option<&SecretRef>) -> String {
+        let password = self.hole(name, reference);
+        let hash = HoleName::of_secret(&format!("{name}-hash"));
+        if let (Some(hash), Some(password)) = (hash.secret(), password.secret()) {
+            self.hashes.insert(hash.into(), password.into());
+        }
+        text::in_json(&hash)
+    }
+
+    /// The hashes, and the passwords that they are of.
+    pub(crate) fn hashes(&self) -> BTreeMap<String, String> {
+        self.hashes.clone()
     }
 
     /// The credentials of the providers, which no file holds and every call needs.

@@ -1,5 +1,6 @@
 //! What K3s, Proxmox, HAProxy and Helm demand of what the compilers write, one demand for each test.
 
+mod gitops;
 mod hetzner;
 mod kube_vip;
 mod logs;

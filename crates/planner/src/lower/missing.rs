@@ -60,10 +60,6 @@ fn of_cluster(file: &ClusterFile) -> Vec<Missing> {
         let effect = "servers pull it: from ghcr.io, or from a mirror of it in `registries`";
         missing.push(lacks("kube-vip's image from an archive", effect));
     }
-    if spec.addons.argocd.as_ref().is_some_and(|argocd| argocd.admin_password.is_some()) {
-        let effect = "Argo CD makes its own, in the Secret argocd-initial-admin-secret";
-        missing.push(blocks("a chosen password for Argo CD", effect));
-    }
     missing
 }
 

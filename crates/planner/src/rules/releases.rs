@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use kubewright_model::codes::{self, Code};
 use kubewright_model::diagnostic::{Diagnostic, SpecPath};
 use kubewright_model::ids::ReleaseName;
-use kubewright_model::spec::addons::{Acme, ArgoCd, Issuer, ManifestSource, VaultMode};
+use kubewright_model::spec::addons::{Acme, ArgoCd, ArgoRepositoryKind, Issuer, ManifestSource, VaultMode};
 use kubewright_model::spec::forms::web;
 use kubewright_model::spec::ingress::ServiceType;
 use kubewright_model::spec::{Chart, Distribution, Role};
@@ -14,6 +14,7 @@ use serde_json::Value;
 use super::claims::balanced;
 use super::routes::is_gitops;
 use super::{Facts, at};
+use crate::addons::argocd::is_ssh;
 
 /// Domains that are reserved for documents, and that Let's Encrypt refuses.
 const EXAMPLES: &[&str] = &["example.com", "example.net", "example.org"];
@@ -44,6 +45,7 @@ pub(super) fn rules(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
     }
     if let Some(argocd) = &addons.argocd {
         address(facts, argocd, &mut say);
+        repositories(argocd, &mut say);
     }
     let by_argocd = [
         ("certManager", addons.cert_manager.as_ref().is_some_and(|it| it.by_argocd)),
@@ -188,6 +190,47 @@ fn address(facts: &Facts<'_>, argocd: &ArgoCd, say: &mut impl FnMut(Code, SpecPa
         return;
     };
     say(codes::ARGOCD_ADDRESS, at("addons/argocd/address"), message, help);
+}
+
+/// Each repository is let in by what its address wants, and by one Secret only.
+fn repositories(argocd: &ArgoCd, say: &mut impl FnMut(Code, SpecPath, String, &str)) {
+    let root = argocd.root.as_ref().filter(|root| root.credentials.is_some());
+    for (name, it) in &argocd.repositories {
+        let path = at("addons/argocd/repositories").then(name);
+        let ssh = is_ssh(&it.url);
+        let none = it.password.is_none() && it.ssh_key.is_none();
+        let twice = root.is_some_and(|root| !it.prefix && root.repository == it.url || root.name == *name);
+        let (place, message, help) = if it.password.is_some() && it.ssh_key.is_some() {
+            ("sshKey", format!("`{name}` has a password and a key"), "leave one of them out")
+        } else if it.ssh_key.is_some() && !ssh {
+            (
+                "sshKey",
+                format!("`{name}` is not reached over SSH"),
+                "write `password`, or an address like `git@host:path`",
+            )
+        } else if it.password.is_some() && ssh {
+            (
+                "password",
+                format!("`{name}` is reached over SSH"),
+                "write `sshKey`, or an address like `https://host/path`",
+            )
+        } else if it.username.is_some() && it.password.is_none() {
+            ("username", format!("`{name}` has a user and no password"), "write `password`, or remove `username`")
+        } else if it.prefix && none {
+            ("prefix", format!("`{name}` has no credentials to share"), "write `password` or `sshKey`")
+        } else if it.oci && (it.kind != ArgoRepositoryKind::Helm || it.url.contains("://")) {
+            (
+                "oci",
+                format!("`{name}` is no registry of charts"),
+                "write `kind: helm`, and the address without `oci://`",
+            )
+        } else if twice {
+            ("url", format!("`{name}` is the root application's too"), "remove it, or `root.credentials`")
+        } else {
+            continue;
+        };
+        say(codes::ARGOCD_REPOSITORY, path.then(place), message, help);
+    }
 }
 
 /// Elasticsearch is one that Fluentd's client speaks to and whose streams keep what they are told to.

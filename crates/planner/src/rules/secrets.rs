@@ -105,6 +105,11 @@ fn of_addons<'a>(facts: &Facts<'a>) -> Vec<Place<'a>> {
         (admin, at("addons/argocd/adminPassword"), Anywhere),
         (root, at("addons/argocd/root/credentials"), Outside),
     ];
+    for (name, repository) in argocd.iter().flat_map(|it| &it.repositories) {
+        let path = at("addons/argocd/repositories").then(name);
+        all.push((repository.password.as_ref(), path.then("password"), Outside));
+        all.push((repository.ssh_key.as_ref(), path.then("sshKey"), Outside));
+    }
     for (name, chart) in &addons.charts {
         let path = at("addons/charts").then(name).then("secretValues");
         all.extend(chart.secret_values.iter().map(|(key, value)| (Some(value), path.then(key), Anywhere)));
@@ -213,6 +218,6 @@ mod tests {
     fn every_place_of_a_secret_is_known() {
         let schema = kubewright_model::spec::schema::json_schema().to_string();
         let places = schema.matches("#/$defs/SecretRef").count();
-        assert_eq!(places, 25, "a field for a secret came or went: correct `references`, then this number");
+        assert_eq!(places, 27, "a field for a secret came or went: correct `references`, then this number");
     }
 }

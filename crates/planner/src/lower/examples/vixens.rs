@@ -29,7 +29,7 @@ fn vixens() {
             "object CiliumL2AnnouncementPolicy default: spec.loadBalancerIPs = true",
             "release argocd/argocd: argo-cd 7.7.7",
             "release argocd/argocd: server.service.type = LoadBalancer",
-            "release argocd/argocd: server.service.loadBalancerIP = 192.168.208.71",
+            "release argocd/argocd: server.service.annotations.lbipam.cilium.io/ips = 192.168.208.71",
             "release argocd/argocd: configs.params.server.insecure = true",
             "object Application argocd/root-app: spec.source.targetRevision = dev",
             "object Namespace cert-manager",

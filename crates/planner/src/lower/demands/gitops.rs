@@ -1,0 +1,85 @@
+//! What Argo CD demands.
+
+use kubewright_model::desired::Desired;
+use serde_json::{Value, json};
+
+use super::changed;
+
+/// The lab with add-ons.
+fn with(addons: &str) -> Desired {
+    changed(&[("  loadBalancers:", &format!("  addons:\n{addons}  loadBalancers:"))])
+}
+
+fn value(desired: &Desired, name: &str, path: &str) -> Option<Value> {
+    let release = desired.releases.iter().find(|release| release.name.as_str() == name);
+    release.unwrap_or_else(|| panic!("no {name}")).values.pointer(path).cloned()
+}
+
+fn object(desired: &Desired, name: &str) -> Value {
+    let mut manifests = desired.objects.iter().flat_map(|group| &group.manifests);
+    let found = manifests.find(|manifest| manifest.0.pointer("/metadata/name") == Some(&json!(name)));
+    found.unwrap_or_else(|| panic!("no {name}")).0.clone()
+}
+
+#[test]
+fn argocd_gets_the_hash_of_a_password_and_no_password() {
+    let hash = "/configs/secret/argocdServerAdminPassword";
+    let made = with("    argocd: { version: 7.7.7 }\n");
+    assert_eq!(value(&made, "argocd", hash), Some(json!("‹hole:secret/argocd-admin-hash›")));
+    assert_eq!(made.password_hashes, [("argocd-admin-hash".to_string(), "argocd-admin".to_string())].into());
+    assert!(!made.secrets.contains_key("argocd-admin"), "it is made by the run that needs it first");
+    let chosen = with("    argocd: { version: 7.7.7, adminPassword: { env: ARGOCD } }\n");
+    assert_eq!(chosen.secrets["argocd-admin"].env.as_deref(), Some("ARGOCD"));
+    assert!(chosen.missing.is_empty());
+    let shared = with("    argocd: { version: 7.7.7, adminPassword: { generate: admin } }\n");
+    assert_eq!(shared.password_hashes["argocd-admin-hash"], "admin");
+}
+
+#[test]
+fn repositories_are_secrets_with_a_label_and_come_before_the_root_application() {
+    let lab = with(
+        "    argocd:\n      version: 7.7.7\n      root: { repository: \"git@git.lan:root.git\", revision: main, path: apps, credentials: { file: key } }\n      \
+         repositories:\n        charts: { url: registry.lan/charts, kind: helm, oci: true, username: me, password: { env: TOKEN } }\n        \
+         all: { url: \"https://git.lan/\", prefix: true, password: { env: GIT }, insecure: true, project: shop }\n",
+    );
+    let label = |it: &Value| it.pointer("/metadata/labels/argocd.argoproj.io~1secret-type").cloned();
+    let charts = object(&lab, "repository-charts");
+    assert_eq!(label(&charts), Some(json!("repository")));
+    assert_eq!(
+        charts["stringData"],
+        json!({ "type": "helm", "url": "registry.lan/charts", "name": "charts", "username": "me",
+            "password": "‹hole:secret/argocd-repository-charts›", "enableOCI": "true" })
+    );
+    let all = object(&lab, "repository-all");
+    assert_eq!(label(&all), Some(json!("repo-creds")));
+    assert_eq!(
+        all["stringData"],
+        json!({ "type": "git", "url": "https://git.lan/", "username": "git",
+            "password": "‹hole:secret/argocd-repository-all›", "insecure": "true", "project": "shop" })
+    );
+    let root = object(&lab, "repository-root-app");
+    assert_eq!(root["stringData"]["sshPrivateKey"], "‹hole:secret/argocd-repository-root-app›\n");
+    let at = |name: &str| lab.objects.iter().position(|group| group.name.as_str() == name).unwrap();
+    assert!(at("argocd-repositories") < at("argocd-root"));
+    assert!(lab.objects[at("argocd-repositories")].after.is_empty());
+}
+
+#[test]
+fn argocd_asks_for_its_address_in_the_words_of_whoever_gives_it() {
+    let metallb = with(
+        "    metallb: { pools: { lab: [10.0.0.200-210] } }\n    argocd: { version: 7.7.7, service: LoadBalancer, address: 10.0.0.201 }\n",
+    );
+    assert_eq!(value(&metallb, "argocd", "/server/service/loadBalancerIP"), Some(json!("10.0.0.201")));
+    assert_eq!(value(&metallb, "argocd", "/server/service/annotations"), None);
+}
+
+#[test]
+fn a_run_waits_for_the_root_application_where_nothing_else_is_asked() {
+    let alone = with("    argocd: { version: 7.7.7 }\n");
+    assert_eq!(alone.applications, None);
+    let rooted = with(
+        "    argocd: { version: 7.7.7, root: { repository: \"https://git.lan/a.git\", revision: main, path: a } }\n",
+    );
+    let wish = rooted.applications.unwrap();
+    assert_eq!((wish.check.count, wish.check.names), (1, vec!["root-app".into()]));
+}
