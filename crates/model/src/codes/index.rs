@@ -470,6 +470,9 @@ codes! {
     523 Error BALANCER_LABELS = "targets without labels",
         "`byLabel` lets Hetzner find servers by the labels that kubewright gives them. Hosts that are somewhere else have none and \
          are targets by their addresses: leave `byLabel` out.";
+    524 Error CILIUM_HALVES = "a part of Cilium without the part that it needs",
+        "Announcements of addresses are made where Cilium does kube-proxy's work (`kubeProxyReplacement`), and Hubble's page \
+         asks its relay. Switch on what is missing, or leave the other out.";
     601 Error FILE_CONTENT = "a path with no meaning or with two",
         "What is at a path is a file with a `content` or with a text `from` a secret, a `block` of lines in a file of \
          others, a `link` or a `directory`. Write exactly one of the five. A block has the mode and the owner of the \

@@ -18,6 +18,9 @@ const CHART: Recommended =
 /// <https://www.talos.dev/v1.11/kubernetes-guides/configuration/kubeprism/>
 const KUBEPRISM: u16 = 7445;
 
+/// The domain of clusters that say nothing of it.
+const CLUSTER_DOMAIN: &str = "cluster.local";
+
 /// The first version that serves pools as v2; v2alpha1 is deprecated since the one after it. Policies have no v2 yet.
 /// <https://docs.cilium.io/en/v1.19/operations/upgrade/#upgrade-notes>
 const POOLS_V2: (u64, u64, u64) = (1, 18, 0);
@@ -49,7 +52,13 @@ pub(super) fn release(context: &Context<'_>, cilium: &Cilium) -> DesiredRelease 
     if let Some(hubble) = &cilium.hubble {
         values["hubble"] = json!({ "relay": { "enabled": hubble.relay }, "ui": { "enabled": hubble.ui } });
     }
+    // The relay asks the agents by a name of the cluster's domain, and the chart knows only the usual one.
+    let domain = &context.file.spec.kubernetes.cluster_domain;
+    if domain != CLUSTER_DOMAIN {
+        values["hubble"]["peerService"] = json!({ "clusterDomain": domain });
+    }
     if talos {
+        // <https://docs.siderolabs.com/kubernetes-guides/cni/deploying-cilium>
         values["cgroup"] = json!({ "autoMount": { "enabled": false }, "hostRoot": "/sys/fs/cgroup" });
         // Talos gives no pod SYS_MODULE, which the chart asks for by default.
         values["securityContext"] = json!({ "capabilities": {

@@ -18,6 +18,26 @@ pub(super) fn rules(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
     networks(facts, found);
     pools_apart(facts, found);
     sizes(facts, found);
+    cilium(facts, found);
+}
+
+/// What Cilium is to do has the parts of it that it needs.
+/// <https://docs.cilium.io/en/v1.18/network/l2-announcements/#prerequisites>; of Hubble the chart itself says it
+/// (`templates/validate.yaml`).
+fn cilium(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
+    let Some(cilium) = &facts.spec.kubernetes.cni.cilium else { return };
+    let path = at("kubernetes/cni/cilium");
+    if cilium.l2_announcements.is_some() && !cilium.kube_proxy_replacement {
+        let message = "nobody announces addresses while kube-proxy does its own work";
+        let path = path.then("l2Announcements");
+        let help = "write `kubeProxyReplacement: true`, or let MetalLB announce them";
+        found.push(Diagnostic::new(codes::CILIUM_HALVES, path, message).help(help));
+    }
+    if cilium.hubble.as_ref().is_some_and(|hubble| hubble.ui && !hubble.relay) {
+        let message = "Hubble's page has no relay to ask";
+        let path = path.then("hubble").then("ui");
+        found.push(Diagnostic::new(codes::CILIUM_HALVES, path, message).help("write `relay: true`"));
+    }
 }
 
 /// Every node and every LoadBalancer pool lies in a network of the file, where the file has one.

@@ -1,4 +1,4 @@
-//! What Argo CD demands.
+//! What Cilium and Argo CD demand.
 
 use kubewright_model::desired::Desired;
 use serde_json::{Value, json};
@@ -82,4 +82,46 @@ fn a_run_waits_for_the_root_application_where_nothing_else_is_asked() {
     );
     let wish = rooted.applications.unwrap();
     assert_eq!((wish.check.count, wish.check.names), (1, vec!["root-app".into()]));
+}
+
+const CILIUM: &str =
+    "cni: { cilium: { version: 1.18.3, l2Announcements: { pools: { lab: [10.0.0.200-210] } }, hubble: {} } }";
+
+/// A cluster of one node, of this distribution.
+fn alone(distribution: &str, version: &str, more: &str) -> Desired {
+    let file = format!(
+        "apiVersion: kubewright.dev/v1alpha1\nkind: Cluster\nmetadata: {{ name: lab }}\nspec:\n  kubernetes:\n    \
+         distribution: {distribution}\n    version: {version}\n    {CILIUM}\n{more}  network: {{ cidr: 10.0.0.0/24, gateway: \
+         10.0.0.1, nameservers: [10.0.0.1] }}\n  pools: {{ all: {{ role: both, name: one, addresses: [10.0.0.10], existing: {{}} }} }}\n"
+    );
+    let loaded = kubewright_model::spec::load(&file).unwrap_or_else(|found| panic!("{found:#?}"));
+    let (desired, found) = crate::lower::lower(&loaded.file);
+    assert!(found.iter().all(|it| it.severity != kubewright_model::diagnostic::Severity::Error), "{found:#?}");
+    desired
+}
+
+#[test]
+fn cilium_is_told_what_each_distribution_needs() {
+    for (distribution, version, at) in [
+        ("k3s", "v1.34.1+k3s1", json!(["10.0.0.10", 6443])),
+        ("rke2", "v1.34.1+rke2r1", json!(["localhost", 6443])),
+        ("kubeadm", "v1.34.1", json!(["10.0.0.10", 6443])),
+        ("talos", "v1.34.0", json!(["localhost", 7445])),
+    ] {
+        let talos = if distribution == "talos" { "    talos: { version: v1.11.5 }\n" } else { "" };
+        let lab = alone(distribution, version, talos);
+        let of = |path: &str| value(&lab, "cilium", path);
+        assert_eq!(json!([of("/k8sServiceHost"), of("/k8sServicePort")]), at, "{distribution}");
+        assert_eq!(of("/ipam/mode"), Some(json!("kubernetes")), "{distribution}");
+        assert_eq!(of("/kubeProxyReplacement"), Some(json!(true)), "{distribution}");
+        assert_eq!(of("/operator/replicas"), Some(json!(1)), "{distribution}: two would wait for each other's node");
+        assert_eq!(of("/hubble"), Some(json!({ "relay": { "enabled": true }, "ui": { "enabled": true } })));
+        assert_eq!(of("/cgroup").is_some(), distribution == "talos");
+        assert_eq!(of("/securityContext").is_some(), distribution == "talos");
+        let release = lab.releases.iter().find(|release| release.name.as_str() == "cilium").unwrap();
+        assert!(release.before_ready && release.after.is_empty(), "{distribution}: without it no node is Ready");
+    }
+    let other = alone("k3s", "v1.34.1+k3s1", "    clusterDomain: lab.example\n");
+    assert_eq!(value(&other, "cilium", "/hubble/peerService/clusterDomain"), Some(json!("lab.example")));
+    assert_eq!(value(&other, "cilium", "/hubble/relay/enabled"), Some(json!(true)));
 }
