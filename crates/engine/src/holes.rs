@@ -18,9 +18,11 @@ use kubewright_model::plan::Action;
 use kubewright_model::recipe::{Recipe, RecipeStep};
 use kubewright_model::secret::Secret;
 use kubewright_model::spec::{Distribution, SecretRef};
+use kubewright_model::talos::TALOS_SECRETS;
 use kubewright_model::text::{Text, holes_of};
 
 use crate::store::Store;
+use crate::world::talos;
 
 /// The hole for the server that a joining node joins through.
 const SERVER: &str = "cluster/server";
@@ -152,6 +154,9 @@ impl<'a> Filler<'a> {
 impl Secrets<'_> {
     /// The value of a secret: where the spec says it is, or made on first use and kept.
     pub(crate) fn resolve(self, desired: &Desired, name: &str) -> Result<Secret, String> {
+        if let Some(part) = talos::part(name).filter(|_| self.pretend.is_none()) {
+            return talos::part_of(&self.resolve(desired, TALOS_SECRETS)?, part);
+        }
         if let Some(password) = desired.password_hashes.get(name) {
             return self.hash(desired, name, password);
         }
@@ -165,6 +170,7 @@ impl Secrets<'_> {
                 (None, Some(_)) => pretended(name),
                 (None, None) => match self.pretend {
                     Some(chance) => pretended(&format!("{chance} {name}")),
+                    None if name == TALOS_SECRETS => talos::generated()?,
                     None => random()?,
                 },
             },
@@ -197,8 +203,21 @@ impl Secrets<'_> {
         is_of_it.then_some(kept)
     }
 
+    /// The value of a secret at its place, if there is one by now; why it cannot be read, where that is so.
+    pub(crate) fn kept(self, desired: &Desired, name: &str) -> Result<Option<Secret>, String> {
+        match desired.secrets.get(name) {
+            Some(place) => {
+                read(place, self.folder).map(Some).map_err(|why| format!("secret `{name}` ({}): {why}", place.place()))
+            }
+            None => self.store.secret(&desired.cluster, name).map_err(|error| error.told()),
+        }
+    }
+
     /// The value of a secret, if it exists by now.
     fn existing(self, desired: &Desired, name: &str) -> Option<Secret> {
+        if let Some(part) = talos::part(name).filter(|_| self.pretend.is_none()) {
+            return talos::part_of(&self.existing(desired, TALOS_SECRETS)?, part).ok();
+        }
         if let Some(password) = desired.password_hashes.get(name) {
             return self.kept_hash(desired, name, &self.existing(desired, password)?);
         }

@@ -205,7 +205,7 @@ impl DataCentre {
         World {
             providers,
             silent: BTreeMap::new(),
-            hosts: Some(Arc::new(FromOutside { hands, doors: Arc::clone(&doors) })),
+            hosts: Some(Arc::new(FromOutside { hands, talos: None, doors: Arc::clone(&doors) })),
             doors,
             cluster: Some(Arc::new(api::Api { centre: self.clone() })),
             pretend: Some(pretend),

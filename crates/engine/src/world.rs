@@ -4,6 +4,7 @@ pub mod doors;
 mod hetzner;
 mod logins;
 mod proxmox;
+pub(crate) mod talos;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -76,13 +77,14 @@ impl World {
         };
         let doors = Arc::new(Doors::default());
         let hands: Arc<dyn Hosts> = Arc::new(RealHosts::new(user)?.telling(tell).with_files_of(folder));
-        let hosts: Arc<dyn Hosts> = Arc::new(FromOutside { hands, doors: Arc::clone(&doors) });
+        let store = Arc::new(FolderStore::new(kept));
+        let talos = talos::hands(desired, Arc::clone(&store), folder, kept);
+        let hosts: Arc<dyn Hosts> = Arc::new(FromOutside { hands, talos, doors: Arc::clone(&doors) });
         let mut providers: BTreeMap<ProviderName, Arc<dyn Provider>> = BTreeMap::new();
         if desired.machines.iter().any(|machine| machine.provider.as_str() == EXISTING) {
             providers.insert(EXISTING.into(), Arc::new(Existing::new(desired)));
         }
         let (folder, mut silent) = (folder.to_path_buf(), BTreeMap::new());
-        let store = Arc::new(FolderStore::new(kept));
         for (name, cluster) in &desired.proxmox {
             match proxmox::hands(desired, name, cluster, Secrets { store: &*store, pretend: None, folder: &folder }) {
                 Ok(hands) => drop(providers.insert(name.clone(), Arc::new(hands))),

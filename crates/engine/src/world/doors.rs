@@ -93,24 +93,34 @@ impl Doors {
 /// Hands on hosts that go in from outside where there is a door.
 pub(crate) struct FromOutside {
     pub(crate) hands: Arc<dyn Hosts>,
+    /// Hands on hosts that run Talos, where those are others.
+    pub(crate) talos: Option<Arc<dyn Hosts>>,
     pub(crate) doors: Arc<Doors>,
+}
+
+impl FromOutside {
+    /// The hands that a way is for.
+    fn by(&self, way: &Way) -> &dyn Hosts {
+        self.talos.as_deref().filter(|_| way.talos.is_some()).unwrap_or(&*self.hands)
+    }
 }
 
 #[async_trait]
 impl Hosts for FromOutside {
     async fn observe(&self, probe: Probe<'_>) -> Seen<HostSeen> {
         let way = self.doors.way(probe.host, probe.way);
-        self.hands.observe(Probe { way: &way, ..probe }).await
+        self.by(&way).observe(Probe { way: &way, ..probe }).await
     }
 
     async fn is_new(&self, host: &NodeName, way: &Way, key: Option<&str>) -> Result<(), HostError> {
-        self.hands.is_new(host, &self.doors.way(host, way), key).await
+        let way = self.doors.way(host, way);
+        self.by(&way).is_new(host, &way, key).await
     }
 
     async fn change(&self, change: &HostChange, holes: &Holes) -> Result<Report, HostError> {
         match self.doors.way(&change.host, &change.way) {
-            Cow::Borrowed(_) => self.hands.change(change, holes).await,
-            Cow::Owned(way) => self.hands.change(&HostChange { way, ..change.clone() }, holes).await,
+            Cow::Borrowed(way) => self.by(way).change(change, holes).await,
+            Cow::Owned(way) => self.by(&way.clone()).change(&HostChange { way, ..change.clone() }, holes).await,
         }
     }
 
@@ -122,10 +132,12 @@ impl Hosts for FromOutside {
         holes: &Holes,
         tell: &(dyn Fn(String) + Send + Sync),
     ) -> Result<Report, HostError> {
-        self.hands.run(host, &self.doors.way(host, way), recipe, holes, tell).await
+        let way = self.doors.way(host, way);
+        self.by(&way).run(host, &way, recipe, holes, tell).await
     }
 
     async fn dial(&self, host: &NodeName, way: &Way, at: &HostPort) -> Result<Dialed, DialError> {
-        self.hands.dial(host, &self.doors.way(host, way), at).await
+        let way = self.doors.way(host, way);
+        self.by(&way).dial(host, &way, at).await
     }
 }

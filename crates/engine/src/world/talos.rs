@@ -1,0 +1,45 @@
+//! Hands on nodes of Talos, and the secrets that such a cluster is made of.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use kubewright_hosts::Hosts;
+use kubewright_hosts::talos::{Bundle, TalosHosts, value};
+use kubewright_model::desired::Desired;
+use kubewright_model::secret::Secret;
+use kubewright_model::spec::Distribution;
+use kubewright_model::talos::TALOS_SECRETS;
+
+use crate::holes::Secrets;
+use crate::store::folder::FolderStore;
+
+/// The folder for what is saved of etcd, in that of the cluster.
+const SNAPSHOTS: &str = "snapshots";
+
+/// Hands on nodes of Talos; none where the spec has none.
+pub(super) fn hands(desired: &Desired, store: Arc<FolderStore>, folder: &Path, kept: &Path) -> Option<Arc<dyn Hosts>> {
+    if desired.kubernetes.distribution != Distribution::Talos {
+        return None;
+    }
+    let snapshots = kept.join(desired.cluster.as_str()).join(SNAPSHOTS);
+    let (desired, folder) = (desired.clone(), folder.to_path_buf());
+    let secrets = move || Secrets { store: &*store, pretend: None, folder: &folder }.kept(&desired, TALOS_SECRETS);
+    Some(Arc::new(TalosHosts::new(Arc::new(secrets), &snapshots)))
+}
+
+/// The name of a part of those secrets, where a secret is one.
+pub(crate) fn part(name: &str) -> Option<&str> {
+    name.strip_prefix(TALOS_SECRETS)?.strip_prefix('.')
+}
+
+/// New secrets of a cluster, as a file of `talosctl gen secrets`.
+pub(crate) fn generated() -> Result<Secret, String> {
+    Bundle::generate(SystemTime::now()).map(|bundle| bundle.to_yaml())
+}
+
+/// A part of the secrets of a cluster.
+pub(crate) fn part_of(secrets: &Secret, name: &str) -> Result<Secret, String> {
+    let bundle = Bundle::parse(secrets, SystemTime::now()).map_err(|found| found.join("; "))?;
+    value(&bundle, name).ok_or_else(|| format!("the secrets of the Talos cluster have no `{name}`"))
+}
