@@ -33,25 +33,27 @@ pub(crate) async fn observe(world: &World, store: &dyn Store, desired: &Desired)
     let mut observed = Observed { providers, hosts, cluster: None, foundation, filled };
     let mut cluster = cluster(world, store, desired, &observed).await;
     if let Seen::Present(cluster) = &mut cluster {
-        cluster.members.extend(told_by_talos(&observed.hosts));
+        let told = told_by_talos(&observed.hosts, cluster);
+        cluster.members.extend(told);
     }
     observed.cluster = Some(cluster);
     observed
 }
 
 /// The members of etcd as nodes of Talos tell them: Kubernetes' own API knows nothing of these. Each tells who is in; who
-/// answers is known best of itself.
-fn told_by_talos(hosts: &BTreeMap<NodeName, Seen<HostSeen>>) -> BTreeMap<NodeName, MemberSeen> {
+/// answers is known best of itself. Of one that nobody asked, because the spec does not know it any more, its kubelet tells.
+fn told_by_talos(hosts: &BTreeMap<NodeName, Seen<HostSeen>>, cluster: &ClusterSeen) -> BTreeMap<NodeName, MemberSeen> {
     let told = |seen: &Seen<HostSeen>| seen.present()?.talos.as_ref()?.etcd.clone();
     let tell: BTreeMap<&NodeName, BTreeMap<NodeName, MemberSeen>> =
         hosts.iter().filter_map(|(name, seen)| Some((name, told(seen)?))).collect();
-    let mut members: BTreeMap<NodeName, MemberSeen> =
-        tell.values().flatten().map(|(name, it)| (name.clone(), it.clone())).collect();
-    for (name, member) in &mut members {
-        let own = tell.get(name).and_then(|all| all.get(name));
-        *member = own.cloned().unwrap_or(MemberSeen { healthy: false, ..member.clone() });
-    }
-    members
+    let all = tell.values().flatten().map(|(name, member)| (name.clone(), member.voter));
+    let all: BTreeMap<NodeName, bool> = all.collect();
+    let healthy = |name: &NodeName| match (hosts.get(name), tell.get(name).and_then(|all| all.get(name))) {
+        (_, Some(own)) => own.healthy,
+        (Some(_), None) => false,
+        (None, None) => cluster.nodes.get(name).is_some_and(|node| node.ready),
+    };
+    all.into_iter().map(|(name, voter)| (name.clone(), MemberSeen { voter, healthy: healthy(&name) })).collect()
 }
 
 pub(crate) async fn inventories(world: &World, desired: &Desired) -> BTreeMap<ProviderName, Seen<Inventory>> {

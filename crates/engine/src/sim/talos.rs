@@ -342,6 +342,7 @@ impl Ssh {
                 machine.containers = false;
                 machine.answers_at = if lost { u64::MAX } else { machine.answers_at };
             }
+            state.end_cluster_without_servers();
             lost
         };
         if lost {

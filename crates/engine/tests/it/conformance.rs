@@ -170,6 +170,7 @@ async fn real_hosts_keep_their_contract() {
         host_key: None,
         first: None,
         sudo: None,
+        talos: None,
     };
     let case = hosts::Case {
         hands: &hands,

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use kubewright_model::change::{Reason, Subject};
-use kubewright_model::desired::{Desired, Way};
+use kubewright_model::desired::{Desired, TalosWay, Way};
 use kubewright_model::ids::{NodeName, StepId};
 use kubewright_model::observed::{ClusterSeen, HostSeen, MachineSeen, NodeSeen, Power};
 use kubewright_model::plan::{Action, Lease, Stage, Step};
@@ -45,7 +45,10 @@ pub(super) fn way_like_others(
         Some(member) => hosts.find(|host| host.name == member.name),
         None => hosts.next(),
     };
-    Some(Way { address: Some(address), name: None, host_key: None, ..like?.way.clone() })
+    let like = like?.way.clone();
+    // Where it waits for a configuration is its own matter too.
+    let talos = like.talos.as_ref().map(|_| TalosWay::default());
+    Some(Way { address: Some(address), name: None, host_key: None, talos, ..like })
 }
 
 /// Takes a node out of the cluster, servers one after the other; returns the last steps, if the cluster knows the node.

@@ -19,6 +19,9 @@ use crate::{Holes, HostError};
 pub(super) const KUBECONFIG: &str = "kubeconfig";
 /// The node has its time, its container runtime and its disks by then, or never.
 const READY_TO_BEGIN: Duration = Duration::from_secs(10 * 60);
+/// A machine whose maintenance address nobody knows is looked for at its own for so long, and then it is enough that it has
+/// gone: the reset itself takes seconds, and starting again a few minutes.
+const SOMEWHERE: Duration = Duration::from_secs(5 * 60);
 /// What of the disk a reset wipes: with it goes everything but Talos itself.
 /// <https://www.talos.dev/v1.11/talos-guides/resetting-a-machine/>
 const WIPED: [&str; 2] = ["STATE", "EPHEMERAL"];
@@ -148,7 +151,7 @@ impl TalosHosts {
                 return Ok(Told { kubeconfig, ..Told::default() });
             }
             TalosCall::Forget => self.forget(host, way, holes, &what).await?,
-            TalosCall::Reset { timeout } => self.reset(host, way, timeout.duration(), &what, tell).await?,
+            TalosCall::Reset { timeout } => return self.reset(host, way, timeout.duration(), &what, tell).await,
             TalosCall::Snapshot => return self.snapshot(host, way, &what).await,
         }
         Ok(Told::default())
@@ -196,14 +199,22 @@ impl TalosHosts {
         within: Duration,
         what: &str,
         tell: &(dyn Fn(String) + Send + Sync),
-    ) -> Result<(), HostError> {
+    ) -> Result<Told, HostError> {
         let told = |error: TalosError| failed(host, what, error);
         let ours = self.ours().map_err(told)?;
         if let Met::Ours(talos) = self.meet(way, ours.as_ref()).await.map_err(told)? {
             let partitions = WIPED.map(String::from).to_vec();
             talos.reset(false, true, Wipe::Partitions(partitions)).await.map_err(told)?;
         }
-        self.until_it_waits(host, way, within, tell).await
+        let known = way.talos.as_ref().is_some_and(|talos| talos.maintenance.is_some());
+        let within = if known { within } else { within.min(SOMEWHERE) };
+        match self.until_it_waits(host, way, within, tell).await {
+            Err(error) if !known => {
+                let words = format!("it was reset, and nobody knows where {host} waits now: {error}");
+                Ok(Told { words: vec![words], ..Told::default() })
+            }
+            other => other.map(|()| Told::default()),
+        }
     }
 
     async fn snapshot(&self, host: &NodeName, way: &Way, what: &str) -> Result<Told, HostError> {
