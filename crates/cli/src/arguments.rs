@@ -1,5 +1,7 @@
 //! The command line.
 
+pub(crate) mod secrets;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -130,6 +132,16 @@ Ends with 7 when a check does not hold.")]
   kubewright kubeconfig --merge --use-context
   kubewright kubeconfig --output ~/devboard.yaml")]
     Kubeconfig(Kubeconfig),
+    /// Keep secrets encrypted beside the spec, in a SOPS file.
+    #[command(disable_version_flag = true)]
+    #[command(after_help = "Examples:
+  kubewright secrets init             # a key, a file, and the lines for the spec
+  kubewright secrets set gandi.apiToken
+  kubewright secrets check            # is every secret there? ends with 7 when not")]
+    Secrets {
+        #[command(subcommand)]
+        wish: secrets::Secrets,
+    },
     /// List the runs of a cluster, or show one.
     #[command(after_help = "Examples:
   kubewright history

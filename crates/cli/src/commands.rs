@@ -10,6 +10,7 @@ mod kubeconfig;
 mod look;
 mod plan;
 mod rehearse;
+mod secrets;
 mod shell;
 mod take;
 mod validate;
@@ -45,6 +46,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Done, Problem> {
         Command::Kubeconfig(kubeconfig) => kubeconfig::run(arguments, kubeconfig),
         Command::Status(look) => look::status(arguments, look),
         Command::Verify(verify) => verify::verify(arguments, verify),
+        Command::Secrets { wish } => secrets::run(wish),
         Command::History(history) => history::run(arguments, history),
         Command::Explain { code } => explain::run(code.as_deref()),
         Command::Schema => documents::schema(),

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{ErrorKind, Read as _};
 use std::path::Path;
 
-use kubewright_engine::{Engine, Loadout, keyfiles};
+use kubewright_engine::{Engine, Loadout, cleartext, keyfiles};
 use kubewright_model::diagnostic::{Diagnostic, Place, Severity};
 use kubewright_model::source::MAX_BYTES;
 use miette::{
@@ -44,12 +44,20 @@ pub(crate) struct Reading {
     pub(crate) for_program: bool,
     /// Hosts will be asked, with the keys that the spec names.
     pub(crate) asks_hosts: bool,
+    /// What Git keeps in clear text is refused.
+    pub(crate) asks_git: bool,
 }
 
 impl Reading {
+    /// The same, of what is about to be planned or made: no secret of it may lie open in Git. In a pretend world nobody's are
+    /// looked for.
+    pub(crate) fn for_a_plan(arguments: &Arguments, output: Output) -> Self {
+        Self { asks_git: arguments.simulated.is_none(), ..Self::of(arguments, output) }
+    }
+
     /// As a command's arguments have it.
     pub(crate) fn of(arguments: &Arguments, output: Output) -> Self {
-        Self { for_program: output == Output::Json, asks_hosts: arguments.simulated.is_none() }
+        Self { for_program: output == Output::Json, asks_hosts: arguments.simulated.is_none(), asks_git: false }
     }
 }
 
@@ -62,6 +70,9 @@ pub(crate) fn read(path: &Path, reading: Reading) -> Result<Loadout, Problem> {
             let mut found = std::mem::take(&mut loadout.warnings);
             if reading.asks_hosts {
                 found.extend(missing_keys(&loadout, folder));
+            }
+            if reading.asks_git && path != Path::new(STANDARD_INPUT) {
+                found.extend(cleartext::found(&loadout, folder));
             }
             (Some(loadout), found)
         }

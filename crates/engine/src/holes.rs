@@ -14,13 +14,14 @@ use kubewright_model::digest::Digest;
 use kubewright_model::host::HostResource;
 use kubewright_model::ids::{HoleName, NodeName};
 use kubewright_model::observed::{ClusterSeen, Observed};
-use kubewright_model::plan::Action;
+use kubewright_model::plan::{Action, Plan};
 use kubewright_model::recipe::{Recipe, RecipeStep};
 use kubewright_model::secret::Secret;
 use kubewright_model::spec::{Distribution, SecretRef};
 use kubewright_model::talos::TALOS_SECRETS;
 use kubewright_model::text::{Text, holes_of};
 
+use crate::places::Places;
 use crate::store::Store;
 use crate::world::talos;
 
@@ -39,8 +40,8 @@ pub(crate) struct Secrets<'a> {
     pub(crate) store: &'a dyn Store,
     /// In a pretend world nobody's secrets are asked for, and those that are made follow from this.
     pub(crate) pretend: Option<u64>,
-    /// The spec's folder: a file that the spec names relatively is beside it.
-    pub(crate) folder: &'a Path,
+    /// The spec's folder, and its SOPS file.
+    pub(crate) places: &'a Places,
 }
 
 /// Fills holes during a run.
@@ -163,7 +164,7 @@ impl Secrets<'_> {
         let kept = || self.store.secret(&desired.cluster, name).map_err(|error| error.to_string());
         let made = match desired.secrets.get(name) {
             Some(place) if self.pretend.is_none() => {
-                return read(place, self.folder).map_err(|why| format!("secret `{name}` ({}): {why}", place.place()));
+                return read(place, self.places).map_err(|why| format!("secret `{name}` ({}): {why}", place.place()));
             }
             place => match (kept()?, place) {
                 (Some(kept), _) => return Ok(kept),
@@ -207,7 +208,7 @@ impl Secrets<'_> {
     pub(crate) fn kept(self, desired: &Desired, name: &str) -> Result<Option<Secret>, String> {
         match desired.secrets.get(name) {
             Some(place) => {
-                read(place, self.folder).map(Some).map_err(|why| format!("secret `{name}` ({}): {why}", place.place()))
+                read(place, self.places).map(Some).map_err(|why| format!("secret `{name}` ({}): {why}", place.place()))
             }
             None => self.store.secret(&desired.cluster, name).map_err(|error| error.told()),
         }
@@ -223,7 +224,7 @@ impl Secrets<'_> {
         }
         let kept = || self.store.secret(&desired.cluster, name).ok().flatten();
         match desired.secrets.get(name) {
-            Some(place) if self.pretend.is_none() => read(place, self.folder).ok(),
+            Some(place) if self.pretend.is_none() => read(place, self.places).ok(),
             Some(_) => kept().or_else(|| Some(pretended(name))),
             None => kept(),
         }
@@ -299,14 +300,14 @@ pub(crate) fn printed(command: &[String], within: Duration) -> Result<Vec<u8>, S
     read.map_err(|error| error.to_string())
 }
 
-/// The value of a secret at the place that the spec names; what is relative there is in this folder.
-pub(crate) fn read(place: &SecretRef, folder: &Path) -> Result<Secret, String> {
+/// The value of a secret at the place that the spec names; what is relative there is in the spec's folder.
+pub(crate) fn read(place: &SecretRef, places: &Places) -> Result<Secret, String> {
     let text = match place {
         SecretRef { env: Some(name), .. } => std::env::var(name).map_err(|_| "the variable is not set".to_string())?,
         SecretRef { file: Some(file), .. } => {
-            std::fs::read_to_string(path(file, folder)).map_err(|error| error.to_string())?
+            std::fs::read_to_string(path(file, places.folder())).map_err(|error| error.to_string())?
         }
-        SecretRef { sops: Some(_), .. } => return Err("SOPS files are not read by this version".into()),
+        SecretRef { sops: Some(key), .. } => places.sops(key)?.expose().clone(),
         SecretRef { command, .. } => {
             String::from_utf8(printed(command, LONGEST)?).map_err(|_| "the command's output is not text".to_string())?
         }
@@ -320,6 +321,9 @@ pub(crate) fn remedy(place: &SecretRef) -> Option<String> {
     match place {
         SecretRef { env: Some(name), .. } => Some(format!("`export {name}=…` in this shell, with the secret")),
         SecretRef { file: Some(file), .. } => Some(format!("write the secret into {file}, for nobody else to read")),
+        SecretRef { sops: Some(key), .. } => {
+            Some(format!("`kubewright secrets set '{key}'` asks for it and encrypts it"))
+        }
         _ => None,
     }
 }
@@ -345,6 +349,13 @@ pub(crate) fn unavailable<'p>(
     let names: BTreeSet<HoleName> = actions.flat_map(wanted).collect();
     let names = names.iter().filter_map(HoleName::secret);
     names.filter_map(|name| secrets.resolve(desired, name).err()).collect()
+}
+
+/// Why the SOPS file is not open that a plan needs values of.
+pub(crate) fn unopened(desired: &Desired, places: &Places, plan: &Plan) -> Option<String> {
+    let names: BTreeSet<HoleName> = plan.steps.iter().flat_map(|step| wanted(&step.action)).collect();
+    let of_sops = |name: &str| desired.secrets.get(name).is_some_and(|place| place.sops.is_some());
+    if names.iter().filter_map(HoleName::secret).any(of_sops) { places.opened().err() } else { None }
 }
 
 /// The secrets of values as far as they exist already, or which one does not: none is made for a look.

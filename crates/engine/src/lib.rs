@@ -10,6 +10,8 @@
 //! - There is one clock, tokio's. In the pretend world it is paused and jumps from event to event.
 //! - No secret gets into an event, a journal, a plan or an error.
 
+pub mod checkup;
+pub mod cleartext;
 pub mod cluster;
 pub mod conformance;
 pub mod engine;
@@ -21,6 +23,7 @@ pub mod kubeconfig;
 mod lockfile;
 mod manifests;
 mod observe;
+pub mod places;
 pub mod rehearse;
 mod retry;
 pub mod sim;

@@ -28,7 +28,7 @@ mod talos;
 mod timing;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -40,6 +40,7 @@ use kubewright_model::ids::{NodeName, PlaceName, ProviderName, Vmid};
 use kubewright_providers::Provider;
 use tokio::time::Instant;
 
+use crate::places::Places;
 use crate::world::World;
 use crate::world::doors::{Doors, FromOutside};
 
@@ -209,7 +210,7 @@ impl DataCentre {
             doors,
             cluster: Some(Arc::new(api::Api { centre: self.clone() })),
             pretend: Some(pretend),
-            folder: PathBuf::new(),
+            places: Places::default(),
         }
     }
 

@@ -6,6 +6,7 @@
 
 mod cipher;
 mod config;
+pub mod disk;
 mod dotenv;
 mod identities;
 mod json;

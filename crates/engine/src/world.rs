@@ -24,6 +24,8 @@ use kubewright_providers::{Provider, ProviderError, Refusal, Wanted};
 use self::doors::{Doors, FromOutside};
 use crate::cluster::{ClusterApi, RealCluster};
 use crate::holes::{self, Secrets};
+use crate::places::Places;
+use crate::sops::Sources;
 use crate::store::Store;
 use crate::store::folder::FolderStore;
 
@@ -49,8 +51,8 @@ pub struct World {
     pub doors: Arc<Doors>,
     /// It is a pretend world, and every screen says so: what the secrets that are made in it follow from.
     pub pretend: Option<u64>,
-    /// The spec's folder: files that the spec names relatively are in it.
-    pub folder: PathBuf,
+    /// Where secrets are: the spec's folder, in which files are that the spec names relatively, and its SOPS file.
+    pub places: Places,
 }
 
 impl World {
@@ -69,11 +71,12 @@ impl World {
         prompt: Prompt,
         tell: Tell,
     ) -> Result<Self, String> {
+        let places = Places::new(folder.to_path_buf(), desired, Sources::of_user());
         let user = User {
             home: std::env::home_dir().unwrap_or_else(|| "/".into()),
             agent: std::env::var_os("SSH_AUTH_SOCK").map(PathBuf::from),
             known_hosts: kept.join(KNOWN_HOSTS),
-            ask: asking(folder, desired, prompt),
+            ask: asking(&places, desired, prompt),
         };
         let doors = Arc::new(Doors::default());
         let hands: Arc<dyn Hosts> = Arc::new(RealHosts::new(user)?.telling(tell).with_files_of(folder));
@@ -86,24 +89,24 @@ impl World {
         }
         let (folder, mut silent) = (folder.to_path_buf(), BTreeMap::new());
         for (name, cluster) in &desired.proxmox {
-            match proxmox::hands(desired, name, cluster, Secrets { store: &*store, pretend: None, folder: &folder }) {
+            match proxmox::hands(desired, name, cluster, Secrets { store: &*store, pretend: None, places: &places }) {
                 Ok(hands) => drop(providers.insert(name.clone(), Arc::new(hands))),
                 Err(why) => drop(silent.insert(name.clone(), why)),
             }
         }
         if let Some(project) = &desired.hetzner {
-            let secrets = Secrets { store: &*store, pretend: None, folder: &folder };
+            let secrets = Secrets { store: &*store, pretend: None, places: &places };
             match hetzner::hands(desired, project, secrets) {
                 Ok(hands) => drop(providers.insert(HETZNER.into(), Arc::new(hands))),
                 Err(why) => drop(silent.insert(HETZNER.into(), why)),
             }
         }
-        let cluster = RealCluster::new(desired, store, hosts.clone(), folder.clone()).through(Arc::clone(&doors));
+        let cluster = RealCluster::new(desired, store, hosts.clone(), folder).through(Arc::clone(&doors));
         let cluster = match lock {
             Some(lock) => Arc::new(cluster.locking(lock)),
             None => Arc::new(cluster),
         };
-        Ok(Self { providers, silent, hosts: Some(hosts), cluster: Some(cluster), doors, pretend: None, folder })
+        Ok(Self { providers, silent, hosts: Some(hosts), cluster: Some(cluster), doors, pretend: None, places })
     }
 
     /// Why the releases of a plan cannot be worked on from this computer.
@@ -193,9 +196,26 @@ impl World {
         notes.into_iter().flatten().collect()
     }
 
+    /// The SOPS file, where a plan needs values of it and it is not open.
+    pub(crate) fn unopened(&self, plan: &Plan, desired: &Desired) -> Option<Note> {
+        if self.pretend.is_some() {
+            return None;
+        }
+        let why = holes::unopened(desired, &self.places, plan)?;
+        let help = "put a private key of age where it is looked for, or let somebody who has one \
+                    `kubewright secrets add-recipient` yours";
+        Some(Note {
+            weight: Weight::Blocks,
+            subject: Subject::Cluster,
+            message: format!("secrets are in a file that is not open: {why}"),
+            help: Some(help.into()),
+            stages: Vec::new(),
+        })
+    }
+
     /// Where values of holes are.
     pub(crate) fn secrets<'a>(&'a self, store: &'a dyn Store) -> Secrets<'a> {
-        Secrets { store, pretend: self.pretend, folder: &self.folder }
+        Secrets { store, pretend: self.pretend, places: &self.places }
     }
 }
 
@@ -211,14 +231,14 @@ fn unasked(provider: &ProviderName, error: &ProviderError) -> Note {
 }
 
 /// Passwords of hosts are where the spec says; those of keys only a person knows.
-fn asking(folder: &Path, desired: &Desired, prompt: Prompt) -> Ask {
-    let (places, folder) = (desired.secrets.clone(), folder.to_path_buf());
+fn asking(places: &Places, desired: &Desired, prompt: Prompt) -> Ask {
+    let (secrets, places) = (desired.secrets.clone(), places.clone());
     Arc::new(move |wanted: &Password| match wanted {
         Password::Key(_) => prompt(&wanted.to_string()),
         Password::First(hole) | Password::Sudo(hole) => {
             let name = hole.secret().unwrap_or_default();
-            let place = places.get(name).ok_or_else(|| format!("the spec does not say where {hole} is"))?;
-            holes::read(place, &folder).map_err(|why| format!("{wanted} at {}: {why}", place.place()))
+            let place = secrets.get(name).ok_or_else(|| format!("the spec does not say where {hole} is"))?;
+            holes::read(place, &places).map_err(|why| format!("{wanted} at {}: {why}", place.place()))
         }
     })
 }

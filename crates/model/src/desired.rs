@@ -81,6 +81,9 @@ pub struct Desired {
     /// Secrets that are bcrypt hashes of others: their names, and those of the passwords.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub password_hashes: BTreeMap<String, String>,
+    /// The SOPS file that some of them are in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sops_file: Option<String>,
     /// Proxmox clusters, by the providers that they are.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub proxmox: BTreeMap<ProviderName, ProxmoxCluster>,

@@ -95,10 +95,11 @@ pub fn lower(file: &ClusterFile) -> (Desired, Vec<Diagnostic>) {
         protected: spec.maintenance.protect,
         take: Vec::new(),
         take_strays: false,
-        missing: missing::missing(file, &places),
+        missing: missing::missing(file),
         drain_timeout: spec.maintenance.drain_timeout,
         secrets: places,
         password_hashes,
+        sops_file: spec.secrets.sops_file.clone(),
     };
     (desired, crate::rules::rules(file))
 }

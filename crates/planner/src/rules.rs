@@ -31,7 +31,7 @@ mod verify;
 
 use kubewright_model::diagnostic::{Diagnostic, SpecPath, nearest};
 use kubewright_model::ids::{Namespace, ReleaseName};
-use kubewright_model::spec::{ClusterFile, ClusterSpec, HostSettings, Pool};
+use kubewright_model::spec::{ClusterFile, ClusterSpec, HostSettings, Pool, SecretRef};
 
 use crate::addons;
 use crate::context::nodes::NodePlan;
@@ -67,6 +67,12 @@ pub fn alone(file: &ClusterFile) -> Vec<Diagnostic> {
     reserved::rules(&facts, &mut found);
     marks::rules(&facts, &mut found);
     found
+}
+
+/// Every reference to a secret, and where it stands.
+pub fn references(file: &ClusterFile) -> Vec<(SpecPath, SecretRef)> {
+    let facts = Facts::of(file);
+    secrets::references(&facts).into_iter().map(|(reference, path, _)| (path, reference.clone())).collect()
 }
 
 /// What all rules look at.

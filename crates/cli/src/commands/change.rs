@@ -61,7 +61,7 @@ pub(super) fn apply(arguments: &Arguments, apply: &arguments::Apply) -> Result<D
         Some(saved) => (saved.spec, saved.only, Some(saved.plan)),
     };
     let take = approved.as_ref().map_or_else(|| apply.take.clone(), taken);
-    let desired = taking(source::read(&file, Reading::of(arguments, apply.output))?.desired, &take)?;
+    let desired = taking(source::read(&file, Reading::for_a_plan(arguments, apply.output))?.desired, &take)?;
     let ask = approved.as_ref().map_or(Ask::Apply, |plan| plan.ask.clone());
     // A plan that was saved has been looked at.
     let yes = apply.yes || approved.is_some();

@@ -40,7 +40,7 @@ pub(super) fn run(arguments: &Arguments, asked: &arguments::Plan) -> Result<Done
         let problem = Problem::new(Done::Usage, "a saved plan names the file of its spec, and standard input has none");
         return Err(problem.hint("write the spec to a file, and plan that"));
     }
-    let reading = Reading::of(arguments, asked.output);
+    let reading = Reading::for_a_plan(arguments, asked.output);
     let asks_hosts = reading.asks_hosts && !asked.assume_empty;
     let loadout = source::read(&asked.file, Reading { asks_hosts, ..reading })?;
     let loadout = Loadout { desired: taking(loadout.desired, &asked.take)?, ..loadout };

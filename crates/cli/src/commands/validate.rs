@@ -2,18 +2,29 @@
 
 use std::path::Path;
 
-use kubewright_engine::Engine;
+use kubewright_engine::{Engine, Loadout, cleartext};
 use kubewright_model::diagnostic::{Diagnostic, Severity};
 
 use super::print_json;
 use crate::arguments::{Output, Validate};
 use crate::problem::{Done, Problem};
 use crate::screen::{GOOD, counted, paint, say};
-use crate::source::{self, Found};
+use crate::source::{self, Found, STANDARD_INPUT};
 
 /// What is told of several files: that one could not be read goes before that one is invalid.
 fn worse(one: Done, other: Done) -> Done {
     if one == Done::Well || other == Done::Usage { other } else { one }
+}
+
+/// What is wrong around a spec: keys that are not there, and secrets that lie open in Git.
+fn around(loadout: &mut Loadout, file: &Path, folder: &Path) {
+    // Where the spec is carried out the keys may be there.
+    let keys = source::missing_keys(loadout, folder).into_iter();
+    loadout.warnings.extend(keys.map(|key| Diagnostic { severity: Severity::Warning, ..key }));
+    if file != Path::new(STANDARD_INPUT) {
+        let open = cleartext::found(loadout, folder);
+        loadout.warnings.extend(open);
+    }
 }
 
 pub(super) fn run(validate: &Validate) -> Result<Done, Problem> {
@@ -31,9 +42,7 @@ pub(super) fn run(validate: &Validate) -> Result<Done, Problem> {
         let folder = file.parent().unwrap_or(Path::new(""));
         let (found, words) = match Engine::load_in(folder, &text) {
             Ok(mut loadout) => {
-                // Where the spec is carried out the keys may be there.
-                let keys = source::missing_keys(&loadout, folder).into_iter();
-                loadout.warnings.extend(keys.map(|key| Diagnostic { severity: Severity::Warning, ..key }));
+                around(&mut loadout, file, folder);
                 let desired = &loadout.desired;
                 let words = format!(
                     "{} {}: {} · {} {} · {}, {}, {}",
@@ -50,12 +59,13 @@ pub(super) fn run(validate: &Validate) -> Result<Done, Problem> {
             }
             Err(found) => (found, None),
         };
-        if found.iter().any(|diagnostic| diagnostic.severity == Severity::Error) {
+        let wrong = found.iter().any(|diagnostic| diagnostic.severity == Severity::Error);
+        if wrong {
             done = worse(done, Done::Invalid);
         }
         if validate.output == Output::Text {
             source::show(file, &text, &found);
-            words.iter().for_each(|words| say!("{words}"));
+            words.iter().filter(|_| !wrong).for_each(|words| say!("{words}"));
         }
         all.push(Found { file, diagnostics: found });
     }

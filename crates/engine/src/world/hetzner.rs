@@ -13,7 +13,7 @@ use crate::holes::{self, Secrets};
 pub(super) fn hands(desired: &Desired, project: &HetznerProject, secrets: Secrets<'_>) -> Result<Hetzner, Why> {
     let place =
         desired.secrets.get(HETZNER_TOKEN).ok_or_else(|| Why::lasting("nothing says where the API token is"))?;
-    let token = holes::read(place, secrets.folder).map_err(|why| Why {
+    let token = holes::read(place, secrets.places).map_err(|why| Why {
         help: holes::remedy(place),
         ..Why::lasting(format!("the API token ({}): {why}", place.place()))
     })?;
@@ -38,7 +38,7 @@ fn is_brought(wish: &DesiredResource) -> bool {
 
 /// The public half of a key's file: its first line is the key.
 fn public_half(file: &str, secrets: Secrets<'_>) -> Result<String, String> {
-    let lines = logins::public_half(file, secrets.folder)?;
+    let lines = logins::public_half(file, secrets.places.folder())?;
     lines.into_iter().next().ok_or_else(|| format!("{file}.pub holds no key"))
 }
 
@@ -46,7 +46,7 @@ fn public_half(file: &str, secrets: Secrets<'_>) -> Result<String, String> {
 fn uploaded(desired: &Desired, name: &str, secrets: Secrets<'_>) -> Result<Uploaded, String> {
     let read = |secret: &String| -> Result<Secret, String> {
         let place = desired.secrets.get(secret).ok_or_else(|| format!("nothing says where {secret} is"))?;
-        holes::read(place, secrets.folder).map_err(|why| format!("{}: {why}", place.place()))
+        holes::read(place, secrets.places).map_err(|why| format!("{}: {why}", place.place()))
     };
     let [public, private] = certificate_secrets(name);
     Ok(Uploaded { certificate: read(&public)?.expose().clone(), private_key: read(&private)? })

@@ -9,10 +9,11 @@ use kubewright_model::secret::Secret;
 use kubewright_providers::{HostKey, Login};
 
 use crate::holes::{self, Secrets};
+use crate::places::Places;
 
 /// Who logs into each machine that we make: the user and the key with which its host is reached.
 pub(super) fn of(desired: &Desired, secrets: Secrets<'_>) -> Result<BTreeMap<NodeName, Login>, String> {
-    let (folder, host_keys) = (secrets.folder, host_keys(desired, secrets)?);
+    let (folder, host_keys) = (secrets.places.folder(), host_keys(desired, secrets)?);
     // Each key is read once, however many hosts it opens.
     let mut read: BTreeMap<&str, Result<Vec<String>, String>> = BTreeMap::new();
     let hosts = desired.all_hosts().filter_map(|host| Some((host.machine.clone()?, &host.way)));
@@ -22,7 +23,7 @@ pub(super) fn of(desired: &Desired, secrets: Secrets<'_>) -> Result<BTreeMap<Nod
             None => Ok(Vec::new()),
             Some(file) => read.entry(file).or_insert_with(|| public_half(file, folder)).clone(),
         };
-        let password_hash = password_hash(desired, &machine, folder);
+        let password_hash = password_hash(desired, &machine, secrets.places);
         let host_key = host_keys.get(&machine).cloned();
         (machine, Login { user: way.user.to_string(), keys, password_hash, host_key })
     });
@@ -51,11 +52,11 @@ fn host_keys(desired: &Desired, secrets: Secrets<'_>) -> Result<BTreeMap<NodeNam
 }
 
 /// The hash of the password for a machine's console.
-fn password_hash(desired: &Desired, machine: &NodeName, folder: &Path) -> Result<Option<Secret>, String> {
+fn password_hash(desired: &Desired, machine: &NodeName, places: &Places) -> Result<Option<Secret>, String> {
     let Some(Body::Vm(vm)) = desired.machine(machine).map(|machine| &*machine.body) else { return Ok(None) };
     let Some(name) = vm.password_hash.as_ref().and_then(HoleName::secret) else { return Ok(None) };
     let place = desired.secrets.get(name).ok_or_else(|| format!("nothing says where {name} is"))?;
-    holes::read(place, folder).map(Some).map_err(|why| format!("{}: {why}", place.place()))
+    holes::read(place, places).map(Some).map_err(|why| format!("{}: {why}", place.place()))
 }
 
 /// The public half of a key, which `ssh-keygen` puts beside it.

@@ -13,6 +13,7 @@ use kubewright_providers::proxmox::{Identity, Proxmox, Settings};
 
 use super::logins;
 use crate::holes::{self, Secrets};
+use crate::places::Places;
 
 /// Hands on the cluster, or why there are none: its credentials cannot be read, or its settings are none.
 pub(super) fn hands(
@@ -21,8 +22,8 @@ pub(super) fn hands(
     cluster: &ProxmoxCluster,
     secrets: Secrets<'_>,
 ) -> Result<Proxmox, Why> {
-    let folder = secrets.folder;
-    let (identity, secret_at) = identity(desired, name, &cluster.identity, folder)?;
+    let folder = secrets.places.folder();
+    let (identity, secret_at) = identity(desired, name, &cluster.identity, secrets.places)?;
     let settings = Settings {
         addresses: cluster.endpoints.clone(),
         identity,
@@ -38,12 +39,12 @@ fn identity(
     desired: &Desired,
     cluster: &ProviderName,
     identity: &ProxmoxIdentity,
-    folder: &Path,
+    places: &Places,
 ) -> Result<(Identity, String), Why> {
     let read = |name: &str, what: &str| {
         let place = desired.secrets.get(name).ok_or_else(|| Why::lasting(format!("nothing says where {what} is")))?;
         let missing = |why| Why { help: holes::remedy(place), ..lasting(what, place, why) };
-        Ok::<_, Why>((holes::read(place, folder).map_err(missing)?, place))
+        Ok::<_, Why>((holes::read(place, places).map_err(missing)?, place))
     };
     Ok(match identity {
         ProxmoxIdentity::Token(id) => {

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kubewright_engine::Engine;
+use kubewright_engine::places::Places;
 use kubewright_engine::sim::MemoryStore;
 use kubewright_engine::verify::CheckResult;
 use kubewright_engine::world::World;
@@ -76,7 +77,7 @@ spec:
             cluster: None,
             doors: Default::default(),
             pretend: None,
-            folder: home.into(),
+            places: Places::in_folder(home.into()),
         };
         let results = Engine::new(world, Arc::new(MemoryStore::default())).verify(&desired).await;
         let of_services = results.into_iter().filter(|result| result.group == Group::Services);

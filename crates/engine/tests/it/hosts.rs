@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use kubewright_engine::cluster::{Checked, ClusterApi, ClusterError, RealCluster};
+use kubewright_engine::places::Places;
 use kubewright_engine::sim::MemoryStore;
 use kubewright_engine::store::Store as _;
 use kubewright_engine::world::World;
@@ -179,7 +180,7 @@ spec:
             cluster: Some(cluster),
             doors: Arc::default(),
             pretend: None,
-            folder: home.into(),
+            places: Places::in_folder(home.into()),
         };
         Engine::new(world, store)
     }

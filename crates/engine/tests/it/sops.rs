@@ -1,6 +1,7 @@
 //! Files of SOPS, judged by the program itself and by age: theirs are read here, ours by them, and what nobody changed stays as
 //! it is.
 
+mod cluster;
 mod keys;
 mod rules;
 

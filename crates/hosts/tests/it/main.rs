@@ -82,6 +82,7 @@ fn way(host: &impl There, user: &str) -> Way {
         host_key: None,
         first: None,
         sudo: None,
+        talos: None,
     }
 }
 

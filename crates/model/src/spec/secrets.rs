@@ -21,7 +21,7 @@ pub struct SecretRef {
     /// A command and its arguments; its standard output is the secret.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub command: Vec<String>,
-    /// A key of the SOPS file: `gandi.apiToken`.
+    /// A key of the SOPS file: `gandi.apiToken`, `users[0].password`, `registries["ghcr.io"]`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sops: Option<String>,
     /// Made by kubewright on first use and kept in its store, under this name.
@@ -68,6 +68,10 @@ pub struct Secrets {
     /// The age public keys that can open the SOPS file.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub recipients: Vec<String>,
+    /// Files in Git that look like secrets in clear text and are none, beside this file: examples, and keys of tests.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<forms::FilePath>")]
+    pub clear_text: Vec<String>,
     /// Secrets in the cluster, by `namespace/name`: each is a map from key to where its value is.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     #[schemars(with = "forms::ByName<ObjectKey, IndexMap<String, SecretRef>>")]

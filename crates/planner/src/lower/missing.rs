@@ -1,11 +1,9 @@
 //! Parts of the spec that this version of the program has no compiler for, by name: it never pretends.
 
-use std::collections::BTreeMap;
-
 use kubewright_model::desired::Missing;
 use kubewright_model::spec::backup::{Keep, Unreachable};
 use kubewright_model::spec::kubernetes::{Datastore, Distribution, FlannelBackend, Kubernetes};
-use kubewright_model::spec::{ClusterFile, Pool, SecretRef};
+use kubewright_model::spec::{ClusterFile, Pool};
 
 /// What stops a run: the cluster would not be what the file says.
 fn blocks(what: impl Into<String>, effect: &str) -> Missing {
@@ -18,11 +16,8 @@ fn lacks(what: &str, effect: &str) -> Missing {
 }
 
 /// Everything that is missing, what blocks first.
-pub(super) fn missing(file: &ClusterFile, places: &BTreeMap<String, SecretRef>) -> Vec<Missing> {
+pub(super) fn missing(file: &ClusterFile) -> Vec<Missing> {
     let mut missing = of_cluster(file);
-    if places.values().any(|place| place.sops.is_some()) {
-        missing.push(blocks("SOPS files", "their keys are known, their values are not read"));
-    }
     missing.extend(of_backups(file));
     missing.extend(of_maintenance(file));
     missing.sort_by_key(|missing| !missing.blocks);

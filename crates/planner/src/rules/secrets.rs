@@ -17,20 +17,20 @@ pub(super) fn rules(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
 
 /// Whether somebody outside gives the secret out, so that a new random value would be of no use.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Given {
+pub(super) enum Given {
     Outside,
     Anywhere,
 }
 
 use Given::{Anywhere, Outside};
 
-type Reference<'a> = (&'a SecretRef, SpecPath, Given);
+pub(super) type Reference<'a> = (&'a SecretRef, SpecPath, Given);
 
 /// Where a reference may be.
 type Place<'a> = (Option<&'a SecretRef>, SpecPath, Given);
 
 /// Every reference of the file.
-fn references<'a>(facts: &Facts<'a>) -> Vec<Reference<'a>> {
+pub(super) fn references<'a>(facts: &Facts<'a>) -> Vec<Reference<'a>> {
     let places = [of_machines(facts), of_hosts(facts), of_addons(facts), of_the_rest(facts)];
     let given = |(reference, path, given): Place<'a>| Some((reference?, path, given));
     places.into_iter().flatten().filter_map(given).collect()

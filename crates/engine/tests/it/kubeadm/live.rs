@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use kubewright_engine::cluster::RealCluster;
+use kubewright_engine::places::Places;
 use kubewright_engine::sim::MemoryStore;
 use kubewright_engine::world::World;
 use kubewright_engine::{Engine, Request, Stop};
@@ -655,7 +656,7 @@ async fn is_applied(assets: PathBuf) {
         cluster: Some(Arc::new(cluster)),
         doors: Arc::default(),
         pretend: None,
-        folder,
+        places: Places::in_folder(folder),
     };
     let engine = Engine::new(world, store);
     for (run, ask) in [("run-1", Ask::Apply), ("run-2", Ask::Destroy)] {
