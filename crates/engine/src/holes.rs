@@ -442,7 +442,8 @@ mod tests {
         desired.secrets = [("admin".to_string(), place)].into();
         desired.password_hashes = [("admin-hash".to_string(), "admin".to_string())].into();
         let store = crate::sim::MemoryStore::default();
-        let secrets = Secrets { store: &store, pretend: None, folder: folder.path() };
+        let places = Places::default();
+        let secrets = Secrets { store: &store, pretend: None, places: &places };
         let hash = |password: &str| {
             std::fs::write(&file, password).unwrap();
             secrets.resolve(&desired, "admin-hash").map(|hash| hash.expose().clone())

@@ -81,7 +81,7 @@ impl World {
         let doors = Arc::new(Doors::default());
         let hands: Arc<dyn Hosts> = Arc::new(RealHosts::new(user)?.telling(tell).with_files_of(folder));
         let store = Arc::new(FolderStore::new(kept));
-        let talos = talos::hands(desired, Arc::clone(&store), folder, kept);
+        let talos = talos::hands(desired, Arc::clone(&store), &places, kept);
         let hosts: Arc<dyn Hosts> = Arc::new(FromOutside { hands, talos, doors: Arc::clone(&doors) });
         let mut providers: BTreeMap<ProviderName, Arc<dyn Provider>> = BTreeMap::new();
         if desired.machines.iter().any(|machine| machine.provider.as_str() == EXISTING) {
