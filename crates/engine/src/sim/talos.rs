@@ -517,7 +517,10 @@ impl State {
 
     /// What its configuration says of labels and taints is given to its node at once.
     pub(super) fn talos_gives_marks(&mut self, host: &NodeName) {
-        let Some((labels, taints)) = self.machine(host).filter(|machine| machine.has_talos()).map(Machine::talos_marks)
+        let Some((labels, taints)) = self
+            .machine(host)
+            .filter(|it| it.talos().is_some_and(|talos| !talos.maintenance))
+            .map(Machine::talos_marks)
         else {
             return;
         };

@@ -192,6 +192,7 @@ mod tests {
             host_key: None,
             first: None,
             sudo: None,
+            talos: None,
         }
     }
 

@@ -258,6 +258,7 @@ async fn hosts_are_reached_over_the_sixth_version_of_the_internet_protocol() {
         host_key: None,
         first: None,
         sudo: None,
+        talos: None,
     };
     let home = super::target::Home::read(server.folder.path(), None).expect("there is none");
     let target = home.target(&way).expect("it leads somewhere");

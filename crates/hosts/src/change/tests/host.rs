@@ -198,6 +198,7 @@ impl Host {
             host_key: None,
             first: None,
             sudo: None,
+            talos: None,
         };
         HostChange { host: "web-1".into(), way, owner: None, make: make.to_vec(), unmake: unmake.to_vec() }
     }

@@ -25,6 +25,7 @@ fn named(name: &str) -> Way {
         host_key: None,
         first: None,
         sudo: None,
+        talos: None,
     }
 }
 
