@@ -68,7 +68,12 @@ impl Connection {
         let name = name.map_err(|_| ours(format!("`{address}` is neither an address nor a name")))?;
         let Tls { config, asked } = tls(trust).map_err(ours)?;
         let shaken = timeout(CONNECT, TlsConnector::from(config).connect(name, stream)).await;
-        let mut stream = shaken.map_err(|_| silent("TLS"))?.map_err(|error| handshake(&error, asked.was()))?;
+        let shaken = shaken.map_err(|_| silent("TLS"))?;
+        // One in maintenance mode asks nobody. What it says to who has no answer may be lost: it closes right after.
+        if matches!(trust, Trust::Maintenance) && asked.was() {
+            return Err(TalosError::NotInMaintenance);
+        }
+        let mut stream = shaken.map_err(|error| handshake(&error, asked.was()))?;
         let fingerprint = stream.get_ref().1.peer_certificates().and_then(|chain| fingerprint(chain.first()?));
         let mut first = Vec::with_capacity(1024);
         let read = timeout(CONNECT, stream.read_buf(&mut first)).await.map_err(|_| silent("HTTP/2"))?;

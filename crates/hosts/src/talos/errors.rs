@@ -154,6 +154,11 @@ const HELP: &[Known] = &[
     known(Some(Code::Unimplemented), "unknown service", "the node's version of Talos does not have this call"),
     known(
         Some(Code::Unimplemented),
+        " not implemented",
+        "the node is in maintenance mode, or its version of Talos does not have this call",
+    ),
+    known(
+        Some(Code::Unimplemented),
         "the REBOOT mode is not supported",
         "from Talos 1.13 on a configuration is applied without a restart, and the node is restarted by itself",
     ),

@@ -13,6 +13,10 @@ mod life;
 mod network;
 mod packages;
 mod systemd;
+#[path = "../talos/mod.rs"]
+mod talos;
+mod talos_life;
+mod talos_python;
 mod uploads;
 
 use std::net::{IpAddr, Ipv4Addr};
