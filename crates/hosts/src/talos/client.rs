@@ -57,7 +57,8 @@ pub struct Applied {
 /// How a node is made to run another version.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct UpgradeHow {
-    /// Its partition `EPHEMERAL` stays. `talosctl` hides the flag since v1.8; from v1.14 on it also leaves out the look at etcd.
+    /// The installer is told not to begin the disk anew. `talosctl` hides the flag since v1.8; from v1.14 on it also leaves out the
+    /// look at etcd.
     pub preserve: bool,
     /// After a restart, before anything uses its disk.
     pub stage: bool,
@@ -232,7 +233,7 @@ impl Talos {
     ///
     /// # Errors
     ///
-    /// The node refuses: in maintenance mode it does before v1.13.
+    /// The node refuses: up to v1.12 it does in maintenance mode.
     pub async fn services(&self) -> Result<Vec<Running>, TalosError> {
         let answer = self.connection.call("/machine.MachineService/ServiceList", wire::Empty {}).await?;
         let one: wire::ServiceList = only(answer)?;

@@ -58,7 +58,8 @@ pub(super) async fn dial(address: &str, port: u16) -> Result<TcpStream, TalosErr
 }
 
 impl Connection {
-    /// Makes a connection of a stream of bytes to a node, whichever way that goes.
+    /// Makes a connection of a stream of bytes to a node, whichever way that goes. gRPC in Go sends its settings before it reads
+    /// anything (`internal/transport/http2_server.go` of grpc-go), so a node that lets us in speaks first.
     pub(super) async fn over<S>(stream: S, address: &str, trust: Trust<'_>) -> Result<Self, TalosError>
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
@@ -202,8 +203,9 @@ where
         let ended = || std::io::Error::new(std::io::ErrorKind::NotConnected, "the connection to the node has ended");
         std::future::ready(stream.ok_or_else(ended))
     });
-    // The name is that of no host: where calls go is settled.
-    let connecting = Endpoint::from_static("http://node").connect_with_connector(connector).await;
+    // The name is that of no host: where calls go is settled. TLS is below this already.
+    let endpoint = Endpoint::from_static("http://node").origin(Uri::from_static("https://node"));
+    let connecting = endpoint.connect_with_connector(connector).await;
     connecting.map_err(|error| TalosError::Unreachable { layer: TalosLayer::Connection, why: chain(&error) })
 }
 

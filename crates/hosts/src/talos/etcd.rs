@@ -12,8 +12,8 @@ use super::client::{Talos, only};
 use super::errors::TalosError;
 use super::wire;
 
-/// Bytes of a part that is sent: as `talosctl` sends them (`pkg/machinery/client`, `ChunkSize` of `stream.Chunker`).
-const PART: usize = 1024;
+/// Bytes of a part that is sent: as many as `talosctl` sends (`EtcdRecover`, `pkg/machinery/client/client.go`).
+const PART: usize = 4096;
 /// etcd's file has whole pages.
 const PAGE: u64 = 512;
 const TRAILER: usize = SHA256_OUTPUT_LEN;

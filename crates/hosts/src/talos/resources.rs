@@ -34,7 +34,7 @@ pub struct Resource<T> {
 /// `MachineStatuses.runtime.talos.dev`: how far a node is.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct MachineStatus {
-    /// `booting`, `installing`, `maintenance`, `running`, `rebooting`, `shutting down`, `resetting`, `upgrading`.
+    /// `unknown`, `booting`, `installing`, `maintenance`, `running`, `rebooting`, `shutting down`, `resetting`, `upgrading`.
     pub stage: String,
     /// Whether it is where it is to be in that stage.
     pub status: Readiness,
@@ -252,15 +252,14 @@ impl Talos {
         Ok(Some(Secret::new(text)))
     }
 
-    /// How far the node is.
+    /// How far the node is; none for a moment after it has started.
     ///
     /// # Errors
     ///
-    /// The node refuses, or does not know yet.
-    pub async fn machine_status(&self) -> Result<MachineStatus, TalosError> {
+    /// The node refuses.
+    pub async fn machine_status(&self) -> Result<Option<MachineStatus>, TalosError> {
         let found = self.resource("runtime", "MachineStatuses.runtime.talos.dev", "machine").await?;
-        let why = "it does not know its stage yet".to_string();
-        found.map(|found: Resource<MachineStatus>| found.spec).ok_or(TalosError::NotUnderstood { why })
+        Ok(found.map(|found: Resource<MachineStatus>| found.spec))
     }
 
     /// The version that runs, also in maintenance mode: from v1.10 on. `v1.11.5`.

@@ -95,7 +95,7 @@ async fn a_cluster_is_begun_grows_is_changed_and_taken_back() {
     let ours = Trust::Ours(&admin);
     for (node, (kind, name)) in nodes.iter().zip([("controlplane", "c1"), ("controlplane", "c2"), ("worker", "w1")]) {
         let talos = connected(node.address, Trust::Maintenance).await.unwrap();
-        assert_eq!(talos.machine_status().await.unwrap().stage, "maintenance");
+        assert_eq!(talos.machine_status().await.unwrap().unwrap().stage, "maintenance");
         let text = configuration(&bundle, kind, name);
         assert!(
             talos.apply(&text, ApplyMode::Auto, true).await.unwrap().details.expose().starts_with("Dry run summary:")
@@ -106,7 +106,7 @@ async fn a_cluster_is_begun_grows_is_changed_and_taken_back() {
     let [first, second, worker] = [&nodes[0], &nodes[1], &nodes[2]];
     let talos = back(first.address, ours).await;
     assert_eq!(talos.system_disk().await.unwrap().as_deref(), Some("/dev/sda"));
-    let status = talos.machine_status().await.unwrap();
+    let status = talos.machine_status().await.unwrap().unwrap();
     assert_eq!((status.stage.as_str(), status.status.ready), ("booting", false));
     assert_eq!(status.status.unmet_conditions.unwrap()[0].name, "services");
     let (code, _, help) = refusal(talos.etcd_members(false).await);
@@ -115,7 +115,7 @@ async fn a_cluster_is_begun_grows_is_changed_and_taken_back() {
     talos.bootstrap().await.unwrap();
     let (code, _, help) = refusal(talos.bootstrap().await);
     assert_eq!((code, help.unwrap()), (Code::AlreadyExists, "the cluster was begun on this node before"));
-    assert_eq!(talos.machine_status().await.unwrap().stage, "running");
+    assert_eq!(talos.machine_status().await.unwrap().unwrap().stage, "running");
     let members = talos.etcd_members(false).await.unwrap();
     let names: Vec<&str> = members.iter().map(|member| member.hostname.as_str()).collect();
     assert_eq!(names, ["c1", "c2"]);
@@ -138,7 +138,7 @@ async fn a_cluster_is_begun_grows_is_changed_and_taken_back() {
     let talos = back(second.address, ours).await;
     talos.reset(true, true, Wipe::Partitions(vec!["STATE".into(), "EPHEMERAL".into()])).await.unwrap();
     let talos = back(second.address, Trust::Maintenance).await;
-    assert_eq!(talos.machine_status().await.unwrap().stage, "maintenance");
+    assert_eq!(talos.machine_status().await.unwrap().unwrap().stage, "maintenance");
     let left = back(first.address, ours).await.etcd_members(false).await.unwrap();
     assert_eq!(left.iter().map(|member| member.hostname.as_str()).collect::<Vec<_>>(), ["c1"]);
 }
@@ -203,10 +203,10 @@ async fn a_configuration_is_refused_with_what_is_wrong_in_it() {
         let node = site.node(version);
         let talos = connected(node.address, Trust::Maintenance).await.unwrap();
         for (name, text, words, help) in &cases {
-            let refused = talos.apply(&Secret::new(text.clone()), ApplyMode::Auto, false).await;
             if (*name, version) == ("newer", "v1.13.0") {
                 continue;
             }
+            let refused = talos.apply(&Secret::new(text.clone()), ApplyMode::Auto, false).await;
             let (_, message, told) = refusal(refused);
             assert!(message.contains(words), "{name}, {version}: {message}");
             assert!(help.is_none_or(|help| told.is_some_and(|told| told.contains(help))), "{name}: {told:?}");
@@ -221,7 +221,7 @@ async fn a_configuration_is_refused_with_what_is_wrong_in_it() {
     talos.apply(&missing, ApplyMode::Auto, false).await.unwrap();
     tokio::time::sleep(DOWN * 2).await;
     let talos = back(node.address, Trust::Maintenance).await;
-    assert_eq!(talos.machine_status().await.unwrap().stage, "maintenance");
+    assert_eq!(talos.machine_status().await.unwrap().unwrap().stage, "maintenance");
 }
 
 #[tokio::test]

@@ -65,7 +65,7 @@ async fn a_pretend_node_is_understood_by_the_stub_of_the_vendors_protos() {
     back(node.address, Trust::Ours(&admin)).await;
     life("member");
     let talos = back(node.address, Trust::Maintenance).await;
-    assert_eq!(talos.machine_status().await.unwrap().stage, "maintenance");
+    assert_eq!(talos.machine_status().await.unwrap().unwrap().stage, "maintenance");
     let calls = node.with(|state| state.calls.clone());
     assert!(
         ["EtcdRecover", "Kubeconfig", "Reset"].iter().all(|call| calls.iter().any(|other| other == call)),
