@@ -72,7 +72,10 @@ impl Checkup {
 /// Looks at every secret; commands that give some are run.
 pub fn checkup(file: &ClusterFile, desired: &Desired, places: &Places) -> Checkup {
     let references = references(file);
+    let closed = desired.sops_file.is_some() && places.opened().is_err();
     let state = |place: &SecretRef| match place {
+        // Why not is told of the file, once.
+        SecretRef { sops: Some(_), .. } if closed => (false, Some("its file does not open here".into())),
         SecretRef { generate: Some(_), .. } => (true, Some("made on first use".to_string())),
         place => match holes::read(place, places) {
             Ok(_) => (true, None),

@@ -51,7 +51,7 @@ fn every_form_of_a_secret_is_found_with_its_line() {
         "x: y\n--- # two\n{}\n",
         r#"{"kind": "SecretList", "items": [{"kind": "Secret", "metadata": {"name": "b.c"}, "data": {"k": "Zm9v"}}]}"#
     );
-    let talos = "cluster: { id: x }\ncerts:\n  k8s: { crt: Zm9v, key: Zm9v }\n";
+    let talos = "cluster: { id: x }\ntrustdinfo:\n  token: Zm9v\ncerts:\n  k8s: { crt: Zm9v, key: Zm9v }\n";
     let repository = repository(&[
         ("cluster.yaml", SPEC),
         ("join.token", "s3cret\n"),
@@ -78,7 +78,7 @@ fn every_form_of_a_secret_is_found_with_its_line() {
         "KW0712 9 apps/keys.txt, line 2: a private key of age, in clear text and in Git",
         "KW0712 9 apps/kubeconfig, line 5: a kubeconfig with its key, in clear text and in Git",
         "KW0712 9 apps/list.yaml, line 2: the Secret default/b.c, in clear text and in Git",
-        "KW0712 9 apps/talos-secrets.yaml, line 2: the secrets of a Talos cluster, in clear text and in Git",
+        "KW0712 9 apps/talos-secrets.yaml, line 3: the secrets of a Talos cluster, in clear text and in Git",
         "KW0712 9 apps/talosconfig, line 4: a talosconfig with its key, in clear text and in Git",
         "KW0712 9 secrets.sops.yaml, line 1: the SOPS file, which is not encrypted, in clear text and in Git",
     ];
