@@ -18,6 +18,7 @@ use kubewright_model::object::{Manifest, ObjectId};
 use kubewright_model::observed::{ClusterSeen, Rendered, Seen};
 use kubewright_model::plan::{NodeMarks, Note};
 use kubewright_model::units::Span;
+use kubewright_model::vault::DesiredVault;
 
 /// Hands on a cluster. What a method is told to delete it deletes only if it carries our mark.
 #[async_trait]
@@ -96,6 +97,17 @@ pub trait ClusterApi: Send + Sync {
     async fn mend(&self, remedy: &Remedy) -> Result<(), ClusterError> {
         let why = "these hands know of no applications".into();
         Err(ClusterError::Refused { what: remedy.to_string(), why, log: Vec::new() })
+    }
+
+    /// Initialises Vault where it is not, unseals it and sets what differs in it; returns whether anything changed. Its keys are
+    /// kept before they are used.
+    async fn configure_vault(
+        &self,
+        _wish: &DesiredVault,
+        _tell: &(dyn Fn(String) + Send + Sync),
+    ) -> Result<bool, ClusterError> {
+        let why = "these hands know of no Vault".into();
+        Err(ClusterError::Refused { what: "Vault".into(), why, log: Vec::new() })
     }
 
     /// Returns when it is worth looking again whether a condition holds: when something that it is about has changed, or,

@@ -30,6 +30,7 @@ pub mod sim;
 pub mod sops;
 pub mod store;
 mod values;
+pub mod vault;
 pub mod verify;
 pub mod world;
 

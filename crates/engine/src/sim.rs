@@ -26,6 +26,7 @@ mod state;
 mod store;
 mod talos;
 mod timing;
+mod vault;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -140,6 +141,7 @@ impl DataCentre {
         state.talos = desired.hosts.iter().filter_map(talos).collect();
         // What a cloud has and nobody here makes is there: a network that exists already, a certificate.
         state.granted = granted(desired);
+        state.vault.clone_from(&desired.vault);
         state.applications.clone_from(&desired.applications);
         let objects = desired.objects.iter().flat_map(|group| &group.manifests).filter_map(|it| it.id().ok());
         state.rooted = objects.into_iter().any(|id| id.kind == "Application");

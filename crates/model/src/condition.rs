@@ -10,6 +10,7 @@ use crate::object::ObjectKey;
 use crate::spec::verify::{
     ApplicationCheck, CertificateCheck, PodCheck, ServiceProtocol, UrlCheck, WorkloadCheck, WorkloadKind,
 };
+use crate::vault::DesiredVault;
 
 /// Something that can be waited for or checked.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -79,6 +80,8 @@ pub enum Condition {
     },
     /// All targets of a load balancer are healthy.
     Targets(ClusterName),
+    /// Vault's servers are unsealed.
+    Vault(Box<DesiredVault>),
 }
 
 impl fmt::Display for Condition {
@@ -130,6 +133,7 @@ impl fmt::Display for Condition {
             Self::Applications(check) => write!(f, "{} applications Synced", check.count),
             Self::Release { name, namespace } => write!(f, "release {namespace}/{name} available"),
             Self::Route { host } => write!(f, "route {host}"),
+            Self::Vault(_) => f.write_str("Vault unsealed"),
             Self::Targets(name) => write!(f, "targets of {name} healthy"),
         }
     }

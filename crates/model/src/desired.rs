@@ -28,6 +28,7 @@ use crate::spec::load_balancers::LoadBalancer;
 use crate::spec::pools::Role;
 use crate::spec::secrets::SecretRef;
 use crate::units::Span;
+use crate::vault::DesiredVault;
 use crate::version::Version;
 
 pub use machines::{
@@ -71,6 +72,9 @@ pub struct Desired {
     /// Argo CD's applications that a run waits for, where Argo CD is the spec's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub applications: Option<DesiredApplications>,
+    /// Vault, where it runs on the cluster and keeps what it is told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vault: Option<DesiredVault>,
     /// Where the `helm` program comes from in its publisher's place, when it is not on the PATH.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub helm_mirror: Option<String>,

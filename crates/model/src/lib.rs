@@ -44,4 +44,5 @@ pub mod templates;
 pub mod text;
 pub mod units;
 pub mod unread;
+pub mod vault;
 pub mod version;

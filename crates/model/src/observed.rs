@@ -15,6 +15,7 @@ use crate::desired::DesiredRelease;
 use crate::digest::Digest;
 use crate::ids::{Namespace, NodeName, Owner, ProviderName, ReleaseName};
 use crate::object::{Manifest, ObjectId, ObjectKey};
+use crate::vault::VaultSeen;
 use crate::version::Version;
 
 pub use hosts::{CloudInit, FileSeen, HostSeen, KubernetesSeen, SHOWN_TEXT, UnitSeen, UserSeen};
@@ -174,6 +175,9 @@ pub struct ClusterSeen {
     /// Argo CD's applications, whosever they are; they are looked at where the spec has Argo CD.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub applications: Vec<ApplicationSeen>,
+    /// Vault, where the spec has one and its release is there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vault: Option<VaultSeen>,
 }
 
 impl ClusterSeen {

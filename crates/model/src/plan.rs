@@ -19,6 +19,7 @@ use crate::ids::{
 use crate::object::{Manifest, ObjectId};
 use crate::recipe::Recipe;
 use crate::units::Span;
+use crate::vault::DesiredVault;
 
 /// The version of a plan's JSON. A reader refuses versions that it does not know.
 pub const PLAN_FORMAT: u32 = 1;
@@ -246,6 +247,7 @@ impl Step {
             Action::InstallRelease(release) => format!("install {} into {}", release.name, release.namespace),
             Action::RemoveRelease { name, .. } => format!("remove release {name}"),
             Action::Wait { condition, .. } => format!("wait until {condition}"),
+            Action::ConfigureVault(_) => "unseal Vault and set it up".into(),
             Action::SettleApplications(wish) => {
                 format!("wait until {}, and help those that are stuck", Condition::Applications(wish.check.clone()))
             }
@@ -451,6 +453,8 @@ pub enum Action {
     /// Wait until Argo CD's applications are as they should be, and do for those that are stuck what is known to help:
     /// a [`Remedy`](crate::applications::Remedy), and nothing else.
     SettleApplications(Box<DesiredApplications>),
+    /// Initialise Vault where it is not, unseal those of its servers that are sealed, and set what differs in it.
+    ConfigureVault(Box<DesiredVault>),
 }
 
 /// What is to become true of one host in one step.

@@ -29,6 +29,7 @@ use kubewright_model::object::ObjectKey;
 use kubewright_model::spec::addons::OnFailure;
 use kubewright_model::spec::verify::PodCheck;
 use kubewright_model::spec::{AddOns, ClusterFile};
+use kubewright_model::vault::DesiredVault;
 use kubewright_model::version::Version;
 use serde_json::{Map, Value};
 
@@ -78,6 +79,11 @@ pub(crate) fn objects(context: &Context<'_>, secrets: &mut SecretNames) -> Vec<D
 pub(crate) fn applications(file: &ClusterFile) -> Option<DesiredApplications> {
     let argocd = file.spec.addons.argocd.as_ref()?;
     argocd::applications(argocd, file.spec.verify.applications.as_ref())
+}
+
+/// Vault, where it runs on the cluster and keeps what it is told.
+pub(crate) fn vault(addons: &AddOns) -> Option<DesiredVault> {
+    addons.vault.as_ref().and_then(vault::wish)
 }
 
 /// Pods that no release of ours has, but what it makes: each with the name of their check.

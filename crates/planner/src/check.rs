@@ -186,7 +186,8 @@ fn touches_cluster(action: &Action) -> bool {
         | Action::DeleteObjects(_)
         | Action::InstallRelease(_)
         | Action::RemoveRelease { .. }
-        | Action::SettleApplications(_) => true,
+        | Action::SettleApplications(_)
+        | Action::ConfigureVault(_) => true,
         _ => false,
     }
 }

@@ -85,6 +85,7 @@ pub fn lower(file: &ClusterFile) -> (Desired, Vec<Diagnostic>) {
         objects,
         releases,
         applications: crate::addons::applications(file),
+        vault: crate::addons::vault(&spec.addons),
         helm_mirror: spec.addons.helm.mirror.clone(),
         checks,
         proxmox,

@@ -27,6 +27,7 @@ mod snapshots;
 mod standing;
 mod templates;
 mod unread;
+mod vault;
 mod window;
 
 use std::collections::BTreeSet;
@@ -103,6 +104,7 @@ fn build<'a>(mut draft: Draft<'a>, observed: &Observed, anew: &BTreeSet<NodeName
     machines::load_balancers(&mut draft, observed);
     members::plan(&mut draft, observed, &standings, &mut holders);
     cluster::plan(&mut draft, &standings);
+    vault::plan(&mut draft, &standings);
     applications::plan(&mut draft, &standings);
     removal::unwanted(&mut draft, observed, &standings, &mut holders);
     machines::unwanted_balancers(&mut draft, observed);

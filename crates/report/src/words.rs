@@ -254,6 +254,7 @@ pub(crate) struct Conditions {
     pub(crate) release: &'static str,
     pub(crate) route: &'static str,
     pub(crate) targets: &'static str,
+    pub(crate) vault: &'static str,
 }
 
 /// What is backed up.

@@ -61,6 +61,7 @@ impl Mark {
             | Action::RunRecipe { .. }
             | Action::ApplyObjects(_)
             | Action::InstallRelease(_)
+            | Action::ConfigureVault(_)
             | Action::TurnIntoTemplate { .. }
             | Action::SetBackupJob(_)
             | Action::SetResource(_)

@@ -15,6 +15,7 @@ mod order;
 mod reach;
 #[cfg(test)]
 mod tests;
+mod vault;
 mod watch;
 
 use std::path::{Path, PathBuf};
@@ -32,6 +33,7 @@ use kubewright_model::object::{Manifest, ObjectId};
 use kubewright_model::observed::{ClusterSeen, Rendered, Seen};
 use kubewright_model::plan::{NodeMarks, Note};
 use kubewright_model::units::Span;
+use kubewright_model::vault::DesiredVault;
 
 pub(crate) use self::drain::few;
 use self::failure::without_secrets;
@@ -42,11 +44,13 @@ pub(crate) use self::reach::{KEPT as KUBECONFIG, SERVER_NAME};
 use self::watch::{Lost, Watches, collections};
 use super::{Checked, ClusterApi, ClusterError};
 use crate::store::Store;
+use crate::vault::Vault;
 use crate::world::doors::Doors;
 
 /// Hands on a real cluster.
 pub struct RealCluster {
     desired: Desired,
+    store: Arc<dyn Store>,
     reach: Reach,
     helm: Helm,
     watches: Watches,
@@ -61,7 +65,8 @@ impl RealCluster {
         let helm = Helm::new(desired, store.clone(), folder);
         Self {
             desired: desired.clone(),
-            reach: Reach::new(store, hosts),
+            reach: Reach::new(Arc::clone(&store), hosts),
+            store,
             helm,
             watches: Watches::default(),
             going: GOING,
@@ -98,6 +103,10 @@ impl RealCluster {
         Self { going, ..self }
     }
 
+    fn vault_keys(&self) -> vault::Kept {
+        vault::Kept { store: Arc::clone(&self.store), cluster: self.desired.cluster.clone() }
+    }
+
     async fn session(&self) -> Result<Session, ClusterError> {
         Ok(self.reach.session(&self.desired).await?)
     }
@@ -111,6 +120,11 @@ impl RealCluster {
     }
 }
 
+/// Whether a release is where Vault is to be.
+fn is_there(seen: &ClusterSeen, wish: &DesiredVault) -> bool {
+    seen.releases.keys().any(|(namespace, name)| *namespace == wish.namespace && name.as_str() == "vault")
+}
+
 #[async_trait]
 impl ClusterApi for RealCluster {
     async fn observe(&self, desired: &Desired) -> Seen<ClusterSeen> {
@@ -121,7 +135,10 @@ impl ClusterApi for RealCluster {
         };
         match self.heed(look::look(&session, desired).await) {
             Err(error) => Seen::unknown(error.to_string()),
-            Ok(seen) => {
+            Ok(mut seen) => {
+                if let Some(wish) = desired.vault.as_ref().filter(|wish| is_there(&seen, wish)) {
+                    seen.vault = Some(vault::seen(&session.client, wish, &self.vault_keys()).await);
+                }
                 let kubernetes = &desired.kubernetes;
                 let servers = seen.nodes.values().filter(|node| node.server);
                 let addresses = servers.filter_map(|node| {
@@ -226,6 +243,16 @@ impl ClusterApi for RealCluster {
     async fn mend(&self, remedy: &Remedy) -> Result<(), ClusterError> {
         let session = self.session().await?;
         self.heed(applications::mend(&session.client, remedy).await)
+    }
+
+    async fn configure_vault(
+        &self,
+        wish: &DesiredVault,
+        tell: &(dyn Fn(String) + Send + Sync),
+    ) -> Result<bool, ClusterError> {
+        let session = self.session().await?;
+        let wire = vault::Proxy { client: &session.client, wish };
+        self.heed(Vault { wire: &wire, keys: &self.vault_keys(), wish }.settle(tell).await)
     }
 
     async fn changed(&self, condition: &Condition, pause: Duration) {

@@ -218,7 +218,8 @@ impl<'a> Hands<'a> {
             | Action::TakeObjects(_)
             | Action::DeleteObjects(_)
             | Action::InstallRelease(_)
-            | Action::RemoveRelease { .. } => self.on_cluster(action, tell).await,
+            | Action::RemoveRelease { .. }
+            | Action::ConfigureVault(_) => self.on_cluster(action, tell).await,
             Action::Wait { condition, timeout } => self.wait(condition, *timeout, tell).await,
             Action::SettleApplications(wish) => self.settle(wish, tell).await,
         }
@@ -348,6 +349,9 @@ impl<'a> Hands<'a> {
             Action::InstallRelease(release) => {
                 let holes = self.filler.values(action)?;
                 return Ok(patiently!(tell, hands.install(release, owner, &holes, &say))?);
+            }
+            Action::ConfigureVault(wish) => {
+                return Ok(patiently!(tell, hands.configure_vault(wish, &say))?);
             }
             Action::RemoveRelease { name, namespace } => patiently!(tell, hands.remove(name, namespace))?,
             _ => {}

@@ -14,6 +14,7 @@ use kubewright_model::observed::{CORDONED, ClusterSeen, MemberSeen, NodeSeen, Po
 use kubewright_model::plan::NodeMarks;
 use kubewright_model::spec::addons::OnFailure;
 use kubewright_model::units::Span;
+use kubewright_model::vault::DesiredVault;
 use serde_json::{Value, json};
 
 use super::faults::FaultKind;
@@ -216,6 +217,7 @@ impl ClusterApi for Api {
         self.centre.take(timing::HELM).await;
         let mut state = self.centre.at_present();
         state.cluster.releases.remove(&release_key(namespace, name));
+        state.forget_vault();
         state.give_addresses();
         Ok(())
     }
@@ -286,6 +288,18 @@ impl ClusterApi for Api {
         self.request("kubernetes mend").await?;
         let now = self.centre.now();
         self.centre.at_present().mend_applications(remedy, now)
+    }
+
+    async fn configure_vault(
+        &self,
+        wish: &DesiredVault,
+        tell: &(dyn Fn(String) + Send + Sync),
+    ) -> Result<bool, ClusterError> {
+        self.request("vault").await?;
+        tell("unsealing Vault's servers".into());
+        self.centre.take(timing::HELM).await;
+        let now = self.centre.now();
+        self.centre.at_present().configure_vault(wish, now)
     }
 
     async fn check(&self, condition: &Condition) -> Result<Checked, ClusterError> {
@@ -494,6 +508,7 @@ impl State {
             releases: releases.collect(),
             services: self.services_seen(),
             applications: self.applications_seen(now),
+            vault: self.vault_seen(now),
         }
     }
 }

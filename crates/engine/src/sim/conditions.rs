@@ -31,7 +31,7 @@ fn pods_of(chart: &str) -> usize {
 /// Names that are told in one sentence.
 const TOLD: usize = 5;
 
-type Answer = Result<String, (String, String)>;
+pub(super) type Answer = Result<String, (String, String)>;
 
 impl State {
     /// Looks once.
@@ -112,6 +112,7 @@ impl State {
                 Ok(()) => Ok(format!("{} applications are Synced (what Git holds is not simulated)", check.count)),
                 Err(why) => Err((why, "applications are Argo CD's".into())),
             },
+            Condition::Vault(wish) => self.vault_open(wish, now),
             Condition::Release { name, namespace } => self.release(name, namespace, now),
             Condition::Route { host } => match self.route(host) {
                 Some(_) => Ok(format!("an Ingress routes {host}")),
@@ -282,7 +283,7 @@ impl State {
         }
     }
 
-    fn runs(&self, chart: &str, now: u64) -> Result<(), String> {
+    pub(super) fn runs(&self, chart: &str, now: u64) -> Result<(), String> {
         match self.cluster.releases.values().find(|release| release.chart == chart) {
             None => Err(format!("{chart} is not installed")),
             Some(release) if now < release.ready_at => Err(format!("{chart} starts")),

@@ -17,6 +17,7 @@ use super::rancher::Kind;
 use super::state::State;
 use super::talos::TALOS;
 use super::timing;
+use super::vault::Vault;
 
 /// The cluster that lives in the data centre.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -70,6 +71,9 @@ pub struct Cluster {
     /// Argo CD's applications.
     #[serde(default)]
     pub(super) applications: BTreeMap<ObjectName, Application>,
+    /// Vault, once it was initialised.
+    #[serde(default)]
+    pub vault: Option<Vault>,
     /// When Argo CD's repo-server was restarted, and serves again.
     #[serde(default)]
     pub(super) repo_server_at: Option<u64>,

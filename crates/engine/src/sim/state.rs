@@ -12,6 +12,7 @@ use kubewright_model::ids::{ClusterName, NodeName, Owner, PlaceName, ProviderNam
 use kubewright_model::observed::{BackupJobSeen, HostSeen, LoadBalancerSeen, MachineSeen, Origin, Power, UnitSeen};
 use kubewright_model::setting::{Setting, Settings};
 use kubewright_model::version::Version;
+use kubewright_model::vault::DesiredVault;
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
@@ -118,6 +119,9 @@ pub struct State {
     pub(super) applications: Option<DesiredApplications>,
     #[serde(default)]
     pub(super) rooted: bool,
+    /// Vault as the spec expects it.
+    #[serde(default)]
+    pub(super) vault: Option<DesiredVault>,
     pub(super) breaches: Vec<Breach>,
     pub(super) calls: BTreeMap<String, u64>,
     pub(super) faults: Vec<(Fault, Course)>,
@@ -211,6 +215,7 @@ impl State {
             talos: BTreeMap::new(),
             applications: None,
             rooted: false,
+            vault: None,
             breaches: Vec::new(),
             calls: BTreeMap::new(),
             faults: Vec::new(),

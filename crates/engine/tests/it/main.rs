@@ -49,6 +49,7 @@ mod templates;
 #[path = "../../../providers/tests/it/tools.rs"]
 #[expect(dead_code, reason = "the provider's own tests use all of it")]
 mod tools;
+mod vault;
 mod waiting;
 #[path = "../../../providers/tests/it/wishes.rs"]
 mod wishes;

@@ -669,6 +669,10 @@ codes! {
         "A repository over SSH is let in by `sshKey`, any other by `password`, and never by both; `prefix` shares credentials, \
          so it needs some; `oci` is for charts in a registry, whose address has no `oci://`. What `root.credentials` opens \
          does not stand in `repositories` again.";
+    838 Error VAULT_SETTINGS = "settings that Vault refuses or does not have",
+        "Of several keys Vault wants at least two to unseal it, and never more than there are. A role names policies of \
+         `policies`, or `default`. Servers decide by majority, so their number is odd. What is set up stands in a Vault that \
+         runs here and keeps it: mode `ha` or `standalone`.";
     901 Error FOREIGN_FORM = "a file of others that is not in its form",
         "The inventory, the table or the output of Terraform cannot be read: whoever it is for would refuse it too, or it is \
          another kind of file. Say with `--format` what it is, or correct it. Nothing was written.";

@@ -316,7 +316,7 @@ pub enum VaultMode {
 }
 
 /// HashiCorp Vault.
-#[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Vault {
     /// The chart's version. Without it: the one that this kubewright knows.
@@ -332,9 +332,97 @@ pub struct Vault {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<forms::WebAddress>")]
     pub address: Option<String>,
+    /// Its servers, in mode `ha`.
+    #[serde(default = "three")]
+    #[schemars(range(min = 1, max = 9))]
+    pub replicas: u32,
+    /// The size of each server's volume. Without it: `10Gi`, as the chart has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub storage: Option<Size>,
+    /// The StorageClass of the volumes. Without it: the cluster's default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub storage_class: Option<ObjectName>,
+    /// The keys that unseal it, made when it is initialised and kept as the secret `vault-unseal-keys`.
+    #[serde(default)]
+    pub keys: VaultKeys,
+    /// Paths of key-value engines (version 2): `secret`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<ObjectName>")]
+    pub key_value: Vec<ObjectName>,
+    /// Policies in Vault's own language, by name.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    #[schemars(with = "forms::ByName<ObjectName, String>")]
+    pub policies: IndexMap<ObjectName, String>,
+    /// Who of the cluster gets in by its service account, by the role's name.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    #[schemars(with = "forms::ByName<ObjectName, VaultRole>")]
+    pub roles: IndexMap<ObjectName, VaultRole>,
     /// Further chart values; they win over ours.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     pub values: IndexMap<String, Value>,
+}
+
+impl Default for Vault {
+    fn default() -> Self {
+        Self {
+            version: None,
+            namespace: None,
+            mode: VaultMode::default(),
+            address: None,
+            replicas: three(),
+            storage: None,
+            storage_class: None,
+            keys: VaultKeys::default(),
+            key_value: Vec::new(),
+            policies: IndexMap::new(),
+            roles: IndexMap::new(),
+            values: IndexMap::new(),
+        }
+    }
+}
+
+fn three() -> u32 {
+    3
+}
+
+/// The keys that unseal Vault.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct VaultKeys {
+    /// How many there are.
+    #[schemars(range(min = 1, max = 255))]
+    pub shares: u32,
+    /// How many of them unseal a server.
+    #[schemars(range(min = 1, max = 255))]
+    pub threshold: u32,
+}
+
+impl Default for VaultKeys {
+    fn default() -> Self {
+        Self { shares: 5, threshold: 3 }
+    }
+}
+
+/// Who gets into Vault by a service account of the cluster.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct VaultRole {
+    /// Names of service accounts.
+    #[schemars(length(min = 1))]
+    pub service_accounts: Vec<ObjectName>,
+    /// The namespaces in which they are.
+    #[schemars(length(min = 1))]
+    pub namespaces: Vec<Namespace>,
+    /// The policies that they get.
+    #[schemars(length(min = 1))]
+    pub policies: Vec<ObjectName>,
+    /// How long a token of theirs lives.
+    #[serde(default = "an_hour")]
+    pub ttl: Span,
+}
+
+fn an_hour() -> Span {
+    Span::from_secs(60 * 60)
 }
 
 /// cert-manager.

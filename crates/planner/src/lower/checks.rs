@@ -32,6 +32,10 @@ pub(super) fn checks(
     checks.extend(addons::node_ports(releases).map(|(service, ports)| {
         check(Group::Ingress, format!("node ports of {service}"), Condition::NodePorts { service, ports })
     }));
+    checks.extend(
+        addons::vault(&context.file.spec.addons)
+            .map(|wish| check(Group::AddOns, "Vault", Condition::Vault(Box::new(wish)))),
+    );
     let made = addons::pods(&context.file.spec.addons);
     checks.extend(
         made.into_iter().map(|(name, pods)| check(parts.of(pods.namespace.as_ref()), name, Condition::Pods(pods))),

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use kubewright_model::codes::{self, Code};
 use kubewright_model::diagnostic::{Diagnostic, SpecPath};
-use kubewright_model::ids::ReleaseName;
-use kubewright_model::spec::addons::{Acme, ArgoCd, ArgoRepositoryKind, Issuer, ManifestSource, VaultMode};
+use kubewright_model::ids::{ObjectName, ReleaseName};
+use kubewright_model::spec::addons::{Acme, ArgoCd, ArgoRepositoryKind, Issuer, ManifestSource, Vault, VaultMode};
 use kubewright_model::spec::forms::web;
 use kubewright_model::spec::ingress::ServiceType;
 use kubewright_model::spec::{Chart, Distribution, Role};
@@ -243,6 +243,39 @@ fn elasticsearch(facts: &Facts<'_>, say: &mut impl FnMut(Code, SpecPath, String,
     }
 }
 
+/// What Vault would refuse in the middle of a run, and what nobody would set up.
+fn vault_settings(vault: &Vault, say: &mut impl FnMut(Code, SpecPath, String, &str)) {
+    let path = at("addons/vault");
+    let mut no = |path: SpecPath, message: String, help: &str| say(codes::VAULT_SETTINGS, path, message, help);
+    let (shares, threshold) = (vault.keys.shares, vault.keys.threshold);
+    // `vault/init.go`, `validateSealConfig`.
+    if threshold > shares || threshold == 1 && shares > 1 {
+        let message = format!("{threshold} of {shares} keys cannot unseal it");
+        no(path.then("keys").then("threshold"), message, "write at least 2, and no more than `shares`");
+    }
+    if vault.mode == VaultMode::Ha && vault.replicas.is_multiple_of(2) {
+        let message = format!("{} servers decide no better than {}", vault.replicas, vault.replicas.saturating_sub(1));
+        no(path.then("replicas"), message, "write an odd number");
+    }
+    let kept = matches!(vault.mode, VaultMode::Ha | VaultMode::Standalone);
+    let set = [
+        ("keyValue", !vault.key_value.is_empty()),
+        ("policies", !vault.policies.is_empty()),
+        ("roles", !vault.roles.is_empty()),
+    ];
+    for (place, _) in set.into_iter().filter(|(_, given)| *given && !kept) {
+        let message = "this Vault is not set up by this file".to_string();
+        no(path.then(place), message, "write `mode: ha` or `mode: standalone`, or remove it");
+    }
+    for (name, role) in &vault.roles {
+        let unknown = |policy: &&ObjectName| !vault.policies.contains_key(*policy) && policy.as_str() != "default";
+        for policy in role.policies.iter().filter(unknown) {
+            let message = format!("role `{name}` gets the policy `{policy}`, which is not there");
+            no(path.then("roles").then(name).then("policies"), message, "write it below `policies`");
+        }
+    }
+}
+
 fn vault(facts: &Facts<'_>, say: &mut impl FnMut(Code, SpecPath, String, &str)) {
     let Some(vault) = &facts.spec.addons.vault else { return };
     if (vault.mode == VaultMode::Agent) != vault.address.is_some() {
@@ -254,9 +287,10 @@ fn vault(facts: &Facts<'_>, say: &mut impl FnMut(Code, SpecPath, String, &str)) 
         };
         say(codes::VAULT_ADDRESS, at("addons/vault/address"), message.into(), help);
     }
+    vault_settings(vault, say);
     let workers = facts.nodes.iter().filter(|node| node.is_node() && node.pool.role != Role::Server).count();
-    if vault.mode == VaultMode::Ha && workers < 3 {
-        let message = format!("Vault wants three nodes that take work; of these there are {workers}");
+    if vault.mode == VaultMode::Ha && workers < vault.replicas as usize {
+        let message = format!("Vault wants {} nodes that take work; of these there are {workers}", vault.replicas);
         say(codes::VAULT_NODES, at("addons/vault/mode"), message, "write `mode: standalone`, or add nodes");
     }
 }

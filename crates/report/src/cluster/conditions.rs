@@ -88,6 +88,7 @@ pub(crate) fn condition(condition: &Condition, words: &Words) -> Line {
         Condition::Applications(check) => fill(say.applications, &[("n", plain(&check.count))]),
         Condition::Release { name, .. } => fill(say.release, &[("name", code(name))]),
         Condition::Route { host } => fill(say.route, &[("host", code(host))]),
+        Condition::Vault(_) => fill(say.vault, &[]),
         Condition::Targets(name) => fill(say.targets, &[("name", code(name))]),
     }
 }

@@ -161,6 +161,7 @@ pub(super) static WORDS: Words = Words {
         release: "All workloads of release {name} are available",
         route: "The ingress of {host} is there",
         targets: "All targets of load balancer {name} are healthy",
+        vault: "All servers of Vault are unsealed",
     },
     backups: Backups {
         none: "The cluster's file asks for no backup of the datastore.",

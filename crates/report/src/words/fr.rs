@@ -161,6 +161,7 @@ pub(super) static WORDS: Words = Words {
         release: "Toutes les charges de la release {name} sont disponibles",
         route: "L’ingress de {host} existe",
         targets: "Toutes les cibles du répartiteur de charge {name} sont en bonne santé",
+        vault: "Tous les serveurs de Vault sont descellés",
     },
     backups: Backups {
         none: "Le fichier du cluster ne demande aucune sauvegarde de la base de données.",

@@ -23,6 +23,7 @@ use super::drain::few;
 use super::failure::failed;
 use super::look::{all, condition, internal, is_ready, is_server, nodes, not_serving};
 use super::reach::Session;
+use super::vault;
 use crate::cluster::{Checked, ClusterError, elsewhere};
 
 /// What a look came to: what was seen, or what was seen instead of what should be.
@@ -98,6 +99,7 @@ pub(super) async fn check(
         },
         Condition::NodePorts { service, ports } => addresses::node_ports(client, service, ports).await?,
         Condition::Certificates(check) => custom::certificates(client, check).await?,
+        Condition::Vault(wish) => vault::check(client, wish).await,
         Condition::Applications(check) => return applications::check(client, check).await,
         Condition::Release { name, namespace } => pods::release(client, name, namespace).await?,
         Condition::Route { host } => route(session, host).await?,

@@ -78,7 +78,7 @@ pub(super) async fn look(session: &Session, desired: &Desired) -> Result<Cluster
         Some(_) => applications::seen(client).await.unwrap_or_default(),
         None => Vec::new(),
     };
-    Ok(ClusterSeen { nodes, members, namespaces, objects, unlisted, releases, services, applications })
+    Ok(ClusterSeen { nodes, members, namespaces, objects, unlisted, releases, services, applications, vault: None })
 }
 
 /// What kubeadm's control plane tells; nothing where it is another one's.

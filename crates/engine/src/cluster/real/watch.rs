@@ -86,6 +86,7 @@ pub(super) fn collections(condition: &Condition) -> Vec<Collection> {
             vec![of::<Deployment>(space), of::<StatefulSet>(space), of::<DaemonSet>(space)]
         }
         Condition::Route { .. } => vec![of::<Ingress>(None)],
+        Condition::Vault(wish) => vec![of::<Pod>(Some(wish.namespace.as_str()))],
         Condition::Api(_)
         | Condition::Url(_)
         | Condition::EachNode { .. }

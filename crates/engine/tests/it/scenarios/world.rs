@@ -32,6 +32,7 @@
 //! unlisted KIND.GROUP                     objects of this kind cannot be listed
 //! store lost                              what was kept beside the spec is gone
 //! snapshot SNAPSHOT of NAME               somebody, or an earlier run of ours, has taken a snapshot of a machine
+//! vault sealed POD                        a pod of Vault was restarted
 //! rigid STORAGE                           a storage keeps no snapshots
 //! type TYPE on NAME                       a cloud's server is of another type
 //! target gone NAME of BALANCER            somebody took a target from a provider's load balancer
@@ -132,6 +133,15 @@ async fn happen(yard: &Yard, line: &str) -> Result<(), String> {
             let vmid = Vmid(vmid.parse().map_err(|_| "the number is none")?);
             yard.centre.put_foreign(&like.provider, &like.place, &NodeName::from(*name), vmid);
             Ok(())
+        }
+        ["vault", "sealed", pod] => {
+            let mut found = Err("is not open".to_string());
+            yard.centre.alter(|state| {
+                if state.cluster.vault.as_mut().is_some_and(|vault| vault.open.remove(*pod)) {
+                    found = Ok(());
+                }
+            });
+            found
         }
         ["snapshot", snapshot, "of", name] => {
             let provider = yard.desired.machine(&NodeName::from(*name)).ok_or("is not wished")?.provider.clone();
