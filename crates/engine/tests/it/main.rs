@@ -42,6 +42,12 @@ mod releases;
 mod scenarios;
 mod secrets;
 mod sops;
+mod talos;
+/// Pretend nodes of Talos.
+#[cfg(test)]
+#[path = "../../../hosts/tests/talos/mod.rs"]
+mod talos_nodes;
+#[cfg(test)]
 mod targets;
 #[path = "../../../providers/tests/it/taught.rs"]
 mod taught;

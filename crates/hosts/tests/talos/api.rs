@@ -77,6 +77,8 @@ async fn machine_call(node: Arc<Node>, call: &str, request: Asked) -> Answered {
             unary(request, reboot).await
         }
         "ServiceList" => unary(request, |_: wire::Empty| Ok(one(services(&node)))).await,
+        "List" => streamed(request, |asked| files(&node, &asked)).await,
+        "Read" => streamed(request, |asked| read(&node, &asked)).await,
         "Logs" => streamed(request, |asked| logs(&node, &asked)).await,
         _ => refusal(Status::unimplemented(format!("unknown method {call} for service machine.MachineService"))),
     }
@@ -165,7 +167,9 @@ fn apply(node: &Arc<Node>, asked: &wire::ApplyConfigurationRequest) -> Result<wi
         true => Status::unknown(format!("failed to parse config: {why}")),
         false => Status::invalid_argument(why),
     })?;
-    if unified && !maintenance && mode == Reboot {
+    // From then on nothing of a configuration waits for a restart (`v1alpha1_server.go`).
+    let never = minor >= 14;
+    if never && !maintenance && mode == Reboot {
         return Err(Status::unimplemented(
             "the REBOOT mode is not supported, please use AUTO or NO_REBOOT modes instead",
         ));
@@ -178,7 +182,7 @@ fn apply(node: &Arc<Node>, asked: &wire::ApplyConfigurationRequest) -> Result<wi
         return Ok(first_configuration(node, config, asked.dry_run, unified));
     }
     let before = node.with(|state| state.config.clone());
-    let restart = !unified && before.is_some_and(|before| before.needs_restart(&config));
+    let restart = !never && before.is_some_and(|before| before.needs_restart(&config));
     let taken = match mode {
         Auto if restart => Reboot,
         Auto => NoReboot,
@@ -370,6 +374,27 @@ fn services(node: &Node) -> wire::ServiceList {
         services.push(service("etcd", runs, if runs { "Health check successful" } else { "Running pre state" }));
     }
     wire::ServiceList { services }
+}
+
+/// What is in a folder: the folder itself first.
+fn files(node: &Node, asked: &wire::ListRequest) -> Result<Vec<wire::FileEntry>, Status> {
+    let held = match asked.root.as_str() {
+        "/var/lib/etcd" => node.with(|state| state.member.is_some().then_some("member")),
+        "/var/lib/kubelet/pki" => node.is_let_in().then_some("kubelet-client-current.pem"),
+        _ => None,
+    };
+    let entry = |name: &str| wire::FileEntry { error: String::new(), relative_name: name.into() };
+    Ok(std::iter::once(".").chain(held).map(entry).collect())
+}
+
+fn read(node: &Node, asked: &wire::ReadRequest) -> Result<Vec<wire::Chunk>, Status> {
+    match asked.path.as_str() {
+        "/proc/sys/kernel/random/boot_id" => {
+            let starts = node.with(|state| state.starts);
+            Ok(vec![wire::Chunk { bytes: format!("00000000-0000-4000-8000-{starts:012}\n").into_bytes() }])
+        }
+        other => Err(Status::unknown(format!("open {other}: no such file or directory"))),
+    }
 }
 
 fn logs(node: &Node, asked: &wire::LogsRequest) -> Result<Vec<wire::Chunk>, Status> {

@@ -120,6 +120,11 @@ impl Node {
         Err(Status::unimplemented(format!("{api} is only available on control plane nodes")))
     }
 
+    /// Whether a kubelet here would have been let in: its cluster has begun.
+    pub(super) fn is_let_in(&self) -> bool {
+        self.with(|state| state.config.is_some()) && !self.members().is_empty()
+    }
+
     pub(super) fn members(&self) -> Vec<wire::ListedMember> {
         let member = |member: &Member| wire::ListedMember {
             id: member.id,

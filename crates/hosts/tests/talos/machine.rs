@@ -226,6 +226,10 @@ impl State {
         self.minor() >= 13
     }
 
+    pub(super) fn kubelet_image(&self) -> Option<String> {
+        self.config.as_ref()?.at("machine.kubelet.image")
+    }
+
     pub(super) fn controls(&self) -> bool {
         self.config.as_ref().is_some_and(Configuration::controls)
     }

@@ -20,5 +20,5 @@ mod resources;
 mod serve;
 mod tls;
 
-pub(crate) use machine::{DOWN, Site, Stage};
+pub(crate) use machine::{DOWN, Node, Site, Stage};
 pub(crate) use tls::pem_of_member;

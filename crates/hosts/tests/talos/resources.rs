@@ -49,6 +49,10 @@ fn all(node: &Node, role: Role, asked: &wire::ResourceRequest) -> Result<Vec<Fou
             let disk = node.with(|state| state.installed.clone());
             Ok(disk.iter().map(|path| yaml("system-disk", format!("diskID: sda\ndevPath: {path}\n"))).collect())
         }
+        ("k8s", "KubeletSpecs.kubernetes.talos.dev") => {
+            let image = node.with(|state| state.kubelet_image());
+            Ok(image.map(|image| yaml("kubelet", format!("image: {image}\nconfig: {{}}\n"))).into_iter().collect())
+        }
         ("cluster", "Members.cluster.talos.dev") => Ok(members(node)),
         ("network", "HostnameStatuses.net.talos.dev") => {
             Ok(vec![yaml("hostname", format!("hostname: {}\ndomainname: \"\"\n", node.hostname()))])

@@ -118,6 +118,9 @@ const WHILE_IT_RUNS: [&str; 25] = [
     "machine.features.nodeAddressSortAlgorithm",
 ];
 
+/// The first version that takes over everything while it runs (`ApplyConfiguration`, `v1alpha1_server.go`).
+const TAKES_ALL: (u64, u64) = (1, 14);
+
 /// Parts that neither a kubelet nor a control plane notices.
 const UNNOTICED: [&str; 12] = [
     "debug",
@@ -139,7 +142,8 @@ pub fn reboots(resource: &HostResource, seen: &HostSeen) -> bool {
     match resource {
         HostResource::TalosImage(wish) => image(wish, seen).is_some(),
         HostResource::MachineConfig(wish) => {
-            paths(wish, seen).iter().any(|path| is_of_the_first(path) && !begins(path, &WHILE_IT_RUNS))
+            let takes_all = seen.talos.as_ref().is_some_and(|talos| talos.version.minor() >= TAKES_ALL);
+            !takes_all && paths(wish, seen).iter().any(|path| is_of_the_first(path) && !begins(path, &WHILE_IT_RUNS))
         }
         _ => false,
     }

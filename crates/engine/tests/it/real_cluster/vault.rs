@@ -38,7 +38,8 @@ async fn vault_is_reached_through_the_api() {
     let missing = check(&hands, open()).await;
     assert!(!missing.holds && missing.saw.contains("pods \"vault-0\" not found"), "{missing:?}");
     let container = json!({ "name": "vault", "image": "vault:1", "ports": [{ "containerPort": 8200 }] });
-    plane.create(&[json!({ "apiVersion": "v1", "kind": "Pod", "metadata": { "name": "vault-0", "namespace": "vault" },
+    plane
+        .create(&[json!({ "apiVersion": "v1", "kind": "Pod", "metadata": { "name": "vault-0", "namespace": "vault" },
         "spec": { "containers": [container] } })]);
     let address = address.to_string();
     let status = json!({ "phase": "Running", "podIP": address, "podIPs": [{ "ip": address }] });

@@ -47,9 +47,8 @@ impl TalosHosts {
         if is_it(&talos, image).await.map_err(told)? {
             return Ok(false);
         }
-        // What is on the disk beside Talos stays: from v1.8 on that is what it does by itself.
-        let how = UpgradeHow { preserve: image.version.minor() < (1, 14), ..UpgradeHow::default() };
-        talos.upgrade(&image.image, how).await.map_err(told)?;
+        // What is on the disk beside Talos stays by itself, from v1.8 on.
+        talos.upgrade(&image.image, UpgradeHow::default()).await.map_err(told)?;
         self.goes_down(way, |talos| async move { is_it(&talos, image).await.unwrap_or(false) }).await;
         let what = "waiting until it is back with the new image";
         let wait = Wait { what, within: COMES_BACK, log: None, tell: &nobody };
@@ -170,7 +169,7 @@ impl TalosHosts {
             match talos.bootstrap().await {
                 Err(error) if error.code() == Some(Code::AlreadyExists) => Ok(Ok(())),
                 // Its time or its container runtime is not there yet.
-                Err(error) if error.code() == Some(Code::FailedPrecondition) => Ok(Err(error.to_string())),
+                Err(error) if error.may_pass() => Ok(Err(error.to_string())),
                 other => other.map(Ok),
             }
         })
