@@ -1,8 +1,11 @@
 //! Who we are to a node, and who it is to us.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use kubewright_model::secret::Secret;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{ResolvesClientCert, WebPkiServerVerifier};
@@ -10,6 +13,7 @@ use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use serde::Deserialize;
 
 use super::pki;
 
@@ -47,6 +51,25 @@ impl ClientIdentity {
         Ok(identity)
     }
 
+    /// Takes the identity out of a `talosconfig`: that of a context, or of the one that is current there. The names are those of
+    /// `pkg/machinery/client/config/config.go`.
+    ///
+    /// # Errors
+    ///
+    /// It is no such file, has no such context, or one without certificates; without a value of it.
+    pub fn from_talosconfig(text: &Secret, context: Option<&str>) -> Result<Self, String> {
+        // The parser's error would quote the text.
+        let file: File = serde_saphyr::from_str(text.expose()).map_err(|_| "it is no talosconfig".to_string())?;
+        let name = context.unwrap_or(&file.context);
+        let found = file.contexts.get(name).ok_or_else(|| format!("the talosconfig has no context `{name}`"))?;
+        let half = |key: &str, packed: &str| {
+            let text = STANDARD.decode(packed).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+            text.filter(|text| !text.is_empty())
+                .ok_or_else(|| format!("`{key}` of the context `{name}` is not Base64 of PEM"))
+        };
+        Self::new(half("ca", &found.ca)?, half("crt", &found.crt)?, Secret::new(half("key", &found.key)?))
+    }
+
     /// The certificate of the authority, as PEM.
     pub fn authority(&self) -> &str {
         &self.authority
@@ -82,6 +105,24 @@ impl ClientIdentity {
         authority.map_err(|fault| format!("the authority's certificate {fault}"))?;
         Ok(roots)
     }
+}
+
+/// A `talosconfig`, as far as it is read.
+#[derive(Deserialize)]
+struct File {
+    #[serde(default)]
+    context: String,
+    contexts: BTreeMap<String, Context>,
+}
+
+/// One of its contexts; one with another way of showing who we are has no certificates.
+#[derive(Deserialize)]
+#[serde(default)]
+#[derive(Default)]
+struct Context {
+    ca: String,
+    crt: String,
+    key: String,
 }
 
 /// TLS for a connection, and what became known of the node while it was made.

@@ -9,7 +9,7 @@ use kubewright_hosts::talos::{
 use kubewright_model::digest::Digest;
 use kubewright_model::secret::Secret;
 
-use crate::talos::{DOWN, Site, Stage};
+use crate::talos::{Node, Site, Stage};
 
 /// The schematic of the guest agent for QEMU.
 const SCHEMATIC: &str = "ce4c980550dd2ab1b17bbf2b08801c7eb59418eafe8f279833297925d67c7515";
@@ -46,7 +46,7 @@ pub(crate) fn configuration(bundle: &Bundle, kind: &str, name: &str) -> Secret {
 
 /// Connects as soon as the node is back as what it is taken for.
 pub(crate) async fn back(address: Ipv4Addr, trust: Trust<'_>) -> Talos {
-    for _ in 0..200 {
+    for _ in 0..2000 {
         match Talos::connect(&address.to_string(), PORT, trust).await {
             Ok(talos) => return talos,
             Err(TalosError::Unreachable { .. }) => tokio::time::sleep(Duration::from_millis(10)).await,
@@ -57,6 +57,13 @@ pub(crate) async fn back(address: Ipv4Addr, trust: Trust<'_>) -> Talos {
         }
     }
     panic!("{address} does not come back");
+}
+
+/// Waits until a node has started so often, and perhaps answers.
+async fn started(node: &Node, times: u32, answers: bool) {
+    while node.with(|state| state.starts < times || (answers && state.stage == Stage::Away)) {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
 }
 
 async fn connected(address: Ipv4Addr, trust: Trust<'_>) -> Result<Talos, TalosError> {
@@ -71,8 +78,8 @@ fn refusal<T: std::fmt::Debug>(result: Result<T, TalosError>) -> (Code, String, 
     }
 }
 
-async fn a_worker_is_upgraded(worker: Ipv4Addr, ours: Trust<'_>) {
-    let talos = back(worker, ours).await;
+async fn a_worker_is_upgraded(worker: &Node, ours: Trust<'_>) {
+    let talos = back(worker.address, ours).await;
     let (code, _, help) = refusal(talos.etcd_members(false).await);
     assert_eq!((code, help), (Code::Unimplemented, Some("the node is a worker")));
     assert_eq!(refusal(talos.bootstrap().await).2, Some("the node is a worker"));
@@ -80,8 +87,8 @@ async fn a_worker_is_upgraded(worker: Ipv4Addr, ours: Trust<'_>) {
         .upgrade(&format!("factory.talos.dev/metal-installer/{SCHEMATIC}:v1.11.6"), UpgradeHow::default())
         .await
         .unwrap();
-    tokio::time::sleep(DOWN).await;
-    let talos = back(worker, ours).await;
+    started(worker, 3, true).await;
+    let talos = back(worker.address, ours).await;
     assert_eq!(talos.version().await.unwrap().tag, "v1.11.6");
     let extensions = talos.extensions().await.unwrap();
     assert_eq!((extensions[1].name.as_str(), extensions[1].version.as_str()), ("schematic", SCHEMATIC));
@@ -134,7 +141,7 @@ async fn a_cluster_is_begun_grows_is_changed_and_taken_back() {
         ["controlplane", "controlplane", "worker"]
     );
 
-    a_worker_is_upgraded(worker.address, ours).await;
+    a_worker_is_upgraded(worker, ours).await;
     let talos = back(second.address, ours).await;
     talos.reset(true, true, Wipe::Partitions(vec!["STATE".into(), "EPHEMERAL".into()])).await.unwrap();
     let talos = back(second.address, Trust::Maintenance).await;
@@ -219,7 +226,7 @@ async fn a_configuration_is_refused_with_what_is_wrong_in_it() {
     // The disk is not there: the node takes the configuration, and comes back without.
     let missing = Secret::new(good.replace("/dev/sda", "/dev/nvme0n1"));
     talos.apply(&missing, ApplyMode::Auto, false).await.unwrap();
-    tokio::time::sleep(DOWN * 2).await;
+    started(&node, 2, true).await;
     let talos = back(node.address, Trust::Maintenance).await;
     assert_eq!(talos.machine_status().await.unwrap().unwrap().stage, "maintenance");
 }
@@ -326,7 +333,7 @@ async fn a_member_that_is_silent_is_forgotten_and_a_cluster_comes_back_from_its_
     let lost = talos.etcd_status().await.unwrap_err();
     assert!(lost.may_pass() && lost.code() == Some(Code::Unavailable), "{lost}");
     talos.reset(false, true, Wipe::Partitions(vec!["EPHEMERAL".into()])).await.unwrap();
-    tokio::time::sleep(DOWN).await;
+    started(&nodes[0], 3, true).await;
     let talos = back(nodes[0].address, ours).await;
     let damaged = snapshot[..snapshot.len() - 1].to_vec();
     talos.etcd_recover(std::io::Cursor::new(damaged)).await.unwrap();
@@ -366,7 +373,7 @@ async fn a_configuration_is_changed_at_once_staged_or_with_a_restart() {
             assert!(refusal(talos.apply(&large, ApplyMode::Reboot, false).await).2.unwrap().contains("1.13"));
             talos.reboot().await.unwrap();
         }
-        tokio::time::sleep(DOWN).await;
+        started(&node, 3, true).await;
         let talos = back(node.address, Trust::Ours(&admin)).await;
         assert_eq!(talos.configuration().await.unwrap(), Some(large));
         assert_eq!(node.with(|state| (state.starts, state.stage)), (3, Stage::Running));
@@ -413,7 +420,8 @@ async fn a_worker_waits_for_a_control_plane_that_knows_its_token() {
         let talos = connected(node.address, Trust::Maintenance).await.unwrap();
         talos.apply(&Secret::new(text), ApplyMode::Auto, false).await.unwrap();
     }
-    tokio::time::sleep(DOWN * 2).await;
+    started(&worker, 2, false).await;
+    started(&stranger, 2, false).await;
     let away = connected(worker.address, Trust::Ours(&admin)).await.unwrap_err();
     assert!(matches!(away, TalosError::Unreachable { layer: TalosLayer::Tcp, .. }), "{away}");
     let control = site.node("v1.11.5");

@@ -15,7 +15,7 @@ use super::etcd::Cluster;
 use super::{serve, tls};
 
 /// How long a node is away when it restarts.
-pub(crate) const DOWN: Duration = Duration::from_millis(150);
+const DOWN: Duration = Duration::from_millis(150);
 /// Between an answer and its consequences.
 const SOON: Duration = Duration::from_millis(30);
 

@@ -7,7 +7,7 @@
 //! - `Site::start()` is a place with nodes; it ends with the test. `site.node("v1.11.5")` is one that has started from an ISO, in
 //!   maintenance mode, with two disks, at an address of its own of this computer and Talos' port.
 //! - What has a configuration restarts, and then shows a certificate of the configuration's authority; a worker gets its from
-//!   a control plane of the same authority and token. Restarts take `DOWN`.
+//!   a control plane of the same authority and token. Restarts take a moment.
 //! - `with` reaches everything of a node, `fault` has its next call of a name refused, `power_off` loses its connections.
 //! - A configuration's keys are those that the node's version knows (`keys.txt`). What is installed to a disk that is not there comes back
 //!   in maintenance mode. etcd has members and a quorum; control planes join one that has begun by themselves.
@@ -20,5 +20,5 @@ mod resources;
 mod serve;
 mod tls;
 
-pub(crate) use machine::{DOWN, Node, Site, Stage};
+pub(crate) use machine::{Node, Site, Stage};
 pub(crate) use tls::pem_of_member;

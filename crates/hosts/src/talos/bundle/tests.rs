@@ -165,6 +165,20 @@ fn talosconfig_is_what_talosctl_reads() {
     assert_eq!(context["ca"], BUNDLE.part("machine.ca.crt").unwrap().expose().as_str());
     assert!(pem(context["crt"].as_str().unwrap()).starts_with("-----BEGIN CERTIFICATE-----"));
     assert!(pem(context["key"].as_str().unwrap()).starts_with("-----BEGIN ED25519 PRIVATE KEY-----"));
+    let identity = ClientIdentity::from_talosconfig(&text, None).unwrap();
+    assert_eq!(
+        (identity.roles(), identity.authority()),
+        (vec!["os:admin".to_string()], BUNDLE.os.certificate.as_str())
+    );
+    assert_eq!(ClientIdentity::from_talosconfig(&text, Some("prod")).unwrap(), identity);
+    for (wrong, context, words) in [
+        (text.expose().clone(), Some("lab"), "no context `lab`"),
+        (text.expose().replace("crt:", "other:"), None, "`crt` of the context `prod` is no"),
+        ("- a".to_string(), None, "no talosconfig"),
+    ] {
+        let fault = ClientIdentity::from_talosconfig(&Secret::new(wrong), context).unwrap_err();
+        assert!(fault.contains(words), "{fault}");
+    }
     let without = BUNDLE.talosconfig("prod", &[], &[], now()).unwrap();
     assert!(!without.expose().contains("nodes"));
 }
