@@ -57,8 +57,8 @@ pub struct Applied {
 /// How a node is made to run another version.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct UpgradeHow {
-    /// The installer is told not to begin the disk anew. `talosctl` hides the flag since v1.8; from v1.14 on it also leaves out the
-    /// look at etcd.
+    /// Nothing on the disk depends on it any more: installers from v1.9 on ignore that a disk is to be wiped with an upgrade
+    /// (`cmd/installer/pkg/install/install.go`). From v1.14 on it leaves out the look at etcd.
     pub preserve: bool,
     /// After a restart, before anything uses its disk.
     pub stage: bool,
