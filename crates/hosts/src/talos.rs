@@ -9,6 +9,7 @@
 
 mod bundle;
 mod client;
+mod codec;
 mod connection;
 mod der;
 mod errors;
