@@ -253,19 +253,29 @@ pub(crate) fn cli(root: &Path) -> anyhow::Result<String> {
     page.heading(HeadingLevel::H1, "The commands");
     page.paragraph("What `kubewright help` prints for each command.");
     let overview = help(&["--help"])?;
-    let commands: Vec<String> = overview
-        .lines()
+    let commands = commands(&overview);
+    page.code_block(overview);
+    for command in commands {
+        page.heading(HeadingLevel::H2, format!("kubewright {command}"));
+        let text = help(&["help", &command])?;
+        let below = self::commands(&text);
+        page.code_block(text);
+        for wish in below {
+            page.heading(HeadingLevel::H3, format!("kubewright {command} {wish}"));
+            page.code_block(help(&["help", &command, &wish])?);
+        }
+    }
+    page.write()
+}
+
+/// The commands that a help lists.
+fn commands(help: &str) -> Vec<String> {
+    help.lines()
         .skip_while(|line| !line.starts_with("Commands:"))
         .skip(1)
         .take_while(|line| !line.is_empty())
         .filter(|line| line.starts_with("  ") && !line.starts_with("   "))
         .filter_map(|line| line.split_whitespace().next().map(str::to_string))
         .filter(|command| command != "help")
-        .collect();
-    page.code_block(overview);
-    for command in commands {
-        page.heading(HeadingLevel::H2, format!("kubewright {command}"));
-        page.code_block(help(&["help", &command])?);
-    }
-    page.write()
+        .collect()
 }

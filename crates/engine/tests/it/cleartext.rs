@@ -70,17 +70,17 @@ fn every_form_of_a_secret_is_found_with_its_line() {
         ("apps/keys.txt", &format!("# a key\n{AGE}\n")),
     ]);
     let expected = [
-        "KW0712 5 join.token, line 1: the secret itself, which the spec reads from here, in clear text and in Git",
-        "KW0712 9 .secrets/dev/client-info.yml, line 1: a file below .secrets/, in clear text and in Git",
-        "KW0712 9 .secrets/dev/gandi.yaml, line 4: the Secret cert-manager/gandi, in clear text and in Git",
-        "KW0712 9 apps/controlplane.yaml, line 3: a machine configuration of Talos with its secrets, in clear text and in Git",
-        "KW0712 9 apps/id_ed25519, line 1: a private key, in clear text and in Git",
-        "KW0712 9 apps/keys.txt, line 2: a private key of age, in clear text and in Git",
-        "KW0712 9 apps/kubeconfig, line 5: a kubeconfig with its key, in clear text and in Git",
-        "KW0712 9 apps/list.yaml, line 2: the Secret default/b.c, in clear text and in Git",
-        "KW0712 9 apps/talos-secrets.yaml, line 3: the secrets of a Talos cluster, in clear text and in Git",
-        "KW0712 9 apps/talosconfig, line 4: a talosconfig with its key, in clear text and in Git",
-        "KW0712 9 secrets.sops.yaml, line 1: the SOPS file, which is not encrypted, in clear text and in Git",
+        "KW0020 5 join.token, line 1: the secret itself, which the spec reads from here, in clear text and in Git",
+        "KW0020 9 .secrets/dev/client-info.yml, line 1: a file below .secrets/, in clear text and in Git",
+        "KW0020 9 .secrets/dev/gandi.yaml, line 4: the Secret cert-manager/gandi, in clear text and in Git",
+        "KW0020 9 apps/controlplane.yaml, line 3: a machine configuration of Talos with its secrets, in clear text and in Git",
+        "KW0020 9 apps/id_ed25519, line 1: a private key, in clear text and in Git",
+        "KW0020 9 apps/keys.txt, line 2: a private key of age, in clear text and in Git",
+        "KW0020 9 apps/kubeconfig, line 5: a kubeconfig with its key, in clear text and in Git",
+        "KW0020 9 apps/list.yaml, line 2: the Secret default/b.c, in clear text and in Git",
+        "KW0020 9 apps/talos-secrets.yaml, line 3: the secrets of a Talos cluster, in clear text and in Git",
+        "KW0020 9 apps/talosconfig, line 4: a talosconfig with its key, in clear text and in Git",
+        "KW0020 9 secrets.sops.yaml, line 1: the SOPS file, which is not encrypted, in clear text and in Git",
     ];
     assert_eq!(told(repository.path()), expected);
     let all = found(repository.path());
@@ -167,7 +167,7 @@ fn where_git_does_not_tell_it_is_said_and_nothing_is_refused() {
     fs::write(repository.path().join(".git/index"), "broken").unwrap();
     let found = found(repository.path());
     assert_eq!(found.len(), 1);
-    assert_eq!((found[0].code.to_string(), found[0].severity), ("KW0713".into(), Severity::Warning));
+    assert_eq!((found[0].code.to_string(), found[0].severity), ("KW0021".into(), Severity::Warning));
     assert!(found[0].message.contains("was not looked at: `git ls-files`"), "{}", found[0].message);
     let alone = tempfile::tempdir().unwrap();
     assert!(self::found(alone.path()).is_empty(), "no repository, nothing to tell");

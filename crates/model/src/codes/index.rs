@@ -55,6 +55,10 @@ codes! {
     19 Error VALUES_FILE = "a file of chart values that cannot be read",
         "The spec names a file of values for a chart that is not there, may not be read, or holds something else than one \
          YAML mapping. A relative path begins in the folder of the spec. Correct the path or the file.";
+    20 Error SECRET_IN_GIT = "a secret in clear text in Git",
+        "A file that Git keeps holds a secret in clear text: one that the spec itself names with `file`, a Secret of Kubernetes,          a kubeconfig, a private key, or anything below `.secrets/`. Whoever gets a copy of the repository has it. Move it into          the SOPS file with `kubewright secrets set KEY --file FILE`, take the file out with `git rm --cached FILE`, and change          the secret at whoever gave it out: the history keeps what was once committed. A file that only looks so is named          in `secrets.clearText`.";
+    21 Warning GIT_UNREAD = "a Git repository that was not looked through",
+        "Whether a secret lies in clear text in the Git repository of the spec is not known: the program `git` is not here,          or it did not tell which files the repository has. Nothing else needs it.";
     101 Error DUPLICATE_NAME = "two nodes with one name",
         "A node's name is its host name, its machine's name and its name in Kubernetes, so no two nodes can share it. The \
          second one would join as the first and take its place. Give the pools different patterns, such as \
@@ -574,10 +578,6 @@ codes! {
     711 Error DATA_KEY_FORM = "a key that Kubernetes does not accept",
         "The keys of ConfigMaps and Secrets have letters, digits, `-`, `_` and `.`. They become the names of files, \
          so there is no `/` in them.";
-    712 Error SECRET_IN_GIT = "a secret in clear text in Git",
-        "A file that Git keeps holds a secret in clear text: one that the spec itself names with `file`, a Secret of Kubernetes,          a kubeconfig, a private key, or anything below `.secrets/`. Whoever gets a copy of the repository has it. Move it into          the SOPS file with `kubewright secrets set KEY --file FILE`, take the file out with `git rm --cached FILE`, and change          the secret at whoever gave it out: the history keeps what was once committed. A file that only looks so is named          in `secrets.clearText`.";
-    713 Warning GIT_UNREAD = "a Git repository that was not looked through",
-        "Whether a secret lies in clear text in the Git repository of the spec is not known: the program `git` is not here,          or it did not tell which files the repository has. Nothing else needs it.";
     801 Warning CHART_WITHOUT_VERSION = "a chart without a version",
         "Without a version the first `apply` takes the newest, and the lock file beside the spec keeps it. Where that file is \
          lost, the same spec means another cluster. Write the chart's exact version, or keep the lock file in Git.";

@@ -90,8 +90,8 @@ impl Desk {
 
     /// Lets a person edit. Who presses Ctrl-C means the editor; who ends us ends it, and the folder goes.
     fn edit(&self) -> Result<(), Problem> {
-        let named = ["SOPS_EDITOR", "EDITOR"].into_iter().filter_map(|name| std::env::var(name).ok());
-        let editor = named.filter(|editor| !editor.trim().is_empty()).next().unwrap_or_else(|| "vi".into());
+        let mut named = ["SOPS_EDITOR", "EDITOR"].into_iter().filter_map(|name| std::env::var(name).ok());
+        let editor = named.find(|editor| !editor.trim().is_empty()).unwrap_or_else(|| "vi".into());
         let failed = |why: String| {
             Problem::new(Done::Usage, format!("the editor `{editor}` failed")).because(why).hint("nothing was written")
         };

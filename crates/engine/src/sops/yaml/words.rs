@@ -105,7 +105,10 @@ fn moment(word: &str) -> Option<String> {
     }
     let date = format!("{year}-{month:02}-{day:02}");
     let Some(time) = time else { return Some(format!("{date}T00:00:00Z")) };
-    let (clock, zone) = if time.starts_with(' ') { (&time[1..], "Z") } else { zoned(&time[1..])? };
+    let (clock, zone) = match time.strip_prefix(' ') {
+        Some(clock) => (clock, "Z"),
+        None => zoned(time.get(1..)?)?,
+    };
     let (seconds, fraction) = clock.split_once('.').unwrap_or((clock, ""));
     let mut parts = seconds.splitn(3, ':').map(one_or_two);
     let (hour, minute, second) = (parts.next()??, parts.next()??, parts.next()??);
