@@ -10,6 +10,7 @@ mod cert_manager;
 mod cilium;
 mod csr_approver;
 mod elasticsearch;
+pub(crate) mod external_secrets;
 mod flannel;
 mod fluentd;
 mod hetzner;
@@ -17,6 +18,7 @@ mod loki;
 mod metallb;
 mod monitoring;
 mod nginx;
+mod sealed_secrets;
 mod small;
 mod storage;
 mod vault;
@@ -53,6 +55,8 @@ pub(crate) fn releases(context: &Context<'_>, secrets: &mut SecretNames) -> Vec<
     releases.extend(addons.loki.iter().flat_map(|loki| loki::releases(context, loki)));
     releases.extend(addons.elasticsearch.iter().flat_map(|it| [elasticsearch::operator(it), fluentd::release(it)]));
     releases.extend(addons.vault.as_ref().map(vault::release));
+    releases.extend(addons.external_secrets.as_ref().map(external_secrets::release));
+    releases.extend(addons.sealed_secrets.as_ref().map(sealed_secrets::release));
     releases.extend(addons.argocd.as_ref().map(|it| argocd::release(context, it, secrets)));
     releases.iter_mut().for_each(|release| release.on_failure = addons.on_failure);
     releases.extend(addons.charts.iter().map(|(name, chart)| small::chart(name, chart, addons.on_failure, secrets)));
@@ -71,6 +75,8 @@ pub(crate) fn objects(context: &Context<'_>, secrets: &mut SecretNames) -> Vec<D
     groups.extend(addons.monitoring.as_ref().map(monitoring::objects));
     groups.extend(addons.loki.as_ref().and_then(|loki| loki::objects(context, loki)));
     groups.extend(addons.elasticsearch.as_ref().map(|it| elasticsearch::objects(it, secrets)));
+    groups.extend(addons.external_secrets.as_ref().map(|it| external_secrets::objects(addons, it)));
+    groups.extend(addons.sealed_secrets.as_ref().and_then(|it| sealed_secrets::objects(it, secrets)));
     groups.extend(addons.argocd.iter().flat_map(|it| argocd::objects(it, secrets)));
     groups
 }

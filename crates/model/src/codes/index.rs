@@ -673,6 +673,12 @@ codes! {
         "Of several keys Vault wants at least two to unseal it, and never more than there are. A role names policies of \
          `policies`, or `default`. Servers decide by majority, so their number is odd. What is set up stands in a Vault that \
          runs here and keeps it: mode `ha` or `standalone`.";
+    839 Error VAULT_DOOR = "somebody whom Vault does not let in",
+        "A store and Argo CD's plugin get into the Vault of `addons.vault` by a role of its `roles`, which names their service \
+         account and its namespace, and a store's path is one of `keyValue`. Add what is missing, or write the `server` of \
+         another Vault.";
+    840 Error SEALED_SECRETS_KEY = "half of the key of Sealed Secrets",
+        "The controller takes a private key with its certificate. Write both, or neither.";
     901 Error FOREIGN_FORM = "a file of others that is not in its form",
         "The inventory, the table or the output of Terraform cannot be read: whoever it is for would refuse it too, or it is \
          another kind of file. Say with `--format` what it is, or correct it. Nothing was written.";

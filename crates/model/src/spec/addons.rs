@@ -39,6 +39,12 @@ pub struct AddOns {
     /// What knows of Hetzner Cloud inside of the cluster.
     #[serde(default, skip_serializing_if = "HetznerAddOns::is_nothing")]
     pub hetzner: HetznerAddOns,
+    /// External Secrets Operator: Secrets that it reads from Vault.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub external_secrets: Option<ExternalSecrets>,
+    /// Sealed Secrets: Secrets that may lie in Git.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sealed_secrets: Option<SealedSecrets>,
     /// HashiCorp Vault.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vault: Option<Vault>,
@@ -300,6 +306,60 @@ impl MonitoringTarget {
     }
 }
 
+/// External Secrets Operator.
+#[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ExternalSecrets {
+    /// The chart's version. Without it: the one that this kubewright knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<Version>,
+    /// Vaults that it reads, as ClusterSecretStores, by name.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    #[schemars(with = "forms::ByName<ObjectName, VaultStore>")]
+    pub stores: IndexMap<ObjectName, VaultStore>,
+    /// Further chart values; they win over ours.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub values: IndexMap<String, Value>,
+}
+
+/// A key-value engine of Vault as a store of secrets.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct VaultStore {
+    /// The Vault's address. Without it: the one of `addons.vault`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<forms::WebAddress>")]
+    pub server: Option<String>,
+    /// The engine's path; it is of version 2.
+    #[serde(default = "engine")]
+    pub path: ObjectName,
+    /// The role that lets the service account `external-secrets` in.
+    pub role: ObjectName,
+}
+
+fn engine() -> ObjectName {
+    "secret".into()
+}
+
+/// Sealed Secrets' controller.
+#[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SealedSecrets {
+    /// The chart's version. Without it: the one that this kubewright knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<Version>,
+    /// The private key, so that a new cluster opens what was sealed for an older one. Without it, the controller makes its own
+    /// ones, which are gone with the cluster.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<SecretRef>,
+    /// The key's certificate, with which is sealed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<SecretRef>,
+    /// Further chart values; they win over ours.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub values: IndexMap<String, Value>,
+}
+
 /// How Vault runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -505,6 +565,12 @@ pub struct ArgoCd {
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     #[schemars(with = "forms::ByName<ObjectName, ArgoRepository>")]
     pub repositories: IndexMap<ObjectName, ArgoRepository>,
+    /// Files in Git that are encrypted with SOPS are opened, by KSOPS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sops: Option<ArgoSops>,
+    /// Placeholders in Git are filled from Vault, by Argo CD's Vault plugin.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vault_plugin: Option<ArgoVaultPlugin>,
     /// The application that holds all others.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub root: Option<RootApplication>,
@@ -533,6 +599,32 @@ pub struct RootApplication {
     /// stands in `repositories`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credentials: Option<SecretRef>,
+}
+
+/// SOPS files in Argo CD's repositories.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ArgoSops {
+    /// The age key that opens them: a line that begins with `AGE-SECRET-KEY-`.
+    pub age_key: SecretRef,
+    /// The version of KSOPS. Without it: the one that this kubewright knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<Version>,
+}
+
+/// Argo CD's Vault plugin, beside its repo-server.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ArgoVaultPlugin {
+    /// An image with `argocd-vault-plugin`, `sh`, `find` and `grep` on its PATH. The project has none of its own.
+    #[schemars(length(min = 1))]
+    pub image: String,
+    /// The role of Vault that lets the service account `argocd-repo-server` in.
+    pub role: ObjectName,
+    /// The Vault's address. Without it: the one of `addons.vault`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<forms::WebAddress>")]
+    pub server: Option<String>,
 }
 
 /// What a repository of Argo CD holds.

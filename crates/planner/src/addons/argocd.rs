@@ -1,11 +1,13 @@
 //! Argo CD and the application that holds all others.
 //! <https://argo-cd.readthedocs.io/en/stable/operator-manual/declarative-setup/>
 
+mod plugins;
+
 use kubewright_model::applications::DesiredApplications;
 use kubewright_model::desired::{DesiredObjects, DesiredRelease};
 use kubewright_model::ids::ObjectName;
 use kubewright_model::object::{Manifest, ObjectKey};
-use kubewright_model::spec::addons::{ArgoCd, ArgoRepository, ArgoRepositoryKind, RootApplication};
+use kubewright_model::spec::addons::{ArgoCd, ArgoRepository, ArgoRepositoryKind, ArgoSops, RootApplication};
 use kubewright_model::spec::verify::ApplicationCheck;
 use kubewright_model::units::Span;
 use serde_json::json;
@@ -39,7 +41,7 @@ pub(super) fn release(context: &Context<'_>, argocd: &ArgoCd, secrets: &mut Secr
             _ => service["loadBalancerIP"] = address.into(),
         }
     }
-    let values = json!({
+    let mut values = json!({
         "server": { "service": service },
         "configs": {
             // The key holds a dot: it is the parameter's whole name.
@@ -48,6 +50,7 @@ pub(super) fn release(context: &Context<'_>, argocd: &ArgoCd, secrets: &mut Secr
             "secret": { "argocdServerAdminPassword": secrets.hashed("argocd-admin", argocd.admin_password.as_ref()) },
         },
     });
+    plugins::values(&context.file.spec.addons, argocd, &mut values);
     CHART.release(NAMESPACE.into(), "argocd", Some(&argocd.version), values, &argocd.values)
 }
 
@@ -55,6 +58,7 @@ pub(super) fn objects(argocd: &ArgoCd, secrets: &mut SecretNames) -> Vec<Desired
     let mut repositories: Vec<Manifest> =
         argocd.repositories.iter().map(|(name, repository)| of_repository(name, repository, secrets)).collect();
     repositories.extend(argocd.root.as_ref().and_then(|root| of_root(root, secrets)));
+    repositories.extend(argocd.sops.as_ref().map(|sops| sops_key(sops, secrets)));
     let repositories = group("argocd-repositories", "argocd", repositories);
     let root = argocd
         .root
@@ -78,6 +82,17 @@ fn application(root: &RootApplication) -> Manifest {
                 "syncOptions": ["CreateNamespace=true"],
             },
         },
+    }))
+}
+
+/// The key that opens SOPS files, as age's own programs keep it.
+fn sops_key(sops: &ArgoSops, secrets: &mut SecretNames) -> Manifest {
+    let key = secrets.value("argocd-sops", Some(&sops.age_key));
+    Manifest(json!({
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": { "name": plugins::SOPS_KEY, "namespace": NAMESPACE },
+        "stringData": { plugins::SOPS_FILE: format!("{key}\n") },
     }))
 }
 

@@ -3,6 +3,7 @@
 
 use kubewright_model::desired::DesiredRelease;
 use kubewright_model::ids::{Namespace, ObjectName};
+use kubewright_model::spec::AddOns;
 use kubewright_model::spec::addons::{Vault, VaultMode, VaultRole};
 use kubewright_model::vault::{DesiredVault, DesiredVaultRole};
 use serde_json::{Value, json};
@@ -76,6 +77,16 @@ fn raft(vault: &Vault) -> String {
 fn pods(vault: &Vault) -> Vec<String> {
     let replicas = if vault.mode == VaultMode::Ha { vault.replicas } else { 1 };
     (0..replicas).map(|number| format!("{SERVER}-{number}")).collect()
+}
+
+/// Where others of the cluster find it: by the Service of whoever leads, which the chart has for several servers.
+pub(super) fn address(addons: &AddOns) -> String {
+    let Some(vault) = &addons.vault else { return String::new() };
+    match vault.mode {
+        VaultMode::Agent => vault.address.clone().unwrap_or_default(),
+        VaultMode::Ha => format!("http://{SERVER}-active.{}:8200", namespace(vault)),
+        VaultMode::Dev | VaultMode::Standalone => format!("http://{SERVER}.{}:8200", namespace(vault)),
+    }
 }
 
 /// What is to be true of its servers, where they are ours and keep what they are told.

@@ -79,6 +79,8 @@ fn values<'a>(facts: &Facts<'a>) -> Vec<(SpecPath, &'a IndexMap<String, Value>)>
     add("addons/vault/values", addons.vault.as_ref().map(|it| &it.values));
     add("addons/certManager/values", addons.cert_manager.as_ref().map(|it| &it.values));
     add("addons/argocd/values", addons.argocd.as_ref().map(|it| &it.values));
+    add("addons/externalSecrets/values", addons.external_secrets.as_ref().map(|it| &it.values));
+    add("addons/sealedSecrets/values", addons.sealed_secrets.as_ref().map(|it| &it.values));
     all.extend(
         addons.charts.iter().map(|(name, chart)| (at("addons/charts").then(name).then("values"), &chart.values)),
     );

@@ -15,6 +15,7 @@ use super::claims::balanced;
 use super::routes::is_gitops;
 use super::{Facts, at};
 use crate::addons::argocd::is_ssh;
+use crate::addons::external_secrets;
 
 /// Domains that are reserved for documents, and that Let's Encrypt refuses.
 const EXAMPLES: &[&str] = &["example.com", "example.net", "example.org"];
@@ -63,6 +64,8 @@ pub(super) fn rules(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
     }
     elasticsearch(facts, &mut say);
     vault(facts, &mut say);
+    vault_doors(facts, &mut say);
+    sealed(facts, &mut say);
     volumes(facts, &mut say);
 }
 
@@ -274,6 +277,56 @@ fn vault_settings(vault: &Vault, say: &mut impl FnMut(Code, SpecPath, String, &s
             no(path.then("roles").then(name).then("policies"), message, "write it below `policies`");
         }
     }
+}
+
+/// Those that read from the Vault of this file are let in by it.
+fn vault_doors(facts: &Facts<'_>, say: &mut impl FnMut(Code, SpecPath, String, &str)) {
+    let addons = &facts.spec.addons;
+    let stores = addons.external_secrets.iter().flat_map(|it| &it.stores);
+    let stores = stores.filter(|(_, store)| store.server.is_none()).map(|(name, store)| {
+        let path = at("addons/externalSecrets/stores").then(name);
+        (path, &store.role, external_secrets::NAME, external_secrets::NAME, Some(&store.path))
+    });
+    let plugin = addons.argocd.as_ref().and_then(|it| it.vault_plugin.as_ref()).filter(|it| it.server.is_none());
+    let plugin = plugin.map(|it| (at("addons/argocd/vaultPlugin"), &it.role, "argocd-repo-server", "argocd", None));
+    for (path, role, account, namespace, engine) in stores.chain(plugin) {
+        let mut no = |place: &str, message: String, help: &str| {
+            say(codes::VAULT_DOOR, path.then(place), message, help);
+        };
+        let vault = match &addons.vault {
+            None => {
+                no("role", "there is no Vault in this file".into(), "add `addons.vault`, or write `server`");
+                continue;
+            }
+            // What is set in that one is not known here.
+            Some(vault) if matches!(vault.mode, VaultMode::Agent | VaultMode::Dev) => continue,
+            Some(vault) => vault,
+        };
+        let lets_in = vault.roles.get(role).is_some_and(|it| {
+            it.service_accounts.iter().any(|name| name.as_str() == account)
+                && it.namespaces.iter().any(|name| name.as_str() == namespace)
+        });
+        if !lets_in {
+            let message = format!("no role `{role}` of Vault lets the service account {namespace}/{account} in");
+            no("role", message, "write it below `addons.vault.roles`");
+        }
+        if let Some(engine) = engine.filter(|engine| !vault.key_value.contains(engine)) {
+            let message = format!("Vault has no key-value engine `{engine}`");
+            no("path", message, "write it in `addons.vault.keyValue`");
+        }
+    }
+}
+
+fn sealed(facts: &Facts<'_>, say: &mut impl FnMut(Code, SpecPath, String, &str)) {
+    let Some(sealed) = &facts.spec.addons.sealed_secrets else { return };
+    let (place, missing) = match (&sealed.key, &sealed.certificate) {
+        (Some(_), None) => ("key", "certificate"),
+        (None, Some(_)) => ("certificate", "key"),
+        _ => return,
+    };
+    let path = at("addons/sealedSecrets").then(place);
+    let help = format!("write `{missing}` too, or remove it");
+    say(codes::SEALED_SECRETS_KEY, path, format!("there is a {place}, and no {missing}"), &help);
 }
 
 fn vault(facts: &Facts<'_>, say: &mut impl FnMut(Code, SpecPath, String, &str)) {

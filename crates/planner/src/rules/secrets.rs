@@ -110,6 +110,11 @@ fn of_addons<'a>(facts: &Facts<'a>) -> Vec<Place<'a>> {
         all.push((repository.password.as_ref(), path.then("password"), Outside));
         all.push((repository.ssh_key.as_ref(), path.then("sshKey"), Outside));
     }
+    let sops = argocd.and_then(|it| it.sops.as_ref());
+    all.push((sops.map(|sops| &sops.age_key), at("addons/argocd/sops/ageKey"), Outside));
+    let sealed = addons.sealed_secrets.as_ref();
+    all.push((sealed.and_then(|it| it.key.as_ref()), at("addons/sealedSecrets/key"), Outside));
+    all.push((sealed.and_then(|it| it.certificate.as_ref()), at("addons/sealedSecrets/certificate"), Outside));
     for (name, chart) in &addons.charts {
         let path = at("addons/charts").then(name).then("secretValues");
         all.extend(chart.secret_values.iter().map(|(key, value)| (Some(value), path.then(key), Anywhere)));
@@ -218,6 +223,6 @@ mod tests {
     fn every_place_of_a_secret_is_known() {
         let schema = kubewright_model::spec::schema::json_schema().to_string();
         let places = schema.matches("#/$defs/SecretRef").count();
-        assert_eq!(places, 27, "a field for a secret came or went: correct `references`, then this number");
+        assert_eq!(places, 30, "a field for a secret came or went: correct `references`, then this number");
     }
 }

@@ -125,3 +125,78 @@ fn cilium_is_told_what_each_distribution_needs() {
     assert_eq!(value(&other, "cilium", "/hubble/peerService/clusterDomain"), Some(json!("lab.example")));
     assert_eq!(value(&other, "cilium", "/hubble/relay/enabled"), Some(json!(true)));
 }
+
+/// A Vault that lets both of them in.
+const VAULT: &str = "    vault:\n      mode: standalone\n      keyValue: [secret]\n      policies: { read: 'path \"secret/data/*\" { capabilities = [\"read\"] }' }\n      \
+                     roles:\n        reader: { serviceAccounts: [external-secrets], namespaces: [external-secrets], policies: [read] }\n        \
+                     argocd: { serviceAccounts: [argocd-repo-server], namespaces: [argocd], policies: [read] }\n";
+
+#[test]
+fn stores_read_from_vault_by_a_role_of_its() {
+    let lab = with(&format!("{VAULT}    externalSecrets: {{ stores: {{ vault: {{ role: reader }} }} }}\n"));
+    let store = object(&lab, "vault");
+    let store = if store["kind"] == "Namespace" {
+        let mut manifests = lab.objects.iter().flat_map(|group| &group.manifests);
+        manifests.find(|it| it.0["kind"] == "ClusterSecretStore").unwrap().0.clone()
+    } else {
+        store
+    };
+    assert_eq!(store["apiVersion"], "external-secrets.io/v1");
+    let account = json!({ "name": "external-secrets", "namespace": "external-secrets" });
+    assert_eq!(
+        store["spec"]["provider"]["vault"],
+        json!({ "server": "http://vault.vault:8200", "path": "secret", "version": "v2",
+            "auth": { "kubernetes": { "mountPath": "kubernetes", "role": "reader", "serviceAccountRef": account } } })
+    );
+    let group = lab.objects.iter().find(|group| group.name.as_str() == "secret-stores").unwrap();
+    assert_eq!(group.after, ["external-secrets".into()], "its kind comes with the release");
+    let several = with(&format!(
+        "{}    externalSecrets: {{ stores: {{ vault: {{ role: reader }} }} }}\n",
+        VAULT.replace("standalone", "ha")
+    ));
+    let mut manifests = several.objects.iter().flat_map(|group| &group.manifests);
+    let store = manifests.find(|it| it.0["kind"] == "ClusterSecretStore").unwrap();
+    assert_eq!(store.0["spec"]["provider"]["vault"]["server"], "http://vault-active.vault:8200");
+}
+
+#[test]
+fn servers_of_vault_look_for_each_other() {
+    let lab = with(&VAULT.replace("standalone", "ha"));
+    let config = value(&lab, "vault", "/server/ha/raft/config").unwrap();
+    let config = config.as_str().unwrap();
+    for pod in ["vault-0", "vault-1", "vault-2"] {
+        assert!(config.contains(&format!("leader_api_addr = \"http://{pod}.vault-internal:8200\"")), "{config}");
+    }
+    assert_eq!(lab.vault.unwrap().pods, ["vault-0", "vault-1", "vault-2"]);
+    assert_eq!(with("    vault: { mode: dev }\n").vault, None, "it keeps nothing");
+}
+
+#[test]
+fn a_key_of_sealed_secrets_that_is_kept_is_the_only_one() {
+    let lab = with("    sealedSecrets: { key: { file: tls.key }, certificate: { file: tls.crt } }\n");
+    assert_eq!(value(&lab, "sealed-secrets", "/keyrenewperiod"), Some(json!("0")));
+    let kept = object(&lab, "sealed-secrets-kept");
+    assert_eq!(kept["type"], "kubernetes.io/tls");
+    assert_eq!(kept["metadata"]["labels"]["sealedsecrets.bitnami.com/sealed-secrets-key"], "active");
+    assert_eq!(kept["stringData"]["tls.key"], "‹hole:secret/sealed-secrets-key›\n");
+    let own = with("    sealedSecrets: {}\n");
+    assert_eq!(value(&own, "sealed-secrets", "/keyrenewperiod"), None);
+    assert_eq!(value(&own, "sealed-secrets", "/fullnameOverride"), Some(json!("sealed-secrets-controller")));
+}
+
+#[test]
+fn the_repo_server_opens_what_lies_in_git() {
+    let lab = with(&format!(
+        "{VAULT}    argocd:\n      version: 7.7.7\n      sops: {{ ageKey: {{ file: age.key }} }}\n      vaultPlugin: {{ image: \"registry.lan/avp:1\", role: argocd }}\n"
+    ));
+    let of = |path: &str| value(&lab, "argocd", path).unwrap_or_else(|| panic!("no {path}"));
+    assert_eq!(of("/configs/cm/kustomize.buildOptions"), "--enable-alpha-plugins --enable-exec");
+    assert_eq!(of("/configs/params/server.insecure"), false, "what Argo CD has beside it stays");
+    assert_eq!(of("/repoServer/initContainers/0/image"), "viaductoss/ksops:v4.4.0");
+    let volumes: Vec<Value> =
+        of("/repoServer/volumes").as_array().unwrap().iter().map(|it| it["name"].clone()).collect();
+    assert_eq!(volumes, ["custom-tools", "sops-age", "argocd-cmp-cm", "vault-plugin-tmp"]);
+    let env = of("/repoServer/extraContainers/0/env");
+    assert!(env.as_array().unwrap().contains(&json!({ "name": "VAULT_ADDR", "value": "http://vault.vault:8200" })));
+    assert_eq!(object(&lab, "sops-age")["stringData"]["keys.txt"], "‹hole:secret/argocd-sops›\n");
+}
