@@ -48,6 +48,7 @@ pub(crate) fn releases(context: &Context<'_>, secrets: &mut SecretNames) -> Vec<
     releases.extend(hetzner::releases(context));
     releases.extend(addons.metallb.as_ref().map(|metallb| metallb::release(context, metallb)));
     releases.extend(addons.cert_manager.as_ref().filter(|it| !it.by_argocd).map(cert_manager::release));
+    releases.extend(addons.cert_manager.as_ref().filter(|it| !it.by_argocd).and_then(cert_manager::gandi));
     releases.extend(context.file.spec.ingress.nginx.as_ref().map(nginx::release));
     releases.extend(addons.metrics_server.as_ref().map(|plain| small::metrics_server(context, plain)));
     releases.extend(storage::releases(&addons.storage, secrets));

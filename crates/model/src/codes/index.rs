@@ -598,8 +598,8 @@ codes! {
     807 Error ISSUER_WAYS = "an issuer of no kind or of several",
         "An issuer is exactly one of `acme`, `ca` and `selfSigned`.";
     808 Error ACME_ANSWER = "an ACME issuer that cannot answer",
-        "The ACME server asks for a proof that the name is yours, over HTTP (`http01`) or over DNS (`gandi`). Write \
-         exactly one of the two.";
+        "The ACME server asks for a proof that the name is yours, over HTTP (`http01`) or over DNS (`dns01`, \
+         `gandi`). Write exactly one of them.";
     809 Error ACME_EMAIL = "an address that is no e-mail address",
         "The ACME server writes to this address before a certificate ends, and Let's Encrypt refuses addresses at \
          example.com, example.net and example.org. Write one that somebody reads.";
@@ -679,6 +679,8 @@ codes! {
          another Vault.";
     840 Error SEALED_SECRETS_KEY = "half of the key of Sealed Secrets",
         "The controller takes a private key with its certificate. Write both, or neither.";
+    841 Error GANDI_SECRET = "a Secret that Gandi's webhook may not read",
+        "The webhook's chart lets it read the Secret `gandi-credentials` of cert-manager's namespace and no other. Call it so.";
     901 Error FOREIGN_FORM = "a file of others that is not in its form",
         "The inventory, the table or the output of Terraform cannot be read: whoever it is for would refuse it too, or it is \
          another kind of file. Say with `--format` what it is, or correct it. Nothing was written.";

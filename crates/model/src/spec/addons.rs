@@ -519,7 +519,7 @@ pub struct Issuer {
     pub self_signed: bool,
 }
 
-/// An ACME server, and how it is answered: exactly one of `http01` and `gandi`.
+/// An ACME server, and how it is answered: exactly one of `http01`, `dns01` and `gandi`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Acme {
@@ -534,7 +534,11 @@ pub struct Acme {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<forms::IngressClass>")]
     pub http01: Option<String>,
-    /// Answer over DNS at Gandi, with the token from this Secret of cert-manager's namespace.
+    /// Answer over DNS, at one of the providers that cert-manager knows, in its own words: `cloudflare: { … }`.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub dns01: IndexMap<String, Value>,
+    /// Answer over DNS at Gandi, by its webhook, which comes along. The Secret of cert-manager's namespace is called
+    /// `gandi-credentials`, and holds an API key as `api-token` or a personal access token as `pat`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gandi: Option<ObjectName>,
 }

@@ -11,6 +11,9 @@ use crate::context::groups::group_after;
 
 pub(super) const NAMESPACE: &str = "cert-manager";
 
+/// What the webhook serves its solver as.
+const GROUP: &str = "acme.bwolf.me";
+
 const CHART: Recommended = Recommended {
     name: "cert-manager",
     repository: "https://charts.jetstack.io",
@@ -22,6 +25,25 @@ pub(super) fn release(cert_manager: &CertManager) -> DesiredRelease {
     // The chart leaves its CRDs out unless told otherwise.
     let values = json!({ "crds": { "enabled": true } });
     CHART.release(NAMESPACE.into(), "cert-manager", cert_manager.version.as_ref(), values, &cert_manager.values)
+}
+
+/// What answers ACME servers at Gandi, where an issuer wants it. <https://github.com/SINTEF/cert-manager-webhook-gandi>
+const GANDI: Recommended = Recommended {
+    name: "cert-manager-webhook-gandi",
+    repository: "https://sintef.github.io/cert-manager-webhook-gandi",
+    chart: "cert-manager-webhook-gandi",
+    version: "v0.5.1",
+};
+
+/// Its certificates are cert-manager's, whose kinds it needs.
+pub(super) fn gandi(cert_manager: &CertManager) -> Option<DesiredRelease> {
+    let mut issuers = cert_manager.issuers.values().filter_map(|issuer| issuer.acme.as_ref());
+    issuers.any(|acme| acme.gandi.is_some()).then(|| {
+        let values = json!({ "groupName": GROUP, "certManager": { "namespace": NAMESPACE } });
+        let mut release = GANDI.release(NAMESPACE.into(), "cert-manager", None, values, &Default::default());
+        release.after.push(CHART.name.into());
+        release
+    })
 }
 
 /// The issuers. When Argo CD installs cert-manager, they are Argo CD's too.
@@ -47,10 +69,15 @@ pub(super) fn objects(cert_manager: &CertManager) -> Option<DesiredObjects> {
 
 fn acme_spec(name: &str, acme: &Acme) -> Value {
     let solver = match &acme.gandi {
+        None if !acme.dns01.is_empty() => json!({ "dns01": acme.dns01 }),
         Some(secret) => json!({ "dns01": { "webhook": {
-            "groupName": "acme.bwolf.me",
+            "groupName": GROUP,
             "solverName": "gandi",
-            "config": { "apiKeySecretRef": { "name": secret, "key": "api-token" } },
+            // It takes the second where the first is not in the Secret (`main.go`).
+            "config": {
+                "apiKeySecretRef": { "name": secret, "key": "api-token" },
+                "patSecretRef": { "name": secret, "key": "pat" },
+            },
         } } }),
         None => json!({ "http01": { "ingress": {
             "ingressClassName": acme.http01.clone().unwrap_or_else(|| "traefik".into()),

@@ -17,6 +17,9 @@ use super::{Facts, at};
 use crate::addons::argocd::is_ssh;
 use crate::addons::external_secrets;
 
+/// The Secret that Gandi's webhook may read.
+const GANDI: &str = "gandi-credentials";
+
 /// Domains that are reserved for documents, and that Let's Encrypt refuses.
 const EXAMPLES: &[&str] = &["example.com", "example.net", "example.org"];
 
@@ -163,12 +166,18 @@ fn issuer_rules(name: &str, issuer: &Issuer, path: &SpecPath, say: &mut impl FnM
         let message = format!("the issuer `{name}` has {what} of `acme`, `ca` and `selfSigned`");
         say(codes::ISSUER_WAYS, path.clone(), message, "write exactly one of them");
     }
-    let Some(Acme { email, http01, gandi, .. }) = &issuer.acme else { return };
+    let Some(Acme { email, http01, dns01, gandi, .. }) = &issuer.acme else { return };
     let path = path.then("acme");
-    if http01.is_some() == gandi.is_some() {
-        let what = if http01.is_some() { "two ways" } else { "no way" };
+    let given = [http01.is_some(), !dns01.is_empty(), gandi.is_some()].into_iter().filter(|given| *given).count();
+    if given != 1 || dns01.len() > 1 {
+        let what = if given == 0 { "no way" } else { "several ways" };
         let message = format!("the issuer `{name}` has {what} to answer the ACME server");
-        say(codes::ACME_ANSWER, path.clone(), message, "write exactly one of `http01` and `gandi`");
+        say(codes::ACME_ANSWER, path.clone(), message, "write exactly one of `http01`, `dns01` and `gandi`");
+    }
+    // The webhook's chart lets it read no other one (`templates/rbac.yaml`).
+    if gandi.as_ref().is_some_and(|secret| secret.as_str() != GANDI) {
+        let message = format!("Gandi's webhook reads no other Secret than `{GANDI}`");
+        say(codes::GANDI_SECRET, path.then("gandi"), message, "call it so, here and in `secrets.objects`");
     }
     let domain = email.split_once('@').filter(|(user, _)| !user.is_empty()).map(|(_, domain)| domain);
     if !domain.is_some_and(|domain| domain.contains('.') && !EXAMPLES.contains(&domain)) {

@@ -126,6 +126,25 @@ fn cilium_is_told_what_each_distribution_needs() {
     assert_eq!(value(&other, "cilium", "/hubble/relay/enabled"), Some(json!(true)));
 }
 
+#[test]
+fn issuers_answer_where_they_are_asked() {
+    let lab = with(
+        "    certManager:\n      issuers:\n        gandi: { acme: { email: ops@lab.dev, gandi: gandi-credentials } }\n        \
+         cloud: { acme: { email: ops@lab.dev, dns01: { cloudflare: { apiTokenSecretRef: { name: cloud, key: token } } } } }\n        own: { selfSigned: true }\n",
+    );
+    let webhook = lab.releases.iter().find(|release| release.chart == "cert-manager-webhook-gandi").unwrap();
+    assert_eq!(webhook.after, ["cert-manager".into()]);
+    assert_eq!(value(&lab, "cert-manager-webhook-gandi", "/certManager/namespace"), Some(json!("cert-manager")));
+    let solver = |name: &str| object(&lab, name)["spec"]["acme"]["solvers"][0]["dns01"].clone();
+    assert_eq!(
+        solver("gandi")["webhook"]["groupName"],
+        value(&lab, "cert-manager-webhook-gandi", "/groupName").unwrap()
+    );
+    assert_eq!(solver("cloud"), json!({ "cloudflare": { "apiTokenSecretRef": { "name": "cloud", "key": "token" } } }));
+    let without = with("    certManager: { issuers: { own: { selfSigned: true } } }\n");
+    assert!(!without.releases.iter().any(|release| release.chart.contains("gandi")));
+}
+
 /// A Vault that lets both of them in.
 const VAULT: &str = "    vault:\n      mode: standalone\n      keyValue: [secret]\n      policies: { read: 'path \"secret/data/*\" { capabilities = [\"read\"] }' }\n      \
                      roles:\n        reader: { serviceAccounts: [external-secrets], namespaces: [external-secrets], policies: [read] }\n        \
