@@ -10,6 +10,7 @@ mod faults;
 #[path = "../../../hosts/tests/it/lab.rs"]
 mod lab;
 mod real;
+mod secrets;
 mod ways;
 
 #[test]

@@ -1,8 +1,8 @@
 //! `kubewright secrets edit`: the file in an editor, in clear text, for as long as that is open.
 
-use std::fs::OpenOptions;
+use std::fs::{OpenOptions, Permissions};
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use kubewright_engine::sops::SopsError;
@@ -127,7 +127,8 @@ fn private() -> std::io::Result<tempfile::TempDir> {
     let ours = ours.filter(|folder| std::fs::metadata(folder).is_ok_and(|it| it.mode() & 0o077 == 0));
     let builder = || {
         let mut builder = tempfile::Builder::new();
-        builder.prefix("kubewright-");
+        // What editors put beside a file is as open as they like.
+        builder.prefix("kubewright-").permissions(Permissions::from_mode(0o700));
         builder
     };
     let in_memory = [ours, Some(PathBuf::from(IN_MEMORY))].into_iter().flatten();

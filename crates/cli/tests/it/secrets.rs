@@ -1,0 +1,79 @@
+//! `kubewright secrets edit`: the clear text is nobody else's, and gone afterwards, however that ends.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+const SPEC: &str = "apiVersion: kubewright.dev/v1alpha1\nkind: Cluster\nmetadata: { name: lab }\nspec:\n  \
+    kubernetes: { distribution: k3s, version: v1.31.4+k3s1 }\n  network: { cidr: 10.0.0.0/24 }\n  pools:\n    \
+    server: { role: both, name: server, addresses: [10.0.0.1], existing: {} }\n  secrets:\n    sopsFile: s.yaml\n    \
+    objects: { web/db: { password: { sops: db.password } } }\n";
+
+/// The program in a folder of its own, with a home there.
+fn kubewright(folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_kubewright"));
+    command.current_dir(folder).arg("secrets").args(arguments).env("HOME", folder).env_remove("XDG_CONFIG_HOME");
+    command.env("XDG_RUNTIME_DIR", folder.join("run")).stdin(Stdio::null());
+    for name in ["SOPS_AGE_KEY", "SOPS_AGE_KEY_FILE", "SOPS_AGE_KEY_CMD", "SOPS_EDITOR"] {
+        command.env_remove(name);
+    }
+    command
+}
+
+/// A folder with a spec, a key and a file that holds one secret.
+fn begun() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("cluster.yaml"), SPEC).unwrap();
+    fs::create_dir(folder.path().join("run")).unwrap();
+    fs::set_permissions(folder.path().join("run"), fs::Permissions::from_mode(0o700)).unwrap();
+    fs::write(folder.path().join("value"), "s3cret").unwrap();
+    for arguments in [&["init"] as &[&str], &["set", "db.password", "--file", "value"]] {
+        let ran = kubewright(folder.path(), arguments).output().unwrap();
+        assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+    }
+    folder
+}
+
+fn left(folder: &Path) -> Vec<PathBuf> {
+    fs::read_dir(folder.join("run")).unwrap().map(|entry| entry.unwrap().path()).collect()
+}
+
+#[test]
+fn the_key_and_the_clear_text_are_for_their_owner_alone() {
+    let folder = begun();
+    let key = folder.path().join(".config/sops/age/keys.txt");
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode(&key), mode(key.parent().unwrap())), (0o600, 0o700));
+    let before = fs::read_to_string(folder.path().join("s.yaml")).unwrap();
+    assert!(!before.contains("s3cret"));
+    let editor = "sh -c 'stat -c %a \"$1\" \"$(dirname \"$1\")\"; cat \"$1\"; sed -i s/s3cret/other/ \"$1\"' edit";
+    let ran = kubewright(folder.path(), &["edit"]).env("EDITOR", editor).output().unwrap();
+    let said = String::from_utf8_lossy(&ran.stdout);
+    assert_eq!(said, "600\n700\ndb:\n    password: s3cret\nwrote s.yaml\n");
+    assert_eq!(left(folder.path()), Vec::<PathBuf>::new());
+    assert_ne!(fs::read_to_string(folder.path().join("s.yaml")).unwrap(), before);
+}
+
+#[test]
+fn an_editor_that_is_ended_leaves_nothing_behind() {
+    let folder = begun();
+    let before = fs::read_to_string(folder.path().join("s.yaml")).unwrap();
+    let mut running = kubewright(folder.path(), &["edit"]).env("EDITOR", "sleep 60 #").spawn().unwrap();
+    let open = (0..500).any(|_| {
+        std::thread::sleep(Duration::from_millis(10));
+        !left(folder.path()).is_empty()
+    });
+    assert!(open, "the editor was never opened");
+    // It hears signals a moment after the folder is there.
+    std::thread::sleep(Duration::from_millis(300));
+    let pid = rustix::process::Pid::from_child(&running);
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    std::thread::sleep(Duration::from_millis(200));
+    assert!(running.try_wait().unwrap().is_none(), "Ctrl-C is the editor's");
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    assert_eq!(running.wait().unwrap().code(), Some(130));
+    assert_eq!(left(folder.path()), Vec::<PathBuf>::new());
+    assert_eq!(fs::read_to_string(folder.path().join("s.yaml")).unwrap(), before);
+}
