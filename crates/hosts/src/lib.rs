@@ -188,7 +188,7 @@ impl HostError {
     /// Whether it may pass by itself.
     pub fn may_pass(&self) -> bool {
         match self {
-            Self::Unreachable { layer, .. } => matches!(layer, Layer::Name | Layer::Tcp | Layer::Banner),
+            Self::Unreachable { layer, .. } => matches!(layer, Layer::Name | Layer::Tcp | Layer::Banner | Layer::Tls),
             Self::Busy { .. } => true,
             Self::Failed { .. } | Self::Hole { .. } => false,
         }

@@ -46,6 +46,8 @@ mod talos;
 /// Pretend nodes of Talos.
 #[cfg(test)]
 #[path = "../../../hosts/tests/talos/mod.rs"]
+#[expect(dead_code, reason = "the hands' own tests use all of it")]
+#[expect(unused_imports, reason = "the hands' own tests use all of it")]
 mod talos_nodes;
 #[cfg(test)]
 mod targets;

@@ -93,12 +93,9 @@ impl TalosHosts {
     }
 
     /// A node that has our configuration.
-    async fn one_of_ours(&self, host: &NodeName, way: &Way) -> Result<(Talos, Ours), HostError> {
-        let told = |error: TalosError| failed(host, "asking Talos", error);
-        let ours = self.ours().map_err(told)?.ok_or_else(|| told(TalosError::InMaintenance))?;
-        let at = address(way).map_err(told)?;
-        let talos = Talos::connect(&at, way.port, Trust::Ours(&ours.identity)).await.map_err(told)?;
-        Ok((talos, ours))
+    async fn meet_ours(&self, way: &Way) -> Result<Talos, TalosError> {
+        let ours = self.ours()?.ok_or(TalosError::InMaintenance)?;
+        Talos::connect(&address(way)?, way.port, Trust::Ours(&ours.identity)).await
     }
 }
 

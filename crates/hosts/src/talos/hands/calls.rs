@@ -51,7 +51,7 @@ impl TalosHosts {
         talos.upgrade(&image.image, UpgradeHow::default()).await.map_err(told)?;
         self.goes_down(way, |talos| async move { is_it(&talos, image).await.unwrap_or(false) }).await;
         let what = "waiting until it is back with the new image";
-        let wait = Wait { what, within: COMES_BACK, log: None, tell: &nobody };
+        let wait = Wait { what, within: COMES_BACK, log: None, comes_back: true, tell: &nobody };
         self.until(host, way, wait, |talos| async move {
             let there = is_it(&talos, image).await?;
             Ok(there.then_some(true).ok_or_else(|| "it still runs the one before".to_string()))
@@ -94,7 +94,7 @@ impl TalosHosts {
                 words.extend(applied.warnings);
                 words.push(format!("the key that it showed while it waited: {}", talos.fingerprint()));
                 let what = "waiting until it is installed and back with its configuration";
-                let wait = Wait { what, within: COMES_BACK, log: None, tell: &nobody };
+                let wait = Wait { what, within: COMES_BACK, log: None, comes_back: true, tell: &nobody };
                 self.until(host, way, wait, |talos| async move { Ok(Ok(talos.version().await.map(drop)?)) }).await?;
             }
             Met::Ours(talos) => {
@@ -110,7 +110,13 @@ impl TalosHosts {
                 words.extend(applied.warnings);
                 if applied.mode == ApplyMode::Reboot {
                     self.goes_down(way, |talos| async move { boot(&talos).await != *before }).await;
-                    let wait = Wait { what: "waiting until it is back", within: COMES_BACK, log: None, tell: &nobody };
+                    let wait = Wait {
+                        what: "waiting until it is back",
+                        within: COMES_BACK,
+                        log: None,
+                        comes_back: true,
+                        tell: &nobody,
+                    };
                     self.until(host, way, wait, |talos| async move { Ok(Ok(talos.version().await.map(drop)?)) })
                         .await?;
                 }
@@ -133,19 +139,21 @@ impl TalosHosts {
         match call {
             TalosCall::Bootstrap => self.bootstrap(host, way, &what, tell).await?,
             TalosCall::Joined { server: true, timeout } => {
-                let wait = Wait { what: &what, within: timeout.duration(), log: Some("etcd"), tell };
+                let wait = Wait { what: &what, within: timeout.duration(), log: Some("etcd"), comes_back: false, tell };
                 self.until(host, way, wait, |talos| async move { votes(&talos, host).await }).await?;
             }
             TalosCall::Joined { server: false, timeout } => {
-                let wait = Wait { what: &what, within: timeout.duration(), log: Some("kubelet"), tell };
+                let wait =
+                    Wait { what: &what, within: timeout.duration(), log: Some("kubelet"), comes_back: false, tell };
                 self.until(host, way, wait, |talos| async move { well(&talos, "kubelet").await }).await?;
             }
             TalosCall::Runs { version, timeout } => {
-                let wait = Wait { what: &what, within: timeout.duration(), log: Some("kubelet"), tell };
+                let wait =
+                    Wait { what: &what, within: timeout.duration(), log: Some("kubelet"), comes_back: false, tell };
                 self.until(host, way, wait, |talos| async move { runs(&talos, version).await }).await?;
             }
             TalosCall::Kubeconfig => {
-                let (talos, _) = self.one_of_ours(host, way).await?;
+                let talos = self.meet_ours(way).await.map_err(told)?;
                 let kubeconfig = Some(talos.kubeconfig().await.map_err(told)?);
                 return Ok(Told { kubeconfig, ..Told::default() });
             }
@@ -164,7 +172,7 @@ impl TalosHosts {
         what: &str,
         tell: &(dyn Fn(String) + Send + Sync),
     ) -> Result<(), HostError> {
-        let wait = Wait { what, within: READY_TO_BEGIN, log: Some("machined"), tell };
+        let wait = Wait { what, within: READY_TO_BEGIN, log: Some("machined"), comes_back: false, tell };
         self.until(host, way, wait, |talos| async move {
             match talos.bootstrap().await {
                 Err(error) if error.code() == Some(Code::AlreadyExists) => Ok(Ok(())),
@@ -181,7 +189,7 @@ impl TalosHosts {
         let hole = HoleName::new(FORGOTTEN);
         let name = holes.get(&hole).ok_or(HostError::Hole { host: host.clone(), hole })?;
         let name = name.expose().split_whitespace().next().unwrap_or_default().to_string();
-        let (talos, _) = self.one_of_ours(host, way).await?;
+        let talos = self.meet_ours(way).await.map_err(told)?;
         let members = talos.etcd_members(false).await.map_err(told)?;
         let Some(member) = members.iter().find(|member| member.hostname == name) else { return Ok(()) };
         match talos.etcd_remove_member(member.id).await {
@@ -218,7 +226,7 @@ impl TalosHosts {
 
     async fn snapshot(&self, host: &NodeName, way: &Way, what: &str) -> Result<Told, HostError> {
         let told = |error: TalosError| failed(host, what, error);
-        let (talos, _) = self.one_of_ours(host, way).await?;
+        let talos = self.meet_ours(way).await.map_err(told)?;
         let since = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
         let path = self.snapshots.join(format!("etcd-{host}-{since}.db"));
         let unwritten = |error: std::io::Error| {

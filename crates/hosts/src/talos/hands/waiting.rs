@@ -34,15 +34,15 @@ impl TalosHosts {
         let deadline = Instant::now() + wait.within;
         let mut told = String::new();
         loop {
-            let seen = match self.one_of_ours(host, way).await {
-                Ok((talos, _)) => look(talos).await.map_err(|error| failed(host, wait.what, error)),
+            let seen = match self.meet_ours(way).await {
+                Ok(talos) => look(talos).await,
                 Err(error) => Err(error),
             };
             let why = match seen {
                 Ok(Ok(value)) => return Ok(value),
                 Ok(Err(not_yet)) => not_yet,
-                Err(error) if error.may_pass() => error.to_string(),
-                Err(error) => return Err(error),
+                Err(error) if error.may_pass() || wait.comes_back && is_on_its_way(&error) => error.to_string(),
+                Err(error) => return Err(failed(host, wait.what, error)),
             };
             if Instant::now() + LOOK_AGAIN > deadline {
                 return Err(self.late(host, way, wait, why).await);
@@ -56,8 +56,8 @@ impl TalosHosts {
     }
 
     async fn late(&self, host: &NodeName, way: &Way, wait: Wait<'_>, why: String) -> HostError {
-        let log = match (wait.log, self.one_of_ours(host, way).await) {
-            (Some(service), Ok((talos, _))) => talos.log(service, LOG_LINES).await.unwrap_or_default(),
+        let log = match (wait.log, self.meet_ours(way).await) {
+            (Some(service), Ok(talos)) => talos.log(service, LOG_LINES).await.unwrap_or_default(),
             _ => Vec::new(),
         };
         let why = format!("not within {} min: {why}", wait.within.as_secs() / 60);
@@ -107,6 +107,11 @@ impl TalosHosts {
     }
 }
 
+/// Whether a node that comes back may still answer as what it was.
+fn is_on_its_way(error: &TalosError) -> bool {
+    matches!(error, TalosError::InMaintenance | TalosError::NotInMaintenance)
+}
+
 /// Lines of a log that tell the cause.
 const LOG_LINES: u16 = 20;
 
@@ -119,5 +124,7 @@ pub(super) struct Wait<'a> {
     pub(super) within: Duration,
     /// Talos' service whose log tells the cause when it fails.
     pub(super) log: Option<&'a str>,
+    /// It is on its way from maintenance mode, or through a restart: it is not taken at its first word.
+    pub(super) comes_back: bool,
     pub(super) tell: &'a (dyn Fn(String) + Send + Sync),
 }
