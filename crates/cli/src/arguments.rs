@@ -132,6 +132,12 @@ Ends with 7 when a check does not hold.")]
   kubewright kubeconfig --merge --use-context
   kubewright kubeconfig --output ~/devboard.yaml")]
     Kubeconfig(Kubeconfig),
+    /// Write the way into the API of Talos, for `talosctl`.
+    #[command(after_help = "Examples:
+  kubewright talosconfig
+  kubewright talosconfig --output talosconfig-dev
+  kubewright talosconfig --secrets --output secrets.yaml   # as `talosctl gen secrets` writes them")]
+    Talosconfig(Talosconfig),
     /// Keep secrets encrypted beside the spec, in a SOPS file.
     #[command(disable_version_flag = true)]
     #[command(after_help = "Examples:
@@ -400,6 +406,19 @@ pub(crate) struct Kubeconfig {
     #[arg(long, requires = "merge")]
     pub(crate) use_context: bool,
     /// The file, or `-` for standard output; without it, one beside the cluster's secrets.
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Talosconfig {
+    /// The spec.
+    #[arg(default_value = "cluster.yaml")]
+    pub(crate) file: PathBuf,
+    /// Write the secrets that the cluster is made of instead: whoever has them has the cluster.
+    #[arg(long, requires = "output")]
+    pub(crate) secrets: bool,
+    /// The file; without it, one beside the cluster's secrets.
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
 }

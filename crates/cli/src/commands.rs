@@ -13,6 +13,7 @@ mod rehearse;
 mod secrets;
 mod shell;
 mod take;
+mod talosconfig;
 mod validate;
 mod verify;
 
@@ -44,6 +45,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Done, Problem> {
         Command::Rebuild(rebuild) => change::rebuild(arguments, rebuild),
         Command::Replace(replace) => change::replace(arguments, replace),
         Command::Kubeconfig(kubeconfig) => kubeconfig::run(arguments, kubeconfig),
+        Command::Talosconfig(talosconfig) => talosconfig::run(arguments, talosconfig),
         Command::Status(look) => look::status(arguments, look),
         Command::Verify(verify) => verify::verify(arguments, verify),
         Command::Secrets { wish } => secrets::run(wish),

@@ -25,6 +25,7 @@ mod roles;
 mod rolling;
 mod snapshots;
 mod standing;
+mod talos;
 mod templates;
 mod unread;
 mod vault;
@@ -91,6 +92,7 @@ fn build<'a>(mut draft: Draft<'a>, observed: &Observed, anew: &BTreeSet<NodeName
     draft.finds(observed, &standings);
     kept_foundation(&mut draft, observed, &standings);
     preflight::plan(&mut draft, observed, &standings);
+    talos::plan(&mut draft, &standings);
     // It follows the plan: each step that takes a server away is judged by what the steps before it have left.
     let mut holders = holders;
     removal::replaced_nodes(&mut draft, observed, &standings, &mut holders, anew);

@@ -129,7 +129,7 @@ fn read(file: &Path) -> Result<String, Problem> {
 }
 
 /// A folder that somebody named is there already, or the name is mistyped.
-fn in_a_folder(file: &Path) -> Result<(), Problem> {
+pub(super) fn in_a_folder(file: &Path) -> Result<(), Problem> {
     match file.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.is_dir()) {
         None => Ok(()),
         Some(folder) => {
@@ -149,7 +149,7 @@ fn only_a_file(file: &Path) -> Result<(), Problem> {
 }
 
 /// Writes a file that is there whole or not at all, and that only its owner reads.
-fn write(file: &Path, text: &Secret) -> Result<(), Problem> {
+pub(super) fn write(file: &Path, text: &Secret) -> Result<(), Problem> {
     only_a_file(file)?;
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     fs::create_dir_all(folder).map_err(|error| failed("cannot make", folder, &error))?;

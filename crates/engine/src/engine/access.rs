@@ -4,10 +4,13 @@ use kubewright_model::desired::{Desired, DesiredLoadBalancer};
 use kubewright_model::ids::ClusterName;
 use kubewright_model::observed::Seen;
 use kubewright_model::secret::Secret;
+use kubewright_model::spec::Distribution;
+use kubewright_model::talos::TALOS_SECRETS;
 
 use super::{Engine, EngineError};
 use crate::cluster::{KUBECONFIG, SERVER_NAME};
 use crate::kubeconfig;
+use crate::world::talos;
 
 /// The way into a cluster.
 #[derive(Clone, Debug)]
@@ -51,6 +54,28 @@ impl Engine {
         };
         let named = named.map_err(|why| format!("what is kept is no kubeconfig: {why}"));
         Ok(named.map(|kubeconfig| WayIn { kubeconfig, untried }))
+    }
+
+    /// The way into the API of Talos for its administrators, new and good for a year; or why there is none.
+    pub fn talosconfig(&self, desired: &Desired) -> Result<Secret, String> {
+        let servers = desired.servers().filter_map(|member| {
+            let way = &desired.hosts.iter().find(|host| host.name == member.name)?.way;
+            Some(way.address?.to_string())
+        });
+        let endpoints: Vec<String> = servers.collect();
+        talos::talosconfig(&self.talos_secrets(desired)?, desired.cluster.as_str(), &endpoints)
+    }
+
+    /// The secrets that a cluster of Talos is made of, as a file that `talosctl` reads; or why there are none.
+    pub fn talos_secrets(&self, desired: &Desired) -> Result<Secret, String> {
+        if desired.kubernetes.distribution != Distribution::Talos {
+            return Err(format!("its distribution is {}", desired.kubernetes.distribution.title()));
+        }
+        if self.world.pretend.is_some() {
+            return Err("the secrets of a pretend cluster open nothing".into());
+        }
+        let kept = self.world.secrets(&*self.store).kept(desired, TALOS_SECRETS)?;
+        kept.ok_or_else(|| "no secrets of the cluster are kept: they are made when it is built".into())
     }
 
     /// Whether the kubeconfig of a cluster is kept.

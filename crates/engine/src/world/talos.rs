@@ -44,6 +44,13 @@ pub(crate) fn generated() -> Result<Secret, String> {
     Bundle::generate(SystemTime::now()).map(|bundle| bundle.to_yaml())
 }
 
+/// The client's configuration of `talosctl` for a cluster with these secrets.
+pub(crate) fn talosconfig(secrets: &Secret, cluster: &str, endpoints: &[String]) -> Result<Secret, String> {
+    let now = SystemTime::now();
+    let bundle = Bundle::parse(secrets, now).map_err(|found| found.join("; "))?;
+    bundle.talosconfig(cluster, endpoints, &[], now)
+}
+
 /// A part of the secrets of a cluster.
 pub(crate) fn part_of(secrets: &Secret, name: &str) -> Result<Secret, String> {
     let bundle = Bundle::parse(secrets, SystemTime::now()).map_err(|found| found.join("; "))?;
