@@ -13,6 +13,21 @@ use kubewright_model::plan::Stage;
 /// A line of a run's progress begins with one of these.
 const STEP_MARKS: [&str; 5] = ["✓ ", "= ", "✗ ", "○ ", "↻ "];
 
+/// The heads of a rebuild's table, and its phases.
+const REBUILT: [&str; 11] = [
+    "PHASE",
+    "back up",
+    "destroy",
+    "machines and hosts",
+    "bootstrap",
+    "network",
+    "secrets",
+    "add-ons",
+    "applications",
+    "verify",
+    "total",
+];
+
 pub(crate) fn run() -> anyhow::Result<()> {
     let root = crate::root()?;
     let folder = root.join("crates/cli/tests/transcripts");
@@ -54,7 +69,9 @@ fn open(path: &Path) -> anyhow::Result<()> {
 
 fn opened(line: &str) -> String {
     let marked = STEP_MARKS.iter().find_map(|mark| line.strip_prefix(mark));
-    if marked.is_some_and(|rest| Stage::ALL.iter().any(|stage| rest.starts_with(stage.word()))) {
+    let headed =
+        |rest: &str| Stage::ALL.iter().any(|stage| rest.starts_with(stage.word())) || rest.starts_with("verify ");
+    if marked.is_some_and(headed) {
         return "...".into();
     }
     // Links of a critical path and waits: a duration, then words.
@@ -78,7 +95,7 @@ fn opened(line: &str) -> String {
         let tail = if after.contains("failed") { ", [..]" } else { " in [..]" };
         return format!("{before} done{tail}");
     }
-    phase(line).or_else(|| check(line)).unwrap_or_else(|| line.to_string())
+    check(line).or_else(|| phase(line)).or_else(|| rebuilt(line)).unwrap_or_else(|| line.to_string())
 }
 
 /// A phase of a rehearsal: its mark and name, and what it shows; between them simulated time and counts.
@@ -91,10 +108,18 @@ fn phase(line: &str) -> Option<String> {
     timed.then(|| format!(" ✓  {name} [..]  {}", shows.trim_start()))
 }
 
+/// A phase of a rebuild, and the heads above them: its name, then how long it took in each run.
+fn rebuilt(line: &str) -> Option<String> {
+    let rest = line.strip_prefix(' ')?;
+    let name = REBUILT.into_iter().find(|name| rest.strip_prefix(name).is_some_and(|rest| rest.starts_with("  ")))?;
+    Some(format!(" {name} [..]"))
+}
+
 /// A check: its mark, name and what was seen; then how long it took.
 fn check(line: &str) -> Option<String> {
     let (before, took) = line.rsplit_once("  ")?;
     let (number, unit) = took.trim().split_once(' ')?;
-    let timed = line.starts_with(" ✓  ") && number.parse::<f64>().is_ok() && matches!(unit, "ms" | "s");
+    let marked = line.starts_with(" ✓  ") || line.starts_with(" ✗  ");
+    let timed = marked && number.parse::<f64>().is_ok() && matches!(unit, "ms" | "s");
     timed.then(|| format!("{} [..]", before.trim_end()))
 }

@@ -100,11 +100,14 @@ pub(crate) enum Command {
   kubewright destroy --yes cluster.yaml
   kubewright destroy --leftovers      # with load balancers and volumes that the cluster made")]
     Destroy(Destroy),
-    /// Destroy and build anew, in one plan.
+    /// Save, destroy, build anew and prove it, in one plan; one that was cut goes on where it was.
     #[command(after_help = "Examples:
-  kubewright rebuild
-  kubewright rebuild --yes")]
-    Rebuild(Change),
+  kubewright rebuild --rehearse       # in a pretend data centre first, then ask
+  kubewright rebuild --yes
+  kubewright rebuild --from-scratch   # not where the last one was cut
+
+Ends with 7 when a check of the spec does not hold afterwards.")]
+    Rebuild(Rebuild),
     /// Make single nodes anew.
     #[command(after_help = "Examples:
   kubewright replace k3s-agent-1
@@ -344,6 +347,21 @@ pub(crate) struct Destroy {
     /// Take away too what the cluster itself has made at its cloud: load balancers of Services, and volumes with their data.
     #[arg(long)]
     pub(crate) leftovers: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Rebuild {
+    #[command(flatten)]
+    pub(crate) change: Change,
+    /// Play it in a pretend data centre first, in which the cluster stands.
+    #[arg(long)]
+    pub(crate) rehearse: bool,
+    /// Go ahead although nothing is saved before: what the cluster holds is lost.
+    #[arg(long)]
+    pub(crate) without_backup: bool,
+    /// Take away also what a rebuild that was cut has built already, instead of going on with it.
+    #[arg(long)]
+    pub(crate) from_scratch: bool,
 }
 
 #[derive(Debug, Args)]

@@ -9,6 +9,7 @@ mod init;
 mod kubeconfig;
 mod look;
 mod plan;
+mod rebuild;
 mod rehearse;
 mod secrets;
 mod shell;

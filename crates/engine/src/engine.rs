@@ -2,8 +2,10 @@
 
 mod access;
 mod patience;
+mod proof;
 mod read;
 mod releases;
+mod unfinished;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -100,6 +102,8 @@ pub struct RunReport {
     pub remaining: Vec<String>,
     /// Notes of the plan that ran.
     pub notes: Vec<Note>,
+    /// What the checks of the spec came to, after a rebuild that left nothing to do.
+    pub checks: Vec<CheckResult>,
 }
 
 /// Why the engine did nothing, or stopped.
@@ -210,6 +214,9 @@ impl Engine {
     /// Looks at all that a plan needs: the world, and what releases that differ would be.
     pub async fn seen_for(&self, desired: &Desired, ask: &Ask) -> Observed {
         let mut observed = observe(&self.world, &*self.store, desired).await;
+        if *ask == Ask::Rebuild && !desired.from_scratch {
+            observed.unfinished = self.unfinished(&desired.cluster).map(|rebuild| rebuild.left);
+        }
         self.render(desired, ask, &mut observed).await;
         observed
     }
@@ -306,6 +313,8 @@ impl Engine {
             steps: plan.steps.len(),
             simulated: self.simulated(),
             wall: request.holder.since,
+            takes: unfinished::takes(request, &plan),
+            goes_on: self.goes_on(desired, &observed),
         })?;
         let silent = observed.silent().cloned().collect();
         let filler = Filler::new(desired, self.world.secrets(&*self.store), &observed);
@@ -320,7 +329,7 @@ impl Engine {
                 Default::default()
             }
         };
-        let end = end(&tally, &remaining);
+        let (end, checks) = self.proven(request, end(&tally, &remaining), stop, &mut recorder).await?;
         recorder.record(Event::RunEnded {
             end,
             done: tally.done,
@@ -334,7 +343,8 @@ impl Engine {
             self.store.forget_secrets(&desired.cluster)?;
         }
         let Tally { done, already, failed, left, .. } = tally;
-        Ok(RunReport { run: request.run.clone(), end, done, already, left, failed, remaining, notes: plan.notes })
+        let run = request.run.clone();
+        Ok(RunReport { run, end, done, already, left, failed, remaining, notes: plan.notes, checks })
     }
 
     /// Everything that must be so before anything is touched.

@@ -103,7 +103,8 @@ pub async fn execute(
         while asked == 0 && running.len() < STEPS {
             let Some(next) = ready.next() else { break };
             let step = &plan.steps[next];
-            recorder.record(Event::StepStarted { step: step.id.clone(), stage: step.stage, title: step.title() })?;
+            let (id, title, part) = (step.id.clone(), step.title(), step.part.clone());
+            recorder.record(Event::StepStarted { step: id, stage: step.stage, title, part })?;
             running.push(Box::pin(perform(hands, step, next, say.clone(), stop)));
         }
         for (step, lease) in ready.newly_waiting() {

@@ -69,7 +69,10 @@ impl Progress {
         self.next += 1;
         self.started = true;
         match &record.event {
-            Event::RunStarted { .. } | Event::StopAsked { .. } => Ok(()),
+            Event::RunStarted { .. }
+            | Event::StopAsked { .. }
+            | Event::VerifyStarted { .. }
+            | Event::VerifyEnded { .. } => Ok(()),
             Event::RunEnded { end, .. } => {
                 self.end = Some(*end);
                 Ok(())

@@ -5,6 +5,7 @@
 //! no right plan asks for.
 
 mod path;
+mod rebuild;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -26,6 +27,7 @@ use crate::store::Holder;
 use crate::verify::CheckResult;
 
 pub use path::Link;
+pub use rebuild::{Played, rebuild};
 
 /// Runs that a phase with mishaps may take until nothing is left to do. A phase without any takes one.
 const RUNS: usize = 4;

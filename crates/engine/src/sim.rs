@@ -231,6 +231,7 @@ impl DataCentre {
         let now = self.now();
         let mut state = self.lock();
         state.unstick(now);
+        state.bring_back(now);
         state.unstick_applications(now);
         let mended = std::mem::take(&mut state.faults);
         state.mended.extend(mended);

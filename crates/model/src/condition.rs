@@ -8,7 +8,7 @@ use crate::ids::{ClusterName, Namespace, NodeName, ReleaseName};
 use crate::net::HostPort;
 use crate::object::ObjectKey;
 use crate::spec::verify::{
-    ApplicationCheck, CertificateCheck, PodCheck, ServiceProtocol, UrlCheck, WorkloadCheck, WorkloadKind,
+    ApplicationCheck, CertificateCheck, ObjectCheck, PodCheck, ServiceProtocol, UrlCheck, WorkloadCheck, WorkloadKind,
 };
 use crate::vault::DesiredVault;
 
@@ -32,6 +32,8 @@ pub enum Condition {
     Pods(PodCheck),
     /// A workload is rolled out, a Job is done, a claim is bound.
     Workload(WorkloadCheck),
+    /// Objects are there.
+    Objects(ObjectCheck),
     /// A Service of type LoadBalancer has an address.
     Address(ObjectKey),
     /// A URL answers.
@@ -110,6 +112,11 @@ impl fmt::Display for Condition {
                 WorkloadKind::Job => write!(f, "{check} done"),
                 WorkloadKind::PersistentVolumeClaim => write!(f, "{check} bound"),
             },
+            Self::Objects(check) => {
+                let many =
+                    if check.names.is_empty() { format!("{} or more of ", check.at_least) } else { String::new() };
+                write!(f, "{many}{check} {}", if check.ready { "Ready" } else { "there" })
+            }
             Self::Address(service) => write!(f, "{service} has an address"),
             Self::Url(check) => match &check.host {
                 Some(host) => write!(f, "{} answers for {host}", check.url),

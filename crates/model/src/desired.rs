@@ -113,6 +113,12 @@ pub struct Desired {
     /// What the cluster itself has made at its cloud goes with it. No spec says so: it is asked for one run.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub take_strays: bool,
+    /// A rebuild goes ahead although nothing is saved before. No spec says so: it is asked for one run.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub without_backup: bool,
+    /// A rebuild does not go on with one that was cut. No spec says so: it is asked for one run.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub from_scratch: bool,
     /// Parts of the spec that this version of the program has no hands for, by name.
     pub missing: Vec<Missing>,
 }

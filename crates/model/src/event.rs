@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{ClusterName, HoleName, LeaseName, RunId, StepId};
+use crate::ids::{ClusterName, HoleName, LeaseName, NodeName, RunId, StepId};
 use crate::object::ObjectKey;
 use crate::observed::ServiceSeen;
 use crate::plan::{Ask, Fingerprint, Stage};
@@ -95,6 +95,12 @@ pub enum Event {
         simulated: bool,
         /// Seconds since 1970, by the computer's clock.
         wall: u64,
+        /// The nodes that a rebuild takes away: a later one goes on with those whose end is not recorded.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        takes: Vec<NodeName>,
+        /// The rebuild that was cut and that this one goes on with.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        goes_on: Option<RunId>,
     },
     /// A step could start, and waits for a shared thing.
     StepWaits {
@@ -111,6 +117,9 @@ pub enum Event {
         stage: Stage,
         /// Its words for people.
         title: String,
+        /// The add-on or section of the spec that wants it; empty when the stage says enough.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        part: String,
     },
     /// A step tells what it does or waits for.
     StepTells {
@@ -148,6 +157,18 @@ pub enum Event {
     StopAsked {
         /// How often.
         times: u32,
+    },
+    /// Nothing is left to do, and every check of the spec is looked at until all hold.
+    VerifyStarted {
+        /// How many checks there are.
+        checks: usize,
+    },
+    /// The checks were looked at for the last time.
+    VerifyEnded {
+        /// How many hold.
+        held: usize,
+        /// Those that do not, each with what was seen.
+        wrong: Vec<String>,
     },
     /// A run ends.
     RunEnded {

@@ -109,6 +109,9 @@ pub struct Observed {
     /// absent where nothing was written down.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub foundation: Option<Seen<BTreeMap<String, String>>>,
+    /// What a rebuild that was cut has still to take away, as its journal tells; absent where none goes on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unfinished: Option<BTreeSet<NodeName>>,
     /// The digests of texts with holes, once filled; by the text's fingerprint. A text that is not in here has a hole
     /// whose value does not exist yet.
     pub filled: BTreeMap<Digest, Digest>,

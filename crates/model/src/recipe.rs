@@ -59,6 +59,13 @@ pub struct Recipe {
     pub gives: Vec<Output>,
 }
 
+impl Recipe {
+    /// Whether what it saves is brought to this computer, and so outlives the host.
+    pub fn leaves_the_host(&self) -> bool {
+        self.steps.iter().any(|step| matches!(step, RecipeStep::Talos(TalosCall::Snapshot)))
+    }
+}
+
 /// One part of a recipe.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -96,6 +96,8 @@ pub fn lower(file: &ClusterFile) -> (Desired, Vec<Diagnostic>) {
         protected: spec.maintenance.protect,
         take: Vec::new(),
         take_strays: false,
+        without_backup: false,
+        from_scratch: false,
         missing: missing::missing(file),
         drain_timeout: spec.maintenance.drain_timeout,
         secrets: places,

@@ -20,9 +20,11 @@ mod members;
 mod moved;
 mod preflight;
 mod quorum;
+mod rebuild;
 mod removal;
 mod roles;
 mod rolling;
+mod saving;
 mod snapshots;
 mod standing;
 mod talos;
@@ -33,11 +35,11 @@ mod window;
 
 use std::collections::BTreeSet;
 
-use kubewright_model::change::{Reason, Subject};
-use kubewright_model::desired::{Desired, EXISTING};
-use kubewright_model::ids::{NodeName, StepId};
-use kubewright_model::observed::{Inventory, Observed, Seen};
-use kubewright_model::plan::{Action, Ask, Note, Plan, Stage, Step, Weight};
+use kubewright_model::change::Subject;
+use kubewright_model::desired::Desired;
+use kubewright_model::ids::NodeName;
+use kubewright_model::observed::Observed;
+use kubewright_model::plan::{Ask, Note, Plan, Weight};
 
 use crate::holders::Holders;
 use draft::Draft;
@@ -56,19 +58,24 @@ pub fn plan(desired: &Desired, observed: &Observed, ask: &Ask) -> Plan {
             asked = Ask::Replace(nodes);
             draft
         }
+        Ask::Rebuild if rebuild::only_builds(observed) => {
+            asked = Ask::Apply;
+            rebuild::goes_on(&interim, observed)
+        }
         Ask::Rebuild => {
-            let mut draft = rebuild(desired, observed);
+            let mut draft = rebuild::plan(desired, observed);
             cloud::strays(&mut draft, observed);
             draft
         }
         Ask::Destroy => {
-            let mut draft = destroy::plan(Draft::new(desired), observed);
+            let mut draft = destroy::plan(Draft::new(desired), observed, &BTreeSet::new());
+            destroy::tell(&mut draft, observed);
             cloud::destroy(&mut draft, observed);
             templates::destroy(&mut draft, observed);
             clean::plan(&mut draft, observed);
             draft
         }
-        Ask::Backup => backup(desired, observed),
+        Ask::Backup => saving::backup(desired, observed),
     };
     if matches!(asked, Ask::Apply | Ask::Replace(_)) {
         balancing::settle(&mut draft, desired, observed, &interim);
@@ -155,77 +162,6 @@ fn replace<'a>(desired: &'a Desired, observed: &Observed, nodes: &[NodeName]) ->
     build(draft, observed, &anew)
 }
 
-/// Destroys and builds in one plan: what is built needs what stood in its place to be gone.
-fn rebuild<'a>(desired: &'a Desired, observed: &Observed) -> Draft<'a> {
-    let mut draft = destroy::plan(Draft::new(desired), observed);
-    if draft.notes.iter().any(|note| note.weight == Weight::Blocks) {
-        return draft;
-    }
-    // A new machine waits for the one of its own name, and for those that are not in the spec any more: they may hold
-    // its address or its number.
-    let unwanted = crate::diff::machine::doomed(desired, observed);
-    draft.before_machines = unwanted.into_iter().map(|(name, ..)| draft::id("delete", name)).collect();
-    build(draft, &after_destroy(desired, observed), &BTreeSet::new())
-}
-
-/// The world as the destruction leaves it: hosts that were there before us stay, and so do hypervisors and templates.
-fn after_destroy(desired: &Desired, observed: &Observed) -> Observed {
-    let providers = observed.providers.iter().map(|(name, seen)| {
-        let kept = seen.present().filter(|_| name.as_str() == EXISTING);
-        let taken = seen.present().map(|inventory| inventory.taken.clone()).unwrap_or_default();
-        let jobs = seen.present().and_then(|inventory| inventory.backups.as_ref());
-        let backups = jobs.map(|job| if job.why_unknown().is_some() { job.clone() } else { Seen::Absent });
-        let templates = seen.present().map(|inventory| inventory.templates.clone()).unwrap_or_default();
-        // Addresses that the world knows stay, and so does what servers are put into.
-        let resources = seen.present().map(|inventory| inventory.resources.clone()).unwrap_or_default();
-        let mut load_balancers = seen.present().map(|inventory| inventory.load_balancers.clone()).unwrap_or_default();
-        load_balancers.values_mut().for_each(|balancer| balancer.targets.clear());
-        let left = || Inventory { taken, backups, templates, resources, load_balancers, ..Inventory::default() };
-        (name.clone(), Seen::Present(kept.cloned().unwrap_or_else(left)))
-    });
-    // A host whose machine stays was cleaned; what it still has is looked at when its turn comes.
-    let hypervisors = desired.hosts.iter().filter(|host| host.machine.is_none());
-    let hosts = hypervisors.filter_map(|host| Some((host.name.clone(), observed.hosts.get(&host.name)?.clone())));
-    Observed {
-        providers: providers.collect(),
-        hosts: hosts.collect(),
-        cluster: Some(Seen::Absent),
-        ..Observed::default()
-    }
-}
-
-fn backup<'a>(desired: &'a Desired, observed: &Observed) -> Draft<'a> {
-    let mut draft = Draft::new(desired);
-    let healthy = desired.servers().find_map(|member| {
-        let recipe = member.recipes.as_ref()?.snapshot.clone()?;
-        let node = observed.cluster.as_ref()?.present()?.nodes.get(&member.name)?;
-        let host = desired.hosts.iter().find(|host| host.name == member.name)?;
-        let ours = crate::diff::host::of_another(&member.name, desired, observed).is_none();
-        (node.ready && ours).then_some((member, host, recipe))
-    });
-    match healthy {
-        None => {
-            let message = "no server of the cluster is healthy, so there is nothing to save from";
-            draft.note(Weight::Blocks, Subject::Cluster, message, "`kubewright status` tells what is wrong");
-        }
-        Some((member, host, recipe)) => {
-            let action = Action::RunRecipe { host: host.name.clone(), way: host.way.clone(), recipe };
-            draft.add(Step {
-                id: StepId::new(format!("snapshot/{}", member.name)),
-                stage: Stage::Backup,
-                subject: Subject::Member(member.name.clone()),
-                action,
-                fields: Vec::new(),
-                reason: Reason::Asked("backup".into()),
-                needs: Vec::new(),
-                takes: Vec::new(),
-                part: String::new(),
-            });
-        }
-    }
-    draft
-}
-
 /// What this version of the program has no hands for, by name: it never pretends.
 fn missing_hands(desired: &Desired) -> Vec<Note> {
     let notes = desired.missing.iter().map(|missing| Note {
@@ -240,6 +176,7 @@ fn missing_hands(desired: &Desired) -> Vec<Note> {
 
 #[cfg(test)]
 mod tests {
+    use kubewright_model::observed::{Inventory, Seen};
     use kubewright_model::spec::load;
 
     use super::*;

@@ -25,5 +25,5 @@ mod words;
 pub use cluster::{document, validation};
 pub use junit::junit;
 pub use page::Document;
-pub use run::run_report;
+pub use run::{Phase, Rebuilt, rebuilds, run_report};
 pub use words::Language;

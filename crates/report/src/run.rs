@@ -3,6 +3,7 @@
 //! It is made from the journal alone, so it can be made of a run that was cut off, too. The plan, where it is at hand,
 //! adds the steps that never started and the notes.
 
+mod phases;
 mod story;
 #[cfg(test)]
 mod tests;
@@ -13,6 +14,7 @@ use kubewright_model::units::Moment;
 
 use crate::page::{Document, Line, Page, Piece};
 use crate::words::{Language, Words, fill};
+pub use phases::{Phase, Rebuilt, rebuilds};
 use story::{StepStory, stories};
 
 /// How many of the slowest steps are listed.
@@ -30,6 +32,7 @@ pub fn run_report(records: &[Record], plan: Option<&Plan>, language: Language) -
         page.paragraph(Piece::Strong(say.simulated.into()));
     }
     page.section(say.summary, |page| summary(page, records, words));
+    page.section(say.phases, |page| of_rebuild(page, records, words));
     page.section(say.failures, |page| failures(page, &stories, words));
     page.section(say.notes, |page| notes(page, plan));
     page.section(say.steps, |page| steps(page, &stories, words));
@@ -52,7 +55,7 @@ struct Start<'a> {
 
 fn started(records: &[Record]) -> Option<Start<'_>> {
     records.iter().find_map(|record| match &record.event {
-        Event::RunStarted { run, cluster, ask, only, fingerprint, steps, simulated, wall } => Some(Start {
+        Event::RunStarted { run, cluster, ask, only, fingerprint, steps, simulated, wall, .. } => Some(Start {
             run: run.as_str(),
             cluster: cluster.as_str(),
             ask,
@@ -129,6 +132,16 @@ fn asked(ask: &Ask, words: &Words) -> Line {
         Ask::Destroy => destroy.into(),
         Ask::Backup => backup.into(),
     }
+}
+
+/// How long each phase of a rebuild took.
+fn of_rebuild(page: &mut Page, records: &[Record], words: &Words) {
+    let Some(rebuilt) = rebuilds([records]).pop() else { return };
+    let phases = Phase::ALL.into_iter().zip(words.run.phase_names);
+    let rows =
+        phases.filter_map(|(phase, name)| Some(vec![name.into(), duration(*rebuilt.took.get(&phase)?, words).into()]));
+    let total = vec![Piece::Strong(words.run.total.into()).into(), duration(rebuilt.total, words).into()];
+    page.table(&[words.run.phase, words.heads.duration], rows.chain([total]).collect());
 }
 
 /// Each failed step: what failed and why, the end of the log, what to do.

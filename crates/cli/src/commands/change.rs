@@ -15,7 +15,7 @@ use kubewright_model::plan::{Action, Ask, Plan};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::take::{taken, taking};
-use crate::arguments::{self, Arguments, Change, Destroy, Output};
+use crate::arguments::{self, Arguments, Change, Destroy, Output, Rebuild};
 use crate::problem::{Done, Problem, listed};
 use crate::screen::{BAD, CARE, counted, paint, remark, say};
 use crate::source::{self, Reading};
@@ -70,22 +70,33 @@ pub(super) fn apply(arguments: &Arguments, apply: &arguments::Apply) -> Result<D
 }
 
 pub(super) fn destroy(arguments: &Arguments, destroy: &Destroy) -> Result<Done, Problem> {
-    whole(arguments, &destroy.change, Ask::Destroy, destroy.leftovers, "destroy")
+    let change = &destroy.change;
+    let desired = source::read(&change.file, Reading::of(arguments, change.output))?.desired;
+    let desired = Desired { take_strays: destroy.leftovers, ..desired };
+    whole(arguments, change, desired, Ask::Destroy, "destroy")
 }
 
-pub(super) fn rebuild(arguments: &Arguments, change: &Change) -> Result<Done, Problem> {
-    whole(arguments, change, Ask::Rebuild, false, "rebuild")
+pub(super) fn rebuild(arguments: &Arguments, rebuild: &Rebuild) -> Result<Done, Problem> {
+    let change = &rebuild.change;
+    let desired = source::read(&change.file, Reading::of(arguments, change.output))?.desired;
+    let (without_backup, from_scratch) = (rebuild.without_backup, rebuild.from_scratch);
+    let desired = Desired { without_backup, from_scratch, ..desired };
+    if rebuild.rehearse {
+        let played = super::rebuild::rehearsed(&desired)?;
+        if played != Done::Well || !(change.yes || std::io::stdin().is_terminal()) {
+            return Ok(played);
+        }
+    }
+    whole(arguments, change, desired, Ask::Rebuild, "rebuild")
 }
 
 fn whole(
     arguments: &Arguments,
     change: &Change,
+    desired: Desired,
     ask: Ask,
-    take_strays: bool,
     what: &'static str,
 ) -> Result<Done, Problem> {
-    let desired = source::read(&change.file, Reading::of(arguments, change.output))?.desired;
-    let desired = Desired { take_strays, ..desired };
     let (file, yes, detail, output) = (change.file.as_path(), change.yes, detail(change.full), change.output);
     carry_out(arguments, Wish { file, desired, ask, only: Vec::new(), approved: None, yes, detail, output, what })
 }
@@ -135,7 +146,9 @@ fn carry_out(arguments: &Arguments, wish: Wish<'_>) -> Result<Done, Problem> {
             if !worth_it(arguments, &wish, &looked)? {
                 return Ok(Done::Well);
             }
-            agreed(&wish.ask, &wish.desired.cluster, &looked)?;
+            if !looked.is_empty() {
+                agreed(&wish.desired.cluster, &looked)?;
+            }
             // What runs is what somebody has looked at, or nothing.
             request.approved = Some(&looked);
         }
@@ -145,7 +158,10 @@ fn carry_out(arguments: &Arguments, wish: Wish<'_>) -> Result<Done, Problem> {
         let before = site.breaches().len();
         let report = watch(site, begun, &request, wish.output).await?;
         let again = site.again(wish.file);
-        let done = ended(&report, &wish, &again);
+        let mut done = ended(&report, &wish, &again);
+        if wish.ask == Ask::Rebuild && done != Done::Bug {
+            done = super::rebuild::told(site, &wish.desired.cluster, &report, wish.output, done)?;
+        }
         if done == Done::Well && !site.engine.simulated() && site.engine.keeps_kubeconfig(&wish.desired.cluster) {
             remark!("→ `kubewright kubeconfig {again}` writes the way in for kubectl");
         }
@@ -207,6 +223,10 @@ fn worth_it(arguments: &Arguments, wish: &Wish<'_>, plan: &Plan) -> Result<bool,
         let reached = arguments.simulated.is_some() || !super::nothing_reached(plan);
         return Err(if reached { blocked } else { blocked.hint(super::TRY_OUT) });
     }
+    if wish.ask == Ask::Rebuild {
+        // One that goes on, and has nothing left to do, still has to be proven.
+        return Ok(true);
+    }
     if plan.is_empty() && wish.output == Output::Json {
         let addresses = Default::default();
         let event = Event::RunEnded { end: RunEnd::Complete, done: 0, already: 0, failed: 0, left: 0, addresses };
@@ -223,13 +243,13 @@ fn line(record: &Record) {
 }
 
 /// Asks whether the plan is meant. Where nobody can answer, nothing is done.
-fn agreed(ask: &Ask, cluster: &ClusterName, plan: &Plan) -> Result<(), Problem> {
+fn agreed(cluster: &ClusterName, plan: &Plan) -> Result<(), Problem> {
     let refused = || Problem::new(Done::Blocked, "nobody agreed; nothing was touched");
     if !std::io::stdin().is_terminal() {
         return Err(refused().hint("run it on a terminal, or with `--yes`"));
     }
     // What destroys is agreed to by name, not by a key that is pressed too soon.
-    let (question, word) = match ask {
+    let (question, word) = match plan.ask {
         Ask::Destroy | Ask::Rebuild => {
             let machines = plan.steps.iter().filter(|step| matches!(step.action, Action::DeleteMachine { .. })).count();
             let disks = match machines {
@@ -305,7 +325,12 @@ async fn asked_to_stop() {
 /// What the run came to, in words beside the answer. `again` is the rest of a command that goes on from there.
 fn ended(report: &RunReport, wish: &Wish<'_>, again: &str) -> Done {
     // A destroy that was cut off is no reason to build what it took away.
-    let command = if wish.ask == Ask::Destroy { "destroy" } else { "apply" };
+    let command = match wish.ask {
+        Ask::Destroy => "destroy",
+        // It knows from its journal where it was.
+        Ask::Rebuild => "rebuild",
+        _ => "apply",
+    };
     // Nor is what was left out on purpose to be done now.
     let chosen: String = wish.only.iter().map(|word| format!(" --only '{word}'")).collect();
     for left in &report.remaining {

@@ -51,6 +51,10 @@ pub(super) fn run(arguments: &Arguments, history: &History) -> Result<Done, Prob
             Output::Text => {
                 let mut progress = Progress::new();
                 records.iter().for_each(|record| progress.hear(record));
+                let rebuilds = super::rebuild::of(site, cluster)?;
+                if let Some(at) = rebuilds.iter().position(|rebuilt| rebuilt.run == *run) {
+                    super::rebuild::show(&rebuilds[..=at]);
+                }
             }
         }
         Ok(Done::Well)

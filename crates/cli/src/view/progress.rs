@@ -40,6 +40,10 @@ pub(crate) struct Progress {
     /// Only parts were chosen, so what is said of the end is said of those.
     chosen: bool,
     begun: Instant,
+    /// Since when the checks are looked at.
+    verifying: Option<u64>,
+    /// Checks do not hold.
+    unproven: bool,
     /// When something was printed last.
     spoke: Instant,
 }
@@ -51,7 +55,19 @@ impl Progress {
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("━╸─"));
         let (running, told, now) = (BTreeMap::new(), Vec::new(), Instant::now());
         let (pretend, destroys, keeps, chosen) = (false, false, false, false);
-        Self { bar, running, pretend, destroys, told, keeps, chosen, begun: now, spoke: now }
+        Self {
+            bar,
+            running,
+            pretend,
+            destroys,
+            told,
+            keeps,
+            chosen,
+            begun: now,
+            verifying: None,
+            unproven: false,
+            spoke: now,
+        }
     }
 
     /// Says what runs, where nothing is drawn and nothing was said for a while.
@@ -74,7 +90,7 @@ impl Progress {
                 let pretend = if *simulated { paint(PRETEND, " (simulated)") } else { String::new() };
                 self.line(format!("{} {run}: {}{pretend}", paint(HEAD, "run"), counted(*steps, "step")));
             }
-            Event::StepStarted { step, stage, title } => {
+            Event::StepStarted { step, stage, title, .. } => {
                 let running = Running { stage: *stage, title: title.clone(), since: record.at, tells: String::new() };
                 self.running.insert(step.clone(), running);
             }
@@ -97,21 +113,19 @@ impl Progress {
                 self.line(format!("{} {title}: {error} {}", paint(CARE, "↻"), paint(DIM, again)));
             }
             Event::StepEnded { step, outcome } => self.ended(step, outcome, record.at),
-            Event::StopAsked { times: 1 } => {
-                self.line(format!(
-                    "{} what runs goes to its end, nothing new begins; once more gives it up",
-                    paint(CARE, "stopping:")
-                ));
+            Event::VerifyStarted { checks } => {
+                self.verifying = Some(record.at);
+                self.bar.set_message(format!("{} of the spec", counted(*checks, "check")));
             }
-            Event::StopAsked { .. } => {
-                self.line(paint(CARE, "what runs is given up; the next run looks what became of it"))
-            }
+            Event::VerifyEnded { held, wrong } => self.verified(*held, wrong, record.at),
+            Event::StopAsked { times } => self.stops(*times),
             Event::RunEnded { end, done, already, failed, left, addresses } => {
                 self.bar.finish_and_clear();
                 for told in self.told.clone() {
                     self.line(format!("{} {told}", paint(CARE, "!")));
                 }
-                self.line(ended(*end, self.well(), [*done, *already, *failed, *left], record.at));
+                let well = self.well();
+                self.line(ended(*end, well, [*done, *already, *failed, *left], record.at));
                 if let Some(told) = addresses::told(addresses) {
                     self.line(told);
                 }
@@ -124,11 +138,33 @@ impl Progress {
     /// What is true when everything ended well.
     fn well(&self) -> &'static str {
         match (self.destroys, self.chosen) {
+            _ if self.unproven => "✓ everything is built as the spec says, and not all of its checks hold",
             (true, _) if self.keeps => "✓ what was ours is gone, but for what hosts keep",
             (true, _) => "✓ everything that was ours is gone",
             (false, true) => "✓ what was chosen is as the spec says",
             (false, false) => "✓ everything is as the spec says",
         }
+    }
+
+    fn stops(&mut self, times: u32) {
+        self.line(match times {
+            1 => format!(
+                "{} what runs goes to its end, nothing new begins; once more gives it up",
+                paint(CARE, "stopping:")
+            ),
+            _ => paint(CARE, "what runs is given up; the next run looks what became of it"),
+        });
+    }
+
+    fn verified(&mut self, held: usize, wrong: &[String], at: u64) {
+        let took = self.verifying.map(|since| at.saturating_sub(since)).unwrap_or_default();
+        let all = held + wrong.len();
+        self.unproven = !wrong.is_empty();
+        let mark = if wrong.is_empty() { paint(GOOD, "✓") } else { paint(BAD, "✗") };
+        let stage = paint(DIM, format!("{:<14}", "verify"));
+        let took = paint(DIM, duration(took));
+        self.line(format!("{mark} {stage} {held} of {} hold {took}", counted(all, "check")));
+        wrong.iter().for_each(|wrong| self.line(format!("    {wrong}")));
     }
 
     fn ended(&mut self, step: &StepId, outcome: &Outcome, at: u64) {
@@ -210,7 +246,7 @@ mod tests {
         let mut progress = Progress::new();
         progress.bar.set_draw_target(ProgressDrawTarget::hidden());
         let (step, title) = (StepId::new("start/web-1"), "start machine web-1".into());
-        let event = Event::StepStarted { step, stage: Stage::Machines, title };
+        let event = Event::StepStarted { step, stage: Stage::Machines, title, part: String::new() };
         progress.hear(&Record { format: EVENT_FORMAT, seq: 0, at: 0, event });
         let long_ago = Instant::now().checked_sub(2 * SILENCE).unwrap();
         for (spoke, speaks) in [(Instant::now(), false), (long_ago, true)] {

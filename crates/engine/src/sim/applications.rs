@@ -71,6 +71,16 @@ impl State {
         self.cluster.applications.iter().map(|(name, it)| seen(name, it, now)).collect()
     }
 
+    /// Whether what Git holds for a namespace has come: with the application that is called as it, else with all of them.
+    pub(super) fn brought(&self, namespace: Option<&Namespace>, now: u64) -> bool {
+        let come = |it: &Application| it.trouble.is_none() && now >= it.begun + timing::SYNC + timing::RELEASE_READY;
+        let all = &self.cluster.applications;
+        match namespace.and_then(|namespace| all.get(&ObjectName::new(namespace.as_str()))) {
+            Some(it) => come(it),
+            None => !all.is_empty() && all.values().all(come),
+        }
+    }
+
     /// Somebody mends what does not start.
     pub(super) fn unstick_applications(&mut self, now: u64) {
         let stuck = self.cluster.applications.values_mut().filter(|it| it.trouble == Some(Trouble::Stuck));

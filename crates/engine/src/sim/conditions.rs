@@ -9,7 +9,7 @@ use kubewright_model::ids::{Namespace, NodeName, ReleaseName};
 use kubewright_model::net::HostPort;
 use kubewright_model::object::ObjectKey;
 use kubewright_model::observed::ServiceSeen;
-use kubewright_model::spec::verify::{PodCheck, UrlCheck, WorkloadCheck};
+use kubewright_model::spec::verify::{ObjectCheck, PodCheck, UrlCheck, WorkloadCheck};
 use kubewright_planner::applications::judge;
 use serde_json::Value;
 
@@ -90,6 +90,7 @@ impl State {
             },
             Condition::Pods(check) => self.pods(check, now),
             Condition::Workload(check) => self.workload(check, now),
+            Condition::Objects(check) => self.objects(check, now),
             Condition::Address(key) => self.addressed(key),
             Condition::Url(check) => self.url(check, now),
             Condition::Service { at, .. } => match inside(at) {
@@ -102,7 +103,12 @@ impl State {
             Condition::NodePorts { service, ports } => self.node_ports(service, ports, now),
             Condition::Certificates(check) => {
                 let issued = self.objects_of("Certificate") + self.count_tls();
+                let git = Namespace::from("cert-manager");
                 match self.runs("cert-manager", now) {
+                    // The application brings it with its ClusterIssuers, and those of others ask for certificates.
+                    Err(_) if self.brought(Some(&git), now) && self.brought(None, now) => {
+                        Ok(format!("{} certificates are Ready (what Git holds is not simulated)", check.at_least))
+                    }
                     Ok(()) if issued >= check.at_least as usize => Ok(format!("{issued} certificates are Ready")),
                     Ok(()) => Err((format!("{issued} of {} certificates are there", check.at_least), String::new())),
                     Err(why) => Err((why, "certificates are cert-manager's".into())),
@@ -158,7 +164,9 @@ impl State {
             if nodes == 0 { 0 } else { of_releases + of_objects + if system { nodes + PODS_PER_RELEASE } else { 0 } };
         let needed = if check.per_node { nodes } else { check.at_least as usize };
         let place = check.namespace.as_ref().map_or("all namespaces", Namespace::as_str);
-        if pods >= needed && pods > 0 {
+        if pods < needed && nodes > 0 && self.brought(check.namespace.as_ref(), now) {
+            Ok(format!("{needed} pods run in {place} (what Git holds is not simulated)"))
+        } else if pods >= needed && pods > 0 {
             Ok(format!("{pods} pods run in {place} (their number is simulated)"))
         } else {
             Err((format!("{pods} pods run in {place}, {needed} are needed"), "install what they belong to".into()))
@@ -173,12 +181,33 @@ impl State {
             |kept: &&Kept| kept.id.kind == check.kind.word() && kept.id.namespace.as_ref() == Some(&check.namespace);
         let named = |kept: &&Kept| check.name.as_ref().is_none_or(|name| *name == kept.id.name);
         let applied = self.cluster.objects.values().filter(here).any(|kept| named(&kept));
-        if !runs && !applied && check.namespace.as_str() != "kube-system" {
+        let brought = self.brought(Some(&check.namespace), now);
+        if !runs && !applied && !brought && check.namespace.as_str() != "kube-system" {
             return Err((format!("{check}: it is not there"), "install what it belongs to".into()));
         }
         match self.schedulable(now) {
             0 => Err((format!("{check}: its pods are Pending: no node takes them"), "uncordon a node".into())),
             _ => Ok(format!("{check} is as it should be (simulated)")),
+        }
+    }
+
+    /// Objects of the spec are there when they are applied, others when Argo CD has brought what Git holds.
+    fn objects(&self, check: &ObjectCheck, now: u64) -> Answer {
+        let here = |namespace: Option<&Namespace>| check.namespace.as_ref().is_none_or(|it| Some(it) == namespace);
+        let there = self.cluster.objects.values().map(|kept| &kept.id);
+        let there = there.filter(|id| check.is_of(&id.kind, &id.kind_of_group()) && here(id.namespace.as_ref()));
+        let names: Vec<&str> = there.map(|id| id.name.as_str()).collect();
+        let missing: Vec<String> =
+            check.names.iter().filter(|name| !names.contains(&name.as_str())).map(ToString::to_string).collect();
+        match (missing.as_slice(), names.len() >= check.at_least as usize) {
+            ([], true) => Ok(format!("{} of {} are there", names.len(), check.kind)),
+            _ if self.brought(check.namespace.as_ref(), now) => {
+                Ok(format!("{} is there (what Git holds is not simulated)", check.kind))
+            }
+            ([], false) => {
+                Err((format!("{} of {} {} are there", names.len(), check.at_least, check.kind), String::new()))
+            }
+            (missing, _) => Err((format!("{} {} is not there", check.kind, told(missing)), "apply it".into())),
         }
     }
 

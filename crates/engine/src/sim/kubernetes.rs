@@ -98,7 +98,7 @@ pub struct Node {
     /// When it is Ready, if nothing comes between.
     pub(super) ready_at: u64,
     /// When it serves the API with what its unit has started last, if it is a server.
-    pub(super) serves_at: u64,
+    pub serves_at: u64,
     /// When the kubelet that its unit has started last tells its version.
     #[serde(default)]
     pub(super) told_at: u64,

@@ -421,6 +421,12 @@ impl Ssh {
 }
 
 impl State {
+    /// Somebody sees to machines that did not come back from a reset.
+    pub(super) fn bring_back(&mut self, now: u64) {
+        let lost = self.machines.values_mut().flat_map(|all| all.values_mut()).filter(|it| it.answers_at == u64::MAX);
+        lost.for_each(|machine| machine.answers_at = now);
+    }
+
     /// Talos tells who is in etcd, where it runs.
     pub(super) fn talos_tells(&self, name: &NodeName, seen: &mut HostSeen, now: u64) {
         let serves = self.serves(name, now) && self.api(now).is_ok();

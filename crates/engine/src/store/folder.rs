@@ -226,7 +226,11 @@ impl Journal for Lines {
         // A crash may lose what a step told or waited for; that a step began and how it ended it may not.
         let survives = matches!(
             record.event,
-            Event::RunStarted { .. } | Event::StepStarted { .. } | Event::StepEnded { .. } | Event::RunEnded { .. }
+            Event::RunStarted { .. }
+                | Event::StepStarted { .. }
+                | Event::StepEnded { .. }
+                | Event::VerifyEnded { .. }
+                | Event::RunEnded { .. }
         );
         let sync = |()| if survives { self.file.sync_data() } else { Ok(()) };
         let written = (&self.file).write_all(&line).and_then(sync);

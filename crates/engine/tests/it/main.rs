@@ -36,6 +36,7 @@ mod proofs;
 mod properties;
 mod proxmox;
 mod real_cluster;
+mod rebuilds;
 mod refusals;
 mod rehearsals;
 mod releases;

@@ -19,6 +19,9 @@ pub struct Verify {
     /// Deployments, DaemonSets and StatefulSets that are rolled out, Jobs that are done, claims that are bound.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub workloads: Vec<WorkloadCheck>,
+    /// Objects of any kind that are there: a Secret, a ConfigMap, a ClusterIssuer.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub objects: Vec<ObjectCheck>,
     /// Services of type LoadBalancer that have an address: `namespace/name`. Those of the spec itself are always checked.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub addresses: Vec<ObjectKey>,
@@ -111,6 +114,55 @@ impl std::fmt::Display for WorkloadCheck {
         match &self.name {
             Some(name) => write!(f, "{} {}/{name}", self.kind.word(), self.namespace),
             None => write!(f, "every {} in {}", self.kind.word(), self.namespace),
+        }
+    }
+}
+
+/// Objects of a kind that are there. Only their names are read, and not what is in them, unless they have to be Ready.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ObjectCheck {
+    /// Their kind, as kubectl takes it: `Secret`, `ClusterIssuer`, `Certificate.cert-manager.io`.
+    #[schemars(length(min = 1))]
+    pub kind: String,
+    /// Their namespace; without it, all, or none where the kind has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<Namespace>,
+    /// Objects that must be among them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub names: Vec<ObjectName>,
+    /// How many there are at least.
+    #[serde(default = "one")]
+    pub at_least: u32,
+    /// Their condition `Ready` holds: of those that are named, else of all.
+    #[serde(default)]
+    pub ready: bool,
+}
+
+impl ObjectCheck {
+    /// Whether it asks for objects of this kind: its name, or with the group.
+    pub fn is_of(&self, kind: &str, kind_of_group: &str) -> bool {
+        self.kind == kind || self.kind == kind_of_group
+    }
+
+    /// Whether it asks for an object that is called so.
+    pub fn wants(&self, name: &str) -> bool {
+        self.names.is_empty() || self.names.iter().any(|wanted| wanted.as_str() == name)
+    }
+}
+
+impl std::fmt::Display for ObjectCheck {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let place = self.namespace.as_ref().map(|namespace| format!("{namespace}/")).unwrap_or_default();
+        match self.names.as_slice() {
+            [] => {
+                let place = self.namespace.as_ref().map(|namespace| format!(" in {namespace}")).unwrap_or_default();
+                write!(f, "{}{place}", self.kind)
+            }
+            names => {
+                let names: Vec<String> = names.iter().map(|name| format!("{place}{name}")).collect();
+                write!(f, "{} {}", self.kind, names.join(", "))
+            }
         }
     }
 }

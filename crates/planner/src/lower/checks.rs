@@ -118,6 +118,10 @@ fn asked(parts: &Parts<'_>, nodes: &[NodeName]) -> Vec<DesiredCheck> {
         let group = parts.of(Some(&workload.namespace));
         check(group, workload.to_string(), Condition::Workload(workload.clone()))
     }));
+    checks.extend(verify.objects.iter().map(|objects| {
+        let group = parts.of(objects.namespace.as_ref());
+        check(group, objects.to_string(), Condition::Objects(objects.clone()))
+    }));
     checks.extend(verify.urls.iter().map(|(name, url)| check(parts.of_url(url), name, Condition::Url(url.clone()))));
     checks.extend(verify.each_node.iter().map(|(name, url)| {
         check(Group::LoadBalancers, name, Condition::EachNode { url: url.clone(), nodes: nodes.to_vec() })

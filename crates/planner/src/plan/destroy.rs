@@ -18,8 +18,9 @@ use crate::diff::cluster::unwanted_nodes;
 use crate::diff::host::of_another;
 use crate::diff::machine;
 
-/// Everything that is ours goes: agents before servers, so that nothing talks to an API that is gone.
-pub(super) fn plan<'a>(mut draft: Draft<'a>, observed: &Observed) -> Draft<'a> {
+/// Everything that is ours goes: agents before servers, so that nothing talks to an API that is gone. Those stay that were
+/// made since.
+pub(super) fn plan<'a>(mut draft: Draft<'a>, observed: &Observed, made: &BTreeSet<NodeName>) -> Draft<'a> {
     let desired = draft.desired;
     if draft.protects(Subject::Cluster) {
         return draft;
@@ -34,7 +35,7 @@ pub(super) fn plan<'a>(mut draft: Draft<'a>, observed: &Observed) -> Draft<'a> {
     let servers: BTreeSet<&NodeName> = desired.servers().map(|member| &member.name).collect();
     let reason = Reason::Asked("destroy".into());
     let strangers = strangers_on_hosts(&mut draft, observed);
-    let cleaned = end_on_existing(&mut draft, observed, strangers);
+    let cleaned = end_on_existing(&mut draft, observed, strangers, made);
     let mut agents_gone = Vec::new();
     for pass in [false, true] {
         for (provider, inventory) in machine::inventories(observed) {
@@ -42,7 +43,8 @@ pub(super) fn plan<'a>(mut draft: Draft<'a>, observed: &Observed) -> Draft<'a> {
                 continue;
             }
             let ours = inventory.machines.iter().filter(|(_, seen)| seen.owner == desired.owner);
-            for (name, seen) in ours.filter(|(name, _)| servers.contains(name) == pass) {
+            let goes = |name: &NodeName| servers.contains(name) == pass && !made.contains(name);
+            for (name, seen) in ours.filter(|(name, _)| goes(name)) {
                 let needs: Vec<StepId> = if pass { agents_gone.clone() } else { cleaned.clone() };
                 delete(&mut draft, name, provider, seen, reason.clone(), needs);
                 if !pass {
@@ -57,6 +59,20 @@ pub(super) fn plan<'a>(mut draft: Draft<'a>, observed: &Observed) -> Draft<'a> {
         }
     }
     draft
+}
+
+/// What is left out where machines go: nothing waits for an API, for a release or for a finalizer.
+pub(super) fn tell(draft: &mut Draft<'_>, observed: &Observed) {
+    let gone = match &observed.cluster {
+        Some(Seen::Unknown(why)) => why,
+        Some(Seen::Present(_) | Seen::Absent) | None => return,
+    };
+    let message = format!(
+        "the API is not asked for anything ({gone}): releases, objects and their finalizers end with the machines"
+    );
+    let help =
+        "what the cluster has made outside of them (volumes on a NAS, addresses) stays there; look for it by hand";
+    draft.note(Weight::Warns, Subject::Cluster, message, help);
 }
 
 /// Nodes of ours that the spec does not know any more and whose machine no provider has: hosts that were there before us
@@ -81,11 +97,18 @@ fn strangers_on_hosts(draft: &mut Draft<'_>, observed: &Observed) -> Vec<StepId>
 }
 
 /// Kubernetes ends on hosts that were there before us, on servers last: they know of what others lead to. The hosts stay.
-fn end_on_existing(draft: &mut Draft<'_>, observed: &Observed, strangers: Vec<StepId>) -> Vec<StepId> {
+fn end_on_existing(
+    draft: &mut Draft<'_>,
+    observed: &Observed,
+    strangers: Vec<StepId>,
+    made: &BTreeSet<NodeName>,
+) -> Vec<StepId> {
     let desired = draft.desired;
     let hosts: BTreeMap<_, _> = desired.hosts.iter().map(|host| (&host.name, host)).collect();
     let members: BTreeMap<_, _> = desired.members.iter().map(|member| (&member.name, member)).collect();
-    let there_before = desired.machines.iter().filter(|machine| *machine.body == Body::Existing);
+    let stays = |name: &NodeName| made.contains(name);
+    let there_before =
+        desired.machines.iter().filter(|machine| *machine.body == Body::Existing && !stays(&machine.name));
     let mut ends: Vec<(&DesiredHost, Arc<Recipe>, bool)> = Vec::new();
     for name in there_before.map(|machine| &machine.name) {
         let seen = observed.hosts.get(name);

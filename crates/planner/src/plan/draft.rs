@@ -120,6 +120,12 @@ impl<'a> Draft<'a> {
         id
     }
 
+    /// Puts a step before all others.
+    pub(super) fn add_first(&mut self, step: Step) {
+        self.ids.insert(step.id.clone());
+        self.steps.insert(0, step);
+    }
+
     /// Puts a step right after another one that it needs.
     pub(super) fn add_after(&mut self, other: &StepId, step: Step) -> StepId {
         let id = self.add(step);

@@ -73,9 +73,13 @@ fn within(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
     let workloads = verify.workloads.iter().enumerate();
     let workloads =
         workloads.map(|(index, check)| (&check.namespace, at("verify/workloads").then(index).then("namespace")));
+    let objects = verify.objects.iter().enumerate().filter_map(|(index, check)| {
+        Some((check.namespace.as_ref()?, at("verify/objects").then(index).then("namespace")))
+    });
     let services = verify.addresses.iter().enumerate();
     let services = services.map(|(index, key)| (&key.namespace, at("verify/addresses").then(index)));
-    for (namespace, path) in workloads.chain(services).filter(|(name, _)| !known.contains(name.as_str())) {
+    for (namespace, path) in workloads.chain(objects).chain(services).filter(|(name, _)| !known.contains(name.as_str()))
+    {
         let message = format!("nothing makes the namespace `{namespace}`");
         let names = known.iter().map(String::as_str);
         let help = near(namespace.as_str(), names, "correct it, or list it under `namespaces`");

@@ -62,6 +62,11 @@ pub(crate) fn condition(condition: &Condition, words: &Words) -> Line {
             let what = Piece::Code(format!("{} {}/{name}", check.kind.word(), check.namespace));
             fill(sentence, &[("what", what)])
         }
+        Condition::Objects(check) => {
+            let sentence = if check.ready { say.objects_ready } else { say.objects };
+            let many = check.at_least.max(u32::try_from(check.names.len()).unwrap_or(u32::MAX));
+            fill(sentence, &[("what", code(check)), ("n", plain(&many))])
+        }
         Condition::Address(service) => fill(say.address, &[("name", code(service))]),
         Condition::Url(check) => match &check.host {
             Some(host) => {

@@ -83,6 +83,10 @@ fn step(event: &Event) -> Option<&StepId> {
         | Event::StepRetries { step, .. }
         | Event::HoleFilled { step, .. }
         | Event::StepEnded { step, .. } => Some(step),
-        Event::RunStarted { .. } | Event::StopAsked { .. } | Event::RunEnded { .. } => None,
+        Event::RunStarted { .. }
+        | Event::StopAsked { .. }
+        | Event::VerifyStarted { .. }
+        | Event::VerifyEnded { .. }
+        | Event::RunEnded { .. } => None,
     }
 }

@@ -18,11 +18,22 @@ fn begins(simulated: bool, ask: Ask) -> Event {
     let fingerprint = Fingerprint(Digest::of("steps"));
     let (run, cluster) = ("20261121-073012-5f2a".into(), "devboard".into());
     let only = Vec::new();
-    Event::RunStarted { run, cluster, ask, only, fingerprint, steps: 4, simulated, wall: 1_795_246_212 }
+    Event::RunStarted {
+        run,
+        cluster,
+        ask,
+        only,
+        fingerprint,
+        steps: 4,
+        simulated,
+        wall: 1_795_246_212,
+        takes: Vec::new(),
+        goes_on: None,
+    }
 }
 
 fn starts(step: &str, stage: Stage) -> Event {
-    Event::StepStarted { step: step.into(), stage, title: step.replace('/', " ") }
+    Event::StepStarted { step: step.into(), stage, title: step.replace('/', " "), part: String::new() }
 }
 
 fn ends(step: &str, outcome: Outcome) -> Event {

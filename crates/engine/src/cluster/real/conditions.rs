@@ -5,6 +5,7 @@ mod claims;
 pub(super) mod custom;
 pub(super) mod events;
 pub(super) mod pods;
+mod things;
 mod urls;
 mod workloads;
 
@@ -91,6 +92,7 @@ pub(super) async fn check(
         Condition::Api(at) => api(session, at).await,
         Condition::Pods(check) => pods::run(client, check).await?,
         Condition::Workload(check) => workloads::check(client, check).await?,
+        Condition::Objects(check) => things::objects(client, check).await?,
         Condition::Address(key) => addresses::address(client, key).await?,
         Condition::Url(check) => urls::answers(check).await,
         Condition::Service { at, .. } => match crate::verify::inside(at) {

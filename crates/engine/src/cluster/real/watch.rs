@@ -91,6 +91,8 @@ pub(super) fn collections(condition: &Condition) -> Vec<Collection> {
         | Condition::Url(_)
         | Condition::EachNode { .. }
         | Condition::Service { .. }
+        // Which of a cluster's kinds is meant is looked up each time.
+        | Condition::Objects(_)
         | Condition::Targets(_) => Vec::new(),
     }
 }

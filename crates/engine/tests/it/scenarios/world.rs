@@ -43,6 +43,8 @@
 //! firewall open PORT in FIREWALL          somebody lets TCP in at a port
 //! stray volume|balancer NAME              the cluster itself has made it at its cloud
 //! leftovers wished                        what the cluster itself has made is to go too
+//! without backup                          a rebuild goes ahead although nothing is saved before
+//! api dead                                no API server answers any more, and the hosts do
 //! fault FAULT[=NAME]                      goes wrong from now on, as `rehearse --fault` has it
 //! unreachable NAME                        the same as `fault unreachable=NAME`
 //! ```
@@ -82,6 +84,8 @@ pub(super) async fn make(spec: &str, lines: &[&str]) -> Result<Yard, String> {
             yard.wish(wanted.clone());
         } else if *line == "leftovers wished" {
             yard.desired.take_strays = true;
+        } else if *line == "without backup" {
+            yard.desired.without_backup = true;
         } else {
             happen(&yard, line).await.map_err(|why| format!("`{line}`: {why}"))?;
         }
@@ -119,6 +123,10 @@ async fn happen(yard: &Yard, line: &str) -> Result<(), String> {
         }),
         ["rebooted"] => {
             yard.centre.reboot();
+            Ok(())
+        }
+        ["api", "dead"] => {
+            yard.centre.alter(|state| state.cluster.nodes.values_mut().for_each(|node| node.serves_at = u64::MAX));
             Ok(())
         }
         ["unreachable", name] => strike(yard, &format!("unreachable={name}")),

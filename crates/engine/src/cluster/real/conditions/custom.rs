@@ -29,7 +29,7 @@ pub(in super::super) async fn objects(
 }
 
 /// Whether an object's condition `Ready` holds, and what is said where it does not.
-fn ready(object: &DynamicObject) -> Result<(), String> {
+pub(super) fn ready(object: &DynamicObject) -> Result<(), String> {
     match conditions(&object.data).find(|(kind, ..)| *kind == "Ready") {
         Some((_, true, _)) => Ok(()),
         Some((_, false, why)) if !why.is_empty() => Err(why.to_string()),

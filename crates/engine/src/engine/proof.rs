@@ -1,0 +1,58 @@
+//! The proof of a rebuild: every check of the spec, looked at until all hold.
+
+use std::time::Duration;
+
+use kubewright_model::event::{Event, RunEnd};
+use kubewright_model::plan::Ask;
+use tokio::time::Instant;
+
+use super::{Engine, EngineError, Request};
+use crate::execute::{Recorder, Stop};
+use crate::verify::{CheckResult, verify};
+
+/// How long checks may take to hold in a cluster that was just made. A certificate that is proven by DNS is issued within five
+/// minutes, and images of applications are pulled meanwhile; what does not hold after twice as long needs a person.
+const HOLDS_WITHIN: Duration = Duration::from_secs(600);
+/// Between two looks.
+const LOOK_AGAIN: Duration = Duration::from_secs(10);
+
+impl Engine {
+    /// How a run ends, and what the checks came to. After a rebuild that left nothing to do, they are looked at until all
+    /// hold, or for so long as they may take.
+    pub(super) async fn proven(
+        &self,
+        request: &Request<'_>,
+        end: RunEnd,
+        stop: &Stop,
+        recorder: &mut Recorder<'_>,
+    ) -> Result<(RunEnd, Vec<CheckResult>), EngineError> {
+        if request.ask != Ask::Rebuild || end != RunEnd::Complete {
+            return Ok((end, Vec::new()));
+        }
+        let desired = request.desired;
+        recorder.record(Event::VerifyStarted { checks: desired.checks.len() })?;
+        let deadline = Instant::now() + HOLDS_WITHIN;
+        let look = async {
+            loop {
+                let results = verify(&self.world, desired).await;
+                let holds = results.iter().all(|result| result.checked.holds);
+                if holds || Instant::now() + LOOK_AGAIN > deadline {
+                    return results;
+                }
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
+        };
+        let results = tokio::select! {
+            biased;
+            results = look => results,
+            () = stop.wanted() => {
+                recorder.record(Event::StopAsked { times: stop.asked() })?;
+                return Ok((RunEnd::Interrupted, Vec::new()));
+            }
+        };
+        let wrong = results.iter().filter(|result| !result.checked.holds);
+        let wrong: Vec<String> = wrong.map(|result| format!("{}: {}", result.name, result.checked.saw)).collect();
+        recorder.record(Event::VerifyEnded { held: results.len() - wrong.len(), wrong })?;
+        Ok((end, results))
+    }
+}

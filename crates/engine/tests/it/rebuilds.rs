@@ -1,0 +1,144 @@
+//! Everything anew: where it is cut, it goes on; and it ends with its proof.
+
+use std::collections::BTreeMap;
+
+use kubewright_engine::rehearse::rebuild;
+use kubewright_engine::sim;
+use kubewright_engine::store::Store as _;
+use kubewright_model::desired::Desired;
+use kubewright_model::event::{Event, Outcome, RunEnd};
+use kubewright_model::plan::{Ask, Stage};
+
+use crate::yard::{Cut, Yard, desired};
+
+const LAB: &str = r#"apiVersion: kubewright.dev/v1alpha1
+kind: Cluster
+metadata: { name: lab }
+spec:
+  kubernetes:
+    distribution: talos
+    version: v1.34.0
+    talos: { version: v1.11.5 }
+    endpoint: { virtualIp: { address: 10.0.0.5 } }
+    cni: { cilium: { version: 1.18.3 } }
+  network: { cidr: 10.0.0.0/24, gateway: 10.0.0.1, nameservers: [10.0.0.1] }
+  pools:
+    plane: { role: both, names: [red, green, blue], addresses: [10.0.0.11-13], existing: {} }
+"#;
+
+/// Machines that we make, so that those of before and after look alike.
+const MADE: &str = include_str!("../../../../examples/devboard/cluster.yaml");
+
+/// The example, with its secrets from the environment: a pretend world has them all.
+fn vixens() -> Desired {
+    let text = include_str!("../../../../examples/vixens/cluster.yaml");
+    let text = text.replace("sops: gandi.apiToken", "env: GANDI").replace("sops: synology.password", "env: SYNOLOGY");
+    desired(&text.replace("    sopsFile: secrets.sops.yaml\n", ""))
+}
+
+/// A cluster that stands.
+async fn built(desired: Desired) -> Yard {
+    let yard = Yard::new(desired, 7);
+    assert_eq!(yard.run_to_the_end(&Ask::Apply, &[], 1).await, ["complete"]);
+    yard.centre.announce_end();
+    yard
+}
+
+/// How often each node was taken away, over all runs.
+fn taken(yard: &Yard) -> BTreeMap<String, usize> {
+    let mut taken = BTreeMap::new();
+    let cluster = &yard.desired.cluster;
+    for run in yard.store.runs(cluster).unwrap() {
+        for record in yard.store.journal(cluster, &run).unwrap() {
+            if let Event::StepEnded { step, outcome: Outcome::Done } = &record.event
+                && let Some(("leave" | "delete", node)) = step.as_str().split_once('/')
+            {
+                *taken.entry(node.to_string()).or_default() += 1;
+            }
+        }
+    }
+    taken
+}
+
+#[test]
+fn the_example_is_saved_taken_away_built_and_proven() {
+    let played = sim::run(async { rebuild(&vixens(), 1, &[], &mut |_| {}).await }).unwrap().unwrap();
+    assert!(played.good(), "{:#?}", played.wrong());
+    assert!(!played.report.checks.is_empty());
+    let first = played.records.iter().find_map(|record| match &record.event {
+        Event::StepStarted { stage, .. } => Some(*stage),
+        _ => None,
+    });
+    assert_eq!(first, Some(Stage::Backup));
+    assert!(played.records.iter().any(|it| matches!(&it.event, Event::VerifyEnded { wrong, .. } if wrong.is_empty())));
+}
+
+#[test]
+fn wherever_it_is_cut_nothing_is_taken_away_twice() {
+    for spec in [LAB, MADE] {
+        sim::run(async {
+            let yard = built(desired(spec)).await;
+            let (_, plan) = yard.plan(&Ask::Rebuild, &[]).await;
+            let cuts = (1..=plan.steps.len()).flat_map(|many| [Cut::Started(many), Cut::Ended(many)]);
+            for cut in cuts {
+                let twin = yard.twin();
+                twin.centre.announce_end();
+                if !twin.run_until(cut, &Ask::Rebuild, &[]).await {
+                    continue;
+                }
+                let told = twin.run_to_the_end(&Ask::Rebuild, &[], 3).await;
+                assert_eq!(told.last().map(String::as_str), Some("complete"), "{cut:?}: {told:?}");
+                let taken = taken(&twin);
+                assert!(taken.values().all(|times| *times == 1), "{cut:?}: {taken:?}");
+                assert_eq!(twin.complaints(&Ask::Rebuild, &[]).await, [""; 0], "{cut:?}");
+            }
+        })
+        .unwrap();
+    }
+}
+
+#[test]
+fn what_is_built_since_goes_only_from_scratch() {
+    sim::run(async {
+        let mut yard = built(desired(MADE)).await;
+        let (_, plan) = yard.plan(&Ask::Rebuild, &[]).await;
+        let removals = plan.steps.iter().filter(|step| step.stage == Stage::Removal).count();
+        assert!(removals > 0);
+        assert!(yard.run_until(Cut::Ended(plan.steps.len() - 2), &Ask::Rebuild, &[]).await);
+        let (_, rest) = yard.plan(&Ask::Rebuild, &[]).await;
+        assert_eq!(rest.ask, Ask::Apply, "what is left is an ordinary plan");
+        assert!(rest.steps.len() < plan.steps.len() && rest.steps.iter().all(|step| step.stage != Stage::Removal));
+        assert!(rest.notes.iter().any(|note| note.message.starts_with("goes on with the rebuild")));
+        yard.desired.from_scratch = true;
+        let (_, whole) = yard.plan(&Ask::Rebuild, &[]).await;
+        assert_eq!(whole.ask, Ask::Rebuild);
+        assert_eq!(whole.steps.iter().filter(|step| step.stage == Stage::Removal).count(), removals);
+        // The whole file was applied since: nothing is left to go on with.
+        yard.desired.from_scratch = false;
+        assert_eq!(yard.run_to_the_end(&Ask::Apply, &[], 2).await.last().map(String::as_str), Some("complete"));
+        let (_, anew) = yard.plan(&Ask::Rebuild, &[]).await;
+        assert_eq!(anew.ask, Ask::Rebuild);
+    })
+    .unwrap();
+}
+
+#[test]
+fn one_whose_checks_do_not_hold_is_over_and_says_so() {
+    sim::run(async {
+        let spec = format!("{LAB}  verify: {{ pods: [{{ atLeast: 999 }}] }}\n");
+        let yard = built(desired(&spec)).await;
+        let (report, records) = yard.run(&Ask::Rebuild, &[]).await;
+        let report = report.unwrap();
+        assert_eq!(report.end, RunEnd::Complete);
+        let wrong = report.checks.iter().filter(|check| !check.checked.holds).count();
+        assert_eq!(wrong, 1);
+        let ended = records.iter().find_map(|record| match &record.event {
+            Event::VerifyEnded { wrong, .. } => Some(wrong.clone()),
+            _ => None,
+        });
+        assert!(ended.unwrap()[0].starts_with("pods in all namespaces: "));
+        let (observed, _) = yard.plan(&Ask::Rebuild, &[]).await;
+        assert_eq!(observed.unfinished, None);
+    })
+    .unwrap();
+}
