@@ -26,6 +26,9 @@ pub(crate) struct Arguments {
     /// Work in a pretend data centre that is kept in this folder.
     #[arg(long, global = true, value_name = "DIR")]
     pub(crate) simulated: Option<PathBuf>,
+    /// The environment: what its file, `environments/NAME.yaml` beside the spec, says goes on top of the spec.
+    #[arg(long, global = true, value_name = "NAME", env = "KUBEWRIGHT_ENVIRONMENT")]
+    pub(crate) environment: Option<String>,
     /// When to use colour.
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     pub(crate) color: Colour,

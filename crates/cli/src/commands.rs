@@ -39,7 +39,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Done, Problem> {
     match &arguments.command {
         Command::Init(init) => init::run(init),
         Command::Import(import) => import::run(import),
-        Command::Validate(validate) => validate::run(validate),
+        Command::Validate(validate) => validate::run(arguments, validate),
         Command::Plan(plan) => plan::run(arguments, plan),
         Command::Apply(apply) => change::apply(arguments, apply),
         Command::Destroy(destroy) => change::destroy(arguments, destroy),
@@ -54,7 +54,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Done, Problem> {
         Command::Explain { code } => explain::run(code.as_deref()),
         Command::Schema => documents::schema(),
         Command::Docs(docs) => documents::cluster(arguments, docs),
-        Command::Rehearse(rehearse) => rehearse::run(rehearse),
+        Command::Rehearse(rehearse) => rehearse::run(arguments, rehearse),
         Command::Completions { shell } => shell::completions(*shell),
         Command::Man { out } => shell::man(out.as_deref()),
     }

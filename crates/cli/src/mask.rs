@@ -12,10 +12,11 @@ const SECRET_WORDS: [&str; 6] = ["password", "passphrase", "secret", "token", "p
 /// Ends of keys that sound secret and only name something.
 const NAMING_ENDS: [&str; 4] = ["id", "file", "name", "ref"];
 
-/// The text with stars in the place of secrets; it keeps its lines.
-pub(crate) fn masked(text: &str, found: &[Diagnostic]) -> String {
+/// The text with stars in the place of secrets; it keeps its lines. `file` says which of the files it is, for places.
+pub(crate) fn masked(text: &str, file: usize, found: &[Diagnostic]) -> String {
     let mut lines: Vec<String> = text.lines().map(str::to_string).collect();
-    for at in found.iter().filter(|diagnostic| diagnostic.secret).filter_map(|diagnostic| diagnostic.at) {
+    let secrets = found.iter().filter(|diagnostic| diagnostic.secret).filter_map(|diagnostic| diagnostic.at);
+    for at in secrets.filter(|at| at.file == file) {
         mask(&mut lines, at.line - 1, at.column - 1);
     }
     for number in 0..lines.len() {
@@ -97,7 +98,7 @@ mod tests {
     fn values_of_secret_keys_are_masked_over_all_their_lines() {
         let text = "a: 1\nprivateKey: |\n  -----BEGIN\n  MIIE\n\n  xyz\nb: 2\npools:\n  token: abc\n  tokenId: me!you\n\
                     tokenSecret: { env: TOKEN }\nx: { password: hunter2, y: 1 }\nq: { y: 1, password: hunter2 }\n";
-        let shown = masked(text, &[]);
+        let shown = masked(text, 0, &[]);
         for secret in ["BEGIN", "MIIE", "xyz", "abc", "hunter2"] {
             assert!(!shown.contains(secret), "{shown}");
         }
@@ -111,7 +112,7 @@ mod tests {
     fn a_quoted_key_is_a_key_too() {
         let text = "{ \"password\": \"hunter2\", \"y\": 1 }\n{\"token\":\"hunter3\"}\n'apiKey' : hunter4\n\
                     \"tokenId\": \"me\"\n";
-        let shown = masked(text, &[]);
+        let shown = masked(text, 0, &[]);
         let expected = "{ \"password\": ******** }\n{\"token\":******** }\n'apiKey' : ********\n\"tokenId\": \"me\"";
         assert_eq!(shown, expected);
     }
@@ -119,7 +120,7 @@ mod tests {
     #[test]
     fn a_value_below_its_key_is_its_value() {
         let text = "a:\n  password:\n    hunter2\n    hunter3\n  y: 1\ntokenSecret:\n  env: TOKEN\n";
-        let shown = masked(text, &[]);
+        let shown = masked(text, 0, &[]);
         assert_eq!(shown, "a:\n  password:\n    ********\n    ********\n  y: 1\ntokenSecret:\n  env: TOKEN");
     }
 
@@ -129,8 +130,8 @@ mod tests {
         use kubewright_model::diagnostic::{Place, SpecPath};
         let mut found = Diagnostic::new(codes::SECRET_IN_CLEAR, SpecPath::root(), "clear");
         found.secret = true;
-        let found = [found.at(Place { line: 2, column: 9, length: 5 })];
-        let shown = masked("a:\n  hash: \"one\n    two\"\n  next: here\n", &found);
+        let found = [found.at(Place { file: 0, line: 2, column: 9, length: 5 })];
+        let shown = masked("a:\n  hash: \"one\n    two\"\n  next: here\n", 0, &found);
         assert_eq!(shown, "a:\n  hash: ********\n    ********\n  next: here");
     }
 }

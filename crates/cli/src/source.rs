@@ -3,11 +3,11 @@
 use std::borrow::Cow;
 use std::fs::File;
 use std::io::{ErrorKind, Read as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use kubewright_engine::{Engine, Loadout, cleartext, keyfiles};
-use kubewright_model::diagnostic::{Diagnostic, Place, Severity};
-use kubewright_model::source::MAX_BYTES;
+use kubewright_model::diagnostic::{Diagnostic, Place, Severity, nearest};
+use kubewright_model::source::{Environment, MAX_BYTES};
 use miette::{
     GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteDiagnostic, NamedSource, Report, Severity as Weight,
 };
@@ -16,7 +16,7 @@ use serde::Serialize;
 
 use crate::arguments::{Arguments, Output};
 use crate::mask::masked;
-use crate::problem::{Done, Problem};
+use crate::problem::{Done, Problem, listed};
 use crate::screen::{BAD, CARE, counted, paint, remark, say};
 
 /// The word for standard input in the place of a file.
@@ -33,13 +33,18 @@ const BEFORE: usize = 60;
 pub(crate) struct Found<'a> {
     /// The file.
     pub(crate) file: &'a Path,
+    /// The file of the environment on top of it: places with `file: 1` are in that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) environment: Option<&'a Path>,
     /// All of it.
     pub(crate) diagnostics: Vec<Diagnostic>,
 }
 
 /// What a spec is read for.
 #[derive(Clone, Copy, Default)]
-pub(crate) struct Reading {
+pub(crate) struct Reading<'a> {
+    /// The environment that goes on top of it.
+    pub(crate) environment: Option<&'a str>,
     /// A program reads the answer, and so what is wrong too.
     pub(crate) for_program: bool,
     /// Hosts will be asked, with the keys that the spec names.
@@ -48,24 +53,26 @@ pub(crate) struct Reading {
     pub(crate) asks_git: bool,
 }
 
-impl Reading {
+impl<'a> Reading<'a> {
     /// The same, of what is about to be planned or made: no secret of it may lie open in Git. In a pretend world nobody's are
     /// looked for.
-    pub(crate) fn for_a_plan(arguments: &Arguments, output: Output) -> Self {
+    pub(crate) fn for_a_plan(arguments: &'a Arguments, output: Output) -> Self {
         Self { asks_git: arguments.simulated.is_none(), ..Self::of(arguments, output) }
     }
 
     /// As a command's arguments have it.
-    pub(crate) fn of(arguments: &Arguments, output: Output) -> Self {
-        Self { for_program: output == Output::Json, asks_hosts: arguments.simulated.is_none(), asks_git: false }
+    pub(crate) fn of(arguments: &'a Arguments, output: Output) -> Self {
+        let environment = arguments.environment.as_deref();
+        let (for_program, asks_hosts) = (output == Output::Json, arguments.simulated.is_none());
+        Self { environment, for_program, asks_hosts, asks_git: false }
     }
 }
 
 /// Reads a spec; everything that is wrong with it has been told when this fails.
 pub(crate) fn read(path: &Path, reading: Reading) -> Result<Loadout, Problem> {
-    let text = text(path)?;
+    let texts = Texts::open(path, reading.environment)?;
     let folder = path.parent().unwrap_or(Path::new(""));
-    let (loadout, found) = match Engine::load_in(folder, &text) {
+    let (loadout, found) = match Engine::load_for(folder, &texts.spec, texts.environment()) {
         Ok(mut loadout) => {
             let mut found = std::mem::take(&mut loadout.warnings);
             if reading.asks_hosts {
@@ -78,18 +85,112 @@ pub(crate) fn read(path: &Path, reading: Reading) -> Result<Loadout, Problem> {
         }
         Err(found) => (None, found),
     };
-    show(path, &text, &found);
+    texts.show(&found);
     let wrong = found.iter().any(|diagnostic| diagnostic.severity == Severity::Error);
     match loadout.filter(|_| !wrong) {
         Some(loadout) => Ok(loadout),
         None => {
             // In one line, as events are.
-            let found = Found { file: path, diagnostics: found };
+            let found = Found { file: path, environment: texts.layer_path(), diagnostics: found };
             if let Some(line) = reading.for_program.then(|| serde_json::to_string(&found).ok()).flatten() {
                 say!("{line}");
             }
             Err(Problem::told(Done::Invalid))
         }
+    }
+}
+
+/// The folder beside a spec that holds what its environments say.
+const ENVIRONMENTS: &str = "environments";
+
+/// What a spec says, and its environment on top of it.
+pub(crate) struct Texts<'a> {
+    /// The spec's file.
+    path: &'a Path,
+    /// Its text.
+    pub(crate) spec: String,
+    on_top: Option<OnTop>,
+}
+
+/// An environment. It has no file where the spec itself is of it.
+struct OnTop {
+    name: String,
+    file: Option<(PathBuf, String)>,
+}
+
+impl<'a> Texts<'a> {
+    /// Reads a spec, and the file of its environment.
+    pub(crate) fn open(path: &'a Path, environment: Option<&str>) -> Result<Self, Problem> {
+        let spec = text(path)?;
+        let Some(name) = environment.filter(|name| !name.is_empty()) else {
+            return Ok(Self { path, spec, on_top: None });
+        };
+        let folder = path.parent().unwrap_or(Path::new("")).join(ENVIRONMENTS);
+        let file = folder.join(format!("{name}.yaml"));
+        let plain = name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c)) && !name.starts_with('.');
+        let file = match plain && file.is_file() {
+            true => Some((file.clone(), text(&file)?)),
+            false if own_environment(&spec).as_deref() == Some(name) => None,
+            false => return Err(no_environment(name, &folder, own_environment(&spec))),
+        };
+        Ok(Self { path, spec, on_top: Some(OnTop { name: name.into(), file }) })
+    }
+
+    /// What goes on top of the spec.
+    pub(crate) fn environment(&self) -> Option<Environment<'_>> {
+        let on_top = self.on_top.as_ref()?;
+        let (_, text) = on_top.file.as_ref()?;
+        Some(Environment { name: &on_top.name, text })
+    }
+
+    /// The environment's file.
+    pub(crate) fn layer_path(&self) -> Option<&Path> {
+        self.on_top.as_ref()?.file.as_ref().map(|(path, _)| path.as_path())
+    }
+
+    /// All that was read, as one text that tells it from another.
+    pub(crate) fn whole(&self) -> String {
+        let on_top = self.on_top.as_ref().and_then(|on_top| on_top.file.as_ref());
+        self.spec.clone() + on_top.map_or("", |(_, text)| text.as_str())
+    }
+
+    /// Shows what is wrong with them.
+    pub(crate) fn show(&self, found: &[Diagnostic]) {
+        let on_top = self.on_top.as_ref().and_then(|on_top| on_top.file.as_ref());
+        let on_top = on_top.map(|(path, text)| (path.as_path(), text.as_str()));
+        let texts: Vec<(&Path, &str)> = std::iter::once((self.path, self.spec.as_str())).chain(on_top).collect();
+        show_all(&texts, found);
+    }
+}
+
+/// Where the lock file of a spec is: each environment has its own.
+pub(crate) fn lock_file(spec: &Path, environment: Option<&str>) -> PathBuf {
+    let beside = spec.parent().unwrap_or(Path::new("")).join(ENVIRONMENTS);
+    match environment.map(|name| beside.join(format!("{name}.yaml"))).filter(|file| file.is_file()) {
+        Some(file) => file.with_extension("lock"),
+        None => spec.with_extension("lock"),
+    }
+}
+
+/// The environment that a spec itself is of.
+fn own_environment(text: &str) -> Option<String> {
+    let (value, _) = kubewright_model::source::read(text).ok()?;
+    value.pointer("/metadata/environment")?.as_str().map(String::from)
+}
+
+fn no_environment(name: &str, folder: &Path, own: Option<String>) -> Problem {
+    let files = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    let yaml = files.filter(|path| path.extension().is_some_and(|extension| extension == "yaml"));
+    let mut names: Vec<String> =
+        yaml.filter_map(|path| Some(path.file_stem()?.to_string_lossy().into_owned())).chain(own).collect();
+    names.sort();
+    names.dedup();
+    let problem = Problem::new(Done::Usage, format!("there is no environment `{name}`"));
+    let known: Vec<&str> = names.iter().map(String::as_str).collect();
+    match (nearest(name, known.iter().copied()), known.as_slice()) {
+        (Some(near), _) => problem.hint(format!("did you mean `{near}`?")),
+        (None, []) => problem.hint(format!("write what differs in it into {}", folder.join("NAME.yaml").display())),
+        (None, known) => problem.hint(format!("there are {}", listed(known))),
     }
 }
 
@@ -132,18 +233,24 @@ pub(crate) fn bounded(path: &Path, limit: usize) -> std::io::Result<String> {
     String::from_utf8(bytes).map_err(|error| std::io::Error::new(ErrorKind::InvalidData, error.utf8_error()))
 }
 
-/// Shows diagnostics with their source lines, then counts them.
+/// Shows diagnostics of a text with their source lines, then counts them.
 pub(crate) fn show(path: &Path, text: &str, found: &[Diagnostic]) {
+    show_all(&[(path, text)], found);
+}
+
+/// The same of several texts; a place says in which of them it is.
+fn show_all(texts: &[(&Path, &str)], found: &[Diagnostic]) {
     if found.is_empty() {
         return;
     }
-    let masked = masked(text, found);
+    let masked: Vec<String> = texts.iter().enumerate().map(|(file, (_, text))| masked(text, file, found)).collect();
     let colour = anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never;
     let theme = if colour { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
     let handler = GraphicalReportHandler::new_themed(theme).with_context_lines(1);
     for diagnostic in found.iter().take(SHOWN) {
-        let (text, at) = narrowed(&masked, diagnostic.at);
-        let report = report(path, &text, at, diagnostic);
+        let file = diagnostic.at.map_or(0, |at| at.file).min(texts.len() - 1);
+        let (text, at) = narrowed(&masked[file], diagnostic.at);
+        let report = report(texts[file].0, &text, at, diagnostic);
         let mut shown = String::new();
         if handler.render_report(&mut shown, report.as_ref()).is_ok() {
             remark!("{}", placed(shown.trim_end(), at, diagnostic.at));
@@ -161,7 +268,8 @@ pub(crate) fn show(path: &Path, text: &str, found: &[Diagnostic]) {
     if warnings > 0 {
         counts.push(paint(CARE, counted(warnings, "warning")));
     }
-    remark!("{}: {}; `kubewright explain CODE` tells more", path.display(), counts.join(", "));
+    let names: Vec<String> = texts.iter().map(|(path, _)| path.display().to_string()).collect();
+    remark!("{}: {}; `kubewright explain CODE` tells more", names.join(" with "), counts.join(", "));
 }
 
 /// The text with the lines around a place cut to a width that people can read, and the place in it.
@@ -241,14 +349,14 @@ mod tests {
     #[test]
     fn a_long_line_is_cut_around_its_place() {
         let text = format!("a: 1\n{}here{}\nb: 2\n", "x".repeat(1000), "y".repeat(1000));
-        let at = Place { line: 2, column: 1001, length: 4 };
+        let at = Place { file: 0, line: 2, column: 1001, length: 4 };
         let (cut, place) = narrowed(&text, Some(at));
         let line = cut.lines().nth(1).unwrap_or_default();
         assert!(line.starts_with("…x") && line.ends_with("y…") && line.chars().count() <= WIDEST + 2, "{line}");
         let (from, length) = bytes(&cut, place.unwrap_or(at)).unwrap_or_default();
         assert_eq!(&cut[from..from + length], "here");
         assert_eq!(placed("×\n ╭─[x.yaml:2:64]\n", place, Some(at)), "×\n ╭─[x.yaml:2:1001]\n");
-        assert_eq!(narrowed("a: 1\n", Some(Place { line: 1, column: 1, length: 1 })).0, "a: 1\n");
+        assert_eq!(narrowed("a: 1\n", Some(Place { file: 0, line: 1, column: 1, length: 1 })).0, "a: 1\n");
     }
 
     #[test]

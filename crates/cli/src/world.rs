@@ -18,7 +18,7 @@ use kubewright_model::units::Moment;
 use crate::arguments::Arguments;
 use crate::problem::{Done, Problem};
 use crate::screen::{CARE, DIM, PRETEND, paint, quoted, remark};
-use crate::source::STANDARD_INPUT;
+use crate::source::{STANDARD_INPUT, lock_file};
 
 /// The folder beside the spec in which journals and secrets are kept.
 const STORE: &str = ".kubewright";
@@ -39,6 +39,7 @@ pub(crate) struct Site {
     /// The engine.
     pub(crate) engine: Engine,
     pretend: Option<Pretend>,
+    environment: Option<String>,
 }
 
 /// A pretend data centre and the folder that it is kept in.
@@ -65,8 +66,8 @@ impl Site {
         work: impl AsyncFnOnce(&Self) -> Result<T, Problem>,
     ) -> Result<T, Problem> {
         match &arguments.simulated {
-            None => Self::real(spec, desired, work),
-            Some(folder) => Self::pretend(folder, desired, false, work),
+            None => Self::real(arguments, spec, desired, work),
+            Some(folder) => Self::pretend(arguments, folder, desired, false, work),
         }
     }
 
@@ -78,8 +79,8 @@ impl Site {
         work: impl AsyncFnOnce(&Self) -> Result<T, Problem>,
     ) -> Result<T, Problem> {
         match &arguments.simulated {
-            None => Self::real(spec, desired, work),
-            Some(folder) => Self::pretend(folder, desired, true, work),
+            None => Self::real(arguments, spec, desired, work),
+            Some(folder) => Self::pretend(arguments, folder, desired, true, work),
         }
     }
 
@@ -90,6 +91,7 @@ impl Site {
     }
 
     fn real<T>(
+        arguments: &Arguments,
         spec: &Path,
         desired: &Desired,
         work: impl AsyncFnOnce(&Self) -> Result<T, Problem>,
@@ -97,17 +99,18 @@ impl Site {
         let beside = spec.parent().unwrap_or(Path::new(""));
         let kept = beside.join(STORE);
         // What comes from standard input has no place beside it.
-        let lock = (spec != Path::new(STANDARD_INPUT)).then(|| spec.with_extension("lock"));
+        let lock = (spec != Path::new(STANDARD_INPUT)).then(|| lock_file(spec, arguments.environment.as_deref()));
         let tell = Arc::new(|what| remark!("{} {what}", paint(CARE, "→")));
         let world = World::real(beside, lock, &kept, desired, Arc::new(crate::prompt::secret), tell)
             .map_err(|why| Problem::new(Done::Usage, why))?;
         let engine = Engine::new(world, Arc::new(FolderStore::new(kept)));
-        let site = Self { engine: told(engine), pretend: None };
+        let site = Self { engine: told(engine), pretend: None, environment: arguments.environment.clone() };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         runtime.map_err(|error| cannot_start(&error))?.block_on(work(&site))
     }
 
     fn pretend<T>(
+        arguments: &Arguments,
         folder: &Path,
         desired: &Desired,
         changes: bool,
@@ -129,7 +132,7 @@ impl Site {
             let engine = told(Engine::new(centre.world(desired), Arc::new(store)));
             let (folder, machines) = (folder.to_path_buf(), desired.machines.len());
             let pretend = Pretend { centre, folder, machines, kept: Cell::new(Instant::now()) };
-            let site = Self { engine, pretend: Some(pretend) };
+            let site = Self { engine, pretend: Some(pretend), environment: arguments.environment.clone() };
             let done = work(&site).await;
             if let Some(pretend) = site.pretend.as_ref().filter(|_| changes) {
                 pretend.centre.announce_life();
@@ -163,9 +166,10 @@ impl Site {
 
     /// The arguments of a command in the same world on the same spec.
     pub(crate) fn again(&self, spec: &Path) -> String {
+        let environment = self.environment.as_ref().map(|name| format!("--environment {name} ")).unwrap_or_default();
         match &self.pretend {
-            Some(pretend) => format!("--simulated {} {}", quoted(&pretend.folder), quoted(spec)),
-            None => quoted(spec),
+            Some(pretend) => format!("--simulated {} {environment}{}", quoted(&pretend.folder), quoted(spec)),
+            None => environment + &quoted(spec),
         }
     }
 }

@@ -74,12 +74,19 @@ impl fmt::Display for SpecPath {
 /// A stretch of one line of the source. Lines and columns count from 1, in characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Place {
+    /// Which of the files: 0 is the spec, and 1 the environment on top of it.
+    #[serde(default, skip_serializing_if = "is_spec")]
+    pub file: usize,
     /// The line.
     pub line: usize,
     /// The column of the first character.
     pub column: usize,
     /// How many characters.
     pub length: usize,
+}
+
+fn is_spec(file: &usize) -> bool {
+    *file == 0
 }
 
 /// One thing that is wrong with the user's input.

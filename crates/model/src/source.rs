@@ -3,6 +3,8 @@
 //! The parser is `saphyr`'s; here its events become a tree. That is ours because two things are wanted that loaders do
 //! not give together: the place of every key and value, and limits that make hostile text harmless.
 
+mod layers;
+
 use std::collections::BTreeMap;
 
 use saphyr::Scalar;
@@ -11,6 +13,8 @@ use serde_json::{Map, Number, Value};
 
 use crate::codes;
 use crate::diagnostic::{Diagnostic, Place, SpecPath};
+
+pub use layers::{Environment, Layered, read_layered};
 
 /// Longer texts are refused unread. A spec with 10,000 nodes one by one has half of it.
 pub const MAX_BYTES: usize = 8 * 1024 * 1024;
@@ -122,7 +126,7 @@ fn read_as(text: &str, words: Words) -> Result<(Value, SourceMap), Vec<Diagnosti
 
 fn syntax_error(text: &str, error: &ScanError) -> Diagnostic {
     let marker = error.marker();
-    let place = Place { line: marker.line().max(1), column: marker.col() + 1, length: 1 };
+    let place = Place { file: 0, line: marker.line().max(1), column: marker.col() + 1, length: 1 };
     let line = text.lines().nth(place.line - 1).unwrap_or_default();
     let tab = line.chars().take_while(|c| c.is_whitespace()).any(|c| c == '\t');
     let diagnostic = Diagnostic::new(codes::SYNTAX, SpecPath::root(), format!("this is not YAML: {}", error.info()));
@@ -322,7 +326,7 @@ impl Tree {
 fn place_of(span: Span) -> Place {
     let (start, end) = (span.start, span.end);
     let length = if start.line() == end.line() { end.col().saturating_sub(start.col()) } else { 1 };
-    Place { line: start.line().max(1), column: start.col() + 1, length: length.max(1) }
+    Place { file: 0, line: start.line().max(1), column: start.col() + 1, length: length.max(1) }
 }
 
 /// What PyYAML makes of a value that YAML 1.2 takes for something else.

@@ -58,6 +58,13 @@ pub(super) fn apply(arguments: &Arguments, apply: &arguments::Apply) -> Result<D
             let problem = Problem::new(Done::Usage, "a saved plan is carried out whole: `--only` cannot cut it");
             return Err(problem.hint("plan again with `--only`, and save that"));
         }
+        Some(saved) if saved.environment != arguments.environment => {
+            let problem = Problem::new(Done::Usage, "the plan was made for another environment");
+            return Err(match &saved.environment {
+                Some(name) => problem.hint(format!("carry it out with `--environment {name}`")),
+                None => problem.hint("carry it out without `--environment`, and without KUBEWRIGHT_ENVIRONMENT"),
+            });
+        }
         Some(saved) => (saved.spec, saved.only, Some(saved.plan)),
     };
     let take = approved.as_ref().map_or_else(|| apply.take.clone(), taken);

@@ -29,7 +29,11 @@ pub(super) fn cluster(arguments: &Arguments, docs: &Docs) -> Result<Done, Proble
     };
     let loadout = source::read(
         &docs.file,
-        Reading { asks_hosts: docs.look && arguments.simulated.is_none(), ..Reading::default() },
+        Reading {
+            environment: arguments.environment.as_deref(),
+            asks_hosts: docs.look && arguments.simulated.is_none(),
+            ..Reading::default()
+        },
     )?;
     let desired = &loadout.desired;
     let (observed, checks) = if docs.look {

@@ -13,7 +13,7 @@ use super::take::taking;
 use super::{print_json_of, write};
 use crate::arguments::{self, Arguments, Output};
 use crate::problem::{Done, Problem};
-use crate::source::{self, Reading, STANDARD_INPUT};
+use crate::source::{self, Reading, STANDARD_INPUT, Texts};
 use crate::view;
 use crate::view::plan::Detail;
 use crate::world::Site;
@@ -27,7 +27,10 @@ const LARGEST: usize = 1024 * 1024 * 1024;
 pub(super) struct Saved {
     /// The spec's file.
     pub(super) spec: PathBuf,
-    /// The digest of the spec's text.
+    /// The environment that was on top of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) environment: Option<String>,
+    /// The digest of the spec's text, with that of its environment.
     pub(super) digest: Digest,
     /// The parts that were chosen.
     pub(super) only: Vec<String>,
@@ -58,7 +61,7 @@ pub(super) fn run(arguments: &Arguments, asked: &arguments::Plan) -> Result<Done
         Output::Json => print_json_of(arguments.simulated.is_some(), &plan)?,
     }
     if let Some(out) = &asked.out {
-        save(out, asked, &plan)?;
+        save(out, asked, arguments.environment.as_deref(), &plan)?;
     }
     if arguments.simulated.is_none() && !asked.assume_empty {
         hint(asked, &loadout, &plan);
@@ -83,11 +86,12 @@ fn hint(asked: &arguments::Plan, loadout: &Loadout, plan: &Plan) {
     }
 }
 
-fn save(out: &Path, asked: &arguments::Plan, plan: &Plan) -> Result<(), Problem> {
+fn save(out: &Path, asked: &arguments::Plan, environment: Option<&str>, plan: &Plan) -> Result<(), Problem> {
     let spec = std::path::absolute(&asked.file)
         .map_err(|error| Problem::new(Done::Usage, format!("cannot find {}: {error}", asked.file.display())))?;
-    let digest = Digest::of(source::text(&asked.file)?);
-    let saved = Saved { spec, digest, only: asked.only.clone(), plan: plan.clone() };
+    let digest = Digest::of(Texts::open(&asked.file, environment)?.whole());
+    let environment = environment.map(String::from);
+    let saved = Saved { spec, environment, digest, only: asked.only.clone(), plan: plan.clone() };
     let text = serde_json::to_string_pretty(&saved)
         .map_err(|error| Problem::new(Done::Bug, "the plan has no JSON form").because(error.to_string()))?;
     write(out, &text)
@@ -122,7 +126,11 @@ pub(super) fn saved(path: &Path) -> Result<Option<Saved>, Problem> {
             .because("it is the spec that this plan was made from")
             .hint("a plan holds only with its spec: put that back, or plan again")
     })?;
-    if Digest::of(spec) != saved.digest {
+    let whole = match saved.environment.as_deref() {
+        Some(name) => Texts::open(&saved.spec, Some(name))?.whole(),
+        None => spec,
+    };
+    if Digest::of(whole) != saved.digest {
         let problem =
             Problem::new(Done::Blocked, format!("{} has changed since the plan was made", saved.spec.display()));
         return Err(problem.hint("nothing was touched; plan again"));

@@ -9,16 +9,17 @@ use kubewright_model::version::Version;
 use kubewright_report::Language;
 
 use super::{documents, print_json_of};
-use crate::arguments::{Output, Rehearse};
+use crate::arguments::{Arguments, Output, Rehearse};
 use crate::problem::{Done, Problem, listed};
 use crate::screen::{PRETEND, paint, remark};
 use crate::source::{self, Reading};
 use crate::view::rehearsal::{Play, show};
 
-pub(super) fn run(asked: &Rehearse) -> Result<Done, Problem> {
+pub(super) fn run(arguments: &Arguments, asked: &Rehearse) -> Result<Done, Problem> {
     let began = Instant::now();
     let wanted = asked.docs.as_deref().map(|path| documents::form(path).map(|form| (path, form))).transpose()?;
-    let loadout = source::read(&asked.file, Reading::default())?;
+    let loadout =
+        source::read(&asked.file, Reading { environment: arguments.environment.as_deref(), ..Reading::default() })?;
     let desired = &loadout.desired;
     for target in asked.faults.iter().filter_map(|fault| fault.target.as_ref()) {
         if desired.machine(target).is_none() {

@@ -6,10 +6,10 @@ use kubewright_engine::{Engine, Loadout, cleartext};
 use kubewright_model::diagnostic::{Diagnostic, Severity};
 
 use super::print_json;
-use crate::arguments::{Output, Validate};
+use crate::arguments::{Arguments, Output, Validate};
 use crate::problem::{Done, Problem};
 use crate::screen::{GOOD, counted, paint, say};
-use crate::source::{self, Found, STANDARD_INPUT};
+use crate::source::{self, Found, STANDARD_INPUT, Texts};
 
 /// What is told of several files: that one could not be read goes before that one is invalid.
 fn worse(one: Done, other: Done) -> Done {
@@ -27,20 +27,20 @@ fn around(loadout: &mut Loadout, file: &Path, folder: &Path) {
     }
 }
 
-pub(super) fn run(validate: &Validate) -> Result<Done, Problem> {
+pub(super) fn run(arguments: &Arguments, validate: &Validate) -> Result<Done, Problem> {
     let mut done = Done::Well;
     let mut all = Vec::new();
     for file in &validate.files {
         // A file that cannot be read is told, and the others are looked at all the same.
-        let text = match source::text(file) {
-            Ok(text) => text,
+        let texts = match Texts::open(file, arguments.environment.as_deref()) {
+            Ok(texts) => texts,
             Err(problem) => {
                 done = worse(done, problem.tell());
                 continue;
             }
         };
         let folder = file.parent().unwrap_or(Path::new(""));
-        let (found, words) = match Engine::load_in(folder, &text) {
+        let (found, words) = match Engine::load_for(folder, &texts.spec, texts.environment()) {
             Ok(mut loadout) => {
                 around(&mut loadout, file, folder);
                 let desired = &loadout.desired;
@@ -64,13 +64,18 @@ pub(super) fn run(validate: &Validate) -> Result<Done, Problem> {
             done = worse(done, Done::Invalid);
         }
         if validate.output == Output::Text {
-            source::show(file, &text, &found);
+            texts.show(&found);
             words.iter().filter(|_| !wrong).for_each(|words| say!("{words}"));
         }
-        all.push(Found { file, diagnostics: found });
+        all.push((file, texts, found));
     }
     if validate.output == Output::Json {
-        print_json(&all)?;
+        let found = all.iter().map(|(file, texts, found)| Found {
+            file,
+            environment: texts.layer_path(),
+            diagnostics: found.clone(),
+        });
+        print_json(&found.collect::<Vec<_>>())?;
     }
     Ok(done)
 }

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use kubewright_model::diagnostic::{Diagnostic, Severity};
+use kubewright_model::source::Environment;
 use kubewright_model::spec::{self, ClusterFile, Salvaged};
 use kubewright_model::version::Version;
 use kubewright_planner::import::{Foreign, Imported, Refused, Wishes};
@@ -18,7 +19,7 @@ impl Engine {
     ///
     /// Everything that is wrong with it, located and sorted; warnings are among them.
     pub fn load(text: &str) -> Result<Loadout, Vec<Diagnostic>> {
-        lowered(formed(text, |_| Vec::new())?)
+        lowered(formed(text, None, |_| Vec::new())?)
     }
 
     /// Reads a spec that lies in a folder, with the files that it names beside it.
@@ -27,7 +28,16 @@ impl Engine {
     ///
     /// As of [`Self::load`], and files that cannot be read.
     pub fn load_in(folder: &Path, text: &str) -> Result<Loadout, Vec<Diagnostic>> {
-        lowered(formed(text, |file| [manifests::read(file, folder), values::read(file, folder)].concat())?)
+        Self::load_for(folder, text, None)
+    }
+
+    /// The same with an environment on top. The files that it names are found from the spec's folder, too.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Self::load_in`], each with the file that says it.
+    pub fn load_for(folder: &Path, text: &str, on_top: Option<Environment<'_>>) -> Result<Loadout, Vec<Diagnostic>> {
+        lowered(formed(text, on_top, |file| [manifests::read(file, folder), values::read(file, folder)].concat())?)
     }
 
     /// Makes a spec of what others wrote down of servers that exist already.
@@ -52,8 +62,12 @@ impl Engine {
 }
 
 /// A spec whose form is right, with its files. Where it is not, what is wrong for certain with the rest is told with it.
-fn formed(text: &str, files: impl Fn(&mut ClusterFile) -> Vec<Diagnostic>) -> Result<spec::Loaded, Vec<Diagnostic>> {
-    let wrong = match spec::load(text) {
+fn formed(
+    text: &str,
+    on_top: Option<Environment<'_>>,
+    files: impl Fn(&mut ClusterFile) -> Vec<Diagnostic>,
+) -> Result<spec::Loaded, Vec<Diagnostic>> {
+    let wrong = match spec::load_layered(text, on_top) {
         Ok(mut loaded) => {
             let mut found = files(&mut loaded.file);
             if found.is_empty() {
@@ -63,7 +77,7 @@ fn formed(text: &str, files: impl Fn(&mut ClusterFile) -> Vec<Diagnostic>) -> Re
             let gone = found.iter().map(|diagnostic| diagnostic.path.clone()).collect();
             (found, Some(Salvaged { rest: loaded, gone }))
         }
-        Err(found) => (found, Salvaged::of(text)),
+        Err(found) => (found, Salvaged::of(text, on_top)),
     };
     let (mut found, Some(mut salvaged)) = wrong else { return Err(wrong.0) };
     let mut more = rules::alone(&salvaged.rest.file);

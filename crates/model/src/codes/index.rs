@@ -59,6 +59,10 @@ codes! {
         "A file that Git keeps holds a secret in clear text: one that the spec itself names with `file`, a Secret of Kubernetes,          a kubeconfig, a private key, or anything below `.secrets/`. Whoever gets a copy of the repository has it. Move it into          the SOPS file with `kubewright secrets set KEY --file FILE`, take the file out with `git rm --cached FILE`, and change          the secret at whoever gave it out: the history keeps what was once committed. A file that only looks so is named          in `secrets.clearText`.";
     21 Warning GIT_UNREAD = "a Git repository that was not looked through",
         "Whether a secret lies in clear text in the Git repository of the spec is not known: the program `git` is not here,          or it did not tell which files the repository has. Nothing else needs it.";
+    22 Error ENVIRONMENT = "an environment that does not fit its spec",
+        "The file of an environment says only what differs from the spec beside whose folder it is: below `metadata` and `spec`, \
+         with a `metadata.name` of its own, because two environments with one name would be one cluster. Mappings are merged, \
+         lists are replaced, and `null` takes away what the spec has.";
     101 Error DUPLICATE_NAME = "two nodes with one name",
         "A node's name is its host name, its machine's name and its name in Kubernetes, so no two nodes can share it. The \
          second one would join as the first and take its place. Give the pools different patterns, such as \

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::codes;
 use crate::diagnostic::{Diagnostic, SpecPath, nearest};
-use crate::source::{self, SourceMap};
+use crate::source::{self, Environment, Layered, SourceMap};
 use crate::spec::formats::{FORMATS, Format, format_named};
 use crate::spec::{ClusterFile, schema};
 use crate::units::{Size, Span};
@@ -31,9 +31,18 @@ pub struct Loaded {
 ///
 /// Everything that is wrong with its form, located and sorted. Whether its values fit each other is the planner's.
 pub fn load(text: &str) -> Result<Loaded, Vec<Diagnostic>> {
-    let (mut value, places) = source::read(text)?;
+    load_layered(text, None)
+}
+
+/// Reads a cluster file with an environment on top.
+///
+/// # Errors
+///
+/// As of [`load`], each with the file that says it.
+pub fn load_layered(text: &str, on_top: Option<Environment<'_>>) -> Result<Loaded, Vec<Diagnostic>> {
+    let Layered { mut value, places, mut found } = source::read_layered(text, on_top)?;
     numbers_as_text(&mut value, &SpecPath::root());
-    let mut found: Vec<Diagnostic> = validator().iter_errors(&value).flat_map(|error| words(&error, &places)).collect();
+    found.extend(validator().iter_errors(&value).flat_map(|error| words(&error, &places)));
     if found.is_empty() {
         match serde_json::from_value(value) {
             Ok(file) => return Ok(Loaded { file, places }),

@@ -37,7 +37,7 @@ pub use backup::{Backup, Maintenance};
 pub use hosts::HostSettings;
 pub use ingress::Ingress;
 pub use kubernetes::{Distribution, Kubernetes};
-pub use load::{Loaded, load};
+pub use load::{Loaded, load, load_layered};
 pub use load_balancers::LoadBalancer;
 pub use network::Network;
 pub use pools::{Pool, Role};

@@ -8,7 +8,7 @@ use jsonschema::error::ValidationErrorKind;
 use serde_json::Value;
 
 use crate::diagnostic::SpecPath;
-use crate::source;
+use crate::source::{self, Environment, Layered};
 use crate::spec::load::{Loaded, numbers_as_text, validator};
 use crate::spec::schema;
 
@@ -26,8 +26,8 @@ pub struct Salvaged {
 
 impl Salvaged {
     /// Reads what can be read; nothing when too much is wrong.
-    pub fn of(text: &str) -> Option<Self> {
-        let (mut value, places) = source::read(text).ok()?;
+    pub fn of(text: &str, on_top: Option<Environment<'_>>) -> Option<Self> {
+        let Layered { mut value, places, .. } = source::read_layered(text, on_top).ok()?;
         numbers_as_text(&mut value, &SpecPath::root());
         let mut gone = BTreeSet::new();
         for _ in 0..ROUNDS {
@@ -108,7 +108,7 @@ mod tests {
             .replace("memory: 3Gi", "memory: 3GB")
             .replace("name: devboard\n", "name: devboard\n  nmae: x\n")
             .replace("vmids: [400]", "vmids: [-5]");
-        let salvaged = Salvaged::of(&text).expect("most of it is right");
+        let salvaged = Salvaged::of(&text, None).expect("most of it is right");
         assert_eq!(salvaged.rest.file.spec.pools.len(), 2);
         let gone: Vec<_> = salvaged.gone.iter().map(ToString::to_string).collect();
         assert!(gone.contains(&"metadata.nmae".to_string()), "{gone:?}");
@@ -122,7 +122,7 @@ mod tests {
     fn of_entries_that_people_name_one_says_nothing_of_the_other() {
         let text =
             DEVBOARD.replace("  hosts:\n", "  hosts:\n    files: { /etc/a: { mode: \"9\", content: a }, b: 5 }\n");
-        let salvaged = Salvaged::of(&text).expect("most of it is right");
+        let salvaged = Salvaged::of(&text, None).expect("most of it is right");
         assert!(salvaged.doubts(&SpecPath::pointer("/spec/hosts/files/~1etc~1a/content")));
         assert!(!salvaged.doubts(&SpecPath::pointer("/spec/hosts/files/c")));
     }
@@ -133,14 +133,14 @@ mod tests {
         let files: String = (0..10_000).map(|n| format!("      /etc/{n}: {{ content: a, mode: \"9\" }}\n")).collect();
         let text = DEVBOARD.replace("  hosts:\n", &format!("  hosts:\n    packages:\n{packages}    files:\n{files}"));
         let text = text.replace("    packages: [curl, iptables, apparmor]\n", "");
-        let salvaged = Salvaged::of(&text).expect("most of it is right");
+        let salvaged = Salvaged::of(&text, None).expect("most of it is right");
         assert_eq!(salvaged.gone.len(), 10_001, "each file's mode, and the packages");
         assert!((0..10_000).all(|n| !salvaged.doubts(&SpecPath::pointer(format!("/spec/pools/{n}")))));
     }
 
     #[test]
     fn nothing_is_left_where_the_whole_is_wrong() {
-        assert!(Salvaged::of("spec: 5\n").is_none());
-        assert!(Salvaged::of("a: [\n").is_none());
+        assert!(Salvaged::of("spec: 5\n", None).is_none());
+        assert!(Salvaged::of("a: [\n", None).is_none());
     }
 }

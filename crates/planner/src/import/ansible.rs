@@ -151,7 +151,7 @@ impl Inventory {
         self.group(ALL).hosts.clear();
         let looped = self.groups.keys().find(|name| self.below(name).skip(1).any(|other| other == name.as_str()));
         if let Some(name) = looped.cloned() {
-            let spot = Spot { text: 0, at: Place { line: 1, column: 1, length: 1 } };
+            let spot = Spot { text: 0, at: Place { file: 0, line: 1, column: 1, length: 1 } };
             let message = format!("the group `{name}` is its own child");
             reading.wrong(spot, FORM, message, "take one of the groups out of the other's children");
             self.groups.values_mut().for_each(|group| group.children.clear());

@@ -307,7 +307,7 @@ fn nobody(reading: &mut Reading, left: &[String]) {
     if reading.texts.is_empty() || !reading.found.is_empty() {
         return;
     }
-    let first = Spot { text: 0, at: Place { line: 1, column: 1, length: 1 } };
+    let first = Spot { text: 0, at: Place { file: 0, line: 1, column: 1, length: 1 } };
     let known = if left.is_empty() { String::new() } else { format!("; left out are {}", left.join(", ")) };
     let message = format!("nothing says which hosts are servers{known}");
     reading.wrong(

@@ -57,7 +57,7 @@ mod tests {
     fn only_lines_in_question_are_shown_and_no_secret_of_them() {
         let text = "a ansible_become_pass=x\nb ansible_port=zz ansible_ssh_pass='y z'\nc token: t\n";
         let wrong = Diagnostic::new(codes::FOREIGN_VALUE, SpecPath::root(), "m");
-        let wrong = wrong.at(Place { line: 2, column: 3, length: 1 });
+        let wrong = wrong.at(Place { file: 0, line: 2, column: 3, length: 1 });
         let lines = shown(text, &[wrong], std::iter::empty());
         assert_eq!(lines, "\nb ansible_port=zz ansible_ssh_pass=********\n");
     }

@@ -119,13 +119,13 @@ pub(super) fn read(file: &Foreign, reading: &mut Reading) {
             Ok(row) => rows.push(row),
             Err(error) => {
                 let line = error.position().map_or(1, |position| usize::try_from(position.line()).unwrap_or(1));
-                let spot = Spot { text, at: Place { line, column: 1, length: 1 } };
+                let spot = Spot { text, at: Place { file: 0, line, column: 1, length: 1 } };
                 reading.wrong(spot, FORM, "this line is no line of a table", "look for a quote that is not closed");
             }
         }
     }
     rows.retain(|row| row.iter().any(|field| !field.is_empty()));
-    let start = Spot { text, at: Place { line: 1, column: 1, length: 1 } };
+    let start = Spot { text, at: Place { file: 0, line: 1, column: 1, length: 1 } };
     let Some(first) = rows.first().cloned() else {
         return reading.wrong(
             start,
@@ -333,6 +333,6 @@ impl Table<'_> {
         }
         let blank = line.chars().skip(start).take_while(|c| *c == ' ' || *c == '"').count();
         let length = row.get(index).map_or(1, |text| text.chars().count());
-        Spot { text: self.text, at: Place { line: number, column: start + blank + 1, length: length.max(1) } }
+        Spot { text: self.text, at: Place { file: 0, line: number, column: start + blank + 1, length: length.max(1) } }
     }
 }

@@ -49,7 +49,7 @@ impl Resource<'_> {
 
 pub(super) fn read(file: &Foreign, reading: &mut Reading) {
     let index = reading.text(&file.name, &file.text);
-    let start = Spot { text: index, at: Place { line: 1, column: 1, length: 1 } };
+    let start = Spot { text: index, at: Place { file: 0, line: 1, column: 1, length: 1 } };
     // JSON is YAML too, and its reader knows where everything stands.
     let (value, places) = match read_foreign(&file.text) {
         Ok(read) => read,
@@ -95,7 +95,7 @@ fn module<'a>(
         let path = path.then("resources").then(at);
         let Some(values) = resource.get("values").filter(|_| word("mode") == "managed") else { continue };
         secrets(values, &path.then("values"), index, places, reading);
-        let named = places.place(&path.then("address")).unwrap_or(Place { line: 1, column: 1, length: 1 });
+        let named = places.place(&path.then("address")).unwrap_or(Place { file: 0, line: 1, column: 1, length: 1 });
         let spot = Spot { text: index, at: named };
         resources.push(Resource { kind: word("type"), address: word("address"), values, spot });
     }

@@ -38,7 +38,7 @@ pub(super) fn read(inventory: &mut Inventory, text: usize, reading: &mut Reading
     for (index, line) in lines.iter().enumerate() {
         let indent = line.chars().take_while(|c| c.is_whitespace()).count();
         let trimmed = line.trim();
-        let place = |column: usize, length: usize| Place { line: index + 1, column, length: length.max(1) };
+        let place = |column: usize, length: usize| Place { file: 0, line: index + 1, column, length: length.max(1) };
         let spot = Spot { text, at: place(indent + 1, trimmed.chars().count()) };
         if trimmed.is_empty() || trimmed.starts_with(['#', ';']) {
             continue;

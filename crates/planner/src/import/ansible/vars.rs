@@ -62,7 +62,7 @@ fn whose(path: &str) -> Option<(&str, &str)> {
 
 fn vars(file: &Beside, reading: &mut Reading) -> Vars {
     let index = reading.text(&file.name, &file.text);
-    let start = Place { line: 1, column: 1, length: 1 };
+    let start = Place { file: 0, line: 1, column: 1, length: 1 };
     let (value, places) = match read_foreign(&file.text) {
         Ok(read) => read,
         // A file that holds only comments has no variables.

@@ -22,7 +22,7 @@ struct Text<'a> {
 
 impl Text<'_> {
     fn spot(&self, path: &SpecPath) -> Spot {
-        let start = Place { line: 1, column: 1, length: 1 };
+        let start = Place { file: 0, line: 1, column: 1, length: 1 };
         Spot { text: self.index, at: self.places.place(path).unwrap_or(start) }
     }
 

@@ -1,6 +1,10 @@
 //! Talos with Cilium; Argo CD for the rest.
 
+use kubewright_model::source::Environment;
+use kubewright_model::spec::load_layered;
+
 use super::{assert_facts, lowered, missing};
+use crate::lower::lower;
 
 #[test]
 fn vixens() {
@@ -45,6 +49,9 @@ fn vixens() {
             "check Argo CD applications: applications.healthy.1 = cert-manager-webhook-gandi",
             "check Argo CD applications: applications.names.5 = mail-gateway",
             "check Argo CD applications: applications.progressing.1 = traefik",
+            "check Secret cert-manager/gandi-credentials: Secret cert-manager/gandi-credentials there",
+            "check ConfigMap synology-csi/synology-client-info: ConfigMap synology-csi/synology-client-info there",
+            "check ClusterIssuer.cert-manager.io: 1 or more of ClusterIssuer.cert-manager.io Ready",
             "check certificates: 1 or more certificates Ready",
             "check argocd: http://192.168.208.71 answers",
             "check whoami: http://whoami.dev.truxonline.com answers",
@@ -55,4 +62,37 @@ fn vixens() {
     // Argo CD installs the rest, and Talos takes an image and a configuration.
     assert_eq!(example.desired.releases.len(), 2);
     assert!(example.desired.hosts.iter().all(|host| host.resources.len() == 2));
+}
+
+#[test]
+fn each_environment_is_a_cluster_of_its_own() {
+    let spec = include_str!("../../../../../examples/vixens/cluster.yaml");
+    let environments = [
+        ("test", include_str!("../../../../../examples/vixens/environments/test.yaml"), "192.168.111.170", "test"),
+        (
+            "staging",
+            include_str!("../../../../../examples/vixens/environments/staging.yaml"),
+            "192.168.111.180",
+            "staging",
+        ),
+        ("prod", include_str!("../../../../../examples/vixens/environments/prod.yaml"), "192.168.111.190", "main"),
+    ];
+    let mut taken = std::collections::BTreeSet::new();
+    for (name, text, endpoint, revision) in environments {
+        let loaded = load_layered(spec, Some(Environment { name, text })).unwrap_or_else(|found| panic!("{found:#?}"));
+        let (desired, found) = lower(&loaded.file);
+        assert!(found.is_empty(), "{name}: {found:#?}");
+        assert_eq!(desired.cluster.as_str(), format!("vixens-{name}"));
+        assert_eq!(desired.kubernetes.endpoint.to_string(), format!("{endpoint}:6443"));
+        assert_eq!(loaded.file.metadata.environment.as_deref(), Some(name));
+        assert_eq!(desired.protected, name == "prod");
+        let root = desired.objects.iter().flat_map(|group| &group.manifests);
+        let revisions: Vec<_> = root.filter_map(|it| it.0.pointer("/spec/source/targetRevision")?.as_str()).collect();
+        assert_eq!(revisions, [revision]);
+        // None shares a machine or an address with another one.
+        for machine in &desired.machines {
+            assert!(taken.insert(machine.name.to_string()) && taken.insert(format!("{:?}", machine.address)), "{name}");
+        }
+        assert_eq!(desired.machines.len(), 3);
+    }
 }
