@@ -1,5 +1,11 @@
 //! Machine configurations of Talos: as they are read by people, and as Talos' own schema judges them.
 
+#![expect(
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    reason = "the planner reads no files and says nothing, its tests do"
+)]
+
 use std::path::{Path, PathBuf};
 
 use kubewright_model::host::HostResource;
