@@ -251,7 +251,7 @@ pub struct Way {
 /// How Talos is reached beside its address.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TalosWay {
-    /// Where it answers while it waits for its configuration, where that is elsewhere.
+    /// Where it answers while it waits for its configuration; none where nobody knows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub maintenance: Option<IpAddr>,
 }

@@ -29,6 +29,9 @@ pub const KUBEPRISM: u16 = 7445;
 /// The secret that holds the PKI and the tokens of a cluster of Talos: a file as `talosctl gen secrets` writes it.
 pub const TALOS_SECRETS: &str = "talos";
 
+/// What stands for the kubeconfig of the cluster's administrators among what a recipe gives: Talos has no file of it.
+pub const TALOS_KUBECONFIG: &str = "kubeconfig";
+
 /// The hole of a part of those secrets: `machine.ca.crt`.
 pub fn part(name: &str) -> crate::ids::HoleName {
     crate::ids::HoleName::of_secret(&format!("{TALOS_SECRETS}.{name}"))
@@ -101,8 +104,6 @@ pub enum TalosCall {
         /// How long at most.
         timeout: Span,
     },
-    /// Read the kubeconfig of the cluster's administrators.
-    Kubeconfig,
     /// Take another member out of etcd: the one that the hole [`crate::desired::FORGOTTEN`] names.
     Forget,
     /// Wipe the disk but for Talos itself and start again, in maintenance mode.
@@ -122,7 +123,6 @@ impl fmt::Display for TalosCall {
             Self::Joined { server: true, .. } => "waiting until etcd has the node as a voting member",
             Self::Joined { server: false, .. } => "waiting until the kubelet is let in",
             Self::Runs { .. } => "waiting until the kubelet runs with the new version",
-            Self::Kubeconfig => "reading the kubeconfig",
             Self::Forget => "taking a member out of etcd",
             Self::Reset { .. } => "resetting to maintenance mode",
             Self::Snapshot => "saving etcd",

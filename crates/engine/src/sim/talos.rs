@@ -13,7 +13,7 @@ use kubewright_model::ids::{HoleName, NodeName};
 use kubewright_model::observed::{HostSeen, KubernetesSeen, MemberSeen, UnitSeen};
 use kubewright_model::recipe::{Effect, Recipe};
 use kubewright_model::secret::Secret;
-use kubewright_model::talos::{MachineConfig, TalosCall, TalosImage, TalosSeen};
+use kubewright_model::talos::{MachineConfig, TALOS_KUBECONFIG, TalosCall, TalosImage, TalosSeen};
 use kubewright_model::units::{Size, Span};
 use kubewright_model::version::Version;
 use kubewright_planner::diff::talos;
@@ -28,6 +28,9 @@ use super::timing;
 
 /// What stands for all of Talos' services on a pretend host.
 pub(super) const TALOS: &str = "talos.service";
+/// That Talos was installed on the disk of a machine, which a reset leaves so (its partition `META`): the image that another
+/// configuration names is not taken then.
+const INSTALLED: &str = "/dev/disk/by-partlabel/META";
 /// Between two looks at something that a call waits for.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
 
@@ -87,7 +90,12 @@ impl Machine {
             let pairs = said.into_iter().flatten();
             pairs.map(|(key, value)| (key.clone(), value.as_str().unwrap_or_default().to_string())).collect::<Vec<_>>()
         };
-        let taints = map("/machine/nodeTaints", "/taints").into_iter();
+        let registered = self.said(None, "/machine/kubelet/extraConfig/registerWithTaints").and_then(Value::as_array);
+        let registered = registered.into_iter().flatten().map(|taint| {
+            let said = |key: &str| taint[key].as_str().unwrap_or_default().to_string();
+            (said("key"), format!("{}:{}", said("value"), said("effect")))
+        });
+        let taints = map("/machine/nodeTaints", "/taints").into_iter().chain(registered);
         let taints = taints.map(|(key, rest)| match rest.split_once(':') {
             Some(("", effect)) => format!("{key}:{effect}"),
             Some(_) => format!("{key}={rest}"),
@@ -209,8 +217,9 @@ impl Ssh {
                 talos.config = documents;
                 talos.maintenance = false;
             }
-            if fresh {
+            if fresh && !machine.texts.contains_key(INSTALLED) {
                 machine.comes_from_its_image();
+                machine.texts.insert(INSTALLED.into(), String::new());
             }
             let joined = machine.host.kubernetes.as_ref().is_some_and(|kubernetes| kubernetes.joined);
             let version = machine.kubelet();
@@ -302,7 +311,6 @@ impl Ssh {
                 })
                 .await?;
             }
-            TalosCall::Kubeconfig => self.centre.take(timing::SMALL).await,
             TalosCall::Forget => {
                 let name = holes.get(&HoleName::new(FORGOTTEN)).ok_or_else(|| refuses("nobody is named".into()))?;
                 let name = NodeName::new(name.expose().split_whitespace().next().unwrap_or_default());
@@ -332,11 +340,13 @@ impl Ssh {
                 hit
             });
             if let Some(machine) = state.machine_mut(host) {
-                let version = machine.talos().map(|talos| talos.version.clone());
+                let (version, schematic) =
+                    machine.talos().map(|talos| (talos.version.clone(), talos.schematic.clone())).unzip();
+                let talos = version.map(|version| TalosSeen { schematic: schematic.flatten(), ..waiting(&version) });
                 machine.host = HostSeen {
                     os: machine.host.os.clone(),
                     arch: machine.host.arch.clone(),
-                    talos: version.map(|version| waiting(&version)),
+                    talos,
                     ..HostSeen::default()
                 };
                 machine.containers = false;
@@ -407,7 +417,7 @@ impl Ssh {
     /// What a call gives: Talos hands out the kubeconfig by its API.
     pub(super) fn talos_gives(&self, host: &NodeName, recipe: &Recipe) -> Result<Holes, HostError> {
         let read = recipe.gives.iter().map(|output| match output.file.as_str() {
-            "kubeconfig" => Ok((output.hole.clone(), Secret::new(kubeconfig(host)))),
+            TALOS_KUBECONFIG => Ok((output.hole.clone(), Secret::new(kubeconfig(host)))),
             other => Err(failed(host, other, "Talos hands out nothing like it".into())),
         });
         let gave: Holes = read.collect::<Result<_, _>>()?;

@@ -22,6 +22,7 @@ use kubewright_model::observed::{HostSeen, Seen, Why};
 use kubewright_model::plan::HostChange;
 use kubewright_model::recipe::{Recipe, RecipeStep};
 use kubewright_model::secret::Secret;
+use kubewright_model::talos::TALOS_KUBECONFIG;
 
 pub use config::value;
 
@@ -162,7 +163,9 @@ impl Hosts for TalosHosts {
 
     async fn change(&self, change: &HostChange, holes: &Holes) -> Result<Report, HostError> {
         let mut report = Report::default();
-        for resource in &change.make {
+        // What a machine was installed from before it was reset shows only when it has its configuration.
+        let images = change.make.iter().filter(|resource| matches!(resource, HostResource::TalosImage(_)));
+        for resource in change.make.iter().chain(images) {
             report.changed |= match resource {
                 HostResource::TalosImage(image) => self.runs_from(change, image).await?,
                 HostResource::MachineConfig(config) => self.configure(change, config, holes, &mut report.told).await?,
@@ -194,12 +197,12 @@ impl Hosts for TalosHosts {
                 let (what, why) = (recipe.title.clone(), "Talos has no shell to run that in".to_string());
                 return Err(HostError::Failed { host: host.clone(), what, why, log: Vec::new() });
             };
-            let told = self.call(host, way, call, holes, tell).await?;
-            report.told.extend(told.words);
-            for output in &recipe.gives {
-                let value = told.kubeconfig.clone().filter(|_| output.file == calls::KUBECONFIG);
-                report.gave.extend(value.map(|value| (output.hole.clone(), value)));
-            }
+            report.told.extend(self.call(host, way, call, holes, tell).await?);
+        }
+        for output in recipe.gives.iter().filter(|output| output.file == TALOS_KUBECONFIG) {
+            let told = |error: TalosError| failed(host, "reading the kubeconfig", error);
+            let talos = self.meet_ours(way).await.map_err(told)?;
+            report.gave.insert(output.hole.clone(), talos.kubeconfig().await.map_err(told)?);
         }
         Ok(report)
     }

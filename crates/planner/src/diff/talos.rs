@@ -10,10 +10,13 @@ use serde_json::Value;
 /// From what to what, for people; none where it is as wished.
 pub(super) type Change = Option<(Option<String>, String)>;
 
-/// Whether Talos runs from another image. One that waits for its configuration is installed from the image that it names
-/// there, whatever it was started from.
+/// Whether Talos runs from another image. What a machine that waits for its configuration is installed from shows only
+/// when it has it: one that was reset has been installed before, and stays so.
 pub(super) fn image(wish: &TalosImage, seen: &HostSeen) -> Change {
-    let there = seen.talos.as_ref().filter(|there| !there.maintenance)?;
+    let there = seen.talos.as_ref()?;
+    if there.maintenance {
+        return Some((None, format!("v{}", wish.version.bare())));
+    }
     let plain = Schematic::new(&[], &[]).map(|made| made.id.to_string()).unwrap_or_default();
     let of = |schematic: &Option<String>| schematic.clone().filter(|id| *id != plain);
     let (is, to_be) = (of(&there.schematic), of(&wish.schematic));
@@ -152,7 +155,7 @@ pub(crate) fn install_disk(wish: &MachineConfig) -> Option<String> {
 /// Whether making a resource true starts the machine again.
 pub fn reboots(resource: &HostResource, seen: &HostSeen) -> bool {
     match resource {
-        HostResource::TalosImage(wish) => image(wish, seen).is_some(),
+        HostResource::TalosImage(wish) => !waits(seen) && image(wish, seen).is_some(),
         HostResource::MachineConfig(wish) => {
             let takes_all = seen.talos.as_ref().is_some_and(|talos| talos.version.minor() >= TAKES_ALL);
             !takes_all && paths(wish, seen).iter().any(|path| is_of_the_first(path) && !begins(path, &WHILE_IT_RUNS))
@@ -164,10 +167,15 @@ pub fn reboots(resource: &HostResource, seen: &HostSeen) -> bool {
 /// Whether making a resource true restarts something of Kubernetes on a node that works.
 pub fn disturbs(resource: &HostResource, seen: &HostSeen) -> bool {
     match resource {
-        HostResource::TalosImage(wish) => image(wish, seen).is_some(),
+        HostResource::TalosImage(wish) => !waits(seen) && image(wish, seen).is_some(),
         HostResource::MachineConfig(wish) => paths(wish, seen).iter().any(|path| !begins(path, &UNNOTICED)),
         _ => false,
     }
+}
+
+/// Whether a machine waits for its configuration.
+fn waits(seen: &HostSeen) -> bool {
+    seen.talos.as_ref().is_some_and(|talos| talos.maintenance)
 }
 
 /// The paths of everything that differs of a configuration that is there.
@@ -253,6 +261,8 @@ mod tests {
         let (from, to) = image(&wish("v1.11.5", &["siderolabs/iscsi-tools"]), &seen).unwrap();
         assert_eq!(from.as_deref(), Some("v1.11.5"));
         assert!(to.starts_with("v1.11.5, image ") && to.ends_with(" with siderolabs/iscsi-tools"), "{to}");
-        assert_eq!(image(&wish("v1.12.0", &[]), &node(Vec::new())), None);
+        assert_eq!(image(&wish("v1.12.0", &[]), &node(Vec::new())), Some((None, "v1.12.0".into())));
+        let waiting = HostResource::TalosImage(wish("v1.12.0", &[]));
+        assert!(!reboots(&waiting, &node(Vec::new())) && !disturbs(&waiting, &node(Vec::new())));
     }
 }

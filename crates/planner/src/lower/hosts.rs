@@ -89,7 +89,7 @@ fn runs_talos(context: &Context<'_>, node: &NodePlan<'_>) -> bool {
 
 /// The way to Talos, which has no users and no keys.
 fn way_to_talos(node: &NodePlan<'_>) -> Way {
-    let maintenance = distributions::maintenance(node).filter(|there| Some(*there) != node.address);
+    let maintenance = distributions::maintenance(node).or(node.address);
     Way {
         address: node.address,
         name: node.address.is_none().then(|| node.name.to_string()),

@@ -9,6 +9,8 @@ use kubewright_model::host::HostResource;
 use kubewright_model::ids::StepId;
 use kubewright_model::observed::Observed;
 use kubewright_model::plan::{Action, HostChange, Stage, Step};
+use kubewright_model::recipe::Effect;
+use kubewright_model::spec::Distribution;
 
 use super::cloud;
 use super::draft::{Draft, id};
@@ -60,6 +62,20 @@ pub(super) fn set_up(draft: &mut Draft<'_>, node: &Node<'_>, mut needs: Vec<Step
     needs.extend(deeds.iter().map(|deed| id(deed, node.name())));
     let reason = Reason::Follows(reason.into());
     change(draft, node, node.host.resources.clone(), Vec::new(), reason, needs)
+}
+
+/// Talos joins by itself as soon as it has its configuration: an old cluster that still lives would take it in again, and
+/// who is taken out of etcd is taken out by the name that it has in it. So whoever leaves has left before.
+fn those_that_leave(draft: &Draft<'_>, node: &Node<'_>) -> Vec<StepId> {
+    if draft.desired.kubernetes.distribution != Distribution::Talos || node.member.is_none() || node.seen.is_some() {
+        return Vec::new();
+    }
+    let leaves = |step: &&Step| match &step.action {
+        Action::RunRecipe { recipe, .. } => recipe.effect == Effect::Leave,
+        Action::ForgetMember(_) | Action::DeleteMachine { .. } => true,
+        _ => false,
+    };
+    draft.steps.iter().filter(leaves).map(|step| step.id.clone()).collect()
 }
 
 /// Whether a node that is there runs another version of Kubernetes than is wished.
@@ -126,7 +142,7 @@ fn change(
     let change = HostChange::making(node.host, Some(&draft.desired.owner), make);
     // What it is set up with comes from the world.
     let gate = cloud::gate(draft.desired, node.machine).map(|gate| id("host", gate));
-    let needs = needs.into_iter().chain(gate).collect();
+    let needs = needs.into_iter().chain(gate).chain(those_that_leave(draft, node)).collect();
     draft.add(Step {
         id: id("host", node.name()),
         stage: Stage::Hosts,

@@ -6,7 +6,6 @@ use kubewright_model::desired::{FORGOTTEN, Way};
 use kubewright_model::digest::Digest;
 use kubewright_model::ids::{HoleName, NodeName};
 use kubewright_model::plan::HostChange;
-use kubewright_model::secret::Secret;
 use kubewright_model::talos::{MachineConfig, Schematic, TalosCall, TalosImage};
 use kubewright_model::version::Version;
 
@@ -15,8 +14,6 @@ use super::{Met, TalosHosts, config, failed, look};
 use crate::talos::{ApplyMode, Code, FactoryError, Talos, TalosError, UpgradeHow, Wipe, register};
 use crate::{Holes, HostError};
 
-/// What a recipe gives under this name.
-pub(super) const KUBECONFIG: &str = "kubeconfig";
 /// The node has its time, its container runtime and its disks by then, or never.
 const READY_TO_BEGIN: Duration = Duration::from_secs(10 * 60);
 /// A machine whose maintenance address nobody knows is looked for at its own for so long, and then it is enough that it has
@@ -25,13 +22,6 @@ const SOMEWHERE: Duration = Duration::from_secs(5 * 60);
 /// What of the disk a reset wipes: with it goes everything but Talos itself.
 /// <https://www.talos.dev/v1.11/talos-guides/resetting-a-machine/>
 const WIPED: [&str; 2] = ["STATE", "EPHEMERAL"];
-
-/// What a call came to.
-#[derive(Default)]
-pub(super) struct Told {
-    pub(super) words: Vec<String>,
-    pub(super) kubeconfig: Option<Secret>,
-}
 
 /// Nobody hears of a change while it is made.
 fn nobody(_: String) {}
@@ -48,7 +38,10 @@ impl TalosHosts {
             return Ok(false);
         }
         // What is on the disk beside Talos stays by itself, from v1.8 on.
-        talos.upgrade(&image.image, UpgradeHow::default()).await.map_err(told)?;
+        // Talos asks etcd first whether it can do without the node, and one that is no member yet has none to ask.
+        let member = talos.holds_files(look::ETCD).await.map_err(told)?;
+        let how = UpgradeHow { force: !member, ..UpgradeHow::default() };
+        talos.upgrade(&image.image, how).await.map_err(told)?;
         self.goes_down(way, |talos| async move { is_it(&talos, image).await.unwrap_or(false) }).await;
         let what = "waiting until it is back with the new image";
         let wait = Wait { what, within: COMES_BACK, log: None, comes_back: true, tell: &nobody };
@@ -125,7 +118,7 @@ impl TalosHosts {
         Ok(true)
     }
 
-    /// Asks a node for something.
+    /// Asks a node for something; returns what should be known of it.
     pub(super) async fn call(
         &self,
         host: &NodeName,
@@ -133,9 +126,8 @@ impl TalosHosts {
         call: &TalosCall,
         holes: &Holes,
         tell: &(dyn Fn(String) + Send + Sync),
-    ) -> Result<Told, HostError> {
+    ) -> Result<Vec<String>, HostError> {
         let what = call.to_string();
-        let told = |error: TalosError| failed(host, &what, error);
         match call {
             TalosCall::Bootstrap => self.bootstrap(host, way, &what, tell).await?,
             TalosCall::Joined { server: true, timeout } => {
@@ -152,16 +144,11 @@ impl TalosHosts {
                     Wait { what: &what, within: timeout.duration(), log: Some("kubelet"), comes_back: false, tell };
                 self.until(host, way, wait, |talos| async move { runs(&talos, version).await }).await?;
             }
-            TalosCall::Kubeconfig => {
-                let talos = self.meet_ours(way).await.map_err(told)?;
-                let kubeconfig = Some(talos.kubeconfig().await.map_err(told)?);
-                return Ok(Told { kubeconfig, ..Told::default() });
-            }
             TalosCall::Forget => self.forget(host, way, holes, &what).await?,
             TalosCall::Reset { timeout } => return self.reset(host, way, timeout.duration(), &what, tell).await,
             TalosCall::Snapshot => return self.snapshot(host, way, &what).await,
         }
-        Ok(Told::default())
+        Ok(Vec::new())
     }
 
     /// Asked again where it was cut off, it finds its data there and is content.
@@ -206,7 +193,7 @@ impl TalosHosts {
         within: Duration,
         what: &str,
         tell: &(dyn Fn(String) + Send + Sync),
-    ) -> Result<Told, HostError> {
+    ) -> Result<Vec<String>, HostError> {
         let told = |error: TalosError| failed(host, what, error);
         let ours = self.ours().map_err(told)?;
         if let Met::Ours(talos) = self.meet(way, ours.as_ref()).await.map_err(told)? {
@@ -215,16 +202,15 @@ impl TalosHosts {
         }
         let known = way.talos.as_ref().is_some_and(|talos| talos.maintenance.is_some());
         let within = if known { within } else { within.min(SOMEWHERE) };
-        match self.until_it_waits(host, way, within, tell).await {
-            Err(error) if !known => {
-                let words = format!("it was reset, and nobody knows where {host} waits now: {error}");
-                Ok(Told { words: vec![words], ..Told::default() })
+        match self.until_it_waits(host, way, within, tell).await? {
+            true => Ok(Vec::new()),
+            false => {
+                Ok(vec![format!("{host} was reset, and nobody knows where it waits now: it is gone from its address")])
             }
-            other => other.map(|()| Told::default()),
         }
     }
 
-    async fn snapshot(&self, host: &NodeName, way: &Way, what: &str) -> Result<Told, HostError> {
+    async fn snapshot(&self, host: &NodeName, way: &Way, what: &str) -> Result<Vec<String>, HostError> {
         let told = |error: TalosError| failed(host, what, error);
         let talos = self.meet_ours(way).await.map_err(told)?;
         let since = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
@@ -242,7 +228,7 @@ impl TalosHosts {
         kept.persist(&path).map_err(|error| unwritten(error.error))?;
         let size = kubewright_model::units::Size::from_bytes(snapshot.size);
         let words = format!("saved {size} of etcd as {}, SHA-256 {}", path.display(), Digest::short(&snapshot.digest));
-        Ok(Told { words: vec![words], ..Told::default() })
+        Ok(vec![words])
     }
 }
 

@@ -13,7 +13,7 @@ use super::config;
 use crate::talos::{Bundle, Disk, Talos, TalosError};
 
 /// Where etcd has its data; Talos itself looks there before it begins one (`Bootstrap`, `v1alpha1_server.go`).
-const ETCD: &str = "/var/lib/etcd";
+pub(super) const ETCD: &str = "/var/lib/etcd";
 /// What a kubelet gets when it is let in.
 const LET_IN: &str = "/var/lib/kubelet/pki";
 /// The extension by which the image factory tells what it has made the image from.

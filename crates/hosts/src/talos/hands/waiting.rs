@@ -76,25 +76,30 @@ impl TalosHosts {
         }
     }
 
-    /// Waits until a node waits for its configuration.
+    /// Waits until a node waits for its configuration; returns whether it was found to. Where nobody knows at which address it
+    /// does, it is enough that it is gone from its own.
     pub(super) async fn until_it_waits(
         &self,
         host: &NodeName,
         way: &Way,
         within: Duration,
         tell: &(dyn Fn(String) + Send + Sync),
-    ) -> Result<(), HostError> {
+    ) -> Result<bool, HostError> {
+        let known = way.talos.as_ref().is_some_and(|talos| talos.maintenance.is_some());
         let deadline = Instant::now() + within;
         let what = "waiting until it is in maintenance mode";
         let mut told = String::new();
         loop {
             let ours = self.ours().map_err(|error| failed(host, what, error))?;
-            let why = match self.meet(way, ours.as_ref()).await {
-                Ok(Met::Waits(_)) => return Ok(()),
-                Ok(Met::Ours(_)) => "it still has its configuration".to_string(),
-                Err(error) => error.to_string(),
+            let (gone, why) = match self.meet(way, ours.as_ref()).await {
+                Ok(Met::Waits(_)) => return Ok(true),
+                Ok(Met::Ours(_)) => (false, "it still has its configuration".to_string()),
+                Err(error) => (matches!(error, TalosError::Unreachable { .. }), error.to_string()),
             };
             if Instant::now() + LOOK_AGAIN > deadline {
+                if gone && !known {
+                    return Ok(false);
+                }
                 let why = format!("not within {} min: {why}", within.as_secs() / 60);
                 return Err(HostError::Failed { host: host.clone(), what: what.into(), why, log: Vec::new() });
             }

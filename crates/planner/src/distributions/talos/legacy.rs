@@ -74,10 +74,29 @@ fn machine(facts: &Facts<'_>) -> Value {
         machine["network"] = network(facts);
     }
     let taints = facts.taints();
-    if !taints.is_empty() {
-        machine["nodeTaints"] = Value::Object(taints);
+    if taints.is_empty() {
+        return machine;
+    }
+    match server {
+        true => machine["nodeTaints"] = Value::Object(taints),
+        // A worker sets what is said there with its kubelet's own right, and that may change no taint of its node; but it may
+        // bring them along (`node_apply.go` and `kubelet_spec.go` of Talos; NodeRestriction of Kubernetes).
+        false => machine["kubelet"]["extraConfig"] = json!({ "registerWithTaints": registered(&taints) }),
     }
     machine
+}
+
+/// Taints as a kubelet takes them.
+fn registered(taints: &Map<String, Value>) -> Vec<Value> {
+    let taint = |(key, said): (&String, &Value)| {
+        let (value, effect) = said.as_str()?.split_once(':')?;
+        let mut taint = json!({ "key": key, "effect": effect });
+        if !value.is_empty() {
+            taint["value"] = value.into();
+        }
+        Some(taint)
+    };
+    taints.iter().filter_map(taint).collect()
 }
 
 fn network(facts: &Facts<'_>) -> Value {

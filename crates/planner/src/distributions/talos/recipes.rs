@@ -1,7 +1,7 @@
 //! What is asked of Talos to begin a cluster, to be a member of it, and to be nothing again.
 
 use kubewright_model::recipe::{Effect, Output, Recipe, RecipeStep};
-use kubewright_model::talos::TalosCall;
+use kubewright_model::talos::{TALOS_KUBECONFIG, TalosCall};
 use kubewright_model::units::Span;
 
 use crate::context::Context;
@@ -24,23 +24,22 @@ fn recipe(context: &Context<'_>, title: impl Into<String>, effect: Effect, calls
 /// Every server could begin; exactly one is told to.
 /// <https://www.talos.dev/v1.11/introduction/getting-started/#kubernetes-bootstrap>
 pub(super) fn init(context: &Context<'_>) -> Recipe {
-    let calls =
-        vec![TalosCall::Bootstrap, TalosCall::Joined { server: true, timeout: START_TIMEOUT }, TalosCall::Kubeconfig];
-    let gives = vec![Output { hole: KUBECONFIG.into(), file: "kubeconfig".into(), replace: Vec::new() }];
-    Recipe { gives, ..recipe(context, "bootstrap the Talos cluster", Effect::Init, calls) }
+    let calls = vec![TalosCall::Bootstrap, TalosCall::Joined { server: true, timeout: START_TIMEOUT }];
+    Recipe { gives: kubeconfig(), ..recipe(context, "bootstrap the Talos cluster", Effect::Init, calls) }
+}
+
+/// Talos makes an administrator's kubeconfig for whoever asks.
+fn kubeconfig() -> Vec<Output> {
+    vec![Output { hole: KUBECONFIG.into(), file: TALOS_KUBECONFIG.into(), replace: Vec::new() }]
 }
 
 /// A node with its configuration finds the others by itself.
 pub(super) fn join(context: &Context<'_>, node: &NodePlan<'_>) -> Recipe {
-    let server = node.is_server();
-    let joined = TalosCall::Joined { server, timeout: START_TIMEOUT };
-    let mut calls = vec![joined];
-    match server {
+    let calls = vec![TalosCall::Joined { server: node.is_server(), timeout: START_TIMEOUT }];
+    match node.is_server() {
+        // The way in is lost without it, where the one that began is gone.
         true => {
-            // The way in is lost without it, where the one that began is gone.
-            calls.push(TalosCall::Kubeconfig);
-            let gives = vec![Output { hole: KUBECONFIG.into(), file: "kubeconfig".into(), replace: Vec::new() }];
-            Recipe { gives, ..recipe(context, "join the Talos control plane", Effect::JoinServer, calls) }
+            Recipe { gives: kubeconfig(), ..recipe(context, "join the Talos control plane", Effect::JoinServer, calls) }
         }
         false => recipe(context, "join Talos as a worker", Effect::JoinAgent, calls),
     }
