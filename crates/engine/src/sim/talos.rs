@@ -49,6 +49,11 @@ pub(super) fn waiting(version: &Version) -> TalosSeen {
     }
 }
 
+/// Labels that Talos sets of its own accord are nobody's to take away.
+fn of_kubernetes(label: &str) -> bool {
+    label.split('/').next().is_some_and(|owner| owner.ends_with("kubernetes.io"))
+}
+
 impl Machine {
     fn talos(&self) -> Option<&TalosSeen> {
         self.host.talos.as_ref()
@@ -120,8 +125,9 @@ impl Machine {
         let image = image.or_else(|| self.said(Some("UnattendedInstallConfig"), "/installer/image"));
         let Some((name, tag)) = image.and_then(Value::as_str).and_then(|image| image.rsplit_once(':')) else { return };
         let version = tag.parse().ok();
-        let schematic =
-            name.contains("metal-installer/").then(|| name.rsplit('/').next().unwrap_or_default().to_string());
+        // Names of the factory end in the schematic's id; the plain installer's has none.
+        let last = name.rsplit('/').next().unwrap_or_default();
+        let schematic = (last.len() == 64).then(|| last.to_string());
         if let Some(talos) = self.host.talos.as_mut() {
             talos.version = version.unwrap_or(talos.version.clone());
             talos.schematic = schematic;
@@ -505,7 +511,7 @@ impl State {
         if let Some(kubernetes) = machine.host.kubernetes.as_mut() {
             kubernetes.joined = true;
         }
-        let keys = labels.keys().map(|key| format!("label {key}"));
+        let keys = labels.keys().filter(|key| !of_kubernetes(key)).map(|key| format!("label {key}"));
         let given = keys.chain(taints.iter().map(|taint| format!("taint {taint}"))).collect();
         labels.insert("kubernetes.io/hostname".into(), host.to_string());
         if server {
@@ -541,7 +547,7 @@ impl State {
             return;
         };
         if let Some(node) = self.cluster.nodes.get_mut(host) {
-            let keys = labels.keys().map(|key| format!("label {key}"));
+            let keys = labels.keys().filter(|key| !of_kubernetes(key)).map(|key| format!("label {key}"));
             let given = keys.chain(taints.iter().map(|taint| format!("taint {taint}"))).collect();
             let gone: Vec<String> =
                 node.given.iter().filter_map(|it| Some(it.strip_prefix("label ")?.to_string())).collect();

@@ -128,7 +128,8 @@ async fn a_cluster_is_configured_bootstrapped_saved_and_reset_by_what_is_planned
             waits.talos.as_ref().is_some_and(|it| it.maintenance && it.disks.contains_key("/dev/sda")),
             "{waits:?}"
         );
-        assert_eq!(lab.differs(0).await, ["machine configuration:  -> of a control plane"]);
+        let told = [format!("Talos:  -> {talos}"), "machine configuration:  -> of a control plane".to_string()];
+        assert_eq!(lab.differs(0).await, told);
         let set_up = futures::future::join_all((0..3).map(|at| lab.set_up(at))).await;
         assert!(set_up.iter().all(|it| it.as_ref().is_ok_and(|it| it.changed)), "{talos}: {set_up:?}");
         for at in 0..3 {

@@ -8,19 +8,24 @@ use super::wire;
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 
 impl Talos {
-    /// Whether there is anything in a folder of the node; a folder that is not there holds nothing.
+    /// Whether there is something of a name in a folder of the node, or anything at all where no name is given; a folder that is
+    /// not there holds nothing.
     ///
     /// # Errors
     ///
     /// The node does not answer.
-    pub async fn holds_files(&self, folder: &str) -> Result<bool, TalosError> {
+    pub async fn holds(&self, folder: &str, name: Option<&str>) -> Result<bool, TalosError> {
         let request = wire::ListRequest { root: folder.to_string(), ..wire::ListRequest::default() };
         let listed = self.connection.stream("/machine.MachineService/List", request).await?;
         match listed.all().await {
             Ok(files) => {
                 let files: Vec<wire::FileEntry> = files;
                 // The folder itself is the first of them.
-                Ok(files.iter().any(|file| file.error.is_empty() && ![".", ""].contains(&file.relative_name.as_str())))
+                let named = |file: &wire::FileEntry| match name {
+                    Some(name) => file.relative_name == name,
+                    None => ![".", ""].contains(&file.relative_name.as_str()),
+                };
+                Ok(files.iter().any(|file| file.error.is_empty() && named(file)))
             }
             Err(TalosError::Refused { message, .. }) if message.contains("no such file") => Ok(false),
             Err(error) => Err(error),

@@ -39,7 +39,7 @@ impl TalosHosts {
         }
         // What is on the disk beside Talos stays by itself, from v1.8 on.
         // Talos asks etcd first whether it can do without the node, and one that is no member yet has none to ask.
-        let member = talos.holds_files(look::ETCD).await.map_err(told)?;
+        let member = talos.holds(look::ETCD, None).await.map_err(told)?;
         let how = UpgradeHow { force: !member, ..UpgradeHow::default() };
         talos.upgrade(&image.image, how).await.map_err(told)?;
         self.goes_down(way, |talos| async move { is_it(&talos, image).await.unwrap_or(false) }).await;

@@ -14,8 +14,8 @@ use crate::talos::{Bundle, Disk, Talos, TalosError};
 
 /// Where etcd has its data; Talos itself looks there before it begins one (`Bootstrap`, `v1alpha1_server.go`).
 pub(super) const ETCD: &str = "/var/lib/etcd";
-/// What a kubelet gets when it is let in.
-const LET_IN: &str = "/var/lib/kubelet/pki";
+/// What a kubelet gets when it is let in, and where; what it serves with it makes by itself before.
+const LET_IN: (&str, &str) = ("/var/lib/kubelet/pki", "kubelet-client-current.pem");
 /// The extension by which the image factory tells what it has made the image from.
 const SCHEMATIC: &str = "schematic";
 /// What a node of Talos cannot be installed on.
@@ -27,7 +27,10 @@ pub(super) async fn at_ours(talos: &Talos, bundle: &Bundle) -> Result<HostSeen, 
         tokio::try_join!(talos.version(), talos.disks(), talos.extensions(), talos.configuration())?;
     let documents = configuration.map(|text| config::told(&text, bundle)).transpose()?.unwrap_or_default();
     let server = documents.first().is_some_and(|first| first["machine"]["type"] == "controlplane");
-    let joined = talos.holds_files(if server { ETCD } else { LET_IN }).await?;
+    let joined = match server {
+        true => talos.holds(ETCD, None).await?,
+        false => talos.holds(LET_IN.0, Some(LET_IN.1)).await?,
+    };
     // Its etcd may not answer; then nobody knows by this node who is in.
     let etcd = match joined && server {
         true => members(talos).await.ok(),
