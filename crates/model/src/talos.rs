@@ -84,6 +84,27 @@ pub struct TalosImage {
     pub factory: Option<String>,
 }
 
+impl TalosImage {
+    /// Whether a Talos of this version, made from this schematic, was installed from it. The factory's plain image is the plain
+    /// installer's.
+    pub fn is(&self, version: &Version, schematic: Option<&str>) -> bool {
+        self.version.bare() == version.bare() && beyond_plain(self.schematic.as_deref()) == beyond_plain(schematic)
+    }
+}
+
+/// A schematic that makes more than the plain image.
+pub fn beyond_plain(schematic: Option<&str>) -> Option<&str> {
+    let plain = Schematic::new(&[], &[]).map(|plain| plain.id.to_string()).ok();
+    schematic.filter(|id| Some(*id) != plain.as_deref())
+}
+
+/// The version of the kubelet that a configuration names.
+pub fn kubelet_version(documents: &[Value]) -> Option<Version> {
+    let old = documents.iter().find_map(|document| document.pointer("/machine/kubelet/image"));
+    let new = || documents.iter().find(|document| document["kind"] == "KubeletConfig")?.get("image");
+    old.or_else(new)?.as_str()?.rsplit_once(':')?.1.parse().ok()
+}
+
 /// Something that is asked of Talos by its API.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -276,9 +276,7 @@ impl Hosts for Ssh {
                 let mut changed = false;
                 let talos = self.on(&change.host, |machine| machine.has_talos());
                 self.on(&change.host, |machine| before::belong(machine, change))?;
-                // As the real hands do: what a machine runs from shows only when it has its configuration.
-                let images = change.make.iter().filter(|it| matches!(it, HostResource::TalosImage(_)));
-                for resource in change.make.iter().chain(images) {
+                for resource in &change.make {
                     // Talos is reset as a whole, so nothing of it is put back one by one.
                     self.on(&change.host, |machine| {
                         if !talos {

@@ -13,7 +13,7 @@ use kubewright_model::ids::{HoleName, NodeName};
 use kubewright_model::observed::{HostSeen, KubernetesSeen, MemberSeen, UnitSeen};
 use kubewright_model::recipe::{Effect, Recipe};
 use kubewright_model::secret::Secret;
-use kubewright_model::talos::{MachineConfig, TALOS_KUBECONFIG, TalosCall, TalosImage, TalosSeen};
+use kubewright_model::talos::{MachineConfig, TALOS_KUBECONFIG, TalosCall, TalosImage, TalosSeen, kubelet_version};
 use kubewright_model::units::{Size, Span};
 use kubewright_model::version::Version;
 use kubewright_planner::diff::talos;
@@ -115,8 +115,7 @@ impl Machine {
 
     /// The version of the kubelet that its configuration names.
     fn kubelet(&self) -> Option<Version> {
-        let image = self.said(None, "/machine/kubelet/image").or_else(|| self.said(Some("KubeletConfig"), "/image"))?;
-        image.as_str()?.rsplit_once(':')?.1.parse().ok()
+        kubelet_version(&self.talos()?.config)
     }
 
     /// It runs from what it was installed from, whatever it was started from.

@@ -163,9 +163,7 @@ impl Hosts for TalosHosts {
 
     async fn change(&self, change: &HostChange, holes: &Holes) -> Result<Report, HostError> {
         let mut report = Report::default();
-        // What a machine was installed from before it was reset shows only when it has its configuration.
-        let images = change.make.iter().filter(|resource| matches!(resource, HostResource::TalosImage(_)));
-        for resource in change.make.iter().chain(images) {
+        for resource in &change.make {
             report.changed |= match resource {
                 HostResource::TalosImage(image) => self.runs_from(change, image).await?,
                 HostResource::MachineConfig(config) => self.configure(change, config, holes, &mut report.told).await?,

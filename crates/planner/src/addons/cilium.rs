@@ -5,6 +5,7 @@ use kubewright_model::desired::{DesiredObjects, DesiredRelease};
 use kubewright_model::object::Manifest;
 use kubewright_model::spec::Distribution;
 use kubewright_model::spec::kubernetes::{API_PORT, Cilium};
+use kubewright_model::talos::KUBEPRISM;
 use serde_json::json;
 
 use super::Recommended;
@@ -13,10 +14,6 @@ use crate::context::groups::group_after;
 
 const CHART: Recommended =
     Recommended { name: "cilium", repository: "https://helm.cilium.io/", chart: "cilium", version: "1.18.3" };
-
-/// The port of Talos' own balancer for the API, which listens on every node.
-/// <https://www.talos.dev/v1.11/kubernetes-guides/configuration/kubeprism/>
-const KUBEPRISM: u16 = 7445;
 
 /// The domain of clusters that say nothing of it.
 const CLUSTER_DOMAIN: &str = "cluster.local";

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use kubewright_model::host::HostResource;
 use kubewright_model::observed::HostSeen;
-use kubewright_model::talos::{MachineConfig, Schematic, TalosImage, TalosSeen};
+use kubewright_model::talos::{MachineConfig, TalosImage, TalosSeen, beyond_plain};
 use serde_json::Value;
 
 /// From what to what, for people; none where it is as wished.
@@ -17,16 +17,13 @@ pub(super) fn image(wish: &TalosImage, seen: &HostSeen) -> Change {
     if there.maintenance {
         return Some((None, format!("v{}", wish.version.bare())));
     }
-    let plain = Schematic::new(&[], &[]).map(|made| made.id.to_string()).unwrap_or_default();
-    let of = |schematic: &Option<String>| schematic.clone().filter(|id| *id != plain);
-    let (is, to_be) = (of(&there.schematic), of(&wish.schematic));
-    if there.version.bare() == wish.version.bare() && is == to_be {
+    let (is, to_be) = (beyond_plain(there.schematic.as_deref()), beyond_plain(wish.schematic.as_deref()));
+    if wish.is(&there.version, there.schematic.as_deref()) {
         return None;
     }
-    let short =
-        |id: &Option<String>| id.as_ref().map_or(String::new(), |id| format!(", image {}", &id[..id.len().min(12)]));
-    let from = format!("v{}{}", there.version.bare(), short(&is));
-    let mut to = format!("v{}{}", wish.version.bare(), short(&to_be));
+    let short = |id: Option<&str>| id.map_or(String::new(), |id| format!(", image {}", &id[..id.len().min(12)]));
+    let from = format!("v{}{}", there.version.bare(), short(is));
+    let mut to = format!("v{}{}", wish.version.bare(), short(to_be));
     if is != to_be && !wish.extensions.is_empty() {
         to += &format!(" with {}", wish.extensions.join(", "));
     }
@@ -199,6 +196,7 @@ fn begins(path: &str, all: &[&str]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use kubewright_model::talos::Schematic;
     use kubewright_model::version::Version;
     use serde_json::json;
 

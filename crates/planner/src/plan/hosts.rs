@@ -64,6 +64,16 @@ pub(super) fn set_up(draft: &mut Draft<'_>, node: &Node<'_>, mut needs: Vec<Step
     change(draft, node, node.host.resources.clone(), Vec::new(), reason, needs)
 }
 
+/// A Talos that works runs from the new image before it is told what the old one may not understand. What a machine was
+/// installed from before it was reset shows only when it has its configuration.
+fn in_order(node: &Node<'_>, mut make: Vec<HostResource>) -> Vec<HostResource> {
+    let works = node.answers().and_then(|host| host.talos.as_ref()).is_some_and(|talos| !talos.maintenance);
+    if !works {
+        make.sort_by_key(|resource| matches!(resource, HostResource::TalosImage(_)));
+    }
+    make
+}
+
 /// Talos joins by itself as soon as it has its configuration: an old cluster that still lives would take it in again, and
 /// who is taken out of etcd is taken out by the name that it has in it. So whoever leaves has left before.
 fn those_that_leave(draft: &Draft<'_>, node: &Node<'_>) -> Vec<StepId> {
@@ -139,7 +149,7 @@ fn change(
     reason: Reason,
     needs: Vec<StepId>,
 ) -> StepId {
-    let change = HostChange::making(node.host, Some(&draft.desired.owner), make);
+    let change = HostChange::making(node.host, Some(&draft.desired.owner), in_order(node, make));
     // What it is set up with comes from the world.
     let gate = cloud::gate(draft.desired, node.machine).map(|gate| id("host", gate));
     let needs = needs.into_iter().chain(gate).chain(those_that_leave(draft, node)).collect();

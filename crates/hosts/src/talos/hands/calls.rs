@@ -235,11 +235,8 @@ impl TalosHosts {
 /// Whether a node runs from an image: its version, and what the factory has made it from.
 async fn is_it(talos: &Talos, image: &TalosImage) -> Result<bool, TalosError> {
     let (runs, extensions) = tokio::try_join!(talos.version(), talos.extensions())?;
-    let version = runs.tag.parse::<Version>().is_ok_and(|version| version.bare() == image.version.bare());
-    let made_from = extensions.into_iter().find(|extension| extension.name == "schematic").map(|it| it.version);
-    let plain = Schematic::new(&[], &[]).map(|plain| plain.id.to_string()).ok();
-    let of = |id: Option<String>| id.filter(|id| Some(id) != plain.as_ref());
-    Ok(version && of(made_from) == of(image.schematic.clone()))
+    let made_from = extensions.into_iter().find(|extension| extension.name == look::SCHEMATIC).map(|it| it.version);
+    Ok(runs.tag.parse().is_ok_and(|version| image.is(&version, made_from.as_deref())))
 }
 
 /// What is another one after each start of a node; none where nobody knows.

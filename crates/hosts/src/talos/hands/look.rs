@@ -4,10 +4,9 @@ use std::collections::BTreeMap;
 
 use kubewright_model::ids::NodeName;
 use kubewright_model::observed::{HostSeen, KubernetesSeen, MemberSeen};
-use kubewright_model::talos::TalosSeen;
+use kubewright_model::talos::{TalosSeen, kubelet_version};
 use kubewright_model::units::Size;
 use kubewright_model::version::Version;
-use serde_json::Value;
 
 use super::config;
 use crate::talos::{Bundle, Disk, Talos, TalosError};
@@ -17,7 +16,7 @@ pub(super) const ETCD: &str = "/var/lib/etcd";
 /// What a kubelet gets when it is let in, and where; what it serves with it makes by itself before.
 const LET_IN: (&str, &str) = ("/var/lib/kubelet/pki", "kubelet-client-current.pem");
 /// The extension by which the image factory tells what it has made the image from.
-const SCHEMATIC: &str = "schematic";
+pub(super) const SCHEMATIC: &str = "schematic";
 /// What a node of Talos cannot be installed on.
 const NO_DISKS: [&str; 3] = ["/dev/loop", "/dev/sr", "/dev/zram"];
 
@@ -37,7 +36,7 @@ pub(super) async fn at_ours(talos: &Talos, bundle: &Bundle) -> Result<HostSeen, 
         false => None,
     };
     let serving = etcd.as_ref().is_some_and(|members| members.values().any(|member| member.healthy));
-    let kubelet = documents.iter().find_map(kubelet);
+    let kubelet = kubelet_version(&documents);
     let kubernetes = KubernetesSeen { version: kubelet, joined, serving, ..KubernetesSeen::default() };
     let version = version(&runs.tag)?;
     let schematic = extensions.into_iter().find(|extension| extension.name == SCHEMATIC);
@@ -94,12 +93,6 @@ async fn members(talos: &Talos) -> Result<BTreeMap<NodeName, MemberSeen>, TalosE
     // One that has never started has no name yet.
     let named = all.iter().filter(|it| !it.hostname.is_empty());
     Ok(named.map(|it| (NodeName::new(it.hostname.as_str()), member(it))).collect())
-}
-
-fn kubelet(document: &Value) -> Option<Version> {
-    let old = document.pointer("/machine/kubelet/image");
-    let image = old.or_else(|| document.get("image").filter(|_| document["kind"] == "KubeletConfig"))?;
-    image.as_str()?.rsplit_once(':')?.1.parse().ok()
 }
 
 fn sizes(disks: Vec<Disk>) -> BTreeMap<String, Size> {
