@@ -365,6 +365,9 @@ pub(crate) struct Rebuild {
     /// Take away also what a rebuild that was cut has built already, instead of going on with it.
     #[arg(long)]
     pub(crate) from_scratch: bool,
+    /// Begin the cluster with what was saved of its datastore: `latest`, which is what is saved first, or a snapshot's file.
+    #[arg(long, value_name = "latest|FILE")]
+    pub(crate) restore: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

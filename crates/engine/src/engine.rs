@@ -5,6 +5,7 @@ mod patience;
 mod proof;
 mod read;
 mod releases;
+mod saved;
 mod unfinished;
 
 use std::collections::BTreeSet;
@@ -196,7 +197,8 @@ impl Engine {
     ///
     /// [`EngineError::Bug`] when the plan breaks a promise.
     pub async fn plan(&self, desired: &Desired, ask: &Ask, only: &[String]) -> Result<Planned, EngineError> {
-        let (settled, unsettled) = self.settled(desired, ask).await;
+        let wished = self.wished(desired, ask);
+        let (settled, unsettled) = self.settled(&wished, ask).await;
         let desired = &*settled;
         let observed = self.seen_for(desired, ask).await;
         let mut plan = plan_from(desired, &observed, ask, only)?;
@@ -206,6 +208,7 @@ impl Engine {
             None => plan.notes.extend(self.doubts(&plan).await),
         }
         plan.notes.extend(unsettled);
+        plan.notes.extend(self.unsaved(&plan, desired));
         plan.notes.extend(self.world.unopened(&plan, desired));
         plan.notes.extend(self.world.refused(&plan, desired, &observed).await);
         Ok(Planned { observed, plan })
@@ -299,7 +302,8 @@ impl Engine {
         stop: &Stop,
         sink: Sink<'_>,
     ) -> Result<RunReport, EngineError> {
-        let desired = request.desired;
+        let wished = self.wished(request.desired, &request.ask);
+        let desired = &*wished;
         let Begun { planned: Planned { observed, plan }, _lock } = begun;
         self.may_run(request, &plan)?;
         let journal = self.store.start_journal(&desired.cluster, &request.run)?;
@@ -314,6 +318,7 @@ impl Engine {
             simulated: self.simulated(),
             wall: request.holder.since,
             takes: unfinished::takes(request, &plan),
+            restores: desired.restores.clone(),
             goes_on: self.goes_on(desired, &observed),
         })?;
         let silent = observed.silent().cloned().collect();

@@ -9,16 +9,16 @@ use std::time::{Duration, Instant};
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use kubewright_hosts::{Holes, spec_file};
-use kubewright_model::desired::Desired;
+use kubewright_model::desired::{Desired, Saved};
 use kubewright_model::digest::Digest;
 use kubewright_model::host::HostResource;
 use kubewright_model::ids::{HoleName, NodeName};
 use kubewright_model::observed::{ClusterSeen, Observed};
 use kubewright_model::plan::{Action, Plan};
-use kubewright_model::recipe::{Recipe, RecipeStep};
+use kubewright_model::recipe::{Recipe, RecipeStep, SNAPSHOT};
 use kubewright_model::secret::Secret;
 use kubewright_model::spec::{Distribution, SecretRef};
-use kubewright_model::talos::TALOS_SECRETS;
+use kubewright_model::talos::{TALOS_SECRETS, TalosCall};
 use kubewright_model::text::{Text, holes_of};
 
 use crate::places::Places;
@@ -27,6 +27,8 @@ use crate::world::talos;
 
 /// The hole for the server that a joining node joins through.
 const SERVER: &str = "cluster/server";
+/// What was saved last is kept under this name, as what recipes give is.
+const KEPT_SNAPSHOT: &str = "snapshot";
 /// The secret that nodes join with.
 const JOIN_TOKEN: &str = "join-token";
 /// The default of Go's bcrypt, which Argo CD takes.
@@ -142,6 +144,9 @@ impl<'a> Filler<'a> {
             let port = kubernetes.distribution.registration_port(kubernetes.api_port(address.parse().ok()));
             return Ok(Secret::new(format!("https://{}", kubewright_model::net::HostPort::new(address, port))));
         }
+        if name.as_str() == SNAPSHOT {
+            return self.secrets.saved(self.desired)?.ok_or_else(|| "nothing was saved of this cluster".into());
+        }
         if let Some(value) = self.known.borrow().get(name) {
             return Ok(value.clone());
         }
@@ -179,6 +184,14 @@ impl Secrets<'_> {
         let made = in_form(desired, name, made);
         self.store.keep_secret(&desired.cluster, name, &made).map_err(|error| error.to_string())?;
         Ok(made)
+    }
+
+    /// The file on this computer that a cluster is restored from: the one that is asked for, or what was saved last.
+    pub(crate) fn saved(self, desired: &Desired) -> Result<Option<Secret>, String> {
+        match &desired.restores {
+            Some(Saved::File(path)) => Ok(Some(Secret::new(path.clone()))),
+            _ => self.store.secret(&desired.cluster, KEPT_SNAPSHOT).map_err(|error| error.told()),
+        }
     }
 
     /// The hash of a password: the one that is kept, or, where that is of another password, a new one, which is kept.
@@ -423,7 +436,9 @@ fn of_recipe(recipe: &Recipe) -> Vec<HoleName> {
         _ => None,
     });
     let replaced = recipe.gives.iter().flat_map(|output| output.replace.iter().map(|(_, text)| text));
-    files.chain(replaced).flat_map(Text::holes).cloned().collect()
+    let restores = |step: &RecipeStep| matches!(step, RecipeStep::Send { .. } | RecipeStep::Talos(TalosCall::Recover));
+    let saved = recipe.steps.iter().any(restores).then(|| HoleName::new(SNAPSHOT));
+    files.chain(replaced).flat_map(Text::holes).cloned().chain(saved).collect()
 }
 
 #[cfg(test)]

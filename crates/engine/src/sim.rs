@@ -22,6 +22,7 @@ mod machines;
 mod network;
 mod rancher;
 mod recipes;
+mod saved;
 mod state;
 mod store;
 mod talos;

@@ -32,6 +32,9 @@ use crate::store::folder::FolderStore;
 /// The file in which hosts' keys are kept.
 const KNOWN_HOSTS: &str = "known_hosts";
 
+/// The folder for what is saved of datastores, in that of the cluster.
+const SNAPSHOTS: &str = "snapshots";
+
 /// Asks a person for what is to be kept secret, by the words that it is given; or says why nobody can be asked.
 pub type Prompt = Arc<dyn Fn(&str) -> Result<Secret, String> + Send + Sync>;
 
@@ -79,9 +82,11 @@ impl World {
             ask: asking(&places, desired, prompt),
         };
         let doors = Arc::new(Doors::default());
-        let hands: Arc<dyn Hosts> = Arc::new(RealHosts::new(user)?.telling(tell).with_files_of(folder));
+        let saved = kept.join(desired.cluster.as_str()).join(SNAPSHOTS);
+        let hands = RealHosts::new(user)?.telling(tell).with_files_of(folder).saving_to(&saved);
+        let hands: Arc<dyn Hosts> = Arc::new(hands);
         let store = Arc::new(FolderStore::new(kept));
-        let talos = talos::hands(desired, Arc::clone(&store), &places, kept);
+        let talos = talos::hands(desired, Arc::clone(&store), &places, &saved);
         let hosts: Arc<dyn Hosts> = Arc::new(FromOutside { hands, talos, doors: Arc::clone(&doors) });
         let mut providers: BTreeMap<ProviderName, Arc<dyn Provider>> = BTreeMap::new();
         if desired.machines.iter().any(|machine| machine.provider.as_str() == EXISTING) {

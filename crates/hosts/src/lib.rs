@@ -19,6 +19,7 @@ mod passwords;
 mod probe;
 mod real;
 mod recipe;
+mod saved;
 mod shell;
 mod ssh;
 pub mod talos;
@@ -44,6 +45,7 @@ pub use here::program;
 pub use mask::masked;
 pub use passwords::{Ask, Password};
 pub use real::{RealHosts, User};
+pub use saved::{Snapshot, proven};
 pub use ssh::target::spec_file;
 pub use ssh::trust::Tell;
 

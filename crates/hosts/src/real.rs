@@ -11,11 +11,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use async_trait::async_trait;
 use kubewright_model::desired::Way;
 use kubewright_model::host::HostResource;
-use kubewright_model::ids::NodeName;
+use kubewright_model::ids::{HoleName, NodeName};
 use kubewright_model::net::HostPort;
 use kubewright_model::observed::{HostSeen, Seen};
 use kubewright_model::plan::HostChange;
-use kubewright_model::recipe::Recipe;
+use kubewright_model::recipe::{Recipe, SNAPSHOT};
+use kubewright_model::secret::Secret;
 use tokio::time::Instant;
 
 use crate::connections::{Connections, unreachable};
@@ -30,7 +31,7 @@ use crate::{DialError, Dialed, Holes, HostError, Hosts, Layer, Probe, Report, ch
 /// A look is a second of work; a host whose disk is dying takes its time.
 const LOOK: Duration = Duration::from_secs(60);
 /// A change may install packages and download hundreds of megabytes over a slow line; a recipe restores an etcd.
-const CHANGE: Duration = Duration::from_secs(30 * 60);
+pub(crate) const CHANGE: Duration = Duration::from_secs(30 * 60);
 /// A daemon that reads its configuration again listens a moment later.
 const LISTENS_AGAIN: Duration = Duration::from_secs(5);
 /// Between two looks at something that a recipe waits for: soon enough that nobody notices, and no load for a host.
@@ -55,6 +56,8 @@ pub struct RealHosts {
     passwords: Arc<Passwords>,
     /// Where relative addresses of files of ours begin.
     folder: PathBuf,
+    /// Where what was saved of datastores is kept on this computer.
+    pub(crate) saved: PathBuf,
     /// How long a look may take.
     patience: Duration,
 }
@@ -69,7 +72,7 @@ impl RealHosts {
         let passwords = Arc::new(Passwords::new(user.ask));
         let home = Home::read(&user.home, user.agent)?;
         let connections = Connections::new(home, user.known_hosts, Arc::clone(&passwords));
-        Ok(Self { connections, passwords, folder: PathBuf::new(), patience: LOOK })
+        Ok(Self { connections, passwords, folder: PathBuf::new(), saved: PathBuf::new(), patience: LOOK })
     }
 
     /// The same hands, which find files and keys with relative paths in a folder.
@@ -78,6 +81,12 @@ impl RealHosts {
         self.folder = folder.to_path_buf();
         self.connections.home.spec = folder.to_path_buf();
         self
+    }
+
+    /// The same hands, which keep what was saved of datastores in a folder.
+    #[must_use]
+    pub fn saving_to(self, folder: &Path) -> Self {
+        Self { saved: folder.to_path_buf(), ..self }
     }
 
     /// The same hands, which wait so long for the answer to a look.
@@ -95,7 +104,13 @@ impl RealHosts {
     }
 
     /// Runs a script's body on a host and returns what it printed. `what` is being done, for people.
-    async fn script(&self, host: &NodeName, way: &Way, what: &str, job: Job<'_>) -> Result<String, HostError> {
+    pub(crate) async fn script(
+        &self,
+        host: &NodeName,
+        way: &Way,
+        what: &str,
+        job: Job<'_>,
+    ) -> Result<String, HostError> {
         self.script_with(host, way, what, job, None).await
     }
 
@@ -131,7 +146,7 @@ impl RealHosts {
     }
 
     /// Sends a file from here, or the rest of it, unless the host has it; says whether it was sent.
-    async fn upload(&self, host: &NodeName, way: &Way, upload: &Upload<'_>) -> Result<bool, HostError> {
+    pub(crate) async fn upload(&self, host: &NodeName, way: &Way, upload: &Upload<'_>) -> Result<bool, HostError> {
         let what = upload.in_words();
         let printed = self.script(host, way, &what, Job { body: &upload.ask()?, deadline: self.patience }).await?;
         let Some(wanted) = upload.wanted(&printed)? else { return Ok(false) };
@@ -263,20 +278,32 @@ impl Hosts for RealHosts {
         tell: &(dyn Fn(String) + Send + Sync),
     ) -> Result<Report, HostError> {
         self.connections.settle(host, way).await?;
-        let mut changed = false;
+        let mut report = Report::default();
         let mut last = String::new();
         for part in recipe::steps(recipe, holes, host)? {
             last = match part {
                 Part::Once { body, steps } => {
                     let job = Job { body: &body, deadline: CHANGE };
                     let printed = self.script(host, way, &recipe.title, job).await?;
-                    changed |= recipe::ran(recipe, &steps, holes, host, &printed)?;
+                    report.changed |= recipe::ran(recipe, &steps, holes, host, &printed)?;
                     printed
                 }
                 Part::Until(until) => self.wait(host, way, &until, holes, tell).await?,
+                Part::Bring(newest, with) => {
+                    let (path, told) = self.bring(host, way, &newest, with.as_deref()).await?;
+                    report.gave.insert(HoleName::new(SNAPSHOT), Secret::new(path.display().to_string()));
+                    report.told.push(told);
+                    String::new()
+                }
+                Part::Send(to, with) => {
+                    self.send(host, way, &to, with.as_deref(), holes).await?;
+                    report.changed = true;
+                    String::new()
+                }
             };
         }
-        Ok(Report { changed, gave: recipe::gave(recipe, holes, host, &last)?, told: Vec::new() })
+        report.gave.extend(recipe::gave(recipe, holes, host, &last)?);
+        Ok(report)
     }
 
     async fn dial(&self, host: &NodeName, way: &Way, at: &HostPort) -> Result<Dialed, DialError> {

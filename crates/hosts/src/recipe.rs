@@ -29,6 +29,10 @@ pub(crate) enum Part {
     },
     /// Something that is looked at until it holds.
     Until(Box<Until>),
+    /// A file that comes here, by its pattern, and the ending of what goes with it.
+    Bring(String, Option<String>),
+    /// A file that goes there, and the ending of what goes with it.
+    Send(String, Option<String>),
 }
 
 /// Something that is looked at until it holds.
@@ -81,7 +85,8 @@ pub(crate) fn steps(recipe: &Recipe, holes: &Holes, host: &NodeName) -> Result<V
     let mut once = Calls::default();
     let mut first = 0;
     for (index, step) in recipe.steps.iter().enumerate() {
-        let RecipeStep::Until { command, what, timeout, log } = step else {
+        let gives = index + 1 == recipe.steps.len();
+        let Some(alone) = alone(recipe, host, step, gives)? else {
             add(&mut once, index, step, holes, host)?;
             continue;
         };
@@ -89,10 +94,7 @@ pub(crate) fn steps(recipe: &Recipe, holes: &Holes, host: &NodeName) -> Result<V
             parts.push(Part::Once { body: std::mem::take(&mut once).script(), steps: first..index });
         }
         first = index + 1;
-        let gives = first == recipe.steps.len();
-        let look = |last| look(recipe, host, command, log.as_deref(), last, gives);
-        let until = Until { what: what.clone(), timeout: *timeout, look: look(false)?, last_look: look(true)? };
-        parts.push(Part::Until(Box::new(until)));
+        parts.push(alone);
     }
     let all = recipe.steps.len();
     if first < all || (all == 0 && !recipe.gives.is_empty()) {
@@ -100,6 +102,26 @@ pub(crate) fn steps(recipe: &Recipe, holes: &Holes, host: &NodeName) -> Result<V
         parts.push(Part::Once { body: once.script(), steps: first..all });
     }
     Ok(parts)
+}
+
+/// A step that is a part of its own: one that waits, and files that come and go.
+fn alone(recipe: &Recipe, host: &NodeName, step: &RecipeStep, gives: bool) -> Result<Option<Part>, HostError> {
+    Ok(Some(match step {
+        RecipeStep::Until { command, what, timeout, log } => {
+            let look = |last| look(recipe, host, command, log.as_deref(), last, gives);
+            let until = Until { what: what.clone(), timeout: *timeout, look: look(false)?, last_look: look(true)? };
+            Part::Until(Box::new(until))
+        }
+        RecipeStep::Bring { newest, with } => {
+            path(host, newest)?;
+            Part::Bring(newest.clone(), with.clone())
+        }
+        RecipeStep::Send { to, with } => {
+            path(host, to)?;
+            Part::Send(to.clone(), with.clone())
+        }
+        _ => return Ok(None),
+    }))
 }
 
 fn add(calls: &mut Calls, index: usize, step: &RecipeStep, holes: &Holes, host: &NodeName) -> Result<(), HostError> {
@@ -130,7 +152,7 @@ fn add(calls: &mut Calls, index: usize, step: &RecipeStep, holes: &Holes, host: 
             plain(host, "a unit", unit)?;
             tell("kw_stop", &[unit]);
         }
-        RecipeStep::Until { .. } => {}
+        RecipeStep::Until { .. } | RecipeStep::Bring { .. } | RecipeStep::Send { .. } => {}
         RecipeStep::Talos(_) => {
             return refuse(host, &in_words(step), "Talos has no shell, and this host has one".into());
         }
@@ -250,6 +272,8 @@ fn in_words(step: &RecipeStep) -> String {
         RecipeStep::Start { unit, .. } => format!("starting {unit}"),
         RecipeStep::Restart { unit, .. } => format!("restarting {unit}"),
         RecipeStep::Stop { unit } => format!("stopping {unit}"),
+        RecipeStep::Bring { newest, .. } => format!("bringing {newest} to this computer"),
+        RecipeStep::Send { to, .. } => format!("sending {to}"),
         RecipeStep::Talos(call) => call.to_string(),
     };
     text.chars().filter(|c| !c.is_control()).take(200).collect()

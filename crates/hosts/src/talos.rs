@@ -25,7 +25,7 @@ pub mod wire;
 pub use bundle::Bundle;
 pub use client::{Applied, ApplyMode, PORT, Running, Talos, UpgradeHow, Version, Wipe};
 pub use errors::{TalosError, TalosLayer};
-pub use etcd::{EtcdAlarm, EtcdMember, EtcdStatus, Snapshot};
+pub use etcd::{EtcdAlarm, EtcdMember, EtcdStatus};
 pub use factory::{FACTORY, FactoryError, register};
 pub use hands::{Secrets, TalosHosts, value};
 pub use resources::{

@@ -86,6 +86,13 @@ pub(crate) fn is_ours(wish: &DownloadWish) -> bool {
     wish.artifact.url.starts_with("file:")
 }
 
+impl<'a> Upload<'a> {
+    /// A file of ours that is wished on a host.
+    pub(crate) fn of(host: &'a NodeName, wish: &'a DownloadWish, folder: &'a Path) -> Self {
+        Self { host, wish, folder }
+    }
+}
+
 impl Upload<'_> {
     /// What is being done, for people.
     pub(crate) fn in_words(&self) -> String {

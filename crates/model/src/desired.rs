@@ -119,8 +119,21 @@ pub struct Desired {
     /// A rebuild does not go on with one that was cut. No spec says so: it is asked for one run.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub from_scratch: bool,
+    /// A rebuild begins the cluster with what was saved of its datastore. No spec says so: it is asked for one run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restores: Option<Saved>,
     /// Parts of the spec that this version of the program has no hands for, by name.
     pub missing: Vec<Missing>,
+}
+
+/// What a cluster is begun with that is not begun empty.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Saved {
+    /// What was saved last.
+    Latest,
+    /// This file on this computer.
+    File(String),
 }
 
 impl Desired {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::desired::Saved;
 use crate::ids::{ClusterName, HoleName, LeaseName, NodeName, RunId, StepId};
 use crate::object::ObjectKey;
 use crate::observed::ServiceSeen;
@@ -98,6 +99,9 @@ pub enum Event {
         /// The nodes that a rebuild takes away: a later one goes on with those whose end is not recorded.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         takes: Vec<NodeName>,
+        /// What a rebuild begins the cluster with, where that is not empty.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        restores: Option<Saved>,
         /// The rebuild that was cut and that this one goes on with.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         goes_on: Option<RunId>,

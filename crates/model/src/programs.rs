@@ -39,6 +39,10 @@ pub const KUBEADM: Program = Program {
     units: ["kubelet.service", "kubelet.service"],
 };
 
+/// What was saved of etcd, below the data of K3s and RKE2, until a server has begun with it. What is there of a cluster beside
+/// it is none yet.
+pub const RESTORE: &str = "server/db/kubewright-restore.db";
+
 /// What a kubelet of kubeadm reaches the API with: where it is, kubeadm has made the host a member, or is about to.
 pub const KUBELET_CONFIG: &str = "/etc/kubernetes/kubelet.conf";
 /// It is there exactly while kubeadm makes a host a member. Where it stays, kubeadm was cut off, and the host is none.

@@ -12,6 +12,9 @@ use crate::text::Text;
 use crate::units::Span;
 use crate::version::Version;
 
+/// The hole for the file on this computer that holds what was saved of the datastore.
+pub const SNAPSHOT: &str = "cluster/snapshot";
+
 /// What a recipe does to the cluster; the simulator goes by it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -34,7 +37,7 @@ pub enum Effect {
     Forget,
     /// Saves the datastore.
     Snapshot,
-    /// Puts a saved datastore back.
+    /// Starts a new cluster with what was saved of the datastore.
     Restore,
     /// Takes away what is left of a member that was cut off while it was made.
     Clear,
@@ -42,6 +45,13 @@ pub enum Effect {
     Clean,
     /// Changes nothing: it only gives.
     Look,
+}
+
+impl Effect {
+    /// Whether a cluster is there after it that was not there before.
+    pub fn begins(self) -> bool {
+        matches!(self, Self::Init | Self::Restore)
+    }
 }
 
 /// Commands and files of a distribution that have one effect.
@@ -62,7 +72,9 @@ pub struct Recipe {
 impl Recipe {
     /// Whether what it saves is brought to this computer, and so outlives the host.
     pub fn leaves_the_host(&self) -> bool {
-        self.steps.iter().any(|step| matches!(step, RecipeStep::Talos(TalosCall::Snapshot)))
+        let brings =
+            |step: &RecipeStep| matches!(step, RecipeStep::Bring { .. } | RecipeStep::Talos(TalosCall::Snapshot));
+        self.steps.iter().any(brings)
     }
 }
 
@@ -105,6 +117,21 @@ pub enum RecipeStep {
     Stop {
         /// The unit.
         unit: String,
+    },
+    /// Bring the newest file of a pattern to this computer: what was saved of the datastore. It fills the hole
+    /// [`SNAPSHOT`].
+    Bring {
+        /// A pattern of the shell.
+        newest: String,
+        /// The ending of what goes with it under the same name.
+        with: Option<String>,
+    },
+    /// Put the file that the hole [`SNAPSHOT`] names there, from this computer.
+    Send {
+        /// The path on the host.
+        to: String,
+        /// As in [`RecipeStep::Bring`].
+        with: Option<String>,
     },
     /// Ask Talos for something: it has no programs to run and no files to write.
     Talos(TalosCall),

@@ -111,6 +111,8 @@ pub fn kubelet_version(documents: &[Value]) -> Option<Version> {
 pub enum TalosCall {
     /// Begin etcd on this node. Talos refuses where it has data.
     Bootstrap,
+    /// Begin etcd on this node with what was saved of it: the file that the hole [`crate::recipe::SNAPSHOT`] names.
+    Recover,
     /// Wait until the node is a member: on a server, that etcd counts its vote; on both, that its kubelet runs.
     Joined {
         /// Its etcd is one of the cluster's.
@@ -132,7 +134,7 @@ pub enum TalosCall {
         /// How long until it answers there, at most.
         timeout: Span,
     },
-    /// Save etcd into a file beside the journals of this computer.
+    /// Save etcd into a file beside the journals of this computer, which fills the hole [`crate::recipe::SNAPSHOT`].
     Snapshot,
 }
 
@@ -141,6 +143,7 @@ impl fmt::Display for TalosCall {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Bootstrap => "bootstrapping etcd",
+            Self::Recover => "bootstrapping etcd from a snapshot",
             Self::Joined { server: true, .. } => "waiting until etcd has the node as a voting member",
             Self::Joined { server: false, .. } => "waiting until the kubelet is let in",
             Self::Runs { .. } => "waiting until the kubelet runs with the new version",

@@ -48,8 +48,10 @@ trait Compiler: Sync {
     fn upgrade(&self, context: &Context<'_>, node: &NodePlan<'_>) -> Recipe;
     /// Leaves nothing of it on the host of a server, or of an agent.
     fn leave(&self, server: bool) -> Recipe;
-    /// Saves etcd.
+    /// Saves etcd, and brings what was saved to this computer.
     fn snapshot(&self, context: &Context<'_>) -> Recipe;
+    /// Starts a new cluster on a server with what was saved of etcd, where this version can do that.
+    fn restore(&self, context: &Context<'_>, node: &NodePlan<'_>) -> Option<Recipe>;
 }
 
 /// The compiler for a distribution; none where there is none yet.
@@ -136,7 +138,10 @@ impl Recipes {
             upgrade: Arc::new(compiler.upgrade(context, node)),
             leave: if server { self.leaving.server.clone() } else { self.leaving.agent.clone() },
             snapshot: self.snapshot.clone().filter(|_| server),
-            restore: None,
+            restore: match server && self.snapshot.is_some() {
+                true => compiler.restore(context, node).map(Arc::new),
+                false => None,
+            },
         }
     }
 }

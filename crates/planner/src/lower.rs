@@ -98,6 +98,7 @@ pub fn lower(file: &ClusterFile) -> (Desired, Vec<Diagnostic>) {
         take_strays: false,
         without_backup: false,
         from_scratch: false,
+        restores: None,
         missing: missing::missing(file),
         drain_timeout: spec.maintenance.drain_timeout,
         secrets: places,

@@ -155,7 +155,7 @@ fn whole_node(kept: &[Step], word: &str) -> Option<Note> {
     let of = |step: &&Step| step.subject.node().is_some_and(|node| node.as_str() == word);
     let joins = |step: &Step| match &step.action {
         Action::RunRecipe { recipe, .. } => {
-            matches!(recipe.effect, Effect::Init | Effect::JoinServer | Effect::JoinAgent)
+            recipe.effect.begins() || matches!(recipe.effect, Effect::JoinServer | Effect::JoinAgent)
         }
         _ => false,
     };
@@ -175,7 +175,7 @@ fn is_of_hypervisor(step: &Step) -> bool {
 }
 
 fn begins(step: &Step) -> bool {
-    matches!(&step.action, Action::RunRecipe { recipe, .. } if recipe.effect == Effect::Init)
+    matches!(&step.action, Action::RunRecipe { recipe, .. } if recipe.effect.begins())
 }
 
 fn is_front(step: &Step) -> bool {

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use kubewright_engine::{Begun, EngineError, Request, RunReport, Stop, engine};
-use kubewright_model::desired::Desired;
+use kubewright_model::desired::{Desired, Saved};
 use kubewright_model::diagnostic::nearest;
 use kubewright_model::event::{EVENT_FORMAT, Event, Record, RunEnd};
 use kubewright_model::ids::{ClusterName, NodeName};
@@ -87,7 +87,8 @@ pub(super) fn rebuild(arguments: &Arguments, rebuild: &Rebuild) -> Result<Done, 
     let change = &rebuild.change;
     let desired = source::read(&change.file, Reading::of(arguments, change.output))?.desired;
     let (without_backup, from_scratch) = (rebuild.without_backup, rebuild.from_scratch);
-    let desired = Desired { without_backup, from_scratch, ..desired };
+    let restores = rebuild.restore.as_deref().map(|it| saved(arguments, it)).transpose()?;
+    let desired = Desired { without_backup, from_scratch, restores, ..desired };
     if rebuild.rehearse {
         let played = super::rebuild::rehearsed(&desired)?;
         if played != Done::Well || !(change.yes || std::io::stdin().is_terminal()) {
@@ -95,6 +96,19 @@ pub(super) fn rebuild(arguments: &Arguments, rebuild: &Rebuild) -> Result<Done, 
         }
     }
     whole(arguments, change, desired, Ask::Rebuild, "rebuild")
+}
+
+/// What a cluster is to be begun with. A file is found from where we are, whenever it is read.
+fn saved(arguments: &Arguments, restore: &Path) -> Result<Saved, Problem> {
+    if restore == Path::new("latest") {
+        return Ok(Saved::Latest);
+    }
+    if arguments.simulated.is_some() {
+        return Ok(Saved::File(restore.display().to_string()));
+    }
+    let failed = |error| Problem::new(Done::Usage, format!("cannot read {}: {error}", restore.display()));
+    let path = std::fs::canonicalize(restore).map_err(failed)?;
+    Ok(Saved::File(path.display().to_string()))
 }
 
 fn whole(

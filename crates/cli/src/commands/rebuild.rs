@@ -2,7 +2,7 @@
 
 use kubewright_engine::rehearse::{Played, rebuild};
 use kubewright_engine::{RunReport, sim};
-use kubewright_model::desired::Desired;
+use kubewright_model::desired::{Desired, Saved};
 use kubewright_model::event::{Record, RunEnd};
 use kubewright_model::ids::ClusterName;
 use kubewright_report::{Rebuilt, rebuilds};
@@ -22,8 +22,9 @@ const SEED: u64 = 1;
 pub(super) fn rehearsed(desired: &Desired) -> Result<Done, Problem> {
     remark!("{}", paint(PRETEND, format!("rehearsing the rebuild of {} in a simulated data centre", desired.cluster)));
     let mut progress = Progress::new();
-    // There nothing was cut.
-    let desired = Desired { from_scratch: true, ..desired.clone() };
+    // There nothing was cut, and nothing was saved but what is saved there.
+    let restores = desired.restores.as_ref().map(|_| Saved::Latest);
+    let desired = Desired { from_scratch: true, restores, ..desired.clone() };
     let played = sim::run(rebuild(&desired, SEED, &[], &mut |record: &Record| progress.hear(record)));
     let played = played.map_err(|error| Problem::new(Done::Unfinished, format!("cannot start: {error}")))??;
     say!("{}", paint(PRETEND, "rehearsal: nothing real was touched, and times are simulated"));

@@ -3,9 +3,10 @@
 //! A rebuild writes down at its beginning which nodes it takes away. Those whose end it did not write down are still to be
 //! taken away; in the place of all others stands what was made since.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-use kubewright_model::desired::Desired;
+use kubewright_model::desired::{Desired, Saved};
 use kubewright_model::event::{Event, Outcome, Record, RunEnd};
 use kubewright_model::ids::{ClusterName, NodeName, RunId};
 use kubewright_model::observed::Observed;
@@ -19,26 +20,39 @@ pub(super) struct Unfinished {
     pub(super) run: RunId,
     /// The nodes that it has still to take away.
     pub(super) left: BTreeSet<NodeName>,
+    /// What it was to begin the cluster with.
+    pub(super) restores: Option<Saved>,
 }
 
 impl Engine {
-    /// The rebuild that was cut, unless the cluster was built or destroyed whole since.
+    /// The rebuild that was cut, unless something else has changed the cluster since: then nobody knows any more what is
+    /// old and what is new, and a rebuild begins anew.
     pub(super) fn unfinished(&self, cluster: &ClusterName) -> Option<Unfinished> {
         // A journal that cannot be read tells of no rebuild: the worst is that one begins anew.
         let runs = self.store.runs(cluster).unwrap_or_default();
         for run in runs.into_iter().rev() {
             let records = self.store.journal(cluster, &run).unwrap_or_default();
-            let Some((ask, only, takes)) = began(&records) else { continue };
-            let complete = records.iter().any(|it| matches!(it.event, Event::RunEnded { end: RunEnd::Complete, .. }));
+            let Some((ask, restores, takes)) = began(&records) else { continue };
+            let did = || records.iter().any(|it| matches!(it.event, Event::StepEnded { outcome: Outcome::Done, .. }));
             match ask {
-                Ask::Rebuild if complete => return None,
-                Ask::Rebuild => return Some(Unfinished { run, left: left(takes, &records) }),
-                Ask::Destroy => return None,
-                Ask::Apply if complete && only.is_empty() => return None,
-                Ask::Apply | Ask::Replace(_) | Ask::ReplaceOutdated | Ask::Backup => {}
+                Ask::Rebuild if is_complete(&records) => return None,
+                Ask::Rebuild => {
+                    return Some(Unfinished { run, left: left(takes, &records), restores: restores.cloned() });
+                }
+                Ask::Apply | Ask::Destroy | Ask::Replace(_) | Ask::ReplaceOutdated if did() => return None,
+                Ask::Apply | Ask::Destroy | Ask::Replace(_) | Ask::ReplaceOutdated | Ask::Backup => {}
             }
         }
         None
+    }
+
+    /// What is wished of a run: one that goes on with a rebuild begins the cluster with what that was to begin it with.
+    pub(super) fn wished<'d>(&self, desired: &'d Desired, ask: &Ask) -> Cow<'d, Desired> {
+        let goes_on = *ask == Ask::Rebuild && !desired.from_scratch && desired.restores.is_none();
+        match goes_on.then(|| self.unfinished(&desired.cluster)).flatten().and_then(|rebuild| rebuild.restores) {
+            Some(saved) => Cow::Owned(Desired { restores: Some(saved), ..desired.clone() }),
+            None => Cow::Borrowed(desired),
+        }
     }
 
     /// The run that one goes on with, whose look has found it.
@@ -48,9 +62,13 @@ impl Engine {
     }
 }
 
-fn began(records: &[Record]) -> Option<(&Ask, &[String], &[NodeName])> {
+fn is_complete(records: &[Record]) -> bool {
+    records.iter().any(|it| matches!(it.event, Event::RunEnded { end: RunEnd::Complete, .. }))
+}
+
+fn began(records: &[Record]) -> Option<(&Ask, Option<&Saved>, &[NodeName])> {
     records.iter().find_map(|record| match &record.event {
-        Event::RunStarted { ask, only, takes, .. } => Some((ask, only.as_slice(), takes.as_slice())),
+        Event::RunStarted { ask, restores, takes, .. } => Some((ask, restores.as_ref(), takes.as_slice())),
         _ => None,
     })
 }

@@ -292,7 +292,7 @@ impl<'a> Hands<'a> {
         if recipe.effect == Effect::JoinServer {
             self.nobody_learns(host, tell).await?;
         }
-        if recipe.effect == Effect::Init {
+        if recipe.effect.begins() {
             if self.is_member_already(host, way).await? {
                 return Err(Fault::from(format!("{host} belongs to a cluster already, so no new one is begun on it")));
             }
@@ -304,12 +304,13 @@ impl<'a> Hands<'a> {
         let holes = self.filler.values(action)?;
         let say = |message: String| tell(Saying::Tells(message));
         let report = patiently!(tell, hands.run(host, way, recipe, &holes, &say))?;
+        report.told.into_iter().for_each(|told| tell(Saying::Tells(told)));
         for hole in report.gave.keys() {
             tell(Saying::Filled(hole.clone()));
         }
         self.filler.give(report.gave)?;
         match recipe.effect {
-            Effect::Init | Effect::JoinServer => self.filler.serves(host),
+            Effect::Init | Effect::Restore | Effect::JoinServer => self.filler.serves(host),
             Effect::Leave => self.filler.leaves(host),
             _ => {}
         }
@@ -382,7 +383,7 @@ fn tell_once(tell: Tell<'_>, told: &mut String, message: String) {
 fn starts(action: &Action) -> Option<&NodeName> {
     match action {
         Action::RunRecipe { host, recipe, .. } => {
-            matches!(recipe.effect, Effect::Init | Effect::JoinServer | Effect::JoinAgent).then_some(host)
+            (recipe.effect.begins() || matches!(recipe.effect, Effect::JoinServer | Effect::JoinAgent)).then_some(host)
         }
         _ => None,
     }

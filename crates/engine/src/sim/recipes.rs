@@ -17,6 +17,7 @@ use super::kubeadm::{AUTHORITY, KUBELET, OURS, told};
 use super::kubernetes::Node;
 use super::network::Door;
 use super::rancher::{Config, Kind, Marks, PASSWORD, kubeconfig};
+use super::saved::leaves_alone;
 use super::state::{Machine, State};
 use super::timing;
 
@@ -54,6 +55,8 @@ impl Ssh {
                 RecipeStep::Start { unit, reads } => self.enter(host, recipe, unit, reads).await?,
                 RecipeStep::Restart { unit, reads } => self.restart(host, recipe, unit, reads).await?,
                 RecipeStep::Stop { unit } => self.stop(host, recipe, unit).await,
+                RecipeStep::Bring { .. } => self.centre.take(timing::SNAPSHOT).await,
+                RecipeStep::Send { to, .. } => self.takes_back(host, to, holes).await?,
                 RecipeStep::Talos(call) => self.talos_call(host, recipe, call, holes, tell).await?,
                 RecipeStep::Until { command, what, timeout, .. } => {
                     self.until(host, recipe, command, what, *timeout, tell).await?;
@@ -72,9 +75,13 @@ impl Ssh {
             state.end_cluster_without_servers();
         }
         if recipe.steps.iter().any(|step| matches!(step, RecipeStep::Talos(_))) {
-            return self.talos_ran(host, recipe);
+            let mut report = self.talos_ran(host, recipe)?;
+            report.gave.extend(self.saves(host, recipe));
+            return Ok(report);
         }
-        Ok(Report { changed: true, gave: self.gives(host, recipe, holes)?, told: Vec::new() })
+        let mut gave = self.gives(host, recipe, holes)?;
+        gave.extend(self.saves(host, recipe));
+        Ok(Report { changed: true, gave, told: Vec::new() })
     }
 
     async fn stop(&self, host: &NodeName, recipe: &Recipe, unit: &str) {
@@ -103,6 +110,9 @@ impl Ssh {
                 if self.on(host, |machine| machine.file(program).is_none()) {
                     return Err(failed(host, program, "No such file or directory".into()));
                 }
+                if words.contains(&"--cluster-reset") {
+                    return self.resets_etcd(host, &words).await;
+                }
                 let now = self.centre.now();
                 if let Err(why) = self.centre.at_present().api(now) {
                     return Err(failed(host, &words.join(" "), why));
@@ -112,6 +122,10 @@ impl Ssh {
             }
             ["/bin/sh", "-c", script] if script.contains("containerd-shim") => {
                 self.on(host, |machine| machine.containers = false);
+                Ok(())
+            }
+            ["/bin/sh", "-c", script] if leaves_alone(script) => {
+                self.centre.lock().alone(host);
                 Ok(())
             }
             ["/bin/sh", "-c", script] => self.kubeadm_script(host, recipe, script).await.unwrap_or(Ok(())),
@@ -259,7 +273,7 @@ impl State {
         let config = self.suits(host, recipe.effect != Effect::JoinAgent)?;
         let token = self.machine(host).and_then(|machine| machine.file(&config.kind.token()).cloned());
         match recipe.effect {
-            Effect::Init => {
+            Effect::Init | Effect::Restore => {
                 if let Some(holder) = self.holder() {
                     self.breach(now, format!("{host} was to begin a second cluster beside that of {holder}"));
                     return Err(format!("{holder} holds this cluster's data already"));
@@ -277,6 +291,13 @@ impl State {
                     namespaces: ["default", "kube-system", "kube-public", "kube-node-lease"].map(Into::into).into(),
                     ..Default::default()
                 };
+                if recipe.effect == Effect::Restore {
+                    let saved = self.reset_to(host)?;
+                    if saved.token != self.cluster.token {
+                        return Err("bootstrap data already found and encrypted with different token".into());
+                    }
+                    self.is_again(host, saved);
+                }
                 Ok(timing::INIT)
             }
             Effect::JoinServer => {
@@ -351,7 +372,7 @@ impl State {
 
     /// Writes the new member into the books.
     fn started(&mut self, host: &NodeName, recipe: &Recipe, unit: &str, reads: &Digest, serves_at: u64) {
-        let server = matches!(recipe.effect, Effect::Init | Effect::JoinServer);
+        let server = recipe.effect.begins() || recipe.effect == Effect::JoinServer;
         let Some(machine) = self.machine_mut(host) else { return };
         let marks = Config::read(machine).map(|config| config.marks()).unwrap_or_default();
         let there = machine.host.units.get(unit);

@@ -104,6 +104,9 @@ pub struct State {
     pub(super) creating: BTreeMap<String, u32>,
     /// The cluster.
     pub cluster: Cluster,
+    /// What was saved of it, by the file that it is in.
+    #[serde(default)]
+    pub(super) saved: BTreeMap<String, Cluster>,
     pub(super) ending: bool,
     /// Agents that may be drained at once.
     pub(super) max_unavailable: usize,
@@ -208,6 +211,7 @@ impl State {
             balancers: BTreeMap::new(),
             creating: BTreeMap::new(),
             cluster: Cluster::default(),
+            saved: BTreeMap::new(),
             ending: false,
             max_unavailable: 1,
             staying: BTreeSet::new(),

@@ -11,7 +11,7 @@ use kubewright_model::desired::{FORGOTTEN, Way};
 use kubewright_model::host::HostResource;
 use kubewright_model::ids::{HoleName, NodeName};
 use kubewright_model::observed::{HostSeen, KubernetesSeen, MemberSeen, UnitSeen};
-use kubewright_model::recipe::{Effect, Recipe};
+use kubewright_model::recipe::Recipe;
 use kubewright_model::secret::Secret;
 use kubewright_model::talos::{MachineConfig, TALOS_KUBECONFIG, TalosCall, TalosImage, TalosSeen, kubelet_version};
 use kubewright_model::units::{Size, Span};
@@ -296,8 +296,9 @@ impl Ssh {
                 let takes = self.centre.at_present().bootstraps(host, now).map_err(refuses)?;
                 tokio::time::sleep(Duration::from_millis(takes)).await;
             }
+            TalosCall::Recover => self.recovers(host, holes, call).await?,
             TalosCall::Joined { server, timeout } => {
-                if recipe.effect != Effect::Init {
+                if !recipe.effect.begins() {
                     self.joins(host, *server, *timeout, tell).await?;
                 }
                 let what = call.to_string();
@@ -454,7 +455,7 @@ impl State {
     }
 
     /// A new etcd on this node: refused where it has data, as the real one does.
-    fn bootstraps(&mut self, host: &NodeName, now: u64) -> Result<u64, String> {
+    pub(super) fn bootstraps(&mut self, host: &NodeName, now: u64) -> Result<u64, String> {
         let machine = self.machine(host).ok_or("the machine is gone")?;
         if !machine.is_control_plane() {
             return Err(

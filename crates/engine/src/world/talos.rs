@@ -15,23 +15,19 @@ use crate::holes::Secrets;
 use crate::places::Places;
 use crate::store::folder::FolderStore;
 
-/// The folder for what is saved of etcd, in that of the cluster.
-const SNAPSHOTS: &str = "snapshots";
-
 /// Hands on nodes of Talos; none where the spec has none.
 pub(super) fn hands(
     desired: &Desired,
     store: Arc<FolderStore>,
     places: &Places,
-    kept: &Path,
+    saved: &Path,
 ) -> Option<Arc<dyn Hosts>> {
     if desired.kubernetes.distribution != Distribution::Talos {
         return None;
     }
-    let snapshots = kept.join(desired.cluster.as_str()).join(SNAPSHOTS);
     let (desired, places) = (desired.clone(), places.clone());
     let secrets = move || Secrets { store: &*store, pretend: None, places: &places }.kept(&desired, TALOS_SECRETS);
-    Some(Arc::new(TalosHosts::new(Arc::new(secrets), &snapshots)))
+    Some(Arc::new(TalosHosts::new(Arc::new(secrets), saved)))
 }
 
 /// The name of a part of those secrets, where a secret is one.

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use kubewright_engine::rehearse::rebuild;
 use kubewright_engine::sim;
 use kubewright_engine::store::Store as _;
-use kubewright_model::desired::Desired;
-use kubewright_model::event::{Event, Outcome, RunEnd};
-use kubewright_model::plan::{Ask, Stage};
+use kubewright_model::desired::{Desired, Saved};
+use kubewright_model::digest::Digest;
+use kubewright_model::event::{EVENT_FORMAT, Event, Outcome, Record, RunEnd};
+use kubewright_model::plan::{Ask, Fingerprint, Plan, Stage, Weight};
 
 use crate::yard::{Cut, Yard, desired};
 
@@ -113,7 +114,7 @@ fn what_is_built_since_goes_only_from_scratch() {
         let (_, whole) = yard.plan(&Ask::Rebuild, &[]).await;
         assert_eq!(whole.ask, Ask::Rebuild);
         assert_eq!(whole.steps.iter().filter(|step| step.stage == Stage::Removal).count(), removals);
-        // The whole file was applied since: nothing is left to go on with.
+        // Something else has changed the cluster since: nothing is left to go on with.
         yard.desired.from_scratch = false;
         assert_eq!(yard.run_to_the_end(&Ask::Apply, &[], 2).await.last().map(String::as_str), Some("complete"));
         let (_, anew) = yard.plan(&Ask::Rebuild, &[]).await;
@@ -139,6 +140,123 @@ fn one_whose_checks_do_not_hold_is_over_and_says_so() {
         assert!(ended.unwrap()[0].starts_with("pods in all namespaces: "));
         let (observed, _) = yard.plan(&Ask::Rebuild, &[]).await;
         assert_eq!(observed.unfinished, None);
+    })
+    .unwrap();
+}
+
+/// A cluster whose servers are there before us.
+const FLEET: &str = r#"apiVersion: kubewright.dev/v1alpha1
+kind: Cluster
+metadata: { name: fleet }
+spec:
+  kubernetes: { distribution: k3s, version: v1.34.1+k3s1, endpoint: { host: 10.0.0.11 } }
+  pools:
+    plane: { role: both, names: [red, green, blue], addresses: [10.0.0.11-13], existing: {} }
+    work: { role: agent, names: [one], addresses: [10.0.0.21], existing: {} }
+"#;
+
+/// Something that somebody wrote into the cluster, which no spec brings back.
+const NOTES: &str = "notes of somebody";
+
+fn has_notes(yard: &Yard) -> bool {
+    yard.centre.snapshot().cluster.set_by_others.contains_key(NOTES)
+}
+
+fn writes_notes(yard: &Yard) {
+    yard.centre.alter(|state| {
+        state.cluster.set_by_others.insert(NOTES.into(), ("somebody".into(), "all of it".into()));
+    });
+}
+
+#[test]
+fn what_was_saved_is_there_again_wherever_it_is_cut() {
+    for spec in [LAB, FLEET] {
+        sim::run(async {
+            let mut yard = built(desired(spec)).await;
+            writes_notes(&yard);
+            yard.desired.restores = Some(Saved::Latest);
+            let (_, plan) = yard.plan(&Ask::Rebuild, &[]).await;
+            let cuts = (1..=plan.steps.len()).flat_map(|many| [Cut::Started(many), Cut::Ended(many)]);
+            for cut in cuts {
+                let mut twin = yard.twin();
+                twin.centre.announce_end();
+                let was_cut = twin.run_until(cut, &Ask::Rebuild, &[]).await;
+                // Who runs it again need not say once more that it is restored.
+                twin.desired.restores = None;
+                if was_cut {
+                    let told = twin.run_to_the_end(&Ask::Rebuild, &[], 3).await;
+                    assert_eq!(told.last().map(String::as_str), Some("complete"), "{cut:?}: {told:?}");
+                }
+                assert!(has_notes(&twin), "{cut:?}");
+                assert_eq!(twin.complaints(&Ask::Rebuild, &[]).await, [""; 0], "{cut:?}");
+            }
+        })
+        .unwrap();
+    }
+}
+
+/// A run that somebody else's journal tells of: it began, this step ended well, and it was cut.
+fn told_of(yard: &Yard, run: &str, ask: Ask, step: &str) {
+    let takes = yard.desired.machines.iter().map(|machine| machine.name.clone()).collect();
+    let began = Event::RunStarted {
+        run: run.into(),
+        cluster: yard.desired.cluster.clone(),
+        ask,
+        only: Vec::new(),
+        fingerprint: Fingerprint(Digest::of("")),
+        steps: 9,
+        simulated: true,
+        wall: 1_700_000_000,
+        takes,
+        restores: None,
+        goes_on: None,
+    };
+    let mut journal = yard.store.start_journal(&yard.desired.cluster, &run.into()).unwrap();
+    for (seq, event) in [began, Event::StepEnded { step: step.into(), outcome: Outcome::Done }].into_iter().enumerate()
+    {
+        journal.write(&Record { format: EVENT_FORMAT, seq: seq as u64, at: 0, event }).unwrap();
+    }
+}
+
+#[test]
+fn one_that_was_cut_while_the_old_cluster_lives_saves_it_once_more() {
+    sim::run(async {
+        let yard = built(desired(LAB)).await;
+        told_of(&yard, "run-cut", Ask::Rebuild, "leave/red");
+        let (observed, rest) = yard.plan(&Ask::Rebuild, &[]).await;
+        assert_eq!(observed.unfinished.map(|left| left.len()), Some(2));
+        assert_eq!(rest.steps[0].stage, Stage::Backup);
+        // Whoever brought red back into the old cluster: it goes with it.
+        let removals = |plan: &Plan| plan.steps.iter().filter(|step| step.stage == Stage::Removal).count();
+        assert_eq!(removals(&rest), 3);
+        // Since something else has changed the cluster, it is another one.
+        told_of(&yard, "run-since", Ask::Apply, "label/red");
+        let (observed, anew) = yard.plan(&Ask::Rebuild, &[]).await;
+        assert_eq!((observed.unfinished, removals(&anew)), (None, 3));
+    })
+    .unwrap();
+}
+
+#[test]
+fn nothing_is_restored_from_nothing() {
+    sim::run(async {
+        let mut yard = built(desired(LAB)).await;
+        let blocked = async |yard: &Yard| {
+            let plan = yard.engine().plan(&yard.desired, &Ask::Rebuild, &[]).await.unwrap().plan;
+            plan.notes.iter().filter(|note| note.weight == Weight::Blocks).map(|note| note.message.clone()).collect()
+        };
+        yard.desired.restores = Some(Saved::Latest);
+        yard.desired.without_backup = true;
+        let why: Vec<String> = blocked(&yard).await;
+        assert_eq!(why, ["cannot be restored: nothing was saved of this cluster from here"]);
+        yard.desired.without_backup = false;
+        assert_eq!(blocked(&yard).await, [""; 0]);
+        yard.desired.restores = Some(Saved::File("elsewhere.db".into()));
+        let (report, _) = yard.run(&Ask::Rebuild, &[]).await;
+        let report = report.unwrap();
+        let failed = &report.failed;
+        assert_eq!(failed.len(), 1, "{report:?}");
+        assert!(failed[0].1.causes.join(": ").contains("elsewhere.db"), "{failed:?}");
     })
     .unwrap();
 }

@@ -25,6 +25,7 @@ pub(crate) enum Library {
     System,
     Download,
     Upload,
+    Bring,
     Sshd,
     Steps,
     Back,
@@ -45,6 +46,7 @@ impl Library {
             Self::System => include_str!("system.sh"),
             Self::Download => include_str!("download.sh"),
             Self::Upload => include_str!("upload.sh"),
+            Self::Bring => include_str!("bring.sh"),
             Self::Sshd => include_str!("sshd.sh"),
             Self::Steps => include_str!("steps.sh"),
             Self::Back => include_str!("back.sh"),
@@ -55,7 +57,7 @@ impl Library {
     /// The libraries whose functions this one calls.
     fn needs(self) -> &'static [Self] {
         match self {
-            Self::Base | Self::Before | Self::Files | Self::Packages => &[],
+            Self::Base | Self::Before | Self::Files | Self::Packages | Self::Bring => &[],
             Self::Kernel | Self::Units | Self::Back => &[Self::Files],
             Self::Users | Self::System | Self::Sshd => &[Self::Files, Self::Packages],
             Self::Download | Self::Repositories => &[Self::Packages],

@@ -85,6 +85,10 @@ kw_kubernetes() {
 		kw_there "./var/lib/rancher/$kw_value"
 		case $? in 0) kw_joined=yes && break ;; 2) kw_joined=unknown ;; esac
 	done
+	# What was saved lies there until a server has begun with it: what it has made so far is nothing yet.
+	for kw_up in k3s rke2; do
+		[ ! -e "var/lib/rancher/$kw_up/server/db/kubewright-restore.db" ] || kw_joined=restores
+	done
 	# kubeadm's own files are there before it is done, so it is said while it is under way.
 	if [ "$kw_joined" = no ]; then
 		kw_there ./etc/kubernetes/kubelet.conf
@@ -99,10 +103,11 @@ kw_kubernetes() {
 		2) kw_joined=unknown ;;
 		esac
 	fi
+	[ "$kw_joined" != restores ] || kw_joined=no
 	printf 'joined %s\n' "$kw_joined"
 	# What is said when a server has begun or joined its cluster.
 	for kw_up in k3s rke2; do
-		[ -e "var/lib/rancher/$kw_up/server/db/etcd/member/wal" ] || continue
+		[ "$kw_joined" = yes ] && [ -e "var/lib/rancher/$kw_up/server/db/etcd/member/wal" ] || continue
 		kw_joined=begins
 		while IFS= read -r kw_value || [ -n "$kw_value" ]; do
 			case $kw_value in server:*) kw_joined= && break ;; esac

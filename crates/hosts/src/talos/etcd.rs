@@ -1,22 +1,14 @@
-//! One node's Talos API: its etcd.
-//!
-//! A snapshot is etcd's file with the SHA-256 of it behind it: `server/etcdserver/api/v3rpc/maintenance.go` sends that last,
-//! and `etcdutl/snapshot/v3_snapshot.go` knows by the length that it is there, because etcd's file has whole pages of 512 bytes
-//! at least. Talos hands the stream on as it is (`EtcdSnapshot`, `v1alpha1_server.go`).
+//! One node's Talos API: its etcd. Talos hands snapshots on as etcd sends them (`EtcdSnapshot`, `v1alpha1_server.go`).
 
-use kubewright_model::digest::Digest;
-use ring::digest::{Context, SHA256, SHA256_OUTPUT_LEN};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
 use super::client::{Talos, only};
 use super::errors::TalosError;
 use super::wire;
+use crate::saved::{Proof, Snapshot};
 
 /// Bytes of a part that is sent: as many as `talosctl` sends (`EtcdRecover`, `pkg/machinery/client/client.go`).
 const PART: usize = 4096;
-/// etcd's file has whole pages.
-const PAGE: u64 = 512;
-const TRAILER: usize = SHA256_OUTPUT_LEN;
 
 /// A member of etcd.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,15 +51,6 @@ pub enum EtcdAlarm {
     NoSpace(u64),
     /// A member's data is not what the others have.
     Corrupt(u64),
-}
-
-/// A snapshot that has come whole.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Snapshot {
-    /// Its bytes, with the digest behind them.
-    pub size: u64,
-    /// The SHA-256 of what was written, the digest behind it included: of the file as it lies there.
-    pub digest: Digest,
 }
 
 impl Talos {
@@ -212,71 +195,5 @@ impl Talos {
             answer = sent => only::<wire::Empty>(answer?).map(drop),
             Some(why) = failure.recv() => Err(TalosError::Ours { why: format!("the snapshot cannot be read: {why}") }),
         }
-    }
-}
-
-/// What is known of a snapshot while it goes by.
-struct Proof {
-    /// Of what is certainly not the digest at the end.
-    before: Context,
-    /// Of everything.
-    whole: Context,
-    tail: Vec<u8>,
-    size: u64,
-}
-
-impl Default for Proof {
-    fn default() -> Self {
-        Self { before: Context::new(&SHA256), whole: Context::new(&SHA256), tail: Vec::new(), size: 0 }
-    }
-}
-
-impl Proof {
-    fn see(&mut self, bytes: &[u8]) {
-        self.size += bytes.len() as u64;
-        self.whole.update(bytes);
-        self.tail.extend_from_slice(bytes);
-        let sure = self.tail.len().saturating_sub(TRAILER);
-        self.before.update(&self.tail[..sure]);
-        self.tail.drain(..sure);
-    }
-
-    fn end(self) -> Result<Snapshot, &'static str> {
-        let Self { before, whole, tail, size } = self;
-        if size <= TRAILER as u64 || size % PAGE != TRAILER as u64 {
-            return Err("is cut off: it has no digest at its end");
-        }
-        if before.finish().as_ref() != tail {
-            return Err("is damaged: its digest is another one");
-        }
-        Ok(Snapshot { size, digest: Digest::parse(&hex::encode(whole.finish())).ok_or("has no digest")? })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn proven(bytes: &[u8], part: usize) -> Result<Snapshot, &'static str> {
-        let mut proof = Proof::default();
-        bytes.chunks(part).for_each(|part| proof.see(part));
-        proof.end()
-    }
-
-    #[test]
-    fn a_snapshot_is_proven_however_it_is_cut_into_parts() {
-        let pages: Vec<u8> = (0..4096u32).map(|at| at as u8).collect();
-        let whole = [pages.clone(), ring::digest::digest(&SHA256, &pages).as_ref().to_vec()].concat();
-        for part in [1, 7, 31, 32, 33, 512, 4096, 5000] {
-            assert_eq!(proven(&whole, part), Ok(Snapshot { size: 4128, digest: Digest::of(&whole) }), "{part}");
-        }
-        let mut damaged = whole.clone();
-        damaged[100] ^= 1;
-        assert!(proven(&damaged, 1000).unwrap_err().contains("damaged"));
-        for cut in [0, 31, 32, 512, 4000, 4096] {
-            assert!(proven(&whole[..cut], 1000).unwrap_err().contains("cut off"), "{cut}");
-        }
-        // A whole page less, and still with 32 bytes too many.
-        assert!(proven(&whole[..3616], 1000).unwrap_err().contains("damaged"));
     }
 }

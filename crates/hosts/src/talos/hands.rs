@@ -195,7 +195,7 @@ impl Hosts for TalosHosts {
                 let (what, why) = (recipe.title.clone(), "Talos has no shell to run that in".to_string());
                 return Err(HostError::Failed { host: host.clone(), what, why, log: Vec::new() });
             };
-            report.told.extend(self.call(host, way, call, holes, tell).await?);
+            self.call(host, way, call, holes, &mut report, tell).await?;
         }
         for output in recipe.gives.iter().filter(|output| output.file == TALOS_KUBECONFIG) {
             let told = |error: TalosError| failed(host, "reading the kubeconfig", error);

@@ -12,6 +12,7 @@ mod lab;
 mod life;
 mod network;
 mod packages;
+mod saved;
 mod systemd;
 #[path = "../talos/mod.rs"]
 mod talos;

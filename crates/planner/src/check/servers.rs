@@ -27,7 +27,7 @@ enum Deed<'p> {
 fn deed(step: &Step) -> Option<Deed<'_>> {
     match &step.action {
         Action::RunRecipe { host, recipe, .. } => match recipe.effect {
-            Effect::Init => Some(Deed::Begins),
+            Effect::Init | Effect::Restore => Some(Deed::Begins),
             Effect::JoinServer => Some(Deed::Joins(host)),
             Effect::Leave | Effect::Clear => Some(Deed::Silences(host)),
             _ => None,

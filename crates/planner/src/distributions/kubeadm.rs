@@ -120,6 +120,11 @@ impl Compiler for Kubeadm {
     fn snapshot(&self, context: &Context<'_>) -> Recipe {
         backups::snapshot(context)
     }
+
+    /// What is saved holds all that this takes; nobody has built it yet.
+    fn restore(&self, _: &Context<'_>, _: &NodePlan<'_>) -> Option<Recipe> {
+        None
+    }
 }
 
 /// What kubeadm looks for before it begins, and no system has without being told. The package of Red Hat's family that

@@ -257,6 +257,10 @@ impl Compiler for Program {
     fn snapshot(&self, context: &Context<'_>) -> Recipe {
         self.save(context)
     }
+
+    fn restore(&self, context: &Context<'_>, node: &NodePlan<'_>) -> Option<Recipe> {
+        Some(self.begin_again(context, node))
+    }
 }
 
 /// What a file of a release is called without machine and ending: `k3s-airgap-images`, `rke2-images-core`.

@@ -92,4 +92,8 @@ impl Compiler for Talos {
     fn snapshot(&self, context: &Context<'_>) -> Recipe {
         recipes::snapshot(context)
     }
+
+    fn restore(&self, context: &Context<'_>, _: &NodePlan<'_>) -> Option<Recipe> {
+        Some(recipes::restore(context))
+    }
 }

@@ -59,6 +59,8 @@ fn steps(recipe: &Recipe) -> Vec<String> {
         RecipeStep::Restart { unit, .. } => format!("restart {unit}"),
         RecipeStep::Stop { unit } => format!("stop {unit}"),
         RecipeStep::Talos(call) => format!("{call:?}"),
+        kubewright_model::recipe::RecipeStep::Bring { newest, .. } => format!("bring {newest}"),
+        kubewright_model::recipe::RecipeStep::Send { to, .. } => format!("send {to}"),
     });
     steps.collect()
 }

@@ -149,9 +149,14 @@ fn start_cluster(draft: &mut Draft<'_>, members: &[&Node<'_>]) {
     // Nobody answers and nobody remembers a cluster: any server may begin. One that was cut off in that has parts of a
     // control plane that run, and which a balancer may send to.
     let able = members.iter().filter(|node| role_is_server(node));
-    let able = able.filter_map(|node| Some((*node, recipes(node)?.init.clone()?)));
+    let able = able.filter_map(|node| Some((*node, begins(draft.desired, node)?)));
     let cut = |node: &Node<'_>| node.answers().is_some_and(|host| host.is_half_a_member() && !host.may_vote());
     let seed = able.min_by_key(|(node, _)| !cut(node));
+    if seed.is_none() && draft.desired.restores.is_some() {
+        let message = "this version has no way to begin a cluster of this kind with what was saved";
+        let help = "leave `--restore` out, and put back by hand what the cluster needs";
+        draft.note(Weight::Blocks, Subject::Cluster, message, help);
+    }
     if let Some((node, recipe)) = &seed {
         let reason = Reason::Follows("no server of a cluster answers and none holds its data".into());
         let lease = Lease::new("etcd", ETCD_JOINS);
@@ -167,6 +172,12 @@ fn start_cluster(draft: &mut Draft<'_>, members: &[&Node<'_>]) {
     for node in members.iter().filter(|node| seed.as_ref().is_none_or(|(first, _)| first.name() != node.name())) {
         join(draft, node, &[]);
     }
+}
+
+/// How a server begins a cluster: empty, or with what was saved where that is asked for.
+fn begins(desired: &Desired, node: &Node<'_>) -> Option<Arc<Recipe>> {
+    let recipes = recipes(node)?;
+    if desired.restores.is_some() { recipes.restore.clone() } else { recipes.init.clone() }
 }
 
 /// A cluster sleeps, or may: servers that were members start by themselves when their machines run and their hosts are

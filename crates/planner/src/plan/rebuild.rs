@@ -25,6 +25,10 @@ pub(super) fn goes_on<'a>(desired: &'a Desired, observed: &Observed) -> Draft<'a
     let mut draft = build(Draft::new(desired), observed, &BTreeSet::new());
     let message = "goes on with the rebuild that was cut: everything was gone, and what is missing is built";
     draft.note(Weight::Tells, Subject::Cluster, message, OVER);
+    if desired.restores.is_some() && !draft.begins {
+        let message = "nothing is restored: the cluster was begun already";
+        draft.note(Weight::Warns, Subject::Cluster, message, OVER);
+    }
     draft
 }
 
@@ -32,9 +36,8 @@ pub(super) fn goes_on<'a>(desired: &'a Desired, observed: &Observed) -> Draft<'a
 pub(super) fn plan<'a>(desired: &'a Desired, observed: &Observed) -> Draft<'a> {
     let kept = kept(desired, observed);
     let mut draft = destroy::plan(Draft::new(desired), observed, &kept);
-    if observed.unfinished.is_none() {
-        saving::first(&mut draft, observed);
-    } else {
+    saving::first(&mut draft, observed);
+    if observed.unfinished.is_some() {
         let names: Vec<&str> = kept.iter().map(NodeName::as_str).collect();
         let stay = if names.is_empty() { "nothing".into() } else { names.join(", ") };
         let message =
@@ -52,10 +55,14 @@ pub(super) fn plan<'a>(desired: &'a Desired, observed: &Observed) -> Draft<'a> {
     build(draft, &after_destroy(desired, observed, &kept), &BTreeSet::new())
 }
 
-/// The nodes that a rebuild has taken away before it was cut. What stands in their place now is new.
+/// The nodes that a rebuild has taken away before it was cut. What stands in their place now is new; but while some of the
+/// old cluster is left, who is a member is one of that, however it came back.
 fn kept(desired: &Desired, observed: &Observed) -> BTreeSet<NodeName> {
     let Some(left) = &observed.unfinished else { return BTreeSet::new() };
-    desired.machines.iter().map(|machine| machine.name.clone()).filter(|name| !left.contains(name)).collect()
+    let host = |name: &NodeName| observed.hosts.get(name).and_then(Seen::present);
+    let old = |name: &NodeName| !left.is_empty() && host(name).is_some_and(|host| host.is_member() || host.may_vote());
+    let names = desired.machines.iter().map(|machine| &machine.name);
+    names.filter(|name| !left.contains(*name) && !old(name)).cloned().collect()
 }
 
 /// The world as the destruction leaves it: hosts that were there before us stay, and so do hypervisors and templates.

@@ -42,6 +42,10 @@ pub(super) fn first(draft: &mut Draft<'_>, observed: &Observed) {
         return;
     }
     let Some((member, host, recipe)) = healthy(desired, observed) else {
+        // One that goes on was let begin; where the old cluster still answers, it is saved as it is now.
+        if observed.unfinished.is_some() {
+            return;
+        }
         let message = "no server is healthy, so nothing can be saved before everything goes";
         let help =
             "mend one server first (`kubewright status`); or `--without-backup`, and what the cluster holds is lost";

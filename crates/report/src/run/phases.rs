@@ -178,6 +178,7 @@ mod tests {
             simulated: false,
             wall: 1_795_246_212,
             takes: Vec::new(),
+            restores: None,
             goes_on: goes_on.map(RunId::from),
         };
         let events = std::iter::once((0, begins)).chain(events).enumerate();

@@ -28,6 +28,7 @@ fn begins(simulated: bool, ask: Ask) -> Event {
         simulated,
         wall: 1_795_246_212,
         takes: Vec::new(),
+        restores: None,
         goes_on: None,
     }
 }

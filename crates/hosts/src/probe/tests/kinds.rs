@@ -496,6 +496,11 @@ fn rke2() {
     let membership = "/etc/rancher/rke2/config.yaml.d/50-kubewright-membership.yaml";
     host.write(membership, "server: https://10.0.0.5:9345\n");
     assert!(kubernetes(&host).is_some_and(|it| !it.begins));
+    // While its etcd is made of what was saved, it is a member of nothing.
+    host.write("/var/lib/rancher/rke2/server/db/kubewright-restore.db", "saved");
+    assert!(kubernetes(&host).is_some_and(|it| !it.joined && !it.begins));
+    host.remove("/var/lib/rancher/rke2/server/db/kubewright-restore.db");
+    assert!(kubernetes(&host).is_some_and(|it| it.joined));
     let artifact = Artifact {
         name: "rke2 v1.33.5+rke2r1".into(),
         url: "https://x/rke2.linux-{arch}.tar.gz".into(),

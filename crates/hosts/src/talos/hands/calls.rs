@@ -1,18 +1,21 @@
 //! What is done to a node of Talos: its image, its configuration, and the calls of recipes.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use kubewright_model::desired::{FORGOTTEN, Way};
-use kubewright_model::digest::Digest;
 use kubewright_model::ids::{HoleName, NodeName};
 use kubewright_model::plan::HostChange;
+use kubewright_model::recipe::SNAPSHOT;
+use kubewright_model::secret::Secret;
 use kubewright_model::talos::{MachineConfig, Schematic, TalosCall, TalosImage};
 use kubewright_model::version::Version;
 
 use super::waiting::{COMES_BACK, Wait};
 use super::{Met, TalosHosts, config, failed, look};
+use crate::saved::{self, Arriving};
 use crate::talos::{ApplyMode, Code, FactoryError, Talos, TalosError, UpgradeHow, Wipe, register};
-use crate::{Holes, HostError};
+use crate::{Holes, HostError, Report};
 
 /// The node has its time, its container runtime and its disks by then, or never.
 const READY_TO_BEGIN: Duration = Duration::from_secs(10 * 60);
@@ -118,18 +121,20 @@ impl TalosHosts {
         Ok(true)
     }
 
-    /// Asks a node for something; returns what should be known of it.
+    /// Asks a node for something; what that gives, and what should be known of it, goes into the report.
     pub(super) async fn call(
         &self,
         host: &NodeName,
         way: &Way,
         call: &TalosCall,
         holes: &Holes,
+        report: &mut Report,
         tell: &(dyn Fn(String) + Send + Sync),
-    ) -> Result<Vec<String>, HostError> {
+    ) -> Result<(), HostError> {
         let what = call.to_string();
         match call {
             TalosCall::Bootstrap => self.bootstrap(host, way, &what, tell).await?,
+            TalosCall::Recover => self.recover(host, way, holes, &what, tell).await?,
             TalosCall::Joined { server: true, timeout } => {
                 let wait = Wait { what: &what, within: timeout.duration(), log: Some("etcd"), comes_back: false, tell };
                 self.until(host, way, wait, |talos| async move { votes(&talos, host).await }).await?;
@@ -145,10 +150,16 @@ impl TalosHosts {
                 self.until(host, way, wait, |talos| async move { runs(&talos, version).await }).await?;
             }
             TalosCall::Forget => self.forget(host, way, holes, &what).await?,
-            TalosCall::Reset { timeout } => return self.reset(host, way, timeout.duration(), &what, tell).await,
-            TalosCall::Snapshot => return self.snapshot(host, way, &what).await,
+            TalosCall::Reset { timeout } => {
+                report.told.extend(self.reset(host, way, timeout.duration(), &what, tell).await?);
+            }
+            TalosCall::Snapshot => {
+                let (path, told) = self.snapshot(host, way, &what).await?;
+                report.gave.insert(HoleName::new(SNAPSHOT), Secret::new(path.display().to_string()));
+                report.told.push(told);
+            }
         }
-        Ok(Vec::new())
+        Ok(())
     }
 
     /// Asked again where it was cut off, it finds its data there and is content.
@@ -210,25 +221,46 @@ impl TalosHosts {
         }
     }
 
-    async fn snapshot(&self, host: &NodeName, way: &Way, what: &str) -> Result<Vec<String>, HostError> {
+    async fn snapshot(&self, host: &NodeName, way: &Way, what: &str) -> Result<(PathBuf, String), HostError> {
         let told = |error: TalosError| failed(host, what, error);
         let talos = self.meet_ours(way).await.map_err(told)?;
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        let path = self.snapshots.join(format!("etcd-{host}-{since}.db"));
-        let unwritten = |error: std::io::Error| {
-            let why = format!("{}: {error}", path.display());
-            HostError::Failed { host: host.clone(), what: what.into(), why, log: Vec::new() }
-        };
-        std::fs::create_dir_all(&self.snapshots).map_err(unwritten)?;
-        // Every Secret of the cluster is in it.
-        let kept = tempfile::Builder::new().tempfile_in(&self.snapshots).map_err(unwritten)?;
-        let mut file = tokio::fs::File::from_std(kept.reopen().map_err(unwritten)?);
-        let snapshot = talos.etcd_snapshot(&mut file).await.map_err(told)?;
-        file.sync_all().await.map_err(unwritten)?;
-        kept.persist(&path).map_err(|error| unwritten(error.error))?;
-        let size = kubewright_model::units::Size::from_bytes(snapshot.size);
-        let words = format!("saved {size} of etcd as {}, SHA-256 {}", path.display(), Digest::short(&snapshot.digest));
-        Ok(vec![words])
+        let unwritten = |why: String| HostError::Failed { host: host.clone(), what: what.into(), why, log: Vec::new() };
+        let arriving = Arriving::in_folder(&self.snapshots).map_err(unwritten)?;
+        let file = arriving.file.reopen().map_err(|error| unwritten(error.to_string()))?;
+        let snapshot = talos.etcd_snapshot(&mut tokio::fs::File::from_std(file)).await.map_err(told)?;
+        let path = arriving.arrived(&format!("{}.db", saved::name(host))).map_err(unwritten)?;
+        let words = saved::told(&snapshot, &path);
+        Ok((path, words))
+    }
+
+    /// Begins etcd with the snapshot that the hole names. Asked again where it was cut off, it finds its data there.
+    async fn recover(
+        &self,
+        host: &NodeName,
+        way: &Way,
+        holes: &Holes,
+        what: &str,
+        tell: &(dyn Fn(String) + Send + Sync),
+    ) -> Result<(), HostError> {
+        let hole = HoleName::new(SNAPSHOT);
+        let path = holes.get(&hole).ok_or(HostError::Hole { host: host.clone(), hole })?.expose();
+        let refused = |why: String| HostError::Failed { host: host.clone(), what: what.into(), why, log: Vec::new() };
+        saved::proven(Path::new(path)).map_err(refused)?;
+        let wait = Wait { what, within: READY_TO_BEGIN, log: Some("machined"), comes_back: false, tell };
+        self.until(host, way, wait, |talos| async move {
+            let file = tokio::fs::File::open(path).await;
+            let file = file.map_err(|error| TalosError::Ours { why: format!("{path} cannot be read: {error}") })?;
+            let begun = match talos.etcd_recover(file).await {
+                Ok(()) => talos.bootstrap_from_snapshot(false).await,
+                Err(error) => Err(error),
+            };
+            match begun {
+                Err(error) if error.code() == Some(Code::AlreadyExists) => Ok(Ok(())),
+                Err(error) if error.may_pass() => Ok(Err(error.to_string())),
+                other => other.map(Ok),
+            }
+        })
+        .await
     }
 }
 

@@ -7,7 +7,7 @@
 
 use kubewright_model::digest::Digest;
 use kubewright_model::host::{FileWish, HostResource, UnitRun, UnitWish};
-use kubewright_model::recipe::{Effect, Recipe};
+use kubewright_model::recipe::{Effect, Recipe, RecipeStep};
 use kubewright_model::spec::backup::Backup;
 use kubewright_model::text::Text;
 
@@ -21,6 +21,8 @@ use crate::lower::calendar;
 const KEYS: &str = "/etc/kubernetes";
 /// Where snapshots are.
 pub(super) const FOLDER: &str = "/var/backups/kubewright";
+/// How what goes with one ends.
+const KEYS_ENDING: &str = "pki.tar";
 const SCRIPT: &str = "/usr/local/sbin/kubewright-etcd-snapshot";
 const SERVICE: &str = "/etc/systemd/system/kubewright-etcd-snapshot.service";
 const TIMER: &str = "kubewright-etcd-snapshot.timer";
@@ -64,7 +66,10 @@ pub(super) fn snapshot(context: &Context<'_>) -> Recipe {
         title: "save a snapshot of etcd".into(),
         effect: Effect::Snapshot,
         version: None,
-        steps: vec![shell(script(context.file.spec.backup.as_ref()))],
+        steps: vec![
+            shell(script(context.file.spec.backup.as_ref())),
+            RecipeStep::Bring { newest: format!("{FOLDER}/etcd-*.db"), with: Some(KEYS_ENDING.into()) },
+        ],
         gives: Vec::new(),
     }
 }

@@ -62,6 +62,7 @@ fn steps(recipe: &Recipe) -> String {
         RecipeStep::Restart { unit, .. } => format!("restart {unit}\n"),
         RecipeStep::Stop { unit } => format!("stop {unit}\n"),
         RecipeStep::Talos(call) => format!("{call:?}\n"),
+        RecipeStep::Bring { .. } | RecipeStep::Send { .. } => format!("{step:?}\n"),
     };
     let gives = recipe.gives.iter().map(|output| format!("gives {} from {}\n", output.hole, output.file));
     std::iter::once(format!("# {}\n", recipe.title)).chain(recipe.steps.iter().map(line)).chain(gives).collect()

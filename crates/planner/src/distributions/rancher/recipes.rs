@@ -1,6 +1,7 @@
 //! What is done to make a host a member, to change its version, and to save the datastore.
 
 use kubewright_model::host::FileWish;
+use kubewright_model::programs::RESTORE;
 use kubewright_model::recipe::{Effect, Output, Recipe, RecipeStep};
 use kubewright_model::spec::kubernetes::Datastore;
 use kubewright_model::text::Text;
@@ -36,6 +37,47 @@ impl Program {
         steps.extend(kube_vip::answers(self, context));
         let title = format!("start the {} cluster", self.title());
         recipe(context, &title, Effect::Init, steps, vec![self.given_kubeconfig(context)])
+    }
+
+    /// The first server, with what was saved of etcd. What is in that opens with the token that it was saved with, and a
+    /// file that lies here is not looked for in a bucket. Who resets etcd leaves a flag, so that nobody does it twice; one
+    /// that was cut off is done again. Until the unit starts the host is no member, which shows by that file.
+    /// <https://docs.k3s.io/cli/etcd-snapshot#restoring-snapshots>, <https://docs.rke2.io/datastore/backup_restore>
+    pub(super) fn begin_again(&self, context: &Context<'_>, node: &NodePlan<'_>) -> Recipe {
+        let saved = self.data(RESTORE);
+        let from = format!("--cluster-reset-restore-path={saved}");
+        let reset = [self.binary().as_str(), "server", "--cluster-reset", "--etcd-s3=false", &from].map(String::from);
+        let mut steps = vec![
+            match self.begins {
+                Some(begins) => self.says(begins.into()),
+                None => RecipeStep::Remove(self.membership()),
+            },
+            RecipeStep::Send { to: saved.clone(), with: None },
+            RecipeStep::Remove(self.data("server/db/reset-flag")),
+            RecipeStep::Run(reset.to_vec()),
+            RecipeStep::Remove(saved),
+        ];
+        steps.extend(self.start(context, node));
+        steps.push(self.api_ready());
+        steps.push(self.alone(node));
+        steps.extend(self.never_begins(context));
+        steps.extend(kube_vip::answers(self, context));
+        let title = format!("restore the {} cluster", self.title());
+        recipe(context, &title, Effect::Restore, steps, vec![self.given_kubeconfig(context)])
+    }
+
+    /// Takes all other nodes out of the books, and with each its password: under a name that is taken nobody is let in, and
+    /// they are not there yet. <https://docs.k3s.io/architecture#how-agent-node-registration-works>
+    fn alone(&self, node: &NodePlan<'_>) -> RecipeStep {
+        let kubectl = format!("{} --kubeconfig {}", self.kubectl.join(" "), self.kubeconfig());
+        let script = format!(
+            "all=$({kubectl} get nodes -o name) || exit 1\n\
+             for other in $all; do\n\
+             [ \"$other\" = 'node/{}' ] || {kubectl} delete \"$other\" --wait=false || exit 1\n\
+             done",
+            node.name
+        );
+        RecipeStep::Run(vec!["/bin/sh".into(), "-c".into(), script])
     }
 
     /// What the membership file says.
@@ -174,6 +216,7 @@ impl Program {
         if kept > 0 {
             steps.push(run(&["prune", "--name", "kubewright", "--etcd-snapshot-retention", &kept.to_string()]));
         }
+        steps.push(RecipeStep::Bring { newest: self.data("server/db/snapshots/kubewright-*"), with: None });
         Recipe {
             title: "save a snapshot of etcd".into(),
             effect: Effect::Snapshot,

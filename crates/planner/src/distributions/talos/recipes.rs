@@ -28,6 +28,13 @@ pub(super) fn init(context: &Context<'_>) -> Recipe {
     Recipe { gives: kubeconfig(), ..recipe(context, "bootstrap the Talos cluster", Effect::Init, calls) }
 }
 
+/// Who restores tells the others apart by nothing: nodes that were members when it was saved come back under their names.
+/// <https://www.talos.dev/v1.11/advanced/disaster-recovery/>
+pub(super) fn restore(context: &Context<'_>) -> Recipe {
+    let calls = vec![TalosCall::Recover, TalosCall::Joined { server: true, timeout: START_TIMEOUT }];
+    Recipe { gives: kubeconfig(), ..recipe(context, "restore the Talos cluster", Effect::Restore, calls) }
+}
+
 /// Talos makes an administrator's kubeconfig for whoever asks.
 fn kubeconfig() -> Vec<Output> {
     vec![Output { hole: KUBECONFIG.into(), file: TALOS_KUBECONFIG.into(), replace: Vec::new() }]

@@ -1,0 +1,133 @@
+//! What is saved of a pretend cluster, and one that is begun with that.
+
+use std::time::Duration;
+
+use kubewright_hosts::{Holes, HostError};
+use kubewright_model::ids::{HoleName, NodeName};
+use kubewright_model::recipe::{Recipe, SNAPSHOT};
+use kubewright_model::secret::Secret;
+use kubewright_model::talos::TalosCall;
+
+use super::hosts::{Ssh, failed};
+use super::kubernetes::{Cluster, Node};
+use super::rancher::Config;
+use super::state::State;
+use super::timing;
+
+/// Where a pretend host remembers what its etcd was reset to.
+const RESET_TO: &str = "etcd was reset to";
+
+impl Ssh {
+    /// What a recipe has saved, once it is here.
+    pub(super) fn saves(&self, host: &NodeName, recipe: &Recipe) -> Holes {
+        if !recipe.leaves_the_host() {
+            return Holes::new();
+        }
+        let now = self.centre.now();
+        let mut state = self.centre.lock();
+        let path = format!("etcd-{host}-{}.db", now / 1000);
+        let cluster = state.cluster.clone();
+        state.saved.insert(path.clone(), cluster);
+        [(HoleName::new(SNAPSHOT), Secret::new(path))].into()
+    }
+
+    /// A file that was saved goes to the host.
+    pub(super) async fn takes_back(&self, host: &NodeName, to: &str, holes: &Holes) -> Result<(), HostError> {
+        let path = snapshot(host, holes)?;
+        if !self.centre.lock().saved.contains_key(&path) {
+            return Err(failed(host, "sending what was saved", format!("{path} cannot be read here")));
+        }
+        self.centre.take(timing::SNAPSHOT).await;
+        self.on(host, |machine| machine.texts.insert(to.to_string(), path));
+        Ok(())
+    }
+
+    /// The datastore is made of a file on the host, by a program that is told to reset it, and that ends then.
+    pub(super) async fn resets_etcd(&self, host: &NodeName, words: &[&str]) -> Result<(), HostError> {
+        let refuses = |why: String| failed(host, &words.join(" "), why);
+        let from = words.iter().find_map(|word| word.strip_prefix("--cluster-reset-restore-path="));
+        let path = from.and_then(|from| self.on(host, |machine| machine.texts.get(from).cloned()));
+        let path = path.ok_or_else(|| refuses("etcd: snapshot path does not exist".into()))?;
+        let folder = from.and_then(|from| from.rsplit_once('/')).map_or("", |(folder, _)| folder);
+        let flag = format!("{folder}/reset-flag");
+        if self.on(host, |machine| machine.texts.contains_key(&flag)) {
+            return Err(refuses(format!("cluster-reset was done: you must first manually delete the {flag} file")));
+        }
+        let says = |config: Config| config.text("server").is_some();
+        if self.on(host, |machine| Config::read(machine).is_ok_and(says)) {
+            return Err(refuses("cannot perform cluster-reset while server URL is set".into()));
+        }
+        self.centre.take(timing::SNAPSHOT).await;
+        self.on(host, |machine| {
+            machine.texts.insert(flag, String::new());
+            machine.texts.insert(RESET_TO.into(), path);
+        });
+        Ok(())
+    }
+
+    /// A control plane of Talos begins with what was saved.
+    pub(super) async fn recovers(&self, host: &NodeName, holes: &Holes, call: &TalosCall) -> Result<(), HostError> {
+        let path = snapshot(host, holes)?;
+        let now = self.centre.now();
+        let takes = {
+            let mut state = self.centre.at_present();
+            let saved = state.saved.get(&path).cloned().ok_or_else(|| format!("{path} cannot be read"));
+            saved.and_then(|saved| {
+                let takes = state.bootstraps(host, now)?;
+                state.is_again(host, saved);
+                Ok(takes)
+            })
+        };
+        let takes = takes.map_err(|why| failed(host, &call.to_string(), why))?;
+        tokio::time::sleep(Duration::from_millis(takes)).await;
+        Ok(())
+    }
+}
+
+fn snapshot(host: &NodeName, holes: &Holes) -> Result<String, HostError> {
+    let hole = HoleName::new(SNAPSHOT);
+    let path = holes.get(&hole).map(|path| path.expose().clone());
+    path.ok_or_else(|| HostError::Hole { host: host.clone(), hole })
+}
+
+impl State {
+    /// What a server's etcd was reset to before it starts for the first time.
+    pub(super) fn reset_to(&self, host: &NodeName) -> Result<Cluster, String> {
+        let path = self.machine(host).and_then(|machine| machine.texts.get(RESET_TO));
+        let path = path.ok_or("its etcd was not reset to anything")?;
+        self.saved.get(path).cloned().ok_or_else(|| format!("{path} cannot be read"))
+    }
+
+    /// The cluster holds again what it held when it was saved. Of its nodes the books tell, and none is there but the one
+    /// that began.
+    pub(super) fn is_again(&mut self, host: &NodeName, saved: Cluster) {
+        let own = self.cluster.nodes.get(host).cloned();
+        let members = std::mem::take(&mut self.cluster.members);
+        let token = self.cluster.token.clone();
+        self.cluster = Cluster {
+            members,
+            token,
+            renews: Default::default(),
+            returning: Default::default(),
+            drained: Default::default(),
+            ..saved
+        };
+        for node in self.cluster.nodes.values_mut() {
+            *node = Node { ready_at: u64::MAX, serves_at: u64::MAX, ..node.clone() };
+        }
+        if let Some(own) = own {
+            self.cluster.enter(host.clone(), own);
+        }
+    }
+
+    /// All other nodes are taken out of the books.
+    pub(super) fn alone(&mut self, host: &NodeName) {
+        let others: Vec<NodeName> = self.cluster.nodes.keys().filter(|name| *name != host).cloned().collect();
+        others.iter().for_each(|name| drop(self.cluster.leave(name)));
+    }
+}
+
+/// Whether a script takes all other nodes out of the books.
+pub(super) fn leaves_alone(script: &str) -> bool {
+    script.contains("get nodes -o name") && script.contains(" delete ")
+}
