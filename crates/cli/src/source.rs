@@ -1,5 +1,7 @@
 //! Reading a spec, and showing what is wrong with it at the place where it is wrong.
 
+mod namesakes;
+
 use std::borrow::Cow;
 use std::fs::File;
 use std::io::{ErrorKind, Read as _};
@@ -72,7 +74,7 @@ impl<'a> Reading<'a> {
 pub(crate) fn read(path: &Path, reading: Reading) -> Result<Loadout, Problem> {
     let texts = Texts::open(path, reading.environment)?;
     let folder = path.parent().unwrap_or(Path::new(""));
-    let (loadout, found) = match Engine::load_for(folder, &texts.spec, texts.environment()) {
+    let (loadout, mut found) = match Engine::load_for(folder, &texts.spec, texts.environment()) {
         Ok(mut loadout) => {
             let mut found = std::mem::take(&mut loadout.warnings);
             if reading.asks_hosts {
@@ -85,6 +87,7 @@ pub(crate) fn read(path: &Path, reading: Reading) -> Result<Loadout, Problem> {
         }
         Err(found) => (None, found),
     };
+    found.extend(texts.namesakes());
     texts.show(&found);
     let wrong = found.iter().any(|diagnostic| diagnostic.severity == Severity::Error);
     match loadout.filter(|_| !wrong) {
@@ -146,6 +149,11 @@ impl<'a> Texts<'a> {
     /// The environment's file.
     pub(crate) fn layer_path(&self) -> Option<&Path> {
         self.on_top.as_ref()?.file.as_ref().map(|(path, _)| path.as_path())
+    }
+
+    /// Environments that would be one cluster with this one.
+    pub(crate) fn namesakes(&self) -> Vec<Diagnostic> {
+        namesakes::found(self)
     }
 
     /// All that was read, as one text that tells it from another.

@@ -22,10 +22,9 @@ use crate::source::{STANDARD_INPUT, lock_file};
 
 /// The folder beside the spec in which journals and secrets are kept.
 const STORE: &str = ".kubewright";
-/// The file that holds a pretend data centre.
-const DATA_CENTRE: &str = "data-centre.json";
-/// The file that whoever changes a pretend data centre holds.
-const TURN: &str = "data-centre.lock";
+/// The file that holds the pretend data centre of a cluster, and the one that whoever changes it holds: environments of one
+/// spec stand side by side in a folder, each in a data centre of its own.
+const DATA_CENTRE: &str = "data-centre";
 /// What chance follows in a pretend data centre that is kept.
 const SEED: u64 = 1;
 /// Pretend data centres of so many machines are kept after every step; larger ones now and then, because writing one
@@ -46,6 +45,7 @@ pub(crate) struct Site {
 struct Pretend {
     centre: DataCentre,
     folder: PathBuf,
+    file: PathBuf,
     machines: usize,
     kept: Cell<Instant>,
 }
@@ -53,7 +53,7 @@ struct Pretend {
 impl Pretend {
     fn keep(&self) -> Result<(), Problem> {
         self.kept.set(Instant::now());
-        self.centre.save(&self.folder.join(DATA_CENTRE)).map_err(|why| Problem::new(Done::Unfinished, why))
+        self.centre.save(&self.file).map_err(|why| Problem::new(Done::Unfinished, why))
     }
 }
 
@@ -126,12 +126,12 @@ impl Site {
         let store = FolderStore::new(folder.join(STORE));
         let _turn = if changes { Some(turn(folder, &store, desired)?) } else { None };
         let ran = sim::run(async {
-            let file = folder.join(DATA_CENTRE);
+            let file = data_centre(folder, desired, "json");
             let centre = DataCentre::open(&file, SEED).map_err(|why| Problem::new(Done::Usage, why))?;
             centre.furnish(desired);
             let engine = told(Engine::new(centre.world(desired), Arc::new(store)));
             let (folder, machines) = (folder.to_path_buf(), desired.machines.len());
-            let pretend = Pretend { centre, folder, machines, kept: Cell::new(Instant::now()) };
+            let pretend = Pretend { centre, folder, file, machines, kept: Cell::new(Instant::now()) };
             let site = Self { engine, pretend: Some(pretend), environment: arguments.environment.clone() };
             let done = work(&site).await;
             if let Some(pretend) = site.pretend.as_ref().filter(|_| changes) {
@@ -182,9 +182,14 @@ fn told(engine: Engine) -> Engine {
     engine.telling(Arc::new(|what| remark!("{}", paint(DIM, what))))
 }
 
+/// A file of the pretend data centre that a cluster is in.
+fn data_centre(folder: &Path, desired: &Desired, extension: &str) -> PathBuf {
+    folder.join(format!("{DATA_CENTRE}-{}.{extension}", desired.cluster))
+}
+
 /// The turn to change a pretend data centre: one program after the other, and the second is told who is at it.
 fn turn(folder: &Path, store: &FolderStore, desired: &Desired) -> Result<File, Problem> {
-    let path = folder.join(TURN);
+    let path = data_centre(folder, desired, "lock");
     let failed = |error: std::io::Error| {
         Problem::new(Done::Usage, format!("cannot open {}", path.display())).because(error.to_string())
     };

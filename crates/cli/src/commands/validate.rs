@@ -40,7 +40,7 @@ pub(super) fn run(arguments: &Arguments, validate: &Validate) -> Result<Done, Pr
             }
         };
         let folder = file.parent().unwrap_or(Path::new(""));
-        let (found, words) = match Engine::load_for(folder, &texts.spec, texts.environment()) {
+        let (mut found, words) = match Engine::load_for(folder, &texts.spec, texts.environment()) {
             Ok(mut loadout) => {
                 around(&mut loadout, file, folder);
                 let desired = &loadout.desired;
@@ -59,6 +59,7 @@ pub(super) fn run(arguments: &Arguments, validate: &Validate) -> Result<Done, Pr
             }
             Err(found) => (found, None),
         };
+        found.extend(texts.namesakes());
         let wrong = found.iter().any(|diagnostic| diagnostic.severity == Severity::Error);
         if wrong {
             done = worse(done, Done::Invalid);

@@ -61,7 +61,8 @@ codes! {
         "Whether a secret lies in clear text in the Git repository of the spec is not known: the program `git` is not here,          or it did not tell which files the repository has. Nothing else needs it.";
     22 Error ENVIRONMENT = "an environment that does not fit its spec",
         "The file of an environment says only what differs from the spec beside whose folder it is: below `metadata` and `spec`, \
-         with a `metadata.name` of its own, because two environments with one name would be one cluster. Mappings are merged, \
+         with a `metadata.name` of its own, which no other environment and not the spec itself has: two with one name would be \
+         one cluster, and what is done to one would be done to the other. Mappings are merged, \
          lists are replaced, and `null` takes away what the spec has.";
     101 Error DUPLICATE_NAME = "two nodes with one name",
         "A node's name is its host name, its machine's name and its name in Kubernetes, so no two nodes can share it. The \
