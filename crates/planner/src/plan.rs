@@ -7,6 +7,7 @@
 mod applications;
 mod backups;
 mod balancing;
+mod cautions;
 mod clean;
 mod cloud;
 mod cluster;
@@ -100,6 +101,7 @@ fn build<'a>(mut draft: Draft<'a>, observed: &Observed, anew: &BTreeSet<NodeName
     kept_foundation(&mut draft, observed, &standings);
     preflight::plan(&mut draft, observed, &standings);
     talos::plan(&mut draft, &standings);
+    cautions::plan(&mut draft, observed, &standings);
     // It follows the plan: each step that takes a server away is judged by what the steps before it have left.
     let mut holders = holders;
     removal::replaced_nodes(&mut draft, observed, &standings, &mut holders, anew);
@@ -116,6 +118,7 @@ fn build<'a>(mut draft: Draft<'a>, observed: &Observed, anew: &BTreeSet<NodeName
     vault::plan(&mut draft, &standings);
     applications::plan(&mut draft, &standings);
     removal::unwanted(&mut draft, observed, &standings, &mut holders);
+    cautions::redundancy(&mut draft, &standings);
     machines::unwanted_balancers(&mut draft, observed);
     cloud::leftover(&mut draft, observed);
     templates::unwanted(&mut draft, observed);

@@ -13,7 +13,7 @@ use kubewright_model::recipe::Recipe;
 use super::draft::{Draft, id};
 use super::leaving::{Leaver, silence, step, way_like_others};
 use super::removal::delete;
-use super::{backups, leaving, unread};
+use super::{backups, cautions, leaving, unread};
 use crate::diff::cluster::unwanted_nodes;
 use crate::diff::host::of_another;
 use crate::diff::machine;
@@ -63,6 +63,7 @@ pub(super) fn plan<'a>(mut draft: Draft<'a>, observed: &Observed, made: &BTreeSe
 
 /// What is left out where machines go: nothing waits for an API, for a release or for a finalizer.
 pub(super) fn tell(draft: &mut Draft<'_>, observed: &Observed) {
+    cautions::volumes(draft, observed);
     let gone = match &observed.cluster {
         Some(Seen::Unknown(why)) => why,
         Some(Seen::Present(_) | Seen::Absent) | None => return,
