@@ -151,7 +151,9 @@ codes! {
          cidr: 192.168.1.0/24, gateway: 192.168.1.1 }`.";
     216 Error GATEWAY_MISSING = "machines with addresses and no gateway",
         "Machines that are made with a fixed address learn their gateway from this file only. Without one they \
-         cannot download Kubernetes. Write `network.gateway`.";
+         cannot download Kubernetes. Write `network.gateway`. Talos is told its addresses without DHCP, so its nodes need \
+         one too: that of their own network, or that of the network in `network.others` in which they have their maintenance \
+         addresses. A patch that says of a route, of DHCP or of mirrors of the registries does as well.";
     217 Error POOL_OF_CLUSTER = "LoadBalancer pool inside of the cluster's own networks",
         "Addresses of pods and Services mean something on the nodes alone, which send them elsewhere than MetalLB or \
          Cilium announces them. Choose addresses of the hosts' network that nobody has.";
@@ -407,6 +409,9 @@ codes! {
     435 Error TALOS_UNTAGGED = "two networks on one interface, and no tag",
         "In maintenance mode Talos is in the untagged network of its interface. Where the nodes' own network is another \
          one, it has a VLAN tag on the same interface, or the nodes would not be in it.";
+    436 Error TALOS_TAINTS = "two taints with one key",
+        "Talos keeps the taints of a node by their keys, so of two with one key it would set only one, and the plan would set the \
+         other one for ever. Give each a key of its own.";
     501 Error INGRESS_SEVERAL = "several ingress controllers",
         "Two controllers both take every route and both want ports 80 and 443. Keep one of `traefik` and `nginx`; \
          `none: true` stands alone.";

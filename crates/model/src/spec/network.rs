@@ -47,6 +47,10 @@ pub struct OtherNetwork {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 4094))]
     pub vlan: Option<u16>,
+    /// The way out of it, where the hosts' own network has none: nodes of Talos keep their maintenance address, and take this
+    /// gateway from there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gateway: Option<IpAddr>,
     /// What it is for, in a few words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub purpose: Option<String>,

@@ -15,6 +15,8 @@ use super::{Facts, at, templates};
 pub(super) enum Holder<'a> {
     /// Nodes of a pool.
     Node(&'a PoolName),
+    /// Nodes of a pool while they wait for their configuration.
+    Waiting(&'a PoolName),
     /// The machine that a template is set up on.
     Template,
     /// Services of type LoadBalancer.
@@ -34,6 +36,7 @@ impl Holder<'_> {
     pub(super) fn title(&self) -> String {
         match self {
             Self::Node(pool) => format!("the address of a node of the pool `{pool}`"),
+            Self::Waiting(pool) => format!("a maintenance address of the pool `{pool}`"),
             Self::Template => "the address of a template's machine".into(),
             Self::Balanced(pool) => format!("in the LoadBalancer pool `{pool}`"),
             Self::Gateway => "the gateway's address".into(),
@@ -76,6 +79,11 @@ pub(super) fn claims<'a>(facts: &Facts<'a>) -> Vec<Claim<'a>> {
     if let Some(range) = facts.spec.network.gateway.and_then(one) {
         claim(range, Holder::Gateway, at("network/gateway"));
     }
+    for (name, other) in &facts.spec.network.others {
+        if let Some(range) = other.gateway.and_then(one) {
+            claim(range, Holder::Gateway, at("network/others").then(name).then("gateway"));
+        }
+    }
     if let Some(virtual_ip) = &endpoint.virtual_ip {
         claim(virtual_ip.address, Holder::VirtualIp, at("kubernetes/endpoint/virtualIp/address"));
     }
@@ -85,6 +93,12 @@ pub(super) fn claims<'a>(facts: &Facts<'a>) -> Vec<Claim<'a>> {
     for (name, pool) in &facts.spec.pools {
         for (index, range) in pool.addresses.iter().enumerate() {
             claim(*range, Holder::Node(name), at("pools").then(name).then("addresses").then(index));
+        }
+        // A node may wait where it will be later.
+        let waiting = pool.existing.iter().flat_map(|existing| existing.maintenance_addresses.iter().enumerate());
+        for (index, range) in waiting.filter(|(_, range)| !pool.addresses.contains(range)) {
+            let path = at("pools").then(name).then("existing").then("maintenanceAddresses").then(index);
+            claim(*range, Holder::Waiting(name), path);
         }
     }
     let mut shared: Vec<(&Floating, Option<&PoolName>)> = Vec::new();

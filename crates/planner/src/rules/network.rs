@@ -51,9 +51,11 @@ fn outside(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
     for claim in claims(facts) {
         let (code, what) = match claim.holder {
             Holder::Node(_) | Holder::Template => (codes::ADDRESS_OUTSIDE_NETWORK, "the address"),
+            // Without a tag it has a rule of its own.
+            Holder::Waiting(_) if network.vlan.is_some() => (codes::ADDRESS_OUTSIDE_NETWORK, "the maintenance address"),
             Holder::Balanced(_) => (codes::POOL_OUTSIDE_NETWORK, "the pool"),
             Holder::Floating(_) => (codes::FLOATING_ADDRESS, "the floating address"),
-            Holder::Gateway | Holder::Endpoint | Holder::VirtualIp => continue,
+            Holder::Gateway | Holder::Endpoint | Holder::VirtualIp | Holder::Waiting(_) => continue,
         };
         if inside(claim.range) {
             continue;
@@ -76,7 +78,7 @@ fn reserved(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
     let nets: Vec<Cidr> = network.cidr.into_iter().chain(network.others.values().map(|other| other.cidr)).collect();
     for claim in claims(facts) {
         let whose = match claim.holder {
-            Holder::Node(_) => "the node",
+            Holder::Node(_) | Holder::Waiting(_) => "the node",
             Holder::Template => "the template's machine",
             Holder::Gateway => "the gateway",
             Holder::VirtualIp => "the virtual IP",
@@ -115,7 +117,7 @@ fn taken_twice(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
 
 /// Which rule two holders of one address break, and whether the later of them is the one to mend.
 fn verdict(later: &Holder<'_>, earlier: &Holder<'_>) -> Option<(Code, bool)> {
-    use Holder::{Balanced, Endpoint, Floating, Gateway, Node, Template, VirtualIp};
+    use Holder::{Balanced, Endpoint, Floating, Gateway, Node, Template, VirtualIp, Waiting};
     Some(match (later, earlier) {
         (Template, _) => (codes::TEMPLATE_ADDRESS, true),
         (_, Template) => (codes::TEMPLATE_ADDRESS, false),
@@ -123,18 +125,20 @@ fn verdict(later: &Holder<'_>, earlier: &Holder<'_>) -> Option<(Code, bool)> {
         (Floating(_), Endpoint) | (Endpoint, Floating(_)) => return None,
         (Floating(_), _) => (codes::FLOATING_ADDRESS, true),
         (_, Floating(_)) => (codes::FLOATING_ADDRESS, false),
-        (Node(_), Node(_)) => (codes::DUPLICATE_ADDRESS, true),
-        (Node(_), Gateway) => (codes::ADDRESS_OF_GATEWAY, true),
-        (Gateway, Node(_)) => (codes::ADDRESS_OF_GATEWAY, false),
+        (Node(_), Node(_)) | (Waiting(_), Waiting(_)) => (codes::DUPLICATE_ADDRESS, true),
+        // A node may wait where it, or another one, will be later.
+        (Waiting(_), Node(_)) | (Node(_), Waiting(_)) => return None,
+        (Node(_) | Waiting(_), Gateway) => (codes::ADDRESS_OF_GATEWAY, true),
+        (Gateway, Node(_) | Waiting(_)) => (codes::ADDRESS_OF_GATEWAY, false),
         (Balanced(_), Balanced(_)) => (codes::POOLS_OVERLAP, true),
-        (Balanced(_), Node(_)) => (codes::POOL_COVERS_NODE, true),
-        (Node(_), Balanced(_)) => (codes::POOL_COVERS_NODE, false),
+        (Balanced(_), Node(_) | Waiting(_)) => (codes::POOL_COVERS_NODE, true),
+        (Node(_) | Waiting(_), Balanced(_)) => (codes::POOL_COVERS_NODE, false),
         (Balanced(_), Endpoint | VirtualIp) => (codes::POOL_COVERS_ENDPOINT, true),
         (Endpoint | VirtualIp, Balanced(_)) => (codes::POOL_COVERS_ENDPOINT, false),
         (Balanced(_), Gateway) => (codes::POOL_COVERS_GATEWAY, true),
         (Gateway, Balanced(_)) => (codes::POOL_COVERS_GATEWAY, false),
-        (VirtualIp, Node(_) | Gateway) => (codes::VIRTUAL_IP_TAKEN, true),
-        (Node(_) | Gateway, VirtualIp) => (codes::VIRTUAL_IP_TAKEN, false),
+        (VirtualIp, Node(_) | Waiting(_) | Gateway) => (codes::VIRTUAL_IP_TAKEN, true),
+        (Node(_) | Waiting(_) | Gateway, VirtualIp) => (codes::VIRTUAL_IP_TAKEN, false),
         // The endpoint may be a node or the virtual IP.
         (Endpoint, _) | (_, Endpoint) | (Gateway, Gateway) | (VirtualIp, VirtualIp) => return None,
     })
@@ -160,6 +164,14 @@ fn gateway(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
         let message = format!("the gateway {gateway} does not lie in the network {cidr}");
         let help = "write the router's address in the hosts' own network";
         found.push(Diagnostic::new(codes::GATEWAY_OUTSIDE_NETWORK, at("network/gateway"), message).help(help));
+    }
+    for (name, other) in &network.others {
+        if let Some(gateway) = other.gateway.filter(|gateway| !other.cidr.contains(*gateway)) {
+            let message = format!("the gateway {gateway} does not lie in the network {}", other.cidr);
+            let path = at("network/others").then(name).then("gateway");
+            let help = "write the router's address in that network";
+            found.push(Diagnostic::new(codes::GATEWAY_OUTSIDE_NETWORK, path, message).help(help));
+        }
     }
     // Hetzner hands out addresses and gateways itself, and existing hosts have theirs.
     let made = facts.spec.pools.iter().find(|(_, pool)| pool.proxmox.is_some() && !pool.addresses.is_empty());

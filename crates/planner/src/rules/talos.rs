@@ -1,9 +1,14 @@
 //! Talos: what it is told, and what nobody can tell it.
 
+use std::collections::BTreeSet;
+
+use indexmap::IndexMap;
 use kubewright_model::codes;
 use kubewright_model::diagnostic::Diagnostic;
 use kubewright_model::spec::Distribution;
 use kubewright_model::spec::kubernetes::Talos;
+use kubewright_model::spec::pools::Pool;
+use serde_json::Value;
 
 use super::machines::refuse;
 use super::{Facts, at};
@@ -21,6 +26,7 @@ pub(super) fn rules(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
             versions(facts, talos, found);
             interfaces(facts, talos, found);
             pools(facts, found);
+            way_out(facts, talos, found);
         }
         _ if facts.spec.kubernetes.distribution == Distribution::Talos => without_shell(facts, found),
         _ => elsewhere(facts, found),
@@ -117,6 +123,14 @@ fn pools(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
             let path = path.then("talos").then("nodes").then(node);
             refuse(codes::TALOS_NODE_UNKNOWN, path, message, "write the name of one of its nodes", found);
         }
+        let key = |taint: &'_ String| taint.split(['=', ':']).next().unwrap_or_default().to_string();
+        let mut keys = BTreeSet::new();
+        for (index, taint) in pool.taints.iter().enumerate().filter(|(_, taint)| !keys.insert(key(taint))) {
+            let message =
+                format!("the pool `{name}` has two taints with the key `{}`, and Talos keeps one", key(taint));
+            let path = path.then("taints").then(index);
+            refuse(codes::TALOS_TAINTS, path, message, "give each taint a key of its own", found);
+        }
         let Some(existing) = &pool.existing else { continue };
         let network = &facts.spec.network;
         let apart = existing
@@ -128,6 +142,45 @@ fn pools(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
             let help = "write `network.vlan`: in maintenance mode Talos is in the untagged network of its interface";
             refuse(codes::TALOS_UNTAGGED, path.then("existing").then("maintenanceAddresses"), message, help, found);
         }
+    }
+}
+
+/// Talos is told its addresses without DHCP, so somebody has to say how it gets out: every image comes from elsewhere.
+fn way_out(facts: &Facts<'_>, talos: &Talos, found: &mut Vec<Diagnostic>) {
+    let network = &facts.spec.network;
+    let kubernetes = &facts.spec.kubernetes;
+    let of_all = [&kubernetes.server_config, &kubernetes.agent_config].into_iter().chain(&talos.patches);
+    if network.gateway.is_some() || of_all.flat_map(IndexMap::values).any(leads_out) {
+        return;
+    }
+    let by_platform = |pool: &Pool| pool.hetzner.is_some() || pool.proxmox.is_some();
+    let pools = facts.spec.pools.iter().filter(|(_, pool)| pool.role.is_node() && !by_platform(pool));
+    for (name, pool) in pools.filter(|(_, pool)| !pool.addresses.is_empty()) {
+        let own =
+            pool.talos.iter().flat_map(|own| own.patches.iter().chain(own.nodes.values().flat_map(|it| &it.patches)));
+        let waits = pool.existing.iter().flat_map(|existing| &existing.maintenance_addresses);
+        let mut elsewhere =
+            waits.filter_map(|range| network.others.values().find(|other| other.cidr.contains(range.first())));
+        if own.flat_map(IndexMap::values).any(leads_out) || elsewhere.any(|other| other.gateway.is_some()) {
+            continue;
+        }
+        let message = format!(
+            "the nodes of the pool `{name}` get fixed addresses without DHCP, and nothing says how they get out"
+        );
+        let help = "write `network.gateway`, or `gateway` in the network of `network.others` that has their maintenance addresses";
+        refuse(codes::GATEWAY_MISSING, at("pools").then(name).then("addresses"), message, help, found);
+    }
+}
+
+/// Whether a patch says how nodes get out, or that they need not.
+fn leads_out(patch: &Value) -> bool {
+    match patch {
+        Value::Object(map) => map.iter().any(|(key, value)| {
+            ["gateway", "dhcp", "mirrors"].contains(&key.as_str()) && *value != Value::Bool(false) || leads_out(value)
+        }),
+        Value::Array(items) => items.iter().any(leads_out),
+        Value::String(kind) => ["DHCPv4Config", "DHCPv6Config", "RegistryMirrorConfig"].contains(&kind.as_str()),
+        _ => false,
     }
 }
 

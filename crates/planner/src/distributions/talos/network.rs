@@ -50,7 +50,10 @@ impl Addresses {
         let (plain, tagged) = match (elsewhere, network.vlan) {
             (Some(there), Some(tag)) => {
                 let addresses = vec![with_length(there, network.cidr.iter().chain(others))];
-                (Link { addresses, ..Link::default() }, Some((tag, own)))
+                // Two ways out of one node would be one too many.
+                let out = network.others.values().find(|other| other.cidr.contains(there));
+                let gateway = out.and_then(|other| other.gateway).filter(|_| network.gateway.is_none());
+                (Link { addresses, gateway, ..Link::default() }, Some((tag, own)))
             }
             _ => (own, None),
         };
