@@ -3,6 +3,7 @@
 //!
 //! <https://www.talos.dev/v1.11/reference/configuration/>, <https://www.talos.dev/v1.11/reference/api/>
 
+mod reading;
 mod schematic;
 
 use std::collections::BTreeMap;
@@ -17,6 +18,7 @@ use crate::text::Text;
 use crate::units::{Size, Span};
 use crate::version::Version;
 
+pub use reading::{Link, links};
 pub use schematic::Schematic;
 
 /// The port of Talos' API. <https://www.talos.dev/v1.11/learn-more/talos-network-connectivity/>

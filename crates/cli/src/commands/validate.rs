@@ -45,12 +45,11 @@ pub(super) fn run(arguments: &Arguments, validate: &Validate) -> Result<Done, Pr
                 around(&mut loadout, file, folder);
                 let desired = &loadout.desired;
                 let words = format!(
-                    "{} {}: {} · {} {} · {}, {}, {}",
+                    "{} {}: {} · {} · {}, {}, {}",
                     paint(GOOD, "✓"),
                     file.display(),
                     desired.cluster,
-                    desired.kubernetes.distribution.title(),
-                    desired.kubernetes.version,
+                    desired.title(),
                     counted(desired.machines.len(), "machine"),
                     counted(desired.releases.len(), "release"),
                     counted(desired.checks.len(), "check"),

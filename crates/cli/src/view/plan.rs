@@ -1,10 +1,10 @@
 //! A plan as one tree: stages, their steps, and what differs field by field.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anstyle::Style;
 use kubewright_model::change::{FieldChange, Reason, Subject};
-use kubewright_model::desired::Desired;
+use kubewright_model::desired::{Desired, EXISTING};
 use kubewright_model::host::HostResource;
 use kubewright_model::ids::{NodeName, StepId};
 use kubewright_model::plan::{Action, Ask, Plan, Rendering, Stage, Step};
@@ -108,13 +108,11 @@ impl Detail {
 
 /// Shows a plan, of which these parts were chosen.
 pub(crate) fn show(plan: &Plan, desired: &Desired, only: &[String], detail: Detail) {
-    let kubernetes = &desired.kubernetes;
     say!(
-        "{} {} · {} {} · {}",
+        "{} {} · {} · {}",
         paint(HEAD, "plan for"),
         paint(HEAD, &plan.cluster),
-        kubernetes.distribution.title(),
-        kubernetes.version,
+        desired.title(),
         counted(desired.machines.len(), "machine"),
     );
     for note in problem::words(&plan.notes) {
@@ -131,16 +129,52 @@ pub(crate) fn show(plan: &Plan, desired: &Desired, only: &[String], detail: Deta
         }
         return;
     }
-    for (stage, steps) in stages(plan) {
+    let told = in_words(plan);
+    for (stage, steps) in stages(&told) {
         say!("{}", tree(stage, &steps, &plan.rendered, detail).to_string().trim_end());
     }
     say!("{}", summary(plan));
 }
 
+/// The steps in the words of people: a machine that exists already is not started by anybody, it is looked at.
+fn in_words(plan: &Plan) -> Vec<Step> {
+    let there: BTreeSet<StepId> = plan.steps.iter().filter(|step| is_there(step)).map(|step| step.id.clone()).collect();
+    let steps = plan.steps.iter().map(|step| {
+        let mut told = step.clone();
+        match &step.action {
+            Action::StartMachine { .. } if is_there(step) => {
+                told.reason = Reason::Follows("it exists already: it is looked at when its turn comes".into());
+            }
+            Action::ChangeHost(change) => {
+                if matches!(step.reason, Reason::Follows(_)) && step.needs.iter().any(|need| there.contains(need)) {
+                    told.reason = Reason::Follows("its machine exists already".into());
+                }
+                let wish = change.make.iter().find_map(|resource| match resource {
+                    HostResource::MachineConfig(config) => Some((resource.key(), config)),
+                    _ => None,
+                });
+                for field in told.fields.iter_mut().filter(|field| field.from.is_none()) {
+                    if let Some((_, config)) = wish.as_ref().filter(|(key, _)| *key == field.field) {
+                        field.to = Some(config.summary());
+                    }
+                }
+            }
+            _ => {}
+        }
+        told
+    });
+    steps.collect()
+}
+
+/// Whether a machine that was there before us is waited for.
+fn is_there(step: &Step) -> bool {
+    matches!(&step.action, Action::StartMachine { provider, .. } if provider.as_str() == EXISTING)
+}
+
 /// Stages with their steps, in the order in which the plan comes to them.
-fn stages(plan: &Plan) -> Vec<(Stage, Vec<&Step>)> {
+fn stages(steps: &[Step]) -> Vec<(Stage, Vec<&Step>)> {
     let mut stages: Vec<(Stage, Vec<&Step>)> = Vec::new();
-    for step in &plan.steps {
+    for step in steps {
         match stages.iter_mut().find(|(stage, _)| *stage == step.stage) {
             Some((_, steps)) => steps.push(step),
             None => stages.push((step.stage, vec![step])),
@@ -297,7 +331,13 @@ fn things(resources: &[HostResource]) -> Vec<String> {
         let key = resource.key();
         let (kind, name) = key.split_once(' ').unwrap_or((&key, ""));
         // Single values are told with their value, named things by their name.
-        let (kind, name) = match resource.setting().filter(|_| !matches!(resource, HostResource::Download(_))) {
+        let value = match resource {
+            HostResource::Download(_) => None,
+            HostResource::TalosImage(image) => Some(image.words()),
+            HostResource::MachineConfig(config) => Some(config.summary()),
+            _ => resource.setting(),
+        };
+        let (kind, name) = match value {
             Some(value) => (key.as_str(), value),
             None => (kind, name.to_string()),
         };
@@ -339,7 +379,9 @@ fn difference(field: &FieldChange, objects: bool, detail: Detail) -> Tree<String
         }
         return tree;
     }
-    let words = match (&field.from, &field.to) {
+    // What is nothing on one side has come or has gone.
+    let some = |value: &'_ Option<String>| value.clone().filter(|value| !value.is_empty());
+    let words = match (some(&field.from), some(&field.to)) {
         (Some(from), Some(to)) => format!("{}: {} → {}", field.field, paint(BAD, from), paint(GOOD, to)),
         // A new object is told by its name; its digest says nothing yet.
         (None, Some(_)) if objects => field.field.clone(),

@@ -13,14 +13,8 @@ use crate::screen::{BAD, CARE, DIM, GOOD, HEAD, counted, paint, say};
 
 /// Shows what was seen of each node, and of the cluster as a whole.
 pub(crate) fn show(desired: &Desired, observed: &Observed) {
-    let kubernetes = &desired.kubernetes;
-    say!(
-        "{} · {} {} · endpoint {}",
-        paint(HEAD, &desired.cluster),
-        kubernetes.distribution.title(),
-        kubernetes.version,
-        kubernetes.endpoint
-    );
+    let (title, endpoint) = (desired.title(), &desired.kubernetes.endpoint);
+    say!("{} · {title} · endpoint {endpoint}", paint(HEAD, &desired.cluster));
     let cluster = observed.cluster.as_ref().and_then(Seen::present);
     let members: BTreeMap<&NodeName, &DesiredMember> =
         desired.members.iter().map(|member| (&member.name, member)).collect();

@@ -137,18 +137,6 @@ const UNNOTICED: [&str; 12] = [
     "KubeNodeConfig.labels.",
 ];
 
-/// The disk that a configuration has Talos installed on.
-pub(crate) fn install_disk(wish: &MachineConfig) -> Option<String> {
-    let documents = wish.documents();
-    let old = documents.first()?.pointer("/machine/install/disk").and_then(Value::as_str);
-    let new = || {
-        let install = documents.iter().find(|document| document["kind"] == "UnattendedInstallConfig")?;
-        // It selects by an expression: `disk.dev_path == "/dev/sda"`.
-        install.pointer("/provisioning/diskSelector/match")?.as_str()?.split('"').nth(1)
-    };
-    old.or_else(new).map(str::to_string)
-}
-
 /// Whether making a resource true starts the machine again.
 pub fn reboots(resource: &HostResource, seen: &HostSeen) -> bool {
     match resource {

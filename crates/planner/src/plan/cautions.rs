@@ -9,7 +9,7 @@ use kubewright_model::ids::NodeName;
 use kubewright_model::observed::{Observed, Seen};
 use kubewright_model::plan::Weight;
 use kubewright_model::spec::kubernetes::Datastore;
-use kubewright_model::talos::{MachineConfig, TalosSeen};
+use kubewright_model::talos::{MachineConfig, TalosSeen, links};
 use kubewright_model::version::Version;
 use serde_json::Value;
 
@@ -97,30 +97,19 @@ fn network(there: &[Value], wished: &[Value]) -> Vec<String> {
     kinds.into_iter().filter(goes).map(told).collect()
 }
 
-/// Interfaces, tags, gateways and virtual addresses of a configuration, in whatever form it is written.
+/// Interfaces, tags, gateways and virtual addresses of a configuration.
 fn ways(documents: &[Value]) -> BTreeMap<&'static str, BTreeSet<String>> {
     let mut found: BTreeMap<&'static str, BTreeSet<String>> = BTreeMap::new();
-    let mut add = |kind: &'static str, value: Option<&Value>| {
-        let text = value
-            .and_then(|value| value.as_str().map(String::from).or_else(|| value.as_u64().map(|it| it.to_string())));
-        text.map(|text| found.entry(kind).or_default().insert(text));
-    };
-    for document in documents {
-        for interface in list(document, "/machine/network/interfaces") {
-            add("interface", interface.get("interface"));
-            for link in std::iter::once(interface).chain(list(interface, "/vlans")) {
-                add("VLAN", link.get("vlanId"));
-                add(VIRTUAL_IP, link.pointer("/vip/ip"));
-                list(link, "/routes").for_each(|route| add("gateway", route.get("gateway")));
-            }
+    for link in links(documents) {
+        let said = [
+            ("interface", Vec::from_iter(link.interface)),
+            ("VLAN", Vec::from_iter(link.vlan)),
+            ("gateway", link.gateways),
+            (VIRTUAL_IP, link.virtual_ips),
+        ];
+        for (kind, values) in said.into_iter().filter(|(_, values)| !values.is_empty()) {
+            found.entry(kind).or_default().extend(values);
         }
-        match document.get("kind").and_then(Value::as_str) {
-            Some("LinkConfig") => add("interface", document.get("name")),
-            Some("VLANConfig") => add("VLAN", document.get("vlanID")),
-            Some("Layer2VIPConfig") => add(VIRTUAL_IP, document.get("name")),
-            _ => {}
-        }
-        list(document, "/routes").for_each(|route| add("gateway", route.get("gateway")));
     }
     found
 }
@@ -189,7 +178,7 @@ pub(super) fn redundancy(draft: &mut Draft<'_>, standings: &Standings<'_>) {
     let message = format!(
         "etcd goes from {before} members to {after}: until now it stood the loss of {losses}, and then it stands none"
     );
-    let help = "keep 3 servers; or save it first with `kubewright backup`, and often from then on";
+    let help = "keep 3 servers; or save etcd first, for with the one that stays the cluster is lost";
     draft.note(Weight::Warns, Subject::Cluster, message, help);
 }
 

@@ -7,7 +7,6 @@ use kubewright_model::talos::TalosSeen;
 
 use super::draft::Draft;
 use super::standing::Standings;
-use crate::diff::talos::install_disk;
 
 /// Judges machines that wait: on one that has its configuration, Talos itself has judged that.
 pub(super) fn plan(draft: &mut Draft<'_>, standings: &Standings<'_>) {
@@ -19,7 +18,7 @@ pub(super) fn plan(draft: &mut Draft<'_>, standings: &Standings<'_>) {
         for resource in &node.host.resources {
             match resource {
                 HostResource::MachineConfig(config) => {
-                    let Some(disk) = install_disk(config).filter(|disk| is_missing(seen, disk)) else { continue };
+                    let Some(disk) = config.install_disk().filter(|disk| is_missing(seen, disk)) else { continue };
                     let there: Vec<String> = seen.disks.iter().map(|(disk, size)| format!("{disk} ({size})")).collect();
                     let there = if there.is_empty() { "none".into() } else { there.join(", ") };
                     let message = format!("it has no disk {disk} to install Talos on; there is {there}");

@@ -26,7 +26,7 @@ pub(super) fn about(page: &mut Page, facts: &Facts<'_>, words: &Words) {
     };
     let mut rows = vec![
         vec![say.cluster.into(), code(&desired.cluster)],
-        vec![say.distribution.into(), format!("{} {}", kubernetes.distribution.title(), kubernetes.version).into()],
+        vec![say.distribution.into(), desired.title().into()],
         vec![say.endpoint.into(), code(format!("https://{}", kubernetes.endpoint))],
         vec![say.datastore.into(), datastore.into()],
         vec![say.servers.into(), servers.to_string().into()],
