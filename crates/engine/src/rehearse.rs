@@ -266,12 +266,12 @@ impl Stage {
         self.ended(phase, audience);
     }
 
-    /// Every check of the spec.
+    /// Every check of the spec, when what came last has had its time.
     async fn verify(&mut self, desired: &Desired, audience: Audience<'_>) -> Vec<CheckResult> {
         audience(Scene::Begins { name: "verify", steps: desired.checks.len() });
         let mut phase = Phase::new("verify", "every check of the spec");
         let from = self.centre.now();
-        let results = self.engine.verify(desired).await;
+        let results = self.engine.proof(desired).await;
         phase.steps = results.len();
         phase.wrong = results
             .iter()

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use kubewright_model::desired::Desired;
 use kubewright_model::event::{Event, RunEnd};
 use kubewright_model::plan::Ask;
 use tokio::time::Instant;
@@ -31,20 +32,9 @@ impl Engine {
         }
         let desired = request.desired;
         recorder.record(Event::VerifyStarted { checks: desired.checks.len() })?;
-        let deadline = Instant::now() + HOLDS_WITHIN;
-        let look = async {
-            loop {
-                let results = verify(&self.world, desired).await;
-                let holds = results.iter().all(|result| result.checked.holds);
-                if holds || Instant::now() + LOOK_AGAIN > deadline {
-                    return results;
-                }
-                tokio::time::sleep(LOOK_AGAIN).await;
-            }
-        };
         let results = tokio::select! {
             biased;
-            results = look => results,
+            results = self.proof(desired) => results,
             () = stop.wanted() => {
                 recorder.record(Event::StopAsked { times: stop.asked() })?;
                 return Ok((RunEnd::Interrupted, Vec::new()));
@@ -54,5 +44,19 @@ impl Engine {
         let wrong: Vec<String> = wrong.map(|result| format!("{}: {}", result.name, result.checked.saw)).collect();
         recorder.record(Event::VerifyEnded { held: results.len() - wrong.len(), wrong })?;
         Ok((end, results))
+    }
+
+    /// Every check of the spec, looked at until all hold or for so long as they may take: what applications bring has only
+    /// begun when a run ends.
+    pub(crate) async fn proof(&self, desired: &Desired) -> Vec<CheckResult> {
+        let deadline = Instant::now() + HOLDS_WITHIN;
+        loop {
+            let results = verify(&self.world, desired).await;
+            let holds = results.iter().all(|result| result.checked.holds);
+            if holds || Instant::now() + LOOK_AGAIN > deadline {
+                return results;
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
     }
 }

@@ -11,6 +11,7 @@ use crate::yard::Yard;
 
 const DEVBOARD: &str = include_str!("../../../../examples/devboard/cluster.yaml");
 const MLOPS: &str = include_str!("../../../../examples/mlops/cluster.yaml");
+const VIXENS: &str = include_str!("../../../../examples/vixens/cluster.yaml");
 const VALASKJALF: &str = include_str!("../../../../examples/valaskjalf/cluster.yaml");
 
 /// One server that keeps its state in SQLite, so that no member of etcd tells that it serves.
@@ -83,6 +84,19 @@ fn mlops_has_its_first_master_replaced_and_workers_come_and_go() {
     })
     .expect("a runtime");
     assert_eq!(ended, vec![vec!["complete"]; 4]);
+}
+
+/// Applications that were helped come later than others, and a run waits for no more than the spec says of them.
+#[test]
+fn what_applications_bring_is_waited_for_before_it_is_proven() {
+    let (before, _) = VIXENS.split_once("  verify:\n").expect("it has checks");
+    let checks = "  verify:\n    pods: [{ atLeast: 32 }]\n    \
+                  applications: { count: 12, healthy: [cert-manager], progressing: [traefik, argocd] }\n";
+    let faults = ["namespace-missing", "repo-server-eof"].map(|fault| fault.parse().expect("a fault"));
+    let life = whole_life(&desired(&format!("{before}{checks}")), None, &faults);
+    let wrong: Vec<_> = life.phases.iter().filter(|phase| !phase.good).collect();
+    assert!(life.good(), "{wrong:#?}\n{:#?}\n{:#?}", life.leftovers, life.breaches);
+    assert!(life.faults.iter().all(|struck| struck.met > 0), "{:?}", life.faults);
 }
 
 #[test]
