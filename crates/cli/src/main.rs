@@ -11,6 +11,7 @@
 
 mod arguments;
 mod commands;
+mod hints;
 mod mask;
 mod problem;
 mod prompt;
@@ -28,6 +29,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 fn main() -> ExitCode {
     let arguments = arguments::Arguments::parse();
     screen::choose_colour(arguments.color);
+    hints::are_in(arguments.simulated.as_deref());
     take_descriptors();
     match commands::run(&arguments) {
         Ok(_) if screen::lost() => Problem::new(Done::Unfinished, "the answer could not be written").tell().into(),

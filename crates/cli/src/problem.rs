@@ -10,6 +10,7 @@ use kubewright_engine::store::StoreError;
 use kubewright_model::plan::{Note, Stage, Weight};
 use kubewright_model::units::Moment;
 
+use crate::hints;
 use crate::screen::{BAD, CARE, DIM, paint, remark};
 
 /// How the program ends.
@@ -95,10 +96,10 @@ impl Problem {
             remark!("{} {}", paint(BAD, "error:"), self.headline);
         }
         for cause in &self.causes {
-            remark!("  {}", cause.replace('\n', "\n  "));
+            remark!("  {}", hints::runnable(cause).replace('\n', "\n  "));
         }
         for hint in &self.hints {
-            remark!("{} {hint}", paint(DIM, "→"));
+            remark!("{} {}", paint(DIM, "→"), hints::runnable(hint));
         }
         self.done
     }
@@ -206,8 +207,8 @@ fn said(note: &Note, others: &[&Note]) -> String {
         subjects.push_str(&format!(" and {} more", others.len() + 1 - NAMED));
     }
     let help = note.help.as_deref().filter(|help| !help.is_empty());
-    let help = help.map(|help| format!("\n  {} {help}", paint(DIM, "→"))).unwrap_or_default();
-    format!("{mark} {subjects}: {}{help}", note.message)
+    let help = help.map(|help| format!("\n  {} {}", paint(DIM, "→"), hints::runnable(help))).unwrap_or_default();
+    format!("{mark} {subjects}: {}{help}", hints::runnable(&note.message))
 }
 
 #[cfg(test)]

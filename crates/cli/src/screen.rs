@@ -54,6 +54,13 @@ pub(crate) fn counted(number: usize, word: &str) -> String {
     if number == 1 { format!("1 {word}") } else { format!("{number} {plural}") }
 }
 
+/// How many columns the screen has, as far as it is one and tells; but no fewer than people can read.
+pub(crate) fn width(otherwise: usize) -> usize {
+    let mut probe = comfy_table::Table::new();
+    probe.use_stderr();
+    probe.width().map_or(otherwise, |columns| usize::from(columns).clamp(60, otherwise))
+}
+
 /// A path as a shell takes it.
 pub(crate) fn quoted(path: &Path) -> String {
     let path = path.display().to_string();

@@ -17,9 +17,10 @@ use miette::{
 use serde::Serialize;
 
 use crate::arguments::{Arguments, Output};
+use crate::hints::{self, locked, unlocked};
 use crate::mask::masked;
 use crate::problem::{Done, Problem, listed};
-use crate::screen::{BAD, CARE, counted, paint, remark, say};
+use crate::screen::{self, BAD, CARE, counted, paint, remark, say};
 
 /// The word for standard input in the place of a file.
 pub(crate) const STANDARD_INPUT: &str = "-";
@@ -27,6 +28,8 @@ pub(crate) const STANDARD_INPUT: &str = "-";
 const SHOWN: usize = 50;
 /// Characters of a line that are shown at most, and of a message: a file may be one line.
 const WIDEST: usize = 160;
+/// Columns of what is wrong where nobody tells how wide the screen is.
+const LAID_OUT: usize = 200;
 /// Characters that are shown before a place in a line that is cut.
 const BEFORE: usize = 60;
 
@@ -88,6 +91,7 @@ pub(crate) fn read(path: &Path, reading: Reading) -> Result<Loadout, Problem> {
         Err(found) => (None, found),
     };
     found.extend(texts.namesakes());
+    hints::complete(&mut found);
     texts.show(&found);
     let wrong = found.iter().any(|diagnostic| diagnostic.severity == Severity::Error);
     match loadout.filter(|_| !wrong) {
@@ -124,6 +128,7 @@ struct OnTop {
 impl<'a> Texts<'a> {
     /// Reads a spec, and the file of its environment.
     pub(crate) fn open(path: &'a Path, environment: Option<&str>) -> Result<Self, Problem> {
+        hints::are_for(path, environment);
         let spec = text(path)?;
         let Some(name) = environment.filter(|name| !name.is_empty()) else {
             return Ok(Self { path, spec, on_top: None });
@@ -254,14 +259,14 @@ fn show_all(texts: &[(&Path, &str)], found: &[Diagnostic]) {
     let masked: Vec<String> = texts.iter().enumerate().map(|(file, (_, text))| masked(text, file, found)).collect();
     let colour = anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never;
     let theme = if colour { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
-    let handler = GraphicalReportHandler::new_themed(theme).with_context_lines(1);
+    let handler = GraphicalReportHandler::new_themed(theme).with_context_lines(1).with_width(screen::width(LAID_OUT));
     for diagnostic in found.iter().take(SHOWN) {
         let file = diagnostic.at.map_or(0, |at| at.file).min(texts.len() - 1);
         let (text, at) = narrowed(&masked[file], diagnostic.at);
         let report = report(texts[file].0, &text, at, diagnostic);
         let mut shown = String::new();
         if handler.render_report(&mut shown, report.as_ref()).is_ok() {
-            remark!("{}", placed(shown.trim_end(), at, diagnostic.at));
+            remark!("{}", unlocked(&placed(shown.trim_end(), at, diagnostic.at)));
         }
     }
     if found.len() > SHOWN {
@@ -331,9 +336,9 @@ fn report(path: &Path, text: &str, place_in_text: Option<Place>, diagnostic: &Di
     let message = format!("{at}{}", diagnostic.message);
     let end = message.char_indices().nth(4 * WIDEST).map(|(end, _)| end);
     let message = end.map_or(message.clone(), |end| format!("{}…", &message[..end]));
-    let mut shown = MietteDiagnostic::new(message).with_code(diagnostic.code.to_string()).with_severity(weight);
+    let mut shown = MietteDiagnostic::new(locked(&message)).with_code(diagnostic.code.to_string()).with_severity(weight);
     if let Some(help) = &diagnostic.help {
-        shown = shown.with_help(help.clone());
+        shown = shown.with_help(locked(help));
     }
     if let Some((from, length)) = place_in_text.and_then(|at| bytes(text, at)) {
         shown = shown.with_label(LabeledSpan::at(from..from + length, "here"));

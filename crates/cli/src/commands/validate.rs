@@ -7,6 +7,7 @@ use kubewright_model::diagnostic::{Diagnostic, Severity};
 
 use super::print_json;
 use crate::arguments::{Arguments, Output, Validate};
+use crate::hints;
 use crate::problem::{Done, Problem};
 use crate::screen::{GOOD, counted, paint, say};
 use crate::source::{self, Found, STANDARD_INPUT, Texts};
@@ -59,6 +60,7 @@ pub(super) fn run(arguments: &Arguments, validate: &Validate) -> Result<Done, Pr
             Err(found) => (found, None),
         };
         found.extend(texts.namesakes());
+        hints::complete(&mut found);
         let wrong = found.iter().any(|diagnostic| diagnostic.severity == Severity::Error);
         if wrong {
             done = worse(done, Done::Invalid);

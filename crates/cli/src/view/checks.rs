@@ -4,6 +4,7 @@ use kubewright_engine::verify::{CheckResult, Part};
 use kubewright_model::checked::{grouped, holding};
 
 use super::table::{lines, table};
+use crate::hints;
 use crate::screen::{BAD, CARE, DIM, GOOD, HEAD, counted, duration, paint, say};
 
 /// Shows what checks came to.
@@ -59,7 +60,7 @@ fn why(result: &CheckResult) {
     checked.parts.iter().for_each(|part| say!("    {}", told(part)));
     checked.log.iter().for_each(|line| say!("    {}", paint(DIM, format!("│ {line}"))));
     if let Some(hint) = &checked.hint {
-        say!("    {} {hint}", paint(DIM, "→"));
+        say!("    {} {}", paint(DIM, "→"), hints::runnable(hint));
     }
 }
 

@@ -9,6 +9,7 @@ use kubewright_model::ids::StepId;
 use kubewright_model::plan::{Ask, Stage};
 
 use super::addresses;
+use crate::hints;
 use crate::screen::{BAD, CARE, DIM, GOOD, HEAD, PRETEND, counted, duration, paint, remark};
 
 /// How a host begins to tell where its SSH daemon is again: that is as it was before, and nothing that it keeps.
@@ -197,7 +198,7 @@ impl Progress {
             self.line(format!("    {}", paint(DIM, format!("│ {line}"))));
         }
         if let Some(hint) = &failure.hint {
-            self.line(format!("    {} {hint}", paint(DIM, "→")));
+            self.line(format!("    {} {}", paint(DIM, "→"), hints::runnable(hint)));
         }
     }
 
