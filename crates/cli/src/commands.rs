@@ -49,7 +49,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Done, Problem> {
         Command::Talosconfig(talosconfig) => talosconfig::run(arguments, talosconfig),
         Command::Status(look) => look::status(arguments, look),
         Command::Verify(verify) => verify::verify(arguments, verify),
-        Command::Secrets { wish } => secrets::run(wish),
+        Command::Secrets { wish } => secrets::run(arguments.environment.as_deref(), wish),
         Command::History(history) => history::run(arguments, history),
         Command::Explain { code } => explain::run(code.as_deref()),
         Command::Schema => documents::schema(),

@@ -43,6 +43,8 @@ pub struct FileState {
     pub only_in_spec: Vec<String>,
     /// Recipients that it is encrypted for and that the spec does not name.
     pub only_in_file: Vec<String>,
+    /// Recipients that `.sops.yaml` names and neither the file nor the spec: the program `sops` would let them in.
+    pub only_in_config: Vec<String>,
     /// Keys in it that the spec does not name.
     pub unused: Vec<String>,
 }
@@ -61,10 +63,9 @@ pub struct Checkup {
 impl Checkup {
     /// Whether everything can be had, and the file is for whom the spec says.
     pub fn healthy(&self) -> bool {
-        let file = self
-            .file
-            .as_ref()
-            .is_none_or(|file| file.closed.is_none() && file.only_in_spec.is_empty() && file.only_in_file.is_empty());
+        let alike =
+            |it: &FileState| [&it.only_in_spec, &it.only_in_file, &it.only_in_config].iter().all(|all| all.is_empty());
+        let file = self.file.as_ref().is_none_or(|file| file.closed.is_none() && alike(file));
         file && self.secrets.iter().all(|secret| secret.there)
     }
 }
@@ -106,7 +107,10 @@ fn file_state(name: &str, file: &ClusterFile, places: &Places, named: &BTreeSet<
     let unused = opened.as_ref().map(|file| {
         file.places().into_iter().map(|(place, _)| place.to_string()).filter(|place| !named.contains(place)).collect()
     });
+    let in_config = places.config_recipients().unwrap_or_default();
+    let known = [openers.recipients.as_slice(), wished.as_slice()].concat();
     FileState {
+        only_in_config: if openers.recipients.is_empty() { Vec::new() } else { without(&in_config, &known) },
         name: name.to_string(),
         closed: opened.as_ref().err().cloned(),
         only_in_spec: if compared { without(wished, &openers.recipients) } else { Vec::new() },

@@ -221,7 +221,8 @@ impl Secrets<'_> {
     pub(crate) fn kept(self, desired: &Desired, name: &str) -> Result<Option<Secret>, String> {
         match desired.secrets.get(name) {
             Some(place) => {
-                read(place, self.places).map(Some).map_err(|why| format!("secret `{name}` ({}): {why}", place.place()))
+                let read = read(place, self.places).map(Some);
+                read.map_err(|why| format!("secret `{name}` ({}): {why}{}", place.place(), talos::to_make(name, place)))
             }
             None => self.store.secret(&desired.cluster, name).map_err(|error| error.told()),
         }

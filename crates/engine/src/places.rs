@@ -56,6 +56,15 @@ impl Places {
         sops::openers(Form::of(path).ok()?, &std::fs::read_to_string(path).ok()?).ok()
     }
 
+    /// For whom the program `sops` would encrypt the file, by the nearest `.sops.yaml`.
+    pub(crate) fn config_recipients(&self) -> Option<Vec<String>> {
+        let path = std::path::absolute(self.sops.as_deref()?).ok()?;
+        let at = sops::Config::nearest(&path)?;
+        let config = sops::Config::read(&std::fs::read_to_string(&at).ok()?).ok()?;
+        let name = path.strip_prefix(at.parent()?).ok()?.display().to_string();
+        config.recipients(&name)
+    }
+
     /// The SOPS file, or why it is not open: who could open it, and where keys were looked for.
     pub(crate) fn opened(&self) -> Result<Arc<SopsFile>, String> {
         let path = self.sops.as_deref().ok_or("nothing says which SOPS file it is")?;

@@ -348,6 +348,16 @@ impl SopsFile {
         place.put(&mut self.documents[0], Value::Text(value.expose().clone()))
     }
 
+    /// Takes out what is in a place, and mappings that nothing else is in.
+    ///
+    /// # Errors
+    ///
+    /// There is nothing, or it is an entry of a list, by whose number others are named.
+    pub fn remove(&mut self, place: &KeyPath) -> Result<(), String> {
+        let first = self.documents.first_mut().ok_or("it is empty")?;
+        place.remove(first)
+    }
+
     /// Every place that holds a value, and whether it is empty.
     pub fn places(&self) -> Vec<(KeyPath, bool)> {
         let leaves = self.documents.first().map(KeyPath::leaves).unwrap_or_default();

@@ -208,7 +208,7 @@ impl World {
         }
         let why = holes::unopened(desired, &self.places, plan)?;
         let help = "put a private key of age where it is looked for, or let somebody who has one \
-                    `kubewright secrets add-recipient` yours";
+                    `kubewright secrets add-recipient KEY` with yours";
         Some(Note {
             weight: Weight::Blocks,
             subject: Subject::Cluster,

@@ -28,6 +28,10 @@ pub(crate) enum Secrets {
   kubewright secrets set synology.clientInfo --file client-info.yml
   kubewright secrets set 'registries[\"ghcr.io\"].password'")]
     Set(Set),
+    /// Take one value out of the file.
+    #[command(after_help = "Examples:
+  kubewright secrets remove synolgy.passwrd")]
+    Remove(Remove),
     /// Encrypt everything with a new key, for the recipients of the spec.
     #[command(after_help = "Examples:
   kubewright secrets rotate           # after a recipient was taken out of the spec")]
@@ -72,6 +76,15 @@ pub(crate) struct Set {
     /// Take what is in this file.
     #[arg(long, value_name = "FILE")]
     pub(crate) file: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Remove {
+    /// Where in the file.
+    pub(crate) key: String,
+    /// The spec.
+    #[arg(default_value = "cluster.yaml")]
+    pub(crate) spec: PathBuf,
 }
 
 #[derive(Debug, Args)]

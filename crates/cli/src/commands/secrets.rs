@@ -4,6 +4,7 @@ mod change;
 mod check;
 mod edit;
 mod init;
+mod recipients;
 
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -14,41 +15,54 @@ use kubewright_model::spec::{self, ClusterFile};
 use kubewright_model::units::Moment;
 
 use crate::arguments::secrets::Secrets;
+use crate::hints;
 use crate::problem::{Done, Problem};
 use crate::screen::quoted;
-use crate::source::{self, STANDARD_INPUT};
+use crate::source::{self, STANDARD_INPUT, Texts};
 
-pub(super) fn run(wish: &Secrets) -> Result<Done, Problem> {
+pub(super) fn run(environment: Option<&str>, wish: &Secrets) -> Result<Done, Problem> {
+    let read = |spec: &Path| Book::read(spec, environment);
     match wish {
-        Secrets::Init(init) => init::run(init),
-        Secrets::Edit(edit) => edit::run(edit),
-        Secrets::Set(set) => change::set(set),
-        Secrets::Rotate(rotate) => change::rotate(rotate),
-        Secrets::AddRecipient(add) => change::add_recipient(add),
-        Secrets::Check(check) => check::run(check),
+        Secrets::Init(init) => init::run(&read(&init.spec)?, init),
+        Secrets::Edit(edit) => edit::run(&read(&edit.spec)?),
+        Secrets::Set(set) => change::set(set, environment),
+        Secrets::Remove(remove) => change::remove(&read(&remove.spec)?, remove),
+        Secrets::Rotate(rotate) => recipients::rotate(&read(&rotate.spec)?),
+        Secrets::AddRecipient(add) => recipients::add(&read(&add.spec)?, add),
+        Secrets::Check(check) => check::run(environment, check),
     }
 }
 
-/// A spec, and the folder that it is in. Only its form is judged: secrets are put where a spec is not right yet.
+/// A spec with its environment, and the folder that it is in. Only its form is judged: secrets are put where a spec is not
+/// right yet.
 struct Book {
     spec: PathBuf,
     folder: PathBuf,
     file: ClusterFile,
+    /// The environment's name and its file, where one is on top.
+    on_top: Option<(String, PathBuf)>,
 }
 
 impl Book {
-    fn read(path: &Path) -> Result<Self, Problem> {
+    fn read(path: &Path, environment: Option<&str>) -> Result<Self, Problem> {
         if path == Path::new(STANDARD_INPUT) {
             let problem = Problem::new(Done::Usage, "a spec from standard input has no folder for its secrets");
             return Err(problem.hint("write it to a file"));
         }
-        let text = source::text(path)?;
-        let loaded = spec::load(&text).map_err(|found| {
-            source::show(path, &text, &found);
+        let texts = Texts::open(path, environment)?;
+        let loaded = spec::load_layered(&texts.spec, texts.environment()).map_err(|mut found| {
+            hints::complete(&mut found);
+            texts.show(&found);
             Problem::told(Done::Invalid)
         })?;
         let folder = path.parent().unwrap_or(Path::new("")).to_path_buf();
-        Ok(Self { spec: path.to_path_buf(), folder, file: loaded.file })
+        let on_top = environment.map(String::from).zip(texts.layer_path().map(Path::to_path_buf));
+        Ok(Self { spec: path.to_path_buf(), folder, file: loaded.file, on_top })
+    }
+
+    /// The file in which what is said of secrets belongs: the environment's, where it is of one.
+    fn written_in(&self) -> &Path {
+        self.on_top.as_ref().map_or(&self.spec, |(_, file)| file)
     }
 
     /// The SOPS file, as the spec names it.
@@ -64,18 +78,13 @@ impl Book {
     fn open(&self) -> Result<Open, Problem> {
         let path = self.named().ok_or_else(|| {
             let problem = Problem::new(Done::Invalid, format!("{} names no SOPS file", self.spec.display()));
-            problem.hint(format!(
-                "`kubewright secrets init {}` makes one, and tells the lines for the spec",
-                quoted(&self.spec)
-            ))
+            problem.hint("`kubewright secrets init` makes one, and tells the lines for the spec")
         })?;
         let text = source::bounded(&path, MAX_BYTES).map_err(|error| {
             let problem =
                 Problem::new(Done::Usage, format!("cannot read {}", path.display())).because(error.to_string());
             match error.kind() {
-                std::io::ErrorKind::NotFound => {
-                    problem.hint(format!("`kubewright secrets init {}` makes it", quoted(&self.spec)))
-                }
+                std::io::ErrorKind::NotFound => problem.hint("`kubewright secrets init` makes it"),
                 _ => problem,
             }
         })?;
@@ -125,7 +134,7 @@ fn closed(path: &Path, error: &SopsError) -> Problem {
             problem = problem.because(format!("looked for keys in {place}"));
         }
         problem = problem
-            .hint("whoever can open it lets you in with `kubewright secrets add-recipient`, and your public key");
+            .hint("whoever can open it lets you in with `kubewright secrets add-recipient KEY`, where KEY is your public one");
     }
     problem
 }
@@ -140,6 +149,11 @@ fn refused(path: &Path, error: &SopsError) -> Problem {
         ),
         error => problem.because(error.to_string()),
     }
+}
+
+/// A key as a shell takes it.
+fn word(key: &str) -> String {
+    quoted(Path::new(key))
 }
 
 fn now() -> Moment {

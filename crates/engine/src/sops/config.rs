@@ -57,15 +57,7 @@ impl Config {
 
     /// Puts a recipient into the rule for a file of this name; says whether there is one that can take it.
     pub fn add_recipient(&mut self, name: &str, recipient: &str) -> bool {
-        let rules = self.document.iter_mut().find_map(|part| match part {
-            Part::Is((key, Value::List(rules))) if key == RULES => Some(rules),
-            _ => None,
-        });
-        let rule = rules.into_iter().flatten().find_map(|part| match part {
-            Part::Is(rule) if matching(rule, name).is_some() => Some(rule),
-            _ => None,
-        });
-        let Some(Value::Map(rule)) = rule else { return false };
+        let Some(rule) = self.rule_mut(name) else { return false };
         match under(rule, "age").cloned() {
             Some(Value::List(mut entries)) => {
                 entries.push(Part::Is(Value::Text(recipient.to_string())));
@@ -78,6 +70,39 @@ impl Config {
             _ => return false,
         }
         true
+    }
+
+    /// Takes everybody else out of the rule for a file of this name; says whether somebody was.
+    pub fn keep_recipients(&mut self, name: &str, recipients: &[String]) -> bool {
+        let Some(there) = self.recipients(name) else { return false };
+        let kept: Vec<String> = there.iter().filter(|it| recipients.contains(it)).cloned().collect();
+        if kept.len() == there.len() {
+            return false;
+        }
+        let Some(rule) = self.rule_mut(name) else { return false };
+        let text = |it: &String| Part::Is(Value::Text(it.clone()));
+        let kept = match under(rule, "age") {
+            Some(Value::List(_)) => Value::List(kept.iter().map(text).collect()),
+            _ => Value::Text(kept.join(",")),
+        };
+        put(rule, "age", kept);
+        true
+    }
+
+    /// The rule for a file of this name.
+    fn rule_mut(&mut self, name: &str) -> Option<&mut Branch> {
+        let rules = self.document.iter_mut().find_map(|part| match part {
+            Part::Is((key, Value::List(rules))) if key == RULES => Some(rules),
+            _ => None,
+        });
+        let rule = rules.into_iter().flatten().find_map(|part| match part {
+            Part::Is(rule) if matching(rule, name).is_some() => Some(rule),
+            _ => None,
+        });
+        match rule {
+            Some(Value::Map(rule)) => Some(rule),
+            _ => None,
+        }
     }
 
     /// Puts a rule for a file before all others.

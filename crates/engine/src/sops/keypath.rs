@@ -121,6 +121,18 @@ impl KeyPath {
         }
     }
 
+    /// Takes out what is in this place, with the mappings around it that hold nothing else.
+    pub(crate) fn remove(&self, branch: &mut Branch) -> Result<(), String> {
+        self.find(branch)?;
+        match self.0.last() {
+            Some(Segment::Key(_)) => {
+                remove_under(branch, &self.0);
+                Ok(())
+            }
+            _ => Err(format!("`{self}` is an entry of a list, and those behind it would have other numbers")),
+        }
+    }
+
     /// All places of a document that hold a value and no others.
     pub(crate) fn leaves(branch: &Branch) -> Vec<(Self, &Value)> {
         let mut found = Vec::new();
@@ -128,6 +140,33 @@ impl KeyPath {
             below(vec![Segment::Key(key.to_string())], value, &mut found);
         }
         found
+    }
+}
+
+fn remove_under(branch: &mut Branch, place: &[Segment]) {
+    let Some((Segment::Key(key), rest)) = place.split_first() else { return };
+    let is_it = |part: &Part<(String, Value)>| matches!(part, Part::Is((name, _)) if name == key);
+    let Some(Part::Is((_, there))) = branch.iter_mut().find(|part| is_it(part)) else { return };
+    if !rest.is_empty() {
+        remove_in(there, rest);
+    }
+    let over = rest.is_empty() || matches!(there, Value::Map(branch) if branch.is_empty());
+    if over {
+        branch.retain(|part| !is_it(part));
+    }
+}
+
+fn remove_in(there: &mut Value, place: &[Segment]) {
+    match (there, place.split_first()) {
+        (Value::Map(branch), _) => remove_under(branch, place),
+        (Value::List(parts), Some((Segment::Index(index), rest))) => {
+            let mut entries = parts.iter_mut().filter_map(|part| match part {
+                Part::Is(value) => Some(value),
+                Part::Comment(_) => None,
+            });
+            entries.nth(*index).into_iter().for_each(|entry| remove_in(entry, rest));
+        }
+        _ => {}
     }
 }
 
@@ -203,6 +242,21 @@ fn value_for(rest: &[Segment], value: Value) -> Result<Value, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_taken_out_takes_nothing_else_along() {
+        let leaf = |key: &str| Part::Is((key.to_string(), Value::Text("x".into())));
+        let list = Value::List(vec![Part::Is(Value::Map(vec![leaf("name"), leaf("password")]))]);
+        let inner = Part::Is(("a".to_string(), Value::Map(vec![leaf("b")])));
+        let mut branch = vec![inner, Part::Comment(" kept".into()), Part::Is(("users".to_string(), list)), leaf("z")];
+        let mut remove = |text: &str| text.parse::<KeyPath>().and_then(|place| place.remove(&mut branch));
+        assert_eq!(remove("a.b"), Ok(()));
+        assert_eq!(remove("users[0].password"), Ok(()));
+        assert!(remove("users[0]").is_err() && remove("a.b").is_err() && remove("z.y").is_err());
+        let left: Vec<String> = KeyPath::leaves(&branch).iter().map(|(place, _)| place.to_string()).collect();
+        assert_eq!(left, ["users[0].name", "z"]);
+        assert!(branch.contains(&Part::Comment(" kept".into())));
+    }
 
     #[test]
     fn a_place_is_read_as_it_is_written() {

@@ -8,7 +8,7 @@ use kubewright_hosts::Hosts;
 use kubewright_hosts::talos::{Bundle, TalosHosts, value};
 use kubewright_model::desired::Desired;
 use kubewright_model::secret::Secret;
-use kubewright_model::spec::Distribution;
+use kubewright_model::spec::{Distribution, SecretRef};
 use kubewright_model::talos::TALOS_SECRETS;
 
 use crate::holes::Secrets;
@@ -33,6 +33,17 @@ pub(super) fn hands(
 /// The name of a part of those secrets, where a secret is one.
 pub(crate) fn part(name: &str) -> Option<&str> {
     name.strip_prefix(TALOS_SECRETS)?.strip_prefix('.')
+}
+
+/// What makes the secrets of a cluster of Talos, where they would be in the SOPS file and are not.
+pub(crate) fn to_make(name: &str, place: &SecretRef) -> String {
+    match &place.sops {
+        Some(key) if name == TALOS_SECRETS => format!(
+            "; `kubewright secrets init` makes those of a new cluster, `kubewright secrets set {key} --file secrets.yaml` \
+             takes those of one that stands"
+        ),
+        _ => String::new(),
+    }
 }
 
 /// New secrets of a cluster, as a file of `talosctl gen secrets`.

@@ -56,9 +56,14 @@ codes! {
         "The spec names a file of values for a chart that is not there, may not be read, or holds something else than one \
          YAML mapping. A relative path begins in the folder of the spec. Correct the path or the file.";
     20 Error SECRET_IN_GIT = "a secret in clear text in Git",
-        "A file that Git keeps holds a secret in clear text: one that the spec itself names with `file`, a Secret of Kubernetes,          a kubeconfig, a private key, or anything below `.secrets/`. Whoever gets a copy of the repository has it. Move it into          the SOPS file with `kubewright secrets set KEY --file FILE`, take the file out with `git rm --cached FILE`, and change          the secret at whoever gave it out: the history keeps what was once committed. A file that only looks so is named          in `secrets.clearText`.";
+        "A file that Git keeps holds a secret in clear text: one that the spec itself names with `file`, a Secret of Kubernetes, \
+         a kubeconfig, a private key, or anything below `.secrets/`. Whoever gets a copy of the repository has it. Move it into \
+         the SOPS file with `kubewright secrets set KEY --file FILE`, take the file out with `git rm --cached FILE`, and change \
+         the secret at whoever gave it out: the history keeps what was once committed. A file that only looks so is named \
+         in `secrets.clearText`.";
     21 Warning GIT_UNREAD = "a Git repository that was not looked through",
-        "Whether a secret lies in clear text in the Git repository of the spec is not known: the program `git` is not here,          or it did not tell which files the repository has. Nothing else needs it.";
+        "Whether a secret lies in clear text in the Git repository of the spec is not known: the program `git` is not here, \
+         or it did not tell which files the repository has. Nothing else needs it.";
     22 Error ENVIRONMENT = "an environment that does not fit its spec",
         "The file of an environment says only what differs from the spec beside whose folder it is: below `metadata` and `spec`, \
          with a `metadata.name` of its own, which no other environment and not the spec itself has: two with one name would be \

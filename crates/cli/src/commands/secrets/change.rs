@@ -1,22 +1,34 @@
-//! `kubewright secrets set`, `rotate` and `add-recipient`.
+//! `kubewright secrets set` and `remove`.
 
 use std::io::{IsTerminal as _, Read as _};
 use std::path::Path;
 
-use kubewright_engine::sops::{Config, KeyPath, SopsError, disk};
+use kubewright_engine::checkup;
+use kubewright_engine::sops::KeyPath;
+use kubewright_model::diagnostic::nearest;
 use kubewright_model::secret::Secret;
 use kubewright_model::source::MAX_BYTES;
 
-use super::{Book, Open, cannot_write, refused};
-use crate::arguments::secrets::{AddRecipient, Set, Spec};
+use super::Book;
+use crate::arguments::secrets::{Remove, Set};
+use crate::hints::runnable;
 use crate::problem::{Done, Problem};
 use crate::prompt;
-use crate::screen::{counted, remark, say};
+use crate::screen::{remark, say};
 use crate::source;
 
-pub(super) fn set(wish: &Set) -> Result<Done, Problem> {
-    let key: KeyPath = wish.key.parse().map_err(|why: String| Problem::new(Done::Usage, why))?;
-    let mut open = Book::read(&wish.spec)?.open()?;
+pub(super) fn set(wish: &Set, environment: Option<&str>) -> Result<Done, Problem> {
+    let key = place(&wish.key)?;
+    let plain = wish.spec.extension().is_none() && wish.spec.components().count() == 1;
+    if plain && wish.spec != Path::new(source::STANDARD_INPUT) && !wish.spec.exists() {
+        // What stands there may be the secret itself, so it is not repeated.
+        let problem = Problem::new(Done::Usage, "a value is never an argument: the shell would keep it in its history");
+        return Err(problem
+            .hint(format!("`kubewright secrets set {}` asks for it; `--file FILE` takes what is in a file", wish.key))
+            .hint("what stands behind the key is the spec's file; a secret that was written there is in that history now"));
+    }
+    let book = Book::read(&wish.spec, environment)?;
+    let mut open = book.open()?;
     let value = match &wish.file {
         Some(file) => of_file(file)?,
         None => asked(&key)?,
@@ -27,6 +39,7 @@ pub(super) fn set(wish: &Set) -> Result<Done, Problem> {
     let before = open.file.value(&key).ok();
     if before.as_ref() == Some(&value) {
         say!("{key} is that already");
+        unused(&book, &key);
         return Ok(Done::Well);
     }
     open.file.set(&key, &value).map_err(|why| Problem::new(Done::Usage, why))?;
@@ -34,7 +47,45 @@ pub(super) fn set(wish: &Set) -> Result<Done, Problem> {
     let before = before.filter(|before| !before.expose().is_empty());
     let what = if before.is_some() { "is another one now" } else { "is there now" };
     say!("{key} {what}, in {}", open.path.display());
+    unused(&book, &key);
     Ok(Done::Well)
+}
+
+/// Takes one value out of the file.
+pub(super) fn remove(book: &Book, wish: &Remove) -> Result<Done, Problem> {
+    let key = place(&wish.key)?;
+    let mut open = book.open()?;
+    open.file.remove(&key).map_err(|why| Problem::new(Done::Usage, why))?;
+    open.save()?;
+    say!("{key} is gone from {}", open.path.display());
+    if named(book).contains(&key.to_string()) {
+        remark!("→ {} still names it", book.written_in().display());
+    }
+    remark!("→ Git keeps the old file: change the secret itself too, where it is one that is in use");
+    Ok(Done::Well)
+}
+
+fn place(key: &str) -> Result<KeyPath, Problem> {
+    key.parse().map_err(|why: String| Problem::new(Done::Usage, why))
+}
+
+/// The keys that the spec names.
+fn named(book: &Book) -> Vec<String> {
+    let references = checkup::references(&book.file);
+    let keys = references.iter().filter_map(|(_, place)| place.sops.as_deref());
+    keys.map(|key| key.parse::<KeyPath>().map_or_else(|_| key.to_string(), |key| key.to_string())).collect()
+}
+
+/// Tells of a key that the spec does not name: it may be misspelt.
+fn unused(book: &Book, key: &KeyPath) {
+    let (key, named) = (key.to_string(), named(book));
+    if named.contains(&key) {
+        return;
+    }
+    let near = nearest(&key, named.iter().map(String::as_str));
+    let meant = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+    remark!("→ {} names no `{key}`{meant}", book.written_in().display());
+    remark!("{}", runnable(&format!("  where it is a slip, `kubewright secrets remove {}` takes it out", super::word(&key))));
 }
 
 /// A file's content, whole.
@@ -61,74 +112,4 @@ fn asked(key: &KeyPath) -> Result<Secret, Problem> {
     let text = String::from_utf8(bytes)
         .map_err(|_| Problem::new(Done::Usage, "what comes from standard input is not text"))?;
     Ok(Secret::new(text.strip_suffix('\n').unwrap_or(&text).to_string()))
-}
-
-pub(super) fn rotate(wish: &Spec) -> Result<Done, Problem> {
-    let book = Book::read(&wish.spec)?;
-    let mut open = book.open()?;
-    let before = open.file.openers().recipients;
-    let wished = &book.file.spec.secrets.recipients;
-    let after = if wished.is_empty() { before.clone() } else { wished.clone() };
-    open.file.rotate(&after).map_err(|error| {
-        let problem = refused(&open.path, &error);
-        match error {
-            SopsError::Others(_) => problem.hint("`sops rotate --in-place` does it, where those keys are reached"),
-            _ => problem,
-        }
-    })?;
-    open.save()?;
-    say!("{} has a new key, for {}", open.path.display(), counted(after.len(), "recipient"));
-    let gone: Vec<&String> = before.iter().filter(|it| !after.contains(it)).collect();
-    gone.iter().for_each(|who| say!("  no more for {who}"));
-    after.iter().filter(|it| !before.contains(it)).for_each(|who| say!("  now also for {who}"));
-    if !gone.is_empty() {
-        remark!(
-            "→ who could open it has seen its values, and Git keeps the old file: change the secrets themselves too"
-        );
-    }
-    Ok(Done::Well)
-}
-
-pub(super) fn add_recipient(wish: &AddRecipient) -> Result<Done, Problem> {
-    let book = Book::read(&wish.spec)?;
-    let mut open = book.open()?;
-    let added = open.file.add_recipient(&wish.recipient).map_err(|error| {
-        let shown = error.to_string();
-        Problem::new(Done::Usage, shown).hint("whoever is to be added prints the public key with `age-keygen -y FILE`")
-    })?;
-    match added {
-        true => {
-            open.save()?;
-            say!("{} is also for {}", open.path.display(), wish.recipient);
-        }
-        false => say!("{} is for {} already", open.path.display(), wish.recipient),
-    }
-    in_config(&open, &wish.recipient)?;
-    let recipients = open.file.openers().recipients;
-    let wished = &book.file.spec.secrets.recipients;
-    if !wished.contains(&wish.recipient) {
-        let all = if wished.is_empty() { recipients } else { [wished.clone(), vec![wish.recipient.clone()]].concat() };
-        remark!("→ in {}, under `secrets`:", book.spec.display());
-        remark!("    recipients: [{}]", all.join(", "));
-    }
-    Ok(Done::Well)
-}
-
-/// The rules of the program `sops` get it too, so that it encrypts new files for the same people.
-fn in_config(open: &Open, recipient: &str) -> Result<(), Problem> {
-    let Some(path) = Config::nearest(&open.path) else { return Ok(()) };
-    let Ok(text) = std::fs::read_to_string(&path) else { return Ok(()) };
-    let name = super::init::relative(&path, &open.path);
-    let mut config = Config::read(&text).map_err(|faults| refused(&path, &SopsError::Form(faults)))?;
-    match config.recipients(&name) {
-        Some(there) if there.iter().any(|it| it == recipient) => return Ok(()),
-        _ if config.add_recipient(&name, recipient) => {}
-        _ => {
-            remark!("{} has no list of age's keys for {name}, and stays as it is", path.display());
-            return Ok(());
-        }
-    }
-    disk::write(&path, &config.text()).map_err(|error| cannot_write(&path, &error))?;
-    say!("{} says so too", path.display());
-    Ok(())
 }

@@ -12,9 +12,10 @@ use serde::Serialize;
 use crate::arguments::Output;
 use crate::arguments::secrets::Check;
 use crate::commands::print_json;
+use crate::hints::{self, runnable};
 use crate::problem::{Done, Problem};
 use crate::screen::{BAD, CARE, DIM, GOOD, HEAD, counted, paint, say};
-use crate::source;
+use crate::source::Texts;
 
 /// The answer, for programs.
 #[derive(Serialize)]
@@ -27,14 +28,16 @@ struct Told<'a> {
     clear_text: &'a [Diagnostic],
 }
 
-pub(super) fn run(wish: &Check) -> Result<Done, Problem> {
-    let text = source::text(&wish.spec)?;
+pub(super) fn run(environment: Option<&str>, wish: &Check) -> Result<Done, Problem> {
+    let texts = Texts::open(&wish.spec, environment)?;
     let folder = wish.spec.parent().unwrap_or(Path::new(""));
-    let loadout = Engine::load_in(folder, &text).map_err(|found| {
-        source::show(&wish.spec, &text, &found);
+    let loadout = Engine::load_for(folder, &texts.spec, texts.environment()).map_err(|mut found| {
+        hints::complete(&mut found);
+        texts.show(&found);
         Problem::told(Done::Invalid)
     })?;
-    let found = cleartext::found(&loadout, folder);
+    let mut found = cleartext::found(&loadout, folder);
+    hints::complete(&mut found);
     let places = Places::new(folder.to_path_buf(), &loadout.desired, Sources::of_user());
     let checkup = checkup(&loadout.file, &loadout.desired, &places);
     let open = found.iter().any(|diagnostic| diagnostic.severity == Severity::Error);
@@ -44,7 +47,7 @@ pub(super) fn run(wish: &Check) -> Result<Done, Problem> {
         Output::Text => {
             checkup.secrets.iter().for_each(secret);
             checkup.file.iter().for_each(file);
-            source::show(&wish.spec, &text, &found);
+            texts.show(&found);
             let missing = checkup.secrets.iter().filter(|secret| !secret.there).count();
             say!(
                 "{}, {}",
@@ -72,19 +75,27 @@ fn secret(secret: &SecretState) {
 fn file(file: &FileState) {
     say!("{}", paint(HEAD, &file.name));
     if let Some(why) = &file.closed {
-        say!("  {} {}", paint(BAD, "✗"), why);
+        say!("  {} {}", paint(BAD, "✗"), runnable(why));
     }
+    // Whether it is opened by them nobody knows here, where it does not open.
+    let opened = if file.closed.is_some() { "for" } else { "opened by" };
     for who in &file.recipients {
         let strange = if file.only_in_file.contains(who) {
-            paint(BAD, "  the spec does not name it: `kubewright secrets rotate` takes it out")
+            let help = "  the spec does not name it: add it to `recipients` there, or `kubewright secrets rotate` takes it out";
+            paint(BAD, runnable(help))
         } else {
             String::new()
         };
-        say!("  opened by {who}{strange}");
+        say!("  {opened} {who}{strange}");
     }
-    file.others.iter().for_each(|who| say!("  opened by {who}"));
+    file.others.iter().for_each(|who| say!("  {opened} {who}"));
     for who in &file.only_in_spec {
-        say!("  {} {who} is in the spec and cannot open it: `kubewright secrets add-recipient {who}`", paint(BAD, "✗"));
+        let help = runnable(&format!("`kubewright secrets add-recipient {who}`"));
+        say!("  {} {who} is in the spec and cannot open it: {help}", paint(BAD, "✗"));
+    }
+    for who in &file.only_in_config {
+        let help = runnable("`kubewright secrets rotate` takes it out there too");
+        say!("  {} {who} is in .sops.yaml alone, by which the program sops lets it in: {help}", paint(BAD, "✗"));
     }
     file.unused.iter().for_each(|key| say!("  {} {key} is in it, and the spec does not use it", paint(CARE, "·")));
 }

@@ -9,15 +9,14 @@ use kubewright_engine::sops::SopsError;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Book, refused};
-use crate::arguments::secrets::Spec;
 use crate::problem::{Done, Problem};
 use crate::screen::say;
 
 /// Where things are kept in memory: for one user, or for all.
 const IN_MEMORY: &str = "/dev/shm";
 
-pub(super) fn run(wish: &Spec) -> Result<Done, Problem> {
-    let mut open = Book::read(&wish.spec)?.open()?;
+pub(super) fn run(book: &Book) -> Result<Done, Problem> {
+    let mut open = book.open()?;
     let clear = open.file.clear().map_err(|error| refused(&open.path, &error))?;
     let desk = Desk::set(&open.path, clear.expose())?;
     loop {

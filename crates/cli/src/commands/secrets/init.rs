@@ -2,21 +2,21 @@
 
 use std::path::{Path, PathBuf};
 
-use kubewright_engine::checkup;
 use kubewright_engine::sops::{self, CONFIG, Config, Form, Identities, KeyPath, SopsError, SopsFile, Sources, disk};
+use kubewright_engine::{Engine, checkup};
 use kubewright_model::secret::Secret;
 
-use super::{Book, cannot_write, closed, now, refused, save};
+use super::{Book, Open, cannot_write, closed, now, refused, save, word};
 use crate::arguments::secrets::Init;
+use crate::hints::runnable;
 use crate::problem::{Done, Problem};
 use crate::screen::{quoted, remark, say};
 
 /// The file where the spec names none.
 const FILE: &str = "secrets.sops.yaml";
 
-pub(super) fn run(wish: &Init) -> Result<Done, Problem> {
-    let book = Book::read(&wish.spec)?;
-    let path = book.named().unwrap_or_else(|| book.folder.join(FILE));
+pub(super) fn run(book: &Book, wish: &Init) -> Result<Done, Problem> {
+    let path = book.named().unwrap_or_else(|| book.folder.join(usual(book)));
     let form = Form::of(&path).map_err(|error| refused(&path, &error))?;
     let sources = Sources::of_user();
     let mut identities = Identities::look(&sources);
@@ -30,20 +30,25 @@ pub(super) fn run(wish: &Init) -> Result<Done, Problem> {
         recipients = identities.recipients();
     }
     if path.exists() {
-        recipients = there(&path, form, &identities)?;
+        recipients = there(book, &path, form, &identities)?;
     } else {
-        begin(&book, &path, form, &recipients)?;
+        begin(book, &path, form, &recipients)?;
     }
     if !recipients.iter().any(|who| identities.recipients().contains(who)) {
         remark!("→ none of your own keys opens it: {}", identities.told().join("; "));
     }
     rules(&path, &recipients)?;
-    lines(&book, &path, &recipients);
+    lines(book, &path, &recipients);
     Ok(Done::Well)
 }
 
+/// The file where the spec names none; each environment that names none has one of its own.
+fn usual(book: &Book) -> String {
+    book.on_top.as_ref().map_or_else(|| FILE.to_string(), |(name, _)| format!("secrets.{name}.sops.yaml"))
+}
+
 /// A file that is there stays; for whom it is.
-fn there(path: &Path, form: Form, identities: &Identities) -> Result<Vec<String>, Problem> {
+fn there(book: &Book, path: &Path, form: Form, identities: &Identities) -> Result<Vec<String>, Problem> {
     let text = std::fs::read_to_string(path).map_err(|error| {
         Problem::new(Done::Usage, format!("cannot read {}", path.display())).because(error.to_string())
     })?;
@@ -53,8 +58,14 @@ fn there(path: &Path, form: Form, identities: &Identities) -> Result<Vec<String>
         ),
         error => closed(path, &error),
     })?;
-    let opens = SopsFile::open(form, &text, identities).is_ok();
-    say!("{} is there already{}", path.display(), if opens { ", and opens" } else { "" });
+    let opened = SopsFile::open(form, &text, identities).ok();
+    say!("{} is there already{}", path.display(), if opened.is_some() { ", and opens" } else { "" });
+    if let Some(file) = opened {
+        let mut open = Open { path: path.to_path_buf(), text, file };
+        if talos(book, &mut open.file)? {
+            open.save()?;
+        }
+    }
     Ok(openers.recipients)
 }
 
@@ -85,25 +96,34 @@ fn begin(book: &Book, path: &Path, form: Form, recipients: &[String]) -> Result<
         let placed = key.parse::<KeyPath>().and_then(|key| file.set(&key, &Secret::new(String::new())));
         placed.unwrap_or_else(|why| remark!("the key `{key}` of the spec is left out: {why}"));
     }
+    talos(book, &mut file)?;
     save(path, &file)?;
     say!("wrote {}, for {}", path.display(), recipients.join(", "));
-    let empty = file.places();
-    for (key, _) in &empty {
-        remark!("→ kubewright secrets set {}{}", word(&key.to_string()), spec_of(book));
+    let places = file.places();
+    for (key, _) in places.iter().filter(|(_, empty)| *empty) {
+        remark!("→ {}", runnable(&format!("kubewright secrets set {}", word(&key.to_string()))));
     }
-    if empty.is_empty() {
-        remark!("→ kubewright secrets set KEY{}", spec_of(book));
+    if places.is_empty() {
+        remark!("→ {}", runnable("kubewright secrets set KEY"));
     }
     Ok(())
 }
 
-fn word(key: &str) -> String {
-    quoted(Path::new(key))
-}
-
-/// The spec as commands want it, where it is not the one that they take by themselves.
-fn spec_of(book: &Book) -> String {
-    if book.spec == Path::new("cluster.yaml") { String::new() } else { format!(" {}", quoted(&book.spec)) }
+/// What a new cluster of Talos is made of, where the spec has it in this file and nothing is there yet; says whether it was.
+fn talos(book: &Book, file: &mut SopsFile) -> Result<bool, Problem> {
+    let talos = book.file.spec.kubernetes.talos.as_ref();
+    let Some(key) = talos.and_then(|talos| talos.secrets.as_ref()?.sops.as_deref()) else { return Ok(false) };
+    let Ok(place) = key.parse::<KeyPath>() else { return Ok(false) };
+    if file.value(&place).is_ok_and(|value| !value.expose().is_empty()) {
+        return Ok(false);
+    }
+    let made = Engine::new_talos_secrets();
+    let made = made.map_err(|why| Problem::new(Done::Unfinished, "the secrets of Talos cannot be made").because(why))?;
+    file.set(&place, &made).map_err(|why| Problem::new(Done::Usage, why))?;
+    say!("made the secrets of a new Talos cluster, under {place}");
+    let other = format!("`kubewright secrets set {} --file secrets.yaml`", word(key));
+    remark!("→ {}", runnable(&format!("a cluster that stands already has its own, which take their place: {other}")));
+    Ok(true)
 }
 
 /// A file's name as rules in that folder see it.
@@ -151,7 +171,7 @@ fn lines(book: &Book, path: &Path, recipients: &[String]) {
         lines.push(format!("recipients: [{}]", recipients.join(", ")));
     }
     if !lines.is_empty() {
-        remark!("→ in {}, under `spec`:", book.spec.display());
+        remark!("→ in {}, under `spec`:", book.written_in().display());
         remark!("    secrets:");
         lines.iter().for_each(|line| remark!("      {line}"));
     }
