@@ -442,7 +442,7 @@ pub(crate) struct Talosconfig {
     /// Write the secrets that the cluster is made of instead: whoever has them has the cluster.
     #[arg(long, requires = "output")]
     pub(crate) secrets: bool,
-    /// The file; without it, one beside the cluster's secrets.
+    /// The file; without it, one beside the cluster's secrets. With `--secrets` it has to be said.
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
 }

@@ -61,6 +61,22 @@ pub(crate) fn width(otherwise: usize) -> usize {
     probe.width().map_or(otherwise, |columns| usize::from(columns).clamp(60, otherwise))
 }
 
+/// Prose in lines of at most so many characters.
+pub(crate) fn wrapped(text: &str, width: usize) -> String {
+    let (mut lines, mut line) = (Vec::new(), String::new());
+    for word in text.split_whitespace() {
+        if !line.is_empty() && line.chars().count() + 1 + word.chars().count() > width {
+            lines.push(std::mem::take(&mut line));
+        }
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(word);
+    }
+    lines.push(line);
+    lines.join("\n")
+}
+
 /// A path as a shell takes it.
 pub(crate) fn quoted(path: &Path) -> String {
     let path = path.display().to_string();

@@ -1,15 +1,20 @@
 //! How a spec's secrets are: where each is, whether it can be had, and who can open the SOPS file. No value is in it.
 
 use std::collections::BTreeSet;
+use std::io::ErrorKind;
+use std::path::Path;
 
+use kubewright_model::codes;
 use kubewright_model::desired::Desired;
+use kubewright_model::diagnostic::{Diagnostic, SpecPath};
 use kubewright_model::spec::{ClusterFile, SecretRef};
 pub use kubewright_planner::rules::references;
 use serde::Serialize;
 
+use crate::Loadout;
 use crate::holes;
 use crate::places::Places;
-use crate::sops::{KeyPath, Openers};
+use crate::sops::{Form, KeyPath, Openers, openers};
 
 /// How a secret is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -91,6 +96,28 @@ pub fn checkup(file: &ClusterFile, desired: &Desired, places: &Places) -> Checku
     let named: BTreeSet<String> = references.iter().filter_map(|(_, place)| place.sops.as_deref()).map(spelt).collect();
     let file = desired.sops_file.as_ref().map(|name| file_state(name, file, places, &named));
     Checkup { secrets, file }
+}
+
+/// What is wrong with the SOPS file of a spec that anybody can see, with keys or without: it is not there, or not encrypted.
+pub fn amiss(loadout: &Loadout, folder: &Path) -> Option<Diagnostic> {
+    let name = loadout.file.spec.secrets.sops_file.as_deref()?;
+    references(&loadout.file).iter().find(|(_, place)| place.sops.is_some())?;
+    let path = holes::path(name, folder);
+    let why = match std::fs::read_to_string(&path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            format!("there is no {name}; `kubewright secrets init` makes it")
+        }
+        Err(error) => format!("{name}: {error}"),
+        Ok(text) => {
+            let seen = Form::of(&path).and_then(|form| openers(form, &text));
+            format!("{name}: {}", seen.err()?.told())
+        }
+    };
+    let place = SpecPath::root().then("spec").then("secrets").then("sopsFile");
+    let mut found = [Diagnostic::new(codes::SOPS_FILE, place, why)];
+    loadout.places.locate(&mut found);
+    let [found] = found;
+    Some(found)
 }
 
 /// A key in one spelling, however the spec writes it.

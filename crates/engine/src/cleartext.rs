@@ -13,16 +13,21 @@ use std::process::{Command, Stdio};
 
 use kubewright_model::codes;
 use kubewright_model::diagnostic::{Diagnostic, SpecPath};
+use kubewright_model::secret::Secret;
 use kubewright_planner::rules;
 
-use self::forms::Sight;
+use self::forms::{Move, Sight};
 use crate::Loadout;
 use crate::holes;
+use crate::places::Places;
+use crate::sops::Sources;
 
 /// Files that are read at most: more than the secrets of any cluster.
 const MAX_FILES: usize = 5_000;
 /// Larger files are no secrets that people wrote.
 const MAX_BYTES: u64 = 256 * 1024;
+/// Terraform's state has all machines in it.
+const MAX_STATE: u64 = 4 * 1024 * 1024;
 /// Files that are told of; the rest is counted.
 const TOLD: usize = 20;
 /// The folder in which people keep what is not encrypted.
@@ -96,13 +101,12 @@ impl Repository {
         real.strip_prefix(&self.top).ok().map(Path::to_path_buf)
     }
 
-    /// A file as whoever stands in the spec's folder names it.
+    /// A file as whoever stands in the spec's folder names it: relative, so that it is the same in every copy.
     fn named(&self, file: &Path) -> String {
-        let path = self.top.join(file);
-        match path.strip_prefix(&self.folder) {
-            Ok(inside) => inside.display().to_string(),
-            Err(_) => path.display().to_string(),
-        }
+        let inside = self.folder.strip_prefix(&self.top).unwrap_or(Path::new(""));
+        let alike = inside.components().zip(file.components()).take_while(|(one, other)| one == other).count();
+        let up = inside.components().skip(alike).map(|_| Component::ParentDir);
+        up.chain(file.components().skip(alike)).collect::<PathBuf>().display().to_string()
     }
 }
 
@@ -122,7 +126,7 @@ fn sights(loadout: &Loadout, folder: &Path, repository: &Repository, files: &[Pa
         let ours = kept || (file.starts_with(below) && forms::may_hold(file));
         (ours || named.contains_key(*file) || sops.as_ref() == Some(*file)) && !allowed.contains(*file)
     };
-    let (mut found, mut more) = (Vec::new(), 0);
+    let (mut found, mut more, mut known) = (Vec::new(), 0, None);
     for (number, file) in files.iter().filter(of_interest).enumerate() {
         if number == MAX_FILES {
             found.push(unread(format!("after the first {MAX_FILES} files that could hold one")));
@@ -142,8 +146,8 @@ fn sights(loadout: &Loadout, folder: &Path, repository: &Repository, files: &[Pa
             continue;
         }
         let path = by_reference.cloned().unwrap_or_else(|| at(&["secrets"]));
-        let begun = secrets.sops_file.is_some();
-        found.push(refusal(path, &repository.named(file), sight, folder, begun));
+        let known = known.get_or_insert_with(|| Known::of(loadout, folder));
+        found.push(refusal(path, &repository.named(file), sight, folder, known));
     }
     if more > 0 {
         found.push(Diagnostic::new(
@@ -160,26 +164,109 @@ fn text(path: &Path) -> Option<String> {
     if !path.symlink_metadata().ok()?.is_file() {
         return None;
     }
+    let most = if path.to_string_lossy().contains(".tfstate") { MAX_STATE } else { MAX_BYTES };
     let mut bytes = Vec::new();
-    std::fs::File::open(path).ok()?.take(MAX_BYTES + 1).read_to_end(&mut bytes).ok()?;
-    if bytes.len() as u64 > MAX_BYTES {
+    std::fs::File::open(path).ok()?.take(most + 1).read_to_end(&mut bytes).ok()?;
+    if bytes.len() as u64 > most {
         return None;
     }
     String::from_utf8(bytes).ok()
 }
 
-fn refusal(path: SpecPath, file: &str, sight: Sight, folder: &Path, begun: bool) -> Diagnostic {
-    // As whoever runs the commands names it, which is where the spec's own path begins too.
-    let here = folder.join(file).display().to_string();
-    let message = format!("{here}, line {}: {}, in clear text and in Git", sight.line, sight.what);
-    let mut help = vec![sight.advice.unwrap_or("move it, then write `{ sops: KEY }` where it is used:").to_string()];
-    if !begun && !sight.moves.is_empty() {
+/// What the spec and its SOPS file have already.
+struct Known {
+    /// The spec names a SOPS file.
+    begun: bool,
+    /// Where the spec names a key of that file, and which.
+    named: BTreeMap<String, String>,
+    /// Values in it, and their keys; none where it does not open.
+    values: Vec<(Secret, String)>,
+}
+
+/// Where a value is to be.
+enum Goes {
+    /// It is there already.
+    Kept(String),
+    /// Under a key that the spec names.
+    Named(String),
+    /// Under a key that the spec has to name first.
+    New(String),
+}
+
+impl Known {
+    fn of(loadout: &Loadout, folder: &Path) -> Self {
+        let references = rules::references(&loadout.file);
+        let named = references.into_iter().filter_map(|(path, place)| Some((path.to_string(), place.sops?)));
+        let places = Places::new(folder.to_path_buf(), &loadout.desired, Sources::of_user());
+        let opened = places.opened().ok();
+        let values = opened.iter().flat_map(|file| {
+            let keys = file.places().into_iter().filter(|(_, empty)| !empty);
+            keys.filter_map(|(key, _)| Some((file.value(&key).ok()?, key.to_string()))).collect::<Vec<_>>()
+        });
+        let begun = loadout.file.spec.secrets.sops_file.is_some();
+        Self { begun, named: named.collect(), values: values.collect() }
+    }
+
+    fn goes(&self, it: &Move) -> Goes {
+        let same = |value: &Secret| value.expose().trim_end() == it.value.expose().trim_end();
+        if let Some((_, key)) = self.values.iter().find(|(value, _)| same(value)) {
+            return Goes::Kept(key.clone());
+        }
+        match it.place.as_ref().and_then(|place| self.named.get(place)) {
+            Some(key) => Goes::Named(key.clone()),
+            None => Goes::New(it.key.clone()),
+        }
+    }
+}
+
+/// What moves a secret into the SOPS file, as far as it is not there already.
+fn moving(sight: &Sight, here: &str, known: &Known) -> Vec<String> {
+    let goes: Vec<Goes> = sight.moves.iter().map(|it| known.goes(it)).collect();
+    let kept: Vec<String> =
+        goes.iter().filter_map(|it| if let Goes::Kept(key) = it { Some(format!("`{key}`")) } else { None }).collect();
+    if !kept.is_empty() && kept.len() == goes.len() {
+        return vec![format!("the SOPS file has it already, as {}:", kept.join(", "))];
+    }
+    let all_named = !goes.is_empty() && goes.iter().all(|it| !matches!(it, Goes::New(_)));
+    let advice = match (&sight.advice, all_named) {
+        (_, true) => "put it in the SOPS file, where the spec looks for it:",
+        (Some(advice), false) => advice,
+        (None, false) => "move it, then write `{ sops: KEY }` where it is used:",
+    };
+    let mut help = vec![advice.to_string()];
+    if !known.begun && !sight.moves.is_empty() {
         help.push("kubewright secrets init   # makes the SOPS file".into());
     }
-    help.extend(sight.moves.iter().map(|key| match sight.whole {
-        true => format!("kubewright secrets set {} --file {}", quoted(key), quoted(&here)),
-        false => format!("kubewright secrets set {}   # asks for the value", quoted(key)),
+    help.extend(goes.iter().filter_map(|it| match (it, sight.whole) {
+        (Goes::Kept(_), _) => None,
+        (Goes::Named(key) | Goes::New(key), true) => {
+            Some(format!("kubewright secrets set {} --file {}", quoted(key), quoted(here)))
+        }
+        (Goes::Named(key) | Goes::New(key), false) => {
+            Some(format!("kubewright secrets set {}   # asks for the value", quoted(key)))
+        }
     }));
+    help
+}
+
+/// A path without what goes up again: `clusters/dev/../../.secrets` is `.secrets`.
+fn tidy(path: &Path) -> PathBuf {
+    let mut tidy = PathBuf::new();
+    for part in path.components() {
+        let last = tidy.components().next_back();
+        match (part, last) {
+            (Component::ParentDir, Some(Component::Normal(_))) => drop(tidy.pop()),
+            _ => tidy.push(part),
+        }
+    }
+    tidy
+}
+
+fn refusal(path: SpecPath, file: &str, sight: Sight, folder: &Path, known: &Known) -> Diagnostic {
+    // As whoever runs the commands names it, which is where the spec's own path begins too.
+    let here = tidy(&folder.join(file)).display().to_string();
+    let message = format!("{here}, line {}: {}, in clear text and in Git", sight.line, sight.what);
+    let mut help = moving(&sight, &here, known);
     let inside = match folder.as_os_str().is_empty() {
         true => String::new(),
         false => format!(" -C {}", quoted(&folder.display().to_string())),

@@ -367,7 +367,11 @@ pub(crate) fn unavailable<'p>(
 
 /// Why the SOPS file is not open that a plan needs values of.
 pub(crate) fn unopened(desired: &Desired, places: &Places, plan: &Plan) -> Option<String> {
-    let names: BTreeSet<HoleName> = plan.steps.iter().flat_map(|step| wanted(&step.action)).collect();
+    let mut names: BTreeSet<HoleName> = plan.steps.iter().flat_map(|step| wanted(&step.action)).collect();
+    if plan.is_empty() && plan.is_blocked() {
+        // Nobody knows yet what it will need, and whoever mends the rest should not find this afterwards.
+        names.extend(desired.secrets.keys().map(|secret| HoleName::of_secret(secret)));
+    }
     let of_sops = |name: &str| desired.secrets.get(name).is_some_and(|place| place.sops.is_some());
     if names.iter().filter_map(HoleName::secret).any(of_sops) { places.opened().err() } else { None }
 }

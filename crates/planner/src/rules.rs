@@ -69,6 +69,8 @@ pub fn alone(file: &ClusterFile) -> Vec<Diagnostic> {
     found
 }
 
+pub use clear::is_named_as_secret;
+
 /// Every reference to a secret, and where it stands.
 pub fn references(file: &ClusterFile) -> Vec<(SpecPath, SecretRef)> {
     let facts = Facts::of(file);

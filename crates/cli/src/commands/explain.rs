@@ -4,8 +4,11 @@ use kubewright_model::codes::{Code, INDEX};
 use kubewright_model::diagnostic::Severity;
 
 use crate::problem::{Done, Problem};
-use crate::screen::{BAD, CARE, HEAD, paint, say};
+use crate::screen::{BAD, CARE, HEAD, paint, say, width, wrapped};
 use crate::view::table::{lines, table};
+
+/// Lines of prose are no longer than people read with ease.
+const WIDEST: usize = 100;
 
 pub(super) fn run(code: Option<&str>) -> Result<Done, Problem> {
     let Some(code) = code else {
@@ -21,7 +24,8 @@ pub(super) fn run(code: Option<&str>) -> Result<Done, Problem> {
         return Err(problem.hint("`kubewright explain` lists all codes"));
     };
     let entry = code.entry();
-    say!("{} {} ({})\n\n{}", paint(HEAD, entry.code), paint(HEAD, entry.title), weight(entry.severity), entry.text);
+    say!("{} {} ({})\n", paint(HEAD, entry.code), paint(HEAD, entry.title), weight(entry.severity));
+    say!("{}", wrapped(entry.text, width(WIDEST)));
     Ok(Done::Well)
 }
 

@@ -2,6 +2,7 @@
 
 use super::kubeconfig::{in_a_folder, write};
 use crate::arguments::{Arguments, Output, Talosconfig};
+use crate::hints::runnable;
 use crate::problem::{Done, Problem};
 use crate::screen::{quoted, say};
 use crate::source::{self, Reading};
@@ -29,7 +30,14 @@ pub(super) fn run(arguments: &Arguments, wish: &Talosconfig) -> Result<Done, Pro
     write(&file, &text)?;
     say!("wrote {}", file.display());
     match wish.secrets {
-        true => say!("→ whoever has it has the cluster: encrypt it, as with `kubewright secrets set talos --file`"),
+        true => say!(
+            "→ {}",
+            runnable(&format!(
+                "whoever has it has the cluster: encrypt it, as with `kubewright secrets set talos --file {}`",
+                quoted(&file)
+            ))
+        ),
+        false if arguments.simulated.is_some() => say!("→ it opens a pretend cluster, which only kubewright reaches"),
         false => say!("→ TALOSCONFIG={} talosctl --nodes NODE version", quoted(&file)),
     }
     Ok(Done::Well)

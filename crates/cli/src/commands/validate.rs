@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use kubewright_engine::{Engine, Loadout, cleartext};
+use kubewright_engine::{Engine, Loadout, checkup, cleartext};
 use kubewright_model::diagnostic::{Diagnostic, Severity};
 
 use super::print_json;
@@ -23,6 +23,7 @@ fn around(loadout: &mut Loadout, file: &Path, folder: &Path) {
     let keys = source::missing_keys(loadout, folder).into_iter();
     loadout.warnings.extend(keys.map(|key| Diagnostic { severity: Severity::Warning, ..key }));
     if file != Path::new(STANDARD_INPUT) {
+        loadout.warnings.extend(checkup::amiss(loadout, folder));
         let open = cleartext::found(loadout, folder);
         loadout.warnings.extend(open);
     }

@@ -56,6 +56,45 @@ fn the_key_and_the_clear_text_are_for_their_owner_alone() {
     assert_ne!(fs::read_to_string(folder.path().join("s.yaml")).unwrap(), before);
 }
 
+/// What is told to be done can be done as it is told, from where the program was run.
+#[test]
+fn commands_about_clear_text_name_the_spec() {
+    let folder = begun();
+    let labs = folder.path().join("labs/dev");
+    fs::create_dir_all(&labs).unwrap();
+    for (from, to) in [("cluster.yaml", "lab.yaml"), ("s.yaml", "s.yaml")] {
+        fs::rename(folder.path().join(from), labs.join(to)).unwrap();
+    }
+    let secret = "kind: Secret\nmetadata: { name: db, namespace: web }\nstringData: { password: OPEN }\n";
+    fs::create_dir(folder.path().join(".secrets")).unwrap();
+    fs::write(folder.path().join(".secrets/db.yaml"), secret.replace("OPEN", "s3cret")).unwrap();
+    fs::write(labs.join("other.yaml"), secret.replace("OPEN", "0ther")).unwrap();
+    for arguments in [&["init", "--quiet"] as &[&str], &["add", "labs", ".secrets"]] {
+        assert!(Command::new("git").arg("-C").arg(folder.path()).args(arguments).status().unwrap().success());
+    }
+    let validated = || {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_kubewright"));
+        command.current_dir(folder.path()).args(["validate", "labs/dev/lab.yaml"]).env("HOME", folder.path());
+        let ran = command.env_remove("XDG_CONFIG_HOME").env("NO_COLOR", "1").output().unwrap();
+        (ran.status.code(), String::from_utf8_lossy(&ran.stderr).into_owned())
+    };
+    let (code, said) = validated();
+    assert_eq!(code, Some(3), "{said}");
+    for line in [
+        ".secrets/db.yaml, line 3: the Secret web/db",
+        "the SOPS file has it already, as `db.password`:",
+        "git -C labs/dev rm --cached ../../.secrets/db.yaml ",
+        "labs/dev/other.yaml, line 3: the Secret web/db",
+        "kubewright secrets set db.password labs/dev/lab.yaml   # asks for the value",
+    ] {
+        assert!(said.contains(line), "{line}\n{said}");
+    }
+    assert!(!said.contains("s3cret") && !said.contains("0ther"), "{said}");
+    let removed = ["-C", "labs/dev", "rm", "--quiet", "--cached", "../../.secrets/db.yaml", "other.yaml"];
+    assert!(Command::new("git").current_dir(folder.path()).args(removed).status().unwrap().success());
+    assert_eq!(validated().0, Some(0));
+}
+
 #[test]
 fn an_editor_that_is_ended_leaves_nothing_behind() {
     let folder = begun();

@@ -1,7 +1,12 @@
 //! The forms that secrets come in, and the lines that give them away.
 
+mod terraform;
+
 use std::path::{Component, Path};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use kubewright_model::secret::Secret;
 use serde_json::{Map, Value};
 
 use crate::sops::{Form, SopsError, openers};
@@ -12,22 +17,37 @@ pub(super) struct Sight {
     pub(super) line: usize,
     /// What it is, without its value.
     pub(super) what: String,
-    /// Keys under which it would be in the SOPS file.
-    pub(super) moves: Vec<String>,
+    /// What goes into the SOPS file.
+    pub(super) moves: Vec<Move>,
     /// The whole file is the secret.
     pub(super) whole: bool,
     /// What to do, where moving it is not all.
-    pub(super) advice: Option<&'static str>,
+    pub(super) advice: Option<String>,
+}
+
+/// A value that goes into the SOPS file.
+pub(super) struct Move {
+    /// The key under which it would be there.
+    pub(super) key: String,
+    /// Where the spec would name it, if it does: `spec.secrets.objects.web/db.password`.
+    pub(super) place: Option<String>,
+    pub(super) value: Secret,
 }
 
 /// Endings of names that secrets have; without one, too.
-const ENDS: [&str; 9] = ["yaml", "yml", "json", "pem", "key", "txt", "env", "conf", "kubeconfig"];
+const ENDS: [&str; 12] =
+    ["yaml", "yml", "json", "pem", "key", "txt", "env", "conf", "kubeconfig", "tfvars", "tfstate", "backup"];
 /// Files of `.secrets/` that say what the others are.
 const AROUND: [&str; 8] = ["md", "pub", "example", "sample", "gitignore", "gitkeep", "gitattributes", "crt"];
 /// What may open the SOPS file, and is in none.
 const OF_AGE: &str = "a private key of age";
 const OPENER: &str = "what opens SOPS files belongs in no repository: keep it where `sops` looks for keys, make another \
                       (`age-keygen`), put its public half in the place of the old one, then `kubewright secrets rotate`:";
+const KUBECONFIG: &str = "take it out; `kubewright kubeconfig` writes another one whenever it is wanted:";
+const TALOSCONFIG: &str = "take it out; `kubewright talosconfig` writes another one whenever it is wanted:";
+const MACHINE: &str = "take it out; machine configurations are made from the spec, and what is secret in them from \
+                       `kubernetes.talos.secrets`:";
+const TALOS_SECRETS: &str = "move it, then write `talos: { secrets: { sops: talos } }` under `kubernetes`:";
 /// Keys of a Secret that are named in a command at most.
 const NAMED: usize = 4;
 
@@ -49,7 +69,7 @@ pub(super) fn named(file: &Path, text: &str) -> Option<Sight> {
         return None;
     }
     let what = "the secret itself, which the spec reads from here".to_string();
-    Some(Sight { line: 1, what, moves: vec![key_of(file)], whole: true, advice: None })
+    Some(Sight { line: 1, what, moves: vec![whole(file, text)], whole: true, advice: None })
 }
 
 /// What the spec's SOPS file holds that is not encrypted.
@@ -62,7 +82,9 @@ pub(super) fn sops(file: &Path, text: &str) -> Option<Sight> {
             moves: Vec::new(),
             whole: false,
             advice: Some(
-                "rename it, make a new one with `kubewright secrets init`, put its values in with `kubewright secrets set`:",
+                "rename it, make a new one with `kubewright secrets init`, put its values in with `kubewright secrets set \
+                 KEY`:"
+                    .into(),
             ),
         }),
         _ => None,
@@ -75,15 +97,15 @@ pub(super) fn sight(file: &Path, text: &str) -> Option<Sight> {
         return None;
     }
     let alone =
-        |line, what: &str| Sight { line, what: what.into(), moves: vec![key_of(file)], whole: true, advice: None };
+        |line, what: &str| Sight { line, what: what.into(), moves: vec![whole(file, text)], whole: true, advice: None };
     match private_key(text) {
         Some((line, OF_AGE)) => {
-            return Some(Sight { moves: Vec::new(), advice: Some(OPENER), ..alone(line, OF_AGE) });
+            return Some(Sight { moves: Vec::new(), advice: Some(OPENER.into()), ..alone(line, OF_AGE) });
         }
         Some((line, what)) => return Some(alone(line, what)),
         None => {}
     }
-    if let Some(sight) = documents(file, text) {
+    if let Some(sight) = terraform::sight(file, text).or_else(|| documents(file, text)) {
         return Some(sight);
     }
     let kept = file.components().any(|part| part == Component::Normal(super::SECRETS.as_ref()));
@@ -169,14 +191,7 @@ fn judged(file: &Path, value: &Value, text: &str, first: usize) -> Option<Sight>
             let told = ["client-key-data", "token", "password"];
             let open =
                 users.iter().filter_map(|user| user.get("user")).any(|user| told.iter().any(|key| open(user.get(key))));
-            let whole = Sight {
-                line: line(&told),
-                what: "a kubeconfig with its key".into(),
-                moves: vec![key_of(file)],
-                whole: true,
-                advice: None,
-            };
-            return open.then_some(whole);
+            return open.then(|| made_anew(line(&told), "a kubeconfig with its key", KUBECONFIG));
         }
         _ => {}
     }
@@ -185,35 +200,59 @@ fn judged(file: &Path, value: &Value, text: &str, first: usize) -> Option<Sight>
         let contexts = object.get("contexts").and_then(Value::as_object);
         match () {
             () if contexts.is_some_and(|contexts| contexts.values().any(|context| open(context.get("key")))) => {
-                Some(("a talosconfig with its key", "key"))
+                Some(made_anew(line(&["key"]), "a talosconfig with its key", TALOSCONFIG))
             }
             () if open(below(&["trustdinfo", "token"])) || open(below(&["certs", "k8s", "key"])) => {
-                Some(("the secrets of a Talos cluster", "token"))
+                let place = Some("spec.kubernetes.talos.secrets".to_string());
+                let moves = vec![Move { key: "talos".into(), place, value: Secret::new(text.to_string()) }];
+                let (line, what) = (line(&["token"]), "the secrets of a Talos cluster".into());
+                Some(Sight { line, what, moves, whole: true, advice: Some(TALOS_SECRETS.into()) })
             }
             () if open(below(&["machine", "token"])) || open(below(&["machine", "ca", "key"])) => {
-                Some(("a machine configuration of Talos with its secrets", "token"))
+                Some(made_anew(line(&["token"]), "a machine configuration of Talos with its secrets", MACHINE))
             }
             () => None,
         }
     };
-    let (what, key) = talos()?;
-    Some(Sight { line: line(&[key]), what: what.into(), moves: vec![key_of(file)], whole: true, advice: None })
+    talos()
+}
+
+/// What nobody has to keep, for another one is made whenever it is wanted.
+fn made_anew(line: usize, what: &str, advice: &str) -> Sight {
+    Sight { line, what: what.into(), moves: Vec::new(), whole: true, advice: Some(advice.into()) }
+}
+
+/// A file that is one secret.
+fn whole(file: &Path, text: &str) -> Move {
+    Move { key: key_of(file), place: None, value: Secret::new(text.to_string()) }
 }
 
 /// A Secret of Kubernetes with values in it.
 fn secret(object: &Map<String, Value>, line: usize) -> Option<Sight> {
-    let maps = ["data", "stringData"].into_iter().filter_map(|field| object.get(field)?.as_object());
-    let keys: Vec<&String> = maps.flatten().filter(|(_, value)| open(Some(value))).map(|(key, _)| key).collect();
-    if keys.is_empty() {
+    let maps = ["data", "stringData"].into_iter().filter_map(|field| Some((field, object.get(field)?.as_object()?)));
+    let values = maps.flat_map(|(field, map)| map.iter().map(move |(key, value)| (field, key, value)));
+    let values: Vec<_> = values.filter(|(.., value)| open(Some(value))).collect();
+    if values.is_empty() {
         return None;
     }
     let metadata = |key: &str| object.get("metadata").and_then(|metadata| metadata.get(key)).and_then(Value::as_str);
     let name = metadata("name").unwrap_or("secret");
-    let moves = keys.iter().take(NAMED).map(|key| format!("{}{}", part(name, true), part(key, false))).collect();
-    let what = format!("the Secret {}/{name}", metadata("namespace").unwrap_or("default"));
+    let namespace = metadata("namespace").unwrap_or("default");
+    let moved = |(field, key, value): &(&str, &String, &Value)| {
+        let text = value.as_str().unwrap_or_default();
+        let decoded = || String::from_utf8(STANDARD.decode(text.trim()).ok()?).ok();
+        let clear = if *field == "data" { decoded() } else { None };
+        Move {
+            key: format!("{}{}", part(name, true), part(key, false)),
+            place: Some(format!("spec.secrets.objects.{namespace}/{name}.{key}")),
+            value: Secret::new(clear.unwrap_or_else(|| text.to_string())),
+        }
+    };
+    let moves = values.iter().take(NAMED).map(moved).collect();
+    let what = format!("the Secret {namespace}/{name}");
     let advice =
         "put its values in the SOPS file, and describe it under `secrets.objects`, with `{ sops: KEY }` for each:";
-    Some(Sight { line, what, moves, whole: false, advice: Some(advice) })
+    Some(Sight { line, what, moves, whole: false, advice: Some(advice.into()) })
 }
 
 /// A name as part of a place in a SOPS file.

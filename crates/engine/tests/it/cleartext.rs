@@ -159,6 +159,64 @@ fn elsewhere_in_the_repository_only_what_is_kept_as_a_secret_counts() {
         told(&folder).iter().map(|line| line.replace(&repository.path().display().to_string(), "")).collect();
     assert_eq!(told.len(), 2, "{told:?}");
     assert!(told[0].contains(".secrets/c.yaml, line 3") && told[1].contains("apps/a.yaml, line 3"), "{told:?}");
+    let all = found(&folder);
+    let help = all[0].help.as_deref().unwrap();
+    // What stands in a spec is the same in every copy of the repository.
+    assert!(help.contains("rm --cached ../../.secrets/c.yaml"), "{help}");
+    assert!(help.contains("`secrets.clearText: [../../.secrets/c.yaml]`"), "{help}");
+    let spec = SPEC.replace("tests/example-key.pem", "../../.secrets/c.yaml");
+    let allowed = cleartext::found(&Engine::load_in(&folder, &spec).unwrap(), &folder);
+    assert_eq!(allowed.len(), 1, "{allowed:?}");
+}
+
+#[test]
+fn what_terraform_leaves_is_found() {
+    let state = r#"{ "version": 4, "terraform_version": "1.9.0", "resources": [
+  { "type": "talos_machine_secrets", "instances": [{ "attributes": { "machine_secrets": {} } }] } ] }"#;
+    let sensitive = r#"{ "version": 4, "resources": [{ "type": "random_password", "instances": [
+  { "attributes": { "result": "s3cret" }, "sensitive_attributes": [[{ "type": "get_attr", "value": "result" }]] }] }] }"#;
+    let outputs = "{ \"version\": 4,\n\"outputs\": { \"x\": { \"value\": \"s3cret\",\n\"sensitive\": true } } }";
+    let harmless = r#"{ "version": 4, "resources": [{ "type": "null_resource", "instances": [{ "sensitive_attributes": [] }] }] }"#;
+    let repository = repository(&[
+        ("cluster.yaml", SPEC),
+        ("terraform.tfstate", state),
+        ("terraform.tfstate.backup", sensitive),
+        ("outputs.tfstate", outputs),
+        ("harmless.tfstate", harmless),
+        ("terraform.tfvars", "nodes = 3\ngandi_api_token = \"s3cret\"\nkey_path = \"x\"\n"),
+        ("dev.tfvars.json", "{\n\"db_password\": \"s3cret\" }"),
+        ("gaps.tfvars", "gandi_api_token = \"\"\nother_token = \"${x}\"\n"),
+    ]);
+    let expected = [
+        "KW0020 9 dev.tfvars.json, line 2: Terraform's variable db_password, in clear text and in Git",
+        "KW0020 9 outputs.tfstate, line 3: Terraform's state, with outputs that are sensitive, in clear text and in Git",
+        "KW0020 9 terraform.tfstate, line 2: Terraform's state, with the secrets of a Talos cluster, in clear text and in Git",
+        "KW0020 9 terraform.tfstate.backup, line 2: Terraform's state, with values that are sensitive, in clear text and in Git",
+        "KW0020 9 terraform.tfvars, line 2: Terraform's variable gandi_api_token, in clear text and in Git",
+    ];
+    assert_eq!(told(repository.path()), expected);
+    let all = found(repository.path());
+    let help = |file: &str| all.iter().find(|it| it.message.contains(file)).and_then(|it| it.help.clone()).unwrap();
+    assert!(help("terraform.tfvars").contains("TF_VAR_gandi_api_token"), "{}", help("terraform.tfvars"));
+    assert!(!format!("{all:?}").contains("s3cret"), "no value is shown");
+}
+
+#[test]
+fn what_the_spec_names_or_has_already_is_not_moved_elsewhere() {
+    let spec = SPEC.replace(
+        "secrets: {",
+        "secrets: { objects: { web/db: { password: { sops: db.word }, user: { sops: db.user } } },",
+    );
+    let repository = repository(&[
+        ("cluster.yaml", &spec),
+        ("db.yaml", "kind: Secret\nmetadata: { name: db, namespace: web }\nstringData: { password: s3cret }\n"),
+        ("talosconfig", "context: a\ncontexts:\n  a:\n    key: Zm9v\n"),
+    ]);
+    let found = cleartext::found(&Engine::load_in(repository.path(), &spec).unwrap(), repository.path());
+    let help = |file: &str| found.iter().find(|it| it.message.contains(file)).and_then(|it| it.help.clone()).unwrap();
+    assert!(help("db.yaml").starts_with("put it in the SOPS file, where the spec looks for it:\nkubewright secrets set db.word "));
+    let config = help("talosconfig");
+    assert!(config.contains("`kubewright talosconfig` writes another") && !config.contains("secrets set"), "{config}");
 }
 
 #[test]

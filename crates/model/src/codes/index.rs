@@ -593,6 +593,9 @@ codes! {
     711 Error DATA_KEY_FORM = "a key that Kubernetes does not accept",
         "The keys of ConfigMaps and Secrets have letters, digits, `-`, `_` and `.`. They become the names of files, \
          so there is no `/` in them.";
+    712 Warning SOPS_FILE = "a SOPS file that is not there",
+        "The spec names a SOPS file and keys in it, and there is no such file, or it is not encrypted. `kubewright secrets init` \
+         makes one, with an empty value for each key. A plan needs it open as soon as it needs a secret of it.";
     801 Warning CHART_WITHOUT_VERSION = "a chart without a version",
         "Without a version the first `apply` takes the newest, and the lock file beside the spec keeps it. Where that file is \
          lost, the same spec means another cluster. Write the chart's exact version, or keep the lock file in Git.";

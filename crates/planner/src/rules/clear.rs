@@ -112,14 +112,19 @@ fn text_rules(key: &str, text: &str, path: SpecPath, found: &mut Vec<Diagnostic>
     if private_key(text, path.clone(), found) {
         return;
     }
-    let name: String = key.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
     // A text in which something is filled in later, or the path of a file, is no secret.
     let open =
         text.is_empty() || text.contains("$(") || text.contains("${") || text.contains("{{") || text.starts_with('/');
-    if !open && ENDS.iter().any(|end| name.ends_with(end)) {
+    if !open && is_named_as_secret(key) {
         let help = "if it is a secret, write a reference: `secretValues`, `secrets.objects` or `secrets.configMaps`";
         hidden(codes::SECRET_BY_NAME, path, format!("`{key}` looks like a secret in clear text"), help, found);
     }
+}
+
+/// Whether a value is a secret by its name.
+pub fn is_named_as_secret(key: &str) -> bool {
+    let name: String = key.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
+    ENDS.iter().any(|end| name.ends_with(end))
 }
 
 /// Says whether the text is or holds a private key.
