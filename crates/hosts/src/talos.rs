@@ -18,6 +18,7 @@ mod factory;
 mod files;
 mod hands;
 mod pki;
+mod progress;
 mod resources;
 mod trust;
 pub mod wire;
@@ -28,6 +29,7 @@ pub use errors::{TalosError, TalosLayer};
 pub use etcd::{EtcdAlarm, EtcdMember, EtcdStatus};
 pub use factory::{FACTORY, FactoryError, register};
 pub use hands::{Secrets, TalosHosts, value};
+pub use progress::{Kubelet, StaticPod};
 pub use resources::{
     ClusterMember, Disk, Extension, ExtensionMetadata, Link, MachineStatus, Readiness, Resource, Unmet,
 };

@@ -122,10 +122,13 @@ pub enum TalosCall {
         /// How long at most.
         timeout: Span,
     },
-    /// Wait until the kubelet of this version runs.
+    /// Wait until Kubernetes of this version runs: the kubelet, and on a server the pods of its control plane.
     Runs {
         /// Kubernetes' version.
         version: Version,
+        /// It has a control plane.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        server: bool,
         /// How long at most.
         timeout: Span,
     },
@@ -148,7 +151,10 @@ impl fmt::Display for TalosCall {
             Self::Recover => "bootstrapping etcd from a snapshot",
             Self::Joined { server: true, .. } => "waiting until etcd has the node as a voting member",
             Self::Joined { server: false, .. } => "waiting until the kubelet is let in",
-            Self::Runs { .. } => "waiting until the kubelet runs with the new version",
+            Self::Runs { server: true, .. } => {
+                "waiting until the kubelet and the control plane run with the new version"
+            }
+            Self::Runs { server: false, .. } => "waiting until the kubelet runs with the new version",
             Self::Forget => "taking a member out of etcd",
             Self::Reset { .. } => "resetting to maintenance mode",
             Self::Snapshot => "saving etcd",

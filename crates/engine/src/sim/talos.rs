@@ -308,7 +308,7 @@ impl Ssh {
                 })
                 .await?;
             }
-            TalosCall::Runs { version, timeout } => {
+            TalosCall::Runs { version, timeout, .. } => {
                 let what = call.to_string();
                 self.talos_waits(host, &what, *timeout, tell, |state, now| {
                     state.api(now)?;

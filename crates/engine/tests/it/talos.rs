@@ -190,6 +190,55 @@ async fn what_differs_is_told_by_its_place_and_set_without_a_restart_or_with_one
 }
 
 #[tokio::test]
+async fn a_node_that_boots_is_not_taken_for_one_that_holds_nothing() {
+    let lab = Lab::new("v1.13.2", "v1.36.0");
+    let set_up = futures::future::join_all((0..3).map(|at| lab.set_up(at))).await;
+    assert!(set_up.iter().all(Result::is_ok), "{set_up:?}");
+    lab.run(0, lab.recipes(0).init.as_ref().unwrap()).await.unwrap();
+    lab.run(1, &lab.recipes(1).join).await.unwrap();
+    lab.run(2, &lab.recipes(2).join).await.unwrap();
+    for at in [1, 2] {
+        let node = &lab.nodes[at];
+        node.with(|state| state.locked = true);
+        node.power_off();
+        node.power_on(&lab._site);
+        while node.with(|state| state.stage != Stage::Running) {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+        let boots = lab.look(at).await;
+        let why = boots.why_unknown().unwrap_or_else(|| panic!("{boots:?}"));
+        assert!(!why.lasts && why.words.contains("has not mounted its disk"), "{why:?}");
+        node.with(|state| state.locked = false);
+        while node.with(|state| !state.mounted) {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+        assert!(lab.seen(at).await.is_member());
+    }
+}
+
+#[tokio::test]
+async fn kubernetes_runs_when_the_kubelet_and_the_control_plane_are_new() {
+    let mut lab = Lab::new("v1.11.5", "v1.34.0");
+    for at in 0..3 {
+        lab.set_up(at).await.unwrap();
+    }
+    lab.run(0, lab.recipes(0).init.as_ref().unwrap()).await.unwrap();
+    lab.desired = desired(&lab.nodes, "v1.11.5", "v1.34.1", "");
+    for at in [2, 0] {
+        lab.set_up(at).await.unwrap();
+        let runs = |node: &Node| {
+            node.with(|state| {
+                let pods = state.pods.values().filter(|image| image.ends_with(":v1.34.1")).count();
+                (state.kubelet.as_ref().is_some_and(|(image, _)| image.ends_with(":v1.34.1")), pods)
+            })
+        };
+        assert_eq!(runs(&lab.nodes[at]), (false, 0), "the old ones go on for a while");
+        lab.run(at, &lab.recipes(at).upgrade).await.unwrap();
+        assert_eq!(runs(&lab.nodes[at]), (true, if at == 0 { 3 } else { 0 }));
+    }
+}
+
+#[tokio::test]
 async fn strangers_and_silent_nodes_are_told_apart() {
     let lab = Lab::new("v1.11.5", "v1.34.0");
     lab.set_up(0).await.unwrap();

@@ -66,6 +66,12 @@ pub enum TalosError {
         /// What it means, and what to do.
         help: Option<&'static str>,
     },
+    /// The node is on its way, and cannot tell yet what it is.
+    #[error("{why}")]
+    NotYet {
+        /// How far it is.
+        why: String,
+    },
     /// The node answered what its version should not answer.
     #[error("the node's answer is not understood: {why}")]
     NotUnderstood {
@@ -93,7 +99,7 @@ impl TalosError {
     /// It may be otherwise in a while, when nobody does anything.
     pub fn may_pass(&self) -> bool {
         match self {
-            Self::Unreachable { .. } => true,
+            Self::Unreachable { .. } | Self::NotYet { .. } => true,
             Self::Refused { code: Code::Unavailable | Code::DeadlineExceeded | Code::Aborted, .. } => true,
             Self::Refused { code, message, .. } => {
                 let found = HELP.iter().find(|known| known.is(*code, message));
@@ -160,7 +166,7 @@ const HELP: &[Known] = &[
     known(
         Some(Code::Unimplemented),
         "the REBOOT mode is not supported",
-        "from Talos 1.13 on a configuration is applied without a restart, and the node is restarted by itself",
+        "from Talos 1.14 on a configuration is applied without a restart, and the node is restarted by itself",
     ),
     known(Some(Code::AlreadyExists), "etcd data directory is not empty", "the cluster was begun on this node before"),
     passing(Some(Code::FailedPrecondition), "bootstrap is not available yet", "the node is still starting"),
@@ -171,6 +177,12 @@ const HELP: &[Known] = &[
         Some(Code::FailedPrecondition),
         "another apply configuration is already in progress",
         "somebody else is configuring the node",
+    ),
+    // v1.12 and v1.13 alone.
+    passing(
+        Some(Code::FailedPrecondition),
+        "configuration was already applied and node is rebooting",
+        "the node starts again with the configuration that it was given before",
     ),
     known(
         Some(Code::FailedPrecondition),

@@ -16,10 +16,14 @@ impl Talos {
     /// The node does not answer.
     pub async fn holds(&self, folder: &str, name: Option<&str>) -> Result<bool, TalosError> {
         let request = wire::ListRequest { root: folder.to_string(), ..wire::ListRequest::default() };
-        let listed = self.connection.stream("/machine.MachineService/List", request).await?;
-        match listed.all().await {
+        // A refusal comes before the stream begins, or in it.
+        let listed: Result<Vec<wire::FileEntry>, _> = async {
+            let listed = self.connection.stream("/machine.MachineService/List", request).await?;
+            listed.all().await
+        }
+        .await;
+        match listed {
             Ok(files) => {
-                let files: Vec<wire::FileEntry> = files;
                 // The folder itself is the first of them.
                 let named = |file: &wire::FileEntry| match name {
                     Some(name) => file.relative_name == name,

@@ -6,6 +6,7 @@
 mod calls;
 mod config;
 mod look;
+mod settled;
 mod waiting;
 
 use std::net::IpAddr;

@@ -27,6 +27,8 @@ pub struct Resource<T> {
     pub id: String,
     /// It changes whenever the resource does.
     pub version: String,
+    /// When it came, and when it last changed, by the node's clock.
+    pub(super) times: (wire::Timestamp, wire::Timestamp),
     /// What it holds.
     pub spec: T,
 }
@@ -129,12 +131,6 @@ pub struct ClusterMember {
     /// `Talos (v1.11.5)`.
     #[serde(default)]
     pub operating_system: String,
-}
-
-/// `KubeletSpecs.kubernetes.talos.dev`.
-#[derive(Deserialize)]
-struct Kubelet {
-    image: String,
 }
 
 /// `HostnameStatuses.net.talos.dev`.
@@ -312,16 +308,6 @@ impl Talos {
         Ok(found.into_iter().map(|found: Resource<ClusterMember>| found.spec).collect())
     }
 
-    /// The image of the kubelet that is to run; none while nobody has said.
-    ///
-    /// # Errors
-    ///
-    /// The node refuses.
-    pub async fn kubelet_image(&self) -> Result<Option<String>, TalosError> {
-        let found = self.resource("k8s", "KubeletSpecs.kubernetes.talos.dev", "kubelet").await?;
-        Ok(found.map(|found: Resource<Kubelet>| found.spec.image))
-    }
-
     /// Its name; none while it has none.
     ///
     /// # Errors
@@ -363,5 +349,6 @@ fn read<T: DeserializeOwned>(resource: wire::WireResource) -> Result<Resource<T>
     let spec = serde_saphyr::from_str(&text).map_err(|_| TalosError::NotUnderstood {
         why: format!("the resource {} {} has another form than expected", metadata.r#type, metadata.id),
     })?;
-    Ok(Resource { id: metadata.id, version: metadata.version, spec })
+    let times = (metadata.created.unwrap_or_default(), metadata.updated.unwrap_or_default());
+    Ok(Resource { id: metadata.id, version: metadata.version, times, spec })
 }

@@ -79,9 +79,9 @@ pub struct ApplyConfigurationRequest {
 /// `machine.ApplyConfigurationRequest.Mode`: how a configuration takes effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, prost::Enumeration)]
 pub enum ApplyMode {
-    /// The node restarts. Not taken any more from v1.13 on.
+    /// The node restarts. Not taken any more from v1.14 on, but in maintenance mode.
     Reboot = 0,
-    /// The node restarts where it has to. From v1.13 on it never does: what needs a restart waits for one.
+    /// The node restarts where it has to. From v1.14 on it never does: what needs a restart waits for one.
     Auto = 1,
     /// Only if no restart is needed.
     NoReboot = 2,
@@ -442,6 +442,23 @@ pub struct ResourceMetadata {
     /// It changes with every change.
     #[prost(string, tag = "4")]
     pub version: String,
+    /// When it came, by the node's clock.
+    #[prost(message, optional, tag = "7")]
+    pub created: Option<Timestamp>,
+    /// When it last changed.
+    #[prost(message, optional, tag = "8")]
+    pub updated: Option<Timestamp>,
+}
+
+/// `google.protobuf.Timestamp`.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, prost::Message)]
+pub struct Timestamp {
+    /// Since 1970.
+    #[prost(int64, tag = "1")]
+    pub seconds: i64,
+    /// Beyond that.
+    #[prost(int32, tag = "2")]
+    pub nanos: i32,
 }
 
 /// `cosi.resource.Spec`: the same twice.

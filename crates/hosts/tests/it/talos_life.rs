@@ -370,7 +370,7 @@ async fn a_configuration_is_changed_at_once_staged_or_with_a_restart() {
             assert_eq!(talos.apply(&large, ApplyMode::Auto, false).await.unwrap().mode, ApplyMode::Reboot);
         } else {
             at_once.unwrap();
-            assert!(refusal(talos.apply(&large, ApplyMode::Reboot, false).await).2.unwrap().contains("1.13"));
+            assert!(refusal(talos.apply(&large, ApplyMode::Reboot, false).await).2.unwrap().contains("1.14"));
             talos.reboot().await.unwrap();
         }
         started(&node, 3, true).await;
@@ -389,6 +389,13 @@ async fn refusals_tell_what_to_do_and_whether_they_pass() {
         (Code::FailedPrecondition, "time is not in sync yet", true, Some("time servers")),
         (Code::FailedPrecondition, "bootstrap is not available yet", true, Some("still starting")),
         (Code::Unknown, "failed to acquire upgrade mutex: locked", true, Some("another node")),
+        (
+            Code::FailedPrecondition,
+            "configuration was already applied and node is rebooting, cannot apply more configuration changes until next \
+             reboot",
+            true,
+            Some("starts again"),
+        ),
         (Code::Unavailable, "etcdserver: request timed out", true, Some("not well")),
         (Code::PermissionDenied, "not authorized", false, Some("role")),
         (Code::Unimplemented, "unknown service machine.MachineService", false, Some("does not have this call")),

@@ -204,7 +204,10 @@ fn apply(node: &Arc<Node>, asked: &wire::ApplyConfigurationRequest) -> Result<wi
     match taken {
         Reboot => node.restart(|state| state.config = Some(config), true),
         Staged => node.with(|state| state.staged = Some(config)),
-        _ => node.with(|state| state.config = Some(config)),
+        _ => {
+            node.with(|state| state.config = Some(config));
+            node.rolls();
+        }
     }
     Ok(wire::ApplyConfiguration { warnings: vec![], mode: taken.into(), mode_details: words.into() })
 }
@@ -231,6 +234,10 @@ fn first_configuration(node: &Arc<Node>, config: Configuration, dry: bool, unifi
 }
 
 fn bootstrap(node: &Node, asked: wire::BootstrapRequest) -> Result<wire::Empty, Status> {
+    // Its etcd is not loaded yet (v1.13 on).
+    if node.with(|state| !state.mounted) {
+        return Err(Status::failed_precondition("bootstrap is not available yet"));
+    }
     if !node.with(|state| state.controls()) {
         return Err(Status::failed_precondition("bootstrap can only be performed on a control plane node"));
     }
@@ -366,10 +373,11 @@ fn services(node: &Node) -> wire::ServiceList {
         health: Some(wire::ServiceHealth { unknown: !runs, healthy: runs, last_message: String::new() }),
     };
     let mut services = vec![service("apid", true, "Started"), service("machined", true, "Started")];
-    if node.with(|state| state.config.is_some()) {
-        services.push(service("kubelet", true, "Health check successful"));
+    if node.with(|state| state.config.is_some() && state.mounted) {
+        let runs = node.with(|state| state.kubelet.is_some());
+        services.push(service("kubelet", runs, if runs { "Health check successful" } else { "Stopping" }));
     }
-    if node.with(|state| state.controls()) {
+    if node.with(|state| state.controls() && state.mounted) {
         let runs = node.with(|state| state.member.is_some());
         services.push(service("etcd", runs, if runs { "Health check successful" } else { "Running pre state" }));
     }
@@ -378,6 +386,9 @@ fn services(node: &Node) -> wire::ServiceList {
 
 /// What is in a folder: the folder itself first.
 fn files(node: &Node, asked: &wire::ListRequest) -> Result<Vec<wire::FileEntry>, Status> {
+    if node.with(|state| !state.mounted) {
+        return Err(Status::unknown(format!("lstat {}: no such file or directory", asked.root)));
+    }
     let held = match asked.root.as_str() {
         "/var/lib/etcd" => node.with(|state| state.member.is_some().then_some("member")),
         "/var/lib/kubelet/pki" => node.is_let_in().then_some("kubelet-client-current.pem"),

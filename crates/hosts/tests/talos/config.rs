@@ -71,6 +71,13 @@ impl Configuration {
         }
     }
 
+    /// The image of a part of Kubernetes, from either place.
+    pub(super) fn image(&self, at: &str, kind: &str) -> Option<String> {
+        let document = self.others.iter().find(|document| document["kind"] == kind);
+        let named = document.and_then(|document| document["image"].as_str()).map(str::to_string);
+        named.or_else(|| self.at(&format!("{at}.image")))
+    }
+
     pub(super) fn authority(&self) -> String {
         self.at("machine.ca.crt").unwrap_or_default()
     }

@@ -6,7 +6,7 @@ use kubewright_hosts::talos::wire;
 use ring::digest::{SHA256, digest};
 use tonic::Status;
 
-use super::machine::{Node, Stage};
+use super::machine::Node;
 
 /// What control planes of one authority have in common.
 #[derive(Default)]
@@ -60,7 +60,7 @@ impl Node {
     /// A node of a control plane that runs joins its etcd by itself, where that has a quorum to take it in.
     pub(super) fn joins(&self) {
         let (living, all) = self.answering();
-        if living * 2 > all && self.with(|state| state.controls() && state.member.is_none()) {
+        if living * 2 > all && self.with(|state| state.controls() && state.mounted && state.member.is_none()) {
             let hostname = self.hostname();
             let id = self.cluster(|cluster| (!cluster.members.is_empty()).then(|| cluster.join(self, hostname)));
             self.with(|state| state.member = id);
@@ -78,8 +78,7 @@ impl Node {
         let authority = |node: &Node| node.with(|state| state.config.as_ref().map(|config| config.authority()));
         let ours = authority(self);
         let nodes: Vec<Arc<Node>> = self.shared.nodes.lock().unwrap().clone();
-        let others =
-            nodes.iter().filter(|node| authority(node) == ours && node.with(|state| state.stage == Stage::Running));
+        let others = nodes.iter().filter(|node| authority(node) == ours && node.with(|state| state.runs()));
         others.for_each(|node| node.joins());
     }
 
@@ -87,16 +86,14 @@ impl Node {
     fn answering(&self) -> (usize, usize) {
         let nodes: Vec<Arc<Node>> = self.shared.nodes.lock().unwrap().clone();
         let members: Vec<u64> = self.cluster(|cluster| cluster.members.iter().map(|member| member.id).collect());
-        let lives = |id: &&u64| {
-            nodes.iter().any(|node| node.with(|state| state.member == Some(**id) && state.stage == Stage::Running))
-        };
+        let lives = |id: &&u64| nodes.iter().any(|node| node.with(|state| state.member == Some(**id) && state.runs()));
         (members.iter().filter(lives).count(), members.len())
     }
 
     /// etcd answers: this node has a member, and most of them live.
     pub(super) fn quorum(&self, api: &str) -> Result<(), Status> {
         self.is_control_plane(api)?;
-        if self.with(|state| state.member.is_none()) {
+        if self.with(|state| state.member.is_none() || !state.mounted) {
             return Err(Status::unknown(
                 "failed to create etcd client: error building etcd client: context deadline exceeded",
             ));

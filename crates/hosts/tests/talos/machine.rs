@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::AbortHandle;
@@ -18,6 +18,12 @@ use super::{serve, tls};
 const DOWN: Duration = Duration::from_millis(150);
 /// Between an answer and its consequences.
 const SOON: Duration = Duration::from_millis(30);
+/// From v1.13 on the API answers for so long before the disk is mounted.
+const MOUNTS: Duration = Duration::from_millis(60);
+/// A kubelet goes on for so long after it was told to be another one, and is away for so long.
+const KUBELET: (Duration, Duration) = (Duration::from_millis(600), Duration::from_millis(200));
+/// Static pods are made anew so long after their kubelet.
+const PODS: Duration = Duration::from_millis(600);
 
 /// A place with nodes. They live on threads of their own, whatever the test waits for.
 pub(crate) struct Site {
@@ -64,6 +70,16 @@ pub(crate) struct State {
     /// Its etcd has data: the member it is.
     pub(super) member: Option<u64>,
     pub(super) snapshot: Option<Vec<u8>>,
+    /// The disk is mounted that everything but the configuration is on.
+    pub(crate) mounted: bool,
+    /// It cannot be mounted: nothing decrypts it.
+    pub(crate) locked: bool,
+    /// The image that the kubelet runs from, and since when; none while it does not run.
+    pub(crate) kubelet: Option<(String, SystemTime)>,
+    /// Since when the kubelet is to run from what it is to.
+    pub(super) wished: SystemTime,
+    /// The images that the pods of the control plane run from, by their names.
+    pub(crate) pods: BTreeMap<String, String>,
     /// Calls that came, by their last word.
     pub(crate) calls: Vec<String>,
     pub(crate) starts: u32,
@@ -98,6 +114,11 @@ impl Site {
             installed: None,
             member: None,
             snapshot: None,
+            mounted: true,
+            locked: false,
+            kubelet: None,
+            wished: SystemTime::now(),
+            pods: BTreeMap::new(),
             calls: Vec::new(),
             starts: 0,
             faults: Vec::new(),
@@ -186,7 +207,13 @@ impl Node {
                 state.starts += 1;
                 state.config = state.staged.take().or(state.config.take());
                 state.snapshot = None;
+                state.mounted = state.config.is_none();
+                (state.kubelet, state.pods) = (None, BTreeMap::new());
+                state.wished = SystemTime::now();
             });
+            if node.with(|state| !state.mounted && !state.unified()) {
+                node.mounts().await;
+            }
             let (stage, acceptor) = loop {
                 if let Some(ready) = node.certificate() {
                     break ready;
@@ -194,9 +221,51 @@ impl Node {
                 // A worker whose control plane does not answer yet.
                 tokio::time::sleep(Duration::from_millis(10)).await;
             };
-            serve::serve(node, stage, acceptor).await;
+            let there = node.clone();
+            tokio::join!(there.mounts(), serve::serve(node, stage, acceptor));
         });
         *self.life.lock().unwrap() = Some(life.abort_handle());
+    }
+
+    /// The disk is mounted, and what is on it starts.
+    async fn mounts(&self) {
+        while self.with(|state| state.locked || !state.mounted && state.stage != Stage::Running && state.unified()) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        if self.with(|state| state.mounted) {
+            return;
+        }
+        if self.with(|state| state.unified()) {
+            tokio::time::sleep(MOUNTS).await;
+        }
+        self.with(|state| {
+            state.mounted = true;
+            state.kubelet = Some((state.kubelet_image(), SystemTime::now()));
+            state.pods = state.wished_pods();
+        });
+        self.joins();
+    }
+
+    /// What a configuration that was taken while the node runs makes of its kubelet and of its control plane.
+    pub(super) fn rolls(self: &Arc<Self>) {
+        let node = self.clone();
+        let image = |state: &State| state.kubelet.as_ref().map(|(image, _)| image.clone());
+        let turn = self.with(|state| {
+            (image(state) != Some(state.kubelet_image())).then(|| {
+                state.wished = SystemTime::now();
+                state.wished
+            })
+        });
+        tokio::spawn(async move {
+            if turn.is_some() {
+                tokio::time::sleep(KUBELET.0).await;
+                node.with(|state| state.kubelet = None);
+                tokio::time::sleep(KUBELET.1).await;
+                node.with(|state| state.kubelet = Some((state.kubelet_image(), SystemTime::now())));
+            }
+            tokio::time::sleep(PODS).await;
+            node.with(|state| state.pods = state.wished_pods());
+        });
     }
 
     /// Who it is to clients; none while nobody gives it a certificate.
@@ -221,13 +290,34 @@ impl State {
         self.version.split('.').nth(1).and_then(|minor| minor.parse().ok()).unwrap_or_default()
     }
 
+    /// It has come as far as its etcd and its kubelet.
+    pub(super) fn runs(&self) -> bool {
+        self.stage == Stage::Running && self.mounted
+    }
+
     /// Maintenance mode is the same service as later, with the role of a reader.
     pub(super) fn unified(&self) -> bool {
         self.minor() >= 13
     }
 
-    pub(super) fn kubelet_image(&self) -> Option<String> {
-        self.config.as_ref()?.at("machine.kubelet.image")
+    /// The image that the kubelet is to run from; Talos has one of its own to go by.
+    pub(super) fn kubelet_image(&self) -> String {
+        let said = self.config.as_ref().and_then(|config| config.image("machine.kubelet", "KubeletConfig"));
+        said.unwrap_or_else(|| "ghcr.io/siderolabs/kubelet:v1.34.0".into())
+    }
+
+    /// The pods of a control plane, and the images that they are to run from.
+    pub(super) fn wished_pods(&self) -> BTreeMap<String, String> {
+        let pods = [
+            ("kube-apiserver", "cluster.apiServer", "KubeAPIServerConfig"),
+            ("kube-controller-manager", "cluster.controllerManager", "KubeControllerManagerConfig"),
+            ("kube-scheduler", "cluster.scheduler", "KubeSchedulerConfig"),
+        ];
+        let Some(config) = self.config.as_ref().filter(|config| config.controls()) else { return BTreeMap::new() };
+        let image = |name: &str, at: &str, kind: &str| {
+            config.image(at, kind).unwrap_or_else(|| format!("registry.k8s.io/{name}:v1.34.0"))
+        };
+        pods.map(|(name, at, kind)| (name.to_string(), image(name, at, kind))).into()
     }
 
     pub(super) fn controls(&self) -> bool {

@@ -8,6 +8,8 @@
 //!   maintenance mode, with two disks, at an address of its own of this computer and Talos' port.
 //! - What has a configuration restarts, and then shows a certificate of the configuration's authority; a worker gets its from
 //!   a control plane of the same authority and token. Restarts take a moment.
+//! - From v1.13 on a node answers before its disk is mounted (`locked`: it never is). A kubelet and the pods of a control plane go on
+//!   for a while after their configuration names others.
 //! - `with` reaches everything of a node, `fault` has its next call of a name refused, `power_off` loses its connections.
 //! - A configuration's keys are those that the node's version knows (`keys.txt`). What is installed to a disk that is not there comes back
 //!   in maintenance mode. etcd has members and a quorum; control planes join one that has begun by themselves.

@@ -1,5 +1,7 @@
 //! What a node knows of itself, as resources: their YAML is as Talos writes it.
 
+use std::time::SystemTime;
+
 use kubewright_hosts::talos::wire;
 use prost::Message as _;
 use tonic::Status;
@@ -7,11 +9,13 @@ use tonic::Status;
 use super::machine::{Node, Stage};
 use super::serve::Role;
 
-type Found = (String, wire::ResourceSpec);
+type Found = (String, wire::ResourceSpec, Times);
+/// When it came, and when it last changed.
+type Times = (SystemTime, SystemTime);
 
 pub(super) fn get(node: &Node, role: Role, asked: &wire::ResourceRequest) -> Result<wire::ResourceAnswer, Status> {
     let wire::ResourceRequest { namespace, r#type, id } = asked;
-    let found = all(node, role, asked)?.into_iter().find(|(name, _)| name == id);
+    let found = all(node, role, asked)?.into_iter().find(|(name, ..)| name == id);
     let why = || Status::not_found(format!("resource {type}({namespace}/{id}@undefined) doesn't exist"));
     found.map(|found| answer(asked, found)).ok_or_else(why)
 }
@@ -24,14 +28,29 @@ pub(super) fn list(
     Ok(all(node, role, asked)?.into_iter().map(|found| answer(asked, found)).collect())
 }
 
-fn answer(asked: &wire::ResourceRequest, (id, spec): Found) -> wire::ResourceAnswer {
+fn answer(asked: &wire::ResourceRequest, (id, spec, times): Found) -> wire::ResourceAnswer {
     let (namespace, r#type) = (asked.namespace.clone(), asked.r#type.clone());
-    let metadata = wire::ResourceMetadata { namespace, r#type, id, version: "1".into() };
+    let (created, updated) = (at(times.0), at(times.1));
+    let metadata = wire::ResourceMetadata { namespace, r#type, id, version: "1".into(), created, updated };
     wire::ResourceAnswer { resource: Some(wire::WireResource { metadata: Some(metadata), spec: Some(spec) }) }
 }
 
+fn at(time: SystemTime) -> Option<wire::Timestamp> {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap();
+    Some(wire::Timestamp { seconds: since.as_secs() as i64, nanos: since.subsec_nanos() as i32 })
+}
+
 fn yaml(id: &str, text: String) -> Found {
-    (id.to_string(), wire::ResourceSpec { proto_spec: vec![], yaml_spec: text })
+    (
+        id.to_string(),
+        wire::ResourceSpec { proto_spec: vec![], yaml_spec: text },
+        (SystemTime::UNIX_EPOCH, SystemTime::UNIX_EPOCH),
+    )
+}
+
+/// One that came when something else did, or changed since.
+fn timed((id, spec, _): Found, times: Times) -> Found {
+    (id, spec, times)
 }
 
 /// `AccessPolicy`, `internal/app/resources/access.go`.
@@ -49,10 +68,16 @@ fn all(node: &Node, role: Role, asked: &wire::ResourceRequest) -> Result<Vec<Fou
             let disk = node.with(|state| state.installed.clone());
             Ok(disk.iter().map(|path| yaml("system-disk", format!("diskID: sda\ndevPath: {path}\n"))).collect())
         }
+        ("runtime", "MountStatuses.runtime.talos.dev") => Ok(mounts(node)),
+        ("runtime", "Services.v1alpha1.talos.dev") => Ok(kubelet(node)),
         ("k8s", "KubeletSpecs.kubernetes.talos.dev") => {
-            let image = node.with(|state| state.kubelet_image());
-            Ok(image.map(|image| yaml("kubelet", format!("image: {image}\nconfig: {{}}\n"))).into_iter().collect())
+            let (image, wished) = node.with(|state| (state.kubelet_image(), state.wished));
+            let spec = yaml("kubelet", format!("image: {image}\nconfig: {{}}\n"));
+            let there = node.with(|state| state.config.is_some());
+            Ok(there.then(|| timed(spec, (wished, wished))).into_iter().collect())
         }
+        ("k8s", "StaticPods.kubernetes.talos.dev") => Ok(pods(node)),
+        ("k8s", "StaticPodStatuses.kubernetes.talos.dev") => Ok(pod_statuses(node)),
         ("cluster", "Members.cluster.talos.dev") => Ok(members(node)),
         ("network", "HostnameStatuses.net.talos.dev") => {
             Ok(vec![yaml("hostname", format!("hostname: {}\ndomainname: \"\"\n", node.hostname()))])
@@ -69,7 +94,8 @@ fn all(node: &Node, role: Role, asked: &wire::ResourceRequest) -> Result<Vec<Fou
 fn configurations(node: &Node) -> Vec<Found> {
     let named = |id: &str, text: &str| {
         let message = wire::MachineConfigSpec { yaml_marshalled: text.as_bytes().to_vec() };
-        (id.to_string(), wire::ResourceSpec { proto_spec: message.encode_to_vec(), yaml_spec: String::new() })
+        let spec = wire::ResourceSpec { proto_spec: message.encode_to_vec(), yaml_spec: String::new() };
+        (id.to_string(), spec, (SystemTime::UNIX_EPOCH, SystemTime::UNIX_EPOCH))
     };
     node.with(|state| {
         let active = state.config.iter().map(|config| named("v1alpha1", &config.text));
@@ -79,17 +105,59 @@ fn configurations(node: &Node) -> Vec<Found> {
 }
 
 fn machine_status(node: &Node) -> String {
-    let (stage, controls, member) = node.with(|state| (state.stage, state.controls(), state.member));
+    let (stage, mounted) = node.with(|state| (state.stage, state.mounted));
+    let waits = node.with(|state| state.controls() && state.member.is_none());
     let unmet = |name: &str, why: &str| {
         format!("    ready: false\n    unmetConditions:\n        - name: {name}\n          reason: {why}\n")
     };
-    match (stage, controls && member.is_none()) {
+    match (stage, waits || !mounted) {
         (Stage::Maintenance, _) => {
             "stage: maintenance\nstatus:\n    ready: true\n    unmetConditions: []\n".to_string()
         }
         (_, true) => format!("stage: booting\nstatus:\n{}", unmet("services", "etcd not healthy")),
         (_, false) => "stage: running\nstatus:\n    ready: true\n    unmetConditions: []\n".to_string(),
     }
+}
+
+/// What is mounted of the system's disk.
+fn mounts(node: &Node) -> Vec<Found> {
+    let volume = |name: &str, at: &str| {
+        let text = format!("source: /dev/sda5\ntarget: {at}\nfilesystemType: xfs\noptions: []\nencrypted: false\n");
+        yaml(name, text)
+    };
+    let (has_config, mounted) = node.with(|state| (state.config.is_some(), state.mounted));
+    let state = has_config.then(|| volume("STATE", "/system/state"));
+    state.into_iter().chain((has_config && mounted).then(|| volume("EPHEMERAL", "/var"))).collect()
+}
+
+fn kubelet(node: &Node) -> Vec<Found> {
+    let since = node.with(|state| state.kubelet.as_ref().map(|(_, since)| *since));
+    let service = yaml("kubelet", "running: true\nhealthy: true\nunknown: false\n".to_string());
+    since.map(|since| timed(service, (since, since))).into_iter().collect()
+}
+
+fn pods(node: &Node) -> Vec<Found> {
+    let pod = |(name, image): (String, String)| {
+        let text = format!(
+            "apiVersion: v1\nkind: Pod\nmetadata:\n    name: {name}\n    namespace: kube-system\nspec:\n    containers:\n        \
+             - image: {image}\n          name: {name}\nstatus: {{}}\n"
+        );
+        yaml(&name, text)
+    };
+    node.with(|state| state.wished_pods()).into_iter().map(pod).collect()
+}
+
+fn pod_statuses(node: &Node) -> Vec<Found> {
+    let host = node.hostname();
+    let status = |(name, image): (String, String)| {
+        let text = format!(
+            "conditions:\n    - lastProbeTime: null\n      status: \"True\"\n      type: Ready\ncontainerStatuses:\n    \
+             - image: {image}\n      name: {name}\n      ready: true\n      restartCount: 0\nphase: Running\n"
+        );
+        yaml(&format!("kube-system/{name}-{host}"), text)
+    };
+    let there = node.with(|state| state.kubelet.is_some().then(|| state.pods.clone()));
+    there.into_iter().flatten().map(status).collect()
 }
 
 fn extensions(node: &Node) -> Vec<Found> {

@@ -32,9 +32,6 @@ pub(super) async fn serve(node: Arc<Node>, stage: Stage, acceptor: TlsAcceptor) 
         }
     };
     node.with(|state| state.stage = stage);
-    if stage == Stage::Running {
-        node.joins();
-    }
     let mut connections = JoinSet::new();
     loop {
         let Ok((stream, _)) = listener.accept().await else { continue };

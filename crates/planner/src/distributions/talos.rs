@@ -81,8 +81,8 @@ impl Compiler for Talos {
         Some(recipes::forget(context))
     }
 
-    fn upgrade(&self, context: &Context<'_>, _: &NodePlan<'_>) -> Recipe {
-        recipes::upgrade(context)
+    fn upgrade(&self, context: &Context<'_>, node: &NodePlan<'_>) -> Recipe {
+        recipes::upgrade(context, node)
     }
 
     fn leave(&self, _server: bool) -> Recipe {

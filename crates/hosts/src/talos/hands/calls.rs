@@ -9,10 +9,9 @@ use kubewright_model::plan::HostChange;
 use kubewright_model::recipe::SNAPSHOT;
 use kubewright_model::secret::Secret;
 use kubewright_model::talos::{MachineConfig, Schematic, TalosCall, TalosImage};
-use kubewright_model::version::Version;
 
 use super::waiting::{COMES_BACK, Wait};
-use super::{Met, TalosHosts, config, failed, look};
+use super::{Met, TalosHosts, config, failed, look, settled};
 use crate::saved::{self, Arriving};
 use crate::talos::{ApplyMode, Code, FactoryError, Talos, TalosError, UpgradeHow, Wipe, register};
 use crate::{Holes, HostError, Report};
@@ -42,7 +41,7 @@ impl TalosHosts {
         }
         // What is on the disk beside Talos stays by itself, from v1.8 on.
         // Talos asks etcd first whether it can do without the node, and one that is no member yet has none to ask.
-        let member = talos.holds(look::ETCD, None).await.map_err(told)?;
+        let member = look::has_etcd(&talos, false).await.map_err(told)?;
         let how = UpgradeHow { force: !member, ..UpgradeHow::default() };
         talos.upgrade(&image.image, how).await.map_err(told)?;
         self.goes_down(way, |talos| async move { is_it(&talos, image).await.unwrap_or(false) }).await;
@@ -91,14 +90,13 @@ impl TalosHosts {
                 words.push(format!("the key that it showed while it waited: {}", talos.fingerprint()));
                 let what = "waiting until it is installed and back with its configuration";
                 let wait = Wait { what, within: COMES_BACK, log: None, comes_back: true, tell: &nobody };
-                self.until(host, way, wait, |talos| async move { Ok(Ok(talos.version().await.map(drop)?)) }).await?;
+                self.until(host, way, wait, |talos| async move { settled::installed(&talos).await }).await?;
             }
             Met::Ours(talos) => {
-                if let Some(ours) = &ours {
-                    let there = look::at_ours(&talos, &ours.bundle).await.map_err(told)?;
-                    if there.talos.is_some_and(|there| there.config == wish.documents()) {
-                        return Ok(false);
-                    }
+                if let Some(ours) = &ours
+                    && look::documents(&talos, &ours.bundle).await.map_err(told)? == wish.documents()
+                {
+                    return Ok(false);
                 }
                 let began = boot(&talos).await;
                 let before = &began;
@@ -144,10 +142,11 @@ impl TalosHosts {
                     Wait { what: &what, within: timeout.duration(), log: Some("kubelet"), comes_back: false, tell };
                 self.until(host, way, wait, |talos| async move { well(&talos, "kubelet").await }).await?;
             }
-            TalosCall::Runs { version, timeout } => {
+            TalosCall::Runs { version, server, timeout } => {
                 let wait =
                     Wait { what: &what, within: timeout.duration(), log: Some("kubelet"), comes_back: false, tell };
-                self.until(host, way, wait, |talos| async move { runs(&talos, version).await }).await?;
+                self.until(host, way, wait, |talos| async move { settled::runs(&talos, version, *server).await })
+                    .await?;
             }
             TalosCall::Forget => self.forget(host, way, holes, &what).await?,
             TalosCall::Reset { timeout } => {
@@ -297,14 +296,4 @@ async fn well(talos: &Talos, service: &str) -> Result<Result<(), String>, TalosE
         Some(it) if it.state == "Running" && it.healthy == Some(true) => Ok(()),
         Some(it) => Err(format!("its {service} is {}: {}", it.state, it.said)),
     })
-}
-
-/// Whether the kubelet of a version runs and is well.
-async fn runs(talos: &Talos, version: &Version) -> Result<Result<(), String>, TalosError> {
-    let image = talos.kubelet_image().await?;
-    let tag = image.as_deref().and_then(|image| image.rsplit_once(':')).map(|(_, tag)| tag.trim_start_matches('v'));
-    if tag != Some(version.bare().as_str()) {
-        return Ok(Err(format!("its kubelet is to be {}", image.as_deref().unwrap_or("none yet"))));
-    }
-    well(talos, "kubelet").await
 }

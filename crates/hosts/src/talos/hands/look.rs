@@ -7,12 +7,13 @@ use kubewright_model::observed::{HostSeen, KubernetesSeen, MemberSeen};
 use kubewright_model::talos::{TalosSeen, kubelet_version};
 use kubewright_model::units::Size;
 use kubewright_model::version::Version;
+use serde_json::Value;
 
-use super::config;
+use super::{config, settled};
 use crate::talos::{Bundle, Disk, Talos, TalosError};
 
 /// Where etcd has its data; Talos itself looks there before it begins one (`Bootstrap`, `v1alpha1_server.go`).
-pub(super) const ETCD: &str = "/var/lib/etcd";
+const ETCD: &str = "/var/lib/etcd";
 /// What a kubelet gets when it is let in, and where; what it serves with it makes by itself before.
 const LET_IN: (&str, &str) = ("/var/lib/kubelet/pki", "kubelet-client-current.pem");
 /// The extension by which the image factory tells what it has made the image from.
@@ -22,14 +23,10 @@ const NO_DISKS: [&str; 3] = ["/dev/loop", "/dev/sr", "/dev/zram"];
 
 /// A node with our configuration.
 pub(super) async fn at_ours(talos: &Talos, bundle: &Bundle) -> Result<HostSeen, TalosError> {
-    let (runs, disks, extensions, configuration) =
-        tokio::try_join!(talos.version(), talos.disks(), talos.extensions(), talos.configuration())?;
-    let documents = configuration.map(|text| config::told(&text, bundle)).transpose()?.unwrap_or_default();
+    let (runs, disks, extensions, documents) =
+        tokio::try_join!(talos.version(), talos.disks(), talos.extensions(), documents(talos, bundle))?;
     let server = documents.first().is_some_and(|first| first["machine"]["type"] == "controlplane");
-    let joined = match server {
-        true => talos.holds(ETCD, None).await?,
-        false => talos.holds(LET_IN.0, Some(LET_IN.1)).await?,
-    };
+    let joined = has_joined(talos, server).await?;
     // Its etcd may not answer; then nobody knows by this node who is in.
     let etcd = match joined && server {
         true => members(talos).await.ok(),
@@ -54,6 +51,35 @@ pub(super) async fn at_ours(talos: &Talos, bundle: &Bundle) -> Result<HostSeen, 
         }),
         ..HostSeen::default()
     })
+}
+
+/// The documents of its configuration, without its secrets.
+pub(super) async fn documents(talos: &Talos, bundle: &Bundle) -> Result<Vec<Value>, TalosError> {
+    let text = talos.configuration().await?;
+    Ok(text.map(|text| config::told(&text, bundle)).transpose()?.unwrap_or_default())
+}
+
+/// Whether a node holds what makes it a member. One that does not is only believed when it can see its disk: who has no data is
+/// taken out of etcd, and with its data etcd lets it in no more.
+async fn has_joined(talos: &Talos, server: bool) -> Result<bool, TalosError> {
+    if server {
+        return has_etcd(talos, true).await;
+    }
+    let (folder, file) = LET_IN;
+    if talos.holds(folder, Some(file)).await? {
+        return Ok(true);
+    }
+    settled::tells(talos, false).await?;
+    talos.holds(folder, Some(file)).await
+}
+
+/// Whether etcd has data on a node, of which it may be known that it is a server.
+pub(super) async fn has_etcd(talos: &Talos, server: bool) -> Result<bool, TalosError> {
+    if talos.holds(ETCD, None).await? {
+        return Ok(true);
+    }
+    settled::tells(talos, server).await?;
+    talos.holds(ETCD, None).await
 }
 
 /// A node that waits for its configuration. Before v1.13 it does not tell its architecture then, and v1.9 not its version.

@@ -58,10 +58,11 @@ pub(super) fn forget(context: &Context<'_>) -> Recipe {
 
 /// The configuration names the images of Kubernetes; Talos pulls them and starts them by itself.
 /// <https://www.talos.dev/v1.11/kubernetes-guides/upgrading-kubernetes/#manual-kubernetes-upgrade>
-pub(super) fn upgrade(context: &Context<'_>) -> Recipe {
+pub(super) fn upgrade(context: &Context<'_>, node: &NodePlan<'_>) -> Recipe {
     let version = context.file.spec.kubernetes.version.clone();
     let title = format!("run Kubernetes {version}");
-    recipe(context, title, Effect::Upgrade, vec![TalosCall::Runs { version, timeout: START_TIMEOUT }])
+    let runs = TalosCall::Runs { version, server: node.is_server(), timeout: START_TIMEOUT };
+    recipe(context, title, Effect::Upgrade, vec![runs])
 }
 
 /// What is on the disk of Talos' own and of Kubernetes goes; what boots the machine stays, and waits in maintenance mode.
