@@ -131,8 +131,19 @@ impl Takes {
     /// That of a command; none where it has no spec.
     fn of(verb: &str) -> Option<Self> {
         let all = [
-            "validate", "plan", "apply", "destroy", "rebuild", "status", "verify", "kubeconfig", "talosconfig", "secrets",
-            "history", "docs", "rehearse",
+            "validate",
+            "plan",
+            "apply",
+            "destroy",
+            "rebuild",
+            "status",
+            "verify",
+            "kubeconfig",
+            "talosconfig",
+            "secrets",
+            "history",
+            "docs",
+            "rehearse",
         ];
         match verb {
             "replace" => Some(Self::File),
@@ -154,11 +165,17 @@ mod tests {
         let said = |at: &AtHand, text: &str| each_command(text, |command| at.complete(command));
         let (lab, prod) = (at("labs/my lab.yaml", None), at("lab.yaml", Some("prod")));
         assert_eq!(
-            said(&lab, "see to it:\nkubewright secrets set a.b   # asks for the value\ngit rm x\nthen `kubewright status`."),
+            said(
+                &lab,
+                "see to it:\nkubewright secrets set a.b   # asks for the value\ngit rm x\nthen `kubewright status`."
+            ),
             "see to it:\nkubewright secrets set a.b 'labs/my lab.yaml'   # asks for the value\ngit rm x\nthen `kubewright status 'labs/my lab.yaml'`."
         );
         assert_eq!(
-            said(&prod, "`kubewright replace a`, then `kubewright apply lab.yaml`, `kubewright explain CODE`, a `kubewright` alone"),
+            said(
+                &prod,
+                "`kubewright replace a`, then `kubewright apply lab.yaml`, `kubewright explain CODE`, a `kubewright` alone"
+            ),
             "`kubewright --environment prod replace a --file lab.yaml`, then `kubewright --environment prod apply lab.yaml`, `kubewright explain CODE`, a `kubewright` alone"
         );
         let pretend = AtHand { simulated: Some("dc".into()), ..AtHand::default() };

@@ -336,7 +336,8 @@ fn report(path: &Path, text: &str, place_in_text: Option<Place>, diagnostic: &Di
     let message = format!("{at}{}", diagnostic.message);
     let end = message.char_indices().nth(4 * WIDEST).map(|(end, _)| end);
     let message = end.map_or(message.clone(), |end| format!("{}…", &message[..end]));
-    let mut shown = MietteDiagnostic::new(locked(&message)).with_code(diagnostic.code.to_string()).with_severity(weight);
+    let mut shown =
+        MietteDiagnostic::new(locked(&message)).with_code(diagnostic.code.to_string()).with_severity(weight);
     if let Some(help) = &diagnostic.help {
         shown = shown.with_help(locked(help));
     }

@@ -208,7 +208,7 @@ impl Engine {
             None => plan.notes.extend(self.doubts(&plan).await),
         }
         plan.notes.extend(unsettled);
-        plan.notes.extend(self.unsaved(&plan, desired));
+        plan.notes.extend(self.restored_from(&plan, desired));
         plan.notes.extend(self.world.unopened(&plan, desired));
         plan.notes.extend(self.world.refused(&plan, desired, &observed).await);
         Ok(Planned { observed, plan })

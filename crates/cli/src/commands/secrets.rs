@@ -133,8 +133,9 @@ fn closed(path: &Path, error: &SopsError) -> Problem {
         for place in looked {
             problem = problem.because(format!("looked for keys in {place}"));
         }
-        problem = problem
-            .hint("whoever can open it lets you in with `kubewright secrets add-recipient KEY`, where KEY is your public one");
+        problem = problem.hint(
+            "whoever can open it lets you in with `kubewright secrets add-recipient KEY`, where KEY is your public one",
+        );
     }
     problem
 }

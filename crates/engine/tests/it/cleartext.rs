@@ -214,7 +214,10 @@ fn what_the_spec_names_or_has_already_is_not_moved_elsewhere() {
     ]);
     let found = cleartext::found(&Engine::load_in(repository.path(), &spec).unwrap(), repository.path());
     let help = |file: &str| found.iter().find(|it| it.message.contains(file)).and_then(|it| it.help.clone()).unwrap();
-    assert!(help("db.yaml").starts_with("put it in the SOPS file, where the spec looks for it:\nkubewright secrets set db.word "));
+    assert!(
+        help("db.yaml")
+            .starts_with("put it in the SOPS file, where the spec looks for it:\nkubewright secrets set db.word ")
+    );
     let config = help("talosconfig");
     assert!(config.contains("`kubewright talosconfig` writes another") && !config.contains("secrets set"), "{config}");
 }

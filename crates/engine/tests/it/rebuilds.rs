@@ -260,3 +260,24 @@ fn nothing_is_restored_from_nothing() {
     })
     .unwrap();
 }
+
+#[test]
+fn a_machine_that_never_comes_back_is_built_without_when_the_spec_leaves_it_out() {
+    sim::run(async {
+        let mut yard = built(desired(LAB)).await;
+        yard.centre.strike("never-back=blue".parse().unwrap());
+        let (report, _) = yard.run(&Ask::Rebuild, &[]).await;
+        let report = report.unwrap();
+        assert_eq!((report.end, report.failed[0].0.as_str()), (RunEnd::Failed, "leave/blue"));
+        assert_eq!(yard.centre.snapshot().cluster.nodes.len(), 0, "nobody begins beside what blue may hold");
+        let without =
+            LAB.replace("[red, green, blue]", "[red, green, grey]").replace("10.0.0.11-13", "10.0.0.11-12, 10.0.0.14");
+        yard.wish(desired(&without));
+        let (report, _) = yard.run(&Ask::Rebuild, &[]).await;
+        let report = report.unwrap();
+        assert_eq!(report.end, RunEnd::Complete, "{report:?}");
+        let names: Vec<String> = yard.centre.snapshot().cluster.nodes.keys().map(ToString::to_string).collect();
+        assert_eq!(names, ["green", "grey", "red"]);
+    })
+    .unwrap();
+}

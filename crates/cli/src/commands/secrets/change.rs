@@ -25,7 +25,9 @@ pub(super) fn set(wish: &Set, environment: Option<&str>) -> Result<Done, Problem
         let problem = Problem::new(Done::Usage, "a value is never an argument: the shell would keep it in its history");
         return Err(problem
             .hint(format!("`kubewright secrets set {}` asks for it; `--file FILE` takes what is in a file", wish.key))
-            .hint("what stands behind the key is the spec's file; a secret that was written there is in that history now"));
+            .hint(
+                "what stands behind the key is the spec's file; a secret that was written there is in that history now",
+            ));
     }
     let book = Book::read(&wish.spec, environment)?;
     let mut open = book.open()?;
@@ -85,7 +87,10 @@ fn unused(book: &Book, key: &KeyPath) {
     let near = nearest(&key, named.iter().map(String::as_str));
     let meant = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
     remark!("→ {} names no `{key}`{meant}", book.written_in().display());
-    remark!("{}", runnable(&format!("  where it is a slip, `kubewright secrets remove {}` takes it out", super::word(&key))));
+    remark!(
+        "{}",
+        runnable(&format!("  where it is a slip, `kubewright secrets remove {}` takes it out", super::word(&key)))
+    );
 }
 
 /// A file's content, whole.

@@ -118,7 +118,8 @@ fn talos(book: &Book, file: &mut SopsFile) -> Result<bool, Problem> {
         return Ok(false);
     }
     let made = Engine::new_talos_secrets();
-    let made = made.map_err(|why| Problem::new(Done::Unfinished, "the secrets of Talos cannot be made").because(why))?;
+    let made =
+        made.map_err(|why| Problem::new(Done::Unfinished, "the secrets of Talos cannot be made").because(why))?;
     file.set(&place, &made).map_err(|why| Problem::new(Done::Usage, why))?;
     say!("made the secrets of a new Talos cluster, under {place}");
     let other = format!("`kubewright secrets set {} --file secrets.yaml`", word(key));
