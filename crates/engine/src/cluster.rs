@@ -16,7 +16,7 @@ use kubewright_model::desired::{Desired, DesiredRelease};
 use kubewright_model::ids::{Namespace, NodeName, Owner, ReleaseName};
 use kubewright_model::object::{Manifest, ObjectId};
 use kubewright_model::observed::{ClusterSeen, Rendered, Seen};
-use kubewright_model::plan::{NodeMarks, Note};
+use kubewright_model::plan::{NodeMarks, Note, WorkloadImage};
 use kubewright_model::units::Span;
 use kubewright_model::vault::DesiredVault;
 
@@ -81,6 +81,9 @@ pub trait ClusterApi: Send + Sync {
     /// Sets and takes away a node's labels and taints, and leaves all others as they are; returns whether anything
     /// changed. A node that was changed by others meanwhile is read again.
     async fn mark(&self, marks: &NodeMarks) -> Result<bool, ClusterError>;
+
+    /// Has a DaemonSet that is not ours run from another image; returns whether anything changed.
+    async fn set_image(&self, wish: &WorkloadImage) -> Result<bool, ClusterError>;
 
     /// Takes a node, and its etcd member if it has one, out of the cluster's books. One that is gone is no error.
     async fn forget(&self, node: &NodeName) -> Result<(), ClusterError>;

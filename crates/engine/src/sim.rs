@@ -39,6 +39,7 @@ use kubewright_model::cloud::{CloudId, CloudKind};
 use kubewright_model::desired::{Body, Desired, DesiredHost};
 use kubewright_model::host::HostResource;
 use kubewright_model::ids::{NodeName, PlaceName, ProviderName, Vmid};
+use kubewright_planner::diff::talos::interfaces;
 use kubewright_providers::Provider;
 use tokio::time::Instant;
 
@@ -140,6 +141,14 @@ impl DataCentre {
             Some((host.name.clone(), image?))
         };
         state.talos = desired.hosts.iter().filter_map(talos).collect();
+        let interface = |host: &DesiredHost| {
+            let named = host.resources.iter().find_map(|resource| match resource {
+                HostResource::MachineConfig(config) => interfaces(config).named.into_iter().next(),
+                _ => None,
+            });
+            Some((host.name.clone(), named?))
+        };
+        state.interfaces = desired.hosts.iter().filter_map(interface).collect();
         // What a cloud has and nobody here makes is there: a network that exists already, a certificate.
         state.granted = granted(desired);
         state.vault.clone_from(&desired.vault);

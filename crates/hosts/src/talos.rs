@@ -28,7 +28,7 @@ pub use client::{Applied, ApplyMode, PORT, Running, Talos, UpgradeHow, Version, 
 pub use errors::{TalosError, TalosLayer};
 pub use etcd::{EtcdAlarm, EtcdMember, EtcdStatus};
 pub use factory::{FACTORY, FactoryError, register};
-pub use hands::{Secrets, TalosHosts, value};
+pub use hands::{Secrets, TalosHosts, value, where_to_look};
 pub use progress::{Kubelet, StaticPod};
 pub use resources::{
     ClusterMember, Disk, Extension, ExtensionMetadata, Link, MachineStatus, Readiness, Resource, Unmet,

@@ -181,6 +181,9 @@ pub struct ClusterSeen {
     /// Vault, where the spec has one and its release is there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vault: Option<VaultSeen>,
+    /// The image of kube-proxy, where the distribution makes it once and upgrades it no more; none where there is no kube-proxy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kube_proxy: Option<String>,
 }
 
 impl ClusterSeen {

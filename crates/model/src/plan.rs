@@ -14,7 +14,7 @@ use crate::desired::{DesiredBackupJob, DesiredHost, DesiredLoadBalancer, Desired
 use crate::digest::Digest;
 use crate::host::HostResource;
 use crate::ids::{
-    ClusterName, LeaseName, Namespace, NodeName, Owner, PlaceName, ProviderName, ReleaseName, StepId, Vmid,
+    ClusterName, LeaseName, Namespace, NodeName, ObjectName, Owner, PlaceName, ProviderName, ReleaseName, StepId, Vmid,
 };
 use crate::object::{Manifest, ObjectId};
 use crate::recipe::Recipe;
@@ -236,6 +236,7 @@ impl Step {
                 Subject::Objects(name) => format!("apply {name} ({} objects)", objects.len()),
                 subject => format!("apply {subject}"),
             },
+            Action::SetImage(wish) => format!("set the image of {wish}"),
             Action::TakeObjects(objects) => {
                 let names = objects.iter().filter_map(|object| object.id().ok()).map(|id| id.to_string());
                 format!("take {} from whoever else has set it", names.collect::<Vec<_>>().join(", "))
@@ -293,6 +294,25 @@ impl NodeMarks {
     /// <https://kubernetes.io/docs/concepts/scheduling-eviction/taint-and-toleration/>
     pub fn evicts(&self) -> bool {
         self.taints.iter().any(|taint| taint.ends_with(":NoExecute"))
+    }
+}
+
+/// The image of a DaemonSet that a distribution has made and upgrades no more.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WorkloadImage {
+    /// Its namespace.
+    pub namespace: Namespace,
+    /// The DaemonSet.
+    pub name: ObjectName,
+    /// The container.
+    pub container: String,
+    /// What it runs from afterwards.
+    pub image: String,
+}
+
+impl fmt::Display for WorkloadImage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "DaemonSet {}/{}", self.namespace, self.name)
     }
 }
 
@@ -413,6 +433,8 @@ pub enum Action {
         /// What to do.
         recipe: Arc<Recipe>,
     },
+    /// Have a workload that is not ours run from another image: nothing else of it.
+    SetImage(Box<WorkloadImage>),
     /// Put no new pods on a node.
     Cordon(NodeName),
     /// Move a node's pods away, as their disruption budgets allow.

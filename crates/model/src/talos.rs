@@ -179,6 +179,12 @@ pub struct TalosSeen {
     /// The disks that it could be installed on, by their device.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub disks: BTreeMap<String, Size>,
+    /// The disk that it is installed on; none while it is on none, and where nobody tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub system_disk: Option<String>,
+    /// Its physical network interfaces, each with the other names that it goes by; none where nobody tells.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub links: BTreeMap<String, Vec<String>>,
     /// The members of etcd as this node knows them; none where its etcd does not answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub etcd: Option<BTreeMap<NodeName, MemberSeen>>,

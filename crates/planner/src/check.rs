@@ -183,6 +183,7 @@ fn touches_cluster(action: &Action) -> bool {
         Action::ForgetMember(_)
         | Action::ApplyObjects(_)
         | Action::TakeObjects(_)
+        | Action::SetImage(_)
         | Action::DeleteObjects(_)
         | Action::InstallRelease(_)
         | Action::RemoveRelease { .. }

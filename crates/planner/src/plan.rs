@@ -78,6 +78,7 @@ pub fn plan(desired: &Desired, observed: &Observed, ask: &Ask) -> Plan {
         }
         Ask::Backup => saving::backup(desired, observed),
     };
+    talos::resets(&mut draft, observed);
     if matches!(asked, Ask::Apply | Ask::Replace(_)) {
         balancing::settle(&mut draft, desired, observed, &interim);
     }
@@ -115,6 +116,7 @@ fn build<'a>(mut draft: Draft<'a>, observed: &Observed, anew: &BTreeSet<NodeName
     machines::load_balancers(&mut draft, observed);
     members::plan(&mut draft, observed, &standings, &mut holders);
     cluster::plan(&mut draft, &standings);
+    talos::kube_proxy(&mut draft, &standings);
     vault::plan(&mut draft, &standings);
     applications::plan(&mut draft, &standings);
     removal::unwanted(&mut draft, observed, &standings, &mut holders);

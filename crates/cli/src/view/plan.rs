@@ -53,7 +53,9 @@ impl Mark {
             | Action::Uncordon(_)
             | Action::Wait { .. }
             | Action::SettleApplications(_) => Self::Moves,
-            Action::UpdateMachine(_) | Action::MarkNode(_) | Action::TakeObjects(_) => Self::Changes,
+            Action::UpdateMachine(_) | Action::MarkNode(_) | Action::SetImage(_) | Action::TakeObjects(_) => {
+                Self::Changes
+            }
             Action::RunRecipe { recipe, .. } if recipe.effect == Effect::Upgrade => Self::Changes,
             Action::RunRecipe { recipe, .. } if recipe.effect == Effect::Leave => Self::Removes,
             Action::ChangeHost(change) if change.make.is_empty() => Self::Removes,

@@ -134,6 +134,12 @@ fn host(desired: &Desired, observed: &Observed, name: &NodeName) -> String {
         Some(Seen::Present(HostSeen { owner: Some(owner), .. })) if *owner != desired.owner => {
             paint(CARE, format!("belongs to {}", owner.0))
         }
+        Some(Seen::Present(host)) if host.talos.as_ref().is_some_and(|talos| talos.maintenance) => {
+            let way = desired.hosts.iter().find(|host| host.name == *name).map(|host| &host.way);
+            let at = way.and_then(|way| way.talos.as_ref()?.maintenance.or(way.address));
+            let at = at.map_or_else(String::new, |at| format!(", at {at}"));
+            paint(CARE, format!("{}{at}", host.os))
+        }
         Some(Seen::Present(host)) => {
             let kernel = host.facts.as_ref().and_then(|facts| facts.kernel.as_deref());
             kernel.map_or_else(|| host.os.clone(), |kernel| format!("{}, Linux {kernel}", host.os))

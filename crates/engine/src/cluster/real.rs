@@ -6,6 +6,7 @@ mod drain;
 mod failure;
 mod going;
 mod helm;
+mod images;
 mod kubeadm;
 mod look;
 mod marks;
@@ -31,7 +32,7 @@ use kubewright_model::ids::{Namespace, NodeName, Owner, ReleaseName};
 use kubewright_model::net::HostPort;
 use kubewright_model::object::{Manifest, ObjectId};
 use kubewright_model::observed::{ClusterSeen, Rendered, Seen};
-use kubewright_model::plan::{NodeMarks, Note};
+use kubewright_model::plan::{NodeMarks, Note, WorkloadImage};
 use kubewright_model::units::Span;
 use kubewright_model::vault::DesiredVault;
 
@@ -216,6 +217,11 @@ impl ClusterApi for RealCluster {
     async fn mark(&self, marks: &NodeMarks) -> Result<bool, ClusterError> {
         let session = self.session().await?;
         self.heed(nodes::mark(&session.client, marks).await)
+    }
+
+    async fn set_image(&self, wish: &WorkloadImage) -> Result<bool, ClusterError> {
+        let session = self.session().await?;
+        self.heed(images::set(&session.client, wish).await)
     }
 
     async fn forget(&self, node: &NodeName) -> Result<(), ClusterError> {

@@ -213,6 +213,7 @@ impl<'a> Hands<'a> {
             | Action::Drain { .. }
             | Action::Uncordon(_)
             | Action::MarkNode(_)
+            | Action::SetImage(_)
             | Action::ForgetMember(_)
             | Action::ApplyObjects(_)
             | Action::TakeObjects(_)
@@ -333,6 +334,7 @@ impl<'a> Hands<'a> {
                 patiently!(tell, hands.drain(node, left(*timeout, began), &say))?;
             }
             Action::MarkNode(marks) => return Ok(patiently!(tell, hands.mark(marks))?),
+            Action::SetImage(wish) => return Ok(patiently!(tell, hands.set_image(wish))?),
             Action::ForgetMember(node) => {
                 self.taken_out_by_another(node, tell).await?;
                 patiently!(tell, hands.forget(node))?;

@@ -11,7 +11,7 @@ use kubewright_model::digest::Digest;
 use kubewright_model::ids::{Namespace, NodeName, Owner, ReleaseName};
 use kubewright_model::object::{Manifest, ObjectId};
 use kubewright_model::observed::{CORDONED, ClusterSeen, MemberSeen, NodeSeen, Power, ReleaseSeen, Rendered, Seen};
-use kubewright_model::plan::NodeMarks;
+use kubewright_model::plan::{NodeMarks, WorkloadImage};
 use kubewright_model::spec::addons::OnFailure;
 use kubewright_model::units::Span;
 use kubewright_model::vault::DesiredVault;
@@ -272,6 +272,11 @@ impl ClusterApi for Api {
         self.centre.at_present().mark(marks)
     }
 
+    async fn set_image(&self, wish: &WorkloadImage) -> Result<bool, ClusterError> {
+        self.request("kubernetes patch").await?;
+        self.centre.at_present().set_image(wish)
+    }
+
     async fn forget(&self, node: &NodeName) -> Result<(), ClusterError> {
         self.request("kubernetes delete node").await?;
         let now = self.centre.now();
@@ -509,6 +514,7 @@ impl State {
             services: self.services_seen(),
             applications: self.applications_seen(now),
             vault: self.vault_seen(now),
+            kube_proxy: self.cluster.kube_proxy.clone(),
         }
     }
 }

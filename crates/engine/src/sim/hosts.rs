@@ -5,13 +5,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use kubewright_hosts::talos::where_to_look;
 use kubewright_hosts::{DialError, Dialed, Holes, HostError, Hosts, Layer, Probe, Report};
 use kubewright_model::desired::Way;
 use kubewright_model::digest::Digest;
 use kubewright_model::host::{DownloadWish, FileWish, HostResource, Proof, UnitRun, UnitWish};
 use kubewright_model::ids::{NodeName, PlaceName, Vmid};
 use kubewright_model::net::HostPort;
-use kubewright_model::observed::{FileSeen, HostSeen, KubernetesSeen, SHOWN_TEXT, Seen, UnitSeen, UserSeen};
+use kubewright_model::observed::{FileSeen, HostSeen, KubernetesSeen, SHOWN_TEXT, Seen, UnitSeen, UserSeen, Why};
 use kubewright_model::plan::HostChange;
 use kubewright_model::recipe::Recipe;
 use kubewright_model::setting::Setting;
@@ -226,6 +227,9 @@ impl Hosts for Ssh {
     async fn observe(&self, probe: Probe<'_>) -> Seen<HostSeen> {
         self.centre.lock().count("host look");
         match self.reach(probe.host, probe.way).await {
+            Err(error) if probe.way.talos.is_some() => {
+                Seen::Unknown(Why { help: Some(where_to_look(probe.way)), ..Why::from(error) })
+            }
             Err(error) => Seen::Unknown(error.into()),
             Ok(Reached::Hypervisor) => {
                 let state = self.centre.lock();

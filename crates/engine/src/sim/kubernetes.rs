@@ -37,6 +37,9 @@ pub struct Cluster {
     /// Talos runs it, which takes no member out of etcd when a node is forgotten.
     #[serde(default)]
     pub(super) talos: bool,
+    /// The image of kube-proxy, where Talos has made one.
+    #[serde(default)]
+    pub(super) kube_proxy: Option<String>,
     /// Nobody brings a network for pods along: a release must.
     pub(super) wants_network: bool,
     /// What all servers must agree in.

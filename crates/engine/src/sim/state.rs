@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use super::doors::Speaks;
 use super::faults::{Course, Fault, FaultKind};
 use super::kubernetes::Cluster;
-use super::talos::waiting;
+use super::talos::machine::waiting;
 use super::timing;
 
 /// The version of the file that holds a data centre.
@@ -117,6 +117,9 @@ pub struct State {
     /// The versions of Talos that machines wait with for their configuration.
     #[serde(default)]
     pub(super) talos: BTreeMap<NodeName, Version>,
+    /// The interfaces that their configurations name.
+    #[serde(default)]
+    pub(super) interfaces: BTreeMap<NodeName, String>,
     /// Argo CD's applications that the spec expects, and whether it names the one that holds all others.
     #[serde(default)]
     pub(super) applications: Option<DesiredApplications>,
@@ -217,6 +220,7 @@ impl State {
             staying: BTreeSet::new(),
             systems: BTreeMap::new(),
             talos: BTreeMap::new(),
+            interfaces: BTreeMap::new(),
             applications: None,
             rooted: false,
             vault: None,
@@ -257,7 +261,8 @@ impl State {
     /// A machine is there from now on.
     pub(super) fn put(&mut self, provider: &ProviderName, name: &NodeName, mut machine: Machine) {
         if let Some(version) = self.talos.get(name) {
-            machine.host.talos.get_or_insert_with(|| waiting(version));
+            let interface = self.interfaces.get(name).map(String::as_str);
+            machine.host.talos.get_or_insert_with(|| waiting(version, interface));
             machine.host.os = format!("Talos {}", version.bare());
         }
         if let Some(system) = self.systems.get(name) {

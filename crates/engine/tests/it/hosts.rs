@@ -29,7 +29,7 @@ use kubewright_model::host::HostResource;
 use kubewright_model::ids::{Namespace, NodeName, Owner, ProviderName, ReleaseName, RunId};
 use kubewright_model::object::{Manifest, ObjectId};
 use kubewright_model::observed::{ClusterSeen, NodeSeen, Seen};
-use kubewright_model::plan::{Ask, NodeMarks, Plan};
+use kubewright_model::plan::{Ask, NodeMarks, Plan, WorkloadImage};
 use kubewright_model::units::Span;
 use kubewright_model::version::Version;
 use kubewright_providers::Provider;
@@ -296,6 +296,9 @@ impl ClusterApi for Api {
     }
     async fn mark(&self, _: &NodeMarks) -> Result<bool, ClusterError> {
         Ok(true)
+    }
+    async fn set_image(&self, wish: &WorkloadImage) -> Result<bool, ClusterError> {
+        panic!("there is none: {wish}")
     }
     async fn forget(&self, _: &NodeName) -> Result<(), ClusterError> {
         Ok(())

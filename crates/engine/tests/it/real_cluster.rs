@@ -238,6 +238,7 @@ async fn what_is_done_to_a_real_cluster_is_what_kubectl_sees() {
     conditions::pods_say_why_they_do_not_run(&plane, &hands).await;
     conditions::routes_services_and_nodes(&plane, &desired, &hands).await;
     workloads::workloads_say_how_far_they_are(&plane, &hands).await;
+    workloads::kube_proxy_runs_from_another_image(&plane, &desired, &hands).await;
     workloads::jobs_are_done_or_say_why_not(&plane, &hands).await;
     workloads::claims_say_why_they_are_not_bound(&plane, &hands).await;
     workloads::services_say_why_they_have_no_address(&plane, &desired, &hands).await;

@@ -135,12 +135,31 @@ pub(super) fn failed(host: &NodeName, what: &str, error: TalosError) -> HostErro
 }
 
 /// Why a node could not be looked at.
-fn unseen(host: &NodeName, error: TalosError) -> Why {
+fn unseen(host: &NodeName, way: &Way, error: TalosError) -> Why {
     let lasts = !error.may_pass();
     match failed(host, "looking at it", error) {
         HostError::Failed { why, .. } if lasts => Why::lasting(format!("{host}: {why}")),
+        error @ HostError::Unreachable { .. } => Why { help: Some(where_to_look(way)), ..Why::from(error) },
         error => error.into(),
     }
+}
+
+/// What to do about a node that nobody reaches: it has no SSH.
+pub fn where_to_look(way: &Way) -> String {
+    let own = way.address.map(|it| it.to_string()).or_else(|| way.name.clone());
+    let own = own.map(|at| format!("at {at} when it has its configuration"));
+    let waits = way.talos.as_ref().and_then(|talos| talos.maintenance);
+    let waits = match waits {
+        Some(at) => format!("at {at} while it waits for one"),
+        None => "while it waits for one where its console says (`existing.maintenanceAddresses` tells it here)".into(),
+    };
+    let at: Vec<String> = own.into_iter().chain([waits]).collect();
+    format!(
+        "Talos' API is asked at port {}, {}: look at the machine's console, whether it runs and at which address, and \
+         whether that port is let through to it",
+        way.port,
+        at.join(", and ")
+    )
 }
 
 #[async_trait]
@@ -158,7 +177,7 @@ impl Hosts for TalosHosts {
         };
         match looked.await {
             Ok(seen) => Seen::Present(seen),
-            Err(error) => Seen::Unknown(unseen(probe.host, error)),
+            Err(error) => Seen::Unknown(unseen(probe.host, probe.way, error)),
         }
     }
 

@@ -164,6 +164,19 @@ pub struct Link {
     /// There is something at its other end.
     #[serde(default)]
     pub link_state: bool,
+    /// Another name that somebody gave it.
+    #[serde(default)]
+    pub alias: String,
+    /// Other names that it has by itself.
+    #[serde(default)]
+    pub alt_names: Vec<String>,
+}
+
+impl Link {
+    /// Whether it is plugged in, not made of others (`LinkStatusSpec.Physical`).
+    pub fn is_physical(&self) -> bool {
+        self.r#type == "ether" && self.kind.is_empty()
+    }
 }
 
 /// `Versions.runtime.talos.dev`.

@@ -1,6 +1,6 @@
 //! Hosts of Talos: what of the image and of the machine configuration is not as wished, and what that takes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use kubewright_model::host::HostResource;
 use kubewright_model::observed::HostSeen;
@@ -137,6 +137,53 @@ const UNNOTICED: [&str; 12] = [
     "KubeNodeConfig.labels.",
 ];
 
+/// The image of kube-proxy that a control plane's configuration names, where it has one at all.
+pub fn kube_proxy(documents: &[Value]) -> Option<String> {
+    let text = |value: Option<&Value>| value.and_then(Value::as_str).map(str::to_string);
+    match documents.iter().find(|document| document["kind"] == "KubeProxyConfig") {
+        Some(document) => text(document.get("image")).filter(|_| document.get("enabled") != Some(&Value::Bool(false))),
+        None => {
+            let proxy = documents.first()?.pointer("/cluster/proxy")?;
+            text(proxy.get("image")).filter(|_| proxy.get("disabled") != Some(&Value::Bool(true)))
+        }
+    }
+}
+
+/// Which interfaces a configuration speaks of.
+pub struct Interfaces {
+    /// Those that have to be there, by name.
+    pub named: BTreeSet<String>,
+    /// One is meant by being physical: all of that kind are.
+    pub physical: bool,
+}
+
+/// What makes an interface of others, or of nothing, in the first document (`Device`, `pkg/machinery/config/types/v1alpha1`).
+const MADE: [&str; 4] = ["bond", "bridge", "wireguard", "dummy"];
+
+/// The interfaces that a configuration wants to be there. What it makes itself is none of them.
+pub fn interfaces(wish: &MachineConfig) -> Interfaces {
+    let documents = wish.documents();
+    let text = |value: &Value, key: &str| value.get(key).and_then(Value::as_str).map(str::to_string);
+    let old = documents.first().and_then(|first| first.pointer("/machine/network/interfaces")?.as_array().cloned());
+    let old: Vec<Value> = old.unwrap_or_default();
+    let (made, plain): (Vec<&Value>, Vec<&Value>) =
+        old.iter().partition(|it| MADE.iter().any(|key| it.get(key).is_some_and(|it| *it != Value::Bool(false))));
+    let (links, others): (Vec<&Value>, Vec<&Value>) =
+        documents.iter().partition(|document| document["kind"] == "LinkConfig");
+    let made: BTreeSet<String> = made
+        .into_iter()
+        .filter_map(|it| text(it, "interface"))
+        .chain(others.iter().filter_map(|it| text(it, "name")))
+        .collect();
+    let named =
+        plain.iter().filter_map(|it| text(it, "interface")).chain(links.iter().filter_map(|it| text(it, "name")));
+    // Names that it gives to interfaces itself may be patterns.
+    let aliases = others.iter().any(|document| document["kind"] == "LinkAliasConfig");
+    let named = named.filter(|name| !aliases && !made.contains(name) && name != "lo").collect();
+    let physical = plain.iter().any(|it| it.pointer("/deviceSelector/physical") == Some(&Value::Bool(true)));
+    Interfaces { named, physical }
+}
+
 /// Whether making a resource true starts the machine again.
 pub fn reboots(resource: &HostResource, seen: &HostSeen) -> bool {
     match resource {
@@ -197,6 +244,8 @@ mod tests {
             config,
             schematic: None,
             disks: BTreeMap::new(),
+            system_disk: None,
+            links: BTreeMap::new(),
             etcd: None,
         };
         HostSeen { talos: Some(talos), ..HostSeen::default() }
@@ -231,6 +280,20 @@ mod tests {
         let HostResource::MachineConfig(config) = &same else { panic!("no configuration") };
         assert_eq!(super::config(config, &waiting), Some((None, "of a control plane".into())));
         assert!(!reboots(&same, &waiting) && !disturbs(&same, &waiting));
+    }
+
+    #[test]
+    fn interfaces_that_a_configuration_makes_itself_need_not_be_there() {
+        let of = |documents: &[Value]| interfaces(&MachineConfig::of(documents));
+        let old = |interfaces: Value| of(&[json!({ "machine": { "network": { "interfaces": interfaces } } })]);
+        assert!(old(json!([{ "deviceSelector": { "physical": true } }])).physical);
+        let found = old(json!([{ "interface": "eth1" }, { "interface": "bond0", "bond": { "interfaces": ["eth2"] } }]));
+        assert!(!found.physical && found.named == BTreeSet::from(["eth1".to_string()]));
+        let named = |kind: &str, name: &str| json!({ "kind": kind, "name": name });
+        let found =
+            of(&[json!({}), named("LinkConfig", "ens18"), named("LinkConfig", "br0"), named("BridgeConfig", "br0")]);
+        assert_eq!(found.named, BTreeSet::from(["ens18".to_string()]));
+        assert!(of(&[json!({}), named("LinkConfig", "net0"), named("LinkAliasConfig", "net%d")]).named.is_empty());
     }
 
     #[test]

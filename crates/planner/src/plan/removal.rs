@@ -10,6 +10,7 @@ use kubewright_model::ids::{NodeName, ProviderName, StepId};
 use kubewright_model::object::ObjectId;
 use kubewright_model::observed::{ClusterSeen, HostSeen, MachineSeen, Observed};
 use kubewright_model::plan::{Action, Lease, Stage, Step, Weight};
+use kubewright_model::spec::Distribution;
 
 use super::draft::{Draft, id};
 use super::leaving::{Leaver, forget, leave, silences, way_like_others};
@@ -216,7 +217,11 @@ fn unwanted_nodes_that(
         }
         if may_leave(draft, standings, holders, &leaver, Subject::Member(name.clone())) {
             leave(draft, cluster, holders, &leaver);
-            if answers {
+            if answers && desired.kubernetes.distribution == Distribution::Talos {
+                let message = "its machine is reset, and waits in maintenance mode";
+                let help = "where it is to be no node any more, switch it off; its disk still holds Talos itself";
+                draft.note(Weight::Tells, Subject::Member(name.clone()), message, help);
+            } else if answers {
                 let message =
                     "Kubernetes ends on its host; what else was set up there stays, for nobody looks at it any more";
                 let help = "`/var/lib/kubewright/before` on it tells what was there before";

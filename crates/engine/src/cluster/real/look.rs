@@ -26,6 +26,7 @@ use serde::de::DeserializeOwned;
 
 use super::applications;
 use super::failure::{failed, is_of_datastore};
+use super::images;
 use super::kubeadm::{self, Plane};
 use super::marks::{APPLIED, CLUSTER, FIELD_MANAGER, MANAGED_BY, selector};
 use super::reach::{Heard, Session};
@@ -78,7 +79,22 @@ pub(super) async fn look(session: &Session, desired: &Desired) -> Result<Cluster
         Some(_) => applications::seen(client).await.unwrap_or_default(),
         None => Vec::new(),
     };
-    Ok(ClusterSeen { nodes, members, namespaces, objects, unlisted, releases, services, applications, vault: None })
+    let kube_proxy = match desired.kubernetes.distribution {
+        Distribution::Talos => images::kube_proxy(client).await?,
+        Distribution::K3s | Distribution::Rke2 | Distribution::Kubeadm => None,
+    };
+    Ok(ClusterSeen {
+        nodes,
+        members,
+        namespaces,
+        objects,
+        unlisted,
+        releases,
+        services,
+        applications,
+        kube_proxy,
+        ..ClusterSeen::default()
+    })
 }
 
 /// What kubeadm's control plane tells; nothing where it is another one's.

@@ -3,6 +3,8 @@
 use kubewright_engine::cluster::{ClusterApi, RealCluster};
 use kubewright_model::condition::Condition;
 use kubewright_model::desired::Desired;
+use kubewright_model::plan::WorkloadImage;
+use kubewright_model::spec::Distribution;
 use kubewright_model::spec::verify::{WorkloadCheck, WorkloadKind};
 use serde_json::{Value, json};
 
@@ -65,6 +67,34 @@ async fn comes(hands: &RealCluster, condition: Condition) -> String {
         tokio::time::sleep(std::time::Duration::from_millis(200)).await;
     }
     panic!("{:?}", check(hands, condition).await);
+}
+
+/// kube-proxy as Talos has made it: its image is told and set, and nothing else of it.
+pub(super) async fn kube_proxy_runs_from_another_image(plane: &Plane, desired: &Desired, hands: &RealCluster) {
+    let mut of_talos = desired.clone();
+    of_talos.kubernetes.distribution = Distribution::Talos;
+    let told = async || hands.observe(&of_talos).await.present().unwrap().kube_proxy.clone();
+    assert_eq!(told().await, None);
+    let containers = json!([
+        { "name": "kube-proxy", "image": "registry.k8s.io/kube-proxy:v1.33.4", "command": ["/usr/local/bin/kube-proxy"] },
+        { "name": "other", "image": "other:1" },
+    ]);
+    let labels = json!({ "k8s-app": "kube-proxy" });
+    plane.create(&[json!({ "apiVersion": "apps/v1", "kind": "DaemonSet",
+        "metadata": { "name": "kube-proxy", "namespace": "kube-system" },
+        "spec": { "selector": { "matchLabels": labels }, "template": { "metadata": { "labels": labels },
+            "spec": { "hostNetwork": true, "containers": containers } } } })]);
+    assert_eq!(told().await.as_deref(), Some("registry.k8s.io/kube-proxy:v1.33.4"));
+    assert_eq!(hands.observe(desired).await.present().unwrap().kube_proxy, None, "others upgrade theirs themselves");
+    let new = "registry.k8s.io/kube-proxy:v1.34.0".to_string();
+    let (namespace, name) = ("kube-system".into(), "kube-proxy".into());
+    let wish = WorkloadImage { namespace, name, container: "kube-proxy".into(), image: new.clone() };
+    assert!(hands.set_image(&wish).await.unwrap() && !hands.set_image(&wish).await.unwrap());
+    assert_eq!(told().await, Some(new));
+    let pods = ["daemonset", "kube-proxy", "-n", "kube-system"];
+    let spec = "{.spec.template.spec.containers[*].image} {.spec.template.spec.containers[0].command[0]}";
+    assert_eq!(plane.get(&pods, spec), "registry.k8s.io/kube-proxy:v1.34.0 other:1 /usr/local/bin/kube-proxy");
+    plane.kubectl(&["delete", "daemonset", "kube-proxy", "-n", "kube-system"]);
 }
 
 /// Not there, on their way with the cause of their pods, and rolled out.

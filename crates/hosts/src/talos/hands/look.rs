@@ -10,7 +10,7 @@ use kubewright_model::version::Version;
 use serde_json::Value;
 
 use super::{config, settled};
-use crate::talos::{Bundle, Disk, Talos, TalosError};
+use crate::talos::{Bundle, Disk, Link, Resource, Talos, TalosError};
 
 /// Where etcd has its data; Talos itself looks there before it begins one (`Bootstrap`, `v1alpha1_server.go`).
 const ETCD: &str = "/var/lib/etcd";
@@ -23,8 +23,14 @@ const NO_DISKS: [&str; 3] = ["/dev/loop", "/dev/sr", "/dev/zram"];
 
 /// A node with our configuration.
 pub(super) async fn at_ours(talos: &Talos, bundle: &Bundle) -> Result<HostSeen, TalosError> {
-    let (runs, disks, extensions, documents) =
-        tokio::try_join!(talos.version(), talos.disks(), talos.extensions(), documents(talos, bundle))?;
+    let (runs, disks, extensions, documents, system_disk, links) = tokio::try_join!(
+        talos.version(),
+        talos.disks(),
+        talos.extensions(),
+        documents(talos, bundle),
+        talos.system_disk(),
+        talos.links()
+    )?;
     let server = documents.first().is_some_and(|first| first["machine"]["type"] == "controlplane");
     let joined = has_joined(talos, server).await?;
     // Its etcd may not answer; then nobody knows by this node who is in.
@@ -47,6 +53,8 @@ pub(super) async fn at_ours(talos: &Talos, bundle: &Bundle) -> Result<HostSeen, 
             config: documents,
             schematic: schematic.map(|extension| extension.version),
             disks: sizes(disks),
+            system_disk,
+            links: physical(links),
             etcd,
         }),
         ..HostSeen::default()
@@ -90,6 +98,7 @@ pub(super) async fn at_waiting(talos: &Talos) -> Result<HostSeen, TalosError> {
         None => talos.version_in_maintenance().await.ok().flatten(),
     };
     let version = tag.map_or_else(|| Ok(Version::known("1.9.0")), |tag| version(&tag))?;
+    let (disks, system_disk, links) = tokio::try_join!(talos.disks(), talos.system_disk(), talos.links())?;
     Ok(HostSeen {
         os: format!("Talos {} in maintenance mode", version.bare()),
         arch: runs.map(|runs| runs.arch).unwrap_or_default(),
@@ -98,7 +107,9 @@ pub(super) async fn at_waiting(talos: &Talos) -> Result<HostSeen, TalosError> {
             maintenance: true,
             config: Vec::new(),
             schematic: None,
-            disks: sizes(talos.disks().await?),
+            disks: sizes(disks),
+            system_disk,
+            links: physical(links),
             etcd: None,
         }),
         ..HostSeen::default()
@@ -119,6 +130,13 @@ async fn members(talos: &Talos) -> Result<BTreeMap<NodeName, MemberSeen>, TalosE
     // One that has never started has no name yet.
     let named = all.iter().filter(|it| !it.hostname.is_empty());
     Ok(named.map(|it| (NodeName::new(it.hostname.as_str()), member(it))).collect())
+}
+
+/// Interfaces that something is plugged into, by the names that a configuration may call them.
+fn physical(links: Vec<Resource<Link>>) -> BTreeMap<String, Vec<String>> {
+    let others = |link: Link| link.alt_names.into_iter().chain([link.alias]).filter(|name| !name.is_empty()).collect();
+    let physical = links.into_iter().filter(|link| link.spec.is_physical());
+    physical.map(|link| (link.id, others(link.spec))).collect()
 }
 
 fn sizes(disks: Vec<Disk>) -> BTreeMap<String, Size> {
