@@ -128,13 +128,15 @@ async fn a_cluster_is_configured_bootstrapped_saved_and_reset_by_what_is_planned
             waits.talos.as_ref().is_some_and(|it| it.maintenance && it.disks.contains_key("/dev/sda")),
             "{waits:?}"
         );
+        assert!(waits.talos.as_ref().is_some_and(|it| it.links.keys().eq(["ens18"]) && it.system_disk.is_none()));
         let told = [format!("Talos:  -> {talos}"), "machine configuration:  -> of a control plane".to_string()];
         assert_eq!(lab.differs(0).await, told);
         let set_up = futures::future::join_all((0..3).map(|at| lab.set_up(at))).await;
         assert!(set_up.iter().all(|it| it.as_ref().is_ok_and(|it| it.changed)), "{talos}: {set_up:?}");
         for at in 0..3 {
             assert_eq!(lab.differs(at).await, [""; 0], "{talos}");
-            assert!(!lab.seen(at).await.is_member());
+            let there = lab.seen(at).await;
+            assert!(!there.is_member() && there.talos.is_some_and(|it| it.system_disk.as_deref() == Some("/dev/sda")));
             assert!(!lab.set_up(at).await.unwrap().changed, "{talos}: twice is once");
         }
         let begun = lab.run(0, lab.recipes(0).init.as_ref().unwrap()).await.unwrap();

@@ -27,6 +27,7 @@
 //! memory SIZE on NAME                     a machine's memory was changed by hand (GiB); likewise `disk`
 //! facts JSON on NAME                      what a host tells of itself (`HostFacts`), without a space; likewise
 //!                                         `clock SECONDS` that it is ahead, and its `system`
+//! links NAME,NAME on NAME                 a machine of Talos has these physical interfaces
 //! release gone NAME                       somebody uninstalled a release
 //! object gone KIND NAME                   somebody deleted an object of ours
 //! unlisted KIND.GROUP                     objects of this kind cannot be listed
@@ -313,6 +314,10 @@ fn tamper(yard: &Yard, words: &[&str]) -> Result<(), String> {
             let skew = skew.parse().map_err(|_| "the skew is a number of seconds")?;
             machine(yard, name, |machine| machine.host.clock_skew = skew)
         }
+        ["links", links, "on", name] => machine(yard, name, |machine| {
+            let links = links.split(',').map(|link| (link.to_string(), Vec::new())).collect();
+            machine.host.talos.as_mut().expect("it runs no Talos").links = links;
+        }),
         ["system", os @ .., "on", name] => machine(yard, name, |machine| machine.host.os = os.join(" ")),
         ["owner", cluster, "of", name] => {
             machine(yard, name, |machine| machine.host.owner = Some(Owner((*cluster).into())))
