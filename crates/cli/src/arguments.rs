@@ -187,7 +187,8 @@ Ends with 7 when a check does not hold.")]
   kubewright rehearse --fault power-cut --fault api-500
   kubewright rehearse --fault disk-full=k3s-agent-1 --seed 7
 
-Faults: unreachable[=HOST] api-500 api-429 api-timeout lock-held disk-full[=HOST] power-cut slow-link etcd-stuck[=HOST]")]
+Faults: unreachable[=HOST] api-500 api-429 api-timeout lock-held disk-full[=HOST] power-cut slow-link etcd-stuck[=HOST]
+never-back[=HOST] (Talos) namespace-missing repo-server-eof application-stuck (Argo CD)")]
     Rehearse(Rehearse),
     /// Print a script that completes commands in your shell.
     #[command(after_help = "Examples:
@@ -505,7 +506,7 @@ pub(crate) struct Rehearse {
     /// The spec.
     #[arg(default_value = "cluster.yaml")]
     pub(crate) file: PathBuf,
-    /// Something that goes wrong while the cluster is built; may be given several times.
+    /// Something that goes wrong while the cluster is built, or as soon as it can; may be given several times.
     #[arg(long = "fault", value_name = "FAULT")]
     pub(crate) faults: Vec<Fault>,
     /// What chance follows: the same seed, the same life.

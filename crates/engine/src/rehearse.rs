@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use kubewright_model::desired::{Body, Desired};
 use kubewright_model::event::{Event, Record, RunEnd};
+use kubewright_model::host::HostResource;
 use kubewright_model::ids::{LeaseName, NodeName, RunId};
 use kubewright_model::object::ObjectKey;
 use kubewright_model::observed::{Observed, ServiceSeen};
@@ -22,7 +23,7 @@ use serde::Serialize;
 
 use crate::engine::{Engine, EngineError, Request, RunReport};
 use crate::execute::Stop;
-use crate::sim::{Breach, DataCentre, Fault, MemoryStore, Struck};
+use crate::sim::{Breach, DataCentre, Fault, FaultKind, MemoryStore, Struck};
 use crate::store::Holder;
 use crate::verify::CheckResult;
 
@@ -41,7 +42,7 @@ pub struct Script<'a> {
     pub before: Option<&'a Desired>,
     /// What chance follows.
     pub seed: u64,
-    /// What goes wrong while the cluster is built.
+    /// What goes wrong while the cluster is built, or as soon as it can.
     pub faults: &'a [Fault],
 }
 
@@ -90,6 +91,8 @@ pub struct Phase {
     pub path: Vec<Link>,
     /// Shared things that steps waited for: how many steps, and how many milliseconds all together.
     pub waits: Vec<(LeaseName, usize, u64)>,
+    /// What somebody had to see to in between, before it went on.
+    pub mended: Vec<String>,
     /// Things that are worth to be known: what failed in between, for example.
     pub notes: Vec<String>,
 }
@@ -113,6 +116,11 @@ pub struct Rehearsal {
 }
 
 impl Rehearsal {
+    /// Mishaps that happened to nobody: nothing is proven about them.
+    pub fn unmet(&self) -> Vec<String> {
+        self.faults.iter().filter(|struck| struck.met == 0).map(|struck| struck.fault.to_string()).collect()
+    }
+
     /// Whether everything was as it should be.
     pub fn good(&self) -> bool {
         self.phases.iter().all(|phase| phase.good) && self.leftovers.is_empty() && self.breaches.is_empty()
@@ -133,10 +141,8 @@ pub async fn rehearse(script: &Script<'_>, audience: Audience<'_>) -> Result<Reh
     }
     script.faults.iter().cloned().for_each(|fault| stage.centre.strike(fault));
     let steps = first.plan.steps.len();
-    stage.mishaps = !script.faults.is_empty();
     stage.play("build", "a plan from nothing, carried out", desired, Ask::Apply, steps, audience).await;
-    stage.centre.mend();
-    stage.mishaps = false;
+    stage.centre.mend_what_came();
     let checks = stage.verify(desired, audience).await;
     let stands = stage.engine.status(desired).await;
     stage.services = stands.services().cloned().unwrap_or_default();
@@ -147,6 +153,9 @@ pub async fn rehearse(script: &Script<'_>, audience: Audience<'_>) -> Result<Reh
     if let Some(before) = script.before {
         stage.destroyed("take down again", desired, audience).await;
         stage.play("build the older version", &older(before), before, Ask::Apply, steps, audience).await;
+        // A machine may stay away twice: when it is reset, and when it is upgraded.
+        let again = script.faults.iter().filter(|fault| fault.kind == FaultKind::NeverBack);
+        again.cloned().for_each(|fault| stage.centre.strike(fault));
         stage.play("upgrade", &newer(before, desired), desired, Ask::Apply, 0, audience).await;
     }
     for name in victims(desired) {
@@ -160,11 +169,22 @@ pub async fn rehearse(script: &Script<'_>, audience: Audience<'_>) -> Result<Reh
 }
 
 fn older(before: &Desired) -> String {
-    format!("everything with {}", before.kubernetes.version)
+    let talos = talos(before).map(|version| format!(", and Talos {version}")).unwrap_or_default();
+    format!("everything with {}{talos}", before.kubernetes.version)
 }
 
 fn newer(before: &Desired, desired: &Desired) -> String {
-    format!("from {} to {}", before.kubernetes.version, desired.kubernetes.version)
+    let of_talos = talos(before).zip(talos(desired)).filter(|(old, new)| old != new);
+    let of_talos = of_talos.map(|(old, new)| format!("; Talos from {old} to {new}")).unwrap_or_default();
+    format!("from {} to {}{of_talos}", before.kubernetes.version, desired.kubernetes.version)
+}
+
+/// The version of Talos, where hosts have it.
+fn talos(desired: &Desired) -> Option<&Version> {
+    desired.hosts.iter().flat_map(|host| &host.resources).find_map(|resource| match resource {
+        HostResource::TalosImage(image) => Some(&image.version),
+        _ => None,
+    })
 }
 
 /// The machines that are lost: the last agent, and the last server where its neighbours can decide without it.
@@ -177,6 +197,13 @@ fn victims(desired: &Desired) -> Vec<NodeName> {
         victims.extend(servers.last().map(|member| member.name.clone()));
     }
     victims
+}
+
+/// The first version of the minor before this one's.
+pub fn minor_before(version: &Version) -> Option<Version> {
+    let (major, minor) = version.minor();
+    let build = if version.build().is_empty() { String::new() } else { format!("+{}", version.build()) };
+    format!("v{major}.{}.0{build}", minor.checked_sub(1)?).parse().ok()
 }
 
 /// The version before this one that an upgrade may start from: the patch before, or the first of the minor before.
@@ -199,8 +226,6 @@ struct Stage {
     phases: Vec<Phase>,
     services: BTreeMap<ObjectKey, ServiceSeen>,
     runs: u32,
-    /// Mishaps are set up, so that a run may fail.
-    mishaps: bool,
 }
 
 impl Stage {
@@ -208,7 +233,7 @@ impl Stage {
         let centre = DataCentre::new(script.seed);
         centre.furnish(script.desired);
         let engine = Engine::new(centre.world(script.desired), Arc::new(MemoryStore::default()));
-        Self { centre, engine, phases: Vec::new(), services: BTreeMap::new(), runs: 0, mishaps: false }
+        Self { centre, engine, phases: Vec::new(), services: BTreeMap::new(), runs: 0 }
     }
 
     fn request<'a>(&mut self, desired: &'a Desired, ask: Ask) -> Request<'a> {
@@ -231,7 +256,8 @@ impl Stage {
         audience(Scene::Begins { name, steps });
         let mut phase = Phase::new(name, shows);
         let from = self.centre.now();
-        let runs = if self.mishaps { RUNS } else { 1 };
+        // With mishaps to come a run may fail.
+        let runs = if self.centre.awaits_mishaps() { RUNS } else { 1 };
         for attempt in 1..=runs {
             let plan = self.engine.plan(desired, &ask, &[]).await;
             let plan = match plan {
@@ -260,7 +286,7 @@ impl Stage {
                 phase.wrong.append(&mut phase.notes);
             }
             // Somebody makes room, or brings back what does not come back by itself.
-            self.centre.mend();
+            phase.mended.extend(self.centre.mend_what_came());
         }
         phase.took = self.centre.now() - from;
         self.ended(phase, audience);
@@ -349,8 +375,16 @@ impl Stage {
     }
 
     fn curtain(self) -> Rehearsal {
+        // One that was set up twice is told once.
+        let mut faults: Vec<Struck> = Vec::new();
+        for struck in self.centre.struck() {
+            match faults.iter_mut().find(|it| it.fault == struck.fault) {
+                Some(it) => it.met += struck.met,
+                None => faults.push(struck),
+            }
+        }
         Rehearsal {
-            faults: self.centre.struck(),
+            faults,
             leftovers: self.centre.leftovers(),
             breaches: self.centre.breaches(),
             calls: self.centre.calls(),
@@ -373,6 +407,7 @@ impl Phase {
             runs: 0,
             path: Vec::new(),
             waits: Vec::new(),
+            mended: Vec::new(),
             notes: Vec::new(),
         }
     }

@@ -249,6 +249,24 @@ impl DataCentre {
         state.elsewhere.clear();
     }
 
+    /// The same, but what waits to happen and has not yet goes on waiting. Returns what would not have passed by itself.
+    pub fn mend_what_came(&self) -> Vec<String> {
+        let faults = self.lock().faults.clone();
+        let met = faults.iter().filter(|(fault, course)| course.met > 0 && fault.kind.needs_somebody());
+        let met = met.map(|(fault, _)| fault.to_string());
+        let met = met.collect();
+        let waits: Vec<_> =
+            self.lock().faults.extract_if(.., |(fault, course)| fault.kind.waits() && course.met == 0).collect();
+        self.mend();
+        self.lock().faults.extend(waits);
+        met
+    }
+
+    /// Whether a mishap may still come.
+    pub fn awaits_mishaps(&self) -> bool {
+        !self.lock().faults.is_empty()
+    }
+
     /// Every mishap that was set up, whom it hit, and how often it was met.
     pub fn struck(&self) -> Vec<Struck> {
         let state = self.lock();

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use kubewright_engine::rehearse::{Scene, Script, rehearse, version_before};
+use kubewright_engine::rehearse::{Scene, Script, minor_before, rehearse, version_before};
 use kubewright_engine::{Engine, Loadout, sim};
 use kubewright_model::desired::Desired;
 use kubewright_model::version::Version;
@@ -32,7 +32,7 @@ pub(super) fn run(arguments: &Arguments, asked: &Rehearse) -> Result<Done, Probl
         Some(text) => Some(from(text, &desired.kubernetes.version)?),
         None => version_before(&desired.kubernetes.version),
     };
-    let before = from.map(|version| older(&loadout, &version)).transpose()?;
+    let before = from.map(|version| older(&loadout, &version, asked.from.is_some())).transpose()?;
     let script = Script { desired, before: before.as_ref(), seed: asked.seed, faults: &asked.faults };
     let play = (asked.output == Output::Text).then(Play::new);
     if play.is_some() {
@@ -72,9 +72,18 @@ fn from(text: &str, now: &Version) -> Result<Version, Problem> {
     Err(problem.hint("an upgrade goes from an older version to the one in the spec"))
 }
 
-/// The same cluster with an older version.
-fn older(loadout: &Loadout, version: &Version) -> Result<Desired, Problem> {
-    Engine::load_as(loadout, version).map(|loadout| loadout.desired).map_err(|_| {
+/// The same cluster with an older version, and the Talos of the minor version before, as far as that runs it.
+fn older(loadout: &Loadout, version: &Version, chosen: bool) -> Result<Desired, Problem> {
+    let talos = loadout.file.spec.kubernetes.talos.as_ref().and_then(|talos| minor_before(&talos.version));
+    let minor = minor_before(&loadout.desired.kubernetes.version).filter(|_| !chosen);
+    let both =
+        talos.iter().flat_map(|talos| [Some(version), minor.as_ref()].into_iter().flatten().map(move |it| (it, talos)));
+    for (version, talos) in both {
+        if let Ok(loadout) = Engine::load_as(loadout, version, Some(talos)) {
+            return Ok(loadout.desired);
+        }
+    }
+    Engine::load_as(loadout, version, None).map(|loadout| loadout.desired).map_err(|_| {
         let now = &loadout.desired.kubernetes.version;
         Problem::new(Done::Usage, format!("the spec does not hold with {version} in the place of {now}"))
     })

@@ -85,7 +85,13 @@ pub(crate) fn show(rehearsal: &Rehearsal, real: u64) {
         say!("{} when it stands:\n{told}", paint(HEAD, "addresses"));
     }
     for struck in &rehearsal.faults {
-        say!("{} {struck}", paint(CARE, "↯"));
+        match struck.met {
+            0 => say!(
+                "{} {struck}: nothing that this spec has meets it, so nothing is proven about it",
+                paint(CARE, "!")
+            ),
+            _ => say!("{} {struck}", paint(CARE, "↯")),
+        }
     }
     for phase in &rehearsal.phases {
         for wrong in &phase.wrong {
@@ -100,6 +106,15 @@ pub(crate) fn show(rehearsal: &Rehearsal, real: u64) {
         }
     }
     end(rehearsal, real);
+}
+
+/// What whoever reads only the last line has to know, too.
+fn but(rehearsal: &Rehearsal) -> Vec<String> {
+    let helped = rehearsal.phases.iter().filter(|phase| !phase.mended.is_empty());
+    let helped = helped.map(|phase| format!("somebody had to see to {} in {}", phase.mended.join(", "), phase.name));
+    let unmet = rehearsal.unmet();
+    let unmet = (!unmet.is_empty()).then(|| format!("{} hit nobody", unmet.join(", ")));
+    helped.chain(unmet).collect()
 }
 
 /// The longest links of the chain of steps that took a phase's time, in their order.
@@ -139,7 +154,10 @@ fn end(rehearsal: &Rehearsal, real: u64) {
     let calls: u64 = rehearsal.calls.values().sum();
     let facts = format!("{} of simulated work in {} of real time, {calls} calls", duration(simulated), duration(real));
     let nothing = if rehearsal.leftovers.is_empty() { "nothing left over" } else { "something left over" };
-    if rehearsal.good() {
+    let but = but(rehearsal);
+    if rehearsal.good() && !but.is_empty() {
+        say!("{} ({nothing}; {facts})", paint(CARE, format!("! the whole life went well, but {}", but.join("; "))));
+    } else if rehearsal.good() {
         say!("{} ({nothing}; {facts})", paint(GOOD, "✓ the whole life went well"));
     } else {
         say!("{} ({nothing}; {facts})", paint(BAD, "✗ the rehearsal found something wrong"));

@@ -49,14 +49,17 @@ impl Engine {
         kubewright_planner::import::import(files, wishes)
     }
 
-    /// What a spec that was read would mean if it wished another version.
+    /// What a spec that was read would mean if it wished another version, and another of Talos.
     ///
     /// # Errors
     ///
     /// As of [`Self::load`].
-    pub fn load_as(loadout: &Loadout, version: &Version) -> Result<Loadout, Vec<Diagnostic>> {
+    pub fn load_as(loadout: &Loadout, version: &Version, talos: Option<&Version>) -> Result<Loadout, Vec<Diagnostic>> {
         let mut file = loadout.file.clone();
         file.spec.kubernetes.version = version.clone();
+        if let (Some(there), Some(wished)) = (file.spec.kubernetes.talos.as_mut(), talos) {
+            there.version = wished.clone();
+        }
         lowered(spec::Loaded { file, places: loadout.places.clone() })
     }
 }

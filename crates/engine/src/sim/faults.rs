@@ -22,13 +22,14 @@ pub enum FaultKind {
     LockHeld,
     /// A host's disk is full until a person makes room.
     DiskFull,
-    /// The hypervisors lose power in the middle of the run; what starts with them comes back by itself.
+    /// The power goes in the middle of the run, and what starts with it comes back by itself: the hypervisors', or where no
+    /// machine is made on any, that of the hosts themselves.
     PowerCut,
     /// Downloads and packages take twenty times as long.
     SlowLink,
     /// A server that was restarted does not come up again until a person sees to it: its new etcd does not start.
     EtcdStuck,
-    /// A machine of Talos that was reset does not come back in maintenance mode until a person sees to it.
+    /// A machine of Talos that was reset or upgraded does not come back until a person sees to it.
     NeverBack,
     /// One of Argo CD's applications is put into a namespace that nobody makes.
     NamespaceMissing,
@@ -73,6 +74,16 @@ impl FaultKind {
             Self::RepoServerEof => "repo-server-eof",
             Self::ApplicationStuck => "application-stuck",
         }
+    }
+
+    /// Whether it lasts until a person sees to it.
+    pub(super) fn needs_somebody(self) -> bool {
+        matches!(self, Self::DiskFull | Self::EtcdStuck | Self::NeverBack | Self::ApplicationStuck)
+    }
+
+    /// Whether it happens to what is restarted or reset: it waits for that, when nothing of the kind is done at first.
+    pub(super) fn waits(self) -> bool {
+        matches!(self, Self::EtcdStuck | Self::NeverBack)
     }
 
     /// Whether the fault happens to one host.

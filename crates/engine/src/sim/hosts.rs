@@ -68,14 +68,14 @@ impl Ssh {
                 Ok(Reached::Hypervisor)
             };
         }
-        let dark = state.dark();
+        let (dark, all) = (state.dark(), state.all_lose_power());
         let Some(machine) = state.machine_mut(host) else { return unreachable("no route to host") };
         // From outside nobody reaches the addresses of a private network; whoever jumps is inside.
         let at = machine.seen.public.filter(|_| way.jump.is_none()).or(machine.seen.address);
         if at.is_some() && way.address.is_some() && at != way.address {
             return unreachable("nothing answers at this address");
         }
-        if !machine.answers(now) || (dark && !machine.existing) {
+        if !machine.answers(now) || (dark && (all || !machine.existing)) {
             return unreachable("connection refused");
         }
         if machine.clean {
@@ -108,6 +108,15 @@ impl Ssh {
             changed |= made.map_err(|why| failed(&change.host, &resource.key(), why))?;
         }
         Ok(changed)
+    }
+
+    /// Where no machine is made, a power cut comes while hosts are set up.
+    fn power_goes_while_hosts_change(&self) {
+        let now = self.centre.now();
+        let mut state = self.centre.lock();
+        if state.all_lose_power() {
+            state.power_will_go(now);
+        }
     }
 
     /// Packages and downloads go over the line and need room.
@@ -278,6 +287,7 @@ impl Hosts for Ssh {
             Reached::Hypervisor => self.hypervisor(change).await?,
             Reached::Machine => {
                 let mut changed = false;
+                self.power_goes_while_hosts_change();
                 let talos = self.on(&change.host, |machine| machine.has_talos());
                 self.on(&change.host, |machine| before::belong(machine, change))?;
                 for resource in &change.make {

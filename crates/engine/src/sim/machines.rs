@@ -286,9 +286,7 @@ impl Provider for Machines {
         };
         {
             let mut state = self.centre.lock();
-            if let Some((_, course)) = state.fault(FaultKind::PowerCut) {
-                course.since.get_or_insert(now);
-            }
+            state.power_will_go(now);
             // It is there with its mark from the first moment, so a run that dies here leaves nothing unknown.
             state.put(&self.provider, &machine.name, made);
         }

@@ -372,6 +372,10 @@ impl State {
     pub(super) fn boot(&mut self, provider: &ProviderName, name: &NodeName, now: u64) {
         let vm = self.jitter(timing::BOOT_VM);
         let lxc = self.jitter(timing::BOOT_LXC);
+        // What was about to start when the power went starts when it is back.
+        if self.dark() && self.all_lose_power() {
+            return;
+        }
         let Some(machine) = self.machines.get_mut(provider).and_then(|machines| machines.get_mut(name)) else { return };
         let hypervisor = self.hypervisors.get(machine.seen.place.as_str());
         let lines = machine.seen.vmid.and_then(|vmid| hypervisor?.files.get(&container_file(vmid)).cloned());
@@ -407,10 +411,24 @@ impl State {
         }
     }
 
-    /// All machines are off; hosts that were there before us have power of their own.
+    /// Whether the power of hosts that were there before us goes too: where a provider has machines, those have power of their
+    /// own; where it has none, there is nobody else to lose it.
+    pub(super) fn all_lose_power(&self) -> bool {
+        self.machines.values().flat_map(|machines| machines.values()).all(|machine| machine.existing)
+    }
+
+    /// A power cut is on its way from now on, if one was set up.
+    pub(super) fn power_will_go(&mut self, now: u64) {
+        if let Some((_, course)) = self.fault(FaultKind::PowerCut) {
+            course.since.get_or_insert(now);
+        }
+    }
+
+    /// All machines are off that lose their power.
     pub(super) fn power_off(&mut self) {
+        let all = self.all_lose_power();
         for machine in self.machines.values_mut().flat_map(|machines| machines.values_mut()) {
-            if !machine.existing {
+            if all || !machine.existing {
                 machine.seen.power = Power::Stopped;
                 machine.host.units.values_mut().for_each(|unit| unit.active = false);
             }
@@ -440,14 +458,15 @@ impl State {
         there.iter().for_each(|(provider, name)| self.power_down(provider, name));
     }
 
-    /// Hypervisors are on again: what starts with them does.
+    /// Hypervisors are on again: what starts with them does, and iron whose power is back.
     pub(super) fn power_on(&mut self, now: u64) {
         let machines = self
             .machines
             .iter()
             .flat_map(|(provider, machines)| machines.iter().map(move |(name, machine)| (provider, name, machine)));
         let wake: Vec<(ProviderName, NodeName)> = machines
-            .filter(|(_, _, machine)| machine.seen.settings.on_boot() && machine.seen.power == Power::Stopped)
+            .filter(|(_, _, machine)| machine.existing || machine.seen.settings.on_boot())
+            .filter(|(_, _, machine)| machine.seen.power == Power::Stopped)
             .filter(|(_, _, machine)| !self.offline.contains(&machine.seen.place))
             .map(|(provider, name, _)| (provider.clone(), name.clone()))
             .collect();

@@ -120,6 +120,9 @@ impl Ssh {
                 talos.schematic.clone_from(&image.schematic);
             }
         });
+        if self.stays_away(host) {
+            return Err(self.never_back(host, "the upgrade", "it did not come back", Span::from_secs(900)).await);
+        }
         self.starts_anew(host).await;
         Ok(true)
     }
@@ -193,17 +196,37 @@ impl Ssh {
         Ok(())
     }
 
+    /// Whether somebody wished that this machine, which is about to start again, does not come back.
+    fn stays_away(&self, host: &NodeName) -> bool {
+        let now = self.centre.now();
+        let mut state = self.centre.at_present();
+        let hit = state.fault(FaultKind::NeverBack).is_some_and(|(fault, course)| {
+            let hit = fault.target.get_or_insert_with(|| host.clone()) == host;
+            course.met += u32::from(hit);
+            hit
+        });
+        if let Some(machine) = state.machine_mut(host).filter(|_| hit) {
+            machine.answers_at = u64::MAX;
+        }
+        if hit {
+            state.cluster.slept(host, now);
+        }
+        hit
+    }
+
+    /// It is waited for, as long as whoever asked waits.
+    async fn never_back(&self, host: &NodeName, what: &str, saw: &str, timeout: Span) -> HostError {
+        tokio::time::sleep(timeout.duration()).await;
+        let why = format!("{saw} within {timeout}");
+        HostError::Failed { host: host.clone(), what: what.into(), why, log: Vec::new() }
+    }
+
     /// Everything that makes the machine a node is wiped; it comes back and waits.
     async fn resets(&self, host: &NodeName, timeout: Span) -> Result<(), HostError> {
         let now = self.centre.now();
-        let lost = {
+        {
             let mut state = self.centre.at_present();
             state.may_stop_for_good(host, now);
-            let lost = state.fault(FaultKind::NeverBack).is_some_and(|(fault, course)| {
-                let hit = fault.target.get_or_insert_with(|| host.clone()) == host;
-                course.met += u32::from(hit);
-                hit
-            });
             if let Some(machine) = state.machine_mut(host) {
                 // What it is installed on and from stays.
                 let talos = machine.talos().cloned();
@@ -220,15 +243,11 @@ impl Ssh {
                     ..HostSeen::default()
                 };
                 machine.containers = false;
-                machine.answers_at = if lost { u64::MAX } else { machine.answers_at };
             }
             state.end_cluster_without_servers();
-            lost
-        };
-        if lost {
-            tokio::time::sleep(timeout.duration()).await;
-            let why = format!("it did not come back in maintenance mode within {timeout}");
-            return Err(HostError::Failed { host: host.clone(), what: "the reset".into(), why, log: Vec::new() });
+        }
+        if self.stays_away(host) {
+            return Err(self.never_back(host, "the reset", "it did not come back in maintenance mode", timeout).await);
         }
         self.centre.take(timing::UNIT).await;
         self.starts_anew(host).await;

@@ -99,6 +99,25 @@ fn what_applications_bring_is_waited_for_before_it_is_proven() {
     assert!(life.faults.iter().all(|struck| struck.met > 0), "{:?}", life.faults);
 }
 
+/// A machine that stays away, when it is reset and when it is upgraded, and a power cut on iron.
+#[test]
+fn machines_of_talos_stay_away_and_lose_their_power() {
+    let before = VIXENS.replace("version: v1.34.0", "version: v1.33.0").replace("v1.11.5", "v1.10.0");
+    let faults = ["never-back=opale", "power-cut", "lock-held"].map(|fault| fault.parse().expect("a fault"));
+    let life = whole_life(&desired(VIXENS), Some(&desired(&before)), &faults);
+    let wrong: Vec<_> = life.phases.iter().filter(|phase| !phase.good).collect();
+    assert!(life.good(), "{wrong:#?}\n{:#?}\n{:#?}", life.leftovers, life.breaches);
+    assert_eq!(life.unmet(), ["lock-held"]);
+    let met: Vec<String> = life.faults.iter().map(ToString::to_string).collect();
+    assert!(met.contains(&"never-back hit opale 2 times".to_string()), "{met:?}");
+    assert!(met.contains(&"power-cut came once".to_string()), "{met:?}");
+    let mended: Vec<_> = life.phases.iter().filter(|phase| !phase.mended.is_empty()).collect();
+    let names: Vec<&str> = mended.iter().map(|phase| phase.name.as_str()).collect();
+    assert_eq!(names, ["take down", "upgrade"], "{mended:#?}");
+    let upgrade = &mended[1].shows;
+    assert_eq!(upgrade, "from v1.33.0 to v1.34.0; Talos from v1.10.0 to v1.11.5");
+}
+
 #[test]
 fn agents_join_a_server_that_came_back_by_itself() {
     let life = whole_life(&desired(WITHOUT_ETCD), None, &[]);

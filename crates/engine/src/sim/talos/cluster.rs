@@ -19,8 +19,14 @@ fn of_kubernetes(label: &str) -> bool {
 impl State {
     /// Somebody sees to machines that did not come back from a reset.
     pub(in crate::sim) fn bring_back(&mut self, now: u64) {
-        let lost = self.machines.values_mut().flat_map(|all| all.values_mut()).filter(|it| it.answers_at == u64::MAX);
-        lost.for_each(|machine| machine.answers_at = now);
+        let mut back = Vec::new();
+        for (name, machine) in self.machines.values_mut().flat_map(|all| all.iter_mut()) {
+            if machine.answers_at == u64::MAX {
+                machine.answers_at = now;
+                back.push(name.clone());
+            }
+        }
+        back.iter().for_each(|name| self.cluster.woke(name, now));
     }
 
     /// Talos tells who is in etcd, where it runs.

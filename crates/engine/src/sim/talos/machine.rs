@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use kubewright_model::talos::{MachineConfig, TalosSeen, kubelet_version};
 use kubewright_model::units::Size;
 use kubewright_model::version::Version;
-use kubewright_planner::diff::talos;
 use serde_json::Value;
 
 use super::TALOS;
