@@ -7,6 +7,7 @@ mod nodes;
 mod objects;
 mod reach;
 mod releases;
+mod things;
 mod vault;
 mod watch;
 mod workloads;

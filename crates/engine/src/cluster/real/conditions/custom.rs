@@ -58,6 +58,7 @@ pub(super) async fn certificates(client: &Client, check: &CertificateCheck) -> R
         return Ok(fails(few(&waiting), hint));
     }
     Ok(match there.len() >= check.at_least as usize {
+        true if there.len() == 1 => holds("1 certificate is Ready".into()),
         true => holds(format!("{} certificates are Ready", there.len())),
         false => fails(format!("{} of {} certificates are there", there.len(), check.at_least), ""),
     })

@@ -35,9 +35,14 @@ pub(super) async fn objects(client: &Client, check: &ObjectCheck) -> Result<Answ
         return Ok(fails(format!("{} {}", kind.kind, few(&wrong)), "apply it, or install what brings it"));
     }
     Ok(match there.len() >= check.at_least as usize {
-        true => holds(format!("{} of {} are there", wanted.len(), kind.plural)),
+        true => holds(many(wanted.len(), &kind)),
         false => fails(format!("{} of {} {} are there", there.len(), check.at_least, kind.plural), ""),
     })
+}
+
+/// `1 ClusterIssuer is there`, `3 clusterissuers are there`.
+fn many(number: usize, kind: &ApiResource) -> String {
+    if number == 1 { format!("1 {} is there", kind.kind) } else { format!("{number} {} are there", kind.plural) }
 }
 
 /// Their names; what is in them is asked for only where it tells whether they are Ready.
