@@ -56,6 +56,11 @@ impl Places {
         sops::openers(Form::of(path).ok()?, &std::fs::read_to_string(path).ok()?).ok()
     }
 
+    /// Whether the SOPS file that is named is not there.
+    pub(crate) fn lacks_its_file(&self) -> bool {
+        self.sops.as_deref().is_some_and(|path| !path.exists())
+    }
+
     /// For whom the program `sops` would encrypt the file, by the nearest `.sops.yaml`.
     pub(crate) fn config_recipients(&self) -> Option<Vec<String>> {
         let path = std::path::absolute(self.sops.as_deref()?).ok()?;

@@ -207,8 +207,13 @@ impl World {
             return None;
         }
         let why = holes::unopened(desired, &self.places, plan)?;
-        let help = "put a private key of age where it is looked for, or let somebody who has one \
-                    `kubewright secrets add-recipient KEY` with yours";
+        let help = match self.places.lacks_its_file() {
+            true => "one that is kept elsewhere belongs there; a new one has an empty value for each key of the spec",
+            false => {
+                "put a private key of age where it is looked for, or let somebody who has one \
+                 `kubewright secrets add-recipient KEY` with yours"
+            }
+        };
         Some(Note {
             weight: Weight::Blocks,
             subject: Subject::Cluster,

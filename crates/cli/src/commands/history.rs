@@ -11,7 +11,7 @@ use crate::screen::say;
 use crate::source::{self, Reading};
 use crate::view::history::{row, unreadable};
 use crate::view::progress::Progress;
-use crate::view::table::{lines, table};
+use crate::view::table::{lines, table_keeping};
 use crate::world::Site;
 
 pub(super) fn run(arguments: &Arguments, history: &History) -> Result<Done, Problem> {
@@ -70,7 +70,7 @@ fn list(history: &History, runs: &[RunId], rows: Vec<[String; 5]>) -> Result<Don
         say!("no runs yet");
         return Ok(Done::Well);
     }
-    let mut list = table(&["RUN", "BEGAN", "ASKED", "ENDED", "TOOK"]);
+    let mut list = table_keeping(&["RUN", "BEGAN", "ASKED", "ENDED", "TOOK"], &["RUN"]);
     list.add_rows(rows);
     say!("{}", lines(&list));
     Ok(Done::Well)

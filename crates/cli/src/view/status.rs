@@ -3,13 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use kubewright_model::desired::{Body, Desired, DesiredMachine, DesiredMember};
-use kubewright_model::ids::NodeName;
+use kubewright_model::ids::{NodeName, ProviderName};
 use kubewright_model::observed::{ClusterSeen, HostSeen, MachineSeen, Observed, Power, Seen, Why};
 use kubewright_model::templates::{Standing, versions};
 
 use super::addresses;
-use super::table::{lines, table};
+use super::table::{lines, table, table_keeping};
 use crate::screen::{BAD, CARE, DIM, GOOD, HEAD, counted, paint, say};
+
+/// Where hosts are that were there before us.
+const EXISTING: &str = "existing";
 
 /// Shows what was seen of each node, and of the cluster as a whole.
 pub(crate) fn show(desired: &Desired, observed: &Observed) {
@@ -18,10 +21,12 @@ pub(crate) fn show(desired: &Desired, observed: &Observed) {
     let cluster = observed.cluster.as_ref().and_then(Seen::present);
     let members: BTreeMap<&NodeName, &DesiredMember> =
         desired.members.iter().map(|member| (&member.name, member)).collect();
-    let mut nodes = table(&["NODE", "ROLE", "ADDRESS", "MACHINE", "HOST", "NODE STATE", "VERSION"]);
+    let headings = ["NODE", "ROLE", "ADDRESS", "MACHINE", "HOST", "NODE STATE", "VERSION"];
+    let mut nodes = table_keeping(&headings, &["NODE", "ADDRESS", "VERSION"]);
     for machine in &desired.machines {
         let member = members.get(&machine.name);
         let (state, version) = node(cluster, &machine.name);
+        let state = waits(desired, observed, machine).or_else(|| unknown(observed, &machine.name)).unwrap_or(state);
         nodes.add_row([
             machine.name.to_string(),
             member.map_or("host".into(), |member| member.role.to_string()),
@@ -95,8 +100,20 @@ fn strangers<'a>(
     observed: &'a Observed,
 ) -> impl Iterator<Item = (&'a NodeName, &'a MachineSeen)> {
     let known: BTreeSet<&NodeName> = desired.machines.iter().map(|machine| &machine.name).collect();
-    let there = observed.providers.values().filter_map(Seen::present).flat_map(|inventory| &inventory.machines);
-    there.filter(move |(name, seen)| seen.owner == desired.owner && !known.contains(name))
+    let there = observed.providers.iter().filter_map(|(provider, seen)| Some((provider, seen.present()?)));
+    let there = there.flat_map(|(provider, inventory)| inventory.machines.iter().map(move |it| (provider, it)));
+    let cluster = observed.cluster.as_ref().and_then(Seen::present);
+    let is_node = move |name: &NodeName| cluster.is_some_and(|cluster| cluster.nodes.contains_key(name));
+    // Hosts that were there before us stay, and nothing of ours is on those that left.
+    let ours =
+        |name: &NodeName| observed.hosts.get(name).and_then(Seen::present).is_some_and(|host| host.owner.is_some());
+    let stays =
+        move |provider: &ProviderName, name: &NodeName| provider.as_str() != EXISTING || is_node(name) || ours(name);
+    there
+        .filter(move |(provider, (name, seen))| {
+            seen.owner == desired.owner && !known.contains(name) && stays(provider, name)
+        })
+        .map(|(_, it)| it)
 }
 
 fn power(observed: &Observed, machine: &DesiredMachine) -> String {
@@ -145,6 +162,22 @@ fn host(desired: &Desired, observed: &Observed, name: &NodeName) -> String {
             kernel.map_or_else(|| host.os.clone(), |kernel| format!("{}, Linux {kernel}", host.os))
         }
     }
+}
+
+/// A machine of Talos that waits for its configuration is no node, and answers elsewhere.
+fn waits(desired: &Desired, observed: &Observed, machine: &DesiredMachine) -> Option<String> {
+    let seen = observed.hosts.get(&machine.name)?.present()?;
+    seen.talos.as_ref().filter(|talos| talos.maintenance)?;
+    let host = desired.hosts.iter().find(|host| host.name == machine.name)?;
+    let at = host.way.talos.as_ref().and_then(|talos| talos.maintenance).or(host.way.address);
+    let at = at.map(|at| format!(" at {at}")).unwrap_or_default();
+    Some(paint(CARE, format!("waits in maintenance mode{at}")))
+}
+
+/// Whether it is a node nobody knows, where neither the cluster nor its host tells.
+fn unknown(observed: &Observed, name: &NodeName) -> Option<String> {
+    let seen = observed.cluster.as_ref().is_some_and(|cluster| cluster.present().is_some());
+    (!seen && is_silent(observed, name)).then(|| paint(CARE, "?"))
 }
 
 fn node(cluster: Option<&ClusterSeen>, name: &NodeName) -> (String, String) {

@@ -107,9 +107,9 @@ impl State {
                 match self.runs("cert-manager", now) {
                     // The application brings it with its ClusterIssuers, and those of others ask for certificates.
                     Err(_) if self.brought(Some(&git), now) && self.brought(None, now) => {
-                        Ok(format!("{} certificates are Ready (what Git holds is not simulated)", check.at_least))
+                        Ok(format!("{} Ready (what Git holds is not simulated)", certificates(check.at_least as usize)))
                     }
-                    Ok(()) if issued >= check.at_least as usize => Ok(format!("{issued} certificates are Ready")),
+                    Ok(()) if issued >= check.at_least as usize => Ok(format!("{} Ready", certificates(issued))),
                     Ok(()) => Err((format!("{issued} of {} certificates are there", check.at_least), String::new())),
                     Err(why) => Err((why, "certificates are cert-manager's".into())),
                 }
@@ -200,7 +200,8 @@ impl State {
         let missing: Vec<String> =
             check.names.iter().filter(|name| !names.contains(&name.as_str())).map(ToString::to_string).collect();
         match (missing.as_slice(), names.len() >= check.at_least as usize) {
-            ([], true) => Ok(format!("{} of {} are there", names.len(), check.kind)),
+            ([], true) if names.len() == 1 => Ok(format!("1 {} is there", check.kind)),
+            ([], true) => Ok(format!("{} objects of kind {} are there", names.len(), check.kind)),
             _ if self.brought(check.namespace.as_ref(), now) => {
                 Ok(format!("{} is there (what Git holds is not simulated)", check.kind))
             }
@@ -329,6 +330,10 @@ impl State {
         let ingresses = self.cluster.objects.values().filter(|kept| kept.id.kind == "Ingress");
         ingresses.filter(|kept| kept.manifest.0.pointer("/spec/tls").is_some()).count()
     }
+}
+
+fn certificates(number: usize) -> String {
+    if number == 1 { "1 certificate is".into() } else { format!("{number} certificates are") }
 }
 
 /// The first few, and how many more.

@@ -36,9 +36,9 @@ pub(crate) fn part(name: &str) -> Option<&str> {
 }
 
 /// What makes the secrets of a cluster of Talos, where they would be in the SOPS file and are not.
-pub(crate) fn to_make(name: &str, place: &SecretRef) -> String {
+pub(crate) fn to_make(name: &str, place: &SecretRef, places: &Places) -> String {
     match &place.sops {
-        Some(key) if name == TALOS_SECRETS => format!(
+        Some(key) if name == TALOS_SECRETS && places.opened().is_ok() => format!(
             "; `kubewright secrets init` makes those of a new cluster, `kubewright secrets set {key} --file secrets.yaml` \
              takes those of one that stands"
         ),
