@@ -105,7 +105,7 @@ pub(super) fn sight(file: &Path, text: &str) -> Option<Sight> {
         Some((line, what)) => return Some(alone(line, what)),
         None => {}
     }
-    if let Some(sight) = terraform::sight(file, text).or_else(|| documents(file, text)) {
+    if let Some(sight) = terraform::sight(file, text).or_else(|| documents(text)) {
         return Some(sight);
     }
     let kept = file.components().any(|part| part == Component::Normal(super::SECRETS.as_ref()));
@@ -144,7 +144,7 @@ fn private_key(text: &str) -> Option<(usize, &'static str)> {
 }
 
 /// The first document that is a secret. What is no YAML or JSON, as templates of charts, is left to others.
-fn documents(file: &Path, text: &str) -> Option<Sight> {
+fn documents(text: &str) -> Option<Sight> {
     let hints = ["Secret", "kind: Config", "\"Config\"", "context", "certs", "machine"];
     if !hints.iter().any(|hint| text.contains(hint)) {
         return None;
@@ -152,7 +152,7 @@ fn documents(file: &Path, text: &str) -> Option<Sight> {
     let mut first = 1;
     for document in split(text) {
         let value: Option<Value> = serde_saphyr::from_str(document).ok();
-        if let Some(sight) = value.and_then(|value| judged(file, &value, document, first)) {
+        if let Some(sight) = value.and_then(|value| judged(&value, document, first)) {
             return Some(sight);
         }
         first += document.lines().count();
@@ -174,11 +174,11 @@ fn split(text: &str) -> Vec<&str> {
     starts.windows(2).filter_map(|pair| text.get(pair[0]..pair[1])).collect()
 }
 
-fn judged(file: &Path, value: &Value, text: &str, first: usize) -> Option<Sight> {
+fn judged(value: &Value, text: &str, first: usize) -> Option<Sight> {
     let object = value.as_object()?;
     if object.get("kind").and_then(Value::as_str).is_some_and(|kind| kind.ends_with("List")) {
         let items = object.get("items").and_then(Value::as_array)?;
-        return items.iter().find_map(|item| judged(file, item, text, first));
+        return items.iter().find_map(|item| judged(item, text, first));
     }
     let line = |words: &[&str]| {
         let of = |line: &str| words.iter().any(|word| line.trim_start_matches([' ', '-', '"']).starts_with(word));
