@@ -11,6 +11,7 @@ mod facts;
 mod network;
 mod overview;
 mod secrets;
+mod talos;
 #[cfg(test)]
 mod tests;
 mod validation;
@@ -28,15 +29,17 @@ use facts::Facts;
 /// The page about a cluster.
 ///
 /// With `observed`, machines and nodes have a state, and load balancers their addresses. With `checks`, each check has
-/// its result; checks that the desired state does not know are left out.
+/// its result; checks that the desired state does not know are left out. `spec` is what commands are given of it: its file,
+/// and the environment where there is one.
 pub fn document(
     desired: &Desired,
     observed: Option<&Observed>,
     checks: &[CheckResult],
     language: Language,
+    spec: &str,
 ) -> Document {
     let words = language.words();
-    let facts = Facts::new(desired, observed);
+    let facts = Facts { spec, ..Facts::new(desired, observed) };
     let titles = &words.sections;
     let mut page = Page::default();
     page.paragraph(words.about.intro);
@@ -45,7 +48,10 @@ pub fn document(
     page.section(titles.architecture, |page| {
         page.drawing(&format!("{}: {title}", titles.architecture), diagram::flowchart(&facts, words));
     });
-    page.section(titles.machines, |page| overview::machines(page, &facts, words));
+    page.section(titles.machines, |page| {
+        overview::machines(page, &facts, words);
+        page.part(titles.talos, |page| talos::nodes(page, &facts, words));
+    });
     page.section(titles.templates, |page| overview::templates(page, &facts, words));
     page.section(titles.network, |page| network::network(page, &facts, words));
     page.section(titles.access, |page| access::access(page, &facts, words));
@@ -54,15 +60,18 @@ pub fn document(
     page.section(titles.secrets, |page| secrets::secrets(page, &facts, words));
     page.section(titles.checks, |page| conditions::checks(page, desired, checks, words));
     page.section(titles.backups, |page| backups::backups(page, &facts, words));
-    page.section(titles.daily, |page| daily(page, desired, words));
+    page.section(titles.daily, |page| daily(page, &facts, words));
     page.section(titles.limits, |page| limits(page, desired, words));
     page.finish(title, words)
 }
 
 /// What is done with the cluster's file, day by day.
-fn daily(page: &mut Page, desired: &Desired, words: &Words) {
+fn daily(page: &mut Page, facts: &Facts<'_>, words: &Words) {
     let daily = &words.daily;
-    page.paragraph(fill(daily.intro, &[]));
+    // Where it has a name, commands have it.
+    if facts.spec.ends_with("FILE") {
+        page.paragraph(fill(daily.intro, &[]));
+    }
     let commands = [
         ("plan", daily.plan),
         ("apply", daily.apply),
@@ -71,9 +80,10 @@ fn daily(page: &mut Page, desired: &Desired, words: &Words) {
         ("rebuild", daily.rebuild),
         ("destroy", daily.destroy),
     ];
-    let lines = commands.map(|(verb, meaning)| format!("{:<28}# {meaning}", format!("kubewright {verb} FILE")));
+    let width = "kubewright destroy ".len() + facts.spec.chars().count().max(7) + 2;
+    let lines = commands.map(|(verb, meaning)| format!("{:<width$}# {meaning}", facts.command(verb)));
     page.code("bash", &lines);
-    if desired.protected {
+    if facts.desired.protected {
         page.paragraph(daily.protected);
     }
 }

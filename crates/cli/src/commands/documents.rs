@@ -11,8 +11,8 @@ use kubewright_report::{Document, Language, document};
 use super::{print_json, write};
 use crate::arguments::{self, Arguments, Docs, Format};
 use crate::problem::{Done, Problem};
-use crate::screen::say;
-use crate::source::{self, Reading};
+use crate::screen::{quoted, say};
+use crate::source::{self, Reading, STANDARD_INPUT};
 use crate::world::Site;
 
 pub(super) fn schema() -> Result<Done, Problem> {
@@ -47,7 +47,8 @@ pub(super) fn cluster(arguments: &Arguments, docs: &Docs) -> Result<Done, Proble
     };
     let language = docs.language.into();
     let pretend = docs.look && arguments.simulated.is_some();
-    let text = render(&page(&loadout, observed.as_ref(), &checks, language, pretend), format);
+    let text =
+        render(&page(&loadout, observed.as_ref(), &checks, language, pretend, &named(arguments, &docs.file)), format);
     match &docs.out {
         Some(out) => write(out, &text)?,
         None => say!("{}", text.trim_end()),
@@ -64,6 +65,14 @@ impl From<arguments::Language> for Language {
     }
 }
 
+/// A spec as commands are given it, with its environment.
+pub(super) fn named(arguments: &Arguments, spec: &Path) -> String {
+    let environment = arguments.environment.as_ref().map(|name| format!("--environment {name} ")).unwrap_or_default();
+    // What comes from standard input has no name.
+    let file = if spec == Path::new(STANDARD_INPUT) { "FILE".into() } else { quoted(spec) };
+    environment + &file
+}
+
 /// The page about a cluster.
 pub(super) fn page(
     loadout: &Loadout,
@@ -71,8 +80,9 @@ pub(super) fn page(
     checks: &[CheckResult],
     language: Language,
     pretend: bool,
+    spec: &str,
 ) -> Document {
-    let page = document(&loadout.desired, observed, checks, language);
+    let page = document(&loadout.desired, observed, checks, language, spec);
     let description = loadout.file.metadata.description.as_deref().unwrap_or_default();
     match pretend {
         false => page.with_lead(description),

@@ -38,13 +38,14 @@ pub(super) fn run(arguments: &Arguments, asked: &Rehearse) -> Result<Done, Probl
     if play.is_some() {
         remark!("{}", paint(PRETEND, format!("rehearsing {} in a simulated data centre", desired.cluster)));
     }
+    let spec = documents::named(arguments, &asked.file);
     let mut page = None;
     let ran = sim::run(rehearse(&script, &mut |scene| {
         if let Some(play) = &play {
             play.watch(&scene);
         }
         if let (Scene::Stands(observed, checks), Some((path, form))) = (&scene, wanted) {
-            let stands = documents::page(&loadout, Some(observed), checks, Language::En, true);
+            let stands = documents::page(&loadout, Some(observed), checks, Language::En, true, &spec);
             page = Some((path, documents::render(&stands, form)));
         }
     }));

@@ -94,7 +94,8 @@ fn unseen(desired: &Desired, observed: &Observed) -> Vec<String> {
     told.collect()
 }
 
-/// Machines that carry our mark and that the spec does not know any more.
+/// Machines that carry our mark and that the spec does not know any more. A host that was there before us stays where it is:
+/// when it has left the cluster, nothing of it is ours.
 fn strangers<'a>(
     desired: &'a Desired,
     observed: &'a Observed,

@@ -75,18 +75,21 @@ fn kubectl(page: &mut Page, facts: &Facts<'_>, words: &Words) {
             let change = if local { format!(" | sed {there}") } else { String::new() };
             format!("{command}{change} > {}", word(&own))
         }),
-        None => {
-            facts.desired.servers().find_map(|member| facts.desired.machine(&member.name)?.address).map(|address| {
-                // <https://www.talos.dev/latest/reference/cli/#talosctl-kubeconfig>
-                format!("talosctl --nodes {address} kubeconfig {}", word(&own))
-            })
-        }
+        None => Some(facts.command(&format!("kubeconfig --output {}", word(&own)))),
     };
     let Some(fetch) = fetch else { return };
     page.paragraph(words.access.kubeconfig);
-    let lines = ["umask 077".into(), fetch, format!("export KUBECONFIG=\"$PWD\"/{}", word(&own))];
-    page.code("bash", &lines);
+    // kubewright writes it for nobody else to read.
+    let mask = path.map(|_| "umask 077".to_string());
+    let uses = format!("export KUBECONFIG=\"$PWD\"/{}", word(&own));
+    page.code("bash", &mask.into_iter().chain([fetch, uses]).collect::<Vec<_>>());
     page.code("bash", &["kubectl get nodes -o wide".into(), "kubectl get pods -A".into()]);
+    if path.is_none() {
+        let own = word(&format!("{}.talosconfig", facts.desired.cluster));
+        page.paragraph(words.access.talosconfig);
+        let uses = format!("export TALOSCONFIG=\"$PWD\"/{own}");
+        page.code("bash", &[facts.command(&format!("talosconfig --output {own}")), uses]);
+    }
     if let Some(path) = path {
         page.paragraph(fill(words.access.on_host, &[("path", Piece::Code(path.into()))]));
     }

@@ -51,7 +51,7 @@ impl<'a> Picture<'a> {
     fn places(&mut self) {
         let mut places: Vec<(String, Pools<'a>)> = Vec::new();
         for machine in &self.facts.desired.machines {
-            let place = overview::place(machine);
+            let place = overview::place(machine, self.words);
             let at = places.iter().position(|(name, _)| *name == place).unwrap_or_else(|| {
                 places.push((place, Vec::new()));
                 places.len() - 1

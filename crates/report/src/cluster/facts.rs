@@ -17,6 +17,8 @@ use crate::words::Words;
 pub(super) struct Facts<'a> {
     pub(super) desired: &'a Desired,
     pub(super) observed: Option<&'a Observed>,
+    /// The spec, as commands are given it.
+    pub(super) spec: &'a str,
     pub(super) members: BTreeMap<&'a NodeName, &'a DesiredMember>,
     pub(super) hosts: BTreeMap<&'a NodeName, &'a DesiredHost>,
     pub(super) routes: Vec<Route<'a>>,
@@ -59,12 +61,18 @@ impl<'a> Facts<'a> {
         Self {
             desired,
             observed,
+            spec: "",
             members: desired.members.iter().map(|member| (&member.name, member)).collect(),
             hosts: desired.hosts.iter().map(|host| (&host.name, host)).collect(),
             routes: routes(desired),
             ingress: ingress(desired, &config),
             config,
         }
+    }
+
+    /// A command of kubewright's about this cluster.
+    pub(super) fn command(&self, verb: &str) -> String {
+        format!("kubewright {verb} {}", self.spec)
     }
 
     /// What a machine does.

@@ -33,6 +33,9 @@ pub(super) fn about(page: &mut Page, facts: &Facts<'_>, words: &Words) {
         vec![say.agents.into(), agents.to_string().into()],
         vec![say.mark.into(), code(desired.owner.tag())],
     ];
+    if let Some(image) = desired.talos().filter(|image| !image.extensions.is_empty()) {
+        rows.insert(2, vec![say.extensions.into(), codes(&image.extensions)]);
+    }
     if desired.protected {
         rows.push(vec![say.protected.into(), words.yes.into()]);
     }
@@ -49,7 +52,7 @@ pub(super) fn machines(page: &mut Page, facts: &Facts<'_>, words: &Words) {
             machine.pool.as_str().into(),
             facts.role_word(&machine.name, words).into(),
             shown(machine.vmid.map(|vmid| vmid.to_string())),
-            place(machine).into(),
+            place(machine, words).into(),
             machine.address.map(code).unwrap_or_default(),
             shown(machine.cores.map(|cores| cores.to_string())),
             shown(machine.memory.map(|memory| memory.to_string())),
@@ -100,9 +103,9 @@ pub(super) fn templates(page: &mut Page, facts: &Facts<'_>, words: &Words) {
 }
 
 /// The provider, and its place where it has any.
-pub(super) fn place(machine: &DesiredMachine) -> String {
+pub(super) fn place(machine: &DesiredMachine, words: &Words) -> String {
     match machine.place.as_str() {
-        _ if *machine.body == Body::Existing => machine.provider.to_string(),
+        _ if *machine.body == Body::Existing => words.terms.existing.to_string(),
         "" => machine.provider.to_string(),
         place if place == machine.provider.as_str() => place.to_string(),
         place => format!("{} · {place}", machine.provider),

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use kubewright_model::host::HostResource;
 use kubewright_model::ids::HoleName;
 use kubewright_model::spec::SecretRef;
+use kubewright_model::talos::TALOS_SECRETS;
 use kubewright_model::text::{Text, holes_of};
 
 use super::code;
@@ -63,6 +64,11 @@ fn uses(facts: &Facts<'_>) -> BTreeMap<String, BTreeSet<String>> {
             HostResource::File(file) => &file.path,
             HostResource::Unit(unit) => &unit.name,
             HostResource::User(user) => &user.name,
+            // All of them are parts of one.
+            HostResource::MachineConfig(_) => {
+                used(TALOS_SECRETS, &resource.key());
+                continue;
+            }
             _ => continue,
         };
         let holes = resource.text().into_iter().flat_map(Text::holes);

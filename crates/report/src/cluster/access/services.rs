@@ -35,6 +35,19 @@ pub(super) fn services(page: &mut Page, facts: &Facts<'_>, words: &Words) {
     }
 }
 
+/// What asks for an address of a Service in the values of charts.
+/// <https://docs.cilium.io/en/v1.18/network/lb-ipam/#requesting-ips>, <https://metallb.io/usage/#requesting-specific-ips>
+const PINNED: [&str; 3] = ["lbipam.cilium.io/ips", "metallb.io/loadBalancerIPs", "loadBalancerIP"];
+
+/// The addresses that a tree of values asks for.
+fn pinned(values: &Value) -> Vec<String> {
+    let own = |map: &serde_json::Map<String, Value>| -> Vec<String> {
+        let asked = PINNED.iter().filter_map(|key| map.get(*key)?.as_str().map(String::from));
+        asked.chain(map.values().flat_map(pinned)).collect()
+    };
+    values.as_object().map(own).unwrap_or_default()
+}
+
 /// Those that the spec has a check for, with what its objects say of them.
 fn wished(desired: &Desired) -> BTreeMap<ObjectKey, ServiceSeen> {
     let checked = desired.checks.iter().filter_map(|check| match &check.condition {
@@ -50,6 +63,12 @@ fn wished(desired: &Desired) -> BTreeMap<ObjectKey, ServiceSeen> {
         service.ports = ports.filter_map(|port| u16::try_from(port.get("port")?.as_u64()?).ok()).collect();
         let selector = object.0.pointer("/spec/selector/app.kubernetes.io~1name").and_then(Value::as_str);
         service.program = selector.map(String::from);
+    }
+    for release in &desired.releases {
+        let mut of_release = services.iter_mut().filter(|(key, _)| key.namespace == release.namespace);
+        if let (Some((_, service)), None) = (of_release.next(), of_release.next()) {
+            service.addresses.extend(pinned(&release.values));
+        }
     }
     services
 }

@@ -13,7 +13,7 @@ fn a_haproxy_leads_to_the_control_plane() {
     devboard["proxies"] = json!([{ "host": "k3s-agent-2", "balancers": [balancer] }]);
     let mut desired: Desired = serde_json::from_value(devboard).unwrap();
     desired.members.remove(2);
-    let page = document(&desired, None, &[], Language::En);
+    let page = document(&desired, None, &[], Language::En, "FILE");
     // The server is the third thing, the balancer the fifth, after the people and the frame.
     assert!(page.markdown().contains("  n5 --> n3\n"), "{}", page.markdown());
     assert!(page.html().contains("load balancer</text>"));
