@@ -13,8 +13,9 @@ use crate::source::STANDARD_INPUT;
 
 /// The spec that commands take by themselves.
 const USUAL: &str = "cluster.yaml";
-/// A blank at which no line breaks, while a text is laid out.
+/// A blank at which no line breaks, and what joins a sign to the next, while a text is laid out.
 const KEPT: char = '\u{a0}';
+const JOINED: char = '\u{2060}';
 
 /// What commands are for.
 #[derive(Clone, Debug, Default)]
@@ -55,9 +56,16 @@ pub(crate) fn runnable(text: &str) -> String {
 
 /// A text in which no command is broken while it is laid out; [`unlocked`] undoes it.
 pub(crate) fn locked(text: &str) -> String {
-    let keep = |command: &str| command.replace(' ', &KEPT.to_string());
+    // Lines break behind these, too: in the middle of a path.
+    let keep = |command: &str| {
+        let joined = command.replace('/', &format!("/{JOINED}")).replace('-', &format!("-{JOINED}"));
+        joined.replace(' ', &KEPT.to_string())
+    };
     let lines = text.split('\n').map(|line| match ["kubewright ", "git "].iter().any(|word| line.starts_with(word)) {
-        true => keep(line),
+        true => match line.split_once("   #") {
+            Some((command, comment)) => format!("{}   #{comment}", keep(command)),
+            None => keep(line),
+        },
         false => quotes(line, &keep),
     });
     lines.collect::<Vec<_>>().join("\n")
@@ -65,7 +73,7 @@ pub(crate) fn locked(text: &str) -> String {
 
 /// The text as it is written.
 pub(crate) fn unlocked(text: &str) -> String {
-    text.replace(KEPT, " ")
+    text.replace(JOINED, "").replace(KEPT, " ")
 }
 
 /// Changes every command of ours: those between backticks, and lines that are one.
@@ -187,9 +195,10 @@ mod tests {
 
     #[test]
     fn no_command_is_broken_where_a_text_is_laid_out() {
-        let text = "run `kubewright secrets rotate` and wait\nkubewright status";
+        let text = "run `kubewright secrets rotate` and wait\nkubewright status labs/a-b.yaml   # and look";
         let kept = locked(text);
         assert!(kept.contains("kubewright\u{a0}secrets\u{a0}rotate") && kept.contains("and wait"), "{kept}");
+        assert!(kept.contains("labs/\u{2060}a-\u{2060}b.yaml   # and look"), "{kept}");
         assert_eq!(unlocked(&kept), text);
     }
 }

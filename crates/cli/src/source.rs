@@ -259,7 +259,9 @@ fn show_all(texts: &[(&Path, &str)], found: &[Diagnostic]) {
     let masked: Vec<String> = texts.iter().enumerate().map(|(file, (_, text))| masked(text, file, found)).collect();
     let colour = anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never;
     let theme = if colour { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
-    let handler = GraphicalReportHandler::new_themed(theme).with_context_lines(1).with_width(screen::width(LAID_OUT));
+    // What is to be copied is rather too wide than broken.
+    let handler = GraphicalReportHandler::new_themed(theme).with_context_lines(1).with_break_words(false);
+    let handler = handler.with_width(screen::width(LAID_OUT));
     for diagnostic in found.iter().take(SHOWN) {
         let file = diagnostic.at.map_or(0, |at| at.file).min(texts.len() - 1);
         let (text, at) = narrowed(&masked[file], diagnostic.at);

@@ -222,7 +222,9 @@ impl Secrets<'_> {
         match desired.secrets.get(name) {
             Some(place) => {
                 let read = read(place, self.places).map(Some);
-                read.map_err(|why| format!("secret `{name}` ({}): {why}{}", place.place(), talos::to_make(name, place, self.places)))
+                read.map_err(|why| {
+                    format!("secret `{name}` ({}): {why}{}", place.place(), talos::to_make(name, place, self.places))
+                })
             }
             None => self.store.secret(&desired.cluster, name).map_err(|error| error.told()),
         }

@@ -137,7 +137,11 @@ fn a_host_that_cannot_be_reached_blocks_and_says_at_which_layer() {
     let status = run(folder.path(), &["status"]);
     assert_eq!(status.code, Some(7));
     let row = status.out.lines().find(|line| line.trim_start().starts_with("web-1")).expect("a row");
-    assert_eq!(row.split_whitespace().filter(|cell| *cell == "?").count(), 3, "nobody knows whether it runs, and whether it is a node: {row}");
+    assert_eq!(
+        row.split_whitespace().filter(|cell| *cell == "?").count(),
+        3,
+        "nobody knows whether it runs, and whether it is a node: {row}"
+    );
     assert!(row.len() < 80, "a sentence is no cell: {row}");
     status.has(&["? web-1 cannot be reached (TCP): ", "No route to host"]);
     // Another host answers at its address.
