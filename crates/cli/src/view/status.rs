@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use kubewright_model::desired::{Body, Desired, DesiredMachine, DesiredMember};
+use kubewright_model::desired::{Body, Desired, DesiredMachine, DesiredMember, EXISTING};
 use kubewright_model::ids::{NodeName, ProviderName};
 use kubewright_model::observed::{ClusterSeen, HostSeen, MachineSeen, Observed, Power, Seen, Why};
 use kubewright_model::templates::{Standing, versions};
@@ -10,9 +10,6 @@ use kubewright_model::templates::{Standing, versions};
 use super::addresses;
 use super::table::{lines, table, table_keeping};
 use crate::screen::{BAD, CARE, DIM, GOOD, HEAD, counted, paint, say};
-
-/// Where hosts are that were there before us.
-const EXISTING: &str = "existing";
 
 /// Shows what was seen of each node, and of the cluster as a whole.
 pub(crate) fn show(desired: &Desired, observed: &Observed) {
