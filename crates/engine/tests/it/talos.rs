@@ -10,7 +10,7 @@ use kubewright_model::desired::{Desired, FORGOTTEN, MemberRecipes};
 use kubewright_model::ids::HoleName;
 use kubewright_model::observed::{HostSeen, Seen};
 use kubewright_model::plan::HostChange;
-use kubewright_model::recipe::Recipe;
+use kubewright_model::recipe::{Recipe, SNAPSHOT};
 use kubewright_model::secret::Secret;
 use kubewright_planner::diff::host::differing;
 
@@ -110,9 +110,14 @@ impl Lab {
     }
 
     async fn run(&self, at: usize, recipe: &Recipe) -> Result<Report, HostError> {
+        self.run_with(at, recipe, Holes::new()).await
+    }
+
+    async fn run_with(&self, at: usize, recipe: &Recipe, more: Holes) -> Result<Report, HostError> {
         let host = &self.desired.hosts[at];
         let mut holes = self.holes();
         holes.insert(HoleName::new(FORGOTTEN), Secret::new("two".into()));
+        holes.extend(more);
         self.hands.run(&host.name, &host.way, recipe, &holes, &|_| {}).await
     }
 }
@@ -160,6 +165,18 @@ async fn a_cluster_is_configured_bootstrapped_saved_and_reset_by_what_is_planned
             lab.run(at, &lab.recipes(at).leave).await.unwrap();
             assert!(lab.seen(at).await.talos.unwrap().maintenance);
         }
+        // What was saved is there again, on the machines that were wiped.
+        let restore = lab.recipes(0).restore.as_ref().unwrap();
+        futures::future::join_all((0..3).map(|at| lab.set_up(at))).await;
+        let elsewhere = [(HoleName::new(SNAPSHOT), Secret::new("/no/such/file".into()))].into();
+        let error = lab.run_with(0, restore, elsewhere).await.unwrap_err().to_string();
+        assert!(error.contains("/no/such/file cannot be read"), "{error}");
+        assert!(!lab.seen(0).await.is_member(), "nothing was begun");
+        let restored = lab.run_with(0, restore, saved.gave).await.unwrap();
+        assert!(restored.gave.contains_key("cluster/kubeconfig") && lab.seen(0).await.serves());
+        let path = std::fs::read_dir(lab.kept.path()).unwrap().next().unwrap().unwrap().path();
+        assert_eq!(lab.nodes[0].given(), Some(std::fs::read(path).unwrap()), "etcd was begun with the snapshot");
+        lab.run(1, &lab.recipes(1).join).await.unwrap();
     }
 }
 

@@ -143,6 +143,11 @@ impl Drop for Site {
 }
 
 impl Node {
+    /// The snapshot of etcd that it was given to begin with.
+    pub(crate) fn given(&self) -> Option<Vec<u8>> {
+        self.with(|state| state.snapshot.clone())
+    }
+
     /// Everything of it, to look at or to change.
     pub(crate) fn with<T>(&self, deed: impl FnOnce(&mut State) -> T) -> T {
         deed(&mut self.state())
