@@ -314,21 +314,15 @@ fn tamper(yard: &Yard, words: &[&str]) -> Result<(), String> {
             let skew = skew.parse().map_err(|_| "the skew is a number of seconds")?;
             machine(yard, name, |machine| machine.host.clock_skew = skew)
         }
-        ["links", links, "on", name] => machine(yard, name, |machine| {
-            let links = links.split(',').map(|link| (link.to_string(), Vec::new())).collect();
-            machine.host.talos.as_mut().expect("it runs no Talos").links = links;
-        }),
+        ["links", links, "on", name] => machine(yard, name, |machine| interfaces(machine, links)),
         ["system", os @ .., "on", name] => machine(yard, name, |machine| machine.host.os = os.join(" ")),
         ["owner", cluster, "of", name] => {
             machine(yard, name, |machine| machine.host.owner = Some(Owner((*cluster).into())))
         }
-        ["memory", size, "on", name] => {
+        [what @ ("memory" | "disk"), size, "on", name] => {
             let size = gibibytes(size)?;
-            machine(yard, name, |machine| machine.seen.settings.set(Setting::Memory(size)))
-        }
-        ["disk", size, "on", name] => {
-            let size = gibibytes(size)?;
-            machine(yard, name, |machine| machine.seen.settings.set(Setting::Disk(size)))
+            let setting = if *what == "memory" { Setting::Memory(size) } else { Setting::Disk(size) };
+            machine(yard, name, |machine| machine.seen.settings.set(setting))
         }
         _ => Err("no such line; they are described in tests/it/scenarios/world.rs".into()),
     }
@@ -336,6 +330,12 @@ fn tamper(yard: &Yard, words: &[&str]) -> Result<(), String> {
 
 fn gibibytes(text: &str) -> Result<Size, String> {
     serde_json::from_value(serde_json::json!(text)).map_err(|error| error.to_string())
+}
+
+/// A machine of Talos tells of other interfaces.
+fn interfaces(machine: &mut kubewright_engine::sim::Machine, links: &str) {
+    let links = links.split(',').map(|link| (link.to_string(), Vec::new())).collect();
+    machine.host.talos.as_mut().expect("it runs no Talos").links = links;
 }
 
 fn strike(yard: &Yard, fault: &str) -> Result<(), String> {
