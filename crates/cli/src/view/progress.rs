@@ -14,6 +14,8 @@ use crate::screen::{BAD, CARE, DIM, GOOD, HEAD, PRETEND, counted, duration, pain
 
 /// How a host begins to tell where its SSH daemon is again: that is as it was before, and nothing that it keeps.
 const LISTENS: &str = "the SSH daemon listens on port ";
+/// How hands begin what they say of a datastore that was saved.
+const SAVED: &str = "saved ";
 /// Where nothing is drawn, a run that goes on says so at least so often.
 const SILENCE: Duration = Duration::from_secs(30);
 /// Steps that are named in the line of what runs now.
@@ -95,19 +97,7 @@ impl Progress {
                 let running = Running { stage: *stage, title: title.clone(), since: record.at, tells: String::new() };
                 self.running.insert(step.clone(), running);
             }
-            Event::StepTells { step, message } => {
-                if let Some(running) = self.running.get_mut(step) {
-                    running.tells.clone_from(message);
-                }
-                if let Some(("clean", host)) = step.as_str().split_once('/') {
-                    let told = format!("{host}: {message}");
-                    // A folder may be ours for more than one reason.
-                    if !self.told.contains(&told) {
-                        self.told.push(told);
-                    }
-                    self.keeps |= !message.starts_with(LISTENS);
-                }
-            }
+            Event::StepTells { step, message } => self.tells(step, message),
             Event::StepRetries { step, attempt, after, error } => {
                 let title = self.running.get(step).map_or_else(|| step.to_string(), |running| running.title.clone());
                 let again = format!("try {attempt} in {}", duration(*after));
@@ -134,6 +124,25 @@ impl Progress {
             Event::StepWaits { .. } | Event::HoleFilled { .. } => {}
         }
         self.bar.set_message(self.now());
+    }
+
+    /// Keeps what is worth saying at the end too.
+    fn tells(&mut self, step: &StepId, message: &str) {
+        if let Some(running) = self.running.get_mut(step) {
+            running.tells = message.to_string();
+        }
+        if let Some(("clean", host)) = step.as_str().split_once('/') {
+            let told = format!("{host}: {message}");
+            // A folder may be ours for more than one reason.
+            if !self.told.contains(&told) {
+                self.told.push(told);
+            }
+            self.keeps |= !message.starts_with(LISTENS);
+        }
+        // Where a datastore is saved, somebody will look for it.
+        if let Some(("snapshot", host)) = step.as_str().split_once('/').filter(|_| message.starts_with(SAVED)) {
+            self.told.push(format!("{host}: {message}"));
+        }
     }
 
     /// What is true when everything ended well.
@@ -269,6 +278,8 @@ mod tests {
         assert!(told.is_empty() && well == "✓ everything that was ours is gone");
         let (told, well) = tell("clean/web-2", "the SSH daemon listens on port 22 again");
         assert!(told.len() == 1 && well == "✓ everything that was ours is gone");
+        let (told, _) = tell("snapshot/obsy", "saved 20 MiB of etcd as /srv/etcd-obsy-1.db");
+        assert_eq!(told.last().unwrap(), "obsy: saved 20 MiB of etcd as /srv/etcd-obsy-1.db");
         let (told, well) = tell("clean/web-1", "/srv/data stays: it is not empty");
         assert_eq!(told.last().unwrap(), "web-1: /srv/data stays: it is not empty");
         assert_eq!(well, "✓ what was ours is gone, but for what hosts keep");
