@@ -1,6 +1,5 @@
 //! `kubewright history`.
 
-use kubewright_model::ids::RunId;
 use kubewright_report::{Language, run_report};
 
 use super::documents::{form, render};
@@ -9,7 +8,7 @@ use crate::arguments::{Arguments, History, Output};
 use crate::problem::{Done, Problem};
 use crate::screen::say;
 use crate::source::{self, Reading};
-use crate::view::history::{row, unreadable};
+use crate::view::history::{Past, row, unreadable};
 use crate::view::progress::Progress;
 use crate::view::table::{lines, table_keeping};
 use crate::world::Site;
@@ -23,15 +22,18 @@ pub(super) fn run(arguments: &Arguments, history: &History) -> Result<Done, Prob
         let runs = site.engine.history(cluster)?;
         let Some(wanted) = &history.run else {
             let running = site.engine.running(cluster)?;
-            let mut rows = Vec::new();
+            let (mut rows, mut past) = (Vec::new(), Vec::new());
             for run in &runs {
+                let records = site.engine.records(cluster, run);
+                let running = running && runs.last() == Some(run);
+                past.push(Past::of(run.as_str(), records.as_deref().ok(), running));
                 // One that cannot be read hides no other.
-                rows.push(match site.engine.records(cluster, run) {
-                    Ok(records) => row(run.as_str(), &records, running && runs.last() == Some(run)),
+                rows.push(match records {
+                    Ok(records) => row(run.as_str(), &records, running),
                     Err(error) => unreadable(run.as_str(), &error.to_string()),
                 });
             }
-            return list(history, &runs, rows);
+            return list(history, &past, rows);
         };
         let run = match wanted.as_str() {
             "last" => runs.last(),
@@ -61,7 +63,7 @@ pub(super) fn run(arguments: &Arguments, history: &History) -> Result<Done, Prob
     })
 }
 
-fn list(history: &History, runs: &[RunId], rows: Vec<[String; 5]>) -> Result<Done, Problem> {
+fn list(history: &History, runs: &[Past], rows: Vec<[String; 5]>) -> Result<Done, Problem> {
     if history.output == Output::Json {
         print_json(&runs)?;
         return Ok(Done::Well);

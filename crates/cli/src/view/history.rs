@@ -2,12 +2,67 @@
 
 use kubewright_model::event::{Event, Record, RunEnd};
 use kubewright_model::units::Moment;
+use serde::Serialize;
 
 use crate::screen::{BAD, CARE, DIM, GOOD, duration, paint};
 
 /// A run whose journal cannot be read, in a row.
 pub(crate) fn unreadable(run: &str, why: &str) -> [String; 5] {
     [run.to_string(), "?".into(), "?".into(), paint(CARE, format!("cannot be read: {why}")), String::new()]
+}
+
+/// A run for programs. What its journal does not tell is left out.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Past {
+    run: String,
+    /// Seconds since 1970.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    began: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    asked: Option<String>,
+    /// `complete`, `failed`, `notConverged`, `interrupted`; `running` or `cutOff` where it has not ended, `unreadable` where its
+    /// journal is.
+    end: &'static str,
+    done: usize,
+    failed: usize,
+    /// Milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    took: Option<u64>,
+    simulated: bool,
+}
+
+impl Past {
+    /// As its records tell it, where they can be read. `running` as of [`row`].
+    pub(crate) fn of(run: &str, records: Option<&[Record]>, running: bool) -> Self {
+        let otherwise = match (records, running) {
+            (None, _) => "unreadable",
+            (Some(_), true) => "running",
+            (Some(_), false) => "cutOff",
+        };
+        let (began, asked, end) = (None, None, otherwise);
+        let mut past = Self { run: run.into(), began, asked, end, done: 0, failed: 0, took: None, simulated: false };
+        for record in records.unwrap_or_default() {
+            match &record.event {
+                Event::RunStarted { wall, ask, only, simulated, .. } => {
+                    past.began = Some(*wall);
+                    past.asked = Some(asked_with(ask, only));
+                    past.simulated = *simulated;
+                }
+                Event::RunEnded { end, done, failed, .. } => {
+                    (past.done, past.failed, past.took) = (*done, *failed, Some(record.at));
+                    past.end = match end {
+                        RunEnd::Complete => "complete",
+                        RunEnd::Failed => "failed",
+                        RunEnd::NotConverged => "notConverged",
+                        RunEnd::Interrupted => "interrupted",
+                    };
+                }
+                _ => {}
+            }
+        }
+        past
+    }
 }
 
 /// A run in a row: its name, when it began, what was asked, how it ended, how long it took. `running` tells that a run of
@@ -24,8 +79,7 @@ pub(crate) fn row(run: &str, records: &[Record], running: bool) -> [String; 5] {
     let (when, what) = match began {
         Some((wall, ask, only, simulated)) => {
             let pretend = if simulated { " (simulated)" } else { "" };
-            let only: String = only.iter().map(|word| format!(" --only {word}")).collect();
-            (Moment(wall).to_string(), format!("{}{only}{pretend}", asked(ask)))
+            (Moment(wall).to_string(), format!("{}{pretend}", asked_with(ask, only)))
         }
         None => ("?".into(), "?".into()),
     };
@@ -43,6 +97,11 @@ pub(crate) fn row(run: &str, records: &[Record], running: bool) -> [String; 5] {
         }
     };
     [run.to_string(), when, what, how, long]
+}
+
+fn asked_with(ask: &kubewright_model::plan::Ask, only: &[String]) -> String {
+    let only: String = only.iter().map(|word| format!(" --only {word}")).collect();
+    asked(ask) + &only
 }
 
 fn asked(ask: &kubewright_model::plan::Ask) -> String {
