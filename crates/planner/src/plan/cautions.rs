@@ -212,7 +212,7 @@ mod tests {
         };
         let new = vec![
             json!({ "kind": "LinkConfig", "name": "eth0" }),
-            json!({ "kind": "VLANConfig", "name": "eth0.111", "vlanID": 111, "routes": [{ "gateway": "10.0.0.1" }] }),
+            json!({ "kind": "VLANConfig", "name": "eth0.111", "parent": "eth0", "vlanID": 111, "routes": [{ "gateway": "10.0.0.1" }] }),
             json!({ "kind": "Layer2VIPConfig", "name": "10.0.0.9", "link": "eth0.111" }),
         ];
         assert!(network(&old("eth0", 111, "10.0.0.1"), &new).is_empty());

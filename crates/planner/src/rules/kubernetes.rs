@@ -8,7 +8,7 @@ use kubewright_model::spec::kubernetes::{Datastore, Registry};
 use kubewright_model::spec::{Distribution, Role};
 use kubewright_model::version::Version;
 
-use super::{Facts, at, endpoint, marks, reserved};
+use super::{Facts, at, endpoint, marks, reserved, talos};
 
 pub(super) fn rules(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
     servers(facts, found);
@@ -75,7 +75,9 @@ const NEWEST: (u64, u64) = (1, 36);
 /// What does not exist is found out only when hosts download it.
 fn newest(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
     let version = &facts.spec.kubernetes.version;
-    if version.minor() > NEWEST {
+    // Which of them a Talos runs has a rule of its own.
+    let judged = facts.spec.kubernetes.distribution == Distribution::Talos && facts.spec.kubernetes.talos.is_some();
+    if version.minor() > NEWEST && !judged {
         let (major, minor) = NEWEST;
         let message = format!("`{version}` is newer than v{major}.{minor}, the newest that this program knows");
         let help = format!("compare it with the releases of {}", facts.spec.kubernetes.distribution.title());
@@ -105,7 +107,7 @@ fn versions(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
     let title = if distribution == Distribution::Talos { "Kubernetes" } else { distribution.title() };
     judge(&kubernetes.version, mark, example, title, "kubernetes/version");
     if let Some(talos) = &kubernetes.talos {
-        judge(&talos.version, "", "v1.9.1", "Talos", "kubernetes/talos/version");
+        judge(&talos.version, "", &talos::fitting(&kubernetes.version), "Talos", "kubernetes/talos/version");
     }
 }
 
@@ -184,9 +186,12 @@ fn settings(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
         registries(&kubernetes.registries, found);
     }
     let (message, path, help) = match (distribution, &kubernetes.talos) {
-        (Talos, None) => ("`talos.version` is missing", at("kubernetes"), "write `talos: { version: v1.9.1 }`"),
+        (Talos, None) => {
+            let help = format!("write `talos: {{ version: {} }}`", talos::fitting(&kubernetes.version));
+            ("`talos.version` is missing", at("kubernetes"), help)
+        }
         (K3s | Rke2 | Kubeadm, Some(_)) => {
-            ("settings for Talos, and the distribution is another one", at("kubernetes/talos"), "remove `talos`")
+            ("settings for Talos, and the distribution is another one", at("kubernetes/talos"), "remove `talos`".into())
         }
         _ => return,
     };

@@ -8,6 +8,7 @@ use kubewright_model::diagnostic::Diagnostic;
 use kubewright_model::spec::Distribution;
 use kubewright_model::spec::kubernetes::Talos;
 use kubewright_model::spec::pools::Pool;
+use kubewright_model::version::Version;
 use serde_json::Value;
 
 use super::machines::refuse;
@@ -87,6 +88,11 @@ fn versions(facts: &Facts<'_>, talos: &Talos, found: &mut Vec<Diagnostic>) {
         let help = "write another version of one of them";
         refuse(codes::TALOS_KUBERNETES, at("kubernetes/version"), message, help, found);
     }
+}
+
+/// A version of Talos that runs this Kubernetes: the first one whose newest Kubernetes it is.
+pub(super) fn fitting(kubernetes: &Version) -> String {
+    format!("v1.{}.0", kubernetes.minor().1.saturating_sub(23).clamp(OLDEST.1, NEWEST.1))
 }
 
 /// Documents of the network begin with the name of an interface.
