@@ -338,7 +338,8 @@ async fn a_member_that_is_silent_is_forgotten_and_a_cluster_comes_back_from_its_
     let damaged = snapshot[..snapshot.len() - 1].to_vec();
     talos.etcd_recover(std::io::Cursor::new(damaged)).await.unwrap();
     assert!(refusal(talos.bootstrap_from_snapshot(false).await).1.contains("hash"));
-    talos.etcd_recover(std::io::Cursor::new(snapshot)).await.unwrap();
+    talos.etcd_recover(std::io::Cursor::new(snapshot.clone())).await.unwrap();
+    assert_eq!(nodes[0].given(), Some(snapshot));
     talos.bootstrap_from_snapshot(false).await.unwrap();
     assert_eq!(talos.etcd_members(false).await.unwrap().len(), 1);
 }
