@@ -58,8 +58,8 @@ pub struct Desired {
     pub templates: Vec<DesiredTemplate>,
     /// Kubernetes' nodes.
     pub members: Vec<DesiredMember>,
-    /// What ends the distribution on a host that the spec does not know any more. None where it has no compiler yet.
-    pub leaving: Option<Leaving>,
+    /// What ends the distribution on a host that the spec does not know any more.
+    pub leaving: Leaving,
     /// Load balancers that a provider runs. Those on hosts are files of those hosts.
     pub load_balancers: Vec<DesiredLoadBalancer>,
     /// What the files of load balancers on hosts say.
@@ -301,8 +301,8 @@ pub struct DesiredMember {
     pub labels: Arc<BTreeMap<String, String>>,
     /// Its taints.
     pub taints: Arc<Vec<String>>,
-    /// What its distribution does to make it a member, and to end it. None where the distribution has no compiler yet.
-    pub recipes: Option<MemberRecipes>,
+    /// What its distribution does to make it a member, and to end it.
+    pub recipes: MemberRecipes,
 }
 
 /// The hole for the name of a member that is taken out of the datastore, and behind it where its etcd was, if that is known.

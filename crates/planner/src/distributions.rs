@@ -54,33 +54,28 @@ trait Compiler: Sync {
     fn restore(&self, context: &Context<'_>, node: &NodePlan<'_>) -> Option<Recipe>;
 }
 
-/// The compiler for a distribution; none where there is none yet.
-fn compiler(distribution: Distribution) -> Option<&'static dyn Compiler> {
+/// The compiler for a distribution.
+fn compiler(distribution: Distribution) -> &'static dyn Compiler {
     match distribution {
-        Distribution::K3s => Some(&k3s::PROGRAM),
-        Distribution::Rke2 => Some(&rke2::PROGRAM),
-        Distribution::Kubeadm => Some(&kubeadm::KUBEADM),
-        Distribution::Talos => Some(&talos::TALOS),
+        Distribution::K3s => &k3s::PROGRAM,
+        Distribution::Rke2 => &rke2::PROGRAM,
+        Distribution::Kubeadm => &kubeadm::KUBEADM,
+        Distribution::Talos => &talos::TALOS,
     }
 }
 
-fn of(context: &Context<'_>) -> Option<&'static dyn Compiler> {
+fn of(context: &Context<'_>) -> &'static dyn Compiler {
     compiler(context.file.spec.kubernetes.distribution)
-}
-
-/// Whether a distribution has a compiler in this version.
-pub(crate) fn compiles(distribution: Distribution) -> bool {
-    compiler(distribution).is_some()
 }
 
 /// The secrets that a distribution's files hold, by name, and where each is to be found.
 pub(crate) fn secrets(file: &ClusterFile) -> Vec<(String, &SecretRef)> {
-    compiler(file.spec.kubernetes.distribution).map(|compiler| compiler.secrets(file)).unwrap_or_default()
+    compiler(file.spec.kubernetes.distribution).secrets(file)
 }
 
 /// Further settings that a cluster of a distribution keeps as it was begun with them, for people.
 pub(crate) fn kept(context: &Context<'_>) -> BTreeMap<String, String> {
-    of(context).map(|compiler| compiler.kept(context)).unwrap_or_default()
+    of(context).kept(context)
 }
 
 /// Where a node of Talos answers in maintenance mode, where the file says it.
@@ -88,12 +83,12 @@ pub(crate) use talos::maintenance;
 
 /// What a node's distribution needs of its host, in order.
 pub(crate) fn host_resources(context: &Context<'_>, node: &NodePlan<'_>) -> Vec<HostResource> {
-    of(context).map(|compiler| compiler.host_resources(context, node)).unwrap_or_default()
+    of(context).host_resources(context, node)
 }
 
 /// The TCP ports that a node's distribution listens on.
 pub(crate) fn ports(context: &Context<'_>, node: &NodePlan<'_>) -> Vec<u16> {
-    of(context).map(|compiler| compiler.ports(context, node)).unwrap_or_default()
+    of(context).ports(context, node)
 }
 
 /// What a distribution does with its members; what is the same on every node is made once.
@@ -105,18 +100,18 @@ pub(crate) struct Recipes {
     halfway: Option<Halfway>,
 }
 
-/// What a distribution does with its members; none where it has no compiler yet.
-pub(crate) fn recipes(context: &Context<'_>) -> Option<Recipes> {
-    let compiler = of(context)?;
+/// What a distribution does with its members.
+pub(crate) fn recipes(context: &Context<'_>) -> Recipes {
+    let compiler = of(context);
     let etcd = context.file.spec.kubernetes.datastore == Datastore::Etcd;
-    Some(Recipes {
+    Recipes {
         compiler,
         leaving: Leaving { server: Arc::new(compiler.leave(true)), agent: Arc::new(compiler.leave(false)) },
         // SQLite is a file that must not be copied while it is written; its backup is the machine's.
         snapshot: etcd.then(|| Arc::new(compiler.snapshot(context))),
         forget: compiler.forget(context).map(Arc::new),
         halfway: compiler.halfway(context),
-    })
+    }
 }
 
 impl Recipes {

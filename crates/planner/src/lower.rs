@@ -197,7 +197,7 @@ mod tests {
     #[test]
     fn devboard_recipes() {
         let desired = devboard();
-        let member = desired.members[0].recipes.as_ref().unwrap();
+        let member = &desired.members[0].recipes;
         let text = serde_saphyr::to_string(&serde_json::to_value(member).unwrap()).unwrap();
         insta::assert_snapshot!(text);
     }

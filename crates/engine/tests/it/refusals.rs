@@ -225,7 +225,7 @@ fn no_cluster_is_begun_beside_one_whose_servers_are_off() {
         let whole = HostChange { make: host.resources.clone(), ..change(host, HostResource::SwapOff) };
         world.hosts.as_ref().unwrap().change(&whole, &holes).await.unwrap();
         let member = yard.desired.members.iter().find(|member| member.name == machine.name).unwrap();
-        let init = member.recipes.as_ref().unwrap().init.clone().unwrap();
+        let init = member.recipes.init.clone().unwrap();
         let begun = world.hosts.unwrap().run(&host.name, &host.way, &init, &holes, &|_| {}).await;
         assert!(begun.is_err());
         assert_eq!(breaches(&yard), ["server-1 was to begin a second cluster beside that of server-2"]);

@@ -106,7 +106,7 @@ impl Lab {
     }
 
     fn recipes(&self, at: usize) -> &MemberRecipes {
-        self.desired.members[at].recipes.as_ref().unwrap()
+        &self.desired.members[at].recipes
     }
 
     async fn run(&self, at: usize, recipe: &Recipe) -> Result<Report, HostError> {

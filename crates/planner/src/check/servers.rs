@@ -65,8 +65,6 @@ struct Walk<'p> {
     begun: bool,
     /// Servers that were cut off while they joined: whether etcd can do without one, etcd itself decides.
     half: BTreeSet<&'p NodeName>,
-    /// The distribution can be ended on a host.
-    can_silence: bool,
 }
 
 /// Proves the plan's way with servers.
@@ -82,7 +80,6 @@ pub(super) fn check<'p>(plan: &'p Plan, desired: &'p Desired, observed: &'p Obse
         last: None,
         begun: false,
         half: half(observed),
-        can_silence: desired.leaving.is_some(),
     };
     for step in &plan.steps {
         let Some(deed) = deed(step) else { continue };
@@ -177,7 +174,7 @@ impl<'p> Walk<'p> {
                 self.holders.left(name);
             }
             _ => {
-                if self.can_silence && self.holders.healthy.contains(name) && !self.is_silenced_next(step, name) {
+                if self.holders.healthy.contains(name) && !self.is_silenced_next(step, name) {
                     let message = format!("{name} runs when it is forgotten, and would join again");
                     found.push(violation(RULE, step, message));
                 }

@@ -45,7 +45,7 @@ fn text(desired: &Desired, host: &str, name: &str) -> String {
 }
 
 fn recipes<'d>(desired: &'d Desired, node: &str) -> &'d MemberRecipes {
-    desired.members.iter().find(|it| it.name.as_str() == node).unwrap().recipes.as_ref().unwrap()
+    &desired.members.iter().find(|it| it.name.as_str() == node).unwrap().recipes
 }
 
 /// What a recipe does, one line for each step.

@@ -11,7 +11,7 @@ use crate::context::nodes::{labels, taints};
 use crate::distributions;
 
 /// The members, in the order of the file, and what ends the distribution on hosts that are not among them any more.
-pub(super) fn members(context: &Context<'_>) -> (Vec<DesiredMember>, Option<Leaving>) {
+pub(super) fn members(context: &Context<'_>) -> (Vec<DesiredMember>, Leaving) {
     type Marks = (Arc<BTreeMap<String, String>>, Arc<Vec<String>>);
     let mut shared: BTreeMap<&PoolName, Marks> = BTreeMap::new();
     let recipes = distributions::recipes(context);
@@ -25,9 +25,8 @@ pub(super) fn members(context: &Context<'_>) -> (Vec<DesiredMember>, Option<Leav
             role: node.pool.role,
             labels,
             taints,
-            recipes: recipes.as_ref().map(|recipes| recipes.of(context, node)),
+            recipes: recipes.of(context, node),
         }
     });
-    let leaving = recipes.as_ref().map(distributions::Recipes::leaving);
-    (members.collect(), leaving)
+    (members.collect(), recipes.leaving())
 }

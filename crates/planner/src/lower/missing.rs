@@ -28,10 +28,6 @@ fn of_cluster(file: &ClusterFile) -> Vec<Missing> {
     let spec = &file.spec;
     let distribution = spec.kubernetes.distribution;
     let mut missing = Vec::new();
-    if !crate::distributions::compiles(distribution) {
-        let effect = "machines and hosts are planned, members are not";
-        missing.push(blocks(format!("distribution {}", distribution.title()), effect));
-    }
     if spec.addons.hetzner.cloud_controller.is_some() && distribution != Distribution::K3s {
         let effect = "its nodes are told nothing of a cloud controller";
         missing.push(blocks(format!("Hetzner's cloud controller on {}", distribution.title()), effect));

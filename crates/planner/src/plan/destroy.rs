@@ -147,8 +147,7 @@ fn end_on_existing(
 
 /// What ends a member, and whether it is a server, where there is something to end.
 fn of_member(member: &DesiredMember, host: &DesiredHost, seen: &HostSeen) -> Option<(Arc<Recipe>, bool)> {
-    let recipes = member.recipes.as_ref().filter(|_| has_begun(host, seen))?;
-    Some((recipes.leave.clone(), member.role.is_server()))
+    has_begun(host, seen).then(|| (member.recipes.leave.clone(), member.role.is_server()))
 }
 
 /// Whether Kubernetes was ever started on a host. Where it was not, what we put there goes by itself, and what others had

@@ -71,7 +71,7 @@ fn turned_over(step: &Step) -> Option<&NodeName> {
 
 /// What a distribution takes away by itself, when a node leaves or changes its role.
 fn by_recipes(desired: &Desired) -> BTreeSet<&str> {
-    let recipes = desired.leaving.iter().flat_map(|leaving| [&leaving.server, &leaving.agent]);
+    let recipes = [&desired.leaving.server, &desired.leaving.agent].into_iter();
     let removed = recipes.flat_map(|recipe| &recipe.steps).filter_map(|step| match step {
         RecipeStep::Remove(path) => Some(path.as_str()),
         _ => None,

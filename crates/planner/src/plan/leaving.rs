@@ -114,7 +114,8 @@ pub(super) fn silences(cluster: &ClusterSeen, holders: &Holders<'_>, leaver: &Le
 
 /// Ends Kubernetes on the host of a node for good.
 pub(super) fn silence(draft: &mut Draft<'_>, leaver: &Leaver<'_>, needs: Vec<StepId>) -> Vec<StepId> {
-    let (Some(leaving), Some(way)) = (&draft.desired.leaving, leaver.way.clone()) else { return needs };
+    let leaving = &draft.desired.leaving;
+    let Some(way) = leaver.way.clone() else { return needs };
     let recipe = if leaver.server { leaving.server.clone() } else { leaving.agent.clone() };
     let action = Action::RunRecipe { host: leaver.name.clone(), way, recipe };
     vec![draft.add(step("leave", leaver.name, Stage::Removal, action, leaver.reason.clone(), needs))]
@@ -123,7 +124,7 @@ pub(super) fn silence(draft: &mut Draft<'_>, leaver: &Leaver<'_>, needs: Vec<Ste
 /// What ends Kubernetes on a host where a spec of ours put it, whatever this one has the host for, and whether that is a
 /// server's: the host remembers the unit.
 pub(super) fn ends(desired: &Desired, seen: &HostSeen) -> Option<(Arc<Recipe>, bool)> {
-    let leaving = desired.leaving.as_ref()?;
+    let leaving = &desired.leaving;
     let ours = |step: &RecipeStep| match step {
         RecipeStep::Stop { unit } => seen.ours.contains_key(&format!("unit {unit}")),
         _ => false,

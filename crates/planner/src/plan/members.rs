@@ -219,7 +219,7 @@ pub(super) fn role_is_server(node: &Node<'_>) -> bool {
 }
 
 pub(super) fn recipes<'a>(node: &'a Node<'_>) -> Option<&'a MemberRecipes> {
-    node.member.and_then(|member| member.recipes.as_ref())
+    node.member.map(|member| &member.recipes)
 }
 
 fn join(draft: &mut Draft<'_>, node: &Node<'_>, after: &[StepId]) {
@@ -241,7 +241,7 @@ fn join(draft: &mut Draft<'_>, node: &Node<'_>, after: &[StepId]) {
 
 /// What lets nodes in may have ended since the last ones came. Any server that serves makes it anew.
 fn admit(draft: &mut Draft<'_>, cluster: &ClusterSeen, there: &[&Node<'_>]) {
-    if !draft.desired.servers().any(|member| member.recipes.as_ref().is_some_and(|recipes| recipes.admit.is_some())) {
+    if !draft.desired.servers().any(|member| member.recipes.admit.is_some()) {
         return;
     }
     let serves = |node: &&&Node<'_>| {

@@ -31,7 +31,7 @@ pub(super) fn first(draft: &mut Draft<'_>, observed: &Observed) {
     if draft.steps.is_empty() || desired.without_backup {
         return;
     }
-    let recipes = || desired.servers().filter_map(|member| member.recipes.as_ref()?.snapshot.as_ref());
+    let recipes = || desired.servers().filter_map(|member| member.recipes.snapshot.as_ref());
     if !recipes().any(|recipe| recipe.leaves_the_host()) {
         let message =
             "nothing is saved before: snapshots of this datastore stay on the hosts that go, or there are none";
@@ -62,7 +62,7 @@ pub(super) fn first(draft: &mut Draft<'_>, observed: &Observed) {
 /// A server that is Ready and that has something to be saved with.
 fn healthy<'a>(desired: &'a Desired, observed: &Observed) -> Option<(&'a DesiredMember, &'a DesiredHost, Arc<Recipe>)> {
     desired.servers().find_map(|member| {
-        let recipe = member.recipes.as_ref()?.snapshot.clone()?;
+        let recipe = member.recipes.snapshot.clone()?;
         let node = observed.cluster.as_ref()?.present()?.nodes.get(&member.name)?;
         let host = desired.hosts.iter().find(|host| host.name == member.name)?;
         let ours = crate::diff::host::of_another(&member.name, desired, observed).is_none();

@@ -243,10 +243,8 @@ impl Reach {
     /// Reads the kubeconfig that a server's distribution has written, as its first start would give it to us.
     async fn read(&self, desired: &Desired, member: &DesiredMember) -> Result<Secret, String> {
         let way = desired.hosts.iter().find(|host| host.name == member.name).map(|host| &host.way);
-        let recipes = member.recipes.as_ref();
-        let first = recipes.and_then(|recipes| recipes.init.as_ref().or(Some(&recipes.join)));
-        let outputs = first.iter().flat_map(|recipe| &recipe.gives);
-        let gives: Vec<_> = outputs.filter(|output| output.hole.as_str() == HOLE).cloned().collect();
+        let first = member.recipes.init.as_ref().unwrap_or(&member.recipes.join);
+        let gives: Vec<_> = first.gives.iter().filter(|output| output.hole.as_str() == HOLE).cloned().collect();
         let (Some(way), false) = (way, gives.is_empty()) else {
             return Err(format!("no kubeconfig is kept here, and nobody knows where {} has it", member.name));
         };

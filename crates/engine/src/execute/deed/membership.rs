@@ -84,7 +84,7 @@ impl Hands<'_> {
         let takes_out = |name: &NodeName| {
             let member = self.desired.members.iter().find(|member| member.name == *name)?;
             let host = self.desired.hosts.iter().find(|host| host.name == *name)?;
-            Some((host, member.recipes.as_ref()?.forget.as_ref()?))
+            Some((host, member.recipes.forget.as_ref()?))
         };
         if !self.desired.servers().any(|member| takes_out(&member.name).is_some()) {
             return Ok(());

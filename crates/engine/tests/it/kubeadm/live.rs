@@ -165,7 +165,7 @@ spec:
             host.resources.iter_mut().for_each(|resource| self.serve(resource));
             host.resources.iter_mut().for_each(told_of_missing_power);
         }
-        let recipes = desired.members.iter_mut().filter_map(|member| member.recipes.as_mut());
+        let recipes = desired.members.iter_mut().map(|member| &mut member.recipes);
         for MemberRecipes { init, join, admit, .. } in recipes.filter(|_| std::env::var_os(OLD_GROUPS).is_some()) {
             init.iter_mut().chain([join]).chain(admit).for_each(told_of_old_groups);
         }
@@ -295,7 +295,7 @@ impl Lab {
         let at = desired.hosts.iter().position(|it| it.name.as_str().ends_with(&format!("-{host}"))).unwrap();
         let wish = desired.hosts[at].clone();
         let member = desired.members.iter().find(|member| member.name == wish.name).unwrap();
-        let recipes = member.recipes.clone().unwrap();
+        let recipes = member.recipes.clone();
         Member { lab: self, node: wish.name.to_string(), wish, recipes, desired: desired.clone() }
     }
 }

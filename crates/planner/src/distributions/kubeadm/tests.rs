@@ -34,7 +34,7 @@ fn lowered(version: &str) -> Desired {
 }
 
 fn recipes(desired: &Desired, at: usize) -> &MemberRecipes {
-    desired.members[at].recipes.as_ref().unwrap()
+    &desired.members[at].recipes
 }
 
 /// A host's resources, one a line, with the text of its files.
