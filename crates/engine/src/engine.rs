@@ -208,7 +208,7 @@ impl Engine {
             None => plan.notes.extend(self.doubts(&plan).await),
         }
         plan.notes.extend(unsettled);
-        plan.notes.extend(self.restored_from(&plan, desired));
+        plan.notes.extend(self.restores(&plan, desired));
         plan.notes.extend(self.world.unopened(&plan, desired));
         plan.notes.extend(self.world.refused(&plan, desired, &observed).await);
         Ok(Planned { observed, plan })
@@ -218,7 +218,7 @@ impl Engine {
     pub async fn seen_for(&self, desired: &Desired, ask: &Ask) -> Observed {
         let mut observed = observe(&self.world, &*self.store, desired).await;
         if *ask == Ask::Rebuild && !desired.from_scratch {
-            observed.unfinished = self.unfinished(&desired.cluster).map(|rebuild| rebuild.left);
+            observed.unfinished = self.unfinished(&desired.cluster).and_then(|rebuild| rebuild.left);
         }
         self.render(desired, ask, &mut observed).await;
         observed
@@ -318,14 +318,14 @@ impl Engine {
             simulated: self.simulated(),
             wall: request.holder.since,
             takes: unfinished::takes(request, &plan),
-            restores: desired.restores.clone(),
+            restores: self.settled_on(&plan, desired),
             goes_on: self.goes_on(desired, &observed),
         })?;
         let silent = observed.silent().cloned().collect();
         let filler = Filler::new(desired, self.world.secrets(&*self.store), &observed);
         let hands = Hands::new(&self.world, desired, filler, &plan, observed);
         let mut tally = execute(&plan, &hands, stop, &mut recorder).await?;
-        let (remaining, addresses) = tokio::select! {
+        let (mut remaining, addresses) = tokio::select! {
             biased;
             remaining = self.remaining(request, &tally, &silent, &plan.notes) => remaining?,
             () = stop.wanted() => {
@@ -334,6 +334,8 @@ impl Engine {
                 Default::default()
             }
         };
+        let mut notes = plan.notes.clone();
+        notes.extend(saved::catches_up(&plan, &mut remaining));
         let (end, checks) = self.proven(request, end(&tally, &remaining), stop, &mut recorder).await?;
         recorder.record(Event::RunEnded {
             end,
@@ -349,7 +351,7 @@ impl Engine {
         }
         let Tally { done, already, failed, left, .. } = tally;
         let run = request.run.clone();
-        Ok(RunReport { run, end, done, already, left, failed, remaining, notes: plan.notes, checks })
+        Ok(RunReport { run, end, done, already, left, failed, remaining, notes, checks })
     }
 
     /// Everything that must be so before anything is touched.

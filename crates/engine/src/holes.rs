@@ -103,8 +103,13 @@ impl<'a> Filler<'a> {
         self.servers.borrow_mut().retain(|server| server != name);
     }
 
-    /// A cluster is about to be begun: what it keeps for its life is written down, for later wishes to be held against.
-    pub(crate) fn begins(&self) -> Result<(), String> {
+    /// A cluster is about to be begun: what it keeps for its life is written down, for later wishes to be held against. One
+    /// that is restored keeps what it was begun with.
+    pub(crate) fn begins(&self, again: bool) -> Result<(), String> {
+        let known = || self.secrets.store.foundation(&self.desired.cluster).map_err(|error| error.told());
+        if again && known()?.is_some() {
+            return Ok(());
+        }
         let begun = kubewright_planner::foundation::begun_with(self.desired, &filled(self.desired, self.secrets));
         let keep = self.secrets.store.keep_foundation(&self.desired.cluster, &begun);
         keep.map_err(|error| error.to_string())

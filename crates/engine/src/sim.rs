@@ -222,6 +222,7 @@ impl DataCentre {
             doors,
             cluster: Some(Arc::new(api::Api { centre: self.clone() })),
             pretend: Some(pretend),
+            saved: self.proves(),
             places: Places::default(),
         }
     }

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use kubewright_hosts::{Ask, Hosts, Password, RealHosts, Tell, User};
+use kubewright_hosts::{Ask, Hosts, Password, RealHosts, Tell, User, proven};
 use kubewright_model::change::Subject;
 use kubewright_model::cloud::DesiredResource;
 use kubewright_model::desired::{Desired, DesiredBackupJob, DesiredLoadBalancer, DesiredMachine, EXISTING, HETZNER};
@@ -18,6 +18,7 @@ use kubewright_model::ids::{NodeName, ProviderName};
 use kubewright_model::observed::{Observed, Why};
 use kubewright_model::plan::{Action, Note, Plan, Step, Weight};
 use kubewright_model::secret::Secret;
+use kubewright_model::units::{Moment, Size};
 use kubewright_providers::existing::Existing;
 use kubewright_providers::{Provider, ProviderError, Refusal, Wanted};
 
@@ -38,6 +39,19 @@ const SNAPSHOTS: &str = "snapshots";
 /// Asks a person for what is to be kept secret, by the words that it is given; or says why nobody can be asked.
 pub type Prompt = Arc<dyn Fn(&str) -> Result<Secret, String> + Send + Sync>;
 
+/// Proves that a file holds what was saved of a datastore, whole; in words how large and how old it is, or what is wrong with it.
+pub type Proves = Arc<dyn Fn(&str) -> Result<String, String> + Send + Sync>;
+
+/// A snapshot of etcd on this computer.
+pub fn proves() -> Proves {
+    Arc::new(|path| {
+        let size = Size::from_bytes(proven(Path::new(path))?.size);
+        let written = std::fs::metadata(path).and_then(|file| file.modified()).ok();
+        let since = written.and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok());
+        Ok(since.map_or(size.to_string(), |since| format!("{size}, of {}", Moment(since.as_secs()))))
+    })
+}
+
 /// Every seam to the outside but the store.
 #[derive(Clone)]
 pub struct World {
@@ -54,6 +68,8 @@ pub struct World {
     pub doors: Arc<Doors>,
     /// It is a pretend world, and every screen says so: what the secrets that are made in it follow from.
     pub pretend: Option<u64>,
+    /// Proves what was saved of a datastore.
+    pub saved: Proves,
     /// Where secrets are: the spec's folder, in which files are that the spec names relatively, and its SOPS file.
     pub places: Places,
 }
@@ -111,7 +127,16 @@ impl World {
             Some(lock) => Arc::new(cluster.locking(lock)),
             None => Arc::new(cluster),
         };
-        Ok(Self { providers, silent, hosts: Some(hosts), cluster: Some(cluster), doors, pretend: None, places })
+        Ok(Self {
+            providers,
+            silent,
+            hosts: Some(hosts),
+            cluster: Some(cluster),
+            doors,
+            pretend: None,
+            saved: proves(),
+            places,
+        })
     }
 
     /// Why the releases of a plan cannot be worked on from this computer.

@@ -49,7 +49,7 @@ trait Compiler: Sync {
     /// Leaves nothing of it on the host of a server, or of an agent.
     fn leave(&self, server: bool) -> Recipe;
     /// Saves etcd, and brings what was saved to this computer.
-    fn snapshot(&self, context: &Context<'_>) -> Recipe;
+    fn snapshot(&self, context: &Context<'_>, node: &NodePlan<'_>) -> Recipe;
     /// Starts a new cluster on a server with what was saved of etcd, where this version can do that.
     fn restore(&self, context: &Context<'_>, node: &NodePlan<'_>) -> Option<Recipe>;
 }
@@ -95,7 +95,7 @@ pub(crate) fn ports(context: &Context<'_>, node: &NodePlan<'_>) -> Vec<u16> {
 pub(crate) struct Recipes {
     compiler: &'static dyn Compiler,
     leaving: Leaving,
-    snapshot: Option<Arc<Recipe>>,
+    etcd: bool,
     forget: Option<Arc<Recipe>>,
     halfway: Option<Halfway>,
 }
@@ -103,12 +103,10 @@ pub(crate) struct Recipes {
 /// What a distribution does with its members.
 pub(crate) fn recipes(context: &Context<'_>) -> Recipes {
     let compiler = of(context);
-    let etcd = context.file.spec.kubernetes.datastore == Datastore::Etcd;
     Recipes {
         compiler,
         leaving: Leaving { server: Arc::new(compiler.leave(true)), agent: Arc::new(compiler.leave(false)) },
-        // SQLite is a file that must not be copied while it is written; its backup is the machine's.
-        snapshot: etcd.then(|| Arc::new(compiler.snapshot(context))),
+        etcd: context.file.spec.kubernetes.datastore == Datastore::Etcd,
         forget: compiler.forget(context).map(Arc::new),
         halfway: compiler.halfway(context),
     }
@@ -123,6 +121,8 @@ impl Recipes {
     /// What is done with one node.
     pub(crate) fn of(&self, context: &Context<'_>, node: &NodePlan<'_>) -> MemberRecipes {
         let (compiler, server) = (self.compiler, node.is_server());
+        // SQLite is a file that must not be copied while it is written; its backup is the machine's.
+        let saves = server && self.etcd;
         MemberRecipes {
             init: server.then(|| Arc::new(compiler.init(context, node))),
             join: Arc::new(compiler.join(context, node)),
@@ -132,11 +132,8 @@ impl Recipes {
             forget: self.forget.clone().filter(|_| server),
             upgrade: Arc::new(compiler.upgrade(context, node)),
             leave: if server { self.leaving.server.clone() } else { self.leaving.agent.clone() },
-            snapshot: self.snapshot.clone().filter(|_| server),
-            restore: match server && self.snapshot.is_some() {
-                true => compiler.restore(context, node).map(Arc::new),
-                false => None,
-            },
+            snapshot: saves.then(|| Arc::new(compiler.snapshot(context, node))),
+            restore: if saves { compiler.restore(context, node).map(Arc::new) } else { None },
         }
     }
 }

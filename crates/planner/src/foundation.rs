@@ -63,7 +63,8 @@ pub(crate) fn shaken(desired: &Desired, observed: &Observed) -> Vec<Shaken> {
 fn settings(desired: &Desired, observed: &Observed) -> Vec<Shaken> {
     // A rebuild that was cut has taken everything away, and the next cluster is not begun yet: it is begun with the wish.
     let holds = observed.hosts.values().filter_map(Seen::present).any(HostSeen::is_member);
-    if observed.unfinished.as_ref().is_some_and(BTreeSet::is_empty) && !holds {
+    let anew = desired.restores.is_none();
+    if anew && observed.unfinished.as_ref().is_some_and(BTreeSet::is_empty) && !holds {
         return Vec::new();
     }
     let was = match &observed.foundation {
@@ -85,9 +86,33 @@ fn settings(desired: &Desired, observed: &Observed) -> Vec<Shaken> {
     });
     let other = known.filter(|(_, was, wish)| was != wish).map(|(setting, was, wish)| Shaken {
         message: format!("the cluster was begun with {setting} {was}, and cannot go over to {wish}"),
-        help: "take the change back, or make everything anew with `kubewright rebuild`".into(),
+        help: match OF_ANOTHER_KIND.contains(&setting.as_str()) {
+            true => format!("take the change back; or {ANOTHER_KIND}"),
+            false => "take the change back, or make everything anew with `kubewright rebuild`".into(),
+        },
     });
     other.collect()
+}
+
+/// What a cluster is saved and ended by: the tools for another one find nothing there.
+const OF_ANOTHER_KIND: [&str; 2] = ["distribution", "datastore"];
+const ANOTHER_KIND: &str = "`kubewright destroy` with the file as it was, and then `kubewright apply` with this one";
+
+/// Why the cluster that is there cannot be saved or taken away by what the spec has now.
+pub(crate) fn of_another_kind(desired: &Desired, observed: &Observed) -> Option<Shaken> {
+    let was = observed.foundation.as_ref()?.present()?;
+    let differs = |setting: &&&str| {
+        let wish = desired.kubernetes.foundation.get(**setting);
+        was.get(**setting).is_some_and(|was| Some(was) != wish)
+    };
+    let setting = OF_ANOTHER_KIND.iter().find(differs)?;
+    Some(Shaken {
+        message: format!(
+            "what is there was begun with {setting} {}, and this file can neither save nor end it",
+            was[*setting]
+        ),
+        help: ANOTHER_KIND.into(),
+    })
 }
 
 /// A token, or a key, that a cluster was begun with: what its digest is written down as, and the file on servers that holds

@@ -1,50 +1,85 @@
-//! What was saved of a cluster, before it is begun with it.
+//! What a cluster is begun with that is not begun empty: told and proven before anything is touched.
 
-use std::path::Path;
-
-use kubewright_hosts::proven;
 use kubewright_model::change::Subject;
 use kubewright_model::desired::{Desired, Saved};
-use kubewright_model::plan::{Action, Note, Plan, Weight};
+use kubewright_model::plan::{Action, Ask, Note, Plan, Weight};
 use kubewright_model::recipe::Effect;
-use kubewright_model::units::Size;
 
 use super::Engine;
 
+/// How a restore that is left out is done.
+const AGAIN: &str = "add `--restore latest`, or `--restore FILE`, to restore";
+
 impl Engine {
-    /// What a cluster is begun with, or why it cannot be: there is nothing, or it is not whole. What is saved first in the same
-    /// plan is proven when it comes.
-    pub(super) fn restored_from(&self, plan: &Plan, desired: &Desired) -> Option<Note> {
-        let runs = |effect: Effect| {
-            plan.steps
-                .iter()
-                .any(|it| matches!(&it.action, Action::RunRecipe { recipe, .. } if recipe.effect == effect))
-        };
-        if !runs(Effect::Restore) {
+    /// What should be known of what a cluster is begun with.
+    pub(super) fn restores(&self, plan: &Plan, desired: &Desired) -> Option<Note> {
+        if runs(plan, Effect::Restore) {
+            return Some(self.restored_from(plan, desired));
+        }
+        if !runs(plan, Effect::Init) {
             return None;
         }
-        let note = |weight, message: String, help: Option<&str>| {
-            let (subject, help, stages) = (Subject::Cluster, help.map(String::from), Vec::new());
-            Some(Note { weight, subject, message, help, stages })
-        };
-        if desired.restores == Some(Saved::Latest) && runs(Effect::Snapshot) {
-            return note(Weight::Tells, "it is begun again with what is saved first".into(), None);
+        // A rebuild that was cut was to begin it with what was saved.
+        let before = self.unfinished(&desired.cluster)?;
+        if plan.ask == Ask::Rebuild && desired.from_scratch {
+            before.asked?;
+            let message = "begins empty: the restore that the rebuild before asked for is left out";
+            return Some(note(Weight::Warns, message.into(), AGAIN));
         }
-        let (why, help) = match self.world.secrets(&*self.store).saved(desired) {
-            Ok(Some(path)) if self.simulated() => {
-                return note(Weight::Tells, format!("it is begun again with {}", path.expose()), None);
-            }
-            Ok(Some(path)) => match proven(Path::new(path.expose())) {
-                Ok(found) => {
-                    let size = Size::from_bytes(found.size);
-                    let message = format!("it is begun again with {} ({size})", path.expose());
-                    return note(Weight::Tells, message, None);
-                }
-                Err(why) => (why, "name another one: `--restore FILE`"),
-            },
-            Ok(None) => ("nothing was saved of this cluster from here".into(), "name a snapshot: `--restore FILE`"),
-            Err(why) => (why, "mend that first"),
-        };
-        note(Weight::Blocks, format!("cannot be restored: {why}"), Some(help))
+        before.restores?;
+        let message = "a rebuild that was cut is to restore this cluster, and this would begin it empty";
+        let help = "`kubewright rebuild` goes on with it; `kubewright rebuild --from-scratch` leaves the restore out";
+        Some(note(Weight::Blocks, message.into(), help))
     }
+
+    /// What it is, or why it cannot be had: there is nothing, or it is not whole. What is saved first in the same plan is
+    /// proven when it comes.
+    fn restored_from(&self, plan: &Plan, desired: &Desired) -> Note {
+        if desired.restores == Some(Saved::Latest) && runs(plan, Effect::Snapshot) {
+            return note(Weight::Tells, "it is begun again with what is saved first".into(), "");
+        }
+        let saved = self.world.secrets(&*self.store).saved(desired);
+        let found = saved.and_then(|path| match path {
+            None => Err("nothing was saved of this cluster from here".to_string()),
+            Some(path) => (self.world.saved)(path.expose()).map(|size| format!("{} ({size})", path.expose())),
+        });
+        match found {
+            Ok(what) => note(Weight::Tells, format!("it is begun again with {what}"), ""),
+            Err(why) => {
+                let help = "name another snapshot: `--restore FILE`, or `--restore latest` for what was saved last";
+                note(Weight::Blocks, format!("cannot be restored: {why}"), help)
+            }
+        }
+    }
+
+    /// What a run begins the cluster with, as it is written down: what was saved last is another one later.
+    pub(super) fn settled_on(&self, plan: &Plan, desired: &Desired) -> Option<Saved> {
+        match &desired.restores {
+            Some(Saved::Latest) if !runs(plan, Effect::Snapshot) => {
+                let saved = self.world.secrets(&*self.store).saved(desired).ok().flatten();
+                Some(saved.map_or(Saved::Latest, |path| Saved::File(path.expose().clone())))
+            }
+            other => other.clone(),
+        }
+    }
+}
+
+/// What was saved may hold what the spec has not any more, or otherwise by now. That is an ordinary plan's, which somebody
+/// has to see first: the run has done what it was to do.
+pub(super) fn catches_up(plan: &Plan, remaining: &mut Vec<String>) -> Option<Note> {
+    if !runs(plan, Effect::Restore) || remaining.is_empty() {
+        return None;
+    }
+    let message = format!("what was restored is otherwise than the spec: {}", std::mem::take(remaining).join("; "));
+    Some(note(Weight::Warns, message, "`kubewright apply` shows it, and makes it as the spec says"))
+}
+
+fn runs(plan: &Plan, effect: Effect) -> bool {
+    let of = |action: &Action| matches!(action, Action::RunRecipe { recipe, .. } if recipe.effect == effect);
+    plan.steps.iter().any(|step| of(&step.action))
+}
+
+fn note(weight: Weight, message: String, help: &str) -> Note {
+    let help = Some(help).filter(|help| !help.is_empty()).map(String::from);
+    Note { weight, subject: Subject::Cluster, message, help, stages: Vec::new() }
 }

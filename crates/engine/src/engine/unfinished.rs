@@ -18,10 +18,12 @@ use super::{Engine, Request};
 pub(super) struct Unfinished {
     /// Its run.
     pub(super) run: RunId,
-    /// The nodes that it has still to take away.
-    pub(super) left: BTreeSet<NodeName>,
-    /// What it was to begin the cluster with.
+    /// The nodes that it has still to take away; none where it has taken nothing away, and has built nothing.
+    pub(super) left: Option<BTreeSet<NodeName>>,
+    /// What it is still to begin the cluster with.
     pub(super) restores: Option<Saved>,
+    /// What it was asked to begin the cluster with.
+    pub(super) asked: Option<Saved>,
 }
 
 impl Engine {
@@ -37,7 +39,11 @@ impl Engine {
             match ask {
                 Ask::Rebuild if is_complete(&records) => return None,
                 Ask::Rebuild => {
-                    return Some(Unfinished { run, left: left(takes, &records), restores: restores.cloned() });
+                    let (asked, restored) = (restores.cloned(), self.restored(cluster, &records));
+                    let restores = asked.clone().filter(|_| !restored);
+                    // What has only saved leaves nothing to go on with, but what was asked for.
+                    let left = touched(&records).then(|| left(takes, &records));
+                    return Some(Unfinished { run, left, restores, asked });
                 }
                 Ask::Apply | Ask::Destroy | Ask::Replace(_) | Ask::ReplaceOutdated if did() => return None,
                 Ask::Apply | Ask::Destroy | Ask::Replace(_) | Ask::ReplaceOutdated | Ask::Backup => {}
@@ -55,11 +61,31 @@ impl Engine {
         }
     }
 
+    /// Whether a rebuild, or one that it went on with, has begun the cluster.
+    fn restored(&self, cluster: &ClusterName, records: &[Record]) -> bool {
+        let begins = |it: &Record| match &it.event {
+            Event::StepEnded { step, outcome: Outcome::Done } => step.as_str().starts_with("init/"),
+            _ => false,
+        };
+        let before = records.iter().find_map(|it| match &it.event {
+            Event::RunStarted { goes_on, .. } => goes_on.as_ref(),
+            _ => None,
+        });
+        let earlier = || self.store.journal(cluster, before?).ok();
+        records.iter().any(begins) || earlier().is_some_and(|records| self.restored(cluster, &records))
+    }
+
     /// The run that one goes on with, whose look has found it.
     pub(super) fn goes_on(&self, desired: &Desired, observed: &Observed) -> Option<RunId> {
         observed.unfinished.as_ref()?;
         self.unfinished(&desired.cluster).map(|rebuild| rebuild.run)
     }
+}
+
+/// Whether more was begun than to save what is there.
+fn touched(records: &[Record]) -> bool {
+    let touches = |it: &Record| matches!(it.event, Event::StepStarted { stage, .. } if stage != Stage::Backup);
+    records.iter().any(touches)
 }
 
 fn is_complete(records: &[Record]) -> bool {

@@ -298,7 +298,7 @@ impl<'a> Hands<'a> {
                 return Err(Fault::from(format!("{host} belongs to a cluster already, so no new one is begun on it")));
             }
             self.nobody_serves(tell).await?;
-            self.filler.begins()?;
+            self.filler.begins(recipe.effect == Effect::Restore)?;
         }
         self.somebody_serves(action, tell).await?;
         let hands = self.hosts()?;

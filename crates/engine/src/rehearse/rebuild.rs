@@ -43,7 +43,8 @@ impl Played {
 pub async fn rebuild(desired: &Desired, seed: u64, faults: &[Fault], sink: Sink<'_>) -> Result<Played, EngineError> {
     let script = Script { desired, before: None, seed, faults };
     let mut stage = Stage::new(&script);
-    let build = stage.request(desired, Ask::Apply);
+    let empty = Desired { restores: None, ..desired.clone() };
+    let build = stage.request(&empty, Ask::Apply);
     stage.engine.apply(&build, &Stop::default(), &mut |_| {}).await?;
     faults.iter().cloned().for_each(|fault| stage.centre.strike(fault));
     stage.centre.announce_end();

@@ -110,9 +110,6 @@ impl Ssh {
                 if self.on(host, |machine| machine.file(program).is_none()) {
                     return Err(failed(host, program, "No such file or directory".into()));
                 }
-                if words.contains(&"--cluster-reset") {
-                    return self.resets_etcd(host, &words).await;
-                }
                 let now = self.centre.now();
                 if let Err(why) = self.centre.at_present().api(now) {
                     return Err(failed(host, &words.join(" "), why));
@@ -124,6 +121,14 @@ impl Ssh {
                 self.on(host, |machine| machine.containers = false);
                 Ok(())
             }
+            ["/bin/sh", "-c", script] if script.contains("etcd-snapshot save") => {
+                let now = self.centre.now();
+                let serves = self.centre.at_present().api(now);
+                serves.map_err(|why| failed(host, "etcd-snapshot save", why))?;
+                self.centre.take(timing::SNAPSHOT).await;
+                Ok(())
+            }
+            ["/bin/sh", "-c", script] if script.contains("--cluster-reset") => self.resets_etcd(host, script).await,
             ["/bin/sh", "-c", script] if leaves_alone(script) => {
                 self.centre.lock().alone(host);
                 Ok(())

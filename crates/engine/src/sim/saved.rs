@@ -1,5 +1,6 @@
 //! What is saved of a pretend cluster, and one that is begun with that.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use kubewright_hosts::{Holes, HostError};
@@ -12,10 +13,22 @@ use super::hosts::{Ssh, failed};
 use super::kubernetes::{Cluster, Node};
 use super::rancher::Config;
 use super::state::State;
-use super::timing;
+use super::{DataCentre, timing};
+use crate::world::Proves;
 
 /// Where a pretend host remembers what its etcd was reset to.
 const RESET_TO: &str = "etcd was reset to";
+
+impl DataCentre {
+    /// Whether something was saved here.
+    pub(super) fn proves(&self) -> Proves {
+        let centre = self.clone();
+        Arc::new(move |path| match centre.lock().saved.contains_key(path) {
+            true => Ok("simulated".into()),
+            false => Err(format!("{path} was saved by nobody in this simulated data centre")),
+        })
+    }
+}
 
 impl Ssh {
     /// What a recipe has saved, once it is here.
@@ -43,9 +56,9 @@ impl Ssh {
     }
 
     /// The datastore is made of a file on the host, by a program that is told to reset it, and that ends then.
-    pub(super) async fn resets_etcd(&self, host: &NodeName, words: &[&str]) -> Result<(), HostError> {
-        let refuses = |why: String| failed(host, &words.join(" "), why);
-        let from = words.iter().find_map(|word| word.strip_prefix("--cluster-reset-restore-path="));
+    pub(super) async fn resets_etcd(&self, host: &NodeName, script: &str) -> Result<(), HostError> {
+        let refuses = |why: String| failed(host, "server --cluster-reset", why);
+        let from = script.split_whitespace().find_map(|word| word.strip_prefix("--cluster-reset-restore-path="));
         let path = from.and_then(|from| self.on(host, |machine| machine.texts.get(from).cloned()));
         let path = path.ok_or_else(|| refuses("etcd: snapshot path does not exist".into()))?;
         let folder = from.and_then(|from| from.rsplit_once('/')).map_or("", |(folder, _)| folder);

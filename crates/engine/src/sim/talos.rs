@@ -95,10 +95,14 @@ impl Ssh {
             let line = self.centre.lock().line();
             self.centre.take(timing::TALOS_INSTALL * line).await;
             self.starts_anew(host).await;
-        } else if reboots {
-            self.starts_anew(host).await;
-        } else if disturbs {
-            self.restarted(host, TALOS, true, timing::CHANGE_TIMEOUT).await;
+        } else {
+            if reboots {
+                self.starts_anew(host).await;
+            }
+            // The kubelet that comes up is the one that is wished.
+            if disturbs {
+                self.restarted(host, TALOS, true, timing::CHANGE_TIMEOUT).await;
+            }
         }
         Ok(true)
     }

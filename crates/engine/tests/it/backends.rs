@@ -77,6 +77,7 @@ spec:
             cluster: None,
             doors: Default::default(),
             pretend: None,
+            saved: kubewright_engine::world::proves(),
             places: Places::in_folder(home.into()),
         };
         let results = Engine::new(world, Arc::new(MemoryStore::default())).verify(&desired).await;

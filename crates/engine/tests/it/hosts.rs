@@ -180,6 +180,7 @@ spec:
             cluster: Some(cluster),
             doors: Arc::default(),
             pretend: None,
+            saved: kubewright_engine::world::proves(),
             places: Places::in_folder(home.into()),
         };
         Engine::new(world, store)

@@ -5,7 +5,8 @@ kw_newest() {
   kw_file=
   # The pattern is the shell's to fill in.
   for kw_one in $KW_ROOT$1; do
-    [ ! -f "$kw_one" ] || [ -n "$kw_file" ] && [ "$kw_one" -ot "$kw_file" ] || kw_file=$kw_one
+    [ -f "$kw_one" ] || continue
+    [ -n "$kw_file" ] && [ "$kw_one" -ot "$kw_file" ] || kw_file=$kw_one
   done
   [ -n "$kw_file" ] || { echo 'n nothing'; return 0; }
   kw_measured "$kw_file"

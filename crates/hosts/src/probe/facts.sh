@@ -87,7 +87,9 @@ kw_kubernetes() {
 	done
 	# What was saved lies there until a server has begun with it: what it has made so far is nothing yet.
 	for kw_up in k3s rke2; do
-		[ ! -e "var/lib/rancher/$kw_up/server/db/kubewright-restore.db" ] || kw_joined=restores
+		[ ! -e "var/lib/rancher/$kw_up/server/db/kubewright-restore.db" ] ||
+			[ -e "var/lib/kubewright/units/$kw_up.service.reads" ] ||
+			[ -e "var/lib/kubewright/units/$kw_up-server.service.reads" ] || kw_joined=restores
 	done
 	# kubeadm's own files are there before it is done, so it is said while it is under way.
 	if [ "$kw_joined" = no ]; then

@@ -69,6 +69,9 @@ codes! {
          with a `metadata.name` of its own, which no other environment and not the spec itself has: two with one name would be \
          one cluster, and what is done to one would be done to the other. Mappings are merged, \
          lists are replaced, and `null` takes away what the spec has.";
+    23 Warning SOPS_FILE = "a SOPS file that is not there",
+        "The spec names a SOPS file and keys in it, and there is no such file, or it is not encrypted. `kubewright secrets init` \
+         makes one, with an empty value for each key. A plan needs it open as soon as it needs a secret of it.";
     101 Error DUPLICATE_NAME = "two nodes with one name",
         "A node's name is its host name, its machine's name and its name in Kubernetes, so no two nodes can share it. The \
          second one would join as the first and take its place. Give the pools different patterns, such as \
@@ -593,9 +596,6 @@ codes! {
     711 Error DATA_KEY_FORM = "a key that Kubernetes does not accept",
         "The keys of ConfigMaps and Secrets have letters, digits, `-`, `_` and `.`. They become the names of files, \
          so there is no `/` in them.";
-    712 Warning SOPS_FILE = "a SOPS file that is not there",
-        "The spec names a SOPS file and keys in it, and there is no such file, or it is not encrypted. `kubewright secrets init` \
-         makes one, with an empty value for each key. A plan needs it open as soon as it needs a secret of it.";
     801 Warning CHART_WITHOUT_VERSION = "a chart without a version",
         "Without a version the first `apply` takes the newest, and the lock file beside the spec keeps it. Where that file is \
          lost, the same spec means another cluster. Write the chart's exact version, or keep the lock file in Git.";

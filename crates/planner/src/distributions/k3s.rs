@@ -30,7 +30,7 @@ pub(super) static PROGRAM: Program = Program {
     first: &[],
     // Its own parts' way to the API.
     listens: [&[6444], &[6444]],
-    leftovers: &TOOLS,
+    leftovers: &LEFTOVERS,
 };
 
 const fn unit(name: &'static str, command: &'static str) -> Unit {
@@ -39,6 +39,9 @@ const fn unit(name: &'static str, command: &'static str) -> Unit {
 
 /// What K3s is by other names.
 const TOOLS: [&str; 3] = ["/usr/local/bin/kubectl", "/usr/local/bin/crictl", "/usr/local/bin/ctr"];
+
+/// What stays where its data are removed. With its password a node would be let in under its old name before that is free.
+const LEFTOVERS: [&str; 4] = [TOOLS[0], TOOLS[1], TOOLS[2], "/etc/rancher/node"];
 
 fn links() -> Vec<HostResource> {
     TOOLS.map(|tool| HostResource::Link { path: tool.into(), target: BINARY.into() }).into()

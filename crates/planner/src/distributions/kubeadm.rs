@@ -117,7 +117,7 @@ impl Compiler for Kubeadm {
         leave::leave()
     }
 
-    fn snapshot(&self, context: &Context<'_>) -> Recipe {
+    fn snapshot(&self, context: &Context<'_>, _: &NodePlan<'_>) -> Recipe {
         backups::snapshot(context)
     }
 

@@ -11,6 +11,7 @@ mod files;
 mod kube_vip;
 mod leave;
 mod recipes;
+mod saved;
 mod units;
 
 use std::collections::BTreeMap;
@@ -254,8 +255,8 @@ impl Compiler for Program {
         leave::leave(self, server)
     }
 
-    fn snapshot(&self, context: &Context<'_>) -> Recipe {
-        self.save(context)
+    fn snapshot(&self, context: &Context<'_>, node: &NodePlan<'_>) -> Recipe {
+        self.save(context, node)
     }
 
     fn restore(&self, context: &Context<'_>, node: &NodePlan<'_>) -> Option<Recipe> {

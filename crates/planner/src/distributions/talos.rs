@@ -89,7 +89,7 @@ impl Compiler for Talos {
         recipes::leave()
     }
 
-    fn snapshot(&self, context: &Context<'_>) -> Recipe {
+    fn snapshot(&self, context: &Context<'_>, _: &NodePlan<'_>) -> Recipe {
         recipes::snapshot(context)
     }
 

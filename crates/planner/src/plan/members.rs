@@ -156,6 +156,7 @@ fn start_cluster(draft: &mut Draft<'_>, members: &[&Node<'_>]) {
         let message = "this version has no way to begin a cluster of this kind with what was saved";
         let help = "leave `--restore` out, and put back by hand what the cluster needs";
         draft.note(Weight::Blocks, Subject::Cluster, message, help);
+        return;
     }
     if let Some((node, recipe)) = &seed {
         let reason = Reason::Follows("no server of a cluster answers and none holds its data".into());

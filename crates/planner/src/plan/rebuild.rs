@@ -10,7 +10,7 @@ use kubewright_model::observed::{Inventory, Observed, Seen};
 use kubewright_model::plan::Weight;
 
 use super::draft::{self, Draft};
-use super::{build, destroy, saving};
+use super::{build, destroy, saving, standing};
 
 /// What starts a rebuild over that was cut.
 const OVER: &str = "`--from-scratch` takes away what was built since, and begins again";
@@ -23,6 +23,9 @@ pub(super) fn only_builds(observed: &Observed) -> bool {
 /// The rest of a rebuild that has nothing left to take away. It is an ordinary plan, and is proven as one.
 pub(super) fn goes_on<'a>(desired: &'a Desired, observed: &Observed) -> Draft<'a> {
     let mut draft = build(Draft::new(desired), observed, &BTreeSet::new());
+    if draft.begins {
+        restores(&mut draft, observed);
+    }
     let message = "goes on with the rebuild that was cut: everything was gone, and what is missing is built";
     draft.note(Weight::Tells, Subject::Cluster, message, OVER);
     if desired.restores.is_some() && !draft.begins {
@@ -36,7 +39,15 @@ pub(super) fn goes_on<'a>(desired: &'a Desired, observed: &Observed) -> Draft<'a
 pub(super) fn plan<'a>(desired: &'a Desired, observed: &Observed) -> Draft<'a> {
     let kept = kept(desired, observed);
     let mut draft = destroy::plan(Draft::new(desired), observed, &kept);
+    // Where everything is gone already, the next cluster is begun with the wish.
+    if !only_builds(observed)
+        && let Some(other) = crate::foundation::of_another_kind(desired, observed)
+    {
+        draft.note(Weight::Blocks, Subject::Cluster, other.message, &other.help);
+        return draft;
+    }
     saving::first(&mut draft, observed);
+    restores(&mut draft, observed);
     if observed.unfinished.is_some() {
         let names: Vec<&str> = kept.iter().map(NodeName::as_str).collect();
         let stay = if names.is_empty() { "nothing".into() } else { names.join(", ") };
@@ -53,6 +64,30 @@ pub(super) fn plan<'a>(desired: &'a Desired, observed: &Observed) -> Draft<'a> {
     let unwanted = crate::diff::machine::doomed(desired, observed);
     draft.before_machines = unwanted.into_iter().map(|(name, ..)| draft::id("delete", name)).collect();
     build(draft, &after_destroy(desired, observed, &kept), &BTreeSet::new())
+}
+
+/// What was saved holds what the cluster was begun with, and objects as its version writes them: neither can become just
+/// anything.
+fn restores(draft: &mut Draft<'_>, observed: &Observed) {
+    let desired = draft.desired;
+    if desired.restores.is_none() {
+        return;
+    }
+    for shaken in crate::foundation::shaken(desired, observed) {
+        let help = "take the change back; or leave `--restore` out, and the cluster begins empty";
+        draft.note(Weight::Blocks, Subject::Cluster, shaken.message, help);
+    }
+    let cluster = observed.cluster.as_ref().and_then(Seen::present);
+    let newest =
+        cluster.and_then(|seen| seen.nodes.values().filter(|node| node.server).map(|node| &node.version).max());
+    if let Some(there) = newest
+        && let Err((why, _)) = standing::follows(&desired.kubernetes.version, there)
+    {
+        let message = format!("what is saved cannot be restored: {why}");
+        let help =
+            format!("write {there}, and upgrade afterwards; or leave `--restore` out, and the cluster begins empty");
+        draft.note(Weight::Blocks, Subject::Cluster, message, &help);
+    }
 }
 
 /// The nodes that a rebuild has taken away before it was cut. What stands in their place now is new; but while some of the

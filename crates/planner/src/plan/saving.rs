@@ -65,6 +65,8 @@ fn healthy<'a>(desired: &'a Desired, observed: &Observed) -> Option<(&'a Desired
         let recipe = member.recipes.snapshot.clone()?;
         let node = observed.cluster.as_ref()?.present()?.nodes.get(&member.name)?;
         let host = desired.hosts.iter().find(|host| host.name == member.name)?;
+        // Nobody does anything on a host that was not looked at.
+        observed.hosts.get(&member.name)?.present()?;
         let ours = crate::diff::host::of_another(&member.name, desired, observed).is_none();
         (node.ready && ours).then_some((member, host, recipe))
     })

@@ -8,6 +8,7 @@ use kubewright_model::desired::{Body, Desired, DesiredHost, DesiredMachine, Desi
 use kubewright_model::ids::{NodeName, Owner, PlaceName, ProviderName, Vmid};
 use kubewright_model::observed::{ClusterSeen, HostSeen, MachineSeen, NodeSeen, Observed, Power, Seen, Why};
 use kubewright_model::plan::{Note, Weight};
+use kubewright_model::version::Version;
 
 use super::draft::UNPROTECT;
 use super::{moved, unread};
@@ -494,8 +495,11 @@ fn judge<'a>(
 /// Kubernetes allows the next minor version, and no way back.
 /// <https://kubernetes.io/releases/version-skew-policy/>
 fn skew(desired: &Desired, seen: Option<&NodeSeen>) -> Result<(), Refusal> {
-    let Some(seen) = seen else { return Ok(()) };
-    let (wanted, there) = (&desired.kubernetes.version, &seen.version);
+    seen.map_or(Ok(()), |seen| follows(&desired.kubernetes.version, &seen.version))
+}
+
+/// Whether a version may follow one that is there.
+pub(super) fn follows(wanted: &Version, there: &Version) -> Result<(), Refusal> {
     if wanted < there {
         let help =
             format!("Kubernetes does not go back: write {there}, or make everything anew with `kubewright rebuild`");

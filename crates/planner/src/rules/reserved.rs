@@ -28,6 +28,8 @@ const RANCHER: &[(&str, &str)] = &[
     ("disable-etcd", ""),
     ("disable-kube-proxy", "kubernetes.cni.cilium.kubeProxyReplacement"),
     ("etcd-s3", "backup.to"),
+    ("etcd-snapshot-compress", ""),
+    ("etcd-snapshot-dir", ""),
     ("etcd-snapshot-retention", "backup.keep"),
     ("etcd-snapshot-schedule-cron", "backup.schedule"),
     ("flannel-backend", "kubernetes.cni.flannel.backend"),

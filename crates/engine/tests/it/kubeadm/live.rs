@@ -656,6 +656,7 @@ async fn is_applied(assets: PathBuf) {
         cluster: Some(Arc::new(cluster)),
         doors: Arc::default(),
         pretend: None,
+        saved: kubewright_engine::world::proves(),
         places: Places::in_folder(folder),
     };
     let engine = Engine::new(world, store);

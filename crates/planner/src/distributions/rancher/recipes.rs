@@ -1,7 +1,6 @@
 //! What is done to make a host a member, to change its version, and to save the datastore.
 
 use kubewright_model::host::FileWish;
-use kubewright_model::programs::RESTORE;
 use kubewright_model::recipe::{Effect, Output, Recipe, RecipeStep};
 use kubewright_model::spec::kubernetes::Datastore;
 use kubewright_model::text::Text;
@@ -15,7 +14,13 @@ use crate::context::nodes::NodePlan;
 /// The first start pulls images and makes certificates; on a slow link it takes minutes.
 const START_TIMEOUT: Span = Span::from_secs(10 * 60);
 
-fn recipe(context: &Context<'_>, title: &str, effect: Effect, steps: Vec<RecipeStep>, gives: Vec<Output>) -> Recipe {
+pub(super) fn recipe(
+    context: &Context<'_>,
+    title: &str,
+    effect: Effect,
+    steps: Vec<RecipeStep>,
+    gives: Vec<Output>,
+) -> Recipe {
     let version = Some(context.file.spec.kubernetes.version.clone());
     Recipe { title: title.into(), effect, version, steps, gives }
 }
@@ -30,6 +35,7 @@ impl Program {
             Some(begins) => vec![self.says(begins.into())],
             None => vec![RecipeStep::Remove(self.membership())],
         };
+        steps.insert(0, self.without_half_a_restore());
         steps.extend(self.start(context, node));
         steps.push(self.api_ready());
         // Not before: a unit is started without waiting for it, and may read its configuration a moment later.
@@ -39,54 +45,13 @@ impl Program {
         recipe(context, &title, Effect::Init, steps, vec![self.given_kubeconfig(context)])
     }
 
-    /// The first server, with what was saved of etcd. What is in that opens with the token that it was saved with, and a
-    /// file that lies here is not looked for in a bucket. Who resets etcd leaves a flag, so that nobody does it twice; one
-    /// that was cut off is done again. Until the unit starts the host is no member, which shows by that file.
-    /// <https://docs.k3s.io/cli/etcd-snapshot#restoring-snapshots>, <https://docs.rke2.io/datastore/backup_restore>
-    pub(super) fn begin_again(&self, context: &Context<'_>, node: &NodePlan<'_>) -> Recipe {
-        let saved = self.data(RESTORE);
-        let from = format!("--cluster-reset-restore-path={saved}");
-        let reset = [self.binary().as_str(), "server", "--cluster-reset", "--etcd-s3=false", &from].map(String::from);
-        let mut steps = vec![
-            match self.begins {
-                Some(begins) => self.says(begins.into()),
-                None => RecipeStep::Remove(self.membership()),
-            },
-            RecipeStep::Send { to: saved.clone(), with: None },
-            RecipeStep::Remove(self.data("server/db/reset-flag")),
-            RecipeStep::Run(reset.to_vec()),
-            RecipeStep::Remove(saved),
-        ];
-        steps.extend(self.start(context, node));
-        steps.push(self.api_ready());
-        steps.push(self.alone(node));
-        steps.extend(self.never_begins(context));
-        steps.extend(kube_vip::answers(self, context));
-        let title = format!("restore the {} cluster", self.title());
-        recipe(context, &title, Effect::Restore, steps, vec![self.given_kubeconfig(context)])
-    }
-
-    /// Takes all other nodes out of the books, and with each its password: under a name that is taken nobody is let in, and
-    /// they are not there yet. <https://docs.k3s.io/architecture#how-agent-node-registration-works>
-    fn alone(&self, node: &NodePlan<'_>) -> RecipeStep {
-        let kubectl = format!("{} --kubeconfig {}", self.kubectl.join(" "), self.kubeconfig());
-        let script = format!(
-            "all=$({kubectl} get nodes -o name) || exit 1\n\
-             for other in $all; do\n\
-             [ \"$other\" = 'node/{}' ] || {kubectl} delete \"$other\" --wait=false || exit 1\n\
-             done",
-            node.name
-        );
-        RecipeStep::Run(vec!["/bin/sh".into(), "-c".into(), script])
-    }
-
     /// What the membership file says.
-    fn says(&self, text: String) -> RecipeStep {
+    pub(super) fn says(&self, text: String) -> RecipeStep {
         RecipeStep::Write(FileWish::new(self.membership(), text, 0o600))
     }
 
     /// A server that loses its data joins those that have them. SQLite has no others.
-    fn never_begins(&self, context: &Context<'_>) -> Option<RecipeStep> {
+    pub(super) fn never_begins(&self, context: &Context<'_>) -> Option<RecipeStep> {
         let etcd = context.file.spec.kubernetes.datastore == Datastore::Etcd;
         etcd.then(|| self.says(format!("server: https://{}\n", self.registration(context))))
     }
@@ -99,7 +64,7 @@ impl Program {
     }
 
     pub(super) fn join_server(&self, context: &Context<'_>, node: &NodePlan<'_>) -> Recipe {
-        let mut steps = vec![self.through_a_server()];
+        let mut steps = vec![self.without_half_a_restore(), self.through_a_server()];
         steps.extend(self.start(context, node));
         steps.push(self.api_ready());
         let title = format!("join the {} control plane", self.title());
@@ -177,7 +142,7 @@ impl Program {
         }
     }
 
-    fn api_ready(&self) -> RecipeStep {
+    pub(super) fn api_ready(&self) -> RecipeStep {
         self.asks_api(&[], "the API server says that it is ready".into())
     }
 
@@ -195,34 +160,11 @@ impl Program {
     }
 
     /// Its kubeconfig is for the server itself; others reach the API at its endpoint.
-    fn given_kubeconfig(&self, context: &Context<'_>) -> Output {
+    pub(super) fn given_kubeconfig(&self, context: &Context<'_>) -> Output {
         Output {
             hole: "cluster/kubeconfig".into(),
             file: self.kubeconfig(),
             replace: vec![("https://127.0.0.1:6443".into(), Text::known(format!("https://{}", context.endpoint)))],
-        }
-    }
-
-    /// Snapshots that somebody asks for are kept for ever, unless those are pruned that are more than so many.
-    /// <https://docs.k3s.io/cli/etcd-snapshot>, <https://docs.rke2.io/datastore/backup_restore>
-    pub(super) fn save(&self, context: &Context<'_>) -> Recipe {
-        let kept = context.file.spec.backup.as_ref().map_or(0, |backup| backup.keep.last);
-        let binary = self.binary();
-        let run = |words: &[&str]| {
-            let words = [binary.as_str(), "etcd-snapshot"].into_iter().chain(words.iter().copied()).map(String::from);
-            RecipeStep::Run(words.collect())
-        };
-        let mut steps = vec![run(&["save", "--name", "kubewright"])];
-        if kept > 0 {
-            steps.push(run(&["prune", "--name", "kubewright", "--etcd-snapshot-retention", &kept.to_string()]));
-        }
-        steps.push(RecipeStep::Bring { newest: self.data("server/db/snapshots/kubewright-*"), with: None });
-        Recipe {
-            title: "save a snapshot of etcd".into(),
-            effect: Effect::Snapshot,
-            version: None,
-            steps,
-            gives: Vec::new(),
         }
     }
 }
