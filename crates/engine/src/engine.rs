@@ -103,6 +103,8 @@ pub struct RunReport {
     pub remaining: Vec<String>,
     /// Notes of the plan that ran.
     pub notes: Vec<Note>,
+    /// What should be known now that it has ended.
+    pub after: Option<Note>,
     /// What the checks of the spec came to, after a rebuild that left nothing to do.
     pub checks: Vec<CheckResult>,
 }
@@ -334,8 +336,7 @@ impl Engine {
                 Default::default()
             }
         };
-        let mut notes = plan.notes.clone();
-        notes.extend(saved::catches_up(&plan, &mut remaining));
+        let after = saved::catches_up(&plan, &mut remaining);
         let (end, checks) = self.proven(request, end(&tally, &remaining), stop, &mut recorder).await?;
         recorder.record(Event::RunEnded {
             end,
@@ -351,7 +352,7 @@ impl Engine {
         }
         let Tally { done, already, failed, left, .. } = tally;
         let run = request.run.clone();
-        Ok(RunReport { run, end, done, already, left, failed, remaining, notes, checks })
+        Ok(RunReport { run, end, done, already, left, failed, remaining, notes: plan.notes, after, checks })
     }
 
     /// Everything that must be so before anything is touched.

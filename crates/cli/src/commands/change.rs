@@ -16,7 +16,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::take::{taken, taking};
 use crate::arguments::{self, Arguments, Change, Destroy, Output, Rebuild};
-use crate::problem::{Done, Problem, listed};
+use crate::problem::{self, Done, Problem, listed};
 use crate::screen::{BAD, CARE, counted, paint, remark, say};
 use crate::source::{self, Reading};
 use crate::view;
@@ -356,6 +356,9 @@ fn ended(report: &RunReport, wish: &Wish<'_>, again: &str) -> Done {
     let chosen: String = wish.only.iter().map(|word| format!(" --only '{word}'")).collect();
     for left in &report.remaining {
         remark!("{} still to be done: {left}", paint(BAD, "✗"));
+    }
+    for note in problem::words(&report.after) {
+        remark!("{note}");
     }
     let goes_on = |words: &str| remark!("→ {words}; `kubewright {command} {again}{chosen}` goes on from there");
     match report.end {

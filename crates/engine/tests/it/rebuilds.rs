@@ -281,3 +281,62 @@ fn a_machine_that_never_comes_back_is_built_without_when_the_spec_leaves_it_out(
     })
     .unwrap();
 }
+
+#[test]
+fn what_is_restored_and_not_in_the_spec_any_more_is_left_to_an_apply() {
+    sim::run(async {
+        let with = LAB.replace(
+            "existing: {} }",
+            "existing: {} }\n    work: { role: agent, names: [grey], addresses: [10.0.0.21], existing: {} }",
+        );
+        let mut yard = built(desired(&with)).await;
+        let mut without = desired(LAB);
+        without.restores = Some(Saved::Latest);
+        yard.wish(without);
+        let (report, _) = yard.run(&Ask::Rebuild, &[]).await;
+        let report = report.unwrap();
+        assert_eq!((report.end, report.remaining.len()), (RunEnd::Complete, 0), "{report:?}");
+        let told = report.after.unwrap();
+        assert!(
+            told.message.starts_with("what was restored is otherwise") && told.message.contains("grey"),
+            "{told:?}"
+        );
+        yard.desired.restores = None;
+        assert_eq!(yard.run_to_the_end(&Ask::Apply, &[], 2).await.last().map(String::as_str), Some("complete"));
+        assert!(!yard.centre.snapshot().cluster.nodes.contains_key("grey"));
+    })
+    .unwrap();
+}
+
+#[test]
+fn nobody_restores_what_would_not_fit() {
+    sim::run(async {
+        let mut yard = built(desired(FLEET)).await;
+        let blocked = async |yard: &Yard| {
+            let plan = yard.engine().plan(&yard.desired, &Ask::Rebuild, &[]).await.unwrap().plan;
+            let blocks = plan.notes.iter().filter(|note| note.weight == Weight::Blocks);
+            blocks.map(|note| note.message.clone()).collect::<Vec<_>>().join("; ")
+        };
+        let wish = |yard: &mut Yard, from: &str, to: &str, restores: Option<Saved>| {
+            let desired = Desired { restores, ..desired(&FLEET.replacen(from, to, 1)) };
+            yard.wish(desired);
+        };
+        wish(&mut yard, "  pools:", "  pools:", Some(Saved::Latest));
+        assert_eq!(blocked(&yard).await, "");
+        wish(&mut yard, "v1.34.1+k3s1", "v1.33.5+k3s1", Some(Saved::Latest));
+        assert!(blocked(&yard).await.contains("what is saved cannot be restored: it runs v1.34.1+k3s1, newer than"));
+        let networks = "version: v1.34.1+k3s1, podNetwork: 10.99.0.0/16";
+        wish(&mut yard, "version: v1.34.1+k3s1", networks, Some(Saved::Latest));
+        assert!(blocked(&yard).await.contains("begun with pod network"), "{}", blocked(&yard).await);
+        wish(&mut yard, "version: v1.34.1+k3s1", networks, None);
+        assert_eq!(blocked(&yard).await, "", "what begins empty may be anything");
+        let other = "distribution: rke2, version: v1.34.1+rke2r1";
+        wish(&mut yard, "distribution: k3s, version: v1.34.1+k3s1", other, None);
+        assert!(
+            blocked(&yard).await.contains("what is there was begun with distribution K3s"),
+            "{}",
+            blocked(&yard).await
+        );
+    })
+    .unwrap();
+}

@@ -4,7 +4,7 @@
 //! survives.
 
 use kubewright_model::change::{FieldChange, Reason, Subject};
-use kubewright_model::desired::Desired;
+use kubewright_model::desired::{Body, Desired};
 use kubewright_model::host::HostResource;
 use kubewright_model::ids::StepId;
 use kubewright_model::observed::Observed;
@@ -77,7 +77,10 @@ fn in_order(node: &Node<'_>, mut make: Vec<HostResource>) -> Vec<HostResource> {
 /// Talos joins by itself as soon as it has its configuration: an old cluster that still lives would take it in again, and
 /// who is taken out of etcd is taken out by the name that it has in it. So whoever leaves has left before.
 fn those_that_leave(draft: &Draft<'_>, node: &Node<'_>) -> Vec<StepId> {
-    if draft.desired.kubernetes.distribution != Distribution::Talos || node.member.is_none() || node.seen.is_some() {
+    let by_itself = draft.desired.kubernetes.distribution == Distribution::Talos && node.member.is_some();
+    // A host that was there before us may be that of a node with another name, which has still to be saved and ended.
+    let may_be_another = *node.machine.body == Body::Existing && !draft.has(&id("leave", node.name()));
+    if node.seen.is_some() || !(by_itself || may_be_another) {
         return Vec::new();
     }
     let leaves = |step: &&Step| match &step.action {
