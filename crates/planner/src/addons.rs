@@ -17,20 +17,23 @@ mod hetzner;
 mod loki;
 mod metallb;
 mod monitoring;
+mod nfs_csi;
 mod nginx;
 mod sealed_secrets;
 mod small;
 mod storage;
+mod synology;
 mod vault;
 
 use indexmap::IndexMap;
 use kubewright_model::applications::DesiredApplications;
 use kubewright_model::desired::{DesiredObjects, DesiredRelease};
-use kubewright_model::ids::{Namespace, ReleaseName};
+use kubewright_model::host::HostResource;
+use kubewright_model::ids::{Namespace, ObjectName, ReleaseName};
 use kubewright_model::object::ObjectKey;
 use kubewright_model::spec::addons::OnFailure;
 use kubewright_model::spec::verify::PodCheck;
-use kubewright_model::spec::{AddOns, ClusterFile};
+use kubewright_model::spec::{AddOns, ClusterFile, HostSettings};
 use kubewright_model::vault::DesiredVault;
 use kubewright_model::version::Version;
 use serde_json::{Map, Value};
@@ -51,7 +54,10 @@ pub(crate) fn releases(context: &Context<'_>, secrets: &mut SecretNames) -> Vec<
     releases.extend(addons.cert_manager.as_ref().filter(|it| !it.by_argocd).and_then(cert_manager::gandi));
     releases.extend(context.file.spec.ingress.nginx.as_ref().map(nginx::release));
     releases.extend(addons.metrics_server.as_ref().map(|plain| small::metrics_server(context, plain)));
-    releases.extend(storage::releases(&addons.storage, secrets));
+    releases.extend(addons.storage.nfs.as_ref().map(storage::nfs));
+    releases.extend(addons.storage.nfs_csi.as_ref().map(nfs_csi::release));
+    releases
+        .extend(addons.storage.synology.as_ref().filter(|it| !it.by_argocd).map(|it| synology::release(context, it)));
     releases.extend(addons.monitoring.as_ref().map(|monitoring| monitoring::release(context, monitoring, secrets)));
     releases.extend(addons.loki.iter().flat_map(|loki| loki::releases(context, loki)));
     releases.extend(addons.elasticsearch.iter().flat_map(|it| [elasticsearch::operator(it), fluentd::release(it)]));
@@ -72,7 +78,8 @@ pub(crate) fn objects(context: &Context<'_>, secrets: &mut SecretNames) -> Vec<D
     groups.extend(context.file.spec.kubernetes.cni.cilium.as_ref().and_then(cilium::objects));
     groups.extend(addons.metallb.as_ref().map(metallb::objects));
     groups.extend(addons.cert_manager.as_ref().and_then(cert_manager::objects));
-    groups.extend(addons.storage.synology.as_ref().and_then(|synology| storage::objects(synology, secrets)));
+    groups.extend(addons.storage.nfs_csi.as_ref().map(nfs_csi::objects));
+    groups.extend(addons.storage.synology.iter().flat_map(|it| synology::objects(it, secrets)));
     groups.extend(addons.monitoring.as_ref().map(monitoring::objects));
     groups.extend(addons.loki.as_ref().and_then(|loki| loki::objects(context, loki)));
     groups.extend(addons.elasticsearch.as_ref().map(|it| elasticsearch::objects(it, secrets)));
@@ -135,8 +142,18 @@ pub(crate) fn privileged_namespaces(context: &Context<'_>) -> Vec<Namespace> {
     names.extend(addons.monitoring.as_ref().map(monitoring::namespace));
     names.extend(addons.loki.as_ref().map(loki::namespace));
     names.extend(addons.elasticsearch.as_ref().map(elasticsearch::namespace));
-    names.extend(addons.storage.synology.as_ref().map(|_| storage::SYNOLOGY.into()));
+    names.extend(addons.storage.synology.as_ref().map(|_| synology::NAME.into()));
     names
+}
+
+/// StorageClasses that we make, by name.
+pub(crate) fn classes(addons: &AddOns) -> Vec<ObjectName> {
+    storage::classes(&addons.storage)
+}
+
+/// What add-ons need on the host of every node, of Linux that has packages.
+pub(crate) fn host_resources(addons: &AddOns, settings: &HostSettings) -> Vec<HostResource> {
+    storage::host_resources(&addons.storage, settings)
 }
 
 /// A chart of a repository, as an add-on wants it.

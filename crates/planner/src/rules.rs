@@ -24,6 +24,7 @@ mod reserved;
 mod routes;
 mod secrets;
 mod settings;
+mod storage;
 mod talos;
 mod templates;
 mod upkeep;
@@ -51,6 +52,7 @@ pub fn rules(file: &ClusterFile) -> Vec<Diagnostic> {
     paths::rules(&facts, &mut found);
     secrets::rules(&facts, &mut found);
     releases::rules(&facts, &mut found);
+    storage::rules(&facts, &mut found);
     upkeep::rules(&facts, &mut found);
     verify::rules(&facts, &mut found);
     found

@@ -699,6 +699,16 @@ codes! {
         "The controller takes a private key with its certificate. Write both, or neither.";
     841 Error GANDI_SECRET = "a Secret that Gandi's webhook may not read",
         "The webhook's chart lets it read the Secret `gandi-credentials` of cert-manager's namespace and no other. Call it so.";
+    842 Error STORAGE_CLASS = "a StorageClass that cannot be as it is written",
+        "Every class has a name of its own, and one at most is the default. Volumes that share one folder are kept, for the \
+         driver removes a volume's folder as a whole. Of a Synology NAS a class names one that the file knows and a volume that \
+         begins with `/`; a file system is chosen for `iscsi` alone, and folders of `smb` have a user.";
+    843 Error ISCSI_TOOLS = "iSCSI on a Talos without its tools",
+        "Nodes of Talos speak iSCSI by the extension `siderolabs/iscsi-tools`, and its image has none of it. Write it into \
+         `kubernetes.talos.extensions`, or make classes of protocol `nfs`. An image that `schematic` names is not judged.";
+    844 Error SYNOLOGY_NAS = "a NAS of which too little is said, or twice",
+        "Synology's driver logs into a NAS with `at`, `user` and `password`, and into those of `others`; or it reads a Secret \
+         that somebody else makes, which `clientInfoSecret` names. Write one of the two.";
     901 Error FOREIGN_FORM = "a file of others that is not in its form",
         "The inventory, the table or the output of Terraform cannot be read: whoever it is for would refuse it too, or it is \
          another kind of file. Say with `--format` what it is, or correct it. Nothing was written.";

@@ -1,18 +1,25 @@
 //! What runs on the cluster. Every add-on becomes a Helm release whose values can be read in the plan and changed here.
 
+mod storage;
+
 use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::ids::{Namespace, ObjectName, PoolName, ReleaseName};
-use crate::net::{AddressRange, HostPort};
+use crate::net::AddressRange;
 use crate::spec::forms;
 use crate::spec::ingress::ServiceType;
 use crate::spec::logs::{Elasticsearch, Loki};
 use crate::spec::secrets::SecretRef;
 use crate::units::{Size, Span};
 use crate::version::Version;
+
+pub use storage::{
+    FileSystem, Nfs, NfsClass, NfsCsi, ReclaimPolicy, SmbUser, Storage, Synology, SynologyClass, SynologyNas,
+    SynologyProtocol,
+};
 
 /// What runs on the cluster.
 #[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
@@ -183,64 +190,6 @@ pub struct HetznerCsi {
 
 fn hetzner_class() -> ObjectName {
     "hcloud-volumes".into()
-}
-
-/// Volumes.
-#[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Storage {
-    /// Folders of the nodes (local-path-provisioner). K3s brings it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub local_path: Option<Plain>,
-    /// An NFS server's folders.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub nfs: Option<Nfs>,
-    /// A Synology NAS' volumes.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub synology: Option<Synology>,
-}
-
-/// NFS.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Nfs {
-    /// The server.
-    #[schemars(with = "forms::Host")]
-    pub server: String,
-    /// The folder that it exports.
-    pub path: String,
-    /// The StorageClass' name.
-    #[serde(default = "nfs_class")]
-    pub class: ObjectName,
-}
-
-fn nfs_class() -> ObjectName {
-    "nfs".into()
-}
-
-/// Synology's CSI driver.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Synology {
-    /// The NAS.
-    pub at: HostPort,
-    /// Speak HTTPS.
-    #[serde(default)]
-    pub https: bool,
-    /// The user.
-    pub user: String,
-    /// The password.
-    pub password: SecretRef,
-    /// Argo CD installs the driver; here stands only what it reads, as a ConfigMap of namespace `synology-csi`.
-    #[serde(default)]
-    pub by_argocd: bool,
-    /// That ConfigMap's name. Its key is `client-info.yml`.
-    #[serde(default = "client_info")]
-    pub config_map: ObjectName,
-}
-
-fn client_info() -> ObjectName {
-    "synology-client-info".into()
 }
 
 /// Prometheus, Alertmanager, Grafana and their exporters.

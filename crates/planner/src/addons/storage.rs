@@ -1,13 +1,18 @@
-//! Volumes: NFS and Synology. K3s brings local-path itself.
+//! Volumes: one folder of an NFS server, and what drivers for volumes have in common. K3s brings local-path itself.
 
-use kubewright_model::desired::{DesiredObjects, DesiredRelease};
+use kubewright_model::desired::DesiredRelease;
+use kubewright_model::digest::Digest;
+use kubewright_model::host::{HostResource, UnitRun, UnitWish};
+use kubewright_model::ids::ObjectName;
 use kubewright_model::object::Manifest;
-use kubewright_model::spec::addons::{Storage, Synology};
+use kubewright_model::spec::HostSettings;
+use kubewright_model::spec::addons::{Nfs, ReclaimPolicy, Storage, Synology};
 use serde_json::{Value, json};
 
 use super::Recommended;
-use crate::context::SecretNames;
-use crate::context::groups::group;
+
+/// The part of the spec.
+pub(super) const PART: &str = "storage";
 
 /// <https://github.com/kubernetes-sigs/nfs-subdir-external-provisioner>
 const NFS: Recommended = Recommended {
@@ -17,61 +22,118 @@ const NFS: Recommended = Recommended {
     version: "4.0.18",
 };
 
-/// <https://github.com/christian-schlichtherle/synology-csi-chart>
-const SYNOLOGY_CSI: Recommended = Recommended {
-    name: SYNOLOGY,
-    repository: "https://christian-schlichtherle.github.io/synology-csi-chart",
-    chart: "synology-csi",
-    version: "0.11.1",
-};
-
-/// The namespace and the release of Synology's driver.
-pub(super) const SYNOLOGY: &str = "synology-csi";
-
-pub(super) fn releases(storage: &Storage, secrets: &mut SecretNames) -> Vec<DesiredRelease> {
-    let none = Default::default();
-    let mut releases = Vec::new();
-    if let Some(nfs) = &storage.nfs {
-        let values = json!({
-            "nfs": { "server": nfs.server, "path": nfs.path },
-            "storageClass": { "name": nfs.class },
-        });
-        releases.push(NFS.release("nfs-storage".into(), "storage", None, values, &none));
-    }
-    if let Some(synology) = storage.synology.as_ref().filter(|it| !it.by_argocd) {
-        let values = json!({ "clientInfoSecret": {
-            "create": true,
-            "clients": [{
-                "host": synology.at.host,
-                "port": synology.at.port,
-                "https": synology.https,
-                "username": synology.user,
-                "password": secrets.value("synology", Some(&synology.password)),
-            }],
-        } });
-        releases.push(SYNOLOGY_CSI.release(SYNOLOGY.into(), "storage", None, values, &none));
-    }
-    releases
+pub(super) fn nfs(nfs: &Nfs) -> DesiredRelease {
+    let values = json!({
+        "nfs": { "server": nfs.server, "path": nfs.path },
+        "storageClass": { "name": nfs.class },
+    });
+    NFS.release("nfs-storage".into(), PART, None, values, &Default::default())
 }
 
-/// The NAS and its user, for a driver that Argo CD installs.
-pub(super) fn objects(synology: &Synology, secrets: &mut SecretNames) -> Option<DesiredObjects> {
-    let password = synology.by_argocd.then(|| secrets.value("synology", Some(&synology.password)))?;
-    let Synology { at, https, user, .. } = synology;
-    // Written by hand, because the password is filled in only when it is applied: as a block of YAML by itself, in which no
-    // sign means anything.
-    let quoted = |text: &str| Value::from(text).to_string();
-    let clients = format!(
-        "---\nclients:\n  - host: {}\n    port: {}\n    https: {https}\n    username: {}\n    password: |-\n      {password}\n",
-        quoted(&at.host),
-        at.port,
-        quoted(user)
-    );
-    let client_info = Manifest(json!({
-        "apiVersion": "v1",
-        "kind": "ConfigMap",
-        "metadata": { "name": synology.config_map, "namespace": SYNOLOGY },
-        "data": { "client-info.yml": clients },
-    }));
-    Some(group("synology", "storage", vec![client_info]))
+/// A StorageClass, as drivers have it in common.
+pub(super) struct Class<'a> {
+    pub(super) name: &'a ObjectName,
+    pub(super) provisioner: &'static str,
+    pub(super) parameters: Value,
+    pub(super) default: bool,
+    pub(super) reclaim_policy: ReclaimPolicy,
+    pub(super) mount_options: &'a [String],
+}
+
+impl Class<'_> {
+    /// Claims wait for nothing but the driver: its volumes are reached from every node. Both drivers make volumes larger.
+    pub(super) fn manifest(&self) -> Manifest {
+        let mut class = json!({
+            "apiVersion": "storage.k8s.io/v1",
+            "kind": "StorageClass",
+            "metadata": {
+                "name": self.name,
+                "annotations": { "storageclass.kubernetes.io/is-default-class": self.default.to_string() },
+            },
+            "provisioner": self.provisioner,
+            "parameters": self.parameters,
+            "reclaimPolicy": self.reclaim_policy,
+            "volumeBindingMode": "Immediate",
+            "allowVolumeExpansion": true,
+        });
+        if !self.mount_options.is_empty() {
+            class["mountOptions"] = json!(self.mount_options);
+        }
+        Manifest(class)
+    }
+}
+
+/// StorageClasses that are objects of ours, by name.
+pub(super) fn classes(storage: &Storage) -> Vec<ObjectName> {
+    let nfs = storage.nfs_csi.iter().flat_map(|it| it.classes.keys());
+    let synology = storage.synology.iter().filter(|it| !it.by_argocd).flat_map(|it| it.classes.keys());
+    nfs.chain(synology).cloned().collect()
+}
+
+/// What the host of a node needs, so that its kubelet mounts what it is told to.
+///
+/// Folders of `nfs` are mounted by the kubelet with the host's own `mount.nfs`. The CSI driver for NFS mounts in its own pod,
+/// whose image brings that program (`nfs-common` in its Dockerfile at v4.13.4), and so does Synology's with shared folders
+/// (`nfs-utils` and `cifs-utils` in its Dockerfile at v1.2.1); for iSCSI it calls the host's `iscsiadm`, by chroot
+/// (`pkg/utils/hostexec`), and that wants the host's `iscsid`.
+pub(super) fn host_resources(storage: &Storage, settings: &HostSettings) -> Vec<HostResource> {
+    let family = Family::of(settings);
+    let mut resources = Vec::new();
+    if storage.nfs.is_some() {
+        resources.push(HostResource::Package(family.nfs().into()));
+    }
+    if storage.synology.as_ref().is_some_and(Synology::speaks_iscsi) {
+        resources.push(HostResource::Package(family.iscsi().into()));
+        resources.push(HostResource::Unit(UnitWish {
+            name: "iscsid.service".into(),
+            content: None,
+            enabled: true,
+            run: UnitRun::Running,
+            // Nothing of ours is in its configuration.
+            reads: Digest::of(""),
+        }));
+    }
+    resources
+}
+
+/// Whose names packages have. Only `hosts.os` tells; without it, Debian's and Ubuntu's.
+#[derive(Clone, Copy)]
+enum Family {
+    Debian,
+    RedHat,
+    Suse,
+}
+
+/// How names of systems begin that have Red Hat's packages.
+const RED_HAT: [&str; 7] = ["rocky", "alma", "red hat", "rhel", "centos", "fedora", "oracle"];
+/// The same of SUSE's.
+const SUSE: [&str; 3] = ["suse", "sles", "opensuse"];
+
+impl Family {
+    fn of(settings: &HostSettings) -> Self {
+        let os = settings.os.as_deref().unwrap_or_default().trim().to_lowercase();
+        let begins = |names: &[&str]| names.iter().any(|name| os.starts_with(name));
+        match (begins(&RED_HAT), begins(&SUSE)) {
+            (true, _) => Self::RedHat,
+            (_, true) => Self::Suse,
+            _ => Self::Debian,
+        }
+    }
+
+    /// What brings `mount.nfs`.
+    fn nfs(self) -> &'static str {
+        match self {
+            Self::Debian => "nfs-common",
+            Self::RedHat => "nfs-utils",
+            Self::Suse => "nfs-client",
+        }
+    }
+
+    /// What brings `iscsiadm` and `iscsid`.
+    fn iscsi(self) -> &'static str {
+        match self {
+            Self::Debian | Self::Suse => "open-iscsi",
+            Self::RedHat => "iscsi-initiator-utils",
+        }
+    }
 }

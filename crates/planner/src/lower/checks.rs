@@ -6,7 +6,7 @@ use kubewright_model::desired::{DesiredCheck, DesiredObjects, DesiredRelease};
 use kubewright_model::ids::{Namespace, NodeName};
 use kubewright_model::net::HostPort;
 use kubewright_model::object::{Manifest, ObjectKey};
-use kubewright_model::spec::verify::{ServiceCheck, UrlCheck};
+use kubewright_model::spec::verify::{ObjectCheck, ServiceCheck, UrlCheck};
 use serde_json::Value;
 
 use crate::addons;
@@ -40,6 +40,7 @@ pub(super) fn checks(
     checks.extend(
         made.into_iter().map(|(name, pods)| check(parts.of(pods.namespace.as_ref()), name, Condition::Pods(pods))),
     );
+    checks.extend(storage_classes(context));
     let routes = context.file.spec.ingress.routes.keys();
     checks.extend(
         routes.map(|host| check(Group::Ingress, format!("route {host}"), Condition::Route { host: host.clone() })),
@@ -55,6 +56,14 @@ pub(super) fn checks(
     );
     checks.extend(asked(&parts, &nodes));
     checks
+}
+
+/// The StorageClasses that we make, where there are any.
+fn storage_classes(context: &Context<'_>) -> Option<DesiredCheck> {
+    let names = addons::classes(&context.file.spec.addons);
+    let at_least = u32::try_from(names.len()).ok().filter(|count| *count > 0)?;
+    let classes = ObjectCheck { kind: "StorageClass".into(), namespace: None, names, at_least, ready: false };
+    Some(check(Group::AddOns, "storage classes", Condition::Objects(classes)))
 }
 
 /// What belongs to what, by where it is.

@@ -5,6 +5,7 @@ mod hetzner;
 mod kube_vip;
 mod logs;
 mod rke2;
+mod storage;
 
 use kubewright_model::desired::{Body, Desired, MemberRecipes};
 use kubewright_model::host::HostResource;

@@ -21,8 +21,7 @@ use kubewright_model::text::Text;
 
 use super::{Context, SecretNames, cloud, load_balancers};
 use crate::context::nodes::NodePlan;
-use crate::distributions;
-use crate::{haproxy, keepalived};
+use crate::{addons, distributions, haproxy, keepalived};
 
 /// Hosts of nodes, then the hypervisors that need a word from us.
 pub(super) fn hosts(
@@ -201,6 +200,7 @@ fn resources(
         resources.push(HostResource::Unit(kmsg_unit()));
     }
     if node.is_node() {
+        resources.extend(addons::host_resources(&context.file.spec.addons, settings));
         resources.extend(distributions::host_resources(context, node));
     }
     resources.extend(cloud::nat_resources(context, node));

@@ -71,6 +71,8 @@ fn values<'a>(facts: &Facts<'a>) -> Vec<(SpecPath, &'a IndexMap<String, Value>)>
     add("addons/metallb/values", addons.metallb.as_ref().map(|it| &it.values));
     add("addons/metricsServer/values", addons.metrics_server.as_ref().map(|it| &it.values));
     add("addons/storage/localPath/values", addons.storage.local_path.as_ref().map(|it| &it.values));
+    add("addons/storage/nfsCsi/values", addons.storage.nfs_csi.as_ref().map(|it| &it.values));
+    add("addons/storage/synology/values", addons.storage.synology.as_ref().map(|it| &it.values));
     add("addons/monitoring/values", addons.monitoring.as_ref().map(|it| &it.values));
     add("addons/loki/values", addons.loki.as_ref().map(|it| &it.values));
     add("addons/loki/alloy/values", addons.loki.as_ref().map(|it| &it.alloy.values));

@@ -60,11 +60,6 @@ pub(super) fn rules(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
         let path = at(&format!("addons/{place}/byArgocd"));
         say(codes::ARGOCD_MISSING, path, message, "add `addons.argocd`, or remove `byArgocd`");
     }
-    if let Some(nfs) = addons.storage.nfs.as_ref().filter(|nfs| !nfs.path.starts_with('/')) {
-        let path = at("addons/storage/nfs/path");
-        let message = format!("`{}` does not begin with `/`", nfs.path);
-        say(codes::NFS_PATH, path, message, "write the folder as the server exports it: `/volume1/kubernetes`");
-    }
     elasticsearch(facts, &mut say);
     vault(facts, &mut say);
     vault_doors(facts, &mut say);
@@ -361,7 +356,8 @@ fn vault(facts: &Facts<'_>, say: &mut impl FnMut(Code, SpecPath, String, &str)) 
 fn volumes(facts: &Facts<'_>, say: &mut impl FnMut(Code, SpecPath, String, &str)) {
     let addons = &facts.spec.addons;
     let storage = &addons.storage;
-    let own = storage.local_path.is_some() || storage.nfs.is_some() || storage.synology.is_some();
+    let drivers = [storage.nfs.is_some(), storage.nfs_csi.is_some(), storage.synology.is_some()];
+    let own = storage.local_path.is_some() || drivers.contains(&true);
     let perhaps = !addons.charts.is_empty() || !addons.manifests.is_empty() || is_gitops(facts);
     if facts.spec.kubernetes.distribution == Distribution::K3s || own || perhaps {
         return;

@@ -93,18 +93,24 @@ fn of_hosts<'a>(facts: &Facts<'a>) -> Vec<Place<'a>> {
 fn of_addons<'a>(facts: &Facts<'a>) -> Vec<Place<'a>> {
     let addons = &facts.spec.addons;
     let synology = addons.storage.synology.as_ref();
+    let smb = synology.and_then(|it| it.smb.as_ref()).map(|smb| &smb.password);
     let grafana = addons.monitoring.as_ref().and_then(|it| it.grafana_password.as_ref());
     let elastic = addons.elasticsearch.as_ref().and_then(|it| it.password.as_ref());
     let argocd = addons.argocd.as_ref();
     let admin = argocd.and_then(|it| it.admin_password.as_ref());
     let root = argocd.and_then(|it| it.root.as_ref()?.credentials.as_ref());
     let mut all: Vec<Place<'a>> = vec![
-        (synology.map(|it| &it.password), at("addons/storage/synology/password"), Outside),
+        (synology.and_then(|it| it.password.as_ref()), at("addons/storage/synology/password"), Outside),
+        (smb, at("addons/storage/synology/smb/password"), Outside),
         (grafana, at("addons/monitoring/grafanaPassword"), Anywhere),
         (elastic, at("addons/elasticsearch/password"), Anywhere),
         (admin, at("addons/argocd/adminPassword"), Anywhere),
         (root, at("addons/argocd/root/credentials"), Outside),
     ];
+    for (index, nas) in synology.iter().flat_map(|it| &it.others).enumerate() {
+        let path = at("addons/storage/synology/others").then(index).then("password");
+        all.push((Some(&nas.password), path, Outside));
+    }
     for (name, repository) in argocd.iter().flat_map(|it| &it.repositories) {
         let path = at("addons/argocd/repositories").then(name);
         all.push((repository.password.as_ref(), path.then("password"), Outside));
@@ -223,6 +229,6 @@ mod tests {
     fn every_place_of_a_secret_is_known() {
         let schema = kubewright_model::spec::schema::json_schema().to_string();
         let places = schema.matches("#/$defs/SecretRef").count();
-        assert_eq!(places, 30, "a field for a secret came or went: correct `references`, then this number");
+        assert_eq!(places, 32, "a field for a secret came or went: correct `references`, then this number");
     }
 }
