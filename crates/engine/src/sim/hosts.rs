@@ -485,6 +485,15 @@ fn starts(machine: &mut Machine, unit: &UnitWish) -> bool {
     should_run && (!active || (!fresh && unit.run != UnitRun::Oneshot))
 }
 
+/// The packages that bring a unit: one that is called like it, but for the daemon of iSCSI.
+fn packages_with(unit: &str) -> impl Iterator<Item = &str> {
+    let others: &[&str] = match unit {
+        "iscsid.service" => &["open-iscsi", "iscsi-initiator-utils"],
+        _ => &[],
+    };
+    std::iter::once(unit.trim_end_matches(".service")).chain(others.iter().copied())
+}
+
 /// Writes a unit's file, enables it, and sees to it that it runs as wished. Returns whether anything changed.
 fn place_unit(
     machine: &mut Machine,
@@ -492,9 +501,8 @@ fn place_unit(
     unit: &UnitWish,
     content: Option<&str>,
 ) -> Result<bool, HostError> {
-    let stem = unit.name.trim_end_matches(".service");
     let there = machine.host.units.get(&unit.name).cloned();
-    if content.is_none() && there.is_none() && !machine.host.packages.contains(stem) {
+    if content.is_none() && there.is_none() && !packages_with(&unit.name).any(|it| machine.host.packages.contains(it)) {
         return Err(failed(
             host,
             &unit.name,
