@@ -79,7 +79,8 @@ fn in_order(node: &Node<'_>, mut make: Vec<HostResource>) -> Vec<HostResource> {
 fn those_that_leave(draft: &Draft<'_>, node: &Node<'_>) -> Vec<StepId> {
     let by_itself = draft.desired.kubernetes.distribution == Distribution::Talos && node.member.is_some();
     // A host that was there before us may be that of a node with another name, which has still to be saved and ended.
-    let may_be_another = *node.machine.body == Body::Existing && !draft.has(&id("leave", node.name()));
+    let unseen = matches!(node.standing, Standing::Off(_)) && *node.machine.body == Body::Existing;
+    let may_be_another = unseen && !draft.has(&id("leave", node.name()));
     if node.seen.is_some() || !(by_itself || may_be_another) {
         return Vec::new();
     }
