@@ -703,9 +703,10 @@ codes! {
         "Every class has a name of its own, and one at most is the default. Volumes that share one folder are kept, for the \
          driver removes a volume's folder as a whole. Of a Synology NAS a class names one that the file knows and a volume that \
          begins with `/`; a file system is chosen for `iscsi` alone, and folders of `smb` have a user.";
-    843 Error ISCSI_TOOLS = "iSCSI on a Talos without its tools",
-        "Nodes of Talos speak iSCSI by the extension `siderolabs/iscsi-tools`, and its image has none of it. Write it into \
-         `kubernetes.talos.extensions`, or make classes of protocol `nfs`. An image that `schematic` names is not judged.";
+    843 Error ISCSI_TOOLS = "iSCSI where nodes do not speak it",
+        "Nodes of Talos speak iSCSI by the extension `siderolabs/iscsi-tools`, which the image has not without a word. Write it \
+         into `kubernetes.talos.extensions`; an image that `schematic` names is not judged. Containers do not speak it at all. \
+         Classes of protocol `nfs` need nothing of a node.";
     844 Error SYNOLOGY_NAS = "a NAS of which too little is said, or twice",
         "Synology's driver logs into a NAS with `at`, `user` and `password`, and into those of `others`; or it reads a Secret \
          that somebody else makes, which `clientInfoSecret` names. Write one of the two.";

@@ -29,6 +29,7 @@ pub(super) fn rules(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
             synology_class(synology, class, &at("addons/storage/synology/classes").then(name), found);
         }
         iscsi(facts, synology, found);
+        containers(facts, synology, found);
     }
     classes(facts, found);
 }
@@ -101,6 +102,17 @@ fn synology_class(synology: &Synology, class: &SynologyClass, path: &SpecPath, f
     if class.protocol == SynologyProtocol::Smb && synology.smb.is_none() {
         let message = "nothing says who may read and write its folders".to_string();
         say("protocol", message, "write `smb: { user: …, password: … }` beside `classes`");
+    }
+}
+
+/// The kernel speaks iSCSI for no container, and the daemon does not start in one (`ConditionVirtualization=!private-users`
+/// in Debian's `iscsid.service`).
+fn containers(facts: &Facts<'_>, synology: &Synology, found: &mut Vec<Diagnostic>) {
+    let container = facts.nodes.iter().find(|node| node.is_node() && node.lxc().is_some());
+    if let Some(node) = container.filter(|_| synology.speaks_iscsi()) {
+        let message = format!("`{}` is a container, and no container speaks iSCSI", node.name);
+        let help = "write classes of protocol `nfs`, or make nodes of `vm`";
+        refuse(codes::ISCSI_TOOLS, at("addons/storage/synology"), message, help, found);
     }
 }
 
