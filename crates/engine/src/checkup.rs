@@ -15,6 +15,7 @@ use crate::Loadout;
 use crate::holes;
 use crate::places::Places;
 use crate::sops::{Form, KeyPath, Openers, openers};
+use crate::world::talos::fault;
 
 /// How a secret is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -79,17 +80,22 @@ impl Checkup {
 pub fn checkup(file: &ClusterFile, desired: &Desired, places: &Places) -> Checkup {
     let references = references(file);
     let closed = desired.sops_file.is_some() && places.opened().is_err();
-    let state = |place: &SecretRef| match place {
+    let talos = SpecPath::root().then("spec").then("kubernetes").then("talos").then("secrets");
+    let state = |path: &SpecPath, place: &SecretRef| match place {
         // Why not is told of the file, once.
         SecretRef { sops: Some(_), .. } if closed => (false, Some("its file does not open here".into())),
         SecretRef { generate: Some(_), .. } => (true, Some("made on first use".to_string())),
         place => match holes::read(place, places) {
+            Ok(text) if *path == talos => {
+                let why = fault(&text);
+                (why.is_none(), why)
+            }
             Ok(_) => (true, None),
             Err(why) => (false, Some(why)),
         },
     };
     let secrets = references.iter().map(|(path, place)| {
-        let (there, why) = state(place);
+        let (there, why) = state(path, place);
         SecretState { named_at: path.to_string(), place: place.place(), there, why }
     });
     let secrets = secrets.collect();

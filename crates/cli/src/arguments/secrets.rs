@@ -76,6 +76,9 @@ pub(crate) struct Set {
     /// Take what is in this file.
     #[arg(long, value_name = "FILE")]
     pub(crate) file: Option<PathBuf>,
+    /// Replace the secrets of a Talos cluster that are there; no other value needs it.
+    #[arg(short, long)]
+    pub(crate) yes: bool,
 }
 
 #[derive(Debug, Args)]

@@ -116,3 +116,46 @@ fn an_editor_that_is_ended_leaves_nothing_behind() {
     assert_eq!(left(folder.path()), Vec::<PathBuf>::new());
     assert_eq!(fs::read_to_string(folder.path().join("s.yaml")).unwrap(), before);
 }
+
+/// The secrets of a Talos cluster are neither replaced by what are none, nor without a word that it is meant.
+#[test]
+fn the_secrets_of_talos_are_only_replaced_by_others_and_when_it_is_meant() {
+    let folder = tempfile::tempdir().unwrap();
+    let talos = SPEC.replace(
+        "k3s, version: v1.31.4+k3s1",
+        "talos, version: v1.34.1, talos: { version: v1.11.5, secrets: { sops: talos } }",
+    );
+    let talos = talos.replace("10.0.0.0/24", "10.0.0.0/24, gateway: 10.0.0.254, nameservers: [10.0.0.254]");
+    fs::write(folder.path().join("cluster.yaml"), talos).unwrap();
+    let run = |arguments: &[&str]| {
+        let ran = kubewright(folder.path(), arguments).env("NO_COLOR", "1").output().unwrap();
+        let said = [ran.stdout, ran.stderr].concat();
+        (ran.status.code(), String::from_utf8_lossy(&said).into_owned())
+    };
+    let kept = || fs::read_to_string(folder.path().join("s.yaml")).unwrap();
+    assert_eq!(run(&["init"]).0, Some(0));
+    let begun = kept();
+    for junk in ["hello", "", "cluster: { id: a }"] {
+        fs::write(folder.path().join("junk"), junk).unwrap();
+        let (code, said) = run(&["set", "talos", "--file", "junk", "--yes"]);
+        assert_ne!(code, Some(0), "{said}");
+        assert_eq!(kept(), begun);
+    }
+    let other = kubewright_engine::Engine::new_talos_secrets().unwrap();
+    fs::write(folder.path().join("other"), other.expose()).unwrap();
+    let (code, said) = run(&["set", "talos", "--file", "other"]);
+    assert_eq!((code, kept()), (Some(5), begun), "{said}");
+    assert!(said.contains("nobody agreed") && said.contains("--yes"), "{said}");
+    let (code, said) = run(&["set", "talos", "--file", "other", "--yes"]);
+    assert_eq!(code, Some(0), "{said}");
+    let (_, said) = run(&["check"]);
+    assert!(said.contains("✓ spec.kubernetes.talos.secrets"), "{said}");
+    // What came there by another way is looked at, too.
+    let editor = "sh -c 'printf \"talos: hello\\n\" > \"$1\"' edit";
+    assert!(kubewright(folder.path(), &["edit"]).env("EDITOR", editor).output().unwrap().status.success());
+    let (code, said) = run(&["check"]);
+    assert_eq!(code, Some(7), "{said}");
+    assert!(said.contains("✗ spec.kubernetes.talos.secrets") && said.contains("no file of secrets of Talos"), "{said}");
+    // Junk is no loss.
+    assert_eq!(run(&["set", "talos", "--file", "other"]).0, Some(0));
+}

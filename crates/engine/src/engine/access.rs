@@ -80,6 +80,11 @@ impl Engine {
         talos::generated()
     }
 
+    /// Why a text is no file of `talosctl gen secrets`, without its values; none where it is one.
+    pub fn talos_secrets_fault(text: &Secret) -> Option<String> {
+        talos::fault(text)
+    }
+
     /// The secrets that a cluster of Talos is made of, as a file that `talosctl` reads; or why there are none.
     pub fn talos_secrets(&self, desired: &Desired) -> Result<Secret, String> {
         if desired.kubernetes.distribution != Distribution::Talos {

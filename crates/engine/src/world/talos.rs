@@ -51,6 +51,11 @@ pub(crate) fn generated() -> Result<Secret, String> {
     Bundle::generate(SystemTime::now()).map(|bundle| bundle.to_yaml())
 }
 
+/// Why a text is no file of `talosctl gen secrets`; none where it is one.
+pub(crate) fn fault(text: &Secret) -> Option<String> {
+    Bundle::parse(text, SystemTime::now()).err().map(|found| found.join("; "))
+}
+
 /// The client's configuration of `talosctl` for a cluster with these secrets.
 pub(crate) fn talosconfig(secrets: &Secret, cluster: &str, endpoints: &[String]) -> Result<Secret, String> {
     let now = SystemTime::now();

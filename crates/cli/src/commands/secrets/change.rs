@@ -3,8 +3,8 @@
 use std::io::{IsTerminal as _, Read as _};
 use std::path::Path;
 
-use kubewright_engine::checkup;
 use kubewright_engine::sops::KeyPath;
+use kubewright_engine::{Engine, checkup};
 use kubewright_model::diagnostic::nearest;
 use kubewright_model::secret::Secret;
 use kubewright_model::source::MAX_BYTES;
@@ -44,6 +44,9 @@ pub(super) fn set(wish: &Set, environment: Option<&str>) -> Result<Done, Problem
         unused(&book, &key);
         return Ok(Done::Well);
     }
+    if of_talos(&book, &key) {
+        may_be_talos(&key, before.as_ref(), &value, wish.yes)?;
+    }
     open.file.set(&key, &value).map_err(|why| Problem::new(Done::Usage, why))?;
     open.save()?;
     let before = before.filter(|before| !before.expose().is_empty());
@@ -51,6 +54,30 @@ pub(super) fn set(wish: &Set, environment: Option<&str>) -> Result<Done, Problem
     say!("{key} {what}, in {}", open.path.display());
     unused(&book, &key);
     Ok(Done::Well)
+}
+
+/// Whether a key is the one at which the spec has the secrets of a cluster of Talos.
+fn of_talos(book: &Book, key: &KeyPath) -> bool {
+    let talos = book.file.spec.kubernetes.talos.as_ref();
+    let named = talos.and_then(|talos| talos.secrets.as_ref()?.sops.as_deref());
+    named.and_then(|named| named.parse::<KeyPath>().ok()).is_some_and(|named| named == *key)
+}
+
+/// Without those secrets nobody speaks to the nodes any more: they are neither replaced by what are none, nor unasked.
+fn may_be_talos(key: &KeyPath, before: Option<&Secret>, value: &Secret, yes: bool) -> Result<(), Problem> {
+    if let Some(why) = Engine::talos_secrets_fault(value) {
+        let what = format!("{key} holds the secrets of the Talos cluster, and what was given are none");
+        let hint = "`talosctl gen secrets` writes such a file; nothing was put anywhere";
+        return Err(Problem::new(Done::Invalid, what).because(why).hint(hint));
+    }
+    let stands = before.is_some_and(|before| Engine::talos_secrets_fault(before).is_none());
+    if stands && !yes {
+        let what =
+            format!("{key} holds the secrets of a Talos cluster already: nobody agreed that others replace them");
+        let hint = "where no cluster was made of them, or the file holds the same cluster's, add `--yes`";
+        return Err(Problem::new(Done::Blocked, what).hint(hint));
+    }
+    Ok(())
 }
 
 /// Takes one value out of the file.

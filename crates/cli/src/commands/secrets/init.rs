@@ -122,7 +122,7 @@ fn talos(book: &Book, file: &mut SopsFile) -> Result<bool, Problem> {
         made.map_err(|why| Problem::new(Done::Unfinished, "the secrets of Talos cannot be made").because(why))?;
     file.set(&place, &made).map_err(|why| Problem::new(Done::Usage, why))?;
     say!("made the secrets of a new Talos cluster, under {place}");
-    let other = format!("`kubewright secrets set {} --file secrets.yaml`", word(key));
+    let other = format!("`kubewright secrets set {} --file secrets.yaml --yes`", word(key));
     remark!("→ {}", runnable(&format!("a cluster that stands already has its own, which take their place: {other}")));
     Ok(true)
 }
