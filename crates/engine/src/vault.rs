@@ -161,6 +161,7 @@ impl Vault<'_> {
 
     /// Has Vault make its keys and its root token.
     async fn initialize(&self, pod: &str, tell: &(dyn Fn(String) + Send + Sync)) -> Result<(), ClusterError> {
+        self.keep_aside(tell)?;
         tell(format!("initialising {pod}; its keys are kept as `{UNSEAL_KEYS}` and `{ROOT_TOKEN}`"));
         let wish = json!({ "secret_shares": self.wish.shares, "secret_threshold": self.wish.threshold });
         let answer = self.ask(pod, ("PUT", "sys/init", Some(wish)), None).await?;
@@ -172,6 +173,31 @@ impl Vault<'_> {
         };
         self.keys.keep(UNSEAL_KEYS, &Secret::new(keys.join("\n")))?;
         self.keys.keep(ROOT_TOKEN, &Secret::new(token.to_string()))
+    }
+
+    /// Keys that are kept already are those of a Vault that was here before, as of the cluster before a rebuild: its volumes
+    /// and their backups open with nothing else. They get a name of their own before Vault makes others. Where a run was cut
+    /// off right after that, they have it already.
+    fn keep_aside(&self, tell: &(dyn Fn(String) + Send + Sync)) -> Result<(), ClusterError> {
+        let before = [UNSEAL_KEYS, ROOT_TOKEN].map(|name| (name, self.keys.kept(name)));
+        if before.iter().all(|(_, kept)| kept.is_none()) {
+            return Ok(());
+        }
+        let name = |name: &str, number: usize| format!("{name}.{number}");
+        // The two of one Vault get one number.
+        let free = |number: &usize| {
+            before.iter().all(|(it, kept)| {
+                let there = self.keys.kept(&name(it, *number));
+                there.is_none() || there == *kept
+            })
+        };
+        let number = (1..).find(free).unwrap_or(1);
+        for (it, kept) in before {
+            let Some(kept) = kept else { continue };
+            self.keys.keep(&name(it, number), &kept)?;
+            tell(format!("`{it}` is of a Vault that was here before: it is kept as `{}`", name(it, number)));
+        }
+        Ok(())
     }
 
     /// Unseals a server, when it has joined those that hold what it lacks.

@@ -131,6 +131,7 @@ impl State {
         if let Some(own) = own {
             self.cluster.enter(host.clone(), own);
         }
+        self.seal_vault();
     }
 
     /// All other nodes are taken out of the books.

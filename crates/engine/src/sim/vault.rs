@@ -29,6 +29,11 @@ impl State {
         }
     }
 
+    /// Each of its pods is a new one, with the volume that it had.
+    pub(super) fn seal_vault(&mut self) {
+        self.cluster.vault.iter_mut().for_each(|vault| vault.open.clear());
+    }
+
     /// What a look shows, where its release is there.
     pub(super) fn vault_seen(&self, now: u64) -> Option<VaultSeen> {
         self.runs(CHART, now).ok()?;

@@ -216,3 +216,53 @@ async fn a_vault_is_initialised_unsealed_and_set_up_once() {
     assert!(keys.kept(ROOT_TOKEN).is_some());
     assert!(!changes().contains(&"sys/init".to_string()));
 }
+
+/// A server that is new until it is initialised, and then takes its own keys.
+#[derive(Default)]
+struct Fresh(Mutex<(bool, bool)>);
+
+#[async_trait]
+impl Wire for Fresh {
+    async fn call(&self, _: &str, call: Call<'_>, _: Option<&Secret>) -> Result<(u16, Value), ClusterError> {
+        let mut state = self.0.lock().unwrap();
+        let answer = match call.1 {
+            "sys/init" => {
+                state.0 = true;
+                serde_json::json!({ "keys_base64": ["new"], "root_token": "new token" })
+            }
+            "sys/unseal" => {
+                state.1 = true;
+                serde_json::json!({ "sealed": false })
+            }
+            _ => serde_json::json!({ "initialized": state.0, "sealed": !state.1 }),
+        };
+        Ok((200, answer))
+    }
+}
+
+/// What a Vault before it left behind opens its volumes still.
+#[tokio::test]
+async fn the_keys_of_a_vault_before_are_kept_beside_those_of_a_new_one() {
+    let keys = Kept::default();
+    let keep = |name: &str, text: &str| keys.keep(name, &Secret::new(text.to_string())).unwrap();
+    let kept = |name: &str| keys.kept(name).map(|kept| kept.expose().clone());
+    let empty = DesiredVault { key_value: Vec::new(), policies: BTreeMap::new(), roles: BTreeMap::new(), ..wish(1) };
+    keep(UNSEAL_KEYS, "old");
+    keep(ROOT_TOKEN, "old token");
+    let begun = async |wire: &Fresh| Vault { wire, keys: &keys, wish: &empty }.settle(&|_| ()).await.unwrap();
+    let wire = Fresh::default();
+    assert!(begun(&wire).await);
+    assert_eq!(kept(UNSEAL_KEYS).as_deref(), Some("new"));
+    assert_eq!(kept("vault-unseal-keys.1").as_deref(), Some("old"));
+    assert_eq!(kept("vault-root-token.1").as_deref(), Some("old token"));
+    // One that stands is left, with its keys.
+    assert!(!begun(&wire).await);
+    assert_eq!(kept("vault-unseal-keys.2"), None);
+    // The next one takes the next number; the first keys stay.
+    assert!(begun(&Fresh::default()).await);
+    assert_eq!(kept("vault-unseal-keys.1").as_deref(), Some("old"));
+    assert_eq!(kept("vault-unseal-keys.2").as_deref(), Some("new"));
+    // A run that was cut off after they were put aside puts nothing aside twice.
+    assert!(begun(&Fresh::default()).await);
+    assert_eq!(kept("vault-unseal-keys.3"), None);
+}
