@@ -43,6 +43,10 @@ pub(super) fn run(arguments: &Arguments, asked: &arguments::Plan) -> Result<Done
         let problem = Problem::new(Done::Usage, "a saved plan names the file of its spec, and standard input has none");
         return Err(problem.hint("write the spec to a file, and plan that"));
     }
+    if let Some(out) = asked.out.as_deref().filter(|out| !is_of_a_plan(out)) {
+        let problem = Problem::new(Done::Usage, format!("{} does not end with `.json`", out.display()));
+        return Err(problem.hint("`kubewright apply` knows a saved plan from a spec by that"));
+    }
     let reading = Reading::for_a_plan(arguments, asked.output);
     let asks_hosts = reading.asks_hosts && !asked.assume_empty;
     let loadout = source::read(&asked.file, Reading { asks_hosts, ..reading })?;
@@ -97,9 +101,14 @@ fn save(out: &Path, asked: &arguments::Plan, environment: Option<&str>, plan: &P
     write(out, &text)
 }
 
+/// Whether a file may hold a saved plan; every other one is a spec.
+fn is_of_a_plan(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "json")
+}
+
 /// Reads a saved plan; nothing when the file is a spec.
 pub(super) fn saved(path: &Path) -> Result<Option<Saved>, Problem> {
-    if path.extension().is_none_or(|extension| extension != "json") {
+    if !is_of_a_plan(path) {
         return Ok(None);
     }
     let refuse = |why: String| {
