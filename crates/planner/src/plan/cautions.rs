@@ -8,6 +8,7 @@ use kubewright_model::host::HostResource;
 use kubewright_model::ids::NodeName;
 use kubewright_model::observed::{Observed, Seen};
 use kubewright_model::plan::Weight;
+use kubewright_model::spec::Distribution;
 use kubewright_model::spec::kubernetes::Datastore;
 use kubewright_model::talos::{MachineConfig, TalosSeen, links};
 use kubewright_model::version::Version;
@@ -178,8 +179,14 @@ pub(super) fn redundancy(draft: &mut Draft<'_>, standings: &Standings<'_>) {
     let message = format!(
         "etcd goes from {before} members to {after}: until now it stood the loss of {losses}, and then it stands none"
     );
-    let help = "keep 3 servers; or save etcd first, for with the one that stays the cluster is lost";
-    draft.note(Weight::Warns, Subject::Cluster, message, help);
+    let saves = match draft.desired.kubernetes.distribution {
+        Distribution::K3s => "`k3s etcd-snapshot save` on a server",
+        Distribution::Rke2 => "`rke2 etcd-snapshot save` on a server",
+        Distribution::Kubeadm => "`etcdctl snapshot save` on a server",
+        Distribution::Talos => "`talosctl etcd snapshot FILE`, with what `kubewright talosconfig` writes",
+    };
+    let help = format!("keep 3 servers; or save etcd first ({saves}), for with the one that stays the cluster is lost");
+    draft.note(Weight::Warns, Subject::Cluster, message, &help);
 }
 
 #[cfg(test)]
