@@ -19,8 +19,8 @@ use crate::source;
 
 pub(super) fn set(wish: &Set, environment: Option<&str>) -> Result<Done, Problem> {
     let key = place(&wish.key)?;
-    let plain = wish.spec.extension().is_none() && wish.spec.components().count() == 1;
-    if plain && wish.spec != Path::new(source::STANDARD_INPUT) && !wish.spec.exists() {
+    let yaml = wish.spec.extension().is_some_and(|ending| ending == "yaml" || ending == "yml");
+    if !yaml && wish.spec != Path::new(source::STANDARD_INPUT) && !wish.spec.exists() {
         // What stands there may be the secret itself, so it is not repeated.
         let problem = Problem::new(Done::Usage, "a value is never an argument: the shell would keep it in its history");
         return Err(problem
