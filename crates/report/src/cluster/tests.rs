@@ -13,13 +13,23 @@ use super::*;
 /// DevBoard as the planner understands it, without its recipes.
 const DEVBOARD: &str = include_str!("tests/devboard.json");
 
-fn devboard() -> Desired {
-    serde_json::from_str(DEVBOARD).unwrap()
+pub(super) fn devboard() -> Desired {
+    devboard_with(&[])
+}
+
+/// No page tells of recipes.
+fn without_recipes(desired: &mut Value) {
+    let recipe = json!({ "title": "", "effect": "look", "version": null, "steps": [], "gives": [] });
+    desired["leaving"] = json!({ "server": recipe, "agent": recipe });
+    for member in desired["members"].as_array_mut().unwrap() {
+        member["recipes"] = json!({ "join": recipe, "upgrade": recipe, "leave": recipe });
+    }
 }
 
 /// DevBoard with some values changed, by JSON pointer.
 fn devboard_with(changes: &[(&str, Value)]) -> Desired {
     let mut value: Value = serde_json::from_str(DEVBOARD).unwrap();
+    without_recipes(&mut value);
     for (pointer, new) in changes {
         *value.pointer_mut(pointer).unwrap_or_else(|| panic!("nothing at {pointer}")) = new.clone();
     }

@@ -1,17 +1,17 @@
 //! What stands in the picture, and what leads where.
 
-use kubewright_model::desired::Desired;
-use serde_json::{Value, json};
+use serde_json::json;
 
+use crate::cluster::tests::devboard;
 use crate::{Language, document};
 
 #[test]
 fn a_haproxy_leads_to_the_control_plane() {
-    let mut devboard: Value = serde_json::from_str(include_str!("../tests/devboard.json")).unwrap();
     let listen = json!([{ "port": 6443, "to": 6443 }, { "port": 80, "to": 80 }]);
     let balancer = json!({ "name": "api", "spec": { "by": "haproxy", "listen": listen }, "targets": [] });
-    devboard["proxies"] = json!([{ "host": "k3s-agent-2", "balancers": [balancer] }]);
-    let mut desired: Desired = serde_json::from_value(devboard).unwrap();
+    let proxies = json!([{ "host": "k3s-agent-2", "balancers": [balancer] }]);
+    let mut desired = devboard();
+    desired.proxies = serde_json::from_value(proxies).unwrap();
     desired.members.remove(2);
     let page = document(&desired, None, &[], Language::En, "FILE");
     // The server is the third thing, the balancer the fifth, after the people and the frame.
