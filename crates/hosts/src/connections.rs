@@ -19,6 +19,15 @@ use crate::{HostError, Layer};
 /// A place for one host's connection. Who holds the turn makes it; all others wait for that one.
 type Slot = Arc<Turn<Option<Arc<dyn Transport>>>>;
 
+/// By which way somebody comes in anew.
+#[derive(Clone, Copy)]
+pub(crate) enum Door {
+    /// The one that is wished, and no other.
+    New,
+    /// Any that led in before, too.
+    Before,
+}
+
 /// Connections to hosts.
 pub(crate) struct Connections {
     /// The user's own settings.
@@ -72,10 +81,14 @@ impl Connections {
     }
 
     /// Makes a connection anew, beside the one that is kept; that one goes only when the new one is open.
-    pub(crate) async fn renew(&self, host: &NodeName, way: &Way) -> Result<(), HostError> {
+    pub(crate) async fn renew(&self, host: &NodeName, way: &Way, door: Door) -> Result<(), HostError> {
         let slot = self.slot(host);
         let mut kept = slot.lock().await;
-        *kept = Some(self.open(way, true).await.map_err(|refusal| unreachable(host, refusal))?);
+        let open = match door {
+            Door::New => self.open(way, true).await,
+            Door::Before => self.open_or_before(way).await,
+        };
+        *kept = Some(open.map_err(|refusal| unreachable(host, refusal))?);
         Ok(())
     }
 

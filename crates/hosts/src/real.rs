@@ -19,7 +19,7 @@ use kubewright_model::recipe::{Recipe, SNAPSHOT};
 use kubewright_model::secret::Secret;
 use tokio::time::Instant;
 
-use crate::connections::{Connections, unreachable};
+use crate::connections::{Connections, Door, unreachable};
 use crate::passwords::{Ask, Passwords};
 use crate::recipe::{Part, Until};
 use crate::ssh::target::Home;
@@ -161,25 +161,33 @@ impl RealHosts {
     /// daemon back. Then the new one is kept.
     async fn prove_way_in(&self, host: &NodeName, way: &Way) -> Result<(), HostError> {
         let what = "setting up the SSH daemon";
-        let deadline = Instant::now() + LISTENS_AGAIN;
-        let closed = loop {
-            match self.connections.renew(host, way).await {
-                Ok(()) => {
-                    let body = change::ssh_daemon_proven();
-                    self.script(host, way, what, Job { body: &body, deadline: self.patience }).await?;
-                    return Ok(());
-                }
-                Err(closed) if !closed.may_pass() || Instant::now() > deadline => break closed,
-                Err(_) => tokio::time::sleep(LISTENS_AGAIN / 20).await,
-            }
+        let Err(closed) = self.comes_in_again(host, way, Door::New).await else {
+            let body = change::ssh_daemon_proven();
+            return self.script(host, way, what, Job { body: &body, deadline: self.patience }).await.map(drop);
         };
         let body = change::ssh_daemon_back();
         let back = match self.script(host, way, what, Job { body: &body, deadline: self.patience }).await {
-            Ok(_) => "what was there before is back".to_string(),
+            Ok(_) => match self.comes_in_again(host, way, Door::Before).await {
+                Ok(()) => "what was there before is back".to_string(),
+                Err(still) => format!("what was there before is back, and nobody gets in by that either ({still})"),
+            },
             Err(error) => format!("and it could not be put back: {error}"),
         };
         let why = format!("nobody gets in any more ({closed}); {back}");
         Err(HostError::Failed { host: host.clone(), what: what.into(), why, log: Vec::new() })
+    }
+
+    /// Comes in by a connection of its own, as soon as the daemon has read its configuration again.
+    async fn comes_in_again(&self, host: &NodeName, way: &Way, door: Door) -> Result<(), HostError> {
+        let deadline = Instant::now() + LISTENS_AGAIN;
+        loop {
+            match self.connections.renew(host, way, door).await {
+                Err(closed) if closed.may_pass() && Instant::now() <= deadline => {
+                    tokio::time::sleep(LISTENS_AGAIN / 20).await;
+                }
+                outcome => return outcome,
+            }
+        }
     }
 
     /// Looks until it holds; returns the answer that said so.

@@ -34,17 +34,21 @@ pub struct Snapshot {
 ///
 /// It cannot be read, or it is none: in words.
 pub fn proven(path: &Path) -> Result<Snapshot, String> {
+    read(path)?.end().map_err(|why| format!("{} {why}", path.display()))
+}
+
+/// Sees a whole file on this computer.
+fn read(path: &Path) -> Result<Proof, String> {
     let failed = |error: std::io::Error| format!("{} cannot be read: {error}", path.display());
     let mut file = std::fs::File::open(path).map_err(failed)?;
     let mut proof = Proof::default();
     let mut bytes = vec![0; 1 << 20];
     loop {
         match file.read(&mut bytes).map_err(failed)? {
-            0 => break,
+            0 => return Ok(proof),
             count => proof.see(&bytes[..count]),
         }
     }
-    proof.end().map_err(|why| format!("{} {why}", path.display()))
 }
 
 /// A file that has its name only when it is whole. Every Secret of a cluster is in it, so nobody else may read it.
@@ -84,7 +88,7 @@ pub(crate) fn told(snapshot: &Snapshot, path: &Path) -> String {
     format!("saved {size} of etcd as {}, SHA-256 {}", path.display(), Digest::short(&snapshot.digest))
 }
 
-/// What is known of a snapshot while it goes by.
+/// What is known of a file while it goes by.
 pub(crate) struct Proof {
     /// Of what is certainly not the digest at the end.
     before: Context,
@@ -110,15 +114,27 @@ impl Proof {
         self.tail.drain(..sure);
     }
 
+    /// How many bytes went by so far.
+    fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// The digest of all that went by so far.
+    fn digest(&self) -> Option<Digest> {
+        Digest::parse(&hex::encode(self.whole.clone().finish()))
+    }
+
+    /// That was all of it, and it is a whole snapshot of etcd.
     pub(crate) fn end(self) -> Result<Snapshot, &'static str> {
-        let Self { before, whole, tail, size } = self;
+        let digest = self.digest().ok_or("has no digest")?;
+        let Self { before, tail, size, .. } = self;
         if size <= TRAILER as u64 || size % PAGE != TRAILER as u64 {
             return Err("is cut off: it has no digest at its end");
         }
         if before.finish().as_ref() != tail {
             return Err("is damaged: its digest is another one");
         }
-        Ok(Snapshot { size, digest: Digest::parse(&hex::encode(whole.finish())).ok_or("has no digest")? })
+        Ok(Snapshot { size, digest })
     }
 }
 

@@ -52,6 +52,11 @@ impl Effect {
     pub fn begins(self) -> bool {
         matches!(self, Self::Init | Self::Restore)
     }
+
+    /// Whether its host is a member after it that was none before.
+    pub fn makes_a_member(self) -> bool {
+        self.begins() || matches!(self, Self::JoinServer | Self::JoinAgent)
+    }
 }
 
 /// Commands and files of a distribution that have one effect.

@@ -154,9 +154,7 @@ pub fn unknown(chosen: &[String], desired: &Desired, plan: &Plan) -> Vec<(String
 fn whole_node(kept: &[Step], word: &str) -> Option<Note> {
     let of = |step: &&Step| step.subject.node().is_some_and(|node| node.as_str() == word);
     let joins = |step: &Step| match &step.action {
-        Action::RunRecipe { recipe, .. } => {
-            recipe.effect.begins() || matches!(recipe.effect, Effect::JoinServer | Effect::JoinAgent)
-        }
+        Action::RunRecipe { recipe, .. } => recipe.effect.makes_a_member(),
         _ => false,
     };
     let joins = kept.iter().filter(of).find(|step| joins(step))?;

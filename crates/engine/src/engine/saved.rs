@@ -22,11 +22,11 @@ impl Engine {
         // A rebuild that was cut was to begin it with what was saved.
         let before = self.unfinished(&desired.cluster)?;
         if plan.ask == Ask::Rebuild && desired.from_scratch {
-            before.asked?;
+            before.asked.as_ref()?;
             let message = "begins empty: the restore that the rebuild before asked for is left out";
             return Some(note(Weight::Warns, message.into(), AGAIN));
         }
-        before.restores?;
+        before.restores()?;
         let message = "a rebuild that was cut is to restore this cluster, and this would begin it empty";
         let help = "`kubewright rebuild` goes on with it; `kubewright rebuild --from-scratch` leaves the restore out";
         Some(note(Weight::Blocks, message.into(), help))

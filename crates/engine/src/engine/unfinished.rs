@@ -20,10 +20,17 @@ pub(super) struct Unfinished {
     pub(super) run: RunId,
     /// The nodes that it has still to take away; none where it has taken nothing away, and has built nothing.
     pub(super) left: Option<BTreeSet<NodeName>>,
-    /// What it is still to begin the cluster with.
-    pub(super) restores: Option<Saved>,
     /// What it was asked to begin the cluster with.
     pub(super) asked: Option<Saved>,
+    /// It has begun the cluster.
+    begun: bool,
+}
+
+impl Unfinished {
+    /// What it is still to begin the cluster with.
+    pub(super) fn restores(self) -> Option<Saved> {
+        self.asked.filter(|_| !self.begun)
+    }
 }
 
 impl Engine {
@@ -39,11 +46,10 @@ impl Engine {
             match ask {
                 Ask::Rebuild if is_complete(&records) => return None,
                 Ask::Rebuild => {
-                    let (asked, restored) = (restores.cloned(), self.restored(cluster, &records));
-                    let restores = asked.clone().filter(|_| !restored);
+                    let (asked, begun) = (restores.cloned(), self.has_begun(cluster, &records));
                     // What has only saved leaves nothing to go on with, but what was asked for.
                     let left = touched(&records).then(|| left(takes, &records));
-                    return Some(Unfinished { run, left, restores, asked });
+                    return Some(Unfinished { run, left, asked, begun });
                 }
                 Ask::Apply | Ask::Destroy | Ask::Replace(_) | Ask::ReplaceOutdated if did() => return None,
                 Ask::Apply | Ask::Destroy | Ask::Replace(_) | Ask::ReplaceOutdated | Ask::Backup => {}
@@ -55,14 +61,14 @@ impl Engine {
     /// What is wished of a run: one that goes on with a rebuild begins the cluster with what that was to begin it with.
     pub(super) fn wished<'d>(&self, desired: &'d Desired, ask: &Ask) -> Cow<'d, Desired> {
         let goes_on = *ask == Ask::Rebuild && !desired.from_scratch && desired.restores.is_none();
-        match goes_on.then(|| self.unfinished(&desired.cluster)).flatten().and_then(|rebuild| rebuild.restores) {
+        match goes_on.then(|| self.unfinished(&desired.cluster)).flatten().and_then(Unfinished::restores) {
             Some(saved) => Cow::Owned(Desired { restores: Some(saved), ..desired.clone() }),
             None => Cow::Borrowed(desired),
         }
     }
 
     /// Whether a rebuild, or one that it went on with, has begun the cluster.
-    fn restored(&self, cluster: &ClusterName, records: &[Record]) -> bool {
+    fn has_begun(&self, cluster: &ClusterName, records: &[Record]) -> bool {
         let begins = |it: &Record| match &it.event {
             Event::StepEnded { step, outcome: Outcome::Done } => step.as_str().starts_with("init/"),
             _ => false,
@@ -72,7 +78,7 @@ impl Engine {
             _ => None,
         });
         let earlier = || self.store.journal(cluster, before?).ok();
-        records.iter().any(begins) || earlier().is_some_and(|records| self.restored(cluster, &records))
+        records.iter().any(begins) || earlier().is_some_and(|records| self.has_begun(cluster, &records))
     }
 
     /// The run that one goes on with, whose look has found it.

@@ -384,9 +384,7 @@ fn tell_once(tell: Tell<'_>, told: &mut String, message: String) {
 /// The node that an action starts for the first time.
 fn starts(action: &Action) -> Option<&NodeName> {
     match action {
-        Action::RunRecipe { host, recipe, .. } => {
-            (recipe.effect.begins() || matches!(recipe.effect, Effect::JoinServer | Effect::JoinAgent)).then_some(host)
-        }
+        Action::RunRecipe { host, recipe, .. } => recipe.effect.makes_a_member().then_some(host),
         _ => None,
     }
 }

@@ -61,20 +61,12 @@ impl Ssh {
         let from = script.split_whitespace().find_map(|word| word.strip_prefix("--cluster-reset-restore-path="));
         let path = from.and_then(|from| self.on(host, |machine| machine.texts.get(from).cloned()));
         let path = path.ok_or_else(|| refuses("etcd: snapshot path does not exist".into()))?;
-        let folder = from.and_then(|from| from.rsplit_once('/')).map_or("", |(folder, _)| folder);
-        let flag = format!("{folder}/reset-flag");
-        if self.on(host, |machine| machine.texts.contains_key(&flag)) {
-            return Err(refuses(format!("cluster-reset was done: you must first manually delete the {flag} file")));
-        }
         let says = |config: Config| config.text("server").is_some();
         if self.on(host, |machine| Config::read(machine).is_ok_and(says)) {
             return Err(refuses("cannot perform cluster-reset while server URL is set".into()));
         }
         self.centre.take(timing::SNAPSHOT).await;
-        self.on(host, |machine| {
-            machine.texts.insert(flag, String::new());
-            machine.texts.insert(RESET_TO.into(), path);
-        });
+        self.on(host, |machine| machine.texts.insert(RESET_TO.into(), path));
         Ok(())
     }
 

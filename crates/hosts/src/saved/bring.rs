@@ -10,9 +10,8 @@ use kubewright_model::digest::Digest;
 use kubewright_model::host::{Artifact, DownloadWish, Mode, Proof as Proven};
 use kubewright_model::ids::{HoleName, NodeName};
 use kubewright_model::recipe::SNAPSHOT;
-use ring::digest::{Context, SHA256};
 
-use super::{Arriving, Proof, Snapshot, name, told};
+use super::{Arriving, Proof, name, read, told};
 use crate::change::{Calls, Library, refuse};
 use crate::real::{CHANGE, RealHosts};
 use crate::transport::Job;
@@ -27,7 +26,7 @@ const WHAT: &str = "bringing what was saved to this computer";
 /// A file on a host.
 struct There {
     size: u64,
-    digest: String,
+    digest: Digest,
     path: String,
 }
 
@@ -49,12 +48,11 @@ impl RealHosts {
             let beside = Path::new(&there.path).with_extension(ending).display().to_string();
             let there = self.told_of(host, way, "kw_measured", &beside).await?;
             let Some(there) = there else { return refuse(host, WHAT, format!("there is no {beside}")) };
-            let arriving = self.fetch(host, way, &there, None).await?;
+            let (arriving, _) = self.fetch(host, way, &there).await?;
             arriving.arrived(&format!("{name}.{ending}")).or_else(|why| refuse(host, WHAT, why))?;
         }
-        let mut proof = Proof::default();
-        let arriving = self.fetch(host, way, &there, Some(&mut proof)).await?;
-        let snapshot: Snapshot = proof.end().or_else(|why| refuse(host, WHAT, format!("{} {why}", there.path)))?;
+        let (arriving, proof) = self.fetch(host, way, &there).await?;
+        let snapshot = proof.end().or_else(|why| refuse(host, WHAT, format!("{} {why}", there.path)))?;
         let path = arriving.arrived(&format!("{name}.db")).or_else(|why| refuse(host, WHAT, why))?;
         let told = told(&snapshot, &path);
         Ok((path, told))
@@ -69,45 +67,33 @@ impl RealHosts {
             return Ok(None);
         }
         let mut words = told.split(' ');
-        let (size, digest, path) = (words.next(), words.next(), words.next());
+        let (size, digest, path) = (words.next(), words.next().and_then(Digest::parse), words.next());
         let path = path.and_then(|path| STANDARD.decode(path).ok()).and_then(|path| String::from_utf8(path).ok());
         match (size.and_then(|size| size.parse().ok()), digest, path) {
-            (Some(size), Some(digest), Some(path)) => Ok(Some(There { size, digest: digest.to_string(), path })),
+            (Some(size), Some(digest), Some(path)) => Ok(Some(There { size, digest, path })),
             _ => refuse(host, WHAT, format!("the host does not tell of {of}")),
         }
     }
 
-    async fn fetch(
-        &self,
-        host: &NodeName,
-        way: &Way,
-        there: &There,
-        mut proof: Option<&mut Proof>,
-    ) -> Result<Arriving, HostError> {
+    /// Fetches a file, and what went by is what is there.
+    async fn fetch(&self, host: &NodeName, way: &Way, there: &There) -> Result<(Arriving, Proof), HostError> {
         let mut arriving = Arriving::in_folder(&self.saved).or_else(|why| refuse(host, WHAT, why))?;
-        let mut whole = Context::new(&SHA256);
-        let (mut came, mut parts) = (0_u64, 0_u64);
-        while came < there.size {
+        let changed = || refuse(host, WHAT, format!("{} is another one now", there.path));
+        let mut proof = Proof::default();
+        while proof.size() < there.size {
+            let (behind, left) = (proof.size() / MIB, there.size - proof.size());
             let mut calls = Calls::default();
-            let (skip, count) = ((parts * PART).to_string(), PART.to_string());
-            calls.plain(Library::Bring, "kw_piece", &[&there.path, &skip, &count]);
+            calls.plain(Library::Bring, "kw_piece", &[&there.path, &behind.to_string(), &PART.to_string()]);
             let printed = self.script(host, way, WHAT, Job { body: &calls.script(), deadline: CHANGE }).await?;
-            let text: String = printed.lines().collect();
-            let bytes =
-                STANDARD.decode(text).ok().filter(|bytes| bytes.len() as u64 == (there.size - came).min(PART * MIB));
-            let Some(bytes) = bytes else { return refuse(host, WHAT, format!("{} is another one now", there.path)) };
-            whole.update(&bytes);
-            if let Some(proof) = &mut proof {
-                proof.see(&bytes);
-            }
+            let bytes = STANDARD.decode(printed.lines().collect::<String>()).ok();
+            let Some(bytes) = bytes.filter(|bytes| bytes.len() as u64 == left.min(PART * MIB)) else {
+                return changed();
+            };
+            proof.see(&bytes);
             let kept = arriving.file.write_all(&bytes);
             kept.or_else(|error| refuse(host, WHAT, format!("it cannot be written here: {error}")))?;
-            (came, parts) = (came + bytes.len() as u64, parts + 1);
         }
-        match hex::encode(whole.finish()) == there.digest {
-            true => Ok(arriving),
-            false => refuse(host, WHAT, format!("{} is another one now", there.path)),
-        }
+        if proof.digest().as_ref() == Some(&there.digest) { Ok((arriving, proof)) } else { changed() }
     }
 
     /// Puts what was saved there, with what goes with it: the file that the hole names.
@@ -130,7 +116,8 @@ impl RealHosts {
     async fn send_file(&self, host: &NodeName, way: &Way, from: &Path, to: &str) -> Result<(), HostError> {
         let what = "sending what was saved";
         let unread = |why: String| refuse(host, what, why);
-        let digest = of_file(from).or_else(|error| unread(format!("{}: {error}", from.display())))?;
+        let digest = read(from).or_else(unread)?.digest();
+        let Some(digest) = digest else { return refuse(host, what, format!("{} has no digest", from.display())) };
         let name = format!("what was saved as {}", from.display());
         // What would mean something else in an address.
         let url = format!("file:{}", from.display().to_string().replace('%', "%25").replace('{', "%7B"));
@@ -138,17 +125,4 @@ impl RealHosts {
         let wish = DownloadWish { path: to.into(), artifact, member: None, mode: Mode(0o600) };
         self.upload(host, way, &Upload::of(host, &wish, Path::new(""))).await.map(drop)
     }
-}
-
-fn of_file(path: &Path) -> std::io::Result<Digest> {
-    let mut file = std::fs::File::open(path)?;
-    let mut whole = Context::new(&SHA256);
-    let mut bytes = vec![0; 1 << 20];
-    loop {
-        match std::io::Read::read(&mut file, &mut bytes)? {
-            0 => break,
-            count => whole.update(&bytes[..count]),
-        }
-    }
-    Digest::parse(&hex::encode(whole.finish())).ok_or_else(|| std::io::Error::other("it has no digest"))
 }

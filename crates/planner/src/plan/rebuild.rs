@@ -23,12 +23,11 @@ pub(super) fn only_builds(observed: &Observed) -> bool {
 /// The rest of a rebuild that has nothing left to take away. It is an ordinary plan, and is proven as one.
 pub(super) fn goes_on<'a>(desired: &'a Desired, observed: &Observed) -> Draft<'a> {
     let mut draft = build(Draft::new(desired), observed, &BTreeSet::new());
-    if draft.begins {
-        restores(&mut draft, observed);
-    }
     let message = "goes on with the rebuild that was cut: everything was gone, and what is missing is built";
     draft.note(Weight::Tells, Subject::Cluster, message, OVER);
-    if desired.restores.is_some() && !draft.begins {
+    if draft.begins {
+        restores(&mut draft, observed);
+    } else if desired.restores.is_some() {
         let message = "nothing is restored: the cluster was begun already";
         draft.note(Weight::Warns, Subject::Cluster, message, OVER);
     }
@@ -39,10 +38,7 @@ pub(super) fn goes_on<'a>(desired: &'a Desired, observed: &Observed) -> Draft<'a
 pub(super) fn plan<'a>(desired: &'a Desired, observed: &Observed) -> Draft<'a> {
     let kept = kept(desired, observed);
     let mut draft = destroy::plan(Draft::new(desired), observed, &kept);
-    // Where everything is gone already, the next cluster is begun with the wish.
-    if !only_builds(observed)
-        && let Some(other) = crate::foundation::of_another_kind(desired, observed)
-    {
+    if let Some(other) = crate::foundation::of_another_kind(desired, observed) {
         draft.note(Weight::Blocks, Subject::Cluster, other.message, &other.help);
         return draft;
     }
