@@ -48,5 +48,9 @@ pub const KUBELET_CONFIG: &str = "/etc/kubernetes/kubelet.conf";
 /// It is there exactly while kubeadm makes a host a member. Where it stays, kubeadm was cut off, and the host is none.
 pub const KUBEADM_UNDER_WAY: &str = "/etc/kubernetes/kubewright/under-way";
 
+/// Where distributions have kube-proxy, and what they call it and its container: kubeadm, and Talos by
+/// `templates/kube-proxy-template.yaml`, later `k8stemplates/kube-proxy.go`, of `internal/app/machined/pkg/controllers/k8s`.
+pub const KUBE_PROXY: (&str, &str) = ("kube-system", "kube-proxy");
+
 /// All of them.
 pub static PROGRAMS: [Program; 3] = [K3S, RKE2, KUBEADM];

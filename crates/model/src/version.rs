@@ -20,6 +20,20 @@ pub struct Version {
     number: semver::Version,
 }
 
+/// How a version follows one that is there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Follows {
+    /// It may: it is the same, or newer by no more than one minor version.
+    Well,
+    /// It is an older one.
+    Back,
+    /// It leaves a minor version out.
+    Skips {
+        /// The minor version that comes next, as `v1.32`.
+        next: String,
+    },
+}
+
 impl Version {
     /// Makes a version from text that is known to be well-formed; `0.0.0` otherwise.
     pub fn known(text: &str) -> Self {
@@ -34,6 +48,18 @@ impl Version {
     /// Major, minor and patch.
     pub fn patch(&self) -> (u64, u64, u64) {
         (self.number.major, self.number.minor, self.number.patch)
+    }
+
+    /// Whether it may follow one that is there, of what is neither taken back nor skips a minor version.
+    pub fn follows(&self, there: &Self) -> Follows {
+        let (major, minor) = there.minor();
+        if self < there {
+            Follows::Back
+        } else if self.minor() > (major, minor + 1) {
+            Follows::Skips { next: format!("v{major}.{}", minor + 1) }
+        } else {
+            Follows::Well
+        }
     }
 
     /// The distribution's own part: `k3s1` of `v1.31.4+k3s1`; empty when there is none.

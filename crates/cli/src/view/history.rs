@@ -11,6 +11,20 @@ pub(crate) fn unreadable(run: &str, why: &str) -> [String; 5] {
     [run.to_string(), "?".into(), "?".into(), paint(CARE, format!("cannot be read: {why}")), String::new()]
 }
 
+/// How a run ended, or why nobody knows.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+enum End {
+    /// It has not ended yet.
+    Running,
+    /// It has not ended, and nothing goes on with it.
+    CutOff,
+    /// Its journal cannot be read.
+    Unreadable,
+    #[serde(untagged)]
+    Ended(RunEnd),
+}
+
 /// A run for programs. What its journal does not tell is left out.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -21,9 +35,7 @@ pub(crate) struct Past {
     began: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     asked: Option<String>,
-    /// `complete`, `failed`, `notConverged`, `interrupted`; `running` or `cutOff` where it has not ended, `unreadable` where its
-    /// journal is.
-    end: &'static str,
+    end: End,
     done: usize,
     failed: usize,
     /// Milliseconds.
@@ -36,9 +48,9 @@ impl Past {
     /// As its records tell it, where they can be read. `running` as of [`row`].
     pub(crate) fn of(run: &str, records: Option<&[Record]>, running: bool) -> Self {
         let otherwise = match (records, running) {
-            (None, _) => "unreadable",
-            (Some(_), true) => "running",
-            (Some(_), false) => "cutOff",
+            (None, _) => End::Unreadable,
+            (Some(_), true) => End::Running,
+            (Some(_), false) => End::CutOff,
         };
         let (began, asked, end) = (None, None, otherwise);
         let mut past = Self { run: run.into(), began, asked, end, done: 0, failed: 0, took: None, simulated: false };
@@ -51,12 +63,7 @@ impl Past {
                 }
                 Event::RunEnded { end, done, failed, .. } => {
                     (past.done, past.failed, past.took) = (*done, *failed, Some(record.at));
-                    past.end = match end {
-                        RunEnd::Complete => "complete",
-                        RunEnd::Failed => "failed",
-                        RunEnd::NotConverged => "notConverged",
-                        RunEnd::Interrupted => "interrupted",
-                    };
+                    past.end = End::Ended(*end);
                 }
                 _ => {}
             }

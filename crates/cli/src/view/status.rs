@@ -1,6 +1,7 @@
 //! Machines, hosts and nodes as they are.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 use kubewright_model::desired::{Body, Desired, DesiredMachine, DesiredMember, EXISTING};
 use kubewright_model::ids::{NodeName, ProviderName};
@@ -23,7 +24,8 @@ pub(crate) fn show(desired: &Desired, observed: &Observed) {
     for machine in &desired.machines {
         let member = members.get(&machine.name);
         let (state, version) = node(cluster, &machine.name);
-        let state = waits(desired, observed, machine).or_else(|| unknown(observed, &machine.name)).unwrap_or(state);
+        let state =
+            waiting(desired, observed, &machine.name).or_else(|| unknown(observed, &machine.name)).unwrap_or(state);
         nodes.add_row([
             machine.name.to_string(),
             member.map_or("host".into(), |member| member.role.to_string()),
@@ -102,7 +104,6 @@ fn strangers<'a>(
     let there = there.flat_map(|(provider, inventory)| inventory.machines.iter().map(move |it| (provider, it)));
     let cluster = observed.cluster.as_ref().and_then(Seen::present);
     let is_node = move |name: &NodeName| cluster.is_some_and(|cluster| cluster.nodes.contains_key(name));
-    // Hosts that were there before us stay, and nothing of ours is on those that left.
     let ours =
         |name: &NodeName| observed.hosts.get(name).and_then(Seen::present).is_some_and(|host| host.owner.is_some());
     let stays =
@@ -149,10 +150,8 @@ fn host(desired: &Desired, observed: &Observed, name: &NodeName) -> String {
         Some(Seen::Present(HostSeen { owner: Some(owner), .. })) if *owner != desired.owner => {
             paint(CARE, format!("belongs to {}", owner.0))
         }
-        Some(Seen::Present(host)) if host.talos.as_ref().is_some_and(|talos| talos.maintenance) => {
-            let way = desired.hosts.iter().find(|host| host.name == *name).map(|host| &host.way);
-            let at = way.and_then(|way| way.talos.as_ref()?.maintenance.or(way.address));
-            let at = at.map_or_else(String::new, |at| format!(", at {at}"));
+        Some(Seen::Present(host)) if waits(host) => {
+            let at = answers_at(desired, name).map_or_else(String::new, |at| format!(", at {at}"));
             paint(CARE, format!("{}{at}", host.os))
         }
         Some(Seen::Present(host)) => {
@@ -162,13 +161,20 @@ fn host(desired: &Desired, observed: &Observed, name: &NodeName) -> String {
     }
 }
 
-/// A machine of Talos that waits for its configuration is no node, and answers elsewhere.
-fn waits(desired: &Desired, observed: &Observed, machine: &DesiredMachine) -> Option<String> {
-    let seen = observed.hosts.get(&machine.name)?.present()?;
-    seen.talos.as_ref().filter(|talos| talos.maintenance)?;
-    let host = desired.hosts.iter().find(|host| host.name == machine.name)?;
-    let at = host.way.talos.as_ref().and_then(|talos| talos.maintenance).or(host.way.address);
-    let at = at.map(|at| format!(" at {at}")).unwrap_or_default();
+/// Whether it is a machine of Talos that waits for its configuration: it is no node, and answers elsewhere.
+fn waits(host: &HostSeen) -> bool {
+    host.talos.as_ref().is_some_and(|talos| talos.maintenance)
+}
+
+/// Where a machine answers that waits for its configuration.
+fn answers_at(desired: &Desired, name: &NodeName) -> Option<IpAddr> {
+    let way = &desired.hosts.iter().find(|host| host.name == *name)?.way;
+    way.talos.as_ref().and_then(|talos| talos.maintenance).or(way.address)
+}
+
+fn waiting(desired: &Desired, observed: &Observed, name: &NodeName) -> Option<String> {
+    observed.hosts.get(name)?.present().filter(|host| waits(host))?;
+    let at = answers_at(desired, name).map_or_else(String::new, |at| format!(" at {at}"));
     Some(paint(CARE, format!("waits in maintenance mode{at}")))
 }
 

@@ -40,6 +40,7 @@ mod rebuilds;
 mod refusals;
 mod rehearsals;
 mod releases;
+mod saves;
 mod scenarios;
 mod secrets;
 mod sops;

@@ -11,7 +11,7 @@ use kubewright_model::plan::Weight;
 use kubewright_model::spec::Distribution;
 use kubewright_model::spec::kubernetes::Datastore;
 use kubewright_model::talos::{MachineConfig, TalosSeen, links};
-use kubewright_model::version::Version;
+use kubewright_model::version::{Follows, Version};
 use serde_json::Value;
 
 use super::draft::{Draft, id};
@@ -67,20 +67,21 @@ fn installed<'n>(node: &'n Node<'_>) -> Option<&'n TalosSeen> {
 /// <https://docs.siderolabs.com/talos/v1.11/configure-your-talos-cluster/lifecycle-management/upgrading-talos>
 fn refused(wish: &Version, there: &Version) -> Option<(String, String)> {
     let (wanted, is) = (Version::known(&wish.bare()), Version::known(&there.bare()));
-    if wanted < is {
-        let message = format!("it runs Talos v{is}, newer than v{wanted} in the spec");
-        let help = format!("write v{is}: Talos is not taken back; or make everything anew with `kubewright rebuild`");
-        return Some((message, help));
+    match wanted.follows(&is) {
+        Follows::Well => None,
+        Follows::Back => {
+            let message = format!("it runs Talos v{is}, newer than v{wanted} in the spec");
+            let help =
+                format!("write v{is}: Talos is not taken back; or make everything anew with `kubewright rebuild`");
+            Some((message, help))
+        }
+        Follows::Skips { next } => {
+            let message = format!("it runs Talos v{is}, more than one minor version before v{wanted}");
+            let help =
+                format!("write the newest {next} first, apply, and go on from there: Talos skips no minor version");
+            Some((message, help))
+        }
     }
-    let (major, minor) = is.minor();
-    (wanted.minor() > (major, minor + 1)).then(|| {
-        let message = format!("it runs Talos v{is}, more than one minor version before v{wanted}");
-        let next = minor + 1;
-        let help = format!(
-            "write the newest v{major}.{next} first, apply, and go on from there: Talos skips no minor version"
-        );
-        (message, help)
-    })
 }
 
 /// What a node is reached by that is another in its new configuration.

@@ -8,7 +8,7 @@ use kubewright_model::desired::{Body, Desired, DesiredHost, DesiredMachine, Desi
 use kubewright_model::ids::{NodeName, Owner, PlaceName, ProviderName, Vmid};
 use kubewright_model::observed::{ClusterSeen, HostSeen, MachineSeen, NodeSeen, Observed, Power, Seen, Why};
 use kubewright_model::plan::{Note, Weight};
-use kubewright_model::version::Version;
+use kubewright_model::version::{Follows, Version};
 
 use super::draft::UNPROTECT;
 use super::{moved, unread};
@@ -500,15 +500,17 @@ fn skew(desired: &Desired, seen: Option<&NodeSeen>) -> Result<(), Refusal> {
 
 /// Whether a version may follow one that is there.
 pub(super) fn follows(wanted: &Version, there: &Version) -> Result<(), Refusal> {
-    if wanted < there {
-        let help =
-            format!("Kubernetes does not go back: write {there}, or make everything anew with `kubewright rebuild`");
-        return Err((format!("it runs {there}, newer than {wanted} in the spec"), Some(help)));
+    match wanted.follows(there) {
+        Follows::Well => Ok(()),
+        Follows::Back => {
+            let help = format!(
+                "Kubernetes does not go back: write {there}, or make everything anew with `kubewright rebuild`"
+            );
+            Err((format!("it runs {there}, newer than {wanted} in the spec"), Some(help)))
+        }
+        Follows::Skips { next } => {
+            let help = format!("upgrade to the newest {next} first; Kubernetes skips no minor version");
+            Err((format!("it runs {there}, more than one minor version before {wanted}"), Some(help)))
+        }
     }
-    let (major, minor) = there.minor();
-    if wanted.minor() > (major, minor + 1) {
-        let help = format!("upgrade to the newest v{major}.{} first; Kubernetes skips no minor version", minor + 1);
-        return Err((format!("it runs {there}, more than one minor version before {wanted}"), Some(help)));
-    }
-    Ok(())
 }

@@ -7,6 +7,7 @@ use kubewright_model::host::HostResource;
 use kubewright_model::ids::NodeName;
 use kubewright_model::observed::{Observed, Seen};
 use kubewright_model::plan::{Action, Stage, Step, Weight, WorkloadImage};
+use kubewright_model::programs::KUBE_PROXY;
 use kubewright_model::recipe::Effect;
 use kubewright_model::talos::{MachineConfig, TalosImage, TalosSeen};
 use kubewright_model::version::Version;
@@ -160,10 +161,6 @@ pub(super) fn resets(draft: &mut Draft<'_>, observed: &Observed) {
         draft.note(Weight::Blocks, Subject::Cluster, message, &help);
     }
 }
-
-/// Where Talos has kube-proxy, and what it calls it (`templates/kube-proxy-template.yaml`, later `k8stemplates/kube-proxy.go`,
-/// `internal/app/machined/pkg/controllers/k8s`).
-const KUBE_PROXY: (&str, &str) = ("kube-system", "kube-proxy");
 
 /// Talos makes kube-proxy once, and changes it never again by its configuration (`ManifestApplyController`, `manifest_apply.go`),
 /// so its image is set when the servers are new: it may be older than they are, and not newer.

@@ -4,14 +4,12 @@ use k8s_openapi::api::apps::v1::DaemonSet;
 use kube::Client;
 use kube::api::{Api, Patch, PatchParams};
 use kubewright_model::plan::WorkloadImage;
+use kubewright_model::programs::KUBE_PROXY;
 use serde_json::json;
 
 use super::failure::failed;
 use super::marks::FIELD_MANAGER;
 use crate::cluster::ClusterError;
-
-/// Where distributions have kube-proxy, and what they call it and its container.
-const KUBE_PROXY: (&str, &str) = ("kube-system", "kube-proxy");
 
 /// The image of kube-proxy; none where there is none.
 pub(super) async fn kube_proxy(client: &Client) -> Result<Option<String>, ClusterError> {

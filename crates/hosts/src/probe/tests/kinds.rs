@@ -11,6 +11,7 @@ use kubewright_model::host::{
 };
 use kubewright_model::ids::Owner;
 use kubewright_model::observed::{CloudInit, HostSeen, KubernetesSeen, SHOWN_TEXT, UserSeen};
+use kubewright_model::programs::{RESTORE, RKE2};
 use kubewright_model::text::Text;
 use kubewright_model::version::Version;
 
@@ -497,9 +498,10 @@ fn rke2() {
     host.write(membership, "server: https://10.0.0.5:9345\n");
     assert!(kubernetes(&host).is_some_and(|it| !it.begins));
     // While its etcd is made of what was saved, it is a member of nothing.
-    host.write("/var/lib/rancher/rke2/server/db/kubewright-restore.db", "saved");
+    let saved = format!("{}/{RESTORE}", RKE2.data);
+    host.write(&saved, "saved");
     assert!(kubernetes(&host).is_some_and(|it| !it.joined && !it.begins));
-    host.remove("/var/lib/rancher/rke2/server/db/kubewright-restore.db");
+    host.remove(&saved);
     assert!(kubernetes(&host).is_some_and(|it| it.joined));
     let artifact = Artifact {
         name: "rke2 v1.33.5+rke2r1".into(),
