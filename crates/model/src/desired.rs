@@ -22,6 +22,7 @@ use crate::ids::{
 use crate::net::{Cidr, HostPort};
 use crate::object::{Manifest, ObjectId};
 use crate::recipe::Recipe;
+use crate::spec::ClusterFile;
 use crate::spec::addons::OnFailure;
 use crate::spec::kubernetes::{API_PORT, Datastore, Distribution};
 use crate::spec::load_balancers::LoadBalancer;
@@ -85,6 +86,10 @@ pub struct Desired {
     /// Secrets that are bcrypt hashes of others: their names, and those of the passwords.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub password_hashes: BTreeMap<String, String>,
+    /// The spec that this is the meaning of, for what it would mean with another version of Kubernetes. It is not kept with
+    /// the rest.
+    #[serde(skip)]
+    pub spec: Option<Arc<ClusterFile>>,
     /// The SOPS file that some of them are in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sops_file: Option<String>,

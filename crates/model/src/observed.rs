@@ -87,6 +87,14 @@ impl<T> Seen<T> {
         }
     }
 
+    /// What is there, if it is, to be changed.
+    pub fn present_mut(&mut self) -> Option<&mut T> {
+        match self {
+            Self::Present(value) => Some(value),
+            Self::Absent | Self::Unknown(_) => None,
+        }
+    }
+
     /// Why nobody could look, if so.
     pub fn why_unknown(&self) -> Option<&Why> {
         match self {

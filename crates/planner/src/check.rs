@@ -10,6 +10,7 @@ mod servers;
 mod service;
 mod snapshots;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use kubewright_model::change::Subject;
@@ -22,10 +23,40 @@ use kubewright_model::plan::{Action, Ask, Plan, Step, Violation, Weight};
 use kubewright_model::recipe::Effect;
 use kubewright_model::text::Text;
 
-/// Everything that the plan promises and does not keep; empty, or a bug of ours.
+use crate::plan::apart;
+
+/// Everything that the plan promises and does not keep; empty, or a bug of ours. An upgrade over several versions is proven
+/// version by version.
 pub fn check(plan: &Plan, desired: &Desired, observed: &Observed) -> Vec<Violation> {
     let mut found = Vec::new();
     order(plan, &mut found);
+    let parts = apart(plan, desired, observed);
+    one_after_the_other(plan, &parts, &mut found);
+    found.extend(parts.iter().flat_map(|(plan, desired, observed)| of_one(plan, desired, observed)));
+    found
+}
+
+/// The parts of a plan over several versions wait for one another.
+fn one_after_the_other(
+    plan: &Plan,
+    parts: &[(Cow<'_, Plan>, Cow<'_, Desired>, Cow<'_, Observed>)],
+    found: &mut Vec<Violation>,
+) {
+    let steps = index(plan);
+    for pair in parts.windows(2) {
+        let [(before, ..), (next, ..)] = pair else { continue };
+        let Some(last) = before.steps.last() else { continue };
+        for step in next.steps.iter().filter_map(|step| steps.get(&step.id)) {
+            if !ancestors(&steps, step).contains(&last.id) {
+                let message = format!("it does not wait for {}, of the version before", last.id);
+                found.push(violation("one version after the other", step, message));
+            }
+        }
+    }
+}
+
+fn of_one(plan: &Plan, desired: &Desired, observed: &Observed) -> Vec<Violation> {
+    let mut found = Vec::new();
     ownership::check(plan, desired, observed, &mut found);
     unknown_is_untouched(plan, observed, &mut found);
     servers::check(plan, desired, observed, &mut found);

@@ -26,3 +26,4 @@ pub mod only;
 pub mod plan;
 pub mod rules;
 mod turns;
+mod upgrades;

@@ -19,6 +19,7 @@ mod objects;
 mod templates;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use kubewright_model::desired::{Desired, DesiredKubernetes};
 use kubewright_model::diagnostic::Diagnostic;
@@ -33,6 +34,11 @@ use crate::foundation::{AGENT_TOKEN, AGENTS_TOKEN, THAT_OF_SERVERS};
 
 /// What the spec means, and everything that is wrong with its values.
 pub fn lower(file: &ClusterFile) -> (Desired, Vec<Diagnostic>) {
+    (meaning(file), crate::rules::rules(file))
+}
+
+/// What the spec means, whether it is right or not.
+pub(crate) fn meaning(file: &ClusterFile) -> Desired {
     let context = Context::of(file);
     let mut secrets = SecretNames::default();
     secrets.provider_tokens(&file.spec.providers);
@@ -62,7 +68,7 @@ pub fn lower(file: &ClusterFile) -> (Desired, Vec<Diagnostic>) {
     let spec = &file.spec;
     let password_hashes = secrets.hashes();
     let places = secrets.places();
-    let desired = Desired {
+    Desired {
         cluster: file.metadata.name.clone(),
         owner: Owner(file.metadata.name.clone()),
         kubernetes: DesiredKubernetes {
@@ -104,8 +110,8 @@ pub fn lower(file: &ClusterFile) -> (Desired, Vec<Diagnostic>) {
         secrets: places,
         password_hashes,
         sops_file: spec.secrets.sops_file.clone(),
-    };
-    (desired, crate::rules::rules(file))
+        spec: Some(Arc::new(file.clone())),
+    }
 }
 
 /// Kubernetes takes these when a cluster begins and never again; K3s refuses a server that says otherwise, or loses what

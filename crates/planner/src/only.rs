@@ -12,7 +12,7 @@ use kubewright_model::recipe::Effect;
 /// The part that hosts before the cluster are.
 pub(crate) const HAPROXY: &str = "haproxy";
 /// What is done to nodes, as steps are called by it: `host/k3s-agent-1`.
-const DEEDS: [&str; 24] = [
+const DEEDS: [&str; 25] = [
     "create",
     "update",
     "raw",
@@ -28,6 +28,7 @@ const DEEDS: [&str; 24] = [
     "labels",
     "cordon",
     "drain",
+    "save",
     "snapshot",
     "upgrade",
     "ready",
@@ -51,10 +52,11 @@ pub fn only(plan: Plan, chosen: &[String], desired: &Desired) -> Plan {
     let Plan { cluster, ask, steps, mut notes, mut rendered, .. } = plan;
     let needed: BTreeSet<StepId> =
         steps.iter().filter(|step| is_chosen(step, chosen)).flat_map(|step| step.needs.iter().cloned()).collect();
-    // What a hypervisor holds for its containers belongs to each of them, that it is let in to each who joins, and a
-    // namespace to what lies in it.
-    let belongs =
-        |step: &Step| needed.contains(&step.id) && (is_of_hypervisor(step) || lets_in(step) || makes_namespaces(step));
+    // What a hypervisor holds for its containers belongs to each of them, that it is let in to each who joins, a namespace
+    // to what lies in it, and what is saved before to what comes after.
+    let belongs = |step: &Step| {
+        needed.contains(&step.id) && (is_of_hypervisor(step) || lets_in(step) || makes_namespaces(step) || saves(step))
+    };
     // Whom a part of the control plane lets in may be of another part, and then nobody is.
     let itself = |step: &Step| !lets_in(step) || chosen.iter().any(|word| step.id.as_str() == word);
     let (mut kept, left): (Vec<Step>, Vec<Step>) =
@@ -178,6 +180,11 @@ fn begins(step: &Step) -> bool {
 
 fn is_front(step: &Step) -> bool {
     step.part == HAPROXY || step.stage == Stage::LoadBalancers
+}
+
+/// Whether it saves the datastore.
+fn saves(step: &Step) -> bool {
+    matches!(&step.action, Action::RunRecipe { recipe, .. } if recipe.effect == Effect::Snapshot)
 }
 
 fn makes_namespaces(step: &Step) -> bool {

@@ -16,6 +16,7 @@ mod draft;
 mod dropped;
 mod hosts;
 mod leaving;
+mod legs;
 mod machines;
 mod members;
 mod moved;
@@ -44,10 +45,19 @@ use kubewright_model::plan::{Ask, Note, Plan, Weight};
 
 use crate::holders::Holders;
 use draft::Draft;
+pub(crate) use legs::apart;
 use standing::{ClusterView, Standings};
 
 /// Plans what is asked. The world decides nothing but what it shows; the answer is the same for the same inputs.
 pub fn plan(desired: &Desired, observed: &Observed, ask: &Ask) -> Plan {
+    match legs::legs(desired, observed, ask) {
+        legs if legs.is_empty() => at_once(desired, observed, ask),
+        legs => legs::plan(desired, observed, &legs),
+    }
+}
+
+/// Plans what is asked, where it is one upgrade at most.
+fn at_once(desired: &Desired, observed: &Observed, ask: &Ask) -> Plan {
     let interim = balancing::meanwhile(desired, observed);
     let mut asked = ask.clone();
     let mut draft = match ask {
@@ -115,6 +125,7 @@ fn build<'a>(mut draft: Draft<'a>, observed: &Observed, anew: &BTreeSet<NodeName
     hosts::plan(&mut draft, observed, &standings, &holders);
     machines::load_balancers(&mut draft, observed);
     members::plan(&mut draft, observed, &standings, &mut holders);
+    saving::before_upgrades(&mut draft, observed);
     cluster::plan(&mut draft, &standings);
     talos::kube_proxy(&mut draft, &standings);
     vault::plan(&mut draft, &standings);

@@ -278,7 +278,7 @@ mod tests {
         assert!(told.is_empty() && well == "✓ everything that was ours is gone");
         let (told, well) = tell("clean/web-2", "the SSH daemon listens on port 22 again");
         assert!(told.len() == 1 && well == "✓ everything that was ours is gone");
-        let (told, _) = tell("snapshot/obsy", "saved 20 MiB of etcd as /srv/etcd-obsy-1.db");
+        let (told, _) = tell("save/obsy", "saved 20 MiB of etcd as /srv/etcd-obsy-1.db");
         assert_eq!(told.last().unwrap(), "obsy: saved 20 MiB of etcd as /srv/etcd-obsy-1.db");
         let (told, well) = tell("clean/web-1", "/srv/data stays: it is not empty");
         assert_eq!(told.last().unwrap(), "web-1: /srv/data stays: it is not empty");

@@ -191,7 +191,13 @@ impl Ssh {
             }
             TalosCall::Reset { timeout } => self.resets(host, *timeout).await?,
             TalosCall::Snapshot => {
-                if !self.centre.at_present().serves(host, now) {
+                // It runs on while the API server beside it starts again.
+                let runs = {
+                    let state = self.centre.at_present();
+                    let answers = state.machine(host).is_some_and(|machine| machine.answers(now));
+                    answers && state.cluster.members.contains_key(host)
+                };
+                if !runs {
                     return Err(refuses("etcd does not run here".into()));
                 }
                 self.centre.take(timing::SNAPSHOT).await;

@@ -420,6 +420,9 @@ codes! {
     436 Error TALOS_TAINTS = "two taints with one key",
         "Talos keeps the taints of a node by their keys, so of two with one key it would set only one, and the plan would set the \
          other one for ever. Give each a key of its own.";
+    438 Error VERSION_THROUGH = "a version that leads nowhere",
+        "`through` names the versions that an upgrade goes through: older than `version`, at most one of each minor version. \
+         Those of which a cluster is past are passed by.";
     501 Error INGRESS_SEVERAL = "several ingress controllers",
         "Two controllers both take every route and both want ports 80 and 443. Keep one of `traefik` and `nginx`; \
          `none: true` stands alone.";

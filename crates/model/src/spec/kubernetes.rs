@@ -69,6 +69,10 @@ pub struct Kubernetes {
     /// The exact version, as the distribution writes it: `v1.31.4+k3s1`, `v1.33.5+rke2r1`, `v1.31.4`. For Talos, the
     /// version of Kubernetes; Talos' own is `talos.version`.
     pub version: Version,
+    /// The versions that an upgrade goes through where it needs more than one step, one for each minor version. Without
+    /// them: the newest of each minor version that this program knows.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub through: Vec<Version>,
     /// Where the API server keeps its data.
     #[serde(default)]
     pub datastore: Datastore,

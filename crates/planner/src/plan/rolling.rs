@@ -69,7 +69,10 @@ pub(super) fn roll_servers(
 pub(super) fn roll_agents(draft: &mut Draft<'_>, observed: &Observed, members: &[&Node<'_>], last: &[StepId]) {
     let window = draft.desired.max_unavailable.max(1) as usize;
     let mut ends: Vec<StepId> = Vec::new();
-    for (i, (node, upgrade)) in disturbed(draft, observed, members, false).into_iter().enumerate() {
+    let mut agents = disturbed(draft, observed, members, false);
+    // Who is out of service since a run that was cut comes back before another one goes.
+    agents.sort_by_key(|(node, _)| node.seen.is_some_and(|seen| seen.ready && !seen.cordoned));
+    for (i, (node, upgrade)) in agents.into_iter().enumerate() {
         let before = if i < window { last.to_vec() } else { vec![ends[i - window].clone()] };
         // A node that does not answer has no pods to move.
         let moves = upgrade || starts_again(draft, node) || boots_anew(node);

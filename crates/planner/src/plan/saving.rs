@@ -1,13 +1,14 @@
-//! The datastore is saved: when somebody asks for it, and before everything is made anew.
+//! The datastore is saved: when somebody asks for it, and before an upgrade, and before everything is made anew.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use kubewright_model::change::{Reason, Subject};
 use kubewright_model::desired::{Desired, DesiredHost, DesiredMember};
-use kubewright_model::ids::StepId;
+use kubewright_model::ids::{NodeName, StepId};
 use kubewright_model::observed::{Observed, Seen};
 use kubewright_model::plan::{Action, Stage, Step, Weight};
-use kubewright_model::recipe::Recipe;
+use kubewright_model::recipe::{Effect, Recipe};
 
 use super::draft::Draft;
 
@@ -19,7 +20,7 @@ pub(super) fn backup<'a>(desired: &'a Desired, observed: &Observed) -> Draft<'a>
             let message = "no server of the cluster is healthy, so there is nothing to save from";
             draft.note(Weight::Blocks, Subject::Cluster, message, "`kubewright status` tells what is wrong");
         }
-        Some((member, host, recipe)) => drop(draft.add(step(member, host, recipe, "backup"))),
+        Some((member, host, recipe)) => drop(draft.add(step(member, host, recipe, Reason::Asked("backup".into())))),
     }
     draft
 }
@@ -52,11 +53,48 @@ pub(super) fn first(draft: &mut Draft<'_>, observed: &Observed) {
         draft.note(Weight::Blocks, Subject::Cluster, message, help);
         return;
     };
-    let saves = step(member, host, recipe, "rebuild");
+    let saves = step(member, host, recipe, Reason::Asked("rebuild".into()));
     for step in draft.steps.iter_mut().filter(|step| step.needs.is_empty()) {
         step.needs.push(saves.id.clone());
     }
     draft.add_first(saves);
+}
+
+/// Nothing of the control plane gets another version before the datastore is saved.
+pub(super) fn before_upgrades(draft: &mut Draft<'_>, observed: &Observed) {
+    let desired = draft.desired;
+    let upgraded: BTreeSet<&NodeName> = draft.steps.iter().filter_map(upgraded).collect();
+    let servers: BTreeSet<NodeName> =
+        desired.servers().map(|member| &member.name).filter(|name| upgraded.contains(name)).cloned().collect();
+    let saves = desired.servers().any(|member| member.recipes.snapshot.is_some());
+    if servers.is_empty() || !saves || desired.without_backup {
+        return;
+    }
+    let Some((member, host, recipe)) = healthy(desired, observed) else {
+        let message = "nothing is saved before the upgrade: no server is healthy";
+        draft.note(
+            Weight::Warns,
+            Subject::Cluster,
+            message,
+            "mend one server first: `kubewright status` tells what is wrong",
+        );
+        return;
+    };
+    let saves = step(member, host, recipe, Reason::Follows("the control plane is about to get another version".into()));
+    // They come one after the other, so the first one is enough.
+    let first = draft.steps.iter_mut().find(|step| step.subject.node().is_some_and(|node| servers.contains(node)));
+    if let Some(first) = first {
+        first.needs.push(saves.id.clone());
+    }
+    draft.add_first(saves);
+}
+
+/// The node that gets another version in a step.
+fn upgraded(step: &Step) -> Option<&NodeName> {
+    match &step.action {
+        Action::RunRecipe { host, recipe, .. } if recipe.effect == Effect::Upgrade => Some(host),
+        _ => None,
+    }
 }
 
 /// A server that is Ready and that has something to be saved with.
@@ -68,19 +106,20 @@ fn healthy<'a>(desired: &'a Desired, observed: &Observed) -> Option<(&'a Desired
         // Nobody does anything on a host that was not looked at.
         observed.hosts.get(&member.name)?.present()?;
         let ours = crate::diff::host::of_another(&member.name, desired, observed).is_none();
-        (node.ready && ours).then_some((member, host, recipe))
+        let votes = observed.cluster.as_ref()?.present()?.members.get(&member.name).is_none_or(|member| member.healthy);
+        (node.ready && votes && ours).then_some((member, host, recipe))
     })
 }
 
-fn step(member: &DesiredMember, host: &DesiredHost, recipe: Arc<Recipe>, why: &str) -> Step {
+fn step(member: &DesiredMember, host: &DesiredHost, recipe: Arc<Recipe>, reason: Reason) -> Step {
     let action = Action::RunRecipe { host: host.name.clone(), way: host.way.clone(), recipe };
     Step {
-        id: StepId::new(format!("snapshot/{}", member.name)),
+        id: StepId::new(format!("save/{}", member.name)),
         stage: Stage::Backup,
         subject: Subject::Member(member.name.clone()),
         action,
         fields: Vec::new(),
-        reason: Reason::Asked(why.into()),
+        reason,
         needs: Vec::new(),
         takes: Vec::new(),
         part: String::new(),

@@ -509,7 +509,9 @@ pub(super) fn follows(wanted: &Version, there: &Version) -> Result<(), Refusal> 
             Err((format!("it runs {there}, newer than {wanted} in the spec"), Some(help)))
         }
         Follows::Skips { next } => {
-            let help = format!("upgrade to the newest {next} first; Kubernetes skips no minor version");
+            let help = format!(
+                "write in `kubernetes.through` which {next} an upgrade goes through: Kubernetes skips no minor version"
+            );
             Err((format!("it runs {there}, more than one minor version before {wanted}"), Some(help)))
         }
     }

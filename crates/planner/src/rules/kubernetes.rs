@@ -2,7 +2,7 @@
 
 use indexmap::IndexMap;
 use kubewright_model::codes;
-use kubewright_model::diagnostic::Diagnostic;
+use kubewright_model::diagnostic::{Diagnostic, SpecPath};
 use kubewright_model::spec::formats::dns_subdomain;
 use kubewright_model::spec::kubernetes::{Datastore, Registry};
 use kubewright_model::spec::{Distribution, Role};
@@ -14,6 +14,7 @@ pub(super) fn rules(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
     servers(facts, found);
     versions(facts, found);
     newest(facts, found);
+    through(facts, found);
     plugins(facts, found);
     settings(facts, found);
     hardened(facts, found);
@@ -94,20 +95,40 @@ fn versions(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
         Distribution::Rke2 => ("rke2r", "v1.31.4+rke2r1"),
         Distribution::Kubeadm | Distribution::Talos => ("", "v1.31.4"),
     };
-    let mut judge = |version: &Version, mark: &str, example: &str, title: &str, path: &str| {
+    let mut judge = |version: &Version, mark: &str, example: &str, title: &str, path: SpecPath| {
         let number = version.build().strip_prefix(mark);
         let counted = number.is_some_and(|number| !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()));
         let build = if mark.is_empty() { version.build().is_empty() } else { counted };
         if !build || !version.to_string().starts_with('v') {
             let message = format!("`{version}` is no version of {title}");
             let help = format!("{title} writes its versions like `{example}`");
-            found.push(Diagnostic::new(codes::VERSION_FORM, at(path), message).help(help));
+            found.push(Diagnostic::new(codes::VERSION_FORM, path, message).help(help));
         }
     };
     let title = if distribution == Distribution::Talos { "Kubernetes" } else { distribution.title() };
-    judge(&kubernetes.version, mark, example, title, "kubernetes/version");
+    judge(&kubernetes.version, mark, example, title, at("kubernetes/version"));
+    for (place, version) in kubernetes.through.iter().enumerate() {
+        judge(version, mark, example, title, at("kubernetes/through").then(place));
+    }
     if let Some(talos) = &kubernetes.talos {
-        judge(&talos.version, "", &talos::fitting(&kubernetes.version), "Talos", "kubernetes/talos/version");
+        judge(&talos.version, "", &talos::fitting(&kubernetes.version), "Talos", at("kubernetes/talos/version"));
+    }
+}
+
+/// What an upgrade goes through leads to the version that is wished.
+fn through(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
+    let kubernetes = &facts.spec.kubernetes;
+    for (place, version) in kubernetes.through.iter().enumerate() {
+        let path = || at("kubernetes/through").then(place);
+        let before = &kubernetes.through[..place];
+        if version.minor() >= kubernetes.version.minor() {
+            let message = format!("`{version}` is not on the way to {}", kubernetes.version);
+            let help = "write versions of earlier minor versions, or none at all";
+            found.push(Diagnostic::new(codes::VERSION_THROUGH, path(), message).help(help));
+        } else if let Some(other) = before.iter().find(|other| other.minor() == version.minor()) {
+            let message = format!("`{version}` and `{other}` are of one minor version");
+            found.push(Diagnostic::new(codes::VERSION_THROUGH, path(), message).help("keep one of them"));
+        }
     }
 }
 

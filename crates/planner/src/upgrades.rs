@@ -1,0 +1,120 @@
+//! Which versions an upgrade goes through: Kubernetes skips no minor version, and etcd has a step of its own.
+//!
+//! <https://kubernetes.io/releases/version-skew-policy/>, <https://docs.k3s.io/upgrades>, <https://docs.rke2.io/upgrades/manual_upgrade>
+
+use std::collections::BTreeMap;
+
+use kubewright_model::desired::Desired;
+use kubewright_model::ids::NodeName;
+use kubewright_model::observed::{Observed, Seen};
+use kubewright_model::spec::kubernetes::{Datastore, Distribution};
+use kubewright_model::version::Version;
+
+/// The newest patch of each minor version that anybody may download, as it was in October 2026: of K3s, of RKE2, and of
+/// Kubernetes itself. A later one in its place does as well; the spec names it.
+/// <https://docs.k3s.io/release-notes/v1.36.X>, <https://docs.rke2.io/release-notes/v1.36.X>, <https://kubernetes.io/releases/>
+const NEWEST: [((u64, u64), [&str; 3]); 7] = [
+    ((1, 30), ["v1.30.14+k3s2", "v1.30.14+rke2r2", "v1.30.14"]),
+    ((1, 31), ["v1.31.14+k3s1", "v1.31.14+rke2r1", "v1.31.14"]),
+    ((1, 32), ["v1.32.13+k3s1", "v1.32.13+rke2r1", "v1.32.13"]),
+    ((1, 33), ["v1.33.13+k3s2", "v1.33.13+rke2r2", "v1.33.13"]),
+    ((1, 34), ["v1.34.11+k3s1", "v1.34.11+rke2r1", "v1.34.11"]),
+    ((1, 35), ["v1.35.8+k3s1", "v1.35.8+rke2r1", "v1.35.8"]),
+    ((1, 36), ["v1.36.4+k3s1", "v1.36.4+rke2r1", "v1.36.4"]),
+];
+
+/// What an etcd of a minor version has to run last before 3.6, if it is older than the first version that has it: members
+/// that were taken out long ago may come back otherwise. K3s and RKE2 bring etcd along: 3.5.26 since 1.32.11 and 1.33.7, and
+/// 3.6 since 1.33.11. <https://etcd.io/blog/2025/zombie_members_upgrade/>,
+/// <https://docs.rke2.io/release-notes/v1.33.X#release-v1337rke2r1>
+const BEFORE_ETCD_36: [((u64, u64), u64, [&str; 2]); 2] =
+    [((1, 32), 11, ["v1.32.13+k3s1", "v1.32.13+rke2r1"]), ((1, 33), 7, ["v1.33.10+k3s1", "v1.33.10+rke2r3"])];
+/// The first version of K3s and RKE2 with etcd 3.6.
+const ETCD_36: (u64, u64, u64) = (1, 33, 11);
+
+/// The versions on the way, in order, without the one that is wished; or the minor version of which none is known.
+pub(crate) fn way(desired: &Desired, observed: &Observed) -> Result<Vec<Version>, (u64, u64)> {
+    let wanted = &desired.kubernetes.version;
+    let there = versions(desired, observed);
+    let (mut servers, mut nodes): (Vec<_>, Vec<_>) = Default::default();
+    for (name, version) in there {
+        if desired.servers().any(|member| member.name == *name) {
+            servers.push(version);
+        }
+        nodes.push(version);
+    }
+    let (Some(first), Some(lowest)) = (servers.iter().min(), nodes.iter().min()) else { return Ok(Vec::new()) };
+    let mut way = Vec::new();
+    let mut at = (*first).clone();
+    // Agents that stayed behind come along first.
+    if lowest.minor() < at.minor() && at.minor() < wanted.minor() {
+        way.push(at.clone());
+    }
+    loop {
+        let (major, minor) = at.minor();
+        let minors_left = wanted.minor() > (major, minor + 1);
+        let next = if minors_left { on_the_way(desired, &servers, (major, minor + 1))? } else { wanted.clone() };
+        if let Some(stone) = stepping_stone(desired, &at, &next) {
+            way.push(stone.clone());
+            at = stone;
+        } else if minors_left {
+            way.push(next.clone());
+            at = next;
+        } else {
+            return Ok(way);
+        }
+    }
+}
+
+/// What nodes of the spec run that can be looked at.
+fn versions<'o>(desired: &Desired, observed: &'o Observed) -> BTreeMap<&'o NodeName, &'o Version> {
+    let Some(cluster) = observed.cluster.as_ref().and_then(Seen::present) else { return BTreeMap::new() };
+    let is_ours = |name: &NodeName| desired.members.iter().any(|member| member.name == *name);
+    let answers = |name: &NodeName| observed.hosts.get(name).is_some_and(|host| host.present().is_some());
+    let nodes = cluster.nodes.iter().filter(|(name, _)| is_ours(name) && answers(name));
+    nodes.map(|(name, node)| (name, &node.version)).collect()
+}
+
+/// The version of a minor version that is gone through: the one that the spec names, or the newest known; a newer one that
+/// a server runs already is kept.
+fn on_the_way(desired: &Desired, servers: &[&Version], minor: (u64, u64)) -> Result<Version, (u64, u64)> {
+    let through = desired.spec.iter().flat_map(|file| &file.spec.kubernetes.through);
+    let named = through.clone().find(|version| version.minor() == minor).cloned();
+    let runs = servers.iter().copied().filter(|version| version.minor() == minor).max();
+    let known = named.or_else(|| newest(desired.kubernetes.distribution, minor)).ok_or(minor)?;
+    Ok(runs.filter(|runs| **runs > known).cloned().unwrap_or(known))
+}
+
+fn newest(distribution: Distribution, minor: (u64, u64)) -> Option<Version> {
+    let (_, of) = NEWEST.iter().find(|(of, _)| *of == minor)?;
+    let at = match distribution {
+        Distribution::K3s => 0,
+        Distribution::Rke2 => 1,
+        Distribution::Kubeadm | Distribution::Talos => 2,
+    };
+    of.get(at).map(|text| Version::known(text))
+}
+
+/// What has to run before the next version, for the sake of etcd.
+fn stepping_stone(desired: &Desired, at: &Version, next: &Version) -> Option<Version> {
+    let of = match desired.kubernetes.distribution {
+        Distribution::K3s => 0,
+        Distribution::Rke2 => 1,
+        Distribution::Kubeadm | Distribution::Talos => return None,
+    };
+    if desired.kubernetes.datastore != Datastore::Etcd || next.patch() < ETCD_36 {
+        return None;
+    }
+    let (_, enough, stones) = BEFORE_ETCD_36.iter().find(|(minor, ..)| *minor == at.minor())?;
+    stones.get(of).filter(|_| at.patch().2 < *enough).map(|text| Version::known(text))
+}
+
+/// What the spec means with another version of Kubernetes, where it is known.
+pub(crate) fn with_version(desired: &Desired, version: &Version) -> Option<Desired> {
+    let mut file = (**desired.spec.as_ref()?).clone();
+    file.spec.kubernetes.version = version.clone();
+    Some(crate::lower::meaning(&file))
+}
+
+#[cfg(test)]
+mod tests;
