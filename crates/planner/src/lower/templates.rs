@@ -153,7 +153,9 @@ fi";
 /// needs last. <https://docs.cloud-init.io/en/latest/reference/cli.html#clean>
 fn clean() -> Recipe {
     let steps = [
-        // What the journal has open is written on, so it is taken away, and begins anew with the next boot.
+        // The journal's daemon tells of files that are taken away, in a new one. It begins anew with the next boot, and its
+        // sockets wake it before, so they end as well.
+        "systemctl stop systemd-journald*",
         "find /var/log -path /var/log/journal/* -delete",
         "find /var/log -type f -exec truncate --size=0 {} +",
         "cloud-init clean --logs --machine-id",
