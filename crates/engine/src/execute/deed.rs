@@ -22,12 +22,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kubewright_hosts::{Holes, HostError, Hosts, Probe};
+use kubewright_model::condition::Condition;
 use kubewright_model::desired::{Desired, Way};
 use kubewright_model::digest::Digest;
 use kubewright_model::event::{Failure, Outcome};
 use kubewright_model::host::HostResource;
 use kubewright_model::ids::{NodeName, ProviderName};
-use kubewright_model::observed::{CloudInit, HostSeen, Observed, Seen};
+use kubewright_model::observed::{CORDONED, CloudInit, HostSeen, Observed, Seen};
 use kubewright_model::plan::{Action, HostChange, Plan, Step};
 use kubewright_model::recipe::{Effect, Recipe};
 use kubewright_model::units::Span;
@@ -67,6 +68,8 @@ pub struct Hands<'a> {
     filled: BTreeMap<Digest, Digest>,
     /// Nodes of which a step has failed in this run, or was left out for another: nobody waits for them any longer.
     given_up: RefCell<BTreeSet<NodeName>>,
+    /// Nodes that take no new pods because of this plan, or of an earlier one.
+    cordoned: BTreeSet<NodeName>,
     /// Nodes that are still to begin or join in this run: the time of a wait for them has not begun.
     coming: RefCell<BTreeSet<NodeName>>,
 }
@@ -149,6 +152,12 @@ impl<'a> Hands<'a> {
         let looked_at = observed.hosts.iter().filter(|(_, seen)| seen.present().is_some());
         let cluster = observed.cluster.as_ref().and_then(Seen::present);
         cluster.into_iter().for_each(|seen| filler.found(seen));
+        let ours = cluster.into_iter().flat_map(|seen| &seen.nodes).filter(|(_, it)| it.labels.contains_key(CORDONED));
+        let cordons = plan.steps.iter().filter_map(|step| match &step.action {
+            Action::Cordon(node) => Some(node),
+            _ => None,
+        });
+        let cordoned = ours.map(|(name, _)| name).chain(cordons).cloned();
         Self {
             world,
             desired,
@@ -159,6 +168,7 @@ impl<'a> Hands<'a> {
             servers: halfway.chain(servers).map(|(name, address)| (name.clone(), address)).collect(),
             looked_at: looked_at.map(|(name, _)| name.clone()).collect(),
             filled: observed.filled,
+            cordoned: cordoned.collect(),
             given_up: RefCell::default(),
             coming: RefCell::new(coming.collect()),
         }
@@ -170,12 +180,35 @@ impl<'a> Hands<'a> {
             Ok(true) => Outcome::Done,
             Ok(false) => Outcome::AlreadyTrue,
             Err(fault) => {
+                self.lets_back(step, tell).await;
                 let told = |lines: Vec<String>| lines.iter().map(|line| self.filler.masked(line)).collect();
                 let (causes, log) = (told(fault.causes), told(fault.log));
                 let hint = fault.hint.map(|hint| self.filler.masked(&hint));
                 Outcome::Failed(Failure { causes, log, hint, lasts: fault.lasts })
             }
         }
+    }
+
+    /// A node that is out of service for a change which failed takes pods again, where it works: nobody is to find it
+    /// cordoned for nothing. One that leaves its cluster is past that when its pods have moved.
+    async fn lets_back(&self, step: &Step, tell: Tell<'_>) {
+        let node = match &step.action {
+            Action::Drain { node, .. } => Some(node),
+            Action::ChangeHost(_) | Action::RestartMachine { .. } | Action::TakeSnapshot { .. } => step.subject.node(),
+            Action::RunRecipe { recipe, .. } if recipe.effect == Effect::Upgrade => step.subject.node(),
+            _ => None,
+        };
+        let Some((node, hands)) = node.filter(|node| self.cordoned.contains(*node)).zip(self.cluster().ok()) else {
+            return;
+        };
+        let ready = Condition::NodesReady { nodes: vec![node.clone()], at_least: 1 };
+        if !hands.check(&ready).await.is_ok_and(|checked| checked.holds) {
+            return;
+        }
+        tell(Saying::Tells(match hands.cordon(node, false).await {
+            Ok(()) => format!("{node} takes pods again"),
+            Err(error) => format!("{node} stays cordoned: {error}"),
+        }));
     }
 
     /// What a step says, as others may hear it: programs print what they were given.

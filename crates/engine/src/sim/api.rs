@@ -261,6 +261,16 @@ impl ClusterApi for Api {
             self.centre.at_present().breach(now, format!("{node} was to be drained while it takes new pods"));
         }
         tell(format!("waiting for the pods of {node} to move"));
+        let held = self.centre.at_present().fault(FaultKind::EvictionBlocked).is_some_and(|(fault, course)| {
+            let held = fault.target.get_or_insert_with(|| node.clone()) == node;
+            course.met += u32::from(held);
+            held
+        });
+        if held {
+            self.centre.take(u64::try_from(timeout.duration().as_millis()).unwrap_or(u64::MAX)).await;
+            let why = "Pod default/one cannot be evicted: the PodDisruptionBudget default/one allows no disruption";
+            return Err(refused(format!("drain of {node}"), why));
+        }
         self.centre.take(timing::DRAIN).await;
         let mut state = self.centre.at_present();
         // One that others have cordoned is out of service by their will, before and after.

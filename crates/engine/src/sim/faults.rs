@@ -31,6 +31,8 @@ pub enum FaultKind {
     EtcdStuck,
     /// A machine of Talos that was reset or upgraded does not come back until a person sees to it.
     NeverBack,
+    /// A PodDisruptionBudget lets a pod of a node not go until a person sees to it.
+    EvictionBlocked,
     /// One of Argo CD's applications is put into a namespace that nobody makes.
     NamespaceMissing,
     /// Argo CD's repo-server ends its answer in the middle, until it is restarted.
@@ -41,7 +43,7 @@ pub enum FaultKind {
 
 impl FaultKind {
     /// All kinds.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Unreachable,
         Self::Api500,
         Self::Api429,
@@ -52,6 +54,7 @@ impl FaultKind {
         Self::SlowLink,
         Self::EtcdStuck,
         Self::NeverBack,
+        Self::EvictionBlocked,
         Self::NamespaceMissing,
         Self::RepoServerEof,
         Self::ApplicationStuck,
@@ -70,6 +73,7 @@ impl FaultKind {
             Self::SlowLink => "slow-link",
             Self::EtcdStuck => "etcd-stuck",
             Self::NeverBack => "never-back",
+            Self::EvictionBlocked => "eviction-blocked",
             Self::NamespaceMissing => "namespace-missing",
             Self::RepoServerEof => "repo-server-eof",
             Self::ApplicationStuck => "application-stuck",
@@ -78,17 +82,19 @@ impl FaultKind {
 
     /// Whether it lasts until a person sees to it.
     pub(super) fn needs_somebody(self) -> bool {
-        matches!(self, Self::DiskFull | Self::EtcdStuck | Self::NeverBack | Self::ApplicationStuck)
+        let of_hosts = matches!(self, Self::DiskFull | Self::EtcdStuck | Self::NeverBack);
+        of_hosts || matches!(self, Self::EvictionBlocked | Self::ApplicationStuck)
     }
 
     /// Whether it happens to what is restarted or reset: it waits for that, when nothing of the kind is done at first.
     pub(super) fn waits(self) -> bool {
-        matches!(self, Self::EtcdStuck | Self::NeverBack)
+        matches!(self, Self::EtcdStuck | Self::NeverBack | Self::EvictionBlocked)
     }
 
     /// Whether the fault happens to one host.
     fn has_target(self) -> bool {
-        matches!(self, Self::Unreachable | Self::DiskFull | Self::EtcdStuck | Self::NeverBack)
+        let of_hosts = matches!(self, Self::Unreachable | Self::DiskFull | Self::EtcdStuck | Self::NeverBack);
+        of_hosts || self == Self::EvictionBlocked
     }
 }
 

@@ -12,7 +12,7 @@ use kubewright_engine::{Engine, EngineError, Request, Stop, sim};
 use kubewright_model::desired::{DesiredLoadBalancer, DesiredMachine};
 use kubewright_model::event::{Event, Outcome, Record, RunEnd};
 use kubewright_model::ids::{ClusterName, NodeName, Owner};
-use kubewright_model::observed::{Inventory, LoadBalancerSeen, MachineSeen};
+use kubewright_model::observed::{Inventory, LoadBalancerSeen, MachineSeen, Seen};
 use kubewright_model::plan::Ask;
 use kubewright_providers::{Capabilities, Doomed, Provider, ProviderError};
 
@@ -98,6 +98,32 @@ fn a_failure_stops_what_needs_it_and_nothing_else() {
     }
     let failed: Vec<&str> = report.failed.iter().map(|(step, _)| step.as_str()).collect();
     assert!(failed.contains(&"host/agent-2") && failed.len() <= 2, "{failed:?}");
+}
+
+#[test]
+fn a_node_whose_pods_may_not_go_takes_pods_again() {
+    let text = include_str!("../scenarios/021-upgrade.txt");
+    let spec = text.split("--- spec\n").nth(1).and_then(|rest| rest.split("\n--- world").next()).unwrap();
+    let newer = desired(spec);
+    let older = desired(&spec.replace("v1.31.4+k3s1", "v1.31.3+k3s1"));
+    let (report, records, seen) = in_time(async {
+        let mut yard = Yard::new(older, 11);
+        assert_eq!(yard.run_to_the_end(&Ask::Apply, &[], 1).await, ["complete"]);
+        yard.desired = newer;
+        yard.centre.strike("eviction-blocked=agent-1".parse().unwrap());
+        let (report, records) = yard.run(&Ask::Apply, &[]).await;
+        (report, records, yard.plan(&Ask::Apply, &[]).await.0)
+    });
+    assert_eq!(report.unwrap().end, RunEnd::Failed);
+    let told = records.iter().filter_map(|record| match &record.event {
+        Event::StepTells { step, message } if step.as_str() == "drain/agent-1" => Some(message.as_str()),
+        _ => None,
+    });
+    assert_eq!(told.last(), Some("agent-1 takes pods again"));
+    let cluster = seen.cluster.as_ref().and_then(Seen::present).unwrap();
+    assert!(!cluster.nodes[&NodeName::new("agent-1")].cordoned);
+    let outcomes = outcomes(&records);
+    assert!(matches!(outcomes["upgrade/agent-1"], Outcome::Skipped { .. }), "{:?}", outcomes["upgrade/agent-1"]);
 }
 
 /// A run that is asked to stop, so often, when so many steps have ended.
