@@ -1,3 +1,5 @@
+//! The versions on the way, from where servers and agents are.
+
 use kubewright_model::observed::{ClusterSeen, NodeSeen};
 use kubewright_model::spec::load::load;
 
