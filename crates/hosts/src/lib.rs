@@ -9,6 +9,7 @@
 //! - One look is one round trip, and one change is one more.
 
 mod born;
+mod certificate;
 mod change;
 mod connections;
 mod dial;
@@ -40,6 +41,7 @@ use kubewright_model::recipe::Recipe;
 use kubewright_model::secret::Secret;
 
 pub use born::host_key;
+pub use certificate::good_until;
 pub use dial::{CONNECTED, DialError, Dialed, Stream};
 pub use here::program;
 pub use mask::masked;
@@ -100,6 +102,13 @@ pub trait Hosts: Send + Sync {
         holes: &Holes,
         tell: &(dyn Fn(String) + Send + Sync),
     ) -> Result<Report, HostError>;
+
+    /// Tells a host to start again. The answer comes before it goes, or is lost with it: whoever asks looks at
+    /// [`HostSeen::boot`] before and after.
+    async fn reboot(&self, host: &NodeName, _way: &Way) -> Result<(), HostError> {
+        let why = "there are no hands for that here".to_string();
+        Err(HostError::Failed { host: host.clone(), what: "starting it again".into(), why, log: Vec::new() })
+    }
 
     /// Connects from a host's side to a place, as programs on it would; gives up after [`CONNECTED`].
     async fn dial(&self, host: &NodeName, way: &Way, at: &HostPort) -> Result<Dialed, DialError>;

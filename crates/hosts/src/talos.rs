@@ -25,6 +25,7 @@ pub mod wire;
 
 pub use bundle::Bundle;
 pub use client::{Applied, ApplyMode, PORT, Running, Talos, UpgradeHow, Version, Wipe};
+pub(crate) use der::not_after;
 pub use errors::{TalosError, TalosLayer};
 pub use etcd::{EtcdAlarm, EtcdMember, EtcdStatus};
 pub use factory::{FACTORY, FactoryError, register};

@@ -53,6 +53,20 @@ pub struct HostFacts {
     pub lacks: BTreeMap<String, Lack>,
 }
 
+/// How a host was started.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Boot {
+    /// Another one after each start.
+    pub id: String,
+    /// Why it has to be started again, in its own words: packages that were upgraded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wanted: Option<String>,
+    /// What of Kubernetes does not run yet since this start, where the host itself tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub awaits: Option<String>,
+}
+
 /// What a resource names and a host has not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -40,6 +40,10 @@ pub enum Ask {
     Destroy,
     /// Save the datastore.
     Backup,
+    /// Start these hosts again, one after the other.
+    Reboot(Vec<NodeName>),
+    /// The same of those that say they have to be started again.
+    RebootNeeded(Vec<NodeName>),
 }
 
 /// Steps in order, plus notes. Safe to save and to show: it holds no secret.
@@ -49,7 +53,7 @@ pub struct Plan {
     pub format: u32,
     /// The cluster.
     pub cluster: ClusterName,
-    /// What was asked; of outdated nodes, which these are: [`Ask::Replace`].
+    /// What was asked; of outdated nodes, which these are: [`Ask::Replace`]; likewise of reboots.
     pub ask: Ask,
     /// What to do, in an order that a person would do it in. A step needs only earlier steps.
     pub steps: Vec<Step>,
@@ -206,6 +210,7 @@ impl Step {
             Action::StartMachine { name, .. } => format!("start machine {name}"),
             Action::RestartMachine { name, becomes: Some(_), .. } => format!("change machine {name} while it is off"),
             Action::RestartMachine { name, .. } => format!("restart machine {name}"),
+            Action::RebootHost { host, .. } => format!("reboot {host}"),
             Action::TurnIntoTemplate { name, .. } => format!("turn {name} into a template"),
             Action::DeleteMachine { name, .. } => format!("delete machine {name}"),
             Action::TakeSnapshot { name, .. } => format!("snapshot machine {name}"),
@@ -351,6 +356,15 @@ pub enum Action {
         /// What it becomes at its provider while it is off, where it can become that at no other time.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         becomes: Option<Box<DesiredMachine>>,
+    },
+    /// Start a host again from within, and wait until it works as before.
+    RebootHost {
+        /// Which host.
+        host: NodeName,
+        /// How it is reached.
+        way: Way,
+        /// Its [`Boot::id`](crate::facts::Boot) before: once that is another one, it has been started again.
+        boot: String,
     },
     /// Have a provider keep the state of a machine's disks, without its memory.
     TakeSnapshot {

@@ -154,7 +154,7 @@ fn unknown_is_untouched(plan: &Plan, observed: &Observed, found: &mut Vec<Violat
         }
         let host = match &step.action {
             Action::ChangeHost(change) => Some(&change.host),
-            Action::RunRecipe { host, .. } => Some(host),
+            Action::RunRecipe { host, .. } | Action::RebootHost { host, .. } => Some(host),
             _ => None,
         };
         // What was not seen of a machine went with it when this plan makes it anew.

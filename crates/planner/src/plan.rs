@@ -22,6 +22,7 @@ mod members;
 mod moved;
 mod preflight;
 mod quorum;
+mod reboot;
 mod rebuild;
 mod removal;
 mod roles;
@@ -87,6 +88,12 @@ fn at_once(desired: &Desired, observed: &Observed, ask: &Ask) -> Plan {
             draft
         }
         Ask::Backup => saving::backup(desired, observed),
+        Ask::Reboot(nodes) => reboot::plan(desired, observed, nodes),
+        Ask::RebootNeeded(nodes) => {
+            let (draft, those) = reboot::needed(desired, observed, nodes);
+            asked = those;
+            draft
+        }
     };
     talos::resets(&mut draft, observed);
     if matches!(asked, Ask::Apply | Ask::Replace(_)) {

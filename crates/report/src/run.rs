@@ -9,6 +9,7 @@ mod story;
 mod tests;
 
 use kubewright_model::event::{Event, Outcome, Record, RunEnd};
+use kubewright_model::ids::NodeName;
 use kubewright_model::plan::{Ask, Plan, Stage};
 use kubewright_model::units::Moment;
 
@@ -116,17 +117,19 @@ fn chosen(asked: Line, only: &[String]) -> Line {
 }
 
 fn asked(ask: &Ask, words: &Words) -> Line {
-    let [apply, replace, rebuild, destroy, backup] = words.run.asks;
+    let [apply, replace, rebuild, destroy, backup, reboot] = words.run.asks;
+    let of = |word: &str, nodes: &[NodeName]| {
+        let mut line = Line::from(format!("{word} ("));
+        for (place, node) in nodes.iter().enumerate() {
+            let comma = if place > 0 { ", " } else { "" };
+            line = line.and(Piece::Plain(comma.into())).and(Piece::Code(node.to_string()));
+        }
+        line.and(Piece::Plain(")".into()))
+    };
     match ask {
         Ask::Apply => apply.into(),
-        Ask::Replace(nodes) => {
-            let mut line = Line::from(format!("{replace} ("));
-            for (place, node) in nodes.iter().enumerate() {
-                let comma = if place > 0 { ", " } else { "" };
-                line = line.and(Piece::Plain(comma.into())).and(Piece::Code(node.to_string()));
-            }
-            line.and(Piece::Plain(")".into()))
-        }
+        Ask::Replace(nodes) => of(replace, nodes),
+        Ask::Reboot(nodes) | Ask::RebootNeeded(nodes) => of(reboot, nodes),
         Ask::ReplaceOutdated => replace.into(),
         Ask::Rebuild => rebuild.into(),
         Ask::Destroy => destroy.into(),

@@ -113,12 +113,15 @@ fn asked_with(ask: &kubewright_model::plan::Ask, only: &[String]) -> String {
 
 fn asked(ask: &kubewright_model::plan::Ask) -> String {
     use kubewright_model::plan::Ask;
+    let of = |word: &str, nodes: &[kubewright_model::ids::NodeName]| {
+        let nodes: Vec<&str> = nodes.iter().map(kubewright_model::ids::NodeName::as_str).collect();
+        format!("{word} {}", nodes.join(" "))
+    };
     match ask {
         Ask::Apply => "apply".into(),
-        Ask::Replace(nodes) => {
-            let nodes: Vec<&str> = nodes.iter().map(kubewright_model::ids::NodeName::as_str).collect();
-            format!("replace {}", nodes.join(" "))
-        }
+        Ask::Replace(nodes) => of("replace", nodes),
+        Ask::Reboot(nodes) => of("reboot", nodes),
+        Ask::RebootNeeded(nodes) => of("reboot --if-needed", nodes),
         Ask::ReplaceOutdated => "replace --outdated".into(),
         Ask::Rebuild => "rebuild".into(),
         Ask::Destroy => "destroy".into(),

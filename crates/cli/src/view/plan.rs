@@ -48,6 +48,7 @@ impl Mark {
             Action::SetLoadBalancer(_) if matches!(step.reason, Reason::Follows(_)) => Self::Changes,
             Action::StartMachine { .. }
             | Action::RestartMachine { .. }
+            | Action::RebootHost { .. }
             | Action::Cordon(_)
             | Action::Drain { .. }
             | Action::Uncordon(_)

@@ -13,6 +13,11 @@ use kubewright_planner::diff::rendered::worth_rendering;
 use super::Engine;
 use crate::holes;
 
+/// Whether what is asked may install releases.
+fn installs(ask: &Ask) -> bool {
+    !matches!(ask, Ask::Destroy | Ask::Backup | Ask::Reboot(_) | Ask::RebootNeeded(_))
+}
+
 /// Charts that are rendered at once: each is pulled, and rendered with all that it looks up.
 const TOGETHER: usize = 4;
 
@@ -21,7 +26,7 @@ impl Engine {
     pub(super) async fn settled<'d>(&self, desired: &'d Desired, ask: &Ask) -> (Cow<'d, Desired>, Vec<Note>) {
         let real = self.world.cluster.as_ref().filter(|_| !self.simulated() && !desired.releases.is_empty());
         match real {
-            Some(hands) if !matches!(ask, Ask::Destroy | Ask::Backup) => {
+            Some(hands) if installs(ask) => {
                 let mut settled = desired.clone();
                 let notes = hands.settle(&mut settled.releases).await;
                 (Cow::Owned(settled), notes)
@@ -45,7 +50,7 @@ impl Engine {
     /// Adds to what was seen what the charts of releases that differ render to. One that cannot be rendered says why.
     pub(super) async fn render(&self, desired: &Desired, ask: &Ask, observed: &mut Observed) {
         let (Some(hands), Some(Seen::Present(seen))) = (&self.world.cluster, &mut observed.cluster) else { return };
-        if matches!(ask, Ask::Destroy | Ask::Backup) {
+        if !installs(ask) {
             return;
         }
         let secrets = self.world.secrets(&*self.store);

@@ -52,7 +52,8 @@ impl Engine {
                     return Some(Unfinished { run, left, asked, begun });
                 }
                 Ask::Apply | Ask::Destroy | Ask::Replace(_) | Ask::ReplaceOutdated if did() => return None,
-                Ask::Apply | Ask::Destroy | Ask::Replace(_) | Ask::ReplaceOutdated | Ask::Backup => {}
+                Ask::Apply | Ask::Destroy | Ask::Replace(_) | Ask::ReplaceOutdated => {}
+                Ask::Backup | Ask::Reboot(_) | Ask::RebootNeeded(_) => {}
             }
         }
         None

@@ -13,6 +13,7 @@ macro_rules! patiently {
 mod applications;
 mod machines;
 mod membership;
+mod reboot;
 mod waiting;
 
 use std::cell::RefCell;
@@ -241,6 +242,7 @@ impl<'a> Hands<'a> {
             | Action::SetLoadBalancer(_)
             | Action::DeleteLoadBalancer { .. } => self.watched(action, tell, self.beside_machines(action, tell)).await,
             Action::ChangeHost(change) => self.change_host(action, change, seen, tell).await,
+            Action::RebootHost { host, way, boot } => self.reboot(host, way, boot, tell).await,
             Action::RunRecipe { host, way, recipe } => self.run_recipe(action, host, way, recipe, tell).await,
             Action::Cordon(_)
             | Action::Drain { .. }

@@ -264,6 +264,7 @@ impl Hosts for Ssh {
                     let machine = state.machine(probe.host).unwrap_or(&nowhere);
                     let mut seen = asked_for(&machine.host, state.modules(probe.host), probe.resources);
                     seen.ours = before::ours(machine);
+                    seen.boot = Some(machine.boot());
                     seen
                 };
                 let now = self.centre.now();
@@ -329,6 +330,23 @@ impl Hosts for Ssh {
         .await
     }
 
+    async fn reboot(&self, host: &NodeName, way: &Way) -> Result<(), HostError> {
+        self.centre.lock().count("host reboot");
+        if matches!(self.reach(host, way).await?, Reached::Hypervisor) {
+            return Err(failed(host, "reboot", "a hypervisor is not ours to start again".into()));
+        }
+        let now = self.centre.now();
+        let mut state = self.centre.lock();
+        let provider = state.machines.iter().find(|(_, all)| all.contains_key(host)).map(|(name, _)| name.clone());
+        if let Some(provider) = provider {
+            // It comes back whether anybody waits for it or not.
+            state.goes_down(host, now);
+            state.power_down(&provider, host);
+            state.boot(&provider, host, now + timing::SHUT_DOWN);
+        }
+        Ok(())
+    }
+
     async fn dial(&self, host: &NodeName, way: &Way, at: &HostPort) -> Result<Dialed, DialError> {
         self.knock(host, way, at).await
     }
@@ -373,6 +391,7 @@ pub(super) fn asked_for(truth: &HostSeen, modules: &BTreeSet<String>, resources:
         owner: truth.owner.clone(),
         facts: truth.facts.clone(),
         talos: truth.talos.clone(),
+        certificates: truth.certificates.clone(),
         ..HostSeen::default()
     };
     for resource in resources {

@@ -7,6 +7,7 @@ use kubewright_model::applications::DesiredApplications;
 use kubewright_model::cloud::{CloudId, ResourceSeen, Stray};
 use kubewright_model::desired::{Body, DesiredMachine};
 use kubewright_model::digest::Digest;
+use kubewright_model::facts::Boot;
 use kubewright_model::host::HostResource;
 use kubewright_model::ids::{ClusterName, NodeName, Owner, PlaceName, ProviderName, Vmid};
 use kubewright_model::observed::{BackupJobSeen, HostSeen, LoadBalancerSeen, MachineSeen, Origin, Power, UnitSeen};
@@ -160,6 +161,9 @@ pub struct Machine {
     /// Containers of Kubernetes run on it. They outlive the unit that has started them.
     #[serde(default)]
     pub(super) containers: bool,
+    /// How often it was started.
+    #[serde(default)]
+    pub(super) boots: u32,
     /// How often it was reached over SSH.
     pub(super) contacts: u32,
     /// The image that it was made from, where it is to become a template.
@@ -386,6 +390,8 @@ impl State {
         machine.raw.extend(machine.seen.settings.features().iter().map(|feature| format!("features: {feature}=1")));
         machine.host.units.values_mut().for_each(|unit: &mut UnitSeen| unit.active = unit.enabled);
         machine.containers = false;
+        machine.boots += 1;
+        machine.host.boot = None;
         let up = machine.answers_at;
         self.cluster.woke(name, up);
         self.wake(name);
@@ -607,6 +613,7 @@ impl Machine {
             reads: BTreeMap::new(),
             before: BTreeMap::new(),
             containers: false,
+            boots: 0,
             contacts: 0,
             image: None,
             clean: false,
@@ -637,6 +644,12 @@ impl Machine {
     pub(super) fn like(&mut self, template: &Self) {
         self.host = template.host.clone();
         self.texts.clone_from(&template.texts);
+    }
+
+    /// How it was started, as its host tells.
+    pub(super) fn boot(&self) -> Boot {
+        let wanted = self.host.boot.as_ref().and_then(|boot| boot.wanted.clone());
+        Boot { id: format!("boot-{}", self.boots), wanted, awaits: None }
     }
 
     /// Whether its host answers now.

@@ -136,6 +136,11 @@ impl Hosts for FromOutside {
         self.by(&way).run(host, &way, recipe, holes, tell).await
     }
 
+    async fn reboot(&self, host: &NodeName, way: &Way) -> Result<(), HostError> {
+        let way = self.doors.way(host, way);
+        self.by(&way).reboot(host, &way).await
+    }
+
     async fn dial(&self, host: &NodeName, way: &Way, at: &HostPort) -> Result<Dialed, DialError> {
         let way = self.doors.way(host, way);
         self.by(&way).dial(host, &way, at).await

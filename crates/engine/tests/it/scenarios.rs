@@ -90,6 +90,8 @@ fn parse_ask(text: &str) -> Result<Ask, String> {
         Some("rebuild") => Ok(Ask::Rebuild),
         Some("backup") => Ok(Ask::Backup),
         Some("outdated") => Ok(Ask::ReplaceOutdated),
+        Some("reboot-needed") => Ok(Ask::RebootNeeded(words.map(NodeName::from).collect())),
+        Some("reboot") => Ok(Ask::Reboot(words.map(NodeName::from).collect())),
         Some("replace") => Ok(Ask::Replace(words.map(NodeName::from).collect())),
         other => Err(format!("nobody can ask for {other:?}")),
     }

@@ -26,6 +26,8 @@ pub(super) struct Answers<'a> {
     pub(super) macs: HashMap<&'a str, &'a str>,
     /// What we have touched, below `absent` or `there`; or that nobody may look.
     pub(super) ours: Vec<&'a str>,
+    /// Certificates of Kubernetes by their place, in base64, of DER or of PEM.
+    pub(super) certificates: Vec<(&'a str, &'a str)>,
     /// Sources of downloads, and why nothing can be fetched there; empty where something can.
     pub(super) sources: Vec<(&'a str, &'a str)>,
     /// Interfaces with their addresses.
@@ -121,7 +123,7 @@ impl<'a> Answers<'a> {
             "always" if rest == "done" => self.always_done = true,
             "kernel" | "arch" | "clock" | "cpus" | "memory" | "disk" | "container" | "virtual" | "machine-id"
             | "cgroup" | "kmsg" | "proc-sys" | "joined" | "under-way" | "begins" | "firewalld" | "selinux"
-            | "route" | "flush" | "owner" | "login" | "cloud-init" => {
+            | "route" | "flush" | "owner" | "login" | "cloud-init" | "boot" | "reboot" => {
                 // The first answer counts, and there is no second one.
                 if self.always.insert(word, rest).is_some() {
                     return None;
@@ -129,6 +131,7 @@ impl<'a> Answers<'a> {
             }
             "release" => self.release.push(rest),
             "ours" => self.ours.push(rest),
+            "certificate" => self.certificates.push(rest.split_once(' ')?),
             "program" => self.programs.push(rest),
             "mac" => drop(self.macs.insert(rest.split_once(' ')?.0, rest.split_once(' ')?.1)),
             "source" => self.sources.push(rest.split_once(' ').unwrap_or((rest, ""))),

@@ -157,6 +157,57 @@ kw_ours() {
 	done
 }
 
+# How the host was started: the kernel's id, and when its first process began, for containers share a kernel.
+# Debian and Ubuntu say by a file that it has to be started again, and for which packages; openSUSE by another; Rocky and
+# Fedora when they are asked (`needs-restarting`, of dnf-utils, ends with 1 then).
+kw_boot() {
+	if kw_line proc/sys/kernel/random/boot_id && [ -n "$kw_value" ]; then
+		kw_x=$kw_value
+		kw_line proc/1/stat
+		# The program's name, in parentheses, may hold blanks; the time is the 20th field after it.
+		set -- ${kw_value##*')'}
+		printf 'boot %s.%s\n' "$kw_x" "${20-}"
+	fi
+	kw_x=
+	if [ -e run/reboot-required ] || [ -e var/run/reboot-required ]; then
+		while IFS= read -r kw_value || [ -n "$kw_value" ]; do
+			case " $kw_x " in *" $kw_value "*) ;; *) kw_x="$kw_x $kw_value" ;; esac
+		done <run/reboot-required.pkgs
+		printf 'reboot%s\n' "${kw_x:- packages}"
+	elif [ -e run/reboot-needed ]; then
+		echo 'reboot packages'
+	elif [ -x usr/bin/needs-restarting ]; then
+		timeout 20 usr/bin/needs-restarting -r >/dev/null </dev/null
+		[ $? != 1 ] || echo 'reboot packages'
+	fi
+} 2>/dev/null
+
+# The certificates of Kubernetes: the first of each file, and what administrators and the control plane show of theirs in
+# their kubeconfigs. Keys, which some of the files hold too, are not read.
+kw_certificates() {
+	for kw_up in var/lib/rancher/*/server/tls/*.crt var/lib/rancher/*/server/tls/etcd/*.crt \
+		var/lib/rancher/*/agent/*.crt etc/kubernetes/pki/*.crt etc/kubernetes/pki/etcd/*.crt \
+		var/lib/kubelet/pki/kubelet-client-current.pem var/lib/kubelet/pki/kubelet-server-current.pem \
+		var/lib/kubelet/pki/kubelet.crt; do
+		[ -f "$kw_up" ] || continue
+		kw_x=
+		while IFS= read -r kw_value; do
+			case $kw_value in
+				'-----BEGIN CERTIFICATE-----') kw_x=: ;;
+				'-----END CERTIFICATE-----') break ;;
+				*) [ -z "$kw_x" ] || kw_x="$kw_x$kw_value" ;;
+			esac
+		done <"$kw_up"
+		printf 'certificate %s %s\n' "$kw_up" "${kw_x#:}"
+	done
+	for kw_up in etc/kubernetes/*.conf; do
+		[ -f "$kw_up" ] || continue
+		while IFS= read -r kw_value; do
+			case $kw_value in *client-certificate-data:*) printf 'certificate %s %s\n' "$kw_up" "${kw_value##* }" ;; esac
+		done <"$kw_up"
+	done
+} 2>/dev/null
+
 kw_always() {
 	if [ -e etc/os-release ]; then kw_release etc/os-release; else kw_release usr/lib/os-release; fi
 	# Scripts run as root, who comes in as itself or by sudo.
@@ -181,6 +232,8 @@ kw_always() {
 	kw_kubernetes
 	kw_guards
 	kw_cloud_init
+	kw_boot
+	kw_certificates
 	kw_ours
 	ip -o addr show scope global 2>/dev/null
 	for kw_up in sys/class/net/*/address; do

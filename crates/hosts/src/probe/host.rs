@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
-use kubewright_model::facts::{HostAddress, HostFacts, Packaging, Virtualisation};
+use kubewright_model::facts::{Boot, HostAddress, HostFacts, Packaging, Virtualisation};
 use kubewright_model::host::{Before, DownloadWish, HostResource};
 use kubewright_model::ids::{ClusterName, Owner};
 use kubewright_model::observed::{CloudInit, HostSeen, KubernetesSeen};
@@ -34,8 +34,41 @@ pub(super) fn seen(answers: &Answers<'_>, meanwhile: &RangeInclusive<u64>) -> Re
         owner: owner(answers)?,
         ours: ours(answers)?,
         cloud_init: answers.always.get("cloud-init").map(|told| cloud_init(told)),
+        boot: boot(answers),
+        certificates: certificates(answers),
         ..HostSeen::default()
     })
+}
+
+/// How it was started, and whether it has to be again.
+fn boot(answers: &Answers<'_>) -> Option<Boot> {
+    let plain = |told: &&str| told.chars().filter(|c| !c.is_control()).take(300).collect::<String>();
+    let id = answers.always.get("boot").map(plain)?;
+    let wanted = answers.always.get("reboot").map(plain).map(|packages| match packages.as_str() {
+        "packages" => "packages were upgraded".to_string(),
+        packages => format!("{} upgraded", packages.split(' ').collect::<Vec<_>>().join(", ")),
+    });
+    Some(Boot { id, wanted, awaits: None })
+}
+
+/// Until when its certificates are good. What is none tells nothing of it.
+fn certificates(answers: &Answers<'_>) -> BTreeMap<String, u64> {
+    let good = answers.certificates.iter().filter_map(|(place, told)| {
+        let der = BASE64_STANDARD.decode(told.trim_end()).ok()?;
+        let der = match der.starts_with(b"-----BEGIN") {
+            true => pem(std::str::from_utf8(&der).ok()?)?,
+            false => der,
+        };
+        Some((format!("/{place}"), crate::certificate::good_until(&der)?))
+    });
+    good.collect()
+}
+
+/// The first certificate of a PEM.
+fn pem(text: &str) -> Option<Vec<u8>> {
+    let (_, rest) = text.split_once("-----BEGIN CERTIFICATE-----")?;
+    let (body, _) = rest.split_once("-----END CERTIFICATE-----")?;
+    BASE64_STANDARD.decode(body.split_whitespace().collect::<String>()).ok()
 }
 
 /// Whose the host is. What no cluster can be called must not pass for nobody's.

@@ -48,7 +48,7 @@ fn named(certificate: &[u8]) -> impl Iterator<Item = (u8, &[u8])> {
 }
 
 /// Until when a certificate is valid.
-pub(super) fn not_after(certificate: &[u8]) -> Option<SystemTime> {
+pub(crate) fn not_after(certificate: &[u8]) -> Option<SystemTime> {
     let (_, validity) = named(certificate).nth(1).filter(|(tag, _)| *tag == SEQUENCE)?;
     let (tag, text) = elements(validity).nth(1)?;
     moment(tag, std::str::from_utf8(text).ok()?)

@@ -226,6 +226,11 @@ impl Hosts for TalosHosts {
     }
 
     /// Nobody connects from the side of Talos.
+    async fn reboot(&self, host: &NodeName, way: &Way) -> Result<(), HostError> {
+        let told = async { self.meet_ours(way).await?.reboot().await };
+        told.await.map_err(|error| failed(host, "starting it again", error))
+    }
+
     async fn dial(&self, host: &NodeName, _: &Way, _: &HostPort) -> Result<Dialed, DialError> {
         Err(DialError::Forbidden(host.clone()))
     }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
-use crate::facts::HostFacts;
+use crate::facts::{Boot, HostFacts};
 use crate::host::{Before, Mode, UserWish, short_key};
 use crate::ids::Owner;
 use crate::talos::TalosSeen;
@@ -53,6 +53,12 @@ pub struct HostSeen {
     /// What cloud-init has not done; none where it has, and where there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cloud_init: Option<CloudInit>,
+    /// How it was started; none where nobody could tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub boot: Option<Boot>,
+    /// Until when its certificates for Kubernetes are good, in seconds since 1970, by their place.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub certificates: BTreeMap<String, u64>,
     /// What Talos tells of itself, where it runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub talos: Option<TalosSeen>,

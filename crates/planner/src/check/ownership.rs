@@ -102,7 +102,9 @@ impl Proof<'_> {
         if matches!(&step.action, Action::ChangeHost(change) if change.owner.is_none() && change.unmake.is_empty()) {
             return None;
         }
-        let (Action::ChangeHost(HostChange { host: name, .. }) | Action::RunRecipe { host: name, .. }) = &step.action
+        let (Action::ChangeHost(HostChange { host: name, .. })
+        | Action::RunRecipe { host: name, .. }
+        | Action::RebootHost { host: name, .. }) = &step.action
         else {
             return None;
         };
@@ -116,7 +118,7 @@ impl Proof<'_> {
             Ask::Destroy | Ask::Rebuild => true,
             Ask::Replace(nodes) => nodes.contains(name),
             // A plan names the nodes that it makes anew.
-            Ask::Apply | Ask::Backup | Ask::ReplaceOutdated => false,
+            Ask::Apply | Ask::Backup | Ask::ReplaceOutdated | Ask::Reboot(_) | Ask::RebootNeeded(_) => false,
         };
         let wished = self.nodes.contains(name) && !asked;
         wished.then(|| violation(WISHED, step, format!("{name} is in the spec")))

@@ -140,7 +140,7 @@ fn boots_anew(node: &Node<'_>) -> bool {
 }
 
 /// Whether pods of a node have anywhere to go.
-fn has_others(standings: &Standings<'_>, node: &Node<'_>) -> bool {
+pub(super) fn has_others(standings: &Standings<'_>, node: &Node<'_>) -> bool {
     let cluster = standings.cluster_seen();
     cluster.is_some_and(|cluster| cluster.nodes.iter().any(|(name, seen)| name != node.name() && seen.ready))
 }
@@ -156,7 +156,7 @@ pub(super) fn left_cordoned(draft: &mut Draft<'_>, members: &[&Node<'_>]) {
 }
 
 /// Puts pods on a node again that this plan or an earlier run of ours cordoned. What others cordoned stays so.
-fn uncordon(draft: &mut Draft<'_>, node: &Node<'_>, needs: Vec<StepId>) -> Option<StepId> {
+pub(super) fn uncordon(draft: &mut Draft<'_>, node: &Node<'_>, needs: Vec<StepId>) -> Option<StepId> {
     let name = node.name();
     let before = node.seen.is_some_and(|seen| seen.cordoned && seen.labels.contains_key(CORDONED));
     if !before && !draft.has(&id("cordon", name)) {

@@ -228,6 +228,7 @@ pub(super) static WORDS: Words = Words {
             "make everything anew",
             "take everything away",
             "save the datastore",
+            "start hosts again",
         ],
         complete: "complete: everything is as the file says",
         failed: "failed",

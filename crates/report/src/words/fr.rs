@@ -228,6 +228,7 @@ pub(super) static WORDS: Words = Words {
             "tout refaire à neuf",
             "tout supprimer",
             "sauvegarder la base de données",
+            "redémarrer des hôtes",
         ],
         complete: "terminée : tout est conforme au fichier",
         failed: "en échec",

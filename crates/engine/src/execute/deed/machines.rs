@@ -181,7 +181,7 @@ impl Hands<'_> {
     }
 
     /// The units that run Kubernetes on a host.
-    fn started_with(&self, host: &NodeName) -> Vec<HostResource> {
+    pub(super) fn started_with(&self, host: &NodeName) -> Vec<HostResource> {
         let host = self.desired.hosts.iter().find(|it| it.name == *host);
         let resources = host.into_iter().flat_map(|host| &host.resources);
         resources.filter(|it| it.kubernetes().is_some()).cloned().collect()
@@ -269,7 +269,7 @@ impl Late {
 }
 
 /// The first of these units that does not run. One that was never started there is not waited for.
-fn idle<'u>(units: &'u [HostResource], seen: &HostSeen) -> Option<&'u str> {
+pub(super) fn idle<'u>(units: &'u [HostResource], seen: &HostSeen) -> Option<&'u str> {
     let names = units.iter().filter_map(|resource| match resource {
         HostResource::Unit(unit) => Some(unit.name.as_str()),
         _ => None,

@@ -27,6 +27,7 @@
 //! memory SIZE on NAME                     a machine's memory was changed by hand (GiB); likewise `disk`
 //! facts JSON on NAME                      what a host tells of itself (`HostFacts`), without a space; likewise
 //!                                         `clock SECONDS` that it is ahead, and its `system`
+//! upgraded PACKAGE on NAME                a host says that it has to be started again
 //! links NAME,NAME on NAME                 a machine of Talos has these physical interfaces
 //! release gone NAME                       somebody uninstalled a release
 //! object gone KIND NAME                   somebody deleted an object of ours
@@ -57,6 +58,7 @@ use kubewright_engine::sim::Fault;
 use kubewright_engine::store::Store as _;
 use kubewright_model::desired::{Desired, DesiredRelease};
 use kubewright_model::digest::Digest;
+use kubewright_model::facts::Boot;
 use kubewright_model::ids::{NodeName, Owner, Vmid};
 use kubewright_model::observed::{HostSeen, Power};
 use kubewright_model::plan::Ask;
@@ -313,6 +315,10 @@ fn tamper(yard: &Yard, words: &[&str]) -> Result<(), String> {
         ["clock", skew, "on", name] => {
             let skew = skew.parse().map_err(|_| "the skew is a number of seconds")?;
             machine(yard, name, |machine| machine.host.clock_skew = skew)
+        }
+        ["upgraded", package, "on", name] => {
+            let boot = Boot { wanted: Some(format!("{package} upgraded")), ..Boot::default() };
+            machine(yard, name, |machine| machine.host.boot = Some(boot))
         }
         ["links", links, "on", name] => machine(yard, name, |machine| interfaces(machine, links)),
         ["system", os @ .., "on", name] => machine(yard, name, |machine| machine.host.os = os.join(" ")),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use kubewright_model::facts::Boot;
 use kubewright_model::ids::NodeName;
 use kubewright_model::observed::{HostSeen, KubernetesSeen, MemberSeen};
 use kubewright_model::talos::{TalosSeen, kubelet_version};
@@ -18,6 +19,8 @@ const ETCD: &str = "/var/lib/etcd";
 const LET_IN: (&str, &str) = ("/var/lib/kubelet/pki", "kubelet-client-current.pem");
 /// The extension by which the image factory tells what it has made the image from.
 pub(super) const SCHEMATIC: &str = "schematic";
+/// The service that is Talos' kubelet.
+const KUBELET: &str = "kubelet";
 /// What a node of Talos cannot be installed on.
 const NO_DISKS: [&str; 3] = ["/dev/loop", "/dev/sr", "/dev/zram"];
 
@@ -42,11 +45,13 @@ pub(super) async fn at_ours(talos: &Talos, bundle: &Bundle) -> Result<HostSeen, 
     let kubelet = kubelet_version(&documents);
     let kubernetes = KubernetesSeen { version: kubelet, joined, serving, ..KubernetesSeen::default() };
     let version = version(&runs.tag)?;
+    let boot = boot(talos).await;
     let schematic = extensions.into_iter().find(|extension| extension.name == SCHEMATIC);
     Ok(HostSeen {
         os: format!("Talos {}", version.bare()),
         arch: runs.arch,
         kubernetes: Some(kubernetes),
+        boot,
         talos: Some(TalosSeen {
             version,
             maintenance: false,
@@ -59,6 +64,19 @@ pub(super) async fn at_ours(talos: &Talos, bundle: &Bundle) -> Result<HostSeen, 
         }),
         ..HostSeen::default()
     })
+}
+
+/// How it was started, and whether its kubelet runs since. Nothing of it has ever to be started again for packages.
+async fn boot(talos: &Talos) -> Option<Boot> {
+    let id = talos.boot_id().await.ok()?;
+    let services = talos.services().await.ok()?;
+    let kubelet = services.into_iter().find(|service| service.id == KUBELET);
+    let awaits = match kubelet {
+        Some(kubelet) if kubelet.state == "Running" && kubelet.healthy != Some(false) => None,
+        Some(kubelet) => Some(format!("its kubelet is {}", kubelet.state)),
+        None => Some("it has not come to its kubelet".into()),
+    };
+    Some(Boot { id, wanted: None, awaits })
 }
 
 /// The documents of its configuration, without its secrets.
