@@ -5,18 +5,20 @@ mod real;
 pub use real::RealCluster;
 pub(crate) use real::{KUBECONFIG, SERVER_NAME, few};
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use kubewright_hosts::Holes;
+use kubewright_hosts::{Hears, Holes, Question};
 use kubewright_model::applications::{ApplicationSeen, Remedy};
 pub use kubewright_model::checked::Checked;
 use kubewright_model::condition::Condition;
 use kubewright_model::desired::{Desired, DesiredRelease};
-use kubewright_model::ids::{Namespace, NodeName, Owner, ReleaseName};
+use kubewright_model::ids::{Namespace, NodeName, ObjectName, Owner, ReleaseName};
 use kubewright_model::object::{Manifest, ObjectId};
 use kubewright_model::observed::{ClusterSeen, Rendered, Seen};
 use kubewright_model::plan::{NodeMarks, Note, WorkloadImage};
+use kubewright_model::secret::Secret;
 use kubewright_model::units::Span;
 use kubewright_model::vault::DesiredVault;
 
@@ -119,10 +121,77 @@ pub trait ClusterApi: Send + Sync {
         tokio::time::sleep(pause).await;
     }
 
+    /// What a pod logs; somebody hears it as it comes.
+    async fn pod_logs(&self, _wish: &PodLogs, _hears: Hears<'_>) -> Result<(), ClusterError> {
+        Err(no_hands("the logs of a pod"))
+    }
+
+    /// A certificate of a user, good for so many seconds, as PEM: asked for, approved, and the question taken away again.
+    async fn certificate(&self, _user: &str, _question: &Question, _seconds: u32) -> Result<String, ClusterError> {
+        Err(no_hands("a certificate"))
+    }
+
+    /// A token of a ServiceAccount, good for so many seconds, and until when it really is.
+    async fn token(&self, _of: &(Namespace, ObjectName), _seconds: u32) -> Result<(Secret, String), ClusterError> {
+        Err(no_hands("a token"))
+    }
+
+    /// What is bound to a subject of RBAC, in words.
+    async fn bound(&self, _of: &Bound<'_>) -> Result<Vec<String>, ClusterError> {
+        Ok(Vec::new())
+    }
+
+    /// Images on nodes, as their kubelets tell the API: the largest 50 of each.
+    async fn images(&self) -> Result<BTreeMap<NodeName, Vec<ImageSeen>>, ClusterError> {
+        Err(no_hands("images"))
+    }
+
     /// Why releases can neither be installed nor removed from this computer; `tell` hears of what is fetched for that.
     async fn no_releases(&self, _tell: &(dyn Fn(String) + Send + Sync)) -> Option<String> {
         None
     }
+}
+
+/// What is wanted of a pod's logs.
+#[derive(Clone, Debug)]
+pub struct PodLogs {
+    /// Its namespace.
+    pub namespace: Namespace,
+    /// The pod.
+    pub pod: ObjectName,
+    /// The container; none where the pod has one alone.
+    pub container: Option<String>,
+    /// So many lines from the end.
+    pub lines: Option<u16>,
+    /// Not older than this.
+    pub since: Option<Span>,
+    /// And what comes from now on.
+    pub follow: bool,
+    /// Of the container that ran there before.
+    pub previous: bool,
+}
+
+/// Whom roles are bound to.
+#[derive(Clone, Copy, Debug)]
+pub enum Bound<'a> {
+    /// A user, and the groups that it is in.
+    User(&'a str, &'a [String]),
+    /// A ServiceAccount.
+    Account(&'a Namespace, &'a ObjectName),
+}
+
+/// An image on a node.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct ImageSeen {
+    /// All its names, tags before digests.
+    pub names: Vec<String>,
+    /// Its size.
+    pub bytes: u64,
+}
+
+fn no_hands(what: &str) -> ClusterError {
+    let why = "there are no hands for that here".into();
+    ClusterError::Refused { what: what.into(), why, log: Vec::new() }
 }
 
 /// Why hands on a cluster failed.

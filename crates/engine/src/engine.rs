@@ -1,6 +1,7 @@
 //! The few methods that every front end calls.
 
 mod access;
+mod enter;
 mod patience;
 mod proof;
 mod read;

@@ -69,6 +69,23 @@ pub fn named(
     write(&whole)
 }
 
+/// The same kubeconfig for somebody else, whose name stands before the cluster's: so both may be among others.
+///
+/// # Errors
+///
+/// What is wrong with the text.
+pub fn of_user(whole: &Secret, name: &str, user: Value) -> Result<Secret, String> {
+    let mut whole = read(whole.expose())?;
+    let cluster = whole.get("current-context").and_then(Value::as_str).unwrap_or_default().to_string();
+    let name = format!("{name}@{cluster}");
+    let place = entry(&whole, "clusters", "cluster", &cluster).cloned().ok_or("it has no cluster")?;
+    whole.insert("clusters".into(), json!([{ "name": name, "cluster": place }]));
+    whole.insert("users".into(), json!([{ "name": name, "user": user }]));
+    whole.insert("contexts".into(), json!([{ "name": name, "context": { "cluster": name, "user": name } }]));
+    whole.insert("current-context".into(), name.into());
+    write(&Value::Object(whole))
+}
+
 /// Puts a kubeconfig among those that stand in a text already: entries of the same names are replaced, and all others
 /// stay. The current context changes where there was none, or where that is wished.
 ///

@@ -32,7 +32,7 @@ pub(crate) enum Door {
 pub(crate) struct Connections {
     /// The user's own settings.
     pub(crate) home: Home,
-    known_hosts: PathBuf,
+    pub(crate) known_hosts: PathBuf,
     passwords: Arc<Passwords>,
     slots: Mutex<BTreeMap<NodeName, Slot>>,
     /// Whoever writes the file of known hosts anew.

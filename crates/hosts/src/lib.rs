@@ -8,11 +8,13 @@
 //! - Nothing here retries; errors are classified and the engine tries again.
 //! - One look is one round trip, and one change is one more.
 
+mod archive;
 mod born;
 mod certificate;
 mod change;
 mod connections;
 mod dial;
+mod enter;
 mod here;
 mod local;
 mod mask;
@@ -40,9 +42,11 @@ use kubewright_model::plan::HostChange;
 use kubewright_model::recipe::Recipe;
 use kubewright_model::secret::Secret;
 
+pub use archive::Archive;
 pub use born::host_key;
-pub use certificate::good_until;
+pub use certificate::{Question, good_until, served};
 pub use dial::{CONNECTED, DialError, Dialed, Stream};
+pub use enter::{Hears, KERNEL, Logs, Piece, Program, WayIn};
 pub use here::program;
 pub use mask::masked;
 pub use passwords::{Ask, Password};
@@ -105,9 +109,48 @@ pub trait Hosts: Send + Sync {
 
     /// Tells a host to start again. The answer comes before it goes, or is lost with it: whoever asks looks at
     /// [`HostSeen::boot`] before and after.
-    async fn reboot(&self, host: &NodeName, _way: &Way) -> Result<(), HostError> {
-        let why = "there are no hands for that here".to_string();
-        Err(HostError::Failed { host: host.clone(), what: "starting it again".into(), why, log: Vec::new() })
+    async fn reboot(&self, host: &NodeName, way: &Way) -> Result<(), HostError> {
+        let _ = way;
+        Err(HostError::no_hands(host, "starting it again"))
+    }
+
+    /// Runs a program on a host for somebody, who hears what it says at once. Returns how it ended; none where the
+    /// connection ended first.
+    async fn exec(
+        &self,
+        host: &NodeName,
+        way: &Way,
+        program: &Program,
+        hears: Hears<'_>,
+    ) -> Result<Option<u32>, HostError> {
+        let _ = (way, program, hears);
+        Err(HostError::no_hands(host, "running a program"))
+    }
+
+    /// What the logs of a host say.
+    async fn logs(&self, host: &NodeName, way: &Way, logs: &Logs, hears: Hears<'_>) -> Result<(), HostError> {
+        let _ = (way, logs, hears);
+        Err(HostError::no_hands(host, "reading its logs"))
+    }
+
+    /// Sends an archive of images to a host, and has a program take it in, which is told its place there last; the archive
+    /// does not stay. Returns how the program ended.
+    async fn take_in(
+        &self,
+        host: &NodeName,
+        way: &Way,
+        archive: &Archive,
+        import: &[String],
+        hears: Hears<'_>,
+    ) -> Result<Option<u32>, HostError> {
+        let _ = (way, archive, import, hears);
+        Err(HostError::no_hands(host, "taking images in"))
+    }
+
+    /// How a person comes into a host by a program of this computer, with all that these hands go by.
+    async fn way_in(&self, host: &NodeName, way: &Way) -> Result<WayIn, HostError> {
+        let _ = way;
+        Err(HostError::no_hands(host, "logging in"))
     }
 
     /// Connects from a host's side to a place, as programs on it would; gives up after [`CONNECTED`].
@@ -196,6 +239,12 @@ pub enum HostError {
 }
 
 impl HostError {
+    /// What these hands cannot do.
+    fn no_hands(host: &NodeName, what: &str) -> Self {
+        let why = "there are no hands for that here".to_string();
+        Self::Failed { host: host.clone(), what: what.into(), why, log: Vec::new() }
+    }
+
     /// Whether it may pass by itself.
     pub fn may_pass(&self) -> bool {
         match self {

@@ -6,10 +6,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use kubewright_model::net::HostPort;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
-use tokio::process::Command;
+use tokio::process::{Child, Command};
 
 use crate::dial;
-use crate::transport::{Input, MOST_OUTPUT, Output, Refusal, Transport, Unmet};
+use crate::enter::Piece;
+use crate::transport::{Hear, Input, MOST_OUTPUT, Output, PIECE, Refusal, Transport, Unmet};
 use crate::{Dialed, Layer};
 
 /// This computer.
@@ -37,20 +38,37 @@ async fn heard(from: Option<impl AsyncRead + Unpin>) -> Result<Vec<u8>, Refusal>
     if said.len() > MOST_OUTPUT { Err(Refusal::flood()) } else { Ok(said) }
 }
 
+/// A command that has begun.
+fn started(command: &str) -> std::io::Result<Child> {
+    Command::new("sh")
+        .args(["-c", command])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        // Ctrl-C is for us: a run ends after the step that it is at, and this may be the middle of one.
+        .process_group(0)
+        .spawn()
+}
+
+/// The next that comes from there; nothing where it has ended, and it is gone then.
+async fn some<'b>(from: &mut Option<impl AsyncRead + Unpin>, into: &'b mut [u8]) -> Option<&'b [u8]> {
+    let read = match from {
+        Some(open) => open.read(into).await.unwrap_or_default(),
+        None => 0,
+    };
+    if read == 0 {
+        *from = None;
+        return None;
+    }
+    into.get(..read)
+}
+
 #[async_trait]
 impl Transport for Local {
     async fn exec(&self, command: &str, input: Input<'_>, deadline: Duration) -> Result<Output, Refusal> {
         let failed = |error: std::io::Error| Refusal::new(Layer::Command, error.to_string());
-        let mut child = Command::new("sh")
-            .args(["-c", command])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true)
-            // Ctrl-C is for us: a run ends after the step that it is at, and this may be the middle of one.
-            .process_group(0)
-            .spawn()
-            .map_err(failed)?;
+        let mut child = started(command).map_err(failed)?;
         let mut stdin = child.stdin.take();
         let write = async {
             if let Some(stdin) = &mut stdin {
@@ -69,6 +87,35 @@ impl Transport for Local {
         };
         let ended = tokio::time::timeout(deadline, ended).await;
         ended.map_err(|_| Refusal::new(Layer::Command, format!("no answer within {} s", deadline.as_secs())))?
+    }
+
+    async fn converse(&self, command: &str, input: Input<'_>, hear: Hear<'_>) -> Result<Option<u32>, Refusal> {
+        let failed = |error: std::io::Error| Refusal::new(Layer::Command, error.to_string());
+        let mut child = started(command).map_err(failed)?;
+        let (mut stdin, mut stdout, mut stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+        let write = async {
+            if let Some(stdin) = &mut stdin {
+                let _ = tokio::io::copy(input, stdin).await;
+            }
+            drop(stdin.take());
+        };
+        tokio::pin!(write);
+        let (mut out, mut err, mut written) = (vec![0; PIECE], vec![0; PIECE], false);
+        while stdout.is_some() || stderr.is_some() {
+            let wanted = tokio::select! {
+                () = &mut write, if !written => {
+                    written = true;
+                    true
+                }
+                read = some(&mut stdout, &mut out), if stdout.is_some() => read.is_none_or(|read| hear(Piece::Out(read))),
+                read = some(&mut stderr, &mut err), if stderr.is_some() => read.is_none_or(|read| hear(Piece::Err(read))),
+            };
+            if !wanted {
+                return Err(Refusal::flood());
+            }
+        }
+        let status = child.wait().await.map_err(failed)?;
+        Ok(status.code().and_then(|code| u32::try_from(code).ok()))
     }
 
     async fn dial(&self, at: &HostPort) -> Result<Dialed, Unmet> {

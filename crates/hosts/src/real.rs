@@ -20,13 +20,14 @@ use kubewright_model::secret::Secret;
 use tokio::time::Instant;
 
 use crate::connections::{Connections, Door, unreachable};
+use crate::enter::{Hears, Logs, Program, WayIn};
 use crate::passwords::{Ask, Passwords};
 use crate::recipe::{Part, Until};
 use crate::ssh::target::Home;
 use crate::ssh::trust::Tell;
 use crate::transport::{Input, Job, Refusal, Unmet, run};
 use crate::upload::{self, Upload};
-use crate::{DialError, Dialed, Holes, HostError, Hosts, Layer, Probe, Report, change, probe, recipe};
+use crate::{Archive, DialError, Dialed, Holes, HostError, Hosts, Layer, Probe, Report, change, probe, recipe};
 
 /// A look is a second of work; a host whose disk is dying takes its time.
 const LOOK: Duration = Duration::from_secs(60);
@@ -55,8 +56,8 @@ pub struct User {
 
 /// Hands on real hosts, over SSH or on this computer.
 pub struct RealHosts {
-    connections: Connections,
-    passwords: Arc<Passwords>,
+    pub(crate) connections: Connections,
+    pub(crate) passwords: Arc<Passwords>,
     /// Where relative addresses of files of ours begin.
     folder: PathBuf,
     /// Where what was saved of datastores is kept on this computer.
@@ -329,6 +330,35 @@ impl Hosts for RealHosts {
                 Err(HostError::Failed { host: host.clone(), what, why, log: Vec::new() })
             }
         }
+    }
+
+    async fn exec(
+        &self,
+        host: &NodeName,
+        way: &Way,
+        program: &Program,
+        hears: Hears<'_>,
+    ) -> Result<Option<u32>, HostError> {
+        self.program(host, way, program, hears).await
+    }
+
+    async fn logs(&self, host: &NodeName, way: &Way, logs: &Logs, hears: Hears<'_>) -> Result<(), HostError> {
+        self.journal(host, way, logs, hears).await
+    }
+
+    async fn take_in(
+        &self,
+        host: &NodeName,
+        way: &Way,
+        archive: &Archive,
+        import: &[String],
+        hears: Hears<'_>,
+    ) -> Result<Option<u32>, HostError> {
+        self.import(host, way, archive, import, hears).await
+    }
+
+    async fn way_in(&self, host: &NodeName, way: &Way) -> Result<WayIn, HostError> {
+        self.by_ssh(host, way).await
     }
 
     async fn dial(&self, host: &NodeName, way: &Way, at: &HostPort) -> Result<Dialed, DialError> {

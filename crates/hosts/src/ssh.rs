@@ -3,6 +3,7 @@
 //! Each layer on the way has a deadline of its own and an error of its own, so that people read where it failed: the
 //! name, the TCP connection, the banner, the host's key, the user's keys.
 
+pub(crate) mod command;
 pub(crate) mod first;
 mod keys;
 mod known;
@@ -28,8 +29,9 @@ use tokio::time::{Instant, timeout};
 
 use crate::Layer;
 use crate::dial::{CONNECTED, DialError, Dialed, Stream};
+use crate::enter::Piece;
 use crate::passwords::Passwords;
-use crate::transport::{Input, MOST_OUTPUT, Output, PIECE, Refusal, Transport, Unmet};
+use crate::transport::{Hear, Input, MOST_OUTPUT, Output, PIECE, Refusal, Transport, Unmet};
 use target::Target;
 use trust::{Judge, KnownHosts, Said, Verdict};
 
@@ -187,6 +189,54 @@ impl Transport for Session {
         answered.map_err(|_| late(Layer::Command, deadline))?
     }
 
+    async fn converse(&self, command: &str, input: Input<'_>, hear: Hear<'_>) -> Result<Option<u32>, Refusal> {
+        let cut = |error: russh::Error| Refusal::new(Layer::Tcp, format!("the connection was cut: {error}"));
+        let channel = self.handle.channel_open_session().await.map_err(cut)?;
+        channel.exec(true, command).await.map_err(cut)?;
+        let (mut heard, said) = channel.split();
+        let write = async {
+            // A command that ends early does not read the rest; how it ended says more than that.
+            let mut piece = vec![0; PIECE];
+            while let Ok(read @ 1..) = input.read(&mut piece).await
+                && let Some(read) = piece.get(..read)
+                && said.data_bytes(read.to_vec()).await.is_ok()
+            {}
+            let _ = said.eof().await;
+        };
+        let read = async {
+            let mut status = None;
+            while let Some(message) = heard.wait().await {
+                let wanted = match message {
+                    ChannelMsg::Data { data } => hear(Piece::Out(&data)),
+                    ChannelMsg::ExtendedData { data, ext: 1 } => hear(Piece::Err(&data)),
+                    ChannelMsg::ExitStatus { exit_status } => {
+                        status = Some(exit_status);
+                        true
+                    }
+                    // A shell that a signal ended counts 128 to it, as shells do among themselves.
+                    ChannelMsg::ExitSignal { .. } => {
+                        status = Some(128);
+                        true
+                    }
+                    ChannelMsg::Failure => {
+                        return Err(Refusal::new(Layer::Command, "the host refuses to run commands"));
+                    }
+                    _ => true,
+                };
+                if !wanted {
+                    return Err(Refusal::flood());
+                }
+            }
+            Ok(status)
+        };
+        tokio::pin!(read);
+        // What is written to a connection that is gone may wait for ever, so the answer's end ends both.
+        tokio::select! {
+            status = &mut read => status,
+            () = write => read.await,
+        }
+    }
+
     async fn dial(&self, at: &HostPort) -> Result<Dialed, Unmet> {
         let _turn = self.turn.lock().await;
         let began = Instant::now();
@@ -229,44 +279,15 @@ impl Session {
     }
 
     async fn exchange(&self, command: &str, input: Input<'_>) -> Result<Output, Refusal> {
-        let cut = |error: russh::Error| Refusal::new(Layer::Tcp, format!("the connection was cut: {error}"));
-        let channel = self.handle.channel_open_session().await.map_err(cut)?;
-        channel.exec(true, command).await.map_err(cut)?;
-        let (mut heard, said) = channel.split();
-        let write = async {
-            // A command that ends early does not read the rest; how it ended says more than that.
-            let mut piece = vec![0; PIECE];
-            while let Ok(read @ 1..) = input.read(&mut piece).await
-                && let Some(read) = piece.get(..read)
-                && said.data_bytes(read.to_vec()).await.is_ok()
-            {}
-            let _ = said.eof().await;
-        };
-        let read = async {
-            let mut output = Output::default();
-            while let Some(message) = heard.wait().await {
-                match message {
-                    ChannelMsg::Data { data } => output.stdout.extend_from_slice(&data),
-                    ChannelMsg::ExtendedData { data, ext: 1 } => output.stderr.extend_from_slice(&data),
-                    ChannelMsg::ExitStatus { exit_status } => output.status = Some(exit_status),
-                    // A shell that a signal ended counts 128 to it, as shells do among themselves.
-                    ChannelMsg::ExitSignal { .. } => output.status = Some(128),
-                    ChannelMsg::Failure => {
-                        return Err(Refusal::new(Layer::Command, "the host refuses to run commands"));
-                    }
-                    _ => {}
-                }
-                if output.stdout.len() + output.stderr.len() > MOST_OUTPUT {
-                    return Err(Refusal::flood());
-                }
+        let mut output = Output::default();
+        let mut hear = |piece: Piece<'_>| {
+            match piece {
+                Piece::Out(data) => output.stdout.extend_from_slice(data),
+                Piece::Err(data) => output.stderr.extend_from_slice(data),
             }
-            Ok(output)
+            output.stdout.len() + output.stderr.len() <= MOST_OUTPUT
         };
-        tokio::pin!(read);
-        // What is written to a connection that is gone may wait for ever, so the answer's end ends both.
-        tokio::select! {
-            output = &mut read => output,
-            () = write => read.await,
-        }
+        let status = self.converse(command, input, &mut hear).await?;
+        Ok(Output { status, ..output })
     }
 }

@@ -9,6 +9,7 @@ use kubewright_model::net::HostPort;
 use kubewright_model::secret::Secret;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 
+use crate::enter::Piece;
 use crate::shell;
 use crate::{DialError, Dialed, Layer};
 
@@ -58,6 +59,9 @@ pub(crate) const MOST_OUTPUT: usize = 16 * 1024 * 1024;
 /// What goes to a command's standard input: read piece by piece, as the command takes it.
 pub(crate) type Input<'a> = &'a mut (dyn AsyncRead + Send + Unpin);
 
+/// Hears what a command says; says whether it wants to hear more.
+pub(crate) type Hear<'a> = &'a mut (dyn FnMut(Piece<'_>) -> bool + Send);
+
 /// How much of an input is read at once: some packets of SSH, so that the disk is not asked for each.
 pub(crate) const PIECE: usize = 128 * 1024;
 
@@ -76,6 +80,10 @@ pub(crate) enum Unmet {
 pub(crate) trait Transport: Send + Sync {
     /// Runs a command with some input, as the user who was let in.
     async fn exec(&self, command: &str, input: Input<'_>, deadline: Duration) -> Result<Output, Refusal>;
+
+    /// Runs a command with some input, and says what it says at once; ends when somebody has heard enough. Returns how it
+    /// ended.
+    async fn converse(&self, command: &str, input: Input<'_>, hear: Hear<'_>) -> Result<Option<u32>, Refusal>;
 
     /// Connects from the host's side to a place. Whose host it is, the caller knows.
     async fn dial(&self, at: &HostPort) -> Result<Dialed, Unmet>;
@@ -111,6 +119,18 @@ fn with_password(shell: &str) -> String {
     )
 }
 
+/// A command as it is sent, and what stands before all other input of it: sudo's password.
+pub(crate) fn elevated(command: &str, sudo: bool, password: Option<&Secret>) -> Result<(String, String), Refusal> {
+    match password {
+        _ if !sudo => Ok((command.to_string(), String::new())),
+        None => Ok((format!("sudo -n -- {command}"), String::new())),
+        Some(password) if password.expose().contains(['\n', '\0']) => {
+            Err(Refusal::new(Layer::Sudo, "sudo's password must be one line"))
+        }
+        Some(password) => Ok((with_password(command), format!("{}\n", password.expose()))),
+    }
+}
+
 /// Runs a script as root: by its body on standard input, so that no argument holds any of it. `sudo` is sudo's password,
 /// where it asks for one. The script finds `more` at its descriptor 4.
 pub(crate) async fn run(
@@ -125,14 +145,8 @@ pub(crate) async fn run(
         None => (SCRIPT, script),
         Some(_) => (SCRIPT_AND_MORE, format!("{}\n", STANDARD.encode(format!("exec 4<&0\n{script}")))),
     };
-    let (command, input) = match sudo {
-        _ if transport.is_root() => (shell.into(), script),
-        None => (format!("sudo -n -- {shell}"), script),
-        Some(password) if password.expose().contains(['\n', '\0']) => {
-            return Err(Refusal::new(Layer::Sudo, "sudo's password must be one line"));
-        }
-        Some(password) => (with_password(shell), format!("{}\n{script}", password.expose())),
-    };
+    let (command, first) = elevated(shell, !transport.is_root(), sudo)?;
+    let input = first + &script;
     let output = match more {
         None => transport.exec(&command, &mut input.as_bytes(), job.deadline).await?,
         Some(more) => transport.exec(&command, &mut input.as_bytes().chain(more), job.deadline).await?,

@@ -192,6 +192,9 @@ pub struct ClusterSeen {
     /// The image of kube-proxy, where the distribution makes it once and upgrades it no more; none where there is no kube-proxy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kube_proxy: Option<String>,
+    /// Until when the certificates are good that API servers show, in seconds since 1970, by their addresses.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub certificates: BTreeMap<String, u64>,
 }
 
 impl ClusterSeen {

@@ -13,26 +13,29 @@ mod marks;
 mod nodes;
 mod objects;
 mod order;
+mod people;
 mod reach;
 #[cfg(test)]
 mod tests;
 mod vault;
 mod watch;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use kubewright_hosts::{Holes, Hosts};
+use kubewright_hosts::{Hears, Holes, Hosts, Question, served};
 use kubewright_model::applications::{ApplicationSeen, Remedy};
 use kubewright_model::condition::Condition;
 use kubewright_model::desired::{Desired, DesiredRelease};
-use kubewright_model::ids::{Namespace, NodeName, Owner, ReleaseName};
+use kubewright_model::ids::{Namespace, NodeName, ObjectName, Owner, ReleaseName};
 use kubewright_model::net::HostPort;
 use kubewright_model::object::{Manifest, ObjectId};
 use kubewright_model::observed::{ClusterSeen, Rendered, Seen};
 use kubewright_model::plan::{NodeMarks, Note, WorkloadImage};
+use kubewright_model::secret::Secret;
 use kubewright_model::units::Span;
 use kubewright_model::vault::DesiredVault;
 
@@ -43,7 +46,7 @@ use self::objects::{GOING, Others};
 use self::reach::{Away, Reach, Session};
 pub(crate) use self::reach::{KEPT as KUBECONFIG, SERVER_NAME};
 use self::watch::{Lost, Watches, collections};
-use super::{Checked, ClusterApi, ClusterError};
+use super::{Bound, Checked, ClusterApi, ClusterError, ImageSeen, PodLogs};
 use crate::store::Store;
 use crate::vault::Vault;
 use crate::world::doors::Doors;
@@ -145,7 +148,11 @@ impl ClusterApi for RealCluster {
                 let addresses = servers.filter_map(|node| {
                     Some(HostPort::new(node.address?.to_string(), kubernetes.api_port(node.address)))
                 });
-                self.reach.learn(addresses.collect());
+                let addresses: Vec<HostPort> = addresses.collect();
+                let shown = futures::future::join_all(addresses.iter().map(served)).await;
+                let shown = addresses.iter().zip(shown).filter_map(|(at, until)| Some((at.to_string(), until?)));
+                seen.certificates = shown.collect();
+                self.reach.learn(addresses);
                 Seen::Present(seen)
             }
         }
@@ -239,6 +246,31 @@ impl ClusterApi for RealCluster {
             Err(error) if error.may_pass() => Ok(Checked { saw: error.to_string(), ..Checked::default() }),
             answer => answer,
         }
+    }
+
+    async fn pod_logs(&self, wish: &PodLogs, hears: Hears<'_>) -> Result<(), ClusterError> {
+        let session = self.session().await?;
+        self.heed(people::logs(&session.client, wish, hears).await)
+    }
+
+    async fn certificate(&self, user: &str, question: &Question, seconds: u32) -> Result<String, ClusterError> {
+        let session = self.session().await?;
+        self.heed(people::certificate(&session.client, user, question, seconds).await)
+    }
+
+    async fn token(&self, of: &(Namespace, ObjectName), seconds: u32) -> Result<(Secret, String), ClusterError> {
+        let session = self.session().await?;
+        self.heed(people::token(&session.client, of, seconds).await)
+    }
+
+    async fn bound(&self, of: &Bound<'_>) -> Result<Vec<String>, ClusterError> {
+        let session = self.session().await?;
+        self.heed(people::bound(&session.client, of).await)
+    }
+
+    async fn images(&self) -> Result<BTreeMap<NodeName, Vec<ImageSeen>>, ClusterError> {
+        let session = self.session().await?;
+        self.heed(people::images(&session.client).await)
     }
 
     async fn applications(&self) -> Result<Vec<ApplicationSeen>, ClusterError> {

@@ -518,6 +518,7 @@ impl State {
             ((release.namespace.clone(), release.name.clone()), seen)
         });
         ClusterSeen {
+            certificates: BTreeMap::new(),
             nodes: nodes.collect(),
             members: members.collect(),
             namespaces: self.cluster.namespaces.clone(),

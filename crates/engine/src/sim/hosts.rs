@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use kubewright_hosts::talos::where_to_look;
-use kubewright_hosts::{DialError, Dialed, Holes, HostError, Hosts, Layer, Probe, Report};
+use kubewright_hosts::{
+    Archive, DialError, Dialed, Hears, Holes, HostError, Hosts, Layer, Logs, Piece, Probe, Program, Report, WayIn,
+};
 use kubewright_model::desired::Way;
 use kubewright_model::digest::Digest;
 use kubewright_model::host::{DownloadWish, FileWish, HostResource, Proof, UnitRun, UnitWish};
@@ -328,6 +330,52 @@ impl Hosts for Ssh {
             }
         })
         .await
+    }
+
+    async fn exec(
+        &self,
+        host: &NodeName,
+        way: &Way,
+        program: &Program,
+        hears: Hears<'_>,
+    ) -> Result<Option<u32>, HostError> {
+        self.reach(host, way).await?;
+        if way.talos.is_some() {
+            return Err(failed(host, "running a program", "it runs Talos, which has no shell and no programs".into()));
+        }
+        hears(Piece::Out(format!("simulated, nothing runs: {}\n", program.words.join(" ")).as_bytes()));
+        Ok(Some(0))
+    }
+
+    async fn logs(&self, host: &NodeName, way: &Way, logs: &Logs, hears: Hears<'_>) -> Result<(), HostError> {
+        self.reach(host, way).await?;
+        let told = self.on(host, |machine| {
+            let word = |unit: &String| match machine.host.units.get(unit) {
+                Some(seen) if seen.active => format!("simulated: {unit} runs, and logs nothing\n"),
+                Some(_) => format!("simulated: {unit} does not run\n"),
+                None => format!("simulated: there is no {unit}\n"),
+            };
+            logs.units.iter().map(word).collect::<String>()
+        });
+        hears(Piece::Out(told.as_bytes()));
+        Ok(())
+    }
+
+    async fn take_in(
+        &self,
+        host: &NodeName,
+        way: &Way,
+        _archive: &Archive,
+        _import: &[String],
+        _hears: Hears<'_>,
+    ) -> Result<Option<u32>, HostError> {
+        self.reach(host, way).await?;
+        Err(failed(host, "taking images in", "it is simulated, and keeps no images".into()))
+    }
+
+    async fn way_in(&self, host: &NodeName, way: &Way) -> Result<WayIn, HostError> {
+        self.reach(host, way).await?;
+        Err(failed(host, "logging in", "it is simulated, and nobody is at home there".into()))
     }
 
     async fn reboot(&self, host: &NodeName, way: &Way) -> Result<(), HostError> {

@@ -9,7 +9,9 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use kubewright_hosts::{DialError, Dialed, Holes, HostError, Hosts, Probe, Report};
+use kubewright_hosts::{
+    Archive, DialError, Dialed, Hears, Holes, HostError, Hosts, Logs, Probe, Program, Report, WayIn,
+};
 use kubewright_model::desired::{Desired, Way};
 use kubewright_model::ids::{ClusterName, NodeName};
 use kubewright_model::net::HostPort;
@@ -139,6 +141,39 @@ impl Hosts for FromOutside {
     async fn reboot(&self, host: &NodeName, way: &Way) -> Result<(), HostError> {
         let way = self.doors.way(host, way);
         self.by(&way).reboot(host, &way).await
+    }
+
+    async fn exec(
+        &self,
+        host: &NodeName,
+        way: &Way,
+        program: &Program,
+        hears: Hears<'_>,
+    ) -> Result<Option<u32>, HostError> {
+        let way = self.doors.way(host, way);
+        self.by(&way).exec(host, &way, program, hears).await
+    }
+
+    async fn logs(&self, host: &NodeName, way: &Way, logs: &Logs, hears: Hears<'_>) -> Result<(), HostError> {
+        let way = self.doors.way(host, way);
+        self.by(&way).logs(host, &way, logs, hears).await
+    }
+
+    async fn take_in(
+        &self,
+        host: &NodeName,
+        way: &Way,
+        archive: &Archive,
+        import: &[String],
+        hears: Hears<'_>,
+    ) -> Result<Option<u32>, HostError> {
+        let way = self.doors.way(host, way);
+        self.by(&way).take_in(host, &way, archive, import, hears).await
+    }
+
+    async fn way_in(&self, host: &NodeName, way: &Way) -> Result<WayIn, HostError> {
+        let way = self.doors.way(host, way);
+        self.by(&way).way_in(host, &way).await
     }
 
     async fn dial(&self, host: &NodeName, way: &Way, at: &HostPort) -> Result<Dialed, DialError> {

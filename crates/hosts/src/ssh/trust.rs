@@ -176,6 +176,14 @@ impl Pin {
         }
     }
 
+    /// The line of a file of known hosts; none where only the key's fingerprint is known.
+    pub(crate) fn line(&self, host: &str, port: u16) -> Option<String> {
+        match self {
+            Self::Key(key) => Some(format!("{} {}", known::name(host, port), key.to_openssh().ok()?)),
+            Self::Fingerprint(_) => None,
+        }
+    }
+
     fn judge(&self, key: &PublicKey) -> Verdict {
         let (shown, known) = match self {
             Self::Key(known) => (fingerprint(key), fingerprint(known)),
@@ -186,6 +194,15 @@ impl Pin {
         }
         let mend = "write the new one under `existing.hostKeys`".to_string();
         Verdict::Changed { shown, known, place: "the spec".into(), mend }
+    }
+}
+
+impl std::fmt::Display for Pin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Key(key) => f.write_str(&fingerprint(key)),
+            Self::Fingerprint(known) => f.write_str(known),
+        }
     }
 }
 

@@ -7,10 +7,11 @@ use flate2::read::GzDecoder;
 use kubewright_model::secret::Secret;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::connection::{Connection, dial};
+use super::connection::{Connection, Parts, dial};
 use super::errors::TalosError;
 use super::trust::Trust;
 use super::wire;
+use crate::enter::{Hears, KERNEL, Piece};
 
 pub use super::wire::ApplyMode;
 
@@ -246,12 +247,39 @@ impl Talos {
     ///
     /// There is no such service, or the node refuses.
     pub async fn log(&self, service: &str, lines: u16) -> Result<Vec<String>, TalosError> {
-        let request =
-            wire::LogsRequest { namespace: "system".into(), id: service.to_string(), tail_lines: lines.into() };
+        let request = wire::LogsRequest {
+            namespace: "system".into(),
+            id: service.to_string(),
+            follow: false,
+            tail_lines: lines.into(),
+        };
         let parts: Vec<wire::Chunk> =
             self.connection.stream("/machine.MachineService/Logs", request).await?.all().await?;
         let bytes: Vec<u8> = parts.into_iter().flat_map(|part| part.bytes).collect();
         Ok(String::from_utf8_lossy(&bytes).lines().map(str::to_string).collect())
+    }
+
+    /// The log of one of Talos' services, or of the kernel, as it comes.
+    ///
+    /// # Errors
+    ///
+    /// As [`Talos::log`].
+    pub async fn log_of(&self, service: &str, lines: u16, follow: bool, hears: Hears<'_>) -> Result<(), TalosError> {
+        let mut parts: Parts<wire::Chunk> = match service {
+            KERNEL => {
+                let request = wire::DmesgRequest { follow, tail: false };
+                self.connection.stream("/machine.MachineService/Dmesg", request).await?
+            }
+            service => {
+                let (namespace, id) = ("system".to_string(), service.to_string());
+                let request = wire::LogsRequest { namespace, id, follow, tail_lines: lines.into() };
+                self.connection.stream("/machine.MachineService/Logs", request).await?
+            }
+        };
+        while let Some(part) = if follow { parts.whenever().await? } else { parts.next().await? } {
+            hears(Piece::Out(&part.bytes));
+        }
+        Ok(())
     }
 }
 

@@ -167,6 +167,11 @@ impl<R> Parts<R> {
         next.map_err(|status| refused(&status))
     }
 
+    /// The next part, which may be long in coming.
+    pub(super) async fn whenever(&mut self) -> Result<Option<R>, TalosError> {
+        self.0.message().await.map_err(|status| refused(&status))
+    }
+
     /// All parts that are left.
     pub(super) async fn all(mut self) -> Result<Vec<R>, TalosError> {
         let mut all = Vec::new();

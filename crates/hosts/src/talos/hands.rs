@@ -28,7 +28,7 @@ use kubewright_model::talos::TALOS_KUBECONFIG;
 pub use config::value;
 
 use super::{Bundle, ClientIdentity, Talos, TalosError, TalosLayer, Trust};
-use crate::{DialError, Dialed, Holes, HostError, Hosts, Layer, Probe, Report};
+use crate::{DialError, Dialed, Hears, Holes, HostError, Hosts, Layer, Logs, Probe, Program, Report, WayIn};
 
 /// Who knows the secrets of the cluster: none where none were made yet.
 pub type Secrets = Arc<dyn Fn() -> Result<Option<Secret>, String> + Send + Sync>;
@@ -229,6 +229,32 @@ impl Hosts for TalosHosts {
     async fn reboot(&self, host: &NodeName, way: &Way) -> Result<(), HostError> {
         let told = async { self.meet_ours(way).await?.reboot().await };
         told.await.map_err(|error| failed(host, "starting it again", error))
+    }
+
+    async fn exec(
+        &self,
+        host: &NodeName,
+        _way: &Way,
+        _program: &Program,
+        _hears: Hears<'_>,
+    ) -> Result<Option<u32>, HostError> {
+        let why =
+            "it runs Talos, which has no shell and no programs; `kubectl debug node/NAME` starts a pod there".into();
+        Err(HostError::Failed { host: host.clone(), what: "running a program".into(), why, log: Vec::new() })
+    }
+
+    async fn logs(&self, host: &NodeName, way: &Way, logs: &Logs, hears: Hears<'_>) -> Result<(), HostError> {
+        let told = async {
+            let talos = self.meet_ours(way).await?;
+            let reads = logs.units.iter().map(|unit| talos.log_of(unit, logs.lines, logs.follow, hears));
+            futures::future::try_join_all(reads).await.map(drop)
+        };
+        told.await.map_err(|error| failed(host, "reading its logs", error))
+    }
+
+    async fn way_in(&self, host: &NodeName, _way: &Way) -> Result<WayIn, HostError> {
+        let why = "it runs Talos, which has no shell and no SSH".into();
+        Err(HostError::Failed { host: host.clone(), what: "logging in".into(), why, log: Vec::new() })
     }
 
     async fn dial(&self, host: &NodeName, _: &Way, _: &HostPort) -> Result<Dialed, DialError> {

@@ -236,6 +236,17 @@ pub struct ServiceHealth {
     pub last_message: String,
 }
 
+/// `machine.DmesgRequest`.
+#[derive(Clone, Copy, PartialEq, prost::Message)]
+pub struct DmesgRequest {
+    /// And what comes from now on.
+    #[prost(bool, tag = "1")]
+    pub follow: bool,
+    /// Only that.
+    #[prost(bool, tag = "2")]
+    pub tail: bool,
+}
+
 /// `machine.LogsRequest`.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct LogsRequest {
@@ -245,6 +256,9 @@ pub struct LogsRequest {
     /// The service.
     #[prost(string, tag = "2")]
     pub id: String,
+    /// And what comes from now on.
+    #[prost(bool, tag = "4")]
+    pub follow: bool,
     /// How many lines from the end.
     #[prost(int32, tag = "5")]
     pub tail_lines: i32,
