@@ -1,11 +1,14 @@
 //! The command line.
 
+pub(crate) mod enter;
 pub(crate) mod secrets;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use kubewright_engine::sim::Fault;
+
+pub(crate) use self::enter::{Exec, Images, Kubeconfig, Logs, Reboot, Ssh, Talosconfig};
 
 /// Kubernetes on your own machines, from one file: planned, built, proven, upgraded and taken down.
 #[derive(Debug, Parser)]
@@ -136,7 +139,9 @@ Ends with 7 when a check does not hold.")]
   kubewright kubeconfig               # a file of its own, that only you read
   kubewright kubeconfig --merge       # among those that kubectl has already
   kubewright kubeconfig --merge --use-context
-  kubewright kubeconfig --output ~/devboard.yaml")]
+  kubewright kubeconfig --output ~/devboard.yaml
+  kubewright kubeconfig --user ada --group developers --ttl 8h --output ada.yaml
+  kubewright kubeconfig --service-account ci/deployer --output -")]
     Kubeconfig(Kubeconfig),
     /// Write the way into the API of Talos, for `talosctl`.
     #[command(after_help = "Examples:
@@ -144,6 +149,41 @@ Ends with 7 when a check does not hold.")]
   kubewright talosconfig --output talosconfig-dev
   kubewright talosconfig --secrets --output secrets.yaml   # as `talosctl gen secrets` writes them")]
     Talosconfig(Talosconfig),
+    /// Log in at a node, with the keys and the known hosts that kubewright itself goes by.
+    #[command(after_help = "Examples:
+  kubewright ssh k3s-server-1
+  kubewright ssh k3s-server-1 -- journalctl -f")]
+    Ssh(Ssh),
+    /// Run a program on many nodes at once.
+    #[command(after_help = "Examples:
+  kubewright exec --on all -- uptime
+  kubewright exec --on agent --sudo -- 'crictl images | wc -l'
+  kubewright exec --on web --sudo --stdin -- tee /etc/motd < motd
+
+Ends with 1 when it does not end well on each of them.")]
+    Exec(Exec),
+    /// Show what a node or a pod logs.
+    #[command(after_help = "Examples:
+  kubewright logs k3s-server-1        # of Kubernetes, and of what else is ours there
+  kubewright logs k3s-agent-1 containerd -f
+  kubewright logs k3s-agent-1 kernel --since 1h
+  kubewright logs pod/argocd-server-0 -n argocd -f")]
+    Logs(Logs),
+    /// Start nodes again, one after the other: drained before, Ready after.
+    #[command(after_help = "Examples:
+  kubewright reboot k3s-agent-1
+  kubewright reboot --all --if-needed # those whose packages want it
+  kubewright reboot --pool web --yes")]
+    Reboot(Reboot),
+    /// List images on nodes, or bring one there without a registry.
+    #[command(disable_version_flag = true)]
+    #[command(after_help = "Examples:
+  kubewright images list
+  kubewright images load web.tar      # from `docker save -o web.tar example/web:1.0`")]
+    Images {
+        #[command(subcommand)]
+        wish: Images,
+    },
     /// Keep secrets encrypted beside the spec, in a SOPS file.
     #[command(disable_version_flag = true)]
     #[command(after_help = "Examples:
@@ -417,35 +457,6 @@ pub(crate) struct Verify {
     /// In which form the answer is printed.
     #[arg(long, default_value = "text")]
     pub(crate) output: Output,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Kubeconfig {
-    /// The spec.
-    #[arg(default_value = "cluster.yaml")]
-    pub(crate) file: PathBuf,
-    /// Put it among those that are in the file already: without `--output`, the first of $KUBECONFIG, or ~/.kube/config.
-    #[arg(long)]
-    pub(crate) merge: bool,
-    /// Make the cluster the current one of the file; without it, that is so only where there was none.
-    #[arg(long, requires = "merge")]
-    pub(crate) use_context: bool,
-    /// The file, or `-` for standard output; without it, one beside the cluster's secrets.
-    #[arg(short, long, value_name = "FILE")]
-    pub(crate) output: Option<PathBuf>,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Talosconfig {
-    /// The spec.
-    #[arg(default_value = "cluster.yaml")]
-    pub(crate) file: PathBuf,
-    /// Write the secrets that the cluster is made of instead: whoever has them has the cluster.
-    #[arg(long, requires = "output")]
-    pub(crate) secrets: bool,
-    /// The file; without it, one beside the cluster's secrets. With `--secrets` it has to be said.
-    #[arg(short, long, value_name = "FILE")]
-    pub(crate) output: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

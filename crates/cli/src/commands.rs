@@ -2,6 +2,7 @@
 
 mod change;
 mod documents;
+mod enter;
 mod explain;
 mod history;
 mod import;
@@ -46,6 +47,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Done, Problem> {
         Command::Rebuild(rebuild) => change::rebuild(arguments, rebuild),
         Command::Replace(replace) => change::replace(arguments, replace),
         Command::Kubeconfig(kubeconfig) => kubeconfig::run(arguments, kubeconfig),
+        Command::Ssh(ssh) => enter::ssh::run(arguments, ssh),
+        Command::Exec(exec) => enter::exec::run(arguments, exec),
+        Command::Logs(logs) => enter::logs::run(arguments, logs),
+        Command::Reboot(reboot) => change::reboot(arguments, reboot),
+        Command::Images { wish } => enter::images::run(arguments, wish),
         Command::Talosconfig(talosconfig) => talosconfig::run(arguments, talosconfig),
         Command::Status(look) => look::status(arguments, look),
         Command::Verify(verify) => verify::verify(arguments, verify),

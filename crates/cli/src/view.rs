@@ -1,6 +1,7 @@
 //! What people look at: plans as trees, runs as they move, tables.
 
 pub(crate) mod addresses;
+pub(crate) mod certificates;
 pub(crate) mod checks;
 pub(crate) mod history;
 pub(crate) mod phases;

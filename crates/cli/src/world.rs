@@ -210,8 +210,12 @@ pub(crate) fn holder(what: &str) -> Holder {
     let user = std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).unwrap_or_else(|_| "somebody".into());
     let computer = std::fs::read_to_string("/etc/hostname").unwrap_or_default();
     let computer = if computer.trim().is_empty() { "this computer" } else { computer.trim() };
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    Holder { who: format!("{user}@{computer}"), pid: std::process::id(), since, what: what.into() }
+    Holder { who: format!("{user}@{computer}"), pid: std::process::id(), since: now(), what: what.into() }
+}
+
+/// Our clock, in seconds since 1970.
+pub(crate) fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
 /// A name for a run: when it began, to the millisecond, so that names are in the order of the runs.

@@ -1,4 +1,4 @@
-//! Commands that change the world: `apply`, `destroy`, `rebuild`, `replace`.
+//! Commands that change the world: `apply`, `destroy`, `rebuild`, `replace`, `reboot`.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -15,7 +15,7 @@ use kubewright_model::plan::{Action, Ask, Plan};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::take::{taken, taking};
-use crate::arguments::{self, Arguments, Change, Destroy, Output, Rebuild};
+use crate::arguments::{self, Arguments, Change, Destroy, Output, Reboot, Rebuild};
 use crate::problem::{self, Done, Problem, listed};
 use crate::screen::{BAD, CARE, counted, paint, remark, say};
 use crate::source::{self, Reading};
@@ -136,6 +136,17 @@ pub(super) fn replace(arguments: &Arguments, replace: &arguments::Replace) -> Re
     let ask = if replace.outdated { Ask::ReplaceOutdated } else { Ask::Replace(nodes()) };
     let (file, yes, detail, output) = (replace.file.as_path(), replace.yes, detail(replace.full), replace.output);
     let (only, approved, what) = (Vec::new(), None, "replace");
+    carry_out(arguments, Wish { file, desired, ask, only, approved, yes, detail, output, what })
+}
+
+pub(super) fn reboot(arguments: &Arguments, reboot: &Reboot) -> Result<Done, Problem> {
+    let desired = source::read(&reboot.file, Reading::of(arguments, reboot.output))?.desired;
+    let all = reboot.all.then(|| "all".to_string());
+    let words: Vec<String> = reboot.nodes.iter().chain(&reboot.pool).cloned().chain(all).collect();
+    let nodes = super::enter::chosen(&desired, &words)?.into_iter().map(|host| host.name.clone()).collect();
+    let ask = if reboot.if_needed { Ask::RebootNeeded(nodes) } else { Ask::Reboot(nodes) };
+    let (file, yes, detail, output) = (reboot.file.as_path(), reboot.yes, Detail::Agreed, reboot.output);
+    let (only, approved, what) = (Vec::new(), None, "reboot");
     carry_out(arguments, Wish { file, desired, ask, only, approved, yes, detail, output, what })
 }
 
@@ -350,6 +361,8 @@ fn ended(report: &RunReport, wish: &Wish<'_>, again: &str) -> Done {
         Ask::Destroy => "destroy",
         // It knows from its journal where it was.
         Ask::Rebuild => "rebuild",
+        // What is left to start again is asked of the hosts; whom it has drained comes back first.
+        Ask::Reboot(_) | Ask::RebootNeeded(_) => return rebooted(report, again),
         _ => "apply",
     };
     // Nor is what was left out on purpose to be done now.
@@ -389,6 +402,20 @@ fn ended(report: &RunReport, wish: &Wish<'_>, again: &str) -> Done {
             Done::Unfinished
         }
     }
+}
+
+/// What a run came to that started hosts again: nothing is left to be made so, and who has not had his turn is named.
+fn rebooted(report: &RunReport, again: &str) -> Done {
+    let done = match report.end {
+        RunEnd::Complete => return Done::Well,
+        RunEnd::Interrupted => Done::Interrupted,
+        RunEnd::Failed | RunEnd::NotConverged => Done::Unfinished,
+    };
+    remark!("→ `kubewright history --run {} {again}` shows who was started again and who was not", report.run);
+    remark!(
+        "→ whom it drained is drained no more after the next `kubewright reboot` of it, or `kubewright apply {again}`"
+    );
+    done
 }
 
 #[cfg(test)]

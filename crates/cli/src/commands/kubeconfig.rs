@@ -5,8 +5,16 @@ use std::io::{Error, ErrorKind, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use kubewright_engine::kubeconfig::{Unmerged, merged, replaceable};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use kubewright_engine::cluster::ClusterError;
+use kubewright_engine::kubeconfig::{Unmerged, merged, of_user, replaceable};
+use kubewright_engine::{Question, good_until};
+use kubewright_model::desired::Desired;
+use kubewright_model::ids::{Namespace, ObjectName};
 use kubewright_model::secret::Secret;
+use kubewright_model::units::Moment;
+use serde_json::{Value, json};
 
 use crate::arguments::{Arguments, Kubeconfig, Output};
 use crate::problem::{Done, Problem};
@@ -16,6 +24,9 @@ use crate::world::Site;
 
 /// The file among the cluster's secrets: no Git repository takes it in, and it goes when the cluster does.
 const AMONG_SECRETS: &str = "secrets/kubeconfig.yaml";
+
+/// Seconds of the shortest certificate and token.
+const SHORTEST: u32 = 600;
 
 /// The word for standard output in the place of a file.
 const STANDARD_OUTPUT: &str = "-";
@@ -31,7 +42,13 @@ pub(super) fn run(arguments: &Arguments, wish: &Kubeconfig) -> Result<Done, Prob
             problem.hint(format!("`kubewright apply {}` builds the cluster", site.again(&wish.file)))
         })
     })?;
-    let kept = way_in.kubeconfig;
+    let mut kept = way_in.kubeconfig;
+    let mut named = cluster.to_string();
+    if let Some((name, own)) = somebody(arguments, wish, &desired)? {
+        kept = of_user(&kept, &name, own).map_err(|why| Problem::new(Done::Unfinished, why))?;
+        named = format!("{name}@{cluster}");
+    }
+    let cluster = named.as_str();
     if let Some(why) = way_in.untried {
         remark!("it is what is kept, and nobody knows whether it still opens the cluster: {why}");
     }
@@ -55,7 +72,9 @@ pub(super) fn run(arguments: &Arguments, wish: &Kubeconfig) -> Result<Done, Prob
                 file.clone()
             }
             None => {
-                let file = Site::kept(arguments, &wish.file).join(cluster).join(AMONG_SECRETS);
+                let own = format!("secrets/kubeconfig-{}.yaml", cluster.replace(['/', ':'], "-"));
+                let among = if cluster == desired.cluster.as_str() { AMONG_SECRETS } else { own.as_str() };
+                let file = Site::kept(arguments, &wish.file).join(desired.cluster.as_str()).join(among);
                 write(&file, &kept)?;
                 file
             }
@@ -64,6 +83,69 @@ pub(super) fn run(arguments: &Arguments, wish: &Kubeconfig) -> Result<Done, Prob
         hint(format!("KUBECONFIG={} kubectl get nodes", quoted(&file)));
     }
     Ok(Done::Well)
+}
+
+/// A user or a ServiceAccount that the kubeconfig is for, and by what it is known; none where it is for whoever runs the
+/// cluster. What roles are bound to it is told: nothing is granted here.
+fn somebody(arguments: &Arguments, wish: &Kubeconfig, desired: &Desired) -> Result<Option<(String, Value)>, Problem> {
+    if wish.user.is_none() && wish.service_account.is_none() {
+        return Ok(None);
+    }
+    if arguments.simulated.is_some() {
+        return Err(Problem::new(Done::Usage, "a pretend cluster signs no certificates and gives no tokens"));
+    }
+    let seconds = u32::try_from(wish.ttl.duration().as_secs()).unwrap_or(u32::MAX);
+    if seconds < SHORTEST {
+        return Err(Problem::new(Done::Usage, "Kubernetes gives none for less than ten minutes").hint("`--ttl 10m`"));
+    }
+    let refused = |error: ClusterError| Problem::new(Done::Unfinished, error.to_string());
+    if let Some(account) = &wish.service_account {
+        let wrong = || Problem::new(Done::Usage, format!("`{account}` is no ServiceAccount: write NAMESPACE/NAME"));
+        let (namespace, name) = account.split_once('/').ok_or_else(wrong)?;
+        let of = (Namespace::new(namespace), ObjectName::new(name));
+        let (token, until, bound) = Site::look(arguments, &wish.file, desired, async |site| {
+            site.engine.token(desired, &of, seconds).await.map_err(refused)
+        })?;
+        remark!("the token is good until {until}, or until the ServiceAccount is gone");
+        let grant = format!(
+            "kubectl create rolebinding NAME -n {namespace} --clusterrole=view --serviceaccount={namespace}:{name}"
+        );
+        may(account, &bound, &grant);
+        return Ok(Some((account.replace('/', ":"), json!({ "token": token.expose() }))));
+    }
+    let user = wish.user.as_deref().unwrap_or_default();
+    if wish.group.iter().any(|group| group == "system:masters") {
+        let problem =
+            Problem::new(Done::Usage, "Kubernetes signs nothing for the group system:masters, which may do everything");
+        return Err(problem.hint("bind the ClusterRole cluster-admin to the user, or to a group of its own"));
+    }
+    let question = Question::of_user(user, &wish.group).map_err(|why| Problem::new(Done::Unfinished, why))?;
+    let (signed, bound) = Site::look(arguments, &wish.file, desired, async |site| {
+        site.engine.certificate(desired, (user, &wish.group), &question, seconds).await.map_err(refused)
+    })?;
+    match until(&signed) {
+        Some(until) => remark!("the certificate is good until {}; nobody can take it back before", Moment(until)),
+        None => return Err(Problem::new(Done::Unfinished, "what the cluster signed is no certificate")),
+    }
+    may(user, &bound, &format!("kubectl create clusterrolebinding NAME --clusterrole=view --user={user}"));
+    let data = |text: &str| STANDARD.encode(text);
+    let own = json!({ "client-certificate-data": data(&signed), "client-key-data": data(question.key.expose()) });
+    Ok(Some((user.to_string(), own)))
+}
+
+/// Tells what somebody may do, beside what everybody may who is known to the cluster.
+fn may(who: &str, bound: &[String], grant: &str) {
+    match bound {
+        [] => remark!("no role is bound to {who}, so it may do nothing yet: `{grant}` lets it look, for one"),
+        roles => remark!("bound to {who}: {}", roles.join(", ")),
+    }
+}
+
+/// Until when the first certificate of a PEM is good.
+fn until(pem: &str) -> Option<u64> {
+    let (_, rest) = pem.split_once("-----BEGIN CERTIFICATE-----")?;
+    let (body, _) = rest.split_once("-----END CERTIFICATE-----")?;
+    good_until(&STANDARD.decode(body.split_whitespace().collect::<String>()).ok()?)
 }
 
 /// The file that kubectl writes to.

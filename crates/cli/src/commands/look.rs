@@ -7,8 +7,8 @@ use super::print_json_of;
 use crate::arguments::{Arguments, Look, Output};
 use crate::problem::{Done, Problem};
 use crate::source::{self, Reading};
-use crate::view;
-use crate::world::Site;
+use crate::view::{self, certificates};
+use crate::world::{Site, now};
 
 pub(super) fn status(arguments: &Arguments, look: &Look) -> Result<Done, Problem> {
     let desired = source::read(&look.file, Reading::of(arguments, look.output))?.desired;
@@ -30,7 +30,8 @@ fn healthy(desired: &Desired, observed: &Observed) -> bool {
         let answers = matches!(observed.hosts.get(&machine.name), Some(Seen::Present(_)));
         seen.is_some_and(|seen| seen.power == Power::Running) && answers
     };
-    desired.machines.iter().all(runs)
+    !certificates::expired(observed, now())
+        && desired.machines.iter().all(runs)
         && desired.members.iter().all(ready)
         && cluster.members.values().all(|member| member.healthy)
 }

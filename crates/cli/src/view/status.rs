@@ -8,9 +8,10 @@ use kubewright_model::ids::{NodeName, ProviderName};
 use kubewright_model::observed::{ClusterSeen, HostSeen, MachineSeen, Observed, Power, Seen, Why};
 use kubewright_model::templates::{Standing, versions};
 
-use super::addresses;
 use super::table::{lines, table, table_keeping};
+use super::{addresses, certificates};
 use crate::screen::{BAD, CARE, DIM, GOOD, HEAD, counted, paint, say};
+use crate::world::now;
 
 /// Shows what was seen of each node, and of the cluster as a whole.
 pub(crate) fn show(desired: &Desired, observed: &Observed) {
@@ -48,6 +49,18 @@ pub(crate) fn show(desired: &Desired, observed: &Observed) {
         say!("{unseen}");
     }
     whole(desired, observed);
+    certificates::told(observed, now()).iter().for_each(|line| say!("{line}"));
+    reboots(observed);
+}
+
+/// Hosts that say that they have to be started again.
+fn reboots(observed: &Observed) {
+    for (name, seen) in &observed.hosts {
+        let wanted = seen.present().and_then(|host| host.boot.as_ref()?.wanted.as_ref());
+        if let Some(why) = wanted {
+            say!("{} {name} wants to be started again: {why}", paint(CARE, "reboot"));
+        }
+    }
 }
 
 /// Versions of templates of ours, where there are any, and what was made from which.
