@@ -1,5 +1,6 @@
 //! The command line.
 
+pub(crate) mod drift;
 pub(crate) mod enter;
 pub(crate) mod secrets;
 
@@ -8,6 +9,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use kubewright_engine::sim::Fault;
 
+pub(crate) use self::drift::{DriftTimer, Look};
 pub(crate) use self::enter::{Exec, Images, Kubeconfig, Logs, Reboot, Ssh, Talosconfig};
 
 /// Kubernetes on your own machines, from one file: planned, built, proven, upgraded and taken down.
@@ -123,8 +125,15 @@ Ends with 7 when a check of the spec does not hold afterwards.")]
     /// Show machines, hosts and nodes as they are.
     #[command(after_help = "Examples:
   kubewright status
-  kubewright status --output json | jq .cluster")]
+  kubewright status --output json | jq .cluster
+  kubewright status --drift           # what differs from the spec; ends with 4 when something does
+  kubewright status --drift --notify  # and those are told whom maintenance.drift names")]
     Status(Look),
+    /// Print units of systemd that look for drift again and again, and tell of it.
+    #[command(after_help = "Examples:
+  kubewright drift-timer
+  kubewright drift-timer --install")]
+    DriftTimer(DriftTimer),
     /// Prove that the cluster works: run every check of the spec.
     #[command(after_help = "Examples:
   kubewright verify
@@ -429,16 +438,6 @@ pub(crate) struct Replace {
     #[arg(short, long)]
     pub(crate) yes: bool,
     /// In which form events are printed.
-    #[arg(long, default_value = "text")]
-    pub(crate) output: Output,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Look {
-    /// The spec.
-    #[arg(default_value = "cluster.yaml")]
-    pub(crate) file: PathBuf,
-    /// In which form the answer is printed.
     #[arg(long, default_value = "text")]
     pub(crate) output: Output,
 }

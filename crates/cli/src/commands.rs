@@ -2,6 +2,7 @@
 
 mod change;
 mod documents;
+mod drift;
 mod enter;
 mod explain;
 mod history;
@@ -53,7 +54,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Done, Problem> {
         Command::Reboot(reboot) => change::reboot(arguments, reboot),
         Command::Images { wish } => enter::images::run(arguments, wish),
         Command::Talosconfig(talosconfig) => talosconfig::run(arguments, talosconfig),
+        Command::Status(look) if look.drift => drift::look(arguments, look),
         Command::Status(look) => look::status(arguments, look),
+        Command::DriftTimer(timer) => drift::timer(arguments, timer),
         Command::Verify(verify) => verify::verify(arguments, verify),
         Command::Secrets { wish } => secrets::run(arguments.environment.as_deref(), wish),
         Command::History(history) => history::run(arguments, history),

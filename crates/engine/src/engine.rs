@@ -189,6 +189,14 @@ impl Engine {
         Self { listener: Some(listener), ..self }
     }
 
+    pub(crate) fn world(&self) -> &World {
+        &self.world
+    }
+
+    pub(crate) fn store(&self) -> &dyn Store {
+        &*self.store
+    }
+
     /// Whether the world is a pretend one.
     pub fn simulated(&self) -> bool {
         self.world.pretend.is_some()

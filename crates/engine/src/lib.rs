@@ -14,6 +14,7 @@ pub mod checkup;
 pub mod cleartext;
 pub mod cluster;
 pub mod conformance;
+pub mod drift;
 pub mod engine;
 pub mod execute;
 mod holes;

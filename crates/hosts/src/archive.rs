@@ -19,8 +19,8 @@ use crate::transport::Job;
 use crate::upload::Upload;
 use crate::{HostError, Hosts as _};
 
-/// The folder on a host for what is taken in and removed again.
-const FOLDER: &str = "/var/lib/kubewright/images";
+/// The folder on a host in which it is while it is taken in.
+const FOLDER: &str = "/var/lib/kubewright";
 /// The lists of images in an archive are short.
 const LIST: u64 = 4 << 20;
 /// How long a host may take to unpack an archive: gigabytes on a slow disk.
@@ -124,7 +124,7 @@ impl RealHosts {
         import: &[String],
         hears: Hears<'_>,
     ) -> Result<Option<u32>, HostError> {
-        let there = format!("{FOLDER}/{}.tar", archive.digest.as_str());
+        let there = format!("{FOLDER}/images-{}.tar", archive.digest.as_str());
         // What would mean something else in an address.
         let url = format!("file:{}", archive.path.display().to_string().replace('%', "%25").replace('{', "%7B"));
         let name = archive.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -136,11 +136,8 @@ impl RealHosts {
         let ended = self.exec(host, way, &program, hears).await;
         // It is in the host's own store now, or goes there anew; what we noted of it goes with it.
         let noted = there.replace('%', "%25").replace('/', "%2f");
-        let body = format!(
-            "rm -f -- {there} /var/lib/kubewright/downloads/{} '/var/lib/kubewright/before/absent/download {noted}'\n\
-             rmdir {FOLDER} 2>/dev/null || :",
-            memory(&there)
-        );
+        let body =
+            format!("rm -f -- {there} {FOLDER}/downloads/{} '{FOLDER}/before/absent/download {noted}'", memory(&there));
         let gone = self.script(host, way, "removing the archive", Job { body: &body, deadline: TAKES_IN }).await;
         let status = ended?;
         gone.map(|_| status)

@@ -125,7 +125,7 @@ impl Connections {
     }
 
     /// Opens the way, or the one that leads into a host which was not set up yet, or was left as it was before us.
-    async fn open_or_before(&self, way: &Way) -> Result<Arc<dyn Transport>, Refusal> {
+    pub(crate) async fn open_or_before(&self, way: &Way) -> Result<Arc<dyn Transport>, Refusal> {
         let first = match self.open(way, true).await {
             Ok(open) => return Ok(open),
             Err(refusal) => refusal,

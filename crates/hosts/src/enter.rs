@@ -170,7 +170,7 @@ impl crate::connections::Connections {
     /// first: it learns the host's key, and at which port it is.
     async fn command(&self, host: &NodeName, way: &Way) -> Result<WayIn, HostError> {
         let refused = |why: String| unreachable(host, Refusal::new(Layer::Name, why));
-        let open = self.to(host, way).await?;
+        let open = self.open_or_before(way).await.map_err(|refusal| unreachable(host, refusal))?;
         let mut target = self.home.target(way).map_err(refused)?;
         if let Some(before) = way.port_before.filter(|_| target.jump.is_none()) {
             // The connection of ours may have found the daemon where it was before it is set up.

@@ -24,6 +24,7 @@ use crate::object::{Manifest, ObjectId};
 use crate::recipe::Recipe;
 use crate::spec::ClusterFile;
 use crate::spec::addons::OnFailure;
+use crate::spec::drift::MailTls;
 use crate::spec::kubernetes::{API_PORT, Datastore, Distribution};
 use crate::spec::load_balancers::LoadBalancer;
 use crate::spec::pools::Role;
@@ -127,6 +128,9 @@ pub struct Desired {
     /// A rebuild begins the cluster with what was saved of its datastore. No spec says so: it is asked for one run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restores: Option<Saved>,
+    /// Who is told when the world is not as the spec says any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drift: Option<DesiredDrift>,
     /// Parts of the spec that this version of the program has no hands for, by name.
     pub missing: Vec<Missing>,
 }
@@ -161,6 +165,34 @@ impl Desired {
     pub fn servers(&self) -> impl Iterator<Item = &DesiredMember> {
         self.members.iter().filter(|member| member.role.is_server())
     }
+}
+
+/// Who is told when the world is not as the spec says any more.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DesiredDrift {
+    /// How often it is looked.
+    pub every: Span,
+    /// The secret that is the address of a webhook.
+    pub webhook: Option<HoleName>,
+    /// An e-mail.
+    pub email: Option<DesiredEmail>,
+}
+
+/// An e-mail, and who sends it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DesiredEmail {
+    /// The server that sends it.
+    pub server: HostPort,
+    /// How the connection to it is encrypted.
+    pub tls: MailTls,
+    /// The user there.
+    pub user: Option<String>,
+    /// The secret that is the user's password.
+    pub password: Option<HoleName>,
+    /// Whom it is from.
+    pub from: String,
+    /// Whom it goes to.
+    pub to: Vec<String>,
 }
 
 /// A part of the spec that this version of the program has no hands for.

@@ -5,6 +5,7 @@
 mod booted;
 mod clean;
 mod daemon;
+mod enter;
 mod faults;
 mod first;
 mod keys;

@@ -713,6 +713,9 @@ codes! {
     844 Error SYNOLOGY_NAS = "a NAS of which too little is said, or twice",
         "Synology's driver logs into a NAS with `at`, `user` and `password`, and into those of `others`; or it reads a Secret \
          that somebody else makes, which `clientInfoSecret` names. Write one of the two.";
+    848 Error DRIFT = "drift that nobody hears of",
+        "Whoever is to be told that the world is not as the file says has a webhook or an e-mail address, and a mail server that \
+         lets users in wants a user with a password.";
     901 Error FOREIGN_FORM = "a file of others that is not in its form",
         "The inventory, the table or the output of Terraform cannot be read: whoever it is for would refuse it too, or it is \
          another kind of file. Say with `--format` what it is, or correct it. Nothing was written.";

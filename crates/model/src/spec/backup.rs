@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::spec::drift::Drift;
 use crate::spec::forms;
 use crate::spec::secrets::SecretRef;
 use crate::units::Span;
@@ -148,6 +149,9 @@ pub struct Maintenance {
     /// Keep the operating system's packages up to date, in a rolling way.
     #[serde(default)]
     pub update_os: bool,
+    /// Who is told when the world is not as this file says any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drift: Option<Drift>,
     /// The cluster is protected: nothing that holds something is taken away while this is set. Machines, load balancers,
     /// releases and objects are not deleted, and no member leaves the cluster or changes its role.
     #[serde(default)]
@@ -164,6 +168,7 @@ impl Default for Maintenance {
             unreachable: Unreachable::default(),
             snapshots: None,
             update_os: false,
+            drift: None,
             protect: false,
         }
     }

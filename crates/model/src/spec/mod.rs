@@ -9,6 +9,7 @@
 
 pub mod addons;
 pub mod backup;
+pub mod drift;
 pub mod formats;
 pub mod forms;
 pub mod hosts;

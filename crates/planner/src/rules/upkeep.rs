@@ -42,6 +42,18 @@ pub(super) fn rules(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
         }
         _ => {}
     }
+    if let Some(drift) = &maintenance.drift {
+        if drift.webhook.is_none() && drift.email.is_none() {
+            let message = "nobody is named who would be told".to_string();
+            say(codes::DRIFT, at("maintenance/drift"), message, "write a `webhook` or an `email`, or remove it");
+        }
+        if let Some(email) = &drift.email
+            && email.user.is_some() != email.password.is_some()
+        {
+            let message = "a user logs in with a password, and one of both is missing".to_string();
+            say(codes::DRIFT, at("maintenance/drift/email"), message, "write both, or neither");
+        }
+    }
     if maintenance.snapshots.is_some() && !facts.spec.pools.values().any(|pool| pool.proxmox.is_some()) {
         let message = "no pool has machines at Proxmox, and nobody else takes snapshots of machines".to_string();
         say(codes::SNAPSHOTS, at("maintenance/snapshots"), message, "remove it");

@@ -53,7 +53,7 @@ fn wishes() -> Vec<HostResource> {
 /// What is the same as long as nobody changes it.
 fn steady(seen: &Seen<HostSeen>) -> HostSeen {
     let seen = seen.present().unwrap_or_else(|| panic!("{seen:?}"));
-    HostSeen { clock_skew: 0, facts: None, ..seen.clone() }
+    HostSeen { clock_skew: 0, facts: None, boot: None, ..seen.clone() }
 }
 
 #[test]
@@ -253,4 +253,30 @@ fn a_host_whose_power_is_cut_is_finished_when_it_is_back() {
             assert!(!make(&hands, &host, &way, &wishes).await.expect("it is so").changed);
         });
     });
+}
+
+#[test]
+fn a_host_is_told_to_start_again_and_tells_another_start() {
+    world(|| {
+        let host = BootedHost::prepared("again", "");
+        let home = tempfile::tempdir().expect("a folder");
+        block_on(async {
+            let (hands, way) = (hands(home.path()), way(&host, "admin"));
+            host.sh("mkdir -p /run && echo linux-image-6.1 >/run/reboot-required.pkgs && touch /run/reboot-required");
+            let before = steady_boot(&look(&hands, &host, &way, &[]).await);
+            assert_eq!(before.wanted.as_deref(), Some("linux-image-6.1 upgraded"));
+            let again = steady_boot(&look(&hands, &host, &way, &[]).await);
+            assert_eq!(before, again, "it is the same as long as it runs");
+            let boots = host.boots();
+            hands.reboot(&host.name, &way).await.expect("it goes");
+            host.is_up(boots + 1);
+            let after = steady_boot(&look(&hands, &host, &way, &[]).await);
+            assert_ne!(before.id, after.id);
+            assert_eq!(after.wanted, None, "what was in memory is gone");
+        });
+    });
+}
+
+fn steady_boot(seen: &Seen<HostSeen>) -> kubewright_model::facts::Boot {
+    seen.present().and_then(|seen| seen.boot.clone()).unwrap_or_else(|| panic!("{seen:?}"))
 }

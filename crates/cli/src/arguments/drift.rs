@@ -1,0 +1,33 @@
+//! Looks at what is there, and at what differs.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::Output;
+
+#[derive(Debug, Args)]
+pub(crate) struct Look {
+    /// The spec.
+    #[arg(default_value = "cluster.yaml")]
+    pub(crate) file: PathBuf,
+    /// Show what differs from the spec, and nothing else; end with 4 when something does.
+    #[arg(long)]
+    pub(crate) drift: bool,
+    /// Tell those whom `maintenance.drift` names of it, once, and once when nothing differs any more.
+    #[arg(long, requires = "drift")]
+    pub(crate) notify: bool,
+    /// In which form the answer is printed.
+    #[arg(long, default_value = "text")]
+    pub(crate) output: Output,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DriftTimer {
+    /// The spec.
+    #[arg(default_value = "cluster.yaml")]
+    pub(crate) file: PathBuf,
+    /// Write them into ~/.config/systemd/user, and say what starts them.
+    #[arg(long)]
+    pub(crate) install: bool,
+}

@@ -1,0 +1,156 @@
+//! `kubewright status --drift`, and the timer that has it run again and again.
+
+use std::path::{Path, PathBuf};
+
+use kubewright_engine::drift::{Notice, Told, differences};
+use kubewright_model::desired::Desired;
+use kubewright_model::plan::{Ask, Plan};
+use serde_json::json;
+
+use super::{print_json_of, write};
+use crate::arguments::{Arguments, DriftTimer, Look, Output};
+use crate::problem::{Done, Problem, words};
+use crate::screen::{BAD, CARE, GOOD, paint, remark, say};
+use crate::source::{self, Reading, STANDARD_INPUT};
+use crate::world::{Site, now};
+
+/// The file that says what was told last.
+const TOLD: &str = "drift.json";
+
+/// Shows what differs, and tells those whom the spec names.
+pub(super) fn look(arguments: &Arguments, wish: &Look) -> Result<Done, Problem> {
+    let desired = source::read(&wish.file, Reading::for_a_plan(arguments, wish.output))?.desired;
+    if wish.notify && desired.drift.is_none() {
+        let problem = Problem::new(Done::Usage, "nobody is named who would be told");
+        return Err(problem.hint("`maintenance.drift` of the spec names a webhook or an e-mail address"));
+    }
+    let memory = Site::kept(arguments, &wish.file).join(desired.cluster.as_str()).join(TOLD);
+    Site::look(arguments, &wish.file, &desired, async |site| {
+        let plan = site.engine.plan(&desired, &Ask::Apply, &[]).await?.plan;
+        show(arguments, wish, &plan)?;
+        // What nobody could look at is no difference, and no end of one.
+        if plan.is_blocked() {
+            return Ok(Done::Blocked);
+        }
+        let done = if plan.is_empty() { Done::Well } else { Done::Pending };
+        let heard = if wish.notify { notify(site, &desired, &plan, &memory).await? } else { true };
+        Ok(if heard { done } else { Done::Unfinished })
+    })
+}
+
+fn show(arguments: &Arguments, wish: &Look, plan: &Plan) -> Result<(), Problem> {
+    let differences = differences(plan);
+    if wish.output == Output::Json {
+        let answer = json!({
+            "cluster": plan.cluster, "drift": !differences.is_empty(), "differences": differences,
+            "fingerprint": plan.fingerprint, "notes": plan.notes,
+        });
+        return print_json_of(arguments.simulated.is_some(), &answer);
+    }
+    for note in plan.notes.iter().filter(|note| note.weight > kubewright_model::plan::Weight::Tells) {
+        words(&[note.clone()]).iter().for_each(|line| remark!("{line}"));
+    }
+    match differences.as_slice() {
+        [] if plan.is_blocked() => {}
+        [] => say!("{} {} is as the spec says", paint(GOOD, "✓"), plan.cluster),
+        lines => lines.iter().for_each(|line| say!("{} {line}", paint(CARE, "~"))),
+    }
+    Ok(())
+}
+
+/// Tells what is due, and remembers it when somebody has heard it; returns whether everybody has.
+async fn notify(site: &Site, desired: &Desired, plan: &Plan, memory: &Path) -> Result<bool, Problem> {
+    let before: Option<Told> = std::fs::read_to_string(memory).ok().and_then(|text| serde_json::from_str(&text).ok());
+    let (Some(drift), Some(notice)) = (&desired.drift, Notice::due(plan, before.as_ref(), now())) else {
+        return Ok(true);
+    };
+    if site.engine.simulated() {
+        remark!("simulated, nobody is told:\n{}", notice.text);
+    } else {
+        let told = site.engine.notify(desired, drift, &notice).await;
+        for heard in &told {
+            match heard {
+                Ok(who) => remark!("{} told {who}", paint(GOOD, "✓")),
+                Err(why) => remark!("{} could not tell {why}", paint(BAD, "✗")),
+            }
+        }
+        // Who did not hear it hears it the next time, and those who did hear it once more.
+        if told.iter().any(Result::is_err) {
+            return Ok(false);
+        }
+    }
+    let cannot = |error: std::io::Error| {
+        Problem::new(Done::Unfinished, format!("cannot write {}", memory.display())).because(error.to_string())
+    };
+    match notice.told(before) {
+        None => match std::fs::remove_file(memory) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(cannot(error)),
+            _ => Ok(true),
+        },
+        Some(told) => {
+            let text = serde_json::to_string(&told)
+                .map_err(|error| Problem::new(Done::Bug, "it has no JSON form").because(error.to_string()))?;
+            let folder = memory.parent().map_or(Ok(()), std::fs::create_dir_all);
+            folder.and_then(|()| std::fs::write(memory, text)).map_err(cannot)?;
+            Ok(true)
+        }
+    }
+}
+
+/// Prints units of systemd for this user, or puts them in place.
+pub(super) fn timer(arguments: &Arguments, wish: &DriftTimer) -> Result<Done, Problem> {
+    if wish.file == Path::new(STANDARD_INPUT) {
+        return Err(Problem::new(Done::Usage, "what runs again and again needs a file, and standard input is none"));
+    }
+    let desired = source::read(&wish.file, Reading::of(arguments, Output::Text))?.desired;
+    let Some(drift) = &desired.drift else {
+        let problem = Problem::new(Done::Usage, "nobody is named who would be told");
+        return Err(problem.hint("`maintenance.drift` of the spec names a webhook or an e-mail address, and how often"));
+    };
+    let cannot =
+        |error: std::io::Error| Problem::new(Done::Usage, "nobody knows where this is").because(error.to_string());
+    let program = std::env::current_exe().map_err(cannot)?;
+    let file = std::path::absolute(&wish.file).map_err(cannot)?;
+    let folder = file.parent().unwrap_or(Path::new("/"));
+    let environment: Vec<String> = arguments.environment.iter().map(|name| format!(" --environment {name}")).collect();
+    let (cluster, every) = (&desired.cluster, drift.every.duration().as_secs());
+    // 4 is what it ends with when something differs, which is no failure of the unit.
+    let service = format!(
+        "[Unit]\nDescription=Whether the cluster {cluster} is as its spec says\nWants=network-online.target\n\
+         After=network-online.target\n\n[Service]\nType=oneshot\nWorkingDirectory={}\n\
+         ExecStart={}{} status --drift --notify {}\nSuccessExitStatus=4\n",
+        specifiers(folder),
+        word(&program),
+        environment.concat(),
+        word(&file)
+    );
+    let timer = format!(
+        "[Unit]\nDescription=Looks again and again whether the cluster {cluster} is as its spec says\n\n[Timer]\n\
+         OnActiveSec=2min\nOnUnitActiveSec={every}s\nRandomizedDelaySec=30s\n\n[Install]\nWantedBy=timers.target\n"
+    );
+    let name = format!("kubewright-drift-{cluster}");
+    if !wish.install {
+        say!("# {name}.service\n{service}\n# {name}.timer\n{timer}");
+        return Ok(Done::Well);
+    }
+    let units = std::env::var_os("XDG_CONFIG_HOME").map(PathBuf::from).filter(|folder| folder.is_absolute());
+    let units = units.unwrap_or_else(|| std::env::home_dir().unwrap_or_default().join(".config")).join("systemd/user");
+    write(&units.join(format!("{name}.service")), &service)?;
+    write(&units.join(format!("{name}.timer")), &timer)?;
+    remark!("→ `systemctl --user daemon-reload && systemctl --user enable --now {name}.timer` starts it");
+    remark!(
+        "→ `loginctl enable-linger` lets it run while nobody is logged in; secrets from the environment are not there then"
+    );
+    Ok(Done::Well)
+}
+
+/// A path in which systemd sees nothing to fill in. <https://www.freedesktop.org/software/systemd/man/latest/systemd.unit.html>
+fn specifiers(path: &Path) -> String {
+    path.display().to_string().replace('%', "%%")
+}
+
+/// A path as one word of a command of systemd's.
+fn word(path: &Path) -> String {
+    let path = specifiers(path).replace('\\', "\\\\").replace('"', "\\\"").replace('$', "$$");
+    format!("\"{path}\"")
+}
