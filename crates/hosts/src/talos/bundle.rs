@@ -49,6 +49,17 @@ enum Encryption {
 }
 
 impl Bundle {
+    /// Until when its authorities are good, in seconds since 1970, by their places in the machine configuration.
+    pub(super) fn ends(&self) -> BTreeMap<String, u64> {
+        let places = ["cluster.etcd.ca.crt", "cluster.ca.crt", "cluster.aggregatorCA.crt", "machine.ca.crt"];
+        let pairs = [&self.etcd, &self.kubernetes, &self.aggregator, &self.os];
+        let ends = places.into_iter().zip(pairs).filter_map(|(place, pair)| {
+            let certificate = pki::certificate_of(&pair.certificate).ok()?;
+            Some((place.to_string(), crate::good_until(&certificate)?))
+        });
+        ends.collect()
+    }
+
     /// The parts that every new bundle has, under the paths at which the machine configuration holds them.
     pub const PARTS: &[&str] = &[
         "cluster.id",

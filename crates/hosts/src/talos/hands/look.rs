@@ -52,6 +52,7 @@ pub(super) async fn at_ours(talos: &Talos, bundle: &Bundle) -> Result<HostSeen, 
         arch: runs.arch,
         kubernetes: Some(kubernetes),
         boot,
+        certificates: bundle.ends(),
         talos: Some(TalosSeen {
             version,
             maintenance: false,
