@@ -102,7 +102,9 @@ pub(super) fn timer(arguments: &Arguments, wish: &DriftTimer) -> Result<Done, Pr
     if wish.file == Path::new(STANDARD_INPUT) {
         return Err(Problem::new(Done::Usage, "what runs again and again needs a file, and standard input is none"));
     }
-    let desired = source::read(&wish.file, Reading::of(arguments, Output::Text))?.desired;
+    // Keys are needed when it looks, and not to say when.
+    let reading = Reading { asks_hosts: false, ..Reading::of(arguments, Output::Text) };
+    let desired = source::read(&wish.file, reading)?.desired;
     let Some(drift) = &desired.drift else {
         let problem = Problem::new(Done::Usage, "nobody is named who would be told");
         return Err(problem.hint("`maintenance.drift` of the spec names a webhook or an e-mail address, and how often"));
