@@ -24,6 +24,7 @@ pub mod condition;
 pub mod desired;
 pub mod diagnostic;
 pub mod digest;
+pub mod doctor;
 pub mod event;
 pub mod facts;
 pub mod host;

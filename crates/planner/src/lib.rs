@@ -16,6 +16,7 @@ pub mod check;
 mod context;
 pub mod diff;
 pub mod distributions;
+pub mod doctor;
 pub mod foundation;
 mod haproxy;
 pub mod holders;

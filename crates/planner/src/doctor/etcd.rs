@@ -1,0 +1,163 @@
+//! The datastore: etcd's own metrics and health, and what it says in logs.
+//!
+//! K3s, RKE2 and kubeadm have etcd tell its metrics and its health at 127.0.0.1:2381 of each server (kubeadm's
+//! `--listen-metrics-urls`, K3s' `pkg/etcd/etcd.go`).
+
+use kubewright_model::doctor::{Finding, Mend, Papers, Place};
+use kubewright_model::ids::NodeName;
+use kubewright_model::spec::kubernetes::Distribution;
+
+use super::case::{Case, told};
+
+/// <https://etcd.io/docs/v3.5/faq/#what-does-the-etcd-warning-apply-entries-took-too-long-mean>: the 99th percentile of
+/// `wal_fsync` below 10 ms, of `backend_commit` below 25 ms.
+const SLOW: [(&str, f64, &str); 2] = [
+    ("etcd_disk_wal_fsync_duration_seconds", 0.010, "writing its log"),
+    ("etcd_disk_backend_commit_duration_seconds", 0.025, "writing its database"),
+];
+/// Fewer measurements than these tell nothing of a percentile.
+const ENOUGH: f64 = 100.0;
+/// Of its quota, so much is nearly all.
+const NEARLY: f64 = 0.8;
+/// A member hears this many changes of leader after its start only where something is wrong.
+const MANY_CHANGES: f64 = 10.0;
+
+/// The value of a metric without labels in Prometheus' text.
+fn metric(papers: &Papers, name: &str) -> Option<f64> {
+    let value = |line: &str| line.strip_prefix(name)?.strip_prefix(' ')?.trim().parse().ok();
+    papers.lines("etcd-metrics").find_map(value)
+}
+
+/// The upper bound of the bucket in which the 99th percentile of a histogram is.
+fn percentile(papers: &Papers, name: &str) -> Option<f64> {
+    let count = metric(papers, &format!("{name}_count")).filter(|count| *count >= ENOUGH)?;
+    let bucket = |line: &str| -> Option<(f64, f64)> {
+        let rest = line.strip_prefix(name)?.strip_prefix("_bucket{le=\"")?;
+        let (bound, rest) = rest.split_once("\"}")?;
+        Some((bound.parse().unwrap_or(f64::INFINITY), rest.trim().parse().ok()?))
+    };
+    papers.lines("etcd-metrics").filter_map(bucket).find(|(_, below)| *below >= count * 0.99).map(|(bound, _)| bound)
+}
+
+pub(super) fn slow_disk(case: &Case<'_>) -> Vec<Finding> {
+    let found = case.hosts().filter_map(|(name, papers)| {
+        let slow: Vec<String> = SLOW
+            .iter()
+            .filter_map(|(metric, bound, what)| {
+                let seen = percentile(papers, metric).filter(|seen| seen > bound)?;
+                let seen = if seen.is_finite() { format!("up to {seen} s") } else { "longer than it measures".into() };
+                Some(format!("{metric}: 1 in 100 takes {seen}, {what}; {bound} s is right"))
+            })
+            .collect();
+        let said = told(papers, "log", &["slow fdatasync", "leader failed to send out heartbeat on time"]);
+        (!slow.is_empty() || !said.is_empty()).then(|| {
+            Finding::risk(Place::host(name), "etcd's disk is too slow for it").shown(slow).shown(said).by_hand([
+                format!("give {name} a disk on an SSD that nobody else writes to; `fio` with fdatasync shows what one can do"),
+                "https://etcd.io/docs/v3.5/op-guide/hardware/#disks".into(),
+            ])
+        })
+    });
+    found.collect()
+}
+
+/// What has etcd forget old revisions, give back their room, and take writes again. kubeadm's runs in a pod with etcdctl in it;
+/// K3s and RKE2 bring no etcdctl.
+/// <https://etcd.io/docs/v3.5/op-guide/maintenance/#space-quota>
+fn emptied(case: &Case<'_>, found: Finding, host: &NodeName) -> Finding {
+    const PKI: &str = "/etc/kubernetes/pki/etcd";
+    let (folder, client) = match case.distribution() {
+        Distribution::Kubeadm => (PKI, "healthcheck-client"),
+        Distribution::K3s => ("/var/lib/rancher/k3s/server/tls/etcd", "client"),
+        _ => ("/var/lib/rancher/rke2/server/tls/etcd", "client"),
+    };
+    let authority = if folder == PKI { "ca" } else { "server-ca" };
+    let etcdctl = format!(
+        "etcdctl --endpoints=https://127.0.0.1:2379 --cacert={folder}/{authority}.crt --cert={folder}/{client}.crt --key={folder}/{client}.key"
+    );
+    found.by_hand([
+        format!("on {host}: {etcdctl} endpoint status --write-out=json   # .header.revision is REVISION"),
+        format!("on {host}: {etcdctl} compact REVISION"),
+        format!("on {host}: {etcdctl} defrag --cluster"),
+        format!("on {host}: {etcdctl} alarm disarm"),
+    ])
+}
+
+/// etcd's `/health` names the alarm that makes it unhealthy (`server/etcdserver/api/etcdhttp/health.go`).
+fn alarm<'a>(papers: &'a Papers, kind: &str) -> Option<&'a str> {
+    papers.lines("etcd-health").find(|line| line.contains(&format!("ALARM {kind}")))
+}
+
+pub(super) fn no_space(case: &Case<'_>) -> Vec<Finding> {
+    let found = case.hosts().filter_map(|(name, papers)| {
+        let said = told(papers, "log", &["mvcc: database space exceeded", "alarm:NOSPACE"]);
+        let alarm = alarm(papers, "NOSPACE");
+        (alarm.is_some() || !said.is_empty()).then(|| {
+            let found =
+                Finding::sick(Place::host(name), "etcd's database has reached its quota, and takes no more writes");
+            emptied(case, found.shown(alarm).shown(said).shown(sizes(papers)), name)
+        })
+    });
+    found.collect()
+}
+
+pub(super) fn corrupt(case: &Case<'_>) -> Vec<Finding> {
+    let found = case.hosts().filter_map(|(name, papers)| {
+        let alarm = alarm(papers, "CORRUPT")?;
+        Some(Finding::sick(Place::host(name), "members of etcd have different data").shown([alarm]).by_hand([
+            "save the datastore of a member that is right: `kubewright plan` shows who is healthy".to_string(),
+            format!("then make the one that differs anew: `kubewright replace {name}`"),
+        ]))
+    });
+    found.collect()
+}
+
+const SIZE: &str = "etcd_mvcc_db_total_size_in_bytes";
+const USED: &str = "etcd_mvcc_db_total_size_in_use_in_bytes";
+const QUOTA: &str = "etcd_server_quota_backend_bytes";
+
+fn sizes(papers: &Papers) -> Vec<String> {
+    [SIZE, USED, QUOTA].into_iter().filter_map(|name| Some(format!("{name} {}", metric(papers, name)?))).collect()
+}
+
+pub(super) fn nearly_full(case: &Case<'_>) -> Vec<Finding> {
+    let found = case.hosts().filter_map(|(name, papers)| {
+        let (size, quota) = (metric(papers, SIZE)?, metric(papers, QUOTA).filter(|quota| *quota > 0.0)?);
+        (size >= quota * NEARLY && alarm(papers, "NOSPACE").is_none()).then(|| {
+            let percent = size / quota * 100.0;
+            let found = Finding::risk(Place::host(name), format!("etcd's database has {percent:.0} % of its quota"));
+            emptied(case, found.shown(sizes(papers)), name)
+        })
+    });
+    found.collect()
+}
+
+pub(super) fn no_leader(case: &Case<'_>) -> Vec<Finding> {
+    let found = case.hosts().filter_map(|(name, papers)| {
+        let none = metric(papers, "etcd_server_has_leader") == Some(0.0);
+        none.then(|| {
+            Finding::sick(Place::host(name), "the member of etcd on this host knows no leader")
+                .shown(["etcd_server_has_leader 0"])
+                .shown(told(papers, "log", &["no leader", "lost leader", "failed to reach the peer URL"]))
+                .by_hand([
+                    "bring the other servers back, and let TCP 2379 and 2380 through between them".to_string(),
+                    format!("on {name}: ss -tn state established '( sport = :2380 or dport = :2380 )'"),
+                ])
+        })
+    });
+    found.collect()
+}
+
+pub(super) fn leader_changes(case: &Case<'_>) -> Vec<Finding> {
+    let found = case.hosts().filter_map(|(name, papers)| {
+        let changes = metric(papers, "etcd_server_leader_changes_seen_total").filter(|it| *it >= MANY_CHANGES)?;
+        Some(
+            Finding::risk(
+                Place::host(name),
+                format!("etcd has changed its leader {changes} times since it was started here"),
+            )
+            .shown([format!("etcd_server_leader_changes_seen_total {changes}")])
+            .by_hand(["look at the disks and at the network between the servers: `kubewright doctor` tells of both"]),
+        )
+    });
+    found.collect()
+}
