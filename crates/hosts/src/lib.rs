@@ -34,6 +34,7 @@ use std::fmt;
 
 use async_trait::async_trait;
 use kubewright_model::desired::Way;
+use kubewright_model::doctor::Papers;
 use kubewright_model::host::HostResource;
 use kubewright_model::ids::{HoleName, NodeName};
 use kubewright_model::net::HostPort;
@@ -87,6 +88,12 @@ pub struct Report {
 pub trait Hosts: Send + Sync {
     /// Looks at a host. A host that cannot be reached is [`Seen::Unknown`], never [`Seen::Absent`].
     async fn observe(&self, probe: Probe<'_>) -> Seen<HostSeen>;
+
+    /// What tells doctor what is wrong with a host: outputs of programs and texts of files, in one round trip. Nothing is
+    /// changed. A host that cannot be reached is [`Seen::Unknown`]; one that has no such papers has none.
+    async fn examine(&self, _host: &NodeName, _way: &Way) -> Seen<Papers> {
+        Seen::unknown("these hands read no papers")
+    }
 
     /// A host is made anew: the key that it showed before is its key no more. It must show this one from the first contact
     /// on, where one is given.

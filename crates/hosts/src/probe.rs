@@ -9,6 +9,7 @@
 
 mod answers;
 mod host;
+pub(crate) mod papers;
 mod script;
 mod seen;
 mod settings;

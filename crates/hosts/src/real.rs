@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
 use kubewright_model::desired::Way;
+use kubewright_model::doctor::Papers;
 use kubewright_model::host::HostResource;
 use kubewright_model::ids::{HoleName, NodeName};
 use kubewright_model::net::HostPort;
@@ -31,6 +32,8 @@ use crate::{Archive, DialError, Dialed, Holes, HostError, Hosts, Layer, Probe, R
 
 /// A look is a second of work; a host whose disk is dying takes its time.
 const LOOK: Duration = Duration::from_secs(60);
+/// Programs of a sick host take their time, and each of them is given up after ten seconds.
+const EXAMINE: Duration = Duration::from_secs(180);
 /// A change may install packages and download hundreds of megabytes over a slow line; a recipe restores an etcd.
 pub(crate) const CHANGE: Duration = Duration::from_secs(30 * 60);
 /// A daemon that reads its configuration again listens a moment later.
@@ -261,6 +264,15 @@ impl Hosts for RealHosts {
                 }
                 Err(error) => Seen::unknown(format!("{} cannot be understood: {error}", probe.host)),
             },
+        }
+    }
+
+    async fn examine(&self, host: &NodeName, way: &Way) -> Seen<Papers> {
+        let body = probe::papers::script();
+        let job = Job { body: &body, deadline: EXAMINE };
+        match self.script(host, way, "examining it", job).await {
+            Err(error) => Seen::Unknown(error.into()),
+            Ok(printed) => Seen::Present(probe::papers::parse(&printed, now())),
         }
     }
 

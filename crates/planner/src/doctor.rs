@@ -64,7 +64,9 @@ fn unseen(case: &Case<'_>) -> Vec<Unseen> {
     let lists = lists.map(|(kind, why)| Unseen { what: format!("the list of {kind}"), why: why.clone() });
     let papers = case.hosts().flat_map(|(name, papers)| {
         // Programs without which a whole layer of a host is dark; files that are not there are an answer.
-        ["df", "units", "routes", "timesync"].into_iter().filter(|paper| papers.lacks(paper)).map(move |paper| Unseen {
+        let dark =
+            |paper: &&str| papers.lacks(paper) || (*paper == "units" && papers.status(paper).is_some_and(|it| it != 0));
+        ["df", "units", "routes", "timesync"].into_iter().filter(dark).map(move |paper| Unseen {
             what: format!("{paper} of host {name}"),
             why: "the host has no program that tells".into(),
         })

@@ -13,6 +13,7 @@ use kubewright_hosts::{
     Archive, DialError, Dialed, Hears, Holes, HostError, Hosts, Logs, Probe, Program, Report, WayIn,
 };
 use kubewright_model::desired::{Desired, Way};
+use kubewright_model::doctor::Papers;
 use kubewright_model::ids::{ClusterName, NodeName};
 use kubewright_model::net::HostPort;
 use kubewright_model::observed::{HostSeen, Inventory, LoadBalancerSeen, MachineSeen, Seen};
@@ -112,6 +113,11 @@ impl Hosts for FromOutside {
     async fn observe(&self, probe: Probe<'_>) -> Seen<HostSeen> {
         let way = self.doors.way(probe.host, probe.way);
         self.by(&way).observe(Probe { way: &way, ..probe }).await
+    }
+
+    async fn examine(&self, host: &NodeName, way: &Way) -> Seen<Papers> {
+        let way = self.doors.way(host, way);
+        self.by(&way).examine(host, &way).await
     }
 
     async fn is_new(&self, host: &NodeName, way: &Way, key: Option<&str>) -> Result<(), HostError> {

@@ -16,6 +16,7 @@ use std::time::SystemTime;
 
 use async_trait::async_trait;
 use kubewright_model::desired::Way;
+use kubewright_model::doctor::Papers;
 use kubewright_model::host::HostResource;
 use kubewright_model::ids::NodeName;
 use kubewright_model::net::HostPort;
@@ -178,6 +179,15 @@ impl Hosts for TalosHosts {
         match looked.await {
             Ok(seen) => Seen::Present(seen),
             Err(error) => Seen::Unknown(unseen(probe.host, probe.way, error)),
+        }
+    }
+
+    /// Talos has neither programs nor files to show: that it answers who we are is all that it tells here.
+    async fn examine(&self, host: &NodeName, way: &Way) -> Seen<Papers> {
+        match self.observe(Probe { host, way, resources: &[], holds_data: false }).await {
+            Seen::Present(_) => Seen::Present(Papers::default()),
+            Seen::Absent => Seen::Absent,
+            Seen::Unknown(why) => Seen::Unknown(why),
         }
     }
 

@@ -60,26 +60,30 @@ pub(super) fn slow_disk(case: &Case<'_>) -> Vec<Finding> {
     found.collect()
 }
 
-/// What has etcd forget old revisions, give back their room, and take writes again. kubeadm's runs in a pod with etcdctl in it;
-/// K3s and RKE2 bring no etcdctl.
+/// etcdctl in kubeadm's own pod of etcd (kubernetes/cluster/images/etcd), with the certificates that kubeadm has made for checks
+/// of its health. The newest revision is compacted away to, what that has freed is given back, and the alarm is disarmed.
 /// <https://etcd.io/docs/v3.5/op-guide/maintenance/#space-quota>
+const EMPTIES: &str = r#"set -e
+pod=$(crictl ps --name '^etcd$' --quiet | head -n 1)
+pki=/etc/kubernetes/pki/etcd
+ctl="crictl exec $pod etcdctl --endpoints=https://127.0.0.1:2379 --cacert=$pki/ca.crt --cert=$pki/healthcheck-client.crt --key=$pki/healthcheck-client.key"
+revision=$($ctl endpoint status --write-out=json | grep -o '"revision":[0-9]*' | head -n 1 | grep -o '[0-9]*')
+$ctl compact "$revision"
+$ctl --command-timeout=60s defrag
+$ctl alarm disarm"#;
+
+/// K3s and RKE2 defragment their etcd and clear its alarms whenever they start (`Test` in K3s' `pkg/etcd/etcd.go`), and their
+/// API server has compacted old revisions every five minutes by then.
 fn emptied(case: &Case<'_>, found: Finding, host: &NodeName) -> Finding {
-    const PKI: &str = "/etc/kubernetes/pki/etcd";
-    let (folder, client) = match case.distribution() {
-        Distribution::Kubeadm => (PKI, "healthcheck-client"),
-        Distribution::K3s => ("/var/lib/rancher/k3s/server/tls/etcd", "client"),
-        _ => ("/var/lib/rancher/rke2/server/tls/etcd", "client"),
-    };
-    let authority = if folder == PKI { "ca" } else { "server-ca" };
-    let etcdctl = format!(
-        "etcdctl --endpoints=https://127.0.0.1:2379 --cacert={folder}/{authority}.crt --cert={folder}/{client}.crt --key={folder}/{client}.key"
-    );
-    found.by_hand([
-        format!("on {host}: {etcdctl} endpoint status --write-out=json   # .header.revision is REVISION"),
-        format!("on {host}: {etcdctl} compact REVISION"),
-        format!("on {host}: {etcdctl} defrag --cluster"),
-        format!("on {host}: {etcdctl} alarm disarm"),
-    ])
+    let (host, unit) = (host.clone(), case.kubernetes_unit(host).to_string());
+    found.mended([match case.distribution() {
+        Distribution::Kubeadm => Mend::Run {
+            host,
+            title: "compact and defragment etcd, and disarm its alarm".into(),
+            commands: vec![vec!["sh".into(), "-c".into(), EMPTIES.into()]],
+        },
+        Distribution::K3s | Distribution::Rke2 | Distribution::Talos => Mend::Restart { host, unit },
+    }])
 }
 
 /// etcd's `/health` names the alarm that makes it unhealthy (`server/etcdserver/api/etcdhttp/health.go`).

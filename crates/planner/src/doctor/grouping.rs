@@ -13,9 +13,13 @@ enum Reach {
     Itself,
     /// Anywhere in the cluster.
     Everywhere,
+    /// Anywhere, where what shows the consequence has these words.
+    Says(&'static str),
+    /// In the pods of the cluster's name server.
+    Dns,
 }
 
-use Reach::{Everywhere, Itself, Namespace, Node};
+use Reach::{Dns, Everywhere, Itself, Namespace, Node, Says};
 
 /// A cause, where its consequences are found, and what they are.
 type Rule = (&'static str, Reach, &'static [&'static str]);
@@ -91,15 +95,16 @@ const RULES: &[Rule] = &[
     ("node-pressure", Node, &["pod-evicted"]),
     ("cni-not-ready", Node, &["pod-sandbox-failed", "node-taint-left"]),
     ("node-not-ready", Node, &["pod-terminating", "volume-attached-elsewhere"]),
-    ("node-taint-left", Everywhere, &["pod-unschedulable"]),
-    ("node-pressure", Everywhere, &["pod-unschedulable"]),
-    ("node-cordoned", Everywhere, &["pod-unschedulable"]),
+    ("node-taint-left", Says("untolerated taint"), &["pod-unschedulable"]),
+    ("node-pressure", Says("untolerated taint"), &["pod-unschedulable"]),
+    ("node-cordoned", Says("were unschedulable"), &["pod-unschedulable"]),
     ("claim-pending", Namespace, &["pod-unschedulable"]),
     ("storage-class-missing", Namespace, &["pod-unschedulable"]),
     ("default-class-missing", Namespace, &["pod-unschedulable"]),
-    ("dns-loop", Everywhere, &["dns-down", "pod-crash-loop"]),
+    ("dns-loop", Everywhere, &["dns-down"]),
+    ("dns-loop", Dns, &["pod-crash-loop", "pod-probe-fails", "workload-unavailable", "service-without-endpoints"]),
+    ("kubeadm-pod-down", Itself, &["pod-crash-loop", "pod-probe-fails"]),
     ("vxlan-blocked", Everywhere, &["dns-down", "api-service-down"]),
-    ("webhook-without-endpoints", Everywhere, &["namespace-stuck"]),
     ("api-service-down", Everywhere, &["namespace-stuck"]),
     ("object-stuck", Namespace, &["namespace-stuck"]),
     ("metallb-no-pool", Everywhere, &["address-pending", "metallb-pool-exhausted"]),
@@ -167,6 +172,7 @@ const OF_PODS: &[&str] = &[
     "dns-down",
     "ingress-controller-down",
     "disruption-budget-blocks",
+    "metallb-down",
 ];
 /// What follows from a workload of its namespace that does not run.
 const OF_WORKLOADS: &[&str] = &[
@@ -197,6 +203,8 @@ fn is_in(reach: Reach, cause: &Finding, effect: &Finding) -> bool {
         }
         Itself => related(cause, effect),
         Everywhere => true,
+        Says(words) => effect.evidence.iter().any(|line| line.contains(words)),
+        Dns => other.namespace.as_deref() == Some("kube-system") && other.name.contains("dns"),
     }
 }
 

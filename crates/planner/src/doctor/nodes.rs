@@ -211,7 +211,11 @@ pub(super) fn requests(case: &Case<'_>) -> Vec<Finding> {
     vec![
         Finding::sick(
             Place::cluster(),
-            format!("{} certificate requests wait for somebody to approve them", waiting.len()),
+            format!(
+                "nobody has approved {} certificate request{}",
+                waiting.len(),
+                if waiting.len() == 1 { "" } else { "s" }
+            ),
         )
         .shown(lines.take(5))
         .by_hand([

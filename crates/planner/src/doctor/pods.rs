@@ -77,11 +77,14 @@ pub(super) fn evicted(case: &Case<'_>) -> Vec<Finding> {
     evicted.into_iter().for_each(|pod| by.entry(pod.text("/spec/nodeName")).or_default().push(pod));
     let found = by.into_iter().map(|(node, pods)| {
         let lines = pods.iter().take(3).map(|pod| format!("{}: {}", pod.full_name(), pod.text("/status/message")));
-        Finding::risk(Place::node(node), format!("kubelet has evicted {} pods from it", pods.len()))
-            .shown(lines)
-            .by_hand([
-                "kubectl delete pods -A --field-selector=status.phase=Failed   # the remains, once their node is well",
-            ])
+        Finding::risk(
+            Place::node(node),
+            format!("kubelet has evicted {} pod{} from it", pods.len(), if pods.len() == 1 { "" } else { "s" }),
+        )
+        .shown(lines)
+        .by_hand([
+            "kubectl delete pods -A --field-selector=status.phase=Failed   # the remains, once their node is well",
+        ])
     });
     found.collect()
 }

@@ -2,6 +2,7 @@
 
 use kubewright_model::doctor::{Finding, Mend, Papers, Place};
 use kubewright_model::ids::NodeName;
+use kubewright_model::spec::kubernetes::Distribution;
 
 use super::case::{Case, Unit, told, unit, units};
 
@@ -184,9 +185,13 @@ pub(super) fn packages(case: &Case<'_>) -> Vec<Finding> {
     found.collect()
 }
 
-/// K3s and RKE2 bring one of their own; kubelet, kubeadm and the plug-ins take the host's.
+/// kubelet, kubeadm and the plug-ins take the host's; K3s and RKE2 bring one of their own, and where theirs does not do they
+/// say so.
 pub(super) fn iptables(case: &Case<'_>) -> Vec<Finding> {
-    let hosts = case.hosts().filter(|(name, papers)| case.is_member(name) && papers.lacks("iptables"));
+    let own = !matches!(case.distribution(), Distribution::Kubeadm | Distribution::Talos);
+    let says = |line: &&str| line.contains("iptables") && line.contains("executable file not found");
+    let needs = |papers: &Papers| !own || papers.lines("log").any(|line| says(&line));
+    let hosts = case.hosts().filter(|(name, papers)| case.is_member(name) && papers.lacks("iptables") && needs(papers));
     hosts
         .map(|(name, papers)| {
             let package = kubewright_model::host::HostResource::Package("iptables".into());

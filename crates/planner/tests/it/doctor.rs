@@ -1,0 +1,219 @@
+//! Doctor's checks, each held against what real programs print: one file is one sick or healthy cluster.
+//!
+//! A file begins with comment lines that say where its forms come from, then `spec: EXAMPLE` and `now: TIME`. Then come
+//! sections: `== host NAME: PAPER` (with `(status N)` or `(not there)`), `== host NAME unknown: WHY`, `== machine NAME: POWER`,
+//! `== list KIND` with objects in YAML as `kubectl get -o yaml` prints them, `== name HOST` with addresses or `! WHY`; and
+//! at last `== finds` with a line `CHECK: PLACE` for each cause, and what follows from it indented below.
+//! `KW_EXPECT=write` writes what is found.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use std::{env, fs};
+
+use kubewright_model::desired::Desired;
+use kubewright_model::doctor::{Diagnosis, Evidence, Gravity, INDEX, Lists, Paper, Papers, Repair};
+use kubewright_model::observed::{Power, Seen, Why};
+use kubewright_model::spec::load;
+use kubewright_planner::doctor::{diagnose, names};
+use serde_json::Value;
+
+const FINDS: &str = "== finds\n";
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/doctor")
+}
+
+fn desired(example: &str) -> &'static Desired {
+    static KNOWN: OnceLock<BTreeMap<String, Desired>> = OnceLock::new();
+    let known = KNOWN.get_or_init(|| {
+        let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples");
+        let lowered = |name: &str| {
+            let text = fs::read_to_string(examples.join(name).join("cluster.yaml")).expect("the example is there");
+            let loaded = load(&text).unwrap_or_else(|found| panic!("{found:#?}"));
+            (name.to_string(), kubewright_planner::lower::lower(&loaded.file).0)
+        };
+        ["devboard", "mlops", "vixens", "keybuzz", "valaskjalf"].map(lowered).into()
+    });
+    known.get(example).unwrap_or_else(|| panic!("there is no example {example}"))
+}
+
+/// `2026-11-22T18:00:00Z`, by the calendar of the test's own.
+fn seconds(time: &str) -> u64 {
+    let number = |from: usize, to: usize| time[from..to].parse::<i64>().expect("it is a time");
+    let (year, month, day) = (number(0, 4), number(5, 7), number(8, 10));
+    let (y, m) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    let days = 365 * y + y / 4 - y / 100 + y / 400 + (153 * m + 2) / 5 + day - 1 - 719_468;
+    u64::try_from(days * 86_400 + number(11, 13) * 3600 + number(14, 16) * 60 + number(17, 19))
+        .expect("it is after 1970")
+}
+
+struct Section<'a> {
+    head: &'a str,
+    body: &'a str,
+}
+
+fn sections(text: &str) -> Vec<Section<'_>> {
+    let parts = text.split("\n== ").skip(1);
+    parts.map(|part| part.split_once('\n').unwrap_or((part, ""))).map(|(head, body)| Section { head, body }).collect()
+}
+
+fn papers<'a>(evidence: &'a mut Evidence, host: &str) -> &'a mut Papers {
+    let asked = evidence.now;
+    let seen =
+        evidence.hosts.entry(host.into()).or_insert_with(|| Seen::Present(Papers { asked, ..Papers::default() }));
+    let Seen::Present(papers) = seen else { panic!("{host} is unknown and has papers") };
+    papers
+}
+
+fn lists(evidence: &mut Evidence) -> &mut Lists {
+    let seen = evidence.cluster.get_or_insert_with(|| Seen::Present(Lists::default()));
+    let Seen::Present(lists) = seen else { panic!("the cluster has no lists") };
+    lists
+}
+
+fn paper(evidence: &mut Evidence, head: &str, body: &str) {
+    let (host, name) = head.split_once(": ").expect("a paper has a host and a name");
+    let (name, status) = match name.split_once(" (status ") {
+        Some((name, status)) => (name, status.trim_end_matches(')').parse().expect("it is a number")),
+        None => (name, 0),
+    };
+    let (name, paper) = match name.strip_suffix(" (not there)") {
+        Some(name) => (name, Paper::NotThere),
+        None => (name, Paper::Text { text: body.trim_end_matches('\n').to_string() + "\n", status }),
+    };
+    papers(evidence, host).papers.insert(name.into(), paper);
+}
+
+fn read(path: &Path, text: &str) -> (Evidence, &'static Desired) {
+    let key = |key: &str| text.lines().find_map(|line| line.strip_prefix(key)).map(str::trim);
+    let spec = key("spec: ").unwrap_or("devboard");
+    let now = seconds(key("now: ").unwrap_or("2026-11-22T18:00:00Z"));
+    let mut evidence = Evidence { now, ..Evidence::default() };
+    for Section { head, body } in sections(text.split(FINDS).next().unwrap_or_default()) {
+        let (kind, rest) = head.split_once(' ').expect("a section has a kind");
+        match kind {
+            "host" => match rest.split_once(" unknown: ") {
+                Some((host, why)) => {
+                    let why = Why { words: why.into(), ..Why::default() };
+                    evidence.hosts.insert(host.into(), Seen::Unknown(why));
+                }
+                None => paper(&mut evidence, rest, body),
+            },
+            "machine" => {
+                let (name, power) = rest.split_once(": ").expect("a machine has a power");
+                let power = match power {
+                    "Running" => Power::Running,
+                    "Stopped" => Power::Stopped,
+                    other => panic!("no power is {other}"),
+                };
+                evidence.machines.insert(name.into(), Seen::Present(power));
+            }
+            "list" => {
+                let items: Vec<Value> = if body.trim().is_empty() {
+                    Vec::new()
+                } else {
+                    serde_saphyr::from_str(body).unwrap_or_else(|error| panic!("{}: {rest}: {error}", path.display()))
+                };
+                lists(&mut evidence).items.insert(rest.into(), items);
+            }
+            "name" => {
+                let body = body.trim();
+                let leads = match body.strip_prefix("! ") {
+                    Some(why) => Err(why.to_string()),
+                    None => Ok(body.split_whitespace().map(str::to_string).collect()),
+                };
+                evidence.names.insert(rest.into(), leads);
+            }
+            other => panic!("{}: no section is a {other}", path.display()),
+        }
+    }
+    (evidence, desired(spec))
+}
+
+fn told(diagnosis: &Diagnosis) -> String {
+    let mut lines = String::new();
+    for cause in &diagnosis.causes {
+        lines += &format!("{}: {}: {}\n", cause.finding.check, cause.finding.place, cause.finding.cause);
+        for finding in &cause.consequences {
+            lines += &format!("  {}: {}\n", finding.check, finding.place);
+        }
+    }
+    if lines.is_empty() { "nothing\n".into() } else { lines }
+}
+
+fn files() -> Vec<PathBuf> {
+    let all = fs::read_dir(folder()).expect("the folder is there").map(|entry| entry.expect("it is read").path());
+    let mut all: Vec<PathBuf> = all.filter(|path| path.extension().is_some_and(|it| it == "txt")).collect();
+    all.sort();
+    all
+}
+
+#[test]
+fn each_file_finds_what_it_says() {
+    let write = env::var("KW_EXPECT").is_ok_and(|it| it == "write");
+    let mut wrong = Vec::new();
+    for path in files() {
+        let text = fs::read_to_string(&path).expect("it is read");
+        let (given, expected) = text.split_once(FINDS).unwrap_or((text.as_str(), ""));
+        let (evidence, desired) = read(&path, &text);
+        let diagnosis = diagnose(&evidence, desired);
+        let found = told(&diagnosis);
+        if write && found != expected {
+            fs::write(&path, format!("{given}{FINDS}{found}")).expect("it is written");
+        } else if found != expected {
+            wrong.push(format!("{}:\nexpected:\n{expected}found:\n{found}", path.display()));
+        }
+        for finding in diagnosis.findings() {
+            assert!(!finding.evidence.is_empty(), "{}: {} shows nothing", path.display(), finding.check);
+            if let Repair::ByHand(words) = &finding.repair {
+                assert!(!words.is_empty(), "{}: {} has no repair", path.display(), finding.check);
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_check_has_a_file_in_which_it_finds_and_each_layer_a_healthy_one() {
+    let mut found = BTreeSet::new();
+    let mut healthy = 0;
+    for path in files() {
+        let text = fs::read_to_string(&path).expect("it is read");
+        let (evidence, desired) = read(&path, &text);
+        let diagnosis = diagnose(&evidence, desired);
+        let name = path.file_stem().and_then(|it| it.to_str()).unwrap_or_default().to_string();
+        found.extend(diagnosis.findings().map(|finding| finding.check.clone()));
+        if name.starts_with("healthy") {
+            healthy += 1;
+            assert!(diagnosis.causes.is_empty(), "{name} finds {}", told(&diagnosis));
+        } else {
+            // A file is called after what it finds first.
+            let named = INDEX.iter().filter(|entry| name.starts_with(entry.id)).max_by_key(|entry| entry.id.len());
+            let named = named.unwrap_or_else(|| panic!("{name} names no check"));
+            assert!(diagnosis.findings().any(|finding| finding.check == named.id), "{name} does not find {}", named.id);
+        }
+        assert!(text.starts_with("# "), "{name} does not say where its forms come from");
+    }
+    let missing: Vec<&str> = names().filter(|name| !found.contains(*name)).collect();
+    assert!(missing.is_empty(), "no file in which these find something: {}", missing.join(", "));
+    assert!(healthy >= 4, "there are {healthy} healthy clusters");
+}
+
+#[test]
+fn who_sees_nothing_finds_nothing_and_says_so() {
+    let evidence = Evidence { now: 1, ..Evidence::default() };
+    let diagnosis = diagnose(&evidence, desired("devboard"));
+    assert!(diagnosis.causes.is_empty() && !diagnosis.is_sick());
+    assert_eq!(diagnosis.unseen.len(), 1, "{:?}", diagnosis.unseen);
+    assert!(diagnosis.checks >= 60);
+}
+
+#[test]
+fn a_risk_alone_is_not_sick() {
+    let path = folder().join("certificate-expires-soon.txt");
+    let text = fs::read_to_string(&path).expect("it is read");
+    let (evidence, desired) = read(&path, &text);
+    let diagnosis = diagnose(&evidence, desired);
+    assert!(diagnosis.findings().all(|finding| finding.gravity == Gravity::Risk) && !diagnosis.is_sick());
+}
