@@ -15,6 +15,7 @@ pub use kubewright_model::checked::Checked;
 use kubewright_model::condition::Condition;
 use kubewright_model::desired::{Desired, DesiredRelease};
 use kubewright_model::ids::{Namespace, NodeName, ObjectName, Owner, ReleaseName};
+use kubewright_model::doctor::Lists;
 use kubewright_model::object::{Manifest, ObjectId};
 use kubewright_model::observed::{ClusterSeen, Rendered, Seen};
 use kubewright_model::plan::{NodeMarks, Note, WorkloadImage};
@@ -29,6 +30,11 @@ pub trait ClusterApi: Send + Sync {
     ///
     /// [`Seen::Absent`] only when every server's host was reached and none of them serves.
     async fn observe(&self, desired: &Desired) -> Seen<ClusterSeen>;
+
+    /// The objects that doctor judges: a bounded number of lists. No Secret is among them.
+    async fn lists(&self, _desired: &Desired) -> Seen<Lists> {
+        Seen::unknown("these hands list nothing")
+    }
 
     /// Applies objects; returns whether anything changed. What others have set is theirs: it is refused with their name.
     async fn apply(&self, objects: &[Manifest], owner: &Owner, holes: &Holes) -> Result<bool, ClusterError>;

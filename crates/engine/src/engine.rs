@@ -2,6 +2,7 @@
 
 mod access;
 mod enter;
+mod doctor;
 mod patience;
 mod proof;
 mod read;

@@ -27,6 +27,7 @@ mod observe;
 pub mod places;
 pub mod rehearse;
 mod retry;
+mod scrub;
 pub mod sim;
 pub mod sops;
 pub mod store;

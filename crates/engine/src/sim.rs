@@ -20,6 +20,7 @@ mod kubeadm;
 mod kubernetes;
 mod machines;
 mod network;
+mod papers;
 mod rancher;
 mod recipes;
 mod saved;

@@ -8,6 +8,7 @@ mod going;
 mod helm;
 mod images;
 mod kubeadm;
+mod lists;
 mod look;
 mod marks;
 mod nodes;
@@ -31,6 +32,7 @@ use kubewright_model::applications::{ApplicationSeen, Remedy};
 use kubewright_model::condition::Condition;
 use kubewright_model::desired::{Desired, DesiredRelease};
 use kubewright_model::ids::{Namespace, NodeName, ObjectName, Owner, ReleaseName};
+use kubewright_model::doctor::Lists;
 use kubewright_model::net::HostPort;
 use kubewright_model::object::{Manifest, ObjectId};
 use kubewright_model::observed::{ClusterSeen, Rendered, Seen};
@@ -155,6 +157,14 @@ impl ClusterApi for RealCluster {
                 self.reach.learn(addresses);
                 Seen::Present(seen)
             }
+        }
+    }
+
+    async fn lists(&self, desired: &Desired) -> Seen<Lists> {
+        match self.reach.session(desired).await {
+            Ok(session) => Seen::Present(lists::lists(&session.client).await),
+            Err(Away::Nobody) => Seen::Absent,
+            Err(Away::Unknown(why)) => Seen::unknown(why),
         }
     }
 

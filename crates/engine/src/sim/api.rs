@@ -8,6 +8,7 @@ use kubewright_model::applications::{ApplicationSeen, Remedy};
 use kubewright_model::condition::Condition;
 use kubewright_model::desired::{Desired, DesiredRelease};
 use kubewright_model::digest::Digest;
+use kubewright_model::doctor::Lists;
 use kubewright_model::ids::{Namespace, NodeName, Owner, ReleaseName};
 use kubewright_model::object::{Manifest, ObjectId};
 use kubewright_model::observed::{CORDONED, ClusterSeen, MemberSeen, NodeSeen, Power, ReleaseSeen, Rendered, Seen};
@@ -21,7 +22,7 @@ use super::faults::FaultKind;
 use super::kubernetes::{Installed, Kept};
 use super::machines::mishap;
 use super::state::State;
-use super::{DataCentre, addresses, timing};
+use super::{DataCentre, addresses, papers, timing};
 use crate::cluster::{Checked, ClusterApi, ClusterError};
 
 /// Charts that bring kinds of their own, by the kinds' group.
@@ -110,6 +111,14 @@ impl ClusterApi for Api {
         let now = self.centre.now();
         let state = self.centre.at_present();
         Seen::Present(state.cluster_seen(&desired.owner, now))
+    }
+
+    async fn lists(&self, desired: &Desired) -> Seen<Lists> {
+        match self.observe(desired).await {
+            Seen::Present(seen) => Seen::Present(papers::lists(&seen)),
+            Seen::Absent => Seen::Absent,
+            Seen::Unknown(why) => Seen::Unknown(why),
+        }
     }
 
     async fn apply(&self, objects: &[Manifest], owner: &Owner, holes: &Holes) -> Result<bool, ClusterError> {

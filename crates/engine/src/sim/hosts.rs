@@ -11,6 +11,7 @@ use kubewright_hosts::{
 };
 use kubewright_model::desired::Way;
 use kubewright_model::digest::Digest;
+use kubewright_model::doctor::Papers;
 use kubewright_model::host::{DownloadWish, FileWish, HostResource, Proof, UnitRun, UnitWish};
 use kubewright_model::ids::{NodeName, PlaceName, Vmid};
 use kubewright_model::net::HostPort;
@@ -281,6 +282,16 @@ impl Hosts for Ssh {
                 state.talos_tells(probe.host, &mut seen, now);
                 Seen::Present(seen)
             }
+        }
+    }
+
+    async fn examine(&self, host: &NodeName, way: &Way) -> Seen<Papers> {
+        self.centre.lock().count("host papers");
+        match self.reach(host, way).await {
+            Err(error) => Seen::Unknown(error.into()),
+            Ok(Reached::Hypervisor) => Seen::Present(Papers::default()),
+            Ok(Reached::Machine) if way.talos.is_some() => Seen::Present(Papers::default()),
+            Ok(Reached::Machine) => Seen::Present(self.centre.lock().papers(host)),
         }
     }
 
