@@ -16,6 +16,7 @@ pub(crate) fn run(check: bool) -> anyhow::Result<()> {
         ("docs/reference/cluster.schema.json", schema),
         ("docs/reference/spec.md", reference::spec(json_schema())?),
         ("docs/reference/errors.md", reference::errors()?),
+        ("docs/reference/doctor.md", reference::doctor()?),
         ("docs/reference/cli.md", reference::cli(&root)?),
     ];
     let mut stale = Vec::new();

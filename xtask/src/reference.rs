@@ -6,6 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, bail};
 use kubewright_model::codes::INDEX;
+use kubewright_model::doctor::INDEX as CHECKS;
 use kubewright_model::spec::schema;
 use pulldown_cmark::{Alignment, CodeBlockKind, CowStr, Event, HeadingLevel, LinkType, Tag, TagEnd};
 use serde_json::Value;
@@ -221,6 +222,24 @@ pub(crate) fn errors() -> anyhow::Result<String> {
             kubewright_model::diagnostic::Severity::Warning => "Warning.",
         };
         page.paragraph(format!("{severity} {}", entry.text));
+    }
+    page.write()
+}
+
+/// The checks of doctor.
+pub(crate) fn doctor() -> anyhow::Result<String> {
+    let mut page = Page::default();
+    page.heading(HeadingLevel::H1, "What doctor looks for");
+    page.paragraph(
+        "Every check has a name that never changes its meaning. `kubewright explain NAME` shows the same text.",
+    );
+    for (at, entry) in CHECKS.iter().enumerate() {
+        if at == 0 || CHECKS[at - 1].layer != entry.layer {
+            page.heading(HeadingLevel::H2, format!("Layer: {}", entry.layer));
+        }
+        page.heading(HeadingLevel::H3, format!("{}: {}", entry.id, entry.title));
+        page.paragraph(entry.text);
+        page.paragraph(format!("It looks at {}.", entry.looks_at));
     }
     page.write()
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod drift;
 pub(crate) mod enter;
+pub(crate) mod doctor;
 pub(crate) mod secrets;
 
 use std::path::PathBuf;
@@ -143,6 +144,20 @@ Ends with 7 when a check of the spec does not hold afterwards.")]
 
 Ends with 7 when a check does not hold.")]
     Verify(Verify),
+    /// Find what is wrong at every layer, and name the causes with their evidence and their repair.
+    #[command(after_help = "Examples:
+  kubewright doctor
+  kubewright doctor --node k3s-agent-1
+  kubewright doctor --fix             # plans the repair, shows it and asks
+  kubewright explain disk-full        # what a check looks at
+
+Ends with 7 when something does not work.")]
+    Doctor(doctor::Doctor),
+    /// Pack everything that tells what is wrong into an archive, without secrets.
+    #[command(after_help = "Examples:
+  kubewright support-bundle
+  kubewright support-bundle --output devboard.tar.gz")]
+    SupportBundle(doctor::SupportBundle),
     /// Write the kubeconfig of a cluster, for kubectl and others.
     #[command(after_help = "Examples:
   kubewright kubeconfig               # a file of its own, that only you read

@@ -1,6 +1,7 @@
 //! One file for each command.
 
 mod change;
+mod doctor;
 mod documents;
 mod drift;
 mod enter;
@@ -57,6 +58,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Done, Problem> {
         Command::Status(look) if look.drift => drift::look(arguments, look),
         Command::Status(look) => look::status(arguments, look),
         Command::DriftTimer(timer) => drift::timer(arguments, timer),
+        Command::Doctor(doctor) => doctor::run(arguments, doctor),
+        Command::SupportBundle(bundle) => doctor::bundle(arguments, bundle),
         Command::Verify(verify) => verify::verify(arguments, verify),
         Command::Secrets { wish } => secrets::run(arguments.environment.as_deref(), wish),
         Command::History(history) => history::run(arguments, history),

@@ -3,6 +3,7 @@
 pub(crate) mod addresses;
 pub(crate) mod certificates;
 pub(crate) mod checks;
+pub(crate) mod doctor;
 pub(crate) mod history;
 pub(crate) mod phases;
 pub(crate) mod plan;

@@ -396,8 +396,9 @@ impl Engine {
         let again = match request.ask {
             Ask::Apply | Ask::Replace(_) | Ask::ReplaceOutdated | Ask::Rebuild => Ask::Apply,
             Ask::Destroy => Ask::Destroy,
-            // A backup changes nothing that a plan could find, and neither does a host that is back.
-            Ask::Backup | Ask::Reboot(_) | Ask::RebootNeeded(_) => return Ok(Default::default()),
+            // A backup changes nothing that a plan could find, neither does a host that is back, and what a repair came to
+            // doctor looks for.
+            Ask::Backup | Ask::Reboot(_) | Ask::RebootNeeded(_) | Ask::Repair(_) => return Ok(Default::default()),
         };
         // What was taken is ours now, and needs not to be taken again.
         let desired = Desired { take: Vec::new(), ..request.desired.clone() };

@@ -236,6 +236,23 @@ pub enum Repair {
     ByHand(Vec<String>),
 }
 
+/// What is to be repaired: what [`Repair`]s of causes come to together.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Repairs {
+    /// Deeds, in order.
+    pub mends: Vec<Mend>,
+    /// What the spec says already is made so too: of that only these parts, or all of it where none is named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub apply: Option<Vec<String>>,
+}
+
+impl Repairs {
+    /// Whether there is nothing that a program could repair.
+    pub fn is_empty(&self) -> bool {
+        self.mends.is_empty() && self.apply.is_none()
+    }
+}
+
 /// What a check has found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
@@ -334,6 +351,29 @@ impl Diagnosis {
     /// All findings, each cause before its consequences.
     pub fn findings(&self) -> impl Iterator<Item = &Finding> {
         self.causes.iter().flat_map(|cause| std::iter::once(&cause.finding).chain(&cause.consequences))
+    }
+
+    /// What a program can repair of the causes. What follows from them is not repaired: it goes with them.
+    pub fn repairs(&self) -> Repairs {
+        let mut repairs = Repairs::default();
+        let (mut whole, mut only) = (false, Vec::new());
+        for finding in self.roots() {
+            match &finding.repair {
+                Repair::Mend(mends) => {
+                    let fresh: Vec<Mend> = mends.iter().filter(|mend| !repairs.mends.contains(mend)).cloned().collect();
+                    repairs.mends.extend(fresh);
+                }
+                Repair::Apply(words) if words.is_empty() => whole = true,
+                Repair::Apply(words) => only.extend(words.iter().filter(|word| !word.is_empty()).cloned()),
+                Repair::ByHand(_) => {}
+            }
+        }
+        only.sort();
+        only.dedup();
+        repairs.apply = if whole { Some(Vec::new()) } else { Some(only).filter(|only| !only.is_empty()) };
+        // What is set is set before anything is restarted with it.
+        repairs.mends.sort_by_key(|mend| matches!(mend, Mend::Restart { .. }));
+        repairs
     }
 
     /// The causes' findings: what has to be repaired.

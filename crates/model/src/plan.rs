@@ -12,6 +12,7 @@ use crate::cloud::{CloudId, DesiredResource, Stray};
 use crate::condition::Condition;
 use crate::desired::{DesiredBackupJob, DesiredHost, DesiredLoadBalancer, DesiredMachine, DesiredRelease, Way};
 use crate::digest::Digest;
+use crate::doctor::Repairs;
 use crate::host::HostResource;
 use crate::ids::{
     ClusterName, LeaseName, Namespace, NodeName, ObjectName, Owner, PlaceName, ProviderName, ReleaseName, StepId, Vmid,
@@ -44,6 +45,8 @@ pub enum Ask {
     Reboot(Vec<NodeName>),
     /// The same of those that say they have to be started again.
     RebootNeeded(Vec<NodeName>),
+    /// Repair what doctor has found.
+    Repair(Box<Repairs>),
 }
 
 /// Steps in order, plus notes. Safe to save and to show: it holds no secret.

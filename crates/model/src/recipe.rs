@@ -45,6 +45,8 @@ pub enum Effect {
     Clean,
     /// Changes nothing: it only gives.
     Look,
+    /// Mends what does not run as it should: the host is of the cluster what it was before.
+    Mend,
 }
 
 impl Effect {

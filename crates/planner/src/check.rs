@@ -210,7 +210,7 @@ fn untold(action: &Action, observed: &Observed) -> Option<String> {
 
 fn touches_cluster(action: &Action) -> bool {
     match action {
-        Action::RunRecipe { recipe, .. } => !matches!(recipe.effect, Effect::Leave | Effect::Clean),
+        Action::RunRecipe { recipe, .. } => !matches!(recipe.effect, Effect::Leave | Effect::Clean | Effect::Mend),
         Action::ForgetMember(_)
         | Action::ApplyObjects(_)
         | Action::TakeObjects(_)

@@ -25,6 +25,7 @@ mod quorum;
 mod reboot;
 mod rebuild;
 mod removal;
+mod repair;
 mod roles;
 mod rolling;
 mod saving;
@@ -51,6 +52,9 @@ use standing::{ClusterView, Standings};
 
 /// Plans what is asked. The world decides nothing but what it shows; the answer is the same for the same inputs.
 pub fn plan(desired: &Desired, observed: &Observed, ask: &Ask) -> Plan {
+    if let Ask::Repair(repairs) = ask {
+        return repair::plan(desired, observed, repairs);
+    }
     match legs::legs(desired, observed, ask) {
         legs if legs.is_empty() => at_once(desired, observed, ask),
         legs => legs::plan(desired, observed, &legs),
@@ -94,6 +98,8 @@ fn at_once(desired: &Desired, observed: &Observed, ask: &Ask) -> Plan {
             asked = those;
             draft
         }
+        // It was planned above.
+        Ask::Repair(_) => Draft::new(desired),
     };
     talos::resets(&mut draft, observed);
     if matches!(asked, Ask::Apply | Ask::Replace(_)) {

@@ -122,6 +122,18 @@ fn whole(
     carry_out(arguments, Wish { file, desired, ask, only: Vec::new(), approved: None, yes, detail, output, what })
 }
 
+/// Carries out what doctor has planned.
+pub(super) fn repair(
+    arguments: &Arguments,
+    doctor: &arguments::doctor::Doctor,
+    desired: Desired,
+    ask: Ask,
+) -> Result<Done, Problem> {
+    let (file, yes, output) = (doctor.file.as_path(), doctor.yes, doctor.output);
+    let (only, approved, what) = (Vec::new(), None, "doctor --fix");
+    carry_out(arguments, Wish { file, desired, ask, only, approved, yes, detail: detail(true), output, what })
+}
+
 pub(super) fn replace(arguments: &Arguments, replace: &arguments::Replace) -> Result<Done, Problem> {
     let desired = source::read(&replace.file, Reading::of(arguments, replace.output))?.desired;
     let known: Vec<&str> = desired.machines.iter().map(|machine| machine.name.as_str()).collect();

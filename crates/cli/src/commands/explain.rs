@@ -2,9 +2,10 @@
 
 use kubewright_model::codes::{Code, INDEX};
 use kubewright_model::diagnostic::Severity;
+use kubewright_model::doctor;
 
 use crate::problem::{Done, Problem};
-use crate::screen::{BAD, CARE, HEAD, paint, say, width, wrapped};
+use crate::screen::{BAD, CARE, DIM, HEAD, paint, say, width, wrapped};
 use crate::view::table::{lines, table};
 
 /// Lines of prose are no longer than people read with ease.
@@ -19,9 +20,15 @@ pub(super) fn run(code: Option<&str>) -> Result<Done, Problem> {
         say!("{}", lines(&all));
         return Ok(Done::Well);
     };
+    if let Some(check) = doctor::entry(code) {
+        say!("{} {} ({})\n", paint(HEAD, check.id), paint(HEAD, check.title), check.layer);
+        say!("{}", wrapped(check.text, width(WIDEST)));
+        say!("{}", paint(DIM, wrapped(&format!("It looks at {}.", check.looks_at), width(WIDEST))));
+        return Ok(Done::Well);
+    }
     let Some(code) = Code::parse(code) else {
         let problem = Problem::new(Done::Usage, format!("there is no code `{code}`"));
-        return Err(problem.hint("`kubewright explain` lists all codes"));
+        return Err(problem.hint("`kubewright explain` lists all codes; checks of doctor are called as it calls them"));
     };
     let entry = code.entry();
     say!("{} {} ({})\n", paint(HEAD, entry.code), paint(HEAD, entry.title), weight(entry.severity));

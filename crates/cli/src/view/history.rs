@@ -126,5 +126,6 @@ fn asked(ask: &kubewright_model::plan::Ask) -> String {
         Ask::Rebuild => "rebuild".into(),
         Ask::Destroy => "destroy".into(),
         Ask::Backup => "backup".into(),
+        Ask::Repair(_) => "doctor --fix".into(),
     }
 }

@@ -53,7 +53,7 @@ impl Engine {
                 }
                 Ask::Apply | Ask::Destroy | Ask::Replace(_) | Ask::ReplaceOutdated if did() => return None,
                 Ask::Apply | Ask::Destroy | Ask::Replace(_) | Ask::ReplaceOutdated => {}
-                Ask::Backup | Ask::Reboot(_) | Ask::RebootNeeded(_) => {}
+                Ask::Backup | Ask::Reboot(_) | Ask::RebootNeeded(_) | Ask::Repair(_) => {}
             }
         }
         None

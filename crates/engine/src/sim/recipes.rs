@@ -134,6 +134,15 @@ impl Ssh {
                 Ok(())
             }
             ["/bin/sh", "-c", script] => self.kubeadm_script(host, recipe, script).await.unwrap_or(Ok(())),
+            ["systemctl", "restart", unit] if recipe.effect == Effect::Mend => {
+                let now = self.centre.now();
+                let tried = self.centre.at_present().restarts(host, unit, now);
+                tried.map_err(|why| did_not_start(host, unit, &why))?;
+                let ran = self.on(host, |machine| machine.runs(unit));
+                self.on(host, |machine| machine.host.units.get_mut(*unit).map(|unit| unit.active = true));
+                self.restarted(host, unit, ran, timing::CHANGE_TIMEOUT).await;
+                Ok(())
+            }
             // systemd itself is on every host.
             _ => Ok(()),
         }

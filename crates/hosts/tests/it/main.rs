@@ -13,6 +13,7 @@ mod lab;
 mod life;
 mod network;
 mod packages;
+mod papers;
 mod saved;
 mod systemd;
 #[path = "../talos/mod.rs"]

@@ -118,7 +118,8 @@ impl Proof<'_> {
             Ask::Destroy | Ask::Rebuild => true,
             Ask::Replace(nodes) => nodes.contains(name),
             // A plan names the nodes that it makes anew.
-            Ask::Apply | Ask::Backup | Ask::ReplaceOutdated | Ask::Reboot(_) | Ask::RebootNeeded(_) => false,
+            Ask::Apply | Ask::Backup | Ask::ReplaceOutdated => false,
+            Ask::Reboot(_) | Ask::RebootNeeded(_) | Ask::Repair(_) => false,
         };
         let wished = self.nodes.contains(name) && !asked;
         wished.then(|| violation(WISHED, step, format!("{name} is in the spec")))

@@ -229,6 +229,7 @@ pub(super) static WORDS: Words = Words {
             "take everything away",
             "save the datastore",
             "start hosts again",
+            "repair what doctor has found",
         ],
         complete: "complete: everything is as the file says",
         failed: "failed",

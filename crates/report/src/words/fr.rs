@@ -229,6 +229,7 @@ pub(super) static WORDS: Words = Words {
             "tout supprimer",
             "sauvegarder la base de données",
             "redémarrer des hôtes",
+            "réparer ce que doctor a trouvé",
         ],
         complete: "terminée : tout est conforme au fichier",
         failed: "en échec",
