@@ -340,12 +340,14 @@ pub struct Diagnosis {
     pub unseen: Vec<Unseen>,
     /// How many checks were asked.
     pub checks: usize,
+    /// The cluster answered. One that does not is not healthy, whatever else was seen.
+    pub answered: bool,
 }
 
 impl Diagnosis {
-    /// Whether something does not work.
+    /// Whether something does not work, or the cluster does not answer.
     pub fn is_sick(&self) -> bool {
-        self.findings().any(|finding| finding.gravity == Gravity::Sick)
+        !self.answered || self.findings().any(|finding| finding.gravity == Gravity::Sick)
     }
 
     /// All findings, each cause before its consequences.

@@ -44,7 +44,7 @@ pub fn diagnose(evidence: &Evidence, desired: &Desired) -> Diagnosis {
         check(&case).into_iter().map(named)
     });
     let causes = grouping::grouped(found.collect());
-    Diagnosis { causes, unseen: unseen(&case), checks: checks::CHECKS.len() }
+    Diagnosis { causes, unseen: unseen(&case), checks: checks::CHECKS.len(), answered: case.lists().is_some() }
 }
 
 /// What could not be looked at.

@@ -74,6 +74,7 @@ fn sum(diagnosis: &Diagnosis) -> String {
         many => format!(", {} not looked at", counted(many, "thing")),
     };
     match (sick, risks) {
+        (0, 0) if !diagnosis.answered => format!("{}{unseen}", paint(CARE, "the cluster does not answer")),
         (0, 0) => format!("{} by {checks}{unseen}", paint(GOOD, "nothing is found")),
         (0, risks) => {
             format!("{}, {} by {checks}{unseen}", paint(GOOD, "nothing is sick"), paint(CARE, counted(risks, "risk")))

@@ -204,7 +204,7 @@ fn every_check_has_a_file_in_which_it_finds_and_each_layer_a_healthy_one() {
 fn who_sees_nothing_finds_nothing_and_says_so() {
     let evidence = Evidence { now: 1, ..Evidence::default() };
     let diagnosis = diagnose(&evidence, desired("devboard"));
-    assert!(diagnosis.causes.is_empty() && !diagnosis.is_sick());
+    assert!(diagnosis.causes.is_empty() && !diagnosis.answered && diagnosis.is_sick());
     assert_eq!(diagnosis.unseen.len(), 1, "{:?}", diagnosis.unseen);
     assert!(diagnosis.checks >= 60);
 }
@@ -215,5 +215,7 @@ fn a_risk_alone_is_not_sick() {
     let text = fs::read_to_string(&path).expect("it is read");
     let (evidence, desired) = read(&path, &text);
     let diagnosis = diagnose(&evidence, desired);
-    assert!(diagnosis.findings().all(|finding| finding.gravity == Gravity::Risk) && !diagnosis.is_sick());
+    let answered = Diagnosis { answered: true, ..diagnosis.clone() };
+    assert!(!answered.is_sick() && diagnosis.is_sick(), "who does not answer is sick");
+    assert!(diagnosis.findings().all(|finding| finding.gravity == Gravity::Risk));
 }
