@@ -36,6 +36,8 @@ pub(crate) struct Progress {
     pretend: bool,
     /// It takes everything away.
     destroys: bool,
+    /// It repairs what doctor has found; what came of that, doctor looks for.
+    repairs: bool,
     /// What hosts tell of how they were left: what they keep of what was to go, and why.
     told: Vec<String>,
     /// They keep something.
@@ -63,6 +65,7 @@ impl Progress {
             running,
             pretend,
             destroys,
+            repairs: false,
             told,
             keeps,
             chosen,
@@ -89,6 +92,7 @@ impl Progress {
                 self.pretend = *simulated;
                 self.chosen = !only.is_empty();
                 self.destroys = *ask == Ask::Destroy;
+                self.repairs = matches!(ask, Ask::Repair(_));
                 self.bar.set_length(u64::try_from(*steps).unwrap_or(0));
                 let pretend = if *simulated { paint(PRETEND, " (simulated)") } else { String::new() };
                 self.line(format!("{} {run}: {}{pretend}", paint(HEAD, "run"), counted(*steps, "step")));
@@ -149,6 +153,7 @@ impl Progress {
     fn well(&self) -> &'static str {
         match (self.destroys, self.chosen) {
             _ if self.unproven => "✓ everything is built as the spec says, and not all of its checks hold",
+            _ if self.repairs => "✓ it is done; doctor looks once more",
             (true, _) if self.keeps => "✓ what was ours is gone, but for what hosts keep",
             (true, _) => "✓ everything that was ours is gone",
             (false, true) => "✓ what was chosen is as the spec says",

@@ -24,7 +24,7 @@ use Reach::{Dns, Everywhere, Itself, Namespace, Node, Says};
 /// A cause, where its consequences are found, and what they are.
 type Rule = (&'static str, Reach, &'static [&'static str]);
 
-/// What follows from what. A cause stands before its own causes only where that is another kind of finding, so there is no circle.
+/// What follows from what.
 const RULES: &[Rule] = &[
     (
         "machine-off",
@@ -222,9 +222,7 @@ fn explains(cause: &Finding, effect: &Finding) -> bool {
     let of_pod =
         PODS.contains(&one) && OF_PODS.contains(&other) && rank(one) < rank(other) && is_in(Itself, cause, effect);
     let of_workload = PODS.contains(&one) && OF_WORKLOADS.contains(&other) && is_in(Namespace, cause, effect);
-    // What no host and no node can do, its pods cannot either.
-    let of_system = one == "dns-down" && other == "registry-unreachable" && cause.place == effect.place;
-    by_rule || of_pod || of_workload || of_system
+    by_rule || of_pod || of_workload
 }
 
 /// They still work by themselves, and what follows from them does not.
