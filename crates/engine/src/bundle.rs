@@ -206,6 +206,6 @@ mod tests {
         for kept in ["kept-mode", "kept-host", "manifest.json", "hosts/one/log.txt", "cluster/pods.json", "sha256"] {
             assert!(text.contains(kept), "{kept} is not in it");
         }
-        assert_eq!(packed.files, 7);
+        assert_eq!(packed.files, 9);
     }
 }

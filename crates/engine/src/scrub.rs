@@ -27,6 +27,9 @@ static FORMS: LazyLock<Vec<Regex>> = LazyLock::new(|| {
         // Tokens of vendors that say what they are.
         r"\b(?:ghp|gho|ghs|github_pat|glpat|hvs|s)[_.-][A-Za-z0-9_-]{20,}",
         r"\bAKIA[0-9A-Z]{16}\b",
+        // A flag, and its value as the next word.
+        r"(?i)(?P<keep>--?[\w-]*(?:password|passphrase|token|secret|key)\s+)[^\s]+",
+        r"(?i)(?P<keep>--certificate-key=)[^\s]+",
         // In an address.
         r"(?P<keep>://[^\s/:@]+:)[^\s/@]+(?:@)",
         // A key that sounds secret, and its value: `password: x`, `--token=x`, `"apiKey": "x"`.
@@ -113,7 +116,7 @@ mod tests {
     #[test]
     fn what_looks_like_a_secret_goes_and_the_rest_stays() {
         for (given, wanted) in [
-            ("msg=\"token: planted\" level=info", "msg=\"token: [secret] level=info"),
+            ("msg=\"token: planted\" level=info", "msg=\"token: [secret]\" level=info"),
             ("Authorization: Bearer planted-1234", "Authorization: Bearer [secret]"),
             ("kubeadm join 10.0.0.1 --token abcdef.0123456789abcdef", "kubeadm join 10.0.0.1 --token [secret]"),
             ("https://user:planted@example.org/x", "https://user:[secret]@example.org/x"),
