@@ -2,7 +2,7 @@
 //!
 //! `tests/scenarios/NNN-slug.txt` begins with a title. Then come `--- spec` (a cluster file), `--- world` (what is true
 //! before; the lines are described in [`world`]), `--- ask` with what is asked in the same line (`apply`, `destroy`,
-//! `rebuild`, `backup`, `replace NAME…`, `outdated`, `repair WHAT, …`; then perhaps `only WORD…`), `--- plan` (what is planned) and `--- runs` (what
+//! `rebuild`, `backup`, `replace NAME…`, `outdated`; then perhaps `only WORD…`), `--- plan` (what is planned) and `--- runs` (what
 //! each run came to until nothing was left to do; somebody mends faults in between). The last two are compared, or
 //! written with `UPDATE_SCENARIOS=1`.
 //!
@@ -21,8 +21,6 @@ use kubewright_engine::engine::plan_from;
 use kubewright_engine::execute::durations;
 use kubewright_engine::sim;
 use kubewright_model::change::Reason;
-use kubewright_model::doctor::{Mend, Repairs};
-use kubewright_model::host::HostResource;
 use kubewright_model::ids::NodeName;
 use kubewright_model::plan::{Ask, Plan, Rendering, Weight};
 use kubewright_planner::check::check;
@@ -92,32 +90,9 @@ fn parse_ask(text: &str) -> Result<Ask, String> {
         Some("rebuild") => Ok(Ask::Rebuild),
         Some("backup") => Ok(Ask::Backup),
         Some("outdated") => Ok(Ask::ReplaceOutdated),
-        Some("reboot-needed") => Ok(Ask::RebootNeeded(words.map(NodeName::from).collect())),
-        Some("reboot") => Ok(Ask::Reboot(words.map(NodeName::from).collect())),
-        Some("repair") => repairs(words.collect::<Vec<_>>().join(" ").as_str()),
         Some("replace") => Ok(Ask::Replace(words.map(NodeName::from).collect())),
         other => Err(format!("nobody can ask for {other:?}")),
     }
-}
-
-/// `restart UNIT on NAME`, `uncordon NAME`, `swap off on NAME`, `apply WORD`; several with commas between them.
-fn repairs(text: &str) -> Result<Ask, String> {
-    let mut repairs = Repairs::default();
-    for part in text.split(", ") {
-        match part.split_whitespace().collect::<Vec<_>>().as_slice() {
-            ["restart", unit, "on", host] => {
-                repairs.mends.push(Mend::Restart { host: NodeName::from(*host), unit: (*unit).into() });
-            }
-            ["uncordon", node] => repairs.mends.push(Mend::Uncordon(NodeName::from(*node))),
-            ["swap", "off", "on", host] => {
-                let resources = vec![HostResource::SwapOff];
-                repairs.mends.push(Mend::Make { host: NodeName::from(*host), resources });
-            }
-            ["apply", word] => repairs.apply.get_or_insert_default().push((*word).into()),
-            other => return Err(format!("nobody can repair {other:?}")),
-        }
-    }
-    Ok(Ask::Repair(Box::new(repairs)))
 }
 
 /// A plan as people read it: one line for each step, then the notes.
