@@ -23,6 +23,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::hosts::{Ssh, failed};
+use super::saved::RESET_TO;
 use super::state::Machine;
 use super::timing;
 
@@ -141,6 +142,7 @@ impl Machine {
     /// kubeadm's way back, which asks nobody else.
     fn reset(&mut self) {
         self.texts.retain(|path, _| !path.starts_with("/etc/kubernetes/") || path.starts_with(OURS));
+        self.texts.remove(RESET_TO);
         self.containers = false;
         if let Some(kubelet) = self.host.units.get_mut(KUBELET) {
             kubelet.active = false;
@@ -181,12 +183,17 @@ impl Ssh {
                 self.centre.take(timing::KUBE_CALL).await;
                 self.centre.at_present().lets_in(host, file, now, false).map_err(refuses)
             }
-            ["init", "--config", file, ..] => {
+            ["init", "phase", "etcd", "local", ..] => Ok(()),
+            ["init", "--config", file, rest @ ..] => {
+                let with = rest.contains(&"--ignore-preflight-errors=DirAvailable--var-lib-etcd");
+                if !with && self.on(host, |machine| machine.texts.contains_key(RESET_TO)) {
+                    return Err(refuses("[ERROR DirAvailable--var-lib-etcd]: /var/lib/etcd is not empty".into()));
+                }
                 let takes = self.centre.at_present().kubeadm_begins(host, recipe, file, now).map_err(refuses)?;
                 self.halves(takes).await;
                 self.halves(takes).await;
                 let now = self.centre.now();
-                self.centre.at_present().kubeadm_began(host, file, now).map_err(refuses)
+                self.centre.at_present().kubeadm_began(host, recipe, file, now).map_err(refuses)
             }
             ["join", "--config", file] => {
                 let takes = self.centre.at_present().kubeadm_asks(host, recipe, file, now).map_err(refuses)?;
@@ -285,12 +292,16 @@ impl Ssh {
                     kubelet.enabled = true;
                 }
             });
+            if script.contains(" snapshot restore ") {
+                self.makes_etcd(host, script).await?;
+            }
             for words in told_to(script) {
                 self.kubeadm(host, recipe, &words).await?;
             }
         }
+        let removes = script.lines().find(|line| line.starts_with("trap 'rm -f -- ")).unwrap_or_default();
         self.on(host, |machine| {
-            let ours = |file: &str| file.starts_with(OURS) && script.contains(file);
+            let ours = |file: &str| file.starts_with(OURS) && removes.contains(file);
             machine.texts.retain(|file, _| !ours(file));
             machine.host.files.retain(|file, _| !ours(file));
             if let Some(kubernetes) = machine.host.kubernetes.as_mut() {

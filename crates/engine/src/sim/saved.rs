@@ -17,7 +17,7 @@ use super::{DataCentre, timing};
 use crate::world::Proves;
 
 /// Where a pretend host remembers what its etcd was reset to.
-const RESET_TO: &str = "etcd was reset to";
+pub(super) const RESET_TO: &str = "etcd was reset to";
 
 impl DataCentre {
     /// Whether something was saved here.
@@ -64,6 +64,20 @@ impl Ssh {
         let says = |config: Config| config.text("server").is_some();
         if self.on(host, |machine| Config::read(machine).is_ok_and(says)) {
             return Err(refuses("cannot perform cluster-reset while server URL is set".into()));
+        }
+        self.centre.take(timing::SNAPSHOT).await;
+        self.on(host, |machine| machine.texts.insert(RESET_TO.into(), path));
+        Ok(())
+    }
+
+    /// etcd's data are made of a file on the host, by its own tool, before anything runs.
+    pub(super) async fn makes_etcd(&self, host: &NodeName, script: &str) -> Result<(), HostError> {
+        let refuses = |why: &str| failed(host, "etcdutl snapshot restore", why.into());
+        let from = script.split_once(" snapshot restore /").and_then(|(_, rest)| rest.split_whitespace().next());
+        let path = from.and_then(|from| self.on(host, |machine| machine.texts.get(&format!("/{from}")).cloned()));
+        let path = path.ok_or_else(|| refuses("snapshot missing: no such file or directory"))?;
+        if self.on(host, |machine| machine.texts.contains_key(RESET_TO)) {
+            return Err(refuses("etcd has data on this host"));
         }
         self.centre.take(timing::SNAPSHOT).await;
         self.on(host, |machine| machine.texts.insert(RESET_TO.into(), path));

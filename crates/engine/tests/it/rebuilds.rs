@@ -155,6 +155,17 @@ spec:
     work: { role: agent, names: [one], addresses: [10.0.0.21], existing: {} }
 "#;
 
+/// A cluster of kubeadm, whose servers are there before us.
+const TOWN: &str = r#"apiVersion: kubewright.dev/v1alpha1
+kind: Cluster
+metadata: { name: town }
+spec:
+  kubernetes: { distribution: kubeadm, version: v1.34.1, endpoint: { host: 10.0.0.11 }, encryptSecrets: true }
+  pools:
+    plane: { role: server, names: [red, green, blue], addresses: [10.0.0.11-13], existing: {} }
+    work: { role: agent, names: [one], addresses: [10.0.0.21], existing: {} }
+"#;
+
 /// Something that somebody wrote into the cluster, which no spec brings back.
 const NOTES: &str = "notes of somebody";
 
@@ -170,7 +181,7 @@ fn writes_notes(yard: &Yard) {
 
 #[test]
 fn what_was_saved_is_there_again_wherever_it_is_cut() {
-    for spec in [LAB, FLEET] {
+    for spec in [LAB, FLEET, TOWN] {
         sim::run(async {
             let mut yard = built(desired(spec)).await;
             writes_notes(&yard);

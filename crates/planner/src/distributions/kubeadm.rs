@@ -16,6 +16,7 @@ mod etcd;
 mod leave;
 mod recipes;
 mod registries;
+mod restore;
 #[cfg(test)]
 mod tests;
 mod units;
@@ -121,9 +122,8 @@ impl Compiler for Kubeadm {
         backups::snapshot(context)
     }
 
-    /// What is saved holds all that this takes; nobody has built it yet.
-    fn restore(&self, _: &Context<'_>, _: &NodePlan<'_>) -> Option<Recipe> {
-        None
+    fn restore(&self, context: &Context<'_>, node: &NodePlan<'_>) -> Option<Recipe> {
+        Some(restore::restore(context, node))
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use kubewright_model::ids::NodeName;
 use kubewright_model::net::HostPort;
 use kubewright_model::programs::KUBEADM_UNDER_WAY;
-use kubewright_model::recipe::Recipe;
+use kubewright_model::recipe::{Effect, Recipe};
 use kubewright_model::version::Version;
 use serde_json::Value;
 
@@ -50,7 +50,14 @@ impl State {
     }
 
     /// It was begun. kubeadm asks for its API at the endpoint, and gives up where nobody hands it on.
-    pub(super) fn kubeadm_began(&mut self, host: &NodeName, file: &str, now: u64) -> Result<(), String> {
+    pub(super) fn kubeadm_began(
+        &mut self,
+        host: &NodeName,
+        recipe: &Recipe,
+        file: &str,
+        now: u64,
+    ) -> Result<(), String> {
+        let saved = (recipe.effect == Effect::Restore).then(|| self.reset_to(host)).transpose()?;
         let machine = self.machine(host).ok_or("the machine is gone")?;
         let files = Files::read(machine, file)?;
         let version = machine.host.kubernetes.as_ref().and_then(|it| it.version.clone()).ok_or("no kubelet")?;
@@ -72,6 +79,12 @@ impl State {
         self.cluster.members.insert(host.clone(), now);
         let node = self.registered(&files, "InitConfiguration", version, true, now)?;
         self.cluster.enter(host.clone(), Node { serves_at: now, ready_at: node.ready_at, ..node });
+        if let Some(saved) = saved {
+            // What it was told now, kubeadm writes over what the books held.
+            let books = self.cluster.kubeadm.clone();
+            self.is_again(host, saved);
+            self.cluster.kubeadm = books;
+        }
         let at: HostPort = endpoint.parse().map_err(|why| format!("{endpoint}: {why}"))?;
         if let Err(why) = self.reaches(Door::Api, &at, now) {
             self.cluster = Cluster::default();

@@ -136,13 +136,18 @@ impl Lab {
 
     /// A cluster of these members, `server` or `agent` each, on the hosts in their order, whether these are there or not.
     fn wish(&self, roles: &[&str]) -> Desired {
+        self.wish_at(HOSTS[0], roles)
+    }
+
+    /// The same, whose endpoint is that host.
+    fn wish_at(&self, endpoint: &str, roles: &[&str]) -> Desired {
         let pools = roles.iter().zip(HOSTS).zip(2..).map(|((role, host), at)| {
             let marks = if *role == "agent" { ", labels: { disk: ssd }, taints: ['only=batch:NoSchedule']" } else { "" };
             format!("    {host}: {{ role: {role}, name: {role}-{host}, addresses: [10.77.0.{at}], existing: {{}}{marks} }}\n")
         });
         let pools: String = pools.collect();
         let (key, first, version) =
-            (self.hosts[0].at("user").display().to_string(), self.hosts[0].address, &self.version);
+            (self.hosts[0].at("user").display().to_string(), self.host(endpoint).address, &self.version);
         let mut desired = desired(&format!(
             "apiVersion: kubewright.dev/v1alpha1
 kind: Cluster
@@ -166,8 +171,10 @@ spec:
             host.resources.iter_mut().for_each(told_of_missing_power);
         }
         let recipes = desired.members.iter_mut().map(|member| &mut member.recipes);
-        for MemberRecipes { init, join, admit, .. } in recipes.filter(|_| std::env::var_os(OLD_GROUPS).is_some()) {
-            init.iter_mut().chain([join]).chain(admit).for_each(told_of_old_groups);
+        for MemberRecipes { init, join, admit, restore, .. } in
+            recipes.filter(|_| std::env::var_os(OLD_GROUPS).is_some())
+        {
+            init.iter_mut().chain([join]).chain(admit).chain(restore).for_each(told_of_old_groups);
         }
         desired
     }
@@ -684,4 +691,65 @@ async fn is_applied(assets: PathBuf) {
 fn a_cluster_of_kubeadm_is_applied_and_destroyed_on_real_hosts() {
     let Some(assets) = assets() else { return };
     world_of(&KIND, || block_on(is_applied(assets)));
+}
+
+/// All is lost but what was saved, and another host at another address begins with that.
+async fn is_restored(assets: PathBuf) {
+    let mut lab = Lab::of(assets, 3);
+    let desired = lab.wish(&["server", "agent", "agent"]);
+    begin(&mut lab, &desired).await;
+    let (one, agent) = (lab.member(&desired, "one"), lab.member(&desired, "three"));
+    one.is_ready("server-one");
+    agent.set_up().await;
+    agent.run(&agent.recipes.join).await;
+    one.is_ready("agent-three");
+    let authority = one.sh("sha256sum </etc/kubernetes/pki/ca.crt");
+    one.kubectl("create configmap canary --from-literal=sings=yes");
+    one.kubectl("create secret generic locked --from-literal=word=tweet");
+    let gave = one.run(one.recipes.snapshot.as_ref().unwrap()).await.gave;
+    one.kubectl("create configmap later --from-literal=sings=no");
+    for member in [&one, &agent] {
+        member.run(&member.recipes.leave).await;
+        nothing_is_left(member.booted());
+    }
+    lab.holes.extend(gave);
+
+    let desired = lab.wish_at("two", &["agent", "server", "agent"]);
+    let two = lab.member(&desired, "two");
+    two.set_up().await;
+    let restore = Arc::clone(two.recipes.restore.as_ref().unwrap());
+    let gave = two.run(&restore).await.gave;
+    // As the pod of a network plug-in does.
+    two.sh("cp /etc/lab/lab.conflist /etc/cni/net.d/10-lab.conflist");
+    two.is_ready("server-two");
+    eprintln!("{}", two.kubectl("get nodes,pods,configmaps -A -o wide"));
+    assert_eq!(two.sh("sha256sum </etc/kubernetes/pki/ca.crt"), authority);
+    assert_eq!(two.kubectl("get configmap canary -o jsonpath='{.data.sings}'"), "yes");
+    assert_eq!(two.kubectl("get secret locked -o jsonpath='{.data.word}'"), "dHdlZXQ=");
+    assert_eq!(two.kubectl("get configmap later --ignore-not-found"), "", "it was written after it was saved");
+    assert_eq!(two.kubectl("get nodes -o name"), "node/server-two\n");
+    assert_eq!(voters(&two), ["server-two"]);
+    let leads = |object: &str| two.kubectl(&format!("get {object} -o yaml")).contains("https://10.77.0.3:6443");
+    assert!(leads("configmap --namespace kube-public cluster-info"));
+    assert!(leads("configmap --namespace kube-system kube-proxy"));
+    assert_eq!(
+        two.sh("ls /var/backups/kubewright /var/lib/etcd"),
+        "/var/backups/kubewright:\n\n/var/lib/etcd:\nmember\n"
+    );
+    assert_eq!(two.sh("ctr=/usr/local/bin/ctr; $ctr -n k8s.io snapshots ls | grep -c /tmp/ || true"), "0\n");
+
+    lab.holes.extend(gave);
+    let (two, agent) = (lab.member(&desired, "two"), lab.member(&desired, "three"));
+    agent.set_up().await;
+    agent.run(&agent.recipes.join).await;
+    agent.sh("cp /etc/lab/lab.conflist /etc/cni/net.d/10-lab.conflist");
+    two.is_ready("agent-three");
+    let marks = two.kubectl("get node agent-three -o jsonpath='{.metadata.labels.disk}'");
+    assert_eq!(marks, "ssd");
+}
+
+#[test]
+fn a_cluster_of_kubeadm_is_restored_on_another_host() {
+    let Some(assets) = assets() else { return };
+    world_of(&KIND, || block_on(is_restored(assets)));
 }

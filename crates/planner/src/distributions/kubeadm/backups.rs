@@ -18,11 +18,11 @@ use crate::foundation::ENCRYPTION_FILE;
 use crate::lower::calendar;
 
 /// Where what goes with them is.
-const KEYS: &str = "/etc/kubernetes";
+pub(super) const KEYS: &str = "/etc/kubernetes";
 /// Where snapshots are.
 pub(super) const FOLDER: &str = "/var/backups/kubewright";
 /// How what goes with one ends.
-const KEYS_ENDING: &str = "pki.tar";
+pub(super) const KEYS_ENDING: &str = "pki.tar";
 const SCRIPT: &str = "/usr/local/sbin/kubewright-etcd-snapshot";
 const SERVICE: &str = "/etc/systemd/system/kubewright-etcd-snapshot.service";
 const TIMER: &str = "kubewright-etcd-snapshot.timer";

@@ -20,7 +20,7 @@ fn reset() -> String {
 pub(super) fn clear() -> String {
     format!(
         "{} --skip-phases remove-etcd-member\n\
-         rm -rf -- /var/lib/etcd/member /etc/cni/net.d/* /var/lib/cni /run/flannel\n\
+         rm -rf -- /var/lib/etcd/member /var/lib/etcd/kubewright-restore /etc/cni/net.d/* /var/lib/cni /run/flannel\n\
          (set +e; {END_NAMESPACES}; {UNLINK})",
         reset()
     )

@@ -20,7 +20,7 @@ use crate::context::Context;
 use crate::context::nodes::NodePlan;
 
 /// What kubeadm reads while it begins a cluster or joins one.
-const CONFIG: &str = "/etc/kubernetes/kubewright/config.yaml";
+pub(super) const CONFIG: &str = "/etc/kubernetes/kubewright/config.yaml";
 /// What it reads while it lets others in.
 const ADMITS: &str = "/etc/kubernetes/kubewright/admit.yaml";
 /// Who is taken out of etcd.
@@ -33,12 +33,18 @@ pub(super) const AUTHORITY: &str = "/etc/kubernetes/kubewright/ca.crt";
 /// The first start pulls images; on a slow link that takes minutes.
 const START_TIMEOUT: Span = Span::from_secs(10 * 60);
 
-fn recipe(context: &Context<'_>, title: &str, effect: Effect, steps: Vec<RecipeStep>, gives: Vec<Output>) -> Recipe {
+pub(super) fn recipe(
+    context: &Context<'_>,
+    title: &str,
+    effect: Effect,
+    steps: Vec<RecipeStep>,
+    gives: Vec<Output>,
+) -> Recipe {
     let version = Some(context.file.spec.kubernetes.version.clone());
     Recipe { title: title.into(), effect, version, steps, gives }
 }
 
-fn write(path: &str, content: impl Into<Text>) -> RecipeStep {
+pub(super) fn write(path: &str, content: impl Into<Text>) -> RecipeStep {
     RecipeStep::Write(FileWish::new(path, content, 0o600))
 }
 
@@ -54,8 +60,9 @@ fn kubeadm(words: &str) -> RecipeStep {
 
 /// kubeadm makes the host a member, unless it has done that already, and the mark says as what: the first server, a further
 /// one or an agent. Where a further server was cut off, whoever plans takes it out of etcd before anything is cleared. From
-/// the beginning the kubelet starts with its host: etcd in its hands may vote before kubeadm is done.
-fn becomes(words: &str, role: &str) -> RecipeStep {
+/// the beginning the kubelet starts with its host: etcd in its hands may vote before kubeadm is done. What is made before it
+/// belongs to it: what is left of that is cleared away too.
+pub(super) fn becomes(words: &str, role: &str, before: &str) -> RecipeStep {
     let (kubeadm, kubelet, clear) = (at("kubeadm"), units::KUBELET, leave::clear());
     shell(format!(
         "{ALONE}\
@@ -67,7 +74,7 @@ fn becomes(words: &str, role: &str) -> RecipeStep {
          if [ ! -e {KUBELET_CONFIG} ]; then\n\
          echo {role} >{KUBEADM_UNDER_WAY}\n\
          systemctl -q enable {kubelet}\n\
-         {kubeadm} {words}\n\
+         {before}{kubeadm} {words}\n\
          fi\n\
          rm -f -- {KUBEADM_UNDER_WAY}"
     ))
@@ -91,8 +98,10 @@ pub(super) fn halfway(context: &Context<'_>) -> Halfway {
 /// The first server. Its token and its certificates let others in for a while.
 pub(super) fn init(context: &Context<'_>, node: &NodePlan<'_>) -> Recipe {
     let quiet = "--upload-certs --skip-token-print --skip-certificate-key-print";
-    let mut steps =
-        vec![write(CONFIG, config::init(context, node)), becomes(&format!("init --config {CONFIG} {quiet}"), "first")];
+    let mut steps = vec![
+        write(CONFIG, config::init(context, node)),
+        becomes(&format!("init --config {CONFIG} {quiet}"), "first", ""),
+    ];
     steps.extend(member(context, node));
     recipe(context, "start the kubeadm cluster", Effect::Init, steps, vec![authority(), kubeconfig()])
 }
@@ -127,7 +136,7 @@ pub(super) fn join(context: &Context<'_>, node: &NodePlan<'_>) -> Recipe {
         write(AUTHORITY, Text::hole("cluster/ca")),
         write(DISCOVERY, config::discovery(context)),
         write(CONFIG, config::join(context, node)),
-        becomes(&format!("join --config {CONFIG}"), if server { "server" } else { "agent" }),
+        becomes(&format!("join --config {CONFIG}"), if server { "server" } else { "agent" }, ""),
     ];
     steps.extend(member(context, node));
     match server {
@@ -137,7 +146,7 @@ pub(super) fn join(context: &Context<'_>, node: &NodePlan<'_>) -> Recipe {
 }
 
 /// kubeadm has started the kubelet, which from now on starts with the host.
-fn member(context: &Context<'_>, node: &NodePlan<'_>) -> Vec<RecipeStep> {
+pub(super) fn member(context: &Context<'_>, node: &NodePlan<'_>) -> Vec<RecipeStep> {
     let server = node.is_server().then(|| api_ready(context, node));
     std::iter::once(stays(context)).chain(server).collect()
 }
@@ -152,12 +161,12 @@ pub(super) fn belong(context: &Context<'_>) -> Recipe {
 }
 
 /// The authority that every node trusts, for those that are about to join.
-fn authority() -> Output {
+pub(super) fn authority() -> Output {
     Output { hole: "cluster/ca".into(), file: "/etc/kubernetes/pki/ca.crt".into(), replace: Vec::new() }
 }
 
 /// It leads to the endpoint already.
-fn kubeconfig() -> Output {
+pub(super) fn kubeconfig() -> Output {
     Output { hole: "cluster/kubeconfig".into(), file: ADMIN.into(), replace: Vec::new() }
 }
 
