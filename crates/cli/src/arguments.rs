@@ -3,6 +3,7 @@
 pub(crate) mod drift;
 pub(crate) mod enter;
 pub(crate) mod doctor;
+pub(crate) mod restore;
 pub(crate) mod secrets;
 
 use std::path::PathBuf;
@@ -117,6 +118,13 @@ pub(crate) enum Command {
 
 Ends with 7 when a check of the spec does not hold afterwards.")]
     Rebuild(Rebuild),
+    /// Put back what was saved of the datastore, on the machines that are there; one that was cut goes on where it was.
+    #[command(after_help = "Examples:
+  kubewright restore latest           # says what will be lost, and asks for the cluster's name
+  kubewright restore etcd-red-1795246212.db cluster.yaml
+
+Ends with 7 when a check of the spec does not hold afterwards.")]
+    Restore(restore::Restore),
     /// Make single nodes anew.
     #[command(after_help = "Examples:
   kubewright replace k3s-agent-1

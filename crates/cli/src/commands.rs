@@ -47,6 +47,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Done, Problem> {
         Command::Apply(apply) => change::apply(arguments, apply),
         Command::Destroy(destroy) => change::destroy(arguments, destroy),
         Command::Rebuild(rebuild) => change::rebuild(arguments, rebuild),
+        Command::Restore(restore) => change::restore(arguments, restore),
         Command::Replace(replace) => change::replace(arguments, replace),
         Command::Kubeconfig(kubeconfig) => kubeconfig::run(arguments, kubeconfig),
         Command::Ssh(ssh) => enter::ssh::run(arguments, ssh),

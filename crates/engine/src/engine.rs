@@ -229,8 +229,8 @@ impl Engine {
     /// Looks at all that a plan needs: the world, and what releases that differ would be.
     pub async fn seen_for(&self, desired: &Desired, ask: &Ask) -> Observed {
         let mut observed = observe(&self.world, &*self.store, desired).await;
-        if *ask == Ask::Rebuild && !desired.from_scratch {
-            observed.unfinished = self.unfinished(&desired.cluster).and_then(|rebuild| rebuild.left);
+        if matches!(ask, Ask::Rebuild | Ask::Restore) && !desired.from_scratch {
+            observed.unfinished = self.left_of(desired, ask).and_then(|before| before.left);
         }
         self.render(desired, ask, &mut observed).await;
         observed
@@ -394,7 +394,7 @@ impl Engine {
             return Ok(Default::default());
         }
         let again = match request.ask {
-            Ask::Apply | Ask::Replace(_) | Ask::ReplaceOutdated | Ask::Rebuild => Ask::Apply,
+            Ask::Apply | Ask::Replace(_) | Ask::ReplaceOutdated | Ask::Rebuild | Ask::Restore => Ask::Apply,
             Ask::Destroy => Ask::Destroy,
             // A backup changes nothing that a plan could find, neither does a host that is back, and what a repair came to
             // doctor looks for.

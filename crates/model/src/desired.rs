@@ -381,6 +381,10 @@ pub struct MemberRecipes {
     pub snapshot: Option<Arc<Recipe>>,
     /// Puts a saved datastore back; servers only.
     pub restore: Option<Arc<Recipe>>,
+    /// Ends its member and puts the datastore aside, before another state of that is put back; the host stays set up.
+    /// Nothing where the member goes on meanwhile.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stand_down: Option<Arc<Recipe>>,
 }
 
 /// What leaves nothing of a distribution on a host, by what the host was.

@@ -47,6 +47,8 @@ pub enum Ask {
     RebootNeeded(Vec<NodeName>),
     /// Repair what doctor has found.
     Repair(Box<Repairs>),
+    /// Put what was saved of the datastore back, on the machines that are there.
+    Restore,
 }
 
 /// Steps in order, plus notes. Safe to save and to show: it holds no secret.

@@ -50,6 +50,9 @@ trait Compiler: Sync {
     fn leave(&self, server: bool) -> Recipe;
     /// Saves etcd, and brings what was saved to this computer.
     fn snapshot(&self, context: &Context<'_>, node: &NodePlan<'_>) -> Recipe;
+    /// Ends a member before another state of etcd is put back, and puts aside what it has of this one; the host stays set
+    /// up, and what it needs to begin or to join is there. Nothing where it goes on meanwhile.
+    fn stand_down(&self, server: bool) -> Option<Recipe>;
     /// Starts a new cluster on a server with what was saved of etcd, where this version can do that.
     fn restore(&self, context: &Context<'_>, node: &NodePlan<'_>) -> Option<Recipe>;
 }
@@ -134,6 +137,7 @@ impl Recipes {
             leave: if server { self.leaving.server.clone() } else { self.leaving.agent.clone() },
             snapshot: saves.then(|| Arc::new(compiler.snapshot(context, node))),
             restore: if saves { compiler.restore(context, node).map(Arc::new) } else { None },
+            stand_down: if self.etcd { compiler.stand_down(server).map(Arc::new) } else { None },
         }
     }
 }

@@ -26,6 +26,7 @@ mod reboot;
 mod rebuild;
 mod removal;
 mod repair;
+mod restore;
 mod roles;
 mod rolling;
 mod saving;
@@ -64,6 +65,7 @@ pub fn plan(desired: &Desired, observed: &Observed, ask: &Ask) -> Plan {
 /// Plans what is asked, where it is one upgrade at most.
 fn at_once(desired: &Desired, observed: &Observed, ask: &Ask) -> Plan {
     let interim = balancing::meanwhile(desired, observed);
+    let reached = restore::without_silent(desired, observed);
     let mut asked = ask.clone();
     let mut draft = match ask {
         Ask::Apply => build(Draft::new(&interim), observed, &BTreeSet::new()),
@@ -76,7 +78,7 @@ fn at_once(desired: &Desired, observed: &Observed, ask: &Ask) -> Plan {
         }
         Ask::Rebuild if rebuild::only_builds(observed) => {
             asked = Ask::Apply;
-            rebuild::goes_on(&interim, observed)
+            rebuild::goes_on(&interim, observed, "rebuild that was cut: everything was gone")
         }
         Ask::Rebuild => {
             let mut draft = rebuild::plan(desired, observed);
@@ -100,6 +102,11 @@ fn at_once(desired: &Desired, observed: &Observed, ask: &Ask) -> Plan {
         }
         // It was planned above.
         Ask::Repair(_) => Draft::new(desired),
+        Ask::Restore if rebuild::only_builds(observed) => {
+            asked = Ask::Apply;
+            rebuild::goes_on(&reached, observed, "restore that was cut: everybody had stood down")
+        }
+        Ask::Restore => restore::plan(&reached, desired, observed),
     };
     talos::resets(&mut draft, observed);
     if matches!(asked, Ask::Apply | Ask::Replace(_)) {

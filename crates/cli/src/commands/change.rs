@@ -1,4 +1,4 @@
-//! Commands that change the world: `apply`, `destroy`, `rebuild`, `replace`, `reboot`.
+//! Commands that change the world: `apply`, `destroy`, `rebuild`, `restore`, `replace`, `reboot`.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -15,6 +15,7 @@ use kubewright_model::plan::{Action, Ask, Plan};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::take::{taken, taking};
+use crate::arguments::restore::Restore;
 use crate::arguments::{self, Arguments, Change, Destroy, Output, Reboot, Rebuild};
 use crate::problem::{self, Done, Problem, listed};
 use crate::screen::{BAD, CARE, counted, paint, remark, say};
@@ -96,6 +97,15 @@ pub(super) fn rebuild(arguments: &Arguments, rebuild: &Rebuild) -> Result<Done, 
         }
     }
     whole(arguments, change, desired, Ask::Rebuild, "rebuild")
+}
+
+pub(super) fn restore(arguments: &Arguments, restore: &Restore) -> Result<Done, Problem> {
+    let change = &restore.change;
+    let desired = source::read(&change.file, Reading::of(arguments, change.output))?.desired;
+    let (without_backup, from_scratch) = (restore.without_backup, restore.from_scratch);
+    let restores = Some(saved(arguments, &restore.saved)?);
+    let desired = Desired { without_backup, from_scratch, restores, ..desired };
+    whole(arguments, change, desired, Ask::Restore, "restore")
 }
 
 /// What a cluster is to be begun with. A file is found from where we are, whenever it is read.
@@ -196,7 +206,7 @@ fn carry_out(arguments: &Arguments, wish: Wish<'_>) -> Result<Done, Problem> {
             // What runs is what somebody has looked at, or nothing.
             request.approved = Some(&looked);
         }
-        if matches!(wish.ask, Ask::Destroy | Ask::Rebuild) {
+        if matches!(wish.ask, Ask::Destroy | Ask::Rebuild | Ask::Restore) {
             site.announce_end();
         }
         let before = site.breaches().len();
@@ -267,7 +277,7 @@ fn worth_it(arguments: &Arguments, wish: &Wish<'_>, plan: &Plan) -> Result<bool,
         let reached = arguments.simulated.is_some() || !super::nothing_reached(plan);
         return Err(if reached { blocked } else { blocked.hint(super::TRY_OUT) });
     }
-    if wish.ask == Ask::Rebuild {
+    if matches!(wish.ask, Ask::Rebuild | Ask::Restore) {
         // One that goes on, and has nothing left to do, still has to be proven.
         return Ok(true);
     }
@@ -301,6 +311,13 @@ fn agreed(cluster: &ClusterName, plan: &Plan) -> Result<(), Problem> {
                 many => format!(", {} with all disks", counted(many, "machine")),
             };
             let goes = format!("{} everything of {cluster} goes{disks}.", paint(BAD, "destroys:"));
+            (format!("{goes} Its name to go on:"), cluster.as_str())
+        }
+        Ask::Restore => {
+            let goes = format!(
+                "{} what {cluster} has learnt since is lost, and it is down meanwhile.",
+                paint(BAD, "restores:")
+            );
             (format!("{goes} Its name to go on:"), cluster.as_str())
         }
         _ => (format!("{} carry out {}? [y/N]", paint(CARE, "?"), counted(plan.steps.len(), "step")), "y"),
@@ -375,6 +392,7 @@ fn ended(report: &RunReport, wish: &Wish<'_>, again: &str) -> Done {
         Ask::Rebuild => "rebuild",
         // What is left to start again is asked of the hosts; whom it has drained comes back first.
         Ask::Reboot(_) | Ask::RebootNeeded(_) => return rebooted(report, again),
+        Ask::Restore => "restore latest",
         _ => "apply",
     };
     // Nor is what was left out on purpose to be done now.

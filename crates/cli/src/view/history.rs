@@ -127,5 +127,6 @@ fn asked(ask: &kubewright_model::plan::Ask) -> String {
         Ask::Destroy => "destroy".into(),
         Ask::Backup => "backup".into(),
         Ask::Repair(_) => "doctor --fix".into(),
+        Ask::Restore => "restore".into(),
     }
 }

@@ -27,7 +27,7 @@ impl Engine {
         stop: &Stop,
         recorder: &mut Recorder<'_>,
     ) -> Result<(RunEnd, Vec<CheckResult>), EngineError> {
-        if request.ask != Ask::Rebuild || end != RunEnd::Complete {
+        if !matches!(request.ask, Ask::Rebuild | Ask::Restore) || end != RunEnd::Complete {
             return Ok((end, Vec::new()));
         }
         let desired = request.desired;

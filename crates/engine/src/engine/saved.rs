@@ -4,6 +4,7 @@ use kubewright_model::change::Subject;
 use kubewright_model::desired::{Desired, Saved};
 use kubewright_model::plan::{Action, Ask, Note, Plan, Weight};
 use kubewright_model::recipe::Effect;
+use kubewright_model::units::Moment;
 
 use super::Engine;
 
@@ -19,23 +20,27 @@ impl Engine {
         if !runs(plan, Effect::Init) {
             return None;
         }
-        // A rebuild that was cut was to begin it with what was saved.
+        // A rebuild or a restore that was cut was to begin it with what was saved.
         let before = self.unfinished(&desired.cluster)?;
+        let was = if before.ask == Ask::Restore { "restore" } else { "rebuild" };
         if plan.ask == Ask::Rebuild && desired.from_scratch {
             before.asked.as_ref()?;
             let message = "begins empty: the restore that the rebuild before asked for is left out";
             return Some(note(Weight::Warns, message.into(), AGAIN));
         }
         before.restores()?;
-        let message = "a rebuild that was cut is to restore this cluster, and this would begin it empty";
-        let help = "`kubewright rebuild` goes on with it; `kubewright rebuild --from-scratch` leaves the restore out";
-        Some(note(Weight::Blocks, message.into(), help))
+        let message = format!("a {was} that was cut is to restore this cluster, and this would begin it empty");
+        let goes_on = if was == "restore" { "restore latest" } else { "rebuild" };
+        let help = format!(
+            "`kubewright {goes_on}` goes on with it; `kubewright rebuild --from-scratch` leaves the restore out"
+        );
+        Some(note(Weight::Blocks, message, &help))
     }
 
     /// What it is, or why it cannot be had: there is nothing, or it is not whole. What is saved first in the same plan is
     /// proven when it comes.
     fn restored_from(&self, plan: &Plan, desired: &Desired) -> Note {
-        if desired.restores == Some(Saved::Latest) && runs(plan, Effect::Snapshot) {
+        if desired.restores == Some(Saved::Latest) && runs(plan, Effect::Snapshot) && plan.ask != Ask::Restore {
             return note(Weight::Tells, "it is begun again with what is saved first".into(), "");
         }
         let saved = self.world.secrets(&*self.store).saved(desired);
@@ -44,9 +49,21 @@ impl Engine {
             Some(path) => (self.world.saved)(path.expose()).map(|size| format!("{} ({size})", path.expose())),
         });
         match found {
+            Ok(what) if plan.ask == Ask::Restore => {
+                let since = saved_at(&what).map_or("it was saved".to_string(), |moment| moment.to_string());
+                let message = format!(
+                    "goes back to {what}: everything that was written to the cluster since {since} is lost, on every node"
+                );
+                let help =
+                    "what pods keep on disks stays as it is now, and may be newer than what the cluster knows of it";
+                note(Weight::Warns, message, help)
+            }
             Ok(what) => note(Weight::Tells, format!("it is begun again with {what}"), ""),
             Err(why) => {
-                let help = "name another snapshot: `--restore FILE`, or `--restore latest` for what was saved last";
+                let help = match plan.ask {
+                    Ask::Restore => "name another snapshot: `kubewright restore FILE`",
+                    _ => "name another snapshot: `--restore FILE`, or `--restore latest` for what was saved last",
+                };
                 note(Weight::Blocks, format!("cannot be restored: {why}"), help)
             }
         }
@@ -72,6 +89,12 @@ pub(super) fn catches_up(plan: &Plan, remaining: &mut Vec<String>) -> Option<Not
     }
     let message = format!("what was restored is otherwise than the spec: {}", std::mem::take(remaining).join("; "));
     Some(note(Weight::Warns, message, "`kubewright apply` shows it, and makes it as the spec says"))
+}
+
+/// When a snapshot of ours was saved, which its name says: `etcd-NODE-SECONDS.db`.
+fn saved_at(told: &str) -> Option<Moment> {
+    let name = told.split_once(".db")?.0;
+    name.rsplit_once('-')?.1.parse().ok().map(Moment)
 }
 
 fn runs(plan: &Plan, effect: Effect) -> bool {

@@ -1,4 +1,4 @@
-//! A rebuild that was cut: what its journal tells, so that the next one goes on where it was.
+//! A rebuild or a restore that was cut: what its journal tells, so that the next one goes on where it was.
 //!
 //! A rebuild writes down at its beginning which nodes it takes away. Those whose end it did not write down are still to be
 //! taken away; in the place of all others stands what was made since.
@@ -14,8 +14,10 @@ use kubewright_model::plan::{Action, Ask, Plan, Stage, Step};
 
 use super::{Engine, Request};
 
-/// A rebuild that did not come to its end.
+/// A rebuild or a restore that did not come to its end.
 pub(super) struct Unfinished {
+    /// What it was.
+    pub(super) ask: Ask,
     /// Its run.
     pub(super) run: RunId,
     /// The nodes that it has still to take away; none where it has taken nothing away, and has built nothing.
@@ -34,8 +36,8 @@ impl Unfinished {
 }
 
 impl Engine {
-    /// The rebuild that was cut, unless something else has changed the cluster since: then nobody knows any more what is
-    /// old and what is new, and a rebuild begins anew.
+    /// The rebuild or the restore that was cut, unless something else has changed the cluster since: then nobody knows any
+    /// more what is old and what is new, and the next one begins anew.
     pub(super) fn unfinished(&self, cluster: &ClusterName) -> Option<Unfinished> {
         // A journal that cannot be read tells of no rebuild: the worst is that one begins anew.
         let runs = self.store.runs(cluster).unwrap_or_default();
@@ -44,12 +46,12 @@ impl Engine {
             let Some((ask, restores, takes)) = began(&records) else { continue };
             let did = || records.iter().any(|it| matches!(it.event, Event::StepEnded { outcome: Outcome::Done, .. }));
             match ask {
-                Ask::Rebuild if is_complete(&records) => return None,
-                Ask::Rebuild => {
+                Ask::Rebuild | Ask::Restore if is_complete(&records) => return None,
+                Ask::Rebuild | Ask::Restore => {
                     let (asked, begun) = (restores.cloned(), self.has_begun(cluster, &records));
                     // What has only saved leaves nothing to go on with, but what was asked for.
                     let left = touched(&records).then(|| left(takes, &records));
-                    return Some(Unfinished { run, left, asked, begun });
+                    return Some(Unfinished { ask: ask.clone(), run, left, asked, begun });
                 }
                 Ask::Apply | Ask::Destroy | Ask::Replace(_) | Ask::ReplaceOutdated if did() => return None,
                 Ask::Apply | Ask::Destroy | Ask::Replace(_) | Ask::ReplaceOutdated => {}
@@ -61,11 +63,34 @@ impl Engine {
 
     /// What is wished of a run: one that goes on with a rebuild begins the cluster with what that was to begin it with.
     pub(super) fn wished<'d>(&self, desired: &'d Desired, ask: &Ask) -> Cow<'d, Desired> {
+        if *ask == Ask::Restore {
+            return Cow::Owned(Desired { restores: self.goes_back_to(desired), ..desired.clone() });
+        }
         let goes_on = *ask == Ask::Rebuild && !desired.from_scratch && desired.restores.is_none();
-        match goes_on.then(|| self.unfinished(&desired.cluster)).flatten().and_then(Unfinished::restores) {
+        match goes_on.then(|| self.left_of(desired, ask)).flatten().and_then(Unfinished::restores) {
             Some(saved) => Cow::Owned(Desired { restores: Some(saved), ..desired.clone() }),
             None => Cow::Borrowed(desired),
         }
+    }
+
+    /// What a restore puts back. One that goes on has settled on it, or has put it back already; what was saved last is that
+    /// of before, for the state of now is saved first.
+    fn goes_back_to(&self, desired: &Desired) -> Option<Saved> {
+        let before =
+            self.left_of(desired, &Ask::Restore).filter(|before| !desired.from_scratch && before.left.is_some());
+        if let Some(before) = before {
+            return before.restores();
+        }
+        let last = || self.world.secrets(&*self.store).saved(desired).ok().flatten();
+        match &desired.restores {
+            Some(Saved::Latest) => Some(last().map_or(Saved::Latest, |path| Saved::File(path.expose().clone()))),
+            other => other.clone(),
+        }
+    }
+
+    /// What is left of the last one of its kind.
+    pub(super) fn left_of(&self, desired: &Desired, ask: &Ask) -> Option<Unfinished> {
+        self.unfinished(&desired.cluster).filter(|before| before.ask == *ask)
     }
 
     /// Whether a rebuild, or one that it went on with, has begun the cluster.
@@ -118,9 +143,9 @@ fn left(takes: &[NodeName], records: &[Record]) -> BTreeSet<NodeName> {
     takes.iter().filter(|name| !goes(name, "leave") && !goes(name, "delete")).cloned().collect()
 }
 
-/// The nodes that a rebuild takes away: their machines, or Kubernetes on hosts that stay.
+/// The nodes that a rebuild takes away: their machines, or Kubernetes on hosts that stay. Those that stand down.
 pub(super) fn takes(request: &Request<'_>, plan: &Plan) -> Vec<NodeName> {
-    if request.ask != Ask::Rebuild {
+    if !matches!(request.ask, Ask::Rebuild | Ask::Restore) {
         return Vec::new();
     }
     let taken = |step: &Step| match &step.action {

@@ -229,7 +229,7 @@ impl Ssh {
         if script.contains(KUBEADM_UNDER_WAY) {
             return Some(match recipe.effect {
                 Effect::Look => self.has_ended(host),
-                Effect::Clear => {
+                Effect::Clear | Effect::Leave => {
                     self.centre.take(timing::UNIT).await;
                     self.on(host, |machine| {
                         machine.reset();

@@ -17,7 +17,7 @@ use super::kubeadm::{AUTHORITY, KUBELET, OURS, told};
 use super::kubernetes::Node;
 use super::network::Door;
 use super::rancher::{Config, Kind, Marks, PASSWORD, kubeconfig};
-use super::saved::leaves_alone;
+use super::saved::{RESET_TO, leaves_alone};
 use super::state::{Machine, State};
 use super::timing;
 
@@ -126,6 +126,13 @@ impl Ssh {
                 let serves = self.centre.at_present().api(now);
                 serves.map_err(|why| failed(host, "etcd-snapshot save", why))?;
                 self.centre.take(timing::SNAPSHOT).await;
+                Ok(())
+            }
+            ["/bin/sh", "-c", script] if script.contains("/kubewright-before") => {
+                self.on(host, |machine| {
+                    machine.texts.remove(RESET_TO);
+                    machine.host.kubernetes.iter_mut().for_each(|kubernetes| kubernetes.joined = false);
+                });
                 Ok(())
             }
             ["/bin/sh", "-c", script] if script.contains("--cluster-reset") => self.resets_etcd(host, script).await,
@@ -310,11 +317,15 @@ impl State {
                     if saved.token != self.cluster.token {
                         return Err("bootstrap data already found and encrypted with different token".into());
                     }
-                    self.is_again(host, saved);
+                    self.is_again(host, saved, now);
                 }
                 Ok(timing::INIT)
             }
             Effect::JoinServer => {
+                if self.machine(host).and_then(|it| it.host.kubernetes.as_ref()).is_some_and(|it| it.joined) {
+                    self.breach(now, format!("{host} was to join with the data of another cluster on its disk"));
+                    return Err("a datastore is there already: it starts with that, and joins nobody".into());
+                }
                 let agents = self.machine(host).and_then(|machine| config.agent_token(machine));
                 let right = token == self.cluster.token && agents == self.cluster.agent_token;
                 self.join_server(host, &config, right, now)

@@ -93,7 +93,7 @@ impl Ssh {
             let saved = state.saved.get(&path).cloned().ok_or_else(|| format!("{path} cannot be read"));
             saved.and_then(|saved| {
                 let takes = state.bootstraps(host, now)?;
-                state.is_again(host, saved);
+                state.is_again(host, saved, now);
                 Ok(takes)
             })
         };
@@ -118,8 +118,8 @@ impl State {
     }
 
     /// The cluster holds again what it held when it was saved. Of its nodes the books tell, and none is there but the one
-    /// that began.
-    pub(super) fn is_again(&mut self, host: &NodeName, saved: Cluster) {
+    /// that began, and those whose kubelets never stopped to look for it.
+    pub(super) fn is_again(&mut self, host: &NodeName, saved: Cluster, now: u64) {
         let own = self.cluster.nodes.get(host).cloned();
         let members = std::mem::take(&mut self.cluster.members);
         let token = self.cluster.token.clone();
@@ -131,8 +131,15 @@ impl State {
             drained: Default::default(),
             ..saved
         };
-        for node in self.cluster.nodes.values_mut() {
-            *node = Node { ready_at: u64::MAX, serves_at: u64::MAX, ..node.clone() };
+        let runs = |name: &NodeName, node: &Node| {
+            let machine = self.machine(name);
+            machine.is_some_and(|it| it.runs(&node.unit) && it.host.kubernetes.as_ref().is_some_and(|it| it.joined))
+        };
+        let there: Vec<NodeName> =
+            self.cluster.nodes.iter().filter(|(name, node)| runs(name, node)).map(|(name, _)| name.clone()).collect();
+        for (name, node) in &mut self.cluster.nodes {
+            let ready_at = if there.contains(name) { now + timing::NODE_READY } else { u64::MAX };
+            *node = Node { ready_at, serves_at: u64::MAX, ..node.clone() };
         }
         if let Some(own) = own {
             self.cluster.enter(host.clone(), own);

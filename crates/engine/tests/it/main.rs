@@ -10,6 +10,7 @@ mod booted;
 mod cleartext;
 mod conflicts;
 mod conformance;
+mod etcd;
 mod executor;
 #[path = "../../../providers/tests/it/fake.rs"]
 #[expect(dead_code, reason = "the provider's own tests use all of it")]
@@ -40,6 +41,7 @@ mod rebuilds;
 mod refusals;
 mod rehearsals;
 mod releases;
+mod restores;
 mod saves;
 mod scenarios;
 mod secrets;

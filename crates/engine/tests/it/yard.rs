@@ -147,7 +147,9 @@ impl Yard {
             self.centre.breaches().into_iter().map(|breach| format!("breach: {}", breach.what)).collect();
         let again = match ask {
             Ask::Destroy => Ask::Destroy,
-            Ask::Apply | Ask::Replace(_) | Ask::ReplaceOutdated | Ask::Rebuild | Ask::Backup => Ask::Apply,
+            Ask::Apply | Ask::Replace(_) | Ask::ReplaceOutdated | Ask::Rebuild | Ask::Backup | Ask::Restore => {
+                Ask::Apply
+            }
             Ask::Reboot(_) | Ask::RebootNeeded(_) | Ask::Repair(_) => Ask::Apply,
         };
         let (observed, plan) = self.plan(&again, only).await;

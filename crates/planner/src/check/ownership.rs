@@ -1,6 +1,7 @@
 //! What is taken away is ours, and nobody wishes to keep it.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use kubewright_model::cloud::{CloudId, Stray};
 use kubewright_model::desired::{Desired, EXISTING};
@@ -8,7 +9,7 @@ use kubewright_model::ids::{Namespace, NodeName, Owner, ProviderName, ReleaseNam
 use kubewright_model::object::{Manifest, ObjectId};
 use kubewright_model::observed::{ClusterSeen, Observed, Seen};
 use kubewright_model::plan::{Action, Ask, HostChange, Plan, Step, Violation};
-use kubewright_model::recipe::Effect;
+use kubewright_model::recipe::{Effect, Recipe};
 
 use super::violation;
 use crate::diff::cluster::{NAMESPACE, POOL_LABEL};
@@ -36,6 +37,12 @@ pub(super) fn check(plan: &Plan, desired: &Desired, observed: &Observed, found: 
             Action::DeleteResource { provider, resource } => proof.resource(step, provider, resource),
             Action::DeleteStray { provider, stray } => proof.stray(step, provider, stray),
             Action::DeleteBackupJob { provider } => proof.backup_job(step, provider),
+            // In a restore, a member only stands down: its host stays set up, and it is one again.
+            Action::RunRecipe { host, recipe, .. }
+                if plan.ask == Ask::Restore && stands_down(desired, host, recipe) =>
+            {
+                None
+            }
             Action::RunRecipe { host, recipe, .. } if recipe.effect == Effect::Leave => {
                 // One that comes back in another role is proven by itself.
                 proof.stays(step, host).filter(|_| !super::roles::changes(host, desired, observed))
@@ -58,6 +65,11 @@ struct Proof<'a> {
     cluster: Option<&'a ClusterSeen>,
     nodes: BTreeSet<&'a NodeName>,
     objects: BTreeSet<ObjectId>,
+}
+
+fn stands_down(desired: &Desired, host: &NodeName, recipe: &Arc<Recipe>) -> bool {
+    let member = desired.members.iter().find(|member| member.name == *host);
+    member.is_some_and(|member| member.recipes.stand_down.as_ref() == Some(recipe))
 }
 
 impl Proof<'_> {
@@ -118,7 +130,7 @@ impl Proof<'_> {
             Ask::Destroy | Ask::Rebuild => true,
             Ask::Replace(nodes) => nodes.contains(name),
             // A plan names the nodes that it makes anew.
-            Ask::Apply | Ask::Backup | Ask::ReplaceOutdated => false,
+            Ask::Apply | Ask::Backup | Ask::ReplaceOutdated | Ask::Restore => false,
             Ask::Reboot(_) | Ask::RebootNeeded(_) | Ask::Repair(_) => false,
         };
         let wished = self.nodes.contains(name) && !asked;

@@ -17,7 +17,7 @@ use crate::holders::Holders;
 /// Proves how a plan that may run restarts servers, and in which order versions come.
 pub(super) fn check(plan: &Plan, desired: &Desired, observed: &Observed, found: &mut Vec<Violation>) {
     let Some(cluster) = observed.cluster.as_ref().and_then(Seen::present) else { return };
-    if plan.is_blocked() || matches!(plan.ask, Ask::Destroy | Ask::Rebuild) {
+    if plan.is_blocked() || matches!(plan.ask, Ask::Destroy | Ask::Rebuild | Ask::Restore) {
         return;
     }
     let steps = index(plan);

@@ -69,7 +69,7 @@ struct Walk<'p> {
 
 /// Proves the plan's way with servers.
 pub(super) fn check<'p>(plan: &'p Plan, desired: &'p Desired, observed: &'p Observed, found: &mut Vec<Violation>) {
-    let ends = matches!(plan.ask, Ask::Destroy | Ask::Rebuild);
+    let ends = matches!(plan.ask, Ask::Destroy | Ask::Rebuild | Ask::Restore);
     let mut walk = Walk {
         steps: index(plan),
         holders: Holders::new(desired, observed),

@@ -122,6 +122,10 @@ impl Compiler for Kubeadm {
         backups::snapshot(context)
     }
 
+    fn stand_down(&self, _: bool) -> Option<Recipe> {
+        Some(restore::stand_down())
+    }
+
     fn restore(&self, context: &Context<'_>, node: &NodePlan<'_>) -> Option<Recipe> {
         Some(restore::restore(context, node))
     }

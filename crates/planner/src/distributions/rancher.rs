@@ -259,6 +259,10 @@ impl Compiler for Program {
         self.save(context, node)
     }
 
+    fn stand_down(&self, server: bool) -> Option<Recipe> {
+        Some(leave::stand_down(self, server))
+    }
+
     fn restore(&self, context: &Context<'_>, node: &NodePlan<'_>) -> Option<Recipe> {
         Some(self.begin_again(context, node))
     }

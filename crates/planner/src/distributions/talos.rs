@@ -93,6 +93,11 @@ impl Compiler for Talos {
         recipes::snapshot(context)
     }
 
+    /// Its agents find the servers again by themselves. A server is only rid of etcd by a reset.
+    fn stand_down(&self, server: bool) -> Option<Recipe> {
+        server.then(recipes::leave)
+    }
+
     fn restore(&self, context: &Context<'_>, _: &NodePlan<'_>) -> Option<Recipe> {
         Some(recipes::restore(context))
     }

@@ -139,7 +139,8 @@ fn alone(draft: &mut Draft<'_>, new: &Node<'_>) {
 
 /// Nobody serves and certainly nobody holds a cluster's data: a new cluster is begun.
 fn start_cluster(draft: &mut Draft<'_>, members: &[&Node<'_>]) {
-    let orphans: Vec<&str> = members.iter().filter(|it| was_joined(it)).map(|node| node.name().as_str()).collect();
+    let orphans = members.iter().filter(|it| was_joined(it) && !finds_it_again(draft.desired, it));
+    let orphans: Vec<&str> = orphans.map(|node| node.name().as_str()).collect();
     if !orphans.is_empty() {
         let message = format!("no server holds the cluster's data any more, and {} belong to it", orphans.join(", "));
         let help = "bring a server's machine back, or make everything anew with `kubewright rebuild`";
@@ -173,6 +174,12 @@ fn start_cluster(draft: &mut Draft<'_>, members: &[&Node<'_>]) {
     for node in members.iter().filter(|node| seed.as_ref().is_none_or(|(first, _)| first.name() != node.name())) {
         join(draft, node, &[]);
     }
+}
+
+/// Whether an agent is one of the same cluster when that is begun again with what was saved of it.
+fn finds_it_again(desired: &Desired, node: &Node<'_>) -> bool {
+    let goes_on = recipes(node).is_some_and(|recipes| recipes.stand_down.is_none());
+    desired.restores.is_some() && !role_is_server(node) && goes_on
 }
 
 /// How a server begins a cluster: empty, or with what was saved where that is asked for.

@@ -13,7 +13,7 @@ use super::draft::{self, Draft};
 use super::{build, destroy, saving, standing};
 
 /// What starts a rebuild over that was cut.
-const OVER: &str = "`--from-scratch` takes away what was built since, and begins again";
+pub(super) const OVER: &str = "`--from-scratch` takes away what was built since, and begins again";
 
 /// Whether a rebuild was cut after everything was gone: what is left of it is to build.
 pub(super) fn only_builds(observed: &Observed) -> bool {
@@ -21,9 +21,9 @@ pub(super) fn only_builds(observed: &Observed) -> bool {
 }
 
 /// The rest of a rebuild that has nothing left to take away. It is an ordinary plan, and is proven as one.
-pub(super) fn goes_on<'a>(desired: &'a Desired, observed: &Observed) -> Draft<'a> {
+pub(super) fn goes_on<'a>(desired: &'a Desired, observed: &Observed, was_cut: &str) -> Draft<'a> {
     let mut draft = build(Draft::new(desired), observed, &BTreeSet::new());
-    let message = "goes on with the rebuild that was cut: everything was gone, and what is missing is built";
+    let message = format!("goes on with the {was_cut}, and what is missing is built");
     draft.note(Weight::Tells, Subject::Cluster, message, OVER);
     if draft.begins {
         restores(&mut draft, observed);
@@ -64,7 +64,7 @@ pub(super) fn plan<'a>(desired: &'a Desired, observed: &Observed) -> Draft<'a> {
 
 /// What was saved holds what the cluster was begun with, and objects as its version writes them: neither can become just
 /// anything.
-fn restores(draft: &mut Draft<'_>, observed: &Observed) {
+pub(super) fn restores(draft: &mut Draft<'_>, observed: &Observed) {
     let desired = draft.desired;
     if desired.restores.is_none() {
         return;

@@ -89,6 +89,26 @@ pub(super) fn before_upgrades(draft: &mut Draft<'_>, observed: &Observed) {
     draft.add_first(saves);
 }
 
+/// What is there is saved before another state is put in its place, where a server still can. A cluster that is dead has
+/// nothing to lose by that.
+pub(super) fn while_it_answers(draft: &mut Draft<'_>, observed: &Observed) {
+    let desired = draft.desired;
+    if draft.steps.is_empty() || desired.without_backup || observed.unfinished.is_some() {
+        return;
+    }
+    let Some((member, host, recipe)) = healthy(desired, observed) else {
+        let message = "no server is healthy, so what is there now is not saved first";
+        let help = "etcd's data are put aside on the servers' disks, where there is room";
+        draft.note(Weight::Warns, Subject::Cluster, message, help);
+        return;
+    };
+    let saves = step(member, host, recipe, Reason::Asked("restore".into()));
+    for step in draft.steps.iter_mut().filter(|step| step.needs.is_empty()) {
+        step.needs.push(saves.id.clone());
+    }
+    draft.add_first(saves);
+}
+
 /// The node that gets another version in a step.
 fn upgraded(step: &Step) -> Option<&NodeName> {
     match &step.action {

@@ -230,6 +230,7 @@ pub(super) static WORDS: Words = Words {
             "save the datastore",
             "start hosts again",
             "repair what doctor has found",
+            "put back what was saved of the datastore",
         ],
         complete: "complete: everything is as the file says",
         failed: "failed",

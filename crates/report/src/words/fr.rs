@@ -230,6 +230,7 @@ pub(super) static WORDS: Words = Words {
             "sauvegarder la base de données",
             "redémarrer des hôtes",
             "réparer ce que doctor a trouvé",
+            "remettre ce qui a été sauvegardé",
         ],
         complete: "terminée : tout est conforme au fichier",
         failed: "en échec",

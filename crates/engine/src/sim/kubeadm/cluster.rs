@@ -82,7 +82,7 @@ impl State {
         if let Some(saved) = saved {
             // What it was told now, kubeadm writes over what the books held.
             let books = self.cluster.kubeadm.clone();
-            self.is_again(host, saved);
+            self.is_again(host, saved, now);
             self.cluster.kubeadm = books;
         }
         let at: HostPort = endpoint.parse().map_err(|why| format!("{endpoint}: {why}"))?;

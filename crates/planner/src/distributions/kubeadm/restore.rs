@@ -7,11 +7,12 @@
 //! <https://etcd.io/docs/v3.6/op-guide/recovery/#restoring-with-revision-bump>,
 //! <https://kubernetes.io/docs/tasks/administer-cluster/configure-upgrade-etcd/#restoring-an-etcd-cluster>
 
+use kubewright_model::programs::KUBEADM_UNDER_WAY;
 use kubewright_model::recipe::{Effect, Recipe, RecipeStep};
 
 use super::backups::{FOLDER, KEYS, KEYS_ENDING};
-use super::recipes::{self, CONFIG};
-use super::{ADMIN, at, config, shell};
+use super::recipes::{self, ALONE, AUTHORITY, CONFIG, DISCOVERY};
+use super::{ADMIN, at, config, leave, shell, units};
 use crate::context::Context;
 use crate::context::nodes::NodePlan;
 use crate::foundation::ENCRYPTION_FILE;
@@ -39,6 +40,30 @@ pub(super) fn restore(context: &Context<'_>, node: &NodePlan<'_>) -> Recipe {
     steps.extend([SAVED.to_string(), beside()].map(RecipeStep::Remove));
     let gives = vec![recipes::authority(), recipes::kubeconfig()];
     recipes::recipe(context, "restore the kubeadm cluster", Effect::Restore, steps, gives)
+}
+
+/// Ends a member before another state of etcd is put back, by kubeadm's own way back; containerd and what is set up stay.
+/// etcd's data are put aside, once, where there is room.
+pub(super) fn stand_down() -> Recipe {
+    let (aside, member, gone) = (format!("{FOLDER}/etcd-before"), "/var/lib/etcd/member", leave::clear());
+    let script = format!(
+        "{ALONE}\
+         umask 077\n\
+         if [ -e /etc/kubernetes/manifests/etcd.yaml ] || [ -e {member} ]; then\n\
+         for pod in $({crictl} ps -q --label io.kubernetes.pod.namespace=kube-system --label io.kubernetes.container.name=etcd); do\n\
+         {crictl} stop \"$pod\" >/dev/null\ndone\n\
+         if [ -e {member} ]; then\n\
+         mkdir -p {FOLDER}\nrm -rf -- {aside}\n\
+         cp -a {member} {aside} 2>/dev/null || rm -rf -- {aside}\n\
+         fi\nfi\n\
+         {gone}\n\
+         rm -f -- {CONFIG} {DISCOVERY} {AUTHORITY} {KUBEADM_UNDER_WAY} {SAVED} {}",
+        beside(),
+        crictl = at("crictl"),
+    );
+    let steps = vec![RecipeStep::Stop { unit: units::KUBELET.into() }, shell(script)];
+    let title = "reset kubeadm: etcd's data are put aside".into();
+    Recipe { title, effect: Effect::Leave, version: None, steps, gives: Vec::new() }
 }
 
 /// What goes with the snapshot.

@@ -30,6 +30,33 @@ pub(super) fn leave(program: &Program, server: bool) -> Recipe {
     }
 }
 
+/// Ends a member, its containers too, before another state of etcd is put back: of RKE2, etcd is one of these. The documents
+/// delete the database of every server but the one that is reset; here it is put aside, once, and the snapshots beside it
+/// stay. Without its kubelet's credentials, which it is given anew when it joins, the host is no member.
+/// <https://docs.k3s.io/cli/etcd-snapshot#restoring-snapshots>,
+/// <https://docs.rke2.io/datastore/backup_restore#restoring-a-snapshot-to-existing-nodes>
+pub(super) fn stand_down(program: &Program, server: bool) -> Recipe {
+    let data = program.is.data;
+    let mut steps = vec![RecipeStep::Stop { unit: program.unit(server).name.into() }];
+    steps.extend(server.then(|| shell(kube_vip::LET_GO)));
+    steps.push(shell(&stop_containers(program)));
+    steps.extend([UNMOUNT, END_NAMESPACES].map(shell));
+    // Pods of a control plane that is over would start with the kubelet.
+    steps.push(RecipeStep::Remove(format!("{data}/agent/pod-manifests")));
+    steps.push(shell(&format!(
+        "set -eu\n\
+         cd {data} 2>/dev/null || exit 0\n\
+         if [ -e server/db/etcd ]; then\n\
+         rm -rf -- server/kubewright-before\n\
+         mv server/db/etcd server/kubewright-before\n\
+         fi\n\
+         rm -f -- server/db/kubewright-restore.db server/db/reset-flag agent/kubelet.kubeconfig"
+    )));
+    let what = if server { "etcd's data are put aside" } else { "it joins again" };
+    let title = format!("stop {}: {what}", program.title());
+    Recipe { title, effect: Effect::Leave, version: None, steps, gives: Vec::new() }
+}
+
 /// Folders of the kubelet, containerd and Flannel, in which both keep what runs. RKE2 has K3s' names there.
 const SHARED: [&str; 4] = ["/var/lib/kubelet", "/run/k3s", "/run/flannel", "/var/lib/cni"];
 

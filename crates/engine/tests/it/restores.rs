@@ -1,0 +1,209 @@
+//! What was saved of a datastore is put back on the machines that are there, and where it is cut, it goes on.
+
+use kubewright_engine::sim;
+use kubewright_model::desired::{Desired, Saved};
+use kubewright_model::event::RunEnd;
+use kubewright_model::plan::{Action, Ask, Plan, Stage, Weight};
+
+use crate::yard::{Cut, Yard, desired};
+
+const K3S: &str = r#"apiVersion: kubewright.dev/v1alpha1
+kind: Cluster
+metadata: { name: fleet }
+spec:
+  kubernetes: { distribution: k3s, version: v1.34.1+k3s1, endpoint: { host: 10.0.0.11 } }
+  pools:
+    plane: { role: both, names: [red, green, blue], addresses: [10.0.0.11-13], existing: {} }
+    work: { role: agent, names: [one, two], addresses: [10.0.0.21-22], existing: {}, labels: { disk: ssd } }
+"#;
+
+const TALOS: &str = r#"apiVersion: kubewright.dev/v1alpha1
+kind: Cluster
+metadata: { name: fleet }
+spec:
+  kubernetes:
+    distribution: talos
+    version: v1.34.0
+    talos: { version: v1.11.5 }
+    endpoint: { virtualIp: { address: 10.0.0.5 } }
+    cni: { cilium: { version: 1.18.3 } }
+  network: { cidr: 10.0.0.0/24, gateway: 10.0.0.1, nameservers: [10.0.0.1] }
+  pools:
+    plane: { role: server, names: [red, green, blue], addresses: [10.0.0.11-13], existing: {} }
+    work: { role: agent, names: [one, two], addresses: [10.0.0.21-22], existing: {}, labels: { disk: ssd } }
+"#;
+
+/// One cluster of each distribution, whose machines were there before us.
+fn all() -> [String; 4] {
+    let of = |words: &str| K3S.replace("distribution: k3s, version: v1.34.1+k3s1", words);
+    let kubeadm = of("distribution: kubeadm, version: v1.34.1, encryptSecrets: true, cni: { flannel: {} }");
+    [K3S.into(), of("distribution: rke2, version: v1.34.1+rke2r1"), kubeadm, TALOS.into()]
+}
+
+/// What somebody wrote before it was saved, and after that.
+const CANARY: &str = "canary";
+const LATER: &str = "later";
+
+fn writes(yard: &Yard, what: &str) {
+    yard.centre.alter(|state| {
+        state.cluster.set_by_others.insert(what.into(), ("somebody".into(), "all of it".into()));
+    });
+}
+
+fn knows(yard: &Yard, what: &str) -> bool {
+    yard.centre.snapshot().cluster.set_by_others.contains_key(what)
+}
+
+/// A cluster that was saved, and lived on.
+async fn saved(spec: &str) -> Yard {
+    let mut yard = Yard::new(desired(spec), 7);
+    assert_eq!(yard.run_to_the_end(&Ask::Apply, &[], 1).await, ["complete"]);
+    writes(&yard, CANARY);
+    assert_eq!(yard.run_to_the_end(&Ask::Backup, &[], 1).await, ["complete"]);
+    writes(&yard, LATER);
+    yard.centre.announce_end();
+    yard.desired.restores = Some(Saved::Latest);
+    yard
+}
+
+fn is_as_it_was(yard: &Yard, told: &str) {
+    assert!(knows(yard, CANARY) && !knows(yard, LATER), "{told}");
+    let cluster = yard.centre.snapshot().cluster;
+    let names: Vec<&str> = cluster.nodes.keys().map(|name| name.as_str()).collect();
+    assert_eq!(names, ["blue", "green", "one", "red", "two"], "{told}");
+    assert_eq!(cluster.nodes["two"].labels.get("disk").map(String::as_str), Some("ssd"), "{told}");
+}
+
+fn blocks(plan: &Plan) -> String {
+    let blocks = plan.notes.iter().filter(|note| note.weight == Weight::Blocks);
+    blocks.map(|note| format!("{}: {}", note.subject, note.message)).collect::<Vec<_>>().join("; ")
+}
+
+#[test]
+fn what_was_saved_is_put_back_wherever_it_is_cut() {
+    for spec in all() {
+        sim::run(async {
+            let yard = saved(&spec).await;
+            let (_, plan) = yard.plan(&Ask::Restore, &[]).await;
+            assert_eq!(plan.steps[0].stage, Stage::Backup, "what is there is saved first");
+            let makes = |action: &Action| matches!(action, Action::CreateMachine(_) | Action::DeleteMachine { .. });
+            assert!(!plan.steps.iter().any(|step| makes(&step.action)), "nothing is made anew");
+            let cuts = (1..=plan.steps.len()).flat_map(|many| [Cut::Started(many), Cut::Ended(many)]);
+            for cut in cuts {
+                let twin = yard.twin();
+                twin.centre.announce_end();
+                let was_cut = twin.run_until(cut, &Ask::Restore, &[]).await;
+                if was_cut {
+                    let told = twin.run_to_the_end(&Ask::Restore, &[], 3).await;
+                    assert_eq!(told.last().map(String::as_str), Some("complete"), "{cut:?}: {told:?}");
+                }
+                let told = format!("{:?} {cut:?}", yard.desired.kubernetes.distribution);
+                assert_eq!(twin.complaints(&Ask::Restore, &[]).await, [""; 0], "{told}");
+                is_as_it_was(&twin, &told);
+            }
+        })
+        .unwrap();
+    }
+}
+
+/// No server serves any more, and the hosts answer.
+fn dies(yard: &Yard) {
+    yard.centre.alter(|state| state.cluster.nodes.values_mut().for_each(|node| node.serves_at = u64::MAX));
+}
+
+#[test]
+fn a_dead_cluster_is_put_back_without_its_api() {
+    for spec in all() {
+        sim::run(async {
+            let yard = saved(&spec).await;
+            dies(&yard);
+            let (_, plan) = yard.plan(&Ask::Restore, &[]).await;
+            assert_eq!(blocks(&plan), "");
+            let tells = |words: &str| plan.notes.iter().any(|note| note.message.contains(words));
+            assert!(tells("no server is healthy, so what is there now is not saved first"), "{:#?}", plan.notes);
+            assert_eq!(yard.run_to_the_end(&Ask::Restore, &[], 1).await, ["complete"]);
+            assert_eq!(yard.complaints(&Ask::Restore, &[]).await, [""; 0]);
+            is_as_it_was(&yard, &format!("{:?}", yard.desired.kubernetes.distribution));
+        })
+        .unwrap();
+    }
+}
+
+#[test]
+fn who_restores_is_told_what_is_lost_and_nothing_is_put_back_from_nothing() {
+    sim::run(async {
+        let mut yard = saved(K3S).await;
+        let plan = yard.engine().plan(&yard.desired, &Ask::Restore, &[]).await.unwrap().plan;
+        let lost = plan.notes.iter().find(|note| note.weight == Weight::Warns && note.message.contains("is lost"));
+        assert!(lost.is_some_and(|note| note.message.starts_with("goes back to etcd-")), "{:#?}", plan.notes);
+        yard.desired.restores = Some(Saved::File("elsewhere.db".into()));
+        let plan = yard.engine().plan(&yard.desired, &Ask::Restore, &[]).await.unwrap().plan;
+        assert!(blocks(&plan).contains("elsewhere.db was saved by nobody"), "{}", blocks(&plan));
+        let never = Yard::new(yard.desired.clone(), 8);
+        let desired = Desired { restores: Some(Saved::Latest), ..yard.desired.clone() };
+        let plan = never.engine().plan(&desired, &Ask::Restore, &[]).await.unwrap().plan;
+        assert!(blocks(&plan).contains("nothing was saved of this cluster from here"), "{}", blocks(&plan));
+    })
+    .unwrap();
+}
+
+#[test]
+fn nothing_that_would_not_fit_is_put_back() {
+    sim::run(async {
+        let mut yard = saved(K3S).await;
+        for (from, to, why) in [
+            ("v1.34.1+k3s1", "v1.33.5+k3s1", "what is saved cannot be restored: it runs v1.34.1+k3s1, newer than"),
+            ("version: v1.34.1+k3s1", "version: v1.34.1+k3s1, podNetwork: 10.99.0.0/16", "begun with pod network"),
+            (
+                "k3s, version: v1.34.1+k3s1",
+                "rke2, version: v1.34.1+rke2r1",
+                "what is there was begun with distribution K3s",
+            ),
+        ] {
+            yard.wish(Desired { restores: Some(Saved::Latest), ..desired(&K3S.replacen(from, to, 1)) });
+            let (_, plan) = yard.plan(&Ask::Restore, &[]).await;
+            assert!(blocks(&plan).contains(why), "{}", blocks(&plan));
+        }
+    })
+    .unwrap();
+}
+
+#[test]
+fn who_cannot_be_reached_is_named() {
+    sim::run(async {
+        let yard = saved(K3S).await;
+        let (agent, server) = (yard.twin(), yard.twin());
+        agent.centre.strike("unreachable=two".parse().unwrap());
+        let (_, plan) = agent.plan(&Ask::Restore, &[]).await;
+        assert_eq!(blocks(&plan), "", "an agent is left out");
+        assert!(plan.notes.iter().any(|note| note.message.contains("is left out")), "{:#?}", plan.notes);
+        assert!(!plan.steps.iter().any(|step| step.id.as_str().ends_with("/two")), "{:#?}", plan.steps);
+        server.centre.strike("unreachable=blue".parse().unwrap());
+        let (_, plan) = server.plan(&Ask::Restore, &[]).await;
+        assert!(blocks(&plan).contains("blue: may hold the cluster's data and cannot be reached"), "{}", blocks(&plan));
+    })
+    .unwrap();
+}
+
+#[test]
+fn an_apply_begins_no_empty_cluster_where_a_restore_was_cut() {
+    sim::run(async {
+        let mut yard = saved(K3S).await;
+        let (_, plan) = yard.plan(&Ask::Restore, &[]).await;
+        let down = plan.steps.iter().filter(|step| matches!(step.stage, Stage::Backup | Stage::Removal)).count();
+        assert!(yard.run_until(Cut::Ended(down), &Ask::Restore, &[]).await);
+        yard.desired.restores = None;
+        let (report, _) = yard.run(&Ask::Apply, &[]).await;
+        let told = report.unwrap_err().told();
+        assert!(told.contains("a restore that was cut is to restore this cluster"), "{told}");
+        yard.desired.restores = Some(Saved::Latest);
+        let (report, _) = yard.run(&Ask::Restore, &[]).await;
+        assert_eq!(report.unwrap().end, RunEnd::Complete);
+        is_as_it_was(&yard, "what was settled on, and not what was saved first");
+        // One that ended well is over: the next one goes back to what was saved before it.
+        writes(&yard, "again");
+        assert_eq!(yard.run_to_the_end(&Ask::Restore, &[], 1).await, ["complete"]);
+        assert!(!knows(&yard, "again") && knows(&yard, LATER), "the state that the first one saved before it began");
+    })
+    .unwrap();
+}
