@@ -2,7 +2,7 @@
 //!
 //! `tests/scenarios/NNN-slug.txt` begins with a title. Then come `--- spec` (a cluster file), `--- world` (what is true
 //! before; the lines are described in [`world`]), `--- ask` with what is asked in the same line (`apply`, `destroy`,
-//! `rebuild`, `backup`, `replace NAME…`, `outdated`; then perhaps `only WORD…`), `--- plan` (what is planned) and `--- runs` (what
+//! `rebuild`, `restore`, `backup`, `replace NAME…`, `outdated`; then perhaps `only WORD…`), `--- plan` (what is planned) and `--- runs` (what
 //! each run came to until nothing was left to do; somebody mends faults in between). The last two are compared, or
 //! written with `UPDATE_SCENARIOS=1`.
 //!
@@ -89,6 +89,7 @@ fn parse_ask(text: &str) -> Result<Ask, String> {
         Some("destroy") => Ok(Ask::Destroy),
         Some("rebuild") => Ok(Ask::Rebuild),
         Some("backup") => Ok(Ask::Backup),
+        Some("restore") => Ok(Ask::Restore),
         Some("outdated") => Ok(Ask::ReplaceOutdated),
         Some("replace") => Ok(Ask::Replace(words.map(NodeName::from).collect())),
         other => Err(format!("nobody can ask for {other:?}")),
@@ -209,7 +210,7 @@ async fn execute(yard: &Yard, scenario: &Scenario<'_>, plan: &Plan, wrong: &mut 
 
 /// Members may stop for good where that is what was asked.
 fn prepare(yard: &Yard, ask: &Ask) {
-    if matches!(ask, Ask::Destroy | Ask::Rebuild) {
+    if matches!(ask, Ask::Destroy | Ask::Rebuild | Ask::Restore) {
         yard.centre.announce_end();
     }
 }

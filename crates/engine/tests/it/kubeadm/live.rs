@@ -746,6 +746,35 @@ async fn is_restored(assets: PathBuf) {
     two.is_ready("agent-three");
     let marks = two.kubectl("get node agent-three -o jsonpath='{.metadata.labels.disk}'");
     assert_eq!(marks, "ssd");
+    is_put_back(lab, &desired).await;
+}
+
+/// The same once more, on the machines that are there.
+async fn is_put_back(mut lab: Lab, desired: &Desired) {
+    let two = lab.member(desired, "two");
+    two.kubectl("delete configmap canary");
+    two.kubectl("create configmap newer --from-literal=sings=no");
+    let put_back = async |member: &Member<'_>| {
+        for _ in 0..2 {
+            member.run(member.recipes.stand_down.as_ref().unwrap()).await;
+            let seen = member.seen().await.unwrap();
+            assert!(!seen.joined && !seen.serving && !seen.under_way, "{seen:?}");
+        }
+        member.sh("systemctl is-active containerd")
+    };
+    put_back(&lab.member(desired, "three")).await;
+    put_back(&two).await;
+    assert_eq!(two.sh("ls /var/lib/etcd; ls -A /var/backups/kubewright/etcd-before"), "snap\nwal\n");
+    let gave = two.run(two.recipes.restore.as_ref().unwrap()).await.gave;
+    two.sh("cp /etc/lab/lab.conflist /etc/cni/net.d/10-lab.conflist");
+    two.is_ready("server-two");
+    assert_eq!(two.kubectl("get configmap canary -o jsonpath='{.data.sings}'"), "yes");
+    assert_eq!(two.kubectl("get configmap newer later --ignore-not-found"), "");
+    lab.holes.extend(gave);
+    let (two, agent) = (lab.member(desired, "two"), lab.member(desired, "three"));
+    agent.run(&agent.recipes.join).await;
+    agent.sh("cp /etc/lab/lab.conflist /etc/cni/net.d/10-lab.conflist");
+    two.is_ready("agent-three");
 }
 
 #[test]

@@ -46,6 +46,7 @@
 //! stray volume|balancer NAME              the cluster itself has made it at its cloud
 //! leftovers wished                        what the cluster itself has made is to go too
 //! without backup                          a rebuild goes ahead although nothing is saved before
+//! saved                                   the datastore was saved, and what was saved last is to be put back
 //! api dead                                no API server answers any more, and the hosts do
 //! fault FAULT[=NAME]                      goes wrong from now on, as `rehearse --fault` has it
 //! unreachable NAME                        the same as `fault unreachable=NAME`
@@ -56,7 +57,7 @@ mod cloud;
 use kubewright_engine::cluster::ClusterApi;
 use kubewright_engine::sim::Fault;
 use kubewright_engine::store::Store as _;
-use kubewright_model::desired::{Desired, DesiredRelease};
+use kubewright_model::desired::{Desired, DesiredRelease, Saved};
 use kubewright_model::digest::Digest;
 use kubewright_model::facts::Boot;
 use kubewright_model::ids::{NodeName, Owner, Vmid};
@@ -89,6 +90,12 @@ pub(super) async fn make(spec: &str, lines: &[&str]) -> Result<Yard, String> {
             yard.desired.take_strays = true;
         } else if *line == "without backup" {
             yard.desired.without_backup = true;
+        } else if *line == "saved" {
+            let told = yard.run_to_the_end(&Ask::Backup, &[], 1).await;
+            if told != ["complete"] {
+                return Err(format!("`{line}`: {}", told.join("; ")));
+            }
+            yard.desired.restores = Some(Saved::Latest);
         } else {
             happen(&yard, line).await.map_err(|why| format!("`{line}`: {why}"))?;
         }
