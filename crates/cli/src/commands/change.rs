@@ -213,8 +213,8 @@ fn carry_out(arguments: &Arguments, wish: Wish<'_>) -> Result<Done, Problem> {
         let report = watch(site, begun, &request, wish.output).await?;
         let again = site.again(wish.file);
         let mut done = ended(&report, &wish, &again);
-        if wish.ask == Ask::Rebuild && done != Done::Bug {
-            done = super::rebuild::told(site, &wish.desired.cluster, &report, wish.output, done)?;
+        if matches!(wish.ask, Ask::Rebuild | Ask::Restore) && done != Done::Bug {
+            done = super::rebuild::told(site, &wish.desired.cluster, &report, (&wish.ask, wish.output), done)?;
         }
         if done == Done::Well && !site.engine.simulated() && site.engine.keeps_kubeconfig(&wish.desired.cluster) {
             remark!("→ `kubewright kubeconfig {again}` writes the way in for kubectl");

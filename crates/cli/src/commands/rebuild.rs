@@ -5,6 +5,7 @@ use kubewright_engine::{RunReport, sim};
 use kubewright_model::desired::{Desired, Saved};
 use kubewright_model::event::{Record, RunEnd};
 use kubewright_model::ids::ClusterName;
+use kubewright_model::plan::Ask;
 use kubewright_report::{Rebuilt, rebuilds};
 
 use crate::arguments::Output;
@@ -46,12 +47,12 @@ fn judged(played: &Played) -> Done {
     }
 }
 
-/// Shows the phases of a rebuild beside those of the last ones, and what its checks came to.
+/// Shows what the checks of a rebuild or a restore came to, and the phases of a rebuild beside those of the last ones.
 pub(super) fn told(
     site: &Site,
     cluster: &ClusterName,
     report: &RunReport,
-    output: Output,
+    (ask, output): (&Ask, Output),
     done: Done,
 ) -> Result<Done, Problem> {
     let unhealthy = report.checks.iter().any(|check| !check.checked.holds);
@@ -59,7 +60,9 @@ pub(super) fn told(
         if unhealthy {
             view::checks::show(&report.checks, site.engine.simulated());
         }
-        show(&of(site, cluster)?);
+        if *ask == Ask::Rebuild {
+            show(&of(site, cluster)?);
+        }
     }
     Ok(if done == Done::Well && unhealthy { Done::Unhealthy } else { done })
 }

@@ -91,10 +91,11 @@ pub(super) fn catches_up(plan: &Plan, remaining: &mut Vec<String>) -> Option<Not
     Some(note(Weight::Warns, message, "`kubewright apply` shows it, and makes it as the spec says"))
 }
 
-/// When a snapshot of ours was saved, which its name says: `etcd-NODE-SECONDS.db`.
+/// When a snapshot of ours was saved, which its name says: `etcd-NODE-SECONDS.db`. A pretend clock begins with 1970.
 fn saved_at(told: &str) -> Option<Moment> {
+    const NO_PRETENCE: u64 = 1_000_000_000;
     let name = told.split_once(".db")?.0;
-    name.rsplit_once('-')?.1.parse().ok().map(Moment)
+    name.rsplit_once('-')?.1.parse().ok().filter(|seconds| *seconds > NO_PRETENCE).map(Moment)
 }
 
 fn runs(plan: &Plan, effect: Effect) -> bool {

@@ -143,3 +143,30 @@ fn who_was_in_the_books_is_not_and_a_node_that_stays_is_told() {
     assert!(asked.contains("delete node/green") && !asked.contains("delete node/red"), "{asked}");
     assert!(asked.contains("delete secret --namespace kube-system red.node-password.k3s"), "{asked}");
 }
+
+#[test]
+fn who_stands_down_puts_its_data_aside_once_and_keeps_its_snapshots() {
+    let desired = desired(LAB);
+    let stand_down = red(&desired).stand_down.clone().expect("servers stand down");
+    let host = Host::new("exit 0\n");
+    let data = "/var/lib/rancher/k3s";
+    host.write(&format!("{data}/server/db/etcd/member/wal/0.wal"), "now");
+    host.write(&format!("{SNAPSHOTS}/kubewright-red-1"), "then");
+    for file in ["server/db/kubewright-restore.db", "agent/kubelet.kubeconfig"] {
+        host.write(&format!("{data}/{file}"), "");
+    }
+    host.write(&format!("{data}/server/kubewright-before/older"), "");
+    for _ in 0..2 {
+        let (well, told) = host.runs(&stand_down, "kubewright-before");
+        assert!(well, "{told}");
+        let aside = std::fs::read_to_string(host.at(&format!("{data}/server/kubewright-before/member/wal/0.wal")));
+        assert_eq!(aside.expect("it is put aside"), "now", "a second time has nothing to put there");
+        let gone = ["server/db/etcd", "server/db/kubewright-restore.db", "agent/kubelet.kubeconfig"];
+        assert!(gone.iter().all(|file| !host.has(&format!("{data}/{file}"))));
+        assert!(host.has(&format!("{SNAPSHOTS}/kubewright-red-1")));
+        assert!(!host.has(&format!("{data}/server/kubewright-before/older")));
+    }
+    // A host on which nothing was ever started.
+    let (well, told) = Host::new("exit 0\n").runs(&stand_down, "kubewright-before");
+    assert!(well, "{told}");
+}
