@@ -122,8 +122,8 @@ impl Compiler for Kubeadm {
         backups::snapshot(context)
     }
 
-    fn stand_down(&self, _: bool) -> Option<Recipe> {
-        Some(restore::stand_down())
+    fn stand_down(&self, server: bool) -> Option<Recipe> {
+        Some(restore::stand_down(server))
     }
 
     fn restore(&self, context: &Context<'_>, node: &NodePlan<'_>) -> Option<Recipe> {

@@ -44,7 +44,7 @@ pub(super) fn restore(context: &Context<'_>, node: &NodePlan<'_>) -> Recipe {
 
 /// Ends a member before another state of etcd is put back, by kubeadm's own way back; containerd and what is set up stay.
 /// etcd's data are put aside, once, where there is room.
-pub(super) fn stand_down() -> Recipe {
+pub(super) fn stand_down(server: bool) -> Recipe {
     let (aside, member, gone) = (format!("{FOLDER}/etcd-before"), "/var/lib/etcd/member", leave::clear());
     let script = format!(
         "{ALONE}\
@@ -62,7 +62,8 @@ pub(super) fn stand_down() -> Recipe {
         crictl = at("crictl"),
     );
     let steps = vec![RecipeStep::Stop { unit: units::KUBELET.into() }, shell(script)];
-    let title = "reset kubeadm: etcd's data are put aside".into();
+    let title = if server { "reset kubeadm: etcd's data are put aside" } else { "reset kubeadm: it joins again" };
+    let title = title.into();
     Recipe { title, effect: Effect::Leave, version: None, steps, gives: Vec::new() }
 }
 
