@@ -1,5 +1,6 @@
 //! The command line.
 
+pub(crate) mod backup;
 pub(crate) mod drift;
 pub(crate) mod enter;
 pub(crate) mod doctor;
@@ -131,6 +132,14 @@ Ends with 7 when a check of the spec does not hold afterwards.")]
   kubewright replace k3s-agent-1 k3s-agent-2 --file cluster.yaml
   kubewright replace --outdated       # those made from another template than the spec's")]
     Replace(Replace),
+    /// Save everything that the cluster is made anew from, in one encrypted file; list, verify and fetch such files.
+    #[command(disable_version_flag = true)]
+    #[command(after_help = "Examples:
+  kubewright backup
+  kubewright backup --to /mnt/usb     # a copy elsewhere
+  kubewright backup list
+  kubewright backup verify latest")]
+    Backup(backup::Backup),
     /// Show machines, hosts and nodes as they are.
     #[command(after_help = "Examples:
   kubewright status

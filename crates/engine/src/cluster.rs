@@ -23,6 +23,9 @@ use kubewright_model::secret::Secret;
 use kubewright_model::units::Span;
 use kubewright_model::vault::DesiredVault;
 
+/// Takes objects one by one, in full; an error ends it.
+pub type Each<'e> = &'e mut (dyn FnMut(&serde_json::Value) -> Result<(), String> + Send);
+
 /// Hands on a cluster. What a method is told to delete it deletes only if it carries our mark.
 #[async_trait]
 pub trait ClusterApi: Send + Sync {
@@ -119,6 +122,19 @@ pub trait ClusterApi: Send + Sync {
     ) -> Result<bool, ClusterError> {
         let why = "these hands know of no Vault".into();
         Err(ClusterError::Refused { what: "Vault".into(), why, log: Vec::new() })
+    }
+
+    /// Hands over every object that can be applied, with Secrets and their values; returns the kinds that could not be listed,
+    /// and why.
+    async fn each_object(&self, each: Each<'_>) -> Result<Vec<(String, String)>, ClusterError>;
+
+    /// Writes a snapshot of Vault; why there is none, where it keeps its data elsewhere.
+    async fn vault_snapshot(
+        &self,
+        _wish: &DesiredVault,
+        _to: &mut std::fs::File,
+    ) -> Result<Option<String>, ClusterError> {
+        Ok(Some("these hands know of no Vault".into()))
     }
 
     /// Returns when it is worth looking again whether a condition holds: when something that it is about has changed, or,

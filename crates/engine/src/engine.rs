@@ -13,6 +13,7 @@ mod unfinished;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use kubewright_model::bundle::Shelf;
 use kubewright_model::desired::{Body, Desired};
 use kubewright_model::diagnostic::Diagnostic;
 use kubewright_model::event::{Event, Failure, Record, RunEnd};
@@ -27,6 +28,7 @@ use tokio::time::Instant;
 
 pub use self::access::WayIn;
 use self::patience::{Addresses, LOOK_AGAIN, PATIENCE};
+use crate::backup::shelf::Bundles;
 use crate::execute::{Hands, Recorder, Sink, Stop, Tally, execute};
 use crate::holes::{self, Filler};
 use crate::observe::observe;
@@ -203,6 +205,15 @@ impl Engine {
         self.world.pretend.is_some()
     }
 
+    /// Hands on a place where bundles are kept.
+    ///
+    /// # Errors
+    ///
+    /// A secret cannot be had, or what is said of the place makes no sense.
+    pub fn bundles(&self, shelf: &Shelf) -> Result<Box<dyn Bundles>, String> {
+        self.world.bundles(shelf)
+    }
+
     /// Looks at the world and plans.
     ///
     /// # Errors
@@ -222,6 +233,7 @@ impl Engine {
         plan.notes.extend(unsettled);
         plan.notes.extend(self.restores(&plan, desired));
         plan.notes.extend(self.world.unopened(&plan, desired));
+        plan.notes.extend(self.world.no_room_for_bundles(&plan).await);
         plan.notes.extend(self.world.refused(&plan, desired, &observed).await);
         Ok(Planned { observed, plan })
     }

@@ -135,6 +135,16 @@ impl<'a> Filler<'a> {
         kubewright_hosts::masked(text, &secrets)
     }
 
+    /// A value that a recipe of this run gave.
+    pub(crate) fn given(&self, name: &HoleName) -> Option<Secret> {
+        self.known.borrow().get(name).cloned()
+    }
+
+    /// Where values are.
+    pub(crate) fn secrets(&self) -> Secrets<'a> {
+        self.secrets
+    }
+
     /// Values for all holes of an action.
     pub(crate) fn values(&self, action: &Action) -> Result<Holes, String> {
         wanted(action).into_iter().map(|name| self.value(&name).map(|value| (name, value))).collect()

@@ -56,6 +56,11 @@ impl Places {
         sops::openers(Form::of(path).ok()?, &std::fs::read_to_string(path).ok()?).ok()
     }
 
+    /// For whom the SOPS file is.
+    pub(crate) fn recipients(&self) -> Option<Vec<String>> {
+        self.openers().map(|openers| openers.recipients)
+    }
+
     /// Whether the SOPS file that is named is not there.
     pub(crate) fn lacks_its_file(&self) -> bool {
         self.sops.as_deref().is_some_and(|path| !path.exists())

@@ -28,6 +28,7 @@ pub use self::config::{CONFIG, Config};
 pub use self::identities::{Identities, Sources, generate};
 pub use self::keypath::KeyPath;
 use self::metadata::Metadata;
+pub(crate) use self::recipients::recipient;
 use self::seal::Nonces;
 use self::tree::{Around, Branch, Part, Value, pairs, put, under};
 

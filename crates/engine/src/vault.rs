@@ -116,6 +116,30 @@ impl Vault<'_> {
         Ok(self.set_up(first, began, tell).await? || changed)
     }
 
+    /// The server that leads, and the token to ask it with; in words why there is none to ask, where Vault keeps its data
+    /// elsewhere or is not set up.
+    pub async fn leader(&self) -> Result<Result<(String, Secret), String>, ClusterError> {
+        let Some(token) = self.keys.kept(ROOT_TOKEN) else {
+            return Ok(Err("nobody here keeps its root token".into()));
+        };
+        let mut why = "none of its servers is unsealed".to_string();
+        for pod in &self.wish.pods {
+            match self.wire.call(pod, ("GET", "sys/storage/raft/configuration", None), Some(&token)).await {
+                Err(error) if error.may_pass() => return Err(error),
+                Err(error) => why = error.to_string(),
+                Ok((200, _)) => {
+                    let (_, leads) = self.wire.call(pod, ("GET", "sys/leader", None), None).await?;
+                    match leads.get("is_self").and_then(Value::as_bool) {
+                        Some(true) => return Ok(Ok((pod.clone(), token))),
+                        _ => why = "none of its servers leads".into(),
+                    }
+                }
+                Ok((_, answer)) => why = said(&answer),
+            }
+        }
+        Ok(Err(why))
+    }
+
     async fn server(&self, pod: &str) -> Server {
         match self.wire.call(pod, ("GET", "sys/seal-status", None), None).await {
             Err(error) => Server::Silent(error.to_string()),

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use kubewright_hosts::{Ask, Hosts, Password, RealHosts, Tell, User, proven};
+use kubewright_model::bundle::Shelf;
 use kubewright_model::change::Subject;
 use kubewright_model::cloud::DesiredResource;
 use kubewright_model::desired::{Desired, DesiredBackupJob, DesiredLoadBalancer, DesiredMachine, EXISTING, HETZNER};
@@ -23,6 +24,7 @@ use kubewright_providers::existing::Existing;
 use kubewright_providers::{Provider, ProviderError, Refusal, Wanted};
 
 use self::doors::{Doors, FromOutside};
+use crate::backup::shelf::{self, Bundles};
 use crate::cluster::{ClusterApi, RealCluster};
 use crate::holes::{self, Secrets};
 use crate::places::Places;
@@ -244,6 +246,34 @@ impl World {
             subject: Subject::Cluster,
             message: format!("secrets are in a file that is not open: {why}"),
             help: Some(help.into()),
+            stages: Vec::new(),
+        })
+    }
+
+    /// Hands on a place where bundles are kept.
+    ///
+    /// # Errors
+    ///
+    /// A secret cannot be had, or what is said of the place makes no sense.
+    pub fn bundles(&self, shelf: &Shelf) -> Result<Box<dyn Bundles>, String> {
+        shelf::open(shelf, &self.places)
+    }
+
+    /// Where a bundle of a plan cannot be put: everything else would be in vain.
+    pub(crate) async fn no_room_for_bundles(&self, plan: &Plan) -> Option<Note> {
+        let packed = plan.steps.iter().find_map(|step| match &step.action {
+            Action::PackBundle(bundle) => Some(bundle),
+            _ => None,
+        })?;
+        let why = match self.bundles(&packed.to) {
+            Ok(bundles) => bundles.list().await.err()?.to_string(),
+            Err(why) => why,
+        };
+        Some(Note {
+            weight: Weight::Blocks,
+            subject: Subject::Cluster,
+            message: format!("bundles cannot be kept in {}: {why}", packed.to),
+            help: Some("`kubewright backup --to FOLDER` puts this one elsewhere".into()),
             stages: Vec::new(),
         })
     }

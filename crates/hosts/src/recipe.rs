@@ -185,7 +185,11 @@ fn look(
 fn give(calls: &mut Calls, recipe: &Recipe, host: &NodeName) -> Result<(), HostError> {
     for (index, output) in recipe.gives.iter().enumerate() {
         path(host, &output.file)?;
-        calls.plain(Library::Steps, "kw_give", &[&index.to_string(), &output.file]);
+        calls.plain(
+            Library::Steps,
+            "kw_give",
+            &[&index.to_string(), &output.file, if output.once { "once" } else { "stays" }],
+        );
     }
     Ok(())
 }

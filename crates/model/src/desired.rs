@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use crate::applications::DesiredApplications;
 use crate::balancer::BalancerSettings;
+use crate::bundle::DesiredBundle;
 use crate::checked::Group;
 use crate::cloud::DesiredResource;
 use crate::condition::Condition;
@@ -131,6 +132,9 @@ pub struct Desired {
     /// Who is told when the world is not as the spec says any more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drift: Option<DesiredDrift>,
+    /// What is saved in one file beside the datastore's snapshot. No spec says so: it is asked for one run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bundle: Option<Box<DesiredBundle>>,
     /// Parts of the spec that this version of the program has no hands for, by name.
     pub missing: Vec<Missing>,
 }
@@ -379,6 +383,10 @@ pub struct MemberRecipes {
     pub leave: Arc<Recipe>,
     /// Saves the datastore; servers only.
     pub snapshot: Option<Arc<Recipe>>,
+    /// Gives what is worth saving beside the datastore, in the hole [`KEYS`](crate::bundle::KEYS): keys, certificates and
+    /// tokens; servers only, where they are on hosts and do not come with the snapshot.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keys: Option<Arc<Recipe>>,
     /// Puts a saved datastore back; servers only.
     pub restore: Option<Arc<Recipe>>,
     /// Ends its member and puts the datastore aside, before another state of that is put back; the host stays set up.

@@ -16,6 +16,7 @@
 
 pub mod applications;
 pub mod balancer;
+pub mod bundle;
 pub mod change;
 pub mod checked;
 pub mod cloud;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::applications::DesiredApplications;
+use crate::bundle::{BundleName, DesiredBundle, Shelf};
 use crate::change::{FieldChange, Reason, Subject};
 use crate::cloud::{CloudId, DesiredResource, Stray};
 use crate::condition::Condition;
@@ -19,6 +20,7 @@ use crate::ids::{
 };
 use crate::object::{Manifest, ObjectId};
 use crate::recipe::Recipe;
+use crate::spec::backup::Keep;
 use crate::units::Span;
 use crate::vault::DesiredVault;
 
@@ -39,7 +41,7 @@ pub enum Ask {
     Rebuild,
     /// Take everything away that is ours.
     Destroy,
-    /// Save the datastore.
+    /// Save the datastore, and everything else that is worth it where that is wished.
     Backup,
     /// Start these hosts again, one after the other.
     Reboot(Vec<NodeName>),
@@ -259,6 +261,8 @@ impl Step {
             Action::RemoveRelease { name, .. } => format!("remove release {name}"),
             Action::Wait { condition, .. } => format!("wait until {condition}"),
             Action::ConfigureVault(_) => "unseal Vault and set it up".into(),
+            Action::PackBundle(bundle) => format!("pack {} into {}", bundle.name, bundle.to),
+            Action::PruneBundles { from, .. } => format!("delete bundles that are not kept any more from {from}"),
             Action::SettleApplications(wish) => {
                 format!("wait until {}, and help those that are stuck", Condition::Applications(wish.check.clone()))
             }
@@ -496,6 +500,17 @@ pub enum Action {
     SettleApplications(Box<DesiredApplications>),
     /// Initialise Vault where it is not, unseal those of its servers that are sealed, and set what differs in it.
     ConfigureVault(Box<DesiredVault>),
+    /// Pack everything that a cluster is made anew from into one encrypted file, and put that where it is kept.
+    PackBundle(Box<DesiredBundle>),
+    /// Delete bundles of this cluster that are more than are kept.
+    PruneBundles {
+        /// Where they are.
+        from: Shelf,
+        /// How many stay.
+        keep: Keep,
+        /// The one that was just made, which stays in any case.
+        newest: BundleName,
+    },
 }
 
 /// What is to become true of one host in one step.

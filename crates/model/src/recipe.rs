@@ -153,4 +153,7 @@ pub struct Output {
     pub file: String,
     /// Texts to replace in it: the address in a kubeconfig.
     pub replace: Vec<(String, Text)>,
+    /// The file is only there to be given, and goes when it was.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub once: bool,
 }

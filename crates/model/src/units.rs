@@ -127,13 +127,33 @@ text_format!(Span, "duration", "5m");
 /// A moment in seconds since 1970, in UTC: `2026-11-21 07:30:12 UTC`.
 ///
 /// Where it is read from a file it may be any number, so it is written in as many digits as its year has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct Moment(pub u64);
 
 impl Moment {
     /// The moment as part of a name: `20261121-073012`.
     pub fn compact(&self) -> String {
         self.to_string().replace(['-', ':'], "").replace(" UTC", "").replace(' ', "-")
+    }
+
+    /// The moment of such a part of a name; none where it is no moment.
+    pub fn of_compact(text: &str) -> Option<Self> {
+        let digits = |from: usize, to: usize| {
+            text.get(from..to).filter(|part| part.bytes().all(|b| b.is_ascii_digit()))?.parse::<u64>().ok()
+        };
+        let (year, month, day) = (digits(0, 4)?, digits(4, 6)?, digits(6, 8)?);
+        let (hour, minute, second) = (digits(9, 11)?, digits(11, 13)?, digits(13, 15)?);
+        if year < 1970 || !(1..=12).contains(&month) || day == 0 || hour > 23 || minute > 59 || second > 59 {
+            return None;
+        }
+        // As below, the other way round.
+        let of_march = if month > 2 { year } else { year - 1 };
+        let march = (month + 9) % 12;
+        let days = of_march * 365 + of_march / 4 - of_march / 100 + of_march / 400 + (153 * march + 2) / 5 + day - 1;
+        let moment = Self((days - 719_468) * 86_400 + hour * 3600 + minute * 60 + second);
+        // A day that its month does not have is another one.
+        (moment.compact() == text).then_some(moment)
     }
 }
 
@@ -225,6 +245,14 @@ mod tests {
             assert_eq!(Moment(seconds).to_string(), date);
         }
         assert_eq!(Moment(1_709_251_199).compact(), "20240229-235959");
+        for seconds in (0..4_000_000_000).step_by(7_654_321) {
+            assert_eq!(Moment::of_compact(&Moment(seconds).compact()), Some(Moment(seconds)));
+        }
+        for wrong in
+            ["20230229-000000", "20241301-000000", "20240229-240000", "2024", "20240229-2359590", "x0240229-235959"]
+        {
+            assert_eq!(Moment::of_compact(wrong), None, "{wrong}");
+        }
         assert!(Moment(u64::MAX).to_string().ends_with(" UTC"), "a journal may hold any number");
     }
 }

@@ -53,6 +53,10 @@ trait Compiler: Sync {
     /// Ends a member before another state of etcd is put back, and puts aside what it has of this one; the host stays set
     /// up, and what it needs to begin or to join is there. Nothing where it goes on meanwhile.
     fn stand_down(&self, server: bool) -> Option<Recipe>;
+    /// Gives what a server keeps beside the datastore, where that is on the host and does not come with a snapshot.
+    fn keys(&self, _node: &NodePlan<'_>) -> Option<Recipe> {
+        None
+    }
     /// Starts a new cluster on a server with what was saved of etcd, where this version can do that.
     fn restore(&self, context: &Context<'_>, node: &NodePlan<'_>) -> Option<Recipe>;
 }
@@ -136,6 +140,7 @@ impl Recipes {
             upgrade: Arc::new(compiler.upgrade(context, node)),
             leave: if server { self.leaving.server.clone() } else { self.leaving.agent.clone() },
             snapshot: saves.then(|| Arc::new(compiler.snapshot(context, node))),
+            keys: if server { compiler.keys(node).map(Arc::new) } else { None },
             restore: if saves { compiler.restore(context, node).map(Arc::new) } else { None },
             stand_down: if self.etcd { compiler.stand_down(server).map(Arc::new) } else { None },
         }

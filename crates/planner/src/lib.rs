@@ -25,6 +25,7 @@ mod keepalived;
 pub mod lower;
 pub mod only;
 pub mod plan;
+pub mod retention;
 pub mod rules;
 mod turns;
 mod upgrades;

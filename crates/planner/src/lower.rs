@@ -107,6 +107,7 @@ pub(crate) fn meaning(file: &ClusterFile) -> Desired {
         without_backup: false,
         from_scratch: false,
         restores: None,
+        bundle: None,
         missing: missing::missing(file),
         drift,
         drain_timeout: spec.maintenance.drain_timeout,

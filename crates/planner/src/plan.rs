@@ -7,6 +7,7 @@
 mod applications;
 mod backups;
 mod balancing;
+mod bundle;
 mod cautions;
 mod clean;
 mod cloud;
@@ -93,7 +94,10 @@ fn at_once(desired: &Desired, observed: &Observed, ask: &Ask) -> Plan {
             clean::plan(&mut draft, observed);
             draft
         }
-        Ask::Backup => saving::backup(desired, observed),
+        Ask::Backup => match &desired.bundle {
+            Some(bundle) => bundle::plan(desired, observed, bundle),
+            None => saving::backup(desired, observed),
+        },
         Ask::Reboot(nodes) => reboot::plan(desired, observed, nodes),
         Ask::RebootNeeded(nodes) => {
             let (draft, those) = reboot::needed(desired, observed, nodes);

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use kubewright_engine::{Begun, EngineError, Request, RunReport, Stop, engine};
+use kubewright_model::bundle::DesiredBundle;
 use kubewright_model::desired::{Desired, Saved};
 use kubewright_model::diagnostic::nearest;
 use kubewright_model::event::{EVENT_FORMAT, Event, Record, RunEnd};
@@ -15,6 +16,7 @@ use kubewright_model::plan::{Action, Ask, Plan};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::take::{taken, taking};
+use crate::arguments::backup::Make;
 use crate::arguments::restore::Restore;
 use crate::arguments::{self, Arguments, Change, Destroy, Output, Reboot, Rebuild};
 use crate::problem::{self, Done, Problem, listed};
@@ -142,6 +144,18 @@ pub(super) fn repair(
     let (file, yes, output) = (doctor.file.as_path(), doctor.yes, doctor.output);
     let (only, approved, what) = (Vec::new(), None, "doctor --fix");
     carry_out(arguments, Wish { file, desired, ask, only, approved, yes, detail: detail(true), output, what })
+}
+
+pub(super) fn backup(
+    arguments: &Arguments,
+    make: &Make,
+    bundle: DesiredBundle,
+    desired: Desired,
+) -> Result<Done, Problem> {
+    let desired = Desired { bundle: Some(Box::new(bundle)), ..desired };
+    let (file, yes, detail, output) = (make.file.as_path(), make.yes, detail(make.full), make.output);
+    let (ask, only, approved, what) = (Ask::Backup, Vec::new(), None, "backup");
+    carry_out(arguments, Wish { file, desired, ask, only, approved, yes, detail, output, what })
 }
 
 pub(super) fn replace(arguments: &Arguments, replace: &arguments::Replace) -> Result<Done, Problem> {
@@ -325,6 +339,15 @@ fn agreed(cluster: &ClusterName, plan: &Plan) -> Result<(), Problem> {
     if answered(&question).is_some_and(|answer| agrees(&answer, word)) { Ok(()) } else { Err(refused()) }
 }
 
+/// Asks whether something is meant, on a terminal. Where nobody can answer, nothing is done.
+pub(super) fn agreed_to(question: &str) -> Result<(), Problem> {
+    let refused = || Problem::new(Done::Blocked, "nobody agreed; nothing was touched");
+    if !std::io::stdin().is_terminal() {
+        return Err(refused().hint("run it on a terminal, or with `--yes`"));
+    }
+    if answered(question).is_some_and(|answer| agrees(&answer, "y")) { Ok(()) } else { Err(refused()) }
+}
+
 /// Whether an answer is the word that was asked for. `y` has many forms, a cluster's name has one.
 fn agrees(answer: &str, word: &str) -> bool {
     match word {
@@ -393,6 +416,7 @@ fn ended(report: &RunReport, wish: &Wish<'_>, again: &str) -> Done {
         // What is left to start again is asked of the hosts; whom it has drained comes back first.
         Ask::Reboot(_) | Ask::RebootNeeded(_) => return rebooted(report, again),
         Ask::Restore => "restore latest",
+        Ask::Backup => "backup",
         _ => "apply",
     };
     // Nor is what was left out on purpose to be done now.

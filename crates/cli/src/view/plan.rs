@@ -34,13 +34,14 @@ enum Mark {
 impl Mark {
     fn of(step: &Step) -> Self {
         match &step.action {
-            Action::CreateMachine(_) | Action::TakeSnapshot { .. } => Self::Adds,
+            Action::CreateMachine(_) | Action::TakeSnapshot { .. } | Action::PackBundle(_) => Self::Adds,
             Action::DeleteMachine { .. }
             | Action::DeleteLoadBalancer { .. }
             | Action::DeleteResource { .. }
             | Action::DeleteStray { .. }
             | Action::DeleteBackupJob { .. }
             | Action::DeleteSnapshots { .. }
+            | Action::PruneBundles { .. }
             | Action::DeleteObjects(_)
             | Action::RemoveRelease { .. }
             | Action::ForgetMember(_) => Self::Removes,

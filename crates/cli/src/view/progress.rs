@@ -38,6 +38,8 @@ pub(crate) struct Progress {
     destroys: bool,
     /// It repairs what doctor has found; what came of that, doctor looks for.
     repairs: bool,
+    /// A backup is made.
+    saves: bool,
     /// What hosts tell of how they were left: what they keep of what was to go, and why.
     told: Vec<String>,
     /// They keep something.
@@ -66,6 +68,7 @@ impl Progress {
             pretend,
             destroys,
             repairs: false,
+            saves: false,
             told,
             keeps,
             chosen,
@@ -93,6 +96,7 @@ impl Progress {
                 self.chosen = !only.is_empty();
                 self.destroys = *ask == Ask::Destroy;
                 self.repairs = matches!(ask, Ask::Repair(_));
+                self.saves = *ask == Ask::Backup;
                 self.bar.set_length(u64::try_from(*steps).unwrap_or(0));
                 let pretend = if *simulated { paint(PRETEND, " (simulated)") } else { String::new() };
                 self.line(format!("{} {run}: {}{pretend}", paint(HEAD, "run"), counted(*steps, "step")));
@@ -154,6 +158,7 @@ impl Progress {
         match (self.destroys, self.chosen) {
             _ if self.unproven => "✓ everything is built as the spec says, and not all of its checks hold",
             _ if self.repairs => "✓ it is done; doctor looks once more",
+            _ if self.saves => "✓ everything is saved",
             (true, _) if self.keeps => "✓ what was ours is gone, but for what hosts keep",
             (true, _) => "✓ everything that was ours is gone",
             (false, true) => "✓ what was chosen is as the spec says",

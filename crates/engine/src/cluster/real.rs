@@ -48,7 +48,7 @@ use self::objects::{GOING, Others};
 use self::reach::{Away, Reach, Session};
 pub(crate) use self::reach::{KEPT as KUBECONFIG, SERVER_NAME};
 use self::watch::{Lost, Watches, collections};
-use super::{Bound, Checked, ClusterApi, ClusterError, ImageSeen, PodLogs};
+use super::{Bound, Checked, ClusterApi, ClusterError, Each, ImageSeen, PodLogs};
 use crate::store::Store;
 use crate::vault::Vault;
 use crate::world::doors::Doors;
@@ -301,6 +301,20 @@ impl ClusterApi for RealCluster {
         let session = self.session().await?;
         let wire = vault::Proxy { client: &session.client, wish };
         self.heed(Vault { wire: &wire, keys: &self.vault_keys(), wish }.settle(tell).await)
+    }
+
+    async fn each_object(&self, each: Each<'_>) -> Result<Vec<(String, String)>, ClusterError> {
+        let session = self.session().await?;
+        self.heed(look::each_object(&session.client, each).await)
+    }
+
+    async fn vault_snapshot(
+        &self,
+        wish: &DesiredVault,
+        to: &mut std::fs::File,
+    ) -> Result<Option<String>, ClusterError> {
+        let session = self.session().await?;
+        self.heed(vault::snapshot(&session.client, wish, &self.vault_keys(), to).await)
     }
 
     async fn changed(&self, condition: &Condition, pause: Duration) {

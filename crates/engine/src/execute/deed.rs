@@ -11,6 +11,7 @@ macro_rules! patiently {
 }
 
 mod applications;
+mod bundle;
 mod machines;
 mod membership;
 mod reboot;
@@ -258,6 +259,8 @@ impl<'a> Hands<'a> {
             | Action::ConfigureVault(_) => self.on_cluster(action, tell).await,
             Action::Wait { condition, timeout } => self.wait(condition, *timeout, tell).await,
             Action::SettleApplications(wish) => self.settle(wish, tell).await,
+            Action::PackBundle(bundle) => self.pack(bundle, tell).await,
+            Action::PruneBundles { from, keep, newest } => self.prune(from, keep, newest, tell).await,
         }
     }
 

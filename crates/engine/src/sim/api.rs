@@ -1,8 +1,12 @@
 //! A Kubernetes API and Helm, good enough for plans, status and checks.
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
 
 use async_trait::async_trait;
+use base64::prelude::{BASE64_STANDARD, Engine as _};
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use kubewright_hosts::Holes;
 use kubewright_model::applications::{ApplicationSeen, Remedy};
 use kubewright_model::condition::Condition;
@@ -23,7 +27,7 @@ use super::kubernetes::{Installed, Kept};
 use super::machines::mishap;
 use super::state::State;
 use super::{DataCentre, addresses, papers, timing};
-use crate::cluster::{Checked, ClusterApi, ClusterError};
+use crate::cluster::{Checked, ClusterApi, ClusterError, Each};
 
 /// Charts that bring kinds of their own, by the kinds' group.
 const BRINGS: [(&str, &str); 8] = [
@@ -305,6 +309,29 @@ impl ClusterApi for Api {
         self.centre.at_present().forget(node, now).map_err(|why| refused(format!("node {node}"), why))
     }
 
+    async fn each_object(&self, each: Each<'_>) -> Result<Vec<(String, String)>, ClusterError> {
+        self.request("kubernetes list").await?;
+        let (objects, releases, unlisted) = {
+            let state = self.centre.at_present();
+            let objects: Vec<Value> = state.cluster.objects.values().map(|kept| kept.manifest.0.clone()).collect();
+            let releases: Vec<Value> = state.cluster.releases.values().map(kept_by_helm).collect();
+            (objects, releases, state.cluster.unlisted.clone())
+        };
+        let failed = |why: String| refused("an object", why);
+        objects.iter().chain(&releases).try_for_each(|object| each(object).map_err(failed))?;
+        Ok(unlisted.into_iter().collect())
+    }
+
+    async fn vault_snapshot(
+        &self,
+        _wish: &DesiredVault,
+        to: &mut std::fs::File,
+    ) -> Result<Option<String>, ClusterError> {
+        self.request("kubernetes proxy").await?;
+        let written = to.write_all(b"simulated snapshot of Vault\n");
+        written.map(|()| None).map_err(|error| refused("Vault", error.to_string()))
+    }
+
     async fn applications(&self) -> Result<Vec<ApplicationSeen>, ClusterError> {
         self.request("kubernetes check").await?;
         let now = self.centre.now();
@@ -540,4 +567,26 @@ impl State {
             kube_proxy: self.cluster.kube_proxy.clone(),
         }
     }
+}
+
+/// A release as Helm keeps it, as much of it as is told of one.
+fn kept_by_helm(release: &Installed) -> Value {
+    let content = json!({
+        "name": release.name,
+        "namespace": release.namespace,
+        "version": 1,
+        "info": { "status": if release.deployed { "deployed" } else { "failed" } },
+        "chart": { "metadata": { "name": release.chart, "version": release.version } },
+        "config": release.values,
+    });
+    let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
+    let packed = packed.write_all(content.to_string().as_bytes()).and_then(|()| packed.finish()).unwrap_or_default();
+    let text = BASE64_STANDARD.encode(BASE64_STANDARD.encode(packed));
+    json!({
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": { "name": format!("sh.helm.release.v1.{}.v1", release.name), "namespace": release.namespace },
+        "type": "helm.sh/release.v1",
+        "data": { "release": text },
+    })
 }

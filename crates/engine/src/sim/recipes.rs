@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use kubewright_hosts::{Holes, HostError, Report};
+use kubewright_model::bundle::KEYS;
 use kubewright_model::digest::Digest;
 use kubewright_model::ids::NodeName;
 use kubewright_model::net::HostPort;
@@ -250,6 +251,10 @@ impl Ssh {
         let mut gave = Holes::new();
         for output in &recipe.gives {
             let kind = self.on(host, |machine| Kind::on(machine));
+            if output.hole.as_str() == KEYS {
+                gave.insert(output.hole.clone(), self.keys(host)?);
+                continue;
+            }
             let known = output.file == kind.kubeconfig() || output.file == AUTHORITY && kind == Kind::Kubeadm;
             if !known || !self.centre.at_present().serves(host, now) {
                 return Err(failed(host, &output.file, "No such file or directory".into()));

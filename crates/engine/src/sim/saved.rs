@@ -3,6 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use kubewright_hosts::{Holes, HostError};
 use kubewright_model::ids::{HoleName, NodeName};
 use kubewright_model::recipe::{Recipe, SNAPSHOT};
@@ -42,6 +45,20 @@ impl Ssh {
         let cluster = state.cluster.clone();
         state.saved.insert(path.clone(), cluster);
         [(HoleName::new(SNAPSHOT), Secret::new(path))].into()
+    }
+
+    /// What a server keeps beside its datastore, as its script gives it.
+    pub(super) fn keys(&self, host: &NodeName) -> Result<Secret, HostError> {
+        let unread = |error: std::io::Error| failed(host, "reading keys", error.to_string());
+        let mut archive = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::fast()));
+        for (path, text) in [("token", "simulated token\n"), ("tls/server-ca.key", "simulated key\n")] {
+            let mut header = tar::Header::new_gnu();
+            header.set_size(text.len() as u64);
+            header.set_mode(0o600);
+            archive.append_data(&mut header, path, text.as_bytes()).map_err(unread)?;
+        }
+        let packed = archive.into_inner().and_then(GzEncoder::finish).map_err(unread)?;
+        Ok(Secret::new(BASE64_STANDARD.encode(packed)))
     }
 
     /// A file that was saved goes to the host.

@@ -45,6 +45,10 @@ impl Store for MemoryStore {
         Ok(())
     }
 
+    fn secrets(&self, cluster: &ClusterName) -> Result<Vec<String>, StoreError> {
+        Ok(self.secret_names(cluster))
+    }
+
     fn foundation(&self, cluster: &ClusterName) -> Result<Option<Foundation>, StoreError> {
         Ok(self.kept().foundations.get(cluster).cloned())
     }

@@ -90,6 +90,21 @@ impl Store for FolderStore {
         write_whole(&self.secret_path(cluster, name), secret.expose().as_bytes())
     }
 
+    fn secrets(&self, cluster: &ClusterName) -> Result<Vec<String>, StoreError> {
+        let folder = self.root.join(cluster.as_str()).join("secrets");
+        let entries = match fs::read_dir(&folder) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(source) => return Err(file("cannot list", &folder, source)),
+        };
+        let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+        // What is beside a secret while it is written is none.
+        let names = names.filter(|name| !name.ends_with(".new"));
+        let mut names: Vec<String> = names.map(|name| name.replace("%2F", "/").replace("%25", "%")).collect();
+        names.sort();
+        Ok(names)
+    }
+
     fn foundation(&self, cluster: &ClusterName) -> Result<Option<Foundation>, StoreError> {
         let path = self.root.join(cluster.as_str()).join(FOUNDATION);
         let malformed = |why: String| StoreError::Malformed { path: path.display().to_string(), line: 1, why };

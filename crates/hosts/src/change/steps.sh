@@ -100,6 +100,7 @@ KW_END
 kw_give() {
   if [ -f "$KW_ROOT$2" ]; then
     printf 'g %s %s\n' "$1" "$(base64 <"$KW_ROOT$2" | tr -d '\n')"
+    [ "$3" != once ] || rm -f -- "$KW_ROOT$2"
   else
     printf 'g %s missing\n' "$1"
     return 1

@@ -36,6 +36,7 @@ fn kubeconfig() -> Output {
         hole: "cluster/kubeconfig".into(),
         file: "/etc/rancher/k3s/k3s.yaml".into(),
         replace: vec![("https://127.0.0.1:6443".into(), Text::known("https://").and_hole("cluster/endpoint"))],
+        once: false,
     }
 }
 

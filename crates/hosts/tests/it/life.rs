@@ -156,6 +156,7 @@ async fn a_recipe_waits_tells_and_gives() {
             hole: "cluster/config".into(),
             file: "/run/config".into(),
             replace: vec![("inside".into(), Text::known("outside"))],
+            once: false,
         }],
     };
     let told = std::sync::Mutex::new(Vec::new());

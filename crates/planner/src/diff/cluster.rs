@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use kubewright_model::bundle::Canary;
 use kubewright_model::change::FieldChange;
 use kubewright_model::desired::{Desired, DesiredMember, DesiredRelease};
 use kubewright_model::digest::Digest;
@@ -99,7 +100,9 @@ fn unwanted<'a>(desired: &Desired, seen: &'a ClusterSeen) -> impl Iterator<Item 
         .iter()
         .flat_map(|group| group.manifests.iter().filter_map(|manifest| manifest.id().ok()))
         .collect();
-    seen.objects.keys().filter(move |id| !wanted.contains(id))
+    // What tells which backup is the newest is no spec's.
+    let canary = Canary::id();
+    seen.objects.keys().filter(move |id| !wanted.contains(id) && **id != canary)
 }
 
 /// What differs between a release that is wished and the one that is there.

@@ -263,6 +263,10 @@ impl Compiler for Program {
         Some(leave::stand_down(self, server))
     }
 
+    fn keys(&self, _node: &NodePlan<'_>) -> Option<Recipe> {
+        Some(self.kept_keys())
+    }
+
     fn restore(&self, context: &Context<'_>, node: &NodePlan<'_>) -> Option<Recipe> {
         Some(self.begin_again(context, node))
     }

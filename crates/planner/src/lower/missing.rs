@@ -100,18 +100,12 @@ fn of_backups(file: &ClusterFile) -> Vec<Missing> {
         missing.push(blocks("backups of SQLite", "nothing saves the datastore: only etcd is saved"));
     }
     let sends = matches!(file.spec.kubernetes.distribution, Distribution::K3s | Distribution::Rke2);
-    if backup.to.as_ref().is_some_and(|to| to.s3.is_none() || !sends) {
-        missing.push(lacks("backups to another place", "snapshots of the datastore stay on the servers"));
-    }
-    if backup.objects {
-        missing.push(lacks("backups of objects", "snapshots of the datastore hold them, on the servers"));
-    }
-    if !backup.recipients.is_empty() {
-        missing.push(lacks("encrypted backups", "snapshots of the datastore lie open on the servers"));
-    }
-    let Keep { daily, weekly, monthly, .. } = backup.keep;
-    if [daily, weekly, monthly] != [0; 3] {
-        missing.push(lacks("backups kept by days, weeks and months", "only the newest are kept, as `last` says"));
+    let Keep { hourly, daily, weekly, monthly, .. } = backup.keep;
+    let bundles = backup.objects || !backup.recipients.is_empty() || [hourly, daily, weekly, monthly] != [0; 4];
+    if bundles || backup.to.as_ref().is_some_and(|to| to.s3.is_none() || !sends) {
+        let effect =
+            "its hours are those of snapshots on the servers; `kubewright backup` makes a whole one when it is run";
+        missing.push(lacks("whole backups on a schedule", effect));
     }
     missing
 }

@@ -15,7 +15,7 @@ use super::draft::Draft;
 /// Saves the datastore from a server that is healthy.
 pub(super) fn backup<'a>(desired: &'a Desired, observed: &Observed) -> Draft<'a> {
     let mut draft = Draft::new(desired);
-    match healthy(desired, observed) {
+    match healthy(desired, observed, snapshot) {
         None => {
             let message = "no server of the cluster is healthy, so there is nothing to save from";
             draft.note(Weight::Blocks, Subject::Cluster, message, "`kubewright status` tells what is wrong");
@@ -42,7 +42,7 @@ pub(super) fn first(draft: &mut Draft<'_>, observed: &Observed) {
     if matches!(observed.cluster, None | Some(Seen::Absent)) && crate::holders::nobody(desired, observed) {
         return;
     }
-    let Some((member, host, recipe)) = healthy(desired, observed) else {
+    let Some((member, host, recipe)) = healthy(desired, observed, snapshot) else {
         // One that goes on was let begin; where the old cluster still answers, it is saved as it is now.
         if observed.unfinished.is_some() {
             return;
@@ -70,7 +70,7 @@ pub(super) fn before_upgrades(draft: &mut Draft<'_>, observed: &Observed) {
     if servers.is_empty() || !saves || desired.without_backup {
         return;
     }
-    let Some((member, host, recipe)) = healthy(desired, observed) else {
+    let Some((member, host, recipe)) = healthy(desired, observed, snapshot) else {
         let message = "nothing is saved before the upgrade: no server is healthy";
         draft.note(
             Weight::Warns,
@@ -117,10 +117,18 @@ fn upgraded(step: &Step) -> Option<&NodeName> {
     }
 }
 
-/// A server that is Ready and that has something to be saved with.
-fn healthy<'a>(desired: &'a Desired, observed: &Observed) -> Option<(&'a DesiredMember, &'a DesiredHost, Arc<Recipe>)> {
+fn snapshot(member: &DesiredMember) -> Option<Arc<Recipe>> {
+    member.recipes.snapshot.clone()
+}
+
+/// A server that is Ready and that has a recipe for what is to be done.
+pub(super) fn healthy<'a>(
+    desired: &'a Desired,
+    observed: &Observed,
+    recipe: impl Fn(&DesiredMember) -> Option<Arc<Recipe>>,
+) -> Option<(&'a DesiredMember, &'a DesiredHost, Arc<Recipe>)> {
     desired.servers().find_map(|member| {
-        let recipe = member.recipes.snapshot.clone()?;
+        let recipe = recipe(member)?;
         let node = observed.cluster.as_ref()?.present()?.nodes.get(&member.name)?;
         let host = desired.hosts.iter().find(|host| host.name == member.name)?;
         // Nobody does anything on a host that was not looked at.
@@ -131,7 +139,7 @@ fn healthy<'a>(desired: &'a Desired, observed: &Observed) -> Option<(&'a Desired
     })
 }
 
-fn step(member: &DesiredMember, host: &DesiredHost, recipe: Arc<Recipe>, reason: Reason) -> Step {
+pub(super) fn step(member: &DesiredMember, host: &DesiredHost, recipe: Arc<Recipe>, reason: Reason) -> Step {
     let action = Action::RunRecipe { host: host.name.clone(), way: host.way.clone(), recipe };
     Step {
         id: StepId::new(format!("save/{}", member.name)),

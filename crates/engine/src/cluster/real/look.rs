@@ -25,12 +25,12 @@ use kubewright_model::spec::Distribution;
 use serde::de::DeserializeOwned;
 
 use super::applications;
-use super::failure::{failed, is_of_datastore};
+use super::failure::{failed, is_of_datastore, refused};
 use super::images;
 use super::kubeadm::{self, Plane};
 use super::marks::{APPLIED, CLUSTER, FIELD_MANAGER, MANAGED_BY, selector};
 use super::reach::{Heard, Session};
-use crate::cluster::ClusterError;
+use crate::cluster::{ClusterError, Each};
 
 /// Objects in one page: what `kubectl` asks for, and what the API's documentation recommends.
 const PAGE: u32 = 500;
@@ -238,6 +238,38 @@ async fn of_kind(
         }
         Err(error) => Err(failed(&format!("list of {}", kind.plural), &error)),
     }
+}
+
+/// Hands over every object that can be applied, page by page; returns kinds that could not be listed. Events are left out:
+/// they tell what has happened, and are gone within an hour.
+pub(super) async fn each_object(client: &Client, each: Each<'_>) -> Result<Vec<Unlisted>, ClusterError> {
+    let mut unlisted = Vec::new();
+    for kind in kinds(client).await?.into_iter().filter(|kind| kind.kind != "Event") {
+        let api: Api<DynamicObject> = Api::all_with(client.clone(), &kind);
+        let page = |params: ListParams| {
+            let api = api.clone();
+            async move { api.list(&params).await.map(|list| (list.metadata.continue_, list.items)) }.boxed()
+        };
+        match pages(page, &ListParams::default()).await {
+            Ok(found) => {
+                for object in found {
+                    let what = |why: String| refused(format!("an object of kind {}", kind.kind), why);
+                    let mut object = serde_json::to_value(&object).map_err(|error| what(error.to_string()))?;
+                    // A list says it once for all.
+                    object["apiVersion"] = kind.api_version.as_str().into();
+                    object["kind"] = kind.kind.as_str().into();
+                    each(&object).map_err(what)?;
+                }
+            }
+            // A kind that went away meanwhile has no objects.
+            Err(kube::Error::Api(status)) if matches!(status.code, 404 | 405) => {}
+            Err(kube::Error::Api(status)) if matches!(status.code, 500..=504) && !is_of_datastore(&status) => {
+                unlisted.push((kind_of_group(&kind.kind, &kind.group), status.message.clone()));
+            }
+            Err(error) => return Err(failed(&format!("list of {}", kind.plural), &error)),
+        }
+    }
+    Ok(unlisted)
 }
 
 /// What we have applied and is to stay: its name as we applied it, and the digest of that.

@@ -1,9 +1,12 @@
 //! The way to Vault's pods, through the API server's own proxy: nothing has to be exposed, and no program stands between.
 //! <https://kubernetes.io/docs/tasks/access-application-cluster/access-cluster-services/#manually-constructing-apiserver-proxy-urls>
 
+use std::fs::File;
+use std::io::Write as _;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use futures::AsyncReadExt as _;
 use hyper::{Request, header};
 use kube::Client;
 use kube::client::Body;
@@ -21,6 +24,8 @@ use crate::vault::{Call, Keys, Vault, Wire};
 
 /// Vault's port.
 const PORT: u16 = 8200;
+/// Where a server that leads gives what Vault keeps.
+const SNAPSHOT: &str = "sys/storage/raft/snapshot";
 
 /// The API server's proxy.
 pub(super) struct Proxy<'a> {
@@ -28,12 +33,18 @@ pub(super) struct Proxy<'a> {
     pub(super) wish: &'a DesiredVault,
 }
 
+impl Proxy<'_> {
+    fn uri(&self, pod: &str, path: &str) -> String {
+        format!("/api/v1/namespaces/{}/pods/http:{pod}:{PORT}/proxy/v1/{path}", self.wish.namespace)
+    }
+}
+
 #[async_trait]
 impl Wire for Proxy<'_> {
     async fn call(&self, pod: &str, call: Call<'_>, token: Option<&Secret>) -> Result<(u16, Value), ClusterError> {
         let (method, path, body) = call;
         let what = format!("{pod}: {path}");
-        let uri = format!("/api/v1/namespaces/{}/pods/http:{pod}:{PORT}/proxy/v1/{path}", self.wish.namespace);
+        let uri = self.uri(pod, path);
         let mut request = Request::builder().method(method).uri(uri).header("X-Vault-Request", "true");
         if let Some(token) = token {
             request = request.header("X-Vault-Token", token.expose().as_str());
@@ -74,6 +85,46 @@ impl Keys for Kept {
         let kept = self.store.keep_secret(&self.cluster, name, secret);
         kept.map_err(|error| refused(format!("secret `{name}`"), error.to_string()))
     }
+}
+
+/// Writes a snapshot of Vault's own storage, which only the server that leads gives whole; why there is none, where Vault
+/// keeps its data elsewhere. <https://developer.hashicorp.com/vault/api-docs/system/storage/raft#take-a-snapshot-of-the-raft-cluster>
+pub(super) async fn snapshot(
+    client: &Client,
+    wish: &DesiredVault,
+    keys: &Kept,
+    to: &mut File,
+) -> Result<Option<String>, ClusterError> {
+    let proxy = Proxy { client, wish };
+    let vault = Vault { wire: &proxy, keys, wish };
+    let (pod, token) = match vault.leader().await? {
+        Ok(leader) => leader,
+        Err(why) => return Ok(Some(why)),
+    };
+    let what = format!("{pod}: {SNAPSHOT}");
+    let broken = |error: std::io::Error| ClusterError::Unreachable(format!("{what}: {error}"));
+    let request = Request::get(proxy.uri(&pod, SNAPSHOT))
+        .header("X-Vault-Request", "true")
+        .header("X-Vault-Token", token.expose().as_str())
+        .body(Vec::new())
+        .map_err(|error| refused(what.as_str(), error.to_string()))?;
+    let mut answer = std::pin::pin!(client.request_stream(request).await.map_err(|error| failed(&what, &error))?);
+    let mut part = vec![0; 64 << 10];
+    let mut size = 0;
+    loop {
+        match answer.read(&mut part).await.map_err(broken)? {
+            0 => break,
+            read => {
+                size += read;
+                let written = to.write_all(part.get(..read).unwrap_or_default());
+                written.map_err(|error| refused(what.as_str(), error.to_string()))?;
+            }
+        }
+    }
+    if size == 0 {
+        return Err(refused(what.as_str(), "it gave nothing"));
+    }
+    Ok(None)
 }
 
 /// A look at it.

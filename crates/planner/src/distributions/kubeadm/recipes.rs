@@ -162,12 +162,12 @@ pub(super) fn belong(context: &Context<'_>) -> Recipe {
 
 /// The authority that every node trusts, for those that are about to join.
 pub(super) fn authority() -> Output {
-    Output { hole: "cluster/ca".into(), file: "/etc/kubernetes/pki/ca.crt".into(), replace: Vec::new() }
+    Output { hole: "cluster/ca".into(), file: "/etc/kubernetes/pki/ca.crt".into(), replace: Vec::new(), once: false }
 }
 
 /// It leads to the endpoint already.
 pub(super) fn kubeconfig() -> Output {
-    Output { hole: "cluster/kubeconfig".into(), file: ADMIN.into(), replace: Vec::new() }
+    Output { hole: "cluster/kubeconfig".into(), file: ADMIN.into(), replace: Vec::new(), once: false }
 }
 
 /// Asks whether the server itself serves, which its certificate has the address for.

@@ -165,6 +165,7 @@ impl Program {
             hole: "cluster/kubeconfig".into(),
             file: self.kubeconfig(),
             replace: vec![("https://127.0.0.1:6443".into(), Text::known(format!("https://{}", context.endpoint)))],
+            once: false,
         }
     }
 }

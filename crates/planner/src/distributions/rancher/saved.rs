@@ -2,8 +2,9 @@
 //!
 //! <https://docs.k3s.io/cli/etcd-snapshot>, <https://docs.rke2.io/datastore/backup_restore>
 
+use kubewright_model::bundle::KEYS;
 use kubewright_model::programs::RESTORE;
-use kubewright_model::recipe::{Effect, Recipe, RecipeStep};
+use kubewright_model::recipe::{Effect, Output, Recipe, RecipeStep};
 use kubewright_model::spec::Distribution;
 use kubewright_model::spec::kubernetes::API_PORT;
 
@@ -51,6 +52,31 @@ impl Program {
             version: None,
             steps: vec![shell(&script), brings],
             gives: Vec::new(),
+        }
+    }
+
+    /// What a server keeps beside its datastore, and what a snapshot opens with: the tokens, the authorities with their keys,
+    /// what Secrets are encrypted with. It is an archive in base64, in memory alone, and gone when it was read.
+    /// <https://docs.k3s.io/datastore/backup-restore>, <https://docs.rke2.io/datastore/backup_restore>
+    pub(super) fn kept_keys(&self) -> Recipe {
+        let (server, given) = (self.data("server"), format!("/run/kubewright-keys-{}", self.title().to_lowercase()));
+        let script = format!(
+            "set -eu\numask 077\ncd {server}\nset --\n\
+             for part in token agent-token node-token tls cred; do\n\
+             [ ! -e \"$part\" ] || set -- \"$@\" \"$part\"\n\
+             done\n\
+             [ $# -gt 0 ] || {{\necho 'there are no keys in {server}' >&2\nexit 1\n}}\n\
+             trap 'rm -f -- {given}.tgz {given}.part' EXIT\n\
+             tar -chzf {given}.tgz -- \"$@\"\n\
+             base64 <{given}.tgz >{given}.part\n\
+             mv -f -- {given}.part {given}"
+        );
+        Recipe {
+            title: format!("read the keys of {}", self.title()),
+            effect: Effect::Look,
+            version: None,
+            steps: vec![shell(&script)],
+            gives: vec![Output { hole: KEYS.into(), file: given, replace: Vec::new(), once: true }],
         }
     }
 

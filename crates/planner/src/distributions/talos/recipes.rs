@@ -37,7 +37,7 @@ pub(super) fn restore(context: &Context<'_>) -> Recipe {
 
 /// Talos makes an administrator's kubeconfig for whoever asks.
 fn kubeconfig() -> Vec<Output> {
-    vec![Output { hole: KUBECONFIG.into(), file: TALOS_KUBECONFIG.into(), replace: Vec::new() }]
+    vec![Output { hole: KUBECONFIG.into(), file: TALOS_KUBECONFIG.into(), replace: Vec::new(), once: false }]
 }
 
 /// A node with its configuration finds the others by itself.

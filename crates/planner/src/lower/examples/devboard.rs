@@ -38,6 +38,6 @@ fn devboard() {
         ],
     );
     // Snapshots of the datastore are taken; the export of all objects beside them is not built yet.
-    assert_eq!(missing(&example), ["backups of objects"]);
+    assert_eq!(missing(&example), ["whole backups on a schedule"]);
     assert!(example.desired.missing.iter().all(|missing| !missing.blocks));
 }

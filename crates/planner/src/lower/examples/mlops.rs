@@ -66,7 +66,7 @@ const FACTS: &[&str] = &[
 fn mlops() {
     let example = lowered(include_str!("../../../../../examples/mlops/cluster.yaml"));
     assert_facts(&example, FACTS);
-    assert_eq!(missing(&example), ["backups of objects"]);
+    assert_eq!(missing(&example), ["whole backups on a schedule"]);
     // The balancer is no node of Kubernetes.
     assert_eq!(example.desired.members.len(), 6);
 }

@@ -58,5 +58,5 @@ fn valaskjalf() {
             "spec: maintenance.updateOs = true",
         ],
     );
-    assert_eq!(missing(&example), ["backups of objects", "updates of the operating system"]);
+    assert_eq!(missing(&example), ["whole backups on a schedule", "updates of the operating system"]);
 }

@@ -1,0 +1,119 @@
+//! The command line of `kubewright backup`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use super::Output;
+
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct Backup {
+    #[command(subcommand)]
+    pub(crate) wish: Option<Wish>,
+    #[command(flatten)]
+    pub(crate) make: Make,
+}
+
+/// Make a bundle.
+#[derive(Debug, Args)]
+pub(crate) struct Make {
+    /// The spec.
+    #[arg(default_value = "cluster.yaml")]
+    pub(crate) file: PathBuf,
+    /// The folder that it goes to, in the place of the spec's destination; nothing is deleted there.
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) to: Option<PathBuf>,
+    /// Show every step with all that it does, also where many are alike.
+    #[arg(long)]
+    pub(crate) full: bool,
+    /// Do it without being asked.
+    #[arg(short, long)]
+    pub(crate) yes: bool,
+    /// In which form events are printed.
+    #[arg(long, default_value = "text")]
+    pub(crate) output: Output,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Wish {
+    /// List the bundles of the cluster, newest first.
+    #[command(after_help = "Examples:
+  kubewright backup list
+  kubewright backup list --output json | jq .bundles")]
+    List(List),
+    /// Show what a bundle says of itself: its manifest.
+    #[command(after_help = "Examples:
+  kubewright backup show latest
+  kubewright backup show ./devboard-20261122T175300Z.tar.gz.age")]
+    Show(One),
+    /// Read a bundle back to its end, and hold every file against its digest.
+    #[command(after_help = "Examples:
+  kubewright backup verify latest
+  kubewright backup verify ./devboard-20261122T175300Z.tar.gz.age
+
+Ends with 7 when the bundle is damaged, or no key here opens it.")]
+    Verify(One),
+    /// Bring a bundle to a folder of this computer, encrypted as it is.
+    #[command(after_help = "Examples:
+  kubewright backup get latest
+  kubewright backup get devboard-20261122T175300Z.tar.gz.age --into /mnt/usb")]
+    Get(Get),
+    /// Delete bundles that are more than the spec keeps.
+    #[command(after_help = "Examples:
+  kubewright backup prune             # shows what goes, and asks
+  kubewright backup prune --yes")]
+    Prune(Prune),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct From {
+    /// The spec.
+    #[arg(short, long, value_name = "FILE", default_value = "cluster.yaml")]
+    pub(crate) file: PathBuf,
+    /// The folder in which bundles are, in the place of the spec's destination.
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) from: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct List {
+    #[command(flatten)]
+    pub(crate) from: From,
+    /// In which form the answer is printed.
+    #[arg(long, default_value = "text")]
+    pub(crate) output: Output,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct One {
+    /// A file of this computer, the name of a bundle, or `latest`.
+    #[arg(value_name = "FILE|NAME|latest")]
+    pub(crate) bundle: String,
+    #[command(flatten)]
+    pub(crate) from: From,
+    /// In which form the answer is printed.
+    #[arg(long, default_value = "text")]
+    pub(crate) output: Output,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Get {
+    /// The name of a bundle, or `latest`.
+    #[arg(value_name = "NAME|latest")]
+    pub(crate) bundle: String,
+    #[command(flatten)]
+    pub(crate) from: From,
+    /// The folder that it is put in. A file that is there is not overwritten.
+    #[arg(long, value_name = "FOLDER", default_value = ".")]
+    pub(crate) into: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Prune {
+    #[command(flatten)]
+    pub(crate) from: From,
+    /// Do it without being asked.
+    #[arg(short, long)]
+    pub(crate) yes: bool,
+}
