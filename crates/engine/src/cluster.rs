@@ -126,7 +126,10 @@ pub trait ClusterApi: Send + Sync {
 
     /// Hands over every object that can be applied, with Secrets and their values; returns the kinds that could not be listed,
     /// and why.
-    async fn each_object(&self, each: Each<'_>) -> Result<Vec<(String, String)>, ClusterError>;
+    async fn each_object(&self, _each: Each<'_>) -> Result<Vec<(String, String)>, ClusterError> {
+        let why = "these hands list no objects".into();
+        Err(ClusterError::Refused { what: "all objects".into(), why, log: Vec::new() })
+    }
 
     /// Writes a snapshot of Vault; why there is none, where it keeps its data elsewhere.
     async fn vault_snapshot(

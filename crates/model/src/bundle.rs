@@ -11,7 +11,7 @@ use serde_json::json;
 use crate::digest::Digest;
 use crate::ids::{ClusterName, ObjectName, Owner};
 use crate::object::{Manifest, ObjectId};
-use crate::spec::backup::{Keep, S3, Sftp};
+use crate::spec::backup::{Keep, S3};
 use crate::spec::kubernetes::{Datastore, Distribution};
 use crate::units::Moment;
 use crate::version::Version;
@@ -111,8 +111,6 @@ pub enum Shelf {
     Folder(String),
     /// An S3 bucket.
     S3(Box<S3>),
-    /// A folder of another computer, over SSH.
-    Sftp(Box<Sftp>),
 }
 
 impl fmt::Display for Shelf {
@@ -123,7 +121,6 @@ impl fmt::Display for Shelf {
                 let folder = s3.folder.as_deref().map(|it| format!("/{}", it.trim_matches('/'))).unwrap_or_default();
                 write!(f, "s3://{}{folder} at {}", s3.bucket, s3.endpoint)
             }
-            Self::Sftp(sftp) => write!(f, "sftp://{}@{}:{}/{}", sftp.user, sftp.host, sftp.port, sftp.folder),
         }
     }
 }

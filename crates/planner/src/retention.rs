@@ -68,7 +68,23 @@ mod tests {
         .map(at)
         .to_vec();
         let keep = Keep { last: 2, hourly: 3, daily: 3, weekly: 3, monthly: 4 };
-        insta::assert_snapshot!(told(&made, &keep), @r"");
+        let expected = "\
+2026-11-22 18:00:00 UTC  last hourly daily weekly monthly
+2026-11-22 17:45:00 UTC  last hourly
+2026-11-22 17:00:00 UTC  goes
+2026-11-22 06:00:00 UTC  hourly
+2026-11-21 18:00:00 UTC  daily
+2026-11-21 06:00:00 UTC  goes
+2026-11-20 18:00:00 UTC  daily
+2026-11-16 00:00:00 UTC  goes
+2026-11-15 23:59:59 UTC  weekly
+2026-11-08 12:00:00 UTC  weekly
+2026-10-31 12:00:00 UTC  monthly
+2026-10-01 12:00:00 UTC  goes
+2026-09-30 12:00:00 UTC  monthly
+2025-12-31 12:00:00 UTC  monthly
+";
+        assert_eq!(told(&made, &keep), expected);
     }
 
     #[test]

@@ -17,7 +17,7 @@ pub mod proxmox;
 mod trust;
 
 pub use login::{HostKey, Login};
-pub use trust::Trust;
+pub use trust::{Trust, tls};
 
 use async_trait::async_trait;
 use kubewright_model::cloud::{CloudId, DesiredResource, ResourceSeen, Stray};

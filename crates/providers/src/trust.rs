@@ -25,7 +25,11 @@ pub enum Trust {
 }
 
 /// The settings of TLS for this trust.
-pub(crate) fn tls(trust: &Trust) -> Result<ClientConfig, String> {
+///
+/// # Errors
+///
+/// The authority is none, or this computer trusts nobody.
+pub fn tls(trust: &Trust) -> Result<ClientConfig, String> {
     let provider = Arc::new(ring::default_provider());
     let builder = ClientConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()

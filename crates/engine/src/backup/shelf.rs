@@ -1,7 +1,8 @@
-//! Where bundles are kept: a folder, a bucket, a folder of another computer. What these have in common is little, and all
+//! Where bundles are kept: a folder, a bucket. What these have in common is little, and all
 //! that is needed: nothing is ever written over a bundle, and what is there can be listed, read and deleted by name.
 
 mod folder;
+mod s3;
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -11,6 +12,7 @@ use async_trait::async_trait;
 use kubewright_model::bundle::Shelf;
 
 pub use self::folder::Folder;
+pub use self::s3::Bucket;
 use crate::holes;
 use crate::places::Places;
 use crate::retry::MayPass;
@@ -65,8 +67,15 @@ impl MayPass for ShelfError {
 pub fn open(shelf: &Shelf, places: &Places) -> Result<Box<dyn Bundles>, String> {
     match shelf {
         Shelf::Folder(folder) => Ok(Box::new(Folder::new(path(folder, places)))),
-        Shelf::S3(_) => Err("this version has no hands for S3".into()),
-        Shelf::Sftp(_) => Err("this version has no hands for SFTP".into()),
+        Shelf::S3(s3) => {
+            let key = |what: &str, place| holes::read(place, places).map_err(|why| format!("{what}: {why}"));
+            let (access, secret) = (key("the access key", &s3.access_key)?, key("the secret key", &s3.secret_key)?);
+            let authority = s3.ca_file.as_deref().map(|file| {
+                let file = path(file, places);
+                std::fs::read_to_string(&file).map_err(|error| format!("`caFile` {}: {error}", file.display()))
+            });
+            Ok(Box::new(Bucket::new(s3, &access, &secret, authority.transpose()?)?))
+        }
     }
 }
 

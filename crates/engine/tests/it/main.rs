@@ -7,6 +7,7 @@ mod backends;
 mod balancers;
 #[path = "../../../hosts/tests/it/booted.rs"]
 mod booted;
+mod bundles;
 mod cleartext;
 mod conflicts;
 mod conformance;

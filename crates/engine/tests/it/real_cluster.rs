@@ -243,6 +243,7 @@ async fn what_is_done_to_a_real_cluster_is_what_kubectl_sees() {
     workloads::jobs_are_done_or_say_why_not(&plane, &hands).await;
     workloads::claims_say_why_they_are_not_bound(&plane, &hands).await;
     workloads::services_say_why_they_have_no_address(&plane, &desired, &hands).await;
+    objects::every_object_is_handed_over(&plane, &hands).await;
     let empty = tempfile::tempdir().unwrap();
     let hands = hands.with_programs(empty.path());
     assert_eq!(hands.no_releases(&drop).await.as_deref(), Some("the program `helm` is not on this computer's PATH"));

@@ -26,7 +26,7 @@ pub struct Backup {
     /// How many backups are kept.
     #[serde(default)]
     pub keep: Keep,
-    /// Where to: exactly one of `folder`, `s3` and `sftp`. Without it: on the servers only.
+    /// Where to: exactly one of `folder` and `s3`. Without it: on the servers only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<Destination>,
     /// The age public keys that can open the backups.
@@ -92,41 +92,6 @@ pub struct Destination {
     /// An S3 bucket.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub s3: Option<S3>,
-    /// A folder of another computer, over SSH.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub sftp: Option<Sftp>,
-}
-
-/// A folder of another computer, over SSH.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Sftp {
-    /// The computer's address or name.
-    #[schemars(with = "forms::Host")]
-    pub host: String,
-    /// Its SSH port.
-    #[serde(default = "ssh_port")]
-    #[schemars(range(min = 1))]
-    pub port: u16,
-    /// The user.
-    #[schemars(with = "forms::LoginName")]
-    pub user: String,
-    /// The private key's file on this computer; without it, the SSH agent and the user's own keys are tried.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<forms::FilePath>")]
-    pub key_file: Option<String>,
-    /// The key that the computer must show: a public key or its SHA-256 fingerprint. Without it, the computer is taken at
-    /// its word once.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<forms::HostKey>")]
-    pub host_key: Option<String>,
-    /// The folder there. One that does not begin with `/` is in the user's home.
-    #[schemars(with = "forms::FilePath")]
-    pub folder: String,
-}
-
-fn ssh_port() -> u16 {
-    22
 }
 
 /// An S3 bucket.

@@ -94,14 +94,12 @@ fn cron(schedule: &str) -> Result<(), String> {
 }
 
 fn backup_rules(facts: &Facts<'_>, backup: &Backup, say: &mut impl FnMut(Code, SpecPath, String, &str)) {
-    if let Some(to) = &backup.to {
-        let places = [("`folder`", to.folder.is_some()), ("`s3`", to.s3.is_some()), ("`sftp`", to.sftp.is_some())];
-        let said: Vec<&str> = places.iter().filter(|(_, is)| *is).map(|(word, _)| *word).collect();
-        if said.len() != 1 {
-            let what = if said.is_empty() { "none of `folder`, `s3` and `sftp`".into() } else { said.join(" and ") };
-            let message = format!("the backup's destination has {what}");
-            say(codes::BACKUP_DESTINATION, at("backup/to"), message, "write exactly one of them");
-        }
+    if let Some(to) = &backup.to
+        && to.folder.is_some() == to.s3.is_some()
+    {
+        let what = if to.folder.is_some() { "both `folder` and `s3`" } else { "neither `folder` nor `s3`" };
+        let message = format!("the backup's destination has {what}");
+        say(codes::BACKUP_DESTINATION, at("backup/to"), message, "write exactly one of the two");
     }
     if !backup.datastore && !backup.objects && backup.machines.is_none() {
         let message = "nothing would be saved".to_string();

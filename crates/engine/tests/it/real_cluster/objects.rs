@@ -241,3 +241,32 @@ pub(super) async fn what_goes_goes_in_the_order_of_need(plane: &Plane, desired: 
     }
     plane.kubectl(&["delete", "configmap", "not-ours"]);
 }
+
+/// Everything that can be applied, with the values of Secrets, each of its kind; and no event.
+pub(super) async fn every_object_is_handed_over(plane: &Plane, hands: &RealCluster) {
+    plane.create(&[json!({ "apiVersion": "v1", "kind": "Secret", "type": "Opaque",
+        "metadata": { "name": "to-save", "namespace": "default" }, "stringData": { "password": "hunter2" } })]);
+    plane.create(&[json!({ "apiVersion": "v1", "kind": "Event", "type": "Normal", "reason": "Any", "message": "any",
+        "metadata": { "name": "not-to-save", "namespace": "default" },
+        "involvedObject": { "kind": "Secret", "name": "to-save", "namespace": "default" } })]);
+    let mut all: Vec<Value> = Vec::new();
+    let unlisted = hands
+        .each_object(&mut |object| {
+            all.push(object.clone());
+            Ok(())
+        })
+        .await
+        .unwrap();
+    assert!(unlisted.is_empty(), "{unlisted:?}");
+    let named =
+        |kind: &str, name: &str| all.iter().find(|object| object["kind"] == kind && object["metadata"]["name"] == name);
+    let secret = named("Secret", "to-save").expect("Secrets are among them");
+    assert_eq!((&secret["apiVersion"], &secret["data"]["password"]), (&json!("v1"), &json!("aHVudGVyMg==")));
+    assert!(
+        named("ClusterRole", "cluster-admin").is_some_and(|role| role["apiVersion"] == "rbac.authorization.k8s.io/v1")
+    );
+    assert!(named("Namespace", "default").is_some());
+    assert!(all.iter().all(|object| object["kind"] != "Event"));
+    let refused = hands.each_object(&mut |_| Err("the disk is full".into())).await.unwrap_err().to_string();
+    assert!(refused.contains("the disk is full"), "{refused}");
+}
