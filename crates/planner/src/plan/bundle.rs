@@ -23,7 +23,8 @@ pub(super) fn plan<'a>(desired: &'a Desired, observed: &Observed, bundle: &Desir
     let mut needs = vec![draft.add(canary(desired, bundle))];
     match saving::healthy(desired, observed, |member| member.recipes.snapshot.clone()) {
         Some((member, host, recipe)) => {
-            let saves = Step { needs: needs.clone(), ..saving::step(member, host, recipe, Reason::Asked("backup".into())) };
+            let saves =
+                Step { needs: needs.clone(), ..saving::step(member, host, recipe, Reason::Asked("backup".into())) };
             needs.push(draft.add(saves));
         }
         None if desired.kubernetes.datastore != Datastore::Etcd => {

@@ -12,13 +12,13 @@ use kubewright_model::units::Moment;
 
 use crate::yard::Yard;
 
-const SPEC: &str = include_str!("../scenarios/054-backup.txt");
+const SPEC: &str = include_str!("../../scenarios/054-backup.txt");
 
 const STEPS: &str = "\
 apply the canary (1 object)
 save a snapshot of etcd on server-1 ← objects/canary
 read the keys of K3s on server-1
-pack NAME into FOLDER ← keys/server-1, objects/canary, snapshot/server-1
+pack NAME into FOLDER ← keys/server-1, objects/canary, save/server-1
 delete bundles that are not kept any more from FOLDER ← bundle
 ";
 
