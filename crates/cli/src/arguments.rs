@@ -1,9 +1,9 @@
 //! The command line.
 
 pub(crate) mod backup;
+pub(crate) mod doctor;
 pub(crate) mod drift;
 pub(crate) mod enter;
-pub(crate) mod doctor;
 pub(crate) mod restore;
 pub(crate) mod secrets;
 

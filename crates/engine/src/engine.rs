@@ -1,8 +1,8 @@
 //! The few methods that every front end calls.
 
 mod access;
-mod enter;
 mod doctor;
+mod enter;
 mod patience;
 mod proof;
 mod read;

@@ -48,7 +48,7 @@ fn show(arguments: &Arguments, wish: &Look, plan: &Plan) -> Result<(), Problem> 
         return print_json_of(arguments.simulated.is_some(), &answer);
     }
     for note in plan.notes.iter().filter(|note| note.weight > kubewright_model::plan::Weight::Tells) {
-        words(&[note.clone()]).iter().for_each(|line| remark!("{line}"));
+        words(std::slice::from_ref(note)).iter().for_each(|line| remark!("{line}"));
     }
     match differences.as_slice() {
         [] if plan.is_blocked() => {}

@@ -115,11 +115,11 @@ fn a_node_whose_pods_may_not_go_takes_pods_again() {
         (report, records, yard.plan(&Ask::Apply, &[]).await.0)
     });
     assert_eq!(report.unwrap().end, RunEnd::Failed);
-    let told = records.iter().filter_map(|record| match &record.event {
+    let mut told = records.iter().filter_map(|record| match &record.event {
         Event::StepTells { step, message } if step.as_str() == "drain/agent-1" => Some(message.as_str()),
         _ => None,
     });
-    assert_eq!(told.last(), Some("agent-1 takes pods again"));
+    assert_eq!(told.next_back(), Some("agent-1 takes pods again"));
     let cluster = seen.cluster.as_ref().and_then(Seen::present).unwrap();
     assert!(!cluster.nodes[&NodeName::new("agent-1")].cordoned);
     let outcomes = outcomes(&records);

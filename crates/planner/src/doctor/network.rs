@@ -62,7 +62,7 @@ fn lets_in(papers: &Papers, port: u16, protocol: &str) -> Option<(bool, Vec<Stri
             || (line.contains("--dport") && line.contains(&format!("--dport {port} ")))
     };
     let lines: Vec<&str> = papers.lines("firewall").map(str::trim).collect();
-    let ufw = lines.iter().any(|line| *line == "Status: active");
+    let ufw = lines.contains(&"Status: active");
     let firewalld = lines.iter().any(|line| line.starts_with("ports:"));
     let drops = lines.iter().any(|line| *line == "-P INPUT DROP" || *line == "-P INPUT REJECT");
     if !ufw && !firewalld && !drops {

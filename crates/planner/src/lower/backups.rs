@@ -116,7 +116,7 @@ mod tests {
 
     #[test]
     fn only_what_is_kept_is_told() {
-        let all = Keep { last: 3, daily: 7, weekly: 0, monthly: 2 };
+        let all = Keep { last: 3, hourly: 0, daily: 7, weekly: 0, monthly: 2 };
         assert_eq!(keep(&all), "keep-daily=7,keep-last=3,keep-monthly=2");
     }
 }

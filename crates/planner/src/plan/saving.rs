@@ -96,7 +96,7 @@ pub(super) fn while_it_answers(draft: &mut Draft<'_>, observed: &Observed) {
     if draft.steps.is_empty() || desired.without_backup || observed.unfinished.is_some() {
         return;
     }
-    let Some((member, host, recipe)) = healthy(desired, observed) else {
+    let Some((member, host, recipe)) = healthy(desired, observed, snapshot) else {
         let message = "no server is healthy, so what is there now is not saved first";
         let help = "etcd's data are put aside on the servers' disks, where there is room";
         draft.note(Weight::Warns, Subject::Cluster, message, help);

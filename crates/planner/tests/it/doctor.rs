@@ -6,6 +6,8 @@
 //! at last `== finds` with a line `CHECK: PLACE` for each cause, and what follows from it indented below.
 //! `KW_EXPECT=write` writes what is found.
 
+#![expect(clippy::disallowed_methods, reason = "the planner reads no files and no settings, its tests do")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;

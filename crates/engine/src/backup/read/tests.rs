@@ -154,7 +154,8 @@ fn what_is_encrypted_well_is_still_held_against_its_manifest() {
         |files: &[(&str, &[u8])]| verify(forged(&recipient, files).as_slice(), &keys).err().map(|why| why.to_string());
     let one = manifest(1, vec![file("spec/a", b"a")]);
     assert_eq!(told(&[(MANIFEST, &one), ("spec/a", b"a")]), None);
-    let cases: [(&str, Vec<(&str, &[u8])>); 6] = [
+    type Files<'f> = Vec<(&'f str, &'f [u8])>;
+    let cases: [(&str, Files<'_>); 6] = [
         ("spec/a: it has another digest", vec![(MANIFEST, &one), ("spec/a", b"b")]),
         ("spec/a: it has another size", vec![(MANIFEST, &one), ("spec/a", b"aa")]),
         ("spec/a: the manifest names it, and it is not there", vec![(MANIFEST, &one)]),
