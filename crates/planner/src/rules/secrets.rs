@@ -128,7 +128,7 @@ fn of_addons<'a>(facts: &Facts<'a>) -> Vec<Place<'a>> {
     all
 }
 
-/// Objects of Kubernetes, and backups.
+/// Objects of Kubernetes, backups, and who is told of drift.
 fn of_the_rest<'a>(facts: &Facts<'a>) -> Vec<Place<'a>> {
     let spec = facts.spec;
     let mut all: Vec<Place<'a>> = Vec::new();
@@ -141,6 +141,10 @@ fn of_the_rest<'a>(facts: &Facts<'a>) -> Vec<Place<'a>> {
     let s3 = spec.backup.as_ref().and_then(|backup| backup.to.as_ref()?.s3.as_ref());
     all.push((s3.map(|s3| &s3.access_key), at("backup/to/s3/accessKey"), Outside));
     all.push((s3.map(|s3| &s3.secret_key), at("backup/to/s3/secretKey"), Outside));
+    let drift = spec.maintenance.drift.as_ref();
+    all.push((drift.and_then(|drift| drift.webhook.as_ref()), at("maintenance/drift/webhook"), Outside));
+    let password = drift.and_then(|drift| drift.email.as_ref()?.password.as_ref());
+    all.push((password, at("maintenance/drift/email/password"), Outside));
     all
 }
 
@@ -229,6 +233,6 @@ mod tests {
     fn every_place_of_a_secret_is_known() {
         let schema = kubewright_model::spec::schema::json_schema().to_string();
         let places = schema.matches("#/$defs/SecretRef").count();
-        assert_eq!(places, 32, "a field for a secret came or went: correct `references`, then this number");
+        assert_eq!(places, 34, "a field for a secret came or went: correct `references`, then this number");
     }
 }
