@@ -148,7 +148,9 @@ impl Progress {
             self.keeps |= !message.starts_with(LISTENS);
         }
         // Where a datastore is saved, somebody will look for it.
-        if let Some(("snapshot", host)) = step.as_str().split_once('/').filter(|_| message.starts_with(SAVED)) {
+        let (mut words, saved) = (step.as_str().rsplit('/'), message.starts_with(SAVED));
+        // What is on the way to another version has that before its deed.
+        if let (Some(host), Some("save"), true) = (words.next(), words.next(), saved) {
             self.told.push(format!("{host}: {message}"));
         }
     }

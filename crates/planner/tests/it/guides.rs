@@ -174,7 +174,8 @@ fn unknown(reference: &str, command: &str) -> Option<String> {
         true => reference,
         false => reference.split("\n## kubewright ").find(|page| page.lines().next() == Some(name))?,
     };
-    let flags = words.iter().filter(|word| word.starts_with("--"));
+    // What stands behind `--` is another program's.
+    let flags = words.iter().take_while(|word| **word != "--").filter(|word| word.starts_with("--"));
     let mut strange = flags.filter(|flag| !page.split_whitespace().any(|word| word.trim_end_matches(',') == **flag));
     strange.next().map(|flag| format!("kubewright {name} has no {flag}"))
 }

@@ -1,3 +1,5 @@
+//! What is read back is whole, ours and open to us, or refused with the reason.
+
 use std::fs::File;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
