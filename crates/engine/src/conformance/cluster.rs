@@ -14,7 +14,7 @@ use super::{Broken, Rule, Verdict, broken, rule, that};
 use crate::cluster::{ClusterApi, ClusterError};
 
 /// The rules, in the order of their numbers.
-pub const RULES: [Rule; 12] = [
+pub const RULES: [Rule; 13] = [
     rule("C1", "`observe` of a cluster that answers MUST show all of its nodes"),
     rule("C2", "`observe` MUST be absent only where every server was reached and none serves, and unknown otherwise"),
     rule("C3", "`apply` MUST make its objects visible with the digest of what was applied"),
@@ -27,6 +27,7 @@ pub const RULES: [Rule; 12] = [
     rule("C10", "`install` MUST NOT take over a release that does not carry the mark"),
     rule("C11", "`check` of what does not hold MUST say what was seen, and MUST NOT be an error"),
     rule("C12", "`mark` MUST leave a node's other labels and taints as they are, and say whether anything changed"),
+    rule("C13", "`lists` MUST NOT show what is in a Secret, and MUST be unknown where a server cannot be reached"),
 ];
 
 /// Hands, and what their world offers for the checks.
@@ -59,6 +60,7 @@ pub async fn check(case: Case<'_>) -> Vec<Broken> {
         foreign_release(case).await,
         does_not_hold(case).await,
         marked(case).await,
+        listed(case).await,
     ];
     broken(&RULES, verdicts)
 }
@@ -229,4 +231,16 @@ async fn marked(case: Case<'_>) -> Verdict {
     case.hands.mark(&taken).await.map_err(told)?;
     let end = node().await?;
     that(end.labels == before.labels && end.taints == before.taints, || format!("{before:?} became {end:?}"))
+}
+
+async fn listed(case: Case<'_>) -> Verdict {
+    let lists = case.hands.lists(case.desired).await;
+    let Some(lists) = lists.present() else { return Err(format!("{lists:?}")) };
+    let nodes = lists.of("nodes").len();
+    that(nodes >= case.desired.members.len(), || format!("{nodes} nodes are listed"))?;
+    // Helm keeps its records in Secrets, of which only the heads are listed.
+    let open = lists.of("helmreleases").iter().find(|record| record.get("data").is_some());
+    that(open.is_none() && !lists.has("secrets"), || format!("it shows what is in Secrets: {open:?}"))?;
+    let cut_off = case.cut_off.lists(case.desired).await;
+    that(cut_off.why_unknown().is_some(), || format!("a server cannot be reached: {cut_off:?}"))
 }

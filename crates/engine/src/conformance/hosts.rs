@@ -16,7 +16,7 @@ use tokio::io::AsyncReadExt as _;
 use super::{Broken, Rule, Verdict, broken, rule, that};
 
 /// The rules, in the order of their numbers.
-pub const RULES: [Rule; 13] = [
+pub const RULES: [Rule; 14] = [
     rule("H1", "`observe` MUST tell the operating system and the architecture of a host that answers"),
     rule("H2", "`observe` of a host that does not answer MUST be unknown, never absent"),
     rule("H3", "`observe` MUST show what was asked for and MAY leave out everything else"),
@@ -33,6 +33,7 @@ pub const RULES: [Rule; 13] = [
         "H13",
         "`dial` MUST connect from the host's side, and tell a place that refuses from a host that does not answer",
     ),
+    rule("H14", "`examine` MUST change nothing on a host, and MUST be unknown for one that does not answer"),
 ];
 
 /// Hands, and what their world offers for the checks.
@@ -73,6 +74,7 @@ pub async fn check(case: Case<'_>) -> Vec<Broken> {
         put_back(case, before).await,
         owned(case).await,
         dialed(case).await,
+        examined(case).await,
     ];
     broken(&RULES, verdicts)
 }
@@ -244,4 +246,14 @@ async fn dialed(case: Case<'_>) -> Verdict {
         Some(DialError::Host(error)) => that(error.may_pass(), || error.to_string()),
         other => Err(format!("a host that does not answer: {other:?}")),
     }
+}
+
+async fn examined(case: Case<'_>) -> Verdict {
+    let before = look(case, &everything(case)).await?;
+    let seen = case.hands.examine(case.host, case.way).await;
+    that(seen.present().is_some(), || format!("it answers: {seen:?}"))?;
+    let after = look(case, &everything(case)).await?;
+    that(before.files == after.files && before.units == after.units, || format!("{before:?}, then {after:?}"))?;
+    let silent = case.hands.examine(case.silent, case.silent_way).await;
+    that(silent.why_unknown().is_some(), || format!("it does not answer: {silent:?}"))
 }
