@@ -2,7 +2,8 @@
 //!
 //! `tests/scenarios/NNN-slug.txt` begins with a title. Then come `--- spec` (a cluster file), `--- world` (what is true
 //! before; the lines are described in [`world`]), `--- ask` with what is asked in the same line (`apply`, `destroy`,
-//! `rebuild`, `restore`, `backup`, `replace NAME…`, `outdated`; then perhaps `only WORD…`), `--- plan` (what is planned) and `--- runs` (what
+//! `rebuild`, `restore`, `backup`, `replace NAME…`, `outdated`, `reboot NAME…`, `reboot-needed NAME…`; then perhaps
+//! `only WORD…`), `--- plan` (what is planned) and `--- runs` (what
 //! each run came to until nothing was left to do; somebody mends faults in between). The last two are compared, or
 //! written with `UPDATE_SCENARIOS=1`.
 //!
@@ -91,6 +92,8 @@ fn parse_ask(text: &str) -> Result<Ask, String> {
         Some("backup") => Ok(Ask::Backup),
         Some("restore") => Ok(Ask::Restore),
         Some("outdated") => Ok(Ask::ReplaceOutdated),
+        Some("reboot-needed") => Ok(Ask::RebootNeeded(words.map(NodeName::from).collect())),
+        Some("reboot") => Ok(Ask::Reboot(words.map(NodeName::from).collect())),
         Some("replace") => Ok(Ask::Replace(words.map(NodeName::from).collect())),
         other => Err(format!("nobody can ask for {other:?}")),
     }
