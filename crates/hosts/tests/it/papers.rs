@@ -11,10 +11,9 @@ async fn one_round_trip_brings_all_papers() {
     let home = tempfile::tempdir().expect("a folder");
     let host = lab.host("one");
     host.sh("mkdir -p /etc/containerd && printf 'disabled_plugins = [\"cri\"]\\npassword = \"planted-password\"\\n' >/etc/containerd/config.toml");
-    let hands = hands(home.path());
-    // Who may only sudo sees as much as root.
+    // Who may only sudo sees as much as root. Hands keep one connection to a host, so each user has hands of its own.
     for user in ["root", "admin"] {
-        let Seen::Present(papers) = hands.examine(&host.name, &way(&host, user)).await else {
+        let Seen::Present(papers) = hands(home.path()).examine(&host.name, &way(&host, user)).await else {
             panic!("{user} gets in")
         };
         assert!(papers.text("df").is_some_and(|text| text.contains("Mounted on")), "{papers:?}");
@@ -25,6 +24,6 @@ async fn one_round_trip_brings_all_papers() {
         assert_eq!(config, "disabled_plugins = [\"cri\"]\n");
         assert!(papers.lacks("haproxy-check"), "there is no HAProxy");
     }
-    let nobody = hands.examine(&host.name, &way(&host, "nobody-knows")).await;
+    let nobody = hands(home.path()).examine(&host.name, &way(&host, "nobody-knows")).await;
     assert!(nobody.why_unknown().is_some(), "{nobody:?}");
 }
