@@ -60,6 +60,9 @@ pub(crate) struct Arriving {
 impl Arriving {
     /// A new file in a folder, which is made where it is not there.
     pub(crate) fn in_folder(folder: &Path) -> Result<Self, String> {
+        if folder.as_os_str().is_empty() {
+            return Err("nobody says in which folder it is kept".into());
+        }
         let failed = |error: std::io::Error| format!("{}: {error}", folder.display());
         std::fs::create_dir_all(folder).map_err(failed)?;
         let file = tempfile::Builder::new().tempfile_in(folder).map_err(failed)?;
