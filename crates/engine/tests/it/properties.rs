@@ -3,6 +3,7 @@
 //! `PROPERTIES=20` tries twenty times as many cases, and others.
 
 mod chance;
+mod histories;
 
 use std::collections::BTreeSet;
 use std::time::Duration;

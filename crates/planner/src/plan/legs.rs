@@ -2,6 +2,9 @@
 //!
 //! A leg is what an ordinary plan would do if the spec named that version, as far as it upgrades nodes; it is planned for the
 //! world that the leg before leaves behind. All else waits for the last version.
+//!
+//! Nodes that are lost or off come back in the first leg, with its version: nobody knows a host that does not answer well enough to
+//! plan what lies behind it, and a server that stayed away would skip versions. The legs after it are planned by the next run.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -11,7 +14,7 @@ use kubewright_model::desired::Desired;
 use kubewright_model::host::HostResource;
 use kubewright_model::ids::{NodeName, StepId};
 use kubewright_model::observed::{FileSeen, HostSeen, Observed, Seen};
-use kubewright_model::plan::{Action, Ask, Note, Plan, Step, Weight};
+use kubewright_model::plan::{Action, Ask, Note, Plan, Stage, Step, Weight};
 use kubewright_model::recipe::{Effect, Recipe, RecipeStep};
 use kubewright_model::version::Version;
 
@@ -30,8 +33,12 @@ pub(crate) fn legs(desired: &Desired, observed: &Observed, ask: &Ask) -> Vec<Des
 pub(super) fn plan(desired: &Desired, observed: &Observed, legs: &[Desired]) -> Plan {
     let mut seen = Cow::Borrowed(observed);
     let (mut steps, mut notes) = (Vec::new(), vec![goes_through(legs)]);
-    for leg in legs {
+    for (at, leg) in legs.iter().enumerate() {
         let plan = super::at_once(leg, &seen, &Ask::Apply);
+        let back = come_back(&plan.steps, leg, &seen);
+        if at == 0 && !back.is_empty() {
+            return first_alone(plan, desired, leg, &back);
+        }
         let kept = upgrades(plan.steps, leg, &seen);
         seen = Cow::Owned(after(&seen, &kept));
         append(&mut steps, kept, &prefix(&leg.kubernetes.version));
@@ -45,6 +52,44 @@ pub(super) fn plan(desired: &Desired, observed: &Observed, legs: &[Desired]) -> 
         }
     }
     Plan { rendered: last.rendered, ..Plan::new(desired.cluster.clone(), Ask::Apply, steps, notes) }
+}
+
+/// Nodes of the cluster that a leg has to bring back, and servers that it has to make: until they are there, nobody can tell
+/// what the next leg finds.
+fn come_back(steps: &[Step], leg: &Desired, observed: &Observed) -> BTreeSet<NodeName> {
+    let cluster = observed.cluster.as_ref().and_then(Seen::present);
+    let known: BTreeSet<&NodeName> = cluster.into_iter().flat_map(|cluster| cluster.nodes.keys()).collect();
+    let is_server = |name: &NodeName| leg.servers().any(|server| server.name == *name);
+    let brings = |step: &&Step| match &step.action {
+        Action::CreateMachine(_) | Action::StartMachine { .. } => true,
+        Action::RunRecipe { recipe, .. } => matches!(recipe.effect, Effect::JoinServer | Effect::JoinAgent),
+        _ => false,
+    };
+    let names = steps.iter().filter(brings).filter_map(|step| step.subject.node());
+    names.filter(|name| known.contains(name) || is_server(name)).cloned().collect()
+}
+
+/// The first leg as an ordinary plan, as far as it is about nodes; the others wait for the next run.
+fn first_alone(plan: Plan, desired: &Desired, leg: &Desired, back: &BTreeSet<NodeName>) -> Plan {
+    let of_nodes = |step: &Step| match step.stage {
+        Stage::Addons => false,
+        Stage::Removal => step.subject.node().is_some(),
+        _ => true,
+    };
+    let kept: Vec<Step> = plan.steps.iter().filter(|step| of_nodes(step)).cloned().collect();
+    let mut steps = Vec::new();
+    append(&mut steps, alone(&plan, &kept).steps, &prefix(&leg.kubernetes.version));
+    let names: Vec<&str> = back.iter().map(|name| name.as_str()).collect();
+    let message = format!(
+        "{} come back with {} first; the rest of the way to {} is planned when they are there",
+        names.join(", "),
+        leg.kubernetes.version,
+        desired.kubernetes.version
+    );
+    let help = Some("apply once more then".to_string());
+    let mut notes = vec![Note { weight: Weight::Warns, subject: Subject::Cluster, message, help, stages: Vec::new() }];
+    notes.extend(plan.notes.into_iter().filter(|note| note.weight == Weight::Blocks));
+    Plan::new(desired.cluster.clone(), Ask::Apply, steps, notes)
 }
 
 /// What the ids of a leg's steps begin with.

@@ -19,21 +19,34 @@ pub(crate) enum Make {
     Existing,
 }
 
+/// What makes Kubernetes of the machines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    K3s,
+    Rke2,
+    Kubeadm,
+    Talos,
+}
+
+/// One version after the other, none skipped.
+const VERSIONS: [&str; 4] = ["v1.31.4", "v1.32.1", "v1.33.1", "v1.34.1"];
+
 /// A cluster by chance.
 #[derive(Clone, Debug)]
 pub(crate) struct Shape {
     pub(crate) servers: usize,
     pub(crate) agents: usize,
     pub(crate) make: Make,
-    /// RKE2; K3s otherwise.
-    rke2: bool,
+    pub(crate) kind: Kind,
     sqlite: bool,
     cilium: bool,
     addons: bool,
-    pub(crate) version: &'static str,
+    /// Which of [`VERSIONS`].
+    pub(crate) version: usize,
     setting: u8,
 }
 
+/// A cluster of K3s or RKE2.
 pub(crate) fn shape() -> impl Strategy<Value = Shape> {
     let servers = prop_oneof![6 => Just(1_usize), 5 => Just(3), 2 => Just(5), 1 => Just(7)];
     let agents = prop_oneof![6 => 0..3_usize, 1 => 3..9_usize];
@@ -44,12 +57,36 @@ pub(crate) fn shape() -> impl Strategy<Value = Shape> {
         servers,
         agents,
         make,
-        rke2,
+        kind: if rke2 { Kind::Rke2 } else { Kind::K3s },
         sqlite: sqlite && servers == 1 && !rke2,
         cilium,
         addons,
-        version: "v1.31.4",
+        version: 0,
         setting: 0,
+    })
+}
+
+/// A small cluster of any distribution.
+pub(crate) fn any_shape() -> impl Strategy<Value = Shape> {
+    let kind = prop_oneof![
+        3 => Just(Kind::K3s),
+        2 => Just(Kind::Rke2),
+        3 => Just(Kind::Kubeadm),
+        2 => Just(Kind::Talos)
+    ];
+    let servers = prop_oneof![2 => Just(1_usize), 6 => Just(3), 1 => Just(5)];
+    (shape(), kind, servers, 0..3_usize).prop_map(|(shape, kind, servers, agents)| Shape {
+        kind,
+        servers,
+        agents,
+        sqlite: shape.sqlite && kind == Kind::K3s && servers == 1,
+        make: match (kind, shape.make) {
+            (Kind::Talos, _) => Make::Existing,
+            // kubeadm wants a kernel of its own.
+            (Kind::Kubeadm, Make::Lxc) => Make::Vm,
+            (_, make) => make,
+        },
+        ..shape
     })
 }
 
@@ -80,7 +117,7 @@ impl Shape {
         let mut shape = self.clone();
         for wish in wishes {
             match wish {
-                Wish::Upgrade => shape.version = "v1.32.1",
+                Wish::Upgrade => shape.version = (shape.version + 1).min(VERSIONS.len() - 1),
                 Wish::Setting => shape.setting += 1,
                 Wish::Addons(on) => shape.addons = *on,
                 // Hosts that exist already are nobody's to add or to take away here.
@@ -102,35 +139,63 @@ impl Shape {
         };
         let made = match self.make {
             Make::Existing => "existing: {}".to_string(),
-            Make::Lxc | Make::Vm => format!("{size}, proxmox: {{ vmids: [\"{}\"], {body} }}", range(from * 10)),
+            Make::Lxc | Make::Vm => format!("{size}, proxmox: {{ vmids: [\"{}\"], {body} }}", range(100 + from * 10)),
         };
         let addresses = format!("10.0.0.{}", range(from));
         format!("    {name}: {{ role: {role}, name: \"{name}-{{n}}\", addresses: [{addresses}], {made} }}\n")
     }
 
+    /// What the spec says of Kubernetes.
+    fn kubernetes(&self) -> String {
+        let version = VERSIONS[self.version];
+        let cilium = if self.cilium { ", cni: { cilium: { version: 1.18.3 } }" } else { "" };
+        let of_rancher = |distribution: &str, build: &str| {
+            let store = if self.sqlite { "sqlite" } else { "etcd" };
+            let config = format!("{{ kube-apiserver-arg: [max-requests-inflight=40{}] }}", self.setting);
+            format!(
+                "distribution: {distribution}, version: {version}+{build}, datastore: {store}, \
+                 endpoint: {{ host: 10.0.0.10 }}{cilium}, serverConfig: {config}"
+            )
+        };
+        match self.kind {
+            Kind::K3s => of_rancher("k3s", "k3s1"),
+            Kind::Rke2 => of_rancher("rke2", "rke2r1"),
+            Kind::Kubeadm => {
+                let cni = if self.cilium { cilium } else { ", cni: { flannel: {} }" };
+                format!("distribution: kubeadm, version: {version}, endpoint: {{ loadBalancer: api }}{cni}")
+            }
+            Kind::Talos => format!(
+                "distribution: talos, version: {version}, talos: {{ version: v1.11.5 }}, \
+                 endpoint: {{ virtualIp: {{ address: 10.0.0.5 }} }}, cni: {{ cilium: {{ version: 1.18.3 }} }}"
+            ),
+        }
+    }
+
     /// The cluster as a spec.
     pub(crate) fn spec(&self) -> String {
-        let store = if self.sqlite { "sqlite" } else { "etcd" };
-        let cni = if self.cilium { ", cni: { cilium: { version: 1.18.3 } }" } else { "" };
-        let (distribution, build) = if self.rke2 { ("rke2", "rke2r1") } else { ("k3s", "k3s1") };
-        let Self { version, setting, .. } = self;
         let mut text = format!(
-            "apiVersion: kubewright.dev/v1alpha1\nkind: Cluster\nmetadata: {{ name: lab }}\nspec:\n  kubernetes: {{ \
-             distribution: {distribution}, version: {version}+{build}, datastore: {store}, endpoint: {{ host: 10.0.0.10 }}{cni}, \
-             serverConfig: {{ kube-apiserver-arg: [max-requests-inflight=40{setting}] }} }}\n"
+            "apiVersion: kubewright.dev/v1alpha1\nkind: Cluster\nmetadata: {{ name: lab }}\nspec:\n  kubernetes: {{ {} }}\n",
+            self.kubernetes()
         );
         if self.make != Make::Existing {
             text += "  providers: { proxmox: { endpoint: \"https://pve:8006\", tokenId: root@pam!kubewright, \
                      tokenSecret: { env: TOKEN }, node: pve, ssh: { keyFile: ~/.ssh/id_ed25519 } } }\n";
         }
         text += "  network: { cidr: 10.0.0.0/24, gateway: 10.0.0.1, nameservers: [10.0.0.1] }\n";
-        text += "  hosts: { ssh: { keyFile: ~/.ssh/id_ed25519 }, packages: [curl], files: { /etc/motd: { content: hi } } }\n";
+        if self.kind != Kind::Talos {
+            let motd = format!("files: {{ /etc/motd: {{ content: \"hi {}\" }} }}", self.setting);
+            text += &format!("  hosts: {{ ssh: {{ keyFile: ~/.ssh/id_ed25519 }}, packages: [curl], {motd} }}\n");
+        }
         text += "  pools:\n";
         text += &self.pool("server", "both", self.servers, 10);
         if self.agents > 0 {
             text += &self.pool("agent", "agent", self.agents, 20);
         }
-        if self.addons {
+        if self.kind == Kind::Kubeadm {
+            text += &self.pool("balancer", "loadBalancer", 1, 5);
+            text += "  loadBalancers:\n    api: { by: haproxy, pool: balancer, targets: [server], listen: [{ port: 6443, to: 6443 }] }\n";
+        }
+        if self.addons && matches!(self.kind, Kind::K3s | Kind::Rke2) {
             text += "  namespaces: [shop]\n  ingress: { routes: { shop.lab: { to: \"shop/web:80\" } } }\n";
             text += "  addons: { certManager: {}, metallb: { pools: { lab: [10.0.0.200-210] } } }\n";
         }
