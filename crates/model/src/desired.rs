@@ -9,6 +9,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::airgap::AirGap;
 use crate::applications::DesiredApplications;
 use crate::balancer::BalancerSettings;
 use crate::bundle::DesiredBundle;
@@ -135,6 +136,10 @@ pub struct Desired {
     /// What is saved in one file beside the datastore's snapshot. No spec says so: it is asked for one run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bundle: Option<Box<DesiredBundle>>,
+    /// The bundle that everything from outside comes from, so that nothing goes to the network. No spec says so: it is asked for
+    /// one run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub airgap: Option<AirGap>,
     /// Parts of the spec that this version of the program has no hands for, by name.
     pub missing: Vec<Missing>,
 }

@@ -14,6 +14,7 @@
 //! - No decision: a type here may refuse a value that is malformed in itself, never one that is merely unwise.
 //! - A secret has no `Serialize` and no readable `Debug` ([`secret::Secret`]).
 
+pub mod airgap;
 pub mod applications;
 pub mod balancer;
 pub mod bundle;

@@ -11,6 +11,7 @@
 //! - Distributions and add-ons are compilers in here, one file each: they say what is to be done and do nothing.
 
 pub mod addons;
+pub mod airgap;
 pub mod applications;
 pub mod check;
 mod context;

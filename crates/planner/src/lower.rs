@@ -108,6 +108,7 @@ pub(crate) fn meaning(file: &ClusterFile) -> Desired {
         from_scratch: false,
         restores: None,
         bundle: None,
+        airgap: None,
         missing: missing::missing(file),
         drift,
         drain_timeout: spec.maintenance.drain_timeout,

@@ -4,6 +4,7 @@
 //! before it, so there is no graph and no cycle. Every rule that keeps a cluster alive (one voter at a time, quorum,
 //! version skew, a sliding window of agents) is here, or in `holders`, `foundation` and `turns`, which `check` goes by too.
 
+mod airgap;
 mod applications;
 mod backups;
 mod balancing;
@@ -121,6 +122,9 @@ fn at_once(desired: &Desired, observed: &Observed, ask: &Ask) -> Plan {
     }
     if asked != Ask::Destroy {
         draft.notes.splice(0..0, missing_hands(desired));
+    }
+    if let Some(gap) = &desired.airgap {
+        draft.notes.extend(airgap::notes(gap, &draft.steps, desired, observed));
     }
     let rendered = crate::diff::rendered::of_steps(&draft.steps, observed);
     Plan { rendered, ..Plan::new(desired.cluster.clone(), asked, draft.steps, draft.notes) }

@@ -113,7 +113,11 @@ fn stepping_stone(desired: &Desired, at: &Version, next: &Version) -> Option<Ver
 pub(crate) fn with_version(desired: &Desired, version: &Version) -> Option<Desired> {
     let mut file = (**desired.spec.as_ref()?).clone();
     file.spec.kubernetes.version = version.clone();
-    Some(crate::lower::meaning(&file))
+    let mut meaning = crate::lower::meaning(&file);
+    if let Some(gap) = &desired.airgap {
+        crate::airgap::seal(&mut meaning, gap);
+    }
+    Some(meaning)
 }
 
 #[cfg(test)]

@@ -49,7 +49,7 @@ fn of_cluster(file: &ClusterFile) -> Vec<Missing> {
     let rancher = matches!(distribution, Distribution::K3s | Distribution::Rke2);
     if virtual_ip && rancher && spec.kubernetes.airgap_images {
         let effect = "servers pull it: from ghcr.io, or from a mirror of it in `registries`";
-        missing.push(lacks("kube-vip's image from an archive", effect));
+        missing.push(lacks(crate::airgap::KUBE_VIP, effect));
     }
     missing
 }
