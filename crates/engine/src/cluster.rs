@@ -3,7 +3,7 @@
 mod real;
 
 pub use real::RealCluster;
-pub(crate) use real::{KUBECONFIG, SERVER_NAME, few};
+pub(crate) use real::{KUBECONFIG, SERVER_NAME, cache, few, helm_archive};
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -21,6 +21,8 @@ use kubewright_model::observed::{ClusterSeen, Rendered, Seen};
 use kubewright_model::plan::{NodeMarks, Note, WorkloadImage};
 use kubewright_model::secret::Secret;
 use kubewright_model::units::Span;
+
+use crate::airgap::Packable;
 use kubewright_model::vault::DesiredVault;
 
 /// Takes objects one by one, in full; an error ends it.
@@ -71,6 +73,11 @@ pub trait ClusterApi: Send + Sync {
 
     /// What is wrong with the chart of a release that is to be installed.
     async fn doubt(&self, _release: &DesiredRelease) -> Option<Note> {
+        None
+    }
+
+    /// The chart of a release as a file of this computer, and the images that it comes to; none where no charts are rendered.
+    async fn packable(&self, _release: &DesiredRelease) -> Option<Result<Packable, String>> {
         None
     }
 

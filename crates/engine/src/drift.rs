@@ -140,7 +140,7 @@ async fn post(address: &Secret, notice: &Notice) -> Result<(), String> {
 }
 
 /// What this computer trusts, as for providers.
-fn trusting() -> Result<rustls::ClientConfig, String> {
+pub(crate) fn trusting() -> Result<rustls::ClientConfig, String> {
     use rustls_platform_verifier::BuilderVerifierExt as _;
     let crypto = std::sync::Arc::new(rustls::crypto::ring::default_provider());
     let config = rustls::ClientConfig::builder_with_provider(crypto).with_safe_default_protocol_versions();
@@ -149,7 +149,7 @@ fn trusting() -> Result<rustls::ClientConfig, String> {
 }
 
 /// An error with what is behind it.
-fn causes(error: &dyn std::error::Error) -> String {
+pub(crate) fn causes(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(Some(error), |error| error.source());
     let words: Vec<String> = causes.map(ToString::to_string).collect();
     words.join(": ")

@@ -230,6 +230,7 @@ impl Engine {
             Some(note) => plan.notes.insert(0, note),
             None => plan.notes.extend(self.doubts(&plan).await),
         }
+        plan.notes.extend(self.lacking_images(&plan, desired).await);
         plan.notes.extend(unsettled);
         plan.notes.extend(self.restores(&plan, desired));
         plan.notes.extend(self.world.unopened(&plan, desired));

@@ -10,6 +10,7 @@
 //! - There is one clock, tokio's. In the pretend world it is paused and jumps from event to event.
 //! - No secret gets into an event, a journal, a plan or an error.
 
+pub mod airgap;
 pub mod backup;
 pub mod bundle;
 pub mod checkup;

@@ -35,7 +35,6 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use kubewright_hosts::Hosts;
 use kubewright_model::cloud::{CloudId, CloudKind};
 use kubewright_model::desired::{Body, Desired, DesiredHost};
 use kubewright_model::host::HostResource;
@@ -215,13 +214,13 @@ impl DataCentre {
             state.worlds
         };
         let doors = Arc::new(Doors::default());
-        let hands: Arc<dyn Hosts> = Arc::new(hosts::Ssh { centre: self.clone() });
+        let hands = crate::airgap::hands::hands(Arc::new(hosts::Ssh { centre: self.clone() }), desired);
         World {
             providers,
             silent: BTreeMap::new(),
             hosts: Some(Arc::new(FromOutside { hands, talos: None, doors: Arc::clone(&doors) })),
             doors,
-            cluster: Some(Arc::new(api::Api { centre: self.clone() })),
+            cluster: Some(Arc::new(api::Api { centre: self.clone(), gap: desired.airgap.clone() })),
             pretend: Some(pretend),
             saved: self.proves(),
             places: Places::default(),
@@ -249,6 +248,7 @@ impl DataCentre {
         state.mended.extend(mended);
         state.cluster.unlisted.clear();
         state.elsewhere.clear();
+        state.cut_off = false;
     }
 
     /// The same, but what waits to happen and has not yet goes on waiting. Returns what would not have passed by itself.

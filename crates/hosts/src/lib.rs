@@ -55,6 +55,7 @@ pub use real::{RealHosts, User};
 pub use saved::{Snapshot, proven};
 pub use ssh::target::spec_file;
 pub use ssh::trust::Tell;
+pub use upload::listed;
 
 /// What is asked of a host in one look.
 #[derive(Clone, Copy, Debug)]

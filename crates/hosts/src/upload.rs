@@ -197,8 +197,11 @@ fn local(folder: &Path, url: &str, arch: &str) -> PathBuf {
     folder.join(std::ffi::OsString::from_vec(bytes))
 }
 
-/// The digest of a file in a publisher's list.
-fn listed(list: &str, name: &str) -> Option<Digest> {
+/// The digest of a file in a publisher's list, or in a file that holds it alone.
+pub fn listed(list: &str, name: &str) -> Option<Digest> {
+    if let Some(digest) = Digest::parse(list.trim()) {
+        return Some(digest);
+    }
     list.lines().find_map(|line| {
         let (digest, file) = line.split_once(char::is_whitespace)?;
         let file = file.trim_start().trim_start_matches('*').trim_start_matches("./");
@@ -227,5 +230,11 @@ mod tests {
         assert_eq!(listed(&list, "k3s"), Some(sum.clone()));
         assert_eq!(listed(&list, "other"), Some(sum));
         assert_eq!((listed(&list, "k3s-arm64"), listed(&list, "k3")), (None, None));
+        let sum = Digest::of("kubelet");
+        assert_eq!(
+            listed(&format!("{sum}\n"), "kubelet"),
+            Some(sum),
+            "a file beside each program holds its digest alone"
+        );
     }
 }

@@ -44,11 +44,13 @@ use kubewright_model::vault::DesiredVault;
 pub(crate) use self::drain::few;
 use self::failure::without_secrets;
 use self::helm::Helm;
+pub(crate) use self::helm::{cache, helm_archive};
 use self::objects::{GOING, Others};
 use self::reach::{Away, Reach, Session};
 pub(crate) use self::reach::{KEPT as KUBECONFIG, SERVER_NAME};
 use self::watch::{Lost, Watches, collections};
 use super::{Bound, Checked, ClusterApi, ClusterError, Each, ImageSeen, PodLogs};
+use crate::airgap::Packable;
 use crate::store::Store;
 use crate::vault::Vault;
 use crate::world::doors::Doors;
@@ -198,6 +200,10 @@ impl ClusterApi for RealCluster {
 
     async fn settle(&self, releases: &mut [DesiredRelease]) -> Vec<Note> {
         self.helm.settle(releases).await
+    }
+
+    async fn packable(&self, release: &DesiredRelease) -> Option<Result<Packable, String>> {
+        Some(self.helm.packable(release).await)
     }
 
     async fn doubt(&self, release: &DesiredRelease) -> Option<Note> {

@@ -60,6 +60,11 @@ impl Engine {
         if let (Some(there), Some(wished)) = (file.spec.kubernetes.talos.as_mut(), talos) {
             there.version = wished.clone();
         }
+        Self::lowered_as(loadout, file)
+    }
+
+    /// What a spec that was read means with other words in it.
+    pub(crate) fn lowered_as(loadout: &Loadout, file: ClusterFile) -> Result<Loadout, Vec<Diagnostic>> {
         lowered(spec::Loaded { file, places: loadout.places.clone() })
     }
 }

@@ -8,6 +8,7 @@ use base64::prelude::{BASE64_STANDARD, Engine as _};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use kubewright_hosts::Holes;
+use kubewright_model::airgap::AirGap;
 use kubewright_model::applications::{ApplicationSeen, Remedy};
 use kubewright_model::condition::Condition;
 use kubewright_model::desired::{Desired, DesiredRelease};
@@ -65,6 +66,8 @@ const NO_ROOM: u64 = 300_000;
 /// Hands on the cluster.
 pub(super) struct Api {
     pub(super) centre: DataCentre,
+    /// The bundle that charts come from.
+    pub(super) gap: Option<AirGap>,
 }
 
 impl Api {
@@ -177,6 +180,12 @@ impl ClusterApi for Api {
     ) -> Result<bool, ClusterError> {
         self.request("helm install").await?;
         holes_known(&release.values, holes)?;
+        let at_hand = release.is_folder() || self.gap.as_ref().is_some_and(|gap| gap.chart(release).is_some());
+        if self.centre.lock().cut_off && !at_hand {
+            let from = release.repository.as_deref().unwrap_or(&release.chart);
+            let why = format!("its chart cannot be pulled: looks like \"{from}\" cannot be reached: no such host");
+            return Err(refused(format!("release {}", release.name), why));
+        }
         {
             let now = self.centre.now();
             let mut state = self.centre.at_present();

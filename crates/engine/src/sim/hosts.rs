@@ -123,7 +123,10 @@ impl Ssh {
     }
 
     /// Packages and downloads go over the line and need room.
-    async fn fetch(&self, host: &NodeName, what: &str, takes: u64) -> Result<(), HostError> {
+    async fn fetch(&self, host: &NodeName, what: &str, takes: u64, from: &str) -> Result<(), HostError> {
+        if self.centre.lock().cut_off && !from.starts_with("file:") {
+            return Err(failed(host, what, format!("Could not resolve host: {from}")));
+        }
         let line = self.centre.lock().line();
         self.centre.take(takes * line).await;
         let mut state = self.centre.lock();
@@ -143,7 +146,7 @@ impl Ssh {
         match resource {
             HostResource::Package(name) => {
                 if !self.on(host, |machine| machine.host.packages.contains(name)) {
-                    self.fetch(host, &format!("apt-get install {name}"), timing::PACKAGE).await?;
+                    self.fetch(host, &format!("apt-get install {name}"), timing::PACKAGE, "deb.debian.org").await?;
                     return Ok(self.on(host, |machine| machine.host.packages.insert(name.clone())));
                 }
                 Ok(false)
@@ -193,7 +196,7 @@ impl Ssh {
         if self.on(host, there) {
             return Ok(false);
         }
-        self.fetch(host, &format!("download of {}", wish.artifact.name), timing::DOWNLOAD).await?;
+        self.fetch(host, &format!("download of {}", wish.artifact.name), timing::DOWNLOAD, &wish.artifact.url).await?;
         Ok(self.on(host, |machine| {
             let digest = match &wish.artifact.proof {
                 Proof::Sha256(digest) => digest.clone(),

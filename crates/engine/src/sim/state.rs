@@ -55,6 +55,9 @@ pub struct State {
     /// Those of them that are offline.
     #[serde(default)]
     pub(super) offline: BTreeSet<PlaceName>,
+    /// There is no way out: nothing comes from outside.
+    #[serde(default)]
+    pub cut_off: bool,
     /// Machines by provider and name. They come and go by [`State::put`] and [`State::lose`].
     pub machines: BTreeMap<ProviderName, BTreeMap<NodeName, Machine>>,
     /// Machines' names by provider and number.
@@ -199,6 +202,7 @@ impl State {
             clock: 0,
             places: BTreeSet::new(),
             offline: BTreeSet::new(),
+            cut_off: false,
             machines: BTreeMap::new(),
             numbers: BTreeMap::new(),
             addresses: BTreeMap::new(),

@@ -5,6 +5,7 @@
 mod charts;
 mod fate;
 mod fetch;
+mod packed;
 mod program;
 mod render;
 
@@ -19,6 +20,7 @@ use kube::config::Kubeconfig;
 use kubewright_hosts::Holes;
 use kubewright_model::desired::{Desired, DesiredRelease};
 use kubewright_model::ids::{ClusterName, Namespace, Owner, ReleaseName};
+use kubewright_model::version::Version;
 use serde_json::json;
 
 use self::charts::{Chart, Pulled};
@@ -42,6 +44,8 @@ const LONGEST: Duration = Duration::from_secs(60 * 60);
 /// Revisions that Helm keeps: each is a Secret of up to a megabyte in etcd.
 const HISTORY: &str = "5";
 
+pub(crate) use self::fetch::{cache, need as helm_archive};
+
 /// The `helm` program and what it needs.
 pub(super) struct Helm {
     cluster: ClusterName,
@@ -55,6 +59,10 @@ pub(super) struct Helm {
     pulled: Pulled,
     /// What the lock file is about.
     wished: Vec<DesiredRelease>,
+    /// Kubernetes' version, for charts that are rendered without a cluster.
+    kubernetes: Version,
+    /// Charts come from a bundle, which is unpacked in `cache`, and from nowhere else.
+    closed: bool,
 }
 
 impl Helm {
@@ -65,10 +73,12 @@ impl Helm {
             store,
             program: Program::new(folder.clone(), source),
             folder,
-            cache: fetch::cache(),
+            cache: desired.airgap.as_ref().map(|gap| PathBuf::from(&gap.folder)).or_else(fetch::cache),
             lock: None,
             pulled: Pulled::default(),
             wished: desired.releases.clone(),
+            kubernetes: desired.kubernetes.version.clone(),
+            closed: desired.airgap.is_some(),
         }
     }
 
@@ -77,6 +87,9 @@ impl Helm {
     }
 
     pub(super) fn caching(self, cache: PathBuf) -> Self {
+        if self.closed {
+            return self;
+        }
         Self { cache: Some(cache), ..self }
     }
 

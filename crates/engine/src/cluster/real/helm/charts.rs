@@ -15,6 +15,7 @@ use serde_json::Value;
 
 use super::Helm;
 use super::program::Said;
+use crate::lockfile::Locked;
 
 /// A chart by where it comes from: its name, its repository, its version.
 type Origin = (String, Option<String>, Option<Version>);
@@ -94,6 +95,9 @@ impl Helm {
             return Ok(());
         }
         let locked = self.lock.as_ref().map(|lock| lock.of(release)).transpose()?.flatten();
+        if self.closed {
+            return self.settle_closed(release, locked);
+        }
         if let Some(locked) = locked {
             release.version = locked.version;
             release.digest = Some(locked.sha256);
@@ -103,6 +107,14 @@ impl Helm {
             release.version = Some(version);
         }
         Ok(())
+    }
+
+    /// The bundle has said which chart it is; a lock file may only agree. What the bundle lacks the plan tells.
+    fn settle_closed(&self, release: &DesiredRelease, locked: Option<Locked>) -> Result<(), String> {
+        match locked.map(|locked| locked.sha256).zip(release.digest.clone()) {
+            Some(digests) if digests.0 != digests.1 => Err(format!("in the bundle, {}", another(release, &digests))),
+            _ => Ok(()),
+        }
     }
 
     /// The version of the newest chart, which is pulled for that.
@@ -159,6 +171,9 @@ impl Helm {
             if there.is_ok_and(|bytes| Digest::of(bytes) == digest) {
                 return Ok(Chart { place: at(&digest).display().to_string(), digest });
             }
+        }
+        if self.closed {
+            return Err(format!("the bundle holds no chart {}", release.chart).into());
         }
         let (beside, archive) = self.pull(release, &cache).await?;
         let bytes = tokio::fs::read(&archive).await.map_err(|error| error.to_string())?;

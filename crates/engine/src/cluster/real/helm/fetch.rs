@@ -3,7 +3,10 @@
 
 use std::path::{Path, PathBuf};
 
+use kubewright_model::airgap::{Kind, Need};
 use kubewright_model::digest::Digest;
+use kubewright_model::host::Proof;
+use kubewright_planner::airgap::HERE;
 
 /// The version that is fetched.
 pub(super) const VERSION: &str = "v4.2.4";
@@ -66,9 +69,25 @@ impl Source {
     }
 }
 
+/// The archive for computers of an architecture, as publishers name it, for a bundle.
+pub(crate) fn need(mirror: Option<&str>, arch: &str) -> Option<Need> {
+    let (_, _, digest) = ARCHIVES.into_iter().find(|(_, known, _)| *known == arch)?;
+    let place = mirror.unwrap_or(PUBLISHER).trim_end_matches('/');
+    let proof = Digest::parse(digest).map(Proof::Sha256);
+    Some(Need {
+        kind: Kind::File,
+        name: format!("helm {VERSION}"),
+        source: format!("{place}/helm-{VERSION}-linux-{arch}.tar.gz"),
+        repository: None,
+        version: None,
+        proof,
+        wanted_by: vec![HERE.into()],
+    })
+}
+
 /// Our folder in the user's cache. A relative one counts for nothing:
 /// <https://specifications.freedesktop.org/basedir-spec/latest/>
-pub(super) fn cache() -> Option<PathBuf> {
+pub(crate) fn cache() -> Option<PathBuf> {
     let named = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(|folder| folder.is_absolute());
     let folder = named.or_else(|| Some(std::env::home_dir()?.join(".cache")))?;
     Some(folder.join("kubewright"))

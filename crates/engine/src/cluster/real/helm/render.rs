@@ -62,7 +62,7 @@ fn arguments(release: &DesiredRelease, chart: &str) -> Vec<String> {
     words.into_iter().chain(more).map(String::from).collect()
 }
 
-fn objects(text: &str) -> Result<Vec<Value>, String> {
+pub(super) fn objects(text: &str) -> Result<Vec<Value>, String> {
     let documents: Vec<Value> =
         serde_saphyr::from_multiple(text).map_err(|error| format!("a rendered object is no YAML: {error}"))?;
     let lists = documents.into_iter().filter(|document| !document.is_null());
