@@ -1,5 +1,6 @@
 //! The command line.
 
+pub(crate) mod airgap;
 pub(crate) mod backup;
 pub(crate) mod doctor;
 pub(crate) mod drift;
@@ -103,7 +104,8 @@ pub(crate) enum Command {
   kubewright apply
   kubewright apply --yes              # without being asked
   kubewright apply plan.json          # exactly this plan, or nothing
-  kubewright apply --only monitoring")]
+  kubewright apply --only monitoring
+  kubewright apply --bundle lab.bundle.tar   # without the network")]
     Apply(Apply),
     /// Take away everything that is ours.
     #[command(after_help = "Examples:
@@ -140,6 +142,13 @@ Ends with 7 when a check of the spec does not hold afterwards.")]
   kubewright backup list
   kubewright backup verify latest")]
     Backup(backup::Backup),
+    /// Collect what the spec needs from outside into one file, for a site that has no way out.
+    #[command(after_help = "Examples:
+  kubewright bundle --list            # files, images and charts, and fetches nothing
+  kubewright bundle --output lab.bundle.tar
+  kubewright bundle --arch amd64 --arch arm64
+  kubewright apply --bundle lab.bundle.tar")]
+    Bundle(airgap::Bundle),
     /// Show machines, hosts and nodes as they are.
     #[command(after_help = "Examples:
   kubewright status
@@ -370,6 +379,9 @@ pub(crate) struct Plan {
     /// Take the fields of this object from whoever else has set them, this once; may be given several times.
     #[arg(long, value_name = "KIND [NAMESPACE/]NAME")]
     pub(crate) take: Vec<String>,
+    /// Take everything that comes from outside from this bundle, which `kubewright bundle` wrote; nothing goes to the network.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) bundle: Option<PathBuf>,
     /// Plan as if nothing were there, without looking at anything.
     #[arg(long)]
     pub(crate) assume_empty: bool,
@@ -398,6 +410,9 @@ pub(crate) struct Apply {
     /// Take the fields of this object from whoever else has set them, this once; may be given several times.
     #[arg(long, value_name = "KIND [NAMESPACE/]NAME")]
     pub(crate) take: Vec<String>,
+    /// Take everything that comes from outside from this bundle, which `kubewright bundle` wrote; nothing goes to the network.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) bundle: Option<PathBuf>,
     /// Show every step with all that it does, also where many are alike.
     #[arg(long)]
     pub(crate) full: bool,
@@ -447,6 +462,9 @@ pub(crate) struct Rebuild {
     /// Take away also what a rebuild that was cut has built already, instead of going on with it.
     #[arg(long)]
     pub(crate) from_scratch: bool,
+    /// Take everything that comes from outside from this bundle, which `kubewright bundle` wrote; nothing goes to the network.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) bundle: Option<PathBuf>,
     /// Begin the cluster with what was saved of its datastore: `latest`, which is what is saved first, or a snapshot's file.
     #[arg(long, value_name = "latest|FILE")]
     pub(crate) restore: Option<PathBuf>,
@@ -460,6 +478,9 @@ pub(crate) struct Replace {
     /// All agents and one server that were made from another template than the spec has now; again, until none is left.
     #[arg(long)]
     pub(crate) outdated: bool,
+    /// Take everything that comes from outside from this bundle, which `kubewright bundle` wrote; nothing goes to the network.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) bundle: Option<PathBuf>,
     /// The spec.
     #[arg(long, default_value = "cluster.yaml")]
     pub(crate) file: PathBuf,

@@ -1,5 +1,6 @@
 //! One file for each command.
 
+mod airgap;
 mod backup;
 mod change;
 mod doctor;
@@ -51,6 +52,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Done, Problem> {
         Command::Restore(restore) => change::restore(arguments, restore),
         Command::Replace(replace) => change::replace(arguments, replace),
         Command::Backup(backup) => backup::run(arguments, backup),
+        Command::Bundle(bundle) => airgap::run(arguments, bundle),
         Command::Kubeconfig(kubeconfig) => kubeconfig::run(arguments, kubeconfig),
         Command::Ssh(ssh) => enter::ssh::run(arguments, ssh),
         Command::Exec(exec) => enter::exec::run(arguments, exec),

@@ -15,6 +15,7 @@ use kubewright_model::ids::{ClusterName, NodeName};
 use kubewright_model::plan::{Action, Ask, Plan};
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::airgap;
 use super::take::{taken, taking};
 use crate::arguments::backup::Make;
 use crate::arguments::restore::Restore;
@@ -71,7 +72,8 @@ pub(super) fn apply(arguments: &Arguments, apply: &arguments::Apply) -> Result<D
         Some(saved) => (saved.spec, saved.only, Some(saved.plan)),
     };
     let take = approved.as_ref().map_or_else(|| apply.take.clone(), taken);
-    let desired = taking(source::read(&file, Reading::for_a_plan(arguments, apply.output))?.desired, &take)?;
+    let loadout = source::read(&file, Reading::for_a_plan(arguments, apply.output))?;
+    let desired = taking(airgap::by(arguments, &file, apply.bundle.as_deref(), loadout)?.desired, &take)?;
     let ask = approved.as_ref().map_or(Ask::Apply, |plan| plan.ask.clone());
     // A plan that was saved has been looked at.
     let yes = apply.yes || approved.is_some();
@@ -88,7 +90,8 @@ pub(super) fn destroy(arguments: &Arguments, destroy: &Destroy) -> Result<Done, 
 
 pub(super) fn rebuild(arguments: &Arguments, rebuild: &Rebuild) -> Result<Done, Problem> {
     let change = &rebuild.change;
-    let desired = source::read(&change.file, Reading::of(arguments, change.output))?.desired;
+    let loadout = source::read(&change.file, Reading::of(arguments, change.output))?;
+    let desired = airgap::by(arguments, &change.file, rebuild.bundle.as_deref(), loadout)?.desired;
     let (without_backup, from_scratch) = (rebuild.without_backup, rebuild.from_scratch);
     let restores = rebuild.restore.as_deref().map(|it| saved(arguments, it)).transpose()?;
     let desired = Desired { without_backup, from_scratch, restores, ..desired };
@@ -159,7 +162,8 @@ pub(super) fn backup(
 }
 
 pub(super) fn replace(arguments: &Arguments, replace: &arguments::Replace) -> Result<Done, Problem> {
-    let desired = source::read(&replace.file, Reading::of(arguments, replace.output))?.desired;
+    let loadout = source::read(&replace.file, Reading::of(arguments, replace.output))?;
+    let desired = airgap::by(arguments, &replace.file, replace.bundle.as_deref(), loadout)?.desired;
     let known: Vec<&str> = desired.machines.iter().map(|machine| machine.name.as_str()).collect();
     if let Some(unknown) = replace.nodes.iter().find(|node| !known.contains(&node.as_str())) {
         let problem = Problem::new(Done::Usage, format!("{} has no node `{unknown}`", desired.cluster));

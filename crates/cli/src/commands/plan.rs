@@ -9,6 +9,7 @@ use kubewright_model::plan::{Ask, PLAN_FORMAT, Plan};
 use kubewright_model::source::MAX_BYTES;
 use serde::{Deserialize, Serialize};
 
+use super::airgap;
 use super::take::taking;
 use super::{print_json_of, write};
 use crate::arguments::{self, Arguments, Output};
@@ -50,6 +51,7 @@ pub(super) fn run(arguments: &Arguments, asked: &arguments::Plan) -> Result<Done
     let reading = Reading::for_a_plan(arguments, asked.output);
     let asks_hosts = reading.asks_hosts && !asked.assume_empty;
     let loadout = source::read(&asked.file, Reading { asks_hosts, ..reading })?;
+    let loadout = airgap::by(arguments, &asked.file, asked.bundle.as_deref(), loadout)?;
     let loadout = Loadout { desired: taking(loadout.desired, &asked.take)?, ..loadout };
     let plan = if asked.assume_empty {
         let nothing = engine::nothing(&loadout.desired);
