@@ -45,6 +45,8 @@ const NEEDS: &[Need] = &[
     Need { test: "command -v redis-server", package: "redis-server" },
     Need { test: "test -e /usr/lib/rabbitmq/bin/rabbitmq-server", package: "rabbitmq-server" },
     Need { test: "command -v mariadbd", package: "mariadb-server" },
+    // Images are pulled from a registry that nobody here wrote.
+    Need { test: "command -v docker-registry", package: "docker-registry" },
     // Alerts are judged by who reads them.
     Need { test: "command -v promtool", package: "prometheus" },
     // A pretend Proxmox VE, a client of Hetzner Cloud, an S3 server, and Ansible as the judge of inventories come from PyPI
