@@ -6,6 +6,7 @@
 
 #![cfg(test)]
 
+mod airgap;
 mod faults;
 #[path = "../../../hosts/tests/it/lab.rs"]
 mod lab;
