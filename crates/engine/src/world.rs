@@ -256,7 +256,7 @@ impl World {
     ///
     /// A secret cannot be had, or what is said of the place makes no sense.
     pub fn bundles(&self, shelf: &Shelf) -> Result<Box<dyn Bundles>, String> {
-        shelf::open(shelf, &self.places)
+        shelf::open(shelf, &self.places, self.hosts.as_ref())
     }
 
     /// Where a bundle of a plan cannot be put: everything else would be in vain.

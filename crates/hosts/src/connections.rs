@@ -6,11 +6,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use kubewright_model::desired::{THIS_COMPUTER, Way};
 use kubewright_model::ids::NodeName;
+use kubewright_model::secret::Secret;
 use tokio::sync::Mutex as Turn;
 
 use crate::local::Local;
 use crate::passwords::Passwords;
-use crate::ssh::target::Home;
+use crate::ssh::sftp::Sftp;
+use crate::ssh::target::{Home, Target};
 use crate::ssh::trust::{KnownHosts, Tell};
 use crate::ssh::{Session, first};
 use crate::transport::{Refusal, Transport};
@@ -155,6 +157,14 @@ impl Connections {
         let Ok(target) = self.home.target(way) else { return BTreeSet::new() };
         let known = self.home.known_hosts(&self.known_hosts, Arc::clone(&self.tell));
         known.ports(&target.host).into_iter().chain([22]).collect()
+    }
+
+    /// A folder of an SFTP server, over a connection of its own: that one is no host of the cluster.
+    pub(crate) async fn folder(&self, way: &Way, key: Option<&Secret>, folder: &str) -> Result<Sftp, Refusal> {
+        let target = self.home.target(way).map_err(|why| Refusal::new(Layer::Name, why))?;
+        let target = Target { given: key.cloned(), ..target };
+        let known = self.home.known_hosts(&self.known_hosts, Arc::clone(&self.tell));
+        Sftp::open(Session::open(&target, &known, &self.passwords).await?, folder).await
     }
 
     /// `learns`: a host that nobody knows is taken at its word.

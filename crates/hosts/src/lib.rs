@@ -53,6 +53,7 @@ pub use mask::masked;
 pub use passwords::{Ask, Password};
 pub use real::{RealHosts, User};
 pub use saved::{Snapshot, proven};
+pub use ssh::sftp::{FileError, Sftp};
 pub use ssh::target::spec_file;
 pub use ssh::trust::Tell;
 pub use upload::listed;
@@ -120,6 +121,13 @@ pub trait Hosts: Send + Sync {
     async fn reboot(&self, host: &NodeName, way: &Way) -> Result<(), HostError> {
         let _ = way;
         Err(HostError::no_hands(host, "starting it again"))
+    }
+
+    /// A folder of an SFTP server, which is no host of the cluster, over a connection of its own: by this key alone, or by
+    /// those that lead into hosts too.
+    async fn folder(&self, way: &Way, key: Option<&Secret>, folder: &str) -> Result<Sftp, HostError> {
+        let _ = (key, folder);
+        Err(HostError::no_hands(&NodeName::new(way.name.clone().unwrap_or_default()), "SFTP"))
     }
 
     /// Runs a program on a host for somebody, who hears what it says at once. Returns how it ended; none where the

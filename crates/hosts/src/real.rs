@@ -28,7 +28,7 @@ use crate::ssh::target::Home;
 use crate::ssh::trust::Tell;
 use crate::transport::{Input, Job, Refusal, Unmet, run};
 use crate::upload::{self, Upload};
-use crate::{Archive, DialError, Dialed, Holes, HostError, Hosts, Layer, Probe, Report, change, probe, recipe};
+use crate::{Archive, DialError, Dialed, Holes, HostError, Hosts, Layer, Probe, Report, Sftp, change, probe, recipe};
 
 /// A look is a second of work; a host whose disk is dying takes its time.
 const LOOK: Duration = Duration::from_secs(60);
@@ -239,6 +239,12 @@ fn now() -> u64 {
 impl Hosts for RealHosts {
     async fn is_new(&self, host: &NodeName, way: &Way, key: Option<&str>) -> Result<(), HostError> {
         self.connections.is_new(host, way, key).await
+    }
+
+    async fn folder(&self, way: &Way, key: Option<&Secret>, folder: &str) -> Result<Sftp, HostError> {
+        let address = || way.address.map(|address| address.to_string());
+        let server = NodeName::new(way.name.clone().or_else(address).unwrap_or_default());
+        self.connections.folder(way, key, folder).await.map_err(|refusal| unreachable(&server, refusal))
     }
 
     async fn observe(&self, probe: Probe<'_>) -> Seen<HostSeen> {

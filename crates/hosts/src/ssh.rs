@@ -7,6 +7,7 @@ pub(crate) mod command;
 pub(crate) mod first;
 mod keys;
 mod known;
+pub(crate) mod sftp;
 pub(crate) mod target;
 #[cfg(test)]
 mod tests;
@@ -83,6 +84,25 @@ impl Session {
             let root = target.user == "root";
             Ok(Self { handle, root, by_password, said, turn: Turn::new(()), _through: through })
         })
+    }
+
+    /// A stream to a subsystem of the host's SSH daemon.
+    async fn subsystem(&self, name: &str) -> Result<impl Stream + use<>, Refusal> {
+        let refused = || Refusal::new(Layer::Command, format!("the host has no {name}"));
+        let cut = |error: russh::Error| Refusal::new(Layer::Tcp, format!("the connection was cut: {error}"));
+        let opened = async {
+            let mut channel = self.handle.channel_open_session().await.map_err(cut)?;
+            channel.request_subsystem(true, name).await.map_err(cut)?;
+            loop {
+                match channel.wait().await {
+                    Some(ChannelMsg::Success) => return Ok(channel.into_stream()),
+                    Some(ChannelMsg::Failure) | None => return Err(refused()),
+                    // How much may be sent at once.
+                    Some(_) => {}
+                }
+            }
+        };
+        timeout(GREETING, opened).await.map_err(|_| late(Layer::Command, GREETING))?
     }
 
     /// A stream through this connection to another host.

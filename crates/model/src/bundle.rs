@@ -10,8 +10,9 @@ use serde_json::json;
 
 use crate::digest::Digest;
 use crate::ids::{ClusterName, ObjectName, Owner};
+use crate::net::HostPort;
 use crate::object::{Manifest, ObjectId};
-use crate::spec::backup::{Keep, S3};
+use crate::spec::backup::{Keep, S3, Sftp};
 use crate::spec::kubernetes::{Datastore, Distribution};
 use crate::units::Moment;
 use crate::version::Version;
@@ -111,6 +112,8 @@ pub enum Shelf {
     Folder(String),
     /// An S3 bucket.
     S3(Box<S3>),
+    /// A folder of an SFTP server.
+    Sftp(Box<Sftp>),
 }
 
 impl fmt::Display for Shelf {
@@ -120,6 +123,11 @@ impl fmt::Display for Shelf {
             Self::S3(s3) => {
                 let folder = s3.folder.as_deref().map(|it| format!("/{}", it.trim_matches('/'))).unwrap_or_default();
                 write!(f, "s3://{}{folder} at {}", s3.bucket, s3.endpoint)
+            }
+            Self::Sftp(sftp) => {
+                let at = HostPort::new(sftp.host.as_str(), sftp.port);
+                let begins = if sftp.folder.starts_with('/') { "" } else { "/~/" };
+                write!(f, "sftp://{}@{at}{begins}{}", sftp.user, sftp.folder.trim_start_matches("~/"))
             }
         }
     }

@@ -1,18 +1,22 @@
-//! Where bundles are kept: a folder, a bucket. What these have in common is little, and all
+//! Where bundles are kept: a folder, a bucket, an SFTP server. What these have in common is little, and all
 //! that is needed: nothing is ever written over a bundle, and what is there can be listed, read and deleted by name.
 
 mod folder;
 mod s3;
+mod sftp;
 
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use async_trait::async_trait;
+use kubewright_hosts::Hosts;
 use kubewright_model::bundle::Shelf;
 
 pub use self::folder::Folder;
 pub use self::s3::Bucket;
+pub use self::sftp::Server;
 use crate::holes;
 use crate::places::Places;
 use crate::retry::MayPass;
@@ -59,12 +63,12 @@ impl MayPass for ShelfError {
     }
 }
 
-/// Hands on a place, with the keys that the spec names for it.
+/// Hands on a place, with the keys that the spec names for it; those on hosts know who is let into a server.
 ///
 /// # Errors
 ///
 /// A secret cannot be had, or what is said of the place makes no sense.
-pub fn open(shelf: &Shelf, places: &Places) -> Result<Box<dyn Bundles>, String> {
+pub fn open(shelf: &Shelf, places: &Places, hosts: Option<&Arc<dyn Hosts>>) -> Result<Box<dyn Bundles>, String> {
     match shelf {
         Shelf::Folder(folder) => Ok(Box::new(Folder::new(path(folder, places)))),
         Shelf::S3(s3) => {
@@ -75,6 +79,12 @@ pub fn open(shelf: &Shelf, places: &Places) -> Result<Box<dyn Bundles>, String> 
                 std::fs::read_to_string(&file).map_err(|error| format!("`caFile` {}: {error}", file.display()))
             });
             Ok(Box::new(Bucket::new(s3, &access, &secret, authority.transpose()?)?))
+        }
+        Shelf::Sftp(sftp) => {
+            let key =
+                sftp.key.as_ref().map(|place| holes::read(place, places).map_err(|why| format!("the key: {why}")));
+            let hosts = hosts.ok_or("there are no hands for SSH here")?;
+            Ok(Box::new(Server::new(sftp, key.transpose()?, Arc::clone(hosts))))
         }
     }
 }

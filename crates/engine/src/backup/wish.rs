@@ -42,7 +42,8 @@ pub fn shelf(loadout: &Loadout, folder: Option<&Path>) -> Result<Shelf, Unsaved>
     let said = folder.map(|folder| Shelf::Folder(folder.display().to_string())).or_else(|| {
         let to = to?;
         let s3 = || to.s3.clone().map(|s3| Shelf::S3(Box::new(s3)));
-        to.folder.clone().map(Shelf::Folder).or_else(s3)
+        let sftp = || to.sftp.clone().map(|sftp| Shelf::Sftp(Box::new(sftp)));
+        to.folder.clone().map(Shelf::Folder).or_else(s3).or_else(sftp)
     });
     said.ok_or_else(|| Unsaved {
         why: "nothing says where bundles are kept".into(),

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use kubewright_hosts::{
-    Archive, DialError, Dialed, Hears, Holes, HostError, Hosts, Logs, Probe, Program, Report, WayIn,
+    Archive, DialError, Dialed, Hears, Holes, HostError, Hosts, Logs, Probe, Program, Report, Sftp, WayIn,
 };
 use kubewright_model::desired::{Desired, Way};
 use kubewright_model::doctor::Papers;
@@ -19,6 +19,7 @@ use kubewright_model::net::HostPort;
 use kubewright_model::observed::{HostSeen, Inventory, LoadBalancerSeen, MachineSeen, Seen};
 use kubewright_model::plan::HostChange;
 use kubewright_model::recipe::Recipe;
+use kubewright_model::secret::Secret;
 
 /// What is known of the ways in from outside.
 #[derive(Debug, Default)]
@@ -147,6 +148,10 @@ impl Hosts for FromOutside {
     async fn reboot(&self, host: &NodeName, way: &Way) -> Result<(), HostError> {
         let way = self.doors.way(host, way);
         self.by(&way).reboot(host, &way).await
+    }
+
+    async fn folder(&self, way: &Way, key: Option<&Secret>, folder: &str) -> Result<Sftp, HostError> {
+        self.hands.folder(way, key, folder).await
     }
 
     async fn exec(

@@ -2,6 +2,7 @@
 //! of a pretend data centre.
 
 mod s3;
+mod sftp;
 mod whole;
 
 use std::fs::File;

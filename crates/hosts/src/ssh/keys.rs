@@ -4,9 +4,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use kubewright_model::ids::HoleName;
+use kubewright_model::secret::Secret;
 use russh::client::{AuthResult, Handle};
 use russh::keys::agent::client::AgentClient;
-use russh::keys::{HashAlg, PrivateKey, PrivateKeyWithHashAlg, PublicKey, load_public_key, load_secret_key};
+use russh::keys::{
+    HashAlg, PrivateKey, PrivateKeyWithHashAlg, PublicKey, decode_secret_key, load_public_key, load_secret_key,
+};
 use tokio::time::timeout;
 
 use super::target::Target;
@@ -35,6 +38,10 @@ pub(crate) async fn let_in(
     passwords: &Passwords,
     tell: &Tell,
 ) -> Result<bool, Refusal> {
+    if let Some(given) = &target.given {
+        let taken = timeout(GREETING, by_given_key(handle, target, given)).await;
+        return taken.map_err(|_| late(Layer::Authentication, GREETING))?.map(|()| false);
+    }
     let mut tries = Tries::default();
     let open = timeout(GREETING, by_open_keys(handle, target, &mut tries)).await;
     if open.map_err(|_| late(Layer::Authentication, GREETING))?? {
@@ -65,6 +72,22 @@ pub(crate) async fn let_in(
         tried => format!("tried {}", tried.join(", ")),
     };
     Err(refused(format!("{} is not let in: {tried}", target.user)))
+}
+
+/// Tries the key that was given, and no other: whoever names a key for one purpose means that one.
+async fn by_given_key(handle: &mut Handle<Judge>, target: &Target, given: &Secret) -> Result<(), Refusal> {
+    let key = decode_secret_key(given.expose(), None).map_err(|error| match error {
+        russh::keys::Error::KeyIsEncrypted => {
+            refused("the key is encrypted, and its secret has to be an open one".into())
+        }
+        // The library's words may hold a part of what it could not read.
+        _ => refused("the secret is no private key of SSH".into()),
+    })?;
+    let fingerprint = key.public_key().fingerprint(HashAlg::Sha256);
+    match offer(handle, target, Path::new("the key"), key).await? {
+        true => Ok(()),
+        false => Err(refused(format!("{} is not let in: tried the key {fingerprint} of the spec", target.user))),
+    }
 }
 
 fn refused(why: String) -> Refusal {

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use kubewright_model::desired::Way;
 use kubewright_model::ids::HoleName;
+use kubewright_model::secret::Secret;
 use ssh2_config::{ParseRule, SshConfig};
 
 use super::trust::{KnownHosts, Pin, Tell};
@@ -22,6 +23,8 @@ pub(crate) struct Target {
     pub(crate) port: u16,
     /// The user.
     pub(crate) user: String,
+    /// The private key itself, where its text is known; no other is tried then.
+    pub(crate) given: Option<Secret>,
     /// Private keys, in the order in which they are tried.
     pub(crate) keys: Vec<PathBuf>,
     /// The first of them is what the spec says.
@@ -125,6 +128,7 @@ impl Home {
             host: params.host_name.unwrap_or_else(|| named.to_string()),
             port: params.port.unwrap_or(22),
             user: params.user.unwrap_or_else(|| "root".into()),
+            given: None,
             keys,
             says_key: false,
             only_keys,

@@ -192,7 +192,8 @@ impl Pin {
         if shown == known {
             return Verdict::Known;
         }
-        let mend = "write the new one under `existing.hostKeys`".to_string();
+        let mend =
+            "write the new one in its place: under `existing.hostKeys`, or as `hostKey` of an SFTP server".to_string();
         Verdict::Changed { shown, known, place: "the spec".into(), mend }
     }
 }

@@ -634,7 +634,7 @@ codes! {
         "`window` says when the window opens and `windowLength` how long it stays open; one without the other says \
          nothing. Write both.";
     813 Error BACKUP_DESTINATION = "a backup to nowhere or to two places",
-        "`to` has exactly one of `folder` and `s3`. To keep backups on the servers only, leave `to` out.";
+        "`to` has exactly one of `folder`, `s3` and `sftp`. To keep backups on the servers only, leave `to` out.";
     814 Error BACKUP_OF_NOTHING = "a backup of nothing",
         "`datastore` and `objects` are off and `machines` is not there, so nothing would ever be saved. Switch one \
          of them on, or remove `backup`.";
@@ -716,6 +716,12 @@ codes! {
     848 Error DRIFT = "drift that nobody hears of",
         "Whoever is to be told that the world is not as the file says has a webhook or an e-mail address, and a mail server that \
          lets users in wants a user with a password.";
+    850 Error SFTP_KEYS = "two keys for one SFTP server",
+        "The server of `backup.to.sftp` is entered with the private key that `key` gives as a secret, or with that of the file \
+         `keyFile`. Write one of the two, or neither: then the user's own keys are tried.";
+    851 Error SFTP_FOLDER = "a folder of an SFTP server that is not for bundles",
+        "Bundles lie in a folder of their own, where nothing else is listed and nothing else is deleted: not in the one where \
+         the server lets the user in, and not above it. Write a path without `..`.";
     901 Error FOREIGN_FORM = "a file of others that is not in its form",
         "The inventory, the table or the output of Terraform cannot be read: whoever it is for would refuse it too, or it is \
          another kind of file. Say with `--format` what it is, or correct it. Nothing was written.";

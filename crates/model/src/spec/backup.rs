@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::spec::drift::Drift;
 use crate::spec::forms;
+use crate::spec::providers::{root, ssh_port};
 use crate::spec::secrets::SecretRef;
 use crate::units::Span;
 
@@ -26,7 +27,7 @@ pub struct Backup {
     /// How many backups are kept.
     #[serde(default)]
     pub keep: Keep,
-    /// Where to: exactly one of `folder` and `s3`. Without it: on the servers only.
+    /// Where to: exactly one of `folder`, `s3` and `sftp`. Without it: on the servers only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<Destination>,
     /// The age public keys that can open the backups.
@@ -92,6 +93,44 @@ pub struct Destination {
     /// An S3 bucket.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub s3: Option<S3>,
+    /// A folder of an SFTP server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sftp: Option<Sftp>,
+}
+
+/// A folder of an SFTP server. A user who may do SFTP alone is enough.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Sftp {
+    /// The server: a name, or an address. One that `~/.ssh/config` knows is where that says.
+    #[schemars(with = "forms::Host")]
+    pub host: String,
+    /// The port.
+    #[serde(default = "ssh_port")]
+    #[schemars(range(min = 1))]
+    pub port: u16,
+    /// The user.
+    #[serde(default = "root")]
+    #[schemars(with = "forms::LoginName")]
+    pub user: String,
+    /// The folder there. What does not begin with `/` begins where the server lets the user in.
+    #[schemars(with = "forms::FilePath")]
+    pub folder: String,
+    /// The private key's file; without it and `key`, the user's own keys and those of the SSH agent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<forms::FilePath>")]
+    pub key_file: Option<String>,
+    /// The private key itself, as text. No other key is tried then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<SecretRef>,
+    /// The key that the server shows: the public key, or its fingerprint `SHA256:…`. Without it, it is known by
+    /// `known_hosts`, or taken at its word at the first contact.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<forms::HostKey>")]
+    pub host_key: Option<String>,
+    /// The host to go through: `user@bastion:22`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jump: Option<String>,
 }
 
 /// An S3 bucket.

@@ -141,6 +141,8 @@ fn of_the_rest<'a>(facts: &Facts<'a>) -> Vec<Place<'a>> {
     let s3 = spec.backup.as_ref().and_then(|backup| backup.to.as_ref()?.s3.as_ref());
     all.push((s3.map(|s3| &s3.access_key), at("backup/to/s3/accessKey"), Outside));
     all.push((s3.map(|s3| &s3.secret_key), at("backup/to/s3/secretKey"), Outside));
+    let sftp = spec.backup.as_ref().and_then(|backup| backup.to.as_ref()?.sftp.as_ref());
+    all.push((sftp.and_then(|sftp| sftp.key.as_ref()), at("backup/to/sftp/key"), Outside));
     let drift = spec.maintenance.drift.as_ref();
     all.push((drift.and_then(|drift| drift.webhook.as_ref()), at("maintenance/drift/webhook"), Outside));
     let password = drift.and_then(|drift| drift.email.as_ref()?.password.as_ref());
@@ -233,6 +235,6 @@ mod tests {
     fn every_place_of_a_secret_is_known() {
         let schema = kubewright_model::spec::schema::json_schema().to_string();
         let places = schema.matches("#/$defs/SecretRef").count();
-        assert_eq!(places, 34, "a field for a secret came or went: correct `references`, then this number");
+        assert_eq!(places, 35, "a field for a secret came or went: correct `references`, then this number");
     }
 }

@@ -4,7 +4,7 @@ use croner::parser::{CronParser, Seconds, Year};
 use kubewright_model::codes::{self, Code};
 use kubewright_model::diagnostic::{Diagnostic, SpecPath};
 use kubewright_model::spec::Backup;
-use kubewright_model::spec::backup::Unreachable;
+use kubewright_model::spec::backup::{Destination, Unreachable};
 
 use super::{Facts, at};
 
@@ -93,13 +93,30 @@ fn cron(schedule: &str) -> Result<(), String> {
     parser.parse(schedule).map(drop).map_err(why)
 }
 
-fn backup_rules(facts: &Facts<'_>, backup: &Backup, say: &mut impl FnMut(Code, SpecPath, String, &str)) {
-    if let Some(to) = &backup.to
-        && to.folder.is_some() == to.s3.is_some()
-    {
-        let what = if to.folder.is_some() { "both `folder` and `s3`" } else { "neither `folder` nor `s3`" };
+fn destination(to: &Destination, say: &mut impl FnMut(Code, SpecPath, String, &str)) {
+    let places = [("folder", to.folder.is_some()), ("s3", to.s3.is_some()), ("sftp", to.sftp.is_some())];
+    let named: Vec<String> = places.iter().filter(|(_, there)| *there).map(|(name, _)| format!("`{name}`")).collect();
+    if named.len() != 1 {
+        let what = if named.is_empty() { "no place".into() } else { named.join(" and ") };
         let message = format!("the backup's destination has {what}");
-        say(codes::BACKUP_DESTINATION, at("backup/to"), message, "write exactly one of the two");
+        say(codes::BACKUP_DESTINATION, at("backup/to"), message, "write exactly one of `folder`, `s3` and `sftp`");
+    }
+    let Some(sftp) = &to.sftp else { return };
+    if sftp.key.is_some() && sftp.key_file.is_some() {
+        let message = "two keys are named for the SFTP server".to_string();
+        say(codes::SFTP_KEYS, at("backup/to/sftp"), message, "write one of `key` and `keyFile`");
+    }
+    let steps = sftp.folder.split('/').filter(|step| *step == "..").count();
+    if steps > 0 || ["~", "~/", "."].contains(&sftp.folder.as_str()) {
+        let message = format!("`{}` is no folder of the bundles' own", sftp.folder);
+        let help = "name a folder that holds nothing else: `backups/lab`, or `/srv/backups/lab`";
+        say(codes::SFTP_FOLDER, at("backup/to/sftp/folder"), message, help);
+    }
+}
+
+fn backup_rules(facts: &Facts<'_>, backup: &Backup, say: &mut impl FnMut(Code, SpecPath, String, &str)) {
+    if let Some(to) = &backup.to {
+        destination(to, say);
     }
     if !backup.datastore && !backup.objects && backup.machines.is_none() {
         let message = "nothing would be saved".to_string();
