@@ -20,6 +20,7 @@ mod secrets;
 mod shell;
 mod take;
 mod talosconfig;
+mod timer;
 mod validate;
 mod verify;
 

@@ -17,6 +17,7 @@ mod read;
 pub mod shelf;
 mod wish;
 
+pub use objects::{Dumped, dump};
 pub use pack::{Packed, Packing};
 pub use read::{Damage, extract, manifest, verify};
-pub use wish::{Asked, Unsaved, bundle, shelf as shelf_of};
+pub use wish::{Asked, Unsaved, bundle, hours, shelf as shelf_of};

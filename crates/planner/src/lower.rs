@@ -29,6 +29,7 @@ use kubewright_model::spec::drift::Drift;
 use kubewright_model::spec::kubernetes::{Cni, Datastore, Distribution};
 
 pub(crate) use backups::calendar;
+pub use backups::hours;
 
 use crate::context::{Context, SecretNames};
 use crate::foundation::{AGENT_TOKEN, AGENTS_TOKEN, THAT_OF_SERVERS};

@@ -64,6 +64,11 @@ Ends with 7 when the bundle is damaged, or no key here opens it.")]
   kubewright backup prune             # shows what goes, and asks
   kubewright backup prune --yes")]
     Prune(Prune),
+    /// Print units of systemd that make bundles again and again, from this computer.
+    #[command(after_help = "Examples:
+  kubewright backup timer
+  kubewright backup timer --install")]
+    Timer(Timer),
 }
 
 #[derive(Debug, Args)]
@@ -116,4 +121,14 @@ pub(crate) struct Prune {
     /// Do it without being asked.
     #[arg(short, long)]
     pub(crate) yes: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Timer {
+    /// The spec.
+    #[arg(short, long, value_name = "FILE", default_value = "cluster.yaml")]
+    pub(crate) file: PathBuf,
+    /// Write them into ~/.config/systemd/user, and say what starts them.
+    #[arg(long)]
+    pub(crate) install: bool,
 }

@@ -2,6 +2,7 @@
 
 mod list;
 mod one;
+mod schedule;
 
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -33,6 +34,7 @@ pub(super) fn run(arguments: &Arguments, backup: &Backup) -> Result<Done, Proble
         Some(Wish::Verify(wish)) => one::verify(arguments, wish),
         Some(Wish::Get(wish)) => one::get(arguments, wish),
         Some(Wish::Prune(wish)) => prune(arguments, wish),
+        Some(Wish::Timer(wish)) => schedule::run(arguments, wish),
     }
 }
 

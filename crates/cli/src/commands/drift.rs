@@ -1,17 +1,18 @@
 //! `kubewright status --drift`, and the timer that has it run again and again.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use kubewright_engine::drift::{Notice, Told, differences};
 use kubewright_model::desired::Desired;
 use kubewright_model::plan::{Ask, Plan};
 use serde_json::json;
 
-use super::{print_json_of, write};
+use super::print_json_of;
+use super::timer::Timer;
 use crate::arguments::{Arguments, DriftTimer, Look, Output};
 use crate::problem::{Done, Problem, words};
 use crate::screen::{BAD, CARE, GOOD, paint, remark, say};
-use crate::source::{self, Reading, STANDARD_INPUT};
+use crate::source::{self, Reading};
 use crate::world::{Site, now};
 
 /// The file that says what was told last.
@@ -99,9 +100,7 @@ async fn notify(site: &Site, desired: &Desired, plan: &Plan, memory: &Path) -> R
 
 /// Prints units of systemd for this user, or puts them in place.
 pub(super) fn timer(arguments: &Arguments, wish: &DriftTimer) -> Result<Done, Problem> {
-    if wish.file == Path::new(STANDARD_INPUT) {
-        return Err(Problem::new(Done::Usage, "what runs again and again needs a file, and standard input is none"));
-    }
+    Timer::has_a_file(&wish.file)?;
     // Keys are needed when it looks, and not to say when.
     let reading = Reading { asks_hosts: false, ..Reading::of(arguments, Output::Text) };
     let desired = source::read(&wish.file, reading)?.desired;
@@ -109,50 +108,18 @@ pub(super) fn timer(arguments: &Arguments, wish: &DriftTimer) -> Result<Done, Pr
         let problem = Problem::new(Done::Usage, "nobody is named who would be told");
         return Err(problem.hint("`maintenance.drift` of the spec names a webhook or an e-mail address, and how often"));
     };
-    let cannot =
-        |error: std::io::Error| Problem::new(Done::Usage, "nobody knows where this is").because(error.to_string());
-    let program = std::env::current_exe().map_err(cannot)?;
-    let file = std::path::absolute(&wish.file).map_err(cannot)?;
-    let folder = file.parent().unwrap_or(Path::new("/"));
-    let environment: Vec<String> = arguments.environment.iter().map(|name| format!(" --environment {name}")).collect();
     let (cluster, every) = (&desired.cluster, drift.every.duration().as_secs());
-    // 4 is what it ends with when something differs, which is no failure of the unit.
-    let service = format!(
-        "[Unit]\nDescription=Whether the cluster {cluster} is as its spec says\nWants=network-online.target\n\
-         After=network-online.target\n\n[Service]\nType=oneshot\nWorkingDirectory={}\n\
-         ExecStart={}{} status --drift --notify {}\nSuccessExitStatus=4\n",
-        specifiers(folder),
-        word(&program),
-        environment.concat(),
-        word(&file)
-    );
-    let timer = format!(
-        "[Unit]\nDescription=Looks again and again whether the cluster {cluster} is as its spec says\n\n[Timer]\n\
-         OnActiveSec=2min\nOnUnitActiveSec={every}s\nRandomizedDelaySec=30s\n\n[Install]\nWantedBy=timers.target\n"
-    );
-    let name = format!("kubewright-drift-{cluster}");
-    if !wish.install {
-        say!("# {name}.service\n{service}\n# {name}.timer\n{timer}");
-        return Ok(Done::Well);
-    }
-    let units = std::env::var_os("XDG_CONFIG_HOME").map(PathBuf::from).filter(|folder| folder.is_absolute());
-    let units = units.unwrap_or_else(|| std::env::home_dir().unwrap_or_default().join(".config")).join("systemd/user");
-    write(&units.join(format!("{name}.service")), &service)?;
-    write(&units.join(format!("{name}.timer")), &timer)?;
-    remark!("→ `systemctl --user daemon-reload && systemctl --user enable --now {name}.timer` starts it");
-    remark!(
-        "→ `loginctl enable-linger` lets it run while nobody is logged in; secrets from the environment are not there then"
-    );
-    Ok(Done::Well)
-}
-
-/// A path in which systemd sees nothing to fill in. <https://www.freedesktop.org/software/systemd/man/latest/systemd.unit.html>
-fn specifiers(path: &Path) -> String {
-    path.display().to_string().replace('%', "%%")
-}
-
-/// A path as one word of a command of systemd's.
-fn word(path: &Path) -> String {
-    let path = specifiers(path).replace('\\', "\\\\").replace('"', "\\\"").replace('$', "$$");
-    format!("\"{path}\"")
+    let timer = Timer {
+        name: format!("kubewright-drift-{cluster}"),
+        does: [
+            format!("Whether the cluster {cluster} is as its spec says"),
+            format!("Looks again and again whether the cluster {cluster} is as its spec says"),
+        ],
+        file: &wish.file,
+        command: "status --drift --notify",
+        // 4 is what it ends with when something differs, which is no failure of the unit.
+        service: "SuccessExitStatus=4\n",
+        timer: format!("OnActiveSec=2min\nOnUnitActiveSec={every}s\nRandomizedDelaySec=30s\n"),
+    };
+    timer.show(arguments, wish.install)
 }

@@ -12,6 +12,7 @@ mod faults;
 mod lab;
 mod real;
 mod secrets;
+mod timers;
 mod ways;
 
 #[test]

@@ -12,7 +12,7 @@ use kubewright_model::recipe::SNAPSHOT;
 use kubewright_model::spec::kubernetes::Distribution;
 use kubewright_model::talos::TALOS_SECRETS;
 
-use super::objects::Objects;
+use super::objects;
 use super::pack::Packing;
 use super::read::is_inside;
 use crate::cluster::ClusterApi;
@@ -37,7 +37,7 @@ pub(crate) struct Sources<'a> {
 /// Why nothing could be gathered, and whether that may pass.
 pub(crate) type Gathered<T> = Result<T, crate::cluster::ClusterError>;
 
-fn refused(why: impl std::fmt::Display) -> crate::cluster::ClusterError {
+pub(super) fn refused(why: impl std::fmt::Display) -> crate::cluster::ClusterError {
     let (what, why) = ("the bundle".into(), why.to_string());
     crate::cluster::ClusterError::Refused { what, why, log: Vec::new() }
 }
@@ -111,12 +111,9 @@ impl Sources<'_> {
     }
 
     async fn objects(&self, packing: &mut Packing) -> Gathered<()> {
-        let mut objects = Objects::into(packing);
-        let unlisted = self.cluster.each_object(&mut |object| objects.take(object)).await?;
-        let count = objects.count;
-        let releases = objects.end().map_err(refused)?;
-        (self.tell)(format!("read {count} objects and {releases} releases"));
-        for (kind, why) in unlisted {
+        let dumped = objects::dump(self.cluster, packing).await?;
+        (self.tell)(format!("read {} objects and {} releases", dumped.objects, dumped.releases));
+        for (kind, why) in dumped.unlisted {
             (self.tell)(format!("{kind} is not in the bundle: {why}"));
         }
         Ok(())

@@ -8,11 +8,17 @@ use flate2::read::GzDecoder;
 use kubewright_model::bundle::Kind;
 use serde_json::{Map, Value, json};
 
+use super::collect::refused;
 use super::pack::Packing;
+use crate::cluster::{ClusterApi, ClusterError};
 
 /// What the API server sets of every object, and refuses or ignores of whoever applies it.
 /// <https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/object-meta/>
 const SET_BY_SERVER: [&str; 5] = ["managedFields", "uid", "resourceVersion", "generation", "selfLink"];
+/// Who owns an object, by an owner's `uid`: made anew, that owner has another one, and the API server would refuse or collect
+/// what names the old one. Controllers adopt again what their selectors find; Velero leaves it out too.
+/// <https://kubernetes.io/docs/concepts/architecture/garbage-collection/>
+const OWNERS: &str = "ownerReferences";
 /// The folder of objects that are in no namespace.
 const CLUSTER_WIDE: &str = "_cluster";
 /// The type of the Secrets that Helm keeps releases in, one for each revision.
@@ -20,11 +26,35 @@ const RELEASE: &str = "helm.sh/release.v1";
 /// No release is as long as this: Kubernetes takes no Secret of more than a MiB, and this is what it may become.
 const LONGEST: u64 = 256 << 20;
 
+/// What was written down of a cluster.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Dumped {
+    /// So many objects.
+    pub objects: usize,
+    /// So many releases of Helm's.
+    pub releases: usize,
+    /// Kinds that could not be listed, and why.
+    pub unlisted: Vec<(String, String)>,
+}
+
+/// Writes every object of a cluster down, and the releases of Helm's.
+///
+/// # Errors
+///
+/// The cluster does not answer, or what it tells cannot be kept.
+pub async fn dump(cluster: &dyn ClusterApi, packing: &mut Packing) -> Result<Dumped, ClusterError> {
+    let mut objects = Objects::into(packing);
+    let unlisted = cluster.each_object(&mut |object| objects.take(object)).await?;
+    let count = objects.count;
+    let releases = objects.end().map_err(refused)?;
+    Ok(Dumped { objects: count, releases, unlisted })
+}
+
 /// Objects on their way into a bundle. Of each release the newest revision is told.
-pub(super) struct Objects<'p> {
+struct Objects<'p> {
     packing: &'p mut Packing,
     releases: Vec<Release>,
-    pub(super) count: usize,
+    count: usize,
 }
 
 /// A revision of a release.
@@ -36,12 +66,12 @@ struct Release {
 }
 
 impl<'p> Objects<'p> {
-    pub(super) fn into(packing: &'p mut Packing) -> Self {
+    fn into(packing: &'p mut Packing) -> Self {
         Self { packing, releases: Vec::new(), count: 0 }
     }
 
     /// Takes an object.
-    pub(super) fn take(&mut self, object: &Value) -> Result<(), String> {
+    fn take(&mut self, object: &Value) -> Result<(), String> {
         let Some(path) = path(object) else { return Err("an object without kind or name".into()) };
         let text = yaml(&applicable(object))?;
         self.packing.add(&path, Kind::Object, text.as_bytes()).map_err(|error| error.to_string())?;
@@ -58,7 +88,7 @@ impl<'p> Objects<'p> {
     }
 
     /// Writes the releases down.
-    pub(super) fn end(self) -> Result<usize, String> {
+    fn end(self) -> Result<usize, String> {
         for release in &self.releases {
             let path = format!("releases/{}/{}.yaml", release.namespace, release.name);
             let added = self.packing.add(&path, Kind::Release, release.told.as_bytes());
@@ -92,7 +122,7 @@ fn applicable(object: &Value) -> Value {
         }
     }
     if let Some(metadata) = first.get_mut("metadata").and_then(Value::as_object_mut) {
-        metadata.retain(|key, _| !SET_BY_SERVER.contains(&key.as_str()));
+        metadata.retain(|key, _| key != OWNERS && !SET_BY_SERVER.contains(&key.as_str()));
     }
     let rest =
         all.into_iter().filter(|(key, _)| !matches!(key.as_str(), "apiVersion" | "kind" | "metadata" | "status"));

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use kubewright_model::bundle::{BundleName, DesiredBundle, Shelf};
+use kubewright_model::spec::Backup;
 use kubewright_model::units::Moment;
 
 use crate::Loadout;
@@ -49,6 +50,11 @@ pub fn shelf(loadout: &Loadout, folder: Option<&Path>) -> Result<Shelf, Unsaved>
         why: "nothing says where bundles are kept".into(),
         help: "name a folder with `--to FOLDER`, or write `backup.to` in the spec".into(),
     })
+}
+
+/// When a timer makes bundles, as calendar events of systemd's.
+pub fn hours(backup: &Backup) -> Vec<String> {
+    kubewright_planner::lower::hours(backup.bundle_schedule.as_ref().unwrap_or(&backup.schedule))
 }
 
 /// The bundle that is asked for.

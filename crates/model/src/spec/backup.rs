@@ -13,8 +13,12 @@ use crate::units::Span;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Backup {
-    /// When, as a cron expression of five fields.
+    /// When the servers save their datastore, as a cron expression of five fields.
     pub schedule: String,
+    /// When the timer of `kubewright backup timer` makes bundles on this computer, as a cron expression of five fields.
+    /// Without it: when `schedule` says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bundle_schedule: Option<String>,
     /// Snapshots of the datastore.
     #[serde(default = "crate::spec::kubernetes::yes")]
     pub datastore: bool,

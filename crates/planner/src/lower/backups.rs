@@ -70,6 +70,19 @@ pub(crate) fn calendar(cron: &str) -> Option<String> {
     Some(parts.join(" "))
 }
 
+/// A cron expression as calendar events of systemd's, of which any starts a timer: with a day of the month and a day of the
+/// week there are two. None where it is no cron expression.
+/// <https://www.freedesktop.org/software/systemd/man/latest/systemd.time.html#Calendar%20Events>
+pub fn hours(cron: &str) -> Vec<String> {
+    if let Some(event) = calendar(cron) {
+        return vec![event];
+    }
+    let fields: Vec<&str> = cron.split_whitespace().collect();
+    let [minute, hour, day, month, weekday] = fields.as_slice() else { return Vec::new() };
+    let either = [format!("{minute} {hour} {day} {month} *"), format!("{minute} {hour} * {month} {weekday}")];
+    either.iter().filter_map(|cron| calendar(cron)).collect()
+}
+
 /// The numbers that a field of a cron expression means.
 fn values(field: &str, first: u32, last: u32, names: &[&str]) -> Option<BTreeSet<u32>> {
     let number = |text: &str| {
@@ -112,6 +125,9 @@ mod tests {
         }
         assert_eq!(calendar("0 3 1 * 5"), None, "either day is not both days");
         assert_eq!(calendar("0 25 * * *"), None);
+        assert_eq!(hours("0 3 1 * 5"), ["*-*-1 3:0", "fri 3:0"], "and either is either");
+        assert_eq!(hours("0 3 * * *"), ["3:0"]);
+        assert_eq!(hours("0 25 * * 1"), Vec::<String>::new());
     }
 
     #[test]

@@ -103,9 +103,8 @@ fn of_backups(file: &ClusterFile) -> Vec<Missing> {
     let Keep { hourly, daily, weekly, monthly, .. } = backup.keep;
     let bundles = backup.objects || !backup.recipients.is_empty() || [hourly, daily, weekly, monthly] != [0; 4];
     if bundles || backup.to.as_ref().is_some_and(|to| to.s3.is_none() || !sends) {
-        let effect =
-            "its hours are those of snapshots on the servers; `kubewright backup` makes a whole one when it is run";
-        missing.push(lacks("whole backups on a schedule", effect));
+        let effect = "servers save their datastore alone; `kubewright backup timer` has this computer make bundles";
+        missing.push(lacks("bundles that hosts make by themselves", effect));
     }
     missing
 }

@@ -16,6 +16,7 @@ pub(super) fn rules(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
     let maintenance = &facts.spec.maintenance;
     let schedules = [
         ("backup/schedule", backup.map(|backup| &backup.schedule)),
+        ("backup/bundleSchedule", backup.and_then(|backup| backup.bundle_schedule.as_ref())),
         ("backup/machines/schedule", backup.and_then(|it| it.machines.as_ref()).map(|machines| &machines.schedule)),
         ("maintenance/window", maintenance.window.as_ref()),
     ];

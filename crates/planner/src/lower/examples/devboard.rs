@@ -38,6 +38,6 @@ fn devboard() {
         ],
     );
     // Snapshots of the datastore are taken; the export of all objects beside them is not built yet.
-    assert_eq!(missing(&example), ["whole backups on a schedule"]);
+    assert_eq!(missing(&example), ["bundles that hosts make by themselves"]);
     assert!(example.desired.missing.iter().all(|missing| !missing.blocks));
 }
