@@ -49,6 +49,7 @@ use kubewright_model::observed::Observed;
 use kubewright_model::plan::{Ask, Note, Plan, Weight};
 
 use crate::holders::Holders;
+use crate::upgrades;
 use draft::Draft;
 pub(crate) use legs::apart;
 use standing::{ClusterView, Standings};
@@ -58,10 +59,14 @@ pub fn plan(desired: &Desired, observed: &Observed, ask: &Ask) -> Plan {
     if let Ask::Repair(repairs) = ask {
         return repair::plan(desired, observed, repairs);
     }
-    match legs::legs(desired, observed, ask) {
+    let mut plan = match legs::legs(desired, observed, ask) {
         legs if legs.is_empty() => at_once(desired, observed, ask),
         legs => legs::plan(desired, observed, &legs),
+    };
+    if *ask == Ask::Apply {
+        plan.notes.extend(upgrades::etcd_of_kubeadm(desired, observed));
     }
+    plan
 }
 
 /// Plans what is asked, where it is one upgrade at most.

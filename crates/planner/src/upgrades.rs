@@ -4,9 +4,11 @@
 
 use std::collections::BTreeMap;
 
+use kubewright_model::change::Subject;
 use kubewright_model::desired::Desired;
 use kubewright_model::ids::NodeName;
 use kubewright_model::observed::{Observed, Seen};
+use kubewright_model::plan::{Note, Weight};
 use kubewright_model::spec::kubernetes::{Datastore, Distribution};
 use kubewright_model::version::Version;
 
@@ -107,6 +109,33 @@ fn stepping_stone(desired: &Desired, at: &Version, next: &Version) -> Option<Ver
     }
     let (_, enough, stones) = BEFORE_ETCD_36.iter().find(|(minor, ..)| *minor == at.minor())?;
     stones.get(of).filter(|_| at.patch().2 < *enough).map(|text| Version::known(text))
+}
+
+/// The first minor version of Kubernetes for which kubeadm brings etcd 3.6.
+/// <https://github.com/kubernetes/kubernetes/blob/v1.34.0/cmd/kubeadm/app/constants/constants.go> (`SupportedEtcdVersion`)
+const KUBEADM_ETCD_36: (u64, u64) = (1, 34);
+
+/// What is to be known where kubeadm goes from etcd 3.5 to 3.6: it has no version with 3.5.26 in between.
+pub(crate) fn etcd_of_kubeadm(desired: &Desired, observed: &Observed) -> Option<Note> {
+    let kubeadm = desired.kubernetes.distribution == Distribution::Kubeadm;
+    let is_server = |name: &NodeName| desired.servers().any(|member| member.name == *name);
+    let servers = || versions(desired, observed).into_iter().filter(|(name, _)| is_server(name));
+    let crosses = desired.kubernetes.version.minor() >= KUBEADM_ETCD_36
+        && servers().any(|(_, version)| version.minor() < KUBEADM_ETCD_36);
+    (kubeadm && crosses && servers().count() > 1).then(|| Note {
+        weight: Weight::Warns,
+        subject: Subject::Cluster,
+        message:
+            "kubeadm of v1.34 brings etcd 3.6, and that before is older than 3.5.26: members that were taken out long \
+                  ago may come back"
+                .into(),
+        help: Some(
+            "see that `etcdctl member list` names the servers and nobody else, before and after: \
+             https://etcd.io/blog/2025/zombie_members_upgrade/"
+                .into(),
+        ),
+        stages: Vec::new(),
+    })
 }
 
 /// What the spec means with another version of Kubernetes, where it is known.

@@ -8,7 +8,6 @@ use std::io::{Read as _, Seek as _, Write as _};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use futures::TryStreamExt as _;
 use kubewright_model::secret::Secret;
 use kubewright_model::spec::backup::S3;
 use kubewright_providers::{Trust, tls};
@@ -16,8 +15,8 @@ use object_store::aws::{AmazonS3, AmazonS3Builder, S3ConditionalPut, S3CopyIfNot
 use object_store::client::{ClientOptions, HttpClient, HttpConnector};
 use object_store::path::Path;
 use object_store::{
-    CopyMode, CopyOptions, Error, MultipartUpload, ObjectStore, ObjectStoreExt as _, PutMode, PutOptions, PutPayload,
-    RetryConfig,
+    CopyMode, CopyOptions, Error, GetOptions, MultipartUpload, ObjectStore, ObjectStoreExt as _, PutMode, PutOptions,
+    PutPayload, RetryConfig,
 };
 
 use super::{Bundles, ShelfError};
@@ -26,6 +25,8 @@ use super::{Bundles, ShelfError};
 const PART: usize = 16 << 20;
 /// How long one request may take. A part of 16 MiB over a slow line takes minutes.
 const DEADLINE: Duration = Duration::from_secs(10 * 60);
+/// What a service copies to its own name at once, at the most. <https://docs.aws.amazon.com/AmazonS3/latest/API/API_UploadPartCopy.html>
+const LARGEST: u64 = 5 << 30;
 /// What is still arriving in parts. It is no bundle's name.
 const ARRIVING: &str = ".arriving-";
 
@@ -177,6 +178,9 @@ impl Bundles for Bucket {
         let mut file = file.try_clone().map_err(|error| unread(name, &error))?;
         file.rewind().map_err(|error| unread(name, &error))?;
         let size = file.metadata().map_err(|error| unread(name, &error))?.len();
+        if size > LARGEST {
+            return Err(ShelfError::Refused(format!("{name} is larger than 5 GiB, which S3 gives no name at once")));
+        }
         if size > self.part as u64 {
             return self.in_parts(name, &mut file).await;
         }
@@ -198,10 +202,24 @@ impl Bundles for Bucket {
 
     async fn get(&self, name: &str, into: &File) -> Result<(), ShelfError> {
         let failed = |error: Error| self.failed(name, &error);
-        let mut into = into;
-        let mut stream = self.store.get(&self.path(name)).await.map_err(failed)?.into_stream();
-        while let Some(part) = stream.try_next().await.map_err(failed)? {
-            into.write_all(&part).map_err(|error| unread(name, &error))?;
+        let (mut into, path) = (into, self.path(name));
+        let there = self.store.head(&path).await.map_err(failed)?;
+        let mut at = 0;
+        // A request has its deadline with its answer, so each asks for as much as comes in time; all of one object.
+        while at < there.size {
+            let end = there.size.min(at + self.part as u64);
+            let options =
+                GetOptions { range: Some((at..end).into()), if_match: there.e_tag.clone(), ..Default::default() };
+            let answer = self.store.get_opts(&path, options).await.map_err(failed)?;
+            let bytes = answer.bytes().await.map_err(failed)?;
+            into.write_all(&bytes).map_err(|error| unread(name, &error))?;
+            at += bytes.len() as u64;
+            if bytes.is_empty() {
+                return Err(ShelfError::Unreachable(format!(
+                    "{}: {name} ends after {at} of {} bytes",
+                    self.endpoint, there.size
+                )));
+            }
         }
         Ok(())
     }
