@@ -3,6 +3,7 @@
 mod applications;
 mod charts;
 mod conditions;
+mod dump;
 mod nodes;
 mod objects;
 mod reach;

@@ -170,3 +170,53 @@ fn who_stands_down_puts_its_data_aside_once_and_keeps_its_snapshots() {
     let (well, told) = Host::new("exit 0\n").runs(&stand_down, "kubewright-before");
     assert!(well, "{told}");
 }
+
+/// The keys of a server as they lie there, read by the script that a bundle runs, through a real `tar`.
+#[test]
+fn the_keys_of_a_server_are_read_whole_and_left_nowhere() {
+    for (distribution, version) in [("k3s", "v1.34.1+k3s1"), ("rke2", "v1.34.1+rke2r1")] {
+        let lab = LAB.replace("distribution: k3s", &format!("distribution: {distribution}"));
+        let desired = desired(&lab.replace("v1.34.1+k3s1", version));
+        let keys = red(&desired).keys.clone().expect("servers have keys");
+        let given = keys.gives.first().expect("it gives them").file.clone();
+        let host = Host::new("");
+        let server = format!("/var/lib/rancher/{distribution}/server");
+        let read = |host: &Host| {
+            let script = keys.steps.iter().find_map(|step| match step {
+                RecipeStep::Run(words) => words.iter().find(|word| word.contains("tar -chzf")),
+                _ => None,
+            });
+            let script = host.here(script.expect("a script")).replace("/run/", &host.at("/run/").display().to_string());
+            let output = Command::new("sh").args(["-c", &script]).output().expect("there is a shell");
+            (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned())
+        };
+        host.write("/run/kept", "");
+        host.write(&format!("{server}/db/etcd/0.wal"), "data");
+        let (well, told) = read(&host);
+        assert!(!well && told.contains("there are no keys in"), "{told}");
+
+        host.write(&format!("{server}/token.real"), "K10abc::server:secret\n");
+        std::os::unix::fs::symlink(host.at(&format!("{server}/token.real")), host.at(&format!("{server}/token")))
+            .expect("a link");
+        host.write(&format!("{server}/tls/server-ca.key"), "key");
+        host.write(&format!("{server}/tls/etcd/peer-ca.crt"), "certificate");
+        host.write(&format!("{server}/cred/encryption-config.json"), "{}");
+        assert_eq!(read(&host), (true, String::new()));
+        let archive = Command::new("sh")
+            .args(["-c", "base64 -d <\"$1\" | tar -xz --to-stdout token && base64 -d <\"$1\" | tar -tz", "sh"])
+            .arg(host.at(&given))
+            .output()
+            .expect("there is a tar");
+        let listed = String::from_utf8_lossy(&archive.stdout).into_owned();
+        let mut listed: Vec<&str> = listed.lines().filter(|line| !line.ends_with('/')).collect();
+        listed.sort_unstable();
+        let keys = ["cred/encryption-config.json", "tls/etcd/peer-ca.crt", "tls/server-ca.key", "token"];
+        assert_eq!(listed, [&["K10abc::server:secret"], keys.as_slice()].concat());
+        let mut left: Vec<_> =
+            std::fs::read_dir(host.at("/run")).expect("a folder").flatten().map(|entry| entry.file_name()).collect();
+        left.sort();
+        assert_eq!(left, ["kept", given.trim_start_matches("/run/")], "the engine takes away what it has read");
+        let mode = std::os::unix::fs::PermissionsExt::mode(&host.at(&given).metadata().expect("a file").permissions());
+        assert_eq!(mode & 0o777, 0o600);
+    }
+}

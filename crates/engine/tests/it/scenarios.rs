@@ -3,7 +3,7 @@
 //! `tests/scenarios/NNN-slug.txt` begins with a title. Then come `--- spec` (a cluster file), `--- world` (what is true
 //! before; the lines are described in [`world`]), `--- ask` with what is asked in the same line (`apply`, `destroy`,
 //! `rebuild`, `restore`, `backup`, `replace NAME…`, `outdated`, `reboot NAME…`, `reboot-needed NAME…`; then perhaps
-//! `only WORD…`), `--- plan` (what is planned) and `--- runs` (what
+//! `only WORD…`; `backup bundle` is a whole one, which is planned for the spec's place and runs into a folder), `--- plan` (what is planned) and `--- runs` (what
 //! each run came to until nothing was left to do; somebody mends faults in between). The last two are compared, or
 //! written with `UPDATE_SCENARIOS=1`.
 //!
@@ -18,12 +18,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use kubewright_engine::Engine;
+use kubewright_engine::backup::{Asked, bundle};
 use kubewright_engine::engine::plan_from;
 use kubewright_engine::execute::durations;
 use kubewright_engine::sim;
+use kubewright_model::bundle::Shelf;
 use kubewright_model::change::Reason;
 use kubewright_model::ids::NodeName;
 use kubewright_model::plan::{Ask, Plan, Rendering, Weight};
+use kubewright_model::units::Moment;
 use kubewright_planner::check::check;
 
 use crate::yard::{Cut, Yard};
@@ -39,6 +43,7 @@ struct Scenario<'a> {
     world: Vec<&'a str>,
     asked: &'a str,
     ask: Ask,
+    bundle: bool,
     only: Vec<String>,
     plan: String,
     runs: String,
@@ -68,6 +73,7 @@ impl<'a> Scenario<'a> {
             world: lines("world").into_iter().filter(|line| !line.trim().is_empty()).collect(),
             asked,
             ask: parse_ask(ask)?,
+            bundle: ask == "backup bundle",
             only: only.split_whitespace().map(str::to_string).collect(),
             plan: whole("plan"),
             runs: whole("runs"),
@@ -153,7 +159,10 @@ fn field(field: &kubewright_model::change::FieldChange) -> String {
 
 /// Plays a scenario; returns its plan and its runs, and everything that is wrong.
 async fn play(scenario: &Scenario<'_>) -> Result<(String, String, Vec<String>), String> {
-    let yard = world::make(&scenario.spec, &scenario.world).await?;
+    let mut yard = world::make(&scenario.spec, &scenario.world).await?;
+    if scenario.bundle {
+        wish_a_bundle(&mut yard, scenario, None)?;
+    }
     let (ask, only) = (&scenario.ask, scenario.only.as_slice());
     let mut wrong = Vec::new();
     let (observed, plan) = yard.plan(ask, only).await;
@@ -169,13 +178,51 @@ async fn play(scenario: &Scenario<'_>) -> Result<(String, String, Vec<String>), 
         Ok(_) => wrong.push("the plan read back is another one".into()),
         Err(error) => wrong.push(format!("the plan cannot be read back: {error}")),
     }
-    let runs = execute(&yard, scenario, &plan, &mut wrong).await;
+    let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
+    let runs = execute(&yard, scenario, &plan, &mut Bundles { folder: folder.path(), made: 0 }, &mut wrong).await?;
     Ok((render(&plan), runs, wrong))
 }
 
-async fn execute(yard: &Yard, scenario: &Scenario<'_>, plan: &Plan, wrong: &mut Vec<String>) -> String {
+/// Wishes for a bundle of a moment: in the spec's place, or in a folder of this computer.
+fn wish_a_bundle(yard: &mut Yard, scenario: &Scenario<'_>, place: Option<(&Path, u64)>) -> Result<(), String> {
+    let loadout = Engine::load(&scenario.spec).map_err(|found| format!("{found:?}"))?;
+    let now = Moment(1_795_369_980 + place.map_or(0, |(_, number)| number * 3600));
+    let asked = Asked { now, environment: None, folder: None, files: Vec::new() };
+    let mut bundle = bundle(&loadout, Path::new(""), &asked).map_err(|unsaved| unsaved.why)?;
+    if let Some((folder, _)) = place {
+        bundle.to = Shelf::Folder(folder.display().to_string());
+    }
+    yard.desired.bundle = Some(Box::new(bundle));
+    Ok(())
+}
+
+/// Where runs put their bundles, and how many were begun: each run makes one of its own.
+struct Bundles<'a> {
+    folder: &'a Path,
+    made: u64,
+}
+
+impl Bundles<'_> {
+    /// The next run in this yard makes another one.
+    fn next(&mut self, yard: &mut Yard, scenario: &Scenario<'_>) -> Result<(), String> {
+        self.made += 1;
+        match scenario.bundle {
+            true => wish_a_bundle(yard, scenario, Some((self.folder, self.made))),
+            false => Ok(()),
+        }
+    }
+}
+
+async fn execute(
+    yard: &Yard,
+    scenario: &Scenario<'_>,
+    plan: &Plan,
+    bundles: &mut Bundles<'_>,
+    wrong: &mut Vec<String>,
+) -> Result<String, String> {
     let (ask, only) = (&scenario.ask, scenario.only.as_slice());
-    let whole = yard.twin();
+    let mut whole = yard.twin();
+    bundles.next(&mut whole, scenario)?;
     prepare(&whole, ask);
     let before = whole.centre.calls();
     let (first, records) = whole.run(ask, only).await;
@@ -185,7 +232,7 @@ async fn execute(yard: &Yard, scenario: &Scenario<'_>, plan: &Plan, wrong: &mut 
         let touched = after.iter().filter(|(call, times)| before.get(*call) != Some(times));
         let touched = touched.filter(|(call, _)| !LOOKS.contains(&call.as_str()));
         wrong.extend(touched.map(|(call, _)| format!("blocked, and yet: {call}")));
-        return told.join("\n");
+        return Ok(told.join("\n"));
     }
     if told != ["complete"] {
         whole.centre.mend();
@@ -193,11 +240,13 @@ async fn execute(yard: &Yard, scenario: &Scenario<'_>, plan: &Plan, wrong: &mut 
     }
     wrong.extend(whole.complaints(ask, only).await);
     for cut in cuts(plan, &records) {
-        let part = yard.twin();
+        let mut part = yard.twin();
+        bundles.next(&mut part, scenario)?;
         prepare(&part, ask);
         if !part.run_until(cut, ask, only).await {
             continue;
         }
+        bundles.next(&mut part, scenario)?;
         // Nothing of what was begun from nothing can be mistaken for a sleeping cluster. A server that was cut off while it
         // started may take a second run.
         let runs = if scenario.world.is_empty() { 2 } else { RUNS };
@@ -208,7 +257,7 @@ async fn execute(yard: &Yard, scenario: &Scenario<'_>, plan: &Plan, wrong: &mut 
         let complaints = part.complaints(ask, only).await;
         wrong.extend(complaints.into_iter().map(|it| format!("cut off {}: {it}", title(cut, plan))));
     }
-    told.join("\n")
+    Ok(told.join("\n"))
 }
 
 /// Members may stop for good where that is what was asked.
