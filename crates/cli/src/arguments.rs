@@ -125,6 +125,9 @@ Ends with 7 when a check of the spec does not hold afterwards.")]
     #[command(after_help = "Examples:
   kubewright restore latest           # says what will be lost, and asks for the cluster's name
   kubewright restore etcd-red-1795246212.db cluster.yaml
+  kubewright restore latest-bundle    # the newest bundle, with the keys that are lost here
+  kubewright restore ./devboard-20261122T175300Z.tar.gz.age
+  kubewright restore latest --yes --cluster devboard
 
 Ends with 7 when a check of the spec does not hold afterwards.")]
     Restore(restore::Restore),
@@ -465,8 +468,9 @@ pub(crate) struct Rebuild {
     /// Take everything that comes from outside from this bundle, which `kubewright bundle` wrote; nothing goes to the network.
     #[arg(long, value_name = "FILE")]
     pub(crate) bundle: Option<PathBuf>,
-    /// Begin the cluster with what was saved of its datastore: `latest`, which is what is saved first, or a snapshot's file.
-    #[arg(long, value_name = "latest|FILE")]
+    /// Begin the cluster with what was saved of its datastore: `latest`, which is what is saved first, a snapshot's file,
+    /// `latest-bundle`, or a bundle's name or file.
+    #[arg(long, value_name = "latest|FILE|latest-bundle|BUNDLE")]
     pub(crate) restore: Option<PathBuf>,
 }
 

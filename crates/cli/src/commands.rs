@@ -16,6 +16,7 @@ mod look;
 mod plan;
 mod rebuild;
 mod rehearse;
+mod restore;
 mod secrets;
 mod shell;
 mod take;

@@ -85,6 +85,18 @@ impl Problem {
         self
     }
 
+    /// What it is and why, in one line.
+    pub(crate) fn in_a_line(&self) -> String {
+        let words = std::iter::once(&self.headline).chain(&self.causes).filter(|words| !words.is_empty());
+        let words: Vec<&str> = words.map(String::as_str).collect();
+        if words.is_empty() { "what is wrong was told".into() } else { words.join(": ") }
+    }
+
+    /// Nothing was touched.
+    pub(crate) fn is_blocked(&self) -> bool {
+        self.done == Done::Blocked
+    }
+
     /// Something of the spec has been told already; only the exit code is left.
     pub(crate) fn told(done: Done) -> Self {
         Self::new(done, "")

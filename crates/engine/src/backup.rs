@@ -15,9 +15,11 @@ mod objects;
 mod pack;
 mod read;
 pub mod shelf;
+pub(crate) mod unpack;
 mod wish;
 
 pub use objects::{Dumped, dump};
 pub use pack::{Packed, Packing};
-pub use read::{Damage, extract, manifest, verify};
+pub use read::{Damage, extract, extract_of, manifest, verify};
+pub use unpack::{Unfit, Unpacked};
 pub use wish::{Asked, Unsaved, bundle, hours, shelf as shelf_of};

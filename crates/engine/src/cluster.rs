@@ -254,6 +254,16 @@ impl ClusterError {
     }
 }
 
+/// What the canary of a cluster means that was restored from a bundle: what was seen, or that and what to do.
+pub(crate) fn canary_says(bundle: &str, says: Option<&str>) -> Result<String, (String, String)> {
+    const HINT: &str = "this is not the state that the bundle holds: look whether the restore began with it";
+    match says {
+        Some(says) if says == bundle => Ok(format!("it says {bundle}; what was written since is gone")),
+        Some(says) => Err((format!("it says `{says}`, and not {bundle}"), HINT.into())),
+        None => Err((format!("there is no ConfigMap {}", kubewright_model::bundle::Canary::id()), HINT.into())),
+    }
+}
+
 /// The answer of hands on a cluster to what is asked from the side of nodes: [`crate::verify`] asks that itself.
 pub(crate) fn elsewhere(condition: &Condition) -> ClusterError {
     let why = "the API does not know that: it is asked from the side of nodes".into();

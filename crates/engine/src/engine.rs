@@ -28,6 +28,7 @@ use tokio::time::Instant;
 
 pub use self::access::WayIn;
 use self::patience::{Addresses, LOOK_AGAIN, PATIENCE};
+pub use self::saved::snapshots;
 use crate::backup::shelf::Bundles;
 use crate::execute::{Hands, Recorder, Sink, Stop, Tally, execute};
 use crate::holes::{self, Filler};
@@ -85,6 +86,11 @@ impl Begun {
     /// What it will do.
     pub fn plan(&self) -> &Plan {
         &self.planned.plan
+    }
+
+    /// Whether the cluster answered when it was looked at.
+    pub fn lives(&self) -> bool {
+        self.planned.observed.cluster.as_ref().is_some_and(|seen| seen.present().is_some())
     }
 }
 
@@ -331,6 +337,7 @@ impl Engine {
         let desired = &*wished;
         let Begun { planned: Planned { observed, plan }, _lock } = begun;
         self.may_run(request, &plan)?;
+        let (canary, began) = (self.canary(request), self.began_with(request.desired, &request.ask));
         let journal = self.store.start_journal(&desired.cluster, &request.run)?;
         let mut recorder = Recorder::new(journal, sink);
         recorder.record(Event::RunStarted {
@@ -343,7 +350,7 @@ impl Engine {
             simulated: self.simulated(),
             wall: request.holder.since,
             takes: unfinished::takes(request, &plan),
-            restores: self.settled_on(&plan, desired),
+            restores: self.settled_on(&plan, desired).or(began),
             goes_on: self.goes_on(desired, &observed),
         })?;
         let silent = observed.silent().cloned().collect();
@@ -360,7 +367,7 @@ impl Engine {
             }
         };
         let after = saved::catches_up(&plan, &mut remaining);
-        let (end, checks) = self.proven(request, end(&tally, &remaining), stop, &mut recorder).await?;
+        let (end, checks) = self.proven(request, end(&tally, &remaining), canary, stop, &mut recorder).await?;
         recorder.record(Event::RunEnded {
             end,
             done: tally.done,
@@ -414,7 +421,8 @@ impl Engine {
             Ask::Backup | Ask::Reboot(_) | Ask::RebootNeeded(_) | Ask::Repair(_) => return Ok(Default::default()),
         };
         // What was taken is ours now, and needs not to be taken again.
-        let desired = Desired { take: Vec::new(), ..request.desired.clone() };
+        let mut desired = Desired { take: Vec::new(), ..request.desired.clone() };
+        saved::leave_out(&mut desired, silent);
         let mut planned = self.plan_again(&desired, &again, request.only, silent).await?;
         let deadline = Instant::now() + PATIENCE;
         // What is only waited for comes by itself: a cluster that was off wakes.

@@ -28,13 +28,13 @@ use crate::world::talos;
 /// The hole for the server that a joining node joins through.
 const SERVER: &str = "cluster/server";
 /// What was saved last is kept under this name, as what recipes give is.
-const KEPT_SNAPSHOT: &str = "snapshot";
+pub(crate) const KEPT_SNAPSHOT: &str = "snapshot";
 /// The secret that nodes join with.
-const JOIN_TOKEN: &str = "join-token";
+pub(crate) const JOIN_TOKEN: &str = "join-token";
 /// The default of Go's bcrypt, which Argo CD takes.
 const HASH_COST: u32 = 10;
 /// The secret that Secrets are locked with.
-const ENCRYPTION_KEY: &str = "encryption-key";
+pub(crate) const ENCRYPTION_KEY: &str = "encryption-key";
 
 /// Where values are: the places that the spec names, and the store.
 #[derive(Clone, Copy)]
@@ -203,9 +203,9 @@ impl Secrets<'_> {
 
     /// The file on this computer that a cluster is restored from: the one that is asked for, or what was saved last.
     pub(crate) fn saved(self, desired: &Desired) -> Result<Option<Secret>, String> {
-        match &desired.restores {
-            Some(Saved::File(path)) => Ok(Some(Secret::new(path.clone()))),
-            _ => self.store.secret(&desired.cluster, KEPT_SNAPSHOT).map_err(|error| error.told()),
+        match desired.restores.as_ref().and_then(Saved::file) {
+            Some(path) => Ok(Some(Secret::new(path.clone()))),
+            None => self.store.secret(&desired.cluster, KEPT_SNAPSHOT).map_err(|error| error.told()),
         }
     }
 

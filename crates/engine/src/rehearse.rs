@@ -4,8 +4,10 @@
 //! steps took that long, and what waited for what; at the end it is counted what was left over and what was asked that
 //! no right plan asks for.
 
+pub mod etcd;
 mod path;
 mod rebuild;
+mod restore;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -29,6 +31,7 @@ use crate::verify::CheckResult;
 
 pub use path::Link;
 pub use rebuild::{Played, rebuild};
+pub use restore::restore;
 
 /// Runs that a phase with mishaps may take until nothing is left to do. A phase without any takes one.
 const RUNS: usize = 4;

@@ -223,6 +223,7 @@ impl DataCentre {
             cluster: Some(Arc::new(api::Api { centre: self.clone(), gap: desired.airgap.clone() })),
             pretend: Some(pretend),
             saved: self.proves(),
+            copies: Some(self.copies()),
             places: Places::default(),
         }
     }

@@ -36,13 +36,16 @@ use crate::store::folder::FolderStore;
 const KNOWN_HOSTS: &str = "known_hosts";
 
 /// The folder for what is saved of datastores, in that of the cluster.
-const SNAPSHOTS: &str = "snapshots";
+pub(crate) const SNAPSHOTS: &str = "snapshots";
 
 /// Asks a person for what is to be kept secret, by the words that it is given; or says why nobody can be asked.
 pub type Prompt = Arc<dyn Fn(&str) -> Result<Secret, String> + Send + Sync>;
 
 /// Proves that a file holds what was saved of a datastore, whole; in words how large and how old it is, or what is wrong with it.
 pub type Proves = Arc<dyn Fn(&str) -> Result<String, String> + Send + Sync>;
+
+/// What a pretend world has saved under a name, as the bytes of a file that another one takes.
+pub type Copies = Arc<dyn Fn(&str) -> Result<Vec<u8>, String> + Send + Sync>;
 
 /// A snapshot of etcd on this computer.
 pub fn proves() -> Proves {
@@ -72,6 +75,8 @@ pub struct World {
     pub pretend: Option<u64>,
     /// Proves what was saved of a datastore.
     pub saved: Proves,
+    /// Gives what was saved of one, where that is in no file of this computer.
+    pub copies: Option<Copies>,
     /// Where secrets are: the spec's folder, in which files are that the spec names relatively, and its SOPS file.
     pub places: Places,
 }
@@ -137,6 +142,7 @@ impl World {
             doors,
             pretend: None,
             saved: proves(),
+            copies: None,
             places,
         })
     }

@@ -189,6 +189,13 @@ impl Canary {
         Self { namespace: CANARY_NAMESPACE.into(), name: CANARY.into(), bundle: name.id().into() }
     }
 
+    /// What is written in its place before a cluster goes back to a bundle: whoever finds the bundle's own again knows that
+    /// what was written since is gone.
+    pub fn left_behind(bundle: &str) -> Self {
+        let bundle = format!("about to go back to {bundle}");
+        Self { namespace: CANARY_NAMESPACE.into(), name: CANARY.into(), bundle }
+    }
+
     /// The object that is applied, with our mark.
     pub fn object(&self, owner: &Owner) -> Manifest {
         Manifest(json!({

@@ -84,6 +84,8 @@ pub enum Condition {
     Targets(ClusterName),
     /// Vault's servers are unsealed.
     Vault(Box<DesiredVault>),
+    /// The cluster's canary says that it was restored from this bundle.
+    Canary(String),
 }
 
 impl fmt::Display for Condition {
@@ -142,6 +144,7 @@ impl fmt::Display for Condition {
             Self::Route { host } => write!(f, "route {host}"),
             Self::Vault(_) => f.write_str("Vault unsealed"),
             Self::Targets(name) => write!(f, "targets of {name} healthy"),
+            Self::Canary(bundle) => write!(f, "the canary is that of {bundle}"),
         }
     }
 }

@@ -130,6 +130,9 @@ pub struct Desired {
     /// A rebuild begins the cluster with what was saved of its datastore. No spec says so: it is asked for one run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restores: Option<Saved>,
+    /// Servers that a restore leaves out because nobody can reach them. No spec says so: it is asked for one run.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub without: Vec<NodeName>,
     /// Who is told when the world is not as the spec says any more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drift: Option<DesiredDrift>,
@@ -152,6 +155,31 @@ pub enum Saved {
     Latest,
     /// This file on this computer.
     File(String),
+    /// What a bundle held, of which this computer has a copy.
+    Bundle {
+        /// The copy.
+        file: String,
+        /// What the bundle's canary says.
+        canary: String,
+    },
+}
+
+impl Saved {
+    /// Its file on this computer, where one is named.
+    pub fn file(&self) -> Option<&String> {
+        match self {
+            Self::Latest => None,
+            Self::File(file) | Self::Bundle { file, .. } => Some(file),
+        }
+    }
+
+    /// What the canary of the cluster says when this was put back; none where nobody can know it.
+    pub fn canary(&self) -> Option<&String> {
+        match self {
+            Self::Latest | Self::File(_) => None,
+            Self::Bundle { canary, .. } => Some(canary),
+        }
+    }
 }
 
 impl Desired {

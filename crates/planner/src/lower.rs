@@ -108,6 +108,7 @@ pub(crate) fn meaning(file: &ClusterFile) -> Desired {
         without_backup: false,
         from_scratch: false,
         restores: None,
+        without: Vec::new(),
         bundle: None,
         airgap: None,
         missing: missing::missing(file),

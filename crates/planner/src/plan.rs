@@ -114,7 +114,7 @@ fn at_once(desired: &Desired, observed: &Observed, ask: &Ask) -> Plan {
         Ask::Repair(_) => Draft::new(desired),
         Ask::Restore if rebuild::only_builds(observed) => {
             asked = Ask::Apply;
-            rebuild::goes_on(&reached, observed, "restore that was cut: everybody had stood down")
+            restore::goes_on(&reached, desired, observed)
         }
         Ask::Restore => restore::plan(&reached, desired, observed),
     };

@@ -265,6 +265,7 @@ pub(crate) struct Conditions {
     pub(crate) route: &'static str,
     pub(crate) targets: &'static str,
     pub(crate) vault: &'static str,
+    pub(crate) canary: &'static str,
 }
 
 /// What is backed up.
@@ -406,6 +407,7 @@ mod tests {
                 says.release,
                 says.route,
                 says.targets,
+                says.canary,
                 from.environment,
                 from.file,
                 from.command,

@@ -59,6 +59,14 @@ Ends with 7 when the bundle is damaged, or no key here opens it.")]
   kubewright backup get latest
   kubewright backup get devboard-20261122T175300Z.tar.gz.age --into /mnt/usb")]
     Get(Get),
+    /// Restore a bundle where nothing of the live cluster is touched, and write a dated report of what was proven.
+    #[command(after_help = "Examples:
+  kubewright backup rehearse                       # the newest bundle
+  kubewright backup rehearse --etcd ~/etcd-v3.5.21 # with etcd's programs of that folder
+  kubewright backup rehearse --into throwaway.yaml # on the machines of another cluster file too
+
+Ends with 7 when something that was tried failed.")]
+    Rehearse(Rehearse),
     /// Delete bundles that are more than the spec keeps.
     #[command(after_help = "Examples:
   kubewright backup prune             # shows what goes, and asks
@@ -131,4 +139,32 @@ pub(crate) struct Timer {
     /// Write them into ~/.config/systemd/user, and say what starts them.
     #[arg(long)]
     pub(crate) install: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Rehearse {
+    /// A file of this computer, the name of a bundle, or `latest`.
+    #[arg(value_name = "FILE|NAME|latest", default_value = "latest")]
+    pub(crate) bundle: String,
+    #[command(flatten)]
+    pub(crate) from: From,
+    /// The folder with etcd's programs, `etcd` and `etcdutl`, in the place of those on the PATH.
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) etcd: Option<PathBuf>,
+    /// Another cluster file, on whose machines the bundle is restored; they are destroyed afterwards. It shares nothing with
+    /// the live cluster.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) into: Option<PathBuf>,
+    /// Keep the machines of `--into`.
+    #[arg(long, requires = "into")]
+    pub(crate) keep: bool,
+    /// The file of the report, in the place of one with a date in `.kubewright`.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) report: Option<PathBuf>,
+    /// Make and destroy the machines of `--into` without being asked.
+    #[arg(short, long)]
+    pub(crate) yes: bool,
+    /// In which form the answer is printed.
+    #[arg(long, default_value = "text")]
+    pub(crate) output: Output,
 }

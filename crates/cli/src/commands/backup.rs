@@ -2,7 +2,11 @@
 
 mod list;
 mod one;
+mod rehearse;
 mod schedule;
+
+use one::of_this_computer;
+pub(super) use one::{at_hand, damaged};
 
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -33,6 +37,7 @@ pub(super) fn run(arguments: &Arguments, backup: &Backup) -> Result<Done, Proble
         Some(Wish::Show(wish)) => one::show(arguments, wish),
         Some(Wish::Verify(wish)) => one::verify(arguments, wish),
         Some(Wish::Get(wish)) => one::get(arguments, wish),
+        Some(Wish::Rehearse(wish)) => rehearse::run(arguments, wish),
         Some(Wish::Prune(wish)) => prune(arguments, wish),
         Some(Wish::Timer(wish)) => schedule::run(arguments, wish),
     }
@@ -42,7 +47,7 @@ fn now() -> Moment {
     Moment(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()))
 }
 
-fn unsaved(unsaved: Unsaved) -> Problem {
+pub(super) fn unsaved(unsaved: Unsaved) -> Problem {
     Problem::new(Done::Blocked, unsaved.why).hint(unsaved.help)
 }
 
@@ -89,12 +94,13 @@ fn files(arguments: &Arguments, spec: &Path) -> Vec<String> {
 }
 
 /// Where bundles of a spec are, and what it says.
-fn shelf(arguments: &Arguments, from: &From, output: Output) -> Result<(Loadout, Shelf), Problem> {
-    let reading = Reading { asks_hosts: false, ..Reading::of(arguments, output) };
-    let loadout = source::read(&from.file, reading)?;
+fn shelf(arguments: &Arguments, from: &From, loadout: &Loadout) -> Result<Shelf, Problem> {
     let folder = place(arguments, &from.file, from.from.as_deref())?;
-    let shelf = backup::shelf_of(&loadout, folder.as_deref()).map_err(unsaved)?;
-    Ok((loadout, shelf))
+    backup::shelf_of(loadout, folder.as_deref()).map_err(unsaved)
+}
+
+fn read(arguments: &Arguments, from: &From, output: Output) -> Result<Loadout, Problem> {
+    source::read(&from.file, Reading { asks_hosts: false, ..Reading::of(arguments, output) })
 }
 
 fn closed(shelf: &Shelf) -> impl Fn(String) -> Problem {
@@ -112,12 +118,23 @@ fn with_bundles<T>(
     output: Output,
     work: impl AsyncFnOnce(&dyn Bundles, Vec<Listed>, &Shelf, &Loadout) -> Result<T, Problem>,
 ) -> Result<T, Problem> {
-    let (loadout, shelf) = shelf(arguments, from, output)?;
+    let loadout = read(arguments, from, output)?;
+    among(arguments, from, &loadout, work)
+}
+
+/// Looks at the bundles of a spec that was read, and does something with them.
+fn among<T>(
+    arguments: &Arguments,
+    from: &From,
+    loadout: &Loadout,
+    work: impl AsyncFnOnce(&dyn Bundles, Vec<Listed>, &Shelf, &Loadout) -> Result<T, Problem>,
+) -> Result<T, Problem> {
+    let shelf = shelf(arguments, from, loadout)?;
     Site::look(arguments, &from.file, &loadout.desired, async |site| {
         let bundles = site.engine.bundles(&shelf).map_err(closed(&shelf))?;
         let listed = catalog::list(&*bundles, &loadout.desired.cluster).await;
         let listed = listed.map_err(|error| closed(&shelf)(error.to_string()))?;
-        work(&*bundles, listed, &shelf, &loadout).await
+        work(&*bundles, listed, &shelf, loadout).await
     })
 }
 

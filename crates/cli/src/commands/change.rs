@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
+use std::fs::File;
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use std::path::Path;
 use std::time::Duration;
@@ -16,6 +17,7 @@ use kubewright_model::plan::{Action, Ask, Plan};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::airgap;
+use super::restore::{self, Copy, Named};
 use super::take::{taken, taking};
 use crate::arguments::backup::Make;
 use crate::arguments::restore::Restore;
@@ -42,6 +44,18 @@ struct Wish<'a> {
     detail: Detail,
     output: Output,
     what: &'static str,
+    goes_back: GoesBack,
+}
+
+/// What is said of going back to what was saved.
+#[derive(Default)]
+struct GoesBack {
+    /// The bundle that is gone back to.
+    bundle: Option<File>,
+    /// The cluster, as whoever means it has named it.
+    cluster: Option<String>,
+    /// The bundle is of another cluster, and this one is thrown away.
+    elsewhere: bool,
 }
 
 /// How much of a plan is shown to whoever is to agree to it.
@@ -78,22 +92,38 @@ pub(super) fn apply(arguments: &Arguments, apply: &arguments::Apply) -> Result<D
     // A plan that was saved has been looked at.
     let yes = apply.yes || approved.is_some();
     let (detail, output) = (detail(apply.full), apply.output);
-    carry_out(arguments, Wish { file: &file, desired, ask, only, approved, yes, detail, output, what: "apply" })
+    carry_out(
+        arguments,
+        Wish {
+            file: &file,
+            desired,
+            ask,
+            only,
+            approved,
+            yes,
+            detail,
+            output,
+            what: "apply",
+            goes_back: GoesBack::default(),
+        },
+    )
 }
 
 pub(super) fn destroy(arguments: &Arguments, destroy: &Destroy) -> Result<Done, Problem> {
     let change = &destroy.change;
     let desired = source::read(&change.file, Reading::of(arguments, change.output))?.desired;
     let desired = Desired { take_strays: destroy.leftovers, ..desired };
-    whole(arguments, change, desired, Ask::Destroy, "destroy")
+    carry_out(arguments, whole(change, desired, Ask::Destroy, "destroy"))
 }
 
 pub(super) fn rebuild(arguments: &Arguments, rebuild: &Rebuild) -> Result<Done, Problem> {
     let change = &rebuild.change;
     let loadout = source::read(&change.file, Reading::of(arguments, change.output))?;
-    let desired = airgap::by(arguments, &change.file, rebuild.bundle.as_deref(), loadout)?.desired;
     let (without_backup, from_scratch) = (rebuild.without_backup, rebuild.from_scratch);
-    let restores = rebuild.restore.as_deref().map(|it| saved(arguments, it)).transpose()?;
+    let named = rebuild.restore.as_deref().map(|word| restore::named(arguments, word, &loadout, &change.file, None));
+    let named = named.transpose()?;
+    let restores = named.as_ref().map(Named::saved);
+    let desired = airgap::by(arguments, &change.file, rebuild.bundle.as_deref(), loadout)?.desired;
     let desired = Desired { without_backup, from_scratch, restores, ..desired };
     if rebuild.rehearse {
         let played = super::rebuild::rehearsed(&desired)?;
@@ -101,40 +131,59 @@ pub(super) fn rebuild(arguments: &Arguments, rebuild: &Rebuild) -> Result<Done, 
             return Ok(played);
         }
     }
-    whole(arguments, change, desired, Ask::Rebuild, "rebuild")
+    carry_out(arguments, Wish { goes_back: goes_back(named, None), ..whole(change, desired, Ask::Rebuild, "rebuild") })
 }
 
 pub(super) fn restore(arguments: &Arguments, restore: &Restore) -> Result<Done, Problem> {
     let change = &restore.change;
-    let desired = source::read(&change.file, Reading::of(arguments, change.output))?.desired;
+    let loadout = source::read(&change.file, Reading::of(arguments, change.output))?;
+    let named = restore::named(arguments, &restore.saved, &loadout, &change.file, restore.from.as_deref())?;
     let (without_backup, from_scratch) = (restore.without_backup, restore.from_scratch);
-    let restores = Some(saved(arguments, &restore.saved)?);
-    let desired = Desired { without_backup, from_scratch, restores, ..desired };
-    whole(arguments, change, desired, Ask::Restore, "restore")
+    let (restores, without) = (Some(named.saved()), restore.without.clone());
+    let desired = Desired { without_backup, from_scratch, restores, without, ..loadout.desired };
+    let goes_back = goes_back(Some(named), restore.cluster.clone());
+    carry_out(arguments, Wish { goes_back, ..whole(change, desired, Ask::Restore, "restore") })
 }
 
-/// What a cluster is to be begun with. A file is found from where we are, whenever it is read.
-fn saved(arguments: &Arguments, restore: &Path) -> Result<Saved, Problem> {
-    if restore == Path::new("latest") {
-        return Ok(Saved::Latest);
-    }
-    if arguments.simulated.is_some() {
-        return Ok(Saved::File(restore.display().to_string()));
-    }
-    let failed = |error| Problem::new(Done::Usage, format!("cannot read {}: {error}", restore.display()));
-    let path = std::fs::canonicalize(restore).map_err(failed)?;
-    Ok(Saved::File(path.display().to_string()))
+/// A cluster that a bundle is restored into, and that is thrown away.
+pub(super) struct Throwaway<'a> {
+    pub(super) file: &'a Path,
+    pub(super) desired: Desired,
+    pub(super) bundle: Option<File>,
+    pub(super) yes: bool,
+    pub(super) output: Output,
 }
 
-fn whole(
-    arguments: &Arguments,
-    change: &Change,
-    desired: Desired,
-    ask: Ask,
-    what: &'static str,
-) -> Result<Done, Problem> {
+/// Makes the machines, begins the cluster with the bundle, and proves it.
+pub(super) fn rehearsed_into(arguments: &Arguments, throwaway: Throwaway<'_>) -> Result<Done, Problem> {
+    let Throwaway { file, desired, bundle, yes, output } = throwaway;
+    let desired = Desired { restores: Some(Saved::Latest), without_backup: true, from_scratch: true, ..desired };
+    let goes_back = GoesBack { bundle, cluster: None, elsewhere: true };
+    let (only, approved, detail, what) = (Vec::new(), None, Detail::Agreed, "backup rehearse");
+    let ask = Ask::Rebuild;
+    carry_out(arguments, Wish { file, desired, ask, only, approved, yes, detail, output, what, goes_back })
+}
+
+/// Everything of it goes: whoever agreed to the first has agreed to this.
+pub(super) fn thrown_away(arguments: &Arguments, throwaway: Throwaway<'_>) -> Result<Done, Problem> {
+    let Throwaway { file, desired, output, .. } = throwaway;
+    let (only, approved, detail, what, goes_back) = (Vec::new(), None, Detail::Agreed, "destroy", GoesBack::default());
+    let ask = Ask::Destroy;
+    carry_out(arguments, Wish { file, desired, ask, only, approved, yes: true, detail, output, what, goes_back })
+}
+
+fn goes_back(named: Option<Named>, cluster: Option<String>) -> GoesBack {
+    let bundle = named.and_then(|named| match named {
+        Named::Bundle(file) => Some(file),
+        Named::Snapshot(_) => None,
+    });
+    GoesBack { bundle, cluster, elsewhere: false }
+}
+
+fn whole<'a>(change: &'a Change, desired: Desired, ask: Ask, what: &'static str) -> Wish<'a> {
     let (file, yes, detail, output) = (change.file.as_path(), change.yes, detail(change.full), change.output);
-    carry_out(arguments, Wish { file, desired, ask, only: Vec::new(), approved: None, yes, detail, output, what })
+    let goes_back = GoesBack::default();
+    Wish { file, desired, ask, only: Vec::new(), approved: None, yes, detail, output, what, goes_back }
 }
 
 /// Carries out what doctor has planned.
@@ -146,7 +195,21 @@ pub(super) fn repair(
 ) -> Result<Done, Problem> {
     let (file, yes, output) = (doctor.file.as_path(), doctor.yes, doctor.output);
     let (only, approved, what) = (Vec::new(), None, "doctor --fix");
-    carry_out(arguments, Wish { file, desired, ask, only, approved, yes, detail: detail(true), output, what })
+    carry_out(
+        arguments,
+        Wish {
+            file,
+            desired,
+            ask,
+            only,
+            approved,
+            yes,
+            detail: detail(true),
+            output,
+            what,
+            goes_back: GoesBack::default(),
+        },
+    )
 }
 
 pub(super) fn backup(
@@ -158,7 +221,10 @@ pub(super) fn backup(
     let desired = Desired { bundle: Some(Box::new(bundle)), ..desired };
     let (file, yes, detail, output) = (make.file.as_path(), make.yes, detail(make.full), make.output);
     let (ask, only, approved, what) = (Ask::Backup, Vec::new(), None, "backup");
-    carry_out(arguments, Wish { file, desired, ask, only, approved, yes, detail, output, what })
+    carry_out(
+        arguments,
+        Wish { file, desired, ask, only, approved, yes, detail, output, what, goes_back: GoesBack::default() },
+    )
 }
 
 pub(super) fn replace(arguments: &Arguments, replace: &arguments::Replace) -> Result<Done, Problem> {
@@ -176,7 +242,10 @@ pub(super) fn replace(arguments: &Arguments, replace: &arguments::Replace) -> Re
     let ask = if replace.outdated { Ask::ReplaceOutdated } else { Ask::Replace(nodes()) };
     let (file, yes, detail, output) = (replace.file.as_path(), replace.yes, detail(replace.full), replace.output);
     let (only, approved, what) = (Vec::new(), None, "replace");
-    carry_out(arguments, Wish { file, desired, ask, only, approved, yes, detail, output, what })
+    carry_out(
+        arguments,
+        Wish { file, desired, ask, only, approved, yes, detail, output, what, goes_back: GoesBack::default() },
+    )
 }
 
 pub(super) fn reboot(arguments: &Arguments, reboot: &Reboot) -> Result<Done, Problem> {
@@ -187,15 +256,25 @@ pub(super) fn reboot(arguments: &Arguments, reboot: &Reboot) -> Result<Done, Pro
     let ask = if reboot.if_needed { Ask::RebootNeeded(nodes) } else { Ask::Reboot(nodes) };
     let (file, yes, detail, output) = (reboot.file.as_path(), reboot.yes, Detail::Agreed, reboot.output);
     let (only, approved, what) = (Vec::new(), None, "reboot");
-    carry_out(arguments, Wish { file, desired, ask, only, approved, yes, detail, output, what })
+    carry_out(
+        arguments,
+        Wish { file, desired, ask, only, approved, yes, detail, output, what, goes_back: GoesBack::default() },
+    )
 }
 
 /// Plans, shows, asks, and does it.
 fn carry_out(arguments: &Arguments, wish: Wish<'_>) -> Result<Done, Problem> {
     let (file, desired) = (wish.file, wish.desired.clone());
     Site::change(arguments, file, &desired, async move |site| {
-        let desired = leftovers(site, &wish).await?;
-        let wish = Wish { desired, ..wish };
+        let mut wish = Wish { desired: leftovers(site, &wish).await?, ..wish };
+        let mut copy = None;
+        if let Some(bundle) = &wish.goes_back.bundle {
+            let kept = Site::kept(arguments, wish.file);
+            let (desired, of) = restore::unpacked(site, &kept, wish.desired.clone(), bundle, wish.goes_back.elsewhere)?;
+            wish.desired = desired;
+            copy = Some(of);
+        }
+        let wish = wish;
         let looked;
         let mut request = Request {
             desired: &wish.desired,
@@ -212,8 +291,11 @@ fn carry_out(arguments: &Arguments, wish: Wish<'_>) -> Result<Done, Problem> {
             if !worth_it(arguments, &wish, shown.plan())? {
                 return Ok(Done::Well);
             }
+            meant(&wish, shown.lives())?;
         } else if wish.approved.is_none() {
             let planned = site.engine.plan_patiently(&wish.desired, &wish.ask, &wish.only, &BTreeSet::new()).await?;
+            // Whoever is asked names it then.
+            meant(&wish, false)?;
             looked = planned.plan;
             if !worth_it(arguments, &wish, &looked)? {
                 return Ok(Done::Well);
@@ -227,12 +309,16 @@ fn carry_out(arguments: &Arguments, wish: Wish<'_>) -> Result<Done, Problem> {
         if matches!(wish.ask, Ask::Destroy | Ask::Rebuild | Ask::Restore) {
             site.announce_end();
         }
+        copy.iter_mut().for_each(Copy::stays);
         let before = site.breaches().len();
         let report = watch(site, begun, &request, wish.output).await?;
         let again = site.again(wish.file);
         let mut done = ended(&report, &wish, &again);
         if matches!(wish.ask, Ask::Rebuild | Ask::Restore) && done != Done::Bug {
             done = super::rebuild::told(site, &wish.desired.cluster, &report, (&wish.ask, wish.output), done)?;
+        }
+        if report.end == RunEnd::Complete {
+            copy.iter_mut().for_each(Copy::is_done);
         }
         if done == Done::Well && !site.engine.simulated() && site.engine.keeps_kubeconfig(&wish.desired.cluster) {
             remark!("→ `kubewright kubeconfig {again}` writes the way in for kubectl");
@@ -246,6 +332,14 @@ fn carry_out(arguments: &Arguments, wish: Wish<'_>) -> Result<Done, Problem> {
         }
         Ok(if breaches.is_empty() { done } else { Done::Bug })
     })
+}
+
+/// Where nobody is asked, what a restore of a cluster that lives is meant of is said beforehand.
+fn meant(wish: &Wish<'_>, lives: bool) -> Result<(), Problem> {
+    match wish.ask {
+        Ask::Restore => restore::by_name(&wish.desired.cluster, lives, wish.goes_back.cluster.as_deref()),
+        _ => Ok(()),
+    }
 }
 
 /// What the cluster itself has made at its cloud is asked for by itself: people may want what is in its volumes. Where nobody

@@ -17,9 +17,12 @@ use super::pack::Packing;
 use super::read::is_inside;
 use crate::cluster::ClusterApi;
 use crate::holes::{Filler, Secrets};
+use crate::world::Copies;
 
 /// What goes with a snapshot of kubeadm's under the same name.
-const PKI: &str = "pki.tar";
+pub(super) const PKI: &str = "pki.tar";
+/// What that is called in a bundle.
+pub(super) const KUBEADM_KEYS: &str = "distribution/pki.tar";
 /// Secrets of the store that are no secrets: where the newest snapshot is.
 const POINTERS: [&str; 1] = ["snapshot"];
 /// Keys and certificates of a server are some hundred KiB.
@@ -31,6 +34,8 @@ pub(crate) struct Sources<'a> {
     pub(crate) secrets: Secrets<'a>,
     pub(crate) filler: &'a Filler<'a>,
     pub(crate) cluster: &'a dyn ClusterApi,
+    /// What a pretend world has saved is in no file.
+    pub(crate) copies: Option<&'a Copies>,
     pub(crate) tell: &'a (dyn Fn(String) + Send + Sync),
 }
 
@@ -66,14 +71,14 @@ impl Sources<'_> {
         let name = path.file_name().ok_or("the snapshot has no name")?.to_string_lossy().into_owned();
         let member = format!("datastore/{name}");
         let failed = |error: io::Error| error.to_string();
-        if self.secrets.pretend.is_some() {
-            let text = format!("simulated snapshot {name}: nothing is restored from it\n");
-            return packing.add(&member, Kind::Datastore, text.as_bytes()).map_err(failed);
+        if let Some(copies) = self.copies {
+            let copy = copies(snapshot.expose())?;
+            return packing.add(&member, Kind::Datastore, &copy).map_err(failed);
         }
         packing.add_file(&member, Kind::Datastore, &path).map_err(failed)?;
         let keys = path.with_extension(PKI);
         match keys.is_file() {
-            true => packing.add_file(&format!("distribution/{PKI}"), Kind::Distribution, &keys).map_err(failed),
+            true => packing.add_file(KUBEADM_KEYS, Kind::Distribution, &keys).map_err(failed),
             false => Ok(()),
         }
     }

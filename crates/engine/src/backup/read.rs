@@ -12,7 +12,7 @@ use std::rc::Rc;
 
 use age::{DecryptError, Decryptor};
 use flate2::read::GzDecoder;
-use kubewright_model::bundle::{BUNDLE_FORMAT, BundleManifest, BundledFile, MANIFEST};
+use kubewright_model::bundle::{BUNDLE_FORMAT, BundleManifest, BundledFile, Kind, MANIFEST};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use tar::{Archive, Entry};
@@ -83,6 +83,21 @@ pub fn manifest(bundle: impl Read, identities: &Identities) -> Result<BundleMani
 ///
 /// What is wrong with it; or the folder is there already.
 pub fn extract(bundle: &std::fs::File, identities: &Identities, folder: &Path) -> Result<BundleManifest, Damage> {
+    extract_of(bundle, identities, folder, &Kind::ALL)
+}
+
+/// Writes what is of these kinds in a bundle into a new folder that only its owner reads. All of the bundle is proven before
+/// anything is written.
+///
+/// # Errors
+///
+/// What is wrong with it; or the folder is there already.
+pub fn extract_of(
+    bundle: &std::fs::File,
+    identities: &Identities,
+    folder: &Path,
+    kinds: &[Kind],
+) -> Result<BundleManifest, Damage> {
     let from_start = || {
         let mut bundle = bundle;
         bundle.rewind().map(|()| bundle).map_err(|error| Damage::Io(error.to_string()))
@@ -91,6 +106,9 @@ pub fn extract(bundle: &std::fs::File, identities: &Identities, folder: &Path) -
     let failed = |error: io::Error| Damage::Io(format!("{}: {error}", folder.display()));
     DirBuilder::new().mode(0o700).create(folder).map_err(failed)?;
     let mut write = |told: &BundledFile, file: &mut dyn Read| {
+        if !kinds.contains(&told.what) {
+            return io::copy(file, &mut io::sink()).map(drop);
+        }
         let path = folder.join(&told.path);
         if let Some(parent) = path.parent() {
             DirBuilder::new().recursive(true).mode(0o700).create(parent)?;
@@ -112,9 +130,9 @@ pub(super) fn is_inside(path: &str) -> bool {
     parts.peek().is_some() && !path.ends_with('/') && parts.all(|part| matches!(part, Component::Normal(_)))
 }
 
-type Each<'e> = &'e mut dyn FnMut(&BundledFile, &mut dyn Read) -> io::Result<()>;
+pub(super) type Each<'e> = &'e mut dyn FnMut(&BundledFile, &mut dyn Read) -> io::Result<()>;
 
-fn read(bundle: impl Read, identities: &Identities, each: Each<'_>) -> Result<BundleManifest, Damage> {
+pub(super) fn read(bundle: impl Read, identities: &Identities, each: Each<'_>) -> Result<BundleManifest, Damage> {
     let layers = Layers::default();
     let mut archive = Archive::new(layers.open(bundle, identities)?);
     let mut entries = archive.entries().map_err(|error| layers.damage(&error))?;

@@ -95,8 +95,10 @@ impl Engine {
     ) -> Result<Planned, EngineError> {
         let deadline = Instant::now() + PATIENCE;
         let mut told = None;
+        // Who is to be left out is waited for by nobody.
+        let given_up = given_up.iter().chain(&desired.without).cloned().collect();
         loop {
-            let awaited = awaited(&planned, desired, only, given_up);
+            let awaited = awaited(&planned, desired, only, &given_up);
             if awaited.is_empty() || Instant::now() + LOOK_AGAIN > deadline {
                 return Ok(planned);
             }

@@ -1,17 +1,49 @@
 //! What a cluster is begun with that is not begun empty: told and proven before anything is touched.
 
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
 use kubewright_model::change::Subject;
-use kubewright_model::desired::{Desired, Saved};
+use kubewright_model::desired::{Body, Desired, DesiredMachine, Saved};
+use kubewright_model::ids::{ClusterName, NodeName};
 use kubewright_model::plan::{Action, Ask, Note, Plan, Weight};
 use kubewright_model::recipe::Effect;
 use kubewright_model::units::Moment;
 
 use super::Engine;
+use crate::backup::unpack::Home;
+use crate::backup::{Unfit, Unpacked};
+use crate::sops::Identities;
+use crate::world::SNAPSHOTS;
 
 /// How a restore that is left out is done.
 const AGAIN: &str = "add `--restore latest`, or `--restore FILE`, to restore";
 
+/// The folder for what is saved of a cluster's datastore, in that of a store.
+pub fn snapshots(kept: &Path, cluster: &ClusterName) -> PathBuf {
+    kept.join(cluster.as_str()).join(SNAPSHOTS)
+}
+
 impl Engine {
+    /// Takes back what a restore needs of a bundle: into the folder `snapshots`, and what is not here any more into the store.
+    /// `elsewhere`: it is restored beside the cluster that it is of, under another name.
+    ///
+    /// # Errors
+    ///
+    /// It is damaged, or not for this cluster. Nothing was written then.
+    pub fn unpack(
+        &self,
+        desired: &Desired,
+        bundle: &File,
+        identities: &Identities,
+        snapshots: &Path,
+        elsewhere: bool,
+    ) -> Result<Unpacked, Unfit> {
+        let secrets = self.world.secrets(&*self.store);
+        Home { desired, secrets, snapshots, elsewhere }.take(bundle, identities)
+    }
+
     /// What should be known of what a cluster is begun with.
     pub(super) fn restores(&self, plan: &Plan, desired: &Desired) -> Option<Note> {
         if runs(plan, Effect::Restore) {
@@ -46,11 +78,16 @@ impl Engine {
         let saved = self.world.secrets(&*self.store).saved(desired);
         let found = saved.and_then(|path| match path {
             None => Err("nothing was saved of this cluster from here".to_string()),
-            Some(path) => (self.world.saved)(path.expose()).map(|size| format!("{} ({size})", path.expose())),
+            Some(path) => (self.world.saved)(path.expose()).map(|size| match &desired.restores {
+                Some(Saved::Bundle { canary, .. }) => format!("bundle {canary} ({size})"),
+                _ => format!("{} ({size})", path.expose()),
+            }),
         });
         match found {
             Ok(what) if plan.ask == Ask::Restore => {
-                let since = saved_at(&what).map_or("it was saved".to_string(), |moment| moment.to_string());
+                let bundle = desired.restores.as_ref().and_then(Saved::canary).and_then(|canary| bundled_at(canary));
+                let since =
+                    bundle.or_else(|| saved_at(&what)).map_or("it was saved".to_string(), |moment| moment.to_string());
                 let message = format!(
                     "goes back to {what}: everything that was written to the cluster since {since} is lost, on every node"
                 );
@@ -91,11 +128,30 @@ pub(super) fn catches_up(plan: &Plan, remaining: &mut Vec<String>) -> Option<Not
     Some(note(Weight::Warns, message, "`kubewright apply` shows it, and makes it as the spec says"))
 }
 
+/// Those that a restore has left out on purpose, and that nobody here can make anew, are not missed by its end.
+pub(super) fn leave_out(desired: &mut Desired, silent: &BTreeSet<NodeName>) {
+    let existing = |machine: &DesiredMachine| *machine.body == Body::Existing;
+    let named = std::mem::take(&mut desired.without);
+    let gone: BTreeSet<NodeName> = named.into_iter().filter(|name| silent.contains(name)).collect();
+    let gone = |name: &NodeName| gone.contains(name);
+    let stays: BTreeSet<NodeName> =
+        desired.machines.iter().filter(|it| !gone(&it.name) || !existing(it)).map(|it| it.name.clone()).collect();
+    desired.hosts.retain(|host| !gone(&host.name) || stays.contains(&host.name));
+    desired.members.retain(|member| stays.contains(&member.name));
+    desired.machines.retain(|machine| stays.contains(&machine.name));
+}
+
 /// When a snapshot of ours was saved, which its name says: `etcd-NODE-SECONDS.db`. A pretend clock begins with 1970.
 fn saved_at(told: &str) -> Option<Moment> {
     const NO_PRETENCE: u64 = 1_000_000_000;
     let name = told.split_once(".db")?.0;
     name.rsplit_once('-')?.1.parse().ok().filter(|seconds| *seconds > NO_PRETENCE).map(Moment)
+}
+
+/// When a bundle was made, which the canary that it has left says.
+fn bundled_at(canary: &str) -> Option<Moment> {
+    let time = canary.rsplit_once('-')?.1.strip_suffix('Z')?;
+    Moment::of_compact(&time.replacen('T', "-", 1))
 }
 
 fn runs(plan: &Plan, effect: Effect) -> bool {

@@ -88,6 +88,22 @@ impl Engine {
         }
     }
 
+    /// What the cluster is begun with in the end, by this run or by one before that it goes on with.
+    pub(super) fn begins_with(&self, desired: &Desired, ask: &Ask) -> Option<Saved> {
+        let before = self.left_of(desired, ask).filter(|before| !desired.from_scratch && before.left.is_some());
+        match before {
+            Some(before) if before.begun || *ask == Ask::Restore => before.asked,
+            Some(before) => desired.restores.clone().or(before.asked),
+            None => desired.restores.clone(),
+        }
+    }
+
+    /// What was begun already by one that a run goes on with: its journal tells of it too, for the one after it.
+    pub(super) fn began_with(&self, desired: &Desired, ask: &Ask) -> Option<Saved> {
+        let before = self.left_of(desired, ask).filter(|before| !desired.from_scratch && before.begun);
+        before.and_then(|before| before.asked)
+    }
+
     /// What is left of the last one of its kind.
     pub(super) fn left_of(&self, desired: &Desired, ask: &Ask) -> Option<Unfinished> {
         self.unfinished(&desired.cluster).filter(|before| before.ask == *ask)

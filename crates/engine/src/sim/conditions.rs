@@ -3,6 +3,7 @@
 //! What an application answers, and what stands in somebody's Git, is beyond the pretend world: where everything on the
 //! way to it is there, it answers as the check expects. What is on the way is checked.
 
+use kubewright_model::bundle::Canary;
 use kubewright_model::checked::Part;
 use kubewright_model::condition::Condition;
 use kubewright_model::ids::{Namespace, NodeName, ReleaseName};
@@ -16,7 +17,7 @@ use serde_json::Value;
 use super::kubernetes::Kept;
 use super::network::Door;
 use super::state::State;
-use crate::cluster::{Checked, elsewhere};
+use crate::cluster::{Checked, canary_says, elsewhere};
 use crate::verify::inside;
 
 /// Pods that a release has beside those on each node.
@@ -119,6 +120,7 @@ impl State {
                 Err(why) => Err((why, "applications are Argo CD's".into())),
             },
             Condition::Vault(wish) => self.vault_open(wish, now),
+            Condition::Canary(bundle) => self.canary(bundle),
             Condition::Release { name, namespace } => self.release(name, namespace, now),
             Condition::Route { host } => match self.route(host) {
                 Some(_) => Ok(format!("an Ingress routes {host}")),
@@ -319,6 +321,13 @@ impl State {
             Some(release) if now < release.ready_at => Err(format!("{chart} starts")),
             Some(_) => Ok(()),
         }
+    }
+
+    /// What the canary says.
+    fn canary(&self, bundle: &str) -> Answer {
+        let kept = self.cluster.objects.values().find(|kept| kept.id == Canary::id());
+        let says = kept.and_then(|kept| kept.manifest.0.pointer("/data/bundle")).and_then(Value::as_str);
+        canary_says(bundle, says)
     }
 
     fn objects_of(&self, kind: &str) -> usize {

@@ -17,7 +17,7 @@ use super::kubernetes::{Cluster, Node};
 use super::rancher::Config;
 use super::state::State;
 use super::{DataCentre, timing};
-use crate::world::Proves;
+use crate::world::{Copies, Proves};
 
 /// Where a pretend host remembers what its etcd was reset to.
 pub(super) const RESET_TO: &str = "etcd was reset to";
@@ -26,9 +26,18 @@ impl DataCentre {
     /// Whether something was saved here.
     pub(super) fn proves(&self) -> Proves {
         let centre = self.clone();
-        Arc::new(move |path| match centre.lock().saved.contains_key(path) {
-            true => Ok("simulated".into()),
-            false => Err(format!("{path} was saved by nobody in this simulated data centre")),
+        Arc::new(move |path| match centre.lock().saved_at(path) {
+            Some(_) => Ok("simulated".into()),
+            None => Err(format!("{path} was saved by nobody in this simulated data centre")),
+        })
+    }
+
+    /// What was saved here, as another data centre takes it.
+    pub(super) fn copies(&self) -> Copies {
+        let centre = self.clone();
+        Arc::new(move |path| {
+            let saved = centre.lock().saved_at(path).ok_or_else(|| format!("{path} was saved by nobody here"))?;
+            serde_json::to_vec(&saved).map_err(|error| error.to_string())
         })
     }
 }
@@ -64,7 +73,7 @@ impl Ssh {
     /// A file that was saved goes to the host.
     pub(super) async fn takes_back(&self, host: &NodeName, to: &str, holes: &Holes) -> Result<(), HostError> {
         let path = snapshot(host, holes)?;
-        if !self.centre.lock().saved.contains_key(&path) {
+        if self.centre.lock().saved_at(&path).is_none() {
             return Err(failed(host, "sending what was saved", format!("{path} cannot be read here")));
         }
         self.centre.take(timing::SNAPSHOT).await;
@@ -107,7 +116,7 @@ impl Ssh {
         let now = self.centre.now();
         let takes = {
             let mut state = self.centre.at_present();
-            let saved = state.saved.get(&path).cloned().ok_or_else(|| format!("{path} cannot be read"));
+            let saved = state.saved_at(&path).ok_or_else(|| format!("{path} cannot be read"));
             saved.and_then(|saved| {
                 let takes = state.bootstraps(host, now)?;
                 state.is_again(host, saved, now);
@@ -131,14 +140,22 @@ impl State {
     pub(super) fn reset_to(&self, host: &NodeName) -> Result<Cluster, String> {
         let path = self.machine(host).and_then(|machine| machine.texts.get(RESET_TO));
         let path = path.ok_or("its etcd was not reset to anything")?;
-        self.saved.get(path).cloned().ok_or_else(|| format!("{path} cannot be read"))
+        self.saved_at(path).ok_or_else(|| format!("{path} cannot be read"))
+    }
+
+    /// What was saved here, or elsewhere, and came in a bundle.
+    fn saved_at(&self, path: &str) -> Option<Cluster> {
+        let came = || serde_json::from_reader(std::fs::File::open(path).ok()?).ok();
+        self.saved.get(path).cloned().or_else(came)
     }
 
     /// The cluster holds again what it held when it was saved. Of its nodes the books tell, and none is there but the one
     /// that began, and those whose kubelets never stopped to look for it.
     pub(super) fn is_again(&mut self, host: &NodeName, saved: Cluster, now: u64) {
         let own = self.cluster.nodes.get(host).cloned();
-        let members = std::mem::take(&mut self.cluster.members);
+        // Whoever restores it is its only member, whoever was one before.
+        let mut members = std::mem::take(&mut self.cluster.members);
+        members.retain(|name, _| name == host);
         let token = self.cluster.token.clone();
         self.cluster = Cluster {
             members,

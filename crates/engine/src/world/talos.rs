@@ -63,6 +63,12 @@ pub(crate) fn talosconfig(secrets: &Secret, cluster: &str, endpoints: &[String])
     bundle.talosconfig(cluster, endpoints, &[], now)
 }
 
+/// Whether two texts are the secrets of one cluster, however they are written.
+pub(crate) fn are_same(one: &Secret, other: &Secret) -> bool {
+    let read = |text: &Secret| Bundle::parse(text, SystemTime::now()).ok();
+    read(one).is_some() && read(one) == read(other)
+}
+
 /// A part of the secrets of a cluster.
 pub(crate) fn part_of(secrets: &Secret, name: &str) -> Result<Secret, String> {
     let bundle = Bundle::parse(secrets, SystemTime::now()).map_err(|found| found.join("; "))?;

@@ -78,6 +78,7 @@ spec:
             doors: Default::default(),
             pretend: None,
             saved: kubewright_engine::world::proves(),
+            copies: None,
             places: Places::in_folder(home.into()),
         };
         let results = Engine::new(world, Arc::new(MemoryStore::default())).verify(&desired).await;

@@ -181,6 +181,7 @@ spec:
             doors: Arc::default(),
             pretend: None,
             saved: kubewright_engine::world::proves(),
+            copies: None,
             places: Places::in_folder(home.into()),
         };
         Engine::new(world, store)

@@ -41,6 +41,7 @@ mod real_cluster;
 mod rebuilds;
 mod refusals;
 mod rehearsals;
+mod rehearsed_etcd;
 mod releases;
 mod restores;
 mod saves;
@@ -62,6 +63,7 @@ mod templates;
 #[path = "../../../providers/tests/it/tools.rs"]
 #[expect(dead_code, reason = "the provider's own tests use all of it")]
 mod tools;
+mod unpacked;
 mod vault;
 mod waiting;
 #[path = "../../../providers/tests/it/wishes.rs"]

@@ -100,6 +100,11 @@ impl Plane {
         plane
     }
 
+    /// Where its etcd listens.
+    pub(crate) fn etcd(&self) -> String {
+        self.api[0].trim_start_matches("--etcd-servers=").to_string()
+    }
+
     pub(crate) fn at(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }

@@ -7,7 +7,7 @@ use kubewright_model::plan::{Action, Ask, Plan, Stage, Weight};
 
 use crate::yard::{Cut, Yard, desired};
 
-const K3S: &str = r#"apiVersion: kubewright.dev/v1alpha1
+pub(crate) const K3S: &str = r#"apiVersion: kubewright.dev/v1alpha1
 kind: Cluster
 metadata: { name: fleet }
 spec:
@@ -34,23 +34,23 @@ spec:
 "#;
 
 /// One cluster of each distribution, whose machines were there before us.
-fn all() -> [String; 4] {
+pub(crate) fn all() -> [String; 4] {
     let of = |words: &str| K3S.replace("distribution: k3s, version: v1.34.1+k3s1", words);
     let kubeadm = of("distribution: kubeadm, version: v1.34.1, encryptSecrets: true, cni: { flannel: {} }");
     [K3S.into(), of("distribution: rke2, version: v1.34.1+rke2r1"), kubeadm, TALOS.into()]
 }
 
 /// What somebody wrote before it was saved, and after that.
-const CANARY: &str = "canary";
-const LATER: &str = "later";
+pub(crate) const CANARY: &str = "canary";
+pub(crate) const LATER: &str = "later";
 
-fn writes(yard: &Yard, what: &str) {
+pub(crate) fn writes(yard: &Yard, what: &str) {
     yard.centre.alter(|state| {
         state.cluster.set_by_others.insert(what.into(), ("somebody".into(), "all of it".into()));
     });
 }
 
-fn knows(yard: &Yard, what: &str) -> bool {
+pub(crate) fn knows(yard: &Yard, what: &str) -> bool {
     yard.centre.snapshot().cluster.set_by_others.contains_key(what)
 }
 
@@ -66,7 +66,7 @@ async fn saved(spec: &str) -> Yard {
     yard
 }
 
-fn is_as_it_was(yard: &Yard, told: &str) {
+pub(crate) fn is_as_it_was(yard: &Yard, told: &str) {
     assert!(knows(yard, CANARY) && !knows(yard, LATER), "{told}");
     let cluster = yard.centre.snapshot().cluster;
     let names: Vec<&str> = cluster.nodes.keys().map(|name| name.as_str()).collect();
@@ -204,6 +204,30 @@ fn an_apply_begins_no_empty_cluster_where_a_restore_was_cut() {
         writes(&yard, "again");
         assert_eq!(yard.run_to_the_end(&Ask::Restore, &[], 1).await, ["complete"]);
         assert!(!knows(&yard, "again") && knows(&yard, LATER), "the state that the first one saved before it began");
+    })
+    .unwrap();
+}
+
+#[test]
+fn a_server_that_its_provider_can_delete_goes_first_and_is_made_anew() {
+    const MADE: &str = include_str!("../scenarios/003-fresh-three-servers-etcd.txt");
+    let spec = MADE.split_once("--- spec\n").and_then(|(_, rest)| rest.split_once("--- world")).unwrap().0;
+    sim::run(async {
+        let mut yard = saved(spec).await;
+        yard.centre.strike("unreachable=server-3".parse().unwrap());
+        let (_, plan) = yard.plan(&Ask::Restore, &[]).await;
+        assert!(blocks(&plan).contains("cannot be reached"), "{}", blocks(&plan));
+        yard.desired.without = vec!["server-3".into()];
+        let (_, plan) = yard.plan(&Ask::Restore, &[]).await;
+        assert_eq!(blocks(&plan), "");
+        let step = |id: &str| plan.steps.iter().find(|step| step.id.as_str() == id).unwrap();
+        assert!(matches!(step("delete/server-3").action, Action::DeleteMachine { .. }));
+        assert!(step("init/server-1").needs.iter().any(|need| need.as_str() == "delete/server-3"), "it goes before");
+        assert!(step("create/server-3").needs.iter().any(|need| need.as_str() == "delete/server-3"), "and comes after");
+        let told = yard.run_to_the_end(&Ask::Restore, &[], 2).await;
+        assert_eq!(told.last().map(String::as_str), Some("complete"), "{told:?}");
+        assert!(knows(&yard, CANARY) && !knows(&yard, LATER));
+        assert_eq!(yard.complaints(&Ask::Restore, &[]).await, [""; 0]);
     })
     .unwrap();
 }

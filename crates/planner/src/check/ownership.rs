@@ -130,7 +130,12 @@ impl Proof<'_> {
             Ask::Destroy | Ask::Rebuild => true,
             Ask::Replace(nodes) => nodes.contains(name),
             // A plan names the nodes that it makes anew.
-            Ask::Apply | Ask::Backup | Ask::ReplaceOutdated | Ask::Restore => false,
+            Ask::Apply | Ask::Backup | Ask::ReplaceOutdated => false,
+            // One that nobody can reach, and that is left out on purpose, is ended by its provider.
+            Ask::Restore => {
+                let seen = self.observed.hosts.get(name).and_then(Seen::present);
+                self.desired.without.contains(name) && seen.is_none()
+            }
             Ask::Reboot(_) | Ask::RebootNeeded(_) | Ask::Repair(_) => false,
         };
         let wished = self.nodes.contains(name) && !asked;

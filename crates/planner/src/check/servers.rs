@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use kubewright_model::desired::Desired;
+use kubewright_model::desired::{Body, Desired};
 use kubewright_model::ids::{NodeName, StepId};
 use kubewright_model::observed::{HostSeen, Observed, Seen};
 use kubewright_model::plan::{Action, Ask, Plan, Step, Violation};
@@ -65,6 +65,8 @@ struct Walk<'p> {
     begun: bool,
     /// Servers that were cut off while they joined: whether etcd can do without one, etcd itself decides.
     half: BTreeSet<&'p NodeName>,
+    /// Hosts that a restore leaves out on purpose: nobody here can end them, and somebody has been told so.
+    without: BTreeSet<&'p NodeName>,
 }
 
 /// Proves the plan's way with servers.
@@ -80,6 +82,7 @@ pub(super) fn check<'p>(plan: &'p Plan, desired: &'p Desired, observed: &'p Obse
         last: None,
         begun: false,
         half: half(observed),
+        without: given_up(desired, observed),
     };
     for step in &plan.steps {
         let Some(deed) = deed(step) else { continue };
@@ -111,6 +114,13 @@ fn there(observed: &Observed) -> BTreeSet<&NodeName> {
     machines.filter(|name| !is_blank(name, observed)).chain(nodes).collect()
 }
 
+/// One that answers, or that its provider could end, is never left out.
+fn given_up<'p>(desired: &'p Desired, observed: &Observed) -> BTreeSet<&'p NodeName> {
+    let silent = |name: &NodeName| observed.hosts.get(name).and_then(Seen::present).is_none();
+    let ours = desired.machines.iter().filter(|machine| *machine.body == Body::Existing).map(|machine| &machine.name);
+    ours.filter(|name| desired.without.contains(name) && silent(name)).collect()
+}
+
 fn half(observed: &Observed) -> BTreeSet<&NodeName> {
     let hosts = observed.hosts.iter().filter(|(_, seen)| seen.present().is_some_and(HostSeen::may_vote));
     hosts.map(|(name, _)| name).collect()
@@ -122,6 +132,7 @@ impl<'p> Walk<'p> {
         let before = ancestors(&self.steps, step);
         let gone = |name: &NodeName| self.gone.get(name).is_some_and(|end| before.contains(end));
         let hold = self.holders.all.iter().filter(|name| !gone(name) && self.there.contains(*name));
+        let hold = hold.filter(|name| !self.without.contains(*name));
         let hold: Vec<&str> = hold.map(|name| name.as_str()).collect();
         if self.begun || !hold.is_empty() {
             let message = format!("a cluster is begun twice, or beside one that may be there: {}", hold.join(", "));

@@ -67,8 +67,13 @@ fn unsaved(draft: &mut Draft<'_>, message: &str) {
 
 fn canary(desired: &Desired, bundle: &DesiredBundle) -> Step {
     let canary = Canary::of(&bundle.name);
-    let action = Action::ApplyObjects(vec![canary.object(&desired.owner)]);
-    step("objects/canary".into(), Subject::Objects("the canary".into()), action, &[])
+    canary_step(Action::ApplyObjects(vec![canary.object(&desired.owner)]), "backup")
+}
+
+/// The canary is written, because of what somebody has asked for.
+pub(super) fn canary_step(action: Action, asked: &str) -> Step {
+    let reason = Reason::Asked(asked.into());
+    Step { reason, ..step("objects/canary".into(), Subject::Objects("the canary".into()), action, &[]) }
 }
 
 /// What is known of a bundle before it is made.

@@ -10,21 +10,26 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use kubewright_model::bundle::Canary;
 use kubewright_model::change::{Reason, Subject};
-use kubewright_model::desired::{Desired, DesiredHost, DesiredMember};
+use kubewright_model::desired::{Body, Desired, DesiredHost, DesiredMachine, DesiredMember, Saved};
 use kubewright_model::ids::NodeName;
 use kubewright_model::observed::{HostSeen, KubernetesSeen, Observed, Seen};
-use kubewright_model::plan::{Action, Stage, Weight};
+use kubewright_model::plan::{Action, Stage, Step, Weight};
 use kubewright_model::recipe::Recipe;
 use kubewright_model::talos::TalosSeen;
 
 use super::draft::{Draft, id};
 use super::leaving::step;
-use super::{build, rebuild, saving, standing};
+use super::{build, bundle, rebuild, removal, saving, standing};
+use crate::diff::machine;
 
-/// What is wished without agents that nobody can reach: the cluster is restored without them, and they are told of.
+/// What is wished without agents that nobody can reach, and without servers that are left out on purpose: the cluster is
+/// restored without them, and they are told of.
 pub(super) fn without_silent<'a>(desired: &'a Desired, observed: &Observed) -> Cow<'a, Desired> {
-    let silent: BTreeSet<NodeName> = silent(desired, observed).map(|member| member.name.clone()).collect();
+    let left_out = given_up(desired, observed).filter(|machine| *machine.body == Body::Existing);
+    let agents = silent(desired, observed).map(|member| member.name.clone());
+    let silent: BTreeSet<NodeName> = agents.chain(left_out.map(|machine| machine.name.clone())).collect();
     if silent.is_empty() {
         return Cow::Borrowed(desired);
     }
@@ -41,6 +46,26 @@ fn silent<'a>(desired: &'a Desired, observed: &'a Observed) -> impl Iterator<Ite
     agents.filter(|member| matches!(observed.hosts.get(&member.name), Some(Seen::Unknown(_))))
 }
 
+/// Machines whose hosts do not answer, and that somebody has named to go on without them.
+fn given_up<'a>(desired: &'a Desired, observed: &'a Observed) -> impl Iterator<Item = &'a DesiredMachine> {
+    let named = desired.machines.iter().filter(|machine| desired.without.contains(&machine.name));
+    named.filter(|machine| !answers(&machine.name, observed))
+}
+
+fn answers(name: &NodeName, observed: &Observed) -> bool {
+    observed.hosts.get(name).is_some_and(|seen| seen.present().is_some())
+}
+
+/// A machine that its provider can end goes with its disk, and another one comes in its place: nothing of it can come back.
+fn ends_given_up(draft: &mut Draft<'_>, observed: &Observed) {
+    let desired = draft.desired;
+    for machine in given_up(desired, observed).filter(|machine| *machine.body != Body::Existing) {
+        let Seen::Present(seen) = machine::seen(machine, observed) else { continue };
+        removal::delete(draft, &machine.name, &machine.provider, seen, Reason::Asked("restore".into()), Vec::new());
+        draft.before_machines.push(id("delete", &machine.name));
+    }
+}
+
 /// Saves what is there while it answers, has every member stand down, and builds on what is left. `reached` is what is
 /// wished without those that nobody can reach.
 pub(super) fn plan<'a>(reached: &'a Desired, desired: &Desired, observed: &Observed) -> Draft<'a> {
@@ -53,7 +78,9 @@ pub(super) fn plan<'a>(reached: &'a Desired, desired: &Desired, observed: &Obser
     tell_silent(&mut draft, desired, observed);
     strangers(&mut draft, observed);
     all_stand_down(&mut draft, observed);
+    ends_given_up(&mut draft, observed);
     saving::while_it_answers(&mut draft, observed);
+    leaves_its_canary(&mut draft);
     rebuild::restores(&mut draft, observed);
     if observed.unfinished.is_some() {
         let message = "goes on with the restore that was cut: members that have stood down are left as they are";
@@ -65,6 +92,29 @@ pub(super) fn plan<'a>(reached: &'a Desired, desired: &Desired, observed: &Obser
     build(draft, &after(reached, observed), &BTreeSet::new())
 }
 
+/// The rest of one that was cut when everybody had stood down: an ordinary plan, of those that are not left out.
+pub(super) fn goes_on<'a>(reached: &'a Desired, desired: &Desired, observed: &Observed) -> Draft<'a> {
+    let mut draft = rebuild::goes_on(reached, observed, "restore that was cut: everybody had stood down");
+    tell_silent(&mut draft, desired, observed);
+    draft
+}
+
+/// The canary of a cluster that lives says another thing before it goes back to a bundle: when it says the bundle's name
+/// again, what was written since is gone. Where nothing can be saved, nothing can be written either.
+fn leaves_its_canary(draft: &mut Draft<'_>) {
+    let desired = draft.desired;
+    let Some(bundle) = desired.restores.as_ref().and_then(Saved::canary) else { return };
+    let Some(saves) = draft.steps.first().filter(|step| step.stage == Stage::Backup).map(|step| step.id.clone()) else {
+        return;
+    };
+    let action = Action::ApplyObjects(vec![Canary::left_behind(bundle).object(&desired.owner)]);
+    let marks = Step { needs: vec![saves.clone()], ..bundle::canary_step(action, "restore") };
+    for step in draft.steps.iter_mut().filter(|step| step.needs.contains(&saves)) {
+        step.needs.push(marks.id.clone());
+    }
+    draft.add_after(&saves, marks);
+}
+
 fn tell_silent(draft: &mut Draft<'_>, desired: &Desired, observed: &Observed) {
     for member in silent(desired, observed) {
         let why = observed.hosts.get(&member.name).and_then(Seen::why_unknown);
@@ -73,22 +123,57 @@ fn tell_silent(draft: &mut Draft<'_>, desired: &Desired, observed: &Observed) {
         let help = "when it is back, its node is in no book: `kubewright replace` makes it anew";
         draft.note(Weight::Warns, Subject::Member(member.name.clone()), message, help);
     }
-    for member in desired.servers() {
+    let named = |name: &NodeName| desired.without.contains(name);
+    for member in desired.servers().filter(|member| !named(&member.name)) {
         let Some(why) = observed.hosts.get(&member.name).and_then(Seen::why_unknown) else { continue };
         let message = format!("may hold the cluster's data and cannot be reached: {why}");
-        let help = "bring it back; or, where it is lost for good, take it out of the spec and see to it that it never comes back \
-                    with its disk: it would go on with what was there before";
-        draft.note(Weight::Blocks, Subject::Member(member.name.clone()), message, help);
+        let help = format!(
+            "bring it back; or, where it is lost for good, go on with `--without {}`, and see to it that it never comes back with \
+             its disk: it would go on with what was there before",
+            member.name
+        );
+        draft.note(Weight::Blocks, Subject::Member(member.name.clone()), message, &help);
+    }
+    tell_given_up(draft, desired, observed);
+}
+
+/// What must not happen to those that are left out, or why they cannot be.
+fn tell_given_up(draft: &mut Draft<'_>, desired: &Desired, observed: &Observed) {
+    for name in &desired.without {
+        let subject = Subject::Member(name.clone());
+        let Some(machine) = desired.machine(name) else {
+            let message = format!("there is no node `{name}` in the spec");
+            draft.note(Weight::Blocks, subject, message, "`kubewright status` lists the nodes");
+            continue;
+        };
+        // One that was cut has ended it already, and it is new.
+        let is_new = observed.unfinished.as_ref().is_some_and(|left| !left.contains(name));
+        if answers(name, observed) && !is_new {
+            let message = "it answers, so it cannot be left out: it would go on with what was there before";
+            draft.note(Weight::Blocks, subject, message, "leave `--without` out, and it stands down with the others");
+        } else if answers(name, observed) {
+            continue;
+        } else if *machine.body == Body::Existing {
+            let message = "is left out, and may hold the cluster's data: it must never come back with its disk";
+            let help = "wipe its disk before it is started again, then `kubewright apply` takes it in; nothing here can see to that";
+            draft.note(Weight::Warns, subject, message, help);
+        } else if matches!(machine::seen(machine, observed), Seen::Present(_)) {
+            let message =
+                "does not answer, so its machine is deleted with its disk before the cluster is begun, and made anew";
+            let help = "its provider says that it is gone: it cannot come back with what was there before";
+            draft.note(Weight::Warns, subject, message, help);
+        }
     }
 }
 
 /// Servers that the spec does not know would go on with what they have.
 fn strangers(draft: &mut Draft<'_>, observed: &Observed) {
     let desired = draft.desired;
-    let known = |name: &NodeName| desired.members.iter().any(|member| member.name == *name);
+    let known =
+        |name: &NodeName| desired.members.iter().any(|member| member.name == *name) || desired.without.contains(name);
     let books = observed.cluster.as_ref().and_then(Seen::present);
     let servers = books.iter().flat_map(|seen| seen.nodes.iter()).filter(|(_, node)| node.server).map(|(name, _)| name);
-    let doomed = crate::diff::machine::doomed(desired, observed).into_iter().map(|(name, ..)| name);
+    let doomed = machine::doomed(desired, observed).into_iter().map(|(name, ..)| name);
     let strangers: BTreeSet<&NodeName> = servers.chain(doomed).filter(|name| !known(name)).collect();
     for name in strangers {
         let message = "may hold the cluster's data, and the spec does not know it";
@@ -147,6 +232,12 @@ fn after(desired: &Desired, observed: &Observed) -> Observed {
         }
     });
     after.hosts.retain(|name, _| known.contains(name));
+    for machine in given_up(desired, observed) {
+        if let Some(Seen::Present(inventory)) = after.providers.get_mut(&machine.provider) {
+            inventory.machines.remove(&machine.name);
+        }
+        after.hosts.remove(&machine.name);
+    }
     for member in desired.members.iter().filter(|member| member.recipes.stand_down.is_some()) {
         let host = desired.hosts.iter().find(|host| host.name == member.name);
         if let (Some(host), Some(Seen::Present(seen))) = (host, after.hosts.get_mut(&member.name)) {

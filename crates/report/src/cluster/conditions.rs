@@ -95,6 +95,7 @@ pub(crate) fn condition(condition: &Condition, words: &Words) -> Line {
         Condition::Route { host } => fill(say.route, &[("host", code(host))]),
         Condition::Vault(_) => fill(say.vault, &[]),
         Condition::Targets(name) => fill(say.targets, &[("name", code(name))]),
+        Condition::Canary(bundle) => fill(say.canary, &[("name", code(bundle))]),
     }
 }
 

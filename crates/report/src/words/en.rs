@@ -172,6 +172,7 @@ pub(super) static WORDS: Words = Words {
         route: "The ingress of {host} is there",
         targets: "All targets of load balancer {name} are healthy",
         vault: "All servers of Vault are unsealed",
+        canary: "The cluster's canary is that of bundle {name}",
     },
     backups: Backups {
         none: "The cluster's file asks for no backup of the datastore.",

@@ -172,6 +172,7 @@ pub(super) static WORDS: Words = Words {
         route: "L’ingress de {host} existe",
         targets: "Toutes les cibles du répartiteur de charge {name} sont en bonne santé",
         vault: "Tous les serveurs de Vault sont descellés",
+        canary: "Le canari du cluster est celui de la sauvegarde {name}",
     },
     backups: Backups {
         none: "Le fichier du cluster ne demande aucune sauvegarde de la base de données.",

@@ -5,26 +5,30 @@ use std::io::Seek as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
+use kubewright_engine::Loadout;
 use kubewright_engine::backup::{self, Damage, catalog};
 use kubewright_engine::sops::{Identities, Sources};
 use kubewright_model::bundle::{BundleManifest, Kind, in_bytes};
 
-use super::{failed, named, with_bundles};
-use crate::arguments::backup::{Get, One};
+use super::{among, failed, named, read, with_bundles};
+use crate::arguments::backup::{From, Get, One};
 use crate::arguments::{Arguments, Output};
 use crate::commands::print_json;
 use crate::problem::{Done, Problem};
 use crate::screen::{GOOD, counted, paint, remark, say};
 
 /// A bundle at hand: a file of this computer, or one that was brought here, still encrypted, into a file without a name.
-fn at_hand(arguments: &Arguments, wish: &One) -> Result<File, Problem> {
-    let path = Path::new(&wish.bundle);
-    if path.is_file() || wish.bundle.contains('/') {
-        return File::open(path)
-            .map_err(|error| Problem::new(Done::Usage, format!("cannot read {}: {error}", path.display())));
+pub(in crate::commands) fn at_hand(
+    arguments: &Arguments,
+    word: &str,
+    from: &From,
+    loadout: &Loadout,
+) -> Result<File, Problem> {
+    if let Some(file) = of_this_computer(word)? {
+        return Ok(file);
     }
-    with_bundles(arguments, &wish.from, wish.output, async |bundles, listed, shelf, _| {
-        let bundle = named(&listed, &wish.bundle, shelf)?;
+    among(arguments, from, loadout, async |bundles, listed, shelf, _| {
+        let bundle = named(&listed, word, shelf)?;
         let unmade = |error: std::io::Error| Problem::new(Done::Unfinished, error.to_string());
         let mut file = tempfile::tempfile().map_err(unmade)?;
         catalog::get(bundles, bundle, &file).await.map_err(failed)?;
@@ -33,12 +37,29 @@ fn at_hand(arguments: &Arguments, wish: &One) -> Result<File, Problem> {
     })
 }
 
+pub(super) fn of_this_computer(word: &str) -> Result<Option<File>, Problem> {
+    let path = Path::new(word);
+    if !path.is_file() && !word.contains('/') {
+        return Ok(None);
+    }
+    let opened = File::open(path);
+    opened.map(Some).map_err(|error| Problem::new(Done::Usage, format!("cannot read {}: {error}", path.display())))
+}
+
+/// The same, where the spec is read only when the bundle is none of this computer's files.
+fn brought(arguments: &Arguments, wish: &One) -> Result<File, Problem> {
+    match of_this_computer(&wish.bundle)? {
+        Some(file) => Ok(file),
+        None => at_hand(arguments, &wish.bundle, &wish.from, &read(arguments, &wish.from, wish.output)?),
+    }
+}
+
 fn identities() -> Identities {
     Identities::look(&Sources::of_user())
 }
 
 /// What is wrong with a bundle, and where keys were looked for where none opens it.
-fn damaged(bundle: &str, damage: &Damage, keys: &Identities) -> Problem {
+pub(in crate::commands) fn damaged(bundle: &str, damage: &Damage, keys: &Identities) -> Problem {
     let problem = Problem::new(Done::Unhealthy, format!("{bundle}: {damage}"));
     match damage {
         Damage::NotForUs => {
@@ -50,7 +71,7 @@ fn damaged(bundle: &str, damage: &Damage, keys: &Identities) -> Problem {
 }
 
 pub(super) fn show(arguments: &Arguments, wish: &One) -> Result<Done, Problem> {
-    let (file, keys) = (at_hand(arguments, wish)?, identities());
+    let (file, keys) = (brought(arguments, wish)?, identities());
     let manifest = backup::manifest(file, &keys).map_err(|damage| damaged(&wish.bundle, &damage, &keys))?;
     match wish.output {
         Output::Json => print_json(&manifest)?,
@@ -65,7 +86,7 @@ pub(super) fn show(arguments: &Arguments, wish: &One) -> Result<Done, Problem> {
 }
 
 pub(super) fn verify(arguments: &Arguments, wish: &One) -> Result<Done, Problem> {
-    let (file, keys) = (at_hand(arguments, wish)?, identities());
+    let (file, keys) = (brought(arguments, wish)?, identities());
     let manifest = backup::verify(file, &keys).map_err(|damage| damaged(&wish.bundle, &damage, &keys))?;
     match wish.output {
         Output::Json => print_json(&serde_json::json!({ "whole": true, "manifest": manifest }))?,

@@ -102,6 +102,7 @@ pub(super) async fn check(
         Condition::NodePorts { service, ports } => addresses::node_ports(client, service, ports).await?,
         Condition::Certificates(check) => custom::certificates(client, check).await?,
         Condition::Vault(wish) => vault::check(client, wish).await,
+        Condition::Canary(bundle) => things::canary(client, bundle).await?,
         Condition::Applications(check) => return applications::check(client, check).await,
         Condition::Release { name, namespace } => pods::release(client, name, namespace).await?,
         Condition::Route { host } => route(session, host).await?,

@@ -12,12 +12,13 @@ use futures::future::select_all;
 use futures::{FutureExt as _, StreamExt as _};
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, StatefulSet};
 use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::{Node, PersistentVolumeClaim, Pod, Service};
+use k8s_openapi::api::core::v1::{ConfigMap, Node, PersistentVolumeClaim, Pod, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::networking::v1::Ingress;
 use kube::api::{Api, ApiResource, DynamicObject, ListParams, WatchEvent, WatchParams};
 use kube::core::GroupVersionKind;
 use kube::{Client, Resource};
+use kubewright_model::bundle::Canary;
 use kubewright_model::condition::Condition;
 use kubewright_model::spec::verify::WorkloadKind;
 use tokio::time::{sleep, timeout};
@@ -87,6 +88,10 @@ pub(super) fn collections(condition: &Condition) -> Vec<Collection> {
         }
         Condition::Route { .. } => vec![of::<Ingress>(None)],
         Condition::Vault(wish) => vec![of::<Pod>(Some(wish.namespace.as_str()))],
+        Condition::Canary(_) => {
+            let id = Canary::id();
+            vec![of::<ConfigMap>(id.namespace.as_ref().map(|name| name.as_str())).named(id.name.as_str())]
+        }
         Condition::Api(_)
         | Condition::Url(_)
         | Condition::EachNode { .. }

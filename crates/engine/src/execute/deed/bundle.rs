@@ -29,6 +29,7 @@ impl Hands<'_> {
             secrets: self.filler.secrets(),
             filler: &self.filler,
             cluster: self.cluster()?.as_ref(),
+            copies: self.world.copies.as_ref(),
             tell: &say,
         };
         let packing = patiently!(tell, sources.gather(bundle))?;

@@ -28,7 +28,9 @@ impl Hands<'_> {
     /// A cluster is begun only where none is; the plan was made a while ago, so this is asked once more. A server that
     /// was there before and boots just now may hold one, so its answer is waited for.
     pub(super) async fn nobody_serves(&self, tell: Tell<'_>) -> Result<(), Fault> {
-        let members = self.desired.members.iter().filter(|member| !self.made.contains(&member.name));
+        // Of those that are left out on purpose, somebody has said that they never come back.
+        let asked = |name: &NodeName| !self.made.contains(name) && !self.desired.without.contains(name);
+        let members = self.desired.members.iter().filter(|member| asked(&member.name));
         let before = Desired { members: members.cloned().collect(), ..self.desired.clone() };
         let deadline = Instant::now() + BOOT;
         let mut told = String::new();

@@ -664,6 +664,7 @@ async fn is_applied(assets: PathBuf) {
         doors: Arc::default(),
         pretend: None,
         saved: kubewright_engine::world::proves(),
+        copies: None,
         places: Places::in_folder(folder),
     };
     let engine = Engine::new(world, store);

@@ -46,6 +46,7 @@
 //! stray volume|balancer NAME              the cluster itself has made it at its cloud
 //! leftovers wished                        what the cluster itself has made is to go too
 //! without backup                          a rebuild goes ahead although nothing is saved before
+//! without NAME                            a restore leaves out this server, which nobody can reach
 //! saved                                   the datastore was saved, and what was saved last is to be put back
 //! api dead                                no API server answers any more, and the hosts do
 //! fault FAULT[=NAME]                      goes wrong from now on, as `rehearse --fault` has it
@@ -90,6 +91,8 @@ pub(super) async fn make(spec: &str, lines: &[&str]) -> Result<Yard, String> {
             yard.desired.take_strays = true;
         } else if *line == "without backup" {
             yard.desired.without_backup = true;
+        } else if let Some(name) = line.strip_prefix("without ") {
+            yard.desired.without.push(name.into());
         } else if *line == "saved" {
             let told = yard.run_to_the_end(&Ask::Backup, &[], 1).await;
             if told != ["complete"] {

@@ -1,7 +1,9 @@
 //! Objects of any kind that are there.
 
+use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{Api, ApiResource, DynamicObject, ListParams};
 use kube::{Client, ResourceExt as _};
+use kubewright_model::bundle::Canary;
 use kubewright_model::object::kind_of_group;
 use kubewright_model::spec::verify::ObjectCheck;
 
@@ -10,7 +12,7 @@ use super::super::failure::failed;
 use super::super::look::{all, all_metadata, kinds};
 use super::custom::ready;
 use super::{Answer, fails, holds};
-use crate::cluster::ClusterError;
+use crate::cluster::{ClusterError, canary_says};
 
 /// An object that was asked for: what it is called, and whether it is Ready.
 type Thing = (String, String, Result<(), String>);
@@ -38,6 +40,15 @@ pub(super) async fn objects(client: &Client, check: &ObjectCheck) -> Result<Answ
         true => holds(many(wanted.len(), &kind)),
         false => fails(format!("{} of {} {} are there", there.len(), check.at_least, kind.plural), ""),
     })
+}
+
+/// The ConfigMap that tells which bundle the cluster was restored from.
+pub(super) async fn canary(client: &Client, bundle: &str) -> Result<Answer, ClusterError> {
+    let id = Canary::id();
+    let api = Api::<ConfigMap>::namespaced(client.clone(), id.namespace.as_ref().map_or("", |name| name.as_str()));
+    let found = api.get_opt(id.name.as_str()).await.map_err(|error| failed(&id.to_string(), &error))?;
+    let says = found.and_then(|it| it.data).and_then(|mut data| data.remove("bundle"));
+    Ok(canary_says(bundle, says.as_deref()).map_or_else(|(saw, hint)| fails(saw, hint), holds))
 }
 
 /// `1 ClusterIssuer is there`, `3 clusterissuers are there`.
