@@ -6,6 +6,7 @@ pub(crate) mod doctor;
 pub(crate) mod drift;
 pub(crate) mod enter;
 pub(crate) mod restore;
+pub(crate) mod rotate;
 pub(crate) mod secrets;
 
 use std::path::PathBuf;
@@ -131,6 +132,13 @@ Ends with 7 when a check of the spec does not hold afterwards.")]
 
 Ends with 7 when a check of the spec does not hold afterwards.")]
     Restore(restore::Restore),
+    /// Make certificates anew while the cluster lives, also where they have expired already; one that was cut goes on.
+    #[command(after_help = "Examples:
+  kubewright rotate certificates
+  kubewright rotate certificates --yes cluster.yaml
+
+`kubewright status` tells until when certificates are good.")]
+    Rotate(rotate::Rotate),
     /// Make single nodes anew.
     #[command(after_help = "Examples:
   kubewright replace k3s-agent-1

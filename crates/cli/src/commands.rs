@@ -52,6 +52,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Done, Problem> {
         Command::Destroy(destroy) => change::destroy(arguments, destroy),
         Command::Rebuild(rebuild) => change::rebuild(arguments, rebuild),
         Command::Restore(restore) => change::restore(arguments, restore),
+        Command::Rotate(rotate) => change::rotate(arguments, rotate),
         Command::Replace(replace) => change::replace(arguments, replace),
         Command::Backup(backup) => backup::run(arguments, backup),
         Command::Bundle(bundle) => airgap::run(arguments, bundle),

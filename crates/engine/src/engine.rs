@@ -7,6 +7,7 @@ mod patience;
 mod proof;
 mod read;
 mod releases;
+mod rotated;
 mod saved;
 mod unfinished;
 
@@ -251,6 +252,9 @@ impl Engine {
         if matches!(ask, Ask::Rebuild | Ask::Restore) && !desired.from_scratch {
             observed.unfinished = self.left_of(desired, ask).and_then(|before| before.left);
         }
+        if let Ask::Rotate(what) = ask {
+            observed.rotated = self.rotated(desired, *what);
+        }
         self.render(desired, ask, &mut observed).await;
         observed
     }
@@ -418,7 +422,9 @@ impl Engine {
             Ask::Destroy => Ask::Destroy,
             // A backup changes nothing that a plan could find, neither does a host that is back, and what a repair came to
             // doctor looks for.
-            Ask::Backup | Ask::Reboot(_) | Ask::RebootNeeded(_) | Ask::Repair(_) => return Ok(Default::default()),
+            Ask::Backup | Ask::Reboot(_) | Ask::RebootNeeded(_) | Ask::Repair(_) | Ask::Rotate(_) => {
+                return Ok(Default::default());
+            }
         };
         // What was taken is ours now, and needs not to be taken again.
         let mut desired = Desired { take: Vec::new(), ..request.desired.clone() };

@@ -11,6 +11,7 @@ mod addresses;
 mod api;
 mod applications;
 mod before;
+mod certificates;
 mod cloud;
 mod conditions;
 mod doors;

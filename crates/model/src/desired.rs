@@ -382,6 +382,16 @@ pub struct DesiredMember {
 /// The hole for the name of a member that is taken out of the datastore, and behind it where its etcd was, if that is known.
 pub const FORGOTTEN: &str = "cluster/forgotten";
 
+/// How a member gets new certificates. It comes in two parts: where the old ones have expired, servers do not talk to one
+/// another, and none of them serves before most have new ones.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Renewal {
+    /// Makes them, on the host alone.
+    pub renew: Arc<Recipe>,
+    /// Waits until the member goes by them. A server gives the way in that goes with them.
+    pub settle: Arc<Recipe>,
+}
+
 /// What is done about a server that was cut off while it was made. In between, another one takes it out of the datastore.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Halfway {
@@ -426,6 +436,8 @@ pub struct MemberRecipes {
     /// Nothing where the member goes on meanwhile.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stand_down: Option<Arc<Recipe>>,
+    /// Makes the member's certificates anew.
+    pub renewal: Renewal,
 }
 
 /// What leaves nothing of a distribution on a host, by what the host was.

@@ -38,6 +38,7 @@ pub mod observed;
 pub mod plan;
 pub mod programs;
 pub mod recipe;
+pub mod rotation;
 pub mod secret;
 pub mod setting;
 pub mod source;

@@ -18,7 +18,9 @@ use crate::object::{Manifest, ObjectId, ObjectKey};
 use crate::vault::VaultSeen;
 use crate::version::Version;
 
-pub use hosts::{CloudInit, FileSeen, HostSeen, KubernetesSeen, SHOWN_TEXT, UnitSeen, UserSeen};
+pub use hosts::{
+    CloudInit, ENDS_SOON, FileSeen, HostSeen, KubernetesSeen, SHOWN_TEXT, UnitSeen, UserSeen, is_of_an_authority,
+};
 pub use inventory::{
     BackupJobSeen, Inventory, LoadBalancerSeen, MachineSeen, Origin, Power, SNAPSHOT_MARK, Taken, TemplateSeen,
 };
@@ -120,6 +122,9 @@ pub struct Observed {
     /// What a rebuild that was cut has still to take away, as its journal tells; absent where none goes on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unfinished: Option<BTreeSet<NodeName>>,
+    /// Members of which a rotation that was cut has already done its part, as its journal tells.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub rotated: BTreeSet<NodeName>,
     /// The digests of texts with holes, once filled; by the text's fingerprint. A text that is not in here has a hole
     /// whose value does not exist yet.
     pub filled: BTreeMap<Digest, Digest>,

@@ -20,6 +20,7 @@ use crate::ids::{
 };
 use crate::object::{Manifest, ObjectId};
 use crate::recipe::Recipe;
+use crate::rotation::Rotation;
 use crate::spec::backup::Keep;
 use crate::units::Span;
 use crate::vault::DesiredVault;
@@ -51,6 +52,8 @@ pub enum Ask {
     Repair(Box<Repairs>),
     /// Put what was saved of the datastore back, on the machines that are there.
     Restore,
+    /// Make keys or certificates anew, one member after the other.
+    Rotate(Rotation),
 }
 
 /// Steps in order, plus notes. Safe to save and to show: it holds no secret.

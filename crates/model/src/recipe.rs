@@ -47,6 +47,8 @@ pub enum Effect {
     Look,
     /// Mends what does not run as it should: the host is of the cluster what it was before.
     Mend,
+    /// Has new certificates made for a member, and starts what shows them again. It asks no API.
+    Renew,
 }
 
 impl Effect {

@@ -139,6 +139,8 @@ pub enum TalosCall {
         /// How long until it answers there, at most.
         timeout: Span,
     },
+    /// Start the kubelet again, which has its certificates made anew.
+    RestartKubelet,
     /// Save etcd into a file beside the journals of this computer, which fills the hole [`crate::recipe::SNAPSHOT`].
     Snapshot,
 }
@@ -157,6 +159,7 @@ impl fmt::Display for TalosCall {
             Self::Runs { server: false, .. } => "waiting until the kubelet runs with the new version",
             Self::Forget => "taking a member out of etcd",
             Self::Reset { .. } => "resetting to maintenance mode",
+            Self::RestartKubelet => "restarting the kubelet",
             Self::Snapshot => "saving etcd",
         })
     }

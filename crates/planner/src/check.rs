@@ -163,7 +163,7 @@ fn unknown_is_untouched(plan: &Plan, observed: &Observed, found: &mut Vec<Violat
         {
             found.push(violation("unknown is untouched", step, format!("host {host} was not seen")));
         }
-        if !matches!(plan.ask, Ask::Rebuild | Ask::Restore)
+        if !matches!(plan.ask, Ask::Rebuild | Ask::Restore | Ask::Rotate(_))
             && let Some(why) = untold(&step.action, observed)
         {
             found.push(violation("unknown is untouched", step, why));

@@ -13,7 +13,7 @@ mod talos;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use kubewright_model::desired::{Halfway, Leaving, MemberRecipes};
+use kubewright_model::desired::{Halfway, Leaving, MemberRecipes, Renewal};
 use kubewright_model::host::HostResource;
 use kubewright_model::recipe::Recipe;
 use kubewright_model::spec::kubernetes::Datastore;
@@ -57,6 +57,8 @@ trait Compiler: Sync {
     fn keys(&self, _node: &NodePlan<'_>) -> Option<Recipe> {
         None
     }
+    /// Makes a node's certificates anew.
+    fn renewal(&self, context: &Context<'_>, node: &NodePlan<'_>) -> Renewal;
     /// Starts a new cluster on a server with what was saved of etcd, where this version can do that.
     fn restore(&self, context: &Context<'_>, node: &NodePlan<'_>) -> Option<Recipe>;
 }
@@ -143,6 +145,7 @@ impl Recipes {
             keys: if server { compiler.keys(node).map(Arc::new) } else { None },
             restore: if saves { compiler.restore(context, node).map(Arc::new) } else { None },
             stand_down: if self.etcd { compiler.stand_down(server).map(Arc::new) } else { None },
+            renewal: compiler.renewal(context, node),
         }
     }
 }

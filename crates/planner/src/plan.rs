@@ -31,6 +31,7 @@ mod repair;
 mod restore;
 mod roles;
 mod rolling;
+mod rotate;
 mod saving;
 mod snapshots;
 mod standing;
@@ -117,6 +118,7 @@ fn at_once(desired: &Desired, observed: &Observed, ask: &Ask) -> Plan {
             restore::goes_on(&reached, desired, observed)
         }
         Ask::Restore => restore::plan(&reached, desired, observed),
+        Ask::Rotate(what) => rotate::plan(desired, observed, *what),
     };
     talos::resets(&mut draft, observed);
     if matches!(asked, Ask::Apply | Ask::Replace(_)) {
@@ -124,6 +126,7 @@ fn at_once(desired: &Desired, observed: &Observed, ask: &Ask) -> Plan {
     }
     if asked == Ask::Apply {
         dropped::tell(&mut draft, observed);
+        rotate::tell_what_ends(&mut draft, observed);
     }
     if asked != Ask::Destroy {
         draft.notes.splice(0..0, missing_hands(desired));

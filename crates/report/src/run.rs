@@ -117,7 +117,7 @@ fn chosen(asked: Line, only: &[String]) -> Line {
 }
 
 fn asked(ask: &Ask, words: &Words) -> Line {
-    let [apply, replace, rebuild, destroy, backup, reboot, repair, restore] = words.run.asks;
+    let [apply, replace, rebuild, destroy, backup, reboot, repair, restore, rotate] = words.run.asks;
     let of = |word: &str, nodes: &[NodeName]| {
         let mut line = Line::from(format!("{word} ("));
         for (place, node) in nodes.iter().enumerate() {
@@ -136,6 +136,9 @@ fn asked(ask: &Ask, words: &Words) -> Line {
         Ask::Backup => backup.into(),
         Ask::Repair(_) => repair.into(),
         Ask::Restore => restore.into(),
+        Ask::Rotate(what) => {
+            Line::from(format!("{rotate} (")).and(Piece::Code(what.to_string())).and(Piece::Plain(")".into()))
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! Commands that change the world: `apply`, `destroy`, `rebuild`, `restore`, `replace`, `reboot`.
+//! Commands that change the world: `apply`, `destroy`, `rebuild`, `restore`, `replace`, `reboot`, `rotate`.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -14,6 +14,7 @@ use kubewright_model::diagnostic::nearest;
 use kubewright_model::event::{EVENT_FORMAT, Event, Record, RunEnd};
 use kubewright_model::ids::{ClusterName, NodeName};
 use kubewright_model::plan::{Action, Ask, Plan};
+use kubewright_model::rotation::Rotation;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::airgap;
@@ -21,6 +22,7 @@ use super::restore::{self, Copy, Named};
 use super::take::{taken, taking};
 use crate::arguments::backup::Make;
 use crate::arguments::restore::Restore;
+use crate::arguments::rotate::Rotate;
 use crate::arguments::{self, Arguments, Change, Destroy, Output, Reboot, Rebuild};
 use crate::problem::{self, Done, Problem, listed};
 use crate::screen::{BAD, CARE, counted, paint, remark, say};
@@ -260,6 +262,13 @@ pub(super) fn reboot(arguments: &Arguments, reboot: &Reboot) -> Result<Done, Pro
         arguments,
         Wish { file, desired, ask, only, approved, yes, detail, output, what, goes_back: GoesBack::default() },
     )
+}
+
+pub(super) fn rotate(arguments: &Arguments, rotate: &Rotate) -> Result<Done, Problem> {
+    let change = &rotate.change;
+    let desired = source::read(&change.file, Reading::of(arguments, change.output))?.desired;
+    let desired = Desired { without_backup: rotate.without_backup, ..desired };
+    whole(arguments, change, desired, Ask::Rotate(rotate.what.asked()?), "rotate")
 }
 
 /// Plans, shows, asks, and does it.
@@ -514,6 +523,7 @@ fn ended(report: &RunReport, wish: &Wish<'_>, again: &str) -> Done {
         // What is left to start again is asked of the hosts; whom it has drained comes back first.
         Ask::Reboot(_) | Ask::RebootNeeded(_) => return rebooted(report, again),
         Ask::Restore => "restore latest",
+        Ask::Rotate(Rotation::Certificates) => "rotate certificates",
         Ask::Backup => "backup",
         _ => "apply",
     };

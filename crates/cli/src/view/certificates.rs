@@ -1,12 +1,10 @@
 //! Until when certificates are good: told in every `status`, warned of before, red afterwards.
 
-use kubewright_model::observed::{Observed, Seen};
+use kubewright_model::observed::{ENDS_SOON, Observed, Seen, is_of_an_authority};
 use kubewright_model::units::Moment;
 
 use crate::screen::{BAD, CARE, DIM, counted, paint};
 
-/// From here on it is time to have them renewed.
-const SOON: u64 = 30 * 86_400;
 const DAY: u64 = 86_400;
 
 /// A certificate, where it is, and until when it is good.
@@ -28,7 +26,8 @@ pub(crate) fn told(observed: &Observed, now: u64) -> Vec<String> {
     let mut all: Vec<Certificate<'_>> = all.collect();
     all.sort_by_key(|certificate| certificate.until);
     let Some(first) = all.first() else { return Vec::new() };
-    let ends = |certificate: &&Certificate<'_>| certificate.until <= now + SOON;
+    let now = seen_at(observed).unwrap_or(now);
+    let ends = |certificate: &&Certificate<'_>| certificate.until <= now + ENDS_SOON;
     let bad = all.iter().filter(ends);
     let lines = bad.map(|Certificate { of, place, until }| match until.checked_sub(now) {
         Some(left) if left > 0 => {
@@ -38,6 +37,9 @@ pub(crate) fn told(observed: &Observed, now: u64) -> Vec<String> {
         _ => format!("{} {of} {place}: expired since {}", paint(BAD, "certificate"), Moment(*until)),
     });
     let mut lines: Vec<String> = lines.collect();
+    if all.iter().any(|certificate| ends(&certificate) && !is_of_an_authority(certificate.place)) {
+        lines.push("→ `kubewright rotate certificates` has them made anew".into());
+    }
     if lines.is_empty() {
         let many = counted(all.len(), "certificate");
         let days = counted(usize::try_from((first.until - now) / DAY).unwrap_or(usize::MAX), "day");
@@ -46,8 +48,14 @@ pub(crate) fn told(observed: &Observed, now: u64) -> Vec<String> {
     lines
 }
 
+/// When hosts told: a pretend data centre has a time of its own.
+fn seen_at(observed: &Observed) -> Option<u64> {
+    observed.hosts.values().find_map(|seen| seen.present()?.at)
+}
+
 /// Whether one of them is good no more.
 pub(crate) fn expired(observed: &Observed, now: u64) -> bool {
+    let now = seen_at(observed).unwrap_or(now);
     let hosts = observed.hosts.values().filter_map(|seen| Some(&seen.present()?.certificates));
     let served = observed.cluster.as_ref().and_then(Seen::present).map(|seen| &seen.certificates);
     hosts.chain(served).flat_map(|all| all.values()).any(|until| *until <= now)
@@ -79,7 +87,8 @@ mod tests {
             plain(&near),
             [
                 "certificate one /c.crt: expired since 2027-01-15 08:00:00 UTC",
-                "certificate one /b.crt: good for 29 days, until 2027-02-13 08:00:00 UTC"
+                "certificate one /b.crt: good for 29 days, until 2027-02-13 08:00:00 UTC",
+                "→ `kubewright rotate certificates` has them made anew"
             ]
         );
         assert!(expired(&near, now) && !expired(&far, now));

@@ -128,5 +128,6 @@ fn asked(ask: &kubewright_model::plan::Ask) -> String {
         Ask::Backup => "backup".into(),
         Ask::Repair(_) => "doctor --fix".into(),
         Ask::Restore => "restore".into(),
+        Ask::Rotate(what) => format!("rotate {what}"),
     }
 }

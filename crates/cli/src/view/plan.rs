@@ -58,7 +58,9 @@ impl Mark {
             Action::UpdateMachine(_) | Action::MarkNode(_) | Action::SetImage(_) | Action::TakeObjects(_) => {
                 Self::Changes
             }
-            Action::RunRecipe { recipe, .. } if recipe.effect == Effect::Upgrade => Self::Changes,
+            Action::RunRecipe { recipe, .. } if matches!(recipe.effect, Effect::Upgrade | Effect::Renew) => {
+                Self::Changes
+            }
             Action::RunRecipe { recipe, .. } if recipe.effect == Effect::Leave => Self::Removes,
             Action::ChangeHost(change) if change.make.is_empty() => Self::Removes,
             Action::ChangeHost(_)

@@ -55,7 +55,7 @@ impl Engine {
                 }
                 Ask::Apply | Ask::Destroy | Ask::Replace(_) | Ask::ReplaceOutdated if did() => return None,
                 Ask::Apply | Ask::Destroy | Ask::Replace(_) | Ask::ReplaceOutdated => {}
-                Ask::Backup | Ask::Reboot(_) | Ask::RebootNeeded(_) | Ask::Repair(_) => {}
+                Ask::Backup | Ask::Reboot(_) | Ask::RebootNeeded(_) | Ask::Repair(_) | Ask::Rotate(_) => {}
             }
         }
         None

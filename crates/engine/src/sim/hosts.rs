@@ -283,6 +283,7 @@ impl Hosts for Ssh {
                     kubernetes.may_vote = machine.may_vote();
                 }
                 state.talos_tells(probe.host, &mut seen, now);
+                state.tells_certificates(probe.host, &mut seen, now);
                 Seen::Present(seen)
             }
         }

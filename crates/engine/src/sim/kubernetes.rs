@@ -245,6 +245,9 @@ impl State {
     /// Whether this node's server answers. RKE2's is there while its containers are, whatever became of its unit.
     pub(super) fn serves(&self, name: &NodeName, now: u64) -> bool {
         let Some(node) = self.cluster.nodes.get(name).filter(|node| node.server) else { return false };
+        if self.is_shunned(name, now) {
+            return false;
+        }
         let old = node.old.as_ref().is_some_and(|old| now < old.until);
         self.machine(name).filter(|_| old || now >= node.serves_at).is_some_and(|machine| {
             let there = if node.contained() { machine.containers } else { machine.runs(&node.unit) };
@@ -283,6 +286,9 @@ impl State {
             let (all, healthy) = self.votes(now);
             let needed = all / 2 + 1;
             if healthy < needed {
+                if let Some(name) = self.cluster.members.keys().find(|name| self.is_shunned(name, now)) {
+                    return Err(format!("{name}: tls: x509: certificate has expired or is not yet valid"));
+                }
                 return Err(format!("etcd has no leader: {healthy} of {all} members answer, {needed} are needed"));
             }
             return Ok(());
@@ -298,6 +304,7 @@ impl State {
         if !machine.answers(now) || !machine.runs(&node.unit) {
             return Err("the kubelet does not report any more".into());
         }
+        self.kubelet_is_known(name, now)?;
         if now < node.ready_at {
             return Err("the container runtime pulls its images".into());
         }
@@ -353,6 +360,7 @@ impl State {
 
     /// A unit was restarted; returns when it says that it is ready, if it does.
     pub(super) fn starts_again(&mut self, name: &NodeName, unit: &str, ran: bool, now: u64) -> u64 {
+        self.looks_at_its_certificates(name, unit, now);
         let back = now + self.jitter(timing::RESTART);
         let node = self.cluster.nodes.get(name).filter(|node| node.unit == unit);
         // The kubelet finds the containers of its control plane as they are.

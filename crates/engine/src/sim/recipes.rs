@@ -118,6 +118,7 @@ impl Ssh {
                 self.centre.take(timing::SNAPSHOT).await;
                 Ok(())
             }
+            ["/bin/sh", "-c", script] if recipe.effect == Effect::Renew => self.renews(host, recipe, script).await,
             ["/bin/sh", "-c", script] if script.contains("containerd-shim") => {
                 self.on(host, |machine| machine.containers = false);
                 Ok(())
@@ -285,6 +286,9 @@ impl State {
         let words: Vec<&str> = command.iter().map(String::as_str).collect();
         match words.as_slice() {
             ["systemctl", "is-active", .., unit] => is(machine.runs(unit) && !self.starting(host, now), "it starts"),
+            [.., "get", "node", _, "-o", "name"] => {
+                self.api(now).and_then(|()| self.kubelet_is_known(host, now)).and_then(|()| self.ready(host, now))
+            }
             [.., "/readyz"] => is(self.serves(host, now), "the API server starts").and_then(|()| self.api(now)),
             ["/bin/sh", ..] => self
                 .api(now)
@@ -430,6 +434,7 @@ impl State {
         let node =
             Node { version, labels, taints, given, server, cordoned, unit, ready_at, serves_at, told_at, old, plane };
         self.cluster.enter(host.clone(), node);
+        self.certified(host, serves_at);
         self.judge_skew(host, serves_at);
     }
 }

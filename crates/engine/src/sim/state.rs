@@ -164,6 +164,9 @@ pub struct Machine {
     /// Containers of Kubernetes run on it. They outlive the unit that has started them.
     #[serde(default)]
     pub(super) containers: bool,
+    /// Until when its certificates for Kubernetes are good, in the data centre's milliseconds; none where it has none.
+    #[serde(default)]
+    pub certificates: Option<u64>,
     /// How often it was started.
     #[serde(default)]
     pub(super) boots: u32,
@@ -398,6 +401,7 @@ impl State {
         machine.host.boot = None;
         let up = machine.answers_at;
         self.cluster.woke(name, up);
+        self.wakes_with_certificates(name, up);
         self.wake(name);
     }
 
@@ -617,6 +621,7 @@ impl Machine {
             reads: BTreeMap::new(),
             before: BTreeMap::new(),
             containers: false,
+            certificates: None,
             boots: 0,
             contacts: 0,
             image: None,

@@ -190,6 +190,7 @@ impl Ssh {
                 self.centre.at_present().leaves_etcd(&name, now).map_err(refuses)?;
             }
             TalosCall::Reset { timeout } => self.resets(host, *timeout).await?,
+            TalosCall::RestartKubelet => self.kubelet_of_talos_restarts(host).await,
             TalosCall::Snapshot => {
                 // It runs on while the API server beside it starts again.
                 let runs = {

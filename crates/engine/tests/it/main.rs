@@ -44,6 +44,7 @@ mod rehearsals;
 mod rehearsed_etcd;
 mod releases;
 mod restores;
+mod rotates;
 mod saves;
 mod scenarios;
 mod secrets;

@@ -27,6 +27,7 @@ use kubewright_model::bundle::Shelf;
 use kubewright_model::change::Reason;
 use kubewright_model::ids::NodeName;
 use kubewright_model::plan::{Ask, Plan, Rendering, Weight};
+use kubewright_model::rotation::Rotation;
 use kubewright_model::units::Moment;
 use kubewright_planner::check::check;
 
@@ -99,6 +100,10 @@ fn parse_ask(text: &str) -> Result<Ask, String> {
         Some("restore") => Ok(Ask::Restore),
         Some("outdated") => Ok(Ask::ReplaceOutdated),
         Some("reboot-needed") => Ok(Ask::RebootNeeded(words.map(NodeName::from).collect())),
+        Some("rotate") => match words.next() {
+            Some("certificates") => Ok(Ask::Rotate(Rotation::Certificates)),
+            other => Err(format!("nobody makes {other:?} anew")),
+        },
         Some("reboot") => Ok(Ask::Reboot(words.map(NodeName::from).collect())),
         Some("replace") => Ok(Ask::Replace(words.map(NodeName::from).collect())),
         other => Err(format!("nobody can ask for {other:?}")),

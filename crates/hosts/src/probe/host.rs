@@ -36,6 +36,7 @@ pub(super) fn seen(answers: &Answers<'_>, meanwhile: &RangeInclusive<u64>) -> Re
         cloud_init: answers.always.get("cloud-init").map(|told| cloud_init(told)),
         boot: boot(answers),
         certificates: certificates(answers),
+        at: Some(*meanwhile.end()),
         ..HostSeen::default()
     })
 }

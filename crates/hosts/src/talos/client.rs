@@ -241,6 +241,17 @@ impl Talos {
         Ok(one.services.into_iter().map(running).collect())
     }
 
+    /// Restarts one of Talos' services.
+    ///
+    /// # Errors
+    ///
+    /// There is no such service, or Talos lets nobody restart it: only `kubelet` and what extensions bring.
+    pub async fn restart(&self, service: &str) -> Result<(), TalosError> {
+        let request = wire::ServiceRestartRequest { id: service.into() };
+        let answer = self.connection.call("/machine.MachineService/ServiceRestart", request).await?;
+        only::<wire::ServiceRestart>(answer).map(drop)
+    }
+
     /// The last lines of the log of one of Talos' services.
     ///
     /// # Errors

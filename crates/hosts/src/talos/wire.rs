@@ -181,6 +181,22 @@ pub struct UpgradeRequest {
     pub force: bool,
 }
 
+/// `machine.ServiceRestartRequest`.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct ServiceRestartRequest {
+    /// `kubelet`.
+    #[prost(string, tag = "1")]
+    pub id: String,
+}
+
+/// `machine.ServiceRestart`.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct ServiceRestart {
+    /// What is said of it.
+    #[prost(string, tag = "2")]
+    pub resp: String,
+}
+
 /// `machine.ServiceList`.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct ServiceList {

@@ -133,6 +133,9 @@ async fn a_cluster_is_begun_grows_is_changed_and_taken_back() {
     assert!(talos.etcd_alarms().await.unwrap().is_empty());
     assert!(talos.kubeconfig().await.unwrap().expose().contains("server: https://10.0.0.10:6443"));
     assert_eq!(talos.log("etcd", 2).await.unwrap(), ["etcd: line 29", "etcd: line 30"]);
+    talos.restart("kubelet").await.unwrap();
+    let (_, refused, _) = refusal(talos.restart("machined").await);
+    assert!(refused.contains("doesn't support restart"), "{refused}");
     let etcd = talos.services().await.unwrap().into_iter().find(|service| service.id == "etcd").unwrap();
     assert_eq!((etcd.state.as_str(), etcd.healthy), ("Running", Some(true)));
     let known = talos.members().await.unwrap();

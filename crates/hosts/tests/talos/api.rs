@@ -76,6 +76,14 @@ async fn machine_call(node: Arc<Node>, call: &str, request: Asked) -> Answered {
             };
             unary(request, reboot).await
         }
+        "ServiceRestart" => {
+            let restart = |asked: wire::ServiceRestartRequest| match asked.id.as_str() {
+                "kubelet" => Ok(one(wire::ServiceRestart { resp: "Service \"kubelet\" restarted".into() })),
+                // `APIRestartAllowed` says so of the kubelet and of what extensions bring alone.
+                other => Err(Status::unknown(format!("service {other:?} doesn't support restart operation via API"))),
+            };
+            unary(request, restart).await
+        }
         "ServiceList" => unary(request, |_: wire::Empty| Ok(one(services(&node)))).await,
         "List" => streamed(request, |asked| files(&node, &asked)).await,
         "Read" => streamed(request, |asked| read(&node, &asked)).await,

@@ -59,6 +59,9 @@ pub struct HostSeen {
     /// Until when its certificates for Kubernetes are good, in seconds since 1970, by their place.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub certificates: BTreeMap<String, u64>,
+    /// When it told that, by our clock, in seconds since 1970; none where nobody knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<u64>,
     /// What Talos tells of itself, where it runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub talos: Option<TalosSeen>,
@@ -74,7 +77,21 @@ pub enum CloudInit {
     Failed(String),
 }
 
+/// So long before a certificate ends it is time to have it made anew.
+pub const ENDS_SOON: u64 = 30 * 86_400;
+
 impl HostSeen {
+    /// The certificate that ends first, and when; those of authorities are made anew by nobody here.
+    pub fn ends_first(&self) -> Option<(&str, u64)> {
+        let made = self.certificates.iter().filter(|(place, _)| !is_of_an_authority(place));
+        made.min_by_key(|(_, until)| **until).map(|(place, until)| (place.as_str(), *until))
+    }
+
+    /// Whether a certificate of it is good no more.
+    pub fn has_expired(&self) -> bool {
+        self.at.zip(self.ends_first()).is_some_and(|(at, (_, until))| until <= at)
+    }
+
     /// Whether it has been made a member of a cluster, and so may hold something of one.
     pub fn is_member(&self) -> bool {
         self.kubernetes.as_ref().is_some_and(|kubernetes| kubernetes.joined)
@@ -94,6 +111,11 @@ impl HostSeen {
     pub fn serves(&self) -> bool {
         self.kubernetes.as_ref().is_some_and(|kubernetes| kubernetes.serving)
     }
+}
+
+/// Whether a certificate is that of an authority: `server-ca.crt`, `ca.crt`, and of K3s `client-ca.nochain.crt`.
+pub fn is_of_an_authority(place: &str) -> bool {
+    place.ends_with("ca.crt") || place.ends_with("-ca.nochain.crt")
 }
 
 /// A user that is there.

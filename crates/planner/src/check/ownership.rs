@@ -136,7 +136,7 @@ impl Proof<'_> {
                 let seen = self.observed.hosts.get(name).and_then(Seen::present);
                 self.desired.without.contains(name) && seen.is_none()
             }
-            Ask::Reboot(_) | Ask::RebootNeeded(_) | Ask::Repair(_) => false,
+            Ask::Reboot(_) | Ask::RebootNeeded(_) | Ask::Repair(_) | Ask::Rotate(_) => false,
         };
         let wished = self.nodes.contains(name) && !asked;
         wished.then(|| violation(WISHED, step, format!("{name} is in the spec")))

@@ -14,7 +14,7 @@ const PROVEN: &str = "snapshots stay until it works";
 
 pub(super) fn check(plan: &Plan, desired: &Desired, observed: &Observed, found: &mut Vec<Violation>) {
     let starts_nothing_new =
-        matches!(plan.ask, Ask::Destroy | Ask::Rebuild | Ask::Backup | Ask::Reboot(_) | Ask::Restore);
+        matches!(plan.ask, Ask::Destroy | Ask::Rebuild | Ask::Backup | Ask::Reboot(_) | Ask::Restore | Ask::Rotate(_));
     if plan.is_blocked() || starts_nothing_new {
         return;
     }

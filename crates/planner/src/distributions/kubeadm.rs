@@ -16,6 +16,7 @@ mod etcd;
 mod leave;
 mod recipes;
 mod registries;
+mod renewal;
 mod restore;
 #[cfg(test)]
 mod tests;
@@ -24,7 +25,7 @@ mod versions;
 
 use std::collections::BTreeMap;
 
-use kubewright_model::desired::Halfway;
+use kubewright_model::desired::{Halfway, Renewal};
 use kubewright_model::host::{Artifact, DownloadWish, HostResource, Mode, Proof};
 use kubewright_model::recipe::{Recipe, RecipeStep};
 use kubewright_model::spec::kubernetes::Kubernetes;
@@ -124,6 +125,10 @@ impl Compiler for Kubeadm {
 
     fn stand_down(&self, server: bool) -> Option<Recipe> {
         Some(restore::stand_down(server))
+    }
+
+    fn renewal(&self, context: &Context<'_>, node: &NodePlan<'_>) -> Renewal {
+        renewal::renewal(context, node)
     }
 
     fn restore(&self, context: &Context<'_>, node: &NodePlan<'_>) -> Option<Recipe> {

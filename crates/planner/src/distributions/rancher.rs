@@ -11,12 +11,13 @@ mod files;
 mod kube_vip;
 mod leave;
 mod recipes;
+mod renewal;
 mod saved;
 mod units;
 
 use std::collections::BTreeMap;
 
-use kubewright_model::desired::Halfway;
+use kubewright_model::desired::{Halfway, Renewal};
 use kubewright_model::digest::Digest;
 use kubewright_model::host::{Artifact, DownloadWish, FileWish, HostResource, Mode, Proof};
 use kubewright_model::ids::HoleName;
@@ -265,6 +266,10 @@ impl Compiler for Program {
 
     fn keys(&self, _node: &NodePlan<'_>) -> Option<Recipe> {
         Some(self.kept_keys())
+    }
+
+    fn renewal(&self, context: &Context<'_>, node: &NodePlan<'_>) -> Renewal {
+        self.new_certificates(context, node)
     }
 
     fn restore(&self, context: &Context<'_>, node: &NodePlan<'_>) -> Option<Recipe> {

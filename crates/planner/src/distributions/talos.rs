@@ -15,7 +15,7 @@ mod recipes;
 
 use std::collections::BTreeMap;
 
-use kubewright_model::desired::Halfway;
+use kubewright_model::desired::{Halfway, Renewal};
 use kubewright_model::host::HostResource;
 use kubewright_model::recipe::Recipe;
 use kubewright_model::spec::{ClusterFile, SecretRef};
@@ -96,6 +96,10 @@ impl Compiler for Talos {
     /// Its agents find the servers again by themselves. A server is only rid of etcd by a reset.
     fn stand_down(&self, server: bool) -> Option<Recipe> {
         server.then(recipes::leave)
+    }
+
+    fn renewal(&self, context: &Context<'_>, node: &NodePlan<'_>) -> Renewal {
+        recipes::renewal(context, node)
     }
 
     fn restore(&self, context: &Context<'_>, _: &NodePlan<'_>) -> Option<Recipe> {

@@ -232,6 +232,7 @@ pub(super) static WORDS: Words = Words {
             "start hosts again",
             "repair what doctor has found",
             "put back what was saved of the datastore",
+            "make keys or certificates anew",
         ],
         complete: "complete: everything is as the file says",
         failed: "failed",

@@ -232,6 +232,7 @@ pub(super) static WORDS: Words = Words {
             "redémarrer des hôtes",
             "réparer ce que doctor a trouvé",
             "remettre ce qui a été sauvegardé",
+            "renouveler des clés ou des certificats",
         ],
         complete: "terminée : tout est conforme au fichier",
         failed: "en échec",

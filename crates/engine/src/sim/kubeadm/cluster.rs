@@ -10,6 +10,7 @@ use kubewright_model::version::Version;
 use serde_json::Value;
 
 use super::{API_SERVER, Books, Files, KUBELET, KUBELET_CONFIG, LIFE, NEVER, OURS};
+use crate::sim::certificates::asks_with;
 use crate::sim::kubernetes::{Cluster, Node};
 use crate::sim::network::Door;
 use crate::sim::rancher::Kind;
@@ -79,6 +80,7 @@ impl State {
         self.cluster.members.insert(host.clone(), now);
         let node = self.registered(&files, "InitConfiguration", version, true, now)?;
         self.cluster.enter(host.clone(), Node { serves_at: now, ready_at: node.ready_at, ..node });
+        self.certified(host, now);
         if let Some(saved) = saved {
             // What it was told now, kubeadm writes over what the books held.
             let books = self.cluster.kubeadm.clone();
@@ -154,6 +156,16 @@ impl State {
             false => books.certificates = (files.text("InitConfiguration", "/certificateKey")?, now + LIFE),
         }
         Ok(())
+    }
+
+    /// A kubelet asks for a certificate, with a token that lets it in.
+    pub(in crate::sim) fn lets_a_kubelet_ask(&self, host: &NodeName, now: u64) -> Result<(), String> {
+        self.api(now)?;
+        let files = Files::read(self.machine(host).ok_or("the machine is gone")?, &asks_with())?;
+        let shown = files.text("Config", "/users/0/user/token")?;
+        let books = self.cluster.kubeadm.as_ref().ok_or("ConfigMap cluster-info not found")?;
+        let good = books.token.0 == shown && now < books.token.1;
+        good.then_some(()).ok_or_else(|| "the token is invalid or has expired: Unauthorized".into())
     }
 
     /// The version of the programs that are on a host, which is the recipe's.
@@ -259,6 +271,7 @@ impl State {
             self.cluster.members.insert(host.clone(), now);
         }
         self.cluster.enter(host.clone(), node);
+        self.certified(host, now);
         self.judge_skew(host, now);
         Ok(())
     }

@@ -125,6 +125,7 @@ impl State {
             plane,
         };
         self.cluster.enter(host.clone(), node);
+        self.certified(host, at);
         self.judge_skew(host, at);
         Ok(())
     }

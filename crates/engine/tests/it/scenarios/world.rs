@@ -138,6 +138,13 @@ async fn happen(yard: &Yard, line: &str) -> Result<(), String> {
             yard.centre.reboot();
             Ok(())
         }
+        ["certificates", "expired"] => {
+            yard.centre.alter(|state| {
+                let machines = state.machines.values_mut().flat_map(|all| all.values_mut());
+                machines.for_each(|machine| machine.certificates = Some(0));
+            });
+            Ok(())
+        }
         ["api", "dead"] => {
             yard.centre.alter(|state| state.cluster.nodes.values_mut().for_each(|node| node.serves_at = u64::MAX));
             Ok(())

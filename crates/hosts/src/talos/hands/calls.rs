@@ -152,6 +152,10 @@ impl TalosHosts {
             TalosCall::Reset { timeout } => {
                 report.told.extend(self.reset(host, way, timeout.duration(), &what, tell).await?);
             }
+            TalosCall::RestartKubelet => {
+                let talos = self.meet_ours(way).await.map_err(|error| failed(host, &what, error))?;
+                talos.restart("kubelet").await.map_err(|error| failed(host, &what, error))?;
+            }
             TalosCall::Snapshot => {
                 let (path, told) = self.snapshot(host, way, &what).await?;
                 report.gave.insert(HoleName::new(SNAPSHOT), Secret::new(path.display().to_string()));

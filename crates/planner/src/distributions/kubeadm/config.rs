@@ -17,6 +17,8 @@ use crate::context::endpoint::certificate_names;
 use crate::context::nodes::{NodePlan, labels, taints};
 use crate::foundation::TOKEN_HOLE;
 
+/// The authority, on every host that kubeadm has made a node.
+const CA: &str = "/etc/kubernetes/pki/ca.crt";
 /// The key that the cluster's certificates are locked with while servers fetch them: 32 bytes in hexadecimal.
 const CERTIFICATE_KEY: &str = "secret/certificate-key";
 /// What who may join as a node belongs to.
@@ -70,6 +72,24 @@ pub(super) fn discovery(context: &Context<'_>) -> String {
         "certificate-authority": super::recipes::AUTHORITY,
     });
     yaml(&json!({ "apiVersion": "v1", "kind": "Config", "clusters": [{ "name": "", "cluster": cluster }] }))
+}
+
+/// The cluster alone, for what kubeadm is asked to do with files of the host. No secret is in it.
+pub(super) fn of_the_cluster(context: &Context<'_>) -> String {
+    yaml(&cluster(context))
+}
+
+/// What a kubelet asks for a certificate with: the same endpoint, the authority that the host trusts, and the token.
+pub(super) fn bootstrap(context: &Context<'_>) -> Text {
+    let cluster = json!({ "server": format!("https://{}", context.endpoint), "certificate-authority": CA });
+    let own = json!({
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{ "name": "cluster", "cluster": cluster }],
+        "contexts": [{ "name": "bootstrap", "context": { "cluster": "cluster", "user": "bootstrap" } }],
+        "current-context": "bootstrap",
+    });
+    Text::known(yaml(&own)).and("users:\n- name: bootstrap\n  user:\n    token: \"").and_hole(TOKEN_HOLE).and("\"\n")
 }
 
 /// Where a server serves the API itself. Without an address it takes that of the default route.

@@ -31,7 +31,7 @@ pub(super) const DISCOVERY: &str = "/etc/kubernetes/kubewright/discovery.conf";
 pub(super) const AUTHORITY: &str = "/etc/kubernetes/kubewright/ca.crt";
 
 /// The first start pulls images; on a slow link that takes minutes.
-const START_TIMEOUT: Span = Span::from_secs(10 * 60);
+pub(super) const START_TIMEOUT: Span = Span::from_secs(10 * 60);
 
 pub(super) fn recipe(
     context: &Context<'_>,
@@ -179,7 +179,7 @@ pub(super) fn asks_api(context: &Context<'_>, node: &NodePlan<'_>) -> Vec<String
     command
 }
 
-fn api_ready(context: &Context<'_>, node: &NodePlan<'_>) -> RecipeStep {
+pub(super) fn api_ready(context: &Context<'_>, node: &NodePlan<'_>) -> RecipeStep {
     RecipeStep::Until {
         command: asks_api(context, node),
         what: "the API server says that it is ready".into(),

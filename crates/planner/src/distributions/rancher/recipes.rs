@@ -12,7 +12,7 @@ use crate::context::Context;
 use crate::context::nodes::NodePlan;
 
 /// The first start pulls images and makes certificates; on a slow link it takes minutes.
-const START_TIMEOUT: Span = Span::from_secs(10 * 60);
+pub(super) const START_TIMEOUT: Span = Span::from_secs(10 * 60);
 
 pub(super) fn recipe(
     context: &Context<'_>,
@@ -96,7 +96,7 @@ impl Program {
     }
 
     /// What an agent's kubelet shows the API server.
-    fn kubelet_config(&self) -> String {
+    pub(super) fn kubelet_config(&self) -> String {
         self.data("agent/kubelet.kubeconfig")
     }
 
@@ -116,7 +116,7 @@ impl Program {
     /// The unit has told systemd that it is ready. A restart may be given up before that, and the API that answers then may
     /// still be the old one: RKE2's runs in a container, and is replaced only when the new images are there
     /// (`pkg/executor/staticpod/spw.go`).
-    fn unit_ready(&self, unit: &str) -> RecipeStep {
+    pub(super) fn unit_ready(&self, unit: &str) -> RecipeStep {
         RecipeStep::Until {
             command: ["systemctl", "is-active", "--quiet", unit].map(String::from).to_vec(),
             what: format!("{} says that it is ready", self.title()),

@@ -1,5 +1,8 @@
 //! What is asked of Talos to begin a cluster, to be a member of it, and to be nothing again.
 
+use std::sync::Arc;
+
+use kubewright_model::desired::Renewal;
 use kubewright_model::recipe::{Effect, Output, Recipe, RecipeStep};
 use kubewright_model::talos::{TALOS_KUBECONFIG, TalosCall};
 use kubewright_model::units::Span;
@@ -75,4 +78,19 @@ pub(super) fn leave() -> Recipe {
 
 pub(super) fn snapshot(context: &Context<'_>) -> Recipe {
     recipe(context, "save etcd", Effect::Snapshot, vec![TalosCall::Snapshot])
+}
+
+/// Talos makes the certificates of its own services and of the control plane anew by itself; the kubelet's are made when it
+/// starts, so it has to once a year. The way in is made anew for whoever asks.
+/// <https://www.talos.dev/v1.11/talos-guides/howto/cert-management/>
+pub(super) fn renewal(context: &Context<'_>, node: &NodePlan<'_>) -> Renewal {
+    let server = node.is_server();
+    let of = |title, effect, call| Recipe { version: None, ..recipe(context, title, effect, vec![call]) };
+    let settle =
+        of("see Talos go by its new certificates", Effect::Look, TalosCall::Joined { server, timeout: START_TIMEOUT });
+    let gives = if server { kubeconfig() } else { Vec::new() };
+    Renewal {
+        renew: Arc::new(of("renew the kubelet's certificates", Effect::Renew, TalosCall::RestartKubelet)),
+        settle: Arc::new(Recipe { gives, ..settle }),
+    }
 }

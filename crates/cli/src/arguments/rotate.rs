@@ -1,0 +1,67 @@
+//! The command line of `kubewright rotate`.
+
+use clap::{Args, ValueEnum};
+use kubewright_model::rotation::Rotation;
+
+use super::Change;
+use crate::problem::{Done, Problem};
+
+#[derive(Debug, Args)]
+pub(crate) struct Rotate {
+    /// What is made anew.
+    #[arg(value_enum)]
+    pub(crate) what: What,
+    #[command(flatten)]
+    pub(crate) change: Change,
+    /// Save nothing before.
+    #[arg(long)]
+    pub(crate) without_backup: bool,
+}
+
+/// What can be made anew, and what people look for here.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum What {
+    /// The certificates of servers, clients, etcd and kubelets, and with them the kubeconfig that is kept here.
+    Certificates,
+    #[value(hide = true)]
+    Ca,
+    #[value(hide = true)]
+    JoinToken,
+    #[value(hide = true)]
+    EncryptionKeys,
+    #[value(hide = true)]
+    ServiceAccountKeys,
+    #[value(hide = true)]
+    SshKeys,
+}
+
+impl What {
+    /// What is asked of the planner; why nothing is, where this version has no hands for it.
+    pub(crate) fn asked(self) -> Result<Rotation, Problem> {
+        let refused = |why: &str, hint: &str| Err(Problem::new(Done::Usage, why).hint(hint));
+        match self {
+            Self::Certificates => Ok(Rotation::Certificates),
+            Self::Ca => refused(
+                "authorities are not made anew in a cluster that lives: each node and pod would have to trust both for a while",
+                "`kubewright rebuild` begins a cluster with others; `kubewright rotate certificates` keeps those that there are",
+            ),
+            Self::JoinToken => refused(
+                "not built yet: another join token for a cluster that lives",
+                "with kubeadm what lets nodes in ends by itself after some hours; others keep theirs until a rebuild",
+            ),
+            Self::EncryptionKeys => refused(
+                "not built yet: another key for Secrets of a cluster that lives",
+                "a cluster keeps the key that it was begun with until a rebuild",
+            ),
+            Self::ServiceAccountKeys => refused(
+                "not built yet: another key for the tokens of ServiceAccounts",
+                "a cluster keeps the key that it was begun with until a rebuild",
+            ),
+            Self::SshKeys => refused(
+                "not built yet: another SSH key in one command",
+                "`hosts.users` of the spec puts a second key on every host; when it lets you in, name it in \
+                 `hosts.ssh.keyFile` and take the first one out",
+            ),
+        }
+    }
+}
