@@ -5,6 +5,7 @@ pub(crate) mod backup;
 pub(crate) mod doctor;
 pub(crate) mod drift;
 pub(crate) mod enter;
+pub(crate) mod fleet;
 pub(crate) mod restore;
 pub(crate) mod rotate;
 pub(crate) mod secrets;
@@ -236,6 +237,20 @@ Ends with 1 when it does not end well on each of them.")]
   kubewright reboot --all --if-needed # those whose packages want it
   kubewright reboot --pool web --yes")]
     Reboot(Reboot),
+    /// Upgrade the operating system's packages of nodes, one after the other: drained before, started again where they want
+    /// that, Ready after.
+    #[command(after_help = "Examples:
+  kubewright update-os --all
+  kubewright update-os k3s-agent-1
+  kubewright update-os --pool web --yes")]
+    UpdateOs(fleet::UpdateOs),
+    /// List what is behind: versions, charts, packages, starts that hosts wait for, certificates near their end.
+    #[command(after_help = "Examples:
+  kubewright outdated
+  kubewright outdated --refresh       # with new lists of packages on every host
+  kubewright outdated --exit-code     # ends with 4 when something is behind
+  kubewright outdated --output json | jq '.behind[].what'")]
+    Outdated(fleet::Outdated),
     /// List images on nodes, or bring one there without a registry.
     #[command(disable_version_flag = true)]
     #[command(after_help = "Examples:
@@ -430,6 +445,8 @@ pub(crate) struct Apply {
     /// Do it without being asked.
     #[arg(short, long)]
     pub(crate) yes: bool,
+    #[command(flatten)]
+    pub(crate) hours: fleet::Hours,
     /// In which form events are printed.
     #[arg(long, default_value = "text")]
     pub(crate) output: Output,
@@ -502,6 +519,8 @@ pub(crate) struct Replace {
     /// Do it without being asked.
     #[arg(short, long)]
     pub(crate) yes: bool,
+    #[command(flatten)]
+    pub(crate) hours: fleet::Hours,
     /// In which form events are printed.
     #[arg(long, default_value = "text")]
     pub(crate) output: Output,

@@ -9,10 +9,12 @@ mod drift;
 mod enter;
 mod explain;
 mod history;
+mod hours;
 mod import;
 mod init;
 mod kubeconfig;
 mod look;
+mod outdated;
 mod plan;
 mod rebuild;
 mod rehearse;
@@ -61,6 +63,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Done, Problem> {
         Command::Exec(exec) => enter::exec::run(arguments, exec),
         Command::Logs(logs) => enter::logs::run(arguments, logs),
         Command::Reboot(reboot) => change::reboot(arguments, reboot),
+        Command::UpdateOs(update) => change::update_os(arguments, update),
+        Command::Outdated(asked) => outdated::run(arguments, asked),
         Command::Images { wish } => enter::images::run(arguments, wish),
         Command::Talosconfig(talosconfig) => talosconfig::run(arguments, talosconfig),
         Command::Status(look) if look.drift => drift::look(arguments, look),

@@ -10,12 +10,13 @@ mod releases;
 mod rotated;
 mod saved;
 mod unfinished;
+mod upkeep;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use kubewright_model::bundle::Shelf;
-use kubewright_model::desired::{Body, Desired};
+use kubewright_model::desired::{Body, Desired, OsUpdates};
 use kubewright_model::diagnostic::Diagnostic;
 use kubewright_model::event::{Event, Failure, Record, RunEnd};
 use kubewright_model::ids::{ClusterName, NodeName, RunId, StepId};
@@ -248,7 +249,10 @@ impl Engine {
 
     /// Looks at all that a plan needs: the world, and what releases that differ would be.
     pub async fn seen_for(&self, desired: &Desired, ask: &Ask) -> Observed {
-        let mut observed = observe(&self.world, &*self.store, desired).await;
+        // Which packages wait takes time to tell, so who does not upgrade them does not ask.
+        let asks = matches!(ask, Ask::UpdateOs(_)) && desired.os_updates == OsUpdates::Leave;
+        let looks = asks.then(|| Desired { os_updates: OsUpdates::Look, ..desired.clone() });
+        let mut observed = observe(&self.world, &*self.store, looks.as_ref().unwrap_or(desired)).await;
         if matches!(ask, Ask::Rebuild | Ask::Restore) && !desired.from_scratch {
             observed.unfinished = self.left_of(desired, ask).and_then(|before| before.left);
         }
@@ -422,7 +426,12 @@ impl Engine {
             Ask::Destroy => Ask::Destroy,
             // A backup changes nothing that a plan could find, neither does a host that is back, and what a repair came to
             // doctor looks for.
-            Ask::Backup | Ask::Reboot(_) | Ask::RebootNeeded(_) | Ask::Repair(_) | Ask::Rotate(_) => {
+            Ask::Backup
+            | Ask::Reboot(_)
+            | Ask::RebootNeeded(_)
+            | Ask::UpdateOs(_)
+            | Ask::Repair(_)
+            | Ask::Rotate(_) => {
                 return Ok(Default::default());
             }
         };

@@ -42,4 +42,4 @@ pub mod world;
 pub use engine::{Begun, Engine, EngineError, Loadout, Planned, Request, RunReport, WayIn};
 pub use execute::Stop;
 pub use kubewright_hosts::{Archive, HostError, Hosts, KERNEL, Logs, Piece, Program, Question, good_until};
-pub use kubewright_planner::import;
+pub use kubewright_planner::{hours, import};

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures::stream::{self, StreamExt as _};
 use kubewright_hosts::Probe;
-use kubewright_model::desired::{Desired, DesiredHost, DesiredMachine};
+use kubewright_model::desired::{Desired, DesiredHost, DesiredMachine, OsUpdates};
 use kubewright_model::host::HostResource;
 use kubewright_model::ids::{NodeName, ProviderName};
 use kubewright_model::observed::{ClusterSeen, HostSeen, Inventory, MemberSeen, Observed, Power, Seen, Why};
@@ -111,7 +111,8 @@ async fn hosts(
     let holders: BTreeSet<&NodeName> = desired.servers().filter(|_| etcd).map(|member| &member.name).collect();
     let looks = hosts.iter().filter(runs).map(|host| async {
         let holds_data = holders.contains(&host.name);
-        let probe = Probe { host: &host.name, way: &host.way, resources: &host.resources, holds_data };
+        let updates = desired.os_updates != OsUpdates::Leave && host.machine.is_some() && host.way.talos.is_none();
+        let probe = Probe { host: &host.name, way: &host.way, resources: &host.resources, holds_data, updates };
         let seen = match &world.hosts {
             None => Seen::Unknown(Why::lasting("this version has no hands for hosts")),
             Some(hands) => hands.observe(probe).await,

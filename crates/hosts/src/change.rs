@@ -13,6 +13,7 @@ mod names;
 mod repository;
 #[cfg(test)]
 pub(crate) mod tests;
+pub(crate) mod upgrade;
 
 use std::time::Duration;
 

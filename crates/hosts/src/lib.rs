@@ -69,6 +69,8 @@ pub struct Probe<'a> {
     pub resources: &'a [HostResource],
     /// It is to hold a datastore: as long as it has nothing of Kubernetes, its disk is timed.
     pub holds_data: bool,
+    /// Its packages are asked for that wait for an update, by the lists that it has.
+    pub updates: bool,
 }
 
 /// Values for holes, as far as they are known.
@@ -128,6 +130,19 @@ pub trait Hosts: Send + Sync {
     async fn folder(&self, way: &Way, key: Option<&Secret>, folder: &str) -> Result<Sftp, HostError> {
         let _ = (key, folder);
         Err(HostError::no_hands(&NodeName::new(way.name.clone().unwrap_or_default()), "SFTP"))
+    }
+
+    /// Fetches the lists of packages of a host's operating system anew.
+    async fn refresh(&self, host: &NodeName, way: &Way) -> Result<(), HostError> {
+        let _ = way;
+        Err(HostError::no_hands(host, "fetching its lists of packages"))
+    }
+
+    /// Upgrades the packages of a host's operating system, under new lists: all but what is held, or goes only by taking
+    /// others away. It is not started again: [`HostSeen::boot`] tells whether it wants that.
+    async fn upgrade(&self, host: &NodeName, way: &Way) -> Result<Report, HostError> {
+        let _ = way;
+        Err(HostError::no_hands(host, "upgrading its packages"))
     }
 
     /// Runs a program on a host for somebody, who hears what it says at once. Returns how it ended; none where the

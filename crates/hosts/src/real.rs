@@ -20,6 +20,7 @@ use kubewright_model::recipe::{Recipe, SNAPSHOT};
 use kubewright_model::secret::Secret;
 use tokio::time::Instant;
 
+use crate::change::upgrade::Deed;
 use crate::connections::{Connections, Door, unreachable};
 use crate::enter::{Hears, Logs, Program, WayIn};
 use crate::passwords::{Ask, Passwords};
@@ -36,6 +37,8 @@ const LOOK: Duration = Duration::from_secs(60);
 const EXAMINE: Duration = Duration::from_secs(180);
 /// A change may install packages and download hundreds of megabytes over a slow line; a recipe restores an etcd.
 pub(crate) const CHANGE: Duration = Duration::from_secs(30 * 60);
+/// A host that nobody has upgraded for a year has hundreds of packages to fetch and to set up.
+const UPGRADE: Duration = Duration::from_secs(60 * 60);
 /// A daemon that reads its configuration again listens a moment later.
 const LISTENS_AGAIN: Duration = Duration::from_secs(5);
 /// Starts a host again, and answers first: `systemctl(1)` waits for nothing with `--no-block`.
@@ -197,6 +200,14 @@ impl RealHosts {
         }
     }
 
+    /// Does something about the packages of a host.
+    async fn packages(&self, host: &NodeName, way: &Way, deed: Deed) -> Result<Report, HostError> {
+        self.connections.settle(host, way).await?;
+        let body = deed.script();
+        let printed = self.script(host, way, deed.title(), Job { body: &body, deadline: UPGRADE }).await?;
+        deed.outcome(host, &printed)
+    }
+
     /// Looks until it holds; returns the answer that said so.
     async fn wait(
         &self,
@@ -248,7 +259,7 @@ impl Hosts for RealHosts {
     }
 
     async fn observe(&self, probe: Probe<'_>) -> Seen<HostSeen> {
-        let body = probe::script(probe.resources, probe.holds_data);
+        let body = probe::script(probe.resources, probe.holds_data, probe.updates);
         let job = Job { body: &body, deadline: self.patience };
         let kept = self.connections.keeps(probe.host).await;
         let mut asked = now();
@@ -348,6 +359,14 @@ impl Hosts for RealHosts {
                 Err(HostError::Failed { host: host.clone(), what, why, log: Vec::new() })
             }
         }
+    }
+
+    async fn refresh(&self, host: &NodeName, way: &Way) -> Result<(), HostError> {
+        self.packages(host, way, Deed::Refresh).await.map(drop)
+    }
+
+    async fn upgrade(&self, host: &NodeName, way: &Way) -> Result<Report, HostError> {
+        self.packages(host, way, Deed::Upgrade).await
     }
 
     async fn exec(

@@ -105,6 +105,12 @@ pub struct Desired {
     /// The jobs that back whole machines up, one for each provider that keeps any.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub backup_jobs: Vec<DesiredBackupJob>,
+    /// What is done about packages of the operating system that wait for an update.
+    #[serde(default, skip_serializing_if = "OsUpdates::is_default")]
+    pub os_updates: OsUpdates,
+    /// Agents that nobody reaches are shut off by their provider.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub fences: bool,
     /// Machines are snapshotted before what may break them, and so many snapshots of each stay afterwards; none: they are
     /// not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -179,6 +185,26 @@ impl Saved {
             Self::Latest | Self::File(_) => None,
             Self::Bundle { canary, .. } => Some(canary),
         }
+    }
+}
+
+/// What is done about packages of the operating system that wait for an update.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum OsUpdates {
+    /// Nobody asks for them.
+    #[default]
+    Leave,
+    /// Hosts are asked.
+    Look,
+    /// Hosts are asked, and the packages are upgraded.
+    Make,
+}
+
+impl OsUpdates {
+    /// Whether nobody asks for them.
+    pub fn is_default(&self) -> bool {
+        *self == Self::Leave
     }
 }
 

@@ -53,6 +53,29 @@ pub struct HostFacts {
     pub lacks: BTreeMap<String, Lack>,
 }
 
+/// Packages that the host's own lists know newer versions of.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Updates {
+    /// Their names, as an upgrade would take them now: what is held, or kept back, is not among them.
+    pub waiting: BTreeSet<String>,
+    /// When the lists were fetched last, in seconds since 1970, where the host tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub listed: Option<u64>,
+}
+
+impl Updates {
+    /// Some of the names, and how many more there are.
+    pub fn named(&self) -> String {
+        const SHOWN: usize = 3;
+        let first: Vec<&str> = self.waiting.iter().take(SHOWN).map(String::as_str).collect();
+        match self.waiting.len() {
+            many if many > SHOWN => format!("{} and {} more", first.join(", "), many - SHOWN),
+            _ => first.join(", "),
+        }
+    }
+}
+
 /// How a host was started.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

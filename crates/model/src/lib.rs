@@ -17,6 +17,7 @@
 pub mod airgap;
 pub mod applications;
 pub mod balancer;
+pub mod behind;
 pub mod bundle;
 pub mod change;
 pub mod checked;

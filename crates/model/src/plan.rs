@@ -48,6 +48,8 @@ pub enum Ask {
     Reboot(Vec<NodeName>),
     /// The same of those that say they have to be started again.
     RebootNeeded(Vec<NodeName>),
+    /// Upgrade the operating system's packages of these hosts, one after the other, and start those again that want it.
+    UpdateOs(Vec<NodeName>),
     /// Repair what doctor has found.
     Repair(Box<Repairs>),
     /// Put what was saved of the datastore back, on the machines that are there.
@@ -221,6 +223,8 @@ impl Step {
             Action::RestartMachine { name, becomes: Some(_), .. } => format!("change machine {name} while it is off"),
             Action::RestartMachine { name, .. } => format!("restart machine {name}"),
             Action::RebootHost { host, .. } => format!("reboot {host}"),
+            Action::UpdateHost { host, .. } => format!("upgrade the packages of {host}"),
+            Action::FenceMachine { name, .. } => format!("shut machine {name} off"),
             Action::TurnIntoTemplate { name, .. } => format!("turn {name} into a template"),
             Action::DeleteMachine { name, .. } => format!("delete machine {name}"),
             Action::TakeSnapshot { name, .. } => format!("snapshot machine {name}"),
@@ -377,6 +381,21 @@ pub enum Action {
         way: Way,
         /// Its [`Boot::id`](crate::facts::Boot) before: once that is another one, it has been started again.
         boot: String,
+    },
+    /// Upgrade the packages of a host's operating system; where they want it, start it again and wait until it works as
+    /// before.
+    UpdateHost {
+        /// Which host.
+        host: NodeName,
+        /// How it is reached.
+        way: Way,
+    },
+    /// Shut a machine off at once, without its host: nobody reaches that, and nothing of it may run any more.
+    FenceMachine {
+        /// Whose.
+        provider: ProviderName,
+        /// Which.
+        name: NodeName,
     },
     /// Have a provider keep the state of a machine's disks, without its memory.
     TakeSnapshot {

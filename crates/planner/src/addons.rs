@@ -156,6 +156,40 @@ pub(crate) fn host_resources(addons: &AddOns, settings: &HostSettings) -> Vec<Ho
     storage::host_resources(&addons.storage, settings)
 }
 
+/// Every chart that this program knows a version of.
+const RECOMMENDED: [Recommended; 23] = [
+    alloy::CHART,
+    argocd::CHART,
+    cert_manager::CHART,
+    cert_manager::GANDI,
+    cilium::CHART,
+    csr_approver::CHART,
+    elasticsearch::OPERATOR,
+    external_secrets::CHART,
+    flannel::CHART,
+    fluentd::CHART,
+    hetzner::CONTROLLER,
+    hetzner::CSI,
+    loki::CHART,
+    loki::STACK,
+    metallb::CHART,
+    monitoring::CHART,
+    nfs_csi::CHART,
+    nginx::CHART,
+    sealed_secrets::CHART,
+    small::METRICS_SERVER,
+    storage::NFS,
+    synology::CHART,
+    vault::CHART,
+];
+
+/// The version of a release's chart that this program knows to work with the rest; none of a chart that it does not know.
+pub(crate) fn recommended(release: &DesiredRelease) -> Option<Version> {
+    let same =
+        |known: &&Recommended| known.chart == release.chart && release.repository.as_deref() == Some(known.repository);
+    RECOMMENDED.iter().find(same).map(|known| Version::known(known.version))
+}
+
 /// A chart of a repository, as an add-on wants it.
 struct Recommended {
     name: &'static str,

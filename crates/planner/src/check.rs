@@ -133,6 +133,7 @@ fn unknown_is_untouched(plan: &Plan, observed: &Observed, found: &mut Vec<Violat
             | Action::DeleteMachine { provider, .. }
             | Action::RestartMachine { provider, .. }
             | Action::TurnIntoTemplate { provider, .. }
+            | Action::FenceMachine { provider, .. }
             | Action::DeleteBackupJob { provider }
             | Action::TakeSnapshot { provider, .. }
             | Action::DeleteSnapshots { provider, .. }
@@ -154,7 +155,9 @@ fn unknown_is_untouched(plan: &Plan, observed: &Observed, found: &mut Vec<Violat
         }
         let host = match &step.action {
             Action::ChangeHost(change) => Some(&change.host),
-            Action::RunRecipe { host, .. } | Action::RebootHost { host, .. } => Some(host),
+            Action::RunRecipe { host, .. } | Action::RebootHost { host, .. } | Action::UpdateHost { host, .. } => {
+                Some(host)
+            }
             _ => None,
         };
         // What was not seen of a machine went with it when this plan makes it anew.
@@ -179,6 +182,7 @@ fn touched(action: &Action) -> Option<&NodeName> {
         | Action::DeleteMachine { name, .. }
         | Action::RestartMachine { name, .. }
         | Action::TurnIntoTemplate { name, .. }
+        | Action::FenceMachine { name, .. }
         | Action::TakeSnapshot { name, .. }
         | Action::DeleteSnapshots { name, .. } => Some(name),
         _ => None,

@@ -21,10 +21,11 @@ mod templates;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use kubewright_model::desired::{Desired, DesiredDrift, DesiredEmail, DesiredKubernetes};
+use kubewright_model::desired::{Desired, DesiredDrift, DesiredEmail, DesiredKubernetes, OsUpdates};
 use kubewright_model::diagnostic::Diagnostic;
 use kubewright_model::ids::Owner;
 use kubewright_model::spec::ClusterFile;
+use kubewright_model::spec::backup::Unreachable;
 use kubewright_model::spec::drift::Drift;
 use kubewright_model::spec::kubernetes::{Cni, Datastore, Distribution};
 
@@ -100,6 +101,8 @@ pub(crate) fn meaning(file: &ClusterFile) -> Desired {
         proxmox,
         hetzner,
         backup_jobs: backups::jobs(&context),
+        os_updates: if spec.maintenance.update_os { OsUpdates::Make } else { OsUpdates::Leave },
+        fences: spec.maintenance.unreachable == Unreachable::Fence,
         keep_snapshots: spec.maintenance.snapshots.as_ref().map(|snapshots| snapshots.keep),
         max_unavailable: spec.maintenance.max_unavailable,
         protected: spec.maintenance.protect,

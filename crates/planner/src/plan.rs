@@ -16,6 +16,7 @@ mod cluster;
 mod destroy;
 mod draft;
 mod dropped;
+mod fencing;
 mod hosts;
 mod leaving;
 mod legs;
@@ -38,6 +39,7 @@ mod standing;
 mod talos;
 mod templates;
 mod unread;
+mod updates;
 mod vault;
 mod window;
 
@@ -54,6 +56,7 @@ use crate::upgrades;
 use draft::Draft;
 pub(crate) use legs::apart;
 use standing::{ClusterView, Standings};
+pub(crate) use templates::outdated as older_than_their_template;
 
 /// Plans what is asked. The world decides nothing but what it shows; the answer is the same for the same inputs.
 pub fn plan(desired: &Desired, observed: &Observed, ask: &Ask) -> Plan {
@@ -111,6 +114,11 @@ fn at_once(desired: &Desired, observed: &Observed, ask: &Ask) -> Plan {
             asked = those;
             draft
         }
+        Ask::UpdateOs(nodes) => {
+            let (draft, those) = updates::plan(desired, observed, nodes);
+            asked = those;
+            draft
+        }
         // It was planned above.
         Ask::Repair(_) => Draft::new(desired),
         Ask::Restore if rebuild::only_builds(observed) => {
@@ -127,6 +135,7 @@ fn at_once(desired: &Desired, observed: &Observed, ask: &Ask) -> Plan {
     if asked == Ask::Apply {
         dropped::tell(&mut draft, observed);
         rotate::tell_what_ends(&mut draft, observed);
+        draft.notes.extend(crate::upgrades::charts::doubts(desired, observed));
     }
     if asked != Ask::Destroy {
         draft.notes.splice(0..0, missing_hands(desired));
@@ -158,6 +167,7 @@ fn build<'a>(mut draft: Draft<'a>, observed: &Observed, anew: &BTreeSet<NodeName
     templates::plan(&mut draft, observed, anew);
     cloud::plan(&mut draft, observed);
     machines::plan(&mut draft, observed, &standings);
+    fencing::plan(&mut draft, observed, &standings);
     hosts::plan(&mut draft, observed, &standings, &holders);
     machines::load_balancers(&mut draft, observed);
     members::plan(&mut draft, observed, &standings, &mut holders);

@@ -12,18 +12,9 @@ use kubewright_model::plan::{Note, Weight};
 use kubewright_model::spec::kubernetes::{Datastore, Distribution};
 use kubewright_model::version::Version;
 
-/// The newest patch of each minor version that anybody may download, as it was in October 2026: of K3s, of RKE2, and of
-/// Kubernetes itself. A later one in its place does as well; the spec names it.
-/// <https://docs.k3s.io/release-notes/v1.36.X>, <https://docs.rke2.io/release-notes/v1.36.X>, <https://kubernetes.io/releases/>
-const NEWEST: [((u64, u64), [&str; 3]); 7] = [
-    ((1, 30), ["v1.30.14+k3s2", "v1.30.14+rke2r2", "v1.30.14"]),
-    ((1, 31), ["v1.31.14+k3s1", "v1.31.14+rke2r1", "v1.31.14"]),
-    ((1, 32), ["v1.32.13+k3s1", "v1.32.13+rke2r1", "v1.32.13"]),
-    ((1, 33), ["v1.33.13+k3s2", "v1.33.13+rke2r2", "v1.33.13"]),
-    ((1, 34), ["v1.34.11+k3s1", "v1.34.11+rke2r1", "v1.34.11"]),
-    ((1, 35), ["v1.35.8+k3s1", "v1.35.8+rke2r1", "v1.35.8"]),
-    ((1, 36), ["v1.36.4+k3s1", "v1.36.4+rke2r1", "v1.36.4"]),
-];
+pub(crate) mod charts;
+pub(crate) mod known;
+use known::newest;
 
 /// What an etcd of a minor version has to run last before 3.6, if it is older than the first version that has it: members
 /// that were taken out long ago may come back otherwise. K3s and RKE2 bring etcd along: 3.5.26 since 1.32.11 and 1.33.7, and
@@ -87,16 +78,6 @@ fn on_the_way(desired: &Desired, servers: &[&Version], minor: (u64, u64)) -> Res
     Ok(runs.filter(|runs| **runs > known).cloned().unwrap_or(known))
 }
 
-fn newest(distribution: Distribution, minor: (u64, u64)) -> Option<Version> {
-    let (_, of) = NEWEST.iter().find(|(of, _)| *of == minor)?;
-    let at = match distribution {
-        Distribution::K3s => 0,
-        Distribution::Rke2 => 1,
-        Distribution::Kubeadm | Distribution::Talos => 2,
-    };
-    of.get(at).map(|text| Version::known(text))
-}
-
 /// What has to run before the next version, for the sake of etcd.
 fn stepping_stone(desired: &Desired, at: &Version, next: &Version) -> Option<Version> {
     let of = match desired.kubernetes.distribution {
@@ -142,6 +123,8 @@ pub(crate) fn etcd_of_kubeadm(desired: &Desired, observed: &Observed) -> Option<
 pub(crate) fn with_version(desired: &Desired, version: &Version) -> Option<Desired> {
     let mut file = (**desired.spec.as_ref()?).clone();
     file.spec.kubernetes.version = version.clone();
+    // What else is to be done waits for the last version.
+    file.spec.maintenance.update_os = false;
     let mut meaning = crate::lower::meaning(&file);
     if let Some(gap) = &desired.airgap {
         crate::airgap::seal(&mut meaning, gap);

@@ -117,7 +117,7 @@ fn chosen(asked: Line, only: &[String]) -> Line {
 }
 
 fn asked(ask: &Ask, words: &Words) -> Line {
-    let [apply, replace, rebuild, destroy, backup, reboot, repair, restore, rotate] = words.run.asks;
+    let [apply, replace, rebuild, destroy, backup, reboot, repair, restore, rotate, update_os] = words.run.asks;
     let of = |word: &str, nodes: &[NodeName]| {
         let mut line = Line::from(format!("{word} ("));
         for (place, node) in nodes.iter().enumerate() {
@@ -130,6 +130,7 @@ fn asked(ask: &Ask, words: &Words) -> Line {
         Ask::Apply => apply.into(),
         Ask::Replace(nodes) => of(replace, nodes),
         Ask::Reboot(nodes) | Ask::RebootNeeded(nodes) => of(reboot, nodes),
+        Ask::UpdateOs(nodes) => of(update_os, nodes),
         Ask::ReplaceOutdated => replace.into(),
         Ask::Rebuild => rebuild.into(),
         Ask::Destroy => destroy.into(),

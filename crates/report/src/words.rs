@@ -340,7 +340,7 @@ pub(crate) struct Run {
     pub(crate) counts: &'static str,
     pub(crate) count_text: &'static str,
     pub(crate) plan: &'static str,
-    pub(crate) asks: [&'static str; 9],
+    pub(crate) asks: [&'static str; 10],
     pub(crate) complete: &'static str,
     pub(crate) failed: &'static str,
     pub(crate) not_converged: &'static str,

@@ -94,6 +94,8 @@ pub(crate) struct Reboot {
     /// Do it without being asked.
     #[arg(short, long)]
     pub(crate) yes: bool,
+    #[command(flatten)]
+    pub(crate) hours: super::fleet::Hours,
     /// In which form events are printed.
     #[arg(long, default_value = "text")]
     pub(crate) output: Output,

@@ -21,6 +21,7 @@ use super::airgap;
 use super::restore::{self, Copy, Named};
 use super::take::{taken, taking};
 use crate::arguments::backup::Make;
+use crate::arguments::fleet::{Hours, UpdateOs};
 use crate::arguments::restore::Restore;
 use crate::arguments::rotate::Rotate;
 use crate::arguments::{self, Arguments, Change, Destroy, Output, Reboot, Rebuild};
@@ -46,6 +47,7 @@ struct Wish<'a> {
     detail: Detail,
     output: Output,
     what: &'static str,
+    hours: Hours,
     goes_back: GoesBack,
 }
 
@@ -106,6 +108,7 @@ pub(super) fn apply(arguments: &Arguments, apply: &arguments::Apply) -> Result<D
             detail,
             output,
             what: "apply",
+            hours: apply.hours,
             goes_back: GoesBack::default(),
         },
     )
@@ -163,7 +166,10 @@ pub(super) fn rehearsed_into(arguments: &Arguments, throwaway: Throwaway<'_>) ->
     let goes_back = GoesBack { bundle, cluster: None, elsewhere: true };
     let (only, approved, detail, what) = (Vec::new(), None, Detail::Agreed, "backup rehearse");
     let ask = Ask::Rebuild;
-    carry_out(arguments, Wish { file, desired, ask, only, approved, yes, detail, output, what, goes_back })
+    carry_out(
+        arguments,
+        Wish { file, desired, ask, only, approved, yes, detail, output, what, hours: Hours::default(), goes_back },
+    )
 }
 
 /// Everything of it goes: whoever agreed to the first has agreed to this.
@@ -171,7 +177,22 @@ pub(super) fn thrown_away(arguments: &Arguments, throwaway: Throwaway<'_>) -> Re
     let Throwaway { file, desired, output, .. } = throwaway;
     let (only, approved, detail, what, goes_back) = (Vec::new(), None, Detail::Agreed, "destroy", GoesBack::default());
     let ask = Ask::Destroy;
-    carry_out(arguments, Wish { file, desired, ask, only, approved, yes: true, detail, output, what, goes_back })
+    carry_out(
+        arguments,
+        Wish {
+            file,
+            desired,
+            ask,
+            only,
+            approved,
+            yes: true,
+            detail,
+            output,
+            what,
+            hours: Hours::default(),
+            goes_back,
+        },
+    )
 }
 
 fn goes_back(named: Option<Named>, cluster: Option<String>) -> GoesBack {
@@ -185,7 +206,19 @@ fn goes_back(named: Option<Named>, cluster: Option<String>) -> GoesBack {
 fn whole<'a>(change: &'a Change, desired: Desired, ask: Ask, what: &'static str) -> Wish<'a> {
     let (file, yes, detail, output) = (change.file.as_path(), change.yes, detail(change.full), change.output);
     let goes_back = GoesBack::default();
-    Wish { file, desired, ask, only: Vec::new(), approved: None, yes, detail, output, what, goes_back }
+    Wish {
+        file,
+        desired,
+        ask,
+        only: Vec::new(),
+        approved: None,
+        yes,
+        detail,
+        output,
+        what,
+        hours: Hours::default(),
+        goes_back,
+    }
 }
 
 /// Carries out what doctor has planned.
@@ -209,6 +242,7 @@ pub(super) fn repair(
             detail: detail(true),
             output,
             what,
+            hours: Hours::default(),
             goes_back: GoesBack::default(),
         },
     )
@@ -225,7 +259,19 @@ pub(super) fn backup(
     let (ask, only, approved, what) = (Ask::Backup, Vec::new(), None, "backup");
     carry_out(
         arguments,
-        Wish { file, desired, ask, only, approved, yes, detail, output, what, goes_back: GoesBack::default() },
+        Wish {
+            file,
+            desired,
+            ask,
+            only,
+            approved,
+            yes,
+            detail,
+            output,
+            what,
+            hours: Hours::default(),
+            goes_back: GoesBack::default(),
+        },
     )
 }
 
@@ -246,7 +292,19 @@ pub(super) fn replace(arguments: &Arguments, replace: &arguments::Replace) -> Re
     let (only, approved, what) = (Vec::new(), None, "replace");
     carry_out(
         arguments,
-        Wish { file, desired, ask, only, approved, yes, detail, output, what, goes_back: GoesBack::default() },
+        Wish {
+            file,
+            desired,
+            ask,
+            only,
+            approved,
+            yes,
+            detail,
+            output,
+            what,
+            hours: replace.hours,
+            goes_back: GoesBack::default(),
+        },
     )
 }
 
@@ -260,7 +318,19 @@ pub(super) fn reboot(arguments: &Arguments, reboot: &Reboot) -> Result<Done, Pro
     let (only, approved, what) = (Vec::new(), None, "reboot");
     carry_out(
         arguments,
-        Wish { file, desired, ask, only, approved, yes, detail, output, what, goes_back: GoesBack::default() },
+        Wish {
+            file,
+            desired,
+            ask,
+            only,
+            approved,
+            yes,
+            detail,
+            output,
+            what,
+            hours: reboot.hours,
+            goes_back: GoesBack::default(),
+        },
     )
 }
 
@@ -268,7 +338,22 @@ pub(super) fn rotate(arguments: &Arguments, rotate: &Rotate) -> Result<Done, Pro
     let change = &rotate.change;
     let desired = source::read(&change.file, Reading::of(arguments, change.output))?.desired;
     let desired = Desired { without_backup: rotate.without_backup, ..desired };
-    whole(arguments, change, desired, Ask::Rotate(rotate.what.asked()?), "rotate")
+    carry_out(arguments, whole(change, desired, Ask::Rotate(rotate.what.asked()?), "rotate"))
+}
+
+pub(super) fn update_os(arguments: &Arguments, update: &UpdateOs) -> Result<Done, Problem> {
+    let desired = source::read(&update.file, Reading::of(arguments, update.output))?.desired;
+    let all = update.all.then(|| "all".to_string());
+    let words: Vec<String> = update.nodes.iter().chain(&update.pool).cloned().chain(all).collect();
+    let nodes = super::enter::chosen(&desired, &words)?.into_iter().map(|host| host.name.clone()).collect();
+    let ask = Ask::UpdateOs(nodes);
+    let (file, yes, detail, output) = (update.file.as_path(), update.yes, Detail::Agreed, update.output);
+    let (only, approved, what) = (Vec::new(), None, "update-os");
+    let goes_back = GoesBack::default();
+    carry_out(
+        arguments,
+        Wish { file, desired, ask, only, approved, yes, detail, output, what, hours: update.hours, goes_back },
+    )
 }
 
 /// Plans, shows, asks, and does it.
@@ -276,6 +361,9 @@ fn carry_out(arguments: &Arguments, wish: Wish<'_>) -> Result<Done, Problem> {
     let (file, desired) = (wish.file, wish.desired.clone());
     Site::change(arguments, file, &desired, async move |site| {
         let mut wish = Wish { desired: leftovers(site, &wish).await?, ..wish };
+        if let Ask::UpdateOs(nodes) = &wish.ask {
+            super::outdated::refreshed(site, &wish.desired, nodes).await;
+        }
         let mut copy = None;
         if let Some(bundle) = &wish.goes_back.bundle {
             let kept = Site::kept(arguments, wish.file);
@@ -301,6 +389,7 @@ fn carry_out(arguments: &Arguments, wish: Wish<'_>) -> Result<Done, Problem> {
                 return Ok(Done::Well);
             }
             meant(&wish, shown.lives())?;
+            super::hours::kept(site, &wish.desired, shown.plan(), wish.hours).await?;
         } else if wish.approved.is_none() {
             let planned = site.engine.plan_patiently(&wish.desired, &wish.ask, &wish.only, &BTreeSet::new()).await?;
             // Whoever is asked names it then.
@@ -309,9 +398,11 @@ fn carry_out(arguments: &Arguments, wish: Wish<'_>) -> Result<Done, Problem> {
             if !worth_it(arguments, &wish, &looked)? {
                 return Ok(Done::Well);
             }
+            super::hours::open(&wish.desired, &looked, wish.hours)?;
             if !looked.is_empty() {
                 agreed(&wish.desired.cluster, &looked)?;
             }
+            super::hours::kept(site, &wish.desired, &looked, wish.hours).await?;
             // What runs is what somebody has looked at, or nothing.
             request.approved = Some(&looked);
         }
@@ -319,6 +410,9 @@ fn carry_out(arguments: &Arguments, wish: Wish<'_>) -> Result<Done, Problem> {
             site.announce_end();
         }
         copy.iter_mut().for_each(Copy::stays);
+        if let Some(plan) = &wish.approved {
+            super::hours::kept(site, &wish.desired, plan, wish.hours).await?;
+        }
         let before = site.breaches().len();
         let report = watch(site, begun, &request, wish.output).await?;
         let again = site.again(wish.file);
@@ -466,7 +560,8 @@ fn agrees(answer: &str, word: &str) -> bool {
 /// Runs, draws the run, and listens to Ctrl-C.
 async fn watch(site: &Site, begun: Option<Begun>, request: &Request<'_>, output: Output) -> Result<RunReport, Problem> {
     let stop = Stop::default();
-    let progress = RefCell::new((output == Output::Text).then(Progress::new));
+    let plan = begun.as_ref().map(Begun::plan).or(request.approved);
+    let progress = RefCell::new((output == Output::Text).then(|| Progress::of(plan)));
     let mut sink = |record: &Record| {
         if matches!(record.event, Event::StepEnded { .. }) {
             site.keep_up();
@@ -521,7 +616,8 @@ fn ended(report: &RunReport, wish: &Wish<'_>, again: &str) -> Done {
         // It knows from its journal where it was.
         Ask::Rebuild => "rebuild",
         // What is left to start again is asked of the hosts; whom it has drained comes back first.
-        Ask::Reboot(_) | Ask::RebootNeeded(_) => return rebooted(report, again),
+        Ask::Reboot(_) | Ask::RebootNeeded(_) => return rebooted(report, "reboot", again),
+        Ask::UpdateOs(_) => return rebooted(report, "update-os", again),
         Ask::Restore => "restore latest",
         Ask::Rotate(Rotation::Certificates) => "rotate certificates",
         Ask::Backup => "backup",
@@ -567,15 +663,15 @@ fn ended(report: &RunReport, wish: &Wish<'_>, again: &str) -> Done {
 }
 
 /// What a run came to that started hosts again: nothing is left to be made so, and who has not had his turn is named.
-fn rebooted(report: &RunReport, again: &str) -> Done {
+fn rebooted(report: &RunReport, command: &str, again: &str) -> Done {
     let done = match report.end {
         RunEnd::Complete => return Done::Well,
         RunEnd::Interrupted => Done::Interrupted,
         RunEnd::Failed | RunEnd::NotConverged => Done::Unfinished,
     };
-    remark!("→ `kubewright history --run {} {again}` shows who was started again and who was not", report.run);
+    remark!("→ `kubewright history --run {} {again}` shows whose turn it was and whose not", report.run);
     remark!(
-        "→ whom it drained is drained no more after the next `kubewright reboot` of it, or `kubewright apply {again}`"
+        "→ whom it drained is drained no more after the next `kubewright {command}` of it, or `kubewright apply {again}`"
     );
     done
 }

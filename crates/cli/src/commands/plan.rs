@@ -61,6 +61,10 @@ pub(super) fn run(arguments: &Arguments, asked: &arguments::Plan) -> Result<Done
             Ok(site.engine.plan(&loadout.desired, &Ask::Apply, &asked.only).await?.plan)
         })?
     };
+    let plan = match super::hours::note(&loadout.desired, &plan).filter(|_| !asked.assume_empty) {
+        Some(note) => Plan { notes: plan.notes.iter().cloned().chain([note]).collect(), ..plan },
+        None => plan,
+    };
     engine::chosen(&loadout.desired, &plan, &asked.only)?;
     match asked.output {
         Output::Text => view::plan::show(&plan, &loadout.desired, &asked.only, detail(asked)),

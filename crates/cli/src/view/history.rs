@@ -122,6 +122,7 @@ fn asked(ask: &kubewright_model::plan::Ask) -> String {
         Ask::Replace(nodes) => of("replace", nodes),
         Ask::Reboot(nodes) => of("reboot", nodes),
         Ask::RebootNeeded(nodes) => of("reboot --if-needed", nodes),
+        Ask::UpdateOs(nodes) => of("update-os", nodes),
         Ask::ReplaceOutdated => "replace --outdated".into(),
         Ask::Rebuild => "rebuild".into(),
         Ask::Destroy => "destroy".into(),

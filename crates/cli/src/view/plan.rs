@@ -50,14 +50,17 @@ impl Mark {
             Action::StartMachine { .. }
             | Action::RestartMachine { .. }
             | Action::RebootHost { .. }
+            | Action::FenceMachine { .. }
             | Action::Cordon(_)
             | Action::Drain { .. }
             | Action::Uncordon(_)
             | Action::Wait { .. }
             | Action::SettleApplications(_) => Self::Moves,
-            Action::UpdateMachine(_) | Action::MarkNode(_) | Action::SetImage(_) | Action::TakeObjects(_) => {
-                Self::Changes
-            }
+            Action::UpdateMachine(_)
+            | Action::UpdateHost { .. }
+            | Action::MarkNode(_)
+            | Action::SetImage(_)
+            | Action::TakeObjects(_) => Self::Changes,
             Action::RunRecipe { recipe, .. } if matches!(recipe.effect, Effect::Upgrade | Effect::Renew) => {
                 Self::Changes
             }

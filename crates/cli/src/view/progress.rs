@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use kubewright_model::event::{Event, Failure, Outcome, Record, RunEnd};
 use kubewright_model::ids::StepId;
-use kubewright_model::plan::{Ask, Stage};
+use kubewright_model::plan::{Ask, Plan, Stage};
 
 use super::addresses;
+use super::turns::Turns;
 use crate::hints;
 use crate::screen::{BAD, CARE, DIM, GOOD, HEAD, PRETEND, counted, duration, paint, remark};
 
@@ -21,6 +22,14 @@ const SILENCE: Duration = Duration::from_secs(30);
 /// Steps that are named in the line of what runs now.
 const NAMED: usize = 2;
 
+/// What runs, below it the table of nodes that go out of service.
+const BAR: &str = "{bar:24} {pos}/{len} {wide_msg}";
+
+fn style(template: &str) -> ProgressStyle {
+    let style = ProgressStyle::with_template(template);
+    style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("━╸─")
+}
+
 struct Running {
     stage: Stage,
     title: String,
@@ -32,6 +41,8 @@ struct Running {
 pub(crate) struct Progress {
     bar: ProgressBar,
     running: BTreeMap<StepId, Running>,
+    /// Whose turn it is to be out of service.
+    turns: Turns,
     /// Records are in a clock that jumps, so their times are printed and not lived through.
     pretend: bool,
     /// It takes everything away.
@@ -56,15 +67,24 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
+    /// Draws a run of a plan that is known.
+    pub(crate) fn of(plan: Option<&Plan>) -> Self {
+        let progress = Self { turns: plan.map(Turns::of).unwrap_or_default(), ..Self::new() };
+        if !progress.turns.is_empty() {
+            progress.bar.set_style(style(&format!("{BAR}\n{{prefix}}")));
+        }
+        progress
+    }
+
     pub(crate) fn new() -> Self {
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-        let style = ProgressStyle::with_template("{bar:24} {pos}/{len} {wide_msg}");
-        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("━╸─"));
+        bar.set_style(style(BAR));
         let (running, told, now) = (BTreeMap::new(), Vec::new(), Instant::now());
         let (pretend, destroys, keeps, chosen) = (false, false, false, false);
         Self {
             bar,
             running,
+            turns: Turns::default(),
             pretend,
             destroys,
             repairs: false,
@@ -104,14 +124,24 @@ impl Progress {
             Event::StepStarted { step, stage, title, .. } => {
                 let running = Running { stage: *stage, title: title.clone(), since: record.at, tells: String::new() };
                 self.running.insert(step.clone(), running);
+                self.turns.begins(step);
             }
-            Event::StepTells { step, message } => self.tells(step, message),
+            Event::StepTells { step, message } => {
+                self.turns.tells(step, message);
+                self.tells(step, message);
+            }
             Event::StepRetries { step, attempt, after, error } => {
                 let title = self.running.get(step).map_or_else(|| step.to_string(), |running| running.title.clone());
                 let again = format!("try {attempt} in {}", duration(*after));
                 self.line(format!("{} {title}: {error} {}", paint(CARE, "↻"), paint(DIM, again)));
             }
-            Event::StepEnded { step, outcome } => self.ended(step, outcome, record.at),
+            Event::StepEnded { step, outcome } => {
+                self.ended(step, outcome, record.at);
+                // On a terminal the table says so.
+                if let Some(said) = self.turns.ends(step, outcome).filter(|_| self.bar.is_hidden()) {
+                    self.line(paint(DIM, format!("→ {said}")));
+                }
+            }
             Event::VerifyStarted { checks } => {
                 self.verifying = Some(record.at);
                 self.bar.set_message(format!("{} of the spec", counted(*checks, "check")));
@@ -131,6 +161,7 @@ impl Progress {
             }
             Event::StepWaits { .. } | Event::HoleFilled { .. } => {}
         }
+        self.bar.set_prefix(self.turns.drawn());
         self.bar.set_message(self.now());
     }
 

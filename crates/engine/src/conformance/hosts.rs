@@ -86,7 +86,11 @@ fn everything(case: Case<'_>) -> Vec<HostResource> {
 
 /// What is on a host of ours; what else is true of it changes by itself.
 async fn look(case: Case<'_>, resources: &[HostResource]) -> Result<HostSeen, String> {
-    match case.hands.observe(Probe { host: case.host, way: case.way, resources, holds_data: false }).await {
+    match case
+        .hands
+        .observe(Probe { host: case.host, way: case.way, resources, holds_data: false, updates: false })
+        .await
+    {
         Seen::Present(seen) => Ok(HostSeen { facts: None, ..seen }),
         other => Err(format!("{other:?}")),
     }
@@ -112,8 +116,10 @@ async fn answers(case: Case<'_>) -> Verdict {
 }
 
 async fn silent(case: Case<'_>) -> Verdict {
-    let seen =
-        case.hands.observe(Probe { host: case.silent, way: case.silent_way, resources: &[], holds_data: false }).await;
+    let seen = case
+        .hands
+        .observe(Probe { host: case.silent, way: case.silent_way, resources: &[], holds_data: false, updates: false })
+        .await;
     that(seen.why_unknown().is_some(), || format!("{seen:?}"))
 }
 

@@ -15,7 +15,10 @@ use crate::holes;
 
 /// Whether what is asked may install releases.
 fn installs(ask: &Ask) -> bool {
-    !matches!(ask, Ask::Destroy | Ask::Backup | Ask::Reboot(_) | Ask::RebootNeeded(_) | Ask::Rotate(_))
+    !matches!(
+        ask,
+        Ask::Destroy | Ask::Backup | Ask::Reboot(_) | Ask::RebootNeeded(_) | Ask::UpdateOs(_) | Ask::Rotate(_)
+    )
 }
 
 /// Charts that are rendered at once: each is pulled, and rendered with all that it looks up.

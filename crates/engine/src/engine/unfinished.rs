@@ -55,7 +55,12 @@ impl Engine {
                 }
                 Ask::Apply | Ask::Destroy | Ask::Replace(_) | Ask::ReplaceOutdated if did() => return None,
                 Ask::Apply | Ask::Destroy | Ask::Replace(_) | Ask::ReplaceOutdated => {}
-                Ask::Backup | Ask::Reboot(_) | Ask::RebootNeeded(_) | Ask::Repair(_) | Ask::Rotate(_) => {}
+                Ask::Backup
+                | Ask::Reboot(_)
+                | Ask::RebootNeeded(_)
+                | Ask::UpdateOs(_)
+                | Ask::Repair(_)
+                | Ask::Rotate(_) => {}
             }
         }
         None

@@ -196,7 +196,10 @@ impl<'a> Hands<'a> {
     async fn lets_back(&self, step: &Step, tell: Tell<'_>) {
         let node = match &step.action {
             Action::Drain { node, .. } => Some(node),
-            Action::ChangeHost(_) | Action::RestartMachine { .. } | Action::TakeSnapshot { .. } => step.subject.node(),
+            Action::ChangeHost(_)
+            | Action::UpdateHost { .. }
+            | Action::RestartMachine { .. }
+            | Action::TakeSnapshot { .. } => step.subject.node(),
             Action::RunRecipe { recipe, .. } if recipe.effect == Effect::Upgrade => step.subject.node(),
             _ => None,
         };
@@ -232,6 +235,7 @@ impl<'a> Hands<'a> {
             | Action::StartMachine { .. }
             | Action::RestartMachine { .. }
             | Action::TurnIntoTemplate { .. }
+            | Action::FenceMachine { .. }
             | Action::DeleteMachine { .. } => self.watched(action, tell, self.on_machine(action, tell)).await,
             Action::TakeSnapshot { .. }
             | Action::DeleteSnapshots { .. }
@@ -244,6 +248,7 @@ impl<'a> Hands<'a> {
             | Action::DeleteLoadBalancer { .. } => self.watched(action, tell, self.beside_machines(action, tell)).await,
             Action::ChangeHost(change) => self.change_host(action, change, seen, tell).await,
             Action::RebootHost { host, way, boot } => self.reboot(host, way, boot, tell).await,
+            Action::UpdateHost { host, way } => self.update_host(host, way, tell).await,
             Action::RunRecipe { host, way, recipe } => self.run_recipe(action, host, way, recipe, tell).await,
             Action::Cordon(_)
             | Action::Drain { .. }
@@ -292,7 +297,13 @@ impl<'a> Hands<'a> {
         let holes = self.filler.values(action)?;
         let mut narrowed = None;
         if !seen {
-            let probe = Probe { host: &change.host, way: &change.way, resources: &change.make, holds_data: false };
+            let probe = Probe {
+                host: &change.host,
+                way: &change.way,
+                resources: &change.make,
+                holds_data: false,
+                updates: false,
+            };
             if let Seen::Present(host) = hands.observe(probe).await {
                 if let (Some(other), Some(ours)) = (&host.owner, &change.owner)
                     && other != ours

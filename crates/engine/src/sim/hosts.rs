@@ -12,6 +12,7 @@ use kubewright_hosts::{
 use kubewright_model::desired::Way;
 use kubewright_model::digest::Digest;
 use kubewright_model::doctor::Papers;
+use kubewright_model::facts::Updates;
 use kubewright_model::host::{DownloadWish, FileWish, HostResource, Proof, UnitRun, UnitWish};
 use kubewright_model::ids::{NodeName, PlaceName, Vmid};
 use kubewright_model::net::HostPort;
@@ -271,6 +272,9 @@ impl Hosts for Ssh {
                     let mut seen = asked_for(&machine.host, state.modules(probe.host), probe.resources);
                     seen.ours = before::ours(machine);
                     seen.boot = Some(machine.boot());
+                    // Nobody fetches lists in a pretend world, so what waits is known at once.
+                    let waiting = || Updates { waiting: machine.waiting.clone(), listed: None };
+                    seen.updates = probe.updates.then(waiting);
                     seen
                 };
                 let now = self.centre.now();
@@ -408,6 +412,27 @@ impl Hosts for Ssh {
             state.boot(&provider, host, now + timing::SHUT_DOWN);
         }
         Ok(())
+    }
+
+    async fn refresh(&self, host: &NodeName, way: &Way) -> Result<(), HostError> {
+        self.reach(host, way).await.map(drop)
+    }
+
+    async fn upgrade(&self, host: &NodeName, way: &Way) -> Result<Report, HostError> {
+        self.centre.lock().count("host upgrade");
+        if matches!(self.reach(host, way).await?, Reached::Hypervisor) || way.talos.is_some() {
+            return Err(failed(
+                host,
+                "upgrading the packages",
+                "there is no apt-get, dnf or zypper on this host".into(),
+            ));
+        }
+        let waiting = self.on(host, |machine| machine.waiting.clone());
+        for package in &waiting {
+            self.fetch(host, &format!("apt-get upgrade {package}"), timing::PACKAGE, "deb.debian.org").await?;
+            self.on(host, |machine| machine.upgraded(package));
+        }
+        Ok(Report { changed: !waiting.is_empty(), ..Report::default() })
     }
 
     async fn dial(&self, host: &NodeName, way: &Way, at: &HostPort) -> Result<Dialed, DialError> {

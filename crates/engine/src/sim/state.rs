@@ -170,6 +170,9 @@ pub struct Machine {
     /// How often it was started.
     #[serde(default)]
     pub(super) boots: u32,
+    /// Packages of its host that wait for an update.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub waiting: BTreeSet<String>,
     /// How often it was reached over SSH.
     pub(super) contacts: u32,
     /// The image that it was made from, where it is to become a template.
@@ -623,6 +626,7 @@ impl Machine {
             containers: false,
             certificates: None,
             boots: 0,
+            waiting: BTreeSet::new(),
             contacts: 0,
             image: None,
             clean: false,
@@ -659,6 +663,15 @@ impl Machine {
     pub(super) fn boot(&self) -> Boot {
         let wanted = self.host.boot.as_ref().and_then(|boot| boot.wanted.clone());
         Boot { id: format!("boot-{}", self.boots), wanted, awaits: None }
+    }
+
+    /// A package was upgraded. A kernel, or what every program holds open, is in force after the next start.
+    pub(super) fn upgraded(&mut self, package: &str) {
+        self.waiting.remove(package);
+        if package.starts_with("linux-image") || package == "libc6" {
+            let boot = self.host.boot.get_or_insert_default();
+            boot.wanted = Some(format!("{package} upgraded"));
+        }
     }
 
     /// Whether its host answers now.

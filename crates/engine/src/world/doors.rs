@@ -154,6 +154,16 @@ impl Hosts for FromOutside {
         self.hands.folder(way, key, folder).await
     }
 
+    async fn refresh(&self, host: &NodeName, way: &Way) -> Result<(), HostError> {
+        let way = self.doors.way(host, way);
+        self.by(&way).refresh(host, &way).await
+    }
+
+    async fn upgrade(&self, host: &NodeName, way: &Way) -> Result<Report, HostError> {
+        let way = self.doors.way(host, way);
+        self.by(&way).upgrade(host, &way).await
+    }
+
     async fn exec(
         &self,
         host: &NodeName,

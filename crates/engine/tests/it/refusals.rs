@@ -93,7 +93,7 @@ fn a_hypervisor_tells_what_it_was_asked_and_no_more() {
         hosts(&yard).change(&whole, &Holes::new()).await.unwrap();
         let asked: Vec<HostResource> = host.resources.iter().rev().take(1).cloned().collect();
         let seen = hosts(&yard)
-            .observe(Probe { host: &host.name, way: &host.way, resources: &asked, holds_data: false })
+            .observe(Probe { host: &host.name, way: &host.way, resources: &asked, holds_data: false, updates: false })
             .await;
         let seen = seen.present().unwrap();
         assert_eq!((seen.blocks.len(), seen.modules.clone()), (1, BTreeSet::new()));
@@ -116,8 +116,15 @@ fn a_container_loads_no_module_and_has_those_of_its_hypervisor() {
         assert!(error.to_string().contains("loaded by the hypervisor"), "{error}");
         hands.change(&change(hypervisor(&yard), module()), &Holes::new()).await.unwrap();
         assert!(!hands.change(&change(host, module()), &Holes::new()).await.unwrap().changed);
-        let seen =
-            hands.observe(Probe { host: &host.name, way: &host.way, resources: &[module()], holds_data: false }).await;
+        let seen = hands
+            .observe(Probe {
+                host: &host.name,
+                way: &host.way,
+                resources: &[module()],
+                holds_data: false,
+                updates: false,
+            })
+            .await;
         assert!(seen.present().unwrap().modules.contains("overlay"));
     })
     .unwrap();

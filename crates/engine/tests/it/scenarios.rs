@@ -104,6 +104,7 @@ fn parse_ask(text: &str) -> Result<Ask, String> {
             Some("certificates") => Ok(Ask::Rotate(Rotation::Certificates)),
             other => Err(format!("nobody makes {other:?} anew")),
         },
+        Some("update-os") => Ok(Ask::UpdateOs(words.map(NodeName::from).collect())),
         Some("reboot") => Ok(Ask::Reboot(words.map(NodeName::from).collect())),
         Some("replace") => Ok(Ask::Replace(words.map(NodeName::from).collect())),
         other => Err(format!("nobody can ask for {other:?}")),

@@ -71,7 +71,13 @@ impl Lab {
     async fn look(&self, at: usize) -> Seen<HostSeen> {
         let host = &self.desired.hosts[at];
         self.hands
-            .observe(Probe { host: &host.name, way: &host.way, resources: &host.resources, holds_data: false })
+            .observe(Probe {
+                host: &host.name,
+                way: &host.way,
+                resources: &host.resources,
+                holds_data: false,
+                updates: false,
+            })
             .await
     }
 

@@ -150,7 +150,7 @@ impl Yard {
             Ask::Apply | Ask::Replace(_) | Ask::ReplaceOutdated | Ask::Rebuild | Ask::Backup | Ask::Restore => {
                 Ask::Apply
             }
-            Ask::Reboot(_) | Ask::RebootNeeded(_) | Ask::Repair(_) | Ask::Rotate(_) => Ask::Apply,
+            Ask::Reboot(_) | Ask::RebootNeeded(_) | Ask::UpdateOs(_) | Ask::Repair(_) | Ask::Rotate(_) => Ask::Apply,
         };
         let (observed, plan) = self.plan(&again, only).await;
         let nodes = observed.cluster.as_ref().and_then(Seen::present).into_iter().flat_map(|seen| &seen.nodes);

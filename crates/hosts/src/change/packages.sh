@@ -135,6 +135,50 @@ kw_packages() {
   return 1
 }
 
+# All versions that are installed, in one word.
+kw_versions() {
+  if kw_has dpkg-query; then
+    dpkg-query -W -f '${Package}:${Architecture} ${Version} ${db:Status-Status}\n'
+  else
+    rpm -qa
+  fi | sort | sha256sum
+}
+
+# New lists of packages.
+kw_refresh() {
+  if kw_has apt-get; then
+    kw_apt update
+  elif kw_has dnf5; then
+    dnf5 -y makecache --refresh
+  elif kw_has dnf; then
+    dnf -y --setopt=exit_on_lock=True --refresh makecache
+  elif kw_has zypper; then
+    kw_zypper refresh
+  else
+    kw_no 'there is no apt-get, dnf or zypper on this host'
+  fi
+}
+
+# Upgrades everything under new lists. What is held stays, and so does what goes only by taking others away: kernels come
+# as new packages beside the old ones. What was cut off in the middle is ended first.
+kw_upgrade() {
+  kw_was=$(kw_versions)
+  if kw_has apt-get && kw_has dpkg && [ -n "$(dpkg --audit 2>/dev/null)" ]; then
+    DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1 dpkg --force-confdef --force-confold --configure -a || return 1
+  fi
+  kw_refresh || return 1
+  if kw_has apt-get; then
+    kw_apt --with-new-pkgs upgrade
+  elif kw_has dnf5; then
+    dnf5 -y upgrade
+  elif kw_has dnf; then
+    dnf -y --setopt=exit_on_lock=True upgrade
+  else
+    kw_zypper update --auto-agree-with-licenses
+  fi || return 1
+  [ "$kw_was" = "$(kw_versions)" ] || return 9
+}
+
 kw_install() {
   if kw_has apt-get; then
     kw_apt_install "$@"

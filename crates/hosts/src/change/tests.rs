@@ -6,6 +6,7 @@ pub(crate) mod host;
 mod leave;
 mod repositories;
 mod system;
+mod upgrade;
 
 /// One script has many rooms' words in it, and the last of two functions of a name would be meant by both.
 #[test]

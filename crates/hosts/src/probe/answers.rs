@@ -123,7 +123,7 @@ impl<'a> Answers<'a> {
             "always" if rest == "done" => self.always_done = true,
             "kernel" | "arch" | "clock" | "cpus" | "memory" | "disk" | "container" | "virtual" | "machine-id"
             | "cgroup" | "kmsg" | "proc-sys" | "joined" | "under-way" | "begins" | "firewalld" | "selinux"
-            | "route" | "flush" | "owner" | "login" | "cloud-init" | "boot" | "reboot" => {
+            | "route" | "flush" | "owner" | "login" | "cloud-init" | "boot" | "reboot" | "updates" => {
                 // The first answer counts, and there is no second one.
                 if self.always.insert(word, rest).is_some() {
                     return None;

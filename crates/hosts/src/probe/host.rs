@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
-use kubewright_model::facts::{Boot, HostAddress, HostFacts, Packaging, Virtualisation};
+use kubewright_model::facts::{Boot, HostAddress, HostFacts, Packaging, Updates, Virtualisation};
 use kubewright_model::host::{Before, DownloadWish, HostResource};
 use kubewright_model::ids::{ClusterName, Owner};
 use kubewright_model::observed::{CloudInit, HostSeen, KubernetesSeen};
@@ -35,6 +35,7 @@ pub(super) fn seen(answers: &Answers<'_>, meanwhile: &RangeInclusive<u64>) -> Re
         ours: ours(answers)?,
         cloud_init: answers.always.get("cloud-init").map(|told| cloud_init(told)),
         boot: boot(answers),
+        updates: updates(answers),
         certificates: certificates(answers),
         at: Some(*meanwhile.end()),
         ..HostSeen::default()
@@ -50,6 +51,14 @@ fn boot(answers: &Answers<'_>) -> Option<Boot> {
         packages => format!("{} upgraded", packages.split(' ').collect::<Vec<_>>().join(", ")),
     });
     Some(Boot { id, wanted, awaits: None })
+}
+
+/// Packages that wait for an update, where that was asked and a package manager could tell.
+fn updates(answers: &Answers<'_>) -> Option<Updates> {
+    let mut words = answers.always.get("updates")?.split_whitespace();
+    let listed = words.next()?.parse().ok().filter(|listed| *listed > 0);
+    let name = |word: &&str| word.len() <= 200 && word.bytes().all(|byte| byte.is_ascii_graphic());
+    Some(Updates { waiting: words.filter(name).map(String::from).collect(), listed })
 }
 
 /// Until when its certificates are good. What is none tells nothing of it.

@@ -15,20 +15,21 @@ pub(super) const TIME_SERVICES: [&str; 5] =
     ["systemd-timesyncd.service", "chrony.service", "chronyd.service", "ntpsec.service", "ntpd.service"];
 
 /// The parts that never change.
-const PARTS: [&str; 5] = [
+const PARTS: [&str; 6] = [
     include_str!("facts.sh"),
     include_str!("first.sh"),
     include_str!("resources.sh"),
     include_str!("settings.sh"),
     include_str!("rounds.sh"),
+    include_str!("updates.sh"),
 ];
 
 /// The body of a script that answers everything that a look needs of these resources. It times the disk of a host that
-/// is to hold a datastore and holds none.
+/// is to hold a datastore and holds none, and asks for packages that wait for an update.
 ///
 /// It asks in two rounds: first the shell itself looks, without a process, and notes what only a program can tell; then
 /// each program runs once for all. A resource whose name no such thing can have is not asked for, and so has no answer.
-pub(crate) fn script(resources: &[HostResource], holds_data: bool) -> String {
+pub(crate) fn script(resources: &[HostResource], holds_data: bool, updates: bool) -> String {
     let mut body = String::with_capacity(24 * 1024);
     for part in PARTS {
         // Comments and margins are for those who read the parts, not for the line to the host.
@@ -59,6 +60,9 @@ pub(crate) fn script(resources: &[HostResource], holds_data: bool) -> String {
     let _ = writeln!(body, "kw_run_sum {SHOWN_TEXT}\nkw_run_links\nkw_run_units");
     search(resources, &mut body);
     first(resources, holds_data, &mut body);
+    if updates {
+        body.push_str("kw_updates\n");
+    }
     let names = resources.iter().filter_map(|resource| match resource {
         HostResource::Package(name) | HostResource::Hold(name) if package(name) => Some(name.as_str()),
         _ => None,

@@ -184,7 +184,7 @@ impl Hosts for TalosHosts {
 
     /// Talos has neither programs nor files to show: that it answers who we are is all that it tells here.
     async fn examine(&self, host: &NodeName, way: &Way) -> Seen<Papers> {
-        match self.observe(Probe { host, way, resources: &[], holds_data: false }).await {
+        match self.observe(Probe { host, way, resources: &[], holds_data: false, updates: false }).await {
             Seen::Present(_) => Seen::Present(Papers::default()),
             Seen::Absent => Seen::Absent,
             Seen::Unknown(why) => Seen::Unknown(why),

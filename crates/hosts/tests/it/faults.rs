@@ -187,7 +187,7 @@ async fn an_encrypted_key_is_opened_by_who_knows_its_password_and_nobody_is_aske
     });
     let (root, admin) = (way(&host, "root"), way(&host, "admin"));
     let other = kubewright_model::ids::NodeName::from("the-same-as-admin");
-    let probe = Probe { host: &other, way: &admin, resources: &[], holds_data: false };
+    let probe = Probe { host: &other, way: &admin, resources: &[], holds_data: false, updates: false };
     let (one, two) = tokio::join!(look(&knows, &host, &root, &[]), knows.observe(probe));
     assert!(one.present().is_some() && two.present().is_some(), "{one:?} {two:?}");
     assert_eq!(asked.load(std::sync::atomic::Ordering::Relaxed), 1);

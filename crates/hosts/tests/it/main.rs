@@ -94,7 +94,7 @@ fn way(host: &impl There, user: &str) -> Way {
 }
 
 async fn look(hands: &RealHosts, host: &impl There, way: &Way, resources: &[HostResource]) -> Seen<HostSeen> {
-    hands.observe(Probe { host: host.seat().0, way, resources, holds_data: false }).await
+    hands.observe(Probe { host: host.seat().0, way, resources, holds_data: false, updates: false }).await
 }
 
 async fn make(hands: &RealHosts, host: &impl There, way: &Way, make: &[HostResource]) -> Result<Report, HostError> {

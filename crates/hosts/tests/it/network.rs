@@ -169,7 +169,8 @@ async fn who_never_answers_drips_or_floods_is_given_up_in_time() {
     let looks = ends.into_iter().enumerate().map(async |(index, at)| {
         let way = Way { address: Some(at.ip()), port: at.port(), ..way(&host, "root") };
         let name = format!("host-{index}").as_str().into();
-        let seen = hands.observe(Probe { host: &name, way: &way, resources: &[], holds_data: false }).await;
+        let seen =
+            hands.observe(Probe { host: &name, way: &way, resources: &[], holds_data: false, updates: false }).await;
         seen.why_unknown().unwrap_or_else(|| panic!("{seen:?}")).to_string()
     });
     for why in futures::future::join_all(looks).await {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
-use crate::facts::{Boot, HostFacts};
+use crate::facts::{Boot, HostFacts, Updates};
 use crate::host::{Before, Mode, UserWish, short_key};
 use crate::ids::Owner;
 use crate::talos::TalosSeen;
@@ -56,6 +56,9 @@ pub struct HostSeen {
     /// How it was started; none where nobody could tell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub boot: Option<Boot>,
+    /// Packages of its operating system that wait for an update. Only who wants to know asks for them: it takes time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub updates: Option<Updates>,
     /// Until when its certificates for Kubernetes are good, in seconds since 1970, by their place.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub certificates: BTreeMap<String, u64>,

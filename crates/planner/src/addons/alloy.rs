@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::{Recommended, loki};
 
-const CHART: Recommended = Recommended {
+pub(super) const CHART: Recommended = Recommended {
     name: "alloy",
     repository: "https://grafana.github.io/helm-charts",
     chart: "alloy",

@@ -21,7 +21,7 @@ const TIMEOUT: Span = Span::from_secs(20 * 60);
 
 const NAMESPACE: &str = "argocd";
 
-const CHART: Recommended = Recommended {
+pub(super) const CHART: Recommended = Recommended {
     name: "argocd",
     repository: "https://argoproj.github.io/argo-helm",
     chart: "argo-cd",

@@ -14,7 +14,7 @@ pub(super) const NAMESPACE: &str = "cert-manager";
 /// What the webhook serves its solver as.
 const GROUP: &str = "acme.bwolf.me";
 
-const CHART: Recommended = Recommended {
+pub(super) const CHART: Recommended = Recommended {
     name: "cert-manager",
     repository: "https://charts.jetstack.io",
     chart: "cert-manager",
@@ -28,7 +28,7 @@ pub(super) fn release(cert_manager: &CertManager) -> DesiredRelease {
 }
 
 /// What answers ACME servers at Gandi, where an issuer wants it. <https://github.com/SINTEF/cert-manager-webhook-gandi>
-const GANDI: Recommended = Recommended {
+pub(super) const GANDI: Recommended = Recommended {
     name: "cert-manager-webhook-gandi",
     repository: "https://sintef.github.io/cert-manager-webhook-gandi",
     chart: "cert-manager-webhook-gandi",

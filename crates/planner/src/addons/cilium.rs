@@ -12,7 +12,7 @@ use super::Recommended;
 use crate::context::Context;
 use crate::context::groups::group_after;
 
-const CHART: Recommended =
+pub(super) const CHART: Recommended =
     Recommended { name: "cilium", repository: "https://helm.cilium.io/", chart: "cilium", version: "1.18.3" };
 
 /// The domain of clusters that say nothing of it.

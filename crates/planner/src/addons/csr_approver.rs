@@ -10,7 +10,7 @@ use serde_json::json;
 use super::Recommended;
 use crate::context::Context;
 
-const CHART: Recommended = Recommended {
+pub(super) const CHART: Recommended = Recommended {
     name: "kubelet-csr-approver",
     repository: "https://postfinance.github.io/kubelet-csr-approver",
     chart: "kubelet-csr-approver",

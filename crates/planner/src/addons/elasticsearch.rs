@@ -14,7 +14,7 @@ use crate::context::SecretNames;
 use crate::context::groups::group_after;
 
 /// It works with Kubernetes 1.31 to 1.36 and Elasticsearch 8 and 9.
-const OPERATOR: Recommended = Recommended {
+pub(super) const OPERATOR: Recommended = Recommended {
     name: "elastic-operator",
     repository: "https://helm.elastic.co",
     chart: "eck-operator",

@@ -13,7 +13,7 @@ use crate::context::groups::group_after;
 /// Its namespace, its release, and its service account.
 pub(crate) const NAME: &str = "external-secrets";
 
-const CHART: Recommended = Recommended {
+pub(super) const CHART: Recommended = Recommended {
     name: NAME,
     repository: "https://charts.external-secrets.io",
     chart: "external-secrets",

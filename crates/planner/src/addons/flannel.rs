@@ -13,7 +13,7 @@ use crate::context::Context;
 /// Its pods belong to the host.
 pub(super) const NAMESPACE: &str = "kube-flannel";
 
-const CHART: Recommended = Recommended {
+pub(super) const CHART: Recommended = Recommended {
     name: "flannel",
     repository: "https://flannel-io.github.io/flannel/",
     chart: "flannel",

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::{Recommended, elasticsearch};
 
-const CHART: Recommended = Recommended {
+pub(super) const CHART: Recommended = Recommended {
     name: "fluentd",
     repository: "https://fluent.github.io/helm-charts",
     chart: "fluentd",

@@ -17,14 +17,14 @@ const NAMESPACE: &str = "kube-system";
 /// Both charts look for the token in the Secret of this name.
 const SECRET: &str = "hcloud";
 
-const CONTROLLER: Recommended = Recommended {
+pub(super) const CONTROLLER: Recommended = Recommended {
     name: "hcloud-cloud-controller-manager",
     repository: REPOSITORY,
     chart: "hcloud-cloud-controller-manager",
     version: "1.35.0",
 };
 
-const CSI: Recommended =
+pub(super) const CSI: Recommended =
     Recommended { name: "hcloud-csi", repository: REPOSITORY, chart: "hcloud-csi", version: "2.22.1" };
 
 pub(super) fn releases(context: &Context<'_>) -> Vec<DesiredRelease> {

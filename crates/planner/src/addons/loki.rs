@@ -15,14 +15,14 @@ use super::{Recommended, alloy, monitoring};
 use crate::context::Context;
 use crate::context::groups::group;
 
-const CHART: Recommended = Recommended {
+pub(super) const CHART: Recommended = Recommended {
     name: "loki",
     repository: "https://grafana-community.github.io/helm-charts",
     chart: "loki",
     version: "18.11.0",
 };
 
-const STACK: Recommended = Recommended {
+pub(super) const STACK: Recommended = Recommended {
     name: "loki",
     repository: "https://grafana.github.io/helm-charts",
     chart: "loki-stack",

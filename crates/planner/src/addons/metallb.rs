@@ -13,7 +13,7 @@ use crate::context::groups::group_after;
 
 pub(super) const NAMESPACE: &str = "metallb-system";
 
-const CHART: Recommended = Recommended {
+pub(super) const CHART: Recommended = Recommended {
     name: "metallb",
     repository: "https://metallb.github.io/metallb",
     chart: "metallb",

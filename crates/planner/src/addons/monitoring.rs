@@ -12,7 +12,7 @@ use super::{Recommended, alerts};
 use crate::context::groups::group;
 use crate::context::{Context, SecretNames};
 
-const CHART: Recommended = Recommended {
+pub(super) const CHART: Recommended = Recommended {
     name: "prometheus",
     repository: "https://prometheus-community.github.io/helm-charts",
     chart: "kube-prometheus-stack",

@@ -15,7 +15,7 @@ const NAMESPACE: &str = "kube-system";
 /// The driver's name, which its CSIDriver has.
 const DRIVER: &str = "nfs.csi.k8s.io";
 
-const CHART: Recommended = Recommended {
+pub(super) const CHART: Recommended = Recommended {
     name: "csi-driver-nfs",
     repository: "https://raw.githubusercontent.com/kubernetes-csi/csi-driver-nfs/master/charts",
     chart: "csi-driver-nfs",

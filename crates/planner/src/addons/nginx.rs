@@ -10,7 +10,7 @@ use super::{Recommended, balanced};
 
 pub(super) const NAMESPACE: &str = "ingress-nginx";
 
-const CHART: Recommended = Recommended {
+pub(super) const CHART: Recommended = Recommended {
     name: "ingress-nginx",
     repository: "https://kubernetes.github.io/ingress-nginx",
     chart: "ingress-nginx",

@@ -17,7 +17,7 @@ const CONTROLLER: &str = "sealed-secrets-controller";
 /// The part of the spec, and the release.
 const PART: &str = "sealed-secrets";
 
-const CHART: Recommended = Recommended {
+pub(super) const CHART: Recommended = Recommended {
     name: PART,
     repository: "https://bitnami-labs.github.io/sealed-secrets",
     chart: "sealed-secrets",

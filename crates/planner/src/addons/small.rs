@@ -10,7 +10,7 @@ use super::{Recommended, csr_approver, with};
 use crate::context::{Context, SecretNames};
 
 /// <https://github.com/kubernetes-sigs/metrics-server/tree/master/charts/metrics-server>
-const METRICS_SERVER: Recommended = Recommended {
+pub(super) const METRICS_SERVER: Recommended = Recommended {
     name: "metrics-server",
     repository: "https://kubernetes-sigs.github.io/metrics-server/",
     chart: "metrics-server",

@@ -15,7 +15,7 @@ use super::Recommended;
 pub(super) const PART: &str = "storage";
 
 /// <https://github.com/kubernetes-sigs/nfs-subdir-external-provisioner>
-const NFS: Recommended = Recommended {
+pub(super) const NFS: Recommended = Recommended {
     name: "nfs-storage",
     repository: "https://kubernetes-sigs.github.io/nfs-subdir-external-provisioner/",
     chart: "nfs-subdir-external-provisioner",

@@ -30,7 +30,7 @@ const SMB_USER: &str = "synology-smb-user";
 const OF_THE_CHART: [&str; 6] =
     ["iscsi-delete", "iscsi-retain", "nfs-delete", "nfs-retain", "smb-delete", "smb-retain"];
 
-const CHART: Recommended = Recommended {
+pub(super) const CHART: Recommended = Recommended {
     name: NAME,
     repository: "https://christian-schlichtherle.github.io/synology-csi-chart",
     chart: NAME,

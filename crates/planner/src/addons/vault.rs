@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::Recommended;
 
-const CHART: Recommended =
+pub(super) const CHART: Recommended =
     Recommended { name: "vault", repository: "https://helm.releases.hashicorp.com", chart: "vault", version: "0.31.0" };
 
 /// What the chart's pods are called: its release has its name.

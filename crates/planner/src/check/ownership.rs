@@ -116,7 +116,8 @@ impl Proof<'_> {
         }
         let (Action::ChangeHost(HostChange { host: name, .. })
         | Action::RunRecipe { host: name, .. }
-        | Action::RebootHost { host: name, .. }) = &step.action
+        | Action::RebootHost { host: name, .. }
+        | Action::UpdateHost { host: name, .. }) = &step.action
         else {
             return None;
         };
@@ -136,7 +137,7 @@ impl Proof<'_> {
                 let seen = self.observed.hosts.get(name).and_then(Seen::present);
                 self.desired.without.contains(name) && seen.is_none()
             }
-            Ask::Reboot(_) | Ask::RebootNeeded(_) | Ask::Repair(_) | Ask::Rotate(_) => false,
+            Ask::Reboot(_) | Ask::RebootNeeded(_) | Ask::UpdateOs(_) | Ask::Repair(_) | Ask::Rotate(_) => false,
         };
         let wished = self.nodes.contains(name) && !asked;
         wished.then(|| violation(WISHED, step, format!("{name} is in the spec")))

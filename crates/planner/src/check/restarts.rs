@@ -29,7 +29,9 @@ pub(super) fn check(plan: &Plan, desired: &Desired, observed: &Observed, found: 
 fn restarts<'p>(step: &'p Step, observed: &Observed, cluster: &ClusterSeen) -> Option<&'p NodeName> {
     let host = match &step.action {
         Action::RunRecipe { host, recipe, .. } if matches!(recipe.effect, Effect::Upgrade | Effect::Renew) => host,
-        Action::RestartMachine { name, .. } | Action::RebootHost { host: name, .. } => name,
+        Action::RestartMachine { name, .. }
+        | Action::RebootHost { host: name, .. }
+        | Action::UpdateHost { host: name, .. } => name,
         Action::ChangeHost(change) => {
             let seen = observed.hosts.get(&change.host).and_then(Seen::present)?;
             let found = differing(&change.make, seen, &observed.filled);

@@ -14,7 +14,7 @@ use crate::turns::{Turn, joining, turns};
 /// Proves in which turns agents are out of service.
 pub(super) fn check(plan: &Plan, desired: &Desired, observed: &Observed, found: &mut Vec<Violation>) {
     let Some(cluster) = observed.cluster.as_ref().and_then(Seen::present) else { return };
-    if plan.is_blocked() || !matches!(plan.ask, Ask::Apply | Ask::Replace(_) | Ask::Reboot(_)) {
+    if plan.is_blocked() || !matches!(plan.ask, Ask::Apply | Ask::Replace(_) | Ask::Reboot(_) | Ask::UpdateOs(_)) {
         return;
     }
     at_once(plan, cluster, desired.max_unavailable.max(1) as usize, found);

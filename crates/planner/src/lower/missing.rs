@@ -1,7 +1,7 @@
 //! Parts of the spec that this version of the program has no compiler for, by name: it never pretends.
 
 use kubewright_model::desired::Missing;
-use kubewright_model::spec::backup::{Keep, Unreachable};
+use kubewright_model::spec::backup::Keep;
 use kubewright_model::spec::kubernetes::{Datastore, Distribution, FlannelBackend, Kubernetes};
 use kubewright_model::spec::{ClusterFile, Pool};
 
@@ -19,7 +19,6 @@ fn lacks(what: &str, effect: &str) -> Missing {
 pub(super) fn missing(file: &ClusterFile) -> Vec<Missing> {
     let mut missing = of_cluster(file);
     missing.extend(of_backups(file));
-    missing.extend(of_maintenance(file));
     missing.sort_by_key(|missing| !missing.blocks);
     missing
 }
@@ -105,21 +104,6 @@ fn of_backups(file: &ClusterFile) -> Vec<Missing> {
     if bundles || backup.to.as_ref().is_some_and(|to| to.s3.is_none() || !sends) {
         let effect = "servers save their datastore alone; `kubewright backup timer` has this computer make bundles";
         missing.push(lacks("bundles that hosts make by themselves", effect));
-    }
-    missing
-}
-
-fn of_maintenance(file: &ClusterFile) -> Vec<Missing> {
-    let maintenance = &file.spec.maintenance;
-    let mut missing = Vec::new();
-    if maintenance.window.is_some() {
-        missing.push(blocks("the maintenance window", "changes that disturb would start at any time"));
-    }
-    if maintenance.unreachable == Unreachable::Fence {
-        missing.push(lacks("fencing", "agents that cannot be reached are left out"));
-    }
-    if maintenance.update_os {
-        missing.push(lacks("updates of the operating system", "its packages stay as they are"));
     }
     missing
 }

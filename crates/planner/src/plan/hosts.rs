@@ -17,10 +17,15 @@ use super::draft::{Draft, id};
 use super::members::role_is_server;
 use super::roles;
 use super::standing::{ClusterView, Node, Standing, Standings};
+use super::updates;
 use crate::diff::host::{Differing, differing, disturbs_kubernetes, restarts_kubernetes};
 use crate::holders::Holders;
 
 pub(super) fn plan(draft: &mut Draft<'_>, observed: &Observed, standings: &Standings<'_>, holders: &Holders<'_>) {
+    let balancers: Vec<&Node<'_>> =
+        standings.nodes.iter().filter(|node| node.member.is_none() && updates::waits(draft, node)).collect();
+    let alone = updates::lonely(draft, &balancers, observed);
+    let mut last: Vec<StepId> = Vec::new();
     for node in &standings.nodes {
         match &node.standing {
             // What wakes with a cluster that nobody can look at stays as it was until somebody can.
@@ -38,12 +43,23 @@ pub(super) fn plan(draft: &mut Draft<'_>, observed: &Observed, standings: &Stand
                 let found = differing(&node.host.resources, host, &observed.filled);
                 // Nobody restarts what may be the last server that answers.
                 let blind = matches!(standings.cluster, ClusterView::Unknown(_)) && restarts_kubernetes(&found, host);
+                // A balancer is upgraded when the one before it is done.
+                let balances = node.member.is_none() && !alone.contains(node.name());
+                let mut needs = ["update", "restart", "clear"].map(|deed| id(deed, node.name())).to_vec();
+                if !blind && (balances || node.seen.is_none() && !found.is_empty()) {
+                    let before = if balances { std::mem::take(&mut last) } else { Vec::new() };
+                    let upgraded = updates::first(draft, node, needs.iter().cloned().chain(before).collect());
+                    last.extend(upgraded.clone().filter(|_| balances));
+                    needs.extend(upgraded);
+                }
                 if found.is_empty() || blind {
                     continue;
                 }
                 let (make, fields) = split(found);
-                let needs = ["update", "restart", "clear"].map(|deed| id(deed, node.name())).to_vec();
-                change(draft, node, make, fields, Reason::Differs, needs);
+                let changed = change(draft, node, make, fields, Reason::Differs, needs);
+                if balances && draft.has(&id("packages", node.name())) {
+                    last = vec![changed];
+                }
             }
         }
     }
@@ -60,6 +76,7 @@ pub(super) fn set_up(draft: &mut Draft<'_>, node: &Node<'_>, mut needs: Vec<Step
         needs.push(id("forget", node.name()));
     }
     needs.extend(deeds.iter().map(|deed| id(deed, node.name())));
+    needs.extend(updates::first(draft, node, needs.clone()));
     let reason = Reason::Follows(reason.into());
     change(draft, node, node.host.resources.clone(), Vec::new(), reason, needs)
 }

@@ -18,7 +18,7 @@ use kubewright_model::plan::{Action, Ask, Note, Plan, Stage, Step, Weight};
 use kubewright_model::recipe::{Effect, Recipe, RecipeStep};
 use kubewright_model::version::Version;
 
-use crate::upgrades::{way, with_version};
+use crate::upgrades::{charts, way, with_version};
 
 /// What the spec means with each version on the way to its own; none where that is one step away, or where no way is known.
 pub(crate) fn legs(desired: &Desired, observed: &Observed, ask: &Ask) -> Vec<Desired> {
@@ -39,10 +39,12 @@ pub(super) fn plan(desired: &Desired, observed: &Observed, legs: &[Desired]) -> 
         if at == 0 && !back.is_empty() {
             return first_alone(plan, desired, leg, &back);
         }
+        let untested = charts::doubts(leg, &seen);
         let kept = upgrades(plan.steps, leg, &seen);
         seen = Cow::Owned(after(&seen, &kept));
         append(&mut steps, kept, &prefix(&leg.kubernetes.version));
         notes.extend(plan.notes.into_iter().filter(|note| note.weight == Weight::Blocks));
+        notes.extend(untested);
     }
     let last = super::at_once(desired, &seen, &Ask::Apply);
     append(&mut steps, last.steps, "");

@@ -13,16 +13,49 @@ use super::draft::{Draft, id};
 use super::members::{role_is_server, stage, wait_ready};
 use super::rolling::{has_others, uncordon};
 use super::standing::{ClusterView, Node, Standing, Standings};
-use super::{leaving, quorum};
+use super::{leaving, quorum, updates};
 use crate::holders::Holders;
+
+/// What takes a host out of service for a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Deed {
+    /// It is started again.
+    Reboot,
+    /// Its packages are upgraded, and it is started again where it wants that.
+    Update,
+}
+
+impl Deed {
+    /// What becomes of hosts, in a few words.
+    fn told(self) -> &'static str {
+        match self {
+            Self::Reboot => "is started again",
+            Self::Update => "is upgraded",
+        }
+    }
+
+    /// The step that does it.
+    fn step(self, draft: &mut Draft<'_>, node: &Node<'_>, observed: &Observed, needs: Vec<StepId>) -> StepId {
+        match self {
+            Self::Reboot => reboot(draft, node, observed, needs),
+            Self::Update => updates::step(draft, node, needs),
+        }
+    }
+}
 
 /// Starts these hosts again.
 pub(super) fn plan<'a>(desired: &'a Desired, observed: &'a Observed, names: &[NodeName]) -> Draft<'a> {
-    of_these(desired, observed, names, names)
+    of_these(desired, observed, names, names, Deed::Reboot)
 }
 
-/// Starts those of the hosts that were chosen again. The others of them may be coming back from a run that was cut off.
-fn of_these<'a>(desired: &'a Desired, observed: &'a Observed, names: &[NodeName], all: &[NodeName]) -> Draft<'a> {
+/// Does something to those of the hosts that were chosen. The others of them may be coming back from a run that was cut off.
+pub(super) fn of_these<'a>(
+    desired: &'a Desired,
+    observed: &'a Observed,
+    names: &[NodeName],
+    all: &[NodeName],
+    deed: Deed,
+) -> Draft<'a> {
     let mut draft = Draft::new(desired);
     let holders = Holders::new(desired, observed);
     let standings = Standings::new(desired, observed, &holders, &BTreeSet::new());
@@ -32,20 +65,22 @@ fn of_these<'a>(desired: &'a Desired, observed: &'a Observed, names: &[NodeName]
     if let ClusterView::Unknown(why) = &standings.cluster
         && chosen.iter().any(|node| node.member.is_some())
     {
-        let message = format!("the cluster cannot be looked at, so no member is started again: {why}");
+        let message = format!("the cluster cannot be looked at, so no member {}: {why}", deed.told());
         draft.note(Weight::Blocks, Subject::Cluster, message, "`kubewright status` tells what keeps it from answering");
         return draft;
     }
     let back = come_back(&mut draft, &members, &chosen, all);
     let (servers, others): (Vec<_>, Vec<_>) = chosen.into_iter().partition(|node| role_is_server(node));
+    let way = Rolling { deed, observed, standings: &standings };
     let (mut agents, balancers): (Vec<_>, Vec<_>) = others.into_iter().partition(|node| node.member.is_some());
     // Who was drained by a run that was cut off is out of service already.
     agents.sort_by_key(|node| !cordoned_by_us(node));
-    let Some(after) = roll_servers(&mut draft, observed, &standings, &members, (servers, back)) else { return draft };
-    let mut ends = roll_agents(&mut draft, &standings, observed, &agents, &after);
+    let Some(after) = way.servers(&mut draft, &members, (servers, back)) else { return draft };
+    let mut ends = way.agents(&mut draft, &agents, &after);
     ends.extend(after);
-    for balancer in balancers {
-        ends = vec![reboot(&mut draft, balancer, observed, ends)];
+    let alone = updates::lonely(&mut draft, &balancers, observed);
+    for balancer in balancers.into_iter().filter(|node| !alone.contains(node.name())) {
+        ends = vec![deed.step(&mut draft, balancer, observed, ends)];
     }
     draft
 }
@@ -83,7 +118,7 @@ pub(super) fn needed<'a>(desired: &'a Desired, observed: &'a Observed, names: &[
     let wants =
         |name: &&NodeName| of(name).and_then(Seen::present).and_then(|seen| seen.boot.as_ref()?.wanted.as_ref());
     let wanting: Vec<NodeName> = names.iter().filter(|name| wants(name).is_some()).cloned().collect();
-    let mut draft = of_these(desired, observed, &wanting, names);
+    let mut draft = of_these(desired, observed, &wanting, names, Deed::Reboot);
     for name in names {
         if let Some(why) = of(name).and_then(Seen::why_unknown) {
             let message = format!("could not be asked whether it has to be started again: {why}");
@@ -138,76 +173,74 @@ fn boot(node: &Node<'_>, observed: &Observed) -> Option<String> {
     Some(observed.hosts.get(node.name())?.present()?.boot.as_ref()?.id.clone())
 }
 
-/// Servers one after the other, each Ready again before the next; sick ones first, which costs no vote. Returns the last
-/// step, or nothing when none may be started again.
-fn roll_servers(
-    draft: &mut Draft<'_>,
-    observed: &Observed,
-    standings: &Standings<'_>,
-    members: &[&Node<'_>],
-    (servers, after): (Vec<&Node<'_>>, Vec<StepId>),
-) -> Option<Vec<StepId>> {
-    if servers.is_empty() {
-        return Some(after);
-    }
-    let names: Vec<&NodeName> = servers.iter().map(|node| node.name()).collect();
-    let mut last = after;
-    last.extend(quorum::settle(draft, observed, members, &names));
-    let sick = quorum::before_restart(draft, observed, standings, &names);
-    if sick.iter().any(|name| !names.contains(name)) {
-        let why = quorum::waiting(observed, standings, &sick);
-        draft.note(Weight::Blocks, Subject::Cluster, why, "bring the sick server back first");
-        return None;
-    }
-    let serving = standings.cluster_seen().map(|seen| seen.nodes.values().filter(|node| node.server).count());
-    if serving.is_some_and(|serving| serving < 3) {
-        let message = "with fewer than three servers the API does not answer while one of them starts again";
-        draft.note(Weight::Warns, Subject::Cluster, message, "");
-    }
-    let (first, then): (Vec<_>, Vec<_>) = servers.into_iter().partition(|node| sick.contains(node.name()));
-    for node in first.into_iter().chain(then) {
-        last = vec![roll_one(draft, standings, observed, node, last)];
-    }
-    Some(last)
+/// How hosts go out of service one after the other, and for what.
+struct Rolling<'r, 'a> {
+    deed: Deed,
+    observed: &'r Observed,
+    standings: &'r Standings<'a>,
 }
 
-/// Agents, as many at once as may be out of service; returns the steps after which all are back.
-fn roll_agents(
-    draft: &mut Draft<'_>,
-    standings: &Standings<'_>,
-    observed: &Observed,
-    agents: &[&Node<'_>],
-    after: &[StepId],
-) -> Vec<StepId> {
-    let window = draft.desired.max_unavailable.max(1) as usize;
-    let mut ends: Vec<StepId> = Vec::new();
-    for (i, node) in agents.iter().enumerate() {
-        let before = if i < window { after.to_vec() } else { vec![ends[i - window].clone()] };
-        ends.push(roll_one(draft, standings, observed, node, before));
-    }
-    ends
-}
-
-/// Starts one member again and waits until it is Ready; returns its last step.
-fn roll_one(
-    draft: &mut Draft<'_>,
-    standings: &Standings<'_>,
-    observed: &Observed,
-    node: &Node<'_>,
-    mut needs: Vec<StepId>,
-) -> StepId {
-    let name = node.name();
-    let Some(seen) = node.seen else { return reboot(draft, node, observed, needs) };
-    // Pods of a node that does not answer are gone with it, and those of the only one have nowhere to go.
-    if seen.ready && has_others(standings, node) {
-        if !seen.cordoned {
-            needs = vec![leaving::cordon(draft, name, stage(node), needs)];
+impl Rolling<'_, '_> {
+    /// Servers one after the other, each Ready again before the next; sick ones first, which costs no vote. Returns the last
+    /// step, or nothing when none may go out of service.
+    fn servers(
+        &self,
+        draft: &mut Draft<'_>,
+        members: &[&Node<'_>],
+        (servers, after): (Vec<&Node<'_>>, Vec<StepId>),
+    ) -> Option<Vec<StepId>> {
+        if servers.is_empty() {
+            return Some(after);
         }
-        needs = vec![leaving::drain(draft, name, stage(node), needs)];
+        let names: Vec<&NodeName> = servers.iter().map(|node| node.name()).collect();
+        let mut last = after;
+        last.extend(quorum::settle(draft, self.observed, members, &names));
+        let sick = quorum::before_restart(draft, self.observed, self.standings, &names);
+        // One that an earlier run has started again is waited for first.
+        let comes_back = |name: &NodeName| draft.has(&id("ready", name));
+        if sick.iter().any(|name| !names.contains(name) && !comes_back(name)) {
+            let why = quorum::waiting(self.observed, self.standings, &sick);
+            draft.note(Weight::Blocks, Subject::Cluster, why, "bring the sick server back first");
+            return None;
+        }
+        let serving = self.standings.cluster_seen().map(|seen| seen.nodes.values().filter(|node| node.server).count());
+        if serving.is_some_and(|serving| serving < 3) {
+            let message = "with fewer than three servers the API does not answer while one of them starts again";
+            draft.note(Weight::Warns, Subject::Cluster, message, "");
+        }
+        let (first, then): (Vec<_>, Vec<_>) = servers.into_iter().partition(|node| sick.contains(node.name()));
+        for node in first.into_iter().chain(then) {
+            last = vec![self.one(draft, node, last)];
+        }
+        Some(last)
     }
-    let needs = vec![reboot(draft, node, observed, needs)];
-    let wait = wait_ready(draft, name.to_string(), vec![name.clone()], 1, stage(node), needs);
-    uncordon(draft, node, vec![wait.clone()]).unwrap_or(wait)
+
+    /// Agents, as many at once as may be out of service; returns the steps after which all are back.
+    fn agents(&self, draft: &mut Draft<'_>, agents: &[&Node<'_>], after: &[StepId]) -> Vec<StepId> {
+        let window = draft.desired.max_unavailable.max(1) as usize;
+        let mut ends: Vec<StepId> = Vec::new();
+        for (i, node) in agents.iter().enumerate() {
+            let before = if i < window { after.to_vec() } else { vec![ends[i - window].clone()] };
+            ends.push(self.one(draft, node, before));
+        }
+        ends
+    }
+
+    /// Takes one member out of service and waits until it is Ready again; returns its last step.
+    fn one(&self, draft: &mut Draft<'_>, node: &Node<'_>, mut needs: Vec<StepId>) -> StepId {
+        let name = node.name();
+        let Some(seen) = node.seen else { return self.deed.step(draft, node, self.observed, needs) };
+        // Pods of a node that does not answer are gone with it, and those of the only one have nowhere to go.
+        if seen.ready && has_others(self.standings, node) {
+            if !seen.cordoned {
+                needs = vec![leaving::cordon(draft, name, stage(node), needs)];
+            }
+            needs = vec![leaving::drain(draft, name, stage(node), needs)];
+        }
+        let needs = vec![self.deed.step(draft, node, self.observed, needs)];
+        let wait = wait_ready(draft, name.to_string(), vec![name.clone()], 1, stage(node), needs);
+        uncordon(draft, node, vec![wait.clone()]).unwrap_or(wait)
+    }
 }
 
 fn reboot(draft: &mut Draft<'_>, node: &Node<'_>, observed: &Observed, needs: Vec<StepId>) -> StepId {

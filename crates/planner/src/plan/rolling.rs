@@ -11,7 +11,7 @@ use kubewright_model::spec::Distribution;
 use super::draft::{Draft, id};
 use super::members::{recipes, recovered, role_is_server, run, stage, wait_ready};
 use super::standing::{Node, Standings};
-use super::{hosts, leaving, machines, quorum, snapshots};
+use super::{hosts, leaving, machines, quorum, snapshots, updates};
 use crate::diff::cluster::{label_fields, marks};
 
 /// The nodes that work and that a change disturbs, and whether it is an upgrade.
@@ -23,8 +23,10 @@ fn disturbed<'n, 'a>(
 ) -> Vec<(&'n Node<'a>, bool)> {
     let desired = draft.desired;
     let nodes = members.iter().filter(|node| role_is_server(node) == servers);
-    let disturbed =
-        nodes.filter(|node| hosts::disturbs(desired, node, observed) || evicts(node) || starts_again(draft, node));
+    let disturbed = nodes.filter(|node| {
+        let changes = hosts::disturbs(desired, node, observed) || evicts(node);
+        changes || starts_again(draft, node) || node.seen.is_some() && updates::waits(draft, node)
+    });
     disturbed.map(|node| (*node, hosts::upgrades(desired, node))).collect()
 }
 
@@ -75,7 +77,7 @@ pub(super) fn roll_agents(draft: &mut Draft<'_>, observed: &Observed, members: &
     for (i, (node, upgrade)) in agents.into_iter().enumerate() {
         let before = if i < window { last.to_vec() } else { vec![ends[i - window].clone()] };
         // A node that does not answer has no pods to move.
-        let moves = upgrade || starts_again(draft, node) || boots_anew(node);
+        let moves = upgrade || starts_again(draft, node) || boots_anew(node) || updates::waits(draft, node);
         let drain = evicts(node) || moves && node.seen.is_some_and(|seen| seen.ready);
         ends.push(roll_one(draft, node, observed, upgrade, drain, before));
     }
@@ -103,6 +105,9 @@ fn roll_one(
         needs = label(draft, node, needs).into_iter().collect();
     }
     needs = snapshots::before(draft, node, observed, upgrade, needs);
+    if let Some(step) = updates::first(draft, node, needs.clone()) {
+        needs = vec![step];
+    }
     let host = id("host", name);
     if draft.has(&host) {
         needs.push(host);
@@ -131,7 +136,8 @@ pub(super) fn starts_again(draft: &Draft<'_>, node: &Node<'_>) -> bool {
 /// over, which is not said to work. <https://kubernetes.io/releases/version-skew-policy/#kubelet>
 fn moves_pods(draft: &Draft<'_>, node: &Node<'_>, upgrade: bool) -> bool {
     let kubeadm = draft.desired.kubernetes.distribution == Distribution::Kubeadm;
-    starts_again(draft, node) || boots_anew(node) || kubeadm && upgrade && node.seen.is_some_and(|seen| seen.ready)
+    let ready = node.seen.is_some_and(|seen| seen.ready);
+    starts_again(draft, node) || boots_anew(node) || ready && updates::waits(draft, node) || kubeadm && upgrade && ready
 }
 
 /// Whether what differs on a node's host starts its machine again.

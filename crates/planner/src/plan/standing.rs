@@ -11,6 +11,7 @@ use kubewright_model::plan::{Note, Weight};
 use kubewright_model::version::{Follows, Version};
 
 use super::draft::UNPROTECT;
+use super::fencing::fenced;
 use super::{moved, unread};
 use crate::diff::cluster::{other_role, unwanted_nodes};
 use crate::diff::host::of_another;
@@ -249,6 +250,11 @@ impl<'a> Judge<'a, '_> {
             return Err((message, Some(help)));
         }
         let standing = match machine::seen(machine, self.observed) {
+            // Whoever has turned it off knows why it is off: it is for people to turn on.
+            Seen::Present(there) if !again && self.desired.fences && fenced(seen) && there.power == Power::Stopped => {
+                let help = format!("turn its machine on, or `kubewright replace {}`", machine.name);
+                return Err(("it was fenced, and its machine is off".into(), Some(help)));
+            }
             // Its provider has a note of its own, and so has its place: one for all machines.
             Seen::Unknown(_) => Standing::Blocked,
             // A host that was there before us is left clean and set up anew; nobody makes its machine.
@@ -443,7 +449,7 @@ fn later(desired: &Desired, observed: &Observed, anew: &BTreeSet<NodeName>) -> V
 /// An agent of a living cluster whose host does not answer keeps nobody waiting, as `maintenance.unreachable` has it.
 fn left_out(member: Option<&DesiredMember>, seen: Option<&NodeSeen>, host: Option<&Seen<HostSeen>>) -> bool {
     let agent = member.is_some_and(|member| !member.role.is_server()) && seen.is_some_and(|seen| !seen.server);
-    agent && matches!(host, Some(Seen::Unknown(_)))
+    agent && (matches!(host, Some(Seen::Unknown(_))) || fenced(seen))
 }
 
 /// How a machine is made anew. The only server holds all that the cluster knows.

@@ -266,7 +266,7 @@ fn delete(
 }
 
 /// Nodes that were not made from the template that the spec has now.
-pub(super) fn outdated<'a>(desired: &'a Desired, observed: &Observed) -> Vec<&'a NodeName> {
+pub(crate) fn outdated<'a>(desired: &'a Desired, observed: &Observed) -> Vec<&'a NodeName> {
     let wished = |machine: &'a DesiredMachine| match &*machine.body {
         Body::Vm(vm) => vm.template().filter(|template| template.built)?.name.as_deref(),
         _ => None,

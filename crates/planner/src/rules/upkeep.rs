@@ -59,13 +59,15 @@ pub(super) fn rules(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
         let message = "no pool has machines at Proxmox, and nobody else takes snapshots of machines".to_string();
         say(codes::SNAPSHOTS, at("maintenance/snapshots"), message, "remove it");
     }
-    let mut agents = facts.spec.pools.values().filter(|pool| pool.role.is_node() && !pool.role.is_server()).peekable();
-    if maintenance.unreachable == Unreachable::Fence
-        && agents.peek().is_some()
-        && agents.all(|it| it.existing.is_some())
-    {
-        let message = "all agents are hosts that exist already, and no provider can shut them off".to_string();
-        say(codes::FENCE_WITHOUT_PROVIDER, at("maintenance/unreachable"), message, "write `unreachable: skip`");
+    if maintenance.unreachable == Unreachable::Fence {
+        let agents = facts.spec.pools.iter().filter(|(_, pool)| pool.role.is_node() && !pool.role.is_server());
+        let existing: Vec<&str> =
+            agents.filter(|(_, pool)| pool.existing.is_some()).map(|(name, _)| name.as_str()).collect();
+        if !existing.is_empty() {
+            let message = format!("hosts of {} exist already, and no provider can shut them off", existing.join(", "));
+            let help = "they are skipped all the same; where there are no other agents, write `unreachable: skip`";
+            say(codes::FENCE_WITHOUT_PROVIDER, at("maintenance/unreachable"), message, help);
+        }
     }
 }
 

@@ -233,6 +233,7 @@ pub(super) static WORDS: Words = Words {
             "repair what doctor has found",
             "put back what was saved of the datastore",
             "make keys or certificates anew",
+            "upgrade the packages of hosts",
         ],
         complete: "complete: everything is as the file says",
         failed: "failed",

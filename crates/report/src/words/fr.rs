@@ -233,6 +233,7 @@ pub(super) static WORDS: Words = Words {
             "réparer ce que doctor a trouvé",
             "remettre ce qui a été sauvegardé",
             "renouveler des clés ou des certificats",
+            "mettre à jour les paquets des hôtes",
         ],
         complete: "terminée : tout est conforme au fichier",
         failed: "en échec",

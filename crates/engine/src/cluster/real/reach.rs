@@ -234,7 +234,7 @@ impl Reach {
             let Some(host) = desired.hosts.iter().find(|host| host.name == member.name) else {
                 return (member, Seen::unknown(format!("nobody knows the way to {}", member.name)));
             };
-            let probe = Probe { host: &host.name, way: &host.way, resources: &[], holds_data: false };
+            let probe = Probe { host: &host.name, way: &host.way, resources: &[], holds_data: false, updates: false };
             (member, self.hosts.observe(probe).await)
         });
         join_all(asked).await

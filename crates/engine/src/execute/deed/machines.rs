@@ -30,6 +30,7 @@ pub(super) fn machine(action: &Action) -> Option<(&ProviderName, &NodeName)> {
         | Action::TakeSnapshot { provider, name, .. }
         | Action::DeleteSnapshots { provider, name, .. }
         | Action::TurnIntoTemplate { provider, name }
+        | Action::FenceMachine { provider, name }
         | Action::DeleteMachine { provider, name, .. } => Some((provider, name)),
         _ => None,
     }
@@ -104,6 +105,10 @@ impl Hands<'_> {
             Action::TurnIntoTemplate { provider, name } => {
                 let provider = self.provider(provider)?;
                 patiently!(tell, provider.turn_into_template(name, owner))?;
+            }
+            Action::FenceMachine { provider, name } => {
+                let provider = self.provider(provider)?;
+                patiently!(tell, provider.shut_down(name, owner))?;
             }
             Action::DeleteMachine { provider, place, name, vmid, owner } => {
                 let provider = self.provider(provider)?;
@@ -180,11 +185,13 @@ impl Hands<'_> {
         !facts.addresses.is_empty() && !facts.addresses.iter().any(|there| there.address == address)
     }
 
-    /// The units that run Kubernetes on a host.
+    /// The units that run Kubernetes on a host; on one that only balances, all of ours.
     pub(super) fn started_with(&self, host: &NodeName) -> Vec<HostResource> {
+        let member = self.desired.members.iter().any(|member| member.name == *host);
         let host = self.desired.hosts.iter().find(|it| it.name == *host);
         let resources = host.into_iter().flat_map(|host| &host.resources);
-        resources.filter(|it| it.kubernetes().is_some()).cloned().collect()
+        let ours = |it: &&HostResource| it.kubernetes().is_some() || !member && matches!(it, HostResource::Unit(_));
+        resources.filter(ours).cloned().collect()
     }
 
     /// Waits until a host that was started answers, cloud-init is done on it, and these units of it run.
@@ -201,27 +208,28 @@ impl Hands<'_> {
         let mut wait = FIRST_LOOK;
         let mut told = String::new();
         loop {
-            let why = match hands.observe(Probe { host, way, resources: units, holds_data: false }).await {
-                Seen::Present(seen) => match (seen.cloud_init.clone(), idle(units, &seen)) {
-                    (Some(CloudInit::AtWork), _) => {
-                        late = Late::CloudInit;
-                        "cloud-init is at work there".to_string()
-                    }
-                    (_, Some(unit)) => format!("{unit} does not run yet"),
-                    _ if self.lacks_its_card(host, &seen) => {
-                        late = Late::Card;
-                        "the network card of the private network is not up".to_string()
-                    }
-                    (Some(CloudInit::Failed(why)), None) => {
-                        // What of it is ours is made true all the same.
-                        tell(Saying::Tells(format!("cloud-init on {host} did not do all that it was to: {why}")));
-                        return Ok(());
-                    }
-                    (None, None) => return Ok(()),
-                },
-                Seen::Absent => "nothing answers".to_string(),
-                Seen::Unknown(why) => why.to_string(),
-            };
+            let why =
+                match hands.observe(Probe { host, way, resources: units, holds_data: false, updates: false }).await {
+                    Seen::Present(seen) => match (seen.cloud_init.clone(), idle(units, &seen)) {
+                        (Some(CloudInit::AtWork), _) => {
+                            late = Late::CloudInit;
+                            "cloud-init is at work there".to_string()
+                        }
+                        (_, Some(unit)) => format!("{unit} does not run yet"),
+                        _ if self.lacks_its_card(host, &seen) => {
+                            late = Late::Card;
+                            "the network card of the private network is not up".to_string()
+                        }
+                        (Some(CloudInit::Failed(why)), None) => {
+                            // What of it is ours is made true all the same.
+                            tell(Saying::Tells(format!("cloud-init on {host} did not do all that it was to: {why}")));
+                            return Ok(());
+                        }
+                        (None, None) => return Ok(()),
+                    },
+                    Seen::Absent => "nothing answers".to_string(),
+                    Seen::Unknown(why) => why.to_string(),
+                };
             if began.elapsed() + wait > late.after() {
                 return Err(late.fault(host, why));
             }

@@ -21,7 +21,7 @@ impl Hands<'_> {
         if self.made.contains(host) || self.looked_at.contains(host) {
             return Ok(false);
         }
-        let seen = self.hosts()?.observe(Probe { host, way, resources: &[], holds_data: false }).await;
+        let seen = self.hosts()?.observe(Probe { host, way, resources: &[], holds_data: false, updates: false }).await;
         Ok(seen.present().is_some_and(HostSeen::is_member))
     }
 

@@ -10,6 +10,7 @@ use kubewright_model::ids::NodeName;
 use kubewright_model::observed::{HostSeen, Seen};
 use tokio::time::Instant;
 
+use super::super::Saying;
 use super::machines::idle;
 use super::{BOOT, FIRST_LOOK, Fault, Hands, LONGEST_LOOK, Tell, tell_once};
 use crate::retry::{DEED, retry};
@@ -19,7 +20,7 @@ impl Hands<'_> {
     /// may be lost with the host, so before it is told once more it is looked whether it has not gone already.
     pub(super) async fn reboot(&self, host: &NodeName, way: &Way, boot: &str, tell: Tell<'_>) -> Result<bool, Fault> {
         let hands = self.hosts()?;
-        let look = || hands.observe(Probe { host, way, resources: &[], holds_data: false });
+        let look = || hands.observe(Probe { host, way, resources: &[], holds_data: false, updates: false });
         let anew = |seen: &HostSeen| seen.boot.as_ref().is_some_and(|it| it.id != boot);
         let changed = Cell::new(false);
         if !look().await.present().is_some_and(anew) {
@@ -38,6 +39,38 @@ impl Hands<'_> {
         Ok(changed.get())
     }
 
+    /// Upgrades the packages of a host, starts it again where they want that, and sees to it that what we run there runs.
+    /// What a run that was cut off has upgraded already may still want the start.
+    pub(super) async fn update_host(&self, host: &NodeName, way: &Way, tell: Tell<'_>) -> Result<bool, Fault> {
+        let hands = self.hosts()?;
+        if self.booting.contains(host) || !self.looked_at.contains(host) {
+            self.answers(host, way, &[], tell).await?;
+        }
+        let report = patiently!(tell, hands.upgrade(host, way))?;
+        report.told.into_iter().for_each(|told| tell(Saying::Tells(told)));
+        let seen = hands.observe(Probe { host, way, resources: &[], holds_data: false, updates: false }).await;
+        let boot = match &seen {
+            Seen::Present(seen) => seen.boot.clone().unwrap_or_default(),
+            Seen::Absent => return Err(Fault::from(format!("{host} is gone after its packages were upgraded"))),
+            Seen::Unknown(why) => {
+                return Err(Fault::from(format!("{host} cannot be looked at after its packages were upgraded: {why}")));
+            }
+        };
+        match &boot.wanted {
+            Some(wanted) => {
+                tell(Saying::Tells(format!("starting {host} again: {wanted}")));
+                self.reboot(host, way, &boot.id, tell).await?;
+                Ok(true)
+            }
+            None => {
+                if report.changed && self.looked_at.contains(host) {
+                    self.answers(host, way, &self.started_with(host), tell).await?;
+                }
+                Ok(report.changed)
+            }
+        }
+    }
+
     /// Waits until a host has been started again and its Kubernetes runs. The books take a node for Ready for a while after
     /// it has gone, so its own word counts.
     async fn is_back(&self, host: &NodeName, way: &Way, boot: &str, tell: Tell<'_>) -> Result<(), Fault> {
@@ -46,7 +79,7 @@ impl Hands<'_> {
         let began = Instant::now();
         let (mut wait, mut told): (Duration, _) = (FIRST_LOOK, String::new());
         loop {
-            let seen = hands.observe(Probe { host, way, resources: &units, holds_data: false }).await;
+            let seen = hands.observe(Probe { host, way, resources: &units, holds_data: false, updates: false }).await;
             let Some(why) = keeps_waiting(&seen, boot, &units) else { return Ok(()) };
             if began.elapsed() + wait > BOOT {
                 let within = BOOT.as_secs() / 60;

@@ -351,8 +351,13 @@ impl Member<'_> {
 
     /// What the probe sees of Kubernetes.
     async fn seen(&self) -> Option<KubernetesSeen> {
-        let probe =
-            Probe { host: &self.wish.name, way: &self.wish.way, resources: &self.wish.resources, holds_data: false };
+        let probe = Probe {
+            host: &self.wish.name,
+            way: &self.wish.way,
+            resources: &self.wish.resources,
+            holds_data: false,
+            updates: false,
+        };
         match self.lab.hands.observe(probe).await {
             Seen::Present(seen) => seen.kubernetes,
             other => panic!("{other:?}"),

@@ -28,6 +28,7 @@
 //! facts JSON on NAME                      what a host tells of itself (`HostFacts`), without a space; likewise
 //!                                         `clock SECONDS` that it is ahead, and its `system`
 //! upgraded PACKAGE on NAME                a host says that it has to be started again
+//! waiting PACKAGE,PACKAGE on NAME         packages of a host wait for an update
 //! links NAME,NAME on NAME                 a machine of Talos has these physical interfaces
 //! release gone NAME                       somebody uninstalled a release
 //! object gone KIND NAME                   somebody deleted an object of ours
@@ -336,6 +337,10 @@ fn tamper(yard: &Yard, words: &[&str]) -> Result<(), String> {
         ["upgraded", package, "on", name] => {
             let boot = Boot { wanted: Some(format!("{package} upgraded")), ..Boot::default() };
             machine(yard, name, |machine| machine.host.boot = Some(boot))
+        }
+        ["waiting", packages, "on", name] => {
+            let packages = packages.split(',').map(String::from).collect();
+            machine(yard, name, |machine| machine.waiting = packages)
         }
         ["links", links, "on", name] => machine(yard, name, |machine| interfaces(machine, links)),
         ["system", os @ .., "on", name] => machine(yard, name, |machine| machine.host.os = os.join(" ")),

@@ -135,7 +135,8 @@ impl Host {
     /// What the script prints in a shell.
     pub(super) fn print(&self, shell: &[&str], resources: &[HostResource]) -> String {
         let holds_data = self.path("/fakes/datastore").exists();
-        let text = format!("kw_main() {{\n{}\n}}\nkw_main </dev/null\n", script(resources, holds_data));
+        let script = script(resources, holds_data, self.path("/fakes/updates").exists());
+        let text = format!("kw_main() {{\n{script}\n}}\nkw_main </dev/null\n");
         let bin = self.path("/fakes/bin");
         let path = if self.path("/fakes/only").exists() {
             bin.display().to_string()

@@ -4,3 +4,4 @@ mod host;
 mod kinds;
 mod recorded;
 mod robust;
+mod updates;

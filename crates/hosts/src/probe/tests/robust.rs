@@ -125,7 +125,7 @@ fn a_program_that_tells_half_is_not_believed() {
 
 #[test]
 fn the_script_calls_programs_as_everybody_does() {
-    let whole = script(&[], false);
+    let whole = script(&[], false, false);
     let names = PROGRAMS.iter().flat_map(|program| [program.path, program.units[0]]);
     let members = ["k3s/agent/kubelet.kubeconfig", "rke2/agent/kubelet.kubeconfig", KUBELET_CONFIG, KUBEADM_UNDER_WAY];
     for word in names.chain(members).map(|word| word.trim_start_matches('/')) {

@@ -1,0 +1,58 @@
+//! What keeps a cluster up to date: what is behind, and packages of the operating system.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::Output;
+
+/// How a change that disturbs goes by `maintenance.window`.
+#[derive(Clone, Copy, Debug, Default, Args)]
+pub(crate) struct Hours {
+    /// Begin although the maintenance window is closed.
+    #[arg(long, conflicts_with = "in_window")]
+    pub(crate) now: bool,
+    /// Wait until the maintenance window opens.
+    #[arg(long)]
+    pub(crate) in_window: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct UpdateOs {
+    /// The nodes, or hosts of load balancers.
+    #[arg(required_unless_present_any = ["pool", "all"])]
+    pub(crate) nodes: Vec<String>,
+    /// All nodes of a pool; may be given several times.
+    #[arg(long, value_name = "POOL")]
+    pub(crate) pool: Vec<String>,
+    /// All nodes, and hosts of load balancers.
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// The spec.
+    #[arg(long, default_value = "cluster.yaml")]
+    pub(crate) file: PathBuf,
+    /// Do it without being asked.
+    #[arg(short, long)]
+    pub(crate) yes: bool,
+    #[command(flatten)]
+    pub(crate) hours: Hours,
+    /// In which form events are printed.
+    #[arg(long, default_value = "text")]
+    pub(crate) output: Output,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Outdated {
+    /// The spec.
+    #[arg(default_value = "cluster.yaml")]
+    pub(crate) file: PathBuf,
+    /// Have every host fetch new lists of packages first.
+    #[arg(long)]
+    pub(crate) refresh: bool,
+    /// End with 4 when something is behind.
+    #[arg(long)]
+    pub(crate) exit_code: bool,
+    /// In which form the answer is printed.
+    #[arg(long, default_value = "text")]
+    pub(crate) output: Output,
+}

@@ -1,0 +1,55 @@
+//! `kubewright outdated`: what is behind.
+
+use kubewright_model::behind::Outdated;
+use kubewright_model::desired::{Desired, OsUpdates};
+use kubewright_model::plan::Weight;
+
+use super::print_json_of;
+use crate::arguments::{Arguments, Output, fleet};
+use crate::problem::{Done, Problem};
+use crate::screen::{CARE, DIM, GOOD, counted, paint, remark, say};
+use crate::source::{self, Reading};
+use crate::view::table;
+use crate::world::{Site, now};
+
+pub(super) fn run(arguments: &Arguments, asked: &fleet::Outdated) -> Result<Done, Problem> {
+    let desired = source::read(&asked.file, Reading::of(arguments, asked.output))?.desired;
+    let desired = Desired { os_updates: OsUpdates::Look, ..desired };
+    let found = Site::look(arguments, &asked.file, &desired, async |site| {
+        if asked.refresh {
+            let names: Vec<_> = desired.hosts.iter().filter_map(|host| host.machine.clone()).collect();
+            refreshed(site, &desired, &names).await;
+        }
+        Ok(site.engine.outdated(&desired, now()).await)
+    })?;
+    match asked.output {
+        Output::Text => show(&found),
+        Output::Json => print_json_of(arguments.simulated.is_some(), &found)?,
+    }
+    Ok(if asked.exit_code && !found.behind.is_empty() { Done::Pending } else { Done::Well })
+}
+
+/// Has hosts fetch new lists of packages, and tells of those that could not.
+pub(super) async fn refreshed(site: &Site, desired: &Desired, names: &[kubewright_model::ids::NodeName]) {
+    remark!("{}", paint(DIM, format!("fetching new lists of packages on {}", counted(names.len(), "host"))));
+    for (host, why) in site.engine.refresh(desired, names).await {
+        remark!("{} {host} goes by the lists that it has: {why}", paint(CARE, "!"));
+    }
+}
+
+fn show(found: &Outdated) {
+    if found.behind.is_empty() {
+        say!("{}", paint(GOOD, "✓ nothing is behind"));
+    } else {
+        let mut table = table::table_keeping(&["what", "where", "runs", "newest", "how"], &["where", "how"]);
+        for row in &found.behind {
+            let mark = if row.weight == Weight::Warns { paint(CARE, &row.what) } else { row.what.clone() };
+            table.add_row([&mark, &row.place, &row.runs, &row.newest, &row.how]);
+        }
+        say!("{}", table::lines(&table));
+    }
+    for unseen in &found.unseen {
+        say!("{} {unseen}", paint(CARE, "?"));
+    }
+    say!("{}", paint(DIM, format!("versions as this program knows them: {}", found.known)));
+}

@@ -1,0 +1,172 @@
+//! What is behind, by the spec, by what is seen, and by the versions that this program knows.
+
+use kubewright_model::behind::{Behind, Outdated};
+use kubewright_model::desired::Desired;
+use kubewright_model::observed::{ClusterSeen, HostSeen, Observed, Seen};
+use kubewright_model::plan::Weight;
+use kubewright_model::spec::Distribution;
+use kubewright_model::units::Moment;
+
+use crate::addons::recommended;
+use crate::plan::older_than_their_template;
+use crate::upgrades::known::{AS_OF, newest, newest_minor, supported_until};
+
+/// A certificate is near its end from here on: as `status` has it.
+const SOON: u64 = 30 * DAY;
+const DAY: u64 = 86_400;
+/// A minor version is near the end of its support: time for an upgrade in peace.
+const ENDS_SOON: u64 = 90 * DAY;
+
+/// Everything that is behind. `now` is in seconds since 1970.
+pub fn outdated(desired: &Desired, observed: &Observed, now: u64) -> Outdated {
+    let mut behind = in_the_spec(desired, now);
+    let cluster = observed.cluster.as_ref().and_then(Seen::present);
+    behind.extend(cluster.into_iter().flat_map(|cluster| in_the_cluster(desired, cluster)));
+    behind.extend(charts(desired, cluster));
+    for host in desired.hosts.iter().filter(|host| host.machine.is_some()) {
+        if let Some(seen) = observed.hosts.get(&host.name).and_then(Seen::present) {
+            behind.extend(on_host(desired, host.name.as_str(), seen, now));
+        }
+    }
+    behind.extend(served(cluster, now));
+    behind.extend(older_than_their_template(desired, observed).into_iter().map(|name| {
+        let (runs, newest) = ("an older template".to_string(), "the spec's template".to_string());
+        of("template", name.as_str(), runs, newest, format!("kubewright replace {name}"))
+    }));
+    behind.sort_by_key(|it| it.weight == Weight::Tells);
+    Outdated { known: AS_OF.into(), behind, unseen: unseen(desired, observed) }
+}
+
+fn of(what: impl Into<String>, place: &str, runs: String, newest: String, how: String) -> Behind {
+    Behind { what: what.into(), place: place.into(), runs, newest, how, weight: Weight::Tells }
+}
+
+/// The version of Kubernetes that the spec names.
+fn in_the_spec(desired: &Desired, now: u64) -> Vec<Behind> {
+    let (kubernetes, title) = (&desired.kubernetes, desired.kubernetes.distribution.title());
+    let version = &kubernetes.version;
+    let (major, minor) = version.minor();
+    let line = |to: &str| format!("kubernetes.version: {to}");
+    let mut behind = Vec::new();
+    if let Some(patch) = newest(kubernetes.distribution, (major, minor)).filter(|patch| patch > version) {
+        behind.push(of(title, "the spec", version.to_string(), patch.to_string(), line(&patch.to_string())));
+    }
+    if let Some(next) = newest(kubernetes.distribution, newest_minor()).filter(|next| next.minor() > (major, minor)) {
+        let what = format!("{title}, minor version");
+        let steps = next.minor().1 - minor;
+        let how = line(&next.to_string());
+        let how = if steps > 1 { format!("{how}, {steps} minor versions in one plan") } else { how };
+        behind.push(of(what, "the spec", version.to_string(), next.to_string(), how));
+    }
+    let today = Moment(now).to_string();
+    let ends_soon = Moment(now + ENDS_SOON).to_string();
+    if let Some(ends) = supported_until((major, minor)).filter(|ends| **ends < *ends_soon) {
+        let is_over = *ends < *today.get(..ends.len()).unwrap_or_default();
+        let runs = format!("v{major}.{minor}, {} {ends}", if is_over { "ended on" } else { "ends on" });
+        let to = newest(kubernetes.distribution, (major, minor + 1)).map_or_else(String::new, |it| it.to_string());
+        let how = if to.is_empty() { "a newer minor version".into() } else { line(&to) };
+        let row = of("support of Kubernetes", "the spec", runs, format!("v{major}.{} and later", minor + 1), how);
+        behind.push(Behind { weight: Weight::Warns, ..row });
+    }
+    behind
+}
+
+/// What nodes run, beside what the spec names.
+fn in_the_cluster(desired: &Desired, cluster: &ClusterSeen) -> Vec<Behind> {
+    let title = desired.kubernetes.distribution.title();
+    let wished = &desired.kubernetes.version;
+    let old = desired.members.iter().filter_map(|member| {
+        let seen = cluster.nodes.get(&member.name).filter(|seen| seen.version < *wished)?;
+        let name = member.name.as_str();
+        Some(of(title, name, seen.version.to_string(), wished.to_string(), "kubewright apply".into()))
+    });
+    old.collect()
+}
+
+/// Charts: what the spec pins beside what is known, and what is installed beside what the spec says.
+fn charts(desired: &Desired, cluster: Option<&ClusterSeen>) -> Vec<Behind> {
+    let mut behind = Vec::new();
+    for release in &desired.releases {
+        let Some(wished) = &release.version else { continue };
+        let what = format!("chart {}", release.name);
+        let there = cluster.and_then(|it| it.releases.get(&(release.namespace.clone(), release.name.clone())));
+        if let Some(there) = there.and_then(|it| it.version.as_ref()).filter(|there| *there < wished) {
+            let place = format!("namespace {}", release.namespace);
+            behind.push(of(&what, &place, there.to_string(), wished.to_string(), "kubewright apply".into()));
+        }
+        if let Some(known) = recommended(release).filter(|known| known > wished) {
+            let how = format!("`version: {known}` of {} in the spec", release.part);
+            behind.push(of(&what, "the spec", wished.to_string(), known.to_string(), how));
+        }
+    }
+    behind
+}
+
+/// What waits on a host: packages, a start, certificates, another Talos.
+fn on_host(desired: &Desired, name: &str, seen: &HostSeen, now: u64) -> Vec<Behind> {
+    let mut behind = Vec::new();
+    let wished = desired.spec.as_ref().and_then(|file| file.spec.kubernetes.talos.as_ref()).map(|talos| &talos.version);
+    let talos = seen.talos.as_ref().map(|talos| talos.version.clone());
+    if let (Some(wished), Some(runs)) = (wished, talos)
+        && runs.bare() != wished.bare()
+    {
+        behind.push(of("Talos", name, runs.to_string(), wished.to_string(), "kubewright apply".into()));
+    }
+    if let Some(updates) = seen.updates.as_ref().filter(|updates| !updates.waiting.is_empty()) {
+        let newest = updates.listed.map(|at| format!("lists of {}", day(at))).unwrap_or_else(|| "newer ones".into());
+        let runs = format!("{} wait: {}", updates.waiting.len(), updates.named());
+        behind.push(of("packages", name, runs, newest, format!("kubewright update-os {name}")));
+    }
+    if let Some(wanted) = seen.boot.as_ref().and_then(|boot| boot.wanted.clone()) {
+        let row = of("start", name, wanted, "in force after it".into(), format!("kubewright reboot {name}"));
+        behind.push(Behind { weight: Weight::Warns, ..row });
+    }
+    let soon = seen.certificates.iter().filter(|(_, until)| **until <= now + SOON).min_by_key(|(_, until)| **until);
+    if let Some((path, until)) = soon {
+        let how = match desired.kubernetes.distribution {
+            // Each start renews what ends within 120 days. <https://docs.k3s.io/cli/certificate>
+            Distribution::K3s | Distribution::Rke2 => format!("kubewright reboot {name}"),
+            // An upgrade renews them all.
+            // <https://kubernetes.io/docs/tasks/administer-cluster/kubeadm/kubeadm-certs/#automatic-certificate-renewal>
+            Distribution::Kubeadm => "kubeadm certs renew all, or the next upgrade".into(),
+            Distribution::Talos => "kubewright apply".into(),
+        };
+        behind.push(certificate(name, path, *until, now, how));
+    }
+    behind
+}
+
+/// What the API shows.
+fn served(cluster: Option<&ClusterSeen>, now: u64) -> Option<Behind> {
+    let all = cluster.into_iter().flat_map(|cluster| &cluster.certificates);
+    let (place, until) = all.filter(|(_, until)| **until <= now + SOON).min_by_key(|(_, until)| **until)?;
+    Some(certificate("the API server", place, *until, now, "its server, started again, shows a new one".into()))
+}
+
+fn certificate(place: &str, path: &str, until: u64, now: u64, how: String) -> Behind {
+    let runs = format!("{path} {} {}", if until <= now { "ended on" } else { "ends on" }, day(until));
+    Behind { weight: Weight::Warns, ..of("certificate", place, runs, "a new one".into(), how) }
+}
+
+/// The day of a moment.
+fn day(moment: u64) -> String {
+    Moment(moment).to_string().split(' ').next().unwrap_or_default().to_string()
+}
+
+/// Hosts that did not answer, or did not tell which packages wait.
+fn unseen(desired: &Desired, observed: &Observed) -> Vec<String> {
+    let mut unseen = Vec::new();
+    if let Some(Seen::Unknown(why)) = &observed.cluster {
+        unseen.push(format!("the cluster: {why}"));
+    }
+    for host in desired.hosts.iter().filter(|host| host.machine.is_some()) {
+        match observed.hosts.get(&host.name) {
+            Some(Seen::Unknown(why)) => unseen.push(format!("{}: {why}", host.name)),
+            Some(Seen::Present(seen)) if seen.updates.is_none() && host.way.talos.is_none() => {
+                unseen.push(format!("{}: its package manager does not tell what waits", host.name));
+            }
+            Some(Seen::Present(_) | Seen::Absent) | None => {}
+        }
+    }
+    unseen
+}
