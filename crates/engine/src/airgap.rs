@@ -1,11 +1,11 @@
 //! Bundles for sites that have no way out: what a spec needs from outside, collected with digests, and a run that goes by it.
 //!
 //! [`listed`] names what there is to collect, [`Engine::collect`] collects it, and [`open`] proves a bundle before
-//! anything goes by it. From there on hands on hosts ([`hands`]) take every download from the bundle, and Helm its charts.
+//! anything goes by it. From there on [`hands`] on hosts take every download from the bundle, and Helm its charts.
 
 mod collect;
 mod files;
-pub(crate) mod hands;
+mod hands;
 mod open;
 mod pack;
 mod registry;
@@ -22,6 +22,7 @@ use kubewright_model::plan::{Action, Note, Plan, Weight};
 use crate::engine::{Engine, Loadout};
 
 pub use self::collect::{Collected, Listed, Wish, listed};
+pub use self::hands::hands;
 pub use self::open::{Refused, open};
 
 /// The folder in which bundles are collected and unpacked: ours in the user's cache.

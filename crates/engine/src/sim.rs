@@ -215,7 +215,7 @@ impl DataCentre {
             state.worlds
         };
         let doors = Arc::new(Doors::default());
-        let hands = crate::airgap::hands::hands(Arc::new(hosts::Ssh { centre: self.clone() }), desired);
+        let hands = crate::airgap::hands(Arc::new(hosts::Ssh { centre: self.clone() }), desired);
         World {
             providers,
             silent: BTreeMap::new(),

@@ -107,7 +107,7 @@ impl World {
         let doors = Arc::new(Doors::default());
         let saved = kept.join(desired.cluster.as_str()).join(SNAPSHOTS);
         let hands = RealHosts::new(user)?.telling(tell).with_files_of(folder).saving_to(&saved);
-        let hands = crate::airgap::hands::hands(Arc::new(hands), desired);
+        let hands = crate::airgap::hands(Arc::new(hands), desired);
         let store = Arc::new(FolderStore::new(kept));
         let talos = talos::hands(desired, Arc::clone(&store), &places, &saved);
         let hosts: Arc<dyn Hosts> = Arc::new(FromOutside { hands, talos, doors: Arc::clone(&doors) });

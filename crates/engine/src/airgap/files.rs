@@ -132,3 +132,64 @@ pub(super) fn digest(place: &Path) -> Result<Digest, String> {
     }
     Digest::parse(&hex::encode(whole.finalize())).ok_or_else(|| "it has no digest".to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use axum::Router;
+    use axum::body::Body;
+    use axum::http::{HeaderMap, Response};
+    use axum::routing::get;
+    use kubewright_model::airgap::Kind;
+
+    use super::*;
+
+    const WHOLE: &[u8] = b"a program of some length that comes in two pieces";
+
+    /// A publisher whose first answer ends in the middle, and who goes on where he is asked to.
+    async fn publisher(asked: Arc<AtomicUsize>) -> String {
+        let answer = move |headers: HeaderMap| {
+            let first = asked.fetch_add(1, Ordering::Relaxed) == 0;
+            let from = headers
+                .get(RANGE)
+                .and_then(|it| it.to_str().ok()?.strip_prefix("bytes=")?.strip_suffix('-')?.parse().ok());
+            let from: usize = from.unwrap_or(0);
+            let status = if from > 0 { 206 } else { 200 };
+            let half = futures::stream::iter([Ok(WHOLE[..20].to_vec()), Err(std::io::Error::other("cut"))]);
+            let body = if first { Body::from_stream(half) } else { Body::from(&WHOLE[from..]) };
+            std::future::ready(Response::builder().status(status).body(body).expect("an answer"))
+        };
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let at = listener.local_addr().expect("an address");
+        tokio::spawn(async move { axum::serve(listener, Router::new().route("/it", get(answer))).await });
+        format!("http://{at}/it")
+    }
+
+    fn need(source: &str, digest: &Digest) -> Need {
+        let proof = Some(Proof::Sha256(digest.clone()));
+        let (name, source) = ("it".to_string(), source.to_string());
+        Need { kind: Kind::File, name, source, repository: None, version: None, proof, wanted_by: Vec::new() }
+    }
+
+    #[tokio::test]
+    async fn a_download_goes_on_where_it_was_cut_and_nothing_wrong_is_kept() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let asked = Arc::new(AtomicUsize::new(0));
+        let url = publisher(Arc::clone(&asked)).await;
+        let files = Files::new(folder.path(), Path::new("")).expect("a client");
+        let (right, wrong) = (need(&url, &Digest::of(WHOLE)), need(&url, &Digest::of("another")));
+        files.fetch(&right).await.expect_err("it was cut");
+        let place = files.place(&right);
+        let half = std::fs::read(place.with_file_name("it.half")).expect("what came is there");
+        assert_eq!(half, WHOLE[..20]);
+        assert_eq!(files.fetch(&right).await, Ok(Digest::of(WHOLE)));
+        assert_eq!(std::fs::read(&place).expect("it is there"), WHOLE);
+        assert_eq!(files.fetch(&right).await, Ok(Digest::of(WHOLE)));
+        assert_eq!(asked.load(Ordering::Relaxed), 2, "what is there and right is not asked for again");
+        let why = files.fetch(&wrong).await.expect_err("it is another one");
+        assert!(why.starts_with("what was downloaded has the digest "), "{why}");
+        assert!(!place.exists(), "and it is not kept");
+    }
+}

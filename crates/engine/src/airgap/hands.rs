@@ -19,7 +19,7 @@ use kubewright_model::plan::HostChange;
 use kubewright_model::recipe::Recipe;
 
 /// The hands for a run: where it goes by a bundle, such that take everything from there.
-pub(crate) fn hands(hands: Arc<dyn Hosts>, desired: &Desired) -> Arc<dyn Hosts> {
+pub fn hands(hands: Arc<dyn Hosts>, desired: &Desired) -> Arc<dyn Hosts> {
     match &desired.airgap {
         Some(gap) => Arc::new(Closed { hands, gap: gap.clone() }),
         None => hands,

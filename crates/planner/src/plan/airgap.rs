@@ -25,7 +25,11 @@ pub(super) fn notes(gap: &AirGap, steps: &[Step], desired: &Desired, observed: &
                 let lacking = images.filter(|image| gap.image(image).is_none());
                 found.lacks.extend(lacking.map(|image| format!("image {image} of {}", step.subject)));
             }
-            Action::CreateMachine(machine) => found.made.extend(fetched(&machine.body)),
+            Action::CreateMachine(machine) => match &*machine.body {
+                // Proxmox' own list has it, perhaps: whether the storage does is seen when the machine is made.
+                Body::Lxc(lxc) if lxc.download.is_none() => drop(found.templates.insert(lxc.template.clone())),
+                body => found.made.extend(fetched(body)),
+            },
             _ => {}
         }
     }
@@ -41,6 +45,7 @@ struct Lacks {
     packages: BTreeSet<String>,
     unseen: BTreeSet<String>,
     made: BTreeSet<String>,
+    templates: BTreeSet<String>,
 }
 
 impl Lacks {
@@ -61,7 +66,12 @@ impl Lacks {
             help: Some("a step that would install one ends instead".into()),
             ..blocks(message, None)
         });
-        lacks.into_iter().chain(packages).chain(made).chain(unseen)
+        let templates = told(&self.templates, "hypervisors must have the container templates", |message| Note {
+            weight: Weight::Tells,
+            help: Some("one that is not there would be downloaded, and without a network that fails".into()),
+            ..blocks(message, None)
+        });
+        lacks.into_iter().chain(packages).chain(made).chain(unseen).chain(templates)
     }
 }
 
