@@ -16,7 +16,9 @@ use crate::view::table::{lines, table_keeping};
 use crate::world::Site;
 
 pub(super) fn run(arguments: &Arguments, bundle: &Bundle) -> Result<Done, Problem> {
-    let loadout = closed(&source::read(&bundle.file, Reading::for_a_plan(arguments, Output::Text))?)?;
+    // No host is asked.
+    let reading = Reading { asks_hosts: false, ..Reading::for_a_plan(arguments, Output::Text) };
+    let loadout = closed(&source::read(&bundle.file, reading)?)?;
     let spec = Digest::of(Texts::open(&bundle.file, arguments.environment.as_deref())?.whole());
     let mut machines: Vec<String> = bundle.arch.iter().map(|arch| arch.word().to_string()).collect();
     machines.sort();
