@@ -21,7 +21,7 @@
 //! file changed|gone PATH on NAME          a file on a host; likewise `unit stopped|gone|stale UNIT on NAME`,
 //! halfway NAME                            kubeadm was cut off on a server, right after etcd had taken it in
 //! unit begun UNIT on NAME                 a run was cut off before it was written down what it has read
-//! package missing NAME on HOST            a package was removed
+//! package missing NAME on HOST            a package was removed; `there`: it came with the host
 //! sysctl KEY=VALUE on NAME                a kernel setting is another one
 //! owner CLUSTER of NAME                   another cluster has set a host up
 //! memory SIZE on NAME                     a machine's memory was changed by hand (GiB); likewise `disk`
@@ -50,15 +50,19 @@
 //! without NAME                            a restore leaves out this server, which nobody can reach
 //! saved                                   the datastore was saved, and what was saved last is to be put back
 //! api dead                                no API server answers any more, and the hosts do
+//! network off                             nothing comes from outside any more, until somebody mends it
+//! bundle [without NAME]                   what the spec needs from outside was collected, but for what is called so
 //! fault FAULT[=NAME]                      goes wrong from now on, as `rehearse --fault` has it
 //! unreachable NAME                        the same as `fault unreachable=NAME`
 //! ```
 
 mod cloud;
 
+use kubewright_engine::Engine;
 use kubewright_engine::cluster::ClusterApi;
 use kubewright_engine::sim::Fault;
 use kubewright_engine::store::Store as _;
+use kubewright_model::airgap::{AirGap, Kind, MANIFEST_FORMAT, Manifest, Packed, file_place, image_place, unescaped};
 use kubewright_model::desired::{Desired, DesiredRelease, Saved};
 use kubewright_model::digest::Digest;
 use kubewright_model::facts::Boot;
@@ -90,6 +94,8 @@ pub(super) async fn make(spec: &str, lines: &[&str]) -> Result<Yard, String> {
             yard.wish(wanted.clone());
         } else if *line == "leftovers wished" {
             yard.desired.take_strays = true;
+        } else if let Some(rest) = line.strip_prefix("bundle") {
+            yard.wish(sealed(spec, rest.strip_prefix(" without ")));
         } else if *line == "without backup" {
             yard.desired.without_backup = true;
         } else if let Some(name) = line.strip_prefix("without ") {
@@ -105,6 +111,41 @@ pub(super) async fn make(spec: &str, lines: &[&str]) -> Result<Yard, String> {
         }
     }
     Ok(yard)
+}
+
+/// What the spec means with a bundle of all that it needs from outside, but for what is called so.
+fn sealed(spec: &str, lacks: Option<&str>) -> Desired {
+    let loadout = Engine::load(spec).unwrap();
+    let closed = Engine::closed(&loadout).unwrap();
+    let machines = vec!["amd64".to_string()];
+    let needs = kubewright_planner::airgap::needs(&closed.desired, &machines);
+    let there = needs.into_iter().filter(|need| lacks.is_none_or(|lacks| !need.name.starts_with(lacks)));
+    let packed = there.map(|need| Packed {
+        path: match need.kind {
+            Kind::File => unescaped(&file_place(&need.source)),
+            Kind::Image => image_place(&need.source),
+            Kind::Chart => format!("charts/{}.tgz", Digest::of(&need.source)),
+        },
+        sha256: Digest::of(&need.source),
+        version: need.version.map(|version| version.to_string()),
+        kind: need.kind,
+        name: need.name,
+        source: need.source,
+        repository: need.repository,
+        size: 1,
+        wanted_by: need.wanted_by,
+    });
+    let manifest = Manifest {
+        format: MANIFEST_FORMAT,
+        cluster: closed.desired.cluster.clone(),
+        spec: Digest::of(spec),
+        distribution: closed.desired.kubernetes.distribution,
+        version: closed.desired.kubernetes.version.clone(),
+        architectures: machines,
+        contents: packed.collect(),
+    };
+    let gap = AirGap { folder: "/bundle".into(), manifest: manifest.into() };
+    Engine::sealed(&loadout, &gap).unwrap().desired
 }
 
 /// What was wished when the cluster was built.
@@ -148,6 +189,10 @@ async fn happen(yard: &Yard, line: &str) -> Result<(), String> {
         }
         ["api", "dead"] => {
             yard.centre.alter(|state| state.cluster.nodes.values_mut().for_each(|node| node.serves_at = u64::MAX));
+            Ok(())
+        }
+        ["network", "off"] => {
+            yard.centre.alter(|state| state.cut_off = true);
             Ok(())
         }
         ["unreachable", name] => strike(yard, &format!("unreachable={name}")),
@@ -321,6 +366,7 @@ fn tamper(yard: &Yard, words: &[&str]) -> Result<(), String> {
             cut.then_some(()).ok_or_else(|| "it is no server".to_string())
         }
         ["store", "lost"] => yard.store.forget_secrets(&yard.desired.cluster).map_err(|error| error.to_string()),
+        ["package", "there", package, "on", name] => host(yard, name, |host| host.packages.insert((*package).into())),
         ["package", "missing", package, "on", name] => host(yard, name, |host| host.packages.remove(*package)),
         ["sysctl", setting, "on", name] => {
             let (key, value) = setting.split_once('=').ok_or("write KEY=VALUE")?;
