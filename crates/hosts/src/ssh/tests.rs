@@ -88,6 +88,7 @@ impl Server {
             agent: None,
             pin: None,
             first: None,
+            given: None,
         }
     }
 
