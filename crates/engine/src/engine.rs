@@ -89,11 +89,6 @@ impl Begun {
     pub fn plan(&self) -> &Plan {
         &self.planned.plan
     }
-
-    /// Whether the cluster answered when it was looked at.
-    pub fn lives(&self) -> bool {
-        self.planned.observed.cluster.as_ref().is_some_and(|seen| seen.present().is_some())
-    }
 }
 
 /// What a run came to.

@@ -1,15 +1,16 @@
 //! Commands that change the world: `apply`, `destroy`, `rebuild`, `restore`, `replace`, `reboot`, `rotate`.
 
+mod back;
+
 use std::cell::RefCell;
 use std::collections::BTreeSet;
-use std::fs::File;
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use std::path::Path;
 use std::time::Duration;
 
 use kubewright_engine::{Begun, EngineError, Request, RunReport, Stop, engine};
 use kubewright_model::bundle::DesiredBundle;
-use kubewright_model::desired::{Desired, Saved};
+use kubewright_model::desired::Desired;
 use kubewright_model::diagnostic::nearest;
 use kubewright_model::event::{EVENT_FORMAT, Event, Record, RunEnd};
 use kubewright_model::ids::{ClusterName, NodeName};
@@ -17,14 +18,15 @@ use kubewright_model::plan::{Action, Ask, Plan};
 use kubewright_model::rotation::Rotation;
 use tokio::signal::unix::{SignalKind, signal};
 
+use self::back::GoesBack;
+pub(super) use self::back::{Throwaway, rebuild, rehearsed_into, restore, thrown_away};
 use super::airgap;
-use super::restore::{self, Copy, Named};
+use super::restore::Copy;
 use super::take::{taken, taking};
 use crate::arguments::backup::Make;
 use crate::arguments::fleet::{Hours, UpdateOs};
-use crate::arguments::restore::Restore;
 use crate::arguments::rotate::Rotate;
-use crate::arguments::{self, Arguments, Change, Destroy, Output, Reboot, Rebuild};
+use crate::arguments::{self, Arguments, Change, Destroy, Output, Reboot};
 use crate::problem::{self, Done, Problem, listed};
 use crate::screen::{BAD, CARE, counted, paint, remark, say};
 use crate::source::{self, Reading};
@@ -49,17 +51,6 @@ struct Wish<'a> {
     what: &'static str,
     hours: Hours,
     goes_back: GoesBack,
-}
-
-/// What is said of going back to what was saved.
-#[derive(Default)]
-struct GoesBack {
-    /// The bundle that is gone back to.
-    bundle: Option<File>,
-    /// The cluster, as whoever means it has named it.
-    cluster: Option<String>,
-    /// The bundle is of another cluster, and this one is thrown away.
-    elsewhere: bool,
 }
 
 /// How much of a plan is shown to whoever is to agree to it.
@@ -119,88 +110,6 @@ pub(super) fn destroy(arguments: &Arguments, destroy: &Destroy) -> Result<Done, 
     let desired = source::read(&change.file, Reading::of(arguments, change.output))?.desired;
     let desired = Desired { take_strays: destroy.leftovers, ..desired };
     carry_out(arguments, whole(change, desired, Ask::Destroy, "destroy"))
-}
-
-pub(super) fn rebuild(arguments: &Arguments, rebuild: &Rebuild) -> Result<Done, Problem> {
-    let change = &rebuild.change;
-    let loadout = source::read(&change.file, Reading::of(arguments, change.output))?;
-    let (without_backup, from_scratch) = (rebuild.without_backup, rebuild.from_scratch);
-    let named = rebuild.restore.as_deref().map(|word| restore::named(arguments, word, &loadout, &change.file, None));
-    let named = named.transpose()?;
-    let restores = named.as_ref().map(Named::saved);
-    let desired = airgap::by(arguments, &change.file, rebuild.bundle.as_deref(), loadout)?.desired;
-    let desired = Desired { without_backup, from_scratch, restores, ..desired };
-    if rebuild.rehearse {
-        let played = super::rebuild::rehearsed(&desired)?;
-        if played != Done::Well || !(change.yes || std::io::stdin().is_terminal()) {
-            return Ok(played);
-        }
-    }
-    carry_out(arguments, Wish { goes_back: goes_back(named, None), ..whole(change, desired, Ask::Rebuild, "rebuild") })
-}
-
-pub(super) fn restore(arguments: &Arguments, restore: &Restore) -> Result<Done, Problem> {
-    let change = &restore.change;
-    let loadout = source::read(&change.file, Reading::of(arguments, change.output))?;
-    let named = restore::named(arguments, &restore.saved, &loadout, &change.file, restore.from.as_deref())?;
-    let (without_backup, from_scratch) = (restore.without_backup, restore.from_scratch);
-    let (restores, without) = (Some(named.saved()), restore.without.clone());
-    let desired = Desired { without_backup, from_scratch, restores, without, ..loadout.desired };
-    let goes_back = goes_back(Some(named), restore.cluster.clone());
-    carry_out(arguments, Wish { goes_back, ..whole(change, desired, Ask::Restore, "restore") })
-}
-
-/// A cluster that a bundle is restored into, and that is thrown away.
-pub(super) struct Throwaway<'a> {
-    pub(super) file: &'a Path,
-    pub(super) desired: Desired,
-    pub(super) bundle: Option<File>,
-    pub(super) yes: bool,
-    pub(super) output: Output,
-}
-
-/// Makes the machines, begins the cluster with the bundle, and proves it.
-pub(super) fn rehearsed_into(arguments: &Arguments, throwaway: Throwaway<'_>) -> Result<Done, Problem> {
-    let Throwaway { file, desired, bundle, yes, output } = throwaway;
-    let desired = Desired { restores: Some(Saved::Latest), without_backup: true, from_scratch: true, ..desired };
-    let goes_back = GoesBack { bundle, cluster: None, elsewhere: true };
-    let (only, approved, detail, what) = (Vec::new(), None, Detail::Agreed, "backup rehearse");
-    let ask = Ask::Rebuild;
-    carry_out(
-        arguments,
-        Wish { file, desired, ask, only, approved, yes, detail, output, what, hours: Hours::default(), goes_back },
-    )
-}
-
-/// Everything of it goes: whoever agreed to the first has agreed to this.
-pub(super) fn thrown_away(arguments: &Arguments, throwaway: Throwaway<'_>) -> Result<Done, Problem> {
-    let Throwaway { file, desired, output, .. } = throwaway;
-    let (only, approved, detail, what, goes_back) = (Vec::new(), None, Detail::Agreed, "destroy", GoesBack::default());
-    let ask = Ask::Destroy;
-    carry_out(
-        arguments,
-        Wish {
-            file,
-            desired,
-            ask,
-            only,
-            approved,
-            yes: true,
-            detail,
-            output,
-            what,
-            hours: Hours::default(),
-            goes_back,
-        },
-    )
-}
-
-fn goes_back(named: Option<Named>, cluster: Option<String>) -> GoesBack {
-    let bundle = named.and_then(|named| match named {
-        Named::Bundle(file) => Some(file),
-        Named::Snapshot(_) => None,
-    });
-    GoesBack { bundle, cluster, elsewhere: false }
 }
 
 fn whole<'a>(change: &'a Change, desired: Desired, ask: Ask, what: &'static str) -> Wish<'a> {
@@ -364,13 +273,7 @@ fn carry_out(arguments: &Arguments, wish: Wish<'_>) -> Result<Done, Problem> {
         if let Ask::UpdateOs(nodes) = &wish.ask {
             super::outdated::refreshed(site, &wish.desired, nodes).await;
         }
-        let mut copy = None;
-        if let Some(bundle) = &wish.goes_back.bundle {
-            let kept = Site::kept(arguments, wish.file);
-            let (desired, of) = restore::unpacked(site, &kept, wish.desired.clone(), bundle, wish.goes_back.elsewhere)?;
-            wish.desired = desired;
-            copy = Some(of);
-        }
+        let mut copy = back::unpacked(arguments, site, &mut wish)?;
         let wish = wish;
         let looked;
         let mut request = Request {
@@ -388,12 +291,12 @@ fn carry_out(arguments: &Arguments, wish: Wish<'_>) -> Result<Done, Problem> {
             if !worth_it(arguments, &wish, shown.plan())? {
                 return Ok(Done::Well);
             }
-            meant(&wish, shown.lives())?;
+            back::meant(&wish, shown.lives())?;
             super::hours::kept(site, &wish.desired, shown.plan(), wish.hours).await?;
         } else if wish.approved.is_none() {
             let planned = site.engine.plan_patiently(&wish.desired, &wish.ask, &wish.only, &BTreeSet::new()).await?;
             // Whoever is asked names it then.
-            meant(&wish, false)?;
+            back::meant(&wish, false)?;
             looked = planned.plan;
             if !worth_it(arguments, &wish, &looked)? {
                 return Ok(Done::Well);
@@ -435,14 +338,6 @@ fn carry_out(arguments: &Arguments, wish: Wish<'_>) -> Result<Done, Problem> {
         }
         Ok(if breaches.is_empty() { done } else { Done::Bug })
     })
-}
-
-/// Where nobody is asked, what a restore of a cluster that lives is meant of is said beforehand.
-fn meant(wish: &Wish<'_>, lives: bool) -> Result<(), Problem> {
-    match wish.ask {
-        Ask::Restore => restore::by_name(&wish.desired.cluster, lives, wish.goes_back.cluster.as_deref()),
-        _ => Ok(()),
-    }
 }
 
 /// What the cluster itself has made at its cloud is asked for by itself: people may want what is in its volumes. Where nobody

@@ -11,7 +11,7 @@ use kubewright_model::plan::{Action, Ask, Note, Plan, Weight};
 use kubewright_model::recipe::Effect;
 use kubewright_model::units::Moment;
 
-use super::Engine;
+use super::{Begun, Engine};
 use crate::backup::unpack::Home;
 use crate::backup::{Unfit, Unpacked};
 use crate::sops::Identities;
@@ -19,6 +19,13 @@ use crate::world::SNAPSHOTS;
 
 /// How a restore that is left out is done.
 const AGAIN: &str = "add `--restore latest`, or `--restore FILE`, to restore";
+
+impl Begun {
+    /// Whether the cluster answered when it was looked at.
+    pub fn lives(&self) -> bool {
+        self.planned.observed.cluster.as_ref().is_some_and(|seen| seen.present().is_some())
+    }
+}
 
 /// The folder for what is saved of a cluster's datastore, in that of a store.
 pub fn snapshots(kept: &Path, cluster: &ClusterName) -> PathBuf {
