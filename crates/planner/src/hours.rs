@@ -83,7 +83,6 @@ pub fn disturbs(plan: &Plan) -> bool {
             | Ask::Reboot(_)
             | Ask::RebootNeeded(_)
             | Ask::UpdateOs(_)
-            | Ask::Repair(_)
     );
     waits && plan.steps.iter().any(|step| disturbing(step, plan))
 }
