@@ -3,6 +3,7 @@
 //! K3s itself is a program that stands in for it, unless `KUBEWRIGHT_LIVE_ASSETS` names a folder that holds `k3s`. The
 //! Kubernetes API is asked where it is, on the server's host; [`whole`] has a real one, and real hands on it.
 
+mod closed;
 mod whole;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,7 +21,7 @@ use kubewright_engine::sim::MemoryStore;
 use kubewright_engine::store::Store as _;
 use kubewright_engine::world::World;
 use kubewright_engine::{Engine, Request, RunReport, Stop};
-use kubewright_hosts::{Holes, Hosts, RealHosts, User};
+use kubewright_hosts::{Holes, RealHosts, User};
 use kubewright_model::condition::Condition;
 use kubewright_model::desired::{Desired, DesiredRelease, EXISTING};
 use kubewright_model::digest::Digest;
@@ -98,8 +99,17 @@ impl Cluster {
 
     /// The same, and more of the spec.
     fn wish_with(&self, version: &str, server: &str, more: &str) -> Desired {
+        let mut desired = desired(&self.spec(version, server, more));
+        for host in &mut desired.hosts {
+            host.resources.retain(can_be_had);
+        }
+        desired
+    }
+
+    /// The spec itself.
+    fn spec(&self, version: &str, server: &str, more: &str) -> String {
         let [one, two] = self.hosts.as_slice() else { panic!("there are two") };
-        let mut desired = desired(&format!(
+        format!(
             "apiVersion: kubewright.dev/v1alpha1
 kind: Cluster
 metadata: {{ name: lab }}
@@ -121,11 +131,7 @@ spec:
             agent_1 = two.name,
             at_1 = one.address,
             at_2 = two.address,
-        ));
-        for host in &mut desired.hosts {
-            host.resources.retain(can_be_had);
-        }
-        desired
+        )
     }
 
     /// A folder with what is K3s here, as its publisher has it for both architectures.
@@ -164,12 +170,14 @@ spec:
         let home = self.home.path();
         let ask = Arc::new(|_: &_| Err("nobody is asked".to_string()));
         let user = User { home: home.into(), agent: None, known_hosts: home.join("known"), ask };
-        let hands: Arc<dyn Hosts> = Arc::new(RealHosts::new(user).unwrap());
+        let hands = kubewright_engine::airgap::hands(Arc::new(RealHosts::new(user).unwrap()), desired);
         let existing: Arc<dyn Provider> = Arc::new(Existing::new(desired));
         let store = Arc::new(self.store.clone());
         let cluster: Arc<dyn ClusterApi> = match &self.plane {
             Some(programs) => Arc::new(
-                RealCluster::new(desired, store.clone(), Arc::clone(&hands), home.into()).with_programs(programs),
+                RealCluster::new(desired, store.clone(), Arc::clone(&hands), home.into())
+                    .with_programs(programs)
+                    .caching(home.join("cache")),
             ),
             None => Arc::new(Api { hosts: Arc::clone(&self.hosts), desired: desired.clone() }),
         };
