@@ -88,6 +88,7 @@ fn gathered(evidence: &Evidence, files: &mut BTreeMap<String, String>) {
                     let text = match paper {
                         Paper::Text { text, .. } => text.clone(),
                         Paper::NotThere => "there is no such program or file\n".into(),
+                        Paper::Late => "its program did not answer in time\n".into(),
                     };
                     files.insert(format!("hosts/{host}/{name}.txt"), text);
                 }

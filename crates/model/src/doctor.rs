@@ -175,7 +175,14 @@ impl fmt::Display for Place {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Mend {
-    /// Restart a unit of a host.
+    /// Start a unit of a host that does not run.
+    Start {
+        /// Which host.
+        host: NodeName,
+        /// Which unit.
+        unit: String,
+    },
+    /// Restart a unit of a host that runs.
     Restart {
         /// Which host.
         host: NodeName,
@@ -212,6 +219,7 @@ pub enum Mend {
 impl fmt::Display for Mend {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Start { host, unit } => write!(f, "start {unit} on {host}"),
             Self::Restart { host, unit } => write!(f, "restart {unit} on {host}"),
             Self::Run { host, title, .. } => write!(f, "{title} on {host}"),
             Self::Make { host, resources } => {
@@ -228,7 +236,8 @@ impl fmt::Display for Mend {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Repair {
-    /// The spec says it already: `kubewright apply` makes it so. What it is about, as `--only` takes it; empty for all.
+    /// The spec says it already: `kubewright apply` makes it so. What it is about, as `--only` takes it: a repair never does
+    /// all else that an apply would.
     Apply(Vec<String>),
     /// `kubewright doctor --fix` does this.
     Mend(Vec<Mend>),
@@ -241,7 +250,7 @@ pub enum Repair {
 pub struct Repairs {
     /// Deeds, in order.
     pub mends: Vec<Mend>,
-    /// What the spec says already is made so too: of that only these parts, or all of it where none is named.
+    /// What the spec says already is made so too: of that only these parts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub apply: Option<Vec<String>>,
 }
@@ -355,26 +364,41 @@ impl Diagnosis {
         self.causes.iter().flat_map(|cause| std::iter::once(&cause.finding).chain(&cause.consequences))
     }
 
-    /// What a program can repair of the causes. What follows from them is not repaired: it goes with them.
+    /// What a program can repair of the causes. What follows from them goes with them, but for units that systemd has given
+    /// up: those are started again once their cause is repaired.
     pub fn repairs(&self) -> Repairs {
         let mut repairs = Repairs::default();
-        let (mut whole, mut only) = (false, Vec::new());
-        for finding in self.roots() {
-            match &finding.repair {
-                Repair::Mend(mends) => {
-                    let fresh: Vec<Mend> = mends.iter().filter(|mend| !repairs.mends.contains(mend)).cloned().collect();
-                    repairs.mends.extend(fresh);
-                }
-                Repair::Apply(words) if words.is_empty() => whole = true,
+        let mut only = Vec::new();
+        for cause in &self.causes {
+            match &cause.finding.repair {
+                Repair::Mend(mends) => repairs.mends.extend(mends.iter().cloned()),
                 Repair::Apply(words) => only.extend(words.iter().filter(|word| !word.is_empty()).cloned()),
+                // What somebody has to see to first would only stop them again.
+                Repair::ByHand(_) if cause.finding.gravity == Gravity::Sick => continue,
                 Repair::ByHand(_) => {}
             }
+            let mends = cause.consequences.iter().filter_map(|it| match &it.repair {
+                Repair::Mend(mends) => Some(mends),
+                Repair::Apply(_) | Repair::ByHand(_) => None,
+            });
+            repairs.mends.extend(mends.flatten().filter(|mend| matches!(mend, Mend::Start { .. })).cloned());
         }
         only.sort();
         only.dedup();
-        repairs.apply = if whole { Some(Vec::new()) } else { Some(only).filter(|only| !only.is_empty()) };
-        // What is set is set before anything is restarted with it.
-        repairs.mends.sort_by_key(|mend| matches!(mend, Mend::Restart { .. }));
+        repairs.apply = Some(only).filter(|only| !only.is_empty());
+        let mut once: Vec<Mend> = Vec::new();
+        for mend in std::mem::take(&mut repairs.mends) {
+            if !once.contains(&mend) {
+                once.push(mend);
+            }
+        }
+        repairs.mends = once;
+        // What is set is set before anything is started with it, and who runs waits for those who are to come back.
+        repairs.mends.sort_by_key(|mend| match mend {
+            Mend::Make { .. } | Mend::Run { .. } | Mend::Uncordon(_) | Mend::Untaint { .. } => 0,
+            Mend::Start { .. } => 1,
+            Mend::Restart { .. } => 2,
+        });
         repairs
     }
 
@@ -396,6 +420,25 @@ mod tests {
             assert!(entry.id.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-'), "{}", entry.id);
             assert!(!entry.title.ends_with('.') && entry.text.ends_with('.'), "{}", entry.id);
         }
+    }
+
+    #[test]
+    fn a_unit_that_follows_from_a_cause_is_started_after_it() {
+        let start = || Mend::Start { host: "a".into(), unit: "k3s.service".into() };
+        let unit = || Finding::sick(Place::host(&"a".into()), "k3s does not run").mended([start()]);
+        let swap = Finding::sick(Place::host(&"a".into()), "swap is on").applied(["a"]);
+        let diagnosis = |finding: Finding| Diagnosis {
+            causes: vec![Cause { finding, consequences: vec![unit()] }],
+            ..Diagnosis::default()
+        };
+        let repairs = diagnosis(swap).repairs();
+        assert_eq!((repairs.mends, repairs.apply), (vec![start()], Some(vec!["a".to_string()])));
+        // What takes its port is there still.
+        let taken = Finding::sick(Place::host(&"a".into()), "its port is taken").by_hand(["stop the other one"]);
+        assert!(diagnosis(taken).repairs().is_empty());
+        // What is over, as a kill for memory, stops nobody any more.
+        let over = Finding::risk(Place::host(&"a".into()), "it was killed").by_hand(["give it more"]);
+        assert_eq!(diagnosis(over).repairs().mends, [start()]);
     }
 
     #[test]

@@ -29,6 +29,12 @@ use crate::plan::apart;
 /// version by version.
 pub fn check(plan: &Plan, desired: &Desired, observed: &Observed) -> Vec<Violation> {
     let mut found = Vec::new();
+    if let Ask::Repair(repairs) = &plan.ask
+        && repairs.apply.is_some()
+    {
+        // What a repair takes of an apply is chosen from one, which is proven as a whole.
+        found.extend(check(&crate::plan::plan(desired, observed, &Ask::Apply), desired, observed));
+    }
     order(plan, &mut found);
     let parts = apart(plan, desired, observed);
     one_after_the_other(plan, &parts, &mut found);

@@ -11,6 +11,7 @@ mod certificates;
 mod checks;
 mod disks;
 mod etcd;
+mod firewall;
 mod gitops;
 mod grouping;
 mod images;
@@ -38,7 +39,7 @@ pub use checks::names;
 
 /// Asks every check, and says which findings are causes and which follow from others.
 pub fn diagnose(evidence: &Evidence, desired: &Desired) -> Diagnosis {
-    let case = Case { evidence, desired };
+    let case = Case::new(evidence, desired);
     let found = checks::CHECKS.iter().flat_map(|(id, check)| {
         let named = |finding| Finding { check: (*id).to_string(), ..finding };
         check(&case).into_iter().map(named)
@@ -71,5 +72,12 @@ fn unseen(case: &Case<'_>) -> Vec<Unseen> {
             why: "the host has no program that tells".into(),
         })
     });
-    hosts.chain(cluster).chain(lists).chain(papers).collect()
+    let late = case.hosts().flat_map(|(name, papers)| {
+        let late = papers.papers.keys().filter(|paper| papers.is_late(paper));
+        late.map(move |paper| Unseen {
+            what: format!("{paper} of host {name}"),
+            why: "its program did not answer in time, or was at work".into(),
+        })
+    });
+    hosts.chain(cluster).chain(lists).chain(papers).chain(late).collect()
 }

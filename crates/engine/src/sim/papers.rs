@@ -30,8 +30,8 @@ impl State {
         papers.insert("kmsg".into(), text("crw-r--r-- 1 root root 1, 11 Jan  1 00:00 /dev/kmsg\n".into()));
         papers.insert("swaps".into(), text("Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n".into()));
         papers.insert("timesync".into(), text("NTP=yes\nNTPSynchronized=yes\n".into()));
-        let route = r#"[{"dst":"default","gateway":"192.0.2.1","dev":"eth0","flags":[]}]"#;
-        papers.insert("routes".into(), text(format!("{route}\n")));
+        papers.insert("routes".into(), text("default via 192.0.2.1 dev eth0 proto static \n".into()));
+        papers.insert("routes6".into(), text(String::new()));
         if let Some(machine) = self.machine(host) {
             let block = |(name, unit): (&String, &kubewright_model::observed::UnitSeen)| {
                 let (active, sub) = if unit.active { ("active", "running") } else { ("inactive", "dead") };

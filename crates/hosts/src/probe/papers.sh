@@ -21,8 +21,28 @@ kw_paper() {
 		printf '=%s -\n' "$kw_name"
 		return 0
 	fi
+	kw_text=$($kw_soon "$@" 2>/dev/null)
+	kw_ended "$?"
+}
+
+# kw_whole NAME LINES PROGRAM ARGUMENT…: the same, with what it complains of.
+kw_whole() {
+	kw_name=$1 kw_lines=$2
+	shift 2
+	if ! command -v "$1" >/dev/null 2>&1; then
+		printf '=%s -\n' "$kw_name"
+		return 0
+	fi
 	kw_text=$($kw_soon "$@" 2>&1)
-	kw_show "$kw_name" "$?" "$kw_lines" "$kw_text"
+	kw_ended "$?"
+}
+
+# timeout ends with 124, and what it has ended with 143: neither is an answer.
+kw_ended() {
+	case $1 in
+	124 | 143) printf '=%s late\n' "$kw_name" ;;
+	*) kw_show "$kw_name" "$1" "$kw_lines" "$kw_text" ;;
+	esac
 }
 
 # kw_file NAME LINES PATH
@@ -51,9 +71,15 @@ kw_certificates() {
 	kw_text=
 	for kw_path in var/lib/rancher/*/server/tls/*.crt var/lib/rancher/*/server/tls/etcd/*.crt var/lib/rancher/*/agent/*.crt \
 		etc/kubernetes/pki/*.crt etc/kubernetes/pki/etcd/*.crt var/lib/kubelet/pki/kubelet-client-current.pem \
-		var/lib/kubelet/pki/kubelet.crt; do
+		var/lib/kubelet/pki/kubelet-server-current.pem var/lib/kubelet/pki/kubelet.crt; do
 		[ -r "$kw_path" ] || continue
 		kw_pem=$(sed -n '/-----BEGIN CERTIFICATE-----/,/-----END CERTIFICATE-----/p' "$kw_path" | sed '/-----END CERTIFICATE-----/q')
+		[ -n "$kw_pem" ] && kw_text="$kw_text# /$kw_path$kw_nl$kw_pem$kw_nl"
+	done
+	# What kubeadm has given its own parts to come in with ends first.
+	for kw_path in etc/kubernetes/*.conf; do
+		[ -r "$kw_path" ] || continue
+		kw_pem=$(sed -n 's/^ *client-certificate-data: *//p' "$kw_path" | head -n 1 | base64 -d | sed '/-----END CERTIFICATE-----/q')
 		[ -n "$kw_pem" ] && kw_text="$kw_text# /$kw_path$kw_nl$kw_pem$kw_nl"
 	done
 	kw_show certificates 0 4000 "${kw_text%"$kw_nl"}"
@@ -70,7 +96,7 @@ kw_logs() {
 	kw_show kernel 0 200 "$kw_text"
 	kw_text=$($kw_soon journalctl --quiet -b --since=-30min -o short-iso --no-pager -n 3000 \
 		-u k3s -u k3s-agent -u rke2-server -u rke2-agent -u kubelet -u containerd -u haproxy -u keepalived 2>/dev/null |
-		grep -iE 'fatal|error|fail|denied|refused|expired|exceeded|in use|too many|no such|read-only|swap|slow|leader| down|no server|alert|eof|unknown|not found')
+		grep -iE 'fatal|error|fail|denied|refused|expired|exceeded|in use|too many|no such|read-only|swap|slow|leader| down| is up|no server|alert|eof|unknown|not found')
 	kw_show log 0 300 "$kw_text"
 }
 
@@ -82,6 +108,35 @@ kw_firewall() {
 	done
 	kw_show firewall 0 300 "${kw_text%"$kw_nl"}"
 }
+
+kw_links() {
+	kw_text=
+	for kw_path in sys/class/net/*/mtu; do
+		[ -r "$kw_path" ] || continue
+		kw_link=${kw_path#sys/class/net/}
+		kw_text="$kw_text${kw_link%/mtu} $(cat "$kw_path")$kw_nl"
+	done
+	kw_show links 0 4000 "${kw_text%"$kw_nl"}"
+} 2>/dev/null
+
+# Debian's and Ubuntu's packages leave the file, openSUSE's another one, and Rocky's and Fedora's dnf-utils tell by their end.
+kw_reboot() {
+	if [ -e run/reboot-required ] || [ -e var/run/reboot-required ]; then
+		kw_text=$(sort -u run/reboot-required.pkgs)
+		kw_show reboot-required 0 20 "${kw_text:-/run/reboot-required is there}"
+		return 0
+	elif [ -e run/reboot-needed ]; then
+		kw_show reboot-required 0 1 '/run/reboot-needed is there'
+		return 0
+	elif [ -x usr/bin/needs-restarting ]; then
+		$kw_soon usr/bin/needs-restarting -r >/dev/null
+		if [ $? = 1 ]; then
+			kw_show reboot-required 0 1 'needs-restarting -r ends with 1'
+			return 0
+		fi
+	fi
+	printf '=reboot-required -\n'
+} 2>/dev/null
 
 # kw_web NAME PATTERN ADDRESS
 kw_web() {
@@ -101,31 +156,37 @@ kw_show mounts 0 200 "$(grep -vE ' /(var/lib/kubelet/pods|run/k3s|run/containerd
 kw_file swaps 20 proc/swaps
 kw_file meminfo 60 proc/meminfo
 kw_file loadavg 1 proc/loadavg
+kw_file uptime 1 proc/uptime
 kw_settings
 kw_paper cgroup 1 stat -fc %T sys/fs/cgroup
-kw_paper kmsg 2 ls -l /dev/kmsg
+kw_whole kmsg 2 ls -l /dev/kmsg
 kw_file machine-id 1 etc/machine-id
 kw_paper virtualization 1 systemd-detect-virt
 kw_paper units 400 systemctl show --no-pager \
-	-p Id,LoadState,ActiveState,SubState,UnitFileState,Result,NRestarts,ExecMainStatus \
+	-p Id,LoadState,ActiveState,SubState,UnitFileState,Result,NRestarts,ExecMainStatus,ActiveEnterTimestampMonotonic \
 	k3s.service k3s-agent.service rke2-server.service rke2-agent.service kubelet.service containerd.service \
 	haproxy.service keepalived.service qemu-guest-agent.service iscsid.service
 kw_paper timesync 20 timedatectl show
 kw_paper chrony 30 chronyc -n tracking
-if [ -e run/reboot-required ]; then kw_file reboot-required 20 run/reboot-required.pkgs; else printf '=reboot-required -\n'; fi
-kw_paper dpkg-audit 30 dpkg --audit
+kw_paper journal-size 1 journalctl --disk-usage
+kw_reboot
+# While somebody installs packages, some are half installed.
+if pgrep -x 'dpkg|apt|apt-get' >/dev/null 2>&1; then printf '=dpkg-audit late\n'; else kw_paper dpkg-audit 30 dpkg --audit; fi
 kw_paper iptables 1 iptables --version
-kw_paper links 1 ip -j link
-kw_paper addresses 1 ip -j addr
-kw_paper routes 1 ip -j route
+kw_links
+# One line for each, so that nodes with many pods are not cut off in the middle.
+kw_paper addresses 400 ip -o addr show scope global
+kw_paper routes 20 ip -o -4 route show default
+kw_paper routes6 20 ip -o -6 route show default
 kw_paper listening 300 ss -lntu
 kw_firewall
+kw_paper firewall-zones 60 firewall-cmd --get-active-zones
 kw_file resolv 40 etc/resolv.conf
 kw_file resolved 40 run/systemd/resolve/resolv.conf
 kw_lines containerd-config 'SystemdCgroup|disabled_plugins|sandbox_image' etc/containerd/config.toml
 kw_lines kubelet-config '^(cgroupDriver|resolvConf|failSwapOn|clusterDomain):' var/lib/kubelet/config.yaml
 if [ -d etc/kubernetes/manifests ]; then kw_paper manifests 40 ls etc/kubernetes/manifests; else printf '=manifests -\n'; fi
-if [ -e etc/haproxy/haproxy.cfg ]; then kw_paper haproxy-check 40 haproxy -c -f /etc/haproxy/haproxy.cfg; else printf '=haproxy-check -\n'; fi
+if [ -e etc/haproxy/haproxy.cfg ]; then kw_whole haproxy-check 40 haproxy -c -f /etc/haproxy/haproxy.cfg; else printf '=haproxy-check -\n'; fi
 kw_web etcd-metrics '^etcd_(disk_(wal_fsync|backend_commit)_duration_seconds|mvcc_db_total_size|server_(has_leader|leader_changes_seen_total|quota_backend_bytes))' \
 	http://127.0.0.1:2381/metrics
 kw_web etcd-health health http://127.0.0.1:2381/health

@@ -21,6 +21,8 @@ pub enum Paper {
     },
     /// There is no such program or file.
     NotThere,
+    /// Its program was given up before it had answered, or somebody else was at work on what it tells of.
+    Late,
 }
 
 /// The papers of a host, by name: `df`, `mounts`.
@@ -37,7 +39,7 @@ impl Papers {
     pub fn text(&self, name: &str) -> Option<&str> {
         match self.papers.get(name)? {
             Paper::Text { text, .. } => Some(text),
-            Paper::NotThere => None,
+            Paper::NotThere | Paper::Late => None,
         }
     }
 
@@ -56,11 +58,16 @@ impl Papers {
         matches!(self.papers.get(name), Some(Paper::NotThere))
     }
 
+    /// Whether its program was given up before it had answered.
+    pub fn is_late(&self, name: &str) -> bool {
+        matches!(self.papers.get(name), Some(Paper::Late))
+    }
+
     /// How the program of a paper ended.
     pub fn status(&self, name: &str) -> Option<i32> {
         match self.papers.get(name)? {
             Paper::Text { status, .. } => Some(*status),
-            Paper::NotThere => None,
+            Paper::NotThere | Paper::Late => None,
         }
     }
 }

@@ -56,9 +56,9 @@ pub static INDEX: &[Entry] = &[
         "swap-on",
         Layer::Hosts,
         "swap is on",
-        "/proc/swaps",
-        "kubelet does not start while swap is on, unless it was told to bear it. Swap goes off at once and stays \
-         off when it is commented out in /etc/fstab.",
+        "/proc/swaps, where the spec wants none",
+        "kubelet does not start while swap is on, unless it was told to bear it, as those of K3s and RKE2 are. Swap \
+         goes off at once and stays off when it is commented out in /etc/fstab.",
     ),
     entry(
         "ip-forward-off",
@@ -117,8 +117,8 @@ pub static INDEX: &[Entry] = &[
         Layer::Hosts,
         "the kernel has killed processes",
         "the kernel's log",
-        "The host had no memory left, and the kernel killed the process that it holds to be worth least. Give the \
-         machine more memory, or its pods limits that fit.",
+        "The host had no memory left, and the kernel killed the process that it holds to be worth least. That is over, \
+         and happens again: give the machine more memory, or its pods limits that fit.",
     ),
     entry(
         "machine-id-duplicate",
@@ -181,7 +181,7 @@ pub static INDEX: &[Entry] = &[
         "reboot-pending",
         Layer::Hosts,
         "the host waits for a restart",
-        "/run/reboot-required",
+        "/run/reboot-required, /run/reboot-needed, `needs-restarting`",
         "Packages were upgraded that only a restart brings into use, a kernel with its fixes among them. Nodes \
          are restarted one after the other.",
     ),
@@ -207,7 +207,8 @@ pub static INDEX: &[Entry] = &[
         "a filesystem is full",
         "`df -P`",
         "Nothing can be written any more: kubelet evicts pods and taints the node at 85 to 90 percent, etcd \
-         stops, and images are not pulled. Unused images and old logs go first; then the disk has to grow.",
+         stops, and images are not pulled. Old logs go first, where there are any; then the disk has to grow. \
+         kubelet itself takes unused images away from 85 percent on.",
     ),
     entry(
         "inodes-full",
@@ -350,7 +351,7 @@ pub static INDEX: &[Entry] = &[
         "mtu-mismatch",
         Layer::Network,
         "the network of pods has larger packets than that of hosts",
-        "`ip -j link`",
+        "the MTU of links, and which of them has the node's address",
         "Packets of pods are wrapped into packets of hosts, which takes 50 bytes with VXLAN. Where the inner MTU \
          is too large, small answers come and large ones never do.",
     ),
@@ -373,7 +374,7 @@ pub static INDEX: &[Entry] = &[
         "no-default-route",
         Layer::Network,
         "a host has no default route",
-        "`ip -j route`",
+        "`ip route show default`, of IPv4 and of IPv6",
         "Without it, nothing is pulled or downloaded, and K3s, RKE2 and kubeadm do not know which address is the \
          node's.",
     ),
@@ -589,7 +590,7 @@ pub static INDEX: &[Entry] = &[
         "a container goes over its memory",
         "the pods' containers",
         "The kernel has killed it at its limit: `OOMKilled`. Raise `resources.limits.memory`, or find what it \
-         keeps.",
+         keeps. One that was killed longer than an hour ago and runs since is a risk.",
     ),
     entry(
         "pod-unschedulable",
@@ -869,7 +870,7 @@ pub static INDEX: &[Entry] = &[
         "a Service has no end points",
         "Services, end point slices and pods",
         "Layer 4 of a page that does not open: no ready pod has the labels that the Service selects. Visitors get \
-         503.",
+         503. Where nothing leads to it but its own name, it may be meant so, and is a risk.",
     ),
     entry(
         "service-port-mismatch",

@@ -11,13 +11,7 @@ const GOING: u64 = 10 * 60;
 
 /// Whether a Service has somebody who answers.
 pub(super) fn answers(case: &Case<'_>, namespace: &str, name: &str) -> bool {
-    const SERVICE: &str = "kubernetes.io/service-name";
-    let slices = case.list("endpointslices").iter();
-    let mut its = slices.filter(|it| it.namespace() == namespace && it.label(SERVICE) == Some(name));
-    // `ready` that is not told counts as ready (discovery/v1, EndpointConditions).
-    its.any(|slice| {
-        slice.each("/endpoints").iter().any(|it| it.pointer("/conditions/ready") != Some(&Value::Bool(false)))
-    })
+    case.is_served(namespace, name)
 }
 
 pub(super) fn webhooks(case: &Case<'_>) -> Vec<Finding> {

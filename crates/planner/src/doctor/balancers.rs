@@ -1,9 +1,11 @@
 //! What stands before Services and the API: MetalLB, HAProxy, load balancers of a provider.
 
-use kubewright_model::doctor::{Finding, Place};
+use std::collections::BTreeSet;
+
+use kubewright_model::doctor::{Finding, Papers, Place};
 use serde_json::Value;
 
-use super::case::{Case, told};
+use super::case::{Case, told, told_all};
 use super::images::events;
 use super::objects::{self, Object as _};
 
@@ -78,6 +80,8 @@ pub(super) fn silent(case: &Case<'_>) -> Vec<Finding> {
         // One that names no pools is for all of them.
         (pools.is_empty() && selectors.is_empty())
             || pools.iter().any(|name| name.as_str() == Some(pool.name()))
+            // Expressions are not judged: they may name it.
+            || selectors.iter().any(|it| !it.each("/matchExpressions").is_empty())
             || selectors.iter().any(|it| objects::selects(&it["matchLabels"], pool.pointer("/metadata/labels")))
     };
     let silent = case.list("ipaddresspools").iter().filter(|pool| !advertisements.iter().any(|it| names(pool, it)));
@@ -123,11 +127,12 @@ pub(super) fn no_address(case: &Case<'_>) -> Vec<Finding> {
     found.collect()
 }
 
-/// `haproxy -c` says which line it refuses, and ends with 1. <https://docs.haproxy.org/3.0/management.html#3>
+/// `haproxy -c` says in an alert which line it refuses, and ends with 1. <https://docs.haproxy.org/3.0/management.html#3>
 pub(super) fn refused(case: &Case<'_>) -> Vec<Finding> {
     let found = case
         .hosts()
         .filter(|(_, papers)| papers.status("haproxy-check").is_some_and(|status| status != 0))
+        .filter(|(_, papers)| papers.lines("haproxy-check").any(|line| line.contains("[ALERT]")))
         .map(|(name, papers)| {
             let lines =
                 papers.lines("haproxy-check").filter(|line| line.contains("[ALERT]") || line.contains("[WARNING]"));
@@ -136,11 +141,30 @@ pub(super) fn refused(case: &Case<'_>) -> Vec<Finding> {
     found.collect()
 }
 
-/// HAProxy's log: `backend api has no server available!`
+/// Whether a backend has lost all its servers and none has come back since: `backend 'api' has no server available!`, and later
+/// `Server api/k8s-master-3 is UP`.
+fn is_bare(papers: &Papers) -> bool {
+    let mut bare = BTreeSet::new();
+    let lines = told_all(papers, "log", &["has no server available", " is UP"]);
+    for line in lines {
+        match line.split_once(" has no server available") {
+            Some((before, _)) => {
+                bare.insert(before.rsplit(' ').next().unwrap_or_default().trim_matches('\''));
+            }
+            None => {
+                let server = line.split_once("Server ").and_then(|(_, rest)| rest.split_once('/'));
+                server.map(|(backend, _)| bare.remove(backend));
+            }
+        }
+    }
+    !bare.is_empty()
+}
+
+/// HAProxy's log.
 pub(super) fn nobody_behind(case: &Case<'_>) -> Vec<Finding> {
     let found = case.hosts().filter_map(|(name, papers)| {
         let lines = told(papers, "log", &["has no server available", " is DOWN"]);
-        lines.iter().any(|line| line.contains("has no server available")).then(|| {
+        is_bare(papers).then(|| {
             Finding::sick(Place::host(name), "HAProxy has a backend without any server").shown(lines).by_hand([
                 format!("on {name}: echo 'show servers state' | socat stdio /run/haproxy/admin.sock"),
                 "look at the nodes behind it: is the port that is checked open there?".into(),

@@ -2,6 +2,7 @@
 
 use kubewright_model::doctor::{Finding, Mend, Papers, Place};
 use kubewright_model::ids::NodeName;
+use kubewright_model::spec::kubernetes::Distribution;
 
 use super::case::{Case, told};
 
@@ -12,7 +13,8 @@ const NEARLY_FULL: u8 = 85;
 
 /// Filesystems that are full by their nature.
 fn counts(mount: &str) -> bool {
-    !["/snap/", "/boot/efi", "/proc", "/sys", "/dev", "/run", "/media", "/mnt/cdrom"]
+    // What lies below kubelet are volumes of pods, which their applications fill.
+    !["/snap/", "/boot", "/proc", "/sys", "/dev", "/run", "/media", "/mnt/cdrom", "/var/lib/kubelet/"]
         .iter()
         .any(|it| mount.starts_with(it))
 }
@@ -38,38 +40,80 @@ fn filesystems<'a>(papers: &'a Papers, paper: &str) -> Vec<(&'a str, u8, &'a str
     all
 }
 
-/// What makes room at once and loses nothing that is in use.
-fn room(case: &Case<'_>, host: &NodeName) -> Mend {
-    let mut commands = vec![vec!["journalctl".into(), "--vacuum-size=200M".into()]];
-    if case.is_member(host) {
-        let words = match case.kubernetes_unit(host) {
-            "kubelet.service" => vec!["crictl", "rmi", "--prune"],
-            "k3s.service" | "k3s-agent.service" => vec!["k3s", "crictl", "rmi", "--prune"],
-            // RKE2 puts its crictl beside its data and leaves its configuration there (docs.rke2.io/reference/cli_tools).
-            _ => vec![
-                "/var/lib/rancher/rke2/bin/crictl",
-                "--config",
-                "/var/lib/rancher/rke2/agent/etc/crictl.yaml",
-                "rmi",
-                "--prune",
-            ],
-        };
-        commands.push(words.into_iter().map(String::from).collect());
+/// Of the filesystems of a host, the one that holds a path.
+fn holds<'a>(all: &[(&'a str, u8, &'a str)], path: &str) -> Option<&'a str> {
+    let above = |mount: &str| mount == "/" || path == mount || path.starts_with(&format!("{mount}/"));
+    all.iter().map(|(mount, ..)| *mount).filter(|mount| above(mount)).max_by_key(|mount| mount.len())
+}
+
+/// Where a node keeps what it needs to run: its system, its pods, its images, its datastore.
+fn needed(case: &Case<'_>) -> [&'static str; 5] {
+    ["/", "/var", "/var/lib/kubelet", store(case), "/var/lib/etcd"]
+}
+
+/// Where containerd keeps its images.
+fn store(case: &Case<'_>) -> &'static str {
+    match case.distribution() {
+        Distribution::K3s => "/var/lib/rancher/k3s/agent",
+        Distribution::Rke2 => "/var/lib/rancher/rke2/agent",
+        Distribution::Kubeadm | Distribution::Talos => "/var/lib/containerd",
     }
-    Mend::Run { host: host.clone(), title: "take away unused images and old logs".into(), commands }
+}
+
+/// So much of old logs stays.
+const LOGS: f64 = 200.0 * 1024.0 * 1024.0;
+
+/// What `journalctl --disk-usage` says, in bytes: `Archived and active journals take up 3.8G in the file system.`
+fn journals(papers: &Papers) -> f64 {
+    let word = papers.lines("journal-size").find_map(|line| line.split_once("take up ")?.1.split_whitespace().next());
+    let Some((number, unit)) = word.and_then(|word| word.split_at_checked(word.len().saturating_sub(1))) else {
+        return 0.0;
+    };
+    let power = ["B", "K", "M", "G", "T"].iter().position(|it| *it == unit);
+    power.and_then(|power| Some(number.parse::<f64>().ok()? * 1024_f64.powi(power.try_into().ok()?))).unwrap_or(0.0)
+}
+
+/// What makes room. Old logs may go by themselves; images may not, for those that came without a registry never come back, and
+/// kubelet takes unused ones away itself from 85 percent on.
+/// <https://kubernetes.io/docs/concepts/architecture/garbage-collection/#container-image-lifecycle>
+fn room(case: &Case<'_>, host: &NodeName, papers: &Papers, mount: &str, found: Finding) -> Finding {
+    let all = filesystems(papers, "df");
+    if holds(&all, "/var/log/journal") == Some(mount) && journals(papers) > 2.0 * LOGS {
+        let commands = vec![vec!["journalctl".into(), "--vacuum-size=200M".into()]];
+        let shown = papers.lines("journal-size").map(str::to_string).collect::<Vec<_>>();
+        let mend = Mend::Run { host: host.clone(), title: "take away old logs".into(), commands };
+        return found.shown(shown).mended([mend]);
+    }
+    let mut words = vec![format!("on {host}: du -xh --max-depth=3 {mount} | sort -h | tail -n 20")];
+    if case.is_member(host) && holds(&all, store(case)) == Some(mount) {
+        let crictl = match case.kubernetes_unit(host) {
+            "kubelet.service" => "crictl",
+            "k3s.service" | "k3s-agent.service" => "k3s crictl",
+            // RKE2 puts its crictl beside its data and leaves its configuration there (docs.rke2.io/reference/cli_tools).
+            _ => "/var/lib/rancher/rke2/bin/crictl --config /var/lib/rancher/rke2/agent/etc/crictl.yaml",
+        };
+        words.push(format!(
+            "unused images go too, and those that came without a registry never come back: {crictl} rmi --prune"
+        ));
+    }
+    words.push("or give the machine a larger disk".into());
+    found.by_hand(words)
 }
 
 fn full(case: &Case<'_>, paper: &str, what: &str) -> Vec<Finding> {
     let found = case.hosts().flat_map(|(name, papers)| {
-        let full = filesystems(papers, paper).into_iter().filter(|(_, percent, _)| *percent >= NEARLY_FULL);
+        let all = filesystems(papers, paper);
+        let full = all.clone().into_iter().filter(|(_, percent, _)| *percent >= NEARLY_FULL);
         full.map(move |(mount, percent, line)| {
             let cause = format!("{what} of {mount} are used to {percent} %");
-            let found = match percent >= FULL {
+            // A disk of data is somebody's own matter.
+            let ours = needed(case).iter().any(|path| holds(&all, path) == Some(mount));
+            let found = match percent >= FULL && ours {
                 true => Finding::sick(Place::host(name), cause),
                 false => Finding::risk(Place::host(name), cause),
             };
             let lines = told(papers, "log", &["no space left on device", "No space left on device"]);
-            found.shown([line]).shown(lines).mended([room(case, name)])
+            room(case, name, papers, mount, found.shown([line]).shown(lines))
         })
     });
     found.collect()

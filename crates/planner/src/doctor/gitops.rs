@@ -8,6 +8,9 @@ use serde_json::Value;
 use super::case::Case;
 use super::objects::Object as _;
 
+/// The part of a plan that waits for applications.
+const ARGOCD: &str = "argocd";
+
 fn place(kind: &str, object: &Value) -> Place {
     let namespace = Some(object.namespace()).filter(|it| !it.is_empty());
     Place { kind: kind.into(), namespace: namespace.map(Into::into), name: object.name().into(), node: None }
@@ -41,7 +44,7 @@ pub(super) fn eof(case: &Case<'_>) -> Vec<Finding> {
             .shown(hit.iter().take(3).map(|(it, words)| format!("{}: {words}", it.name())));
     vec![match case.desired.applications.is_some() {
         // A run that waits for applications starts the repo-server anew itself.
-        true => found.applied(Vec::<String>::new()),
+        true => found.applied([ARGOCD]),
         false => found.by_hand([format!(
             "kubectl -n {namespace} rollout restart deployment -l app.kubernetes.io/name=argocd-repo-server"
         )]),
@@ -72,7 +75,7 @@ pub(super) fn namespaces(case: &Case<'_>) -> Vec<Finding> {
         let found = Finding::sick(place, "it is not there, and somebody wants to put objects into it")
             .shown(lines.into_iter().take(3));
         match case.desired.applications.is_some() {
-            true => found.applied(Vec::<String>::new()),
+            true => found.applied([ARGOCD]),
             false => found.by_hand([
                 "in the application: spec.syncPolicy.syncOptions: [CreateNamespace=true]".to_string(),
                 format!("or now: kubectl create namespace {name}; `namespaces` of the spec keeps it"),

@@ -1,5 +1,7 @@
 //! Which findings are causes, and which only follow from another one.
 
+use std::collections::BTreeMap;
+
 use kubewright_model::doctor::{Cause, Finding, Gravity};
 
 /// Where a consequence is found of a cause that is found somewhere.
@@ -208,6 +210,32 @@ fn is_in(reach: Reach, cause: &Finding, effect: &Finding) -> bool {
     }
 }
 
+/// Whether anything that one check finds may follow from what another one finds.
+fn may_explain(one: &str, other: &str) -> bool {
+    let by_rule = RULES.iter().any(|(check, _, effects)| *check == one && effects.contains(&other));
+    let of_pod = PODS.contains(&one) && (OF_PODS.contains(&other) || OF_WORKLOADS.contains(&other));
+    one != other && (by_rule || of_pod)
+}
+
+/// For each finding the first one that it follows from. Only those of checks that may be its cause are held against it: where a
+/// large cluster is sick, there are thousands.
+fn parents(found: &[Finding]) -> Vec<Option<usize>> {
+    let mut of_check: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+    for (at, finding) in found.iter().enumerate() {
+        of_check.entry(&finding.check).or_default().push(at);
+    }
+    let mut causes: BTreeMap<&str, Vec<&Vec<usize>>> = BTreeMap::new();
+    for effect in of_check.keys() {
+        let may = of_check.iter().filter(|(check, _)| may_explain(check, effect)).map(|(_, all)| all);
+        causes.insert(effect, may.collect());
+    }
+    let parent = |effect: &Finding| {
+        let each = causes.get(effect.check.as_str()).into_iter().flatten();
+        each.filter_map(|all| all.iter().copied().find(|cause| explains(&found[*cause], effect))).min()
+    };
+    found.iter().map(parent).collect()
+}
+
 /// Whether an effect follows from a cause.
 fn explains(cause: &Finding, effect: &Finding) -> bool {
     let (one, other) = (cause.check.as_str(), effect.check.as_str());
@@ -226,7 +254,7 @@ fn explains(cause: &Finding, effect: &Finding) -> bool {
 }
 
 /// They still work by themselves, and what follows from them does not.
-const HARMLESS_ALONE: [&str; 2] = ["etcd-slow-disk", "node-cordoned"];
+const HARMLESS_ALONE: [&str; 3] = ["etcd-slow-disk", "node-cordoned", "out-of-memory"];
 
 /// How near to the ground a check of pods is: the nearer one is the cause.
 fn rank(check: &str) -> usize {
@@ -235,9 +263,7 @@ fn rank(check: &str) -> usize {
 
 /// Findings as causes with their consequences; those first that are sick, then those from the ground up.
 pub(super) fn grouped(found: Vec<Finding>) -> Vec<Cause> {
-    let parents: Vec<Option<usize>> = (0..found.len())
-        .map(|effect| (0..found.len()).find(|cause| *cause != effect && explains(&found[*cause], &found[effect])))
-        .collect();
+    let parents = parents(&found);
     let root = |of: usize| {
         let (mut at, mut steps) = (of, 0);
         while let Some(parent) = parents[at] {
@@ -250,12 +276,14 @@ pub(super) fn grouped(found: Vec<Finding>) -> Vec<Cause> {
         at
     };
     let roots: Vec<usize> = (0..found.len()).map(root).collect();
-    let mut causes: Vec<Cause> = Vec::new();
-    for (at, finding) in found.iter().enumerate().filter(|(at, _)| roots[*at] == *at) {
-        let consequences = found.iter().enumerate().filter(|(other, _)| *other != at && roots[*other] == at);
-        let consequences = consequences.map(|(_, it)| it.clone()).collect();
-        causes.push(Cause { finding: finding.clone(), consequences });
+    let mut consequences: BTreeMap<usize, Vec<Finding>> = BTreeMap::new();
+    for (at, finding) in found.iter().enumerate().filter(|(at, _)| roots[*at] != *at) {
+        consequences.entry(roots[at]).or_default().push(finding.clone());
     }
+    let own = found.into_iter().enumerate().filter(|(at, _)| roots[*at] == *at);
+    let mut causes: Vec<Cause> = own
+        .map(|(at, finding)| Cause { finding, consequences: consequences.remove(&at).unwrap_or_default() })
+        .collect();
     causes.sort_by_key(|cause| (cause.finding.gravity, cause.finding.layer()));
     causes
 }

@@ -39,12 +39,10 @@ fn waiting<'a>(case: &Case<'a>) -> Vec<(&'a Value, Container<'a>, String)> {
 }
 
 /// The events of an object.
-pub(super) fn events<'a>(case: &Case<'a>, object: &Value) -> impl Iterator<Item = &'a Value> {
-    let (namespace, name) = (object.namespace().to_string(), object.name().to_string());
-    case.list("events").iter().filter(move |event| {
-        event.text("/involvedObject/name") == name
-            && (event.text("/involvedObject/namespace") == namespace || namespace.is_empty())
-    })
+pub(super) fn events<'a, 'c>(case: &'c Case<'a>, object: &Value) -> impl Iterator<Item = &'a Value> + use<'a, 'c> {
+    let namespace = object.namespace().to_string();
+    let its = case.events_of(object.name()).iter().copied();
+    its.filter(move |event| namespace.is_empty() || event.text("/involvedObject/namespace") == namespace)
 }
 
 /// The words by which registries and runtimes say why, from the narrowest on: the first that fits is the cause.

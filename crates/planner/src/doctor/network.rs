@@ -8,6 +8,7 @@ use kubewright_model::spec::kubernetes::Distribution;
 use serde_json::Value;
 
 use super::case::{Case, told};
+use super::firewall::lets_in;
 use super::objects::{self, Object as _};
 
 /// VXLAN's port in Flannel, Canal and Cilium on Linux.
@@ -16,27 +17,48 @@ const VXLAN: u16 = 8472;
 /// A packet of VXLAN over IPv4 has so many bytes around the inner one.
 const WRAPPED: u64 = 50;
 
-fn json(papers: &Papers, paper: &str) -> Vec<Value> {
-    papers.text(paper).and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
-}
-
-/// Links of `ip -j link`: their names with their MTU.
+/// Links of a host with their MTU, as /sys/class/net tells them: `eth0 1500`.
 fn links(papers: &Papers) -> BTreeMap<String, u64> {
-    let link = |link: &Value| Some((link.get("ifname")?.as_str()?.to_string(), link.get("mtu")?.as_u64()?));
-    json(papers, "links").iter().filter_map(link).collect()
+    let link =
+        |line: &str| line.split_once(' ').and_then(|(name, mtu)| Some((name.to_string(), mtu.trim().parse().ok()?)));
+    papers.lines("links").filter_map(link).collect()
 }
 
-/// The link of the default route, by `ip -j route`.
+/// The link of a default route of `ip -o route show default`; of several next hops the first.
 fn outside(papers: &Papers) -> Option<String> {
-    let routes = json(papers, "routes");
-    let default = routes.iter().find(|route| route.get("dst").and_then(Value::as_str) == Some("default"))?;
-    Some(default.get("dev")?.as_str()?.to_string())
+    let default = |paper| papers.lines(paper).find(|line| line.starts_with("default"));
+    let mut words = default("routes").or_else(|| default("routes6"))?.split_whitespace();
+    words.by_ref().find(|word| *word == "dev").and_then(|_| words.next()).map(str::to_string)
+}
+
+/// The link on which a host has an address, by `ip -o addr`.
+fn with_address(papers: &Papers, address: &str) -> Option<String> {
+    addresses(papers).find(|(_, it)| it.split('/').next() == Some(address)).map(|(link, _)| link.to_string())
+}
+
+/// Addresses of a host, each with its link and its prefix: `2: eth0    inet 10.0.0.5/24 brd … scope global eth0`.
+fn addresses(papers: &Papers) -> impl Iterator<Item = (&str, &str)> {
+    papers.lines("addresses").filter_map(|line| {
+        let mut words = line.split_whitespace().skip(1);
+        let link = words.next()?;
+        words.next().filter(|family| family.starts_with("inet"))?;
+        Some((link.split('@').next().unwrap_or(link), words.next()?))
+    })
+}
+
+/// The link by which packets between nodes go: the one with the node's address, else that of the default route.
+fn between(case: &Case<'_>, name: &NodeName, papers: &Papers) -> Option<String> {
+    let node = case.list("nodes").iter().find(|node| node.name() == name.as_str());
+    let its = node.into_iter().flat_map(|node| node.each("/status/addresses"));
+    let internal = its.filter(|it| it.text("/type") == "InternalIP").map(|it| it.text("/address"));
+    let by_address: Option<String> = internal.filter_map(|address| with_address(papers, address)).next();
+    by_address.or_else(|| outside(papers))
 }
 
 pub(super) fn mtu(case: &Case<'_>) -> Vec<Finding> {
     let found = case.hosts().filter_map(|(name, papers)| {
         let links = links(papers);
-        let (outer, inner) = (outside(papers)?, ["flannel.1", "cilium_vxlan", "vxlan.calico"]);
+        let (outer, inner) = (between(case, name, papers)?, ["flannel.1", "cilium_vxlan", "vxlan.calico"]);
         let outer_mtu = *links.get(&outer)?;
         let (link, mtu) = inner.iter().find_map(|link| Some((*link, *links.get(*link)?)))?;
         // Cilium's device keeps the outer MTU, and its routes have the right one.
@@ -52,47 +74,6 @@ pub(super) fn mtu(case: &Case<'_>) -> Vec<Finding> {
         })
     });
     found.collect()
-}
-
-/// Whether a firewall on a host lets a port in: none where it has none, or where its rules are not to be judged.
-fn lets_in(papers: &Papers, port: u16, protocol: &str) -> Option<(bool, Vec<String>)> {
-    let wanted = format!("{port}/{protocol}");
-    let names = |line: &&str| {
-        line.split_whitespace().any(|word| word == wanted || word == port.to_string())
-            || (line.contains("--dport") && line.contains(&format!("--dport {port} ")))
-    };
-    let lines: Vec<&str> = papers.lines("firewall").map(str::trim).collect();
-    let ufw = lines.contains(&"Status: active");
-    let firewalld = lines.iter().any(|line| line.starts_with("ports:"));
-    let drops = lines.iter().any(|line| *line == "-P INPUT DROP" || *line == "-P INPUT REJECT");
-    if !ufw && !firewalld && !drops {
-        return None;
-    }
-    // A chain that somebody else has made may let it in; nobody judges that by its name.
-    const KNOWN: [&str; 6] = ["ACCEPT", "DROP", "REJECT", "KUBE-", "FLANNEL-", "CILIUM_"];
-    let strange = |line: &&str| {
-        let to = line.strip_prefix("-A INPUT").and_then(|rest| rest.split("-j ").nth(1));
-        to.is_some_and(|to| !KNOWN.iter().any(|known| to.starts_with(known)))
-    };
-    if drops && !ufw && !firewalld && lines.iter().any(strange) {
-        return None;
-    }
-    // Whoever is let in by his address, or by everything, is let in.
-    let open = lines.iter().any(|line| {
-        names(line)
-            || (ufw && line.contains("ALLOW") && line.starts_with("Anywhere"))
-            || (firewalld && line.starts_with("target: ACCEPT"))
-            || (ufw && line.starts_with("Default: allow (incoming)"))
-            || (drops && !ufw && *line == "-A INPUT -j ACCEPT")
-            || (line.starts_with("-A INPUT -s ") && line.ends_with("-j ACCEPT") && !line.contains("--dport"))
-    });
-    let shown = lines.iter().filter(|line| {
-        line.starts_with("Status:")
-            || line.starts_with("Default:")
-            || line.starts_with("ports:")
-            || line.starts_with("-P INPUT")
-    });
-    Some((open, shown.map(ToString::to_string).collect()))
 }
 
 fn opened(host: &NodeName, port: u16, protocol: &str) -> [String; 2] {
@@ -165,11 +146,13 @@ pub(super) fn api_silent(case: &Case<'_>) -> Vec<Finding> {
 }
 
 pub(super) fn route(case: &Case<'_>) -> Vec<Finding> {
-    let hosts = case.hosts().filter(|(_, papers)| papers.text("routes").is_some() && outside(papers).is_none());
+    // A program that has failed has said nothing of routes.
+    let told = |papers: &Papers| ["routes", "routes6"].iter().all(|paper| papers.status(paper) == Some(0));
+    let hosts = case.hosts().filter(|(_, papers)| told(papers) && outside(papers).is_none());
     hosts
-        .map(|(name, papers)| {
+        .map(|(name, _)| {
             Finding::sick(Place::host(name), "it has no default route")
-                .shown([format!("ip -j route: {}", papers.text("routes").unwrap_or_default().trim())])
+                .shown(["ip route show default: nothing, and with -6 neither"])
                 .by_hand([
                     format!("on {name}: ip route add default via GATEWAY, and in the network's configuration"),
                     "`network.gateway` of the spec gives it to machines that it makes".into(),
@@ -178,22 +161,19 @@ pub(super) fn route(case: &Case<'_>) -> Vec<Finding> {
         .collect()
 }
 
-/// Addresses of `ip -j addr` that other hosts see.
-fn addresses(papers: &Papers) -> Vec<String> {
-    let links = json(papers, "addresses");
+/// Addresses that other hosts see.
+fn own(papers: &Papers) -> Vec<String> {
     let Some(outer) = outside(papers) else { return Vec::new() };
-    let ours = links.iter().filter(|link| link.get("ifname").and_then(Value::as_str) == Some(&outer));
-    let all = ours.flat_map(|link| link.get("addr_info").and_then(Value::as_array).into_iter().flatten());
-    let global = all.filter(|it| it.get("scope").and_then(Value::as_str) == Some("global"));
+    let ours = addresses(papers).filter(|(link, _)| *link == outer);
     // Addresses that are handed on have a whole prefix: a balancer's floating one.
-    let own = global.filter(|it| !matches!(it.get("prefixlen").and_then(Value::as_u64), Some(32 | 128)));
-    own.filter_map(|it| it.get("local")?.as_str().map(str::to_string)).collect()
+    let own = ours.filter_map(|(_, it)| it.split_once('/').filter(|(_, prefix)| !["32", "128"].contains(prefix)));
+    own.map(|(address, _)| address.to_string()).collect()
 }
 
 pub(super) fn twice(case: &Case<'_>) -> Vec<Finding> {
     let mut by: BTreeMap<String, Vec<&NodeName>> = BTreeMap::new();
     for (name, papers) in case.hosts() {
-        addresses(papers).into_iter().for_each(|address| by.entry(address).or_default().push(name));
+        own(papers).into_iter().for_each(|address| by.entry(address).or_default().push(name));
     }
     let found = by.into_iter().filter(|(_, hosts)| hosts.len() > 1).map(|(address, hosts)| {
         let names: Vec<&str> = hosts.iter().map(|host| host.as_str()).collect();
@@ -206,7 +186,11 @@ pub(super) fn twice(case: &Case<'_>) -> Vec<Finding> {
 
 /// Servers that a file in the form of resolv.conf names.
 fn servers<'a>(papers: &'a Papers, paper: &str) -> Vec<&'a str> {
-    papers.lines(paper).filter_map(|line| line.trim().strip_prefix("nameserver ")).map(str::trim).collect()
+    let server = |line: &'a str| {
+        let mut words = line.split_whitespace();
+        words.next().filter(|word| *word == "nameserver").and_then(|_| words.next())
+    };
+    papers.lines(paper).filter_map(server).collect()
 }
 
 pub(super) fn no_servers(case: &Case<'_>) -> Vec<Finding> {

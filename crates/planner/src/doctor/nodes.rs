@@ -1,12 +1,14 @@
 //! Kubernetes' nodes.
 
+use kubewright_model::desired::DesiredRelease;
 use kubewright_model::doctor::{Finding, Mend, Place};
 use kubewright_model::observed::{CORDONED, Seen};
 use kubewright_model::spec::kubernetes::Distribution;
 use serde_json::Value;
 
-use super::case::Case;
+use super::case::{Case, chosen};
 use super::objects::{self, Object as _};
+use super::releases::PLUG_INS;
 
 /// kubelet's words where no plug-in has written its configuration.
 const NO_CNI: [&str; 2] = ["cni plugin not initialized", "NetworkPluginNotReady"];
@@ -44,14 +46,18 @@ pub(super) fn no_cni(case: &Case<'_>) -> Vec<Finding> {
     let found = case.list("nodes").iter().filter(|node| has_no_cni(node)).map(|node| {
         let found = Finding::sick(Place::node(node.name()), "it has no network plug-in")
             .shown(node.condition("Ready").map(line));
-        // The plug-in of K3s is in its own process; others are releases and objects of the spec.
-        match case.distribution() {
-            Distribution::K3s => found.by_hand([format!(
+        // The plug-ins of K3s and RKE2 are their own matter; others are releases of the spec.
+        let release = |it: &&DesiredRelease| PLUG_INS.iter().any(|plug_in| it.name.as_str().contains(plug_in));
+        match (case.distribution(), case.desired.releases.iter().find(release)) {
+            (_, Some(release)) => found.applied([chosen(release)]),
+            (Distribution::K3s, None) => found.by_hand([format!(
                 "on {}: journalctl -u {} | grep -i flannel",
                 node.name(),
                 case.kubernetes_unit(&node.name().into())
             )]),
-            _ => found.applied(Vec::<String>::new()),
+            (_, None) => found.by_hand([
+                "kubectl -n kube-system get pods -o wide: is there one of a network plug-in on it, and does it run?",
+            ]),
         }
     });
     found.collect()
@@ -117,17 +123,17 @@ pub(super) fn tainted(case: &Case<'_>) -> Vec<Finding> {
             let program = PASSING.iter().find(|(key, _)| it.text("/key") == *key).map_or("", |(_, program)| program);
             let words = format!("the taint {} is still on it", taint(it));
             let finding = Finding::sick(Place::node(node.name()), words).shown([format!("spec.taints: {}", taint(it))]);
-            let comes = |release: &str| case.desired.releases.iter().any(|it| it.name.as_str().contains(release));
-            found.push(match (program, runs(program)) {
-                ("", _) => finding.by_hand([format!(
+            let comes = |release: &str| case.desired.releases.iter().find(|it| it.name.as_str().contains(release));
+            found.push(match (program, runs(program), comes(program)) {
+                ("", ..) => finding.by_hand([format!(
                     "when the node is sound again: kubectl taint nodes {} {}-",
                     node.name(),
                     it.text("/key")
                 )]),
                 // It runs and takes its taint not away on a node that it serves: it was there before the plug-in's own start.
-                (_, true) => finding.mended([Mend::Untaint { node: node.name().into(), taints: vec![taint(it)] }]),
-                (program, false) if comes(program) => finding.applied(Vec::<String>::new()),
-                (program, false) => finding.by_hand([format!(
+                (_, true, _) => finding.mended([Mend::Untaint { node: node.name().into(), taints: vec![taint(it)] }]),
+                (_, false, Some(release)) => finding.applied([chosen(release)]),
+                (program, false, None) => finding.by_hand([format!(
                     "no pod of {program} runs that would take it away: install it, or kubectl taint nodes {} {}-",
                     node.name(),
                     it.text("/key")

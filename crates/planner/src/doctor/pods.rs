@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use kubewright_model::doctor::{Finding, Place};
+use kubewright_model::object::Manifest;
 use serde_json::Value;
 
 use super::case::Case;
@@ -11,6 +12,9 @@ use super::objects::{self, Object as _};
 
 /// A pod that was told to go has at least so long; a drain gives no more either.
 const GOING: u64 = 10 * 60;
+
+/// A container that was killed so long ago and has run since has found what it needs.
+const LATELY: u64 = 60 * 60;
 
 fn describe(pod: &Value) -> String {
     format!("kubectl -n {} describe pod {}", pod.namespace(), pod.name())
@@ -40,8 +44,16 @@ pub(super) fn memory(case: &Case<'_>) -> Vec<Finding> {
             let name = it.spec.text("/name");
             let limit = it.spec.text("/resources/limits/memory");
             let limit = if limit.is_empty() { "no limit of its own" } else { limit };
+            // The word stays until it ends the next time, and it may run well since.
+            let at = it.status.text("/lastState/terminated/finishedAt");
+            let long_ago = objects::moment(at).is_some_and(|at| case.evidence.now.saturating_sub(at) > LATELY);
+            let runs = it.status.pointer("/state/running").is_some();
+            let killed = match runs && long_ago {
+                true => Finding::risk(place(pod), format!("{name} was killed for its memory at {at}, and runs since")),
+                false => Finding::sick(place(pod), format!("{name} was killed for its memory")),
+            };
             found.push(
-                Finding::sick(place(pod), format!("{name} was killed for its memory"))
+                killed
                     .shown([format!(
                         "lastState: OOMKilled, restarts: {}, limits.memory: {limit}",
                         it.status.count("/restartCount")
@@ -180,12 +192,12 @@ fn lacks(case: &Case<'_>, kind: &str) -> Vec<(Place, String, String, String)> {
 
 pub(super) fn secrets(case: &Case<'_>) -> Vec<Finding> {
     let found = lacks(case, "secret").into_iter().map(|(place, namespace, name, said)| {
-        let ours = case.desired.objects.iter().flat_map(|group| &group.manifests).filter_map(|it| it.id().ok());
-        let ours = ours.filter(|id| id.kind == "Secret").any(|id| id.name.as_str() == name);
+        let ours = |it: &Manifest| it.id().is_ok_and(|id| id.kind == "Secret" && id.name.as_str() == name);
+        let group = case.desired.objects.iter().find(|group| group.manifests.iter().any(ours));
         let found = Finding::sick(place, format!("the Secret {namespace}/{name} is not there")).shown([said]);
-        match ours {
-            true => found.applied(Vec::<String>::new()),
-            false => found.by_hand([
+        match group {
+            Some(group) => found.applied([format!("objects/{}", group.name)]),
+            None => found.by_hand([
                 "keep it in the spec, so that a rebuild brings it too: `manifests`, with its values from `kubewright secrets`".to_string(),
                 format!("or now: kubectl -n {namespace} create secret generic {name} --from-literal=KEY=VALUE"),
             ]),

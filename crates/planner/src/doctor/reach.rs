@@ -85,10 +85,13 @@ pub(super) fn no_class(case: &Case<'_>) -> Vec<Finding> {
     let default = classes.iter().any(|it| {
         it.pointer("/metadata/annotations").and_then(|it| it.get(DEFAULT)).and_then(Value::as_str) == Some("true")
     });
+    let serves = case.list("pods").iter().any(|pod| is_controller(pod) && objects::is_ready(pod));
     let found = case.list("ingresses").iter().filter(|_| case.has("ingressclasses")).filter_map(|it| {
+        // The old way needs no object: controllers compare its text with their own.
         let old = it.pointer("/metadata/annotations").and_then(|it| it.get("kubernetes.io/ingress.class")).and_then(Value::as_str);
-        let named = it.pointer("/spec/ingressClassName").and_then(Value::as_str).or(old);
+        let named = it.pointer("/spec/ingressClassName").and_then(Value::as_str);
         let cause = match named {
+            None if old.is_some() => return None,
             Some(name) if !classes.iter().any(|class| class.name() == name) => format!("no controller has its class {name}"),
             None if !default => "it names no class, and none is the default".to_string(),
             _ => return None,
@@ -96,7 +99,10 @@ pub(super) fn no_class(case: &Case<'_>) -> Vec<Finding> {
         let names: Vec<&str> = classes.iter().map(|class| class.name()).collect();
         let all = if names.is_empty() { "none".to_string() } else { names.join(", ") };
         let name = names.first().copied().unwrap_or("CLASS");
-        Some(Finding::sick(place("Ingress", it), cause).shown([format!("ingress classes: {all}")]).by_hand([format!(
+        // ingress-nginx with `watchIngressWithoutClass`, and Traefik without a class of its own, take it all the same.
+        let taken = named.is_none() && serves;
+        let found = if taken { Finding::risk(place("Ingress", it), cause) } else { Finding::sick(place("Ingress", it), cause) };
+        Some(found.shown([format!("ingress classes: {all}")]).by_hand([format!(
             "kubectl -n {} patch ingress {} --type merge -p '{{\"spec\":{{\"ingressClassName\":\"{name}\"}}}}'; `ingress` of the spec brings a controller",
             it.namespace(),
             it.name()
@@ -108,13 +114,14 @@ pub(super) fn no_class(case: &Case<'_>) -> Vec<Finding> {
 /// Controllers by the labels that their charts put on them.
 const CONTROLLERS: [&str; 4] = ["traefik", "ingress-nginx", "rke2-ingress-nginx", "haproxy-ingress"];
 
+fn is_controller(pod: &Value) -> bool {
+    pod.label("app.kubernetes.io/name").is_some_and(|name| CONTROLLERS.contains(&name))
+        && !objects::is_done(pod)
+        && !pod.each("/metadata/ownerReferences").iter().any(|it| it.text("/kind") == "Job")
+}
+
 pub(super) fn controller(case: &Case<'_>) -> Vec<Finding> {
-    let of = |pod: &&Value| {
-        pod.label("app.kubernetes.io/name").is_some_and(|name| CONTROLLERS.contains(&name))
-            && !objects::is_done(pod)
-            && !pod.each("/metadata/ownerReferences").iter().any(|it| it.text("/kind") == "Job")
-    };
-    let pods: Vec<&Value> = case.list("pods").iter().filter(of).collect();
+    let pods: Vec<&Value> = case.list("pods").iter().filter(|pod| is_controller(pod)).collect();
     if pods.is_empty() || pods.iter().any(|pod| objects::is_ready(pod)) || case.list("ingresses").is_empty() {
         return Vec::new();
     }
@@ -174,14 +181,29 @@ pub(super) fn no_service(case: &Case<'_>) -> Vec<Finding> {
 
 fn selected<'a>(case: &Case<'a>, service: &Value) -> Vec<&'a Value> {
     let Some(selector) = service.pointer("/spec/selector") else { return Vec::new() };
-    let pods = case.list("pods").iter().filter(|pod| pod.namespace() == service.namespace());
+    let pods = case.pods_in(service.namespace()).iter().copied();
     pods.filter(|pod| objects::selects(selector, pod.pointer("/metadata/labels"))).collect()
+}
+
+/// Services that somebody comes in by or asks: by their type, an ingress, a webhook or a part of the API.
+fn asked<'a>(case: &Case<'a>) -> BTreeSet<(&'a str, &'a str)> {
+    let by_type =
+        case.list("services").iter().filter(|it| matches!(it.text("/spec/type"), "LoadBalancer" | "NodePort"));
+    let ingresses = case.list("ingresses").iter();
+    let ingresses = ingresses.flat_map(|it| backends(it).into_iter().map(|(name, _)| (it.namespace(), name)));
+    let hooks = ["validatingwebhookconfigurations", "mutatingwebhookconfigurations"].into_iter();
+    let hooks = hooks.flat_map(|kind| case.list(kind)).flat_map(|it| it.each("/webhooks"));
+    let hooks = hooks.map(|it| (it.text("/clientConfig/service/namespace"), it.text("/clientConfig/service/name")));
+    let parts = case.list("apiservices").iter();
+    let parts = parts.map(|it| (it.text("/spec/service/namespace"), it.text("/spec/service/name")));
+    by_type.map(|it| (it.namespace(), it.name())).chain(ingresses).chain(hooks).chain(parts).collect()
 }
 
 pub(super) fn no_endpoints(case: &Case<'_>) -> Vec<Finding> {
     let has_selector =
         |it: &&Value| it.pointer("/spec/selector").and_then(Value::as_object).is_some_and(|it| !it.is_empty());
     let services = case.list("services").iter().filter(|it| case.has("endpointslices") && has_selector(it));
+    let asked = asked(case);
     let dead = services.filter(|it| !answers(case, it.namespace(), it.name()));
     // A workload that is scaled to nothing is meant so.
     let found = dead.filter_map(|service| {
@@ -204,7 +226,12 @@ pub(super) fn no_endpoints(case: &Case<'_>) -> Vec<Finding> {
                     pods.iter().take(4).map(|pod| format!("{}: {}", pod.name(), objects::state(pod))).collect(),
                 ),
             };
-            Finding::sick(place("Service", service), cause).shown(lines).by_hand([
+            // One that nobody comes in by may be meant so: of a job, of who leads just now, of a part that is turned off.
+            let found = match asked.contains(&(service.namespace(), service.name())) || !pods.is_empty() {
+                true => Finding::sick(place("Service", service), cause),
+                false => Finding::risk(place("Service", service), cause),
+            };
+            found.shown(lines).by_hand([
                 format!("kubectl -n {} get pods --show-labels", service.namespace()),
                 format!("kubectl -n {} describe service {}", service.namespace(), service.name()),
             ])
@@ -213,23 +240,27 @@ pub(super) fn no_endpoints(case: &Case<'_>) -> Vec<Finding> {
     found.collect()
 }
 
+/// The ports of a pod's containers, and of those that run beside them although they begin before.
+/// <https://kubernetes.io/docs/concepts/workloads/pods/sidecar-containers/>
+fn container_ports(pod: &Value) -> impl Iterator<Item = &Value> {
+    let beside = pod.each("/spec/initContainers").iter().filter(|it| it.text("/restartPolicy") == "Always");
+    pod.each("/spec/containers").iter().chain(beside).flat_map(|it| it.each("/ports"))
+}
+
 /// A port that is told by its name has to be one of a container; a number reaches the pod whether it is told there or not.
 pub(super) fn wrong_port(case: &Case<'_>) -> Vec<Finding> {
     let mut found = Vec::new();
-    for service in case.list("services") {
+    let named = |service: &&Value| service.each("/spec/ports").iter().any(|port| !port.text("/targetPort").is_empty());
+    for service in case.list("services").iter().filter(named) {
         let pods = selected(case, service);
         for port in service.each("/spec/ports") {
             let name = port.text("/targetPort");
-            let has = |pod: &&&Value| {
-                pod.each("/spec/containers").iter().flat_map(|it| it.each("/ports")).any(|it| it.text("/name") == name)
-            };
-            let Some(pod) = pods.first().filter(|pod| !name.is_empty() && !pods.iter().any(|it| has(&it)) && !has(pod))
-            else {
+            let has = |pod: &&Value| container_ports(pod).any(|it| it.text("/name") == name);
+            let Some(pod) = pods.first().filter(|_| !name.is_empty() && !pods.iter().any(|it| has(it))) else {
                 continue;
             };
-            let names = pod.each("/spec/containers").iter().flat_map(|it| it.each("/ports"));
             let names: Vec<String> =
-                names.map(|it| format!("{}={}", it.text("/name"), it.count("/containerPort"))).collect();
+                container_ports(pod).map(|it| format!("{}={}", it.text("/name"), it.count("/containerPort"))).collect();
             found.push(
                 Finding::sick(
                     place("Service", service),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use kubewright_model::doctor::{Finding, Place};
 use serde_json::Value;
 
-use super::case::Case;
+use super::case::{Case, chosen};
 use super::objects::{self, Object as _};
 
 /// One `helm` may be at work just now; it gives up after this long by itself.
@@ -57,7 +57,7 @@ fn told(case: &Case<'_>, record: &Value, found: Finding) -> Finding {
     let (name, namespace) = (record.label("name").unwrap_or_default(), record.namespace());
     let found = found.shown([shown(record)]);
     match case.desired.releases.iter().find(|it| is_ours(case, record) && it.name.as_str() == name) {
-        Some(release) => found.applied([release.part.clone()]),
+        Some(release) => found.applied([chosen(release)]),
         None => found
             .by_hand([format!("helm -n {namespace} history {name}"), format!("helm -n {namespace} rollback {name}")]),
     }
@@ -77,7 +77,7 @@ pub(super) fn failed(case: &Case<'_>) -> Vec<Finding> {
 }
 
 /// Plug-ins whose removal cuts whoever removes them off.
-const PLUG_INS: [&str; 4] = ["cilium", "calico", "tigera-operator", "flannel"];
+pub(super) const PLUG_INS: [&str; 4] = ["cilium", "calico", "tigera-operator", "flannel"];
 
 pub(super) fn blocks(case: &Case<'_>) -> Vec<Finding> {
     let going = newest(case).into_iter().filter(|it| status(it) == "uninstalling");

@@ -1,5 +1,6 @@
 //! The system of a host: its units and its packages.
 
+use kubewright_model::desired::Body;
 use kubewright_model::doctor::{Finding, Mend, Papers, Place};
 use kubewright_model::ids::NodeName;
 use kubewright_model::spec::kubernetes::Distribution;
@@ -48,8 +49,8 @@ fn shown(unit: &Unit<'_>) -> Vec<String> {
         .collect()
 }
 
-fn restart(host: &NodeName, unit: &str) -> Mend {
-    Mend::Restart { host: host.clone(), unit: unit.into() }
+fn start(host: &NodeName, unit: &str) -> Mend {
+    Mend::Start { host: host.clone(), unit: unit.into() }
 }
 
 /// The lines of a log that a unit has said.
@@ -75,7 +76,7 @@ pub(super) fn kubernetes(case: &Case<'_>) -> Vec<Finding> {
             Finding::sick(Place::host(name), format!("{id} does not run"))
                 .shown([shown(&unit).join(" ")])
                 .shown(said(papers, id))
-                .mended([restart(name, id)]),
+                .mended([start(name, id)]),
         )
     });
     found.collect()
@@ -123,7 +124,7 @@ pub(super) fn runtime(case: &Case<'_>) -> Vec<Finding> {
             Finding::sick(Place::host(name), "containerd does not run, so kubelet starts nothing")
                 .shown([shown(&unit).join(" ")])
                 .shown(said(papers, "containerd.service"))
-                .mended([restart(name, "containerd.service")])
+                .mended([start(name, "containerd.service")])
         })
     });
     found.collect()
@@ -137,7 +138,7 @@ pub(super) fn haproxy(case: &Case<'_>) -> Vec<Finding> {
             Finding::sick(Place::host(name), "HAProxy does not run, so nobody comes in by this balancer")
                 .shown([shown(&unit).join(" ")])
                 .shown(said(papers, "haproxy.service"))
-                .mended([restart(name, "haproxy.service")])
+                .mended([start(name, "haproxy.service")])
         })
     });
     found.collect()
@@ -146,24 +147,24 @@ pub(super) fn haproxy(case: &Case<'_>) -> Vec<Finding> {
 /// <https://pve.proxmox.com/wiki/Qemu-guest-agent>
 pub(super) fn guest_agent(case: &Case<'_>) -> Vec<Finding> {
     let found = case.hosts().filter_map(|(name, papers)| {
-        let unit = unit(papers, "qemu-guest-agent.service").filter(is_down)?;
+        let machine = case.desired.machine(name).filter(|machine| matches!(*machine.body, Body::Vm(_)));
+        let unit = unit(papers, "qemu-guest-agent.service").filter(|unit| machine.is_some() && is_down(unit))?;
         Some(
             Finding::risk(Place::host(name), "the guest agent does not run")
                 .shown([shown(&unit).join(" ")])
-                .mended([restart(name, "qemu-guest-agent.service")]),
+                .mended([start(name, "qemu-guest-agent.service")]),
         )
     });
     found.collect()
 }
 
-/// Debian's and Ubuntu's packages leave the file (`update-notifier-common`, `unattended-upgrades`).
+/// Debian's, Ubuntu's and openSUSE's packages leave a file; Rocky's and Fedora's `needs-restarting` tells by its end.
 pub(super) fn reboot(case: &Case<'_>) -> Vec<Finding> {
     let found = case.hosts().filter_map(|(name, papers)| {
         let why = papers.text("reboot-required")?;
         Some(Finding::risk(Place::host(name), "packages wait for a restart").shown(why.lines().take(5)).by_hand([
-            format!("kubectl drain {name} --ignore-daemonsets --delete-emptydir-data"),
-            format!("on {name}: reboot"),
-            format!("kubectl uncordon {name}"),
+            format!("kubewright reboot {name}"),
+            "or all that ask for it: kubewright reboot --all --if-needed".into(),
         ]))
     });
     found.collect()

@@ -106,7 +106,10 @@ pub(crate) fn apart<'a>(
     desired: &'a Desired,
     observed: &'a Observed,
 ) -> Vec<(Cow<'a, Plan>, Cow<'a, Desired>, Cow<'a, Observed>)> {
-    let legs = legs(desired, observed, &plan.ask);
+    let legs = match &plan.ask {
+        Ask::Repair(repairs) if repairs.apply.is_some() => legs(desired, observed, &Ask::Apply),
+        ask => legs(desired, observed, ask),
+    };
     let mut rest: &[Step] = &plan.steps;
     let mut seen = Cow::Borrowed(observed);
     let mut found = Vec::new();

@@ -168,9 +168,10 @@ fn each_file_finds_what_it_says() {
         }
         for finding in diagnosis.findings() {
             assert!(!finding.evidence.is_empty(), "{}: {} shows nothing", path.display(), finding.check);
-            if let Repair::ByHand(words) = &finding.repair {
-                assert!(!words.is_empty(), "{}: {} has no repair", path.display(), finding.check);
-            }
+            // An apply of nothing by name would be one of all that the spec says.
+            let (Repair::ByHand(words) | Repair::Apply(words)) = &finding.repair else { continue };
+            let named = !words.is_empty() && words.iter().all(|word| !word.is_empty());
+            assert!(named, "{}: {} has no repair: {words:?}", path.display(), finding.check);
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
@@ -200,6 +201,39 @@ fn every_check_has_a_file_in_which_it_finds_and_each_layer_a_healthy_one() {
     let missing: Vec<&str> = names().filter(|name| !found.contains(*name)).collect();
     assert!(missing.is_empty(), "no file in which these find something: {}", missing.join(", "));
     assert!(healthy >= 4, "there are {healthy} healthy clusters");
+}
+
+/// What `doctor --fix` would do about a file.
+fn repaired(name: &str) -> Vec<String> {
+    let text = fs::read_to_string(folder().join(name)).expect("it is read");
+    let (evidence, desired) = read(Path::new(name), &text);
+    let repairs = diagnose(&evidence, desired).repairs();
+    let apply = repairs.apply.into_iter().map(|words| format!("apply {}", words.join(" ")));
+    repairs.mends.iter().map(ToString::to_string).chain(apply).collect()
+}
+
+#[test]
+fn a_repair_is_no_more_than_what_was_found() {
+    let stopped = [
+        "take away old logs on k8s-worker-1",
+        "start kubelet.service on k8s-worker-1",
+        "start containerd.service on k8s-worker-1",
+    ];
+    assert_eq!(repaired("disk-full-and-stopped.txt"), stopped);
+    assert!(repaired("disk-full.txt").is_empty(), "no images are taken away");
+    let once = ["compact and defragment etcd, member by member, and disarm its alarm on k8s-master-1"];
+    assert_eq!(repaired("etcd-no-space-of-three.txt"), once);
+    assert_eq!(repaired("argocd-repo-server-eof.txt"), ["apply argocd"]);
+    assert_eq!(repaired("swap-on.txt"), ["apply k8s-worker-1"]);
+}
+
+#[test]
+fn a_program_that_was_given_up_has_seen_nothing() {
+    let mut evidence = Evidence { now: 1, ..Evidence::default() };
+    papers(&mut evidence, "k3s-agent-1").papers.insert("dpkg-audit".into(), Paper::Late);
+    let diagnosis = diagnose(&evidence, desired("devboard"));
+    assert!(diagnosis.causes.is_empty(), "{diagnosis:?}");
+    assert!(diagnosis.unseen.iter().any(|it| it.what == "dpkg-audit of host k3s-agent-1"), "{:?}", diagnosis.unseen);
 }
 
 #[test]
