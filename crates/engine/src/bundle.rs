@@ -163,7 +163,7 @@ mod tests {
             "spec": { "containers": [{
                 "name": "web",
                 "args": ["--password", "planted-08", "--api-key=planted-09"],
-                "env": [{ "name": "DB_PASSWORD", "value": "planted-10" }, { "name": "MODE", "value": "kept-mode" }],
+                "env": [{ "name": "DB_PASSWORD", "value": "planted-10" }, { "name": "KEPT_MODE", "value": "planted-18" }],
             }] },
         });
         let secret = json!({ "kind": "Secret", "metadata": { "name": "s" }, "data": { "x": "cGxhbnRlZC0xMQ==" }, "stringData": { "y": "planted-12" } });
@@ -204,7 +204,7 @@ mod tests {
             let at = text.find(planted).map(|at| text[at.saturating_sub(80)..(at + 40).min(text.len())].to_string());
             assert!(at.is_none(), "{planted} is in it: {at:?}");
         }
-        for kept in ["kept-mode", "kept-host", "manifest.json", "hosts/one/log.txt", "cluster/pods.json", "sha256"] {
+        for kept in ["KEPT_MODE", "kept-host", "manifest.json", "hosts/one/log.txt", "cluster/pods.json", "sha256"] {
             assert!(text.contains(kept), "{kept} is not in it");
         }
         assert_eq!(packed.files, 9);

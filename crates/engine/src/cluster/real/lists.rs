@@ -14,8 +14,8 @@ use super::look::{all, all_metadata};
 
 /// Lists that are asked for together.
 const TOGETHER: usize = 8;
-/// Of a kind, so many objects are kept: those of one namespace that has gone wild must not hide the rest.
-const KEPT: usize = 20_000;
+/// So many events are kept, for one that has gone wild makes them without end. Of other kinds, what is left out would not be there.
+const EVENTS: usize = 20_000;
 
 /// A kind.
 #[derive(Clone, Copy)]
@@ -93,7 +93,8 @@ async fn list(client: &Client, Kind { group, version, kind, plural }: Kind) -> L
     let api = Api::<DynamicObject>::all_with(client.clone(), &resource);
     match all(&api, &ListParams::default()).await {
         Ok(items) => {
-            Listed::Items(items.iter().take(KEPT).filter_map(|it| serde_json::to_value(it).ok()).map(lean).collect())
+            let most = if plural == "events" { EVENTS } else { usize::MAX };
+            Listed::Items(items.iter().take(most).filter_map(|it| serde_json::to_value(it).ok()).map(lean).collect())
         }
         Err(kube::Error::Api(status)) if matches!(status.code, 404 | 405) => Listed::NoSuchKind,
         Err(error) => Listed::Unlisted(failed(&format!("list of {plural}"), &error).to_string()),
