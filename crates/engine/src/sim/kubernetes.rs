@@ -277,6 +277,16 @@ impl State {
         (voters().count(), voters().filter(|(name, _)| answers(name)).count())
     }
 
+    /// Whether a server's unit waits for a majority of etcd that is not there.
+    pub(super) fn is_alone(&self, name: &NodeName, unit: &str, now: u64) -> bool {
+        let ours = self.cluster.nodes.get(name).is_some_and(|node| node.unit == unit);
+        let (all, healthy) = self.votes(now);
+        ours && self.cluster.etcd
+            && self.cluster.members.contains_key(name)
+            && healthy <= all / 2
+            && self.machine(name).is_some_and(|machine| machine.notifies(unit))
+    }
+
     /// Why nobody answers at the API; nothing when somebody does.
     pub(super) fn api(&self, now: u64) -> Result<(), String> {
         if !self.cluster.begun {

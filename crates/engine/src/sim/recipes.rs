@@ -143,18 +143,34 @@ impl Ssh {
                 Ok(())
             }
             ["/bin/sh", "-c", script] => self.kubeadm_script(host, recipe, script).await.unwrap_or(Ok(())),
-            ["systemctl", "restart", unit] if recipe.effect == Effect::Mend => {
-                let now = self.centre.now();
-                let tried = self.centre.at_present().restarts(host, unit, now);
-                tried.map_err(|why| did_not_start(host, unit, &why))?;
-                let ran = self.on(host, |machine| machine.runs(unit));
-                self.on(host, |machine| machine.host.units.get_mut(*unit).map(|unit| unit.active = true));
-                self.restarted(host, unit, ran, timing::CHANGE_TIMEOUT).await;
-                Ok(())
+            ["systemctl", "restart", unit] if recipe.effect == Effect::Mend => self.mends(host, unit, true).await,
+            ["systemctl", "start", "--no-block", unit] if recipe.effect == Effect::Mend => {
+                self.mends(host, unit, false).await
             }
             // systemd itself is on every host.
             _ => Ok(()),
         }
+    }
+
+    /// A unit is started by a repair. Who waits for a server that is alone waits as long as anybody does: it says that it is
+    /// ready only when a majority of etcd is there.
+    async fn mends(&self, host: &NodeName, unit: &str, waits: bool) -> Result<(), HostError> {
+        let now = self.centre.now();
+        let tried = self.centre.at_present().restarts(host, unit, now);
+        tried.map_err(|why| did_not_start(host, unit, &why))?;
+        let ran = self.on(host, |machine| machine.runs(unit));
+        self.on(host, |machine| machine.host.units.get_mut(unit).map(|unit| unit.active = true));
+        if !waits {
+            self.centre.lock().starts_again(host, unit, ran, now);
+            return Ok(());
+        }
+        self.restarted(host, unit, ran, timing::CHANGE_TIMEOUT).await;
+        let now = self.centre.now();
+        if self.centre.at_present().is_alone(host, unit, now) {
+            self.centre.take(timing::CHANGE_TIMEOUT).await;
+            return Err(did_not_start(host, unit, "etcd has no majority"));
+        }
+        Ok(())
     }
 
     /// A unit of Kubernetes starts for the first time: as the first server, a further one, or an agent.
