@@ -9,7 +9,7 @@ use kubewright_model::units::Span;
 
 use crate::connections::unreachable;
 use crate::real::RealHosts;
-use crate::shell::quote;
+use crate::shell::{PATH, quote};
 use crate::ssh::command;
 use crate::transport::{Refusal, elevated};
 use crate::{HostError, Layer};
@@ -108,7 +108,9 @@ impl RealHosts {
             _ => None,
         };
         let sudo = program.sudo && !transport.is_root();
-        let (command, first) = elevated(&program.line(), sudo, password.as_ref()).map_err(refused)?;
+        // What scripts of ours find, programs for people find too: sudo has a path of its own, in some places a short one.
+        let line = if sudo { format!("env {PATH} {}", program.line()) } else { program.line() };
+        let (command, first) = elevated(&line, sudo, password.as_ref()).map_err(refused)?;
         let input = [first.as_bytes(), &program.input].concat();
         let mut hear = |said: Piece<'_>| {
             hears(said);

@@ -8,6 +8,9 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
+/// Where programs are looked for on a host.
+pub(crate) const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
 /// A text as one word of the shell.
 pub(crate) fn quote(text: &str) -> Cow<'_, str> {
     // The only text that cannot be a word holds a zero byte, which no path and no name can hold either.
@@ -20,7 +23,7 @@ pub(crate) fn framed(body: &str, nonce: &str) -> String {
     let _ = write!(
         script,
         "LC_ALL=C; export LC_ALL\n\
-         PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin; export PATH\n\
+         {PATH}; export PATH\n\
          umask 022\n\
          kw_main() {{\n{body}\n}}\n\
          kw_all() {{\n\

@@ -34,13 +34,14 @@ pub(crate) fn run(arguments: &Arguments, wish: &Images) -> Result<Done, Problem>
     }
 }
 
-/// containerd's client as each distribution brings it, for the images of Kubernetes. K3s' own knows where its containerd is.
+/// containerd's client as each distribution brings it, for the images of Kubernetes. K3s' own knows where its containerd is. By
+/// their paths: sudo's `secure_path` of Rocky, Alma and Fedora has no /usr/local/bin.
 /// <https://docs.k3s.io/cli>, <https://docs.rke2.io/reference/cli_tools>
 fn ctr(distribution: Distribution) -> Option<Vec<String>> {
     let words: &[&str] = match distribution {
-        Distribution::K3s => &["k3s", "ctr"],
+        Distribution::K3s => &["/usr/local/bin/k3s", "ctr"],
         Distribution::Rke2 => &["/var/lib/rancher/rke2/bin/ctr", "--address", "/run/k3s/containerd/containerd.sock"],
-        Distribution::Kubeadm => &["ctr"],
+        Distribution::Kubeadm => &["/usr/local/bin/ctr"],
         Distribution::Talos => return None,
     };
     Some(words.iter().chain(&["--namespace", "k8s.io", "images"]).map(|word| (*word).to_string()).collect())
