@@ -5,8 +5,9 @@
 use std::time::Duration;
 
 use kubewright_model::desired::{Desired, DesiredDrift, DesiredEmail};
+use kubewright_model::digest::Digest;
 use kubewright_model::ids::{ClusterName, HoleName};
-use kubewright_model::plan::{Fingerprint, Plan};
+use kubewright_model::plan::{Fingerprint, Plan, Weight};
 use kubewright_model::secret::Secret;
 use kubewright_model::spec::drift::MailTls;
 use kubewright_model::units::Moment;
@@ -39,6 +40,19 @@ pub struct Notice {
     pub differences: Vec<String>,
     /// Tells two differences apart.
     pub fingerprint: Fingerprint,
+    /// Those who have not heard it yet, where others have; empty for all.
+    #[serde(skip)]
+    pub to: Vec<Receiver>,
+}
+
+/// Somebody whom the spec names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Receiver {
+    /// The webhook.
+    Webhook,
+    /// The e-mail addresses.
+    Email,
 }
 
 /// What was told last.
@@ -48,6 +62,12 @@ pub struct Told {
     pub fingerprint: Fingerprint,
     /// Since when, in seconds since 1970.
     pub since: u64,
+    /// It was over, and not everybody has heard of that.
+    #[serde(default)]
+    pub over: bool,
+    /// Those who could not be told; they are tried again, and the others left alone.
+    #[serde(default)]
+    pub missed: Vec<Receiver>,
 }
 
 /// What differs, in few words: each step that would mend it, and why.
@@ -55,36 +75,51 @@ pub fn differences(plan: &Plan) -> Vec<String> {
     plan.steps.iter().map(|step| format!("{}: {}", step.title(), step.reason)).collect()
 }
 
+/// What keeps anybody from saying whether something differs: a host that does not answer, a token that was revoked.
+fn unsure(plan: &Plan) -> Vec<String> {
+    let blocks = plan.notes.iter().filter(|note| note.weight == Weight::Blocks);
+    blocks.map(|note| format!("{}: {}", note.subject, note.message)).collect()
+}
+
 impl Notice {
-    /// What there is to tell now, where something else was told before; none where that is the same.
+    /// What there is to tell now, where something else was told before; none where that is the same. That all is as the spec
+    /// says is told only by a look that saw all.
     pub fn due(plan: &Plan, told: Option<&Told>, now: u64) -> Option<Self> {
-        let differences = differences(plan);
-        let (drift, fingerprint) = (!differences.is_empty(), plan.fingerprint.clone());
+        let blocked = plan.is_blocked();
+        let differences = if blocked { unsure(plan) } else { differences(plan) };
+        let drift = !differences.is_empty();
+        let fingerprint = if blocked { Fingerprint(Digest::of_value(&differences)) } else { plan.fingerprint.clone() };
+        let same = |told: &&Told| told.over != drift && (told.over || told.fingerprint == fingerprint);
+        let to = match told.filter(same) {
+            Some(told) if told.missed.is_empty() => return None,
+            Some(told) => told.missed.clone(),
+            None => Vec::new(),
+        };
         let headline = match told {
-            _ if drift && told.is_none_or(|told| told.fingerprint != fingerprint) => {
-                format!("{}: {} from the spec", plan.cluster, things(differences.len()))
-            }
-            Some(told) if !drift => {
+            _ if blocked => format!("{}: nobody can say whether it is as the spec says", plan.cluster),
+            _ if drift => format!("{}: {} from the spec", plan.cluster, things(differences.len())),
+            Some(told) => {
                 format!(
                     "{}: everything is as the spec says again, since {} it was not",
                     plan.cluster,
                     Moment(told.since)
                 )
             }
-            _ => return None,
+            None => return None,
         };
         let mut lines: Vec<String> = differences.iter().take(MOST).map(|line| format!("- {line}")).collect();
         if differences.len() > MOST {
             lines.push(format!("- and {} more: `kubewright plan` shows all", differences.len() - MOST));
         }
         let text = std::iter::once(headline).chain(lines).collect::<Vec<_>>().join("\n");
-        Some(Self { text, cluster: plan.cluster.clone(), at: now, drift, differences, fingerprint })
+        Some(Self { text, cluster: plan.cluster.clone(), at: now, drift, differences, fingerprint, to })
     }
 
-    /// What is remembered once it was told.
-    pub fn told(&self, before: Option<Told>) -> Option<Told> {
-        let since = before.map_or(self.at, |before| before.since);
-        self.drift.then(|| Told { fingerprint: self.fingerprint.clone(), since })
+    /// What is remembered once it was told to all but those.
+    pub fn told(&self, before: Option<Told>, missed: Vec<Receiver>) -> Option<Told> {
+        let since = before.filter(|before| !(before.over && self.drift)).map_or(self.at, |before| before.since);
+        let over = !self.drift;
+        (self.drift || !missed.is_empty()).then(|| Told { fingerprint: self.fingerprint.clone(), since, over, missed })
     }
 }
 
@@ -93,25 +128,28 @@ fn things(many: usize) -> String {
 }
 
 impl Engine {
-    /// Tells everybody whom the spec names; returns whom it was told, and why others could not be.
+    /// Tells everybody whom the spec names and who has not heard it; returns whom it was told, and why others could not be.
     pub async fn notify(
         &self,
         desired: &Desired,
         drift: &DesiredDrift,
         notice: &Notice,
-    ) -> Vec<Result<String, String>> {
+    ) -> Vec<(Receiver, Result<String, String>)> {
         let mut told = Vec::new();
-        if let Some(webhook) = &drift.webhook {
+        let due = |receiver| notice.to.is_empty() || notice.to.contains(&receiver);
+        if let Some(webhook) = drift.webhook.as_ref().filter(|_| due(Receiver::Webhook)) {
             let sent = async { post(&self.secret_of(desired, webhook)?, notice).await };
-            told.push(sent.await.map(|()| "the webhook".to_string()).map_err(|why| format!("the webhook: {why}")));
+            let sent = sent.await.map(|()| "the webhook".to_string()).map_err(|why| format!("the webhook: {why}"));
+            told.push((Receiver::Webhook, sent));
         }
-        if let Some(email) = &drift.email {
+        if let Some(email) = drift.email.as_ref().filter(|_| due(Receiver::Email)) {
             let sent = async {
                 let password = email.password.as_ref().map(|hole| self.secret_of(desired, hole)).transpose()?;
                 mail(email, password.as_ref(), notice).await
             };
             let to = email.to.join(", ");
-            told.push(sent.await.map(|()| to.clone()).map_err(|why| format!("{to}, by {}: {why}", email.server)));
+            let sent = sent.await.map(|()| to.clone()).map_err(|why| format!("{to}, by {}: {why}", email.server));
+            told.push((Receiver::Email, sent));
         }
         told
     }
@@ -181,7 +219,8 @@ async fn mail(email: &DesiredEmail, password: Option<&Secret>, notice: &Notice) 
 
 #[cfg(test)]
 mod tests {
-    use kubewright_model::plan::Ask;
+    use kubewright_model::change::Subject;
+    use kubewright_model::plan::{Ask, Note};
 
     use super::*;
 
@@ -200,16 +239,53 @@ mod tests {
     fn the_same_is_told_once_and_its_end_too() {
         let first = Notice::due(&plan(2), None, 100).unwrap();
         assert!(first.drift && first.text.starts_with("lab: 2 things differ from the spec\n- cordon n0: "));
-        let told = first.told(None);
+        let told = first.told(None, Vec::new());
         assert_eq!(Notice::due(&plan(2), told.as_ref(), 200), None, "it is the same");
         let other = Notice::due(&plan(1), told.as_ref(), 300).unwrap();
-        let told = other.told(told);
+        let told = other.told(told, Vec::new());
         assert_eq!(told.as_ref().map(|told| told.since), Some(100), "since the first of them");
         let end = Notice::due(&plan(0), told.as_ref(), 400).unwrap();
         assert!(!end.drift && end.text.contains("as the spec says again"));
-        assert_eq!(end.told(told), None);
+        assert_eq!(end.told(told, Vec::new()), None);
         assert_eq!(Notice::due(&plan(0), None, 500), None, "nothing was told, so nothing has ended");
         assert!(Notice::due(&plan(50), None, 1).unwrap().text.ends_with("- and 10 more: `kubewright plan` shows all"));
+    }
+
+    #[test]
+    fn who_could_not_be_told_is_tried_again_and_nobody_else() {
+        let first = Notice::due(&plan(1), None, 100).unwrap();
+        let told = first.told(None, vec![Receiver::Email]);
+        let again = Notice::due(&plan(1), told.as_ref(), 200).unwrap();
+        assert_eq!((again.to.as_slice(), first.to.as_slice()), ([Receiver::Email].as_slice(), [].as_slice()));
+        let told = again.told(told, Vec::new());
+        assert_eq!(Notice::due(&plan(1), told.as_ref(), 300), None);
+        let end = Notice::due(&plan(0), told.as_ref(), 400).unwrap();
+        let told = end.told(told, vec![Receiver::Webhook]);
+        let again = Notice::due(&plan(0), told.as_ref(), 500).unwrap();
+        assert_eq!((again.to.as_slice(), again.drift), ([Receiver::Webhook].as_slice(), false));
+        let other = Notice::due(&plan(1), told.as_ref(), 600).unwrap();
+        assert!(other.drift && other.to.is_empty(), "it differs again, and all hear it");
+        assert_eq!(other.told(told, Vec::new()).map(|told| told.since), Some(600));
+    }
+
+    #[test]
+    fn what_nobody_can_see_is_told_and_ends_nothing() {
+        let mut blind = plan(0);
+        blind.notes.push(Note {
+            weight: Weight::Blocks,
+            subject: Subject::Cluster,
+            message: "server-1 does not answer".into(),
+            help: None,
+            stages: Vec::new(),
+        });
+        let first = Notice::due(&blind, None, 100).unwrap();
+        assert!(
+            first.drift && first.text.contains("nobody can say") && first.text.contains("server-1 does not answer")
+        );
+        let told = first.told(None, Vec::new());
+        assert_eq!(Notice::due(&blind, told.as_ref(), 200), None, "once");
+        let end = Notice::due(&plan(0), told.as_ref(), 300).unwrap();
+        assert!(!end.drift && end.text.contains("as the spec says again"));
     }
 
     /// Somebody who hears one request, and answers.

@@ -29,11 +29,11 @@ pub(super) fn look(arguments: &Arguments, wish: &Look) -> Result<Done, Problem> 
     Site::look(arguments, &wish.file, &desired, async |site| {
         let plan = site.engine.plan(&desired, &Ask::Apply, &[]).await?.plan;
         show(arguments, wish, &plan)?;
-        // What nobody could look at is no difference, and no end of one.
-        if plan.is_blocked() {
-            return Ok(Done::Blocked);
-        }
-        let done = if plan.is_empty() { Done::Well } else { Done::Pending };
+        let done = match plan.is_blocked() {
+            true => Done::Blocked,
+            false if plan.is_empty() => Done::Well,
+            false => Done::Pending,
+        };
         let heard = if wish.notify { notify(site, &desired, &plan, &memory).await? } else { true };
         Ok(if heard { done } else { Done::Unfinished })
     })
@@ -59,41 +59,43 @@ fn show(arguments: &Arguments, wish: &Look, plan: &Plan) -> Result<(), Problem> 
     Ok(())
 }
 
-/// Tells what is due, and remembers it when somebody has heard it; returns whether everybody has.
+/// Tells what is due, and remembers who has heard it; returns whether everybody has.
 async fn notify(site: &Site, desired: &Desired, plan: &Plan, memory: &Path) -> Result<bool, Problem> {
     let before: Option<Told> = std::fs::read_to_string(memory).ok().and_then(|text| serde_json::from_str(&text).ok());
     let (Some(drift), Some(notice)) = (&desired.drift, Notice::due(plan, before.as_ref(), now())) else {
         return Ok(true);
     };
+    let mut missed = Vec::new();
     if site.engine.simulated() {
         remark!("simulated, nobody is told:\n{}", notice.text);
     } else {
         let told = site.engine.notify(desired, drift, &notice).await;
-        for heard in &told {
+        for (receiver, heard) in told {
             match heard {
                 Ok(who) => remark!("{} told {who}", paint(GOOD, "✓")),
-                Err(why) => remark!("{} could not tell {why}", paint(BAD, "✗")),
+                // Who did not hear it hears it the next time.
+                Err(why) => {
+                    remark!("{} could not tell {why}", paint(BAD, "✗"));
+                    missed.push(receiver);
+                }
             }
         }
-        // Who did not hear it hears it the next time, and those who did hear it once more.
-        if told.iter().any(Result::is_err) {
-            return Ok(false);
-        }
     }
+    let all = missed.is_empty();
     let cannot = |error: std::io::Error| {
         Problem::new(Done::Unfinished, format!("cannot write {}", memory.display())).because(error.to_string())
     };
-    match notice.told(before) {
+    match notice.told(before, missed) {
         None => match std::fs::remove_file(memory) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(cannot(error)),
-            _ => Ok(true),
+            _ => Ok(all),
         },
         Some(told) => {
             let text = serde_json::to_string(&told)
                 .map_err(|error| Problem::new(Done::Bug, "it has no JSON form").because(error.to_string()))?;
             let folder = memory.parent().map_or(Ok(()), std::fs::create_dir_all);
             folder.and_then(|()| std::fs::write(memory, text)).map_err(cannot)?;
-            Ok(true)
+            Ok(all)
         }
     }
 }
