@@ -1,7 +1,10 @@
 //! `kubewright doctor`: what is wrong, why, and the repair; and `kubewright support-bundle`.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::fs::{OpenOptions, Permissions};
+use std::io::Write as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
 
 use kubewright_engine::bundle::Packed;
 use kubewright_model::desired::Desired;
@@ -83,6 +86,13 @@ fn named(desired: &Desired, nodes: &[String]) -> Result<BTreeSet<NodeName>, Prob
     Ok(nodes.iter().map(|node| NodeName::new(node.as_str())).collect())
 }
 
+/// Writes a file that nobody else on this computer reads, also where it was there before.
+fn kept_to_oneself(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    file.set_permissions(Permissions::from_mode(0o600))?;
+    file.write_all(bytes)
+}
+
 pub(super) fn bundle(arguments: &Arguments, bundle: &SupportBundle) -> Result<Done, Problem> {
     let desired = source::read(&bundle.file, Reading::of(arguments, Output::Text))?.desired;
     let spec = std::fs::read_to_string(&bundle.file).unwrap_or_default();
@@ -92,7 +102,7 @@ pub(super) fn bundle(arguments: &Arguments, bundle: &SupportBundle) -> Result<Do
     })?;
     let Packed { bytes, files } =
         packed.map_err(|why| Problem::new(Done::Unfinished, "the archive cannot be made").because(why))?;
-    std::fs::write(&path, bytes).map_err(|error| {
+    kept_to_oneself(&path, &bytes).map_err(|error| {
         Problem::new(Done::Usage, format!("cannot write {}", path.display())).because(error.to_string())
     })?;
     remark!(

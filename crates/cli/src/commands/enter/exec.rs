@@ -79,7 +79,7 @@ async fn everywhere<'h>(
 ) -> Vec<Ended<'h>> {
     let width = hosts.iter().map(|host| host.name.as_str().len()).max().unwrap_or_default();
     let runs = hosts.iter().map(|host| async move {
-        let heard = Mutex::new(Heard::default());
+        let heard = Mutex::new(Heard::new(output == Output::Json));
         let hears = |piece: Piece<'_>| {
             let mut heard = heard.lock().unwrap_or_else(PoisonError::into_inner);
             heard.take(piece, |line, error| {
@@ -142,9 +142,19 @@ struct Lines {
     all: Vec<u8>,
     /// How much of it has been shown.
     shown: usize,
+    /// How much of it has been searched for the end of a line.
+    searched: usize,
+    /// What was shown is asked for again at the end.
+    keeps: bool,
 }
 
 impl Heard {
+    /// One that keeps what it hears, or lets go of what it has shown: who talks for hours must not fill the memory.
+    fn new(keeps: bool) -> Self {
+        let lines = || Lines { keeps, ..Lines::default() };
+        Self { out: lines(), err: lines() }
+    }
+
     fn take(&mut self, piece: Piece<'_>, mut show: impl FnMut(&str, bool)) {
         match piece {
             Piece::Out(bytes) => self.out.take(bytes, |line| show(line, false)),
@@ -162,13 +172,18 @@ impl Lines {
     /// Shows the lines that are whole.
     fn take(&mut self, bytes: &[u8], mut show: impl FnMut(&str)) {
         self.all.extend_from_slice(bytes);
-        while let Some(rest) = self.all.get(self.shown..)
-            && let Some(end) = rest.iter().position(|byte| *byte == b'\n')
-        {
-            let line = String::from_utf8_lossy(&rest[..end]).trim_end_matches('\r').to_string();
-            self.shown += end + 1;
+        while let Some(end) = self.all.iter().skip(self.searched).position(|byte| *byte == b'\n') {
+            let end = self.searched + end;
+            let line = String::from_utf8_lossy(&self.all[self.shown..end]).trim_end_matches('\r').to_string();
+            self.shown = end + 1;
+            self.searched = self.shown;
             show(&line);
         }
+        if !self.keeps {
+            self.all.drain(..self.shown);
+            self.shown = 0;
+        }
+        self.searched = self.all.len();
     }
 
     /// Shows a last line without an end.
@@ -192,6 +207,14 @@ mod tests {
         }
         heard.rest(|line, error| shown.push((line.to_string(), error)));
         let words: Vec<(&str, bool)> = shown.iter().map(|(line, error)| (line.as_str(), *error)).collect();
+        assert_eq!((heard.out.all.len(), heard.err.all.len()), (3, 0), "what was shown is let go");
         assert_eq!(words, [("one", false), ("oh", true), ("two", false), ("", false), ("end", false)]);
+    }
+
+    #[test]
+    fn what_is_asked_for_as_a_whole_is_kept() {
+        let mut heard = Heard::new(true);
+        heard.take(Piece::Out(b"one\ntwo"), |_, _| {});
+        assert_eq!(heard.out.all, b"one\ntwo");
     }
 }
