@@ -77,12 +77,7 @@ fn told(moment: &Zoned) -> String {
 pub fn disturbs(plan: &Plan) -> bool {
     let waits = matches!(
         plan.ask,
-        Ask::Apply
-            | Ask::Replace(_)
-            | Ask::ReplaceOutdated
-            | Ask::Reboot(_)
-            | Ask::RebootNeeded(_)
-            | Ask::UpdateOs(_)
+        Ask::Apply | Ask::Replace(_) | Ask::ReplaceOutdated | Ask::Reboot(_) | Ask::RebootNeeded(_) | Ask::UpdateOs(_)
     );
     waits && plan.steps.iter().any(|step| disturbing(step, plan))
 }

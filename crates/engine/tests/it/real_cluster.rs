@@ -3,6 +3,7 @@
 mod applications;
 mod charts;
 mod conditions;
+mod doctor;
 mod dump;
 mod nodes;
 mod objects;
@@ -212,6 +213,18 @@ async fn a_watch_that_is_lost_is_taken_up_again() {
     let (hands, _) = hands(&desired, Some(&plane.kubeconfig), Quiet::default(), folder.path());
     watch::a_change_wakes_who_waits(&plane, &hands).await;
     watch::a_server_that_went_away_is_watched_again(&mut plane, &hands).await;
+}
+
+#[tokio::test]
+async fn doctor_reads_a_real_api_server() {
+    let Some(assets) = assets(&[]) else { return };
+    let plane = Plane::start(assets);
+    let desired = furnished(&plane);
+    let folder = tempfile::tempdir().unwrap();
+    let (hands, _) = hands(&desired, Some(&plane.kubeconfig), Quiet::default(), folder.path());
+    doctor::healthy_objects_are_found_healthy(&plane, &desired, &hands).await;
+    doctor::broken_ones_are_found(&plane, &desired, &hands).await;
+    doctor::a_token_opens_what_its_account_may(&plane, &hands).await;
 }
 
 #[tokio::test]

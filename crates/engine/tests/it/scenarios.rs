@@ -2,8 +2,9 @@
 //!
 //! `tests/scenarios/NNN-slug.txt` begins with a title. Then come `--- spec` (a cluster file), `--- world` (what is true
 //! before; the lines are described in [`world`]), `--- ask` with what is asked in the same line (`apply`, `destroy`,
-//! `rebuild`, `restore`, `backup`, `replace NAME…`, `outdated`, `reboot NAME…`, `reboot-needed NAME…`; then perhaps
-//! `only WORD…`; `backup bundle` is a whole one, which is planned for the spec's place and runs into a folder), `--- plan` (what is planned) and `--- runs` (what
+//! `rebuild`, `restore`, `backup`, `replace NAME…`, `outdated`, `reboot NAME…`, `reboot-needed NAME…`, `repair`; then perhaps
+//! `only WORD…`; `backup bundle` is a whole one, which is planned for the spec's place and runs into a folder; what is
+//! repaired is what doctor finds, before each run anew), `--- plan` (what is planned) and `--- runs` (what
 //! each run came to until nothing was left to do; somebody mends faults in between). The last two are compared, or
 //! written with `UPDATE_SCENARIOS=1`.
 //!
@@ -97,6 +98,8 @@ fn parse_ask(text: &str) -> Result<Ask, String> {
         Some("destroy") => Ok(Ask::Destroy),
         Some("rebuild") => Ok(Ask::Rebuild),
         Some("backup") => Ok(Ask::Backup),
+        // What that is shows when doctor has looked.
+        Some("repair") => Ok(Ask::Repair(Box::default())),
         Some("restore") => Ok(Ask::Restore),
         Some("outdated") => Ok(Ask::ReplaceOutdated),
         Some("reboot-needed") => Ok(Ask::RebootNeeded(words.map(NodeName::from).collect())),
@@ -169,7 +172,7 @@ async fn play(scenario: &Scenario<'_>) -> Result<(String, String, Vec<String>), 
     if scenario.bundle {
         wish_a_bundle(&mut yard, scenario, None)?;
     }
-    let (ask, only) = (&scenario.ask, scenario.only.as_slice());
+    let (ask, only) = (&yard.asked(&scenario.ask).await, scenario.only.as_slice());
     let mut wrong = Vec::new();
     let (observed, plan) = yard.plan(ask, only).await;
     let broken = check(&kubewright_planner::plan::plan(&yard.desired, &observed, ask), &yard.desired, &observed);

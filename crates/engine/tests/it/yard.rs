@@ -1,6 +1,7 @@
 //! A pretend data centre with an engine in it, to try things in.
 
 use std::cell::Cell;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -82,6 +83,14 @@ impl Yard {
         Request { desired: &self.desired, ask: ask.clone(), only, approved: None, run, holder: holder("tester@yard") }
     }
 
+    /// What is asked now: a repair is of what doctor finds.
+    pub(crate) async fn asked(&self, ask: &Ask) -> Ask {
+        let Ask::Repair(_) = ask else { return ask.clone() };
+        let engine = self.engine();
+        let evidence = engine.examine(&self.desired, &BTreeSet::new()).await;
+        Ask::Repair(Box::new(engine.diagnose(&evidence, &self.desired).repairs()))
+    }
+
     /// Looks, and plans from what was seen.
     pub(crate) async fn plan(&self, ask: &Ask, only: &[String]) -> (Observed, Plan) {
         let observed = self.engine().seen_for(&self.desired, ask).await;
@@ -92,7 +101,7 @@ impl Yard {
     /// One run, and what it wrote down.
     pub(crate) async fn run(&self, ask: &Ask, only: &[String]) -> (Result<RunReport, EngineError>, Vec<Record>) {
         let mut records = Vec::new();
-        let request = self.request(ask, only);
+        let request = self.request(&self.asked(ask).await, only);
         let mut sink = |record: &Record| records.push(record.clone());
         let report = self.engine().apply(&request, &Stop::default(), &mut sink).await;
         (report, records)
@@ -117,7 +126,7 @@ impl Yard {
             Cut::At(milliseconds) => Duration::from_millis(milliseconds),
             Cut::Started(_) | Cut::Ended(_) => Duration::from_secs(86_400),
         };
-        let request = self.request(ask, only);
+        let request = self.request(&self.asked(ask).await, only);
         let (engine, stop) = (self.engine(), Stop::default());
         tokio::select! {
             biased;
@@ -152,6 +161,11 @@ impl Yard {
             }
             Ask::Reboot(_) | Ask::RebootNeeded(_) | Ask::UpdateOs(_) | Ask::Repair(_) | Ask::Rotate(_) => Ask::Apply,
         };
+        if let Ask::Repair(_) = ask {
+            let evidence = self.engine().examine(&self.desired, &BTreeSet::new()).await;
+            let diagnosis = self.engine().diagnose(&evidence, &self.desired);
+            found.extend(diagnosis.findings().map(|it| format!("still found: {}: {}", it.check, it.place)));
+        }
         let (observed, plan) = self.plan(&again, only).await;
         let nodes = observed.cluster.as_ref().and_then(Seen::present).into_iter().flat_map(|seen| &seen.nodes);
         let cordoned = nodes.filter(|(_, node)| node.labels.contains_key(CORDONED));
