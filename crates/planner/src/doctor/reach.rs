@@ -256,7 +256,7 @@ pub(super) fn wrong_port(case: &Case<'_>) -> Vec<Finding> {
         for port in service.each("/spec/ports") {
             let name = port.text("/targetPort");
             let has = |pod: &&Value| container_ports(pod).any(|it| it.text("/name") == name);
-            let Some(pod) = pods.first().filter(|_| !name.is_empty() && !pods.iter().any(|it| has(it))) else {
+            let Some(pod) = pods.first().filter(|_| !name.is_empty() && !pods.iter().any(has)) else {
                 continue;
             };
             let names: Vec<String> =
