@@ -1,3 +1,5 @@
+//! What a spec needs from outside, by distribution, and what a bundle of it lacks.
+
 use serde_json::json;
 
 use super::*;

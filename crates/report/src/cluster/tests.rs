@@ -22,7 +22,8 @@ fn without_recipes(desired: &mut Value) {
     let recipe = json!({ "title": "", "effect": "look", "version": null, "steps": [], "gives": [] });
     desired["leaving"] = json!({ "server": recipe, "agent": recipe });
     for member in desired["members"].as_array_mut().unwrap() {
-        member["recipes"] = json!({ "join": recipe, "upgrade": recipe, "leave": recipe });
+        let renewal = json!({ "renew": recipe, "settle": recipe });
+        member["recipes"] = json!({ "join": recipe, "upgrade": recipe, "leave": recipe, "renewal": renewal });
     }
 }
 
