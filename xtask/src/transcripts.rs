@@ -76,7 +76,8 @@ fn opened(line: &str) -> String {
     }
     // Links of a critical path and waits: a duration, then words.
     let is_duration = |rest: &str| rest.trim_start().starts_with(|c: char| c.is_ascii_digit());
-    if line.starts_with("     ") && is_duration(line) {
+    let of_bundle = line.contains(" B  ") || line.contains("iB  ");
+    if line.starts_with("     ") && is_duration(line) && !of_bundle {
         return "...".into();
     }
     if let Some((_, rest)) = line.strip_prefix("run 2").and_then(|rest| rest.split_once(": ")) {
@@ -84,6 +85,9 @@ fn opened(line: &str) -> String {
     }
     if line.starts_with(" 20") && line.contains(" UTC  ") {
         return " [..] UTC  [..]".into();
+    }
+    if let Some(part) = rehearsed(line) {
+        return part;
     }
     if let Some((before, _)) = line.split_once(" of simulated work in ") {
         let before = before.rsplit_once("; ").map_or(before, |(before, _)| before);
@@ -96,6 +100,13 @@ fn opened(line: &str) -> String {
         return format!("{before} done{tail}");
     }
     check(line).or_else(|| phase(line)).or_else(|| rebuilt(line)).unwrap_or_else(|| line.to_string())
+}
+
+/// A part of a rehearsed bundle: what it came to and what it shows; then how long it took.
+fn rehearsed(line: &str) -> Option<String> {
+    let is_part = ["proven    ", "simulated ", "not done  "].iter().any(|word| line.starts_with(word));
+    let (before, took) = line.rsplit_once("  (").filter(|_| is_part)?;
+    took.ends_with(')').then(|| format!("{before}  ([..])"))
 }
 
 /// A phase of a rehearsal: its mark and name, and what it shows; between them simulated time and counts.

@@ -105,6 +105,8 @@ fn charts(desired: &Desired, cluster: Option<&ClusterSeen>) -> Vec<Behind> {
 /// What waits on a host: packages, a start, certificates, another Talos.
 fn on_host(desired: &Desired, name: &str, seen: &HostSeen, now: u64) -> Vec<Behind> {
     let mut behind = Vec::new();
+    // A host's certificates are held against its own clock.
+    let now = seen.at.unwrap_or(now);
     let wished = desired.spec.as_ref().and_then(|file| file.spec.kubernetes.talos.as_ref()).map(|talos| &talos.version);
     let talos = seen.talos.as_ref().map(|talos| talos.version.clone());
     if let (Some(wished), Some(runs)) = (wished, talos)
@@ -123,14 +125,7 @@ fn on_host(desired: &Desired, name: &str, seen: &HostSeen, now: u64) -> Vec<Behi
     }
     let soon = seen.certificates.iter().filter(|(_, until)| **until <= now + SOON).min_by_key(|(_, until)| **until);
     if let Some((path, until)) = soon {
-        let how = match desired.kubernetes.distribution {
-            // Each start renews what ends within 120 days. <https://docs.k3s.io/cli/certificate>
-            Distribution::K3s | Distribution::Rke2 => format!("kubewright reboot {name}"),
-            // An upgrade renews them all.
-            // <https://kubernetes.io/docs/tasks/administer-cluster/kubeadm/kubeadm-certs/#automatic-certificate-renewal>
-            Distribution::Kubeadm => "kubeadm certs renew all, or the next upgrade".into(),
-            Distribution::Talos => "kubewright apply".into(),
-        };
+        let how = "kubewright rotate certificates".to_string();
         behind.push(certificate(name, path, *until, now, how));
     }
     behind

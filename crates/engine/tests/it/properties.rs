@@ -61,7 +61,7 @@ async fn converges(yard: &Yard, ask: &Ask) -> Result<(), String> {
 
 #[test]
 fn a_build_that_is_cut_off_is_finished_by_the_next_run() {
-    always(500, (shape(), 0..240_000_u64, 0..120_000_u64), |(shape, first, second)| {
+    always(250, (shape(), 0..240_000_u64, 0..120_000_u64), |(shape, first, second)| {
         in_a_yard(&shape, async |yard| {
             yard.run_until(Cut::At(first), &Ask::Apply, &[]).await;
             yard.run_until(Cut::At(second), &Ask::Apply, &[]).await;
@@ -72,7 +72,7 @@ fn a_build_that_is_cut_off_is_finished_by_the_next_run() {
 
 #[test]
 fn hypervisors_that_restart_in_the_middle_of_a_build_leave_nothing_half_made() {
-    always(150, (shape(), 0..240_000_u64), |(shape, cut)| {
+    always(100, (shape(), 0..240_000_u64), |(shape, cut)| {
         in_a_yard(&shape, async |yard| {
             yard.run_until(Cut::At(cut), &Ask::Apply, &[]).await;
             yard.centre.reboot();
@@ -100,7 +100,7 @@ async fn damaged(yard: &Yard, shape: &Shape, damages: &[Damage], bounds: Bounds)
 
 #[test]
 fn what_a_cluster_can_survive_it_recovers_from() {
-    always(800, (shape(), damage(), 0..200_000_u64), |(shape, damages, cut)| {
+    always(400, (shape(), damage(), 0..200_000_u64), |(shape, damages, cut)| {
         in_a_yard(&shape, async |yard| {
             damaged(&yard, &shape, &damages, Bounds::Lost).await?;
             yard.run_until(Cut::At(cut), &Ask::Apply, &[]).await;
@@ -111,7 +111,7 @@ fn what_a_cluster_can_survive_it_recovers_from() {
 
 #[test]
 fn what_is_wished_later_comes_true_in_a_damaged_cluster_too() {
-    always(800, (shape(), wishes(), damage(), 0..200_000_u64), |(shape, wishes, damages, cut)| {
+    always(400, (shape(), wishes(), damage(), 0..200_000_u64), |(shape, wishes, damages, cut)| {
         in_a_yard(&shape, async |mut yard| {
             let after = shape.after(&wishes);
             let bounds = if after.servers < shape.servers { Bounds::Off } else { Bounds::Lost };
@@ -125,7 +125,7 @@ fn what_is_wished_later_comes_true_in_a_damaged_cluster_too() {
 
 #[test]
 fn a_destruction_leaves_nothing_of_ours_and_all_of_others() {
-    always(500, (shape(), 0..240_000_u64, damage(), 0..60_000_u64), |(shape, built, damages, cut)| {
+    always(250, (shape(), 0..240_000_u64, damage(), 0..60_000_u64), |(shape, built, damages, cut)| {
         in_a_yard(&shape, async |yard| {
             let stranger = NodeName::from("somebody-vm");
             if shape.make != Make::Existing {
@@ -157,7 +157,7 @@ fn every_plan_is_proven_and_a_blocked_one_touches_nothing() {
         }),
     ];
     let strategy = (shape(), wishes(), proptest::collection::vec(damage(), 1..4), asks, 0..200_000_u64);
-    always(1_000, strategy, |(shape, wishes, damages, ask, built)| {
+    always(500, strategy, |(shape, wishes, damages, ask, built)| {
         in_a_yard(&shape, async |mut yard| {
             yard.run_until(Cut::At(built), &Ask::Apply, &[]).await;
             for damage in damages.iter().flatten() {
@@ -190,7 +190,7 @@ fn touches(yard: &Yard) -> u64 {
 
 #[test]
 fn the_same_seed_gives_the_same_run() {
-    always(120, (shape(), damage()), |(shape, damages)| {
+    always(60, (shape(), damage()), |(shape, damages)| {
         let tell = || -> Result<String, String> {
             let mut told = String::new();
             in_a_yard(&shape, async |yard| {

@@ -141,7 +141,7 @@ async fn play(
 #[test]
 fn histories_end_well() {
     let histories = (any_shape(), proptest::collection::vec(chapter(), 1..5));
-    always(400, histories, |(shape, chapters)| {
+    always(300, histories, |(shape, chapters)| {
         in_a_yard(&shape.clone(), async |mut yard| {
             let mut shape = shape.clone();
             let stranger = NodeName::from("somebody-vm");
