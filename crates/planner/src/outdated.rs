@@ -4,7 +4,6 @@ use kubewright_model::behind::{Behind, Outdated};
 use kubewright_model::desired::Desired;
 use kubewright_model::observed::{ClusterSeen, HostSeen, Observed, Seen};
 use kubewright_model::plan::Weight;
-use kubewright_model::spec::Distribution;
 use kubewright_model::units::Moment;
 
 use crate::addons::recommended;

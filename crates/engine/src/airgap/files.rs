@@ -157,7 +157,14 @@ mod tests {
                 .and_then(|it| it.to_str().ok()?.strip_prefix("bytes=")?.strip_suffix('-')?.parse().ok());
             let from: usize = from.unwrap_or(0);
             let status = if from > 0 { 206 } else { 200 };
-            let half = futures::stream::iter([Ok(WHOLE[..20].to_vec()), Err(std::io::Error::other("cut"))]);
+            // What was sent has left before the connection is cut.
+            let half = futures::stream::unfold(0, async |at| match at {
+                0 => Some((Ok(WHOLE[..20].to_vec()), 1)),
+                _ => {
+                    tokio::time::sleep(Duration::from_millis(200)).await;
+                    Some((Err(std::io::Error::other("cut")), 2))
+                }
+            });
             let body = if first { Body::from_stream(half) } else { Body::from(&WHOLE[from..]) };
             std::future::ready(Response::builder().status(status).body(body).expect("an answer"))
         };

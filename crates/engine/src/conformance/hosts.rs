@@ -91,7 +91,8 @@ async fn look(case: Case<'_>, resources: &[HostResource]) -> Result<HostSeen, St
         .observe(Probe { host: case.host, way: case.way, resources, holds_data: false, updates: false })
         .await
     {
-        Seen::Present(seen) => Ok(HostSeen { facts: None, ..seen }),
+        // Its clock goes on.
+        Seen::Present(seen) => Ok(HostSeen { facts: None, at: None, ..seen }),
         other => Err(format!("{other:?}")),
     }
 }

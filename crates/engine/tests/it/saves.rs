@@ -183,7 +183,7 @@ fn the_keys_of_a_server_are_read_whole_and_left_nowhere() {
         let server = format!("/var/lib/rancher/{distribution}/server");
         let read = |host: &Host| {
             let script = keys.steps.iter().find_map(|step| match step {
-                RecipeStep::Run(words) => words.iter().find(|word| word.contains("tar -chzf")),
+                RecipeStep::Run(words) => words.iter().find(|word| word.contains(" -chzf ")),
                 _ => None,
             });
             let script = host.here(script.expect("a script")).replace("/run/", &host.at("/run/").display().to_string());

@@ -3,7 +3,7 @@
 //! A leg is what an ordinary plan would do if the spec named that version, as far as it upgrades nodes; it is planned for the
 //! world that the leg before leaves behind. All else waits for the last version.
 //!
-//! Nodes that are lost or off come back in the first leg, with its version: nobody knows a host that does not answer well enough to
+//! Nodes that are lost, off or new come with the first leg and its version: nobody knows a host that is not there well enough to
 //! plan what lies behind it, and a server that stayed away would skip versions. The legs after it are planned by the next run.
 
 use std::borrow::Cow;
@@ -35,7 +35,7 @@ pub(super) fn plan(desired: &Desired, observed: &Observed, legs: &[Desired]) -> 
     let (mut steps, mut notes) = (Vec::new(), vec![goes_through(legs)]);
     for (at, leg) in legs.iter().enumerate() {
         let plan = super::at_once(leg, &seen, &Ask::Apply);
-        let back = come_back(&plan.steps, leg, &seen);
+        let back = come_back(&plan.steps);
         if at == 0 && !back.is_empty() {
             return first_alone(plan, desired, leg, &back);
         }
@@ -56,19 +56,14 @@ pub(super) fn plan(desired: &Desired, observed: &Observed, legs: &[Desired]) -> 
     Plan { rendered: last.rendered, ..Plan::new(desired.cluster.clone(), Ask::Apply, steps, notes) }
 }
 
-/// Nodes of the cluster that a leg has to bring back, and servers that it has to make: until they are there, nobody can tell
-/// what the next leg finds.
-fn come_back(steps: &[Step], leg: &Desired, observed: &Observed) -> BTreeSet<NodeName> {
-    let cluster = observed.cluster.as_ref().and_then(Seen::present);
-    let known: BTreeSet<&NodeName> = cluster.into_iter().flat_map(|cluster| cluster.nodes.keys()).collect();
-    let is_server = |name: &NodeName| leg.servers().any(|server| server.name == *name);
+/// Nodes that a leg has to make or to bring back: until they are there, nobody can tell what the next leg finds.
+fn come_back(steps: &[Step]) -> BTreeSet<NodeName> {
     let brings = |step: &&Step| match &step.action {
         Action::CreateMachine(_) | Action::StartMachine { .. } => true,
         Action::RunRecipe { recipe, .. } => matches!(recipe.effect, Effect::JoinServer | Effect::JoinAgent),
         _ => false,
     };
-    let names = steps.iter().filter(brings).filter_map(|step| step.subject.node());
-    names.filter(|name| known.contains(name) || is_server(name)).cloned().collect()
+    steps.iter().filter(brings).filter_map(|step| step.subject.node()).cloned().collect()
 }
 
 /// The first leg as an ordinary plan, as far as it is about nodes; the others wait for the next run.
@@ -83,7 +78,7 @@ fn first_alone(plan: Plan, desired: &Desired, leg: &Desired, back: &BTreeSet<Nod
     append(&mut steps, alone(&plan, &kept).steps, &prefix(&leg.kubernetes.version));
     let names: Vec<&str> = back.iter().map(|name| name.as_str()).collect();
     let message = format!(
-        "{} come back with {} first; the rest of the way to {} is planned when they are there",
+        "{} come with {} first; the rest of the way to {} is planned when they are there",
         names.join(", "),
         leg.kubernetes.version,
         desired.kubernetes.version
@@ -119,8 +114,13 @@ pub(crate) fn apart<'a>(
         let (of_leg, others) = rest.split_at(rest.iter().position(is_next).unwrap_or(rest.len()));
         let part = alone(plan, of_leg);
         let next = Cow::Owned(after(&seen, &part.steps));
+        // Where somebody is brought back first, that is the whole plan.
+        let is_all = found.is_empty() && !come_back(&part.steps).is_empty();
         found.push((Cow::Owned(part), Cow::Owned(leg), std::mem::replace(&mut seen, next)));
         rest = others;
+        if is_all {
+            return found;
+        }
     }
     match found.is_empty() {
         true => found.push((Cow::Borrowed(plan), Cow::Borrowed(desired), seen)),

@@ -145,6 +145,14 @@ impl Shared {
 
 #[async_trait]
 impl Hosts for Roots {
+    async fn refresh(&self, host: &NodeName, way: &Way) -> Result<(), HostError> {
+        self.ours.refresh(host, way).await
+    }
+
+    async fn upgrade(&self, host: &NodeName, way: &Way) -> Result<Report, HostError> {
+        self.ours.upgrade(host, way).await
+    }
+
     async fn observe(&self, probe: Probe<'_>) -> Seen<HostSeen> {
         self.ours.observe(probe).await
     }

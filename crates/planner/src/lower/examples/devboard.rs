@@ -37,7 +37,7 @@ fn devboard() {
             "check grafana: http://192.168.1.40 answers for grafana.devboard.local",
         ],
     );
-    // Snapshots of the datastore are taken; the export of all objects beside them is not built yet.
+    // Snapshots of the datastore are taken by the servers; whole bundles are made by this computer.
     assert_eq!(missing(&example), ["bundles that hosts make by themselves"]);
     assert!(example.desired.missing.iter().all(|missing| !missing.blocks));
 }
