@@ -78,7 +78,7 @@ fn first_alone(plan: Plan, desired: &Desired, leg: &Desired, back: &BTreeSet<Nod
     append(&mut steps, alone(&plan, &kept).steps, &prefix(&leg.kubernetes.version));
     let names: Vec<&str> = back.iter().map(|name| name.as_str()).collect();
     let message = format!(
-        "{} come with {} first; the rest of the way to {} is planned when they are there",
+        "first, with {1}: {0}; the rest of the way to {2} is planned when that is done",
         names.join(", "),
         leg.kubernetes.version,
         desired.kubernetes.version

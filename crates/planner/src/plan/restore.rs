@@ -14,7 +14,7 @@ use kubewright_model::bundle::Canary;
 use kubewright_model::change::{Reason, Subject};
 use kubewright_model::desired::{Body, Desired, DesiredHost, DesiredMachine, DesiredMember, Saved};
 use kubewright_model::ids::NodeName;
-use kubewright_model::observed::{HostSeen, KubernetesSeen, Observed, Seen};
+use kubewright_model::observed::{HostSeen, KubernetesSeen, Observed, Power, Seen};
 use kubewright_model::plan::{Action, Stage, Step, Weight};
 use kubewright_model::recipe::Recipe;
 use kubewright_model::talos::TalosSeen;
@@ -125,6 +125,16 @@ fn tell_silent(draft: &mut Draft<'_>, desired: &Desired, observed: &Observed) {
     }
     let named = |name: &NodeName| desired.without.contains(name);
     for member in desired.servers().filter(|member| !named(&member.name)) {
+        // Started behind the others' backs it would go on with what was there before.
+        if is_off(desired, observed, &member.name) {
+            let help = format!(
+                "`kubewright apply --only machines` starts it; or, where it is lost for good, go on with `--without {}`",
+                member.name
+            );
+            let message = "its machine is off, and it may hold the cluster's data";
+            draft.note(Weight::Blocks, Subject::Member(member.name.clone()), message, &help);
+            continue;
+        }
         let Some(why) = observed.hosts.get(&member.name).and_then(Seen::why_unknown) else { continue };
         let message = format!("may hold the cluster's data and cannot be reached: {why}");
         let help = format!(
@@ -135,6 +145,11 @@ fn tell_silent(draft: &mut Draft<'_>, desired: &Desired, observed: &Observed) {
         draft.note(Weight::Blocks, Subject::Member(member.name.clone()), message, &help);
     }
     tell_given_up(draft, desired, observed);
+}
+
+fn is_off(desired: &Desired, observed: &Observed, name: &NodeName) -> bool {
+    let there = desired.machine(name).map(|wished| machine::seen(wished, observed));
+    matches!(there, Some(Seen::Present(seen)) if seen.power == Power::Stopped)
 }
 
 /// What must not happen to those that are left out, or why they cannot be.

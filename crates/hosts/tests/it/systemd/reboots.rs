@@ -53,7 +53,7 @@ fn wishes() -> Vec<HostResource> {
 /// What is the same as long as nobody changes it.
 fn steady(seen: &Seen<HostSeen>) -> HostSeen {
     let seen = seen.present().unwrap_or_else(|| panic!("{seen:?}"));
-    HostSeen { clock_skew: 0, facts: None, boot: None, ..seen.clone() }
+    HostSeen { clock_skew: 0, facts: None, boot: None, at: None, ..seen.clone() }
 }
 
 #[test]
