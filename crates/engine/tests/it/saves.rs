@@ -145,7 +145,7 @@ fn who_was_in_the_books_is_not_and_a_node_that_stays_is_told() {
 }
 
 #[test]
-fn who_stands_down_puts_its_data_aside_once_and_keeps_its_snapshots() {
+fn who_stands_down_puts_its_data_aside_and_keeps_what_was_there_and_its_snapshots() {
     let desired = desired(LAB);
     let stand_down = red(&desired).stand_down.clone().expect("servers stand down");
     let host = Host::new("exit 0\n");
@@ -164,7 +164,9 @@ fn who_stands_down_puts_its_data_aside_once_and_keeps_its_snapshots() {
         let gone = ["server/db/etcd", "server/db/kubewright-restore.db", "agent/kubelet.kubeconfig"];
         assert!(gone.iter().all(|file| !host.has(&format!("{data}/{file}"))));
         assert!(host.has(&format!("{SNAPSHOTS}/kubewright-red-1")));
-        assert!(!host.has(&format!("{data}/server/kubewright-before/older")));
+        let entries = std::fs::read_dir(host.at(&format!("{data}/server"))).expect("it is there").flatten();
+        let earlier: Vec<_> = entries.filter(|it| it.file_name().to_string_lossy().contains("before-")).collect();
+        assert!(earlier.len() == 1 && earlier[0].path().join("older").exists(), "what was put aside before stays");
     }
     // A host on which nothing was ever started.
     let (well, told) = Host::new("exit 0\n").runs(&stand_down, "kubewright-before");

@@ -11,7 +11,7 @@ use proptest::sample::Index;
 
 use super::chance::{Bounds, Damage, Make, Shape, Wish, any_shape, damage, happen, wishes};
 use super::{always, converges, fine, in_a_yard};
-use crate::yard::{Cut, Yard, desired};
+use crate::yard::{Yard, desired, words};
 
 /// A node whose machine is gone is told of as Ready for less than a minute.
 const NOTICED: Duration = Duration::from_secs(120);
@@ -123,9 +123,12 @@ async fn play(
         }
         yard.centre.announce_end();
     }
-    let was_cut = yard.run_until(Cut::At(chapter.cut), &ask, &[]).await;
+    let ended = tokio::select! {
+        () = tokio::time::sleep(Duration::from_millis(chapter.cut)) => None,
+        (ended, _) = yard.run(&ask, &[]) => Some(words(&ended)),
+    };
     // What puts a cluster in the place of another one is finished by nobody else.
-    if was_cut && (chapter.goes_on || ends) {
+    if ended.as_deref() != Some("complete") && (chapter.goes_on || ends) {
         yard.centre.mend();
         let told = yard.run_to_the_end(&ask, &[], 4).await;
         let well = told.last().map(String::as_str) == Some("complete");

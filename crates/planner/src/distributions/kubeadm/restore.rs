@@ -43,7 +43,7 @@ pub(super) fn restore(context: &Context<'_>, node: &NodePlan<'_>) -> Recipe {
 }
 
 /// Ends a member before another state of etcd is put back, by kubeadm's own way back; containerd and what is set up stay.
-/// etcd's data are put aside, once, where there is room.
+/// etcd's data are put aside where there is room, beside what was put aside before.
 pub(super) fn stand_down(server: bool) -> Recipe {
     let (aside, member, gone) = (format!("{FOLDER}/etcd-before"), "/var/lib/etcd/member", leave::clear());
     let script = format!(
@@ -53,7 +53,8 @@ pub(super) fn stand_down(server: bool) -> Recipe {
          for pod in $({crictl} ps -q --label io.kubernetes.pod.namespace=kube-system --label io.kubernetes.container.name=etcd); do\n\
          {crictl} stop \"$pod\" >/dev/null\ndone\n\
          if [ -e {member} ]; then\n\
-         mkdir -p {FOLDER}\nrm -rf -- {aside}\n\
+         mkdir -p {FOLDER}\n\
+         [ ! -e {aside} ] || mv {aside} {aside}-$(date -u +%Y%m%dT%H%M%SZ)\n\
          cp -a {member} {aside} 2>/dev/null || rm -rf -- {aside}\n\
          fi\nfi\n\
          {gone}\n\
