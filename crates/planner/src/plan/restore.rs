@@ -125,8 +125,10 @@ fn tell_silent(draft: &mut Draft<'_>, desired: &Desired, observed: &Observed) {
     }
     let named = |name: &NodeName| desired.without.contains(name);
     for member in desired.servers().filter(|member| !named(&member.name)) {
-        // Started behind the others' backs it would go on with what was there before.
-        if is_off(desired, observed, &member.name) {
+        // Started behind the others' backs it would go on with what was there before. One that is off when a restore goes on
+        // is new: that restore has begun with nobody off.
+        let begins = observed.unfinished.is_none() && !rebuild::only_builds(observed);
+        if begins && is_off(desired, observed, &member.name) {
             let help = format!(
                 "`kubewright apply --only machines` starts it; or, where it is lost for good, go on with `--without {}`",
                 member.name
