@@ -55,6 +55,20 @@ impl AddressRange {
         (first.is_ipv4() == last.is_ipv4() && first <= last).then_some(Self { first, last })
     }
 
+    /// Addresses as runs: those that follow one another are one range. They come out in their order.
+    pub fn of(addresses: impl IntoIterator<Item = IpAddr>) -> Vec<Self> {
+        let sorted: std::collections::BTreeSet<IpAddr> = addresses.into_iter().collect();
+        let mut ranges: Vec<Self> = Vec::new();
+        for address in sorted {
+            let next = |range: &Self| Self::new(range.last, address).is_some_and(|both| both.count() == 2);
+            match ranges.last_mut() {
+                Some(range) if next(range) => range.last = address,
+                _ => ranges.push(Self { first: address, last: address }),
+            }
+        }
+        ranges
+    }
+
     /// The range's lowest address.
     pub fn first(&self) -> IpAddr {
         self.first
@@ -144,6 +158,11 @@ impl Cidr {
     /// Makes a network from text that is known to be well-formed; the empty network `0.0.0.0/32` otherwise.
     pub fn known(text: &str) -> Self {
         text.parse().unwrap_or(Self(IpNet::V4(ipnet::Ipv4Net::new_assert(Ipv4Addr::UNSPECIFIED, 32))))
+    }
+
+    /// The network of an address, by the length of its prefix; none where that is too long.
+    pub fn around(address: IpAddr, prefix: u8) -> Option<Self> {
+        Some(Self(IpNet::new(address, prefix).ok()?.trunc()))
     }
 
     /// The network as `ipnet` knows it.
@@ -336,6 +355,24 @@ mod tests {
         assert_eq!(range.to_string(), "192.168.1.41-42");
         assert_eq!("10.0.0.250-10.0.1.3".parse::<AddressRange>().unwrap().count(), 10);
         assert_eq!("fd00::1-fd00::3".parse::<AddressRange>().unwrap().count(), 3);
+    }
+
+    #[test]
+    fn addresses_that_follow_one_another_are_one_range() {
+        let of = |texts: &[&str]| {
+            let ranges = AddressRange::of(texts.iter().map(|text| text.parse().unwrap()));
+            ranges.iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        assert_eq!(of(&["10.0.0.3", "10.0.0.1", "10.0.0.2", "10.0.0.5"]), ["10.0.0.1-3", "10.0.0.5"]);
+        assert_eq!(of(&["10.0.0.255", "10.0.1.0", "10.0.0.255"]), ["10.0.0.255-10.0.1.0"]);
+        assert_eq!(of(&["fd00::1", "fd00::2", "10.0.0.1"]), ["10.0.0.1", "fd00::1-fd00::2"]);
+    }
+
+    #[test]
+    fn a_network_is_found_around_an_address() {
+        let around = |text: &str, prefix| Cidr::around(text.parse().unwrap(), prefix).map(|net| net.to_string());
+        assert_eq!(around("10.10.10.101", 24).as_deref(), Some("10.10.10.0/24"));
+        assert_eq!(around("10.10.10.101", 33), None);
     }
 
     #[test]

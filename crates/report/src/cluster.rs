@@ -5,15 +5,22 @@
 
 mod access;
 mod backups;
+mod balancing;
+mod components;
 mod conditions;
 mod diagram;
 mod facts;
+mod glossary;
 mod network;
 mod overview;
+mod pools;
+mod problems;
+mod procedures;
 mod secrets;
 mod talos;
 #[cfg(test)]
 mod tests;
+mod topics;
 mod validation;
 
 use kubewright_model::checked::CheckResult;
@@ -23,7 +30,7 @@ use kubewright_model::observed::Observed;
 pub use validation::validation;
 
 use crate::page::{Document, Line, Page, Piece};
-use crate::words::{Language, Words, fill};
+use crate::words::{Language, Words, fill, marked};
 use facts::Facts;
 
 /// The page about a cluster.
@@ -43,25 +50,37 @@ pub fn document(
     let titles = &words.sections;
     let mut page = Page::default();
     page.paragraph(words.about.intro);
-    page.section(titles.about, |page| overview::about(page, &facts, words));
+    page.section(titles.about, |page| {
+        overview::about(page, &facts, words);
+        procedures::quorum(page, &facts, words);
+    });
     let title = words.about.title.replace("{name}", desired.cluster.as_str());
     page.section(titles.architecture, |page| {
         page.drawing(&format!("{}: {title}", titles.architecture), diagram::flowchart(&facts, words));
     });
     page.section(titles.machines, |page| {
         overview::machines(page, &facts, words);
+        page.part(titles.made, |page| pools::machines(page, &facts, words));
+        page.part(titles.set_up, |page| pools::hosts(page, &facts, words));
         page.part(titles.talos, |page| talos::nodes(page, &facts, words));
     });
     page.section(titles.templates, |page| overview::templates(page, &facts, words));
     page.section(titles.network, |page| network::network(page, &facts, words));
     page.section(titles.access, |page| access::access(page, &facts, words));
+    page.section(titles.components, |page| {
+        components::components(page, &facts, words);
+        page.part(titles.versions, |page| components::versions(page, &facts, words));
+    });
     page.section(titles.addons, |page| overview::releases(page, &facts, words));
     page.section(titles.namespaces, |page| overview::namespaces(page, &facts, words));
     page.section(titles.secrets, |page| secrets::secrets(page, &facts, words));
     page.section(titles.checks, |page| conditions::checks(page, desired, checks, words));
     page.section(titles.backups, |page| backups::backups(page, &facts, words));
     page.section(titles.daily, |page| daily(page, &facts, words));
+    page.section(titles.procedures, |page| procedures::procedures(page, &facts, words));
+    page.section(titles.problems, |page| problems::problems(page, &facts, words));
     page.section(titles.limits, |page| limits(page, desired, words));
+    page.section(titles.glossary, |page| glossary::glossary(page, &facts, words));
     page.finish(title, words)
 }
 
@@ -90,7 +109,7 @@ fn daily(page: &mut Page, facts: &Facts<'_>, words: &Words) {
 
 /// What this version has no hands for.
 fn limits(page: &mut Page, desired: &Desired, words: &Words) {
-    let rows = desired.missing.iter().map(|missing| vec![missing.what.as_str().into(), missing.effect.as_str().into()]);
+    let rows = desired.missing.iter().map(|missing| vec![missing.what.as_str().into(), marked(&missing.effect)]);
     page.table(&[words.heads.name, words.heads.effect], rows.collect());
 }
 

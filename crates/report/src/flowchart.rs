@@ -1,6 +1,7 @@
 //! Flowcharts: things, frames around some of them, and arrows between them.
 //!
-//! A flowchart is a value that knows nothing of how it is shown. Two writers do: [`Flowchart::mermaid`] for Markdown,
+//! A flowchart is a value that knows nothing of how it is shown. Three writers do: [`Flowchart::text`] for those who read in a
+//! terminal, [`Flowchart::mermaid`] for Markdown,
 //! which code hosts draw, and [`Flowchart::svg`] for the page, which must not ask a script to draw anything.
 
 mod layout;
@@ -8,6 +9,7 @@ mod mermaid;
 mod svg;
 #[cfg(test)]
 mod tests;
+mod text;
 
 /// In a picture, the way from one line of text to the next.
 const STEP: i32 = 17;

@@ -25,7 +25,7 @@ pub struct Document {
 enum Block {
     /// An event of Markdown: the same in both.
     Event(Event<'static>),
-    /// A drawing: a block of Mermaid in Markdown, a picture on the page.
+    /// A drawing: text and a block of Mermaid in Markdown, a picture on the page.
     Drawing { title: String, chart: Flowchart },
 }
 
@@ -48,7 +48,7 @@ impl Document {
         self
     }
 
-    /// The document as Markdown, as GitHub and its like show it. Diagrams are `mermaid` blocks.
+    /// The document as Markdown, as GitHub and its like show it. Diagrams are drawn as text and as `mermaid` blocks.
     pub fn markdown(&self) -> String {
         let mut text = String::new();
         // The list of tokens is well-formed by construction, and a `String` takes all that is written.
@@ -85,11 +85,16 @@ impl Block {
         match self {
             Self::Event(event) => vec![event],
             Self::Drawing { chart, .. } => {
-                let tag = Tag::CodeBlock(CodeBlockKind::Fenced("mermaid".into()));
-                vec![Event::Start(tag), lines(&chart.mermaid()), Event::End(TagEnd::CodeBlock)]
+                [("text", chart.text()), ("mermaid", chart.mermaid())].into_iter().flat_map(block).collect()
             }
         }
     }
+}
+
+/// A block of code in a language.
+fn block((language, text): (&'static str, Vec<String>)) -> [Event<'static>; 3] {
+    let tag = Tag::CodeBlock(CodeBlockKind::Fenced(language.into()));
+    [Event::Start(tag), lines(&text), Event::End(TagEnd::CodeBlock)]
 }
 
 /// A piece of running text.

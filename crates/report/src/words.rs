@@ -5,8 +5,10 @@
 
 mod en;
 mod fr;
+mod manual;
 
 use crate::page::{Line, Piece};
+pub(crate) use manual::{COMPONENTS, Component, GLOSSARY, Manual, PROBLEMS, Pools, Procedures, Topic};
 
 /// The language of a document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
@@ -54,6 +56,14 @@ pub(crate) fn fill(sentence: &'static str, pieces: &[(&str, Piece)]) -> Line {
     if rest.is_empty() { line } else { line.and(Piece::Plain(rest.into())) }
 }
 
+/// A sentence of ours in which code stands between backticks.
+pub(crate) fn marked(sentence: &str) -> Line {
+    let piece = |(at, text): (usize, &str)| {
+        if at % 2 == 0 { Piece::Plain(text.into()) } else { Piece::Code(text.into()) }
+    };
+    Line(sentence.split('`').enumerate().filter(|(_, text)| !text.is_empty()).map(piece).collect())
+}
+
 fn next_hole<'p>(text: &str, pieces: &'p [(&str, Piece)]) -> Option<(usize, usize, &'p Piece)> {
     let found = pieces.iter().filter_map(|(name, piece)| {
         let start = text.find(&format!("{{{name}}}"))?;
@@ -66,11 +76,14 @@ fn next_hole<'p>(text: &str, pieces: &'p [(&str, Piece)]) -> Option<(usize, usiz
 pub(crate) struct Words {
     /// BCP 47.
     pub(crate) code: &'static str,
+    /// The language's place in [`Language::ALL`].
+    pub(crate) place: usize,
     /// What stands between a number's whole and its fraction.
     pub(crate) decimal: char,
     /// The list of sections, for those who hear the page.
     pub(crate) contents: &'static str,
     pub(crate) yes: &'static str,
+    pub(crate) no: &'static str,
     pub(crate) sections: Sections,
     pub(crate) heads: Heads,
     pub(crate) terms: Terms,
@@ -81,6 +94,9 @@ pub(crate) struct Words {
     pub(crate) conditions: Conditions,
     pub(crate) backups: Backups,
     pub(crate) daily: Daily,
+    pub(crate) pools: &'static Pools,
+    pub(crate) procedures: &'static Procedures,
+    pub(crate) manual: &'static Manual,
     pub(crate) run: Run,
     pub(crate) validation: Validation,
 }
@@ -90,6 +106,13 @@ pub(crate) struct Sections {
     pub(crate) about: &'static str,
     pub(crate) architecture: &'static str,
     pub(crate) machines: &'static str,
+    pub(crate) made: &'static str,
+    pub(crate) set_up: &'static str,
+    pub(crate) components: &'static str,
+    pub(crate) versions: &'static str,
+    pub(crate) procedures: &'static str,
+    pub(crate) problems: &'static str,
+    pub(crate) glossary: &'static str,
     pub(crate) talos: &'static str,
     pub(crate) templates: &'static str,
     pub(crate) network: &'static str,
@@ -380,6 +403,14 @@ mod tests {
     }
 
     #[test]
+    fn what_stands_between_backticks_is_code() {
+        let line = marked("the line `proc:rw` is `missing`");
+        let plain = |text: &str| Piece::Plain(text.into());
+        let code = |text: &str| Piece::Code(text.into());
+        assert_eq!(line.0, [plain("the line "), code("proc:rw"), plain(" is "), code("missing")]);
+    }
+
+    #[test]
     fn a_sentence_has_the_same_places_in_every_language() {
         let places = |text: &str| {
             let mut places: Vec<String> =
@@ -423,6 +454,10 @@ mod tests {
                 words.about.given,
                 words.validation.title,
                 words.validation.date,
+                words.manual.intro,
+                words.procedures.upgrade_text,
+                words.procedures.scale_text,
+                words.procedures.quorum,
             ]
         };
         for (one, other) in sentences(en).into_iter().zip(sentences(fr)) {

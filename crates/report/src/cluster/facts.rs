@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use kubewright_model::desired::{Desired, DesiredHost, DesiredMember, DesiredRelease, ProxyBalancer};
+use kubewright_model::desired::{Desired, DesiredHost, DesiredMachine, DesiredMember, DesiredRelease, ProxyBalancer};
 use kubewright_model::host::HostResource;
 use kubewright_model::ids::NodeName;
 use kubewright_model::observed::{Observed, Seen};
@@ -88,6 +88,18 @@ impl<'a> Facts<'a> {
             Role::Both => words.terms.both,
             Role::LoadBalancer => words.terms.load_balancer,
         }
+    }
+
+    /// The machines of each pool, in the order of the file.
+    pub(super) fn pools(&self) -> Vec<(&'a str, Vec<&'a DesiredMachine>)> {
+        let mut pools: Vec<(&str, Vec<&DesiredMachine>)> = Vec::new();
+        for machine in &self.desired.machines {
+            match pools.iter_mut().find(|(pool, _)| *pool == machine.pool.as_str()) {
+                Some((_, machines)) => machines.push(machine),
+                None => pools.push((machine.pool.as_str(), vec![machine])),
+            }
+        }
+        pools
     }
 
     /// The host of the first member of the control plane. Any of them would do: this is for people who want to log in.

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use kubewright_model::condition::Condition;
-use kubewright_model::desired::Desired;
+use kubewright_model::desired::{Body, Desired};
+use kubewright_model::net::{AddressRange, Cidr};
 use kubewright_model::object::ObjectKey;
 use kubewright_model::spec::Distribution;
 use kubewright_model::spec::kubernetes::{API_PORT, Datastore};
@@ -17,10 +18,11 @@ use crate::words::{Words, fill};
 /// Networks, ports, load balancers.
 pub(super) fn network(page: &mut Page, facts: &Facts<'_>, words: &Words) {
     let kubernetes = &facts.desired.kubernetes;
-    let mut rows = vec![
+    let mut rows = machines(facts, words);
+    rows.extend([
         vec![words.about.pods.into(), code(kubernetes.pod_network)],
         vec![words.about.services.into(), code(kubernetes.service_network)],
-    ];
+    ]);
     rows.extend(pools(facts, words));
     page.table(&[words.heads.name, words.heads.range], rows);
     page.part(words.sections.ports, |page| {
@@ -30,6 +32,49 @@ pub(super) fn network(page: &mut Page, facts: &Facts<'_>, words: &Words) {
     });
     page.part(words.sections.balancers, |page| balancers(page, facts, words));
     page.part(words.sections.given, |page| given(page, facts, words));
+}
+
+/// The networks that machines are in, as the spec or their cards have them, and who has which addresses.
+fn machines(facts: &Facts<'_>, words: &Words) -> Vec<Vec<Line>> {
+    let say = &words.manual;
+    let mut rows: Vec<Vec<Line>> = Vec::new();
+    let mut tell = |name: Line, value: Line| {
+        let row = vec![name, value];
+        if !row[1].is_empty() && !rows.contains(&row) {
+            rows.push(row);
+        }
+    };
+    if let Some(network) = facts.desired.spec.as_ref().map(|file| &file.spec.network) {
+        let tagged = |vlan: Option<u16>| vlan.map(|vlan| format!(" (VLAN {vlan})")).unwrap_or_default().into();
+        tell(say.machines.into(), network.cidr.map(|cidr| code(cidr).join(tagged(network.vlan))).unwrap_or_default());
+        tell(say.gateway.into(), network.gateway.map(code).unwrap_or_default());
+        tell(say.nameserver.into(), codes(&network.nameservers));
+        for (name, other) in &network.others {
+            let purpose = other.purpose.as_ref().map(|purpose| format!(" ({purpose})")).unwrap_or_default();
+            tell(code(name).join(purpose.into()), code(other.cidr).join(tagged(other.vlan)));
+        }
+    }
+    for machine in &facts.desired.machines {
+        let card = match &*machine.body {
+            Body::Lxc(lxc) => &lxc.card,
+            Body::Vm(vm) => &vm.card,
+            Body::Server(_) | Body::Existing | Body::Local => continue,
+        };
+        let Some(address) = machine.address else { continue };
+        if facts.desired.spec.as_ref().is_none_or(|file| file.spec.network.cidr.is_none()) {
+            tell(say.machines.into(), Cidr::around(address, card.prefix_of(address)).map(code).unwrap_or_default());
+        }
+        tell(say.gateway.into(), card.gateway_of(address).map(code).unwrap_or_default());
+        tell(say.nameserver.into(), codes(&card.nameservers));
+    }
+    for (pool, machines) in facts.pools() {
+        let ranges = AddressRange::of(machines.iter().filter_map(|machine| machine.address));
+        let role = machines.first().map_or("", |machine| facts.role_word(&machine.name, words));
+        if !ranges.is_empty() {
+            rows.push(vec![code(pool).join(format!(" ({role})").into()), codes(ranges)]);
+        }
+    }
+    rows
 }
 
 fn objects<'d>(facts: &Facts<'d>, kind: &str) -> impl Iterator<Item = &'d Value> {

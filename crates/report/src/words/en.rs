@@ -4,13 +4,22 @@ use super::*;
 
 pub(super) static WORDS: Words = Words {
     code: "en",
+    place: 0,
     decimal: '.',
     contents: "Contents",
     yes: "yes",
+    no: "no",
     sections: Sections {
         about: "What it is",
         architecture: "Architecture",
         machines: "Machines",
+        made: "How machines are made",
+        set_up: "What is set up on hosts",
+        components: "Components",
+        versions: "Versions",
+        procedures: "Maintenance and recovery",
+        problems: "Known problems",
+        glossary: "Glossary",
         talos: "Talos",
         templates: "Templates",
         network: "Network",
@@ -191,6 +200,9 @@ pub(super) static WORDS: Words = Words {
         destroy: "take everything away that carries the cluster's mark",
         protected: "The cluster is protected: it is destroyed only after the file says otherwise.",
     },
+    pools: &manual::settings::EN,
+    procedures: &manual::procedures::EN,
+    manual: &manual::procedures::MANUAL_EN,
     run: Run {
         title: "Run {run} of cluster {name}",
         title_unknown: "A run",

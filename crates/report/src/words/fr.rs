@@ -4,13 +4,22 @@ use super::*;
 
 pub(super) static WORDS: Words = Words {
     code: "fr",
+    place: 1,
     decimal: ',',
     contents: "Sommaire",
     yes: "oui",
+    no: "non",
     sections: Sections {
         about: "Vue d’ensemble",
         architecture: "Architecture",
         machines: "Machines",
+        made: "Configuration des machines",
+        set_up: "Configuration des hôtes",
+        components: "Composants système",
+        versions: "Versions",
+        procedures: "Maintenance et reprise",
+        problems: "Problèmes connus et solutions",
+        glossary: "Glossaire",
         talos: "Talos",
         templates: "Modèles de machines",
         network: "Réseau",
@@ -191,6 +200,9 @@ pub(super) static WORDS: Words = Words {
         destroy: "supprimer tout ce qui porte la marque du cluster",
         protected: "Le cluster est protégé : il ne peut être détruit que si le fichier dit le contraire.",
     },
+    pools: &manual::settings::FR,
+    procedures: &manual::procedures::FR,
+    manual: &manual::procedures::MANUAL_FR,
     run: Run {
         title: "Exécution {run} du cluster {name}",
         title_unknown: "Une exécution",

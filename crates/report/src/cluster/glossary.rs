@@ -1,0 +1,12 @@
+//! The words of the field that the page uses.
+
+use super::facts::Facts;
+use crate::page::{Page, Piece};
+use crate::words::{GLOSSARY, Words};
+
+/// One row for each term of what the cluster has.
+pub(super) fn glossary(page: &mut Page, facts: &Facts<'_>, words: &Words) {
+    let terms = GLOSSARY.iter().filter(|term| facts.has(term.topic));
+    let rows = terms.map(|term| vec![Piece::Strong(words.of(&term.name).into()).into(), words.of(&term.means).into()]);
+    page.table(&[words.manual.term, words.manual.meaning], rows.collect());
+}

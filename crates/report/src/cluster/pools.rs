@@ -1,0 +1,236 @@
+//! How the machines of each pool are made, and what is set up on them: one column for each pool.
+
+use kubewright_model::desired::{Body, DesiredHost, DesiredMachine, VmSource};
+use kubewright_model::host::HostResource;
+use kubewright_model::setting::Setting;
+
+use super::facts::Facts;
+use super::{code, codes};
+use crate::page::{Line, Page};
+use crate::words::{Pools, Words};
+
+/// What is told of one pool: a name and a value, in order.
+type Rows = Vec<(String, Line)>;
+
+/// What the provider makes, pool by pool, and the lines that containers get of their hypervisor.
+pub(super) fn machines(page: &mut Page, facts: &Facts<'_>, words: &Words) {
+    let pools: Vec<(&str, Rows)> =
+        facts.pools().into_iter().map(|(pool, machines)| (pool, of_machines(&machines, words))).collect();
+    table(page, words, &pools);
+    let raw = facts.desired.machines.iter().filter_map(|machine| match &*machine.body {
+        Body::Lxc(lxc) if !lxc.raw.is_empty() => Some(&lxc.raw),
+        _ => None,
+    });
+    let mut seen: Vec<&Vec<String>> = Vec::new();
+    for lines in raw {
+        if !seen.contains(&lines) {
+            page.paragraph(words.pools.raw);
+            page.code("text", lines);
+            seen.push(lines);
+        }
+    }
+}
+
+/// What is set up on the hosts, pool by pool.
+pub(super) fn hosts(page: &mut Page, facts: &Facts<'_>, words: &Words) {
+    let pools = facts.pools().into_iter().map(|(pool, machines)| {
+        let hosts: Vec<&DesiredHost> =
+            machines.iter().filter_map(|machine| facts.hosts.get(&machine.name).copied()).collect();
+        (pool, of_hosts(&hosts, words.pools))
+    });
+    table(page, words, &pools.collect::<Vec<_>>());
+}
+
+/// One row for each name that some pool has, in the order of the pools.
+fn table(page: &mut Page, words: &Words, pools: &[(&str, Rows)]) {
+    let mut names: Vec<&String> = Vec::new();
+    for (_, rows) in pools {
+        for (at, (name, _)) in rows.iter().enumerate() {
+            if !names.contains(&name) {
+                // Where the other pools have it, behind what stands before it.
+                let before =
+                    rows[..at].iter().rev().find_map(|(name, _)| names.iter().position(|other| *other == name));
+                names.insert(before.map_or(0, |place| place + 1).max(usize::from(at > 0)).min(names.len()), name);
+            }
+        }
+    }
+    let value = |rows: &Rows, name: &str| {
+        rows.iter().find(|(other, _)| other == name).map(|(_, value)| value.clone()).unwrap_or_default()
+    };
+    let rows = names.iter().map(|name| {
+        let values = pools.iter().map(|(_, rows)| value(rows, name));
+        std::iter::once(Line::from(name.as_str())).chain(values).collect()
+    });
+    let heads: Vec<&str> = std::iter::once(words.heads.property).chain(pools.iter().map(|(pool, _)| *pool)).collect();
+    page.table(&heads, rows.collect());
+}
+
+/// What all machines of a pool have in common: what is one machine's own stands in the table of machines.
+fn of_machines(machines: &[&DesiredMachine], words: &Words) -> Rows {
+    let Some((first, others)) = machines.split_first() else { return Vec::new() };
+    let say = words.pools;
+    let mut rows: Rows = of_body(&first.body, say);
+    let own = |setting: &&Setting| {
+        let text = setting.to_string();
+        !matches!(setting, Setting::Cores(_) | Setting::Memory(_) | Setting::Disk(_) | Setting::Description(_))
+            && !text.is_empty()
+            && others.iter().all(|other| other.settings().iter().any(|like| like == *setting))
+    };
+    rows.extend(first.settings().iter().filter(own).map(|setting| {
+        let value = match setting.to_string().as_str() {
+            "true" => words.yes.into(),
+            "false" => words.no.into(),
+            "none" => say.none.into(),
+            text => code(text),
+        };
+        (words.setting(setting), value)
+    }));
+    rows
+}
+
+/// What a machine is made of, beside its settings.
+fn of_body(body: &Body, say: &Pools) -> Rows {
+    let row = |name: &str, value: Line| (name.to_string(), value);
+    match body {
+        Body::Existing | Body::Local => Vec::new(),
+        Body::Lxc(lxc) => {
+            let rows = [row(say.made_of, code(&lxc.template)), row(say.features, codes(&lxc.features))];
+            rows.into_iter().filter(|(_, value)| !value.is_empty()).collect()
+        }
+        Body::Vm(vm) => {
+            let source = match &vm.source {
+                VmSource::Clone(template) => match &template.name {
+                    Some(name) => code(name).join(format!(" (VMID {})", template.vmid).into()),
+                    None => format!("VMID {}", template.vmid).into(),
+                },
+                VmSource::Image(image) => code(&image.url),
+            };
+            vec![
+                row(say.made_of, source),
+                row(say.slot, code(&vm.disk_slot)),
+                row(say.format, code(&vm.format)),
+                row(say.cloud_init, code("cloud-init")),
+            ]
+        }
+        Body::Server(server) => {
+            let named = |name: &Option<String>| name.as_ref().map(code).unwrap_or_default();
+            let rows = [
+                row(say.made_of, code(&server.image)),
+                row(say.network, named(&server.network)),
+                row(say.firewall, named(&server.firewall)),
+                row(say.placement_group, named(&server.placement_group)),
+                row(say.ssh_keys, codes(&server.ssh_keys)),
+            ];
+            rows.into_iter().filter(|(_, value)| !value.is_empty()).collect()
+        }
+    }
+}
+
+/// What all hosts of a pool have in common.
+fn of_hosts(hosts: &[&DesiredHost], say: &Pools) -> Rows {
+    let Some((first, others)) = hosts.split_first() else { return Vec::new() };
+    let common = || first.resources.iter().filter(|it| others.iter().all(|other| other.resources.contains(it)));
+    // A program may come as several files.
+    let words = |of: &dyn Fn(&HostResource) -> Option<String>| {
+        let mut found: Vec<String> = Vec::new();
+        for word in common().filter_map(of) {
+            if !found.contains(&word) {
+                found.push(word);
+            }
+        }
+        codes(found)
+    };
+    let rows = [
+        (say.os, first.os.as_deref().map(Line::from).unwrap_or_default()),
+        (
+            say.ssh,
+            words(&|it| match it {
+                HostResource::SshDaemon(daemon) => Some(format!("Port {}", daemon.port)),
+                _ => None,
+            }),
+        ),
+        (
+            say.hardened,
+            common()
+                .find_map(|it| match it {
+                    HostResource::SshDaemon(daemon) if daemon.harden => Some(say.keys_only.into()),
+                    _ => None,
+                })
+                .unwrap_or_default(),
+        ),
+        (
+            say.users,
+            words(&|it| match it {
+                HostResource::User(user) if !user.has_no_home() => {
+                    Some(if user.sudo { format!("{} (sudo)", user.name) } else { user.name.clone() })
+                }
+                _ => None,
+            }),
+        ),
+        (
+            say.packages,
+            words(&|it| match it {
+                HostResource::Package(name) => Some(name.clone()),
+                _ => None,
+            }),
+        ),
+        (
+            say.held,
+            words(&|it| match it {
+                HostResource::Hold(name) => Some(name.clone()),
+                _ => None,
+            }),
+        ),
+        (
+            say.modules,
+            words(&|it| match it {
+                HostResource::Module(name) => Some(name.clone()),
+                _ => None,
+            }),
+        ),
+        (
+            say.sysctls,
+            words(&|it| match it {
+                HostResource::Sysctl { key, value } => Some(format!("{key}={value}")),
+                _ => None,
+            }),
+        ),
+        (
+            say.links,
+            words(&|it| match it {
+                HostResource::Link { path, target } => Some(format!("{path} → {target}")),
+                _ => None,
+            }),
+        ),
+        (
+            say.downloads,
+            words(&|it| match it {
+                HostResource::Download(download) => Some(download.artifact.name.clone()),
+                _ => None,
+            }),
+        ),
+        (
+            say.units,
+            words(&|it| match it {
+                HostResource::Unit(unit) => Some(unit.name.clone()),
+                _ => None,
+            }),
+        ),
+        (say.swap, common().find(|it| **it == HostResource::SwapOff).map(|_| say.off.into()).unwrap_or_default()),
+        (
+            say.timezone,
+            words(&|it| match it {
+                HostResource::Timezone(zone) => Some(zone.clone()),
+                _ => None,
+            }),
+        ),
+        (
+            say.locale,
+            words(&|it| match it {
+                HostResource::Locale(locale) => Some(locale.clone()),
+                _ => None,
+            }),
+        ),
+    ];
+    rows.into_iter().filter(|(_, value)| !value.is_empty()).map(|(name, value)| (name.to_string(), value)).collect()
+}
