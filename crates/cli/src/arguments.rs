@@ -582,7 +582,7 @@ pub(crate) struct Docs {
     #[arg(default_value = "cluster.yaml")]
     pub(crate) file: PathBuf,
     /// The language.
-    #[arg(long, default_value = "en")]
+    #[arg(long, visible_alias = "lang", default_value = "en")]
     pub(crate) language: Language,
     /// The form; without it, as the file's name says, and Markdown otherwise.
     #[arg(long)]
@@ -590,9 +590,12 @@ pub(crate) struct Docs {
     /// The file to write; without it the document is printed.
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
-    /// Look at the world and run every check, and write down what is there, too.
+    /// Look at the world and run every check, and write down what is there and how it was built, too.
     #[arg(long)]
     pub(crate) look: bool,
+    /// Write nothing: show how the file differs from what would be written, and end with 4 where it does.
+    #[arg(long, requires = "out")]
+    pub(crate) check: bool,
 }
 
 #[derive(Debug, Args)]
@@ -612,6 +615,9 @@ pub(crate) struct Rehearse {
     /// Write the page about the cluster as it stands after it was built: Markdown, or HTML when the name ends so.
     #[arg(long, value_name = "FILE")]
     pub(crate) docs: Option<PathBuf>,
+    /// The page's language.
+    #[arg(long, visible_alias = "lang", default_value = "en", requires = "docs")]
+    pub(crate) language: Language,
     /// In which form the answer is printed.
     #[arg(long, default_value = "text")]
     pub(crate) output: Output,

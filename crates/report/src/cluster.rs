@@ -25,28 +25,31 @@ mod validation;
 
 use kubewright_model::checked::CheckResult;
 use kubewright_model::desired::Desired;
+use kubewright_model::event::Record;
 use kubewright_model::observed::Observed;
 
 pub use validation::validation;
 
 use crate::page::{Document, Line, Page, Piece};
+use crate::run::installation;
 use crate::words::{Language, Words, fill, marked};
 use facts::Facts;
 
-/// The page about a cluster.
-///
-/// With `observed`, machines and nodes have a state, and load balancers their addresses. With `checks`, each check has
-/// its result; checks that the desired state does not know are left out. `spec` is what commands are given of it: its file,
-/// and the environment where there is one.
-pub fn document(
-    desired: &Desired,
-    observed: Option<&Observed>,
-    checks: &[CheckResult],
-    language: Language,
-    spec: &str,
-) -> Document {
+/// What somebody has seen of a cluster: nothing, where nobody has looked.
+#[derive(Clone, Copy, Default)]
+pub struct Looked<'a> {
+    /// What there is: machines and nodes have a state, and load balancers their addresses.
+    pub observed: Option<&'a Observed>,
+    /// What its checks came to; those that the desired state does not know are left out.
+    pub checks: &'a [CheckResult],
+    /// The records of the run that has built it, as [`built`](crate::built) finds them.
+    pub built: Option<&'a [Record]>,
+}
+
+/// The page about a cluster. `spec` is what commands are given of it: its file, and the environment where there is one.
+pub fn document(desired: &Desired, looked: &Looked<'_>, language: Language, spec: &str) -> Document {
     let words = language.words();
-    let facts = Facts { spec, ..Facts::new(desired, observed) };
+    let facts = Facts { spec, ..Facts::new(desired, looked.observed) };
     let titles = &words.sections;
     let mut page = Page::default();
     page.paragraph(words.about.intro);
@@ -74,7 +77,12 @@ pub fn document(
     page.section(titles.addons, |page| overview::releases(page, &facts, words));
     page.section(titles.namespaces, |page| overview::namespaces(page, &facts, words));
     page.section(titles.secrets, |page| secrets::secrets(page, &facts, words));
-    page.section(titles.checks, |page| conditions::checks(page, desired, checks, words));
+    page.section(titles.installation, |page| {
+        if let Some(records) = looked.built {
+            installation(page, records, words);
+        }
+    });
+    page.section(titles.checks, |page| conditions::checks(page, desired, looked.checks, words));
     page.section(titles.backups, |page| backups::backups(page, &facts, words));
     page.section(titles.daily, |page| daily(page, &facts, words));
     page.section(titles.procedures, |page| procedures::procedures(page, &facts, words));

@@ -22,8 +22,8 @@ mod page;
 mod run;
 mod words;
 
-pub use cluster::{document, validation};
+pub use cluster::{Looked, document, validation};
 pub use junit::junit;
 pub use page::Document;
-pub use run::{Phase, Rebuilt, rebuilds, run_report};
+pub use run::{Phase, Rebuilt, built, rebuilds, run_report};
 pub use words::Language;

@@ -3,6 +3,7 @@
 //! It is made from the journal alone, so it can be made of a run that was cut off, too. The plan, where it is at hand,
 //! adds the steps that never started and the notes.
 
+mod installation;
 mod phases;
 mod story;
 #[cfg(test)]
@@ -15,6 +16,8 @@ use kubewright_model::units::Moment;
 
 use crate::page::{Document, Line, Page, Piece};
 use crate::words::{Language, Words, fill};
+pub use installation::built;
+pub(crate) use installation::installation;
 pub use phases::{Phase, Rebuilt, rebuilds};
 use story::{StepStory, stories};
 

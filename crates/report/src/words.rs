@@ -106,6 +106,7 @@ pub(crate) struct Sections {
     pub(crate) about: &'static str,
     pub(crate) architecture: &'static str,
     pub(crate) machines: &'static str,
+    pub(crate) installation: &'static str,
     pub(crate) made: &'static str,
     pub(crate) set_up: &'static str,
     pub(crate) components: &'static str,
@@ -349,6 +350,7 @@ pub(crate) struct Run {
     pub(crate) phases: &'static str,
     pub(crate) phase: &'static str,
     pub(crate) total: &'static str,
+    pub(crate) number: &'static str,
     /// In the order of [`crate::Phase::ALL`].
     pub(crate) phase_names: [&'static str; 9],
     pub(crate) slowest: &'static str,

@@ -3,15 +3,15 @@
 use std::path::Path;
 
 use kubewright_engine::Loadout;
-use kubewright_engine::verify::CheckResult;
-use kubewright_model::observed::Observed;
+use kubewright_model::event::Record;
+use kubewright_model::ids::ClusterName;
 use kubewright_model::spec::schema::json_schema;
-use kubewright_report::{Document, Language, document};
+use kubewright_report::{Document, Language, Looked, built, document};
 
 use super::{print_json, write};
 use crate::arguments::{self, Arguments, Docs, Format};
 use crate::problem::{Done, Problem};
-use crate::screen::{quoted, say};
+use crate::screen::{quoted, remark, say};
 use crate::source::{self, Reading, STANDARD_INPUT};
 use crate::world::Site;
 
@@ -36,24 +36,60 @@ pub(super) fn cluster(arguments: &Arguments, docs: &Docs) -> Result<Done, Proble
         },
     )?;
     let desired = &loadout.desired;
-    let (observed, checks) = if docs.look {
+    let (observed, checks, runs) = if docs.look {
         Site::look(arguments, &docs.file, desired, async |site| {
             let observed = site.engine.status(desired).await;
             let results = site.engine.verify(desired).await;
-            Ok((Some(observed), results))
+            Ok((Some(observed), results, journals(site, &desired.cluster)?))
         })?
     } else {
-        (None, Vec::new())
+        (None, Vec::new(), Vec::new())
     };
+    let built = built(runs.iter().map(Vec::as_slice));
+    let looked = Looked { observed: observed.as_ref(), checks: &checks, built };
     let language = docs.language.into();
     let pretend = docs.look && arguments.simulated.is_some();
-    let text =
-        render(&page(&loadout, observed.as_ref(), &checks, language, pretend, &named(arguments, &docs.file)), format);
+    let text = render(&page(&loadout, &looked, language, pretend, &named(arguments, &docs.file)), format);
     match &docs.out {
+        Some(out) if docs.check => return check(out, &text),
         Some(out) => write(out, &text)?,
         None => say!("{}", text.trim_end()),
     }
     Ok(Done::Well)
+}
+
+/// The journals of a cluster's runs, oldest first. One that cannot be read hides no other.
+pub(super) fn journals(site: &Site, cluster: &ClusterName) -> Result<Vec<Vec<Record>>, Problem> {
+    let runs = site.engine.history(cluster)?;
+    Ok(runs.iter().filter_map(|run| site.engine.records(cluster, run).ok()).collect())
+}
+
+/// So many lines of a difference are shown.
+const SHOWN: usize = 40;
+
+/// Whether a file says what would be written into it; how it differs where it does not.
+fn check(out: &Path, text: &str) -> Result<Done, Problem> {
+    let there = match std::fs::read_to_string(out) {
+        Ok(there) => there,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+        Err(error) => {
+            let problem = Problem::new(Done::Usage, format!("cannot read {}", out.display()));
+            return Err(problem.because(error.to_string()));
+        }
+    };
+    if there == text {
+        remark!("{} is up to date", out.display());
+        return Ok(Done::Well);
+    }
+    let diff = similar::TextDiff::from_lines(there.as_str(), text);
+    let lines: Vec<String> = diff.unified_diff().context_radius(1).to_string().lines().map(str::to_string).collect();
+    lines.iter().take(SHOWN).for_each(|line| say!("{line}"));
+    let more = lines.len().saturating_sub(SHOWN);
+    if more > 0 {
+        say!("… and {more} lines more");
+    }
+    let problem = Problem::new(Done::Pending, format!("{} is not what would be written now", out.display()));
+    Err(problem.hint("the same command without `--check` writes it"))
 }
 
 impl From<arguments::Language> for Language {
@@ -74,15 +110,8 @@ pub(super) fn named(arguments: &Arguments, spec: &Path) -> String {
 }
 
 /// The page about a cluster.
-pub(super) fn page(
-    loadout: &Loadout,
-    observed: Option<&Observed>,
-    checks: &[CheckResult],
-    language: Language,
-    pretend: bool,
-    spec: &str,
-) -> Document {
-    let page = document(&loadout.desired, observed, checks, language, spec);
+pub(super) fn page(loadout: &Loadout, looked: &Looked<'_>, language: Language, pretend: bool, spec: &str) -> Document {
+    let page = document(&loadout.desired, looked, language, spec);
     let description = loadout.file.metadata.description.as_deref().unwrap_or_default();
     match pretend {
         false => page.with_lead(description),

@@ -69,11 +69,7 @@ pub(super) fn told(
 
 /// The rebuilds of a cluster, oldest first.
 pub(super) fn of(site: &Site, cluster: &ClusterName) -> Result<Vec<Rebuilt>, Problem> {
-    let runs = site.engine.history(cluster)?;
-    // One that cannot be read hides no other.
-    let journals = runs.iter().filter_map(|run| site.engine.records(cluster, run).ok());
-    let journals: Vec<Vec<Record>> = journals.collect();
-    Ok(rebuilds(journals.iter().map(Vec::as_slice)))
+    Ok(rebuilds(super::documents::journals(site, cluster)?.iter().map(Vec::as_slice)))
 }
 
 /// The last of them beside those before.

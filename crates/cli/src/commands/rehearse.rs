@@ -5,8 +5,9 @@ use std::time::Instant;
 use kubewright_engine::rehearse::{Scene, Script, minor_before, rehearse, version_before};
 use kubewright_engine::{Engine, Loadout, sim};
 use kubewright_model::desired::Desired;
+use kubewright_model::event::Event;
 use kubewright_model::version::Version;
-use kubewright_report::Language;
+use kubewright_report::{Looked, built};
 
 use super::{documents, print_json_of};
 use crate::arguments::{Arguments, Output, Rehearse};
@@ -40,13 +41,28 @@ pub(super) fn run(arguments: &Arguments, asked: &Rehearse) -> Result<Done, Probl
     }
     let spec = documents::named(arguments, &asked.file);
     let mut page = None;
+    let mut records = Vec::new();
     let ran = sim::run(rehearse(&script, &mut |scene| {
         if let Some(play) = &play {
             play.watch(&scene);
         }
-        if let (Scene::Stands(observed, checks), Some((path, form))) = (&scene, wanted) {
-            let stands = documents::page(&loadout, Some(observed), checks, Language::En, true, &spec);
-            page = Some((path, documents::render(&stands, form)));
+        match (&scene, wanted) {
+            // A record is the first of its run where it begins one.
+            (Scene::Plays(record), Some(_)) if page.is_none() => {
+                if matches!(record.event, Event::RunStarted { .. }) {
+                    records.push(Vec::new());
+                }
+                if let Some(run) = records.last_mut() {
+                    run.push((*record).clone());
+                }
+            }
+            (Scene::Stands(observed, checks), Some((path, form))) => {
+                let built = built(records.iter().map(Vec::as_slice));
+                let looked = Looked { observed: Some(observed), checks, built };
+                let stands = documents::page(&loadout, &looked, asked.language.into(), true, &spec);
+                page = Some((path, documents::render(&stands, form)));
+            }
+            _ => {}
         }
     }));
     if let Some(play) = &play {

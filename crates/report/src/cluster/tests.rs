@@ -38,12 +38,12 @@ fn devboard_with(changes: &[(&str, Value)]) -> Desired {
 }
 
 fn both(desired: &Desired) -> [Document; 2] {
-    Language::ALL.map(|language| document(desired, None, &[], language, "FILE"))
+    Language::ALL.map(|language| document(desired, &Looked::default(), language, "FILE"))
 }
 
 #[test]
 fn devboard_in_english() {
-    let page = document(&devboard(), None, &[], Language::En, "FILE").with_lead("DevBoard, three K3s nodes");
+    let page = document(&devboard(), &Looked::default(), Language::En, "FILE").with_lead("DevBoard, three K3s nodes");
     insta::assert_snapshot!(page.markdown());
 }
 
@@ -51,13 +51,14 @@ fn devboard_in_english() {
 fn devboard_in_french_as_observed_and_checked() {
     let desired = devboard();
     let (observed, checks) = (observed(&desired), checks());
-    let page = document(&desired, Some(&observed), &checks, Language::Fr, "FILE");
+    let page =
+        document(&desired, &Looked { observed: Some(&observed), checks: &checks, built: None }, Language::Fr, "FILE");
     insta::assert_snapshot!(page.markdown());
 }
 
 #[test]
 fn devboard_as_a_page() {
-    insta::assert_snapshot!(document(&devboard(), None, &[], Language::En, "FILE").html());
+    insta::assert_snapshot!(document(&devboard(), &Looked::default(), Language::En, "FILE").html());
 }
 
 /// The server runs and is Ready, the first agent is stopped, the second is gone.
@@ -232,7 +233,7 @@ fn cells(markdown: &str) -> Vec<String> {
 #[test]
 fn a_name_is_never_markdown() {
     for name in HOSTILE {
-        let page = document(&hostile(name), None, &[], Language::En, "FILE").with_lead(name);
+        let page = document(&hostile(name), &Looked::default(), Language::En, "FILE").with_lead(name);
         let shown: String = name.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
         let cells = cells(&page.markdown());
         let times = cells.iter().filter(|cell| **cell == shown).count();
@@ -246,14 +247,14 @@ fn a_name_is_never_markdown() {
 #[test]
 fn a_name_is_never_html() {
     for name in HOSTILE {
-        let html = document(&hostile(name), None, &[], Language::En, "FILE").with_lead(name).html();
+        let html = document(&hostile(name), &Looked::default(), Language::En, "FILE").with_lead(name).html();
         assert!(!html.contains("<script"), "{name:?}");
         assert!(!html.contains("<b>"), "{name:?}");
         assert!(!html.contains('\u{1b}'), "{name:?}");
         assert!(!html.contains("<img") && !html.contains("href=\"javascript"), "{name:?}");
     }
     let title = devboard_with(&[("/cluster", json!("</title><script>"))]);
-    let html = document(&title, None, &[], Language::En, "FILE").html();
+    let html = document(&title, &Looked::default(), Language::En, "FILE").html();
     assert!(html.contains("<title>Cluster &lt;/title&gt;&lt;script&gt;</title>"), "{html}");
     assert_eq!(html.matches("<script").count(), 0);
 }
@@ -317,7 +318,7 @@ fn what_is_empty_is_left_out() {
         ("/checks", json!([])),
         ("/hosts", json!([])),
     ]);
-    let page = document(&bare, None, &[], Language::En, "FILE").markdown();
+    let page = document(&bare, &Looked::default(), Language::En, "FILE").markdown();
     for section in ["## Add-ons", "## Namespaces", "## Secrets", "## What is checked", "### SSH", "## Known limits"] {
         assert!(!page.contains(section), "{section}\n{page}");
     }
@@ -334,6 +335,6 @@ fn a_big_pool_is_one_box() {
         let member = desired.members[1].clone();
         desired.members.push(kubewright_model::desired::DesiredMember { name, ..member });
     }
-    let page = document(&desired, None, &[], Language::En, "FILE").markdown();
+    let page = document(&desired, &Looked::default(), Language::En, "FILE").markdown();
     assert!(page.contains("\"agents<br/>999 machines<br/>k3s-agent-1 … k3s-agent-999<br/>worker\""));
 }

@@ -117,7 +117,7 @@ fn one(records: &[Record]) -> Option<(Rebuilt, Option<RunId>)> {
 }
 
 /// Milliseconds in which at least one step of each phase ran.
-fn took(records: &[Record]) -> BTreeMap<Phase, u64> {
+pub(super) fn took(records: &[Record]) -> BTreeMap<Phase, u64> {
     let mut took: BTreeMap<Phase, u64> = BTreeMap::new();
     let mut running: BTreeMap<&StepId, Phase> = BTreeMap::new();
     // How many steps of a phase run, and since when there is one.

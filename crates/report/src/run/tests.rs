@@ -140,6 +140,29 @@ fn the_plan_tells_of_steps_that_never_started_and_of_notes() {
 }
 
 #[test]
+fn how_a_cluster_was_built_is_told_of_the_last_run_that_began_one() {
+    let begun = |first: &str| {
+        journal(vec![
+            (0, begins(false, Ask::Apply)),
+            (10, starts(first, Stage::ControlPlane)),
+            (90_010, ends(first, Outcome::Done)),
+            (90_010, starts("host/k3s-agent-1", Stage::Hosts)),
+            (90_020, ends("host/k3s-agent-1", Outcome::AlreadyTrue)),
+        ])
+    };
+    let runs = [begun("init/old"), begun("init/k3s-server"), begun("join/k3s-agent-1")];
+    let records = built(runs.iter().map(Vec::as_slice)).unwrap();
+    assert_eq!(records, runs[1]);
+    assert_eq!(built(runs[2..].iter().map(Vec::as_slice)), None);
+    let mut page = Page::default();
+    installation(&mut page, records, Language::En.words());
+    let page = page.finish("x".into(), Language::En.words()).markdown();
+    assert!(page.contains("|1|init k3s-server|1 min 30 s|"), "{page}");
+    assert!(page.contains("|Began|2026-11-21"), "{page}");
+    assert!(!page.contains("host k3s-agent-1"), "what was true already was not done: {page}");
+}
+
+#[test]
 fn no_records_are_no_error() {
     let page = run_report(&[], None, Language::Fr).markdown();
     assert!(page.starts_with("# Une exécution\n"), "{page}");

@@ -13,6 +13,7 @@ pub(super) static WORDS: Words = Words {
         about: "What it is",
         architecture: "Architecture",
         machines: "Machines",
+        installation: "How it was built",
         made: "How machines are made",
         set_up: "What is set up on hosts",
         components: "Components",
@@ -212,6 +213,7 @@ pub(super) static WORDS: Words = Words {
         phases: "Phases of the rebuild",
         phase: "Phase",
         total: "Total",
+        number: "No.",
         phase_names: [
             "back up",
             "destroy",

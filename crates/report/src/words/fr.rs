@@ -13,6 +13,7 @@ pub(super) static WORDS: Words = Words {
         about: "Vue d’ensemble",
         architecture: "Architecture",
         machines: "Machines",
+        installation: "Étapes d’installation",
         made: "Configuration des machines",
         set_up: "Configuration des hôtes",
         components: "Composants système",
@@ -212,6 +213,7 @@ pub(super) static WORDS: Words = Words {
         phases: "Phases de la reconstruction",
         phase: "Phase",
         total: "Total",
+        number: "N°",
         phase_names: [
             "sauvegarde",
             "destruction",

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::cluster::tests::devboard;
-use crate::{Language, document};
+use crate::{Language, Looked, document};
 
 #[test]
 fn a_haproxy_leads_to_the_control_plane() {
@@ -13,7 +13,7 @@ fn a_haproxy_leads_to_the_control_plane() {
     let mut desired = devboard();
     desired.proxies = serde_json::from_value(proxies).unwrap();
     desired.members.remove(2);
-    let page = document(&desired, None, &[], Language::En, "FILE");
+    let page = document(&desired, &Looked::default(), Language::En, "FILE");
     // The server is the third thing, the balancer the fifth, after the people and the frame.
     assert!(page.markdown().contains("  n5 --> n3\n"), "{}", page.markdown());
     assert!(page.html().contains("load balancer</text>"));
