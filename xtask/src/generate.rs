@@ -6,22 +6,26 @@ use std::path::Path;
 use anyhow::{Context as _, bail};
 use kubewright_model::spec::schema::json_schema;
 
-use crate::reference;
+use crate::{documents, reference};
 
 pub(crate) fn run(check: bool) -> anyhow::Result<()> {
     let root = crate::root()?;
     let mut schema = serde_json::to_string_pretty(json_schema())?;
     schema.push('\n');
-    let files = [
+    let program = reference::program(&root)?;
+    let mut files: Vec<(String, String)> = [
         ("docs/reference/cluster.schema.json", schema),
         ("docs/reference/spec.md", reference::spec(json_schema())?),
         ("docs/reference/errors.md", reference::errors()?),
         ("docs/reference/doctor.md", reference::doctor()?),
-        ("docs/reference/cli.md", reference::cli(&root)?),
-    ];
+        ("docs/reference/cli.md", reference::cli(&program)?),
+    ]
+    .map(|(name, text)| (name.to_string(), text))
+    .to_vec();
+    files.extend(documents::of_examples(&root, &program)?);
     let mut stale = Vec::new();
     for (name, text) in files {
-        if write(&root.join(name), &text, check)? {
+        if write(&root.join(&name), &text, check)? {
             println!("{} {name}", if check { "stale" } else { "wrote" });
             stale.push(name);
         }

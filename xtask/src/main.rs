@@ -2,6 +2,7 @@
 
 mod bench;
 mod ci;
+mod documents;
 mod generate;
 mod machine;
 mod reference;

@@ -1,7 +1,7 @@
 //! The reference pages. Markdown is written by the library that reads it, so nothing is escaped by hand.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, bail};
@@ -244,8 +244,8 @@ pub(crate) fn doctor() -> anyhow::Result<String> {
     page.write()
 }
 
-/// The help of every command, as the program prints it.
-pub(crate) fn cli(root: &Path) -> anyhow::Result<String> {
+/// Builds kubewright and returns where it is.
+pub(crate) fn program(root: &Path) -> anyhow::Result<PathBuf> {
     let status = Command::new(env!("CARGO"))
         .args(["build", "--quiet", "--package", "kubewright-cli"])
         .current_dir(root)
@@ -253,19 +253,19 @@ pub(crate) fn cli(root: &Path) -> anyhow::Result<String> {
     if !status.success() {
         bail!("the program does not build");
     }
-    let program = cargo_metadata::MetadataCommand::new()
-        .current_dir(root)
-        .no_deps()
-        .exec()?
-        .target_directory
-        .join("debug/kubewright");
+    let metadata = cargo_metadata::MetadataCommand::new().current_dir(root).no_deps().exec()?;
+    Ok(metadata.target_directory.join("debug/kubewright").into_std_path_buf())
+}
+
+/// The help of every command, as the program prints it.
+pub(crate) fn cli(program: &Path) -> anyhow::Result<String> {
     let help = |arguments: &[&str]| -> anyhow::Result<String> {
-        let output = Command::new(program.as_std_path())
+        let output = Command::new(program)
             .args(arguments)
             .env("NO_COLOR", "1")
             .env("COLUMNS", "100")
             .output()
-            .with_context(|| format!("cannot run {program}"))?;
+            .with_context(|| format!("cannot run {}", program.display()))?;
         Ok(String::from_utf8(output.stdout)?)
     };
     let mut page = Page::default();
