@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 use super::{Flowchart, Part, Thing};
 use crate::page::flat;
 
-/// So wide a drawing becomes at most, as far as its words allow: a terminal has 80 columns.
-const WIDTH: usize = 78;
+/// So wide a drawing becomes at most, as far as its words allow: two columns of a pager side by side, and no more than a
+/// page of Git's hosts shows without scrolling.
+const WIDTH: usize = 96;
 
 impl Flowchart {
     /// The lines of the drawing.
@@ -35,6 +36,7 @@ impl Flowchart {
                 None => ways.push((*from, label, vec![name])),
             }
         }
+        ways.sort_by_key(|(from, ..)| *from);
         let line = |(from, label, ends): (Thing, &str, Vec<&str>)| {
             let words = if label.is_empty() { String::new() } else { format!(" ({label})") };
             Some(format!("{} → {}{words}", names.get(&from)?, ends.join(", ")))
@@ -43,12 +45,12 @@ impl Flowchart {
     }
 }
 
-/// What each thing is called in a line: the first two lines of a gate's label tell more than its first.
+/// What each thing is called in a line; of what passes traffic on, its ports belong to that.
 fn named(parts: &[Part], names: &mut BTreeMap<Thing, String>) {
     for part in parts {
         match part {
-            Part::Thing { id, shape: super::Shape::Gate, lines } => {
-                names.insert(*id, flat(&lines.iter().take(2).cloned().collect::<Vec<_>>().join(" ")));
+            Part::Thing { id, shape: super::Shape::Gate, lines } if lines.len() > 1 => {
+                names.insert(*id, flat(&format!("{} [{}]", lines[0], lines[1..].join(", "))));
             }
             Part::Thing { id, lines, .. } => {
                 names.insert(*id, flat(lines.first().map_or("", String::as_str)));
