@@ -17,6 +17,7 @@ mod pools;
 mod problems;
 mod procedures;
 mod secrets;
+mod storage;
 mod talos;
 #[cfg(test)]
 mod tests;
@@ -76,6 +77,7 @@ pub fn document(desired: &Desired, looked: &Looked<'_>, language: Language, spec
     });
     page.section(titles.addons, |page| overview::releases(page, &facts, words));
     page.section(titles.namespaces, |page| overview::namespaces(page, &facts, words));
+    page.section(titles.storage, |page| storage::storage(page, &facts, words));
     page.section(titles.secrets, |page| secrets::secrets(page, &facts, words));
     page.section(titles.installation, |page| {
         if let Some(records) = looked.built {
@@ -89,6 +91,7 @@ pub fn document(desired: &Desired, looked: &Looked<'_>, language: Language, spec
     page.section(titles.problems, |page| problems::problems(page, &facts, words));
     page.section(titles.limits, |page| limits(page, desired, words));
     page.section(titles.glossary, |page| glossary::glossary(page, &facts, words));
+    page.section(titles.references, |page| glossary::references(page, &facts));
     page.finish(title, words)
 }
 

@@ -8,7 +8,7 @@ mod fr;
 mod manual;
 
 use crate::page::{Line, Piece};
-pub(crate) use manual::{COMPONENTS, Component, GLOSSARY, Manual, PROBLEMS, Pools, Procedures, Topic};
+pub(crate) use manual::{COMPONENTS, Component, GLOSSARY, Manual, PROBLEMS, Pools, Procedures, REFERENCES, Topic};
 
 /// The language of a document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
@@ -114,6 +114,8 @@ pub(crate) struct Sections {
     pub(crate) procedures: &'static str,
     pub(crate) problems: &'static str,
     pub(crate) glossary: &'static str,
+    pub(crate) references: &'static str,
+    pub(crate) storage: &'static str,
     pub(crate) talos: &'static str,
     pub(crate) templates: &'static str,
     pub(crate) network: &'static str,

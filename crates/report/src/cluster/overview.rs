@@ -7,6 +7,7 @@ use kubewright_model::observed::{MachineSeen, Power, Seen};
 use kubewright_model::spec::Role;
 use kubewright_model::spec::kubernetes::Datastore;
 use kubewright_model::templates::{self, Standing};
+use serde_json::Value;
 
 use super::facts::{Facts, Route};
 use super::{code, codes};
@@ -153,9 +154,12 @@ pub(super) fn releases(page: &mut Page, facts: &Facts<'_>, words: &Words) {
     page.table(&[heads.release, heads.namespace, heads.chart, heads.version, heads.repository], rows.collect());
 }
 
-/// Namespaces with what lies in each: releases, and the host names that lead into it.
+/// More objects of one namespace are counted, not listed.
+const OBJECTS: usize = 12;
+
+/// Namespaces with what lies in each: releases, objects of the spec, and the host names that lead into it.
 pub(super) fn namespaces(page: &mut Page, facts: &Facts<'_>, words: &Words) {
-    let mut names: BTreeMap<&str, (Vec<&str>, Vec<&Route<'_>>)> = BTreeMap::new();
+    let mut names: BTreeMap<&str, (Vec<&str>, Vec<&Route<'_>>, Vec<String>)> = BTreeMap::new();
     let manifests = facts.desired.objects.iter().flat_map(|group| &group.manifests);
     for namespace in manifests.filter(|object| object.0["kind"] == "Namespace") {
         if let Some(name) = namespace.0["metadata"]["name"].as_str() {
@@ -168,9 +172,21 @@ pub(super) fn namespaces(page: &mut Page, facts: &Facts<'_>, words: &Words) {
     for route in &facts.routes {
         names.entry(route.namespace).or_default().1.push(route);
     }
+    let manifests = facts.desired.objects.iter().flat_map(|group| &group.manifests);
+    for object in manifests.filter(|object| object.0["kind"] != "Ingress") {
+        let word = |pointer: &str| object.0.pointer(pointer).and_then(Value::as_str);
+        if let (Some(kind), Some(name), Some(namespace)) =
+            (word("/kind"), word("/metadata/name"), word("/metadata/namespace"))
+        {
+            names.entry(namespace).or_default().2.push(format!("{kind} {name}"));
+        }
+    }
     let heads = &words.heads;
-    let rows = names.into_iter().map(|(name, (releases, routes))| {
-        vec![code(name), codes(releases), codes(routes.into_iter().map(|route| route.host))]
+    let rows = names.into_iter().map(|(name, (releases, routes, objects))| {
+        let more = objects.len().saturating_sub(OBJECTS);
+        let objects = codes(objects.into_iter().take(OBJECTS));
+        let objects = if more > 0 { objects.join(format!(" + {more}").into()) } else { objects };
+        vec![code(name), codes(releases), objects, codes(routes.into_iter().map(|route| route.host))]
     });
-    page.table(&[heads.namespace, heads.holds, words.sections.urls], rows.collect());
+    page.table(&[heads.namespace, heads.holds, words.manual.objects, words.sections.urls], rows.collect());
 }

@@ -42,7 +42,9 @@ pub(super) fn procedures(page: &mut Page, facts: &Facts<'_>, words: &Words) {
         &[facts.command("status"), format!("kubewright rotate certificates {file}")],
     );
     let restarts = [Some(format!("kubewright reboot {node} --file {file}")), unit(facts, "systemctl restart", "")];
-    part(say.restart, say.restart_text.into(), &restarts.into_iter().flatten().collect::<Vec<_>>());
+    let restarts =
+        restarts.into_iter().flatten().chain(["kubectl rollout restart -n NAMESPACE deployment NAME".to_string()]);
+    part(say.restart, say.restart_text.into(), &restarts.collect::<Vec<_>>());
     let logs = [Some(format!("kubewright logs {node} --file {file}")), unit(facts, "journalctl -u", " -f")];
     part(say.logs, Line::default(), &logs.into_iter().flatten().collect::<Vec<_>>());
     let images = [Some(facts.command("images list")), images(facts)];

@@ -21,6 +21,8 @@ pub(super) static WORDS: Words = Words {
         procedures: "Maintenance and recovery",
         problems: "Known problems",
         glossary: "Glossary",
+        references: "References",
+        storage: "Storage",
         talos: "Talos",
         templates: "Templates",
         network: "Network",

@@ -21,6 +21,8 @@ pub(super) static WORDS: Words = Words {
         procedures: "Maintenance et reprise",
         problems: "Problèmes connus et solutions",
         glossary: "Glossaire",
+        references: "Références",
+        storage: "Stockage",
         talos: "Talos",
         templates: "Modèles de machines",
         network: "Réseau",

@@ -7,6 +7,7 @@ mod components;
 mod glossary;
 mod problems;
 pub(super) mod procedures;
+mod references;
 pub(super) mod settings;
 
 use super::Words;
@@ -14,6 +15,7 @@ use super::Words;
 pub(crate) use components::{COMPONENTS, Component};
 pub(crate) use glossary::GLOSSARY;
 pub(crate) use problems::PROBLEMS;
+pub(crate) use references::REFERENCES;
 
 /// The same in every language, in the order of [`super::Language::ALL`].
 pub(crate) type Said = [&'static str; 2];
@@ -136,4 +138,6 @@ pub(crate) struct Manual {
     pub(crate) machines: &'static str,
     pub(crate) gateway: &'static str,
     pub(crate) nameserver: &'static str,
+    pub(crate) own_disks: &'static str,
+    pub(crate) objects: &'static str,
 }

@@ -74,6 +74,8 @@ pub(crate) static MANUAL_EN: Manual = Manual {
     machines: "Network of the machines",
     gateway: "Gateway",
     nameserver: "DNS",
+    own_disks: "the nodes' own disks",
+    objects: "Objects",
 };
 
 pub(crate) static MANUAL_FR: Manual = Manual {
@@ -88,4 +90,6 @@ pub(crate) static MANUAL_FR: Manual = Manual {
     machines: "Réseau des machines",
     gateway: "Passerelle",
     nameserver: "DNS",
+    own_disks: "les disques des nœuds",
+    objects: "Objets",
 };
