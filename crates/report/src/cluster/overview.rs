@@ -154,12 +154,20 @@ pub(super) fn releases(page: &mut Page, facts: &Facts<'_>, words: &Words) {
     page.table(&[heads.release, heads.namespace, heads.chart, heads.version, heads.repository], rows.collect());
 }
 
+/// What lies in a namespace.
+#[derive(Default)]
+struct Holds<'a> {
+    releases: Vec<&'a str>,
+    routes: Vec<&'a Route<'a>>,
+    objects: Vec<String>,
+}
+
 /// More objects of one namespace are counted, not listed.
 const OBJECTS: usize = 12;
 
 /// Namespaces with what lies in each: releases, objects of the spec, and the host names that lead into it.
 pub(super) fn namespaces(page: &mut Page, facts: &Facts<'_>, words: &Words) {
-    let mut names: BTreeMap<&str, (Vec<&str>, Vec<&Route<'_>>, Vec<String>)> = BTreeMap::new();
+    let mut names: BTreeMap<&str, Holds<'_>> = BTreeMap::new();
     let manifests = facts.desired.objects.iter().flat_map(|group| &group.manifests);
     for namespace in manifests.filter(|object| object.0["kind"] == "Namespace") {
         if let Some(name) = namespace.0["metadata"]["name"].as_str() {
@@ -167,10 +175,10 @@ pub(super) fn namespaces(page: &mut Page, facts: &Facts<'_>, words: &Words) {
         }
     }
     for release in &facts.desired.releases {
-        names.entry(release.namespace.as_str()).or_default().0.push(release.name.as_str());
+        names.entry(release.namespace.as_str()).or_default().releases.push(release.name.as_str());
     }
     for route in &facts.routes {
-        names.entry(route.namespace).or_default().1.push(route);
+        names.entry(route.namespace).or_default().routes.push(route);
     }
     let manifests = facts.desired.objects.iter().flat_map(|group| &group.manifests);
     for object in manifests.filter(|object| object.0["kind"] != "Ingress") {
@@ -178,11 +186,11 @@ pub(super) fn namespaces(page: &mut Page, facts: &Facts<'_>, words: &Words) {
         if let (Some(kind), Some(name), Some(namespace)) =
             (word("/kind"), word("/metadata/name"), word("/metadata/namespace"))
         {
-            names.entry(namespace).or_default().2.push(format!("{kind} {name}"));
+            names.entry(namespace).or_default().objects.push(format!("{kind} {name}"));
         }
     }
     let heads = &words.heads;
-    let rows = names.into_iter().map(|(name, (releases, routes, objects))| {
+    let rows = names.into_iter().map(|(name, Holds { releases, routes, objects })| {
         let more = objects.len().saturating_sub(OBJECTS);
         let objects = codes(objects.into_iter().take(OBJECTS));
         let objects = if more > 0 { objects.join(format!(" + {more}").into()) } else { objects };

@@ -129,108 +129,54 @@ fn of_body(body: &Body, say: &Pools) -> Rows {
 /// What all hosts of a pool have in common.
 fn of_hosts(hosts: &[&DesiredHost], say: &Pools) -> Rows {
     let Some((first, others)) = hosts.split_first() else { return Vec::new() };
-    let common = || first.resources.iter().filter(|it| others.iter().all(|other| other.resources.contains(it)));
-    // A program may come as several files.
-    let words = |of: &dyn Fn(&HostResource) -> Option<String>| {
-        let mut found: Vec<String> = Vec::new();
-        for word in common().filter_map(of) {
-            if !found.contains(&word) {
-                found.push(word);
-            }
+    let mut found: Vec<(&str, Vec<String>)> = Vec::new();
+    for resource in first.resources.iter().filter(|it| others.iter().all(|other| other.resources.contains(it))) {
+        let Some((name, word)) = told(resource, say) else { continue };
+        match found.iter_mut().find(|(other, _)| *other == name) {
+            // A program may come as several files.
+            Some((_, words)) if words.contains(&word) => {}
+            Some((_, words)) => words.push(word),
+            None => found.push((name, vec![word])),
         }
-        codes(found)
-    };
-    let rows = [
-        (say.os, first.os.as_deref().map(Line::from).unwrap_or_default()),
-        (
-            say.ssh,
-            words(&|it| match it {
-                HostResource::SshDaemon(daemon) => Some(format!("Port {}", daemon.port)),
-                _ => None,
-            }),
-        ),
-        (
-            say.hardened,
-            common()
-                .find_map(|it| match it {
-                    HostResource::SshDaemon(daemon) if daemon.harden => Some(say.keys_only.into()),
-                    _ => None,
-                })
-                .unwrap_or_default(),
-        ),
-        (
-            say.users,
-            words(&|it| match it {
-                HostResource::User(user) if !user.has_no_home() => {
-                    Some(if user.sudo { format!("{} (sudo)", user.name) } else { user.name.clone() })
-                }
-                _ => None,
-            }),
-        ),
-        (
-            say.packages,
-            words(&|it| match it {
-                HostResource::Package(name) => Some(name.clone()),
-                _ => None,
-            }),
-        ),
-        (
-            say.held,
-            words(&|it| match it {
-                HostResource::Hold(name) => Some(name.clone()),
-                _ => None,
-            }),
-        ),
-        (
-            say.modules,
-            words(&|it| match it {
-                HostResource::Module(name) => Some(name.clone()),
-                _ => None,
-            }),
-        ),
-        (
-            say.sysctls,
-            words(&|it| match it {
-                HostResource::Sysctl { key, value } => Some(format!("{key}={value}")),
-                _ => None,
-            }),
-        ),
-        (
-            say.links,
-            words(&|it| match it {
-                HostResource::Link { path, target } => Some(format!("{path} → {target}")),
-                _ => None,
-            }),
-        ),
-        (
-            say.downloads,
-            words(&|it| match it {
-                HostResource::Download(download) => Some(download.artifact.name.clone()),
-                _ => None,
-            }),
-        ),
-        (
-            say.units,
-            words(&|it| match it {
-                HostResource::Unit(unit) => Some(unit.name.clone()),
-                _ => None,
-            }),
-        ),
-        (say.swap, common().find(|it| **it == HostResource::SwapOff).map(|_| say.off.into()).unwrap_or_default()),
-        (
-            say.timezone,
-            words(&|it| match it {
-                HostResource::Timezone(zone) => Some(zone.clone()),
-                _ => None,
-            }),
-        ),
-        (
-            say.locale,
-            words(&|it| match it {
-                HostResource::Locale(locale) => Some(locale.clone()),
-                _ => None,
-            }),
-        ),
-    ];
-    rows.into_iter().filter(|(_, value)| !value.is_empty()).map(|(name, value)| (name.to_string(), value)).collect()
+    }
+    let row = |(name, words): (&str, Vec<String>)| (name.to_string(), codes(words));
+    let mut rows: Rows = found.into_iter().map(row).collect();
+    let hardened = |it: &HostResource| matches!(it, HostResource::SshDaemon(daemon) if daemon.harden);
+    if hosts.iter().all(|host| host.resources.iter().any(hardened)) {
+        rows.insert(0, (say.hardened.into(), say.keys_only.into()));
+    }
+    if let Some(os) = &first.os {
+        rows.insert(0, (say.os.into(), os.as_str().into()));
+    }
+    rows
+}
+
+/// The row that a resource of a host stands in, and its word there; none for what is told elsewhere or to nobody.
+fn told(resource: &HostResource, say: &Pools) -> Option<(&'static str, String)> {
+    Some(match resource {
+        HostResource::SshDaemon(daemon) => (say.ssh, format!("Port {}", daemon.port)),
+        HostResource::User(user) if user.has_no_home() => return None,
+        HostResource::User(user) if user.sudo => (say.users, format!("{} (sudo)", user.name)),
+        HostResource::User(user) => (say.users, user.name.clone()),
+        HostResource::Package(name) => (say.packages, name.clone()),
+        HostResource::Hold(name) => (say.held, name.clone()),
+        HostResource::Module(name) => (say.modules, name.clone()),
+        HostResource::Sysctl { key, value } => (say.sysctls, format!("{key}={value}")),
+        HostResource::Link { path, target } => (say.links, format!("{path} → {target}")),
+        HostResource::Download(download) => (say.downloads, download.artifact.name.clone()),
+        HostResource::Unit(unit) => (say.units, unit.name.clone()),
+        HostResource::SwapOff => (say.swap, say.off.to_string()),
+        HostResource::Timezone(zone) => (say.timezone, zone.clone()),
+        HostResource::Locale(locale) => (say.locale, locale.clone()),
+        HostResource::Repository(_)
+        | HostResource::File(_)
+        | HostResource::Directory(_)
+        | HostResource::Block { .. }
+        | HostResource::Lines { .. }
+        | HostResource::Hostname(_)
+        | HostResource::HostsEntries(_)
+        | HostResource::TimeSync
+        | HostResource::TalosImage(_)
+        | HostResource::MachineConfig(_) => return None,
+    })
 }
