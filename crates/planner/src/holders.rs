@@ -126,6 +126,21 @@ impl<'a> Holders<'a> {
     }
 }
 
+/// Why a server may not leave by the books as they are now, whether it falls silent while it is in them or after; nothing when
+/// the cluster lives on.
+pub fn stays(seen: &ClusterSeen, name: &NodeName, falls_silent: bool) -> Option<String> {
+    let nobody = Observed::default();
+    let holders = Holders::of_cluster(seen, &nobody);
+    let falls = || falls_silent && holders.healthy.contains(name) && !holders.decide_without(name);
+    holders.keeps(name).or_else(|| {
+        let (healthy, voters) = (holders.healthy.len(), holders.voters.len());
+        falls().then(|| {
+            let left = healthy.saturating_sub(1);
+            format!("{healthy} of {voters} members of etcd are healthy; while {name} is silent {left} are, and {} are needed", quorum(voters))
+        })
+    })
+}
+
 /// Whether the server on this host was started and has not said yet that it is ready.
 pub(crate) fn starting(name: &NodeName, observed: &Observed) -> bool {
     let host = observed.hosts.get(name).and_then(Seen::present);

@@ -60,6 +60,8 @@ pub struct Hands<'a> {
     made: BTreeSet<NodeName>,
     /// Servers and members of the datastore when the plan was made, and where each was.
     servers: BTreeMap<NodeName, Option<IpAddr>>,
+    /// Servers that leave a cluster which lives on, and whether each falls silent while it is in the books.
+    leaving: BTreeMap<NodeName, bool>,
     /// Hosts that answered when the plan was made.
     looked_at: BTreeSet<NodeName>,
     /// Machines that this plan changes, starts again or deletes, and who makes them.
@@ -168,6 +170,7 @@ impl<'a> Hands<'a> {
             disturbed: disturbed.map(|(provider, name)| (name.clone(), provider.clone())).collect(),
             booting,
             servers: halfway.chain(servers).map(|(name, address)| (name.clone(), address)).collect(),
+            leaving: membership::leaving(plan, &observed),
             looked_at: looked_at.map(|(name, _)| name.clone()).collect(),
             filled: observed.filled,
             cordoned: cordoned.collect(),
@@ -229,6 +232,7 @@ impl<'a> Hands<'a> {
 
     /// Does an action; returns whether anything changed. `seen` tells that the plan was made from a sight of it.
     async fn act(&self, action: &Action, seen: bool, tell: Tell<'_>) -> Result<bool, Fault> {
+        self.others_decide(action, tell).await?;
         match action {
             Action::CreateMachine(_)
             | Action::UpdateMachine(_)

@@ -151,7 +151,7 @@ pub struct Machine {
     /// It was there before us.
     pub(super) existing: bool,
     /// When its host answers, in the data centre's milliseconds.
-    pub(super) answers_at: u64,
+    pub answers_at: u64,
     /// Its features and raw lines that were in force when it started.
     pub(super) raw: Vec<String>,
     /// The text of files that Kubernetes reads.

@@ -32,6 +32,7 @@ mod keybuzz;
 mod kubeadm;
 #[path = "../../../hosts/tests/it/lab.rs"]
 mod lab;
+mod leaving;
 mod parts;
 mod plane;
 mod proofs;

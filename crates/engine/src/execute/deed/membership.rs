@@ -1,11 +1,15 @@
-//! Before a cluster is begun or joined: what is asked of it once more, for the plan was made a while ago.
+//! Before a cluster is begun, joined or left: what is asked of it once more, for the plan was made a while ago.
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use kubewright_hosts::{Holes, Probe};
 use kubewright_model::desired::{Desired, FORGOTTEN, Way};
 use kubewright_model::ids::NodeName;
-use kubewright_model::observed::{HostSeen, Seen};
-use kubewright_model::plan::Action;
+use kubewright_model::observed::{HostSeen, Observed, Seen};
+use kubewright_model::plan::{Action, Ask, Plan};
+use kubewright_model::recipe::Effect;
 use kubewright_model::secret::Secret;
+use kubewright_planner::holders;
 use tokio::time::Instant;
 
 use crate::cluster::KUBECONFIG;
@@ -15,7 +19,74 @@ use super::{BOOT, Fault, Hands, LONGEST_LOOK, Saying, Tell, tell_once};
 /// Where members of etcd reach each other.
 const ETCD_PEERS: u16 = 2380;
 
+/// Servers that leave a cluster which lives on, and whether each falls silent while it is in the books. Whether etcd can do
+/// without one that was cut off while it joined, etcd itself decides.
+pub(super) fn leaving(plan: &Plan, observed: &Observed) -> BTreeMap<NodeName, bool> {
+    let mut leaving = BTreeMap::new();
+    if matches!(plan.ask, Ask::Destroy | Ask::Rebuild | Ask::Restore) {
+        return leaving;
+    }
+    let books = observed.cluster.as_ref().and_then(Seen::present);
+    let served = |name: &NodeName| {
+        let node = books.and_then(|seen| seen.nodes.get(name)).is_some_and(|node| node.server);
+        node || books.is_some_and(|seen| seen.members.contains_key(name))
+    };
+    let half = |name: &NodeName| observed.hosts.get(name).and_then(Seen::present).is_some_and(HostSeen::may_vote);
+    let mut silenced = BTreeSet::new();
+    for step in &plan.steps {
+        match &step.action {
+            Action::RunRecipe { host, recipe, .. } if recipe.effect == Effect::Leave => {
+                silenced.insert(host);
+            }
+            Action::ForgetMember(node) if served(node) && !half(node) => {
+                leaving.insert(node.clone(), silenced.contains(node));
+            }
+            _ => {}
+        }
+    }
+    leaving
+}
+
 impl Hands<'_> {
+    /// Before each step on the way of a server out of its cluster those that stay are counted once more: another may have
+    /// fallen ill since the plan was made. It is waited for as long as a boot takes.
+    pub(super) async fn others_decide(&self, action: &Action, tell: Tell<'_>) -> Result<(), Fault> {
+        let node = match action {
+            Action::Cordon(node) | Action::Drain { node, .. } | Action::ForgetMember(node) => node,
+            Action::RunRecipe { host, recipe, .. } if recipe.effect == Effect::Leave => host,
+            _ => return Ok(()),
+        };
+        let Some(falls_silent) = self.leaving.get(node) else { return Ok(()) };
+        // One that was taken out of the books is silenced at once, before it joins again.
+        if matches!(action, Action::RunRecipe { .. }) && !falls_silent {
+            return Ok(());
+        }
+        let deadline = Instant::now() + BOOT;
+        let mut told = String::new();
+        loop {
+            let why = match self.cluster()?.observe(self.desired).await {
+                Seen::Absent => return Ok(()),
+                Seen::Present(seen) => {
+                    // Who serves by now may be others than when the plan was made.
+                    self.filler.found(&seen);
+                    holders::stays(&seen, node, *falls_silent)
+                }
+                Seen::Unknown(why) => Some(why.to_string()),
+            };
+            let Some(why) = why else { return Ok(()) };
+            if Instant::now() + LONGEST_LOOK > deadline {
+                return Err(Fault {
+                    causes: vec![format!("{node} may not go now: {why}")],
+                    log: Vec::new(),
+                    hint: Some("bring the sick members back first, then run again".into()),
+                    lasts: false,
+                });
+            }
+            tell_once(tell, &mut told, format!("waiting for quorum: {why}"));
+            tokio::time::sleep(LONGEST_LOOK).await;
+        }
+    }
+
     /// A host that was off when the plan was made may turn out to be a member: then it came back by itself.
     pub(super) async fn is_member_already(&self, host: &NodeName, way: &Way) -> Result<bool, Fault> {
         if self.made.contains(host) || self.looked_at.contains(host) {

@@ -54,6 +54,7 @@
 //! bundle [without NAME]                   what the spec needs from outside was collected, but for what is called so
 //! fault FAULT[=NAME]                      goes wrong from now on, as `rehearse --fault` has it
 //! unreachable NAME                        the same as `fault unreachable=NAME`
+//! silent NAME                             a machine runs, and its host answers nobody for good
 //! ```
 
 mod cloud;
@@ -176,6 +177,7 @@ async fn happen(yard: &Yard, line: &str) -> Result<(), String> {
             machine.seen.power = Power::Stopped;
             machine.host.units.values_mut().for_each(|unit| unit.active = false);
         }),
+        ["silent", name] => machine(yard, name, |machine| machine.answers_at = u64::MAX),
         ["rebooted"] => {
             yard.centre.reboot();
             Ok(())
