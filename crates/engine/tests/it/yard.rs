@@ -162,6 +162,9 @@ impl Yard {
             Ask::Reboot(_) | Ask::RebootNeeded(_) | Ask::UpdateOs(_) | Ask::Repair(_) | Ask::Rotate(_) => Ask::Apply,
         };
         if let Ask::Repair(_) = ask {
+            // A kubelet that was started says so within a minute. Where a repair was cut right behind that, nothing is left to
+            // be repaired.
+            tokio::time::sleep(Duration::from_secs(60)).await;
             let evidence = self.engine().examine(&self.desired, &BTreeSet::new()).await;
             let diagnosis = self.engine().diagnose(&evidence, &self.desired);
             found.extend(diagnosis.findings().map(|it| format!("still found: {}: {}", it.check, it.place)));
