@@ -4,6 +4,7 @@
 use kubewright_engine::{RunReport, Stop, sim};
 use kubewright_model::event::{Event, Record, RunEnd};
 use kubewright_model::ids::NodeName;
+use kubewright_model::observed::Power;
 use kubewright_model::plan::{Action, Ask};
 
 use crate::yard::{Yard, desired, words};
@@ -113,6 +114,29 @@ fn who_is_back_in_time_holds_nobody_up() {
                 answer(&yard, &["plane-1", "plane-2"], 0);
             };
             let (told, ()) = tokio::join!(yard.run_to_the_end(&Ask::Apply, &[], 1), ill);
+            assert_eq!(told, ["complete"], "{:?}", yard.desired.kubernetes.distribution);
+            assert_eq!(yard.complaints(&Ask::Apply, &[]).await, [""; 0]);
+        })
+        .unwrap();
+    }
+}
+
+/// The server that stays is off, those that serve are to leave, and somebody new comes: whoever stays lets the new one in, as
+/// soon as it is back.
+#[test]
+fn who_comes_back_lets_others_in() {
+    for spec in all() {
+        sim::run(async {
+            let mut yard = Yard::new(desired(&spec.replace("10.0.0.11-15", "10.0.0.11-13")), 7);
+            assert_eq!(yard.run_to_the_end(&Ask::Apply, &[], 1).await, ["complete"]);
+            yard.centre.alter(|state| {
+                let machine = state.machine_mut(&NodeName::from("plane-1")).unwrap();
+                machine.seen.power = Power::Stopped;
+                machine.host.units.values_mut().for_each(|unit| unit.active = false);
+            });
+            let wish = spec.replace("10.0.0.11-15", "10.0.0.11").replace("[one]", "[one, two]");
+            yard.wish(desired(&wish.replace("[10.0.0.21]", "[10.0.0.21-22]")));
+            let told = yard.run_to_the_end(&Ask::Apply, &[], 1).await;
             assert_eq!(told, ["complete"], "{:?}", yard.desired.kubernetes.distribution);
             assert_eq!(yard.complaints(&Ask::Apply, &[]).await, [""; 0]);
         })

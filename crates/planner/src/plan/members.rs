@@ -247,7 +247,8 @@ fn join(draft: &mut Draft<'_>, node: &Node<'_>, after: &[StepId]) {
     run(draft, node, "join", recipe, reason, needs, vec![lease]);
 }
 
-/// What lets nodes in may have ended since the last ones came. Any server that serves makes it anew.
+/// What lets nodes in may have ended since the last ones came. Any server that serves makes it anew; where all that serve are
+/// to leave, one that comes back in this plan.
 fn admit(draft: &mut Draft<'_>, cluster: &ClusterSeen, there: &[&Node<'_>]) {
     if !draft.desired.servers().any(|member| member.recipes.admit.is_some()) {
         return;
@@ -257,8 +258,18 @@ fn admit(draft: &mut Draft<'_>, cluster: &ClusterSeen, there: &[&Node<'_>]) {
         // It need not be Ready: what brings the pods' network may come later.
         node.answers().is_some() && node.seen.is_some_and(|seen| seen.server) && votes
     };
-    let able = there.iter().filter(serves).find_map(|node| Some((*node, recipes(node)?.admit.clone()?)));
-    let Some((node, recipe)) = able else {
+    let returns = |node: &&&Node<'_>| {
+        let server = role_is_server(node) && node.seen.is_some_and(|seen| seen.server);
+        server && !node.blocked() && (draft.has(&id("start", node.name())) || draft.has(&id("host", node.name())))
+    };
+    let lets_in = |node: &Node<'_>| recipes(node).and_then(|recipes| recipes.admit.clone());
+    let able = |node: &&Node<'_>| lets_in(node).is_some();
+    let able = there
+        .iter()
+        .filter(serves)
+        .find(|node| able(node))
+        .or_else(|| there.iter().filter(returns).find(|node| able(node)));
+    let Some((node, recipe)) = able.and_then(|node| Some((*node, lets_in(node)?))) else {
         let message = "nobody can join: no server that answers and stays lets others in";
         draft.note(Weight::Blocks, Subject::Cluster, message, "bring a server back first");
         draft.about_the_cluster();
@@ -266,7 +277,10 @@ fn admit(draft: &mut Draft<'_>, cluster: &ClusterSeen, there: &[&Node<'_>]) {
     };
     let reason = Reason::Follows("nodes join, and what lets them in has an end".into());
     // It talks through the endpoint.
-    let needs = draft.api.clone();
+    let mut needs = draft.api.clone();
+    if !serves(&&node) {
+        needs.push(recovered(draft, node.name(), "before others join"));
+    }
     draft.admits = Some(run(draft, node, "admit", recipe, reason, needs, Vec::new()));
 }
 
