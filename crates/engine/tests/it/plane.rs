@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair, KeyUsagePurpose};
 use serde_json::Value;
 
 use crate::lab::skipped;
@@ -15,7 +16,9 @@ const ASSETS: &str = "KUBEBUILDER_ASSETS";
 /// Controllers that the tests need; those that expect kubelets would call every node dead.
 const CONTROLLERS: &str = "namespace-controller,deployment-controller,replicaset-controller,disruption-controller,\
     garbage-collector-controller,serviceaccount-controller,endpointslice-controller,statefulset-controller,\
-    daemonset-controller,job-controller";
+    daemonset-controller,job-controller,certificatesigningrequest-signing-controller";
+/// No certificate that is signed here lasts longer, whatever is asked for: tests see it end.
+const SIGNED_FOR: &str = "20s";
 /// On a busy computer the API server needs some seconds.
 const START: Duration = Duration::from_secs(90);
 
@@ -46,6 +49,16 @@ pub(crate) fn assets(more: &[&str]) -> Option<PathBuf> {
     Some(assets)
 }
 
+/// Who signs for clients of the API.
+fn authority(folder: &Path) {
+    let key = KeyPair::generate().unwrap();
+    let mut wish = CertificateParams::default();
+    wish.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    wish.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
+    std::fs::write(folder.join("clients.crt"), wish.self_signed(&key).unwrap().pem()).unwrap();
+    std::fs::write(folder.join("clients.key"), key.serialize_pem()).unwrap();
+}
+
 fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
@@ -57,6 +70,7 @@ impl Plane {
         let words = ["-q", "-t", "rsa", "-m", "PEM", "-N", "", "-f", &at("sa.key")];
         assert!(Command::new("ssh-keygen").args(words).status().unwrap().success());
         std::fs::write(folder.path().join("tokens"), "the-token,admin,1,\"system:masters\"\n").unwrap();
+        authority(folder.path());
         let (etcd, port) = (free_port(), free_port());
         let mut plane = Self { folder, assets, children: Vec::new(), api: Vec::new(), port, kubeconfig: String::new() };
         let etcd_url = format!("http://127.0.0.1:{etcd}");
@@ -77,6 +91,7 @@ impl Plane {
             format!("--secure-port={port}"),
             "--bind-address=127.0.0.1".into(),
             format!("--token-auth-file={}", at("tokens")),
+            format!("--client-ca-file={}", at("clients.crt")),
             "--authorization-mode=RBAC".into(),
             "--service-account-issuer=https://kubernetes.default.svc".into(),
             format!("--service-account-signing-key-file={}", at("sa.key")),
@@ -95,6 +110,9 @@ impl Plane {
             format!("--controllers={CONTROLLERS}"),
             "--leader-elect=false".into(),
             "--secure-port=0".into(),
+            format!("--cluster-signing-cert-file={}", plane.at("clients.crt").display()),
+            format!("--cluster-signing-key-file={}", plane.at("clients.key").display()),
+            format!("--cluster-signing-duration={SIGNED_FOR}"),
         ];
         plane.run("kube-controller-manager", &words);
         plane

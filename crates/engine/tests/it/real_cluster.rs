@@ -7,6 +7,7 @@ mod doctor;
 mod dump;
 mod nodes;
 mod objects;
+mod people;
 mod reach;
 mod releases;
 mod things;
@@ -225,6 +226,18 @@ async fn doctor_reads_a_real_api_server() {
     doctor::healthy_objects_are_found_healthy(&plane, &desired, &hands).await;
     doctor::broken_ones_are_found(&plane, &desired, &hands).await;
     doctor::a_token_opens_what_its_account_may(&plane, &hands).await;
+}
+
+#[tokio::test]
+async fn people_and_programs_get_in_by_ways_of_their_own() {
+    let Some(assets) = assets(&[]) else { return };
+    let plane = Plane::start(assets);
+    let desired = furnished(&plane);
+    let folder = tempfile::tempdir().unwrap();
+    let (hands, _) = hands(&desired, Some(&plane.kubeconfig), Quiet::default(), folder.path());
+    people::a_user_gets_in_until_the_certificate_ends(&plane, &hands, folder.path()).await;
+    people::nobody_becomes_a_master(&plane, &hands).await;
+    people::a_token_ends_with_its_account(&plane, &hands, folder.path()).await;
 }
 
 #[tokio::test]

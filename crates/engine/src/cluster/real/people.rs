@@ -27,6 +27,9 @@ const USES: [&str; 2] = ["digital signature", "client auth"];
 /// The controller manager signs within a second; one that does not run never does.
 const SIGNED: Duration = Duration::from_secs(60);
 const AGAIN: Duration = Duration::from_millis(250);
+/// The label of roles and bindings that every API server makes for itself.
+/// <https://kubernetes.io/docs/reference/access-authn-authz/rbac/#default-roles-and-role-bindings>
+const DEFAULTS: (&str, &str) = ("kubernetes.io/bootstrapping", "rbac-defaults");
 /// How much of a log is passed on at once.
 const PIECE: usize = 64 * 1024;
 
@@ -144,9 +147,14 @@ pub(super) async fn bound(client: &Client, of: &Bound<'_>) -> Result<Vec<String>
     let (everywhere, somewhere) = tokio::try_join!(clusters.list(&all), namespaces.list(&all))
         .map_err(|error| failed("what is bound", &error))?;
     let is = |subjects: &Option<Vec<Subject>>| subjects.iter().flatten().any(|subject| is_of(subject, of));
+    // What every account of every cluster has by its group tells nothing of this one.
+    let of_all = |it: &ClusterRoleBinding| {
+        let named = it.subjects.iter().flatten().any(|subject| subject.kind != "Group" && is_of(subject, of));
+        matches!(of, Bound::Account(..)) && !named && it.labels().get(DEFAULTS.0).is_some_and(|it| it == DEFAULTS.1)
+    };
     let word = |role: &RoleRef, place: String| format!("{} {} {place}", role.kind, role.name);
     let mut words = BTreeSet::new();
-    for binding in everywhere.iter().filter(|it| is(&it.subjects)) {
+    for binding in everywhere.iter().filter(|it| is(&it.subjects) && !of_all(it)) {
         words.insert(word(&binding.role_ref, "in the whole cluster".into()));
     }
     for binding in somewhere.iter().filter(|it| is(&it.subjects)) {

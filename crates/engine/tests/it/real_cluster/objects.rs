@@ -205,6 +205,10 @@ pub(super) async fn a_finalizer_that_hangs_is_told_with_its_owner(
     assert!(log.iter().any(|line| line.contains("configmaps. has 1 resource instances")), "{log:?}");
     assert!(log.iter().any(|line| line.contains("its domain is that of wells.lab.test")), "{log:?}");
     patch("null");
+    // The namespace's controller looks again when it sees fit, which is later than these hands have patience for.
+    plane.until("namespace that is gone", |plane| {
+        plane.get(&["namespaces", "--field-selector=metadata.name=stuck"], "{.items}") == "[]"
+    });
     hands.delete(&[space.id().unwrap()], &desired.owner).await.unwrap();
     plane.kubectl(&["delete", "crd", "wells.lab.test"]);
 }
