@@ -33,7 +33,7 @@ pub struct Dumped {
     pub objects: usize,
     /// So many releases of Helm's.
     pub releases: usize,
-    /// Kinds that could not be listed, and why.
+    /// Kinds that could not be listed, and objects that could not be written down, and why.
     pub unlisted: Vec<(String, String)>,
 }
 
@@ -44,7 +44,8 @@ pub struct Dumped {
 /// The cluster does not answer, or what it tells cannot be kept.
 pub async fn dump(cluster: &dyn ClusterApi, packing: &mut Packing) -> Result<Dumped, ClusterError> {
     let mut objects = Objects::into(packing);
-    let unlisted = cluster.each_object(&mut |object| objects.take(object)).await?;
+    let mut unlisted = cluster.each_object(&mut |object| objects.take(object)).await?;
+    unlisted.append(&mut objects.broken);
     let count = objects.count;
     let releases = objects.end().map_err(refused)?;
     Ok(Dumped { objects: count, releases, unlisted })
@@ -54,6 +55,8 @@ pub async fn dump(cluster: &dyn ClusterApi, packing: &mut Packing) -> Result<Dum
 struct Objects<'p> {
     packing: &'p mut Packing,
     releases: Vec<Release>,
+    /// Objects that could not be written down, and why.
+    broken: Vec<(String, String)>,
     count: usize,
 }
 
@@ -67,13 +70,22 @@ struct Release {
 
 impl<'p> Objects<'p> {
     fn into(packing: &'p mut Packing) -> Self {
-        Self { packing, releases: Vec::new(), count: 0 }
+        Self { packing, releases: Vec::new(), broken: Vec::new(), count: 0 }
     }
 
-    /// Takes an object.
+    /// Takes an object. One that cannot be written down keeps no other out; a disk that is full does.
     fn take(&mut self, object: &Value) -> Result<(), String> {
-        let Some(path) = path(object) else { return Err("an object without kind or name".into()) };
-        let text = yaml(&applicable(object))?;
+        let Some(path) = path(object) else {
+            self.broken.push(("an object".into(), "it has no kind or no name".into()));
+            return Ok(());
+        };
+        let text = match yaml(&applicable(object)) {
+            Ok(text) => text,
+            Err(why) => {
+                self.broken.push((path, why));
+                return Ok(());
+            }
+        };
         self.packing.add(&path, Kind::Object, text.as_bytes()).map_err(|error| error.to_string())?;
         self.count += 1;
         if let Some(release) = release(object) {
@@ -166,4 +178,22 @@ fn decoded(text: &str) -> Option<Value> {
     let mut json = Vec::new();
     GzDecoder::new(twice.as_slice()).take(LONGEST).read_to_end(&mut json).ok()?;
     serde_json::from_slice(&json).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_that_cannot_be_written_down_keeps_no_other_out() {
+        let mut packing = Packing::new().unwrap();
+        let mut objects = Objects::into(&mut packing);
+        let map = |name: &str| json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": name } });
+        for object in [map("one"), json!({ "apiVersion": "v1", "metadata": { "name": "nobody" } }), map("two")] {
+            objects.take(&object).unwrap();
+        }
+        assert_eq!(objects.count, 2);
+        assert_eq!(objects.broken, [("an object".to_string(), "it has no kind or no name".to_string())]);
+        assert!(objects.take(&map("two")).is_err(), "what is there already is no object that is broken");
+    }
 }

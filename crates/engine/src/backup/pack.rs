@@ -2,6 +2,7 @@
 //! gathered before: files of this computer stay where they are and are read twice, everything else waits in a file without
 //! a name, under a key that only this process has.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Seek as _, Write};
 use std::path::{Path, PathBuf};
@@ -26,6 +27,8 @@ pub struct Packing {
     key: Identity,
     waits: StreamWriter<BufWriter<File>>,
     files: Vec<(BundledFile, From)>,
+    /// Their paths: there may be as many as a cluster has objects.
+    paths: BTreeSet<String>,
 }
 
 /// Where the bytes of a file are until they are packed.
@@ -65,7 +68,7 @@ impl Packing {
     pub fn new() -> io::Result<Self> {
         let key = Identity::generate();
         let waits = encrypting(&[key.to_public()], BufWriter::new(tempfile::tempfile()?))?;
-        Ok(Self { key, waits, files: Vec::new() })
+        Ok(Self { key, waits, files: Vec::new(), paths: BTreeSet::new() })
     }
 
     /// Adds a file that is at hand.
@@ -103,7 +106,7 @@ impl Packing {
         if !super::read::is_inside(path) {
             return Err(failed(format!("`{path}` is no path in a bundle")));
         }
-        if path == MANIFEST || self.files.iter().any(|(file, _)| file.path == path) {
+        if path == MANIFEST || !self.paths.insert(path.into()) {
             return Err(failed(format!("`{path}` is in the bundle already")));
         }
         self.files.push((BundledFile { path: path.into(), size, sha256, what }, from));
@@ -118,7 +121,7 @@ impl Packing {
     pub fn seal(self, about: About, recipients: &[String], out: impl Write) -> io::Result<Packed> {
         let recipients: Result<Vec<_>, String> = recipients.iter().map(|it| sops::recipient(it)).collect();
         let recipients = recipients.map_err(failed)?;
-        let Self { key, waits, files } = self;
+        let Self { key, waits, files, paths: _ } = self;
         let waits = waits.finish()?;
         let mut waits = waits.into_inner().map_err(io::IntoInnerError::into_error)?;
         waits.rewind()?;

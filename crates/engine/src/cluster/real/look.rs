@@ -240,36 +240,66 @@ async fn of_kind(
     }
 }
 
+/// Why the objects of a kind were not all handed over.
+pub(super) enum Halted {
+    /// The API does not give them.
+    Listing(kube::Error),
+    /// Whoever takes them has failed.
+    Taking(String),
+}
+
 /// Hands over every object that can be applied, page by page; returns kinds that could not be listed. Events are left out:
 /// they tell what has happened, and are gone within an hour.
 pub(super) async fn each_object(client: &Client, each: Each<'_>) -> Result<Vec<Unlisted>, ClusterError> {
     let mut unlisted = Vec::new();
     for kind in kinds(client).await?.into_iter().filter(|kind| kind.kind != "Event") {
-        let api: Api<DynamicObject> = Api::all_with(client.clone(), &kind);
-        let page = |params: ListParams| {
-            let api = api.clone();
-            async move { api.list(&params).await.map(|list| (list.metadata.continue_, list.items)) }.boxed()
-        };
-        match pages(page, &ListParams::default()).await {
-            Ok(found) => {
-                for object in found {
-                    let what = |why: String| refused(format!("an object of kind {}", kind.kind), why);
-                    let mut object = serde_json::to_value(&object).map_err(|error| what(error.to_string()))?;
-                    // A list says it once for all.
-                    object["apiVersion"] = kind.api_version.as_str().into();
-                    object["kind"] = kind.kind.as_str().into();
-                    each(&object).map_err(what)?;
-                }
-            }
+        match each_of_kind(client, &kind, each).await {
+            Ok(()) => {}
             // A kind that went away meanwhile has no objects.
-            Err(kube::Error::Api(status)) if matches!(status.code, 404 | 405) => {}
-            Err(kube::Error::Api(status)) if matches!(status.code, 500..=504) && !is_of_datastore(&status) => {
+            Err(Halted::Listing(kube::Error::Api(status))) if matches!(status.code, 404 | 405) => {}
+            Err(Halted::Listing(kube::Error::Api(status)))
+                if matches!(status.code, 500..=504) && !is_of_datastore(&status) =>
+            {
                 unlisted.push((kind_of_group(&kind.kind, &kind.group), status.message.clone()));
             }
-            Err(error) => return Err(failed(&format!("list of {}", kind.plural), &error)),
+            Err(Halted::Listing(error)) => return Err(failed(&format!("list of {}", kind.plural), &error)),
+            Err(Halted::Taking(why)) => return Err(refused(format!("an object of kind {}", kind.kind), why)),
         }
     }
     Ok(unlisted)
+}
+
+/// Hands over the objects of a kind, and has no more than a page of them at once. Where its pages have grown too old they are
+/// asked for anew, and none is handed over twice.
+pub(super) async fn each_of_kind(client: &Client, kind: &ApiResource, each: Each<'_>) -> Result<(), Halted> {
+    let api: Api<DynamicObject> = Api::all_with(client.clone(), kind);
+    let (mut handed, mut again) = (BTreeSet::new(), true);
+    let mut next = ListParams::default().limit(PAGE);
+    loop {
+        let page = match api.list(&next).await {
+            Err(kube::Error::Api(status)) if status.code == 410 && again => {
+                again = false;
+                next.continue_token = None;
+                continue;
+            }
+            Err(error) => return Err(Halted::Listing(error)),
+            Ok(page) => page,
+        };
+        for object in page.items {
+            if !handed.insert((object.namespace(), object.name_any())) {
+                continue;
+            }
+            let mut object = serde_json::to_value(&object).map_err(|error| Halted::Taking(error.to_string()))?;
+            // A list says it once for all.
+            object["apiVersion"] = kind.api_version.as_str().into();
+            object["kind"] = kind.kind.as_str().into();
+            each(&object).map_err(Halted::Taking)?;
+        }
+        match page.metadata.continue_.filter(|token| !token.is_empty()) {
+            None => return Ok(()),
+            Some(token) => next.continue_token = Some(token),
+        }
+    }
 }
 
 /// What we have applied and is to stay: its name as we applied it, and the digest of that.

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use k8s_openapi::api::core::v1::{ConfigMap, Node};
 use kube::Client;
-use kube::api::{Api, ListParams};
+use kube::api::{Api, ApiResource, ListParams};
 use kube::client::Body;
 use kubewright_hosts::Holes;
 use kubewright_model::desired::DesiredRelease;
@@ -18,7 +18,7 @@ use kubewright_model::units::Span;
 use serde_json::{Value, json};
 
 use super::failure::{failed, without_secrets};
-use super::look::{all, kinds, labels_given, objects};
+use super::look::{Halted, all, each_of_kind, kinds, labels_given, objects};
 use super::objects::{body, fill};
 use super::{drain, helm, nodes};
 use crate::cluster::ClusterError;
@@ -65,6 +65,25 @@ async fn pages_that_have_grown_too_old_are_asked_for_anew_and_only_once() {
     assert_eq!(*asked.lock().unwrap(), [path, more.as_str(), path, more.as_str()]);
     let (client, _) = scripted(vec![page(&["a"], "more"), expired(), page(&["a"], "more"), expired()]);
     assert!(all(&Api::<ConfigMap>::all(client), &ListParams::default()).await.is_err());
+}
+
+/// What a dump may hold at once is a page.
+#[tokio::test]
+async fn objects_are_handed_over_page_by_page_and_none_twice() {
+    let kind = ApiResource::erase::<ConfigMap>(&());
+    let expired = || refusal(410, "Expired", "The provided continue parameter is too old");
+    let (client, asked) = scripted(vec![page(&["a"], "more"), expired(), page(&["a", "b"], "more"), page(&["c"], "")]);
+    let mut handed = Vec::new();
+    let mut each = |object: &Value| {
+        handed.push((object["metadata"]["name"].as_str().unwrap().to_string(), asked.lock().unwrap().len()));
+        Ok(())
+    };
+    assert!(each_of_kind(&client, &kind, &mut each).await.is_ok());
+    let of = |name: &str, after: usize| (name.to_string(), after);
+    assert_eq!(handed, [of("a", 1), of("b", 3), of("c", 4)], "each after as many questions");
+    let (client, _) = scripted(vec![page(&["a"], "more")]);
+    let full = each_of_kind(&client, &kind, &mut |_| Err("the disk is full".into())).await;
+    assert!(matches!(full, Err(Halted::Taking(why)) if why == "the disk is full"));
 }
 
 async fn error(answer: (u16, Value)) -> ClusterError {
