@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use kubewright_engine::sim::{self, DataCentre};
@@ -32,6 +32,8 @@ const SEED: u64 = 1;
 const KEPT_AT_ONCE: usize = 50;
 /// How often larger ones are kept.
 const NOW_AND_THEN: Duration = Duration::from_millis(500);
+/// Whether this command has said that its world is a pretend one.
+static SAID: Once = Once::new();
 
 /// An engine in its world.
 pub(crate) struct Site {
@@ -119,10 +121,13 @@ impl Site {
         std::fs::create_dir_all(folder).map_err(|error| {
             Problem::new(Done::Usage, format!("cannot make {}", folder.display())).because(error.to_string())
         })?;
-        remark!(
-            "{}",
-            paint(PRETEND, format!("simulated data centre in {}: nothing real is touched", folder.display()))
-        );
+        // A command may look before it changes anything: it is said once.
+        SAID.call_once(|| {
+            remark!(
+                "{}",
+                paint(PRETEND, format!("simulated data centre in {}: nothing real is touched", folder.display()))
+            );
+        });
         let store = FolderStore::new(folder.join(STORE));
         let _turn = if changes { Some(turn(folder, &store, desired)?) } else { None };
         let ran = sim::run(async {

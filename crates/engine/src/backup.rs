@@ -12,6 +12,7 @@
 pub mod catalog;
 pub(crate) mod collect;
 mod objects;
+mod outside;
 mod pack;
 mod read;
 pub mod shelf;
@@ -19,6 +20,7 @@ pub(crate) mod unpack;
 mod wish;
 
 pub use objects::{Dumped, dump};
+pub use outside::{Outside, outside};
 pub use pack::{Packed, Packing};
 pub use read::{Damage, extract, extract_of, manifest, verify};
 pub use unpack::{Unfit, Unpacked};

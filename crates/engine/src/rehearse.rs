@@ -6,6 +6,7 @@
 
 pub mod etcd;
 mod path;
+mod private;
 mod rebuild;
 mod restore;
 
@@ -30,6 +31,7 @@ use crate::store::Holder;
 use crate::verify::CheckResult;
 
 pub use path::Link;
+pub use private::Private;
 pub use rebuild::{Played, rebuild};
 pub use restore::restore;
 

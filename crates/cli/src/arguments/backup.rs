@@ -155,6 +155,9 @@ pub(crate) struct Rehearse {
     /// the live cluster.
     #[arg(long, value_name = "FILE")]
     pub(crate) into: Option<PathBuf>,
+    /// The machines of `--into` reach nothing that the live cluster uses: what would act there may be restored.
+    #[arg(long, requires = "into")]
+    pub(crate) isolated: bool,
     /// Keep the machines of `--into`.
     #[arg(long, requires = "into")]
     pub(crate) keep: bool,

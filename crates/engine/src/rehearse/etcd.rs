@@ -23,6 +23,8 @@ pub use kept::Compared;
 use kept::Kept;
 use trust::Trust;
 
+use super::Private;
+
 /// What is asked of etcd at once: values are some KiB each, and an answer may have no more than some MiB.
 const PAGE: u32 = 200;
 /// A member that is alone answers within a second; a large snapshot is read first.
@@ -31,6 +33,9 @@ const STARTS: Duration = Duration::from_secs(60);
 const LOOK: Duration = Duration::from_millis(100);
 /// How long an answer may take.
 const ANSWERS: Duration = Duration::from_secs(30);
+/// What etcd keeps beside its database: two files of its log, each of which has its size from the beginning
+/// (`SegmentSizeBytes` of `server/storage/wal`).
+const LOGS: u64 = 2 * (64 << 20);
 /// Below this Kubernetes keeps everything, whichever distribution: none of the four sets `--etcd-prefix` otherwise.
 const PREFIX: &str = "/registry/";
 /// The key behind the last one below the prefix.
@@ -85,7 +90,9 @@ pub struct Restored {
 ///
 /// What etcd's programs say, or what could not be read.
 pub async fn restored(programs: &Programs, snapshot: &Path, files: &[BundledFile]) -> Result<Restored, String> {
-    let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
+    let size = snapshot.metadata().map_err(|error| format!("{}: {error}", snapshot.display()))?.len();
+    let room = size.saturating_mul(2).saturating_add(LOGS);
+    let folder = Private::with_room_for(room).map_err(|error| error.to_string())?;
     let data = folder.path().join("data");
     let mut restores = Command::new(&programs.etcdutl);
     restores.args(["snapshot", "restore"]).arg(snapshot).arg("--data-dir").arg(&data);

@@ -4,13 +4,13 @@
 mod parts;
 mod throwaway;
 
-use std::fs::{DirBuilder, File};
-use std::os::unix::fs::DirBuilderExt as _;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use kubewright_engine::Loadout;
 use kubewright_engine::backup::{self, catalog};
+use kubewright_engine::rehearse::Private;
 use kubewright_engine::sops::{Identities, Sources};
 use kubewright_model::bundle::{BundleManifest, BundleName, Kind, Rehearsed};
 
@@ -24,6 +24,8 @@ use crate::screen::{PRETEND, paint, remark};
 use crate::source::{self, Reading};
 use crate::world::Site;
 
+/// How much more there is when a bundle is opened: gzip makes an etcd's snapshot five times smaller, and YAML ten times.
+const UNPACKED: u64 = 10;
 /// The folder for reports, in that of the cluster in the store.
 const REPORTS: &str = "rehearsals";
 
@@ -34,7 +36,10 @@ pub(super) fn run(arguments: &Arguments, wish: &Rehearse) -> Result<Done, Proble
     let on_shelf = of_this_computer(&wish.bundle)?.is_none();
     let file = at_hand(arguments, &wish.bundle, &wish.from, &loadout)?;
     let keys = Identities::look(&Sources::of_user());
-    let folder = private()?;
+    if other.is_some() && !wish.isolated {
+        throwaway::stays_inside(&wish.bundle, &file, &keys)?;
+    }
+    let folder = private(&file)?;
     let inside = folder.path().join("bundle");
     let manifest = backup::extract_of(&file, &keys, &inside, &[Kind::Spec, Kind::Datastore]);
     let manifest = match manifest {
@@ -102,11 +107,16 @@ fn noted(
 }
 
 /// A folder that nobody else reads, and that goes when the rehearsal is over.
-fn private() -> Result<tempfile::TempDir, Problem> {
+fn private(bundle: &File) -> Result<Private, Problem> {
     let unmade = |error: std::io::Error| Problem::new(Done::Unfinished, format!("there is no room for it: {error}"));
-    let folder = tempfile::tempdir().map_err(unmade)?;
-    // What is taken out is in a folder of its own below, made for its owner alone.
-    DirBuilder::new().recursive(true).mode(0o700).create(folder.path()).map_err(unmade)?;
+    let size = bundle.metadata().map_err(unmade)?.len();
+    let folder = Private::with_room_for(size.saturating_mul(UNPACKED)).map_err(unmade)?;
+    if !folder.in_memory() {
+        let place = folder.path().display();
+        remark!(
+            "there is no room for it in memory: what is opened lies in {place} until the end, and is not wiped from that disk"
+        );
+    }
     Ok(folder)
 }
 

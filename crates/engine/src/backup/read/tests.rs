@@ -208,3 +208,40 @@ fn the_program_age_opens_it() {
     assert!(sealed.wait().unwrap().success());
     verify(File::open(at("again")).unwrap(), &with(&key)).unwrap();
 }
+
+/// Which of its objects act outside of their cluster is read without anything being written.
+#[test]
+fn what_reaches_outside_is_told_by_name_and_none_of_nothing() {
+    let (key, recipient) = generate("now");
+    let keys = with(&key);
+    let sealed = |objects: &[(&str, &str)]| {
+        let (mut packing, mut bundle) = (Packing::new().unwrap(), Vec::new());
+        packing.add("spec/cluster.yaml", Kind::Spec, b"kind: Service\nspec: { type: LoadBalancer }\n").unwrap();
+        for (path, text) in objects {
+            packing.add(&format!("objects/{path}.yaml"), Kind::Object, text.as_bytes()).unwrap();
+        }
+        packing.seal(about(), std::slice::from_ref(&recipient), &mut bundle).unwrap();
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(&bundle).unwrap();
+        crate::backup::outside(&file, &keys).unwrap()
+    };
+    assert_eq!(sealed(&[]), None, "a bundle without objects tells nothing");
+    let map = "apiVersion: v1\nkind: ConfigMap\nmetadata: { name: a }\n";
+    assert_eq!(sealed(&[("shop/ConfigMap/a", map)]), Some(crate::backup::Outside::new()));
+    let web = "apiVersion: v1\nkind: Service\nmetadata: { name: web }\nspec: { type: LoadBalancer }\n";
+    let orders = "apiVersion: v1\nkind: PersistentVolume\nmetadata: { name: orders }\nspec: { nfs: { server: nas } }\n";
+    let found = sealed(&[
+        ("shop/ConfigMap/a", map),
+        ("shop/Service/web", web),
+        ("_cluster/PersistentVolume/orders", orders),
+        ("shop/Secret/odd", "{"),
+    ]);
+    let told: Vec<String> =
+        found.unwrap().iter().map(|(deed, names)| format!("{deed}: {}", names.join(", "))).collect();
+    let wanted = [
+        "answers for addresses of the live cluster: shop/Service/web",
+        "cannot be read: shop/Secret/odd",
+        "uses the same volumes (nfs) as the live cluster: PersistentVolume/orders",
+    ];
+    assert_eq!(told, wanted);
+}

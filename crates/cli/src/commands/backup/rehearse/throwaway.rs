@@ -8,6 +8,8 @@ use std::path::Path;
 use std::time::Instant;
 
 use kubewright_engine::Loadout;
+use kubewright_engine::backup;
+use kubewright_engine::sops::Identities;
 use kubewright_model::desired::Desired;
 
 use super::again;
@@ -20,6 +22,8 @@ use crate::screen::{counted, remark};
 use crate::source::{self, Reading};
 
 const NAME: &str = "machines that are thrown away";
+/// So many objects of a kind are named; a cluster may have thousands.
+const SHOWN: usize = 5;
 
 /// Reads the other cluster file. One that shares anything with the live cluster is refused.
 pub(super) fn read(arguments: &Arguments, into: &Path, live: &Loadout, output: Output) -> Result<Loadout, Problem> {
@@ -39,6 +43,36 @@ pub(super) fn read(arguments: &Arguments, into: &Path, live: &Loadout, output: O
         );
     }
     Ok(other)
+}
+
+/// Whether nothing that is restored acts on what the live cluster uses. Where the machines are does not tell: mostly in the same
+/// network.
+pub(super) fn stays_inside(name: &str, bundle: &File, keys: &Identities) -> Result<(), Problem> {
+    let outside = match backup::outside(bundle, keys) {
+        Ok(outside) => outside,
+        // What is wrong with it is told where it is opened.
+        Err(_) => return Ok(()),
+    };
+    let Some(outside) = outside else {
+        let why = format!("{name} has no objects that would tell what of it reaches outside of its cluster");
+        return Err(refused(why));
+    };
+    if outside.is_empty() {
+        return Ok(());
+    }
+    let why = "what is restored would act on what the live cluster uses".to_string();
+    let told = outside.iter().map(|(deed, objects)| {
+        let shown = objects.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>().join(", ");
+        let more = objects.len().saturating_sub(SHOWN);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        format!("{deed}: {shown}{more}")
+    });
+    Err(told.fold(refused(why), Problem::because))
+}
+
+fn refused(why: String) -> Problem {
+    Problem::new(Done::Blocked, format!("{why}; nothing was touched"))
+        .hint("give these machines a network from which none of that is reached, and say so: `--isolated`")
 }
 
 /// What two clusters have in common, and must not.
