@@ -1,5 +1,6 @@
 //! What is saved of a pretend cluster, and one that is begun with that.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use kubewright_model::ids::{HoleName, NodeName};
 use kubewright_model::recipe::{Recipe, SNAPSHOT};
 use kubewright_model::secret::Secret;
 use kubewright_model::talos::TalosCall;
+use kubewright_model::version::Version;
 
 use super::hosts::{Ssh, failed};
 use super::kubernetes::{Cluster, Node};
@@ -166,14 +168,18 @@ impl State {
             ..saved
         };
         let runs = |name: &NodeName, node: &Node| {
-            let machine = self.machine(name);
-            machine.is_some_and(|it| it.runs(&node.unit) && it.host.kubernetes.as_ref().is_some_and(|it| it.joined))
+            let kubernetes = self.machine(name).filter(|it| it.runs(&node.unit))?.host.kubernetes.as_ref()?;
+            kubernetes.joined.then(|| kubernetes.version.clone())
         };
-        let there: Vec<NodeName> =
-            self.cluster.nodes.iter().filter(|(name, node)| runs(name, node)).map(|(name, _)| name.clone()).collect();
+        let nodes = self.cluster.nodes.iter();
+        let there: BTreeMap<NodeName, Option<Version>> =
+            nodes.filter_map(|(name, node)| Some((name.clone(), runs(name, node)?))).collect();
         for (name, node) in &mut self.cluster.nodes {
-            let ready_at = if there.contains(name) { now + timing::NODE_READY } else { u64::MAX };
-            *node = Node { ready_at, serves_at: u64::MAX, ..node.clone() };
+            let kubelet = there.get(name);
+            let ready_at = if kubelet.is_some() { now + timing::NODE_READY } else { u64::MAX };
+            // A kubelet tells which one it is, whatever the books knew of it.
+            let version = kubelet.and_then(Clone::clone).unwrap_or_else(|| node.version.clone());
+            *node = Node { ready_at, serves_at: u64::MAX, version, ..node.clone() };
         }
         if let Some(own) = own {
             self.cluster.enter(host.clone(), own);

@@ -106,6 +106,25 @@ fn what_was_saved_is_put_back_wherever_it_is_cut() {
     }
 }
 
+/// Kubelets run as they are, whatever version the books that come back know of them.
+#[test]
+fn what_was_saved_before_an_upgrade_is_put_back_after_it() {
+    for spec in all() {
+        sim::run(async {
+            let mut yard = saved(&spec).await;
+            yard.centre.announce_life();
+            yard.wish(desired(&spec.replace("v1.34.1", "v1.34.2").replace("v1.34.0", "v1.34.2")));
+            assert_eq!(yard.run_to_the_end(&Ask::Apply, &[], 1).await, ["complete"]);
+            yard.centre.announce_end();
+            yard.desired.restores = Some(Saved::Latest);
+            let told = format!("{:?}", yard.desired.kubernetes.distribution);
+            assert_eq!(yard.run_to_the_end(&Ask::Restore, &[], 1).await, ["complete"], "{told}");
+            assert_eq!(yard.complaints(&Ask::Restore, &[]).await, [""; 0], "{told}");
+        })
+        .unwrap();
+    }
+}
+
 /// No server serves any more, and the hosts answer.
 fn dies(yard: &Yard) {
     yard.centre.alter(|state| state.cluster.nodes.values_mut().for_each(|node| node.serves_at = u64::MAX));
