@@ -48,6 +48,20 @@ pub const KUBELET_CONFIG: &str = "/etc/kubernetes/kubelet.conf";
 /// It is there exactly while kubeadm makes a host a member. Where it stays, kubeadm was cut off, and the host is none.
 pub const KUBEADM_UNDER_WAY: &str = "/etc/kubernetes/kubewright/under-way";
 
+/// What makes a cluster of kubeadm the same again, below its data. Certificates are not among them: they name hosts.
+pub const KUBEADM_AUTHORITIES: [&str; 8] = [
+    "pki/ca.crt",
+    "pki/ca.key",
+    "pki/front-proxy-ca.crt",
+    "pki/front-proxy-ca.key",
+    "pki/etcd/ca.crt",
+    "pki/etcd/ca.key",
+    "pki/sa.key",
+    "pki/sa.pub",
+];
+/// What servers of kubeadm lock Secrets with, below its data.
+pub const KUBEADM_ENCRYPTION: &str = "kubewright/encryption.yaml";
+
 /// Where distributions have kube-proxy, and what they call it and its container: kubeadm, and Talos by
 /// `templates/kube-proxy-template.yaml`, later `k8stemplates/kube-proxy.go`, of `internal/app/machined/pkg/controllers/k8s`.
 pub const KUBE_PROXY: (&str, &str) = ("kube-system", "kube-proxy");

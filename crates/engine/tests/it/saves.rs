@@ -155,18 +155,24 @@ fn who_stands_down_puts_its_data_aside_and_keeps_what_was_there_and_its_snapshot
     for file in ["server/db/kubewright-restore.db", "agent/kubelet.kubeconfig"] {
         host.write(&format!("{data}/{file}"), "");
     }
-    host.write(&format!("{data}/server/kubewright-before/older"), "");
+    let earlier = format!("{data}/server/db/kubewright-before-20260101T000000Z/member/wal/0.wal");
+    host.write(&earlier, "older");
     for _ in 0..2 {
         let (well, told) = host.runs(&stand_down, "kubewright-before");
         assert!(well, "{told}");
-        let aside = std::fs::read_to_string(host.at(&format!("{data}/server/kubewright-before/member/wal/0.wal")));
-        assert_eq!(aside.expect("it is put aside"), "now", "a second time has nothing to put there");
+        let entries = std::fs::read_dir(host.at(&format!("{data}/server/db"))).expect("it is there").flatten();
+        let aside = entries.filter(|it| it.file_name().to_string_lossy().starts_with("kubewright-before-"));
+        let aside: Vec<_> = aside.map(|it| std::fs::read_to_string(it.path().join("member/wal/0.wal"))).collect();
+        let mut aside: Vec<_> = aside.into_iter().map(|text| text.expect("it is put aside")).collect();
+        aside.sort();
+        assert_eq!(
+            aside,
+            ["now", "older"],
+            "what was put aside before stays, and a second time has nothing to put there"
+        );
         let gone = ["server/db/etcd", "server/db/kubewright-restore.db", "agent/kubelet.kubeconfig"];
         assert!(gone.iter().all(|file| !host.has(&format!("{data}/{file}"))));
         assert!(host.has(&format!("{SNAPSHOTS}/kubewright-red-1")));
-        let entries = std::fs::read_dir(host.at(&format!("{data}/server"))).expect("it is there").flatten();
-        let earlier: Vec<_> = entries.filter(|it| it.file_name().to_string_lossy().contains("before-")).collect();
-        assert!(earlier.len() == 1 && earlier[0].path().join("older").exists(), "what was put aside before stays");
     }
     // A host on which nothing was ever started.
     let (well, told) = Host::new("exit 0\n").runs(&stand_down, "kubewright-before");
@@ -221,4 +227,81 @@ fn the_keys_of_a_server_are_read_whole_and_left_nowhere() {
         let mode = std::os::unix::fs::PermissionsExt::mode(&host.at(&given).metadata().expect("a file").permissions());
         assert_eq!(mode & 0o777, 0o600);
     }
+}
+
+/// A server of kubeadm as a folder: programs that do nothing, but `kubeadm reset`, which empties the folder of keys.
+fn of_kubeadm() -> (Recipe, Host) {
+    let lab = LAB
+        .replace("distribution: k3s", "distribution: kubeadm")
+        .replace("+k3s1", "")
+        .replace("datastore: etcd\n", "cni: { flannel: {} }\n");
+    let desired = desired(&lab);
+    let host = Host::new("");
+    let program = |name: &str, text: &str| {
+        host.write(&format!("/usr/local/bin/{name}"), &format!("#!/bin/sh\n{text}"));
+        let path = host.at(&format!("/usr/local/bin/{name}"));
+        assert!(Command::new("chmod").arg("+x").arg(path).status().expect("there is one").success());
+    };
+    program("crictl", "");
+    program("kubeadm", &format!("rm -rf '{0}/pki' '{0}/manifests'\n", host.at("/etc/kubernetes").display()));
+    host.write("/var/lib/etcd/member/wal/0.wal", "now");
+    host.write("/etc/kubernetes/manifests/etcd.yaml", "");
+    host.write("/etc/kubernetes/pki/ca.key", "key");
+    (red(&desired).stand_down.as_deref().expect("servers stand down").clone(), host)
+}
+
+/// Runs the script with these lines before it: it is cut where what it does after kubeadm's reset begins.
+fn stands_down(recipe: &Recipe, host: &Host, before: &str) -> (bool, String) {
+    let script = recipe.steps.iter().find_map(|step| match step {
+        RecipeStep::Run(words) => words.iter().find(|word| word.contains("before.part")),
+        _ => None,
+    });
+    let root = host.at("").display().to_string();
+    let script = script.expect("there is one").replace("/var/", &format!("{root}/var/"));
+    let script = script.replace("/etc/", &format!("{root}/etc/")).replace("/run/", &format!("{root}/run/"));
+    let script = script.replace("/usr/local/bin", &format!("{root}/usr/local/bin"));
+    let (does, _) = script.split_once("(set +e;").expect("what others have done to the host comes last");
+    host.write("/run/kept", "");
+    let script = format!("{before}\n{does}");
+    let output = Command::new("sh").args(["-c", &script]).output().expect("there is a shell");
+    (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+fn put_aside(host: &Host) -> Vec<(String, bool)> {
+    let entries = std::fs::read_dir(host.at("/var/backups/kubewright")).into_iter().flatten().flatten();
+    let aside = entries.map(|entry| {
+        let data = std::fs::read_to_string(entry.path().join("member/wal/0.wal")).unwrap_or_default();
+        (data, entry.path().join("pki/ca.key").exists())
+    });
+    let mut aside: Vec<_> = aside.collect();
+    aside.sort();
+    aside
+}
+
+#[test]
+fn a_server_of_kubeadm_puts_its_data_and_its_keys_aside_and_nothing_of_before_goes() {
+    // The same disk, and another one, which is told by the number of its device.
+    let other = "stat() { echo \"$3\"; }";
+    for before in ["", other] {
+        let (recipe, host) = of_kubeadm();
+        host.write("/var/backups/kubewright/before-20260101T000000Z/member/wal/0.wal", "older");
+        host.write("/var/backups/kubewright/before.part/half", "");
+        for _ in 0..2 {
+            assert_eq!(stands_down(&recipe, &host, before), (true, String::new()));
+            assert_eq!(put_aside(&host), [("now".into(), true), ("older".into(), false)], "{before}");
+            assert!(!host.has("/var/lib/etcd/member") && !host.has("/etc/kubernetes/pki"), "kubeadm has reset it");
+        }
+    }
+}
+
+#[test]
+fn a_server_of_kubeadm_does_not_stand_down_where_its_data_find_no_room() {
+    let (recipe, host) = of_kubeadm();
+    let full = "stat() { echo \"$3\"; }\ncp() { mkdir -p \"$3\"; echo 'cp: No space left on device' >&2; return 1; }";
+    let (well, told) = stands_down(&recipe, &host, full);
+    assert!(!well && told.contains("so nothing of them was touched: make room there"), "{told}");
+    assert_eq!(put_aside(&host), [], "half a copy is none");
+    assert!(host.has("/var/lib/etcd/member/wal/0.wal") && host.has("/etc/kubernetes/pki/ca.key"));
+    assert_eq!(stands_down(&recipe, &host, "").0, true);
+    assert_eq!(put_aside(&host), [("now".into(), true)]);
 }

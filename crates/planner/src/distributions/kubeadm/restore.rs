@@ -7,7 +7,7 @@
 //! <https://etcd.io/docs/v3.6/op-guide/recovery/#restoring-with-revision-bump>,
 //! <https://kubernetes.io/docs/tasks/administer-cluster/configure-upgrade-etcd/#restoring-an-etcd-cluster>
 
-use kubewright_model::programs::KUBEADM_UNDER_WAY;
+use kubewright_model::programs::{KUBEADM_AUTHORITIES, KUBEADM_ENCRYPTION, KUBEADM_UNDER_WAY};
 use kubewright_model::recipe::{Effect, Recipe, RecipeStep};
 
 use super::backups::{FOLDER, KEYS, KEYS_ENDING};
@@ -21,9 +21,8 @@ use crate::foundation::ENCRYPTION_FILE;
 const SAVED: &str = "/var/backups/kubewright/restore.db";
 /// What etcd's data folder is made in, because etcd's tool wants to make that itself, and a disk may be mounted there.
 const MADE: &str = "/var/lib/etcd/kubewright-restore";
-/// What makes the cluster the same again. Certificates are not among them: they name the hosts of then.
-const AUTHORITIES: &str = "pki/ca.crt pki/ca.key pki/front-proxy-ca.crt pki/front-proxy-ca.key pki/etcd/ca.crt \
-                           pki/etcd/ca.key pki/sa.key pki/sa.pub";
+/// etcd's data.
+const MEMBER: &str = "/var/lib/etcd/member";
 
 /// The first server, with what was saved.
 pub(super) fn restore(context: &Context<'_>, node: &NodePlan<'_>) -> Recipe {
@@ -43,29 +42,48 @@ pub(super) fn restore(context: &Context<'_>, node: &NodePlan<'_>) -> Recipe {
 }
 
 /// Ends a member before another state of etcd is put back, by kubeadm's own way back; containerd and what is set up stay.
-/// etcd's data are put aside where there is room, beside what was put aside before.
+/// etcd's data and the keys are put aside first, beside what was put aside before.
 pub(super) fn stand_down(server: bool) -> Recipe {
-    let (aside, member, gone) = (format!("{FOLDER}/etcd-before"), "/var/lib/etcd/member", leave::clear());
+    let gone = leave::clear();
     let script = format!(
         "{ALONE}\
          umask 077\n\
-         if [ -e /etc/kubernetes/manifests/etcd.yaml ] || [ -e {member} ]; then\n\
+         if [ -e {KEYS}/manifests/etcd.yaml ] || [ -e {MEMBER} ]; then\n\
          for pod in $({crictl} ps -q --label io.kubernetes.pod.namespace=kube-system --label io.kubernetes.container.name=etcd); do\n\
          {crictl} stop \"$pod\" >/dev/null\ndone\n\
-         if [ -e {member} ]; then\n\
-         mkdir -p {FOLDER}\n\
-         [ ! -e {aside} ] || mv {aside} {aside}-$(date -u +%Y%m%dT%H%M%SZ)\n\
-         cp -a {member} {aside} 2>/dev/null || rm -rf -- {aside}\n\
-         fi\nfi\n\
+         {aside}fi\n\
          {gone}\n\
          rm -f -- {CONFIG} {DISCOVERY} {AUTHORITY} {KUBEADM_UNDER_WAY} {SAVED} {}",
         beside(),
         crictl = at("crictl"),
+        aside = put_aside(),
     );
     let steps = vec![RecipeStep::Stop { unit: units::KUBELET.into() }, shell(script)];
     let title = if server { "reset kubeadm: etcd's data are put aside" } else { "reset kubeadm: it joins again" };
     let title = title.into();
     Recipe { title, effect: Effect::Leave, version: None, steps, gives: Vec::new() }
+}
+
+/// etcd's data are moved where that is the same disk. Elsewhere they are copied, and are gone when the copy is whole: where
+/// there is no room for one, nothing goes, and nobody stands down. What is half a copy was cut, and its data are whole.
+fn put_aside() -> String {
+    format!(
+        "aside={FOLDER}/before-$(date -u +%Y%m%dT%H%M%SZ)\n\
+         part={FOLDER}/before.part\n\
+         mkdir -p \"$aside\"\n\
+         rm -rf -- $part\n\
+         if [ ! -e {MEMBER} ]; then :\n\
+         elif [ \"$(stat -c %d {MEMBER})\" = \"$(stat -c %d {FOLDER})\" ]; then mv {MEMBER} \"$aside/member\"\n\
+         elif cp -a {MEMBER} $part; then\n\
+         mv $part \"$aside/member\"\n\
+         rm -rf -- {MEMBER}\n\
+         else\n\
+         rm -rf -- $part\n\
+         rmdir \"$aside\"\n\
+         echo 'the data of etcd cannot be put aside in {FOLDER}, so nothing of them was touched: make room there' >&2\n\
+         exit 1\nfi\n\
+         [ ! -e {KEYS}/pki ] || cp -a {KEYS}/pki \"$aside/\"\n"
+    )
 }
 
 /// What goes with the snapshot.
@@ -76,15 +94,15 @@ fn beside() -> String {
 /// The authorities and keys of then. What Secrets were locked with has to be here already: whoever begins without it serves
 /// none of them.
 fn keys() -> String {
-    let (beside, inside) = (beside(), ENCRYPTION_FILE.trim_start_matches(KEYS).trim_start_matches('/'));
+    let (beside, authorities) = (beside(), KUBEADM_AUTHORITIES.join(" "));
     let key = "sed -n 's/^ *secret: *//p'";
     format!(
-        "locked=$(tar -xOf {beside} {inside} 2>/dev/null | {key})\n\
+        "locked=$(tar -xOf {beside} {KUBEADM_ENCRYPTION} 2>/dev/null | {key})\n\
          if [ -n \"$locked\" ] && [ \"$locked\" != \"$({key} {ENCRYPTION_FILE} 2>/dev/null)\" ]; then\n\
          echo 'Secrets were locked with another key when this was saved: `encryptSecrets` and its key have to be those of then' >&2\n\
          exit 1\nfi\n\
          mkdir -p {KEYS}/pki/etcd\n\
-         tar -C {KEYS} --no-same-owner -xf {beside} {AUTHORITIES}\n"
+         tar -C {KEYS} --no-same-owner -xf {beside} {authorities}\n"
     )
 }
 
@@ -109,7 +127,7 @@ fn data() -> String {
          {ctr} -n k8s.io images mount \"$image\" \"$root\" >/dev/null\n\
          tool=$root/usr/local/bin/etcdutl\n\
          [ -x \"$tool\" ] || tool=$root/usr/local/bin/etcdctl\n\
-         [ ! -e /var/lib/etcd/member ] || {{ echo 'etcd has data on this host' >&2; exit 1; }}\n\
+         [ ! -e {MEMBER} ] || {{ echo 'etcd has data on this host' >&2; exit 1; }}\n\
          rm -rf -- {MADE}\n\
          mkdir -p -m 700 /var/lib/etcd\n\
          set --\n\
@@ -117,7 +135,7 @@ fn data() -> String {
          set -- --bump-revision 1000000000 --mark-compacted\n\
          \"$tool\" snapshot restore {SAVED} --name \"$name\" --initial-cluster \"$name=$peer\" \
          --initial-advertise-peer-urls \"$peer\" --data-dir {MADE} \"$@\" >&2\n\
-         mv {MADE}/member /var/lib/etcd/member\n\
+         mv {MADE}/member {MEMBER}\n\
          rmdir {MADE}\n\
          )\n"
     )

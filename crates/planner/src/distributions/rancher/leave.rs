@@ -31,8 +31,8 @@ pub(super) fn leave(program: &Program, server: bool) -> Recipe {
 }
 
 /// Ends a member, its containers too, before another state of etcd is put back: of RKE2, etcd is one of these. The documents
-/// delete the database of every server but the one that is reset; here it is put aside, beside what was put aside before: nobody
-/// knows which of them somebody wants back. The snapshots beside it stay. Without its kubelet's credentials, which it is given anew when it joins, the host is no member.
+/// delete the database of every server but the one that is reset; here it is put aside, on the disk that it is on and beside
+/// what was put aside before: nobody knows which of them somebody wants back. The snapshots beside it stay. Without its kubelet's credentials, which it is given anew when it joins, the host is no member.
 /// <https://docs.k3s.io/cli/etcd-snapshot#restoring-snapshots>,
 /// <https://docs.rke2.io/datastore/backup_restore#restoring-a-snapshot-to-existing-nodes>
 pub(super) fn stand_down(program: &Program, server: bool) -> Recipe {
@@ -46,11 +46,7 @@ pub(super) fn stand_down(program: &Program, server: bool) -> Recipe {
     steps.push(shell(&format!(
         "set -eu\n\
          cd {data} 2>/dev/null || exit 0\n\
-         if [ -e server/db/etcd ]; then\n\
-         before=server/kubewright-before\n\
-         [ ! -e $before ] || mv $before $before-$(date -u +%Y%m%dT%H%M%SZ)\n\
-         mv server/db/etcd $before\n\
-         fi\n\
+         [ ! -e server/db/etcd ] || mv server/db/etcd server/db/kubewright-before-$(date -u +%Y%m%dT%H%M%SZ)\n\
          rm -f -- server/db/kubewright-restore.db server/db/reset-flag agent/kubelet.kubeconfig"
     )));
     let what = if server { "etcd's data are put aside" } else { "it joins again" };
