@@ -37,9 +37,10 @@ pub(super) fn check(plan: &Plan, desired: &Desired, observed: &Observed, found: 
             Action::DeleteResource { provider, resource } => proof.resource(step, provider, resource),
             Action::DeleteStray { provider, stray } => proof.stray(step, provider, stray),
             Action::DeleteBackupJob { provider } => proof.backup_job(step, provider),
-            // In a restore, a member only stands down: its host stays set up, and it is one again.
+            // In a restore, a member only stands down: its host stays set up, and it is one again. So does an agent that is in
+            // no book, which nothing of the cluster is on.
             Action::RunRecipe { host, recipe, .. }
-                if plan.ask == Ask::Restore && stands_down(desired, host, recipe) =>
+                if (plan.ask == Ask::Restore || proof.is_in_no_book(host)) && stands_down(desired, host, recipe) =>
             {
                 None
             }
@@ -73,6 +74,11 @@ fn stands_down(desired: &Desired, host: &NodeName, recipe: &Arc<Recipe>) -> bool
 }
 
 impl Proof<'_> {
+    fn is_in_no_book(&self, host: &NodeName) -> bool {
+        let agent = self.desired.members.iter().any(|member| member.name == *host && !member.role.is_server());
+        agent && self.cluster.is_none_or(|seen| !seen.nodes.contains_key(host))
+    }
+
     /// What others have set is theirs, unless somebody asked for it by name.
     fn taken(&self, step: &Step, objects: &[Manifest]) -> Option<Violation> {
         let mut ids = objects.iter().filter_map(|object| object.id().ok());

@@ -176,10 +176,10 @@ fn start_cluster(draft: &mut Draft<'_>, members: &[&Node<'_>]) {
     }
 }
 
-/// Whether an agent is one of the same cluster when that is begun again with what was saved of it.
+/// Whether an agent is one of the same cluster when that is begun again with what was saved of it: it goes on, or ends before
+/// it joins.
 fn finds_it_again(desired: &Desired, node: &Node<'_>) -> bool {
-    let goes_on = recipes(node).is_some_and(|recipes| recipes.stand_down.is_none());
-    desired.restores.is_some() && !role_is_server(node) && goes_on
+    desired.restores.is_some() && !role_is_server(node)
 }
 
 /// How a server begins a cluster: empty, or with what was saved where that is asked for.
@@ -238,6 +238,7 @@ fn join(draft: &mut Draft<'_>, node: &Node<'_>, after: &[StepId]) {
         // kubeadm lets no server in while a member of etcd does not answer, so the dead are forgotten first.
         needs.extend(draft.left.iter().cloned());
     }
+    needs.extend(ends_first(draft, node));
     let lease = if role_is_server(node) { Lease::new("etcd", ETCD_JOINS) } else { Lease::new("agents", AGENT_JOINS) };
     let server = role_is_server(node);
     let reason = match node.standing {
@@ -245,6 +246,19 @@ fn join(draft: &mut Draft<'_>, node: &Node<'_>, after: &[StepId]) {
         _ => Reason::Missing,
     };
     run(draft, node, "join", recipe, reason, needs, vec![lease]);
+}
+
+/// An agent that was a member, and whose node is in no book any more: its kubelet writes it there when it starts, and never
+/// again (`registrationCompleted` in `pkg/kubelet/kubelet_node_status.go` of Kubernetes v1.34). So it ends before it joins.
+/// One that is off may come back in the middle of a restore, before the nodes of then are taken out of the books.
+fn ends_first(draft: &mut Draft<'_>, node: &Node<'_>) -> Option<StepId> {
+    let wakes = draft.desired.restores.is_some() && matches!(node.standing, Standing::Off(_));
+    if role_is_server(node) || !(wakes || was_joined(node)) {
+        return None;
+    }
+    let recipe = recipes(node)?.stand_down.clone()?;
+    let needs = vec![id("start", node.name()), id("host", node.name())];
+    Some(run(draft, node, "again", recipe, Reason::Follows("its node is in no book".into()), needs, Vec::new()))
 }
 
 /// What lets nodes in may have ended since the last ones came. Any server that serves makes it anew; where all that serve are

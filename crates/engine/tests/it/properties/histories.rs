@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 
 use super::chance::{Bounds, Damage, Kind, Make, Shape, Wish, any_shape, damage, happen, wishes};
-use super::{RUNS, always, converges, fine, in_a_yard};
+use super::{always, converges, fine, in_a_yard};
 use crate::yard::{Yard, desired, words};
 
 /// A node whose machine is gone is told of as Ready for less than a minute.
@@ -105,18 +105,7 @@ async fn play(
     chapter: &Chapter,
     sick: &mut BTreeSet<NodeName>,
 ) -> Result<(), String> {
-    // What a restore makes of a cluster that is damaged besides is not right everywhere yet: it begins with a whole one.
-    let whole = matches!(chapter.deed, Deed::Restore);
-    if whole {
-        yard.centre.mend();
-        tokio::time::sleep(NOTICED).await;
-        let told = yard.run_to_the_end(&Ask::Apply, &[], RUNS).await;
-        if told.last().map(String::as_str) != Some("complete") {
-            return Err(format!("before {:?}: {}", chapter.deed, told.join(" | ")));
-        }
-        sick.clear();
-    }
-    for damage in chapter.damages.iter().filter(|_| !whole) {
+    for damage in &chapter.damages {
         // Hosts that exist already come back by nobody's hands but their owner's.
         let beyond = shape.make == Make::Existing && matches!(damage, Damage::Lost(_) | Damage::Stopped(_));
         // Nobody gets into a Talos node to change or stop anything there.
