@@ -76,7 +76,10 @@ pub(super) fn restores(draft: &mut Draft<'_>, observed: &Observed) {
     let cluster = observed.cluster.as_ref().and_then(Seen::present);
     let newest =
         cluster.and_then(|seen| seen.nodes.values().filter(|node| node.server).map(|node| &node.version).max());
-    if let Some(there) = newest
+    // Of one that does not answer, its servers tell what ran there.
+    let hosts = desired.servers().filter_map(|member| observed.hosts.get(&member.name)?.present()?.kubernetes.as_ref());
+    let ran = hosts.filter_map(|kubernetes| kubernetes.version.as_ref()).max();
+    if let Some(there) = newest.or(ran)
         && let Err((why, _)) = standing::follows(&desired.kubernetes.version, there)
     {
         let message = format!("what is saved cannot be restored: {why}");

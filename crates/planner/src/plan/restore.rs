@@ -17,6 +17,7 @@ use kubewright_model::ids::NodeName;
 use kubewright_model::observed::{HostSeen, KubernetesSeen, Observed, Power, Seen};
 use kubewright_model::plan::{Action, Stage, Step, Weight};
 use kubewright_model::recipe::Recipe;
+use kubewright_model::spec::{Distribution, Role};
 use kubewright_model::talos::TalosSeen;
 
 use super::draft::{Draft, id};
@@ -81,6 +82,7 @@ pub(super) fn plan<'a>(reached: &'a Desired, desired: &Desired, observed: &Obser
     ends_given_up(&mut draft, observed);
     saving::while_it_answers(&mut draft, observed);
     leaves_its_canary(&mut draft);
+    tell_wiped(&mut draft);
     rebuild::restores(&mut draft, observed);
     if observed.unfinished.is_some() {
         let message = "goes on with the restore that was cut: members that have stood down are left as they are";
@@ -113,6 +115,24 @@ fn leaves_its_canary(draft: &mut Draft<'_>) {
         step.needs.push(marks.id.clone());
     }
     draft.add_after(&saves, marks);
+}
+
+/// A node of Talos is rid of etcd by a reset alone, which wipes the disk that pods keep their files on too.
+/// <https://www.talos.dev/v1.11/talos-guides/resetting-a-machine/>
+fn tell_wiped(draft: &mut Draft<'_>) {
+    let desired = draft.desired;
+    if desired.kubernetes.distribution != Distribution::Talos {
+        return;
+    }
+    let resets = |member: &&DesiredMember| draft.steps.iter().any(|step| step.id == id("leave", &member.name));
+    let takes_pods = desired.servers().filter(|member| member.role == Role::Both);
+    let names: Vec<NodeName> = takes_pods.filter(resets).map(|member| member.name.clone()).collect();
+    for name in names {
+        let message =
+            "pods run on it, and what they keep on its own disk is wiped: all of /var, with local and hostPath volumes";
+        let help = "copy away what somebody wants back first; volumes on other disks and outside of it stay";
+        draft.note(Weight::Warns, Subject::Member(name), message, help);
+    }
 }
 
 fn tell_silent(draft: &mut Draft<'_>, desired: &Desired, observed: &Observed) {
