@@ -16,7 +16,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use kubewright_model::bundle::Shelf;
-use kubewright_model::desired::{Body, Desired, OsUpdates};
+use kubewright_model::desired::{Body, Desired, OsUpdates, Saved};
 use kubewright_model::diagnostic::Diagnostic;
 use kubewright_model::event::{Event, Failure, Record, RunEnd};
 use kubewright_model::ids::{ClusterName, NodeName, RunId, StepId};
@@ -31,6 +31,7 @@ use tokio::time::Instant;
 pub use self::access::WayIn;
 use self::patience::{Addresses, LOOK_AGAIN, PATIENCE};
 pub use self::saved::snapshots;
+pub(crate) use self::unfinished::is_another;
 use crate::backup::shelf::Bundles;
 use crate::execute::{Hands, Recorder, Sink, Stop, Tally, execute};
 use crate::holes::{self, Filler};
@@ -114,6 +115,8 @@ pub struct RunReport {
     pub after: Option<Note>,
     /// What the checks of the spec came to, after a rebuild that left nothing to do.
     pub checks: Vec<CheckResult>,
+    /// What the cluster was begun with, by this run or by one before that it went on with.
+    pub begun_with: Option<Saved>,
 }
 
 /// Why the engine did nothing, or stopped.
@@ -223,6 +226,7 @@ impl Engine {
     ///
     /// [`EngineError::Bug`] when the plan breaks a promise.
     pub async fn plan(&self, desired: &Desired, ask: &Ask, only: &[String]) -> Result<Planned, EngineError> {
+        let named = desired.restores.as_ref().zip(self.settled_before(desired, ask));
         let wished = self.wished(desired, ask);
         let (settled, unsettled) = self.settled(&wished, ask).await;
         let desired = &*settled;
@@ -236,6 +240,7 @@ impl Engine {
         plan.notes.extend(self.lacking_images(&plan, desired).await);
         plan.notes.extend(unsettled);
         plan.notes.extend(self.restores(&plan, desired));
+        plan.notes.extend(self.names_another(named, ask));
         plan.notes.extend(self.world.unopened(&plan, desired));
         plan.notes.extend(self.world.no_room_for_bundles(&plan).await);
         plan.notes.extend(self.world.refused(&plan, desired, &observed).await);
@@ -341,6 +346,7 @@ impl Engine {
         let Begun { planned: Planned { observed, plan }, _lock } = begun;
         self.may_run(request, &plan)?;
         let (canary, began) = (self.canary(request), self.began_with(request.desired, &request.ask));
+        let restores = self.settled_on(&plan, desired).or(began);
         let journal = self.store.start_journal(&desired.cluster, &request.run)?;
         let mut recorder = Recorder::new(journal, sink);
         recorder.record(Event::RunStarted {
@@ -353,7 +359,7 @@ impl Engine {
             simulated: self.simulated(),
             wall: request.holder.since,
             takes: unfinished::takes(request, &plan),
-            restores: self.settled_on(&plan, desired).or(began),
+            restores: restores.clone(),
             goes_on: self.goes_on(desired, &observed),
         })?;
         let silent = observed.silent().cloned().collect();
@@ -385,7 +391,8 @@ impl Engine {
         }
         let Tally { done, already, failed, left, .. } = tally;
         let run = request.run.clone();
-        Ok(RunReport { run, end, done, already, left, failed, remaining, notes: plan.notes, after, checks })
+        let (notes, begun_with) = (plan.notes, restores);
+        Ok(RunReport { run, end, done, already, left, failed, remaining, notes, after, checks, begun_with })
     }
 
     /// Everything that must be so before anything is touched.

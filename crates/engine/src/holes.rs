@@ -246,7 +246,7 @@ impl Secrets<'_> {
     }
 
     /// The value of a secret, if it exists by now.
-    fn existing(self, desired: &Desired, name: &str) -> Option<Secret> {
+    pub(crate) fn existing(self, desired: &Desired, name: &str) -> Option<Secret> {
         if let Some(part) = talos::part(name).filter(|_| self.pretend.is_none()) {
             return talos::part_of(&self.existing(desired, TALOS_SECRETS)?, part).ok();
         }

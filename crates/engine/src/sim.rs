@@ -224,6 +224,7 @@ impl DataCentre {
             cluster: Some(Arc::new(api::Api { centre: self.clone(), gap: desired.airgap.clone() })),
             pretend: Some(pretend),
             saved: self.proves(),
+            beside: self.opens(),
             copies: Some(self.copies()),
             places: Places::default(),
         }

@@ -1,5 +1,6 @@
 //! The world that the engine works on: every seam, real or simulated.
 
+pub(crate) mod beside;
 pub mod doors;
 mod hetzner;
 mod logins;
@@ -23,6 +24,7 @@ use kubewright_model::units::{Moment, Size};
 use kubewright_providers::existing::Existing;
 use kubewright_providers::{Provider, ProviderError, Refusal, Wanted};
 
+pub use self::beside::Beside;
 use self::doors::{Doors, FromOutside};
 use crate::backup::shelf::{self, Bundles};
 use crate::cluster::{ClusterApi, RealCluster};
@@ -44,6 +46,9 @@ pub type Prompt = Arc<dyn Fn(&str) -> Result<Secret, String> + Send + Sync>;
 /// Proves that a file holds what was saved of a datastore, whole; in words how large and how old it is, or what is wrong with it.
 pub type Proves = Arc<dyn Fn(&str) -> Result<String, String> + Send + Sync>;
 
+/// Reads what goes with what was saved, under the same name with this ending; in words why it cannot be had whole.
+pub type Opens = Arc<dyn Fn(&str, &str) -> Result<Beside, String> + Send + Sync>;
+
 /// What a pretend world has saved under a name, as the bytes of a file that another one takes.
 pub type Copies = Arc<dyn Fn(&str) -> Result<Vec<u8>, String> + Send + Sync>;
 
@@ -55,6 +60,11 @@ pub fn proves() -> Proves {
         let since = written.and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok());
         Ok(since.map_or(size.to_string(), |since| format!("{size}, of {}", Moment(since.as_secs()))))
     })
+}
+
+/// What goes with a snapshot of etcd on this computer.
+pub fn opens() -> Opens {
+    Arc::new(|path, ending| beside::read(&Path::new(path).with_extension(ending)))
 }
 
 /// Every seam to the outside but the store.
@@ -75,6 +85,8 @@ pub struct World {
     pub pretend: Option<u64>,
     /// Proves what was saved of a datastore.
     pub saved: Proves,
+    /// Reads what goes with it.
+    pub beside: Opens,
     /// Gives what was saved of one, where that is in no file of this computer.
     pub copies: Option<Copies>,
     /// Where secrets are: the spec's folder, in which files are that the spec names relatively, and its SOPS file.
@@ -142,6 +154,7 @@ impl World {
             doors,
             pretend: None,
             saved: proves(),
+            beside: opens(),
             copies: None,
             places,
         })

@@ -323,9 +323,7 @@ fn carry_out(arguments: &Arguments, wish: Wish<'_>) -> Result<Done, Problem> {
         if matches!(wish.ask, Ask::Rebuild | Ask::Restore) && done != Done::Bug {
             done = super::rebuild::told(site, &wish.desired.cluster, &report, (&wish.ask, wish.output), done)?;
         }
-        if report.end == RunEnd::Complete {
-            copy.iter_mut().for_each(Copy::is_done);
-        }
+        back::over(arguments, &wish, &report);
         if done == Done::Well && !site.engine.simulated() && site.engine.keeps_kubeconfig(&wish.desired.cluster) {
             remark!("→ `kubewright kubeconfig {again}` writes the way in for kubectl");
         }

@@ -11,6 +11,7 @@ use kubewright_engine::{Loadout, engine};
 use kubewright_model::bundle::BundleName;
 use kubewright_model::desired::{Desired, Saved};
 use kubewright_model::ids::ClusterName;
+use kubewright_model::plan::Ask;
 
 use super::backup;
 use crate::arguments::Arguments;
@@ -95,10 +96,13 @@ impl Copy {
     pub(super) fn stays(&mut self) {
         self.goes = false;
     }
+}
 
-    /// What it was for is done.
-    pub(super) fn is_done(&mut self) {
-        self.goes = true;
+/// A run has come to its end with what a bundle held, which it may have been given by one before it that was cut.
+pub(super) fn is_over(kept: &Path, cluster: &ClusterName, begun_with: Option<&Saved>) {
+    if let Some(canary) = begun_with.and_then(Saved::canary) {
+        // One that stays is as safe as the snapshots beside it.
+        let _ = std::fs::remove_dir_all(engine::snapshots(kept, cluster).join(canary));
     }
 }
 
@@ -118,10 +122,11 @@ pub(super) fn unpacked(
     desired: Desired,
     bundle: &File,
     elsewhere: bool,
+    ask: &Ask,
 ) -> Result<(Desired, Copy), Problem> {
     let keys = Identities::look(&Sources::of_user());
     let folder = engine::snapshots(kept, &desired.cluster);
-    let unpacked = site.engine.unpack(&desired, bundle, &keys, &folder, elsewhere);
+    let unpacked = site.engine.unpack(&desired, bundle, &keys, &folder, elsewhere, ask);
     let Unpacked { manifest, saved, folder, made, secrets } = unpacked.map_err(|unfit| match unfit {
         Unfit::Damaged(damage) => backup::damaged("the bundle", &damage, &keys),
         Unfit::Not(unsaved) => backup::unsaved(unsaved),
@@ -143,5 +148,28 @@ pub(super) fn by_name(cluster: &ClusterName, lives: bool, named: Option<&str>) -
         None if lives => Err(Problem::new(Done::Blocked, "nobody named the cluster, which lives; nothing was touched")
             .hint(format!("`--yes --cluster {cluster}` goes back although it lives; without `--yes` it is asked for"))),
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_copy_of_a_bundle_goes_with_the_run_that_ends_it() {
+        let kept = tempfile::tempdir().unwrap();
+        let cluster = ClusterName::from("lab");
+        let folder = engine::snapshots(kept.path(), &cluster).join("lab-20261122T184433Z");
+        std::fs::create_dir_all(&folder).unwrap();
+        let (file, canary) = (folder.join("etcd.db").display().to_string(), "lab-20261122T184433Z".to_string());
+        // Whoever names it again has made no copy, and whoever says `latest` has named none.
+        let mut copy = Copy { folder: folder.clone(), goes: true };
+        copy.stays();
+        drop(copy);
+        is_over(kept.path(), &cluster, Some(&Saved::File(file.clone())));
+        is_over(kept.path(), &cluster, None);
+        assert!(folder.exists(), "a run that was cut needs it");
+        is_over(kept.path(), &cluster, Some(&Saved::Bundle { file, canary }));
+        assert!(!folder.exists());
     }
 }

@@ -10,12 +10,15 @@ use std::path::{Path, PathBuf};
 
 use kubewright_model::bundle::{About, BundleManifest, BundleName, BundledFile, Kind};
 use kubewright_model::desired::{Desired, Saved};
+use kubewright_model::plan::Ask;
 use kubewright_model::secret::Secret;
 use kubewright_model::spec::kubernetes::Distribution;
 use kubewright_model::talos::TALOS_SECRETS;
+use kubewright_model::version::Follows;
 
 use super::read::{Damage, read, verify};
 use super::wish::Unsaved;
+use crate::engine::is_another;
 use crate::holes::{ENCRYPTION_KEY, JOIN_TOKEN, Secrets};
 use crate::sops::Identities;
 use crate::store::Foundation;
@@ -68,6 +71,8 @@ pub(crate) struct Home<'a> {
     pub(crate) snapshots: &'a Path,
     /// It is restored beside the cluster that it is of, under another name: nothing here is that cluster's.
     pub(crate) elsewhere: bool,
+    /// What was asked for before, and was cut: what it goes on with.
+    pub(crate) settled: Option<(Ask, Saved)>,
 }
 
 impl Home<'_> {
@@ -77,6 +82,7 @@ impl Home<'_> {
         bundle.rewind().map_err(again)?;
         let manifest = verify(bundle, identities)?;
         let name = self.fits(&manifest)?;
+        self.goes_on(&name)?;
         bundle.rewind().map_err(again)?;
         let small = small(bundle, identities)?;
         let lacks = self.lacks(&small)?;
@@ -131,6 +137,16 @@ impl Home<'_> {
         }
     }
 
+    /// One that was cut goes on with what it has settled on.
+    fn goes_on(&self, name: &BundleName) -> Result<(), Unfit> {
+        let Some((ask, settled)) = &self.settled else { return Ok(()) };
+        let named = Saved::Bundle { file: String::new(), canary: name.id().to_string() };
+        match is_another(ask, settled, &named) {
+            Some((why, help)) => Err(not(why, help)),
+            None => Ok(()),
+        }
+    }
+
     fn same_kind(&self, about: &About, name: &BundleName) -> Result<(), Unfit> {
         let wished = &self.desired.kubernetes;
         if about.distribution != wished.distribution {
@@ -143,6 +159,14 @@ impl Home<'_> {
         if wished.version < about.version {
             let why = format!("{name} is of {}, newer than {} in the spec", about.version, wished.version);
             return Err(not(why, format!("write {}, and restore then", about.version)));
+        }
+        if let Follows::Skips { .. } = wished.version.follows(&about.version) {
+            let (was, is) = (&about.version, &wished.version);
+            let why = format!("{name} is of {was}, more than one minor version before {is} in the spec");
+            let help = format!(
+                "write {was} in the spec, restore, and upgrade then: no version of Kubernetes reads all that is so much older"
+            );
+            return Err(not(why, help));
         }
         Ok(())
     }

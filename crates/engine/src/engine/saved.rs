@@ -6,16 +6,23 @@ use std::path::{Path, PathBuf};
 
 use kubewright_model::change::Subject;
 use kubewright_model::desired::{Body, Desired, DesiredMachine, Saved};
+use kubewright_model::host::HostResource;
 use kubewright_model::ids::{ClusterName, NodeName};
 use kubewright_model::plan::{Action, Ask, Note, Plan, Weight};
-use kubewright_model::recipe::Effect;
+use kubewright_model::programs::KUBEADM_AUTHORITIES;
+use kubewright_model::recipe::{Effect, RecipeStep};
+use kubewright_model::spec::Distribution;
+use kubewright_model::text::Text;
 use kubewright_model::units::Moment;
 
+use super::unfinished::is_another;
 use super::{Begun, Engine};
 use crate::backup::unpack::Home;
 use crate::backup::{Unfit, Unpacked};
+use crate::holes::ENCRYPTION_KEY;
 use crate::sops::Identities;
 use crate::world::SNAPSHOTS;
+use crate::world::beside::mark;
 
 /// How a restore that is left out is done.
 const AGAIN: &str = "add `--restore latest`, or `--restore FILE`, to restore";
@@ -34,7 +41,7 @@ pub fn snapshots(kept: &Path, cluster: &ClusterName) -> PathBuf {
 
 impl Engine {
     /// Takes back what a restore needs of a bundle: into the folder `snapshots`, and what is not here any more into the store.
-    /// `elsewhere`: it is restored beside the cluster that it is of, under another name.
+    /// `elsewhere`: it is restored beside the cluster that it is of, under another name. `ask`: what it is for.
     ///
     /// # Errors
     ///
@@ -46,9 +53,18 @@ impl Engine {
         identities: &Identities,
         snapshots: &Path,
         elsewhere: bool,
+        ask: &Ask,
     ) -> Result<Unpacked, Unfit> {
         let secrets = self.world.secrets(&*self.store);
-        Home { desired, secrets, snapshots, elsewhere }.take(bundle, identities)
+        let settled = self.settled_before(desired, ask).map(|saved| (ask.clone(), saved));
+        Home { desired, secrets, snapshots, elsewhere, settled }.take(bundle, identities)
+    }
+
+    /// What was named is not what would be put back.
+    pub(super) fn names_another(&self, named: Option<(&Saved, Saved)>, ask: &Ask) -> Option<Note> {
+        let (named, settled) = named?;
+        let (message, help) = is_another(ask, &settled, named)?;
+        Some(note(Weight::Blocks, message, &help))
     }
 
     /// What should be known of what a cluster is begun with.
@@ -85,10 +101,14 @@ impl Engine {
         let saved = self.world.secrets(&*self.store).saved(desired);
         let found = saved.and_then(|path| match path {
             None => Err("nothing was saved of this cluster from here".to_string()),
-            Some(path) => (self.world.saved)(path.expose()).map(|size| match &desired.restores {
-                Some(Saved::Bundle { canary, .. }) => format!("bundle {canary} ({size})"),
-                _ => format!("{} ({size})", path.expose()),
-            }),
+            Some(path) => {
+                let size = (self.world.saved)(path.expose())?;
+                self.goes_with(plan, desired, path.expose())?;
+                Ok(match &desired.restores {
+                    Some(Saved::Bundle { canary, .. }) => format!("bundle {canary} ({size})"),
+                    _ => format!("{} ({size})", path.expose()),
+                })
+            }
         });
         match found {
             Ok(what) if plan.ask == Ask::Restore => {
@@ -98,9 +118,7 @@ impl Engine {
                 let message = format!(
                     "goes back to {what}: everything that was written to the cluster since {since} is lost, on every node"
                 );
-                let help =
-                    "what pods keep on disks stays as it is now, and may be newer than what the cluster knows of it";
-                note(Weight::Warns, message, help)
+                note(Weight::Warns, message, on_disks(desired))
             }
             Ok(what) => note(Weight::Tells, format!("it is begun again with {what}"), ""),
             Err(why) => {
@@ -110,6 +128,35 @@ impl Engine {
                 };
                 note(Weight::Blocks, format!("cannot be restored: {why}"), help)
             }
+        }
+    }
+
+    /// What the recipe sends with a snapshot is there, whole, and fits the key that is here: nobody stands down before that.
+    fn goes_with(&self, plan: &Plan, desired: &Desired, snapshot: &str) -> Result<(), String> {
+        let recipes = plan.steps.iter().filter_map(|step| match &step.action {
+            Action::RunRecipe { recipe, .. } => Some(&recipe.steps),
+            _ => None,
+        });
+        let ending = recipes.flatten().find_map(|step| match step {
+            RecipeStep::Send { with, .. } => with.as_ref(),
+            _ => None,
+        });
+        let Some(ending) = ending else { return Ok(()) };
+        let beside = (self.world.beside)(snapshot, ending)?;
+        let lacks: Vec<&str> = KUBEADM_AUTHORITIES.into_iter().filter(|file| !beside.holds.contains(*file)).collect();
+        if !lacks.is_empty() {
+            return Err(format!("the {ending} beside {snapshot} lacks {}", lacks.join(", ")));
+        }
+        let Some(locked) = beside.locked else { return Ok(()) };
+        let texts = desired.hosts.iter().flat_map(|host| &host.resources).filter_map(HostResource::text);
+        if !texts.flat_map(Text::holes).any(|hole| hole.secret() == Some(ENCRYPTION_KEY)) {
+            return Err("its Secrets are locked with a key, and the spec has no `encryptSecrets`".into());
+        }
+        let here = self.world.secrets(&*self.store).existing(desired, ENCRYPTION_KEY);
+        match here {
+            Some(key) if mark(key.expose()) == locked => Ok(()),
+            Some(_) => Err(format!("its Secrets are locked with another `{ENCRYPTION_KEY}` than the one that is here")),
+            None => Err(format!("its Secrets are locked with an `{ENCRYPTION_KEY}` that is not here")),
         }
     }
 
@@ -146,6 +193,19 @@ pub(super) fn leave_out(desired: &mut Desired, silent: &BTreeSet<NodeName>) {
     desired.hosts.retain(|host| !gone(&host.name) || stays.contains(&host.name));
     desired.members.retain(|member| stays.contains(&member.name));
     desired.machines.retain(|machine| stays.contains(&machine.name));
+}
+
+/// What becomes of what pods keep on disks.
+fn on_disks(desired: &Desired) -> &'static str {
+    match desired.kubernetes.distribution {
+        Distribution::Talos => {
+            "servers are reset, and what pods keep on their own disks is wiped; what they keep elsewhere stays as it is now, and \
+             may be newer than what the cluster knows of it"
+        }
+        Distribution::K3s | Distribution::Rke2 | Distribution::Kubeadm => {
+            "what pods keep on disks stays as it is now, and may be newer than what the cluster knows of it"
+        }
+    }
 }
 
 /// When a snapshot of ours was saved, which its name says: `etcd-NODE-SECONDS.db`. A pretend clock begins with 1970.

@@ -93,6 +93,16 @@ impl Engine {
         }
     }
 
+    /// What one that was cut has settled on, and goes on with whatever is named. A rebuild that has begun nothing takes what is
+    /// named now.
+    pub(super) fn settled_before(&self, desired: &Desired, ask: &Ask) -> Option<Saved> {
+        if desired.from_scratch {
+            return None;
+        }
+        let before = self.left_of(desired, ask).filter(|before| before.left.is_some());
+        before.filter(|before| *ask == Ask::Restore || before.begun).and_then(|before| before.asked)
+    }
+
     /// What the cluster is begun with in the end, by this run or by one before that it goes on with.
     pub(super) fn begins_with(&self, desired: &Desired, ask: &Ask) -> Option<Saved> {
         let before = self.left_of(desired, ask).filter(|before| !desired.from_scratch && before.left.is_some());
@@ -132,6 +142,35 @@ impl Engine {
     pub(super) fn goes_on(&self, desired: &Desired, observed: &Observed) -> Option<RunId> {
         observed.unfinished.as_ref()?;
         self.unfinished(&desired.cluster).map(|rebuild| rebuild.run)
+    }
+}
+
+/// Why what is named is not what would be put back: one that was cut goes on with something else. And what to do then.
+pub(crate) fn is_another(ask: &Ask, settled: &Saved, named: &Saved) -> Option<(String, String)> {
+    let whole = |file: &str| std::fs::canonicalize(file).unwrap_or_else(|_| file.into());
+    let is_same = match (settled, named) {
+        (_, Saved::Latest) => true,
+        (Saved::Bundle { canary, .. }, Saved::Bundle { canary: other, .. }) => canary == other,
+        (Saved::File(file), Saved::File(other)) => whole(file) == whole(other),
+        _ => false,
+    };
+    if is_same {
+        return None;
+    }
+    let (was, goes_on) = if *ask == Ask::Restore { ("restore", "restore latest") } else { ("rebuild", "rebuild") };
+    let (settled, named) = (called(settled), called(named));
+    let message = format!("a {was} that was cut puts back {settled}, and {named} is another one");
+    let help =
+        format!("`kubewright {goes_on}` goes on with {settled}; with `--from-scratch` it begins again, with {named}");
+    Some((message, help))
+}
+
+/// What was saved, as people name it.
+fn called(saved: &Saved) -> &str {
+    match saved {
+        Saved::Latest => "what was saved last",
+        Saved::File(file) => file,
+        Saved::Bundle { canary, .. } => canary,
     }
 }
 

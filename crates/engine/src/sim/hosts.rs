@@ -18,6 +18,7 @@ use kubewright_model::ids::{NodeName, PlaceName, Vmid};
 use kubewright_model::net::HostPort;
 use kubewright_model::observed::{FileSeen, HostSeen, KubernetesSeen, SHOWN_TEXT, Seen, UnitSeen, UserSeen, Why};
 use kubewright_model::plan::HostChange;
+use kubewright_model::programs::{KUBEADM, KUBEADM_ENCRYPTION};
 use kubewright_model::recipe::Recipe;
 use kubewright_model::setting::Setting;
 use kubewright_model::text::Text;
@@ -29,6 +30,7 @@ use super::rancher::Kind;
 use super::recipes::did_not_start;
 use super::state::{Machine, State, UNITS};
 use super::{DataCentre, before, timing};
+use crate::world::beside::{key_in, mark};
 
 /// The folder whose files Kubernetes reads; their text is kept, so that what it would make of them is known.
 const CONFIGURATION: &str = "/etc/rancher/";
@@ -569,6 +571,9 @@ pub(super) fn write(machine: &mut Machine, file: &FileWish, text: &str) -> bool 
     };
     if file.path.starts_with(CONFIGURATION) && file.content.holes().all(|hole| !hole.as_str().starts_with("secret/")) {
         machine.texts.insert(file.path.clone(), text.to_string());
+    }
+    if file.path.strip_prefix(KUBEADM.data).is_some_and(|path| path.trim_start_matches('/') == KUBEADM_ENCRYPTION) {
+        machine.texts.extend(key_in(text).map(|key| (file.path.clone(), mark(key))));
     }
     if file.path == HAPROXY {
         // Its password is told by its name.

@@ -57,7 +57,7 @@ impl Ssh {
                 RecipeStep::Restart { unit, reads } => self.restart(host, recipe, unit, reads).await?,
                 RecipeStep::Stop { unit } => self.stop(host, recipe, unit).await,
                 RecipeStep::Bring { .. } => self.centre.take(timing::SNAPSHOT).await,
-                RecipeStep::Send { to, .. } => self.takes_back(host, to, holes).await?,
+                RecipeStep::Send { to, with } => self.takes_back(host, to, with.is_some(), holes).await?,
                 RecipeStep::Talos(call) => self.talos_call(host, recipe, call, holes, tell).await?,
                 RecipeStep::Until { command, what, timeout, .. } => {
                     self.until(host, recipe, command, what, *timeout, tell).await?;

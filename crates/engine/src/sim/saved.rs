@@ -9,7 +9,8 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use kubewright_hosts::{Holes, HostError};
 use kubewright_model::ids::{HoleName, NodeName};
-use kubewright_model::recipe::{Recipe, SNAPSHOT};
+use kubewright_model::programs::{KUBEADM, KUBEADM_AUTHORITIES, KUBEADM_ENCRYPTION};
+use kubewright_model::recipe::{Recipe, RecipeStep, SNAPSHOT};
 use kubewright_model::secret::Secret;
 use kubewright_model::talos::TalosCall;
 use kubewright_model::version::Version;
@@ -19,7 +20,7 @@ use super::kubernetes::{Cluster, Node};
 use super::rancher::Config;
 use super::state::State;
 use super::{DataCentre, timing};
-use crate::world::{Copies, Proves};
+use crate::world::{Beside, Copies, Opens, Proves};
 
 /// Where a pretend host remembers what its etcd was reset to.
 pub(super) const RESET_TO: &str = "etcd was reset to";
@@ -31,6 +32,15 @@ impl DataCentre {
         Arc::new(move |path| match centre.lock().saved_at(path) {
             Some(_) => Ok("simulated".into()),
             None => Err(format!("{path} was saved by nobody in this simulated data centre")),
+        })
+    }
+
+    /// Reads what goes with what was saved here.
+    pub(super) fn opens(&self) -> Opens {
+        let centre = self.clone();
+        Arc::new(move |path, ending| {
+            let beside = centre.lock().goes_with(path);
+            beside.ok_or_else(|| format!("there is no {ending} beside {path} in this simulated data centre"))
         })
     }
 
@@ -54,6 +64,10 @@ impl Ssh {
         let mut state = self.centre.lock();
         let path = format!("etcd-{host}-{}.db", now / 1000);
         let cluster = state.cluster.clone();
+        if recipe.steps.iter().any(|step| matches!(step, RecipeStep::Bring { with: Some(_), .. })) {
+            let locked = state.machine(host).and_then(|machine| machine.texts.get(&locks()).cloned());
+            state.beside.insert(path.clone(), Beside { locked, ..authorities() });
+        }
         state.saved.insert(path.clone(), cluster);
         [(HoleName::new(SNAPSHOT), Secret::new(path))].into()
     }
@@ -73,10 +87,25 @@ impl Ssh {
     }
 
     /// A file that was saved goes to the host.
-    pub(super) async fn takes_back(&self, host: &NodeName, to: &str, holes: &Holes) -> Result<(), HostError> {
+    pub(super) async fn takes_back(
+        &self,
+        host: &NodeName,
+        to: &str,
+        beside: bool,
+        holes: &Holes,
+    ) -> Result<(), HostError> {
         let path = snapshot(host, holes)?;
+        let unread = |path: &str| failed(host, "sending what was saved", format!("{path} cannot be read here"));
         if self.centre.lock().saved_at(&path).is_none() {
-            return Err(failed(host, "sending what was saved", format!("{path} cannot be read here")));
+            return Err(unread(&path));
+        }
+        if beside {
+            let beside = self.centre.lock().goes_with(&path).ok_or_else(|| unread("what goes with it"))?;
+            let here = self.on(host, |machine| machine.texts.get(&locks()).cloned());
+            if beside.locked.is_some() && beside.locked != here {
+                let why = "Secrets were locked with another key when this was saved".to_string();
+                return Err(failed(host, "kubeadm init", why));
+            }
         }
         self.centre.take(timing::SNAPSHOT).await;
         self.on(host, |machine| machine.texts.insert(to.to_string(), path));
@@ -131,6 +160,15 @@ impl Ssh {
     }
 }
 
+/// Where the key that Secrets are locked with is; what is kept of it is its mark.
+fn locks() -> String {
+    format!("{}/{KUBEADM_ENCRYPTION}", KUBEADM.data)
+}
+
+fn authorities() -> Beside {
+    Beside { holds: KUBEADM_AUTHORITIES.map(String::from).into(), locked: None }
+}
+
 fn snapshot(host: &NodeName, holes: &Holes) -> Result<String, HostError> {
     let hole = HoleName::new(SNAPSHOT);
     let path = holes.get(&hole).map(|path| path.expose().clone());
@@ -149,6 +187,11 @@ impl State {
     fn saved_at(&self, path: &str) -> Option<Cluster> {
         let came = || serde_json::from_reader(std::fs::File::open(path).ok()?).ok();
         self.saved.get(path).cloned().or_else(came)
+    }
+
+    /// What goes with what was saved here. What came in a bundle has all of it.
+    fn goes_with(&self, path: &str) -> Option<Beside> {
+        self.beside.get(path).cloned().or_else(|| (!self.saved.contains_key(path)).then(authorities))
     }
 
     /// The cluster holds again what it held when it was saved. Of its nodes the books tell, and none is there but the one

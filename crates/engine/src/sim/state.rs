@@ -23,6 +23,7 @@ use super::faults::{Course, Fault, FaultKind};
 use super::kubernetes::Cluster;
 use super::talos::machine::waiting;
 use super::timing;
+use crate::world::Beside;
 
 /// The version of the file that holds a data centre.
 pub(super) const FORMAT: u32 = 3;
@@ -111,6 +112,9 @@ pub struct State {
     /// What was saved of it, by the file that it is in.
     #[serde(default)]
     pub(super) saved: BTreeMap<String, Cluster>,
+    /// What goes with it, by the same file.
+    #[serde(default)]
+    pub beside: BTreeMap<String, Beside>,
     pub(super) ending: bool,
     /// Agents that may be drained at once.
     pub(super) max_unavailable: usize,
@@ -229,6 +233,7 @@ impl State {
             creating: BTreeMap::new(),
             cluster: Cluster::default(),
             saved: BTreeMap::new(),
+            beside: BTreeMap::new(),
             ending: false,
             max_unavailable: 1,
             staying: BTreeSet::new(),

@@ -78,6 +78,7 @@ spec:
             doors: Default::default(),
             pretend: None,
             saved: kubewright_engine::world::proves(),
+            beside: kubewright_engine::world::opens(),
             copies: None,
             places: Places::in_folder(home.into()),
         };

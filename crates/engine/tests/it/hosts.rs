@@ -189,6 +189,7 @@ spec:
             doors: Arc::default(),
             pretend: None,
             saved: kubewright_engine::world::proves(),
+            beside: kubewright_engine::world::opens(),
             copies: None,
             places: Places::in_folder(home.into()),
         };

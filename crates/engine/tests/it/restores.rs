@@ -1,8 +1,10 @@
 //! What was saved of a datastore is put back on the machines that are there, and where it is cut, it goes on.
 
 use kubewright_engine::sim;
+use kubewright_engine::store::Store as _;
 use kubewright_model::desired::{Desired, Saved};
 use kubewright_model::event::RunEnd;
+use kubewright_model::observed::Power;
 use kubewright_model::plan::{Action, Ask, Plan, Stage, Weight};
 
 use crate::yard::{Cut, Yard, desired};
@@ -183,6 +185,16 @@ fn nothing_that_would_not_fit_is_put_back() {
             let (_, plan) = yard.plan(&Ask::Restore, &[]).await;
             assert!(blocks(&plan).contains(why), "{}", blocks(&plan));
         }
+        let skips = K3S.replace("v1.34.1+k3s1", "v1.36.1+k3s1");
+        yard.wish(Desired { restores: Some(Saved::Latest), ..desired(&skips) });
+        for dead in [false, true] {
+            if dead {
+                dies(&yard);
+            }
+            let (_, plan) = yard.plan(&Ask::Restore, &[]).await;
+            let why = "what is saved cannot be restored: it runs v1.34.1+k3s1, more than one minor version before";
+            assert!(blocks(&plan).contains(why), "{}", blocks(&plan));
+        }
     })
     .unwrap();
 }
@@ -247,6 +259,143 @@ fn a_server_that_its_provider_can_delete_goes_first_and_is_made_anew() {
         assert_eq!(told.last().map(String::as_str), Some("complete"), "{told:?}");
         assert!(knows(&yard, CANARY) && !knows(&yard, LATER));
         assert_eq!(yard.complaints(&Ask::Restore, &[]).await, [""; 0]);
+    })
+    .unwrap();
+}
+
+/// One server and an agent, whose machines are ours.
+const OURS: &str = r#"apiVersion: kubewright.dev/v1alpha1
+kind: Cluster
+metadata: { name: fleet }
+spec:
+  kubernetes: { distribution: k3s, version: v1.34.1+k3s1, datastore: etcd, endpoint: { host: 10.0.0.10 } }
+  providers: { proxmox: { endpoint: "https://pve:8006", tokenId: root@pam!kubewright, tokenSecret: { env: TOKEN }, node: pve, ssh: { keyFile: ~/.ssh/id_ed25519 } } }
+  network: { cidr: 10.0.0.0/24, gateway: 10.0.0.1, nameservers: [10.0.0.1] }
+  hosts: { ssh: { keyFile: ~/.ssh/id_ed25519 } }
+  pools:
+    plane: { role: both, names: [red], addresses: [10.0.0.10], cores: 2, memory: 4Gi, disk: 20Gi, proxmox: { vmids: ["110"], lxc: { template: "local:vztmpl/debian-12-standard_12.7-1_amd64.tar.zst" } } }
+    work: { role: agent, names: [one], addresses: [10.0.0.20], cores: 2, memory: 4Gi, disk: 20Gi, proxmox: { vmids: ["120"], lxc: { template: "local:vztmpl/debian-12-standard_12.7-1_amd64.tar.zst" } } }
+"#;
+
+#[test]
+fn an_agent_that_was_off_is_a_node_again_wherever_the_restore_is_cut() {
+    sim::run(async {
+        let yard = saved(OURS).await;
+        yard.centre.alter(|state| {
+            let machine = state.machine_mut(&"one".into()).unwrap();
+            machine.seen.power = Power::Stopped;
+            machine.host.units.values_mut().for_each(|unit| unit.active = false);
+        });
+        let (_, plan) = yard.plan(&Ask::Restore, &[]).await;
+        let join = plan.steps.iter().find(|step| step.id.as_str() == "join/one").unwrap();
+        assert!(join.needs.iter().any(|need| need.as_str() == "again/one"), "a kubelet that runs tells of itself once");
+        let cuts = (1..=plan.steps.len()).flat_map(|many| [Cut::Started(many), Cut::Ended(many)]);
+        for cut in cuts {
+            let twin = yard.twin();
+            twin.centre.announce_end();
+            twin.run_until(cut, &Ask::Restore, &[]).await;
+            let told = twin.run_to_the_end(&Ask::Restore, &[], 1).await;
+            assert_eq!(told, ["complete"], "{cut:?}");
+            assert_eq!(twin.complaints(&Ask::Restore, &[]).await, [""; 0], "{cut:?}");
+        }
+    })
+    .unwrap();
+}
+
+/// What a cut restore has settled on, and what is named then.
+#[test]
+fn another_file_than_that_of_a_restore_that_was_cut_is_not_put_back_in_its_name() {
+    for spec in all() {
+        sim::run(async {
+            let mut yard = saved(&spec).await;
+            let first = yard.store.secret(&yard.desired.cluster, "snapshot").unwrap().unwrap().expose().clone();
+            assert_eq!(yard.run_to_the_end(&Ask::Backup, &[], 1).await, ["complete"]);
+            let second = yard.store.secret(&yard.desired.cluster, "snapshot").unwrap().unwrap().expose().clone();
+            assert_ne!(first, second);
+            yard.desired.restores = Some(Saved::File(first.clone()));
+            let (_, plan) = yard.plan(&Ask::Restore, &[]).await;
+            let of = |stages: &[Stage]| plan.steps.iter().filter(|step| stages.contains(&step.stage)).count();
+            let down = of(&[Stage::Backup, Stage::Removal]);
+            let all = plan.steps.len();
+            for (cut, settled) in [(Cut::Started(1), false), (Cut::Ended(down), true), (Cut::Ended(all - 1), true)] {
+                let mut twin = yard.twin();
+                twin.centre.announce_end();
+                assert!(twin.run_until(cut, &Ask::Restore, &[]).await);
+                twin.desired.restores = Some(Saved::File(second.clone()));
+                let told = twin.engine().plan(&twin.desired, &Ask::Restore, &[]).await.unwrap().plan;
+                assert_eq!(blocks(&told).contains(&format!("puts back {first}, and {second} is another one")), settled);
+                if settled {
+                    let help =
+                        told.notes.iter().find(|note| note.weight == Weight::Blocks).unwrap().help.clone().unwrap();
+                    assert!(
+                        help.contains("`kubewright restore latest` goes on with") && help.contains("--from-scratch")
+                    );
+                    let (report, _) = twin.run(&Ask::Restore, &[]).await;
+                    assert!(report.is_err(), "{cut:?}: nothing is touched");
+                    // The same one is no other.
+                    let same = Desired { restores: Some(Saved::File(first.clone())), ..twin.desired.clone() };
+                    let told = twin.engine().plan(&same, &Ask::Restore, &[]).await.unwrap().plan;
+                    assert_eq!(blocks(&told), "", "{cut:?}");
+                }
+                twin.desired.from_scratch = true;
+                assert_eq!(twin.run_to_the_end(&Ask::Restore, &[], 1).await, ["complete"], "{cut:?}");
+                assert!(knows(&twin, LATER), "{cut:?}: the second one holds it");
+            }
+        })
+        .unwrap();
+    }
+}
+
+/// What goes with a snapshot of kubeadm's etcd is looked at before anybody stands down.
+#[test]
+fn nobody_stands_down_for_a_snapshot_that_lacks_its_keys() {
+    sim::run(async {
+        let yard = saved(&all()[2]).await;
+        let refused = async |yard: &Yard| {
+            let before = yard.centre.snapshot().cluster.nodes.len();
+            let plan = yard.engine().plan(&yard.desired, &Ask::Restore, &[]).await.unwrap().plan;
+            assert!(yard.run(&Ask::Restore, &[]).await.0.is_err());
+            assert_eq!(yard.centre.snapshot().cluster.nodes.len(), before, "nothing was touched");
+            blocks(&plan)
+        };
+        let alone = yard.twin();
+        alone.centre.alter(|state| state.beside.clear());
+        assert!(refused(&alone).await.contains("there is no pki.tar beside etcd-"), "{}", refused(&alone).await);
+        let cut = yard.twin();
+        cut.centre.alter(|state| {
+            state.beside.values_mut().for_each(|beside| beside.holds.retain(|file| file != "pki/etcd/ca.key"));
+        });
+        assert!(refused(&cut).await.contains("lacks pki/etcd/ca.key"), "{}", refused(&cut).await);
+        let other = yard.twin();
+        let locks = |yard: &Yard| {
+            let other =
+                |state: &mut sim::State| state.beside.values_mut().for_each(|it| it.locked = Some("other".into()));
+            yard.centre.alter(other);
+        };
+        locks(&other);
+        assert!(refused(&other).await.contains("another `encryption-key` than the one that is here"));
+        let open = saved(&all()[2].replace(", encryptSecrets: true", "")).await;
+        let (_, plan) = open.plan(&Ask::Restore, &[]).await;
+        assert_eq!(blocks(&plan), "");
+        locks(&open);
+        assert!(refused(&open).await.contains("the spec has no `encryptSecrets`"), "{}", refused(&open).await);
+    })
+    .unwrap();
+}
+
+#[test]
+fn who_loses_what_is_on_the_disks_of_a_server_of_talos_is_told() {
+    sim::run(async {
+        let both = TALOS.replace("role: server", "role: both");
+        for (spec, wiped) in [(both.as_str(), 3), (TALOS, 0), (K3S, 0)] {
+            let yard = saved(spec).await;
+            let plan = yard.engine().plan(&yard.desired, &Ask::Restore, &[]).await.unwrap().plan;
+            let warns = plan.notes.iter().filter(|note| note.weight == Weight::Warns);
+            let told = warns.clone().filter(|note| note.message.contains("its own disk is wiped"));
+            assert_eq!(told.map(|note| note.subject.to_string()).collect::<Vec<_>>().len(), wiped, "{:#?}", plan.notes);
+            let help = warns.clone().find(|note| note.message.contains("is lost")).unwrap().help.clone().unwrap();
+            assert_eq!(help.contains("servers are reset"), spec != K3S, "{help}");
+        }
     })
     .unwrap();
 }

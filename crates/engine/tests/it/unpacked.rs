@@ -65,7 +65,7 @@ impl Bundled {
 
     fn unpack(&self, yard: &Yard, file: &File) -> Result<Unpacked, Unfit> {
         let snapshots = self.folder.path().join("snapshots");
-        yard.engine().unpack(&yard.desired, file, &self.keys, &snapshots, false)
+        yard.engine().unpack(&yard.desired, file, &self.keys, &snapshots, false, &Ask::Restore)
     }
 
     /// Nothing was written of a bundle.
@@ -82,6 +82,7 @@ fn a_cluster_goes_back_to_its_bundle_wherever_it_is_cut_and_its_canary_says_so()
             let mut all = bundled(&spec).await;
             let unpacked = all.unpack(&all.yard, &all.file()).unwrap();
             assert_eq!(unpacked.secrets, [""; 0], "nothing was lost here");
+            let bundle = unpacked.saved.canary().cloned();
             all.yard.desired.restores = Some(unpacked.saved);
             let (_, plan) = all.yard.plan(&Ask::Restore, &[]).await;
             let cuts = (1..=plan.steps.len()).flat_map(|many| [Cut::Started(many), Cut::Ended(many)]);
@@ -100,6 +101,8 @@ fn a_cluster_goes_back_to_its_bundle_wherever_it_is_cut_and_its_canary_says_so()
                     assert_eq!(report.end, RunEnd::Complete, "{told}: {:?}", report.failed);
                     let canary = report.checks.iter().find(|check| check.name == "canary");
                     assert!(canary.is_some_and(|check| check.checked.holds), "{told}: {canary:?}");
+                    // Whoever ends it, with whatever word, is told which copy is needed no more.
+                    assert_eq!(report.begun_with.as_ref().and_then(Saved::canary), bundle.as_ref(), "{told}");
                 }
                 is_as_it_was(&twin, &told);
             }
@@ -193,7 +196,11 @@ fn what_is_damaged_or_not_for_this_touches_nothing() {
         assert!(matches!(why, Unfit::Damaged(Damage::Body | Damage::Cut)), "{why:?}");
         let nobody = Identities::look(&Sources::default());
         let folder = all.folder.path().join("snapshots");
-        let why = all.yard.engine().unpack(&all.yard.desired, &file(&bytes), &nobody, &folder, false).unwrap_err();
+        let why = all
+            .yard
+            .engine()
+            .unpack(&all.yard.desired, &file(&bytes), &nobody, &folder, false, &Ask::Restore)
+            .unwrap_err();
         assert_eq!(why, Unfit::Damaged(Damage::NotForUs));
 
         let refused = |spec: &str, store: &Yard| {
@@ -209,6 +216,12 @@ fn what_is_damaged_or_not_for_this_touches_nothing() {
         assert!(refused(&rke2, &all.yard).contains("is of K3s, and the spec asks for RKE2"));
         let older = K3S.replace("v1.34.1+k3s1", "v1.33.5+k3s1");
         assert!(refused(&older, &all.yard).contains("newer than v1.33.5+k3s1"));
+        let newer = K3S.replace("v1.34.1+k3s1", "v1.36.1+k3s1");
+        assert!(refused(&newer, &all.yard).contains("more than one minor version before v1.36.1+k3s1"));
+        let mut next = all.yard.twin();
+        next.wish(desired(&K3S.replace("v1.34.1+k3s1", "v1.35.1+k3s1")));
+        assert!(all.unpack(&next, &file(&bytes)).is_ok(), "the next one reads all that this one has written");
+        std::fs::remove_dir_all(all.folder.path().join("snapshots")).unwrap();
         // The cluster was begun anew since, with another token.
         let anew = all.yard.twin();
         anew.store.keep_secret(&anew.desired.cluster, "join-token", &Secret::new("another".into())).unwrap();
@@ -226,6 +239,33 @@ fn what_is_damaged_or_not_for_this_touches_nothing() {
         let unpacked = all.unpack(&all.yard, &all.file()).unwrap();
         let of = Path::new(unpacked.saved.file().unwrap());
         assert_eq!((mode(&unpacked.folder), mode(of), unpacked.made), (0o700, 0o600, false));
+    })
+    .unwrap();
+}
+
+/// What a cut restore has settled on is gone on with; another bundle is refused before anything of it is written.
+#[test]
+fn another_bundle_than_that_of_a_restore_that_was_cut_is_not_opened() {
+    sim::run(async {
+        let mut all = bundled(K3S).await;
+        let (_, plan) = all.yard.plan(&Ask::Restore, &[]).await;
+        let saved = all.yard.store.secret(&all.yard.desired.cluster, "snapshot").unwrap().unwrap();
+        all.yard.desired.restores = Some(Saved::File(saved.expose().clone()));
+        assert!(all.yard.run_until(Cut::Ended(plan.steps.len().min(4)), &Ask::Restore, &[]).await);
+        let before = all.yard.store.secret_names(&all.yard.desired.cluster);
+        let Err(Unfit::Not(unsaved)) = all.unpack(&all.yard, &all.file()) else { panic!("it was taken") };
+        all.is_untouched(&all.yard, &before);
+        assert!(unsaved.why.contains(&format!("puts back {}, and fleet-", saved.expose())), "{unsaved:?}");
+        assert!(unsaved.help.contains("`kubewright restore latest` goes on with"), "{unsaved:?}");
+        all.yard.desired.from_scratch = true;
+        let unpacked = all.unpack(&all.yard, &all.file()).unwrap();
+        // What it is named by then is the same, with a word that begins again or without.
+        all.yard.desired.restores = Some(unpacked.saved);
+        let (report, _) = all.yard.run(&Ask::Restore, &[]).await;
+        let report = report.unwrap();
+        assert_eq!(report.end, RunEnd::Complete, "{:?}", report.failed);
+        assert!(report.checks.iter().any(|check| check.name == "canary" && check.checked.holds), "{:?}", report.checks);
+        is_as_it_was(&all.yard, "begun again");
     })
     .unwrap();
 }

@@ -5,7 +5,9 @@ use std::fs::File;
 use std::io::IsTerminal as _;
 use std::path::Path;
 
+use kubewright_engine::RunReport;
 use kubewright_model::desired::{Desired, Saved};
+use kubewright_model::event::RunEnd;
 use kubewright_model::plan::Ask;
 
 use super::{Wish, carry_out, whole};
@@ -116,9 +118,17 @@ fn goes_back(named: Option<Named>, cluster: Option<String>) -> GoesBack {
 pub(super) fn unpacked(arguments: &Arguments, site: &Site, wish: &mut Wish<'_>) -> Result<Option<Copy>, Problem> {
     let Some(bundle) = &wish.goes_back.bundle else { return Ok(None) };
     let kept = Site::kept(arguments, wish.file);
-    let (desired, copy) = back::unpacked(site, &kept, wish.desired.clone(), bundle, wish.goes_back.elsewhere)?;
+    let elsewhere = wish.goes_back.elsewhere;
+    let (desired, copy) = back::unpacked(site, &kept, wish.desired.clone(), bundle, elsewhere, &wish.ask)?;
     wish.desired = desired;
     Ok(Some(copy))
+}
+
+/// What a bundle held is needed no more when a run has come to its end with it.
+pub(super) fn over(arguments: &Arguments, wish: &Wish<'_>, report: &RunReport) {
+    if report.end == RunEnd::Complete {
+        back::is_over(&Site::kept(arguments, wish.file), &wish.desired.cluster, report.begun_with.as_ref());
+    }
 }
 
 /// Where nobody is asked, what a restore of a cluster that lives is meant of is said beforehand.

@@ -669,6 +669,7 @@ async fn is_applied(assets: PathBuf) {
         doors: Arc::default(),
         pretend: None,
         saved: kubewright_engine::world::proves(),
+        beside: kubewright_engine::world::opens(),
         copies: None,
         places: Places::in_folder(folder),
     };
@@ -770,7 +771,8 @@ async fn is_put_back(mut lab: Lab, desired: &Desired) {
     };
     put_back(&lab.member(desired, "three")).await;
     put_back(&two).await;
-    assert_eq!(two.sh("ls /var/lib/etcd; ls -A /var/backups/kubewright/etcd-before"), "snap\nwal\n");
+    let aside = "cd /var/backups/kubewright/before-*; ls -A member; ls pki/ca.key";
+    assert_eq!(two.sh(&format!("ls /var/lib/etcd; {aside}")), "snap\nwal\npki/ca.key\n");
     let gave = two.run(two.recipes.restore.as_ref().unwrap()).await.gave;
     two.sh("cp /etc/lab/lab.conflist /etc/cni/net.d/10-lab.conflist");
     two.is_ready("server-two");
