@@ -7,6 +7,8 @@ use jiff::{Timestamp, Zoned};
 use kubewright_model::change::Subject;
 use kubewright_model::condition::Condition;
 use kubewright_model::desired::Desired;
+use kubewright_model::doctor::Mend;
+use kubewright_model::ids::NodeName;
 use kubewright_model::plan::{Action, Ask, Note, Plan, Step, Weight};
 use kubewright_model::recipe::Effect;
 use kubewright_model::units::Span;
@@ -48,6 +50,23 @@ pub fn hours(desired: &Desired, now: u64) -> Option<Hours> {
     Some(Hours::Closed { opens: format!("{} {name}", told(&opens)), within, length })
 }
 
+/// How many of a schedule's moments lie between these two, in seconds since 1970, counted up to three. Hours are UTC's, which
+/// may be some from those of a timer: whoever asks leaves one out.
+pub fn passed(schedule: &str, since: u64, now: u64) -> usize {
+    let moment =
+        |seconds| Timestamp::from_second(i64::try_from(seconds).ok()?).ok().map(|it| it.to_zoned(TimeZone::UTC));
+    let Some(((cron, mut at), now)) = parsed(schedule).zip(moment(since)).zip(moment(now)) else { return 0 };
+    let mut many = 0;
+    while many < 3 {
+        match cron.find_next_occurrence(&at, false) {
+            Ok(next) if next <= now => at = next,
+            _ => break,
+        }
+        many += 1;
+    }
+    many
+}
+
 fn parsed(schedule: &str) -> Option<Cron> {
     CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed).build().parse(schedule).ok()
 }
@@ -75,30 +94,104 @@ fn told(moment: &Zoned) -> String {
 /// Whether a plan disturbs what works, and is of those that wait for a window. What is asked for by name and takes
 /// everything away, or puts it back, waits for nobody.
 pub fn disturbs(plan: &Plan) -> bool {
-    let waits = matches!(
-        plan.ask,
-        Ask::Apply | Ask::Replace(_) | Ask::ReplaceOutdated | Ask::Reboot(_) | Ask::RebootNeeded(_) | Ask::UpdateOs(_)
-    );
-    waits && plan.steps.iter().any(|step| disturbing(step, plan))
+    match &plan.ask {
+        Ask::Apply
+        | Ask::Replace(_)
+        | Ask::ReplaceOutdated
+        | Ask::Reboot(_)
+        | Ask::RebootNeeded(_)
+        | Ask::UpdateOs(_)
+        | Ask::Rotate(_) => plan.steps.iter().any(|step| disturbing(step, plan)),
+        Ask::Repair(repairs) => repairs.mends.iter().any(stops) || plan.steps.iter().any(|step| disturbing(step, plan)),
+        Ask::Rebuild | Ask::Destroy | Ask::Backup | Ask::Restore => false,
+    }
 }
 
-/// A step that takes something out of service that may work.
+/// Whether a repair stops what may work. Who is started did not run, and commands may stop anything.
+fn stops(mend: &Mend) -> bool {
+    match mend {
+        Mend::Restart { .. } | Mend::Run { .. } => true,
+        Mend::Start { .. } | Mend::Make { .. } | Mend::Uncordon(_) | Mend::Untaint { .. } => false,
+    }
+}
+
+/// A step that takes something out of service that may work. Each action is judged here by name.
 fn disturbing(step: &Step, plan: &Plan) -> bool {
     match &step.action {
         Action::Drain { .. }
         | Action::RestartMachine { .. }
         | Action::RebootHost { .. }
+        | Action::FenceMachine { .. }
         | Action::DeleteMachine { .. }
         | Action::ForgetMember(_) => true,
-        Action::RunRecipe { recipe, .. } => matches!(recipe.effect, Effect::Upgrade | Effect::Leave),
+        // Programs are started anew with their packages, and perhaps the host. Who comes new serves nobody yet.
+        Action::UpdateHost { host, .. } => !comes_new(host, plan),
+        Action::RunRecipe { recipe, .. } => ends_what_runs(recipe.effect),
         // Whoever is waited for after a change, and does not come new, was restarted by it.
         Action::Wait { condition: Condition::NodesReady { .. }, .. } => {
-            let of = |deed: &str, name: &str| plan.steps.iter().any(|it| it.id.as_str() == format!("{deed}/{name}"));
-            let new = |name: &str| ["create", "start", "init", "join"].iter().any(|deed| of(deed, name));
-            step.readies().iter().any(|name| of("host", name.as_str()) && !new(name.as_str()))
+            step.readies().iter().any(|name| is_set_up(name, plan) && !comes_new(name, plan))
         }
-        _ => false,
+        Action::CreateMachine(_)
+        | Action::UpdateMachine(_)
+        | Action::StartMachine { .. }
+        | Action::TakeSnapshot { .. }
+        | Action::DeleteSnapshots { .. }
+        | Action::TurnIntoTemplate { .. }
+        | Action::SetBackupJob(_)
+        | Action::DeleteBackupJob { .. }
+        | Action::SetResource(_)
+        | Action::DeleteResource { .. }
+        | Action::DeleteStray { .. }
+        | Action::SetLoadBalancer(_)
+        | Action::DeleteLoadBalancer { .. }
+        | Action::ChangeHost(_)
+        | Action::SetImage(_)
+        | Action::Cordon(_)
+        | Action::Uncordon(_)
+        | Action::MarkNode(_)
+        | Action::ApplyObjects(_)
+        | Action::TakeObjects(_)
+        | Action::DeleteObjects(_)
+        | Action::InstallRelease(_)
+        | Action::RemoveRelease { .. }
+        | Action::Wait { .. }
+        | Action::SettleApplications(_)
+        | Action::ConfigureVault(_)
+        | Action::PackBundle(_)
+        | Action::PruneBundles { .. } => false,
     }
+}
+
+/// Whether a recipe stops what runs on its host. What mends is judged by what it mends ([`stops`]).
+fn ends_what_runs(effect: Effect) -> bool {
+    match effect {
+        Effect::Upgrade | Effect::Leave | Effect::Renew | Effect::Restore => true,
+        Effect::Init
+        | Effect::JoinServer
+        | Effect::JoinAgent
+        | Effect::Belong
+        | Effect::Admit
+        | Effect::Forget
+        | Effect::Snapshot
+        | Effect::Clear
+        | Effect::Clean
+        | Effect::Look
+        | Effect::Mend => false,
+    }
+}
+
+fn is_set_up(name: &NodeName, plan: &Plan) -> bool {
+    plan.steps.iter().any(|step| matches!(&step.action, Action::ChangeHost(change) if change.host == *name))
+}
+
+/// Whether a plan makes or starts the machine of a host, or makes it a member.
+fn comes_new(name: &NodeName, plan: &Plan) -> bool {
+    plan.steps.iter().any(|step| match &step.action {
+        Action::CreateMachine(machine) => machine.name == *name,
+        Action::StartMachine { name: of, .. } => of == name,
+        Action::RunRecipe { host, recipe, .. } => host == name && recipe.effect.makes_a_member(),
+        _ => false,
+    })
 }
 
 /// What a plan says that would start outside of the window.
@@ -115,6 +208,12 @@ pub fn note(plan: &Plan, hours: &Hours) -> Option<Note> {
 
 #[cfg(test)]
 mod tests {
+    use kubewright_model::change::Reason;
+    use kubewright_model::desired::{DesiredHost, MemberRecipes};
+    use kubewright_model::doctor::Repairs;
+    use kubewright_model::ids::StepId;
+    use kubewright_model::plan::Stage;
+    use kubewright_model::rotation::Rotation;
     use kubewright_model::spec::load;
 
     use super::*;
@@ -146,6 +245,14 @@ mod tests {
     }
 
     #[test]
+    fn moments_that_have_passed_are_counted() {
+        let day = 86_400;
+        let counted = |since: u64| passed("0 3 * * *", since, NOON);
+        assert_eq!([counted(NOON), counted(NOON - day), counted(NOON - 2 * day), counted(0)], [0, 1, 2, 3]);
+        assert_eq!(passed("no schedule", 0, NOON), 0);
+    }
+
+    #[test]
     fn its_hours_are_those_of_the_hosts() {
         let window = "\n  maintenance: { window: \"0 3 * * 6\", windowLength: 2h }\n";
         let (opens, within) = closed(at(window, "    timezone: Europe/Paris\n", NOON));
@@ -155,5 +262,82 @@ mod tests {
         let night = "\n  maintenance: { window: \"30 2 28 3 *\", windowLength: 1h }\n";
         let (opens, _) = closed(at(night, "    timezone: Europe/Paris\n", NOON));
         assert!(opens.starts_with("2027-03-28 03:"), "{opens}");
+    }
+
+    fn lab() -> Desired {
+        let loaded = load(include_str!("lower/demands/lab.yaml")).unwrap_or_else(|found| panic!("{found:#?}"));
+        crate::lower::lower(&loaded.file).0
+    }
+
+    /// Whether a plan with these deeds on the first host disturbs.
+    fn disturbed(ask: Ask, actions: Vec<Action>) -> bool {
+        let step = |(at, action): (usize, Action)| Step {
+            id: StepId::new(format!("step/{at}")),
+            stage: Stage::Hosts,
+            subject: Subject::Cluster,
+            action,
+            fields: Vec::new(),
+            reason: Reason::Asked("test".into()),
+            needs: Vec::new(),
+            takes: Vec::new(),
+            part: String::new(),
+        };
+        let steps = actions.into_iter().enumerate().map(step).collect();
+        disturbs(&Plan::new("lab".into(), ask, steps, Vec::new()))
+    }
+
+    fn updates(host: &DesiredHost) -> Action {
+        Action::UpdateHost { host: host.name.clone(), way: host.way.clone() }
+    }
+
+    /// A recipe of the first member, which has all of them.
+    fn runs(
+        desired: &Desired,
+        of: impl Fn(&MemberRecipes) -> &std::sync::Arc<kubewright_model::recipe::Recipe>,
+    ) -> Action {
+        let (host, member) = (&desired.hosts[0], &desired.members[0]);
+        Action::RunRecipe { host: host.name.clone(), way: host.way.clone(), recipe: of(&member.recipes).clone() }
+    }
+
+    #[test]
+    fn packages_of_a_host_that_is_not_drained_wait_for_the_window_too() {
+        let desired = lab();
+        let host = &desired.hosts[0];
+        assert!(disturbed(Ask::UpdateOs(vec![host.name.clone()]), vec![updates(host)]));
+        let new = Action::StartMachine {
+            provider: "existing".into(),
+            name: host.name.clone(),
+            way: host.way.clone(),
+            boots: false,
+        };
+        assert!(!disturbed(Ask::Apply, vec![new, updates(host)]), "who comes new serves nobody yet");
+    }
+
+    #[test]
+    fn fencing_and_new_certificates_wait_for_it() {
+        let desired = lab();
+        let name = desired.hosts[0].name.clone();
+        assert!(disturbed(Ask::Apply, vec![Action::FenceMachine { provider: "proxmox".into(), name }]));
+        let renews = || runs(&desired, |recipes| &recipes.renewal.renew);
+        assert!(disturbed(Ask::Rotate(Rotation::Certificates), vec![renews()]));
+        assert!(!disturbed(Ask::Rotate(Rotation::Certificates), vec![runs(&desired, |it| &it.renewal.settle)]));
+    }
+
+    #[test]
+    fn a_repair_waits_where_it_stops_what_runs() {
+        let desired = lab();
+        let (host, unit) = (desired.hosts[0].name.clone(), "k3s.service".to_string());
+        let repair = |mend| Ask::Repair(Box::new(Repairs { mends: vec![mend], apply: None }));
+        assert!(disturbed(repair(Mend::Restart { host: host.clone(), unit: unit.clone() }), Vec::new()));
+        assert!(!disturbed(repair(Mend::Start { host: host.clone(), unit }), Vec::new()));
+        assert!(disturbed(repair(Mend::Uncordon(host)), vec![runs(&desired, |recipes| &recipes.leave)]));
+    }
+
+    #[test]
+    fn what_takes_everything_away_or_saves_it_waits_for_nobody() {
+        let desired = lab();
+        for ask in [Ask::Rebuild, Ask::Destroy, Ask::Restore, Ask::Backup] {
+            assert!(!disturbed(ask, vec![updates(&desired.hosts[0])]));
+        }
     }
 }

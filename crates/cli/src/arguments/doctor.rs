@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::Output;
+use super::fleet::Hours;
 
 #[derive(Debug, Args)]
 pub(crate) struct Doctor {
@@ -23,6 +24,8 @@ pub(crate) struct Doctor {
     /// Do it without being asked.
     #[arg(short, long, requires = "fix")]
     pub(crate) yes: bool,
+    #[command(flatten)]
+    pub(crate) hours: Hours,
 }
 
 #[derive(Debug, Args)]

@@ -12,9 +12,16 @@ pub(crate) struct Hours {
     /// Begin although the maintenance window is closed.
     #[arg(long, conflicts_with = "in_window")]
     pub(crate) now: bool,
-    /// Wait until the maintenance window opens.
+    /// Wait until the maintenance window opens, look again then, and do it where the plan is still the same.
     #[arg(long)]
     pub(crate) in_window: bool,
+}
+
+impl Hours {
+    /// Whether the run may take its lock before its plan is shown: who waits for a window holds nobody up.
+    pub(crate) fn begins_at_once(self) -> bool {
+        !self.in_window
+    }
 }
 
 #[derive(Debug, Args)]

@@ -4,6 +4,7 @@ use clap::{Args, ValueEnum};
 use kubewright_model::rotation::Rotation;
 
 use super::Change;
+use super::fleet::Hours;
 use crate::problem::{Done, Problem};
 
 #[derive(Debug, Args)]
@@ -16,6 +17,8 @@ pub(crate) struct Rotate {
     /// Save nothing before.
     #[arg(long)]
     pub(crate) without_backup: bool,
+    #[command(flatten)]
+    pub(crate) hours: Hours,
 }
 
 /// What can be made anew, and what people look for here.

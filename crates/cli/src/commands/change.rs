@@ -151,7 +151,7 @@ pub(super) fn repair(
             detail: detail(true),
             output,
             what,
-            hours: Hours::default(),
+            hours: doctor.hours,
             goes_back: GoesBack::default(),
         },
     )
@@ -247,7 +247,8 @@ pub(super) fn rotate(arguments: &Arguments, rotate: &Rotate) -> Result<Done, Pro
     let change = &rotate.change;
     let desired = source::read(&change.file, Reading::of(arguments, change.output))?.desired;
     let desired = Desired { without_backup: rotate.without_backup, ..desired };
-    carry_out(arguments, whole(change, desired, Ask::Rotate(rotate.what.asked()?), "rotate"))
+    let wish = whole(change, desired, Ask::Rotate(rotate.what.asked()?), "rotate");
+    carry_out(arguments, Wish { hours: rotate.hours, ..wish })
 }
 
 pub(super) fn update_os(arguments: &Arguments, update: &UpdateOs) -> Result<Done, Problem> {
@@ -285,14 +286,14 @@ fn carry_out(arguments: &Arguments, wish: Wish<'_>) -> Result<Done, Problem> {
             holder: holder(wish.what),
         };
         let mut begun = None;
-        if wish.approved.is_none() && wish.yes {
+        if wish.approved.is_none() && wish.yes && wish.hours.begins_at_once() {
             // Nobody is waited for, so the run that shows its plan is the one that carries it out.
             let shown = begun.insert(site.engine.begin(&request, &Stop::default()).await?);
             if !worth_it(arguments, &wish, shown.plan())? {
                 return Ok(Done::Well);
             }
             back::meant(&wish, shown.lives())?;
-            super::hours::kept(site, &wish.desired, shown.plan(), wish.hours).await?;
+            super::hours::open(&wish.desired, shown.plan(), wish.hours)?;
         } else if wish.approved.is_none() {
             let planned = site.engine.plan_patiently(&wish.desired, &wish.ask, &wish.only, &BTreeSet::new()).await?;
             // Whoever is asked names it then.
@@ -302,11 +303,11 @@ fn carry_out(arguments: &Arguments, wish: Wish<'_>) -> Result<Done, Problem> {
                 return Ok(Done::Well);
             }
             super::hours::open(&wish.desired, &looked, wish.hours)?;
-            if !looked.is_empty() {
+            if !looked.is_empty() && !wish.yes {
                 agreed(&wish.desired.cluster, &looked)?;
             }
             super::hours::kept(site, &wish.desired, &looked, wish.hours).await?;
-            // What runs is what somebody has looked at, or nothing.
+            // What runs is what somebody has looked at, or what was planned before the wait; or nothing.
             request.approved = Some(&looked);
         }
         if matches!(wish.ask, Ask::Destroy | Ask::Rebuild | Ask::Restore) {

@@ -3,6 +3,9 @@
 //!
 //! <https://kubernetes.io/docs/concepts/cluster-administration/node-shutdown/#non-graceful-node-shutdown>: the taint is put on
 //! a node that is certainly off, and taken away when it is back; pods are deleted by force and their volumes detached.
+//!
+//! Many that are silent at once are most likely well: a switch, a firewall or the way from this computer is not. Kubernetes
+//! evicts nobody then either (`--unhealthy-zone-threshold` of its controller manager).
 
 use std::collections::BTreeMap;
 
@@ -10,7 +13,7 @@ use kubewright_model::change::{FieldChange, Reason, Subject};
 use kubewright_model::desired::Body;
 use kubewright_model::ids::StepId;
 use kubewright_model::observed::{NodeSeen, Observed, Power, Seen};
-use kubewright_model::plan::{Action, NodeMarks, Stage, Step};
+use kubewright_model::plan::{Action, NodeMarks, Stage, Step, Weight};
 
 use super::draft::{Draft, id};
 use super::standing::{Node, Standing, Standings};
@@ -27,13 +30,14 @@ pub(super) fn plan(draft: &mut Draft<'_>, observed: &Observed, standings: &Stand
     if !draft.desired.fences {
         return;
     }
+    let may = may_fence(draft, observed, standings);
     for node in &standings.nodes {
         let Some(seen) = node.seen else { continue };
         let back = matches!(node.standing, Standing::Answers(..)) && seen.ready;
         if back && fenced(Some(seen)) {
             let reason = Reason::Follows("it is back".into());
             mark(draft, node, reason, false, Vec::new());
-        } else if lost(node, seen, observed) {
+        } else if may && lost(node, seen, observed) {
             let off = shut_off(draft, node);
             let reason = Reason::Follows("nothing of it runs any more".into());
             mark(draft, node, reason, true, vec![off]);
@@ -41,14 +45,52 @@ pub(super) fn plan(draft: &mut Draft<'_>, observed: &Observed, standings: &Stand
     }
 }
 
+/// Whether those that are lost may be fenced: no more at once than may be out of service, and fewer than half of the agents,
+/// with those that are fenced already. Otherwise nobody is, which is said.
+fn may_fence(draft: &mut Draft<'_>, observed: &Observed, standings: &Standings<'_>) -> bool {
+    let nodes = || standings.nodes.iter().filter_map(|node| Some((node, node.seen?)));
+    let quiet: Vec<&Node<'_>> =
+        nodes().filter(|(node, seen)| silent(node, seen, observed)).map(|(node, _)| node).collect();
+    if !nodes().any(|(node, seen)| lost(node, seen, observed)) {
+        return true;
+    }
+    let out =
+        nodes().filter(|(node, seen)| fenced(Some(*seen)) && !silent(node, seen, observed) && !seen.ready).count();
+    let agents = draft.desired.members.iter().filter(|member| !member.role.is_server()).count();
+    let most = draft.desired.max_unavailable.max(1) as usize;
+    if quiet.len() <= most && (quiet.len() + out) * 2 < agents {
+        return true;
+    }
+    let names: Vec<&str> = quiet.iter().map(|node| node.name().as_str()).collect();
+    let besides = if out == 0 { String::new() } else { format!(", and {out} are fenced already") };
+    let message = format!(
+        "{} of {agents} agents are silent at once{besides}: {}; nobody is fenced, for that is more likely the network than \
+         the agents",
+        quiet.len(),
+        names.join(", ")
+    );
+    let help =
+        "see to the way to them; fenced are at most `maintenance.maxUnavailable`, and fewer than half of the agents";
+    draft.note(Weight::Warns, Subject::Cluster, message, help);
+    false
+}
+
 /// Whether nobody reaches an agent, neither we nor Kubernetes, and its machine runs all the same.
 fn lost(node: &Node<'_>, seen: &NodeSeen, observed: &Observed) -> bool {
+    silent(node, seen, observed) && *node.machine.body != Body::Existing && runs(node, observed) == Some(true)
+}
+
+/// Whether nobody reaches an agent that may run.
+fn silent(node: &Node<'_>, seen: &NodeSeen, observed: &Observed) -> bool {
     let agent = node.member.is_some_and(|member| !member.role.is_server()) && !seen.server;
     let silent = matches!(observed.hosts.get(node.name()), Some(Seen::Unknown(_)));
-    let made = *node.machine.body != Body::Existing;
+    agent && silent && node.blocked() && !seen.ready && runs(node, observed) != Some(false)
+}
+
+/// Whether a machine runs, as its provider tells.
+fn runs(node: &Node<'_>, observed: &Observed) -> Option<bool> {
     let there = crate::diff::machine::seen(node.machine, observed);
-    let runs = there.present().is_some_and(|there| there.power == Power::Running);
-    agent && silent && made && runs && node.blocked() && !seen.ready
+    there.present().map(|there| there.power == Power::Running)
 }
 
 fn shut_off(draft: &mut Draft<'_>, node: &Node<'_>) -> StepId {
