@@ -24,6 +24,8 @@ use crate::engine::{Engine, Loadout};
 pub use self::collect::{Collected, Listed, Wish, listed};
 pub use self::hands::hands;
 pub use self::open::{Refused, open};
+use kubewright_planner::airgap::{ALWAYS, NOT_ALWAYS};
+pub use kubewright_planner::airgap::{on_the_way, runs};
 
 /// The folder in which bundles are collected and unpacked: ours in the user's cache.
 pub fn cache() -> Option<PathBuf> {
@@ -75,6 +77,11 @@ impl Engine {
                     notes.push(blocks(format!("its images cannot be compared with the bundle: {why}"), help));
                 }
                 Some(Ok(packable)) => {
+                    if !packable.always.is_empty() {
+                        let always: Vec<&str> = packable.always.iter().map(String::as_str).collect();
+                        let message = format!("{ALWAYS} {}", always.join("; "));
+                        notes.push(Note { weight: Weight::Warns, ..blocks(message, NOT_ALWAYS) });
+                    }
                     let lacking = packable.images.iter().filter(|image| gap.image(image).is_none());
                     let lacking: Vec<&str> = lacking.map(String::as_str).collect();
                     if !lacking.is_empty() {
@@ -97,6 +104,8 @@ pub struct Packable {
     pub digest: Digest,
     /// The images of what it renders to, with the release's values.
     pub images: Vec<String>,
+    /// Those of them that are asked of a registry at each start, with their containers.
+    pub always: std::collections::BTreeSet<String>,
 }
 
 /// What is fetched for this computer itself.

@@ -9,7 +9,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use kubewright_model::airgap::{AirGap, BUNDLE, Kind, Need, Packed, flat, for_machine};
 use kubewright_model::desired::{Desired, DesiredHost};
 use kubewright_model::digest::Digest;
-use kubewright_model::host::{Artifact, DirectoryWish, DownloadWish, HostResource, Mode, Proof, UnitRun, UnitWish};
+use kubewright_model::host::{
+    Artifact, DirectoryWish, DownloadWish, FileWish, HostResource, Mode, Proof, UnitRun, UnitWish,
+};
+use kubewright_model::observed::Observed;
 use kubewright_model::programs::{K3S, RKE2};
 use kubewright_model::spec::{ClusterFile, Distribution};
 use kubewright_model::text::Text;
@@ -18,10 +21,16 @@ use serde_json::Value;
 
 /// Who wants what this computer itself works with.
 pub const HERE: &str = "this computer";
+/// What is said of images that hosts have in vain.
+pub const ALWAYS: &str = "kubelets ask a registry at each start for";
+/// What helps then.
+pub const NOT_ALWAYS: &str = "`imagePullPolicy: IfNotPresent`, or a tag that is not `latest`; or a registry of the site in `kubernetes.registries`";
+
 /// Where kubeadm's hosts keep archives of images. Nobody but us knows the folder.
 const ARCHIVES: &str = "/var/lib/kubewright/images";
-/// What takes them in there.
+/// What takes them in there, when hosts start and when the archives are others, and what that runs.
 const TAKES_IN: &str = "kubewright-images.service";
+const SCRIPT: &str = "/usr/local/sbin/kubewright-images";
 
 /// The spec as a site without a way out has it: K3s and RKE2 find the images of their release on the hosts.
 pub fn closed(file: &ClusterFile) -> ClusterFile {
@@ -44,6 +53,21 @@ pub fn refusals(desired: &Desired) -> Vec<(String, String)> {
         refused.push(("Hetzner Cloud".into(), "servers are made by its API, which is on the internet".into()));
     }
     refused
+}
+
+/// What the spec means with each version on the way from this one to its own: what an upgrade at a site without a way out needs
+/// besides.
+///
+/// # Errors
+///
+/// A minor version of which nobody knows one to go through.
+pub fn on_the_way(desired: &Desired, from: &Version) -> Result<Vec<Desired>, (u64, u64)> {
+    crate::upgrades::meanings(desired, from)
+}
+
+/// The oldest version that runs, where the spec wishes a newer one.
+pub fn runs(desired: &Desired, observed: &Observed) -> Option<Version> {
+    crate::upgrades::oldest(desired, observed)
 }
 
 /// Everything that a spec needs from outside for hosts of these architectures, as far as no chart has to be rendered for it.
@@ -146,6 +170,36 @@ fn look(value: &Value, found: &mut BTreeSet<String>) {
     }
 }
 
+/// Containers of an object whose image is asked of its registry at each start, whatever the host has: those that say so, and
+/// those that name `latest` or nothing, and no policy. Each with its image.
+/// <https://kubernetes.io/docs/concepts/containers/images/#imagepullpolicy-defaulting>
+pub fn always_pulled(object: &Value) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    asks(object, false, &mut found);
+    found
+}
+
+fn asks(value: &Value, containers: bool, found: &mut BTreeSet<String>) {
+    match value {
+        Value::Array(items) => items.iter().for_each(|item| asks(item, containers, found)),
+        Value::Object(fields) if fields.get("kind").and_then(Value::as_str) != Some("CustomResourceDefinition") => {
+            let text = |key: &str| fields.get(key).and_then(Value::as_str);
+            if let Some(image) = text("image").filter(|image| is_reference(image)) {
+                let always = match text("imagePullPolicy") {
+                    Some(policy) => policy == "Always",
+                    None => containers && kubewright_model::airgap::whole(image).ends_with(":latest"),
+                };
+                let name = text("name").map(|name| format!(" of container {name}")).unwrap_or_default();
+                found.extend(always.then(|| format!("{image}{name}")));
+            }
+            fields
+                .iter()
+                .for_each(|(key, value)| asks(value, matches!(key.as_str(), "containers" | "initContainers"), found));
+        }
+        _ => {}
+    }
+}
+
 /// `--acme-http01-solver-image=quay.io/jetstack/cert-manager-acmesolver:v1.18.2`,
 /// `--prometheus-config-reloader=quay.io/prometheus-operator/prometheus-config-reloader:v0.85.0`.
 fn told(word: &Value) -> Option<String> {
@@ -216,9 +270,14 @@ fn bring_images(host: &mut DesiredHost, distribution: Distribution, gap: &AirGap
         let owner = "root:root".to_string();
         resources.push(HostResource::Directory(DirectoryWish { path: folder, mode: Mode(0o700), owner }));
     }
-    let reads = Digest::of_value(&gap.images().map(|packed| &packed.sha256).collect::<Vec<_>>());
+    let held: Vec<&Digest> = gap.images().map(|packed| &packed.sha256).collect();
     resources.extend(archives.into_iter().map(HostResource::Download));
-    resources.extend((distribution == Distribution::Kubeadm).then(|| HostResource::Unit(takes_in(reads))));
+    if distribution == Distribution::Kubeadm {
+        let script = script();
+        let reads = Digest::of_value(&(held, &script));
+        resources.push(HostResource::File(FileWish::new(SCRIPT, script, 0o755)));
+        resources.push(HostResource::Unit(takes_in(reads)));
+    }
     let kubernetes = host.resources.iter().position(|resource| resource.kubernetes().is_some());
     let at = kubernetes.unwrap_or(host.resources.len());
     host.resources.splice(at..at, resources);
@@ -237,6 +296,35 @@ fn archive(packed: &Packed, folder: &str) -> DownloadWish {
     }
 }
 
+/// What takes images in, and pins them: at 85 % of its disk a kubelet deletes every image that no container uses, and here nobody
+/// brings one back. Those of archives that are no more are its own again. containerd goes by the label of any name of an image
+/// (`internal/cri/store/image/image.go` of v2.2.1); an empty value takes it away. K3s and RKE2 pin theirs themselves
+/// (<https://github.com/k3s-io/k3s/issues/8781>).
+fn script() -> String {
+    format!(
+        "#!/bin/sh\n\
+         # Written by kubewright: images that came without a registry.\n\
+         set -eu\n\
+         images='/usr/local/bin/ctr --namespace k8s.io images'\n\
+         cd {ARCHIVES}\n\
+         : >pinned.new\n\
+         for archive in *.tar; do\n\
+         [ -e \"$archive\" ] || continue\n\
+         $images import \"$archive\"\n\
+         tar -xOf \"$archive\" index.json | grep -o '\"io.containerd.image.name\":\"[^\"]*\"' | cut -d '\"' -f 4 >>pinned.new\n\
+         done\n\
+         while read -r image; do\n\
+         $images label \"$image\" io.cri-containerd.pinned=pinned >/dev/null </dev/null\n\
+         done <pinned.new\n\
+         if [ -e pinned ]; then\n\
+         grep -vxF -f pinned.new pinned | while read -r image; do\n\
+         $images label \"$image\" io.cri-containerd.pinned= >/dev/null </dev/null || echo \"$image is gone already\"\n\
+         done\n\
+         fi\n\
+         mv pinned.new pinned\n"
+    )
+}
+
 /// containerd of kubeadm's hosts takes in nothing by itself. The unit is started anew where the archives are others.
 /// <https://github.com/containerd/containerd/blob/v2.2.1/cmd/ctr/commands/images/import.go>
 fn takes_in(reads: Digest) -> UnitWish {
@@ -249,7 +337,7 @@ fn takes_in(reads: Digest) -> UnitWish {
          [Service]\n\
          Type=oneshot\n\
          RemainAfterExit=yes\n\
-         ExecStart=/bin/sh -ec 'for archive in {ARCHIVES}/*.tar; do /usr/local/bin/ctr --namespace k8s.io images import \"$archive\"; done'\n\
+         ExecStart={SCRIPT}\n\
          \n\
          [Install]\n\
          WantedBy=multi-user.target\n"

@@ -65,11 +65,15 @@ pub fn plan(desired: &Desired, observed: &Observed, ask: &Ask) -> Plan {
     }
     let mut plan = match legs::legs(desired, observed, ask) {
         legs if legs.is_empty() => at_once(desired, observed, ask),
-        legs => legs::plan(desired, observed, &legs),
+        legs => legs::plan(desired, observed, ask, &legs),
     };
     if *ask == Ask::Apply {
         plan.notes.extend(upgrades::etcd_of_kubeadm(desired, observed));
     }
+    if matches!(ask, Ask::Apply | Ask::Replace(_) | Ask::ReplaceOutdated) {
+        plan.notes.extend(upgrades::etcd_of_talos(desired, observed));
+    }
+    airgap::names_the_way(&mut plan.notes, desired, observed);
     plan
 }
 

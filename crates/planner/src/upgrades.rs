@@ -27,7 +27,6 @@ const ETCD_36: (u64, u64, u64) = (1, 33, 11);
 
 /// The versions on the way, in order, without the one that is wished; or the minor version of which none is known.
 pub(crate) fn way(desired: &Desired, observed: &Observed) -> Result<Vec<Version>, (u64, u64)> {
-    let wanted = &desired.kubernetes.version;
     let there = versions(desired, observed);
     let (mut servers, mut nodes): (Vec<_>, Vec<_>) = Default::default();
     for (name, version) in there {
@@ -37,8 +36,19 @@ pub(crate) fn way(desired: &Desired, observed: &Observed) -> Result<Vec<Version>
         nodes.push(version);
     }
     let (Some(first), Some(lowest)) = (servers.iter().min(), nodes.iter().min()) else { return Ok(Vec::new()) };
+    along(desired, &servers, first, lowest)
+}
+
+/// The way from what the first server runs, and the last node.
+fn along(
+    desired: &Desired,
+    servers: &[&Version],
+    first: &Version,
+    lowest: &Version,
+) -> Result<Vec<Version>, (u64, u64)> {
+    let wanted = &desired.kubernetes.version;
     let mut way = Vec::new();
-    let mut at = (*first).clone();
+    let mut at = first.clone();
     // Agents that stayed behind come along first.
     if lowest.minor() < at.minor() && at.minor() < wanted.minor() {
         way.push(at.clone());
@@ -46,7 +56,7 @@ pub(crate) fn way(desired: &Desired, observed: &Observed) -> Result<Vec<Version>
     loop {
         let (major, minor) = at.minor();
         let minors_left = wanted.minor() > (major, minor + 1);
-        let next = if minors_left { on_the_way(desired, &servers, (major, minor + 1))? } else { wanted.clone() };
+        let next = if minors_left { on_the_way(desired, servers, (major, minor + 1))? } else { wanted.clone() };
         if let Some(stone) = stepping_stone(desired, &at, &next) {
             way.push(stone.clone());
             at = stone;
@@ -57,6 +67,24 @@ pub(crate) fn way(desired: &Desired, observed: &Observed) -> Result<Vec<Version>
             return Ok(way);
         }
     }
+}
+
+/// What the spec means with each version on the way from this one to its own, for who collects it all. kubeadm's begins with
+/// this one: a server that is lost meanwhile joins with it.
+///
+/// # Errors
+///
+/// A minor version of which nobody knows one to go through.
+pub(crate) fn meanings(desired: &Desired, from: &Version) -> Result<Vec<Desired>, (u64, u64)> {
+    let begins = (desired.kubernetes.distribution == Distribution::Kubeadm).then(|| from.clone());
+    let way = along(desired, &[from], from, from)?;
+    Ok(begins.into_iter().chain(way).filter_map(|version| with_version(desired, &version)).collect())
+}
+
+/// The oldest version that runs, where another one is wished.
+pub(crate) fn oldest(desired: &Desired, observed: &Observed) -> Option<Version> {
+    let oldest = versions(desired, observed).into_values().min()?;
+    (*oldest < desired.kubernetes.version).then(|| oldest.clone())
 }
 
 /// What nodes of the spec run that can be looked at.
@@ -112,6 +140,37 @@ pub(crate) fn etcd_of_kubeadm(desired: &Desired, observed: &Observed) -> Option<
                 .into(),
         help: Some(
             "see that `etcdctl member list` names the servers and nobody else, before and after: \
+             https://etcd.io/blog/2025/zombie_members_upgrade/"
+                .into(),
+        ),
+        stages: Vec::new(),
+    })
+}
+
+/// Talos brings etcd by its own version: v1.10.9 is the first with 3.5.26, and v1.11 has 3.6.
+/// <https://github.com/siderolabs/talos/issues/12467>
+const TALOS_ETCD_3526: (u64, u64, u64) = (1, 10, 9);
+const TALOS_ETCD_36: (u64, u64) = (1, 11);
+
+/// What blocks where several servers of Talos would go from an older etcd to 3.6. Where one has gone already, the others follow.
+pub(crate) fn etcd_of_talos(desired: &Desired, observed: &Observed) -> Option<Note> {
+    let wished = &desired.spec.as_ref()?.spec.kubernetes.talos.as_ref()?.version;
+    let runs = |name: &NodeName| {
+        let talos = observed.hosts.get(name)?.present()?.talos.as_ref()?;
+        (!talos.maintenance).then_some(&talos.version)
+    };
+    let there: Vec<&Version> = desired.servers().filter_map(|member| runs(&member.name)).collect();
+    let old = there.iter().filter(|version| version.patch() < TALOS_ETCD_3526).min()?;
+    let gone = there.iter().any(|version| version.minor() >= TALOS_ETCD_36);
+    (there.len() > 1 && wished.minor() >= TALOS_ETCD_36 && !gone).then(|| Note {
+        weight: Weight::Blocks,
+        subject: Subject::Cluster,
+        message: format!(
+            "Talos {wished} brings etcd 3.6, and that of {old} is older than 3.5.26: members that were taken out long ago may \
+             come back"
+        ),
+        help: Some(
+            "`kubernetes.talos.version: v1.10.9` first, which has 3.5.26, and apply; then this one: \
              https://etcd.io/blog/2025/zombie_members_upgrade/"
                 .into(),
         ),

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use kubewright_model::version::Version;
 
 /// An architecture of hosts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -40,6 +41,12 @@ pub(crate) struct Bundle {
     /// A further image, by its reference: one that something else than the spec puts on the cluster; may be given several times.
     #[arg(long, value_name = "REFERENCE")]
     pub(crate) image: Vec<String>,
+    /// Collect what an upgrade from this version goes through too: every version on the way.
+    #[arg(long, value_name = "VERSION")]
+    pub(crate) from: Option<Version>,
+    /// The same, from the oldest version that the cluster runs, which is asked.
+    #[arg(long, conflicts_with = "from")]
+    pub(crate) from_cluster: bool,
     /// Leave the `helm` program out: the computer at the site has one.
     #[arg(long)]
     pub(crate) without_helm: bool,

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use kubewright_engine::airgap::{self, Listed, Wish};
 use kubewright_engine::{Engine, Loadout};
+use kubewright_model::desired::Desired;
 use kubewright_model::digest::Digest;
 use kubewright_model::units::Size;
 
@@ -26,6 +27,7 @@ pub(super) fn run(arguments: &Arguments, bundle: &Bundle) -> Result<Done, Proble
     let wish = Wish {
         file: &loadout.file,
         desired: &loadout.desired,
+        way: way(arguments, bundle, &loadout.desired)?,
         spec,
         machines,
         images: bundle.image.clone(),
@@ -57,6 +59,43 @@ pub(super) fn run(arguments: &Arguments, bundle: &Bundle) -> Result<Done, Proble
     let size = Size::from_bytes(collected.size);
     remark!("wrote {}: {things}, {size}; `kubewright apply --bundle {}` goes by it", to.display(), to.display());
     Ok(Done::Well)
+}
+
+/// What the spec means with each version on the way of the upgrade that is asked for.
+fn way(arguments: &Arguments, bundle: &Bundle, desired: &Desired) -> Result<Vec<Desired>, Problem> {
+    let wanted = &desired.kubernetes.version;
+    let from = match &bundle.from {
+        Some(from) => Some(from.clone()),
+        None if bundle.from_cluster => {
+            let observed =
+                Site::look(arguments, &bundle.file, desired, async |site| Ok(site.engine.status(desired).await))?;
+            if observed.cluster.as_ref().is_none_or(|cluster| cluster.present().is_none()) {
+                let problem = Problem::new(
+                    Done::Unfinished,
+                    "nobody knows which version the cluster runs: it cannot be looked at",
+                );
+                return Err(problem.hint("`--from VERSION` says it"));
+            }
+            airgap::runs(desired, &observed)
+        }
+        None => None,
+    };
+    let Some(from) = from else { return Ok(Vec::new()) };
+    if from > *wanted {
+        return Err(Problem::new(Done::Usage, format!("{from} is newer than {wanted}, which the spec has")));
+    }
+    let way = airgap::on_the_way(desired, &from).map_err(|(major, minor)| {
+        Problem::new(
+            Done::Blocked,
+            format!("the way goes through v{major}.{minor}, of which this program knows no version"),
+        )
+        .hint("name one in `kubernetes.through`")
+    })?;
+    if !way.is_empty() {
+        let versions: Vec<String> = way.iter().map(|leg| leg.kubernetes.version.to_string()).collect();
+        remark!("{}", paint(DIM, format!("with what {} needs", versions.join(" and "))));
+    }
+    Ok(way)
 }
 
 /// What there is to collect, a row for each.

@@ -30,6 +30,8 @@ pub struct Wish<'a> {
     pub file: &'a ClusterFile,
     /// What it means at a site that has no way out.
     pub desired: &'a Desired,
+    /// The same with each version on the way of an upgrade to its own.
+    pub way: Vec<Desired>,
     /// The digest of its text.
     pub spec: Digest,
     /// Architectures of hosts, as publishers name them.
@@ -91,6 +93,9 @@ fn told(wish: &Wish<'_>, desired: &Desired) -> Needs {
     let mut all = Needs::default();
     let known = needs(desired, &wish.machines).into_iter();
     known.chain(for_this_computer(wish)).for_each(|need| all.put(need));
+    // Releases wait for the last version.
+    let on_the_way = wish.way.iter().flat_map(|leg| needs(leg, &wish.machines));
+    on_the_way.filter(|need| need.kind != Kind::Chart).for_each(|need| all.put(need));
     wish.images.iter().for_each(|image| all.put(Need::image(image, "--image")));
     all
 }
@@ -134,9 +139,11 @@ impl Engine {
                 stream::iter(wanted.map(|need| fetched(&published, need, tell))).buffered(TOGETHER).collect().await;
             sort(fetched, &mut places, &mut failed);
         }
-        match of_kubeadm(&desired, wish, &published, of(Kind::File)).await {
-            Ok(images) => images.iter().for_each(|image| all.put(Need::image(image, "kubeadm"))),
-            Err(why) => failed.push(why),
+        for leg in wish.way.iter().chain([&desired]) {
+            match of_kubeadm(leg, wish, &published, of(Kind::File)).await {
+                Ok(images) => images.iter().for_each(|image| all.put(Need::image(image, "kubeadm"))),
+                Err(why) => failed.push(why),
+            }
         }
         let images = all.into_all();
         let registries = self.registries(wish, &images, &mut failed);
@@ -276,8 +283,9 @@ async fn of_kubeadm(
         return Ok(Vec::new());
     }
     let here = if std::env::consts::ARCH == "aarch64" { "arm64" } else { "amd64" };
-    let mut programs =
-        fetched.filter(|need| need.proof.is_some() && need.source.ends_with(&format!("/{here}/kubeadm")));
+    let (version, name) = (format!("/{}/", desired.kubernetes.version), format!("/{here}/kubeadm"));
+    let is_it = |need: &&Need| need.proof.is_some() && need.source.contains(&version) && need.source.ends_with(&name);
+    let mut programs = fetched.filter(is_it);
     let failed = |why: &str| format!("the images that kubeadm {} wants: {why}", desired.kubernetes.version);
     let program = programs.next().ok_or_else(|| failed(&format!("only `--arch {here}` runs on this computer")))?;
     let place = files.place(program);

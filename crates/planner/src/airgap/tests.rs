@@ -120,3 +120,25 @@ fn images_lie_on_hosts_before_kubernetes_starts() {
     assert!(at("unit containerd.service") < at("unit kubewright-images.service"));
     assert!(at("unit kubewright-images.service") < at("unit kubelet.service"));
 }
+
+#[test]
+fn an_image_that_is_asked_of_its_registry_at_each_start_is_known() {
+    let pod = |image: &str, policy: &str| {
+        let mut container = json!({ "name": "web", "image": image });
+        if !policy.is_empty() {
+            container["imagePullPolicy"] = json!(policy);
+        }
+        always_pulled(&json!({ "kind": "Pod", "spec": { "containers": [container] } })).into_iter().collect::<Vec<_>>()
+    };
+    assert_eq!(pod("registry.lan/web:1", "Always"), ["registry.lan/web:1 of container web"]);
+    assert_eq!(pod("registry.lan/web", ""), ["registry.lan/web of container web"]);
+    assert_eq!(pod("registry.lan/web:latest", ""), ["registry.lan/web:latest of container web"]);
+    for (image, policy) in [("registry.lan/web:latest", "IfNotPresent"), ("registry.lan/web:1", "")] {
+        assert!(pod(image, policy).is_empty(), "{image} {policy}");
+    }
+    let digest = format!("registry.lan/web@sha256:{}", "0".repeat(64));
+    assert!(pod(&digest, "").is_empty());
+    let told =
+        json!({ "kind": "Prometheus", "spec": { "image": "registry.lan/prometheus:3", "imagePullPolicy": "Always" } });
+    assert_eq!(always_pulled(&told).len(), 1);
+}

@@ -3,12 +3,24 @@
 
 use std::collections::BTreeSet;
 
+use crate::airgap::{ALWAYS, NOT_ALWAYS};
 use kubewright_model::airgap::{AirGap, BUNDLE, for_machine};
 use kubewright_model::change::Subject;
 use kubewright_model::desired::{Body, Desired, VmSource};
 use kubewright_model::host::{DownloadWish, HostResource, Proof};
 use kubewright_model::observed::{Observed, Seen};
 use kubewright_model::plan::{Action, HostChange, Note, Step, Weight};
+
+/// What helps where a bundle lacks something.
+const ANEW: &str = "`kubewright bundle` collects it anew where there is a network";
+
+/// The same in an upgrade: a bundle of the new version alone has not what the versions on the way need.
+pub(super) fn names_the_way(notes: &mut [Note], desired: &Desired, observed: &Observed) {
+    let Some(from) = crate::upgrades::oldest(desired, observed) else { return };
+    for help in notes.iter_mut().filter_map(|note| note.help.as_mut()).filter(|help| *help == ANEW) {
+        *help = format!("`kubewright bundle --from {from}` collects every version of the way where there is a network");
+    }
+}
 
 /// What blocks a plan that may not go to the network, and what should be known of it.
 pub(super) fn notes(gap: &AirGap, steps: &[Step], desired: &Desired, observed: &Observed) -> Vec<Note> {
@@ -24,6 +36,7 @@ pub(super) fn notes(gap: &AirGap, steps: &[Step], desired: &Desired, observed: &
                 let images = objects.iter().flat_map(|object| crate::airgap::images(&object.0));
                 let lacking = images.filter(|image| gap.image(image).is_none());
                 found.lacks.extend(lacking.map(|image| format!("image {image} of {}", step.subject)));
+                found.always.extend(objects.iter().flat_map(|object| crate::airgap::always_pulled(&object.0)));
             }
             Action::CreateMachine(machine) => match &*machine.body {
                 // Proxmox' own list has it, perhaps: whether the storage does is seen when the machine is made.
@@ -46,13 +59,12 @@ struct Lacks {
     unseen: BTreeSet<String>,
     made: BTreeSet<String>,
     templates: BTreeSet<String>,
+    always: BTreeSet<String>,
 }
 
 impl Lacks {
     fn notes(self) -> impl Iterator<Item = Note> {
-        let lacks = told(&self.lacks, "the bundle lacks", |lacks| {
-            blocks(lacks, Some("`kubewright bundle` collects it anew where there is a network"))
-        });
+        let lacks = told(&self.lacks, "the bundle lacks", |lacks| blocks(lacks, Some(ANEW)));
         let packages = told(&self.packages, "no bundle holds packages, and hosts lack", |lacks| {
             let help = "install them there from a mirror of the site, or make the hosts from an image that has them";
             blocks(lacks, Some(help))
@@ -71,7 +83,9 @@ impl Lacks {
             help: Some("one that is not there would be downloaded, and without a network that fails".into()),
             ..blocks(message, None)
         });
-        lacks.into_iter().chain(packages).chain(made).chain(unseen).chain(templates)
+        let always =
+            told(&self.always, ALWAYS, |message| Note { weight: Weight::Warns, ..blocks(message, Some(NOT_ALWAYS)) });
+        lacks.into_iter().chain(always).chain(packages).chain(made).chain(unseen).chain(templates)
     }
 }
 

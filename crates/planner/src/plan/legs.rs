@@ -5,6 +5,10 @@
 //!
 //! Nodes that are lost, off or new come with the first leg and its version: nobody knows a host that is not there well enough to
 //! plan what lies behind it, and a server that stayed away would skip versions. The legs after it are planned by the next run.
+//!
+//! Servers of kubeadm join with the version that the others run, in a leg of its own before any upgrade: kubeadm lets nobody
+//! in with a newer one than the cluster's `ClusterConfiguration` names, and that is the version of the static pods that it
+//! writes. <https://kubernetes.io/docs/setup/production-environment/tools/kubeadm/create-cluster-kubeadm/#kubeadm-s-skew-against-kubeadm>
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -16,25 +20,48 @@ use kubewright_model::ids::{NodeName, StepId};
 use kubewright_model::observed::{FileSeen, HostSeen, Observed, Seen};
 use kubewright_model::plan::{Action, Ask, Note, Plan, Stage, Step, Weight};
 use kubewright_model::recipe::{Effect, Recipe, RecipeStep};
+use kubewright_model::spec::Distribution;
 use kubewright_model::version::Version;
 
 use crate::upgrades::{charts, way, with_version};
 
 /// What the spec means with each version on the way to its own; none where that is one step away, or where no way is known.
 pub(crate) fn legs(desired: &Desired, observed: &Observed, ask: &Ask) -> Vec<Desired> {
-    if *ask != Ask::Apply {
-        return Vec::new();
+    let way = match ask {
+        Ask::Apply => way(desired, observed).unwrap_or_default(),
+        Ask::Replace(_) | Ask::ReplaceOutdated => Vec::new(),
+        _ => return Vec::new(),
+    };
+    let legs: Vec<Desired> =
+        way.iter().map(|version| with_version(desired, version)).collect::<Option<_>>().unwrap_or_default();
+    let first = joins_first(desired, observed, ask, legs.first().unwrap_or(desired));
+    first.into_iter().chain(legs).collect()
+}
+
+/// What the spec means with the version that servers of kubeadm run, where another one is about to join them and the next
+/// version is newer.
+fn joins_first(desired: &Desired, observed: &Observed, ask: &Ask, next: &Desired) -> Option<Desired> {
+    if desired.kubernetes.distribution != Distribution::Kubeadm {
+        return None;
     }
-    let way = way(desired, observed).unwrap_or_default();
-    way.iter().map(|version| with_version(desired, version)).collect::<Option<_>>().unwrap_or_default()
+    let cluster = observed.cluster.as_ref().and_then(Seen::present)?;
+    // The first server that is upgraded takes the cluster's configuration along.
+    let runs = cluster.nodes.values().filter(|node| node.server).map(|node| &node.version).max()?;
+    if *runs >= next.kubernetes.version {
+        return None;
+    }
+    let leg = with_version(desired, runs)?;
+    let joins =
+        |step: &Step| matches!(&step.action, Action::RunRecipe { recipe, .. } if recipe.effect == Effect::JoinServer);
+    super::at_once(&leg, observed, ask).steps.iter().any(joins).then_some(leg)
 }
 
 /// One leg after the other, and then what the spec says.
-pub(super) fn plan(desired: &Desired, observed: &Observed, legs: &[Desired]) -> Plan {
+pub(super) fn plan(desired: &Desired, observed: &Observed, ask: &Ask, legs: &[Desired]) -> Plan {
     let mut seen = Cow::Borrowed(observed);
     let (mut steps, mut notes) = (Vec::new(), vec![goes_through(legs)]);
     for (at, leg) in legs.iter().enumerate() {
-        let plan = super::at_once(leg, &seen, &Ask::Apply);
+        let plan = super::at_once(leg, &seen, ask);
         let back = come_back(&plan.steps);
         if at == 0 && !back.is_empty() {
             return first_alone(plan, desired, leg, &back);
@@ -86,7 +113,7 @@ fn first_alone(plan: Plan, desired: &Desired, leg: &Desired, back: &BTreeSet<Nod
     let help = Some("apply once more then".to_string());
     let mut notes = vec![Note { weight: Weight::Warns, subject: Subject::Cluster, message, help, stages: Vec::new() }];
     notes.extend(plan.notes.into_iter().filter(|note| note.weight == Weight::Blocks));
-    Plan::new(desired.cluster.clone(), Ask::Apply, steps, notes)
+    Plan::new(desired.cluster.clone(), plan.ask, steps, notes)
 }
 
 /// What the ids of a leg's steps begin with.

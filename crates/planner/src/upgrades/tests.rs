@@ -100,3 +100,18 @@ fn a_way_that_was_cut_is_gone_on_with() {
     assert_eq!(goes(["v1.34.2", "v1.33.13", "v1.33.13"], "v1.33.13"), [""; 0]);
     assert_eq!(goes(["v1.33.13"; 3], "v1.32.13"), ["v1.33.13"], "agents come along first");
 }
+
+#[test]
+fn who_collects_an_upgrade_collects_every_version_of_its_way() {
+    let from = |distribution, version, from| {
+        let way = meanings(&desired(distribution, version, ""), &Version::known(from));
+        way.map(|way| way.iter().map(|leg| leg.kubernetes.version.to_string()).collect::<Vec<_>>())
+    };
+    assert_eq!(from("k3s", "v1.33.13+k3s2", "v1.33.4+k3s1"), Ok(vec!["v1.33.10+k3s1".into()]));
+    assert_eq!(
+        from("kubeadm", "v1.34.2", "v1.33.4"),
+        Ok(vec!["v1.33.4".into()]),
+        "who is lost meanwhile joins with it"
+    );
+    assert_eq!(from("rke2", "v1.33.4+rke2r1", "v1.33.3+rke2r1"), Ok(Vec::new()));
+}

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod alerts;
 #[cfg(test)]
+mod brought;
+#[cfg(test)]
 mod doctor;
 #[cfg(test)]
 mod guides;

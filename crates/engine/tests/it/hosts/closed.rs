@@ -101,6 +101,7 @@ async fn lives_closed(cluster: Cluster) {
     let wish = Wish {
         file: &loadout.file,
         desired: &loadout.desired,
+        way: Vec::new(),
         spec: Digest::of(&text),
         machines: vec!["amd64".into()],
         images: Vec::new(),

@@ -117,9 +117,6 @@ impl Shape {
         let mut shape = self.clone();
         for wish in wishes {
             match wish {
-                // A server of kubeadm that is lost while an upgrade waits is planned to join with the newer version, which
-                // kubeadm refuses: that is not mended yet.
-                Wish::Upgrade if shape.kind == Kind::Kubeadm => {}
                 Wish::Upgrade => shape.version = (shape.version + 1).min(VERSIONS.len() - 1),
                 Wish::Setting => shape.setting += 1,
                 Wish::Addons(on) => shape.addons = *on,

@@ -27,10 +27,12 @@ impl Helm {
         let words: Vec<String> = words.into_iter().chain(more).map(String::from).collect();
         let said = self.program.run(None, &words, Some(values.to_string())).await;
         let text = said.map_err(|said| format!("it does not render: {}", said.why))?;
-        let mut images: Vec<String> = objects(&text)?.iter().flat_map(kubewright_planner::airgap::images).collect();
+        let rendered = objects(&text)?;
+        let always = rendered.iter().flat_map(kubewright_planner::airgap::always_pulled).collect();
+        let mut images: Vec<String> = rendered.iter().flat_map(kubewright_planner::airgap::images).collect();
         images.sort();
         images.dedup();
         let archive = (!release.is_folder()).then(|| chart.place.into());
-        Ok(Packable { archive, digest: chart.digest, images })
+        Ok(Packable { archive, digest: chart.digest, images, always })
     }
 }
