@@ -1,10 +1,12 @@
 //! `kubewright backup`: bundles are made, listed, shown, verified, fetched and pruned.
 
 mod list;
+mod newest;
 mod one;
 mod rehearse;
 mod schedule;
 
+pub(super) use newest::newest;
 use one::of_this_computer;
 pub(super) use one::{at_hand, damaged};
 

@@ -119,6 +119,7 @@ pub(super) fn timer(arguments: &Arguments, wish: &DriftTimer) -> Result<Done, Pr
         ],
         file: &wish.file,
         command: "status --drift --notify",
+        unit: "",
         // 4 is what it ends with when something differs, which is no failure of the unit.
         service: "SuccessExitStatus=4\n",
         timer: format!("OnActiveSec=2min\nOnUnitActiveSec={every}s\nRandomizedDelaySec=30s\n"),

@@ -11,13 +11,25 @@ use crate::view::{self, certificates};
 use crate::world::{Site, now};
 
 pub(super) fn status(arguments: &Arguments, look: &Look) -> Result<Done, Problem> {
-    let desired = source::read(&look.file, Reading::of(arguments, look.output))?.desired;
-    let observed = Site::look(arguments, &look.file, &desired, async |site| Ok(site.engine.status(&desired).await))?;
+    let loadout = source::read(&look.file, Reading::of(arguments, look.output))?;
+    let desired = &loadout.desired;
+    let (observed, newest) = Site::look(arguments, &look.file, desired, async |site| {
+        let observed = site.engine.status(desired).await;
+        // A program is told of the world alone.
+        let newest = match look.output {
+            Output::Text => super::backup::newest(arguments, &loadout, site).await,
+            Output::Json => None,
+        };
+        Ok((observed, newest))
+    })?;
     match look.output {
-        Output::Text => view::status::show(&desired, &observed),
+        Output::Text => {
+            view::status::show(desired, &observed);
+            newest.iter().for_each(|newest| view::status::bundles(newest.told()));
+        }
         Output::Json => print_json_of(arguments.simulated.is_some(), &observed)?,
     }
-    Ok(if healthy(&desired, &observed) { Done::Well } else { Done::Unhealthy })
+    Ok(if healthy(desired, &observed) { Done::Well } else { Done::Unhealthy })
 }
 
 /// Whether everything that the spec wants is there, answers, and is Ready.

@@ -13,14 +13,19 @@ use crate::view::table;
 use crate::world::{Site, now};
 
 pub(super) fn run(arguments: &Arguments, asked: &fleet::Outdated) -> Result<Done, Problem> {
-    let desired = source::read(&asked.file, Reading::of(arguments, asked.output))?.desired;
-    let desired = Desired { os_updates: OsUpdates::Look, ..desired };
+    let loadout = source::read(&asked.file, Reading::of(arguments, asked.output))?;
+    let desired = Desired { os_updates: OsUpdates::Look, ..loadout.desired.clone() };
     let found = Site::look(arguments, &asked.file, &desired, async |site| {
         if asked.refresh {
             let names: Vec<_> = desired.hosts.iter().filter_map(|host| host.machine.clone()).collect();
             refreshed(site, &desired, &names).await;
         }
-        Ok(site.engine.outdated(&desired, now()).await)
+        let mut found = site.engine.outdated(&desired, now()).await;
+        if let Some(newest) = super::backup::newest(arguments, &loadout, site).await {
+            found.behind.extend(newest.behind());
+            found.unseen.extend(newest.unseen());
+        }
+        Ok(found)
     })?;
     match asked.output {
         Output::Text => show(&found),

@@ -8,6 +8,13 @@ use crate::problem::{Done, Problem};
 use crate::screen::{remark, say};
 use crate::source::STANDARD_INPUT;
 
+/// What waits a minute at most for a network after a start of the computer: systemd of a user has no `network-online.target` that
+/// anything could be ordered after (<https://github.com/systemd/systemd/issues/3312>), but sees that of the system.
+///
+/// `Type=simple`, because systemd before 244 has no `Restart=on-failure` for `Type=oneshot` and does not load such a unit
+/// (<https://github.com/systemd/systemd/pull/13754>): RHEL 8 has 239. `simple` has a limit for what comes before, which is 90 s.
+const ONLINE: &str = "ExecStartPre=-/bin/sh -c \"timeout 60 sh -c 'until systemctl is-active --quiet network-online.target; do sleep 1; done'\"\n";
+
 /// What runs again and again.
 pub(super) struct Timer<'a> {
     /// What both units are called.
@@ -18,6 +25,8 @@ pub(super) struct Timer<'a> {
     pub(super) file: &'a Path,
     /// The words between the program's name and the spec.
     pub(super) command: &'a str,
+    /// More lines of `[Unit]`.
+    pub(super) unit: &'a str,
     /// More lines of `[Service]`.
     pub(super) service: &'a str,
     /// The lines of `[Timer]`.
@@ -46,9 +55,9 @@ impl Timer<'_> {
             arguments.environment.iter().map(|name| format!(" --environment {name}")).collect();
         let [service, timer] = &self.does;
         let service = format!(
-            "[Unit]\nDescription={service}\nWants=network-online.target\n\
-             After=network-online.target\n\n[Service]\nType=oneshot\nWorkingDirectory={}\n\
-             ExecStart={}{} {} {}\n{}",
+            "[Unit]\nDescription={service}\n{}\n[Service]\nType=simple\nWorkingDirectory={}\n\
+             {ONLINE}ExecStart={}{} {} {}\n{}",
+            self.unit,
             specifiers(folder),
             word(&program),
             environment.concat(),

@@ -53,6 +53,11 @@ pub(crate) fn show(desired: &Desired, observed: &Observed) {
     reboots(observed);
 }
 
+/// What is known of the newest bundle, and whether that is well.
+pub(crate) fn bundles((told, well): (String, bool)) {
+    say!("bundles: {}", if well { told } else { paint(CARE, told) });
+}
+
 /// Hosts that say that they have to be started again.
 fn reboots(observed: &Observed) {
     for (name, seen) in &observed.hosts {

@@ -57,6 +57,13 @@ fn systemd_takes_every_unit_and_knows_its_hours() {
             let ours: Vec<&str> = said.lines().filter(|line| line.contains(name)).collect();
             assert!(ours.is_empty(), "{ours:?}");
         }
+        let service = std::fs::read_to_string(units.join("kubewright-backup-lab.service")).unwrap();
+        // systemd before 244 loads no unit that runs once and is tried again.
+        assert!(!service.contains("Type=oneshot") && service.contains("\nRestart=on-failure\n"), "{service}");
+        // A network that is not there yet ends it with one of these, and they are tried again, with an end.
+        let stays = service.lines().find_map(|line| line.strip_prefix("RestartPreventExitStatus=")).unwrap();
+        assert!(["1", "5", "6", "7"].iter().all(|code| !stays.split(' ').any(|it| it == *code)), "{stays}");
+        assert!(service.contains("\nStartLimitBurst=4\n") && service.contains("network-online.target"), "{service}");
         let timer = std::fs::read_to_string(units.join("kubewright-backup-lab.timer")).unwrap();
         let events: Vec<&str> = timer.lines().filter_map(|line| line.strip_prefix("OnCalendar=")).collect();
         let normal: Vec<String> = events.iter().map(|event| normalised(&judged(&["calendar", event]))).collect();

@@ -111,7 +111,7 @@ fn kind(bundle: &Listed) -> String {
 }
 
 /// How long ago something was, in its largest part.
-fn age(at: Moment, now: Moment) -> String {
+pub(super) fn age(at: Moment, now: Moment) -> String {
     let seconds = now.0.saturating_sub(at.0);
     match seconds {
         0..=119 => format!("{seconds}s"),

@@ -37,9 +37,10 @@ pub(super) fn run(arguments: &Arguments, wish: &Wish) -> Result<Done, Problem> {
         does: [format!("A bundle of the cluster {cluster}"), format!("Makes bundles of the cluster {cluster}")],
         file: &wish.file,
         command: "backup --yes",
-        // 6 is what it ends with while another run holds the lock: its turn comes. Whatever else it ends with stays so until
-        // the next hour. systemd takes no `RestartForceExitStatus` for what runs once.
-        service: "Restart=on-failure\nRestartPreventExitStatus=1 2 3 4 5 7 70 130\nRestartSec=10min\n",
+        unit: "StartLimitIntervalSec=50min\nStartLimitBurst=4\n",
+        // 6 is what it ends with while another run holds the lock, and 1, 5 and 7 where nobody answers, as before a network is
+        // there: each is tried again three times, and never beyond the next hour. What 2, 3, 4, 70 and 130 tell of stays so.
+        service: "Restart=on-failure\nRestartPreventExitStatus=2 3 4 70 130\nRestartSec=10min\n",
         // A computer that was off at that hour makes it up when it is on again.
         timer: format!("{}Persistent=true\nRandomizedDelaySec=2min\n", calendar.concat()),
     };
