@@ -74,12 +74,15 @@ pub(super) fn slow_disk(case: &Case<'_>) -> Vec<Finding> {
 /// <https://etcd.io/docs/v3.5/op-guide/maintenance/#space-quota>
 const EMPTIES: &str = r#"set -e
 pod=$(crictl ps --name '^etcd$' --quiet | head -n 1)
+[ -n "$pod" ] || { echo 'no container etcd runs here' >&2; exit 1; }
 pki=/etc/kubernetes/pki/etcd
 ctl="crictl exec $pod etcdctl --endpoints=https://127.0.0.1:2379 --cacert=$pki/ca.crt --cert=$pki/healthcheck-client.crt --key=$pki/healthcheck-client.key"
 revision=$($ctl endpoint status --write-out=json | grep -o '"revision":[0-9]*' | head -n 1 | grep -o '[0-9]*')
 said=$($ctl compact "$revision" 2>&1) || case $said in *'has been compacted'*) ;; *) printf '%s\n' "$said" >&2; exit 1 ;; esac
-$ctl --command-timeout=120s defrag --cluster
-$ctl alarm disarm"#;
+failed=0
+$ctl --command-timeout=120s defrag --cluster || failed=$?
+$ctl alarm disarm
+exit $failed"#;
 
 /// K3s and RKE2 defragment their etcd and clear its alarms whenever they start (`Test` in K3s' `pkg/etcd/etcd.go`), and their
 /// API server has compacted old revisions every five minutes by then.

@@ -9,12 +9,14 @@
 #![expect(clippy::disallowed_methods, reason = "the planner reads no files and no settings, its tests do")]
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::OnceLock;
 use std::{env, fs};
 
 use kubewright_model::desired::Desired;
-use kubewright_model::doctor::{Diagnosis, Evidence, Gravity, INDEX, Lists, Paper, Papers, Repair};
+use kubewright_model::doctor::{Diagnosis, Evidence, Gravity, INDEX, Lists, Mend, Paper, Papers, Repair};
 use kubewright_model::observed::{Power, Seen, Why};
 use kubewright_model::spec::load;
 use kubewright_planner::doctor::{diagnose, names};
@@ -254,4 +256,38 @@ fn a_risk_alone_is_not_sick() {
     let answered = Diagnosis { answered: true, ..diagnosis.clone() };
     assert!(!answered.is_sick() && diagnosis.is_sick(), "who does not answer is sick");
     assert!(diagnosis.findings().all(|finding| finding.gravity == Gravity::Risk));
+}
+
+/// The script that empties etcd, beside a member that does not answer.
+#[test]
+fn an_alarm_is_disarmed_though_a_member_is_down() {
+    let text = fs::read_to_string(folder().join("etcd-no-space-of-three.txt")).expect("it is read");
+    let (evidence, desired) = read(Path::new("etcd-no-space-of-three.txt"), &text);
+    let repairs = diagnose(&evidence, desired).repairs();
+    let commands = repairs.mends.iter().find_map(|mend| match mend {
+        Mend::Run { commands, .. } => Some(commands),
+        _ => None,
+    });
+    let script = commands.and_then(|commands| commands.first()?.last()).expect("it is a script");
+    let root = tempfile::tempdir().expect("there is room");
+    let run = |crictl: &str| {
+        let (program, asked) = (root.path().join("crictl"), root.path().join("asked"));
+        fs::write(&program, format!("#!/bin/sh\necho \"$*\" >>{}\n{crictl}\n", asked.display()))
+            .expect("it is written");
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("it may run");
+        fs::write(&asked, "").expect("it is written");
+        let path = format!("{}:/usr/bin:/bin", root.path().display());
+        let ran = Command::new("sh").args(["-c", script]).env("PATH", path).output().expect("it runs");
+        (
+            ran.status.code(),
+            fs::read_to_string(&asked).expect("it is read"),
+            String::from_utf8_lossy(&ran.stderr).to_string(),
+        )
+    };
+    let (code, asked, _) =
+        run("case $* in *ps*) echo 1a2b ;; *status*) echo '[{\"revision\":7}]' ;; *defrag*) exit 5 ;; esac");
+    assert!(asked.lines().last().is_some_and(|last| last.ends_with("alarm disarm")), "{asked}");
+    assert_eq!(code, Some(5), "what failed is told");
+    let (code, asked, said) = run("");
+    assert_eq!((code, asked.lines().count(), said.as_str()), (Some(1), 1, "no container etcd runs here\n"));
 }
