@@ -20,6 +20,7 @@ use crate::version::Version;
 
 pub use hosts::{
     CloudInit, ENDS_SOON, FileSeen, HostSeen, KubernetesSeen, SHOWN_TEXT, UnitSeen, UserSeen, is_of_an_authority,
+    is_shown_by_a_kubelet, renewed_by,
 };
 pub use inventory::{
     BackupJobSeen, Inventory, LoadBalancerSeen, MachineSeen, Origin, Power, SNAPSHOT_MARK, Taken, TemplateSeen,

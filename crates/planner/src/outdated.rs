@@ -2,7 +2,7 @@
 
 use kubewright_model::behind::{Behind, Outdated};
 use kubewright_model::desired::Desired;
-use kubewright_model::observed::{ClusterSeen, HostSeen, Observed, Seen};
+use kubewright_model::observed::{ClusterSeen, HostSeen, Observed, Seen, is_shown_by_a_kubelet};
 use kubewright_model::plan::Weight;
 use kubewright_model::units::Moment;
 
@@ -124,7 +124,10 @@ fn on_host(desired: &Desired, name: &str, seen: &HostSeen, now: u64) -> Vec<Behi
     }
     let soon = seen.certificates.iter().filter(|(_, until)| **until <= now + SOON).min_by_key(|(_, until)| **until);
     if let Some((path, until)) = soon {
-        let how = "kubewright rotate certificates".to_string();
+        let how = match is_shown_by_a_kubelet(path) {
+            true => "kubectl get csr: nobody has approved what its kubelet asks for".to_string(),
+            false => "kubewright rotate certificates".into(),
+        };
         behind.push(certificate(name, path, *until, now, how));
     }
     behind

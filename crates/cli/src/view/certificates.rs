@@ -1,6 +1,8 @@
 //! Until when certificates are good: told in every `status`, warned of before, red afterwards.
 
-use kubewright_model::observed::{ENDS_SOON, Observed, Seen, is_of_an_authority};
+use std::collections::BTreeSet;
+
+use kubewright_model::observed::{ENDS_SOON, Observed, Seen, is_of_an_authority, renewed_by};
 use kubewright_model::units::Moment;
 
 use crate::screen::{BAD, CARE, DIM, counted, paint};
@@ -37,9 +39,9 @@ pub(crate) fn told(observed: &Observed, now: u64) -> Vec<String> {
         _ => format!("{} {of} {place}: expired since {}", paint(BAD, "certificate"), Moment(*until)),
     });
     let mut lines: Vec<String> = lines.collect();
-    if all.iter().any(|certificate| ends(&certificate) && !is_of_an_authority(certificate.place)) {
-        lines.push("→ `kubewright rotate certificates` has them made anew".into());
-    }
+    let renewed = all.iter().filter(|it| ends(it) && !is_of_an_authority(it.place)).map(|it| renewed_by(it.place));
+    let renewed: BTreeSet<&str> = renewed.collect();
+    lines.extend(renewed.into_iter().map(|how| format!("→ {how}")));
     if lines.is_empty() {
         let many = counted(all.len(), "certificate");
         let days = counted(usize::try_from((first.until - now) / DAY).unwrap_or(usize::MAX), "day");
@@ -92,5 +94,13 @@ mod tests {
             ]
         );
         assert!(expired(&near, now) && !expired(&far, now));
+    }
+
+    #[test]
+    fn what_a_kubelet_shows_is_renewed_by_nobody_here() {
+        let observed = seen(&[("/var/lib/kubelet/pki/kubelet-server-current.pem", 1)]);
+        let lines = told(&observed, 2);
+        assert!(lines.last().is_some_and(|last| last.contains("kubectl get csr")), "{lines:?}");
+        assert!(!lines.iter().any(|line| line.contains("rotate certificates")), "{lines:?}");
     }
 }

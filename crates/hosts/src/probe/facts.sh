@@ -190,6 +190,10 @@ kw_certificates() {
 		var/lib/kubelet/pki/kubelet-client-current.pem var/lib/kubelet/pki/kubelet-server-current.pem \
 		var/lib/kubelet/pki/kubelet.crt; do
 		[ -f "$kw_up" ] || continue
+		# What a kubelet has signed itself is shown by nobody once the cluster has given it one.
+		case $kw_up in
+			*/kubelet.crt) [ ! -f "${kw_up%kubelet.crt}kubelet-server-current.pem" ] || continue ;;
+		esac
 		kw_x=
 		while IFS= read -r kw_value; do
 			case $kw_value in

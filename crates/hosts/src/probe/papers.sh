@@ -73,6 +73,9 @@ kw_certificates() {
 		etc/kubernetes/pki/*.crt etc/kubernetes/pki/etcd/*.crt var/lib/kubelet/pki/kubelet-client-current.pem \
 		var/lib/kubelet/pki/kubelet-server-current.pem var/lib/kubelet/pki/kubelet.crt; do
 		[ -r "$kw_path" ] || continue
+		case $kw_path in
+			*/kubelet.crt) [ ! -f "${kw_path%kubelet.crt}kubelet-server-current.pem" ] || continue ;;
+		esac
 		kw_pem=$(sed -n '/-----BEGIN CERTIFICATE-----/,/-----END CERTIFICATE-----/p' "$kw_path" | sed '/-----END CERTIFICATE-----/q')
 		[ -n "$kw_pem" ] && kw_text="$kw_text# /$kw_path$kw_nl$kw_pem$kw_nl"
 	done

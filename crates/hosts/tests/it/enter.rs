@@ -180,6 +180,7 @@ async fn certificates_tell_until_when_they_are_good_and_keys_stay_where_they_are
                 new /var/lib/rancher/k3s/server/tls/serving-kube-apiserver.crt 10\n\
                 new /etc/kubernetes/pki/ca.crt 3650\n\
                 new /tmp/kubelet.crt 20; cat /tmp/key /tmp/kubelet.crt >/var/lib/kubelet/pki/kubelet-client-current.pem\n\
+                new /var/lib/kubelet/pki/kubelet.crt 1; new /var/lib/kubelet/pki/kubelet-server-current.pem 30\n\
                 new /tmp/admin.crt 5\n\
                 echo \"    client-certificate-data: $(base64 -w 0 /tmp/admin.crt)\" >/etc/kubernetes/admin.conf\n\
                 echo nonsense >/etc/kubernetes/pki/broken.crt\n";
@@ -191,7 +192,9 @@ async fn certificates_tell_until_when_they_are_good_and_keys_stay_where_they_are
     assert_eq!(days("/var/lib/rancher/k3s/server/tls/serving-kube-apiserver.crt"), Some(10));
     assert_eq!(days("/etc/kubernetes/pki/ca.crt"), Some(3650));
     assert_eq!(days("/var/lib/kubelet/pki/kubelet-client-current.pem"), Some(20));
+    assert_eq!(days("/var/lib/kubelet/pki/kubelet-server-current.pem"), Some(30));
+    assert_eq!(days("/var/lib/kubelet/pki/kubelet.crt"), None, "nobody shows it any more");
     assert_eq!(days("/etc/kubernetes/admin.conf"), Some(5));
-    assert_eq!(seen.certificates.len(), 4, "what is none tells nothing: {:?}", seen.certificates);
+    assert_eq!(seen.certificates.len(), 5, "what is none tells nothing: {:?}", seen.certificates);
     assert!(seen.boot.as_ref().is_some_and(|boot| !boot.id.is_empty()));
 }

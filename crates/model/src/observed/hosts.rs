@@ -84,13 +84,23 @@ pub enum CloudInit {
 pub const ENDS_SOON: u64 = 30 * 86_400;
 
 impl HostSeen {
-    /// The certificate that ends first, and when; those of authorities are made anew by nobody here.
+    /// The certificate that ends first, and when; those of authorities are made anew by nobody here. Without what its kubelet
+    /// shows, which is for logs and measurements: everybody is answered at the API without that.
     pub fn ends_first(&self) -> Option<(&str, u64)> {
-        let made = self.certificates.iter().filter(|(place, _)| !is_of_an_authority(place));
+        self.earliest(|place| !is_shown_by_a_kubelet(place))
+    }
+
+    /// The same of what its kubelet shows.
+    pub fn kubelet_shows_until(&self) -> Option<(&str, u64)> {
+        self.earliest(is_shown_by_a_kubelet)
+    }
+
+    fn earliest(&self, counts: impl Fn(&str) -> bool) -> Option<(&str, u64)> {
+        let made = self.certificates.iter().filter(|(place, _)| !is_of_an_authority(place) && counts(place));
         made.min_by_key(|(_, until)| **until).map(|(place, until)| (place.as_str(), *until))
     }
 
-    /// Whether a certificate of it is good no more.
+    /// Whether a certificate of it without which nobody answers is good no more.
     pub fn has_expired(&self) -> bool {
         self.at.zip(self.ends_first()).is_some_and(|(at, (_, until))| until <= at)
     }
@@ -119,6 +129,22 @@ impl HostSeen {
 /// Whether a certificate is that of an authority: `server-ca.crt`, `ca.crt`, and of K3s `client-ca.nochain.crt`.
 pub fn is_of_an_authority(place: &str) -> bool {
     place.ends_with("ca.crt") || place.ends_with("-ca.nochain.crt")
+}
+
+/// Whether a certificate is what a kubelet of kubeadm shows at its own port: given by the cluster, or signed by itself.
+pub fn is_shown_by_a_kubelet(place: &str) -> bool {
+    ["kubelet-server-current.pem", "kubelet.crt"].iter().any(|name| place.ends_with(&format!("kubelet/pki/{name}")))
+}
+
+/// What has a certificate made anew. Kubelets ask for theirs by themselves, and somebody has to approve.
+/// <https://kubernetes.io/docs/reference/access-authn-authz/kubelet-tls-bootstrapping/#certificate-rotation>
+pub fn renewed_by(place: &str) -> &'static str {
+    match is_shown_by_a_kubelet(place) {
+        true => {
+            "its kubelet asks for another one by itself, and nobody has approved it: `kubewright doctor`, `kubectl get csr`"
+        }
+        false => "`kubewright rotate certificates` has them made anew",
+    }
 }
 
 /// A user that is there.
