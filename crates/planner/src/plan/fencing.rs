@@ -58,7 +58,7 @@ fn may_fence(draft: &mut Draft<'_>, observed: &Observed, standings: &Standings<'
         nodes().filter(|(node, seen)| fenced(Some(*seen)) && !silent(node, seen, observed) && !seen.ready).count();
     let agents = draft.desired.members.iter().filter(|member| !member.role.is_server()).count();
     let most = draft.desired.max_unavailable.max(1) as usize;
-    if quiet.len() <= most && (quiet.len() + out) * 2 < agents {
+    if are_few(quiet.len(), out, agents, most) {
         return true;
     }
     let names: Vec<&str> = quiet.iter().map(|node| node.name().as_str()).collect();
@@ -73,6 +73,11 @@ fn may_fence(draft: &mut Draft<'_>, observed: &Observed, standings: &Standings<'
         "see to the way to them; fenced are at most `maintenance.maxUnavailable`, and fewer than half of the agents";
     draft.note(Weight::Warns, Subject::Cluster, message, help);
     false
+}
+
+/// Whether so few are silent that it is they, and not the network: beside those that are out already, of so many agents.
+fn are_few(silent: usize, out: usize, agents: usize, most: usize) -> bool {
+    silent <= most && (silent + out) * 2 < agents
 }
 
 /// Whether nobody reaches an agent, neither we nor Kubernetes, and its machine runs all the same.
@@ -129,4 +134,18 @@ fn mark(draft: &mut Draft<'_>, node: &Node<'_>, reason: Reason, set: bool, needs
         takes: Vec::new(),
         part: String::new(),
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::are_few;
+
+    #[test]
+    fn many_that_are_silent_at_once_are_not_dead() {
+        assert!(are_few(1, 0, 3, 1) && are_few(2, 0, 5, 2));
+        assert!(!are_few(2, 0, 5, 1), "no more than may be out of service");
+        assert!(!are_few(3, 0, 3, 9), "all of them");
+        assert!(!are_few(2, 0, 4, 9) && !are_few(1, 0, 2, 1), "half of them");
+        assert!(!are_few(1, 2, 6, 1), "one after the other comes to the same");
+    }
 }
