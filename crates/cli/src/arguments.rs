@@ -133,10 +133,11 @@ Ends with 7 when a check of the spec does not hold afterwards.")]
 
 Ends with 7 when a check of the spec does not hold afterwards.")]
     Restore(restore::Restore),
-    /// Make certificates anew while the cluster lives, also where they have expired already; one that was cut goes on.
+    /// Make certificates or SSH keys anew while the cluster lives, also where certificates have expired; one that was cut goes on.
     #[command(after_help = "Examples:
   kubewright rotate certificates
   kubewright rotate certificates --yes cluster.yaml
+  kubewright rotate ssh-keys
 
 `kubewright status` tells until when certificates are good.")]
     Rotate(rotate::Rotate),

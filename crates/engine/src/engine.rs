@@ -22,6 +22,7 @@ use kubewright_model::event::{Event, Failure, Record, RunEnd};
 use kubewright_model::ids::{ClusterName, NodeName, RunId, StepId};
 use kubewright_model::observed::{Observed, Seen};
 use kubewright_model::plan::{Ask, Note, Plan, Violation, Weight};
+use kubewright_model::rotation::Rotation;
 use kubewright_model::source::SourceMap;
 use kubewright_model::spec::ClusterFile;
 use kubewright_providers::existing;
@@ -258,6 +259,9 @@ impl Engine {
         }
         if let Ask::Rotate(what) = ask {
             observed.rotated = self.rotated(desired, *what);
+            if *what == Rotation::SshKeys {
+                observed.keys = self.world.keys(desired).await;
+            }
         }
         self.render(desired, ask, &mut observed).await;
         observed

@@ -17,6 +17,7 @@ mod conditions;
 mod doors;
 mod faults;
 mod hosts;
+mod keys;
 mod kubeadm;
 mod kubernetes;
 mod machines;

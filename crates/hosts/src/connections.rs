@@ -1,7 +1,7 @@
 //! Connections that are kept: one for each host, made when it is needed first and made again when it broke.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use kubewright_model::desired::{THIS_COMPUTER, Way};
@@ -165,6 +165,19 @@ impl Connections {
         let target = Target { given: key.cloned(), ..target };
         let known = self.home.known_hosts(&self.known_hosts, Arc::clone(&self.tell));
         Sftp::open(Session::open(&target, &known, &self.passwords).await?, folder).await
+    }
+
+    /// One connection by a key alone, at the port of the way.
+    pub(crate) async fn with_key(&self, way: &Way, key: &Path, through: &Path) -> Result<Arc<dyn Transport>, Refusal> {
+        let mut target = self.home.target(way).map_err(|why| Refusal::new(Layer::Name, why))?;
+        let named = way.key_file.as_deref().map(|file| self.home.expand(file));
+        let keys = target.jump.iter_mut().flat_map(|jump| &mut jump.keys);
+        for stands in keys.filter(|stands| Some(&**stands) == named.as_ref()) {
+            *stands = through.to_path_buf();
+        }
+        let target = Target { keys: vec![key.to_path_buf()], only_keys: true, first: None, ..target };
+        let known = self.home.known_hosts(&self.known_hosts, Arc::clone(&self.tell));
+        Ok(Arc::new(Session::open(&target, &known, &self.passwords).await?))
     }
 
     /// `learns`: a host that nobody knows is taken at its word.

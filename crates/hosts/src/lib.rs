@@ -16,12 +16,14 @@ mod connections;
 mod dial;
 mod enter;
 mod here;
+mod keypairs;
 mod local;
 mod mask;
 mod passwords;
 mod probe;
 mod real;
 mod recipe;
+mod rekey;
 mod saved;
 mod shell;
 mod ssh;
@@ -33,7 +35,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use async_trait::async_trait;
-use kubewright_model::desired::Way;
+use kubewright_model::desired::{THIS_COMPUTER, Way};
 use kubewright_model::doctor::Papers;
 use kubewright_model::host::HostResource;
 use kubewright_model::ids::{HoleName, NodeName};
@@ -41,6 +43,7 @@ use kubewright_model::net::HostPort;
 use kubewright_model::observed::{HostSeen, Seen, Why};
 use kubewright_model::plan::HostChange;
 use kubewright_model::recipe::Recipe;
+use kubewright_model::rotation::{KeyPart, KeySeen};
 use kubewright_model::secret::Secret;
 
 pub use archive::Archive;
@@ -123,6 +126,18 @@ pub trait Hosts: Send + Sync {
     async fn reboot(&self, host: &NodeName, way: &Way) -> Result<(), HostError> {
         let _ = way;
         Err(HostError::no_hands(host, "starting it again"))
+    }
+
+    /// What there is on this computer of the SSH key in a file that the spec names. [`Seen::Absent`]: neither half of it.
+    async fn key(&self, file: &str) -> Seen<KeySeen> {
+        Seen::unknown(format!("these hands know nothing of {file}"))
+    }
+
+    /// Does one part of putting another SSH key in the place of the one in a file. Doing it twice changes nothing the second
+    /// time. A host has the new key when that has let us in alone, and the old one is taken away over such a connection.
+    async fn rotate_key(&self, file: &str, part: &KeyPart) -> Result<Report, HostError> {
+        let here = NodeName::new(THIS_COMPUTER);
+        Err(HostError::no_hands(part.host().unwrap_or(&here), &format!("another key in the place of {file}")))
     }
 
     /// A folder of an SFTP server, which is no host of the cluster, over a connection of its own: by this key alone, or by

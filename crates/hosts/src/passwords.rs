@@ -49,6 +49,11 @@ impl Passwords {
         self.get(Password::Key(path.to_path_buf())).await
     }
 
+    /// Another key lies in a file: what was said of the one that lay there does not hold.
+    pub(crate) async fn forget(&self, path: &Path) {
+        self.answers.lock().await.remove(&Password::Key(path.to_path_buf()));
+    }
+
     /// The password for a first contact.
     pub(crate) async fn first(&self, hole: &HoleName) -> Result<Secret, String> {
         self.get(Password::First(hole.clone())).await

@@ -17,6 +17,7 @@ use kubewright_model::net::HostPort;
 use kubewright_model::observed::{HostSeen, Seen};
 use kubewright_model::plan::HostChange;
 use kubewright_model::recipe::{Recipe, SNAPSHOT};
+use kubewright_model::rotation::{KeyPart, KeySeen};
 use kubewright_model::secret::Secret;
 use tokio::time::Instant;
 
@@ -250,6 +251,17 @@ fn now() -> u64 {
 impl Hosts for RealHosts {
     async fn is_new(&self, host: &NodeName, way: &Way, key: Option<&str>) -> Result<(), HostError> {
         self.connections.is_new(host, way, key).await
+    }
+
+    async fn key(&self, file: &str) -> Seen<KeySeen> {
+        match self.pair(file).seen() {
+            Ok(seen) => seen.map_or(Seen::Absent, Seen::Present),
+            Err(why) => Seen::unknown(why),
+        }
+    }
+
+    async fn rotate_key(&self, file: &str, part: &KeyPart) -> Result<Report, HostError> {
+        self.rekey(file, part).await
     }
 
     async fn folder(&self, way: &Way, key: Option<&Secret>, folder: &str) -> Result<Sftp, HostError> {

@@ -405,6 +405,11 @@ pub fn key_itself(line: &str) -> Option<&str> {
     key_words(line).get(1).copied()
 }
 
+/// A line's key as its kind and its text alone: `ssh-ed25519 AAAA…`.
+pub fn bare_key(line: &str) -> String {
+    key_words(line).into_iter().take(2).collect::<Vec<_>>().join(" ")
+}
+
 /// A line's key from its kind on: options may stand before it.
 fn key_words(line: &str) -> Vec<&str> {
     let is_kind = |word: &str| ["ssh-", "ecdsa-", "sk-"].iter().any(|start| word.starts_with(start));

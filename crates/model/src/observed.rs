@@ -15,6 +15,7 @@ use crate::desired::DesiredRelease;
 use crate::digest::Digest;
 use crate::ids::{Namespace, NodeName, Owner, ProviderName, ReleaseName};
 use crate::object::{Manifest, ObjectId, ObjectKey};
+use crate::rotation::KeySeen;
 use crate::vault::VaultSeen;
 use crate::version::Version;
 
@@ -126,6 +127,9 @@ pub struct Observed {
     /// Members of which a rotation that was cut has already done its part, as its journal tells.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub rotated: BTreeSet<NodeName>,
+    /// SSH keys on this computer by the files that the spec names, where it was asked for others.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub keys: BTreeMap<String, Seen<KeySeen>>,
     /// The digests of texts with holes, once filled; by the text's fingerprint. A text that is not in here has a hole
     /// whose value does not exist yet.
     pub filled: BTreeMap<Digest, Digest>,

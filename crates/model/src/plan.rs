@@ -20,7 +20,7 @@ use crate::ids::{
 };
 use crate::object::{Manifest, ObjectId};
 use crate::recipe::Recipe;
-use crate::rotation::Rotation;
+use crate::rotation::{KeyPart, Rotation};
 use crate::spec::backup::Keep;
 use crate::units::Span;
 use crate::vault::DesiredVault;
@@ -224,6 +224,7 @@ impl Step {
             Action::RestartMachine { name, .. } => format!("restart machine {name}"),
             Action::RebootHost { host, .. } => format!("reboot {host}"),
             Action::UpdateHost { host, .. } => format!("upgrade the packages of {host}"),
+            Action::RotateKey { file, part } => part.title(file),
             Action::FenceMachine { name, .. } => format!("shut machine {name} off"),
             Action::TurnIntoTemplate { name, .. } => format!("turn {name} into a template"),
             Action::DeleteMachine { name, .. } => format!("delete machine {name}"),
@@ -389,6 +390,13 @@ pub enum Action {
         host: NodeName,
         /// How it is reached.
         way: Way,
+    },
+    /// Put another SSH key in the place of one that lies on this computer: one part of it.
+    RotateKey {
+        /// The key's file, as the spec names it.
+        file: Arc<str>,
+        /// Which part.
+        part: KeyPart,
     },
     /// Shut a machine off at once, without its host: nobody reaches that, and nothing of it may run any more.
     FenceMachine {

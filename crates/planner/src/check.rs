@@ -2,6 +2,7 @@
 //! here, before anything is touched.
 
 mod balancers;
+mod keys;
 mod leaving;
 mod ownership;
 mod restarts;
@@ -74,6 +75,7 @@ fn of_one(plan: &Plan, desired: &Desired, observed: &Observed) -> Vec<Violation>
     foundation_is_kept(plan, desired, observed, &mut found);
     nothing_forgotten(plan, desired, observed, &mut found);
     leaving::check(plan, desired, observed, &mut found);
+    keys::check(plan, desired, observed, &mut found);
     secrets_are_closed(plan, &mut found);
     found
 }
@@ -164,6 +166,7 @@ fn unknown_is_untouched(plan: &Plan, observed: &Observed, found: &mut Vec<Violat
             Action::RunRecipe { host, .. } | Action::RebootHost { host, .. } | Action::UpdateHost { host, .. } => {
                 Some(host)
             }
+            Action::RotateKey { part, .. } => part.host(),
             _ => None,
         };
         // What was not seen of a machine went with it when this plan makes it anew.

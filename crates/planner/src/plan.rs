@@ -18,6 +18,7 @@ mod draft;
 mod dropped;
 mod fencing;
 mod hosts;
+mod keys;
 mod leaving;
 mod legs;
 mod machines;

@@ -26,6 +26,8 @@ pub(crate) struct Rotate {
 pub(crate) enum What {
     /// The certificates of servers, clients, etcd and kubelets, and with them the kubeconfig that is kept here.
     Certificates,
+    /// The keys of `hosts.ssh.keyFile` by which hosts let us in.
+    SshKeys,
     #[value(hide = true)]
     Ca,
     #[value(hide = true)]
@@ -34,8 +36,6 @@ pub(crate) enum What {
     EncryptionKeys,
     #[value(hide = true)]
     ServiceAccountKeys,
-    #[value(hide = true)]
-    SshKeys,
 }
 
 impl What {
@@ -44,6 +44,7 @@ impl What {
         let refused = |why: &str, hint: &str| Err(Problem::new(Done::Usage, why).hint(hint));
         match self {
             Self::Certificates => Ok(Rotation::Certificates),
+            Self::SshKeys => Ok(Rotation::SshKeys),
             Self::Ca => refused(
                 "authorities are not made anew in a cluster that lives: each node and pod would have to trust both for a while",
                 "`kubewright rebuild` begins a cluster with others; `kubewright rotate certificates` keeps those that there are",
@@ -59,11 +60,6 @@ impl What {
             Self::ServiceAccountKeys => refused(
                 "not built yet: another key for the tokens of ServiceAccounts",
                 "a cluster keeps the key that it was begun with until a rebuild",
-            ),
-            Self::SshKeys => refused(
-                "not built yet: another SSH key in one command",
-                "`hosts.users` of the spec puts a second key on every host; when it lets you in, name it in \
-                 `hosts.ssh.keyFile` and take the first one out",
             ),
         }
     }

@@ -514,6 +514,7 @@ fn ended(report: &RunReport, wish: &Wish<'_>, again: &str) -> Done {
         Ask::UpdateOs(_) => return rebooted(report, "update-os", again),
         Ask::Restore => "restore latest",
         Ask::Rotate(Rotation::Certificates) => "rotate certificates",
+        Ask::Rotate(Rotation::SshKeys) => "rotate ssh-keys",
         Ask::Backup => "backup",
         _ => "apply",
     };

@@ -9,6 +9,7 @@ use kubewright_model::host::HostResource;
 use kubewright_model::ids::{NodeName, StepId};
 use kubewright_model::plan::{Action, Ask, Plan, Rendering, Stage, Step};
 use kubewright_model::recipe::Effect;
+use kubewright_model::rotation::KeyPart;
 use similar::TextDiff;
 use termtree::Tree;
 
@@ -56,6 +57,9 @@ impl Mark {
             | Action::Uncordon(_)
             | Action::Wait { .. }
             | Action::SettleApplications(_) => Self::Moves,
+            Action::RotateKey { part: KeyPart::Make | KeyPart::Bring { .. }, .. } => Self::Adds,
+            Action::RotateKey { part: KeyPart::TakeOver, .. } => Self::Changes,
+            Action::RotateKey { part: KeyPart::Withdraw { .. } | KeyPart::Drop, .. } => Self::Removes,
             Action::UpdateMachine(_)
             | Action::UpdateHost { .. }
             | Action::MarkNode(_)

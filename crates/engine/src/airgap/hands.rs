@@ -17,6 +17,7 @@ use kubewright_model::net::HostPort;
 use kubewright_model::observed::{HostSeen, Seen};
 use kubewright_model::plan::HostChange;
 use kubewright_model::recipe::Recipe;
+use kubewright_model::rotation::{KeyPart, KeySeen};
 
 /// The hands for a run: where it goes by a bundle, such that take everything from there.
 pub fn hands(hands: Arc<dyn Hosts>, desired: &Desired) -> Arc<dyn Hosts> {
@@ -119,6 +120,14 @@ impl Hosts for Closed {
         tell: &(dyn Fn(String) + Send + Sync),
     ) -> Result<Report, HostError> {
         self.hands.run(host, way, recipe, holes, tell).await
+    }
+
+    async fn key(&self, file: &str) -> Seen<KeySeen> {
+        self.hands.key(file).await
+    }
+
+    async fn rotate_key(&self, file: &str, part: &KeyPart) -> Result<Report, HostError> {
+        self.hands.rotate_key(file, part).await
     }
 
     async fn reboot(&self, host: &NodeName, way: &Way) -> Result<(), HostError> {

@@ -33,6 +33,7 @@ use kubewright_model::ids::{NodeName, ProviderName};
 use kubewright_model::observed::{CORDONED, CloudInit, HostSeen, Observed, Seen};
 use kubewright_model::plan::{Action, HostChange, Plan, Step};
 use kubewright_model::recipe::{Effect, Recipe};
+use kubewright_model::rotation::KeyPart;
 use kubewright_model::units::Span;
 use kubewright_planner::diff::host::differing;
 use kubewright_providers::{Provider, ProviderError};
@@ -252,6 +253,7 @@ impl<'a> Hands<'a> {
             | Action::DeleteLoadBalancer { .. } => self.watched(action, tell, self.beside_machines(action, tell)).await,
             Action::ChangeHost(change) => self.change_host(action, change, seen, tell).await,
             Action::RebootHost { host, way, boot } => self.reboot(host, way, boot, tell).await,
+            Action::RotateKey { file, part } => self.rotate_key(file, part, tell).await,
             Action::UpdateHost { host, way } => self.update_host(host, way, tell).await,
             Action::RunRecipe { host, way, recipe } => self.run_recipe(action, host, way, recipe, tell).await,
             Action::Cordon(_)
@@ -329,6 +331,11 @@ impl<'a> Hands<'a> {
         let report = patiently!(tell, hands.change(&change, &holes))?;
         report.told.into_iter().for_each(|told| tell(Saying::Tells(told)));
         Ok(report.changed)
+    }
+
+    async fn rotate_key(&self, file: &str, part: &KeyPart, tell: Tell<'_>) -> Result<bool, Fault> {
+        let hands = self.hosts()?;
+        Ok(patiently!(tell, hands.rotate_key(file, part))?.changed)
     }
 
     async fn run_recipe(

@@ -20,6 +20,7 @@ use kubewright_model::observed::{FileSeen, HostSeen, KubernetesSeen, SHOWN_TEXT,
 use kubewright_model::plan::HostChange;
 use kubewright_model::programs::{KUBEADM, KUBEADM_ENCRYPTION};
 use kubewright_model::recipe::Recipe;
+use kubewright_model::rotation::{KeyPart, KeySeen};
 use kubewright_model::setting::Setting;
 use kubewright_model::text::Text;
 use kubewright_model::version::Version;
@@ -29,7 +30,7 @@ use super::network::HAPROXY;
 use super::rancher::Kind;
 use super::recipes::did_not_start;
 use super::state::{Machine, State, UNITS};
-use super::{DataCentre, before, timing};
+use super::{DataCentre, before, keys, timing};
 use crate::world::beside::{key_in, mark};
 
 /// The folder whose files Kubernetes reads; their text is kept, so that what it would make of them is known.
@@ -49,7 +50,7 @@ pub(super) enum Reached {
 }
 
 impl Ssh {
-    async fn reach(&self, host: &NodeName, way: &Way) -> Result<Reached, HostError> {
+    pub(super) async fn reach(&self, host: &NodeName, way: &Way) -> Result<Reached, HostError> {
         self.centre.take(timing::LOOK).await;
         let reached = self.contact(host, way)?;
         if matches!(reached, Reached::Machine) {
@@ -87,6 +88,8 @@ impl Ssh {
         if machine.clean {
             return unreachable("Permission denied (publickey): it was cleaned");
         }
+        state.knows_key_of(host, way).map_err(|why| keys::refused(host, why))?;
+        let Some(machine) = state.machine_mut(host) else { return unreachable("no route to host") };
         machine.contacts += 1;
         let contacts = machine.contacts;
         if let Some((fault, course)) = state.fault(FaultKind::Unreachable) {
@@ -397,6 +400,14 @@ impl Hosts for Ssh {
     async fn way_in(&self, host: &NodeName, way: &Way) -> Result<WayIn, HostError> {
         self.reach(host, way).await?;
         Err(failed(host, "logging in", "it is simulated, and nobody is at home there".into()))
+    }
+
+    async fn key(&self, file: &str) -> Seen<KeySeen> {
+        Seen::Present(self.centre.lock().key_seen(file))
+    }
+
+    async fn rotate_key(&self, file: &str, part: &KeyPart) -> Result<Report, HostError> {
+        self.rekey(file, part).await
     }
 
     async fn reboot(&self, host: &NodeName, way: &Way) -> Result<(), HostError> {

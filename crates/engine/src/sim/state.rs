@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use super::doors::Speaks;
 use super::faults::{Course, Fault, FaultKind};
+use super::keys::Keys;
 use super::kubernetes::Cluster;
 use super::talos::machine::waiting;
 use super::timing;
@@ -51,6 +52,9 @@ pub struct State {
     pub(super) worlds: u64,
     /// Milliseconds since the beginning, when this was saved.
     pub(super) clock: u64,
+    /// SSH keys on the computer that it is looked at from, by their files.
+    #[serde(default)]
+    pub keys: BTreeMap<String, Keys>,
     /// Hypervisors and other places for machines.
     pub(super) places: BTreeSet<PlaceName>,
     /// Those of them that are offline.
@@ -168,6 +172,9 @@ pub struct Machine {
     /// Containers of Kubernetes run on it. They outlive the unit that has started them.
     #[serde(default)]
     pub(super) containers: bool,
+    /// Public halves of keys that it lets in; none where nobody has met it yet.
+    #[serde(default)]
+    pub keys: Option<BTreeSet<String>>,
     /// Until when its certificates for Kubernetes are good, in the data centre's milliseconds; none where it has none.
     #[serde(default)]
     pub certificates: Option<u64>,
@@ -210,6 +217,7 @@ impl State {
             draws: 0,
             worlds: 0,
             clock: 0,
+            keys: BTreeMap::new(),
             places: BTreeSet::new(),
             offline: BTreeSet::new(),
             cut_off: false,
@@ -629,6 +637,7 @@ impl Machine {
             reads: BTreeMap::new(),
             before: BTreeMap::new(),
             containers: false,
+            keys: None,
             certificates: None,
             boots: 0,
             waiting: BTreeSet::new(),

@@ -19,6 +19,7 @@ use kubewright_model::net::HostPort;
 use kubewright_model::observed::{HostSeen, Inventory, LoadBalancerSeen, MachineSeen, Seen};
 use kubewright_model::plan::HostChange;
 use kubewright_model::recipe::Recipe;
+use kubewright_model::rotation::{KeyPart, KeySeen};
 use kubewright_model::secret::Secret;
 
 /// What is known of the ways in from outside.
@@ -143,6 +144,23 @@ impl Hosts for FromOutside {
     ) -> Result<Report, HostError> {
         let way = self.doors.way(host, way);
         self.by(&way).run(host, &way, recipe, holes, tell).await
+    }
+
+    async fn key(&self, file: &str) -> Seen<KeySeen> {
+        self.hands.key(file).await
+    }
+
+    async fn rotate_key(&self, file: &str, part: &KeyPart) -> Result<Report, HostError> {
+        let (host, way) = match part {
+            KeyPart::Bring { host, way } | KeyPart::Withdraw { host, way } => (host, self.doors.way(host, way)),
+            KeyPart::Make | KeyPart::TakeOver | KeyPart::Drop => return self.hands.rotate_key(file, part).await,
+        };
+        let (host, way) = (host.clone(), way.into_owned());
+        let part = match part {
+            KeyPart::Withdraw { .. } => KeyPart::Withdraw { host, way },
+            _ => KeyPart::Bring { host, way },
+        };
+        self.hands.rotate_key(file, &part).await
     }
 
     async fn reboot(&self, host: &NodeName, way: &Way) -> Result<(), HostError> {

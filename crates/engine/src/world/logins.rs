@@ -1,10 +1,12 @@
 //! Who logs into machines that we make, and which key each of them shows.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use kubewright_model::desired::{Body, Desired, DesiredMachine};
 use kubewright_model::ids::{HoleName, NodeName};
+use kubewright_model::observed::Seen;
+use kubewright_model::rotation::KeySeen;
 use kubewright_model::secret::Secret;
 use kubewright_providers::{HostKey, Login};
 
@@ -28,6 +30,19 @@ pub(super) fn of(desired: &Desired, secrets: Secrets<'_>) -> Result<BTreeMap<Nod
         (machine, Login { user: way.user.to_string(), keys, password_hash, host_key })
     });
     Ok(logins.collect())
+}
+
+impl super::World {
+    /// What there is of the keys on this computer by which hosts let us in.
+    pub(crate) async fn keys(&self, desired: &Desired) -> BTreeMap<String, Seen<KeySeen>> {
+        let Some(hands) = &self.hosts else { return BTreeMap::new() };
+        let files: BTreeSet<&str> = desired.all_hosts().filter_map(|host| host.way.key_file.as_deref()).collect();
+        let mut keys = BTreeMap::new();
+        for file in files {
+            keys.insert(file.to_string(), hands.key(file).await);
+        }
+        keys
+    }
 }
 
 /// The secret that all keys of hosts follow from which we give to machines. A machine that is made anew is the same host.

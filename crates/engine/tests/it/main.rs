@@ -43,6 +43,7 @@ mod rebuilds;
 mod refusals;
 mod rehearsals;
 mod rehearsed_etcd;
+mod rekeys;
 mod releases;
 mod restores;
 mod rotates;

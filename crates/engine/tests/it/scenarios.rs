@@ -104,6 +104,7 @@ fn parse_ask(text: &str) -> Result<Ask, String> {
         Some("outdated") => Ok(Ask::ReplaceOutdated),
         Some("reboot-needed") => Ok(Ask::RebootNeeded(words.map(NodeName::from).collect())),
         Some("rotate") => match words.next() {
+            Some("ssh-keys") => Ok(Ask::Rotate(Rotation::SshKeys)),
             Some("certificates") => Ok(Ask::Rotate(Rotation::Certificates)),
             other => Err(format!("nobody makes {other:?} anew")),
         },

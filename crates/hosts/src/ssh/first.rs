@@ -46,8 +46,13 @@ pub(super) async fn by_password(
 
 /// Puts the public half of the target's first key where the host looks for it.
 pub(crate) async fn install(transport: &dyn Transport, target: &Target) -> Result<(), Refusal> {
+    let none = || Refusal::new(Layer::Authentication, "there is no key to put in the password's place");
+    put(transport, target.keys.first().ok_or_else(none)?).await
+}
+
+/// Puts the public half of a key where the host looks for it.
+pub(crate) async fn put(transport: &dyn Transport, path: &Path) -> Result<(), Refusal> {
     let refused = |why: String| Refusal::new(Layer::Authentication, why);
-    let path = target.keys.first().ok_or_else(|| refused("there is no key to put in the password's place".into()))?;
     let script = format!("kw_key={}\n{}", quote(&public(path).map_err(refused)?), include_str!("first.sh"));
     let output = transport.exec("exec sh -s", &mut script.as_bytes(), INSTALL).await?;
     if output.status == Some(0) {

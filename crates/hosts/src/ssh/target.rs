@@ -162,7 +162,8 @@ impl Home {
         Ok(target)
     }
 
-    fn expand(&self, path: &str) -> PathBuf {
+    /// Where a file is that the spec names.
+    pub(crate) fn expand(&self, path: &str) -> PathBuf {
         spec_file(&self.folder, &self.spec, path)
     }
 }

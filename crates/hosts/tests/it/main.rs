@@ -14,6 +14,7 @@ mod life;
 mod network;
 mod packages;
 mod papers;
+mod rekey;
 mod saved;
 mod systemd;
 #[path = "../talos/mod.rs"]

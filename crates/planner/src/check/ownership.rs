@@ -120,12 +120,13 @@ impl Proof<'_> {
         if matches!(&step.action, Action::ChangeHost(change) if change.owner.is_none() && change.unmake.is_empty()) {
             return None;
         }
-        let (Action::ChangeHost(HostChange { host: name, .. })
-        | Action::RunRecipe { host: name, .. }
-        | Action::RebootHost { host: name, .. }
-        | Action::UpdateHost { host: name, .. }) = &step.action
-        else {
-            return None;
+        let name = match &step.action {
+            Action::ChangeHost(HostChange { host: name, .. })
+            | Action::RunRecipe { host: name, .. }
+            | Action::RebootHost { host: name, .. }
+            | Action::UpdateHost { host: name, .. } => name,
+            Action::RotateKey { part, .. } => part.host()?,
+            _ => return None,
         };
         let owner = self.observed.hosts.get(name)?.present()?.owner.as_ref()?;
         (*owner != self.desired.owner).then(|| violation(OTHERS, step, format!("{name} belongs to {}", owner.0)))

@@ -17,7 +17,7 @@ use kubewright_model::units::Moment;
 use super::draft::{Draft, id};
 use super::members::{recipes, role_is_server, run, stage, wait_ready};
 use super::standing::{ClusterView, Node, Standing, Standings};
-use super::{quorum, saving};
+use super::{keys, quorum, saving};
 use crate::holders::{self, Holders};
 
 const DAY: u64 = 86_400;
@@ -26,6 +26,7 @@ const DAY: u64 = 86_400;
 pub(super) fn plan<'a>(desired: &'a Desired, observed: &'a Observed, what: Rotation) -> Draft<'a> {
     match what {
         Rotation::Certificates => certificates(desired, observed),
+        Rotation::SshKeys => keys::plan(desired, observed),
     }
 }
 

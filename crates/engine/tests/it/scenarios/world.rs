@@ -189,6 +189,15 @@ async fn happen(yard: &Yard, line: &str) -> Result<(), String> {
             });
             Ok(())
         }
+        ["key", "locked", file] => {
+            yard.centre.alter(|state| state.keys.entry((*file).to_string()).or_default().closed = true);
+            Ok(())
+        }
+        // Another key lies beside it already.
+        ["key", "next", file] => {
+            yard.centre.alter(|state| state.keys.entry((*file).to_string()).or_default().next = Some(1));
+            Ok(())
+        }
         ["api", "dead"] => {
             yard.centre.alter(|state| state.cluster.nodes.values_mut().for_each(|node| node.serves_at = u64::MAX));
             Ok(())
