@@ -41,7 +41,7 @@ fn let_in(yard: &Yard) -> Vec<String> {
     keys.map(|(name, keys)| format!("{name}: {}", keys.iter().cloned().collect::<Vec<_>>().join(", "))).collect()
 }
 
-fn told<'p>(plan: &'p Plan, weight: Weight) -> Vec<&'p str> {
+fn told(plan: &Plan, weight: Weight) -> Vec<&str> {
     plan.notes.iter().filter(|note| note.weight == weight).map(|note| note.message.as_str()).collect()
 }
 
