@@ -253,7 +253,9 @@ fn join(draft: &mut Draft<'_>, node: &Node<'_>, after: &[StepId]) {
 /// One that is off may come back in the middle of a restore, before the nodes of then are taken out of the books.
 fn ends_first(draft: &mut Draft<'_>, node: &Node<'_>) -> Option<StepId> {
     let wakes = draft.desired.restores.is_some() && matches!(node.standing, Standing::Off(_));
-    if role_is_server(node) || !(wakes || was_joined(node)) {
+    // In a rebuild it has left before.
+    let ends = draft.has(&id("leave", node.name()));
+    if role_is_server(node) || ends || !(wakes || was_joined(node)) {
         return None;
     }
     let recipe = recipes(node)?.stand_down.clone()?;
