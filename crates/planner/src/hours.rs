@@ -157,6 +157,7 @@ fn disturbing(step: &Step, plan: &Plan) -> bool {
         | Action::Wait { .. }
         | Action::SettleApplications(_)
         | Action::ConfigureVault(_)
+        | Action::RotateKey { .. }
         | Action::PackBundle(_)
         | Action::PruneBundles { .. } => false,
     }
