@@ -211,6 +211,12 @@ pub fn minor_before(version: &Version) -> Option<Version> {
     format!("v{major}.{}.0{build}", minor.checked_sub(1)?).parse().ok()
 }
 
+/// The Talos that an upgrade to this one may start from: the first of the minor version before. v1.11 brings etcd 3.6, to which
+/// several servers go from v1.10.9 on. <https://github.com/siderolabs/talos/issues/12467>
+pub fn talos_before(version: &Version) -> Option<Version> {
+    if version.minor() == (1, 11) { Some(Version::known("v1.10.9")) } else { minor_before(version) }
+}
+
 /// The version before this one that an upgrade may start from: the patch before, or the first of the minor before.
 pub fn version_before(version: &Version) -> Option<Version> {
     let (major, minor, patch) = version.patch();

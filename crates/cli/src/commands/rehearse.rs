@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use kubewright_engine::rehearse::{Scene, Script, minor_before, rehearse, version_before};
+use kubewright_engine::rehearse::{Scene, Script, minor_before, rehearse, talos_before, version_before};
 use kubewright_engine::{Engine, Loadout, sim};
 use kubewright_model::desired::Desired;
 use kubewright_model::event::Event;
@@ -91,7 +91,7 @@ fn from(text: &str, now: &Version) -> Result<Version, Problem> {
 
 /// The same cluster with an older version, and the Talos of the minor version before, as far as that runs it.
 fn older(loadout: &Loadout, version: &Version, chosen: bool) -> Result<Desired, Problem> {
-    let talos = loadout.file.spec.kubernetes.talos.as_ref().and_then(|talos| minor_before(&talos.version));
+    let talos = loadout.file.spec.kubernetes.talos.as_ref().and_then(|talos| talos_before(&talos.version));
     let minor = minor_before(&loadout.desired.kubernetes.version).filter(|_| !chosen);
     let both =
         talos.iter().flat_map(|talos| [Some(version), minor.as_ref()].into_iter().flatten().map(move |it| (it, talos)));

@@ -102,7 +102,7 @@ fn what_applications_bring_is_waited_for_before_it_is_proven() {
 /// A machine that stays away, when it is reset and when it is upgraded, and a power cut on iron.
 #[test]
 fn machines_of_talos_stay_away_and_lose_their_power() {
-    let before = VIXENS.replace("version: v1.34.0", "version: v1.33.0").replace("v1.11.5", "v1.10.0");
+    let before = VIXENS.replace("version: v1.34.0", "version: v1.33.0").replace("v1.11.5", "v1.10.9");
     let faults = ["never-back=opale", "power-cut", "lock-held"].map(|fault| fault.parse().expect("a fault"));
     let life = whole_life(&desired(VIXENS), Some(&desired(&before)), &faults);
     let wrong: Vec<_> = life.phases.iter().filter(|phase| !phase.good).collect();
@@ -115,7 +115,7 @@ fn machines_of_talos_stay_away_and_lose_their_power() {
     let names: Vec<&str> = mended.iter().map(|phase| phase.name.as_str()).collect();
     assert_eq!(names, ["take down", "upgrade"], "{mended:#?}");
     let upgrade = &mended[1].shows;
-    assert_eq!(upgrade, "from v1.33.0 to v1.34.0; Talos from v1.10.0 to v1.11.5");
+    assert_eq!(upgrade, "from v1.33.0 to v1.34.0; Talos from v1.10.9 to v1.11.5");
 }
 
 #[test]

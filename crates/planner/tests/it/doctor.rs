@@ -285,7 +285,7 @@ fn an_alarm_is_disarmed_though_a_member_is_down() {
         )
     };
     let (code, asked, _) =
-        run("case $* in *ps*) echo 1a2b ;; *status*) echo '[{\"revision\":7}]' ;; *defrag*) exit 5 ;; esac");
+        run("case $* in ps\\ *) echo 1a2b ;; *status*) echo '[{\"revision\":7}]' ;; *defrag*) exit 5 ;; esac");
     assert!(asked.lines().last().is_some_and(|last| last.ends_with("alarm disarm")), "{asked}");
     assert_eq!(code, Some(5), "what failed is told");
     let (code, asked, said) = run("");
