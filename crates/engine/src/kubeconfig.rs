@@ -8,6 +8,8 @@ use kubewright_model::net::HostPort;
 use kubewright_model::secret::Secret;
 use serde_json::{Map, Value, json};
 
+use crate::foreign::no_yaml;
+
 /// The lists of a kubeconfig, and what each of their entries holds.
 const LISTS: [(&str, &str); 3] = [("clusters", "cluster"), ("users", "user"), ("contexts", "context")];
 
@@ -166,11 +168,7 @@ fn read(text: &str) -> Result<Map<String, Value>, String> {
     match serde_saphyr::from_str::<Value>(text) {
         Ok(Value::Object(map)) => Ok(map),
         Ok(_) => Err("it is no mapping".into()),
-        // The message would quote the text, which is secret; where it is wrong tells enough.
-        Err(error) => Err(match error.location() {
-            Some(at) => format!("line {} is not YAML", at.line()),
-            None => "it is not YAML".into(),
-        }),
+        Err(error) => Err(no_yaml(&error)),
     }
 }
 

@@ -20,6 +20,7 @@ pub mod conformance;
 pub mod drift;
 pub mod engine;
 pub mod execute;
+mod foreign;
 mod holes;
 pub mod journal;
 pub mod keyfiles;

@@ -8,6 +8,7 @@ use kubewright_model::diagnostic::{Diagnostic, SpecPath};
 use kubewright_model::spec::ClusterFile;
 use serde_json::Value;
 
+use crate::foreign::no_yaml;
 use crate::holes;
 
 /// Puts the objects of files beside those that stand in the spec itself; returns the files that cannot be read.
@@ -31,7 +32,7 @@ pub(crate) fn read(file: &mut ClusterFile, folder: &Path) -> Vec<Diagnostic> {
 /// The objects of a file of one or many YAML documents; empty documents are none.
 fn objects(path: &Path) -> Result<Vec<IndexMap<String, Value>>, String> {
     let text = std::fs::read_to_string(path).map_err(|error| error.to_string())?;
-    let documents: Vec<Value> = serde_saphyr::from_multiple(&text).map_err(|error| error.to_string())?;
+    let documents: Vec<Value> = serde_saphyr::from_multiple(&text).map_err(|error| no_yaml(&error))?;
     let objects = documents.into_iter().zip(1..).filter(|(document, _)| !document.is_null());
     objects
         .map(|(document, number)| match document {

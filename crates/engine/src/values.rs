@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use indexmap::IndexMap;
 use kubewright_model::codes;
 use kubewright_model::diagnostic::{Diagnostic, SpecPath};
 use kubewright_model::spec::ClusterFile;
 use serde_json::{Map, Value};
 
+use crate::foreign::no_yaml;
 use crate::holes;
 
 /// Puts values of files below those that stand in the spec, each file over those before it; returns the files that cannot
@@ -39,8 +39,10 @@ fn values(path: &Path) -> Result<Map<String, Value>, String> {
     if text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
         return Ok(Map::new());
     }
-    let fields: IndexMap<String, Value> = serde_saphyr::from_str(&text).map_err(|error| error.to_string())?;
-    Ok(fields.into_iter().collect())
+    match serde_saphyr::from_str(&text).map_err(|error| no_yaml(&error))? {
+        Value::Object(fields) => Ok(fields),
+        _ => Err("it is no mapping".into()),
+    }
 }
 
 /// Maps are joined level by level, everything else is replaced, as Helm does with several `--values`. A `null` stays: it

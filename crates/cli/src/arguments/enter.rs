@@ -83,7 +83,7 @@ pub(crate) struct Reboot {
     #[arg(long, value_name = "POOL")]
     pub(crate) pool: Vec<String>,
     /// All nodes, and hosts of load balancers.
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["nodes", "pool"])]
     pub(crate) all: bool,
     /// Only those that say that they have to be started again.
     #[arg(long)]

@@ -33,7 +33,7 @@ pub(crate) struct UpdateOs {
     #[arg(long, value_name = "POOL")]
     pub(crate) pool: Vec<String>,
     /// All nodes, and hosts of load balancers.
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["nodes", "pool"])]
     pub(crate) all: bool,
     /// The spec.
     #[arg(long, default_value = "cluster.yaml")]

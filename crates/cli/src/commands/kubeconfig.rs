@@ -34,6 +34,10 @@ const STANDARD_OUTPUT: &str = "-";
 pub(super) fn run(arguments: &Arguments, wish: &Kubeconfig) -> Result<Done, Problem> {
     let desired = source::read(&wish.file, Reading::of(arguments, Output::Text))?.desired;
     wish.output.as_deref().map_or(Ok(()), in_a_folder)?;
+    if wish.merge && wish.output.is_none() && arguments.simulated.is_some() {
+        let problem = Problem::new(Done::Usage, "a pretend cluster does not go among the real ones of your kubeconfig");
+        return Err(problem.hint("`--merge --output FILE` names another file"));
+    }
     let cluster = desired.cluster.as_str();
     let way_in = Site::look(arguments, &wish.file, &desired, async |site| {
         let kept = site.engine.kubeconfig(&desired).await?;

@@ -45,7 +45,13 @@ impl Timer<'_> {
     }
 
     /// Prints the units, or puts them in place and says what starts them.
+    ///
+    /// Those of a pretend data centre are shown, and never put in place: nothing of this user is touched for one.
     pub(super) fn show(&self, arguments: &Arguments, install: bool) -> Result<Done, Problem> {
+        if install && arguments.simulated.is_some() {
+            let problem = Problem::new(Done::Usage, "a pretend data centre gets no timer on this computer");
+            return Err(problem.hint("without `--install` the units are shown"));
+        }
         let cannot =
             |error: std::io::Error| Problem::new(Done::Usage, "nobody knows where this is").because(error.to_string());
         let program = std::env::current_exe().map_err(cannot)?;

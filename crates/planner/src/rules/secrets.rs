@@ -1,5 +1,6 @@
 //! 07xx: references to secrets, and secrets where a reference belongs. No message here repeats a value.
 
+use bech32::{FromBase32 as _, Variant};
 use kubewright_model::codes::{self, Code};
 use kubewright_model::diagnostic::{Diagnostic, SpecPath};
 use kubewright_model::spec::SecretRef;
@@ -192,17 +193,29 @@ fn recipients(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
     ];
     for (path, list) in lists {
         for (index, recipient) in list.into_iter().flatten().enumerate() {
-            let public = recipient.starts_with("age1")
-                && recipient.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
-            if !public || recipient.len() < 62 {
+            if !is_public_key(recipient) {
                 let help = "write the public key as `age-keygen` prints it: `age1…`";
-                let message = "this is no age public key";
+                let message = match recipient.starts_with("age1") {
+                    true => "this is no age public key: a character is wrong, missing or too many",
+                    false => "this is no age public key",
+                };
                 let mut diagnostic = Diagnostic::new(codes::RECIPIENT_FORM, path.then(index), message).help(help);
                 diagnostic.secret = recipient.contains("SECRET");
                 found.push(diagnostic);
             }
         }
     }
+}
+
+/// Whether it is a native recipient of age: 32 bytes in Bech32, whose checksum finds what was mistyped. Before anything is built,
+/// and not at the first backup. <https://github.com/C2SP/C2SP/blob/main/age.md>
+fn is_public_key(recipient: &str) -> bool {
+    // Bech32 has a form in capitals, which age does not take.
+    let lower = !recipient.chars().any(|c| c.is_ascii_uppercase());
+    bech32::decode(recipient).is_ok_and(|(kind, words, form)| {
+        let key = Vec::<u8>::from_base32(&words);
+        lower && kind == "age" && form == Variant::Bech32 && key.is_ok_and(|key| key.len() == 32)
+    })
 }
 
 /// The names of ConfigMaps and Secrets and of what they hold.

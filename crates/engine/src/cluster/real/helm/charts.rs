@@ -15,6 +15,7 @@ use serde_json::Value;
 
 use super::Helm;
 use super::program::Said;
+use crate::foreign::no_yaml;
 use crate::lockfile::Locked;
 
 /// A chart by where it comes from: its name, its repository, its version.
@@ -122,7 +123,7 @@ impl Helm {
         let chart = self.chart(release).await?;
         let words = ["show", "chart", chart.place.as_str()].map(String::from);
         let said = self.program.run(None, &words, None).await.map_err(Fault::Said)?;
-        let about: Value = serde_saphyr::from_str(&said).map_err(|error| error.to_string())?;
+        let about: Value = serde_saphyr::from_str(&said).map_err(|error| no_yaml(&error))?;
         let version = about.get("version").and_then(Value::as_str).unwrap_or_default();
         let version: Version = version.parse().map_err(|error| format!("its version `{version}`: {error}"))?;
         self.pulled.put(&DesiredRelease { version: Some(version.clone()), ..release.clone() }, &chart.digest);

@@ -13,6 +13,7 @@ use super::super::objects::fill;
 use super::super::reach::Session;
 use super::Helm;
 use super::program::Said;
+use crate::foreign::no_yaml;
 
 /// What stands in the place of a secret, and of another one that takes its place.
 const SECRET: &str = "[secret]";
@@ -64,7 +65,7 @@ fn arguments(release: &DesiredRelease, chart: &str) -> Vec<String> {
 
 pub(super) fn objects(text: &str) -> Result<Vec<Value>, String> {
     let documents: Vec<Value> =
-        serde_saphyr::from_multiple(text).map_err(|error| format!("a rendered object is no YAML: {error}"))?;
+        serde_saphyr::from_multiple(text).map_err(|error| format!("what the chart renders to: {}", no_yaml(&error)))?;
     let lists = documents.into_iter().filter(|document| !document.is_null());
     // A List is what it lists.
     let objects = lists.flat_map(|document| match document.get("items").and_then(Value::as_array) {
