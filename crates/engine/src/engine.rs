@@ -495,6 +495,7 @@ pub fn chosen(desired: &Desired, plan: &Plan, only: &[String]) -> Result<(), Eng
 ///
 /// [`EngineError::Bug`] when the plan breaks a promise.
 pub fn plan_from(desired: &Desired, observed: &Observed, ask: &Ask, only: &[String]) -> Result<Plan, EngineError> {
+    let desired = &*kubewright_planner::numbers::numbered(desired, &observed.providers);
     let plan = kubewright_planner::plan::plan(desired, observed, ask);
     let broken = kubewright_planner::check::check(&plan, desired, observed);
     if !broken.is_empty() {

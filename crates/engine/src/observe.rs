@@ -10,6 +10,7 @@ use kubewright_model::ids::{NodeName, ProviderName};
 use kubewright_model::observed::{ClusterSeen, HostSeen, Inventory, MemberSeen, Observed, Power, Seen, Why};
 use kubewright_model::spec::kubernetes::Datastore;
 use kubewright_planner::diff::hypervisors::hypervisors;
+use kubewright_planner::numbers::numbered;
 
 use crate::cluster::KUBECONFIG;
 use crate::holes;
@@ -24,6 +25,7 @@ const TOGETHER: usize = 256;
 /// Looks at providers, then at the hosts of machines that run, then at the cluster.
 pub(crate) async fn observe(world: &World, store: &dyn Store, desired: &Desired) -> Observed {
     let providers = inventories(world, desired).await;
+    let desired = &*numbered(desired, &providers);
     let hosts = hosts(world, desired, &providers).await;
     let filled = holes::filled(desired, world.secrets(store));
     let foundation = Some(match store.foundation(&desired.cluster) {

@@ -37,7 +37,7 @@ use crate::version::Version;
 
 pub use machines::{
     Body, Card, DesiredBackupJob, DesiredMachine, EXISTING, HETZNER, HETZNER_TOKEN, HetznerProject, LxcBody, PROXMOX,
-    ProxmoxCluster, ProxmoxIdentity, ProxmoxTrust, ServerBody, VmBody, VmImage, VmSource, VmTemplate,
+    ProxmoxCluster, ProxmoxIdentity, ProxmoxTrust, Reserve, ServerBody, VmBody, VmImage, VmSource, VmTemplate,
     certificate_secrets, primary_ip, proxmox_password, proxmox_token,
 };
 

@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::desired::Desired;
+use crate::desired::{Desired, DesiredMachine};
 use crate::ids::{NodeName, PlaceName, ProviderName, Vmid};
 use crate::observed::{Inventory, MachineSeen, Seen, Why};
 
@@ -53,9 +53,12 @@ impl Inventory {
         self.unread.iter().find(is).or_else(|| self.unread.iter().find(|it| it.name.is_none()))
     }
 
-    /// Names what cannot be read and has lost its name by the numbers of the spec, also in the backup job.
+    /// Names what cannot be read and has lost its name by the numbers of the spec, also in the backup job. A number out of a reserve
+    /// names nobody: which one a machine has got depends on what there was when it was made.
     pub fn name_unread(&mut self, provider: &ProviderName, desired: &Desired) {
-        let machines = desired.machines.iter().map(|machine| (machine, machine.vmid));
+        let reserve = desired.proxmox.get(provider).and_then(|cluster| cluster.reserve.as_ref());
+        let fixed = |machine: &&DesiredMachine| !reserve.is_some_and(|reserve| reserve.takers.contains(&machine.name));
+        let machines = desired.machines.iter().filter(fixed).map(|machine| (machine, machine.vmid));
         let templates = desired.templates.iter();
         let templates = templates.flat_map(|it| it.vmids.map(|vmid| (&it.machine, Some(vmid))));
         for (machine, vmid) in machines.chain(templates).filter(|(machine, _)| machine.provider == *provider) {

@@ -25,6 +25,7 @@ pub mod hours;
 pub mod import;
 mod keepalived;
 pub mod lower;
+pub mod numbers;
 pub mod only;
 pub mod outdated;
 pub mod plan;

@@ -60,8 +60,8 @@ pub(crate) fn meaning(file: &ClusterFile) -> Desired {
     let (members, leaving) = members::members(&context);
     let proxies = load_balancers::proxies(&context, &mut secrets);
     let templates = templates::templates(&context, &mut secrets);
-    let machines = machines::machines(&context, &templates::names(&templates));
-    let proxmox = machines::proxmox(file, &machines);
+    let (machines, reserves) = machines::machines(&context, &templates::names(&templates));
+    let proxmox = machines::proxmox(file, &machines, reserves);
     let hosts = hosts::hosts(&context, &machines, &proxmox, &proxies, &mut secrets);
     let hetzner = cloud::project(file, &machines, &hosts);
     let resources = cloud::resources(&context, &machines, hetzner.as_ref());

@@ -188,7 +188,7 @@ pub(crate) fn with_version(desired: &Desired, version: &Version) -> Option<Desir
     if let Some(gap) = &desired.airgap {
         crate::airgap::seal(&mut meaning, gap);
     }
-    Some(meaning)
+    Some(crate::numbers::like(meaning, desired))
 }
 
 #[cfg(test)]

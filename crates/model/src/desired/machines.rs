@@ -1,6 +1,6 @@
 //! Machines and who makes them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::Way;
 use crate::digest::Digest;
 use crate::ids::{HoleName, NodeName, PlaceName, PoolName, ProviderName, Vmid};
+use crate::net::NumberRange;
 use crate::setting::{Setting, Settings};
 use crate::spec::pools::{HighAvailability, Mount, Startup, TemplateDownload};
 use crate::units::{Balloon, Size};
@@ -422,6 +423,22 @@ pub struct ProxmoxCluster {
     /// Where the hosts of its nodes are reached, as far as not by their names.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub doors: BTreeMap<PlaceName, String>,
+    /// The numbers for machines whose pool has none for them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reserve: Option<Reserve>,
+}
+
+/// Numbers that machines get whose pool has none for them. `lower` deals them out in the order of nodes; a machine that is there
+/// keeps the one that it has.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reserve {
+    /// They.
+    pub range: NumberRange,
+    /// Those of them that pools and templates have.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub except: BTreeSet<Vmid>,
+    /// The machines that get one of the others.
+    pub takers: BTreeSet<NodeName>,
 }
 
 impl ProxmoxCluster {

@@ -97,7 +97,8 @@ pub struct Proxmox {
     #[serde(default = "default_bridge")]
     #[schemars(with = "forms::Bridge")]
     pub bridge: String,
-    /// The VMIDs to choose from, for machines without one of their own.
+    /// The VMIDs to choose from, for machines without one of their own. A machine that is there keeps the one that it has; a new one
+    /// gets the next that nobody has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vmids: Option<NumberRange>,
     /// Root's way into the Proxmox hosts by SSH, for what the API does not accept: raw `lxc.*` lines.

@@ -5,7 +5,7 @@
 
 use kubewright_model::desired::{Body, Desired, DesiredHost, DesiredMachine, Way};
 use kubewright_model::host::HostResource;
-use kubewright_model::ids::{NodeName, PlaceName};
+use kubewright_model::ids::{NodeName, PlaceName, Vmid};
 
 /// Hypervisors that need a word from us, each with the lines of its containers. `place` tells where a machine is; what is
 /// nowhere yet will be made where the spec puts it.
@@ -52,9 +52,14 @@ pub fn hypervisors<'a>(
 /// The file of a container's configuration on the hypervisor where it is.
 pub(crate) fn lines_file(machine: &DesiredMachine) -> Option<String> {
     match &*machine.body {
-        Body::Lxc(_) => Some(format!("/etc/pve/lxc/{}.conf", machine.vmid?)),
+        Body::Lxc(_) => Some(container_file(machine.vmid?)),
         Body::Vm(_) | Body::Server(_) | Body::Existing | Body::Local => None,
     }
+}
+
+/// The file of a container on its hypervisor. <https://pve.proxmox.com/pve-docs/pct.conf.5.html>
+pub(crate) fn container_file(vmid: Vmid) -> String {
+    format!("/etc/pve/lxc/{vmid}.conf")
 }
 
 fn take(resources: &mut Vec<HostResource>, path: &str) -> Option<HostResource> {

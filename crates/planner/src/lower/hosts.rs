@@ -21,6 +21,7 @@ use kubewright_model::text::Text;
 
 use super::{Context, SecretNames, cloud, load_balancers};
 use crate::context::nodes::NodePlan;
+use crate::diff::hypervisors::container_file;
 use crate::{addons, distributions, haproxy, keepalived};
 
 /// Hosts of nodes, then the hypervisors that need a word from us.
@@ -367,7 +368,7 @@ fn hypervisors(
         }
         let lines = container_lines(lxc);
         if !lines.is_empty() {
-            files.push(HostResource::Lines { path: format!("/etc/pve/lxc/{vmid}.conf"), lines });
+            files.push(HostResource::Lines { path: container_file(vmid), lines });
         }
     }
     let hosts = wishes.into_iter().map(|(place, (way, modules, files))| DesiredHost {

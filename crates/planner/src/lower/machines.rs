@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use kubewright_model::desired::{
-    Body, Card, DesiredMachine, EXISTING, LxcBody, PROXMOX, ProxmoxCluster, ProxmoxIdentity, ProxmoxTrust, ServerBody,
-    VmBody, VmSource, VmTemplate,
+    Body, Card, DesiredMachine, EXISTING, LxcBody, PROXMOX, ProxmoxCluster, ProxmoxIdentity, ProxmoxTrust, Reserve,
+    ServerBody, VmBody, VmSource, VmTemplate,
 };
 use kubewright_model::ids::{HoleName, PlaceName, PoolName, ProviderName, Vmid};
+use kubewright_model::net::NumberRange;
 use kubewright_model::spec::pools::{CloudInit, DiskBus, DiskFormat, HetznerMachines, Lxc, ProxmoxMachines, Vm};
 use kubewright_model::spec::providers::{Hetzner, Proxmox};
 use kubewright_model::spec::{ClusterFile, Pool};
@@ -17,9 +18,9 @@ use super::templates::Built;
 use crate::context::nodes::{MAX_NODES, NodePlan};
 use crate::context::{Context, console_password};
 
-/// Every node as a machine.
-pub(super) fn machines(context: &Context<'_>, built: &Built<'_>) -> Vec<DesiredMachine> {
-    let mut free = FreeVmids::new(context);
+/// Every node as a machine, and the numbers that those get whose pool has none for them.
+pub(super) fn machines(context: &Context<'_>, built: &Built<'_>) -> (Vec<DesiredMachine>, Reserves) {
+    let mut reserves = reserves(context);
     let mut shared: Option<(&PoolName, Arc<Body>)> = None;
     let machines = context.nodes.iter().map(|node| {
         let body = match &shared {
@@ -28,7 +29,9 @@ pub(super) fn machines(context: &Context<'_>, built: &Built<'_>) -> Vec<DesiredM
         };
         shared = Some((node.pool_name, body.clone()));
         let proxmox = node.pool.proxmox.as_ref();
-        let vmid = proxmox.and_then(|machines| vmid(machines, node.index).or_else(|| free.next(&provider(node.pool))));
+        let vmid = proxmox.and_then(|machines| {
+            vmid(machines, node.index).or_else(|| reserves.get_mut(&provider(node.pool))?.next(node))
+        });
         DesiredMachine {
             name: node.name.clone(),
             pool: node.pool_name.clone(),
@@ -47,7 +50,7 @@ pub(super) fn machines(context: &Context<'_>, built: &Built<'_>) -> Vec<DesiredM
             description: proxmox.and_then(|machines| described(context.file, machines)),
         }
     });
-    machines.collect()
+    (machines.collect(), reserves)
 }
 
 pub(super) fn provider(pool: &Pool) -> ProviderName {
@@ -105,10 +108,15 @@ fn vmid(machines: &ProxmoxMachines, index: usize) -> Option<Vmid> {
 }
 
 /// The Proxmox clusters of the spec.
-pub(super) fn proxmox(file: &ClusterFile, machines: &[DesiredMachine]) -> BTreeMap<ProviderName, ProxmoxCluster> {
+pub(super) fn proxmox(
+    file: &ClusterFile,
+    machines: &[DesiredMachine],
+    mut reserves: Reserves,
+) -> BTreeMap<ProviderName, ProxmoxCluster> {
     let clusters = file.spec.providers.proxmox_clusters().map(|(name, proxmox)| {
         let places = machines.iter().filter(|machine| machine.provider == name).map(|machine| &machine.place);
-        let cluster = proxmox_cluster(proxmox, &places.collect());
+        let reserve = reserves.remove(&name).map(|dealing| dealing.reserve);
+        let cluster = ProxmoxCluster { reserve, ..proxmox_cluster(proxmox, &places.collect()) };
         (name, cluster)
     });
     clusters.collect()
@@ -157,36 +165,50 @@ fn proxmox_cluster(proxmox: &Proxmox, places: &BTreeSet<&PlaceName>) -> ProxmoxC
         (token, _) => ProxmoxIdentity::Token(token.clone().unwrap_or_default()),
     };
     let endpoints = [&proxmox.endpoint].into_iter().chain(others().map(|other| &other.endpoint)).cloned().collect();
-    ProxmoxCluster { endpoints, identity, trust, pool: proxmox.pool.clone(), doors: doors(proxmox, places) }
+    ProxmoxCluster {
+        endpoints,
+        identity,
+        trust,
+        pool: proxmox.pool.clone(),
+        doors: doors(proxmox, places),
+        reserve: None,
+    }
 }
 
-/// VMIDs of each cluster's reserved range that no pool names.
-struct FreeVmids(BTreeMap<ProviderName, (std::ops::RangeInclusive<u32>, BTreeSet<u32>)>);
+/// The reserve of each cluster that has one.
+pub(super) type Reserves = BTreeMap<ProviderName, Dealing>;
 
-impl FreeVmids {
-    fn new(context: &Context<'_>) -> Self {
-        let spec = &context.file.spec;
-        let taken = |cluster: &ProviderName| {
-            let pools = spec.pools.values().filter(|pool| provider(pool) == *cluster);
-            // A template may lie in the range, or come to, and is nobody's machine.
-            let vmids = pools.filter_map(|pool| pool.proxmox.as_ref()).flat_map(|machines| {
-                let built = machines.vm.iter().filter_map(|vm| vm.built_as()).flatten();
-                let templates = machines.vm.iter().map(|vm| vm.template).chain(built);
-                machines.vmids.iter().flat_map(|range| range.iter()).take(MAX_NODES).chain(templates)
-            });
-            vmids.collect()
-        };
-        let reserved = spec.providers.proxmox_clusters().filter_map(|(name, proxmox)| {
-            let (range, taken) = (proxmox.vmids?.iter(), taken(&name));
-            Some((name, (range, taken)))
+/// A reserve whose numbers are dealt out.
+pub(super) struct Dealing {
+    reserve: Reserve,
+    left: std::ops::RangeInclusive<u32>,
+}
+
+impl Dealing {
+    fn next(&mut self, node: &NodePlan<'_>) -> Option<Vmid> {
+        self.reserve.takers.insert(node.name.clone());
+        self.left.by_ref().map(Vmid).find(|vmid| !self.reserve.except.contains(vmid))
+    }
+}
+
+fn reserves(context: &Context<'_>) -> Reserves {
+    let spec = &context.file.spec;
+    let except = |cluster: &ProviderName, range: NumberRange| {
+        let pools = spec.pools.values().filter(|pool| provider(pool) == *cluster);
+        // A template may lie in the range, or come to, and is nobody's machine.
+        let vmids = pools.filter_map(|pool| pool.proxmox.as_ref()).flat_map(|machines| {
+            let built = machines.vm.iter().filter_map(|vm| vm.built_as()).flatten();
+            let templates = machines.vm.iter().map(|vm| vm.template).chain(built);
+            machines.vmids.iter().flat_map(|range| range.iter()).take(MAX_NODES).chain(templates)
         });
-        Self(reserved.collect())
-    }
-
-    fn next(&mut self, cluster: &ProviderName) -> Option<Vmid> {
-        let (range, taken) = self.0.get_mut(cluster)?;
-        range.find(|vmid| !taken.contains(vmid)).map(Vmid)
-    }
+        vmids.filter(|vmid| range.iter().contains(vmid)).map(Vmid).collect()
+    };
+    let reserved = spec.providers.proxmox_clusters().filter_map(|(name, proxmox)| {
+        let range = proxmox.vmids?;
+        let reserve = Reserve { range, except: except(&name, range), takers: BTreeSet::new() };
+        Some((name, Dealing { reserve, left: range.iter() }))
+    });
+    reserved.collect()
 }
 
 fn body(file: &ClusterFile, node: &NodePlan<'_>, built: &Built<'_>) -> Body {

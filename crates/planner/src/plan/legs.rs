@@ -3,8 +3,9 @@
 //! A leg is what an ordinary plan would do if the spec named that version, as far as it upgrades nodes; it is planned for the
 //! world that the leg before leaves behind. All else waits for the last version.
 //!
-//! Nodes that are lost, off or new come with the first leg and its version: nobody knows a host that is not there well enough to
-//! plan what lies behind it, and a server that stayed away would skip versions. The legs after it are planned by the next run.
+//! Servers that leave do so with the first leg. Nodes that are lost, off or new come with it and its version: nobody knows a
+//! host that is not there well enough to plan what lies behind it, and a server that stayed away would skip versions. The legs
+//! after it are planned by the next run.
 //!
 //! Servers of kubeadm join with the version that the others run, in a leg of its own before any upgrade: kubeadm lets nobody
 //! in with a newer one than the cluster's `ClusterConfiguration` names, and that is the version of the static pods that it
@@ -23,6 +24,7 @@ use kubewright_model::recipe::{Effect, Recipe, RecipeStep};
 use kubewright_model::spec::Distribution;
 use kubewright_model::version::Version;
 
+use crate::diff::machine::inventories;
 use crate::upgrades::{charts, way, with_version};
 
 /// What the spec means with each version on the way to its own; none where that is one step away, or where no way is known.
@@ -62,7 +64,7 @@ pub(super) fn plan(desired: &Desired, observed: &Observed, ask: &Ask, legs: &[De
     let (mut steps, mut notes) = (Vec::new(), vec![goes_through(legs)]);
     for (at, leg) in legs.iter().enumerate() {
         let plan = super::at_once(leg, &seen, ask);
-        let back = come_back(&plan.steps);
+        let back = come_back(&plan.steps, &seen);
         if at == 0 && !back.is_empty() {
             return first_alone(plan, desired, leg, &back);
         }
@@ -83,11 +85,24 @@ pub(super) fn plan(desired: &Desired, observed: &Observed, ask: &Ask, legs: &[De
     Plan { rendered: last.rendered, ..Plan::new(desired.cluster.clone(), Ask::Apply, steps, notes) }
 }
 
-/// Nodes that a leg has to make or to bring back: until they are there, nobody can tell what the next leg finds.
-fn come_back(steps: &[Step]) -> BTreeSet<NodeName> {
+/// Nodes that a leg has to make or to bring back: until they are there, nobody can tell what the next leg finds. And servers that
+/// leave: one that stayed to the end would serve the oldest version to kubelets that are newer by then.
+fn come_back(steps: &[Step], observed: &Observed) -> BTreeSet<NodeName> {
+    let cluster = observed.cluster.as_ref().and_then(Seen::present);
+    let node = |name: &NodeName| cluster.and_then(|cluster| cluster.nodes.get(name));
+    // Of one that is out of the books already, nobody can tell any more: its etcd may run, and come back.
+    let may_serve = |name: &NodeName| node(name).is_none_or(|node| node.server);
+    let is_machine =
+        |name: &NodeName| inventories(observed).any(|(_, inventory)| inventory.machines.contains_key(name));
     let brings = |step: &&Step| match &step.action {
         Action::CreateMachine(_) | Action::StartMachine { .. } => true,
-        Action::RunRecipe { recipe, .. } => matches!(recipe.effect, Effect::JoinServer | Effect::JoinAgent),
+        Action::ForgetMember(name) => may_serve(name),
+        Action::DeleteMachine { name, .. } => is_machine(name) && may_serve(name),
+        Action::RunRecipe { host, recipe, .. } => match recipe.effect {
+            Effect::JoinServer | Effect::JoinAgent => true,
+            Effect::Leave => may_serve(host),
+            _ => false,
+        },
         _ => false,
     };
     steps.iter().filter(brings).filter_map(|step| step.subject.node()).cloned().collect()
@@ -141,8 +156,8 @@ pub(crate) fn apart<'a>(
         let (of_leg, others) = rest.split_at(rest.iter().position(is_next).unwrap_or(rest.len()));
         let part = alone(plan, of_leg);
         let next = Cow::Owned(after(&seen, &part.steps));
-        // Where somebody is brought back first, that is the whole plan.
-        let is_all = found.is_empty() && !come_back(&part.steps).is_empty();
+        // Where somebody is brought back or leaves first, that is the whole plan.
+        let is_all = found.is_empty() && !come_back(&part.steps, &seen).is_empty();
         found.push((Cow::Owned(part), Cow::Owned(leg), std::mem::replace(&mut seen, next)));
         rest = others;
         if is_all {
