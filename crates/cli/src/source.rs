@@ -7,6 +7,7 @@ use std::fs::File;
 use std::io::{ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
 
+use kubewright_engine::site::ENVIRONMENTS;
 use kubewright_engine::{Engine, Loadout, cleartext, keyfiles};
 use kubewright_model::diagnostic::{Diagnostic, Place, Severity, nearest};
 use kubewright_model::source::{Environment, MAX_BYTES};
@@ -22,8 +23,8 @@ use crate::mask::masked;
 use crate::problem::{Done, Problem, listed};
 use crate::screen::{self, BAD, CARE, counted, paint, remark, say};
 
-/// The word for standard input in the place of a file.
-pub(crate) const STANDARD_INPUT: &str = "-";
+pub(crate) use kubewright_engine::site::STANDARD_INPUT;
+
 /// Lines of a spec that are shown at most; the rest is counted.
 const SHOWN: usize = 50;
 /// Characters of a line that are shown at most, and of a message: a file may be one line.
@@ -107,9 +108,6 @@ pub(crate) fn read(path: &Path, reading: Reading) -> Result<Loadout, Problem> {
     }
 }
 
-/// The folder beside a spec that holds what its environments say.
-const ENVIRONMENTS: &str = "environments";
-
 /// What a spec says, and its environment on top of it.
 pub(crate) struct Texts<'a> {
     /// The spec's file.
@@ -173,15 +171,6 @@ impl<'a> Texts<'a> {
         let on_top = on_top.map(|(path, text)| (path.as_path(), text.as_str()));
         let texts: Vec<(&Path, &str)> = std::iter::once((self.path, self.spec.as_str())).chain(on_top).collect();
         show_all(&texts, found);
-    }
-}
-
-/// Where the lock file of a spec is: each environment has its own.
-pub(crate) fn lock_file(spec: &Path, environment: Option<&str>) -> PathBuf {
-    let beside = spec.parent().unwrap_or(Path::new("")).join(ENVIRONMENTS);
-    match environment.map(|name| beside.join(format!("{name}.yaml"))).filter(|file| file.is_file()) {
-        Some(file) => file.with_extension("lock"),
-        None => spec.with_extension("lock"),
     }
 }
 

@@ -33,6 +33,7 @@ pub mod rehearse;
 mod retry;
 mod scrub;
 pub mod sim;
+pub mod site;
 pub mod sops;
 pub mod store;
 mod values;

@@ -26,8 +26,8 @@ use crate::arguments::Output;
 use crate::arguments::backup::{Backup, From, Make, Prune, Wish};
 use crate::problem::{Done, Problem};
 use crate::screen::{BAD, CARE, counted, paint, remark, say};
-use crate::source::{self, Reading, lock_file};
-use crate::world::Site;
+use crate::source::{self, Reading};
+use crate::world::{Site, place as place_of};
 
 /// Where bundles of a pretend world are, in the folder that it is kept in: nothing real is touched.
 const PRETEND: &str = "backups";
@@ -89,7 +89,7 @@ fn files(arguments: &Arguments, spec: &Path) -> Vec<String> {
     let environments = std::fs::read_dir(folder.join("environments")).into_iter().flatten();
     let environments = environments.filter_map(|entry| Some(entry.ok()?.path()));
     let ends = |path: &PathBuf| path.extension().is_some_and(|ending| ending == "yaml" || ending == "lock");
-    let lock = lock_file(spec, arguments.environment.as_deref());
+    let lock = place_of(arguments, spec).lock_file();
     let all = environments.filter(ends).chain([spec.to_path_buf(), spec.with_extension("lock"), lock]);
     let all = all.filter(|path| path.is_file());
     all.filter_map(|path| Some(path.strip_prefix(folder).ok()?.display().to_string())).collect()

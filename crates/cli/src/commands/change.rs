@@ -341,7 +341,7 @@ fn carry_out(arguments: &Arguments, wish: Wish<'_>) -> Result<Done, Problem> {
 
 /// What the cluster itself has made at its cloud is asked for by itself: people may want what is in its volumes. Where nobody
 /// can be asked it stays, and the plan says so.
-async fn leftovers(site: &Site, wish: &Wish<'_>) -> Result<Desired, Problem> {
+async fn leftovers(site: &Site<'_>, wish: &Wish<'_>) -> Result<Desired, Problem> {
     let desired = wish.desired.clone();
     if wish.ask != Ask::Destroy || desired.take_strays || wish.yes || !std::io::stdin().is_terminal() {
         return Ok(desired);
@@ -452,7 +452,7 @@ fn agrees(answer: &str, word: &str) -> bool {
 }
 
 /// Runs, draws the run, and listens to Ctrl-C.
-async fn watch(site: &Site, begun: Option<Begun>, request: &Request<'_>, output: Output) -> Result<RunReport, Problem> {
+async fn watch(site: &Site<'_>, begun: Option<Begun>, request: &Request<'_>, output: Output) -> Result<RunReport, Problem> {
     let stop = Stop::default();
     let plan = begun.as_ref().map(Begun::plan).or(request.approved);
     let progress = RefCell::new((output == Output::Text).then(|| Progress::of(plan)));

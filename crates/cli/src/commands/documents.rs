@@ -59,7 +59,7 @@ pub(super) fn cluster(arguments: &Arguments, docs: &Docs) -> Result<Done, Proble
 }
 
 /// The journals of a cluster's runs, oldest first. One that cannot be read hides no other.
-pub(super) fn journals(site: &Site, cluster: &ClusterName) -> Result<Vec<Vec<Record>>, Problem> {
+pub(super) fn journals(site: &Site<'_>, cluster: &ClusterName) -> Result<Vec<Vec<Record>>, Problem> {
     let runs = site.engine.history(cluster)?;
     Ok(runs.iter().filter_map(|run| site.engine.records(cluster, run).ok()).collect())
 }

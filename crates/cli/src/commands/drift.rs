@@ -60,7 +60,7 @@ fn show(arguments: &Arguments, wish: &Look, plan: &Plan) -> Result<(), Problem> 
 }
 
 /// Tells what is due, and remembers who has heard it; returns whether everybody has.
-async fn notify(site: &Site, desired: &Desired, plan: &Plan, memory: &Path) -> Result<bool, Problem> {
+async fn notify(site: &Site<'_>, desired: &Desired, plan: &Plan, memory: &Path) -> Result<bool, Problem> {
     let before: Option<Told> = std::fs::read_to_string(memory).ok().and_then(|text| serde_json::from_str(&text).ok());
     let (Some(drift), Some(notice)) = (&desired.drift, Notice::due(plan, before.as_ref(), now())) else {
         return Ok(true);

@@ -34,7 +34,7 @@ pub(super) fn open(desired: &Desired, plan: &Plan, wish: Hours) -> Result<(), Pr
 
 /// The same, and waits where that is wished. Nothing is locked meanwhile: what is carried out then is planned then. A
 /// pretend data centre has no hours of its own, so nobody waits there.
-pub(super) async fn kept(site: &Site, desired: &Desired, plan: &Plan, wish: Hours) -> Result<(), Problem> {
+pub(super) async fn kept(site: &Site<'_>, desired: &Desired, plan: &Plan, wish: Hours) -> Result<(), Problem> {
     open(desired, plan, wish)?;
     if let Some((opens, _)) = closed(desired, plan, wish, now()) {
         remark!("{} waiting until the maintenance window opens at {opens}", paint(CARE, "→"));

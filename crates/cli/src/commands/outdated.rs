@@ -35,7 +35,7 @@ pub(super) fn run(arguments: &Arguments, asked: &fleet::Outdated) -> Result<Done
 }
 
 /// Has hosts fetch new lists of packages, and tells of those that could not.
-pub(super) async fn refreshed(site: &Site, desired: &Desired, names: &[kubewright_model::ids::NodeName]) {
+pub(super) async fn refreshed(site: &Site<'_>, desired: &Desired, names: &[kubewright_model::ids::NodeName]) {
     remark!("{}", paint(DIM, format!("fetching new lists of packages on {}", counted(names.len(), "host"))));
     for (host, why) in site.engine.refresh(desired, names).await {
         remark!("{} {host} goes by the lists that it has: {why}", paint(CARE, "!"));

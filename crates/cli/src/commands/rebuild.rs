@@ -49,7 +49,7 @@ fn judged(played: &Played) -> Done {
 
 /// Shows what the checks of a rebuild or a restore came to, and the phases of a rebuild beside those of the last ones.
 pub(super) fn told(
-    site: &Site,
+    site: &Site<'_>,
     cluster: &ClusterName,
     report: &RunReport,
     (ask, output): (&Ask, Output),
@@ -68,7 +68,7 @@ pub(super) fn told(
 }
 
 /// The rebuilds of a cluster, oldest first.
-pub(super) fn of(site: &Site, cluster: &ClusterName) -> Result<Vec<Rebuilt>, Problem> {
+pub(super) fn of(site: &Site<'_>, cluster: &ClusterName) -> Result<Vec<Rebuilt>, Problem> {
     Ok(rebuilds(super::documents::journals(site, cluster)?.iter().map(Vec::as_slice)))
 }
 

@@ -117,7 +117,7 @@ impl Drop for Copy {
 
 /// Takes back what a restore needs of a bundle.
 pub(super) fn unpacked(
-    site: &Site,
+    site: &Site<'_>,
     kept: &Path,
     desired: Desired,
     bundle: &File,

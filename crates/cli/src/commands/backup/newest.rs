@@ -25,7 +25,7 @@ pub(in crate::commands) struct Newest {
 }
 
 /// Looks for it, where the spec says that bundles have a place.
-pub(in crate::commands) async fn newest(arguments: &Arguments, loadout: &Loadout, site: &Site) -> Option<Newest> {
+pub(in crate::commands) async fn newest(arguments: &Arguments, loadout: &Loadout, site: &Site<'_>) -> Option<Newest> {
     let backup = loadout.file.spec.backup.as_ref().filter(|backup| backup.to.is_some())?;
     let folder = place(arguments, Path::new(""), None).ok()?;
     let shelf = backup::shelf_of(loadout, folder.as_deref()).ok()?;

@@ -115,7 +115,7 @@ fn goes_back(named: Option<Named>, cluster: Option<String>) -> GoesBack {
 }
 
 /// Takes back what a restore needs of the bundle that was named.
-pub(super) fn unpacked(arguments: &Arguments, site: &Site, wish: &mut Wish<'_>) -> Result<Option<Copy>, Problem> {
+pub(super) fn unpacked(arguments: &Arguments, site: &Site<'_>, wish: &mut Wish<'_>) -> Result<Option<Copy>, Problem> {
     let Some(bundle) = &wish.goes_back.bundle else { return Ok(None) };
     let kept = Site::kept(arguments, wish.file);
     let elsewhere = wish.goes_back.elsewhere;
