@@ -9,6 +9,7 @@ pub(crate) mod fleet;
 pub(crate) mod restore;
 pub(crate) mod rotate;
 pub(crate) mod secrets;
+pub(crate) mod serve;
 
 use std::path::PathBuf;
 
@@ -174,6 +175,15 @@ Ends with 7 when a check of the spec does not hold afterwards.")]
   kubewright drift-timer
   kubewright drift-timer --install")]
     DriftTimer(DriftTimer),
+    /// Show clusters in a browser: what is there, plans, runs as they move, their history.
+    ///
+    /// On loopback, behind a token. It looks at each cluster again and again, and carries out a plan that an operator approves.
+    #[command(after_help = "Examples:
+  kubewright serve
+  kubewright serve clusters/*.yaml --look-every 10m
+  kubewright serve --simulated /tmp/dc --pace 30       # a pretend data centre, to try it out
+  kubewright serve --listen 0.0.0.0:8420 --host kw.example.org --tls-certificate kw.pem --tls-key kw.key")]
+    Serve(serve::Serve),
     /// Prove that the cluster works: run every check of the spec.
     #[command(after_help = "Examples:
   kubewright verify

@@ -20,6 +20,7 @@ mod rebuild;
 mod rehearse;
 mod restore;
 mod secrets;
+mod serve;
 mod shell;
 mod take;
 mod talosconfig;
@@ -70,6 +71,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Done, Problem> {
         Command::Status(look) if look.drift => drift::look(arguments, look),
         Command::Status(look) => look::status(arguments, look),
         Command::DriftTimer(timer) => drift::timer(arguments, timer),
+        Command::Serve(wish) => serve::run(arguments, wish),
         Command::Doctor(doctor) => doctor::run(arguments, doctor),
         Command::SupportBundle(bundle) => doctor::bundle(arguments, bundle),
         Command::Verify(verify) => verify::verify(arguments, verify),

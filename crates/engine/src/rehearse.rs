@@ -30,7 +30,7 @@ use crate::sim::{Breach, DataCentre, Fault, FaultKind, MemoryStore, Struck};
 use crate::store::Holder;
 use crate::verify::CheckResult;
 
-pub use path::Link;
+pub use path::{Link, chain};
 pub use private::Private;
 pub use rebuild::{Played, rebuild};
 pub use restore::restore;

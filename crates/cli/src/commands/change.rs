@@ -490,7 +490,7 @@ async fn watch(site: &Site<'_>, begun: Option<Begun>, request: &Request<'_>, out
 }
 
 /// Waits for Ctrl-C, or for the signal that asks a program to end.
-async fn asked_to_stop() {
+pub(super) async fn asked_to_stop() {
     let Ok(mut ends) = signal(SignalKind::terminate()) else { return std::future::pending().await };
     tokio::select! {
         heard = tokio::signal::ctrl_c() => {

@@ -26,17 +26,26 @@ pub(super) fn critical(plan: &Plan, records: &[Record]) -> Vec<Link> {
     let spans = durations(records);
     let steps: BTreeMap<&StepId, &Step> = plan.steps.iter().map(|step| (&step.id, step)).collect();
     let waits = waits(records);
+    let links = chain(&spans, |id| Some(steps.get(id)?.needs.as_slice())).into_iter().filter_map(|id| {
+        let (step, (began, ended)) = (steps.get(&id)?, spans.get(&id)?);
+        let waited = waits.get(&id).map_or(0, |(_, since)| began.saturating_sub(*since));
+        Some(Link { title: step.title(), took: ended.saturating_sub(*began), waited })
+    });
+    links.collect()
+}
+
+/// The steps that a run would have to be faster at to be faster itself: from the one that ended last back to the one that held each
+/// up the longest, in the order in which they ran. `spans` are when each began and ended, `needs` what each needs.
+pub fn chain<'n>(
+    spans: &BTreeMap<StepId, (u64, u64)>,
+    needs: impl Fn(&StepId) -> Option<&'n [StepId]>,
+) -> Vec<StepId> {
+    let end = |id: &StepId| spans.get(id).map(|span| span.1);
     let mut chain = Vec::new();
     let mut at = spans.iter().max_by_key(|(_, span)| span.1).map(|(step, _)| step);
-    while let Some(step) = at.and_then(|id| steps.get(id)) {
-        let Some((began, ended)) = spans.get(&step.id) else { break };
-        let waited = waits.get(&step.id).map_or(0, |(_, since)| began.saturating_sub(*since));
-        chain.push(Link { title: step.title(), took: ended.saturating_sub(*began), waited });
-        at = step
-            .needs
-            .iter()
-            .filter(|need| spans.contains_key(*need))
-            .max_by_key(|need| spans.get(*need).map(|it| it.1));
+    while let Some((id, before)) = at.and_then(|id| Some((id, needs(id)?))) {
+        chain.push(id.clone());
+        at = before.iter().filter(|need| spans.contains_key(*need)).max_by_key(|need| end(need));
     }
     chain.reverse();
     chain

@@ -4,7 +4,7 @@
 //! the operating system's, so it ends with the process that held it; the file beside it says who that is.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
@@ -32,6 +32,17 @@ impl FolderStore {
     /// Where a run's journal is.
     pub fn journal_path(&self, cluster: &ClusterName, run: &RunId) -> PathBuf {
         self.root.join(cluster.as_str()).join("journals").join(format!("{run}.jsonl"))
+    }
+
+    /// A run's journal from its beginning, read on as it grows: for who watches a run of another program.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be opened.
+    pub fn tail(&self, cluster: &ClusterName, run: &RunId) -> Result<Tail, StoreError> {
+        let path = self.journal_path(cluster, run);
+        let opened = File::open(&path).map_err(|source| file("cannot read", &path, source))?;
+        Ok(Tail { file: opened, path, torn: Vec::new() })
     }
 
     fn folder(&self, cluster: &ClusterName, name: &str) -> Result<PathBuf, StoreError> {
@@ -191,6 +202,28 @@ impl Store for FolderStore {
         let path = self.journal_path(cluster, run);
         let whole = fs::read(&path).map_err(|source| file("cannot read", &path, source))?;
         read_lines(&whole, &path)
+    }
+}
+
+/// A journal that somebody else may still write.
+pub struct Tail {
+    file: File,
+    path: PathBuf,
+    /// The beginning of a line whose end is not written yet.
+    torn: Vec<u8>,
+}
+
+impl Tail {
+    /// The records that were written since the last time.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be read, or a line of it is no record.
+    pub fn more(&mut self) -> Result<Vec<Record>, StoreError> {
+        self.file.read_to_end(&mut self.torn).map_err(|source| file("cannot read", &self.path, source))?;
+        let complete = self.torn.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+        let lines: Vec<u8> = self.torn.drain(..complete).collect();
+        read_lines(&lines, &self.path)
     }
 }
 

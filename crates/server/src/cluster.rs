@@ -1,0 +1,290 @@
+//! The clusters that are shown, and what is known of each.
+//!
+//! A world lives on a thread of its own with its own clock, so each look, plan and run is one thread that ends with it. What it
+//! comes to is put here, and whoever listens is told that something is new.
+
+pub(crate) mod plans;
+pub(crate) mod recording;
+mod sight;
+pub(crate) mod story;
+mod topology;
+mod work;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use kubewright_engine::site::Place;
+use kubewright_engine::store::Store as _;
+use kubewright_engine::store::folder::FolderStore;
+use kubewright_engine::{Loadout, Stop};
+use kubewright_model::ids::{ClusterName, RunId};
+use kubewright_model::plan::Plan;
+use tokio::sync::watch;
+
+use self::recording::Recording;
+use self::sight::Sight;
+use self::story::Story;
+use crate::api::shapes::{Check, Cluster, RunSummary, Summary};
+
+pub(crate) use self::work::{Mistake, watch_over};
+
+/// Runs that a cluster's page shows; its history has all.
+const NEWEST: usize = 8;
+
+/// The clusters that are shown, by name.
+pub struct Fleet {
+    members: BTreeMap<String, Arc<Member>>,
+    changed: Arc<watch::Sender<u64>>,
+}
+
+/// A cluster that is shown.
+pub struct Member {
+    /// By what it is known here: the cluster's name, and its environment where several have one.
+    pub(crate) name: String,
+    /// The cluster's own name.
+    pub(crate) cluster: ClusterName,
+    place: Place,
+    /// Seconds of a pretend world in a second; none for as fast as it goes.
+    pace: Option<f64>,
+    known: Mutex<Known>,
+    changed: Arc<watch::Sender<u64>>,
+}
+
+#[derive(Default)]
+struct Known {
+    loadout: Option<Arc<Loadout>>,
+    sight: Option<Arc<Sight>>,
+    looking: bool,
+    fault: Option<String>,
+    plan: Option<Arc<Kept>>,
+    live: Option<Live>,
+    past: BTreeMap<RunId, RunSummary>,
+    checks: Vec<Check>,
+    /// When something of it was new.
+    version: u64,
+}
+
+/// A plan that somebody looks at.
+pub(crate) struct Kept {
+    pub(crate) id: String,
+    pub(crate) at: u64,
+    pub(crate) plan: Plan,
+    pub(crate) only: Vec<String>,
+    pub(crate) loadout: Arc<Loadout>,
+}
+
+/// A run that goes on: ours, which can be stopped, or another program's.
+struct Live {
+    recording: Arc<Recording>,
+    stop: Option<Stop>,
+    goes_on: bool,
+}
+
+impl Fleet {
+    /// The clusters of these specs. Each spec is read once, to know its name.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the specs, or two of them that are one cluster.
+    pub fn new(places: Vec<Place>, pace: Option<f64>) -> Result<Self, Vec<String>> {
+        let changed = Arc::new(watch::Sender::new(0));
+        let (mut members, mut faults) = (BTreeMap::new(), Vec::new());
+        for place in places {
+            let loadout = match work::read(&place) {
+                Ok(loadout) => Arc::new(loadout),
+                Err(mistake) => {
+                    faults.extend(mistake.lines().into_iter().map(|line| format!("{}: {line}", place.spec.display())));
+                    continue;
+                }
+            };
+            let cluster = loadout.desired.cluster.clone();
+            let name = match &place.environment {
+                Some(environment) => format!("{cluster}.{environment}"),
+                None => cluster.to_string(),
+            };
+            let spec = place.spec.clone();
+            let known = Known { loadout: Some(loadout), ..Known::default() };
+            let member =
+                Member { name: name.clone(), cluster, place, pace, known: Mutex::new(known), changed: changed.clone() };
+            member.remember();
+            if members.insert(name.clone(), Arc::new(member)).is_some() {
+                faults.push(format!("{}: there is a cluster {name} already", spec.display()));
+            }
+        }
+        if faults.is_empty() { Ok(Self { members, changed }) } else { Err(faults) }
+    }
+
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Arc<Member>> {
+        self.members.values()
+    }
+
+    pub(crate) fn get(&self, name: &str) -> Option<&Arc<Member>> {
+        self.members.get(name)
+    }
+
+    /// Tells when something of any cluster is new.
+    pub(crate) fn listen(&self) -> watch::Receiver<u64> {
+        self.changed.subscribe()
+    }
+
+    /// The runs of ours that go on.
+    pub fn running(&self) -> Vec<String> {
+        let ours = self.all().filter_map(|member| Some((&member.name, member.ours()?)));
+        ours.map(|(name, _)| name.clone()).collect()
+    }
+
+    /// Asks all runs of ours to stop.
+    pub fn stop(&self) {
+        self.all().filter_map(|member| member.ours()).for_each(|stop| {
+            stop.ask();
+        });
+    }
+}
+
+impl Member {
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes what is known, and tells those who listen.
+    fn learn<T>(&self, learn: impl FnOnce(&mut Known) -> T) -> T {
+        let learnt = {
+            let mut known = self.known();
+            known.version += 1;
+            learn(&mut known)
+        };
+        self.changed.send_modify(|version| *version += 1);
+        learnt
+    }
+
+    fn store(&self) -> FolderStore {
+        FolderStore::new(self.place.kept())
+    }
+
+    /// Whether its world is a pretend one.
+    pub(crate) fn simulated(&self) -> bool {
+        self.place.simulated.is_some()
+    }
+
+    /// How often something of it was new.
+    pub(crate) fn version(&self) -> u64 {
+        self.known().version
+    }
+
+    fn ours(&self) -> Option<Stop> {
+        self.known().live.as_ref().filter(|live| live.goes_on)?.stop.clone()
+    }
+
+    /// The cluster in a few words.
+    pub(crate) fn summary(&self) -> Summary {
+        let known = self.known();
+        let loadout = known.loadout.as_ref();
+        let kubernetes = loadout.map(|loadout| &loadout.desired.kubernetes);
+        let sight = known.sight.as_ref();
+        Summary {
+            name: self.name.clone(),
+            description: loadout.and_then(|it| it.file.metadata.description.clone()).unwrap_or_default(),
+            distribution: kubernetes.map(|it| it.distribution.title().to_lowercase()).unwrap_or_default(),
+            version: kubernetes.map(|it| it.version.to_string()).unwrap_or_default(),
+            simulated: self.simulated(),
+            environment: self.place.environment.clone(),
+            nodes: loadout.map_or(0, |it| it.desired.members.len()),
+            nodes_ready: sight.map_or(0, |sight| sight.nodes_ready),
+            layers: sight.map(|sight| sight.layers.clone()).unwrap_or_default(),
+            running: known.live.as_ref().filter(|live| live.goes_on).map(|live| live.recording.run.to_string()),
+            last_run: self.runs_of(&known).first().cloned(),
+            drift: sight.and_then(|sight| Some(sight.drift.as_ref()?.len())),
+            certificate_until: sight.and_then(|sight| sight.certificates.first()).map(|it| it.until),
+            backup_at: sight.and_then(|sight| sight.backups.first()).map(|it| it.at),
+            looked_at: sight.map(|sight| sight.at),
+            looking: known.looking,
+            fault: known.fault.clone(),
+        }
+    }
+
+    /// The cluster's page.
+    pub(crate) fn page(&self) -> Cluster {
+        let summary = self.summary();
+        let known = self.known();
+        let sight = known.sight.clone();
+        let mut runs = self.runs_of(&known);
+        drop(known);
+        runs.truncate(NEWEST);
+        let Some(sight) = sight else {
+            let (topology, drift) = Default::default();
+            let (addons, certificates, backups, findings) = Default::default();
+            return Cluster { summary, topology, addons, certificates, backups, drift, runs, findings };
+        };
+        let Sight { topology, addons, certificates, backups, drift, findings, .. } = (*sight).clone();
+        Cluster { summary, topology, addons, certificates, backups, drift, runs, findings }
+    }
+
+    /// All runs, newest first.
+    pub(crate) fn runs(&self) -> Vec<RunSummary> {
+        self.runs_of(&self.known())
+    }
+
+    fn runs_of(&self, known: &Known) -> Vec<RunSummary> {
+        let live = known.live.as_ref().filter(|live| live.recording.len() > 0);
+        let name = live.map(|live| live.recording.run.clone());
+        let past = known.past.iter().rev().filter(|(run, _)| Some(*run) != name.as_ref()).map(|(_, run)| run.clone());
+        live.map(|live| live.recording.summary()).into_iter().chain(past).collect()
+    }
+
+    /// The recording of a run: that of one that goes on, or one out of its journal.
+    pub(crate) fn recording(&self, run: &str) -> Option<Arc<Recording>> {
+        let live = self.known().live.as_ref().map(|live| live.recording.clone());
+        if let Some(live) = live.filter(|live| live.run.as_str() == run) {
+            return Some(live);
+        }
+        // Names of runs are those of files: only one that is known is looked for.
+        let run = self.known().past.keys().find(|known| known.as_str() == run)?.clone();
+        let records = self.store().journal(&self.cluster, &run).ok()?;
+        let recording = Recording::new(run, Story::default());
+        records.iter().for_each(|record| recording.hear(record));
+        recording.ends();
+        Some(Arc::new(recording))
+    }
+
+    /// What its checks came to, over time.
+    pub(crate) fn checks(&self) -> Vec<Check> {
+        self.known().checks.clone()
+    }
+
+    /// The plan of this name, where it is still kept.
+    pub(crate) fn plan(&self, id: &str) -> Option<Arc<Kept>> {
+        self.known().plan.clone().filter(|plan| plan.id == id)
+    }
+
+    /// Asks a run of ours to stop; how often it was asked. None where it is not ours or has ended.
+    pub(crate) fn cancel(&self, run: &str) -> Option<u32> {
+        let known = self.known();
+        let live = known.live.as_ref().filter(|live| live.goes_on && live.recording.run.as_str() == run)?;
+        live.stop.as_ref().map(Stop::ask)
+    }
+
+    /// Reads what journals tell of runs that are not known yet.
+    fn remember(&self) {
+        let store = self.store();
+        let Ok(runs) = store.runs(&self.cluster) else { return };
+        let busy = store.holder(&self.cluster).ok().flatten().is_some();
+        let new: Vec<RunId> = {
+            let known = self.known();
+            runs.iter().filter(|run| known.past.get(*run).is_none_or(|run| run.end.is_none())).cloned().collect()
+        };
+        let told = new.into_iter().filter_map(|run| {
+            let records = store.journal(&self.cluster, &run).ok()?;
+            let goes_on = busy && runs.last() == Some(&run);
+            Some((run, Story::told(&records, goes_on).summary().clone()))
+        });
+        let told: Vec<_> = told.filter(|(_, summary)| !summary.run.is_empty()).collect();
+        if !told.is_empty() {
+            self.learn(|known| known.past.extend(told));
+        }
+    }
+
+    /// The file of what checks came to before this program began.
+    fn checks_file(&self) -> std::path::PathBuf {
+        self.place.kept().join(self.cluster.as_str()).join("checks.json")
+    }
+}

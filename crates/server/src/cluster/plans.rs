@@ -1,0 +1,128 @@
+//! A plan as people read it.
+
+use std::collections::BTreeSet;
+
+use kubewright_model::change::{FieldChange, Reason};
+use kubewright_model::desired::Desired;
+use kubewright_model::plan::{self, Action, Ask, Plan, Rendering, Weight};
+use kubewright_model::recipe::Effect;
+
+use super::story::asked;
+use crate::api::shapes::{Change, Field, Note, PlanShown, Step};
+
+/// A plan, with a name here.
+pub(crate) fn shown(id: String, at: u64, plan: &Plan, desired: &Desired) -> PlanShown {
+    let titles = |is: &dyn Fn(&plan::Step) -> bool| -> Vec<String> {
+        plan.steps.iter().filter(|step| is(step)).map(plan::Step::title).collect()
+    };
+    let disturbed: BTreeSet<String> = plan.steps.iter().filter_map(disturbs).collect();
+    PlanShown {
+        id,
+        fingerprint: plan.fingerprint.0.to_string(),
+        ask: asked(&plan.ask),
+        at,
+        steps: plan.steps.iter().map(|step| of(step, plan)).collect(),
+        notes: plan.notes.iter().map(note).collect(),
+        blocked: plan.is_blocked(),
+        empty: plan.is_empty(),
+        deletes: titles(&|step| weight(step) == "removes"),
+        disturbs: disturbed.into_iter().collect(),
+        takes: takes(plan).then(|| desired.cluster.to_string()),
+    }
+}
+
+/// Whether it deletes what nobody can bring back.
+pub(crate) fn takes(plan: &Plan) -> bool {
+    let is_lost = |step: &plan::Step| {
+        matches!(
+            step.action,
+            Action::DeleteMachine { .. } | Action::DeleteStray { .. } | Action::RemoveRelease { .. } | Action::DeleteResource { .. }
+        )
+    };
+    matches!(plan.ask, Ask::Destroy | Ask::Rebuild | Ask::Restore) || plan.steps.iter().any(is_lost)
+}
+
+/// What is left to do, as what differs.
+pub(crate) fn drift(plan: &Plan) -> Vec<Change> {
+    let changes = plan.steps.iter().map(|step| Change {
+        subject: step.subject.to_string(),
+        fields: step.fields.iter().map(field).collect(),
+        words: format!("{}: {}", step.title(), step.reason),
+    });
+    changes.collect()
+}
+
+fn of(step: &plan::Step, plan: &Plan) -> Step {
+    let (rendered, text) = match plan.rendered.get(&step.id) {
+        Some(Rendering::Fields(fields)) => (fields.as_slice(), None),
+        Some(Rendering::Unknown(why)) => (&[][..], Some(format!("nobody could say what becomes of its objects: {why}"))),
+        None => (&[][..], None),
+    };
+    Step {
+        id: step.id.to_string(),
+        stage: step.stage.word().into(),
+        subject: step.subject.to_string(),
+        title: step.title(),
+        part: step.part.clone(),
+        reason: step.reason.to_string(),
+        needs: step.needs.iter().map(ToString::to_string).collect(),
+        weight: weight(step),
+        changes: step.fields.iter().chain(rendered).map(field).collect(),
+        text,
+    }
+}
+
+fn field(change: &FieldChange) -> Field {
+    Field { path: change.field.clone(), from: change.from.clone(), to: change.to.clone() }
+}
+
+fn note(note: &plan::Note) -> Note {
+    Note {
+        subject: note.subject.to_string(),
+        message: note.message.clone(),
+        hint: note.help.clone(),
+        blocks: note.weight == Weight::Blocks,
+    }
+}
+
+/// Who is out of service for a while.
+fn disturbs(step: &plan::Step) -> Option<String> {
+    match &step.action {
+        Action::Drain { node, .. } => Some(node.to_string()),
+        Action::RestartMachine { name, .. } => Some(name.to_string()),
+        Action::RebootHost { host, .. } => Some(host.to_string()),
+        Action::RunRecipe { host, recipe, .. } if matches!(recipe.effect, Effect::Upgrade | Effect::Renew | Effect::Restore) => {
+            Some(host.to_string())
+        }
+        _ => None,
+    }
+}
+
+/// What a step does to the world.
+fn weight(step: &plan::Step) -> &'static str {
+    match &step.action {
+        Action::DeleteMachine { .. }
+        | Action::DeleteLoadBalancer { .. }
+        | Action::DeleteResource { .. }
+        | Action::DeleteStray { .. }
+        | Action::DeleteBackupJob { .. }
+        | Action::DeleteSnapshots { .. }
+        | Action::PruneBundles { .. }
+        | Action::DeleteObjects(_)
+        | Action::RemoveRelease { .. }
+        | Action::ForgetMember(_) => "removes",
+        Action::RunRecipe { recipe, .. } if recipe.effect == Effect::Leave => "removes",
+        Action::ChangeHost(change) if change.make.is_empty() => "removes",
+        Action::StartMachine { .. }
+        | Action::RebootHost { .. }
+        | Action::FenceMachine { .. }
+        | Action::Cordon(_)
+        | Action::Drain { .. }
+        | Action::Uncordon(_)
+        | Action::Wait { .. }
+        | Action::SettleApplications(_) => "moves",
+        Action::CreateMachine(_) => "adds",
+        _ if matches!(step.reason, Reason::Differs | Reason::Stale) => "changes",
+        _ => "adds",
+    }
+}

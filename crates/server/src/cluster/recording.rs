@@ -1,0 +1,82 @@
+//! The records of a run that goes on: one list, which everybody reads from his own place.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use kubewright_model::event::Record;
+use kubewright_model::ids::RunId;
+use tokio::sync::watch;
+
+use super::story::Story;
+use crate::api::shapes::{Run, RunSummary};
+
+/// A run that goes on, or has just ended.
+pub(crate) struct Recording {
+    /// Its name.
+    pub(crate) run: RunId,
+    kept: Mutex<Kept>,
+    /// How many records there are, and whether there will be more.
+    grew: watch::Sender<(usize, bool)>,
+}
+
+struct Kept {
+    /// Each record as its line of JSON.
+    lines: Vec<Arc<str>>,
+    story: Story,
+}
+
+impl Recording {
+    pub(crate) fn new(run: RunId, story: Story) -> Self {
+        Self { run, kept: Mutex::new(Kept { lines: Vec::new(), story }), grew: watch::Sender::new((0, false)) }
+    }
+
+    fn kept(&self) -> std::sync::MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes in one more record.
+    pub(crate) fn hear(&self, record: &Record) {
+        let Ok(line) = serde_json::to_string(record) else { return };
+        let many = {
+            let mut kept = self.kept();
+            kept.story.hear(record);
+            kept.lines.push(line.into());
+            kept.lines.len()
+        };
+        self.grew.send_replace((many, false));
+    }
+
+    /// There will be no more.
+    pub(crate) fn ends(&self) {
+        let many = {
+            let mut kept = self.kept();
+            kept.story.dies();
+            kept.lines.len()
+        };
+        self.grew.send_replace((many, true));
+    }
+
+    /// How many records there are.
+    pub(crate) fn len(&self) -> usize {
+        self.grew.borrow().0
+    }
+
+    /// The records from a place on, and whether there will be more.
+    pub(crate) fn from(&self, place: usize) -> (Vec<Arc<str>>, bool) {
+        // In this order: what is written between the two is only sent a moment later.
+        let ended = self.grew.borrow().1;
+        (self.kept().lines.get(place..).map(<[_]>::to_vec).unwrap_or_default(), ended)
+    }
+
+    /// Tells when there is more.
+    pub(crate) fn listen(&self) -> watch::Receiver<(usize, bool)> {
+        self.grew.subscribe()
+    }
+
+    pub(crate) fn summary(&self) -> RunSummary {
+        self.kept().story.summary().clone()
+    }
+
+    pub(crate) fn whole(&self) -> Run {
+        self.kept().story.whole()
+    }
+}
