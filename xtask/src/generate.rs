@@ -19,6 +19,7 @@ pub(crate) fn run(check: bool) -> anyhow::Result<()> {
         ("docs/reference/errors.md", reference::errors()?),
         ("docs/reference/doctor.md", reference::doctor()?),
         ("docs/reference/cli.md", reference::cli(&program)?),
+        ("docs/reference/openapi.json", reference::openapi(&program)?),
     ]
     .map(|(name, text)| (name.to_string(), text))
     .to_vec();

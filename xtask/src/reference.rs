@@ -257,6 +257,12 @@ pub(crate) fn program(root: &Path) -> anyhow::Result<PathBuf> {
     Ok(metadata.target_directory.join("debug/kubewright").into_std_path_buf())
 }
 
+/// What the dashboard's HTTP API is, as the program prints it.
+pub(crate) fn openapi(program: &Path) -> anyhow::Result<String> {
+    let output = Command::new(program).args(["serve", "--openapi"]).output()?;
+    Ok(String::from_utf8(output.stdout)?)
+}
+
 /// The help of every command, as the program prints it.
 pub(crate) fn cli(program: &Path) -> anyhow::Result<String> {
     let help = |arguments: &[&str]| -> anyhow::Result<String> {

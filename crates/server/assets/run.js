@@ -14,7 +14,7 @@ const NOW = 8;
 function tells(list, limit = LOG) {
   const some = list.slice(-limit);
   return h('ol', { class: 'log' }, some.map((entry) => h('li', { class: entry.kind }, h('span', { class: 'at' }, inRun(entry.at)), ' ',
-    entry.step !== undefined && entry.step !== null && h('span', { class: 'who' }, `${entry.step.title}: `), entry.message)));
+    entry.step !== undefined && entry.step !== null && h('strong', null, `${entry.step.title}: `), entry.message)));
 }
 
 function failure(failed) {
@@ -148,7 +148,8 @@ export async function run(place, { cluster: name, run: id, session, signal }) {
     draw();
   });
   const stop = stopping(name, id, told);
-  const all = h('details', { class: 'card' }, h('summary', null, 'Everything that was told'));
+  const whole = h('div', { class: 'whole', tabindex: 0, role: 'region', 'aria-label': 'Everything that was told' });
+  const all = h('details', { class: 'card' }, h('summary', null, 'Everything that was told'), whole);
   all.addEventListener('toggle', () => draw());
   const time = () => (player ? player.now : over ? live.at : ticking.now(live.at));
 
@@ -157,7 +158,7 @@ export async function run(place, { cluster: name, run: id, session, signal }) {
     const critical = new Set(known.critical);
     const wall = live.wall ?? known.summary.wall;
     refill(lead, h('p', { class: 'dim lead' }, badge(runEnd(player ? null : over ? live.end ?? known.summary.end : null), player ? 'replay' : undefined), ' ', known.summary.ask, ' · began ', moment(wall, true), ' · ',
-      h('span', { class: 'num' }, lasting(t)), shown.counts.running > 0 && ` · ${counted(shown.counts.running, 'step')} running`, shown.retries > 0 && ` · ${number(shown.retries)} tried again`));
+      h('span', { class: 'num' }, lasting(t)), (player || !over) && shown.counts.running > 0 && ` · ${counted(shown.counts.running, 'step')} running`, shown.retries > 0 && ` · ${number(shown.retries)} tried again`));
     fill(end, !player && over ? ending(live, known) : null);
     fill(bar, progress(counts(shown)));
     fill(now, over && !player ? null : present(shown, t));
@@ -167,8 +168,14 @@ export async function run(place, { cluster: name, run: id, session, signal }) {
     const key = step && [step.id, step.state, step.tells.length, step.waitsFor].join();
     if (asideBody.key !== key) fill(asideBody, detailBody(step, shown));
     asideBody.key = key;
-    all.querySelector('ol')?.remove();
-    if (all.open) all.append(tells(shown.log));
+    if (all.open && (whole.key !== shown.log.length || whole.of !== shown)) {
+      // Who reads at the end stays at the end; who reads above it stays where he is.
+      const below = whole.scrollHeight - whole.scrollTop - whole.clientHeight < 30;
+      fill(whole, tells(shown.log));
+      if (below) whole.scrollTop = whole.scrollHeight;
+      whole.key = shown.log.length;
+      whole.of = shown;
+    }
     line.show({ story: shown, now: t, end: player || over ? Math.max(player?.length ?? live.at, 1) : ahead(t), critical, live: !over && !player });
   }
   const later = soon(draw, signal);
@@ -184,13 +191,13 @@ export async function run(place, { cluster: name, run: id, session, signal }) {
   }
   function offer() {
     fill(replays, h('button', { type: 'button', id: 'replay', on: { click: () => {
-      const whole = new Told(known.steps, records);
-      const controls = replay(whole.length, signal, (ms) => {
+      const tale = new Told(known.steps, records);
+      const controls = replay(tale.length, signal, (ms) => {
         player.now = ms;
-        shown = whole.at(ms);
+        shown = tale.at(ms);
         draw();
       });
-      player = { now: 0, length: whole.length };
+      player = { now: 0, length: tale.length };
       const back = h('button', { type: 'button', class: 'quiet', on: { click: () => {
         controls.stop();
         player = null;
@@ -229,8 +236,8 @@ export async function run(place, { cluster: name, run: id, session, signal }) {
     h('p', null, h('a', { href: `/clusters/${encodeURIComponent(name)}` }, `Back to ${name}`)));
   if (!over && session.role === 'operator') stops.append(stop.element);
   chosen = known.steps.find((step) => step.state === 'failed')?.id ?? null;
-  if (chosen) line.pick(chosen);
   draw();
+  if (chosen) line.pick(chosen);
   const timer = setInterval(() => !over && !player && draw(), matchMedia('(prefers-reduced-motion: reduce)').matches ? 1000 : 250);
   signal.addEventListener('abort', () => clearInterval(timer));
   listen(`${at('clusters', name, 'runs', id)}/events`, {

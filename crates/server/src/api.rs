@@ -80,44 +80,107 @@ pub(super) fn routes() -> Vec<Route> {
     vec![
         open(taking(
             of::<Login>,
-            route("post", "/api/v1/session", Viewer, "Log in with a token", (200, Json(of::<Session>)), || post(answers::login)),
+            route("post", "/api/v1/session", Viewer, "Log in with a token", (200, Json(of::<Session>)), || {
+                post(answers::login)
+            }),
         )),
-        route("get", "/api/v1/session", Viewer, "Who is logged in", (200, Json(of::<Session>)), || get(answers::session)),
-        route("delete", "/api/v1/session", Viewer, "Log out", (204, Nothing), || delete(answers::logout)),
-        route("get", "/api/v1/clusters", Viewer, "All clusters", (200, Json(of::<Clusters>)), || get(answers::clusters)),
-        route("get", "/api/v1/events", Viewer, "Clusters, each time one changes", (200, Text(EVENTS)), || get(streams::fleet)),
-        route("get", "/api/v1/clusters/{cluster}", Viewer, "A cluster", (200, Json(of::<Cluster>)), || get(answers::cluster)),
-        route("get", "/api/v1/clusters/{cluster}/events", Viewer, "The cluster, each time it changes", (200, Text(EVENTS)), || {
-            get(streams::cluster)
+        route("get", "/api/v1/session", Viewer, "Who is logged in", (200, Json(of::<Session>)), || {
+            get(answers::session)
         }),
-        route("post", "/api/v1/clusters/{cluster}/look", Viewer, "Look at it anew", (202, Nothing), || post(answers::look)),
+        route("delete", "/api/v1/session", Viewer, "Log out", (204, Nothing), || delete(answers::logout)),
+        route("get", "/api/v1/clusters", Viewer, "All clusters", (200, Json(of::<Clusters>)), || {
+            get(answers::clusters)
+        }),
+        route("get", "/api/v1/events", Viewer, "Clusters, each time one changes", (200, Text(EVENTS)), || {
+            get(streams::fleet)
+        }),
+        route("get", "/api/v1/clusters/{cluster}", Viewer, "A cluster", (200, Json(of::<Cluster>)), || {
+            get(answers::cluster)
+        }),
+        route(
+            "get",
+            "/api/v1/clusters/{cluster}/events",
+            Viewer,
+            "The cluster, each time it changes",
+            (200, Text(EVENTS)),
+            || get(streams::cluster),
+        ),
+        route("post", "/api/v1/clusters/{cluster}/look", Viewer, "Look at it anew", (202, Nothing), || {
+            post(answers::look)
+        }),
         taking(
             of::<PlanWish>,
-            route("post", "/api/v1/clusters/{cluster}/plans", Viewer, "Plan", (201, Json(of::<PlanShown>)), || post(answers::plan)),
+            route("post", "/api/v1/clusters/{cluster}/plans", Viewer, "Plan", (201, Json(of::<PlanShown>)), || {
+                post(answers::plan)
+            }),
         ),
-        route("get", "/api/v1/clusters/{cluster}/plans/{plan}", Viewer, "A plan that is kept", (200, Json(of::<PlanShown>)), || {
-            get(answers::kept)
-        }),
+        route(
+            "get",
+            "/api/v1/clusters/{cluster}/plans/{plan}",
+            Viewer,
+            "A plan that is kept",
+            (200, Json(of::<PlanShown>)),
+            || get(answers::kept),
+        ),
         taking(
             of::<RunWish>,
-            route("post", "/api/v1/clusters/{cluster}/runs", Operator, "Carry out a plan", (202, Json(of::<Begun>)), || post(answers::run)),
+            route(
+                "post",
+                "/api/v1/clusters/{cluster}/runs",
+                Operator,
+                "Carry out a plan",
+                (202, Json(of::<Begun>)),
+                || post(answers::run),
+            ),
         ),
-        route("get", "/api/v1/clusters/{cluster}/runs", Viewer, "All runs", (200, Json(of::<Runs>)), || get(answers::runs)),
-        route("get", "/api/v1/clusters/{cluster}/runs/{run}", Viewer, "A run", (200, Json(of::<Run>)), || get(answers::told)),
-        route("post", "/api/v1/clusters/{cluster}/runs/{run}/cancel", Operator, "Ask a run to stop", (200, Json(of::<Stopped>)), || {
-            post(answers::cancel)
+        route("get", "/api/v1/clusters/{cluster}/runs", Viewer, "All runs", (200, Json(of::<Runs>)), || {
+            get(answers::runs)
         }),
-        route("get", "/api/v1/clusters/{cluster}/runs/{run}/events", Viewer, "The records of a run, as they come", (200, Text(EVENTS)), || {
-            get(streams::run)
+        route("get", "/api/v1/clusters/{cluster}/runs/{run}", Viewer, "A run", (200, Json(of::<Run>)), || {
+            get(answers::told)
         }),
-        route("get", "/api/v1/clusters/{cluster}/checks", Viewer, "What checks came to", (200, Json(of::<Checks>)), || get(answers::checks)),
-        route("post", "/api/v1/clusters/{cluster}/checks", Viewer, "Run the checks", (202, Nothing), || post(answers::verify)),
-        route("get", "/api/v1/clusters/{cluster}/documents/{language}", Viewer, "The cluster's document", (200, Text("text/html")), || {
-            get(answers::page)
+        route(
+            "post",
+            "/api/v1/clusters/{cluster}/runs/{run}/cancel",
+            Operator,
+            "Ask a run to stop",
+            (200, Json(of::<Stopped>)),
+            || post(answers::cancel),
+        ),
+        route(
+            "get",
+            "/api/v1/clusters/{cluster}/runs/{run}/events",
+            Viewer,
+            "The records of a run, as they come",
+            (200, Text(EVENTS)),
+            || get(streams::run),
+        ),
+        route(
+            "get",
+            "/api/v1/clusters/{cluster}/checks",
+            Viewer,
+            "What checks came to",
+            (200, Json(of::<Checks>)),
+            || get(answers::checks),
+        ),
+        route("post", "/api/v1/clusters/{cluster}/checks", Viewer, "Run the checks", (202, Nothing), || {
+            post(answers::verify)
         }),
-        route("get", "/api/v1/openapi.json", Viewer, "This description", (200, Text("application/json")), || get(answers::described)),
+        route(
+            "get",
+            "/api/v1/clusters/{cluster}/documents/{language}",
+            Viewer,
+            "The cluster's document",
+            (200, Text("text/html")),
+            || get(answers::page),
+        ),
+        route("get", "/api/v1/openapi.json", Viewer, "This description", (200, Text("application/json")), || {
+            get(answers::described)
+        }),
         route("get", "/metrics", Viewer, "Metrics for Prometheus", (200, Text("text/plain")), || get(metrics::metrics)),
-        open(route("get", "/healthz", Viewer, "Whether the dashboard answers", (200, Text("text/plain")), || get(answers::health))),
+        open(route("get", "/healthz", Viewer, "Whether the dashboard answers", (200, Text("text/plain")), || {
+            get(answers::health)
+        })),
     ]
 }
 

@@ -41,6 +41,7 @@ const ASSETS: &[(&str, &[u8])] = assets![
     "timeline.js",
     "topology.js",
     "words.js",
+    "works.js",
 ];
 
 fn answer(name: &str) -> Option<Response> {

@@ -129,7 +129,11 @@ impl Gate {
             let wait = {
                 let mut wrong = self.wrong();
                 if wrong.waiting >= WAITING {
-                    return Err(Refusing::new(StatusCode::TOO_MANY_REQUESTS, "slower", "too many wrong tokens at once"));
+                    return Err(Refusing::new(
+                        StatusCode::TOO_MANY_REQUESTS,
+                        "slower",
+                        "too many wrong tokens at once",
+                    ));
                 }
                 wrong.waiting += 1;
                 wrong.many = wrong.many.saturating_add(1);
@@ -145,10 +149,8 @@ impl Gate {
         let failed = |_| Refusing::new(StatusCode::INTERNAL_SERVER_ERROR, "failed", "the system gives no random bytes");
         let (session, csrf) = made.map_err(failed)?;
         let secure = if self.secure { "; Secure" } else { "" };
-        let cookie = format!(
-            "{COOKIE}={session}; HttpOnly; SameSite=Strict; Path=/; Max-Age={}{secure}",
-            LASTS.as_secs()
-        );
+        let cookie =
+            format!("{COOKIE}={session}; HttpOnly; SameSite=Strict; Path=/; Max-Age={}{secure}", LASTS.as_secs());
         let mut sessions = self.sessions();
         sessions.retain(|_, kept| kept.since.elapsed() < LASTS);
         if sessions.len() >= SESSIONS {
@@ -198,7 +200,8 @@ fn is_from_here(headers: &HeaderMap) -> bool {
     let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
     let site = text(HeaderName::from_static("sec-fetch-site"));
     let origin = text(header::ORIGIN).map(|origin| origin.split_once("://").map_or("", |(_, host)| host));
-    site.is_none_or(|site| matches!(site, "same-origin" | "none")) && origin.is_none_or(|it| Some(it) == text(header::HOST))
+    site.is_none_or(|site| matches!(site, "same-origin" | "none"))
+        && origin.is_none_or(|it| Some(it) == text(header::HOST))
 }
 
 /// Who may go on to a request.
@@ -236,7 +239,9 @@ pub(crate) async fn door(State(app): State<App>, request: Request, next: Next) -
     }
     let login = request.method() == Method::POST && request.uri().path() == "/api/v1/session";
     if login && !is_from_here(request.headers()) {
-        return dressed(Refusing::new(StatusCode::FORBIDDEN, "forbidden", "logins come from our own page").into_response());
+        return dressed(
+            Refusing::new(StatusCode::FORBIDDEN, "forbidden", "logins come from our own page").into_response(),
+        );
     }
     let (parts, body) = request.into_parts();
     let body = match tokio::time::timeout(BODY_TIME, to_bytes(body, BODY)).await {

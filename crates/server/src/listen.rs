@@ -144,7 +144,8 @@ fn acceptor(certificate: &Path, key: &Path) -> Result<TlsAcceptor, ServeError> {
     let chain: Result<Vec<_>, _> = chain.collect();
     let chain = chain.map_err(|error| wrong(certificate, error.to_string()))?;
     let secret = PrivateKeyDer::from_pem_file(key).map_err(|error| wrong(key, error.to_string()))?;
-    let config = ServerConfig::builder_with_provider(Arc::new(default_provider())).with_safe_default_protocol_versions();
+    let config =
+        ServerConfig::builder_with_provider(Arc::new(default_provider())).with_safe_default_protocol_versions();
     let config = config.and_then(|config| config.with_no_client_auth().with_single_cert(chain, secret));
     let mut config = config.map_err(|error| wrong(certificate, error.to_string()))?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];

@@ -452,7 +452,12 @@ fn agrees(answer: &str, word: &str) -> bool {
 }
 
 /// Runs, draws the run, and listens to Ctrl-C.
-async fn watch(site: &Site<'_>, begun: Option<Begun>, request: &Request<'_>, output: Output) -> Result<RunReport, Problem> {
+async fn watch(
+    site: &Site<'_>,
+    begun: Option<Begun>,
+    request: &Request<'_>,
+    output: Output,
+) -> Result<RunReport, Problem> {
     let stop = Stop::default();
     let plan = begun.as_ref().map(Begun::plan).or(request.approved);
     let progress = RefCell::new((output == Output::Text).then(|| Progress::of(plan)));

@@ -35,7 +35,9 @@ pub(super) fn run(arguments: &Arguments, wish: &Serve) -> Result<Done, Problem> 
             return Err(Problem::new(Done::Usage, "only a pretend world has a pace").hint("add `--simulated DIR`"));
         }
         if !(pace.is_finite() && pace > 0.0) {
-            return Err(Problem::new(Done::Usage, "a pace is a number above 0").hint("`--pace 60`: a minute in a second"));
+            return Err(
+                Problem::new(Done::Usage, "a pace is a number above 0").hint("`--pace 60`: a minute in a second")
+            );
         }
     }
     let places = wish.files.iter().map(|file| place(arguments, file)).collect();
@@ -74,7 +76,8 @@ pub(super) fn run(arguments: &Arguments, wish: &Serve) -> Result<Done, Problem> 
         Err(error @ ServeError::Open(_)) => Err(Problem::new(Done::Usage, error.to_string())
             .hint("`--tls-certificate FILE --tls-key FILE`; or listen on 127.0.0.1 and go there by `ssh -L`")),
         Err(ServeError::Listen { socket, source }) => {
-            let problem = Problem::new(Done::Unfinished, format!("cannot listen at {socket}")).because(source.to_string());
+            let problem =
+                Problem::new(Done::Unfinished, format!("cannot listen at {socket}")).because(source.to_string());
             Err(problem.hint("`--listen 127.0.0.1:0` takes a port that is free"))
         }
         Err(error) => Err(Problem::new(Done::Usage, error.to_string())),
@@ -123,7 +126,9 @@ fn lines(file: &Path) -> Result<Vec<Secret>, Problem> {
     let tokens: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     if tokens.is_empty() || tokens.iter().any(|token| token.len() < SHORTEST) {
         let problem = Problem::new(Done::Usage, format!("{} has no tokens that nobody can guess", file.display()));
-        return Err(problem.hint(format!("each line is one of {SHORTEST} characters at least: `openssl rand -base64 32`")));
+        return Err(
+            problem.hint(format!("each line is one of {SHORTEST} characters at least: `openssl rand -base64 32`"))
+        );
     }
     Ok(tokens.into_iter().map(|token| Secret::new(token.to_string())).collect())
 }

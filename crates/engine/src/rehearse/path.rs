@@ -36,10 +36,7 @@ pub(super) fn critical(plan: &Plan, records: &[Record]) -> Vec<Link> {
 
 /// The steps that a run would have to be faster at to be faster itself: from the one that ended last back to the one that held each
 /// up the longest, in the order in which they ran. `spans` are when each began and ended, `needs` what each needs.
-pub fn chain<'n>(
-    spans: &BTreeMap<StepId, (u64, u64)>,
-    needs: impl Fn(&StepId) -> Option<&'n [StepId]>,
-) -> Vec<StepId> {
+pub fn chain<'n>(spans: &BTreeMap<StepId, (u64, u64)>, needs: impl Fn(&StepId) -> Option<&'n [StepId]>) -> Vec<StepId> {
     let end = |id: &StepId| spans.get(id).map(|span| span.1);
     let mut chain = Vec::new();
     let mut at = spans.iter().max_by_key(|(_, span)| span.1).map(|(step, _)| step);

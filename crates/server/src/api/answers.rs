@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{Extension, FromRequest, Path, Request, State};
-use axum::http::header::{self, HeaderMap, HeaderValue};
 use axum::http::StatusCode;
+use axum::http::header::{self, HeaderMap, HeaderValue};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::{Json, body::Body};
@@ -122,7 +122,8 @@ pub(super) async fn cancel(
     Path((cluster, run)): Path<(String, String)>,
 ) -> Result<Json<Stopped>, Refusing> {
     let times = member(&app, &cluster)?.cancel(&run);
-    let why = || Refusing::new(StatusCode::CONFLICT, "notOurs", "this run has ended, or another program carries it out");
+    let why =
+        || Refusing::new(StatusCode::CONFLICT, "notOurs", "this run has ended, or another program carries it out");
     Ok(Json(Stopped { times: times.ok_or_else(why)? }))
 }
 
@@ -175,7 +176,8 @@ pub(super) async fn other_method() -> Refusing {
 pub(super) async fn no_other_api(request: Request, next: Next) -> Response {
     let path = request.uri().path().to_string();
     let answer = next.run(request).await;
-    let is_page = answer.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"));
+    let is_page =
+        answer.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"));
     match path.starts_with("/api/") && is_page && !path.contains("/documents/") {
         true => Refusing::absent("there is nothing here").into_response(),
         false => answer.map(Body::new),

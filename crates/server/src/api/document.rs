@@ -39,7 +39,8 @@ pub fn openapi() -> Value {
         });
         if let Some(shape) = route.takes {
             let schema = shape(&mut generator);
-            operation["requestBody"] = json!({ "required": true, "content": { "application/json": { "schema": schema } } });
+            operation["requestBody"] =
+                json!({ "required": true, "content": { "application/json": { "schema": schema } } });
         }
         match route.who {
             None => operation["security"] = json!([]),

@@ -46,7 +46,9 @@ impl From<Mistake> for Refusing {
         let message = mistake.to_string();
         match mistake {
             Mistake::Spec(lines) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "spec", message).details(lines),
-            Mistake::Blocked(_, lines) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "blocked", message).details(lines),
+            Mistake::Blocked(_, lines) => {
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "blocked", message).details(lines)
+            }
             Mistake::Busy(_) => Self::new(StatusCode::CONFLICT, "busy", message),
             Mistake::Forgotten => Self::new(StatusCode::CONFLICT, "forgotten", message).hint("plan anew"),
             Mistake::Unnamed => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "unnamed", message),

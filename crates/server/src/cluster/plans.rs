@@ -36,7 +36,10 @@ pub(crate) fn takes(plan: &Plan) -> bool {
     let is_lost = |step: &plan::Step| {
         matches!(
             step.action,
-            Action::DeleteMachine { .. } | Action::DeleteStray { .. } | Action::RemoveRelease { .. } | Action::DeleteResource { .. }
+            Action::DeleteMachine { .. }
+                | Action::DeleteStray { .. }
+                | Action::RemoveRelease { .. }
+                | Action::DeleteResource { .. }
         )
     };
     matches!(plan.ask, Ask::Destroy | Ask::Rebuild | Ask::Restore) || plan.steps.iter().any(is_lost)
@@ -55,7 +58,9 @@ pub(crate) fn drift(plan: &Plan) -> Vec<Change> {
 fn of(step: &plan::Step, plan: &Plan) -> Step {
     let (rendered, text) = match plan.rendered.get(&step.id) {
         Some(Rendering::Fields(fields)) => (fields.as_slice(), None),
-        Some(Rendering::Unknown(why)) => (&[][..], Some(format!("nobody could say what becomes of its objects: {why}"))),
+        Some(Rendering::Unknown(why)) => {
+            (&[][..], Some(format!("nobody could say what becomes of its objects: {why}")))
+        }
         None => (&[][..], None),
     };
     Step {
@@ -91,7 +96,9 @@ fn disturbs(step: &plan::Step) -> Option<String> {
         Action::Drain { node, .. } => Some(node.to_string()),
         Action::RestartMachine { name, .. } => Some(name.to_string()),
         Action::RebootHost { host, .. } => Some(host.to_string()),
-        Action::RunRecipe { host, recipe, .. } if matches!(recipe.effect, Effect::Upgrade | Effect::Renew | Effect::Restore) => {
+        Action::RunRecipe { host, recipe, .. }
+            if matches!(recipe.effect, Effect::Upgrade | Effect::Renew | Effect::Restore) =>
+        {
             Some(host.to_string())
         }
         _ => None,

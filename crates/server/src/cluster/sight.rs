@@ -88,7 +88,8 @@ impl Looked<'_> {
         match &self.observed.cluster {
             Some(Seen::Present(cluster)) => {
                 let ready = self.desired.members.iter();
-                let ready = ready.filter(|member| cluster.nodes.get(&member.name).is_some_and(|node| node.ready)).count();
+                let ready =
+                    ready.filter(|member| cluster.nodes.get(&member.name).is_some_and(|node| node.ready)).count();
                 let healthy = cluster.members.values().filter(|member| member.healthy).count();
                 let etcd = match cluster.members.len() {
                     0 => String::new(),
@@ -128,7 +129,9 @@ impl Looked<'_> {
                 (None, _) => (State::Unknown, "nobody could look"),
                 (_, None) => (State::Bad, "not there"),
                 (_, Some(seen)) if !seen.deployed => (State::Bad, "its last installation failed"),
-                (_, Some(seen)) if seen.version.as_ref().is_some_and(is_other) => (State::Care, "another version is there"),
+                (_, Some(seen)) if seen.version.as_ref().is_some_and(is_other) => {
+                    (State::Care, "another version is there")
+                }
                 _ => (State::Good, "deployed"),
             };
             Addon {

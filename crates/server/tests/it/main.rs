@@ -1,0 +1,7 @@
+//! The dashboard over its HTTP API, in pretend worlds: who gets in, what is answered, streams that lose nothing, and a real browser.
+
+mod answers;
+mod browser;
+mod gate;
+mod house;
+mod streams;
