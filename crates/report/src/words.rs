@@ -21,6 +21,14 @@ pub enum Language {
 }
 
 impl Language {
+    /// What stands first on a page about a pretend world.
+    pub fn pretended(self) -> &'static str {
+        match self {
+            Self::En => "SIMULATED: every state on this page is pretended.",
+            Self::Fr => "SIMULÉ : tout état sur cette page est fictif.",
+        }
+    }
+
     /// All languages.
     pub const ALL: [Self; 2] = [Self::En, Self::Fr];
 

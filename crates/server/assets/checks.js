@@ -11,8 +11,8 @@ const LAST = 48;
 // One mark for each result, oldest at the left: high and filled where it held, low and crossed where it did not.
 function strip(results) {
   const some = results.slice(-LAST);
-  return svg('svg', { class: 'marks', viewBox: `0 0 ${LAST * 8} 22`, width: LAST * 8, height: 22, 'aria-hidden': 'true' }, some.map(({ held, at: wall, saw }, i) => {
-    const x = (LAST - some.length + i) * 8;
+  return svg('svg', { class: 'marks', viewBox: `0 0 ${some.length * 8} 22`, width: some.length * 8, height: 22, 'aria-hidden': 'true' }, some.map(({ held, at: wall, saw }, i) => {
+    const x = i * 8;
     return svg('g', { class: held ? 'good' : 'bad' }, svg('title', null, `${momentText(wall)}: ${held ? 'held' : 'failed'}; ${saw}`),
       svg('rect', { x, y: held ? 3 : 11, width: 6, height: held ? 16 : 8 }), !held && svg('path', { d: `M${x} 2l6 6M${x + 6} 2l-6 6` }));
   }));
@@ -25,7 +25,7 @@ function check({ name, results }) {
     h('div', null, h('strong', null, name), ' ', last ? badge(last.held ? ['✓', 'holds', 'good'] : ['✕', 'fails', 'bad']) : badge(['?', 'never looked at', 'unknown']),
       last && h('p', { class: 'dim' }, last.saw, ' · ', moment(last.at))),
     h('div', null, strip(results),
-      h('p', { class: 'dim' }, results.length > 0 && `${number(results.length - failed.length)} of ${counted(results.length, 'time')} it held`),
+      h('p', { class: 'dim' }, results.length > 0 && `held ${number(results.length - failed.length)} of ${counted(results.length, 'time')}`),
       failed.length > 0 && h('details', { id: `failed-${name}` }, h('summary', null, `When it failed (${number(failed.length)})`),
         h('ul', null, failed.slice(-20).reverse().map(({ at: wall, saw }) => h('li', null, moment(wall, true), ': ', saw))))));
 }

@@ -2,13 +2,17 @@
 
 import { fill, h, refill, say, soon, table } from './dom.js';
 import { at, get, listen, post } from './api.js';
-import { badge, bytes, counted, health, moment, product, runEnd } from './words.js';
+import { badge, bytes, counted, health, moment, number, product, runEnd } from './words.js';
 import { RUN_HEADS, doing, layers, pretend, progress, runRows, trail, trouble } from './pieces.js';
 import { drawing } from './topology.js';
 import { changes } from './changes.js';
 import { drifted, follow, until } from './fleet.js';
 import { asking } from './ask.js';
 import { works } from './works.js';
+
+// So many differences are shown at once, and so many at all.
+const FEW = 8;
+const MOST = 200;
 
 function panel(id, head, words, ...content) {
   return h('section', { class: 'card', id, 'aria-labelledby': `${id}-head` },
@@ -22,28 +26,30 @@ function addons(list) {
     table('Add-ons', ['Name', 'State', 'Namespace', 'Chart', 'Version'], rows, 'The spec asks for none.'));
 }
 
-function certificates(list, first) {
+function certificates(list, summary) {
   const rows = [...list].sort((a, b) => a.until - b.until);
   const shown = (some) => table('Certificates', ['Node', 'State', 'Certificate', 'Ends'], some.map((one) =>
     [one.node, badge(health(one.state)), h('code', { class: 'path' }, one.name), moment(one.until, true)]), 'None were seen.');
-  return panel('certificates', 'Certificates', until(first), shown(rows.slice(0, 8)),
+  return panel('certificates', 'Certificates', until(summary.certificateUntil, summary.simulated, rows[0]?.state), shown(rows.slice(0, 8)),
     rows.length > 8 && h('details', { id: 'all-certificates' }, h('summary', null, `All ${counted(rows.length, 'certificate')}`), shown(rows.slice(8))));
 }
 
-function backups(list, newest) {
-  const rows = list.map((one) => [h('code', { class: 'path' }, one.name), one.place, moment(one.at), h('span', { class: 'num' }, bytes(one.bytes)),
-    one.rehearsedAt ? ['rehearsed ', moment(one.rehearsedAt)] : 'never rehearsed', one.words]);
-  return panel('backups', 'Backups', newest === null ? badge(['?', '', 'unknown'], 'none known') : ['newest ', moment(newest)],
+function backups(list, { backupAt: newest, simulated }) {
+  const rows = list.map((one) => [h('code', { class: 'path' }, one.name), one.place, moment(one.at, simulated), h('span', { class: 'num' }, bytes(one.bytes)),
+    one.rehearsedAt ? ['rehearsed ', moment(one.rehearsedAt, simulated)] : 'never rehearsed', one.words]);
+  return panel('backups', 'Backups', newest === null ? badge(['?', '', 'unknown'], 'none known') : ['newest ', moment(newest, simulated)],
     table('Backups', ['Bundle', 'Place', 'Made', 'Size', 'Restore', 'Of it'], rows, 'No bundle is known.'));
 }
 
 function drift(list, summary) {
+  const rows = (some) => h('ul', { class: 'plain' }, some.map((one) => h('li', null, h('strong', null, one.subject), ' ',
+    h('span', { class: 'dim' }, one.words), changes(one.fields))));
   return panel('drift', 'Drift', drifted(summary.drift),
     list === null ? h('p', { class: 'dim' }, 'It was not looked at yet.')
       : list.length === 0 ? h('p', { class: 'dim' }, 'Everything is as the spec says.')
-        : h('ul', { class: 'plain' }, list.slice(0, 50).map((one) => h('li', null, h('strong', null, one.subject), ' ',
-          h('span', { class: 'dim' }, one.words), changes(one.fields)))),
-    list?.length > 50 && h('p', { class: 'dim' }, `and ${list.length - 50} more; a plan shows them all`));
+        : [rows(list.slice(0, FEW)), list.length > FEW && h('details', { id: 'all-drift' },
+          h('summary', null, `${number(list.length - FEW)} more`), rows(list.slice(FEW, MOST))),
+        list.length > MOST && h('p', { class: 'dim' }, `and ${number(list.length - MOST)} more; a plan shows them all`)]);
 }
 
 function findings(list, looked) {
@@ -97,7 +103,7 @@ export async function cluster(place, { cluster: name, signal, go }) {
     refill(head, summaryHead(known.summary, moving));
   };
   const drawRest = () => refill(rest, findings(known.findings, known.summary.lookedAt), drift(known.drift, known.summary), addons(known.addons),
-    certificates(known.certificates, known.summary.certificateUntil), backups(known.backups, known.summary.backupAt),
+    certificates(known.certificates, known.summary), backups(known.backups, known.summary),
     panel('runs', 'Last runs', h('a', { href: `/clusters/${encodeURIComponent(name)}/history` }, 'All runs'),
       table('Last runs', RUN_HEADS, runRows(name, known.runs.slice(0, 6), false), 'Nothing has run yet.')));
   fill(place, trail(name, 'cluster'), h('div', { class: 'title' }, h('div', null, h('h1', null, name), lead), h('span', { class: 'grow' }),

@@ -11,13 +11,15 @@ function fact(name, value, kind = null) {
   return h('div', null, h('dt', null, name), h('dd', { class: kind }, value));
 }
 
-// A certificate that ends soon is said so, with a sign.
-export function until(wall) {
+// A certificate that ends soon is said so, with a sign. A pretend world has a time of its own, by which ours judges nothing:
+// there only the server knows, and tells it as `state`.
+export function until(wall, simulated, state = null) {
   if (wall === null) return h('span', { class: 'dim' }, 'not known');
+  const words = moment(wall, simulated);
   const days = (wall - Date.now() / 1000) / 86400;
-  const words = moment(wall);
-  if (days < 0) return badge(['✕', '', 'bad'], ['ended ', words]);
-  return days < 30 ? badge(['!', '', 'care'], ['ends ', words]) : h('span', null, 'ends ', words);
+  const judged = state ?? (simulated ? 'good' : days < 0 ? 'bad' : days < 30 ? 'care' : 'good');
+  if (judged === 'bad') return badge(['✕', '', 'bad'], ['ended ', words]);
+  return judged === 'care' ? badge(['!', '', 'care'], ['ends ', words]) : h('span', null, 'ends ', words);
 }
 
 export function drifted(drift) {
@@ -28,7 +30,7 @@ export function drifted(drift) {
 function card(summary, moving) {
   const path = `/clusters/${encodeURIComponent(summary.name)}`;
   const state = worst(summary.layers);
-  const run = summary.running ? moving.get(summary.running) : null;
+  const run = summary.lastRun?.run === summary.running ? summary.lastRun : moving.get(summary.running);
   return h('li', { class: `card cluster ${state}` },
     h('div', { class: 'head' },
       h('h2', null, h('a', { href: path }, summary.name)),
@@ -43,8 +45,8 @@ function card(summary, moving) {
         summary.nodesReady < summary.nodes ? 'care' : null),
       fact('Version', [product(summary.distribution), ' ', summary.version]),
       fact('Drift', drifted(summary.drift)),
-      fact('Certificates', until(summary.certificateUntil)),
-      fact('Newest backup', summary.backupAt === null ? h('span', { class: 'dim' }, 'none known') : moment(summary.backupAt)),
+      fact('Certificates', until(summary.certificateUntil, summary.simulated)),
+      fact('Newest backup', summary.backupAt === null ? h('span', { class: 'dim' }, 'none known') : moment(summary.backupAt, summary.simulated)),
       fact('Looked', summary.looking ? 'looking now…' : summary.lookedAt === null ? 'not yet' : moment(summary.lookedAt))),
     summary.running
       ? h('div', { class: 'moving' }, h('a', { href: `${path}/runs/${encodeURIComponent(summary.running)}` },

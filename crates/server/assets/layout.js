@@ -1,7 +1,7 @@
 // Where everything of a topology stands, as numbers: nothing here draws. Few machines are boxes with their words; many are
 // tiles, grouped by place, so that a thousand of them fit a screen.
 
-export const BOX = { width: 172, height: 74, gap: 12 };
+export const BOX = { width: 190, height: 74, gap: 12 };
 export const TILE = { size: 13, gap: 3 };
 const PAD = 14;
 const HEAD = 26;
@@ -67,7 +67,10 @@ export function lay(topology, wide) {
     let tall = 0;
     const most = Math.max(1, Math.floor((inside - 2 * PAD + BOX.gap) / (BOX.width + BOX.gap)));
     for (const place of provider.places) {
-      const across = tiles ? Math.max(6, Math.min(Math.ceil(Math.sqrt(place.machines.length) * 1.35), Math.floor((inside - 2 * PAD) / (TILE.size + TILE.gap)))) : most;
+      const fits = Math.floor((inside - 2 * PAD) / (TILE.size + TILE.gap));
+      // A place that stands alone takes the whole width; several stand side by side.
+      const wish = provider.places.length === 1 ? fits : Math.ceil(Math.sqrt(place.machines.length) * 1.35);
+      const across = tiles ? Math.max(6, Math.min(wish, fits)) : most;
       const made = block(place, across, tiles, wired, inside);
       if (x > gutter + PAD && x + made.width > gutter + PAD + inside) {
         x = gutter + PAD;
@@ -111,12 +114,13 @@ function wires(out, gutter) {
     }
     let path = '';
     for (const [top, row] of rowsHit) {
-      const along = top - 7 - lane * 5;
-      const reach = row.map((spot) => spot.x + 26 + lane * 14);
+      // There is room for so many lines between two rows; more than those lie on one another.
+      const along = top - 7 - (lane % (out.tiles ? 2 : 5)) * 5;
+      const reach = row.map((spot) => spot.x + 26 + (lane % 8) * 14);
       path += `${leave}V${along}H${Math.max(...reach)}`;
       for (const end of reach) path += `M${end} ${along}V${top - 1}`;
     }
-    const heads = [...rowsHit].flatMap(([top, row]) => row.map((spot) => [spot.x + 26 + lane * 14, top]));
+    const heads = [...rowsHit].flatMap(([top, row]) => row.map((spot) => [spot.x + 26 + (lane % 8) * 14, top]));
     return { name: from.balancer.name, state: from.balancer.state, path, heads };
   });
 }

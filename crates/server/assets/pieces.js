@@ -30,6 +30,7 @@ export function trail(name, here) {
 
 // Health by layer: each with its sign, its name and its words.
 export function layers(list, brief = false) {
+  if (list.length === 0) return h('p', { class: 'dim' }, 'Nobody has looked yet.');
   return h('ul', { class: brief ? 'layers brief' : 'layers', 'aria-label': 'Health by layer' }, list.map((layer) => {
     const [sign, word, kind] = health(layer.state);
     return h('li', { class: kind, title: layer.words },

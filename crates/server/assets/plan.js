@@ -84,7 +84,7 @@ function stage(name, steps) {
 function notes(plan) {
   const blocking = plan.notes.filter((note) => note.blocks);
   const others = plan.notes.filter((note) => !note.blocks);
-  const list = (some) => h('ul', null, some.map((note) => h('li', null, h('strong', null, `${note.subject}: `), note.message)));
+  const list = (some) => h('ul', null, some.map((note) => h('li', null, h('strong', null, `${note.subject}: `), note.message, note.hint && h('span', { class: 'dim' }, ` (${note.hint})`))));
   return [
     blocking.length > 0 && h('section', { class: 'note bad', 'aria-label': 'What blocks' }, h('h2', null, h('span', { 'aria-hidden': 'true' }, '✕ '), 'This blocks the plan'), list(blocking)),
     others.length > 0 && h('section', { class: 'note', 'aria-label': 'Notes' }, h('h2', null, h('span', { 'aria-hidden': 'true' }, 'i '), 'Good to know'), list(others)),
@@ -94,7 +94,7 @@ function notes(plan) {
 function effects(plan) {
   const box = (kind, sign, head, list) => list.length > 0 && h('section', { class: `note ${kind}`, 'aria-label': head }, h('h2', null, h('span', { 'aria-hidden': 'true' }, `${sign} `), head),
     h('ul', null, list.slice(0, 200).map((words) => h('li', null, words))), list.length > 200 && h('p', null, `and ${number(list.length - 200)} more`));
-  return [box('bad', '−', 'This is deleted', plan.deletes), box('care', '!', 'This is disturbed', plan.disturbs)];
+  return [box('bad', '−', 'This is deleted', plan.deletes.map((words) => words.replace(/^(delete|remove) /, ''))), box('care', '!', 'This is disturbed', plan.disturbs)];
 }
 
 function totals(plan) {

@@ -56,7 +56,8 @@ function present(story, now) {
 
 function counts(story) {
   const { done, already, failed, skipped, cancelled, left } = story.counts;
-  return { steps: story.total, done, already, failed, left: skipped + cancelled + left, retries: story.retries };
+  // A journal does not name the steps that never came to their turn; its end counts them.
+  return { steps: story.total, done, already, failed, left: story.ended?.left ?? skipped + cancelled + left, retries: story.retries };
 }
 
 function ending(story, run) {
@@ -155,7 +156,8 @@ export async function run(place, { cluster: name, run: id, session, signal }) {
 
   function draw() {
     const t = time();
-    const critical = new Set(known.critical);
+    // What is critical is known when all has ended.
+    const critical = new Set(over ? known.critical : []);
     const wall = live.wall ?? known.summary.wall;
     refill(lead, h('p', { class: 'dim lead' }, badge(runEnd(player ? null : over ? live.end ?? known.summary.end : null), player ? 'replay' : undefined), ' ', known.summary.ask, ' · began ', moment(wall, true), ' · ',
       h('span', { class: 'num' }, lasting(t)), (player || !over) && shown.counts.running > 0 && ` · ${counted(shown.counts.running, 'step')} running`, shown.retries > 0 && ` · ${number(shown.retries)} tried again`));

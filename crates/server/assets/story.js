@@ -40,8 +40,8 @@ export class Story {
 
   // How many steps have ended.
   get over() {
-    const { waiting, running } = this.counts;
-    return this.total - waiting - running;
+    const { done, already, failed, skipped, cancelled, left } = this.counts;
+    return done + already + failed + skipped + cancelled + left;
   }
 
   get running() {

@@ -212,6 +212,7 @@ export function timeline(signal, choose) {
   watch.observe(box);
   signal.addEventListener('abort', () => watch.disconnect());
   const chased = h('label', { class: 'check-label' }, chase, 'Follow');
+  const mark = h('li', null, h('span', { class: 'mark', 'aria-hidden': 'true' }, '◆'), ' critical path');
   const tools = h('div', { class: 'head tools' },
     h('label', { class: 'search' }, h('span', null, 'Show'), h('select', { on: { change: (event) => {
       state.filter = event.target.value;
@@ -221,11 +222,12 @@ export function timeline(signal, choose) {
       state.words = event.target.value.toLowerCase();
       paint();
     } } })), chased, h('span', { class: 'grow' }),
-    h('ul', { class: 'legend' }, h('li', null, h('span', { class: 'swatch wait', 'aria-hidden': 'true' }), 'waits'), h('li', null, h('span', { class: 'mark', 'aria-hidden': 'true' }, '◆'), ' critical path')));
+    h('ul', { class: 'legend' }, h('li', null, h('span', { class: 'swatch wait', 'aria-hidden': 'true' }), 'waits'), mark));
   const element = h('section', { class: 'card timeline', 'aria-labelledby': 'timeline-head' }, h('h2', { id: 'timeline-head', class: 'unseen' }, 'Timeline'), tools, axis, box, empty);
   const show = (next) => {
     Object.assign(state, next);
     chased.hidden = !state.live;
+    mark.hidden = state.critical.size === 0;
     paint();
   };
   return { element, show, pick: (id) => pick(id, true) };

@@ -24,6 +24,7 @@ export function fit(words, width, font = '13px system-ui, sans-serif') {
 }
 
 const isServer = (machine) => machine.role === 'server' || machine.role === 'both';
+const role = (machine) => (machine.role === 'both' ? 'server+agent' : machine.role);
 const label = (x, y, words, kind) => svg('text', { x, y, class: kind }, words);
 
 // A step's title without the name that the box has already.
@@ -40,7 +41,7 @@ function box(spot, index, doing) {
     label(x + 13, y + 22, fit(machine.name, width - 42, '600 13px system-ui, sans-serif'), 'name'),
     svg('circle', { cx: x + width - 17, cy: y + 18, r: 8, class: 'lamp' }),
     svg('text', { x: x + width - 17, y: y + 22, class: 'sign' }, sign),
-    label(x + 13, y + 41, fit(`${machine.role}${size ? ` · ${size}` : ''}`, width - 24, '11.5px system-ui, sans-serif'), 'small'),
+    label(x + 13, y + 41, fit(`${role(machine)}${size ? ` · ${size}` : ''}`, width - 24, '11.5px system-ui, sans-serif'), 'small'),
     doing ? label(x + 13, y + 59, fit(`▸ ${deed(doing, machine.name)}`, width - 24, '600 11.5px system-ui, sans-serif'), 'deed') : label(x + 13, y + 59, machine.address ?? 'no address', 'address'));
 }
 
@@ -92,7 +93,7 @@ function scene(plan, busy) {
 function words(machine, place) {
   const [sign, word, kind] = health(machine.state);
   return [h('strong', null, machine.name), ' ', badge([sign, word, kind]), ' ', machine.words,
-    h('span', { class: 'dim' }, ` · ${machine.role}, ${machine.kind} at ${place}`, machine.number ? ` · number ${machine.number}` : null,
+    h('span', { class: 'dim' }, ` · ${role(machine)}, ${machine.kind} at ${place}`, machine.number ? ` · number ${machine.number}` : null,
       machine.address ? ` · ${machine.address}` : null, machine.cpus ? ` · ${machine.cpus} CPU` : null,
       machine.memory ? ` · ${machine.memory} memory` : null, machine.disk ? ` · ${machine.disk} disk` : null)];
 }
@@ -179,7 +180,7 @@ function hands(stage, state, tell) {
 
 function asTable(topology) {
   const rows = topology.providers.flatMap((provider) => provider.places.flatMap((place) => place.machines.map((machine) => [
-    machine.name, badge(health(machine.state)), machine.words, machine.role, machine.address ?? '', place.name, provider.name, machine.kind,
+    machine.name, badge(health(machine.state)), machine.words, role(machine), machine.address ?? '', place.name, provider.name, machine.kind,
     machine.number ?? '', machine.cpus ?? '', machine.memory ?? '', machine.disk ?? ''])));
   const heads = ['Machine', 'State', 'Seen', 'Role', 'Address', 'Place', 'Provider', 'Kind', 'Number', 'CPUs', 'Memory', 'Disk'];
   return [table('Machines', heads, rows, 'No machines.'),

@@ -260,6 +260,9 @@ impl Member {
     pub(crate) fn cancel(&self, run: &str) -> Option<u32> {
         let known = self.known();
         let live = known.live.as_ref().filter(|live| live.goes_on && live.recording.run.as_str() == run)?;
+        if live.recording.summary().end.is_some() {
+            return None;
+        }
         live.stop.as_ref().map(Stop::ask)
     }
 

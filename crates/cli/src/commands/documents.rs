@@ -115,15 +115,7 @@ pub(super) fn page(loadout: &Loadout, looked: &Looked<'_>, language: Language, p
     let description = loadout.file.metadata.description.as_deref().unwrap_or_default();
     match pretend {
         false => page.with_lead(description),
-        true => page.with_lead(&format!("{} {description}", pretended(language))),
-    }
-}
-
-/// What stands first on a page about a pretend world.
-pub(super) fn pretended(language: Language) -> &'static str {
-    match language {
-        Language::En => "SIMULATED: every state on this page is pretended.",
-        Language::Fr => "SIMULÉ : tout état sur cette page est fictif.",
+        true => page.with_lead(&format!("{} {description}", language.pretended())),
     }
 }
 

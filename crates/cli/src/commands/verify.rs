@@ -61,7 +61,7 @@ pub(super) fn verify(arguments: &Arguments, verify: &Verify) -> Result<Done, Pro
             Form::Page(format) => {
                 let language = verify.language.into();
                 let page = validation(&desired, observed.as_ref(), &results, at, language);
-                let page = if pretend { page.with_lead(super::documents::pretended(language)) } else { page };
+                let page = if pretend { page.with_lead(language.pretended()) } else { page };
                 render(&page, format)
             }
         };

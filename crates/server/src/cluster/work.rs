@@ -484,7 +484,10 @@ impl Member {
             let journals: Vec<Vec<Record>> = journals.collect();
             let built = built(journals.iter().map(Vec::as_slice));
             let looked = DocumentLook { observed: Some(&observed), checks: &checks, built };
-            Ok(document(desired, &looked, language, &self.place.spec.display().to_string()).html())
+            let page = document(desired, &looked, language, &self.place.spec.display().to_string());
+            let lead = loadout.file.metadata.description.clone().unwrap_or_default();
+            let lead = if self.simulated() { format!("{} {lead}", language.pretended()) } else { lead };
+            Ok(page.with_lead(&lead).html())
         })
     }
 }

@@ -78,6 +78,23 @@ async function byKeyboard() {
   await one.context().close();
 }
 
+// Looking anew, and looking at the checks: both are asked for, and what comes of them arrives by itself.
+async function looks() {
+  const one = await page();
+  await enter(one);
+  await open(one, home);
+  const { summary } = await ask(one, `clusters/${cluster}`);
+  await one.getByRole('button', { name: 'Look again' }).click();
+  const later = async () => (await ask(one, `clusters/${cluster}`)).summary.lookedAt > summary.lookedAt;
+  for (let i = 0; i < 60 && !(await later()); i += 1) await one.waitForTimeout(500);
+  check('a cluster is looked at anew when it is asked for', await later());
+  await open(one, '/checks');
+  await one.getByRole('button', { name: 'Check now' }).click();
+  await one.locator('.check .marks rect').first().waitFor({ timeout: 60_000 });
+  check('checks are looked at when it is asked for, and shown without loading anew', (await one.locator('.check .badge').count()) > 0);
+  await one.context().close();
+}
+
 async function documents() {
   const one = await page();
   await enter(one);
@@ -89,6 +106,7 @@ async function documents() {
 }
 
 export async function pages() {
+  await looks();
   await everywhere();
   await byKeyboard();
   await documents();

@@ -140,7 +140,7 @@ fn a_run_is_asked_to_stop_and_another_one_finishes_the_job() {
         assert_eq!((status, &stopped["times"]), (StatusCode::OK, &json!(1)));
         let run = house.until(&path, "its end", |run| !run["summary"]["end"].is_null()).await;
         assert_eq!(run["summary"]["end"], "interrupted");
-        assert!(run["steps"].as_array().unwrap().iter().any(|step| step["state"] == "left"), "{run:#}");
+        assert!(run["steps"].as_array().unwrap().iter().any(|step| step["state"] == "cancelled"), "{run:#}");
         let (status, _) = house.post(&format!("{path}/cancel"), &json!({})).await;
         assert_eq!(status, StatusCode::CONFLICT, "it has ended");
         house.until("/api/v1/clusters/devboard", "its end", |page| page["summary"]["running"].is_null()).await;
