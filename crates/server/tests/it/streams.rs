@@ -52,8 +52,8 @@ fn whole(events: &[Heard], from: u64) {
     assert_eq!(end.kind, "end");
     for (event, place) in records.iter().zip(from..) {
         assert_eq!((event.id, event.kind.as_str()), (Some(place), "record"));
-        let record: Value = serde_json::from_str(&event.data).unwrap();
-        assert_eq!(record["seq"], place, "the record is the one that its place says");
+        let begins = format!("{{\"format\":1,\"seq\":{place},");
+        assert!(event.data.starts_with(&begins), "the record is the one that its place says: {}", event.data);
     }
 }
 
