@@ -258,7 +258,10 @@ impl Engine {
             observed.unfinished = self.left_of(desired, ask).and_then(|before| before.left);
         }
         if let Ask::Rotate(what) = ask {
-            observed.rotated = self.rotated(desired, *what);
+            match what {
+                Rotation::Certificates | Rotation::SshKeys => observed.rotated = self.rotated(desired, *what),
+                _ => observed.turned = self.turned(desired, *what),
+            }
             if *what == Rotation::SshKeys {
                 observed.keys = self.world.keys(desired).await;
             }

@@ -1,5 +1,7 @@
 //! What a plan leaves open and only a run knows: secrets, and what recipes give.
 
+mod successor;
+
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
@@ -16,6 +18,7 @@ use kubewright_model::ids::{HoleName, NodeName};
 use kubewright_model::observed::{ClusterSeen, Observed};
 use kubewright_model::plan::{Action, Plan};
 use kubewright_model::recipe::{Recipe, RecipeStep, SNAPSHOT};
+use kubewright_model::rotation::NEXT;
 use kubewright_model::secret::Secret;
 use kubewright_model::spec::{Distribution, SecretRef};
 use kubewright_model::talos::{TALOS_SECRETS, TalosCall};
@@ -106,6 +109,7 @@ impl<'a> Filler<'a> {
     /// A cluster is about to be begun: what it keeps for its life is written down, for later wishes to be held against. One
     /// that is restored keeps what it was begun with.
     pub(crate) fn begins(&self, again: bool) -> Result<(), String> {
+        self.forgets_successors().map_err(|error| error.told())?;
         let known = || self.secrets.store.foundation(&self.desired.cluster).map_err(|error| error.told());
         if again && known()?.is_some() {
             return Ok(());
@@ -165,6 +169,9 @@ impl<'a> Filler<'a> {
         if let Some(value) = self.known.borrow().get(name) {
             return Ok(value.clone());
         }
+        if let Some(given) = self.given_before(name) {
+            return Ok(given);
+        }
         let secret = name.secret().ok_or_else(|| format!("nothing gives a value to {name}"))?;
         let value = self.secrets.resolve(self.desired, secret)?;
         self.known.borrow_mut().insert(name.clone(), value.clone());
@@ -190,7 +197,7 @@ impl Secrets<'_> {
                 (Some(kept), _) => return Ok(kept),
                 (None, Some(_)) => pretended(name),
                 (None, None) => match self.pretend {
-                    Some(chance) => pretended(&format!("{chance} {name}")),
+                    Some(chance) => self.pretends(desired, chance, name),
                     None if name == TALOS_SECRETS => talos::generated()?,
                     None => random()?,
                 },
@@ -271,7 +278,7 @@ fn in_form(desired: &Desired, name: &str, made: Secret) -> Secret {
         return made;
     }
     let text = made.expose();
-    let other = match name {
+    let other = match name.strip_suffix(NEXT).unwrap_or(name) {
         JOIN_TOKEN => text.get(..6).zip(text.get(6..22)).map(|(id, rest)| format!("{id}.{rest}")),
         ENCRYPTION_KEY => hex::decode(text).ok().map(|bytes| BASE64_STANDARD.encode(bytes)),
         _ => None,

@@ -32,7 +32,8 @@ pub(crate) async fn observe(world: &World, store: &dyn Store, desired: &Desired)
         Ok(begun) => begun.map_or(Seen::Absent, Seen::Present),
         Err(error) => Seen::Unknown(Why::lasting(error.told())),
     });
-    let mut observed = Observed { providers, hosts, cluster: None, foundation, filled, ..Observed::default() };
+    let pending = world.secrets(store).pending(desired).into_iter().collect();
+    let mut observed = Observed { providers, hosts, cluster: None, foundation, filled, pending, ..Observed::default() };
     let mut cluster = cluster(world, store, desired, &observed).await;
     if let Seen::Present(cluster) = &mut cluster {
         let told = told_by_talos(&observed.hosts, cluster);

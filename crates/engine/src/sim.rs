@@ -30,6 +30,7 @@ mod state;
 mod store;
 mod talos;
 mod timing;
+mod turnover;
 mod vault;
 
 use std::collections::{BTreeMap, BTreeSet};

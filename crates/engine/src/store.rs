@@ -21,6 +21,9 @@ pub trait Store: Send + Sync {
     /// Keeps a secret under a name.
     fn keep_secret(&self, cluster: &ClusterName, name: &str, secret: &Secret) -> Result<(), StoreError>;
 
+    /// Forgets one secret; one that is not there is forgotten already.
+    fn forget_secret(&self, cluster: &ClusterName, name: &str) -> Result<(), StoreError>;
+
     /// The names of all secrets that are kept for a cluster, in order.
     fn secrets(&self, cluster: &ClusterName) -> Result<Vec<String>, StoreError>;
 

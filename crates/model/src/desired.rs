@@ -24,6 +24,7 @@ use crate::ids::{
 use crate::net::{Cidr, HostPort};
 use crate::object::{Manifest, ObjectId};
 use crate::recipe::Recipe;
+use crate::rotation::{Rotation, Round};
 use crate::spec::ClusterFile;
 use crate::spec::addons::OnFailure;
 use crate::spec::drift::MailTls;
@@ -464,6 +465,9 @@ pub struct MemberRecipes {
     pub stand_down: Option<Arc<Recipe>>,
     /// Makes the member's certificates anew.
     pub renewal: Renewal,
+    /// How the cluster goes over to another token or key, part by part, where its distribution can do that.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub turnovers: BTreeMap<Rotation, Vec<Round>>,
 }
 
 /// What leaves nothing of a distribution on a host, by what the host was.

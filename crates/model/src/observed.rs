@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::applications::ApplicationSeen;
 use crate::desired::DesiredRelease;
 use crate::digest::Digest;
-use crate::ids::{Namespace, NodeName, Owner, ProviderName, ReleaseName};
+use crate::ids::{Namespace, NodeName, Owner, ProviderName, ReleaseName, StepId};
 use crate::object::{Manifest, ObjectId, ObjectKey};
 use crate::rotation::KeySeen;
 use crate::vault::VaultSeen;
@@ -127,6 +127,12 @@ pub struct Observed {
     /// Members of which a rotation that was cut has already done its part, as its journal tells.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub rotated: BTreeSet<NodeName>,
+    /// Steps of a rotation that was cut which need not be done once more, as its journal tells.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub turned: BTreeSet<StepId>,
+    /// Secrets that another one is to take the place of, or has and not everybody goes by it yet.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub pending: BTreeSet<String>,
     /// SSH keys on this computer by the files that the spec names, where it was asked for others.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub keys: BTreeMap<String, Seen<KeySeen>>,

@@ -20,7 +20,7 @@ use crate::ids::{
 };
 use crate::object::{Manifest, ObjectId};
 use crate::recipe::Recipe;
-use crate::rotation::{KeyPart, Rotation};
+use crate::rotation::{KeyPart, Rotation, SecretPart};
 use crate::spec::backup::Keep;
 use crate::units::Span;
 use crate::vault::DesiredVault;
@@ -225,6 +225,7 @@ impl Step {
             Action::RebootHost { host, .. } => format!("reboot {host}"),
             Action::UpdateHost { host, .. } => format!("upgrade the packages of {host}"),
             Action::RotateKey { file, part } => part.title(file),
+            Action::RotateSecret { secret, part } => part.title(secret),
             Action::FenceMachine { name, .. } => format!("shut machine {name} off"),
             Action::TurnIntoTemplate { name, .. } => format!("turn {name} into a template"),
             Action::DeleteMachine { name, .. } => format!("delete machine {name}"),
@@ -397,6 +398,13 @@ pub enum Action {
         file: Arc<str>,
         /// Which part.
         part: KeyPart,
+    },
+    /// Put another secret in the place of one that is kept on this computer: one part of it.
+    RotateSecret {
+        /// The secret's name.
+        secret: String,
+        /// Which part.
+        part: SecretPart,
     },
     /// Shut a machine off at once, without its host: nobody reaches that, and nothing of it may run any more.
     FenceMachine {

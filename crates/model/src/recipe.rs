@@ -49,6 +49,10 @@ pub enum Effect {
     Mend,
     /// Has new certificates made for a member, and starts what shows them again. It asks no API.
     Renew,
+    /// Takes a whole cluster, or one host of it, over to another token or key. Nothing starts again.
+    Turn,
+    /// Starts a member again, which goes by what its cluster was taken over to from then on.
+    Follow,
 }
 
 impl Effect {

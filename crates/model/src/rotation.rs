@@ -7,15 +7,22 @@ use serde::{Deserialize, Serialize};
 
 use crate::desired::Way;
 use crate::ids::NodeName;
+use crate::recipe::Recipe;
 
 /// What is made anew.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Rotation {
     /// The certificates that the authorities of the cluster have signed: those of servers, clients, etcd and kubelets.
     Certificates,
     /// The keys on this computer by which hosts let us in.
     SshKeys,
+    /// What nodes are let in with.
+    JoinToken,
+    /// The key that Secrets are locked with in the datastore.
+    EncryptionKeys,
+    /// The key that tokens of ServiceAccounts are signed with.
+    ServiceAccountKeys,
 }
 
 impl fmt::Display for Rotation {
@@ -23,6 +30,9 @@ impl fmt::Display for Rotation {
         f.pad(match self {
             Self::Certificates => "certificates",
             Self::SshKeys => "ssh-keys",
+            Self::JoinToken => "join-token",
+            Self::EncryptionKeys => "encryption-keys",
+            Self::ServiceAccountKeys => "service-account-keys",
         })
     }
 }
@@ -31,6 +41,61 @@ impl fmt::Display for Rotation {
 pub const NEXT: &str = ".next";
 /// What the file of a key is called that another one has taken the place of, as long as any host may let it in.
 pub const BEFORE: &str = ".before";
+
+/// One part of a whole cluster going over to another token or key, as far as one member has to do with it. The parts come in
+/// order, each when the one before is done everywhere; every recipe in them may be run twice.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Round {
+    /// One server does it for all; agents have nothing.
+    Once(Option<Arc<Recipe>>),
+    /// The cluster knows the new one: what is kept on this computer moves on ([`SecretPart::TakeOver`]).
+    TakesOver,
+    /// It is done on every host at once, and nothing starts again.
+    Everywhere(Option<Arc<Recipe>>),
+    /// It is done on one member after the other, each back before the next.
+    InTurn(Option<Arc<Recipe>>),
+}
+
+impl Round {
+    /// What is done on this member's host, if anything.
+    pub fn recipe(&self) -> Option<&Arc<Recipe>> {
+        match self {
+            Self::Once(recipe) | Self::Everywhere(recipe) | Self::InTurn(recipe) => recipe.as_ref(),
+            Self::TakesOver => None,
+        }
+    }
+}
+
+/// One part of putting another secret in the place of one that is kept on this computer. Each may be done twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum SecretPart {
+    /// The new one takes the place, and the old one lies beside it from then on.
+    TakeOver,
+    /// Every member goes by the new one: it is pending no more.
+    Settle,
+}
+
+impl SecretPart {
+    /// The part for people, of a secret's name.
+    pub fn title(self, secret: &str) -> String {
+        match self {
+            Self::TakeOver => format!("keep the new {secret} in the place of the old one, and the old one beside it"),
+            Self::Settle => format!("write down that everybody goes by the new {secret}"),
+        }
+    }
+}
+
+/// The name of the secret that is to take another one's place, as it is kept beside it.
+pub fn next_of(secret: &str) -> String {
+    format!("{secret}{NEXT}")
+}
+
+/// The name under which a secret is kept that another one has taken the place of.
+pub fn before_of(secret: &str) -> String {
+    format!("{secret}{BEFORE}")
+}
 
 /// An SSH key on this computer, with the ones that come and go beside it. Of each of them the public half, as its kind and
 /// its text: `ssh-ed25519 AAAA…`.

@@ -241,7 +241,8 @@ fn touches_cluster(action: &Action) -> bool {
 fn foundation_is_kept(plan: &Plan, desired: &Desired, observed: &Observed, found: &mut Vec<Violation>) {
     let lives = observed.cluster.as_ref().and_then(Seen::present).is_some();
     let stays = matches!(plan.ask, Ask::Apply | Ask::Replace(_));
-    for shaken in crate::foundation::shaken(desired, observed).into_iter().filter(|_| lives && stays) {
+    let shaken = crate::foundation::shaken(desired, observed).into_iter().chain(crate::foundation::pending(observed));
+    for shaken in shaken.filter(|_| lives && stays) {
         if !plan.is_blocked() {
             let message = format!("the plan goes on, and {}", shaken.message);
             found.push(Violation { rule: "a cluster keeps its foundation".into(), step: None, message });

@@ -16,6 +16,7 @@ use std::sync::Arc;
 use kubewright_model::desired::{Halfway, Leaving, MemberRecipes, Renewal};
 use kubewright_model::host::HostResource;
 use kubewright_model::recipe::Recipe;
+use kubewright_model::rotation::{Rotation, Round};
 use kubewright_model::spec::kubernetes::Datastore;
 use kubewright_model::spec::{ClusterFile, Distribution, SecretRef};
 
@@ -59,6 +60,10 @@ trait Compiler: Sync {
     }
     /// Makes a node's certificates anew.
     fn renewal(&self, context: &Context<'_>, node: &NodePlan<'_>) -> Renewal;
+    /// How the cluster goes over to another token or key, as far as a node has to do with it.
+    fn turnovers(&self, _: &Context<'_>, _node: &NodePlan<'_>) -> BTreeMap<Rotation, Vec<Round>> {
+        BTreeMap::new()
+    }
     /// Starts a new cluster on a server with what was saved of etcd, where this version can do that.
     fn restore(&self, context: &Context<'_>, node: &NodePlan<'_>) -> Option<Recipe>;
 }
@@ -146,6 +151,7 @@ impl Recipes {
             restore: if saves { compiler.restore(context, node).map(Arc::new) } else { None },
             stand_down: if self.etcd { compiler.stand_down(server).map(Arc::new) } else { None },
             renewal: compiler.renewal(context, node),
+            turnovers: compiler.turnovers(context, node),
         }
     }
 }

@@ -11,6 +11,7 @@ use kubewright_model::digest::Digest;
 use kubewright_model::host::{FileWish, HostResource};
 use kubewright_model::ids::HoleName;
 use kubewright_model::observed::{HostSeen, Observed, Seen};
+use kubewright_model::rotation::Rotation;
 
 /// The hole that holds the token with which nodes join.
 pub(crate) const TOKEN_HOLE: &str = "secret/join-token";
@@ -42,6 +43,45 @@ pub fn begun_with(desired: &Desired, filled: &BTreeMap<Digest, Digest>) -> BTree
     let tokens = tokens.filter_map(|token| Some((token.word, filled.get(&token.file.content.fingerprint())?)));
     let tokens = tokens.map(|(word, digest)| (word.to_string(), digest.to_string()));
     desired.kubernetes.foundation.clone().into_iter().chain(tokens).collect()
+}
+
+/// What is written down when another token or key has taken the place of one: the rest stays as the cluster was begun with it.
+pub fn moved_on(
+    was: BTreeMap<String, String>,
+    desired: &Desired,
+    filled: &BTreeMap<Digest, Digest>,
+) -> BTreeMap<String, String> {
+    let now = begun_with(desired, filled).into_iter().filter(|(word, _)| is_of_a_secret(word));
+    was.into_iter().chain(now).collect()
+}
+
+/// Whether what is written down under this word is the digest of a secret.
+pub fn is_of_a_secret(word: &str) -> bool {
+    [TOKEN, TOKEN_OF_AGENTS, KEY].contains(&word)
+}
+
+/// Another token or key is on its way, and not everybody goes by it: nobody joins, and nothing is set up, before they do.
+pub(crate) fn pending(observed: &Observed) -> Option<Shaken> {
+    let secret = observed.pending.first()?;
+    let key = HoleName::from(ENCRYPTION_KEY);
+    let what = match secret.as_str() {
+        secret if key.secret() == Some(secret) => Rotation::EncryptionKeys,
+        secret if secret.starts_with("service-account-") => Rotation::ServiceAccountKeys,
+        _ => Rotation::JoinToken,
+    };
+    Some(Shaken {
+        message: format!("another {secret} is on its way, and not everybody goes by it yet"),
+        help: format!("`kubewright rotate {what}` goes on with it"),
+    })
+}
+
+/// Whether the secret is another one than the one that the cluster was begun with, as it was written down.
+pub(crate) fn is_another(secret: &str, desired: &Desired, observed: &Observed) -> bool {
+    let was = observed.foundation.as_ref().and_then(Seen::present);
+    Token::all(desired).iter().filter(|token| token.secret() == secret).any(|token| {
+        let ours = observed.filled.get(&token.file.content.fingerprint()).map(Digest::to_string);
+        was.and_then(|was| was.get(token.word)).zip(ours).is_some_and(|(was, ours)| *was != ours)
+    })
 }
 
 /// Something that a cluster cannot go over to.

@@ -158,6 +158,7 @@ fn disturbing(step: &Step, plan: &Plan) -> bool {
         | Action::SettleApplications(_)
         | Action::ConfigureVault(_)
         | Action::RotateKey { .. }
+        | Action::RotateSecret { .. }
         | Action::PackBundle(_)
         | Action::PruneBundles { .. } => false,
     }
@@ -166,7 +167,7 @@ fn disturbing(step: &Step, plan: &Plan) -> bool {
 /// Whether a recipe stops what runs on its host. What mends is judged by what it mends ([`stops`]).
 fn ends_what_runs(effect: Effect) -> bool {
     match effect {
-        Effect::Upgrade | Effect::Leave | Effect::Renew | Effect::Restore => true,
+        Effect::Upgrade | Effect::Leave | Effect::Renew | Effect::Follow | Effect::Restore => true,
         Effect::Init
         | Effect::JoinServer
         | Effect::JoinAgent
@@ -177,6 +178,7 @@ fn ends_what_runs(effect: Effect) -> bool {
         | Effect::Clear
         | Effect::Clean
         | Effect::Look
+        | Effect::Turn
         | Effect::Mend => false,
     }
 }

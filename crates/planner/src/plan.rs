@@ -39,6 +39,7 @@ mod snapshots;
 mod standing;
 mod talos;
 mod templates;
+mod turnover;
 mod unread;
 mod updates;
 mod vault;
@@ -200,7 +201,8 @@ fn kept_foundation(draft: &mut Draft<'_>, observed: &Observed, standings: &Stand
     if matches!(standings.cluster, ClusterView::Absent) && crate::holders::nobody(draft.desired, observed) {
         return;
     }
-    for shaken in crate::foundation::shaken(draft.desired, observed) {
+    let shaken = crate::foundation::shaken(draft.desired, observed);
+    for shaken in shaken.into_iter().chain(crate::foundation::pending(observed)) {
         draft.note(Weight::Blocks, Subject::Cluster, shaken.message, &shaken.help);
     }
 }

@@ -30,11 +30,11 @@ pub(crate) enum What {
     SshKeys,
     #[value(hide = true)]
     Ca,
-    #[value(hide = true)]
+    /// What nodes are let in with.
     JoinToken,
-    #[value(hide = true)]
+    /// The key that Secrets are locked with in the datastore.
     EncryptionKeys,
-    #[value(hide = true)]
+    /// The key that tokens of ServiceAccounts are signed with; the one before it is believed as well.
     ServiceAccountKeys,
 }
 
@@ -49,18 +49,9 @@ impl What {
                 "authorities are not made anew in a cluster that lives: each node and pod would have to trust both for a while",
                 "`kubewright rebuild` begins a cluster with others; `kubewright rotate certificates` keeps those that there are",
             ),
-            Self::JoinToken => refused(
-                "not built yet: another join token for a cluster that lives",
-                "with kubeadm what lets nodes in ends by itself after some hours; others keep theirs until a rebuild",
-            ),
-            Self::EncryptionKeys => refused(
-                "not built yet: another key for Secrets of a cluster that lives",
-                "a cluster keeps the key that it was begun with until a rebuild",
-            ),
-            Self::ServiceAccountKeys => refused(
-                "not built yet: another key for the tokens of ServiceAccounts",
-                "a cluster keeps the key that it was begun with until a rebuild",
-            ),
+            Self::JoinToken => Ok(Rotation::JoinToken),
+            Self::EncryptionKeys => Ok(Rotation::EncryptionKeys),
+            Self::ServiceAccountKeys => Ok(Rotation::ServiceAccountKeys),
         }
     }
 }

@@ -520,6 +520,9 @@ fn ended(report: &RunReport, wish: &Wish<'_>, again: &str) -> Done {
         Ask::Restore => "restore latest",
         Ask::Rotate(Rotation::Certificates) => "rotate certificates",
         Ask::Rotate(Rotation::SshKeys) => "rotate ssh-keys",
+        Ask::Rotate(Rotation::JoinToken) => "rotate join-token",
+        Ask::Rotate(Rotation::EncryptionKeys) => "rotate encryption-keys",
+        Ask::Rotate(Rotation::ServiceAccountKeys) => "rotate service-account-keys",
         Ask::Backup => "backup",
         _ => "apply",
     };

@@ -61,11 +61,14 @@ impl Mark {
             Action::RotateKey { part: KeyPart::TakeOver, .. } => Self::Changes,
             Action::RotateKey { part: KeyPart::Withdraw { .. } | KeyPart::Drop, .. } => Self::Removes,
             Action::UpdateMachine(_)
+            | Action::RotateSecret { .. }
             | Action::UpdateHost { .. }
             | Action::MarkNode(_)
             | Action::SetImage(_)
             | Action::TakeObjects(_) => Self::Changes,
-            Action::RunRecipe { recipe, .. } if matches!(recipe.effect, Effect::Upgrade | Effect::Renew) => {
+            Action::RunRecipe { recipe, .. }
+                if matches!(recipe.effect, Effect::Upgrade | Effect::Renew | Effect::Turn | Effect::Follow) =>
+            {
                 Self::Changes
             }
             Action::RunRecipe { recipe, .. } if recipe.effect == Effect::Leave => Self::Removes,

@@ -15,6 +15,7 @@ use kubewright_model::secret::Secret;
 use kubewright_model::spec::kubernetes::Distribution;
 use kubewright_model::talos::TALOS_SECRETS;
 use kubewright_model::version::Follows;
+use kubewright_planner::foundation::is_of_a_secret;
 
 use super::read::{Damage, read, verify};
 use super::wish::Unsaved;
@@ -237,7 +238,14 @@ impl Home<'_> {
         let here = self.secrets.store.foundation(&self.desired.cluster);
         match here.map_err(|error| not(error.told(), "see to that file first"))? {
             None => Ok(Some(then.clone())),
-            Some(here) => match then.iter().find(|(part, was)| here.get(*part).is_some_and(|is| is != *was)) {
+            // A secret that another one has taken the place of is compared as itself: where it is not, it comes with the bundle.
+            Some(here) => match then
+                .iter()
+                .find(|(part, was)| !is_of_a_secret(part) && here.get(*part).is_some_and(|is| is != *was))
+            {
+                None if then.iter().any(|(part, was)| here.get(part).is_some_and(|is| is != was)) => {
+                    Ok(Some(then.clone()))
+                }
                 None => Ok(None),
                 Some((part, was)) => {
                     let is = here.get(part).map_or("", String::as_str);

@@ -8,7 +8,7 @@ use super::{Broken, Rule, Verdict, broken, rule, that};
 use crate::store::{Foundation, Holder, Store, StoreError};
 
 /// The rules, in the order of their numbers.
-pub const RULES: [Rule; 9] = [
+pub const RULES: [Rule; 10] = [
     rule("S1", "a secret that was never kept MUST be none, not an error"),
     rule("S2", "a secret MUST be read back as it was kept last, and only for its own cluster"),
     rule("S3", "forgetting a cluster's secrets MUST forget all of them and none of another cluster's"),
@@ -18,6 +18,7 @@ pub const RULES: [Rule; 9] = [
     rule("S7", "a journal MUST be read back whole and in its order, also while it is written"),
     rule("S8", "runs MUST be listed oldest first, and only those of their cluster"),
     rule("S9", "what a cluster was begun with MUST be read back as it was kept last, and go with its secrets"),
+    rule("S10", "forgetting one secret MUST forget no other, and again MUST be no error"),
 ];
 
 /// Checks every rule on a store that knows nothing of these two clusters yet; returns those that are broken.
@@ -32,8 +33,20 @@ pub fn check(store: &dyn Store, cluster: &ClusterName, other: &ClusterName) -> V
         journal(store, cluster),
         runs(store, cluster, other),
         foundation(store, cluster, other),
+        one(store, cluster),
     ];
     broken(&RULES, verdicts)
+}
+
+fn one(store: &dyn Store, cluster: &ClusterName) -> Verdict {
+    for name in ["join-token", "join-token.next"] {
+        store.keep_secret(cluster, name, &Secret::new("kept".into())).map_err(told)?;
+    }
+    for _ in 0..2 {
+        store.forget_secret(cluster, "join-token.next").map_err(told)?;
+        that(store.secrets(cluster).map_err(told)? == ["join-token"], || "not only that one is gone".into())?;
+    }
+    store.forget_secrets(cluster).map_err(told)
 }
 
 fn foundation(store: &dyn Store, cluster: &ClusterName, other: &ClusterName) -> Verdict {

@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use kubewright_model::desired::Desired;
 use kubewright_model::event::{Event, Outcome, Record, RunEnd};
-use kubewright_model::ids::NodeName;
+use kubewright_model::ids::{NodeName, StepId};
 use kubewright_model::plan::Ask;
 use kubewright_model::rotation::Rotation;
 
@@ -38,7 +38,32 @@ impl Engine {
         }
         rotated
     }
+
+    /// Steps that need not be done once more of a cluster's way to another token or key, as far as the last runs came that
+    /// were cut. However long that is ago, the cluster is half on its way.
+    pub(super) fn turned(&self, desired: &Desired, what: Rotation) -> BTreeSet<StepId> {
+        let mut turned = BTreeSet::new();
+        for run in self.store.runs(&desired.cluster).unwrap_or_default().into_iter().rev() {
+            let records = self.store.journal(&desired.cluster, &run).unwrap_or_default();
+            match began(&records) {
+                Some((Ask::Rotate(other), _)) if *other == what => {
+                    let is_settled = done(&records).any(|step| step.as_str().starts_with("settle-secret/"));
+                    if is_complete(&records) || is_settled {
+                        break;
+                    }
+                    let parts = |step: &&StepId| PARTS.iter().any(|part| step.as_str().starts_with(part));
+                    turned.extend(done(&records).filter(parts).cloned());
+                }
+                Some((Ask::Rebuild | Ask::Restore | Ask::Destroy, _)) => break,
+                _ => {}
+            }
+        }
+        turned
+    }
 }
+
+/// What the steps are called that take a cluster over to something else.
+const PARTS: [&str; 2] = ["turn-", "take-secret/"];
 
 fn began(records: &[Record]) -> Option<(&Ask, u64)> {
     records.iter().find_map(|record| match &record.event {
@@ -52,10 +77,12 @@ fn is_complete(records: &[Record]) -> bool {
 }
 
 fn renewed(records: &[Record]) -> impl Iterator<Item = NodeName> {
+    done(records).filter_map(|step| step.as_str().strip_prefix("renew/").map(NodeName::from))
+}
+
+fn done(records: &[Record]) -> impl Iterator<Item = &StepId> {
     records.iter().filter_map(|record| match &record.event {
-        Event::StepEnded { step, outcome: Outcome::Done | Outcome::AlreadyTrue } => {
-            step.as_str().strip_prefix("renew/").map(NodeName::from)
-        }
+        Event::StepEnded { step, outcome: Outcome::Done | Outcome::AlreadyTrue } => Some(step),
         _ => None,
     })
 }

@@ -254,6 +254,7 @@ impl<'a> Hands<'a> {
             Action::ChangeHost(change) => self.change_host(action, change, seen, tell).await,
             Action::RebootHost { host, way, boot } => self.reboot(host, way, boot, tell).await,
             Action::RotateKey { file, part } => self.rotate_key(file, part, tell).await,
+            Action::RotateSecret { secret, part } => Ok(self.filler.rotates(secret, *part).map(|()| true)?),
             Action::UpdateHost { host, way } => self.update_host(host, way, tell).await,
             Action::RunRecipe { host, way, recipe } => self.run_recipe(action, host, way, recipe, tell).await,
             Action::Cordon(_)

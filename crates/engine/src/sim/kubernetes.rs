@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use kubewright_model::digest::Digest;
 use kubewright_model::ids::{Namespace, NodeName, ObjectName, Owner, ReleaseName};
 use kubewright_model::object::{Manifest, ObjectId, ObjectKey};
+use kubewright_model::rotation::Rotation;
 use kubewright_model::version::Version;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -31,6 +32,12 @@ pub struct Cluster {
     /// The digest of the file that lets agents in.
     #[serde(default)]
     pub(super) agent_token: Option<Digest>,
+    /// How often it has gone over to another token or key.
+    #[serde(default)]
+    pub(super) turned: BTreeMap<Rotation, u32>,
+    /// Servers that go by the one of before, until they start again.
+    #[serde(default)]
+    pub(super) behind: BTreeSet<(NodeName, Rotation)>,
     /// What kubeadm keeps in it.
     #[serde(default)]
     pub(super) kubeadm: Option<Books>,
@@ -360,6 +367,9 @@ impl State {
             self.breach(now, format!("{name} was restarted while {drained} agents were drained, and {most} may be"));
         }
         let suits = self.suits(name, server).map(drop);
+        if server && suits.as_ref().is_err_and(|why| why.contains("different token")) {
+            self.is_misled(name);
+        }
         if suits.is_err()
             && let Some(unit) = self.machine_mut(name).and_then(|machine| machine.host.units.get_mut(unit))
         {
@@ -371,6 +381,7 @@ impl State {
     /// A unit was restarted; returns when it says that it is ready, if it does.
     pub(super) fn starts_again(&mut self, name: &NodeName, unit: &str, ran: bool, now: u64) -> u64 {
         self.looks_at_its_certificates(name, unit, now);
+        self.catches_up(name);
         let back = now + self.jitter(timing::RESTART);
         let node = self.cluster.nodes.get(name).filter(|node| node.unit == unit);
         // The kubelet finds the containers of its control plane as they are.

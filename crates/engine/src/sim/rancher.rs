@@ -299,6 +299,9 @@ impl State {
             return Err("not authorized: invalid token".into());
         }
         let config = Config::read(machine)?;
+        if joined && server && machine.is_misled() {
+            return Err("cred/passwd newer than datastore and could cause a cluster outage".into());
+        }
         if joined && server && config.agent_token(machine) != self.cluster.agent_token {
             return Err("cred/passwd newer than datastore and could cause a cluster outage".into());
         }

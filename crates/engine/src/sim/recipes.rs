@@ -9,6 +9,7 @@ use kubewright_model::ids::NodeName;
 use kubewright_model::net::HostPort;
 use kubewright_model::observed::UnitSeen;
 use kubewright_model::recipe::{Effect, Recipe, RecipeStep};
+use kubewright_model::rotation::Rotation;
 use kubewright_model::secret::Secret;
 use kubewright_model::units::Span;
 
@@ -118,6 +119,8 @@ impl Ssh {
                 self.centre.take(timing::SNAPSHOT).await;
                 Ok(())
             }
+            ["/bin/sh", "-c", script] if recipe.effect == Effect::Turn => self.turns(host, recipe, script).await,
+            ["/bin/sh", "-c", script] if recipe.effect == Effect::Follow => self.follows(host, recipe, script).await,
             ["/bin/sh", "-c", script] if recipe.effect == Effect::Renew => self.renews(host, recipe, script).await,
             ["/bin/sh", "-c", script] if script.contains("containerd-shim") => {
                 self.on(host, |machine| machine.containers = false);
@@ -272,6 +275,11 @@ impl Ssh {
                 gave.insert(output.hole.clone(), self.keys(host)?);
                 continue;
             }
+            if recipe.effect == Effect::Turn {
+                let made = format!("{} that {host} has made", output.hole);
+                gave.insert(output.hole.clone(), Secret::new(made));
+                continue;
+            }
             let known = output.file == kind.kubeconfig() || output.file == AUTHORITY && kind == Kind::Kubeadm;
             if !known || !self.centre.at_present().serves(host, now) {
                 return Err(failed(host, &output.file, "No such file or directory".into()));
@@ -306,6 +314,9 @@ impl State {
                 self.api(now).and_then(|()| self.kubelet_is_known(host, now)).and_then(|()| self.ready(host, now))
             }
             [.., "/readyz"] => is(self.serves(host, now), "the API server starts").and_then(|()| self.api(now)),
+            ["/bin/sh", "-c", script] if script.contains("All hashes match") => self
+                .api(now)
+                .and_then(|()| is(self.agree(Rotation::EncryptionKeys), "hash does not match between servers")),
             ["/bin/sh", ..] => self
                 .api(now)
                 .and_then(|()| self.ready(host, now))
@@ -406,7 +417,8 @@ impl State {
         if !server.starts_with("https://") {
             return Err(format!("`{server}` is no https URL"));
         }
-        if !right {
+        // Who has not started again since then lets in with the old one.
+        if !right || !self.agree(Rotation::JoinToken) {
             return Err("not authorized: invalid token".into());
         }
         let at: HostPort = server.trim_start_matches("https://").parse().map_err(|why| format!("{server}: {why}"))?;

@@ -45,6 +45,11 @@ impl Store for MemoryStore {
         Ok(())
     }
 
+    fn forget_secret(&self, cluster: &ClusterName, name: &str) -> Result<(), StoreError> {
+        self.kept().secrets.remove(&(cluster.clone(), name.to_string()));
+        Ok(())
+    }
+
     fn secrets(&self, cluster: &ClusterName) -> Result<Vec<String>, StoreError> {
         Ok(self.secret_names(cluster))
     }

@@ -101,6 +101,20 @@ impl Store for FolderStore {
         write_whole(&self.secret_path(cluster, name), secret.expose().as_bytes())
     }
 
+    fn forget_secret(&self, cluster: &ClusterName, name: &str) -> Result<(), StoreError> {
+        let path = self.secret_path(cluster, name);
+        match fs::remove_file(&path) {
+            // It is gone for certain only when its folder was written too.
+            Ok(()) => {
+                let folder = path.parent().unwrap_or(Path::new("."));
+                let gone = File::open(folder).and_then(|folder| folder.sync_all());
+                gone.map_err(|source| file("cannot remove", &path, source))
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(file("cannot remove", &path, error)),
+        }
+    }
+
     fn secrets(&self, cluster: &ClusterName) -> Result<Vec<String>, StoreError> {
         let folder = self.root.join(cluster.as_str()).join("secrets");
         let entries = match fs::read_dir(&folder) {

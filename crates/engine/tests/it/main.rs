@@ -66,6 +66,7 @@ mod templates;
 #[path = "../../../providers/tests/it/tools.rs"]
 #[expect(dead_code, reason = "the provider's own tests use all of it")]
 mod tools;
+mod turnovers;
 mod unpacked;
 mod vault;
 mod waiting;

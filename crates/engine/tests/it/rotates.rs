@@ -158,26 +158,26 @@ fn a_rotation_that_was_cut_does_not_make_anew_what_it_has_made() {
 }
 
 /// A host as a folder, with programs as scripts that write down what they were called with.
-struct Host(tempfile::TempDir);
+pub(crate) struct Host(tempfile::TempDir);
 
 impl Host {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let host = Self(tempfile::tempdir().expect("a folder"));
         std::fs::create_dir_all(host.at("/run")).expect("it is made");
         host
     }
 
-    fn at(&self, path: &str) -> PathBuf {
+    pub(crate) fn at(&self, path: &str) -> PathBuf {
         self.0.path().join(path.trim_start_matches('/'))
     }
 
-    fn write(&self, path: &str, text: &str) {
+    pub(crate) fn write(&self, path: &str, text: &str) {
         let path = self.at(path);
         std::fs::create_dir_all(path.parent().expect("a folder")).expect("it is made");
         std::fs::write(path, text).expect("it is written");
     }
 
-    fn program(&self, path: &str, script: &str) {
+    pub(crate) fn program(&self, path: &str, script: &str) {
         let name = path.rsplit('/').next().unwrap_or_default();
         let root = self.0.path().display();
         let text = format!("#!/bin/sh\nroot={root}\necho \"{name} $*\" >>\"$root/asked\"\n{script}\n");
@@ -187,7 +187,7 @@ impl Host {
     }
 
     /// Runs a recipe's files and scripts with the same paths in this folder; says how it ended, and what was printed.
-    fn runs(&self, recipe: &Recipe, token: &str) -> (bool, String) {
+    pub(crate) fn runs(&self, recipe: &Recipe, token: &str) -> (bool, String) {
         let mut said = String::new();
         for step in &recipe.steps {
             match step {
@@ -212,11 +212,11 @@ impl Host {
 
     fn here(&self, script: &str) -> String {
         let root = self.0.path().display().to_string();
-        let folders = ["/var/lib/", "/usr/local/bin", "/etc/kubernetes", "/run/kubewright"];
+        let folders = ["/var/lib/", "/usr/local/bin", "/etc/kubernetes", "/etc/rancher", "/run/kubewright"];
         folders.iter().fold(script.to_string(), |text, folder| text.replace(folder, &format!("{root}{folder}")))
     }
 
-    fn asked(&self) -> Vec<String> {
+    pub(crate) fn asked(&self) -> Vec<String> {
         let asked = std::fs::read_to_string(self.at("/asked")).unwrap_or_default();
         asked.lines().map(str::to_string).collect()
     }

@@ -105,6 +105,9 @@ fn parse_ask(text: &str) -> Result<Ask, String> {
         Some("reboot-needed") => Ok(Ask::RebootNeeded(words.map(NodeName::from).collect())),
         Some("rotate") => match words.next() {
             Some("ssh-keys") => Ok(Ask::Rotate(Rotation::SshKeys)),
+            Some("join-token") => Ok(Ask::Rotate(Rotation::JoinToken)),
+            Some("encryption-keys") => Ok(Ask::Rotate(Rotation::EncryptionKeys)),
+            Some("service-account-keys") => Ok(Ask::Rotate(Rotation::ServiceAccountKeys)),
             Some("certificates") => Ok(Ask::Rotate(Rotation::Certificates)),
             other => Err(format!("nobody makes {other:?} anew")),
         },

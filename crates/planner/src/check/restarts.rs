@@ -28,7 +28,11 @@ pub(super) fn check(plan: &Plan, desired: &Desired, observed: &Observed, found: 
 /// Whose Kubernetes a step restarts, if it runs now.
 fn restarts<'p>(step: &'p Step, observed: &Observed, cluster: &ClusterSeen) -> Option<&'p NodeName> {
     let host = match &step.action {
-        Action::RunRecipe { host, recipe, .. } if matches!(recipe.effect, Effect::Upgrade | Effect::Renew) => host,
+        Action::RunRecipe { host, recipe, .. }
+            if matches!(recipe.effect, Effect::Upgrade | Effect::Renew | Effect::Follow) =>
+        {
+            host
+        }
         Action::RestartMachine { name, .. }
         | Action::RebootHost { host: name, .. }
         | Action::UpdateHost { host: name, .. } => name,

@@ -20,6 +20,7 @@ mod renewal;
 mod restore;
 #[cfg(test)]
 mod tests;
+mod turnover;
 mod units;
 mod versions;
 
@@ -28,6 +29,7 @@ use std::collections::BTreeMap;
 use kubewright_model::desired::{Halfway, Renewal};
 use kubewright_model::host::{Artifact, DownloadWish, HostResource, Mode, Proof};
 use kubewright_model::recipe::{Recipe, RecipeStep};
+use kubewright_model::rotation::{Rotation, Round};
 use kubewright_model::spec::kubernetes::Kubernetes;
 use kubewright_model::spec::{ClusterFile, SecretRef};
 use kubewright_model::version::Version;
@@ -129,6 +131,10 @@ impl Compiler for Kubeadm {
 
     fn renewal(&self, context: &Context<'_>, node: &NodePlan<'_>) -> Renewal {
         renewal::renewal(context, node)
+    }
+
+    fn turnovers(&self, context: &Context<'_>, node: &NodePlan<'_>) -> BTreeMap<Rotation, Vec<Round>> {
+        turnover::turnovers(context, node)
     }
 
     fn restore(&self, context: &Context<'_>, node: &NodePlan<'_>) -> Option<Recipe> {

@@ -13,6 +13,7 @@ mod leave;
 mod recipes;
 mod renewal;
 mod saved;
+mod turnover;
 mod units;
 
 use std::collections::BTreeMap;
@@ -24,6 +25,7 @@ use kubewright_model::ids::HoleName;
 use kubewright_model::net::HostPort;
 use kubewright_model::programs;
 use kubewright_model::recipe::{Recipe, RecipeStep};
+use kubewright_model::rotation::{Rotation, Round};
 use kubewright_model::spec::kubernetes::{Datastore, Distribution, Kubernetes};
 use kubewright_model::spec::{ClusterFile, SecretRef};
 use kubewright_model::text::Text;
@@ -270,6 +272,10 @@ impl Compiler for Program {
 
     fn renewal(&self, context: &Context<'_>, node: &NodePlan<'_>) -> Renewal {
         self.new_certificates(context, node)
+    }
+
+    fn turnovers(&self, context: &Context<'_>, node: &NodePlan<'_>) -> BTreeMap<Rotation, Vec<Round>> {
+        self.goes_over(context, node)
     }
 
     fn restore(&self, context: &Context<'_>, node: &NodePlan<'_>) -> Option<Recipe> {

@@ -17,7 +17,7 @@ use kubewright_model::units::Moment;
 use super::draft::{Draft, id};
 use super::members::{recipes, role_is_server, run, stage, wait_ready};
 use super::standing::{ClusterView, Node, Standing, Standings};
-use super::{keys, quorum, saving};
+use super::{keys, quorum, saving, turnover};
 use crate::holders::{self, Holders};
 
 const DAY: u64 = 86_400;
@@ -27,6 +27,9 @@ pub(super) fn plan<'a>(desired: &'a Desired, observed: &'a Observed, what: Rotat
     match what {
         Rotation::Certificates => certificates(desired, observed),
         Rotation::SshKeys => keys::plan(desired, observed),
+        Rotation::JoinToken | Rotation::EncryptionKeys | Rotation::ServiceAccountKeys => {
+            turnover::plan(desired, observed, what)
+        }
     }
 }
 
@@ -34,7 +37,7 @@ fn certificates<'a>(desired: &'a Desired, observed: &'a Observed) -> Draft<'a> {
     let mut draft = Draft::new(desired);
     let holders = Holders::new(desired, observed);
     let standings = Standings::new(desired, observed, &holders, &BTreeSet::new());
-    let able = able(&mut draft, &standings);
+    let able = able(&mut draft, &standings, "the certificates", Rotation::Certificates);
     let went = able.iter().filter(|node| observed.rotated.contains(node.name())).count();
     if went > 0 {
         let message =
@@ -78,7 +81,12 @@ pub(super) fn tell_what_ends(draft: &mut Draft<'_>, observed: &Observed) {
 }
 
 /// Members whose hosts answer. The others keep what they have, which is said.
-fn able<'n, 'a>(draft: &mut Draft<'_>, standings: &'n Standings<'a>) -> Vec<&'n Node<'a>> {
+pub(super) fn able<'n, 'a>(
+    draft: &mut Draft<'_>,
+    standings: &'n Standings<'a>,
+    keeps: &str,
+    what: Rotation,
+) -> Vec<&'n Node<'a>> {
     let mut able = Vec::new();
     for node in standings.nodes.iter().filter(|node| node.member.is_some()) {
         let why = match &node.standing {
@@ -94,9 +102,9 @@ fn able<'n, 'a>(draft: &mut Draft<'_>, standings: &'n Standings<'a>) -> Vec<&'n 
                 told.next().map_or_else(|| "it cannot be looked at".into(), |note| note.message)
             }
         };
-        let message = format!("keeps the certificates that it has: {why}");
-        let help = "once it is back, `kubewright rotate certificates` again";
-        draft.note(Weight::Warns, Subject::Member(node.name().clone()), message, help);
+        let message = format!("keeps {keeps} that it has: {why}");
+        let help = format!("once it is back, `kubewright rotate {what}` again");
+        draft.note(Weight::Warns, Subject::Member(node.name().clone()), message, &help);
     }
     able
 }
@@ -111,7 +119,7 @@ fn one_by_one(
 ) -> Option<Vec<StepId>> {
     let left: Vec<&Node<'_>> = left(observed, servers);
     let names: Vec<&NodeName> = servers.iter().map(|node| node.name()).collect();
-    let mut last = saved(draft, observed, &left);
+    let mut last = saved(draft, observed, &left, "certificates of the control plane are about to be made anew");
     let sick = quorum::before_restart(draft, observed, standings, &names);
     if !left.is_empty() && sick.iter().any(|name| !names.contains(name)) {
         let why = quorum::waiting(observed, standings, &sick);
@@ -148,14 +156,14 @@ fn one(draft: &mut Draft<'_>, observed: &Observed, node: &Node<'_>, needs: Vec<S
 }
 
 /// What is saved before anything is touched: only where something is.
-fn saved(draft: &mut Draft<'_>, observed: &Observed, servers: &[&Node<'_>]) -> Vec<StepId> {
+pub(super) fn saved(draft: &mut Draft<'_>, observed: &Observed, servers: &[&Node<'_>], why: &str) -> Vec<StepId> {
     let desired = draft.desired;
     if servers.is_empty() || desired.without_backup {
         return Vec::new();
     }
     match saving::healthy(desired, observed, |member| member.recipes.snapshot.clone()) {
         Some((member, host, recipe)) => {
-            let reason = Reason::Follows("certificates of the control plane are about to be made anew".into());
+            let reason = Reason::Follows(why.into());
             vec![draft.add(saving::step(member, host, recipe, reason))]
         }
         None => {

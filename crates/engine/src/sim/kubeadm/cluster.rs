@@ -158,6 +158,14 @@ impl State {
         Ok(())
     }
 
+    /// Nobody is let in any more with what lets nodes in now.
+    pub(in crate::sim) fn lets_nobody_in(&mut self, now: u64) {
+        if let Some(books) = &mut self.cluster.kubeadm {
+            books.token.1 = books.token.1.min(now);
+            books.certificates.1 = books.certificates.1.min(now);
+        }
+    }
+
     /// A kubelet asks for a certificate, with a token that lets it in.
     pub(in crate::sim) fn lets_a_kubelet_ask(&self, host: &NodeName, now: u64) -> Result<(), String> {
         self.api(now)?;

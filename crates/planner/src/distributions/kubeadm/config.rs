@@ -23,6 +23,8 @@ const CA: &str = "/etc/kubernetes/pki/ca.crt";
 const CERTIFICATE_KEY: &str = "secret/certificate-key";
 /// What who may join as a node belongs to.
 const GROUP: &str = "system:bootstrappers:kubeadm:default-node-token";
+/// What our tokens say of themselves, by which they are told from those of others.
+pub(super) const DESCRIPTION: &str = "kubewright lets nodes in";
 /// How long a token lets nodes in: agents join after all servers have gone over to another version, one by one. What is
 /// locked with the certificate key stays two hours, by kubeadm's own choice; servers join first.
 const LIFE: &str = "8h0m0s";
@@ -39,7 +41,7 @@ pub(super) fn init(context: &Context<'_>, node: &NodePlan<'_>) -> Text {
     let text = Text::known(yaml(&own)).and("certificateKey: \"").and_hole(CERTIFICATE_KEY).and("\"\n");
     let text = text.and("bootstrapTokens:\n- token: \"").and_hole(TOKEN_HOLE).and("\"\n");
     let text = text.and(format!(
-        "  ttl: {LIFE}\n  description: kubewright lets nodes in\n  usages: [signing, authentication]\n  groups: [\"{GROUP}\"]\n"
+        "  ttl: {LIFE}\n  description: {DESCRIPTION}\n  usages: [signing, authentication]\n  groups: [\"{GROUP}\"]\n"
     ));
     let documents = [cluster(context), kubelet(context.file)].into_iter().chain(proxy(context));
     documents.fold(text, |text, document| text.and("---\n").and(yaml(&document)))

@@ -46,7 +46,7 @@ pub(super) fn renewal(context: &Context<'_>, node: &NodePlan<'_>) -> Renewal {
 /// control plane's containers are stopped, which the kubelet starts again at once: no manifest is moved away that a cut
 /// would leave away.
 fn of_a_server(node: &NodePlan<'_>) -> String {
-    let (kubeadm, crictl, kubelet, name) = (at("kubeadm"), at("crictl"), units::KUBELET, &node.name);
+    let (kubeadm, kubelet, name) = (at("kubeadm"), units::KUBELET, &node.name);
     format!(
         "{ALONE}\
          umask 077\n\
@@ -62,7 +62,16 @@ fn of_a_server(node: &NodePlan<'_>) -> String {
          ln -sf -- \"$new\" {CURRENT}.kubewright\n\
          mv -f -- {CURRENT}.kubewright {CURRENT}\n\
          systemctl restart {kubelet}\n\
-         for name in etcd kube-apiserver kube-controller-manager kube-scheduler; do\n\
+         {}",
+        start_again("etcd kube-apiserver kube-controller-manager kube-scheduler")
+    )
+}
+
+/// The lines that have containers of the control plane start again, by their names: the kubelet starts at once what is stopped.
+pub(super) fn start_again(names: &str) -> String {
+    let crictl = at("crictl");
+    format!(
+        "for name in {names}; do\n\
          for container in $({crictl} ps -q --state Running --label io.kubernetes.pod.namespace=kube-system \
          --label io.kubernetes.container.name=$name); do\n\
          {crictl} stop --timeout 30 \"$container\"\n\
@@ -99,7 +108,7 @@ fn of_an_agent() -> String {
 
 /// The node's own credentials open what a node may read: itself.
 /// <https://kubernetes.io/docs/reference/access-authn-authz/node/>
-fn is_let_in(node: &NodePlan<'_>) -> RecipeStep {
+pub(super) fn is_let_in(node: &NodePlan<'_>) -> RecipeStep {
     let name = node.name.as_str();
     let words = ["--kubeconfig", KUBELET_CONFIG, "get", "node", name, "-o", "name"].map(String::from);
     RecipeStep::Until {

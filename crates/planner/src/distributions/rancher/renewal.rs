@@ -47,7 +47,7 @@ impl Program {
 
     /// The node's own credentials open what a node may read: itself.
     /// <https://kubernetes.io/docs/reference/access-authn-authz/node/>
-    fn is_let_in(&self, node: &NodePlan<'_>) -> RecipeStep {
+    pub(super) fn is_let_in(&self, node: &NodePlan<'_>) -> RecipeStep {
         let words =
             ["--kubeconfig", &self.kubelet_config(), "get", "node", node.name.as_str(), "-o", "name"].map(String::from);
         RecipeStep::Until {
