@@ -23,6 +23,7 @@ use kubewright_model::secret::Secret;
 use kubewright_model::spec::{Distribution, SecretRef};
 use kubewright_model::talos::{TALOS_SECRETS, TalosCall};
 use kubewright_model::text::{Text, holes_of};
+use kubewright_planner::foundation;
 
 use crate::places::Places;
 use crate::store::Store;
@@ -111,10 +112,12 @@ impl<'a> Filler<'a> {
     pub(crate) fn begins(&self, again: bool) -> Result<(), String> {
         self.forgets_successors().map_err(|error| error.told())?;
         let known = || self.secrets.store.foundation(&self.desired.cluster).map_err(|error| error.told());
-        if again && known()?.is_some() {
-            return Ok(());
-        }
-        let begun = kubewright_planner::foundation::begun_with(self.desired, &filled(self.desired, self.secrets));
+        let filled = filled(self.desired, self.secrets);
+        let begun = match if again { known()? } else { None } {
+            // What was saved has opened with the secrets that are kept now, which may be those of before a rotation.
+            Some(known) => foundation::moved_on(&known, self.desired, &filled),
+            None => foundation::begun_with(self.desired, &filled),
+        };
         let keep = self.secrets.store.keep_foundation(&self.desired.cluster, &begun);
         keep.map_err(|error| error.to_string())
     }

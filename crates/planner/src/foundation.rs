@@ -47,17 +47,27 @@ pub fn begun_with(desired: &Desired, filled: &BTreeMap<Digest, Digest>) -> BTree
 
 /// What is written down when another token or key has taken the place of one: the rest stays as the cluster was begun with it.
 pub fn moved_on(
-    was: BTreeMap<String, String>,
+    was: &BTreeMap<String, String>,
     desired: &Desired,
     filled: &BTreeMap<Digest, Digest>,
 ) -> BTreeMap<String, String> {
-    let now = begun_with(desired, filled).into_iter().filter(|(word, _)| is_of_a_secret(word));
-    was.into_iter().chain(now).collect()
+    let mut known = was.clone();
+    for (word, now) in begun_with(desired, filled).into_iter().filter(|(word, _)| is_of_a_secret(word)) {
+        if let Some(before) = was.get(&word).filter(|before| **before != now) {
+            known.insert(format!("{word}{BEFORE}"), before.clone());
+        }
+        known.insert(word, now);
+    }
+    known
 }
+
+/// What is written down of a secret that another one has taken the place of: what was saved opens with it, and a cluster may go
+/// back to that.
+const BEFORE: &str = " before";
 
 /// Whether what is written down under this word is the digest of a secret.
 pub fn is_of_a_secret(word: &str) -> bool {
-    [TOKEN, TOKEN_OF_AGENTS, KEY].contains(&word)
+    [TOKEN, TOKEN_OF_AGENTS, KEY].contains(&word.strip_suffix(BEFORE).unwrap_or(word))
 }
 
 /// Another token or key is on its way, and not everybody goes by it: nobody joins, and nothing is set up, before they do.
@@ -203,6 +213,9 @@ impl<'d> Token<'d> {
                 begun.is_none() && !there.is_empty() && there.iter().all(|seen| seen.digest != *ours)
             }
         };
+        let before = begun.and_then(|was| was.get(&format!("{}{BEFORE}", self.word)));
+        let goes_back =
+            desired.restores.is_some() && before.is_some() && before == ours.map(Digest::to_string).as_ref();
         let (word, secret) = (self.word, self.secret());
         let named = desired.secrets.contains_key(secret);
         let message = match (ours, named) {
@@ -218,6 +231,6 @@ impl<'d> Token<'d> {
                 desired.cluster, self.file.path
             ),
         };
-        wrong.then_some(Shaken { message, help })
+        (wrong && !goes_back).then_some(Shaken { message, help })
     }
 }

@@ -77,7 +77,7 @@ impl Secrets<'_> {
             }
         }
         let Some(was) = store.foundation(cluster).map_err(told)? else { return Ok(()) };
-        store.keep_foundation(cluster, &moved_on(was, desired, &filled(desired, self))).map_err(told)
+        store.keep_foundation(cluster, &moved_on(&was, desired, &filled(desired, self))).map_err(told)
     }
 
     /// The successor of a secret in a pretend world: another one each time.

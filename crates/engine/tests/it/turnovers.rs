@@ -92,6 +92,28 @@ fn each_rotation_makes_another_token() {
     .unwrap();
 }
 
+/// What was saved before opens with the token of then, which is put back first.
+#[test]
+fn a_cluster_goes_back_to_what_was_saved_with_the_old_token() {
+    sim::run(async {
+        let yard = lives().await;
+        assert_eq!(yard.run_to_the_end(&Ask::Backup, &[], 1).await, ["complete"]);
+        let saved = kept(&yard, "snapshot").unwrap();
+        let old = kept(&yard, "join-token").unwrap();
+        assert_eq!(yard.run_to_the_end(&JOIN_TOKEN, &[], 1).await, ["complete"]);
+        for (name, value) in [("join-token", &old), ("snapshot", &saved)] {
+            let secret = kubewright_model::secret::Secret::new(value.clone());
+            yard.store.keep_secret(&yard.desired.cluster, name, &secret).unwrap();
+        }
+        // In a cluster that lives it stays another one.
+        let (_, apply) = yard.plan(&Ask::Apply, &[]).await;
+        assert!(blocks(&apply)[0].contains("begun with another join token"), "{:#?}", apply.notes);
+        let (_, restore) = yard.plan(&Ask::Restore, &[]).await;
+        assert!(!blocks(&restore).iter().any(|it| it.contains("join token")), "{:#?}", restore.notes);
+    })
+    .unwrap();
+}
+
 /// Who has the old token in its file is refused from then on, as a server and as an agent.
 #[test]
 fn who_has_the_old_token_is_not_let_in() {

@@ -37,7 +37,8 @@ fn certificates<'a>(desired: &'a Desired, observed: &'a Observed) -> Draft<'a> {
     let mut draft = Draft::new(desired);
     let holders = Holders::new(desired, observed);
     let standings = Standings::new(desired, observed, &holders, &BTreeSet::new());
-    let able = able(&mut draft, &standings, "the certificates", Rotation::Certificates);
+    let help = "once it is back, `kubewright rotate certificates` again";
+    let able = able(&mut draft, &standings, "the certificates", help, |_| true);
     let went = able.iter().filter(|node| observed.rotated.contains(node.name())).count();
     if went > 0 {
         let message =
@@ -80,15 +81,16 @@ pub(super) fn tell_what_ends(draft: &mut Draft<'_>, observed: &Observed) {
     }
 }
 
-/// Members whose hosts answer. The others keep what they have, which is said.
+/// Members that this concerns and whose hosts answer. The others of them keep what they have, which is said.
 pub(super) fn able<'n, 'a>(
     draft: &mut Draft<'_>,
     standings: &'n Standings<'a>,
     keeps: &str,
-    what: Rotation,
+    help: &str,
+    concerned: impl Fn(&Node<'a>) -> bool,
 ) -> Vec<&'n Node<'a>> {
     let mut able = Vec::new();
-    for node in standings.nodes.iter().filter(|node| node.member.is_some()) {
+    for node in standings.nodes.iter().filter(|node| node.member.is_some() && concerned(node)) {
         let why = match &node.standing {
             Standing::Answers(_, host) if host.is_member() => {
                 able.push(node);
@@ -103,8 +105,7 @@ pub(super) fn able<'n, 'a>(
             }
         };
         let message = format!("keeps {keeps} that it has: {why}");
-        let help = format!("once it is back, `kubewright rotate {what}` again");
-        draft.note(Weight::Warns, Subject::Member(node.name().clone()), message, &help);
+        draft.note(Weight::Warns, Subject::Member(node.name().clone()), message, help);
     }
     able
 }

@@ -36,7 +36,12 @@ pub(super) fn plan<'a>(desired: &'a Desired, observed: &'a Observed, what: Rotat
     }
     let holders = Holders::new(desired, observed);
     let standings = Standings::new(desired, observed, &holders, &BTreeSet::new());
-    let able = able(&mut draft, &standings, word(what), what);
+    let takes_part = |node: &Node<'_>| {
+        let rounds = recipes(node).and_then(|recipes| recipes.turnovers.get(&what));
+        rounds.is_some_and(|rounds| rounds.iter().any(|round| round.recipe().is_some()))
+    };
+    let help = "once it is back, `kubewright apply` gives it the new one";
+    let able = able(&mut draft, &standings, &format!("the {}", word(what)), help, takes_part);
     let (servers, agents): (Vec<_>, Vec<_>) = able.into_iter().partition(|node| role_is_server(node));
     if may_begin(&mut draft, observed, &standings, &servers, what)
         && let Some(servers) = in_order(&mut draft, observed, &standings, servers)
@@ -49,9 +54,9 @@ pub(super) fn plan<'a>(desired: &'a Desired, observed: &'a Observed, what: Rotat
 /// What it is that members have.
 fn word(what: Rotation) -> &'static str {
     match what {
-        Rotation::EncryptionKeys => "the key for Secrets",
-        Rotation::ServiceAccountKeys => "the key for tokens of ServiceAccounts",
-        Rotation::JoinToken | Rotation::Certificates | Rotation::SshKeys => "the join token",
+        Rotation::EncryptionKeys => "key for Secrets",
+        Rotation::ServiceAccountKeys => "key for tokens of ServiceAccounts",
+        Rotation::JoinToken | Rotation::Certificates | Rotation::SshKeys => "join token",
     }
 }
 
@@ -74,7 +79,7 @@ fn refused(desired: &Desired, observed: &Observed, what: Rotation) -> Option<(St
     if !able {
         return Some(match (kubernetes.distribution, what) {
             (Distribution::Talos, _) => (
-                format!("not built yet for Talos: another one of {}", word(what)),
+                format!("not built yet: another {} for a cluster of Talos that lives", word(what)),
                 "all of Talos' secrets are made at once, and every machine configuration holds them: `kubewright rebuild` \
                  begins a cluster with others",
             ),
@@ -86,7 +91,11 @@ fn refused(desired: &Desired, observed: &Observed, what: Rotation) -> Option<(St
                 "a cluster is begun with `kubernetes.encryptSecrets`",
             ),
             _ => (
-                format!("{title} {} does that not well enough to rely on it", kubernetes.version),
+                format!(
+                    "{title} {} goes over to another {} in no way that can be relied on",
+                    kubernetes.version,
+                    word(what)
+                ),
                 "upgrade first: v1.31.2 and newer can",
             ),
         });
@@ -105,7 +114,7 @@ fn refused(desired: &Desired, observed: &Observed, what: Rotation) -> Option<(St
     })
 }
 
-const BY_HAND: &str = "docs/guide/rotate.md has the commands that do it by hand";
+const BY_HAND: &str = "the guide `docs/guide/rotate.md` has the steps that do it by hand";
 
 /// The one that was asked first comes first, and keeps that place in a run that goes on. Who is sick by then comes before
 /// all others, which costs no vote; none where nobody may be restarted.
@@ -297,7 +306,9 @@ impl Turn<'_, '_> {
         let recipe = member.recipes.snapshot.clone().filter(|_| !desired.without_backup)?;
         let reason = Reason::Follows("what is saved from now on opens with the new token".into());
         let step = saving::step(member, first.host, recipe, reason);
-        Some(draft.add(Step { id: id("save-anew", first.name()), needs: needs.to_vec(), ..step }))
+        // What is done last is not shown first.
+        let (id, stage) = (id("save-anew", first.name()), Stage::ControlPlane);
+        Some(draft.add(Step { id, stage, needs: needs.to_vec(), ..step }))
     }
 }
 
