@@ -125,7 +125,7 @@ function wires(out, gutter) {
   });
 }
 
-// The spot nearest in a direction, for the arrow keys.
+// The spot nearest in a direction, for the arrow keys: one in the same line before one that is nearer and aside.
 export function neighbour(spots, from, dx, dy) {
   const middle = (spot) => [spot.x + spot.width / 2, spot.y + spot.height / 2];
   const [fx, fy] = middle(from);
@@ -136,7 +136,7 @@ export function neighbour(spots, from, dx, dy) {
     const ahead = (x - fx) * dx + (y - fy) * dy;
     if (spot === from || ahead <= 1) continue;
     const aside = Math.abs((x - fx) * dy) + Math.abs((y - fy) * dx);
-    const score = ahead + aside * 4;
+    const score = ahead + (aside <= from.width / 2 ? aside : 1e5 + aside * 4);
     if (score < least) [best, least] = [spot, score];
   }
   return best;

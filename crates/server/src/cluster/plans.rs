@@ -6,6 +6,7 @@ use kubewright_model::change::{FieldChange, Reason};
 use kubewright_model::desired::Desired;
 use kubewright_model::plan::{self, Action, Ask, Plan, Rendering, Weight};
 use kubewright_model::recipe::Effect;
+use kubewright_model::rotation::KeyPart;
 
 use super::story::asked;
 use crate::api::shapes::{Change, Field, Note, PlanShown, Step};
@@ -45,9 +46,9 @@ pub(crate) fn takes(plan: &Plan) -> bool {
     matches!(plan.ask, Ask::Destroy | Ask::Rebuild | Ask::Restore) || plan.steps.iter().any(is_lost)
 }
 
-/// What is left to do, as what differs.
+/// What is left to do, as what differs: waits, starts and drains only follow from that.
 pub(crate) fn drift(plan: &Plan) -> Vec<Change> {
-    let changes = plan.steps.iter().map(|step| Change {
+    let changes = plan.steps.iter().filter(|step| weight(step) != "moves").map(|step| Change {
         subject: step.subject.to_string(),
         fields: step.fields.iter().map(field).collect(),
         words: format!("{}: {}", step.title(), step.reason),
@@ -72,8 +73,20 @@ fn of(step: &plan::Step, plan: &Plan) -> Step {
         reason: step.reason.to_string(),
         needs: step.needs.iter().map(ToString::to_string).collect(),
         weight: weight(step),
-        changes: step.fields.iter().chain(rendered).map(field).collect(),
+        changes: step.fields.iter().chain(rendered).map(field).chain(things(step)).collect(),
         text,
+    }
+}
+
+/// What is made and taken away on a host, where no field tells.
+fn things(step: &plan::Step) -> Vec<Field> {
+    match &step.action {
+        Action::ChangeHost(change) if step.fields.is_empty() => {
+            let made = change.make.iter().map(|it| Field { path: it.key(), from: None, to: Some("made".into()) });
+            let gone = change.unmake.iter().map(|it| Field { path: it.clone(), from: Some("there".into()), to: None });
+            made.chain(gone).collect()
+        }
+        _ => Vec::new(),
     }
 }
 
@@ -120,7 +133,14 @@ fn weight(step: &plan::Step) -> &'static str {
         | Action::ForgetMember(_) => "removes",
         Action::RunRecipe { recipe, .. } if recipe.effect == Effect::Leave => "removes",
         Action::ChangeHost(change) if change.make.is_empty() => "removes",
+        Action::RestartMachine { becomes: Some(_), .. } | Action::UpdateMachine(_) | Action::UpdateHost { .. } => {
+            "changes"
+        }
+        Action::RotateKey { part: KeyPart::Withdraw { .. } | KeyPart::Drop, .. } => "removes",
+        Action::RotateKey { part: KeyPart::TakeOver, .. } => "changes",
+        Action::RunRecipe { recipe, .. } if matches!(recipe.effect, Effect::Upgrade | Effect::Renew) => "changes",
         Action::StartMachine { .. }
+        | Action::RestartMachine { .. }
         | Action::RebootHost { .. }
         | Action::FenceMachine { .. }
         | Action::Cordon(_)
@@ -128,7 +148,7 @@ fn weight(step: &plan::Step) -> &'static str {
         | Action::Uncordon(_)
         | Action::Wait { .. }
         | Action::SettleApplications(_) => "moves",
-        Action::CreateMachine(_) => "adds",
+        Action::CreateMachine(_) | Action::TakeSnapshot { .. } | Action::PackBundle(_) => "adds",
         _ if matches!(step.reason, Reason::Differs | Reason::Stale) => "changes",
         _ => "adds",
     }
