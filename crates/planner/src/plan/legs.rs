@@ -40,8 +40,9 @@ pub(crate) fn legs(desired: &Desired, observed: &Observed, ask: &Ask) -> Vec<Des
     first.into_iter().chain(legs).collect()
 }
 
-/// What the spec means with the version that servers of kubeadm run, where another one is about to join them and the next
-/// version is newer.
+/// What the spec means with the version that servers of kubeadm run, where another one is about to join them or one of them is
+/// brought back, and the next version is newer: kubeadm begins no upgrade while a server is not Ready
+/// (`ControlPlaneNodesReady` in its `phases/upgrade/health.go`).
 fn joins_first(desired: &Desired, observed: &Observed, ask: &Ask, next: &Desired) -> Option<Desired> {
     if desired.kubernetes.distribution != Distribution::Kubeadm {
         return None;
@@ -55,7 +56,9 @@ fn joins_first(desired: &Desired, observed: &Observed, ask: &Ask, next: &Desired
     let leg = with_version(desired, runs)?;
     let joins =
         |step: &Step| matches!(&step.action, Action::RunRecipe { recipe, .. } if recipe.effect == Effect::JoinServer);
-    super::at_once(&leg, observed, ask).steps.iter().any(joins).then_some(leg)
+    let sick = |name: &NodeName| cluster.nodes.get(name).is_some_and(|node| node.server && !node.ready);
+    let comes = |step: &Step| joins(step) || step.readies().iter().any(sick);
+    super::at_once(&leg, observed, ask).steps.iter().any(comes).then_some(leg)
 }
 
 /// One leg after the other, and then what the spec says.
@@ -125,7 +128,11 @@ fn first_alone(plan: Plan, desired: &Desired, leg: &Desired, back: &BTreeSet<Nod
         leg.kubernetes.version,
         desired.kubernetes.version
     );
-    let help = Some("apply once more then".to_string());
+    let help = match plan.ask {
+        Ask::Replace(_) => "then `kubewright apply`; who asks for the same again gets the same nodes anew once more",
+        _ => "apply once more then",
+    };
+    let help = Some(help.to_string());
     let mut notes = vec![Note { weight: Weight::Warns, subject: Subject::Cluster, message, help, stages: Vec::new() }];
     notes.extend(plan.notes.into_iter().filter(|note| note.weight == Weight::Blocks));
     Plan::new(desired.cluster.clone(), plan.ask, steps, notes)

@@ -117,9 +117,6 @@ impl Shape {
         let mut shape = self.clone();
         for wish in wishes {
             match wish {
-                // A server of kubeadm that is there and does not run keeps the others from being upgraded, for it is not
-                // brought back before them: that is not mended yet. One that is lost is.
-                Wish::Upgrade if shape.kind == Kind::Kubeadm => {}
                 Wish::Upgrade => shape.version = (shape.version + 1).min(VERSIONS.len() - 1),
                 Wish::Setting => shape.setting += 1,
                 Wish::Addons(on) => shape.addons = *on,
