@@ -56,6 +56,7 @@ use kubewright_model::plan::{Ask, Note, Plan, Weight};
 use crate::holders::Holders;
 use crate::upgrades;
 use draft::Draft;
+pub use leaving::way_like_others;
 pub(crate) use legs::apart;
 use standing::{ClusterView, Standings};
 pub(crate) use templates::outdated as older_than_their_template;

@@ -32,11 +32,7 @@ pub(super) struct Leaver<'p> {
 
 /// How the host of a node is reached that the spec does not know any more: at its own address, as others of its pool are.
 /// The key that it shows is its own, and nobody says any more which.
-pub(super) fn way_like_others(
-    desired: &Desired,
-    machine: Option<&MachineSeen>,
-    node: Option<&NodeSeen>,
-) -> Option<Way> {
+pub fn way_like_others(desired: &Desired, machine: Option<&MachineSeen>, node: Option<&NodeSeen>) -> Option<Way> {
     let address = machine.and_then(|machine| machine.address).or(node.and_then(|node| node.address))?;
     let pool = node.and_then(|node| node.labels.get(POOL_LABEL));
     let of_pool = desired.members.iter().find(|member| Some(member.pool.as_str()) == pool.map(String::as_str));

@@ -6,12 +6,13 @@ use kubewright_model::change::{Reason, Subject};
 use kubewright_model::condition::Condition;
 use kubewright_model::desired::{Desired, DesiredLoadBalancer, DesiredMember, MemberRecipes};
 use kubewright_model::ids::{NodeName, StepId};
-use kubewright_model::observed::{ClusterSeen, HostSeen, Observed};
+use kubewright_model::observed::{ClusterSeen, HostSeen, NodeSeen, Observed};
 use kubewright_model::plan::{Action, Lease, Stage, Step, Weight};
 use kubewright_model::recipe::Recipe;
 use kubewright_model::units::Span;
 
 use super::draft::{Draft, id};
+use super::leaving::way_like_others;
 use super::standing::{ClusterView, Node, Standing, Standings};
 use super::{hosts, removal, roles, rolling};
 use crate::holders::Holders;
@@ -264,7 +265,7 @@ fn ends_first(draft: &mut Draft<'_>, node: &Node<'_>) -> Option<StepId> {
 }
 
 /// What lets nodes in may have ended since the last ones came. Any server that serves makes it anew; where all that serve are
-/// to leave, one that comes back in this plan.
+/// to leave, one that comes back in this plan, and where nobody does, one of those before it leaves.
 fn admit(draft: &mut Draft<'_>, cluster: &ClusterSeen, there: &[&Node<'_>]) {
     if !draft.desired.servers().any(|member| member.recipes.admit.is_some()) {
         return;
@@ -286,6 +287,12 @@ fn admit(draft: &mut Draft<'_>, cluster: &ClusterSeen, there: &[&Node<'_>]) {
         .find(|node| able(node))
         .or_else(|| there.iter().filter(returns).find(|node| able(node)));
     let Some((node, recipe)) = able.and_then(|node| Some((*node, lets_in(node)?))) else {
+        if let Some(admits) = leaver_admits(draft, cluster) {
+            // Whoever lets others in stays until it has done so.
+            draft.left.push(admits.clone());
+            draft.admits = Some(admits);
+            return;
+        }
         let message = "nobody can join: no server that answers and stays lets others in";
         draft.note(Weight::Blocks, Subject::Cluster, message, "bring a server back first");
         draft.about_the_cluster();
@@ -298,6 +305,32 @@ fn admit(draft: &mut Draft<'_>, cluster: &ClusterSeen, there: &[&Node<'_>]) {
         needs.push(recovered(draft, node.name(), "before others join"));
     }
     draft.admits = Some(run(draft, node, "admit", recipe, reason, needs, Vec::new()));
+}
+
+/// A server that is about to leave lets those in that come in its place. What it is told is about the cluster and not about
+/// itself, so what any server of the spec would be told does. `None` where none serves that anybody can reach.
+fn leaver_admits(draft: &mut Draft<'_>, cluster: &ClusterSeen) -> Option<StepId> {
+    let desired = draft.desired;
+    let recipe = desired.servers().find_map(|member| member.recipes.admit.clone())?;
+    let serves = |name: &NodeName| cluster.members.get(name).is_some_and(|member| member.voter && member.healthy);
+    let way = |name: &NodeName, seen: &NodeSeen| match desired.hosts.iter().find(|host| host.name == *name) {
+        Some(host) => Some(host.way.clone()),
+        None => way_like_others(desired, None, Some(seen)),
+    };
+    let ready = cluster.nodes.iter().filter(|(name, seen)| seen.server && seen.ready && serves(name));
+    let mut staying = ready.filter(|(name, _)| !draft.has(&id("forget", name)));
+    let (name, way) = staying.find_map(|(name, seen)| Some((name.clone(), way(name, seen)?)))?;
+    Some(draft.add(Step {
+        id: id("admit", &name),
+        stage: Stage::ControlPlane,
+        subject: Subject::Member(name.clone()),
+        action: Action::RunRecipe { host: name, way, recipe },
+        fields: Vec::new(),
+        reason: Reason::Follows("nodes join, and what lets them in has an end".into()),
+        needs: draft.api.clone(),
+        takes: Vec::new(),
+        part: String::new(),
+    }))
 }
 
 /// What stands before the API: hosts that are no nodes, and the providers' load balancers.

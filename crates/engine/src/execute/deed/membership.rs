@@ -10,6 +10,7 @@ use kubewright_model::plan::{Action, Ask, Plan};
 use kubewright_model::recipe::Effect;
 use kubewright_model::secret::Secret;
 use kubewright_planner::holders;
+use kubewright_planner::plan::way_like_others;
 use tokio::time::Instant;
 
 use crate::cluster::KUBECONFIG;
@@ -154,23 +155,27 @@ impl Hands<'_> {
     /// Where deleting a node leaves its member in etcd, a server that serves takes it out before. Any of them may.
     pub(super) async fn taken_out_by_another(&self, node: &NodeName, tell: Tell<'_>) -> Result<(), Fault> {
         let Some(address) = self.servers.get(node) else { return Ok(()) };
-        let takes_out = |name: &NodeName| {
-            let member = self.desired.members.iter().find(|member| member.name == *name)?;
-            let host = self.desired.hosts.iter().find(|host| host.name == *name)?;
-            Some((host, member.recipes.forget.as_ref()?))
-        };
-        if !self.desired.servers().any(|member| takes_out(&member.name).is_some()) {
+        let Some(any) = self.desired.servers().find_map(|member| member.recipes.forget.as_ref()) else {
             return Ok(());
-        }
+        };
+        // One that is to leave as well is reached as others are; what is asked of it says nothing of itself.
+        let books = self.cluster()?.observe(self.desired).await;
+        let takes_out = |name: &NodeName| match self.desired.hosts.iter().find(|host| host.name == *name) {
+            Some(host) => {
+                let member = self.desired.members.iter().find(|member| member.name == *name)?;
+                Some((host.way.clone(), member.recipes.forget.as_ref()?))
+            }
+            None => Some((way_like_others(self.desired, None, books.present()?.nodes.get(name))?, any)),
+        };
         let was = address.or_else(|| self.desired.machine(node)?.address);
         let peer = was.map(|address| format!(" https://{}", std::net::SocketAddr::new(address, ETCD_PEERS)));
         let mut holes = Holes::new();
         holes.insert(FORGOTTEN.into(), Secret::new(format!("{node}{}", peer.unwrap_or_default())));
         let mut failed = Fault::from(format!("no server is known that could take {node} out of etcd"));
         for name in self.filler.serving().into_iter().filter(|name| name != node) {
-            let Some((host, recipe)) = takes_out(&name) else { continue };
+            let Some((way, recipe)) = takes_out(&name) else { continue };
             let say = |message: String| tell(Saying::Tells(message));
-            match self.hosts()?.run(&name, &host.way, recipe, &holes, &say).await {
+            match self.hosts()?.run(&name, &way, recipe, &holes, &say).await {
                 Ok(_) => return Ok(()),
                 Err(error) => failed = error.into(),
             }
