@@ -4,10 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use reqwest::Method;
 use serde_json::Value;
-
-use crate::house::{House, OPERATOR, example, talk};
 
 fn handed_out(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/guide/dashboard").join(name)
@@ -29,19 +26,17 @@ fn promtool_takes_the_alarms() {
 
 #[test]
 fn alarms_and_panels_are_about_metrics_that_there_are() {
-    let house = House::of(&example("devboard"), None);
-    talk(async {
-        house.until("/api/v1/clusters", "the first look", |all| all["clusters"][0]["lookedAt"].is_u64()).await;
-        let text = house.asks(Method::GET, "/metrics", OPERATOR).send().await.unwrap().text().await.unwrap();
-        let help = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next());
-        let there: BTreeSet<String> = help.map(String::from).collect();
-        for file in ["alerts.yaml", "grafana.json"] {
-            let asked = named(&std::fs::read_to_string(handed_out(file)).unwrap());
-            assert!(asked.len() > 5, "{asked:?}");
-            let missing: Vec<&String> = asked.difference(&there).collect();
-            assert!(missing.is_empty(), "{file} asks for {missing:?}, and there are {there:?}");
-        }
-        let panels: Value = serde_json::from_str(&std::fs::read_to_string(handed_out("grafana.json")).unwrap()).unwrap();
-        assert_eq!(panels["panels"].as_array().unwrap().len(), 10);
-    });
+    // Some are only there with a bundle or a run, so that no run shows them all.
+    let source = include_str!("../../src/metrics.rs");
+    let names = source.split("family(\"").skip(1).filter_map(|rest| Some(rest.split_once('"')?.0));
+    let there: BTreeSet<String> = names.map(|name| format!("kubewright_{name}")).collect();
+    assert!(there.len() > 12, "{there:?}");
+    for file in ["alerts.yaml", "grafana.json"] {
+        let asked = named(&std::fs::read_to_string(handed_out(file)).unwrap());
+        assert!(asked.len() > 5, "{asked:?}");
+        let missing: Vec<&String> = asked.difference(&there).collect();
+        assert!(missing.is_empty(), "{file} asks for {missing:?}, and there are {there:?}");
+    }
+    let panels: Value = serde_json::from_str(&std::fs::read_to_string(handed_out("grafana.json")).unwrap()).unwrap();
+    assert_eq!(panels["panels"].as_array().unwrap().len(), 10);
 }
