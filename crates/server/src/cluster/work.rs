@@ -158,12 +158,11 @@ impl Member {
         }
         let member = Arc::clone(self);
         thread::spawn(move || {
+            let ends = AtTheEnd(|| member.learn(|known| known.looking = false));
             let looked = member.look_now();
             member.remember();
-            member.learn(|known| {
-                known.looking = false;
-                known.fault = looked.err().map(|mistake| mistake.lines().join("; "));
-            });
+            member.learn(|known| known.fault = looked.err().map(|mistake| mistake.lines().join("; ")));
+            drop(ends);
         });
     }
 
@@ -258,9 +257,12 @@ impl Member {
         let member = Arc::clone(self);
         let (done, mut ended) = oneshot::channel();
         thread::spawn(move || {
+            let ends = AtTheEnd(|| {
+                recording.ends();
+                member.learn(|known| known.live.iter_mut().for_each(|live| live.goes_on = false));
+            });
             let came = member.run_now(&kept, &recording, &stop);
-            recording.ends();
-            member.learn(|known| known.live.iter_mut().for_each(|live| live.goes_on = false));
+            drop(ends);
             member.remember();
             drop(done.send(came));
             member.look();
@@ -413,6 +415,15 @@ impl Member {
                 tokio::time::sleep(FOLLOWS).await;
             }
         }
+    }
+}
+
+/// Does something at the end, also where that comes by a panic: what goes on is not to be shown for ever.
+struct AtTheEnd<F: FnMut()>(F);
+
+impl<F: FnMut()> Drop for AtTheEnd<F> {
+    fn drop(&mut self) {
+        (self.0)();
     }
 }
 

@@ -173,6 +173,7 @@ mod tests {
             "---\n# Source: a\n---\napiVersion: v1\nkind: List\nitems:\n- {kind: A}\n- {kind: B}\n---\nkind: C\n";
         let kinds: Vec<Value> = objects(text).unwrap().into_iter().map(|it| it["kind"].clone()).collect();
         assert_eq!(kinds, ["A", "B", "C"]);
-        assert!(objects("a: [").unwrap_err().starts_with("a rendered object is no YAML: "));
+        let wrong = objects("password: [hunter2").unwrap_err();
+        assert!(wrong.starts_with("what the chart renders to: line 1, ") && !wrong.contains("hunter"), "{wrong}");
     }
 }
