@@ -232,11 +232,11 @@ fn turn(folder: &Path, store: &FolderStore, desired: &Desired) -> Result<File, S
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::Error(error)) => Err(failed(error)),
-        Err(TryLockError::WouldBlock) => match store.lock(&desired.cluster, &holder("wait")) {
-            Err(busy) => Err(SiteError::Busy(busy.into())),
-            // The other program is at its very beginning or end.
-            Ok(_) => file.lock().map_err(failed).map(|()| file),
-        },
+        Err(TryLockError::WouldBlock) => {
+            // Given back at once: whoever is at its very beginning is about to take it.
+            store.lock(&desired.cluster, &holder("wait")).map(drop).map_err(|busy| SiteError::Busy(busy.into()))?;
+            file.lock().map_err(failed).map(|()| file)
+        }
     }
 }
 

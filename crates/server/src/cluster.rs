@@ -10,7 +10,7 @@ pub(crate) mod story;
 mod topology;
 mod work;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use kubewright_engine::site::Place;
@@ -19,7 +19,7 @@ use kubewright_engine::store::folder::FolderStore;
 use kubewright_engine::{Loadout, Stop};
 use kubewright_model::ids::{ClusterName, RunId};
 use kubewright_model::plan::Plan;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use self::recording::Recording;
 use self::sight::Sight;
@@ -30,6 +30,9 @@ pub(crate) use self::work::{Mistake, watch_over};
 
 /// Runs that a cluster's page shows; its history has all.
 const NEWEST: usize = 8;
+
+/// Plans, checks and documents of a cluster that are made at once.
+const TOGETHER: usize = 4;
 
 /// The clusters that are shown, by name.
 pub struct Fleet {
@@ -48,6 +51,8 @@ pub struct Member {
     pace: Option<f64>,
     known: Mutex<Known>,
     changed: Arc<watch::Sender<u64>>,
+    /// Threads that plan, check or write documents at once.
+    places: Arc<Semaphore>,
 }
 
 #[derive(Default)]
@@ -55,8 +60,11 @@ struct Known {
     loadout: Option<Arc<Loadout>>,
     sight: Option<Arc<Sight>>,
     looking: bool,
+    /// Somebody wants it looked at once more when that is over.
+    again: bool,
     fault: Option<String>,
-    plan: Option<Arc<Kept>>,
+    /// The newest first.
+    plans: VecDeque<Arc<Kept>>,
     live: Option<Live>,
     past: BTreeMap<RunId, RunSummary>,
     checks: Vec<Check>,
@@ -104,8 +112,15 @@ impl Fleet {
             };
             let spec = place.spec.clone();
             let known = Known { loadout: Some(loadout), ..Known::default() };
-            let member =
-                Member { name: name.clone(), cluster, place, pace, known: Mutex::new(known), changed: changed.clone() };
+            let member = Member {
+                name: name.clone(),
+                cluster,
+                place,
+                pace,
+                known: Mutex::new(known),
+                changed: changed.clone(),
+                places: Arc::new(Semaphore::new(TOGETHER)),
+            };
             member.remember();
             if members.insert(name.clone(), Arc::new(member)).is_some() {
                 faults.push(format!("{}: there is a cluster {name} already", spec.display()));
@@ -253,7 +268,7 @@ impl Member {
 
     /// The plan of this name, where it is still kept.
     pub(crate) fn plan(&self, id: &str) -> Option<Arc<Kept>> {
-        self.known().plan.clone().filter(|plan| plan.id == id)
+        self.known().plans.iter().find(|plan| plan.id == id).cloned()
     }
 
     /// Asks a run of ours to stop; how often it was asked. None where it is not ours or has ended.
@@ -270,14 +285,15 @@ impl Member {
     fn remember(&self) {
         let store = self.store();
         let Ok(runs) = store.runs(&self.cluster) else { return };
-        let busy = store.holder(&self.cluster).ok().flatten().is_some();
+        let busy = store.holder(&self.cluster).ok().flatten();
         let new: Vec<RunId> = {
             let known = self.known();
             runs.iter().filter(|run| known.past.get(*run).is_none_or(|run| run.end.is_none())).cloned().collect()
         };
         let told = new.into_iter().filter_map(|run| {
             let records = store.journal(&self.cluster, &run).ok()?;
-            let goes_on = busy && runs.last() == Some(&run);
+            let of_now = |record| busy.as_ref().is_some_and(|holder| work::is_of(record, holder));
+            let goes_on = records.first().is_some_and(of_now);
             Some((run, Story::told(&records, goes_on).summary().clone()))
         });
         let told: Vec<_> = told.filter(|(_, summary)| !summary.run.is_empty()).collect();

@@ -101,6 +101,15 @@ struct Wrong {
     waiting: usize,
 }
 
+/// One more of those who wait.
+struct Waits<'g>(&'g Gate);
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        self.0.wrong().waiting -= 1;
+    }
+}
+
 /// What somebody who is in may do.
 #[derive(Clone, Debug)]
 pub(crate) struct Access {
@@ -126,21 +135,7 @@ impl Gate {
     /// Lets somebody in: the cookie, and what it opens. A wrong token waits the longer the more there were.
     pub(crate) async fn login(&self, token: &str) -> Result<(HeaderValue, Access), Refusing> {
         let Some(role) = self.tokens.role(token) else {
-            let wait = {
-                let mut wrong = self.wrong();
-                if wrong.waiting >= WAITING {
-                    return Err(Refusing::new(
-                        StatusCode::TOO_MANY_REQUESTS,
-                        "slower",
-                        "too many wrong tokens at once",
-                    ));
-                }
-                wrong.waiting += 1;
-                wrong.many = wrong.many.saturating_add(1);
-                SLOWEST.min(Duration::from_millis(100) * 2_u32.saturating_pow(wrong.many.min(10)))
-            };
-            tokio::time::sleep(wait).await;
-            self.wrong().waiting -= 1;
+            self.slows_down().await?;
             let refused = Refusing::new(StatusCode::UNAUTHORIZED, "unauthorized", "this token opens nothing");
             return Err(refused.hint("`kubewright serve` tells where its token is"));
         };
@@ -161,6 +156,23 @@ impl Gate {
         let cookie = HeaderValue::from_str(&cookie);
         let cookie = cookie.map_err(|_| Refusing::new(StatusCode::INTERNAL_SERVER_ERROR, "failed", "no cookie"))?;
         Ok((cookie, Access { role, csrf: Some(csrf) }))
+    }
+
+    /// Lets whoever has a wrong token wait, the longer the more there were.
+    async fn slows_down(&self) -> Result<(), Refusing> {
+        let wait = {
+            let mut wrong = self.wrong();
+            if wrong.waiting >= WAITING {
+                return Err(Refusing::new(StatusCode::TOO_MANY_REQUESTS, "slower", "too many wrong tokens at once"));
+            }
+            wrong.waiting += 1;
+            wrong.many = wrong.many.saturating_add(1);
+            SLOWEST.min(Duration::from_millis(100) * 2_u32.saturating_pow(wrong.many.min(10)))
+        };
+        // Also where the other side hangs up meanwhile.
+        let _waits = Waits(self);
+        tokio::time::sleep(wait).await;
+        Ok(())
     }
 
     /// Ends a session.
@@ -208,6 +220,12 @@ fn is_from_here(headers: &HeaderMap) -> bool {
 pub(crate) async fn guard(State((app, who)): State<(App, Role)>, mut request: Request, next: Next) -> Response {
     let headers = request.headers();
     let Some(access) = app.gate.access(headers) else {
+        // A token that is guessed costs as much here as at the login.
+        if headers.contains_key(header::AUTHORIZATION)
+            && let Err(refused) = app.gate.slows_down().await
+        {
+            return refused.into_response();
+        }
         let refused = Refusing::new(StatusCode::UNAUTHORIZED, "unauthorized", "nobody is logged in");
         let mut answer = refused.into_response();
         answer.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));

@@ -15,11 +15,9 @@ use super::print_json;
 use crate::arguments::Arguments;
 use crate::arguments::serve::Serve;
 use crate::problem::{Done, Problem};
-use crate::screen::{CARE, DIM, GOOD, PRETEND, counted, paint, quoted, remark};
+use crate::screen::{BAD, CARE, DIM, GOOD, PRETEND, counted, paint, quoted, remark};
 use crate::world::place;
 
-/// The file that holds the token which is made at a start.
-const TOKEN: &str = "serve.token";
 /// How often runs are looked at that are waited for.
 const LOOKS: Duration = Duration::from_millis(200);
 /// A token that is shorter can be guessed.
@@ -45,7 +43,9 @@ pub(super) fn run(arguments: &Arguments, wish: &Serve) -> Result<Done, Problem> 
         let problem = Problem::new(Done::Invalid, "nothing is served").because(faults.join("\n  "));
         problem.hint(format!("`kubewright validate {}` shows each in its place", quoted(&wish.files[0])))
     })?;
-    let (tokens, made) = tokens(arguments, wish)?;
+    let (tokens, made) = tokens(wish)?;
+    let kept = place(arguments, &wish.files[0]).kept();
+    let written = std::cell::OnceCell::new();
     let address = Address {
         socket: wish.listen,
         tls: wish.tls_certificate.clone().zip(wish.tls_key.clone()),
@@ -56,7 +56,9 @@ pub(super) fn run(arguments: &Arguments, wish: &Serve) -> Result<Done, Problem> 
             let words = format!("simulated data centre in {}: nothing real is touched", folder.display());
             remark!("{}", paint(PRETEND, words));
         }
-        told(wish, at, made.as_ref());
+        let file = made.as_ref().map(|token| (token, keep(&kept, at.port(), token)));
+        told(wish, at, file.as_ref());
+        let _ = written.set(file.and_then(|(_, file)| file.ok()));
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Problem::new(Done::Unfinished, format!("cannot start: {error}")))?;
@@ -66,7 +68,7 @@ pub(super) fn run(arguments: &Arguments, wish: &Serve) -> Result<Done, Problem> 
     });
     // A run that was given up at once has a thread that nobody waits for.
     runtime.shutdown_background();
-    if let Some((_, file)) = &made {
+    if let Some(file) = written.into_inner().flatten() {
         let _ = std::fs::remove_file(file);
     }
     match served {
@@ -85,7 +87,7 @@ pub(super) fn run(arguments: &Arguments, wish: &Serve) -> Result<Done, Problem> 
 }
 
 /// Says where it is, and how one gets in. The token is shown to a person alone: what is not a terminal may be a log.
-fn told(wish: &Serve, at: SocketAddr, made: Option<&(Secret, PathBuf)>) {
+fn told(wish: &Serve, at: SocketAddr, made: Option<&(&Secret, Result<PathBuf, String>)>) {
     let scheme = if wish.tls_certificate.is_some() { "https" } else { "http" };
     let name = wish.host.first().map_or_else(|| at.ip().to_string(), Clone::clone);
     let name = if name.contains(':') { format!("[{name}]") } else { name };
@@ -93,30 +95,33 @@ fn told(wish: &Serve, at: SocketAddr, made: Option<&(Secret, PathBuf)>) {
     remark!("{} dashboard of {} at {url}", paint(GOOD, "✓"), counted(wish.files.len(), "cluster"));
     match made {
         Some((token, _)) if std::io::stderr().is_terminal() => remark!("→ log in: {url}#token={}", token.expose()),
-        Some((_, file)) => remark!("→ the token that logs in is in {}", file.display()),
+        Some((_, Ok(file))) => remark!("→ the token that logs in is in {}", file.display()),
+        Some((_, Err(why))) => remark!("{} nobody can log in: {why}", paint(BAD, "✗")),
         None => {}
     }
     remark!("{}", paint(DIM, "Ctrl-C ends it"));
 }
 
 /// Tokens as files have them, and the one that is made where there is none for operators.
-fn tokens(arguments: &Arguments, wish: &Serve) -> Result<(Tokens, Option<(Secret, PathBuf)>), Problem> {
+fn tokens(wish: &Serve) -> Result<(Tokens, Option<Secret>), Problem> {
     let viewers = wish.viewer_token_file.as_deref().map_or(Ok(Vec::new()), lines)?;
     if let Some(file) = &wish.operator_token_file {
         return Ok((Tokens::new(&lines(file)?, &viewers), None));
     }
     let token = new_token().map_err(|why| Problem::new(Done::Unfinished, "no token can be made").because(why))?;
-    let folder = place(arguments, &wish.files[0]).kept();
-    let file = folder.join(TOKEN);
-    let failed = |error: std::io::Error| {
-        Problem::new(Done::Usage, format!("cannot write {}", file.display())).because(error.to_string())
-    };
-    std::fs::create_dir_all(&folder).map_err(failed)?;
-    // One that lies there from a start that was killed may belong to anybody.
-    let _ = std::fs::remove_file(&file);
-    let made = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&file);
-    made.and_then(|mut made| made.write_all(format!("{}\n", token.expose()).as_bytes())).map_err(failed)?;
-    Ok((Tokens::new(std::slice::from_ref(&token), &viewers), Some((token, file))))
+    Ok((Tokens::new(std::slice::from_ref(&token), &viewers), Some(token)))
+}
+
+/// Writes the token that was made to a file that only its owner reads. Each port has its own: nobody else listens there.
+fn keep(folder: &Path, port: u16, token: &Secret) -> Result<PathBuf, String> {
+    let file = folder.join(format!("serve-{port}.token"));
+    let written = std::fs::create_dir_all(folder).and_then(|()| {
+        // One that lies there from a start that was killed may belong to anybody.
+        let _ = std::fs::remove_file(&file);
+        let mut made = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&file)?;
+        made.write_all(format!("{}\n", token.expose()).as_bytes())
+    });
+    written.map(|()| file.clone()).map_err(|error| format!("cannot write {}: {error}", file.display()))
 }
 
 fn lines(file: &Path) -> Result<Vec<Secret>, Problem> {

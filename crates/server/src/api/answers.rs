@@ -21,6 +21,7 @@ use super::shapes::{
 };
 use super::{App, openapi};
 use crate::cluster::plans::shown;
+use crate::cluster::recording::Recording;
 use crate::cluster::{Kept, Member};
 use crate::gate::Access;
 
@@ -42,6 +43,14 @@ impl<T: DeserializeOwned> FromRequest<App> for Wish<T> {
 
 pub(super) fn member<'a>(app: &'a App, cluster: &str) -> Result<&'a Arc<Member>, Refusing> {
     app.fleet.get(cluster).ok_or_else(|| Refusing::absent(format!("there is no cluster {cluster}")))
+}
+
+/// The recording of a run. A journal may be long, and nobody else waits while it is read.
+pub(super) async fn recording(app: &App, cluster: &str, run: String) -> Result<Arc<Recording>, Refusing> {
+    let member = Arc::clone(member(app, cluster)?);
+    let absent = Refusing::absent(format!("there is no run {run}"));
+    let read = tokio::task::spawn_blocking(move || member.recording(&run)).await;
+    read.ok().flatten().ok_or(absent)
 }
 
 pub(super) async fn login(State(app): State<App>, Wish(login): Wish<Login>) -> Result<Response, Refusing> {
@@ -112,9 +121,7 @@ pub(super) async fn told(
     State(app): State<App>,
     Path((cluster, run)): Path<(String, String)>,
 ) -> Result<Json<Run>, Refusing> {
-    let recording = member(&app, &cluster)?.recording(&run);
-    let recording = recording.ok_or_else(|| Refusing::absent(format!("there is no run {run}")))?;
-    Ok(Json(recording.whole()))
+    Ok(Json(recording(&app, &cluster, run).await?.whole()))
 }
 
 pub(super) async fn cancel(
@@ -132,7 +139,7 @@ pub(super) async fn checks(State(app): State<App>, Path(cluster): Path<String>) 
 }
 
 pub(super) async fn verify(State(app): State<App>, Path(cluster): Path<String>) -> Result<StatusCode, Refusing> {
-    member(&app, &cluster)?.verify();
+    member(&app, &cluster)?.verify().await?;
     Ok(StatusCode::ACCEPTED)
 }
 

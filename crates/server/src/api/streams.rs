@@ -11,7 +11,7 @@ use axum::response::sse::{Event, KeepAlive, Sse};
 use futures::stream::{self, Stream};
 
 use super::App;
-use super::answers::member;
+use super::answers::{member, recording};
 use super::refusal::Refusing;
 use crate::cluster::recording::Recording;
 
@@ -32,8 +32,7 @@ pub(super) async fn run(
     Path((cluster, run)): Path<(String, String)>,
     headers: HeaderMap,
 ) -> Result<Told<impl Stream<Item = Result<Event, Infallible>>>, Refusing> {
-    let recording = member(&app, &cluster)?.recording(&run);
-    let recording = recording.ok_or_else(|| Refusing::absent(format!("there is no run {run}")))?;
+    let recording = recording(&app, &cluster, run).await?;
     let last = headers.get("last-event-id").and_then(|id| id.to_str().ok()?.parse::<usize>().ok());
     Ok(alive(records(recording, last.map_or(0, |last| last.saturating_add(1)))))
 }

