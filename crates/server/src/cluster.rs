@@ -243,7 +243,10 @@ impl Member {
         let live = known.live.as_ref().filter(|live| live.recording.len() > 0);
         let name = live.map(|live| live.recording.run.clone());
         let past = known.past.iter().rev().filter(|(run, _)| Some(*run) != name.as_ref()).map(|(_, run)| run.clone());
-        live.map(|live| live.recording.summary()).into_iter().chain(past).collect()
+        let mut all: Vec<RunSummary> = live.map(|live| live.recording.summary()).into_iter().chain(past).collect();
+        // Names are in the order of the runs, and what was followed last may be older than what was read since.
+        all.sort_by(|a, b| b.run.cmp(&a.run));
+        all
     }
 
     /// The recording of a run: that of one that goes on, or one out of its journal.

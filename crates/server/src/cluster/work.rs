@@ -422,11 +422,19 @@ impl Member {
             thread::sleep(FOLLOWS);
             let ours = self.known().live.as_ref().is_some_and(|live| live.goes_on && live.stop.is_some());
             let store = self.store();
-            let Some(holder) = store.holder(&self.cluster).ok().flatten().filter(|_| !ours) else { continue };
             let Some(run) = store.runs(&self.cluster).ok().and_then(|runs| runs.last().cloned()) else { continue };
-            if self.known().past.get(&run).is_some_and(|past| past.end.is_some()) {
+            let past = self.known().past.get(&run).map(|past| past.end.is_some());
+            if ours || past == Some(true) {
                 continue;
             }
+            let Some(holder) = store.holder(&self.cluster).ok().flatten() else {
+                // It began and ended between two looks.
+                if past.is_none() {
+                    self.remember();
+                    self.look();
+                }
+                continue;
+            };
             let Ok(mut tail) = store.tail(&self.cluster, &run) else { continue };
             let first = tail.more().unwrap_or_default();
             // Whoever holds the lock may still plan: then the newest journal is that of a run before.

@@ -66,6 +66,12 @@ impl House {
         Self { at, folder, client, ends: Some(ends), thread: Some(thread) }
     }
 
+    /// Where the spec is that is shown, and its world.
+    pub(crate) fn place(&self) -> Place {
+        let folder = self.folder.path();
+        Place { spec: folder.join("cluster.yaml"), environment: None, simulated: Some(folder.join("world")) }
+    }
+
     pub(crate) fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.at)
     }

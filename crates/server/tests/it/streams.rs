@@ -1,8 +1,13 @@
 //! What is told as it happens: nobody misses anything, wherever he begins, however slow he is.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt as _;
+use kubewright_engine::site::{Place, Site, SiteError, Voices, holder, run_id};
+use kubewright_engine::{Engine, Request, Stop};
+use kubewright_model::event::Record;
+use kubewright_model::plan::Ask;
 use reqwest::Method;
 use serde_json::Value;
 
@@ -115,6 +120,50 @@ fn clusters_are_told_when_they_change() {
             events.iter().map(|event| serde_json::from_str::<Value>(&event.data).unwrap()["nodesReady"].clone());
         let ready: Vec<Value> = ready.collect();
         assert_eq!((ready.first(), ready.last()), (Some(&0.into()), Some(&3.into())), "{ready:?}");
+    });
+}
+
+/// Carries a spec out as a terminal does, each record as late as this says.
+fn in_a_terminal(place: &Place, late: Duration) -> String {
+    let text = std::fs::read_to_string(&place.spec).unwrap();
+    let loadout = Engine::load_in(place.folder(), &text).unwrap();
+    let run = run_id();
+    let voices =
+        Voices { prompt: Arc::new(|_| Err("nobody".into())), learns: Arc::new(|_| {}), waits: Arc::new(|_| {}) };
+    let ran: Result<(), SiteError> = Site::open(place, &loadout.desired, true, voices, async |site| {
+        let (desired, ask, only) = (&loadout.desired, Ask::Apply, &[][..]);
+        let request = Request { desired, ask, only, approved: None, run: run.clone(), holder: holder("apply") };
+        let mut sink = |_: &Record| std::thread::sleep(late);
+        site.engine.apply(&request, &Stop::default(), &mut sink).await.unwrap();
+        Ok(())
+    });
+    ran.unwrap();
+    run.to_string()
+}
+
+#[test]
+fn runs_of_a_terminal_are_followed_and_short_ones_are_not_missed() {
+    let house = House::of(&example("devboard"), None);
+    talk(async {
+        house.until("/api/v1/clusters", "the first look", |all| all["clusters"][0]["lookedAt"].is_u64()).await;
+        let place = house.place();
+        let terminal = tokio::task::spawn_blocking(move || in_a_terminal(&place, Duration::from_millis(60)));
+        let page = "/api/v1/clusters/devboard";
+        let seen = house.until(page, "a run of another program", |it| it["summary"]["running"].is_string()).await;
+        let running = seen["summary"]["running"].as_str().unwrap().to_string();
+        let path = format!("{page}/runs/{running}/events");
+        whole(&hear(&house, &path, None, usize::MAX).await, 0);
+        assert_eq!(terminal.await.unwrap(), running);
+        let (status, _) = house.post(&format!("{page}/runs/{running}/cancel"), &serde_json::json!({})).await;
+        assert_eq!(status.as_u16(), 409, "only who carries it out stops it");
+        let ready = |it: &Value| it["summary"]["nodesReady"] == 3 && it["summary"]["running"].is_null();
+        house.until(page, "a look after it", ready).await;
+        // One that is over before anybody looks.
+        let place = house.place();
+        let short = tokio::task::spawn_blocking(move || in_a_terminal(&place, Duration::ZERO)).await.unwrap();
+        let last = |it: &Value| it["summary"]["lastRun"]["run"] == short.as_str();
+        let seen = house.until(page, "the short run", last).await;
+        assert_eq!(seen["summary"]["lastRun"]["end"], "complete");
     });
 }
 
