@@ -116,6 +116,7 @@ pub(crate) struct Access {
     pub(crate) role: Role,
     /// That of a session; none where a program's token came with the request.
     pub(crate) csrf: Option<String>,
+    session: Option<Sum>,
 }
 
 impl Gate {
@@ -152,10 +153,11 @@ impl Gate {
             let oldest = sessions.iter().min_by_key(|(_, kept)| kept.since).map(|(sum, _)| *sum);
             oldest.and_then(|oldest| sessions.remove(&oldest));
         }
-        sessions.insert(sum(&session), Kept { role, csrf: csrf.clone(), since: Instant::now() });
+        let session = sum(&session);
+        sessions.insert(session, Kept { role, csrf: csrf.clone(), since: Instant::now() });
         let cookie = HeaderValue::from_str(&cookie);
         let cookie = cookie.map_err(|_| Refusing::new(StatusCode::INTERNAL_SERVER_ERROR, "failed", "no cookie"))?;
-        Ok((cookie, Access { role, csrf: Some(csrf) }))
+        Ok((cookie, Access { role, csrf: Some(csrf), session: Some(session) }))
     }
 
     /// Lets whoever has a wrong token wait, the longer the more there were.
@@ -183,12 +185,18 @@ impl Gate {
     fn access(&self, headers: &HeaderMap) -> Option<Access> {
         let bearer = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
         if let Some(token) = bearer {
-            return self.tokens.role(token.trim()).map(|role| Access { role, csrf: None });
+            return self.tokens.role(token.trim()).map(|role| Access { role, csrf: None, session: None });
         }
-        let session = cookie(headers)?;
+        let session = sum(&cookie(headers)?);
         let sessions = self.sessions();
-        let kept = sessions.get(&sum(&session)).filter(|kept| kept.since.elapsed() < LASTS)?;
-        Some(Access { role: kept.role, csrf: Some(kept.csrf.clone()) })
+        let kept = sessions.get(&session).filter(|kept| kept.since.elapsed() < LASTS)?;
+        Some(Access { role: kept.role, csrf: Some(kept.csrf.clone()), session: Some(session) })
+    }
+
+    /// Whether somebody who was let in still is: a session ends by itself, or is left.
+    pub(crate) fn still(&self, access: &Access) -> bool {
+        let lasts = |session| self.sessions().get(session).is_some_and(|kept: &Kept| kept.since.elapsed() < LASTS);
+        access.session.as_ref().is_none_or(lasts)
     }
 
     /// Whether a request is for us: a name that leads here, and is somebody else's, is not.

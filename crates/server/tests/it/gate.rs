@@ -132,8 +132,13 @@ fn a_session_has_a_cookie_that_no_script_reads_and_ends_when_it_is_left() {
         let login = house.client.post(house.url("/api/v1/session")).header(ORIGIN, "https://evil.test");
         let login = login.json(&json!({ "token": OPERATOR })).send().await.unwrap();
         assert_eq!(login.status(), StatusCode::FORBIDDEN, "nobody is logged in by another page");
+        // A stream that is open ends with its session.
+        let stream = asks(Method::GET, "/api/v1/events").send().await.unwrap();
+        assert_eq!(stream.status(), StatusCode::OK);
         let left = asks(Method::DELETE, "/api/v1/session").header("x-kubewright-csrf", csrf).send().await.unwrap();
         assert_eq!(left.status(), StatusCode::NO_CONTENT);
+        let ended = tokio::time::timeout(Duration::from_secs(60), stream.text()).await;
+        assert!(ended.expect("the stream goes on").is_ok());
         assert_eq!(asks(Method::GET, "/api/v1/clusters").send().await.unwrap().status(), StatusCode::UNAUTHORIZED);
     });
 }
