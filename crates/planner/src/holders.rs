@@ -19,7 +19,7 @@ use std::collections::BTreeSet;
 
 use kubewright_model::desired::{Body, Desired, DesiredMachine};
 use kubewright_model::ids::NodeName;
-use kubewright_model::observed::{ClusterSeen, Observed, Power, Seen};
+use kubewright_model::observed::{ClusterSeen, HostSeen, Observed, Power, Seen};
 
 use crate::diff::machine;
 
@@ -52,10 +52,9 @@ impl<'a> Holders<'a> {
     /// By the books of a cluster that answers. A server that was restarted and is not ready yet may answer there with what
     /// it was before, which is about to end: nobody may count on it.
     pub(crate) fn of_cluster(seen: &'a ClusterSeen, observed: &Observed) -> Self {
-        let servers = seen.nodes.iter().filter(|(_, node)| node.server).map(|(name, _)| name);
         let voters = seen.members.iter().filter(|(_, member)| member.voter);
         Self {
-            all: servers.chain(seen.members.keys()).collect(),
+            all: servers(seen).collect(),
             healthy: voters
                 .clone()
                 .filter(|(name, member)| member.healthy && !starting(name, observed))
@@ -150,6 +149,20 @@ pub(crate) fn starting(name: &NodeName, observed: &Observed) -> bool {
 /// Whether certainly nobody holds a cluster's data, by what was seen of machines and hosts alone.
 pub fn nobody(desired: &Desired, observed: &Observed) -> bool {
     unasked(desired, observed).is_empty()
+}
+
+/// Whether a cluster answers that was cut off while it was begun: by its books nobody serves but hosts on which that was under
+/// way, and of no host is it known that it holds data. It is none yet: it is begun again, from nothing.
+pub fn half_begun(desired: &Desired, observed: &Observed, seen: &ClusterSeen) -> bool {
+    let host = |name: &NodeName| observed.hosts.get(name).and_then(Seen::present);
+    let half = |name: &NodeName| host(name).is_some_and(HostSeen::is_half_a_member);
+    nobody(desired, observed) && servers(seen).all(half)
+}
+
+/// The servers of a cluster, by its books: nodes, and members of etcd.
+pub fn servers(seen: &ClusterSeen) -> impl Iterator<Item = &NodeName> {
+    let nodes = seen.nodes.iter().filter(|(_, node)| node.server).map(|(name, _)| name);
+    nodes.chain(seen.members.keys())
 }
 
 /// Machines of ours that nobody could ask, or that say that they belong to a cluster, while no cluster answers.

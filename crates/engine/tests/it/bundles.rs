@@ -1,6 +1,7 @@
 //! Bundles where they are kept, and what a run makes of a cluster: in a folder of this computer, in a real S3 service, and
 //! of a pretend data centre.
 
+mod hosts;
 mod s3;
 mod sftp;
 mod whole;

@@ -722,6 +722,11 @@ codes! {
     851 Error SFTP_FOLDER = "a folder of an SFTP server that is not for bundles",
         "Bundles lie in a folder of their own, where nothing else is listed and nothing else is deleted: not in the one where \
          the server lets the user in, and not above it. Write a path without `..`.";
+    852 Error BACKUP_ON_SERVERS = "bundles that servers cannot make by themselves",
+        "With `backup.onServers` the servers save etcd, encrypt it for `backup.recipients` and put it into the bucket of \
+         `backup.to.s3`. A folder of this computer, or a key of yours for an SFTP server, they do not have; Talos runs no \
+         program of ours; and SQLite is a file that must not be copied while it is written. `kubewright backup timer` has this \
+         computer make bundles.";
     901 Error FOREIGN_FORM = "a file of others that is not in its form",
         "The inventory, the table or the output of Terraform cannot be read: whoever it is for would refuse it too, or it is \
          another kind of file. Say with `--format` what it is, or correct it. Nothing was written.";

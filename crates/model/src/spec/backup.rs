@@ -15,10 +15,14 @@ use crate::units::Span;
 pub struct Backup {
     /// When the servers save their datastore, as a cron expression of five fields.
     pub schedule: String,
-    /// When the timer of `kubewright backup timer` makes bundles on this computer, as a cron expression of five fields.
-    /// Without it: when `schedule` says.
+    /// When bundles are made: by the timer of `kubewright backup timer` on this computer, and with `onServers` by the
+    /// servers; as a cron expression of five fields. Without it: when `schedule` says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bundle_schedule: Option<String>,
+    /// The servers make bundles by themselves as well, at the same hours, and put them into the bucket: also while this
+    /// computer is off. They hold the datastore with what it opens with, and need `s3` and `recipients`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub on_servers: bool,
     /// Snapshots of the datastore.
     #[serde(default = "crate::spec::kubernetes::yes")]
     pub datastore: bool,

@@ -34,8 +34,8 @@ use kubewright_model::spec::kubernetes::Kubernetes;
 use kubewright_model::spec::{ClusterFile, SecretRef};
 use kubewright_model::version::Version;
 
-use super::Compiler;
 use super::rancher::api_port;
+use super::{Compiler, bundles};
 use crate::context::Context;
 use crate::context::nodes::NodePlan;
 
@@ -52,8 +52,8 @@ pub(super) struct Kubeadm;
 pub(super) static KUBEADM: Kubeadm = Kubeadm;
 
 impl Compiler for Kubeadm {
-    fn secrets<'f>(&self, _: &'f ClusterFile) -> Vec<(String, &'f SecretRef)> {
-        Vec::new()
+    fn secrets<'f>(&self, file: &'f ClusterFile) -> Vec<(String, &'f SecretRef)> {
+        bundles::secrets(file)
     }
 
     fn kept(&self, context: &Context<'_>) -> BTreeMap<String, String> {
@@ -73,6 +73,7 @@ impl Compiler for Kubeadm {
             .extend(["kubeadm", "kubelet", "kubectl"].map(|name| HostResource::Download(program(kubernetes, name))));
         if node.is_server() {
             resources.extend(backups::resources(context));
+            resources.extend(bundles::resources(context, node, || backups::packs(context)));
             resources.extend(certificates::resources(context, node));
             resources.extend(kubernetes.encrypt_secrets.then(|| HostResource::File(encryption::file())));
         }

@@ -33,7 +33,7 @@ use kubewright_model::text::Text;
 pub(super) use config::{Config, api_port};
 pub(super) use units::Unit;
 
-use super::Compiler;
+use super::{Compiler, bundles};
 use crate::context::Context;
 use crate::context::nodes::NodePlan;
 use crate::context::secrets::named;
@@ -200,6 +200,7 @@ impl Compiler for Program {
         resources.extend(files::files(self, context, node).into_iter().map(HostResource::File));
         let config = FileWish::new(self.settings("config.yaml"), config::text(self, context, node), 0o600);
         resources.push(HostResource::File(config));
+        resources.extend(bundles::resources(context, node, || self.packs(context, node)));
         let unit = self.unit(node.is_server());
         resources.push(HostResource::Unit(unit.wish(node.lxc().is_some(), self.reads(context, node))));
         resources

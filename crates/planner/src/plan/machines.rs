@@ -50,8 +50,9 @@ pub(super) fn plan(draft: &mut Draft<'_>, observed: &Observed, standings: &Stand
                 if !restarts(draft, node) {
                     update(draft, node, seen, Stage::Machines, Vec::new());
                 } else if node.seen.is_none() && !matches!(standings.cluster, ClusterView::Unknown(_)) {
-                    // Nothing of Kubernetes works there yet that would have to be moved away. All others have their turn.
-                    restart(draft, node, Stage::Machines, Vec::new());
+                    // Nothing of Kubernetes works there yet that would have to be moved away, or it stands down first. All others
+                    // have their turn.
+                    restart(draft, node, Stage::Machines, vec![id("leave", node.name())]);
                 }
             }
             Standing::Rejoins(seen) => {

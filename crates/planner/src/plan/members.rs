@@ -167,7 +167,8 @@ fn start_cluster(draft: &mut Draft<'_>, members: &[&Node<'_>]) {
         let old = draft.steps.iter().filter(|step| step.stage == Stage::Removal).map(|step| step.id.clone());
         // kubeadm asks at the endpoint whether the API that it starts is there.
         let before = draft.api.iter().filter(|_| recipes(node).is_some_and(|recipes| recipes.admit.is_some()));
-        let needs = std::iter::once(id("host", node.name())).chain(old).chain(before.cloned()).collect();
+        let ready = ["restart", "host"].map(|deed| id(deed, node.name()));
+        let needs = ready.into_iter().chain(old).chain(before.cloned()).collect();
         let init = run(draft, node, "init", recipe.clone(), reason, needs, vec![lease]);
         draft.api.push(init);
         draft.begins = true;
@@ -233,7 +234,7 @@ pub(super) fn recipes<'a>(node: &'a Node<'_>) -> Option<&'a MemberRecipes> {
 
 fn join(draft: &mut Draft<'_>, node: &Node<'_>, after: &[StepId]) {
     let Some(recipe) = recipes(node).map(|recipes| recipes.join.clone()) else { return };
-    let mut needs = ["host", "forget", "clear"].map(|deed| id(deed, node.name())).to_vec();
+    let mut needs = ["restart", "host", "forget", "clear"].map(|deed| id(deed, node.name())).to_vec();
     needs.extend(draft.api.iter().chain(&draft.admits).chain(after).cloned());
     if role_is_server(node) && draft.admits.is_some() {
         // kubeadm lets no server in while a member of etcd does not answer, so the dead are forgotten first.

@@ -5,6 +5,7 @@ use kubewright_model::codes::{self, Code};
 use kubewright_model::diagnostic::{Diagnostic, SpecPath};
 use kubewright_model::spec::Backup;
 use kubewright_model::spec::backup::{Destination, Unreachable};
+use kubewright_model::spec::kubernetes::{Datastore, Distribution};
 
 use super::{Facts, at};
 
@@ -117,9 +118,42 @@ fn destination(to: &Destination, say: &mut impl FnMut(Code, SpecPath, String, &s
     }
 }
 
+/// What servers make bundles of, whom for, and where to.
+fn on_servers(facts: &Facts<'_>, backup: &Backup, say: &mut impl FnMut(Code, SpecPath, String, &str)) {
+    let kubernetes = &facts.spec.kubernetes;
+    let lacks = [
+        (
+            kubernetes.distribution == Distribution::Talos,
+            "Talos runs no program of ours",
+            "remove it: `kubewright backup timer` has this computer make bundles",
+        ),
+        (
+            kubernetes.datastore != Datastore::Etcd || !backup.datastore,
+            "the servers save no etcd that could be in a bundle",
+            "remove it; `kubewright backup` saves objects and keys",
+        ),
+        (
+            backup.to.as_ref().is_none_or(|to| to.s3.is_none()),
+            "servers put bundles into a bucket, and none is named",
+            "write `to: { s3: … }`; or remove it, and `kubewright backup timer` has this computer make them",
+        ),
+        (
+            backup.recipients.is_empty(),
+            "nobody is named who could open what the servers make",
+            "write public keys of age in `recipients`: servers know no others",
+        ),
+    ];
+    if let Some((_, why, help)) = lacks.into_iter().find(|(lacks, ..)| *lacks) {
+        say(codes::BACKUP_ON_SERVERS, at("backup/onServers"), why.into(), help);
+    }
+}
+
 fn backup_rules(facts: &Facts<'_>, backup: &Backup, say: &mut impl FnMut(Code, SpecPath, String, &str)) {
     if let Some(to) = &backup.to {
         destination(to, say);
+    }
+    if backup.on_servers {
+        on_servers(facts, backup, say);
     }
     if !backup.datastore && !backup.objects && backup.machines.is_none() {
         let message = "nothing would be saved".to_string();

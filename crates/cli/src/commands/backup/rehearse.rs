@@ -122,17 +122,19 @@ fn private(bundle: &File) -> Result<Private, Problem> {
 
 /// The bundle's own spec, planned and restored twice in a pretend data centre.
 fn in_the_simulator(arguments: &Arguments, wish: &Rehearse, manifest: &BundleManifest, inside: &Path) -> Vec<Part> {
-    const NAME: &str = "its spec";
     let began = Instant::now();
-    let spec = match spec(&wish.from.file, inside) {
-        Some(spec) => spec,
-        None => return vec![Part::left_out(NAME, "there is none in the bundle")],
+    let own = spec(&wish.from.file, inside);
+    // Servers know no spec, so a bundle that they have made by themselves holds none.
+    let name = if own.is_some() { "its spec" } else { "the spec of this computer, since it holds none" };
+    let environment = match own {
+        Some(_) => manifest.about.environment.as_deref(),
+        None => arguments.environment.as_deref().filter(|name| !name.is_empty()),
     };
-    let environment = manifest.about.environment.as_deref();
+    let spec = own.unwrap_or_else(|| wish.from.file.clone());
     let reading = Reading { environment, for_program: wish.output == Output::Json, ..Reading::default() };
     let loadout = match source::read(&spec, reading) {
         Ok(loadout) => loadout,
-        Err(problem) => return vec![Part::real(NAME, began, Came::Failed, problem.in_a_line())],
+        Err(problem) => return vec![Part::real(name, began, Came::Failed, problem.in_a_line())],
     };
     let kubernetes = &loadout.desired.kubernetes;
     let saw = format!(
@@ -145,7 +147,7 @@ fn in_the_simulator(arguments: &Arguments, wish: &Rehearse, manifest: &BundleMan
     if arguments.simulated.is_none() && wish.output == Output::Text {
         remark!("{}", paint(PRETEND, "rehearsing the restore in a simulated data centre"));
     }
-    let mut parts = vec![Part::real(NAME, began, came, saw)];
+    let mut parts = vec![Part::real(name, began, came, saw)];
     for (name, anew) in [("a restore on the same machines", false), ("a rebuild on new machines", true)] {
         parts.push(parts::simulated(name, &loadout.desired, manifest, anew));
     }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use kubewright_hosts::{Holes, Probe};
 use kubewright_model::desired::{Desired, FORGOTTEN, Way};
 use kubewright_model::ids::NodeName;
-use kubewright_model::observed::{HostSeen, Observed, Seen};
+use kubewright_model::observed::{ClusterSeen, HostSeen, Observed, Seen};
 use kubewright_model::plan::{Action, Ask, Plan};
 use kubewright_model::recipe::Effect;
 use kubewright_model::secret::Secret;
@@ -97,6 +97,20 @@ impl Hands<'_> {
         Ok(seen.present().is_some_and(HostSeen::is_member))
     }
 
+    /// Whether nobody serves but hosts on which a cluster was being begun when that was cut off.
+    async fn is_half_begun(&self, seen: &ClusterSeen) -> Result<bool, Fault> {
+        for name in kubewright_planner::holders::servers(seen) {
+            let Some(host) = self.desired.hosts.iter().find(|host| host.name == *name) else { return Ok(false) };
+            let probe = Probe { host: name, way: &host.way, resources: &[], holds_data: false, updates: false };
+            let told = self.hosts()?.observe(probe).await;
+            let half = |host: &HostSeen| host.is_half_a_member() && !host.is_member() && !host.may_vote();
+            if !told.present().is_some_and(half) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     /// A cluster is begun only where none is; the plan was made a while ago, so this is asked once more. A server that
     /// was there before and boots just now may hold one, so its answer is waited for.
     pub(super) async fn nobody_serves(&self, tell: Tell<'_>) -> Result<(), Fault> {
@@ -109,6 +123,8 @@ impl Hands<'_> {
         loop {
             let why = match self.cluster()?.observe(&before).await {
                 Seen::Absent => return Ok(()),
+                // As the look has it: a run before this one was cut off while it began a cluster.
+                Seen::Present(seen) if self.is_half_begun(&seen).await? => return Ok(()),
                 Seen::Present(_) => {
                     return Err(Fault {
                         causes: vec!["a server of this cluster answers, so no new cluster is begun".into()],

@@ -19,7 +19,7 @@ const KEYS: &str = r#"{ "identities": [
 ] }"#;
 
 /// A service with a bucket.
-struct Service {
+pub(super) struct Service {
     child: Child,
     port: u16,
     _folder: tempfile::TempDir,
@@ -42,7 +42,7 @@ fn ports() -> Vec<u16> {
     open.iter().map(|listener| listener.local_addr().unwrap().port()).collect()
 }
 
-async fn service() -> Option<Service> {
+pub(super) async fn service() -> Option<Service> {
     let Some(program) = program() else {
         eprintln!("skipped: {WEED} is not to be had");
         return None;
@@ -99,11 +99,15 @@ async fn make(port: u16) {
 }
 
 impl Service {
+    pub(super) fn port(&self) -> u16 {
+        self.port
+    }
+
     fn bucket(&self, bucket: &str, access: &str, secret: &str) -> Bucket {
         self.in_folder(bucket, access, secret, None)
     }
 
-    fn in_folder(&self, bucket: &str, access: &str, secret: &str, folder: Option<&str>) -> Bucket {
+    pub(super) fn in_folder(&self, bucket: &str, access: &str, secret: &str, folder: Option<&str>) -> Bucket {
         let s3 = S3 {
             endpoint: format!("http://127.0.0.1:{}", self.port),
             bucket: bucket.into(),

@@ -11,8 +11,9 @@ use kubewright_model::recipe::{Effect, Recipe, RecipeStep};
 use kubewright_model::spec::backup::Backup;
 use kubewright_model::text::Text;
 
+use super::super::bundles::Packs;
 use super::etcd::ETCDCTL;
-use super::shell;
+use super::{at, shell};
 use crate::context::Context;
 use crate::foundation::ENCRYPTION_FILE;
 use crate::lower::calendar;
@@ -71,6 +72,21 @@ pub(super) fn snapshot(context: &Context<'_>) -> Recipe {
             RecipeStep::Bring { newest: format!("{FOLDER}/etcd-*.db"), with: Some(KEYS_ENDING.into()) },
         ],
         gives: Vec::new(),
+    }
+}
+
+/// What of a server goes into a bundle that it makes by itself.
+pub(super) fn packs(context: &Context<'_>) -> Packs {
+    Packs {
+        snapshot: format!(
+            "(\n{}\n)\nsnapshot=$(ls -1 -- {FOLDER}/etcd-*.db | tail -n 1)",
+            script(context.file.spec.backup.as_ref())
+        ),
+        keys: format!("ln -- \"${{snapshot%.db}}.{KEYS_ENDING}\" distribution/{KEYS_ENDING}"),
+        kubectl: format!("{} --kubeconfig /etc/kubernetes/admin.conf", at("kubectl")),
+        folder: FOLDER.into(),
+        settings: format!("{KEYS}/kubewright"),
+        serves: "/etc/kubernetes/manifests/etcd.yaml".into(),
     }
 }
 

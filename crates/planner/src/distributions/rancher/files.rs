@@ -10,13 +10,11 @@ use kubewright_model::spec::{ClusterFile, SecretRef};
 use kubewright_model::text::Text;
 use serde_json::{Map, Value, json};
 
+use super::super::bundles::{self, ACCESS_KEY, SECRET_KEY};
 use super::Program;
 use crate::context::Context;
 use crate::context::nodes::NodePlan;
 use crate::context::secrets::named;
-
-const ACCESS_KEY: &str = "backup-access-key";
-const SECRET_KEY: &str = "backup-secret-key";
 
 /// The files, in order.
 pub(super) fn files(program: &Program, context: &Context<'_>, node: &NodePlan<'_>) -> Vec<FileWish> {
@@ -41,7 +39,8 @@ pub(super) fn secrets(file: &ClusterFile) -> Vec<(String, &SecretRef)> {
         Some((password(name), &login.password))
     });
     let keys = s3(file).into_iter().flat_map(|(s3, _)| [(ACCESS_KEY, &s3.access_key), (SECRET_KEY, &s3.secret_key)]);
-    logins.chain(keys.map(|(name, key)| (name.to_string(), key))).collect()
+    let keys = keys.map(|(name, key)| (name.to_string(), key));
+    logins.chain(keys).chain(bundles::secrets(file)).collect()
 }
 
 fn password(registry: &str) -> String {

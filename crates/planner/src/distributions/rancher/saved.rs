@@ -8,6 +8,7 @@ use kubewright_model::recipe::{Effect, Output, Recipe, RecipeStep};
 use kubewright_model::spec::Distribution;
 use kubewright_model::spec::kubernetes::API_PORT;
 
+use super::super::bundles::Packs;
 use super::recipes::recipe;
 use super::{Program, api_port, kube_vip, shell};
 use crate::context::Context;
@@ -15,6 +16,10 @@ use crate::context::nodes::NodePlan;
 
 /// What snapshots that we ask for are called before the node and the time.
 const NAME: &str = "kubewright";
+/// What a server keeps beside its datastore, in its folder for data.
+const KEPT: &str = "token agent-token node-token tls cred";
+/// A server writes this one anew while it runs, and can do so from nothing.
+const DYNAMIC: &str = "dynamic-cert.json";
 /// The unit that resets etcd while it does.
 const RESETS: &str = "kubewright-restore";
 
@@ -23,8 +28,23 @@ impl Program {
     /// told that all went well also where the server could save nothing (`Snapshot`, `pkg/etcd/snapshot.go`), so the file has
     /// to be there, and newer than the question.
     pub(super) fn save(&self, context: &Context<'_>, node: &NodePlan<'_>) -> Recipe {
+        let brings = RecipeStep::Bring { newest: format!("{}/{NAME}-*", self.snapshots()), with: None };
+        Recipe {
+            title: "save a snapshot of etcd".into(),
+            effect: Effect::Snapshot,
+            version: None,
+            steps: vec![shell(&self.saves(context, node)), brings],
+            gives: Vec::new(),
+        }
+    }
+
+    fn snapshots(&self) -> String {
+        self.data("server/db/snapshots")
+    }
+
+    fn saves(&self, context: &Context<'_>, node: &NodePlan<'_>) -> String {
         let kept = context.file.spec.backup.as_ref().map_or(0, |backup| backup.keep.last);
-        let (binary, folder) = (self.binary(), self.data("server/db/snapshots"));
+        let (binary, folder) = (self.binary(), self.snapshots());
         // K3s is asked at its API's port; RKE2 at another one, which is always the same.
         let at = match api_port(context, node) {
             port if self.distribution == Distribution::K3s && port != API_PORT => {
@@ -36,7 +56,7 @@ impl Program {
             0 => String::new(),
             kept => format!("\n{binary} etcd-snapshot prune --name {NAME} --etcd-snapshot-retention {kept}{at}"),
         };
-        let script = format!(
+        format!(
             "set -eu\n\
              asked=$(mktemp)\n\
              trap 'rm -f -- \"$asked\"' EXIT\n\
@@ -44,14 +64,27 @@ impl Program {
              [ -n \"$(find {folder} -maxdepth 1 -type f -name '{NAME}-*' -newer \"$asked\")\" ] || {{\n\
              echo 'nothing was saved: the log of {} tells why' >&2\nexit 1\n}}{prune}",
             self.unit(true).name
-        );
-        let brings = RecipeStep::Bring { newest: format!("{folder}/{NAME}-*"), with: None };
-        Recipe {
-            title: "save a snapshot of etcd".into(),
-            effect: Effect::Snapshot,
-            version: None,
-            steps: vec![shell(&script), brings],
-            gives: Vec::new(),
+        )
+    }
+
+    /// What of a server goes into a bundle that it makes by itself: the same as into one that somebody asks for.
+    pub(super) fn packs(&self, context: &Context<'_>, node: &NodePlan<'_>) -> Packs {
+        let (server, snapshots) = (self.data("server"), self.snapshots());
+        Packs {
+            snapshot: format!(
+                "(\n{}\n)\nsnapshot=$(ls -1t -- {snapshots}/{NAME}-* | head -n 1)",
+                self.saves(context, node)
+            ),
+            keys: format!(
+                "for part in {KEPT}; do\n  \
+                 [ ! -e {server}/\"$part\" ] || cp -RL -- {server}/\"$part\" distribution/\n\
+                 done\n\
+                 find distribution -name {DYNAMIC} -delete"
+            ),
+            kubectl: format!("{} --kubeconfig {}", self.kubectl.join(" "), self.kubeconfig()),
+            folder: self.data("server/db"),
+            settings: format!("/etc/rancher/{}", self.is.name),
+            serves: self.data("server/db/etcd"),
         }
     }
 
@@ -62,13 +95,12 @@ impl Program {
         let (server, given) = (self.data("server"), format!("/run/kubewright-keys-{}", self.title().to_lowercase()));
         let script = format!(
             "set -eu\numask 077\ncd {server}\nset --\n\
-             for part in token agent-token node-token tls cred; do\n\
+             for part in {KEPT}; do\n\
              [ ! -e \"$part\" ] || set -- \"$@\" \"$part\"\n\
              done\n\
              [ $# -gt 0 ] || {{\necho 'there are no keys in {server}' >&2\nexit 1\n}}\n\
              trap 'rm -f -- {given}.tgz {given}.part' EXIT\n\
-             # A server writes this one anew while it runs, and can do so from nothing.\n\
-             tar --exclude=dynamic-cert.json -chzf {given}.tgz -- \"$@\"\n\
+             tar --exclude={DYNAMIC} -chzf {given}.tgz -- \"$@\"\n\
              base64 <{given}.tgz >{given}.part\n\
              mv -f -- {given}.part {given}"
         );
