@@ -96,9 +96,30 @@ pub(super) fn plan<'a>(reached: &'a Desired, desired: &Desired, observed: &Obser
 
 /// The rest of one that was cut when everybody had stood down: an ordinary plan, of those that are not left out.
 pub(super) fn goes_on<'a>(reached: &'a Desired, desired: &Desired, observed: &Observed) -> Draft<'a> {
-    let mut draft = rebuild::goes_on(reached, observed, "restore that was cut: everybody had stood down");
+    let mut draft = rebuild::goes_on(
+        reached,
+        &beside(reached, desired, observed),
+        "restore that was cut: everybody had stood down",
+    );
     tell_silent(&mut draft, desired, observed);
     draft
+}
+
+/// What was seen without those that are left out: who is wished is no stranger, whose machine would go.
+fn beside<'o>(reached: &Desired, desired: &Desired, observed: &'o Observed) -> Cow<'o, Observed> {
+    let machines = |desired: &Desired| desired.machines.iter().map(|it| it.name.clone()).collect::<BTreeSet<_>>();
+    let left_out: BTreeSet<NodeName> = &machines(desired) - &machines(reached);
+    if left_out.is_empty() {
+        return Cow::Borrowed(observed);
+    }
+    let mut seen = observed.clone();
+    seen.hosts.retain(|name, _| !left_out.contains(name));
+    for inventory in seen.providers.values_mut() {
+        if let Seen::Present(inventory) = inventory {
+            inventory.machines.retain(|name, _| !left_out.contains(name));
+        }
+    }
+    Cow::Owned(seen)
 }
 
 /// The canary of a cluster that lives says another thing before it goes back to a bundle: when it says the bundle's name
