@@ -38,6 +38,10 @@ pub struct Cluster {
     /// Servers that go by the one of before, until they start again.
     #[serde(default)]
     pub(super) behind: BTreeSet<(NodeName, Rotation)>,
+    /// The keys for Secrets that servers of kubeadm were started with, the one that locks first, and those that something is
+    /// locked with.
+    #[serde(default)]
+    pub(super) locks: super::turnover::Locks,
     /// What kubeadm keeps in it.
     #[serde(default)]
     pub(super) kubeadm: Option<Books>,

@@ -1,12 +1,14 @@
 //! Another token, or other keys, for a pretend cluster. On K3s and RKE2 one server writes the new one into the datastore, and
 //! the others go by it from their next start on; on kubeadm each server is given it.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use kubewright_hosts::HostError;
 use kubewright_model::ids::NodeName;
-use kubewright_model::recipe::Recipe;
+use kubewright_model::recipe::{Recipe, RecipeStep};
 use kubewright_model::rotation::Rotation;
+use serde::{Deserialize, Serialize};
 
 use super::hosts::{Ssh, failed};
 use super::kubeadm::KUBELET;
@@ -14,6 +16,51 @@ use super::rancher::{Config, Kind};
 use super::recipes::did_not_start;
 use super::state::{Machine, State};
 use super::timing;
+
+/// Keys for Secrets, each as its name and the digest of its value.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Locks {
+    /// What servers were started with, since keys become others; the first one locks.
+    known: BTreeMap<NodeName, Vec<String>>,
+    /// What something in the datastore is locked with.
+    used: BTreeSet<String>,
+}
+
+impl Locks {
+    /// A server starts with the keys of its file. Fails with who could not read what.
+    fn starts(&mut self, host: &NodeName, keys: Vec<String>, servers: &BTreeSet<NodeName>) -> Result<(), String> {
+        for server in servers {
+            // Before the first change, all of them have the one key that comes back in every later file.
+            let had = keys.iter().filter(|key| key.starts_with("kubewright ")).cloned().collect();
+            self.known.entry(server.clone()).or_insert(had);
+        }
+        self.known.retain(|server, _| servers.contains(server));
+        self.known.insert(host.clone(), keys);
+        self.used.extend(self.known.values().filter_map(|keys| keys.first().cloned()));
+        for (server, keys) in &self.known {
+            if let Some(key) = self.used.iter().find(|key| !keys.contains(key)) {
+                let name = key.split(' ').next().unwrap_or_default();
+                return Err(format!("{server} cannot read Secrets that are locked with the key {name}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Every Secret is written once more, by the servers as they are now.
+    fn all_written(&mut self) {
+        self.used = self.known.values().filter_map(|keys| keys.first().cloned()).collect();
+    }
+}
+
+/// The keys in a file for the API server, in order.
+fn keys_of(text: &str) -> Vec<String> {
+    let of = |line: &str, key: &str| line.trim().strip_prefix(key).map(|it| it.trim_matches('"').to_string());
+    let names = text.lines().filter_map(|line| of(line, "- name: "));
+    names
+        .zip(text.lines().filter_map(|line| of(line, "secret: ")))
+        .map(|(name, value)| format!("{name} {value}"))
+        .collect()
+}
 
 /// What a server writes its tokens down in, while it holds another one than the datastore.
 fn passwords(kind: Kind) -> String {
@@ -107,6 +154,13 @@ impl State {
     }
 }
 
+/// The file with the keys for Secrets, of kubeadm.
+const ENCRYPTION: &str = "/etc/kubernetes/kubewright/encryption.yaml";
+
+fn writes_keys(step: &RecipeStep) -> bool {
+    matches!(step, RecipeStep::Write(file) if file.path == ENCRYPTION)
+}
+
 impl Ssh {
     /// A script that takes the cluster over to another token or key.
     pub(super) async fn turns(&self, host: &NodeName, recipe: &Recipe, script: &str) -> Result<(), HostError> {
@@ -123,6 +177,13 @@ impl Ssh {
                 _ if script.contains("secrets-encrypt rotate-keys") => state.locks_anew(host).map_err(refuses)?,
                 _ if script.contains("certificate rotate-ca") => state.signs_anew(host),
                 _ if script.contains("init phase certs sa ") => state.signs_anew(host),
+                _ if script.contains("get secrets --all-namespaces") => {
+                    // One of two times is that of another key; the second one is of another name.
+                    if script.contains("secretbox:v1:kubewright:") {
+                        *state.cluster.turned.entry(Rotation::EncryptionKeys).or_default() += 1;
+                    }
+                    state.cluster.locks.all_written();
+                }
                 _ if script.contains("type=bootstrap.kubernetes.io/token") => state.lets_nobody_in(now),
                 _ => return Err(refuses("nobody knows what is taken over to what".into())),
             }
@@ -182,6 +243,13 @@ impl Ssh {
         let now = self.centre.now();
         let takes = {
             let mut state = self.centre.at_present();
+            let lock = state.machine(host).and_then(|machine| machine.texts.get(ENCRYPTION)).map(|text| keys_of(text));
+            if let Some(keys) = lock.filter(|_| recipe.steps.iter().any(writes_keys)) {
+                let servers = state.cluster.servers.clone();
+                if let Err(why) = state.cluster.locks.starts(host, keys, &servers) {
+                    state.breach(now, format!("{host} was started with other keys for Secrets, and {why}"));
+                }
+            }
             let signs = script.contains("/pki/sa.key");
             if signs && !state.agree(Rotation::ServiceAccountKeys) {
                 state.breach(now, format!("{host} was to sign tokens with a key that not all servers believe"));

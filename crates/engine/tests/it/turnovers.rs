@@ -154,6 +154,80 @@ fn keys_become_others_once_wherever_it_is_cut() {
     .unwrap();
 }
 
+/// No server ever starts with keys by which it could not read what another one has locked: the pretend world sees to that.
+#[test]
+fn secrets_of_kubeadm_are_locked_with_one_new_key_wherever_it_is_cut() {
+    const FILE: &str = "/etc/kubernetes/kubewright/encryption.yaml";
+    let kubeadm = SPEC.replace("k3s, version: v1.34.1+k3s1", "kubeadm, version: v1.34.1, cni: { flannel: {} }");
+    let files = |yard: &Yard| {
+        let state = yard.centre.snapshot();
+        let machines = state.machines.values().flat_map(|all| all.values());
+        machines.filter_map(|machine| Some(machine.host.files.get(FILE)?.digest.clone())).collect::<Vec<Digest>>()
+    };
+    let ask = Ask::Rotate(Rotation::EncryptionKeys);
+    sim::run(async {
+        let yard = Yard::new(desired(&kubeadm), 7);
+        assert_eq!(yard.run_to_the_end(&Ask::Apply, &[], 1).await, ["complete"]);
+        let (old, before) = (kept(&yard, "encryption-key").unwrap(), files(&yard));
+        let (_, plan) = yard.plan(&ask, &[]).await;
+        assert_eq!(blocks(&plan), [""; 0]);
+        for cut in (1..plan.steps.len()).flat_map(|many| [Cut::Started(many), Cut::Ended(many)]) {
+            let twin = yard.twin();
+            // What is written down last takes no time, so a cut right before it may come too late.
+            if !twin.run_until(cut, &ask, &[]).await {
+                assert!(matches!(cut, Cut::Ended(many) if many + 1 == plan.steps.len()), "{cut:?}");
+            } else {
+                assert_eq!(twin.run_to_the_end(&ask, &[], 2).await.last().unwrap(), "complete", "{cut:?}");
+            }
+            assert_ne!(kept(&twin, "encryption-key").unwrap(), old, "{cut:?}");
+            assert_eq!(kept(&twin, "encryption-key.before").as_ref(), Some(&old), "{cut:?}");
+            assert_eq!(kept(&twin, "encryption-key.next"), None, "{cut:?}");
+            let after = files(&twin);
+            assert!(after.len() == 3 && after.iter().all(|file| *file == after[0] && *file != before[0]), "{cut:?}");
+            assert_eq!(twin.centre.breaches(), [], "{cut:?}");
+            assert_eq!(twin.complaints(&Ask::Apply, &[]).await, [""; 0], "{cut:?}");
+        }
+    })
+    .unwrap();
+}
+
+/// Every Secret is written as it is, again where somebody else was quicker, and none may be left under the old name.
+#[test]
+fn every_secret_of_kubeadm_is_written_once_more() {
+    let desired =
+        desired(&SPEC.replace("k3s, version: v1.34.1+k3s1", "kubeadm, version: v1.34.1, cni: { flannel: {} }"));
+    let writes = round(&desired, Rotation::EncryptionKeys, 2);
+    let (host, etcd) = (Host::new(), "k8s:enc:secretbox:v1:interim:");
+    let left = host.at("/left");
+    let crictl = format!(
+        "case $* in\nps*) echo id ;;\n*'get /registry/secrets/ --prefix'*) printf '%s\\001\\n' '{etcd}'; cat '{}' 2>/dev/null || : ;;\n*) exit 2 ;;\nesac",
+        left.display()
+    );
+    host.program("/usr/local/bin/crictl", &crictl);
+    let (tried, kept) = (host.at("/tried"), host.at("/kept"));
+    let kubectl = format!(
+        "case $* in\n*'get secrets'*) echo '{{\"items\":[]}}' ;;\n*replace*) cat >'{}'\n\
+         [ -e '{}' ] || {{ touch '{}'; echo 'Error from server (Conflict)' >&2; exit 1; }} ;;\nesac",
+        kept.display(),
+        tried.display(),
+        tried.display()
+    );
+    host.program("/usr/local/bin/kubectl", &kubectl);
+    host.write(
+        "/etc/kubernetes/manifests/etcd.yaml",
+        "kubeadm.kubernetes.io/etcd.advertise-client-urls: https://10.0.0.11:2379\n",
+    );
+    let (well, said) = host.runs(writes, "");
+    assert!(well, "{said}");
+    assert_eq!(std::fs::read_to_string(&kept).unwrap(), "{\"items\":[]}\n");
+    let replaced = host.asked().into_iter().filter(|it| it.contains("replace")).count();
+    assert_eq!(replaced, 2, "once more after the conflict");
+
+    host.write("/left", "k8s:enc:secretbox:v1:kubewright:\u{1}");
+    let (well, said) = host.runs(writes, "");
+    assert!(!well && said.contains("1 Secrets are not locked with the new key yet"), "{said}");
+}
+
 #[test]
 fn a_token_that_the_spec_names_is_another_one_when_somebody_has_put_it_there() {
     let named = desired(&SPEC.replace("encryptSecrets: true", "joinToken: { env: JOIN_TOKEN }"));

@@ -65,6 +65,7 @@ fn secrets(desired: &Desired, what: Rotation) -> &'static [&'static str] {
     match (desired.kubernetes.distribution, what) {
         (Distribution::K3s | Distribution::Rke2, Rotation::JoinToken) => &["join-token"],
         (Distribution::Kubeadm, Rotation::JoinToken) => &["join-token", "certificate-key"],
+        (Distribution::Kubeadm, Rotation::EncryptionKeys) => &["encryption-key"],
         // They are on their way to the other servers, and are not kept after that.
         (Distribution::Kubeadm, Rotation::ServiceAccountKeys) => &["service-account-key", "service-account-pub"],
         _ => &[],
@@ -77,19 +78,20 @@ fn refused(desired: &Desired, observed: &Observed, what: Rotation) -> Option<(St
     let able = desired.servers().any(|member| member.recipes.turnovers.contains_key(&what));
     let title = kubernetes.distribution.title();
     if !able {
+        let unlocked = || {
+            (
+                "Secrets of this cluster are not encrypted, so there is no key for them".to_string(),
+                "a cluster is begun with `kubernetes.encryptSecrets`",
+            )
+        };
         return Some(match (kubernetes.distribution, what) {
             (Distribution::Talos, _) => (
                 format!("not built yet: another {} for a cluster of Talos that lives", word(what)),
                 "all of Talos' secrets are made at once, and every machine configuration holds them: `kubewright rebuild` \
                  begins a cluster with others",
             ),
-            (Distribution::Kubeadm, _) => {
-                (format!("not built yet for kubeadm: another one of {}", word(what)), BY_HAND)
-            }
-            (Distribution::K3s, Rotation::EncryptionKeys) if kubernetes.version.patch() >= (1, 31, 1) => (
-                "Secrets of this cluster are not encrypted, so there is no key for them".into(),
-                "a cluster is begun with `kubernetes.encryptSecrets`",
-            ),
+            (Distribution::Kubeadm, Rotation::EncryptionKeys) => unlocked(),
+            (Distribution::K3s, Rotation::EncryptionKeys) if kubernetes.version.patch() >= (1, 31, 1) => unlocked(),
             _ => (
                 format!(
                     "{title} {} goes over to another {} in no way that can be relied on",
@@ -113,8 +115,6 @@ fn refused(desired: &Desired, observed: &Observed, what: Rotation) -> Option<(St
         )
     })
 }
-
-const BY_HAND: &str = "the guide `docs/guide/rotate.md` has the steps that do it by hand";
 
 /// The one that was asked first comes first, and keeps that place in a run that goes on. Who is sick by then comes before
 /// all others, which costs no vote; none where nobody may be restarted.
@@ -254,7 +254,9 @@ impl Turn<'_, '_> {
         };
         let name = node.name();
         // A member may start again in more than one round.
-        let wait = if draft.has(&id("ready", name)) { format!("{name} once more") } else { name.to_string() };
+        let again = std::iter::once(format!("{name} once more")).chain((3..).map(|nth| format!("{name}, start {nth}")));
+        let mut waits = std::iter::once(name.to_string()).chain(again);
+        let wait = waits.find(|wait| !draft.has(&id("ready", wait))).unwrap_or_default();
         wait_ready(draft, wait, vec![name.clone()], 1, stage(node), needs)
     }
 
@@ -289,22 +291,21 @@ impl Turn<'_, '_> {
         steps.into_iter().map(|step| draft.add(step)).collect()
     }
 
-    /// What was saved before opens with the old token alone, so it is saved once more.
+    /// What was saved before opens with the old token or key alone, so it is saved once more.
     fn saved_anew(&self, draft: &mut Draft<'_>, needs: &[StepId]) -> Option<StepId> {
         let desired = draft.desired;
-        let opens = matches!(desired.kubernetes.distribution, Distribution::K3s | Distribution::Rke2);
-        if self.what != Rotation::JoinToken || !opens {
-            return None;
-        }
-        let message = format!(
-            "what was saved before opens with the old token alone, which is kept as `{}`",
-            before_of("join-token")
-        );
+        let (secret, named) = match (desired.kubernetes.distribution, self.what) {
+            (Distribution::K3s | Distribution::Rke2, Rotation::JoinToken) => ("join-token", "token"),
+            (Distribution::Kubeadm, Rotation::EncryptionKeys) => ("encryption-key", "key"),
+            _ => return None,
+        };
+        let message =
+            format!("what was saved before opens with the old {named} alone, which is kept as `{}`", before_of(secret));
         draft.note(Weight::Tells, Subject::Cluster, message, "bundles hold theirs");
         let first = self.servers.first()?;
         let member = first.member?;
         let recipe = member.recipes.snapshot.clone().filter(|_| !desired.without_backup)?;
-        let reason = Reason::Follows("what is saved from now on opens with the new token".into());
+        let reason = Reason::Follows(format!("what is saved from now on opens with the new {named}"));
         let step = saving::step(member, first.host, recipe, reason);
         // What is done last is not shown first.
         let (id, stage) = (id("save-anew", first.name()), Stage::ControlPlane);

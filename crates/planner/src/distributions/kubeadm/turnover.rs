@@ -16,17 +16,21 @@ use kubewright_model::text::Text;
 
 use super::recipes::{ALONE, api_ready, recipe};
 use super::renewal::{is_let_in, start_again};
-use super::{ADMIN, at, config, shell};
+use super::{ADMIN, at, config, encryption, shell};
 use crate::context::Context;
 use crate::context::nodes::NodePlan;
 
 /// What kubeadm goes over to while the cluster lives.
 pub(super) fn turnovers(context: &Context<'_>, node: &NodePlan<'_>) -> BTreeMap<Rotation, Vec<Round>> {
     let ends = node.is_server().then(|| Arc::new(ends(context)));
-    BTreeMap::from([
+    let mut all = BTreeMap::from([
         (Rotation::JoinToken, vec![Round::Once(ends), Round::TakesOver]),
         (Rotation::ServiceAccountKeys, another_signature(context, node)),
-    ])
+    ]);
+    if context.file.spec.kubernetes.encrypt_secrets {
+        all.insert(Rotation::EncryptionKeys, encryption::another_lock(context, node));
+    }
+    all
 }
 
 /// Where the new key and its public half are until they have taken their places, and how they come to others.
