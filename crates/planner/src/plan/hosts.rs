@@ -7,7 +7,7 @@ use kubewright_model::change::{FieldChange, Reason, Subject};
 use kubewright_model::desired::{Body, Desired};
 use kubewright_model::host::HostResource;
 use kubewright_model::ids::StepId;
-use kubewright_model::observed::Observed;
+use kubewright_model::observed::{HostSeen, Observed};
 use kubewright_model::plan::{Action, HostChange, Stage, Step};
 use kubewright_model::recipe::Effect;
 use kubewright_model::spec::Distribution;
@@ -40,7 +40,10 @@ pub(super) fn plan(draft: &mut Draft<'_>, observed: &Observed, standings: &Stand
                 if disturbs(draft.desired, node, observed) {
                     continue;
                 }
-                let found = differing(&node.host.resources, host, &observed.filled);
+                let mut found = differing(&node.host.resources, host, &observed.filled);
+                if standings.cluster_seen().is_none() && sleeps_at_another_version(draft.desired, host) {
+                    found.retain(|difference| !matches!(difference.resource, HostResource::Download(_)));
+                }
                 // Nobody restarts what may be the last server that answers.
                 let blind = matches!(standings.cluster, ClusterView::Unknown(_)) && restarts_kubernetes(&found, host);
                 // A balancer is upgraded when the one before it is done.
@@ -107,6 +110,13 @@ fn those_that_leave(draft: &Draft<'_>, node: &Node<'_>) -> Vec<StepId> {
         _ => false,
     };
     draft.steps.iter().filter(leaves).map(|step| step.id.clone()).collect()
+}
+
+/// Whether a member of a cluster that nobody can look at has another version than is wished. It wakes with the one that it has:
+/// which versions lie between, and who has to go over first, shows when the cluster answers.
+fn sleeps_at_another_version(desired: &Desired, host: &HostSeen) -> bool {
+    let has = host.kubernetes.as_ref().and_then(|kubernetes| kubernetes.version.as_ref());
+    host.is_member() && has.is_some_and(|has| *has != desired.kubernetes.version)
 }
 
 /// Whether a node that is there runs another version of Kubernetes than is wished.
