@@ -133,11 +133,12 @@ pub(super) fn starts_again(draft: &Draft<'_>, node: &Node<'_>) -> bool {
 }
 
 /// Whether the pods of a server are moved before it is changed: those of kubeadm's also before another kubelet takes them
-/// over, which is not said to work. <https://kubernetes.io/releases/version-skew-policy/#kubelet>
+/// over, which is not said to work. <https://kubernetes.io/releases/version-skew-policy/#kubelet> Where the kubelet does not report,
+/// nobody ends pods.
 fn moves_pods(draft: &Draft<'_>, node: &Node<'_>, upgrade: bool) -> bool {
     let kubeadm = draft.desired.kubernetes.distribution == Distribution::Kubeadm;
     let ready = node.seen.is_some_and(|seen| seen.ready);
-    starts_again(draft, node) || boots_anew(node) || ready && updates::waits(draft, node) || kubeadm && upgrade && ready
+    ready && (starts_again(draft, node) || boots_anew(node) || updates::waits(draft, node) || kubeadm && upgrade)
 }
 
 /// Whether what differs on a node's host starts its machine again.
