@@ -168,13 +168,20 @@ Ends with 7 when a check of the spec does not hold afterwards.")]
   kubewright status
   kubewright status --output json | jq .cluster
   kubewright status --drift           # what differs from the spec; ends with 4 when something does
-  kubewright status --drift --notify  # and those are told whom maintenance.drift names")]
+  kubewright status --drift --notify  # and those are told whom `notifications` names")]
     Status(Look),
     /// Print units of systemd that look for drift again and again, and tell of it.
     #[command(after_help = "Examples:
   kubewright drift-timer
   kubewright drift-timer --install")]
     DriftTimer(DriftTimer),
+    /// List who is told of what, and try whether they are.
+    #[command(after_help = "Examples:
+  kubewright notify
+  kubewright notify --test            # each gets a message that says that it is one
+
+Ends with 1 when somebody could not be told.")]
+    Notify(drift::Notify),
     /// Show clusters in a browser: what is there, plans, runs as they move, their history.
     ///
     /// On loopback, behind a token. It looks at each cluster again and again, and carries out a plan that an operator approves.
@@ -545,6 +552,9 @@ pub(crate) struct Verify {
     /// Write down what was found, as the file's name says: .md, .html, .json, or .xml (JUnit); may be given several times.
     #[arg(long, value_name = "FILE")]
     pub(crate) report: Vec<PathBuf>,
+    /// Tell those whom `notifications` names for `verification` when a check does not hold, once, and once when all hold again.
+    #[arg(long)]
+    pub(crate) notify: bool,
     /// The language of reports in Markdown and HTML.
     #[arg(long, default_value = "en")]
     pub(crate) language: Language,

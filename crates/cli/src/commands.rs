@@ -14,6 +14,7 @@ mod import;
 mod init;
 mod kubeconfig;
 mod look;
+mod notify;
 mod outdated;
 mod plan;
 mod rebuild;
@@ -71,6 +72,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Done, Problem> {
         Command::Status(look) if look.drift => drift::look(arguments, look),
         Command::Status(look) => look::status(arguments, look),
         Command::DriftTimer(timer) => drift::timer(arguments, timer),
+        Command::Notify(wish) => notify::run(arguments, wish),
         Command::Serve(wish) => serve::run(arguments, wish),
         Command::Doctor(doctor) => doctor::run(arguments, doctor),
         Command::SupportBundle(bundle) => doctor::bundle(arguments, bundle),

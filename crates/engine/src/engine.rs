@@ -118,6 +118,8 @@ pub struct RunReport {
     pub checks: Vec<CheckResult>,
     /// What the cluster was begun with, by this run or by one before that it went on with.
     pub begun_with: Option<Saved>,
+    /// Those who were to hear of its end and could not be told, and why.
+    pub unheard: Vec<String>,
 }
 
 /// Why the engine did nothing, or stopped.
@@ -348,6 +350,7 @@ impl Engine {
         stop: &Stop,
         sink: Sink<'_>,
     ) -> Result<RunReport, EngineError> {
+        let began_at = tokio::time::Instant::now();
         let wished = self.wished(request.desired, &request.ask);
         let desired = &*wished;
         let Begun { planned: Planned { observed, plan }, _lock } = begun;
@@ -399,7 +402,12 @@ impl Engine {
         let Tally { done, already, failed, left, .. } = tally;
         let run = request.run.clone();
         let (notes, begun_with) = (plan.notes, restores);
-        Ok(RunReport { run, end, done, already, left, failed, remaining, notes, after, checks, begun_with })
+        let unheard = Vec::new();
+        let mut report =
+            RunReport { run, end, done, already, left, failed, remaining, notes, after, checks, begun_with, unheard };
+        let at = request.holder.since + began_at.elapsed().as_secs();
+        report.unheard = self.notify_of_run(request, &report, at).await;
+        Ok(report)
     }
 
     /// Everything that must be so before anything is touched.

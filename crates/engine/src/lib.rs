@@ -27,6 +27,7 @@ pub mod keyfiles;
 pub mod kubeconfig;
 mod lockfile;
 mod manifests;
+pub mod notify;
 mod observe;
 pub mod places;
 pub mod rehearse;

@@ -3,6 +3,7 @@
 mod machines;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -27,9 +28,9 @@ use crate::recipe::Recipe;
 use crate::rotation::{Rotation, Round};
 use crate::spec::ClusterFile;
 use crate::spec::addons::OnFailure;
-use crate::spec::drift::MailTls;
 use crate::spec::kubernetes::{API_PORT, Datastore, Distribution};
 use crate::spec::load_balancers::LoadBalancer;
+use crate::spec::notifications::{MailTls, Occasion};
 use crate::spec::pools::Role;
 use crate::spec::secrets::SecretRef;
 use crate::units::Span;
@@ -140,9 +141,12 @@ pub struct Desired {
     /// Servers that a restore leaves out because nobody can reach them. No spec says so: it is asked for one run.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub without: Vec<NodeName>,
-    /// Who is told when the world is not as the spec says any more.
+    /// How often it is looked whether the world is as the spec says, where that is said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub drift: Option<DesiredDrift>,
+    pub drift: Option<Span>,
+    /// Who is told of what.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notifications: Vec<DesiredNotification>,
     /// What is saved in one file beside the datastore's snapshot. No spec says so: it is asked for one run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bundle: Option<Box<DesiredBundle>>,
@@ -231,15 +235,54 @@ impl Desired {
     }
 }
 
-/// Who is told when the world is not as the spec says any more.
+/// Somebody who is told of something.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct DesiredDrift {
-    /// How often it is looked.
-    pub every: Span,
-    /// The secret that is the address of a webhook.
-    pub webhook: Option<HoleName>,
+pub struct DesiredNotification {
+    /// Who.
+    pub to: DesiredReceiver,
+    /// Of what.
+    pub on: Vec<Occasion>,
+}
+
+/// How somebody is told.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum DesiredReceiver {
+    /// JSON for whoever listens at an address.
+    Webhook {
+        /// The secret that is the address.
+        url: HoleName,
+        /// The secret that requests are signed with.
+        key: Option<HoleName>,
+    },
+    /// A channel of Slack.
+    Slack {
+        /// The secret that is the address.
+        url: HoleName,
+    },
+    /// A room of Matrix.
+    Matrix {
+        /// The home server's address, without a slash at its end.
+        server: String,
+        /// The room's identifier.
+        room: String,
+        /// The secret that is the access token.
+        token: HoleName,
+    },
     /// An e-mail.
-    pub email: Option<DesiredEmail>,
+    Email(DesiredEmail),
+}
+
+/// Without what nobody is to read.
+impl fmt::Display for DesiredReceiver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Webhook { .. } => f.write_str("the webhook"),
+            Self::Slack { .. } => f.write_str("Slack"),
+            Self::Matrix { server, room, .. } => write!(f, "{room} at {server}"),
+            Self::Email(email) => write!(f, "{}, by {}", email.to.join(", "), email.server),
+        }
+    }
 }
 
 /// An e-mail, and who sends it.

@@ -58,6 +58,28 @@ pub enum Ask {
     Rotate(Rotation),
 }
 
+/// As the command that asks for it: `replace k3s-agent-1 k3s-agent-2`.
+impl fmt::Display for Ask {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (word, nodes): (&str, &[NodeName]) = match self {
+            Self::Apply => ("apply", &[]),
+            Self::Replace(nodes) => ("replace", nodes),
+            Self::Reboot(nodes) => ("reboot", nodes),
+            Self::RebootNeeded(nodes) => ("reboot --if-needed", nodes),
+            Self::UpdateOs(nodes) => ("update-os", nodes),
+            Self::ReplaceOutdated => ("replace --outdated", &[]),
+            Self::Rebuild => ("rebuild", &[]),
+            Self::Destroy => ("destroy", &[]),
+            Self::Backup => ("backup", &[]),
+            Self::Repair(_) => ("doctor --fix", &[]),
+            Self::Restore => ("restore", &[]),
+            Self::Rotate(what) => return write!(f, "rotate {what}"),
+        };
+        f.write_str(word)?;
+        nodes.iter().try_for_each(|node| write!(f, " {node}"))
+    }
+}
+
 /// Steps in order, plus notes. Safe to save and to show: it holds no secret.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Plan {

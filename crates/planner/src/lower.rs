@@ -15,18 +15,18 @@ mod load_balancers;
 mod machines;
 mod members;
 mod missing;
+mod notifications;
 mod objects;
 mod templates;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use kubewright_model::desired::{Desired, DesiredDrift, DesiredEmail, DesiredKubernetes, OsUpdates};
+use kubewright_model::desired::{Desired, DesiredKubernetes, OsUpdates};
 use kubewright_model::diagnostic::Diagnostic;
 use kubewright_model::ids::Owner;
 use kubewright_model::spec::ClusterFile;
 use kubewright_model::spec::backup::Unreachable;
-use kubewright_model::spec::drift::Drift;
 use kubewright_model::spec::kubernetes::{Cni, Datastore, Distribution};
 
 pub(crate) use backups::calendar;
@@ -69,7 +69,8 @@ pub(crate) fn meaning(file: &ClusterFile) -> Desired {
     let objects = objects::objects(&context, &releases, &mut secrets);
     let checks = checks::checks(&context, &releases, &objects);
     let spec = &file.spec;
-    let drift = spec.maintenance.drift.as_ref().map(|wish| drift(wish, &mut secrets));
+    let drift = spec.maintenance.drift.as_ref().map(|wish| wish.every);
+    let notifications = notifications::notifications(file, &mut secrets);
     let password_hashes = secrets.hashes();
     let places = secrets.places();
     Desired {
@@ -116,26 +117,13 @@ pub(crate) fn meaning(file: &ClusterFile) -> Desired {
         airgap: None,
         missing: missing::missing(file),
         drift,
+        notifications,
         drain_timeout: spec.maintenance.drain_timeout,
         secrets: places,
         password_hashes,
         sops_file: spec.secrets.sops_file.clone(),
         spec: Some(Arc::new(file.clone())),
     }
-}
-
-/// Who is told when the world is not as the spec says.
-fn drift(wish: &Drift, secrets: &mut SecretNames) -> DesiredDrift {
-    let email = wish.email.as_ref().map(|email| DesiredEmail {
-        server: email.server.clone(),
-        tls: email.tls,
-        user: email.user.clone(),
-        password: email.password.as_ref().map(|it| secrets.hole("drift-email", Some(it))),
-        from: email.from.clone(),
-        to: email.to.clone(),
-    });
-    let webhook = wish.webhook.as_ref().map(|it| secrets.hole("drift-webhook", Some(it)));
-    DesiredDrift { every: wish.every, webhook, email }
 }
 
 /// Kubernetes takes these when a cluster begins and never again; K3s refuses a server that says otherwise, or loses what

@@ -16,6 +16,7 @@ mod machines;
 mod marks;
 mod names;
 mod network;
+mod notifications;
 mod paths;
 mod ports;
 mod proxmox;
@@ -51,6 +52,7 @@ pub fn rules(file: &ClusterFile) -> Vec<Diagnostic> {
     hosts::rules(&facts, &mut found);
     paths::rules(&facts, &mut found);
     secrets::rules(&facts, &mut found);
+    notifications::rules(&facts, &mut found);
     releases::rules(&facts, &mut found);
     storage::rules(&facts, &mut found);
     upkeep::rules(&facts, &mut found);

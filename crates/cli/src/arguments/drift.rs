@@ -14,12 +14,22 @@ pub(crate) struct Look {
     /// Show what differs from the spec, and nothing else; end with 4 when something does.
     #[arg(long)]
     pub(crate) drift: bool,
-    /// Tell those whom `maintenance.drift` names of it, once, and once when nothing differs any more.
+    /// Tell those whom `notifications` names for `drift` or `expiry`, once, and once when it is over.
     #[arg(long, requires = "drift")]
     pub(crate) notify: bool,
     /// In which form the answer is printed.
     #[arg(long, default_value = "text")]
     pub(crate) output: Output,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Notify {
+    /// The spec.
+    #[arg(default_value = "cluster.yaml")]
+    pub(crate) file: PathBuf,
+    /// Send each of them a message that says that it is a test.
+    #[arg(long)]
+    pub(crate) test: bool,
 }
 
 #[derive(Debug, Args)]

@@ -534,6 +534,9 @@ fn ended(report: &RunReport, wish: &Wish<'_>, again: &str) -> Done {
     for note in problem::words(&report.after) {
         remark!("{note}");
     }
+    for why in &report.unheard {
+        remark!("{} could not tell {why}", paint(CARE, "!"));
+    }
     let goes_on = |words: &str| remark!("→ {words}; `kubewright {command} {again}{chosen}` goes on from there");
     match report.end {
         RunEnd::Complete => Done::Well,

@@ -3,12 +3,16 @@
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use kubewright_engine::notify::Finding;
 use kubewright_engine::verify::CheckResult;
+use kubewright_model::desired::Desired;
+use kubewright_model::spec::notifications::Occasion;
 use kubewright_model::units::Moment;
 use kubewright_report::{junit, validation};
 use serde_json::{Value, json};
 
 use super::documents::{form, render};
+use super::notify::{memory, somebody_hears, tell};
 use super::{print_json, write};
 use crate::arguments::{Arguments, Format, Output, Verify};
 use crate::problem::{Done, Problem};
@@ -42,11 +46,23 @@ pub(super) fn verify(arguments: &Arguments, verify: &Verify) -> Result<Done, Pro
     let forms = verify.report.iter().map(|path| Ok((path.as_path(), Form::of(path)?)));
     let forms: Vec<(&Path, Form)> = forms.collect::<Result<_, Problem>>()?;
     let desired = source::read(&verify.file, Reading::of(arguments, verify.output))?.desired;
+    if verify.notify {
+        somebody_hears(&desired, &[Occasion::Verification])?;
+    }
     // Only pages show the nodes as they are.
     let pages = forms.iter().any(|(_, form)| matches!(form, Form::Page(_)));
-    let (observed, results) = Site::look(arguments, &verify.file, &desired, async |site| {
+    let (observed, results, heard) = Site::look(arguments, &verify.file, &desired, async |site| {
         let observed = if pages { Some(site.engine.status(&desired).await) } else { None };
-        Ok((observed, site.engine.verify(&desired).await))
+        let results = site.engine.verify(&desired).await;
+        let heard = !verify.notify
+            || tell(
+                site,
+                &desired,
+                &failed(&desired, &results),
+                &memory(arguments, &verify.file, &desired, Occasion::Verification),
+            )
+            .await?;
+        Ok((observed, results, heard))
     })?;
     let pretend = arguments.simulated.is_some();
     match verify.output {
@@ -67,7 +83,18 @@ pub(super) fn verify(arguments: &Arguments, verify: &Verify) -> Result<Done, Pro
         };
         write(path, &text)?;
     }
-    Ok(if results.iter().all(|result| result.checked.holds) { Done::Well } else { Done::Unhealthy })
+    Ok(match results.iter().all(|result| result.checked.holds) {
+        false => Done::Unhealthy,
+        true if heard => Done::Well,
+        true => Done::Unfinished,
+    })
+}
+
+/// The checks that do not hold. What each saw is not told: that may be another thing each time.
+fn failed(desired: &Desired, results: &[CheckResult]) -> Finding {
+    let failed = results.iter().filter(|result| !result.checked.holds);
+    let lines = failed.map(|result| format!("{}: {}", result.name, result.condition)).collect();
+    Finding::new(Occasion::Verification, &desired.cluster, lines)
 }
 
 fn now() -> Moment {

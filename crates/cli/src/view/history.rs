@@ -108,27 +108,5 @@ pub(crate) fn row(run: &str, records: &[Record], running: bool) -> [String; 5] {
 
 fn asked_with(ask: &kubewright_model::plan::Ask, only: &[String]) -> String {
     let only: String = only.iter().map(|word| format!(" --only {word}")).collect();
-    asked(ask) + &only
-}
-
-fn asked(ask: &kubewright_model::plan::Ask) -> String {
-    use kubewright_model::plan::Ask;
-    let of = |word: &str, nodes: &[kubewright_model::ids::NodeName]| {
-        let nodes: Vec<&str> = nodes.iter().map(kubewright_model::ids::NodeName::as_str).collect();
-        format!("{word} {}", nodes.join(" "))
-    };
-    match ask {
-        Ask::Apply => "apply".into(),
-        Ask::Replace(nodes) => of("replace", nodes),
-        Ask::Reboot(nodes) => of("reboot", nodes),
-        Ask::RebootNeeded(nodes) => of("reboot --if-needed", nodes),
-        Ask::UpdateOs(nodes) => of("update-os", nodes),
-        Ask::ReplaceOutdated => "replace --outdated".into(),
-        Ask::Rebuild => "rebuild".into(),
-        Ask::Destroy => "destroy".into(),
-        Ask::Backup => "backup".into(),
-        Ask::Repair(_) => "doctor --fix".into(),
-        Ask::Restore => "restore".into(),
-        Ask::Rotate(what) => format!("rotate {what}"),
-    }
+    format!("{ask}{only}")
 }

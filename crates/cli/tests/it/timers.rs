@@ -8,7 +8,7 @@ use crate::lab::skipped;
 const SPEC: &str = "apiVersion: kubewright.dev/v1alpha1\nkind: Cluster\nmetadata: { name: lab }\nspec:\n  \
     kubernetes: { distribution: k3s, version: v1.34.1+k3s1, datastore: etcd }\n  network: { cidr: 10.0.0.0/24 }\n  pools:\n    \
     server: { role: both, name: server, addresses: [10.0.0.1], existing: {} }\n  \
-    maintenance: { drift: { every: 6h, webhook: { env: WEBHOOK } } }\n  \
+    maintenance: { drift: { every: 6h } }\n  notifications: [{ webhook: { url: { env: WEBHOOK } } }]\n  \
     backup:\n    schedule: \"0 */6 * * *\"\n    bundleSchedule: \"CRON\"\n    to: { folder: bundles }\n    \
     recipients: [age127ucp6anw2z8ydy9x845a25cv9de869g66ths8ldekylzu4zn5hsx26qtp]\n";
 

@@ -27,7 +27,7 @@ pub(super) struct Files {
 impl Files {
     pub(super) fn new(cache: &Path, folder: &Path) -> Result<Self, String> {
         let client = reqwest::Client::builder()
-            .tls_backend_preconfigured(crate::drift::trusting()?)
+            .tls_backend_preconfigured(crate::notify::trusting()?)
             .connect_timeout(SILENT)
             .read_timeout(SILENT)
             .build()
@@ -96,7 +96,7 @@ impl Files {
 
     /// What came before a run was cut stays where the file is known by its digest.
     async fn download(&self, url: &str, half: &Path, goes_on: bool) -> Result<(), String> {
-        let told = |error: reqwest::Error| crate::drift::causes(&error);
+        let told = |error: reqwest::Error| crate::notify::causes(&error);
         let unwritable = |error: std::io::Error| format!("{}: {error}", half.display());
         let there = std::fs::metadata(half).map(|file| file.len()).unwrap_or(0);
         let from = if goes_on { there } else { 0 };

@@ -145,7 +145,7 @@ impl Registries {
 
     async fn manifest(&self, from: &Reference, login: &RegistryAuth) -> Result<(Vec<u8>, String), String> {
         let asked = self.client.pull_manifest_raw(from, login, &ACCEPTED).await;
-        let (bytes, digest) = asked.map_err(|error| crate::drift::causes(&error))?;
+        let (bytes, digest) = asked.map_err(|error| crate::notify::causes(&error))?;
         Ok((bytes.to_vec(), digest))
     }
 
@@ -188,7 +188,7 @@ impl Registries {
         let beside = tempfile::Builder::new().prefix(".pulled-").tempfile_in(folder).map_err(unwritable)?;
         let out = tokio::fs::File::from_std(beside.reopen().map_err(unwritable)?);
         // It is verified while it comes.
-        self.client.pull_blob(from, digest, out).await.map_err(|error| crate::drift::causes(&error))?;
+        self.client.pull_blob(from, digest, out).await.map_err(|error| crate::notify::causes(&error))?;
         match files::digest(beside.path())? {
             came if came == wanted => beside.persist(&place).map(drop).map_err(|error| unwritable(error.error)),
             came => Err(format!("a blob has the digest {came}, not {wanted}")),

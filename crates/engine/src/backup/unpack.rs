@@ -8,6 +8,7 @@ use std::io::{self, Read, Seek as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use kubewright_model::bundle::{About, BundleManifest, BundleName, BundledFile, Kind};
 use kubewright_model::desired::{Desired, Saved};
 use kubewright_model::plan::Ask;
@@ -177,8 +178,12 @@ impl Home<'_> {
         let mut held: BTreeMap<String, Secret> = small.secrets.clone();
         held.extend(small.talos.clone().map(|secrets| (TALOS_SECRETS.to_string(), secrets)));
         let opens = self.opens();
+        // A bundle that a server has made by itself holds what this computer keeps only as the server has it.
         if let (Some(JOIN_TOKEN), Some(token)) = (opens, &small.token) {
             held.entry(JOIN_TOKEN.into()).or_insert_with(|| token.clone());
+        }
+        if let (Some(ENCRYPTION_KEY), Some(key)) = (opens, &small.locks) {
+            held.entry(ENCRYPTION_KEY.into()).or_insert_with(|| key.clone());
         }
         let mut lacks = Vec::new();
         for (name, then) in held {
@@ -316,11 +321,34 @@ struct Small {
     talos: Option<Secret>,
     /// What K3s and RKE2 keep of the token: itself, behind a digest of the authority.
     token: Option<Secret>,
+    /// What servers of kubeadm lock Secrets with.
+    locks: Option<Secret>,
+}
+
+/// The key that locks Secrets, out of the archive that servers of kubeadm keep beside a snapshot, as it is kept here: it is
+/// written there in base64. None where there is none, and none where another one was just about to take its place.
+fn locks(archive: impl Read) -> Option<Secret> {
+    let mut archive = tar::Archive::new(archive);
+    let mut entries = archive.entries().ok()?.filter_map(Result::ok);
+    let mut file = entries.find(|entry| entry.path_bytes().ends_with(b"kubewright/encryption.yaml"))?;
+    let mut text = String::new();
+    file.read_to_string(&mut text).ok()?;
+    let value: serde_json::Value = serde_saphyr::from_str(&text).ok()?;
+    let keys = value.pointer("/resources/0/providers/0/secretbox/keys")?.as_array()?;
+    let [key] = keys.as_slice() else { return None };
+    let bytes = BASE64_STANDARD.decode(key.get("secret")?.as_str()?).ok()?;
+    Some(Secret::new(hex::encode(bytes)))
 }
 
 fn small(bundle: &File, identities: &Identities) -> Result<Small, Unfit> {
     let mut small = Small::default();
     read(bundle, identities, &mut |told, from| {
+        if told.path == super::collect::KUBEADM_KEYS && told.size <= LONGEST {
+            let mut archive = Vec::new();
+            from.read_to_end(&mut archive)?;
+            small.locks = locks(archive.as_slice());
+            return Ok(());
+        }
         let wanted = told.what == Kind::Secret
             || ["distribution/secrets.yaml", "distribution/token"].contains(&told.path.as_str());
         if !wanted || told.size > LONGEST {
@@ -340,4 +368,32 @@ fn small(bundle: &File, identities: &Identities) -> Result<Small, Unfit> {
         Ok(())
     })?;
     Ok(small)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_key_of_secrets_comes_out_of_what_servers_of_kubeadm_keep() {
+        let of = |text: &str| {
+            let mut archive = tar::Builder::new(Vec::new());
+            for (path, text) in [("pki/ca.key", "authority"), ("kubewright/encryption.yaml", text)] {
+                let mut header = tar::Header::new_gnu();
+                header.set_size(text.len() as u64);
+                archive.append_data(&mut header, path, text.as_bytes()).unwrap();
+            }
+            locks(archive.into_inner().unwrap().as_slice()).map(|secret| secret.expose().clone())
+        };
+        let file = |keys: &str| {
+            format!(
+                "resources:\n- resources: [secrets]\n  providers:\n  - secretbox:\n      keys:\n{keys}  - identity: {{}}\n"
+            )
+        };
+        let one = "      - name: kubewright\n        secret: \"AAECAw==\"\n";
+        assert_eq!(of(&file(one)).as_deref(), Some("00010203"));
+        assert_eq!(of(&file(&format!("{one}{one}"))), None, "another one was about to take its place");
+        assert_eq!(of("no: keys\n"), None);
+        assert_eq!(locks(b"none".as_slice()).map(drop), None);
+    }
 }

@@ -714,8 +714,8 @@ codes! {
         "Synology's driver logs into a NAS with `at`, `user` and `password`, and into those of `others`; or it reads a Secret \
          that somebody else makes, which `clientInfoSecret` names. Write one of the two.";
     848 Error DRIFT = "drift that nobody hears of",
-        "Whoever is to be told that the world is not as the file says has a webhook or an e-mail address, and a mail server that \
-         lets users in wants a user with a password.";
+        "`maintenance.drift` says how often it is looked whether the world is as the file says, and nobody in `notifications` hears \
+         of `drift` or `expiry`.";
     850 Error SFTP_KEYS = "two keys for one SFTP server",
         "The server of `backup.to.sftp` is entered with the private key that `key` gives as a secret, or with that of the file \
          `keyFile`. Write one of the two, or neither: then the user's own keys are tried.";
@@ -727,6 +727,9 @@ codes! {
          `backup.to.s3`. A folder of this computer, or a key of yours for an SFTP server, they do not have; Talos runs no \
          program of ours; and SQLite is a file that must not be copied while it is written. `kubewright backup timer` has this \
          computer make bundles.";
+    853 Error NOTIFICATION = "somebody who cannot be told",
+        "Each entry of `notifications` names one way: a webhook, a channel of Slack, a room of Matrix by its identifier, or e-mail \
+         addresses. A mail server that lets users in wants a user with a password.";
     901 Error FOREIGN_FORM = "a file of others that is not in its form",
         "The inventory, the table or the output of Terraform cannot be read: whoever it is for would refuse it too, or it is \
          another kind of file. Say with `--format` what it is, or correct it. Nothing was written.";

@@ -200,7 +200,7 @@ pub struct Maintenance {
     /// Keep the operating system's packages up to date, in a rolling way.
     #[serde(default)]
     pub update_os: bool,
-    /// Who is told when the world is not as this file says any more.
+    /// How often it is looked whether the world is as this file says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drift: Option<Drift>,
     /// The cluster is protected: nothing that holds something is taken away while this is set. Machines, load balancers,

@@ -19,6 +19,7 @@ pub mod load;
 pub mod load_balancers;
 pub mod logs;
 pub mod network;
+pub mod notifications;
 pub mod pools;
 pub mod providers;
 mod salvage;
@@ -135,6 +136,9 @@ pub struct ClusterSpec {
     /// What is backed up, when and where to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backup: Option<Backup>,
+    /// Who is told of what: of runs, of drift, of what ends soon, of checks that do not hold.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notifications: Vec<notifications::Notification>,
     /// How changes that disturb are made.
     #[serde(default)]
     pub maintenance: Maintenance,

@@ -3,11 +3,10 @@
 //!
 //! Such a bundle holds what a server has anyway: a snapshot of the datastore, and the tokens, certificates and keys that it
 //! opens with. So no host learns a secret by this beside the bucket's own keys, which servers of K3s and RKE2 have for their
-//! snapshots too. age encrypts it for those whose public keys the spec names, and rclone carries it; both are packages. Nothing
-//! is deleted there by a server: whoever breaks into one cannot take the bundles of yesterday away where the bucket's keys
-//! may only write.
+//! snapshots too. age encrypts it for those whose public keys the spec names, and rclone carries it; both are packages. No
+//! bundle is deleted there by a server.
 //!
-//! Each server has its turn: the first makes the bundle, and a later one looks ten minutes after the one before it whether
+//! Each server has its turn: the first makes the bundle, and a later one looks half an hour after the one before it whether
 //! there is one of this hour. Their names differ by a second, so none is ever written over another's.
 
 use kubewright_model::bundle::{About, BUNDLE_FORMAT, BundleName, Canary};
@@ -32,8 +31,9 @@ pub(super) const SECRET_KEY: &str = "backup-secret-key";
 const SCRIPT: &str = "/usr/local/sbin/kubewright-bundle";
 const SERVICE: &str = "/etc/systemd/system/kubewright-bundle.service";
 const TIMER: &str = "kubewright-bundle.timer";
-/// How long the next server waits for the one before it.
-const TURN_SECONDS: usize = 600;
+/// How long the next server waits for the one before it, and the first one for the servers' own snapshots of the same hour.
+const TURN_SECONDS: usize = 1800;
+const FIRST_SECONDS: usize = 120;
 /// Stands for the bundle's name in what is written beforehand.
 const ID: &str = "@id@";
 
@@ -106,7 +106,7 @@ fn unit(packs: &Packs) -> String {
         "[Unit]\n\
          Description=Bundle of the cluster\n\
          Wants=network-online.target\n\
-         After=network-online.target\n\
+         After=network-online.target time-sync.target\n\
          ConditionPathExists={}\n\
          \n\
          [Service]\n\
@@ -163,7 +163,7 @@ fn script(context: &Context<'_>, node: &NodePlan<'_>, backup: &Backup, s3: &S3, 
     let cluster = &context.file.metadata.name;
     let turn = context.nodes.iter().filter(|node| node.is_server()).position(|server| server.name == node.name);
     let turn = turn.unwrap_or_default();
-    let waits = turn * TURN_SECONDS;
+    let waits = turn * TURN_SECONDS + FIRST_SECONDS;
     // A public key is letters and digits, which a rule has seen to.
     let recipients: String = backup.recipients.iter().map(|key| format!(" -r {key}")).collect();
     let listed = Value::from(backup.recipients.clone());
@@ -188,9 +188,14 @@ fn script(context: &Context<'_>, node: &NodePlan<'_>, backup: &Backup, s3: &S3, 
          name=$id.tar.gz.age\n\
          sleep {waits}\n\
          there=$(bucket lsf --files-only place:)\n\
-         newest=$(printf '%s\\n' \"$there\" | grep -E '^{cluster}-[0-9]{{8}}T[0-9]{{6}}Z\\.tar\\.gz\\.age\\.json$' | LC_ALL=C sort | tail -n 1)\n\
-         last=$(printf '%s\\n' \"{cluster}-$(at \"$hour\")\" \"$newest\" | LC_ALL=C sort | tail -n 1)\n\
-         if [ \"$last\" = \"$newest\" ]; then\n  echo \"another server has made ${{newest%.json}}\"\n  exit 0\nfi\n\
+         # One of another hour is not meant, and one of the future is of a host whose clock is wrong.\n\
+         other=$(printf '%s\\n' \"$there\" | grep -E '^{cluster}-[0-9]{{8}}T[0-9]{{6}}Z\\.tar\\.gz\\.age\\.json$' |\n  \
+         LC_ALL=C awk -v from=\"{cluster}-$(at \"$hour\")\" -v to=\"{cluster}-$(at \"$(date -u +%s)\")~\" '$0 >= from && $0 <= to' | head -n 1)\n\
+         if [ -n \"$other\" ]; then\n  echo \"another server has made ${{other%.json}}\"\n  exit 0\nfi\n\
+         # Where the host has just started, the API has not.\n\
+         tried=0\n\
+         until {kubectl} get --raw /readyz >/dev/null 2>&1; do\n  tried=$((tried + 1))\n  \
+         [ $tried -lt 60 ] || {{ echo 'the API server has not answered for ten minutes' >&2; exit 1; }}\n  sleep 10\ndone\n\
          mkdir -p {folder}\n\
          rm -rf -- {folder}/kubewright-bundle.*\n\
          stage=$(mktemp -d {folder}/kubewright-bundle.XXXXXX)\n\

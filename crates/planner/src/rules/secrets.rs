@@ -129,7 +129,7 @@ fn of_addons<'a>(facts: &Facts<'a>) -> Vec<Place<'a>> {
     all
 }
 
-/// Objects of Kubernetes, backups, and who is told of drift.
+/// Objects of Kubernetes, backups, and who is told of what.
 fn of_the_rest<'a>(facts: &Facts<'a>) -> Vec<Place<'a>> {
     let spec = facts.spec;
     let mut all: Vec<Place<'a>> = Vec::new();
@@ -144,10 +144,18 @@ fn of_the_rest<'a>(facts: &Facts<'a>) -> Vec<Place<'a>> {
     all.push((s3.map(|s3| &s3.secret_key), at("backup/to/s3/secretKey"), Outside));
     let sftp = spec.backup.as_ref().and_then(|backup| backup.to.as_ref()?.sftp.as_ref());
     all.push((sftp.and_then(|sftp| sftp.key.as_ref()), at("backup/to/sftp/key"), Outside));
-    let drift = spec.maintenance.drift.as_ref();
-    all.push((drift.and_then(|drift| drift.webhook.as_ref()), at("maintenance/drift/webhook"), Outside));
-    let password = drift.and_then(|drift| drift.email.as_ref()?.password.as_ref());
-    all.push((password, at("maintenance/drift/email/password"), Outside));
+    for (index, wish) in spec.notifications.iter().enumerate() {
+        let path = at("notifications").then(index);
+        let (webhook, slack) = (wish.webhook.as_ref(), wish.slack.as_ref());
+        let secrets = [
+            (webhook.map(|it| &it.url), "webhook", "url"),
+            (webhook.and_then(|it| it.key.as_ref()), "webhook", "key"),
+            (slack.map(|it| &it.url), "slack", "url"),
+            (wish.matrix.as_ref().map(|it| &it.token), "matrix", "token"),
+            (wish.email.as_ref().and_then(|it| it.password.as_ref()), "email", "password"),
+        ];
+        all.extend(secrets.map(|(secret, way, what)| (secret, path.then(way).then(what), Outside)));
+    }
     all
 }
 

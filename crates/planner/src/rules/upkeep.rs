@@ -44,18 +44,6 @@ pub(super) fn rules(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
         }
         _ => {}
     }
-    if let Some(drift) = &maintenance.drift {
-        if drift.webhook.is_none() && drift.email.is_none() {
-            let message = "nobody is named who would be told".to_string();
-            say(codes::DRIFT, at("maintenance/drift"), message, "write a `webhook` or an `email`, or remove it");
-        }
-        if let Some(email) = &drift.email
-            && email.user.is_some() != email.password.is_some()
-        {
-            let message = "a user logs in with a password, and one of both is missing".to_string();
-            say(codes::DRIFT, at("maintenance/drift/email"), message, "write both, or neither");
-        }
-    }
     if maintenance.snapshots.is_some() && !facts.spec.pools.values().any(|pool| pool.proxmox.is_some()) {
         let message = "no pool has machines at Proxmox, and nobody else takes snapshots of machines".to_string();
         say(codes::SNAPSHOTS, at("maintenance/snapshots"), message, "remove it");
@@ -105,6 +93,13 @@ fn destination(to: &Destination, say: &mut impl FnMut(Code, SpecPath, String, &s
         let message = format!("the backup's destination has {what}");
         say(codes::BACKUP_DESTINATION, at("backup/to"), message, "write exactly one of `folder`, `s3` and `sftp`");
     }
+    let plain = |c: char| c.is_ascii_alphanumeric() || "._/ -".contains(c);
+    let folder = to.s3.as_ref().and_then(|s3| s3.folder.as_ref());
+    if let Some(folder) = folder.filter(|folder| folder.trim() != folder.as_str() || !folder.chars().all(plain)) {
+        let message = format!("`{folder}` is no folder that every client of S3 writes alike");
+        let help = "write letters, digits, `-`, `_`, `.`, `/` and blanks in between";
+        say(codes::BACKUP_DESTINATION, at("backup/to/s3/folder"), message, help);
+    }
     let Some(sftp) = &to.sftp else { return };
     if sftp.key.is_some() && sftp.key_file.is_some() {
         let message = "two keys are named for the SFTP server".to_string();
@@ -151,6 +146,13 @@ fn on_servers(facts: &Facts<'_>, backup: &Backup, say: &mut impl FnMut(Code, Spe
 fn backup_rules(facts: &Facts<'_>, backup: &Backup, say: &mut impl FnMut(Code, SpecPath, String, &str)) {
     if let Some(to) = &backup.to {
         destination(to, say);
+    }
+    let prunes = matches!(facts.spec.kubernetes.distribution, Distribution::K3s | Distribution::Rke2);
+    let name = facts.file.metadata.name.as_str();
+    if prunes && backup.to.as_ref().is_some_and(|to| to.s3.is_some()) && name.starts_with("kubewright") {
+        let message = format!("the servers would prune the bundles of `{name}` as snapshots of theirs");
+        let help = "they go by how a name begins, and theirs begin with `kubewright`: call the cluster something else, or take another place";
+        say(codes::BACKUP_DESTINATION, at("backup/to/s3"), message, help);
     }
     if backup.on_servers {
         on_servers(facts, backup, say);

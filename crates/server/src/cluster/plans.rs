@@ -8,7 +8,6 @@ use kubewright_model::plan::{self, Action, Ask, Plan, Rendering, Weight};
 use kubewright_model::recipe::Effect;
 use kubewright_model::rotation::KeyPart;
 
-use super::story::asked;
 use crate::api::shapes::{Change, Field, Note, PlanShown, Step};
 
 /// A plan, with a name here.
@@ -17,7 +16,7 @@ pub(crate) fn shown(id: String, at: u64, plan: &Plan, desired: &Desired) -> Plan
     PlanShown {
         id,
         fingerprint: plan.fingerprint.0.to_string(),
-        ask: asked(&plan.ask),
+        ask: plan.ask.to_string(),
         at,
         steps: plan.steps.iter().map(|step| of(step, plan)).collect(),
         notes: plan.notes.iter().map(note).collect(),

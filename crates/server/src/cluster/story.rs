@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use kubewright_engine::rehearse::chain;
 use kubewright_model::event::{Event, Outcome, Record, RunEnd};
 use kubewright_model::ids::StepId;
-use kubewright_model::plan::{Ask, Plan};
+use kubewright_model::plan::Plan;
 
 use crate::api::shapes::{Failed, Run, RunStep, RunSummary, Told, Verified};
 
@@ -95,7 +95,7 @@ impl Story {
             Event::RunStarted { run, ask, steps, simulated, wall, .. } => {
                 self.summary = RunSummary {
                     run: run.to_string(),
-                    ask: asked(ask),
+                    ask: ask.to_string(),
                     simulated: *simulated,
                     wall: *wall,
                     steps: *steps,
@@ -177,26 +177,5 @@ fn ended(end: RunEnd) -> &'static str {
         RunEnd::Failed => "failed",
         RunEnd::NotConverged => "notConverged",
         RunEnd::Interrupted => "interrupted",
-    }
-}
-
-/// What was asked, in a few words.
-pub(crate) fn asked(ask: &Ask) -> String {
-    let of = |what: &str, nodes: &[kubewright_model::ids::NodeName]| {
-        let names: Vec<&str> = nodes.iter().map(|node| node.as_str()).collect();
-        if names.is_empty() { what.to_string() } else { format!("{what} {}", names.join(", ")) }
-    };
-    match ask {
-        Ask::Apply => "apply".into(),
-        Ask::Replace(nodes) => of("replace", nodes),
-        Ask::ReplaceOutdated => "replace outdated".into(),
-        Ask::Rebuild => "rebuild".into(),
-        Ask::Destroy => "destroy".into(),
-        Ask::Backup => "backup".into(),
-        Ask::Reboot(nodes) | Ask::RebootNeeded(nodes) => of("reboot", nodes),
-        Ask::UpdateOs(nodes) => of("update-os", nodes),
-        Ask::Repair(_) => "doctor --fix".into(),
-        Ask::Restore => "restore".into(),
-        Ask::Rotate(what) => format!("rotate {what}"),
     }
 }

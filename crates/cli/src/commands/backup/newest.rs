@@ -59,6 +59,15 @@ impl Newest {
         (words, self.age.is_ok() && !self.late)
     }
 
+    /// For those who are told: what of it is too old. Its age is not told, for that would be another one each day.
+    pub(in crate::commands) fn late(&self) -> Option<String> {
+        self.age.as_ref().ok().filter(|_| self.late)?;
+        Some(format!(
+            "bundles: two of the hours of `{}` have passed without a new one in {}",
+            self.schedule, self.shelf
+        ))
+    }
+
     /// For `outdated`: the row of one that is late.
     pub(in crate::commands) fn behind(&self) -> Option<Behind> {
         let age = self.age.as_ref().ok().filter(|_| self.late)?;

@@ -112,7 +112,7 @@ impl Host {
     fn of_kubeadm(name: &str, spec: &str, secret: &str) -> Self {
         let host = Self::new(name, spec, secret);
         host.program("/usr/local/bin/crictl", CRICTL);
-        host.program("/usr/local/bin/kubectl", "#!/bin/sh\ncat >ROOT/applied\n");
+        host.program("/usr/local/bin/kubectl", "#!/bin/sh\ncase $* in *apply*) cat >ROOT/applied ;; esac\n");
         for (path, text) in [
             (
                 "/etc/kubernetes/manifests/etcd.yaml",
@@ -151,7 +151,7 @@ impl Host {
         {
             script = script.replace(path, &format!("{}{path}", root.trim_end_matches('/')));
         }
-        script = script.replace("\nsleep ", "\n: sleep ");
+        script = script.replace("\nsleep ", "\n: sleep ").replace("\nsleep 15", "\nsleep 0");
         // As systemd starts it: with nothing of ours.
         let path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
         Command::new("sh").args(["-c", &script]).env_clear().env("PATH", path).output().unwrap()
@@ -230,7 +230,10 @@ async fn a_server_makes_a_bundle_and_the_next_one_sees_it() {
     // The canary was applied before the snapshot was taken, and no secret stood in an argument.
     let asked = std::fs::read_to_string(red.at("/asked")).unwrap();
     let asked: Vec<&str> = asked.lines().collect();
-    assert!(asked[0].contains("kubectl") && asked[1].contains("snapshot save"), "{asked:?}");
+    assert!(
+        asked[0].contains("/readyz") && asked[1].contains("apply") && asked[2].contains("snapshot save"),
+        "{asked:?}"
+    );
     let applied = std::fs::read_to_string(red.at("/applied")).unwrap();
     let applied: serde_json::Value = serde_json::from_str(&applied).unwrap();
     assert_eq!(applied["data"]["bundle"], name.id());
@@ -309,7 +312,7 @@ fn scripts_and_units_are_read_by_those_who_run_them() {
             let read = Command::new(shell[0]).args(&shell[1..]).arg(&script).output().unwrap();
             assert!(read.status.success() && read.stderr.is_empty(), "{shell:?}: {}", told(&read));
         }
-        assert!(host.files["/usr/local/sbin/kubewright-bundle"].contains("\nsleep 1200\n"), "it is the third");
+        assert!(host.files["/usr/local/sbin/kubewright-bundle"].contains("\nsleep 3720\n"), "it is the third");
         let desired = desired(&spec_of(kubernetes, 9000, &key));
         let timer = desired.hosts.iter().flat_map(|host| &host.resources).find_map(|resource| match resource {
             HostResource::Unit(unit) if unit.name == "kubewright-bundle.timer" => unit.content.clone(),

@@ -106,6 +106,9 @@ fn script(backup: Option<&Backup>) -> String {
         "set -eu\n\
          umask 077\n\
          mkdir -p {FOLDER}\n\
+         # Its timer, a bundle and somebody may all ask at once.\n\
+         exec 8>{FOLDER}/.lock\n\
+         flock 8\n\
          {ETCDCTL}\
          to={FOLDER}/etcd-$(date -u +%Y%m%dT%H%M%SZ)\n\
          rm -f -- /var/lib/etcd/kubewright.db {FOLDER}/etcd-*.part\n\

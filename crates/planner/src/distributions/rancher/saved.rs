@@ -33,7 +33,7 @@ impl Program {
             title: "save a snapshot of etcd".into(),
             effect: Effect::Snapshot,
             version: None,
-            steps: vec![shell(&self.saves(context, node)), brings],
+            steps: vec![shell(&self.saves(context, node, false)), brings],
             gives: Vec::new(),
         }
     }
@@ -42,7 +42,8 @@ impl Program {
         self.data("server/db/snapshots")
     }
 
-    fn saves(&self, context: &Context<'_>, node: &NodePlan<'_>) -> String {
+    /// The script. A server saves one at a time, and refuses others meanwhile: who has time asks again for five minutes.
+    fn saves(&self, context: &Context<'_>, node: &NodePlan<'_>, patient: bool) -> String {
         let kept = context.file.spec.backup.as_ref().map_or(0, |backup| backup.keep.last);
         let (binary, folder) = (self.binary(), self.snapshots());
         // K3s is asked at its API's port; RKE2 at another one, which is always the same.
@@ -56,11 +57,18 @@ impl Program {
             0 => String::new(),
             kept => format!("\n{binary} etcd-snapshot prune --name {NAME} --etcd-snapshot-retention {kept}{at}"),
         };
+        let save = format!("{binary} etcd-snapshot save --name {NAME}{at}");
+        let save = match patient {
+            true => {
+                format!("tried=0\nuntil {save}; do\ntried=$((tried + 1))\n[ $tried -lt 20 ] || exit 1\nsleep 15\ndone")
+            }
+            false => save,
+        };
         format!(
             "set -eu\n\
              asked=$(mktemp)\n\
              trap 'rm -f -- \"$asked\"' EXIT\n\
-             {binary} etcd-snapshot save --name {NAME}{at}\n\
+             {save}\n\
              [ -n \"$(find {folder} -maxdepth 1 -type f -name '{NAME}-*' -newer \"$asked\")\" ] || {{\n\
              echo 'nothing was saved: the log of {} tells why' >&2\nexit 1\n}}{prune}",
             self.unit(true).name
@@ -73,7 +81,7 @@ impl Program {
         Packs {
             snapshot: format!(
                 "(\n{}\n)\nsnapshot=$(ls -1t -- {snapshots}/{NAME}-* | head -n 1)",
-                self.saves(context, node)
+                self.saves(context, node, true)
             ),
             keys: format!(
                 "for part in {KEPT}; do\n  \
