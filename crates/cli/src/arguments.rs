@@ -41,11 +41,44 @@ pub(crate) struct Arguments {
     /// The environment: what its file, `environments/NAME.yaml` beside the spec, says goes on top of the spec.
     #[arg(long, global = true, value_name = "NAME", env = "KUBEWRIGHT_ENVIRONMENT")]
     pub(crate) environment: Option<String>,
+    /// Say everything in words, a fact a line, without colour and drawings: for screen readers.
+    #[arg(long, global = true, env = "KUBEWRIGHT_PLAIN", value_parser = clap::builder::FalseyValueParser::new())]
+    pub(crate) plain: bool,
     /// When to use colour.
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     pub(crate) color: Colour,
     #[command(subcommand)]
     pub(crate) command: Command,
+}
+
+impl Arguments {
+    /// How fast a pretend run is to go, where the command has one and somebody said so.
+    pub(crate) fn pace(&self) -> Option<f64> {
+        match &self.command {
+            Command::Apply(apply) => apply.pace.pace,
+            Command::Destroy(destroy) => destroy.change.pace.pace,
+            Command::Rebuild(rebuild) => rebuild.change.pace.pace,
+            Command::Restore(restore) => restore.change.pace.pace,
+            Command::Rotate(rotate) => rotate.change.pace.pace,
+            Command::Replace(replace) => replace.pace.pace,
+            Command::Reboot(reboot) => reboot.pace.pace,
+            Command::UpdateOs(update) => update.pace.pace,
+            Command::Backup(backup) => backup.make.pace.pace,
+            Command::Rehearse(rehearse) => rehearse.pace.pace,
+            Command::Serve(serve) => serve.pace,
+            _ => None,
+        }
+    }
+
+    /// Whether the command works in a pretend world.
+    pub(crate) fn pretends(&self) -> bool {
+        let rehearses = match &self.command {
+            Command::Rehearse(_) => true,
+            Command::Rebuild(rebuild) => rebuild.rehearse,
+            _ => false,
+        };
+        rehearses || self.simulated.is_some()
+    }
 }
 
 /// When to use colour.
@@ -458,6 +491,8 @@ pub(crate) struct Apply {
     pub(crate) yes: bool,
     #[command(flatten)]
     pub(crate) hours: fleet::Hours,
+    #[command(flatten)]
+    pub(crate) pace: fleet::Watched,
     /// In which form events are printed.
     #[arg(long, default_value = "text")]
     pub(crate) output: Output,
@@ -474,6 +509,8 @@ pub(crate) struct Change {
     /// Do it without being asked.
     #[arg(short, long)]
     pub(crate) yes: bool,
+    #[command(flatten)]
+    pub(crate) pace: fleet::Watched,
     /// In which form events are printed.
     #[arg(long, default_value = "text")]
     pub(crate) output: Output,
@@ -532,6 +569,8 @@ pub(crate) struct Replace {
     pub(crate) yes: bool,
     #[command(flatten)]
     pub(crate) hours: fleet::Hours,
+    #[command(flatten)]
+    pub(crate) pace: fleet::Watched,
     /// In which form events are printed.
     #[arg(long, default_value = "text")]
     pub(crate) output: Output,
@@ -629,6 +668,8 @@ pub(crate) struct Rehearse {
     /// The page's language.
     #[arg(long, visible_alias = "lang", default_value = "en", requires = "docs")]
     pub(crate) language: Language,
+    #[command(flatten)]
+    pub(crate) pace: fleet::Watched,
     /// In which form the answer is printed.
     #[arg(long, default_value = "text")]
     pub(crate) output: Output,

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anstyle::{AnsiColor, Style};
 
 use crate::arguments::Colour;
+use crate::plain;
 
 /// Good, done, new.
 pub(crate) const GOOD: Style = AnsiColor::Green.on_default();
@@ -61,6 +62,30 @@ pub(crate) fn width(otherwise: usize) -> usize {
     probe.width().map_or(otherwise, |columns| usize::from(columns).clamp(60, otherwise))
 }
 
+/// Where words go on a line of a screen that is not one.
+const SCREEN: (usize, usize) = (80, 24);
+
+/// How many columns standard output has, where it is a terminal.
+pub(crate) fn columns() -> Option<usize> {
+    let size = rustix::termios::tcgetwinsize(std::io::stdout()).ok()?;
+    Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
+}
+
+/// How many columns and rows the terminal has.
+pub(crate) fn size() -> (usize, usize) {
+    let size = rustix::termios::tcgetwinsize(std::io::stderr());
+    match size.map(|size| (usize::from(size.ws_col), usize::from(size.ws_row))) {
+        Ok((columns, rows)) if columns > 0 && rows > 0 => (columns, rows),
+        _ => SCREEN,
+    }
+}
+
+/// Whether standard error is a screen on which things may be drawn again and again.
+pub(crate) fn moves() -> bool {
+    let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+    !plain::on() && !dumb && std::io::IsTerminal::is_terminal(&std::io::stderr())
+}
+
 /// Prose in lines of at most so many characters.
 pub(crate) fn wrapped(text: &str, width: usize) -> String {
     let (mut lines, mut line) = (Vec::new(), String::new());
@@ -100,8 +125,16 @@ pub(crate) fn lost() -> bool {
     LOST.load(Ordering::Relaxed)
 }
 
-/// Prints a line of the answer.
+/// Prints a line of the answer, for people.
 macro_rules! say {
+    ($($words:tt)*) => {{
+        use std::io::Write as _;
+        $crate::screen::written(writeln!(anstream::stdout(), "{}", $crate::plain::shown(format!($($words)*))));
+    }};
+}
+
+/// Prints a line of the answer as it is: what programs read.
+macro_rules! hand {
     ($($words:tt)*) => {{
         use std::io::Write as _;
         $crate::screen::written(writeln!(anstream::stdout(), $($words)*));
@@ -112,11 +145,11 @@ macro_rules! say {
 macro_rules! remark {
     ($($words:tt)*) => {{
         use std::io::Write as _;
-        let _ = writeln!(anstream::stderr(), $($words)*);
+        let _ = writeln!(anstream::stderr(), "{}", $crate::plain::shown(format!($($words)*)));
     }};
 }
 
-pub(crate) use {remark, say};
+pub(crate) use {hand, remark, say};
 
 #[cfg(test)]
 mod tests {

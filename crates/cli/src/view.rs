@@ -5,6 +5,7 @@ pub(crate) mod certificates;
 pub(crate) mod checks;
 pub(crate) mod doctor;
 pub(crate) mod history;
+mod line;
 pub(crate) mod phases;
 pub(crate) mod plan;
 pub(crate) mod progress;

@@ -28,6 +28,7 @@ pub mod kubeconfig;
 mod lockfile;
 mod manifests;
 mod observe;
+pub mod pace;
 pub mod places;
 pub mod rehearse;
 mod retry;
