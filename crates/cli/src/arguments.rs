@@ -10,6 +10,7 @@ pub(crate) mod restore;
 pub(crate) mod rotate;
 pub(crate) mod secrets;
 pub(crate) mod serve;
+pub(crate) mod top;
 
 use std::path::PathBuf;
 
@@ -217,6 +218,13 @@ Ends with 7 when a check of the spec does not hold afterwards.")]
   kubewright serve --simulated /tmp/dc --pace 30       # a pretend data centre, to try it out
   kubewright serve --listen 0.0.0.0:8420 --host kw.example.org --tls-certificate kw.pem --tls-key kw.key")]
     Serve(serve::Serve),
+    /// Watch a cluster on the terminal: what is there, what differs, and its runs as they move.
+    #[command(after_help = "Examples:
+  kubewright top
+  kubewright top --every 10s cluster.yaml
+
+Keys are shown below the picture; `?` shows all of them.")]
+    Top(top::Top),
     /// Prove that the cluster works: run every check of the spec.
     #[command(after_help = "Examples:
   kubewright verify

@@ -25,6 +25,7 @@ mod shell;
 mod take;
 mod talosconfig;
 mod timer;
+mod top;
 mod validate;
 mod verify;
 
@@ -86,6 +87,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Done, Problem> {
         Command::Status(look) => look::status(arguments, look),
         Command::DriftTimer(timer) => drift::timer(arguments, timer),
         Command::Serve(wish) => serve::run(arguments, wish),
+        Command::Top(wish) => top::run(arguments, wish),
         Command::Doctor(doctor) => doctor::run(arguments, doctor),
         Command::SupportBundle(bundle) => doctor::bundle(arguments, bundle),
         Command::Verify(verify) => verify::verify(arguments, verify),

@@ -12,4 +12,5 @@ pub(crate) mod progress;
 pub(crate) mod rehearsal;
 pub(crate) mod status;
 pub(crate) mod table;
+pub(crate) mod top;
 pub(crate) mod turns;

@@ -15,20 +15,28 @@ impl Line {
         self
     }
 
-    /// The line, of at most so many characters; what is cut off ends with `…`.
+    /// The line, of at most so many characters, as a terminal takes it.
     pub(super) fn cut(&self, columns: usize) -> String {
+        self.pieces(columns).into_iter().map(|(style, text)| paint(style, text)).collect()
+    }
+
+    /// Its pieces, of at most so many characters together; where something is cut off, the last is `…`.
+    pub(super) fn pieces(&self, columns: usize) -> Vec<(Style, String)> {
         let all: usize = self.0.iter().map(|(_, text)| text.chars().count()).sum();
         let mut left = if all > columns { columns.saturating_sub(1) } else { all };
-        let mut line = String::new();
+        let mut pieces = Vec::new();
         for (style, text) in &self.0 {
             // A message of somebody else's program may have lines of its own.
             let text: String = text.chars().take(left).map(|c| if c.is_control() { ' ' } else { c }).collect();
             left -= text.chars().count();
             if !text.is_empty() {
-                line += &paint(*style, text);
+                pieces.push((*style, text));
             }
         }
-        if all > columns { line + "…" } else { line }
+        if all > columns {
+            pieces.push((Style::new(), "…".to_string()));
+        }
+        pieces
     }
 }
 

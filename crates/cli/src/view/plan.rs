@@ -13,9 +13,8 @@ use kubewright_model::rotation::KeyPart;
 use similar::TextDiff;
 use termtree::Tree;
 
-use super::table::hung;
 use crate::problem;
-use crate::screen::{BAD, CARE, DIM, GOOD, HEAD, columns, counted, paint, say};
+use crate::screen::{BAD, CARE, DIM, GOOD, HEAD, columns, counted, hung, paint, say};
 
 /// So many steps of a stage that are alike are folded into one line.
 const ALIKE: usize = 6;

@@ -5,7 +5,7 @@
 //! is a line.
 
 pub(crate) mod picture;
-mod tree;
+pub(super) mod tree;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};

@@ -3,7 +3,7 @@
 use comfy_table::{ColumnConstraint, ContentArrangement, Row, Table, presets};
 
 use crate::plain;
-use crate::screen::{HEAD, columns, paint};
+use crate::screen::{HEAD, columns, hung, paint, wide};
 
 /// A row that is broken into more lines than this is read more easily as a block.
 const BROKEN: usize = 2;
@@ -50,11 +50,6 @@ fn trimmed(table: &Table) -> String {
     table.to_string().lines().map(str::trim_end).collect::<Vec<_>>().join("\n")
 }
 
-/// How many characters of a line are seen.
-fn wide(line: &str) -> usize {
-    anstream::adapter::strip_str(line).to_string().chars().count()
-}
-
 /// Whether no word of the table was broken in two.
 fn whole_words(table: &Table, drawn: &str) -> bool {
     let drawn = anstream::adapter::strip_str(drawn).to_string();
@@ -90,32 +85,6 @@ fn blocks(table: &Table, columns: usize) -> String {
         blocks.push(block.join("\n"));
     }
     blocks.join("\n")
-}
-
-/// A line in lines of at most so many columns. All but the first begin with `hang`. A word that is longer stays whole: it is
-/// copied.
-pub(super) fn hung(line: &str, hang: &str, columns: usize) -> String {
-    if wide(line) <= columns {
-        return line.to_string();
-    }
-    let body = anstream::adapter::strip_str(line).to_string();
-    let (mut text, mut at) = (String::new(), 0);
-    let begins = body.chars().take_while(|c| !c.is_alphanumeric()).count();
-    for word in line.split_inclusive(' ') {
-        let seen = wide(word.trim_end());
-        if at > begins.max(wide(hang)) && at + seen > columns {
-            text.truncate(text.trim_end_matches(' ').len());
-            text.push('\n');
-            text.push_str(hang);
-            at = wide(hang);
-            if seen == 0 {
-                continue;
-            }
-        }
-        text.push_str(word);
-        at += wide(word);
-    }
-    text
 }
 
 #[cfg(test)]
@@ -160,14 +129,5 @@ mod tests {
             assert!(text.lines().all(|line| line.chars().count() <= columns), "{text}");
             assert!(text.matches("192.168.1.4").count() == 2 && text.matches("v1.33.5+k3s1").count() == 2, "{text}");
         }
-    }
-
-    #[test]
-    fn a_line_hangs_below_its_beginning() {
-        assert_eq!(
-            hung("├── + install loki into monitoring", "│     ", 20),
-            "├── + install loki\n│     into\n│     monitoring"
-        );
-        assert_eq!(hung("short", "  ", 20), "short");
     }
 }

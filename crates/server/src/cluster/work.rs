@@ -155,7 +155,7 @@ impl Member {
     }
 
     /// Looks at it, if nobody does so already.
-    pub(crate) fn look(self: &Arc<Self>) {
+    pub fn look(self: &Arc<Self>) {
         let taken = self.learn(|known| {
             known.again = known.looking;
             std::mem::replace(&mut known.looking, true)
@@ -490,7 +490,7 @@ async fn bundles(member: &Member, loadout: &Loadout, site: &Site) -> Result<(Str
 }
 
 /// Looks at all clusters of a fleet again and again, and follows runs of others. It never ends.
-pub(crate) async fn watch_over(fleet: Arc<super::Fleet>, every: Duration, mut asked: watch::Receiver<bool>) {
+pub async fn watch_over(fleet: Arc<super::Fleet>, every: Duration, mut asked: watch::Receiver<bool>) {
     for member in fleet.all() {
         member.recall();
         let member = Arc::clone(member);

@@ -9,6 +9,7 @@ use anstyle::Style;
 use kubewright_model::event::{Failure, Outcome};
 use kubewright_model::ids::StepId;
 use kubewright_model::plan::{Plan, Stage};
+use kubewright_server::shapes::{Failed, Run};
 
 use crate::screen::{BAD, CARE, DIM, GOOD, counted, duration};
 use crate::view::line::Line;
@@ -20,20 +21,20 @@ const STAGE: usize = 14;
 
 /// The room that there is on a screen.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Room {
+pub(in crate::view) struct Room {
     /// Lines.
-    pub(super) rows: usize,
+    pub(in crate::view) rows: usize,
     /// Characters of a line.
-    pub(super) columns: usize,
+    pub(in crate::view) columns: usize,
 }
 
 /// The moment that is drawn.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Moment {
+pub(in crate::view) struct Moment {
     /// Milliseconds since the run began, by its own clock.
-    pub(super) at: u64,
+    pub(in crate::view) at: u64,
     /// Which picture of what turns.
-    pub(super) frame: usize,
+    pub(in crate::view) frame: usize,
 }
 
 /// Where a step is that has not ended well.
@@ -79,7 +80,7 @@ impl Group {
 
 /// The tree of a run.
 #[derive(Debug, Default)]
-pub(super) struct Tree {
+pub(in crate::view) struct Tree {
     groups: Vec<Group>,
     /// Steps of the plan: their group, and their title for when they wait before they begin.
     known: BTreeMap<StepId, (usize, String)>,
@@ -90,7 +91,7 @@ pub(super) struct Tree {
 
 impl Tree {
     /// The tree of a plan, of which nothing has begun.
-    pub(super) fn of(plan: &Plan) -> Self {
+    pub(in crate::view) fn of(plan: &Plan) -> Self {
         let mut tree = Self::default();
         for step in &plan.steps {
             let group = tree.group(step.stage);
@@ -109,7 +110,7 @@ impl Tree {
     }
 
     /// A step waits for a shared thing. One that no plan has named is heard of when it begins.
-    pub(super) fn waits(&mut self, step: &StepId, lease: &str, at: u64) {
+    pub(in crate::view) fn waits(&mut self, step: &StepId, lease: &str, at: u64) {
         if let Some((group, title)) = self.known.get(step).cloned() {
             let state = State::Waits(lease.to_string());
             self.leaves.insert(step.clone(), Leaf { group, title, since: at, state, tells: String::new() });
@@ -117,7 +118,7 @@ impl Tree {
     }
 
     /// A step begins.
-    pub(super) fn begins(&mut self, step: &StepId, stage: Stage, title: &str, at: u64) {
+    pub(in crate::view) fn begins(&mut self, step: &StepId, stage: Stage, title: &str, at: u64) {
         let group = self.group(stage);
         if !self.known.contains_key(step) {
             self.groups[group].all += 1;
@@ -129,14 +130,14 @@ impl Tree {
     }
 
     /// A step tells something.
-    pub(super) fn tells(&mut self, step: &StepId, message: &str) {
+    pub(in crate::view) fn tells(&mut self, step: &StepId, message: &str) {
         if let Some(leaf) = self.leaves.get_mut(step) {
             leaf.tells = message.to_string();
         }
     }
 
     /// A step ends.
-    pub(super) fn ends(&mut self, step: &StepId, outcome: &Outcome, at: u64) {
+    pub(in crate::view) fn ends(&mut self, step: &StepId, outcome: &Outcome, at: u64) {
         let Some((group, _)) = self.known.get(step) else { return };
         let group = &mut self.groups[*group];
         group.ended += 1;
@@ -156,12 +157,45 @@ impl Tree {
     }
 
     /// Checks are looked at, or are no more.
-    pub(super) fn verifies(&mut self, since: Option<(u64, usize)>) {
+    pub(in crate::view) fn verifies(&mut self, since: Option<(u64, usize)>) {
         self.verifies = since;
     }
 
+    /// The tree of a run that others follow.
+    pub(in crate::view) fn of_run(run: &Run) -> Self {
+        let mut tree = Self::default();
+        for step in &run.steps {
+            let id = StepId::new(step.id.as_str());
+            let stage = Stage::ALL.into_iter().find(|stage| stage.word() == step.stage);
+            let (Some(stage), Some(from)) = (stage, step.from) else {
+                // It waits, and has no stage as long as it has not begun.
+                continue;
+            };
+            tree.begins(&id, stage, &step.title, from);
+            if let Some(told) = step.tells.last() {
+                tree.tells(&id, &told.message);
+            }
+            let outcome = match (step.state, &step.failure) {
+                ("running", _) => continue,
+                (_, Some(Failed { causes, log, hint })) => {
+                    let (causes, log, hint) = (causes.clone(), log.clone(), hint.clone());
+                    Outcome::Failed(Failure { causes, log, hint, lasts: false })
+                }
+                ("done" | "already", _) => Outcome::Done,
+                _ => Outcome::Cancelled,
+            };
+            tree.ends(&id, &outcome, step.to.unwrap_or(run.summary.took));
+        }
+        tree
+    }
+
     /// The tree, in no more lines than there is room for.
-    pub(super) fn drawn(&self, room: Room, moment: Moment) -> Vec<String> {
+    pub(in crate::view) fn drawn(&self, room: Room, moment: Moment) -> Vec<String> {
+        self.lines(room, moment).iter().map(|line| line.cut(room.columns)).collect()
+    }
+
+    /// The same, as lines that are not cut yet.
+    pub(in crate::view) fn lines(&self, room: Room, moment: Moment) -> Vec<Line> {
         let verify = self.verifies.map(|(since, checks)| {
             let took = duration(moment.at.saturating_sub(since));
             let words = format!(" {:<STAGE$} {} of the spec  ", "verify", counted(checks, "check"));
@@ -178,11 +212,12 @@ impl Tree {
             lines.extend(of_it.map(|leaf| leaf.line(room.columns, moment)));
         }
         lines.extend(verify);
-        lines.iter().take(room.rows).map(|line| line.cut(room.columns)).collect()
+        lines.truncate(room.rows);
+        lines
     }
 
     /// What the stages came to, in a line each: for the end.
-    pub(super) fn folded(&self, columns: usize) -> Vec<String> {
+    pub(in crate::view) fn folded(&self, columns: usize) -> Vec<String> {
         let moment = Moment { at: self.groups.iter().map(|group| group.until).max().unwrap_or_default(), frame: 0 };
         self.groups.iter().map(|group| group.line(0, moment).cut(columns)).collect()
     }
