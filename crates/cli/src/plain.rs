@@ -29,7 +29,7 @@ const SIGNS: &[(&str, &str)] = &[
 ];
 
 /// What stands between words, and what is said in its place.
-const BETWEEN: &[(&str, &str)] = &[(" → ", " to "), (" · ", ", "), ("…", "..."), ("×", "times ")];
+const BETWEEN: &[(&str, &str)] = &[(" → ", " to "), (" · ", ", "), ("…", "..."), ("×", "times "), ("·", "")];
 
 /// From now on everything is said in words.
 pub(crate) fn turn_on() {
@@ -87,6 +87,7 @@ mod tests {
         assert_eq!(worded("    │ disk full"), "    log: disk full");
         assert_eq!(worded("→ `kubewright apply` goes on"), "next: `kubewright apply` goes on");
         assert_eq!(worded("web-1: v1.33 → v1.34"), "web-1: v1.33 to v1.34");
+        assert_eq!(worded("3 steps: +2 to add, ·1 in between"), "3 steps: +2 to add, 1 in between");
         assert_eq!(worded("-1 is no number"), "-1 is no number");
     }
 }

@@ -68,7 +68,8 @@ const SCREEN: (usize, usize) = (80, 24);
 /// How many columns standard output has, where it is a terminal.
 pub(crate) fn columns() -> Option<usize> {
     let size = rustix::termios::tcgetwinsize(std::io::stdout()).ok()?;
-    Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
+    // Who hears lines is at home in long ones.
+    Some(usize::from(size.ws_col)).filter(|columns| *columns > 0 && !plain::on())
 }
 
 /// The same of standard error.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use kubewright_server::shapes::Run;
+use kubewright_server::shapes::{Cluster, Run};
 use kubewright_server::{Fleet, Member, watch_over};
 use ratatui::DefaultTerminal;
 use ratatui::crossterm::event::{self, Event, KeyEventKind};
@@ -82,7 +82,7 @@ fn shown(terminal: &mut DefaultTerminal, member: &Arc<Member>, ends: &AtomicBool
     let mut run: Option<Run> = None;
     while !ends.load(Ordering::Relaxed) {
         let cluster = member.page();
-        run = told(member, screen.run(&cluster), run);
+        run = told(member, &cluster, screen.run(&cluster), run);
         let frame = usize::try_from(began.elapsed().as_millis() / FRAME.as_millis()).unwrap_or_default();
         let model = Model { cluster, run: run.clone(), now: now(), frame, colour };
         terminal.draw(|frame| draw(frame, &model, &screen))?;
@@ -108,10 +108,11 @@ fn shown(terminal: &mut DefaultTerminal, member: &Arc<Member>, ends: &AtomicBool
     Ok(Done::Interrupted)
 }
 
-/// The run of this name. One that is over does not change, and its journal is read once.
-fn told(member: &Member, wanted: Option<String>, before: Option<Run>) -> Option<Run> {
+/// The run of this name. One that is over, also by what is known of it now, does not change, and its journal is read once.
+fn told(member: &Member, cluster: &Cluster, wanted: Option<String>, before: Option<Run>) -> Option<Run> {
     let wanted = wanted?;
-    match before.filter(|run| run.summary.run == wanted && run.summary.end.is_some()) {
+    let known = cluster.runs.iter().find(|run| run.run == wanted);
+    match before.filter(|run| run.summary.end.is_some() && known == Some(&run.summary)) {
         Some(same) => Some(same),
         None => member.told(&wanted),
     }
