@@ -25,6 +25,11 @@ use crate::world::{now, place};
 /// How long a key is waited for before it is drawn anew.
 const FRAME: Duration = Duration::from_millis(200);
 
+/// What [`Done::Interrupted`] is to whoever began the program.
+const INTERRUPTED: i32 = 130;
+/// How long the loop may take to end by itself when a signal asks it to.
+const GRACE: Duration = Duration::from_secs(1);
+
 pub(super) fn run(arguments: &Arguments, wish: &Top) -> Result<Done, Problem> {
     if plain::on() {
         return Err(Problem::new(Done::Usage, "top is a picture, and everything is to be said in words")
@@ -68,6 +73,10 @@ fn watched(
                 let waits = signals.iter_mut().map(|signal| Box::pin(signal.recv()));
                 futures::future::select_all(waits).await;
                 ends.store(true, Ordering::Relaxed);
+                // Who waits for a key of a terminal that has gone away waits for ever.
+                tokio::time::sleep(GRACE).await;
+                ratatui::restore();
+                std::process::exit(INTERRUPTED);
             };
             tokio::join!(watch_over(fleet, every, asked), heard);
         });
