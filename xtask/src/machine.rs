@@ -26,6 +26,8 @@ const NEEDS: &[Need] = &[
     Need { test: "command -v sudo", package: "sudo" },
     // Questions are asked on a terminal.
     Need { test: "command -v script", package: "bsdutils" },
+    // What is drawn again and again is looked at in a terminal.
+    Need { test: "command -v tmux", package: "tmux" },
     // A repository of packages is signed.
     Need { test: "command -v gpg", package: "gnupg" },
     // Secrets are encrypted for keys that age makes; SOPS itself comes from PyPI.

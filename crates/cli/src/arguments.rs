@@ -10,6 +10,7 @@ pub(crate) mod restore;
 pub(crate) mod rotate;
 pub(crate) mod secrets;
 pub(crate) mod serve;
+pub(crate) mod top;
 
 use std::path::PathBuf;
 
@@ -41,11 +42,44 @@ pub(crate) struct Arguments {
     /// The environment: what its file, `environments/NAME.yaml` beside the spec, says goes on top of the spec.
     #[arg(long, global = true, value_name = "NAME", env = "KUBEWRIGHT_ENVIRONMENT")]
     pub(crate) environment: Option<String>,
+    /// Say everything in words, a fact a line, without colour and drawings: for screen readers.
+    #[arg(long, global = true, env = "KUBEWRIGHT_PLAIN", value_parser = clap::builder::FalseyValueParser::new())]
+    pub(crate) plain: bool,
     /// When to use colour.
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     pub(crate) color: Colour,
     #[command(subcommand)]
     pub(crate) command: Command,
+}
+
+impl Arguments {
+    /// How fast a pretend run is to go, where the command has one and somebody said so.
+    pub(crate) fn pace(&self) -> Option<f64> {
+        match &self.command {
+            Command::Apply(apply) => apply.pace.pace,
+            Command::Destroy(destroy) => destroy.change.pace.pace,
+            Command::Rebuild(rebuild) => rebuild.change.pace.pace,
+            Command::Restore(restore) => restore.change.pace.pace,
+            Command::Rotate(rotate) => rotate.change.pace.pace,
+            Command::Replace(replace) => replace.pace.pace,
+            Command::Reboot(reboot) => reboot.pace.pace,
+            Command::UpdateOs(update) => update.pace.pace,
+            Command::Backup(backup) => backup.make.pace.pace,
+            Command::Rehearse(rehearse) => rehearse.pace.pace,
+            Command::Serve(serve) => serve.pace,
+            _ => None,
+        }
+    }
+
+    /// Whether the command works in a pretend world.
+    pub(crate) fn pretends(&self) -> bool {
+        let rehearses = match &self.command {
+            Command::Rehearse(_) => true,
+            Command::Rebuild(rebuild) => rebuild.rehearse,
+            _ => false,
+        };
+        rehearses || self.simulated.is_some()
+    }
 }
 
 /// When to use colour.
@@ -191,6 +225,13 @@ Ends with 1 when somebody could not be told.")]
   kubewright serve --simulated /tmp/dc --pace 30       # a pretend data centre, to try it out
   kubewright serve --listen 0.0.0.0:8420 --host kw.example.org --tls-certificate kw.pem --tls-key kw.key")]
     Serve(serve::Serve),
+    /// Watch a cluster on the terminal: what is there, what differs, and its runs as they move.
+    #[command(after_help = "Examples:
+  kubewright top
+  kubewright top --every 10s cluster.yaml
+
+Keys are shown below the picture; `?` shows all of them.")]
+    Top(top::Top),
     /// Prove that the cluster works: run every check of the spec.
     #[command(after_help = "Examples:
   kubewright verify
@@ -465,6 +506,8 @@ pub(crate) struct Apply {
     pub(crate) yes: bool,
     #[command(flatten)]
     pub(crate) hours: fleet::Hours,
+    #[command(flatten)]
+    pub(crate) pace: fleet::Watched,
     /// In which form events are printed.
     #[arg(long, default_value = "text")]
     pub(crate) output: Output,
@@ -481,6 +524,8 @@ pub(crate) struct Change {
     /// Do it without being asked.
     #[arg(short, long)]
     pub(crate) yes: bool,
+    #[command(flatten)]
+    pub(crate) pace: fleet::Watched,
     /// In which form events are printed.
     #[arg(long, default_value = "text")]
     pub(crate) output: Output,
@@ -539,6 +584,8 @@ pub(crate) struct Replace {
     pub(crate) yes: bool,
     #[command(flatten)]
     pub(crate) hours: fleet::Hours,
+    #[command(flatten)]
+    pub(crate) pace: fleet::Watched,
     /// In which form events are printed.
     #[arg(long, default_value = "text")]
     pub(crate) output: Output,
@@ -639,6 +686,8 @@ pub(crate) struct Rehearse {
     /// The page's language.
     #[arg(long, visible_alias = "lang", default_value = "en", requires = "docs")]
     pub(crate) language: Language,
+    #[command(flatten)]
+    pub(crate) pace: fleet::Watched,
     /// In which form the answer is printed.
     #[arg(long, default_value = "text")]
     pub(crate) output: Output,

@@ -26,6 +26,7 @@ mod shell;
 mod take;
 mod talosconfig;
 mod timer;
+mod top;
 mod validate;
 mod verify;
 
@@ -45,8 +46,22 @@ fn nothing_reached(plan: &Plan) -> bool {
     plan.is_empty() && blocks.peek().is_some() && blocks.all(|note| note.subject == Subject::Cluster)
 }
 
+/// Refuses a pace where nothing is pretended, and one that is none.
+fn paced(arguments: &Arguments, pace: f64) -> Result<(), Problem> {
+    if !arguments.pretends() {
+        return Err(Problem::new(Done::Usage, "only a pretend world has a pace").hint("add `--simulated DIR`"));
+    }
+    if pace.is_finite() && pace > 0.0 {
+        return Ok(());
+    }
+    Err(Problem::new(Done::Usage, "a pace is a number above 0").hint("`--pace 60`: a minute in a second"))
+}
+
 /// Runs the command that was asked for.
 pub(crate) fn run(arguments: &Arguments) -> Result<Done, Problem> {
+    if let Some(pace) = arguments.pace() {
+        paced(arguments, pace)?;
+    }
     match &arguments.command {
         Command::Init(init) => init::run(init),
         Command::Import(import) => import::run(import),
@@ -74,6 +89,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Done, Problem> {
         Command::DriftTimer(timer) => drift::timer(arguments, timer),
         Command::Notify(wish) => notify::run(arguments, wish),
         Command::Serve(wish) => serve::run(arguments, wish),
+        Command::Top(wish) => top::run(arguments, wish),
         Command::Doctor(doctor) => doctor::run(arguments, doctor),
         Command::SupportBundle(bundle) => doctor::bundle(arguments, bundle),
         Command::Verify(verify) => verify::verify(arguments, verify),
@@ -92,7 +108,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Done, Problem> {
 fn print_json(value: &impl serde::Serialize) -> Result<(), Problem> {
     let text = serde_json::to_string_pretty(value)
         .map_err(|error| Problem::new(Done::Bug, "the answer has no JSON form").because(error.to_string()))?;
-    crate::screen::say!("{text}");
+    crate::screen::hand!("{text}");
     Ok(())
 }
 

@@ -13,6 +13,7 @@ mod arguments;
 mod commands;
 mod hints;
 mod mask;
+mod plain;
 mod problem;
 mod prompt;
 mod screen;
@@ -29,6 +30,9 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 fn main() -> ExitCode {
     let arguments = arguments::Arguments::parse();
     screen::choose_colour(arguments.color);
+    if arguments.plain {
+        plain::turn_on();
+    }
     hints::are_in(arguments.simulated.as_deref());
     take_descriptors();
     match commands::run(&arguments) {

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anstyle::{AnsiColor, Style};
 
 use crate::arguments::Colour;
+use crate::plain;
 
 /// Good, done, new.
 pub(crate) const GOOD: Style = AnsiColor::Green.on_default();
@@ -61,6 +62,91 @@ pub(crate) fn width(otherwise: usize) -> usize {
     probe.width().map_or(otherwise, |columns| usize::from(columns).clamp(60, otherwise))
 }
 
+/// Where words go on a line of a screen that is not one.
+const SCREEN: (usize, usize) = (80, 24);
+
+/// How many columns standard output has, where it is a terminal.
+pub(crate) fn columns() -> Option<usize> {
+    let size = rustix::termios::tcgetwinsize(std::io::stdout()).ok()?;
+    // Who hears lines is at home in long ones.
+    Some(usize::from(size.ws_col)).filter(|columns| *columns > 0 && !plain::on())
+}
+
+/// The same of standard error.
+pub(crate) fn error_columns() -> Option<usize> {
+    std::io::IsTerminal::is_terminal(&std::io::stderr()).then(|| size().0)
+}
+
+/// Text as it is printed: in words where that is asked for, and else in lines that a screen of so many columns has room for.
+pub(crate) fn laid_out(text: String, columns: Option<usize>) -> String {
+    match columns {
+        _ if plain::on() => plain::shown(text),
+        None => text,
+        Some(columns) => {
+            let lines = text.lines().map(|line| {
+                let blanks = line.len() - line.trim_start().len();
+                hung(line, &" ".repeat(blanks + 2), columns)
+            });
+            lines.collect::<Vec<_>>().join("\n")
+        }
+    }
+}
+
+/// How many characters of a line are seen.
+pub(crate) fn wide(line: &str) -> usize {
+    anstream::adapter::strip_str(line).to_string().chars().count()
+}
+
+/// A line in lines of at most so many columns. All but the first begin with `hang`. A word that is longer stays whole, and so
+/// does a command between backticks: they are copied.
+pub(crate) fn hung(line: &str, hang: &str, columns: usize) -> String {
+    if wide(line) <= columns {
+        return line.to_string();
+    }
+    let body = anstream::adapter::strip_str(line).to_string();
+    let begins = body.chars().take_while(|c| !c.is_alphanumeric()).count().max(wide(hang));
+    let (mut text, mut at) = (String::new(), 0);
+    for word in words(line) {
+        let seen = wide(word.trim_end());
+        if at > begins && at + seen > columns {
+            text.truncate(text.trim_end_matches(' ').len());
+            text.push('\n');
+            text.push_str(hang);
+            at = wide(hang);
+        }
+        text.push_str(&word);
+        at += wide(&word);
+    }
+    text
+}
+
+/// The words of a line, each with the blank after it.
+fn words(line: &str) -> Vec<String> {
+    let mut words: Vec<String> = Vec::new();
+    for piece in line.split_inclusive(' ') {
+        match words.last_mut().filter(|word| word.matches('`').count() % 2 == 1) {
+            Some(command) => command.push_str(piece),
+            None => words.push(piece.to_string()),
+        }
+    }
+    words
+}
+
+/// How many columns and rows the terminal has.
+pub(crate) fn size() -> (usize, usize) {
+    let size = rustix::termios::tcgetwinsize(std::io::stderr());
+    match size.map(|size| (usize::from(size.ws_col), usize::from(size.ws_row))) {
+        Ok((columns, rows)) if columns > 0 && rows > 0 => (columns, rows),
+        _ => SCREEN,
+    }
+}
+
+/// Whether standard error is a screen on which things may be drawn again and again.
+pub(crate) fn moves() -> bool {
+    let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+    !plain::on() && !dumb && std::io::IsTerminal::is_terminal(&std::io::stderr())
+}
+
 /// Prose in lines of at most so many characters.
 pub(crate) fn wrapped(text: &str, width: usize) -> String {
     let (mut lines, mut line) = (Vec::new(), String::new());
@@ -100,8 +186,17 @@ pub(crate) fn lost() -> bool {
     LOST.load(Ordering::Relaxed)
 }
 
-/// Prints a line of the answer.
+/// Prints a line of the answer, for people.
 macro_rules! say {
+    ($($words:tt)*) => {{
+        use std::io::Write as _;
+        let text = $crate::screen::laid_out(format!($($words)*), $crate::screen::columns());
+        $crate::screen::written(writeln!(anstream::stdout(), "{text}"));
+    }};
+}
+
+/// Prints a line of the answer as it is: what programs read.
+macro_rules! hand {
     ($($words:tt)*) => {{
         use std::io::Write as _;
         $crate::screen::written(writeln!(anstream::stdout(), $($words)*));
@@ -112,15 +207,27 @@ macro_rules! say {
 macro_rules! remark {
     ($($words:tt)*) => {{
         use std::io::Write as _;
-        let _ = writeln!(anstream::stderr(), $($words)*);
+        let text = $crate::screen::laid_out(format!($($words)*), $crate::screen::error_columns());
+        let _ = writeln!(anstream::stderr(), "{text}");
     }};
 }
 
-pub(crate) use {remark, say};
+pub(crate) use {hand, remark, say};
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_line_hangs_below_its_beginning() {
+        assert_eq!(
+            hung("├── + install loki into monitoring", "│     ", 20),
+            "├── + install loki\n│     into\n│     monitoring"
+        );
+        let told = "→ `kubewright history --run last` shows it";
+        assert_eq!(hung(told, "  ", 20), "→ `kubewright history --run last`\n  shows it");
+        assert_eq!(hung("short", "  ", 20), "short");
+    }
 
     #[test]
     fn a_path_is_quoted_where_a_shell_would_take_it_apart() {

@@ -21,7 +21,7 @@ use crate::arguments::{Arguments, Output};
 use crate::hints::{self, locked, unlocked};
 use crate::mask::masked;
 use crate::problem::{Done, Problem, listed};
-use crate::screen::{self, BAD, CARE, counted, paint, remark, say};
+use crate::screen::{self, BAD, CARE, counted, hand, paint, remark};
 
 pub(crate) use kubewright_engine::site::STANDARD_INPUT;
 
@@ -101,7 +101,7 @@ pub(crate) fn read(path: &Path, reading: Reading) -> Result<Loadout, Problem> {
             // In one line, as events are.
             let found = Found { file: path, environment: texts.layer_path(), diagnostics: found };
             if let Some(line) = reading.for_program.then(|| serde_json::to_string(&found).ok()).flatten() {
-                say!("{line}");
+                hand!("{line}");
             }
             Err(Problem::told(Done::Invalid))
         }

@@ -29,6 +29,7 @@ mod lockfile;
 mod manifests;
 pub mod notify;
 mod observe;
+pub mod pace;
 pub mod places;
 pub mod rehearse;
 mod retry;

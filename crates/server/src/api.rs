@@ -3,7 +3,7 @@
 mod answers;
 mod document;
 pub(crate) mod refusal;
-pub(crate) mod shapes;
+pub mod shapes;
 mod streams;
 
 use std::sync::Arc;

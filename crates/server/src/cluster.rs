@@ -24,9 +24,10 @@ use tokio::sync::{Semaphore, watch};
 use self::recording::Recording;
 use self::sight::Sight;
 use self::story::Story;
-use crate::api::shapes::{Check, Cluster, RunSummary, Summary};
+use crate::api::shapes::{Check, Cluster, Run, RunSummary, Summary};
 
-pub(crate) use self::work::{Mistake, watch_over};
+pub(crate) use self::work::Mistake;
+pub use self::work::watch_over;
 
 /// Runs that a cluster's page shows; its history has all.
 const NEWEST: usize = 8;
@@ -129,7 +130,8 @@ impl Fleet {
         if faults.is_empty() { Ok(Self { members, changed }) } else { Err(faults) }
     }
 
-    pub(crate) fn all(&self) -> impl Iterator<Item = &Arc<Member>> {
+    /// The clusters, by name.
+    pub fn all(&self) -> impl Iterator<Item = &Arc<Member>> {
         self.members.values()
     }
 
@@ -218,7 +220,7 @@ impl Member {
     }
 
     /// The cluster's page.
-    pub(crate) fn page(&self) -> Cluster {
+    pub fn page(&self) -> Cluster {
         let summary = self.summary();
         let known = self.known();
         let sight = known.sight.clone();
@@ -262,6 +264,11 @@ impl Member {
         records.iter().for_each(|record| recording.hear(record));
         recording.ends();
         Some(Arc::new(recording))
+    }
+
+    /// A run so far: one that goes on, or one out of its journal.
+    pub fn told(&self, run: &str) -> Option<Run> {
+        self.recording(run).map(|recording| recording.whole())
     }
 
     /// What its checks came to, over time.

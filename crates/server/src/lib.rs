@@ -17,7 +17,7 @@ mod gate;
 mod listen;
 mod metrics;
 
-pub use api::openapi;
-pub use cluster::{Fleet, Member};
+pub use api::{openapi, shapes};
+pub use cluster::{Fleet, Member, watch_over};
 pub use gate::{Tokens, new_token};
 pub use listen::{Address, ServeError, serve};

@@ -30,6 +30,8 @@ pub(crate) struct Make {
     /// Do it without being asked.
     #[arg(short, long)]
     pub(crate) yes: bool,
+    #[command(flatten)]
+    pub(crate) pace: super::fleet::Watched,
     /// In which form events are printed.
     #[arg(long, default_value = "text")]
     pub(crate) output: Output,

@@ -96,6 +96,8 @@ pub(crate) struct Reboot {
     pub(crate) yes: bool,
     #[command(flatten)]
     pub(crate) hours: super::fleet::Hours,
+    #[command(flatten)]
+    pub(crate) pace: super::fleet::Watched,
     /// In which form events are printed.
     #[arg(long, default_value = "text")]
     pub(crate) output: Output,

@@ -24,6 +24,14 @@ impl Hours {
     }
 }
 
+/// How fast a pretend run goes.
+#[derive(Clone, Copy, Debug, Default, Args)]
+pub(crate) struct Watched {
+    /// Let a pretend run last: so many seconds of it in a second.
+    #[arg(long, value_name = "TIMES")]
+    pub(crate) pace: Option<f64>,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct UpdateOs {
     /// The nodes, or hosts of load balancers.
@@ -43,6 +51,8 @@ pub(crate) struct UpdateOs {
     pub(crate) yes: bool,
     #[command(flatten)]
     pub(crate) hours: Hours,
+    #[command(flatten)]
+    pub(crate) pace: Watched,
     /// In which form events are printed.
     #[arg(long, default_value = "text")]
     pub(crate) output: Output,

@@ -8,6 +8,7 @@ use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use std::path::Path;
 use std::time::Duration;
 
+use kubewright_engine::pace::Pace;
 use kubewright_engine::{Begun, EngineError, Request, RunReport, Stop, engine};
 use kubewright_model::bundle::DesiredBundle;
 use kubewright_model::desired::Desired;
@@ -28,15 +29,15 @@ use crate::arguments::fleet::{Hours, UpdateOs};
 use crate::arguments::rotate::Rotate;
 use crate::arguments::{self, Arguments, Change, Destroy, Output, Reboot};
 use crate::problem::{self, Done, Problem, listed};
-use crate::screen::{BAD, CARE, counted, paint, remark, say};
+use crate::screen::{BAD, CARE, counted, hand, paint, remark};
 use crate::source::{self, Reading};
 use crate::view;
 use crate::view::plan::Detail;
 use crate::view::progress::Progress;
 use crate::world::{Site, holder, run_id};
 
-/// How often a run that goes on is looked at for whether it has been silent for long.
-const LOOKS_UP: Duration = Duration::from_secs(5);
+/// How often a run that goes on is drawn anew while it tells nothing.
+const LOOKS_UP: Duration = Duration::from_millis(100);
 
 /// One change of the world.
 struct Wish<'a> {
@@ -318,7 +319,8 @@ fn carry_out(arguments: &Arguments, wish: Wish<'_>) -> Result<Done, Problem> {
             super::hours::kept(site, &wish.desired, plan, wish.hours).await?;
         }
         let before = site.breaches().len();
-        let report = watch(site, begun, &request, wish.output).await?;
+        let report =
+            watch(site, begun, &request, (wish.output, arguments.pace().filter(|_| site.engine.simulated()))).await?;
         let again = site.again(wish.file);
         let mut done = ended(&report, &wish, &again);
         if matches!(wish.ask, Ask::Rebuild | Ask::Restore) && done != Done::Bug {
@@ -401,7 +403,7 @@ fn worth_it(arguments: &Arguments, wish: &Wish<'_>, plan: &Plan) -> Result<bool,
 /// Prints an event for a program.
 fn line(record: &Record) {
     if let Ok(line) = serde_json::to_string(record) {
-        say!("{line}");
+        hand!("{line}");
     }
 }
 
@@ -456,12 +458,20 @@ async fn watch(
     site: &Site<'_>,
     begun: Option<Begun>,
     request: &Request<'_>,
-    output: Output,
+    (output, pace): (Output, Option<f64>),
 ) -> Result<RunReport, Problem> {
     let stop = Stop::default();
+    // Whoever sleeps between records hears no signal: somebody else does.
+    let beside = pace.is_some() && stopped_beside(&stop);
+    let mut pace = Pace::new(pace);
     let plan = begun.as_ref().map(Begun::plan).or(request.approved);
     let progress = RefCell::new((output == Output::Text).then(|| Progress::of(plan)));
     let mut sink = |record: &Record| {
+        let asked = stop.asked();
+        pace.keep(record, |at| {
+            progress.borrow_mut().iter_mut().for_each(|progress| progress.tick(Some(at)));
+            stop.asked() == asked
+        });
         if matches!(record.event, Event::StepEnded { .. }) {
             site.keep_up();
         }
@@ -482,9 +492,9 @@ async fn watch(
             ended = &mut run => return Ok(ended?),
             // A pretend clock jumps, and nobody waits there.
             () = tokio::time::sleep(LOOKS_UP), if !site.engine.simulated() => {
-                progress.borrow_mut().iter_mut().for_each(Progress::still);
+                progress.borrow_mut().iter_mut().for_each(|progress| progress.tick(None));
             }
-            () = asked_to_stop() => {
+            () = asked_to_stop(), if !beside => {
                 if stop.ask() > 2 {
                     return Err(Problem::new(Done::Interrupted, "ended at once")
                         .hint("the journal says what was begun; the next run looks what became of it and goes on"));
@@ -492,6 +502,23 @@ async fn watch(
             }
         }
     }
+}
+
+/// Listens to who wants a run to stop, on a thread that ends with the program; whether there is one.
+fn stopped_beside(stop: &Stop) -> bool {
+    let stop = stop.clone();
+    let listens = move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        if let Ok(runtime) = runtime {
+            runtime.block_on(async {
+                loop {
+                    asked_to_stop().await;
+                    stop.ask();
+                }
+            });
+        }
+    };
+    std::thread::Builder::new().spawn(listens).is_ok()
 }
 
 /// Waits for Ctrl-C, or for the signal that asks a program to end.

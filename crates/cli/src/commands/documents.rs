@@ -11,7 +11,7 @@ use kubewright_report::{Document, Language, Looked, built, document};
 use super::{print_json, write};
 use crate::arguments::{self, Arguments, Docs, Format};
 use crate::problem::{Done, Problem};
-use crate::screen::{quoted, remark, say};
+use crate::screen::{hand, quoted, remark, say};
 use crate::source::{self, Reading, STANDARD_INPUT};
 use crate::world::Site;
 
@@ -53,7 +53,7 @@ pub(super) fn cluster(arguments: &Arguments, docs: &Docs) -> Result<Done, Proble
     match &docs.out {
         Some(out) if docs.check => return check(out, &text),
         Some(out) => write(out, &text)?,
-        None => say!("{}", text.trim_end()),
+        None => hand!("{}", text.trim_end()),
     }
     Ok(Done::Well)
 }

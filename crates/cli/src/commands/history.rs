@@ -51,7 +51,7 @@ pub(super) fn run(arguments: &Arguments, history: &History) -> Result<Done, Prob
         match history.output {
             Output::Json => print_json(&records)?,
             Output::Text => {
-                let mut progress = Progress::new();
+                let mut progress = Progress::told();
                 records.iter().for_each(|record| progress.hear(record));
                 let rebuilds = super::rebuild::of(site, cluster)?;
                 if let Some(at) = rebuilds.iter().position(|rebuilt| rebuilt.run == *run) {

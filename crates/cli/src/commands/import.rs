@@ -12,7 +12,7 @@ use kubewright_model::spec::{Distribution, Role};
 use super::write;
 use crate::arguments::{Import, ImportForm, Imports};
 use crate::problem::{Done, Problem};
-use crate::screen::{CARE, GOOD, paint, quoted, remark, say};
+use crate::screen::{CARE, GOOD, hand, paint, quoted, remark};
 use crate::source::{self, STANDARD_INPUT};
 
 /// The folders with variables that Ansible finds beside an inventory.
@@ -35,7 +35,7 @@ pub(super) fn run(import: &Import) -> Result<Done, Problem> {
     };
     told.iter().for_each(|told| remark!("{} {told}", paint(CARE, "!")));
     if print {
-        say!("{}", text.trim_end());
+        hand!("{}", text.trim_end());
         return Ok(Done::Well);
     }
     write(&import.out, &text)?;

@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 use super::write;
 use crate::arguments::Init;
 use crate::problem::{Done, Problem};
-use crate::screen::{CARE, DIM, GOOD, HEAD, paint, quoted, remark, say};
+use crate::screen::{CARE, DIM, GOOD, HEAD, hand, paint, quoted, remark, say};
 use crate::source::{self, STANDARD_INPUT};
 use crate::view::table::{lines, table};
 
@@ -64,7 +64,7 @@ pub(super) fn run(init: &Init) -> Result<Done, Problem> {
         None => questions()?,
     };
     if print {
-        say!("{}", text.trim_end());
+        hand!("{}", text.trim_end());
         return Ok(Done::Well);
     }
     if let Err(found) = Engine::load(&text) {

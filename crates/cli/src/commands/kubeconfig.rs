@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 
 use crate::arguments::{Arguments, Kubeconfig, Output};
 use crate::problem::{Done, Problem};
-use crate::screen::{quoted, remark, say};
+use crate::screen::{hand, quoted, remark, say};
 use crate::source::{self, Reading};
 use crate::world::Site;
 
@@ -57,7 +57,7 @@ pub(super) fn run(arguments: &Arguments, wish: &Kubeconfig) -> Result<Done, Prob
         remark!("it is what is kept, and nobody knows whether it still opens the cluster: {why}");
     }
     if !wish.merge && wish.output.as_deref() == Some(Path::new(STANDARD_OUTPUT)) {
-        say!("{}", kept.expose().trim_end());
+        hand!("{}", kept.expose().trim_end());
         return Ok(Done::Well);
     }
     let hint = |command: String| match arguments.simulated {

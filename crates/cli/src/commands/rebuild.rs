@@ -1,5 +1,6 @@
 //! What is beside the plan of `kubewright rebuild`: its rehearsal, and its phases beside those of the last ones.
 
+use kubewright_engine::pace::Pace;
 use kubewright_engine::rehearse::{Played, rebuild};
 use kubewright_engine::{RunReport, sim};
 use kubewright_model::desired::{Desired, Saved};
@@ -20,13 +21,19 @@ use crate::world::Site;
 const SEED: u64 = 1;
 
 /// Plays the rebuild in a pretend data centre in which the cluster stands.
-pub(super) fn rehearsed(desired: &Desired) -> Result<Done, Problem> {
+pub(super) fn rehearsed(desired: &Desired, pace: Option<f64>) -> Result<Done, Problem> {
     remark!("{}", paint(PRETEND, format!("rehearsing the rebuild of {} in a simulated data centre", desired.cluster)));
-    let mut progress = Progress::new();
+    let (mut progress, mut pace) = (Progress::new(), Pace::new(pace));
     // There nothing was cut, and nothing was saved but what is saved there.
     let restores = desired.restores.as_ref().map(|_| Saved::Latest);
     let desired = Desired { from_scratch: true, restores, ..desired.clone() };
-    let played = sim::run(rebuild(&desired, SEED, &[], &mut |record: &Record| progress.hear(record)));
+    let played = sim::run(rebuild(&desired, SEED, &[], &mut |record: &Record| {
+        pace.keep(record, |at| {
+            progress.tick(Some(at));
+            true
+        });
+        progress.hear(record);
+    }));
     let played = played.map_err(|error| Problem::new(Done::Unfinished, format!("cannot start: {error}")))??;
     say!("{}", paint(PRETEND, "rehearsal: nothing real was touched, and times are simulated"));
     show(&rebuilds([played.records.as_slice()]));

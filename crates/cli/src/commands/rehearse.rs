@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use kubewright_engine::pace::Pace;
 use kubewright_engine::rehearse::{Scene, Script, minor_before, rehearse, talos_before, version_before};
 use kubewright_engine::{Engine, Loadout, sim};
 use kubewright_model::desired::Desired;
@@ -35,7 +36,8 @@ pub(super) fn run(arguments: &Arguments, asked: &Rehearse) -> Result<Done, Probl
     };
     let before = from.map(|version| older(&loadout, &version, asked.from.is_some())).transpose()?;
     let script = Script { desired, before: before.as_ref(), seed: asked.seed, faults: &asked.faults };
-    let play = (asked.output == Output::Text).then(Play::new);
+    let mut play = (asked.output == Output::Text).then(Play::new);
+    let mut pace = Pace::new(asked.pace.pace);
     if play.is_some() {
         remark!("{}", paint(PRETEND, format!("rehearsing {} in a simulated data centre", desired.cluster)));
     }
@@ -43,7 +45,13 @@ pub(super) fn run(arguments: &Arguments, asked: &Rehearse) -> Result<Done, Probl
     let mut page = None;
     let mut records = Vec::new();
     let ran = sim::run(rehearse(&script, &mut |scene| {
-        if let Some(play) = &play {
+        if let Scene::Plays(record) = &scene {
+            pace.keep(record, |at| {
+                play.iter_mut().for_each(|play| play.tick(at));
+                true
+            });
+        }
+        if let Some(play) = &mut play {
             play.watch(&scene);
         }
         match (&scene, wanted) {

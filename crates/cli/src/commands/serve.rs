@@ -28,16 +28,6 @@ pub(super) fn run(arguments: &Arguments, wish: &Serve) -> Result<Done, Problem> 
         print_json(&openapi())?;
         return Ok(Done::Well);
     }
-    if let Some(pace) = wish.pace {
-        if arguments.simulated.is_none() {
-            return Err(Problem::new(Done::Usage, "only a pretend world has a pace").hint("add `--simulated DIR`"));
-        }
-        if !(pace.is_finite() && pace > 0.0) {
-            return Err(
-                Problem::new(Done::Usage, "a pace is a number above 0").hint("`--pace 60`: a minute in a second")
-            );
-        }
-    }
     let places = wish.files.iter().map(|file| place(arguments, file)).collect();
     let fleet = Fleet::new(places, wish.pace).map(Arc::new).map_err(|faults| {
         let problem = Problem::new(Done::Invalid, "nothing is served").because(faults.join("\n  "));

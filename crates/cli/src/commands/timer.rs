@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::write;
 use crate::arguments::Arguments;
 use crate::problem::{Done, Problem};
-use crate::screen::{remark, say};
+use crate::screen::{hand, remark};
 use crate::source::STANDARD_INPUT;
 
 /// What waits a minute at most for a network after a start of the computer: systemd of a user has no `network-online.target` that
@@ -75,7 +75,7 @@ impl Timer<'_> {
             format!("[Unit]\nDescription={timer}\n\n[Timer]\n{}\n[Install]\nWantedBy=timers.target\n", self.timer);
         let name = &self.name;
         if !install {
-            say!("# {name}.service\n{service}\n# {name}.timer\n{timer}");
+            hand!("# {name}.service\n{service}\n# {name}.timer\n{timer}");
             return Ok(Done::Well);
         }
         let units = std::env::var_os("XDG_CONFIG_HOME").map(PathBuf::from).filter(|folder| folder.is_absolute());

@@ -14,7 +14,7 @@ use similar::TextDiff;
 use termtree::Tree;
 
 use crate::problem;
-use crate::screen::{BAD, CARE, DIM, GOOD, HEAD, counted, paint, say};
+use crate::screen::{BAD, CARE, DIM, GOOD, HEAD, columns, counted, hung, paint, say};
 
 /// So many steps of a stage that are alike are folded into one line.
 const ALIKE: usize = 6;
@@ -147,9 +147,18 @@ pub(crate) fn show(plan: &Plan, desired: &Desired, only: &[String], detail: Deta
     }
     let told = in_words(plan);
     for (stage, steps) in stages(&told) {
-        say!("{}", tree(stage, &steps, &plan.rendered, detail).to_string().trim_end());
+        let tree = tree(stage, &steps, &plan.rendered, detail).to_string();
+        tree.trim_end().lines().for_each(|line| say!("{}", folded(line, columns())));
     }
     say!("{}", summary(plan));
+}
+
+/// A line of the tree on a screen of so many columns: what does not fit hangs below it, and the branches go on beside that.
+fn folded(line: &str, columns: Option<usize>) -> String {
+    let Some(columns) = columns else { return line.to_string() };
+    let branches = line.chars().take_while(|c| "├└│─ \u{a0}".contains(*c));
+    let hang: String = branches.map(|c| if "├│".contains(c) { '│' } else { ' ' }).collect();
+    hung(line, &format!("{hang}  "), columns)
 }
 
 /// The steps in the words of people: a machine that exists already is not started by anybody, it is looked at.

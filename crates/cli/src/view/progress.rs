@@ -1,17 +1,23 @@
-//! A run as it moves: a line for each step that ended, and below it what runs now.
+//! A run as it moves.
+//!
+//! On a terminal it is one picture that is drawn again and again: how far the run is, then its tree, folded to what the
+//! terminal has room for. What failed stays above it, with its causes. Elsewhere, and for screen readers, each step that ends
+//! is a line.
+
+pub(crate) mod picture;
+pub(super) mod tree;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use kubewright_model::event::{Event, Failure, Outcome, Record, RunEnd};
 use kubewright_model::ids::StepId;
 use kubewright_model::plan::{Ask, Plan, Stage};
 
+use self::picture::Picture;
 use super::addresses;
-use super::turns::Turns;
 use crate::hints;
-use crate::screen::{BAD, CARE, DIM, GOOD, HEAD, PRETEND, counted, duration, paint, remark};
+use crate::screen::{BAD, CARE, DIM, GOOD, HEAD, PRETEND, counted, duration, moves, paint};
 
 /// How a host begins to tell where its SSH daemon is again: that is as it was before, and nothing that it keeps.
 const LISTENS: &str = "the SSH daemon listens on port ";
@@ -22,14 +28,6 @@ const SILENCE: Duration = Duration::from_secs(30);
 /// Steps that are named in the line of what runs now.
 const NAMED: usize = 2;
 
-/// What runs, below it the table of nodes that go out of service.
-const BAR: &str = "{bar:24} {pos}/{len} {wide_msg}";
-
-fn style(template: &str) -> ProgressStyle {
-    let style = ProgressStyle::with_template(template);
-    style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("━╸─")
-}
-
 struct Running {
     stage: Stage,
     title: String,
@@ -39,10 +37,8 @@ struct Running {
 
 /// Draws a run from its records.
 pub(crate) struct Progress {
-    bar: ProgressBar,
+    picture: Picture,
     running: BTreeMap<StepId, Running>,
-    /// Whose turn it is to be out of service.
-    turns: Turns,
     /// Records are in a clock that jumps, so their times are printed and not lived through.
     pretend: bool,
     /// It takes everything away.
@@ -57,7 +53,6 @@ pub(crate) struct Progress {
     keeps: bool,
     /// Only parts were chosen, so what is said of the end is said of those.
     chosen: bool,
-    begun: Instant,
     /// Since when the checks are looked at.
     verifying: Option<u64>,
     /// Checks do not hold.
@@ -69,22 +64,25 @@ pub(crate) struct Progress {
 impl Progress {
     /// Draws a run of a plan that is known.
     pub(crate) fn of(plan: Option<&Plan>) -> Self {
-        let progress = Self { turns: plan.map(Turns::of).unwrap_or_default(), ..Self::new() };
-        if !progress.turns.is_empty() {
-            progress.bar.set_style(style(&format!("{BAR}\n{{prefix}}")));
-        }
-        progress
+        Self::in_a(Picture::new(plan, moves()))
     }
 
+    /// Draws a run whose plan nobody has shown.
     pub(crate) fn new() -> Self {
-        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-        bar.set_style(style(BAR));
+        Self::of(None)
+    }
+
+    /// Tells a run that is over, step by step.
+    pub(crate) fn told() -> Self {
+        Self::in_a(Picture::new(None, false))
+    }
+
+    fn in_a(picture: Picture) -> Self {
         let (running, told, now) = (BTreeMap::new(), Vec::new(), Instant::now());
         let (pretend, destroys, keeps, chosen) = (false, false, false, false);
         Self {
-            bar,
+            picture,
             running,
-            turns: Turns::default(),
             pretend,
             destroys,
             repairs: false,
@@ -92,64 +90,60 @@ impl Progress {
             told,
             keeps,
             chosen,
-            begun: now,
             verifying: None,
             unproven: false,
             spoke: now,
         }
     }
 
-    /// Says what runs, where nothing is drawn and nothing was said for a while.
-    pub(crate) fn still(&mut self) {
-        if self.bar.is_hidden() && !self.pretend && !self.running.is_empty() && self.spoke.elapsed() >= SILENCE {
-            let since = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
-            self.line(format!("{} {}", paint(DIM, format!("… {}", duration(since))), self.now()));
+    /// Time has passed in which nothing was heard. `at` is that of the run, where its clock is not ours.
+    pub(crate) fn tick(&mut self, at: Option<u64>) {
+        self.picture.tick(at);
+        // Where nothing is drawn, it is said now and then what runs.
+        if self.picture.is_hidden() && !self.running.is_empty() && self.spoke.elapsed() >= SILENCE {
+            let since = duration(self.picture.now());
+            self.line(format!("{} {}", paint(DIM, format!("… {since}")), self.now()));
         }
     }
 
     /// Takes in a record.
     pub(crate) fn hear(&mut self, record: &Record) {
+        if !matches!(record.event, Event::StepEnded { .. }) {
+            self.picture.hear(record);
+        }
         match &record.event {
             Event::RunStarted { run, steps, simulated, ask, only, .. } => {
-                self.begun = Instant::now();
                 self.pretend = *simulated;
                 self.chosen = !only.is_empty();
                 self.destroys = *ask == Ask::Destroy;
                 self.repairs = matches!(ask, Ask::Repair(_));
                 self.saves = *ask == Ask::Backup;
-                self.bar.set_length(u64::try_from(*steps).unwrap_or(0));
                 let pretend = if *simulated { paint(PRETEND, " (simulated)") } else { String::new() };
                 self.line(format!("{} {run}: {}{pretend}", paint(HEAD, "run"), counted(*steps, "step")));
             }
             Event::StepStarted { step, stage, title, .. } => {
                 let running = Running { stage: *stage, title: title.clone(), since: record.at, tells: String::new() };
                 self.running.insert(step.clone(), running);
-                self.turns.begins(step);
             }
-            Event::StepTells { step, message } => {
-                self.turns.tells(step, message);
-                self.tells(step, message);
-            }
+            Event::StepTells { step, message } => self.tells(step, message),
             Event::StepRetries { step, attempt, after, error } => {
                 let title = self.running.get(step).map_or_else(|| step.to_string(), |running| running.title.clone());
                 let again = format!("try {attempt} in {}", duration(*after));
-                self.line(format!("{} {title}: {error} {}", paint(CARE, "↻"), paint(DIM, again)));
+                self.unless_drawn(format!("{} {title}: {error} {}", paint(CARE, "↻"), paint(DIM, again)));
             }
             Event::StepEnded { step, outcome } => {
                 self.ended(step, outcome, record.at);
                 // On a terminal the table says so.
-                if let Some(said) = self.turns.ends(step, outcome).filter(|_| self.bar.is_hidden()) {
-                    self.line(paint(DIM, format!("→ {said}")));
+                if let Some(said) = self.picture.turns.ends(step, outcome) {
+                    self.unless_drawn(paint(DIM, format!("→ {said}")));
                 }
+                self.picture.hear(record);
             }
-            Event::VerifyStarted { checks } => {
-                self.verifying = Some(record.at);
-                self.bar.set_message(format!("{} of the spec", counted(*checks, "check")));
-            }
+            Event::VerifyStarted { .. } => self.verifying = Some(record.at),
             Event::VerifyEnded { held, wrong } => self.verified(*held, wrong, record.at),
             Event::StopAsked { times } => self.stops(*times),
             Event::RunEnded { end, done, already, failed, left, addresses } => {
-                self.bar.finish_and_clear();
+                self.picture.over();
                 for told in self.told.clone() {
                     self.line(format!("{} {told}", paint(CARE, "!")));
                 }
@@ -161,8 +155,6 @@ impl Progress {
             }
             Event::StepWaits { .. } | Event::HoleFilled { .. } => {}
         }
-        self.bar.set_prefix(self.turns.drawn());
-        self.bar.set_message(self.now());
     }
 
     /// Keeps what is worth saying at the end too.
@@ -209,6 +201,13 @@ impl Progress {
         });
     }
 
+    /// A line of what the picture tells too.
+    fn unless_drawn(&mut self, line: impl AsRef<str>) {
+        if self.picture.is_hidden() {
+            self.line(line);
+        }
+    }
+
     fn verified(&mut self, held: usize, wrong: &[String], at: u64) {
         let took = self.verifying.map(|since| at.saturating_sub(since)).unwrap_or_default();
         let all = held + wrong.len();
@@ -222,19 +221,19 @@ impl Progress {
 
     fn ended(&mut self, step: &StepId, outcome: &Outcome, at: u64) {
         let running = self.running.remove(step);
-        self.bar.inc(1);
         let Some(running) = running else { return };
         let took = paint(DIM, duration(at.saturating_sub(running.since)));
         let stage = paint(DIM, format!("{:<14}", running.stage));
         match outcome {
-            Outcome::Done => self.line(format!("{} {stage} {} {took}", paint(GOOD, "✓"), running.title)),
+            Outcome::Done => self.unless_drawn(format!("{} {stage} {} {took}", paint(GOOD, "✓"), running.title)),
             Outcome::AlreadyTrue => {
                 let words = format!("{} {stage} {} {}", paint(DIM, "="), running.title, paint(DIM, "was so already"));
-                self.line(words);
+                self.unless_drawn(words);
             }
             Outcome::Failed(failure) => self.failed(&stage, &running.title, failure, &took),
             Outcome::Skipped { .. } | Outcome::Cancelled => {
-                self.line(format!("{} {stage} {} {}", paint(CARE, "○"), running.title, paint(DIM, "given up")));
+                let words = format!("{} {stage} {} {}", paint(CARE, "○"), running.title, paint(DIM, "given up"));
+                self.unless_drawn(words);
             }
         }
     }
@@ -268,7 +267,7 @@ impl Progress {
 
     fn line(&mut self, line: impl AsRef<str>) {
         self.spoke = Instant::now();
-        self.bar.suspend(|| remark!("{}", line.as_ref()));
+        self.picture.line(line.as_ref());
     }
 }
 
@@ -296,15 +295,14 @@ mod tests {
 
     #[test]
     fn who_draws_nothing_says_now_and_then_that_it_goes_on() {
-        let mut progress = Progress::new();
-        progress.bar.set_draw_target(ProgressDrawTarget::hidden());
+        let mut progress = Progress::told();
         let (step, title) = (StepId::new("start/web-1"), "start machine web-1".into());
         let event = Event::StepStarted { step, stage: Stage::Machines, title, part: String::new() };
         progress.hear(&Record { format: EVENT_FORMAT, seq: 0, at: 0, event });
         let long_ago = Instant::now().checked_sub(2 * SILENCE).unwrap();
         for (spoke, speaks) in [(Instant::now(), false), (long_ago, true)] {
             progress.spoke = spoke;
-            progress.still();
+            progress.tick(None);
             assert_eq!(progress.spoke != spoke, speaks);
         }
     }

@@ -1,12 +1,11 @@
 //! A rehearsal: each phase as it plays, and what it came to.
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use kubewright_engine::rehearse::{Link, Phase, Rehearsal, Scene};
-use kubewright_model::event::Event;
 
 use super::addresses;
+use super::progress::picture::Picture;
 use super::table::{lines, table};
-use crate::screen::{BAD, CARE, DIM, GOOD, HEAD, PRETEND, counted, duration, paint, remark, say};
+use crate::screen::{BAD, CARE, DIM, GOOD, HEAD, PRETEND, counted, duration, moves, paint, say};
 
 /// Links of a critical path that are shown: the longest.
 const LINKS: usize = 6;
@@ -17,37 +16,30 @@ const NOTES: usize = 6;
 
 /// Draws the phases while they play; what goes wrong stays on the screen at once.
 pub(crate) struct Play {
-    bar: ProgressBar,
+    picture: Picture,
 }
 
 impl Play {
     pub(crate) fn new() -> Self {
-        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-        let style = ProgressStyle::with_template("{prefix} {bar:24} {pos}/{len} {wide_msg}");
-        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("━╸─"));
-        Self { bar }
+        Self { picture: Picture::new(None, moves()) }
     }
 
-    pub(crate) fn watch(&self, scene: &Scene<'_>) {
+    pub(crate) fn watch(&mut self, scene: &Scene<'_>) {
         match scene {
-            Scene::Begins { name, steps } => {
-                self.bar.reset();
-                self.bar.set_prefix((*name).to_string());
-                self.bar.set_length(u64::try_from(*steps).unwrap_or(0));
-            }
-            Scene::Plays(record) => match &record.event {
-                Event::RunStarted { steps, .. } => self.bar.set_length(u64::try_from(*steps).unwrap_or(0)),
-                Event::StepStarted { title, .. } => self.bar.set_message(title.clone()),
-                Event::StepEnded { .. } => self.bar.inc(1),
-                _ => {}
-            },
-            Scene::Ended(phase) if !phase.good => self.bar.suspend(|| remark!("{}", line(phase))),
+            Scene::Begins { name, steps } => self.picture.begins(name, *steps),
+            Scene::Plays(record) => self.picture.hear(record),
+            Scene::Ended(phase) if !phase.good => self.picture.line(&line(phase)),
             Scene::Ended(_) | Scene::Stands(..) => {}
         }
     }
 
+    /// Time has passed in which nothing was heard: it is so late in the run.
+    pub(crate) fn tick(&mut self, at: u64) {
+        self.picture.tick(Some(at));
+    }
+
     pub(crate) fn end(&self) {
-        self.bar.finish_and_clear();
+        self.picture.clear();
     }
 }
 

@@ -3,16 +3,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use anstyle::Style;
 use kubewright_model::change::Reason;
 use kubewright_model::event::Outcome;
 use kubewright_model::ids::{NodeName, StepId};
 use kubewright_model::plan::{Action, Plan, Stage, Step};
 use kubewright_model::recipe::Effect;
 
-use crate::screen::{BAD, CARE, DIM, GOOD, paint};
-
-/// Rows that a terminal shows at once; of more, those that move.
-const ROWS: usize = 16;
+use super::line::Line;
+use crate::screen::{BAD, CARE, DIM, GOOD};
 
 /// Where a node is in its turn.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -118,11 +117,6 @@ impl Turns {
         turns
     }
 
-    /// Whether nobody goes out of service.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.rows.is_empty()
-    }
-
     /// A step began.
     pub(crate) fn begins(&mut self, step: &StepId) {
         if let Some((at, word)) = self.steps.get(step) {
@@ -164,39 +158,42 @@ impl Turns {
         None
     }
 
-    /// The table; nothing where nobody goes out of service.
-    pub(crate) fn drawn(&self) -> String {
+    /// The table, in at most so many lines; nothing where nobody goes out of service.
+    pub(crate) fn drawn(&self, rows: usize, columns: usize) -> Vec<String> {
+        if self.rows.is_empty() || rows == 0 {
+            return Vec::new();
+        }
         let wide = |text: fn(&Row) -> usize| self.rows.iter().map(text).max().unwrap_or_default();
         let (names, versions) = (wide(|row| row.node.as_str().len()), wide(|row| row.version().chars().count()));
-        let shown = |row: &&Row| self.rows.len() <= ROWS || !matches!(row.state, State::Waits | State::Ready);
-        let mut text = String::new();
-        for row in self.rows.iter().filter(shown).take(ROWS) {
-            let (sign, state, style) = match &row.state {
-                State::Waits => ("·", "waiting", DIM),
-                State::Does(word) => ("▸", *word, CARE),
-                State::Failed => ("✗", "failed", BAD),
-                State::Ready => ("✓", "ready", GOOD),
-            };
-            let role = if row.server { "server" } else { "agent" };
-            let tells = if row.tells.is_empty() { String::new() } else { format!(" ({})", row.tells) };
-            text += &format!(
-                "{} {:<names$}  {role:<6}  {:<versions$}  {}\n",
-                paint(style, sign),
-                row.node.as_str(),
-                row.version(),
-                paint(style, format!("{state}{tells}"))
-            );
-        }
-        let hidden = self.rows.len().saturating_sub(text.lines().count());
-        if hidden > 0 {
+        let fits = self.rows.len() <= rows;
+        // Where there is no room for all, those that move are shown, and how many the others are.
+        let shown = |row: &&Row| fits || !matches!(row.state, State::Waits | State::Ready);
+        let most = if fits { rows } else { rows - 1 };
+        let lines = self.rows.iter().filter(shown).take(most).map(|row| row.line(names, versions).cut(columns));
+        let mut lines: Vec<String> = lines.collect();
+        if lines.len() < self.rows.len() {
             let ready = self.rows.iter().filter(|row| row.state == State::Ready).count();
-            text += &format!("{}\n", paint(DIM, format!("  {ready} of {} nodes are ready", self.rows.len())));
+            let words = format!("  {ready} of {} nodes are ready", self.rows.len());
+            lines.push(Line::default().add(DIM, words).cut(columns));
         }
-        text.trim_end().to_string()
+        lines
     }
 }
 
 impl Row {
+    fn line(&self, names: usize, versions: usize) -> Line {
+        let (sign, state, style) = match &self.state {
+            State::Waits => ("·", "waiting", DIM),
+            State::Does(word) => ("▸", *word, CARE),
+            State::Failed => ("✗", "failed", BAD),
+            State::Ready => ("✓", "ready", GOOD),
+        };
+        let role = if self.server { "server" } else { "agent" };
+        let tells = if self.tells.is_empty() { String::new() } else { format!(" ({})", self.tells) };
+        let words = format!(" {:<names$}  {role:<6}  {:<versions$}  ", self.node.as_str(), self.version());
+        Line::default().add(style, sign).add(Style::new(), words).add(style, format!("{state}{tells}"))
+    }
+
     /// From which version to which: the next one on the way, where there are several.
     fn version(&self) -> String {
         match (self.versions.get(self.reached), self.versions.get(self.reached + 1)) {
@@ -252,7 +249,7 @@ mod tests {
     }
 
     fn plain(turns: &Turns) -> String {
-        anstream::adapter::strip_str(&turns.drawn()).to_string()
+        anstream::adapter::strip_str(&turns.drawn(16, 100).join("\n")).to_string()
     }
 
     #[test]
@@ -278,9 +275,20 @@ mod tests {
     }
 
     #[test]
+    fn where_there_is_no_room_those_that_move_are_shown() {
+        let mut turns = turns();
+        assert_eq!(turns.drawn(1, 100).len(), 1);
+        turns.begins(&StepId::new("drain/web-2"));
+        turns.rows.push(turns.rows[0].clone());
+        let lines: Vec<String> =
+            turns.drawn(2, 100).iter().map(|line| anstream::adapter::strip_str(line).to_string()).collect();
+        assert!(lines[0].contains("web-2") && lines[1].contains("0 of 3 nodes are ready"), "{lines:?}");
+    }
+
+    #[test]
     fn nobody_who_stays_in_service_is_in_it() {
         let steps = vec![step("uncordon", "web-1", Action::Uncordon("web-1".into()))];
         let plan = Plan::new(ClusterName::new("lab"), Ask::Apply, steps, Vec::new());
-        assert_eq!(Turns::of(&plan).drawn(), "");
+        assert!(Turns::of(&plan).drawn(16, 100).is_empty());
     }
 }

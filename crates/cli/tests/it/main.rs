@@ -13,6 +13,7 @@ mod faults;
 mod lab;
 mod real;
 mod secrets;
+mod terminal;
 mod timers;
 mod ways;
 

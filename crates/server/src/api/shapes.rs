@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 /// Who somebody is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub(crate) enum Role {
+pub enum Role {
     /// Reads.
     Viewer,
     /// Reads, approves, runs and cancels.
@@ -16,34 +16,34 @@ pub(crate) enum Role {
 /// What opens a session.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Login {
+pub struct Login {
     /// The token.
-    pub(crate) token: String,
+    pub token: String,
 }
 
 /// A session.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Session {
+pub struct Session {
     /// What may be done in it.
-    pub(crate) role: Role,
+    pub role: Role,
     /// What goes into `X-Kubewright-Csrf` of every request that changes something; none for a program's token.
-    pub(crate) csrf: Option<String>,
+    pub csrf: Option<String>,
     /// The program's version.
-    pub(crate) version: &'static str,
+    pub version: &'static str,
 }
 
 /// All clusters.
 #[derive(Debug, Serialize, JsonSchema)]
-pub(crate) struct Clusters {
+pub struct Clusters {
     /// They, by name.
-    pub(crate) clusters: Vec<Summary>,
+    pub clusters: Vec<Summary>,
 }
 
 /// How something is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub(crate) enum State {
+pub enum State {
     /// As it should be.
     Good,
     /// It works, and somebody should look.
@@ -56,258 +56,258 @@ pub(crate) enum State {
 
 /// How a layer of a cluster is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
-pub(crate) struct Layer {
+pub struct Layer {
     /// `machines`, `hosts`, `members`, `balancers`, `network`, `addons` or `checks`.
-    pub(crate) name: &'static str,
+    pub name: &'static str,
     /// How it is.
-    pub(crate) state: State,
+    pub state: State,
     /// In words.
-    pub(crate) words: String,
+    pub words: String,
 }
 
 /// A cluster in a few words. Times are seconds since 1970.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Summary {
+pub struct Summary {
     /// Its name.
-    pub(crate) name: String,
+    pub name: String,
     /// The sentence that the spec says of it.
-    pub(crate) description: String,
+    pub description: String,
     /// `k3s`, `rke2`, `kubeadm` or `talos`.
-    pub(crate) distribution: String,
+    pub distribution: String,
     /// The version of Kubernetes that the spec names.
-    pub(crate) version: String,
+    pub version: String,
     /// Its world is a pretend one.
-    pub(crate) simulated: bool,
+    pub simulated: bool,
     /// The environment on top of the spec.
-    pub(crate) environment: Option<String>,
+    pub environment: Option<String>,
     /// How many nodes the spec has.
-    pub(crate) nodes: usize,
+    pub nodes: usize,
     /// How many of them are Ready.
-    pub(crate) nodes_ready: usize,
+    pub nodes_ready: usize,
     /// Each layer.
-    pub(crate) layers: Vec<Layer>,
+    pub layers: Vec<Layer>,
     /// The run that goes on.
-    pub(crate) running: Option<String>,
+    pub running: Option<String>,
     /// The newest run.
-    pub(crate) last_run: Option<RunSummary>,
+    pub last_run: Option<RunSummary>,
     /// How many steps would make it as the spec says; none where nobody could look.
-    pub(crate) drift: Option<usize>,
+    pub drift: Option<usize>,
     /// When the first of its certificates ends.
-    pub(crate) certificate_until: Option<u64>,
+    pub certificate_until: Option<u64>,
     /// When the newest bundle was made.
-    pub(crate) backup_at: Option<u64>,
+    pub backup_at: Option<u64>,
     /// When it was looked at.
-    pub(crate) looked_at: Option<u64>,
+    pub looked_at: Option<u64>,
     /// Somebody looks at it now.
-    pub(crate) looking: bool,
+    pub looking: bool,
     /// Why it cannot be looked at.
-    pub(crate) fault: Option<String>,
+    pub fault: Option<String>,
 }
 
 /// A cluster.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
-pub(crate) struct Cluster {
+pub struct Cluster {
     /// In a few words.
-    pub(crate) summary: Summary,
+    pub summary: Summary,
     /// What is where.
-    pub(crate) topology: Topology,
+    pub topology: Topology,
     /// Its releases.
-    pub(crate) addons: Vec<Addon>,
+    pub addons: Vec<Addon>,
     /// Certificates, the first to end first.
-    pub(crate) certificates: Vec<Certificate>,
+    pub certificates: Vec<Certificate>,
     /// Bundles, newest first.
-    pub(crate) backups: Vec<Bundle>,
+    pub backups: Vec<Bundle>,
     /// What differs from the spec; none where nobody could look.
-    pub(crate) drift: Option<Vec<Change>>,
+    pub drift: Option<Vec<Change>>,
     /// Its newest runs.
-    pub(crate) runs: Vec<RunSummary>,
+    pub runs: Vec<RunSummary>,
     /// What somebody should know, in sentences.
-    pub(crate) findings: Vec<String>,
+    pub findings: Vec<String>,
 }
 
 /// What is where.
 #[derive(Clone, Debug, Default, Serialize, JsonSchema)]
-pub(crate) struct Topology {
+pub struct Topology {
     /// Who makes machines.
-    pub(crate) providers: Vec<Provider>,
+    pub providers: Vec<Provider>,
     /// What stands before the cluster.
-    pub(crate) balancers: Vec<Balancer>,
+    pub balancers: Vec<Balancer>,
     /// Networks.
-    pub(crate) networks: Vec<Network>,
+    pub networks: Vec<Network>,
     /// Who leads where.
-    pub(crate) links: Vec<Link>,
+    pub links: Vec<Link>,
 }
 
 /// A provider of machines.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
-pub(crate) struct Provider {
+pub struct Provider {
     /// Its name.
-    pub(crate) name: String,
+    pub name: String,
     /// `proxmox`, `hetzner`, `existing` or `local`.
-    pub(crate) kind: String,
+    pub kind: String,
     /// Its places: hypervisors, locations.
-    pub(crate) places: Vec<Spot>,
+    pub places: Vec<Spot>,
 }
 
 /// A place of a provider.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
-pub(crate) struct Spot {
+pub struct Spot {
     /// Its name.
-    pub(crate) name: String,
+    pub name: String,
     /// What is there.
-    pub(crate) machines: Vec<Machine>,
+    pub machines: Vec<Machine>,
 }
 
 /// A machine.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
-pub(crate) struct Machine {
+pub struct Machine {
     /// Its name.
-    pub(crate) name: String,
+    pub name: String,
     /// `server`, `agent`, `both` or `host`.
-    pub(crate) role: String,
+    pub role: String,
     /// `vm`, `container`, `server`, `host` or `local`.
-    pub(crate) kind: &'static str,
+    pub kind: &'static str,
     /// Its address.
-    pub(crate) address: Option<String>,
+    pub address: Option<String>,
     /// The provider's number.
-    pub(crate) number: Option<u32>,
+    pub number: Option<u32>,
     /// Processor cores.
-    pub(crate) cpus: Option<u32>,
+    pub cpus: Option<u32>,
     /// Memory.
-    pub(crate) memory: Option<String>,
+    pub memory: Option<String>,
     /// The system disk.
-    pub(crate) disk: Option<String>,
+    pub disk: Option<String>,
     /// How it is.
-    pub(crate) state: State,
+    pub state: State,
     /// In words.
-    pub(crate) words: String,
+    pub words: String,
 }
 
 /// A load balancer.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
-pub(crate) struct Balancer {
+pub struct Balancer {
     /// Its name.
-    pub(crate) name: String,
+    pub name: String,
     /// `haproxy`, or the provider that has it.
-    pub(crate) kind: String,
+    pub kind: String,
     /// Its address.
-    pub(crate) address: Option<String>,
+    pub address: Option<String>,
     /// To whom it leads.
-    pub(crate) targets: Vec<String>,
+    pub targets: Vec<String>,
     /// How it is.
-    pub(crate) state: State,
+    pub state: State,
 }
 
 /// A network.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
-pub(crate) struct Network {
+pub struct Network {
     /// Its name.
-    pub(crate) name: String,
+    pub name: String,
     /// Its range.
-    pub(crate) cidr: String,
+    pub cidr: String,
     /// `hosts`, `pods` or `services`.
-    pub(crate) kind: &'static str,
+    pub kind: &'static str,
     /// Addresses in it with a name.
-    pub(crate) addresses: Vec<Named>,
+    pub addresses: Vec<Named>,
 }
 
 /// An address with a name.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
-pub(crate) struct Named {
+pub struct Named {
     /// The address.
-    pub(crate) address: String,
+    pub address: String,
     /// Whose it is.
-    pub(crate) name: String,
+    pub name: String,
 }
 
 /// Who leads where.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
-pub(crate) struct Link {
+pub struct Link {
     /// From.
-    pub(crate) from: String,
+    pub from: String,
     /// To.
-    pub(crate) to: String,
+    pub to: String,
     /// `balances`.
-    pub(crate) kind: &'static str,
+    pub kind: &'static str,
 }
 
 /// A release.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
-pub(crate) struct Addon {
+pub struct Addon {
     /// Its name.
-    pub(crate) name: String,
+    pub name: String,
     /// Its namespace.
-    pub(crate) namespace: String,
+    pub namespace: String,
     /// The chart.
-    pub(crate) chart: String,
+    pub chart: String,
     /// The version that the spec names.
-    pub(crate) version: Option<String>,
+    pub version: Option<String>,
     /// The version that is there.
-    pub(crate) seen: Option<String>,
+    pub seen: Option<String>,
     /// How it is.
-    pub(crate) state: State,
+    pub state: State,
     /// In words.
-    pub(crate) words: String,
+    pub words: String,
 }
 
 /// A certificate.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
-pub(crate) struct Certificate {
+pub struct Certificate {
     /// Where it is.
-    pub(crate) node: String,
+    pub node: String,
     /// Its file or use.
-    pub(crate) name: String,
+    pub name: String,
     /// When it ends.
-    pub(crate) until: u64,
+    pub until: u64,
     /// How that is.
-    pub(crate) state: State,
+    pub state: State,
 }
 
 /// A bundle.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Bundle {
+pub struct Bundle {
     /// Where it is.
-    pub(crate) place: String,
+    pub place: String,
     /// Its file.
-    pub(crate) name: String,
+    pub name: String,
     /// When it was made.
-    pub(crate) at: u64,
+    pub at: u64,
     /// Its size.
-    pub(crate) bytes: u64,
+    pub bytes: u64,
     /// When its restore was last rehearsed.
-    pub(crate) rehearsed_at: Option<u64>,
+    pub rehearsed_at: Option<u64>,
     /// What came of that.
-    pub(crate) words: String,
+    pub words: String,
 }
 
 /// One thing that differs from the spec.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
-pub(crate) struct Change {
+pub struct Change {
     /// What.
-    pub(crate) subject: String,
+    pub subject: String,
     /// Field by field.
-    pub(crate) fields: Vec<Field>,
+    pub fields: Vec<Field>,
     /// What would be done about it, and why.
-    pub(crate) words: String,
+    pub words: String,
 }
 
 /// One field's difference.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
-pub(crate) struct Field {
+pub struct Field {
     /// The field.
-    pub(crate) path: String,
+    pub path: String,
     /// What is there.
-    pub(crate) from: Option<String>,
+    pub from: Option<String>,
     /// What is wished. Secrets are holes, which show their names.
-    pub(crate) to: Option<String>,
+    pub to: Option<String>,
 }
 
 /// What a plan is asked for.
 #[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub(crate) enum Wanted {
+pub enum Wanted {
     /// Make the world as the spec says.
     Apply,
     /// Take everything away that is ours.
@@ -321,258 +321,258 @@ pub(crate) enum Wanted {
 /// A question for a plan.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct PlanWish {
+pub struct PlanWish {
     /// What is asked.
-    pub(crate) ask: Wanted,
+    pub ask: Wanted,
     /// The nodes to replace.
     #[serde(default)]
-    pub(crate) nodes: Vec<String>,
+    pub nodes: Vec<String>,
     /// Only these parts; empty for all.
     #[serde(default)]
-    pub(crate) only: Vec<String>,
+    pub only: Vec<String>,
 }
 
 /// A plan, as people read it.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
-pub(crate) struct PlanShown {
+pub struct PlanShown {
     /// Its name here. It is kept until the next one.
-    pub(crate) id: String,
+    pub id: String,
     /// The digest of its steps: what is approved.
-    pub(crate) fingerprint: String,
+    pub fingerprint: String,
     /// What was asked.
-    pub(crate) ask: String,
+    pub ask: String,
     /// When it was made.
-    pub(crate) at: u64,
+    pub at: u64,
     /// Steps, in the order in which a person would do them.
-    pub(crate) steps: Vec<Step>,
+    pub steps: Vec<Step>,
     /// What will not be done, or should be known.
-    pub(crate) notes: Vec<Note>,
+    pub notes: Vec<Note>,
     /// A note blocks it.
-    pub(crate) blocked: bool,
+    pub blocked: bool,
     /// Nothing is to be done.
-    pub(crate) empty: bool,
+    pub empty: bool,
     /// What it deletes.
-    pub(crate) deletes: Vec<String>,
+    pub deletes: Vec<String>,
     /// What it takes out of service for a while.
-    pub(crate) disturbs: Vec<String>,
+    pub disturbs: Vec<String>,
     /// The name that has to be typed before it runs.
-    pub(crate) takes: Option<String>,
+    pub takes: Option<String>,
 }
 
 /// A step of a plan.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
-pub(crate) struct Step {
+pub struct Step {
     /// Its name.
-    pub(crate) id: String,
+    pub id: String,
     /// Its heading.
-    pub(crate) stage: String,
+    pub stage: String,
     /// What it is about.
-    pub(crate) subject: String,
+    pub subject: String,
     /// The deed in words.
-    pub(crate) title: String,
+    pub title: String,
     /// The part of the spec that wants it.
-    pub(crate) part: String,
+    pub part: String,
     /// Why.
-    pub(crate) reason: String,
+    pub reason: String,
     /// Steps that must be done before.
-    pub(crate) needs: Vec<String>,
+    pub needs: Vec<String>,
     /// `adds`, `changes`, `removes` or `moves`.
-    pub(crate) weight: &'static str,
+    pub weight: &'static str,
     /// Field by field.
-    pub(crate) changes: Vec<Field>,
+    pub changes: Vec<Field>,
     /// More words, where nobody could say what differs.
-    pub(crate) text: Option<String>,
+    pub text: Option<String>,
 }
 
 /// A note of a plan.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
-pub(crate) struct Note {
+pub struct Note {
     /// What it is about.
-    pub(crate) subject: String,
+    pub subject: String,
     /// What.
-    pub(crate) message: String,
+    pub message: String,
     /// What to do.
-    pub(crate) hint: Option<String>,
+    pub hint: Option<String>,
     /// It keeps the plan from running.
-    pub(crate) blocks: bool,
+    pub blocks: bool,
 }
 
 /// A plan that is approved.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct RunWish {
+pub struct RunWish {
     /// The plan.
-    pub(crate) plan: String,
+    pub plan: String,
     /// Its fingerprint, as it was read.
-    pub(crate) fingerprint: String,
+    pub fingerprint: String,
     /// The cluster's name, where the plan asks for it.
     #[serde(default)]
-    pub(crate) name: Option<String>,
+    pub name: Option<String>,
 }
 
 /// A run that has begun.
 #[derive(Debug, Serialize, JsonSchema)]
-pub(crate) struct Begun {
+pub struct Begun {
     /// Its name.
-    pub(crate) run: String,
+    pub run: String,
 }
 
 /// How often a run was asked to stop.
 #[derive(Debug, Serialize, JsonSchema)]
-pub(crate) struct Stopped {
+pub struct Stopped {
     /// Once starts nothing new, twice gives up what runs.
-    pub(crate) times: u32,
+    pub times: u32,
 }
 
 /// All runs of a cluster.
 #[derive(Debug, Serialize, JsonSchema)]
-pub(crate) struct Runs {
+pub struct Runs {
     /// They, newest first.
-    pub(crate) runs: Vec<RunSummary>,
+    pub runs: Vec<RunSummary>,
 }
 
 /// A run in a few words.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
-pub(crate) struct RunSummary {
+pub struct RunSummary {
     /// Its name.
-    pub(crate) run: String,
+    pub run: String,
     /// What was asked.
-    pub(crate) ask: String,
+    pub ask: String,
     /// Its world was a pretend one, and so were its times.
-    pub(crate) simulated: bool,
+    pub simulated: bool,
     /// When it began.
-    pub(crate) wall: u64,
+    pub wall: u64,
     /// Milliseconds until its last record.
-    pub(crate) took: u64,
+    pub took: u64,
     /// `complete`, `failed`, `notConverged`, `interrupted` or `died`; none while it goes on.
-    pub(crate) end: Option<String>,
+    pub end: Option<String>,
     /// How many steps it has.
-    pub(crate) steps: usize,
+    pub steps: usize,
     /// Those that changed something.
-    pub(crate) done: usize,
+    pub done: usize,
     /// Those that found everything true.
-    pub(crate) already: usize,
+    pub already: usize,
     /// Those that failed.
-    pub(crate) failed: usize,
+    pub failed: usize,
     /// Those that never started.
-    pub(crate) left: usize,
+    pub left: usize,
     /// How often something was tried again.
-    pub(crate) retries: usize,
+    pub retries: usize,
 }
 
 /// A run.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
-pub(crate) struct Run {
+pub struct Run {
     /// In a few words.
-    pub(crate) summary: RunSummary,
+    pub summary: RunSummary,
     /// Its steps, in the order in which they were heard of.
-    pub(crate) steps: Vec<RunStep>,
+    pub steps: Vec<RunStep>,
     /// The chain of steps that took longest; none where its plan is not known any more.
-    pub(crate) critical: Vec<String>,
+    pub critical: Vec<String>,
     /// What the checks at its end came to.
-    pub(crate) verify: Option<Verified>,
+    pub verify: Option<Verified>,
 }
 
 /// A step of a run. Times are milliseconds since the run began.
 #[derive(Clone, Debug, Default, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct RunStep {
+pub struct RunStep {
     /// Its name.
-    pub(crate) id: String,
+    pub id: String,
     /// Its heading.
-    pub(crate) stage: String,
+    pub stage: String,
     /// The deed in words.
-    pub(crate) title: String,
+    pub title: String,
     /// The part of the spec that wants it.
-    pub(crate) part: String,
+    pub part: String,
     /// `waiting`, `running`, `done`, `already`, `failed`, `skipped`, `cancelled` or `left`.
-    pub(crate) state: &'static str,
+    pub state: &'static str,
     /// When it began.
-    pub(crate) from: Option<u64>,
+    pub from: Option<u64>,
     /// When it ended.
-    pub(crate) to: Option<u64>,
+    pub to: Option<u64>,
     /// The shared thing that it waits for, or waited for.
-    pub(crate) waits_for: Option<String>,
+    pub waits_for: Option<String>,
     /// What it told.
-    pub(crate) tells: Vec<Told>,
+    pub tells: Vec<Told>,
     /// Why it failed.
-    pub(crate) failure: Option<Failed>,
+    pub failure: Option<Failed>,
 }
 
 /// Something that a step told.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
-pub(crate) struct Told {
+pub struct Told {
     /// When.
-    pub(crate) at: u64,
+    pub at: u64,
     /// What.
-    pub(crate) message: String,
+    pub message: String,
 }
 
 /// Why a step failed.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
-pub(crate) struct Failed {
+pub struct Failed {
     /// What failed, and each cause below it.
-    pub(crate) causes: Vec<String>,
+    pub causes: Vec<String>,
     /// The last lines of the log that tells most.
-    pub(crate) log: Vec<String>,
+    pub log: Vec<String>,
     /// What to do.
-    pub(crate) hint: Option<String>,
+    pub hint: Option<String>,
 }
 
 /// What checks came to.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
-pub(crate) struct Verified {
+pub struct Verified {
     /// How many hold.
-    pub(crate) held: usize,
+    pub held: usize,
     /// How many there are.
-    pub(crate) checks: usize,
+    pub checks: usize,
     /// Those that do not, each with what was seen.
-    pub(crate) wrong: Vec<String>,
+    pub wrong: Vec<String>,
 }
 
 /// All checks of a cluster.
 #[derive(Debug, Serialize, JsonSchema)]
-pub(crate) struct Checks {
+pub struct Checks {
     /// They, in the spec's order.
-    pub(crate) checks: Vec<Check>,
+    pub checks: Vec<Check>,
 }
 
 /// A check and what came of it.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
-pub(crate) struct Check {
+pub struct Check {
     /// Its name.
-    pub(crate) name: String,
+    pub name: String,
     /// Oldest first.
-    pub(crate) results: Vec<Outcome>,
+    pub results: Vec<Outcome>,
 }
 
 /// What came of a check.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-pub(crate) struct Outcome {
+pub struct Outcome {
     /// When.
-    pub(crate) at: u64,
+    pub at: u64,
     /// It held.
-    pub(crate) held: bool,
+    pub held: bool,
     /// What was seen.
-    pub(crate) saw: String,
+    pub saw: String,
 }
 
 /// Why something was refused.
 #[derive(Debug, Serialize, JsonSchema)]
-pub(crate) struct Refusal {
+pub struct Refusal {
     /// It.
-    pub(crate) error: Refused,
+    pub error: Refused,
 }
 
 /// Why something was refused.
 #[derive(Debug, Serialize, JsonSchema)]
-pub(crate) struct Refused {
+pub struct Refused {
     /// In a word for programs.
-    pub(crate) code: &'static str,
+    pub code: &'static str,
     /// In words.
-    pub(crate) message: String,
+    pub message: String,
     /// What to do.
-    pub(crate) hint: Option<String>,
+    pub hint: Option<String>,
     /// Each thing that is wrong, where there are several.
-    pub(crate) details: Vec<String>,
+    pub details: Vec<String>,
 }

@@ -7,6 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use kubewright_engine::backup::{catalog, shelf_of};
+use kubewright_engine::pace::Pace;
 use kubewright_engine::site::{ENVIRONMENTS, Place, Site, SiteError, Voices, holder, now, run_id};
 use kubewright_engine::store::{Holder, Store as _, StoreError};
 use kubewright_engine::{Engine, EngineError, Loadout, Request, Stop, cleartext, hours};
@@ -28,8 +29,6 @@ use crate::api::shapes::{Check, Outcome, PlanWish, RunWish, Wanted};
 
 /// Results of a check that are kept, and shown.
 const RESULTS: usize = 200;
-/// A pretend run that is slowed down still moves: nobody waits longer than this for its next record.
-const LONGEST: Duration = Duration::from_secs(20);
 /// How often the journal of a run is looked at that another program writes.
 const FOLLOWS: Duration = Duration::from_millis(500);
 /// Where bundles of a pretend world are, in the folder that it is kept in.
@@ -156,7 +155,7 @@ impl Member {
     }
 
     /// Looks at it, if nobody does so already.
-    pub(crate) fn look(self: &Arc<Self>) {
+    pub fn look(self: &Arc<Self>) {
         let taken = self.learn(|known| {
             known.again = known.looking;
             std::mem::replace(&mut known.looking, true)
@@ -352,9 +351,10 @@ impl Member {
             if matches!(kept.plan.ask, Ask::Destroy | Ask::Rebuild) {
                 site.announce_end();
             }
-            let mut pace = Pace { at: 0, pace: self.pace.filter(|_| self.simulated()) };
+            let mut pace = Pace::new(self.pace.filter(|_| self.simulated()));
             let mut sink = |record: &Record| {
-                pace.keep(record, stop);
+                let asked = stop.asked();
+                pace.keep(record, |_| stop.asked() == asked);
                 if matches!(record.event, Event::StepEnded { .. }) {
                     site.keep_up();
                 }
@@ -477,28 +477,6 @@ impl<F: FnMut()> Drop for AtTheEnd<F> {
     }
 }
 
-/// A pretend run that is to be watched: as slow as its own clock says, so many times faster.
-struct Pace {
-    at: u64,
-    pace: Option<f64>,
-}
-
-impl Pace {
-    /// Waits as long as it was since the last record, but for whoever is asked to stop.
-    fn keep(&mut self, record: &Record, stop: &Stop) {
-        let since = Duration::from_millis(record.at.saturating_sub(std::mem::replace(&mut self.at, record.at)));
-        let Some(pace) = self.pace.filter(|pace| *pace > 0.0) else { return };
-        let mut left = Duration::try_from_secs_f64(since.as_secs_f64() / pace).unwrap_or(LONGEST).min(LONGEST);
-        let slice = Duration::from_millis(50);
-        let asked = stop.asked();
-        while !left.is_zero() && stop.asked() == asked {
-            let now = left.min(slice);
-            thread::sleep(now);
-            left -= now;
-        }
-    }
-}
-
 /// The bundles of a cluster, where the spec says that they have a place.
 async fn bundles(member: &Member, loadout: &Loadout, site: &Site) -> Result<(String, Vec<catalog::Listed>), String> {
     if loadout.file.spec.backup.as_ref().is_none_or(|backup| backup.to.is_none()) && !member.simulated() {
@@ -512,7 +490,7 @@ async fn bundles(member: &Member, loadout: &Loadout, site: &Site) -> Result<(Str
 }
 
 /// Looks at all clusters of a fleet again and again, and follows runs of others. It never ends.
-pub(crate) async fn watch_over(fleet: Arc<super::Fleet>, every: Duration, mut asked: watch::Receiver<bool>) {
+pub async fn watch_over(fleet: Arc<super::Fleet>, every: Duration, mut asked: watch::Receiver<bool>) {
     for member in fleet.all() {
         member.recall();
         let member = Arc::clone(member);

@@ -42,7 +42,7 @@ pub(in crate::commands) fn rebuild(arguments: &Arguments, rebuild: &Rebuild) -> 
     let desired = airgap::by(arguments, &change.file, rebuild.bundle.as_deref(), loadout)?.desired;
     let desired = Desired { without_backup, from_scratch, restores, ..desired };
     if rebuild.rehearse {
-        let played = crate::commands::rebuild::rehearsed(&desired)?;
+        let played = crate::commands::rebuild::rehearsed(&desired, rebuild.change.pace.pace)?;
         if played != Done::Well || !(change.yes || std::io::stdin().is_terminal()) {
             return Ok(played);
         }

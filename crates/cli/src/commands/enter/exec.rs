@@ -12,7 +12,7 @@ use super::chosen;
 use crate::arguments::{Arguments, Exec, Output};
 use crate::commands::print_json;
 use crate::problem::{Done, Problem};
-use crate::screen::{BAD, DIM, GOOD, paint, remark, say, written};
+use crate::screen::{BAD, DIM, GOOD, hand, paint, remark, written};
 use crate::source::{self, Reading};
 use crate::view::table::{lines, table};
 use crate::world::Site;
@@ -103,7 +103,7 @@ async fn everywhere<'h>(
 fn print(name: &str, line: &str, error: bool) {
     let line: String = line.chars().map(|c| if c.is_control() && c != '\t' { '\u{fffd}' } else { c }).collect();
     match error {
-        false => say!("{} {line}", paint(DIM, format!("{name} |"))),
+        false => hand!("{} {line}", paint(DIM, format!("{name} |"))),
         true => {
             let mut err = anstream::stderr().lock();
             written(writeln!(err, "{} {line}", paint(DIM, format!("{name} !"))));

@@ -1,0 +1,57 @@
+//! A line of a screen that is drawn again and again: never longer than the screen is wide.
+
+use anstyle::Style;
+
+use crate::screen::paint;
+
+/// Pieces of text, each in its style. The styles are laid on when it is known what there is room for.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Line(Vec<(Style, String)>);
+
+impl Line {
+    /// With one more piece.
+    pub(super) fn add(mut self, style: Style, text: impl Into<String>) -> Self {
+        self.0.push((style, text.into()));
+        self
+    }
+
+    /// The line, of at most so many characters, as a terminal takes it.
+    pub(super) fn cut(&self, columns: usize) -> String {
+        self.pieces(columns).into_iter().map(|(style, text)| paint(style, text)).collect()
+    }
+
+    /// Its pieces, of at most so many characters together; where something is cut off, the last is `…`.
+    pub(super) fn pieces(&self, columns: usize) -> Vec<(Style, String)> {
+        let all: usize = self.0.iter().map(|(_, text)| text.chars().count()).sum();
+        let mut left = if all > columns { columns.saturating_sub(1) } else { all };
+        let mut pieces = Vec::new();
+        for (style, text) in &self.0 {
+            // A message of somebody else's program may have lines of its own.
+            let text: String = text.chars().take(left).map(|c| if c.is_control() { ' ' } else { c }).collect();
+            left -= text.chars().count();
+            if !text.is_empty() {
+                pieces.push((*style, text));
+            }
+        }
+        if all > columns {
+            pieces.push((Style::new(), "…".to_string()));
+        }
+        pieces
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::screen::GOOD;
+
+    #[test]
+    fn a_line_is_cut_where_the_screen_ends() {
+        let line = Line::default().add(GOOD, "✓").add(Style::new(), " set up\nhost");
+        let cut = |columns| anstream::adapter::strip_str(&line.cut(columns)).to_string();
+        assert_eq!(cut(13), "✓ set up host");
+        assert_eq!(cut(12), "✓ set up ho…");
+        assert_eq!(cut(2), "✓…");
+        assert_eq!(cut(1), "…");
+    }
+}
