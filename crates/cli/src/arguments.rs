@@ -19,6 +19,7 @@ use kubewright_engine::sim::Fault;
 
 pub(crate) use self::drift::{DriftTimer, Look};
 pub(crate) use self::enter::{Exec, Images, Kubeconfig, Logs, Reboot, Ssh, Talosconfig};
+use crate::complete;
 
 /// Kubernetes on your own machines, from one file: planned, built, proven, upgraded and taken down.
 #[derive(Debug, Parser)]
@@ -40,7 +41,7 @@ pub(crate) struct Arguments {
     #[arg(long, global = true, value_name = "DIR")]
     pub(crate) simulated: Option<PathBuf>,
     /// The environment: what its file, `environments/NAME.yaml` beside the spec, says goes on top of the spec.
-    #[arg(long, global = true, value_name = "NAME", env = "KUBEWRIGHT_ENVIRONMENT")]
+    #[arg(long, global = true, value_name = "NAME", env = "KUBEWRIGHT_ENVIRONMENT", add = complete::environments())]
     pub(crate) environment: Option<String>,
     /// Say everything in words, a fact a line, without colour and drawings: for screen readers.
     #[arg(long, global = true, env = "KUBEWRIGHT_PLAIN", value_parser = clap::builder::FalseyValueParser::new())]
@@ -459,7 +460,7 @@ pub(crate) struct Plan {
     #[arg(default_value = "cluster.yaml")]
     pub(crate) file: PathBuf,
     /// Only these stages, nodes (machine, host and membership), parts or steps; may be given several times.
-    #[arg(long, value_name = "STAGE|NODE|PART|STEP")]
+    #[arg(long, value_name = "STAGE|NODE|PART|STEP", add = complete::stages_and_nodes())]
     pub(crate) only: Vec<String>,
     /// Take the fields of this object from whoever else has set them, this once; may be given several times.
     #[arg(long, value_name = "KIND [NAMESPACE/]NAME")]
@@ -490,7 +491,7 @@ pub(crate) struct Apply {
     #[arg(default_value = "cluster.yaml")]
     pub(crate) file: PathBuf,
     /// Only these stages, nodes (machine, host and membership), parts or steps; may be given several times.
-    #[arg(long, value_name = "STAGE|NODE|PART|STEP")]
+    #[arg(long, value_name = "STAGE|NODE|PART|STEP", add = complete::stages_and_nodes())]
     pub(crate) only: Vec<String>,
     /// Take the fields of this object from whoever else has set them, this once; may be given several times.
     #[arg(long, value_name = "KIND [NAMESPACE/]NAME")]
@@ -565,7 +566,7 @@ pub(crate) struct Rebuild {
 #[derive(Debug, Args)]
 pub(crate) struct Replace {
     /// The nodes.
-    #[arg(required_unless_present = "outdated", conflicts_with = "outdated")]
+    #[arg(required_unless_present = "outdated", conflicts_with = "outdated", add = complete::nodes())]
     pub(crate) nodes: Vec<String>,
     /// All agents and one server that were made from another template than the spec has now; again, until none is left.
     #[arg(long)]
@@ -616,7 +617,7 @@ pub(crate) struct History {
     #[arg(default_value = "cluster.yaml")]
     pub(crate) file: PathBuf,
     /// Show this run: its name, or `last`.
-    #[arg(long, value_name = "RUN")]
+    #[arg(long, value_name = "RUN", add = complete::runs())]
     pub(crate) run: Option<String>,
     /// Write the run that is shown down as a page: Markdown, or HTML when the file's name ends so.
     #[arg(long, value_name = "FILE", requires = "run")]

@@ -33,6 +33,7 @@ mod verify;
 use kubewright_model::change::Subject;
 use kubewright_model::plan::{Plan, Weight};
 
+pub(crate) use self::backup::PRETEND as PRETEND_BUNDLES;
 use crate::arguments::{Arguments, Command};
 use crate::problem::{Done, Problem};
 

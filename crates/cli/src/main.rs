@@ -11,6 +11,7 @@
 
 mod arguments;
 mod commands;
+mod complete;
 mod hints;
 mod mask;
 mod plain;
@@ -28,6 +29,7 @@ use problem::{Done, Problem};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 fn main() -> ExitCode {
+    complete::answer();
     let arguments = arguments::Arguments::parse();
     screen::choose_colour(arguments.color);
     if arguments.plain {

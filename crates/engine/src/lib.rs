@@ -45,5 +45,5 @@ pub mod world;
 
 pub use engine::{Begun, Engine, EngineError, Loadout, Planned, Request, RunReport, WayIn};
 pub use execute::Stop;
-pub use kubewright_hosts::{Archive, HostError, Hosts, KERNEL, Logs, Piece, Program, Question, good_until};
+pub use kubewright_hosts::{Archive, HostError, Hosts, KERNEL, Logs, Piece, Program, Question, good_until, spec_file};
 pub use kubewright_planner::{hours, import};

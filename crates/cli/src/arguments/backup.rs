@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use super::Output;
+use crate::complete;
 
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true)]
@@ -103,7 +104,7 @@ pub(crate) struct List {
 #[derive(Debug, Args)]
 pub(crate) struct One {
     /// A file of this computer, the name of a bundle, or `latest`.
-    #[arg(value_name = "FILE|NAME|latest")]
+    #[arg(value_name = "FILE|NAME|latest", add = complete::bundles())]
     pub(crate) bundle: String,
     #[command(flatten)]
     pub(crate) from: From,
@@ -115,7 +116,7 @@ pub(crate) struct One {
 #[derive(Debug, Args)]
 pub(crate) struct Get {
     /// The name of a bundle, or `latest`.
-    #[arg(value_name = "NAME|latest")]
+    #[arg(value_name = "NAME|latest", add = complete::bundles())]
     pub(crate) bundle: String,
     #[command(flatten)]
     pub(crate) from: From,
@@ -146,7 +147,7 @@ pub(crate) struct Timer {
 #[derive(Debug, Args)]
 pub(crate) struct Rehearse {
     /// A file of this computer, the name of a bundle, or `latest`.
-    #[arg(value_name = "FILE|NAME|latest", default_value = "latest")]
+    #[arg(value_name = "FILE|NAME|latest", default_value = "latest", add = complete::bundles())]
     pub(crate) bundle: String,
     #[command(flatten)]
     pub(crate) from: From,

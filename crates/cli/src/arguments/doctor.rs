@@ -6,6 +6,7 @@ use clap::Args;
 
 use super::Output;
 use super::fleet::Hours;
+use crate::complete;
 
 #[derive(Debug, Args)]
 pub(crate) struct Doctor {
@@ -13,7 +14,7 @@ pub(crate) struct Doctor {
     #[arg(default_value = "cluster.yaml")]
     pub(crate) file: PathBuf,
     /// Look only at these hosts, beside the cluster; may be given several times.
-    #[arg(long = "node", value_name = "NODE")]
+    #[arg(long = "node", value_name = "NODE", add = complete::nodes())]
     pub(crate) nodes: Vec<String>,
     /// In which form the answer is printed.
     #[arg(long, default_value = "text")]

@@ -6,10 +6,12 @@ use clap::{Args, Subcommand};
 use kubewright_model::units::Span;
 
 use super::Output;
+use crate::complete;
 
 #[derive(Debug, Args)]
 pub(crate) struct Ssh {
     /// The node, or the host of a load balancer.
+    #[arg(add = complete::nodes())]
     pub(crate) node: String,
     /// The spec.
     #[arg(long, default_value = "cluster.yaml")]
@@ -22,7 +24,7 @@ pub(crate) struct Ssh {
 #[derive(Debug, Args)]
 pub(crate) struct Exec {
     /// Where: a node, a pool, a role (server, agent, loadBalancer), or `all`; may be given several times.
-    #[arg(long, value_name = "NODE|POOL|ROLE|all", required = true)]
+    #[arg(long, value_name = "NODE|POOL|ROLE|all", required = true, add = complete::places())]
     pub(crate) on: Vec<String>,
     /// The spec.
     #[arg(long, default_value = "cluster.yaml")]
@@ -47,6 +49,7 @@ pub(crate) struct Exec {
 #[derive(Debug, Args)]
 pub(crate) struct Logs {
     /// The node, or `pod/NAME`.
+    #[arg(add = complete::nodes())]
     pub(crate) of: String,
     /// The unit of systemd, or the service of Talos; `kernel` for the kernel's. Without it, those of ours.
     #[arg(value_name = "UNIT")]
@@ -77,10 +80,10 @@ pub(crate) struct Logs {
 #[derive(Debug, Args)]
 pub(crate) struct Reboot {
     /// The nodes, or hosts of load balancers.
-    #[arg(required_unless_present_any = ["pool", "all"])]
+    #[arg(required_unless_present_any = ["pool", "all"], add = complete::nodes())]
     pub(crate) nodes: Vec<String>,
     /// All nodes of a pool; may be given several times.
-    #[arg(long, value_name = "POOL")]
+    #[arg(long, value_name = "POOL", add = complete::pools())]
     pub(crate) pool: Vec<String>,
     /// All nodes, and hosts of load balancers.
     #[arg(long, conflicts_with_all = ["nodes", "pool"])]
@@ -113,7 +116,7 @@ pub(crate) enum Images {
         #[arg(default_value = "cluster.yaml")]
         file: PathBuf,
         /// Ask this node itself, for all of its images; may be given several times.
-        #[arg(long, value_name = "NODE")]
+        #[arg(long, value_name = "NODE", add = complete::nodes())]
         node: Vec<String>,
         /// In which form the answer is printed.
         #[arg(long, default_value = "text")]
@@ -124,7 +127,7 @@ pub(crate) enum Images {
         /// The archive, as `docker save` or `podman save` writes it, or an OCI one: `.tar`, or `.tar.gz`.
         archive: PathBuf,
         /// Where: a node, a pool, a role (server, agent), or `all`; may be given several times.
-        #[arg(long, value_name = "NODE|POOL|ROLE|all", default_value = "all")]
+        #[arg(long, value_name = "NODE|POOL|ROLE|all", default_value = "all", add = complete::places())]
         on: Vec<String>,
         /// The spec.
         #[arg(long, default_value = "cluster.yaml")]

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::Output;
+use crate::complete;
 
 /// How a change that disturbs goes by `maintenance.window`.
 #[derive(Clone, Copy, Debug, Default, Args)]
@@ -35,10 +36,10 @@ pub(crate) struct Watched {
 #[derive(Debug, Args)]
 pub(crate) struct UpdateOs {
     /// The nodes, or hosts of load balancers.
-    #[arg(required_unless_present_any = ["pool", "all"])]
+    #[arg(required_unless_present_any = ["pool", "all"], add = complete::nodes())]
     pub(crate) nodes: Vec<String>,
     /// All nodes of a pool; may be given several times.
-    #[arg(long, value_name = "POOL")]
+    #[arg(long, value_name = "POOL", add = complete::pools())]
     pub(crate) pool: Vec<String>,
     /// All nodes, and hosts of load balancers.
     #[arg(long, conflicts_with_all = ["nodes", "pool"])]

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::Change;
+use crate::complete;
 use kubewright_model::ids::NodeName;
 
 #[derive(Debug, Args)]
@@ -22,7 +23,7 @@ pub(crate) struct Restore {
     pub(crate) from: Option<PathBuf>,
     /// A server that nobody can reach, and that the restore leaves out: it must never come back with its disk. Where its
     /// provider can delete its machine, it does that first, and another one is made.
-    #[arg(long, value_name = "NODE")]
+    #[arg(long, value_name = "NODE", add = complete::nodes())]
     pub(crate) without: Vec<NodeName>,
     /// The cluster's name, with which `--yes` goes back although the cluster lives.
     #[arg(long, value_name = "NAME")]

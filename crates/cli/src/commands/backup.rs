@@ -30,7 +30,7 @@ use crate::source::{self, Reading};
 use crate::world::{Site, place as place_of};
 
 /// Where bundles of a pretend world are, in the folder that it is kept in: nothing real is touched.
-const PRETEND: &str = "backups";
+pub(crate) const PRETEND: &str = "backups";
 
 pub(super) fn run(arguments: &Arguments, backup: &Backup) -> Result<Done, Problem> {
     match &backup.wish {

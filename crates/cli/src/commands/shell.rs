@@ -11,9 +11,7 @@ use crate::problem::{Done, Problem};
 use crate::screen::remark;
 
 pub(super) fn completions(shell: Shell) -> Result<Done, Problem> {
-    let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Arguments::command(), "kubewright", &mut script);
-    print(&script)
+    print(&crate::complete::script(shell).map_err(|error| failed(&error))?)
 }
 
 pub(super) fn man(out: Option<&Path>) -> Result<Done, Problem> {

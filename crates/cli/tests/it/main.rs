@@ -7,6 +7,7 @@
 #![cfg(test)]
 
 mod airgap;
+mod complete;
 mod documents;
 mod faults;
 #[path = "../../../hosts/tests/it/lab.rs"]
