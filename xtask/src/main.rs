@@ -4,6 +4,8 @@ mod bench;
 mod ci;
 mod documents;
 mod generate;
+#[cfg(test)]
+mod judged;
 mod machine;
 mod reference;
 mod tidy;
