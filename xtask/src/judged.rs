@@ -59,7 +59,7 @@ fn pages(root: &Path, folder: &str, found: &mut Vec<String>) {
     }
 }
 
-/// Both tests in one, so that the packages are brought by one process' one thread.
+/// What is right, and that what is wrong is found: in one test, since both need the same packages.
 #[test]
 fn links_anchors_and_diagrams_hold_for_those_who_show_them() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
