@@ -52,6 +52,7 @@ pub(super) fn roll_servers(
         draft.note(Weight::Blocks, Subject::Cluster, why, "bring the sick server back first, or replace it");
         return None;
     }
+    let sick: BTreeSet<&NodeName> = sick.into_iter().chain(unready(draft, members, &servers)).collect();
     let others: BTreeSet<&NodeName> =
         sick.iter().copied().filter(|name| !names.contains(name)).chain(new.iter().map(|node| node.name())).collect();
     let mut last: Vec<StepId> =
@@ -65,6 +66,17 @@ pub(super) fn roll_servers(
         last = vec![roll_one(draft, node, observed, upgrade, drain, last)];
     }
     Some(last)
+}
+
+/// Servers that have to be Ready before another one is upgraded: kubeadm begins no upgrade otherwise (`ControlPlaneNodesReady` in
+/// its `phases/upgrade/health.go`).
+fn unready<'a>(draft: &Draft<'_>, members: &[&Node<'a>], disturbed: &[(&Node<'a>, bool)]) -> Vec<&'a NodeName> {
+    let kubeadm = draft.desired.kubernetes.distribution == Distribution::Kubeadm;
+    if !kubeadm || !disturbed.iter().any(|(_, upgrade)| *upgrade) {
+        return Vec::new();
+    }
+    let servers = members.iter().filter(|node| role_is_server(node));
+    servers.filter(|node| node.seen.is_some_and(|seen| !seen.ready)).map(|node| &node.machine.name).collect()
 }
 
 /// Agents are changed in a sliding window, and drained when their version changes.
