@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use kubewright_model::desired::{Body, Desired};
 use kubewright_model::ids::{NodeName, StepId};
-use kubewright_model::observed::{HostSeen, Observed, Seen};
+use kubewright_model::observed::{HostSeen, MachineSeen, Observed, Power, Seen};
 use kubewright_model::plan::{Action, Ask, Plan, Step, Violation};
 use kubewright_model::recipe::Effect;
 
@@ -77,7 +77,7 @@ pub(super) fn check<'p>(plan: &'p Plan, desired: &'p Desired, observed: &'p Obse
         holders: Holders::new(desired, observed),
         joining: plan.steps.iter().filter_map(joining).collect(),
         back: Vec::new(),
-        there: there(observed),
+        there: there(desired, observed),
         gone: BTreeMap::new(),
         last: None,
         begun: false,
@@ -107,11 +107,21 @@ pub(super) fn check<'p>(plan: &'p Plan, desired: &'p Desired, observed: &'p Obse
     }
 }
 
-fn there(observed: &Observed) -> BTreeSet<&NodeName> {
-    let machines = observed.providers.values().filter_map(Seen::present).flat_map(|seen| seen.machines.keys());
+/// Who may be there with what it holds. What stands in the place of one that a run that was cut has taken away, or that was lost
+/// before it, is new as long as it has not run; the books of what is left of the old cluster may name it still.
+fn there<'p>(desired: &Desired, observed: &'p Observed) -> BTreeSet<&'p NodeName> {
+    let machines = observed.providers.values().filter_map(Seen::present).flat_map(|seen| &seen.machines);
+    let machines: BTreeMap<&NodeName, &MachineSeen> = machines.collect();
+    let over = |name: &NodeName| observed.unfinished.as_ref().is_some_and(|left| !left.contains(name));
+    let is_new = |name: &NodeName, seen: &MachineSeen| {
+        let boots = desired.machine(name).is_none_or(|wished| wished.on_boot && seen.settings.on_boot());
+        over(name) && seen.power == Power::Stopped && !boots
+    };
+    let gone = |name: &NodeName| machines.get(name).is_none_or(|seen| is_new(name, seen)) && over(name);
     let nodes = observed.cluster.iter().filter_map(Seen::present).flat_map(|seen| &seen.nodes);
-    let nodes = nodes.filter(|(_, node)| node.ready).map(|(name, _)| name);
-    machines.filter(|name| !is_blank(name, observed)).chain(nodes).collect()
+    let nodes = nodes.filter(|(name, node)| node.ready && !gone(name)).map(|(name, _)| name);
+    let machines = machines.iter().filter(|(name, seen)| !is_blank(name, observed) && !is_new(name, seen));
+    machines.map(|(name, _)| *name).chain(nodes).collect()
 }
 
 /// One that answers, or that its provider could end, is never left out.
