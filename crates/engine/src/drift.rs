@@ -1,7 +1,7 @@
 //! Drift: the world is not as the spec says any more, and what in it ends soon.
 
 use kubewright_model::desired::Desired;
-use kubewright_model::observed::{ENDS_SOON, Observed, Seen};
+use kubewright_model::observed::{Observed, Seen};
 use kubewright_model::plan::{Plan, Weight};
 use kubewright_model::spec::notifications::Occasion;
 use kubewright_model::units::Moment;
@@ -41,11 +41,9 @@ pub fn expiring(desired: &Desired, observed: &Observed, bundle: Option<String>) 
     for member in &desired.members {
         let Some(host) = observed.hosts.get(&member.name).and_then(Seen::present) else { continue };
         let Some(at) = host.at else { continue };
-        for (place, until) in host.ends_first().into_iter().chain(host.kubelet_shows_until()) {
-            if until <= at + ENDS_SOON {
-                let ends = if until <= at { "has ended" } else { "ends" };
-                lines.push(format!("{}: the certificate {place} {ends} on {}", member.name, Moment(until)));
-            }
+        for (place, until) in host.ends_soon() {
+            let ends = if until <= at { "has ended" } else { "ends" };
+            lines.push(format!("{}: the certificate {place} {ends} on {}", member.name, Moment(until)));
         }
     }
     lines.extend(bundle);

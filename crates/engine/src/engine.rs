@@ -83,7 +83,7 @@ pub struct Request<'a> {
 /// A run that holds the lock and has its plan, and that has touched nothing so far.
 pub struct Begun {
     planned: Planned,
-    _lock: Box<dyn Lock>,
+    lock: Box<dyn Lock>,
 }
 
 impl Begun {
@@ -335,7 +335,7 @@ impl Engine {
             planned = self.plan_patiently(desired, &request.ask, request.only, &given_up) => planned?,
             () = stop.wanted() => return Err(EngineError::Stopped),
         };
-        Ok(Begun { planned, _lock: lock })
+        Ok(Begun { planned, lock })
     }
 
     /// Makes it so, as a run that has begun has it; then looks and plans once more.
@@ -353,7 +353,7 @@ impl Engine {
         let began_at = tokio::time::Instant::now();
         let wished = self.wished(request.desired, &request.ask);
         let desired = &*wished;
-        let Begun { planned: Planned { observed, plan }, _lock } = begun;
+        let Begun { planned: Planned { observed, plan }, lock } = begun;
         self.may_run(request, &plan)?;
         let (canary, began) = (self.canary(request), self.began_with(request.desired, &request.ask));
         let restores = self.settled_on(&plan, desired).or(began);
@@ -405,6 +405,8 @@ impl Engine {
         let unheard = Vec::new();
         let mut report =
             RunReport { run, end, done, already, left, failed, remaining, notes, after, checks, begun_with, unheard };
+        // Nobody who wants the lock waits for somebody who is told.
+        drop(lock);
         let at = request.holder.since + began_at.elapsed().as_secs();
         report.unheard = self.notify_of_run(request, &report, at).await;
         Ok(report)

@@ -329,6 +329,14 @@ pub struct UnitWish {
     pub reads: Digest,
 }
 
+impl UnitWish {
+    /// A unit that has its whole wish in its own text, and runs from the host's start on: a timer.
+    pub fn timer(name: impl Into<String>, text: String) -> Self {
+        let reads = Digest::of(&text);
+        Self { name: name.into(), content: Some(Text::known(text)), enabled: true, run: UnitRun::Running, reads }
+    }
+}
+
 /// Whether and how a unit runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

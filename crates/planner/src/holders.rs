@@ -155,7 +155,7 @@ pub fn nobody(desired: &Desired, observed: &Observed) -> bool {
 /// way, and of no host is it known that it holds data. It is none yet: it is begun again, from nothing.
 pub fn half_begun(desired: &Desired, observed: &Observed, seen: &ClusterSeen) -> bool {
     let host = |name: &NodeName| observed.hosts.get(name).and_then(Seen::present);
-    let half = |name: &NodeName| host(name).is_some_and(HostSeen::is_half_a_member);
+    let half = |name: &NodeName| host(name).is_some_and(HostSeen::was_cut);
     nobody(desired, observed) && servers(seen).all(half)
 }
 

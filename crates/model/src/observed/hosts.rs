@@ -95,6 +95,12 @@ impl HostSeen {
         self.earliest(is_shown_by_a_kubelet)
     }
 
+    /// Those of both that end within [`ENDS_SOON`] of the look, or have ended.
+    pub fn ends_soon(&self) -> impl Iterator<Item = (&str, u64)> {
+        let ends = self.ends_first().into_iter().chain(self.kubelet_shows_until());
+        ends.filter(|(_, until)| self.at.is_some_and(|at| *until <= at + ENDS_SOON))
+    }
+
     fn earliest(&self, counts: impl Fn(&str) -> bool) -> Option<(&str, u64)> {
         let made = self.certificates.iter().filter(|(place, _)| !is_of_an_authority(place) && counts(place));
         made.min_by_key(|(_, until)| **until).map(|(place, until)| (place.as_str(), *until))
@@ -113,6 +119,11 @@ impl HostSeen {
     /// Whether what would have made it a member was cut off.
     pub fn is_half_a_member(&self) -> bool {
         self.kubernetes.as_ref().is_some_and(|kubernetes| kubernetes.under_way)
+    }
+
+    /// Whether a cluster was being begun on it, or an agent joined, when that was cut off: it holds nothing that anybody misses.
+    pub fn was_cut(&self) -> bool {
+        self.is_half_a_member() && !self.is_member() && !self.may_vote()
     }
 
     /// Whether that was a server which joined, so that etcd may have taken it in.

@@ -10,8 +10,7 @@
 //! there is one of this hour. Their names differ by a second, so none is ever written over another's.
 
 use kubewright_model::bundle::{About, BUNDLE_FORMAT, BundleName, Canary};
-use kubewright_model::digest::Digest;
-use kubewright_model::host::{FileWish, HostResource, UnitRun, UnitWish};
+use kubewright_model::host::{FileWish, HostResource, UnitWish};
 use kubewright_model::ids::Owner;
 use kubewright_model::spec::backup::{Backup, S3};
 use kubewright_model::spec::{ClusterFile, SecretRef};
@@ -81,7 +80,6 @@ pub(super) fn resources(
         "[Unit]\nDescription=Bundles of the cluster\n\n[Timer]\n{events}AccuracySec=1s\nPersistent={alone}\n\n\
          [Install]\nWantedBy=timers.target\n"
     );
-    let reads = Digest::of(&timer);
     let conf = format!("{}/kubewright-bundle.conf", packs.settings);
     let script = script(context, node, backup, s3, &packs, &conf);
     vec![
@@ -90,13 +88,7 @@ pub(super) fn resources(
         HostResource::File(FileWish::new(conf, place(s3), 0o600)),
         HostResource::File(FileWish::new(SCRIPT, script, 0o700)),
         HostResource::File(FileWish::new(SERVICE, unit(&packs), 0o644)),
-        HostResource::Unit(UnitWish {
-            name: TIMER.into(),
-            content: Some(Text::known(timer)),
-            enabled: true,
-            run: UnitRun::Running,
-            reads,
-        }),
+        HostResource::Unit(UnitWish::timer(TIMER, timer)),
     ]
 }
 
@@ -164,14 +156,11 @@ fn script(context: &Context<'_>, node: &NodePlan<'_>, backup: &Backup, s3: &S3, 
     let turn = context.nodes.iter().filter(|node| node.is_server()).position(|server| server.name == node.name);
     let turn = turn.unwrap_or_default();
     let waits = turn * TURN_SECONDS + FIRST_SECONDS;
-    // A public key is letters and digits, which a rule has seen to.
-    let recipients: String = backup.recipients.iter().map(|key| format!(" -r {key}")).collect();
-    let listed = Value::from(backup.recipients.clone());
     let trusts = s3.ca_file.as_deref().and_then(|file| shlex::try_quote(file).ok());
     let trusts = trusts.map(|file| format!("export RCLONE_CA_CERT={file}\n")).unwrap_or_default();
     let canary = Canary { bundle: ID.into(), ..Canary::of(&BundleName::new(cluster, Moment(0))) };
     let canary = canary.object(&Owner(cluster.clone())).0.to_string().replace(ID, "$id");
-    let about = about(context);
+    let packed = packed(&about(context), &backup.recipients);
     let Packs { snapshot, keys, kubectl, folder, .. } = packs;
     format!(
         "#!/bin/sh\n\
@@ -208,7 +197,20 @@ fn script(context: &Context<'_>, node: &NodePlan<'_>, backup: &Backup, s3: &S3, 
          {snapshot}\n\
          ln -- \"$snapshot\" datastore/\n\
          {keys}\n\
-         find datastore distribution -type f | LC_ALL=C sort >list\n\
+         {packed}\n\
+         bucket copyto --immutable \"$name\" \"place:$name\"\n\
+         bucket copyto --immutable \"$name.json\" \"place:$name.json\"\n\
+         echo \"made $id\"\n"
+    )
+}
+
+/// What lies in `datastore` and `distribution` becomes one file for those whose keys these are, with its label beside it.
+fn packed(about: &str, recipients: &[String]) -> String {
+    let listed = Value::from(recipients);
+    // A public key is letters and digits, which a rule has seen to.
+    let recipients: String = recipients.iter().map(|key| format!(" -r {key}")).collect();
+    format!(
+        "find datastore distribution -type f | LC_ALL=C sort >list\n\
          cat >manifest.json <<EOF\n{about},\"files\":[\nEOF\n\
          comma=\n\
          while read -r file; do\n  \
@@ -225,9 +227,6 @@ fn script(context: &Context<'_>, node: &NodePlan<'_>, backup: &Backup, s3: &S3, 
          sum=$(sha256sum <\"$name\")\n\
          cat >\"$name.json\" <<EOF\n\
          {about},\"holds\":[[\"datastore\",1],[\"distribution\",$(grep -c ^distribution/ list)]],\
-         \"size\":$(stat -c %s \"$name\"),\"sha256\":\"${{sum%% *}}\",\"recipients\":{listed}}}\nEOF\n\
-         bucket copyto --immutable \"$name\" \"place:$name\"\n\
-         bucket copyto --immutable \"$name.json\" \"place:$name.json\"\n\
-         echo \"made $id\"\n"
+         \"size\":$(stat -c %s \"$name\"),\"sha256\":\"${{sum%% *}}\",\"recipients\":{listed}}}\nEOF"
     )
 }

@@ -152,7 +152,7 @@ fn start_cluster(draft: &mut Draft<'_>, members: &[&Node<'_>]) {
     // control plane that run, and which a balancer may send to.
     let able = members.iter().filter(|node| role_is_server(node));
     let able = able.filter_map(|node| Some((*node, begins(draft.desired, node)?)));
-    let cut = |node: &Node<'_>| node.answers().is_some_and(|host| host.is_half_a_member() && !host.may_vote());
+    let cut = |node: &Node<'_>| node.answers().is_some_and(HostSeen::was_cut);
     let seed = able.min_by_key(|(node, _)| !cut(node));
     if seed.is_none() && draft.desired.restores.is_some() {
         let message = "this version has no way to begin a cluster of this kind with what was saved";

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use kubewright_model::change::{Reason, Subject};
 use kubewright_model::desired::Desired;
 use kubewright_model::ids::{NodeName, StepId};
-use kubewright_model::observed::{ENDS_SOON, HostSeen, Observed, renewed_by};
+use kubewright_model::observed::{HostSeen, Observed, renewed_by};
 use kubewright_model::plan::Weight;
 use kubewright_model::rotation::Rotation;
 use kubewright_model::units::Moment;
@@ -67,10 +67,7 @@ pub(super) fn tell_what_ends(draft: &mut Draft<'_>, observed: &Observed) {
     for member in &draft.desired.members {
         let Some(host) = observed.hosts.get(&member.name).and_then(|seen| seen.present()) else { continue };
         let Some(at) = host.at else { continue };
-        for (place, until) in host.ends_first().into_iter().chain(host.kubelet_shows_until()) {
-            if until > at + ENDS_SOON {
-                continue;
-            }
+        for (place, until) in host.ends_soon() {
             let message = match until.checked_sub(at).map(|left| left / DAY) {
                 Some(0) => format!("its certificates end within a day, {place} on {}", Moment(until)),
                 Some(days) => format!("its certificates end in {days} days, {place} on {}", Moment(until)),

@@ -103,8 +103,7 @@ impl Hands<'_> {
             let Some(host) = self.desired.hosts.iter().find(|host| host.name == *name) else { return Ok(false) };
             let probe = Probe { host: name, way: &host.way, resources: &[], holds_data: false, updates: false };
             let told = self.hosts()?.observe(probe).await;
-            let half = |host: &HostSeen| host.is_half_a_member() && !host.is_member() && !host.may_vote();
-            if !told.present().is_some_and(half) {
+            if !told.present().is_some_and(HostSeen::was_cut) {
                 return Ok(false);
             }
         }

@@ -5,11 +5,9 @@
 //! beside it, and the one that locks Secrets, because what it holds is worth nothing without.
 //! <https://etcd.io/docs/v3.6/op-guide/recovery/>
 
-use kubewright_model::digest::Digest;
-use kubewright_model::host::{FileWish, HostResource, UnitRun, UnitWish};
+use kubewright_model::host::{FileWish, HostResource, UnitWish};
 use kubewright_model::recipe::{Effect, Recipe, RecipeStep};
 use kubewright_model::spec::backup::Backup;
-use kubewright_model::text::Text;
 
 use super::super::bundles::Packs;
 use super::etcd::ETCDCTL;
@@ -38,17 +36,10 @@ pub(super) fn resources(context: &Context<'_>) -> Vec<HostResource> {
         "[Unit]\nDescription=Snapshots of etcd\n\n[Timer]\nOnCalendar={hour}\nRandomizedDelaySec=20min\nPersistent=true\n\n\
          [Install]\nWantedBy=timers.target\n"
     );
-    let reads = Digest::of(&timer);
     vec![
         HostResource::File(FileWish::new(SCRIPT, format!("#!/bin/sh\n{}\n", script(Some(backup))), 0o700)),
         HostResource::File(FileWish::new(SERVICE, UNIT, 0o644)),
-        HostResource::Unit(UnitWish {
-            name: TIMER.into(),
-            content: Some(Text::known(timer)),
-            enabled: true,
-            run: UnitRun::Running,
-            reads,
-        }),
+        HostResource::Unit(UnitWish::timer(TIMER, timer)),
     ]
 }
 

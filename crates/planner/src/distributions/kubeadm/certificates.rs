@@ -2,9 +2,7 @@
 //! year on each server, and on no two of them on the same day: who serves is started anew by it.
 //! <https://kubernetes.io/docs/tasks/administer-cluster/kubeadm/kubeadm-certs/#manual-certificate-renewal>
 
-use kubewright_model::digest::Digest;
-use kubewright_model::host::{FileWish, HostResource, UnitRun, UnitWish};
-use kubewright_model::text::Text;
+use kubewright_model::host::{FileWish, HostResource, UnitWish};
 
 use super::at;
 use super::recipes::{ALONE, asks_api};
@@ -30,13 +28,7 @@ pub(super) fn resources(context: &Context<'_>, node: &NodePlan<'_>) -> Vec<HostR
     vec![
         HostResource::File(FileWish::new(SCRIPT, format!("#!/bin/sh\n{}\n", script(context, node)), 0o700)),
         HostResource::File(FileWish::new(SERVICE, UNIT, 0o644)),
-        HostResource::Unit(UnitWish {
-            name: TIMER.into(),
-            reads: Digest::of(&timer),
-            content: Some(Text::known(timer)),
-            enabled: true,
-            run: UnitRun::Running,
-        }),
+        HostResource::Unit(UnitWish::timer(TIMER, timer)),
     ]
 }
 
