@@ -55,6 +55,9 @@ const NEEDS: &[Need] = &[
     Need { test: "command -v promtool", package: "prometheus" },
     // The dashboard is driven in a browser.
     Need { test: "command -v chromium", package: "chromium" },
+    // PDFs are read and judged by those who nobody here wrote.
+    Need { test: "command -v pdftotext", package: "poppler-utils" },
+    Need { test: "command -v qpdf", package: "qpdf" },
     // A pretend Proxmox VE, a client of Hetzner Cloud, an S3 server, and Ansible as the judge of inventories come from PyPI
     // into environments below the target folder. Ansible 2.19 is for Python 3.11 and newer.
     Need { test: "python3 -c 'import ensurepip, venv'", package: "python3-venv" },

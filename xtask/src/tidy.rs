@@ -14,16 +14,17 @@ const EDGES: &[(&str, &[&str])] = &[
     ("model", &[]),
     ("planner", &["model"]),
     ("report", &["model"]),
+    ("pdf", &["report"]),
     ("hosts", &["model"]),
     ("providers", &["model"]),
     ("engine", &["model", "planner", "report", "hosts", "providers"]),
     ("server", &["model", "engine", "report"]),
     ("operator", &["model", "engine", "report"]),
-    ("cli", &["model", "engine", "report", "server", "operator"]),
+    ("cli", &["model", "engine", "report", "pdf", "server", "operator"]),
 ];
 
 /// Rooms without I/O, clock or randomness, and the crates that would bring them in.
-const PURE: &[&str] = &["model", "planner", "report"];
+const PURE: &[&str] = &["model", "planner", "report", "pdf"];
 const IMPURE: &[&str] =
     &["tokio", "futures", "async-trait", "rand", "rand_chacha", "getrandom", "tempfile", "reqwest", "russh", "kube"];
 /// What must not stand in a pure room's source, although its crate could be had without a dependency.

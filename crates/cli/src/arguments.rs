@@ -643,6 +643,8 @@ pub(crate) enum Format {
     Markdown,
     /// A page of its own.
     Html,
+    /// Pages to print.
+    Pdf,
 }
 
 #[derive(Debug, Args)]
@@ -681,7 +683,7 @@ pub(crate) struct Rehearse {
     /// The older version that the upgrade starts from.
     #[arg(long, value_name = "VERSION")]
     pub(crate) from: Option<String>,
-    /// Write the page about the cluster as it stands after it was built: Markdown, or HTML when the name ends so.
+    /// Write the page about the cluster as it stands after it was built: Markdown, or HTML or PDF when the name ends so.
     #[arg(long, value_name = "FILE")]
     pub(crate) docs: Option<PathBuf>,
     /// The page's language.

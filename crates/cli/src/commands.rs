@@ -124,10 +124,10 @@ fn print_json_of(simulated: bool, value: &impl serde::Serialize) -> Result<(), P
 }
 
 /// Writes a file, and says so.
-fn write(path: &std::path::Path, text: &str) -> Result<(), Problem> {
+fn write(path: &std::path::Path, page: impl AsRef<[u8]>) -> Result<(), Problem> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let made = folder.map_or(Ok(()), std::fs::create_dir_all);
-    made.and_then(|()| std::fs::write(path, text)).map_err(|error| {
+    made.and_then(|()| std::fs::write(path, page)).map_err(|error| {
         Problem::new(Done::Usage, format!("cannot write {}", path.display())).because(error.to_string())
     })?;
     crate::screen::remark!("wrote {}", path.display());

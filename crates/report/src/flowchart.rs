@@ -1,11 +1,12 @@
 //! Flowcharts: things, frames around some of them, and arrows between them.
 //!
-//! A flowchart is a value that knows nothing of how it is shown. Three writers do: [`Flowchart::text`] for those who read in a
-//! terminal, [`Flowchart::mermaid`] for Markdown,
-//! which code hosts draw, and [`Flowchart::svg`] for the page, which must not ask a script to draw anything.
+//! A flowchart is a value that knows nothing of how it is shown. Its writers do: [`Flowchart::text`] for those who read in a
+//! terminal, [`Flowchart::mermaid`] for Markdown, which code hosts draw, [`Flowchart::svg`] for the page, which must not
+//! ask a script to draw anything, and [`Flowchart::scene`] for whoever draws it on paper.
 
 mod layout;
 mod mermaid;
+mod scene;
 mod svg;
 #[cfg(test)]
 mod tests;

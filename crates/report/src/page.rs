@@ -4,6 +4,7 @@
 //! is escaped by us.
 
 mod html;
+mod tree;
 
 use pulldown_cmark::{Alignment, CodeBlockKind, Event, HeadingLevel, LinkType, Options, Tag, TagEnd};
 
@@ -66,6 +67,12 @@ impl Document {
     /// The document as one HTML page that needs nothing else: no script, no font, no picture from elsewhere.
     pub fn html(&self) -> String {
         html::page(self)
+    }
+
+    /// The document as a tree of values, its drawings with the places of all that is in them: for whoever sets pages. The
+    /// module `tree` says how it looks.
+    pub fn tree(&self) -> serde_json::Value {
+        tree::tree(self)
     }
 
     fn all_blocks(&self) -> Vec<Block> {

@@ -45,7 +45,7 @@ pub(super) fn run(arguments: &Arguments, history: &History) -> Result<Done, Prob
         };
         let records = site.engine.records(cluster, run)?;
         if let Some((path, form)) = page {
-            write(path, &render(&run_report(&records, None, Language::En), form))?;
+            write(path, render(&run_report(&records, None, Language::En), form)?)?;
             return Ok(Done::Well);
         }
         match history.output {

@@ -81,8 +81,8 @@ pub(super) fn run(arguments: &Arguments, asked: &Rehearse) -> Result<Done, Probl
         Output::Text => show(&rehearsal, u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX)),
         Output::Json => print_json_of(true, &rehearsal)?,
     }
-    if let Some((path, text)) = page {
-        super::write(path, &text)?;
+    if let Some((path, page)) = page {
+        super::write(path, page?)?;
     }
     Ok(if rehearsal.good() { Done::Well } else { Done::Unfinished })
 }

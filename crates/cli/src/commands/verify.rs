@@ -36,7 +36,8 @@ impl Form {
             Some("xml") => Ok(Self::Junit),
             _ => form(path).map(Self::Page).map_err(|_| {
                 let words = format!("no report ends as {}", path.display());
-                Problem::new(Done::Usage, words).hint("write a name that ends in `.md`, `.html`, `.json` or `.xml`")
+                Problem::new(Done::Usage, words)
+                    .hint("write a name that ends in `.md`, `.html`, `.pdf`, `.json` or `.xml`")
             }),
         }
     }
@@ -71,17 +72,17 @@ pub(super) fn verify(arguments: &Arguments, verify: &Verify) -> Result<Done, Pro
     }
     let at = (!pretend).then(now);
     for (path, form) in forms {
-        let text = match form {
-            Form::Json => format!("{:#}\n", data(&results, pretend)),
-            Form::Junit => junit(&desired.cluster, &results),
+        let report = match form {
+            Form::Json => format!("{:#}\n", data(&results, pretend)).into_bytes(),
+            Form::Junit => junit(&desired.cluster, &results).into_bytes(),
             Form::Page(format) => {
                 let language = verify.language.into();
                 let page = validation(&desired, observed.as_ref(), &results, at, language);
                 let page = if pretend { page.with_lead(language.pretended()) } else { page };
-                render(&page, format)
+                render(&page, format)?
             }
         };
-        write(path, &text)?;
+        write(path, report)?;
     }
     Ok(match results.iter().all(|result| result.checked.holds) {
         false => Done::Unhealthy,

@@ -12,6 +12,7 @@ mod documents;
 mod faults;
 #[path = "../../../hosts/tests/it/lab.rs"]
 mod lab;
+mod paper;
 mod real;
 mod secrets;
 mod terminal;

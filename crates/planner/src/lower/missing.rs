@@ -1,7 +1,6 @@
 //! Parts of the spec that this version of the program has no compiler for, by name: it never pretends.
 
 use kubewright_model::desired::Missing;
-use kubewright_model::spec::backup::Keep;
 use kubewright_model::spec::kubernetes::{Datastore, Distribution, FlannelBackend, Kubernetes};
 use kubewright_model::spec::{ClusterFile, Pool};
 
@@ -97,13 +96,6 @@ fn of_backups(file: &ClusterFile) -> Vec<Missing> {
     let mut missing = Vec::new();
     if backup.datastore && file.spec.kubernetes.datastore == Datastore::Sqlite {
         missing.push(blocks("backups of SQLite", "nothing saves the datastore: only etcd is saved"));
-    }
-    let sends = matches!(file.spec.kubernetes.distribution, Distribution::K3s | Distribution::Rke2);
-    let Keep { hourly, daily, weekly, monthly, .. } = backup.keep;
-    let bundles = backup.objects || !backup.recipients.is_empty() || [hourly, daily, weekly, monthly] != [0; 4];
-    if bundles || backup.to.as_ref().is_some_and(|to| to.s3.is_none() || !sends) {
-        let effect = "servers save their datastore alone; `kubewright backup timer` has this computer make bundles";
-        missing.push(lacks("bundles that hosts make by themselves", effect));
     }
     missing
 }

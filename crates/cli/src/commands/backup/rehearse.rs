@@ -83,7 +83,7 @@ fn ended(
         let kept = Site::kept(arguments, &wish.from.file).join(loadout.desired.cluster.as_str()).join(REPORTS);
         kept.join(format!("{}-rehearsed-{}.md", rehearsal.bundle, rehearsal.at.compact()))
     });
-    crate::commands::write(&path, &rehearsal.page())?;
+    crate::commands::write(&path, rehearsal.page())?;
     if on_shelf {
         let outcome = Rehearsed { at: rehearsal.at, held: rehearsal.held, saw: rehearsal.in_a_sentence() };
         noted(arguments, wish, loadout, Some(&rehearsal.bundle), &outcome)?;
