@@ -12,6 +12,7 @@ mod documents;
 mod faults;
 #[path = "../../../hosts/tests/it/lab.rs"]
 mod lab;
+mod markup;
 mod paper;
 mod real;
 mod secrets;

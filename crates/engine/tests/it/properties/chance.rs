@@ -303,10 +303,13 @@ fn bears(desired: &Desired, damage: &Damage, sick: &mut BTreeSet<NodeName>, boun
         Damage::Stopped(at) | Damage::UnitStopped(at) => Some(chosen(desired, at)).filter(|_| bounds == Bounds::Off),
         _ => None,
     };
-    match hit {
-        Some((name, true)) if !sick.contains(&name) => sick.len() < may_lose && sick.insert(name),
-        _ => true,
+    let Some((name, true)) = hit else { return true };
+    // A wish for fewer servers also counts those that were hit before: what is gone twice may be all that was left.
+    let borne = sick.len() + usize::from(!sick.contains(&name)) <= may_lose;
+    if borne {
+        sick.insert(name);
     }
+    borne
 }
 
 /// Damages one machine, or what is on it.
