@@ -109,7 +109,10 @@ impl<'a> Filler<'a> {
 
     /// A cluster is about to be begun: what it keeps for its life is written down, for later wishes to be held against. One
     /// that is restored keeps what it was begun with.
+    ///
+    /// Whoever served before served another cluster, and nobody joins this one through them.
     pub(crate) fn begins(&self, again: bool) -> Result<(), String> {
+        self.servers.borrow_mut().clear();
         self.forgets_successors().map_err(|error| error.told())?;
         let known = || self.secrets.store.foundation(&self.desired.cluster).map_err(|error| error.told());
         let filled = filled(self.desired, self.secrets);
