@@ -276,7 +276,10 @@ impl<'a> Judge<'a, '_> {
         if matches!(standing, Standing::ToMake | Standing::Off(_)) {
             hypervisor(machine, &self.hosts, self.observed)?;
         }
-        skew(self.desired, seen)?;
+        // The books tell of an agent's life before, where its host has stood down: it joins with the version that is wished.
+        let stood_down = member.is_some_and(|member| !member.role.is_server())
+            && matches!(standing, Standing::Answers(_, host) if !host.is_member() && !host.is_half_a_member());
+        skew(self.desired, seen.filter(|_| !stood_down))?;
         match self.books {
             Some(_) => self.unprotected(in_its_role(standing, member, seen)?),
             None => Ok(standing),
