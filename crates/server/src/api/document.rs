@@ -63,7 +63,8 @@ pub fn openapi() -> Value {
         "components": {
             "securitySchemes": {
                 "token": { "type": "http", "scheme": "bearer" },
-                "session": { "type": "apiKey", "in": "cookie", "name": crate::gate::COOKIE },
+                "session": { "type": "apiKey", "in": "cookie", "name": crate::gate::cookie_of(8420),
+                             "description": "Its name ends in the port that is listened at." },
             },
             "schemas": generator.take_definitions(true),
         },
