@@ -276,9 +276,9 @@ impl<'a> Judge<'a, '_> {
         if matches!(standing, Standing::ToMake | Standing::Off(_)) {
             hypervisor(machine, &self.hosts, self.observed)?;
         }
-        // The books tell of an agent's life before, where its host has stood down: it joins with the version that is wished.
-        let stood_down = member.is_some_and(|member| !member.role.is_server())
-            && matches!(standing, Standing::Answers(_, host) if !host.is_member() && !host.is_half_a_member());
+        // Of whoever has stood down the books tell of a life before: it joins with the version that is wished.
+        let holds = |host: &HostSeen| host.is_member() || host.is_half_a_member() || host.may_vote();
+        let stood_down = matches!(standing, Standing::Answers(_, host) if !holds(host));
         skew(self.desired, seen.filter(|_| !stood_down))?;
         match self.books {
             Some(_) => self.unprotected(in_its_role(standing, member, seen)?),
