@@ -69,8 +69,7 @@ function ending(story, run) {
     interrupted: 'It was stopped', died: 'The program that ran it ended before the run did. Plan anew: recovery is to look and plan again' }[end] ?? end;
   return h('section', { class: `note ${kind}`, 'aria-label': 'How it ended' },
     h('p', null, h('span', { 'aria-hidden': 'true' }, `${sign} `), h('strong', null, `${words}.`), ` ${tally(counts(story))} in ${lasting(story.at)}.`),
-    verify && h('p', null, `${number(verify.held)} of ${counted(verify.checks, 'check')} hold.`), verify?.wrong.length > 0 && h('ul', null, verify.wrong.map((line) => h('li', null, line))),
-    run.unheard.length > 0 && [h('p', null, 'Not told of it:'), h('ul', null, run.unheard.map((line) => h('li', null, line)))]);
+    verify && h('p', null, `${number(verify.held)} of ${counted(verify.checks, 'check')} hold.`), verify?.wrong.length > 0 && h('ul', null, verify.wrong.map((line) => h('li', null, line))));
 }
 
 // How fast a pretend world's clock was seen to go; the next run's is likely the same.
@@ -187,10 +186,6 @@ export async function run(place, { cluster: name, run: id, session, signal }) {
     if (over && !stop.element.isConnected) return;
     over = true;
     stop.element.remove();
-    anew();
-  }
-  // What is known of the whole run, as its end and what came after that have it.
-  function anew() {
     get(at('clusters', name, 'runs', id), signal).then((value) => {
       known = value;
       later();
@@ -251,7 +246,6 @@ export async function run(place, { cluster: name, run: id, session, signal }) {
     record: hear,
     end: () => {
       finish();
-      anew();
       offer();
       later();
       return false;

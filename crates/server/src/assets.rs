@@ -1,8 +1,8 @@
 //! The pages: files of `assets/`, inside the program.
 
 use axum::extract::Path;
-use axum::http::header::{ALLOW, CONTENT_TYPE};
-use axum::http::{HeaderValue, Method};
+use axum::http::HeaderValue;
+use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse as _, Response};
 
 use crate::api::refusal::Refusing;
@@ -61,10 +61,7 @@ pub(crate) async fn asset(Path(name): Path<String>) -> Result<Response, Refusing
     answer(&name).ok_or_else(|| Refusing::absent("there is no such file"))
 }
 
-/// The one page: its script shows what its address says. Nothing is sent to it.
-pub(crate) async fn page(method: Method) -> Result<Response, Refusing> {
-    if !matches!(method, Method::GET | Method::HEAD) {
-        return Ok(([(ALLOW, HeaderValue::from_static("GET,HEAD"))], Refusing::other_method()).into_response());
-    }
+/// The one page: its script shows what its address says.
+pub(crate) async fn page() -> Result<Response, Refusing> {
     answer("index.html").ok_or_else(|| Refusing::absent("there is no page"))
 }

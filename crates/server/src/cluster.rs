@@ -11,7 +11,6 @@ mod topology;
 mod work;
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use kubewright_engine::site::Place;
@@ -40,8 +39,6 @@ const TOGETHER: usize = 4;
 pub struct Fleet {
     members: BTreeMap<String, Arc<Member>>,
     changed: Arc<watch::Sender<u64>>,
-    /// Whether the program is about to end.
-    closes: Arc<AtomicBool>,
 }
 
 /// A cluster that is shown.
@@ -55,7 +52,6 @@ pub struct Member {
     pace: Option<f64>,
     known: Mutex<Known>,
     changed: Arc<watch::Sender<u64>>,
-    closes: Arc<AtomicBool>,
     /// Threads that plan, check or write documents at once.
     places: Arc<Semaphore>,
 }
@@ -101,7 +97,6 @@ impl Fleet {
     /// What is wrong with the specs, or two of them that are one cluster.
     pub fn new(places: Vec<Place>, pace: Option<f64>) -> Result<Self, Vec<String>> {
         let changed = Arc::new(watch::Sender::new(0));
-        let closes = Arc::new(AtomicBool::new(false));
         let (mut members, mut faults) = (BTreeMap::new(), Vec::new());
         for place in places {
             let loadout = match work::read(&place) {
@@ -125,7 +120,6 @@ impl Fleet {
                 pace,
                 known: Mutex::new(known),
                 changed: changed.clone(),
-                closes: closes.clone(),
                 places: Arc::new(Semaphore::new(TOGETHER)),
             };
             member.remember();
@@ -133,7 +127,7 @@ impl Fleet {
                 faults.push(format!("{}: there is a cluster {name} already", spec.display()));
             }
         }
-        if faults.is_empty() { Ok(Self { members, changed, closes }) } else { Err(faults) }
+        if faults.is_empty() { Ok(Self { members, changed }) } else { Err(faults) }
     }
 
     /// The clusters, by name.
@@ -154,11 +148,6 @@ impl Fleet {
     pub fn running(&self) -> Vec<String> {
         let ours = self.all().filter_map(|member| Some((&member.name, member.ours()?)));
         ours.map(|(name, _)| name.clone()).collect()
-    }
-
-    /// The program is about to end: no run begins any more.
-    pub fn close(&self) {
-        self.closes.store(true, Ordering::Relaxed);
     }
 
     /// Asks all runs of ours to stop.

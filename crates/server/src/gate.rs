@@ -19,12 +19,8 @@ use crate::api::App;
 use crate::api::refusal::Refusing;
 use crate::api::shapes::Role;
 
-/// How the cookie of a session is named at a port. Cookies know no ports: two dashboards of one computer would throw each other's
-/// sessions away.
-pub(crate) fn cookie_of(port: u16) -> String {
-    format!("kubewright-{port}")
-}
-
+/// The cookie of a session.
+pub(crate) const COOKIE: &str = "kubewright";
 /// The header that a request from our own page carries where it changes something.
 const CSRF: &str = "x-kubewright-csrf";
 /// How long a session lasts: a day's work.
@@ -88,7 +84,6 @@ fn sum(text: &str) -> Sum {
 pub(crate) struct Gate {
     tokens: Tokens,
     hosts: BTreeSet<String>,
-    cookie: String,
     secure: bool,
     sessions: Mutex<BTreeMap<Sum, Kept>>,
     wrong: Mutex<Wrong>,
@@ -125,9 +120,9 @@ pub(crate) struct Access {
 }
 
 impl Gate {
-    /// A gate for those who ask for one of these hosts at a port.
-    pub(crate) fn new(tokens: Tokens, hosts: BTreeSet<String>, port: u16, secure: bool) -> Self {
-        Self { tokens, hosts, cookie: cookie_of(port), secure, sessions: Mutex::default(), wrong: Mutex::default() }
+    /// A gate for those who ask for one of these hosts.
+    pub(crate) fn new(tokens: Tokens, hosts: BTreeSet<String>, secure: bool) -> Self {
+        Self { tokens, hosts, secure, sessions: Mutex::default(), wrong: Mutex::default() }
     }
 
     fn sessions(&self) -> MutexGuard<'_, BTreeMap<Sum, Kept>> {
@@ -149,7 +144,9 @@ impl Gate {
         let made = random().and_then(|session| Ok((session, random()?)));
         let failed = |_| Refusing::new(StatusCode::INTERNAL_SERVER_ERROR, "failed", "the system gives no random bytes");
         let (session, csrf) = made.map_err(failed)?;
-        let cookie = self.written(&session, LASTS);
+        let secure = if self.secure { "; Secure" } else { "" };
+        let cookie =
+            format!("{COOKIE}={session}; HttpOnly; SameSite=Strict; Path=/; Max-Age={}{secure}", LASTS.as_secs());
         let mut sessions = self.sessions();
         sessions.retain(|_, kept| kept.since.elapsed() < LASTS);
         if sessions.len() >= SESSIONS {
@@ -158,7 +155,8 @@ impl Gate {
         }
         let session = sum(&session);
         sessions.insert(session, Kept { role, csrf: csrf.clone(), since: Instant::now() });
-        let cookie = cookie.ok_or(Refusing::new(StatusCode::INTERNAL_SERVER_ERROR, "failed", "no cookie"))?;
+        let cookie = HeaderValue::from_str(&cookie);
+        let cookie = cookie.map_err(|_| Refusing::new(StatusCode::INTERNAL_SERVER_ERROR, "failed", "no cookie"))?;
         Ok((cookie, Access { role, csrf: Some(csrf), session: Some(session) }))
     }
 
@@ -179,25 +177,9 @@ impl Gate {
         Ok(())
     }
 
-    /// The cookie with a value, and how long it is good.
-    fn written(&self, value: &str, lasts: Duration) -> Option<HeaderValue> {
-        let secure = if self.secure { "; Secure" } else { "" };
-        let name = &self.cookie;
-        let cookie = format!("{name}={value}; HttpOnly; SameSite=Strict; Path=/; Max-Age={}{secure}", lasts.as_secs());
-        HeaderValue::from_str(&cookie).ok()
-    }
-
-    /// Ends a session; the cookie that takes the place of its own.
-    pub(crate) fn logout(&self, headers: &HeaderMap) -> Option<HeaderValue> {
-        self.session(headers).and_then(|session| self.sessions().remove(&sum(&session)));
-        self.written("", Duration::ZERO)
-    }
-
-    /// What the cookie of a request says.
-    fn session(&self, headers: &HeaderMap) -> Option<String> {
-        let all = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
-        let mut pairs = all.flat_map(|all| all.split(';')).filter_map(|pair| pair.trim().split_once('='));
-        pairs.find(|(name, _)| *name == self.cookie).map(|(_, value)| value.to_string())
+    /// Ends a session.
+    pub(crate) fn logout(&self, headers: &HeaderMap) {
+        cookie(headers).and_then(|session| self.sessions().remove(&sum(&session)));
     }
 
     fn access(&self, headers: &HeaderMap) -> Option<Access> {
@@ -205,7 +187,7 @@ impl Gate {
         if let Some(token) = bearer {
             return self.tokens.role(token.trim()).map(|role| Access { role, csrf: None, session: None });
         }
-        let session = sum(&self.session(headers)?);
+        let session = sum(&cookie(headers)?);
         let sessions = self.sessions();
         let kept = sessions.get(&session).filter(|kept| kept.since.elapsed() < LASTS)?;
         Some(Access { role: kept.role, csrf: Some(kept.csrf.clone()), session: Some(session) })
@@ -225,6 +207,12 @@ impl Gate {
         };
         self.hosts.contains(&name.to_ascii_lowercase())
     }
+}
+
+fn cookie(headers: &HeaderMap) -> Option<String> {
+    let all = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+    let mut pairs = all.flat_map(|all| all.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    pairs.find(|(name, _)| *name == COOKIE).map(|(_, value)| value.to_string())
 }
 
 /// Whether a browser says that a request comes from our own page, or who asks is no browser.

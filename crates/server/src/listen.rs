@@ -1,11 +1,11 @@
 //! Listening: connections one by one, with an end to everything that somebody could hold up.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::io;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -13,9 +13,8 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
-use tokio_io_timeout::TimeoutStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -27,10 +26,7 @@ use crate::gate::{Gate, Tokens};
 
 /// Connections at once: each page that is open has one or two.
 const CONNECTIONS: usize = 1024;
-/// Connections of one address: nobody takes all places, and whoever comes through a proxy has company.
-const OF_ONE: usize = 512;
 /// How long the headers of a request may take, and the beginning of TLS: also until the next request on a connection.
-/// And how long somebody may read nothing of an answer that is there.
 const PATIENCE: Duration = Duration::from_secs(15);
 /// Headers of a request at most.
 const HEADERS: usize = 64;
@@ -96,26 +92,24 @@ pub async fn serve(
     if at.ip().is_loopback() {
         hosts.extend(["localhost", "127.0.0.1", "::1"].map(String::from));
     }
-    let gate = Gate::new(tokens, hosts, at.port(), tls.is_some());
+    let gate = Gate::new(tokens, hosts, tls.is_some());
     let router = router(Arc::new(Everything { fleet: fleet.clone(), gate }));
     let (ends, ended) = watch::channel(false);
     let watches = tokio::spawn(watch_over(fleet, every, ended));
     ready(at);
     let connections = Arc::new(Semaphore::new(CONNECTIONS));
-    let guests = Guests::default();
     let accepts = async {
         loop {
             // Who comes when all places are taken waits in the system's queue.
             let Ok(place) = connections.clone().acquire_owned().await else { return };
-            let Ok((stream, from)) = listener.accept().await else {
+            let Ok((stream, _)) = listener.accept().await else {
                 // No more files may be open: some will be closed in a moment.
                 tokio::time::sleep(Duration::from_millis(50)).await;
                 continue;
             };
-            let Some(guest) = guests.comes(from.ip()) else { continue };
+            let _ = stream.set_nodelay(true);
             let (router, tls) = (router.clone(), tls.clone());
             tokio::spawn(async move {
-                let stream = patient(stream);
                 match tls {
                     None => talk(stream, router).await,
                     Some(tls) => {
@@ -124,7 +118,7 @@ pub async fn serve(
                         }
                     }
                 }
-                drop((place, guest));
+                drop(place);
             });
         }
     };
@@ -135,55 +129,6 @@ pub async fn serve(
     ends.send_replace(true);
     watches.abort();
     Ok(())
-}
-
-/// A connection that ends when its other side reads nothing for too long.
-fn patient(stream: TcpStream) -> impl AsyncRead + AsyncWrite + Unpin + Send + 'static {
-    let _ = stream.set_nodelay(true);
-    let mut stream = TimeoutStream::new(stream);
-    stream.set_write_timeout(Some(PATIENCE));
-    Box::pin(stream)
-}
-
-/// How many connections each address has.
-#[derive(Clone, Default)]
-struct Guests(Arc<Mutex<BTreeMap<IpAddr, usize>>>);
-
-/// One connection of an address; it counts as long as this lives.
-struct Guest(Guests, IpAddr);
-
-impl Guests {
-    /// One more of an address; none where it has too many.
-    fn comes(&self, from: IpAddr) -> Option<Guest> {
-        let from = household(from);
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let many = all.entry(from).or_default();
-        if *many >= OF_ONE {
-            return None;
-        }
-        *many += 1;
-        Some(Guest(self.clone(), from))
-    }
-}
-
-impl Drop for Guest {
-    fn drop(&mut self) {
-        let mut all = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(many) = all.get_mut(&self.1) {
-            *many -= 1;
-            if *many == 0 {
-                all.remove(&self.1);
-            }
-        }
-    }
-}
-
-/// Whom an address stands for: of IPv6, everybody has 2^64 at least.
-fn household(from: IpAddr) -> IpAddr {
-    match from.to_canonical() {
-        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
-        address => address,
-    }
 }
 
 async fn talk(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, router: Router) {

@@ -131,7 +131,6 @@ fn lines(file: &Path) -> Result<Vec<Secret>, Problem> {
 /// Waits until it is to end: at once where no run goes on; else that is waited for, then asked to stop, then given up.
 async fn until_stopped(fleet: &Fleet) {
     asked_to_stop().await;
-    fleet.close();
     let running = fleet.running().join(", ");
     let mut asked = 1;
     while !fleet.running().is_empty() {

@@ -228,20 +228,16 @@ pub struct Tail {
 }
 
 impl Tail {
-    /// The records that were written since the last time. A line that is no record hides no other.
+    /// The records that were written since the last time.
     ///
     /// # Errors
     ///
-    /// It cannot be read.
+    /// It cannot be read, or a line of it is no record.
     pub fn more(&mut self) -> Result<Vec<Record>, StoreError> {
         self.file.read_to_end(&mut self.torn).map_err(|source| file("cannot read", &self.path, source))?;
         let complete = self.torn.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
         let lines: Vec<u8> = self.torn.drain(..complete).collect();
-        Ok(lines
-            .split_inclusive(|byte| *byte == b'\n')
-            .flat_map(|line| read_lines(line, &self.path))
-            .flatten()
-            .collect())
+        read_lines(&lines, &self.path)
     }
 }
 

@@ -94,24 +94,6 @@ fn garbage_in_the_middle_of_a_journal_is_an_error_with_its_line() {
 }
 
 #[test]
-fn who_follows_a_journal_misses_what_is_no_record_and_nothing_else() {
-    let folder = tempfile::tempdir().unwrap();
-    let (store, cluster, run, heard) = run_in(folder.path());
-    let path = store.journal_path(&cluster, &run);
-    let whole = fs::read_to_string(&path).unwrap();
-    let mut lines: Vec<&str> = whole.lines().collect();
-    lines.insert(3, "{ nonsense");
-    let end = lines.pop().unwrap();
-    fs::write(&path, lines.join("\n") + "\n" + &end[..5]).unwrap();
-    let mut tail = store.tail(&cluster, &run).unwrap();
-    assert_eq!(tail.more().unwrap(), heard[..heard.len() - 1]);
-    // The rest of the last line comes when it is written.
-    let mut journal = fs::OpenOptions::new().append(true).open(&path).unwrap();
-    std::io::Write::write_all(&mut journal, format!("{}\n", &end[5..]).as_bytes()).unwrap();
-    assert_eq!(tail.more().unwrap(), heard[heard.len() - 1..]);
-}
-
-#[test]
 fn the_second_apply_is_told_who_holds_the_lock_and_since_when() {
     let folder = tempfile::tempdir().unwrap();
     let store = FolderStore::new(folder.path());

@@ -64,8 +64,9 @@ pub(super) async fn session(Extension(access): Extension<Access>) -> Json<Sessio
 }
 
 pub(super) async fn logout(State(app): State<App>, headers: HeaderMap) -> Response {
-    let gone = app.gate.logout(&headers).map(|gone| (header::SET_COOKIE, gone));
-    (StatusCode::NO_CONTENT, HeaderMap::from_iter(gone)).into_response()
+    app.gate.logout(&headers);
+    let gone = HeaderValue::from_static("kubewright=; HttpOnly; SameSite=Strict; Path=/; Max-Age=0");
+    (StatusCode::NO_CONTENT, [(header::SET_COOKIE, gone)]).into_response()
 }
 
 pub(super) async fn clusters(State(app): State<App>) -> Json<Clusters> {
@@ -175,7 +176,7 @@ pub(super) async fn health() -> &'static str {
 }
 
 pub(super) async fn other_method() -> Refusing {
-    Refusing::other_method()
+    Refusing::new(StatusCode::METHOD_NOT_ALLOWED, "method", "nothing here is asked for in that way")
 }
 
 /// What is below `/api` and in no table is nowhere; every other address is one of the page's.

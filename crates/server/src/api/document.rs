@@ -63,8 +63,7 @@ pub fn openapi() -> Value {
         "components": {
             "securitySchemes": {
                 "token": { "type": "http", "scheme": "bearer" },
-                "session": { "type": "apiKey", "in": "cookie", "name": crate::gate::cookie_of(8420),
-                             "description": "Its name ends in the port that is listened at." },
+                "session": { "type": "apiKey", "in": "cookie", "name": crate::gate::COOKIE },
             },
             "schemas": generator.take_definitions(true),
         },

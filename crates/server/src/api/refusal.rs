@@ -24,11 +24,6 @@ impl Refusing {
         Self::new(StatusCode::NOT_FOUND, "notFound", what)
     }
 
-    /// What is there, and is asked for otherwise.
-    pub(crate) fn other_method() -> Self {
-        Self::new(StatusCode::METHOD_NOT_ALLOWED, "method", "nothing here is asked for in that way")
-    }
-
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.refused.hint = Some(hint.into());
         self
@@ -57,7 +52,6 @@ impl From<Mistake> for Refusing {
             Mistake::Busy(_) => Self::new(StatusCode::CONFLICT, "busy", message),
             Mistake::Forgotten => Self::new(StatusCode::CONFLICT, "forgotten", message).hint("plan anew"),
             Mistake::Unnamed => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "unnamed", message),
-            Mistake::Closing => Self::new(StatusCode::SERVICE_UNAVAILABLE, "closing", message),
             Mistake::Failed(_) => Self::new(StatusCode::INTERNAL_SERVER_ERROR, "failed", message),
         }
     }

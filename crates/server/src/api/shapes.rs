@@ -471,8 +471,6 @@ pub struct Run {
     pub critical: Vec<String>,
     /// What the checks at its end came to.
     pub verify: Option<Verified>,
-    /// Those who were to hear of its end and could not be told, and why. Known of runs of this dashboard alone.
-    pub unheard: Vec<String>,
 }
 
 /// A step of a run. Times are milliseconds since the run began.

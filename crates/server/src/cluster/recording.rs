@@ -45,11 +45,6 @@ impl Recording {
         self.grew.send_replace((many, false));
     }
 
-    /// Who was to be told of its end and was not, and why.
-    pub(crate) fn was_unheard(&self, why: Vec<String>) {
-        self.kept().story.was_unheard(why);
-    }
-
     /// There will be no more.
     pub(crate) fn ends(&self) {
         let many = {

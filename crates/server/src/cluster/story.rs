@@ -21,7 +21,6 @@ pub(crate) struct Story {
     needs: BTreeMap<StepId, Vec<StepId>>,
     verify: Option<Verified>,
     checks: usize,
-    unheard: Vec<String>,
 }
 
 impl Story {
@@ -78,13 +77,7 @@ impl Story {
             false => chain(&spans.collect(), |step| self.needs.get(step).map(Vec::as_slice)),
         };
         let critical = critical.iter().map(ToString::to_string).collect();
-        let (summary, steps) = (self.summary.clone(), self.steps.clone());
-        Run { summary, steps, critical, verify: self.verify.clone(), unheard: self.unheard.clone() }
-    }
-
-    /// Who was to be told of its end and was not, and why.
-    pub(crate) fn was_unheard(&mut self, why: Vec<String>) {
-        self.unheard = why;
+        Run { summary: self.summary.clone(), steps: self.steps.clone(), critical, verify: self.verify.clone() }
     }
 
     fn step(&mut self, id: &StepId) -> &mut RunStep {

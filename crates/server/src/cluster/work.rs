@@ -58,9 +58,6 @@ pub(crate) enum Mistake {
     /// The plan is not kept any more.
     #[error("this plan is not kept any more")]
     Forgotten,
-    /// The program is about to end.
-    #[error("the dashboard is about to end: nothing new begins")]
-    Closing,
     /// The plan deletes, and its cluster's name is missing or another one.
     #[error("this plan deletes: it runs only with the cluster's name")]
     Unnamed,
@@ -279,9 +276,6 @@ impl Member {
             .into());
         }
         self.in_its_hours(&kept)?;
-        if self.closes.load(Ordering::Relaxed) {
-            return Err(Mistake::Closing);
-        }
         let recording = Arc::new(Recording::new(run_id(), Story::of(&kept.plan)));
         let stop = Stop::default();
         let (run, mut grew) = (recording.run.to_string(), recording.listen());
@@ -370,7 +364,6 @@ impl Member {
                 }
             };
             let report = site.engine.apply(&request, stop, &mut sink).await?;
-            recording.was_unheard(report.unheard);
             if !report.checks.is_empty() {
                 self.judged(&report.checks);
             }

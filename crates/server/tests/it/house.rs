@@ -24,7 +24,6 @@ pub(crate) struct House {
     pub(crate) at: SocketAddr,
     pub(crate) folder: TempDir,
     pub(crate) client: Client,
-    pub(crate) fleet: Arc<Fleet>,
     ends: Option<oneshot::Sender<()>>,
     thread: Option<thread::JoinHandle<()>>,
 }
@@ -53,7 +52,6 @@ impl House {
         let tokens = Tokens::new(&[Secret::new(OPERATOR.to_string())], &[Secret::new(VIEWER.to_string())]);
         let (ready, listens) = channel();
         let (ends, over) = oneshot::channel();
-        let shown = Arc::clone(&fleet);
         let thread = thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             let over = async { drop(over.await) };
@@ -65,7 +63,7 @@ impl House {
         let at = listens.recv().unwrap();
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
-        Self { at, folder, client, fleet: shown, ends: Some(ends), thread: Some(thread) }
+        Self { at, folder, client, ends: Some(ends), thread: Some(thread) }
     }
 
     /// Where the spec is that is shown, and its world.
