@@ -187,12 +187,13 @@ export function timeline(signal, choose) {
     choose(id);
     paint();
   };
-  // What is chosen stays in sight, or else what happens now, or the middle.
+  // What is chosen stays in sight, or else what happens now, or the first step of those that are read.
   const fixed = () => {
-    const step = state.story.steps.get(state.chosen);
-    const { from, span } = sight(state.view, state.end);
-    if (step && step.from !== null) return (step.from + (step.to ?? state.now)) / 2;
-    return state.live && state.follow ? state.now : from + span / 2;
+    if (state.live && state.follow) return state.now;
+    const read = state.items.find((item) => item.step && item.y + item.height > box.scrollTop && item.step.from !== null)?.step;
+    const chosen = state.story.steps.get(state.chosen);
+    const step = chosen && chosen.from !== null ? chosen : read;
+    return step ? (step.from + (step.to ?? state.now)) / 2 : state.now;
   };
   const turn = (deed, at = null) => {
     if (!state.story) return;
