@@ -72,6 +72,13 @@ function ending(story, run) {
     verify && h('p', null, `${number(verify.held)} of ${counted(verify.checks, 'check')} hold.`), verify?.wrong.length > 0 && h('ul', null, verify.wrong.map((line) => h('li', null, line))));
 }
 
+// What is to be known of a run and that none of its records tells.
+function beside(known) {
+  const unknown = known.critical === null && known.steps.length > 0;
+  return [known.notes.length > 0 && h('section', { class: 'note care', 'aria-label': 'What else is to be known' }, h('ul', null, known.notes.map((words) => h('li', null, words)))),
+    unknown && h('p', { class: 'dim', id: 'no-critical' }, 'Its critical path is not known: its journal does not say which step needs which. It is known of runs that this dashboard began since it was started.')];
+}
+
 // How fast a pretend world's clock was seen to go; the next run's is likely the same.
 let learned = 1;
 
@@ -137,6 +144,8 @@ export async function run(place, { cluster: name, run: id, session, signal }) {
   let shown = live;
   let player = null;
   let over = known.summary.end !== null;
+  // Its end comes while somebody looks.
+  const seen = !over;
   let quarter = 0;
   let chosen = null;
   const ticking = clock();
@@ -157,11 +166,11 @@ export async function run(place, { cluster: name, run: id, session, signal }) {
   function draw() {
     const t = time();
     // What is critical is known when all has ended.
-    const critical = new Set(over ? known.critical : []);
+    const critical = new Set(over ? known.critical ?? [] : []);
     const wall = live.wall ?? known.summary.wall;
     refill(lead, h('p', { class: 'dim lead' }, badge(runEnd(player ? null : over ? live.end ?? known.summary.end : null), player ? 'replay' : undefined), ' ', known.summary.ask, ' · began ', moment(wall, true), ' · ',
       h('span', { class: 'num' }, lasting(t)), (player || !over) && shown.counts.running > 0 && ` · ${counted(shown.counts.running, 'step')} running`, shown.retries > 0 && ` · ${number(shown.retries)} tried again`));
-    fill(end, !player && over ? ending(live, known) : null);
+    fill(end, !player && over ? ending(live, known) : null, over && beside(known));
     fill(bar, progress(counts(shown)));
     fill(now, over && !player ? null : present(shown, t));
     const step = shown.steps.get(chosen);
@@ -182,8 +191,9 @@ export async function run(place, { cluster: name, run: id, session, signal }) {
   }
   const later = soon(draw, signal);
 
-  function finish() {
-    if (over && !stop.element.isConnected) return;
+  function finish(whole = false) {
+    // Who could not be told of its end is known after its last record.
+    if (over && !stop.element.isConnected && !(whole && seen)) return;
     over = true;
     stop.element.remove();
     get(at('clusters', name, 'runs', id), signal).then((value) => {
@@ -245,7 +255,7 @@ export async function run(place, { cluster: name, run: id, session, signal }) {
   listen(`${at('clusters', name, 'runs', id)}/events`, {
     record: hear,
     end: () => {
-      finish();
+      finish(true);
       offer();
       later();
       return false;

@@ -3,9 +3,10 @@
 // Only what is in sight is drawn, so thousands of steps cost what thirty do. For keys and readers it is a list box: the
 // arrow keys choose a step, whose log stands beside it.
 
-import { fill, h, svg } from './dom.js';
+import { fill, h, say, svg } from './dom.js';
 import { lasting, place, stageName, stepState } from './words.js';
 import { fit } from './topology.js';
+import { KEYS, holding, moved, scaled, sight, zooming } from './zoom.js';
 
 const STEPS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21600, 43200, 86400].map((s) => s * 1000);
 const NARROW = 620;
@@ -31,25 +32,28 @@ function sentence(step, now, critical) {
 }
 
 function bars(step, scene, y) {
-  const { x0, scale, now, slim } = scene;
+  const { now, slim, x } = scene;
   const top = slim ? y + 24 : y + 6;
   const tall = slim ? 12 : 16;
-  const x = (ms) => x0 + ms * scale;
   const [, , kind] = stepState(step.state);
   const out = [];
   if (step.waitedFrom !== null) {
     const to = step.from ?? step.to ?? now;
-    if (to > step.waitedFrom) out.push(svg('rect', { class: 'wait', x: x(step.waitedFrom), y: top + tall / 2 - 3, width: Math.max(1, (to - step.waitedFrom) * scale), height: 6 }));
+    const [left, right] = scene.cut(step.waitedFrom, to);
+    if (right > left) out.push(svg('rect', { class: 'wait', x: left, y: top + tall / 2 - 3, width: Math.max(1, right - left), height: 6 }));
   }
   if (step.from !== null) {
     const to = step.to ?? now;
-    const wide = Math.max(3, (to - step.from) * scale);
-    out.push(svg('rect', { class: `bar ${kind}`, x: x(step.from), y: top, width: wide, height: tall, rx: 3 }));
-    if (scene.critical.has(step.id)) out.push(svg('rect', { class: 'critical', x: x(step.from), y: top + tall + 1, width: wide, height: 3 }));
+    const [left, edge] = scene.cut(step.from, to);
+    // What lies before or behind what is in sight has no bar there.
+    if (edge < left) return out;
+    const wide = Math.max(3, edge - left);
+    out.push(svg('rect', { class: `bar ${kind}`, x: left, y: top, width: wide, height: tall, rx: 3 }));
+    if (scene.critical.has(step.id)) out.push(svg('rect', { class: 'critical', x: left, y: top + tall + 1, width: wide, height: 3 }));
     const words = lasting(to - step.from);
-    const right = x(step.from) + wide + 6;
+    const right = left + wide + 6;
     const room = right + words.length * 7 < scene.width - 4;
-    out.push(svg('text', { class: room ? 'long' : 'long end', x: room ? right : x(step.from) - 6, y: top + tall - 3 }, words));
+    if (room || left - words.length * 7 - 6 > scene.x0) out.push(svg('text', { class: room ? 'long' : 'long end', x: room ? right : left - 6, y: top + tall - 3 }, words));
   }
   return out;
 }
@@ -91,16 +95,21 @@ function wanted(step, filter, words, critical) {
 export function timeline(signal, choose) {
   const axis = h('div', { class: 'axis', 'aria-hidden': 'true' });
   const canvas = svg('svg', { role: 'none' });
-  const box = h('div', { class: 'rows', tabindex: 0, role: 'listbox', 'aria-label': 'Steps of the run, in time' }, canvas);
+  const box = h('div', { class: 'rows', tabindex: 0, role: 'listbox', 'aria-label': 'Steps of the run, in time', 'aria-keyshortcuts': 'Plus - 0 ArrowLeft ArrowRight' }, canvas);
   const empty = h('p', { class: 'dim', hidden: true }, 'No step is like this.');
-  const state = { story: null, now: 0, end: 10_000, critical: new Set(), chosen: null, filter: 'all', words: '', items: [], follow: true, live: false };
+  const state = { story: null, now: 0, end: 10_000, critical: new Set(), chosen: null, filter: 'all', words: '', items: [], follow: true, live: false, view: null };
   const kept = new Map();
 
   const measure = () => {
     const width = box.clientWidth;
     const slim = width < NARROW;
     const x0 = slim ? 14 : Math.round(Math.min(360, width * 0.36));
-    return { width, slim, row: slim ? 42 : 28, x0, scale: (width - x0 - (slim ? 14 : 70)) / state.end };
+    const { from, span } = sight(state.view, state.end);
+    const scale = (width - x0 - (slim ? 14 : 70)) / span;
+    const x = (ms) => x0 + (ms - from) * scale;
+    // A span of time in pixels, as much of it as is in sight; the right end is left of the left one where nothing is.
+    const cut = (one, other) => (other < from || one > from + span ? [0, -1] : [x(Math.max(one, from)), x(Math.min(other, from + span))]);
+    return { width, slim, row: slim ? 42 : 28, x0, scale, from, span, x, cut };
   };
   const arrange = (scene) => {
     const stages = new Map();
@@ -122,14 +131,16 @@ export function timeline(signal, choose) {
     return y;
   };
   const drawAxis = (scene) => {
-    const step = tick(state.end, state.end * scene.scale);
+    const step = tick(scene.span, scene.span * scene.scale);
     const marks = [];
-    for (let at = 0; at <= state.end; at += step) marks.push(at);
-    fill(axis, svg('svg', { width: scene.width, height: 24 }, marks.map((at) => svg('text', { x: scene.x0 + at * scene.scale, y: 16 }, place(at)))));
-    return marks.map((at) => scene.x0 + at * scene.scale);
+    for (let at = Math.ceil(scene.from / step) * step; at <= scene.from + scene.span; at += step) marks.push(at);
+    fill(axis, svg('svg', { width: scene.width, height: 24 }, marks.map((at) => svg('text', { x: scene.x(at), y: 16 }, place(at)))));
+    return marks.map(scene.x);
   };
   const paint = () => {
     if (!state.story || box.clientWidth === 0) return;
+    if (state.follow && state.live) state.view = holding(state.view, state.end, state.now);
+    zoom.show(state.view, state.end);
     const scene = { ...measure(), now: state.now, critical: state.critical, chosen: state.chosen };
     const height = Math.max(1, arrange(scene));
     empty.hidden = state.items.length > 0;
@@ -151,7 +162,7 @@ export function timeline(signal, choose) {
         continue;
       }
       let row = kept.get(item.step.id);
-      const key = [item.step.state, item.step.tries, item.y, scene.width, state.end, item.step.state === 'running' || (item.step.waitsFor && item.step.from === null) ? state.now : '', state.chosen === item.step.id, state.critical.has(item.step.id)].join();
+      const key = [item.step.state, item.step.tries, item.y, scene.width, scene.from, scene.span, item.step.state === 'running' || (item.step.waitsFor && item.step.from === null) ? state.now : '', state.chosen === item.step.id, state.critical.has(item.step.id)].join();
       if (!row) {
         row = fresh(item.step.id);
         kept.set(item.step.id, row);
@@ -160,7 +171,7 @@ export function timeline(signal, choose) {
       row.key = key;
       nodes.push(row.drawn, row.option);
     }
-    nodes.push(svg('path', { class: 'now', d: state.live ? `M${scene.x0 + state.now * scene.scale} ${Math.max(0, from)}V${Math.min(height, to)}` : '' }));
+    nodes.push(svg('path', { class: 'now', d: state.live && scene.cut(state.now, state.now)[1] > 0 ? `M${scene.x(state.now)} ${Math.max(0, from)}V${Math.min(height, to)}` : '' }));
     canvas.replaceChildren(...nodes);
     const at = shown.find((item) => item.step?.id === state.chosen);
     if (at) box.setAttribute('aria-activedescendant', kept.get(state.chosen).option.id);
@@ -176,7 +187,33 @@ export function timeline(signal, choose) {
     choose(id);
     paint();
   };
+  // What is chosen stays in sight, or else what happens now, or the first step of those that are read.
+  const fixed = () => {
+    if (state.live && state.follow) return state.now;
+    const read = state.items.find((item) => item.step && item.y + item.height > box.scrollTop && item.step.from !== null)?.step;
+    const chosen = state.story.steps.get(state.chosen);
+    const step = chosen && chosen.from !== null ? chosen : read;
+    return step ? (step.from + (step.to ?? state.now)) / 2 : state.now;
+  };
+  const turn = (deed, at = null) => {
+    if (!state.story) return;
+    if (deed === 'in' || deed === 'out') state.view = scaled(state.view, state.end, deed === 'in' ? 1 / 2 : 2, at ?? fixed());
+    else if (deed === 'all') state.view = null;
+    else {
+      unfollow();
+      state.view = moved(state.view, state.end, deed === 'later' ? 1 / 4 : -1 / 4);
+    }
+    const { from, span } = sight(state.view, state.end);
+    paint();
+    say(state.view === null ? 'All the time is shown.' : `Shown from ${place(from)} to ${place(from + span)}.`);
+  };
   box.addEventListener('keydown', (event) => {
+    const deed = Object.hasOwn(KEYS, event.key) ? KEYS[event.key] : null;
+    if (deed && !event.ctrlKey && !event.metaKey && !event.altKey) {
+      event.preventDefault();
+      turn(deed);
+      return;
+    }
     const steps = state.items.filter((item) => item.step).map((item) => item.step.id);
     const now = steps.indexOf(state.chosen);
     const page = Math.max(1, Math.floor(box.clientHeight / 28) - 2);
@@ -199,7 +236,17 @@ export function timeline(signal, choose) {
     state.follow = false;
     chase.checked = false;
   };
-  box.addEventListener('wheel', unfollow, { passive: true });
+  // With Ctrl, which is also what fingers on a touch pad come as; without it the wheel scrolls.
+  box.addEventListener('wheel', (event) => {
+    if (!event.ctrlKey) {
+      unfollow();
+      return;
+    }
+    event.preventDefault();
+    const scene = measure();
+    const at = scene.from + (event.clientX - box.getBoundingClientRect().left - scene.x0) / scene.scale;
+    turn(event.deltaY < 0 ? 'in' : 'out', Math.max(scene.from, Math.min(scene.from + scene.span, at)));
+  }, { passive: false });
   box.addEventListener('touchmove', unfollow, { passive: true });
   let frame = null;
   box.addEventListener('scroll', () => {
@@ -213,6 +260,7 @@ export function timeline(signal, choose) {
   signal.addEventListener('abort', () => watch.disconnect());
   const chased = h('label', { class: 'check-label' }, chase, 'Follow');
   const mark = h('li', null, h('span', { class: 'mark', 'aria-hidden': 'true' }, '◆'), ' critical path');
+  const zoom = zooming((deed) => turn(deed));
   const tools = h('div', { class: 'head tools' },
     h('label', { class: 'search' }, h('span', null, 'Show'), h('select', { on: { change: (event) => {
       state.filter = event.target.value;
@@ -221,7 +269,7 @@ export function timeline(signal, choose) {
     h('label', { class: 'search' }, h('span', null, 'Find'), h('input', { type: 'search', on: { input: (event) => {
       state.words = event.target.value.toLowerCase();
       paint();
-    } } })), chased, h('span', { class: 'grow' }),
+    } } })), chased, zoom.element, h('span', { class: 'grow' }),
     h('ul', { class: 'legend' }, h('li', null, h('span', { class: 'swatch wait', 'aria-hidden': 'true' }), 'waits'), mark));
   const element = h('section', { class: 'card timeline', 'aria-labelledby': 'timeline-head' }, h('h2', { id: 'timeline-head', class: 'unseen' }, 'Timeline'), tools, axis, box, empty);
   const show = (next) => {

@@ -9,7 +9,7 @@ mod streams;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::middleware::from_fn_with_state;
 use axum::routing::{MethodRouter, delete, get, post};
 use schemars::generate::SchemaGenerator;
 use schemars::{JsonSchema, Schema};
@@ -198,7 +198,6 @@ pub(crate) fn router(app: App) -> Router {
     let router = router.route("/assets/{name}", get(assets::asset)).fallback(assets::page);
     router
         .method_not_allowed_fallback(answers::other_method)
-        .layer(from_fn(answers::no_other_api))
         .layer(from_fn_with_state(app.clone(), gate::door))
         .with_state(app)
 }

@@ -1,8 +1,8 @@
 //! The pages: files of `assets/`, inside the program.
 
 use axum::extract::Path;
-use axum::http::HeaderValue;
-use axum::http::header::CONTENT_TYPE;
+use axum::http::header::{ALLOW, CONTENT_TYPE};
+use axum::http::{HeaderValue, Method, StatusCode, Uri};
 use axum::response::{IntoResponse as _, Response};
 
 use crate::api::refusal::Refusing;
@@ -42,6 +42,7 @@ const ASSETS: &[(&str, &[u8])] = assets![
     "topology.js",
     "words.js",
     "works.js",
+    "zoom.js",
 ];
 
 fn answer(name: &str) -> Option<Response> {
@@ -61,7 +62,14 @@ pub(crate) async fn asset(Path(name): Path<String>) -> Result<Response, Refusing
     answer(&name).ok_or_else(|| Refusing::absent("there is no such file"))
 }
 
-/// The one page: its script shows what its address says.
-pub(crate) async fn page() -> Result<Response, Refusing> {
+/// The one page: its script shows what its address says. What is below `/api` and in no table is nowhere.
+pub(crate) async fn page(method: Method, uri: Uri) -> Result<Response, Refusing> {
+    if uri.path().starts_with("/api/") {
+        return Err(Refusing::absent("there is nothing here"));
+    }
+    if !matches!(method, Method::GET | Method::HEAD) {
+        let refused = Refusing::new(StatusCode::METHOD_NOT_ALLOWED, "method", "a page is looked at, and nothing else");
+        return Ok(([(ALLOW, HeaderValue::from_static("GET, HEAD"))], refused).into_response());
+    }
     answer("index.html").ok_or_else(|| Refusing::absent("there is no page"))
 }

@@ -8,10 +8,13 @@ pub(crate) mod recording;
 mod sight;
 pub(crate) mod story;
 mod topology;
+mod watching;
 mod work;
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use kubewright_engine::site::Place;
 use kubewright_engine::store::Store as _;
@@ -24,10 +27,10 @@ use tokio::sync::{Semaphore, watch};
 use self::recording::Recording;
 use self::sight::Sight;
 use self::story::Story;
-use crate::api::shapes::{Check, Cluster, Run, RunSummary, Summary};
+use crate::api::shapes::{Check, Cluster, Layer, Run, RunSummary, State, Summary, Verified};
 
+pub use self::watching::watch_over;
 pub(crate) use self::work::Mistake;
-pub use self::work::watch_over;
 
 /// Runs that a cluster's page shows; its history has all.
 const NEWEST: usize = 8;
@@ -39,6 +42,7 @@ const TOGETHER: usize = 4;
 pub struct Fleet {
     members: BTreeMap<String, Arc<Member>>,
     changed: Arc<watch::Sender<u64>>,
+    ending: Arc<AtomicBool>,
 }
 
 /// A cluster that is shown.
@@ -52,6 +56,8 @@ pub struct Member {
     pace: Option<f64>,
     known: Mutex<Known>,
     changed: Arc<watch::Sender<u64>>,
+    /// The dashboard ends: nothing new is begun.
+    ending: Arc<AtomicBool>,
     /// Threads that plan, check or write documents at once.
     places: Arc<Semaphore>,
 }
@@ -69,6 +75,12 @@ struct Known {
     live: Option<Live>,
     past: BTreeMap<RunId, RunSummary>,
     checks: Vec<Check>,
+    /// What a run's end told of the checks, where that is newer than `checks`.
+    verified: Option<Verified>,
+    /// What is to be known of runs and is in no journal.
+    notes: BTreeMap<RunId, Vec<String>>,
+    /// Until then nobody looks because of a run that goes on.
+    rests: Option<Instant>,
     /// When something of it was new.
     version: u64,
 }
@@ -89,6 +101,19 @@ struct Live {
     goes_on: bool,
 }
 
+impl Known {
+    /// The layer of the checks: as they came out the last time, however long ago the cluster was looked at.
+    fn checked(&self) -> Option<Layer> {
+        let last = self.checks.iter().filter_map(|check| check.results.last());
+        let (held, all) = match &self.verified {
+            Some(verified) => (verified.held, verified.checks),
+            None => last.fold((0, 0), |(held, all), result| (held + usize::from(result.held), all + 1)),
+        };
+        let state = if held == all { State::Good } else { State::Bad };
+        (all > 0).then(|| Layer { name: "checks", state, words: format!("{held} of {all} hold") })
+    }
+}
+
 impl Fleet {
     /// The clusters of these specs. Each spec is read once, to know its name.
     ///
@@ -96,7 +121,7 @@ impl Fleet {
     ///
     /// What is wrong with the specs, or two of them that are one cluster.
     pub fn new(places: Vec<Place>, pace: Option<f64>) -> Result<Self, Vec<String>> {
-        let changed = Arc::new(watch::Sender::new(0));
+        let (changed, ending) = (Arc::new(watch::Sender::new(0)), Arc::<AtomicBool>::default());
         let (mut members, mut faults) = (BTreeMap::new(), Vec::new());
         for place in places {
             let loadout = match work::read(&place) {
@@ -120,6 +145,7 @@ impl Fleet {
                 pace,
                 known: Mutex::new(known),
                 changed: changed.clone(),
+                ending: ending.clone(),
                 places: Arc::new(Semaphore::new(TOGETHER)),
             };
             member.remember();
@@ -127,7 +153,7 @@ impl Fleet {
                 faults.push(format!("{}: there is a cluster {name} already", spec.display()));
             }
         }
-        if faults.is_empty() { Ok(Self { members, changed }) } else { Err(faults) }
+        if faults.is_empty() { Ok(Self { members, changed, ending }) } else { Err(faults) }
     }
 
     /// The clusters, by name.
@@ -142,6 +168,11 @@ impl Fleet {
     /// Tells when something of any cluster is new.
     pub(crate) fn listen(&self) -> watch::Receiver<u64> {
         self.changed.subscribe()
+    }
+
+    /// Lets no run begin from now on. Those that [`Fleet::running`] names afterwards are all that there will be.
+    pub fn close(&self) {
+        self.ending.store(true, Ordering::SeqCst);
     }
 
     /// The runs of ours that go on.
@@ -207,7 +238,9 @@ impl Member {
             environment: self.place.environment.clone(),
             nodes: loadout.map_or(0, |it| it.desired.members.len()),
             nodes_ready: sight.map_or(0, |sight| sight.nodes_ready),
-            layers: sight.map(|sight| sight.layers.clone()).unwrap_or_default(),
+            layers: sight
+                .map(|sight| sight.layers.iter().cloned().chain(known.checked()).collect())
+                .unwrap_or_default(),
             running: known.live.as_ref().filter(|live| live.goes_on).map(|live| live.recording.run.to_string()),
             last_run: self.runs_of(&known).first().cloned(),
             drift: sight.and_then(|sight| Some(sight.drift.as_ref()?.len())),
@@ -259,9 +292,11 @@ impl Member {
         }
         // Names of runs are those of files: only one that is known is looked for.
         let run = self.known().past.keys().find(|known| known.as_str() == run)?.clone();
-        let records = self.store().journal(&self.cluster, &run).ok()?;
+        let grown = self.store().tail(&self.cluster, &run).ok()?.more().ok()?;
+        let notes = self.known().notes.get(&run).cloned().unwrap_or_default();
         let recording = Recording::new(run, Story::default());
-        records.iter().for_each(|record| recording.hear(record));
+        recording.grows(&grown);
+        notes.into_iter().for_each(|note| recording.note(note));
         recording.ends();
         Some(Arc::new(recording))
     }
@@ -301,8 +336,8 @@ impl Member {
             runs.iter().filter(|run| known.past.get(*run).is_none_or(|run| run.end.is_none())).cloned().collect()
         };
         let told = new.into_iter().filter_map(|run| {
-            let records = store.journal(&self.cluster, &run).ok()?;
-            let of_now = |record| busy.as_ref().is_some_and(|holder| work::is_of(record, holder));
+            let records = store.tail(&self.cluster, &run).ok()?.more().ok()?.records;
+            let of_now = |record| busy.as_ref().is_some_and(|holder| watching::is_of(record, holder));
             let goes_on = records.first().is_some_and(of_now);
             Some((run, Story::told(&records, goes_on).summary().clone()))
         });
@@ -317,3 +352,6 @@ impl Member {
         self.place.kept().join(self.cluster.as_str()).join("checks.json")
     }
 }
+
+#[cfg(test)]
+mod tests;

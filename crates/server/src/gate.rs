@@ -19,7 +19,7 @@ use crate::api::App;
 use crate::api::refusal::Refusing;
 use crate::api::shapes::Role;
 
-/// The cookie of a session.
+/// The cookie of a session, before the port. Browsers tell cookies apart by host and not by port, so the port is in the name.
 pub(crate) const COOKIE: &str = "kubewright";
 /// The header that a request from our own page carries where it changes something.
 const CSRF: &str = "x-kubewright-csrf";
@@ -134,7 +134,7 @@ impl Gate {
     }
 
     /// Lets somebody in: the cookie, and what it opens. A wrong token waits the longer the more there were.
-    pub(crate) async fn login(&self, token: &str) -> Result<(HeaderValue, Access), Refusing> {
+    pub(crate) async fn login(&self, headers: &HeaderMap, token: &str) -> Result<(HeaderValue, Access), Refusing> {
         let Some(role) = self.tokens.role(token) else {
             self.slows_down().await?;
             let refused = Refusing::new(StatusCode::UNAUTHORIZED, "unauthorized", "this token opens nothing");
@@ -144,9 +144,7 @@ impl Gate {
         let made = random().and_then(|session| Ok((session, random()?)));
         let failed = |_| Refusing::new(StatusCode::INTERNAL_SERVER_ERROR, "failed", "the system gives no random bytes");
         let (session, csrf) = made.map_err(failed)?;
-        let secure = if self.secure { "; Secure" } else { "" };
-        let cookie =
-            format!("{COOKIE}={session}; HttpOnly; SameSite=Strict; Path=/; Max-Age={}{secure}", LASTS.as_secs());
+        let cookie = self.cookie(headers, &session, LASTS);
         let mut sessions = self.sessions();
         sessions.retain(|_, kept| kept.since.elapsed() < LASTS);
         if sessions.len() >= SESSIONS {
@@ -155,8 +153,7 @@ impl Gate {
         }
         let session = sum(&session);
         sessions.insert(session, Kept { role, csrf: csrf.clone(), since: Instant::now() });
-        let cookie = HeaderValue::from_str(&cookie);
-        let cookie = cookie.map_err(|_| Refusing::new(StatusCode::INTERNAL_SERVER_ERROR, "failed", "no cookie"))?;
+        let cookie = cookie.ok_or_else(|| Refusing::new(StatusCode::INTERNAL_SERVER_ERROR, "failed", "no cookie"))?;
         Ok((cookie, Access { role, csrf: Some(csrf), session: Some(session) }))
     }
 
@@ -177,9 +174,35 @@ impl Gate {
         Ok(())
     }
 
-    /// Ends a session.
-    pub(crate) fn logout(&self, headers: &HeaderMap) {
-        cookie(headers).and_then(|session| self.sessions().remove(&sum(&session)));
+    /// Ends a session; the cookie that takes its own away.
+    pub(crate) fn logout(&self, headers: &HeaderMap) -> Option<HeaderValue> {
+        self.session(headers).and_then(|session| self.sessions().remove(&sum(&session)));
+        self.cookie(headers, "", Duration::ZERO)
+    }
+
+    /// What a session's cookie is called: by the port that the browser asks for, which `ssh -L` may have chosen. With TLS, browsers
+    /// take a `__Host-` cookie from this host alone. <https://www.rfc-editor.org/rfc/rfc6265#section-8.5>
+    fn cookie_name(&self, headers: &HeaderMap) -> String {
+        let prefix = if self.secure { "__Host-" } else { "" };
+        let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+        match split(host).1 {
+            Some(port) => format!("{prefix}{COOKIE}-{port}"),
+            None => format!("{prefix}{COOKIE}"),
+        }
+    }
+
+    fn cookie(&self, headers: &HeaderMap, value: &str, lasts: Duration) -> Option<HeaderValue> {
+        let (name, secure) = (self.cookie_name(headers), if self.secure { "; Secure" } else { "" });
+        let words = format!("{name}={value}; HttpOnly; SameSite=Strict; Path=/; Max-Age={}{secure}", lasts.as_secs());
+        HeaderValue::from_str(&words).ok()
+    }
+
+    /// The session that a request's cookie names.
+    fn session(&self, headers: &HeaderMap) -> Option<String> {
+        let wanted = self.cookie_name(headers);
+        let all = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+        let mut pairs = all.flat_map(|all| all.split(';')).filter_map(|pair| pair.trim().split_once('='));
+        pairs.find(|(name, _)| *name == wanted).map(|(_, value)| value.to_string())
     }
 
     fn access(&self, headers: &HeaderMap) -> Option<Access> {
@@ -187,7 +210,7 @@ impl Gate {
         if let Some(token) = bearer {
             return self.tokens.role(token.trim()).map(|role| Access { role, csrf: None, session: None });
         }
-        let session = sum(&cookie(headers)?);
+        let session = sum(&self.session(headers)?);
         let sessions = self.sessions();
         let kept = sessions.get(&session).filter(|kept| kept.since.elapsed() < LASTS)?;
         Some(Access { role: kept.role, csrf: Some(kept.csrf.clone()), session: Some(session) })
@@ -201,18 +224,17 @@ impl Gate {
 
     /// Whether a request is for us: a name that leads here, and is somebody else's, is not.
     fn is_ours(&self, host: &str) -> bool {
-        let name = match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-            Some((address, _)) => address,
-            None => host.rsplit_once(':').map_or(host, |(name, _)| name),
-        };
-        self.hosts.contains(&name.to_ascii_lowercase())
+        self.hosts.contains(&split(host).0.to_ascii_lowercase())
     }
 }
 
-fn cookie(headers: &HeaderMap) -> Option<String> {
-    let all = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
-    let mut pairs = all.flat_map(|all| all.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    pairs.find(|(name, _)| *name == COOKIE).map(|(_, value)| value.to_string())
+/// The name and the port of a `Host`; no port where it is that of the scheme.
+fn split(host: &str) -> (&str, Option<u16>) {
+    let (name, rest) = match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((address, rest)) => (address, rest.strip_prefix(':')),
+        None => host.rsplit_once(':').map_or((host, None), |(name, port)| (name, Some(port))),
+    };
+    (name, rest.and_then(|port| port.parse().ok()))
 }
 
 /// Whether a browser says that a request comes from our own page, or who asks is no browser.

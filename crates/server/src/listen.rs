@@ -1,11 +1,11 @@
 //! Listening: connections one by one, with an end to everything that somebody could hold up.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
@@ -15,6 +15,7 @@ use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
+use tokio_io_timeout::TimeoutStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -26,8 +27,12 @@ use crate::gate::{Gate, Tokens};
 
 /// Connections at once: each page that is open has one or two.
 const CONNECTIONS: usize = 1024;
+/// Connections of one address at once. A proxy or `ssh -L` is one address for all who come by it, so it is a good part of them.
+const OF_ONE: usize = 512;
 /// How long the headers of a request may take, and the beginning of TLS: also until the next request on a connection.
 const PATIENCE: Duration = Duration::from_secs(15);
+/// How long an answer may wait for somebody who takes nothing of it. A stream of events that has nothing to say waits for nobody.
+const TAKES: Duration = Duration::from_secs(30);
 /// Headers of a request at most.
 const HEADERS: usize = 64;
 
@@ -98,15 +103,18 @@ pub async fn serve(
     let watches = tokio::spawn(watch_over(fleet, every, ended));
     ready(at);
     let connections = Arc::new(Semaphore::new(CONNECTIONS));
+    let peers = Peers::default();
     let accepts = async {
         loop {
             // Who comes when all places are taken waits in the system's queue.
             let Ok(place) = connections.clone().acquire_owned().await else { return };
-            let Ok((stream, _)) = listener.accept().await else {
+            let Ok((stream, from)) = listener.accept().await else {
                 // No more files may be open: some will be closed in a moment.
                 tokio::time::sleep(Duration::from_millis(50)).await;
                 continue;
             };
+            // Whoever has his share is hung up on, so that others find a place.
+            let Some(share) = Share::of(&peers, from.ip()) else { continue };
             let _ = stream.set_nodelay(true);
             let (router, tls) = (router.clone(), tls.clone());
             tokio::spawn(async move {
@@ -118,7 +126,7 @@ pub async fn serve(
                         }
                     }
                 }
-                drop(place);
+                drop((place, share));
             });
         }
     };
@@ -131,11 +139,55 @@ pub async fn serve(
     Ok(())
 }
 
+/// How many connections each address has.
+type Peers = Arc<Mutex<BTreeMap<IpAddr, usize>>>;
+
+/// One connection of those that an address may have; it is given back at its end.
+struct Share {
+    peers: Peers,
+    of: IpAddr,
+}
+
+impl Share {
+    fn of(peers: &Peers, address: IpAddr) -> Option<Self> {
+        let of = whose(address);
+        let mut many = peers.lock().unwrap_or_else(PoisonError::into_inner);
+        let has = many.entry(of).or_default();
+        if *has >= OF_ONE {
+            return None;
+        }
+        *has += 1;
+        Some(Self { peers: peers.clone(), of })
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        let mut many = self.peers.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(has) = many.get_mut(&self.of) {
+            *has -= 1;
+            if *has == 0 {
+                many.remove(&self.of);
+            }
+        }
+    }
+}
+
+/// Whom an address is counted as: one host of IPv6 has all addresses of its /64.
+fn whose(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(six) => Ipv6Addr::from_bits(six.to_bits() >> 64 << 64).into(),
+        four => four,
+    }
+}
+
 async fn talk(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, router: Router) {
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(TAKES));
     let mut talks = http1::Builder::new();
     talks.timer(TokioTimer::new()).header_read_timeout(PATIENCE).max_headers(HEADERS);
     // What a connection ends with is its other side's business.
-    let _ = talks.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router)).await;
+    let _ = talks.serve_connection(TokioIo::new(Box::pin(stream)), TowerToHyperService::new(router)).await;
 }
 
 fn acceptor(certificate: &Path, key: &Path) -> Result<TlsAcceptor, ServeError> {

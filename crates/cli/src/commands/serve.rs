@@ -128,9 +128,11 @@ fn lines(file: &Path) -> Result<Vec<Secret>, Problem> {
     Ok(tokens.into_iter().map(|token| Secret::new(token.to_string())).collect())
 }
 
-/// Waits until it is to end: at once where no run goes on; else that is waited for, then asked to stop, then given up.
+/// Waits until it is to end: at once where no run goes on; else that is waited for while no other begins, then asked to
+/// stop, then given up.
 async fn until_stopped(fleet: &Fleet) {
     asked_to_stop().await;
+    fleet.close();
     let running = fleet.running().join(", ");
     let mut asked = 1;
     while !fleet.running().is_empty() {

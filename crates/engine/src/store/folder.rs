@@ -42,7 +42,7 @@ impl FolderStore {
     pub fn tail(&self, cluster: &ClusterName, run: &RunId) -> Result<Tail, StoreError> {
         let path = self.journal_path(cluster, run);
         let opened = File::open(&path).map_err(|source| file("cannot read", &path, source))?;
-        Ok(Tail { file: opened, path, torn: Vec::new() })
+        Ok(Tail { file: opened, path, torn: Vec::new(), lines: 0 })
     }
 
     fn folder(&self, cluster: &ClusterName, name: &str) -> Result<PathBuf, StoreError> {
@@ -215,7 +215,8 @@ impl Store for FolderStore {
     fn journal(&self, cluster: &ClusterName, run: &RunId) -> Result<Vec<Record>, StoreError> {
         let path = self.journal_path(cluster, run);
         let whole = fs::read(&path).map_err(|source| file("cannot read", &path, source))?;
-        read_lines(&whole, &path)
+        let complete = whole.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+        read_lines(&whole[..complete], 0, &path).collect()
     }
 }
 
@@ -225,41 +226,60 @@ pub struct Tail {
     path: PathBuf,
     /// The beginning of a line whose end is not written yet.
     torn: Vec<u8>,
+    /// How many lines were read.
+    lines: usize,
+}
+
+/// What a journal has grown by.
+#[derive(Debug, Default)]
+pub struct Grown {
+    /// The records, but for lines that are none.
+    pub records: Vec<Record>,
+    /// The lines that are no records, each once, and why.
+    pub bad: Vec<StoreError>,
 }
 
 impl Tail {
-    /// The records that were written since the last time.
+    /// What was written since the last time. A line that is no record takes none of the others with it.
     ///
     /// # Errors
     ///
-    /// It cannot be read, or a line of it is no record.
-    pub fn more(&mut self) -> Result<Vec<Record>, StoreError> {
+    /// It cannot be read.
+    pub fn more(&mut self) -> Result<Grown, StoreError> {
         self.file.read_to_end(&mut self.torn).map_err(|source| file("cannot read", &self.path, source))?;
         let complete = self.torn.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
         let lines: Vec<u8> = self.torn.drain(..complete).collect();
-        read_lines(&lines, &self.path)
+        let mut grown = Grown::default();
+        for read in read_lines(&lines, self.lines, &self.path) {
+            match read {
+                Ok(record) => grown.records.push(record),
+                Err(bad) => grown.bad.push(bad),
+            }
+        }
+        self.lines += lines.iter().filter(|byte| **byte == b'\n').count();
+        Ok(grown)
     }
 }
 
-/// Records line by line. A run that was killed may have left half a line at the end, without the end of a line.
-fn read_lines(whole: &[u8], path: &Path) -> Result<Vec<Record>, StoreError> {
-    let mut records = Vec::new();
-    // What stands after the last end of a line is torn, or nothing.
-    let complete = whole.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
-    for (i, line) in whole[..complete].split(|byte| *byte == b'\n').enumerate() {
-        if line.is_empty() {
-            continue;
-        }
-        let malformed = |why: String| StoreError::Malformed { path: path.display().to_string(), line: i + 1, why };
+/// Records line by line, after so many lines before. A run that was killed may have left half a line at the end, without the
+/// end of a line: that is not given here.
+fn read_lines<'a>(
+    complete: &'a [u8],
+    before: usize,
+    path: &'a Path,
+) -> impl Iterator<Item = Result<Record, StoreError>> + 'a {
+    let lines = complete.split(|byte| *byte == b'\n').enumerate().filter(|(_, line)| !line.is_empty());
+    lines.map(move |(i, line)| {
+        let number = before + i + 1;
+        let malformed = |why| StoreError::Malformed { path: path.display().to_string(), line: number, why };
         match serde_json::from_slice::<Record>(line) {
             Ok(record) if record.format != EVENT_FORMAT => {
-                return Err(malformed(format!("format {} is not known to this version", record.format)));
+                Err(malformed(format!("format {} is not known to this version", record.format)))
             }
-            Ok(record) => records.push(record),
-            Err(error) => return Err(malformed(error.to_string())),
+            Ok(record) => Ok(record),
+            Err(error) => Err(malformed(error.to_string())),
         }
-    }
-    Ok(records)
+    })
 }
 
 struct Held {

@@ -94,6 +94,31 @@ fn garbage_in_the_middle_of_a_journal_is_an_error_with_its_line() {
 }
 
 #[test]
+fn who_follows_a_journal_hears_all_but_the_lines_that_are_no_records_and_of_each_of_those_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, cluster, run, heard) = run_in(folder.path());
+    let path = store.journal_path(&cluster, &run);
+    let whole = fs::read_to_string(&path).unwrap();
+    let lines: Vec<&str> = whole.lines().collect();
+    let broken = |i: usize| if i == 3 || i == 8 { "{\"format\":1,\"seq\"" } else { lines[i] };
+    let text = |from: usize, to: usize| (from..to).map(|i| format!("{}\n", broken(i))).collect::<String>();
+    fs::write(&path, text(0, 6)).unwrap();
+    let mut tail = store.tail(&cluster, &run).unwrap();
+    let first = tail.more().unwrap();
+    assert_eq!(first.records, [&heard[..3], &heard[4..6]].concat());
+    let told: Vec<String> = first.bad.iter().map(StoreError::told).collect();
+    assert!(told.len() == 1 && told[0].contains("line 4:"), "{told:?}");
+    let more = format!("{}{}", text(0, lines.len()), &lines[0][..5]);
+    fs::write(&path, more).unwrap();
+    let rest = tail.more().unwrap();
+    assert_eq!(rest.records, [&heard[6..8], &heard[9..]].concat());
+    let told: Vec<String> = rest.bad.iter().map(StoreError::told).collect();
+    assert!(told.len() == 1 && told[0].contains("line 9:"), "lines are counted from the beginning: {told:?}");
+    let none = tail.more().unwrap();
+    assert!(none.records.is_empty() && none.bad.is_empty(), "half a line is waited for");
+}
+
+#[test]
 fn the_second_apply_is_told_who_holds_the_lock_and_since_when() {
     let folder = tempfile::tempdir().unwrap();
     let store = FolderStore::new(folder.path());

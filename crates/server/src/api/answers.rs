@@ -2,13 +2,12 @@
 
 use std::sync::Arc;
 
+use axum::Json;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{Extension, FromRequest, Path, Request, State};
 use axum::http::StatusCode;
 use axum::http::header::{self, HeaderMap, HeaderValue};
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use axum::{Json, body::Body};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use kubewright_report::Language;
@@ -53,8 +52,12 @@ pub(super) async fn recording(app: &App, cluster: &str, run: String) -> Result<A
     read.ok().flatten().ok_or(absent)
 }
 
-pub(super) async fn login(State(app): State<App>, Wish(login): Wish<Login>) -> Result<Response, Refusing> {
-    let (cookie, access) = app.gate.login(&login.token).await?;
+pub(super) async fn login(
+    State(app): State<App>,
+    headers: HeaderMap,
+    Wish(login): Wish<Login>,
+) -> Result<Response, Refusing> {
+    let (cookie, access) = app.gate.login(&headers, &login.token).await?;
     let session = Session { role: access.role, csrf: access.csrf, version: VERSION };
     Ok(([(header::SET_COOKIE, cookie)], Json(session)).into_response())
 }
@@ -64,9 +67,9 @@ pub(super) async fn session(Extension(access): Extension<Access>) -> Json<Sessio
 }
 
 pub(super) async fn logout(State(app): State<App>, headers: HeaderMap) -> Response {
-    app.gate.logout(&headers);
-    let gone = HeaderValue::from_static("kubewright=; HttpOnly; SameSite=Strict; Path=/; Max-Age=0");
-    (StatusCode::NO_CONTENT, [(header::SET_COOKIE, gone)]).into_response()
+    let mut answer = StatusCode::NO_CONTENT.into_response();
+    answer.headers_mut().extend(app.gate.logout(&headers).map(|gone| (header::SET_COOKIE, gone)));
+    answer
 }
 
 pub(super) async fn clusters(State(app): State<App>) -> Json<Clusters> {
@@ -177,16 +180,4 @@ pub(super) async fn health() -> &'static str {
 
 pub(super) async fn other_method() -> Refusing {
     Refusing::new(StatusCode::METHOD_NOT_ALLOWED, "method", "nothing here is asked for in that way")
-}
-
-/// What is below `/api` and in no table is nowhere; every other address is one of the page's.
-pub(super) async fn no_other_api(request: Request, next: Next) -> Response {
-    let path = request.uri().path().to_string();
-    let answer = next.run(request).await;
-    let is_page =
-        answer.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"));
-    match path.starts_with("/api/") && is_page && !path.contains("/documents/") {
-        true => Refusing::absent("there is nothing here").into_response(),
-        false => answer.map(Body::new),
-    }
 }

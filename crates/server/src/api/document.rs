@@ -63,7 +63,12 @@ pub fn openapi() -> Value {
         "components": {
             "securitySchemes": {
                 "token": { "type": "http", "scheme": "bearer" },
-                "session": { "type": "apiKey", "in": "cookie", "name": crate::gate::COOKIE },
+                "session": {
+                    "type": "apiKey",
+                    "in": "cookie",
+                    "name": format!("{}-8420", crate::gate::COOKIE),
+                    "description": "Its name ends with the port that is asked for; with TLS, `__Host-` stands before it.",
+                },
             },
             "schemas": generator.take_definitions(true),
         },

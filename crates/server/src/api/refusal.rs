@@ -49,6 +49,7 @@ impl From<Mistake> for Refusing {
             Mistake::Blocked(_, lines) => {
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, "blocked", message).details(lines)
             }
+            Mistake::Ending => Self::new(StatusCode::SERVICE_UNAVAILABLE, "ending", message),
             Mistake::Busy(_) => Self::new(StatusCode::CONFLICT, "busy", message),
             Mistake::Forgotten => Self::new(StatusCode::CONFLICT, "forgotten", message).hint("plan anew"),
             Mistake::Unnamed => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "unnamed", message),

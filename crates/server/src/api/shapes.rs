@@ -467,10 +467,12 @@ pub struct Run {
     pub summary: RunSummary,
     /// Its steps, in the order in which they were heard of.
     pub steps: Vec<RunStep>,
-    /// The chain of steps that took longest; none where its plan is not known any more.
-    pub critical: Vec<String>,
+    /// The chain of steps that took longest; none where its plan is not known: journals do not say what a step needs.
+    pub critical: Option<Vec<String>>,
     /// What the checks at its end came to.
     pub verify: Option<Verified>,
+    /// What else is to be known of it, in sentences: who could not be told of its end, what of its journal cannot be read.
+    pub notes: Vec<String>,
 }
 
 /// A step of a run. Times are milliseconds since the run began.

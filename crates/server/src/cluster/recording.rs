@@ -2,12 +2,13 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use kubewright_engine::store::folder::Grown;
 use kubewright_model::event::Record;
 use kubewright_model::ids::RunId;
 use tokio::sync::watch;
 
 use super::story::Story;
-use crate::api::shapes::{Run, RunSummary};
+use crate::api::shapes::{Run, RunSummary, Verified};
 
 /// A run that goes on, or has just ended.
 pub(crate) struct Recording {
@@ -45,6 +46,17 @@ impl Recording {
         self.grew.send_replace((many, false));
     }
 
+    /// Takes in what a journal has grown by, and notes each line of it that cannot be read.
+    pub(crate) fn grows(&self, grown: &Grown) {
+        grown.records.iter().for_each(|record| self.hear(record));
+        grown.bad.iter().for_each(|bad| self.note(format!("a line of its journal cannot be read: {}", bad.told())));
+    }
+
+    /// Keeps something that is to be known of it and that no record tells.
+    pub(crate) fn note(&self, words: String) {
+        self.kept().story.note(words);
+    }
+
     /// There will be no more.
     pub(crate) fn ends(&self) {
         let many = {
@@ -74,6 +86,11 @@ impl Recording {
 
     pub(crate) fn summary(&self) -> RunSummary {
         self.kept().story.summary().clone()
+    }
+
+    /// What the checks at its end came to.
+    pub(crate) fn verified(&self) -> Option<Verified> {
+        self.kept().story.verified()
     }
 
     pub(crate) fn whole(&self) -> Run {

@@ -31,8 +31,6 @@ pub(super) struct Looked<'a> {
     pub(super) observed: &'a Observed,
     pub(super) plan: &'a Plan,
     pub(super) bundles: Result<(String, Vec<Listed>), String>,
-    /// What each check came to the last time.
-    pub(super) checks: &'a [bool],
     /// Seconds since 1970, by our clock.
     pub(super) now: u64,
 }
@@ -46,7 +44,6 @@ impl Looked<'_> {
         if !addons.is_empty() {
             layers.push(of_all("addons", addons.iter().map(|addon| addon.state), "deployed"));
         }
-        layers.extend(self.checked());
         let (backups, fault) = match &self.bundles {
             Ok((place, listed)) => (listed.iter().map(|bundle| backup(place, bundle)).collect(), None),
             Err(why) => (Vec::new(), (!why.is_empty()).then(|| format!("bundles cannot be listed: {why}"))),
@@ -110,12 +107,6 @@ impl Looked<'_> {
     fn balancers(&self) -> Option<Layer> {
         let all = topology::balancers(self.desired, self.observed);
         (!all.is_empty()).then(|| of_all("balancers", all.iter().map(|balancer| balancer.state), "lead on"))
-    }
-
-    fn checked(&self) -> Option<Layer> {
-        let (held, all) = (self.checks.iter().filter(|held| **held).count(), self.checks.len());
-        let state = if held == all { State::Good } else { State::Bad };
-        (all > 0).then(|| Layer { name: "checks", state, words: format!("{held} of {all} hold") })
     }
 
     fn addons(&self) -> Vec<Addon> {

@@ -18,7 +18,9 @@ pub(crate) struct Story {
     summary: RunSummary,
     steps: Vec<RunStep>,
     at: BTreeMap<StepId, usize>,
-    needs: BTreeMap<StepId, Vec<StepId>>,
+    /// What each step needs; none where the plan is not known: journals do not have it.
+    needs: Option<BTreeMap<StepId, Vec<StepId>>>,
+    notes: Vec<String>,
     verify: Option<Verified>,
     checks: usize,
 }
@@ -26,9 +28,9 @@ pub(crate) struct Story {
 impl Story {
     /// A run whose plan is known: its steps stand there before they are heard of.
     pub(crate) fn of(plan: &Plan) -> Self {
-        let mut story = Self::default();
+        let needs = plan.steps.iter().map(|step| (step.id.clone(), step.needs.clone())).collect();
+        let mut story = Self { needs: Some(needs), ..Self::default() };
         for step in &plan.steps {
-            story.needs.insert(step.id.clone(), step.needs.clone());
             story.step(&step.id);
             if let Some(shown) = story.steps.last_mut() {
                 shown.stage = step.stage.word().into();
@@ -72,12 +74,27 @@ impl Story {
             let from = step.from?;
             Some((StepId::new(step.id.as_str()), (from, step.to.unwrap_or(self.summary.took))))
         });
-        let critical = match self.needs.is_empty() {
-            true => Vec::new(),
-            false => chain(&spans.collect(), |step| self.needs.get(step).map(Vec::as_slice)),
-        };
-        let critical = critical.iter().map(ToString::to_string).collect();
-        Run { summary: self.summary.clone(), steps: self.steps.clone(), critical, verify: self.verify.clone() }
+        let critical = self.needs.as_ref().map(|needs| {
+            let steps = chain(&spans.collect(), |step| needs.get(step).map(Vec::as_slice));
+            steps.iter().map(ToString::to_string).collect()
+        });
+        Run {
+            summary: self.summary.clone(),
+            steps: self.steps.clone(),
+            critical,
+            verify: self.verify.clone(),
+            notes: self.notes.clone(),
+        }
+    }
+
+    /// Keeps something that no record tells.
+    pub(crate) fn note(&mut self, words: String) {
+        self.notes.push(words);
+    }
+
+    /// What the checks at its end came to.
+    pub(crate) fn verified(&self) -> Option<Verified> {
+        self.verify.clone()
     }
 
     fn step(&mut self, id: &StepId) -> &mut RunStep {

@@ -1,15 +1,14 @@
-//! Looks, plans and runs, each on a thread of its own.
+//! Plans, runs, checks and documents, each on a thread of its own.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
-use std::time::Duration;
 
-use kubewright_engine::backup::{catalog, shelf_of};
+use kubewright_engine::engine::RunReport;
 use kubewright_engine::pace::Pace;
 use kubewright_engine::site::{ENVIRONMENTS, Place, Site, SiteError, Voices, holder, now, run_id};
-use kubewright_engine::store::{Holder, Store as _, StoreError};
+use kubewright_engine::store::StoreError;
 use kubewright_engine::{Engine, EngineError, Loadout, Request, Stop, cleartext, hours};
 use kubewright_model::checked::CheckResult;
 use kubewright_model::diagnostic::{Diagnostic, Severity};
@@ -18,22 +17,16 @@ use kubewright_model::ids::NodeName;
 use kubewright_model::plan::{Ask, Weight};
 use kubewright_model::source::{Environment, MAX_BYTES};
 use kubewright_report::{Language, Looked as DocumentLook, built, document};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::oneshot;
 
 use super::plans::takes;
 use super::recording::Recording;
-use super::sight::Looked;
 use super::story::Story;
 use super::{Kept, Live, Member};
 use crate::api::shapes::{Check, Outcome, PlanWish, RunWish, Wanted};
 
 /// Results of a check that are kept, and shown.
 const RESULTS: usize = 200;
-/// How often the journal of a run is looked at that another program writes.
-const FOLLOWS: Duration = Duration::from_millis(500);
-/// Where bundles of a pretend world are, in the folder that it is kept in.
-const PRETEND_BUNDLES: &str = "backups";
-
 /// Plans that are kept of a cluster: several people may look at one each.
 const PLANS_KEPT: usize = 16;
 
@@ -49,6 +42,9 @@ pub(crate) enum Mistake {
     /// Somebody else works on the cluster.
     #[error("{0}")]
     Busy(String),
+    /// The dashboard waits for what runs, and ends.
+    #[error("the dashboard ends: no new run is begun")]
+    Ending,
     /// It cannot be carried out as it is.
     #[error("{0}")]
     Blocked(String, Vec<String>),
@@ -145,44 +141,13 @@ impl Member {
         }
     }
 
-    fn open<T: Send + 'static>(
+    pub(super) fn open<T: Send + 'static>(
         self: &Arc<Self>,
         loadout: &Loadout,
         changes: bool,
         work: impl AsyncFnOnce(&Site) -> Result<T, Mistake>,
     ) -> Result<T, Mistake> {
         Site::open(&self.place, &loadout.desired, changes, Self::voices(), work)
-    }
-
-    /// Looks at it, if nobody does so already.
-    pub fn look(self: &Arc<Self>) {
-        let taken = self.learn(|known| {
-            known.again = known.looking;
-            std::mem::replace(&mut known.looking, true)
-        });
-        if taken {
-            return;
-        }
-        let (member, looks) = (Arc::clone(self), Arc::clone(self));
-        let ends = AtTheEnd(move || {
-            let again = member.learn(|known| {
-                known.looking = false;
-                if thread::panicking() {
-                    known.fault = Some("the look broke off".into());
-                }
-                std::mem::take(&mut known.again)
-            });
-            if again && !thread::panicking() {
-                member.look();
-            }
-        });
-        // Where no thread can be had, the end comes at once.
-        let _ = thread::Builder::new().spawn(move || {
-            let _ends = ends;
-            let looked = looks.look_now();
-            looks.remember();
-            looks.learn(|known| known.fault = looked.err().map(|mistake| mistake.lines().join("; ")));
-        });
     }
 
     /// Does something on a thread of its own, of which there are not many at once.
@@ -200,22 +165,6 @@ impl Member {
         });
         spawned.map_err(|error| Mistake::Failed(error.to_string()))?;
         came.await.unwrap_or_else(|_| Err(Mistake::Failed("it broke off".into())))
-    }
-
-    fn look_now(self: &Arc<Self>) -> Result<(), Mistake> {
-        let loadout = Arc::new(read(&self.place)?);
-        self.learn(|known| known.loadout = Some(loadout.clone()));
-        let checks = self.known().checks.iter().filter_map(|check| check.results.last().map(|it| it.held)).collect();
-        let checks: Vec<bool> = checks;
-        let sight = self.open(&loadout, false, async |site| {
-            let desired = &loadout.desired;
-            let planned = site.engine.plan(desired, &Ask::Apply, &[]).await?;
-            let bundles = bundles(self, &loadout, site).await;
-            let (observed, plan) = (&planned.observed, &planned.plan);
-            Ok(Looked { desired, observed, plan, bundles, checks: &checks, now: now() }.sight())
-        })?;
-        self.learn(|known| known.sight = Some(Arc::new(sight)));
-        Ok(())
     }
 
     /// Plans, and keeps the plan until the next one.
@@ -280,16 +229,17 @@ impl Member {
         let stop = Stop::default();
         let (run, mut grew) = (recording.run.to_string(), recording.listen());
         let live = Live { recording: recording.clone(), stop: Some(stop.clone()), goes_on: true };
-        let taken = self.learn(|known| match known.live.as_ref().is_some_and(|live| live.goes_on) {
-            true => true,
-            false => {
-                known.live = Some(live);
-                false
+        self.learn(|known| {
+            // In here: whoever closes the fleet and then asks what runs misses nothing.
+            if self.ending.load(Ordering::SeqCst) {
+                return Err(Mistake::Ending);
             }
-        });
-        if taken {
-            return Err(Mistake::Busy("another run goes on".into()));
-        }
+            if known.live.as_ref().is_some_and(|live| live.goes_on) {
+                return Err(Mistake::Busy("another run goes on".into()));
+            }
+            known.live = Some(live);
+            Ok(())
+        })?;
         let (member, runs, heard) = (Arc::clone(self), Arc::clone(self), recording.clone());
         let (done, mut ended) = oneshot::channel();
         let ends = AtTheEnd(move || {
@@ -359,16 +309,24 @@ impl Member {
                     site.keep_up();
                 }
                 recording.hear(record);
-                if matches!(record.event, Event::RunStarted { .. } | Event::StepEnded { .. }) {
-                    self.learn(|_| {});
-                }
+                self.moves(recording, &record.event);
             };
             let report = site.engine.apply(&request, stop, &mut sink).await?;
-            if !report.checks.is_empty() {
-                self.judged(&report.checks);
-            }
+            self.reported(&report, recording);
             Ok(())
         })
+    }
+
+    /// Takes in what the end of a run of ours tells beside its records.
+    pub(super) fn reported(&self, report: &RunReport, recording: &Recording) {
+        if !report.checks.is_empty() {
+            self.judged(&report.checks);
+        }
+        if !report.unheard.is_empty() {
+            let notes: Vec<String> = report.unheard.iter().map(|why| format!("could not tell {why}")).collect();
+            notes.iter().for_each(|note| recording.note(note.clone()));
+            self.learn(|known| known.notes.insert(recording.run.clone(), notes));
+        }
     }
 
     /// Looks at every check once, and remembers what came of it.
@@ -386,6 +344,7 @@ impl Member {
     fn judged(&self, results: &[CheckResult]) {
         let at = now();
         let checks = self.learn(|known| {
+            known.verified = None;
             known.checks = results
                 .iter()
                 .map(|result| {
@@ -415,94 +374,14 @@ impl Member {
         let checks = told.into_iter().map(|(name, results)| Check { name, results });
         self.learn(|known| known.checks = checks.collect());
     }
-
-    /// Watches for runs of other programs, and follows their journals. It never ends.
-    pub(crate) fn follow(self: &Arc<Self>) {
-        loop {
-            thread::sleep(FOLLOWS);
-            let ours = self.known().live.as_ref().is_some_and(|live| live.goes_on && live.stop.is_some());
-            let store = self.store();
-            let Some(run) = store.runs(&self.cluster).ok().and_then(|runs| runs.last().cloned()) else { continue };
-            let past = self.known().past.get(&run).map(|past| past.end.is_some());
-            if ours || past == Some(true) {
-                continue;
-            }
-            let Some(holder) = store.holder(&self.cluster).ok().flatten() else {
-                // It began and ended between two looks.
-                if past.is_none() {
-                    self.remember();
-                    self.look();
-                }
-                continue;
-            };
-            let Ok(mut tail) = store.tail(&self.cluster, &run) else { continue };
-            let first = tail.more().unwrap_or_default();
-            // Whoever holds the lock may still plan: then the newest journal is that of a run before.
-            if !first.first().is_some_and(|record| is_of(record, &holder)) {
-                continue;
-            }
-            let recording = Arc::new(Recording::new(run, Story::default()));
-            first.iter().for_each(|record| recording.hear(record));
-            let live = Live { recording: recording.clone(), stop: None, goes_on: true };
-            self.learn(|known| known.live = Some(live));
-            while recording.summary().end.is_none() && store.holder(&self.cluster).ok().flatten().is_some() {
-                thread::sleep(FOLLOWS);
-                let new = tail.more().unwrap_or_default();
-                new.iter().for_each(|record| recording.hear(record));
-                if !new.is_empty() {
-                    self.learn(|_| {});
-                }
-            }
-            // What was written between the last look and the end of the lock.
-            tail.more().unwrap_or_default().iter().for_each(|record| recording.hear(record));
-            recording.ends();
-            self.learn(|known| known.live.iter_mut().for_each(|live| live.goes_on = false));
-            self.remember();
-            self.look();
-        }
-    }
-}
-
-/// Whether a journal begins with a run of whoever holds the lock.
-pub(super) fn is_of(record: &Record, holder: &Holder) -> bool {
-    matches!(record.event, Event::RunStarted { wall, .. } if wall == holder.since)
 }
 
 /// Does something at the end, also where that comes by a panic: what goes on is not to be shown for ever.
-struct AtTheEnd<F: FnMut()>(F);
+pub(super) struct AtTheEnd<F: FnMut()>(pub(super) F);
 
 impl<F: FnMut()> Drop for AtTheEnd<F> {
     fn drop(&mut self) {
         (self.0)();
-    }
-}
-
-/// The bundles of a cluster, where the spec says that they have a place.
-async fn bundles(member: &Member, loadout: &Loadout, site: &Site) -> Result<(String, Vec<catalog::Listed>), String> {
-    if loadout.file.spec.backup.as_ref().is_none_or(|backup| backup.to.is_none()) && !member.simulated() {
-        return Err(String::new());
-    }
-    let folder = member.place.simulated.as_ref().map(|folder| folder.join(PRETEND_BUNDLES));
-    let shelf = shelf_of(loadout, folder.as_deref()).map_err(|unsaved| unsaved.why)?;
-    let bundles = site.engine.bundles(&shelf)?;
-    let listed = catalog::list(&*bundles, &loadout.desired.cluster).await.map_err(|error| error.to_string())?;
-    Ok((shelf.to_string(), listed))
-}
-
-/// Looks at all clusters of a fleet again and again, and follows runs of others. It never ends.
-pub async fn watch_over(fleet: Arc<super::Fleet>, every: Duration, mut asked: watch::Receiver<bool>) {
-    for member in fleet.all() {
-        member.recall();
-        let member = Arc::clone(member);
-        // It reads files, and waits for them: nobody else is to wait with it.
-        let _ = thread::Builder::new().spawn(move || member.follow());
-    }
-    while !*asked.borrow() {
-        fleet.all().for_each(Member::look);
-        tokio::select! {
-            () = tokio::time::sleep(every) => {}
-            _ = asked.changed() => {}
-        }
     }
 }
 

@@ -13,6 +13,7 @@ import { begin, check, end, failed, part, wrongs } from './browser.mjs';
 import { session } from './session.mjs';
 import { runs } from './runs.mjs';
 import { pages } from './pages.mjs';
+import { zoom } from './zoom.mjs';
 import { hostile } from './hostile.mjs';
 
 await begin();
@@ -20,6 +21,7 @@ try {
   await part('logging in and out', session);
   await part('plans and runs', runs);
   await part('every page', pages);
+  await part('a run that is looked at closely', zoom);
   await part('hostile and huge answers', hostile);
   check('no page wrote an error to the console', wrongs.console.length === 0, wrongs.console.slice(0, 5));
   check('no page violated its content security policy', wrongs.policy.length === 0, wrongs.policy.slice(0, 5));

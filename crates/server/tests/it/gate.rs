@@ -144,6 +144,68 @@ fn a_session_has_a_cookie_that_no_script_reads_and_ends_when_it_is_left() {
 }
 
 #[test]
+fn two_dashboards_of_one_host_do_not_throw_each_other_out() {
+    let (one, other) = (House::of(&example("devboard"), None), House::of(&example("devboard"), None));
+    talk(async {
+        let login = async |house: &House, host: &str| {
+            let asks = house.client.post(house.url("/api/v1/session")).header(HOST, host);
+            let answer = asks.json(&json!({ "token": OPERATOR })).send().await.unwrap();
+            let cookie = answer.headers()[SET_COOKIE].to_str().unwrap().split(';').next().unwrap().to_string();
+            let session: Value = answer.json().await.unwrap();
+            (cookie, session["csrf"].as_str().unwrap().to_string())
+        };
+        let names = |cookie: &str| cookie.split_once('=').unwrap().0.to_string();
+        let ((first, csrf), (second, _)) =
+            (login(&one, &one.at.to_string()).await, login(&other, &other.at.to_string()).await);
+        assert_eq!(names(&first), format!("kubewright-{}", one.at.port()));
+        assert_eq!(names(&second), format!("kubewright-{}", other.at.port()));
+        // As a browser does: what one sets stands in the place of what has its name, and all go to every port.
+        let jar: std::collections::BTreeMap<String, &str> =
+            [&first, &second].map(|cookie| (names(cookie), cookie.as_str())).into();
+        let all = jar.into_values().collect::<Vec<_>>().join("; ");
+        for house in [&one, &other] {
+            let who = house.client.get(house.url("/api/v1/session")).header(COOKIE, &all).send().await.unwrap();
+            assert_eq!(who.status(), StatusCode::OK, "{}", house.at);
+        }
+        // Brought to other ports by `ssh -L`, two of one port on two hosts are told apart as well.
+        assert_eq!(names(&login(&one, "localhost:9001").await.0), "kubewright-9001");
+        assert_eq!(names(&login(&one, "[::1]:9002").await.0), "kubewright-9002");
+        assert_eq!(names(&login(&one, "localhost").await.0), "kubewright");
+        let leaves = one.client.delete(one.url("/api/v1/session")).header(COOKIE, &all);
+        let left = leaves.header("x-kubewright-csrf", csrf).send().await.unwrap();
+        let gone = left.headers()[SET_COOKIE].to_str().unwrap();
+        assert!(gone.starts_with(&format!("kubewright-{}=;", one.at.port())) && gone.contains("Max-Age=0"), "{gone}");
+        let stays = other.client.get(other.url("/api/v1/session")).header(COOKIE, &all).send().await.unwrap();
+        assert_eq!(stays.status(), StatusCode::OK, "leaving one is not leaving the other");
+    });
+}
+
+#[test]
+fn pages_are_looked_at_and_nothing_else() {
+    let house = House::of(&example("devboard"), None);
+    talk(async {
+        for (word, path, status) in [
+            ("GET", "/", 200),
+            ("HEAD", "/clusters/devboard", 200),
+            ("POST", "/", 405),
+            ("PUT", "/clusters/devboard", 405),
+            ("DELETE", "/anything", 405),
+            ("POST", "/assets/app.js", 405),
+            ("POST", "/healthz", 405),
+            ("GET", "/api/v1/nothing", 404),
+            ("POST", "/api/v1/nothing", 404),
+        ] {
+            let answer = house.client.request(method(word), house.url(path)).send().await.unwrap();
+            assert_eq!(answer.status().as_u16(), status, "{word} {path}");
+            if status == 405 {
+                let allow = answer.headers()["allow"].to_str().unwrap();
+                assert_eq!(allow.replace(' ', ""), "GET,HEAD", "{word} {path}");
+            }
+        }
+    });
+}
+
+#[test]
 fn names_paths_and_bodies_that_are_not_ours_are_refused() {
     let house = House::of(&example("devboard"), None);
     talk(async {
@@ -248,7 +310,9 @@ fn with_a_certificate_it_speaks_tls_and_its_cookie_goes_nowhere_else() {
         let url = format!("https://localhost:{}/api/v1/session", house.at.port());
         let login = client.post(url).json(&json!({ "token": VIEWER })).send().await.unwrap();
         assert_eq!(login.status(), StatusCode::OK);
-        assert!(login.headers()[SET_COOKIE].to_str().unwrap().contains("; Secure"));
+        let cookie = login.headers()[SET_COOKIE].to_str().unwrap();
+        let name = format!("__Host-kubewright-{}=", house.at.port());
+        assert!(cookie.starts_with(&name) && cookie.contains("; Secure") && cookie.contains("; Path=/"), "{cookie}");
         assert!(client.get(house.url("/healthz")).send().await.is_err(), "nobody talks in clear text");
     });
 }

@@ -24,6 +24,7 @@ pub(crate) struct House {
     pub(crate) at: SocketAddr,
     pub(crate) folder: TempDir,
     pub(crate) client: Client,
+    pub(crate) fleet: Arc<Fleet>,
     ends: Option<oneshot::Sender<()>>,
     thread: Option<thread::JoinHandle<()>>,
 }
@@ -52,6 +53,7 @@ impl House {
         let tokens = Tokens::new(&[Secret::new(OPERATOR.to_string())], &[Secret::new(VIEWER.to_string())]);
         let (ready, listens) = channel();
         let (ends, over) = oneshot::channel();
+        let shown = fleet.clone();
         let thread = thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             let over = async { drop(over.await) };
@@ -63,7 +65,7 @@ impl House {
         let at = listens.recv().unwrap();
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
-        Self { at, folder, client, ends: Some(ends), thread: Some(thread) }
+        Self { at, folder, client, fleet: shown, ends: Some(ends), thread: Some(thread) }
     }
 
     /// Where the spec is that is shown, and its world.

@@ -4,7 +4,9 @@
 
 mod answers;
 mod browser;
+mod ending;
 mod examples;
 mod gate;
 mod house;
+mod slow;
 mod streams;

@@ -80,6 +80,7 @@ fn who_comes_back_goes_on_where_he_was_and_history_is_the_same_stream() {
         // Another program's run, out of its journal: this one's, seen by a dashboard that begins now.
         let replayed = house.get(&path.replace("/events", "")).await;
         assert_eq!(replayed["summary"]["end"], "complete");
+        assert!(replayed["critical"].as_array().is_some_and(|chain| !chain.is_empty()), "its plan is known");
     });
 }
 
@@ -164,6 +165,57 @@ fn runs_of_a_terminal_are_followed_and_short_ones_are_not_missed() {
         let last = |it: &Value| it["summary"]["lastRun"]["run"] == short.as_str();
         let seen = house.until(page, "the short run", last).await;
         assert_eq!(seen["summary"]["lastRun"]["end"], "complete");
+        let told = house.get(&format!("{page}/runs/{running}")).await;
+        assert!(told["critical"].is_null(), "journals do not say what a step needs: {}", told["critical"]);
+    });
+}
+
+#[test]
+fn the_page_of_a_cluster_moves_while_a_run_goes_on() {
+    let house = House::of(&example("devboard"), Some(20.0));
+    talk(async {
+        let page = "/api/v1/clusters/devboard";
+        house.until(page, "the first look", |it| it["summary"]["lookedAt"].is_u64()).await;
+        let plan = house.plans("devboard", "apply").await;
+        house.approves("devboard", &plan, None).await;
+        let moves = |it: &Value| it["summary"]["running"].is_string() && it["summary"]["nodesReady"].as_u64() > Some(0);
+        let is = |it: &Value| moves(it) || (it["summary"]["running"].is_null() && it["summary"]["lastRun"].is_object());
+        let seen = house.until(page, "nodes that are Ready before the run ends", is).await;
+        assert!(moves(&seen), "the run is over, and nobody looked: {:#}", seen["summary"]);
+        let over = |it: &Value| it["summary"]["running"].is_null() && it["summary"]["nodesReady"] == 3;
+        let seen = house.until(page, "a look after it", over).await;
+        assert_eq!(seen["summary"]["lastRun"]["end"], "complete");
+    });
+}
+
+#[test]
+fn a_line_that_is_no_record_takes_no_other_with_it_and_is_told_once() {
+    let house = House::of(&example("devboard"), None);
+    talk(async {
+        house.until("/api/v1/clusters", "the first look", |all| all["clusters"][0]["lookedAt"].is_u64()).await;
+        let place = house.place();
+        let run = tokio::task::spawn_blocking(move || in_a_terminal(&place, Duration::ZERO)).await.unwrap();
+        let page = "/api/v1/clusters/devboard";
+        let last = |it: &Value, run: &str| it["summary"]["lastRun"]["run"] == run && it["summary"]["running"].is_null();
+        house.until(page, "the run", |it| last(it, &run) && it["summary"]["lastRun"]["end"] == "complete").await;
+        // The same, as another run of which one line was lost.
+        let (other, journals) = (format!("{run}-2"), house.place().kept().join("devboard/journals"));
+        let text = std::fs::read_to_string(journals.join(format!("{run}.jsonl"))).unwrap().replace(&run, &other);
+        let many = text.lines().count();
+        let lines = text.lines().enumerate().map(|(i, line)| if i == 4 { "{no record" } else { line });
+        std::fs::write(
+            journals.join(format!("{other}.jsonl")),
+            lines.map(|line| format!("{line}\n")).collect::<String>(),
+        )
+        .unwrap();
+        house.until(page, "the other run", |it| last(it, &other)).await;
+        let path = format!("{page}/runs/{other}");
+        let told = house.get(&path).await;
+        assert_eq!(told["summary"]["end"], "complete");
+        let notes = told["notes"].as_array().unwrap();
+        assert!(notes.len() == 1 && notes[0].as_str().unwrap().contains("line 5"), "{notes:?}");
+        let events = hear(&house, &format!("{path}/events"), None, usize::MAX).await;
+        assert_eq!(events.len(), many, "all records but one, and the end");
     });
 }
 

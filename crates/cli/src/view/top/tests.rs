@@ -125,7 +125,7 @@ fn model() -> Model {
         failed,
         step("setup/a", "hosts", "set up host k3s-server (12 things)", "running", 15_000, None, "waiting for apt"),
     ];
-    let run = Run { summary: summary(), steps, critical: Vec::new(), verify: None };
+    let run = Run { summary: summary(), steps, critical: None, verify: None, notes: Vec::new() };
     Model { cluster, run: Some(run), now: NOW, frame: 0, colour: true }
 }
 
