@@ -44,7 +44,7 @@ pub(crate) struct Arguments {
     #[arg(long, global = true, value_name = "NAME", env = "KUBEWRIGHT_ENVIRONMENT", add = complete::environments())]
     pub(crate) environment: Option<String>,
     /// Say everything in words, a fact a line, without colour and drawings: for screen readers.
-    #[arg(long, global = true, env = "KUBEWRIGHT_PLAIN", value_parser = clap::builder::FalseyValueParser::new())]
+    #[arg(long, global = true, env = crate::plain::ASKS, value_parser = clap::builder::FalseyValueParser::new())]
     pub(crate) plain: bool,
     /// When to use colour.
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
