@@ -20,6 +20,7 @@ const NEEDS: &[Need] = &[
     Need { test: "command -v dash", package: "dash" },
     Need { test: "command -v busybox", package: "busybox" },
     Need { test: "command -v fish", package: "fish" },
+    Need { test: "command -v zsh", package: "zsh" },
     Need { test: "command -v tcsh", package: "tcsh" },
     Need { test: "command -v curl", package: "curl" },
     Need { test: "command -v pgrep", package: "procps" },

@@ -2,7 +2,10 @@
 
 pub(crate) mod airgap;
 pub(crate) mod backup;
+mod begin;
+mod change;
 pub(crate) mod doctor;
+mod documents;
 pub(crate) mod drift;
 pub(crate) mod enter;
 pub(crate) mod fleet;
@@ -15,8 +18,10 @@ pub(crate) mod top;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use kubewright_engine::sim::Fault;
 
+pub(crate) use self::begin::{Import, ImportForm, Imports, Init};
+pub(crate) use self::change::{Apply, Change, Destroy, Plan, Rebuild, Replace};
+pub(crate) use self::documents::{Docs, Format, Language, Rehearse};
 pub(crate) use self::drift::{DriftTimer, Look};
 pub(crate) use self::enter::{Exec, Images, Kubeconfig, Logs, Reboot, Ssh, Talosconfig};
 use crate::complete;
@@ -44,7 +49,7 @@ pub(crate) struct Arguments {
     #[arg(long, global = true, value_name = "NAME", env = "KUBEWRIGHT_ENVIRONMENT", add = complete::environments())]
     pub(crate) environment: Option<String>,
     /// Say everything in words, a fact a line, without colour and drawings: for screen readers.
-    #[arg(long, global = true, env = "KUBEWRIGHT_PLAIN", value_parser = clap::builder::FalseyValueParser::new())]
+    #[arg(long, global = true, env = crate::plain::ASKS, value_parser = clap::builder::FalseyValueParser::new())]
     pub(crate) plain: bool,
     /// When to use colour.
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
@@ -385,209 +390,11 @@ never-back[=HOST] (Talos) namespace-missing repo-server-eof application-stuck (A
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct Init {
-    /// The example to begin with; without it you are asked.
-    pub(crate) example: Option<String>,
-    /// List the examples.
-    #[arg(long)]
-    pub(crate) list: bool,
-    /// The file to write, `-` to print it. One that exists is not overwritten.
-    #[arg(short, long, value_name = "FILE", default_value = "cluster.yaml")]
-    pub(crate) out: PathBuf,
-}
-
-/// What a file of others is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum ImportForm {
-    /// A table of servers, in TSV or CSV.
-    Tsv,
-    /// An inventory, in INI or YAML.
-    Ansible,
-    /// The output of `terraform show -json`.
-    Terraform,
-}
-
-/// Distributions that take hosts that exist already.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Imports {
-    /// K3s.
-    K3s,
-    /// RKE2.
-    Rke2,
-    /// kubeadm.
-    Kubeadm,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Import {
-    /// The files of others; `-` for standard input.
-    #[arg(required = true, value_name = "FILE")]
-    pub(crate) files: Vec<PathBuf>,
-    /// What they are; without it, their names and their text tell.
-    #[arg(long, value_name = "FORMAT")]
-    pub(crate) format: Option<ImportForm>,
-    /// The cluster's name.
-    #[arg(long)]
-    pub(crate) name: Option<String>,
-    /// What the hosts of a group, of a role or of a name are for: server, agent, both, loadBalancer or none; may be given
-    /// several times.
-    #[arg(long = "group", value_name = "NAME=ROLE")]
-    pub(crate) groups: Vec<String>,
-    /// The distribution; without it, what the files tell, and else K3s.
-    #[arg(long)]
-    pub(crate) distribution: Option<Imports>,
-    /// The version of Kubernetes, as the distribution writes it; without it, what the files tell.
-    #[arg(long)]
-    pub(crate) version: Option<String>,
-    /// The file to write, `-` to print it. One that exists is not overwritten.
-    #[arg(short, long, value_name = "FILE", default_value = "cluster.yaml")]
-    pub(crate) out: PathBuf,
-}
-
-#[derive(Debug, Args)]
 pub(crate) struct Validate {
     /// The specs; `-` for standard input.
     #[arg(default_value = "cluster.yaml")]
     pub(crate) files: Vec<PathBuf>,
     /// In which form the answer is printed.
-    #[arg(long, default_value = "text")]
-    pub(crate) output: Output,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Plan {
-    /// The spec.
-    #[arg(default_value = "cluster.yaml")]
-    pub(crate) file: PathBuf,
-    /// Only these stages, nodes (machine, host and membership), parts or steps; may be given several times.
-    #[arg(long, value_name = "STAGE|NODE|PART|STEP", add = complete::stages_and_nodes())]
-    pub(crate) only: Vec<String>,
-    /// Take the fields of this object from whoever else has set them, this once; may be given several times.
-    #[arg(long, value_name = "KIND [NAMESPACE/]NAME")]
-    pub(crate) take: Vec<String>,
-    /// Take everything that comes from outside from this bundle, which `kubewright bundle` wrote; nothing goes to the network.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) bundle: Option<PathBuf>,
-    /// Plan as if nothing were there, without looking at anything.
-    #[arg(long)]
-    pub(crate) assume_empty: bool,
-    /// In which form the answer is printed.
-    #[arg(long, default_value = "text")]
-    pub(crate) output: Output,
-    /// Write the plan to a file, for `kubewright apply`.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) out: Option<PathBuf>,
-    /// End with 4 when something is to be done.
-    #[arg(long)]
-    pub(crate) exit_code: bool,
-    /// Show every step with all that it does, also where many are alike.
-    #[arg(long)]
-    pub(crate) full: bool,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Apply {
-    /// The spec, or a plan that `kubewright plan --out` wrote.
-    #[arg(default_value = "cluster.yaml")]
-    pub(crate) file: PathBuf,
-    /// Only these stages, nodes (machine, host and membership), parts or steps; may be given several times.
-    #[arg(long, value_name = "STAGE|NODE|PART|STEP", add = complete::stages_and_nodes())]
-    pub(crate) only: Vec<String>,
-    /// Take the fields of this object from whoever else has set them, this once; may be given several times.
-    #[arg(long, value_name = "KIND [NAMESPACE/]NAME")]
-    pub(crate) take: Vec<String>,
-    /// Take everything that comes from outside from this bundle, which `kubewright bundle` wrote; nothing goes to the network.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) bundle: Option<PathBuf>,
-    /// Show every step with all that it does, also where many are alike.
-    #[arg(long)]
-    pub(crate) full: bool,
-    /// Do it without being asked.
-    #[arg(short, long)]
-    pub(crate) yes: bool,
-    #[command(flatten)]
-    pub(crate) hours: fleet::Hours,
-    #[command(flatten)]
-    pub(crate) pace: fleet::Watched,
-    /// In which form events are printed.
-    #[arg(long, default_value = "text")]
-    pub(crate) output: Output,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Change {
-    /// The spec.
-    #[arg(default_value = "cluster.yaml")]
-    pub(crate) file: PathBuf,
-    /// Show every step with all that it does, also where many are alike.
-    #[arg(long)]
-    pub(crate) full: bool,
-    /// Do it without being asked.
-    #[arg(short, long)]
-    pub(crate) yes: bool,
-    #[command(flatten)]
-    pub(crate) pace: fleet::Watched,
-    /// In which form events are printed.
-    #[arg(long, default_value = "text")]
-    pub(crate) output: Output,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Destroy {
-    #[command(flatten)]
-    pub(crate) change: Change,
-    /// Take away too what the cluster itself has made at its cloud: load balancers of Services, and volumes with their data.
-    #[arg(long)]
-    pub(crate) leftovers: bool,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Rebuild {
-    #[command(flatten)]
-    pub(crate) change: Change,
-    /// Play it in a pretend data centre first, in which the cluster stands.
-    #[arg(long)]
-    pub(crate) rehearse: bool,
-    /// Go ahead although nothing is saved before: what the cluster holds is lost.
-    #[arg(long)]
-    pub(crate) without_backup: bool,
-    /// Take away also what a rebuild that was cut has built already, instead of going on with it.
-    #[arg(long)]
-    pub(crate) from_scratch: bool,
-    /// Take everything that comes from outside from this bundle, which `kubewright bundle` wrote; nothing goes to the network.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) bundle: Option<PathBuf>,
-    /// Begin the cluster with what was saved of its datastore: `latest`, which is what is saved first, a snapshot's file,
-    /// `latest-bundle`, or a bundle's name or file.
-    #[arg(long, value_name = "latest|FILE|latest-bundle|BUNDLE")]
-    pub(crate) restore: Option<PathBuf>,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Replace {
-    /// The nodes.
-    #[arg(required_unless_present = "outdated", conflicts_with = "outdated", add = complete::nodes())]
-    pub(crate) nodes: Vec<String>,
-    /// All agents and one server that were made from another template than the spec has now; again, until none is left.
-    #[arg(long)]
-    pub(crate) outdated: bool,
-    /// Take everything that comes from outside from this bundle, which `kubewright bundle` wrote; nothing goes to the network.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) bundle: Option<PathBuf>,
-    /// The spec.
-    #[arg(long, default_value = "cluster.yaml")]
-    pub(crate) file: PathBuf,
-    /// Show every step with all that it does, also where many are alike.
-    #[arg(long)]
-    pub(crate) full: bool,
-    /// Do it without being asked.
-    #[arg(short, long)]
-    pub(crate) yes: bool,
-    #[command(flatten)]
-    pub(crate) hours: fleet::Hours,
-    #[command(flatten)]
-    pub(crate) pace: fleet::Watched,
-    /// In which form events are printed.
     #[arg(long, default_value = "text")]
     pub(crate) output: Output,
 }
@@ -622,75 +429,6 @@ pub(crate) struct History {
     /// Write the run that is shown down as a page: Markdown, or HTML when the file's name ends so.
     #[arg(long, value_name = "FILE", requires = "run")]
     pub(crate) report: Option<PathBuf>,
-    /// In which form the answer is printed.
-    #[arg(long, default_value = "text")]
-    pub(crate) output: Output,
-}
-
-/// A language of documents.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub(crate) enum Language {
-    /// English.
-    En,
-    /// French.
-    Fr,
-}
-
-/// A form of documents.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Format {
-    /// Markdown.
-    Markdown,
-    /// A page of its own.
-    Html,
-    /// Pages to print.
-    Pdf,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Docs {
-    /// The spec.
-    #[arg(default_value = "cluster.yaml")]
-    pub(crate) file: PathBuf,
-    /// The language.
-    #[arg(long, visible_alias = "lang", default_value = "en")]
-    pub(crate) language: Language,
-    /// The form; without it, as the file's name says, and Markdown otherwise.
-    #[arg(long)]
-    pub(crate) format: Option<Format>,
-    /// The file to write; without it the document is printed.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) out: Option<PathBuf>,
-    /// Look at the world and run every check, and write down what is there and how it was built, too.
-    #[arg(long)]
-    pub(crate) look: bool,
-    /// Write nothing: show how the file differs from what would be written, and end with 4 where it does.
-    #[arg(long, requires = "out")]
-    pub(crate) check: bool,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Rehearse {
-    /// The spec.
-    #[arg(default_value = "cluster.yaml")]
-    pub(crate) file: PathBuf,
-    /// Something that goes wrong while the cluster is built, or as soon as it can; may be given several times.
-    #[arg(long = "fault", value_name = "FAULT")]
-    pub(crate) faults: Vec<Fault>,
-    /// What chance follows: the same seed, the same life.
-    #[arg(long, default_value_t = 1)]
-    pub(crate) seed: u64,
-    /// The older version that the upgrade starts from.
-    #[arg(long, value_name = "VERSION")]
-    pub(crate) from: Option<String>,
-    /// Write the page about the cluster as it stands after it was built: Markdown, or HTML or PDF when the name ends so.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) docs: Option<PathBuf>,
-    /// The page's language.
-    #[arg(long, visible_alias = "lang", default_value = "en", requires = "docs")]
-    pub(crate) language: Language,
-    #[command(flatten)]
-    pub(crate) pace: fleet::Watched,
     /// In which form the answer is printed.
     #[arg(long, default_value = "text")]
     pub(crate) output: Output,

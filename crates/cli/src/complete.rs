@@ -4,9 +4,10 @@
 //! computer alone, because nobody waits for a network when a key is pressed; and whatever is missing or broken completes to
 //! nothing, without a word, because there is a line on the screen that is being written.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use clap::{ArgMatches, CommandFactory as _};
+use clap::{ArgMatches, Command, CommandFactory as _};
 use clap_complete::env::Shells;
 use clap_complete::{ArgValueCandidates, CompleteEnv, CompletionCandidate, Shell};
 use kubewright_engine::site::{ENVIRONMENTS, Place, STANDARD_INPUT};
@@ -29,7 +30,29 @@ const ROLES: [&str; 4] = ["server", "agent", "loadBalancer", "all"];
 
 /// Answers a shell that asks what completes a command, and ends the program then.
 pub(crate) fn answer() {
-    CompleteEnv::with_factory(Arguments::command).var(ASKS).complete();
+    CompleteEnv::with_factory(
+        || if begun().is_empty() { unflagged(Arguments::command()) } else { Arguments::command() },
+    )
+    .var(ASKS)
+    .complete();
+}
+
+/// The word that is to be completed, as far as it is written. Some shells say which of the words it is; for the others it is
+/// the last.
+fn begun() -> OsString {
+    let mut words: Vec<OsString> = std::env::args_os().skip_while(|word| word != "--").skip(1).collect();
+    let at = std::env::var("_CLAP_COMPLETE_INDEX").ok().and_then(|at| at.parse().ok());
+    let at: usize = at.unwrap_or(words.len().saturating_sub(1));
+    // Zsh leaves out a word of which nothing is written.
+    if at < words.len() { words.swap_remove(at) } else { OsString::new() }
+}
+
+/// The command with its flags where nobody has to read them: who wants one begins the word with `-`, and who does not has
+/// commands and names before them. Where there is nothing else, flags are what is left.
+fn unflagged(command: Command) -> Command {
+    let command = command.disable_help_flag(true).disable_version_flag(true);
+    let command = command.mut_args(|arg| if arg.is_positional() { arg } else { arg.hide(true) });
+    command.mut_subcommands(unflagged)
 }
 
 /// The script that makes a shell ask.

@@ -68,7 +68,10 @@ pub(crate) fn locked(text: &str) -> String {
         },
         false => quotes(line, &keep),
     });
-    lines.collect::<Vec<_>>().join("\n")
+    let text = lines.collect::<Vec<_>>().join("\n");
+    // The path of a file is copied as often as a command.
+    let is_path = |word: &&str| word.starts_with('/') || word.starts_with("~/");
+    text.split(' ').map(|word| if is_path(&word) { keep(word) } else { word.to_string() }).collect::<Vec<_>>().join(" ")
 }
 
 /// The text as it is written.

@@ -30,7 +30,13 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 fn main() -> ExitCode {
     complete::answer();
-    let arguments = arguments::Arguments::parse();
+    let arguments = arguments::Arguments::try_parse().unwrap_or_else(|wrong| {
+        // What is wrong with the command line is told before anybody knows what it says.
+        if plain::is_wished() {
+            plain::turn_on();
+        }
+        wrong.exit()
+    });
     screen::choose_colour(arguments.color);
     if arguments.plain {
         plain::turn_on();

@@ -6,6 +6,11 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use clap::builder::{FalseyValueParser, TypedValueParser as _};
+
+/// The variable that asks for words.
+pub(crate) const ASKS: &str = "KUBEWRIGHT_PLAIN";
+
 static ON: AtomicBool = AtomicBool::new(false);
 
 /// What stands at the beginning of a line, and what is said in its place.
@@ -35,6 +40,13 @@ const BETWEEN: &[(&str, &str)] = &[(" → ", " to "), (" · ", ", "), ("…", ".
 pub(crate) fn turn_on() {
     ON.store(true, Ordering::Relaxed);
     anstream::ColorChoice::Never.write_global();
+}
+
+/// Whether a command line that could not be read, or the environment, asks for words.
+pub(crate) fn is_wished() -> bool {
+    let falsey = FalseyValueParser::new();
+    let said = std::env::var_os(ASKS).and_then(|value| falsey.parse_ref(&clap::Command::new(""), None, &value).ok());
+    said == Some(true) || std::env::args_os().any(|word| word == "--plain")
 }
 
 /// Whether everything is said in words.

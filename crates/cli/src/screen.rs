@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anstyle::{AnsiColor, Style};
+use unicode_width::UnicodeWidthStr as _;
 
 use crate::arguments::Colour;
 use crate::plain;
@@ -55,26 +56,39 @@ pub(crate) fn counted(number: usize, word: &str) -> String {
     if number == 1 { format!("1 {word}") } else { format!("{number} {plural}") }
 }
 
-/// How many columns the screen has, as far as it is one and tells; but no fewer than people can read.
-pub(crate) fn width(otherwise: usize) -> usize {
-    let mut probe = comfy_table::Table::new();
-    probe.use_stderr();
-    probe.width().map_or(otherwise, |columns| usize::from(columns).clamp(60, otherwise))
+/// How wide prose is: as the screen, but no narrower than people can read, and no wider than they like to.
+pub(crate) fn width(columns: Option<usize>, otherwise: usize) -> usize {
+    columns.map_or(otherwise, |columns| columns.clamp(LEAST.min(otherwise), otherwise))
 }
 
-/// Where words go on a line of a screen that is not one.
+/// Columns from which on nothing is torn apart.
+const LEAST: usize = 60;
+/// A terminal that does not tell its size.
 const SCREEN: (usize, usize) = (80, 24);
 
-/// How many columns standard output has, where it is a terminal.
+/// How many columns standard output has, where a terminal or `COLUMNS` tells.
 pub(crate) fn columns() -> Option<usize> {
-    let size = rustix::termios::tcgetwinsize(std::io::stdout()).ok()?;
-    // Who hears lines is at home in long ones.
-    Some(usize::from(size.ws_col)).filter(|columns| *columns > 0 && !plain::on())
+    columns_of(std::io::stdout())
 }
 
 /// The same of standard error.
 pub(crate) fn error_columns() -> Option<usize> {
-    std::io::IsTerminal::is_terminal(&std::io::stderr()).then(|| size().0)
+    columns_of(std::io::stderr())
+}
+
+/// A terminal knows its size, also when it has just been made another; whoever reads elsewhere says in `COLUMNS` how much
+/// room there is, as for `ls` and for our own help. Nobody says: then nothing is folded.
+fn columns_of(stream: impl std::os::fd::AsFd) -> Option<usize> {
+    // Who hears lines is at home in long ones.
+    if plain::on() {
+        return None;
+    }
+    let size = rustix::termios::tcgetwinsize(stream).ok().map(|size| usize::from(size.ws_col));
+    size.filter(|columns| *columns > 0).or_else(said_columns)
+}
+
+fn said_columns() -> Option<usize> {
+    std::env::var("COLUMNS").ok()?.trim().parse().ok().filter(|columns| *columns > 0)
 }
 
 /// Text as it is printed: in words where that is asked for, and else in lines that a screen of so many columns has room for.
@@ -92,9 +106,30 @@ pub(crate) fn laid_out(text: String, columns: Option<usize>) -> String {
     }
 }
 
-/// How many characters of a line are seen.
+/// How many columns a line takes.
 pub(crate) fn wide(line: &str) -> usize {
-    anstream::adapter::strip_str(line).to_string().chars().count()
+    anstream::adapter::strip_str(line).to_string().width()
+}
+
+/// As much of a text, from its beginning, as so many columns have room for.
+pub(crate) fn beginning(text: &str, columns: usize) -> &str {
+    let ends = text.char_indices().map(|(at, c)| at + c.len_utf8());
+    let end = ends.take_while(|end| text[..*end].width() <= columns).last().unwrap_or_default();
+    &text[..end]
+}
+
+/// A text of at most so many columns; where something was cut off, `…` says so.
+pub(crate) fn cut(text: &str, columns: usize) -> String {
+    match text.width() <= columns {
+        true => text.to_string(),
+        false if columns == 0 => String::new(),
+        false => format!("{}…", beginning(text, columns - 1)),
+    }
+}
+
+/// A text with blanks behind it, up to so many columns.
+pub(crate) fn padded(text: &str, columns: usize) -> String {
+    format!("{text}{}", " ".repeat(columns.saturating_sub(text.width())))
 }
 
 /// A line in lines of at most so many columns. All but the first begin with `hang`. A word that is longer stays whole, and so
@@ -104,13 +139,17 @@ pub(crate) fn hung(line: &str, hang: &str, columns: usize) -> String {
         return line.to_string();
     }
     let body = anstream::adapter::strip_str(line).to_string();
-    let begins = body.chars().take_while(|c| !c.is_alphanumeric()).count().max(wide(hang));
+    let sign = body.find(char::is_alphanumeric).map_or(body.as_str(), |at| &body[..at]);
+    let begins = sign.width().max(wide(hang));
     let (mut text, mut at) = (String::new(), 0);
     for word in words(line) {
         let seen = wide(word.trim_end());
         if at > begins && at + seen > columns {
             text.truncate(text.trim_end_matches(' ').len());
             text.push('\n');
+            // A word that has no room so far to the right begins further to the left, but not on top of branches.
+            let least = (wide(hang.trim_end()) + 1).min(wide(hang));
+            let hang = beginning(hang, columns.saturating_sub(seen).clamp(least, wide(hang)));
             text.push_str(hang);
             at = wide(hang);
         }
@@ -137,7 +176,7 @@ pub(crate) fn size() -> (usize, usize) {
     let size = rustix::termios::tcgetwinsize(std::io::stderr());
     match size.map(|size| (usize::from(size.ws_col), usize::from(size.ws_row))) {
         Ok((columns, rows)) if columns > 0 && rows > 0 => (columns, rows),
-        _ => SCREEN,
+        _ => (said_columns().unwrap_or(SCREEN.0), SCREEN.1),
     }
 }
 
@@ -151,7 +190,7 @@ pub(crate) fn moves() -> bool {
 pub(crate) fn wrapped(text: &str, width: usize) -> String {
     let (mut lines, mut line) = (Vec::new(), String::new());
     for word in text.split_whitespace() {
-        if !line.is_empty() && line.chars().count() + 1 + word.chars().count() > width {
+        if !line.is_empty() && line.width() + 1 + word.width() > width {
             lines.push(std::mem::take(&mut line));
         }
         if !line.is_empty() {
@@ -226,7 +265,20 @@ mod tests {
         );
         let told = "→ `kubewright history --run last` shows it";
         assert_eq!(hung(told, "  ", 20), "→ `kubewright history --run last`\n  shows it");
+        assert_eq!(hung("│   ├── file /a/long/path:", "│   │     ", 20), "│   ├── file\n│   │  /a/long/path:");
         assert_eq!(hung("short", "  ", 20), "short");
+    }
+
+    #[test]
+    fn wide_characters_take_two_columns() {
+        assert_eq!((wide("数据库"), wide("🚀 go"), wide("é")), (6, 5, 1));
+        assert_eq!(
+            (cut("数据库", 6), cut("数据库", 5), cut("数据库", 4), cut("数", 0)),
+            ("数据库".into(), "数据…".into(), "数…".into(), String::new())
+        );
+        assert_eq!(padded("数据", 6), "数据  ");
+        assert_eq!(hung("+ 数据库 的 主机", "  ", 10), "+ 数据库\n  的 主机");
+        assert_eq!(wrapped("数据库 的 主机", 9), "数据库 的\n主机");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Reading a spec, and showing what is wrong with it at the place where it is wrong.
 
 mod namesakes;
+mod spoken;
 
 use std::borrow::Cow;
 use std::fs::File;
@@ -20,6 +21,7 @@ use serde::Serialize;
 use crate::arguments::{Arguments, Output};
 use crate::hints::{self, locked, unlocked};
 use crate::mask::masked;
+use crate::plain;
 use crate::problem::{Done, Problem, listed};
 use crate::screen::{self, BAD, CARE, counted, hand, paint, remark};
 
@@ -33,6 +35,8 @@ const WIDEST: usize = 160;
 const LAID_OUT: usize = 200;
 /// Characters that are shown before a place in a line that is cut.
 const BEFORE: usize = 60;
+/// Columns beside a line: its number, a bar, and the signs of what was cut off.
+const BESIDE: usize = 10;
 
 /// What is wrong with one file, for programs.
 #[derive(Serialize)]
@@ -57,20 +61,23 @@ pub(crate) struct Reading<'a> {
     pub(crate) asks_hosts: bool,
     /// What Git keeps in clear text is refused.
     pub(crate) asks_git: bool,
+    /// Warnings are counted. Whoever looks at a cluster every day has read them where the spec was validated and planned.
+    pub(crate) counts_warnings: bool,
 }
 
 impl<'a> Reading<'a> {
     /// The same, of what is about to be planned or made: no secret of it may lie open in Git. In a pretend world nobody's are
     /// looked for.
     pub(crate) fn for_a_plan(arguments: &'a Arguments, output: Output) -> Self {
-        Self { asks_git: arguments.simulated.is_none(), ..Self::of(arguments, output) }
+        let asks_git = arguments.simulated.is_none();
+        Self { asks_git, counts_warnings: false, ..Self::of(arguments, output) }
     }
 
     /// As a command's arguments have it.
     pub(crate) fn of(arguments: &'a Arguments, output: Output) -> Self {
         let environment = arguments.environment.as_deref();
         let (for_program, asks_hosts) = (output == Output::Json, arguments.simulated.is_none());
-        Self { environment, for_program, asks_hosts, asks_git: false }
+        Self { environment, for_program, asks_hosts, asks_git: false, counts_warnings: true }
     }
 }
 
@@ -93,8 +100,11 @@ pub(crate) fn read(path: &Path, reading: Reading) -> Result<Loadout, Problem> {
     };
     found.extend(texts.namesakes());
     hints::complete(&mut found);
-    texts.show(&found);
     let wrong = found.iter().any(|diagnostic| diagnostic.severity == Severity::Error);
+    match reading.counts_warnings && !wrong {
+        true => texts.count(&found),
+        false => texts.show(&found),
+    }
     match loadout.filter(|_| !wrong) {
         Some(loadout) => Ok(loadout),
         None => {
@@ -167,10 +177,20 @@ impl<'a> Texts<'a> {
 
     /// Shows what is wrong with them.
     pub(crate) fn show(&self, found: &[Diagnostic]) {
+        show_all(&self.all(), found);
+    }
+
+    /// Says in a line how much there is to read about them.
+    fn count(&self, found: &[Diagnostic]) {
+        if !found.is_empty() {
+            remark!("{}; {}", sum(&self.all(), found), hints::runnable("`kubewright validate` shows what"));
+        }
+    }
+
+    fn all(&self) -> Vec<(&Path, &str)> {
         let on_top = self.on_top.as_ref().and_then(|on_top| on_top.file.as_ref());
         let on_top = on_top.map(|(path, text)| (path.as_path(), text.as_str()));
-        let texts: Vec<(&Path, &str)> = std::iter::once((self.path, self.spec.as_str())).chain(on_top).collect();
-        show_all(&texts, found);
+        std::iter::once((self.path, self.spec.as_str())).chain(on_top).collect()
     }
 }
 
@@ -250,10 +270,15 @@ fn show_all(texts: &[(&Path, &str)], found: &[Diagnostic]) {
     let theme = if colour { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
     // What is to be copied is rather too wide than broken.
     let handler = GraphicalReportHandler::new_themed(theme).with_context_lines(1).with_break_words(false);
-    let handler = handler.with_width(screen::width(LAID_OUT));
+    let handler = handler.with_width(screen::width(screen::error_columns(), LAID_OUT));
+    let widest = screen::width(screen::error_columns(), LAID_OUT).saturating_sub(BESIDE).min(WIDEST);
     for diagnostic in found.iter().take(SHOWN) {
         let file = diagnostic.at.map_or(0, |at| at.file).min(texts.len() - 1);
-        let (text, at) = narrowed(&masked[file], diagnostic.at);
+        let (text, at) = narrowed(&masked[file], diagnostic.at, widest);
+        if plain::on() {
+            remark!("{}", spoken::told(texts[file].0, &text, diagnostic));
+            continue;
+        }
         let report = report(texts[file].0, &text, at, diagnostic);
         let mut shown = String::new();
         if handler.render_report(&mut shown, report.as_ref()).is_ok() {
@@ -263,6 +288,11 @@ fn show_all(texts: &[(&Path, &str)], found: &[Diagnostic]) {
     if found.len() > SHOWN {
         remark!("… and {} more", found.len() - SHOWN);
     }
+    remark!("{}; `kubewright explain CODE` tells more", sum(texts, found));
+}
+
+/// Which files they are, and how much is wrong with them.
+fn sum(texts: &[(&Path, &str)], found: &[Diagnostic]) -> String {
     let errors = found.iter().filter(|diagnostic| diagnostic.severity == Severity::Error).count();
     let warnings = found.len() - errors;
     let mut counts = Vec::new();
@@ -273,33 +303,35 @@ fn show_all(texts: &[(&Path, &str)], found: &[Diagnostic]) {
         counts.push(paint(CARE, counted(warnings, "warning")));
     }
     let names: Vec<String> = texts.iter().map(|(path, _)| path.display().to_string()).collect();
-    remark!("{}: {}; `kubewright explain CODE` tells more", names.join(" with "), counts.join(", "));
+    format!("{}: {}", names.join(" with "), counts.join(", "))
 }
 
 /// The text with the lines around a place cut to a width that people can read, and the place in it.
-fn narrowed(text: &str, at: Option<Place>) -> (Cow<'_, str>, Option<Place>) {
+fn narrowed(text: &str, at: Option<Place>, widest: usize) -> (Cow<'_, str>, Option<Place>) {
     let Some(place) = at else { return (text.into(), at) };
     let near = |number: usize| number + 1 >= place.line && number <= place.line + 1;
-    if !text.lines().enumerate().any(|(index, line)| near(index + 1) && line.len() > WIDEST) {
+    if !text.lines().enumerate().any(|(index, line)| near(index + 1) && line.len() > widest) {
         return (text.into(), at);
     }
-    let from = place.column.saturating_sub(1 + BEFORE);
+    let before = BEFORE.min(widest * 3 / 8);
+    let fits = place.column + place.length <= widest;
+    let from = if fits { 0 } else { place.column.saturating_sub(1 + before) };
     let mut cut = String::new();
     for (index, line) in text.lines().enumerate() {
         let from = if index + 1 == place.line { from } else { 0 };
         match line {
-            _ if near(index + 1) && line.chars().nth(WIDEST).is_some() => {
+            _ if near(index + 1) && line.chars().nth(widest).is_some() => {
                 cut.extend((from > 0).then_some('…'));
-                cut.extend(line.chars().skip(from).take(WIDEST));
-                cut.extend(line.chars().nth(from + WIDEST).map(|_| '…'));
+                cut.extend(line.chars().skip(from).take(widest));
+                cut.extend(line.chars().nth(from + widest).map(|_| '…'));
             }
             _ => cut.push_str(line),
         }
         cut.push('\n');
     }
-    let long = text.lines().nth(place.line - 1).is_some_and(|line| line.chars().nth(WIDEST).is_some());
+    let long = text.lines().nth(place.line - 1).is_some_and(|line| line.chars().nth(widest).is_some());
     let column = if long && from > 0 { place.column - from + 1 } else { place.column };
-    (cut.into(), Some(Place { column, length: place.length.min(WIDEST - BEFORE), ..place }))
+    (cut.into(), Some(Place { column, length: place.length.min(widest - before), ..place }))
 }
 
 /// The report with the column as it is in the file, where a line was cut: `[cluster.yaml:1:62]`.
@@ -320,15 +352,8 @@ fn report(path: &Path, text: &str, place_in_text: Option<Place>, diagnostic: &Di
         Severity::Error => Weight::Error,
         Severity::Warning => Weight::Warning,
     };
-    let place = diagnostic.path.to_string();
-    // Some messages name their place themselves.
-    let named = place.is_empty() || diagnostic.message.contains(&place);
-    let at = if named { String::new() } else { format!("{place}: ") };
-    let message = format!("{at}{}", diagnostic.message);
-    let end = message.char_indices().nth(4 * WIDEST).map(|(end, _)| end);
-    let message = end.map_or(message.clone(), |end| format!("{}…", &message[..end]));
-    let mut shown =
-        MietteDiagnostic::new(locked(&message)).with_code(diagnostic.code.to_string()).with_severity(weight);
+    let message = locked(&message(diagnostic));
+    let mut shown = MietteDiagnostic::new(message).with_code(diagnostic.code.to_string()).with_severity(weight);
     if let Some(help) = &diagnostic.help {
         shown = shown.with_help(locked(help));
     }
@@ -336,6 +361,17 @@ fn report(path: &Path, text: &str, place_in_text: Option<Place>, diagnostic: &Di
         shown = shown.with_label(LabeledSpan::at(from..from + length, "here"));
     }
     Report::new(shown).with_source_code(NamedSource::new(path.display().to_string(), text.to_string()))
+}
+
+/// What is wrong, and with which part of the spec.
+fn message(diagnostic: &Diagnostic) -> String {
+    let place = diagnostic.path.to_string();
+    // Some messages name their place themselves.
+    let named = place.is_empty() || diagnostic.message.contains(&place);
+    let at = if named { String::new() } else { format!("{place}: ") };
+    let message = format!("{at}{}", diagnostic.message);
+    let end = message.char_indices().nth(4 * WIDEST).map(|(end, _)| end);
+    end.map_or(message.clone(), |end| format!("{}…", &message[..end]))
 }
 
 /// A place's stretch in bytes.
@@ -355,13 +391,13 @@ mod tests {
     fn a_long_line_is_cut_around_its_place() {
         let text = format!("a: 1\n{}here{}\nb: 2\n", "x".repeat(1000), "y".repeat(1000));
         let at = Place { file: 0, line: 2, column: 1001, length: 4 };
-        let (cut, place) = narrowed(&text, Some(at));
+        let (cut, place) = narrowed(&text, Some(at), WIDEST);
         let line = cut.lines().nth(1).unwrap_or_default();
         assert!(line.starts_with("…x") && line.ends_with("y…") && line.chars().count() <= WIDEST + 2, "{line}");
         let (from, length) = bytes(&cut, place.unwrap_or(at)).unwrap_or_default();
         assert_eq!(&cut[from..from + length], "here");
         assert_eq!(placed("×\n ╭─[x.yaml:2:64]\n", place, Some(at)), "×\n ╭─[x.yaml:2:1001]\n");
-        assert_eq!(narrowed("a: 1\n", Some(Place { file: 0, line: 1, column: 1, length: 1 })).0, "a: 1\n");
+        assert_eq!(narrowed("a: 1\n", Some(Place { file: 0, line: 1, column: 1, length: 1 }), WIDEST).0, "a: 1\n");
     }
 
     #[test]

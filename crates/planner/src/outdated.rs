@@ -4,11 +4,13 @@ use kubewright_model::behind::{Behind, Outdated};
 use kubewright_model::desired::Desired;
 use kubewright_model::observed::{ClusterSeen, HostSeen, Observed, Seen, is_shown_by_a_kubelet};
 use kubewright_model::plan::Weight;
+use kubewright_model::spec::kubernetes::Distribution;
 use kubewright_model::units::Moment;
+use kubewright_model::version::Version;
 
 use crate::addons::recommended;
 use crate::plan::older_than_their_template;
-use crate::upgrades::known::{AS_OF, newest, newest_minor, supported_until};
+use crate::upgrades::known::{AS_OF, NEWEST_TALOS, newest, newest_minor, run_by_talos, supported_until};
 
 /// A certificate is near its end from here on: as `status` has it.
 const SOON: u64 = 30 * DAY;
@@ -40,20 +42,56 @@ fn of(what: impl Into<String>, place: &str, runs: String, newest: String, how: S
     Behind { what: what.into(), place: place.into(), runs, newest, how, weight: Weight::Tells }
 }
 
-/// The version of Kubernetes that the spec names.
+/// What has the version of Kubernetes that a spec names: distributions that bring it count by it, Talos has one of its own.
+fn title(desired: &Desired) -> &'static str {
+    match desired.kubernetes.distribution {
+        Distribution::Talos => "Kubernetes",
+        of => of.title(),
+    }
+}
+
+/// The Talos that the spec names.
+fn talos(desired: &Desired) -> Option<&Version> {
+    desired.spec.as_ref()?.spec.kubernetes.talos.as_ref().map(|talos| &talos.version)
+}
+
+/// The line of the spec that brings a version of Kubernetes, and what has to be newer before that.
+fn line(desired: &Desired, to: &Version) -> String {
+    let line = format!("kubernetes.version: {to}");
+    let minor = to.minor().1;
+    let runs = |talos: &Version| run_by_talos(talos.minor().1).contains(&minor);
+    let older = talos(desired).filter(|talos| !runs(talos)).map(|talos| talos.minor().1 + 1..=NEWEST_TALOS.1);
+    match older.and_then(|mut newer| newer.find(|talos| run_by_talos(*talos).contains(&minor))) {
+        Some(first) => format!("{line}, after a kubernetes.talos.version of v1.{first}"),
+        None => line,
+    }
+}
+
+/// Another minor version of Talos. Which of its patches is the newest is not known here.
+fn newer_talos(desired: &Desired) -> Option<Behind> {
+    let version = talos(desired).filter(|version| version.minor() < NEWEST_TALOS)?;
+    let steps = NEWEST_TALOS.1.saturating_sub(version.minor().1);
+    let newest = format!("v{}.{}", NEWEST_TALOS.0, NEWEST_TALOS.1);
+    let how = match steps {
+        1 => "kubernetes.talos.version".to_string(),
+        steps => format!("kubernetes.talos.version, {steps} minor versions, one after the other"),
+    };
+    Some(of("Talos, minor version", "the spec", version.to_string(), newest, how))
+}
+
+/// The versions that the spec names.
 fn in_the_spec(desired: &Desired, now: u64) -> Vec<Behind> {
-    let (kubernetes, title) = (&desired.kubernetes, desired.kubernetes.distribution.title());
+    let (kubernetes, title) = (&desired.kubernetes, title(desired));
     let version = &kubernetes.version;
     let (major, minor) = version.minor();
-    let line = |to: &str| format!("kubernetes.version: {to}");
     let mut behind = Vec::new();
     if let Some(patch) = newest(kubernetes.distribution, (major, minor)).filter(|patch| patch > version) {
-        behind.push(of(title, "the spec", version.to_string(), patch.to_string(), line(&patch.to_string())));
+        behind.push(of(title, "the spec", version.to_string(), patch.to_string(), line(desired, &patch)));
     }
     if let Some(next) = newest(kubernetes.distribution, newest_minor()).filter(|next| next.minor() > (major, minor)) {
         let what = format!("{title}, minor version");
         let steps = next.minor().1 - minor;
-        let how = line(&next.to_string());
+        let how = line(desired, &next);
         let how = if steps > 1 { format!("{how}, {steps} minor versions in one plan") } else { how };
         behind.push(of(what, "the spec", version.to_string(), next.to_string(), how));
     }
@@ -62,17 +100,18 @@ fn in_the_spec(desired: &Desired, now: u64) -> Vec<Behind> {
     if let Some(ends) = supported_until((major, minor)).filter(|ends| **ends < *ends_soon) {
         let is_over = *ends < *today.get(..ends.len()).unwrap_or_default();
         let runs = format!("v{major}.{minor}, {} {ends}", if is_over { "ended on" } else { "ends on" });
-        let to = newest(kubernetes.distribution, (major, minor + 1)).map_or_else(String::new, |it| it.to_string());
-        let how = if to.is_empty() { "a newer minor version".into() } else { line(&to) };
+        let to = newest(kubernetes.distribution, (major, minor + 1));
+        let how = to.map_or_else(|| "a newer minor version".into(), |to| line(desired, &to));
         let row = of("support of Kubernetes", "the spec", runs, format!("v{major}.{} and later", minor + 1), how);
         behind.push(Behind { weight: Weight::Warns, ..row });
     }
+    behind.extend(newer_talos(desired));
     behind
 }
 
 /// What nodes run, beside what the spec names.
 fn in_the_cluster(desired: &Desired, cluster: &ClusterSeen) -> Vec<Behind> {
-    let title = desired.kubernetes.distribution.title();
+    let title = title(desired);
     let wished = &desired.kubernetes.version;
     let old = desired.members.iter().filter_map(|member| {
         let seen = cluster.nodes.get(&member.name).filter(|seen| seen.version < *wished)?;
@@ -106,7 +145,7 @@ fn on_host(desired: &Desired, name: &str, seen: &HostSeen, now: u64) -> Vec<Behi
     let mut behind = Vec::new();
     // A host's certificates are held against its own clock.
     let now = seen.at.unwrap_or(now);
-    let wished = desired.spec.as_ref().and_then(|file| file.spec.kubernetes.talos.as_ref()).map(|talos| &talos.version);
+    let wished = talos(desired);
     let talos = seen.talos.as_ref().map(|talos| talos.version.clone());
     if let (Some(wished), Some(runs)) = (wished, talos)
         && runs.bare() != wished.bare()

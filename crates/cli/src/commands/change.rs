@@ -1,26 +1,29 @@
 //! Commands that change the world: `apply`, `destroy`, `rebuild`, `restore`, `replace`, `reboot`, `rotate`.
 
+mod agree;
 mod back;
+mod end;
+mod watch;
 
-use std::cell::RefCell;
 use std::collections::BTreeSet;
-use std::io::{BufRead as _, IsTerminal as _, Write as _};
+use std::io::IsTerminal as _;
 use std::path::Path;
-use std::time::Duration;
 
-use kubewright_engine::pace::Pace;
-use kubewright_engine::{Begun, EngineError, Request, RunReport, Stop, engine};
+use kubewright_engine::{EngineError, Request, Stop, engine};
 use kubewright_model::bundle::DesiredBundle;
 use kubewright_model::desired::Desired;
 use kubewright_model::diagnostic::nearest;
 use kubewright_model::event::{EVENT_FORMAT, Event, Record, RunEnd};
-use kubewright_model::ids::{ClusterName, NodeName};
-use kubewright_model::plan::{Action, Ask, Plan};
-use kubewright_model::rotation::Rotation;
-use tokio::signal::unix::{SignalKind, signal};
+use kubewright_model::ids::NodeName;
+use kubewright_model::plan::{Ask, Plan};
 
+pub(super) use self::agree::agreed_to;
+use self::agree::{agreed, agrees, answered};
 use self::back::GoesBack;
 pub(super) use self::back::{Throwaway, rebuild, rehearsed_into, restore, thrown_away};
+use self::end::ended;
+pub(super) use self::watch::asked_to_stop;
+use self::watch::watch;
 use super::airgap;
 use super::restore::Copy;
 use super::take::{taken, taking};
@@ -28,16 +31,12 @@ use crate::arguments::backup::Make;
 use crate::arguments::fleet::{Hours, UpdateOs};
 use crate::arguments::rotate::Rotate;
 use crate::arguments::{self, Arguments, Change, Destroy, Output, Reboot};
-use crate::problem::{self, Done, Problem, listed};
+use crate::problem::{Done, Problem, listed};
 use crate::screen::{BAD, CARE, counted, hand, paint, remark};
 use crate::source::{self, Reading};
 use crate::view;
 use crate::view::plan::Detail;
-use crate::view::progress::Progress;
 use crate::world::{Site, holder, run_id};
-
-/// How often a run that goes on is drawn anew while it tells nothing.
-const LOOKS_UP: Duration = Duration::from_millis(100);
 
 /// One change of the world.
 struct Wish<'a> {
@@ -364,15 +363,6 @@ async fn leftovers(site: &Site<'_>, wish: &Wish<'_>) -> Result<Desired, Problem>
     Ok(Desired { take_strays: answered(&question).is_some_and(|answer| agrees(&answer, "y")), ..desired })
 }
 
-/// Asks, and hears what a person says.
-fn answered(question: &str) -> Option<String> {
-    let _ = write!(anstream::stderr(), "{question} ");
-    let _ = std::io::stderr().flush();
-    let mut answer = String::new();
-    std::io::stdin().lock().read_line(&mut answer).ok()?;
-    Some(answer.trim().to_string())
-}
-
 /// Shows a plan; whether there is anything to do in it that can be done.
 fn worth_it(arguments: &Arguments, wish: &Wish<'_>, plan: &Plan) -> Result<bool, Problem> {
     engine::chosen(&wish.desired, plan, &wish.only)?;
@@ -404,219 +394,5 @@ fn worth_it(arguments: &Arguments, wish: &Wish<'_>, plan: &Plan) -> Result<bool,
 fn line(record: &Record) {
     if let Ok(line) = serde_json::to_string(record) {
         hand!("{line}");
-    }
-}
-
-/// Asks whether the plan is meant. Where nobody can answer, nothing is done.
-fn agreed(cluster: &ClusterName, plan: &Plan) -> Result<(), Problem> {
-    let refused = || Problem::new(Done::Blocked, "nobody agreed; nothing was touched");
-    if !std::io::stdin().is_terminal() {
-        return Err(refused().hint("run it on a terminal, or with `--yes`"));
-    }
-    // What destroys is agreed to by name, not by a key that is pressed too soon.
-    let (question, word) = match plan.ask {
-        Ask::Destroy | Ask::Rebuild => {
-            let machines = plan.steps.iter().filter(|step| matches!(step.action, Action::DeleteMachine { .. })).count();
-            let disks = match machines {
-                0 => String::new(),
-                many => format!(", {} with all disks", counted(many, "machine")),
-            };
-            let goes = format!("{} everything of {cluster} goes{disks}.", paint(BAD, "destroys:"));
-            (format!("{goes} Its name to go on:"), cluster.as_str())
-        }
-        Ask::Restore => {
-            let goes = format!(
-                "{} what {cluster} has learnt since is lost, and it is down meanwhile.",
-                paint(BAD, "restores:")
-            );
-            (format!("{goes} Its name to go on:"), cluster.as_str())
-        }
-        _ => (format!("{} carry out {}? [y/N]", paint(CARE, "?"), counted(plan.steps.len(), "step")), "y"),
-    };
-    if answered(&question).is_some_and(|answer| agrees(&answer, word)) { Ok(()) } else { Err(refused()) }
-}
-
-/// Asks whether something is meant, on a terminal. Where nobody can answer, nothing is done.
-pub(super) fn agreed_to(question: &str) -> Result<(), Problem> {
-    let refused = || Problem::new(Done::Blocked, "nobody agreed; nothing was touched");
-    if !std::io::stdin().is_terminal() {
-        return Err(refused().hint("run it on a terminal, or with `--yes`"));
-    }
-    if answered(question).is_some_and(|answer| agrees(&answer, "y")) { Ok(()) } else { Err(refused()) }
-}
-
-/// Whether an answer is the word that was asked for. `y` has many forms, a cluster's name has one.
-fn agrees(answer: &str, word: &str) -> bool {
-    match word {
-        "y" => ["y", "yes"].iter().any(|yes| answer.eq_ignore_ascii_case(yes)),
-        name => answer == name,
-    }
-}
-
-/// Runs, draws the run, and listens to Ctrl-C.
-async fn watch(
-    site: &Site<'_>,
-    begun: Option<Begun>,
-    request: &Request<'_>,
-    (output, pace): (Output, Option<f64>),
-) -> Result<RunReport, Problem> {
-    let stop = Stop::default();
-    // Whoever sleeps between records hears no signal: somebody else does.
-    let beside = pace.is_some() && stopped_beside(&stop);
-    let mut pace = Pace::new(pace);
-    let plan = begun.as_ref().map(Begun::plan).or(request.approved);
-    let progress = RefCell::new((output == Output::Text).then(|| Progress::of(plan)));
-    let mut sink = |record: &Record| {
-        let asked = stop.asked();
-        pace.keep(record, |at| {
-            progress.borrow_mut().iter_mut().for_each(|progress| progress.tick(Some(at)));
-            stop.asked() == asked
-        });
-        if matches!(record.event, Event::StepEnded { .. }) {
-            site.keep_up();
-        }
-        match &mut *progress.borrow_mut() {
-            Some(progress) => progress.hear(record),
-            None => line(record),
-        }
-    };
-    let run = async {
-        match begun {
-            Some(begun) => site.engine.carry_out(begun, request, &stop, &mut sink).await,
-            None => site.engine.apply(request, &stop, &mut sink).await,
-        }
-    };
-    tokio::pin!(run);
-    loop {
-        tokio::select! {
-            ended = &mut run => return Ok(ended?),
-            // A pretend clock jumps, and nobody waits there.
-            () = tokio::time::sleep(LOOKS_UP), if !site.engine.simulated() => {
-                progress.borrow_mut().iter_mut().for_each(|progress| progress.tick(None));
-            }
-            () = asked_to_stop(), if !beside => {
-                if stop.ask() > 2 {
-                    return Err(Problem::new(Done::Interrupted, "ended at once")
-                        .hint("the journal says what was begun; the next run looks what became of it and goes on"));
-                }
-            }
-        }
-    }
-}
-
-/// Listens to who wants a run to stop, on a thread that ends with the program; whether there is one.
-fn stopped_beside(stop: &Stop) -> bool {
-    let stop = stop.clone();
-    let listens = move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        if let Ok(runtime) = runtime {
-            runtime.block_on(async {
-                loop {
-                    asked_to_stop().await;
-                    stop.ask();
-                }
-            });
-        }
-    };
-    std::thread::Builder::new().spawn(listens).is_ok()
-}
-
-/// Waits for Ctrl-C, or for the signal that asks a program to end.
-pub(super) async fn asked_to_stop() {
-    let Ok(mut ends) = signal(SignalKind::terminate()) else { return std::future::pending().await };
-    tokio::select! {
-        heard = tokio::signal::ctrl_c() => {
-            if heard.is_err() {
-                std::future::pending::<()>().await;
-            }
-        }
-        _ = ends.recv() => {}
-    }
-}
-
-/// What the run came to, in words beside the answer. `again` is the rest of a command that goes on from there.
-fn ended(report: &RunReport, wish: &Wish<'_>, again: &str) -> Done {
-    // A destroy that was cut off is no reason to build what it took away.
-    let command = match wish.ask {
-        Ask::Destroy => "destroy",
-        // It knows from its journal where it was.
-        Ask::Rebuild => "rebuild",
-        // What is left to start again is asked of the hosts; whom it has drained comes back first.
-        Ask::Reboot(_) | Ask::RebootNeeded(_) => return rebooted(report, "reboot", again),
-        Ask::UpdateOs(_) => return rebooted(report, "update-os", again),
-        Ask::Restore => "restore latest",
-        Ask::Rotate(Rotation::Certificates) => "rotate certificates",
-        Ask::Rotate(Rotation::SshKeys) => "rotate ssh-keys",
-        Ask::Rotate(Rotation::JoinToken) => "rotate join-token",
-        Ask::Rotate(Rotation::EncryptionKeys) => "rotate encryption-keys",
-        Ask::Rotate(Rotation::ServiceAccountKeys) => "rotate service-account-keys",
-        Ask::Backup => "backup",
-        _ => "apply",
-    };
-    // Nor is what was left out on purpose to be done now.
-    let chosen: String = wish.only.iter().map(|word| format!(" --only '{word}'")).collect();
-    for left in &report.remaining {
-        remark!("{} still to be done: {left}", paint(BAD, "✗"));
-    }
-    for note in problem::words(&report.after) {
-        remark!("{note}");
-    }
-    for why in &report.unheard {
-        remark!("{} could not tell {why}", paint(CARE, "!"));
-    }
-    let goes_on = |words: &str| remark!("→ {words}; `kubewright {command} {again}{chosen}` goes on from there");
-    match report.end {
-        RunEnd::Complete => Done::Well,
-        RunEnd::Interrupted => {
-            goes_on("stopped: what was done stays done");
-            Done::Interrupted
-        }
-        RunEnd::Failed => {
-            // Whoever is told to run again what is refused each time runs it twice.
-            match report.failed.iter().all(|(_, failure)| failure.lasts) {
-                true => remark!(
-                    "→ what was done stays done, and none of what failed passes by itself: when it is mended, `kubewright \
-                     {command} {again}{chosen}` goes on"
-                ),
-                false => goes_on("what was done stays done, and what needed the failed steps was left out"),
-            }
-            remark!("→ `kubewright history --run {} {again}` shows the whole run", report.run);
-            Done::Unfinished
-        }
-        RunEnd::NotConverged => {
-            let told: Vec<String> =
-                report.notes.iter().map(|note| format!("{}: {}", note.subject, note.message)).collect();
-            match report.remaining.iter().all(|left| told.contains(left)) {
-                true => remark!("→ the plan told of it: mend that first, and plan again"),
-                false => remark!("→ this is worth a report: a run that ends well leaves nothing to do"),
-            }
-            Done::Unfinished
-        }
-    }
-}
-
-/// What a run came to that started hosts again: nothing is left to be made so, and who has not had his turn is named.
-fn rebooted(report: &RunReport, command: &str, again: &str) -> Done {
-    let done = match report.end {
-        RunEnd::Complete => return Done::Well,
-        RunEnd::Interrupted => Done::Interrupted,
-        RunEnd::Failed | RunEnd::NotConverged => Done::Unfinished,
-    };
-    remark!("→ `kubewright history --run {} {again}` shows whose turn it was and whose not", report.run);
-    remark!(
-        "→ whom it drained is drained no more after the next `kubewright {command}` of it, or `kubewright apply {again}`"
-    );
-    done
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn yes_has_many_forms_and_a_name_has_one() {
-        assert!(["y", "Y", "yes", "YES", "Yes"].iter().all(|answer| agrees(answer, "y")));
-        assert!(["", "n", "yess", "ja"].iter().all(|answer| !agrees(answer, "y")));
-        assert!(agrees("lab", "lab") && !agrees("LAB", "lab") && !agrees("yes", "lab"));
     }
 }

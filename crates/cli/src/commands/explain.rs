@@ -5,7 +5,7 @@ use kubewright_model::diagnostic::Severity;
 use kubewright_model::doctor;
 
 use crate::problem::{Done, Problem};
-use crate::screen::{BAD, CARE, DIM, HEAD, paint, say, width, wrapped};
+use crate::screen::{BAD, CARE, DIM, HEAD, columns, paint, say, width, wrapped};
 use crate::view::table::{lines, table};
 
 /// Lines of prose are no longer than people read with ease.
@@ -22,8 +22,8 @@ pub(super) fn run(code: Option<&str>) -> Result<Done, Problem> {
     };
     if let Some(check) = doctor::entry(code) {
         say!("{} {} ({})\n", paint(HEAD, check.id), paint(HEAD, check.title), check.layer);
-        say!("{}", wrapped(check.text, width(WIDEST)));
-        say!("{}", paint(DIM, wrapped(&format!("It looks at {}.", check.looks_at), width(WIDEST))));
+        say!("{}", wrapped(check.text, width(columns(), WIDEST)));
+        say!("{}", paint(DIM, wrapped(&format!("It looks at {}.", check.looks_at), width(columns(), WIDEST))));
         return Ok(Done::Well);
     }
     let Some(code) = Code::parse(code) else {
@@ -32,7 +32,7 @@ pub(super) fn run(code: Option<&str>) -> Result<Done, Problem> {
     };
     let entry = code.entry();
     say!("{} {} ({})\n", paint(HEAD, entry.code), paint(HEAD, entry.title), weight(entry.severity));
-    say!("{}", wrapped(entry.text, width(WIDEST)));
+    say!("{}", wrapped(entry.text, width(columns(), WIDEST)));
     Ok(Done::Well)
 }
 

@@ -46,7 +46,7 @@ fn show(found: &Outdated) {
     if found.behind.is_empty() {
         say!("{}", paint(GOOD, "✓ nothing is behind"));
     } else {
-        let mut table = table::table_keeping(&["what", "where", "runs", "newest", "how"], &["where", "how"]);
+        let mut table = table::table_keeping(&["WHAT", "WHERE", "RUNS", "NEWEST", "HOW"], &["WHERE", "HOW"]);
         for row in &found.behind {
             let mark = if row.weight == Weight::Warns { paint(CARE, &row.what) } else { row.what.clone() };
             table.add_row([&mark, &row.place, &row.runs, &row.newest, &row.how]);

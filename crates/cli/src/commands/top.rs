@@ -52,7 +52,7 @@ pub(super) fn run(arguments: &Arguments, wish: &Top) -> Result<Done, Problem> {
     let mut terminal =
         ratatui::try_init().map_err(|error| Problem::new(Done::Unfinished, format!("cannot draw: {error}")))?;
     let ended = shown(&mut terminal, &member, &ends);
-    ratatui::restore();
+    let _ = ratatui::try_restore();
     ended.map_err(|error| Problem::new(Done::Unfinished, format!("the terminal went away: {error}")))
 }
 
@@ -71,17 +71,27 @@ fn watched(
                 let signals = kinds.into_iter().filter_map(|kind| signal(kind).ok());
                 let mut signals: Vec<_> = signals.collect();
                 let waits = signals.iter_mut().map(|signal| Box::pin(signal.recv()));
-                futures::future::select_all(waits).await;
+                let asked = futures::future::select_all(waits);
+                futures::future::select(asked, Box::pin(gone())).await;
                 ends.store(true, Ordering::Relaxed);
                 // Who waits for a key of a terminal that has gone away waits for ever.
                 tokio::time::sleep(GRACE).await;
-                ratatui::restore();
+                // Its words of what went wrong would have nowhere to go.
+                let _ = ratatui::try_restore();
                 std::process::exit(INTERRUPTED);
             };
             tokio::join!(watch_over(fleet, every, asked), heard);
         });
     })?;
     Ok(())
+}
+
+/// Ends when the terminal has gone away. Who is not in its foreground is told by no signal, and whoever reads keys of it reads
+/// nothing again and again.
+async fn gone() {
+    while rustix::termios::tcgetwinsize(std::io::stdin()).is_ok() {
+        tokio::time::sleep(GRACE).await;
+    }
 }
 
 /// Draws, and takes in keys, until somebody wants an end.

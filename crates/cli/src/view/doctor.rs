@@ -4,7 +4,7 @@ use kubewright_model::desired::Desired;
 use kubewright_model::doctor::{Cause, Diagnosis, Finding, Gravity, Layer, Repair};
 
 use crate::hints;
-use crate::screen::{BAD, CARE, DIM, GOOD, HEAD, counted, paint, say, width, wrapped};
+use crate::screen::{BAD, CARE, DIM, GOOD, HEAD, columns, counted, paint, say, width, wrapped};
 
 /// Lines of evidence that are shown of a cause; all of them are in the JSON.
 const SHOWN: usize = 5;
@@ -39,7 +39,7 @@ fn cause(cause: &Cause) {
         say!("    {}", paint(DIM, line.chars().take(200).collect::<String>()));
     }
     for line in repair(finding) {
-        say!("  {} {}", paint(GOOD, "→"), wrapped(&line, width(WIDEST)).replace('\n', "\n    "));
+        say!("  {} {}", paint(GOOD, "→"), wrapped(&line, width(columns(), WIDEST)).replace('\n', "\n    "));
     }
     for consequence in &cause.consequences {
         say!("  {} {}: {}  {}", paint(DIM, "└"), consequence.place, consequence.cause, paint(DIM, &consequence.check));
@@ -75,14 +75,18 @@ fn sum(diagnosis: &Diagnosis) -> String {
     };
     match (sick, risks) {
         (0, 0) if !diagnosis.answered => format!("{}{unseen}", paint(CARE, "the cluster does not answer")),
-        (0, 0) => format!("{} by {checks}{unseen}", paint(GOOD, "nothing is found")),
+        (0, 0) => format!("{} in {checks}{unseen}", paint(GOOD, "✓ nothing wrong")),
         (0, risks) => {
-            format!("{}, {} by {checks}{unseen}", paint(GOOD, "nothing is sick"), paint(CARE, counted(risks, "risk")))
+            format!(
+                "{}, {} in {checks}{unseen}",
+                paint(GOOD, "✓ nothing is broken"),
+                paint(CARE, counted(risks, "risk"))
+            )
         }
-        (sick, 0) => format!("{} by {checks}{unseen}", paint(BAD, counted(sick, "cause"))),
+        (sick, 0) => format!("{} in {checks}{unseen}", paint(BAD, counted(sick, "cause"))),
         (sick, risks) => {
             format!(
-                "{}, {} by {checks}{unseen}",
+                "{}, {} in {checks}{unseen}",
                 paint(BAD, counted(sick, "cause")),
                 paint(CARE, counted(risks, "risk"))
             )

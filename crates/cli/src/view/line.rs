@@ -2,7 +2,7 @@
 
 use anstyle::Style;
 
-use crate::screen::paint;
+use crate::screen::{beginning, paint, wide};
 
 /// Pieces of text, each in its style. The styles are laid on when it is known what there is room for.
 #[derive(Clone, Debug, Default)]
@@ -15,20 +15,23 @@ impl Line {
         self
     }
 
-    /// The line, of at most so many characters, as a terminal takes it.
+    /// The line, of at most so many columns, as a terminal takes it.
     pub(super) fn cut(&self, columns: usize) -> String {
         self.pieces(columns).into_iter().map(|(style, text)| paint(style, text)).collect()
     }
 
-    /// Its pieces, of at most so many characters together; where something is cut off, the last is `…`.
+    /// Its pieces, of at most so many columns together; where something is cut off, the last is `…`.
     pub(super) fn pieces(&self, columns: usize) -> Vec<(Style, String)> {
-        let all: usize = self.0.iter().map(|(_, text)| text.chars().count()).sum();
+        let all: usize = self.0.iter().map(|(_, text)| wide(text)).sum();
         let mut left = if all > columns { columns.saturating_sub(1) } else { all };
         let mut pieces = Vec::new();
         for (style, text) in &self.0 {
             // A message of somebody else's program may have lines of its own.
-            let text: String = text.chars().take(left).map(|c| if c.is_control() { ' ' } else { c }).collect();
-            left -= text.chars().count();
+            let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+            let shown = beginning(&text, left);
+            // Behind the place where a wide character had no room comes nothing narrower.
+            left = if shown.len() < text.len() { 0 } else { left - wide(shown) };
+            let text = shown.to_string();
             if !text.is_empty() {
                 pieces.push((*style, text));
             }
@@ -53,5 +56,8 @@ mod tests {
         assert_eq!(cut(12), "✓ set up ho…");
         assert_eq!(cut(2), "✓…");
         assert_eq!(cut(1), "…");
+        let line = Line::default().add(GOOD, "主机").add(Style::new(), " ok");
+        let cut = |columns| anstream::adapter::strip_str(&line.cut(columns)).to_string();
+        assert_eq!((cut(7), cut(6), cut(4)), ("主机 ok".into(), "主机 …".into(), "主…".into()));
     }
 }

@@ -34,16 +34,58 @@ pub(crate) fn lines(table: &Table) -> String {
 /// The table on a screen of so many columns; none for as wide as it is.
 fn folded(table: &Table, columns: Option<usize>) -> String {
     let Some(columns) = columns else { return trimmed(table) };
+    if let Some(drawn) = drawn(table, columns) {
+        return drawn;
+    }
+    let fewer = without_alike(table).and_then(|(fewer, alike)| Some((drawn(&fewer, columns)?, alike)));
+    match fewer {
+        Some((drawn, alike)) => format!("{drawn}\n{}", hung(&format!(" all: {alike}"), "   ", columns)),
+        None => blocks(table, columns),
+    }
+}
+
+/// The table, if it is still one on a screen of so many columns.
+fn drawn(table: &Table, columns: usize) -> Option<String> {
     let mut narrow = table.clone();
     narrow.set_width(u16::try_from(columns).unwrap_or(u16::MAX));
     let drawn = trimmed(&narrow);
     let rows = table.row_iter().count() + 1;
     let high = table.row_iter().flat_map(Row::cell_iter).map(|cell| cell.content().lines().count()).max().unwrap_or(1);
     let fits = drawn.lines().all(|line| wide(line) <= columns);
-    if fits && drawn.lines().count() <= rows * BROKEN.max(high) && whole_words(table, &drawn) {
-        return drawn;
+    let is_one = fits && drawn.lines().count() <= rows * BROKEN.max(high) && whole_words(table, &drawn);
+    is_one.then_some(drawn)
+}
+
+/// The table without the columns in which all rows say the same, and what they say; none where there is no such column.
+fn without_alike(table: &Table) -> Option<(Table, String)> {
+    let texts = |row: &Row| row.cell_iter().map(|cell| cell.content()).collect::<Vec<String>>();
+    let heads = texts(table.header()?);
+    let rows: Vec<Vec<String>> = table.row_iter().map(texts).collect();
+    let lead = lead(&heads);
+    let is_alike =
+        |at: &usize| *at >= lead && rows.len() > 1 && rows.iter().all(|row| row.get(*at) == rows[0].get(*at));
+    let (alike, kept): (Vec<usize>, Vec<usize>) = (0..heads.len()).partition(is_alike);
+    let one_line = alike.iter().all(|at| rows[0].get(*at).is_some_and(|cell| !cell.contains('\n')));
+    if alike.is_empty() || !one_line {
+        return None;
     }
-    blocks(table, columns)
+    let mut fewer = Table::new();
+    fewer.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+    fewer.set_header(kept.iter().map(|at| &heads[*at]));
+    fewer.add_rows(rows.iter().map(|row| kept.iter().map(|at| row.get(*at).cloned().unwrap_or_default())));
+    for (column, at) in fewer.column_iter_mut().zip(&kept) {
+        if let Some(constraint) = table.column(*at).and_then(|column| column.constraint()) {
+            column.set_constraint(*constraint);
+        }
+    }
+    let said = alike.iter().filter(|at| wide(&rows[0][**at]) > 0);
+    let said = said.map(|at| format!("{} {}", heads[*at], rows[0][*at]));
+    Some((fewer, said.collect::<Vec<_>>().join(" · ")))
+}
+
+/// How many columns name a row. A first one without a heading is a sign of how the row is, and belongs to what comes after it.
+fn lead(heads: &[String]) -> usize {
+    if heads.first().is_some_and(|head| wide(head) == 0) { 2 } else { 1 }
 }
 
 fn trimmed(table: &Table) -> String {
@@ -66,8 +108,7 @@ fn blocks(table: &Table, columns: usize) -> String {
     let mut blocks = Vec::new();
     for row in table.row_iter() {
         let cells = texts(row);
-        // A first column without a heading is a sign of how the row is, and belongs to what comes after it.
-        let lead = if heads.first().is_some_and(|head| wide(head) == 0) { 2 } else { 1 };
+        let lead = lead(&heads);
         let name = cells.iter().take(lead).map(|cell| cell.trim()).collect::<Vec<_>>().join(" ");
         let mut block = if plain::on() && lead == 1 {
             vec![format!("{}: {name}", heads.first().map(String::as_str).unwrap_or_default())]
@@ -92,11 +133,14 @@ mod tests {
     use super::*;
 
     fn nodes() -> Table {
+        nodes_on("Ubuntu 24.04.3 LTS", "Debian 13")
+    }
+
+    fn nodes_on(host: &str, other: &str) -> Table {
         let heads = ["NODE", "ROLE", "ADDRESS", "MACHINE", "HOST", "NODE STATE", "VERSION"];
         let mut nodes = table_keeping(&heads, &["NODE", "ADDRESS", "VERSION"]);
-        let host = "Ubuntu 24.04.3 LTS";
         nodes.add_row(["k3s-server", "server", "192.168.1.40", "running", host, "Ready", "v1.33.5+k3s1"]);
-        nodes.add_row(["k3s-agent-1", "agent", "192.168.1.41", "running", host, "Ready", "v1.33.5+k3s1"]);
+        nodes.add_row(["k3s-agent-1", "agent", "192.168.1.41", "stopped", other, "NotReady", "v1.33.4+k3s1"]);
         nodes
     }
 
@@ -119,15 +163,49 @@ mod tests {
         k3s-agent-1
           ROLE        agent
           ADDRESS     192.168.1.41
-          MACHINE     running
-          HOST        Ubuntu 24.04.3 LTS
-          NODE STATE  Ready
-          VERSION     v1.33.5+k3s1
+          MACHINE     stopped
+          HOST        Debian 13
+          NODE STATE  NotReady
+          VERSION     v1.33.4+k3s1
         ");
         for columns in [40, 60, 80, 100, 140] {
             let text = shown(columns);
             assert!(text.lines().all(|line| line.chars().count() <= columns), "{text}");
-            assert!(text.matches("192.168.1.4").count() == 2 && text.matches("v1.33.5+k3s1").count() == 2, "{text}");
+            assert!(text.matches("192.168.1.4").count() == 2 && text.matches("v1.33.").count() == 2, "{text}");
         }
+    }
+    #[test]
+    fn what_all_rows_say_is_said_once_where_there_is_no_room() {
+        let mut nodes =
+            table_keeping(&["NODE", "ADDRESS", "HOST", "NODE STATE", "NOTE", "VERSION"], &["NODE", "ADDRESS"]);
+        for (name, address) in [("k3s-server", "192.168.1.40"), ("k3s-agent-1", "192.168.1.41")] {
+            nodes.add_row([name, address, "Ubuntu 24.04.3 LTS", "Ready", "", "v1.33.5+k3s1"]);
+        }
+        let shown = |columns| anstream::adapter::strip_str(&folded(&nodes, Some(columns))).to_string();
+        assert_eq!(shown(100).lines().count(), 3);
+        insta::assert_snapshot!(shown(40), @r"
+        NODE         ADDRESS
+        k3s-server   192.168.1.40
+        k3s-agent-1  192.168.1.41
+        all: HOST Ubuntu 24.04.3 LTS · NODE
+          STATE Ready · VERSION v1.33.5+k3s1
+        ");
+    }
+
+    #[test]
+    fn wide_characters_keep_their_columns_apart() {
+        let mut names = table(&["名前", "WHAT IT IS FOR"]);
+        names.add_row(["数据库 🚀", "全角文字 で 書かれた 説明文 です"]);
+        names.add_row(["web", "short"]);
+        for columns in [36, 44, 60] {
+            let shown = folded(&names, Some(columns));
+            assert!(shown.lines().all(|line| wide(line) <= columns), "{columns}:\n{shown}");
+        }
+        insta::assert_snapshot!(anstream::adapter::strip_str(&folded(&names, Some(36))).to_string(), @r"
+        名前       WHAT IT IS FOR
+        数据库 🚀  全角文字 で 書かれた
+                   説明文 です
+        web        short
+        ");
     }
 }

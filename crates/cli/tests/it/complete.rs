@@ -75,6 +75,23 @@ fn nodes_of_the_spec_complete_where_a_node_is_asked_for() {
 }
 
 #[test]
+fn flags_are_for_words_that_begin_like_one() {
+    let folder = folder();
+    let words = bash(folder.path(), &[""]);
+    assert!(words.contains(&"apply".into()) && words.iter().all(|word| !word.starts_with('-')), "{words:?}");
+    let words = fish(folder.path(), "kubewright ssh ");
+    assert_eq!(words, ["k3s-server", "k3s-agent-1", "k3s-agent-2"]);
+    for line in [&["-"][..], &["--"], &["ssh", "--"]] {
+        let words = bash(folder.path(), line);
+        assert!(
+            words.contains(&"--simulated".into()) && words.iter().any(|word| word == "-h" || word == "--help"),
+            "{line:?}: {words:?}"
+        );
+    }
+    assert!(bash(folder.path(), &["plan", "--on"]).contains(&"--only".into()));
+}
+
+#[test]
 fn the_spec_that_the_line_names_is_read() {
     let folder = folder();
     std::fs::write(folder.path().join("lab.yaml"), SPEC.replace("k3s-server", "lab-server")).unwrap();

@@ -30,7 +30,8 @@ fn transcripts() {
     cases
         .default_bin_path(env!("CARGO_BIN_EXE_kubewright"))
         .env("NO_COLOR", "1")
-        .env("COLUMNS", "100")
+        // However wide the terminal is in which tests run.
+        .env("COLUMNS", "")
         .env("HOME", home.path().to_str().unwrap())
         .env("USER", "somebody")
         .env("RUST_BACKTRACE", "0")

@@ -27,7 +27,7 @@ pub(crate) fn run(folder: &Path, words: &[&str]) -> Said {
         .current_dir(folder)
         .env("HOME", folder)
         .env("NO_COLOR", "1")
-        .env("COLUMNS", "120")
+        .env_remove("COLUMNS")
         .env_remove("SSH_AUTH_SOCK")
         .output()
         .expect("it runs");

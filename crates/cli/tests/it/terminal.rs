@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
+use unicode_width::UnicodeWidthStr as _;
+
 /// The smallest terminal that is promised, the usual one, and a large one.
 const SIZES: [(usize, usize); 3] = [(60, 20), (80, 24), (140, 40)];
 
@@ -23,6 +25,19 @@ impl Home {
         Self(home)
     }
 
+    /// A home whose spec says something else in these places.
+    fn with(changes: &[(&str, &str)]) -> Self {
+        let home = Self::new();
+        let spec = home.0.path().join("cluster.yaml");
+        let mut text = std::fs::read_to_string(&spec).unwrap();
+        for (before, after) in changes {
+            assert!(text.contains(before), "{before}");
+            text = text.replace(before, after);
+        }
+        std::fs::write(spec, text).unwrap();
+        home
+    }
+
     fn built() -> Self {
         let home = Self::new();
         assert!(home.run(&["apply", "--yes"], &[]).status.success());
@@ -33,7 +48,7 @@ impl Home {
     fn run(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Output {
         let mut command = Command::new(env!("CARGO_BIN_EXE_kubewright"));
         command.args(["--simulated", "dc"]).args(arguments).current_dir(self.0.path());
-        command.env("HOME", self.0.path()).envs(environment.iter().copied()).output().unwrap()
+        command.env("HOME", self.0.path()).env_remove("COLUMNS").envs(environment.iter().copied()).output().unwrap()
     }
 }
 
@@ -228,6 +243,30 @@ fn the_terminal_is_as_before_when_top_is_ended_by_a_signal() {
     assert_eq!(terminal.asked(&["display-message", "-p", "#{alternate_on} #{cursor_flag}"]).trim(), "0 1");
 }
 
+/// Whether a process is there. One that has ended and whose end nobody has asked for is not.
+fn runs(process: &str) -> bool {
+    let told = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    told.rsplit_once(") ").is_some_and(|(_, state)| !state.starts_with('Z'))
+}
+
+#[test]
+fn top_ends_with_its_terminal_also_where_no_signal_says_so() {
+    let home = Home::built();
+    let program = format!("sh -c 'echo $$ > pid; exec \"{}\" --simulated dc top'", env!("CARGO_BIN_EXE_kubewright"));
+    for (name, line) in [("hangup", program.clone()), ("silent", format!("setsid -w {program}"))] {
+        let terminal = Terminal::new(&home, name, (80, 24), &line);
+        terminal.with("3 of 3 nodes Ready");
+        let process = std::fs::read_to_string(home.0.path().join("pid")).unwrap();
+        assert!(runs(process.trim()));
+        let _ = terminal.tmux().arg("kill-pane").output();
+        let ended = (0..100).any(|_| {
+            std::thread::sleep(Duration::from_millis(100));
+            !runs(process.trim())
+        });
+        assert!(ended, "{name}: it goes on without a terminal");
+    }
+}
+
 #[test]
 fn top_says_when_it_cannot_be_drawn() {
     let home = Home::built();
@@ -277,4 +316,128 @@ fn colour_goes_by_what_programs_agree_on() {
         let screen = terminal.asked(&["capture-pane", "-p", "-e"]);
         assert_eq!(screen.contains("\u{1b}[1m") || screen.contains("\u{1b}[32m"), colour, "{screen}");
     }
+}
+
+#[test]
+fn what_is_wrong_is_said_in_words_too() {
+    let home = Home::with(&[("cores: 4", "cors: 4"), ("namespaces: ", "namespace: ")]);
+    let drawn = ['─', '│', '╭', '╰', '·', '×', '⚠', '→', '\u{1b}'];
+    for (arguments, environment) in [
+        (&["--plain", "validate"][..], &[][..]),
+        (&["validate"], &[("KUBEWRIGHT_PLAIN", "1"), ("CLICOLOR_FORCE", "1")]),
+    ] {
+        let told = home.run(arguments, environment);
+        assert_eq!(told.status.code(), Some(3));
+        let told = String::from_utf8(told.stderr).unwrap();
+        assert!(!told.contains(drawn), "{told}");
+        assert!(told.contains("\n  place: cluster.yaml:") && told.contains("\n  line: "), "{told}");
+        assert!(told.contains("cors") && told.contains("\n  next: "), "{told}");
+    }
+    // What is wrong with the command line is told before it is known what it asks for.
+    for line in ["kw --plain statos", "kw statos --plain", "KUBEWRIGHT_PLAIN=yes kw statos"] {
+        let terminal = Terminal::new(&home, &format!("wrong{}", line.len()), (80, 24), line);
+        terminal.with("ended with 2");
+        let screen = terminal.asked(&["capture-pane", "-p", "-e"]);
+        assert!(screen.contains("status") && !screen.contains('\u{1b}'), "{screen}");
+    }
+}
+
+#[test]
+fn whoever_reads_elsewhere_says_how_much_room_there_is() {
+    let home = Home::built();
+    let text = |columns: &str| {
+        let told = home.run(&["status"], &[("COLUMNS", columns)]);
+        assert!(told.status.success());
+        String::from_utf8(told.stdout).unwrap()
+    };
+    let widest = |text: &str| text.lines().map(|line| line.chars().count()).max().unwrap();
+    assert!(widest(&text("")) > 80, "nobody said anything");
+    assert_eq!(text("many"), text(""));
+    for columns in [60, 80, 120] {
+        let told = text(&columns.to_string());
+        assert!(widest(&told) <= columns && told.contains("192.168.1.42"), "{told}");
+    }
+    let terminal = Terminal::new(&home, "columns", (120, 40), "COLUMNS=60 kw status");
+    let screen = terminal.with("ended with 0");
+    assert!(widest(&screen) > 80, "a terminal knows better:\n{screen}");
+}
+
+#[test]
+fn wide_characters_take_two_columns() {
+    let home = Home::with(&[("      grafana: {", "      \"数据库平台 🚀\": {")]);
+    assert!(home.run(&["apply", "--yes"], &[]).status.success());
+    let checks = |columns: &str| {
+        let told = home.run(&["verify"], &[("COLUMNS", columns)]);
+        String::from_utf8(told.stdout).unwrap()
+    };
+    let narrow = checks("60");
+    assert!(narrow.contains("数据库平台 🚀") && narrow.lines().all(|line| line.width() <= 60), "{narrow}");
+    // Where there is room, what was seen begins in the same column in every row.
+    let rows = checks("140");
+    let seen = |name: &str, seen: &str| {
+        let row = rows.lines().find(|line| line.contains(name)).unwrap();
+        row[..row.find(seen).unwrap()].width()
+    };
+    assert_eq!(seen("数据库平台 🚀", "200"), seen("release vault", "the pods"), "{rows}");
+}
+
+#[test]
+fn a_real_zsh_completes() {
+    let home = Home::new();
+    let built = Path::new(env!("CARGO_BIN_EXE_kubewright")).parent().unwrap();
+    let line = format!("PATH='{}':$PATH; export PATH; PS1='%% ' zsh -f", built.display());
+    let terminal = Terminal::new(&home, "zsh", (100, 40), &line);
+    terminal.once("a prompt", |screen| screen.starts_with('%'));
+    let types = |words: &str| terminal.asked(&["send-keys", "-l", "--", words]);
+    types("autoload -U compinit && compinit -D -u && source <(kubewright completions zsh) && echo re''ady\n");
+    terminal.with("\nready");
+    types("kubewright ssh k3s-s\t");
+    terminal.once("a node", |screen| screen.ends_with("% kubewright ssh k3s-server"));
+    terminal.press("C-u");
+    types("kubewright plan --only contr\t");
+    terminal.once("a stage", |screen| screen.ends_with("--only control-plane"));
+    terminal.press("C-u");
+    types("kubewright history \t");
+    types("--ru\t");
+    terminal.with("history --run");
+    terminal.press("C-u");
+    terminal.press("C-l");
+    types("kubewright ssh k3s-\t");
+    let both = terminal.with("k3s-agent-2");
+    assert!(both.contains("k3s-agent-1") && both.contains("k3s-server"), "{both}");
+    terminal.press("C-c");
+    terminal.press("C-d");
+    terminal.with("ended with");
+}
+
+#[test]
+fn warnings_are_read_once_and_counted_later() {
+    let home = Home::with(&[(
+        "spec:\n",
+        "# A comment that is so long that no narrow terminal has room for all of its many words, and more.\nspec:\n",
+    )]);
+    std::fs::remove_file(home.0.path().join(".ssh/id_rsa.pub")).unwrap();
+    let spec = home.0.path().join("cluster.yaml");
+    let text = std::fs::read_to_string(&spec).unwrap();
+    let server = "role: both\n      name: k3s-server\n      addresses: [192.168.1.40]";
+    assert!(text.contains(server));
+    let three = text
+        .replace(server, "role: both\n      name: k3s-server-{n}\n      addresses: [192.168.1.40, 192.168.1.43-44]");
+    std::fs::write(
+        &spec,
+        three
+            .replace("vmids: [400]", "vmids: [400, 403, 404]")
+            .replace("version: v1.31.4+k3s1", "version: v1.31.4+k3s1, endpoint: { host: 192.168.1.40 }"),
+    )
+    .unwrap();
+    let said = |arguments: &[&str]| String::from_utf8(home.run(arguments, &[("COLUMNS", "60")]).stderr).unwrap();
+    let validated = said(&["validate"]);
+    assert!(validated.contains("KW0410") && validated.contains("╭─["), "{validated}");
+    // No line of the excerpt is folded: the arrow stands below what it points at.
+    assert!(validated.lines().all(|line| line.width() <= 60), "{validated}");
+    let planned = said(&["plan"]);
+    assert!(planned.contains("KW0410"), "{planned}");
+    let looked = said(&["status"]);
+    assert!(!looked.contains("KW0410") && looked.contains("cluster.yaml: 1 warning;"), "{looked}");
+    assert!(looked.contains("`kubewright --simulated dc validate`"), "{looked}");
 }

@@ -13,10 +13,10 @@ use serde_json::Value;
 
 use super::machines::refuse;
 use super::{Facts, at};
+use crate::upgrades::known::{NEWEST_TALOS as NEWEST, run_by_talos};
 
-/// The oldest and the newest minor version of Talos whose configuration is known here.
+/// The oldest minor version of Talos whose configuration is known here.
 const OLDEST: (u64, u64) = (1, 9);
-const NEWEST: (u64, u64) = (1, 14);
 /// The first version whose network has documents of its own, which name their interface.
 const NAMED_INTERFACES: (u64, u64) = (1, 12);
 
@@ -68,8 +68,7 @@ fn without_shell(facts: &Facts<'_>, found: &mut Vec<Diagnostic>) {
     }
 }
 
-/// Each Talos runs six minor versions of Kubernetes: v1.9 those from v1.27 to v1.32, and so on.
-/// <https://www.talos.dev/v1.11/introduction/support-matrix/>, `pkg/machinery/compatibility`
+/// Each Talos runs six minor versions of Kubernetes.
 fn versions(facts: &Facts<'_>, talos: &Talos, found: &mut Vec<Diagnostic>) {
     let path = at("kubernetes/talos/version");
     let (major, minor) = talos.version.minor();
@@ -81,9 +80,10 @@ fn versions(facts: &Facts<'_>, talos: &Talos, found: &mut Vec<Diagnostic>) {
         let message = format!("`{}` is newer than v1.14, the newest that this program knows", talos.version);
         return refuse(codes::VERSION_UNKNOWN, path, message, "compare it with the releases of Talos", found);
     }
-    let (oldest, newest) = (minor + 18, minor + 23);
+    let runs = run_by_talos(minor);
     let kubernetes = &facts.spec.kubernetes.version;
-    if !(oldest..=newest).contains(&kubernetes.minor().1) {
+    if !runs.contains(&kubernetes.minor().1) {
+        let (oldest, newest) = (runs.start(), runs.end());
         let message = format!("Talos v1.{minor} runs Kubernetes v1.{oldest} to v1.{newest}, and this is {kubernetes}");
         let help = "write another version of one of them";
         refuse(codes::TALOS_KUBERNETES, at("kubernetes/version"), message, help, found);

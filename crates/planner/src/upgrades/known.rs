@@ -1,4 +1,7 @@
-//! What this program knows of versions of Kubernetes: the newest of each minor version, and until when that is supported.
+//! What this program knows of versions of Kubernetes: the newest of each minor version, until when that is supported, and which
+//! of them a Talos runs.
+
+use std::ops::RangeInclusive;
 
 use kubewright_model::spec::kubernetes::Distribution;
 use kubewright_model::version::Version;
@@ -30,6 +33,15 @@ const SUPPORTED: [((u64, u64), &str); 7] = [
     ((1, 35), "2027-02-28"),
     ((1, 36), "2027-06-28"),
 ];
+
+/// The newest minor version of Talos whose configuration is known here.
+pub(crate) const NEWEST_TALOS: (u64, u64) = (1, 14);
+
+/// The minor versions of Kubernetes that a minor version of Talos runs, six of them: v1.9 those from v1.27 to v1.32, and so on.
+/// <https://www.talos.dev/v1.11/introduction/support-matrix/>, `pkg/machinery/compatibility`
+pub(crate) fn run_by_talos(minor: u64) -> RangeInclusive<u64> {
+    minor + 18..=minor + 23
+}
 
 /// The newest version of a minor version.
 pub(crate) fn newest(distribution: Distribution, minor: (u64, u64)) -> Option<Version> {

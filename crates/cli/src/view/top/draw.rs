@@ -10,6 +10,7 @@ use ratatui::widgets::{Block, Borders, Clear, Paragraph, Wrap};
 
 use super::sheet::{Row, Sheet, away, word};
 use super::{Model, Screen, Tab};
+use crate::screen::{cut, padded, wide};
 use crate::view::progress::tree::{Moment, Room, Tree};
 
 /// Columns and rows below which nothing is told apart.
@@ -31,6 +32,9 @@ const KEYS: [(&str, &str); 10] = [
     ("?", "these keys"),
     ("q, ctrl-c", "end"),
 ];
+
+/// A column that is cut to fewer characters than this tells nothing.
+const SLIVER: usize = 6;
 
 /// Draws what is known as somebody looks at it.
 pub(crate) fn draw(frame: &mut Frame<'_>, model: &Model, screen: &Screen) {
@@ -66,12 +70,13 @@ fn headline(model: &Model, columns: usize) -> Line<'static> {
         (false, None) => String::new(),
     };
     let name = if summary.simulated { format!("{} (simulated)", summary.name) } else { summary.name.clone() };
-    let facts =
-        format!(" · {} {} · {} of {} Ready", summary.distribution, summary.version, summary.nodes_ready, summary.nodes);
-    let room = columns.saturating_sub(looked.chars().count() + 1);
+    // The version is Kubernetes' own, and Talos has another.
+    let runs = if summary.distribution == "talos" { "talos, Kubernetes" } else { summary.distribution.as_str() };
+    let facts = format!(" · {} of {} Ready · {runs} {}", summary.nodes_ready, summary.nodes, summary.version);
+    let room = columns.saturating_sub(wide(&looked) + 1);
     let name = cut(&name, room);
-    let facts = cut(&facts, room.saturating_sub(name.chars().count()));
-    let gap = (columns).saturating_sub(name.chars().count() + facts.chars().count() + looked.chars().count());
+    let facts = cut(&facts, room.saturating_sub(wide(&name)));
+    let gap = (columns).saturating_sub(wide(&name) + wide(&facts) + wide(&looked));
     let bold = Style::new().add_modifier(Modifier::BOLD);
     Line::from(vec![Span::styled(name, bold), Span::raw(facts), Span::raw(" ".repeat(gap)), Span::raw(looked)])
 }
@@ -110,6 +115,9 @@ fn show(frame: &mut Frame<'_>, area: Rect, model: &Model, screen: &Screen) {
     let sheet = screen.sheet(&model.cluster, model.now);
     let chosen = screen.row(sheet.rows.len());
     let runs = screen.tab == Tab::Runs;
+    if sheet.rows.is_empty() {
+        return table(frame, area, (&sheet, chosen), model, screen);
+    }
     let below = if runs { area.height * 3 / 5 } else { (area.height / 3).clamp(5, 9) };
     let [top, bottom] = Layout::vertical([Constraint::Min(3), Constraint::Length(below)]).areas(area);
     table(frame, top, (&sheet, chosen), model, screen);
@@ -145,17 +153,19 @@ fn table(frame: &mut Frame<'_>, area: Rect, (sheet, chosen): (&Sheet, usize), mo
         return;
     }
     let columns = usize::from(area.width);
-    let wide = widths(sheet);
+    let widths = widths(sheet);
     let head: Vec<String> = sheet.heads.iter().map(ToString::to_string).collect();
-    lines
-        .push(Line::from(Span::styled(cells(&head, 0, &wide, columns - 2), Style::new().add_modifier(Modifier::BOLD))));
+    lines.push(Line::from(Span::styled(
+        cells(&head, 0, &widths, columns - 2),
+        Style::new().add_modifier(Modifier::BOLD),
+    )));
     // One row is the border's.
     let room = usize::from(area.height).saturating_sub(1 + lines.len()).max(1);
     let first = (chosen + 1).saturating_sub(room);
     for (at, row) in sheet.rows.iter().enumerate().skip(first).take(room) {
         let style = if at == chosen { Style::new().add_modifier(Modifier::REVERSED) } else { Style::new() };
         let sign = Span::styled(sign(row.state), shade(row.state, model.colour));
-        lines.push(Line::from(vec![sign, Span::styled(cells(&row.cells, row.depth, &wide, columns - 2), style)]));
+        lines.push(Line::from(vec![sign, Span::styled(cells(&row.cells, row.depth, &widths, columns - 2), style)]));
     }
     if let Some(heading) = lines.get_mut(model.cluster.summary.fault.iter().count()) {
         heading.spans.insert(0, Span::raw("  "));
@@ -166,7 +176,7 @@ fn table(frame: &mut Frame<'_>, area: Rect, (sheet, chosen): (&Sheet, usize), mo
 /// How wide each column is.
 fn widths(sheet: &Sheet) -> Vec<usize> {
     let of = |at: usize| {
-        let cells = sheet.rows.iter().filter_map(|row| Some(row.cells.get(at)?.chars().count() + extra(row, at)));
+        let cells = sheet.rows.iter().filter_map(|row| Some(wide(row.cells.get(at)?) + extra(row, at)));
         let widest = cells.chain([sheet.heads[at].len()]).max().unwrap_or_default();
         if at + 1 == sheet.heads.len() { widest } else { widest.min(WIDEST) }
     };
@@ -178,11 +188,15 @@ fn extra(row: &Row, column: usize) -> usize {
     if column == 0 { row.depth * 2 } else { 0 }
 }
 
-fn cells(cells: &[String], depth: usize, wide: &[usize], columns: usize) -> String {
+fn cells(cells: &[String], depth: usize, widths: &[usize], columns: usize) -> String {
     let mut line = "  ".repeat(depth);
-    for (at, (cell, wide)) in cells.iter().zip(wide).enumerate() {
+    // Of a last column that has next to no room nothing can be read; all of it stands below the list.
+    let before: usize = widths.iter().rev().skip(1).map(|wide| wide + 2).sum();
+    let last = widths.last().copied().unwrap_or_default();
+    let shown = if before + last.min(SLIVER) > columns { widths.len() - 1 } else { widths.len() };
+    for (at, (cell, wide)) in cells.iter().zip(widths).take(shown).enumerate() {
         let wide = wide.saturating_sub(if at == 0 { depth * 2 } else { 0 });
-        line += &format!("{:<wide$}  ", cut(cell, wide));
+        line += &padded(&cut(cell, wide), wide + 2);
     }
     cut(line.trim_end(), columns)
 }
@@ -253,11 +267,4 @@ fn shade(state: State, colour: bool) -> Style {
         State::Bad => Style::new().fg(Shade::Red).add_modifier(Modifier::BOLD),
         State::Unknown => Style::new().fg(Shade::Magenta),
     }
-}
-
-fn cut(text: &str, columns: usize) -> String {
-    if text.chars().count() <= columns {
-        return text.to_string();
-    }
-    text.chars().take(columns.saturating_sub(1)).chain(['…']).take(columns).collect()
 }

@@ -8,6 +8,8 @@ use crate::screen::duration;
 
 /// Seconds of a day.
 const DAY: u64 = 86_400;
+/// The kind of what makes no machines.
+const EXISTING: &str = "existing";
 
 /// Rows below their headings.
 #[derive(Clone, Debug, Default)]
@@ -78,14 +80,29 @@ impl Sheet {
 
 fn overview(cluster: &Cluster) -> Sheet {
     let layers = cluster.summary.layers.iter();
-    let layers = layers.map(|it| Row::new(it.state, [it.name.into(), word(it.state).into(), it.words.clone()]));
+    let layers = layers.map(|it| Row::new(it.state, [part(it.name).into(), word(it.state).into(), it.words.clone()]));
     let findings = cluster.findings.iter();
     let findings = findings.map(|it| Row::new(State::Care, ["finding".into(), "care".into(), it.clone()]));
     Sheet {
-        heads: vec!["LAYER", "STATE", "WORDS"],
+        heads: vec!["PART", "STATE", "DETAIL"],
         rows: layers.chain(findings).collect(),
         empty: "nobody has looked yet",
     }
+}
+
+/// What a layer is called by people.
+fn part(layer: &str) -> &str {
+    match layer {
+        "members" => "nodes",
+        "balancers" => "load balancers",
+        "addons" => "add-ons",
+        other => other,
+    }
+}
+
+/// What a machine is for.
+fn role(machine: &Machine) -> String {
+    if machine.role == "both" { "server, agent".into() } else { machine.role.clone() }
 }
 
 fn machine(machine: &Machine) -> Row {
@@ -95,7 +112,7 @@ fn machine(machine: &Machine) -> Row {
         machine.state,
         [
             machine.name.clone(),
-            machine.role.clone(),
+            role(machine),
             machine.address.clone().unwrap_or_default(),
             machine.words.clone(),
             format!("{} {}", machine.kind, size.join(", ")).trim().to_string(),
@@ -108,11 +125,14 @@ fn machines(cluster: &Cluster) -> Sheet {
         provider.places.iter().flat_map(move |place| {
             place.machines.iter().map(move |it| {
                 let number = it.number.map(|number| format!(", number {number}")).unwrap_or_default();
-                Row { more: vec![format!("at {} of {}{number}", place.name, provider.name)], ..machine(it) }
+                // Of machines that somebody else has made no place is known.
+                let known = provider.kind != EXISTING;
+                let at = known.then(|| format!("in {} at {}{number}", place.name, provider.name));
+                Row { more: at.into_iter().collect(), ..machine(it) }
             })
         })
     });
-    let heads = vec!["MACHINE", "ROLE", "ADDRESS", "STATE", "SIZE"];
+    let heads = vec!["MACHINE", "ROLE", "ADDRESS", "STATE", "KIND"];
     Sheet { heads, rows: places.collect(), empty: "no machine is known" }
 }
 
@@ -129,7 +149,7 @@ fn topology(cluster: &Cluster) -> Sheet {
             let machines = place.machines.iter();
             rows.extend(machines.map(|it| {
                 let address = it.address.clone().unwrap_or_default();
-                row(2, it.state, [it.name.clone(), it.role.clone(), format!("{address} {}", it.words).trim().into()])
+                row(2, it.state, [it.name.clone(), role(it), format!("{address} {}", it.words).trim().into()])
             }));
         }
     }
@@ -144,7 +164,7 @@ fn topology(cluster: &Cluster) -> Sheet {
         let named = network.addresses.iter();
         rows.extend(named.map(|it| row(1, State::Good, [it.address.clone(), "address".into(), it.name.clone()])));
     }
-    Sheet { heads: vec!["NAME", "KIND", "WORDS"], rows, empty: "nothing is known of what is where" }
+    Sheet { heads: vec!["NAME", "KIND", "DETAIL"], rows, empty: "nothing is known of what is where" }
 }
 
 fn addons(cluster: &Cluster) -> Sheet {
@@ -196,7 +216,7 @@ fn runs(cluster: &Cluster) -> Sheet {
     };
     let rows = cluster.runs.iter().map(|it| {
         let end = it.end.clone().unwrap_or_else(|| "goes on".into());
-        let steps = format!("{} of {} steps", it.done + it.already, it.steps);
+        let steps = format!("{} of {}", it.done + it.already, it.steps);
         Row::new(state(it), [it.run.clone(), it.ask.clone(), end, steps, duration(it.took)])
     });
     Sheet { heads: vec!["RUN", "ASKED", "ENDED", "DONE", "TOOK"], rows: rows.collect(), empty: "there was no run yet" }
