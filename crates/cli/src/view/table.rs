@@ -115,6 +115,12 @@ fn blocks(table: &Table, columns: usize) -> String {
         } else {
             vec![name]
         };
+        // A row without a sign heads those below it, and what it says needs no heading of its own.
+        let told: Vec<&str> = cells.iter().skip(lead).map(|cell| cell.trim()).filter(|cell| wide(cell) > 0).collect();
+        if let (2, [only], Some("")) = (lead, told.as_slice(), cells.first().map(|sign| sign.trim())) {
+            blocks.push(format!("{}  {only}", block[0].trim()));
+            continue;
+        }
         for (head, cell) in heads.iter().zip(&cells).skip(lead).filter(|(_, cell)| wide(cell.trim()) > 0) {
             let cell = cell.trim().lines().collect::<Vec<_>>().join(", ");
             let blanks = " ".repeat(widest.saturating_sub(wide(head)));
@@ -190,6 +196,15 @@ mod tests {
         all: HOST Ubuntu 24.04.3 LTS · NODE
           STATE Ready · VERSION v1.33.5+k3s1
         ");
+    }
+
+    #[test]
+    fn a_row_that_heads_others_is_one_line() {
+        let mut checks = table(&["", "CHECK", "SEEN", "TOOK"]);
+        checks.add_row(["", "Add-ons", "1/1", ""]);
+        checks.add_row(["✓", "release loki", "the pods of loki run in monitoring", "30 ms"]);
+        let shown = anstream::adapter::strip_str(&folded(&checks, Some(20))).to_string();
+        assert_eq!(shown.lines().take(2).collect::<Vec<_>>(), ["Add-ons  1/1", "✓ release loki"], "{shown}");
     }
 
     #[test]

@@ -334,8 +334,12 @@ fn what_is_wrong_is_said_in_words_too() {
         assert!(told.contains("cors") && told.contains("\n  next: "), "{told}");
     }
     // What is wrong with the command line is told before it is known what it asks for.
-    for line in ["kw --plain statos", "kw statos --plain", "KUBEWRIGHT_PLAIN=yes kw statos"] {
-        let terminal = Terminal::new(&home, &format!("wrong{}", line.len()), (80, 24), line);
+    for (name, line) in [
+        ("first", "kw --plain statos"),
+        ("last", "kw statos --plain"),
+        ("environment", "KUBEWRIGHT_PLAIN=yes kw statos"),
+    ] {
+        let terminal = Terminal::new(&home, name, (80, 24), line);
         terminal.with("ended with 2");
         let screen = terminal.asked(&["capture-pane", "-p", "-e"]);
         assert!(screen.contains("status") && !screen.contains('\u{1b}'), "{screen}");
