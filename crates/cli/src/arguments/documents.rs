@@ -20,6 +20,7 @@ pub(crate) enum Language {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
     /// Markdown.
+    #[value(name = "md", alias = "markdown")]
     Markdown,
     /// A page of its own.
     Html,

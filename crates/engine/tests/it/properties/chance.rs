@@ -269,7 +269,7 @@ pub(crate) fn happen(
     sick: &mut BTreeSet<NodeName>,
     bounds: Bounds,
 ) {
-    if !bears(desired, damage, sick, bounds) {
+    if !bears(centre, desired, damage, sick, bounds) {
         return;
     }
     match damage {
@@ -294,8 +294,14 @@ pub(crate) fn happen(
     }
 }
 
-/// Whether a damage is within bounds; a server that it hits counts as sick from then on.
-fn bears(desired: &Desired, damage: &Damage, sick: &mut BTreeSet<NodeName>, bounds: Bounds) -> bool {
+/// Whether a damage is within bounds; a server that it hits counts as sick from then on. So does one that is just made anew.
+fn bears(
+    centre: &DataCentre,
+    desired: &Desired,
+    damage: &Damage,
+    sick: &mut BTreeSet<NodeName>,
+    bounds: Bounds,
+) -> bool {
     let may_lose = desired.servers().count().saturating_sub(1) / 2;
     let hit = match damage {
         Damage::Cordoned(at) if bounds != Bounds::None => return !chosen(desired, at).1,
@@ -304,8 +310,14 @@ fn bears(desired: &Desired, damage: &Damage, sick: &mut BTreeSet<NodeName>, boun
         _ => None,
     };
     let Some((name, true)) = hit else { return true };
+    let world = centre.snapshot();
+    let belongs = |name: &NodeName| {
+        world.machine(name).and_then(|machine| machine.host.kubernetes.as_ref()).is_some_and(|it| it.joined)
+    };
+    let away = desired.servers().map(|member| &member.name).filter(|name| !belongs(name));
     // A wish for fewer servers also counts those that were hit before: what is gone twice may be all that was left.
-    let borne = sick.len() + usize::from(!sick.contains(&name)) <= may_lose;
+    let out: BTreeSet<&NodeName> = sick.iter().chain(away).chain([&name]).collect();
+    let borne = out.len() <= may_lose;
     if borne {
         sick.insert(name);
     }
