@@ -19,6 +19,7 @@ fn every_kind_of_block_is_set_and_is_accessible() {
         {"heading": words, "level": 2},
         {"heading": [{"text": "part"}], "level": 3},
         {"paragraph": words},
+        {"paragraph": [{"text": "✅ ❌ ⚠️ ⚠ ✓ ✗ → … é Ω Ж"}]},
         {"list": [words, words], "numbered": true},
         {"list": [words], "numbered": false},
         {"code": "one\ntwo", "language": "sh"},

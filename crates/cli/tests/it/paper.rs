@@ -125,11 +125,32 @@ fn a_terminal_is_not_sent_a_pdf() {
 }
 
 #[test]
-fn reports_of_checks_and_rehearsals_are_pdfs_where_their_name_says_so() {
+fn reports_of_checks_runs_and_rehearsals_are_pdfs_where_their_name_says_so() {
     let folder = tempfile::tempdir().unwrap();
-    let docs = folder.path().join("devboard.pdf");
-    let ran = kubewright(&["rehearse", "devboard/cluster.yaml", "--docs", docs.to_str().unwrap()]);
-    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
-    let text = read(&docs);
-    assert!(text.contains("How it was built") && text.contains("simulated"), "{text}");
+    let file = |name: &str| folder.path().join(name);
+    let ran = |arguments: &[&str]| {
+        let ran = kubewright(arguments);
+        assert!(ran.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&ran.stderr));
+    };
+    let (docs, checks, run) = (file("devboard.pdf"), file("checks.pdf"), file("run.pdf"));
+    let paths = [&docs, &checks, &run].map(|path| path.to_str().unwrap());
+    ran(&["rehearse", "devboard/cluster.yaml", "--docs", paths[0]]);
+    let world = file("world");
+    let simulated = ["--simulated", world.to_str().unwrap()];
+    ran(&[&["apply", "devboard/cluster.yaml", "--yes"][..], &simulated].concat());
+    ran(&[&["verify", "devboard/cluster.yaml", "--report", paths[1]][..], &simulated].concat());
+    ran(&[&["history", "devboard/cluster.yaml", "--run", "last", "--report", paths[2]][..], &simulated].concat());
+    for (pdf, words) in [
+        (&docs, ["How it was built", "SIMULATED"]),
+        (&checks, ["✓ Installed and validated", "✓ 2/2 Cluster and nodes"]),
+        (&run, ["Slowest steps", "create machine k3s-server"]),
+    ] {
+        let text = read(pdf);
+        for word in words {
+            assert!(text.contains(word), "{}: lacks {word}: {text}", pdf.display());
+        }
+        // Every letter has a glyph, or it would not be claimed.
+        let bytes = std::fs::read(pdf).unwrap();
+        assert!(bytes.windows(7).any(|it| it == b"pdfuaid"), "{}", pdf.display());
+    }
 }
