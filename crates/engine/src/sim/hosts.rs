@@ -513,8 +513,13 @@ pub(super) fn asked_for(truth: &HostSeen, modules: &BTreeSet<String>, resources:
                 });
                 seen.files.extend(there);
             }
-            HostResource::Download(DownloadWish { path, .. }) => {
-                seen.files.extend(truth.files.get(path).map(|file| (path.clone(), file.clone())));
+            HostResource::Download(wish) => {
+                let there = truth.files.get(&wish.path);
+                // What program it is, and of which version, only the program says.
+                if there.is_none() && program(wish).is_some() {
+                    seen.kubernetes.iter_mut().for_each(|kubernetes| kubernetes.version = None);
+                }
+                seen.files.extend(there.map(|file| (wish.path.clone(), file.clone())));
             }
             HostResource::Block { path, .. } | HostResource::Lines { path, .. } => {
                 seen.blocks.extend(truth.blocks.get(path).map(|lines| (path.clone(), lines.clone())));
