@@ -10,6 +10,7 @@ mod open;
 mod pack;
 mod registry;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use kubewright_model::airgap::{AirGap, Need};
@@ -105,14 +106,20 @@ pub struct Packable {
     /// The images of what it renders to, with the release's values.
     pub images: Vec<String>,
     /// Those of them that are asked of a registry at each start, with their containers.
-    pub always: std::collections::BTreeSet<String>,
+    pub always: BTreeSet<String>,
 }
 
-/// What is fetched for this computer itself.
+/// What is fetched for the computer at the site: of the architecture that this one has, or the hosts have.
 fn for_this_computer(wish: &Wish<'_>) -> Vec<Need> {
-    let (desired, machines) = (wish.desired, &wish.machines);
+    let desired = wish.desired;
     if desired.releases.is_empty() || !wish.helm {
         return Vec::new();
     }
-    machines.iter().filter_map(|arch| crate::cluster::helm_archive(desired.helm_mirror.as_deref(), arch)).collect()
+    let all: BTreeSet<&str> = wish.machines.iter().map(String::as_str).chain([here()]).collect();
+    all.into_iter().filter_map(|arch| crate::cluster::helm_archive(desired.helm_mirror.as_deref(), arch)).collect()
+}
+
+/// The architecture of this computer, as publishers name it.
+fn here() -> &'static str {
+    if std::env::consts::ARCH == "aarch64" { "arm64" } else { "amd64" }
 }

@@ -17,7 +17,7 @@ use kubewright_model::programs::{K3S, RKE2};
 use kubewright_model::spec::{ClusterFile, Distribution};
 use kubewright_model::text::Text;
 use kubewright_model::version::Version;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// Who wants what this computer itself works with.
 pub const HERE: &str = "this computer";
@@ -38,6 +38,24 @@ pub fn closed(file: &ClusterFile) -> ClusterFile {
     let kubernetes = &mut file.spec.kubernetes;
     kubernetes.airgap_images |= matches!(kubernetes.distribution, Distribution::K3s | Distribution::Rke2);
     file
+}
+
+/// What kubeadm is asked with which images it wants for a version: those settings of the spec that name others than its own. It
+/// is told an address, or it would look for this computer's way out.
+/// <https://kubernetes.io/docs/reference/config-api/kubeadm-config.v1beta4/#kubeadm-k8s-io-v1beta4-ClusterConfiguration>
+pub fn asks_kubeadm(file: &ClusterFile, version: &Version) -> String {
+    let settings = &file.spec.kubernetes.server_config;
+    let of = |kind: &str| json!({ "apiVersion": "kubeadm.k8s.io/v1beta4", "kind": kind });
+    let mut cluster = of("ClusterConfiguration");
+    for key in ["imageRepository", "dns", "etcd"] {
+        if let Some(value) = settings.get(key) {
+            cluster[key] = value.clone();
+        }
+    }
+    cluster["kubernetesVersion"] = version.to_string().into();
+    let mut own = of("InitConfiguration");
+    own["localAPIEndpoint"] = json!({ "advertiseAddress": "192.0.2.1" });
+    format!("{own}\n---\n{cluster}\n")
 }
 
 /// What no bundle can stand in for: each by its name, with the reason.
@@ -159,7 +177,7 @@ fn look(value: &Value, found: &mut BTreeSet<String>) {
             for (key, value) in fields {
                 match (key.as_str(), value) {
                     ("image", Value::String(image)) if is_reference(image) => drop(found.insert(image.clone())),
-                    ("args" | "command", Value::Array(words)) => found.extend(words.iter().filter_map(told)),
+                    ("args" | "command", Value::Array(words)) => found.extend(told(words)),
                     ("env", Value::Array(variables)) => found.extend(variables.iter().filter_map(variable)),
                     _ => {}
                 }
@@ -201,11 +219,13 @@ fn asks(value: &Value, containers: bool, found: &mut BTreeSet<String>) {
 }
 
 /// `--acme-http01-solver-image=quay.io/jetstack/cert-manager-acmesolver:v1.18.2`,
-/// `--prometheus-config-reloader=quay.io/prometheus-operator/prometheus-config-reloader:v0.85.0`.
-fn told(word: &Value) -> Option<String> {
-    let (flag, image) = word.as_str()?.split_once('=')?;
-    let about = flag.contains("image") || flag.ends_with("-reloader");
-    (flag.starts_with('-') && about && is_whole(image)).then(|| image.to_string())
+/// `--prometheus-config-reloader=quay.io/prometheus-operator/prometheus-config-reloader:v0.85.0`, and the same in two words.
+fn told(words: &[Value]) -> Vec<String> {
+    let words: Vec<&str> = words.iter().filter_map(Value::as_str).collect();
+    let next = words.iter().skip(1).copied().map(Some).chain([None]);
+    let flags = words.iter().zip(next).filter_map(|(word, next)| word.split_once('=').or(Some((word, next?))));
+    let about = |flag: &str| flag.starts_with('-') && (flag.contains("image") || flag.ends_with("-reloader"));
+    flags.filter(|(flag, image)| about(flag) && is_whole(image)).map(|(_, image)| image.to_string()).collect()
 }
 
 /// `RELATED_IMAGE_X: quay.io/x/y:1`, as operators of the Operator Lifecycle Manager are told.

@@ -1,6 +1,7 @@
 //! Collecting: what a spec needs from outside, into a folder that a second run goes on with, and from there into one file.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
@@ -12,12 +13,13 @@ use kubewright_model::desired::Desired;
 use kubewright_model::digest::Digest;
 use kubewright_model::plan::Weight;
 use kubewright_model::spec::{ClusterFile, Distribution};
-use kubewright_planner::airgap::{Needs, needs, refusals};
+use kubewright_planner::airgap::{Needs, asks_kubeadm, needs, refusals};
+use regex::Regex;
 use tokio::process::Command;
 
 use super::files::{self, Files};
-use super::registry::{Known, Registries};
-use super::{for_this_computer, pack};
+use super::registry::{Known, Mirror, Registries};
+use super::{for_this_computer, here, pack};
 use crate::engine::Engine;
 use crate::holes;
 
@@ -207,21 +209,22 @@ impl Engine {
         let mut open = BTreeSet::new();
         let mut known = BTreeMap::new();
         for (name, registry) in &wish.file.spec.kubernetes.registries {
-            let mirrors = registry.mirrors.iter().map(|mirror| {
-                let (scheme, host) = mirror.split_once("://").unwrap_or(("https", mirror));
-                let host = host.split('/').next().unwrap_or(host).to_string();
-                if scheme == "http" {
-                    open.insert(host.clone());
+            let mirrors: Vec<Mirror> = registry.mirrors.iter().map(|address| Mirror::of(address)).collect();
+            open.extend(mirrors.iter().filter(|mirror| mirror.is_open).map(|mirror| mirror.host.clone()));
+            let rewrite = registry.rewrite.iter().filter_map(|(pattern, to)| match Regex::new(pattern) {
+                Ok(pattern) => Some((pattern, to.clone())),
+                Err(error) => {
+                    failed.push(format!("`rewrite` of {name}: {error}"));
+                    None
                 }
-                host
             });
-            let mirrors = mirrors.collect();
+            let rewrite = rewrite.collect();
             let login = registry.login.as_ref().map(|login| {
                 let password = holes::read(&login.password, &self.world().places);
                 password.map(|password| (login.user.clone(), password.expose().clone()))
             });
             let login = login.transpose().map_err(|why| failed.push(format!("the password of {name}: {why}")));
-            known.insert(name.clone(), Known { mirrors, login: login.ok().flatten() });
+            known.insert(name.clone(), Known { mirrors, rewrite, login: login.ok().flatten() });
         }
         // As every client of registries has it: what is on this computer needs no TLS.
         let registry = |need: &Need| need.source.split('/').next().map(String::from);
@@ -282,7 +285,7 @@ async fn of_kubeadm(
     if desired.kubernetes.distribution != Distribution::Kubeadm {
         return Ok(Vec::new());
     }
-    let here = if std::env::consts::ARCH == "aarch64" { "arm64" } else { "amd64" };
+    let here = here();
     let (version, name) = (format!("/{}/", desired.kubernetes.version), format!("/{here}/kubeadm"));
     let is_it = |need: &&Need| need.proof.is_some() && need.source.contains(&version) && need.source.ends_with(&name);
     let mut programs = fetched.filter(is_it);
@@ -291,10 +294,11 @@ async fn of_kubeadm(
     let place = files.place(program);
     let run = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     std::fs::set_permissions(&place, run).map_err(|error| failed(&error.to_string()))?;
+    let mut asks = tempfile::NamedTempFile::new().map_err(|error| failed(&error.to_string()))?;
+    let text = asks_kubeadm(wish.file, &desired.kubernetes.version);
+    asks.write_all(text.as_bytes()).map_err(|error| failed(&error.to_string()))?;
     let mut command = Command::new(&place);
-    command.args(["config", "images", "list", "--kubernetes-version", &desired.kubernetes.version.to_string()]);
-    let repository = wish.file.spec.kubernetes.server_config.get("imageRepository").and_then(|it| it.as_str());
-    command.args(repository.into_iter().flat_map(|it| ["--image-repository", it]));
+    command.args(["config", "images", "list", "--config"]).arg(asks.path());
     command.stdin(Stdio::null()).kill_on_drop(true);
     let output = command.output().await.map_err(|error| failed(&error.to_string()))?;
     if !output.status.success() {

@@ -12,6 +12,7 @@ use kubewright_model::digest::Digest;
 use oci_client::client::{ClientConfig, ClientProtocol};
 use oci_client::secrets::RegistryAuth;
 use oci_client::{Client, Reference};
+use regex::Regex;
 use serde_json::{Value, json};
 
 use super::{files, pack};
@@ -28,10 +29,49 @@ const ACCEPTED: [&str; 4] = [
 /// A registry as the spec has it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Known {
-    /// Hosts that are asked in its place, one after the other; it is asked itself last.
-    pub(super) mirrors: Vec<String>,
+    /// Who is asked in its place, one after the other; it is asked itself last.
+    pub(super) mirrors: Vec<Mirror>,
+    /// What names of images are at the mirrors: the first pattern that changes a name counts, and the registry's own are as
+    /// they are. <https://docs.k3s.io/installation/private-registry#rewrites>
+    pub(super) rewrite: Vec<(Regex, String)>,
     /// Who asks: the user and the password.
     pub(super) login: Option<(String, String)>,
+}
+
+impl Known {
+    /// The name of an image at the mirrors.
+    fn rewritten(&self, repository: &str) -> String {
+        let names = self.rewrite.iter().map(|(pattern, to)| pattern.replace_all(repository, to).into_owned());
+        names.into_iter().find(|name| name != repository).unwrap_or_else(|| repository.to_string())
+    }
+}
+
+/// Who is asked in the place of a registry.
+#[derive(Clone, Debug)]
+pub(super) struct Mirror {
+    /// Its name, with its port.
+    pub(super) host: String,
+    /// Whether it is asked without TLS.
+    pub(super) is_open: bool,
+    /// What comes before images' names there: `proxy/` of `https://registry.lan/v2/proxy`.
+    below: String,
+    /// The address, where images are no part of `/v2` of a host: only containerd asks there.
+    strange: Option<String>,
+}
+
+impl Mirror {
+    /// By an address as the hosts have it. Whoever gives a path means the whole of it, with `/v2`.
+    pub(super) fn of(address: &str) -> Self {
+        let (scheme, rest) = address.split_once("://").unwrap_or(("https", address));
+        let (host, path) = rest.trim_end_matches('/').split_once('/').unwrap_or((rest.trim_end_matches('/'), "v2"));
+        let below = match path.split_once('/') {
+            Some(("v2", below)) => Some(format!("{below}/")),
+            None if path == "v2" => Some(String::new()),
+            _ => None,
+        };
+        let strange = below.is_none().then(|| address.to_string());
+        Self { host: host.to_string(), is_open: scheme == "http", below: below.unwrap_or_default(), strange }
+    }
 }
 
 /// Registries that are asked for images.
@@ -74,22 +114,34 @@ impl Registries {
     pub(super) async fn pull(&self, reference: &str, place: &Path) -> Result<Pulled, String> {
         let (registry, rest) = reference.split_once('/').ok_or("its name has no registry")?;
         let known = self.known.get(registry).or_else(|| self.known.get("*")).cloned().unwrap_or_default();
-        let login = |host: &str| match self.known.get(host).or(Some(&known)).and_then(|it| it.login.as_ref()) {
+        let mut failed = Vec::new();
+        for mirror in &known.mirrors {
+            match &mirror.strange {
+                Some(address) => failed.push(format!("{address} is not asked: its path does not begin with /v2")),
+                None => {
+                    let name = format!("{}{}", mirror.below, renamed(rest, |repository| known.rewritten(repository)));
+                    match self.asked(reference, &mirror.host, &name, place).await {
+                        Ok(pulled) => return Ok(pulled),
+                        Err(why) => failed.push(why),
+                    }
+                }
+            }
+        }
+        let itself = self.asked(reference, registry, rest, place).await;
+        itself.map_err(|why| failed.into_iter().chain([why]).collect::<Vec<_>>().join("; "))
+    }
+
+    /// Asks one host for an image by the name that it has there. Whoever has no login of its own has that of `*`, as on the
+    /// hosts: no password goes to another registry than it is for.
+    async fn asked(&self, reference: &str, host: &str, name: &str, place: &Path) -> Result<Pulled, String> {
+        let known = self.known.get(host).or_else(|| self.known.get("*"));
+        let login = match known.and_then(|known| known.login.as_ref()) {
             Some((user, password)) => RegistryAuth::Basic(user.clone(), password.clone()),
             None => RegistryAuth::Anonymous,
         };
-        let mut failed = Vec::new();
-        for host in known.mirrors.iter().map(String::as_str).chain([registry]) {
-            let from: Reference = match format!("{host}/{rest}").parse() {
-                Ok(from) => from,
-                Err(error) => return Err(format!("its name is none: {error}")),
-            };
-            match self.archived(reference, &from, &login(host), place).await {
-                Ok(pulled) => return Ok(pulled),
-                Err(why) => failed.push(format!("{host}: {why}")),
-            }
-        }
-        Err(failed.join("; "))
+        let from: Reference =
+            format!("{host}/{name}").parse().map_err(|error| format!("{host}/{name} is no name: {error}"))?;
+        self.archived(reference, &from, &login, place).await.map_err(|why| format!("{host}: {why}"))
     }
 
     async fn archived(
@@ -224,6 +276,15 @@ impl Registries {
     }
 }
 
+/// The name of an image below its registry, with another repository and the same tag and digest.
+fn renamed(rest: &str, rename: impl Fn(&str) -> String) -> String {
+    let (tagged, digest) = rest.split_once('@').map_or((rest, None), |(tagged, digest)| (tagged, Some(digest)));
+    let (repository, tag) = tagged.split_once(':').map_or((tagged, None), |(repository, tag)| (repository, Some(tag)));
+    let tag = tag.map(|tag| format!(":{tag}")).unwrap_or_default();
+    let digest = digest.map(|digest| format!("@{digest}")).unwrap_or_default();
+    format!("{}{tag}{digest}", rename(repository))
+}
+
 /// The one of a list that is for Linux on an architecture; of several variants, the first.
 fn for_machine(list: &[Value], arch: &str) -> Option<Blob> {
     let fits = |one: &&Value| one["platform"]["os"] == "linux" && one["platform"]["architecture"] == arch;
@@ -237,4 +298,29 @@ fn named(manifest: &Value) -> Vec<String> {
     let layers = manifest["layers"].as_array().into_iter().flatten();
     let all = std::iter::once(&manifest["config"]).chain(layers);
     all.filter_map(|one| one["digest"].as_str().map(String::from)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mirrors_are_asked_below_their_path_and_by_their_own_names() {
+        let of = |address: &str| {
+            let Mirror { host, is_open, below, strange } = Mirror::of(address);
+            (host, is_open, below, strange.is_some())
+        };
+        assert_eq!(of("http://10.0.0.5:5000"), ("10.0.0.5:5000".into(), true, String::new(), false));
+        assert_eq!(of("https://registry.lan/"), ("registry.lan".into(), false, String::new(), false));
+        assert_eq!(of("https://registry.lan/v2"), ("registry.lan".into(), false, String::new(), false));
+        assert_eq!(of("https://harbor.lan/v2/docker/io/"), ("harbor.lan".into(), false, "docker/io/".into(), false));
+        assert_eq!(of("https://harbor.lan/proxy"), ("harbor.lan".into(), false, String::new(), true));
+
+        let pattern = |text: &str, to: &str| (Regex::new(text).expect("a pattern"), to.to_string());
+        let rewrite = vec![pattern("^library/", "dock/"), pattern("^rancher/(.*)", "mirror/$1")];
+        let known = Known { rewrite, ..Known::default() };
+        let at = |rest: &str| renamed(rest, |repository| known.rewritten(repository));
+        assert_eq!(at("rancher/pause:3.6@sha256:ab"), "mirror/pause:3.6@sha256:ab");
+        assert_eq!((at("library/nginx"), at("other/web:1")), ("dock/nginx".into(), "other/web:1".into()));
+    }
 }

@@ -57,10 +57,11 @@ fn rke2_and_kubeadm_need_theirs() {
 fn images_are_found_wherever_kinds_keep_them() {
     let found = |object: Value| images(&object).into_iter().collect::<Vec<_>>();
     let pod = json!({ "initContainers": [{ "image": "a:1" }], "containers": [{ "image": "b:1",
-        "args": ["--acme-http01-solver-image=quay.io/x/solver:v1", "--image-pull=never", "--image=$(IMAGE)", "--url=http://a.b/c:1"],
+        "args": ["--acme-http01-solver-image=quay.io/x/solver:v1", "--image-pull=never", "--image=$(IMAGE)", "--url=http://a.b/c:1",
+            "--sidecar-image", "quay.io/x/sidecar:v2", "--image", "--url", "quay.io/x/none:v3", "--image"],
         "env": [{ "name": "RELATED_IMAGE_X", "value": "quay.io/x/y@sha256:ab" }, { "name": "IMAGE_TAG", "value": "v1" }] }] });
     let cron = json!({ "kind": "CronJob", "spec": { "jobTemplate": { "spec": { "template": { "spec": pod } } } } });
-    assert_eq!(found(cron), ["a:1", "b:1", "quay.io/x/solver:v1", "quay.io/x/y@sha256:ab"]);
+    assert_eq!(found(cron), ["a:1", "b:1", "quay.io/x/sidecar:v2", "quay.io/x/solver:v1", "quay.io/x/y@sha256:ab"]);
     assert_eq!(
         found(json!({ "kind": "Prometheus", "spec": { "image": "quay.io/prometheus/prometheus:v3" } })),
         ["quay.io/prometheus/prometheus:v3"]
@@ -141,4 +142,24 @@ fn an_image_that_is_asked_of_its_registry_at_each_start_is_known() {
     let told =
         json!({ "kind": "Prometheus", "spec": { "image": "registry.lan/prometheus:3", "imagePullPolicy": "Always" } });
     assert_eq!(always_pulled(&told).len(), 1);
+}
+
+#[test]
+fn kubeadm_is_asked_with_the_settings_that_name_images() {
+    let settings = "serverConfig: { imageRepository: registry.lan/k8s, dns: { imageTag: v1.12.0 }, etcd: { local: { imageRepository: \
+                    registry.lan/etcd } }, networking: { dnsDomain: x.lan } }";
+    let text = LAB.replace("DISTRIBUTION", "kubeadm").replace("VERSION", &format!("v1.33.5, {settings}"));
+    let file = kubewright_model::spec::load(&text).unwrap_or_else(|found| panic!("{found:#?}")).file;
+    let asks: Vec<Value> =
+        serde_saphyr::from_multiple(&asks_kubeadm(&file, &"v1.32.1".parse().unwrap())).expect("two documents");
+    assert_eq!(asks[0]["localAPIEndpoint"]["advertiseAddress"], "192.0.2.1");
+    let want = json!({
+        "apiVersion": "kubeadm.k8s.io/v1beta4",
+        "kind": "ClusterConfiguration",
+        "imageRepository": "registry.lan/k8s",
+        "dns": { "imageTag": "v1.12.0" },
+        "etcd": { "local": { "imageRepository": "registry.lan/etcd" } },
+        "kubernetesVersion": "v1.32.1",
+    });
+    assert_eq!(asks[1], want);
 }
