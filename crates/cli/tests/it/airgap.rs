@@ -52,7 +52,10 @@ impl Outside {
             );
         }
         let push = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/airgap/push.py");
-        let pushed = Command::new("python3").arg(push).args([&format!("http://{HERE}:{images}"), "proxy/mirrored/web", "1"]).output();
+        let pushed = Command::new("python3")
+            .arg(push)
+            .args([&format!("http://{HERE}:{images}"), "proxy/mirrored/web", "1"])
+            .output();
         let pushed = pushed.expect("python3 is installed");
         assert!(pushed.status.success(), "{}", String::from_utf8_lossy(&pushed.stderr));
         Some(Self { children, files, images, folder })
@@ -200,7 +203,10 @@ fn a_host_is_set_up_from_a_bundle_with_the_network_off() {
     let index = host.sh(&format!("tar -xOf {archive} index.json"));
     assert!(index.contains("\"io.containerd.image.name\":\"registry.example/web:1\""), "{index}");
     let layers = host.sh(&format!("mkdir /tmp/image && tar -C /tmp/image -xf {archive} && cd /tmp/image/blobs/sha256 && for blob in *; do echo \"$blob  $blob\"; done | sha256sum -c --quiet && for blob in *; do gzip -dc \"$blob\" 2>/dev/null | tar -xO hello 2>/dev/null; done; true"));
-    assert_eq!(layers, "proxy/mirrored/web for amd64\n", "every blob is what its name says, and the other architecture is not there");
+    assert_eq!(
+        layers, "proxy/mirrored/web for amd64\n",
+        "every blob is what its name says, and the other architecture is not there"
+    );
     let plan = run(folder.path(), &["plan", "--bundle", "lab.tar", "--only", "hosts", "--exit-code"]);
     ends(&plan, 0, &["what was chosen is as the spec says"]);
 

@@ -52,7 +52,11 @@ fn fine(told: Vec<String>) -> Result<(), String> {
 }
 
 async fn converges(yard: &Yard, ask: &Ask) -> Result<(), String> {
-    let told = yard.run_to_the_end(ask, &[], RUNS).await;
+    converges_in(RUNS, yard, ask).await
+}
+
+async fn converges_in(runs: usize, yard: &Yard, ask: &Ask) -> Result<(), String> {
+    let told = yard.run_to_the_end(ask, &[], runs).await;
     if told.last().map(String::as_str) != Some("complete") {
         return Err(told.join(" | "));
     }
