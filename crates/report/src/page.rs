@@ -231,13 +231,13 @@ impl Page {
         self.blocks.push(Block::Drawing { title: title.into(), chart });
     }
 
-    /// A table; nothing when it has no rows. A column in which no row says anything is left out.
+    /// A table; nothing when no row says anything. A column in which no row says anything is left out.
     pub(crate) fn table(&mut self, heads: &[&str], rows: Vec<Vec<Line>>) {
-        if rows.is_empty() {
-            return;
-        }
         let said = |column: usize| rows.iter().any(|row| row.get(column).is_some_and(|cell| !cell.is_empty()));
         let columns: Vec<usize> = (0..heads.len()).filter(|column| said(*column)).collect();
+        if columns.is_empty() {
+            return;
+        }
         let width = heads.len();
         self.within(Tag::Table(vec![Alignment::None; columns.len()]), |page| {
             let heads = columns.iter().map(|column| Line::from(heads[*column])).collect();
@@ -310,4 +310,22 @@ pub(crate) fn flat(text: &str) -> String {
 /// [`flat`] text without spaces around it.
 fn one_line(text: &str) -> String {
     flat(text).trim().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_has_the_columns_that_say_something() {
+        let mut page = Page::default();
+        page.table(&["A", "B"], vec![vec![Line::default(), Line::default()], Vec::new()]);
+        assert!(page.blocks.is_empty(), "one without columns can be set nowhere");
+        page.table(&["A", "B"], vec![vec![Line::default(), "b".into()]]);
+        let said = |text: &str| {
+            let is = |block: &Block| matches!(block, Block::Event(Event::Text(it)) if &**it == text);
+            page.blocks.iter().any(is)
+        };
+        assert!(said("B") && said("b") && !said("A"));
+    }
 }

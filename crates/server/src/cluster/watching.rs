@@ -131,8 +131,21 @@ impl Member {
             let recording = Arc::new(Recording::new(run, Story::default()));
             recording.grows(&first);
             let live = Live { recording: recording.clone(), stop: None, goes_on: true };
-            self.learn(|known| known.live = Some(live));
-            while recording.summary().end.is_none() && store.holder(&self.cluster).ok().flatten().is_some() {
+            let is_ours = self.learn(|known| {
+                // Ours may have begun since, and then this is its journal.
+                let ours = known.live.as_ref().is_some_and(|live| live.goes_on && live.stop.is_some());
+                if !ours {
+                    known.live = Some(live);
+                }
+                ours
+            });
+            if is_ours {
+                continue;
+            }
+            // Who comes next has the lock since another moment, and a journal of his own.
+            while recording.summary().end.is_none()
+                && store.holder(&self.cluster).ok().flatten().as_ref() == Some(&holder)
+            {
                 thread::sleep(FOLLOWS);
                 let new = tail.more().unwrap_or_default();
                 recording.grows(&new);
