@@ -11,13 +11,13 @@ use kubewright_model::desired::Way;
 use kubewright_model::event::{Event, Record};
 use kubewright_model::ids::NodeName;
 use kubewright_model::net::HostPort;
-use kubewright_model::observed::{CloudInit, HostSeen, Seen};
+use kubewright_model::observed::{CloudInit, HostSeen, Power, Seen};
 use kubewright_model::plan::{Ask, HostChange, Weight};
 use kubewright_model::recipe::Recipe;
 use tokio::time::Instant;
 
 use crate::proofs::LAB;
-use crate::yard::{Yard, desired};
+use crate::yard::{Cut, Yard, desired};
 
 /// Hands on hosts, some of which do not let us in.
 struct Barred {
@@ -255,4 +255,36 @@ fn who_was_not_chosen_is_not_waited_for_and_blocks_nothing() {
     }
     let waited = waits(&[("server-2", Layer::Tcp)], &Ask::Apply, &["host/server-2"]);
     assert!(waited.planned.unwrap().plan.is_blocked() && waited.took > Duration::from_secs(110), "{:?}", waited.took);
+}
+
+/// Its etcd may answer with what it was before, and nobody counts on that; nor is the vote taken away.
+#[test]
+fn a_server_that_is_just_started_is_not_restarted_beside_one_that_is_off() {
+    let older = |spec: &str| spec.replace("v1.34.1", "v1.33.5");
+    for spec in crate::restores::all().into_iter().take(3) {
+        sim::run(async {
+            let mut yard = Yard::new(desired(&older(&spec)), 7);
+            assert_eq!(yard.run_to_the_end(&Ask::Apply, &[], 1).await, ["complete"]);
+            yard.wish(desired(&spec));
+            let mut blocked = 0;
+            for cut in (0..80_000).step_by(2_000) {
+                let twin = yard.twin();
+                twin.run_until(Cut::At(cut), &Ask::Apply, &[]).await;
+                twin.centre.alter(|state| {
+                    let machine = state.machine_mut(&"blue".into()).unwrap();
+                    machine.seen.power = Power::Stopped;
+                    machine.host.units.values_mut().for_each(|unit| unit.active = false);
+                });
+                let before = twin.centre.breaches().len();
+                for name in ["red", "green"] {
+                    let ask = Ask::Reboot(vec![name.into()]);
+                    blocked += usize::from(matches!(twin.run(&ask, &[]).await.0, Err(EngineError::Blocked(_))));
+                }
+                let breaches = twin.centre.breaches();
+                assert_eq!(breaches.len(), before, "{cut}: {breaches:?}");
+            }
+            assert!(blocked > 25, "two of three answer, and both are wanted: {blocked}");
+        })
+        .unwrap();
+    }
 }

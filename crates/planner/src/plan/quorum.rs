@@ -25,9 +25,11 @@ pub(super) fn before_restart<'a>(
     let stays = |name: &&NodeName| !draft.has(&id("forget", name));
     books.voters.retain(stays);
     books.healthy.retain(stays);
-    let restarted_healthy = servers.iter().any(|name| books.healthy.contains(*name));
+    // One that was started and is not ready yet is not counted on. It may answer all the same, and then its vote is lost as any.
+    let answers = |name: &&NodeName| seen.members.get(*name).is_some_and(|member| member.healthy);
+    let restarted_answers = servers.iter().any(|name| books.voters.contains(*name) && answers(name));
     let short = books.voters.len() >= 3 && books.healthy.len() <= quorum(books.voters.len());
-    if !restarted_healthy || !short {
+    if !restarted_answers || !short {
         return BTreeSet::new();
     }
     books.voters.difference(&books.healthy).copied().collect()
