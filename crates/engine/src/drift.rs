@@ -5,13 +5,11 @@ use kubewright_model::observed::{Observed, Seen};
 use kubewright_model::plan::{Plan, Weight};
 use kubewright_model::spec::notifications::Occasion;
 use kubewright_model::units::Moment;
+use kubewright_planner::drift::Difference;
+
+pub use kubewright_planner::drift::differences;
 
 use crate::notify::Finding;
-
-/// What differs, in few words: each step that would mend it, and why.
-pub fn differences(plan: &Plan) -> Vec<String> {
-    plan.steps.iter().map(|step| format!("{}: {}", step.title(), step.reason)).collect()
-}
 
 /// What keeps anybody from saying whether something differs: a host that does not answer, a token that was revoked.
 fn unsure(plan: &Plan) -> Vec<String> {
@@ -25,7 +23,7 @@ pub fn finding(plan: &Plan) -> Finding {
         let headline = format!("{}: nobody can say whether it is as the spec says", plan.cluster);
         return Finding { headline, ..Finding::new(Occasion::Drift, &plan.cluster, unsure(plan)) };
     }
-    let lines = differences(plan);
+    let lines: Vec<String> = differences(plan).iter().map(Difference::words).collect();
     let headline = match lines.len() {
         1 => format!("{}: 1 thing differs from the spec", plan.cluster),
         many => format!("{}: {many} things differ from the spec", plan.cluster),
@@ -60,8 +58,8 @@ mod tests {
     fn plan(many: usize) -> Plan {
         let step = |number: usize| {
             serde_json::from_value(serde_json::json!({
-                "id": format!("cordon/n{number}"), "stage": "workers", "subject": { "member": format!("n{number}") },
-                "action": { "cordon": format!("n{number}") }, "fields": [], "reason": "differs", "needs": [], "takes": [],
+                "id": format!("uncordon/n{number}"), "stage": "workers", "subject": { "member": format!("n{number}") },
+                "action": { "uncordon": format!("n{number}") }, "fields": [], "reason": "differs", "needs": [], "takes": [],
             }))
             .unwrap()
         };
@@ -72,7 +70,10 @@ mod tests {
     fn the_same_is_told_once_and_its_end_too() {
         let first = finding(&plan(2)).due(None, 100).unwrap();
         let text = &first.message.text;
-        assert!(!first.message.over && text.starts_with("lab: 2 things differ from the spec\n- cordon n0: "), "{text}");
+        assert!(
+            !first.message.over && text.starts_with("lab: 2 things differ from the spec\n- uncordon n0: "),
+            "{text}"
+        );
         let told = first.told(None, Vec::new());
         assert_eq!(finding(&plan(2)).due(told.as_ref(), 200), None, "it is the same");
         let other = finding(&plan(1)).due(told.as_ref(), 300).unwrap();

@@ -18,6 +18,7 @@ mod context;
 pub mod diff;
 pub mod distributions;
 pub mod doctor;
+pub mod drift;
 pub mod foundation;
 mod haproxy;
 pub mod holders;

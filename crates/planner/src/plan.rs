@@ -57,7 +57,7 @@ use crate::holders::Holders;
 use crate::upgrades;
 use draft::Draft;
 pub use leaving::way_like_others;
-pub(crate) use legs::apart;
+pub(crate) use legs::{apart, without_leg};
 use standing::{ClusterView, Standings};
 pub(crate) use templates::outdated as older_than_their_template;
 

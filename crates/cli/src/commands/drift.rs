@@ -48,7 +48,7 @@ pub(super) fn look(arguments: &Arguments, wish: &Look) -> Result<Done, Problem> 
 }
 
 fn show(arguments: &Arguments, wish: &Look, plan: &Plan) -> Result<(), Problem> {
-    let differences = differences(plan);
+    let differences: Vec<String> = differences(plan).iter().map(|difference| difference.words()).collect();
     if wish.output == Output::Json {
         let answer = json!({
             "cluster": plan.cluster, "drift": !differences.is_empty(), "differences": differences,

@@ -1,6 +1,6 @@
 //! `kubewright outdated`: what is behind.
 
-use kubewright_model::behind::Outdated;
+use kubewright_model::behind::{Behind, Outdated};
 use kubewright_model::desired::{Desired, OsUpdates};
 use kubewright_model::plan::Weight;
 
@@ -47,9 +47,11 @@ fn show(found: &Outdated) {
         say!("{}", paint(GOOD, "✓ nothing is behind"));
     } else {
         let mut table = table::table_keeping(&["WHAT", "WHERE", "RUNS", "NEWEST", "HOW"], &["WHERE", "HOW"]);
-        for row in &found.behind {
+        for rows in found.behind.chunk_by(alike) {
+            let Some(row) = rows.first() else { continue };
             let mark = if row.weight == Weight::Warns { paint(CARE, &row.what) } else { row.what.clone() };
-            table.add_row([&mark, &row.place, &row.runs, &row.newest, &row.how]);
+            let places: Vec<&str> = rows.iter().map(|row| row.place.as_str()).collect();
+            table.add_row([&mark, &places.join(", "), &row.runs, &row.newest, &row.how]);
         }
         say!("{}", table::lines(&table));
     }
@@ -57,4 +59,10 @@ fn show(found: &Outdated) {
         say!("{} {unseen}", paint(CARE, "?"));
     }
     say!("{}", paint(DIM, format!("versions as this program knows them: {}", found.known)));
+}
+
+/// Whether two rows say the same of two places.
+fn alike(one: &Behind, other: &Behind) -> bool {
+    let told = |row: &Behind| Behind { place: String::new(), ..row.clone() };
+    told(one) == told(other)
 }

@@ -143,6 +143,14 @@ fn prefix(version: &Version) -> String {
     format!("{version}/")
 }
 
+/// The id of a step without the version that its leg goes to.
+pub(crate) fn without_leg(id: &StepId) -> &str {
+    match id.as_str().split_once('/') {
+        Some((leg, rest)) if leg.parse::<Version>().is_ok() => rest,
+        _ => id.as_str(),
+    }
+}
+
 /// A plan over several versions as the plans that it is made of, each with what it is for and what it finds; a plan over
 /// none is one.
 pub(crate) fn apart<'a>(

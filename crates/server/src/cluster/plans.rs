@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use kubewright_engine::drift::differences;
 use kubewright_model::change::{FieldChange, Reason};
 use kubewright_model::desired::Desired;
 use kubewright_model::plan::{self, Action, Ask, Plan, Rendering, Weight};
@@ -48,12 +49,12 @@ fn is_lost(step: &plan::Step) -> bool {
     )
 }
 
-/// What is left to do, as what differs: waits, starts and drains only follow from that.
+/// What is left to do, as what differs.
 pub(crate) fn drift(plan: &Plan) -> Vec<Change> {
-    let changes = plan.steps.iter().filter(|step| weight(step) != "moves").map(|step| Change {
-        subject: step.subject.to_string(),
-        fields: step.fields.iter().map(field).collect(),
-        words: format!("{}: {}", step.title(), step.reason),
+    let changes = differences(plan).into_iter().map(|difference| Change {
+        subject: difference.step.subject.to_string(),
+        fields: difference.step.fields.iter().map(field).collect(),
+        words: difference.words(),
     });
     changes.collect()
 }
