@@ -42,18 +42,29 @@ pub(super) async fn refreshed(site: &Site<'_>, desired: &Desired, names: &[kubew
     }
 }
 
+/// So many nodes are named in a row; more stand below the table.
+const NAMED: usize = 2;
+
 fn show(found: &Outdated) {
     if found.behind.is_empty() {
         say!("{}", paint(GOOD, "✓ nothing is behind"));
     } else {
+        let mut named = Vec::new();
         let mut table = table::table_keeping(&["WHAT", "WHERE", "RUNS", "NEWEST", "HOW"], &["WHERE", "HOW"]);
         for rows in found.behind.chunk_by(alike) {
             let Some(row) = rows.first() else { continue };
             let mark = if row.weight == Weight::Warns { paint(CARE, &row.what) } else { row.what.clone() };
             let places: Vec<&str> = rows.iter().map(|row| row.place.as_str()).collect();
-            table.add_row([&mark, &places.join(", "), &row.runs, &row.newest, &row.how]);
+            let mut place = places.join(", ");
+            if rows.len() > NAMED {
+                let many = counted(rows.len(), "node");
+                named.push(format!("{many} with {} {}: {place}", row.what, row.runs));
+                place = many;
+            }
+            table.add_row([&mark, &place, &row.runs, &row.newest, &row.how]);
         }
         say!("{}", table::lines(&table));
+        named.iter().for_each(|nodes| say!("{}", paint(DIM, nodes)));
     }
     for unseen in &found.unseen {
         say!("{} {unseen}", paint(CARE, "?"));
