@@ -17,7 +17,7 @@ mod membership;
 mod reboot;
 mod waiting;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -365,7 +365,14 @@ impl<'a> Hands<'a> {
         let hands = self.hosts()?;
         let holes = self.filler.values(action)?;
         let say = |message: String| tell(Saying::Tells(message));
-        let report = patiently!(tell, hands.run(host, way, recipe, &holes, &say))?;
+        let first = Cell::new(true);
+        let run = async || {
+            if !first.replace(false) && recipe.effect == Effect::Leave {
+                self.stays_out(host, way, tell).await?;
+            }
+            hands.run(host, way, recipe, &holes, &say).await
+        };
+        let report = patiently!(tell, run())?;
         report.told.into_iter().for_each(|told| tell(Saying::Tells(told)));
         for hole in report.gave.keys() {
             tell(Saying::Filled(hole.clone()));
@@ -396,11 +403,7 @@ impl<'a> Hands<'a> {
             }
             Action::MarkNode(marks) => return Ok(patiently!(tell, hands.mark(marks))?),
             Action::SetImage(wish) => return Ok(patiently!(tell, hands.set_image(wish))?),
-            Action::ForgetMember(node) => {
-                self.taken_out_by_another(node, tell).await?;
-                patiently!(tell, hands.forget(node))?;
-                self.filler.leaves(node);
-            }
+            Action::ForgetMember(node) => self.forget(node, tell).await?,
             Action::ApplyObjects(objects) => {
                 let holes = self.filler.values(action)?;
                 return Ok(patiently!(tell, hands.apply(objects, owner, &holes))?);

@@ -1,6 +1,7 @@
 //! Servers leave a cluster that lives on. What its plan has counted is counted once more before each step, for others may
 //! have fallen ill since; whoever is ill comes back, and the next run goes on.
 
+use kubewright_engine::sim::{Fault, FaultKind};
 use kubewright_engine::{RunReport, Stop, sim};
 use kubewright_model::event::{Event, Record, RunEnd};
 use kubewright_model::ids::NodeName;
@@ -139,6 +140,38 @@ fn who_comes_back_lets_others_in() {
             let told = yard.run_to_the_end(&Ask::Apply, &[], 1).await;
             assert_eq!(told, ["complete"], "{:?}", yard.desired.kubernetes.distribution);
             assert_eq!(yard.complaints(&Ask::Apply, &[]).await, [""; 0]);
+        })
+        .unwrap();
+    }
+}
+
+/// The last of them leaves the books before it is silenced. Where nobody reaches it then, it starts anew and joins again, and is
+/// taken out once more before it is stopped.
+#[test]
+fn who_joins_again_because_nobody_could_stop_it_is_taken_out_once_more() {
+    for spec in all() {
+        sim::run(async {
+            let mut yard = Yard::new(desired(&spec.replace("10.0.0.11-15", "10.0.0.11-13")), 7);
+            assert_eq!(yard.run_to_the_end(&Ask::Apply, &[], 1).await, ["complete"]);
+            yard.wish(desired(&spec.replace("10.0.0.11-15", "10.0.0.11")));
+            let told = format!("{:?}", yard.desired.kubernetes.distribution);
+            let mut again = 0;
+            let mut sink = |record: &Record| match &record.event {
+                Event::StepStarted { step, .. } if step.as_str() == "forget/plane-3" => {
+                    yard.centre.strike(Fault { kind: FaultKind::Unreachable, target: Some("plane-3".into()) });
+                }
+                Event::StepTells { message, .. } => again += usize::from(message.contains("joined again by itself")),
+                _ => {}
+            };
+            let ended =
+                yard.engine().apply(&yard.request(&Ask::Apply, &[]), &Stop::default(), &mut sink).await.map(drop);
+            yard.centre.mend();
+            assert!(ended.is_ok(), "{told}");
+            let rancher = spec.contains("distribution: k3s") || spec.contains("distribution: rke2");
+            assert_eq!(again, usize::from(rancher), "{told}");
+            let ended = yard.run_to_the_end(&Ask::Apply, &[], 2).await;
+            assert_eq!(ended.last().map(String::as_str), Some("complete"), "{told}: {ended:?}");
+            assert_eq!(yard.complaints(&Ask::Apply, &[]).await, [""; 0], "{told}");
         })
         .unwrap();
     }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use kubewright_hosts::{Holes, Probe};
+use kubewright_hosts::{Holes, HostError, Layer, Probe};
 use kubewright_model::desired::{Desired, FORGOTTEN, Way};
 use kubewright_model::ids::NodeName;
 use kubewright_model::observed::{ClusterSeen, HostSeen, Observed, Seen};
@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use crate::cluster::KUBECONFIG;
 
 use super::{BOOT, Fault, Hands, LONGEST_LOOK, Saying, Tell, tell_once};
+use crate::retry::{DEED, retry};
 
 /// Where members of etcd reach each other.
 const ETCD_PEERS: u16 = 2380;
@@ -86,6 +87,47 @@ impl Hands<'_> {
             tell_once(tell, &mut told, format!("waiting for quorum: {why}"));
             tokio::time::sleep(LONGEST_LOOK).await;
         }
+    }
+
+    /// Takes a node and its member of etcd out of the books.
+    pub(super) async fn forget(&self, node: &NodeName, tell: Tell<'_>) -> Result<(), Fault> {
+        self.taken_out_by_another(node, tell).await?;
+        let hands = self.cluster()?;
+        patiently!(tell, hands.forget(node))?;
+        self.filler.leaves(node);
+        Ok(())
+    }
+
+    /// Before a server that left the books while it ran is tried to be silenced once more: K3s and RKE2 that were removed join
+    /// again when they start anew (`pkg/daemons/executor/etcd.go` says so), and one that votes again would take the quorum
+    /// with it.
+    pub(super) async fn stays_out(&self, node: &NodeName, way: &Way, tell: Tell<'_>) -> Result<(), HostError> {
+        if self.leaving.get(node) != Some(&false) {
+            return Ok(());
+        }
+        let failed = |why: String| HostError::Failed {
+            host: node.clone(),
+            what: "keeping it out of the cluster".into(),
+            why,
+            log: Vec::new(),
+        };
+        let hands = self.cluster().map_err(|fault| failed(fault.causes.join("; ")))?;
+        let Seen::Present(seen) = hands.observe(self.desired).await else { return Ok(()) };
+        if !seen.members.contains_key(node) {
+            return Ok(());
+        }
+        // Whoever cannot be stopped right after would only join once more.
+        let probe = Probe { host: node, way, resources: &[], holds_data: false, updates: false };
+        let hosts = self.hosts().map_err(|fault| failed(fault.causes.join("; ")))?;
+        if hosts.observe(probe).await.why_unknown().is_some() {
+            let why = "it has joined again, and nobody can stop it now".to_string();
+            return Err(HostError::Unreachable { host: node.clone(), layer: Layer::Tcp, why });
+        }
+        if let Some(why) = holders::stays(&seen, node, false) {
+            return Err(failed(format!("it is a member again, and may not go now: {why}")));
+        }
+        tell(Saying::Tells(format!("{node} has joined again by itself: taking it out once more")));
+        self.forget(node, tell).await.map_err(|fault| failed(fault.causes.join("; ")))
     }
 
     /// A host that was off when the plan was made may turn out to be a member: then it came back by itself.
