@@ -302,7 +302,17 @@ impl HostError {
 
     /// What to do about it, where that is not said with the rest.
     pub fn help(&self) -> Option<&'static str> {
-        let Self::Unreachable { layer, why, .. } = self else { return None };
+        let (layer, why) = match self {
+            Self::Unreachable { layer, why, .. } => (layer, why),
+            // <https://github.com/k3s-io/k3s/blob/v1.34.1+k3s1/pkg/cluster/bootstrap.go>
+            Self::Failed { log, .. } if log.iter().any(|line| line.contains("newer than datastore")) => {
+                return Some(
+                    "a server was started with something that the datastore does not have, as another token: move away what its log \
+                     names, below `server/cred` or `server/tls`, and run again; it is written anew from the datastore",
+                );
+            }
+            _ => return None,
+        };
         Some(match layer {
             Layer::Name => "look at the name, and at the name servers of this computer",
             Layer::Tcp if why.contains("Connection refused") => {

@@ -106,11 +106,12 @@ impl From<ProviderError> for Fault {
 impl From<HostError> for Fault {
     fn from(error: HostError) -> Self {
         let causes = vec![error.to_string()];
-        let log = match error {
-            HostError::Failed { log, .. } => log,
-            _ => Vec::new(),
+        let help = error.help().map(str::to_string);
+        let (log, hint) = match error {
+            HostError::Failed { log, .. } => (log, help),
+            _ => Default::default(),
         };
-        Self { causes, log, hint: None, lasts: false }
+        Self { causes, log, hint, lasts: false }
     }
 }
 
