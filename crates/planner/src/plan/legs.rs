@@ -227,8 +227,10 @@ fn upgrades(steps: Vec<Step>, leg: &Desired, observed: &Observed) -> Vec<Step> {
     let cluster = observed.cluster.as_ref().and_then(Seen::present);
     let nodes = || cluster.into_iter().flat_map(|cluster| &cluster.nodes);
     let there: BTreeSet<&NodeName> = nodes().map(|(name, _)| name).collect();
-    let old = nodes().filter(|(_, node)| node.version != leg.kubernetes.version).map(|(name, _)| name);
-    let old: BTreeSet<&NodeName> = old.collect();
+    // Who leaves is drained when it leaves, and upgraded no more.
+    let stay: BTreeSet<&NodeName> = leg.members.iter().map(|member| &member.name).collect();
+    let old = nodes().filter(|(name, node)| node.version != leg.kubernetes.version && stay.contains(name));
+    let old: BTreeSet<&NodeName> = old.map(|(name, _)| name).collect();
     let mut left_out: std::collections::BTreeMap<StepId, Vec<StepId>> = Default::default();
     let mut kept = Vec::new();
     for mut step in steps {
