@@ -105,7 +105,7 @@ fn tokens(wish: &Serve) -> Result<(Tokens, Option<Secret>), Problem> {
 /// Writes the token that was made to a file that only its owner reads. Each port has its own: nobody else listens there.
 fn keep(folder: &Path, port: u16, token: &Secret) -> Result<PathBuf, String> {
     let file = folder.join(format!("serve-{port}.token"));
-    let written = std::fs::create_dir_all(folder).and_then(|()| {
+    let written = kubewright_engine::store::folder::kept(folder).and_then(|()| {
         // One that lies there from a start that was killed may belong to anybody.
         let _ = std::fs::remove_file(&file);
         let mut made = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&file)?;

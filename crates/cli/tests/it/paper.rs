@@ -92,6 +92,23 @@ fn words_of_a_user_are_words_and_never_markup() {
     assert!(text.contains(description), "{}", &text[..400]);
 }
 
+/// A table of few rows stays on one page, unless one of them is higher than that.
+#[test]
+fn what_is_higher_than_a_page_goes_on_on_the_next() {
+    let folder = tempfile::tempdir().unwrap();
+    let spec = described(folder.path(), "many packages");
+    let text = std::fs::read_to_string(&spec).unwrap();
+    let names: Vec<String> = (1..=400).map(|number| format!("package-{number:03}")).collect();
+    let many = text.replace("packages: [curl, iptables, apparmor]", &format!("packages: [{}]", names.join(", ")));
+    assert_ne!(text, many);
+    std::fs::write(&spec, many).unwrap();
+    let pdf = folder.path().join("x.pdf");
+    write(&["docs", spec.to_str().unwrap()], &pdf);
+    let text = read(&pdf).replace(' ', "");
+    let lacks: Vec<&String> = names.iter().filter(|name| !text.contains(*name)).collect();
+    assert!(lacks.is_empty(), "{lacks:?}");
+}
+
 #[test]
 fn the_same_file_gives_the_same_bytes_and_another_is_found() {
     let folder = tempfile::tempdir().unwrap();

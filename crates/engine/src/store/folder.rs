@@ -47,13 +47,9 @@ impl FolderStore {
 
     fn folder(&self, cluster: &ClusterName, name: &str) -> Result<PathBuf, StoreError> {
         let folder = self.root.join(cluster.as_str()).join(name);
+        kept(&self.root).map_err(|source| file("cannot make", &self.root, source))?;
         let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder);
         made.map_err(|source| file("cannot make", &folder, source))?;
-        let ignore = self.root.join(".gitignore");
-        if !ignore.exists() {
-            // Secrets and journals stay out of the spec's Git repository.
-            fs::write(&ignore, "*\n").map_err(|source| file("cannot write", &ignore, source))?;
-        }
         Ok(folder)
     }
 
@@ -66,6 +62,18 @@ impl FolderStore {
 
 fn file(what: &'static str, path: &Path, source: std::io::Error) -> StoreError {
     StoreError::File { what, path: path.display().to_string(), source }
+}
+
+/// Makes the folder in which everything is kept, where it is not there: for its owner alone, and out of the spec's Git repository,
+/// for secrets, journals and tokens lie in it.
+///
+/// # Errors
+///
+/// It cannot be made.
+pub fn kept(root: &Path) -> std::io::Result<()> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(root)?;
+    let ignore = root.join(".gitignore");
+    if ignore.exists() { Ok(()) } else { fs::write(&ignore, "*\n") }
 }
 
 /// Writes a file so that it is there whole or not at all, readable by its owner only.

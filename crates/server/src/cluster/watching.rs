@@ -12,6 +12,7 @@ use kubewright_engine::backup::{catalog, shelf_of};
 use kubewright_engine::site::{Site, now};
 use kubewright_engine::store::{Holder, Store as _};
 use kubewright_model::event::{Event, Record};
+use kubewright_model::ids::RunId;
 use kubewright_model::plan::Ask;
 use tokio::sync::watch;
 
@@ -105,6 +106,7 @@ impl Member {
 
     /// Watches for runs of other programs, and follows their journals. It never ends.
     pub(crate) fn follow(self: &Arc<Self>) {
+        let mut tried: Option<RunId> = None;
         loop {
             thread::sleep(FOLLOWS);
             let ours = self.known().live.as_ref().is_some_and(|live| live.goes_on && live.stop.is_some());
@@ -115,8 +117,9 @@ impl Member {
                 continue;
             }
             let Some(holder) = store.holder(&self.cluster).ok().flatten() else {
-                // It began and ended between two looks.
-                if past.is_none() {
+                // It began and ended between two looks, or has ended since one. What cannot be read is tried once.
+                if tried.as_ref() != Some(&run) {
+                    tried = Some(run);
                     self.remember();
                     self.look();
                 }

@@ -9,6 +9,7 @@ use kubewright_engine::engine::RunReport;
 use kubewright_engine::pace::Pace;
 use kubewright_engine::site::{ENVIRONMENTS, Place, Site, SiteError, Voices, holder, now, run_id};
 use kubewright_engine::store::StoreError;
+use kubewright_engine::store::folder::kept;
 use kubewright_engine::{Engine, EngineError, Loadout, Request, Stop, cleartext, hours};
 use kubewright_model::checked::CheckResult;
 use kubewright_model::diagnostic::{Diagnostic, Severity};
@@ -259,18 +260,20 @@ impl Member {
             runs.look();
         });
         spawned.map_err(|error| Mistake::Failed(error.to_string()))?;
-        tokio::select! {
+        let came = tokio::select! {
             biased;
             begun = grew.wait_for(|(many, _)| *many > 0) => match begun {
-                Ok(_) => Ok(run),
-                Err(_) => Err(Mistake::Failed("the run came to nothing".into())),
+                Ok(_) => return Ok(run),
+                // Nothing is recorded any more, and why is about to be told.
+                Err(_) => None,
             },
-            came = &mut ended => match came {
-                Ok(Err(mistake)) => Err(mistake),
-                Ok(Ok(())) => Ok(run),
-                Err(_) => Err(Mistake::Failed("the run broke off before it began".into())),
-            },
-        }
+            came = &mut ended => Some(came),
+        };
+        let came = match came {
+            Some(came) => came,
+            None => ended.await,
+        };
+        came.unwrap_or_else(|_| Err(Mistake::Failed("the run broke off before it began".into()))).map(|()| run)
     }
 
     /// Refuses what disturbs while the maintenance window is closed.
@@ -362,7 +365,8 @@ impl Member {
         if let Ok(text) = serde_json::to_string(&checks.iter().map(|it| (&it.name, &it.results)).collect::<Vec<_>>()) {
             let file = self.checks_file();
             let beside = file.with_extension("json.new");
-            let made = file.parent().map_or(Ok(()), std::fs::create_dir_all);
+            let kept = kept(&self.place.kept());
+            let made = kept.and_then(|()| file.parent().map_or(Ok(()), std::fs::create_dir_all));
             let _ = made.and_then(|()| std::fs::write(&beside, text)).and_then(|()| std::fs::rename(&beside, &file));
         }
     }

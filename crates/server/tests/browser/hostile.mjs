@@ -47,20 +47,22 @@ async function thousand() {
   check('a thousand machines are a thousand tiles', (await one.locator('.tile').count()) === 1000);
   check('a load balancer has lines to the places of its targets', (await one.locator('.wire path.head').count()) === 3);
   await one.locator('.canvas').focus();
-  // What is measured is ours: forty moves, with the drawing of each.
-  const { took, seen } = await one.evaluate(async () => {
+  // How long a move takes, the machine decides; how much of the drawing it touches is ours.
+  const { touched, seen } = await one.evaluate(async () => {
     const canvas = document.querySelector('.canvas');
-    const begun = performance.now();
     const names = new Set();
+    let touched = 0;
+    const watch = new MutationObserver((all) => { for (const it of all) touched += 1 + it.addedNodes.length + it.removedNodes.length; });
+    watch.observe(document.body, { subtree: true, childList: true, attributes: true });
     for (let i = 0; i < 40; i += 1) {
       canvas.dispatchEvent(new KeyboardEvent('keydown', { key: i % 2 ? 'ArrowDown' : 'ArrowRight', bubbles: true }));
       await new Promise((next) => { requestAnimationFrame(next); });
       names.add(document.querySelector('.told strong').textContent);
     }
-    return { took: performance.now() - begun, seen: names.size };
+    return { touched, seen: names.size };
   });
   check('arrow keys leave a place for the one beside it', seen > 30, `${seen} machines in 40 moves`);
-  check('moving among them is smooth', took < 4000, `${Math.round(took)} ms for 40 moves`);
+  check('moving among them touches few of them', touched > 0 && touched < 40 * 50, `${touched} changes in 40 moves`);
   await shot(one, 'thousand');
   await one.context().close();
 }
