@@ -30,8 +30,12 @@ const SIGNS: &[(&str, &str)] = &[
     ("·", "also:"),
     ("▸", "now:"),
     ("…", "more:"),
-    ("│", "log:"),
 ];
+
+/// What stands before words of others, and what is said in its place: those words stay as they are.
+const QUOTES: &[(&str, &str)] = &[("│", "log:"), (LINE, "line:")];
+/// Stands before a line of somebody's file.
+pub(crate) const LINE: &str = "┃";
 
 /// What stands between words, and what is said in its place.
 const BETWEEN: &[(&str, &str)] = &[(" → ", " to "), (" · ", ", "), ("…", "..."), ("×", "times "), ("·", "")];
@@ -74,6 +78,10 @@ fn worded(line: &str) -> String {
         true => ("  ".repeat((line.chars().count() - after.chars().count()) / 4), after),
         false => (blanks.to_string(), words),
     };
+    let quote = QUOTES.iter().find_map(|(sign, said)| Some((said, words.strip_prefix(sign)?.strip_prefix(' ')?)));
+    if let Some((said, quoted)) = quote {
+        return format!("{blanks}{said} {quoted}");
+    }
     let mut words = words.to_string();
     // More than one blank holds columns apart, and columns are not heard.
     while words.contains("  ") {
@@ -97,6 +105,7 @@ mod tests {
         assert_eq!(worded("├── + create machine web-1  at pve · 2 GiB"), "  add: create machine web-1 at pve, 2 GiB");
         assert_eq!(worded("│   └── Ingress a/b"), "    Ingress a/b");
         assert_eq!(worded("    │ disk full"), "    log: disk full");
+        assert_eq!(worded("  ┃ name: a → b  · c ×2"), "  line: name: a → b  · c ×2");
         assert_eq!(worded("→ `kubewright apply` goes on"), "next: `kubewright apply` goes on");
         assert_eq!(worded("web-1: v1.33 → v1.34"), "web-1: v1.33 to v1.34");
         assert_eq!(worded("3 steps: +2 to add, ·1 in between"), "3 steps: +2 to add, 1 in between");

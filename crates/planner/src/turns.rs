@@ -28,7 +28,8 @@ pub(crate) fn tells(step: &Step) -> bool {
         || joining(step).is_some()
 }
 
-/// The turns of a plan, in its order. Nodes that one machine takes the place of go together.
+/// The turns of a plan, in its order, but first of those that are out of service already, since a run that was cut: they come
+/// back, or leave for good, before another one goes. Nodes that one machine takes the place of go together.
 pub(crate) fn turns<'p>(steps: &'p [Step], cluster: &ClusterSeen) -> Vec<Turn<'p>> {
     let agent = |name: &NodeName| cluster.nodes.get(name).is_some_and(|node| !node.server && node.ready);
     let arrivals = Arrivals::of(steps);
@@ -54,6 +55,8 @@ pub(crate) fn turns<'p>(steps: &'p [Step], cluster: &ClusterSeen) -> Vec<Turn<'p
         }
         turns.insert(at, turn);
     }
+    let is_out = |name: &&NodeName| cluster.nodes.get(*name).is_some_and(|node| node.cordoned);
+    turns.sort_by_key(|turn| !turn.nodes.iter().any(is_out));
     turns
 }
 

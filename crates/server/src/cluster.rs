@@ -17,9 +17,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use kubewright_engine::site::Place;
-use kubewright_engine::store::Store as _;
+use kubewright_engine::store::{Holder, Store as _};
 use kubewright_engine::store::folder::FolderStore;
 use kubewright_engine::{Loadout, Stop};
+use kubewright_model::event::Record;
 use kubewright_model::ids::{ClusterName, RunId};
 use kubewright_model::plan::Plan;
 use tokio::sync::{Semaphore, watch};
@@ -294,10 +295,14 @@ impl Member {
         let run = self.known().past.keys().find(|known| known.as_str() == run)?.clone();
         let grown = self.store().tail(&self.cluster, &run).ok()?.more().ok()?;
         let notes = self.known().notes.get(&run).cloned().unwrap_or_default();
-        let recording = Recording::new(run, Story::default());
-        recording.grows(&grown);
+        // Another program's may go on, and is followed from the next look at the journals on.
+        let busy = self.store().holder(&self.cluster).ok().flatten();
+        let goes_on = grown.records.first().is_some_and(|first| is_held(first, busy.as_ref()));
+        let recording = Recording::read(run, &grown);
         notes.into_iter().for_each(|note| recording.note(note));
-        recording.ends();
+        if !goes_on {
+            recording.ends();
+        }
         Some(Arc::new(recording))
     }
 
@@ -337,8 +342,7 @@ impl Member {
         };
         let told = new.into_iter().filter_map(|run| {
             let records = store.tail(&self.cluster, &run).ok()?.more().ok()?.records;
-            let of_now = |record| busy.as_ref().is_some_and(|holder| watching::is_of(record, holder));
-            let goes_on = records.first().is_some_and(of_now);
+            let goes_on = records.first().is_some_and(|first| is_held(first, busy.as_ref()));
             Some((run, Story::told(&records, goes_on).summary().clone()))
         });
         let told: Vec<_> = told.filter(|(_, summary)| !summary.run.is_empty()).collect();
@@ -351,6 +355,11 @@ impl Member {
     fn checks_file(&self) -> std::path::PathBuf {
         self.place.kept().join(self.cluster.as_str()).join("checks.json")
     }
+}
+
+/// Whether a journal that begins so is that of whoever has the lock.
+fn is_held(first: &Record, holder: Option<&Holder>) -> bool {
+    holder.is_some_and(|holder| watching::is_of(first, holder))
 }
 
 #[cfg(test)]

@@ -21,7 +21,8 @@ pub(super) fn run(code: Option<&str>) -> Result<Done, Problem> {
         return Ok(Done::Well);
     };
     if let Some(check) = doctor::entry(code) {
-        say!("{} {} ({})\n", paint(HEAD, check.id), paint(HEAD, check.title), check.layer);
+        say!("{} {} ({})", paint(HEAD, check.id), paint(HEAD, check.title), check.layer);
+        say!("");
         say!("{}", wrapped(check.text, width(columns(), WIDEST)));
         say!("{}", paint(DIM, wrapped(&format!("It looks at {}.", check.looks_at), width(columns(), WIDEST))));
         return Ok(Done::Well);
@@ -31,7 +32,8 @@ pub(super) fn run(code: Option<&str>) -> Result<Done, Problem> {
         return Err(problem.hint("`kubewright explain` lists all codes; checks of doctor are called as it calls them"));
     };
     let entry = code.entry();
-    say!("{} {} ({})\n", paint(HEAD, entry.code), paint(HEAD, entry.title), weight(entry.severity));
+    say!("{} {} ({})", paint(HEAD, entry.code), paint(HEAD, entry.title), weight(entry.severity));
+    say!("");
     say!("{}", wrapped(entry.text, width(columns(), WIDEST)));
     Ok(Done::Well)
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 use kubewright_model::diagnostic::{Diagnostic, Severity};
 
 use super::message;
+use crate::plain::LINE;
 
 /// What it is, where it is, the line it is in, and what to do. The text is what may be shown of the file.
 pub(super) fn told(path: &Path, text: &str, diagnostic: &Diagnostic) -> String {
@@ -16,7 +17,7 @@ pub(super) fn told(path: &Path, text: &str, diagnostic: &Diagnostic) -> String {
     if let Some(at) = diagnostic.at {
         lines.push(format!("  place: {}:{}:{}", path.display(), at.line, at.column));
         let line = text.lines().nth(at.line - 1).map(str::trim).filter(|line| !line.is_empty());
-        lines.extend(line.map(|line| format!("  line: {line}")));
+        lines.extend(line.map(|line| format!("  {LINE} {line}")));
     }
     let help = diagnostic.help.iter().flat_map(|help| help.lines());
     lines.extend(help.map(|line| format!("  → {}", line.trim())));

@@ -11,7 +11,9 @@ pub(super) struct Line(Vec<(Style, String)>);
 impl Line {
     /// With one more piece.
     pub(super) fn add(mut self, style: Style, text: impl Into<String>) -> Self {
-        self.0.push((style, text.into()));
+        // A message of somebody else's program may have colours and lines of its own.
+        let text = anstream::adapter::strip_str(&text.into()).to_string();
+        self.0.push((style, text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()));
         self
     }
 
@@ -26,9 +28,7 @@ impl Line {
         let mut left = if all > columns { columns.saturating_sub(1) } else { all };
         let mut pieces = Vec::new();
         for (style, text) in &self.0 {
-            // A message of somebody else's program may have lines of its own.
-            let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-            let shown = beginning(&text, left);
+            let shown = beginning(text, left);
             // Behind the place where a wide character had no room comes nothing narrower.
             left = if shown.len() < text.len() { 0 } else { left - wide(shown) };
             let text = shown.to_string();
@@ -56,6 +56,9 @@ mod tests {
         assert_eq!(cut(12), "✓ set up ho…");
         assert_eq!(cut(2), "✓…");
         assert_eq!(cut(1), "…");
+        let line = Line::default().add(GOOD, "│").add(Style::new(), " \u{1b}[31mdisk full\u{1b}[0m: /var");
+        let cut = |columns| anstream::adapter::strip_str(&line.cut(columns)).to_string();
+        assert_eq!((cut(17), cut(12)), ("│ disk full: /var".into(), "│ disk full…".into()));
         let line = Line::default().add(GOOD, "主机").add(Style::new(), " ok");
         let cut = |columns| anstream::adapter::strip_str(&line.cut(columns)).to_string();
         assert_eq!((cut(7), cut(6), cut(4)), ("主机 ok".into(), "主机 …".into(), "主…".into()));

@@ -3,7 +3,7 @@
 //! A leg is what an ordinary plan would do if the spec named that version, as far as it upgrades nodes; it is planned for the
 //! world that the leg before leaves behind. All else waits for the last version.
 //!
-//! Servers that leave do so with the first leg. Nodes that are lost, off or new come with it and its version: nobody knows a
+//! Servers that leave do so with the first leg, and so do agents that are out of service already. Nodes that are lost, off or new come with it and its version: nobody knows a
 //! host that is not there well enough to plan what lies behind it, and a server that stayed away would skip versions. The legs
 //! after it are planned by the next run.
 //!
@@ -18,7 +18,7 @@ use kubewright_model::change::Subject;
 use kubewright_model::desired::Desired;
 use kubewright_model::host::HostResource;
 use kubewright_model::ids::{NodeName, StepId};
-use kubewright_model::observed::{FileSeen, HostSeen, Observed, Seen};
+use kubewright_model::observed::{CORDONED, FileSeen, HostSeen, NodeSeen, Observed, Seen};
 use kubewright_model::plan::{Action, Ask, Note, Plan, Stage, Step, Weight};
 use kubewright_model::recipe::{Effect, Recipe, RecipeStep};
 use kubewright_model::spec::Distribution;
@@ -89,21 +89,23 @@ pub(super) fn plan(desired: &Desired, observed: &Observed, ask: &Ask, legs: &[De
 }
 
 /// Nodes that a leg has to make or to bring back: until they are there, nobody can tell what the next leg finds. And servers that
-/// leave: one that stayed to the end would serve the oldest version to kubelets that are newer by then.
+/// leave: one that stayed to the end would serve the oldest version to kubelets that are newer by then. So do agents that a run
+/// which was cut has left out of service: others go out of service in each leg.
 fn come_back(steps: &[Step], observed: &Observed) -> BTreeSet<NodeName> {
     let cluster = observed.cluster.as_ref().and_then(Seen::present);
     let node = |name: &NodeName| cluster.and_then(|cluster| cluster.nodes.get(name));
     // Of one that is out of the books already, nobody can tell any more: its etcd may run, and come back.
-    let may_serve = |name: &NodeName| node(name).is_none_or(|node| node.server);
+    let is_out = |node: &NodeSeen| node.cordoned && node.labels.contains_key(CORDONED);
+    let goes_first = |name: &NodeName| node(name).is_none_or(|node| node.server || is_out(node));
     let is_machine =
         |name: &NodeName| inventories(observed).any(|(_, inventory)| inventory.machines.contains_key(name));
     let brings = |step: &&Step| match &step.action {
         Action::CreateMachine(_) | Action::StartMachine { .. } => true,
-        Action::ForgetMember(name) => may_serve(name),
-        Action::DeleteMachine { name, .. } => is_machine(name) && may_serve(name),
+        Action::ForgetMember(name) => goes_first(name),
+        Action::DeleteMachine { name, .. } => is_machine(name) && goes_first(name),
         Action::RunRecipe { host, recipe, .. } => match recipe.effect {
             Effect::JoinServer | Effect::JoinAgent => true,
-            Effect::Leave => may_serve(host),
+            Effect::Leave => goes_first(host),
             _ => false,
         },
         _ => false,

@@ -1,4 +1,4 @@
-//! How the machines of each pool are made, and what is set up on them: one column for each pool.
+//! How the machines of each pool are made, and what is set up on them: one column for each pool, a few in a table.
 
 use kubewright_model::desired::{Body, DesiredHost, DesiredMachine, VmSource};
 use kubewright_model::host::HostResource;
@@ -9,6 +9,9 @@ use super::{code, codes};
 use crate::page::{Line, Page};
 use crate::words::{Pools, Words};
 
+/// So many pools have room beside one another on a page.
+const BESIDE: usize = 4;
+
 /// What is told of one pool: a name and a value, in order.
 type Rows = Vec<(String, Line)>;
 
@@ -16,7 +19,7 @@ type Rows = Vec<(String, Line)>;
 pub(super) fn machines(page: &mut Page, facts: &Facts<'_>, words: &Words) {
     let pools: Vec<(&str, Rows)> =
         facts.pools().into_iter().map(|(pool, machines)| (pool, of_machines(&machines, words))).collect();
-    table(page, words, &pools);
+    tables(page, words, &pools);
     let raw = facts.desired.machines.iter().filter_map(|machine| match &*machine.body {
         Body::Lxc(lxc) if !lxc.raw.is_empty() => Some(&lxc.raw),
         _ => None,
@@ -38,7 +41,14 @@ pub(super) fn hosts(page: &mut Page, facts: &Facts<'_>, words: &Words) {
             machines.iter().filter_map(|machine| facts.hosts.get(&machine.name).copied()).collect();
         (pool, of_hosts(&hosts, words.pools))
     });
-    table(page, words, &pools.collect::<Vec<_>>());
+    tables(page, words, &pools.collect::<Vec<_>>());
+}
+
+/// All pools, as many in each table as there is room for.
+fn tables(page: &mut Page, words: &Words, pools: &[(&str, Rows)]) {
+    // Five are three and two: none stands alone with its names where it can have company.
+    let each = pools.len().div_ceil(pools.len().div_ceil(BESIDE).max(1)).max(1);
+    pools.chunks(each).for_each(|pools| table(page, words, pools));
 }
 
 /// One row for each name that some pool has, in the order of the pools.

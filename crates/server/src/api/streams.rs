@@ -84,6 +84,9 @@ fn records(
             } else if ended {
                 reader.over = true;
                 return Some((Ok(Event::default().event("end").data("{}")), reader));
+            } else if !reader.recording.followed {
+                // Nobody says `end`: the browser comes back for the rest, and by then it is followed.
+                return None;
             } else if !waits(&reader.who, &mut reader.grew).await {
                 return None;
             }

@@ -14,6 +14,8 @@ use crate::api::shapes::{Run, RunSummary, Verified};
 pub(crate) struct Recording {
     /// Its name.
     pub(crate) run: RunId,
+    /// Somebody puts here what comes next. Else it is what there was when it was read.
+    pub(crate) followed: bool,
     kept: Mutex<Kept>,
     /// How many records there are, and whether there will be more.
     grew: watch::Sender<(usize, bool)>,
@@ -26,8 +28,17 @@ struct Kept {
 }
 
 impl Recording {
+    /// Of a run whose records are put here as they come.
     pub(crate) fn new(run: RunId, story: Story) -> Self {
-        Self { run, kept: Mutex::new(Kept { lines: Vec::new(), story }), grew: watch::Sender::new((0, false)) }
+        let kept = Mutex::new(Kept { lines: Vec::new(), story });
+        Self { run, followed: true, kept, grew: watch::Sender::new((0, false)) }
+    }
+
+    /// Of what a journal held when it was read.
+    pub(crate) fn read(run: RunId, grown: &Grown) -> Self {
+        let read = Self { followed: false, ..Self::new(run, Story::default()) };
+        read.grows(grown);
+        read
     }
 
     fn kept(&self) -> std::sync::MutexGuard<'_, Kept> {

@@ -168,7 +168,7 @@ impl Member {
         came.await.unwrap_or_else(|_| Err(Mistake::Failed("it broke off".into())))
     }
 
-    /// Plans, and keeps the plan until the next one.
+    /// Plans, and keeps the plan until so many newer ones are kept.
     pub(crate) async fn plan_anew(self: &Arc<Self>, wish: PlanWish) -> Result<Arc<Kept>, Mistake> {
         self.beside(move |member| member.plan_now(wish)).await
     }
