@@ -17,8 +17,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use kubewright_engine::site::Place;
-use kubewright_engine::store::{Holder, Store as _};
 use kubewright_engine::store::folder::FolderStore;
+use kubewright_engine::store::{Holder, Store as _};
 use kubewright_engine::{Loadout, Stop};
 use kubewright_model::event::Record;
 use kubewright_model::ids::{ClusterName, RunId};

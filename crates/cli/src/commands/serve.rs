@@ -10,7 +10,7 @@ use std::time::Duration;
 use kubewright_model::secret::Secret;
 use kubewright_server::{Address, Fleet, ServeError, Tokens, new_token, openapi, serve};
 
-use super::change::asked_to_stop;
+use super::change::{Signals, deaf};
 use super::print_json;
 use crate::arguments::Arguments;
 use crate::arguments::serve::Serve;
@@ -54,14 +54,16 @@ pub(super) fn run(arguments: &Arguments, wish: &Serve) -> Result<Done, Problem> 
     let runtime = runtime.map_err(|error| Problem::new(Done::Unfinished, format!("cannot start: {error}")))?;
     let served = runtime.block_on(async {
         let every = wish.look_every.duration();
-        serve(fleet.clone(), tokens, &address, every, ready, until_stopped(&fleet)).await
+        // Before anybody is told that it is there.
+        let signals = Signals::listen().map_err(deaf)?;
+        Ok::<_, Problem>(serve(fleet.clone(), tokens, &address, every, ready, until_stopped(&fleet, signals)).await)
     });
     // A run that was given up at once has a thread that nobody waits for.
     runtime.shutdown_background();
     if let Some(file) = written.into_inner().flatten() {
         let _ = std::fs::remove_file(file);
     }
-    match served {
+    match served? {
         Ok(()) if fleet.running().is_empty() => Ok(Done::Well),
         Ok(()) => Err(Problem::new(Done::Interrupted, "ended at once")
             .hint("the journal says what was begun; the next run looks what became of it and goes on")),
@@ -130,8 +132,8 @@ fn lines(file: &Path) -> Result<Vec<Secret>, Problem> {
 
 /// Waits until it is to end: at once where no run goes on; else that is waited for while no other begins, then asked to
 /// stop, then given up.
-async fn until_stopped(fleet: &Fleet) {
-    asked_to_stop().await;
+async fn until_stopped(fleet: &Fleet, mut signals: Signals) {
+    signals.asked().await;
     fleet.close();
     let running = fleet.running().join(", ");
     let mut asked = 1;
@@ -151,7 +153,7 @@ async fn until_stopped(fleet: &Fleet) {
         };
         tokio::select! {
             () = ended => return,
-            () = asked_to_stop() => asked += 1,
+            () = signals.asked() => asked += 1,
         }
     }
 }

@@ -16,6 +16,7 @@ mod markup;
 mod paper;
 mod real;
 mod secrets;
+mod serve;
 mod terminal;
 mod timers;
 mod ways;

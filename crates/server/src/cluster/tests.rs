@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use kubewright_engine::engine::RunReport;
 use kubewright_engine::site::Place;
+use kubewright_engine::store::{Holder, Store as _};
 use kubewright_model::event::{Event, Record, RunEnd};
 use kubewright_model::ids::RunId;
+use kubewright_model::plan::{Ask, Plan};
 
 use super::recording::Recording;
 use super::story::Story;
@@ -81,4 +83,34 @@ fn the_layer_of_the_checks_is_as_they_came_out_and_not_as_it_was_looked_before()
         member.moves(&recording, &event);
     }
     assert_eq!(checks(member).as_deref(), Some("5 of 5 hold"));
+}
+
+#[test]
+fn a_run_of_another_program_that_nobody_follows_yet_has_not_died() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let fleet = fleet(folder.path());
+    let member = fleet.all().next().unwrap();
+    let (store, run) = (member.store(), RunId::new("r-1"));
+    let holder = Holder { who: "tom@workbench".into(), pid: 1, since: 1_700_000_000, what: "apply".into() };
+    let lock = store.lock(&member.cluster, &holder).unwrap();
+    let event = Event::RunStarted {
+        run: run.clone(),
+        cluster: member.cluster.clone(),
+        ask: Ask::Apply,
+        only: Vec::new(),
+        fingerprint: Plan::new(member.cluster.clone(), Ask::Apply, Vec::new(), Vec::new()).fingerprint,
+        steps: 1,
+        simulated: true,
+        wall: holder.since,
+        takes: Vec::new(),
+        restores: None,
+        goes_on: None,
+    };
+    let record = Record { format: 1, seq: 0, at: 0, event };
+    store.start_journal(&member.cluster, &run).unwrap().write(&record).unwrap();
+    member.remember();
+    let told = || member.recording("r-1").map(|it| (it.summary().end.clone(), it.from(0).1, it.followed)).unwrap();
+    assert_eq!(told(), (None, false, false));
+    drop(lock);
+    assert_eq!(told(), (Some("died".into()), true, false), "who carried it out is gone");
 }

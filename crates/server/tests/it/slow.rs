@@ -42,9 +42,16 @@ fn who_takes_nothing_of_an_answer_is_hung_up_on_and_who_waits_for_events_is_not(
             assert!(stream.chunk().await.unwrap().is_some());
             // For longer than an answer waits for its reader.
             tokio::time::sleep(Duration::from_secs(40)).await;
+            // A second that has passed since tells this look from the first.
+            let before = house.get("/api/v1/clusters/devboard").await["summary"]["lookedAt"].clone();
             house.asks(Method::POST, "/api/v1/clusters/devboard/look", VIEWER).send().await.unwrap();
             let mut heard = String::new();
-            while heard.matches("event: cluster").count() < 1 {
+            let is_new = |line: &str| {
+                let told: Option<serde_json::Value> =
+                    line.strip_prefix("data: ").and_then(|data| serde_json::from_str(data).ok());
+                told.is_some_and(|told| told["lookedAt"].is_u64() && told["lookedAt"] != before)
+            };
+            while !heard.lines().any(is_new) {
                 heard.push_str(std::str::from_utf8(&stream.chunk().await.unwrap().expect("it ended")).unwrap());
             }
         };

@@ -6,7 +6,7 @@ use std::time::Duration;
 use kubewright_engine::pace::Pace;
 use kubewright_engine::{Begun, Request, RunReport, Stop};
 use kubewright_model::event::{Event, Record};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::line;
 use crate::arguments::Output;
@@ -27,6 +27,7 @@ pub(super) async fn watch(
     let stop = Stop::default();
     // Whoever sleeps between records hears no signal: somebody else does.
     let beside = pace.is_some() && stopped_beside(&stop);
+    let mut signals = Signals::listen().map_err(deaf)?;
     let mut pace = Pace::new(pace);
     let plan = begun.as_ref().map(Begun::plan).or(request.approved);
     let progress = RefCell::new((output == Output::Text).then(|| Progress::of(plan)));
@@ -58,7 +59,7 @@ pub(super) async fn watch(
             () = tokio::time::sleep(LOOKS_UP), if !site.engine.simulated() => {
                 progress.borrow_mut().iter_mut().for_each(|progress| progress.tick(None));
             }
-            () = asked_to_stop(), if !beside => {
+            () = signals.asked(), if !beside => {
                 if stop.ask() > 2 {
                     return Err(Problem::new(Done::Interrupted, "ended at once")
                         .hint("the journal says what was begun; the next run looks what became of it and goes on"));
@@ -75,8 +76,9 @@ fn stopped_beside(stop: &Stop) -> bool {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         if let Ok(runtime) = runtime {
             runtime.block_on(async {
+                let Ok(mut signals) = Signals::listen() else { return };
                 loop {
-                    asked_to_stop().await;
+                    signals.asked().await;
                     stop.ask();
                 }
             });
@@ -85,15 +87,27 @@ fn stopped_beside(stop: &Stop) -> bool {
     std::thread::Builder::new().spawn(listens).is_ok()
 }
 
-/// Waits for Ctrl-C, or for the signal that asks a program to end.
-pub(in crate::commands) async fn asked_to_stop() {
-    let Ok(mut ends) = signal(SignalKind::terminate()) else { return std::future::pending().await };
-    tokio::select! {
-        heard = tokio::signal::ctrl_c() => {
-            if heard.is_err() {
-                std::future::pending::<()>().await;
-            }
+/// Who asks the program to end: by Ctrl-C, or by the signal for that. From the first of these on a signal is heard by nobody else,
+/// so one listens for as long as anybody is to hear.
+pub(in crate::commands) struct Signals([Signal; 2]);
+
+/// Nobody could stop it: it is not begun.
+pub(in crate::commands) fn deaf(error: std::io::Error) -> Problem {
+    Problem::new(Done::Unfinished, "Ctrl-C cannot be listened to").because(error.to_string())
+}
+
+impl Signals {
+    /// Listens from now on. It belongs to the runtime that it is made in.
+    pub(in crate::commands) fn listen() -> std::io::Result<Self> {
+        Ok(Self([signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?]))
+    }
+
+    /// Waits until somebody asks once more.
+    pub(in crate::commands) async fn asked(&mut self) {
+        let [interrupt, terminate] = &mut self.0;
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
         }
-        _ = ends.recv() => {}
     }
 }

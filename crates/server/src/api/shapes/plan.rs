@@ -56,7 +56,7 @@ pub struct PlanWish {
 /// A plan, as people read it.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct PlanShown {
-    /// Its name here. It is kept until the next one.
+    /// Its name here. The newest of a cluster are kept.
     pub id: String,
     /// The digest of its steps: what is approved.
     pub fingerprint: String,
