@@ -13,7 +13,7 @@ use kubewright_model::plan::{Action, Lease, Stage, Step, Weight};
 use kubewright_model::spec::Distribution;
 
 use super::draft::{Draft, id};
-use super::leaving::{Leaver, forget, leave, silences, way_like_others};
+use super::leaving::{Leaver, forget, leave, silence, silences, way_like_others};
 use super::members::{recipes, run};
 use super::roles;
 use super::standing::{ClusterView, Node, Standing, Standings};
@@ -59,7 +59,14 @@ pub(super) fn replaced_nodes(
             let message = "what goes through it, as the API may, is away until it is back";
             draft.note(Weight::Warns, Subject::Machine(node.name().clone()), message, "");
         }
-        let gone = leave(draft, standings.cluster_seen(), holders, &leaver);
+        let gone = match host.filter(|host| !host.is_member()).and_then(|host| halfway(node, host)) {
+            Some(half) => {
+                taken_back(draft, holders, node, half);
+                let gone = draft.left.clone();
+                if stays { silence(draft, &leaver, gone) } else { gone }
+            }
+            None => leave(draft, standings.cluster_seen(), holders, &leaver),
+        };
         if let Some(seen) = machine {
             delete(draft, leaver.name, &node.machine.provider, seen, leaver.reason, gone);
         }
@@ -82,7 +89,7 @@ pub(super) fn lost_nodes(
             Standing::Answers(..) if node.is_blank() => "its host holds nothing of the cluster",
             _ => continue,
         };
-        if let Some(half) = halfway(node) {
+        if let Some(half) = node.answers().and_then(|host| halfway(node, host)) {
             taken_back(draft, holders, node, half);
             continue;
         }
@@ -107,8 +114,8 @@ pub(super) fn lost_nodes(
 }
 
 /// A server that was cut off while it joined, whatever it is to be now.
-fn halfway<'n>(node: &'n Node<'_>) -> Option<&'n Halfway> {
-    recipes(node)?.halfway.as_ref().filter(|_| node.answers().is_some_and(HostSeen::may_vote))
+fn halfway<'n>(node: &'n Node<'_>, host: &HostSeen) -> Option<&'n Halfway> {
+    recipes(node)?.halfway.as_ref().filter(|_| host.may_vote())
 }
 
 /// A server that was cut off while it joined is taken out of etcd, where it may vote already without being in the books, and
